@@ -1,0 +1,407 @@
+//! What a decision is made from: plain public values, no behaviour beyond arithmetic.
+//!
+//! Three values go into a decision: the [policy](crate::Policy), what is known of the request
+//! ([`Signals`]) and what is known of the world ([`FleetView`]). Every room of the gateway speaks
+//! in these types; none of them holds a handle, a clock or a store.
+
+use std::sync::Arc;
+
+pub use classify::{CoarseTask, Language, Task};
+use smallvec::SmallVec;
+
+pub use crate::money::{Money, Price, Tokens};
+
+/// Declares a closed, ordered set of names with `ALL`, `code`, `from_code` and `Display`.
+macro_rules! closed {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* #[doc = concat!("`", $code, "`")] $variant),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// How configuration, metrics and the ledger spell it.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The value with this spelling, if there is one.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+
+closed! {
+    /// How secret a request is. Ordered: nothing ever lowers a class.
+    DataClass { Public = "public", Internal = "internal", Confidential = "confidential", Secret = "secret" }
+}
+
+closed! {
+    /// What a request wants done, by the OpenTelemetry name of the operation.
+    Operation {
+        Chat = "chat", TextCompletion = "text_completion", Embeddings = "embeddings",
+        Rerank = "rerank",
+    }
+}
+
+closed! {
+    /// The API a caller speaks.
+    Dialect { OpenAi = "openai", Anthropic = "anthropic", Responses = "responses" }
+}
+
+closed! {
+    /// The window over which a budget counts.
+    Window { Day = "day", Week = "week", Month = "month", Total = "total" }
+}
+
+/// Position of a model in its epoch's fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelIndex(pub u16);
+
+/// Position of a team in its epoch's team tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TeamIndex(pub u16);
+
+/// Position of a key in its epoch's list of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyIndex(pub u32);
+
+/// Position of a rule in its policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleIndex(pub u16);
+
+impl ModelIndex {
+    /// The index as an array position.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl TeamIndex {
+    /// The index as an array position.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl KeyIndex {
+    /// The index as an array position.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl RuleIndex {
+    /// The index as an array position.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A set of things a request needs, or a model can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Needs(u8);
+
+impl Needs {
+    /// Nothing beyond text.
+    pub const NONE: Self = Self(0);
+    /// Function calling.
+    pub const TOOLS: Self = Self(1);
+    /// Answers bound to a JSON schema.
+    pub const JSON_SCHEMA: Self = Self(1 << 1);
+    /// Images as input.
+    pub const VISION: Self = Self(1 << 2);
+    /// Sound as input.
+    pub const AUDIO: Self = Self(1 << 3);
+    /// Effort or thinking was asked for.
+    pub const REASONING: Self = Self(1 << 4);
+    /// Log probabilities of tokens.
+    pub const LOGPROBS: Self = Self(1 << 5);
+    /// The estimate of the input is above 32,768 tokens; no capability, the context decides.
+    pub const LONG_CONTEXT: Self = Self(1 << 6);
+
+    /// Every need with its spelling.
+    pub const NAMES: [(Self, &'static str); 7] = [
+        (Self::TOOLS, "tools"),
+        (Self::JSON_SCHEMA, "json_schema"),
+        (Self::VISION, "vision"),
+        (Self::AUDIO, "audio"),
+        (Self::REASONING, "reasoning"),
+        (Self::LOGPROBS, "logprobs"),
+        (Self::LONG_CONTEXT, "long_context"),
+    ];
+
+    /// The need with this spelling, if there is one.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, name)| *name == code).map(|(need, _)| *need)
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What of this set is not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The spellings of what is in the set, in order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().filter(move |(need, _)| self.contains(*need)).map(|(_, name)| *name)
+    }
+}
+
+/// Which signals the caller stated instead of the classifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hinted {
+    /// The language came from `x-signalbox-language`.
+    pub language: bool,
+    /// The task came from `x-signalbox-task`.
+    pub task: bool,
+}
+
+/// A moment in the policy's own time zone, as a calendar and a clock show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CivilTime {
+    /// 0 is Monday, 6 is Sunday.
+    pub weekday: u8,
+    /// Minutes since midnight, 0 to 1,439.
+    pub minute: u16,
+}
+
+/// All that is known of one request when it is decided. Never a word of its text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signals {
+    /// What is wanted.
+    pub operation: Operation,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// The API the caller speaks.
+    pub dialect: Dialect,
+    /// The model as the caller wrote it: `auto`, an alias or a model's id.
+    pub requested: Arc<str>,
+    /// The language in which the person asks.
+    pub language: Language,
+    /// All languages with a fair share of the text, with that share (0 to 1).
+    pub languages: SmallVec<[(Language, f32); 3]>,
+    /// Calibrated probability that `language` is right, 0 to 1.
+    pub language_confidence: f32,
+    /// What the request asks for.
+    pub task: Task,
+    /// Calibrated probability that `task` is right, 0 to 1.
+    pub task_confidence: f32,
+    /// Which of the above the caller stated.
+    pub hinted: Hinted,
+    /// What the model must be able to do.
+    pub needs: Needs,
+    /// Estimate of the input, for routing, context fit and limits.
+    pub input_tokens: Tokens,
+    /// A figure that the input cannot exceed, for money.
+    pub input_tokens_bound: Tokens,
+    /// What the caller allowed as output for each choice, if anything.
+    pub output_tokens_asked: Option<Tokens>,
+    /// How many choices the caller asked for; at least 1.
+    pub n: u8,
+    /// Effective data class: the highest of team, key and header.
+    pub data_class: DataClass,
+    /// The team and its ancestors, the nearest first.
+    pub team_path: SmallVec<[TeamIndex; 4]>,
+    /// The key.
+    pub key: KeyIndex,
+    /// Keyed hash of the end user.
+    pub unit_user: Option<u128>,
+    /// Keyed hash of the session.
+    pub session: Option<u128>,
+    /// Tags from the header, as given.
+    pub tags: SmallVec<[(Box<str>, Box<str>); 2]>,
+    /// The time in the policy's zone.
+    pub at: CivilTime,
+    /// The smallest budget left up the team tree; advisory.
+    pub budget_left: Option<Money>,
+}
+
+impl Signals {
+    /// A plain chat request about nothing in particular; tests and tools start from it.
+    #[must_use]
+    pub fn chat(requested: &str) -> Self {
+        Self {
+            operation: Operation::Chat,
+            stream: false,
+            dialect: Dialect::OpenAi,
+            requested: Arc::from(requested),
+            language: Language::Und,
+            languages: SmallVec::new(),
+            language_confidence: 0.0,
+            task: Task::Chat,
+            task_confidence: 0.0,
+            hinted: Hinted::default(),
+            needs: Needs::NONE,
+            input_tokens: Tokens(0),
+            input_tokens_bound: Tokens(0),
+            output_tokens_asked: None,
+            n: 1,
+            data_class: DataClass::Public,
+            team_path: SmallVec::new(),
+            key: KeyIndex(0),
+            unit_user: None,
+            session: None,
+            tags: SmallVec::new(),
+            at: CivilTime::default(),
+            budget_left: None,
+        }
+    }
+
+    /// How sure the classifier is of language and task together: the lower of both.
+    #[must_use]
+    pub fn confidence(&self) -> f32 {
+        self.language_confidence.min(self.task_confidence)
+    }
+}
+
+/// What one model is: from configuration, fixed for an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFacts {
+    /// The id callers and policies use.
+    pub id: Arc<str>,
+    /// The family, for `family:…` selectors.
+    pub family: Option<Arc<str>>,
+    /// Tags, for `tag:…` selectors.
+    pub tags: Vec<Arc<str>>,
+    /// Where it runs; a model without zone satisfies no `require.zone`.
+    pub zone: Option<Arc<str>>,
+    /// Its licence.
+    pub licence: Option<Arc<str>>,
+    /// Languages it is good at, by the operator's choice.
+    pub languages: Vec<Language>,
+    /// What it can do; `LONG_CONTEXT` is never set here.
+    pub capabilities: Needs,
+    /// Prompt and answer together.
+    pub context_tokens_max: Tokens,
+    /// The longest answer.
+    pub output_tokens_max: Tokens,
+    /// The bound for callers who state none.
+    pub output_tokens_default: Tokens,
+    /// The most tokens that one image or audio part can cost.
+    pub media_tokens_max: Tokens,
+    /// The most output charged for an attempt given up before commitment.
+    pub held_tokens_max: Tokens,
+    /// What it costs; `None` is free.
+    pub price: Option<Price>,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long each phase of an attempt may take, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect_ms: u32,
+    /// From sending to the first content.
+    pub first_token_ms: u32,
+    /// Between two events; comments are not life.
+    pub idle_ms: u32,
+    /// For the whole attempt.
+    pub total_ms: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect_ms: 1_000, first_token_ms: 20_000, idle_ms: 15_000, total_ms: 600_000 }
+    }
+}
+
+/// One team: a name and its parent, which stands earlier in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamFacts {
+    /// The team's name.
+    pub name: Arc<str>,
+    /// The parent team.
+    pub parent: Option<TeamIndex>,
+}
+
+/// What an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliasTarget {
+    /// The rules decide.
+    Auto,
+    /// These models, in this order; ids or selectors.
+    Route(Vec<Box<str>>),
+}
+
+/// What the fleet is: all that a policy is compiled against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FleetFacts {
+    /// Models; [`ModelIndex`] is the position here.
+    pub models: Vec<ModelFacts>,
+    /// Teams; [`TeamIndex`] is the position here.
+    pub teams: Vec<TeamFacts>,
+    /// Names of keys; [`KeyIndex`] is the position here.
+    pub keys: Vec<Arc<str>>,
+    /// Aliases in the order of the configuration; a trailing `*` matches any end.
+    pub aliases: Vec<(Box<str>, AliasTarget)>,
+}
+
+/// What one model is like right now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelView {
+    /// At least one endpoint takes requests, and no operator has switched the model off.
+    pub available: bool,
+    /// Requests in flight over all its endpoints.
+    pub in_flight: u32,
+    /// How many requests it may hold at once; 0 is no limit.
+    pub concurrency_max: u32,
+    /// Recent time to first token in milliseconds, if any request told.
+    pub first_token_ms: Option<f32>,
+}
+
+impl Default for ModelView {
+    fn default() -> Self {
+        Self { available: true, in_flight: 0, concurrency_max: 0, first_token_ms: None }
+    }
+}
+
+/// What the world is like right now; republished by the fleet, read by decisions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FleetView {
+    /// Grows with every publication.
+    pub version: u64,
+    /// By [`ModelIndex`].
+    pub models: Vec<ModelView>,
+}
+
+/// The only randomness of a decision, passed in as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw(pub u64);

@@ -1,0 +1,9 @@
+//! **What should happen.** Which model serves a request, why, and at what most: a pure function.
+//!
+//! This crate has no input or output, no clock, no randomness and nothing asynchronous. Randomness
+//! comes in as [`facts::Draw`], time as [`facts::CivilTime`], the world as [`facts::FleetView`].
+
+pub mod facts;
+mod money;
+
+pub use money::{Counts, MoneyError, per_million};
