@@ -350,6 +350,17 @@ pub struct TeamFacts {
     pub name: Arc<str>,
     /// The parent team.
     pub parent: Option<TeamIndex>,
+    /// Ids or selectors of the models it may use; `*` is all.
+    pub models: Vec<Box<str>>,
+}
+
+/// One key: its name and what it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The key's name.
+    pub name: Arc<str>,
+    /// Ids or selectors of the models it may use; `*` is all. Its teams' lists bind as well.
+    pub models: Vec<Box<str>>,
 }
 
 /// What an alias stands for.
@@ -368,8 +379,8 @@ pub struct FleetFacts {
     pub models: Vec<ModelFacts>,
     /// Teams; [`TeamIndex`] is the position here.
     pub teams: Vec<TeamFacts>,
-    /// Names of keys; [`KeyIndex`] is the position here.
-    pub keys: Vec<Arc<str>>,
+    /// Keys; [`KeyIndex`] is the position here.
+    pub keys: Vec<KeyFacts>,
     /// Aliases in the order of the configuration; a trailing `*` matches any end.
     pub aliases: Vec<(Box<str>, AliasTarget)>,
 }

@@ -5,5 +5,7 @@
 
 pub mod facts;
 mod money;
+mod plan;
 
 pub use money::{Counts, MoneyError, per_million};
+pub use plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why};

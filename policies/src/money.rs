@@ -168,7 +168,9 @@ impl Price {
             (counts.output, self.output),
             (counts.reasoning, self.reasoning),
         ];
-        per_million(parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum())
+        per_million(
+            parts.iter().map(|(tokens, price)| i128::from(*tokens) * i128::from(price.0)).sum(),
+        )
     }
 
     /// The dearest way a token can go in.

@@ -1,0 +1,118 @@
+//! What a decision says: a [`Plan`] or a [`Refusal`], each with its reasons, as plain values.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::facts::{ModelIndex, Money, Needs, RuleIndex, Timeouts, Tokens};
+
+/// Which models are tried, in which order, how, and what it can cost at the most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What decided.
+    pub matched: Matched,
+    /// Its name: a rule's name, `default`, `pin` or `alias:<name>`.
+    pub rule: Arc<str>,
+    /// Models, never replicas, in the order in which they are tried; at least one.
+    pub attempts: SmallVec<[Planned; 4]>,
+    /// How often the whole request may be tried again on another replica of the same model.
+    pub retries_max: u8,
+    /// The most that all attempts together can cost; what is reserved.
+    pub cost_max: Money,
+    /// The most output that any attempt can produce, all choices together.
+    pub output_tokens_bound: Tokens,
+    /// Why these models and not others.
+    pub why: Why,
+}
+
+/// One model of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The model.
+    pub model: ModelIndex,
+    /// How long each phase may take, by the rule where it says so, else by the model.
+    pub timeouts: Timeouts,
+    /// The most output of one choice by this model.
+    pub output_tokens_max: Tokens,
+}
+
+/// What decided a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// The first rule that matched and has a route.
+    Rule(RuleIndex),
+    /// No rule did; the policy's default route.
+    Default,
+    /// The caller asked for an alias, by its position in the configuration.
+    Alias(u16),
+    /// The caller asked for one model.
+    Pin,
+}
+
+/// The reasons of a decision, small enough to be kept for every request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Why {
+    /// Models that the route names but the plan leaves out, in the route's order.
+    pub skipped: SmallVec<[(ModelIndex, Skip); 8]>,
+    /// Guards that matched, in the policy's order.
+    pub guards: SmallVec<[RuleIndex; 2]>,
+}
+
+/// Why a model is not in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// It lacks these capabilities.
+    Lacks(Needs),
+    /// Prompt and answer need more room than it has.
+    Context {
+        /// Tokens needed.
+        needed: Tokens,
+        /// Tokens it has.
+        has: Tokens,
+    },
+    /// A guard, or the rule's own `require` or `avoid`, forbids it.
+    Guard(RuleIndex),
+    /// Key or team may not use it.
+    NotAllowed,
+    /// No endpoint takes requests.
+    Unavailable,
+    /// It would lift the plan above the budget left or the rule's `cost_max`.
+    Cost,
+    /// The plan is long enough without it.
+    Enough,
+}
+
+/// No plan, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// What decided, if it came that far.
+    pub matched: Option<Matched>,
+    /// Its name, else empty.
+    pub rule: Arc<str>,
+    /// What stands in the way.
+    pub reason: Reason,
+    /// Each model that was considered.
+    pub why: Why,
+}
+
+/// What stands in the way of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No model and no alias has this name.
+    UnknownModel,
+    /// Key or team may use none of the models.
+    ModelForbidden,
+    /// A guard forbids all models that would be left.
+    PolicyForbidden(RuleIndex),
+    /// No model of the route can do this.
+    NoCapableModel(Needs),
+    /// No model of the route has room for prompt and answer.
+    ContextTooLong {
+        /// Tokens needed.
+        needed: Tokens,
+        /// The largest context among the models considered.
+        largest: Tokens,
+    },
+    /// Models would serve it, but none has a live endpoint.
+    NoneAvailable,
+}
