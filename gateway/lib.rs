@@ -1,1 +1,22 @@
-//! x
+//! **Making it happen.** Signalbox is one door to many open models: it recognises who asks, in which
+//! language and for which task, decides by policy which model serves, and accounts for every request.
+//!
+//! A newcomer reads four files: `pipeline.rs`, `decide.rs` of the crate `policies`,
+//! `account/mod.rs` and `dispatch/attempts.rs`.
+
+pub mod account;
+pub mod app;
+pub mod cli;
+pub mod config;
+mod dispatch;
+mod edge;
+pub mod failure;
+mod fleet;
+mod identity;
+pub mod outcome;
+mod pipeline;
+pub mod record;
+mod signals;
+pub mod sim;
+pub mod store;
+pub mod wire;

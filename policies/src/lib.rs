@@ -9,3 +9,7 @@ mod plan;
 
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why};
+
+/// A compiled policy. (Being built on its own branch.)
+#[derive(Debug)]
+pub struct Policy(());

@@ -1,0 +1,243 @@
+//! Configuration, valid by its types: whatever stands here has been checked as a whole.
+//!
+//! `raw.rs` is what a file may say, `load.rs` reads it in layers, `validate.rs` turns the one into the
+//! other and collects every fault. Nothing else in the gateway looks at text from a file.
+
+mod secret;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use policies::{
+    Policy,
+    facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
+};
+
+pub use secret::Secret;
+
+/// Everything the gateway runs by.
+#[derive(Debug)]
+pub struct Config {
+    /// The door for callers.
+    pub server: Server,
+    /// The door for operators.
+    pub admin: Admin,
+    /// The compiled policy; its `fleet()` holds the facts of models, teams, keys and aliases, by the
+    /// same indices as the lists below.
+    pub policy: Policy,
+    /// The books.
+    pub ledger: Ledger,
+    /// How keys are hashed.
+    pub identity: Identity,
+    /// How long an admit waits for open reservations.
+    pub budget_wait: Duration,
+    /// What waits for a full model.
+    pub queue: Queue,
+    /// Exposed lines at the most.
+    pub series_max: usize,
+    /// Hosts from which remote media may come, exact.
+    pub media_hosts: Vec<Box<str>>,
+    /// Limits on what a request may ask for.
+    pub shield: Shield,
+    /// How each model is reached; by `ModelIndex`.
+    pub models: Vec<Model>,
+    /// Teams; by `TeamIndex`, parents first. The first is always `default`.
+    pub teams: Vec<Team>,
+    /// Keys; by `KeyIndex`.
+    pub keys: Vec<Key>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where callers connect; port 0 takes any.
+    pub listen: SocketAddr,
+    /// The largest body.
+    pub body_bytes_max: usize,
+    /// For the whole head of a request.
+    pub header_timeout: Duration,
+    /// For the whole body of a request.
+    pub body_timeout: Duration,
+    /// For streams that run when the process is told to stop.
+    pub drain_timeout: Duration,
+    /// All bodies being held, for the process.
+    pub body_in_flight_bytes_max: usize,
+    /// A silent stream gets its head and a comment after this.
+    pub early_head: Duration,
+    /// Open connections at the most.
+    pub connections_max: usize,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where operators connect.
+    pub listen: SocketAddr,
+    /// The bearer token; required on any address but loopback.
+    pub token: Option<Secret>,
+    /// A token that opens `/metrics` alone.
+    pub metrics_token: Option<Secret>,
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// The one currency.
+    pub currency: Arc<str>,
+    /// The SQLite file.
+    pub sqlite: PathBuf,
+    /// What a commit survives.
+    pub durability: Durability,
+    /// When the entry must be durable.
+    pub wait: Wait,
+    /// How long entries are kept.
+    pub retention_days: u32,
+    /// Below this much free disk nothing is accepted.
+    pub disk_free_bytes_min: u64,
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: every group is flushed to the disk.
+    Power,
+    /// The end of the process, `kill -9` included.
+    Process,
+}
+
+/// When an entry must be durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Before the first byte of the answer.
+    FirstByte,
+    /// Before anything goes to a backend.
+    Dispatch,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The key of all keyed hashes: from the configuration, or `None` and made once beside the SQLite
+    /// file (mode 0600) when the gateway starts.
+    pub pepper: Option<Secret>,
+}
+
+/// `[queue]`
+#[derive(Clone, Copy, Debug)]
+pub struct Queue {
+    /// How long a request waits for a full model.
+    pub wait: Duration,
+    /// How many may wait for one model.
+    pub length_max: usize,
+}
+
+/// `[shield]`
+#[derive(Clone, Copy, Debug)]
+pub struct Shield {
+    /// Choices of one request.
+    pub n_max: u8,
+    /// Tools of one request.
+    pub tools_max: usize,
+    /// Bytes of one schema.
+    pub schema_bytes_max: usize,
+}
+
+/// `[[model]]`, as far as it is about reaching it; what it *is* stands in its `ModelFacts`.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The id.
+    pub id: Arc<str>,
+    /// The name its engine knows it by.
+    pub upstream_model: Box<str>,
+    /// The APIs its engine speaks.
+    pub dialects: Vec<Dialect>,
+    /// Where its replicas are.
+    pub endpoints: Vec<Endpoint>,
+    /// Idle connections are dropped after this.
+    pub pool_idle: Duration,
+}
+
+/// `[[model.endpoint]]`
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Base URL, checked: `http` or `https`, a host, no query; without a trailing slash.
+    pub url: http::Uri,
+    /// Its own credential.
+    pub api_key: Option<Secret>,
+    /// Its share of the load, at least 1.
+    pub weight: u16,
+    /// Requests in flight at the most, of each gateway replica; 0 is no limit.
+    pub concurrency_max: u32,
+}
+
+/// `[[team]]`, and the part of a key that is the same.
+#[derive(Clone, Debug)]
+pub struct Team {
+    /// The name.
+    pub name: Arc<str>,
+    /// The parent, which stands earlier in the list.
+    pub parent: Option<TeamIndex>,
+    /// Money it may spend.
+    pub budgets: Vec<Budget>,
+    /// How fast it may go.
+    pub limits: Limits,
+    /// The default class of its requests.
+    pub data_class: DataClass,
+    /// The highest class it may send.
+    pub data_class_max: DataClass,
+}
+
+/// `[[key]]`
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The name.
+    pub name: Arc<str>,
+    /// The team.
+    pub team: TeamIndex,
+    /// How it is recognised.
+    pub credential: Credential,
+    /// Money it may spend by itself.
+    pub budgets: Vec<Budget>,
+    /// How fast it may go by itself.
+    pub limits: Limits,
+    /// The default class of its requests, if it raises its team's.
+    pub data_class: Option<DataClass>,
+    /// The highest class it may send, if it lowers its team's.
+    pub data_class_max: Option<DataClass>,
+    /// Whether its hint headers are believed.
+    pub hints: bool,
+    /// Not valid from this moment on.
+    pub expires: Option<jiff::Timestamp>,
+}
+
+/// How a key is recognised.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// HMAC-SHA-256 of the key under the pepper.
+    Hash([u8; 32]),
+    /// The key itself, by reference; hashed at load.
+    Secret(Secret),
+}
+
+/// Money over a window.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// How much.
+    pub amount: Money,
+    /// Over which window.
+    pub window: Window,
+    /// Whether requests are refused when it is spent.
+    pub hard: bool,
+    /// The zone in which the window's days begin.
+    pub timezone: jiff::tz::TimeZone,
+}
+
+/// How fast a key or team may go; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in a minute, input and output together.
+    pub tokens_per_minute: Option<Tokens>,
+    /// Requests at once.
+    pub concurrent: Option<u32>,
+}

@@ -1,0 +1,1 @@
+//! Room `dispatch`: being built.

@@ -1,0 +1,1 @@
+//! Room `identity`: being built.

@@ -1,0 +1,1 @@
+//! Room `pipeline`: being built.

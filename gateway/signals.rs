@@ -1,0 +1,1 @@
+//! Room `signals`: being built.
