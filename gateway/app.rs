@@ -1,1 +1,297 @@
-//! Room `app`: being built.
+//! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
+//! the real randomness.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    account::Accounts,
+    config::{self, Config, Secret},
+    dispatch::Upstreams,
+    edge::{
+        Front, FrontSettings,
+        accept::{self, Door},
+        admin::{Admin, Desk},
+    },
+    fleet::{EndpointSeed, Fleet},
+    identity::{self, Keys},
+    outcome::{AttemptResult, ModelName, Names},
+    pipeline::{Epoch, Gateway, Stamps, World},
+    record::{self, Gauge, GaugeReading, Ledger, Metrics, Recorder, WriterHandle},
+    store::Sqlite,
+    wire::ReadLimits,
+};
+
+/// How often decisions get a new view of the fleet.
+const VIEW_EVERY: Duration = Duration::from_millis(100);
+/// How often idle connections are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How deep a body may nest.
+const DEPTH_MAX: usize = 128;
+/// How long the ledger's writer gathers a group.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The ledger could not be opened.
+    #[error("cannot open the ledger: {0}")]
+    Ledger(String),
+    /// The pepper could not be read or made.
+    #[error("cannot read or make the pepper beside the ledger: {0}")]
+    Pepper(io::Error),
+    /// The metrics could not be registered.
+    #[error("cannot register the metrics: {0}")]
+    Metrics(record::MetricsError),
+    /// A backend's address or the system's root certificates cannot be used.
+    #[error("cannot prepare connections to backends: {0}")]
+    Backends(io::Error),
+}
+
+/// A gateway that is serving.
+pub struct Running {
+    /// Where callers connect.
+    pub addr: SocketAddr,
+    /// Where operators connect.
+    pub admin_addr: SocketAddr,
+    closing: watch::Sender<bool>,
+    admin_closing: watch::Sender<bool>,
+    draining: Arc<AtomicBool>,
+    doors: [JoinHandle<()>; 2],
+    chores: JoinHandle<()>,
+    drain_timeout: Duration,
+    writer: WriterHandle,
+}
+
+/// Builds the rooms and opens the doors.
+///
+/// # Errors
+/// When an address, the ledger, the pepper or the root certificates cannot be used.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    // A second provider in the process would be an error of ours; the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    classify::warm();
+    let front_listener = listen(config.server.listen).await?;
+    let admin_listener = listen(config.admin.listen).await?;
+    let (gateway, writer) = build(&config)?;
+    let draining = Arc::new(AtomicBool::new(false));
+    let desk = desk(&config.admin, Arc::clone(&gateway), Arc::clone(&draining));
+    let (closing, closed) = watch::channel(false);
+    let (admin_closing, admin_closed) = watch::channel(false);
+    let addr = front_listener.local_addr().unwrap_or(config.server.listen);
+    let admin_addr = admin_listener.local_addr().unwrap_or(config.admin.listen);
+    let door = |listener| Door {
+        listener,
+        header_timeout: config.server.header_timeout,
+        connections_max: config.server.connections_max,
+    };
+    let front = Front::new(Arc::clone(&gateway), &FrontSettings { server: &config.server });
+    let admin = Admin::new(desk);
+    let doors = [
+        tokio::spawn(accept::run(door(front_listener), closed, move |it| front.clone().answer(it))),
+        tokio::spawn(accept::run(door(admin_listener), admin_closed, move |it| {
+            admin.clone().answer(it)
+        })),
+    ];
+    Ok(Running {
+        addr,
+        admin_addr,
+        closing,
+        admin_closing,
+        draining,
+        doors,
+        chores: tokio::spawn(chores(gateway)),
+        drain_timeout: config.server.drain_timeout,
+        writer,
+    })
+}
+
+impl Running {
+    /// Not ready from now on, but still serving: streams go on for as long as the configuration
+    /// allows, then everything is settled and flushed.
+    pub async fn shutdown(self) {
+        self.draining.store(true, Ordering::Relaxed);
+        let [mut front, mut admin] = self.doors;
+        let _ = self.closing.send(true);
+        if tokio::time::timeout(self.drain_timeout, &mut front).await.is_err() {
+            tracing::warn!("streams were still running when the drain timeout ended");
+            front.abort();
+        }
+        let _ = self.admin_closing.send(true);
+        if tokio::time::timeout(Duration::from_secs(1), &mut admin).await.is_err() {
+            admin.abort();
+        }
+        self.chores.abort();
+        let writer = self.writer;
+        // The writer's last flush blocks; it must not block the runtime.
+        let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
+}
+
+fn desk(admin: &config::Admin, gateway: Arc<Gateway>, draining: Arc<AtomicBool>) -> Desk {
+    Desk {
+        gateway,
+        metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
+        token: admin.token.clone(),
+        metrics_token: admin.metrics_token.clone(),
+        draining,
+    }
+}
+
+fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
+    let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
+    let pepper = pepper(config)?;
+    let store = Sqlite::open(&config.ledger.sqlite, config.ledger.durability);
+    let store = store.map_err(ledger_error)?;
+    let names = Arc::new(names(config));
+    let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
+    let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
+    let recorder = Recorder::new(metrics, ledger);
+    let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
+    let accounts = Arc::new(Accounts::new(config, &[], real_now(), jiff::Timestamp::now()));
+    register_gauges(&recorder, &epoch);
+    let gateway = Gateway {
+        keys: Keys::new(config, pepper.expose().as_bytes()),
+        accounts,
+        recorder,
+        wait: config.ledger.wait,
+        early_head: config.server.early_head,
+        epoch: ArcSwap::from_pointee(epoch),
+        world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
+    };
+    Ok((Arc::new(gateway), writer))
+}
+
+fn real_now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn pepper(config: &Config) -> Result<Secret, StartError> {
+    if let Some(pepper) = &config.identity.pepper {
+        return Ok(pepper.clone());
+    }
+    let folder = config.ledger.sqlite.parent().unwrap_or(std::path::Path::new("."));
+    identity::load_or_create_pepper(folder).map_err(StartError::Pepper)
+}
+
+fn names(config: &Config) -> Names {
+    let fleet = config.policy.fleet();
+    let model = |it: &policies::facts::ModelFacts| ModelName {
+        id: Arc::clone(&it.id),
+        zone: it.zone.clone(),
+        price: it.price,
+    };
+    let replica = format!("{}-{}", hostname(), std::process::id());
+    Names {
+        replica: replica.into(),
+        currency: Arc::clone(&config.ledger.currency),
+        policy_version: config.policy.version().into(),
+        policy_hash: config.policy.hash().into(),
+        price_version: config::price_version(&fleet.models).into(),
+        models: fleet.models.iter().map(model).collect(),
+        teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
+    }
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { String::from("signalbox") } else { name.to_owned() }
+}
+
+fn epoch(config: &Config, names: &Arc<Names>, recorder: &Recorder) -> io::Result<Epoch> {
+    let seeds = config.models.iter().map(|model| model.endpoints.iter().map(seed).collect());
+    let fleet = Arc::new(Fleet::new(seeds.collect(), real_now()));
+    let facts = &config.policy.fleet().models;
+    let rooms = facts.iter().map(|model| model.context_tokens_max).collect();
+    let (told, known) = (recorder.metrics().clone(), Arc::clone(names));
+    let ejected = Box::new(move |endpoint: &crate::fleet::Endpoint, result: AttemptResult| {
+        let model = known.models.get(endpoint.model.get()).map_or("", |model| &model.id);
+        tracing::warn!(model, endpoint = &*endpoint.label, cause = result.name(), "ejected");
+        told.ejected(model, &endpoint.label, result.name());
+    });
+    let upstreams = Upstreams::new(&config.models, rooms, fleet, ejected)?;
+    Ok(Epoch {
+        timezone: jiff::tz::TimeZone::get(config.policy.timezone()).map_err(io::Error::other)?,
+        names: Arc::clone(names),
+        upstreams: Arc::new(upstreams),
+        limits: ReadLimits {
+            depth_max: DEPTH_MAX,
+            n_max: config.shield.n_max,
+            tools_max: config.shield.tools_max,
+            schema_bytes_max: config.shield.schema_bytes_max,
+            media_hosts: config.media_hosts.clone(),
+        },
+        stamps: Stamps::new(&config.policy),
+        policy: config.policy.clone(),
+    })
+}
+
+fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
+    let authority = endpoint.url.authority().map_or("", http::uri::Authority::as_str);
+    EndpointSeed {
+        label: authority.into(),
+        weight: endpoint.weight,
+        concurrency_max: endpoint.concurrency_max,
+    }
+}
+
+/// What other rooms know and a scrape asks for.
+fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
+    let (fleet, names) = (Arc::clone(&epoch.upstreams.fleet), Arc::clone(&epoch.names));
+    let info = [
+        GaugeReading::info(Gauge::BuildInfo, env!("CARGO_PKG_VERSION").into(), "".into()),
+        GaugeReading::info(
+            Gauge::PolicyInfo,
+            Arc::clone(&names.policy_version),
+            Arc::clone(&names.policy_hash),
+        ),
+    ];
+    recorder.metrics().register_gauges(Box::new(move || {
+        let now = real_now();
+        let mut readings = info.to_vec();
+        for endpoint in fleet.endpoints() {
+            let Some(model) = names.models.get(endpoint.model.get()) else { continue };
+            let labels = || [Arc::clone(&model.id), Arc::clone(&endpoint.label)];
+            let up = usize::from(endpoint.up(now));
+            readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
+            let in_flight = endpoint.in_flight() as usize;
+            readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
+        }
+        readings
+    }));
+}
+
+/// What has to happen again and again.
+async fn chores(gateway: Arc<Gateway>) {
+    let mut view = tokio::time::interval(VIEW_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = view.tick() => gateway.epoch.load().upstreams.fleet.publish(gateway.now()),
+            _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 pub mod account;
 pub mod app;
-pub mod cli;
+mod cli_stub {}
 pub mod config;
 mod dispatch;
 mod edge;

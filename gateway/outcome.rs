@@ -12,7 +12,7 @@ use policies::{
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::failure::{Kind, Stage};
+use crate::failure::{Failure, Kind, Stage};
 
 /// Who asks: a key, resolved at load with all that a request needs to know of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,6 +186,24 @@ impl Ending {
             Self::Cut => "cut",
             Self::Cancelled => "cancelled",
             Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The ending that a failure makes; a caller who left is no failure of ours.
+    #[must_use]
+    pub fn failed(failure: &Failure) -> Self {
+        match failure.kind {
+            Kind::Cancelled => Self::Cancelled,
+            kind => Self::Failed(kind),
+        }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub const fn failure(self) -> Option<Kind> {
+        match self {
+            Self::Failed(kind) => Some(kind),
+            _ => None,
         }
     }
 }

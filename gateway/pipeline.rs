@@ -1,1 +1,183 @@
-//! Room `pipeline`: being built.
+//! A request's whole way on one screen: eight stages, each in its own room.
+//!
+//! What a request carries along is its [`Tab`]: opened at receive, moved and never shared, closed
+//! exactly once, and whatever ends the request ends in one `Outcome`.
+
+mod answer;
+mod ids;
+mod refusal;
+mod tab;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use policies::{
+    Policy,
+    facts::{Dialect, Draw, Operation, Signals},
+};
+
+pub(crate) use self::{
+    answer::{Answer, AnswerBody, Stamps, name},
+    ids::Ids,
+    tab::Tab,
+};
+use crate::{
+    account::Accounts,
+    config::Wait,
+    dispatch::{Ask, SentOff, Upstreams},
+    failure::{Failure, Stage},
+    identity::Keys,
+    outcome::{Ending, Names},
+    record::Recorder,
+    signals,
+    wire::{self, ReadLimits},
+};
+
+/// The rooms of the gateway.
+pub(crate) struct Gateway {
+    /// The version of everything that may change while the process runs.
+    pub epoch: ArcSwap<Epoch>,
+    /// Who may ask.
+    pub keys: Keys,
+    /// Money and quota.
+    pub accounts: Arc<Accounts>,
+    /// Metrics and ledger.
+    pub recorder: Recorder,
+    /// When an entry must be durable.
+    pub wait: Wait,
+    /// A silent stream gets its head after this.
+    pub early_head: Duration,
+    /// Clock and randomness.
+    pub world: World,
+}
+
+/// Where time and randomness come from.
+pub(crate) struct World {
+    /// A monotonic clock.
+    pub now: fn() -> Instant,
+    /// The calendar.
+    pub timestamp: fn() -> jiff::Timestamp,
+    /// Randomness.
+    pub random: fn() -> u64,
+}
+
+/// One version of policy, models and prices: a request keeps the one it began with.
+pub(crate) struct Epoch {
+    /// What decides.
+    pub policy: Policy,
+    /// The time zone of its calendar.
+    pub timezone: jiff::tz::TimeZone,
+    /// What the indices are called.
+    pub names: Arc<Names>,
+    /// Ways to the models.
+    pub upstreams: Arc<Upstreams>,
+    /// What a request may ask for.
+    pub limits: ReadLimits,
+    /// Header values that many answers share.
+    pub stamps: Stamps,
+}
+
+/// A request as it came in. Its body is read when it is awaited: after the caller is known.
+pub(crate) struct Inbound<B> {
+    /// How it is called.
+    pub ids: Ids,
+    /// When its head had come.
+    pub started: Instant,
+    /// The head.
+    pub head: http::request::Parts,
+    /// The body, not yet read.
+    pub body: B,
+    /// The API it speaks.
+    pub dialect: Dialect,
+}
+
+/// Serves one request, and leaves exactly one outcome or one refusal.
+pub(crate) async fn serve<B>(gw: &Arc<Gateway>, inbound: Inbound<B>) -> Result<Answer, Failure>
+where
+    B: Future<Output = Result<Bytes, Failure>>,
+{
+    let mut tab = Tab::open(&inbound, gw);
+    match pass(gw, inbound, &mut tab).await {
+        Ok(answer) => Ok(answer.carrying(tab)),
+        Err(failure) => {
+            tab.close(Ending::failed(&failure));
+            Err(failure)
+        }
+    }
+}
+
+async fn pass<B>(
+    gw: &Arc<Gateway>,
+    inbound: Inbound<B>,
+    tab: &mut Tab,
+) -> Result<answer::Pending, Failure>
+where
+    B: Future<Output = Result<Bytes, Failure>>,
+{
+    let Inbound { head, body, dialect, .. } = inbound;
+    let epoch = tab.epoch();
+    tab.at(Stage::Authenticate);
+    let caller = gw.keys.authenticate(&head.headers, (gw.world.timestamp)())?;
+    tab.caller(&caller);
+    tab.at(Stage::Admit);
+    tab.seat(gw.accounts.enter(&caller, gw.now())?);
+    tab.at(Stage::Receive);
+    let body = body.await?;
+    tab.at(Stage::Classify);
+    let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
+    let around = gw.circumstances(&caller, &epoch);
+    let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
+    tab.signals(&signals);
+    tab.at(Stage::Decide);
+    let draw = gw.draw(&signals);
+    let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
+    let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
+    tab.at(Stage::Admit);
+    let permit = gw.accounts.admit(&caller, &plan, signals.input_tokens, gw.now()).await?;
+    tab.admitted(&plan, draw, permit);
+    if gw.wait == Wait::Dispatch {
+        tab.on_disk().await?;
+    }
+    tab.at(Stage::Dispatch);
+    let output_tokens_max = gw.accounts.binds(&caller).then_some(plan.output_tokens_bound);
+    let ask = Ask::new(request, &head.headers, tab.ids().header(), output_tokens_max);
+    let sent_off = SentOff { draw: draw.0, early_head: gw.early_head };
+    let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
+    tab.at(Stage::Record);
+    tab.on_disk().await?;
+    Ok(answer::Pending {
+        landing,
+        flight,
+        rates: gw.accounts.limits(&caller, gw.now()),
+        output_tokens_max,
+    })
+}
+
+impl Gateway {
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        (self.world.now)()
+    }
+
+    /// What a session's every request draws alike, and a request without session for itself.
+    fn draw(&self, signals: &Signals) -> Draw {
+        Draw(signals.session.map_or_else(self.world.random, |session| session as u64))
+    }
+
+    fn circumstances<'a>(
+        &'a self,
+        caller: &crate::outcome::Caller,
+        epoch: &'a Epoch,
+    ) -> signals::Circumstances<'a> {
+        signals::Circumstances {
+            keys: &self.keys,
+            media_tokens_max: epoch.stamps.media_tokens_max,
+            budget_left: self.accounts.left(caller),
+            at: epoch.timezone.to_datetime((self.world.timestamp)()),
+        }
+    }
+}

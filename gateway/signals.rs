@@ -1,1 +1,189 @@
-//! Room `signals`: being built.
+//! Request, caller, hints and standing as [`Signals`]: what a decision may know. Never a word of the
+//! text goes further than this room.
+
+use std::sync::Arc;
+
+use classify::Prompt;
+use http::{HeaderMap, HeaderName};
+use policies::facts::{
+    CivilTime, DataClass, Hinted, Language, Money, Operation, Signals, Task, Tokens,
+};
+use smallvec::SmallVec;
+
+use crate::{
+    failure::{Failure, Kind, Stage},
+    identity::Keys,
+    outcome::Caller,
+    wire::Request,
+};
+
+/// Tags of one request, and the length of their names and values.
+const TAGS_MAX: usize = 16;
+const TAG_BYTES_MAX: usize = 64;
+/// The longest session id.
+const SESSION_BYTES_MAX: usize = 256;
+
+const LANGUAGE: HeaderName = HeaderName::from_static("x-signalbox-language");
+const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
+const DATA_CLASS: HeaderName = HeaderName::from_static("x-signalbox-data-class");
+const SESSION: HeaderName = HeaderName::from_static("x-signalbox-session");
+const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
+
+/// What is known beside the request itself.
+pub(crate) struct Circumstances<'a> {
+    /// Hashes users and sessions.
+    pub keys: &'a Keys,
+    /// The most that one media part can cost with any model.
+    pub media_tokens_max: Tokens,
+    /// The smallest budget left.
+    pub budget_left: Option<Money>,
+    /// The time in the policy's zone.
+    pub at: jiff::civil::DateTime,
+}
+
+/// The signals of a request.
+///
+/// # Errors
+/// When a header of ours says what cannot be, or the data class is above the caller's.
+pub(crate) fn of(
+    request: &Request,
+    headers: &HeaderMap,
+    caller: &Caller,
+    circumstances: &Circumstances<'_>,
+) -> Result<Signals, Failure> {
+    let hints = Hints::of(headers, caller)?;
+    let reading = read(request);
+    let team = caller.team_name.as_ref();
+    let keyed = |text: &str| circumstances.keys.user_hash(team, text);
+    Ok(Signals {
+        operation: Operation::Chat,
+        stream: request.stream(),
+        dialect: request.dialect(),
+        requested: Arc::from(&*request.model()),
+        language: hints.language.unwrap_or(reading.language),
+        languages: reading.languages,
+        language_confidence: hints.language.map_or(reading.language_confidence, |_| 1.0),
+        task: hints.task.unwrap_or(reading.task),
+        task_confidence: hints.task.map_or(reading.task_confidence, |_| 1.0),
+        hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
+        needs: request.needs(),
+        input_tokens: request.input_tokens(),
+        input_tokens_bound: request.input_tokens_bound(circumstances.media_tokens_max),
+        output_tokens_asked: request.output_tokens_asked(),
+        n: request.n(),
+        data_class: data_class(headers, caller)?,
+        team_path: caller.team_path.clone(),
+        key: caller.key,
+        unit_user: request.user().map(|user| keyed(&user)),
+        session: session(headers)?.map(keyed),
+        tags: tags(headers)?,
+        at: civil(circumstances.at),
+        budget_left: circumstances.budget_left,
+    })
+}
+
+fn read(request: &Request) -> classify::Reading {
+    let turns = request.turns();
+    let turns: SmallVec<[&str; 4]> = turns.iter().map(AsRef::as_ref).collect();
+    classify::classify(&Prompt {
+        system: &request.system(),
+        turns: &turns,
+        tools: request.tools(),
+        json_schema: request.json_schema(),
+        has_media: request.media_parts() > 0,
+    })
+}
+
+fn civil(at: jiff::civil::DateTime) -> CivilTime {
+    let weekday = at.weekday().to_monday_zero_offset();
+    let minute = i32::from(at.hour()) * 60 + i32::from(at.minute());
+    CivilTime {
+        weekday: u8::try_from(weekday).unwrap_or(0),
+        minute: u16::try_from(minute).unwrap_or(0),
+    }
+}
+
+/// What the caller states instead of the classifier.
+#[derive(Default)]
+struct Hints {
+    language: Option<Language>,
+    task: Option<Task>,
+}
+
+impl Hints {
+    fn of(headers: &HeaderMap, caller: &Caller) -> Result<Self, Failure> {
+        if !caller.hints {
+            return Ok(Self::default());
+        }
+        let language = label(headers, &LANGUAGE, Language::from_code, Language::ALL)?;
+        let task = label(headers, &TASK, Task::from_code, Task::ALL)?;
+        Ok(Self { language, task })
+    }
+}
+
+fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure> {
+    let stated = label(headers, &DATA_CLASS, DataClass::from_code, DataClass::ALL)?;
+    let class = stated.map_or(caller.data_class, |stated| stated.max(caller.data_class));
+    if class <= caller.data_class_max {
+        return Ok(class);
+    }
+    let public = format!("data class `{class}` is above this key's `{}`", caller.data_class_max);
+    let failure = Failure::new(Kind::Forbidden, Stage::Classify, public);
+    Err(failure.coded("data_class_forbidden").at(DATA_CLASS.as_str().to_owned()))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Failure> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.trim())),
+        Err(_) => Err(wrong(name, "not plain ASCII")),
+    }
+}
+
+fn label<T: std::fmt::Display>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    read: impl Fn(&str) -> Option<T>,
+    all: &[T],
+) -> Result<Option<T>, Failure> {
+    let Some(found) = text(headers, name)? else { return Ok(None) };
+    if let Some(label) = read(found) {
+        return Ok(Some(label));
+    }
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    Err(wrong(name, &format!("expected one of {}", all.join(", "))))
+}
+
+fn session(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    match text(headers, &SESSION)? {
+        Some(id) if id.is_empty() || id.len() > SESSION_BYTES_MAX => {
+            Err(wrong(&SESSION, &format!("expected 1 to {SESSION_BYTES_MAX} characters")))
+        }
+        id => Ok(id),
+    }
+}
+
+type Tags = SmallVec<[(Box<str>, Box<str>); 2]>;
+
+fn tags(headers: &HeaderMap) -> Result<Tags, Failure> {
+    let Some(list) = text(headers, &TAGS)? else { return Ok(Tags::new()) };
+    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let tags: Tags = parts.map(tag).collect::<Option<_>>().ok_or_else(|| {
+        wrong(&TAGS, &format!("expected k=v,… with at most {TAG_BYTES_MAX} characters each"))
+    })?;
+    if tags.len() > TAGS_MAX {
+        return Err(wrong(&TAGS, &format!("expected at most {TAGS_MAX} tags")));
+    }
+    Ok(tags)
+}
+
+fn tag(part: &str) -> Option<(Box<str>, Box<str>)> {
+    let (name, value) = part.split_once('=')?;
+    let fits = |text: &str| (1..=TAG_BYTES_MAX).contains(&text.len());
+    (fits(name) && fits(value)).then(|| (name.into(), value.into()))
+}
+
+fn wrong(name: &HeaderName, expected: &str) -> Failure {
+    Failure::invalid("invalid_header", format!("header {name}: {expected}"))
+        .at(name.as_str().to_owned())
+}

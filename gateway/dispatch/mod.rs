@@ -1,1 +1,110 @@
-//! Room `dispatch`: being built.
+//! Plan and request to an answer: connections to backends, attempts at them, and the relay.
+//!
+//! What may be tried, and in which order, is the pure machine in [`attempts`]; a [`flight::Flight`]
+//! carries it out. Nothing of the caller's ever chooses where a connection goes: a [`target::Target`]
+//! comes from configuration alone, and redirects are never followed.
+
+mod attempts;
+mod connection;
+mod flight;
+mod leg;
+mod target;
+mod verdict;
+
+use std::{
+    future::poll_fn,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use policies::{
+    Plan,
+    facts::{ModelIndex, Tokens},
+};
+
+use self::connection::Connector;
+pub(crate) use self::{
+    flight::{Flight, Landing, Piece},
+    target::{Ask, Target},
+};
+use crate::{
+    config,
+    failure::Failure,
+    fleet::{Endpoint, Fleet},
+    outcome::{AttemptResult, Trail},
+};
+
+/// Told when a failure ejects an endpoint.
+pub(crate) type Ejected = Box<dyn Fn(&Endpoint, AttemptResult) + Send + Sync>;
+
+/// The ways to all replicas of an epoch.
+pub(crate) struct Upstreams {
+    /// How the replicas are.
+    pub fleet: Arc<Fleet>,
+    connector: Connector,
+    targets: Vec<Vec<Arc<Target>>>,
+    rooms: Vec<Tokens>,
+    ejected: Ejected,
+}
+
+impl Upstreams {
+    /// Ways to these models, whose context windows are `rooms`, by `ModelIndex`.
+    ///
+    /// # Errors
+    /// When an address or a credential cannot be used.
+    pub(crate) fn new(
+        models: &[config::Model],
+        rooms: Vec<Tokens>,
+        fleet: Arc<Fleet>,
+        ejected: Ejected,
+    ) -> io::Result<Self> {
+        let of = |model: &config::Model| -> io::Result<Vec<Arc<Target>>> {
+            model.endpoints.iter().map(|it| Target::new(model, it).map(Arc::new)).collect()
+        };
+        let targets = models.iter().map(of).collect::<io::Result<_>>()?;
+        Ok(Self { fleet, connector: Connector::new()?, targets, rooms, ejected })
+    }
+
+    /// Sends a flight off and waits until it has something to answer with. Dropping this drops the
+    /// request to the backend; `trail` then tells how far it came.
+    ///
+    /// # Errors
+    /// When no model of the plan answered.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        plan: &Arc<Plan>,
+        ask: Ask,
+        sent_off: SentOff,
+        trail: &mut Trail,
+    ) -> Result<(Landing, Box<Flight>), Failure> {
+        let SentOff { draw, early_head } = sent_off;
+        let flight = Flight::new(Arc::clone(self), Arc::clone(plan), ask, draw, early_head);
+        let mut flight = Box::new(flight);
+        let landing = poll_fn(|cx| flight.poll_landing(cx, trail)).await?;
+        Ok((landing, flight))
+    }
+
+    /// Closes connections that were idle for too long.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for target in self.targets.iter().flatten() {
+            target.pool.sweep(now);
+        }
+    }
+
+    fn target(&self, model: ModelIndex, endpoint: u16) -> Option<Arc<Target>> {
+        self.targets.get(model.get())?.get(usize::from(endpoint)).cloned()
+    }
+
+    fn room(&self, model: ModelIndex) -> Tokens {
+        self.rooms.get(model.get()).copied().unwrap_or_default()
+    }
+}
+
+/// How a flight is sent off.
+pub(crate) struct SentOff {
+    /// Decides among equal replicas.
+    pub draw: u64,
+    /// A silent stream gets its head after this.
+    pub early_head: Duration,
+}

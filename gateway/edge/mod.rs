@@ -1,1 +1,13 @@
-//! Room `edge`: being built.
+//! The doors: the only HTTP server, the only sockets to callers and operators.
+
+pub(crate) mod accept;
+pub(crate) mod admin;
+mod body;
+mod front;
+mod receive;
+mod render;
+
+pub(crate) use self::{
+    body::EdgeBody,
+    front::{Front, FrontSettings},
+};

@@ -3,13 +3,29 @@
 //! This crate has no input or output, no clock, no randomness and nothing asynchronous. Randomness
 //! comes in as [`facts::Draw`], time as [`facts::CivilTime`], the world as [`facts::FleetView`].
 
+//!
+//! [`compile`] turns a document into a [`Policy`], with every fault at once; [`decide`] turns a policy
+//! and the facts into a [`Plan`] or a [`Refusal`]; [`explain`] is the same decision with the rules that
+//! nearly matched.
+
+pub mod cases;
+mod catalogue;
+mod decide;
+mod document;
+mod explain;
 pub mod facts;
+mod fault;
 mod money;
 mod plan;
+mod policy;
+pub mod preset;
+mod select;
+mod set;
 
+pub use catalogue::{CATALOGUE, catalogue};
+pub use decide::decide;
+pub use explain::{Explanation, Near, explain};
+pub use fault::{Fault, nearest};
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why};
-
-/// A compiled policy. (Being built on its own branch.)
-#[derive(Debug)]
-pub struct Policy(());
+pub use policy::{Policy, compile};

@@ -1,0 +1,43 @@
+//! `signalbox check`
+
+use std::{path::Path, process::ExitCode};
+
+use crate::config;
+
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print faults as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Validates everything and prints every fault with path, found and expected.
+pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
+    match config::load(Some(path)) {
+        Ok(config) => {
+            let fleet = config.policy.fleet();
+            println!(
+                "{}: good: {} models, {} teams, {} keys, policy {}",
+                path.display(),
+                fleet.models.len(),
+                fleet.teams.len(),
+                fleet.keys.len(),
+                config.policy.version(),
+            );
+            ExitCode::SUCCESS
+        }
+        Err(faults) if args.json => {
+            for fault in &faults {
+                println!("{}", serde_json::json!({
+                    "path": fault.path, "found": fault.found, "expected": fault.expected,
+                }));
+            }
+            ExitCode::from(super::WRONG)
+        }
+        Err(faults) => {
+            super::print_faults(path, &faults);
+            ExitCode::from(super::WRONG)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `signalbox classify`: JSON lines in, JSON lines out, in order.
+
+use std::{
+    io::{self, BufRead, Write},
+    process::ExitCode,
+    time::Instant,
+};
+
+use classify::{Prompt, Reading};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One line of input: a text, or a request.
+#[derive(Deserialize)]
+struct Line {
+    text: Option<String>,
+    #[serde(default)]
+    messages: Vec<Message>,
+    #[serde(default)]
+    tools: Vec<Box<RawValue>>,
+    response_format: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    role: String,
+    content: Option<Content>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: String,
+}
+
+/// One line of output.
+#[derive(Serialize)]
+struct Row {
+    language: &'static str,
+    language_confidence: f32,
+    languages: Vec<(&'static str, f32)>,
+    target_language: Option<&'static str>,
+    task: &'static str,
+    task_confidence: f32,
+    coarse_task: &'static str,
+    micros: f64,
+}
+
+/// Reads standard input to its end.
+pub(super) fn run() -> ExitCode {
+    ::classify::warm();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut faults = 0;
+    for (at, line) in (1..).zip(io::stdin().lock().lines()) {
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => continue,
+            Ok(line) => line,
+            Err(error) => {
+                eprintln!("signalbox: line {at}: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let written = match serde_json::from_str::<Line>(&line) {
+            Ok(line) => serde_json::to_string(&row(line)).map_err(io::Error::other),
+            Err(error) => {
+                faults += 1;
+                eprintln!("signalbox: line {at}: {error}");
+                Ok(serde_json::json!({ "error": error.to_string() }).to_string())
+            }
+        };
+        if written.and_then(|row| writeln!(out, "{row}")).is_err() {
+            return ExitCode::FAILURE;
+        }
+    }
+    let flushed = out.flush().is_ok();
+    if flushed && faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn row(line: Line) -> Row {
+    let mut system = String::new();
+    let mut turns = Vec::new();
+    for message in line.messages {
+        let text = match message.content {
+            Some(Content::Text(text)) => text,
+            Some(Content::Parts(parts)) => {
+                parts.into_iter().map(|part| part.text).collect::<Vec<_>>().join("\n")
+            }
+            None => continue,
+        };
+        match message.role.as_str() {
+            "system" | "developer" => system.push_str(&text),
+            "user" if !text.is_empty() => turns.push(text),
+            _ => {}
+        }
+    }
+    turns.extend(line.text);
+    let turns: Vec<&str> = turns.iter().map(String::as_str).collect();
+    let last_four = turns.get(turns.len().saturating_sub(4)..).unwrap_or_default();
+    let prompt = Prompt {
+        system: &system,
+        turns: last_four,
+        tools: u16::try_from(line.tools.len()).unwrap_or(u16::MAX),
+        json_schema: line.response_format.is_some_and(|format| !format.get().contains("\"text\"")),
+        has_media: false,
+    };
+    let begun = Instant::now();
+    let reading = ::classify::classify(&prompt);
+    said(&reading, begun.elapsed().as_secs_f64() * 1e6)
+}
+
+fn said(reading: &Reading, micros: f64) -> Row {
+    Row {
+        language: reading.language.code(),
+        language_confidence: reading.language_confidence,
+        languages: reading.languages.iter().map(|(it, share)| (it.code(), *share)).collect(),
+        target_language: reading.target_language.map(::classify::Language::code),
+        task: reading.task.code(),
+        task_confidence: reading.task_confidence,
+        coarse_task: reading.task.coarse().code(),
+        micros: (micros * 10.0).round() / 10.0,
+    }
+}

@@ -1,0 +1,287 @@
+//! Connections to backends: the only hyper client.
+//!
+//! An idle connection waits in its endpoint's [`Pool`]. While a request uses it, its driver is polled
+//! inside the request's own task: no second task, no wake between tasks, and dropping the request
+//! closes the connection, which is how HTTP/1.1 says that nobody listens any more.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use smallvec::SmallVec;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// The largest head of an answer that is read; a backend that sends more is broken.
+const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
+
+type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+
+/// Opens connections: TCP with `TCP_NODELAY`, TLS 1.2 or 1.3 against the system's roots for `https`.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector(HttpsConnector<HttpConnector>);
+
+impl Connector {
+    /// A connector.
+    ///
+    /// # Errors
+    /// When the system's root certificates cannot be used.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        let provider = rustls::crypto::ring::default_provider();
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(provider)
+            .map_err(io::Error::other)?;
+        Ok(Self(builder.https_or_http().enable_http1().wrap_connector(tcp)))
+    }
+
+    /// Opens a connection to the scheme and authority of `uri`. The caller bounds the time.
+    pub(crate) async fn connect(mut self, uri: Uri) -> io::Result<Connection> {
+        let io = self.0.call(uri).await.map_err(io::Error::other)?;
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(ANSWER_HEAD_BYTES_MAX)
+            .handshake(io)
+            .await
+            .map_err(io::Error::other)?;
+        let wire = Wire { sender, driver, all_out: Arc::new(AtomicBool::new(false)) };
+        Ok(Connection { wire: Box::new(wire), reused: false, idle_since: Instant::now() })
+    }
+}
+
+/// One open connection that nobody uses right now.
+pub(crate) struct Connection {
+    wire: Box<Wire>,
+    reused: bool,
+    idle_since: Instant,
+}
+
+struct Wire {
+    sender: http1::SendRequest<Slices>,
+    driver: http1::Connection<Io, Slices>,
+    /// Set by the body of the request once its last byte was taken for sending.
+    all_out: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Sends a request; the head of its answer comes from [`Exchange::poll_head`].
+    pub(crate) fn send(mut self, mut request: Request<Slices>) -> Exchange {
+        self.wire.all_out.store(false, Ordering::Relaxed);
+        request.body_mut().all_out = Some(Arc::clone(&self.wire.all_out));
+        let answering: Answering = Box::pin(self.wire.sender.send_request(request));
+        Exchange { answering: Some(answering), body: None, connection: self, broken: None }
+    }
+
+    /// Whether the peer still holds the connection, as far as can be known without sending.
+    fn alive(&mut self, cx: &mut Context<'_>) -> bool {
+        Pin::new(&mut self.wire.driver).poll(cx).is_pending() && self.wire.sender.is_ready()
+    }
+}
+
+/// A request on its way and the answer to it. Dropping it closes the connection.
+pub(crate) struct Exchange {
+    answering: Option<Answering>,
+    body: Option<Incoming>,
+    connection: Connection,
+    /// The error with which the driver ended, if it did.
+    broken: Option<io::Error>,
+}
+
+impl Exchange {
+    /// Whether the connection had served before: its peer may have closed it just now.
+    pub(crate) fn reused(&self) -> bool {
+        self.connection.reused
+    }
+
+    /// Whether all of the request was taken for sending.
+    pub(crate) fn all_out(&self) -> bool {
+        self.connection.wire.all_out.load(Ordering::Relaxed)
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.broken.is_some() {
+            return;
+        }
+        if let Poll::Ready(end) = Pin::new(&mut self.connection.wire.driver).poll(cx) {
+            self.broken = Some(match end {
+                Ok(()) => io::Error::from(io::ErrorKind::UnexpectedEof),
+                Err(error) => io::Error::other(error),
+            });
+        }
+    }
+
+    /// Waits for the head of the answer. Must not be called again once it has come.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+        self.drive(cx);
+        let Some(answering) = self.answering.as_mut() else {
+            return Poll::Ready(Err(io::Error::other("the head was read before")));
+        };
+        match answering.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
+            Poll::Ready(Ok(response)) => {
+                let (head, body) = response.into_parts();
+                self.answering = None;
+                self.body = Some(body);
+                Poll::Ready(Ok(Response::from_parts(head, ())))
+            }
+        }
+    }
+
+    /// Waits for the next bytes of the answer; `None` at its end.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                }
+                Poll::Ready(None) => {
+                    self.body = None;
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.drive(cx);
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                self.body = None;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
+                Err(_trailers) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
+    /// Gives the connection back if its answer was read to the end and it can serve again.
+    pub(crate) fn recycle(mut self, pool: &Pool, cx: &mut Context<'_>, now: Instant) {
+        if self.answering.is_some() || self.body.is_some() || self.broken.is_some() {
+            return;
+        }
+        if self.connection.alive(cx) {
+            self.connection.reused = true;
+            self.connection.idle_since = now;
+            pool.put(self.connection);
+        }
+    }
+}
+
+/// Idle connections to one endpoint, the freshest on top.
+pub(crate) struct Pool {
+    idle: Mutex<Vec<Connection>>,
+    idle_max: Duration,
+}
+
+/// Idle connections kept for one endpoint; more are closed.
+const POOL_MAX: usize = 512;
+
+impl Pool {
+    /// A pool whose connections are dropped after `idle_max` without use.
+    pub(crate) fn new(idle_max: Duration) -> Self {
+        Self { idle: Mutex::new(Vec::new()), idle_max }
+    }
+
+    fn put(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < POOL_MAX {
+            idle.push(connection);
+        }
+    }
+
+    /// A connection that can serve at once, if there is one.
+    pub(crate) fn take(&self, cx: &mut Context<'_>, now: Instant) -> Option<Connection> {
+        loop {
+            let mut connection = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.pop()?
+            };
+            let fresh = now.saturating_duration_since(connection.idle_since) < self.idle_max;
+            if fresh && connection.alive(cx) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|it| now.saturating_duration_since(it.idle_since) < self.idle_max);
+    }
+}
+
+/// The body of a request to a backend: slices of the caller's own bytes, sent without a copy.
+pub(crate) struct Slices {
+    slices: SmallVec<[Bytes; 8]>,
+    next: usize,
+    left: usize,
+    all_out: Option<Arc<AtomicBool>>,
+}
+
+impl Slices {
+    /// Slices to be sent one after the other.
+    pub(crate) fn new(slices: SmallVec<[Bytes; 8]>) -> Self {
+        let left = slices.iter().map(Bytes::len).sum();
+        Self { slices, next: 0, left, all_out: None }
+    }
+}
+
+impl Body for Slices {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let at = self.next;
+        let Some(slice) = self.slices.get_mut(at).map(std::mem::take) else {
+            return Poll::Ready(None);
+        };
+        self.next += 1;
+        self.left -= slice.len();
+        if self.left == 0
+            && let Some(all_out) = &self.all_out
+        {
+            all_out.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Some(Ok(Frame::data(slice))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}

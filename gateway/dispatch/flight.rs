@@ -1,0 +1,566 @@
+//! A request on its way: the attempts machine, the leg that runs, and the clock that bounds both.
+//!
+//! A flight is polled by whoever answers the caller: by `run` until something is committed, then by the
+//! body of the answer. It writes the [`Trail`] as things happen, because it may be dropped at any poll.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use policies::{Plan, facts::ModelIndex};
+use smallvec::SmallVec;
+use tokio::time::Sleep;
+
+use super::{
+    Upstreams,
+    attempts::{Attempts, Event, Step, Steps},
+    leg::{Events, Leg, Shown, Start},
+    target::Ask,
+    verdict::Setback,
+};
+use crate::{
+    failure::{Failure, Kind, Retry, Stage},
+    outcome::{Attempt, AttemptResult, Trail},
+    wire::{self, What},
+};
+
+/// After the backend's own `[DONE]`, how long its connection may take to end; else it is closed.
+const TAIL: Duration = Duration::from_secs(1);
+/// A caller that hears nothing for this long gets a comment: clients give up otherwise.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// How far a flight has come when `run` returns.
+pub(crate) enum Landing {
+    /// A whole plain answer.
+    Whole(Bytes),
+    /// A stream that has shown content.
+    Streaming,
+    /// A stream that is silent so far; fallback is still possible.
+    Early,
+}
+
+/// A piece of a stream for the caller.
+pub(crate) enum Piece {
+    /// Bytes to pass on.
+    Bytes(Bytes),
+    /// The usage event, which may be completed before it is passed on.
+    Usage(Bytes),
+}
+
+/// See the module.
+pub(crate) struct Flight {
+    upstreams: Arc<Upstreams>,
+    plan: Arc<Plan>,
+    ask: Ask,
+    draw: u64,
+    attempts: Attempts,
+    leg: Option<Leg>,
+    tried: SmallVec<[(ModelIndex, u16); 4]>,
+    setback: Option<Failure>,
+    timer: Option<Pin<Box<Sleep>>>,
+    early_at: Option<Instant>,
+    last_piece: Instant,
+    queue: SmallVec<[Piece; 4]>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Committed,
+    /// `[DONE]` was passed on; only the connection's end is awaited, until then.
+    Tail(Instant),
+    Over,
+}
+
+impl Flight {
+    /// A flight that has not left yet. A stream gets an early head after `early_head` of silence.
+    pub(crate) fn new(
+        upstreams: Arc<Upstreams>,
+        plan: Arc<Plan>,
+        ask: Ask,
+        draw: u64,
+        early_head: Duration,
+    ) -> Self {
+        let now = now();
+        let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
+        let deadline = now + Duration::from_millis(total.unwrap_or(0));
+        let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
+        let early_at = ask.request.stream().then(|| now + early_head);
+        Self {
+            attempts: Attempts::new(rooms, plan.retries_max, deadline),
+            upstreams,
+            plan,
+            ask,
+            draw,
+            leg: None,
+            tried: SmallVec::new(),
+            setback: None,
+            timer: None,
+            early_at,
+            last_piece: now,
+            queue: SmallVec::new(),
+            state: State::Waiting,
+        }
+    }
+
+    /// Goes on until something is committed, all is lost, or a stream has been silent for too long.
+    pub(crate) fn poll_landing(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+    ) -> Poll<Result<Landing, Failure>> {
+        loop {
+            let now = now();
+            if let Some(landing) = self.advance(cx, trail, now)? {
+                return Poll::Ready(Ok(landing));
+            }
+            if self.early_at.is_some_and(|at| now >= at) {
+                self.early_at = None;
+                self.last_piece = now;
+                return Poll::Ready(Ok(Landing::Early));
+            }
+            if self.expired(cx, trail, now)? {
+                continue;
+            }
+            if self.arm(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The next piece for the caller of a stream; `None` at its real end. After an error nothing more
+    /// comes.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+    ) -> Poll<Option<Result<Piece, Failure>>> {
+        loop {
+            if !self.queue.is_empty() {
+                return Poll::Ready(Some(Ok(self.queue.remove(0))));
+            }
+            let now = now();
+            let moved = match self.state {
+                State::Over => return Poll::Ready(None),
+                State::Waiting => self.advance(cx, trail, now).map(|landed| landed.is_some()),
+                State::Committed | State::Tail(_) => self.relay(cx, trail, now),
+            };
+            match moved {
+                Err(failure) => return self.end_with(failure),
+                Ok(true) => {
+                    self.last_piece = now;
+                    continue;
+                }
+                Ok(false) => {}
+            }
+            match self.expired(cx, trail, now) {
+                Err(failure) => return self.end_with(failure),
+                Ok(true) => continue,
+                Ok(false) => {}
+            }
+            if matches!(self.state, State::Waiting | State::Committed)
+                && now >= self.last_piece + COMMENT_EVERY
+            {
+                self.last_piece = now;
+                return Poll::Ready(Some(Ok(Piece::Bytes(wire::comment()))));
+            }
+            if self.arm(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn end_with(&mut self, failure: Failure) -> Poll<Option<Result<Piece, Failure>>> {
+        self.state = State::Over;
+        self.leg = None;
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    /// Before commitment: polls the leg and feeds the machine.
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<Option<Landing>, Failure> {
+        loop {
+            let Some(leg) = self.leg.as_mut() else {
+                if self.state != State::Waiting {
+                    return Ok(None);
+                }
+                let steps = self.attempts.on(Event::Begin, now, false);
+                if steps.is_empty() {
+                    return Err(self.lost(Kind::Bug));
+                }
+                self.take(steps, trail, cx, now)?;
+                continue;
+            };
+            let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
+            if let Some(attempt) = trail.attempts.get_mut(leg.record) {
+                attempt.sent = leg.all_out();
+            }
+            match polled {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(Err(setback)) => self.setback(setback, trail, cx, now)?,
+                Poll::Ready(Ok(Shown::Whole(body, plain))) => {
+                    return self.whole(body, &plain, trail, now).map(Some);
+                }
+                Poll::Ready(Ok(Shown::Events(chunk, events))) => {
+                    if self.before_content(chunk, events, trail, cx, now)? {
+                        return Ok(Some(Landing::Streaming));
+                    }
+                }
+                Poll::Ready(Ok(Shown::End(_))) => {
+                    let public = "the model's server sent no answer";
+                    let empty = Setback::invalid(public, "the stream ended before any content");
+                    self.setback(empty, trail, cx, now)?;
+                }
+            }
+        }
+    }
+
+    /// Events of a stream that has shown no content yet. True if it does now.
+    fn before_content(
+        &mut self,
+        chunk: Bytes,
+        events: Events,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let mut content = false;
+        for event in &events {
+            match &event.what {
+                What::Content | What::Finish => content = true,
+                What::Error(said) if !content => {
+                    let public = "the model's server failed";
+                    let setback = Setback::invalid(public, said.to_string());
+                    self.queue.clear();
+                    self.setback(setback, trail, cx, now)?;
+                    return Ok(false);
+                }
+                _ => {}
+            }
+        }
+        if content {
+            self.commit(trail, now);
+        }
+        self.pass(chunk, events, trail, now)?;
+        Ok(content)
+    }
+
+    fn whole(
+        &mut self,
+        body: Bytes,
+        plain: &wire::Plain,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<Landing, Failure> {
+        self.commit(trail, now);
+        trail.reported = plain.reported;
+        trail.counted_output = plain.counted_output;
+        trail.complete = true;
+        self.state = State::Over;
+        self.close_attempt(trail, AttemptResult::Ok, now);
+        Ok(Landing::Whole(body))
+    }
+
+    fn commit(&mut self, trail: &mut Trail, now: Instant) {
+        let Some(leg) = self.leg.as_mut() else { return };
+        leg.shows_content(now);
+        let number = leg.number;
+        let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
+        leg.endpoint.answered(since);
+        self.attempts.on(Event::Content(number), now, false);
+        self.state = State::Committed;
+        self.early_at = None;
+        self.last_piece = now;
+        trail.committed = u8::try_from(leg.record).ok();
+        trail.first_content = Some(now);
+    }
+
+    /// After commitment: passes on what comes. True if there is something new to say.
+    fn relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let Some(leg) = self.leg.as_mut() else { return Ok(false) };
+        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
+        let in_tail = matches!(self.state, State::Tail(_));
+        match polled {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(Shown::Events(..) | Shown::Whole(..)) | Err(_)) if in_tail => {
+                self.finish(trail, now);
+                Ok(true)
+            }
+            Poll::Ready(Ok(Shown::Events(chunk, events))) => {
+                self.pass(chunk, events, trail, now)?;
+                Ok(true)
+            }
+            Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
+            Poll::Ready(Ok(Shown::End(end))) => {
+                if !end.real && !in_tail {
+                    let why = "the stream ended without an end";
+                    return Err(self.cut(Setback::invalid(CUT, why), trail, now));
+                }
+                if !in_tail {
+                    self.queue.push(Piece::Bytes(wire::done_event()));
+                }
+                self.finish(trail, now);
+                Ok(true)
+            }
+            Poll::Ready(Err(setback)) => Err(self.cut(setback, trail, now)),
+        }
+    }
+
+    /// Queues what the caller should see of a chunk.
+    fn pass(
+        &mut self,
+        chunk: Bytes,
+        events: Events,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        self.count(trail);
+        let plain =
+            |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
+        let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();
+        if whole && events.len() > 1 && events.iter().all(plain) && self.begins(&chunk, &events) {
+            self.queue.push(Piece::Bytes(chunk));
+            return Ok(());
+        }
+        for event in events {
+            match event.what {
+                What::Content | What::Other | What::Finish => {
+                    self.queue.push(Piece::Bytes(event.bytes));
+                }
+                What::Usage if self.ask.request.wants_usage() => {
+                    self.queue.push(Piece::Usage(event.bytes));
+                }
+                What::Usage | What::Comment => {}
+                What::Error(said) => {
+                    let setback = Setback::invalid(CUT, said.to_string());
+                    return Err(self.cut(setback, trail, now));
+                }
+                What::Done => {
+                    self.queue.push(Piece::Bytes(wire::done_event()));
+                    trail.complete = true;
+                    self.state = State::Tail(now + TAIL);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the events are the chunk itself, from its first byte on.
+    fn begins(&self, chunk: &Bytes, events: &Events) -> bool {
+        events.first().is_some_and(|event| event.bytes.as_ptr() == chunk.as_ptr())
+    }
+
+    fn count(&self, trail: &mut Trail) {
+        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
+            trail.reported = stream.reported();
+            trail.counted_output = stream.counted_output();
+        }
+    }
+
+    fn finish(&mut self, trail: &mut Trail, now: Instant) {
+        self.count(trail);
+        trail.complete = true;
+        self.close_attempt(trail, AttemptResult::Ok, now);
+        self.state = State::Over;
+    }
+
+    /// The committed stream broke: an honest end.
+    fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
+        self.count(trail);
+        self.blame(&setback, trail, now);
+        self.close_attempt(trail, AttemptResult::Cut, now);
+        self.state = State::Over;
+        setback.failure
+    }
+
+    /// An attempt came to nothing before commitment.
+    fn setback(
+        &mut self,
+        setback: Setback,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let Some(leg) = self.leg.as_ref() else { return Ok(()) };
+        let (number, model) = (leg.number, leg.endpoint.model);
+        self.blame(&setback, trail, now);
+        self.close_attempt(trail, setback.result, now);
+        let (kind, retry) = (setback.failure.kind, setback.failure.retry);
+        self.setback = Some(setback.failure);
+        let other = self.upstreams.fleet.has_other(model, &self.tried, now);
+        let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
+        self.take(steps, trail, cx, now)
+    }
+
+    fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
+        let Some(leg) = self.leg.as_ref() else { return };
+        if !setback.blame {
+            leg.endpoint.undecided();
+        } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
+            (self.upstreams.ejected)(&leg.endpoint, setback.result);
+        }
+        tracing::debug!(
+            attempt = trail.attempts.len(),
+            endpoint = &*leg.endpoint.label,
+            result = setback.result.name(),
+            cause = setback.failure.cause.as_deref().map(tracing::field::display),
+            "attempt failed"
+        );
+    }
+
+    fn close_attempt(&mut self, trail: &mut Trail, result: AttemptResult, now: Instant) {
+        let Some(leg) = self.leg.take() else { return };
+        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
+            attempt.took = Some(now.saturating_duration_since(attempt.started));
+            attempt.result = Some(result);
+        }
+    }
+
+    /// Does what the machine says.
+    fn take(
+        &mut self,
+        steps: Steps,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        for step in steps {
+            match step {
+                Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
+                Step::Cancel(_) => self.close_attempt(trail, AttemptResult::Timeout, now),
+                Step::Commit(_) => {}
+                Step::GiveUp(kind) => return Err(self.lost(kind)),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        number: u8,
+        planned: u8,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let Some(entry) = self.plan.attempts.get(usize::from(planned)).copied() else {
+            return Err(self.lost(Kind::Bug));
+        };
+        let found = self.upstreams.fleet.pick(entry.model, &self.tried, self.draw, now);
+        let target = found.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
+        let (Some(endpoint), Some(target)) = (found, target) else {
+            let none = Setback::none_free().failure;
+            let (kind, retry) = (none.kind, none.retry);
+            self.setback.get_or_insert(none);
+            let steps = self.attempts.on(Event::Failed(number, kind, retry), now, false);
+            // As deep as the plan is long: each step moves on in the plan.
+            return self.take(steps, trail, cx, now);
+        };
+        self.tried.push((entry.model, endpoint.index));
+        let record = trail.attempts.len();
+        trail.attempts.push(attempt_at(&endpoint, now));
+        let start = Start { number, record, endpoint, target, timeouts: entry.timeouts };
+        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
+        Ok(())
+    }
+
+    /// Ends what has taken too long. True if anything changed.
+    fn expired(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        if let State::Tail(until) = self.state {
+            if now >= until {
+                self.finish(trail, now);
+            }
+            return Ok(now >= until);
+        }
+        if self.attempts.deadline().is_some_and(|at| now >= at) {
+            self.setback = Some(Setback::timeout("the model took too long").failure);
+            let steps = self.attempts.on(Event::Tick, now, false);
+            self.take(steps, trail, cx, now)?;
+            return Ok(true);
+        }
+        let Some(leg) = self.leg.as_ref() else { return Ok(false) };
+        let (at, public) = leg.deadline(self.ask.request.stream());
+        if now < at {
+            return Ok(false);
+        }
+        let setback = Setback::timeout(public);
+        if self.state == State::Committed {
+            return Err(self.cut(setback, trail, now));
+        }
+        self.setback(setback, trail, cx, now)?;
+        Ok(true)
+    }
+
+    /// Sees to it that the flight is polled again in time. The timer is only ever moved when it would
+    /// come too late: one that comes early finds nothing to do and is set anew.
+    fn arm(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let at = self.next_moment(now).into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.is_elapsed() || at < timer.deadline() {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    fn next_moment(&self, now: Instant) -> Instant {
+        let leg = self.leg.as_ref().map(|leg| leg.deadline(self.ask.request.stream()).0);
+        let tail = match self.state {
+            State::Tail(until) => Some(until),
+            _ => None,
+        };
+        let comment = (self.ask.request.stream() && self.early_at.is_none())
+            .then(|| self.last_piece + COMMENT_EVERY);
+        [leg, tail, comment, self.early_at, self.attempts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + COMMENT_EVERY)
+    }
+
+    /// What the caller is told when nothing is left to try.
+    fn lost(&mut self, kind: Kind) -> Failure {
+        self.state = State::Over;
+        self.setback.take().unwrap_or_else(|| {
+            Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
+        })
+    }
+}
+
+/// What the caller reads in a stream that breaks.
+const CUT: &str = "the model's answer broke off";
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> Attempt {
+    Attempt {
+        model: endpoint.model,
+        endpoint: endpoint.index,
+        endpoint_label: Arc::clone(&endpoint.label),
+        started: now,
+        took: None,
+        result: None,
+        sent: false,
+    }
+}

@@ -1,0 +1,303 @@
+//! One attempt at one replica: connect, ask, read. Polled by hand, so that whoever owns it may be
+//! dropped at any moment and the backend hears of it at once.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
+use policies::facts::Timeouts;
+use smallvec::SmallVec;
+
+use super::{
+    connection::{Connection, Connector, Exchange},
+    target::{Ask, Target},
+    verdict::{self, Setback},
+};
+use crate::{fleet::InFlight, wire};
+
+/// The largest plain answer that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much of an error body is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// The largest event of a stream.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
+
+/// What an attempt has to show.
+pub(crate) enum Shown {
+    /// More of a stream: the raw chunk, and the events that became complete with it.
+    Events(Bytes, Events),
+    /// The stream's end, as the decoder sees it.
+    End(wire::End),
+    /// A whole plain answer.
+    Whole(Bytes, wire::Plain),
+}
+
+/// Events of one chunk.
+pub(crate) type Events = SmallVec<[wire::Event; 8]>;
+
+/// One attempt.
+pub(crate) struct Leg {
+    /// Number of the attempt in the machine.
+    pub number: u8,
+    /// Its position in the trail.
+    pub record: usize,
+    /// Held while the attempt runs.
+    pub endpoint: InFlight,
+    /// When the request was handed over for sending.
+    pub asked: Option<Instant>,
+    target: Arc<Target>,
+    timeouts: Timeouts,
+    started: Instant,
+    last_life: Instant,
+    shown_content: bool,
+    phase: Phase,
+    /// The decoder of a stream that has ended: what it counted is still wanted.
+    ended: Option<Box<wire::Stream>>,
+}
+
+enum Phase {
+    Connecting(Connecting),
+    Waiting(Exchange),
+    Streaming(Exchange, Box<wire::Stream>),
+    Collecting(Exchange, Option<Bytes>, BytesMut),
+    Refused(Exchange, Box<Response<()>>, BytesMut),
+    Over,
+}
+
+/// What a leg is started with.
+pub(crate) struct Start {
+    /// Number of the attempt in the machine.
+    pub number: u8,
+    /// Its position in the trail.
+    pub record: usize,
+    /// The replica.
+    pub endpoint: InFlight,
+    /// How it is asked.
+    pub target: Arc<Target>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+impl Leg {
+    /// Begins an attempt: on an idle connection if there is one, else on a new one.
+    pub(crate) fn start(
+        start: Start,
+        connector: &Connector,
+        ask: &Ask,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let Start { number, record, endpoint, target, timeouts } = start;
+        let mut leg = Self {
+            number,
+            record,
+            endpoint,
+            asked: None,
+            timeouts,
+            started: now,
+            last_life: now,
+            shown_content: false,
+            phase: Phase::Over,
+            ended: None,
+            target,
+        };
+        match leg.target.pool.take(cx, now) {
+            Some(connection) => leg.send(connection, ask, now),
+            None => leg.connect(connector),
+        }
+        leg
+    }
+
+    fn connect(&mut self, connector: &Connector) {
+        let connecting = connector.clone().connect(self.target.uri.clone());
+        self.phase = Phase::Connecting(Box::pin(connecting));
+    }
+
+    fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
+        self.asked = Some(now);
+        self.phase = Phase::Waiting(connection.send(self.target.ask(ask)));
+    }
+
+    /// Whether all of the request has left.
+    pub(crate) fn all_out(&self) -> bool {
+        match &self.phase {
+            Phase::Connecting(_) => false,
+            Phase::Waiting(exchange) => exchange.all_out(),
+            _ => true,
+        }
+    }
+
+    /// Notes that the caller is being served from this attempt.
+    pub(crate) fn shows_content(&mut self, now: Instant) {
+        self.shown_content = true;
+        self.last_life = now;
+    }
+
+    /// What the committed stream has reported, and what we counted.
+    pub(crate) fn stream(&self) -> Option<&wire::Stream> {
+        match &self.phase {
+            Phase::Streaming(_, stream) => Some(stream),
+            _ => self.ended.as_deref(),
+        }
+    }
+
+    /// When the attempt has taken too long, and what to say then.
+    pub(crate) fn deadline(&self, stream: bool) -> (Instant, &'static str) {
+        let after = |from: Instant, ms: u32| from + Duration::from_millis(u64::from(ms));
+        let total = (after(self.started, self.timeouts.total_ms), "the model took too long");
+        let phase = match (&self.phase, self.shown_content, stream) {
+            (Phase::Connecting(_), ..) => {
+                let public = "the model's server could not be reached in time";
+                (after(self.started, self.timeouts.connect_ms), public)
+            }
+            (_, true, _) => {
+                let public = "the model fell silent in the middle of its answer";
+                (after(self.last_life, self.timeouts.idle_ms), public)
+            }
+            (_, false, true) => {
+                let from = self.asked.unwrap_or(self.started);
+                (
+                    after(from, self.timeouts.first_token_ms),
+                    "the model did not begin to answer in time",
+                )
+            }
+            (_, false, false) => total,
+        };
+        if phase.0 <= total.0 { phase } else { total }
+    }
+
+    /// Goes on until there is something to show.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        connector: &Connector,
+        ask: &Ask,
+        now: Instant,
+    ) -> Poll<Result<Shown, Setback>> {
+        loop {
+            match &mut self.phase {
+                Phase::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
+                    Ok(connection) => self.send(connection, ask, now),
+                    Err(error) => return self.over(Setback::connect(error)),
+                },
+                Phase::Waiting(exchange) => match ready!(exchange.poll_head(cx)) {
+                    Ok(head) => {
+                        if let Err(setback) = self.head(head, ask) {
+                            return self.over(setback);
+                        }
+                    }
+                    // The peer had closed the idle connection: not an attempt, the same again.
+                    Err(_) if exchange.reused() => self.connect(connector),
+                    Err(error) => return self.over(Setback::broken(error)),
+                },
+                Phase::Streaming(..) => return self.poll_stream(cx, now),
+                Phase::Collecting(..) => return self.poll_whole(cx, now),
+                Phase::Refused(exchange, head, body) => {
+                    if let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) {
+                        body.extend_from_slice(&bytes);
+                        if body.len() < ERROR_BYTES_MAX {
+                            continue;
+                        }
+                    }
+                    let setback = Setback::status(head.status(), head.headers(), body);
+                    return self.over(setback);
+                }
+                Phase::Over => return Poll::Pending,
+            }
+        }
+    }
+
+    fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {
+        self.phase = Phase::Over;
+        Poll::Ready(Err(setback))
+    }
+
+    fn head(&mut self, head: Response<()>, ask: &Ask) -> Result<(), Setback> {
+        let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Ok(());
+        };
+        if head.status() != StatusCode::OK {
+            if !verdict::body_matters(head.status()) {
+                return Err(Setback::status(head.status(), head.headers(), &[]));
+            }
+            self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
+            return Ok(());
+        }
+        verdict::check_head(head.headers(), ask.request.stream())?;
+        self.phase = if ask.request.stream() {
+            let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
+            Phase::Streaming(exchange, Box::new(wire::Stream::new(limits)))
+        } else {
+            Phase::Collecting(exchange, None, BytesMut::new())
+        };
+        Ok(())
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Shown, Setback>> {
+        let Phase::Streaming(exchange, stream) = &mut self.phase else { return Poll::Pending };
+        let mut events = Events::new();
+        let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
+        match ready!(exchange.poll_bytes(cx)) {
+            Some(Ok(chunk)) => {
+                stream.push(chunk.clone(), &mut events).map_err(fault)?;
+                // Comments are not life.
+                if events.iter().any(|event| !matches!(event.what, wire::What::Comment)) {
+                    self.last_life = now;
+                }
+                Poll::Ready(Ok(Shown::Events(chunk, events)))
+            }
+            Some(Err(error)) => self.over(Setback::broken(error)),
+            None => {
+                let end = stream.finish(&mut events).map_err(fault)?;
+                self.give_back(cx, now);
+                Poll::Ready(Ok(Shown::End(end)))
+            }
+        }
+    }
+
+    fn poll_whole(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Shown, Setback>> {
+        let Phase::Collecting(exchange, first, rest) = &mut self.phase else {
+            return Poll::Pending;
+        };
+        let whole = loop {
+            match ready!(exchange.poll_bytes(cx)) {
+                // One chunk is the usual case, and then nothing is copied.
+                Some(Ok(chunk)) if first.is_none() && rest.is_empty() => *first = Some(chunk),
+                Some(Ok(chunk)) => {
+                    if let Some(first) = first.take() {
+                        rest.extend_from_slice(&first);
+                    }
+                    rest.extend_from_slice(&chunk);
+                    if rest.len() > ANSWER_BYTES_MAX {
+                        let public = "the model's answer is too large";
+                        return self.over(Setback::invalid(public, "plain answer over the limit"));
+                    }
+                }
+                Some(Err(error)) => return self.over(Setback::broken(error)),
+                None => break first.take().unwrap_or_else(|| std::mem::take(rest).freeze()),
+            }
+        };
+        self.give_back(cx, now);
+        let plain = verdict::plain(&whole)?;
+        Poll::Ready(Ok(Shown::Whole(whole, plain)))
+    }
+
+    fn give_back(&mut self, cx: &mut Context<'_>, now: Instant) {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Streaming(exchange, stream) => {
+                exchange.recycle(&self.target.pool, cx, now);
+                self.ended = Some(stream);
+            }
+            Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, cx, now),
+            _ => {}
+        }
+    }
+}

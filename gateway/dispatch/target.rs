@@ -1,0 +1,129 @@
+//! Where a replica is and how it is asked: everything about it that is fixed for an epoch.
+
+use std::io;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
+    uri::PathAndQuery,
+};
+use policies::facts::Tokens;
+
+use super::connection::{Pool, Slices};
+use crate::{config, wire};
+
+/// Bodies up to this size are sent as one slice: copying them costs less than the system is asked to
+/// gather.
+const JOIN_BYTES_MAX: usize = 8 * 1024;
+
+/// The header that carries our id to the backend.
+const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// One replica's address, credential and idle connections.
+pub(crate) struct Target {
+    /// Scheme and authority to connect to.
+    pub uri: Uri,
+    /// The model's name at its engine.
+    pub upstream_model: Box<str>,
+    /// Idle connections.
+    pub pool: Pool,
+    chat: PathAndQuery,
+    host: HeaderValue,
+    authorization: Option<HeaderValue>,
+}
+
+/// What goes along with a body to every backend that is asked.
+pub(crate) struct Ask {
+    /// The caller's request.
+    pub request: wire::Request,
+    /// Our id.
+    pub id: HeaderValue,
+    /// The caller's trace.
+    pub traceparent: Option<HeaderValue>,
+    /// The bound that must be written into the request, if any.
+    pub output_tokens_max: Option<Tokens>,
+}
+
+impl Ask {
+    /// What goes along with this request; with `output_tokens_max`, no answer may be longer.
+    pub(crate) fn new(
+        request: wire::Request,
+        headers: &HeaderMap,
+        id: HeaderValue,
+        output_tokens_max: Option<Tokens>,
+    ) -> Self {
+        Self { request, id, traceparent: headers.get(TRACEPARENT).cloned(), output_tokens_max }
+    }
+}
+
+impl Target {
+    /// The target of one configured endpoint.
+    ///
+    /// # Errors
+    /// When URL or credential cannot stand in a request.
+    pub(crate) fn new(model: &config::Model, endpoint: &config::Endpoint) -> io::Result<Self> {
+        let uri = endpoint.url.clone();
+        let base = uri.path().trim_end_matches('/');
+        let chat = format!("{base}/chat/completions");
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        let bearer = endpoint.api_key.as_ref().map(|key| format!("Bearer {}", key.expose()));
+        let authorization = bearer.map(|text| {
+            HeaderValue::try_from(text).map(|mut value| {
+                value.set_sensitive(true);
+                value
+            })
+        });
+        Ok(Self {
+            chat: PathAndQuery::try_from(chat).map_err(io::Error::other)?,
+            host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
+            authorization: authorization.transpose().map_err(io::Error::other)?,
+            upstream_model: model.upstream_model.clone(),
+            pool: Pool::new(model.pool_idle),
+            uri,
+        })
+    }
+
+    /// The request as this replica is asked.
+    pub(crate) fn ask(&self, ask: &Ask) -> Request<Slices> {
+        let stream = ask.request.stream();
+        let edit = wire::Edit {
+            model: &self.upstream_model,
+            ask_usage: stream,
+            output_tokens_max: ask.output_tokens_max,
+        };
+        let mut request = Request::new(body(ask.request.to_upstream(&edit)));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_11;
+        *request.uri_mut() = Uri::from(self.chat.clone());
+        let headers = request.headers_mut();
+        headers.reserve(8);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION"))),
+        );
+        headers.insert(ID, ask.id.clone());
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(traceparent) = &ask.traceparent {
+            headers.insert(TRACEPARENT, traceparent.clone());
+        }
+        request
+    }
+}
+
+fn body(body: wire::Body) -> Slices {
+    if body.len > JOIN_BYTES_MAX || body.slices.len() < 2 {
+        return Slices::new(body.slices);
+    }
+    let mut joined = Vec::with_capacity(body.len);
+    for slice in &body.slices {
+        joined.extend_from_slice(slice);
+    }
+    Slices::new(smallvec::smallvec![joined.into()])
+}

@@ -1,0 +1,141 @@
+//! What a backend's answer is worth: judged by status, head and body, where the fault is seen.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+};
+
+use crate::{
+    failure::{Failure, Kind, Retry, Stage},
+    outcome::AttemptResult,
+    wire,
+};
+
+/// The longest wait that a backend's `retry-after` can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// Why an attempt came to nothing.
+#[derive(Debug)]
+pub(crate) struct Setback {
+    /// How the attempt ended, for records.
+    pub result: AttemptResult,
+    /// What the caller is told if nothing better is left.
+    pub failure: Failure,
+    /// Whether the endpoint is to blame.
+    pub blame: bool,
+}
+
+impl Setback {
+    fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
+        let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
+        Self { result, failure, blame: true }
+    }
+
+    /// No connection.
+    pub(crate) fn connect(error: io::Error) -> Self {
+        let public = "the model's server could not be reached";
+        let mut it = Self::new(AttemptResult::Connect, Kind::UpstreamError, public);
+        it.failure = it.failure.because(error);
+        it
+    }
+
+    /// The connection broke, or what came was no HTTP.
+    pub(crate) fn broken(error: io::Error) -> Self {
+        let public = "the model's server broke the connection";
+        let mut it = Self::new(AttemptResult::Invalid, Kind::UpstreamError, public);
+        it.failure = it.failure.because(error);
+        it
+    }
+
+    /// An answer that is none.
+    pub(crate) fn invalid(public: &'static str, why: impl Into<String>) -> Self {
+        let mut it = Self::new(AttemptResult::Invalid, Kind::UpstreamError, public);
+        it.failure = it.failure.because(why.into());
+        it
+    }
+
+    /// Silence for too long.
+    pub(crate) fn timeout(public: &'static str) -> Self {
+        Self::new(AttemptResult::Timeout, Kind::UpstreamTimeout, public)
+    }
+
+    /// No replica of the model takes requests right now.
+    pub(crate) fn none_free() -> Self {
+        let public = "no server of the model takes requests right now";
+        let mut it = Self::new(AttemptResult::Connect, Kind::NoCapacity, public);
+        it.failure = it.failure.after(Duration::from_secs(1));
+        it.blame = false;
+        it
+    }
+
+    /// A status that is no answer, with what its body says.
+    pub(crate) fn status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let public = match status.as_u16() {
+            400 | 413 | 422 => return Self::refused(status, body),
+            429 => {
+                let public = "the model's server is over its own limit";
+                let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
+                it.failure = it.failure.after(retry_after(headers));
+                it.blame = false;
+                return it;
+            }
+            300..=399 => "the model's server answered with a redirect",
+            401 | 403 | 404 => "the model's server refused the gateway",
+            _ => "the model's server failed",
+        };
+        let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
+        it.failure = it.failure.because(format!("status {}", status.as_u16()));
+        it
+    }
+
+    /// The backend calls the request wrong: so would any other, unless only room is missing.
+    fn refused(status: StatusCode, body: &[u8]) -> Self {
+        let said = wire::error_message(body)
+            .unwrap_or_else(|| String::from("the model's server calls the request invalid"));
+        let mut failure = Failure::new(Kind::InvalidRequest, Stage::Dispatch, said);
+        if wire::is_context_length(status.as_u16(), body) {
+            failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
+        }
+        Self { result: AttemptResult::Status, failure, blame: false }
+    }
+}
+
+/// `retry-after` in seconds, capped; a second where there is none.
+fn retry_after(headers: &HeaderMap) -> Duration {
+    headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map_or(Duration::from_secs(1), Duration::from_secs)
+        .min(RETRY_AFTER_MAX)
+}
+
+/// Whether the body of this status says more than the status.
+pub(crate) fn body_matters(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 413 | 422)
+}
+
+/// Whether the head of a 200 can be the head of what was asked for.
+pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setback> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let encoding = text(CONTENT_ENCODING);
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        let public = "the model's server compressed an answer that was not to be";
+        return Err(Setback::invalid(public, format!("content-encoding {encoding}")));
+    }
+    let wanted = if stream { "text/event-stream" } else { "json" };
+    let found = text(CONTENT_TYPE);
+    if found.to_ascii_lowercase().contains(wanted) {
+        return Ok(());
+    }
+    Err(Setback::invalid("the model's server sent no answer", format!("content-type {found}")))
+}
+
+/// Reads a plain answer that has come whole.
+pub(crate) fn plain(body: &Bytes) -> Result<wire::Plain, Setback> {
+    wire::plain(body).map_err(|invalid| {
+        Setback::invalid("the model's server sent no answer", format!("{invalid:?}"))
+    })
+}

@@ -1,0 +1,102 @@
+//! The operators' door: metrics, liveness, readiness.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response as AxumResponse},
+    routing::get,
+};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use subtle::ConstantTimeEq;
+use tower_service::Service;
+
+use super::EdgeBody;
+use crate::{config::Secret, pipeline::Gateway};
+
+/// The format of `/metrics`.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the operators' door knows.
+pub(crate) struct Desk {
+    /// The gateway it speaks of.
+    pub gateway: Arc<Gateway>,
+    /// Opens everything.
+    pub token: Option<Secret>,
+    /// Opens `/metrics` alone.
+    pub metrics_token: Option<Secret>,
+    /// Whether `/metrics` needs a token: the door is not on loopback, or a token is set for it.
+    pub metrics_guarded: bool,
+    /// The process has been told to stop.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// The operators' door.
+#[derive(Clone)]
+pub(crate) struct Admin(Router);
+
+impl Admin {
+    /// A door with this desk behind it.
+    pub(crate) fn new(desk: Desk) -> Self {
+        let router = Router::new()
+            .route("/metrics", get(metrics))
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .with_state(Arc::new(desk));
+        Self(router)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(mut self, request: Request<Incoming>) -> Response<EdgeBody> {
+        let answer = self.0.call(request).await.unwrap_or_else(|never| match never {});
+        answer.map(EdgeBody::Router)
+    }
+}
+
+async fn metrics(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumResponse {
+    if desk.metrics_guarded && !desk.opens(&headers) {
+        return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
+    }
+    match desk.gateway.recorder.metrics().expose() {
+        Ok(text) => ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be exposed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+impl Desk {
+    /// Whether the bearer token is one that opens `/metrics`. Compared in constant time.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        let Some(given) = given.and_then(|value| value.strip_prefix(b"Bearer ")) else {
+            return false;
+        };
+        [&self.token, &self.metrics_token]
+            .into_iter()
+            .flatten()
+            .any(|token| token.expose().as_bytes().ct_eq(given).into())
+    }
+}
+
+/// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
+async fn ready(State(desk): State<Arc<Desk>>) -> AxumResponse {
+    let gateway = &desk.gateway;
+    let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
+    let faults = [
+        (desk.draining.load(Ordering::Relaxed), "draining"),
+        (!gateway.recorder.ledger().healthy(), "the ledger cannot be written"),
+        (!upstreams.fleet.any_up(gateway.now()), "no model has a live endpoint"),
+    ];
+    let faults: Vec<_> = faults.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    if faults.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n").into_response()
+}

@@ -1,0 +1,216 @@
+//! The callers' door: the hot route first, everything else by the router.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::{IntoResponse, Response as AxumResponse},
+    routing::get,
+};
+use futures_util::FutureExt;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use policies::facts::Dialect;
+use tower_service::Service;
+
+use super::{
+    EdgeBody,
+    receive::{self, Bodies},
+    render,
+};
+use crate::{
+    config,
+    failure::{Failure, Kind, Stage},
+    pipeline::{self, Gateway, Ids, Inbound},
+    wire,
+};
+
+/// The largest head of a request: all names and values together.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What the callers' door is made from.
+pub(crate) struct FrontSettings<'a> {
+    /// Its limits.
+    pub server: &'a config::Server,
+}
+
+/// The callers' door.
+#[derive(Clone)]
+pub(crate) struct Front {
+    gateway: Arc<Gateway>,
+    bodies: Arc<Bodies>,
+    router: Router,
+}
+
+impl Front {
+    /// A door to this gateway.
+    pub(crate) fn new(gateway: Arc<Gateway>, settings: &FrontSettings<'_>) -> Self {
+        let bodies = Bodies {
+            bytes_max: settings.server.body_bytes_max,
+            timeout: settings.server.body_timeout,
+            in_flight_max: settings.server.body_in_flight_bytes_max,
+            in_flight: AtomicUsize::new(0),
+        };
+        let router = router(Arc::clone(&gateway));
+        Self { gateway, bodies: Arc::new(bodies), router }
+    }
+
+    /// Answers one request, whatever it is.
+    pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<EdgeBody> {
+        let ids = ids(&self.gateway, request.headers());
+        let answered = AssertUnwindSafe(self.route(request, &ids)).catch_unwind().await;
+        let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
+        answered
+            .unwrap_or_else(bug)
+            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids))
+    }
+
+    async fn route(
+        mut self,
+        request: Request<Incoming>,
+        ids: &Ids,
+    ) -> Result<Response<EdgeBody>, Failure> {
+        head_fits(request.headers())?;
+        let path = request.uri().path();
+        if !matches!(path, "/v1/chat/completions" | "/chat/completions") {
+            let answer = self.router.call(request).await.unwrap_or_else(|never| match never {});
+            return Ok(answer.map(EdgeBody::Router));
+        }
+        if request.method() != Method::POST {
+            return Err(wrong_method(request.method()));
+        }
+        receive::check(request.headers(), &self.bodies)?;
+        let started = self.gateway.now();
+        let (head, body) = request.into_parts();
+        let body = receive::read(body, self.bodies);
+        let inbound = Inbound { ids: ids.clone(), started, head, body, dialect: Dialect::OpenAi };
+        let answer = pipeline::serve(&self.gateway, inbound).await?;
+        Ok(answer.map(EdgeBody::Answer))
+    }
+}
+
+fn ids(gateway: &Gateway, headers: &HeaderMap) -> Ids {
+    let unix_ms = (gateway.world.timestamp)().as_millisecond();
+    let random = [(gateway.world.random)(), (gateway.world.random)()];
+    Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random)
+}
+
+fn head_fits(headers: &HeaderMap) -> Result<(), Failure> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes <= HEAD_BYTES_MAX {
+        return Ok(());
+    }
+    let public = format!("the headers are over the limit of {HEAD_BYTES_MAX} bytes");
+    Err(Failure::new(Kind::TooLarge, Stage::Receive, public).with_status(431))
+}
+
+fn wrong_method(method: &Method) -> Failure {
+    let public = format!("method {method} is not served on this path");
+    Failure::new(Kind::InvalidRequest, Stage::Receive, public)
+        .with_status(405)
+        .coded("method_not_allowed")
+}
+
+/// What is not on a request's way to a model.
+fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/models", get(models))
+        .route("/models", get(models))
+        .route("/v1/models/{*id}", get(model))
+        .route("/models/{*id}", get(model))
+        .method_not_allowed_fallback(wrongly_asked)
+        .fallback(unknown_path)
+        .with_state(gateway)
+}
+
+async fn wrongly_asked(
+    State(gateway): State<Arc<Gateway>>,
+    method: Method,
+    headers: HeaderMap,
+) -> AxumResponse {
+    rendered(&gateway, &headers, &wrong_method(&method))
+}
+
+async fn unknown_path(
+    State(gateway): State<Arc<Gateway>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> AxumResponse {
+    rendered(&gateway, &headers, &not_served(&uri))
+}
+
+fn not_served(uri: &Uri) -> Failure {
+    let known = [
+        "completions",
+        "responses",
+        "embeddings",
+        "rerank",
+        "messages",
+        "feedback",
+        "route",
+        "key",
+        "files",
+        "batches",
+        "audio",
+        "images",
+    ];
+    let path = uri.path().trim_start_matches("/v1").trim_start_matches('/');
+    let first = path.split('/').next().unwrap_or("");
+    let public = match known.contains(&first) {
+        true => format!("/v1/{first} is not supported"),
+        false => String::from("there is nothing at this path"),
+    };
+    Failure::new(Kind::InvalidRequest, Stage::Receive, public)
+        .with_status(404)
+        .coded("not_supported")
+}
+
+fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
+    let answer = render::failure(Dialect::OpenAi, failure, &ids(gateway, headers));
+    answer.map(axum::body::Body::new).into_response()
+}
+
+/// `GET /v1/models`: what this key may use, `auto` first.
+async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> AxumResponse {
+    match listed(&gateway, &headers, None) {
+        Ok(list) => render::json(200, list).map(axum::body::Body::new).into_response(),
+        Err(failure) => rendered(&gateway, &headers, &failure),
+    }
+}
+
+/// `GET /v1/models/{id}`
+async fn model(
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> AxumResponse {
+    match listed(&gateway, &headers, Some(&id)) {
+        Ok(card) => render::json(200, card).map(axum::body::Body::new).into_response(),
+        Err(failure) => rendered(&gateway, &headers, &failure),
+    }
+}
+
+fn listed(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    only: Option<&str>,
+) -> Result<bytes::Bytes, Failure> {
+    let caller = gateway.keys.authenticate(headers, (gateway.world.timestamp)())?;
+    let epoch = gateway.epoch.load();
+    let policy = &epoch.policy;
+    let allowed = policy.allowed(&caller.team_path, caller.key);
+    let cards = policy.fleet().models.iter().zip(allowed).filter(|(_, allowed)| *allowed);
+    let mut cards = cards.map(|(model, _)| wire::ModelCard::of(model));
+    let Some(id) = only else {
+        return Ok(wire::models_list(cards));
+    };
+    let public = "there is no model of this name that this key may use";
+    cards
+        .find(|card| card.id == id)
+        .map(|card| wire::model_card(&card))
+        .ok_or_else(|| Failure::new(Kind::UnknownModel, Stage::Receive, public).at("model"))
+}

@@ -1,0 +1,177 @@
+//! Reading a request's body: with a size, a deadline and a bound for all bodies together.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::failure::{Failure, Kind, Stage};
+
+/// Bodies up to this size are not counted: connections bound them.
+const COUNTED_FROM: usize = 16 * 1024;
+
+/// Limits on bodies, and what is held of them right now.
+pub(crate) struct Bodies {
+    /// The largest body.
+    pub bytes_max: usize,
+    /// For the whole body.
+    pub timeout: Duration,
+    /// All bodies together.
+    pub in_flight_max: usize,
+    /// What is held.
+    pub in_flight: AtomicUsize,
+}
+
+/// Room for a body; given back when its last byte is dropped.
+struct Room {
+    bodies: Arc<Bodies>,
+    bytes: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.bodies.in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+struct Counted {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn fail(kind: Kind, public: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
+    Failure::new(kind, Stage::Receive, public)
+}
+
+impl Bodies {
+    fn too_large(&self) -> Failure {
+        let public = format!("the body is over the limit of {} bytes", self.bytes_max);
+        fail(Kind::TooLarge, public)
+    }
+
+    fn room(self: &Arc<Self>, bytes: usize) -> Result<Room, Failure> {
+        let held = self.in_flight.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let room = Room { bodies: Arc::clone(self), bytes };
+        if held <= self.in_flight_max {
+            return Ok(room);
+        }
+        let public = "the gateway holds as many bodies as it may; try again";
+        Err(fail(Kind::Unavailable, public).after(Duration::from_secs(1)))
+    }
+}
+
+/// Refuses a body by its head alone, before any of it is read.
+///
+/// # Errors
+/// When it is encoded or says that it is too large.
+pub(crate) fn check(headers: &HeaderMap, bodies: &Bodies) -> Result<(), Failure> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
+    if encoding.is_some_and(|it| !it.eq_ignore_ascii_case(b"identity")) {
+        let public = "content-encoding: only `identity` is accepted";
+        return Err(fail(Kind::InvalidRequest, public)
+            .with_status(415)
+            .coded("unsupported_encoding"));
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > bodies.bytes_max) {
+        return Err(bodies.too_large());
+    }
+    Ok(())
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// When it is too large, too slow, or its caller leaves.
+pub(crate) async fn read(body: Incoming, bodies: Arc<Bodies>) -> Result<Bytes, Failure> {
+    let mut collect = Collect { body, first: None, rest: BytesMut::new(), room: None };
+    let whole = std::future::poll_fn(|cx| collect.poll(cx, &bodies));
+    let late = |_| fail(Kind::BodyTimeout, "the body did not come in time");
+    let bytes = tokio::time::timeout(bodies.timeout, whole).await.map_err(late)??;
+    match collect.room.take() {
+        None => Ok(bytes),
+        Some(room) => Ok(Bytes::from_owner(Counted { bytes, _room: room })),
+    }
+}
+
+struct Collect {
+    body: Incoming,
+    /// The only chunk, as long as there is only one: then nothing is copied.
+    first: Option<Bytes>,
+    rest: BytesMut,
+    room: Option<Room>,
+}
+
+impl Collect {
+    fn poll(&mut self, cx: &mut Context<'_>, bodies: &Arc<Bodies>) -> Poll<Result<Bytes, Failure>> {
+        loop {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => {
+                    let rest = std::mem::take(&mut self.rest);
+                    return Poll::Ready(Ok(self.first.take().unwrap_or_else(|| rest.freeze())));
+                }
+                Some(Err(error)) => {
+                    let gone = fail(Kind::Cancelled, "the caller left");
+                    return Poll::Ready(Err(gone.because(error)));
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(chunk) = frame.into_data() {
+                        self.take(chunk, bodies)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes, bodies: &Arc<Bodies>) -> Result<(), Failure> {
+        let held = self.first.as_ref().map_or(self.rest.len(), Bytes::len);
+        let length = held + chunk.len();
+        if length > bodies.bytes_max {
+            return Err(bodies.too_large());
+        }
+        self.grow(length, bodies)?;
+        if held == 0 {
+            self.first = Some(chunk);
+            return Ok(());
+        }
+        if let Some(first) = self.first.take() {
+            let expected = usize::try_from(self.body.size_hint().lower()).unwrap_or(0);
+            self.rest.reserve(length + expected.min(bodies.bytes_max));
+            self.rest.extend_from_slice(&first);
+        }
+        self.rest.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    /// Takes room for what is held by now.
+    fn grow(&mut self, length: usize, bodies: &Arc<Bodies>) -> Result<(), Failure> {
+        if length < COUNTED_FROM {
+            return Ok(());
+        }
+        match &mut self.room {
+            None => self.room = Some(bodies.room(length)?),
+            Some(room) => {
+                let more = bodies.room(length - room.bytes)?;
+                room.bytes = length;
+                std::mem::forget(more);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! A failure as an answer: the one place where kinds become HTTP.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use policies::facts::Dialect;
+
+use super::EdgeBody;
+use crate::{
+    failure::{Failure, Kind},
+    pipeline::Ids,
+    wire,
+};
+
+/// Tells SDKs whether to try again, whatever the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The answer for a failure, in the caller's own dialect.
+pub(crate) fn failure(dialect: Dialect, failure: &Failure, ids: &Ids) -> Response<EdgeBody> {
+    log(failure, ids);
+    let mut answer = json(failure.status(), wire::error_body(dialect, failure));
+    ids.write(answer.headers_mut());
+    let headers = answer.headers_mut();
+    if let Some(wait) = failure.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    if failure.kind == Kind::BudgetExceeded {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    answer
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: u16, body: Bytes) -> Response<EdgeBody> {
+    let mut answer = Response::new(EdgeBody::Whole(Some(body)));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn log(failure: &Failure, ids: &Ids) {
+    let cause = failure.cause.as_deref().map(tracing::field::display);
+    let (kind, stage) = (failure.kind.name(), failure.stage.name());
+    let id = ids.id();
+    match failure.kind {
+        Kind::Bug => tracing::error!(%id, kind, stage, cause, "{}", failure.public),
+        Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout | Kind::NoCapacity => {
+            tracing::warn!(%id, kind, stage, cause, "{}", failure.public);
+        }
+        _ => tracing::debug!(%id, kind, stage, cause, "{}", failure.public),
+    }
+}

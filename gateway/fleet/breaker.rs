@@ -1,0 +1,120 @@
+//! When an endpoint is left alone for a while: passive outlier ejection by consecutive failures.
+//!
+//! A few failures in a row eject an endpoint; after the ejection one trial request goes out, and its
+//! result decides between full service and a longer ejection. Pure: time comes in as an argument.
+
+use std::time::{Duration, Instant};
+
+/// Failures in a row that eject.
+const FAILURES_MAX: u32 = 3;
+/// The first ejection; each further one doubles it.
+const EJECTION: Duration = Duration::from_secs(1);
+/// The longest ejection.
+const EJECTION_MAX: Duration = Duration::from_secs(30);
+
+/// The state of one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    failures: u32,
+    ejections: u32,
+    ejected_until: Option<Instant>,
+    trial_since: Option<Instant>,
+}
+
+impl Breaker {
+    /// Whether a request may go to the endpoint now.
+    pub(crate) fn allows(&self, now: Instant) -> bool {
+        match self.ejected_until {
+            None => true,
+            Some(until) if now < until => false,
+            // Half open: one trial at a time, and a trial that never came back does not block.
+            Some(_) => self.trial_since.is_none_or(|since| now >= since + EJECTION_MAX),
+        }
+    }
+
+    /// A request goes out: the trial, if the endpoint was ejected.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        if self.ejected_until.is_some() {
+            self.trial_since = Some(now);
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A request failed by the endpoint's fault. True if this ejects it.
+    pub(crate) fn failed(&mut self, now: Instant) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let on_trial = self.trial_since.take().is_some();
+        if !on_trial && (self.ejected_until.is_some() || self.failures < FAILURES_MAX) {
+            return false;
+        }
+        let span = EJECTION.saturating_mul(1 << self.ejections.min(8)).min(EJECTION_MAX);
+        self.ejections = self.ejections.saturating_add(1);
+        self.ejected_until = Some(now + span);
+        true
+    }
+
+    /// A request ended without a verdict: the caller left, or the endpoint was only full.
+    pub(crate) fn undecided(&mut self) {
+        self.trial_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ejected(now: Instant) -> Breaker {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed(now) && !breaker.failed(now) && breaker.failed(now));
+        breaker
+    }
+
+    #[test]
+    fn three_failures_in_a_row_eject_and_a_success_forgets() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed(now) && !breaker.failed(now));
+        breaker.succeeded();
+        assert!(!breaker.failed(now) && !breaker.failed(now));
+        assert!(breaker.allows(now));
+        assert!(breaker.failed(now));
+        assert!(!breaker.allows(now));
+    }
+
+    #[test]
+    fn after_the_ejection_one_trial_decides() {
+        let now = Instant::now();
+        let mut breaker = ejected(now);
+        let later = now + EJECTION;
+        assert!(breaker.allows(later));
+        breaker.begins(later);
+        assert!(!breaker.allows(later), "one trial at a time");
+        assert!(breaker.failed(later), "ejected again");
+        assert!(!breaker.allows(later + EJECTION), "for longer than before");
+        let again = later + 2 * EJECTION;
+        breaker.begins(again);
+        breaker.succeeded();
+        assert!(breaker.allows(again));
+    }
+
+    #[test]
+    fn a_trial_whose_caller_left_makes_room_for_the_next() {
+        let now = Instant::now();
+        let mut breaker = ejected(now);
+        breaker.begins(now + EJECTION);
+        breaker.undecided();
+        assert!(breaker.allows(now + EJECTION));
+    }
+
+    #[test]
+    fn late_failures_of_an_ejected_endpoint_do_not_prolong() {
+        let now = Instant::now();
+        let mut breaker = ejected(now);
+        assert!(!breaker.failed(now));
+        assert!(breaker.allows(now + EJECTION));
+    }
+}

@@ -1,0 +1,222 @@
+//! What goes back to the caller: head, headers of ours, and a body that owns the request's tab.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use policies::{
+    Policy,
+    facts::{Dialect, Money, Tokens},
+};
+
+use super::Tab;
+use crate::{
+    account::RateHeaders,
+    dispatch::{Flight, Landing, Piece},
+    outcome::Ending,
+    wire,
+};
+
+/// Our headers, by name.
+pub(crate) mod name {
+    use http::HeaderName;
+
+    /// Our id of the request.
+    pub(crate) const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
+    /// The caller's id, or ours.
+    pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    pub(super) const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+    pub(super) const RULE: HeaderName = HeaderName::from_static("x-signalbox-rule");
+    pub(super) const LANGUAGE: HeaderName = HeaderName::from_static("x-signalbox-language");
+    pub(super) const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
+    pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
+    pub(super) const COST: HeaderName = HeaderName::from_static("x-signalbox-cost");
+    pub(super) const OVERHEAD: HeaderName = HeaderName::from_static("x-signalbox-overhead-ms");
+    pub(super) const OUTPUT_MAX: HeaderName =
+        HeaderName::from_static("x-signalbox-output-tokens-max");
+}
+
+/// Header values that many answers of an epoch share: made once, cloned by counting.
+pub(crate) struct Stamps {
+    /// By `ModelIndex`.
+    models: Vec<HeaderValue>,
+    /// The most that one media part can cost with any model.
+    pub media_tokens_max: Tokens,
+}
+
+impl Stamps {
+    /// Values for the models of this policy.
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let models = &policy.fleet().models;
+        Self {
+            models: models.iter().map(|model| value(&model.id)).collect(),
+            media_tokens_max: models.iter().map(|it| it.media_tokens_max).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// A text as a header value; what cannot stand in one is left out.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+/// What dispatch landed, before the tab is handed over.
+pub(super) struct Pending {
+    pub(super) landing: Landing,
+    pub(super) flight: Box<Flight>,
+    pub(super) rates: RateHeaders,
+    pub(super) output_tokens_max: Option<Tokens>,
+}
+
+/// An answer for the caller.
+pub(crate) type Answer = Response<AnswerBody>;
+
+impl Pending {
+    /// Hands the tab over to the answer. A plain answer is settled here, so that its cost is in the
+    /// head; a stream settles when it ends.
+    pub(super) fn carrying(self, mut tab: Tab) -> Answer {
+        let mut headers = HeaderMap::with_capacity(24);
+        tab.ids().write(&mut headers);
+        decided(&tab, &mut headers);
+        self.rates.write(&mut headers);
+        if let Some(max) = self.output_tokens_max {
+            headers.insert(name::OUTPUT_MAX, HeaderValue::from(max.0));
+        }
+        if !matches!(self.landing, Landing::Early) {
+            served(&mut tab, &mut headers);
+        }
+        headers.insert(name::OVERHEAD, millis(tab.overhead()));
+        let (kind, inner) = match self.landing {
+            Landing::Whole(body) => {
+                let cost = tab.charge().map(|charge| charge.cost).unwrap_or_default();
+                tab.close(Ending::Ok);
+                headers.insert(name::COST, decimal(cost));
+                ("application/json", Inner::Whole(Some(body)))
+            }
+            Landing::Streaming | Landing::Early => {
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                let stream = Streaming { flight: self.flight, tab, over: false };
+                ("text/event-stream", Inner::Stream(Box::new(stream)))
+            }
+        };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        let mut answer = Response::new(AnswerBody(inner));
+        *answer.headers_mut() = headers;
+        answer
+    }
+}
+
+/// What was known before anything was sent.
+fn decided(tab: &Tab, headers: &mut HeaderMap) {
+    if let Some(signals) = tab.known() {
+        let language = HeaderValue::from_static(signals.language.code());
+        headers.insert(name::LANGUAGE, language);
+        headers.insert(name::TASK, HeaderValue::from_static(signals.task.code()));
+    }
+    if let Some(plan) = tab.plan() {
+        headers.insert(name::RULE, value(&plan.rule));
+    }
+}
+
+/// Who serves, and at which attempt.
+fn served(tab: &mut Tab, headers: &mut HeaderMap) {
+    let epoch = tab.epoch();
+    let trail = tab.trail();
+    headers.insert(name::ATTEMPTS, HeaderValue::from(trail.attempts.len()));
+    let model = trail.committed.and_then(|at| trail.attempts.get(usize::from(at)));
+    let stamp = model.and_then(|attempt| epoch.stamps.models.get(attempt.model.get()));
+    if let Some(stamp) = stamp {
+        headers.insert(name::MODEL, stamp.clone());
+    }
+}
+
+fn decimal(money: Money) -> HeaderValue {
+    value(&money.to_string())
+}
+
+/// Milliseconds with three decimals.
+fn millis(spent: Duration) -> HeaderValue {
+    value(&format!("{}.{:03}", spent.as_millis(), spent.subsec_micros() % 1_000))
+}
+
+/// The body of an answer. A stream owns its tab: its end, whichever it is, closes it.
+pub(crate) struct AnswerBody(Inner);
+
+enum Inner {
+    Whole(Option<Bytes>),
+    Stream(Box<Streaming>),
+}
+
+struct Streaming {
+    flight: Box<Flight>,
+    tab: Tab,
+    over: bool,
+}
+
+impl Streaming {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        match ready!(self.flight.poll_piece(cx, self.tab.trail())) {
+            Some(Ok(Piece::Bytes(bytes))) => Poll::Ready(Some(bytes)),
+            Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
+            Some(Err(failure)) => {
+                self.over = true;
+                let cut = self.tab.trail().committed.is_some();
+                self.tab.close(if cut { Ending::Cut } else { Ending::failed(&failure) });
+                Poll::Ready(Some(wire::error_event(Dialect::OpenAi, &failure)))
+            }
+            None => {
+                self.over = true;
+                self.tab.close(Ending::Ok);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// The usage event with what the request costs.
+    fn priced(&self, event: &Bytes) -> Bytes {
+        match self.tab.charge() {
+            Some(charge) => wire::with_cost(event, &charge.cost.to_string()),
+            None => event.clone(),
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let bytes = match &mut self.0 {
+            Inner::Whole(body) => body.take(),
+            Inner::Stream(stream) => ready!(stream.poll(cx)),
+        };
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(body) => body.is_none(),
+            Inner::Stream(stream) => stream.over,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(body) => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
+            }
+            Inner::Stream(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What one request leaves behind: opened at receive, closed exactly once, whatever ends it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Epoch, Gateway, Ids, Inbound};
+use crate::{
+    account::{Permit, Seat, price},
+    failure::{Failure, Kind, Stage},
+    outcome::{AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused, Trail},
+    record::Ticket,
+};
+use policies::{
+    Plan,
+    facts::{Draw, Signals},
+};
+
+/// See the module. Each field is set once, by its stage; only `close` reads them all.
+pub(crate) struct Tab {
+    gateway: Arc<Gateway>,
+    epoch: Arc<Epoch>,
+    ids: Ids,
+    started: Instant,
+    started_at_ms: i64,
+    caller: Option<Arc<Caller>>,
+    seat: Option<Seat>,
+    signals: Option<Arc<Signals>>,
+    accepted: Option<Accepted>,
+    trail: Trail,
+    stage: Stage,
+    since: Instant,
+    stages: [Duration; 8],
+    closed: bool,
+}
+
+/// What stands from admission on.
+struct Accepted {
+    opened: Arc<Opened>,
+    permit: Permit,
+    ticket: Ticket,
+}
+
+impl Tab {
+    /// Opens a tab: from here on exactly one outcome or refusal will be recorded.
+    pub(crate) fn open<B>(inbound: &Inbound<B>, gateway: &Arc<Gateway>) -> Self {
+        Self {
+            gateway: Arc::clone(gateway),
+            epoch: gateway.epoch.load_full(),
+            ids: inbound.ids.clone(),
+            started: inbound.started,
+            started_at_ms: (gateway.world.timestamp)().as_millisecond(),
+            caller: None,
+            seat: None,
+            signals: None,
+            accepted: None,
+            trail: Trail::default(),
+            stage: Stage::Receive,
+            since: inbound.started,
+            stages: [Duration::ZERO; 8],
+            closed: false,
+        }
+    }
+
+    /// The version of everything that this request goes by.
+    pub(crate) fn epoch(&self) -> Arc<Epoch> {
+        Arc::clone(&self.epoch)
+    }
+
+    /// How the request is called.
+    pub(crate) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// The request enters a stage.
+    pub(crate) fn at(&mut self, stage: Stage) {
+        let now = self.gateway.now();
+        if let Some(spent) = self.stages.get_mut(self.stage as usize) {
+            *spent += now.saturating_duration_since(self.since);
+        }
+        self.stage = stage;
+        self.since = now;
+    }
+
+    /// Who asks.
+    pub(crate) fn caller(&mut self, caller: &Arc<Caller>) {
+        self.caller = Some(Arc::clone(caller));
+    }
+
+    /// Its place among the requests of its key and teams.
+    pub(crate) fn seat(&mut self, seat: Seat) {
+        self.seat = Some(seat);
+    }
+
+    /// What is known of it.
+    pub(crate) fn signals(&mut self, signals: &Arc<Signals>) {
+        self.signals = Some(Arc::clone(signals));
+    }
+
+    /// The request is accepted: its entry is handed to the ledger's writer.
+    pub(crate) fn admitted(&mut self, plan: &Arc<Plan>, draw: Draw, permit: Permit) {
+        let (Some(caller), Some(signals)) = (&self.caller, &self.signals) else { return };
+        let opened = Arc::new(Opened {
+            id: self.ids.id(),
+            started_at_ms: self.started_at_ms,
+            caller_request_id: self.ids.callers().map(Box::from),
+            caller: Arc::clone(caller),
+            signals: Arc::clone(signals),
+            plan: Arc::clone(plan),
+            draw,
+            reserved: permit.reserved(),
+            names: Arc::clone(&self.epoch.names),
+        });
+        let ticket = self.gateway.recorder.opened(Arc::clone(&opened));
+        self.accepted = Some(Accepted { opened, permit, ticket });
+    }
+
+    /// Waits until the entry is as durable as the configuration asks.
+    pub(crate) async fn on_disk(&self) -> Result<(), Failure> {
+        match &self.accepted {
+            Some(accepted) => self.gateway.recorder.durable(accepted.ticket).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What dispatch writes as things happen.
+    pub(crate) fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
+    /// The signals, once known.
+    pub(crate) fn known(&self) -> Option<&Arc<Signals>> {
+        self.signals.as_ref()
+    }
+
+    /// The plan, once accepted.
+    pub(crate) fn plan(&self) -> Option<&Arc<Plan>> {
+        self.accepted.as_ref().map(|accepted| &accepted.opened.plan)
+    }
+
+    /// The gateway's own time so far: all but the wait for backends.
+    pub(crate) fn overhead(&self) -> Duration {
+        let dispatch = Stage::Dispatch as usize;
+        self.stages.iter().enumerate().filter(|(at, _)| *at != dispatch).map(|(_, it)| *it).sum()
+    }
+
+    /// What the request costs as things stand.
+    pub(crate) fn charge(&self) -> Option<Charge> {
+        let opened = &self.accepted.as_ref()?.opened;
+        Some(price::charge(&self.trail, &opened.signals, &opened.plan, &opened.names))
+    }
+
+    /// Closes the tab: settles what was reserved and records how it ended. Later calls do nothing.
+    pub(crate) fn close(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let seen_at = self.stage;
+        self.at(Stage::Settle);
+        let now = self.since;
+        end_attempts(&mut self.trail, now);
+        let charge = self.charge();
+        match (self.accepted.take(), charge) {
+            (Some(accepted), Some(charge)) => self.settle(accepted, charge, ending, now),
+            _ => self.refuse(ending, seen_at),
+        }
+        self.seat = None;
+    }
+
+    fn settle(&mut self, accepted: Accepted, charge: Charge, ending: Ending, now: Instant) {
+        let Accepted { opened, permit, .. } = accepted;
+        permit.settle(charge.cost, charge.usage.counts);
+        self.at(Stage::Record);
+        let trail = std::mem::take(&mut self.trail);
+        let since = |at: Instant| at.saturating_duration_since(self.started);
+        self.gateway.recorder.closed(Outcome {
+            first_token: trail.first_content.map(since),
+            duration: since(now),
+            stages: self.stages,
+            opened,
+            ending,
+            trail,
+            charge,
+        });
+    }
+
+    fn refuse(&self, ending: Ending, stage: Stage) {
+        let kind = ending.failure().unwrap_or(Kind::Cancelled);
+        self.gateway.recorder.refused(Refused {
+            at_ms: self.started_at_ms,
+            kind,
+            stage,
+            signals: self.signals.clone(),
+            caller: self.caller.clone(),
+            names: Arc::clone(&self.epoch.names),
+        });
+    }
+}
+
+impl Drop for Tab {
+    /// The caller hung up, at whichever await this was.
+    fn drop(&mut self) {
+        self.close(Ending::Cancelled);
+    }
+}
+
+/// Attempts that were still running end with their request.
+fn end_attempts(trail: &mut Trail, now: Instant) {
+    for attempt in trail.attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
+        attempt.result = Some(AttemptResult::Cancelled);
+        attempt.took = Some(now.saturating_duration_since(attempt.started));
+    }
+}

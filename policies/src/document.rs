@@ -1,0 +1,118 @@
+//! A TOML document read leaf by leaf, so that one mistake never hides another.
+
+use toml::{Table, Value};
+
+use crate::fault::Fault;
+
+/// A table being read: it knows its path, and in the end which keys nobody asked for.
+pub(crate) struct Section<'a> {
+    path: String,
+    table: Option<&'a Table>,
+    known: Vec<&'static str>,
+}
+
+/// Where faults are collected.
+pub(crate) type Faults = Vec<Fault>;
+
+/// What a value is, for messages.
+pub(crate) fn kind(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{text}`"),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(is) => is.to_string(),
+        Value::Array(_) => "a list".into(),
+        Value::Table(_) => "a table".into(),
+        Value::Datetime(_) => "a date".into(),
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The whole document.
+    pub(crate) fn root(table: &'a Table) -> Self {
+        Self { path: String::new(), table: Some(table), known: Vec::new() }
+    }
+
+    /// A value that must be a table.
+    pub(crate) fn of(path: String, value: &'a Value, faults: &mut Faults) -> Self {
+        let table = value.as_table();
+        if table.is_none() {
+            faults.push(Fault::new(path.clone(), kind(value), "a table"));
+        }
+        Self { path, table, known: Vec::new() }
+    }
+
+    /// The path of one of its keys.
+    pub(crate) fn at(&self, key: &str) -> String {
+        if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The value of a key, if it stands there.
+    pub(crate) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.table?.get(key)
+    }
+
+    /// A value read by `read`; a value that it does not take is a fault.
+    pub(crate) fn read<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        faults: &mut Faults,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(key)?;
+        let taken = read(value);
+        if taken.is_none() {
+            faults.push(Fault::new(self.at(key), kind(value), expected));
+        }
+        taken
+    }
+
+    /// A text.
+    pub(crate) fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<&'a str> {
+        let value = self.get(key)?;
+        if value.as_str().is_none() {
+            faults.push(Fault::new(self.at(key), kind(value), "a text"));
+        }
+        value.as_str()
+    }
+
+    /// A list of values, each with its path; one value alone is a list of one.
+    pub(crate) fn list(&mut self, key: &'static str) -> Option<Vec<(String, &'a Value)>> {
+        let path = self.at(key);
+        Some(items(path, self.get(key)?))
+    }
+
+    /// A list of tables.
+    pub(crate) fn tables(&mut self, key: &'static str, faults: &mut Faults) -> Vec<Section<'a>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let path = self.at(key);
+        let Some(list) = value.as_array() else {
+            faults.push(Fault::new(path, kind(value), format!("tables, as in [[{key}]]")));
+            return Vec::new();
+        };
+        let each = list.iter().enumerate();
+        each.map(|(at, it)| Section::of(format!("{path}[{at}]"), it, faults)).collect()
+    }
+
+    /// Reports keys that nobody asked for.
+    pub(crate) fn close(self, faults: &mut Faults) {
+        for key in self.table.into_iter().flat_map(Table::keys) {
+            if !self.known.contains(&key.as_str()) {
+                let known = self.known.iter().copied();
+                faults.push(Fault::unknown(self.at(key), key, "a known key", known));
+            }
+        }
+    }
+}
+
+/// The items of a list, or the value itself.
+pub(crate) fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
+    match value.as_array() {
+        Some(list) => {
+            list.iter().enumerate().map(|(at, it)| (format!("{path}[{at}]"), it)).collect()
+        }
+        None => vec![(path, value)],
+    }
+}

@@ -1,0 +1,209 @@
+//! The same decision, with the rules that nearly matched: for people who ask why.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{
+    decide::decide,
+    facts::{Draw, FleetView, ModelIndex, Signals},
+    plan::{Reason, Skip},
+    policy::Policy,
+};
+
+/// A decision and its reasons, in words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The policy's version.
+    pub policy_version: String,
+    /// The policy's hash.
+    pub policy_hash: String,
+    /// What decided; absent if it did not come that far.
+    pub rule: Option<String>,
+    /// Guards that bound the decision.
+    pub guards: Vec<String>,
+    /// The models to be tried, in order; empty if refused.
+    pub plan: Vec<Candidate>,
+    /// Models the route names but the plan leaves out.
+    pub skipped: Vec<Skipped>,
+    /// The most the plan can cost, in the ledger's currency.
+    pub cost_max: Option<String>,
+    /// Why there is no plan.
+    pub refusal: Option<String>,
+    /// Rules before the deciding one that failed by a single condition.
+    pub near: Vec<Near>,
+}
+
+/// One model of a plan, as things stand.
+#[derive(Clone, Debug, Serialize)]
+pub struct Candidate {
+    /// Its id.
+    pub model: String,
+    /// Where it runs.
+    pub zone: Option<String>,
+    /// Price of a million input tokens, in the ledger's currency.
+    pub input_per_mtok: Option<String>,
+    /// Price of a million output tokens.
+    pub output_per_mtok: Option<String>,
+    /// Recent time to first token.
+    pub first_token_ms: Option<f32>,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// The longest answer of one choice.
+    pub output_tokens_max: u32,
+}
+
+/// One model that is not in the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Skipped {
+    /// Its id.
+    pub model: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A rule that nearly matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Near {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// The one dimension that did not hold.
+    pub failed: &'static str,
+}
+
+/// Decides a request and says why.
+#[must_use]
+pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw) -> Explanation {
+    let decided = decide(policy, signals, fleet, draw);
+    let why = match &decided {
+        Ok(plan) => &plan.why,
+        Err(refusal) => &refusal.why,
+    };
+    let rule = match &decided {
+        Ok(plan) => Some(plan.rule.to_string()),
+        Err(refusal) => Some(refusal.rule.to_string()).filter(|rule| !rule.is_empty()),
+    };
+    let id = |model: ModelIndex| {
+        policy.fleet().models.get(model.get()).map_or_else(String::new, |it| it.id.to_string())
+    };
+    let said = |(model, skip): &(ModelIndex, Skip)| Skipped {
+        model: id(*model),
+        reason: skip_text(skip, policy),
+    };
+    Explanation {
+        policy_version: policy.version().to_owned(),
+        policy_hash: policy.hash().to_owned(),
+        rule,
+        guards: why.guards.iter().map(|at| policy.rule_name(*at).to_owned()).collect(),
+        skipped: why.skipped.iter().map(said).collect(),
+        cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
+        refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
+        near: near(policy, signals),
+        plan: decided.map_or_else(
+            |_| Vec::new(),
+            |plan| {
+                let longest = |it: &crate::Planned| (it.model, it.output_tokens_max.0);
+                let each = plan.attempts.iter().map(longest);
+                each.filter_map(|(model, max)| candidate(policy, fleet, model, max)).collect()
+            },
+        ),
+    }
+}
+
+fn candidate(
+    policy: &Policy,
+    fleet: &FleetView,
+    model: ModelIndex,
+    output_tokens_max: u32,
+) -> Option<Candidate> {
+    let facts = policy.fleet().models.get(model.get())?;
+    let view = fleet.models.get(model.get()).copied().unwrap_or_default();
+    Some(Candidate {
+        model: facts.id.to_string(),
+        zone: facts.zone.as_deref().map(str::to_owned),
+        input_per_mtok: facts.price.map(|price| price.input.to_string()),
+        output_per_mtok: facts.price.map(|price| price.output.to_string()),
+        first_token_ms: view.first_token_ms,
+        in_flight: view.in_flight,
+        output_tokens_max,
+    })
+}
+
+/// The rules that one condition keeps from matching.
+fn near(policy: &Policy, signals: &Signals) -> Vec<Near> {
+    let one = |rule: &crate::policy::Rule| {
+        let mut failed = rule.when.checks(signals).filter(|(_, holds)| !holds);
+        let (dimension, _) = failed.next()?;
+        let only = failed.next().is_none();
+        only.then(|| Near { rule: Arc::clone(&rule.name), failed: dimension })
+    };
+    policy.rules.iter().filter_map(one).collect()
+}
+
+fn skip_text(skip: &Skip, policy: &Policy) -> String {
+    match skip {
+        Skip::Lacks(needs) => format!("lacks {}", needs.names().collect::<Vec<_>>().join(", ")),
+        Skip::Context { needed, has } => {
+            format!("its context of {has} tokens is smaller than the {needed} needed")
+        }
+        Skip::Guard(rule) => format!("forbidden by rule `{}`", policy.rule_name(*rule)),
+        Skip::NotAllowed => "key or team may not use it".into(),
+        Skip::Unavailable => "no endpoint takes requests".into(),
+        Skip::Cost => "would lift the plan above what may be spent".into(),
+        Skip::Enough => "the plan is long enough without it".into(),
+    }
+}
+
+fn reason_text(reason: &Reason, policy: &Policy) -> String {
+    match reason {
+        Reason::UnknownModel => "there is no model and no alias of this name".into(),
+        Reason::ModelForbidden => "key or team may use none of the models".into(),
+        Reason::PolicyForbidden(rule) => {
+            format!("rule `{}` forbids every model left", policy.rule_name(*rule))
+        }
+        Reason::NoCapableModel(needs) => {
+            let needs: Vec<_> = needs.names().collect();
+            format!("no model of the route can do {}", needs.join(", "))
+        }
+        Reason::ContextTooLong { needed, largest } => {
+            format!("a context of {needed} tokens is needed, the largest has {largest}")
+        }
+        Reason::NoneAvailable => "no model of the route has a live endpoint".into(),
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "policy   {} ({})", self.policy_version, self.policy_hash)?;
+        writeln!(f, "rule     {}", self.rule.as_deref().unwrap_or("-"))?;
+        for guard in &self.guards {
+            writeln!(f, "guard    {guard}")?;
+        }
+        if let Some(refusal) = &self.refusal {
+            writeln!(f, "refused  {refusal}")?;
+        }
+        for (at, it) in (1..).zip(&self.plan) {
+            let price = |price: &Option<String>| price.clone().unwrap_or_else(|| "free".into());
+            writeln!(
+                f,
+                "{at:>4}.    {:<18} in {} out {} per Mtok, {}, {} in flight, answer ≤ {}",
+                it.model,
+                price(&it.input_per_mtok),
+                price(&it.output_per_mtok),
+                it.first_token_ms.map_or("latency unknown".into(), |ms| format!("{ms:.0} ms")),
+                it.in_flight,
+                it.output_tokens_max,
+            )?;
+        }
+        for it in &self.skipped {
+            writeln!(f, "skipped  {:<18} {}", it.model, it.reason)?;
+        }
+        for it in &self.near {
+            writeln!(f, "nearly   {:<18} but for {}", it.rule, it.failed)?;
+        }
+        if let Some(cost) = &self.cost_max {
+            writeln!(f, "at most  {cost}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! From a document to a [`Policy`]: names become indices, conditions become sets of rules, and every
+//! fault is reported at once.
+
+mod conditions;
+mod index;
+mod route;
+
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use toml::{Table, Value};
+use xxhash_rust::xxh3::Xxh3;
+
+pub(crate) use self::{
+    conditions::When,
+    index::Index,
+    route::{By, Route},
+};
+use crate::{
+    document::{Faults, Section},
+    facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
+    fault::Fault,
+    select::select,
+    set::BitSet,
+};
+
+/// Rules of one policy at the most.
+const RULES_MAX: usize = 5_000;
+/// How often a plan may try another replica of the same model, where no rule says otherwise.
+const RETRIES: u8 = 1;
+/// The most that a rule can say.
+const RETRIES_MAX: u8 = 5;
+
+/// A compiled policy: which model serves which request, against one fleet.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    version: Arc<str>,
+    hash: Arc<str>,
+    timezone: Arc<str>,
+    fleet: Arc<FleetFacts>,
+    names: HashMap<Arc<str>, ModelIndex>,
+    pub(crate) aliases: Vec<Alias>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) index: Index,
+    pub(crate) default: Route,
+    teams: Vec<BitSet>,
+    keys: Vec<BitSet>,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) when: When,
+    /// `None` makes it a guard.
+    pub(crate) route: Option<Route>,
+    /// The models that its `require` and `avoid` let through.
+    pub(crate) permitted: BitSet,
+    pub(crate) retries: u8,
+    pub(crate) timeouts: route::TimeoutsSaid,
+    pub(crate) cost_max: Option<Money>,
+}
+
+/// One alias: what it matches and where it leads. `None` lets the rules decide.
+#[derive(Clone, Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: Arc<str>,
+    pattern: Box<str>,
+    any_end: bool,
+    pub(crate) route: Option<Route>,
+}
+
+impl Alias {
+    pub(crate) fn matches(&self, requested: &str) -> bool {
+        if self.any_end {
+            requested.starts_with(&*self.pattern)
+        } else {
+            requested == &*self.pattern
+        }
+    }
+}
+
+/// Compiles a document against a fleet.
+///
+/// # Errors
+/// Every fault of the document, each with its path.
+pub fn compile(document: &str, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>> {
+    let table: Table = document.parse().map_err(|error| vec![not_toml(document, &error)])?;
+    let mut faults = Faults::new();
+    let mut root = Section::root(&table);
+    let version = root.text("version", &mut faults).unwrap_or("unversioned");
+    let timezone = root.text("timezone", &mut faults).unwrap_or("UTC");
+    let default = default_route(&mut root, fleet, &mut faults);
+    let rules = rules(&mut root, fleet, &mut faults);
+    for later in ["experiment"] {
+        if root.get(later).is_some() {
+            faults.push(Fault::new(root.at(later), "a key", "nothing: not supported yet"));
+        }
+    }
+    root.close(&mut faults);
+    let aliases = aliases(fleet, &mut faults);
+    let teams = allow_lists("team", fleet.teams.iter().map(|it| &it.models), fleet, &mut faults);
+    let keys = allow_lists("key", fleet.keys.iter().map(|it| &it.models), fleet, &mut faults);
+    let (Some(default), true) = (default, faults.is_empty()) else { return Err(faults) };
+    let models = (0..).map(ModelIndex).zip(&fleet.models);
+    Ok(Policy {
+        version: version.into(),
+        hash: hash(document, fleet).into(),
+        timezone: timezone.into(),
+        names: models.map(|(at, model)| (Arc::clone(&model.id), at)).collect(),
+        index: Index::new(&rules, fleet),
+        fleet: Arc::new(fleet.clone()),
+        aliases,
+        rules,
+        default,
+        teams,
+        keys,
+    })
+}
+
+impl Policy {
+    /// The version that the document gives itself.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Hash of the document and of the fleet's facts: two policies that decide differently never have
+    /// the same.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The IANA name of the time zone of its calendar.
+    #[must_use]
+    pub fn timezone(&self) -> &str {
+        &self.timezone
+    }
+
+    /// What it was compiled against.
+    #[must_use]
+    pub fn fleet(&self) -> &FleetFacts {
+        &self.fleet
+    }
+
+    /// The name of a rule; empty for an index of another policy.
+    #[must_use]
+    pub fn rule_name(&self, rule: RuleIndex) -> &str {
+        self.rules.get(rule.get()).map_or("", |rule| &rule.name)
+    }
+
+    /// The names of all rules, in order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules.iter().map(|rule| &rule.name)
+    }
+
+    /// Whether key and teams may use each model, by `ModelIndex`.
+    #[must_use]
+    pub fn allowed(&self, team_path: &[TeamIndex], key: KeyIndex) -> Vec<bool> {
+        let set = self.allowed_set(team_path, key);
+        (0..self.fleet.models.len()).map(|at| set.contains(at)).collect()
+    }
+
+    pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {
+        let mut set = BitSet::full(self.fleet.models.len());
+        let lists = team_path.iter().filter_map(|team| self.teams.get(team.get()));
+        lists.chain(self.keys.get(key.get())).for_each(|list| set.retain(list));
+        set
+    }
+
+    pub(crate) fn model(&self, id: &str) -> Option<ModelIndex> {
+        self.names.get(id).copied()
+    }
+}
+
+fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = document.get(..at).unwrap_or("");
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    Fault::new(format!("line {line}, column {column}"), error.message(), "a TOML document")
+}
+
+fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<Route> {
+    let Some(value) = root.get("default") else {
+        faults.push(Fault::new("default", "nothing", "a table with the route of last resort"));
+        return None;
+    };
+    let mut section = Section::of("default".into(), value, faults);
+    let route = route::route(&mut section, fleet, faults);
+    if route.as_ref().is_none_or(|route| route.models.is_empty()) {
+        let expected = "a route with at least one model of the fleet";
+        faults.push(Fault::new("default.route", "no model", expected));
+    }
+    section.close(faults);
+    route
+}
+
+fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec<Rule> {
+    let sections = root.tables("rule", faults);
+    if sections.len() > RULES_MAX {
+        let found = format!("{} rules", sections.len());
+        faults.push(Fault::new("rule", found, format!("at most {RULES_MAX}")));
+        return Vec::new();
+    }
+    let mut rules: Vec<Rule> = Vec::with_capacity(sections.len());
+    for (at, mut section) in sections.into_iter().enumerate() {
+        let read = rule(&mut section, fleet, faults);
+        if rules.iter().any(|earlier| earlier.name == read.name) {
+            let found = format!("`{}` for the second time", read.name);
+            faults.push(Fault::new(format!("rule[{at}].name"), found, "a name of its own"));
+        }
+        section.close(faults);
+        rules.push(read);
+    }
+    rules
+}
+
+fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Rule {
+    let name = name(section, faults);
+    let when = conditions::when(section, fleet, faults);
+    let route = section.get("route").is_some().then(|| route::route(section, fleet, faults));
+    let permitted = route::permitted(section, fleet, faults);
+    if route.is_none() && permitted.is_none() {
+        let expected = "a `route`, or `require` or `avoid` to make it a guard";
+        faults.push(Fault::new(section.at("route"), "nothing", expected));
+    }
+    let retries = section.read("retry", "a number from 0 to 5", faults, |value| {
+        u8::try_from(value.as_integer()?).ok().filter(|it| *it <= RETRIES_MAX)
+    });
+    for later in ["hedge", "experiment", "cel"] {
+        if section.get(later).is_some() {
+            let path = section.at(later);
+            faults.push(Fault::new(path, "a key", "nothing: not supported yet"));
+        }
+    }
+    Rule {
+        name,
+        when,
+        // An optional selector that finds nothing leaves a rule that cannot route.
+        route: route.map(Option::unwrap_or_default),
+        permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
+        retries: retries.unwrap_or(RETRIES),
+        timeouts: route::timeouts(section, faults),
+        cost_max: section.read("cost_max", "money such as \"0.50\"", faults, |value| {
+            Money::parse(value.as_str()?).ok()
+        }),
+    }
+}
+
+/// A name that can stand in a header and in a metric.
+fn name(section: &mut Section<'_>, faults: &mut Faults) -> Arc<str> {
+    let expected = "a name of letters, digits, `.`, `_` and `-`, at most 64";
+    let plain = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            && !matches!(text, "default" | "pin")
+    };
+    if section.get("name").is_none() {
+        faults.push(Fault::new(section.at("name"), "nothing", expected));
+    }
+    let read = |value: &Value| value.as_str().filter(|text| plain(text)).map(Arc::from);
+    section.read("name", expected, faults, read).unwrap_or_else(|| "".into())
+}
+
+fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
+    let alias = |(name, target): &(Box<str>, AliasTarget)| {
+        let path = format!("alias.{name}");
+        let route = match target {
+            AliasTarget::Auto => None,
+            AliasTarget::Route(selectors) => {
+                Some(route::ordered(selectors.iter().map(|it| &**it), &path, fleet, faults))
+            }
+        };
+        let pattern = name.strip_suffix('*');
+        Alias {
+            name: format!("alias:{name}").into(),
+            any_end: pattern.is_some(),
+            pattern: pattern.unwrap_or(name).into(),
+            route,
+        }
+    };
+    fleet.aliases.iter().map(alias).collect()
+}
+
+/// For each team or key, the models that its list names.
+fn allow_lists<'a>(
+    what: &str,
+    lists: impl Iterator<Item = &'a Vec<Box<str>>>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Vec<BitSet> {
+    let mut set_of = |(at, list): (usize, &Vec<Box<str>>)| {
+        let mut set = BitSet::empty(fleet.models.len());
+        for (item, selector) in list.iter().enumerate() {
+            match select(&format!("{what}[{at}].models[{item}]"), selector, fleet) {
+                Ok(found) => found.iter().for_each(|model| set.insert(model.get())),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        set
+    };
+    lists.enumerate().map(&mut set_of).collect()
+}
+
+/// xxh3 of the document and of everything in the fleet that a decision reads.
+fn hash(document: &str, fleet: &FleetFacts) -> String {
+    let mut hasher = Xxh3::new();
+    document.hash(&mut hasher);
+    format!("{:?}{:?}{:?}", fleet.models, fleet.teams, fleet.aliases).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

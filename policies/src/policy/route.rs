@@ -1,0 +1,291 @@
+//! Routes and constraints: which models, in which order, and which of them are let through.
+
+use toml::Value;
+
+use crate::{
+    document::{Faults, Section, items, kind},
+    facts::{FleetFacts, ModelFacts, ModelIndex, Needs, Timeouts},
+    fault::Fault,
+    select::select,
+    set::BitSet,
+};
+
+/// Models to choose from, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) models: Vec<ModelIndex>,
+    pub(crate) by: By,
+}
+
+/// How a route orders its models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum By {
+    /// As written.
+    #[default]
+    Order,
+    /// The cheapest for this request first.
+    Cost,
+    /// The better of two by time to first token.
+    Latency,
+    /// The better of two by requests in flight.
+    Load,
+    /// Drawn by these weights, parallel to the models.
+    Weight(Vec<u32>),
+}
+
+/// The part of the timeouts that a rule states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TimeoutsSaid {
+    connect_ms: Option<u32>,
+    first_token_ms: Option<u32>,
+    idle_ms: Option<u32>,
+    total_ms: Option<u32>,
+}
+
+impl TimeoutsSaid {
+    /// The rule's where it says so, else the model's.
+    pub(crate) fn over(self, model: Timeouts) -> Timeouts {
+        Timeouts {
+            connect_ms: self.connect_ms.unwrap_or(model.connect_ms),
+            first_token_ms: self.first_token_ms.unwrap_or(model.first_token_ms),
+            idle_ms: self.idle_ms.unwrap_or(model.idle_ms),
+            total_ms: self.total_ms.unwrap_or(model.total_ms),
+        }
+    }
+}
+
+/// Reads `route` of a section: a list, or `{ among, by }`.
+pub(super) fn route(
+    section: &mut Section<'_>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Option<Route> {
+    let value = section.get("route")?;
+    let path = section.at("route");
+    match value {
+        Value::Table(_) => Some(among(&path, value, fleet, faults)),
+        Value::Array(_) | Value::String(_) => Some(ordered(
+            texts(path.clone(), value, faults).iter().map(|(_, text)| *text),
+            &path,
+            fleet,
+            faults,
+        )),
+        _ => {
+            faults.push(Fault::new(path, kind(value), "a list of models, or { among, by }"));
+            None
+        }
+    }
+}
+
+fn texts<'a>(path: String, value: &'a Value, faults: &mut Faults) -> Vec<(String, &'a str)> {
+    let mut found = Vec::new();
+    for (path, item) in items(path, value) {
+        match item.as_str() {
+            Some(text) => found.push((path, text)),
+            None => faults.push(Fault::new(path, kind(item), "a text")),
+        }
+    }
+    found
+}
+
+/// The models of these selectors, each once, in order.
+pub(super) fn ordered<'a>(
+    selectors: impl Iterator<Item = &'a str>,
+    path: &str,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Route {
+    let mut models = Vec::new();
+    for (at, selector) in selectors.enumerate() {
+        match select(&format!("{path}[{at}]"), selector, fleet) {
+            Ok(found) => {
+                let new: Vec<_> = found.into_iter().filter(|it| !models.contains(it)).collect();
+                models.extend(new);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    Route { models, by: By::Order }
+}
+
+fn among(path: &str, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Route {
+    let mut section = Section::of(path.into(), value, faults);
+    let selectors = section.get("among").map(|it| texts(section.at("among"), it, faults));
+    if selectors.is_none() {
+        faults.push(Fault::new(section.at("among"), "nothing", "a list of models"));
+    }
+    let selectors = selectors.unwrap_or_default();
+    let names = selectors.iter().map(|(_, text)| *text);
+    let mut route = ordered(names, &section.at("among"), fleet, faults);
+    let weights = section.get("weights");
+    let by = section.text("by", faults);
+    route.by = match by {
+        Some("cost") | None => By::Cost,
+        Some("latency") => By::Latency,
+        Some("load") => By::Load,
+        Some("weight") => By::Weight(weights_of(&section, weights, &route.models, fleet, faults)),
+        Some(other) => {
+            let known = ["cost", "latency", "load", "weight"].into_iter();
+            faults.push(Fault::unknown(section.at("by"), other, "a way to choose", known));
+            By::Cost
+        }
+    };
+    if weights.is_some() && by != Some("weight") {
+        let expected = "nothing: weights belong to by = \"weight\"";
+        faults.push(Fault::new(section.at("weights"), "a table", expected));
+    }
+    section.close(faults);
+    route
+}
+
+/// Weights by model id; what is not named weighs 1.
+fn weights_of(
+    section: &Section<'_>,
+    value: Option<&Value>,
+    models: &[ModelIndex],
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Vec<u32> {
+    let mut weights = vec![1; models.len()];
+    let path = section.at("weights");
+    let table = value.and_then(Value::as_table);
+    if let (Some(value), None) = (value, table) {
+        faults.push(Fault::new(path.clone(), kind(value), "a table of model = weight"));
+    }
+    for (id, value) in table.into_iter().flatten() {
+        let path = format!("{path}.{id}");
+        let named = |at: &ModelIndex| fleet.models.get(at.get()).map_or("", |model| &model.id);
+        let at = models.iter().position(|model| named(model) == id);
+        let weight = value.as_integer().and_then(|it| u32::try_from(it).ok());
+        match (at.and_then(|at| weights.get_mut(at)), weight) {
+            (Some(slot), Some(weight)) if weight <= 1_000_000 => *slot = weight,
+            (None, _) => {
+                let ids = models.iter().map(named);
+                faults.push(Fault::unknown(path, id, "a model of `among`", ids));
+            }
+            _ => faults.push(Fault::new(path, kind(value), "a number from 0 to 1000000")),
+        }
+    }
+    if !weights.is_empty() && weights.iter().all(|weight| *weight == 0) {
+        faults.push(Fault::new(path, "only zeros", "at least one weight above 0"));
+    }
+    weights
+}
+
+/// The models that `require` and `avoid` let through, if either stands there.
+pub(super) fn permitted(
+    section: &mut Section<'_>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Option<BitSet> {
+    let require = section.get("require").map(|it| (section.at("require"), it));
+    let avoid = section.get("avoid").map(|it| (section.at("avoid"), it));
+    if require.is_none() && avoid.is_none() {
+        return None;
+    }
+    let require = require.map(|(path, value)| Constraint::read(path, value, fleet, faults));
+    let avoid = avoid.map(|(path, value)| Constraint::read(path, value, fleet, faults));
+    let mut set = BitSet::empty(fleet.models.len());
+    for (at, model) in fleet.models.iter().enumerate() {
+        let required = require.as_ref().is_none_or(|it| it.all(model));
+        let avoided = avoid.as_ref().is_some_and(|it| it.any(model));
+        if required && !avoided {
+            set.insert(at);
+        }
+    }
+    Some(set)
+}
+
+/// What a model must have, or must not.
+#[derive(Default)]
+struct Constraint {
+    zone: Option<Vec<String>>,
+    family: Option<Vec<String>>,
+    licence: Option<Vec<String>>,
+    capability: Needs,
+    context_min: Option<u32>,
+}
+
+impl Constraint {
+    fn read(path: String, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Self {
+        let mut section = Section::of(path, value, faults);
+        let mut names = |key, of: &dyn Fn(&ModelFacts) -> Option<&str>| {
+            let listed = section.get(key).map(|it| texts(section.at(key), it, faults))?;
+            for (path, name) in &listed {
+                let known: Vec<_> = fleet.models.iter().filter_map(of).collect();
+                if !known.contains(name) {
+                    let what = format!("a {key} of the fleet");
+                    faults.push(Fault::unknown(path, name, &what, known.iter().copied()));
+                }
+            }
+            Some(listed.into_iter().map(|(_, name)| name.to_owned()).collect())
+        };
+        let zone = names("zone", &|it| it.zone.as_deref());
+        let family = names("family", &|it| it.family.as_deref());
+        let licence = names("licence", &|it| it.licence.as_deref());
+        let mut capability = Needs::NONE;
+        for (path, name) in section
+            .get("capability")
+            .map_or_else(Vec::new, |it| texts(section.at("capability"), it, faults))
+        {
+            match Needs::from_code(name).filter(|it| *it != Needs::LONG_CONTEXT) {
+                Some(need) => capability = capability.with(need),
+                None => {
+                    let known = Needs::NAMES.iter().map(|(_, name)| *name);
+                    faults.push(Fault::unknown(path, name, "a capability", known));
+                }
+            }
+        }
+        let context_min = section.read("context_min", "a number of tokens", faults, |value| {
+            u32::try_from(value.as_integer()?).ok()
+        });
+        section.close(faults);
+        Self { zone, family, licence, capability, context_min }
+    }
+
+    /// What of it the model has: one answer for each thing stated.
+    fn each(&self, model: &ModelFacts) -> impl Iterator<Item = bool> {
+        let among = |list: &Option<Vec<String>>, has: Option<&str>| {
+            list.as_ref().map(|list| has.is_some_and(|has| list.iter().any(|it| it == has)))
+        };
+        let capable =
+            (!self.capability.is_empty()).then(|| model.capabilities.contains(self.capability));
+        let roomy = self.context_min.map(|min| model.context_tokens_max.0 >= min);
+        [
+            among(&self.zone, model.zone.as_deref()),
+            among(&self.family, model.family.as_deref()),
+            among(&self.licence, model.licence.as_deref()),
+            capable,
+            roomy,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn all(&self, model: &ModelFacts) -> bool {
+        self.each(model).all(|has| has)
+    }
+
+    fn any(&self, model: &ModelFacts) -> bool {
+        self.each(model).any(|has| has)
+    }
+}
+
+/// Reads `timeouts` of a rule.
+pub(super) fn timeouts(section: &mut Section<'_>, faults: &mut Faults) -> TimeoutsSaid {
+    let Some(value) = section.get("timeouts") else { return TimeoutsSaid::default() };
+    let mut section = Section::of(section.at("timeouts"), value, faults);
+    let mut ms = |key| {
+        section.read(key, "milliseconds from 1 to 3600000", faults, |value| {
+            u32::try_from(value.as_integer()?).ok().filter(|ms| (1..=3_600_000).contains(ms))
+        })
+    };
+    let said = TimeoutsSaid {
+        connect_ms: ms("connect_ms"),
+        first_token_ms: ms("first_token_ms"),
+        idle_ms: ms("idle_ms"),
+        total_ms: ms("total_ms"),
+    };
+    section.close(faults);
+    said
+}

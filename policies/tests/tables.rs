@@ -1,0 +1,118 @@
+//! The case tables of the presets, and what compiling reports.
+
+use policies::{Fault, cases, catalogue, compile, preset};
+
+#[test]
+fn every_case_of_every_preset_holds() {
+    let mut passed = 0;
+    for (table, preset) in [
+        (include_str!("../cases/bank.toml"), "bank"),
+        (include_str!("../cases/cheapest.toml"), "cheapest"),
+        (include_str!("../cases/fastest.toml"), "fastest"),
+        (include_str!("../cases/best.toml"), "best"),
+    ] {
+        let header = cases::header(table).unwrap();
+        assert_eq!(header.policy, format!("../presets/{preset}.toml"));
+        let report = cases::run(table, preset::document(preset).unwrap(), &catalogue()).unwrap();
+        let failed: Vec<String> = report.failed.iter().map(ToString::to_string).collect();
+        assert!(failed.is_empty(), "{preset}\n{}", failed.join("\n"));
+        passed += report.passed;
+    }
+    assert!(passed >= 60, "{passed}");
+}
+
+#[test]
+fn a_case_that_comes_out_otherwise_says_how() {
+    let table = r#"
+        policy = "x"
+        fleet = "catalogue"
+        [[case]]
+        name = "wrong"
+        given = { language = "th", task = "chat" }
+        expect = { rule = "code", model = "glm-5.2" }
+    "#;
+    let report = cases::run(table, preset::document("bank").unwrap(), &catalogue()).unwrap();
+    let difference = report.failed[0].to_string();
+    assert!(difference.contains("- code\n  + regional-languages"), "{difference}");
+    assert!(difference.contains("- glm-5.2\n  + qwen3.5-397b"), "{difference}");
+}
+
+#[test]
+fn the_catalogue_is_whole() {
+    let fleet = catalogue();
+    assert_eq!(fleet.models.len(), 10);
+    assert!(fleet.models.iter().all(|model| model.price.is_some() && model.zone.is_some()));
+    let tables = policies::CATALOGUE.matches("[[model]]").count();
+    assert_eq!(tables, fleet.models.len());
+}
+
+fn faults(document: &str) -> Vec<Fault> {
+    compile(document, &catalogue()).unwrap_err()
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let faults = faults(
+        r#"
+        version = 7
+        langage = "x"
+        [default]
+        route = ["gpt-oss-120"]
+        [[rule]]
+        name = "a b"
+        when = { language = ["ms", "zz"], task = "codng", confidence = { min = 2 } }
+        route = { among = ["family:nobody"], by = "price" }
+        [[rule]]
+        name = "guard"
+        when = { team = "nobody" }
+        [[rule]]
+        name = "guard"
+        require = { zone = ["moon"] }
+        retry = 9
+        experiment = "later"
+        "#,
+    );
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    for path in [
+        "version",
+        "langage",
+        "default.route[0]",
+        "rule[0].name",
+        "rule[0].when.language[1]",
+        "rule[0].when.task",
+        "rule[0].when.confidence.min",
+        "rule[0].route.among[0]",
+        "rule[0].route.by",
+        "rule[1].when.team",
+        "rule[1].route",
+        "rule[2].name",
+        "rule[2].require.zone[0]",
+        "rule[2].retry",
+        "rule[2].experiment",
+    ] {
+        assert!(paths.contains(&path), "{path} is not among {paths:?}");
+    }
+    let near = faults.iter().find(|fault| fault.path == "rule[0].when.task").unwrap();
+    assert!(near.expected.contains("did you mean `coding`?"), "{near}");
+    let near = faults.iter().find(|fault| fault.path == "default.route[0]").unwrap();
+    assert!(near.expected.contains("did you mean `gpt-oss-120b`?"), "{near}");
+}
+
+#[test]
+fn a_document_that_is_no_toml_says_where() {
+    let faults = faults("version = \"1\"\n[default\n");
+    assert!(faults[0].path.starts_with("line 2"), "{}", faults[0]);
+}
+
+#[test]
+fn the_hash_tells_policies_and_fleets_apart() {
+    let fleet = catalogue();
+    let hash = |name: &str, fleet| {
+        compile(preset::document(name).unwrap(), fleet).unwrap().hash().to_owned()
+    };
+    assert_eq!(hash("bank", &fleet), hash("bank", &fleet));
+    assert_ne!(hash("bank", &fleet), hash("best", &fleet));
+    let mut dearer = fleet.clone();
+    dearer.models[0].price = None;
+    assert_ne!(hash("bank", &fleet), hash("bank", &dearer));
+}
