@@ -1,0 +1,384 @@
+//! Group commit: many requests, one transaction.
+//!
+//! A request appends its row to one shared buffer and keeps a number; one thread takes the whole
+//! buffer, has it written in one transaction and publishes the last number that is durable. No
+//! channel and no hand-off per request: whose number is durable already waits for nothing.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    mem,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::Ticket;
+use crate::{
+    failure::{Failure, Kind, Stage},
+    outcome::{Opened, Outcome, Refused},
+};
+
+/// How long a request waits for its entry before it is turned away: a flush takes milliseconds,
+/// and a caller who has waited for seconds is better served by another replica.
+const DURABLE_WAIT: Duration = Duration::from_secs(2);
+
+/// A failed write is repeated after this many gathering times.
+const RETRY_AFTER_GATHERS: u32 = 25;
+
+/// A store that fails at once must not make the writer spin.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// How often the last write is tried when the process ends.
+const LAST_TRIES: u32 = 3;
+
+/// Where entries are kept.
+pub trait LedgerStore {
+    /// Writes all of a group, or nothing of it. A group may come again after an error, even when
+    /// the first time reached the disk; no entry may stand twice because of it.
+    ///
+    /// # Errors
+    /// The group is kept by the caller and will come again.
+    fn write(&mut self, group: &Group) -> Result<(), StoreError>;
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes to it.
+    #[error("{0} is in use by another signalbox")]
+    InUse(String),
+    /// It was made by a newer version.
+    #[error("the store has schema {found}, this version knows {known}")]
+    Newer {
+        /// The schema found.
+        found: i64,
+        /// The newest one known.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// The thread that writes has ended by a fault of ours.
+    #[error("the ledger's writer has ended")]
+    WriterGone,
+}
+
+/// What one transaction writes. An entry is in one of the first three lists only.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Entries to open, by id and so in order of time.
+    pub opened: BTreeMap<Uuid, Arc<Opened>>,
+    /// Entries that were opened and closed within this group.
+    pub whole: Vec<Outcome>,
+    /// Entries to close; an earlier group has opened them, or tried to.
+    pub settled: Vec<Outcome>,
+    /// Requests turned away.
+    pub refused: Vec<Refused>,
+    /// Whether a write of this group has failed before.
+    pub repeated: bool,
+}
+
+impl Group {
+    fn take_in(&mut self, rows: &mut Rows) {
+        self.opened.extend(rows.opened.drain(..).map(|opened| (opened.id, opened)));
+        for outcome in rows.closed.drain(..) {
+            let opened_here = self.opened.remove(&outcome.opened.id).is_some();
+            // After a failed write nobody knows whether the opening row has reached the disk.
+            if opened_here && !self.repeated {
+                self.whole.push(outcome);
+            } else {
+                self.settled.push(outcome);
+            }
+        }
+        self.refused.append(&mut rows.refused);
+    }
+
+    fn failed(&mut self) {
+        self.repeated = true;
+        self.settled.append(&mut self.whole);
+    }
+
+    fn clear(&mut self) {
+        self.opened.clear();
+        self.whole.clear();
+        self.settled.clear();
+        self.refused.clear();
+        self.repeated = false;
+    }
+}
+
+/// Rows as requests append them.
+#[derive(Default)]
+struct Rows {
+    opened: Vec<Arc<Opened>>,
+    closed: Vec<Outcome>,
+    refused: Vec<Refused>,
+}
+
+#[derive(Default)]
+struct Buffer {
+    rows: Rows,
+    /// Number of the last row appended.
+    last: u64,
+    /// Number of the last row taken by the writer.
+    taken: u64,
+    /// The writer sleeps and must be woken.
+    asleep: bool,
+    stopping: bool,
+}
+
+struct Shared {
+    buffer: Mutex<Buffer>,
+    wake: Condvar,
+    appended: AtomicU64,
+    durable: AtomicU64,
+    published: watch::Sender<u64>,
+    healthy: AtomicBool,
+    on_commit: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+}
+
+/// The books' front side: append, and wait until it is durable. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+/// The writer's thread. Dropping it flushes as [`Self::finish`] does.
+pub struct WriterHandle {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl Ledger {
+    /// Starts the writer. After each group it gathers rows for `gather` (about 2 ms) before it
+    /// takes the next, so that a flush serves many.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        store: impl LedgerStore + Send + 'static,
+        gather: Duration,
+    ) -> Result<(Self, WriterHandle), StoreError> {
+        let shared = Arc::new(Shared {
+            buffer: Mutex::new(Buffer::default()),
+            wake: Condvar::new(),
+            appended: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            published: watch::Sender::new(0),
+            healthy: AtomicBool::new(true),
+            on_commit: OnceLock::new(),
+        });
+        let writer = Writer { shared: Arc::clone(&shared), store, gather, group: Group::default() };
+        let thread = thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run())
+            .map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let handle = WriterHandle { shared: Arc::clone(&shared), thread: Some(thread) };
+        Ok((Self { shared }, handle))
+    }
+
+    pub(super) fn open(&self, opened: Arc<Opened>) -> Ticket {
+        Ticket(self.shared.append(|rows| rows.opened.push(opened)))
+    }
+
+    pub(super) fn close(&self, outcome: Outcome) {
+        self.shared.append(|rows| rows.closed.push(outcome));
+    }
+
+    pub(super) fn refuse(&self, refused: Refused) {
+        self.shared.append(|rows| rows.refused.push(refused));
+    }
+
+    pub(super) async fn durable(&self, ticket: Ticket) -> Result<(), Failure> {
+        if self.shared.durable.load(Ordering::Acquire) >= ticket.0 {
+            return Ok(());
+        }
+        let mut published = self.shared.published.subscribe();
+        let reached = published.wait_for(|durable| *durable >= ticket.0);
+        match tokio::time::timeout(DURABLE_WAIT, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Failure::new(
+                Kind::Unavailable,
+                Stage::Record,
+                "the ledger cannot be written at the moment",
+            )
+            .after(DURABLE_WAIT)),
+        }
+    }
+
+    /// Calls `seen` with the time each commit took.
+    pub(super) fn on_commit(&self, seen: Box<dyn Fn(Duration) + Send + Sync>) {
+        // A second recorder over one ledger would count each commit twice; the first one counts.
+        let _ = self.shared.on_commit.set(seen);
+    }
+
+    /// Rows appended and not yet durable.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        // Read in this order, the difference is never below nothing.
+        let durable = self.shared.durable.load(Ordering::Acquire);
+        let appended = self.shared.appended.load(Ordering::Acquire);
+        usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the last write succeeded and the writer lives.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.shared.healthy.load(Ordering::Acquire)
+    }
+}
+
+impl WriterHandle {
+    /// Writes all that was appended and ends the thread.
+    ///
+    /// # Errors
+    /// What could not be written is lost; its entries stay open and are recovered at the next
+    /// start.
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<(), StoreError> {
+        self.shared.lock().stopping = true;
+        self.shared.wake.notify_one();
+        match self.thread.take() {
+            Some(thread) => thread.join().unwrap_or(Err(StoreError::WriterGone)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for WriterHandle {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::error!(%error, "the ledger was not flushed");
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, push: impl FnOnce(&mut Rows)) -> u64 {
+        let mut buffer = self.lock();
+        push(&mut buffer.rows);
+        buffer.last += 1;
+        let number = buffer.last;
+        self.appended.store(number, Ordering::Release);
+        // A wake is a system call: made only when the writer really sleeps.
+        let wake = mem::take(&mut buffer.asleep);
+        drop(buffer);
+        if wake {
+            self.wake.notify_one();
+        }
+        number
+    }
+
+    /// Sleeps until there is a row, and takes all. `None`: the process ends and nothing is left.
+    fn take(&self, rows: &mut Rows) -> Option<u64> {
+        let mut buffer = self.lock();
+        while buffer.last == buffer.taken {
+            if buffer.stopping {
+                return None;
+            }
+            buffer.asleep = true;
+            buffer = self.wake.wait(buffer).unwrap_or_else(PoisonError::into_inner);
+        }
+        buffer.asleep = false;
+        Some(buffer.swap(rows))
+    }
+
+    /// Rests for `pause`, less when the process ends, then takes what has come meanwhile.
+    fn rest(&self, rows: &mut Rows, pause: Duration) -> (u64, bool) {
+        let buffer = self.lock();
+        let rested = self.wake.wait_timeout_while(buffer, pause, |buffer| !buffer.stopping);
+        let mut buffer = rested.unwrap_or_else(PoisonError::into_inner).0;
+        (buffer.swap(rows), buffer.stopping)
+    }
+
+    fn publish(&self, number: u64) {
+        self.durable.store(number, Ordering::Release);
+        self.published.send_replace(number);
+    }
+}
+
+impl Buffer {
+    fn swap(&mut self, rows: &mut Rows) -> u64 {
+        mem::swap(&mut self.rows, rows);
+        self.taken = self.last;
+        self.taken
+    }
+}
+
+struct Writer<S> {
+    shared: Arc<Shared>,
+    store: S,
+    gather: Duration,
+    group: Group,
+}
+
+/// Whatever ends the writer, the books are not healthy without it.
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.healthy.store(false, Ordering::Release);
+    }
+}
+
+impl<S: LedgerStore> Writer<S> {
+    fn run(mut self) -> Result<(), StoreError> {
+        let _alive = Alive(Arc::clone(&self.shared));
+        let mut rows = Rows::default();
+        while let Some(taken) = self.shared.take(&mut rows) {
+            self.group.take_in(&mut rows);
+            let durable = self.commit(taken, &mut rows)?;
+            self.group.clear();
+            self.shared.publish(durable);
+            if !self.gather.is_zero() {
+                thread::sleep(self.gather);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the group, again and again if need be, with all that comes meanwhile.
+    fn commit(&mut self, mut taken: u64, rows: &mut Rows) -> Result<u64, StoreError> {
+        let mut tries_left = LAST_TRIES;
+        loop {
+            let began = Instant::now();
+            let Err(error) = self.store.write(&self.group) else {
+                if let Some(seen) = self.shared.on_commit.get() {
+                    seen(began.elapsed());
+                }
+                if !self.shared.healthy.swap(true, Ordering::AcqRel) {
+                    tracing::info!("the ledger can be written again");
+                }
+                return Ok(taken);
+            };
+            if self.shared.healthy.swap(false, Ordering::AcqRel) {
+                tracing::error!(%error, "the ledger cannot be written; its rows are kept");
+            }
+            self.group.failed();
+            let pause = (self.gather * RETRY_AFTER_GATHERS).max(RETRY_PAUSE_MIN);
+            let (now_taken, stopping) = self.shared.rest(rows, pause);
+            taken = now_taken;
+            self.group.take_in(rows);
+            if stopping {
+                tries_left -= 1;
+                if tries_left == 0 {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
