@@ -4,6 +4,7 @@
 //! thread of its own does the writing. Nothing here decides, prices or formats for a caller, and
 //! no text of a prompt, an answer or a key ever comes in.
 
+mod group;
 mod ledger;
 mod metrics;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use std::sync::{
 use policies::facts::ModelIndex;
 
 pub use self::{
-    ledger::{Group, Ledger, LedgerStore, StoreError, WriterHandle},
+    group::{Group, LedgerStore, StoreError},
+    ledger::{Ledger, WriterHandle},
     metrics::{Gauge, GaugeReading, Metrics, MetricsError},
 };
 use crate::{
@@ -84,7 +86,7 @@ impl Recorder {
         }
     }
 
-    /// The ledger, for `readyz` and for *enter*: nothing should be accepted while it is not healthy.
+    /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

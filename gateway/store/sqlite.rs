@@ -12,6 +12,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -79,7 +80,10 @@ impl Sqlite {
 fn lock_beside(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let io = |error| StoreError::Failed(Box::new(error));
+    let io = |error: io::Error| {
+        let told = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        StoreError::Failed(Box::new(told))
+    };
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -42,6 +42,94 @@ const fn doubling(first: f64) -> Bounds {
     bounds
 }
 
+/// What a metric is called and what it says.
+struct About<const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+}
+
+const ABOUT_FOLDED: About<1> = About {
+    name: "signalbox_series_folded_total",
+    help: "Label sets whose language or task was folded into \"other\" because of series_max.",
+    labels: ["metric"],
+};
+const ABOUT_REQUESTS: About<4> = About {
+    name: "signalbox_requests_total",
+    help: "Accepted requests at their end; the sum is the number of closed ledger entries.",
+    labels: ["model", "task", "language", "outcome"],
+};
+const ABOUT_REFUSALS: About<2> = About {
+    name: "signalbox_refusals_total",
+    help: "Requests turned away before they were accepted.",
+    labels: ["stage", "kind"],
+};
+const ABOUT_UNRECORDED: About<0> = About {
+    name: "signalbox_refusals_unrecorded_total",
+    help: "Refusals counted but not kept in the ledger, above 100 a second.",
+    labels: [],
+};
+const ABOUT_DECISIONS: About<2> = About {
+    name: "signalbox_decisions_total",
+    help: "Decisions in force, by what decided and by the first model of the plan.",
+    labels: ["rule", "model"],
+};
+const ABOUT_COST: About<5> = About {
+    name: "signalbox_cost_total",
+    help: "Money charged, in units of the ledger's currency.",
+    labels: ["team", "model", "task", "language", "currency"],
+};
+const ABOUT_TOKENS: About<3> = About {
+    name: "signalbox_tokens_total",
+    help: "Tokens used; the types are disjoint, no token is in two of them.",
+    labels: ["team", "model", "type"],
+};
+const ABOUT_DURATION: About<3> = About {
+    name: "gen_ai_server_request_duration_seconds",
+    help: "From the first byte of a request to the end of its answer.",
+    labels: SERVER,
+};
+const ABOUT_FIRST_TOKEN: About<3> = About {
+    name: "gen_ai_server_time_to_first_token_seconds",
+    help: "From the first byte of a request to the first content of its answer.",
+    labels: SERVER,
+};
+const ABOUT_PER_TOKEN: About<3> = About {
+    name: "gen_ai_server_time_per_output_token_seconds",
+    help: "Time per output token after the first, of complete streams.",
+    labels: SERVER,
+};
+const ABOUT_STAGE: About<1> = About {
+    name: "signalbox_stage_seconds",
+    help: "The gateway's own time in each stage of a request.",
+    labels: ["stage"],
+};
+const ABOUT_ATTEMPTS: About<3> = About {
+    name: "signalbox_attempts_total",
+    help: "Attempts at endpoints, by how they ended.",
+    labels: ["model", "endpoint", "result"],
+};
+const ABOUT_EJECTIONS: About<3> = About {
+    name: "signalbox_ejections_total",
+    help: "Times an endpoint was taken out of service, by cause.",
+    labels: ["model", "endpoint", "cause"],
+};
+const ABOUT_ESTIMATED: About<1> = About {
+    name: "signalbox_usage_estimated_total",
+    help: "Requests whose usage was counted by the gateway because no plausible one came.",
+    labels: ["model"],
+};
+const ABOUT_PRICE_MISSING: About<1> = About {
+    name: "signalbox_price_missing_total",
+    help: "Requests served by a model that has no price.",
+    labels: ["model"],
+};
+const ABOUT_COMMIT: About<0> = About {
+    name: "signalbox_ledger_commit_seconds",
+    help: "Time to write one group of ledger rows and have it durable.",
+    labels: [],
+};
+
 /// All metrics whose lines this process makes.
 pub(super) struct Catalogue {
     pub(super) requests: Counters<4>,
@@ -66,107 +154,29 @@ impl Catalogue {
     /// Makes and registers them all.
     pub(super) fn register(registry: &Registry, series_max: usize) -> prometheus::Result<Self> {
         let r = registry;
-        let folded = counters(
-            r,
-            "signalbox_series_folded_total",
-            "Label sets whose language or task was folded into \"other\" because of series_max.",
-            ["metric"],
-        )?;
         Ok(Self {
-            requests: counters(
-                r,
-                "signalbox_requests_total",
-                "Accepted requests at their end; the sum is the number of closed ledger entries.",
-                ["model", "task", "language", "outcome"],
-            )?,
-            refusals: counters(
-                r,
-                "signalbox_refusals_total",
-                "Requests turned away before they were accepted.",
-                ["stage", "kind"],
-            )?,
-            unrecorded: counters(
-                r,
-                "signalbox_refusals_unrecorded_total",
-                "Refusals counted but not kept in the ledger, above 100 a second.",
-                [],
-            )?,
-            decisions: counters(
-                r,
-                "signalbox_decisions_total",
-                "Decisions in force, by what decided and by the first model of the plan.",
-                ["rule", "model"],
-            )?,
-            cost: cost(r)?,
-            tokens: counters(
-                r,
-                "signalbox_tokens_total",
-                "Tokens used; the types are disjoint, no token is in two of them.",
-                ["team", "model", "type"],
-            )?,
-            duration: histograms(
-                r,
-                "gen_ai_server_request_duration_seconds",
-                "From the first byte of a request to the end of its answer.",
-                (SERVER, DURATION),
-            )?,
-            first_token: histograms(
-                r,
-                "gen_ai_server_time_to_first_token_seconds",
-                "From the first byte of a request to the first content of its answer.",
-                (SERVER, FIRST_TOKEN),
-            )?,
-            per_token: histograms(
-                r,
-                "gen_ai_server_time_per_output_token_seconds",
-                "Time per output token after the first, of complete streams.",
-                (SERVER, PER_TOKEN),
-            )?,
-            stage: histograms(
-                r,
-                "signalbox_stage_seconds",
-                "The gateway's own time in each stage of a request.",
-                (["stage"], STAGE),
-            )?,
-            attempts: counters(
-                r,
-                "signalbox_attempts_total",
-                "Attempts at endpoints, by how they ended.",
-                ["model", "endpoint", "result"],
-            )?,
-            ejections: counters(
-                r,
-                "signalbox_ejections_total",
-                "Times an endpoint was taken out of service, by cause.",
-                ["model", "endpoint", "cause"],
-            )?,
-            estimated: counters(
-                r,
-                "signalbox_usage_estimated_total",
-                "Requests whose usage was counted by the gateway because no plausible one came.",
-                ["model"],
-            )?,
-            price_missing: counters(
-                r,
-                "signalbox_price_missing_total",
-                "Requests served by a model that has no price.",
-                ["model"],
-            )?,
-            commit: histograms(
-                r,
-                "signalbox_ledger_commit_seconds",
-                "Time to write one group of ledger rows and have it durable.",
-                ([], COMMIT),
-            )?,
-            series: Series::new(series_max, folded.vec),
+            requests: counters(r, ABOUT_REQUESTS)?,
+            refusals: counters(r, ABOUT_REFUSALS)?,
+            unrecorded: counters(r, ABOUT_UNRECORDED)?,
+            decisions: counters(r, ABOUT_DECISIONS)?,
+            cost: money(r, ABOUT_COST)?,
+            tokens: counters(r, ABOUT_TOKENS)?,
+            duration: histograms(r, ABOUT_DURATION, DURATION)?,
+            first_token: histograms(r, ABOUT_FIRST_TOKEN, FIRST_TOKEN)?,
+            per_token: histograms(r, ABOUT_PER_TOKEN, PER_TOKEN)?,
+            stage: histograms(r, ABOUT_STAGE, STAGE)?,
+            attempts: counters(r, ABOUT_ATTEMPTS)?,
+            ejections: counters(r, ABOUT_EJECTIONS)?,
+            estimated: counters(r, ABOUT_ESTIMATED)?,
+            price_missing: counters(r, ABOUT_PRICE_MISSING)?,
+            commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
+            series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })
     }
 }
 
-fn cost(registry: &Registry) -> prometheus::Result<Family<MoneyVec, 5>> {
-    let name = "signalbox_cost_total";
-    let help = "Money charged, in units of the ledger's currency.";
-    let labels = ["team", "model", "task", "language", "currency"];
+fn money(registry: &Registry, about: About<5>) -> prometheus::Result<Family<MoneyVec, 5>> {
+    let About { name, help, labels } = about;
     let vec = MoneyVec::new(name, help, &labels)?;
     registry.register(Box::new(vec.clone()))?;
     Ok(Family { name, labels, lines: 1, vec })
@@ -174,10 +184,9 @@ fn cost(registry: &Registry) -> prometheus::Result<Family<MoneyVec, 5>> {
 
 fn counters<const N: usize>(
     registry: &Registry,
-    name: &'static str,
-    help: &str,
-    labels: [&'static str; N],
+    about: About<N>,
 ) -> prometheus::Result<Counters<N>> {
+    let About { name, help, labels } = about;
     let vec = IntCounterVec::new(Opts::new(name, help), &labels)?;
     registry.register(Box::new(vec.clone()))?;
     Ok(Family { name, labels, lines: 1, vec })
@@ -185,12 +194,11 @@ fn counters<const N: usize>(
 
 fn histograms<const N: usize>(
     registry: &Registry,
-    name: &'static str,
-    help: &str,
-    (labels, bounds): ([&'static str; N], Bounds),
+    about: About<N>,
+    bounds: Bounds,
 ) -> prometheus::Result<Histograms<N>> {
-    let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
-    let vec = HistogramVec::new(opts, &labels)?;
+    let About { name, help, labels } = about;
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(bounds.to_vec()), &labels)?;
     registry.register(Box::new(vec.clone()))?;
     // The bounds, +Inf, sum and count.
     Ok(Family { name, labels, lines: bounds.len() + 3, vec })

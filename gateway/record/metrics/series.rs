@@ -90,8 +90,8 @@ impl Series {
 
     /// Makes room for a label set, or folds it into one for which there is room.
     ///
-    /// Up to three quarters of the cap any set is new; up to seven eighths its language folds; above,
-    /// its task as well. The last eighth is for what never folds.
+    /// Up to three quarters of the cap any set is new; up to seven eighths its language folds;
+    /// above, its task as well. The last eighth is for what never folds.
     fn admit(&self, metric: &str, lines: usize, names: &[&str], labels: &mut [&str]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.has(metric, labels) || known.fits(lines, self.max / 4 * 3) {

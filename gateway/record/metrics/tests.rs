@@ -21,44 +21,31 @@ fn plain(text: &str) -> String {
     text.lines().filter(plain).map(|line| format!("{line}\n")).collect()
 }
 
-#[test]
-fn one_request_is_exposed_under_the_names_promised() {
-    let metrics = Metrics::new(20_000).unwrap();
-    let names = sample::names();
-    let mut outcome = sample::outcome(sample::opened(1, &names));
-    outcome.charge.usage.source = UsageSource::Estimated;
-    outcome.charge.price_missing = true;
-    outcome.stages = [Duration::ZERO; 8];
-    outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
-    let mut failed = outcome.trail.attempts[0].clone();
-    (failed.model, failed.endpoint, failed.result) = (ModelIndex(1), 40, None);
-    outcome.trail.attempts.push(failed);
-    metrics.opened(&outcome.opened);
-    metrics.closed(&outcome);
-    metrics.refused(&sample::refused(0, &names), true);
-    metrics.ejected("qwen", "10.0.0.11:8000", "timeout");
-    metrics.commit_seen()(Duration::from_millis(2));
+/// One reading of each gauge, one that comes twice and one that is wrong.
+fn readings() -> Vec<GaugeReading> {
     let label = |text: &str| Arc::<str>::from(text);
-    metrics.register_gauges(Box::new(move || {
-        let endpoint = || [label("qwen"), label("10.0.0.11:8000")];
-        let budget = || [label("retail"), label("month"), label("USD")];
-        let half = Money::from_nano(500_000_000);
-        vec![
-            GaugeReading::count(Gauge::EndpointUp, endpoint(), 1),
-            GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 2),
-            GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 3),
-            GaugeReading::money(Gauge::BudgetLimit, budget(), half),
-            GaugeReading::money(Gauge::BudgetSpent, budget(), Money::from_nano(1_234)),
-            GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
-            GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
-            GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
-            GaugeReading::count(Gauge::LedgerPending, [], 4),
-            GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
-        ]
-    }));
+    let endpoint = || [label("qwen"), label("10.0.0.11:8000")];
+    let budget = || [label("retail"), label("month"), label("USD")];
+    let half = Money::from_nano(500_000_000);
+    vec![
+        GaugeReading::count(Gauge::EndpointUp, endpoint(), 1),
+        GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 2),
+        GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 3),
+        GaugeReading::money(Gauge::BudgetLimit, budget(), half),
+        GaugeReading::money(Gauge::BudgetSpent, budget(), Money::from_nano(1_234)),
+        GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
+        GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
+        GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
+        GaugeReading::count(Gauge::LedgerPending, [], 4),
+        GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
+    ]
+}
+
+/// The lines up to those of the stages.
+fn expected_head() -> String {
     let server = "gen_ai_operation_name=\"chat\",gen_ai_request_model=\"qwen\",\
                   signalbox_task=\"banking\"";
-    let expected = format!(
+    format!(
         "gen_ai_server_request_duration_seconds_sum{{{server}}} 0.5
 gen_ai_server_request_duration_seconds_count{{{server}}} 1
 gen_ai_server_time_per_output_token_seconds_sum{{{server}}} 0.01
@@ -88,11 +75,31 @@ signalbox_refusals_unrecorded_total 0
 signalbox_requests_total{{language=\"ms\",model=\"qwen\",outcome=\"ok\",task=\"banking\"}} 1
 ",
         version = env!("CARGO_PKG_VERSION"),
-    );
+    )
+}
+
+#[test]
+fn one_request_is_exposed_under_the_names_promised() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let names = sample::names();
+    let mut outcome = sample::outcome(sample::opened(1, &names));
+    outcome.charge.usage.source = UsageSource::Estimated;
+    outcome.charge.price_missing = true;
+    outcome.stages = [Duration::ZERO; 8];
+    outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
+    let mut failed = outcome.trail.attempts[0].clone();
+    (failed.model, failed.endpoint, failed.result) = (ModelIndex(1), 40, None);
+    outcome.trail.attempts.push(failed);
+    metrics.opened(&outcome.opened);
+    metrics.closed(&outcome);
+    metrics.refused(&sample::refused(0, &names), true);
+    metrics.ejected("qwen", "10.0.0.11:8000", "timeout");
+    metrics.commit_seen()(Duration::from_millis(2));
+    metrics.register_gauges(Box::new(readings));
     let text = metrics.expose().unwrap();
     let plain = plain(&text);
     let (head, tail) = plain.split_at(plain.find("signalbox_stage_seconds_sum").unwrap());
-    assert_eq!(head, expected);
+    assert_eq!(head, expected_head());
     let stage = "signalbox_stage_seconds_count{stage=\"decide\"} 1\n";
     assert!(tail.contains(stage), "{tail}");
     assert!(tail.contains("signalbox_stage_seconds_count{stage=\"admit\"} 0\n"), "not reached");

@@ -5,13 +5,11 @@ use std::fmt::Write as _;
 use policies::facts::{Hinted, Signals};
 use rusqlite::{CachedStatement, ToSql};
 
+use super::schema::SETTLED;
 use crate::{
     outcome::{Attempt, AttemptResult, Ending, Names, Opened, Outcome, Refused},
     record::{model_of, served},
 };
-
-/// The state of a closed entry, as the tables keep it; recovered ones are 2, open ones stand apart.
-const SETTLED: i64 = 1;
 
 /// One row being bound, column after column.
 pub(super) struct Row<'a, 'c> {

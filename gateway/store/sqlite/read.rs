@@ -4,8 +4,12 @@ use std::path::Path;
 
 use policies::facts::Money;
 use rusqlite::{Connection, OpenFlags, params};
+use uuid::Uuid;
 
-use super::{BUSY_TIMEOUT, failed, schema::QUARTER_MS};
+use super::{
+    BUSY_TIMEOUT, failed,
+    schema::{OPEN, QUARTER_MS, SETTLED},
+};
 use crate::record::StoreError;
 
 /// A reader of the file; the server may be writing meanwhile.
@@ -29,7 +33,7 @@ pub struct Entry {
     /// UUID.
     pub id: String,
     /// `open`, `settled` or `recovered`.
-    pub state: String,
+    pub state: &'static str,
     /// RFC 3339, UTC, with milliseconds.
     pub started_at: String,
     /// The team's name.
@@ -134,12 +138,26 @@ pub struct Verification {
     pub faults: Vec<String>,
 }
 
-const ENTRIES: &str = "SELECT id, state, started_at, team, \"key\", language, task, rule, model, \
-     endpoint, attempts, coalesce(input_tokens + cached_input_tokens + cache_write_tokens, 0), \
-     coalesce(output_tokens + reasoning_tokens, 0), cost_nano, first_token_ms, duration_ms, \
-     gateway_us, outcome, failure_kind FROM ledger \
-     WHERE started_at >= strftime('%Y-%m-%dT%H:%M:%fZ', ?1 / 1000.0, 'unixepoch') \
-     ORDER BY id DESC LIMIT ?2";
+/// The newest of both tables. Each is walked from its end and no further than it must be.
+const ENTRIES: &str = "SELECT * FROM (SELECT id, state, started_at_ms, team, \"key\", language, \
+     task, rule, model, endpoint, attempts, \
+     coalesce(input_tokens + cached_input_tokens + cache_write_tokens, 0), \
+     coalesce(output_tokens + reasoning_tokens, 0), cost_nano, first_token_us, duration_us, \
+     gateway_us, outcome, failure_kind FROM entry WHERE id >= ?1 AND started_at_ms >= ?2 \
+     ORDER BY id DESC LIMIT ?3) \
+     UNION ALL SELECT id, 0, started_at_ms, team, \"key\", language, task, rule, NULL, NULL, NULL, \
+     0, 0, NULL, NULL, NULL, NULL, NULL, NULL FROM entry_open WHERE started_at_ms >= ?2 \
+     ORDER BY id DESC LIMIT ?3";
+
+/// An id's first 48 bits are the milliseconds at which it was made, a moment after its request
+/// began; so much earlier is early enough.
+const ID_SLACK_MS: i64 = 60_000;
+
+/// No request that began at or after this moment has a smaller id.
+fn first_id(since_ms: i64) -> [u8; 16] {
+    let stamp = u128::try_from(since_ms.saturating_sub(ID_SLACK_MS)).unwrap_or(0);
+    (stamp << 80).to_be_bytes()
+}
 
 const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
      GROUP BY 1, 2 ORDER BY 1, 2";
@@ -173,7 +191,8 @@ impl Reader {
         let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
         let read = || {
             let mut select = self.connection.prepare_cached(ENTRIES)?;
-            let rows = select.query_map(params![filter.since_ms, limit], entry)?;
+            let rows = select
+                .query_map(params![first_id(filter.since_ms), filter.since_ms, limit], entry)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(failed)
@@ -193,7 +212,7 @@ impl Reader {
         sql.push_str(
             "count(*), coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens), 0), \
              coalesce(sum(output_tokens + reasoning_tokens), 0), coalesce(sum(cost_nano), 0) \
-             FROM entry WHERE started_at_ms >= ?",
+             FROM entry WHERE id >= ?1 AND started_at_ms >= ?2",
         );
         if groups > 0 {
             let list: Vec<_> = (1..=groups).map(|position| position.to_string()).collect();
@@ -202,7 +221,7 @@ impl Reader {
         }
         let read = || {
             let mut select = self.connection.prepare(&sql)?;
-            let rows = select.query_map([since_ms], |row| {
+            let rows = select.query_map(params![first_id(since_ms), since_ms], |row| {
                 Ok(Sum {
                     group: (0..groups).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?,
                     requests: unsigned(row, groups)?,
@@ -292,10 +311,17 @@ fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+    let ms = |micros: Option<f64>| micros.map(|micros| micros / 1e3);
+    let started = jiff::Timestamp::from_millisecond(row.get(2)?).unwrap_or_default();
+    let state = match row.get(1)? {
+        OPEN => "open",
+        SETTLED => "settled",
+        _ => "recovered",
+    };
     Ok(Entry {
-        id: row.get(0)?,
-        state: row.get(1)?,
-        started_at: row.get(2)?,
+        id: Uuid::from_bytes(row.get(0)?).to_string(),
+        state,
+        started_at: format!("{started:.3}"),
         team: row.get(3)?,
         key: row.get(4)?,
         language: row.get(5)?,
@@ -307,8 +333,8 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
         input_tokens: unsigned(row, 11)?,
         output_tokens: unsigned(row, 12)?,
         cost: row.get::<_, Option<i64>>(13)?.map(Money::from_nano),
-        first_token_ms: row.get(14)?,
-        duration_ms: row.get(15)?,
+        first_token_ms: ms(row.get(14)?),
+        duration_ms: ms(row.get(15)?),
         gateway_us: row.get(16)?,
         outcome: row.get(17)?,
         failure_kind: row.get(18)?,

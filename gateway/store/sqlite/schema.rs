@@ -14,6 +14,11 @@ use crate::record::StoreError;
 /// time zone, so any window's sum can be made of such slots.
 pub(super) const QUARTER_MS: i64 = 15 * 60 * 1_000;
 
+/// The state of an entry in `entry_open`; no column holds it.
+pub(super) const OPEN: i64 = 0;
+/// The state of an entry closed by its outcome; one recovered after a crash is 2.
+pub(super) const SETTLED: i64 = 1;
+
 /// What is known of an entry when it is opened; columns of both tables.
 macro_rules! opening {
     () => {

@@ -1,4 +1,4 @@
-use std::{fs, sync::Arc};
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 use policies::facts::{Draw, Language, Money, Task};
 use proptest::prelude::*;
@@ -88,19 +88,9 @@ fn the_view_has_exactly_the_columns_promised() {
     assert_eq!(promised.split_whitespace().collect::<Vec<_>>(), LEDGER_COLUMNS);
 }
 
-#[test]
-fn an_entry_says_all_of_its_outcome() {
-    let folder = Folder::new("entry");
-    let mut signals = sample::signals(Language::Ms, Task::Banking);
-    signals.unit_user = Some(0xab);
-    signals.session = Some(u128::MAX);
-    signals.tags.push(("team \"x\"".into(), "y".into()));
-    signals.hinted.task = true;
-    signals.needs = policies::facts::Needs::TOOLS.with(policies::facts::Needs::VISION);
-    let outcome = sample::outcome(sample::opened_with(1, sample::names(), signals));
-    folder.open().write(&whole([outcome.clone()])).unwrap();
-    let found = row(&folder);
-    let expected = [
+/// What the sample's entry says, column by column; the others are null.
+fn whole_entry(outcome: &Outcome) -> [(&'static str, String); 48] {
+    [
         ("id", outcome.opened.id.to_string()),
         ("state", "settled".into()),
         ("started_at", "2026-01-02T03:04:05.678Z".into()),
@@ -152,7 +142,22 @@ fn an_entry_says_all_of_its_outcome() {
         ("duration_ms", "500".into()),
         ("gateway_us", "80".into()),
         ("outcome", "ok".into()),
-    ];
+    ]
+}
+
+#[test]
+fn an_entry_says_all_of_its_outcome() {
+    let folder = Folder::new("entry");
+    let mut signals = sample::signals(Language::Ms, Task::Banking);
+    signals.unit_user = Some(0xab);
+    signals.session = Some(u128::MAX);
+    signals.tags.push(("team \"x\"".into(), "y".into()));
+    signals.hinted.task = true;
+    signals.needs = policies::facts::Needs::TOOLS.with(policies::facts::Needs::VISION);
+    let outcome = sample::outcome(sample::opened_with(1, sample::names(), signals));
+    folder.open().write(&whole([outcome.clone()])).unwrap();
+    let found = row(&folder);
+    let expected = whole_entry(&outcome);
     let said: Vec<_> = found
         .into_iter()
         .filter_map(|(column, value)| value.map(|value| (column, value)))
@@ -355,8 +360,81 @@ fn a_failed_request_says_its_kind() {
     assert_eq!((entry.endpoint, entry.attempts.as_deref()), (None, Some("[]")));
 }
 
+#[test]
+fn a_failed_transaction_leaves_nothing_behind_and_the_next_one_is_whole() {
+    let folder = Folder::new("rollback");
+    let names = sample::names();
+    let mut store = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    let group = Group {
+        whole: vec![sample::outcome(sample::opened(1, &names))],
+        refused: vec![sample::refused(sample::STARTED_MS, &names)],
+        ..Group::default()
+    };
+    other.execute_batch("ALTER TABLE refusal RENAME TO elsewhere").unwrap();
+    assert!(matches!(store.write(&group), Err(StoreError::Failed(_))));
+    assert_eq!(folder.reader().verify().unwrap(), Verification::default());
+    other.execute_batch("ALTER TABLE elsewhere RENAME TO refusal").unwrap();
+    store.write(&group).unwrap();
+    let entries = other.query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, i64>(0));
+    assert_eq!(entries, Ok(1), "with its epoch");
+}
+
+/// What may happen to one of a few requests, or to the process.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Open(u64),
+    Close(u64),
+    Crash,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => (0..6u64).prop_map(Event::Open),
+        4 => (0..6u64).prop_map(Event::Close),
+        1 => Just(Event::Crash),
+    ];
+    prop::collection::vec(event, 0..24)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is written, written again or cut short by a crash: one entry each, sums agree.
+    #[test]
+    fn a_request_never_has_two_entries(events in events()) {
+        let folder = Folder::new("laws");
+        let names = sample::names();
+        let (mut seen, mut open) = (BTreeSet::new(), BTreeSet::new());
+        let mut store = Some(folder.open());
+        for event in events {
+            match (event, &mut store) {
+                (Event::Open(number), Some(store)) => {
+                    // No request opens again after its end.
+                    if seen.insert(number) || open.contains(&number) {
+                        open.insert(number);
+                        store.write(&opens([sample::opened(number, &names)])).unwrap();
+                    }
+                }
+                (Event::Close(number), Some(store)) => {
+                    seen.insert(number);
+                    open.remove(&number);
+                    let outcome = sample::outcome(sample::opened(number, &names));
+                    store.write(&settles([outcome])).unwrap();
+                }
+                (_, store) => {
+                    drop(store.take());
+                    *store = Some(folder.open());
+                    open.clear();
+                }
+            }
+            let verified = folder.reader().verify().unwrap();
+            prop_assert_eq!(verified.faults, Vec::<String>::new());
+            prop_assert_eq!(verified.open, open.len() as u64);
+            let all = verified.open + verified.settled + verified.recovered;
+            prop_assert_eq!(all, seen.len() as u64);
+        }
+    }
 
     /// Money, time and draw are written by SQL; they must read as our own types write them.
     #[test]
