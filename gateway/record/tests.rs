@@ -377,3 +377,27 @@ async fn cost_of_a_request() {
         );
     }
 }
+
+#[test]
+#[ignore = "a measurement, for release builds: --ignored --nocapture cost_for_the_caller"]
+fn cost_for_the_caller() {
+    struct Nowhere;
+    impl LedgerStore for Nowhere {
+        fn write(&mut self, _: &Group) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+    const REQUESTS: u32 = 200_000;
+    let (ledger, _writer) = Ledger::start(Nowhere, Duration::from_millis(2)).unwrap();
+    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+    let opened = sample::opened(1, &sample::names());
+    let mut outcomes: Vec<_> =
+        (0..REQUESTS).map(|_| sample::outcome(Arc::clone(&opened))).collect();
+    let began = cpu_micros("thread-self");
+    while let Some(outcome) = outcomes.pop() {
+        let _ = recorder.opened(Arc::clone(&outcome.opened));
+        recorder.closed(outcome);
+    }
+    let took = cpu_micros("thread-self") - began;
+    println!("opened and closed: {:.2} µs of the caller's time", took / f64::from(REQUESTS));
+}
