@@ -1,1 +1,140 @@
-//! Room `record`: being built.
+//! **Record**: what became of a request, as metrics and as an entry in the books.
+//!
+//! Nothing here ever blocks a caller: a row is appended to a buffer, a counter is raised, and one
+//! thread of its own does the writing. Nothing here decides, prices or formats for a caller, and
+//! no text of a prompt, an answer or a key ever comes in.
+
+mod group;
+mod ledger;
+mod metrics;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use policies::facts::ModelIndex;
+
+pub use self::{
+    group::{Group, LedgerStore, StoreError},
+    ledger::{Ledger, WriterHandle},
+    metrics::{Gauge, GaugeReading, Metrics, MetricsError},
+};
+use crate::{
+    failure::Failure,
+    outcome::{Attempt, Opened, Outcome, Refused},
+};
+
+/// The number of a row in the ledger's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// Refused requests kept in the books in one second; a flood must not grow them.
+const REFUSALS_PER_SECOND: u64 = 100;
+
+/// Takes every outcome, once. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    metrics: Metrics,
+    ledger: Ledger,
+    refusals: Arc<Allowance>,
+}
+
+impl Recorder {
+    /// A recorder into these metrics and this ledger; exposes the ledger's state among the former.
+    #[must_use]
+    pub fn new(metrics: Metrics, ledger: Ledger) -> Self {
+        ledger.on_commit(metrics.commit_seen());
+        let pending = ledger.clone();
+        metrics.register_gauges(Box::new(move || {
+            vec![GaugeReading::count(Gauge::LedgerPending, [], pending.pending())]
+        }));
+        Self { metrics, ledger, refusals: Arc::default() }
+    }
+
+    /// Opens the entry of an accepted request. Its number says when it is durable.
+    #[must_use]
+    pub fn opened(&self, opened: Arc<Opened>) -> Ticket {
+        self.metrics.opened(&opened);
+        self.ledger.open(opened)
+    }
+
+    /// Waits until the row is on disk; usually it is there already.
+    ///
+    /// # Errors
+    /// `unavailable` when it is not there in time.
+    pub async fn durable(&self, ticket: Ticket) -> Result<(), Failure> {
+        self.ledger.durable(ticket).await
+    }
+
+    /// Closes the entry of an accepted request. Never waits.
+    pub fn closed(&self, outcome: Outcome) {
+        self.metrics.closed(&outcome);
+        self.ledger.close(outcome);
+    }
+
+    /// Counts a request that was turned away, and keeps what was known of it if there is room.
+    pub fn refused(&self, refused: Refused) {
+        let kept = self.refusals.take(refused.at_ms);
+        self.metrics.refused(&refused, kept);
+        if kept {
+            self.ledger.refuse(refused);
+        }
+    }
+
+    /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The metrics, to expose them and to hand in gauges.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// The attempt that counts: the committed one, else the last.
+#[must_use]
+pub fn served(outcome: &Outcome) -> Option<&Attempt> {
+    let attempts = &outcome.trail.attempts;
+    outcome
+        .trail
+        .committed
+        .and_then(|position| attempts.get(usize::from(position)))
+        .or_else(|| attempts.last())
+}
+
+/// The model that metrics and books name: the one that served, else the last tried, else planned.
+#[must_use]
+pub fn model_of(outcome: &Outcome) -> ModelIndex {
+    served(outcome)
+        .map(|attempt| attempt.model)
+        .or_else(|| outcome.opened.plan.attempts.first().map(|planned| planned.model))
+        .unwrap_or(ModelIndex(u16::MAX))
+}
+
+/// At most [`REFUSALS_PER_SECOND`] in each second of the rows' own clock: the second in the upper
+/// bits, how many it has had in the lower ten.
+#[derive(Default)]
+struct Allowance(AtomicU64);
+
+impl Allowance {
+    fn take(&self, at_ms: i64) -> bool {
+        let second = u64::try_from(at_ms / 1_000).unwrap_or(0);
+        let next = |state: u64| {
+            let (its_second, taken) = (state >> 10, state & 1_023);
+            match (its_second == second, taken < REFUSALS_PER_SECOND) {
+                (false, _) => Some((second << 10) | 1),
+                (true, true) => Some(state + 1),
+                (true, false) => None,
+            }
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}

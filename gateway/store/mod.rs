@@ -1,1 +1,10 @@
-//! Room `store`: being built.
+//! **Store**: where rows are kept. The only room that speaks SQL.
+//!
+//! Other rooms say what they need as small traits and never see a connection; nothing here decides,
+//! prices or waits on a request's way.
+
+mod sqlite;
+
+pub use self::sqlite::{
+    Dimension, Entry, Filter, LEDGER_COLUMNS, Reader, Spent, Sqlite, Sum, Verification,
+};

@@ -1,0 +1,91 @@
+//! What the ledger asks of a store: to write a group of rows, all or nothing.
+
+use std::{collections::BTreeMap, error::Error, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::outcome::{Opened, Outcome, Refused};
+
+/// Where entries are kept.
+pub trait LedgerStore {
+    /// Writes all of a group, or nothing of it. A group may come again after an error, even when
+    /// the first time reached the disk; no entry may stand twice because of it.
+    ///
+    /// # Errors
+    /// The group is kept by the caller and will come again.
+    fn write(&mut self, group: &Group) -> Result<(), StoreError>;
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes to it.
+    #[error("{0} is in use by another signalbox")]
+    InUse(String),
+    /// It was made by a newer version.
+    #[error("the store has schema {found}, this version knows {known}")]
+    Newer {
+        /// The schema found.
+        found: i64,
+        /// The newest one known.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// The thread that writes has ended by a fault of ours.
+    #[error("the ledger's writer has ended")]
+    WriterGone,
+}
+
+/// What one transaction writes. An entry is in one of the first three lists only.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Entries to open, by id and so in order of time.
+    pub opened: BTreeMap<Uuid, Arc<Opened>>,
+    /// Entries that were opened and closed within this group.
+    pub whole: Vec<Outcome>,
+    /// Entries to close; an earlier group has opened them, or tried to.
+    pub settled: Vec<Outcome>,
+    /// Requests turned away.
+    pub refused: Vec<Refused>,
+    /// Whether a write of this group has failed before.
+    pub repeated: bool,
+}
+
+impl Group {
+    pub(super) fn take_in(&mut self, rows: &mut Rows) {
+        self.opened.extend(rows.opened.drain(..).map(|opened| (opened.id, opened)));
+        for outcome in rows.closed.drain(..) {
+            let opened_here = self.opened.remove(&outcome.opened.id).is_some();
+            // After a failed write nobody knows whether the opening row has reached the disk.
+            if opened_here && !self.repeated {
+                self.whole.push(outcome);
+            } else {
+                self.settled.push(outcome);
+            }
+        }
+        self.refused.append(&mut rows.refused);
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.repeated = true;
+        self.settled.append(&mut self.whole);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.opened.clear();
+        self.whole.clear();
+        self.settled.clear();
+        self.refused.clear();
+        self.repeated = false;
+    }
+}
+
+/// Rows as requests append them.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) opened: Vec<Arc<Opened>>,
+    pub(super) closed: Vec<Outcome>,
+    pub(super) refused: Vec<Refused>,
+}

@@ -1,0 +1,205 @@
+//! Every metric: its name, type, labels, buckets and help text, once.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+use super::{
+    money::MoneyVec,
+    series::{Family, Series},
+};
+
+type Counters<const N: usize> = Family<IntCounterVec, N>;
+type Histograms<const N: usize> = Family<HistogramVec, N>;
+
+/// Upper bounds of a histogram; with `+Inf` there are 16.
+type Bounds = [f64; 15];
+
+/// Seconds from 40 ms doubling to 655 s: long answers of slow models stay inside.
+const DURATION: Bounds = doubling(0.04);
+/// Seconds from 10 ms doubling to 164 s.
+const FIRST_TOKEN: Bounds = doubling(0.01);
+/// Seconds from half a millisecond doubling to 8 s.
+const COMMIT: Bounds = doubling(0.000_5);
+/// Seconds a token: 400 tokens a second to one in 2.5 s.
+const PER_TOKEN: Bounds =
+    [0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 2.5];
+/// Seconds of the gateway's own work: 5 µs to one second.
+const STAGE: Bounds = [
+    0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
+    0.02, 0.05, 0.1, 1.0,
+];
+
+/// Labels of what the model's side takes, by the OpenTelemetry names.
+const SERVER: [&str; 3] = ["gen_ai_request_model", "gen_ai_operation_name", "signalbox_task"];
+
+#[allow(clippy::indexing_slicing, reason = "a constant's loop, bounded by the array's own length")]
+const fn doubling(first: f64) -> Bounds {
+    let mut bounds = [first; 15];
+    let mut i = 1;
+    while i < bounds.len() {
+        bounds[i] = bounds[i - 1] * 2.0;
+        i += 1;
+    }
+    bounds
+}
+
+/// What a metric is called and what it says.
+struct About<const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+}
+
+const ABOUT_FOLDED: About<1> = About {
+    name: "signalbox_series_folded_total",
+    help: "Label sets whose language or task was folded into \"other\" because of series_max.",
+    labels: ["metric"],
+};
+const ABOUT_REQUESTS: About<4> = About {
+    name: "signalbox_requests_total",
+    help: "Accepted requests at their end; the sum is the number of closed ledger entries.",
+    labels: ["model", "task", "language", "outcome"],
+};
+const ABOUT_REFUSALS: About<2> = About {
+    name: "signalbox_refusals_total",
+    help: "Requests turned away before they were accepted.",
+    labels: ["stage", "kind"],
+};
+const ABOUT_UNRECORDED: About<0> = About {
+    name: "signalbox_refusals_unrecorded_total",
+    help: "Refusals counted but not kept in the ledger, above 100 a second.",
+    labels: [],
+};
+const ABOUT_DECISIONS: About<2> = About {
+    name: "signalbox_decisions_total",
+    help: "Decisions in force, by what decided and by the first model of the plan.",
+    labels: ["rule", "model"],
+};
+const ABOUT_COST: About<5> = About {
+    name: "signalbox_cost_total",
+    help: "Money charged, in units of the ledger's currency.",
+    labels: ["team", "model", "task", "language", "currency"],
+};
+const ABOUT_TOKENS: About<3> = About {
+    name: "signalbox_tokens_total",
+    help: "Tokens used; the types are disjoint, no token is in two of them.",
+    labels: ["team", "model", "type"],
+};
+const ABOUT_DURATION: About<3> = About {
+    name: "gen_ai_server_request_duration_seconds",
+    help: "From the first byte of a request to the end of its answer.",
+    labels: SERVER,
+};
+const ABOUT_FIRST_TOKEN: About<3> = About {
+    name: "gen_ai_server_time_to_first_token_seconds",
+    help: "From the first byte of a request to the first content of its answer.",
+    labels: SERVER,
+};
+const ABOUT_PER_TOKEN: About<3> = About {
+    name: "gen_ai_server_time_per_output_token_seconds",
+    help: "Time per output token after the first, of complete streams.",
+    labels: SERVER,
+};
+const ABOUT_STAGE: About<1> = About {
+    name: "signalbox_stage_seconds",
+    help: "The gateway's own time in each stage of a request.",
+    labels: ["stage"],
+};
+const ABOUT_ATTEMPTS: About<3> = About {
+    name: "signalbox_attempts_total",
+    help: "Attempts at endpoints, by how they ended.",
+    labels: ["model", "endpoint", "result"],
+};
+const ABOUT_EJECTIONS: About<3> = About {
+    name: "signalbox_ejections_total",
+    help: "Times an endpoint was taken out of service, by cause.",
+    labels: ["model", "endpoint", "cause"],
+};
+const ABOUT_ESTIMATED: About<1> = About {
+    name: "signalbox_usage_estimated_total",
+    help: "Requests whose usage was counted by the gateway because no plausible one came.",
+    labels: ["model"],
+};
+const ABOUT_PRICE_MISSING: About<1> = About {
+    name: "signalbox_price_missing_total",
+    help: "Requests served by a model that has no price.",
+    labels: ["model"],
+};
+const ABOUT_COMMIT: About<0> = About {
+    name: "signalbox_ledger_commit_seconds",
+    help: "Time to write one group of ledger rows and have it durable.",
+    labels: [],
+};
+
+/// All metrics whose lines this process makes.
+pub(super) struct Catalogue {
+    pub(super) requests: Counters<4>,
+    pub(super) refusals: Counters<2>,
+    pub(super) unrecorded: Counters<0>,
+    pub(super) decisions: Counters<2>,
+    pub(super) cost: Family<MoneyVec, 5>,
+    pub(super) tokens: Counters<3>,
+    pub(super) duration: Histograms<3>,
+    pub(super) first_token: Histograms<3>,
+    pub(super) per_token: Histograms<3>,
+    pub(super) stage: Histograms<1>,
+    pub(super) attempts: Counters<3>,
+    pub(super) ejections: Counters<3>,
+    pub(super) estimated: Counters<1>,
+    pub(super) price_missing: Counters<1>,
+    pub(super) commit: Histograms<0>,
+    pub(super) series: Series,
+}
+
+impl Catalogue {
+    /// Makes and registers them all.
+    pub(super) fn register(registry: &Registry, series_max: usize) -> prometheus::Result<Self> {
+        let r = registry;
+        Ok(Self {
+            requests: counters(r, ABOUT_REQUESTS)?,
+            refusals: counters(r, ABOUT_REFUSALS)?,
+            unrecorded: counters(r, ABOUT_UNRECORDED)?,
+            decisions: counters(r, ABOUT_DECISIONS)?,
+            cost: money(r, ABOUT_COST)?,
+            tokens: counters(r, ABOUT_TOKENS)?,
+            duration: histograms(r, ABOUT_DURATION, DURATION)?,
+            first_token: histograms(r, ABOUT_FIRST_TOKEN, FIRST_TOKEN)?,
+            per_token: histograms(r, ABOUT_PER_TOKEN, PER_TOKEN)?,
+            stage: histograms(r, ABOUT_STAGE, STAGE)?,
+            attempts: counters(r, ABOUT_ATTEMPTS)?,
+            ejections: counters(r, ABOUT_EJECTIONS)?,
+            estimated: counters(r, ABOUT_ESTIMATED)?,
+            price_missing: counters(r, ABOUT_PRICE_MISSING)?,
+            commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
+            series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
+        })
+    }
+}
+
+fn money(registry: &Registry, about: About<5>) -> prometheus::Result<Family<MoneyVec, 5>> {
+    let About { name, help, labels } = about;
+    let vec = MoneyVec::new(name, help, &labels)?;
+    registry.register(Box::new(vec.clone()))?;
+    Ok(Family { name, labels, lines: 1, vec })
+}
+
+fn counters<const N: usize>(
+    registry: &Registry,
+    about: About<N>,
+) -> prometheus::Result<Counters<N>> {
+    let About { name, help, labels } = about;
+    let vec = IntCounterVec::new(Opts::new(name, help), &labels)?;
+    registry.register(Box::new(vec.clone()))?;
+    Ok(Family { name, labels, lines: 1, vec })
+}
+
+fn histograms<const N: usize>(
+    registry: &Registry,
+    about: About<N>,
+    bounds: Bounds,
+) -> prometheus::Result<Histograms<N>> {
+    let About { name, help, labels } = about;
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(bounds.to_vec()), &labels)?;
+    registry.register(Box::new(vec.clone()))?;
+    // The bounds, +Inf, sum and count.
+    Ok(Family { name, labels, lines: bounds.len() + 3, vec })
+}

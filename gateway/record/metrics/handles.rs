@@ -1,0 +1,249 @@
+//! The lines that one epoch's requests raise, found by position and filled on first use.
+//!
+//! A request finds its counters by the small indices it carries anyway: no label is hashed or
+//! compared on its way. Indices mean something within one epoch only, so each epoch has its own
+//! tables; behind them, equal names are the same line.
+
+use std::sync::{Arc, OnceLock};
+
+use policies::{
+    Matched,
+    facts::{Language, ModelIndex, Operation, Task, TeamIndex},
+};
+use prometheus::{Histogram, IntCounter};
+
+use super::{catalogue::Catalogue, money::MoneyCounter};
+use crate::{
+    outcome::{Attempt, AttemptResult, Ending, Names, Opened, Outcome},
+    record::model_of,
+};
+
+/// Said of an index that its epoch does not know; it would be a mistake of ours, and is counted.
+const UNKNOWN: &str = "unknown";
+/// Endpoints of one model whose lines are found by position; further ones are found by name.
+const ENDPOINTS: usize = 32;
+/// Rules, and likewise aliases, whose lines are found by position.
+const RULES: usize = 254;
+
+/// The five disjoint types of tokens.
+const TOKEN_TYPES: [&str; 5] = ["input", "cached_input", "cache_write", "output", "reasoning"];
+
+/// A row of slots filled on first use, and one more for all that lies beyond.
+struct Row<T> {
+    slots: Box<[OnceLock<T>]>,
+    beyond: OnceLock<T>,
+}
+
+impl<T> Row<T> {
+    fn new(length: usize) -> Self {
+        Self { slots: (0..length).map(|_| OnceLock::new()).collect(), beyond: OnceLock::new() }
+    }
+
+    fn at(&self, position: usize, make: impl FnOnce() -> T) -> &T {
+        self.slots.get(position).unwrap_or(&self.beyond).get_or_init(make)
+    }
+}
+
+/// By task, by language.
+type Labels<T> = Row<Row<T>>;
+
+fn labels<T>() -> Labels<T> {
+    Row::new(Task::COUNT)
+}
+
+fn languages<T>() -> Row<T> {
+    Row::new(Language::COUNT)
+}
+
+/// The tables of one epoch.
+pub(super) struct Handles {
+    pub(super) names: Arc<Names>,
+    /// By model, task, language, outcome.
+    requests: Row<Labels<Row<IntCounter>>>,
+    /// By team, model, task, language.
+    cost: Row<Row<Labels<MoneyCounter>>>,
+    /// By team, model, type.
+    tokens: Row<Row<Row<IntCounter>>>,
+    /// By model, operation, task.
+    latency: Row<Row<Row<Latency>>>,
+    /// By model, endpoint, result.
+    attempts: Row<Row<Row<IntCounter>>>,
+    /// By what decided, model.
+    decisions: Row<Row<IntCounter>>,
+    /// By model.
+    estimated: Row<IntCounter>,
+    /// By model.
+    price_missing: Row<IntCounter>,
+}
+
+struct Latency {
+    duration: Histogram,
+    first_token: OnceLock<Histogram>,
+    per_token: OnceLock<Histogram>,
+}
+
+impl Handles {
+    pub(super) fn new(names: Arc<Names>) -> Self {
+        let (models, teams) = (names.models.len(), names.teams.len());
+        Self {
+            names,
+            requests: Row::new(models),
+            cost: Row::new(teams),
+            tokens: Row::new(teams),
+            latency: Row::new(models),
+            attempts: Row::new(models),
+            decisions: Row::new(2 * RULES + 2),
+            estimated: Row::new(models),
+            price_missing: Row::new(models),
+        }
+    }
+
+    fn model(&self, index: ModelIndex) -> &str {
+        self.names.models.get(index.get()).map_or(UNKNOWN, |model| &model.id)
+    }
+
+    fn team(&self, index: TeamIndex) -> &str {
+        self.names.teams.get(index.get()).map_or(UNKNOWN, |team| team)
+    }
+
+    pub(super) fn opened(&self, catalogue: &Catalogue, opened: &Opened) {
+        let plan = &opened.plan;
+        let model = plan.attempts.first().map_or(ModelIndex(u16::MAX), |planned| planned.model);
+        let make = || catalogue.decisions.of(&catalogue.series, [&plan.rule, self.model(model)]);
+        match decided_slot(plan.matched) {
+            Some(slot) => self
+                .decisions
+                .at(slot, || Row::new(self.names.models.len()))
+                .at(model.get(), make)
+                .inc(),
+            None => make().inc(),
+        }
+    }
+
+    pub(super) fn closed(&self, catalogue: &Catalogue, outcome: &Outcome) {
+        let model = model_of(outcome);
+        self.count(catalogue, outcome, model);
+        self.account(catalogue, outcome, model);
+        self.time(catalogue, outcome, model);
+        for attempt in &outcome.trail.attempts {
+            self.attempt(catalogue, attempt);
+        }
+    }
+
+    fn count(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
+        let signals = &outcome.opened.signals;
+        let (task, language) = (signals.task, signals.language);
+        self.requests
+            .at(model.get(), labels)
+            .at(task.index(), languages)
+            .at(language.index(), || Row::new(4))
+            .at(ending_slot(outcome.ending), || {
+                let labels =
+                    [self.model(model), task.code(), language.code(), outcome.ending.name()];
+                catalogue.requests.of(&catalogue.series, labels)
+            })
+            .inc();
+    }
+
+    /// Money and tokens, by the team nearest to the caller.
+    fn account(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
+        let (signals, charge) = (&outcome.opened.signals, &outcome.charge);
+        let team = outcome.opened.caller.team_path.first().copied().unwrap_or(TeamIndex(u16::MAX));
+        let models = || Row::new(self.names.models.len());
+        let (task, language) = (signals.task, signals.language);
+        self.cost
+            .at(team.get(), || Row::new(self.names.models.len()))
+            .at(model.get(), labels)
+            .at(task.index(), languages)
+            .at(language.index(), || {
+                let (team, model) = (self.team(team), self.model(model));
+                let labels = [team, model, task.code(), language.code(), &self.names.currency];
+                catalogue.cost.of(&catalogue.series, labels)
+            })
+            .add(charge.cost);
+        let types = self.tokens.at(team.get(), models).at(model.get(), || Row::new(5));
+        let c = charge.usage.counts;
+        let counts = [c.input, c.cached_input, c.cache_write, c.output, c.reasoning];
+        for (slot, (kind, count)) in TOKEN_TYPES.into_iter().zip(counts).enumerate() {
+            if count > 0 {
+                let labels = [self.team(team), self.model(model), kind];
+                let make = || catalogue.tokens.of(&catalogue.series, labels);
+                types.at(slot, make).inc_by(u64::from(count));
+            }
+        }
+        if charge.usage.source == crate::outcome::UsageSource::Estimated {
+            let make = || catalogue.estimated.of(&catalogue.series, [self.model(model)]);
+            self.estimated.at(model.get(), make).inc();
+        }
+        if charge.price_missing {
+            let make = || catalogue.price_missing.of(&catalogue.series, [self.model(model)]);
+            self.price_missing.at(model.get(), make).inc();
+        }
+    }
+
+    fn time(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
+        let signals = &outcome.opened.signals;
+        let series = &catalogue.series;
+        let labels = [self.model(model), signals.operation.code(), signals.task.code()];
+        let latency = self
+            .latency
+            .at(model.get(), || Row::new(Operation::ALL.len()))
+            .at(signals.operation as usize, || Row::new(Task::COUNT))
+            .at(signals.task.index(), || Latency {
+                duration: catalogue.duration.of(series, labels),
+                first_token: OnceLock::new(),
+                per_token: OnceLock::new(),
+            });
+        latency.duration.observe(outcome.duration.as_secs_f64());
+        let Some(first) = outcome.first_token else { return };
+        let first_token =
+            latency.first_token.get_or_init(|| catalogue.first_token.of(series, labels));
+        first_token.observe(first.as_secs_f64());
+        let c = outcome.charge.usage.counts;
+        let tokens = c.output.saturating_add(c.reasoning);
+        if signals.stream && outcome.ending == Ending::Ok && tokens > 1 {
+            let rest = outcome.duration.saturating_sub(first).as_secs_f64();
+            let per_token =
+                latency.per_token.get_or_init(|| catalogue.per_token.of(series, labels));
+            per_token.observe(rest / f64::from(tokens - 1));
+        }
+    }
+
+    fn attempt(&self, catalogue: &Catalogue, attempt: &Attempt) {
+        // One that nobody has ended was under way when the request ended.
+        let result = attempt.result.unwrap_or(AttemptResult::Cancelled);
+        let make = || {
+            let labels = [self.model(attempt.model), &attempt.endpoint_label, result.name()];
+            catalogue.attempts.of(&catalogue.series, labels)
+        };
+        let endpoint = usize::from(attempt.endpoint);
+        if endpoint >= ENDPOINTS {
+            return make().inc();
+        }
+        self.attempts
+            .at(attempt.model.get(), || Row::new(ENDPOINTS))
+            .at(endpoint, || Row::new(AttemptResult::ALL.len()))
+            .at(result as usize, make)
+            .inc();
+    }
+}
+
+fn ending_slot(ending: Ending) -> usize {
+    match ending {
+        Ending::Ok => 0,
+        Ending::Cut => 1,
+        Ending::Cancelled => 2,
+        Ending::Failed(_) => 3,
+    }
+}
+
+/// Where the lines of this decision stand; `None` for positions that no table has room for.
+fn decided_slot(matched: Matched) -> Option<usize> {
+    let (base, position) = match matched {
+        Matched::Default => return Some(0),
+        Matched::Pin => return Some(1),
+        Matched::Rule(rule) => (2, rule.get()),
+        Matched::Alias(alias) => (2 + RULES, usize::from(alias)),
+    };
+    (position < RULES).then_some(base + position)
+}

@@ -1,0 +1,157 @@
+//! Outcomes as Prometheus counters and histograms, under the names of the contract.
+//!
+//! Every label value comes from configuration or from a closed set, never from a caller's text.
+
+mod catalogue;
+mod gauges;
+mod handles;
+mod money;
+mod series;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use prometheus::{Histogram, IntCounter, Registry, TextEncoder};
+
+pub use self::gauges::{Gauge, GaugeReading};
+use self::{catalogue::Catalogue, gauges::Gauges, handles::Handles};
+use crate::{
+    failure::{Kind, Stage},
+    outcome::{Names, Opened, Outcome, Refused},
+};
+
+/// Epochs whose lines are found by position: requests of the last few may still be under way.
+const EPOCHS: usize = 4;
+
+/// The metrics could not be made: a mistake of ours in a name or a label.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics are wrong: {0}")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+/// All metrics of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    catalogue: Catalogue,
+    gauges: Gauges,
+    epochs: ArcSwap<Vec<Arc<Handles>>>,
+    adopting: Mutex<()>,
+    stages: [Histogram; 8],
+    commit: Histogram,
+    refusals: Box<[[OnceLock<IntCounter>; Kind::ALL.len()]; Stage::ALL.len()]>,
+    unrecorded: IntCounter,
+}
+
+impl Metrics {
+    /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models,
+    /// endpoints) needs less than an eighth of it.
+    ///
+    /// # Errors
+    /// A name or label is wrong, or stands twice.
+    pub fn new(series_max: usize) -> Result<Self, MetricsError> {
+        let registry = Registry::new();
+        let catalogue = Catalogue::register(&registry, series_max)?;
+        let gauges = Gauges::new()?;
+        registry.register(Box::new(gauges.clone()))?;
+        let build = (Arc::from(env!("CARGO_PKG_VERSION")), Arc::from(""));
+        gauges.register(Box::new(move || {
+            vec![GaugeReading::info(Gauge::BuildInfo, Arc::clone(&build.0), Arc::clone(&build.1))]
+        }));
+        let stage = |stage: Stage| catalogue.stage.of(&catalogue.series, [stage.name()]);
+        let inner = Inner {
+            stages: Stage::ALL.map(stage),
+            commit: catalogue.commit.of(&catalogue.series, []),
+            unrecorded: catalogue.unrecorded.of(&catalogue.series, []),
+            refusals: Box::default(),
+            epochs: ArcSwap::default(),
+            adopting: Mutex::new(()),
+            registry,
+            catalogue,
+            gauges,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks this source for its gauges at every scrape.
+    pub fn register_gauges(&self, source: Box<dyn Fn() -> Vec<GaugeReading> + Send + Sync>) {
+        self.inner.gauges.register(source);
+    }
+
+    /// Counts an endpoint taken out of service. `model`, `endpoint` (its label `host:port`) and
+    /// `cause` come from configuration and a closed set.
+    pub fn ejected(&self, model: &str, endpoint: &str, cause: &'static str) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.ejections.of(&catalogue.series, [model, endpoint, cause]).inc();
+    }
+
+    /// All metrics in the Prometheus text format 0.0.4.
+    ///
+    /// # Errors
+    /// A metric without name or lines; a mistake of ours.
+    pub fn expose(&self) -> Result<String, MetricsError> {
+        Ok(TextEncoder::new().encode_to_string(&self.inner.registry.gather())?)
+    }
+
+    pub(super) fn opened(&self, opened: &Opened) {
+        self.with(&opened.names, |handles| handles.opened(&self.inner.catalogue, opened));
+    }
+
+    pub(super) fn closed(&self, outcome: &Outcome) {
+        self.with(&outcome.opened.names, |handles| handles.closed(&self.inner.catalogue, outcome));
+        for (stage, took) in self.inner.stages.iter().zip(outcome.stages) {
+            // A stage that the request never reached took nothing.
+            if !took.is_zero() {
+                stage.observe(took.as_secs_f64());
+            }
+        }
+    }
+
+    pub(super) fn refused(&self, refused: &Refused, kept: bool) {
+        let row = self.inner.refusals.get(refused.stage as usize);
+        if let Some(slot) = row.and_then(|row| row.get(refused.kind as usize)) {
+            let labels = [refused.stage.name(), refused.kind.name()];
+            let catalogue = &self.inner.catalogue;
+            slot.get_or_init(|| catalogue.refusals.of(&catalogue.series, labels)).inc();
+        }
+        if !kept {
+            self.inner.unrecorded.inc();
+        }
+    }
+
+    /// What the ledger calls with the time of each commit.
+    pub(super) fn commit_seen(&self) -> Box<dyn Fn(Duration) + Send + Sync> {
+        let commit = self.inner.commit.clone();
+        Box::new(move |took| commit.observe(took.as_secs_f64()))
+    }
+
+    fn with(&self, names: &Arc<Names>, count: impl FnOnce(&Handles)) {
+        let epochs = self.inner.epochs.load();
+        match epochs.iter().find(|handles| Arc::ptr_eq(&handles.names, names)) {
+            Some(handles) => count(handles),
+            None => count(&self.adopt(names)),
+        }
+    }
+
+    /// Tables for an epoch not seen yet; the oldest make room.
+    fn adopt(&self, names: &Arc<Names>) -> Arc<Handles> {
+        let _one = self.inner.adopting.lock().unwrap_or_else(PoisonError::into_inner);
+        let epochs = self.inner.epochs.load();
+        if let Some(known) = epochs.iter().find(|handles| Arc::ptr_eq(&handles.names, names)) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Handles::new(Arc::clone(names)));
+        let older = epochs.iter().take(EPOCHS - 1).cloned();
+        let all = [Arc::clone(&new)].into_iter().chain(older).collect();
+        self.inner.epochs.store(Arc::new(all));
+        new
+    }
+}

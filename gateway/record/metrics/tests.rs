@@ -1,0 +1,252 @@
+use std::time::Duration;
+
+use policies::{
+    Matched,
+    facts::{Language, ModelIndex, Money, Task},
+};
+
+use super::*;
+use crate::{
+    outcome::{AttemptResult, ModelName, UsageSource},
+    record::sample,
+};
+
+fn lines<'a>(text: &'a str, metric: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(metric)).collect()
+}
+
+/// Without the lines of histograms' buckets, help and type.
+fn plain(text: &str) -> String {
+    let plain = |line: &&str| !line.starts_with('#') && !line.contains("_bucket");
+    text.lines().filter(plain).map(|line| format!("{line}\n")).collect()
+}
+
+/// One reading of each gauge, one that comes twice and one that is wrong.
+fn readings() -> Vec<GaugeReading> {
+    let label = |text: &str| Arc::<str>::from(text);
+    let endpoint = || [label("qwen"), label("10.0.0.11:8000")];
+    let budget = || [label("retail"), label("month"), label("USD")];
+    let half = Money::from_nano(500_000_000);
+    vec![
+        GaugeReading::count(Gauge::EndpointUp, endpoint(), 1),
+        GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 2),
+        GaugeReading::count(Gauge::EndpointInFlight, endpoint(), 3),
+        GaugeReading::money(Gauge::BudgetLimit, budget(), half),
+        GaugeReading::money(Gauge::BudgetSpent, budget(), Money::from_nano(1_234)),
+        GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
+        GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
+        GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
+        GaugeReading::count(Gauge::LedgerPending, [], 4),
+        GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
+    ]
+}
+
+/// The lines up to those of the stages.
+fn expected_head() -> String {
+    let server = "gen_ai_operation_name=\"chat\",gen_ai_request_model=\"qwen\",\
+                  signalbox_task=\"banking\"";
+    format!(
+        "gen_ai_server_request_duration_seconds_sum{{{server}}} 0.5
+gen_ai_server_request_duration_seconds_count{{{server}}} 1
+gen_ai_server_time_per_output_token_seconds_sum{{{server}}} 0.01
+gen_ai_server_time_per_output_token_seconds_count{{{server}}} 1
+gen_ai_server_time_to_first_token_seconds_sum{{{server}}} 0.1
+gen_ai_server_time_to_first_token_seconds_count{{{server}}} 1
+signalbox_attempts_total{{endpoint=\"10.0.0.11:8000\",model=\"gemma\",result=\"cancelled\"}} 1
+signalbox_attempts_total{{endpoint=\"10.0.0.11:8000\",model=\"qwen\",result=\"ok\"}} 1
+signalbox_budget_limit{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.5
+signalbox_budget_reserved{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0
+signalbox_budget_spent{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.000001234
+signalbox_build_info{{hash=\"\",version=\"{version}\"}} 1
+signalbox_config_info{{hash=\"ffee\",version=\"\"}} 1
+signalbox_cost_total{{currency=\"USD\",language=\"ms\",model=\"qwen\",task=\"banking\",\
+team=\"retail\"}} 0.000001234
+signalbox_decisions_total{{model=\"qwen\",rule=\"malay\"}} 1
+signalbox_ejections_total{{cause=\"timeout\",endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
+signalbox_endpoint_in_flight{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 3
+signalbox_endpoint_up{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
+signalbox_ledger_commit_seconds_sum 0.002
+signalbox_ledger_commit_seconds_count 1
+signalbox_ledger_pending 4
+signalbox_policy_info{{hash=\"aabb\",version=\"2026-01\"}} 1
+signalbox_price_missing_total{{model=\"qwen\"}} 1
+signalbox_refusals_total{{kind=\"rate_limited\",stage=\"admit\"}} 1
+signalbox_refusals_unrecorded_total 0
+signalbox_requests_total{{language=\"ms\",model=\"qwen\",outcome=\"ok\",task=\"banking\"}} 1
+",
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+#[test]
+fn one_request_is_exposed_under_the_names_promised() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let names = sample::names();
+    let mut outcome = sample::outcome(sample::opened(1, &names));
+    outcome.charge.usage.source = UsageSource::Estimated;
+    outcome.charge.price_missing = true;
+    outcome.stages = [Duration::ZERO; 8];
+    outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
+    let mut failed = outcome.trail.attempts[0].clone();
+    (failed.model, failed.endpoint, failed.result) = (ModelIndex(1), 40, None);
+    outcome.trail.attempts.push(failed);
+    metrics.opened(&outcome.opened);
+    metrics.closed(&outcome);
+    metrics.refused(&sample::refused(0, &names), true);
+    metrics.ejected("qwen", "10.0.0.11:8000", "timeout");
+    metrics.commit_seen()(Duration::from_millis(2));
+    metrics.register_gauges(Box::new(readings));
+    let text = metrics.expose().unwrap();
+    let plain = plain(&text);
+    let (head, tail) = plain.split_at(plain.find("signalbox_stage_seconds_sum").unwrap());
+    assert_eq!(head, expected_head());
+    let stage = "signalbox_stage_seconds_count{stage=\"decide\"} 1\n";
+    assert!(tail.contains(stage), "{tail}");
+    assert!(tail.contains("signalbox_stage_seconds_count{stage=\"admit\"} 0\n"), "not reached");
+    let end = "signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"cached_input\"} 10
+signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"input\"} 90
+signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"output\"} 40
+signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"reasoning\"} 1
+signalbox_usage_estimated_total{model=\"qwen\"} 1
+";
+    assert!(tail.ends_with(end), "{tail}");
+}
+
+#[test]
+fn every_metric_has_help_and_a_histogram_has_at_most_16_buckets() {
+    let metrics = Metrics::new(20_000).unwrap();
+    metrics.closed(&sample::outcome(sample::opened(1, &sample::names())));
+    let text = metrics.expose().unwrap();
+    let types = lines(&text, "# TYPE");
+    assert_eq!(types.len(), lines(&text, "# HELP").len());
+    for line in types {
+        let name = line.split(' ').nth(2).unwrap();
+        let counter = line.ends_with(" counter");
+        assert_eq!(counter, name.ends_with("_total"), "{line}");
+        assert!(lines(&text, &format!("# HELP {name} ")).iter().all(|help| help.ends_with('.')));
+    }
+    let task = "signalbox_task=\"banking\"";
+    let buckets = lines(&text, "gen_ai_server_request_duration_seconds_bucket");
+    assert!(buckets.len() <= 16 && buckets.iter().all(|line| line.contains(task)));
+    assert!(text.contains("le=\"655.36\"") && text.contains("le=\"0.04\""), "doubling, exact");
+}
+
+#[test]
+fn money_is_exposed_as_the_exact_decimal() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let names = sample::names();
+    let mut sum = Money::ZERO;
+    for nano in [1, 99, 8_388_606_999_999_999, 700_000_001] {
+        let mut outcome = sample::outcome(sample::opened(1, &names));
+        outcome.charge.cost = Money::from_nano(nano);
+        metrics.closed(&outcome);
+        sum = sum.saturating_add(outcome.charge.cost);
+        let text = metrics.expose().unwrap();
+        let line = lines(&text, "signalbox_cost_total")[0];
+        assert_eq!(line.rsplit(' ').next().unwrap(), sum.to_string());
+    }
+}
+
+#[test]
+fn a_new_epoch_keeps_the_lines_of_the_old_one() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let old = sample::names();
+    let mut names = Names::clone(&old);
+    // The same model at another position, and a team of another name.
+    names.models.reverse();
+    names.teams = vec!["default".into(), "wholesale".into()];
+    let new = Arc::new(names);
+    for names in [&old, &new, &old, &new] {
+        let mut outcome = sample::outcome(sample::opened(1, names));
+        let qwen = names.models.iter().position(|model| &*model.id == "qwen").unwrap();
+        outcome.trail.attempts[0].model = ModelIndex(u16::try_from(qwen).unwrap());
+        metrics.closed(&outcome);
+    }
+    let text = metrics.expose().unwrap();
+    let requests = lines(&text, "signalbox_requests_total");
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].ends_with(" 4"), "{requests:?}");
+    let cost = lines(&text, "signalbox_cost_total");
+    assert_eq!(cost.len(), 2, "{cost:?}");
+    assert!(cost.iter().all(|line| line.ends_with(" 0.000002468")), "{cost:?}");
+    for _ in 0..2 * EPOCHS {
+        metrics.closed(&sample::outcome(sample::opened(1, &sample::names())));
+    }
+    assert_eq!(metrics.inner.epochs.load().len(), EPOCHS, "old epochs are let go");
+}
+
+#[test]
+fn when_full_the_language_folds_first_then_the_task_and_never_the_team_or_model() {
+    let metrics = Metrics::new(2_000).unwrap();
+    let mut names = Names::clone(&sample::names());
+    names.models = (0..3)
+        .map(|n| ModelName { id: format!("model-{n}").into(), zone: None, price: None })
+        .collect();
+    let names = Arc::new(names);
+    let mut requests = 0;
+    for model in 0..3 {
+        for &task in Task::ALL {
+            for &language in Language::ALL {
+                let opened = sample::opened_with(
+                    requests,
+                    Arc::clone(&names),
+                    sample::signals(language, task),
+                );
+                let mut outcome = sample::outcome(opened);
+                outcome.trail.attempts[0].model = ModelIndex(model);
+                metrics.closed(&outcome);
+                requests += 1;
+            }
+        }
+    }
+    let text = metrics.expose().unwrap();
+    let exposed = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(exposed <= 2_000, "{exposed} lines");
+    let cost = lines(&text, "signalbox_cost_total");
+    let with = |labels: &[&str]| {
+        cost.iter().filter(|line| labels.iter().all(|label| line.contains(label))).count()
+    };
+    let both = with(&["language=\"other\"", "task=\"other\""]);
+    assert!(with(&["language=\"other\""]) > both, "the language alone, at first");
+    assert!(both > 0, "then the task");
+    assert_eq!(with(&["task=\"other\""]), both, "never the task alone");
+    for model in 0..3 {
+        assert!(with(&[&format!("model=\"model-{model}\""), "team=\"retail\""]) > 0);
+    }
+    assert!(!text.contains("team=\"other\"") && !text.contains("model=\"other\""));
+    let sum = |metric: &str| -> f64 {
+        let value = |line: &&str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+        lines(&text, metric).iter().map(value).sum()
+    };
+    assert!((sum("signalbox_requests_total") - requests as f64).abs() < 0.5, "none is lost");
+    assert!(sum("signalbox_series_folded_total") > 0.0);
+}
+
+#[test]
+fn positions_beyond_any_table_are_counted_under_their_names() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let names = sample::names();
+    let mut opened = Opened::clone(&sample::opened(1, &names));
+    let mut plan = policies::Plan::clone(&opened.plan);
+    for (matched, rule) in [
+        (Matched::Default, "default"),
+        (Matched::Pin, "pin"),
+        (Matched::Alias(0), "alias:a"),
+        (Matched::Alias(400), "alias:b"),
+        (Matched::Alias(401), "alias:c"),
+        (Matched::Rule(policies::facts::RuleIndex(900)), "late"),
+    ] {
+        plan.matched = matched;
+        plan.rule = rule.into();
+        opened.plan = Arc::new(plan.clone());
+        metrics.opened(&opened);
+        let line = format!("signalbox_decisions_total{{model=\"qwen\",rule=\"{rule}\"}} 1");
+        assert_eq!(lines(&metrics.expose().unwrap(), &line).len(), 1, "{line}");
+    }
+    let mut outcome = sample::outcome(Arc::new(opened));
+    outcome.trail.attempts[0].model = ModelIndex(77);
+    outcome.trail.attempts[0].result = Some(AttemptResult::Timeout);
+    metrics.closed(&outcome);
+    let text = metrics.expose().unwrap();
+    assert_eq!(lines(&text, "signalbox_requests_total{language=\"ms\",model=\"unknown\"").len(), 1);
+}

@@ -1,0 +1,153 @@
+//! Requests as tests need them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use policies::{
+    Counts, Matched, Plan, Planned, Why,
+    facts::{
+        DataClass, Draw, KeyIndex, Language, ModelIndex, Money, Price, RuleIndex, Signals, Task,
+        TeamIndex, Timeouts, Tokens,
+    },
+};
+use smallvec::smallvec;
+use uuid::Uuid;
+
+use crate::{
+    failure::{Kind, Stage},
+    outcome::{
+        Attempt, AttemptResult, Caller, Charge, Ending, ModelName, Names, Opened, Outcome, Refused,
+        Trail, Usage, UsageSource,
+    },
+};
+
+/// 2026-01-02T03:04:05.678Z.
+pub(crate) const STARTED_MS: i64 = 1_767_323_045_678;
+
+/// Two models, two teams.
+pub(crate) fn names() -> Arc<Names> {
+    let price = Price {
+        input: Money::from_nano(200_000_000),
+        output: Money::from_nano(1_500_000_000),
+        ..Price::default()
+    };
+    let model = |id: &str, price| ModelName { id: id.into(), zone: Some("on_prem".into()), price };
+    Arc::new(Names {
+        replica: "replica-1".into(),
+        currency: "USD".into(),
+        policy_version: "2026-01".into(),
+        policy_hash: "aabb".into(),
+        price_version: "ccdd".into(),
+        models: vec![model("qwen", Some(price)), model("gemma", None)],
+        teams: vec!["default".into(), "retail".into()],
+    })
+}
+
+/// An id of its own for each number, in order of time.
+pub(crate) fn id(number: u64) -> Uuid {
+    let stamp = u128::from(STARTED_MS.unsigned_abs()) << 80;
+    Uuid::from_u128(stamp | (7 << 76) | (2 << 62) | u128::from(number))
+}
+
+pub(crate) fn caller() -> Arc<Caller> {
+    Arc::new(Caller {
+        key: KeyIndex(0),
+        key_name: "chatbot".into(),
+        team_path: smallvec![TeamIndex(1), TeamIndex(0)],
+        team_name: "retail".into(),
+        data_class: DataClass::Internal,
+        data_class_max: DataClass::Confidential,
+        hints: true,
+    })
+}
+
+pub(crate) fn signals(language: Language, task: Task) -> Signals {
+    Signals {
+        stream: true,
+        language,
+        task,
+        language_confidence: 0.9,
+        task_confidence: 0.75,
+        input_tokens: Tokens(100),
+        output_tokens_asked: Some(Tokens(64)),
+        data_class: DataClass::Internal,
+        ..Signals::chat("auto")
+    }
+}
+
+pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> Arc<Opened> {
+    let planned = Planned {
+        model: ModelIndex(0),
+        timeouts: Timeouts::default(),
+        output_tokens_max: Tokens(64),
+    };
+    let plan = Plan {
+        matched: Matched::Rule(RuleIndex(3)),
+        rule: "malay".into(),
+        attempts: smallvec![planned],
+        retries_max: 1,
+        cost_max: Money::from_nano(5_000),
+        output_tokens_bound: Tokens(64),
+        why: Why::default(),
+    };
+    Arc::new(Opened {
+        id: id(number),
+        started_at_ms: STARTED_MS,
+        caller_request_id: Some("caller-7".into()),
+        caller: caller(),
+        signals: Arc::new(signals),
+        plan: Arc::new(plan),
+        draw: Draw(u64::MAX),
+        reserved: Money::from_nano(5_000),
+        names,
+    })
+}
+
+pub(crate) fn opened(number: u64, names: &Arc<Names>) -> Arc<Opened> {
+    opened_with(number, Arc::clone(names), signals(Language::Ms, Task::Banking))
+}
+
+/// A stream answered whole by the first model, for 1,234 nano-units.
+pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
+    let attempt = Attempt {
+        model: ModelIndex(0),
+        endpoint: 0,
+        endpoint_label: "10.0.0.11:8000".into(),
+        started: Instant::now(),
+        took: Some(Duration::from_millis(500)),
+        result: Some(AttemptResult::Ok),
+        sent: true,
+    };
+    let counts = Counts { input: 90, cached_input: 10, output: 40, reasoning: 1, cache_write: 0 };
+    Outcome {
+        opened,
+        ending: Ending::Ok,
+        trail: Trail {
+            attempts: smallvec![attempt],
+            committed: Some(0),
+            complete: true,
+            ..Trail::default()
+        },
+        charge: Charge {
+            usage: Usage { counts, source: UsageSource::Reported },
+            cost: Money::from_nano(1_234),
+            price_missing: false,
+        },
+        duration: Duration::from_millis(500),
+        first_token: Some(Duration::from_millis(100)),
+        stages: [Duration::from_micros(10); 8],
+    }
+}
+
+pub(crate) fn refused(at_ms: i64, names: &Arc<Names>) -> Refused {
+    Refused {
+        at_ms,
+        kind: Kind::RateLimited,
+        stage: Stage::Admit,
+        signals: Some(Arc::new(signals(Language::En, Task::Coding))),
+        caller: Some(caller()),
+        names: Arc::clone(names),
+    }
+}

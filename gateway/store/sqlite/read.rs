@@ -1,0 +1,342 @@
+//! Reading the books: for commands, for budgets at start, and to prove that the sums agree.
+
+use std::path::Path;
+
+use policies::facts::Money;
+use rusqlite::{Connection, OpenFlags, params};
+use uuid::Uuid;
+
+use super::{
+    BUSY_TIMEOUT, failed,
+    schema::{OPEN, QUARTER_MS, SETTLED},
+};
+use crate::record::StoreError;
+
+/// A reader of the file; the server may be writing meanwhile.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+/// Which entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// Started at or after this many milliseconds since 1970.
+    pub since_ms: i64,
+    /// At most so many, the newest first; 0 is all.
+    pub limit: u32,
+}
+
+/// One entry, as far as a table on a terminal shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// UUID.
+    pub id: String,
+    /// `open`, `settled` or `recovered`.
+    pub state: &'static str,
+    /// RFC 3339, UTC, with milliseconds.
+    pub started_at: String,
+    /// The team's name.
+    pub team: String,
+    /// The key's name.
+    pub key: String,
+    /// The language's code.
+    pub language: String,
+    /// The task's code.
+    pub task: String,
+    /// What decided.
+    pub rule: String,
+    /// The model that served; none while open or when recovered.
+    pub model: Option<String>,
+    /// The endpoint that served.
+    pub endpoint: Option<String>,
+    /// Attempts as JSON.
+    pub attempts: Option<String>,
+    /// Input, cached and written to the cache included.
+    pub input_tokens: u64,
+    /// Output, reasoning included.
+    pub output_tokens: u64,
+    /// What it cost.
+    pub cost: Option<Money>,
+    /// Milliseconds to the first content.
+    pub first_token_ms: Option<f64>,
+    /// Milliseconds to the end.
+    pub duration_ms: Option<f64>,
+    /// Microseconds of the gateway's own time.
+    pub gateway_us: Option<i64>,
+    /// `ok`, `cut`, `cancelled`, `failed`.
+    pub outcome: Option<String>,
+    /// The kind of failure, if it failed.
+    pub failure_kind: Option<String>,
+}
+
+/// What entries are summed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// The team nearest to the caller.
+    Team,
+    /// The model that served.
+    Model,
+    /// The task.
+    Task,
+    /// The language.
+    Language,
+    /// The day in UTC.
+    Day,
+}
+
+impl Dimension {
+    const fn expression(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Model => "coalesce(model, '')",
+            Self::Task => "task",
+            Self::Language => "language",
+            Self::Day => "date(started_at_ms / 1000, 'unixepoch')",
+        }
+    }
+}
+
+/// A sum over closed entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// The values of the dimensions asked for, in their order.
+    pub group: Vec<String>,
+    /// Requests.
+    pub requests: u64,
+    /// Input tokens, cached and written to the cache included.
+    pub input_tokens: u64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: u64,
+    /// Money.
+    pub cost: Money,
+}
+
+/// What one key of one team has spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The team's name.
+    pub team: String,
+    /// The key's name.
+    pub key: String,
+    /// Money.
+    pub cost: Money,
+}
+
+/// What the books say about themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Entries open: of requests under way, or left by a crash until the next start.
+    pub open: u64,
+    /// Entries settled.
+    pub settled: u64,
+    /// Entries closed at their reservation after a crash.
+    pub recovered: u64,
+    /// The sum of all closed entries.
+    pub cost: Money,
+    /// What is wrong, in words; empty when the books are right.
+    pub faults: Vec<String>,
+}
+
+/// The newest of both tables. Each is walked from its end and no further than it must be.
+const ENTRIES: &str = "SELECT * FROM (SELECT id, state, started_at_ms, team, \"key\", language, \
+     task, rule, model, endpoint, attempts, \
+     coalesce(input_tokens + cached_input_tokens + cache_write_tokens, 0), \
+     coalesce(output_tokens + reasoning_tokens, 0), cost_nano, first_token_us, duration_us, \
+     gateway_us, outcome, failure_kind FROM entry WHERE id >= ?1 AND started_at_ms >= ?2 \
+     ORDER BY id DESC LIMIT ?3) \
+     UNION ALL SELECT id, 0, started_at_ms, team, \"key\", language, task, rule, NULL, NULL, NULL, \
+     0, 0, NULL, NULL, NULL, NULL, NULL, NULL FROM entry_open WHERE started_at_ms >= ?2 \
+     ORDER BY id DESC LIMIT ?3";
+
+/// An id's first 48 bits are the milliseconds at which it was made, a moment after its request
+/// began; so much earlier is early enough.
+const ID_SLACK_MS: i64 = 60_000;
+
+/// No request that began at or after this moment has a smaller id.
+fn first_id(since_ms: i64) -> [u8; 16] {
+    let stamp = u128::try_from(since_ms.saturating_sub(ID_SLACK_MS)).unwrap_or(0);
+    (stamp << 80).to_be_bytes()
+}
+
+const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
+     GROUP BY 1, 2 ORDER BY 1, 2";
+
+/// Cells in which the entries' sum and the balance differ.
+const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team), coalesce(e.k, b.\"key\"), \
+     coalesce(e.quarter, b.quarter) * 900, coalesce(e.cost, 0), coalesce(b.cost_nano, 0), \
+     coalesce(e.requests, 0), coalesce(b.requests, 0) \
+     FROM (SELECT started_at_ms / 900000 AS quarter, team, \"key\" AS k, sum(cost_nano) AS cost, \
+           count(*) AS requests FROM entry GROUP BY 1, 2, 3) AS e \
+     FULL JOIN balance AS b ON b.quarter = e.quarter AND b.team = e.team AND b.\"key\" = e.k \
+     WHERE e.cost IS NOT b.cost_nano OR e.requests IS NOT b.requests";
+
+impl Reader {
+    /// Opens the file for reading; it must exist.
+    ///
+    /// # Errors
+    /// There is no such file, or it is no ledger.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        Ok(Self { connection })
+    }
+
+    /// Entries, the newest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn entries(&self, filter: Filter) -> Result<Vec<Entry>, StoreError> {
+        let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
+        let read = || {
+            let mut select = self.connection.prepare_cached(ENTRIES)?;
+            let rows = select
+                .query_map(params![first_id(filter.since_ms), filter.since_ms, limit], entry)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(failed)
+    }
+
+    /// Sums over closed entries that started at or after `since_ms`, in the order of the groups.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sums(&self, by: &[Dimension], since_ms: i64) -> Result<Vec<Sum>, StoreError> {
+        let groups = by.len();
+        let mut sql = String::from("SELECT ");
+        for dimension in by {
+            sql.push_str(dimension.expression());
+            sql.push_str(", ");
+        }
+        sql.push_str(
+            "count(*), coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens), 0), \
+             coalesce(sum(output_tokens + reasoning_tokens), 0), coalesce(sum(cost_nano), 0) \
+             FROM entry WHERE id >= ?1 AND started_at_ms >= ?2",
+        );
+        if groups > 0 {
+            let list: Vec<_> = (1..=groups).map(|position| position.to_string()).collect();
+            let list = list.join(", ");
+            sql.push_str(&format!(" GROUP BY {list} ORDER BY {list}"));
+        }
+        let read = || {
+            let mut select = self.connection.prepare(&sql)?;
+            let rows = select.query_map(params![first_id(since_ms), since_ms], |row| {
+                Ok(Sum {
+                    group: (0..groups).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?,
+                    requests: unsigned(row, groups)?,
+                    input_tokens: unsigned(row, groups + 1)?,
+                    output_tokens: unsigned(row, groups + 2)?,
+                    cost: Money::from_nano(row.get(groups + 3)?),
+                })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(failed)
+    }
+
+    /// What each key has spent from this moment on, by the start of its requests, to the quarter of
+    /// an hour in which the moment lies. Open entries are not in it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spent(&self, since_ms: i64) -> Result<Vec<Spent>, StoreError> {
+        let read = || {
+            let mut select = self.connection.prepare_cached(SPENT)?;
+            let rows = select.query_map([since_ms.div_euclid(QUARTER_MS)], |row| {
+                let cost = Money::from_nano(row.get(2)?);
+                Ok(Spent { team: row.get(0)?, key: row.get(1)?, cost })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(failed)
+    }
+
+    /// Recomputes what the books must agree on: each request has one entry, and the balances are
+    /// the sums of the entries.
+    ///
+    /// # Errors
+    /// The file cannot be read; what is wrong *in* it is in the result.
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        self.verified().map_err(failed)
+    }
+
+    fn verified(&self) -> rusqlite::Result<Verification> {
+        // One transaction, so that all figures are of one moment.
+        let tx = self.connection.unchecked_transaction()?;
+        let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
+        let mut verification = Verification {
+            open: count("SELECT count(*) FROM entry_open")?,
+            settled: count("SELECT count(*) FROM entry WHERE state = 1")?,
+            recovered: count("SELECT count(*) FROM entry WHERE state = 2")?,
+            cost: Money::from_nano(tx.query_row(
+                "SELECT coalesce(sum(cost_nano), 0) FROM entry",
+                [],
+                |row| row.get(0),
+            )?),
+            faults: Vec::new(),
+        };
+        let faults = &mut verification.faults;
+        let twice = count("SELECT count(*) FROM entry JOIN entry_open USING (id)")?;
+        if twice > 0 {
+            faults.push(format!("{twice} requests have an open and a closed entry"));
+        }
+        let mut differences = tx.prepare(DIFFERENCES)?;
+        let rows = differences.query_map([], difference)?;
+        for fault in rows {
+            faults.push(fault?);
+        }
+        let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if check != "ok" {
+            faults.push(format!("the file is damaged: {check}"));
+        }
+        Ok(verification)
+    }
+}
+
+/// A count. None is ever below nothing.
+fn unsigned(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+}
+
+fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+    let (team, key): (String, String) = (row.get(0)?, row.get(1)?);
+    let from = jiff::Timestamp::from_second(row.get(2)?).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let (entries, balance) = (Money::from_nano(row.get(3)?), Money::from_nano(row.get(4)?));
+    let (closed, counted): (i64, i64) = (row.get(5)?, row.get(6)?);
+    Ok(format!(
+        "team {team}, key {key}, quarter of an hour from {from}: {closed} entries cost {entries}, \
+         the balance says {counted} and {balance}"
+    ))
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+    let ms = |micros: Option<f64>| micros.map(|micros| micros / 1e3);
+    let started = jiff::Timestamp::from_millisecond(row.get(2)?).unwrap_or_default();
+    let state = match row.get(1)? {
+        OPEN => "open",
+        SETTLED => "settled",
+        _ => "recovered",
+    };
+    Ok(Entry {
+        id: Uuid::from_bytes(row.get(0)?).to_string(),
+        state,
+        started_at: format!("{started:.3}"),
+        team: row.get(3)?,
+        key: row.get(4)?,
+        language: row.get(5)?,
+        task: row.get(6)?,
+        rule: row.get(7)?,
+        model: row.get(8)?,
+        endpoint: row.get(9)?,
+        attempts: row.get(10)?,
+        input_tokens: unsigned(row, 11)?,
+        output_tokens: unsigned(row, 12)?,
+        cost: row.get::<_, Option<i64>>(13)?.map(Money::from_nano),
+        first_token_ms: ms(row.get(14)?),
+        duration_ms: ms(row.get(15)?),
+        gateway_us: row.get(16)?,
+        outcome: row.get(17)?,
+        failure_kind: row.get(18)?,
+    })
+}

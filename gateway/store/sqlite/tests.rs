@@ -1,0 +1,460 @@
+use std::{collections::BTreeSet, fs, sync::Arc};
+
+use policies::facts::{Draw, Language, Money, Task};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    failure::Kind,
+    outcome::{Ending, Opened, Refused},
+    record::sample,
+};
+
+/// A folder of its own for each test, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signalbox-{}-{test}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("signalbox.db")
+    }
+
+    fn open(&self) -> Sqlite {
+        Sqlite::open(&self.file(), Durability::Process).unwrap()
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::open(&self.file()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn opens(opened: impl IntoIterator<Item = Arc<Opened>>) -> Group {
+    let opened = opened.into_iter().map(|opened| (opened.id, opened)).collect();
+    Group { opened, ..Group::default() }
+}
+
+fn settles(settled: impl IntoIterator<Item = Outcome>) -> Group {
+    Group { settled: settled.into_iter().collect(), ..Group::default() }
+}
+
+fn whole(whole: impl IntoIterator<Item = Outcome>) -> Group {
+    Group { whole: whole.into_iter().collect(), ..Group::default() }
+}
+
+/// The one row of the view, as text.
+fn row(folder: &Folder) -> Vec<(String, Option<String>)> {
+    let connection = Connection::open(folder.file()).unwrap();
+    let mut select = connection.prepare("SELECT * FROM ledger").unwrap();
+    let columns: Vec<String> = select.column_names().map(Into::into).collect();
+    let text = |value| match value {
+        rusqlite::types::Value::Null => None,
+        rusqlite::types::Value::Integer(number) => Some(number.to_string()),
+        rusqlite::types::Value::Real(number) => Some(number.to_string()),
+        rusqlite::types::Value::Text(text) => Some(text),
+        rusqlite::types::Value::Blob(_) => panic!("a blob in the view"),
+    };
+    let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+    let values: Vec<rusqlite::types::Value> = select.query_row([], row).unwrap();
+    columns.into_iter().zip(values.into_iter().map(text)).collect()
+}
+
+#[test]
+fn the_view_has_exactly_the_columns_promised() {
+    let folder = Folder::new("columns");
+    drop(folder.open());
+    let connection = Connection::open(folder.file()).unwrap();
+    let select = connection.prepare("SELECT * FROM ledger").unwrap();
+    assert_eq!(select.column_names().collect::<Vec<_>>(), LEDGER_COLUMNS);
+    let promised = "id state started_at replica caller_request_id team key user session tags \
+        dialect operation stream requested_model hinted language task language_confidence \
+        task_confidence needs data_class input_tokens_estimate output_tokens_asked \
+        output_tokens_bound n draw rule policy_version policy_hash experiment experiment_version \
+        unit arm shadow_of cache model endpoint zone attempts input_tokens cached_input_tokens \
+        cache_write_tokens output_tokens reasoning_tokens usage_source price_version reserved_nano \
+        cost_nano cost saved_nano currency first_token_ms duration_ms gateway_us outcome \
+        failure_kind";
+    assert_eq!(promised.split_whitespace().collect::<Vec<_>>(), LEDGER_COLUMNS);
+}
+
+/// What the sample's entry says, column by column; the others are null.
+fn whole_entry(outcome: &Outcome) -> [(&'static str, String); 48] {
+    [
+        ("id", outcome.opened.id.to_string()),
+        ("state", "settled".into()),
+        ("started_at", "2026-01-02T03:04:05.678Z".into()),
+        ("replica", "replica-1".into()),
+        ("caller_request_id", "caller-7".into()),
+        ("team", "retail".into()),
+        ("key", "chatbot".into()),
+        ("user", format!("{:032x}", 0xab)),
+        ("session", "f".repeat(32)),
+        ("tags", r#"{"team \"x\"":"y"}"#.into()),
+        ("dialect", "openai".into()),
+        ("operation", "chat".into()),
+        ("stream", "1".into()),
+        ("requested_model", "auto".into()),
+        ("hinted", "task".into()),
+        ("language", "ms".into()),
+        ("task", "banking".into()),
+        ("language_confidence", "0.9".into()),
+        ("task_confidence", "0.75".into()),
+        ("needs", "tools,vision".into()),
+        ("data_class", "internal".into()),
+        ("input_tokens_estimate", "100".into()),
+        ("output_tokens_asked", "64".into()),
+        ("output_tokens_bound", "64".into()),
+        ("n", "1".into()),
+        ("draw", u64::MAX.to_string()),
+        ("rule", "malay".into()),
+        ("policy_version", "2026-01".into()),
+        ("policy_hash", "aabb".into()),
+        ("model", "qwen".into()),
+        ("endpoint", "10.0.0.11:8000".into()),
+        ("zone", "on_prem".into()),
+        (
+            "attempts",
+            r#"[{"model":"qwen","endpoint":"10.0.0.11:8000","result":"ok","ms":500}]"#.into(),
+        ),
+        ("input_tokens", "90".into()),
+        ("cached_input_tokens", "10".into()),
+        ("cache_write_tokens", "0".into()),
+        ("output_tokens", "40".into()),
+        ("reasoning_tokens", "1".into()),
+        ("usage_source", "reported".into()),
+        ("price_version", "ccdd".into()),
+        ("reserved_nano", "5000".into()),
+        ("cost_nano", "1234".into()),
+        ("cost", "0.000001234".into()),
+        ("currency", "USD".into()),
+        ("first_token_ms", "100".into()),
+        ("duration_ms", "500".into()),
+        ("gateway_us", "80".into()),
+        ("outcome", "ok".into()),
+    ]
+}
+
+#[test]
+fn an_entry_says_all_of_its_outcome() {
+    let folder = Folder::new("entry");
+    let mut signals = sample::signals(Language::Ms, Task::Banking);
+    signals.unit_user = Some(0xab);
+    signals.session = Some(u128::MAX);
+    signals.tags.push(("team \"x\"".into(), "y".into()));
+    signals.hinted.task = true;
+    signals.needs = policies::facts::Needs::TOOLS.with(policies::facts::Needs::VISION);
+    let outcome = sample::outcome(sample::opened_with(1, sample::names(), signals));
+    folder.open().write(&whole([outcome.clone()])).unwrap();
+    let found = row(&folder);
+    let expected = whole_entry(&outcome);
+    let said: Vec<_> = found
+        .into_iter()
+        .filter_map(|(column, value)| value.map(|value| (column, value)))
+        .collect();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(column, value)| (column.to_owned(), value)).collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_request_has_one_entry_whether_its_rows_come_together_or_apart() {
+    let folder = Folder::new("apart");
+    let names = sample::names();
+    let mut store = folder.open();
+    let (apart, together) = (sample::opened(1, &names), sample::opened(2, &names));
+    store.write(&opens([Arc::clone(&apart)])).unwrap();
+    assert_eq!(folder.reader().verify().unwrap().open, 1);
+    store.write(&settles([sample::outcome(apart)])).unwrap();
+    store.write(&whole([sample::outcome(together)])).unwrap();
+    let verified = folder.reader().verify().unwrap();
+    let cost = Money::from_nano(2_468);
+    assert_eq!(verified, Verification { settled: 2, cost, ..Verification::default() });
+    let entries = folder.reader().entries(Filter::default()).unwrap();
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0].id, sample::id(2).to_string(), "the newest first");
+    assert_eq!((entries[1].input_tokens, entries[1].output_tokens), (100, 41));
+}
+
+#[test]
+fn a_group_that_comes_again_changes_nothing() {
+    let folder = Folder::new("again");
+    let names = sample::names();
+    let mut store = folder.open();
+    let opened = sample::opened(1, &names);
+    for _ in 0..3 {
+        store.write(&opens([Arc::clone(&opened)])).unwrap();
+    }
+    for _ in 0..3 {
+        store.write(&settles([sample::outcome(Arc::clone(&opened))])).unwrap();
+    }
+    let verified = folder.reader().verify().unwrap();
+    let cost = Money::from_nano(1_234);
+    assert_eq!(verified, Verification { settled: 1, cost, ..Verification::default() });
+}
+
+#[test]
+fn what_a_crash_left_open_is_closed_at_its_reservation() {
+    let folder = Folder::new("crash");
+    let names = sample::names();
+    let mut store = folder.open();
+    store.write(&opens([sample::opened(1, &names), sample::opened(2, &names)])).unwrap();
+    store.write(&settles([sample::outcome(sample::opened(2, &names))])).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.recovered(), 1);
+    let verified = folder.reader().verify().unwrap();
+    let cost = Money::from_nano(5_000 + 1_234);
+    let expected = Verification { settled: 1, recovered: 1, cost, ..Verification::default() };
+    assert_eq!(verified, expected);
+    let entries = folder.reader().entries(Filter::default()).unwrap();
+    assert_eq!(entries[1].state, "recovered");
+    assert_eq!(entries[1].cost, Some(Money::from_nano(5_000)));
+    drop(store);
+    assert_eq!(folder.open().recovered(), 0, "once");
+}
+
+#[test]
+fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
+    let folder = Folder::new("second");
+    let store = folder.open();
+    let second = Sqlite::open(&folder.file(), Durability::Power);
+    assert!(matches!(second, Err(StoreError::InUse(_))), "{second:?}");
+    drop(store);
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let newer = Sqlite::open(&folder.file(), Durability::Power);
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 1 })), "{newer:?}");
+}
+
+#[test]
+fn durability_is_what_was_asked_for() {
+    for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 1)] {
+        let folder = Folder::new("durability");
+        let store = Sqlite::open(&folder.file(), durability).unwrap();
+        let pragma = |name| {
+            store
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        assert_eq!(pragma("synchronous").unwrap(), i64::from(synchronous).into());
+        assert_eq!(pragma("journal_mode").unwrap(), String::from("wal").into());
+    }
+}
+
+#[test]
+fn a_balance_that_differs_from_its_entries_is_found() {
+    let folder = Folder::new("verify");
+    let names = sample::names();
+    let mut store = folder.open();
+    store.write(&whole([sample::outcome(sample::opened(1, &names))])).unwrap();
+    store.write(&opens([sample::opened(2, &names)])).unwrap();
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch("UPDATE balance SET cost_nano = cost_nano + 1").unwrap();
+    let columns = "INSERT INTO entry (id, epoch, started_at_ms, team, \"key\", reserved_nano, \
+                   state, cost_nano) SELECT id, epoch, 0, team, \"key\", 0, 1, 0 FROM entry_open";
+    connection.execute_batch(columns).unwrap();
+    let faults = folder.reader().verify().unwrap().faults;
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert_eq!(faults[0], "1 requests have an open and a closed entry");
+    let text = faults.join("\n");
+    assert!(text.contains("cost 0.000001234, the balance says 1 and 0.000001235"), "{text}");
+    assert!(text.contains("from 2026-01-02T03:00:00Z"), "{text}");
+}
+
+#[test]
+fn spent_and_sums_are_those_of_the_entries() {
+    let folder = Folder::new("sums");
+    let names = sample::names();
+    let mut store = folder.open();
+    let later = |number: u64, minutes: i64| {
+        let mut opened = Opened::clone(&sample::opened(number, &names));
+        opened.started_at_ms += minutes * 60_000;
+        sample::outcome(Arc::new(opened))
+    };
+    store.write(&whole([later(1, 0), later(2, 0), later(3, 60 * 24)])).unwrap();
+    let reader = folder.reader();
+    let spent = |since_ms| reader.spent(since_ms).unwrap().pop().unwrap();
+    assert_eq!(spent(0).cost, Money::from_nano(3 * 1_234));
+    assert_eq!((&*spent(0).team, &*spent(0).key), ("retail", "chatbot"));
+    assert_eq!(spent(sample::STARTED_MS + 900_000).cost, Money::from_nano(1_234));
+    let by_day = reader.sums(&[Dimension::Day, Dimension::Language], 0).unwrap();
+    let group = |sum: &Sum| sum.group.join(" ");
+    assert_eq!(by_day.iter().map(group).collect::<Vec<_>>(), ["2026-01-02 ms", "2026-01-03 ms"]);
+    assert_eq!((by_day[0].requests, by_day[0].cost), (2, Money::from_nano(2_468)));
+    let all = reader.sums(&[], 0).unwrap();
+    assert_eq!((all[0].requests, all[0].input_tokens, all[0].output_tokens), (3, 300, 123));
+    let entries = reader.entries(Filter { since_ms: sample::STARTED_MS + 1, limit: 5 }).unwrap();
+    assert_eq!(entries.len(), 1);
+}
+
+#[test]
+fn each_price_table_is_kept_under_its_hash() {
+    let folder = Folder::new("prices");
+    let mut store = folder.open();
+    let mut newer = Names::clone(&sample::names());
+    newer.price_version = "eeff".into();
+    let newer = Arc::new(newer);
+    for (number, names) in [(1, sample::names()), (2, sample::names()), (3, newer)] {
+        store.write(&whole([sample::outcome(sample::opened(number, &names))])).unwrap();
+    }
+    let connection = Connection::open(folder.file()).unwrap();
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM price"), 4);
+    assert_eq!(count("SELECT count(*) FROM epoch"), 2, "equal names are one epoch");
+    assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 200000000"), 2);
+    assert_eq!(count("SELECT count(*) FROM ledger WHERE price_version = 'eeff'"), 1);
+}
+
+#[test]
+fn a_refusal_keeps_what_was_known() {
+    let folder = Folder::new("refusal");
+    let names = sample::names();
+    let mut store = folder.open();
+    let known = sample::refused(sample::STARTED_MS, &names);
+    let unknown = Refused { signals: None, caller: None, ..known.clone() };
+    store.write(&Group { refused: vec![known, unknown], ..Group::default() }).unwrap();
+    let connection = Connection::open(folder.file()).unwrap();
+    let mut select = connection
+        .prepare("SELECT stage, kind, team, language, n, tags FROM refusal ORDER BY team")
+        .unwrap();
+    let text = |row: &rusqlite::Row<'_>, at| -> String {
+        row.get::<_, rusqlite::types::Value>(at).map(|value| format!("{value:?}")).unwrap()
+    };
+    let rows: Vec<_> = select
+        .query_map([], |row| Ok((0..6).map(|at| text(row, at)).collect::<Vec<_>>().join(" ")))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        rows,
+        [
+            "Text(\"admit\") Text(\"rate_limited\") Null Null Null Null",
+            "Text(\"admit\") Text(\"rate_limited\") Text(\"retail\") Text(\"en\") Integer(1) Null",
+        ]
+    );
+}
+
+#[test]
+fn a_failed_request_says_its_kind() {
+    let folder = Folder::new("failed");
+    let names = sample::names();
+    let mut outcome = sample::outcome(sample::opened(1, &names));
+    outcome.ending = Ending::Failed(Kind::UpstreamTimeout);
+    outcome.trail = Default::default();
+    folder.open().write(&whole([outcome])).unwrap();
+    let entry = folder.reader().entries(Filter::default()).unwrap().remove(0);
+    assert_eq!(entry.outcome.as_deref(), Some("failed"));
+    assert_eq!(entry.failure_kind.as_deref(), Some("upstream_timeout"));
+    assert_eq!(entry.model.as_deref(), Some("qwen"), "the planned one");
+    assert_eq!((entry.endpoint, entry.attempts.as_deref()), (None, Some("[]")));
+}
+
+#[test]
+fn a_failed_transaction_leaves_nothing_behind_and_the_next_one_is_whole() {
+    let folder = Folder::new("rollback");
+    let names = sample::names();
+    let mut store = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    let group = Group {
+        whole: vec![sample::outcome(sample::opened(1, &names))],
+        refused: vec![sample::refused(sample::STARTED_MS, &names)],
+        ..Group::default()
+    };
+    other.execute_batch("ALTER TABLE refusal RENAME TO elsewhere").unwrap();
+    assert!(matches!(store.write(&group), Err(StoreError::Failed(_))));
+    assert_eq!(folder.reader().verify().unwrap(), Verification::default());
+    other.execute_batch("ALTER TABLE elsewhere RENAME TO refusal").unwrap();
+    store.write(&group).unwrap();
+    let entries = other.query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, i64>(0));
+    assert_eq!(entries, Ok(1), "with its epoch");
+}
+
+/// What may happen to one of a few requests, or to the process.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Open(u64),
+    Close(u64),
+    Crash,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => (0..6u64).prop_map(Event::Open),
+        4 => (0..6u64).prop_map(Event::Close),
+        1 => Just(Event::Crash),
+    ];
+    prop::collection::vec(event, 0..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is written, written again or cut short by a crash: one entry each, sums agree.
+    #[test]
+    fn a_request_never_has_two_entries(events in events()) {
+        let folder = Folder::new("laws");
+        let names = sample::names();
+        let (mut seen, mut open) = (BTreeSet::new(), BTreeSet::new());
+        let mut store = Some(folder.open());
+        for event in events {
+            match (event, &mut store) {
+                (Event::Open(number), Some(store)) => {
+                    // No request opens again after its end.
+                    if seen.insert(number) || open.contains(&number) {
+                        open.insert(number);
+                        store.write(&opens([sample::opened(number, &names)])).unwrap();
+                    }
+                }
+                (Event::Close(number), Some(store)) => {
+                    seen.insert(number);
+                    open.remove(&number);
+                    let outcome = sample::outcome(sample::opened(number, &names));
+                    store.write(&settles([outcome])).unwrap();
+                }
+                (_, store) => {
+                    drop(store.take());
+                    *store = Some(folder.open());
+                    open.clear();
+                }
+            }
+            let verified = folder.reader().verify().unwrap();
+            prop_assert_eq!(verified.faults, Vec::<String>::new());
+            prop_assert_eq!(verified.open, open.len() as u64);
+            let all = verified.open + verified.settled + verified.recovered;
+            prop_assert_eq!(all, seen.len() as u64);
+        }
+    }
+
+    /// Money, time and draw are written by SQL; they must read as our own types write them.
+    #[test]
+    fn the_view_writes_what_we_would_write(
+        nano in 0..i64::MAX, ms in 0..4_102_444_800_000i64, draw: u64, scale in 0..12u32,
+    ) {
+        let folder = Folder::new("written");
+        let mut opened = Opened::clone(&sample::opened(1, &sample::names()));
+        opened.started_at_ms = ms;
+        opened.draw = Draw(draw);
+        let mut outcome = sample::outcome(Arc::new(opened));
+        outcome.charge.cost = Money::from_nano(nano / 10i64.pow(scale) * 10i64.pow(scale));
+        folder.open().write(&whole([outcome.clone()])).unwrap();
+        let row = row(&folder);
+        let said = |column: &str| {
+            row.iter().find(|(name, _)| name == column).and_then(|(_, value)| value.clone())
+        };
+        let time = jiff::Timestamp::from_millisecond(ms).unwrap();
+        prop_assert_eq!(said("cost"), Some(outcome.charge.cost.to_string()));
+        prop_assert_eq!(said("draw"), Some(draw.to_string()));
+        prop_assert_eq!(said("started_at"), Some(format!("{time:.3}")));
+    }
+}
