@@ -193,7 +193,7 @@ fn pepper(config: &Config) -> Result<Secret, StartError> {
         return Ok(pepper.clone());
     }
     let folder = config.ledger.sqlite.parent().unwrap_or(std::path::Path::new("."));
-    identity::load_or_create_pepper(folder).map_err(StartError::Pepper)
+    identity::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
 }
 
 fn names(config: &Config) -> Names {

@@ -1,9 +1,16 @@
 //! Configuration, valid by its types: whatever stands here has been checked as a whole.
 //!
-//! `raw.rs` is what a file may say, `load.rs` reads it in layers, `validate.rs` turns the one into the
-//! other and collects every fault. Nothing else in the gateway looks at text from a file.
+//! `load.rs` reads the layers (file, environment) into one table; `validate.rs` and its parts read that
+//! table leaf by leaf and collect every fault. Nothing else in the gateway looks at text from a file.
 
+mod leaf;
+mod load;
+mod model;
 mod secret;
+mod team;
+#[cfg(test)]
+mod tests;
+mod validate;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +19,7 @@ use policies::{
     facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
 };
 
-pub use secret::Secret;
+pub use self::{load::load, model::price_version, secret::Secret};
 
 /// Everything the gateway runs by.
 #[derive(Debug)]
@@ -240,12 +247,4 @@ pub struct Limits {
     pub tokens_per_minute: Option<Tokens>,
     /// Requests at once.
     pub concurrent: Option<u32>,
-}
-/// stub
-pub fn load(_: Option<&std::path::Path>) -> Result<Config, Vec<policies::Fault>> {
-    todo!()
-}
-/// stub
-pub fn price_version(_: &[policies::facts::ModelFacts]) -> String {
-    todo!()
 }

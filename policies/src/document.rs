@@ -1,21 +1,27 @@
 //! A TOML document read leaf by leaf, so that one mistake never hides another.
+//!
+//! Policies, case tables and the gateway's configuration are read this way: unknown keys and wrong
+//! values are collected with their paths, and reading goes on.
 
 use toml::{Table, Value};
 
 use crate::fault::Fault;
 
 /// A table being read: it knows its path, and in the end which keys nobody asked for.
-pub(crate) struct Section<'a> {
+pub struct Section<'a> {
     path: String,
     table: Option<&'a Table>,
     known: Vec<&'static str>,
+    /// Any key may stand in it.
+    open: bool,
 }
 
 /// Where faults are collected.
-pub(crate) type Faults = Vec<Fault>;
+pub type Faults = Vec<Fault>;
 
 /// What a value is, for messages.
-pub(crate) fn kind(value: &Value) -> String {
+#[must_use]
+pub fn kind(value: &Value) -> String {
     match value {
         Value::String(text) => format!("`{text}`"),
         Value::Integer(number) => number.to_string(),
@@ -29,32 +35,46 @@ pub(crate) fn kind(value: &Value) -> String {
 
 impl<'a> Section<'a> {
     /// The whole document.
-    pub(crate) fn root(table: &'a Table) -> Self {
-        Self { path: String::new(), table: Some(table), known: Vec::new() }
+    #[must_use]
+    pub fn root(table: &'a Table) -> Self {
+        Self { path: String::new(), table: Some(table), known: Vec::new(), open: false }
     }
 
     /// A value that must be a table.
-    pub(crate) fn of(path: String, value: &'a Value, faults: &mut Faults) -> Self {
+    pub fn of(path: String, value: &'a Value, faults: &mut Faults) -> Self {
         let table = value.as_table();
         if table.is_none() {
             faults.push(Fault::new(path.clone(), kind(value), "a table"));
         }
-        Self { path, table, known: Vec::new() }
+        Self { path, table, known: Vec::new(), open: false }
     }
 
     /// The path of one of its keys.
-    pub(crate) fn at(&self, key: &str) -> String {
+    #[must_use]
+    pub fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
 
+    /// Its keys, whether asked for or not, marking all as known: for tables whose keys are names.
+    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.open = true;
+        self.table.into_iter().flatten()
+    }
+
+    /// Whether it is there as a table.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The value of a key, if it stands there.
-    pub(crate) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
+    pub fn get(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.push(key);
         self.table?.get(key)
     }
 
     /// A value read by `read`; a value that it does not take is a fault.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &mut self,
         key: &'static str,
         expected: &str,
@@ -70,7 +90,7 @@ impl<'a> Section<'a> {
     }
 
     /// A text.
-    pub(crate) fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<&'a str> {
+    pub fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<&'a str> {
         let value = self.get(key)?;
         if value.as_str().is_none() {
             faults.push(Fault::new(self.at(key), kind(value), "a text"));
@@ -79,13 +99,13 @@ impl<'a> Section<'a> {
     }
 
     /// A list of values, each with its path; one value alone is a list of one.
-    pub(crate) fn list(&mut self, key: &'static str) -> Option<Vec<(String, &'a Value)>> {
+    pub fn list(&mut self, key: &'static str) -> Option<Vec<(String, &'a Value)>> {
         let path = self.at(key);
         Some(items(path, self.get(key)?))
     }
 
     /// A list of tables.
-    pub(crate) fn tables(&mut self, key: &'static str, faults: &mut Faults) -> Vec<Section<'a>> {
+    pub fn tables(&mut self, key: &'static str, faults: &mut Faults) -> Vec<Section<'a>> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let path = self.at(key);
         let Some(list) = value.as_array() else {
@@ -96,8 +116,19 @@ impl<'a> Section<'a> {
         each.map(|(at, it)| Section::of(format!("{path}[{at}]"), it, faults)).collect()
     }
 
+    /// A table under a key; an empty one where there is none.
+    pub fn section(&mut self, key: &'static str, faults: &mut Faults) -> Section<'a> {
+        match self.get(key) {
+            Some(value) => Section::of(self.at(key), value, faults),
+            None => Section { path: self.at(key), table: None, known: Vec::new(), open: false },
+        }
+    }
+
     /// Reports keys that nobody asked for.
-    pub(crate) fn close(self, faults: &mut Faults) {
+    pub fn close(self, faults: &mut Faults) {
+        if self.open {
+            return;
+        }
         for key in self.table.into_iter().flat_map(Table::keys) {
             if !self.known.contains(&key.as_str()) {
                 let known = self.known.iter().copied();
@@ -108,7 +139,8 @@ impl<'a> Section<'a> {
 }
 
 /// The items of a list, or the value itself.
-pub(crate) fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
+#[must_use]
+pub fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
     match value.as_array() {
         Some(list) => {
             list.iter().enumerate().map(|(at, it)| (format!("{path}[{at}]"), it)).collect()

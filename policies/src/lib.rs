@@ -11,7 +11,7 @@
 pub mod cases;
 mod catalogue;
 mod decide;
-mod document;
+pub mod document;
 mod explain;
 pub mod facts;
 mod fault;
@@ -28,4 +28,4 @@ pub use explain::{Explanation, Near, explain};
 pub use fault::{Fault, nearest};
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why};
-pub use policy::{Policy, compile};
+pub use policy::{Policy, compile, not_toml};

@@ -177,7 +177,9 @@ impl Policy {
     }
 }
 
-fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
+/// The fault of a document that is no TOML, with its line and column.
+#[must_use]
+pub fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
     let at = error.span().map_or(0, |span| span.start);
     let before = document.get(..at).unwrap_or("");
     let line = before.matches('\n').count() + 1;

@@ -1,0 +1,153 @@
+//! Leaves that stand in many sections: numbers with bounds, durations, addresses, secrets, money.
+
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use policies::{
+    Fault,
+    document::{Faults, Section, kind},
+    facts::{DataClass, Money},
+};
+use toml::Value;
+
+use super::{Secret, validate::Outside};
+
+/// What stands under a key, or what stands in for it.
+pub(super) fn number(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: u64,
+    range: RangeInclusive<u64>,
+    faults: &mut Faults,
+) -> u64 {
+    optional_number(section, key, range, faults).unwrap_or(default)
+}
+
+pub(super) fn optional_number(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: RangeInclusive<u64>,
+    faults: &mut Faults,
+) -> Option<u64> {
+    let expected = format!("a whole number from {} to {}", range.start(), range.end());
+    section.read(key, &expected, faults, |value| {
+        u64::try_from(value.as_integer()?).ok().filter(|number| range.contains(number))
+    })
+}
+
+/// A day is longer than anything here may take.
+const MS_MAX: u64 = 86_400_000;
+
+pub(super) fn millis(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: u64,
+    faults: &mut Faults,
+) -> Duration {
+    Duration::from_millis(number(section, key, default, 0..=MS_MAX, faults))
+}
+
+pub(super) fn address(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: SocketAddr,
+    faults: &mut Faults,
+) -> SocketAddr {
+    let expected = "an address and a port, such as \"127.0.0.1:8080\"";
+    section.read(key, expected, faults, |it| it.as_str()?.parse().ok()).unwrap_or(default)
+}
+
+/// One of a few words; the default where it stands not.
+pub(super) fn word<T: Copy>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    words: &[(&'static str, T)],
+    default: T,
+    faults: &mut Faults,
+) -> T {
+    let known = words.iter().map(|(word, _)| *word);
+    let Some(found) = section.text(key, faults) else { return default };
+    match words.iter().find(|(word, _)| *word == found) {
+        Some((_, value)) => *value,
+        None => {
+            let what = format!("one of {}", known.clone().collect::<Vec<_>>().join(", "));
+            faults.push(Fault::unknown(section.at(key), found, &what, known));
+            default
+        }
+    }
+}
+
+pub(super) fn data_class(
+    section: &mut Section<'_>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> Option<DataClass> {
+    let expected = "public, internal, confidential or secret";
+    section.read(key, expected, faults, |value| DataClass::from_code(value.as_str()?))
+}
+
+/// A secret by reference.
+pub(super) fn secret(
+    section: &mut Section<'_>,
+    key: &'static str,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Secret> {
+    let expected = "a secret by reference, `env:NAME` or `file:path`";
+    let path = section.at(key);
+    let value = section.get(key)?;
+    let Some(reference) = value.as_str() else {
+        faults.push(Fault::new(path, "another kind of value", expected));
+        return None;
+    };
+    match (outside.secret)(reference) {
+        Ok(value) => Some(Secret::new(value)),
+        Err(found) => {
+            faults.push(Fault::new(path, found, expected));
+            None
+        }
+    }
+}
+
+pub(super) fn money(value: &Value) -> Option<Money> {
+    Money::parse(value.as_str()?).ok()
+}
+
+/// A list of texts.
+pub(super) fn texts(
+    section: &mut Section<'_>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, value) in section.list(key).unwrap_or_default() {
+        match value.as_str() {
+            Some(text) => found.push((path, text.to_owned())),
+            None => faults.push(Fault::new(path, kind(value), "a text")),
+        }
+    }
+    found
+}
+
+/// A name that can stand in a header, a metric and a path: `expected` says which characters.
+pub(super) fn name(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> String {
+    let expected = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
+    if section.get(key).is_none() {
+        faults.push(Fault::new(section.at(key), "nothing", expected));
+    }
+    let plain = |text: &&str| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
+        (1..=100).contains(&text.len()) && text.bytes().all(fits)
+    };
+    let read = |value: &Value| value.as_str().filter(plain).map(str::to_owned);
+    section.read(key, expected, faults, read).unwrap_or_default()
+}
+
+/// Keys of the contract that this version does not serve: said, not ignored.
+pub(super) fn later(section: &mut Section<'_>, keys: &[&'static str], faults: &mut Faults) {
+    for key in keys {
+        if section.get(key).is_some() {
+            let expected = "nothing: not supported by this version";
+            faults.push(Fault::new(section.at(key), "a value", expected));
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `[[model]]`: what a model is, and how its replicas are reached.
+
+use std::sync::Arc;
+
+use http::Uri;
+use policies::{
+    Fault,
+    document::{Faults, Section},
+    facts::{Dialect, Language, ModelFacts, Needs, Price, Timeouts, Tokens},
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Endpoint, Model,
+    leaf::{later, millis, money, name, number, optional_number, secret, texts, word},
+    validate::{Outside, unique},
+};
+
+/// The longest context that can be stated.
+const TOKENS_MAX: u64 = 100_000_000;
+
+/// Reads all models, in the order of the file.
+pub(super) fn models(
+    sections: Vec<Section<'_>>,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Vec<(Model, ModelFacts)> {
+    if sections.is_empty() {
+        faults.push(Fault::new("model", "nothing", "at least one [[model]]"));
+    }
+    let mut taken = vec![String::from("auto")];
+    sections.into_iter().map(|section| model(section, &mut taken, outside, faults)).collect()
+}
+
+fn model(
+    mut it: Section<'_>,
+    taken: &mut Vec<String>,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> (Model, ModelFacts) {
+    let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
+    let upstream_model = it.text("upstream_model", faults).unwrap_or(&id).into();
+    let facts = facts(&mut it, Arc::clone(&id), faults);
+    word(&mut it, "kind", &[("chat", ())], (), faults);
+    let engines = ["vllm", "sglang", "llama_cpp", "ollama", "tgi", "openai"].map(|it| (it, ()));
+    word(&mut it, "engine", &engines, (), faults);
+    let model = Model {
+        id,
+        upstream_model,
+        dialects: dialects(&mut it, faults),
+        pool_idle: millis(&mut it, "pool_idle_ms", 4_000, faults),
+        endpoints: endpoints(&mut it, outside, faults),
+    };
+    later(&mut it, &["vector_space", "reasoning_field"], faults);
+    it.close(faults);
+    (model, facts)
+}
+
+fn tokens(
+    it: &mut Section<'_>,
+    key: &'static str,
+    default: u64,
+    least: u64,
+    faults: &mut Faults,
+) -> Tokens {
+    let number = number(it, key, default, least..=TOKENS_MAX, faults);
+    Tokens(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts {
+    let shared = |text: Option<&str>| text.map(Arc::from);
+    let context = tokens(it, "context_tokens_max", 32_768, 1, faults);
+    let output = tokens(it, "output_tokens_max", context.0.into(), 1, faults);
+    let default = tokens(it, "output_tokens_default", output.0.min(8_192).into(), 1, faults);
+    for (key, value, most, of) in [
+        ("output_tokens_max", output, context, "context_tokens_max"),
+        ("output_tokens_default", default, output, "output_tokens_max"),
+    ] {
+        if value > most {
+            let expected = format!("at most {of}, which is {most}");
+            faults.push(Fault::new(it.at(key), value.to_string(), expected));
+        }
+    }
+    ModelFacts {
+        id,
+        family: shared(it.text("family", faults)),
+        tags: texts(it, "tags", faults).into_iter().map(|(_, tag)| tag.into()).collect(),
+        zone: it.get("zone").is_some().then(|| name(it, "zone", faults).into()),
+        licence: shared(it.text("licence", faults)),
+        languages: languages(it, faults),
+        capabilities: capabilities(it, faults),
+        context_tokens_max: context,
+        output_tokens_max: output,
+        output_tokens_default: default,
+        media_tokens_max: tokens(it, "media_tokens_max", 4_096, 0, faults),
+        held_tokens_max: tokens(it, "held_tokens_max", 256, 0, faults),
+        price: price(it, faults),
+        timeouts: timeouts(it, faults),
+    }
+}
+
+fn languages(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Language> {
+    let mut languages = Vec::new();
+    for (path, code) in texts(it, "languages", faults) {
+        match Language::from_code(&code) {
+            Some(language) => languages.push(language),
+            None => {
+                let known = Language::ALL.iter().map(|language| language.code());
+                faults.push(Fault::unknown(path, &code, "a language", known));
+            }
+        }
+    }
+    languages
+}
+
+fn capabilities(it: &mut Section<'_>, faults: &mut Faults) -> Needs {
+    let mut capabilities = Needs::NONE;
+    for (path, code) in texts(it, "capabilities", faults) {
+        match Needs::from_code(&code).filter(|need| *need != Needs::LONG_CONTEXT) {
+            Some(need) => capabilities = capabilities.with(need),
+            None => {
+                let known = Needs::NAMES.iter().map(|(_, name)| *name);
+                let known = known.filter(|name| *name != "long_context");
+                faults.push(Fault::unknown(path, &code, "a capability", known));
+            }
+        }
+    }
+    capabilities
+}
+
+fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
+    let mut dialects = Vec::new();
+    for (path, code) in texts(it, "dialects", faults) {
+        match Dialect::from_code(&code) {
+            Some(Dialect::OpenAi) => dialects.push(Dialect::OpenAi),
+            _ => {
+                let expected = "\"openai\", the one dialect this version speaks to engines";
+                faults.push(Fault::new(path, format!("`{code}`"), expected));
+            }
+        }
+    }
+    if dialects.is_empty() {
+        dialects.push(Dialect::OpenAi);
+    }
+    dialects
+}
+
+/// `"free"`, or a table. What is not stated costs what its plain kind costs.
+fn price(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
+    let expected = "\"free\", or { input_per_mtok, output_per_mtok } as decimals in text";
+    let path = it.at("price");
+    let Some(value) = it.get("price") else {
+        faults.push(Fault::new(path, "nothing", expected));
+        return None;
+    };
+    if value.as_str() == Some("free") {
+        return Some(Price::default());
+    }
+    if value.as_table().is_none() {
+        faults.push(Fault::new(path, policies::document::kind(value), expected));
+        return None;
+    }
+    let mut it = Section::of(path, value, faults);
+    let decimal = "a decimal in text, such as \"0.20\", with at most nine decimals";
+    let required = |it: &mut Section<'_>, key, faults: &mut Faults| {
+        if it.get(key).is_none() {
+            faults.push(Fault::new(it.at(key), "nothing", decimal));
+        }
+        it.read(key, decimal, faults, money)
+    };
+    let input = required(&mut it, "input_per_mtok", faults);
+    let output = required(&mut it, "output_per_mtok", faults);
+    let cached = it.read("cached_input_per_mtok", decimal, faults, money);
+    let write = it.read("cache_write_per_mtok", decimal, faults, money);
+    let reasoning = it.read("reasoning_per_mtok", decimal, faults, money);
+    later(&mut it, &["per_hour", "replicas"], faults);
+    it.close(faults);
+    let (input, output) = (input?, output?);
+    Some(Price {
+        input,
+        cached_input: cached.unwrap_or(input),
+        cache_write: write.unwrap_or(input),
+        output,
+        reasoning: reasoning.unwrap_or(output),
+    })
+}
+
+fn timeouts(it: &mut Section<'_>, faults: &mut Faults) -> Timeouts {
+    let mut it = it.section("timeouts", faults);
+    let default = Timeouts::default();
+    let mut ms = |key, default: u32| {
+        let said = optional_number(&mut it, key, 1..=86_400_000, faults);
+        said.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(default)
+    };
+    let timeouts = Timeouts {
+        connect_ms: ms("connect_ms", default.connect_ms),
+        first_token_ms: ms("first_token_ms", default.first_token_ms),
+        idle_ms: ms("idle_ms", default.idle_ms),
+        total_ms: ms("total_ms", default.total_ms),
+    };
+    it.close(faults);
+    timeouts
+}
+
+fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Vec<Endpoint> {
+    let sections = it.tables("endpoint", faults);
+    if sections.is_empty() {
+        let expected = "at least one [[model.endpoint]]";
+        faults.push(Fault::new(it.at("endpoint"), "nothing", expected));
+    }
+    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(sections.len());
+    for mut it in sections {
+        let url = url(&mut it, faults);
+        if endpoints.iter().any(|other| Some(&other.url) == url.as_ref()) {
+            let expected = "a URL of its own among the model's endpoints";
+            faults.push(Fault::new(it.at("url"), "a URL for the second time", expected));
+        }
+        let weight = number(&mut it, "weight", 1, 1..=1_000, faults);
+        let most = number(&mut it, "concurrency_max", 0, 0..=1_000_000, faults);
+        let endpoint = Endpoint {
+            url: url.unwrap_or_default(),
+            api_key: secret(&mut it, "api_key", outside, faults),
+            weight: u16::try_from(weight).unwrap_or(1),
+            concurrency_max: u32::try_from(most).unwrap_or(0),
+        };
+        later(&mut it, &["ca", "client", "proxy"], faults);
+        it.close(faults);
+        endpoints.push(endpoint);
+    }
+    endpoints
+}
+
+fn url(it: &mut Section<'_>, faults: &mut Faults) -> Option<Uri> {
+    let expected = "an http or https URL without query and credentials, such as \
+                    \"http://10.0.0.11:8000/v1\"";
+    if it.get("url").is_none() {
+        faults.push(Fault::new(it.at("url"), "nothing", expected));
+    }
+    it.read("url", expected, faults, |value| {
+        let text = value.as_str()?;
+        let uri: Uri = text.trim_end_matches('/').parse().ok()?;
+        let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        let authority = uri.authority()?.as_str();
+        let plain = !authority.contains('@') && uri.query().is_none() && !text.contains('#');
+        (scheme && plain).then_some(uri)
+    })
+}
+
+/// A hash of the price table: entries name it, so that any of them can be recomputed.
+#[must_use]
+pub fn price_version(models: &[ModelFacts]) -> String {
+    let mut hasher = Sha256::new();
+    for model in models {
+        let price = model.price.unwrap_or_default();
+        let parts =
+            [price.input, price.cached_input, price.cache_write, price.output, price.reasoning];
+        let line = parts.map(|part| part.nano().to_string()).join(" ");
+        hasher.update(format!("{} {line}\n", model.id));
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,315 @@
+//! From a table to a [`Config`]: pure, and every fault at once.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use policies::{
+    Fault, Policy,
+    document::{Faults, Section},
+    facts::{AliasTarget, FleetFacts, KeyFacts, TeamFacts},
+    preset,
+};
+use toml::Table;
+
+use super::{
+    Admin, Config, Durability, Identity, Ledger, Queue, Server, Shield, Wait,
+    leaf::{address, later, millis, name, number, secret, texts, word},
+    model, team,
+};
+
+/// What validation needs from outside.
+pub(super) struct Outside<'a> {
+    /// Where relative paths start.
+    pub folder: &'a Path,
+    /// Resolves a reference to a secret; an error says what was found instead.
+    pub secret: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Reads a file.
+    pub read: &'a dyn Fn(&Path) -> Result<String, String>,
+}
+
+/// See the module.
+pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, Vec<Fault>> {
+    let mut faults = Faults::new();
+    let mut root = Section::root(table);
+    let server = server(root.section("server", &mut faults), &mut faults);
+    let admin = admin(root.section("admin", &mut faults), outside, &mut faults);
+    let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
+    let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
+    let limits = Limits::read(&mut root, &mut faults);
+    let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
+    let teams = team::teams(root.tables("team", &mut faults), &mut faults);
+    let keys = team::keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
+    let aliases = aliases(root.section("alias", &mut faults), &mut faults);
+    later(&mut root, &["shared", "cache", "experiment"], &mut faults);
+    let policy = root.section("policy", &mut faults);
+    audit(root.section("audit", &mut faults), &mut faults);
+    root.close(&mut faults);
+    let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
+    let fleet = FleetFacts {
+        models: facts,
+        teams: teams.iter().map(|it| it.facts.clone()).collect::<Vec<TeamFacts>>(),
+        keys: keys.iter().map(|it| it.facts.clone()).collect::<Vec<KeyFacts>>(),
+        aliases,
+    };
+    let policy = compiled(policy, &fleet, outside, &mut faults);
+    let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
+    Ok(Config {
+        server,
+        admin,
+        policy,
+        ledger,
+        identity,
+        budget_wait: limits.budget_wait,
+        queue: limits.queue,
+        series_max: limits.series_max,
+        media_hosts: limits.media_hosts,
+        shield: limits.shield,
+        models,
+        teams: teams.into_iter().map(|it| it.team).collect(),
+        keys: keys.into_iter().map(|it| it.key).collect(),
+    })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+const MIB: u64 = 1024 * 1024;
+
+fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
+    let server = Server {
+        listen: address(&mut it, "listen", loopback(8080), faults),
+        body_bytes_max: bytes(number(
+            &mut it,
+            "body_bytes_max",
+            32 * MIB,
+            1_024..=1_024 * MIB,
+            faults,
+        )),
+        header_timeout: millis(&mut it, "header_timeout_ms", 10_000, faults),
+        body_timeout: millis(&mut it, "body_timeout_ms", 30_000, faults),
+        drain_timeout: millis(&mut it, "drain_timeout_ms", 120_000, faults),
+        body_in_flight_bytes_max: bytes(number(
+            &mut it,
+            "body_in_flight_bytes_max",
+            1_024 * MIB,
+            MIB..=1_024 * 1_024 * MIB,
+            faults,
+        )),
+        early_head: millis(&mut it, "early_head_ms", 15_000, faults),
+        connections_max: bytes(number(&mut it, "connections_max", 16_384, 1..=1_000_000, faults)),
+    };
+    // Read, but of no effect before audits name addresses.
+    texts(&mut it, "trusted_proxies", faults);
+    later(&mut it, &["tls"], faults);
+    it.close(faults);
+    server
+}
+
+fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Admin {
+    let listen = address(&mut it, "listen", loopback(9090), faults);
+    let token = secret(&mut it, "token", outside, faults);
+    let metrics_token = secret(&mut it, "metrics_token", outside, faults);
+    if !listen.ip().is_loopback() && token.is_none() {
+        let expected = format!("a token, because {listen} is not a loopback address");
+        faults.push(Fault::new(it.at("token"), "nothing", expected));
+    }
+    it.close(faults);
+    Admin { listen, token, metrics_token }
+}
+
+fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
+    let currency = it.read("currency", "a code of three capitals, such as USD", faults, |value| {
+        let code = value.as_str()?;
+        let fits = code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+        fits.then(|| Arc::from(code))
+    });
+    let sqlite = it.text("sqlite", faults).unwrap_or("signalbox.db");
+    let durability = [("power", Durability::Power), ("process", Durability::Process)];
+    let wait = [("first_byte", Wait::FirstByte), ("dispatch", Wait::Dispatch)];
+    let days = number(&mut it, "retention_days", 400, 1..=36_500, faults);
+    let disk = 256 * MIB;
+    let ledger = Ledger {
+        currency: currency.unwrap_or_else(|| "USD".into()),
+        sqlite: path_in(outside.folder, sqlite),
+        durability: word(&mut it, "durability", &durability, Durability::Power, faults),
+        wait: word(&mut it, "wait", &wait, Wait::FirstByte, faults),
+        retention_days: u32::try_from(days).unwrap_or(400),
+        disk_free_bytes_min: number(&mut it, "disk_free_bytes_min", disk, 0..=u64::MAX, faults),
+    };
+    later(&mut it, &["postgres", "outbox"], faults);
+    it.close(faults);
+    ledger
+}
+
+fn path_in(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path)
+}
+
+/// Parts that wait for the audit trail: known, checked, of no effect yet.
+fn audit(mut it: Section<'_>, faults: &mut Faults) {
+    let known = [("refuse_changes", ()), ("stop", ()), ("alarm", ())];
+    word(&mut it, "on_failure", &known, (), faults);
+    later(&mut it, &["signing_key"], faults);
+    it.close(faults);
+}
+
+fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Identity {
+    let pepper = secret(&mut it, "pepper", outside, faults);
+    it.close(faults);
+    Identity { pepper }
+}
+
+/// The small sections.
+struct Limits {
+    budget_wait: Duration,
+    queue: Queue,
+    series_max: usize,
+    media_hosts: Vec<Box<str>>,
+    shield: Shield,
+}
+
+impl Limits {
+    fn read(root: &mut Section<'_>, faults: &mut Faults) -> Self {
+        let mut budget = root.section("budget", faults);
+        let mut queue = root.section("queue", faults);
+        let mut metrics = root.section("metrics", faults);
+        let mut media = root.section("media", faults);
+        let mut shield = root.section("shield", faults);
+        let hosts = texts(&mut media, "hosts", faults);
+        let n_max = number(&mut shield, "n_max", 8, 1..=128, faults);
+        let limits = Self {
+            budget_wait: millis(&mut budget, "wait_ms", 1_000, faults),
+            queue: Queue {
+                wait: millis(&mut queue, "wait_ms", 2_000, faults),
+                length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
+            },
+            series_max: bytes(number(
+                &mut metrics,
+                "series_max",
+                20_000,
+                1_000..=10_000_000,
+                faults,
+            )),
+            media_hosts: hosts.into_iter().map(|(_, host)| host.into()).collect(),
+            shield: Shield {
+                n_max: u8::try_from(n_max).unwrap_or(8),
+                tools_max: bytes(number(&mut shield, "tools_max", 128, 0..=10_000, faults)),
+                schema_bytes_max: bytes(number(
+                    &mut shield,
+                    "schema_bytes_max",
+                    65_536,
+                    0..=16 * MIB,
+                    faults,
+                )),
+            },
+        };
+        for section in [budget, queue, metrics, media, shield] {
+            section.close(faults);
+        }
+        limits
+    }
+}
+
+fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
+    let mut aliases = Vec::new();
+    let entries: Vec<_> = it.entries().collect();
+    for (alias, value) in entries {
+        let path = format!("alias.{alias}");
+        let target = match (value.as_str(), value.as_array()) {
+            (Some("auto"), _) => Some(AliasTarget::Auto),
+            (Some(model), _) => Some(AliasTarget::Route(vec![model.into()])),
+            (None, Some(list)) if !list.is_empty() => {
+                let models: Option<Vec<_>> =
+                    list.iter().map(|it| it.as_str().map(Box::from)).collect();
+                models.map(AliasTarget::Route)
+            }
+            _ => None,
+        };
+        match target {
+            Some(target) => aliases.push((alias.as_str().into(), target)),
+            None => {
+                let expected = "\"auto\", a model, or a list of models";
+                faults.push(Fault::new(path, policies::document::kind(value), expected));
+            }
+        }
+    }
+    aliases
+}
+
+/// The policy: a preset, a file, or the built-in one.
+fn compiled(
+    mut it: Section<'_>,
+    fleet: &FleetFacts,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Policy> {
+    let named = it.text("preset", faults);
+    let file = it.text("file", faults);
+    let document = match (named, file) {
+        (Some(_), Some(_)) => {
+            faults.push(Fault::new(it.at("file"), "a file beside a preset", "only one of them"));
+            None
+        }
+        (Some(named), None) => {
+            let found = preset::document(named).map(str::to_owned);
+            if found.is_none() {
+                let known = preset::NAMES.into_iter();
+                faults.push(Fault::unknown(it.at("preset"), named, "a preset", known));
+            }
+            found
+        }
+        (None, Some(file)) => (outside.read)(&path_in(outside.folder, file))
+            .map_err(|error| {
+                let found = format!("{file}: {error}");
+                faults.push(Fault::new(it.at("file"), found, "a readable policy"));
+            })
+            .ok(),
+        (None, None) => preset::document("default").map(str::to_owned),
+    };
+    it.close(faults);
+    // Without models every selector of a policy would be a fault of its own.
+    if fleet.models.is_empty() {
+        return None;
+    }
+    match policies::compile(&document?, fleet) {
+        Ok(policy) => Some(policy),
+        Err(found) => {
+            faults.extend(found.into_iter().map(|fault| Fault {
+                path: if fault.path.starts_with("alias") || fault.path.contains("].models[") {
+                    fault.path
+                } else {
+                    format!("policy: {}", fault.path)
+                },
+                ..fault
+            }));
+            None
+        }
+    }
+}
+
+/// Used by the sections of names.
+pub(super) fn unique(
+    section: &mut Section<'_>,
+    key: &'static str,
+    taken: &mut Vec<String>,
+    faults: &mut Faults,
+) -> String {
+    let name = name(section, key, faults);
+    if !name.is_empty() {
+        if taken.contains(&name) {
+            let found = format!("`{name}` for the second time");
+            faults.push(Fault::new(section.at(key), found, "a name of its own"));
+        }
+        taken.push(name.clone());
+    }
+    name
+}
