@@ -167,9 +167,9 @@ async fn usage_can_be_recounted() {
     let (fleet, url) = one(ModelSpec::plain("m").reasoning(40));
     let plain = ask(&url, &question(ASKED, false)).await.json();
     let message = &plain["choices"][0]["message"];
-    let count = |field: &str| super::ask::tokens(message[field].as_str().unwrap());
+    let count = |field: &str| ask::tokens(message[field].as_str().unwrap());
     let usage = &plain["usage"];
-    assert_eq!(usage["prompt_tokens"], json!(super::ask::tokens(ASKED) + 4 + 3));
+    assert_eq!(usage["prompt_tokens"], json!(ask::tokens(ASKED) + 4 + 3));
     assert_eq!(usage["completion_tokens"], json!(count("content") + count("reasoning_content")));
     let details = &usage["completion_tokens_details"];
     assert_eq!(details["reasoning_tokens"], json!(count("reasoning_content")));
