@@ -11,7 +11,7 @@ use crate::sim::{Fleet, ModelSpec, Pace, Setting, ten};
 
 /// Serves a simulated fleet of ten open models on loopback.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub(super) struct Args {
     /// First port: the control address; the replicas take the ports after it [default: any]
     #[arg(long, value_name = "PORT")]
     listen_base: Option<u16>,
@@ -71,7 +71,7 @@ impl Args {
 }
 
 /// Starts the fleet, prints where it is, and serves until Ctrl-C.
-pub async fn run(args: Args) -> ExitCode {
+pub(super) async fn run(args: Args) -> ExitCode {
     let specs = match args.specs() {
         Ok(specs) => specs,
         Err(unknown) => {
