@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 
 MODEL = "gemma-3-270m"
 
@@ -80,11 +81,12 @@ def main():
     path = assemble(asked.model_file)
     server = xllamacpp.Server(settings(xllamacpp, path, asked))
     print(json.dumps({"url": server.listening_address + "/v1", "model": MODEL}), file=ours, flush=True)
-    if asked.stay:
-        import threading
-
-        threading.Event().wait()
-    sys.stdin.buffer.read()
+    try:
+        if asked.stay:
+            threading.Event().wait()
+        sys.stdin.buffer.read()
+    except KeyboardInterrupt:
+        pass
 
 
 if __name__ == "__main__":

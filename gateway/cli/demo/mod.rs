@@ -9,6 +9,8 @@ mod folder;
 mod real;
 mod report;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{
     error::Error,

