@@ -265,7 +265,8 @@ fn refusal(fault: Fault) -> Option<Response<Body>> {
         Fault::Status404 => error(StatusCode::NOT_FOUND, "no such model"),
         Fault::Status400 => error(
             StatusCode::BAD_REQUEST,
-            "top_k must be at least 1 (http://engine-7.bank.internal:8000/v1, key sk-upstream-0123456789abcdef)",
+            "top_k must be at least 1 (http://engine-7.bank.internal:8000/v1, \
+             key sk-upstream-0123456789abcdef)",
         ),
         Fault::ContextLength => too_long(4_096, 5_000),
         Fault::Redirect => error(StatusCode::TEMPORARY_REDIRECT, "moved"),

@@ -7,8 +7,8 @@
 //! | control address | |
 //! |---|---|
 //! | `POST /sim/fault` | `{"model", "replica"?, "fault": name or null, "times"?}` |
-//! | `POST /sim/kill`, `POST /sim/revive` | `{"model", "replica"?}`: the port and all its connections |
-//! | `GET /sim/seen` | per model: requests, streams, cancelled, tokens, the last request; replicas |
+//! | `POST /sim/kill`, `/sim/revive` | `{"model", "replica"?}`: the port and all its connections |
+//! | `GET /sim/seen` | per model: requests, cancelled, tokens, last request, replicas |
 //!
 //! It refuses to check credentials (it only keeps them for assertions) and to be clever: no network
 //! beyond loopback, no model, no state that changes an answer.

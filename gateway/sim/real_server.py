@@ -80,7 +80,8 @@ def main():
 
     path = assemble(asked.model_file)
     server = xllamacpp.Server(settings(xllamacpp, path, asked))
-    print(json.dumps({"url": server.listening_address + "/v1", "model": MODEL}), file=ours, flush=True)
+    ready = {"url": server.listening_address + "/v1", "model": MODEL}
+    print(json.dumps(ready), file=ours, flush=True)
     try:
         if asked.stay:
             threading.Event().wait()

@@ -90,8 +90,8 @@ fn text(ask: &Ask, seed: u64) -> String {
     said
 }
 
-/// The function that the prompt seems to ask for: the one it must call; else the first that shares a
-/// word with the prompt; else, where the prompt is a sentence in another script, the first.
+/// The function that the prompt seems to ask for: the one it must call; else the first that shares
+/// a word with the prompt; else, where the prompt is a sentence in another script, the first.
 fn called(ask: &Ask) -> Option<&Function> {
     if ask.after_tool {
         return None;

@@ -236,7 +236,8 @@ async fn tools_are_called_and_schemas_followed() {
     assert_eq!(ask(&url, &request).await.json()["choices"][0]["finish_reason"], "stop");
 
     let schema = json!({ "type": "object", "properties": {
-        "kind": { "enum": ["fee", "fraud"] }, "amounts": { "type": "array", "items": { "type": "number" } },
+        "kind": { "enum": ["fee", "fraud"] },
+        "amounts": { "type": "array", "items": { "type": "number" } },
     }});
     let mut request = question("Read this: 120 dollars", false);
     request["response_format"] =

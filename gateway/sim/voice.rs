@@ -109,7 +109,7 @@ const ENGLISH: Voice = Voice {
     sentences: &[
         "Thank you for your question.",
         "Here is what applies in your case, step by step.",
-        "The transfer is booked on the same business day if it reaches us before five in the afternoon.",
+        "A transfer that reaches us before five in the afternoon is booked the same day.",
         "Please have your account number and a valid identity document ready.",
         "Fees are shown before you confirm, so nothing is charged without your agreement.",
         "If anything looks unfamiliar, call the hotline on the back of your card at once.",
@@ -273,7 +273,7 @@ pub(super) const VOICES: [Voice; 16] = [
         sentences: &[
             "Salamat po sa inyong tanong.",
             "Ipapaliwanag ko po ito nang paisa-isa.",
-            "Papasok po sa account sa araw ding iyon ang padalang ginawa bago mag-alas singko ng hapon.",
+            "Papasok po sa araw ding iyon ang padalang ginawa bago mag-alas singko ng hapon.",
             "Pakihanda po ang inyong account number at valid ID.",
             "Ipinapakita po ang bayad bago ninyo kumpirmahin ang transaksyon.",
             "Kung may transaksyong hindi ninyo kilala, tumawag po agad sa numero sa likod ng card.",
@@ -286,7 +286,7 @@ pub(super) const VOICES: [Voice; 16] = [
             "Ecco come procedere, passo dopo passo.",
             "I bonifici inviati prima delle diciassette vengono accreditati in giornata.",
             "Tenga a portata di mano il numero di conto e un documento d'identità valido.",
-            "Le commissioni sono indicate prima della conferma: nulla viene addebitato senza consenso.",
+            "Le commissioni sono indicate prima della conferma, senza sorprese.",
             "Se nota un'operazione sconosciuta, chiami subito il numero sul retro della carta.",
         ],
     },

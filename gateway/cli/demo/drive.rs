@@ -13,7 +13,6 @@ use crate::sim::prompts::Prompt;
 const AT_ONCE: usize = 4;
 
 /// Where and as whom the callers ask.
-#[derive(Debug)]
 pub(super) struct Door {
     client: Client,
     base: String,
@@ -47,6 +46,11 @@ impl Door {
     /// The base URL.
     pub(super) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     async fn ask(&self, prompt: &Prompt) -> Asked {

@@ -114,8 +114,8 @@ fn heading(prompts: &[Prompt], real: Option<&RealModel>, speed: f64) -> String {
     );
     if real.is_some() {
         text.push_str(
-            "gemma-4-31b is served by a real model in this run: Gemma 3 270M (pretrained, not tuned \
-             for chat)\nby llama.cpp on this machine. Its prices are those of Gemma 4.\n",
+            "In this run gemma-4-31b is a real model: Gemma 3 270M (pretrained, not tuned for \
+             chat)\nby llama.cpp on this machine. Its prices are those of Gemma 4.\n",
         );
     }
     text
@@ -165,16 +165,18 @@ fn tell(
 }
 
 fn serving(folder: &Folder, door: &Door, admin: &str, control: &str) -> String {
-    let (base, path) = (door.base(), folder.path().display());
+    let (base, key, path) = (door.base(), door.key(), folder.path().display());
     let config = folder.config();
     format!(
         "Serving until Ctrl-C.\n\
          \x20 gateway     {base}\n\
          \x20 operators   http://{admin}  (/metrics, /readyz)\n\
          \x20 backends    {control}/sim/seen  (what the simulated models saw)\n\
-         \x20 folder      {path}  (configuration, policy, ledger; the key is in {KEY_FILE})\n\n\
+         \x20 folder      {path}  (configuration, policy, ledger)\n\
+         \x20 key         {key}  (also in {KEY_FILE})\n\n\
          Try:\n\
-         \x20 curl -N {base}/chat/completions -H \"Authorization: Bearer $(cat {path}/{KEY_FILE})\" \\\n\
+         \x20 curl -N {base}/chat/completions \\\n\
+         \x20   -H \"Authorization: Bearer $(cat {path}/{KEY_FILE})\" \\\n\
          \x20   -d '{{\"model\":\"auto\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\
          \"content\":\"Bagaimana saya boleh menukar PIN kad saya?\"}}]}}'\n\
          \x20 signalbox --config {} check\n",
