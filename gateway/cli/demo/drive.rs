@@ -1,0 +1,189 @@
+//! The demo's callers: real HTTP, a few at once, streams read to their end.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use reqwest::{Client, Response, header::HeaderMap};
+use serde_json::Value;
+
+use super::Trouble;
+use crate::sim::prompts::Prompt;
+
+/// How many callers ask at once.
+const AT_ONCE: usize = 4;
+
+/// Where and as whom the callers ask.
+pub(super) struct Door {
+    client: Client,
+    base: String,
+    key: String,
+}
+
+/// What a caller saw of one request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// The gateway's id for it.
+    pub id: Option<String>,
+    /// The language that was recognised.
+    pub language: Option<String>,
+    /// The task that was recognised.
+    pub task: Option<String>,
+    /// To the first content, for streams.
+    pub first_content: Option<Duration>,
+    /// To the end.
+    pub duration: Duration,
+    /// What went wrong, if anything did.
+    pub trouble: Option<String>,
+}
+
+impl Door {
+    /// A way in with this key; the base URL ends in `/v1`.
+    pub(super) fn new(base: &str, key: &str) -> Result<Self, Trouble> {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(300)).build()?;
+        Ok(Self { client, base: base.to_owned(), key: key.to_owned() })
+    }
+
+    /// The base URL.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    async fn ask(&self, prompt: &Prompt) -> Asked {
+        let started = Instant::now();
+        let mut asked = Asked::default();
+        if let Err(trouble) = self.follow(prompt, started, &mut asked).await {
+            asked.trouble = Some(trouble.to_string());
+        }
+        asked.duration = started.elapsed();
+        asked
+    }
+
+    async fn follow(&self, prompt: &Prompt, at: Instant, asked: &mut Asked) -> Result<(), Trouble> {
+        let mut request = self
+            .client
+            .post(format!("{}/chat/completions", self.base))
+            .bearer_auth(&self.key)
+            .json(&prompt.body);
+        if let Some(class) = prompt.data_class {
+            request = request.header("x-signalbox-data-class", class.code());
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        asked.read(response.headers());
+        if !status.is_success() {
+            return Err(format!("{status}: {}", response.text().await?).into());
+        }
+        if prompt.stream {
+            return listen(response, at, asked).await;
+        }
+        let body: Value = response.json().await?;
+        match body.pointer("/choices/0/finish_reason") {
+            Some(Value::String(_)) => Ok(()),
+            _ => Err("an answer without an end".into()),
+        }
+    }
+}
+
+impl Asked {
+    fn read(&mut self, headers: &HeaderMap) {
+        let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        self.id = text("x-signalbox-id");
+        self.language = text("x-signalbox-language");
+        self.task = text("x-signalbox-task");
+    }
+}
+
+/// Asks everything, a few at once; `progress` is told how many are done. In the prompts' order.
+pub(super) async fn all(
+    door: &Door,
+    prompts: &[Prompt],
+    progress: impl Fn(usize, usize),
+) -> Vec<Asked> {
+    let mut answers = stream::iter(prompts).map(|prompt| door.ask(prompt)).buffered(AT_ONCE);
+    let mut asked = Vec::with_capacity(prompts.len());
+    while let Some(one) = answers.next().await {
+        asked.push(one);
+        progress(asked.len(), prompts.len());
+    }
+    asked
+}
+
+/// Reads a stream to its end.
+async fn listen(mut response: Response, at: Instant, asked: &mut Asked) -> Result<(), Trouble> {
+    let mut lines = Lines::default();
+    let mut done = false;
+    while let Some(bytes) = response.chunk().await? {
+        lines.push(&bytes);
+        while let Some(payload) = lines.next_payload() {
+            if payload == "[DONE]" {
+                done = true;
+                continue;
+            }
+            let event: Value = serde_json::from_str(&payload)?;
+            if let Some(error) = event.get("error") {
+                return Err(error.to_string().into());
+            }
+            if asked.first_content.is_none() && has_content(&event) {
+                asked.first_content = Some(at.elapsed());
+            }
+        }
+    }
+    if done { Ok(()) } else { Err("a stream without an end".into()) }
+}
+
+fn has_content(event: &Value) -> bool {
+    let Some(delta) = event.pointer("/choices/0/delta") else { return false };
+    let text = |name: &str| delta.get(name).and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+    text("content") || text("reasoning_content") || delta.get("tool_calls").is_some()
+}
+
+/// Bytes of a stream, cut into the payloads of its `data` lines.
+#[derive(Debug, Default)]
+struct Lines {
+    pending: Vec<u8>,
+    read: usize,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) {
+        self.pending.drain(..self.read);
+        self.read = 0;
+        self.pending.extend_from_slice(bytes);
+    }
+
+    fn next_payload(&mut self) -> Option<String> {
+        loop {
+            let rest = self.pending.get(self.read..)?;
+            let end = memchr::memchr(b'\n', rest)?;
+            self.read += end + 1;
+            let line = String::from_utf8_lossy(rest.get(..end)?);
+            if let Some(payload) = line.strip_prefix("data:") {
+                return Some(payload.trim().to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_the_same_for_every_split() {
+        let bytes = b"data: {\"a\":1}\r\n\r\n: ping\n\ndata:[DONE]\n\n";
+        for split in 0..bytes.len() {
+            let mut lines = Lines::default();
+            let mut payloads = Vec::new();
+            for part in [&bytes[..split], &bytes[split..]] {
+                lines.push(part);
+                payloads.extend(std::iter::from_fn(|| lines.next_payload()));
+            }
+            assert_eq!(payloads, ["{\"a\":1}", "[DONE]"], "{split}");
+        }
+    }
+}

