@@ -53,12 +53,16 @@ class Rig:
         return self
 
     def __exit__(self, kind, *_):
-        for process in reversed(self.processes):
-            stop(process)
+        self.end_all()
         if kind is not None and not issubclass(kind, (SystemExit, KeyboardInterrupt)):
             for log in sorted(self.folder.glob("*.log")):
                 print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def end_all(self):
+        """Ends what was started, the last first."""
+        while self.processes:
+            stop(self.processes.pop())
 
     def start(self, name, command, env=None, **streams):
         """Starts a process; what it says goes to NAME.log unless `streams` takes it."""
