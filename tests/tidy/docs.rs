@@ -69,6 +69,39 @@ fn every_error_kind_and_stage_is_documented() {
     }
 }
 
+#[test]
+fn every_ledger_column_is_documented() {
+    let page = page("OPERATIONS.md");
+    let stores = source::texts(root())
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("gateway/store/") && path.ends_with(".rs"));
+    for (path, text) in stores {
+        let Some((_, after)) = text.split_once("LEDGER_COLUMNS: [") else { continue };
+        let columns = after.split("];").next().unwrap().split('"').skip(1).step_by(2);
+        let missing: Vec<_> = columns
+            .filter(|column| !page.contains(&format!("`{column}`")))
+            .map(|column| Finding::flat("docs", &path, column))
+            .collect();
+        hold("docs", &missing);
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut found = Vec::new();
+    for (path, text) in source::texts(root()).iter().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = root().join(path);
+        let folder = folder.parent().unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let elsewhere = link.is_empty() || link.contains("://");
+            if !elsewhere && !folder.join(link).exists() {
+                found.push(Finding::flat("docs", path, link));
+            }
+        }
+    }
+    hold("docs", &found);
+}
+
 /// The keys that a file of raw configuration can hold: fields of its structs, as serde spells them.
 fn configuration_keys(text: &str) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
