@@ -15,7 +15,7 @@ const spoken = {
 
 test("an answer, with what was decided in its head", async () => {
   const { data, response } = await client()
-    .chat.completions.create({ model, messages: ask(question), max_tokens: 64 })
+    .chat.completions.create({ model, messages: ask(question), max_tokens: 160 })
     .withResponse();
   assert.ok(data.choices[0].message.content);
   assert.ok(["stop", "length"].includes(data.choices[0].finish_reason));
@@ -44,7 +44,7 @@ test("pieces make an answer", async () => {
     await client().chat.completions.create({
       model,
       messages: ask(question),
-      max_tokens: 64,
+      max_tokens: 160,
       stream: true,
     }),
   );
@@ -58,7 +58,7 @@ test("usage comes at the end of a stream when asked for", async () => {
     await client().chat.completions.create({
       model,
       messages: ask(question),
-      max_tokens: 32,
+      max_tokens: 160,
       stream: true,
       stream_options: { include_usage: true },
     }),
@@ -74,7 +74,7 @@ test("the stream helper puts a whole answer together", async () => {
   const stream = client().chat.completions.stream({
     model,
     messages: ask(question),
-    max_tokens: 32,
+    max_tokens: 160,
   });
   const whole = await stream.finalChatCompletion();
   assert.ok(whole.choices[0].message.content);

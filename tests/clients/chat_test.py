@@ -21,7 +21,7 @@ SPOKEN = {
 class Plain(unittest.TestCase):
     def test_an_answer_with_its_usage(self):
         answer = client().chat.completions.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=64
+            model=MODEL, messages=ask(QUESTION), max_tokens=160
         )
         self.assertEqual(answer.object, "chat.completion")
         self.assertTrue(answer.choices[0].message.content)
@@ -32,7 +32,7 @@ class Plain(unittest.TestCase):
 
     def test_the_head_says_what_was_decided_and_what_it_cost(self):
         raw = client().chat.completions.with_raw_response.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=32
+            model=MODEL, messages=ask(QUESTION), max_tokens=160
         )
         head = raw.headers
         self.assertEqual(uuid.UUID(head["x-signalbox-id"]).version, 7)
@@ -67,7 +67,7 @@ class Plain(unittest.TestCase):
 class Streamed(unittest.TestCase):
     def test_pieces_make_an_answer(self):
         with client().chat.completions.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=64, stream=True
+            model=MODEL, messages=ask(QUESTION), max_tokens=160, stream=True
         ) as stream:
             chunks = list(stream)
         text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
@@ -79,7 +79,7 @@ class Streamed(unittest.TestCase):
     def test_usage_comes_only_to_those_who_ask(self):
         def last(**options):
             stream = client().chat.completions.create(
-                model=MODEL, messages=ask(QUESTION), max_tokens=32, stream=True, **options
+                model=MODEL, messages=ask(QUESTION), max_tokens=160, stream=True, **options
             )
             return list(stream)
 

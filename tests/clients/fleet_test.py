@@ -236,6 +236,35 @@ class Faults(unittest.TestCase):
         finally:
             sim("revive", model="kimi-k2.6")
 
+    def test_no_caller_sees_a_backend_die_under_load(self):
+        sent = 400 if os.environ.get("SIGNALBOX_TEST_FULL") else 120
+
+        async def all_of_them():
+            options = {"base_url": f"{URL}/v1", "api_key": os.environ["SIGNALBOX_KEY"]}
+            served = {"kimi-k2.6": 0, "glm-5.2": 0}
+            async with openai.AsyncOpenAI(**options, max_retries=0) as caller:
+                numbers = iter(range(sent))
+
+                async def one():
+                    for number in numbers:
+                        if number == sent // 3:
+                            await asyncio.to_thread(sim, "kill", model="kimi-k2.6")
+                        raw = await caller.chat.completions.with_raw_response.create(
+                            model="pair", messages=ask(f"What is {number} plus one?")
+                        )
+                        served[raw.headers["x-signalbox-model"]] += 1
+
+                await asyncio.gather(*(one() for _ in range(8)))
+            return served
+
+        try:
+            served = asyncio.run(all_of_them())
+        finally:
+            sim("revive", model="kimi-k2.6")
+        self.assertEqual(sum(served.values()), sent)
+        self.assertGreater(served["kimi-k2.6"], 0)
+        self.assertGreater(served["glm-5.2"], 0)
+
     def test_half_a_stream_ends_with_an_error(self):
         sim("fault", model="deepseek-v3.2", fault="cut_event", times=1)
         stream = client().chat.completions.create(
