@@ -10,6 +10,9 @@ from setting import MODEL, ask, client, metric, until
 
 QUESTION = "Explain in three sentences what a standing order at a bank is."
 
+# A simulated model may think before it speaks; the real one does not, and is slow.
+ROOM = 160 if "SIGNALBOX_SIM_URL" in os.environ else 24
+
 SPOKEN = {
     "th": "ช่วยอธิบายหน่อยว่าบัญชีออมทรัพย์กับบัญชีกระแสรายวันต่างกันอย่างไร และแบบไหนเหมาะกับร้านค้าเล็ก ๆ",
     "ms": "Tolong terangkan bagaimana saya boleh menukar had pemindahan harian akaun saya melalui aplikasi.",
@@ -21,7 +24,7 @@ SPOKEN = {
 class Plain(unittest.TestCase):
     def test_an_answer_with_its_usage(self):
         answer = client().chat.completions.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=160
+            model=MODEL, messages=ask(QUESTION), max_tokens=ROOM
         )
         self.assertEqual(answer.object, "chat.completion")
         self.assertTrue(answer.choices[0].message.content)
@@ -32,7 +35,7 @@ class Plain(unittest.TestCase):
 
     def test_the_head_says_what_was_decided_and_what_it_cost(self):
         raw = client().chat.completions.with_raw_response.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=160
+            model=MODEL, messages=ask(QUESTION), max_tokens=ROOM
         )
         head = raw.headers
         self.assertEqual(uuid.UUID(head["x-signalbox-id"]).version, 7)
@@ -67,7 +70,7 @@ class Plain(unittest.TestCase):
 class Streamed(unittest.TestCase):
     def test_pieces_make_an_answer(self):
         with client().chat.completions.create(
-            model=MODEL, messages=ask(QUESTION), max_tokens=160, stream=True
+            model=MODEL, messages=ask(QUESTION), max_tokens=ROOM, stream=True
         ) as stream:
             chunks = list(stream)
         text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
@@ -79,7 +82,7 @@ class Streamed(unittest.TestCase):
     def test_usage_comes_only_to_those_who_ask(self):
         def last(**options):
             stream = client().chat.completions.create(
-                model=MODEL, messages=ask(QUESTION), max_tokens=160, stream=True, **options
+                model=MODEL, messages=ask(QUESTION), max_tokens=ROOM, stream=True, **options
             )
             return list(stream)
 
