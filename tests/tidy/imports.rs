@@ -235,3 +235,22 @@ fn a_path_is_resolved_from_where_it_stands() {
     assert_eq!(from_root(&module, &["super", "super", "wire"]), Some(vec!["wire"]));
     assert_eq!(from_root(&module, &["std", "fs"]), None);
 }
+
+#[test]
+fn a_breach_is_found_wherever_it_hides() {
+    let found = |path: &str, text: &str| {
+        let source = Source::new(path.to_owned(), text.to_owned());
+        let module = source.module("gateway/").unwrap();
+        breaches(&source, &module).into_iter().map(|finding| finding.note).collect::<Vec<_>>()
+    };
+    let account = "gateway/account/limits.rs";
+    assert_eq!(found(account, "use crate::{failure::Kind, wire::Scan};"), ["wire::Scan"]);
+    assert_eq!(found(account, "fn f() { super::super::record::g() }"), ["record::g"]);
+    assert_eq!(found(account, "use crate::config::{Budget, Config};"), ["config::Config"]);
+    assert!(found(account, "#[cfg(test)]\nmod tests { use crate::wire::Scan; }").is_empty());
+    assert!(found("gateway/dispatch/relay.rs", "use crate::wire::Scan;").is_empty());
+    assert!(found("gateway/app.rs", "use crate::wire::Scan;").is_empty());
+    assert_eq!(found("gateway/edge/render.rs", "use crate::fleet::View;"), ["fleet::View"]);
+    assert!(found("gateway/edge/admin.rs", "use crate::fleet::View;").is_empty());
+    assert_eq!(found("gateway/helpers.rs", ""), ["the import law says nothing of this room"]);
+}

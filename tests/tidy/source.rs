@@ -32,7 +32,8 @@ pub(super) struct Function {
 }
 
 impl Source {
-    fn new(path: String, text: String) -> Self {
+    /// One file, read.
+    pub(super) fn new(path: String, text: String) -> Self {
         let code = blank(&text);
         Self { path, text, code }
     }
