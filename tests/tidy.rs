@@ -20,7 +20,12 @@ const PARAMETERS_MAX: usize = 5;
 const LINE_CHARS_MAX: usize = 110;
 
 /// What is let through: rule, place, measure, why. Shrink it.
-const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[(
+    "file",
+    "policies/src/facts.rs",
+    418,
+    "the words of every decision, plain public data, read as one page",
+)];
 
 /// A breach of a rule.
 #[derive(Debug, PartialEq, Eq)]

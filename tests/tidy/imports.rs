@@ -70,7 +70,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),
     ("clap", &["cli"]),
-    ("rand", &["app"]),
+    // Commands make keys; on a request's way randomness is drawn in one place.
+    ("rand", &["app", "cli"]),
     // A task of its own: connections, and what `app` keeps running. The simulated fleet and the
     // commands are programs of their own and never on a caller's way.
     ("tokio::spawn", &["app", "edge::accept", "sim", "cli"]),
