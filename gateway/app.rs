@@ -188,7 +188,8 @@ fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-fn pepper(config: &Config) -> Result<Secret, StartError> {
+/// The key of all keyed hashes.
+pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
     if let Some(pepper) = &config.identity.pepper {
         return Ok(pepper.clone());
     }
@@ -237,16 +238,21 @@ fn epoch(config: &Config, names: &Arc<Names>, recorder: &Recorder) -> io::Result
         timezone: jiff::tz::TimeZone::get(config.policy.timezone()).map_err(io::Error::other)?,
         names: Arc::clone(names),
         upstreams: Arc::new(upstreams),
-        limits: ReadLimits {
-            depth_max: DEPTH_MAX,
-            n_max: config.shield.n_max,
-            tools_max: config.shield.tools_max,
-            schema_bytes_max: config.shield.schema_bytes_max,
-            media_hosts: config.media_hosts.clone(),
-        },
+        limits: read_limits(config),
         stamps: Stamps::new(&config.policy),
         policy: config.policy.clone(),
     })
+}
+
+/// What a request may ask for.
+pub(crate) fn read_limits(config: &Config) -> ReadLimits {
+    ReadLimits {
+        depth_max: DEPTH_MAX,
+        n_max: config.shield.n_max,
+        tools_max: config.shield.tools_max,
+        schema_bytes_max: config.shield.schema_bytes_max,
+        media_hosts: config.media_hosts.clone(),
+    }
 }
 
 fn seed(endpoint: &config::Endpoint) -> EndpointSeed {

@@ -67,6 +67,16 @@ impl Keys {
         }
     }
 
+    /// The caller of the key with this name, or of the first key.
+    pub(crate) fn named(&self, name: Option<&str>) -> Option<Arc<Caller>> {
+        let mut callers = self.callers.values().map(|known| &known.caller);
+        let found = match name {
+            Some(name) => callers.find(|caller| *caller.key_name == *name),
+            None => callers.min_by_key(|caller| caller.key),
+        };
+        found.cloned()
+    }
+
     /// A keyed hash of an end user or a session, within a team: it links requests, and tells nobody who
     /// it is.
     pub(crate) fn user_hash(&self, team: &str, text: &str) -> u128 {

@@ -6,7 +6,7 @@
 
 pub mod account;
 pub mod app;
-mod cli_stub {}
+pub mod cli;
 pub mod config;
 mod dispatch;
 mod edge;

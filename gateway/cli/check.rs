@@ -29,9 +29,12 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
         }
         Err(faults) if args.json => {
             for fault in &faults {
-                println!("{}", serde_json::json!({
-                    "path": fault.path, "found": fault.found, "expected": fault.expected,
-                }));
+                println!(
+                    "{}",
+                    serde_json::json!({
+                        "path": fault.path, "found": fault.found, "expected": fault.expected,
+                    })
+                );
             }
             ExitCode::from(super::WRONG)
         }

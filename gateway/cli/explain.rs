@@ -1,0 +1,127 @@
+//! `signalbox explain`: the decision for one request, with nothing sent.
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use policies::facts::{Dialect, Draw, FleetView, ModelView, Operation};
+
+use crate::{identity::Keys, signals, wire};
+
+/// Options of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A request's body; standard input where none is named.
+    request: Option<PathBuf>,
+    /// The key that asks, by name; the first of the configuration where none is named.
+    #[arg(long)]
+    key: Option<String>,
+    /// A header of the request, such as `x-signalbox-data-class: confidential`; may be repeated.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// A model that is down, by id; may be repeated.
+    #[arg(long = "down", value_name = "MODEL")]
+    down: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Explains one request as the configuration stands, with every model healthy but those named.
+pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
+    let config = match super::load(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match explained(&config, args) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("signalbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explained(config: &crate::config::Config, args: &Args) -> Result<String, String> {
+    let body = body(args).map_err(|error| format!("cannot read the request: {error}"))?;
+    let limits = crate::app::read_limits(config);
+    let request = wire::read(Dialect::OpenAi, Operation::Chat, body, &limits)
+        .map_err(|failure| failure.to_string())?;
+    // Hashes of users and sessions only have to be told apart here.
+    let keys = Keys::new(config, b"explain");
+    let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
+    let fleet = config.policy.fleet();
+    let around = signals::Circumstances {
+        keys: &keys,
+        media_tokens_max: fleet
+            .models
+            .iter()
+            .map(|it| it.media_tokens_max)
+            .max()
+            .unwrap_or_default(),
+        budget_left: None,
+        at: jiff::tz::TimeZone::get(config.policy.timezone())
+            .unwrap_or(jiff::tz::TimeZone::UTC)
+            .to_datetime(jiff::Timestamp::now()),
+    };
+    let headers = headers(args)?;
+    let signals =
+        signals::of(&request, &headers, &caller, &around).map_err(|failure| failure.to_string())?;
+    let model = |id: &Arc<str>| ModelView {
+        available: !args.down.iter().any(|down| **down == **id),
+        ..ModelView::default()
+    };
+    let models = fleet.models.iter().map(|it| model(&it.id)).collect();
+    let view = FleetView { version: 0, models };
+    let said = policies::explain(&config.policy, &signals, &view, Draw(0));
+    if args.json {
+        let signals = serde_json::json!({
+            "language": signals.language.code(), "language_confidence": signals.language_confidence,
+            "task": signals.task.code(), "task_confidence": signals.task_confidence,
+            "data_class": signals.data_class.code(), "input_tokens": signals.input_tokens.0,
+            "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
+        });
+        let both = serde_json::json!({ "signals": signals, "decision": said });
+        return Ok(format!("{both:#}\n"));
+    }
+    let needs: Vec<_> = signals.needs.names().collect();
+    Ok(format!(
+        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{said}",
+        signals.language,
+        signals.language_confidence,
+        signals.task,
+        signals.task_confidence,
+        signals.data_class,
+        signals.input_tokens,
+        if needs.is_empty() { String::from("nothing special") } else { needs.join(", ") },
+    ))
+}
+
+fn body(args: &Args) -> io::Result<Bytes> {
+    if let Some(path) = &args.request {
+        return std::fs::read(path).map(Bytes::from);
+    }
+    let mut body = Vec::new();
+    io::stdin().lock().read_to_end(&mut body)?;
+    Ok(body.into())
+}
+
+fn headers(args: &Args) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for header in &args.headers {
+        let (name, value) =
+            header.split_once(':').ok_or_else(|| format!("`{header}` is not `name: value`"))?;
+        let name = HeaderName::try_from(name.trim()).map_err(|error| error.to_string())?;
+        let value = HeaderValue::try_from(value.trim()).map_err(|error| error.to_string())?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
