@@ -12,10 +12,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use policies::facts::{KeyIndex, TeamIndex};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    account::Accounts,
+    account::{Accounts, Spent},
     config::{self, Config, Secret},
     dispatch::Upstreams,
     edge::{
@@ -28,7 +29,7 @@ use crate::{
     outcome::{AttemptResult, ModelName, Names},
     pipeline::{Epoch, Gateway, Stamps, World},
     record::{self, Gauge, GaugeReading, Ledger, Metrics, Recorder, WriterHandle},
-    store::Sqlite,
+    store::{self, Reader, Sqlite},
     wire::ReadLimits,
 };
 
@@ -166,11 +167,12 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let store = Sqlite::open(&config.ledger.sqlite, config.ledger.durability);
     let store = store.map_err(ledger_error)?;
     let names = Arc::new(names(config));
+    let spent = spent(config).map_err(ledger_error)?;
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
-    let accounts = Arc::new(Accounts::new(config, &[], real_now(), jiff::Timestamp::now()));
+    let accounts = Arc::new(Accounts::new(config, &spent, jiff::Timestamp::now()));
     register_gauges(&recorder, &epoch);
     let gateway = Gateway {
         keys: Keys::new(config, pepper.expose().as_bytes()),
@@ -186,6 +188,27 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
 
 fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// What the ledger says was spent before: as far back as any window reaches.
+fn spent(config: &Config) -> Result<Vec<Spent>, record::StoreError> {
+    let budgets = config.teams.iter().map(|team| &team.budgets);
+    let mut budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets));
+    if budgets.all(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let found = Reader::open(&config.ledger.sqlite)?.spendings()?;
+    let of = |(at_ms, it): (i64, store::Spent)| {
+        let team = config.teams.iter().position(|team| *team.name == *it.team)?;
+        let key = config.keys.iter().position(|key| *key.name == *it.key)?;
+        Some(Spent {
+            team: TeamIndex(u16::try_from(team).ok()?),
+            key: KeyIndex(u32::try_from(key).ok()?),
+            at: jiff::Timestamp::from_millisecond(at_ms).ok()?,
+            cost: it.cost,
+        })
+    };
+    Ok(found.into_iter().filter_map(of).collect())
 }
 
 /// The key of all keyed hashes.

@@ -124,7 +124,7 @@ where
     let caller = gw.keys.authenticate(&head.headers, (gw.world.timestamp)())?;
     tab.caller(&caller);
     tab.at(Stage::Admit);
-    tab.seat(gw.accounts.enter(&caller, gw.now())?);
+    tab.seat(gw.accounts.enter(&caller)?);
     tab.at(Stage::Receive);
     let body = body.await?;
     tab.at(Stage::Classify);
@@ -137,7 +137,8 @@ where
     let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
     let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
     tab.at(Stage::Admit);
-    let permit = gw.accounts.admit(&caller, &plan, signals.input_tokens, gw.now()).await?;
+    let now = (gw.now(), (gw.world.timestamp)());
+    let permit = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, permit);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;
@@ -176,7 +177,7 @@ impl Gateway {
         signals::Circumstances {
             keys: &self.keys,
             media_tokens_max: epoch.stamps.media_tokens_max,
-            budget_left: self.accounts.left(caller),
+            budget_left: self.accounts.left(caller, (self.world.timestamp)()),
             at: epoch.timezone.to_datetime((self.world.timestamp)()),
         }
     }

@@ -1,25 +1,30 @@
-#![allow(missing_docs)]
-//! Which language a person asks in, and for which task.
+//! **Which language a person asks in, and for which task**: in-process, in microseconds, without a
+//! call to anything.
+//!
+//! A reading is a pure function of the text. The work is bounded whatever the length: a sample of head
+//! and tail is looked at. Scripts decide what they can; hashed linear models decide the rest, with
+//! weights that are compiled in (feature `model`, on by default; without it only the labels remain).
+//!
+//! ```
+//! use classify::{Language, Prompt, Task, classify};
+//!
+//! let reading = classify(&Prompt::of(&["Tolong terjemahkan surat ini ke dalam bahasa Inggeris."]));
+//! assert_eq!(reading.language, Language::Ms);
+//! assert_eq!(reading.task, Task::Translation);
+//! ```
+//!
+//! How well it reads, and on what it was trained, stands in `REPORT.md` and `DATA.md`.
 
 mod labels;
+#[cfg(feature = "model")]
+#[doc(hidden)]
+pub mod model;
+#[cfg(feature = "model")]
+mod reading;
 
 pub use labels::{CoarseTask, Language, Task};
-pub struct Prompt<'a> {
-    pub system: &'a str,
-    pub turns: &'a [&'a str],
-    pub tools: u16,
-    pub json_schema: bool,
-    pub has_media: bool,
-}
-pub struct Reading {
-    pub language: Language,
-    pub language_confidence: f32,
-    pub languages: smallvec::SmallVec<[(Language, f32); 3]>,
-    pub target_language: Option<Language>,
-    pub task: Task,
-    pub task_confidence: f32,
-}
-pub fn classify(_: &Prompt<'_>) -> Reading {
-    todo!()
-}
-pub fn warm() {}
+#[cfg(feature = "model")]
+#[doc(hidden)]
+pub use reading::best_of;
+#[cfg(feature = "model")]
+pub use reading::{Prompt, Reading, classify, language, warm};

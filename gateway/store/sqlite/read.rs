@@ -162,6 +162,8 @@ fn first_id(since_ms: i64) -> [u8; 16] {
 const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
      GROUP BY 1, 2 ORDER BY 1, 2";
 
+const SPENDINGS: &str = "SELECT quarter, team, \"key\", cost_nano FROM balance ORDER BY 1, 2, 3";
+
 /// Cells in which the entries' sum and the balance differ.
 const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team), coalesce(e.k, b.\"key\"), \
      coalesce(e.quarter, b.quarter) * 900, coalesce(e.cost, 0), coalesce(b.cost_nano, 0), \
@@ -246,6 +248,24 @@ impl Reader {
             let rows = select.query_map([since_ms.div_euclid(QUARTER_MS)], |row| {
                 let cost = Money::from_nano(row.get(2)?);
                 Ok(Spent { team: row.get(0)?, key: row.get(1)?, cost })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(failed)
+    }
+
+    /// What each key has spent, by the quarter of an hour in which its requests started: enough to
+    /// know any window's sum again.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spendings(&self) -> Result<Vec<(i64, Spent)>, StoreError> {
+        let read = || {
+            let mut select = self.connection.prepare_cached(SPENDINGS)?;
+            let rows = select.query_map([], |row| {
+                let cost = Money::from_nano(row.get(3)?);
+                let quarter: i64 = row.get(0)?;
+                Ok((quarter * QUARTER_MS, Spent { team: row.get(1)?, key: row.get(2)?, cost }))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };

@@ -1,0 +1,92 @@
+//! The three ways of writing Chinese, told apart by their characters.
+
+use crate::Language;
+
+/// The first character of the table.
+pub const FIRST: u32 = 0x4E00;
+/// The characters of the table.
+pub const COUNT: usize = 0x9FFF - 0x4E00 + 1;
+
+/// What a character tells of how Chinese is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// Both ways.
+    Both,
+    /// Simplified only.
+    Simplified,
+    /// Traditional only.
+    Traditional,
+}
+
+/// Two bits a character, made by the trainer.
+static TABLE: &[u8] = include_bytes!("../../model/han.bin");
+
+/// Characters that stand in written Cantonese and hardly anywhere else.
+const CANTONESE: &str = "嘅咗喺唔冇哋啲嗰乜嘢佢嚟咁喇啩攞瞓諗嘥畀咩噉嗌冚咪噃嘞㗎嗱啱乸孭掟揼搵揾瞓郁睇仲喎囉囖咋啫嘈冧凹脷";
+/// Cantonese words whose characters others use as well.
+const WORDS: [&str; 12] = [
+    "點解", "邊個", "邊度", "幾時", "而家", "依家", "係咪", "點樣", "鍾意", "聽日", "琴日", "唔該",
+];
+
+/// What one character tells.
+#[must_use]
+pub fn hand(c: char) -> Hand {
+    let at = (c as u32).wrapping_sub(FIRST) as usize;
+    let byte = TABLE.get(at / 4).copied().unwrap_or(0);
+    match byte >> (at % 4 * 2) & 3 {
+        1 => Hand::Simplified,
+        2 => Hand::Traditional,
+        _ => Hand::Both,
+    }
+}
+
+/// Whether a character marks Cantonese.
+#[must_use]
+pub fn cantonese(c: char) -> bool {
+    c > '\u{3400}' && CANTONESE.contains(c)
+}
+
+/// What was seen of a Chinese text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chinese {
+    simplified: u32,
+    traditional: u32,
+    cantonese: u32,
+    all: u32,
+}
+
+impl Chinese {
+    /// Counts a Han character.
+    pub fn add(&mut self, c: char) {
+        self.all += 1;
+        self.cantonese += u32::from(cantonese(c));
+        match hand(c) {
+            Hand::Simplified => self.simplified += 1,
+            Hand::Traditional => self.traditional += 1,
+            Hand::Both => {}
+        }
+    }
+
+    /// Counts Cantonese words.
+    pub fn words(&mut self, text: &str) {
+        let found = WORDS.iter().filter(|word| text.contains(**word)).count();
+        self.cantonese += u32::try_from(found).unwrap_or(0);
+    }
+
+    /// How it is written, and how sure that is.
+    #[must_use]
+    pub fn variant(&self) -> (Language, f32) {
+        // One marker in a sentence is enough; one in a long text may be a quotation.
+        if self.cantonese > 0 && self.cantonese * 40 >= self.all {
+            let sure = if self.cantonese > 1 { 0.98 } else { 0.9 };
+            return (Language::Yue, sure);
+        }
+        let (simplified, traditional) = (self.simplified as f32, self.traditional as f32);
+        let sure = |more: f32, less: f32| (more + 0.5) / (more + less + 0.6);
+        match simplified.total_cmp(&traditional) {
+            std::cmp::Ordering::Greater => (Language::ZhHans, sure(simplified, traditional)),
+            std::cmp::Ordering::Less => (Language::ZhHant, sure(traditional, simplified)),
+            std::cmp::Ordering::Equal => (Language::ZhHans, 0.6),
+        }
+    }
+}

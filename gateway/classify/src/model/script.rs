@@ -1,0 +1,70 @@
+//! Scripts: what a character alone tells.
+
+use crate::Language;
+
+/// The scripts that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Script {
+    /// Many languages: the linear model decides.
+    Latin,
+    /// Russian or Ukrainian.
+    Cyrillic,
+    /// Arabic, Persian or Urdu.
+    Arabic,
+    /// Hindi or Marathi.
+    Devanagari,
+    /// Chinese, or Japanese without kana.
+    Han,
+    /// Hiragana and katakana.
+    Kana,
+    /// One script, one language.
+    Sole(Language),
+    /// Digits, marks, emoji: tells nothing.
+    None,
+}
+
+/// The script of a character.
+#[inline]
+#[must_use]
+pub fn of(c: char) -> Script {
+    match c {
+        'a'..='z' | 'A'..='Z' => Script::Latin,
+        '\0'..='\u{BF}' | '\u{D7}' | '\u{F7}' => Script::None,
+        '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' => Script::Latin,
+        '\u{370}'..='\u{3FF}' | '\u{1F00}'..='\u{1FFF}' => Script::Sole(Language::El),
+        '\u{400}'..='\u{52F}' => Script::Cyrillic,
+        '\u{590}'..='\u{5FF}' => Script::Sole(Language::He),
+        '\u{600}'..='\u{6FF}' | '\u{750}'..='\u{77F}' | '\u{FB50}'..='\u{FEFC}' => Script::Arabic,
+        '\u{900}'..='\u{97F}' => Script::Devanagari,
+        '\u{980}'..='\u{9FF}' => Script::Sole(Language::Bn),
+        '\u{A00}'..='\u{A7F}' => Script::Sole(Language::Pa),
+        '\u{A80}'..='\u{AFF}' => Script::Sole(Language::Gu),
+        '\u{B80}'..='\u{BFF}' => Script::Sole(Language::Ta),
+        '\u{C00}'..='\u{C7F}' => Script::Sole(Language::Te),
+        '\u{D00}'..='\u{D7F}' => Script::Sole(Language::Ml),
+        '\u{E00}'..='\u{E7F}' => Script::Sole(Language::Th),
+        '\u{E80}'..='\u{EFF}' => Script::Sole(Language::Lo),
+        '\u{1000}'..='\u{109F}' | '\u{AA60}'..='\u{AA7F}' => Script::Sole(Language::My),
+        '\u{1780}'..='\u{17FF}' => Script::Sole(Language::Km),
+        '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' | '\u{AC00}'..='\u{D7A3}' => {
+            Script::Sole(Language::Ko)
+        }
+        '\u{3041}'..='\u{30FA}' | '\u{30FC}'..='\u{30FF}' | '\u{FF66}'..='\u{FF9D}' => Script::Kana,
+        '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{2FA1F}' => {
+            Script::Han
+        }
+        _ => Script::None,
+    }
+}
+
+/// How much a letter of this script weighs against a Latin one: a Han character says about as much as
+/// a short word.
+#[must_use]
+pub fn weight(script: Script) -> u32 {
+    match script {
+        Script::Han => 4,
+        Script::Kana | Script::Sole(Language::Ko) => 3,
+        _ => 1,
+    }
+}

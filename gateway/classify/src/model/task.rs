@@ -1,0 +1,224 @@
+//! Task: what the request is made of, and the words at its beginning and its end.
+
+use std::sync::OnceLock;
+
+use super::{
+    hash::{Hash, fold},
+    linear::Linear,
+    sample,
+    script::{self, Script},
+};
+use crate::{Language, Prompt, Task};
+
+/// Weights of a row.
+pub const WIDTH: usize = 16;
+/// Two to this power is the number of rows.
+pub const BITS: u32 = 17;
+/// The tasks that the model tells apart.
+pub const CLASSES: usize = 14;
+/// Characters that are looked at from the head of the instruction, and from its tail.
+const HEAD_CHARS: usize = 220;
+const TAIL_CHARS: usize = 140;
+/// Of the system's text.
+const SYSTEM_CHARS: usize = 160;
+/// An instruction shorter than this may be the continuation of an earlier one.
+const FOLLOW_UP_CHARS: usize = 24;
+
+static MODEL: &[u8] = include_bytes!("../../model/task.bin");
+
+/// The built-in model.
+pub fn model() -> Option<&'static Linear<'static>> {
+    static READ: OnceLock<Option<Linear<'static>>> = OnceLock::new();
+    READ.get_or_init(|| Linear::read(MODEL)).as_ref()
+}
+
+/// Short things people say when they want more of the same.
+const FOLLOW_UPS: [&str; 40] = [
+    "continue",
+    "go on",
+    "more",
+    "again",
+    "another",
+    "another one",
+    "next",
+    "keep going",
+    "same for",
+    "shorter",
+    "longer",
+    "try again",
+    "more please",
+    "继续",
+    "繼續",
+    "再来一个",
+    "再來一個",
+    "还有吗",
+    "繼續啦",
+    "再嚟",
+    "lagi",
+    "teruskan",
+    "sambung",
+    "lanjutkan",
+    "lagi satu",
+    "தொடரவும்",
+    "மேலும்",
+    "ต่อ",
+    "ต่อเลย",
+    "อีก",
+    "tiếp",
+    "tiếp tục",
+    "続けて",
+    "もっと",
+    "계속",
+    "더",
+    "जारी रखें",
+    "और",
+    "ituloy",
+    "continua",
+];
+
+/// Whether an instruction only asks for more of what came before.
+#[must_use]
+pub fn follows_up(instruction: &str) -> bool {
+    let plain = instruction.trim().trim_end_matches(['.', '!', '?', '。', '！', '？', '…']);
+    if plain.chars().count() > FOLLOW_UP_CHARS {
+        return false;
+    }
+    let plain = plain.to_lowercase();
+    let bare = plain.trim_end_matches(" please").trim_end_matches(" pls").trim();
+    FOLLOW_UPS.contains(&bare) || bare.starts_with("same for ")
+}
+
+/// The turn that carries the task: the last one, or the one before a follow-up.
+fn instruction<'a>(prompt: &Prompt<'a>) -> &'a str {
+    let mut turns = prompt.turns.iter().rev();
+    let last = turns.next().copied().unwrap_or("");
+    if !follows_up(last) {
+        return last;
+    }
+    turns.find(|turn| !follows_up(turn)).copied().unwrap_or(last)
+}
+
+/// Calls `each` with the bucket of every feature of a request.
+pub fn features(prompt: &Prompt<'_>, language: Language, mut each: impl FnMut(usize)) {
+    let text = instruction(prompt);
+    let (head, tail) = ends(text);
+    words(head, 101, &mut each);
+    words(tail, 103, &mut each);
+    if !prompt.system.is_empty() {
+        words(chars_to(prompt.system, SYSTEM_CHARS), 107, &mut each);
+    }
+    structure(prompt, text, |kind, value| {
+        // Structure weighs as much as a few words do.
+        for copy in 0..3 {
+            let hash = Hash::new(109).with(kind).with(value);
+            each(hash.with(copy).bucket(BITS));
+        }
+    });
+    each(Hash::new(113).with(language as u32).bucket(BITS));
+}
+
+fn chars_to(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(at, _)| text.get(..at).unwrap_or(text))
+}
+
+/// Head and tail; a short text is all head, and its tail is its last part again: questions end it.
+fn ends(text: &str) -> (&str, &str) {
+    let head = chars_to(text, HEAD_CHARS);
+    let from = text.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
+    (head, text.get(from..).unwrap_or(""))
+}
+
+/// Words, pairs of words, and within words and unspaced scripts runs of characters.
+fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
+    let mut before = Hash::new(seed);
+    let mut last = [' '; 2];
+    let mut word = Hash::new(seed);
+    let mut length = 0_u32;
+    for c in text.chars().chain([' ']) {
+        let letter = c.is_alphanumeric() || script::of(c) != Script::None || is_mark(c);
+        if !letter {
+            if length > 0 {
+                each(word.bucket(BITS));
+                each(before.with(1).with(word.bucket(24) as u32).bucket(BITS));
+                before = word;
+            }
+            (word, length) = (Hash::new(seed), 0);
+            last = [' '; 2];
+            if matches!(c, '?' | '？' | ':' | '：') {
+                each(Hash::new(seed).with(c as u32).bucket(BITS));
+            }
+            continue;
+        }
+        let c = fold(c);
+        word = word.with(c as u32);
+        length += 1;
+        let [first, second] = last;
+        let runs = Hash::new(seed).with(7).with(first as u32).with(second as u32).with(c as u32);
+        each(runs.bucket(BITS));
+        if unspaced(c) {
+            each(Hash::new(seed).with(9).with(second as u32).with(c as u32).bucket(BITS));
+        }
+        last = [second, c];
+    }
+}
+
+/// Scripts that put no spaces between words.
+fn unspaced(c: char) -> bool {
+    matches!(
+        script::of(c),
+        Script::Han
+            | Script::Kana
+            | Script::Sole(
+                Language::Th | Language::Lo | Language::My | Language::Km | Language::Ko
+            )
+    )
+}
+
+fn is_mark(c: char) -> bool {
+    ('\u{300}'..='\u{36F}').contains(&c) || c == '\u{200C}' || c == '\u{200D}'
+}
+
+/// What can be told without words: exact, and explainable.
+fn structure(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
+    let (head, tail) = sample::ends(text);
+    let count = |of: &dyn Fn(u8) -> bool| {
+        let counted = head.bytes().chain(tail.bytes()).filter(|b| of(*b)).count();
+        counted * 100 / (head.len() + tail.len()).max(1)
+    };
+    let step = |value: usize, steps: &[usize]| {
+        u32::try_from(steps.iter().filter(|step| value >= **step).count()).unwrap_or(0)
+    };
+    let has = |needle: &str| u32::from(head.contains(needle) || tail.contains(needle));
+    each(0, u32::from(prompt.tools > 0));
+    each(1, u32::from(prompt.json_schema));
+    each(2, u32::from(!prompt.system.is_empty()));
+    each(3, step(prompt.turns.len(), &[2, 3]));
+    each(4, step(text.len(), &[20, 60, 120, 300, 800, 2_000, 6_000]));
+    each(5, step(text.matches('\n').take(64).count(), &[1, 3, 8, 30]));
+    each(6, has("```"));
+    each(7, step(count(&|b| b"{}();=<>[]".contains(&b)), &[2, 5, 10]));
+    each(8, step(count(&|b| b.is_ascii_digit()), &[2, 6, 15]));
+    each(9, has("\\frac") | has("\\(") | has("$$") | has("\\sqrt"));
+    each(10, u32::from(ends_with_question(text)));
+    each(11, step(text.matches(['?', '？']).take(9).count(), &[1, 2, 4]));
+    each(12, has("def ") | has("function ") | has("SELECT ") | has("import ") | has("#include"));
+}
+
+fn ends_with_question(text: &str) -> bool {
+    text.trim_end().ends_with(['?', '？', '؟'])
+}
+
+/// Reads the task of a request: probabilities by the order of the labels.
+#[must_use]
+pub fn read(prompt: &Prompt<'_>, language: Language, linear: &Linear<'_>) -> (Task, f32) {
+    let mut sums = [0_i32; WIDTH];
+    let mut count = 0;
+    features(prompt, language, |bucket| {
+        linear.add(bucket, &mut sums);
+        count += 1;
+    });
+    let scores = linear.probabilities(&sums, count, CLASSES);
+    let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (at, sure) = best.unwrap_or((0, 0.0));
+    (Task::ALL.get(at).copied().unwrap_or(Task::Chat), sure)
+}

@@ -1,0 +1,100 @@
+//! Multinomial logistic regression by AdaGrad (Duchi, Hazan, Singer 2011), then eight bits a weight.
+
+use classify::model::linear::{self, Linear, softmax};
+
+/// One row: its class, the buckets of its features, and how much it counts.
+pub struct Example {
+    pub class: usize,
+    pub features: Vec<u32>,
+    pub weight: f32,
+}
+
+/// The size of a model, and how it is trained.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub bits: u32,
+    pub width: usize,
+    pub classes: usize,
+    pub epochs: usize,
+    pub rate: f32,
+    pub decay: f32,
+}
+
+/// Trains a model and returns its bytes. The order of the examples is shuffled by a fixed seed.
+pub fn train(examples: &[Example], shape: Shape, temperature: f32) -> Vec<u8> {
+    let Shape { bits, width, classes, .. } = shape;
+    let mut weights = vec![0.0_f32; width << bits];
+    let mut squares = vec![1e-3_f32; width << bits];
+    let mut bias = vec![0.0_f32; width];
+    let mut bias_squares = vec![1e-3_f32; width];
+    let mut order: Vec<u32> = (0..examples.len() as u32).collect();
+    let mut seed = 0x5EED_u64;
+    for _ in 0..shape.epochs {
+        shuffle(&mut order, &mut seed);
+        for at in &order {
+            let example = &examples[*at as usize];
+            let share = 1.0 / (example.features.len() as f32).sqrt();
+            let mut scores = vec![f32::NEG_INFINITY; width];
+            scores[..classes].copy_from_slice(&bias[..classes]);
+            for feature in &example.features {
+                let row = &weights[*feature as usize * width..][..classes];
+                scores.iter_mut().zip(row).for_each(|(score, weight)| *score += weight * share);
+            }
+            softmax(&mut scores);
+            scores[example.class] -= 1.0;
+            for (class, gradient) in scores[..classes].iter().enumerate() {
+                let gradient = gradient * example.weight;
+                bias_squares[class] += gradient * gradient;
+                bias[class] -= shape.rate * 0.1 * gradient / bias_squares[class].sqrt();
+            }
+            for feature in &example.features {
+                let from = *feature as usize * width;
+                let row = weights[from..][..classes].iter_mut();
+                let square = squares[from..][..classes].iter_mut();
+                for ((weight, square), gradient) in row.zip(square).zip(&scores) {
+                    let gradient = gradient * share * example.weight + shape.decay * *weight;
+                    *square += gradient * gradient;
+                    *weight -= shape.rate * gradient / square.sqrt();
+                }
+            }
+        }
+    }
+    quantised(&weights, &bias, shape, temperature)
+}
+
+/// Weights in eight bits: the largest thousandth of a percent is clipped.
+fn quantised(weights: &[f32], bias: &[f32], shape: Shape, temperature: f32) -> Vec<u8> {
+    let mut sizes: Vec<f32> = weights.iter().map(|it| it.abs()).filter(|it| *it > 0.0).collect();
+    sizes.sort_by(f32::total_cmp);
+    let at = (sizes.len() as f64 * 0.99999) as usize;
+    let most = sizes.get(at.min(sizes.len().saturating_sub(1))).copied().unwrap_or(1.0);
+    let scale = most / 127.0;
+    let rows: Vec<i8> =
+        weights.iter().map(|it| (it / scale).round().clamp(-127.0, 127.0) as i8).collect();
+    linear::write(shape.bits, scale, temperature, bias, &rows)
+}
+
+/// Fisher and Yates, by xorshift.
+fn shuffle(order: &mut [u32], seed: &mut u64) {
+    for at in (1..order.len()).rev() {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        order.swap(at, (*seed % (at as u64 + 1)) as usize);
+    }
+}
+
+/// The logits of an example under a model of this shape, at temperature 1.
+pub fn logits(example: &Example, linear: &Linear<'_>, shape: Shape) -> Vec<f32> {
+    let probabilities = match shape.width {
+        32 => spread::<32>(example, linear, shape.classes).to_vec(),
+        _ => spread::<16>(example, linear, shape.classes).to_vec(),
+    };
+    probabilities[..shape.classes].iter().map(|it| it.max(1e-30).ln()).collect()
+}
+
+fn spread<const W: usize>(example: &Example, linear: &Linear<'_>, classes: usize) -> [f32; W] {
+    let mut sums = [0_i32; W];
+    example.features.iter().for_each(|at| linear.add(*at as usize, &mut sums));
+    linear.probabilities(&sums, example.features.len(), classes)
+}

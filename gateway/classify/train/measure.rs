@@ -1,0 +1,209 @@
+//! Figures: accuracy, macro-F1, calibration, confusion, and what others say of the same texts.
+
+use std::collections::BTreeMap;
+
+use classify::{
+    Language, Task,
+    model::{lang, linear::Linear},
+};
+
+use crate::data::LangRow;
+
+/// What was expected and found, row by row.
+#[derive(Default)]
+pub struct Tally {
+    pub pairs: BTreeMap<(&'static str, &'static str), u32>,
+    pub groups: BTreeMap<String, (u32, u32)>,
+    pub sources: BTreeMap<String, (u32, u32)>,
+    others: BTreeMap<&'static str, (u32, u32)>,
+    /// Ten bins of confidence: rows, hits, sum of confidences.
+    bins: [(u32, u32, f64); 10],
+}
+
+impl Tally {
+    pub fn add(&mut self, expected: &'static str, found: &'static str, sure: f32, group: &str) {
+        *self.pairs.entry((expected, found)).or_default() += 1;
+        let hit = u32::from(expected == found);
+        let entry = self.groups.entry(group.to_owned()).or_default();
+        *entry = (entry.0 + 1, entry.1 + hit);
+        let bin = &mut self.bins[((sure * 10.0) as usize).min(9)];
+        *bin = (bin.0 + 1, bin.1 + hit, bin.2 + f64::from(sure));
+    }
+
+    pub fn by_source(&mut self, source: &str, hit: bool) {
+        let entry = self.sources.entry(source.to_owned()).or_default();
+        *entry = (entry.0 + 1, entry.1 + u32::from(hit));
+    }
+
+    /// Another opinion on the row at hand; `None` where it has none to give.
+    pub fn also(&mut self, who: &'static str, hit: Option<bool>) {
+        let Some(hit) = hit else { return };
+        let entry = self.others.entry(who).or_default();
+        *entry = (entry.0 + 1, entry.1 + u32::from(hit));
+    }
+
+    pub fn rows(&self) -> u32 {
+        self.pairs.values().sum()
+    }
+
+    pub fn accuracy(&self) -> f64 {
+        let hits: u32 = self.pairs.iter().filter(|((a, b), _)| a == b).map(|(_, n)| n).sum();
+        share(hits, self.rows())
+    }
+
+    pub fn rate(&self, who: &str) -> f64 {
+        self.others.get(who).map_or(f64::NAN, |(rows, hits)| share(*hits, *rows))
+    }
+
+    /// Rows and recall of a label, and its F1.
+    pub fn label(&self, label: &str) -> (u32, f64, f64) {
+        let of = |expected: bool| -> u32 {
+            let side = |(a, b): &(&str, &str)| if expected { *a == label } else { *b == label };
+            self.pairs.iter().filter(|(pair, _)| side(pair)).map(|(_, n)| n).sum()
+        };
+        let hits = self.pairs.iter().find(|((a, b), _)| *a == label && *b == label);
+        let hits = hits.map_or(0, |(_, n)| *n);
+        let (there, said) = (of(true), of(false));
+        (there, share(hits, there), share(2 * hits, there + said))
+    }
+
+    pub fn labels(&self) -> Vec<&'static str> {
+        let mut labels: Vec<_> = self.pairs.keys().map(|(expected, _)| *expected).collect();
+        labels.dedup();
+        labels
+    }
+
+    pub fn macro_f1(&self) -> f64 {
+        let labels = self.labels();
+        labels.iter().map(|label| self.label(label).2).sum::<f64>() / labels.len() as f64
+    }
+
+    /// Expected calibration error over ten bins.
+    pub fn ece(&self) -> f64 {
+        let all = f64::from(self.rows());
+        let bins = self.bins.iter().filter(|bin| bin.0 > 0);
+        bins.map(|(_, hits, sure)| (f64::from(*hits) - sure).abs() / all).sum()
+    }
+
+    /// The most frequent mistakes.
+    pub fn confusions(&self, most: usize) -> Vec<(&'static str, &'static str, u32)> {
+        let wrong = self.pairs.iter().filter(|((a, b), _)| a != b);
+        let mut wrong: Vec<_> = wrong.map(|((a, b), n)| (*a, *b, *n)).collect();
+        wrong.sort_by_key(|(a, b, n)| (std::cmp::Reverse(*n), *a, *b));
+        wrong.truncate(most);
+        wrong
+    }
+}
+
+pub fn share(part: u32, whole: u32) -> f64 {
+    f64::from(part) / f64::from(whole.max(1))
+}
+
+/// The language of a text by a model that is not the built-in one.
+pub fn language(text: &str, linear: &Linear<'_>) -> (Language, f32) {
+    let found = lang::read(text, linear);
+    classify::best_of(&found)
+}
+
+/// Whether a mixed text's languages are both named.
+pub fn names_both(row: &LangRow, linear: &Linear<'_>) -> bool {
+    let found = lang::read(&row.text, linear);
+    let named = |language: &Language| {
+        found.shares.iter().any(|(it, share, _)| it == language && *share >= 0.1)
+    };
+    named(&row.language) && row.also.iter().all(|it| named(it))
+}
+
+/// What whatlang says; `None` where it does not know the language.
+pub fn whatlang(text: &str, expected: Language) -> Option<bool> {
+    use whatlang::Lang;
+    let wanted = match expected {
+        Language::Ar => Lang::Ara,
+        Language::Bn => Lang::Ben,
+        Language::Cs => Lang::Ces,
+        Language::De => Lang::Deu,
+        Language::El => Lang::Ell,
+        Language::En => Lang::Eng,
+        Language::Es => Lang::Spa,
+        Language::Fa => Lang::Pes,
+        Language::Fi => Lang::Fin,
+        Language::Fr => Lang::Fra,
+        Language::Gu => Lang::Guj,
+        Language::He => Lang::Heb,
+        Language::Hi => Lang::Hin,
+        Language::Hu => Lang::Hun,
+        Language::Id => Lang::Ind,
+        Language::It => Lang::Ita,
+        Language::Ja => Lang::Jpn,
+        Language::Jv => Lang::Jav,
+        Language::Km => Lang::Khm,
+        Language::Ko => Lang::Kor,
+        Language::Ml => Lang::Mal,
+        Language::Mr => Lang::Mar,
+        Language::My => Lang::Mya,
+        Language::Nl => Lang::Nld,
+        Language::Pa => Lang::Pan,
+        Language::Pl => Lang::Pol,
+        Language::Pt => Lang::Por,
+        Language::Ro => Lang::Ron,
+        Language::Ru => Lang::Rus,
+        Language::Sv => Lang::Swe,
+        Language::Ta => Lang::Tam,
+        Language::Te => Lang::Tel,
+        Language::Th => Lang::Tha,
+        Language::Tl => Lang::Tgl,
+        Language::Tr => Lang::Tur,
+        Language::Uk => Lang::Ukr,
+        Language::Ur => Lang::Urd,
+        Language::Vi => Lang::Vie,
+        // It knows one Chinese: any way of writing counts as right.
+        Language::ZhHans | Language::ZhHant | Language::Yue => Lang::Cmn,
+        Language::Ms | Language::Su | Language::Lo | Language::Und => return None,
+    };
+    Some(whatlang::detect_lang(text) == Some(wanted))
+}
+
+/// Keyword rules as many routers have them, in English and Chinese: the measure to beat.
+pub fn keywords(text: &str) -> Task {
+    let text = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    match () {
+        () if has(&["```", "code", "python", "function", "javascript", "sql", "代码"]) => {
+            Task::Coding
+        }
+        () if has(&["translate", "翻译", "terjemah"]) => Task::Translation,
+        () if has(&["summar", "tl;dr", "headline", "总结", "摘要"]) => Task::Summarization,
+        () if has(&["extract", "list all", "提取", "keywords"]) => Task::Extraction,
+        () if has(&["classify", "sentiment", "categor", "positive or negative", "分类"]) => {
+            Task::Classification
+        }
+        () if has(&["rewrite", "paraphrase", "rephrase", "改写", "simplify"]) => Task::Rewriting,
+        () if has(&["write a", "compose", "essay", "story", "poem", "写一"]) => Task::Writing,
+        () if has(&["passage", "context:", "article", "paragraph"]) => Task::ClosedQa,
+        () if has(&["how many", "calculate", "solve", "equation", "多少"]) => Task::Math,
+        () if has(&["ideas", "suggest", "recommend", "brainstorm", "建议"]) => {
+            Task::Brainstorming
+        }
+        () if has(&["card", "account", "transfer", "bank", "payment"]) => Task::Banking,
+        () if text.contains('?') || text.contains('？') => Task::OpenQa,
+        () => Task::Chat,
+    }
+}
+
+/// The temperature that makes held-out logits most likely, by golden section.
+pub fn temperature(pairs: &[(Vec<f32>, usize)]) -> f32 {
+    let loss = |temperature: f32| -> f64 {
+        let of = |(logits, class): &(Vec<f32>, usize)| {
+            let mut scores: Vec<f32> = logits.iter().map(|it| it / temperature).collect();
+            classify::model::linear::softmax(&mut scores);
+            -f64::from(scores[*class].max(1e-9).ln())
+        };
+        pairs.iter().map(of).sum()
+    };
+    let (mut low, mut high) = (0.3_f32, 6.0_f32);
+    for _ in 0..24 {
+        let third = (high - low) / 3.0;
+        if loss(low + third) < loss(high - third) { high -= third } else { low += third }
+    }
+    (low + high) / 2.0
+}
