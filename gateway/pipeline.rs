@@ -129,7 +129,7 @@ where
     let body = body.await?;
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let around = gw.circumstances(&caller, &epoch);
+    let around = gw.circumstances(dialect, &caller, &epoch);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
@@ -171,10 +171,12 @@ impl Gateway {
 
     fn circumstances<'a>(
         &'a self,
+        dialect: Dialect,
         caller: &crate::outcome::Caller,
         epoch: &'a Epoch,
     ) -> signals::Circumstances<'a> {
         signals::Circumstances {
+            dialect,
             keys: &self.keys,
             media_tokens_max: epoch.stamps.media_tokens_max,
             budget_left: self.accounts.left(caller, (self.world.timestamp)()),

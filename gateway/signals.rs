@@ -6,7 +6,7 @@ use std::sync::Arc;
 use classify::Prompt;
 use http::{HeaderMap, HeaderName};
 use policies::facts::{
-    CivilTime, DataClass, Hinted, Language, Money, Operation, Signals, Task, Tokens,
+    CivilTime, DataClass, Dialect, Hinted, Language, Money, Operation, Signals, Task, Tokens,
 };
 use smallvec::SmallVec;
 
@@ -31,6 +31,8 @@ const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
 
 /// What is known beside the request itself.
 pub(crate) struct Circumstances<'a> {
+    /// The API the request came in by.
+    pub dialect: Dialect,
     /// Hashes users and sessions.
     pub keys: &'a Keys,
     /// The most that one media part can cost with any model.
@@ -58,7 +60,7 @@ pub(crate) fn of(
     Ok(Signals {
         operation: Operation::Chat,
         stream: request.stream(),
-        dialect: request.dialect(),
+        dialect: circumstances.dialect,
         requested: Arc::from(&*request.model()),
         language: hints.language.unwrap_or(reading.language),
         languages: reading.languages,

@@ -60,6 +60,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let around = signals::Circumstances {
+        dialect: Dialect::OpenAi,
         keys: &keys,
         media_tokens_max: fleet
             .models

@@ -306,7 +306,7 @@ impl Flight {
             }
             Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
             Poll::Ready(Ok(Shown::End(end))) => {
-                if !end.real && !in_tail {
+                if !end.real() && !in_tail {
                     let why = "the stream ended without an end";
                     return Err(self.cut(Setback::invalid(CUT, why), trail, now));
                 }

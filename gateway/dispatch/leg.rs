@@ -234,7 +234,10 @@ impl Leg {
         verdict::check_head(head.headers(), ask.request.stream())?;
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
-            Phase::Streaming(exchange, Box::new(wire::Stream::new(limits)))
+            Phase::Streaming(
+                exchange,
+                Box::new(wire::Stream::new(limits, !ask.request.wants_usage())),
+            )
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
         };

@@ -14,7 +14,7 @@ use axum::{
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
-use policies::facts::Dialect;
+use policies::facts::{Dialect, ModelFacts};
 use tower_service::Service;
 
 use super::{
@@ -194,6 +194,18 @@ async fn model(
     }
 }
 
+fn card<'a>(model: &'a ModelFacts, currency: &'a str) -> wire::ModelCard<'a> {
+    wire::ModelCard {
+        id: &model.id,
+        family: model.family.as_deref(),
+        context_tokens_max: Some(model.context_tokens_max),
+        output_tokens_max: Some(model.output_tokens_max),
+        capabilities: model.capabilities,
+        price: model.price,
+        currency,
+    }
+}
+
 fn listed(
     gateway: &Gateway,
     headers: &HeaderMap,
@@ -204,13 +216,16 @@ fn listed(
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);
     let cards = policy.fleet().models.iter().zip(allowed).filter(|(_, allowed)| *allowed);
-    let mut cards = cards.map(|(model, _)| wire::ModelCard::of(model));
+    let cards = cards.map(|(model, _)| card(model, &epoch.names.currency));
     let Some(id) = only else {
-        return Ok(wire::models_list(cards));
+        let auto = wire::ModelCard { id: "auto", family: Some("signalbox"), ..Default::default() };
+        let cards: Vec<_> = std::iter::once(auto).chain(cards).collect();
+        return Ok(wire::models_list(&cards));
     };
     let public = "there is no model of this name that this key may use";
+    let mut cards = cards;
     cards
         .find(|card| card.id == id)
-        .map(|card| wire::model_card(&card))
+        .map(|card| wire::model(&card))
         .ok_or_else(|| Failure::new(Kind::UnknownModel, Stage::Receive, public).at("model"))
 }

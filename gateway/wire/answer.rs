@@ -1,116 +1,138 @@
-//! Whole answers of a backend, and what its errors say.
+//! A plain answer: whether it is one, and what it used.
+
+use std::fmt;
 
 use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 
 use super::{
-    chunk,
-    scan::{Kind, Scan, Text},
+    chunk::{self, Pattern},
+    errors, sse,
 };
 
-/// The longest message of a backend that a caller is shown.
-const MESSAGE_CHARS_MAX: usize = 500;
-
-/// A plain answer.
+/// What a complete answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain {
-    /// What the backend reported, if it can be true.
+    /// What the backend says it used, if that can be true.
     pub reported: Option<Counts>,
-    /// Our own count of the output: four bytes to a token.
+    /// Output counted by us: four bytes a token.
     pub counted_output: Tokens,
+    /// Whether any choice has text, a tool call, reasoning or a refusal.
+    pub has_content: bool,
 }
 
-/// Why a 200 is no answer.
+/// A body with status 200 that is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invalid {
-    /// Nothing came.
+pub struct Invalid {
+    /// What it is instead.
+    pub why: Why,
+}
+
+/// What a body is that is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing.
     Empty,
-    /// It is no JSON: HTML, or half of it.
+    /// A web page: something in between answered.
+    Html,
+    /// Anything else that is not a JSON object, or half of one.
     NotJson,
-    /// It is an error object: its message.
+    /// An error, with its text as it may be shown.
     Error(Box<str>),
-    /// It has no choices.
+    /// An object without choices.
     NoChoices,
 }
 
-/// Looks at a plain answer.
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Why::Empty => f.write_str("the backend's answer is empty"),
+            Why::Html => f.write_str("the backend's answer is a web page"),
+            Why::NotJson => f.write_str("the backend's answer is not JSON"),
+            Why::Error(message) => write!(f, "the backend answered with an error: {message}"),
+            Why::NoChoices => f.write_str("the backend's answer has no choices"),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Reads a complete answer of the OpenAI dialect. The bytes are the caller's to have as they are.
 ///
 /// # Errors
-/// When it is none.
+/// What it is if it is no answer.
 pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
-    if body.is_empty() {
-        return Err(Invalid::Empty);
+    let invalid = |why| Err(Invalid { why });
+    let text = body.trim_ascii();
+    if text.is_empty() {
+        return invalid(Why::Empty);
     }
-    if std::str::from_utf8(body).is_err() {
-        return Err(Invalid::NotJson);
+    if text.starts_with(b"<") {
+        return invalid(Why::Html);
     }
-    let seen = chunk::look(body).map_err(|_| Invalid::NotJson)?;
-    if let Some(error) = seen.error {
-        return Err(Invalid::Error(error));
+    let Ok(look) = chunk::look(text, &mut Pattern::default()) else {
+        return invalid(Why::NotJson);
+    };
+    if std::str::from_utf8(text).is_err() {
+        return invalid(Why::NotJson);
     }
-    if seen.choices.unwrap_or(0) == 0 {
-        return Err(Invalid::NoChoices);
+    if look.error {
+        let message = errors::error_message(text).unwrap_or_else(|| "without a message".into());
+        return invalid(Why::Error(message.into()));
     }
-    let counted = u32::try_from(seen.content.div_ceil(4)).unwrap_or(u32::MAX);
-    Ok(Plain { reported: seen.usage, counted_output: Tokens(counted) })
+    if look.choices == 0 {
+        return invalid(Why::NoChoices);
+    }
+    let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;
+    Ok(Plain {
+        reported: look.usage.filter(|counts| look.contents == 0 || !silent(counts)),
+        counted_output: sse::counted(look.contents, look.content_bytes),
+        has_content: look.contents > 0,
+    })
 }
 
-/// What the body of a backend's error says, fit for a caller: without URLs, hosts and keys, and short.
-#[must_use]
-pub fn error_message(body: &[u8]) -> Option<String> {
-    let said = said(body)?;
-    let words = said.split_inclusive(char::is_whitespace).map(harmless);
-    let clean: String = words.collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.chars().take(MESSAGE_CHARS_MAX).collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// `error.message`, `error`, `message` or `detail`: engines differ.
-fn said(body: &[u8]) -> Option<String> {
-    std::str::from_utf8(body).ok()?;
-    if let Ok(chunk::Seen { error: Some(error), .. }) = chunk::look(body)
-        && !error.is_empty()
-    {
-        return Some(error.into());
+    fn why(body: &'static str) -> Why {
+        plain(&Bytes::from_static(body.as_bytes())).unwrap_err().why
     }
-    let mut found: Option<Text> = None;
-    let mut scan = Scan::new(body, 128);
-    scan.kind().ok().filter(|kind| *kind == Kind::Object)?;
-    let read = scan.object(|scan, key| {
-        let named = matches!(key.span.of(scan.bytes()), b"message" | b"detail");
-        if named && scan.kind()? == Kind::Text {
-            found = Some(scan.text()?);
-            return Ok(());
-        }
-        scan.skip().map(drop)
-    });
-    read.ok()?;
-    found.map(|text| text.of(body).into_owned())
-}
 
-/// A word, unless it may tell where the backend is or what opens it.
-fn harmless(word: &str) -> &str {
-    let core = word.trim_matches(|c: char| !c.is_alphanumeric());
-    let address = core.contains("://")
-        || core.split(':').next().is_some_and(|host| {
-            host.matches('.').count() >= 2
-                && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
-        });
-    let host_and_port = core.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
-    });
-    let key = core.starts_with("sk-") || core.len() >= 32 && !core.contains('/');
-    if address || host_and_port || key { "… " } else { word }
-}
+    #[test]
+    fn an_answer_is_counted() {
+        let body = r#" {"id":"x","choices":[{"index":0,"message":{"role":"assistant",
+            "content":"Hello there"},"finish_reason":"stop"}],
+            "usage":{"prompt_tokens":9,"completion_tokens":2}} "#;
+        let answer = plain(&Bytes::from_static(body.as_bytes())).unwrap();
+        assert_eq!(answer.reported, Some(Counts { input: 9, output: 2, ..Counts::default() }));
+        assert_eq!(answer.counted_output, Tokens(3));
+        assert!(answer.has_content);
+    }
 
-/// Whether an error says that the prompt does not fit.
-#[must_use]
-pub fn is_context_length(status: u16, body: &[u8]) -> bool {
-    let has = |needle: &[u8]| memchr::memmem::find(body, needle).is_some();
-    status == 413
-        || has(b"context_length_exceeded")
-        || has(b"maximum context length")
-        || has(b"exceed_context_size")
-        || has(b"context size")
-        || has(b"longer than the model's context")
+    #[test]
+    fn a_tool_call_is_content_and_an_impossible_usage_is_not_believed() {
+        let body = r#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"c","type":
+            "function","function":{"name":"pay","arguments":"{}"}}]}}],
+            "usage":{"prompt_tokens":9,"completion_tokens":0}}"#;
+        let answer = plain(&Bytes::from_static(body.as_bytes())).unwrap();
+        assert!(answer.has_content);
+        assert_eq!(answer.reported, None, "content without output tokens");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_named() {
+        assert_eq!(why("  \n"), Why::Empty);
+        assert_eq!(why("<!doctype html><html>"), Why::Html);
+        assert_eq!(why("upstream connect error"), Why::NotJson);
+        assert_eq!(why("[]"), Why::NotJson);
+        assert_eq!(why(r#"{"choices":[{"message":{"content":"ha"#), Why::NotJson);
+        assert_eq!(why(r#"{"choices":[]}"#), Why::NoChoices);
+        assert_eq!(why(r#"{"ok":true}"#), Why::NoChoices);
+        assert_eq!(why(r#"{"error":{"message":"no memory"}}"#), Why::Error("no memory".into()));
+        assert_eq!(
+            why(r#"{"object":"error","message":"no memory","code":500}"#),
+            Why::Error("no memory".into())
+        );
+    }
 }

@@ -1,125 +1,281 @@
-//! What an answer, or one event of a streamed answer, shows: content, an end, usage, an error.
+//! One look at the JSON of an answer, whole or a chunk of a stream: content, usage, finish, error.
+//!
+//! No tree: the scanner passes once over the bytes and only these four are looked at. The chunks of
+//! a stream differ in little but their text; [`Pattern`] remembers the rest of the last one, so
+//! that it is compared instead of scanned again.
 
 use policies::Counts;
 
 use super::{
-    scan::{Fault, Kind, Scan, Text},
+    scan::{Fault, Key, Scanner, Shape, Span},
     usage,
 };
 
-/// How deep an answer may nest.
-const DEPTH_MAX: usize = 128;
-
-/// What was seen of a chunk or of a whole answer.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Choices, if the field was there.
-    pub(super) choices: Option<usize>,
-    /// Bytes of text, tool calls and reasoning.
-    pub(super) content: usize,
-    /// A choice has ended.
-    pub(super) finished: bool,
-    /// `usage` was there and no null.
+/// What is in an answer or a chunk of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Choices with content: text, tool call, reasoning or refusal.
+    pub(super) contents: u32,
+    /// Bytes of that content as written.
+    pub(super) content_bytes: u64,
+    /// Choices in it.
+    pub(super) choices: u32,
+    /// One bit for each choice seen, by its index; indices above 63 share the last bit.
+    pub(super) seen: u64,
+    /// The same for those that finished.
+    pub(super) finished: u64,
+    /// There is a usage object, plausible or not.
     pub(super) has_usage: bool,
-    /// The usage, if it can be true.
+    /// What it says, if that can be true.
     pub(super) usage: Option<Counts>,
-    /// An error object: its message.
-    pub(super) error: Option<Box<str>>,
+    /// It is, or holds, an error.
+    pub(super) error: bool,
+    /// The last string of a delta that was not empty.
+    text: Span,
+    /// How many of them there were.
+    texts: u32,
 }
 
-/// Looks at the JSON of a chunk or of a whole answer.
-pub(super) fn look(json: &[u8]) -> Result<Seen, Fault> {
-    let mut scan = Scan::new(json, DEPTH_MAX);
-    let mut seen = Seen::default();
-    if scan.kind()? != Kind::Object {
-        return scan.fault("no object");
+/// A chunk with content, but for the content: the next one nearly always differs in that alone, and
+/// comparing is several times faster than scanning.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pattern {
+    /// Up to the content, its opening quote included; empty if nothing is known yet.
+    head: Vec<u8>,
+    /// From its closing quote on.
+    tail: Vec<u8>,
+    look: Look,
+}
+
+/// Longer ones are not worth comparing.
+const PATTERN_BYTES_MAX: usize = 2048;
+
+/// Looks at the JSON object of an answer or of a chunk.
+pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, Fault> {
+    if let Some(look) = pattern.fit(data) {
+        return Ok(look);
     }
-    scan.object(|scan, key| {
-        match key.span.of(scan.bytes()) {
-            b"choices" if scan.kind()? == Kind::Array => {
-                seen.choices = Some(0);
-                scan.array(|scan, at| {
-                    seen.choices = Some(at + 1);
-                    choice(scan, &mut seen)
-                })?;
-            }
+    let mut look = Look::default();
+    let mut scanner = Scanner::lenient(data);
+    if scanner.shape()? != Shape::Object {
+        return Err(Fault { what: "no object", at: scanner.at() });
+    }
+    scanner.object(|scanner, key| look.member(key, scanner))?;
+    scanner.end()?;
+    pattern.learn(&look, data);
+    Ok(look)
+}
+
+impl Pattern {
+    /// What is in these bytes if they differ from the pattern in their content alone. The scanner
+    /// would come to the content in the same state, and leave what follows it the same way.
+    fn fit(&self, data: &[u8]) -> Option<Look> {
+        let quote = self.head.len().checked_sub(1)?;
+        let end = data.len().checked_sub(self.tail.len())?;
+        if data.get(end..) != Some(&*self.tail) || !data.starts_with(&self.head) {
+            return None;
+        }
+        let text = Scanner::resume(data, quote).string().ok()?.span;
+        let whole = text.end as usize == end && text.len() > 0;
+        whole.then(|| Look { text, content_bytes: text.len() as u64, ..self.look })
+    }
+
+    /// Keeps what stands around the content, if all that was noticed is one text of one choice.
+    fn learn(&mut self, look: &Look, data: &[u8]) {
+        let Look { text, texts: 1, contents: 1, choices: 1, finished: 0, .. } = *look else {
+            return;
+        };
+        let other = look.has_usage || look.error || look.content_bytes != text.len() as u64;
+        if other || data.len() - text.len() > PATTERN_BYTES_MAX {
+            return;
+        }
+        self.head.clear();
+        self.head.extend_from_slice(data.get(..text.start as usize).unwrap_or_default());
+        self.tail.clear();
+        self.tail.extend_from_slice(data.get(text.end as usize..).unwrap_or_default());
+        self.look = *look;
+    }
+}
+
+impl Look {
+    fn member<'a>(&mut self, key: Key<'a>, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        match &*key.name() {
+            b"choices" => self.choices(scanner),
             b"usage" => {
-                seen.has_usage = scan.kind()? != Kind::Null;
-                seen.usage = usage::read(scan)?;
+                self.has_usage = scanner.shape()? == Shape::Object;
+                self.usage = usage::read(scanner)?;
+                Ok(())
             }
-            b"error" => seen.error = error(scan)?,
-            _ => drop(scan.skip()?),
+            b"error" => {
+                self.error |= !matches!(scanner.value()?.0, Shape::Null | Shape::False);
+                Ok(())
+            }
+            b"object" => {
+                let (_, span) = scanner.value()?;
+                self.error |= span.of(scanner.bytes()) == br#""error""#;
+                Ok(())
+            }
+            _ => scanner.skip(),
         }
-        Ok(())
-    })?;
-    scan.end()?;
-    Ok(seen)
-}
-
-fn choice(scan: &mut Scan<'_>, seen: &mut Seen) -> Result<(), Fault> {
-    if scan.kind()? != Kind::Object {
-        return scan.skip().map(drop);
     }
-    scan.object(|scan, key| {
-        match key.span.of(scan.bytes()) {
-            b"delta" | b"message" if scan.kind()? == Kind::Object => message(scan, seen)?,
-            b"text" => seen.content += text(scan)?,
+
+    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        match scanner.shape()? {
+            Shape::Array => scanner.array(|scanner, _| self.choice(scanner)),
+            _ => scanner.skip(),
+        }
+    }
+
+    fn choice(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        if scanner.shape()? != Shape::Object {
+            return scanner.skip();
+        }
+        let (mut bit, mut finished, before) = (1, false, self.content_bytes);
+        scanner.object(|scanner, key| match &*key.name() {
+            b"index" => {
+                let (_, span) = scanner.value()?;
+                bit = index_bit(span.of(scanner.bytes()));
+                Ok(())
+            }
+            b"delta" | b"message" => self.delta(scanner),
+            b"text" => {
+                self.content_bytes += string_bytes(scanner)?;
+                Ok(())
+            }
             b"finish_reason" => {
-                seen.finished |= scan.kind()? != Kind::Null;
-                scan.skip()?;
+                // Some engines write an empty one until the end.
+                let (shape, span) = scanner.value()?;
+                finished = shape == Shape::String && span.len() > 2;
+                Ok(())
             }
-            _ => drop(scan.skip()?),
-        }
+            _ => scanner.skip(),
+        })?;
+        self.choices = self.choices.saturating_add(1);
+        self.contents = self.contents.saturating_add(u32::from(self.content_bytes > before));
+        self.seen |= bit;
+        self.finished |= if finished { bit } else { 0 };
         Ok(())
-    })?;
-    Ok(())
-}
-
-fn message(scan: &mut Scan<'_>, seen: &mut Seen) -> Result<(), Fault> {
-    scan.object(|scan, key| {
-        match key.span.of(scan.bytes()) {
-            b"content" | b"reasoning_content" | b"reasoning" | b"refusal" => {
-                seen.content += text(scan)?;
-            }
-            b"tool_calls" | b"function_call" => {
-                let kind = scan.kind()?;
-                let span = scan.skip()?;
-                // An empty list is two brackets.
-                if matches!(kind, Kind::Array | Kind::Object) && span.len() > 2 {
-                    seen.content += span.len();
-                }
-            }
-            _ => drop(scan.skip()?),
-        }
-        Ok(())
-    })?;
-    Ok(())
-}
-
-/// The length of a text; 0 for anything else.
-fn text(scan: &mut Scan<'_>) -> Result<usize, Fault> {
-    if scan.kind()? != Kind::Text {
-        return scan.skip().map(|_| 0);
     }
-    scan.text().map(|text| text.span.len())
+
+    fn delta(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        if scanner.shape()? != Shape::Object {
+            return scanner.skip();
+        }
+        let mut reasoning = 0; // under two names in some engines' answers, the same text in both
+        scanner.object(|scanner, key| {
+            match &*key.name() {
+                b"content" | b"refusal" => self.content_bytes += self.text(scanner)?,
+                b"reasoning_content" | b"reasoning" => {
+                    reasoning = self.text(scanner)?.max(reasoning);
+                }
+                b"tool_calls" | b"function_call" => self.content_bytes += call_bytes(scanner)?,
+                b"audio" => {
+                    self.content_bytes += u64::from(scanner.value()?.0 == Shape::Object);
+                }
+                _ => scanner.skip()?,
+            }
+            Ok::<_, Fault>(())
+        })?;
+        self.content_bytes += reasoning;
+        Ok(())
+    }
 }
 
-/// The message of an error: a text, or an object with `message`.
-fn error(scan: &mut Scan<'_>) -> Result<Option<Box<str>>, Fault> {
-    let mut found: Option<Text> = None;
-    match scan.kind()? {
-        Kind::Text => found = Some(scan.text()?),
-        Kind::Object => {
-            scan.object(|scan, key| {
-                if key.span.of(scan.bytes()) == b"message" && scan.kind()? == Kind::Text {
-                    found = Some(scan.text()?);
-                    return Ok(());
+impl Look {
+    /// Bytes of a text in a delta; notes where it stands.
+    fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+        if scanner.shape()? != Shape::String {
+            self.texts = self.texts.saturating_add(1); // parts of text: no pattern
+            return string_bytes(scanner);
+        }
+        let span = scanner.string()?.span;
+        if span.len() > 0 {
+            self.text = span;
+            self.texts = self.texts.saturating_add(1);
+        }
+        Ok(span.len() as u64)
+    }
+}
+
+fn index_bit(digits: &[u8]) -> u64 {
+    let index = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u32>().ok());
+    1 << index.unwrap_or(0).min(63)
+}
+
+/// Bytes of a string, or of the texts of an array of parts.
+fn string_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+    let mut bytes = 0;
+    match scanner.shape()? {
+        Shape::String => bytes = scanner.string()?.span.len() as u64,
+        Shape::Array => scanner.array(|scanner, _| {
+            let (_, span) = scanner.value()?;
+            bytes += span.len() as u64;
+            Ok::<_, Fault>(())
+        })?,
+        _ => scanner.skip()?,
+    }
+    Ok(bytes)
+}
+
+/// Bytes of names and arguments of tool calls; at least one if there is a call at all.
+fn call_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+    let mut bytes = 0;
+    match scanner.shape()? {
+        Shape::Array => scanner.array(|scanner, _| {
+            bytes += call_bytes(scanner)?;
+            Ok::<_, Fault>(())
+        })?,
+        Shape::Object => {
+            bytes = 1;
+            scanner.object(|scanner, key| {
+                match &*key.name() {
+                    b"function" => bytes += call_bytes(scanner)?,
+                    b"name" | b"arguments" => bytes += string_bytes(scanner)?,
+                    _ => scanner.skip()?,
                 }
-                scan.skip().map(drop)
+                Ok::<_, Fault>(())
             })?;
-            found = found.or(Some(Text::default()));
         }
-        _ => drop(scan.skip()?),
+        _ => scanner.skip()?,
     }
-    Ok(found.map(|text| text.of(scan.bytes()).into()))
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Deltas that look alike.
+    fn delta() -> impl Strategy<Value = String> {
+        prop_oneof![
+            r#"[a-c\\n\\"]{0,4}"#.prop_map(|text| format!(r#"{{"content":"{text}"}}"#)),
+            "\\PC{0,4}".prop_map(|text| serde_json::json!({ "content": text }).to_string()),
+            "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":"","reasoning":"{text}"}}"#)),
+            "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":"{text}","reasoning":"a"}}"#)),
+            Just(r#"{"content":"a"},"finish_reason":"stop""#.to_owned()),
+            Just(r#"{"content":"a"}}],"error":{"a":[{"b":0"#.to_owned()),
+            Just(r#"{"content":[{"type":"text","text":"a"}]}"#.to_owned()),
+            Just(r#"{"tool_calls":[{"function":{"arguments":"a"}}]}"#.to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_pattern_says_a_scan_says_too(
+            deltas in prop::collection::vec(delta(), 1..12),
+            usage in prop::collection::vec(any::<bool>(), 12),
+        ) {
+            let mut pattern = Pattern::default();
+            for (delta, usage) in deltas.iter().zip(usage) {
+                let usage = if usage { "null" } else { r#"{"prompt_tokens":1}"# };
+                let data = format!(
+                    r#"{{"id":"a","choices":[{{"index":0,"delta":{delta}}}],"usage":{usage}}}"#
+                );
+                let scanned = look(data.as_bytes(), &mut Pattern::default());
+                prop_assert_eq!(look(data.as_bytes(), &mut pattern), scanned, "{}", data);
+            }
+        }
+    }
 }

@@ -1,57 +1,81 @@
-//! Bytes and values: what callers ask and backends answer, read and written. Pure.
+//! Bytes to values and back: what callers and backends say, and what they are told. Pure.
 //!
-//! A request is read by one bounded pass that builds no tree: it keeps the caller's own bytes and where
-//! in them things stand, which is enough to classify it and to send it on. Streams are decoded without
-//! IO, from any split of their bytes. This room refuses what is not of the right shape, and nothing
-//! else: who may do what is decided elsewhere.
+//! A request is read in one bounded pass that keeps places, not copies ([`read`], [`Request`]), and
+//! leaves as the caller's own bytes with a few edits between them ([`Request::to_upstream`]).
+//! Answers pass through: [`sse`] frames a stream and looks at each event only for content, usage,
+//! finish and error; [`answer`] does the same for a plain body. [`errors`] says in each dialect
+//! what went wrong.
+//!
+//! This room refuses to build a tree of a caller's body, to change what it does not know, to wait,
+//! and to decide anything.
 
-mod answer;
+pub mod answer;
 mod chunk;
+mod edit;
+pub mod errors;
+mod field;
+mod frame;
+#[doc(hidden)]
+pub mod fuzz;
+mod media;
+mod message;
+pub mod models;
 mod openai;
-mod render;
+mod place;
+mod redact;
 mod request;
+mod run;
 mod scan;
-mod splice;
-mod sse;
-mod tally;
-#[cfg(test)]
-mod tests;
+pub mod sse;
+mod text;
 mod usage;
 
 use bytes::Bytes;
 use policies::facts::{Dialect, Operation};
 
-pub use self::{
-    answer::{Invalid, Plain, error_message, is_context_length, plain},
-    render::{
-        ModelCard, comment, done_event, error_body, error_event, model_card, models_list, with_cost,
-    },
-    request::Request,
-    splice::{Body, Edit},
-    sse::{End, Event, Stream, StreamFault, StreamLimits, What},
+pub use answer::{Invalid, Plain, Why, plain};
+pub use edit::{Body, Edit};
+pub use errors::{error_body, error_event, error_message, is_context_length};
+pub use models::{ModelCard, model, models_list};
+pub use request::Request;
+pub use sse::{
+    End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,
 };
-use crate::failure::Failure;
 
-/// What a request may ask for.
-#[derive(Clone, Debug)]
+use crate::failure::{Failure, Kind, Stage};
+
+/// How much a request may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
-    /// How deep it may nest.
+    /// Open objects and arrays at once; more than 128 count as 128.
     pub depth_max: usize,
     /// Choices.
     pub n_max: u8,
     /// Tools.
     pub tools_max: usize,
-    /// Bytes of one schema.
+    /// Bytes of one schema, tool or grammar.
     pub schema_bytes_max: usize,
-    /// Hosts from which remote media may come, exact.
+    /// Hosts from which an engine may fetch media over `https`; exact names.
     pub media_hosts: Vec<Box<str>>,
 }
 
-/// Reads a request.
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            depth_max: 128,
+            n_max: 8,
+            tools_max: 128,
+            schema_bytes_max: 65_536,
+            media_hosts: Vec::new(),
+        }
+    }
+}
+
+/// Reads a caller's body.
 ///
 /// # Errors
-/// When the body is no JSON, has the wrong shape, asks for what is refused, or is of a dialect or an
-/// operation that is not served.
+/// `invalid_json`, `invalid_type`, `invalid_value`, `missing_required_parameter` and
+/// `unsupported_parameter`, each with the wrong field; 404 for what is not served yet.
 pub fn read(
     dialect: Dialect,
     operation: Operation,
@@ -60,6 +84,13 @@ pub fn read(
 ) -> Result<Request, Failure> {
     match (dialect, operation) {
         (Dialect::OpenAi, Operation::Chat) => openai::chat(body, limits),
-        _ => Err(Failure::invalid("not_supported", "this API is not supported")),
+        _ => Err(Failure::new(Kind::InvalidRequest, Stage::Classify, "not supported")
+            .with_status(404)
+            .coded("not_supported")),
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod timing;

@@ -1,231 +1,254 @@
-//! A request as the gateway needs it: the caller's own bytes, and where in them things stand.
+//! A caller's request: its own bytes, and where in them stands what the gateway must know.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use policies::facts::{Dialect, Needs, Tokens};
+use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
 use super::{
-    scan::{self, Span, Text},
-    tally::Tally,
+    scan::{Span, Str},
+    text,
 };
 
-/// What is sampled of the system text.
-const SYSTEM_BYTES_MAX: usize = 2 * 1024;
-/// What is sampled of a turn: this much of its head, and as much of its tail.
-const TURN_BYTES_MAX: usize = 4 * 1024;
-/// The turns that are looked at: the instruction and what came before it.
+/// How many user turns are kept: the instruction and at most three before it.
 const TURNS_MAX: usize = 4;
-/// From this estimate on a request needs a long context.
-const LONG_CONTEXT: u32 = 32_768;
+/// Text parts of one message that are kept; beyond, those in the middle are dropped.
+const PARTS_MAX: usize = 64;
+/// Of a long turn, this many bytes from its start and from its end.
+const TURN_BYTES_MAX: usize = 4 * 1024;
+/// Of the system text, this many bytes from its start.
+const SYSTEM_BYTES_MAX: usize = 2 * 1024;
+/// Of an end user's name; longer ones are cut, which keeps them distinct enough for a hash.
+const USER_BYTES_MAX: usize = 1024;
+/// Above this estimate a request needs a long context.
+const LONG_CONTEXT_ABOVE: u32 = 32_768;
 
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    System,
-    User,
-    Assistant,
-    Tool,
-}
+/// The texts of one message.
+pub(super) type Texts = SmallVec<[Str; 2]>;
 
-/// A piece of text and the message it is in.
+/// A number of tokens that the caller allows, and where its value stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Said {
-    pub(super) message: u32,
-    pub(super) role: Role,
-    pub(super) text: Text,
+pub(super) struct Allowed {
+    pub(super) value: Span,
+    /// `None` is `null`.
+    pub(super) tokens: Option<Tokens>,
 }
 
-/// A request that has been read. It owns the caller's bytes.
-#[derive(Debug)]
-pub struct Request {
-    pub(super) body: Bytes,
-    pub(super) dialect: Dialect,
-    pub(super) fields: Fields,
-}
-
-/// Where the fields that matter stand.
-#[derive(Debug, Default)]
-pub(super) struct Fields {
-    /// Past the brace that opens the body.
-    pub(super) open: u32,
-    pub(super) model: Text,
-    pub(super) model_span: Span,
-    pub(super) stream: bool,
-    pub(super) stream_options: Option<StreamOptions>,
-    pub(super) max_tokens: Option<Limit>,
-    pub(super) max_completion_tokens: Option<Limit>,
-    pub(super) n: u8,
-    pub(super) user: [Option<Text>; 3],
-    pub(super) messages: u32,
-    pub(super) said: SmallVec<[Said; 8]>,
-    pub(super) tally: Tally,
-    pub(super) media: u32,
-    pub(super) tools: u16,
-    pub(super) schema: bool,
-    pub(super) json: bool,
-    pub(super) needs: Needs,
-}
-
-/// A bound on the answer, as the caller wrote it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
-    pub(super) span: Span,
-    pub(super) tokens: Tokens,
-}
-
-/// `stream_options`, as the caller wrote it.
+/// `stream_options` as the caller wrote it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StreamOptions {
-    pub(super) span: Span,
-    /// Whether it is null.
-    pub(super) null: bool,
-    /// Whether it has fields.
-    pub(super) filled: bool,
-    /// The value of `include_usage`.
-    pub(super) include_usage: Option<(Span, bool)>,
+    pub(super) value: Span,
+    /// An object, not `null`.
+    pub(super) object: bool,
+    pub(super) empty: bool,
+    /// Where the value of `include_usage` stands.
+    pub(super) include_usage: Option<Span>,
+    pub(super) asked: bool,
+}
+
+/// A request that has been read: valid JSON of the right shape. It owns the caller's bytes and
+/// knows where in them its fields stand; nothing is copied until asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub(super) body: Bytes,
+    /// Just past the opening brace.
+    pub(super) inside: u32,
+    pub(super) model: Str,
+    pub(super) stream: bool,
+    pub(super) stream_options: Option<StreamOptions>,
+    pub(super) max_tokens: Option<Allowed>,
+    pub(super) max_completion_tokens: Option<Allowed>,
+    pub(super) n: u8,
+    pub(super) needs: Needs,
+    pub(super) json_schema: bool,
+    pub(super) user: Option<Str>,
+    pub(super) safety_identifier: Option<Str>,
+    pub(super) metadata_user: Option<Str>,
+    pub(super) tools: u16,
+    pub(super) messages: u32,
+    pub(super) media_parts: u32,
+    pub(super) system: Texts,
+    pub(super) turns: SmallVec<[Texts; TURNS_MAX]>,
+    pub(super) text_bytes: usize,
+    /// Twentieths of a token: text, tools and tool calls.
+    pub(super) weight: u64,
+}
+
+/// Adds a text, keeping the first and the last ones when there are too many.
+pub(super) fn keep(texts: &mut Texts, text: Str) {
+    if texts.len() >= PARTS_MAX {
+        texts.remove(PARTS_MAX / 2);
+    }
+    texts.push(text);
 }
 
 impl Request {
-    /// The API it came in by.
-    #[must_use]
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+    /// A request of which nothing has been read yet; it never leaves this room.
+    pub(super) fn unread() -> Self {
+        Self {
+            body: Bytes::new(),
+            inside: 0,
+            model: Str::default(),
+            stream: false,
+            stream_options: None,
+            max_tokens: None,
+            max_completion_tokens: None,
+            n: 1,
+            needs: Needs::NONE,
+            json_schema: false,
+            user: None,
+            safety_identifier: None,
+            metadata_user: None,
+            tools: 0,
+            messages: 0,
+            media_parts: 0,
+            system: Texts::new(),
+            turns: SmallVec::new(),
+            text_bytes: 0,
+            weight: 0,
+        }
     }
 
-    /// The model as the caller wrote it.
+    /// The model as asked for: `auto`, an alias or an id.
     #[must_use]
     pub fn model(&self) -> Cow<'_, str> {
-        self.fields.model.of(&self.body)
+        self.whole(self.model)
     }
 
     /// Whether the answer is to be streamed.
     #[must_use]
     pub fn stream(&self) -> bool {
-        self.fields.stream
+        self.stream
     }
 
-    /// Whether the caller asked for usage in its stream.
+    /// Whether the caller asked for usage in the stream.
     #[must_use]
     pub fn wants_usage(&self) -> bool {
-        let options = self.fields.stream_options.as_ref();
-        options.and_then(|it| it.include_usage).is_some_and(|(_, wanted)| wanted)
+        self.stream_options.is_some_and(|options| options.asked)
     }
 
-    /// The bound on one choice of the answer, if the caller set one.
+    /// What the caller allows as output for each choice: `max_completion_tokens`, else
+    /// `max_tokens`.
     #[must_use]
     pub fn output_tokens_asked(&self) -> Option<Tokens> {
-        let limit = self.fields.max_completion_tokens.or(self.fields.max_tokens);
-        limit.map(|limit| limit.tokens)
+        let tokens = |allowed: Option<Allowed>| allowed.and_then(|allowed| allowed.tokens);
+        tokens(self.max_completion_tokens).or(tokens(self.max_tokens))
     }
 
-    /// Choices asked for; at least 1.
+    /// How many choices are asked for; at least 1.
     #[must_use]
     pub fn n(&self) -> u8 {
-        self.fields.n
+        self.n
     }
 
-    /// What the model must be able to do.
+    /// What a model must be able to do for this request.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        let long = self.input_tokens().0 > LONG_CONTEXT;
-        self.fields.needs.with(if long { Needs::LONG_CONTEXT } else { Needs::NONE })
+        if self.input_tokens().0 > LONG_CONTEXT_ABOVE {
+            self.needs.with(Needs::LONG_CONTEXT)
+        } else {
+            self.needs
+        }
     }
 
-    /// The end user, as the caller calls them: `user`, `safety_identifier` or `metadata.user_id`.
+    /// The end user: `user`, else `safety_identifier`, else `metadata.user_id`.
     #[must_use]
     pub fn user(&self) -> Option<Cow<'_, str>> {
-        self.fields.user.iter().flatten().next().map(|user| user.of(&self.body))
+        let user = self.user.or(self.safety_identifier).or(self.metadata_user)?;
+        Some(text::sample(&self.body, &[user], USER_BYTES_MAX, 0))
     }
 
-    /// Tools attached.
+    /// How many tools are offered to the model.
     #[must_use]
     pub fn tools(&self) -> u16 {
-        self.fields.tools
+        self.tools
     }
 
-    /// Whether the answer must be JSON.
+    /// Whether the answer must be JSON, of a schema or any.
     #[must_use]
     pub fn json_schema(&self) -> bool {
-        self.fields.schema || self.fields.json
+        self.json_schema
     }
 
-    /// Messages.
+    /// How many messages there are; at least 1.
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.fields.messages as usize
+        self.messages as usize
     }
 
-    /// Images and sounds.
+    /// How many images, sounds, videos and files there are.
     #[must_use]
     pub fn media_parts(&self) -> u32 {
-        self.fields.media
+        self.media_parts
     }
 
-    /// An estimate of the input: texts by their scripts, tool definitions, and four tokens a message.
-    #[must_use]
-    pub fn input_tokens(&self) -> Tokens {
-        let frame = 4 * self.messages() + 3;
-        Tokens(u32::try_from(self.fields.tally.tokens() + frame).unwrap_or(u32::MAX))
-    }
-
-    /// A figure that the input cannot exceed: no token is less than a byte, and templates add a bounded
-    /// number for each message and tool.
-    #[must_use]
-    pub fn input_tokens_bound(&self, media_tokens_max: Tokens) -> Tokens {
-        let framed = self.messages() + usize::from(self.fields.tools);
-        let text = self.body.len() + 64 * framed + 1_024;
-        let media = u64::from(media_tokens_max.0) * u64::from(self.fields.media);
-        Tokens(u32::try_from(text as u64 + media).unwrap_or(u32::MAX))
-    }
-
-    /// The beginning of what the system says.
+    /// The text of system and developer messages: at most its first 2 KiB.
     #[must_use]
     pub fn system(&self) -> Cow<'_, str> {
-        let said = self.fields.said.iter().find(|said| said.role == Role::System);
-        said.map_or(Cow::Borrowed(""), |said| sample(&self.body, said.text, SYSTEM_BYTES_MAX, 0))
+        text::sample(&self.body, &self.system, SYSTEM_BYTES_MAX, 0)
     }
 
-    /// The user's turns that have text, the oldest first; the last is the instruction, also where an
-    /// agent's tool calls and their results follow it. Long turns by their head and their tail.
+    /// The last user turns that have text, at most four, the oldest first: the last one is the
+    /// instruction. Of a turn above 8 KiB (as written) the first and the last 4 KiB with a line
+    /// feed between. Borrowed unless there is something to unescape or to join.
     #[must_use]
     pub fn turns(&self) -> SmallVec<[Cow<'_, str>; 4]> {
-        let mut turns: SmallVec<[(u32, Cow<'_, str>); 4]> = SmallVec::new();
-        for said in self.fields.said.iter().rev().filter(|said| said.role == Role::User) {
-            let text = sample(&self.body, said.text, TURN_BYTES_MAX, TURN_BYTES_MAX);
-            let full = turns.len() == TURNS_MAX;
-            match turns.last_mut() {
-                // An earlier part of the same message.
-                Some((message, later)) if *message == said.message => {
-                    if later.len() < 2 * TURN_BYTES_MAX {
-                        *later = Cow::Owned([&text, "\n", &**later].concat());
-                    }
-                }
-                _ if full => break,
-                _ => turns.push((said.message, text)),
-            }
+        let sample = |texts| text::sample(&self.body, texts, TURN_BYTES_MAX, TURN_BYTES_MAX);
+        self.turns.iter().map(|texts| sample(texts.as_slice())).collect()
+    }
+
+    /// Bytes of all message text as written.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// An estimate of the input in tokens: text by script (ASCII 4 bytes a token, two-byte
+    /// characters 0.5, three-byte ones 0.85, four-byte ones 2 tokens each), 4 for each message,
+    /// tools and tool calls at 4 bytes a token. Media is not in it. At most 64 KiB of any one text
+    /// are looked at.
+    #[must_use]
+    pub fn input_tokens(&self) -> Tokens {
+        let text = self.weight.div_ceil(20).saturating_add(u64::from(self.messages) * 4);
+        Tokens(u32::try_from(text).unwrap_or(u32::MAX))
+    }
+
+    /// A figure that the input cannot exceed: every byte of the body a token, 64 for the template
+    /// around each message and tool, 1,024 for the template itself, and the model's worst case for
+    /// each image or sound.
+    #[must_use]
+    pub fn input_tokens_bound(&self, media_tokens_max: Tokens) -> Tokens {
+        let around = self.messages.saturating_add(u32::from(self.tools));
+        Tokens(u32::try_from(self.body.len()).unwrap_or(u32::MAX))
+            .saturating_add(Tokens(around).saturating_mul(64))
+            .saturating_add(Tokens(1024))
+            .saturating_add(media_tokens_max.saturating_mul(self.media_parts))
+    }
+
+    /// The bytes as they came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub(super) fn whole(&self, text: Str) -> Cow<'_, str> {
+        text::sample(&self.body, &[text], text.span.len(), 0)
+    }
+
+    /// Takes the texts of a finished message of role user.
+    pub(super) fn turn(&mut self, texts: Texts) {
+        if self.turns.len() >= TURNS_MAX {
+            self.turns.remove(0);
         }
-        turns.into_iter().rev().map(|(_, text)| text).collect()
+        self.turns.push(texts);
     }
-}
 
-/// Head and tail of a text.
-fn sample(body: &[u8], text: Text, head: usize, tail: usize) -> Cow<'_, str> {
-    let raw = std::str::from_utf8(text.span.of(body)).unwrap_or("");
-    if raw.len() <= head + tail {
-        return text.of(body);
+    /// Takes the texts of a finished message of role system or developer.
+    pub(super) fn instruct(&mut self, texts: &Texts) {
+        let known: usize = self.system.iter().map(|text| text.span.len()).sum();
+        if known < SYSTEM_BYTES_MAX {
+            self.system.extend(texts.iter().copied().take(PARTS_MAX));
+        }
     }
-    let head = raw.get(..floor(raw, head)).unwrap_or("");
-    let tail = raw.get(floor(raw, raw.len() - tail)..).unwrap_or("");
-    let decode = |part: &str| if text.escaped { scan::unescape(part) } else { part.to_owned() };
-    if tail.is_empty() {
-        return Cow::Owned(decode(head));
-    }
-    Cow::Owned([decode(head), decode(tail)].join("\n"))
-}
-
-/// The nearest character boundary at or before `at`.
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

@@ -1,105 +1,58 @@
-//! One bounded pass over JSON: validates all of it, and hands out where things stand.
+//! One bounded pass over JSON: checks the whole grammar, builds nothing, tells where things stand.
 //!
-//! Nothing is built: a value is a span of the bytes it was read from. The pass is ours because a
-//! request needs four fields of its tree, and the tree itself costs more than everything else the
-//! gateway does to a request.
+//! A tree of the body costs more than everything else the gateway does with a request. What is
+//! needed are the places of a few fields; everything else must only be *valid*. The scanner walks
+//! objects and arrays for whoever asks ([`Scanner::object`], [`Scanner::array`]) and skips the rest
+//! without recursion, so that neither depth nor size of a body can hurt.
+//!
+//! It does not check UTF-8: requests are checked as a whole before (one vectorised pass of the
+//! standard library), answers are passed on as they came.
 
-use std::borrow::Cow;
+pub(super) use super::place::{Fault, Key, Shape, Span, Str};
+use super::run::plain;
 
-/// Where a value stands: from its first byte to past its last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) from: u32,
-    pub(super) to: u32,
-}
+/// The deepest nesting there is: the open containers of a skip are the bits of one `u128`.
+const DEPTH_MAX: usize = 128;
 
-impl Span {
-    fn new(from: usize, to: usize) -> Self {
-        // Bodies are bounded far below 4 GiB.
-        let at = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { from: at(from), to: at(to) }
-    }
-
-    /// The bytes of the span.
-    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.from as usize..self.to as usize).unwrap_or_default()
-    }
-
-    pub(super) fn len(self) -> usize {
-        (self.to - self.from) as usize
-    }
-}
-
-/// A text: its span without the quotes, and whether it has escapes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) span: Span,
-    pub(super) escaped: bool,
-}
-
-impl Text {
-    /// The text itself; borrowed where nothing is escaped.
-    pub(super) fn of(self, bytes: &[u8]) -> Cow<'_, str> {
-        let raw = std::str::from_utf8(self.span.of(bytes)).unwrap_or("");
-        if self.escaped { Cow::Owned(unescape(raw)) } else { Cow::Borrowed(raw) }
-    }
-}
-
-/// What kind a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Object,
-    Array,
-    Text,
-    Number,
-    True,
-    False,
-    Null,
-}
-
-impl Kind {
-    /// For messages.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Object => "an object",
-            Self::Array => "a list",
-            Self::Text => "a text",
-            Self::Number => "a number",
-            Self::True | Self::False => "a boolean",
-            Self::Null => "null",
-        }
-    }
-}
-
-/// What is wrong with the JSON, and at which byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) what: &'static str,
-    pub(super) at: usize,
-}
-
-/// The pass: a position in the bytes, and how deep it is.
-pub(super) struct Scan<'a> {
+/// A place in JSON text.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
     depth_max: usize,
+    /// Whether half a surrogate pair is a fault: an engine would choke on it.
+    strict: bool,
 }
 
-type Scanned<T> = Result<T, Fault>;
-
-impl<'a> Scan<'a> {
-    /// A pass over bytes that are known to be UTF-8.
-    pub(super) fn new(bytes: &'a [u8], depth_max: usize) -> Self {
-        Self { bytes, at: 0, depth: 0, depth_max }
+impl<'a> Scanner<'a> {
+    /// For a caller's text: everything is checked. Depths above 128 count as 128.
+    pub(super) fn strict(bytes: &'a [u8], depth_max: usize) -> Self {
+        Self { bytes, at: 0, depth: 0, depth_max: depth_max.min(DEPTH_MAX), strict: true }
     }
 
-    /// The bytes.
+    /// For a backend's text: what every client reads passes.
+    pub(super) fn lenient(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, depth: 0, depth_max: DEPTH_MAX, strict: false }
+    }
+
+    /// Goes on inside the top-level object, where a value is due: the bytes before were seen.
+    pub(super) fn resume(bytes: &'a [u8], at: usize) -> Self {
+        Self { at, depth: 1, ..Self::lenient(bytes) }
+    }
+
+    /// Bytes behind us.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text being scanned.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    pub(super) fn fault<T>(&self, what: &'static str) -> Scanned<T> {
+    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+        let what = if self.at >= self.bytes.len() { "it ends too early" } else { what };
         Err(Fault { what, at: self.at })
     }
 
@@ -110,181 +63,270 @@ impl<'a> Scan<'a> {
 
     #[inline]
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
             self.at += 1;
         }
     }
 
-    /// What the next value is.
-    pub(super) fn kind(&mut self) -> Scanned<Kind> {
+    /// What the next value is; the place is then its first byte.
+    #[inline]
+    pub(super) fn shape(&mut self) -> Result<Shape, Fault> {
         self.space();
-        Ok(match self.peek() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::Text,
-            Some(b'-' | b'0'..=b'9') => Kind::Number,
-            Some(b't') => Kind::True,
-            Some(b'f') => Kind::False,
-            Some(b'n') => Kind::Null,
-            Some(_) => return self.fault("a character that begins no value"),
-            None => return self.fault("the end where a value should be"),
-        })
+        match self.peek() {
+            Some(b'{') => Ok(Shape::Object),
+            Some(b'[') => Ok(Shape::Array),
+            Some(b'"') => Ok(Shape::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Shape::Number),
+            Some(b't') => Ok(Shape::True),
+            Some(b'f') => Ok(Shape::False),
+            Some(b'n') => Ok(Shape::Null),
+            _ => self.fault("no value"),
+        }
     }
 
     /// Nothing but white space may follow.
-    pub(super) fn end(&mut self) -> Scanned<()> {
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.space();
-        if self.at == self.bytes.len() { Ok(()) } else { self.fault("more after the end") }
+        if self.at == self.bytes.len() { Ok(()) } else { self.fault("text after the end") }
     }
 
-    /// Passes over any value.
-    pub(super) fn skip(&mut self) -> Scanned<Span> {
-        let kind = self.kind()?;
-        let from = self.at;
-        match kind {
-            Kind::Object => {
-                self.object(|scan, _| scan.skip().map(drop))?;
-            }
-            Kind::Array => {
-                self.array(|scan, _| scan.skip().map(drop))?;
-            }
-            Kind::Text => {
-                self.text()?;
-            }
-            Kind::Number => self.number()?,
-            Kind::True => self.word(b"true")?,
-            Kind::False => self.word(b"false")?,
-            Kind::Null => self.word(b"null")?,
+    /// Reads a string whose opening quote is the next byte.
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<Str, Fault> {
+        if self.peek() != Some(b'"') {
+            return self.fault("no string");
         }
-        Ok(Span::new(from, self.at))
+        self.at += 1;
+        let start = self.at;
+        let escaped = self.string_tail()?;
+        Ok(Str { span: Span::new(start, self.at - 1), escaped })
     }
 
-    /// Reads an object, calling `each` with every key, placed before its value.
-    pub(super) fn object(
+    /// Skips any value; returns what it was and where it stands.
+    pub(super) fn value(&mut self) -> Result<(Shape, Span), Fault> {
+        let shape = self.shape()?;
+        let start = self.at;
+        self.skip()?;
+        Ok((shape, Span::new(start, self.at)))
+    }
+
+    /// Walks the object that starts here. `each` gets every key and must pass over its value.
+    pub(super) fn object<E: From<Fault>>(
         &mut self,
-        mut each: impl FnMut(&mut Self, Text) -> Scanned<()>,
-    ) -> Scanned<Span> {
-        let from = self.open()?;
-        self.space();
-        if self.peek() == Some(b'}') {
-            return Ok(self.close(from));
+        mut each: impl FnMut(&mut Self, Key<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.enter()?;
+        if !self.first_member()? {
+            return Ok(());
         }
         loop {
-            self.space();
-            if self.peek() != Some(b'"') {
-                return self.fault("no key where one should be");
-            }
-            let key = self.text()?;
-            self.space();
-            if self.peek() != Some(b':') {
-                return self.fault("no colon after a key");
-            }
-            self.at += 1;
-            self.space();
+            let key = self.key()?;
             each(self, key)?;
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => return Ok(self.close(from)),
-                _ => return self.fault("no comma and no end in an object"),
+            if !self.another_member()? {
+                return Ok(());
             }
         }
     }
 
-    /// Reads a list, calling `each` with every index, placed before its value.
-    pub(super) fn array(
+    /// Walks the array that starts here. `each` gets every position and must pass over its value.
+    pub(super) fn array<E: From<Fault>>(
         &mut self,
-        mut each: impl FnMut(&mut Self, usize) -> Scanned<()>,
-    ) -> Scanned<Span> {
-        let from = self.open()?;
+        mut each: impl FnMut(&mut Self, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.enter()?;
         self.space();
         if self.peek() == Some(b']') {
-            return Ok(self.close(from));
+            self.leave();
+            return Ok(());
         }
-        for index in 0.. {
-            self.space();
-            each(self, index)?;
+        let mut position = 0;
+        loop {
+            each(self, position)?;
+            position += 1;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
-                Some(b']') => break,
-                _ => return self.fault("no comma and no end in a list"),
+                Some(b']') => {
+                    self.leave();
+                    return Ok(());
+                }
+                _ => return Ok(self.fault("no comma or bracket after an element")?),
             }
         }
-        Ok(self.close(from))
     }
 
-    fn open(&mut self) -> Scanned<usize> {
+    /// After an opening brace: whether a member follows; else the object is behind us.
+    #[inline]
+    pub(super) fn first_member(&mut self) -> Result<bool, Fault> {
         self.space();
-        if self.depth == self.depth_max {
-            return self.fault("nesting over the limit");
+        match self.peek() {
+            Some(b'"') => Ok(true),
+            Some(b'}') => {
+                self.leave();
+                Ok(false)
+            }
+            _ => self.fault("no key"),
+        }
+    }
+
+    /// After a member: whether another one follows; else the object is behind us.
+    #[inline]
+    pub(super) fn another_member(&mut self) -> Result<bool, Fault> {
+        self.space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(b'}') => {
+                self.leave();
+                Ok(false)
+            }
+            _ => self.fault("no comma or brace after a member"),
+        }
+    }
+
+    /// Reads a key and its colon.
+    #[inline]
+    pub(super) fn key(&mut self) -> Result<Key<'a>, Fault> {
+        self.space();
+        let text = self.string().map_err(|fault| match fault.what {
+            "no string" => Fault { what: "no key", ..fault },
+            _ => fault,
+        })?;
+        self.colon()?;
+        Ok(Key::new(text, self.bytes))
+    }
+
+    /// Steps into the object or array whose first byte is next.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Result<(), Fault> {
+        if self.depth >= self.depth_max {
+            return Err(Fault { what: "too deep a nesting", at: self.at });
         }
         self.depth += 1;
         self.at += 1;
-        Ok(self.at - 1)
-    }
-
-    fn close(&mut self, from: usize) -> Span {
-        self.depth -= 1;
-        self.at += 1;
-        Span::new(from, self.at)
-    }
-
-    /// Reads a text.
-    pub(super) fn text(&mut self) -> Scanned<Text> {
-        self.at += 1;
-        let from = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Text { span: Span::new(from, self.at - 1), escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return self.fault("a control character in a text"),
-                None => return self.fault("the end within a text"),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Scanned<()> {
-        let next = self.bytes.get(self.at + 1);
-        let length = match next {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u') => {
-                let hex = self.bytes.get(self.at + 2..self.at + 6);
-                if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.fault("an escape that is none");
-                }
-                6
-            }
-            _ => return self.fault("an escape that is none"),
-        };
-        self.at += length;
         Ok(())
     }
 
-    fn number(&mut self) -> Scanned<()> {
+    #[inline]
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.at += 1;
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.peek() != Some(b':') {
+            return self.fault("no colon after a key");
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Passes over one value of any kind, without recursion.
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+        let outside = self.depth;
+        let mut objects: u128 = 0; // one bit an open container: 1 is an object
+        loop {
+            match self.shape()? {
+                Shape::Object => {
+                    self.enter()?;
+                    self.space();
+                    objects = objects << 1 | 1;
+                    if self.peek() != Some(b'}') {
+                        self.key()?;
+                        continue;
+                    }
+                }
+                Shape::Array => {
+                    self.enter()?;
+                    self.space();
+                    objects <<= 1;
+                    if self.peek() != Some(b']') {
+                        continue;
+                    }
+                }
+                Shape::String => {
+                    self.at += 1;
+                    self.string_tail()?;
+                }
+                Shape::Number => self.number()?,
+                Shape::True => self.literal(b"true")?,
+                Shape::False => self.literal(b"false")?,
+                Shape::Null => self.literal(b"null")?,
+            }
+            if !self.climb(outside, &mut objects)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// After a value or at a closing byte: closes what ends here; whether another value is due.
+    #[inline]
+    fn climb(&mut self, outside: usize, objects: &mut u128) -> Result<bool, Fault> {
+        while self.depth > outside {
+            self.space();
+            match (self.peek(), *objects & 1 == 1) {
+                (Some(b','), true) => {
+                    self.at += 1;
+                    self.key()?;
+                    return Ok(true);
+                }
+                (Some(b','), false) => {
+                    self.at += 1;
+                    return Ok(true);
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => {
+                    self.leave();
+                    *objects >>= 1;
+                }
+                (_, true) => return self.fault("no comma or brace after a member"),
+                (_, false) => return self.fault("no comma or bracket after an element"),
+            }
+        }
+        Ok(false)
+    }
+
+    #[inline]
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), Fault> {
+        let end = self.at + word.len();
+        if self.bytes.get(self.at..end) != Some(word) {
+            return Err(Fault { what: "no value", at: self.at });
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { self.fault("no digit in a number") } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return self.fault("a number that is none"),
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if let Some(b'0'..=b'9') = self.peek() {
+                return self.fault("a number with a leading zero");
+            }
+        } else {
+            self.digits()?;
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
             self.digits()?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
+        if let Some(b'e' | b'E') = self.peek() {
             self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
+            if let Some(b'+' | b'-') = self.peek() {
                 self.at += 1;
             }
             self.digits()?;
@@ -292,82 +334,59 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Scanned<()> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return self.fault("a number that is none");
+    /// From just past the opening quote to just past the closing one; whether it has escapes.
+    #[inline]
+    fn string_tail(&mut self) -> Result<bool, Fault> {
+        let mut escaped = false;
+        loop {
+            self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return self.fault("a control character in a string"),
+                None => return self.fault("a string without end"),
+            }
         }
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let unit = self.unit()?;
+                if self.strict && (0xD800..0xE000).contains(&unit) {
+                    return self.low_half(unit);
+                }
+            }
+            _ => return self.fault("an unknown escape"),
         }
         Ok(())
     }
 
-    fn word(&mut self, word: &[u8]) -> Scanned<()> {
-        if self.bytes.get(self.at..self.at + word.len()) != Some(word) {
-            return self.fault("a word that is no value");
+    /// Reads `uXXXX`.
+    fn unit(&mut self) -> Result<u16, Fault> {
+        let hex = self.bytes.get(self.at + 1..self.at + 5);
+        let Some(unit) = hex.and_then(super::text::hex4) else {
+            return self.fault("an escape without four hexadecimal digits");
+        };
+        self.at += 5;
+        Ok(unit)
+    }
+
+    /// After the first half of a surrogate pair: the second must follow.
+    fn low_half(&mut self, first: u16) -> Result<(), Fault> {
+        let lone = Fault { what: "half a surrogate pair", at: self.at };
+        if first >= 0xDC00 || self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
+            return Err(lone);
         }
-        self.at += word.len();
-        Ok(())
+        self.at += 1;
+        if (0xDC00..0xE000).contains(&self.unit()?) { Ok(()) } else { Err(lone) }
     }
-}
-
-/// How many bytes from the start are neither a quote, a backslash nor a control character. Whole blocks
-/// are judged together, which compilers turn into vector instructions.
-#[inline]
-fn plain(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    let special = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
-    let clean = |block: &&[u8]| !block.iter().fold(false, |hit, b| hit | special(*b));
-    let blocks = bytes.chunks_exact(BLOCK).take_while(clean).count();
-    let rest = bytes.get(blocks * BLOCK..).unwrap_or_default();
-    blocks * BLOCK + rest.iter().position(|b| special(*b)).unwrap_or(rest.len())
-}
-
-/// Resolves escapes. Lenient: half a surrogate pair, or half an escape at the edge of a sample, becomes
-/// the replacement character or stands as it is.
-pub(super) fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        let (before, after) = rest.split_at(at);
-        text.push_str(before);
-        rest = one(after, &mut text);
-    }
-    text.push_str(rest);
-    text
-}
-
-/// Resolves the escape at the start, and returns what follows it.
-fn one<'a>(raw: &'a str, text: &mut String) -> &'a str {
-    let simple = match raw.as_bytes().get(1) {
-        Some(b'n') => '\n',
-        Some(b't') => '\t',
-        Some(b'r') => '\r',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'u') => return unicode(raw, text),
-        Some(other) if other.is_ascii() => char::from(*other),
-        _ => return raw.get(1..).unwrap_or(""),
-    };
-    text.push(simple);
-    raw.get(2..).unwrap_or("")
-}
-
-fn unicode<'a>(raw: &'a str, text: &mut String) -> &'a str {
-    let unit = |raw: &str| -> Option<u32> {
-        let hex = raw.strip_prefix("\\u")?.get(..4)?;
-        u32::from_str_radix(hex, 16).ok()
-    };
-    let Some(first) = unit(raw) else {
-        text.push(char::REPLACEMENT_CHARACTER);
-        return raw.get(2..).unwrap_or("");
-    };
-    let rest = raw.get(6..).unwrap_or("");
-    if let (0xD800..=0xDBFF, Some(second @ 0xDC00..=0xDFFF)) = (first, unit(rest)) {
-        let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-        return rest.get(6..).unwrap_or("");
-    }
-    text.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
-    rest
 }

@@ -1,259 +1,334 @@
-//! Server-sent events of a backend: bytes in, whole events out, without IO.
+//! A backend's event stream, passed through: cut into events at their blank lines, byte for byte as
+//! they came, each looked at only for content, usage, finish and error. No input or output of its
+//! own.
 //!
-//! Events keep their own bytes, so that the caller sees what the backend sent. However the bytes are
-//! cut on their way, the events are the same. What is looked at is content, usage, errors and the end.
+//! Any split of the bytes gives the same events. Where one lies within one chunk it is a slice of
+//! that chunk; only an event that was cut is put together in a buffer of bounded size.
 
-use std::borrow::Cow;
+use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 use smallvec::SmallVec;
 
-use super::chunk;
+use super::{
+    chunk::{self, Look, Pattern},
+    edit::quoted,
+    errors,
+    frame::{Fields, Framer, fields, only_data},
+    usage,
+};
 
-/// What a stream may cost.
-#[derive(Clone, Copy, Debug)]
+/// How much a stream may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// The largest event.
+    /// Bytes of one event with its blank line.
     pub event_bytes_max: usize,
 }
 
-/// Why a stream cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamFault {
-    /// An event is over the limit.
-    TooLarge,
-    /// An event's data is no JSON.
-    NotJson,
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self { event_bytes_max: 1024 * 1024 }
+    }
 }
 
-/// One event, as it came.
+/// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its bytes, the blank line that ends it included.
+    /// As it came, its blank line included.
     pub bytes: Bytes,
-    /// What it shows.
+    /// What it is.
     pub what: What,
 }
 
-/// What an event shows.
+/// What an event is to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Text, a tool call or reasoning.
+    /// Text, a tool call, reasoning or a refusal: from the first one on there is no way back.
     Content,
-    /// Nothing yet: a role, a heartbeat of the engine's own, an unknown event.
+    /// Passed on; the role, or something not known.
     Other,
-    /// A choice has ended, without new content.
-    Finish,
-    /// Usage and nothing else.
+    /// Usage alone: `choices` is empty.
     Usage,
-    /// An error: its message.
+    /// The end of a choice, without content.
+    Finish,
+    /// An error of the backend, or an event that is not JSON; the text may be shown.
     Error(Box<str>),
     /// `[DONE]`.
     Done,
-    /// A comment, or nothing at all: no sign of life.
+    /// A comment, a ping or an empty event: not a sign of life.
     Comment,
 }
 
-/// How a stream ended.
+/// Why a stream cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// Whether the backend had said that it was done, or that its choices had ended.
-    pub real: bool,
+pub enum StreamFault {
+    /// An event is above [`StreamLimits::event_bytes_max`].
+    EventTooLarge,
 }
 
-/// The decoder of one stream.
+impl fmt::Display for StreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EventTooLarge => f.write_str("an event of the stream is too large"),
+        }
+    }
+}
+
+impl std::error::Error for StreamFault {}
+
+/// How a stream stood when the backend closed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// `[DONE]` came.
+    pub done: bool,
+    /// Every choice that was seen had a `finish_reason`.
+    pub finished: bool,
+    /// Half an event was left over.
+    pub partial: bool,
+}
+
+impl End {
+    /// Whether the answer is whole.
+    #[must_use]
+    pub const fn real(self) -> bool {
+        self.done || self.finished
+    }
+}
+
+/// Decoder of a stream of the OpenAI dialect.
 #[derive(Debug)]
 pub struct Stream {
     limits: StreamLimits,
-    /// What has come of an event that is not whole.
-    carry: BytesMut,
-    /// How far `carry` was looked through.
-    cut: Cut,
-    begun: bool,
+    withhold_usage: bool,
+    framer: Framer,
+    /// The begin of an event that is not whole yet.
+    pending: Vec<u8>,
+    /// Joined `data` lines of an event that has several.
+    joined: Vec<u8>,
+    pattern: Pattern,
+    started: bool,
     done: bool,
-    finished: bool,
+    seen: u64,
+    finished: u64,
     reported: Option<Counts>,
-    content_events: u32,
-    content_bytes: usize,
+    contents: u32,
+    content_bytes: u64,
 }
 
-/// Events that became whole.
-type Events = SmallVec<[Event; 8]>;
-
 impl Stream {
-    /// A decoder at the beginning of a stream.
+    /// A decoder at the start of a stream. With `withhold_usage` events that hold nothing but usage
+    /// are read and not handed out.
     #[must_use]
-    pub fn new(limits: StreamLimits) -> Self {
+    pub fn new(limits: StreamLimits, withhold_usage: bool) -> Self {
         Self {
             limits,
-            carry: BytesMut::new(),
-            cut: Cut::default(),
-            begun: false,
+            withhold_usage,
+            framer: Framer::default(),
+            pending: Vec::new(),
+            joined: Vec::new(),
+            pattern: Pattern::default(),
+            started: false,
             done: false,
-            finished: false,
+            seen: 0,
+            finished: 0,
             reported: None,
-            content_events: 0,
+            contents: 0,
             content_bytes: 0,
         }
     }
 
-    /// Takes the next bytes, and hands out the events that became whole with them. What follows
-    /// `[DONE]` is not handed out.
+    /// Takes the next bytes and appends the events they complete. After `[DONE]` all is ignored.
     ///
     /// # Errors
-    /// When an event is too large or no JSON; the stream is over then.
-    pub fn push(&mut self, mut chunk: Bytes, out: &mut Events) -> Result<(), StreamFault> {
-        if !self.carry.is_empty() {
-            self.carry.extend_from_slice(&chunk);
-            while let Some(end) = self.cut.next(&self.carry) {
-                let event = self.carry.split_to(end).freeze();
-                self.event(event, out)?;
-            }
-            return self.bounded(self.carry.len());
+    /// An event is too large; the events before it are in `out`.
+    pub fn push(
+        &mut self,
+        chunk: Bytes,
+        out: &mut SmallVec<[Event; 8]>,
+    ) -> Result<(), StreamFault> {
+        let mut rest = chunk;
+        while !self.done && !rest.is_empty() {
+            let Some(length) = self.framer.end_of_event(&rest) else {
+                self.pending.extend_from_slice(&rest);
+                return self.fits(self.pending.len());
+            };
+            self.fits(self.pending.len() + length)?;
+            // The usual chunk is one event: it is handed on without another count of its owners.
+            let piece = if length == rest.len() {
+                std::mem::take(&mut rest)
+            } else {
+                rest.split_to(length)
+            };
+            let event = if self.pending.is_empty() {
+                piece
+            } else {
+                self.pending.extend_from_slice(&piece);
+                Bytes::from(std::mem::take(&mut self.pending))
+            };
+            self.event(event, out);
         }
-        while let Some(end) = self.cut.next(&chunk) {
-            let event = chunk.split_to(end);
-            self.event(event, out)?;
-        }
-        self.bounded(chunk.len())?;
-        self.carry.extend_from_slice(&chunk);
         Ok(())
     }
 
-    fn bounded(&self, length: usize) -> Result<(), StreamFault> {
-        if length > self.limits.event_bytes_max { Err(StreamFault::TooLarge) } else { Ok(()) }
-    }
-
-    /// The bytes have ended. An event whose blank line is missing counts if it is whole otherwise.
+    /// The backend has closed the stream: appends what its last bytes complete.
+    ///
+    /// A last event without its blank line counts if its data is whole JSON or `[DONE]`; it gets
+    /// the blank line. Anything less is dropped.
     ///
     /// # Errors
-    /// As for [`Self::push`].
-    pub fn finish(&mut self, out: &mut Events) -> Result<End, StreamFault> {
-        let rest = std::mem::take(&mut self.carry).freeze();
-        if data(&rest).as_deref() == Some(b"[DONE]") {
-            self.event(rest, out)?;
+    /// None today; kept beside [`Stream::push`].
+    pub fn finish(&mut self, out: &mut SmallVec<[Event; 8]>) -> Result<End, StreamFault> {
+        let mut partial = false;
+        if !self.pending.is_empty() && !self.done {
+            let mut event = std::mem::take(&mut self.pending);
+            if !self.framer.at_event_end() {
+                partial = !self.is_whole(&event);
+                event.extend_from_slice(self.framer.missing());
+            }
+            if !partial {
+                self.event(Bytes::from(event), out);
+            }
         }
-        Ok(End { real: self.done || self.finished })
+        let finished = self.finished != 0 && self.seen & !self.finished == 0;
+        Ok(End { done: self.done, finished, partial })
     }
 
-    /// What the backend reported last, if it can be true.
+    /// What the backend reported so far, if it can be true: running reports replace each other as
+    /// they grow. A report of no output where content came is not true.
     #[must_use]
     pub fn reported(&self) -> Option<Counts> {
-        self.reported
+        let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;
+        self.reported.filter(|counts| self.contents == 0 || !silent(counts))
     }
 
-    /// Our own count of the output: engines send about a token an event, and a token is about four
-    /// bytes; the larger of both.
+    /// Output counted so far: one token for each content event or four bytes, whichever is more.
     #[must_use]
     pub fn counted_output(&self) -> Tokens {
-        let by_bytes = u32::try_from(self.content_bytes.div_ceil(4)).unwrap_or(u32::MAX);
-        Tokens(self.content_events.max(by_bytes))
+        counted(self.contents, self.content_bytes)
     }
 
-    fn event(&mut self, mut bytes: Bytes, out: &mut Events) -> Result<(), StreamFault> {
-        if !std::mem::replace(&mut self.begun, true) && bytes.starts_with(b"\xEF\xBB\xBF") {
-            bytes = bytes.slice(3..);
-        }
-        if self.done || bytes.is_empty() {
-            return Ok(());
-        }
-        self.bounded(bytes.len())?;
-        let what = self.what(&bytes)?;
-        out.push(Event { bytes, what });
-        Ok(())
+    /// Whether `[DONE]` came.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.done
     }
 
-    fn what(&mut self, event: &[u8]) -> Result<What, StreamFault> {
-        let Some(data) = data(event) else { return Ok(What::Comment) };
-        let json = data.trim_ascii();
-        if json.starts_with(b"[DONE]") {
-            self.done = true;
-            return Ok(What::Done);
-        }
-        if json.is_empty() {
-            return Ok(What::Comment);
-        }
-        let seen = chunk::look(json).map_err(|_| StreamFault::NotJson)?;
-        if let Some(error) = seen.error {
-            return Ok(What::Error(error));
-        }
-        self.reported = seen.usage.or(self.reported);
-        self.finished |= seen.finished;
-        if seen.content > 0 {
-            self.content_events = self.content_events.saturating_add(1);
-            self.content_bytes += seen.content;
-            return Ok(What::Content);
-        }
-        Ok(match (seen.choices, seen.has_usage) {
-            _ if seen.finished => What::Finish,
-            (None | Some(0), true) => What::Usage,
-            _ => What::Other,
-        })
+    fn fits(&self, length: usize) -> Result<(), StreamFault> {
+        if length > self.limits.event_bytes_max { Err(StreamFault::EventTooLarge) } else { Ok(()) }
     }
-}
 
-/// The data of an event: of its `data` lines, joined by newlines. `None` if it has none.
-fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut data: Option<Cow<'_, [u8]>> = None;
-    for line in lines(event) {
-        let Some(rest) = line.strip_prefix(b"data") else { continue };
-        let value = match rest.strip_prefix(b":") {
-            Some(value) => value.strip_prefix(b" ").unwrap_or(value),
-            None if rest.is_empty() => rest,
-            None => continue,
+    fn event(&mut self, bytes: Bytes, out: &mut SmallVec<[Event; 8]>) {
+        let what = self.what(&bytes);
+        self.started = true;
+        if !(self.withhold_usage && what == What::Usage) {
+            out.push(Event { bytes, what });
+        }
+    }
+
+    fn what(&mut self, event: &[u8]) -> What {
+        let event = self.without_mark(event);
+        if self.framer.is_one_line()
+            && let Some(data) = only_data(event)
+        {
+            return self.data(data, false);
+        }
+        let mut joined = std::mem::take(&mut self.joined);
+        joined.clear();
+        let fields = fields(event, &mut joined);
+        let what = match fields {
+            Fields { data: false, .. } | Fields { ping: true, .. } => What::Comment,
+            Fields { error, .. } => self.data(&joined, error),
         };
-        match &mut data {
-            None => data = Some(Cow::Borrowed(value)),
-            Some(data) => {
-                data.to_mut().push(b'\n');
-                data.to_mut().extend_from_slice(value);
-            }
+        self.joined = joined;
+        what
+    }
+
+    /// The first event without the byte order mark that may stand before it.
+    fn without_mark<'e>(&self, event: &'e [u8]) -> &'e [u8] {
+        if self.started { event } else { event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event) }
+    }
+
+    fn data(&mut self, data: &[u8], error: bool) -> What {
+        let data = data.trim_ascii_start();
+        if data.is_empty() {
+            return What::Comment; // some backends keep a connection alive so
+        }
+        if data.starts_with(b"[DONE]") {
+            self.done = true;
+            return What::Done;
+        }
+        match chunk::look(data, &mut self.pattern) {
+            Ok(look) if look.error || error => What::Error(message_of(data)),
+            Ok(look) => self.note(&look),
+            Err(_) if error => What::Error(message_of(data)),
+            Err(_) => What::Error("the backend sent an event that is not JSON".into()),
         }
     }
-    data
-}
 
-/// Lines ended by LF, CRLF or CR. A CRLF shows as a line and an empty one, which says nothing.
-fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
-    event.split(|b| matches!(b, b'\n' | b'\r'))
-}
-
-/// Finds where events end: past a blank line. It remembers how far it looked, so that an event that
-/// comes in many pieces is looked through once.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cut {
-    /// Up to here no line ended that is not accounted for.
-    at: usize,
-    /// Where the line at hand begins.
-    line: usize,
-}
-
-impl Cut {
-    /// The end of the first event in `bytes`, which begin where the last event ended.
-    fn next(&mut self, bytes: &[u8]) -> Option<usize> {
-        loop {
-            let rest = bytes.get(self.at..)?;
-            let found = memchr::memchr2(b'\n', b'\r', rest);
-            let Some(end) = found.map(|found| self.at + found) else {
-                self.at = bytes.len();
-                return None;
-            };
-            let past = match (bytes.get(end), bytes.get(end + 1)) {
-                (Some(b'\r'), Some(b'\n')) => end + 2,
-                // It may be half a CRLF: the next byte tells.
-                (Some(b'\r'), None) => {
-                    self.at = end;
-                    return None;
-                }
-                _ => end + 1,
-            };
-            let blank = end == self.line;
-            (self.at, self.line) = (past, past);
-            if blank {
-                *self = Self::default();
-                return Some(past);
-            }
+    fn note(&mut self, look: &Look) -> What {
+        self.contents = self.contents.saturating_add(look.contents);
+        self.content_bytes = self.content_bytes.saturating_add(look.content_bytes);
+        self.seen |= look.seen;
+        self.finished |= look.finished;
+        if let Some(counts) = look.usage
+            && self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known))
+        {
+            self.reported = Some(counts);
+        }
+        match look {
+            Look { contents: 1.., .. } => What::Content,
+            Look { choices: 0, has_usage: true, .. } => What::Usage,
+            Look { finished: 1.., .. } => What::Finish,
+            _ => What::Other,
         }
     }
+
+    /// Whether an event that lacks its blank line has whole data nevertheless.
+    fn is_whole(&self, event: &[u8]) -> bool {
+        let mut joined = Vec::new();
+        let fields = fields(self.without_mark(event), &mut joined);
+        let done = joined.trim_ascii() == b"[DONE]";
+        fields.data && (done || chunk::look(&joined, &mut Pattern::default()).is_ok())
+    }
 }
+
+/// Tokens of output that nobody reported.
+pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
+    let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
+    Tokens(contents.max(by_bytes))
+}
+
+fn message_of(data: &[u8]) -> Box<str> {
+    let message = errors::error_message(data);
+    message.unwrap_or_else(|| "the backend sent an error without a message".into()).into()
+}
+
+/// The end of a stream.
+#[must_use]
+pub fn done_event() -> Bytes {
+    Bytes::from_static(b"data: [DONE]\n\n")
+}
+
+/// A comment that keeps a silent connection alive.
+#[must_use]
+pub fn comment() -> Bytes {
+    Bytes::from_static(b": keep-alive\n\n")
+}
+
+/// The usage event with the cost in it: `"signalbox":{"cost":"…"}` as the last member of its
+/// object. An event without an object is returned as it is.
+#[must_use]
+pub fn with_cost(event: &Bytes, cost: &str) -> Bytes {
+    let Some(brace) = memchr::memrchr(b'}', event) else {
+        return event.clone();
+    };
+    let (head, tail) = event.split_at(brace);
+    let empty = head.trim_ascii_end().ends_with(b"{");
+    let comma = if empty { "" } else { "," };
+    let member = format!(r#"{comma}"signalbox":{{"cost":{}}}"#, quoted(cost));
+    Bytes::from([head, member.as_bytes(), tail].concat())
+}
+
+#[cfg(test)]
+mod tests;

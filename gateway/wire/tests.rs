@@ -1,416 +1,522 @@
-//! What the room promises: any split of the bytes is the same stream, JSON is judged as serde_json
-//! judges it, and what is not ours reaches the backend byte for byte.
+//! What reading and sending on a request promise.
 
 use bytes::Bytes;
-use policies::{
-    Counts,
-    facts::{Dialect, Needs, Operation, Tokens},
-};
+use policies::facts::{Dialect, Needs, Operation, Tokens};
 use proptest::prelude::*;
-use smallvec::SmallVec;
+use serde_json::{Value, json};
 
-use super::{
-    Body, Edit, End, Event, Invalid, ReadLimits, Request, Stream, StreamFault, StreamLimits, What,
-    error_body, error_message, is_context_length, plain, read, scan::Scan, with_cost,
-};
-use crate::failure::{Failure, Kind, Stage};
+use super::*;
 
-fn limits() -> ReadLimits {
-    ReadLimits {
-        depth_max: 128,
-        n_max: 8,
-        tools_max: 4,
-        schema_bytes_max: 200,
-        media_hosts: vec!["img.example".into()],
+fn chat(body: &str) -> Result<Request, Failure> {
+    chat_within(body, &ReadLimits::default())
+}
+
+fn chat_within(body: &str, limits: &ReadLimits) -> Result<Request, Failure> {
+    read(Dialect::OpenAi, Operation::Chat, Bytes::copy_from_slice(body.as_bytes()), limits)
+}
+
+/// A body with these members beside a model and one message.
+fn with(members: &str) -> String {
+    format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"hi"}}]{members}}}"#)
+}
+
+/// A body with these messages.
+fn saying(messages: &str) -> Request {
+    chat(&format!(r#"{{"model":"auto","messages":[{messages}]}}"#)).unwrap()
+}
+
+#[test]
+fn a_small_request_is_read() {
+    let request = chat(
+        r#"{"model":"auto","stream":true,"stream_options":{"include_usage":true},"n":2,
+            "max_tokens":100,"user":"u-1","messages":[
+            {"role":"system","content":"Be kind."},
+            {"content":"สวัสดี","role":"user"},
+            {"role":"assistant","content":"Hello"},
+            {"role":"user","content":[{"type":"text","text":"One"},{"type":"text","text":"two"}]}
+            ]}"#,
+    )
+    .unwrap();
+    assert_eq!(request.model(), "auto");
+    assert!(request.stream() && request.wants_usage());
+    assert_eq!(request.n(), 2);
+    assert_eq!(request.output_tokens_asked(), Some(Tokens(100)));
+    assert_eq!(request.user().as_deref(), Some("u-1"));
+    assert_eq!(request.messages(), 4);
+    assert_eq!(request.system(), "Be kind.");
+    assert_eq!(request.turns().as_slice(), ["สวัสดี", "One\ntwo"]);
+    assert_eq!(request.text_bytes(), 8 + 18 + 5 + 6);
+    assert_eq!(request.needs(), Needs::NONE);
+}
+
+#[test]
+fn the_instruction_is_the_last_user_turn_with_text() {
+    let request = saying(
+        r#"{"role":"user","content":"1"},{"role":"user","content":"2"},
+        {"role":"user","content":"3"},{"role":"user","content":"4"},
+        {"role":"user","content":"pay it"},{"role":"user","content":" \n "},
+        {"role":"user","content":[]},
+        {"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function",
+            "function":{"name":"pay","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"a","content":"done"}"#,
+    );
+    assert_eq!(request.turns().last().unwrap(), "pay it");
+    assert_eq!(request.turns().len(), 4);
+    assert_eq!(request.turns()[0], "2");
+}
+
+#[test]
+fn plain_text_is_borrowed_and_escapes_are_decoded() {
+    let request = saying(
+        r#"{"role":"user","content":"plain"},
+           {"role":"user","content":"\u4f60\u597d \"\ud83d\ude00\"\n\\"}"#,
+    );
+    let turns = request.turns();
+    assert!(matches!(turns[0], std::borrow::Cow::Borrowed("plain")));
+    assert_eq!(turns[1], "你好 \"😀\"\n\\");
+}
+
+#[test]
+fn a_long_turn_is_sampled_at_both_ends() {
+    for filler in ["é", "\\n", "\\u4f60", "x", "你"] {
+        let long = format!("START{}END", filler.repeat(5000));
+        let request = saying(&format!(r#"{{"role":"user","content":"{long}"}}"#));
+        let turn = request.turns()[0].to_string();
+        assert!(turn.starts_with("START") && turn.ends_with("END"), "{filler}");
+        assert!(turn.len() <= 8 * 1024 + 1 && !turn.contains('\u{FFFD}'), "{filler}");
+    }
+    let parts = vec![r#"{"type":"text","text":"word"}"#; 9000].join(",");
+    let request = saying(&format!(r#"{{"role":"user","content":[{parts}]}}"#));
+    assert_eq!(request.text_bytes(), 36_000);
+    assert!(request.turns()[0].len() <= 8 * 1024 + 1);
+}
+
+#[test]
+fn the_system_text_is_the_first_two_kibibytes() {
+    let long = "ไ".repeat(2000);
+    let request = saying(&format!(
+        r#"{{"role":"developer","content":"{long}"}},{{"role":"user","content":"x"}}"#
+    ));
+    assert_eq!(request.system(), "ไ".repeat(682));
+    let request = saying(
+        r#"{"role":"system","content":"a"},{"role":"developer","content":"b\n"},
+           {"role":"user","content":"x"}"#,
+    );
+    assert_eq!(request.system(), "a\nb\n");
+}
+
+#[test]
+fn needs_are_seen() {
+    let image = r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}"#;
+    let audio = r#"{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}"#;
+    let request = saying(&format!(r#"{{"role":"user","content":[{image},{audio},{image}]}}"#));
+    assert_eq!(request.needs(), Needs::VISION.with(Needs::AUDIO));
+    assert_eq!(request.media_parts(), 3);
+    assert!(request.turns().is_empty());
+    let tool = r#"{"type":"function","function":{"name":"f","parameters":{}}}"#;
+    for (members, needs) in [
+        (format!(r#","tools":[{tool}]"#), Needs::TOOLS),
+        (r#","tools":[]"#.into(), Needs::NONE),
+        (r#","tools":null"#.into(), Needs::NONE),
+        (
+            r#","response_format":{"type":"json_schema","json_schema":{"schema":{}}}"#.into(),
+            Needs::JSON_SCHEMA,
+        ),
+        (r#","response_format":{"type":"json_object"}"#.into(), Needs::NONE),
+        (r#","reasoning_effort":"high""#.into(), Needs::REASONING),
+        (r#","reasoning_effort":"none""#.into(), Needs::NONE),
+        (r#","reasoning":{"effort":"low"}"#.into(), Needs::REASONING),
+        (r#","chat_template_kwargs":{"enable_thinking":true}"#.into(), Needs::REASONING),
+        (r#","chat_template_kwargs":{"thinking":false}"#.into(), Needs::NONE),
+        (r#","logprobs":true"#.into(), Needs::LOGPROBS),
+        (r#","logprobs":false"#.into(), Needs::NONE),
+    ] {
+        assert_eq!(chat(&with(&members)).unwrap().needs(), needs, "{members}");
+    }
+    assert!(chat(&with(r#","response_format":{"type":"json_object"}"#)).unwrap().json_schema());
+    let long = saying(&format!(r#"{{"role":"user","content":"{}"}}"#, "word ".repeat(30_000)));
+    assert_eq!(long.needs(), Needs::LONG_CONTEXT);
+}
+
+#[test]
+fn the_end_user_has_three_names() {
+    for (members, user) in [
+        (r#","user":"a","safety_identifier":"b""#, Some("a")),
+        (r#","safety_identifier":"b","metadata":{"user_id":"c"}"#, Some("b")),
+        (r#","metadata":{"k":[1],"user_id":"c\u0041"}"#, Some("cA")),
+        (r#","user":7,"metadata":"x""#, None),
+        ("", None),
+    ] {
+        assert_eq!(chat(&with(members)).unwrap().user().as_deref(), user, "{members}");
     }
 }
 
-fn request(body: &str) -> Result<Request, Failure> {
-    read(Dialect::OpenAi, Operation::Chat, Bytes::from(body.to_owned()), &limits())
+#[test]
+fn estimates_follow_the_script_and_the_bound_cannot_be_exceeded() {
+    let tokens = |text: &str| {
+        saying(&format!(r#"{{"role":"user","content":"{text}"}}"#)).input_tokens().0 - 4
+    };
+    assert_eq!(tokens(&"word".repeat(100)), 100);
+    assert_eq!(tokens(&"你".repeat(100)), 85);
+    assert_eq!(tokens(&"\\u4f60".repeat(100)), 85);
+    assert_eq!(tokens(&"д".repeat(100)), 50);
+    assert_eq!(tokens(&"😀".repeat(100)), 200);
+    assert_eq!(tokens(&"\\ud83d\\ude00".repeat(100)), 200);
+    let long = tokens(&"你".repeat(100_000));
+    assert!((84_000..86_000).contains(&long), "{long}");
+    let body = with(r#","tools":[{},{}]"#);
+    let request = chat(&body).unwrap();
+    let bound = body.len() as u32 + 64 * 3 + 1024;
+    assert_eq!(request.input_tokens_bound(Tokens(4096)), Tokens(bound));
 }
 
-fn good(body: &str) -> Request {
-    request(body).unwrap()
-}
+/// A body, the code it is refused with, and the field that is named.
+type Wrong<'a> = (&'a str, &'a str, Option<&'a str>);
 
-fn text(body: &Body) -> String {
-    assert_eq!(body.len, body.slices.iter().map(Bytes::len).sum::<usize>());
-    String::from_utf8(body.slices.concat()).unwrap()
+fn all_refused(table: &[Wrong<'_>]) {
+    for (body, code, param) in table {
+        let failure = chat(body).unwrap_err();
+        assert_eq!((failure.code, failure.param.as_deref()), (*code, *param), "{body}: {failure}");
+        assert_eq!(failure.status(), 400);
+    }
 }
-
-const PLAIN: &str = r#"{"model":"auto","messages":[{"role":"user","content":"hello"}]}"#;
 
 #[test]
-fn faults_are_told_apart_and_placed() {
-    let message = r#""messages":[{"role":"user","content":"x"}]"#;
-    for (body, code, param) in [
+fn what_is_not_json_is_named() {
+    let deep = |depth: usize| with(&format!(r#","x":{}{}"#, "[".repeat(depth), "]".repeat(depth)));
+    assert!(chat(&deep(127)).is_ok());
+    all_refused(&[
         ("", "invalid_json", None),
         ("{", "invalid_json", None),
+        ("hello", "invalid_json", None),
         ("[]", "invalid_type", None),
-        (r#"{"model":"m","messages":[]} x"#, "invalid_json", None),
-        (&format!("{{{message}}}"), "missing_required_parameter", Some("model")),
-        (r#"{"model":"m"}"#, "missing_required_parameter", Some("messages")),
-        (r#"{"model":"m","messages":[]}"#, "invalid_value", Some("messages")),
-        (r#"{"model":7,"messages":[]}"#, "invalid_type", Some("model")),
-        (r#"{"model":"m","messages":"x"}"#, "invalid_type", Some("messages")),
-        (r#"{"model":"m","messages":["x"]}"#, "invalid_type", Some("messages[0]")),
+        ("\"x\"", "invalid_type", None),
+        (&format!("{} x", with("")), "invalid_json", None),
+        (&with(r#","a":1,"a":2"#), "invalid_json", Some("a")),
+        (&with(r#","a":1,"\u0061":2"#), "invalid_json", Some("a")),
+        (&with(r#","mod\u0065l":"b""#), "invalid_json", Some("model")),
+        (&with(r#","x":"\ud800""#), "invalid_json", None),
+        (&with(r#","x":01"#), "invalid_json", None),
+        (&with(r#","x":1."#), "invalid_json", None),
+        (&with(r#","x":nul"#), "invalid_json", None),
+        (&with(",\"x\":\"\n\""), "invalid_json", None),
+        (&with(","), "invalid_json", None),
+        (&deep(128), "invalid_json", None),
+    ]);
+    let failure = chat(&with(",\"x\":tru")).unwrap_err();
+    assert!(failure.public.contains("at byte "), "{failure}");
+    let mut body = with("").into_bytes();
+    body.insert(10, 0xFF);
+    let limits = ReadLimits::default();
+    let failure = read(Dialect::OpenAi, Operation::Chat, body.into(), &limits).unwrap_err();
+    assert_eq!(failure.public, "the body is not valid JSON: invalid UTF-8 at byte 10");
+}
+
+#[test]
+fn wrong_shapes_are_named() {
+    all_refused(&[
+        ("{}", "missing_required_parameter", Some("model")),
+        (r#"{"model":"a"}"#, "missing_required_parameter", Some("messages")),
+        (r#"{"model":"","messages":[]}"#, "missing_required_parameter", Some("model")),
+        (r#"{"model":7}"#, "invalid_type", Some("model")),
+        (r#"{"model":"a","messages":{}}"#, "invalid_type", Some("messages")),
+        (r#"{"model":"a","messages":[]}"#, "invalid_value", Some("messages")),
+        (r#"{"messages":["hi"]}"#, "invalid_type", Some("messages[0]")),
         (
-            r#"{"model":"m","messages":[{"role":"user","content":7}]}"#,
-            "invalid_type",
-            Some("messages[0].content"),
-        ),
-        (
-            r#"{"model":"m","messages":[{"role":"boss","content":"x"}]}"#,
-            "invalid_value",
-            Some("messages[0].role"),
-        ),
-        (
-            r#"{"model":"m","messages":[{"content":"x"}]}"#,
+            r#"{"messages":[{"content":"x"}]}"#,
             "missing_required_parameter",
             Some("messages[0].role"),
         ),
-        (&format!(r#"{{"model":"m",{message},"stream":1}}"#), "invalid_type", Some("stream")),
-        (&format!(r#"{{"model":"m",{message},"n":0}}"#), "invalid_value", Some("n")),
-        (&format!(r#"{{"model":"m",{message},"n":9}}"#), "unsupported_parameter", Some("n")),
+        (r#"{"messages":[{"role":"boss"}]}"#, "invalid_value", Some("messages[0].role")),
+        (r#"{"messages":[{"role":1}]}"#, "invalid_type", Some("messages[0].role")),
         (
-            &format!(r#"{{"model":"m",{message},"max_tokens":1.5}}"#),
-            "invalid_value",
-            Some("max_tokens"),
+            r#"{"messages":[{"role":"user"}]}"#,
+            "missing_required_parameter",
+            Some("messages[0].content"),
         ),
         (
-            &format!(r#"{{"model":"m",{message},"api_base":"http://x"}}"#),
-            "unsupported_parameter",
-            Some("api_base"),
+            r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":7}]}"#,
+            "invalid_type",
+            Some("messages[1].content"),
         ),
         (
-            &format!(r#"{{"model":"m",{message},"mod\u0065l":"n"}}"#),
-            "duplicate_parameter",
-            Some("model"),
+            r#"{"messages":[{"role":"user","content":[7]}]}"#,
+            "invalid_type",
+            Some("messages[0].content[0]"),
         ),
         (
-            &format!(r#"{{"model":"m",{message},"tools":[1,2,3,4,5]}}"#),
-            "unsupported_parameter",
-            Some("tools"),
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":7}]}]}"#,
+            "invalid_type",
+            Some("messages[0].content[0].text"),
         ),
+        (&with(r#","stream":"yes""#), "invalid_type", Some("stream")),
+        (&with(r#","stream_options":[]"#), "invalid_type", Some("stream_options")),
         (
-            &format!(r#"{{"model":"m",{message},"chat_template_kwargs":{{"x":1}}}}"#),
-            "unsupported_parameter",
-            Some("chat_template_kwargs.x"),
+            &with(r#","stream_options":{"include_usage":1}"#),
+            "invalid_type",
+            Some("stream_options.include_usage"),
         ),
+        (&with(r#","max_tokens":-1"#), "invalid_value", Some("max_tokens")),
+        (&with(r#","max_tokens":0"#), "invalid_value", Some("max_tokens")),
+        (&with(r#","max_tokens":1.5"#), "invalid_value", Some("max_tokens")),
+        (&with(r#","max_tokens":"5""#), "invalid_type", Some("max_tokens")),
+        (&with(r#","n":0"#), "invalid_value", Some("n")),
+        (&with(r#","n":9"#), "unsupported_parameter", Some("n")),
+        (&with(r#","tools":{}"#), "invalid_type", Some("tools")),
+        (&with(r#","tools":[1]"#), "invalid_type", Some("tools[0]")),
+        (&with(r#","response_format":7"#), "invalid_type", Some("response_format")),
+    ]);
+}
+
+#[test]
+fn refused_parameters_are_named() {
+    for name in [
+        "chat_template",
+        "prompt_embeds",
+        "kv_transfer_params",
+        "mock_response",
+        "api_base",
+        "base_url",
+        "user_config",
+        "fallbacks",
+        "input_cost_per_token",
+        "extra_headers",
     ] {
-        let failure = request(body).expect_err(body);
-        assert_eq!((failure.code, failure.param.as_deref()), (code, param), "{body}: {failure}");
-        assert_eq!(failure.kind, Kind::InvalidRequest);
+        for written in [name.to_owned(), format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..])] {
+            let failure = chat(&with(&format!(r#","{written}":{{}}"#))).unwrap_err();
+            assert_eq!(failure.code, "unsupported_parameter");
+            assert_eq!(failure.param.as_deref(), Some(name));
+        }
+        assert!(chat(&with(&format!(r#","{name}":null"#))).is_ok());
+    }
+    let failure = chat(&with(r#","chat_template_kwargs":{"tools":1}"#)).unwrap_err();
+    assert_eq!(failure.param.as_deref(), Some("chat_template_kwargs.tools"));
+    let limits = ReadLimits { tools_max: 1, schema_bytes_max: 32, ..ReadLimits::default() };
+    for (members, param) in [
+        (r#","tools":[{},{}]"#, "tools"),
+        (r#","tools":[{"a":"0123456789012345678901234567890123456789"}]"#, "tools[0]"),
+        (r#","guided_regex":"0123456789012345678901234567890123456789""#, "guided_regex"),
+        (r#","response_format":{"type":"json_schema","json_schema":{}}"#, "response_format"),
+    ] {
+        let failure = chat_within(&with(members), &limits).unwrap_err();
+        assert_eq!(failure.code, "unsupported_parameter");
+        assert_eq!(failure.param.as_deref(), Some(param));
     }
 }
 
 #[test]
-fn bytes_that_are_no_utf8_and_nesting_are_refused() {
-    let body = Bytes::from_static(b"{\"model\":\"\xff\"}");
-    let failure = read(Dialect::OpenAi, Operation::Chat, body, &limits()).unwrap_err();
-    assert!(failure.public.contains("not UTF-8 at byte 10"), "{failure}");
-    let deep = |depth: usize| {
-        let nest = ["[".repeat(depth), "]".repeat(depth)].concat();
-        request(&PLAIN.replacen('{', &format!(r#"{{"x":{nest},"#), 1))
+fn remote_media_is_refused_under_any_name() {
+    let hosts = vec!["img.bank.example".into()];
+    let limits = ReadLimits { media_hosts: hosts, ..ReadLimits::default() };
+    let part = |part: &str| {
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#)
     };
-    assert!(deep(127).is_ok());
-    assert!(deep(128).unwrap_err().public.contains("nesting"));
-    assert!(deep(100_000).unwrap_err().public.contains("nesting"));
+    for (text, param) in [
+        (r#"{"type":"image_url","image_url":{"url":"https://evil.example/a"}}"#, "image_url"),
+        (r#"{"type":"image_url","image_url":{"url":"http://img.bank.example/a"}}"#, "image_url"),
+        (r#"{"type":"image_url","image_url":"https://evil.example/a"}"#, "image_url"),
+        (r#"{"image_url":{"u\u0072l":"\u0068ttp:\/\/10.0.0.1"}}"#, "image_url"),
+        (r#"{"type":"text","text":"a","video_url":{"url":"https://10.0.0.1/"}}"#, "video_url"),
+        (r#"{"type":"input_audio","input_audio":{"data":"http://10.0.0.1/"}}"#, "input_audio"),
+        (r#"{"type":"image_embeds","image_embeds":"AAAA"}"#, "image_embeds"),
+        (r#"{"type":"file","file":{"file_data":"file:///etc/passwd"}}"#, "file"),
+        (r#"{"image_url":{"url":"data:,","url":"https://evil.example/a"}}"#, "image_url"),
+    ] {
+        let failure = chat_within(&part(text), &limits).unwrap_err();
+        assert_eq!(failure.code, "unsupported_parameter", "{text}");
+        let expected = format!("messages[0].content[0].{param}");
+        assert_eq!(failure.param.as_deref(), Some(&*expected));
+        assert!(!failure.public.contains("example"), "{failure}");
+    }
+    let fine = part(r#"{"type":"image_url","image_url":{"url":"https://img.bank.example/a.png"}}"#);
+    assert!(chat_within(&fine, &limits).unwrap().needs().contains(Needs::VISION));
 }
 
 #[test]
-fn media_come_along_or_from_named_hosts() {
-    let with = |url: &str| {
-        request(&format!(
-            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"text","text":"see"}},
-            {{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]}}"#
-        ))
-    };
-    let seen = with("data:image/png;base64,AAAA").unwrap();
-    assert_eq!((seen.media_parts(), seen.needs()), (1, Needs::VISION));
-    assert!(with("https://img.example/a.png").is_ok());
-    for url in [
-        "http://img.example/a.png",
-        "https://evil.example/img.example",
-        "https://img.example@evil.example/",
-        "https://img.example:8443/",
-        "file:///etc/passwd",
+fn too_many_fields_are_refused() {
+    let many: String = (0..1001).map(|n| format!(r#","f{n}":0"#)).collect();
+    assert_eq!(chat(&with(&many)).unwrap_err().code, "invalid_value");
+}
+
+#[test]
+fn other_operations_are_not_served_yet() {
+    let limits = ReadLimits::default();
+    let failure = read(Dialect::Anthropic, Operation::Chat, Bytes::new(), &limits).unwrap_err();
+    assert_eq!((failure.status(), failure.code), (404, "not_supported"));
+}
+
+#[test]
+fn edits_touch_only_what_they_must() {
+    const ASK: &str = r#""stream_options":{"include_usage":true}"#;
+    // `M` stands for a message, `ASK` for what asks for usage; the model sent on is `b`.
+    let full =
+        |text: &str| text.replace("ASK", ASK).replace('M', r#""messages":[{"role":"tool"}]"#);
+    for (body, ask_usage, most, expected) in [
+        (r#"{M,"model":"b"}"#, false, None, r#"{M,"model":"b"}"#),
+        (r#"{M,"model":"auto"}"#, false, None, r#"{M,"model":"b"}"#),
+        (
+            r#" { "model" : "auto" ,M, "x":1.0e+0 } "#,
+            true,
+            Some(9),
+            r#" {ASK,"max_tokens":9, "model" : "b" ,M, "x":1.0e+0 } "#,
+        ),
+        (
+            r#"{M,"stream_options":{"a":1},"max_tokens":10,"model":"auto"}"#,
+            true,
+            Some(9),
+            r#"{M,"stream_options":{"include_usage":true,"a":1},"max_tokens":9,"model":"b"}"#,
+        ),
+        (
+            r#"{M,"stream_options":{},"max_completion_tokens":9,"model":"b"}"#,
+            true,
+            Some(9),
+            r#"{M,ASK,"max_completion_tokens":9,"model":"b"}"#,
+        ),
+        (
+            r#"{M,"stream_options":{"include_usage": false,"z":[]},"max_tokens":null,"model":"b"}"#,
+            true,
+            Some(9),
+            r#"{M,"stream_options":{"include_usage": true,"z":[]},"max_tokens":9,"model":"b"}"#,
+        ),
+        (
+            r#"{"max_completion_tokens":12,M,"stream_options":null,"max_tokens":null,"model":"b"}"#,
+            true,
+            Some(9),
+            r#"{"max_completion_tokens":9,M,ASK,"max_tokens":null,"model":"b"}"#,
+        ),
+        (
+            r#"{"max_completion_tokens":12,M,"max_tokens":13,"model":"b"}"#,
+            false,
+            Some(9),
+            r#"{"max_completion_tokens":9,M,"max_tokens":9,"model":"b"}"#,
+        ),
+        (r#"{M,ASK,"model":"b"}"#, true, None, r#"{M,ASK,"model":"b"}"#),
     ] {
-        assert_eq!(with(url).expect_err(url).code, "unsupported_parameter");
+        let request = chat(&full(body)).unwrap();
+        let output_tokens_max = Option::<u32>::map(most, Tokens);
+        let sent = request.to_upstream(&Edit { model: "b", ask_usage, output_tokens_max });
+        assert_eq!(sent.concat(), full(expected), "{body}");
+        assert_eq!(sent.len, full(expected).len());
     }
 }
 
-#[test]
-fn what_a_request_says_is_found() {
-    let read = good(
-        r#"{"messages":[{"content":"Be brief.","role":"system"},
-        {"role":"user","content":"first"},{"role":"assistant","content":"ok"},
-        {"role":"user","content":[{"type":"text","text":"a\u00e9"},{"type":"text","text":"b\n"}]},
-        {"role":"assistant","content":null,"tool_calls":[{"id":"1"}]},
-        {"role":"tool","tool_call_id":"1","content":"42"}],
-        "model":"au\u0074o","stream":true,"max_tokens":9,"max_completion_tokens":7,"n":2,
-        "metadata":{"user_id":"u-1"},"tools":[{"type":"function"}],"reasoning_effort":"low",
-        "response_format":{"type":"json_schema","json_schema":{}},"stream_options":null}"#,
-    );
-    assert_eq!(read.model(), "auto");
-    assert_eq!(read.system(), "Be brief.");
-    assert_eq!(read.turns()[..], ["first", "aé\nb\n"]);
-    assert_eq!(read.output_tokens_asked(), Some(Tokens(7)));
-    assert_eq!((read.n(), read.tools(), read.messages()), (2, 1, 6));
-    assert_eq!(read.user().as_deref(), Some("u-1"));
-    assert!(read.stream() && !read.wants_usage() && read.json_schema());
-    let needs = Needs::TOOLS.with(Needs::REASONING).with(Needs::JSON_SCHEMA);
-    assert_eq!(read.needs(), needs);
-}
-
-#[test]
-fn long_turns_are_sampled_at_both_ends() {
-    let long = format!("HEAD{}TAIL", "ข้อความ".repeat(4_000));
-    let read = good(&PLAIN.replace("hello", &long));
-    let turn = &read.turns()[0];
-    assert!(turn.len() < 9_000 && turn.starts_with("HEAD") && turn.ends_with("TAIL"));
-    assert!(read.input_tokens().0 > 15_000);
-    assert!(read.input_tokens_bound(Tokens(0)).0 as usize > long.len());
-}
-
-#[test]
-fn only_our_fields_change_on_the_way() {
-    let edit = Edit { model: "Qwen/Q", ask_usage: true, output_tokens_max: Some(Tokens(50)) };
-    for (body, sent) in [
-        (
-            r#"{ "model" : "auto","messages":[{"role":"user","content":"x"}], "odd" : 1.0e5 }"#,
-            concat!(
-                r#"{"stream_options":{"include_usage":true},"max_tokens":50, "model" : "Qwen/Q","#,
-                r#""messages":[{"role":"user","content":"x"}], "odd" : 1.0e5 }"#
-            ),
-        ),
-        (
-            r#"{"stream_options":{"a":1},"max_tokens":60,"model":"m","messages":[{"role":"user"}]}"#,
-            concat!(
-                r#"{"stream_options":{"include_usage":true,"a":1},"max_tokens":50,"#,
-                r#""model":"Qwen/Q","messages":[{"role":"user"}]}"#
-            ),
-        ),
-        (
-            r#"{"stream_options":{"include_usage":false},"max_tokens":40,"model":"m","messages":[{"role":"user"}]}"#,
-            concat!(
-                r#"{"stream_options":{"include_usage":true},"max_tokens":40,"#,
-                r#""model":"Qwen/Q","messages":[{"role":"user"}]}"#
-            ),
-        ),
-    ] {
-        assert_eq!(text(&good(body).to_upstream(&edit)), sent);
-    }
-    let same = Edit { model: "auto", ask_usage: false, output_tokens_max: None };
-    let body = good(PLAIN).to_upstream(&same);
-    assert_eq!((text(&body).as_str(), body.slices.len()), (PLAIN, 1));
-}
-
-fn decode(pieces: &[&[u8]]) -> (Vec<Event>, Result<End, StreamFault>, Stream) {
-    let mut stream = Stream::new(StreamLimits { event_bytes_max: 4_096 });
-    let mut events = SmallVec::new();
-    let pushed =
-        pieces.iter().try_for_each(|piece| stream.push(Bytes::copy_from_slice(piece), &mut events));
-    let end = pushed.and_then(|()| stream.finish(&mut events));
-    (events.into_vec(), end, stream)
-}
-
-const STREAM: &str = concat!(
-    "\u{feff}: ping\r\n\r\n",
-    "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
-    "data:{\"choices\":[{\"delta\":{\"content\":\"สวัสดี\"}}]}\r\n\r\n",
-    "event: x\rid: 7\rdata: {\"choices\":[{\"delta\":\rdata: {\"content\":\"b\"}}]}\r\r",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n",
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,",
-    "\"prompt_tokens_details\":{\"cached_tokens\":4}}}\n\n",
-    "data: [DONE]\n\n",
-    "data: [DONE]\n\nrubbish",
-);
-
-#[test]
-fn a_stream_shows_what_it_holds() {
-    let (events, end, stream) = decode(&[STREAM.as_bytes()]);
-    let what: Vec<&What> = events.iter().map(|event| &event.what).collect();
-    let expected = [
-        &What::Comment,
-        &What::Other,
-        &What::Content,
-        &What::Content,
-        &What::Finish,
-        &What::Usage,
-        &What::Done,
+/// Any JSON value that is not too deep.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
     ];
-    assert_eq!(what, expected);
-    assert_eq!(end, Ok(End { real: true }));
-    let counts = Counts { input: 5, cached_input: 4, output: 2, ..Counts::default() };
-    assert_eq!(stream.reported(), Some(counts));
-    assert_eq!(stream.counted_output(), Tokens(5));
-    assert_eq!(events[2].bytes, STREAM[STREAM.find("data:{").unwrap()..][..events[2].bytes.len()]);
-}
-
-#[test]
-fn streams_that_go_wrong_say_so() {
-    let error = b"data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
-    assert_eq!(decode(&[error]).0[0].what, What::Error("out of memory".into()));
-    assert_eq!(decode(&[b"data: <html>\n\n"]).1, Err(StreamFault::NotJson));
-    let large = ["data: ", &"x".repeat(5_000)].concat();
-    assert_eq!(decode(&[large.as_bytes()]).1, Err(StreamFault::TooLarge));
-    let half = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"cho";
-    assert_eq!(decode(&[half]).1, Ok(End { real: false }));
-    assert_eq!(decode(&[b"data: [DONE]"]).1, Ok(End { real: true }));
-}
-
-#[test]
-fn usage_that_cannot_be_true_is_not_believed() {
-    for usage in [
-        r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
-        r#"{"prompt_tokens":1.5,"completion_tokens":1}"#,
-        r#"{"prompt_tokens":99999999999,"completion_tokens":1}"#,
-        r#"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}}"#,
-        r#"{"completion_tokens":1}"#,
-        r#"7"#,
-    ] {
-        let body =
-            format!(r#"{{"choices":[{{"message":{{"content":"12345"}}}}],"usage":{usage}}}"#);
-        let plain = plain(&body.into()).unwrap();
-        assert_eq!((plain.reported, plain.counted_output), (None, Tokens(2)), "{usage}");
-    }
-}
-
-#[test]
-fn a_200_that_is_no_answer_is_told_apart() {
-    for (body, invalid) in [
-        ("", Invalid::Empty),
-        ("<html>", Invalid::NotJson),
-        (r#"{"choices":[{"mess"#, Invalid::NotJson),
-        (r#"{"choices":[]}"#, Invalid::NoChoices),
-        (r#"{"object":"x"}"#, Invalid::NoChoices),
-        (r#"{"error":{"message":"m"}}"#, Invalid::Error("m".into())),
-    ] {
-        assert_eq!(plain(&Bytes::from(body)).unwrap_err(), invalid, "{body}");
-    }
-}
-
-#[test]
-fn what_backends_say_is_stripped_of_where_they_are() {
-    let said = |text: &str| {
-        let body = serde_json::json!({ "error": { "message": text } }).to_string();
-        error_message(body.as_bytes()).unwrap()
-    };
-    assert_eq!(said("temperature must be ≤ 2"), "temperature must be ≤ 2");
-    let hidden = said("see http://10.0.0.7:8000/docs on 10.0.0.7 or gpu1:8000 with sk-abc now");
-    for secret in ["10.0.0.7", "8000", "sk-abc", "http"] {
-        assert!(!hidden.contains(secret), "{hidden}");
-    }
-    assert!(said(&"word ".repeat(1_000)).chars().count() <= 500);
-    assert_eq!(error_message(br#"{"detail":"no"}"#).as_deref(), Some("no"));
-    assert_eq!(error_message(b"<html>"), None);
-    assert!(is_context_length(400, b"This model's maximum context length is 8192 tokens"));
-    assert!(!is_context_length(400, b"temperature"));
-}
-
-#[test]
-fn errors_are_told_in_each_dialect() {
-    let failure = Failure::new(Kind::BudgetExceeded, Stage::Admit, "spent").at("model");
-    let body = |dialect| String::from_utf8(error_body(dialect, &failure).to_vec()).unwrap();
-    assert_eq!(
-        body(Dialect::OpenAi),
-        r#"{"error":{"message":"spent","type":"insufficient_quota","param":"model","code":"budget_exceeded"}}"#
-    );
-    assert_eq!(
-        body(Dialect::Anthropic),
-        r#"{"type":"error","error":{"type":"rate_limit_error","message":"spent"}}"#
-    );
-    let event = Bytes::from_static(b"data: {\"choices\":[]}\n\n");
-    let priced = with_cost(&event, "0.5");
-    assert_eq!(priced, "data: {\"signalbox\":{\"cost\":\"0.5\"},\"choices\":[]}\n\n");
-}
-
-fn valid(bytes: &[u8]) -> bool {
-    if std::str::from_utf8(bytes).is_err() {
-        return false;
-    }
-    let mut scan = Scan::new(bytes, 120);
-    scan.skip().and_then(|_| scan.end()).is_ok()
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(any::<String>(), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
 }
 
 proptest! {
-    /// However a stream's bytes are cut, its events are the same.
     #[test]
-    fn any_split_gives_the_same_events(cuts in prop::collection::vec(0..STREAM.len(), 0..12)) {
-        let mut cuts = cuts;
-        cuts.extend([0, STREAM.len()]);
-        cuts.sort_unstable();
-        let pieces: Vec<&[u8]> =
-            cuts.windows(2).map(|pair| &STREAM.as_bytes()[pair[0]..pair[1]]).collect();
-        let (events, end, stream) = decode(&pieces);
-        let (whole, whole_end, once) = decode(&[STREAM.as_bytes()]);
-        prop_assert_eq!(events, whole);
-        prop_assert_eq!(end, whole_end);
-        prop_assert_eq!(stream.reported(), once.reported());
-        prop_assert_eq!(stream.counted_output(), once.counted_output());
-    }
-
-    /// Any bytes at all, cut anywhere: the same events, no panic.
-    #[test]
-    fn any_bytes_split_anywhere(bytes in "(data: ?|\r|\n|:|\\{|\\}|\"error\":|\\[DONE\\]|[a-z]|é){0,40}",
-                                at in 0..60usize) {
-        let at = at.min(bytes.len());
-        let (split, end, _) = decode(&[&bytes.as_bytes()[..at], &bytes.as_bytes()[at..]]);
-        let (whole, whole_end, _) = decode(&[bytes.as_bytes()]);
-        prop_assert_eq!(end, whole_end);
-        if end.is_ok() {
-            prop_assert_eq!(split, whole);
+    fn a_spliced_body_differs_only_where_it_must(
+        before in any_json(),
+        after in any_json(),
+        options in prop::option::of(prop_oneof![
+            Just(json!(null)), Just(json!({})), Just(json!({"a": [1]})),
+            Just(json!({"include_usage": false, "b": "x"})), Just(json!({"include_usage": true})),
+        ]),
+        asked in prop::option::of(1u32..100),
+        completion in any::<bool>(),
+        model in "\\PC{1,12}",
+        pretty in any::<bool>(),
+    ) {
+        let name = if completion { "max_completion_tokens" } else { "max_tokens" };
+        let text = |value: &Value| if pretty {
+            serde_json::to_string_pretty(value).unwrap()
+        } else {
+            value.to_string()
+        };
+        let mut body = format!(r#"{{"aa": {},"model":"auto""#, text(&before));
+        if let Some(options) = &options {
+            body += &format!(r#", "stream_options" :{}"#, text(options));
         }
-    }
-
-    /// The scanner judges JSON as serde_json does.
-    #[test]
-    fn json_is_judged_as_serde_judges_it(
-        bytes in "([\\[\\]{}:,]|\"[a-z\\\\\"nu0-9]{0,6}\"|-?[0-9]{1,3}|[.eE+-]|true|false|null| |\n){0,16}",
-    ) {
-        let serde = serde_json::from_str::<serde::de::IgnoredAny>(&bytes).is_ok();
-        prop_assert_eq!(valid(bytes.as_bytes()), serde, "{}", bytes);
-    }
-
-    /// A mutated request is read or refused, never a panic; and what is sent on differs from what came
-    /// only in our fields.
-    #[test]
-    fn whatever_is_read_goes_on_unchanged(
-        unknown in "[a-z]{6,12}",
-        value in "[ -~]{0,30}",
-        stream: bool,
-        asked in prop::option::of(1..100u32),
-    ) {
-        let mut body = serde_json::json!({
-            "model": "auto", "stream": stream,
-            "messages": [{ "role": "user", "content": value, "name": value }],
-        });
-        body[&unknown] = value.clone().into();
         if let Some(asked) = asked {
-            body["max_completion_tokens"] = asked.into();
+            body += &format!(r#","{name}":{asked}"#);
         }
-        let edit =
-            Edit { model: "x\"y", ask_usage: stream, output_tokens_max: Some(Tokens(50)) };
-        let read = good(&body.to_string());
-        let sent: serde_json::Value = serde_json::from_str(&text(&read.to_upstream(&edit))).unwrap();
-        body["model"] = "x\"y".into();
-        if stream {
-            body["stream_options"] = serde_json::json!({ "include_usage": true });
+        body += &format!(r#","messages":[{{"role":"tool"}}],"zz":{}}}"#, text(&after));
+        let request = chat(&body).unwrap();
+        let edit = Edit { model: &model, ask_usage: true, output_tokens_max: Some(Tokens(50)) };
+        let sent = request.to_upstream(&edit);
+        let bytes = sent.concat();
+        prop_assert_eq!(sent.len, bytes.len());
+        let mut expected: Value = serde_json::from_str(&body).unwrap();
+        expected["model"] = json!(model);
+        if !expected["stream_options"].is_object() {
+            expected["stream_options"] = json!({});
         }
-        match asked {
-            Some(asked) => body["max_completion_tokens"] = asked.min(50).into(),
-            None => body["max_tokens"] = 50.into(),
-        }
-        prop_assert_eq!(sent, body);
+        expected["stream_options"]["include_usage"] = json!(true);
+        let name = if asked.is_some() { name } else { "max_tokens" };
+        expected[name] = json!(asked.unwrap_or(50).min(50));
+        prop_assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
+        let sent = String::from_utf8(bytes.to_vec()).unwrap();
+        let (aa, zz) = (format!(r#""aa": {}"#, text(&before)), format!(r#""zz":{}"#, text(&after)));
+        let kept = sent.contains(&aa) && sent.strip_suffix('}').is_some_and(|s| s.ends_with(&zz));
+        prop_assert!(kept, "unknown fields are not as they were");
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200),
-                                     at in 0..60usize) {
-        let mut body = PLAIN.as_bytes().to_vec();
-        let at = at.min(body.len());
-        body.splice(at..at, bytes);
-        let _ = read(Dialect::OpenAi, Operation::Chat, body.into(), &limits());
+    fn the_scanner_agrees_with_serde_json(
+        value in any_json(),
+        cut in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        change in 0..4u8,
+    ) {
+        let mut text = value.to_string().into_bytes();
+        fuzz::scan(&text);
+        let at = cut.index(text.len());
+        match change {
+            0 => text.truncate(at),
+            1 => text[at] = byte,
+            2 => text.insert(at, byte),
+            _ => { text.remove(at); }
+        }
+        fuzz::scan(&text);
+    }
+
+    #[test]
+    fn the_scanner_agrees_on_what_looks_like_json(
+        text in r#"[ \[\]{}:,"\\u0-9a-fD8eE+.truefalsn-]{0,40}"#,
+    ) {
+        fuzz::scan(text.as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_make_reading_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
+        fuzz::check(&data);
+        let _ = error_message(&data);
+        let _ = is_context_length(400, &data);
+        let _ = plain(&Bytes::from(data));
+    }
+
+    #[test]
+    fn a_damaged_request_is_read_or_refused(
+        cut in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        content in any::<String>(),
+    ) {
+        let content = json!(content);
+        let mut body = format!(
+            r#"{{"model":"a\u0075to","n":1,"stream":true,"stream_options":{{"include_usage":false}},
+            "messages":[{{"role":"system","content":{content}}},{{"role":"user","content":[
+            {{"type":"text","text":{content}}}]}}],"max_tokens":9,"tools":[{{}}]}}"#
+        ).into_bytes();
+        fuzz::body(&body);
+        let at = cut.index(body.len());
+        body[at] = byte;
+        fuzz::body(&body);
+        body.truncate(at);
+        fuzz::body(&body);
     }
 }

@@ -1,0 +1,147 @@
+//! What is changed in a body on its way to a backend of the same dialect, and nothing else.
+
+use bytes::Bytes;
+use policies::facts::Tokens;
+use smallvec::SmallVec;
+
+use super::request::{Allowed, Request};
+
+/// What the gateway changes in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit<'a> {
+    /// The name the engine knows the model by.
+    pub model: &'a str,
+    /// For streams: sets `stream_options.include_usage`, keeping the caller's other options.
+    pub ask_usage: bool,
+    /// The bound that is written into the request: lowers `max_tokens` and `max_completion_tokens`
+    /// where they are larger or `null`, and adds `max_tokens` where neither stands.
+    pub output_tokens_max: Option<Tokens>,
+}
+
+/// A body as slices: the caller's bytes with the edits between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// In order; none is empty.
+    pub slices: SmallVec<[Bytes; 8]>,
+    /// Bytes in all of them.
+    pub len: usize,
+}
+
+impl Body {
+    fn push(&mut self, slice: Bytes) {
+        if !slice.is_empty() {
+            self.len += slice.len();
+            self.slices.push(slice);
+        }
+    }
+
+    /// All in one piece, by copying: for tests and tools.
+    #[must_use]
+    pub fn concat(&self) -> Bytes {
+        self.slices.iter().flatten().copied().collect()
+    }
+}
+
+/// Bytes to stand for a range of the body.
+struct Splice {
+    start: u32,
+    end: u32,
+    text: Bytes,
+}
+
+type Splices = SmallVec<[Splice; 6]>;
+
+impl Request {
+    /// The body for a backend that speaks the caller's dialect: the caller's own bytes with the
+    /// edits spliced in. Nothing of the body is copied; whatever the gateway does not know,
+    /// formatting included, reaches the backend byte for byte.
+    #[must_use]
+    pub fn to_upstream(&self, edit: &Edit<'_>) -> Body {
+        let mut splices = Splices::new();
+        self.edit_model(edit.model, &mut splices);
+        if edit.ask_usage {
+            self.edit_usage(&mut splices);
+        }
+        if let Some(most) = edit.output_tokens_max {
+            self.edit_output(most, &mut splices);
+        }
+        splices.sort_by_key(|splice| splice.start);
+        let mut body = Body::default();
+        let mut from = 0;
+        for Splice { start, end, text } in splices {
+            body.push(self.body.slice(from..start as usize));
+            body.push(text);
+            from = end as usize;
+        }
+        body.push(self.body.slice(from..));
+        body
+    }
+
+    fn edit_model(&self, model: &str, splices: &mut Splices) {
+        let span = self.model.span;
+        if !self.model.escaped && span.of(&self.body) == model.as_bytes() {
+            return;
+        }
+        // The quotes are replaced with it.
+        let text = Bytes::from(quoted(model));
+        splices.push(Splice { start: span.start - 1, end: span.end + 1, text });
+    }
+
+    fn edit_usage(&self, splices: &mut Splices) {
+        const ASK: &[u8] = br#"{"include_usage":true}"#;
+        let whole = |text| Bytes::from_static(text);
+        let splice = match self.stream_options {
+            None => {
+                let text = whole(br#""stream_options":{"include_usage":true},"#);
+                Splice { start: self.inside, end: self.inside, text }
+            }
+            Some(options) if options.asked => return,
+            Some(options) => match options.include_usage {
+                Some(span) => Splice { start: span.start, end: span.end, text: whole(b"true") },
+                None if options.object && !options.empty => {
+                    let inside = options.value.start + 1;
+                    let text = whole(br#""include_usage":true,"#);
+                    Splice { start: inside, end: inside, text }
+                }
+                None => {
+                    let span = options.value;
+                    Splice { start: span.start, end: span.end, text: whole(ASK) }
+                }
+            },
+        };
+        splices.push(splice);
+    }
+
+    fn edit_output(&self, most: Tokens, splices: &mut Splices) {
+        let fields = [self.max_tokens, self.max_completion_tokens];
+        let stated = fields.iter().flatten().any(|allowed| allowed.tokens.is_some());
+        let above = |allowed: &&Allowed| match allowed.tokens {
+            Some(tokens) => tokens > most,
+            None => !stated, // `null` beside a number says nothing
+        };
+        for allowed in fields.iter().flatten().filter(above) {
+            let text = Bytes::from(most.to_string());
+            let Allowed { value, .. } = allowed;
+            splices.push(Splice { start: value.start, end: value.end, text });
+        }
+        if fields.iter().all(Option::is_none) {
+            let text = Bytes::from(format!(r#""max_tokens":{most},"#));
+            splices.push(Splice { start: self.inside, end: self.inside, text });
+        }
+    }
+}
+
+/// A text as a JSON string.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\0'..'\u{20}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,119 @@
+//! Single fields: which are refused, what types their values have, what is said when they are
+//! wrong.
+
+use std::borrow::Cow;
+
+use policies::facts::Tokens;
+
+use super::{
+    request::Allowed,
+    scan::{Scanner, Shape, Str},
+};
+use crate::failure::Failure;
+
+/// Fields that would let a caller choose where the gateway or an engine connects, what it costs, or
+/// what an engine runs.
+pub(super) const REFUSED: [&[u8]; 10] = [
+    b"chat_template",
+    b"prompt_embeds",
+    b"kv_transfer_params",
+    b"mock_response",
+    b"api_base",
+    b"base_url",
+    b"user_config",
+    b"fallbacks",
+    b"input_cost_per_token",
+    b"extra_headers",
+];
+
+/// Fields by which engines take a grammar: compiling a large one stalls an engine.
+pub(super) const GRAMMARS: [&[u8]; 11] = [
+    b"guided_json",
+    b"guided_regex",
+    b"guided_choice",
+    b"guided_grammar",
+    b"structured_outputs",
+    b"structural_tag",
+    b"grammar",
+    b"json_schema",
+    b"regex",
+    b"ebnf",
+    b"format",
+];
+
+/// What `chat_template_kwargs` may hold.
+pub(super) const TEMPLATE_KEYS: [&[u8]; 2] = [b"enable_thinking", b"thinking"];
+
+/// Bytes of a caller's key that a message repeats.
+const ECHO_BYTES_MAX: usize = 64;
+
+/// A field of the wrong type: where, what stands there, what should.
+pub(super) fn wrong_type(
+    path: impl Into<Cow<'static, str>>,
+    found: Shape,
+    expected: &str,
+) -> Failure {
+    let path = path.into();
+    let text = format!("{path} is {}: expected {expected}", found.name());
+    Failure::invalid("invalid_type", text).at(path)
+}
+
+/// A key that stands in the body twice.
+pub(super) fn twice(name: &[u8]) -> Failure {
+    let name = echo(name);
+    let text = format!("the body is not valid JSON: the key {name} stands in it twice");
+    Failure::invalid("invalid_json", text).at(name)
+}
+
+/// A caller's key as a message may repeat it.
+pub(super) fn echo(name: &[u8]) -> String {
+    let short = name.get(..name.len().min(ECHO_BYTES_MAX)).unwrap_or_default();
+    String::from_utf8_lossy(short).chars().filter(|c| !c.is_control()).collect()
+}
+
+/// A boolean; `null` is `false`.
+pub(super) fn boolean(scanner: &mut Scanner<'_>, name: &'static str) -> Result<bool, Failure> {
+    match scanner.value()?.0 {
+        Shape::True => Ok(true),
+        Shape::False | Shape::Null => Ok(false),
+        found => Err(wrong_type(name, found, "a boolean")),
+    }
+}
+
+/// A string, or nothing if it is empty or of another type.
+pub(super) fn string_if(scanner: &mut Scanner<'_>) -> Result<Option<Str>, Failure> {
+    if scanner.shape()? != Shape::String {
+        scanner.skip()?;
+        return Ok(None);
+    }
+    let text = scanner.string()?;
+    Ok((text.span.len() > 0).then_some(text))
+}
+
+/// Whether the string here is `none`.
+pub(super) fn is_none(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
+    let text = scanner.string()?;
+    Ok(text.span.of(scanner.bytes()) == b"none")
+}
+
+/// A whole number from 1 up, or `null`.
+pub(super) fn tokens(scanner: &mut Scanner<'_>, name: &'static str) -> Result<Allowed, Failure> {
+    let (shape, value) = scanner.value()?;
+    match shape {
+        Shape::Null => return Ok(Allowed { value, tokens: None }),
+        Shape::Number => {}
+        found => return Err(wrong_type(name, found, "a whole number")),
+    }
+    let digits = value.of(scanner.bytes());
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+    match number {
+        Some(1..) => {
+            let tokens = number.and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
+            Ok(Allowed { value, tokens: Some(Tokens(tokens)) })
+        }
+        _ => {
+            let text = format!("{name} is not a whole number from 1 up");
+            Err(Failure::invalid("invalid_value", text).at(name))
+        }
+    }
+}

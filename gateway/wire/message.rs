@@ -1,0 +1,267 @@
+//! The messages of a chat request: roles, texts, tool calls and media.
+
+use super::{
+    ReadLimits,
+    field::{echo, wrong_type},
+    media,
+    request::{Request, Texts, keep},
+    scan::{Key, Scanner, Shape, Str},
+    text,
+};
+use crate::failure::Failure;
+
+use policies::facts::Needs;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// `system` and `developer`.
+    System,
+    User,
+    Assistant,
+    /// `tool` and `function`.
+    Tool,
+}
+
+/// What one message says, until it is whole: `role` may come after `content`.
+#[derive(Default)]
+struct Message {
+    role: Option<Role>,
+    texts: Texts,
+    content: Option<Shape>,
+}
+
+/// Reads `messages`, which the scanner is at.
+pub(super) fn read<'a>(
+    scanner: &mut Scanner<'a>,
+    request: &mut Request,
+    limits: &ReadLimits,
+) -> Result<(), Failure> {
+    match scanner.shape()? {
+        Shape::Array => {}
+        found => return Err(wrong_type("messages", found, "an array")),
+    }
+    request.messages = 0;
+    request.turns.clear();
+    request.system.clear();
+    scanner.array(|scanner, position| {
+        request.messages = request.messages.saturating_add(1);
+        Reader { request, limits, position }.message(scanner)
+    })?;
+    if request.messages == 0 {
+        let message = "messages is empty: at least one message is needed";
+        return Err(Failure::invalid("invalid_value", message).at("messages"));
+    }
+    Ok(())
+}
+
+struct Reader<'r> {
+    request: &'r mut Request,
+    limits: &'r ReadLimits,
+    position: usize,
+}
+
+impl Reader<'_> {
+    fn path(&self, field: &str) -> String {
+        format!("messages[{}]{field}", self.position)
+    }
+
+    fn wrong(&self, field: &str, found: Shape, expected: &str) -> Failure {
+        wrong_type(self.path(field), found, expected)
+    }
+
+    fn message(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        let mut message = Message::default();
+        match scanner.shape()? {
+            Shape::Object => {}
+            found => return Err(self.wrong("", found, "an object")),
+        }
+        scanner.object(|scanner, key| self.field(&mut message, scanner, key))?;
+        let Some(role) = message.role else {
+            let path = self.path(".role");
+            let text = format!("{path} is missing");
+            return Err(Failure::invalid("missing_required_parameter", text).at(path));
+        };
+        let optional = matches!(role, Role::Assistant | Role::Tool);
+        match message.content {
+            None | Some(Shape::Null) if !optional => {
+                let path = self.path(".content");
+                let found = if message.content.is_none() { "missing" } else { "null" };
+                let text = format!("{path} is {found}: expected a string or an array of parts");
+                return Err(Failure::invalid("missing_required_parameter", text).at(path));
+            }
+            _ => {}
+        }
+        let filled = |text: &Str| !text::is_blank(text.span.of(scanner.bytes()));
+        match role {
+            Role::System => self.request.instruct(&message.texts),
+            Role::User if message.texts.iter().any(filled) => self.request.turn(message.texts),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn field<'a>(
+        &mut self,
+        message: &mut Message,
+        scanner: &mut Scanner<'a>,
+        key: Key<'a>,
+    ) -> Result<(), Failure> {
+        match &*key.name() {
+            b"role" => {
+                message.role = Some(self.role(scanner)?);
+                Ok(())
+            }
+            b"content" => {
+                message.texts.clear(); // of two contents the last one counts, as for engines
+                self.content(message, scanner)
+            }
+            b"tool_calls" | b"function_call" => {
+                let (_, span) = scanner.value()?;
+                let raw = span.of(scanner.bytes());
+                self.request.weight += text::weigh(raw, true);
+                Ok(())
+            }
+            name if media::is_media_key(name) => self.media(scanner, name, None),
+            _ => Ok(scanner.skip()?),
+        }
+    }
+
+    fn role(&self, scanner: &mut Scanner<'_>) -> Result<Role, Failure> {
+        match scanner.shape()? {
+            Shape::String => {}
+            found => return Err(self.wrong(".role", found, "a string")),
+        }
+        let role = scanner.string()?;
+        match role.span.of(scanner.bytes()) {
+            b"system" | b"developer" => Ok(Role::System),
+            b"user" => Ok(Role::User),
+            b"assistant" => Ok(Role::Assistant),
+            b"tool" | b"function" => Ok(Role::Tool),
+            _ => {
+                let path = self.path(".role");
+                let known = "system, developer, user, assistant, tool or function";
+                let text = format!("{path} is unknown: expected {known}");
+                Err(Failure::invalid("invalid_value", text).at(path))
+            }
+        }
+    }
+
+    fn content(&mut self, message: &mut Message, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        let shape = scanner.shape()?;
+        message.content = Some(shape);
+        match shape {
+            Shape::String => {
+                let text = scanner.string()?;
+                self.text(message, scanner, text);
+                Ok(())
+            }
+            Shape::Null => Ok(scanner.skip()?),
+            Shape::Array => scanner.array(|scanner, part| self.part(message, scanner, part)),
+            found => Err(self.wrong(".content", found, "a string or an array of parts")),
+        }
+    }
+
+    fn text(&mut self, message: &mut Message, scanner: &Scanner<'_>, text: Str) {
+        let raw = text.span.of(scanner.bytes());
+        self.request.text_bytes += raw.len();
+        self.request.weight += text::weigh(raw, text.escaped);
+        keep(&mut message.texts, text);
+    }
+
+    fn part(
+        &mut self,
+        message: &mut Message,
+        scanner: &mut Scanner<'_>,
+        part: usize,
+    ) -> Result<(), Failure> {
+        let wrong = |reader: &Self, field: &str, found, expected| {
+            reader.wrong(&format!(".content[{part}]{field}"), found, expected)
+        };
+        match scanner.shape()? {
+            Shape::Object => {}
+            // Some clients send bare strings; some engines take them.
+            Shape::String => {
+                let text = scanner.string()?;
+                self.text(message, scanner, text);
+                return Ok(());
+            }
+            found => return Err(wrong(self, "", found, "an object")),
+        }
+        let mut media = false;
+        scanner.object(|scanner, key| match &*key.name() {
+            b"text" => match scanner.shape()? {
+                Shape::String => {
+                    let text = scanner.string()?;
+                    self.text(message, scanner, text);
+                    Ok(())
+                }
+                found => Err(wrong(self, ".text", found, "a string")),
+            },
+            // Tensors, which engines unpack: as unwelcome as `prompt_embeds`.
+            name if name.ends_with(b"_embeds") => {
+                let path = self.path(&format!(".content[{part}].{}", echo(name)));
+                let text = format!("{path} is not supported here");
+                Err(Failure::invalid("unsupported_parameter", text).at(path))
+            }
+            name if media::is_media_key(name) => {
+                media = true;
+                self.media(scanner, name, Some(part))
+            }
+            _ => Ok(scanner.skip()?),
+        })?;
+        self.request.media_parts = self.request.media_parts.saturating_add(u32::from(media));
+        Ok(())
+    }
+
+    /// Reads the value of a member that holds media: a string, or an object with strings.
+    fn media(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key: &[u8],
+        part: Option<usize>,
+    ) -> Result<(), Failure> {
+        let has = |word: &[u8]| key.windows(word.len()).any(|found| found == word);
+        let need = match () {
+            () if has(b"audio") => Needs::AUDIO,
+            () if has(b"image") || has(b"video") => Needs::VISION,
+            () => Needs::NONE,
+        };
+        if part.is_some() {
+            self.request.needs = self.request.needs.with(need);
+        }
+        self.source(scanner, key, part, has(b"url"))
+    }
+
+    fn source(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key: &[u8],
+        part: Option<usize>,
+        url: bool,
+    ) -> Result<(), Failure> {
+        match scanner.shape()? {
+            Shape::String => {
+                let text = scanner.string()?;
+                let raw = text.span.of(scanner.bytes());
+                if media::allowed(raw, text.escaped, url, &self.limits.media_hosts) {
+                    return Ok(());
+                }
+                let part = part.map(|part| format!(".content[{part}]")).unwrap_or_default();
+                let path = self.path(&format!("{part}.{}", echo(key)));
+                let text = format!("{path} is not supported: media comes as a data: URL");
+                Err(Failure::invalid("unsupported_parameter", text).at(path))
+            }
+            Shape::Object => scanner.object(|scanner, inner| {
+                let inner = inner.name();
+                if *inner == *b"filename" {
+                    return Ok(scanner.skip()?); // a name for people; no engine opens it
+                }
+                let url = inner.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"));
+                self.source(scanner, key, part, url)
+            }),
+            Shape::Array => scanner.array(|scanner, _| self.source(scanner, key, part, url)),
+            _ => Ok(scanner.skip()?),
+        }
+    }
+}

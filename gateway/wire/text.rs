@@ -1,0 +1,241 @@
+//! Text inside JSON strings: unescaping, bounded samples, and how many tokens it may be.
+
+use std::borrow::Cow;
+
+use super::scan::Str;
+
+/// Bytes of a text that are weighed one by one; of a longer one four windows of a quarter each are.
+const WEIGHED_MAX: usize = 64 * 1024;
+
+/// Four hexadecimal digits as a number.
+pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
+    digits.iter().try_fold(0u16, |sum, digit| {
+        let value = char::from(*digit).to_digit(16)?;
+        Some(sum << 4 | u16::try_from(value).ok()?)
+    })
+}
+
+/// Appends the text behind JSON escapes. Whatever is no valid escape becomes U+FFFD.
+pub(super) fn unescape(raw: &[u8], out: &mut String) {
+    // Gathered as bytes and checked once: a check for each piece would cost more than the rest.
+    let mut plain = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    loop {
+        // Pieces between escapes are short: a plain loop beats a vectorised search.
+        let at = rest.iter().take(24).position(|byte| *byte == b'\\');
+        let Some(at) = at.or_else(|| memchr::memchr(b'\\', rest)) else {
+            plain.extend_from_slice(rest);
+            return push(out, &plain);
+        };
+        plain.extend_from_slice(rest.get(..at).unwrap_or_default());
+        let (character, used) = escape(rest.get(at + 1..).unwrap_or_default());
+        match u8::try_from(character) {
+            Ok(ascii @ 0..0x80) => plain.push(ascii),
+            _ => plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        rest = rest.get(at + 1 + used..).unwrap_or_default();
+    }
+}
+
+/// Whether a text, as written, is white space alone.
+pub(super) fn is_blank(raw: &[u8]) -> bool {
+    let mut rest = raw.trim_ascii_start();
+    while let Some(after) = rest.strip_prefix(b"\\") {
+        match after.split_first() {
+            Some((b'n' | b't' | b'r', after)) => rest = after.trim_ascii_start(),
+            _ => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+fn push(out: &mut String, plain: &[u8]) {
+    match std::str::from_utf8(plain) {
+        Ok(text) => out.push_str(text),
+        Err(_) => out.push_str(&String::from_utf8_lossy(plain)),
+    }
+}
+
+/// What stands after a backslash: the character, and how many bytes it took.
+fn escape(after: &[u8]) -> (char, usize) {
+    match after.first() {
+        Some(b'n') => ('\n', 1),
+        Some(b't') => ('\t', 1),
+        Some(b'r') => ('\r', 1),
+        Some(b'b') => ('\u{8}', 1),
+        Some(b'f') => ('\u{c}', 1),
+        Some(b'u') => unit(after),
+        Some(quoted @ (b'"' | b'\\' | b'/')) => (char::from(*quoted), 1),
+        Some(_) | None => (char::REPLACEMENT_CHARACTER, 0),
+    }
+}
+
+fn unit(after: &[u8]) -> (char, usize) {
+    let Some(first) = after.get(1..5).and_then(hex4) else {
+        return (char::REPLACEMENT_CHARACTER, 1);
+    };
+    let second = match first {
+        0xD800..0xDC00 if after.get(5..7) == Some(b"\\u") => after.get(7..11).and_then(hex4),
+        _ => None,
+    };
+    let pair = second.into_iter().flat_map(|second| char::decode_utf16([first, second])).next();
+    match pair {
+        Some(Ok(character)) => (character, 11),
+        _ => (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 5),
+    }
+}
+
+/// The texts joined by line feeds: whole if they are at most `head + tail` bytes as written, else
+/// the first `head` and the last `tail` bytes with a line feed between. Borrowed where nothing
+/// needs decoding or joining; never decodes more than the sample.
+pub(super) fn sample<'a>(body: &'a [u8], texts: &[Str], head: usize, tail: usize) -> Cow<'a, str> {
+    let total = texts.iter().map(|text| text.span.len() + 1).sum::<usize>().saturating_sub(1);
+    if let [only] = texts {
+        let raw = only.span.of(body);
+        let short = if tail == 0 { floor(raw, head) } else { raw.len() };
+        if !only.escaped && (total <= head + tail || tail == 0) {
+            return String::from_utf8_lossy(raw.get(..short).unwrap_or_default());
+        }
+    }
+    let mut out = String::with_capacity(total.min(head + tail + 1));
+    if total <= head + tail {
+        front(body, texts, usize::MAX, &mut out);
+    } else {
+        front(body, texts, head, &mut out);
+        if tail > 0 {
+            out.push('\n');
+            back(body, texts, tail, &mut out);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The first `room` bytes as written.
+fn front(body: &[u8], texts: &[Str], mut room: usize, out: &mut String) {
+    for (position, text) in texts.iter().enumerate() {
+        if position > 0 {
+            out.push('\n');
+        }
+        let raw = text.span.of(body);
+        let end = if raw.len() <= room { raw.len() } else { start_of(raw, room, text.escaped) };
+        append(raw.get(..end).unwrap_or_default(), text.escaped, out);
+        room = room.saturating_sub(raw.len() + 1);
+        if room == 0 {
+            return;
+        }
+    }
+}
+
+/// The last `room` bytes as written.
+fn back(body: &[u8], texts: &[Str], mut room: usize, out: &mut String) {
+    let mut first = texts.len();
+    let mut from = 0;
+    while let Some(text) = first.checked_sub(1).and_then(|before| texts.get(before)) {
+        if room == 0 {
+            break;
+        }
+        first -= 1;
+        from = text.span.len().saturating_sub(room);
+        room = room.saturating_sub(text.span.len() + 1);
+    }
+    for (position, text) in texts.iter().skip(first).enumerate() {
+        if position > 0 {
+            out.push('\n');
+        }
+        let raw = text.span.of(body);
+        let start = if position == 0 { start_of(raw, from, text.escaped) } else { 0 };
+        append(raw.get(start..).unwrap_or_default(), text.escaped, out);
+    }
+}
+
+fn append(raw: &[u8], escaped: bool, out: &mut String) {
+    if escaped {
+        unescape(raw, out);
+    } else {
+        push(out, raw);
+    }
+}
+
+/// The start of the character around this byte.
+fn floor(raw: &[u8], at: usize) -> usize {
+    let mut at = at.min(raw.len());
+    while at > 0 && raw.get(at).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        at -= 1;
+    }
+    at
+}
+
+/// The start of the character or escape around this byte.
+fn start_of(raw: &[u8], at: usize, escaped: bool) -> usize {
+    let at = floor(raw, at);
+    if !escaped {
+        return at;
+    }
+    if begins_escape(raw, at) {
+        return at - 1;
+    }
+    // Inside the digits of `\uXXXX`, whose `u` is at most four bytes back?
+    (1..=4)
+        .filter_map(|back| at.checked_sub(back))
+        .find(|u| raw.get(*u) == Some(&b'u') && begins_escape(raw, *u))
+        .map_or(at, |u| u - 1)
+}
+
+/// Whether the byte before is a backslash that escapes: an odd number of them stand there.
+fn begins_escape(raw: &[u8], at: usize) -> bool {
+    let before = raw.get(..at).unwrap_or_default();
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// How many tokens a text may be, in twentieths of a token.
+///
+/// By the width of its characters, as today's vocabularies cut them: ASCII a quarter of a token a
+/// byte; two-byte scripts (Cyrillic, Arabic, Greek, accented Latin) half a token a character;
+/// three-byte scripts (Chinese, Japanese, Korean, Thai, Indic) 0.85; four-byte ones (emoji) 2. An
+/// escape counts as what it stands for. Rather too many than too few: it decides what fits.
+pub(super) fn weigh(raw: &[u8], escaped: bool) -> u64 {
+    if raw.len() <= WEIGHED_MAX {
+        return weigh_whole(raw, escaped);
+    }
+    let window = WEIGHED_MAX / 4;
+    let gap = (raw.len() - window) / 3;
+    let sum: u64 = (0..4)
+        .filter_map(|number| raw.get(number * gap..number * gap + window))
+        .map(|part| weigh_whole(part, escaped))
+        .sum();
+    sum.saturating_mul(raw.len() as u64) / WEIGHED_MAX as u64
+}
+
+fn weigh_whole(raw: &[u8], escaped: bool) -> u64 {
+    // A byte weighs 5; that is right for ASCII and for two-byte characters, the others get more.
+    let bytes = raw.len() as u64 * 5;
+    let wide: u64 = raw.chunks(128).filter(|block| !block.is_ascii()).map(wide).sum();
+    let escapes = if escaped { escapes(raw) } else { 0 };
+    (bytes + wide).saturating_sub(escapes)
+}
+
+/// What three-byte characters (17 for 15) and four-byte ones (40 for 20) weigh beyond their bytes.
+fn wide(block: &[u8]) -> u64 {
+    let (mut three, mut four) = (0u8, 0u8); // at most 128 each
+    for byte in block {
+        three += u8::from(byte & 0xF0 == 0xE0);
+        four += u8::from(byte & 0xF8 == 0xF0);
+    }
+    u64::from(three) * 2 + u64::from(four) * 20
+}
+
+/// What `\uXXXX` weighs less than its six bytes. Other escapes stay at half a token.
+fn escapes(raw: &[u8]) -> u64 {
+    memchr::memmem::find_iter(raw, b"\\u")
+        .filter_map(|at| raw.get(at + 2..at + 6).and_then(hex4))
+        .map(|unit| match unit {
+            0..0x80 => 25,
+            0x80..0x800 => 20,
+            0xD800..0xE000 => 10, // half of an emoji
+            _ => 13,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests;
