@@ -114,6 +114,14 @@ pub fn names_both(row: &LangRow, linear: &Linear<'_>) -> bool {
     named(&row.language) && row.also.iter().all(|it| named(it))
 }
 
+/// The three ways of writing Chinese as one.
+pub fn one_chinese(language: Language) -> Language {
+    match language {
+        Language::ZhHant | Language::Yue => Language::ZhHans,
+        other => other,
+    }
+}
+
 /// What whatlang says; `None` where it does not know the language.
 pub fn whatlang(text: &str, expected: Language) -> Option<bool> {
     use whatlang::Lang;
