@@ -111,7 +111,7 @@ pub fn names_both(row: &LangRow, linear: &Linear<'_>) -> bool {
     let named = |language: &Language| {
         found.shares.iter().any(|(it, share, _)| it == language && *share >= 0.1)
     };
-    named(&row.language) && row.also.iter().all(|it| named(it))
+    named(&row.language) && row.also.iter().all(named)
 }
 
 /// The three ways of writing Chinese as one.
