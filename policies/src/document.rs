@@ -3,8 +3,11 @@
 //! Policies, case tables and the gateway's configuration are read this way: unknown keys and wrong
 //! values are collected with their paths, and reading goes on.
 
+mod lines;
+
 use toml::{Table, Value};
 
+pub use self::lines::locate;
 use crate::fault::Fault;
 
 /// A table being read: it knows its path, and in the end which keys nobody asked for.

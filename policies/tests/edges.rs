@@ -1,0 +1,239 @@
+//! Corners of the language and of a decision, each of which once went wrong or easily could.
+
+use std::sync::Arc;
+
+use policies::{
+    Counts, Matched, Plan, Policy, Reason, Refusal, catalogue, compile, decide,
+    facts::{
+        AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, ModelView, Money,
+        Price, Signals, TeamFacts, TeamIndex, Tokens,
+    },
+    preset,
+};
+
+const ALL: &str = "version = \"1\"\n[default]\nroute = [\"*\"]\n";
+
+fn view() -> FleetView {
+    FleetView { version: 0, models: vec![ModelView::default(); catalogue().models.len()] }
+}
+
+fn now(policy: &Policy, signals: &Signals) -> Result<Plan, Refusal> {
+    decide(policy, signals, &view(), Draw(7))
+}
+
+fn ids(policy: &Policy, plan: &Plan) -> Vec<String> {
+    plan.attempts.iter().map(|it| policy.fleet().models[it.model.get()].id.to_string()).collect()
+}
+
+fn paths(document: &str, fleet: &FleetFacts) -> Vec<String> {
+    compile(document, fleet).unwrap_err().into_iter().map(|fault| fault.path).collect()
+}
+
+fn aliased(aliases: &[(&str, &[&str])]) -> FleetFacts {
+    let target = |models: &[&str]| match models {
+        ["auto"] => AliasTarget::Auto,
+        models => AliasTarget::Route(models.iter().map(|it| Box::from(*it)).collect()),
+    };
+    let aliases = aliases.iter().map(|(name, models)| (Box::from(*name), target(models)));
+    FleetFacts { aliases: aliases.collect(), ..catalogue() }
+}
+
+#[test]
+fn no_alias_catches_auto() {
+    let policy = compile(ALL, &aliased(&[("*", &["glm-5.2"]), ("a*", &["glm-5.2"])])).unwrap();
+    assert_eq!(now(&policy, &Signals::chat("auto")).unwrap().matched, Matched::Default);
+    assert_eq!(&*now(&policy, &Signals::chat("something")).unwrap().rule, "alias:*");
+}
+
+#[test]
+fn the_most_specific_alias_wins_whatever_their_order() {
+    let fleet = aliased(&[
+        ("gpt-*", &["glm-5.2"]),
+        ("gpt-4o*", &["kimi-k2.6"]),
+        ("gpt-4o", &["gemma-4-31b"]),
+        ("auto-please", &["auto"]),
+    ]);
+    let policy = compile(ALL, &fleet).unwrap();
+    let rule = |model: &str| now(&policy, &Signals::chat(model)).unwrap().rule;
+    assert_eq!(&*rule("gpt-4o"), "alias:gpt-4o");
+    assert_eq!(&*rule("gpt-4o-mini"), "alias:gpt-4o*");
+    assert_eq!(&*rule("gpt-3"), "alias:gpt-*");
+    assert_eq!(&*rule("auto-please"), "default");
+    assert_eq!(&*rule("gpt-oss-20b"), "pin");
+    let unknown = now(&policy, &Signals::chat("claude")).unwrap_err();
+    assert_eq!(unknown.reason, Reason::UnknownModel);
+}
+
+#[test]
+fn an_alias_that_can_never_lead_anywhere_is_a_fault() {
+    let fleet = aliased(&[
+        ("auto", &["glm-5.2"]),
+        ("glm-5.2", &["kimi-k2.6"]),
+        ("nothing", &["tag:nowhere?"]),
+        ("typo", &["glm-5.3"]),
+    ]);
+    let paths = paths(ALL, &fleet);
+    for path in ["alias.auto", "alias.glm-5.2", "alias.nothing", "alias.typo[0]"] {
+        assert!(paths.iter().any(|it| it == path), "{path} is not among {paths:?}");
+    }
+}
+
+#[test]
+fn absurd_hours_are_faults() {
+    for hours in ["2000:00-08:00", "08:60-09:00", "65535:59-1:00", "09:00-09:00", "+9:00-10:00"] {
+        let when = format!("when = {{ hours = \"{hours}\" }}");
+        let document = format!("{ALL}[[rule]]\nname = \"r\"\n{when}\nroute = [\"*\"]\n");
+        assert_eq!(paths(&document, &catalogue()), ["rule[0].when.hours"], "{hours}");
+    }
+}
+
+#[test]
+fn a_range_that_holds_nothing_is_a_fault() {
+    for (key, range) in [
+        ("confidence", "{ min = 0.9, max = 0.1 }"),
+        ("input_tokens", "{ min = 9, max = 1 }"),
+        ("budget_left", "{ min = \"2\", max = \"1\" }"),
+    ] {
+        let rule = format!("[[rule]]\nname = \"r\"\nwhen = {{ {key} = {range} }}\nroute = [\"*\"]");
+        let found = paths(&format!("{ALL}{rule}"), &catalogue());
+        assert_eq!(found, [format!("rule[0].when.{key}.min")], "{range}");
+    }
+}
+
+#[test]
+fn a_confidence_of_exactly_the_limit_is_enough() {
+    for tenths in 1..=9_u8 {
+        let rule =
+            format!("[[rule]]\nname = \"sure\"\nwhen = {{ confidence = {{ min = 0.{tenths} }} }}");
+        let policy = compile(&format!("{ALL}{rule}\nroute = [\"*\"]"), &catalogue()).unwrap();
+        let mut signals = Signals::chat("auto");
+        let confidence: f32 = format!("0.{tenths}").parse().unwrap();
+        (signals.language_confidence, signals.task_confidence) = (confidence, confidence);
+        assert_eq!(&*now(&policy, &signals).unwrap().rule, "sure", "0.{tenths}");
+    }
+}
+
+fn teams() -> FleetFacts {
+    let team = |name: &str, parent, models: &[&str]| TeamFacts {
+        name: name.into(),
+        parent,
+        models: models.iter().map(|it| Box::from(*it)).collect(),
+    };
+    FleetFacts {
+        teams: vec![
+            team("bank", None, &["*"]),
+            team("retail", Some(TeamIndex(0)), &["family:gpt-oss", "glm-5.2"]),
+        ],
+        keys: vec![
+            KeyFacts { name: "open".into(), models: vec!["*".into()] },
+            KeyFacts { name: "narrow".into(), models: vec!["glm-5.2".into(), "kimi-k2.6".into()] },
+        ],
+        ..catalogue()
+    }
+}
+
+#[test]
+fn a_rule_of_a_team_binds_its_descendants_and_nobody_else() {
+    let rule = "[[rule]]\nname = \"theirs\"\nwhen = { team = \"bank\" }\nroute = [\"glm-5.2\"]\n\
+                [[rule]]\nname = \"others\"\nwhen = { team = { not = \"bank\" } }\nroute = [\"*\"]";
+    let policy = compile(&format!("{ALL}{rule}"), &teams()).unwrap();
+    let mut signals = Signals::chat("auto");
+    assert_eq!(&*now(&policy, &signals).unwrap().rule, "others", "no team is not the first team");
+    signals.team_path = [TeamIndex(0)].into_iter().collect();
+    assert_eq!(&*now(&policy, &signals).unwrap().rule, "theirs");
+    signals.team_path = [TeamIndex(1), TeamIndex(0)].into_iter().collect();
+    assert_eq!(&*now(&policy, &signals).unwrap().rule, "theirs");
+}
+
+#[test]
+fn allow_lists_of_key_and_teams_are_intersected() {
+    let policy = compile(ALL, &teams()).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.team_path = [TeamIndex(1), TeamIndex(0)].into_iter().collect();
+    signals.key = KeyIndex(1);
+    let plan = now(&policy, &signals).unwrap();
+    assert_eq!(ids(&policy, &plan), ["glm-5.2"]);
+    for pin in ["kimi-k2.6", "gpt-oss-20b"] {
+        signals.requested = Arc::from(pin);
+        let refusal = now(&policy, &signals).unwrap_err();
+        assert_eq!(refusal.reason, Reason::ModelForbidden, "{pin}");
+    }
+}
+
+#[test]
+fn a_key_or_team_that_the_policy_does_not_know_may_use_nothing() {
+    let policy = compile(ALL, &teams()).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.key = KeyIndex(99);
+    assert_eq!(now(&policy, &signals).unwrap_err().reason, Reason::ModelForbidden);
+    signals.key = KeyIndex(0);
+    signals.team_path = [TeamIndex(99)].into_iter().collect();
+    assert_eq!(now(&policy, &signals).unwrap_err().reason, Reason::ModelForbidden);
+}
+
+/// A fleet of somebody else: none of our names, no zones, no tags.
+fn foreign() -> FleetFacts {
+    let mut model = catalogue().models[0].clone();
+    (model.id, model.family, model.zone) = ("house-model".into(), None, None);
+    model.tags.clear();
+    model.licence = None;
+    FleetFacts { models: vec![model], ..catalogue() }
+}
+
+#[test]
+fn every_preset_loads_for_any_operator() {
+    for name in preset::NAMES {
+        let policy = compile(preset::document(name).unwrap(), &foreign());
+        let policy = policy.unwrap_or_else(|faults| panic!("{name}: {}", faults[0]));
+        let plain = now(&policy, &Signals::chat("auto")).unwrap();
+        assert_eq!(ids(&policy, &plain), ["house-model"], "{name}");
+    }
+    // A zone that no model has lets nothing through: the guard fails closed.
+    let bank = compile(preset::document("bank").unwrap(), &foreign()).unwrap();
+    let mut secret = Signals::chat("auto");
+    secret.data_class = DataClass::Secret;
+    let refusal = now(&bank, &secret).unwrap_err();
+    assert!(matches!(refusal.reason, Reason::PolicyForbidden(_)), "{refusal:?}");
+}
+
+/// Settling rounds up each attempt by itself; retries count.
+#[test]
+fn what_is_reserved_covers_attempts_rounded_one_by_one() {
+    let mut fleet = catalogue();
+    for model in &mut fleet.models {
+        let input = Money::from_nano(100_001);
+        model.price = Some(Price { input, ..Price::default() });
+    }
+    let policy = compile(ALL, &fleet).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.input_tokens_bound = Tokens(1);
+    let plan = now(&policy, &signals).unwrap();
+    let once = Counts { input: 1, ..Counts::default() };
+    let once = fleet.models[0].price.unwrap().cost(once).nano();
+    let attempts = i64::try_from(plan.attempts.len()).unwrap() + i64::from(plan.retries_max);
+    assert_eq!((once, attempts), (1, 5));
+    assert!(plan.cost_max.nano() >= 5, "{} was reserved", plan.cost_max.nano());
+}
+
+/// The gateway bounds whichever model commits by the plan's one bound of output.
+#[test]
+fn what_is_reserved_covers_the_plans_output_on_its_dearest_model() {
+    let mut fleet = catalogue();
+    fleet.models.truncate(2);
+    (fleet.models[0].output_tokens_max, fleet.models[1].output_tokens_max) =
+        (Tokens(60_000), Tokens(10));
+    let policy = compile(ALL, &fleet).unwrap();
+    let dear = fleet.models[1].price.as_mut().unwrap();
+    (dear.output, dear.reasoning) =
+        (Money::from_nano(9_000_000_000), Money::from_nano(9_000_000_000));
+    let policy_dear = compile(ALL, &fleet).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.output_tokens_asked = Some(Tokens(60_000));
+    assert!(now(&policy, &signals).is_ok());
+    let plan = now(&policy_dear, &signals).unwrap();
+    for attempt in &plan.attempts {
+        let output = plan.output_tokens_bound.0;
+        let price = fleet.models[attempt.model.get()].price.unwrap();
+        assert!(price.cost(Counts { output, ..Counts::default() }) <= plan.cost_max);
+    }
+}
