@@ -59,7 +59,7 @@ impl<'a> Section<'a> {
     }
 
     /// Its keys, whether asked for or not, marking all as known: for tables whose keys are names.
-    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
         self.open = true;
         self.table.into_iter().flatten()
     }
@@ -68,6 +68,12 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn stands(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether it is there as a table without keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_some_and(Table::is_empty)
     }
 
     /// The value of a key, if it stands there.

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use self::{
-    conditions::When,
+    conditions::{DAYS, When, minute},
     index::Index,
     route::{By, Route},
 };

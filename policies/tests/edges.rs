@@ -237,3 +237,124 @@ fn what_is_reserved_covers_the_plans_output_on_its_dearest_model() {
         assert!(price.cost(Counts { output, ..Counts::default() }) <= plan.cost_max);
     }
 }
+
+#[test]
+fn what_says_nothing_is_a_fault() {
+    for (said, path) in [
+        ("route = []", "rule[0].route"),
+        ("route = { among = [], by = \"cost\" }", "rule[0].route.among"),
+        ("require = {}", "rule[0].require.zone"),
+        ("route = [\"*\"]\navoid = { zone = [] }", "rule[0].avoid.zone"),
+        ("route = [\"*\"]\nwhen = { language = [] }", "rule[0].when.language"),
+    ] {
+        let document = format!("{ALL}[[rule]]\nname = \"r\"\n{said}\n");
+        assert!(paths(&document, &catalogue()).contains(&path.to_owned()), "{said}");
+    }
+}
+
+#[test]
+fn faults_know_their_lines() {
+    let document = "version = \"1\"\n\n[default]\nroute = [\"*\",\n  \"glm-5.3\"]\n\n[[rule]]\nname = \"r\"\n\
+                    when = { language = { not = [\"en\", \"xx\"] }, colour = \"red\" }\n[rule.route]\n\
+                    among = [\"*\"]\nby = \"weight\"\nweights = { \"glm-5.3\" = 1 }\n\
+                    [[rule]]\nname = \"empty\"\n";
+    let faults = compile(document, &catalogue()).unwrap_err();
+    let lines: Vec<_> = faults.iter().map(|it| (it.path.as_str(), it.line.unwrap())).collect();
+    for expected in [
+        ("default.route[1]", 5),
+        ("rule[0].when.language.not[1]", 9),
+        ("rule[0].when.colour", 9),
+        ("rule[0].route.weights.glm-5.3", 13),
+        ("rule[1].route", 14),
+    ] {
+        assert!(lines.contains(&expected), "{expected:?} is not among {lines:?}");
+    }
+    let said = faults[0].to_string();
+    assert!(said.starts_with("default.route[1] (line 5): found `glm-5.3`, expected "), "{said}");
+    assert!(said.ends_with("did you mean `glm-5.2`?"), "{said}");
+}
+
+#[test]
+fn a_huge_document_of_mistakes_is_refused_soon_and_shortly() {
+    let many = "\"xx\", ".repeat(20_000);
+    let long = "x".repeat(500_000);
+    let document = format!(
+        "{ALL}[[rule]]\nname = \"r\"\nwhen = {{ language = [{many}\"{long}\"] }}\nroute = [\"*\"]"
+    );
+    let faults = compile(&document, &catalogue()).unwrap_err();
+    assert!(faults.iter().all(|fault| fault.to_string().len() < 1_000));
+    let deep = format!("{ALL}x = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(compile(&deep, &catalogue()).is_err());
+    let rules = "[[rule]]\nname = \"r\"\nroute = [\"*\"]\n".repeat(5_001);
+    assert_eq!(paths(&format!("{ALL}{rules}"), &catalogue()), ["rule"]);
+}
+
+fn three(by: &str) -> Policy {
+    let route = format!("{{ among = [\"glm-5.2\", \"kimi-k2.6\", \"gemma-4-31b\"], {by} }}");
+    compile(&format!("version = \"1\"\n[default]\nroute = {route}"), &catalogue()).unwrap()
+}
+
+fn ordered(policy: &Policy, view: &FleetView, draw: u64, session: Option<u128>) -> Vec<String> {
+    let signals = Signals { session, ..Signals::chat("auto") };
+    ids(policy, &decide(policy, &signals, view, Draw(draw)).unwrap())
+}
+
+/// How often each of glm, kimi and gemma was first.
+fn firsts(by: &str, view: &FleetView, session: Option<u128>) -> [u32; 3] {
+    let policy = three(by);
+    let mut counts = [0; 3];
+    for draw in 0..3_000 {
+        let first = &ordered(&policy, view, draw, session)[0];
+        let at = ["glm-5.2", "kimi-k2.6", "gemma-4-31b"].iter().position(|it| it == first);
+        counts[at.unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn equals_are_drawn_alike_wherever_they_stand() {
+    for by in ["by = \"latency\"", "by = \"load\"", "by = \"weight\""] {
+        for count in firsts(by, &view(), None) {
+            assert!((900..1_100).contains(&count), "{by}: {count} of 3,000");
+        }
+    }
+}
+
+#[test]
+fn the_better_of_two_drawn_is_first_and_the_worst_of_three_never() {
+    let mut busy = view();
+    (busy.models[4].in_flight, busy.models[3].in_flight, busy.models[8].in_flight) = (9, 5, 1);
+    let [glm, kimi, gemma] = firsts("by = \"load\"", &busy, None);
+    assert_eq!(glm, 0);
+    assert!((900..1_100).contains(&kimi) && (1_900..2_100).contains(&gemma), "{kimi} {gemma}");
+    // The rest follows, the best first.
+    for draw in 0..50 {
+        let order = ordered(&three("by = \"load\""), &busy, draw, None);
+        assert_eq!(order.last().unwrap(), "glm-5.2");
+    }
+    // A full model stands behind those with room, however busy they are.
+    busy.models[8].concurrency_max = 1;
+    assert_eq!(firsts("by = \"load\"", &busy, None)[2], 0);
+    // A session takes its own draw, whatever the load.
+    for count in firsts("by = \"load\"", &busy, Some(1)) {
+        assert!((900..1_100).contains(&count), "{count} of 3,000");
+    }
+}
+
+#[test]
+fn weights_are_kept_and_zero_is_a_last_resort() {
+    let by =
+        "by = \"weight\", weights = { \"glm-5.2\" = 3, \"kimi-k2.6\" = 1, \"gemma-4-31b\" = 0 }";
+    assert_eq!(firsts(by, &view(), None), [2_250, 750, 0]);
+    assert_eq!(ordered(&three(by), &view(), 3, None), ["kimi-k2.6", "glm-5.2", "gemma-4-31b"]);
+}
+
+#[test]
+fn vectors_cost_no_output() {
+    let policy = compile(ALL, &catalogue()).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.operation = policies::facts::Operation::Embeddings;
+    signals.input_tokens = Tokens(262_144);
+    let plan = now(&policy, &signals).unwrap();
+    assert_eq!(plan.output_tokens_bound, Tokens(0));
+}

@@ -77,8 +77,12 @@ pub(super) fn route(
     }
 }
 
+/// The texts of a list; an empty one says nothing and is a fault.
 fn texts<'a>(path: String, value: &'a Value, faults: &mut Faults) -> Vec<(String, &'a str)> {
     let mut found = Vec::new();
+    if value.as_array().is_some_and(Vec::is_empty) {
+        faults.push(Fault::new(path.clone(), "an empty list", "at least one name"));
+    }
     for (path, item) in items(path, value) {
         match item.as_str() {
             Some(text) => found.push((path, text)),
@@ -242,6 +246,10 @@ impl Constraint {
         let context_min = section.read("context_min", "a number of tokens", faults, |value| {
             u32::try_from(value.as_integer()?).ok()
         });
+        if section.is_empty() {
+            let expected = "zone, family, licence, capability or context_min";
+            faults.push(Fault::new(section.at("zone"), "nothing", expected));
+        }
         section.close(faults);
         Self { zone, family, licence, capability, context_min }
     }
