@@ -109,7 +109,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let by = prop::option::of(select(vec!["cost", "latency", "load", "weight"]));
     let route = prop::collection::vec(select(SELECTORS.to_vec()), 1..4);
     let route = prop::option::weighted(0.7, (route, by));
-    let money = prop::option::weighted(0.2, 0..20_000_000u32);
+    let money = prop::option::weighted(0.3, 0..200_000_000u32);
     (any_when(), limits, route, money, 0..=5u8).prop_map(
         |(when, limits, route, cost_max, retry)| Rule { when, limits, route, cost_max, retry },
     )
@@ -245,8 +245,8 @@ fn any_signals() -> impl Strategy<Value = Signals> {
     let labels =
         (select(LANGUAGES.to_vec()), select(TASKS.to_vec()), 0..4usize, select(NAMES.to_vec()));
     let sizes = (1..60_000u32, 1..5u32, prop::option::of(1..40_000u32), 1..4u8);
-    let whose = (0..4u16, 0..2u32, prop::option::of(0..40_000_000i64), prop::option::of(0..9u128));
-    let rest = (any::<bool>(), 0..1440u16, 0..=10u8, prop::collection::vec(0..12usize, 0..3));
+    let whose = (0..4u16, 0..2u32, prop::option::of(0..400_000_000i64), prop::option::of(0..9u128));
+    let rest = (any::<bool>(), 0..48u16, 0..=10u8, prop::collection::vec(0..12usize, 0..3));
     (labels, sizes, whose, rest).prop_map(|(labels, sizes, whose, rest)| {
         let mut signals = Signals::chat(labels.3);
         (signals.language, signals.task) = (labels.0, labels.1);
@@ -261,7 +261,7 @@ fn any_signals() -> impl Strategy<Value = Signals> {
         signals.budget_left = whose.2.map(Money::from_nano);
         signals.session = whose.3;
         signals.stream = rest.0;
-        signals.at.minute = rest.1;
+        signals.at.minute = rest.1 * 30;
         let confidence = tenth(rest.2).parse().unwrap();
         (signals.language_confidence, signals.task_confidence) = (confidence, 1.0);
         let needs = rest.3.iter().filter_map(|at| NEEDS.get(*at));
@@ -287,6 +287,12 @@ fn any_view() -> impl Strategy<Value = FleetView> {
 
 /// A way through a plan: for each attempt and retry how it went, as parts of what it may use.
 type Walk = (usize, Vec<(bool, u8, u8)>);
+
+fn any_walk() -> impl Strategy<Value = Walk> {
+    // All that is allowed, more often than not: bounds are tested at their edges.
+    let share = || prop_oneof![3 => Just(u8::MAX), 1 => any::<u8>()];
+    (0..4usize, prop::collection::vec((any::<bool>(), share(), share()), 1..10))
+}
 
 /// What settling charges for the walk: attempts given up have read their input and begun to write, the
 /// last one committed and writes up to the plan's bound.
@@ -376,7 +382,7 @@ proptest! {
         rules in prop::collection::vec(any_rule(), 0..8),
         signals in any_signals(),
         view in any_view(),
-        walk in (0..4usize, prop::collection::vec((any::<bool>(), any::<u8>(), any::<u8>()), 1..10)),
+        walk in any_walk(),
         draw: u64,
     ) {
         let fleet = fleet();
