@@ -25,6 +25,7 @@ const OUTPUT_ROOM_MIN: u32 = 256;
 ///
 /// # Errors
 /// When no model may, can or is there to serve it, with the reason.
+#[expect(clippy::result_large_err, reason = "a plan is larger still, so a box would save nothing")]
 pub fn decide(
     policy: &Policy,
     signals: &Signals,

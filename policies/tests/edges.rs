@@ -1,9 +1,18 @@
 //! Corners of the language and of a decision, each of which once went wrong or easily could.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
 use std::sync::Arc;
 
 use policies::{
-    Counts, Matched, Plan, Policy, Reason, Refusal, catalogue, compile, decide,
+    Counts, Matched, Plan, Policy, Reason, Refusal, catalogue, compile, decide, explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, ModelView, Money,
         Price, Signals, TeamFacts, TeamIndex, Tokens,
@@ -357,4 +366,124 @@ fn vectors_cost_no_output() {
     signals.input_tokens = Tokens(262_144);
     let plan = now(&policy, &signals).unwrap();
     assert_eq!(plan.output_tokens_bound, Tokens(0));
+}
+
+#[test]
+fn hours_begin_in_and_end_out_over_midnight_too() {
+    for (hours, inside, outside) in [
+        ("08:30-18:00", [510, 1_079], [509, 1_080]),
+        ("22:00-06:00", [1_320, 359], [1_319, 360]),
+        ("00:00-24:00", [0, 1_439], [2_000, 1_440]),
+    ] {
+        let rule = format!(
+            "[[rule]]\nname = \"open\"\nwhen = {{ hours = \"{hours}\", weekday = \
+                            {{ not = [\"sat\", \"sun\"] }} }}\nroute = [\"*\"]"
+        );
+        let policy = compile(&format!("{ALL}{rule}"), &catalogue()).unwrap();
+        let open = |weekday, minute| {
+            let mut signals = Signals::chat("auto");
+            (signals.at.weekday, signals.at.minute) = (weekday, minute);
+            now(&policy, &signals).unwrap().matched != Matched::Default
+        };
+        assert!(inside.iter().all(|minute| open(4, *minute)), "{hours}");
+        assert!(!outside.iter().any(|minute| open(4, *minute)), "{hours}");
+        assert!(!open(5, inside[0]), "{hours} on a Saturday");
+    }
+}
+
+#[test]
+fn an_explanation_says_what_a_person_would_ask() {
+    let policy = compile(preset::document("bank").unwrap(), &catalogue()).unwrap();
+    let mut signals = Signals::chat("auto");
+    signals.language = policies::facts::Language::Ms;
+    signals.task = policies::facts::Task::ToolUse;
+    signals.data_class = DataClass::Confidential;
+    let mut view = view();
+    view.models[0].first_token_ms = Some(412.0);
+    let said = explain(&policy, &signals, &view, Draw(0));
+    let text = said.to_string();
+    for line in [
+        "rule     agents",
+        "guard    confidential-stays-home",
+        "1.    qwen3.5-397b       in 0.45 out 3 per Mtok, 412 ms, 0 in flight, answer ≤ 8192",
+        "skipped  glm-5.2            forbidden by rule `confidential-stays-home`",
+        "nearly   code               but for task",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+    // The one rule that matches and comes too late is no near miss, nor is what fails twice.
+    for rule in ["regional-languages", "cheap-english-chat", "agents"] {
+        assert!(said.near.iter().all(|near| &*near.rule != rule), "{rule}");
+    }
+    let json = serde_json::to_value(&said).unwrap();
+    assert_eq!(json["plan"][0]["model"], "qwen3.5-397b");
+    assert_eq!(json["near"][0]["rule"], "long-documents");
+    assert_eq!(json["near"][0]["failed"], "needs");
+    signals.requested = Arc::from("kimi-k2.6");
+    let said = explain(&policy, &signals, &view, Draw(0));
+    assert_eq!(
+        said.refusal.as_deref(),
+        Some("rule `confidential-stays-home` forbids every model left")
+    );
+    assert!(said.plan.is_empty() && said.cost_max.is_none());
+}
+
+/// Run by hand: `cargo test -p policies --release --test edges -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_a_decision_takes() {
+    for count in [10, 200, 2_000] {
+        let mut fleet = catalogue();
+        let copies = fleet.models.clone();
+        for mut model in copies {
+            model.id = format!("{}-b", model.id).into();
+            fleet.models.push(model);
+        }
+        let mut document = ALL.to_owned();
+        for at in 0..count {
+            let language = policies::facts::Language::ALL[at % 44].code();
+            let task = policies::facts::Task::ALL[at / 44 % 14].code();
+            let by = if at % 2 == 0 {
+                "[\"glm-5.2\", \"*\"]"
+            } else {
+                "{ among = \"*\", by = \"cost\" }"
+            };
+            let size = at % 7 * 500;
+            document += &format!(
+                "[[rule]]\nname = \"r{at}\"\nwhen = {{ language = [\"{language}\", \"en\"], \
+                 task = \"{task}\", input_tokens = {{ min = {size} }} }}\nroute = {by}\n"
+            );
+            if at % 20 == 0 {
+                document += &format!(
+                    "[[rule]]\nname = \"g{at}\"\nwhen = {{ language = \"{language}\", data_class = \
+                     \"secret\" }}\nrequire = {{ zone = \"on_prem\" }}\n"
+                );
+            }
+        }
+        let policy = compile(&document, &fleet).unwrap();
+        let view = FleetView { version: 0, models: vec![ModelView::default(); 20] };
+        let some: Vec<Signals> = (0..616)
+            .map(|at| {
+                let mut signals = Signals::chat("auto");
+                signals.language = policies::facts::Language::ALL[at % 44];
+                signals.task = policies::facts::Task::ALL[at / 44];
+                signals.data_class = DataClass::ALL[at % 4];
+                signals.input_tokens = Tokens(800);
+                signals.input_tokens_bound = Tokens(2_000);
+                signals
+            })
+            .collect();
+        let mut took = Vec::new();
+        for round in 0..200_u64 {
+            for signals in &some {
+                let begun = std::time::Instant::now();
+                let decided = decide(&policy, signals, &view, Draw(round));
+                took.push(begun.elapsed().as_nanos());
+                assert!(std::hint::black_box(decided).is_ok());
+            }
+        }
+        took.sort_unstable();
+        let (half, most) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+        println!("{count:>5} rules, 20 models: median {half} ns, 99 % {most} ns");
+    }
 }

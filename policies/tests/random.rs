@@ -1,5 +1,12 @@
 //! Policies drawn at random, decided by the compiled policy and by a slow reading of the same rules.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
 use std::fmt::Write as _;
 
 use policies::{
