@@ -174,6 +174,7 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
     let accounts = Arc::new(Accounts::new(config, &spent, jiff::Timestamp::now()));
     register_gauges(&recorder, &epoch);
+    register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
         keys: Keys::new(config, pepper.expose().as_bytes()),
         accounts,
@@ -291,7 +292,7 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
 fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
     let (fleet, names) = (Arc::clone(&epoch.upstreams.fleet), Arc::clone(&epoch.names));
     let info = [
-        GaugeReading::info(Gauge::BuildInfo, env!("CARGO_PKG_VERSION").into(), "".into()),
+        GaugeReading::info(Gauge::ConfigInfo, "".into(), Arc::clone(&names.price_version)),
         GaugeReading::info(
             Gauge::PolicyInfo,
             Arc::clone(&names.policy_version),
@@ -308,6 +309,21 @@ fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
             readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
             let in_flight = endpoint.in_flight() as usize;
             readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
+        }
+        readings
+    }));
+}
+
+/// How the budgets of teams stand.
+fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: Arc<str>) {
+    let accounts = Arc::clone(accounts);
+    recorder.metrics().register_gauges(Box::new(move || {
+        let mut readings = Vec::new();
+        for it in accounts.budgets(jiff::Timestamp::now()) {
+            let labels = || [Arc::clone(&it.team), Arc::from(it.window), Arc::clone(&currency)];
+            readings.push(GaugeReading::money(Gauge::BudgetLimit, labels(), it.limit));
+            readings.push(GaugeReading::money(Gauge::BudgetSpent, labels(), it.spent));
+            readings.push(GaugeReading::money(Gauge::BudgetReserved, labels(), it.reserved));
         }
         readings
     }));

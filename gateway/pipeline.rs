@@ -144,18 +144,13 @@ where
         tab.on_disk().await?;
     }
     tab.at(Stage::Dispatch);
-    let output_tokens_max = gw.accounts.binds(&caller).then_some(plan.output_tokens_bound);
-    let ask = Ask::new(request, &head.headers, tab.ids().header(), output_tokens_max);
+    let bound = gw.accounts.binds(&caller);
+    let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
     let sent_off = SentOff { draw: draw.0, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
     tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending {
-        landing,
-        flight,
-        rates: gw.accounts.limits(&caller, gw.now()),
-        output_tokens_max,
-    })
+    Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, gw.now()), bound })
 }
 
 impl Gateway {

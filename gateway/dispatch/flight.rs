@@ -6,7 +6,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Flight {
     tried: SmallVec<[(ModelIndex, u16); 4]>,
     setback: Option<Failure>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    armed_by: Option<Waker>,
     early_at: Option<Instant>,
     last_piece: Instant,
     queue: SmallVec<[Piece; 4]>,
@@ -101,6 +103,7 @@ impl Flight {
             tried: SmallVec::new(),
             setback: None,
             timer: None,
+            armed_by: None,
             early_at,
             last_piece: now,
             queue: SmallVec::new(),
@@ -474,7 +477,7 @@ impl Flight {
         self.tried.push((entry.model, endpoint.index));
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
-        let start = Start { number, record, endpoint, target, timeouts: entry.timeouts };
+        let start = Start { number, record, endpoint, target, planned: entry };
         self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
         Ok(())
     }
@@ -518,7 +521,12 @@ impl Flight {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if timer.is_elapsed() || at < timer.deadline() {
             timer.as_mut().reset(at);
+        } else if timer.deadline().into_std() > now
+            && self.armed_by.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return Poll::Pending;
         }
+        self.armed_by = Some(cx.waker().clone());
         timer.as_mut().poll(cx)
     }
 

@@ -70,7 +70,8 @@ pub(super) struct Pending {
     pub(super) landing: Landing,
     pub(super) flight: Box<Flight>,
     pub(super) rates: RateHeaders,
-    pub(super) output_tokens_max: Option<Tokens>,
+    /// Whether the bound on the answer was written into the request.
+    pub(super) bound: bool,
 }
 
 /// An answer for the caller.
@@ -84,8 +85,10 @@ impl Pending {
         tab.ids().write(&mut headers);
         decided(&tab, &mut headers);
         self.rates.write(&mut headers);
-        if let Some(max) = self.output_tokens_max {
-            headers.insert(name::OUTPUT_MAX, HeaderValue::from(max.0));
+        let longest =
+            tab.plan().and_then(|plan| plan.attempts.first()).map(|it| it.output_tokens_max);
+        if let Some(longest) = longest.filter(|_| self.bound) {
+            headers.insert(name::OUTPUT_MAX, HeaderValue::from(longest.0));
         }
         if !matches!(self.landing, Landing::Early) {
             served(&mut tab, &mut headers);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     han::Chinese,
     hash::{Hash, fold},
-    linear::Linear,
+    linear::{self, Linear},
     sample,
     script::{self, Script},
 };
@@ -49,7 +49,7 @@ pub const WIDTH: usize = 32;
 /// Two to this power is the number of rows.
 pub const BITS: u32 = 16;
 /// Words that are looked at.
-const WORDS_MAX: usize = 40;
+const WORDS_MAX: usize = 24;
 /// Characters of a word that are looked at.
 const WORD_CHARS: usize = 24;
 /// The longest n-gram.
@@ -135,17 +135,17 @@ pub struct Found {
 }
 
 /// Sums over the words of a text, kept apart for the first of them: mixed texts are told by words.
+#[derive(Default)]
 struct Sums {
-    all: [i32; WIDTH],
-    features: usize,
-    words: SmallVec<[[i32; WIDTH]; 8]>,
+    all: linear::Sums<WIDTH>,
+    words: SmallVec<[[i32; WIDTH]; 24]>,
 }
 
 /// Reads the language of a text.
 #[must_use]
 pub fn read(text: &str, linear: &Linear<'_>) -> Found {
     let mut counts = Counts::default();
-    let mut sums = Sums { all: [0; WIDTH], features: 0, words: SmallVec::new() };
+    let mut sums = Sums::default();
     let (head, tail) = sample::ends(text);
     for end in [head, tail] {
         sample::prose(end, |stretch| {
@@ -159,13 +159,11 @@ fn add_word(word: &Word, linear: &Linear<'_>, sums: &mut Sums) {
     if sums.words.len() == WORDS_MAX {
         return;
     }
-    let mut scores = [0; WIDTH];
-    features(word, |bucket| {
-        linear.add(bucket, &mut scores);
-        sums.features += 1;
-    });
-    sums.all.iter_mut().zip(scores).for_each(|(all, score)| *all += score);
-    sums.words.push(scores);
+    let mut scores = linear::Sums::<WIDTH>::default();
+    features(word, |bucket| linear.add(bucket, &mut scores));
+    let totals = scores.totals();
+    sums.all.add_totals(&totals, scores.features);
+    sums.words.push(totals);
 }
 
 /// Letters by script.
@@ -240,8 +238,7 @@ impl Counts {
         letters: f32,
         parts: &mut SmallVec<[(Language, f32, f32); 4]>,
     ) {
-        let mut scores: [f32; WIDTH] =
-            linear.probabilities(&sums.all, sums.features, MODELLED.len() - 1);
+        let mut scores: [f32; WIDTH] = linear.probabilities(&sums.all, MODELLED.len() - 1);
         self.mask(&mut scores);
         let Some((first, sure)) = top(&scores) else { return };
         let Some(language) = MODELLED.get(first).copied() else { return };

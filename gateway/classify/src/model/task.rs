@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::{
     hash::{Hash, fold},
-    linear::Linear,
+    linear::{Linear, Sums},
     sample,
     script::{self, Script},
 };
@@ -150,7 +150,11 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
     let mut word = Hash::new(seed);
     let mut length = 0_u32;
     for c in text.chars().chain([' ']) {
-        let letter = c.is_alphanumeric() || script::of(c) != Script::None || is_mark(c);
+        let script = script::of(c);
+        let letter = match c.is_ascii() {
+            true => c.is_ascii_alphanumeric(),
+            false => script != Script::None || is_mark(c) || c.is_alphanumeric(),
+        };
         if !letter {
             if length > 0 {
                 each(word.bucket(BITS));
@@ -170,7 +174,7 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
         let [first, second] = last;
         let runs = Hash::new(seed).with(7).with(first as u32).with(second as u32).with(c as u32);
         each(runs.bucket(BITS));
-        if unspaced(c) {
+        if unspaced(script) {
             each(Hash::new(seed).with(9).with(second as u32).with(c as u32).bucket(BITS));
         }
         last = [second, c];
@@ -178,9 +182,9 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
 }
 
 /// Scripts that put no spaces between words.
-fn unspaced(c: char) -> bool {
+fn unspaced(script: Script) -> bool {
     matches!(
-        script::of(c),
+        script,
         Script::Han
             | Script::Kana
             | Script::Sole(
@@ -263,13 +267,9 @@ impl Seen {
 /// Reads the task of a request: probabilities by the order of the labels.
 #[must_use]
 pub fn read(prompt: &Prompt<'_>, language: Language, linear: &Linear<'_>) -> (Task, f32) {
-    let mut sums = [0_i32; WIDTH];
-    let mut count = 0;
-    features(prompt, language, |bucket| {
-        linear.add(bucket, &mut sums);
-        count += 1;
-    });
-    let scores = linear.probabilities(&sums, count, CLASSES);
+    let mut sums = Sums::<WIDTH>::default();
+    features(prompt, language, |bucket| linear.add(bucket, &mut sums));
+    let scores = linear.probabilities(&sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));
     (Task::ALL.get(at).copied().unwrap_or(Task::Chat), sure)
