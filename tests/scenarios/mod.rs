@@ -1,0 +1,3 @@
+//! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
+
+mod answers;
