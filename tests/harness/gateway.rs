@@ -310,6 +310,6 @@ impl Samples {
         let fits = |series: &str| {
             series.split('{').next() == Some(name) && labels.iter().all(|it| series.contains(it))
         };
-        self.0.iter().filter(|(series, _)| fits(series)).map(|(_, value)| value).sum()
+        self.0.iter().filter(|(series, _)| fits(series)).fold(0.0, |sum, (_, value)| sum + value)
     }
 }

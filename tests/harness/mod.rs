@@ -1,6 +1,7 @@
 //! What scenarios are made of: scripted backends, a gateway in process, callers, its books.
 
 pub(crate) mod gateway;
+pub(crate) mod raw;
 pub(crate) mod upstream;
 
 pub(crate) use self::{

@@ -1,3 +1,5 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod fallback;
+mod wrong;
