@@ -1,5 +1,6 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod cut;
 mod fallback;
 mod wrong;
