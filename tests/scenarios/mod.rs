@@ -3,4 +3,6 @@
 mod answers;
 mod cut;
 mod fallback;
+mod limits;
+mod sums;
 mod wrong;
