@@ -1,5 +1,6 @@
 //! What scenarios are made of: scripted backends, a gateway in process, callers, its books.
 
+pub(crate) mod binary;
 pub(crate) mod gateway;
 pub(crate) mod raw;
 pub(crate) mod upstream;

@@ -4,5 +4,6 @@ mod answers;
 mod cut;
 mod fallback;
 mod limits;
+mod program;
 mod sums;
 mod wrong;
