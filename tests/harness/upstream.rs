@@ -34,11 +34,6 @@ impl Upstream {
         Self { fleet }
     }
 
-    /// The base URL of its first replica, ending in `/v1`.
-    pub(crate) fn url(&self) -> String {
-        self.fleet.urls(MODEL).swap_remove(0)
-    }
-
     /// The base URLs of all replicas.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.fleet.urls(MODEL)

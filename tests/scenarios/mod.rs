@@ -3,6 +3,7 @@
 mod answers;
 mod cut;
 mod fallback;
+mod habits;
 mod limits;
 mod program;
 mod sums;
