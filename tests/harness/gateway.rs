@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     key: String,
     rest: String,
     models: String,
+    files: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -36,6 +37,7 @@ impl Setup {
             key: String::new(),
             rest: String::new(),
             models: String::new(),
+            files: Vec::new(),
         }
     }
 
@@ -75,6 +77,12 @@ impl Setup {
         self
     }
 
+    /// And this file beside it.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Writes it into a new folder.
     pub(crate) fn write(&self) -> Folder {
         static NTH: AtomicU32 = AtomicU32::new(0);
@@ -87,7 +95,10 @@ impl Setup {
         };
         file("caller.key", KEY);
         file("backend.key", BACKEND_KEY);
-        let Self { server, key, rest, models } = self;
+        let Self { server, key, rest, models, files } = self;
+        for (name, text) in files {
+            file(name, text);
+        }
         let text = format!(
             "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{rest}\n{models}\n\
              [[key]]\nname = \"scenario\"\nsecret = \"file:caller.key\"\n{key}\n",

@@ -2,6 +2,7 @@
 
 mod answers;
 mod cut;
+mod door;
 mod fallback;
 mod habits;
 mod limits;
