@@ -23,6 +23,7 @@ pub(crate) const BACKEND_KEY: &str = "backend-secret-77";
 /// A configuration in the making.
 pub(crate) struct Setup {
     server: String,
+    ledger: String,
     key: String,
     rest: String,
     models: String,
@@ -34,6 +35,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         Self {
             server: String::new(),
+            ledger: String::new(),
             key: String::new(),
             rest: String::new(),
             models: String::new(),
@@ -62,6 +64,12 @@ impl Setup {
     /// And these lines of `[server]`.
     pub(crate) fn server(mut self, lines: &str) -> Self {
         self.server += lines;
+        self
+    }
+
+    /// And these lines of `[ledger]`.
+    pub(crate) fn ledger(mut self, lines: &str) -> Self {
+        self.ledger += lines;
         self
     }
 
@@ -95,12 +103,12 @@ impl Setup {
         };
         file("caller.key", KEY);
         file("backend.key", BACKEND_KEY);
-        let Self { server, key, rest, models, files } = self;
+        let Self { server, ledger, key, rest, models, files } = self;
         for (name, text) in files {
             file(name, text);
         }
         let text = format!(
-            "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{rest}\n{models}\n\
+            "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n{rest}\n{models}\n\
              [[key]]\nname = \"scenario\"\nsecret = \"file:caller.key\"\n{key}\n",
             if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" },
             "listen = \"127.0.0.1:0\"\n",

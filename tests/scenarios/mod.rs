@@ -4,6 +4,7 @@ mod answers;
 mod cut;
 mod door;
 mod fallback;
+mod full;
 mod habits;
 mod limits;
 mod program;
