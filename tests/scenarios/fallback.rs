@@ -128,3 +128,28 @@ async fn a_redirect_is_never_followed() {
     assert_eq!(reply.status, 502, "{}", reply.text());
     assert_eq!(b.seen().requests, 0, "a pin has no fallback");
 }
+
+/// What went wrong with one bad replica beside a good one.
+async fn served_by_the_good_replica(fault: Fault) -> Option<String> {
+    let (bad, good) = (Upstream::failing(fault), Upstream::start());
+    let replicas = [bad.urls(), good.urls()].concat();
+    let gateway = Setup::new().model_with("a", &replicas, HASTY).start().await;
+    for _ in 0..6 {
+        let reply = gateway.ask(&streamed("a")).await;
+        if reply.status != 200 || !reply.done() {
+            return Some(format!("{fault:?}: {} {}", reply.status, reply.text()));
+        }
+    }
+    let books = gateway.close().await;
+    let retried = books.entries.iter().any(|it| results(it).len() == 2);
+    let asked = bad.seen().requests > 0;
+    (asked && !retried).then(|| format!("{fault:?}: no retry: {:?}", books.entries))
+}
+
+#[tokio::test]
+async fn one_bad_replica_of_two_costs_no_caller_an_answer() {
+    let scenes = BEFORE.iter().map(|fault| served_by_the_good_replica(*fault));
+    let wrong = futures_util::future::join_all(scenes).await;
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
