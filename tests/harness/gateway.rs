@@ -108,7 +108,8 @@ impl Setup {
             file(name, text);
         }
         let text = format!(
-            "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n{rest}\n{models}\n\
+            "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n\
+             {rest}\n{models}\n\
              [[key]]\nname = \"scenario\"\nsecret = \"file:caller.key\"\n{key}\n",
             if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" },
             "listen = \"127.0.0.1:0\"\n",
