@@ -125,6 +125,7 @@ impl Flight {
             if self.early_at.is_some_and(|at| now >= at) {
                 self.early_at = None;
                 self.last_piece = now;
+                self.queue.push(Piece::Bytes(wire::comment()));
                 return Poll::Ready(Ok(Landing::Early));
             }
             if self.expired(cx, trail, now)? {

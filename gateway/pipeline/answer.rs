@@ -18,6 +18,7 @@ use super::Tab;
 use crate::{
     account::RateHeaders,
     dispatch::{Flight, Landing, Piece},
+    failure::Stage,
     outcome::Ending,
     wire,
 };
@@ -103,6 +104,8 @@ impl Pending {
             }
             Landing::Streaming | Landing::Early => {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                // From here on it is backend and caller who take their time.
+                tab.at(Stage::Dispatch);
                 let stream = Streaming { flight: self.flight, tab, over: false };
                 ("text/event-stream", Inner::Stream(Box::new(stream)))
             }
