@@ -172,11 +172,16 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
-    let accounts = Arc::new(Accounts::new(config, &spent, jiff::Timestamp::now()));
+    let accounts = Arc::new(Accounts::new(
+        &config.teams,
+        &config.keys,
+        config.budget_wait,
+        (&spent, jiff::Timestamp::now()),
+    ));
     register_gauges(&recorder, &epoch);
     register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
-        keys: Keys::new(config, pepper.expose().as_bytes()),
+        keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
         accounts,
         recorder,
         wait: config.ledger.wait,

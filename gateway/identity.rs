@@ -10,7 +10,7 @@ use sha2::Sha256;
 use smallvec::SmallVec;
 
 use crate::{
-    config::{Config, Credential, Secret, Team},
+    config::{Credential, Key, Secret, Team},
     failure::{Failure, Kind, Stage},
     outcome::Caller,
 };
@@ -35,14 +35,14 @@ struct Known {
 
 impl Keys {
     /// The keys of a configuration.
-    pub(crate) fn new(config: &Config, pepper: &[u8]) -> Self {
+    pub(crate) fn new(keys: &[Key], teams: &[Team], pepper: &[u8]) -> Self {
         let keyed = keyed(pepper);
-        let known = (0..).zip(&config.keys).map(|(at, key)| {
+        let known = (0..).zip(keys).map(|(at, key)| {
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,
                 Credential::Secret(secret) => digest(&keyed, secret.expose().as_bytes()),
             };
-            let caller = caller(KeyIndex(at), key, &config.teams);
+            let caller = caller(KeyIndex(at), key, teams);
             (hash, Known { caller: Arc::new(caller), expires: key.expires })
         });
         Self { callers: known.collect(), keyed }
@@ -128,7 +128,7 @@ fn credential(headers: &HeaderMap) -> Result<&[u8], Failure> {
 }
 
 /// A key resolved with all that a request needs to know of it: classes only ever tighten down the tree.
-fn caller(index: KeyIndex, key: &crate::config::Key, teams: &[Team]) -> Caller {
+fn caller(index: KeyIndex, key: &Key, teams: &[Team]) -> Caller {
     let mut team_path: SmallVec<[TeamIndex; 4]> = SmallVec::new();
     let mut next = Some(key.team);
     while let Some(at) = next.filter(|_| team_path.len() < teams.len()) {
@@ -201,5 +201,118 @@ pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Resu
             Ok(Secret::new(text))
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::config::Limits;
+
+    fn key(credential: Credential) -> Key {
+        Key {
+            name: "k".into(),
+            team: TeamIndex(1),
+            credential,
+            budgets: Vec::new(),
+            limits: Limits::default(),
+            data_class: Some(DataClass::Internal),
+            data_class_max: None,
+            hints: true,
+            expires: Some("2027-01-01T00:00:00Z".parse().unwrap()),
+        }
+    }
+
+    fn team(parent: Option<TeamIndex>, max: DataClass) -> Team {
+        Team {
+            name: if parent.is_some() { "child" } else { "parent" }.into(),
+            parent,
+            budgets: Vec::new(),
+            limits: Limits::default(),
+            data_class: DataClass::Public,
+            data_class_max: max,
+        }
+    }
+
+    fn keys() -> Keys {
+        let teams =
+            [team(None, DataClass::Confidential), team(Some(TeamIndex(0)), DataClass::Secret)];
+        Keys::new(&[key(Credential::Secret(Secret::new("sk-good")))], &teams, b"pepper")
+    }
+
+    fn asked(headers: &[(HeaderName, &str)], at: &str) -> Result<Arc<Caller>, (Kind, u16)> {
+        let pairs = headers.iter().map(|(n, v)| (n.clone(), HeaderValue::from_str(v).unwrap()));
+        let found = keys().authenticate(&pairs.collect(), at.parse().unwrap());
+        found.map_err(|failure| {
+            let said = failure.to_string();
+            assert!(!said.contains("sk-good") && !said.contains("sk-bad"), "{said}");
+            (failure.kind, failure.status())
+        })
+    }
+
+    #[test]
+    fn one_good_key_is_enough_however_it_is_sent() {
+        let now = "2026-11-24T00:00:00Z";
+        let auth = header::AUTHORIZATION;
+        for good in [
+            vec![(auth.clone(), "Bearer sk-good")],
+            vec![(auth.clone(), "bearer sk-good ")],
+            vec![(API_KEY, "sk-good")],
+            vec![(auth.clone(), "Bearer sk-good"), (API_KEY, "sk-good")],
+        ] {
+            assert!(asked(&good, now).is_ok(), "{good:?}");
+        }
+        let unknown = Err((Kind::Unauthenticated, 401));
+        for bad in [
+            vec![],
+            vec![(auth.clone(), "Bearer sk-bad")],
+            vec![(auth.clone(), "Basic sk-good")],
+            vec![(auth.clone(), "Bearer ")],
+            vec![(API_KEY, "")],
+        ] {
+            assert_eq!(asked(&bad, now), unknown, "{bad:?}");
+        }
+        let two = [(auth.clone(), "Bearer sk-good"), (API_KEY, "sk-bad")];
+        assert_eq!(asked(&two, now), Err((Kind::InvalidRequest, 400)));
+        let good = [(auth, "Bearer sk-good")];
+        assert_eq!(asked(&good, "2027-01-01T00:00:00Z"), unknown, "expired");
+    }
+
+    #[test]
+    fn classes_only_tighten_down_the_tree() {
+        let caller = keys().named(None).unwrap();
+        assert_eq!(caller.data_class, DataClass::Internal);
+        assert_eq!(caller.data_class_max, DataClass::Confidential);
+        assert_eq!(caller.team_path[..], [TeamIndex(1), TeamIndex(0)]);
+        assert_eq!(&*caller.team_name, "child");
+    }
+
+    #[test]
+    fn a_new_key_is_known_by_its_line() {
+        let new = new_key([7; 32]);
+        assert_eq!(new.len(), KEY_PREFIX.len() + 43);
+        assert_ne!(new, new_key([8; 32]));
+        let line = hash_line(b"pepper", &new);
+        assert!(line.starts_with("hmac-sha256:") && !line.contains(&new));
+        let digest = digest(&keyed(b"pepper"), new.as_bytes());
+        let teams = [team(None, DataClass::Secret), team(Some(TeamIndex(0)), DataClass::Secret)];
+        let keys = Keys::new(&[key(Credential::Hash(digest))], &teams, b"pepper");
+        let bearer = HeaderValue::try_from(format!("Bearer {new}")).unwrap();
+        let headers = [(header::AUTHORIZATION, bearer)].into_iter().collect();
+        assert!(keys.authenticate(&headers, jiff::Timestamp::UNIX_EPOCH).is_ok());
+    }
+
+    #[test]
+    fn the_pepper_is_made_once_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("pepper-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let made = load_or_create_pepper(&folder, [1; 32]).unwrap();
+        assert_eq!(load_or_create_pepper(&folder, [2; 32]).unwrap(), made);
+        let mode = std::fs::metadata(folder.join("pepper")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

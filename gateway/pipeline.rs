@@ -129,7 +129,8 @@ where
     let body = body.await?;
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let around = gw.circumstances(dialect, &caller, &epoch);
+    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
+    let around = gw.circumstances(dialect, &caller, &epoch, &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
@@ -165,14 +166,15 @@ impl Gateway {
     }
 
     fn circumstances<'a>(
-        &'a self,
+        &self,
         dialect: Dialect,
         caller: &crate::outcome::Caller,
-        epoch: &'a Epoch,
+        epoch: &Epoch,
+        hash: &'a (dyn Fn(&str) -> u128 + Sync),
     ) -> signals::Circumstances<'a> {
         signals::Circumstances {
             dialect,
-            keys: &self.keys,
+            hash,
             media_tokens_max: epoch.stamps.media_tokens_max,
             budget_left: self.accounts.left(caller, (self.world.timestamp)()),
             at: epoch.timezone.to_datetime((self.world.timestamp)()),

@@ -31,7 +31,7 @@ use self::{
     limits::{Gate, Taken},
 };
 use crate::{
-    config::{Config, Key, Team},
+    config::{Key, Team},
     failure::{Failure, Kind, Stage},
     outcome::Caller,
 };
@@ -73,12 +73,8 @@ pub(crate) struct Permit {
 }
 
 impl Accounts {
-    /// Accounts in which `spent` has been spent before.
-    pub(crate) fn new(config: &Config, spent: &[Spent], at: jiff::Timestamp) -> Self {
-        Self::of(&config.teams, &config.keys, config.budget_wait, (spent, at))
-    }
-
-    fn of(
+    /// Accounts of these teams and keys, in which this has been spent before.
+    pub(crate) fn new(
         teams: &[Team],
         keys: &[Key],
         wait: Duration,

@@ -40,7 +40,8 @@ pub fn text(language: &Trained, task: &Trained, langs: &[LangRow], tasks: &[Task
 fn language_part(out: &mut String, trained: &Trained) {
     let _ = writeln!(
         out,
-        "\n## Language\n\n| held out | rows | accuracy | bank's 16, macro | ours, on the languages whatlang knows | whatlang, same rows | \
+        "\n## Language\n\n| held out | rows | accuracy | bank's 16, macro | ours, on the languages \
+         whatlang knows | whatlang, same rows | \
          calibration error |\n|---|--:|--:|--:|--:|--:|--:|"
     );
     for (name, tally) in &trained.tallies {
