@@ -173,7 +173,7 @@ fn children_may_stand_before_their_parents() {
     let config = read(&text).unwrap();
     let names: Vec<&str> = config.teams.iter().map(|team| &*team.name).collect();
     assert_eq!(names, ["default", "bank", "child"]);
-    assert_eq!(config.teams[2].parent.map(|parent| parent.get()), Some(1));
+    assert_eq!(config.teams[2].parent.map(policies::facts::TeamIndex::get), Some(1));
 }
 
 proptest! {
