@@ -10,21 +10,27 @@
 //! given = { language = "ms", task = "open_qa" }
 //! expect = { rule = "regional-languages", model = "qwen3.5-397b" }
 //! ```
+//!
+//! `given` takes model, language, task, confidence, data_class, operation, stream, needs, input_tokens,
+//! input_tokens_bound, output_tokens_max, n, budget_left, tags, team, key, time, weekday, session and
+//! draw; of the fleet `down` (models), `first_token_ms` and `in_flight` (by model). `expect` takes rule,
+//! model (the first), then (the others, in order), skipped (models left out), cost_max and refusal.
+//! A table may add `[alias]`, `[[team]]` (name, parent, models) and `[[key]]` (name, models) to its fleet.
+
+mod given;
 
 use std::{fmt, sync::Arc};
 
 use toml::{Table, Value};
 
+use self::given::Given;
 use crate::{
     decide::decide,
-    document::{Faults, Section, items, kind},
-    facts::{
-        DataClass, Draw, FleetFacts, FleetView, Language, ModelIndex, ModelView, Money, Needs,
-        Operation, Signals, Task, Tokens,
-    },
+    document::{Faults, Section, kind, locate},
+    facts::{FleetFacts, ModelIndex},
     fault::Fault,
-    plan::{Plan, Reason, Refusal},
-    policy::{Policy, compile},
+    plan::{Plan, Reason, Refusal, Skip},
+    policy::{Policy, compile, not_toml},
 };
 
 /// What a file's header says.
@@ -71,9 +77,8 @@ impl fmt::Display for Difference {
 /// # Errors
 /// When the document is no TOML, or the header is not whole.
 pub fn header(document: &str) -> Result<Header, Vec<Fault>> {
-    let table: Table = document
-        .parse()
-        .map_err(|error: toml::de::Error| vec![Fault::new("document", error.message(), "TOML")])?;
+    let table: Table =
+        document.parse().map_err(|error: toml::de::Error| vec![not_toml(document, &error)])?;
     let text = |key: &str| {
         let expected = "a path at the top of the file";
         let found = table.get(key).and_then(Value::as_str);
@@ -87,19 +92,20 @@ pub fn header(document: &str) -> Result<Header, Vec<Fault>> {
 /// # Errors
 /// When table or policy have faults: nothing is run then.
 pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, Vec<Fault>> {
-    let policy = compile(policy, fleet)?;
-    let table: Table = document
-        .parse()
-        .map_err(|error: toml::de::Error| vec![Fault::new("document", error.message(), "TOML")])?;
+    let table: Table =
+        document.parse().map_err(|error: toml::de::Error| vec![not_toml(document, &error)])?;
     let mut faults = Faults::new();
     let mut root = Section::root(&table);
     root.text("policy", &mut faults);
     root.text("fleet", &mut faults);
+    let fleet = given::fleet(&mut root, fleet, &mut faults);
+    let policy = compile(policy, &fleet)?;
     let sections = root.tables("case", &mut faults);
     let cases: Vec<Case> =
-        sections.into_iter().map(|section| case(section, fleet, &mut faults)).collect();
+        sections.into_iter().map(|section| case(section, &fleet, &mut faults)).collect();
     root.close(&mut faults);
     if !faults.is_empty() {
+        locate(document, &mut faults);
         return Err(faults);
     }
     let mut report = Report::default();
@@ -114,9 +120,7 @@ pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, V
 
 struct Case {
     name: String,
-    signals: Signals,
-    fleet: FleetView,
-    draw: Draw,
+    given: Given,
     expect: Expect,
 }
 
@@ -125,167 +129,115 @@ struct Expect {
     rule: Option<String>,
     model: Option<String>,
     then: Option<Vec<String>>,
+    skipped: Option<Vec<String>>,
+    cost_max: Option<String>,
     refusal: Option<String>,
 }
 
 fn case(mut section: Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Case {
     let name = section.text("name", faults).unwrap_or("a case without a name").to_owned();
-    let mut draw = Draw(0);
-    let mut signals = Signals::chat("auto");
-    let mut view = FleetView { version: 0, models: vec![ModelView::default(); fleet.models.len()] };
-    if let Some(value) = section.get("given") {
-        let mut given = Section::of(section.at("given"), value, faults);
-        signals = given_signals(&mut given, fleet, faults);
-        down(&mut given, fleet, &mut view, faults);
-        draw = Draw(number(&mut given, "draw", faults).unwrap_or(0).into());
-        given.close(faults);
-    }
-    let mut expect = Expect::default();
-    match section.get("expect") {
+    let given = match section.get("given") {
         Some(value) => {
-            let mut it = Section::of(section.at("expect"), value, faults);
-            let owned = |text: Option<&str>| text.map(str::to_owned);
-            expect.rule = owned(it.text("rule", faults));
-            expect.model = owned(it.text("model", faults));
-            expect.refusal = owned(it.text("refusal", faults));
-            let then = it.list("then");
-            expect.then = then.map(|list| {
-                list.iter().filter_map(|(_, value)| value.as_str()).map(str::to_owned).collect()
-            });
-            it.close(faults);
+            let mut given = Section::of(section.at("given"), value, faults);
+            let read = given::given(&mut given, fleet, faults);
+            given.close(faults);
+            read
         }
+        None => Given::nothing(fleet),
+    };
+    let expect = match section.get("expect") {
+        Some(value) => expect(Section::of(section.at("expect"), value, faults), faults),
         None => {
             let expected = "what should come out: rule, model, then, refusal";
             faults.push(Fault::new(section.at("expect"), "nothing", expected));
+            Expect::default()
         }
-    }
+    };
     section.close(faults);
-    Case { name, signals, fleet: view, draw, expect }
+    Case { name, given, expect }
 }
 
-fn number(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<u32> {
-    section.read(key, "a number", faults, |value| u32::try_from(value.as_integer()?).ok())
-}
-
-fn label<T>(
-    section: &mut Section<'_>,
-    key: &'static str,
-    faults: &mut Faults,
-    read: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    section.read(key, "a known label", faults, |value| read(value.as_str()?))
-}
-
-fn given_signals(it: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Signals {
-    let mut signals = Signals::chat(it.text("model", faults).unwrap_or("auto"));
-    signals.language = label(it, "language", faults, Language::from_code).unwrap_or(Language::En);
-    signals.task = label(it, "task", faults, Task::from_code).unwrap_or(Task::Chat);
-    signals.data_class =
-        label(it, "data_class", faults, DataClass::from_code).unwrap_or(DataClass::Public);
-    signals.operation =
-        label(it, "operation", faults, Operation::from_code).unwrap_or(Operation::Chat);
-    signals.stream = it.read("stream", "true or false", faults, Value::as_bool).unwrap_or(false);
-    let share = |value: &Value| value.as_float().map(|it| it as f32);
-    let confidence = it.read("confidence", "a number from 0 to 1", faults, share).unwrap_or(1.0);
-    (signals.language_confidence, signals.task_confidence) = (confidence, confidence);
-    for (path, need) in it.list("needs").unwrap_or_default() {
-        match need.as_str().and_then(Needs::from_code) {
-            Some(need) => signals.needs = signals.needs.with(need),
-            None => faults.push(Fault::new(path, kind(need), "a need")),
+fn expect(mut it: Section<'_>, faults: &mut Faults) -> Expect {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let list = |it: &mut Section<'_>, key, faults: &mut Faults| {
+        let mut texts = Vec::new();
+        for (path, value) in it.list(key)? {
+            match value.as_str() {
+                Some(text) => texts.push(text.to_owned()),
+                None => faults.push(Fault::new(path, kind(value), "a model's id")),
+            }
         }
-    }
-    let input = number(it, "input_tokens", faults).unwrap_or(100);
-    signals.input_tokens = Tokens(input);
-    if input > 32_768 {
-        signals.needs = signals.needs.with(Needs::LONG_CONTEXT);
-    }
-    let bound = number(it, "input_tokens_bound", faults);
-    signals.input_tokens_bound = Tokens(bound.unwrap_or_else(|| input.saturating_mul(4)));
-    signals.output_tokens_asked = number(it, "output_tokens_max", faults).map(Tokens);
-    signals.budget_left =
-        it.read("budget_left", "money", faults, |value| Money::parse(value.as_str()?).ok());
-    for (path, tag) in it.list("tags").unwrap_or_default() {
-        match tag.as_str().and_then(|tag| tag.split_once('=')) {
-            Some((key, value)) => signals.tags.push((key.into(), value.into())),
-            None => faults.push(Fault::new(path, kind(tag), "k=v")),
-        }
-    }
-    team(it, fleet, &mut signals, faults);
-    signals
-}
-
-/// Puts the request under a team, with all its ancestors.
-fn team(it: &mut Section<'_>, fleet: &FleetFacts, signals: &mut Signals, faults: &mut Faults) {
-    let Some(name) = it.text("team", faults) else { return };
-    let position = |name: &str| fleet.teams.iter().position(|team| *team.name == *name);
-    let mut at = position(name).and_then(|at| u16::try_from(at).ok());
-    if at.is_none() {
-        let known = fleet.teams.iter().map(|team| &*team.name);
-        faults.push(Fault::unknown(it.at("team"), name, "a team of the fleet", known));
-    }
-    while let Some(index) = at {
-        signals.team_path.push(crate::facts::TeamIndex(index));
-        let parent = fleet.teams.get(usize::from(index)).and_then(|team| team.parent);
-        at = parent.map(|parent| parent.0).filter(|parent| *parent < index);
-    }
-}
-
-/// Models that take no requests in this case.
-fn down(it: &mut Section<'_>, fleet: &FleetFacts, view: &mut FleetView, faults: &mut Faults) {
-    let Some(value) = it.get("down") else { return };
-    for (path, item) in items(it.at("down"), value) {
-        let at = item.as_str().and_then(|id| fleet.models.iter().position(|it| *it.id == *id));
-        match at.and_then(|at| view.models.get_mut(at)) {
-            Some(model) => model.available = false,
-            None => faults.push(Fault::new(path, kind(item), "a model of the fleet")),
-        }
-    }
+        Some(texts)
+    };
+    let expect = Expect {
+        rule: owned(it.text("rule", faults)),
+        model: owned(it.text("model", faults)),
+        then: list(&mut it, "then", faults),
+        skipped: list(&mut it, "skipped", faults),
+        cost_max: owned(it.text("cost_max", faults)),
+        refusal: owned(it.text("refusal", faults)),
+    };
+    it.close(faults);
+    expect
 }
 
 impl Case {
     /// What came out otherwise: field, expected, found.
     fn differs(&self, policy: &Policy) -> Vec<(String, String, String)> {
-        let decided = decide(policy, &self.signals, &self.fleet, self.draw);
-        let found = Found::of(&decided, policy);
+        let Given { signals, fleet, draw } = &self.given;
+        let found = Found::of(decide(policy, signals, fleet, *draw), policy);
         let mut fields = Vec::new();
-        let mut compare = |field: &str, expected: &Option<String>, found: &str| {
-            if let Some(expected) = expected.as_ref().filter(|expected| *expected != found) {
-                fields.push((field.to_owned(), expected.clone(), found.to_owned()));
+        let mut compare = |field: &str, expected: Option<String>, found: &str| {
+            if let Some(expected) = expected.filter(|expected| expected != found) {
+                fields.push((field.to_owned(), expected, found.to_owned()));
             }
         };
-        compare("rule", &self.expect.rule, &found.rule);
-        compare("model", &self.expect.model, found.models.first().map_or("(refused)", |it| it));
-        let then = self.expect.then.as_ref().map(|then| then.join(", "));
-        compare("then", &then, &found.models.get(1..).unwrap_or_default().join(", "));
-        let refusal = self.expect.refusal.clone().or(Some(String::from("(none)")));
-        compare("refusal", &refusal, found.refusal);
+        let expect = &self.expect;
+        let joined = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(", "));
+        let (first, then) = match found.models.split_first() {
+            Some((first, then)) => (first.as_str(), then.join(", ")),
+            None => ("(refused)", String::new()),
+        };
+        compare("rule", expect.rule.clone(), &found.rule);
+        compare("model", expect.model.clone(), first);
+        compare("then", joined(&expect.then), &then);
+        compare("skipped", joined(&expect.skipped), &found.skipped.join(", "));
+        compare("cost_max", expect.cost_max.clone(), &found.cost_max);
+        let refusal = expect.refusal.clone().unwrap_or_else(|| NO_REFUSAL.into());
+        compare("refusal", Some(refusal), found.refusal);
         fields
     }
 }
 
+const NO_REFUSAL: &str = "(none)";
+
 struct Found {
     rule: Arc<str>,
     models: Vec<String>,
+    skipped: Vec<String>,
+    cost_max: String,
     refusal: &'static str,
 }
 
 impl Found {
-    fn of(decided: &Result<Plan, Refusal>, policy: &Policy) -> Self {
+    fn of(decided: Result<Plan, Refusal>, policy: &Policy) -> Self {
         let id = |model: ModelIndex| {
             policy.fleet().models.get(model.get()).map_or_else(String::new, |it| it.id.to_string())
         };
-        match decided {
-            Ok(plan) => Self {
-                rule: Arc::clone(&plan.rule),
-                models: plan.attempts.iter().map(|it| id(it.model)).collect(),
-                refusal: "(none)",
-            },
-            Err(refusal) => Self {
-                rule: Arc::clone(&refusal.rule),
-                models: Vec::new(),
-                refusal: reason_code(&refusal.reason),
-            },
-        }
+        let (rule, why, models, cost_max, refusal) = match decided {
+            Ok(plan) => {
+                let models = plan.attempts.iter().map(|it| id(it.model)).collect();
+                (plan.rule, plan.why, models, plan.cost_max.to_string(), NO_REFUSAL)
+            }
+            Err(refusal) => {
+                let code = reason_code(&refusal.reason);
+                (refusal.rule, refusal.why, Vec::new(), String::new(), code)
+            }
+        };
+        // A plan that is long enough leaves out nobody for a reason of theirs.
+        let left_out = why.skipped.iter().filter(|(_, skip)| *skip != Skip::Enough);
+        let skipped = left_out.map(|(model, _)| id(*model)).collect();
+        Self { rule, models, skipped, cost_max, refusal }
     }
 }
 

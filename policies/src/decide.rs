@@ -8,9 +8,11 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::{
-    facts::{Draw, FleetView, ModelFacts, ModelIndex, Needs, RuleIndex, Signals, Tokens},
+    facts::{
+        Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Tokens,
+    },
     plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why},
-    policy::{Policy, Route, Rule},
+    policy::{By, Policy, RETRIES, Rule},
     set::BitSet,
 };
 
@@ -18,25 +20,20 @@ use crate::{
 const ATTEMPTS_MAX: usize = 4;
 /// Where the caller states no bound, an answer needs at least this much room.
 const OUTPUT_ROOM_MIN: u32 = 256;
-/// Attempts again on the same model, for pins, aliases and the default route.
-const RETRIES: u8 = 1;
 
 /// Decides a request. Total, and deterministic in its arguments.
 ///
 /// # Errors
 /// When no model may, can or is there to serve it, with the reason.
+#[expect(clippy::result_large_err, reason = "a plan is larger still, so a box would save nothing")]
 pub fn decide(
     policy: &Policy,
     signals: &Signals,
     fleet: &FleetView,
     draw: Draw,
 ) -> Result<Plan, Refusal> {
-    let matching = policy.index.candidates(signals);
-    let matching = matching
-        .iter()
-        .filter(|at| policy.rules.get(*at).is_some_and(|rule| rule.when.rest_holds(signals)));
-    let matching: SmallVec<[usize; 8]> = matching.collect();
-    let Some(chosen) = choose(policy, signals, &matching) else {
+    let candidates = policy.index.candidates(signals);
+    let Some(chosen) = choose(policy, signals, &candidates) else {
         return Err(Refusal {
             matched: None,
             rule: Arc::from(""),
@@ -45,20 +42,19 @@ pub fn decide(
         });
     };
     let world = World { policy, signals, fleet, draw };
-    let guards = guards(policy, &matching);
-    let sieve = Sieve {
-        allowed: policy.allowed_set(&signals.team_path, signals.key),
-        guards: &guards,
-        rule: chosen.rule,
-    };
-    let mut why = Why { skipped: SmallVec::new(), guards: guards.clone() };
-    let usable = world.usable(&chosen, &sieve, &mut why);
+    let guards = guards(policy, signals, &candidates);
+    let allowed = policy.allowed_set(&signals.team_path, signals.key);
+    let sieve = Sieve { allowed, guards: &guards, rule: chosen.rule };
+    let mut skipped = SmallVec::new();
+    let usable = world.usable(&chosen, &sieve, &mut skipped);
+    let why = Why { skipped, guards };
     if usable.is_empty() {
-        let reason = world.reason(&why, &sieve);
-        return Err(Refusal { matched: Some(chosen.matched), rule: chosen.name, reason, why });
+        let reason = reason(&why);
+        let rule = Arc::clone(chosen.name);
+        return Err(Refusal { matched: Some(chosen.matched), rule, reason, why });
     }
-    let ordered = order::order(&world, &chosen.route.by, usable);
-    Ok(world.plan(chosen, ordered, why))
+    let ordered = order::order(&world, chosen.by, usable);
+    Ok(world.plan(&chosen, ordered, why))
 }
 
 /// What a decision looks at.
@@ -72,12 +68,13 @@ struct World<'a> {
 /// What decided, and the models it names.
 struct Chosen<'a> {
     matched: Matched,
-    name: Arc<str>,
-    route: std::borrow::Cow<'a, Route>,
+    name: &'a Arc<str>,
+    models: &'a [ModelIndex],
+    by: &'a By,
     rule: Option<RuleIndex>,
 }
 
-/// What a model must pass.
+/// What a model must pass: lists of key and teams, guards, and what the routing rule itself says.
 struct Sieve<'a> {
     allowed: BitSet,
     guards: &'a [RuleIndex],
@@ -95,57 +92,49 @@ struct Usable {
 
 type Usables = SmallVec<[Usable; 8]>;
 
-/// Pin, alias or rule: in this order.
-fn choose<'a>(policy: &'a Policy, signals: &Signals, matching: &[usize]) -> Option<Chosen<'a>> {
+/// `auto` by the rules, then pin, then alias.
+fn choose<'a>(policy: &'a Policy, signals: &Signals, candidates: &BitSet) -> Option<Chosen<'a>> {
     let requested = &*signals.requested;
-    if let Some(model) = policy.model(requested) {
-        let route = Route { models: vec![model], ..Route::default() };
-        let route = std::borrow::Cow::Owned(route);
-        return Some(Chosen { matched: Matched::Pin, name: "pin".into(), route, rule: None });
+    if requested == "auto" {
+        return Some(by_rules(policy, signals, candidates));
     }
-    let alias = (0..).zip(&policy.aliases).find(|(_, alias)| alias.matches(requested));
-    match alias {
-        Some((at, alias)) => match &alias.route {
-            Some(route) => Some(Chosen {
-                matched: Matched::Alias(at),
-                name: Arc::clone(&alias.name),
-                route: std::borrow::Cow::Borrowed(route),
-                rule: None,
-            }),
-            None => Some(by_rules(policy, matching)),
-        },
-        None => (requested == "auto").then(|| by_rules(policy, matching)),
+    if let Some(models) = policy.pinned(requested) {
+        let (matched, name) = (Matched::Pin, &policy.pin_name);
+        return Some(Chosen { matched, name, models, by: &By::Order, rule: None });
     }
+    let aliases = (0..).zip(&policy.aliases);
+    let matching = aliases.filter_map(|(at, alias)| Some((alias.matches(requested)?, at, alias)));
+    let (_, at, alias) = matching.max_by_key(|(specific, ..)| *specific)?;
+    let Some(route) = &alias.route else {
+        return Some(by_rules(policy, signals, candidates));
+    };
+    let (matched, name) = (Matched::Alias(at), &alias.name);
+    Some(Chosen { matched, name, models: &route.models, by: &route.by, rule: None })
 }
 
 /// The first matching rule with a route that finds a model, else the default.
-fn by_rules<'a>(policy: &'a Policy, matching: &[usize]) -> Chosen<'a> {
-    let routing = matching.iter().find_map(|at| {
-        let rule: &Rule = policy.rules.get(*at)?;
+fn by_rules<'a>(policy: &'a Policy, signals: &Signals, candidates: &BitSet) -> Chosen<'a> {
+    let routing = candidates.iter().find_map(|at| {
+        let rule = policy.rules.get(at)?;
         let route = rule.route.as_ref().filter(|route| !route.models.is_empty())?;
-        Some((RuleIndex(u16::try_from(*at).ok()?), rule, route))
+        let index = RuleIndex(u16::try_from(at).ok()?);
+        rule.when.rest_holds(signals).then_some((index, rule, route))
     });
-    match routing {
-        Some((at, rule, route)) => Chosen {
-            matched: Matched::Rule(at),
-            name: Arc::clone(&rule.name),
-            route: std::borrow::Cow::Borrowed(route),
-            rule: Some(at),
-        },
-        None => Chosen {
-            matched: Matched::Default,
-            name: "default".into(),
-            route: std::borrow::Cow::Borrowed(&policy.default),
-            rule: None,
-        },
-    }
+    let (matched, name, route, rule) = match routing {
+        Some((at, rule, route)) => (Matched::Rule(at), &rule.name, route, Some(at)),
+        None => (Matched::Default, &policy.default_name, &policy.default, None),
+    };
+    Chosen { matched, name, models: &route.models, by: &route.by, rule }
 }
 
-/// The guards among the matching rules.
-fn guards(policy: &Policy, matching: &[usize]) -> SmallVec<[RuleIndex; 2]> {
-    let guard = |at: &&usize| policy.rules.get(**at).is_some_and(|rule| rule.route.is_none());
-    let index = |at: &usize| u16::try_from(*at).ok().map(RuleIndex);
-    matching.iter().filter(guard).filter_map(index).collect()
+/// The guards that bind.
+fn guards(policy: &Policy, signals: &Signals, candidates: &BitSet) -> SmallVec<[RuleIndex; 2]> {
+    let guard = |at: usize| {
+        let rule = policy.rules.get(at).filter(|rule| rule.route.is_none())?;
+        let index = RuleIndex(u16::try_from(at).ok()?);
+        rule.when.rest_holds(signals).then_some(index)
+    };
+    candidates.iter().filter_map(guard).collect()
 }
 
 impl World<'_> {
@@ -158,12 +147,17 @@ impl World<'_> {
     }
 
     /// The models of the route that can serve; the others are noted with their reason.
-    fn usable(&self, chosen: &Chosen<'_>, sieve: &Sieve<'_>, why: &mut Why) -> Usables {
+    fn usable(
+        &self,
+        chosen: &Chosen<'_>,
+        sieve: &Sieve<'_>,
+        skipped: &mut SmallVec<[(ModelIndex, Skip); 8]>,
+    ) -> Usables {
         let mut usable = Usables::new();
-        for (at, model) in chosen.route.models.iter().copied().enumerate() {
+        for (at, model) in chosen.models.iter().copied().enumerate() {
             match self.sift(model, sieve) {
                 Ok(output_tokens_max) => usable.push(Usable { model, at, output_tokens_max }),
-                Err(skip) => why.skipped.push((model, skip)),
+                Err(skip) => skipped.push((model, skip)),
             }
         }
         usable
@@ -193,28 +187,8 @@ impl World<'_> {
         }
     }
 
-    /// The reason of a refusal: how far the model came that came furthest.
-    fn reason(&self, why: &Why, sieve: &Sieve<'_>) -> Reason {
-        let furthest = why.skipped.iter().max_by_key(|(_, skip)| rank(skip)).map(|(_, it)| *it);
-        let contexts = why.skipped.iter().filter_map(|(_, skip)| match skip {
-            Skip::Context { has, .. } => Some(*has),
-            _ => None,
-        });
-        match furthest {
-            Some(Skip::Lacks(needs)) => Reason::NoCapableModel(needs),
-            Some(Skip::Context { needed, has }) => {
-                Reason::ContextTooLong { needed, largest: contexts.max().unwrap_or(has) }
-            }
-            Some(Skip::Guard(rule)) => Reason::PolicyForbidden(rule),
-            Some(Skip::NotAllowed) if !sieve.allowed.is_empty() || !why.skipped.is_empty() => {
-                Reason::ModelForbidden
-            }
-            _ => Reason::NoneAvailable,
-        }
-    }
-
     /// Cuts the ordered models to what may be tried and what it may cost.
-    fn plan(&self, chosen: Chosen<'_>, ordered: Usables, mut why: Why) -> Plan {
+    fn plan(&self, chosen: &Chosen<'_>, ordered: Usables, mut why: Why) -> Plan {
         let rule = self.rule(chosen.rule);
         let retries_max = rule.map_or(RETRIES, |rule| rule.retries);
         let ceiling = [rule.and_then(|rule| rule.cost_max), self.signals.budget_left];
@@ -241,7 +215,7 @@ impl World<'_> {
         }
         Plan {
             matched: chosen.matched,
-            rule: chosen.name,
+            rule: Arc::clone(chosen.name),
             retries_max,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),
@@ -251,8 +225,36 @@ impl World<'_> {
     }
 }
 
+/// The reason of a refusal: what stopped the models that came furthest, at the mildest.
+fn reason(why: &Why) -> Reason {
+    let skips = || why.skipped.iter().map(|(_, skip)| *skip);
+    let furthest = skips().map(rank).max();
+    let mut stopped = skips().filter(|skip| Some(rank(*skip)) == furthest);
+    match stopped.next() {
+        Some(Skip::NotAllowed) => Reason::ModelForbidden,
+        Some(Skip::Guard(rule)) => Reason::PolicyForbidden(rule),
+        Some(Skip::Lacks(first)) => {
+            let lacks = stopped.filter_map(|skip| match skip {
+                Skip::Lacks(needs) => Some(needs),
+                _ => None,
+            });
+            Reason::NoCapableModel(lacks.fold(first, |least, it| {
+                if it.names().count() < least.names().count() { it } else { least }
+            }))
+        }
+        Some(Skip::Context { needed, has }) => {
+            let roomiest = stopped.fold((needed, has), |most, skip| match skip {
+                Skip::Context { needed, has } if has > most.1 => (needed, has),
+                _ => most,
+            });
+            Reason::ContextTooLong { needed: roomiest.0, largest: roomiest.1 }
+        }
+        Some(Skip::Unavailable | Skip::Cost | Skip::Enough) | None => Reason::NoneAvailable,
+    }
+}
+
 /// How far a model came.
-fn rank(skip: &Skip) -> u8 {
+fn rank(skip: Skip) -> u8 {
     match skip {
         Skip::NotAllowed => 0,
         Skip::Guard(_) => 1,
@@ -263,11 +265,15 @@ fn rank(skip: &Skip) -> u8 {
 }
 
 /// The most that one choice of an answer can be: what was asked, else the model's default, clipped to
-/// what the model gives and, where nothing was asked, to the room that is left.
+/// what the model gives and, where nothing was asked, to the room that is left. Vectors and ranks are no
+/// tokens.
 fn output_bound(facts: &ModelFacts, signals: &Signals) -> Result<Tokens, Skip> {
     let has = facts.context_tokens_max;
     let room = has.0.saturating_sub(signals.input_tokens.0);
     let (bound, needs) = match signals.output_tokens_asked {
+        _ if matches!(signals.operation, Operation::Embeddings | Operation::Rerank) => {
+            (Tokens(0), Tokens(0))
+        }
         Some(asked) => {
             let bound = asked.min(facts.output_tokens_max);
             (bound, bound)

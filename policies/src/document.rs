@@ -3,8 +3,11 @@
 //! Policies, case tables and the gateway's configuration are read this way: unknown keys and wrong
 //! values are collected with their paths, and reading goes on.
 
+mod lines;
+
 use toml::{Table, Value};
 
+pub use self::lines::locate;
 use crate::fault::Fault;
 
 /// A table being read: it knows its path, and in the end which keys nobody asked for.
@@ -56,7 +59,7 @@ impl<'a> Section<'a> {
     }
 
     /// Its keys, whether asked for or not, marking all as known: for tables whose keys are names.
-    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
         self.open = true;
         self.table.into_iter().flatten()
     }
@@ -65,6 +68,12 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn stands(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether it is there as a table without keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_some_and(Table::is_empty)
     }
 
     /// The value of a key, if it stands there.

@@ -30,7 +30,7 @@ pub struct Explanation {
     pub cost_max: Option<String>,
     /// Why there is no plan.
     pub refusal: Option<String>,
-    /// Rules before the deciding one that failed by a single condition.
+    /// Rules that a single condition keeps from matching, in the policy's order.
     pub near: Vec<Near>,
 }
 

@@ -11,7 +11,16 @@ pub struct Fault {
     pub found: String,
     /// What could stand there, with a suggestion if one is near.
     pub expected: String,
+    /// The line of the document, from 1, where it is known.
+    pub line: Option<usize>,
 }
+
+/// Characters of a found text that a message repeats.
+const FOUND_CHARS_MAX: usize = 80;
+/// Names that a message lists.
+const KNOWN_MAX: usize = 50;
+/// Longer names than this are nobody's slip of the pen.
+const NAME_BYTES_MAX: usize = 128;
 
 impl Fault {
     /// A fault at this path.
@@ -21,7 +30,12 @@ impl Fault {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self { path: path.into(), found: found.into(), expected: expected.into() }
+        let mut found = found.into();
+        if let Some((at, _)) = found.char_indices().nth(FOUND_CHARS_MAX) {
+            found.truncate(at);
+            found.push('…');
+        }
+        Self { path: path.into(), found, expected: expected.into(), line: None }
     }
 
     /// A name that is not among `known`: says the nearest of them, else all.
@@ -34,7 +48,7 @@ impl Fault {
     ) -> Self {
         let expected = match nearest(found, known.clone()) {
             Some(near) => format!("{what}; did you mean `{near}`?"),
-            None => format!("{what}: {}", known.collect::<Vec<_>>().join(", ")),
+            None => format!("{what}: {}", listed(known)),
         };
         Self::new(path, format!("`{found}`"), expected)
     }
@@ -42,15 +56,38 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: found {}, expected {}", self.path, self.found, self.expected)
+        f.write_str(&self.path)?;
+        if let Some(line) = self.line {
+            write!(f, " (line {line})")?;
+        }
+        write!(f, ": found {}, expected {}", self.found, self.expected)
     }
+}
+
+/// Names, each once, as far as a reader goes.
+fn listed<'a>(known: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in known {
+        if names.len() == KNOWN_MAX {
+            names.push("…");
+            break;
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
 }
 
 /// The name nearest to `found` by edit distance, if one is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if found.len() > NAME_BYTES_MAX {
+        return None;
+    }
     let far = (found.chars().count() / 3).max(1);
     known
+        .filter(|name| name.len() <= NAME_BYTES_MAX)
         .map(|name| (distance(found, name), name))
         .filter(|(distance, _)| *distance <= far)
         .min_by_key(|(distance, _)| *distance)

@@ -2,7 +2,6 @@
 //!
 //! This crate has no input or output, no clock, no randomness and nothing asynchronous. Randomness
 //! comes in as [`facts::Draw`], time as [`facts::CivilTime`], the world as [`facts::FleetView`].
-
 //!
 //! [`compile`] turns a document into a [`Policy`], with every fault at once; [`decide`] turns a policy
 //! and the facts into a [`Plan`] or a [`Refusal`]; [`explain`] is the same decision with the rules that

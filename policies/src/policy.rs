@@ -15,12 +15,12 @@ use toml::{Table, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use self::{
-    conditions::When,
+    conditions::{DAYS, When, minute},
     index::Index,
     route::{By, Route},
 };
 use crate::{
-    document::{Faults, Section},
+    document::{Faults, Section, locate},
     facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
     select::select,
@@ -30,9 +30,12 @@ use crate::{
 /// Rules of one policy at the most.
 const RULES_MAX: usize = 5_000;
 /// How often a plan may try another replica of the same model, where no rule says otherwise.
-const RETRIES: u8 = 1;
+pub(crate) const RETRIES: u8 = 1;
 /// The most that a rule can say.
 const RETRIES_MAX: u8 = 5;
+
+/// Models of a fleet, and aliases, at the most: far beyond any fleet, and what an index can count.
+const NAMES_MAX: usize = 4_096;
 
 /// A compiled policy: which model serves which request, against one fleet.
 #[derive(Clone, Debug)]
@@ -42,6 +45,10 @@ pub struct Policy {
     timezone: Arc<str>,
     fleet: Arc<FleetFacts>,
     names: HashMap<Arc<str>, ModelIndex>,
+    /// All models in order: a pin is a part of it.
+    every: Vec<ModelIndex>,
+    pub(crate) default_name: Arc<str>,
+    pub(crate) pin_name: Arc<str>,
     pub(crate) aliases: Vec<Alias>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) index: Index,
@@ -74,12 +81,13 @@ pub(crate) struct Alias {
 }
 
 impl Alias {
-    pub(crate) fn matches(&self, requested: &str) -> bool {
-        if self.any_end {
-            requested.starts_with(&*self.pattern)
-        } else {
-            requested == &*self.pattern
-        }
+    /// Whether it matches, and how specifically: whole names before patterns, then the longer pattern.
+    pub(crate) fn matches(&self, requested: &str) -> Option<(bool, usize)> {
+        let matches = match self.any_end {
+            true => requested.starts_with(&*self.pattern),
+            false => requested == &*self.pattern,
+        };
+        matches.then_some((!self.any_end, self.pattern.len()))
     }
 }
 
@@ -89,8 +97,26 @@ impl Alias {
 /// Every fault of the document, each with its path.
 pub fn compile(document: &str, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>> {
     let table: Table = document.parse().map_err(|error| vec![not_toml(document, &error)])?;
+    too_many(fleet)?;
+    read(document, &table, fleet).map_err(|mut faults| {
+        locate(document, &mut faults);
+        faults
+    })
+}
+
+/// Nothing is compiled against a fleet that its indices cannot count.
+fn too_many(fleet: &FleetFacts) -> Result<(), Vec<Fault>> {
+    let counts = [("model", fleet.models.len()), ("alias", fleet.aliases.len())];
+    let above = counts.into_iter().filter(|(_, count)| *count > NAMES_MAX);
+    let fault =
+        |(what, count)| Fault::new(what, format!("{count}"), format!("at most {NAMES_MAX}"));
+    let faults: Vec<Fault> = above.map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>> {
     let mut faults = Faults::new();
-    let mut root = Section::root(&table);
+    let mut root = Section::root(table);
     let version = root.text("version", &mut faults).unwrap_or("unversioned");
     let timezone = root.text("timezone", &mut faults).unwrap_or("UTC");
     let default = default_route(&mut root, fleet, &mut faults);
@@ -105,12 +131,16 @@ pub fn compile(document: &str, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>>
     let teams = allow_lists("team", fleet.teams.iter().map(|it| &it.models), fleet, &mut faults);
     let keys = allow_lists("key", fleet.keys.iter().map(|it| &it.models), fleet, &mut faults);
     let (Some(default), true) = (default, faults.is_empty()) else { return Err(faults) };
-    let models = (0..).map(ModelIndex).zip(&fleet.models);
+    let every: Vec<ModelIndex> = (0..).zip(&fleet.models).map(|(at, _)| ModelIndex(at)).collect();
+    let models = fleet.models.iter().zip(&every);
     Ok(Policy {
         version: version.into(),
         hash: hash(document, fleet).into(),
         timezone: timezone.into(),
-        names: models.map(|(at, model)| (Arc::clone(&model.id), at)).collect(),
+        names: models.map(|(model, at)| (Arc::clone(&model.id), *at)).collect(),
+        every,
+        default_name: "default".into(),
+        pin_name: "pin".into(),
         index: Index::new(&rules, fleet),
         fleet: Arc::new(fleet.clone()),
         aliases,
@@ -128,8 +158,8 @@ impl Policy {
         &self.version
     }
 
-    /// Hash of the document and of the fleet's facts: two policies that decide differently never have
-    /// the same.
+    /// Hash of the document, the models, teams and aliases, in hexadecimal. Keys are left out: they
+    /// come and go without the policy being another one.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
@@ -167,13 +197,21 @@ impl Policy {
 
     pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {
         let mut set = BitSet::full(self.fleet.models.len());
-        let lists = team_path.iter().filter_map(|team| self.teams.get(team.get()));
-        lists.chain(self.keys.get(key.get())).for_each(|list| set.retain(list));
+        // Whom the policy does not know may use nothing; where it knows nobody at all, it says nothing.
+        let mut bind = |lists: &[BitSet], at: usize| match lists.get(at) {
+            Some(list) => set.retain(list),
+            None if lists.is_empty() => {}
+            None => set.clear(),
+        };
+        team_path.iter().for_each(|team| bind(&self.teams, team.get()));
+        bind(&self.keys, key.get());
         set
     }
 
-    pub(crate) fn model(&self, id: &str) -> Option<ModelIndex> {
-        self.names.get(id).copied()
+    /// The model with this id, as a route of one.
+    pub(crate) fn pinned(&self, id: &str) -> Option<&[ModelIndex]> {
+        let at = self.names.get(id)?.get();
+        self.every.get(at..=at)
     }
 }
 
@@ -272,10 +310,20 @@ fn name(section: &mut Section<'_>, faults: &mut Faults) -> Arc<str> {
 fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
     let alias = |(name, target): &(Box<str>, AliasTarget)| {
         let path = format!("alias.{name}");
+        if **name == *"auto" || fleet.models.iter().any(|model| *model.id == **name) {
+            let expected = "a name that is neither `auto` nor a model's: those are never aliases";
+            faults.push(Fault::new(path.clone(), format!("`{name}`"), expected));
+        }
         let route = match target {
             AliasTarget::Auto => None,
             AliasTarget::Route(selectors) => {
-                Some(route::ordered(selectors.iter().map(|it| &**it), &path, fleet, faults))
+                let before = faults.len();
+                let names = selectors.iter().map(|it| &**it);
+                let route = route::ordered(names, &path, fleet, faults);
+                if route.models.is_empty() && faults.len() == before {
+                    faults.push(Fault::new(&*path, "no model", "at least one model of the fleet"));
+                }
+                Some(route)
             }
         };
         let pattern = name.strip_suffix('*');

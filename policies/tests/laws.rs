@@ -1,5 +1,12 @@
 //! The laws of decisions, for any request and any state of the fleet.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
 use policies::{
     Counts, Plan, Reason, Skip, catalogue, compile, decide,
     facts::{

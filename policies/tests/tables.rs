@@ -1,5 +1,12 @@
 //! The case tables of the presets, and what compiling reports.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
 use policies::{Fault, cases, catalogue, compile, preset};
 
 #[test]
@@ -18,7 +25,7 @@ fn every_case_of_every_preset_holds() {
         assert!(failed.is_empty(), "{preset}\n{}", failed.join("\n"));
         passed += report.passed;
     }
-    assert!(passed >= 60, "{passed}");
+    assert!(passed >= 100, "{passed}");
 }
 
 #[test]

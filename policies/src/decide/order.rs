@@ -1,5 +1,10 @@
 //! In which order the usable models of a route are tried.
 
+use std::cmp::{Ordering, Reverse};
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::{Usable, Usables, World};
 use crate::{facts::Tokens, money::Counts, policy::By};
 
@@ -9,29 +14,29 @@ const OUTPUT_EXPECTED: Tokens = Tokens(500);
 /// Orders usable models as the route says.
 pub(super) fn order(world: &World<'_>, by: &By, mut usable: Usables) -> Usables {
     match by {
-        By::Order => {}
-        By::Cost => usable.sort_by_key(|it| (expected_cost(world, it), it.at)),
+        By::Order => usable,
+        By::Cost => {
+            usable.sort_by_cached_key(|it| (expected_cost(world, it), it.at));
+            usable
+        }
         By::Latency => {
             let typical = typical_latency(world, &usable);
-            usable.sort_by(|a, b| {
-                let ms = |it: &Usable| latency(world, it).unwrap_or(typical);
-                ms(a).total_cmp(&ms(b)).then(a.at.cmp(&b.at))
-            });
-            better_of_two(world.draw.0, &mut usable);
+            let ms = |it: &Usable| latency(world, it).unwrap_or(typical);
+            better_of_two(world, &usable, |a, b| ms(a).total_cmp(&ms(b)))
         }
-        By::Load => {
-            usable.sort_by_key(|it| (load(world, it), it.at));
-            better_of_two(world.draw.0, &mut usable);
+        By::Load => better_of_two(world, &usable, |a, b| load(world, a).cmp(&load(world, b))),
+        By::Weight(weights) => {
+            by_weight(world.draw.0, weights, &mut usable);
+            usable
         }
-        By::Weight(weights) => by_weight(world.draw.0, weights, &mut usable),
     }
-    usable
 }
 
 /// Cost of the estimated input and of a typical answer, in nano-units.
 fn expected_cost(world: &World<'_>, it: &Usable) -> i64 {
     let output = world.signals.output_tokens_asked.unwrap_or(OUTPUT_EXPECTED);
-    let output = output.min(it.output_tokens_max).saturating_mul(u32::from(world.signals.n));
+    let choices = u32::from(world.signals.n.max(1));
+    let output = output.min(it.output_tokens_max).saturating_mul(choices);
     let input = world.signals.input_tokens.0;
     let counts = Counts { input, output: output.0, ..Counts::default() };
     let price = world.facts(it.model).and_then(|facts| facts.price).unwrap_or_default();
@@ -50,29 +55,46 @@ fn typical_latency(world: &World<'_>, usable: &Usables) -> f32 {
     known.sum::<f32>() / count
 }
 
-fn load(world: &World<'_>, it: &Usable) -> u32 {
-    world.fleet.models.get(it.model.get()).map_or(0, |view| view.in_flight)
+/// Whether it is full, then its requests in flight.
+fn load(world: &World<'_>, it: &Usable) -> (bool, u32) {
+    world.fleet.models.get(it.model.get()).map_or((true, u32::MAX), |view| {
+        let full = view.concurrency_max > 0 && view.in_flight >= view.concurrency_max;
+        (full, view.in_flight)
+    })
 }
 
-/// Draws two and puts the better of them (the earlier: they are sorted) first. Taking the best of all
-/// would send everyone to it until the next look at the fleet.
-fn better_of_two(draw: u64, usable: &mut Usables) {
-    let count = usable.len() as u64;
-    if count < 3 {
-        return;
-    }
-    let first = draw % count;
-    let second = (first + 1 + (draw >> 32) % (count - 1)) % count;
-    let best = usize::try_from(first.min(second)).unwrap_or(0);
-    if let Some(front) = usable.get_mut(..=best) {
-        front.rotate_right(1);
-    }
+/// Draws two and puts the better of them first; the rest follow, the best first. Taking the best of
+/// all would send everyone to it until the next look at the fleet.
+///
+/// The two are those with the highest lots, and lots also decide between equals: no model is preferred
+/// for where it stands, and another model that comes or goes moves nobody else's lot. A request of a
+/// session takes the highest lot alone, so that the session stays where its cache is.
+fn better_of_two(
+    world: &World<'_>,
+    usable: &Usables,
+    compare: impl Fn(&Usable, &Usable) -> Ordering,
+) -> Usables {
+    let lot = |it: &Usable| {
+        let id = world.facts(it.model).map_or(&[][..], |facts| facts.id.as_bytes());
+        xxh3_64_with_seed(id, world.draw.0)
+    };
+    let mut drawn: SmallVec<[(u64, Usable); 8]> = usable.iter().map(|it| (lot(it), *it)).collect();
+    drawn.sort_unstable_by_key(|(lot, it)| (Reverse(*lot), it.at));
+    let picked = if world.signals.session.is_some() { 1 } else { 2 };
+    let by_lot = |a: &&(u64, Usable), b: &&(u64, Usable)| compare(&a.1, &b.1);
+    // Of equals `min_by` takes the first, which has the higher lot.
+    let first = drawn.iter().take(picked).min_by(by_lot).map(|(_, it)| it.at);
+    // Sorting is stable: equals stay in the order of their lots.
+    drawn.sort_by(|a, b| {
+        (Some(a.1.at) != first).cmp(&(Some(b.1.at) != first)).then_with(|| compare(&a.1, &b.1))
+    });
+    drawn.into_iter().map(|(_, it)| it).collect()
 }
 
 /// Draws the first by weight; the others follow, the heaviest first.
 fn by_weight(draw: u64, weights: &[u32], usable: &mut Usables) {
     let weight = |it: &Usable| u64::from(weights.get(it.at).copied().unwrap_or(1));
-    usable.sort_by_key(|it| (std::cmp::Reverse(weight(it)), it.at));
+    usable.sort_by_key(|it| (Reverse(weight(it)), it.at));
     let total: u64 = usable.iter().map(weight).sum();
     let Some(mut left) = draw.checked_rem(total) else { return };
     let drawn = usable.iter().position(|it| {

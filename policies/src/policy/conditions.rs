@@ -7,8 +7,8 @@ use toml::Value;
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{
-        CoarseTask, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
-        Task, TeamFacts, TeamIndex,
+        CoarseTask, DataClass, FleetFacts, Language, Money, Needs, Operation, Signals, Task,
+        TeamFacts, TeamIndex,
     },
     fault::Fault,
     set::BitSet,
@@ -22,13 +22,14 @@ pub(crate) struct When {
     pub(super) data_class: Option<BitSet>,
     pub(super) operation: Option<BitSet>,
     pub(super) stream: Option<bool>,
-    /// By the nearest team: ancestors are folded in.
+    /// By [`team_slot`] of the nearest team: ancestors are folded in.
     pub(super) team: Option<BitSet>,
+    /// By [`key_slot`].
     pub(super) key: Option<BitSet>,
     model: Option<Listed<Box<str>>>,
     tag: Option<Listed<(Box<str>, Box<str>)>>,
     needs: Option<Listed<Needs>>,
-    confidence: Option<RangeInclusive<f64>>,
+    confidence: Option<RangeInclusive<f32>>,
     input_tokens: Option<RangeInclusive<f64>>,
     output_tokens_max: Option<RangeInclusive<f64>>,
     budget_left: Option<(Money, Money)>,
@@ -38,7 +39,7 @@ pub(crate) struct When {
 
 /// Values that are taken, or with `not` all others.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed<T> {
+struct Listed<T> {
     values: Vec<T>,
     not: bool,
 }
@@ -49,22 +50,32 @@ impl<T> Listed<T> {
     }
 }
 
+/// Where a set of teams has the nearest team of a request. 0 is no team, so that a request without one
+/// is never taken for the first team's.
+pub(super) fn team_slot(signals: &Signals) -> usize {
+    signals.team_path.first().map_or(0, |team| team.get() + 1)
+}
+
+/// Where a set of keys has the key of a request; 0 is a key that the policy does not know.
+pub(super) fn key_slot(signals: &Signals) -> usize {
+    signals.key.get().saturating_add(1)
+}
+
 /// Days as policies spell them, Monday first.
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl When {
     /// Each stated condition by its dimension, and whether it holds.
     pub(crate) fn checks(&self, signals: &Signals) -> impl Iterator<Item = (&'static str, bool)> {
         let has = |set: &Option<BitSet>, at: usize| set.as_ref().map(|set| set.contains(at));
-        let team = signals.team_path.first().map_or(0, |team| team.get());
         [
             ("language", has(&self.language, signals.language.index())),
             ("task", has(&self.task, signals.task.index())),
             ("data_class", has(&self.data_class, signals.data_class as usize)),
             ("operation", has(&self.operation, signals.operation as usize)),
             ("stream", self.stream.map(|stream| stream == signals.stream)),
-            ("team", has(&self.team, team)),
-            ("key", has(&self.key, signals.key.get())),
+            ("team", has(&self.team, team_slot(signals))),
+            ("key", has(&self.key, key_slot(signals))),
         ]
         .into_iter()
         .chain(self.rest(signals))
@@ -85,7 +96,7 @@ impl When {
             ("model", self.model.as_ref().map(|it| it.takes(|id| **id == *signals.requested))),
             ("tag", self.tag.as_ref().map(|it| it.takes(|tag| signals.tags.contains(tag)))),
             ("needs", self.needs.as_ref().map(|it| it.takes(|need| signals.needs.contains(*need)))),
-            ("confidence", within(&self.confidence, f64::from(signals.confidence()))),
+            ("confidence", self.confidence.as_ref().map(|it| it.contains(&signals.confidence()))),
             ("input_tokens", within(&self.input_tokens, f64::from(signals.input_tokens.0))),
             ("output_tokens_max", within(&self.output_tokens_max, asked)),
             // No budget is no end of money.
@@ -132,7 +143,7 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
             text.split_once('=').map(|(key, value)| (key.into(), value.into()))
         }),
         needs: listed(&mut it, "needs", faults, NEEDS, Needs::from_code),
-        confidence: range(&mut it, "confidence", 1.0, faults),
+        confidence: confidence(&mut it, faults),
         input_tokens: range(&mut it, "input_tokens", f64::MAX, faults),
         output_tokens_max: range(&mut it, "output_tokens_max", f64::MAX, faults),
         budget_left: budget(&mut it, faults),
@@ -234,13 +245,14 @@ fn tasks(section: &mut Section<'_>, faults: &mut Faults) -> Option<BitSet> {
 fn teams(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
     let (texts, not) = dimension(section, "team", faults)?;
     let named = indices(texts, "team", fleet.teams.iter().map(|it| &*it.name), faults);
-    let mut under = BitSet::empty(fleet.teams.len());
+    let slots = fleet.teams.len() + 1;
+    let mut under = BitSet::empty(slots);
     for at in 0..fleet.teams.len() {
         if ancestry(&fleet.teams, at).any(|team| named.contains(team)) {
-            under.insert(at);
+            under.insert(at + 1);
         }
     }
-    Some(complement(&under, fleet.teams.len(), not))
+    Some(complement(&under, slots, not))
 }
 
 /// A team and its ancestors. Parents stand earlier in the list, so this ends.
@@ -254,8 +266,10 @@ fn ancestry(teams: &[TeamFacts], at: usize) -> impl Iterator<Item = usize> {
 fn keys(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
     let (texts, not) = dimension(section, "key", faults)?;
     let named = indices(texts, "key", fleet.keys.iter().map(|it| &*it.name), faults);
-    let size = fleet.keys.len().max(KeyIndex(0).get() + 1);
-    Some(complement(&named, size, not))
+    let slots = fleet.keys.len() + 1;
+    let mut set = BitSet::empty(slots);
+    named.iter().for_each(|at| set.insert(at + 1));
+    Some(complement(&set, slots, not))
 }
 
 fn indices<'a>(
@@ -318,6 +332,14 @@ fn range(
     Some(range)
 }
 
+/// `confidence`, in the precision in which classifiers state theirs: 0.7 is at least 0.7.
+fn confidence(section: &mut Section<'_>, faults: &mut Faults) -> Option<RangeInclusive<f32>> {
+    let range = range(section, "confidence", 1.0, faults)?;
+    #[allow(clippy::cast_possible_truncation, reason = "that is the purpose")]
+    let single = |limit: f64| limit as f32;
+    Some(single(*range.start())..=single(*range.end()))
+}
+
 /// `{ min, max }` in money.
 fn budget(section: &mut Section<'_>, faults: &mut Faults) -> Option<(Money, Money)> {
     let value = section.get("budget_left")?;
@@ -325,20 +347,29 @@ fn budget(section: &mut Section<'_>, faults: &mut Faults) -> Option<(Money, Mone
     let money = |value: &Value| Money::parse(value.as_str()?).ok();
     let min = it.read("min", "money such as \"10.00\"", faults, money);
     let max = it.read("max", "money such as \"10.00\"", faults, money);
+    let (min, max) = (min.unwrap_or(Money::from_nano(i64::MIN)), max.unwrap_or(Money::MAX));
+    if min > max {
+        faults.push(Fault::new(it.at("min"), "more than max", "min ≤ max"));
+    }
     it.close(faults);
-    Some((min.unwrap_or(Money::from_nano(i64::MIN)), max.unwrap_or(Money::MAX)))
+    Some((min, max))
 }
 
 /// `hours = "08:30-18:00"`, the end not included; over midnight if the end is earlier.
 fn hours(section: &mut Section<'_>, faults: &mut Faults) -> Option<(u16, u16)> {
     section.read("hours", "hours such as \"08:30-18:00\"", faults, |value| {
         let (from, to) = value.as_str()?.split_once('-')?;
-        Some((minute(from)?, minute(to)?))
+        Some((minute(from)?, minute(to)?)).filter(|(from, to)| from != to)
     })
 }
 
-fn minute(text: &str) -> Option<u16> {
+/// Minutes since midnight of a time such as `08:30`, to `24:00`.
+pub(crate) fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.trim().split_once(':')?;
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let two = |text: &str| {
+        let plain = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|_| plain)
+    };
+    let (hour, minute) = (two(hour)?, two(minute)?);
     (minute < 60 && hour * 60 + minute <= 24 * 60).then_some(hour * 60 + minute)
 }

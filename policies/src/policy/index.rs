@@ -1,7 +1,10 @@
 //! Which rules can match at all: for each value of each indexed dimension, a set of rules. A decision
 //! is a few ANDs and a look at what is left.
 
-use super::{Rule, When};
+use super::{
+    Rule, When,
+    conditions::{key_slot, team_slot},
+};
 use crate::{
     facts::{DataClass, FleetFacts, Language, Operation, Signals, Task},
     set::BitSet,
@@ -38,8 +41,8 @@ impl Index {
             data_class: by(DataClass::ALL.len(), &|when, at| within(&when.data_class, at)),
             operation: by(Operation::ALL.len(), &|when, at| within(&when.operation, at)),
             stream: by(2, &|when, at| when.stream.is_none_or(|it| usize::from(it) == at)),
-            team: by(fleet.teams.len(), &|when, at| within(&when.team, at)),
-            key: by(fleet.keys.len(), &|when, at| within(&when.key, at)),
+            team: by(fleet.teams.len() + 1, &|when, at| within(&when.team, at)),
+            key: by(fleet.keys.len() + 1, &|when, at| within(&when.key, at)),
             all: BitSet::full(rules.len()),
         }
     }
@@ -47,15 +50,14 @@ impl Index {
     /// The rules whose indexed conditions hold.
     pub(crate) fn candidates(&self, signals: &Signals) -> BitSet {
         let mut set = self.all.clone();
-        let team = signals.team_path.first().map_or(0, |team| team.get());
         let lists = [
             self.language.get(signals.language.index()),
             self.task.get(signals.task.index()),
             self.data_class.get(signals.data_class as usize),
             self.operation.get(signals.operation as usize),
             self.stream.get(usize::from(signals.stream)),
-            self.team.get(team),
-            self.key.get(signals.key.get()),
+            self.team.get(team_slot(signals)).or(self.team.first()),
+            self.key.get(key_slot(signals)).or(self.key.first()),
         ];
         lists.into_iter().flatten().for_each(|list| set.retain(list));
         set

@@ -77,8 +77,12 @@ pub(super) fn route(
     }
 }
 
+/// The texts of a list; an empty one says nothing and is a fault.
 fn texts<'a>(path: String, value: &'a Value, faults: &mut Faults) -> Vec<(String, &'a str)> {
     let mut found = Vec::new();
+    if value.as_array().is_some_and(Vec::is_empty) {
+        faults.push(Fault::new(path.clone(), "an empty list", "at least one name"));
+    }
     for (path, item) in items(path, value) {
         match item.as_str() {
             Some(text) => found.push((path, text)),
@@ -207,18 +211,21 @@ struct Constraint {
 }
 
 impl Constraint {
+    /// A name that no model has is a fault unless it ends in `?`. What is required and stands nowhere
+    /// lets nothing through.
     fn read(path: String, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Self {
         let mut section = Section::of(path, value, faults);
         let mut names = |key, of: &dyn Fn(&ModelFacts) -> Option<&str>| {
             let listed = section.get(key).map(|it| texts(section.at(key), it, faults))?;
-            for (path, name) in &listed {
+            for (path, name) in listed.iter().filter(|(_, name)| !name.ends_with('?')) {
                 let known: Vec<_> = fleet.models.iter().filter_map(of).collect();
                 if !known.contains(name) {
-                    let what = format!("a {key} of the fleet");
+                    let what = format!("a {key} of the fleet, or one ending in `?`");
                     faults.push(Fault::unknown(path, name, &what, known.iter().copied()));
                 }
             }
-            Some(listed.into_iter().map(|(_, name)| name.to_owned()).collect())
+            let bare = |name: &str| name.strip_suffix('?').unwrap_or(name).to_owned();
+            Some(listed.into_iter().map(|(_, name)| bare(name)).collect())
         };
         let zone = names("zone", &|it| it.zone.as_deref());
         let family = names("family", &|it| it.family.as_deref());
@@ -239,6 +246,10 @@ impl Constraint {
         let context_min = section.read("context_min", "a number of tokens", faults, |value| {
             u32::try_from(value.as_integer()?).ok()
         });
+        if section.is_empty() {
+            let expected = "zone, family, licence, capability or context_min";
+            faults.push(Fault::new(section.at("zone"), "nothing", expected));
+        }
         section.close(faults);
         Self { zone, family, licence, capability, context_min }
     }

@@ -1,0 +1,103 @@
+//! On which lines faults stand. The document is read a second time for it, and only where it has
+//! faults: reading it with the place of every value would make all reading pay for it.
+
+use std::{collections::HashMap, fmt, ops::Range};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use toml::Spanned;
+
+use crate::fault::Fault;
+
+/// A value, where it stands.
+enum Place {
+    Table(HashMap<String, Spanned<Place>>),
+    List(Vec<Spanned<Place>>),
+    Leaf,
+}
+
+/// Gives each fault the line of the innermost part of its path that stands in the document.
+pub fn locate(document: &str, faults: &mut [Fault]) {
+    let Ok(root) = toml::from_str::<Place>(document) else { return };
+    let starts: Vec<usize> = document.match_indices('\n').map(|(at, _)| at).collect();
+    for fault in faults.iter_mut().filter(|fault| fault.line.is_none()) {
+        let span = innermost(&root, &fault.path);
+        fault.line = span.map(|span| starts.partition_point(|at| *at < span.start) + 1);
+    }
+}
+
+/// The span of the value that the path leads to, as far as there is one.
+fn innermost(root: &Place, path: &str) -> Option<Range<usize>> {
+    let (mut place, mut rest, mut span) = (root, path, None);
+    while let Some((inner, left)) = step(place, rest) {
+        (place, rest, span) = (inner.get_ref(), left, Some(inner.span()));
+    }
+    span
+}
+
+/// One step of a path such as `rule[2].when.language[0]`, and what is left of it. Keys may have dots.
+fn step<'a, 'p>(place: &'a Place, path: &'p str) -> Option<(&'a Spanned<Place>, &'p str)> {
+    match place {
+        Place::Leaf => None,
+        Place::List(list) => {
+            let (at, left) = path.strip_prefix('[')?.split_once(']')?;
+            Some((list.get(at.parse::<usize>().ok()?)?, left))
+        }
+        Place::Table(table) => {
+            let path = path.strip_prefix('.').unwrap_or(path);
+            let ends = path.match_indices(['.', '[']).map(|(at, _)| at).chain([path.len()]);
+            let mut keys = ends.filter_map(|end| path.split_at_checked(end));
+            keys.find_map(|(key, left)| Some((table.get(key)?, left)))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Places)
+    }
+}
+
+struct Places;
+
+/// Every kind of leaf is the same here.
+macro_rules! leaves {
+    ($($visit:ident: $of:ty),+) => {
+        $(fn $visit<E>(self, _: $of) -> Result<Place, E> {
+            Ok(Place::Leaf)
+        })+
+    };
+}
+
+impl<'de> Visitor<'de> for Places {
+    type Value = Place;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    leaves!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Place, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Place::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Place, A::Error> {
+        let mut table = HashMap::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            // A date comes as a table with one key of the parser's own.
+            if key.starts_with("$__toml") {
+                entries.next_value::<IgnoredAny>()?;
+                return Ok(Place::Leaf);
+            }
+            table.insert(key, entries.next_value()?);
+        }
+        Ok(Place::Table(table))
+    }
+}

@@ -1,0 +1,462 @@
+//! Policies drawn at random, decided by the compiled policy and by a slow reading of the same rules.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
+use std::fmt::Write as _;
+
+use policies::{
+    Counts, Matched, Plan, catalogue, compile, decide, explain,
+    facts::{
+        AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
+        ModelFacts, ModelView, Money, Needs, RuleIndex, Signals, Task, TeamFacts, TeamIndex,
+        Tokens,
+    },
+};
+use proptest::{prelude::*, sample::select};
+
+const LANGUAGES: [Language; 4] = [Language::En, Language::Ms, Language::Th, Language::ZhHans];
+const TASKS: [Task; 4] = [Task::Chat, Task::Coding, Task::Writing, Task::Rewriting];
+const NEEDS: [(Needs, &str); 3] =
+    [(Needs::TOOLS, "tools"), (Needs::VISION, "vision"), (Needs::REASONING, "reasoning")];
+const SELECTORS: [&str; 7] =
+    ["*", "family:qwen", "tag:flagship", "glm-5.2", "gpt-oss-20b", "gemma-4-31b", "nobody?"];
+/// Each requested name, and what it may be.
+const NAMES: [&str; 6] = ["auto", "glm-5.2", "gpt-oss-20b", "fast", "claude-4", "nobody"];
+
+/// A condition that takes values from a list, or all others.
+type Listed<T> = Option<(Vec<T>, bool)>;
+
+#[derive(Clone, Debug)]
+struct When {
+    languages: Listed<Language>,
+    tasks: Listed<Task>,
+    class_min: Option<usize>,
+    needs: Listed<usize>,
+    stream: Option<bool>,
+    input: Option<(u32, u32)>,
+    confidence_min: Option<u8>,
+    team: Listed<usize>,
+    budget_min: Option<u32>,
+    hours: Option<(u16, u16)>,
+}
+
+#[derive(Clone, Debug)]
+struct Limits {
+    require_zone: Option<&'static str>,
+    avoid_family: Option<&'static str>,
+    require_vision: bool,
+    context_min: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    when: When,
+    limits: Limits,
+    route: Option<(Vec<&'static str>, Option<&'static str>)>,
+    cost_max: Option<u32>,
+    retry: u8,
+}
+
+fn listed<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = Listed<T>> {
+    let some = proptest::sample::subsequence(all.clone(), 1..=all.len().min(3));
+    prop::option::weighted(0.4, (some, prop::bool::weighted(0.3)))
+}
+
+fn any_when() -> impl Strategy<Value = When> {
+    let lists = (
+        listed(LANGUAGES.to_vec()),
+        listed(TASKS.to_vec()),
+        listed((0..NEEDS.len()).collect()),
+        listed(vec![0, 1, 2]),
+    );
+    let rest = (
+        prop::option::weighted(0.2, 0..4usize),
+        prop::option::weighted(0.2, any::<bool>()),
+        prop::option::weighted(0.2, (0..200u32, 200..40_000u32)),
+        prop::option::weighted(0.2, 0..=10u8),
+        prop::option::weighted(0.1, 0..20u32),
+        prop::option::weighted(0.2, (0..24u16, 0..24u16)),
+    );
+    (lists, rest).prop_map(|((languages, tasks, needs, team), rest)| {
+        let (class_min, stream, input, confidence_min, budget_min, hours) = rest;
+        let hours = hours.filter(|(from, to)| from != to);
+        When {
+            languages,
+            tasks,
+            class_min,
+            needs,
+            stream,
+            input,
+            confidence_min,
+            team,
+            budget_min,
+            hours,
+        }
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let limits = (
+        prop::option::weighted(0.3, select(vec!["on_prem", "cloud_sg", "moon?"])),
+        prop::option::weighted(0.3, select(vec!["qwen", "gpt-oss", "gemma"])),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.2, 100_000..300_000u32),
+    )
+        .prop_map(|(require_zone, avoid_family, require_vision, context_min)| Limits {
+            require_zone,
+            avoid_family,
+            require_vision,
+            context_min,
+        });
+    let by = prop::option::of(select(vec!["cost", "latency", "load", "weight"]));
+    let route = prop::collection::vec(select(SELECTORS.to_vec()), 1..4);
+    let route = prop::option::weighted(0.7, (route, by));
+    let money = prop::option::weighted(0.3, 0..200_000_000u32);
+    (any_when(), limits, route, money, 0..=5u8).prop_map(
+        |(when, limits, route, cost_max, retry)| Rule { when, limits, route, cost_max, retry },
+    )
+}
+
+fn quoted<T>(list: &Listed<T>, text: impl Fn(&T) -> String) -> Option<String> {
+    let (values, not) = list.as_ref()?;
+    let values: Vec<String> = values.iter().map(|it| format!("\"{}\"", text(it))).collect();
+    let values = format!("[{}]", values.join(", "));
+    Some(if *not { format!("{{ not = {values} }}") } else { values })
+}
+
+impl When {
+    fn document(&self) -> String {
+        let classes = self.class_min.map(|least| {
+            let names: Vec<_> = DataClass::ALL[least..].iter().map(|it| it.code()).collect();
+            format!("{names:?}")
+        });
+        let parts = [
+            ("language", quoted(&self.languages, |it| it.code().into())),
+            ("task", quoted(&self.tasks, |it| it.code().into())),
+            ("data_class", classes),
+            ("needs", quoted(&self.needs, |at| NEEDS[*at].1.into())),
+            ("stream", self.stream.map(|it| it.to_string())),
+            ("input_tokens", self.input.map(|(a, b)| format!("{{ min = {a}, max = {b} }}"))),
+            ("confidence", self.confidence_min.map(|it| format!("{{ min = {} }}", tenth(it)))),
+            ("team", quoted(&self.team, |at| format!("team-{at}"))),
+            ("budget_left", self.budget_min.map(|it| format!("{{ min = \"0.00{it:02}\" }}"))),
+            ("hours", self.hours.map(|(a, b)| format!("\"{a:02}:30-{b:02}:30\""))),
+        ];
+        let parts = parts.into_iter().filter_map(|(key, it)| Some(format!("{key} = {}", it?)));
+        format!("when = {{ {} }}\n", parts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The slow reading.
+    fn holds(&self, signals: &Signals) -> bool {
+        fn takes<T>(list: &Listed<T>, is: impl Fn(&T) -> bool) -> bool {
+            list.as_ref().is_none_or(|(values, not)| values.iter().any(is) != *not)
+        }
+        let within = |(from, to): (u16, u16)| {
+            let (from, to, now) = (from * 60 + 30, to * 60 + 30, signals.at.minute);
+            if from < to { from <= now && now < to } else { from <= now || now < to }
+        };
+        takes(&self.languages, |it| *it == signals.language)
+            && takes(&self.tasks, |it| *it == signals.task)
+            && self.class_min.is_none_or(|least| signals.data_class >= DataClass::ALL[least])
+            && takes(&self.needs, |at| signals.needs.contains(NEEDS[*at].0))
+            && self.stream.is_none_or(|it| it == signals.stream)
+            && self.input.is_none_or(|(a, b)| (a..=b).contains(&signals.input_tokens.0))
+            && self
+                .confidence_min
+                .is_none_or(|it| signals.confidence() >= tenth(it).parse::<f32>().unwrap())
+            && takes(&self.team, |at| signals.team_path.iter().any(|team| team.get() == *at))
+            && self.budget_min.is_none_or(|it| {
+                signals.budget_left.is_none_or(|left| left.nano() >= i64::from(it) * 100_000)
+            })
+            && self.hours.is_none_or(within)
+    }
+}
+
+/// `0.0` to `1.0`.
+fn tenth(tenths: u8) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+impl Rule {
+    fn document(&self, at: usize) -> String {
+        let mut text = format!("[[rule]]\nname = \"r{at}\"\n{}", self.when.document());
+        if let Some((route, by)) = &self.route {
+            match by {
+                None => writeln!(text, "route = {route:?}"),
+                Some(by) => writeln!(text, "route = {{ among = {route:?}, by = \"{by}\" }}"),
+            }
+            .unwrap();
+            if let Some(most) = self.cost_max {
+                writeln!(text, "cost_max = \"0.{most:09}\"").unwrap();
+            }
+            writeln!(text, "retry = {}", self.retry).unwrap();
+        }
+        let mut require = Vec::new();
+        require.extend(self.limits.require_zone.map(|zone| format!("zone = \"{zone}\"")));
+        require.extend(self.limits.require_vision.then(|| "capability = [\"vision\"]".into()));
+        require.extend(self.limits.context_min.map(|min| format!("context_min = {min}")));
+        if require.is_empty() && self.route.is_none() && self.limits.avoid_family.is_none() {
+            require.push("context_min = 0".to_owned());
+        }
+        if !require.is_empty() {
+            writeln!(text, "require = {{ {} }}", require.join(", ")).unwrap();
+        }
+        if let Some(family) = self.limits.avoid_family {
+            writeln!(text, "avoid = {{ family = [\"{family}\"] }}").unwrap();
+        }
+        text
+    }
+
+    /// The slow reading.
+    fn permits(&self, model: &ModelFacts) -> bool {
+        let Limits { require_zone, avoid_family, require_vision, context_min } = &self.limits;
+        require_zone.is_none_or(|zone| model.zone.as_deref() == Some(zone))
+            && avoid_family.is_none_or(|family| model.family.as_deref() != Some(family))
+            && (!require_vision || model.capabilities.contains(Needs::VISION))
+            && context_min.is_none_or(|min| model.context_tokens_max.0 >= min)
+    }
+
+    /// Whether its route finds any model of the catalogue.
+    fn routes(&self) -> bool {
+        self.route.as_ref().is_some_and(|(route, _)| route.iter().any(|it| *it != "nobody?"))
+    }
+}
+
+/// Three teams, each under the one before, and two keys.
+fn fleet() -> FleetFacts {
+    let all = || vec![Box::from("*")];
+    let team = |at: u16| TeamFacts {
+        name: format!("team-{at}").into(),
+        parent: at.checked_sub(1).map(TeamIndex),
+        models: all(),
+    };
+    let narrow = vec!["family:gpt-oss".into(), "glm-5.2".into(), "gemma-4-31b".into()];
+    let route = AliasTarget::Route(vec!["gpt-oss-20b".into(), "glm-5.2".into(), "*".into()]);
+    FleetFacts {
+        teams: (0..3).map(team).collect(),
+        keys: vec![
+            KeyFacts { name: "wide".into(), models: all() },
+            KeyFacts { name: "narrow".into(), models: narrow },
+        ],
+        aliases: vec![("fast".into(), route), ("claude-*".into(), AliasTarget::Auto)],
+        ..catalogue()
+    }
+}
+
+fn any_signals() -> impl Strategy<Value = Signals> {
+    let labels =
+        (select(LANGUAGES.to_vec()), select(TASKS.to_vec()), 0..4usize, select(NAMES.to_vec()));
+    let sizes = (1..60_000u32, 1..5u32, prop::option::of(1..40_000u32), 1..4u8);
+    let whose = (0..4u16, 0..2u32, prop::option::of(0..400_000_000i64), prop::option::of(0..9u128));
+    let rest = (any::<bool>(), 0..48u16, 0..=10u8, prop::collection::vec(0..12usize, 0..3));
+    (labels, sizes, whose, rest).prop_map(|(labels, sizes, whose, rest)| {
+        let mut signals = Signals::chat(labels.3);
+        (signals.language, signals.task) = (labels.0, labels.1);
+        signals.data_class = DataClass::ALL[labels.2];
+        signals.input_tokens = Tokens(sizes.0);
+        signals.input_tokens_bound = Tokens(sizes.0 * sizes.1);
+        signals.output_tokens_asked = sizes.2.map(Tokens);
+        signals.n = sizes.3;
+        // Team 3 is none.
+        signals.team_path = (0..=whose.0).rev().map(TeamIndex).filter(|_| whose.0 < 3).collect();
+        signals.key = KeyIndex(whose.1);
+        signals.budget_left = whose.2.map(Money::from_nano);
+        signals.session = whose.3;
+        signals.stream = rest.0;
+        signals.at.minute = rest.1 * 30;
+        let confidence = tenth(rest.2).parse().unwrap();
+        (signals.language_confidence, signals.task_confidence) = (confidence, 1.0);
+        let needs = rest.3.iter().filter_map(|at| NEEDS.get(*at));
+        signals.needs = needs.fold(Needs::NONE, |all, (need, _)| all.with(*need));
+        signals
+    })
+}
+
+fn any_view() -> impl Strategy<Value = FleetView> {
+    let latency = prop::option::of(select(vec![1.0, 100.0, 100.0, 5_000.0, f32::NAN]));
+    let model = (prop::bool::weighted(0.8), 0..4u32, 0..4u32, latency).prop_map(
+        |(available, in_flight, concurrency_max, first_token_ms)| ModelView {
+            available,
+            in_flight,
+            concurrency_max,
+            first_token_ms,
+        },
+    );
+    // Shorter than the fleet: a model without a view takes no requests.
+    let models = prop::collection::vec(model, 8..=10);
+    models.prop_map(|models| FleetView { version: 1, models })
+}
+
+/// A way through a plan: for each attempt and retry how it went, as parts of what it may use.
+type Walk = (usize, Vec<(bool, u8, u8)>);
+
+fn any_walk() -> impl Strategy<Value = Walk> {
+    // All that is allowed, more often than not: bounds are tested at their edges.
+    let share = || prop_oneof![3 => Just(u8::MAX), 1 => any::<u8>()];
+    (0..4usize, prop::collection::vec((any::<bool>(), share(), share()), 1..10))
+}
+
+/// What settling charges for the walk: attempts given up have read their input and begun to write, the
+/// last one committed and writes up to the plan's bound.
+fn charged(plan: &Plan, signals: &Signals, fleet: &FleetFacts, walk: &Walk) -> i64 {
+    let part = |of: u32, share: u8| u32::try_from(u64::from(of) * u64::from(share) / 255).unwrap();
+    let mut tried: Vec<&ModelFacts> = Vec::new();
+    let mut retries = usize::from(plan.retries_max);
+    for (at, planned) in plan.attempts.iter().enumerate() {
+        let again =
+            if at == walk.0 % plan.attempts.len() { std::mem::take(&mut retries) } else { 0 };
+        tried.extend(std::iter::repeat_n(&fleet.models[planned.model.get()], 1 + again));
+    }
+    let last = walk.1.len().min(tried.len()) - 1;
+    let mut sum = 0;
+    for (at, (model, (cached, input, output))) in tried.iter().zip(&walk.1).enumerate() {
+        let most = if at == last { plan.output_tokens_bound } else { model.held_tokens_max };
+        let read = part(signals.input_tokens_bound.0, *input);
+        let (cache_write, input) = if *cached { (read, 0) } else { (0, read) };
+        let written = part(most.0, *output);
+        let (output, reasoning) = if *cached { (0, written) } else { (written, 0) };
+        let counts = Counts { input, cache_write, output, reasoning, ..Counts::default() };
+        sum += model.price.unwrap().cost(counts).nano();
+    }
+    sum
+}
+
+fn usable(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView) {
+    assert!((1..=4).contains(&plan.attempts.len()));
+    for attempt in &plan.attempts {
+        let at = attempt.model.get();
+        let facts = &fleet.models[at];
+        assert!(facts.capabilities.contains(signals.needs.without(Needs::LONG_CONTEXT)));
+        assert!(view.models.get(at).is_some_and(|it| it.available), "{} is down", facts.id);
+        let room = facts.context_tokens_max.0 - signals.input_tokens.0;
+        assert!(attempt.output_tokens_max.0 <= room.min(facts.output_tokens_max.0));
+        if signals.key == KeyIndex(1) {
+            let allowed = facts.family.as_deref() == Some("gpt-oss")
+                || ["glm-5.2", "gemma-4-31b"].contains(&&*facts.id);
+            assert!(allowed, "{} is forbidden to the key", facts.id);
+        }
+        let again = plan.attempts.iter().filter(|it| it.model == attempt.model).count();
+        assert_eq!(again, 1, "{} stands twice", facts.id);
+    }
+}
+
+/// Matched rule and guards are those of the slow reading, and bind.
+fn bound(plan: &Plan, rules: &[Rule], signals: &Signals, fleet: &FleetFacts) {
+    let holding = || (0..).zip(rules).filter(|(_, rule)| rule.when.holds(signals));
+    let first = holding().find(|(_, rule)| rule.routes()).map(|(at, _)| RuleIndex(at));
+    let by_rules = first.map_or(Matched::Default, Matched::Rule);
+    let expected = match &*signals.requested {
+        "auto" | "claude-4" => by_rules,
+        "fast" => Matched::Alias(0),
+        _ => Matched::Pin,
+    };
+    assert_eq!(plan.matched, expected);
+    let guards: Vec<_> = holding().filter(|(_, rule)| rule.route.is_none()).collect();
+    let named: Vec<_> = guards.iter().map(|(at, _)| RuleIndex(*at)).collect();
+    assert_eq!(plan.why.guards.as_slice(), named);
+    let own = match plan.matched {
+        Matched::Rule(at) => rules.get(at.get()),
+        _ => None,
+    };
+    for attempt in &plan.attempts {
+        let model = &fleet.models[attempt.model.get()];
+        assert!(guards.iter().all(|(_, rule)| rule.permits(model)), "a guard let {} by", model.id);
+        assert!(own.is_none_or(|rule| rule.permits(model)), "the rule forbids {}", model.id);
+        if plan.matched == Matched::Pin {
+            assert_eq!(model.id, signals.requested);
+        }
+    }
+    if let Some(most) = own.and_then(|rule| rule.cost_max) {
+        let within = plan.cost_max.nano() <= i64::from(most);
+        assert!(within || plan.attempts.len() == 1, "above the rule's cost_max");
+    }
+    if let Some(left) = signals.budget_left {
+        assert!(plan.cost_max <= left || plan.attempts.len() == 1, "above the budget left");
+    }
+}
+
+proptest! {
+    /// For any policy, request, fleet and draw: the rule is the one that a slow reading finds, every
+    /// guard binds pins, aliases and routes alike, no model is incapable, forbidden or down, and no way
+    /// through the plan costs more than it says. Explaining says the same.
+    #[test]
+    fn any_decision_of_any_policy_keeps_the_laws(
+        rules in prop::collection::vec(any_rule(), 0..8),
+        signals in any_signals(),
+        view in any_view(),
+        walk in any_walk(),
+        draw: u64,
+    ) {
+        let fleet = fleet();
+        let mut document = "version = \"any\"\n[default]\nroute = [\"*\"]\n".to_owned();
+        rules.iter().enumerate().for_each(|(at, rule)| document += &rule.document(at));
+        let policy = compile(&document, &fleet)
+            .unwrap_or_else(|faults| panic!("{}\n{document}", faults[0]));
+        let decided = decide(&policy, &signals, &view, Draw(draw));
+        prop_assert_eq!(&decided, &decide(&policy, &signals, &view, Draw(draw)));
+        let said = explain(&policy, &signals, &view, Draw(draw));
+        match decided {
+            Ok(plan) => {
+                usable(&plan, &signals, &fleet, &view);
+                bound(&plan, &rules, &signals, &fleet);
+                let charged = charged(&plan, &signals, &fleet, &walk);
+                prop_assert!(charged <= plan.cost_max.nano(), "{} > {}", charged, plan.cost_max.nano());
+                prop_assert_eq!(said.rule.as_deref(), Some(&*plan.rule));
+                prop_assert_eq!(said.plan.len(), plan.attempts.len());
+                prop_assert!(said.refusal.is_none());
+            }
+            Err(refusal) => {
+                prop_assert!(said.refusal.is_some() && said.plan.is_empty());
+                prop_assert_eq!(refusal.matched.is_none(), &*signals.requested == "nobody");
+            }
+        }
+    }
+
+    /// Compiling any text at all ends with a policy or with faults, and never otherwise.
+    #[test]
+    fn any_text_is_compiled_or_refused(text in "\\PC{0,200}") {
+        if let Err(faults) = compile(&text, &fleet()) {
+            prop_assert!(!faults.is_empty());
+        }
+    }
+
+    /// Any value under any key of the language is taken or refused.
+    #[test]
+    fn any_value_under_any_key_is_taken_or_refused(
+        key in select(vec![
+            "when.language", "when.task", "when.coarse_task", "when.confidence", "when.data_class",
+            "when.team", "when.key", "when.tag", "when.model", "when.operation", "when.stream",
+            "when.input_tokens", "when.output_tokens_max", "when.needs", "when.budget_left",
+            "when.hours", "when.weekday", "when.cel", "route", "require", "require.zone", "avoid",
+            "require.context_min", "retry", "timeouts", "timeouts.idle_ms", "cost_max", "hedge",
+            "experiment", "name",
+        ]),
+        value in select(vec![
+            "1", "-1", "0.5", "nan", "inf", "true", "[]", "{}", "\"\"", "\"en\"", "\"?\"", "[1]",
+            "[[]]", "[{}]", "{ not = [] }", "{ not = {} }", "{ min = nan }", "{ max = -1 }",
+            "{ min = 9223372036854775807 }", "{ min = \"9\", max = \"1\" }", "\"99:99-99:99\"",
+            "\"-\"", "\"65535:00-0:0\"", "{ among = [] }", "{ among = [\"*\"], by = \"weight\", \
+            weights = { \"glm-5.2\" = -1 } }", "1979-05-27", "9223372036854775807", "\"family:\"",
+            "{ zone = [] }", "{ among = \"*\", by = 3 }", "\"99999999999.9\"", "[\"*\", \"*\"]",
+        ]),
+    ) {
+        let document = format!("version = \"1\"\n[default]\nroute = \"*\"\n[[rule]]\n{key} = {value}\n");
+        match compile(&document, &fleet()) {
+            Ok(policy) => {
+                let view = FleetView { version: 0, models: vec![ModelView::default(); 10] };
+                let _ = decide(&policy, &Signals::chat("auto"), &view, Draw(1));
+            }
+            Err(faults) => {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(fault.line.is_none_or(|line| (1..=5).contains(&line)), "{}", fault);
+                }
+            }
+        }
+    }
+}
