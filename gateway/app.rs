@@ -174,6 +174,7 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
     let accounts = Arc::new(Accounts::new(config, &spent, jiff::Timestamp::now()));
     register_gauges(&recorder, &epoch);
+    register_budgets(&recorder, &accounts, &names.currency);
     let gateway = Gateway {
         keys: Keys::new(config, pepper.expose().as_bytes()),
         accounts,
@@ -308,6 +309,23 @@ fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
             readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
             let in_flight = endpoint.in_flight() as usize;
             readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
+        }
+        readings
+    }));
+}
+
+/// The budgets of teams, each in its window at hand.
+fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: &Arc<str>) {
+    let (accounts, currency) = (Arc::clone(accounts), Arc::clone(currency));
+    recorder.metrics().register_gauges(Box::new(move || {
+        let mut readings = Vec::new();
+        for budget in accounts.budgets(jiff::Timestamp::now()) {
+            let labels = || [Arc::clone(&budget.team), budget.window.into(), Arc::clone(&currency)];
+            readings.extend([
+                GaugeReading::money(Gauge::BudgetLimit, labels(), budget.limit),
+                GaugeReading::money(Gauge::BudgetSpent, labels(), budget.spent),
+                GaugeReading::money(Gauge::BudgetReserved, labels(), budget.reserved),
+            ]);
         }
         readings
     }));

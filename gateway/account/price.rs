@@ -33,9 +33,6 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
         cost = cost.saturating_add(price.as_ref().map_or(Money::ZERO, |it| it.cost(usage.counts)));
         sum = added(sum, usage.counts);
     }
-    // The bounds keep the sum within what was reserved, but for one nano-unit that each attempt is
-    // rounded up by and the plan's sum is not.
-    let cost = cost.min(plan.cost_max);
     Charge { usage: Usage { counts: sum, source }, cost, price_missing: false }
 }
 

@@ -8,12 +8,11 @@ use figment::{
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
-use policies::Fault;
+use policies::{Fault, document::locate};
 use toml::Table;
 
 use super::{
     Config,
-    lines::Lines,
     validate::{Outside, validate},
 };
 
@@ -70,20 +69,25 @@ pub(super) fn layered(
     validate(&table, outside).map_err(|faults| placed(faults, text, [&overrides, &environment]))
 }
 
-/// Says of each fault where its value came from, and orders them as they stand in the file.
+/// Says of each fault where its value came from, and orders them as they stand in the file; those of a
+/// policy, which has lines of its own, come last.
 fn placed(faults: Vec<Fault>, text: &str, layers: [&Layer; 2]) -> Vec<Fault> {
-    let lines = Lines::of(text);
-    let mut placed: Vec<(Option<usize>, Fault)> = Vec::with_capacity(faults.len());
-    for mut fault in faults {
+    let of_policy = |fault: &Fault| fault.path.starts_with("policy: ");
+    let (policys, mut placed): (Vec<_>, Vec<_>) = faults.into_iter().partition(of_policy);
+    let mut laid = Vec::new();
+    placed.retain_mut(|fault| {
         let origin = layers.iter().find_map(|layer| layer.origin(&fault.path));
-        let line = lines.line(&fault.path).filter(|_| origin.is_none());
-        if let Some(place) = origin.or_else(|| line.map(|line| format!("line {line}"))) {
-            fault.found = format!("{} ({place})", fault.found);
-        }
-        placed.push((line, fault));
-    }
-    placed.sort_by_key(|(line, _)| line.unwrap_or(usize::MAX));
-    placed.into_iter().map(|(_, fault)| fault).collect()
+        laid.extend(
+            origin.as_ref().map(|origin| Fault {
+                found: format!("{} ({origin})", fault.found),
+                ..fault.clone()
+            }),
+        );
+        origin.is_none()
+    });
+    locate(text, &mut placed);
+    placed.sort_by_key(|fault| (fault.line.is_none(), fault.line));
+    placed.into_iter().chain(laid).chain(policys).collect()
 }
 
 /// Values from the environment or from the command line.

@@ -4,7 +4,6 @@
 //! table leaf by leaf and collect every fault. Nothing else in the gateway looks at text from a file.
 
 mod leaf;
-mod lines;
 mod load;
 mod model;
 mod secret;

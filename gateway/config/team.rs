@@ -22,6 +22,8 @@ const BUDGET_UNITS_MAX: i64 = 4_000_000_000;
 
 /// A team as the policy and as the gateway see it.
 pub(super) struct ReadTeam {
+    /// Where it stands in the file, such as `team[2].`: the order there is another.
+    pub(super) path: String,
     pub(super) facts: TeamFacts,
     pub(super) team: Team,
     /// Its effective default class and its effective ceiling.
@@ -153,6 +155,7 @@ fn place(stated: Stated, at: Option<usize>, placed: &mut Vec<ReadTeam>, faults: 
     let name: Arc<str> = name.into();
     let parent = at.and_then(|at| u16::try_from(at).ok()).map(TeamIndex);
     placed.push(ReadTeam {
+        path,
         facts: TeamFacts { name: Arc::clone(&name), parent, models: shared.models },
         team: Team {
             name,

@@ -263,13 +263,14 @@ fn a_policy_is_compiled_against_the_fleet() {
     assert_eq!(good(&format!("{BARE}[policy]\nfile = \"policy.toml\"")).policy.version(), "mine");
     let at_home = BARE.replace("price =", "zone = \"on_prem\"\nprice =");
     for preset in policies::preset::NAMES {
+        // `bank` names a zone.
         let config = good(&format!("{at_home}[policy]\npreset = \"{preset}\""));
         assert_eq!(config.policy.fleet().models.len(), 1);
     }
     let wrong = faults("[policy]\nfile = \"wrong.toml\"");
     assert!(wrong.contains("policy: default.route"), "{wrong}");
     assert!(wrong.contains("did you mean `qwen`?"), "{wrong}");
-    assert!(wrong.contains("policy: ruel: found `ruel`"), "{wrong}");
+    assert!(wrong.contains("policy: ruel (line 4): found `ruel`"), "{wrong}");
     assert!(faults("[policy]\nfile = \"none.toml\"").contains("none.toml: No such file"));
     assert!(faults("[policy]\nfile = \"policy.toml\"\npreset = \"bank\"").contains("only one"));
 }
@@ -290,7 +291,7 @@ fn aliases_lead_to_models_that_exist() {
 #[test]
 fn operators_on_any_other_address_need_a_token() {
     let open = "[admin]\nlisten = \"0.0.0.0:9090\"\n";
-    assert!(faults(open).starts_with("admin.token: found nothing"), "{}", faults(open));
+    assert!(faults(open).starts_with("admin.token (line 13): found nothing"), "{}", faults(open));
     assert_eq!(faults(&format!("{open}token = \"env:GOOD\"")), "");
     let unset = faults(&format!("{open}token = \"env:UNSET\""));
     assert_eq!(unset.lines().count(), 1, "one cause, one fault: {unset}");
@@ -309,7 +310,7 @@ fn classes_that_would_refuse_every_request_are_faults() {
     assert_eq!(tree("data_class_max = \"confidential\""), "");
     let wrong = tree("data_class_max = \"internal\"");
     assert!(
-        wrong.starts_with("key[0].data_class_max: found requests of class confidential"),
+        wrong.starts_with("key[0].data_class_max (line 14): found requests of class confidential"),
         "{wrong}"
     );
     assert_eq!(wrong.lines().count(), 1, "{wrong}");
@@ -354,7 +355,9 @@ fn price_tables_are_told_apart() {
 fn words(code: &str) -> Vec<&str> {
     let literals = code.split('"').skip(1).step_by(2);
     let plain = |word: &&str| {
-        word.len() > 1
+        // Two words of messages.
+        !["nothing", "neither", "both"].contains(word)
+            && word.len() > 1
             && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit())
     };
     literals.filter(plain).collect()
@@ -374,4 +377,15 @@ fn every_key_is_documented() {
     assert!(words.contains(&"body_in_flight_bytes_max") && words.contains(&"input_per_mtok"));
     let missing: Vec<_> = words.into_iter().filter(|word| !known(word)).collect();
     assert_eq!(missing, [""; 0], "not in docs/CONFIG.md");
+}
+
+#[test]
+fn faults_of_teams_stand_where_the_file_has_them() {
+    // The tree is compiled as default, bank, cards.
+    let wrong = faults(
+        "[[team]]\nname = \"cards\"\nparent = \"bank\"\nmodels = [\"gone\"]\n[[team]]\nname = \"bank\"\n",
+    );
+    assert!(wrong.starts_with("team[0].models[0] (line 16): found `gone`"), "{wrong}");
+    let wrong = faults("models = [\"gone\"]\n");
+    assert!(wrong.starts_with("key[0].models[0] (line 13): found `gone`"), "{wrong}");
 }

@@ -62,7 +62,8 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
         keys: keys.iter().map(|it| it.facts.clone()).collect::<Vec<KeyFacts>>(),
         aliases,
     };
-    let policy = compiled(policy, &fleet, outside, &mut faults);
+    let paths: Vec<&str> = teams.iter().map(|it| &*it.path).collect();
+    let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
     Ok(Config {
         server,
@@ -266,7 +267,7 @@ fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarg
 /// The policy: a preset, a file, or the built-in one.
 fn compiled(
     mut it: Section<'_>,
-    fleet: &FleetFacts,
+    (fleet, teams): (&FleetFacts, &[&str]),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<Policy> {
@@ -301,16 +302,24 @@ fn compiled(
     match policies::compile(&document?, fleet) {
         Ok(policy) => Some(policy),
         Err(found) => {
-            faults.extend(found.into_iter().map(|fault| Fault {
-                path: if fault.path.starts_with("alias") || fault.path.contains("].models[") {
-                    fault.path
-                } else {
-                    format!("policy: {}", fault.path)
-                },
-                ..fault
-            }));
+            faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
             None
         }
+    }
+}
+
+/// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
+/// compiled.
+fn whose(path: &str, teams: &[&str]) -> String {
+    if path.starts_with("alias.") || path.starts_with("key[") {
+        return path.to_owned();
+    }
+    // Teams are compiled in the order of the tree, and stand in the file in any.
+    let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
+    let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
+    match stated {
+        Some((team, key)) => format!("{team}{key}"),
+        None => format!("policy: {path}"),
     }
 }
 
