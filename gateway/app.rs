@@ -172,11 +172,11 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
-    let accounts = Arc::new(Accounts::new(config, &spent, jiff::Timestamp::now()));
+    let accounts = Arc::new(accounts(config, &spent));
     register_gauges(&recorder, &epoch);
     register_budgets(&recorder, &accounts, &names.currency);
     let gateway = Gateway {
-        keys: Keys::new(config, pepper.expose().as_bytes()),
+        keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
         accounts,
         recorder,
         wait: config.ledger.wait,
@@ -189,6 +189,11 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
 
 fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+fn accounts(config: &Config, spent: &[Spent]) -> Accounts {
+    let now = jiff::Timestamp::now();
+    Accounts::new(&config.teams, &config.keys, config.budget_wait, (spent, now))
 }
 
 /// What the ledger says was spent before: as far back as any window reaches.

@@ -1,7 +1,14 @@
 //! Who asks: a credential becomes a [`Caller`], by the keyed hash of the key. Keys themselves are never
 //! kept, logged or sent on.
 
-use std::{collections::HashMap, io, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, header};
@@ -10,13 +17,15 @@ use sha2::Sha256;
 use smallvec::SmallVec;
 
 use crate::{
-    config::{Config, Credential, Secret, Team},
+    config::{Credential, Key, Secret, Team},
     failure::{Failure, Kind, Stage},
     outcome::Caller,
 };
 
 /// What keys begin with, so that scanners for leaked secrets know them.
 const KEY_PREFIX: &str = "sk-sb-";
+/// A pepper is as long as the hashes that it keys.
+const PEPPER_BYTES_MIN: usize = 32;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 type Keyed = Hmac<Sha256>;
@@ -34,16 +43,16 @@ struct Known {
 }
 
 impl Keys {
-    /// The keys of a configuration.
-    pub(crate) fn new(config: &Config, pepper: &[u8]) -> Self {
+    /// These keys of these teams.
+    pub(crate) fn new(keys: &[Key], teams: &[Team], pepper: &[u8]) -> Self {
         let keyed = keyed(pepper);
-        let known = (0..).zip(&config.keys).map(|(at, key)| {
+        let known = (0..).zip(keys).map(|(at, key)| {
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,
                 Credential::Secret(secret) => digest(&keyed, secret.expose().as_bytes()),
             };
-            let caller = caller(KeyIndex(at), key, &config.teams);
-            (hash, Known { caller: Arc::new(caller), expires: key.expires })
+            let caller = Arc::new(caller(KeyIndex(at), key, teams));
+            (hash, Known { caller, expires: key.expires })
         });
         Self { callers: known.collect(), keyed }
     }
@@ -106,29 +115,42 @@ fn unauthenticated(public: &'static str) -> Failure {
     Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
 }
 
-/// The one key of a request.
+/// The one key of a request: wherever keys stand, they must be the same.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Failure> {
-    let bearer = headers.get(header::AUTHORIZATION).map(|value| {
-        let (scheme, key) = value.as_bytes().split_at_checked(7).unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+    let mut found: Option<&[u8]> = None;
+    let mut foreign = false;
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+        let bearer = bearer(value.as_bytes());
+        foreign |= bearer.is_none();
+        bearer.unwrap_or_default()
     });
-    let plain = headers.get(API_KEY).map(|value| value.as_bytes().trim_ascii());
-    match (bearer, plain) {
-        (Some(None), None) => {
-            Err(unauthenticated("the authorization header is not of the form `Bearer sk-…`"))
+    let plain = headers.get_all(API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
+    for key in bearers.chain(plain).filter(|key| !key.is_empty()) {
+        if found.is_some_and(|other| other != key) {
+            let public = "the request holds two different API keys";
+            return Err(Failure::new(Kind::InvalidRequest, Stage::Authenticate, public)
+                .coded("conflicting_credentials"));
         }
-        (Some(Some(bearer)), Some(plain)) if bearer != plain => {
-            let public = "authorization and x-api-key hold different keys";
-            Err(Failure::new(Kind::InvalidRequest, Stage::Authenticate, public)
-                .coded("conflicting_credentials"))
-        }
-        (Some(Some(key)), _) | (_, Some(key)) if !key.is_empty() => Ok(key),
-        _ => Err(unauthenticated("an API key is required: `Authorization: Bearer sk-…`")),
+        found = Some(key);
     }
+    found.ok_or_else(|| {
+        unauthenticated(if foreign {
+            "the authorization header is not of the form `Bearer sk-…`"
+        } else {
+            "an API key is required: `Authorization: Bearer sk-…`"
+        })
+    })
+}
+
+/// The key after the scheme, which is written in any case; none of another scheme.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.trim_ascii().split_at_checked(6)?;
+    let apart = key.first().is_none_or(u8::is_ascii_whitespace);
+    (scheme.eq_ignore_ascii_case(b"bearer") && apart).then(|| key.trim_ascii())
 }
 
 /// A key resolved with all that a request needs to know of it: classes only ever tighten down the tree.
-fn caller(index: KeyIndex, key: &crate::config::Key, teams: &[Team]) -> Caller {
+fn caller(index: KeyIndex, key: &Key, teams: &[Team]) -> Caller {
     let mut team_path: SmallVec<[TeamIndex; 4]> = SmallVec::new();
     let mut next = Some(key.team);
     while let Some(at) = next.filter(|_| team_path.len() < teams.len()) {
@@ -173,33 +195,54 @@ pub(crate) fn new_key(random: [u8; 32]) -> String {
 /// How the configuration states a key: its keyed hash.
 pub(crate) fn hash_line(pepper: &[u8], key: &str) -> String {
     let hash = digest(&keyed(pepper), key.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("hmac-sha256:{hex}")
+    format!("hmac-sha256:{}", hex(&hash))
 }
 
-/// The pepper beside the ledger: read, or made on first use, readable by its owner alone.
+/// The pepper beside the ledger: read, or made on first use, readable by its owner alone. It is there
+/// whole or not at all, whatever happens meanwhile; who comes second reads what the first has made.
 ///
 /// # Errors
 /// When it can be neither read nor made, or is too short to be one.
 pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Result<Secret> {
-    use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
     let path = folder.join("pepper");
-    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    match new {
-        Ok(mut file) => {
-            let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-            file.write_all(hex.as_bytes())?;
-            file.sync_all()?;
-            Ok(Secret::new(hex))
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_pepper(folder, &path, &hex(&random))?;
+            fs::read_to_string(&path)?
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = std::fs::read_to_string(&path)?;
-            let text = text.trim();
-            if text.len() < 32 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
-            }
-            Ok(Secret::new(text))
+        text => text?,
+    };
+    let text = text.trim();
+    if text.len() < PEPPER_BYTES_MIN {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
+    }
+    Ok(Secret::new(text))
+}
+
+fn create_pepper(folder: &Path, path: &Path, pepper: &str) -> io::Result<()> {
+    // A name that no other process has, in whatever container, and that says nothing of the pepper.
+    let name = digest(&keyed(pepper.as_bytes()), b"name of the file while it is written");
+    let half = folder.join(format!("pepper.{}", hex(&name)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
+    let made = file
+        .write_all(pepper.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&half, path));
+    fs::remove_file(&half)?;
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // The name must outlive a power cut as well: without it, hashes of keys would be worth nothing.
+        Ok(()) => {
+            fs::File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?
+                .sync_all()
         }
-        Err(error) => Err(error),
+        error => error,
     }
 }
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

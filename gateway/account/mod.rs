@@ -32,7 +32,7 @@ use self::{
     limits::{Gate, Taken},
 };
 use crate::{
-    config::{Config, Key, Team},
+    config::{Key, Team},
     failure::{Failure, Kind, Stage},
     outcome::Caller,
 };
@@ -84,12 +84,9 @@ pub(crate) struct Permit {
 type Cells = SmallVec<[Arc<Cell>; 4]>;
 
 impl Accounts {
-    /// Accounts in which `spent` has been spent before.
-    pub(crate) fn new(config: &Config, spent: &[Spent], at: Timestamp) -> Self {
-        Self::of(&config.teams, &config.keys, config.budget_wait, (spent, at))
-    }
-
-    fn of(
+    /// Accounts of these teams and keys, in which so much was spent until now. An admit waits for `wait`
+    /// at the most.
+    pub(crate) fn new(
         teams: &[Team],
         keys: &[Key],
         wait: Duration,

@@ -68,7 +68,7 @@ fn caller(key: u32) -> Caller {
 }
 
 fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
-    Accounts::of(teams, keys, SECOND, (&[], noon()))
+    Accounts::new(teams, keys, SECOND, (&[], noon()))
 }
 
 /// One key in the team `default`, which has this budget a month.
@@ -239,7 +239,7 @@ fn windows_begin_where_their_zone_says() {
             .collect();
         let teams = [team("default", None, vec![budget(100, window, true)])];
         let keys = [key(0, Vec::new())];
-        Accounts::of(&teams, &keys, SECOND, (&before, noon())).budgets(noon())[0].spent.nano()
+        Accounts::new(&teams, &keys, SECOND, (&before, noon())).budgets(noon())[0].spent.nano()
     };
     // It is 20:00 on Monday the 23rd in Singapore.
     let edges = |first, before| [first, before].map(|text: &str| text.to_owned());
@@ -272,7 +272,7 @@ fn what_was_spent_before_counts_up_the_tree() {
         cost: nano(cost),
     };
     let before = [spent(2, 0, 3), spent(2, 1, 20), spent(1, 9, 50)];
-    let accounts = Accounts::of(&teams, &keys, SECOND, (&before, noon()));
+    let accounts = Accounts::new(&teams, &keys, SECOND, (&before, noon()));
     let sums: Vec<_> = accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect();
     assert_eq!(sums, [0, 73, 23]);
     assert_eq!(accounts.left(&caller(0), noon()), Some(nano(7)));
@@ -368,7 +368,7 @@ proptest! {
             team("bank", None, vec![month.clone(), budget(40, Window::Day, false)]),
         ];
         let keys = [key(1, vec![budget(90, Window::Total, true)])];
-        let accounts = Accounts::of(&teams, &keys, Duration::ZERO, (&[], noon()));
+        let accounts = Accounts::new(&teams, &keys, Duration::ZERO, (&[], noon()));
         let mut open: Vec<Permit> = Vec::new();
         let mut spent = 0;
         for step in steps {
@@ -444,7 +444,7 @@ fn threads_never_pass_a_budget_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_who_wait_are_served_in_the_end() {
-    let accounts = Arc::new(Accounts::of(
+    let accounts = Arc::new(Accounts::new(
         &[team("default", None, vec![budget(50, Window::Month, true)])],
         &[key(0, Vec::new())],
         Duration::from_secs(60),

@@ -56,7 +56,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let request = wire::read(Dialect::OpenAi, Operation::Chat, body, &limits)
         .map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
-    let keys = Keys::new(config, b"explain");
+    let keys = Keys::new(&config.keys, &config.teams, b"explain");
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let around = signals::Circumstances {

@@ -1,7 +1,8 @@
 //! Configuration, valid by its types: whatever stands here has been checked as a whole.
 //!
-//! `load.rs` reads the layers (file, environment, command line) into one table; `validate.rs` and its parts read that
-//! table leaf by leaf and collect every fault. Nothing else in the gateway looks at text from a file.
+//! `load.rs` reads the layers (file, environment, command line) into one table; `validate.rs` and its
+//! parts read that table leaf by leaf and collect every fault. Nothing else in the gateway looks at text
+//! from a file.
 
 mod leaf;
 mod load;

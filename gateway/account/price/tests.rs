@@ -164,8 +164,12 @@ fn every_attempt_has_its_own_price() {
     assert_eq!(cost(&trail), (500 + 800 + 4_000, UsageSource::Estimated));
 }
 
+/// How attempts end (whether sent, and which result), which one committed, what its backend reported,
+/// what was counted, and whether the answer was whole.
+type End = (Vec<(bool, usize)>, Option<usize>, [u32; 5], u32, bool);
+
 /// All attempts that an envelope allows, with any ends.
-fn any_trail() -> impl Strategy<Value = (Vec<(bool, usize)>, Option<usize>, [u32; 5], u32, bool)> {
+fn any_trail() -> impl Strategy<Value = End> {
     let ends = proptest::collection::vec((any::<bool>(), 0..AttemptResult::ALL.len()), 1..8);
     // Figures near a bound are the ones that can break a law.
     let tokens = || prop_oneof![0_u32..3, 90_u32..110, 0_u32..400_000, Just(u32::MAX)];
