@@ -57,16 +57,22 @@ pub(super) fn layered(
 ) -> Result<Config, Vec<Fault>> {
     // figment names no place for a syntax error; toml does.
     let file: Table = text.parse().map_err(|error| vec![policies::not_toml(text, &error)])?;
-    let mut faults = environment.faults(&file);
-    faults.extend(overrides.faults(&file));
-    if !faults.is_empty() {
-        return Err(faults);
-    }
+    let (environment, mut faults) = environment.over(&file);
+    let (overrides, more) = overrides.over(&file);
+    faults.extend(more);
     let layers = Figment::from(Toml::string(text)).merge(&environment).merge(&overrides);
     let table: Table = layers
         .extract()
         .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
-    validate(&table, outside).map_err(|faults| placed(faults, text, [&overrides, &environment]))
+    let validated = validate(&table, outside);
+    let validated = validated.map_err(|faults| placed(faults, text, [&overrides, &environment]));
+    match validated {
+        Ok(config) if faults.is_empty() => Ok(config),
+        validated => {
+            faults.extend(validated.err().into_iter().flatten());
+            Err(faults)
+        }
+    }
 }
 
 /// Says of each fault where its value came from, and orders them as they stand in the file; those of a
@@ -118,25 +124,16 @@ impl Layer {
         Self { name: "command line", values: each.collect() }
     }
 
-    /// What cannot be laid over this file: a path into a list or through a value.
-    fn faults(&self, file: &Table) -> Vec<Fault> {
-        let blocked = |(path, _, origin): &(Vec<String>, String, String)| {
-            let mut table = file;
-            let (_, above) = path.split_last()?;
-            for key in above {
-                match table.get(key) {
-                    None => return None,
-                    Some(toml::Value::Table(inner)) => table = inner,
-                    Some(_) => {
-                        let found = format!("a key of `{key}` ({origin})");
-                        let expected = format!("`{key}` as a whole: it is not a table");
-                        return Some(Fault::new(path.join("."), found, expected));
-                    }
-                }
-            }
-            None
+    /// What can be laid over this file, and the faults of the rest: paths into a list or through a value.
+    fn over(self, file: &Table) -> (Self, Vec<Fault>) {
+        let (name, mut faults) = (self.name, Vec::new());
+        let fits = |(path, _, origin): &(Vec<String>, String, String)| {
+            let fault = blocked(path, origin, file);
+            let fits = fault.is_none();
+            faults.extend(fault);
+            fits
         };
-        self.values.iter().filter_map(blocked).collect()
+        (Self { name, values: self.values.into_iter().filter(fits).collect() }, faults)
     }
 
     /// What the value at this path was called where it came from, if it came from here.
@@ -147,6 +144,23 @@ impl Layer {
         };
         self.values.iter().find_map(here)
     }
+}
+
+/// The value in the file that stands in the way of a path, as a fault.
+fn blocked(path: &[String], origin: &str, file: &Table) -> Option<Fault> {
+    let mut table = file;
+    let (_, above) = path.split_last()?;
+    for key in above {
+        match table.get(key)? {
+            toml::Value::Table(inner) => table = inner,
+            _ => {
+                let found = format!("a key of `{key}` ({origin})");
+                let expected = format!("`{key}` as a whole: it is not a table");
+                return Some(Fault::new(path.join("."), found, expected));
+            }
+        }
+    }
+    None
 }
 
 impl Provider for &Layer {

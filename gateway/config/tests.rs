@@ -247,14 +247,16 @@ fn a_fault_says_which_layer_it_came_from() {
 
 #[test]
 fn a_layer_cannot_reach_into_a_list() {
-    let environment = [("SIGNALBOX__MODEL__0__ID", "x")];
+    let environment = [("SIGNALBOX__MODEL__0__ID", "x"), ("SIGNALBOX__QUEUE__WAIT_MS", "soon")];
     let faults = loaded(BARE, &environment, &[("key.0.name", "y")]).unwrap_err();
     assert_eq!(
         lines(&faults),
         "model.0.id: found a key of `model` (SIGNALBOX__MODEL__0__ID), expected `model` as a whole: it \
          is not a table\n\
          key.0.name: found a key of `key` (command line, key.0.name), expected `key` as a whole: it is \
-         not a table\n"
+         not a table\n\
+         queue.wait_ms: found `soon` (SIGNALBOX__QUEUE__WAIT_MS), expected a whole number from 0 to \
+         86400000\n"
     );
 }
 
