@@ -13,16 +13,16 @@ use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageS
 /// and then given up costs its input. The committed one costs what its backend reported, if that can be
 /// true, else what we counted.
 pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Names) -> Charge {
+    let ceiling = Ceiling::of(signals, plan);
     let mut sum = Counts::default();
     let mut cost = Money::ZERO;
     let mut source = UsageSource::Reported;
     for (at, attempt) in trail.attempts.iter().enumerate() {
-        let bounds = Ceiling::of(attempt, signals, plan);
         let committed = trail.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            served(trail, signals, bounds)
+            served(trail, signals, ceiling)
         } else if given_up(attempt) {
-            Usage { counts: bounds.estimate(signals, 0), source: UsageSource::Estimated }
+            Usage { counts: ceiling.estimate(signals, 0), source: UsageSource::Estimated }
         } else {
             continue;
         };
@@ -62,7 +62,7 @@ fn served(trail: &Trail, signals: &Signals, ceiling: Ceiling) -> Usage {
     }
 }
 
-/// What an attempt cannot have used more of: what was reserved for it.
+/// What no attempt can have used more of: what was reserved, whichever model answers.
 #[derive(Clone, Copy)]
 struct Ceiling {
     input: u32,
@@ -70,13 +70,8 @@ struct Ceiling {
 }
 
 impl Ceiling {
-    /// Models of one plan may have different bounds, and a long answer of a cheap model is no measure
-    /// for a dear one.
-    fn of(attempt: &Attempt, signals: &Signals, plan: &Plan) -> Self {
-        let planned = plan.attempts.iter().find(|planned| planned.model == attempt.model);
-        let own = planned.map(|it| it.output_tokens_max.saturating_mul(signals.n.max(1).into()));
-        let output = own.map_or(0, |own| own.min(plan.output_tokens_bound).0);
-        Self { input: signals.input_tokens_bound.0, output }
+    fn of(signals: &Signals, plan: &Plan) -> Self {
+        Self { input: signals.input_tokens_bound.0, output: plan.output_tokens_bound.0 }
     }
 
     /// Whether figures stay below it.

@@ -134,11 +134,13 @@ fn impossible_figures_are_replaced_by_ours() {
 }
 
 #[test]
-fn a_bound_is_the_models_own_and_not_the_plans() {
+fn a_bound_is_the_plans_whichever_model_answers() {
     let mut trail = trail(&[attempt(1, true, AttemptResult::Ok)]);
     (trail.committed, trail.complete) = (Some(0), true);
-    (trail.reported, trail.counted_output) = (reported(10, 0, 201), Tokens(900));
-    assert_eq!(cost(&trail), (1_000 + 200 * 400, UsageSource::Estimated));
+    trail.reported = reported(10, 0, 1_000);
+    assert_eq!(cost(&trail), (200 + 1_000 * 400, UsageSource::Reported));
+    (trail.reported, trail.counted_output) = (reported(10, 0, 1_001), Tokens(2_000));
+    assert_eq!(cost(&trail), (1_000 + 1_000 * 400, UsageSource::Estimated));
 }
 
 #[test]
