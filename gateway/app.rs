@@ -172,9 +172,14 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
-    let accounts = Arc::new(accounts(config, &spent));
+    let accounts = Arc::new(Accounts::new(
+        &config.teams,
+        &config.keys,
+        config.budget_wait,
+        (&spent, jiff::Timestamp::now()),
+    ));
     register_gauges(&recorder, &epoch);
-    register_budgets(&recorder, &accounts, &names.currency);
+    register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
         keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
         accounts,
@@ -189,11 +194,6 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
 
 fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn accounts(config: &Config, spent: &[Spent]) -> Accounts {
-    let now = jiff::Timestamp::now();
-    Accounts::new(&config.teams, &config.keys, config.budget_wait, (spent, now))
 }
 
 /// What the ledger says was spent before: as far back as any window reaches.
@@ -297,7 +297,7 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
 fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
     let (fleet, names) = (Arc::clone(&epoch.upstreams.fleet), Arc::clone(&epoch.names));
     let info = [
-        GaugeReading::info(Gauge::BuildInfo, env!("CARGO_PKG_VERSION").into(), "".into()),
+        GaugeReading::info(Gauge::ConfigInfo, "".into(), Arc::clone(&names.price_version)),
         GaugeReading::info(
             Gauge::PolicyInfo,
             Arc::clone(&names.policy_version),
@@ -319,18 +319,16 @@ fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
     }));
 }
 
-/// The budgets of teams, each in its window at hand.
-fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: &Arc<str>) {
-    let (accounts, currency) = (Arc::clone(accounts), Arc::clone(currency));
+/// How the budgets of teams stand.
+fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: Arc<str>) {
+    let accounts = Arc::clone(accounts);
     recorder.metrics().register_gauges(Box::new(move || {
         let mut readings = Vec::new();
-        for budget in accounts.budgets(jiff::Timestamp::now()) {
-            let labels = || [Arc::clone(&budget.team), budget.window.into(), Arc::clone(&currency)];
-            readings.extend([
-                GaugeReading::money(Gauge::BudgetLimit, labels(), budget.limit),
-                GaugeReading::money(Gauge::BudgetSpent, labels(), budget.spent),
-                GaugeReading::money(Gauge::BudgetReserved, labels(), budget.reserved),
-            ]);
+        for it in accounts.budgets(jiff::Timestamp::now()) {
+            let labels = || [Arc::clone(&it.team), Arc::from(it.window), Arc::clone(&currency)];
+            readings.push(GaugeReading::money(Gauge::BudgetLimit, labels(), it.limit));
+            readings.push(GaugeReading::money(Gauge::BudgetSpent, labels(), it.spent));
+            readings.push(GaugeReading::money(Gauge::BudgetReserved, labels(), it.reserved));
         }
         readings
     }));

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Why not the system's allocator: `docs/decisions/allocator.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     signalbox::cli::main()
 }

@@ -129,7 +129,8 @@ where
     let body = body.await?;
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let around = gw.circumstances(dialect, &caller, &epoch);
+    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
+    let around = gw.circumstances(dialect, &caller, &epoch, &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
@@ -144,18 +145,13 @@ where
         tab.on_disk().await?;
     }
     tab.at(Stage::Dispatch);
-    let output_tokens_max = gw.accounts.binds(&caller).then_some(plan.output_tokens_bound);
-    let ask = Ask::new(request, &head.headers, tab.ids().header(), output_tokens_max);
+    let bound = gw.accounts.binds(&caller);
+    let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
     let sent_off = SentOff { draw: draw.0, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
     tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending {
-        landing,
-        flight,
-        rates: gw.accounts.limits(&caller, gw.now()),
-        output_tokens_max,
-    })
+    Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, gw.now()), bound })
 }
 
 impl Gateway {
@@ -170,14 +166,15 @@ impl Gateway {
     }
 
     fn circumstances<'a>(
-        &'a self,
+        &self,
         dialect: Dialect,
         caller: &crate::outcome::Caller,
-        epoch: &'a Epoch,
+        epoch: &Epoch,
+        hash: &'a (dyn Fn(&str) -> u128 + Sync),
     ) -> signals::Circumstances<'a> {
         signals::Circumstances {
             dialect,
-            keys: &self.keys,
+            hash,
             media_tokens_max: epoch.stamps.media_tokens_max,
             budget_left: self.accounts.left(caller, (self.world.timestamp)()),
             at: epoch.timezone.to_datetime((self.world.timestamp)()),

@@ -12,7 +12,6 @@ use smallvec::SmallVec;
 
 use crate::{
     failure::{Failure, Kind, Stage},
-    identity::Keys,
     outcome::Caller,
     wire::Request,
 };
@@ -34,7 +33,7 @@ pub(crate) struct Circumstances<'a> {
     /// The API the request came in by.
     pub dialect: Dialect,
     /// Hashes users and sessions.
-    pub keys: &'a Keys,
+    pub hash: &'a (dyn Fn(&str) -> u128 + Sync),
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
@@ -55,8 +54,7 @@ pub(crate) fn of(
 ) -> Result<Signals, Failure> {
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
-    let team = caller.team_name.as_ref();
-    let keyed = |text: &str| circumstances.keys.user_hash(team, text);
+    let keyed = circumstances.hash;
     Ok(Signals {
         operation: Operation::Chat,
         stream: request.stream(),

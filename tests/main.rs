@@ -8,4 +8,6 @@
     reason = "a test that is surprised should fail at the spot"
 )]
 
+mod harness;
+mod scenarios;
 mod tidy;

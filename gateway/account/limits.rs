@@ -172,8 +172,9 @@ impl Bucket {
 
     fn standing(&self, now: Instant) -> Standing {
         let reset = self.full_at.load(Ordering::Acquire).saturating_sub(self.nanos(now));
-        let missing = u128::from(reset) * u128::from(self.most) / u128::from(MINUTE);
-        let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+        // What has come back in part is not there yet; the nanosecond by which spans are rounded up is.
+        let missing = u128::from(reset.saturating_sub(1)) * u128::from(self.most);
+        let missing = u32::try_from(missing.div_ceil(MINUTE.into())).unwrap_or(u32::MAX);
         Standing {
             limit: self.most,
             remaining: self.most.saturating_sub(missing),
@@ -216,6 +217,8 @@ mod tests {
         assert_eq!(requests.count(start), Err(SECOND), "one comes back each second");
         assert_eq!(requests.meter.standing(start).reset, Duration::from_secs(60));
         clock.advance(SECOND);
+        let nearly = start + SECOND - Duration::from_millis(1);
+        assert_eq!(requests.meter.standing(nearly).remaining, 0, "none before its time");
         let now = start + SECOND;
         assert_eq!(requests.meter.standing(now).remaining, 1);
         requests.count(now).unwrap();
@@ -252,6 +255,15 @@ mod tests {
     }
 
     proptest! {
+        /// What is left is what was not taken, to the token.
+        #[test]
+        fn a_standing_is_exact(most in 1_u32..5_000_000, share in 0_u32..=100) {
+            let (bucket, now) = (Bucket::new(most), Instant::now());
+            let taken = (u64::from(most) * u64::from(share) / 100) as u32;
+            bucket.take(taken, now).unwrap();
+            prop_assert_eq!(bucket.standing(now).remaining, most - taken);
+        }
+
         /// However requests take, settle and wait: what was used never passes one full bucket and
         /// what time has brought, plus what no reservation could foresee.
         #[test]

@@ -310,6 +310,11 @@ fn requests_a_minute_bind_key_and_team() {
     let now = Instant::now();
     let enter = |key| accounts.enter(&caller(key), now).map(drop);
     assert!(enter(0).is_ok() && enter(0).is_ok());
+    let mut headers = http::HeaderMap::new();
+    accounts.limits(&caller(0), now).write(&mut headers);
+    assert_eq!(headers["x-ratelimit-limit-requests"], "2", "the tightest of both");
+    assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
+    assert_eq!(headers["x-ratelimit-reset-requests"], "60s");
     let failure = enter(0).unwrap_err();
     assert_eq!((failure.kind, failure.code), (Kind::RateLimited, "rate_limit_exceeded"));
     assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(30)));

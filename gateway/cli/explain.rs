@@ -61,7 +61,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let fleet = config.policy.fleet();
     let around = signals::Circumstances {
         dialect: Dialect::OpenAi,
-        keys: &keys,
+        hash: &|text| keys.user_hash(&caller.team_name, text),
         media_tokens_max: fleet
             .models
             .iter()

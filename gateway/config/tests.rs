@@ -1,5 +1,7 @@
 use std::{fs, path::Path};
 
+use proptest::prelude::*;
+
 use policies::{
     Fault,
     facts::{AliasTarget, DataClass, KeyIndex, Needs, Tokens, Window},
@@ -353,34 +355,6 @@ fn price_tables_are_told_apart() {
     assert_eq!(priced("0.2").len(), 16);
 }
 
-/// Words in the code that reads the configuration: keys and the values that they take.
-fn words(code: &str) -> Vec<&str> {
-    let literals = code.split('"').skip(1).step_by(2);
-    let plain = |word: &&str| {
-        // Two words of messages.
-        !["nothing", "neither", "both"].contains(word)
-            && word.len() > 1
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit())
-    };
-    literals.filter(plain).collect()
-}
-
-#[test]
-fn every_key_is_documented() {
-    let page = include_str!("../../docs/CONFIG.md");
-    let known = |word: &str| {
-        page.match_indices(word).any(|(at, _)| {
-            let inside = |c: char| c.is_alphanumeric() || c == '_';
-            !page[..at].ends_with(inside) && !page[at + word.len()..].starts_with(inside)
-        })
-    };
-    let sources = [include_str!("validate.rs"), include_str!("model.rs"), include_str!("team.rs")];
-    let words: Vec<_> = sources.into_iter().flat_map(words).collect();
-    assert!(words.contains(&"body_in_flight_bytes_max") && words.contains(&"input_per_mtok"));
-    let missing: Vec<_> = words.into_iter().filter(|word| !known(word)).collect();
-    assert_eq!(missing, [""; 0], "not in docs/CONFIG.md");
-}
-
 #[test]
 fn faults_of_teams_stand_where_the_file_has_them() {
     // The tree is compiled as default, bank, cards.
@@ -390,4 +364,17 @@ fn faults_of_teams_stand_where_the_file_has_them() {
     assert!(wrong.starts_with("team[0].models[0] (line 16): found `gone`"), "{wrong}");
     let wrong = faults("models = [\"gone\"]\n");
     assert!(wrong.starts_with("key[0].models[0] (line 13): found `gone`"), "{wrong}");
+}
+
+proptest! {
+    /// Whatever is cut out of the example or put into it: a configuration or faults, never a panic.
+    #[test]
+    fn any_change_is_read_or_told(at in 0..8_000_usize, cut in 0..30_usize, put in "[ -~]{0,12}") {
+        let text = include_str!("../../deploy/signalbox.toml");
+        let at = at % text.len();
+        let changed = [&text[..at], &put, &text[(at + cut).min(text.len())..]].concat();
+        if let Err(faults) = loaded(&changed, &[], &[]) {
+            prop_assert!(!faults.is_empty());
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -132,7 +132,7 @@ impl Exchange {
         let Some(answering) = self.answering.as_mut() else {
             return Poll::Ready(Err(io::Error::other("the head was read before")));
         };
-        match answering.as_mut().poll(cx) {
+        match answering.as_mut().poll(&mut quiet()) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
             Poll::Ready(Ok(response)) => {
@@ -146,40 +146,30 @@ impl Exchange {
 
     /// Waits for the next bytes of the answer; `None` at its end.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        // What the driver has put down before, else what it puts down now.
+        let before = self.take_bytes();
+        if before.is_ready() {
+            return before;
+        }
+        self.drive(cx);
+        self.take_bytes()
+    }
+
+    fn take_bytes(&mut self) -> Poll<Option<io::Result<Bytes>>> {
         loop {
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-            match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
+            match ready!(Pin::new(body).poll_frame(&mut quiet())) {
+                Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(io::Error::other(error))));
-                }
-                Poll::Ready(None) => {
+                Some(Err(error)) => return Poll::Ready(Some(Err(io::Error::other(error)))),
+                None => {
                     self.body = None;
                     return Poll::Ready(None);
                 }
-                Poll::Pending => break,
             }
-        }
-        self.drive(cx);
-        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => {
-                self.body = None;
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
-                Err(_trailers) => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            },
         }
     }
 
@@ -194,6 +184,12 @@ impl Exchange {
             pool.put(self.connection);
         }
     }
+}
+
+/// The context in which an answer is looked for. The driver is polled in the request's own, right before;
+/// what it hands over in the same breath need not wake the task that is running.
+fn quiet() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// Idle connections to one endpoint, the freshest on top.

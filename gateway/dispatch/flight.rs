@@ -3,10 +3,13 @@
 //! A flight is polled by whoever answers the caller: by `run` until something is committed, then by the
 //! body of the answer. It writes the [`Trail`] as things happen, because it may be dropped at any poll.
 
+mod attempt;
+mod clock;
+
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -17,25 +20,24 @@ use tokio::time::Sleep;
 
 use super::{
     Upstreams,
-    attempts::{Attempts, Event, Step, Steps},
-    leg::{Events, Leg, Shown, Start},
+    attempts::{Attempts, Event},
+    leg::{Events, Leg, Shown},
     target::Ask,
     verdict::Setback,
 };
 use crate::{
-    failure::{Failure, Kind, Retry, Stage},
-    outcome::{Attempt, AttemptResult, Trail},
+    failure::{Failure, Kind},
+    outcome::{AttemptResult, Trail},
     wire::{self, What},
 };
 
-/// After the backend's own `[DONE]`, how long its connection may take to end; else it is closed.
+/// How long a connection may take to end after the backend's `[DONE]`; then it is closed.
 const TAIL: Duration = Duration::from_secs(1);
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// How far a flight has come when `run` returns.
 pub(crate) enum Landing {
-    /// A whole plain answer.
     Whole(Bytes),
     /// A stream that has shown content.
     Streaming,
@@ -45,13 +47,11 @@ pub(crate) enum Landing {
 
 /// A piece of a stream for the caller.
 pub(crate) enum Piece {
-    /// Bytes to pass on.
     Bytes(Bytes),
     /// The usage event, which may be completed before it is passed on.
     Usage(Bytes),
 }
 
-/// See the module.
 pub(crate) struct Flight {
     upstreams: Arc<Upstreams>,
     plan: Arc<Plan>,
@@ -62,6 +62,8 @@ pub(crate) struct Flight {
     tried: SmallVec<[(ModelIndex, u16); 4]>,
     setback: Option<Failure>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    armed_by: Option<Waker>,
     early_at: Option<Instant>,
     last_piece: Instant,
     queue: SmallVec<[Piece; 4]>,
@@ -88,7 +90,8 @@ impl Flight {
     ) -> Self {
         let now = now();
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
-        let deadline = now + Duration::from_millis(total.unwrap_or(0));
+        // Room for one attempt that hangs to its own bound, and for another that does not.
+        let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
         let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
         let early_at = ask.request.stream().then(|| now + early_head);
         Self {
@@ -101,6 +104,7 @@ impl Flight {
             tried: SmallVec::new(),
             setback: None,
             timer: None,
+            armed_by: None,
             early_at,
             last_piece: now,
             queue: SmallVec::new(),
@@ -122,6 +126,7 @@ impl Flight {
             if self.early_at.is_some_and(|at| now >= at) {
                 self.early_at = None;
                 self.last_piece = now;
+                self.queue.push(Piece::Bytes(wire::comment()));
                 return Poll::Ready(Ok(Landing::Early));
             }
             if self.expired(cx, trail, now)? {
@@ -273,10 +278,9 @@ impl Flight {
     fn commit(&mut self, trail: &mut Trail, now: Instant) {
         let Some(leg) = self.leg.as_mut() else { return };
         leg.shows_content(now);
-        let number = leg.number;
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
         leg.endpoint.answered(since);
-        self.attempts.on(Event::Content(number), now, false);
+        self.attempts.on(Event::Content(leg.number), now, false);
         self.state = State::Committed;
         self.early_at = None;
         self.last_piece = now;
@@ -295,8 +299,8 @@ impl Flight {
         let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
         let in_tail = matches!(self.state, State::Tail(_));
         match polled {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Ok(Shown::Events(..) | Shown::Whole(..)) | Err(_)) if in_tail => {
+            Poll::Pending | Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
+            Poll::Ready(Ok(Shown::Events(..)) | Err(_)) if in_tail => {
                 self.finish(trail, now);
                 Ok(true)
             }
@@ -304,7 +308,6 @@ impl Flight {
                 self.pass(chunk, events, trail, now)?;
                 Ok(true)
             }
-            Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
             Poll::Ready(Ok(Shown::End(end))) => {
                 if !end.real() && !in_tail {
                     let why = "the stream ended without an end";
@@ -332,7 +335,7 @@ impl Flight {
         let plain =
             |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
         let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();
-        if whole && events.len() > 1 && events.iter().all(plain) && self.begins(&chunk, &events) {
+        if whole && events.len() > 1 && events.iter().all(plain) && Self::begins(&chunk, &events) {
             self.queue.push(Piece::Bytes(chunk));
             return Ok(());
         }
@@ -361,8 +364,8 @@ impl Flight {
     }
 
     /// Whether the events are the chunk itself, from its first byte on.
-    fn begins(&self, chunk: &Bytes, events: &Events) -> bool {
-        events.first().is_some_and(|event| event.bytes.as_ptr() == chunk.as_ptr())
+    fn begins(chunk: &Bytes, events: &Events) -> bool {
+        events.first().is_some_and(|it| it.bytes.as_ptr() == chunk.as_ptr())
     }
 
     fn count(&self, trail: &mut Trail) {
@@ -387,163 +390,6 @@ impl Flight {
         self.state = State::Over;
         setback.failure
     }
-
-    /// An attempt came to nothing before commitment.
-    fn setback(
-        &mut self,
-        setback: Setback,
-        trail: &mut Trail,
-        cx: &mut Context<'_>,
-        now: Instant,
-    ) -> Result<(), Failure> {
-        let Some(leg) = self.leg.as_ref() else { return Ok(()) };
-        let (number, model) = (leg.number, leg.endpoint.model);
-        self.blame(&setback, trail, now);
-        self.close_attempt(trail, setback.result, now);
-        let (kind, retry) = (setback.failure.kind, setback.failure.retry);
-        self.setback = Some(setback.failure);
-        let other = self.upstreams.fleet.has_other(model, &self.tried, now);
-        let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
-        self.take(steps, trail, cx, now)
-    }
-
-    fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
-        let Some(leg) = self.leg.as_ref() else { return };
-        if !setback.blame {
-            leg.endpoint.undecided();
-        } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
-            (self.upstreams.ejected)(&leg.endpoint, setback.result);
-        }
-        tracing::debug!(
-            attempt = trail.attempts.len(),
-            endpoint = &*leg.endpoint.label,
-            result = setback.result.name(),
-            cause = setback.failure.cause.as_deref().map(tracing::field::display),
-            "attempt failed"
-        );
-    }
-
-    fn close_attempt(&mut self, trail: &mut Trail, result: AttemptResult, now: Instant) {
-        let Some(leg) = self.leg.take() else { return };
-        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
-            attempt.took = Some(now.saturating_duration_since(attempt.started));
-            attempt.result = Some(result);
-        }
-    }
-
-    /// Does what the machine says.
-    fn take(
-        &mut self,
-        steps: Steps,
-        trail: &mut Trail,
-        cx: &mut Context<'_>,
-        now: Instant,
-    ) -> Result<(), Failure> {
-        for step in steps {
-            match step {
-                Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
-                Step::Cancel(_) => self.close_attempt(trail, AttemptResult::Timeout, now),
-                Step::Commit(_) => {}
-                Step::GiveUp(kind) => return Err(self.lost(kind)),
-            }
-        }
-        Ok(())
-    }
-
-    fn start(
-        &mut self,
-        number: u8,
-        planned: u8,
-        trail: &mut Trail,
-        cx: &mut Context<'_>,
-        now: Instant,
-    ) -> Result<(), Failure> {
-        let Some(entry) = self.plan.attempts.get(usize::from(planned)).copied() else {
-            return Err(self.lost(Kind::Bug));
-        };
-        let found = self.upstreams.fleet.pick(entry.model, &self.tried, self.draw, now);
-        let target = found.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
-        let (Some(endpoint), Some(target)) = (found, target) else {
-            let none = Setback::none_free().failure;
-            let (kind, retry) = (none.kind, none.retry);
-            self.setback.get_or_insert(none);
-            let steps = self.attempts.on(Event::Failed(number, kind, retry), now, false);
-            // As deep as the plan is long: each step moves on in the plan.
-            return self.take(steps, trail, cx, now);
-        };
-        self.tried.push((entry.model, endpoint.index));
-        let record = trail.attempts.len();
-        trail.attempts.push(attempt_at(&endpoint, now));
-        let start = Start { number, record, endpoint, target, timeouts: entry.timeouts };
-        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
-        Ok(())
-    }
-
-    /// Ends what has taken too long. True if anything changed.
-    fn expired(
-        &mut self,
-        cx: &mut Context<'_>,
-        trail: &mut Trail,
-        now: Instant,
-    ) -> Result<bool, Failure> {
-        if let State::Tail(until) = self.state {
-            if now >= until {
-                self.finish(trail, now);
-            }
-            return Ok(now >= until);
-        }
-        if self.attempts.deadline().is_some_and(|at| now >= at) {
-            self.setback = Some(Setback::timeout("the model took too long").failure);
-            let steps = self.attempts.on(Event::Tick, now, false);
-            self.take(steps, trail, cx, now)?;
-            return Ok(true);
-        }
-        let Some(leg) = self.leg.as_ref() else { return Ok(false) };
-        let (at, public) = leg.deadline(self.ask.request.stream());
-        if now < at {
-            return Ok(false);
-        }
-        let setback = Setback::timeout(public);
-        if self.state == State::Committed {
-            return Err(self.cut(setback, trail, now));
-        }
-        self.setback(setback, trail, cx, now)?;
-        Ok(true)
-    }
-
-    /// Sees to it that the flight is polled again in time. The timer is only ever moved when it would
-    /// come too late: one that comes early finds nothing to do and is set anew.
-    fn arm(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        let at = self.next_moment(now).into();
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if timer.is_elapsed() || at < timer.deadline() {
-            timer.as_mut().reset(at);
-        }
-        timer.as_mut().poll(cx)
-    }
-
-    fn next_moment(&self, now: Instant) -> Instant {
-        let leg = self.leg.as_ref().map(|leg| leg.deadline(self.ask.request.stream()).0);
-        let tail = match self.state {
-            State::Tail(until) => Some(until),
-            _ => None,
-        };
-        let comment = (self.ask.request.stream() && self.early_at.is_none())
-            .then(|| self.last_piece + COMMENT_EVERY);
-        [leg, tail, comment, self.early_at, self.attempts.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(now + COMMENT_EVERY)
-    }
-
-    /// What the caller is told when nothing is left to try.
-    fn lost(&mut self, kind: Kind) -> Failure {
-        self.state = State::Over;
-        self.setback.take().unwrap_or_else(|| {
-            Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
-        })
-    }
 }
 
 /// What the caller reads in a stream that breaks.
@@ -551,16 +397,4 @@ const CUT: &str = "the model's answer broke off";
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> Attempt {
-    Attempt {
-        model: endpoint.model,
-        endpoint: endpoint.index,
-        endpoint_label: Arc::clone(&endpoint.label),
-        started: now,
-        took: None,
-        result: None,
-        sent: false,
-    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
-use policies::facts::Timeouts;
+use policies::Planned;
 use smallvec::SmallVec;
 
 use super::{
@@ -31,6 +31,7 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 
 /// What an attempt has to show.
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
 pub(crate) enum Shown {
     /// More of a stream: the raw chunk, and the events that became complete with it.
     Events(Bytes, Events),
@@ -54,7 +55,7 @@ pub(crate) struct Leg {
     /// When the request was handed over for sending.
     pub asked: Option<Instant>,
     target: Arc<Target>,
-    timeouts: Timeouts,
+    planned: Planned,
     started: Instant,
     last_life: Instant,
     shown_content: bool,
@@ -82,8 +83,8 @@ pub(crate) struct Start {
     pub endpoint: InFlight,
     /// How it is asked.
     pub target: Arc<Target>,
-    /// How long it may take.
-    pub timeouts: Timeouts,
+    /// How long it may take, and how long its answer may get.
+    pub planned: Planned,
 }
 
 impl Leg {
@@ -95,13 +96,13 @@ impl Leg {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Self {
-        let Start { number, record, endpoint, target, timeouts } = start;
+        let Start { number, record, endpoint, target, planned } = start;
         let mut leg = Self {
             number,
             record,
             endpoint,
             asked: None,
-            timeouts,
+            planned,
             started: now,
             last_life: now,
             shown_content: false,
@@ -123,7 +124,8 @@ impl Leg {
 
     fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
         self.asked = Some(now);
-        self.phase = Phase::Waiting(connection.send(self.target.ask(ask)));
+        self.phase =
+            Phase::Waiting(connection.send(self.target.ask(ask, self.planned.output_tokens_max)));
     }
 
     /// Whether all of the request has left.
@@ -152,20 +154,21 @@ impl Leg {
     /// When the attempt has taken too long, and what to say then.
     pub(crate) fn deadline(&self, stream: bool) -> (Instant, &'static str) {
         let after = |from: Instant, ms: u32| from + Duration::from_millis(u64::from(ms));
-        let total = (after(self.started, self.timeouts.total_ms), "the model took too long");
+        let total =
+            (after(self.started, self.planned.timeouts.total_ms), "the model took too long");
         let phase = match (&self.phase, self.shown_content, stream) {
             (Phase::Connecting(_), ..) => {
                 let public = "the model's server could not be reached in time";
-                (after(self.started, self.timeouts.connect_ms), public)
+                (after(self.started, self.planned.timeouts.connect_ms), public)
             }
             (_, true, _) => {
                 let public = "the model fell silent in the middle of its answer";
-                (after(self.last_life, self.timeouts.idle_ms), public)
+                (after(self.last_life, self.planned.timeouts.idle_ms), public)
             }
             (_, false, true) => {
                 let from = self.asked.unwrap_or(self.started);
                 (
-                    after(from, self.timeouts.first_token_ms),
+                    after(from, self.planned.timeouts.first_token_ms),
                     "the model did not begin to answer in time",
                 )
             }

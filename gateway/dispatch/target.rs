@@ -41,19 +41,19 @@ pub(crate) struct Ask {
     pub id: HeaderValue,
     /// The caller's trace.
     pub traceparent: Option<HeaderValue>,
-    /// The bound that must be written into the request, if any.
-    pub output_tokens_max: Option<Tokens>,
+    /// Whether each attempt's bound on the answer must be written into the request.
+    pub bound: bool,
 }
 
 impl Ask {
-    /// What goes along with this request; with `output_tokens_max`, no answer may be longer.
+    /// What goes along with this request; if `bound`, no answer may be longer than planned.
     pub(crate) fn new(
         request: wire::Request,
         headers: &HeaderMap,
         id: HeaderValue,
-        output_tokens_max: Option<Tokens>,
+        bound: bool,
     ) -> Self {
-        Self { request, id, traceparent: headers.get(TRACEPARENT).cloned(), output_tokens_max }
+        Self { request, id, traceparent: headers.get(TRACEPARENT).cloned(), bound }
     }
 }
 
@@ -84,13 +84,13 @@ impl Target {
         })
     }
 
-    /// The request as this replica is asked.
-    pub(crate) fn ask(&self, ask: &Ask) -> Request<Slices> {
+    /// The request as this replica is asked; one choice of its answer has at most `output_tokens_max`.
+    pub(crate) fn ask(&self, ask: &Ask, output_tokens_max: Tokens) -> Request<Slices> {
         let stream = ask.request.stream();
         let edit = wire::Edit {
             model: &self.upstream_model,
             ask_usage: stream,
-            output_tokens_max: ask.output_tokens_max,
+            output_tokens_max: ask.bound.then_some(output_tokens_max),
         };
         let mut request = Request::new(body(ask.request.to_upstream(&edit)));
         *request.method_mut() = Method::POST;

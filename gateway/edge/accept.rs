@@ -99,13 +99,22 @@ async fn connection<S, F>(
         .max_buf_size(READ_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told(&mut closing) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let (watched, mut asked) = (closing.clone(), false);
+    let mut listening = Some(Box::pin(async move { told(&mut closing).await }));
+    let ended = std::future::poll_fn(|cx| {
+        // The task's waker stays the same: whoever was told of it once is not asked at every event.
+        if let Some(told) = &mut listening
+            && (!asked || watched.has_changed().unwrap_or(true))
+        {
+            asked = true;
+            if told.as_mut().poll(cx).is_ready() {
+                listening = None;
+                connection.as_mut().graceful_shutdown();
+            }
         }
-    };
+        connection.as_mut().poll(cx)
+    })
+    .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     config,
     failure::{Failure, Kind, Stage},
+    outcome::Refused,
     pipeline::{self, Gateway, Ids, Inbound},
     wire,
 };
@@ -74,16 +75,16 @@ impl Front {
         request: Request<Incoming>,
         ids: &Ids,
     ) -> Result<Response<EdgeBody>, Failure> {
-        head_fits(request.headers())?;
+        self.counted(head_fits(request.headers()))?;
         let path = request.uri().path();
         if !matches!(path, "/v1/chat/completions" | "/chat/completions") {
             let answer = self.router.call(request).await.unwrap_or_else(|never| match never {});
             return Ok(answer.map(EdgeBody::Router));
         }
         if request.method() != Method::POST {
-            return Err(wrong_method(request.method()));
+            return self.counted(Err(wrong_method(request.method())));
         }
-        receive::check(request.headers(), &self.bodies)?;
+        self.counted(receive::check(request.headers(), &self.bodies))?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, self.bodies);
@@ -91,6 +92,22 @@ impl Front {
         let answer = pipeline::serve(&self.gateway, inbound).await?;
         Ok(answer.map(EdgeBody::Answer))
     }
+
+    /// Counts what is refused before the pipeline, which counts its own refusals, has seen it.
+    fn counted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.inspect_err(|failure| refused(&self.gateway, failure))
+    }
+}
+
+fn refused(gateway: &Gateway, failure: &Failure) {
+    gateway.recorder.refused(Refused {
+        at_ms: (gateway.world.timestamp)().as_millisecond(),
+        kind: failure.kind,
+        stage: failure.stage,
+        signals: None,
+        caller: None,
+        names: Arc::clone(&gateway.epoch.load().names),
+    });
 }
 
 fn ids(gateway: &Gateway, headers: &HeaderMap) -> Ids {
@@ -170,6 +187,7 @@ fn not_served(uri: &Uri) -> Failure {
 }
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
+    refused(gateway, failure);
     let answer = render::failure(Dialect::OpenAi, failure, &ids(gateway, headers));
     answer.map(axum::body::Body::new).into_response()
 }

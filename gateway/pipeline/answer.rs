@@ -18,6 +18,7 @@ use super::Tab;
 use crate::{
     account::RateHeaders,
     dispatch::{Flight, Landing, Piece},
+    failure::Stage,
     outcome::Ending,
     wire,
 };
@@ -70,7 +71,8 @@ pub(super) struct Pending {
     pub(super) landing: Landing,
     pub(super) flight: Box<Flight>,
     pub(super) rates: RateHeaders,
-    pub(super) output_tokens_max: Option<Tokens>,
+    /// Whether the bound on the answer was written into the request.
+    pub(super) bound: bool,
 }
 
 /// An answer for the caller.
@@ -84,8 +86,10 @@ impl Pending {
         tab.ids().write(&mut headers);
         decided(&tab, &mut headers);
         self.rates.write(&mut headers);
-        if let Some(max) = self.output_tokens_max {
-            headers.insert(name::OUTPUT_MAX, HeaderValue::from(max.0));
+        let longest =
+            tab.plan().and_then(|plan| plan.attempts.first()).map(|it| it.output_tokens_max);
+        if let Some(longest) = longest.filter(|_| self.bound) {
+            headers.insert(name::OUTPUT_MAX, HeaderValue::from(longest.0));
         }
         if !matches!(self.landing, Landing::Early) {
             served(&mut tab, &mut headers);
@@ -100,6 +104,8 @@ impl Pending {
             }
             Landing::Streaming | Landing::Early => {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                // From here on it is backend and caller who take their time.
+                tab.at(Stage::Dispatch);
                 let stream = Streaming { flight: self.flight, tab, over: false };
                 ("text/event-stream", Inner::Stream(Box::new(stream)))
             }

@@ -20,7 +20,7 @@ impl Ids {
     /// Ids for a request with this head that came in at `unix_ms`: ours is a UUIDv7 made of that and
     /// of `random`.
     pub(crate) fn new(headers: &HeaderMap, unix_ms: u64, random: [u64; 2]) -> Self {
-        let [[a @ ..], [b @ ..]] = random.map(u64::to_be_bytes);
+        let [a, b] = random.map(u64::to_be_bytes);
         let mut bytes = [0; 10];
         for (byte, random) in bytes.iter_mut().zip(a.into_iter().chain(b)) {
             *byte = random;

@@ -174,10 +174,15 @@ impl Tab {
         self.at(Stage::Record);
         let trail = std::mem::take(&mut self.trail);
         let since = |at: Instant| at.saturating_duration_since(self.started);
+        let mut stages = self.stages;
+        // Dispatch is the wait for backends, which is not the gateway's own time.
+        if let Some(waited) = stages.get_mut(Stage::Dispatch as usize) {
+            *waited = Duration::ZERO;
+        }
         self.gateway.recorder.closed(Outcome {
             first_token: trail.first_content.map(since),
             duration: since(now),
-            stages: self.stages,
+            stages,
             opened,
             ending,
             trail,

@@ -92,5 +92,3 @@ pub fn read(
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod timing;

@@ -3,91 +3,86 @@
 use signalbox::sim::{Fault, Fleet, ModelSpec, Seen, Setting};
 
 /// The id of the one model that an [`Upstream`] serves.
-pub const MODEL: &str = "scripted";
+pub(crate) const MODEL: &str = "scripted";
 
 /// The model that an [`Upstream`] is by default: a token at once, then one each half millisecond.
-pub fn quick() -> ModelSpec {
+pub(crate) fn quick() -> ModelSpec {
     ModelSpec::plain(MODEL).paced(0, 2_000)
 }
 
 /// A running backend. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     fleet: Fleet,
 }
 
 impl Upstream {
     /// A quick model without oddities.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(quick())
     }
 
     /// The same, with a fault from the start.
-    pub fn failing(fault: Fault) -> Self {
+    pub(crate) fn failing(fault: Fault) -> Self {
         Self::with(quick().faulty(fault))
     }
 
     /// A model of any kind; its id is replaced by [`MODEL`].
-    pub fn with(mut spec: ModelSpec) -> Self {
+    pub(crate) fn with(mut spec: ModelSpec) -> Self {
         spec.id = MODEL.into();
         let fleet = Fleet::start(&[spec], Setting::default()).expect("a loopback port");
         Self { fleet }
     }
 
-    /// The base URL of its first replica, ending in `/v1`.
-    pub fn url(&self) -> String {
-        self.fleet.urls(MODEL).swap_remove(0)
-    }
-
     /// The base URLs of all replicas.
-    pub fn urls(&self) -> Vec<String> {
+    pub(crate) fn urls(&self) -> Vec<String> {
         self.fleet.urls(MODEL)
     }
 
     /// From now on it fails like this.
-    pub async fn fail(&self, fault: Fault) {
+    pub(crate) async fn fail(&self, fault: Fault) {
         self.fleet.fault(MODEL, None, Some(fault), None).await.expect("the model is there");
     }
 
     /// The next so many requests of each replica fail like this.
-    pub async fn fail_times(&self, fault: Fault, times: u32) {
+    pub(crate) async fn fail_times(&self, fault: Fault, times: u32) {
         self.fleet.fault(MODEL, None, Some(fault), Some(times)).await.expect("the model is there");
     }
 
     /// From now on it works.
-    pub async fn mend(&self) {
+    pub(crate) async fn mend(&self) {
         self.fleet.fault(MODEL, None, None, None).await.expect("the model is there");
     }
 
     /// Closes one replica's port and drops all its connections at once.
-    pub async fn kill(&self, replica: usize) {
+    pub(crate) async fn kill(&self, replica: usize) {
         self.fleet.kill(MODEL, Some(replica)).await.expect("the replica is there");
     }
 
     /// Opens the port again.
-    pub async fn revive(&self, replica: usize) {
+    pub(crate) async fn revive(&self, replica: usize) {
         self.fleet.revive(MODEL, Some(replica)).await.expect("the replica is there");
     }
 
     /// What it has seen so far.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.fleet.seen(MODEL).expect("the model is there")
     }
 
     /// The last request's body, as JSON.
-    pub fn last_body(&self) -> serde_json::Value {
+    pub(crate) fn last_body(&self) -> serde_json::Value {
         let last = self.seen().last.expect("a request was seen");
         serde_json::from_slice(&last.body).expect("JSON")
     }
 
     /// One header of the last request.
-    pub fn last_header(&self, name: &str) -> Option<String> {
+    pub(crate) fn last_header(&self, name: &str) -> Option<String> {
         let last = self.seen().last.expect("a request was seen");
         Some(last.headers.get(name)?.to_str().expect("text").to_owned())
     }
 
     /// Waits until what was seen is as expected; fails after ten seconds.
-    pub async fn until(&self, expected: impl Fn(&Seen) -> bool) -> Seen {
+    pub(crate) async fn until(&self, expected: impl Fn(&Seen) -> bool) -> Seen {
         for _ in 0..5_000 {
             let seen = self.seen();
             if expected(&seen) {

@@ -43,8 +43,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config", "pipeline", "wire", "account", "identity", "fleet", "record", "experiment"],
     ),
     ("sim", &["config", "wire", "store"]),
-    // A command runs the simulated fleet, alone or for the demo.
-    ("cli", &["config", "wire", "store", "app", "sim"]),
+    // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
+    // request's way as far as the decision.
+    ("cli", &["config", "wire", "store", "app", "sim", "identity", "signals"]),
     ("app", &["*"]),
 ];
 

@@ -138,7 +138,9 @@ fn roots(root: &Path, sources: &[Source]) -> Vec<String> {
         for usual in ["src/lib.rs", "src/main.rs", "build.rs"] {
             found.push(format!("{folder}{usual}"));
         }
-        for usual in ["src/bin/", "examples/", "benches/", "fuzz_targets/"] {
+        // Cargo finds a member's tests by itself; the root package names its one test binary.
+        let tests = if folder.is_empty() { "src/bin/" } else { "tests/" };
+        for usual in ["src/bin/", "examples/", "benches/", "fuzz_targets/", tests] {
             let folder = format!("{folder}{usual}");
             let inside = sources
                 .iter()

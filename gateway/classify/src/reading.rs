@@ -90,7 +90,9 @@ fn asked_in(
     model: &crate::model::linear::Linear<'_>,
 ) -> (Language, f32) {
     let of_whole = best(whole);
-    if text.len() < PASTE_BYTES {
+    // Head and tail are sampled alike: where one language has it all, the head is in it too.
+    let alone = whole.shares.first().is_some_and(|(_, share, _)| *share > 0.92);
+    if text.len() < PASTE_BYTES || alone {
         return of_whole;
     }
     let head = text.get(..sample::floor(text, INSTRUCTION_BYTES)).unwrap_or("");

@@ -1,6 +1,6 @@
 //! Multinomial logistic regression by AdaGrad (Duchi, Hazan, Singer 2011), then eight bits a weight.
 
-use classify::model::linear::{self, Linear, softmax};
+use classify::model::linear::{self, Linear, Sums, softmax};
 
 /// One row: its class, the buckets of its features, and how much it counts.
 pub struct Example {
@@ -94,7 +94,7 @@ pub fn logits(example: &Example, linear: &Linear<'_>, shape: Shape) -> Vec<f32> 
 }
 
 fn spread<const W: usize>(example: &Example, linear: &Linear<'_>, classes: usize) -> [f32; W] {
-    let mut sums = [0_i32; W];
+    let mut sums = Sums::<W>::default();
     example.features.iter().for_each(|at| linear.add(*at as usize, &mut sums));
-    linear.probabilities(&sums, example.features.len(), classes)
+    linear.probabilities(&sums, classes)
 }

@@ -111,7 +111,15 @@ pub fn names_both(row: &LangRow, linear: &Linear<'_>) -> bool {
     let named = |language: &Language| {
         found.shares.iter().any(|(it, share, _)| it == language && *share >= 0.1)
     };
-    named(&row.language) && row.also.iter().all(|it| named(it))
+    named(&row.language) && row.also.iter().all(named)
+}
+
+/// The three ways of writing Chinese as one.
+pub fn one_chinese(language: Language) -> Language {
+    match language {
+        Language::ZhHant | Language::Yue => Language::ZhHans,
+        other => other,
+    }
 }
 
 /// What whatlang says; `None` where it does not know the language.

@@ -40,8 +40,9 @@ pub fn text(language: &Trained, task: &Trained, langs: &[LangRow], tasks: &[Task
 fn language_part(out: &mut String, trained: &Trained) {
     let _ = writeln!(
         out,
-        "\n## Language\n\n| held out | rows | accuracy | bank's 16, macro | whatlang, on what it knows | \
-         calibration error |\n|---|--:|--:|--:|--:|--:|"
+        "\n## Language\n\n| held out | rows | accuracy | bank's 16, macro | ours, on the languages \
+         whatlang knows | whatlang, same rows | \
+         calibration error |\n|---|--:|--:|--:|--:|--:|--:|"
     );
     for (name, tally) in &trained.tallies {
         let bank: Vec<f64> = BANK
@@ -52,11 +53,12 @@ fn language_part(out: &mut String, trained: &Trained) {
             .collect();
         let _ = writeln!(
             out,
-            "| {name} | {} | {:.3} | {:.3} ({} of them there) | {:.3} | {:.3} |",
+            "| {name} | {} | {:.3} | {:.3} ({} of them there) | {:.3} | {:.3} | {:.3} |",
             tally.rows(),
             tally.accuracy(),
             bank.iter().sum::<f64>() / bank.len() as f64,
             bank.len(),
+            tally.rate("same rows"),
             tally.rate("whatlang"),
             tally.ece(),
         );

@@ -205,7 +205,7 @@ mod tests {
     fn entry(id: &str) -> Entry {
         Entry {
             id: id.into(),
-            state: "settled".into(),
+            state: "settled",
             started_at: String::new(),
             team: "retail-banking".into(),
             key: "demo".into(),
@@ -250,7 +250,7 @@ mod tests {
         assert!(good(&both, &[entry("b"), entry("a"), entry("of another run")]));
         assert!(!good(&both, &[entry("a")]));
         assert!(!good(&both, &[entry("a"), entry("b"), entry("b")]));
-        let open = Entry { state: "open".into(), ..entry("b") };
+        let open = Entry { state: "open", ..entry("b") };
         assert!(!good(&both, &[entry("a"), open]));
         let failed = Asked { trouble: Some("502".into()), ..asked("b") };
         assert!(!good(&[asked("a"), failed], &[entry("a"), entry("b")]));

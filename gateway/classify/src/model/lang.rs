@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     han::Chinese,
     hash::{Hash, fold},
-    linear::Linear,
+    linear::{self, Linear},
     sample,
     script::{self, Script},
 };
@@ -49,7 +49,7 @@ pub const WIDTH: usize = 32;
 /// Two to this power is the number of rows.
 pub const BITS: u32 = 16;
 /// Words that are looked at.
-const WORDS_MAX: usize = 72;
+const WORDS_MAX: usize = 24;
 /// Characters of a word that are looked at.
 const WORD_CHARS: usize = 24;
 /// The longest n-gram.
@@ -87,39 +87,44 @@ pub fn features(word: &[char], mut each: impl FnMut(usize)) {
 pub type Word = SmallVec<[char; 32]>;
 
 /// Calls `each` with every word of a stretch that the model must judge.
-pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
+pub fn modelled_words(stretch: &str, each: impl FnMut(&Word)) {
+    scan(stretch, &mut Counts::default(), each);
+}
+
+/// One pass over a stretch: counts letters by script, and hands out the words that the model must
+/// judge.
+fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word)) {
     let mut word = Word::new();
-    let mut flush = |word: &mut Word| {
-        if word.len() > 1 {
-            word.push(' ');
-            each(word);
-        }
-        word.clear();
-    };
     for c in stretch.chars() {
-        let judged = matches!(
-            script::of(c),
-            Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari
-        );
-        // An apostrophe or a hyphen between letters belongs to the word.
-        let joint = matches!(c, '\'' | '’' | '-') && word.len() > 1;
-        if judged || joint || is_mark(c) && word.len() > 1 {
+        let script = script::of(c);
+        let judged = counts.add(c, script);
+        // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
+        let joint = !judged
+            && word.len() > 1
+            && (matches!(c, '\'' | '’' | '-') || ('\u{300}'..='\u{36F}').contains(&c));
+        if judged || joint {
             if word.is_empty() {
                 word.push(' ');
             }
             if word.len() < WORD_CHARS {
                 word.push(fold(c));
             }
-        } else {
-            flush(&mut word);
+        } else if !word.is_empty() {
+            flush(&mut word, &mut each);
         }
     }
-    flush(&mut word);
+    flush(&mut word, &mut each);
+    if counts.han > 0 {
+        counts.chinese.words(stretch);
+    }
 }
 
-/// Combining marks.
-fn is_mark(c: char) -> bool {
-    ('\u{300}'..='\u{36F}').contains(&c)
+fn flush(word: &mut Word, each: &mut impl FnMut(&Word)) {
+    if word.len() > 1 {
+        word.push(' ');
+        each(word);
+    }
+    word.clear();
 }
 
 /// What a text was found to be written in.
@@ -130,40 +135,35 @@ pub struct Found {
 }
 
 /// Sums over the words of a text, kept apart for the first of them: mixed texts are told by words.
+#[derive(Default)]
 struct Sums {
-    all: [i32; WIDTH],
-    features: usize,
-    words: SmallVec<[[i32; WIDTH]; 8]>,
+    all: linear::Sums<WIDTH>,
+    words: SmallVec<[[i32; WIDTH]; 24]>,
 }
 
 /// Reads the language of a text.
 #[must_use]
 pub fn read(text: &str, linear: &Linear<'_>) -> Found {
     let mut counts = Counts::default();
-    let mut sums = Sums { all: [0; WIDTH], features: 0, words: SmallVec::new() };
+    let mut sums = Sums::default();
     let (head, tail) = sample::ends(text);
     for end in [head, tail] {
         sample::prose(end, |stretch| {
-            counts.add(stretch);
-            add_words(stretch, linear, &mut sums);
+            scan(stretch, &mut counts, |word| add_word(word, linear, &mut sums));
         });
     }
     counts.found(linear, &sums)
 }
 
-fn add_words(stretch: &str, linear: &Linear<'_>, sums: &mut Sums) {
-    modelled_words(stretch, |word| {
-        if sums.words.len() == WORDS_MAX {
-            return;
-        }
-        let mut scores = [0; WIDTH];
-        features(word, |bucket| {
-            linear.add(bucket, &mut scores);
-            sums.features += 1;
-        });
-        sums.all.iter_mut().zip(scores).for_each(|(all, score)| *all += score);
-        sums.words.push(scores);
-    });
+fn add_word(word: &Word, linear: &Linear<'_>, sums: &mut Sums) {
+    if sums.words.len() == WORDS_MAX {
+        return;
+    }
+    let mut scores = linear::Sums::<WIDTH>::default();
+    features(word, |bucket| linear.add(bucket, &mut scores));
+    let totals = scores.totals();
+    sums.all.add_totals(&totals, scores.features);
+    sums.words.push(totals);
 }
 
 /// Letters by script.
@@ -180,25 +180,22 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, stretch: &str) {
-        for c in stretch.chars() {
-            match script::of(c) {
-                Script::Latin => self.latin += 1,
-                Script::Cyrillic => self.cyrillic += 1,
-                Script::Arabic => self.arabic += 1,
-                Script::Devanagari => self.devanagari += 1,
-                Script::Kana => self.kana += 1,
-                Script::Han => {
-                    self.han += 1;
-                    self.chinese.add(c);
-                }
-                Script::Sole(language) => self.add_sole(language),
-                Script::None => {}
+    /// Counts a character. True if the model must judge its word.
+    fn add(&mut self, c: char, script: Script) -> bool {
+        match script {
+            Script::Latin => self.latin += 1,
+            Script::Cyrillic => self.cyrillic += 1,
+            Script::Arabic => self.arabic += 1,
+            Script::Devanagari => self.devanagari += 1,
+            Script::Kana => self.kana += 1,
+            Script::Han => {
+                self.han += 1;
+                self.chinese.add(c);
             }
+            Script::Sole(language) => self.add_sole(language),
+            Script::None => {}
         }
-        if self.han > 0 {
-            self.chinese.words(stretch);
-        }
+        matches!(script, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari)
     }
 
     fn add_sole(&mut self, language: Language) {
@@ -241,8 +238,7 @@ impl Counts {
         letters: f32,
         parts: &mut SmallVec<[(Language, f32, f32); 4]>,
     ) {
-        let mut scores: [f32; WIDTH] =
-            linear.probabilities(&sums.all, sums.features, MODELLED.len() - 1);
+        let mut scores: [f32; WIDTH] = linear.probabilities(&sums.all, MODELLED.len() - 1);
         self.mask(&mut scores);
         let Some((first, sure)) = top(&scores) else { return };
         let Some(language) = MODELLED.get(first).copied() else { return };

@@ -40,22 +40,23 @@ impl<'a> Linear<'a> {
 
     /// Adds the row of a feature to the sums.
     #[inline]
-    pub fn add<const W: usize>(&self, bucket: usize, sums: &mut [i32; W]) {
+    pub fn add<const W: usize>(&self, bucket: usize, sums: &mut Sums<W>) {
         let Some(row) = self.rows.get(bucket * W..bucket * W + W) else { return };
-        for (sum, weight) in sums.iter_mut().zip(row) {
-            *sum += i32::from(weight.cast_signed());
+        for (sum, weight) in sums.small.iter_mut().zip(row) {
+            *sum += i16::from(weight.cast_signed());
+        }
+        sums.held += 1;
+        sums.features += 1;
+        if sums.held == HELD_MAX {
+            sums.flush();
         }
     }
 
-    /// Probabilities of the first `classes` classes from the sums over `features` features.
+    /// Probabilities of the first `classes` classes.
     #[must_use]
-    pub fn probabilities<const W: usize>(
-        &self,
-        sums: &[i32; W],
-        features: usize,
-        classes: usize,
-    ) -> [f32; W] {
-        let norm = self.scale / (features.max(1) as f32).sqrt();
+    pub fn probabilities<const W: usize>(&self, sums: &Sums<W>, classes: usize) -> [f32; W] {
+        let norm = self.scale / (sums.features.max(1) as f32).sqrt();
+        let sums = sums.totals();
         let mut scores = [f32::NEG_INFINITY; W];
         let biases = self.bias.chunks_exact(4).filter_map(|it| it.try_into().ok());
         let sums = sums.iter().zip(biases.map(f32::from_le_bytes));
@@ -64,6 +65,48 @@ impl<'a> Linear<'a> {
         }
         softmax(&mut scores);
         scores
+    }
+}
+
+/// Features whose weights fit into 16 bits together: 250 × 127 < 2^15.
+const HELD_MAX: u32 = 250;
+
+/// Sums of weights by class. Few at a time are kept in 16 bits, which adds eight classes at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums<const W: usize> {
+    small: [i16; W],
+    large: [i32; W],
+    held: u32,
+    /// Features added.
+    pub features: usize,
+}
+
+impl<const W: usize> Default for Sums<W> {
+    fn default() -> Self {
+        Self { small: [0; W], large: [0; W], held: 0, features: 0 }
+    }
+}
+
+impl<const W: usize> Sums<W> {
+    fn flush(&mut self) {
+        for (large, small) in self.large.iter_mut().zip(&mut self.small) {
+            *large += i32::from(std::mem::take(small));
+        }
+        self.held = 0;
+    }
+
+    /// The sums.
+    #[must_use]
+    pub fn totals(&self) -> [i32; W] {
+        let mut all = *self;
+        all.flush();
+        all.large
+    }
+
+    /// Adds what was summed up elsewhere, by `features` features.
+    pub fn add_totals(&mut self, totals: &[i32; W], features: usize) {
+        self.large.iter_mut().zip(totals).for_each(|(large, total)| *large += total);
+        self.features += features;
     }
 }
 

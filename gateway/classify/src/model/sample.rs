@@ -1,7 +1,7 @@
 //! What of a text is looked at: a bounded sample without code, addresses and markup.
 
 /// Bytes that are looked at from the head, and as many from the tail.
-const SPAN: usize = 1_200;
+const SPAN: usize = 480;
 
 /// The head of a text, and its tail where the text is long.
 #[must_use]
@@ -25,41 +25,65 @@ pub fn floor(text: &str, at: usize) -> usize {
 pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
     let mut said = false;
     let mut in_code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
+    for line in text.split('\n') {
+        let seen = Line::of(line);
+        if seen.fence && line.trim_start().starts_with("```") {
             in_code = !in_code;
             continue;
         }
-        if in_code || data_like(line) {
+        if in_code || seen.data_like() {
             continue;
         }
-        said |= words(line, &mut each);
+        said |= seen.letters;
+        if seen.address {
+            unaddressed(line, &mut each);
+        } else {
+            each(line);
+        }
     }
     if !said {
-        words(text, &mut each);
+        each(text);
     }
 }
 
-/// A line that is mostly marks: JSON, a table, code.
-fn data_like(line: &str) -> bool {
-    let line = line.trim();
-    let marks = line.bytes().filter(|b| b"{}[]<>=;|\\\"_$".contains(b)).count();
-    line.len() >= 4 && marks * 4 > line.len()
+/// What one look at a line's bytes tells.
+#[derive(Default)]
+struct Line {
+    marks: usize,
+    length: usize,
+    letters: bool,
+    fence: bool,
+    /// It may hold an address.
+    address: bool,
 }
 
-/// The stretches of a line between addresses. True if there was a letter.
-fn words<'a>(line: &'a str, each: &mut impl FnMut(&'a str)) -> bool {
-    let address = |word: &str| {
-        word.contains("://") || word.starts_with("www.") || word.contains('@') && word.contains('.')
-    };
-    if !line.contains("://") && !line.contains('@') && !line.contains("www.") {
-        each(line);
-        return line.chars().any(char::is_alphabetic);
+impl Line {
+    fn of(line: &str) -> Self {
+        let mut seen = Self { length: line.len(), ..Self::default() };
+        let mut before = 0;
+        for b in line.bytes() {
+            match b {
+                b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => seen.letters = true,
+                b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"'
+                | b'_' | b'$' => seen.marks += 1,
+                b'`' => seen.fence = true,
+                b'@' => seen.address = true,
+                b'/' => seen.address |= before == b'/',
+                _ => {}
+            }
+            before = b;
+        }
+        seen
     }
-    let mut any = false;
-    for word in line.split_whitespace().filter(|word| !address(word)) {
-        each(word);
-        any |= word.chars().any(char::is_alphabetic);
+
+    /// Mostly marks: JSON, a table, code.
+    fn data_like(&self) -> bool {
+        self.length >= 4 && self.marks * 4 > self.length
     }
-    any
+}
+
+/// The words of a line that are no addresses.
+fn unaddressed<'a>(line: &'a str, each: &mut impl FnMut(&'a str)) {
+    let address = |word: &&str| word.contains("://") || word.contains('@') && word.contains('.');
+    line.split_whitespace().filter(|word| !address(word)).for_each(each);
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::{
     hash::{Hash, fold},
-    linear::Linear,
+    linear::{Linear, Sums},
     sample,
     script::{self, Script},
 };
@@ -17,8 +17,10 @@ pub const BITS: u32 = 17;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
 /// Characters that are looked at from the head of the instruction, and from its tail.
-const HEAD_CHARS: usize = 220;
-const TAIL_CHARS: usize = 140;
+const HEAD_CHARS: usize = 130;
+const TAIL_CHARS: usize = 90;
+/// The first line or sentence, which is where people say what they want.
+const FIRST_CHARS: usize = 100;
 /// Of the system's text.
 const SYSTEM_CHARS: usize = 160;
 /// An instruction shorter than this may be the continuation of an earlier one.
@@ -103,6 +105,7 @@ pub fn features(prompt: &Prompt<'_>, language: Language, mut each: impl FnMut(us
     let text = instruction(prompt);
     let (head, tail) = ends(text);
     words(head, 101, &mut each);
+    words(first_sentence(text), 105, &mut each);
     words(tail, 103, &mut each);
     if !prompt.system.is_empty() {
         words(chars_to(prompt.system, SYSTEM_CHARS), 107, &mut each);
@@ -121,6 +124,18 @@ fn chars_to(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(at, _)| text.get(..at).unwrap_or(text))
 }
 
+/// Up to the first line's or sentence's end.
+fn first_sentence(text: &str) -> &str {
+    let text = chars_to(text.trim_start(), FIRST_CHARS);
+    let ends = |(at, c): (usize, char)| {
+        matches!(c, '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។')
+            .then_some(at + c.len_utf8())
+            .or_else(|| text.get(at..)?.starts_with(". ").then_some(at + 1))
+    };
+    let end = text.char_indices().find_map(ends).unwrap_or(text.len());
+    text.get(..end).unwrap_or(text)
+}
+
 /// Head and tail; a short text is all head, and its tail is its last part again: questions end it.
 fn ends(text: &str) -> (&str, &str) {
     let head = chars_to(text, HEAD_CHARS);
@@ -135,7 +150,11 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
     let mut word = Hash::new(seed);
     let mut length = 0_u32;
     for c in text.chars().chain([' ']) {
-        let letter = c.is_alphanumeric() || script::of(c) != Script::None || is_mark(c);
+        let script = script::of(c);
+        let letter = match c.is_ascii() {
+            true => c.is_ascii_alphanumeric(),
+            false => script != Script::None || is_mark(c) || c.is_alphanumeric(),
+        };
         if !letter {
             if length > 0 {
                 each(word.bucket(BITS));
@@ -155,7 +174,7 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
         let [first, second] = last;
         let runs = Hash::new(seed).with(7).with(first as u32).with(second as u32).with(c as u32);
         each(runs.bucket(BITS));
-        if unspaced(c) {
+        if unspaced(script) {
             each(Hash::new(seed).with(9).with(second as u32).with(c as u32).bucket(BITS));
         }
         last = [second, c];
@@ -163,9 +182,9 @@ fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
 }
 
 /// Scripts that put no spaces between words.
-fn unspaced(c: char) -> bool {
+fn unspaced(script: Script) -> bool {
     matches!(
-        script::of(c),
+        script,
         Script::Han
             | Script::Kana
             | Script::Sole(
@@ -181,43 +200,76 @@ fn is_mark(c: char) -> bool {
 /// What can be told without words: exact, and explainable.
 fn structure(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
     let (head, tail) = sample::ends(text);
-    let count = |of: &dyn Fn(u8) -> bool| {
-        let counted = head.bytes().chain(tail.bytes()).filter(|b| of(*b)).count();
-        counted * 100 / (head.len() + tail.len()).max(1)
-    };
+    let seen = Seen::of(head).and(&Seen::of(tail));
+    let length = head.len() + tail.len();
     let step = |value: usize, steps: &[usize]| {
         u32::try_from(steps.iter().filter(|step| value >= **step).count()).unwrap_or(0)
     };
-    let has = |needle: &str| u32::from(head.contains(needle) || tail.contains(needle));
+    let share = |count: usize| count * 100 / length.max(1);
     each(0, u32::from(prompt.tools > 0));
     each(1, u32::from(prompt.json_schema));
     each(2, u32::from(!prompt.system.is_empty()));
     each(3, step(prompt.turns.len(), &[2, 3]));
     each(4, step(text.len(), &[20, 60, 120, 300, 800, 2_000, 6_000]));
-    each(5, step(text.matches('\n').take(64).count(), &[1, 3, 8, 30]));
-    each(6, has("```"));
-    each(7, step(count(&|b| b"{}();=<>[]".contains(&b)), &[2, 5, 10]));
-    each(8, step(count(&|b| b.is_ascii_digit()), &[2, 6, 15]));
-    each(9, has("\\frac") | has("\\(") | has("$$") | has("\\sqrt"));
-    each(10, u32::from(ends_with_question(text)));
-    each(11, step(text.matches(['?', '？']).take(9).count(), &[1, 2, 4]));
-    each(12, has("def ") | has("function ") | has("SELECT ") | has("import ") | has("#include"));
+    each(5, step(seen.lines, &[1, 3, 8, 30]));
+    each(6, u32::from(seen.ticks >= 3));
+    each(7, step(share(seen.marks), &[2, 5, 10]));
+    each(8, step(share(seen.digits), &[2, 6, 15]));
+    each(9, step(seen.backslashes + seen.dollars, &[1, 4]));
+    each(10, u32::from(text.trim_end().ends_with(['?', '？', '؟'])));
+    each(11, step(seen.questions, &[1, 2, 4]));
 }
 
-fn ends_with_question(text: &str) -> bool {
-    text.trim_end().ends_with(['?', '？', '؟'])
+/// What one look at the bytes tells.
+#[derive(Default)]
+struct Seen {
+    lines: usize,
+    ticks: usize,
+    marks: usize,
+    digits: usize,
+    backslashes: usize,
+    dollars: usize,
+    questions: usize,
+}
+
+impl Seen {
+    fn of(text: &str) -> Self {
+        let mut seen = Self::default();
+        for b in text.bytes() {
+            match b {
+                b'\n' => seen.lines += 1,
+                b'`' => seen.ticks += 1,
+                b'{' | b'}' | b'(' | b')' | b';' | b'=' | b'<' | b'>' | b'[' | b']' => {
+                    seen.marks += 1;
+                }
+                b'0'..=b'9' => seen.digits += 1,
+                b'\\' => seen.backslashes += 1,
+                b'$' => seen.dollars += 1,
+                b'?' => seen.questions += 1,
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    fn and(mut self, other: &Self) -> Self {
+        self.lines += other.lines;
+        self.ticks += other.ticks;
+        self.marks += other.marks;
+        self.digits += other.digits;
+        self.backslashes += other.backslashes;
+        self.dollars += other.dollars;
+        self.questions += other.questions;
+        self
+    }
 }
 
 /// Reads the task of a request: probabilities by the order of the labels.
 #[must_use]
 pub fn read(prompt: &Prompt<'_>, language: Language, linear: &Linear<'_>) -> (Task, f32) {
-    let mut sums = [0_i32; WIDTH];
-    let mut count = 0;
-    features(prompt, language, |bucket| {
-        linear.add(bucket, &mut sums);
-        count += 1;
-    });
-    let scores = linear.probabilities(&sums, count, CLASSES);
+    let mut sums = Sums::<WIDTH>::default();
+    features(prompt, language, |bucket| linear.add(bucket, &mut sums));
+    let scores = linear.probabilities(&sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));
     (Task::ALL.get(at).copied().unwrap_or(Task::Chat), sure)

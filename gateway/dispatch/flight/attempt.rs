@@ -1,0 +1,127 @@
+//! Starting attempts, and what follows when one comes to nothing.
+
+use std::{sync::Arc, task::Context, time::Instant};
+
+use super::{Flight, State};
+use crate::{
+    dispatch::{
+        attempts::{Event, Step, Steps},
+        leg::{Leg, Start},
+        verdict::Setback,
+    },
+    failure::{Failure, Kind, Retry, Stage},
+    outcome::{Attempt, AttemptResult, Trail},
+};
+
+impl Flight {
+    /// An attempt came to nothing before commitment.
+    pub(super) fn setback(
+        &mut self,
+        setback: Setback,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let Some(leg) = self.leg.as_ref() else { return Ok(()) };
+        let (number, model) = (leg.number, leg.endpoint.model);
+        self.blame(&setback, trail, now);
+        self.close_attempt(trail, setback.result, now);
+        let (kind, retry) = (setback.failure.kind, setback.failure.retry);
+        self.setback = Some(setback.failure);
+        let other = self.upstreams.fleet.has_other(model, &self.tried, now);
+        let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
+        self.take(steps, trail, cx, now)
+    }
+
+    pub(super) fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
+        let Some(leg) = self.leg.as_ref() else { return };
+        if !setback.blame {
+            leg.endpoint.undecided();
+        } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
+            (self.upstreams.ejected)(&leg.endpoint, setback.result);
+        }
+        tracing::debug!(
+            attempt = trail.attempts.len(),
+            endpoint = &*leg.endpoint.label,
+            result = setback.result.name(),
+            cause = setback.failure.cause.as_deref().map(tracing::field::display),
+            "attempt failed"
+        );
+    }
+
+    pub(super) fn close_attempt(&mut self, trail: &mut Trail, result: AttemptResult, now: Instant) {
+        let Some(leg) = self.leg.take() else { return };
+        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
+            attempt.took = Some(now.saturating_duration_since(attempt.started));
+            attempt.result = Some(result);
+        }
+    }
+
+    /// Does what the machine says.
+    pub(super) fn take(
+        &mut self,
+        steps: Steps,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        for step in steps {
+            match step {
+                Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
+                Step::Cancel(_) => self.close_attempt(trail, AttemptResult::Timeout, now),
+                Step::Commit(_) => {}
+                Step::GiveUp(kind) => return Err(self.lost(kind)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(
+        &mut self,
+        number: u8,
+        planned: u8,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let Some(entry) = self.plan.attempts.get(usize::from(planned)).copied() else {
+            return Err(self.lost(Kind::Bug));
+        };
+        let found = self.upstreams.fleet.pick(entry.model, &self.tried, self.draw, now);
+        let target = found.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
+        let (Some(endpoint), Some(target)) = (found, target) else {
+            let none = Setback::none_free().failure;
+            let (kind, retry) = (none.kind, none.retry);
+            self.setback.get_or_insert(none);
+            let steps = self.attempts.on(Event::Failed(number, kind, retry), now, false);
+            // As deep as the plan is long: each step moves on in the plan.
+            return self.take(steps, trail, cx, now);
+        };
+        self.tried.push((entry.model, endpoint.index));
+        let record = trail.attempts.len();
+        trail.attempts.push(attempt_at(&endpoint, now));
+        let start = Start { number, record, endpoint, target, planned: entry };
+        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
+        Ok(())
+    }
+
+    /// What the caller is told when nothing is left to try.
+    pub(super) fn lost(&mut self, kind: Kind) -> Failure {
+        self.state = State::Over;
+        self.setback.take().unwrap_or_else(|| {
+            Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
+        })
+    }
+}
+
+fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> Attempt {
+    Attempt {
+        model: endpoint.model,
+        endpoint: endpoint.index,
+        endpoint_label: Arc::clone(&endpoint.label),
+        started: now,
+        took: None,
+        result: None,
+        sent: false,
+    }
+}

@@ -1,0 +1,78 @@
+//! What bounds a flight in time: one timer, moved only when it would come too late.
+
+use std::{
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{COMMENT_EVERY, Flight, State};
+use crate::{
+    dispatch::{attempts::Event, verdict::Setback},
+    failure::Failure,
+    outcome::Trail,
+};
+
+impl Flight {
+    /// Ends what has taken too long. True if anything changed.
+    pub(super) fn expired(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        if let State::Tail(until) = self.state {
+            if now >= until {
+                self.finish(trail, now);
+            }
+            return Ok(now >= until);
+        }
+        if self.attempts.deadline().is_some_and(|at| now >= at) {
+            self.setback = Some(Setback::timeout("the model took too long").failure);
+            let steps = self.attempts.on(Event::Tick, now, false);
+            self.take(steps, trail, cx, now)?;
+            return Ok(true);
+        }
+        let Some(leg) = self.leg.as_ref() else { return Ok(false) };
+        let (at, public) = leg.deadline(self.ask.request.stream());
+        if now < at {
+            return Ok(false);
+        }
+        let setback = Setback::timeout(public);
+        if self.state == State::Committed {
+            return Err(self.cut(setback, trail, now));
+        }
+        self.setback(setback, trail, cx, now)?;
+        Ok(true)
+    }
+
+    /// Sees to it that the flight is polled again in time. The timer is only ever moved when it would
+    /// come too late: one that comes early finds nothing to do and is set anew.
+    pub(super) fn arm(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let at = self.next_moment(now).into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.is_elapsed() || at < timer.deadline() {
+            timer.as_mut().reset(at);
+        } else if timer.deadline().into_std() > now
+            && self.armed_by.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return Poll::Pending;
+        }
+        self.armed_by = Some(cx.waker().clone());
+        timer.as_mut().poll(cx)
+    }
+
+    pub(super) fn next_moment(&self, now: Instant) -> Instant {
+        let leg = self.leg.as_ref().map(|leg| leg.deadline(self.ask.request.stream()).0);
+        let tail = match self.state {
+            State::Tail(until) => Some(until),
+            _ => None,
+        };
+        let comment = (self.ask.request.stream() && self.early_at.is_none())
+            .then(|| self.last_piece + COMMENT_EVERY);
+        [leg, tail, comment, self.early_at, self.attempts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + COMMENT_EVERY)
+    }
+}

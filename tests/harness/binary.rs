@@ -1,0 +1,92 @@
+//! The real program, as an operator runs it.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::KEY;
+
+/// `signalbox` with these arguments, run to its end.
+pub(crate) async fn run(config: &Path, arguments: &[&str]) -> Output {
+    command(config, arguments).output().await.expect("it runs")
+}
+
+fn command(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    command.args(arguments).arg("--config").arg(config).env("RUST_LOG", "info");
+    command.kill_on_drop(true);
+    command
+}
+
+/// `signalbox serve`, serving.
+pub(crate) struct Server {
+    child: Child,
+    addr: String,
+    admin: String,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts it and waits until it says where it serves.
+    pub(crate) async fn start(config: &Path) -> Self {
+        let mut child =
+            command(config, &["serve"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let said = async {
+            let mut all = Vec::new();
+            while let Some(line) = log.next_line().await.expect("text") {
+                let fields: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let (Some(addr), Some(admin)) =
+                    (fields["addr"].as_str(), fields["admin"].as_str())
+                {
+                    return (addr.to_owned(), admin.to_owned());
+                }
+                all.push(line);
+            }
+            panic!("it ended: {all:?}");
+        };
+        let said = tokio::time::timeout(Duration::from_secs(30), said).await;
+        let (addr, admin) = said.expect("it serves in time");
+        // Its log must go on being read, or it would block one day.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self { child, addr, admin, client: super::gateway::client() }
+    }
+
+    /// A chat request with the key, not yet sent.
+    pub(crate) fn post(&self, body: &Value) -> reqwest::RequestBuilder {
+        let url = format!("http://{}/v1/chat/completions", self.addr);
+        self.client.post(url).bearer_auth(KEY).body(body.to_string())
+    }
+
+    /// The status of a page at the operators' door; 0 when nobody answers.
+    pub(crate) async fn admin(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
+    }
+
+    /// Asks it to end.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        assert!(told.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        ended.expect("it ends in time").expect("a status")
+    }
+
+    /// `kill -9`
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+}

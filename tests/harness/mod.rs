@@ -1,0 +1,31 @@
+//! What scenarios are made of: scripted backends, a gateway in process, callers, its books.
+
+pub(crate) mod binary;
+pub(crate) mod gateway;
+pub(crate) mod raw;
+pub(crate) mod upstream;
+
+pub(crate) use self::{
+    gateway::{Books, Gateway, KEY, Reply, Setup},
+    upstream::Upstream,
+};
+
+use serde_json::{Value, json};
+
+/// A request of one sentence to this model or alias.
+pub(crate) fn ask(model: &str) -> Value {
+    let text = "Say in one sentence what a signal box is for.";
+    json!({ "model": model, "messages": [{ "role": "user", "content": text }] })
+}
+
+/// The same with these fields added or replaced.
+pub(crate) fn with(mut request: Value, fields: Value) -> Value {
+    let more = fields.as_object().expect("an object").clone();
+    request.as_object_mut().expect("an object").extend(more);
+    request
+}
+
+/// The same as a stream.
+pub(crate) fn streamed(model: &str) -> Value {
+    with(ask(model), json!({ "stream": true }))
+}

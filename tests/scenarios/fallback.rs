@@ -1,0 +1,155 @@
+//! Backends that fail before the first content: the caller gets another's answer.
+
+use std::time::Duration;
+
+use signalbox::sim::Fault;
+
+use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results, streamed};
+
+const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
+const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 3000 }\n";
+
+/// What fails before any content, plain or streamed.
+const BEFORE: &[Fault] = &[
+    Fault::Refuse,
+    Fault::Reset,
+    Fault::StallHead,
+    Fault::StallContent,
+    Fault::StallPings,
+    Fault::Status500,
+    Fault::Status503,
+    Fault::Status429,
+    Fault::Status401,
+    Fault::Status404,
+    Fault::Redirect,
+    Fault::Html,
+    Fault::Empty,
+    Fault::ErrorObject,
+    Fault::Garbage,
+    Fault::Gzip,
+];
+/// What a plain answer, which is read whole, survives beside these.
+const PLAIN: &[Fault] = &[Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::EndlessEvent];
+/// What only a stream can do.
+const STREAMED: &[Fault] = &[Fault::ErrorFirst, Fault::EndlessEvent];
+
+/// Two models, the first of which fails so.
+async fn pair(fault: Fault) -> (Upstream, Upstream, Gateway) {
+    let (a, b) = (Upstream::failing(fault), Upstream::start());
+    let setup = Setup::new().model_with("a", &a.urls(), HASTY).model("b", &b.urls());
+    let gateway = setup.and(ALIAS).start().await;
+    (a, b, gateway)
+}
+
+/// What went wrong where all should have gone well.
+async fn served_by_the_other(fault: Fault, stream: bool) -> Option<String> {
+    let (_a, _b, gateway) = pair(fault).await;
+    let request = if stream { streamed("both") } else { ask("both") };
+    let sent = gateway.post(&request).timeout(Duration::from_secs(10)).send().await;
+    let reply = match sent {
+        Ok(answer) => {
+            let head = (answer.status().as_u16(), answer.headers().clone());
+            match answer.bytes().await {
+                Ok(body) => {
+                    crate::harness::Reply { status: head.0, headers: head.1, body: body.into() }
+                }
+                Err(error) => return Some(format!("{fault:?}: a broken body: {error:?}")),
+            }
+        }
+        Err(error) => return Some(format!("{fault:?}: {error:?}")),
+    };
+    let attempts: u8 = reply.header("x-signalbox-attempts").parse().unwrap_or(0);
+    let good = reply.status == 200
+        && reply.header("x-signalbox-model") == "b"
+        && attempts >= 2
+        && (!stream || reply.done())
+        && (stream || reply.json()["choices"][0]["finish_reason"].is_string());
+    if !good {
+        return Some(format!("{fault:?}: {} {:?} {}", reply.status, reply.headers, reply.text()));
+    }
+    let books = gateway.close().await;
+    let booked = (books.entries.len(), books.outcome(), results(books.only()).len());
+    let model = books.only().model.as_deref();
+    if booked != (1, "ok", usize::from(attempts)) || model != Some("b") {
+        return Some(format!("{fault:?}: {:?}", books.entries));
+    }
+    None
+}
+
+async fn all(faults: &[&[Fault]], stream: bool) {
+    let scenes = faults.iter().flat_map(|it| it.iter());
+    let scenes = scenes.map(|fault| served_by_the_other(*fault, stream));
+    let wrong = futures_util::future::join_all(scenes).await;
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_plain_answer_comes_from_the_next_model() {
+    all(&[BEFORE, PLAIN], false).await;
+}
+
+#[tokio::test]
+async fn a_stream_comes_from_the_next_model() {
+    all(&[BEFORE, STREAMED], true).await;
+}
+
+#[tokio::test]
+async fn the_same_models_other_replica_is_tried_first() {
+    let up = Upstream::with(crate::harness::upstream::quick().replicas(2));
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    up.kill(0).await;
+    for stream in [false, true, false, true] {
+        let request = if stream { streamed("a") } else { ask("a") };
+        let reply = gateway.ask(&request).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
+    }
+    let books = gateway.close().await;
+    let retried = books.entries.iter().filter(|it| results(it).len() == 2).count();
+    assert!(retried >= 1, "{:?}", books.entries);
+    assert!(books.entries.iter().all(|it| it.outcome.as_deref() == Some("ok")));
+}
+
+#[tokio::test]
+async fn a_dead_kept_connection_is_no_attempt() {
+    let up = Upstream::start();
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    up.fail(Fault::ResetReused).await;
+    for _ in 0..4 {
+        let reply = gateway.ask(&ask("a")).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-attempts")), (200, "1"));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_never_followed() {
+    let (_a, b, gateway) = pair(Fault::Redirect).await;
+    let reply = gateway.ask(&ask("a")).await;
+    assert_eq!(reply.status, 502, "{}", reply.text());
+    assert_eq!(b.seen().requests, 0, "a pin has no fallback");
+}
+
+/// What went wrong with one bad replica beside a good one.
+async fn served_by_the_good_replica(fault: Fault) -> Option<String> {
+    let (bad, good) = (Upstream::failing(fault), Upstream::start());
+    let replicas = [bad.urls(), good.urls()].concat();
+    let gateway = Setup::new().model_with("a", &replicas, HASTY).start().await;
+    for _ in 0..6 {
+        let reply = gateway.ask(&streamed("a")).await;
+        if reply.status != 200 || !reply.done() {
+            return Some(format!("{fault:?}: {} {}", reply.status, reply.text()));
+        }
+    }
+    let books = gateway.close().await;
+    let retried = books.entries.iter().any(|it| results(it).len() == 2);
+    let asked = bad.seen().requests > 0;
+    (asked && !retried).then(|| format!("{fault:?}: no retry: {:?}", books.entries))
+}
+
+#[tokio::test]
+async fn one_bad_replica_of_two_costs_no_caller_an_answer() {
+    let scenes = BEFORE.iter().map(|fault| served_by_the_good_replica(*fault));
+    let wrong = futures_util::future::join_all(scenes).await;
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}

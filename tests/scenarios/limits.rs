@@ -1,0 +1,107 @@
+//! Limits and budgets: a clear 429, and nothing lost after it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Reply, Setup, Upstream, ask, streamed, upstream::quick, with};
+
+#[tokio::test]
+async fn one_request_a_minute_is_one() {
+    let up = Upstream::start();
+    let setup = Setup::new().model("a", &up.urls());
+    let gateway = setup.key("limits = { requests_per_minute = 1 }\n").start().await;
+    let first = gateway.ask(&ask("a")).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(first.header("x-ratelimit-limit-requests"), "1");
+    assert_eq!(first.header("x-ratelimit-remaining-requests"), "0");
+    let second = gateway.ask(&ask("a")).await;
+    assert_eq!(second.status, 429);
+    assert_eq!(second.json()["error"]["code"], "rate_limit_exceeded");
+    let wait: u64 = second.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    let refused = ["stage=\"admit\"", "kind=\"rate_limited\""];
+    assert_eq!(gateway.metrics().await.sum("signalbox_refusals_total", &refused), 1.0);
+    assert_eq!(gateway.close().await.entries.len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_a_minute_bind() {
+    let up = Upstream::start();
+    let setup = Setup::new().model("a", &up.urls());
+    let gateway = setup.key("limits = { tokens_per_minute = 3000 }\n").start().await;
+    let capped = with(ask("a"), json!({ "max_tokens": 20 }));
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        let reply = gateway.ask(&capped).await;
+        answers.push(reply.status);
+        if reply.status != 200 {
+            assert_eq!(reply.json()["error"]["code"], "rate_limit_exceeded");
+            assert!(!reply.header("retry-after").is_empty());
+            break;
+        }
+    }
+    assert_eq!((answers[0], *answers.last().unwrap()), (200, 429), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_hard_budget_refuses_what_it_cannot_pay() {
+    let up = Upstream::start();
+    let budget = "budget = { amount = \"0.000001\", window = \"month\", hard = true }\n";
+    let gateway = Setup::new().model("a", &up.urls()).key(budget).start().await;
+    for request in [ask("a"), streamed("a")] {
+        let reply = gateway.ask(&request).await;
+        assert_eq!(reply.status, 429, "{}", reply.text());
+        assert_eq!(reply.json()["error"]["code"], "budget_exceeded");
+        assert_eq!(reply.header("x-should-retry"), "false");
+    }
+    assert_eq!(up.seen().requests, 0);
+    assert!(gateway.close().await.entries.is_empty());
+}
+
+/// Many at once, each of which could spend a tenth: no more than the budget is ever spent.
+#[tokio::test]
+async fn a_hard_budget_is_never_passed() {
+    let up = Upstream::start();
+    let budget = "budget = { amount = \"0.010\", window = \"month\", hard = true }\n";
+    let gateway = Setup::new().model("a", &up.urls()).key(budget).and("[budget]\nwait_ms = 1\n");
+    let gateway = gateway.start().await;
+    let capped = with(ask("a"), json!({ "max_tokens": 50 }));
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        let eight = (0..8).map(|_| gateway.ask(&capped));
+        let replies = futures_util::future::join_all(eight).await;
+        for reply in replies {
+            let bound = reply.header("x-signalbox-output-tokens-max").to_owned();
+            assert!(reply.status != 200 || bound == "50", "{bound}");
+            statuses.push(reply.status);
+        }
+    }
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    let served = statuses.iter().filter(|it| **it == 200).count();
+    let books = gateway.close().await;
+    assert_eq!(books.entries.len(), served);
+    assert!(books.verification.cost.nano() <= 10_000_000, "{}", books.verification.cost);
+}
+
+#[tokio::test]
+async fn one_at_once_is_one() {
+    let up = Upstream::with(quick().paced(0, 20));
+    let setup = Setup::new().model("a", &up.urls());
+    let gateway = setup.key("limits = { concurrent = 1 }\n").start().await;
+    let mut open = gateway.post(&streamed("a")).send().await.expect("a head");
+    assert_eq!(open.status(), 200);
+    open.chunk().await.expect("content");
+    let second = gateway.ask(&ask("a")).await;
+    assert_eq!(second.status, 429, "{}", second.text());
+    assert_eq!(second.json()["error"]["code"], "rate_limit_exceeded");
+    drop(open);
+    for _ in 0..2_000 {
+        let request = gateway.post(&with(ask("a"), json!({ "max_tokens": 1 })));
+        if Reply::of(request).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the place of a caller who left was never given back");
+}

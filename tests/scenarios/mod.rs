@@ -1,0 +1,12 @@
+//! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
+
+mod answers;
+mod cut;
+mod door;
+mod fallback;
+mod full;
+mod habits;
+mod limits;
+mod program;
+mod sums;
+mod wrong;
