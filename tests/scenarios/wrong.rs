@@ -73,7 +73,11 @@ fn bodies() -> Vec<Case> {
         body("nothing", "", "invalid_json"),
         body("no JSON", "model=a", "invalid_json"),
         body("half of it", r#"{"model":"a","messages":[{"#, "invalid_json"),
-        body("something after it", r#"{"model":"a","messages":[]} x"#, "invalid_json"),
+        body(
+            "something after it",
+            r#"{"model":"a","messages":[{"role":"user","content":"x"}]} x"#,
+            "invalid_json",
+        ),
         body(
             "no UTF-8",
             b"{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"\xff\"}]}",
