@@ -1,7 +1,14 @@
 //! Who asks: a credential becomes a [`Caller`], by the keyed hash of the key. Keys themselves are never
 //! kept, logged or sent on.
 
-use std::{collections::HashMap, io, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, header};
@@ -17,6 +24,8 @@ use crate::{
 
 /// What keys begin with, so that scanners for leaked secrets know them.
 const KEY_PREFIX: &str = "sk-sb-";
+/// A pepper is as long as the hashes that it keys.
+const PEPPER_BYTES_MIN: usize = 32;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 type Keyed = Hmac<Sha256>;
@@ -34,7 +43,7 @@ struct Known {
 }
 
 impl Keys {
-    /// The keys of a configuration.
+    /// These keys of these teams.
     pub(crate) fn new(keys: &[Key], teams: &[Team], pepper: &[u8]) -> Self {
         let keyed = keyed(pepper);
         let known = (0..).zip(keys).map(|(at, key)| {
@@ -42,8 +51,8 @@ impl Keys {
                 Credential::Hash(hash) => *hash,
                 Credential::Secret(secret) => digest(&keyed, secret.expose().as_bytes()),
             };
-            let caller = caller(KeyIndex(at), key, teams);
-            (hash, Known { caller: Arc::new(caller), expires: key.expires })
+            let caller = Arc::new(caller(KeyIndex(at), key, teams));
+            (hash, Known { caller, expires: key.expires })
         });
         Self { callers: known.collect(), keyed }
     }
@@ -106,25 +115,38 @@ fn unauthenticated(public: &'static str) -> Failure {
     Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
 }
 
-/// The one key of a request.
+/// The one key of a request: wherever keys stand, they must be the same.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Failure> {
-    let bearer = headers.get(header::AUTHORIZATION).map(|value| {
-        let (scheme, key) = value.as_bytes().split_at_checked(7).unwrap_or_default();
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+    let mut found: Option<&[u8]> = None;
+    let mut foreign = false;
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+        let bearer = bearer(value.as_bytes());
+        foreign |= bearer.is_none();
+        bearer.unwrap_or_default()
     });
-    let plain = headers.get(API_KEY).map(|value| value.as_bytes().trim_ascii());
-    match (bearer, plain) {
-        (Some(None), None) => {
-            Err(unauthenticated("the authorization header is not of the form `Bearer sk-…`"))
+    let plain = headers.get_all(API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
+    for key in bearers.chain(plain).filter(|key| !key.is_empty()) {
+        if found.is_some_and(|other| other != key) {
+            let public = "the request holds two different API keys";
+            return Err(Failure::new(Kind::InvalidRequest, Stage::Authenticate, public)
+                .coded("conflicting_credentials"));
         }
-        (Some(Some(bearer)), Some(plain)) if bearer != plain => {
-            let public = "authorization and x-api-key hold different keys";
-            Err(Failure::new(Kind::InvalidRequest, Stage::Authenticate, public)
-                .coded("conflicting_credentials"))
-        }
-        (Some(Some(key)), _) | (_, Some(key)) if !key.is_empty() => Ok(key),
-        _ => Err(unauthenticated("an API key is required: `Authorization: Bearer sk-…`")),
+        found = Some(key);
     }
+    found.ok_or_else(|| {
+        unauthenticated(if foreign {
+            "the authorization header is not of the form `Bearer sk-…`"
+        } else {
+            "an API key is required: `Authorization: Bearer sk-…`"
+        })
+    })
+}
+
+/// The key after the scheme, which is written in any case; none of another scheme.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.trim_ascii().split_at_checked(6)?;
+    let apart = key.first().is_none_or(u8::is_ascii_whitespace);
+    (scheme.eq_ignore_ascii_case(b"bearer") && apart).then(|| key.trim_ascii())
 }
 
 /// A key resolved with all that a request needs to know of it: classes only ever tighten down the tree.
@@ -173,146 +195,54 @@ pub(crate) fn new_key(random: [u8; 32]) -> String {
 /// How the configuration states a key: its keyed hash.
 pub(crate) fn hash_line(pepper: &[u8], key: &str) -> String {
     let hash = digest(&keyed(pepper), key.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("hmac-sha256:{hex}")
+    format!("hmac-sha256:{}", hex(&hash))
 }
 
-/// The pepper beside the ledger: read, or made on first use, readable by its owner alone.
+/// The pepper beside the ledger: read, or made on first use, readable by its owner alone. It is there
+/// whole or not at all, whatever happens meanwhile; who comes second reads what the first has made.
 ///
 /// # Errors
 /// When it can be neither read nor made, or is too short to be one.
 pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Result<Secret> {
-    use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
     let path = folder.join("pepper");
-    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    match new {
-        Ok(mut file) => {
-            let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-            file.write_all(hex.as_bytes())?;
-            file.sync_all()?;
-            Ok(Secret::new(hex))
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_pepper(folder, &path, &hex(&random))?;
+            fs::read_to_string(&path)?
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = std::fs::read_to_string(&path)?;
-            let text = text.trim();
-            if text.len() < 32 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
-            }
-            Ok(Secret::new(text))
-        }
-        Err(error) => Err(error),
+        text => text?,
+    };
+    let text = text.trim();
+    if text.len() < PEPPER_BYTES_MIN {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
     }
+    Ok(Secret::new(text))
+}
+
+fn create_pepper(folder: &Path, path: &Path, pepper: &str) -> io::Result<()> {
+    // A name that no other process has, in whatever container, and that says nothing of the pepper.
+    let name = digest(&keyed(pepper.as_bytes()), b"name of the file while it is written");
+    let half = folder.join(format!("pepper.{}", hex(&name)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
+    let made = file
+        .write_all(pepper.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&half, path));
+    fs::remove_file(&half)?;
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // The name must outlive a power cut as well: without it, hashes of keys would be worth nothing.
+        Ok(()) => {
+            fs::File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?
+                .sync_all()
+        }
+        error => error,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-    use crate::config::Limits;
-
-    fn key(credential: Credential) -> Key {
-        Key {
-            name: "k".into(),
-            team: TeamIndex(1),
-            credential,
-            budgets: Vec::new(),
-            limits: Limits::default(),
-            data_class: Some(DataClass::Internal),
-            data_class_max: None,
-            hints: true,
-            expires: Some("2027-01-01T00:00:00Z".parse().unwrap()),
-        }
-    }
-
-    fn team(parent: Option<TeamIndex>, max: DataClass) -> Team {
-        Team {
-            name: if parent.is_some() { "child" } else { "parent" }.into(),
-            parent,
-            budgets: Vec::new(),
-            limits: Limits::default(),
-            data_class: DataClass::Public,
-            data_class_max: max,
-        }
-    }
-
-    fn keys() -> Keys {
-        let teams =
-            [team(None, DataClass::Confidential), team(Some(TeamIndex(0)), DataClass::Secret)];
-        Keys::new(&[key(Credential::Secret(Secret::new("sk-good")))], &teams, b"pepper")
-    }
-
-    fn asked(headers: &[(HeaderName, &str)], at: &str) -> Result<Arc<Caller>, (Kind, u16)> {
-        let pairs = headers.iter().map(|(n, v)| (n.clone(), HeaderValue::from_str(v).unwrap()));
-        let found = keys().authenticate(&pairs.collect(), at.parse().unwrap());
-        found.map_err(|failure| {
-            let said = failure.to_string();
-            assert!(!said.contains("sk-good") && !said.contains("sk-bad"), "{said}");
-            (failure.kind, failure.status())
-        })
-    }
-
-    #[test]
-    fn one_good_key_is_enough_however_it_is_sent() {
-        let now = "2026-11-24T00:00:00Z";
-        let auth = header::AUTHORIZATION;
-        for good in [
-            vec![(auth.clone(), "Bearer sk-good")],
-            vec![(auth.clone(), "bearer sk-good ")],
-            vec![(API_KEY, "sk-good")],
-            vec![(auth.clone(), "Bearer sk-good"), (API_KEY, "sk-good")],
-        ] {
-            assert!(asked(&good, now).is_ok(), "{good:?}");
-        }
-        let unknown = Err((Kind::Unauthenticated, 401));
-        for bad in [
-            vec![],
-            vec![(auth.clone(), "Bearer sk-bad")],
-            vec![(auth.clone(), "Basic sk-good")],
-            vec![(auth.clone(), "Bearer ")],
-            vec![(API_KEY, "")],
-        ] {
-            assert_eq!(asked(&bad, now), unknown, "{bad:?}");
-        }
-        let two = [(auth.clone(), "Bearer sk-good"), (API_KEY, "sk-bad")];
-        assert_eq!(asked(&two, now), Err((Kind::InvalidRequest, 400)));
-        let good = [(auth, "Bearer sk-good")];
-        assert_eq!(asked(&good, "2027-01-01T00:00:00Z"), unknown, "expired");
-    }
-
-    #[test]
-    fn classes_only_tighten_down_the_tree() {
-        let caller = keys().named(None).unwrap();
-        assert_eq!(caller.data_class, DataClass::Internal);
-        assert_eq!(caller.data_class_max, DataClass::Confidential);
-        assert_eq!(caller.team_path[..], [TeamIndex(1), TeamIndex(0)]);
-        assert_eq!(&*caller.team_name, "child");
-    }
-
-    #[test]
-    fn a_new_key_is_known_by_its_line() {
-        let new = new_key([7; 32]);
-        assert_eq!(new.len(), KEY_PREFIX.len() + 43);
-        assert_ne!(new, new_key([8; 32]));
-        let line = hash_line(b"pepper", &new);
-        assert!(line.starts_with("hmac-sha256:") && !line.contains(&new));
-        let digest = digest(&keyed(b"pepper"), new.as_bytes());
-        let teams = [team(None, DataClass::Secret), team(Some(TeamIndex(0)), DataClass::Secret)];
-        let keys = Keys::new(&[key(Credential::Hash(digest))], &teams, b"pepper");
-        let bearer = HeaderValue::try_from(format!("Bearer {new}")).unwrap();
-        let headers = [(header::AUTHORIZATION, bearer)].into_iter().collect();
-        assert!(keys.authenticate(&headers, jiff::Timestamp::UNIX_EPOCH).is_ok());
-    }
-
-    #[test]
-    fn the_pepper_is_made_once_and_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = std::env::temp_dir().join(format!("pepper-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let made = load_or_create_pepper(&folder, [1; 32]).unwrap();
-        assert_eq!(load_or_create_pepper(&folder, [2; 32]).unwrap(), made);
-        let mode = std::fs::metadata(folder.join("pepper")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-}
+mod tests;

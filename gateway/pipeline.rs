@@ -124,7 +124,7 @@ where
     let caller = gw.keys.authenticate(&head.headers, (gw.world.timestamp)())?;
     tab.caller(&caller);
     tab.at(Stage::Admit);
-    tab.seat(gw.accounts.enter(&caller)?);
+    tab.seat(gw.accounts.enter(&caller, gw.now())?);
     tab.at(Stage::Receive);
     let body = body.await?;
     tab.at(Stage::Classify);

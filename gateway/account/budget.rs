@@ -2,12 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
 use arc_swap::ArcSwap;
 use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use policies::facts::{KeyIndex, Money, TeamIndex, Window};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::config::Budget;
 
@@ -25,12 +26,8 @@ pub(crate) struct Spent {
 }
 
 /// One budget: the cell of the window at hand, and how long that is.
-pub(crate) struct Purse {
-    /// Whether requests are refused when it is spent.
-    pub(super) hard: bool,
-    amount: Money,
-    window: Window,
-    timezone: TimeZone,
+pub(super) struct Purse {
+    budget: Budget,
     current: ArcSwap<Period>,
 }
 
@@ -40,13 +37,31 @@ struct Period {
     cell: Arc<Cell>,
 }
 
-/// Money of one window. Settling needs no lock and cannot fail: a reservation was checked before.
-pub(crate) struct Cell {
+/// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
+pub(super) struct Cell {
     amount: i64,
+    hard: bool,
     /// Spent and reserved together: the figure that must not pass the amount.
     committed: AtomicI64,
-    reserved: AtomicI64,
+    /// Spent alone. It changes only when a request settles, so whoever reads it while others reserve
+    /// is never told of more than was really spent.
+    spent: AtomicI64,
+    /// Who waits for room here.
+    pub(super) line: Line,
 }
+
+/// Those who wait for room in a cell, in the order in which they came.
+#[derive(Default)]
+pub(super) struct Line {
+    waiting: AtomicU32,
+    /// Held by the first of them: tokio's lock is fair, so it is the queue.
+    turn: Mutex<()>,
+    /// Told to the first of them: money came free.
+    freed: Notify,
+}
+
+/// A place in a line; dropping it leaves the line.
+pub(super) struct Place<'a>(&'a Line);
 
 /// How a budget stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,24 +78,55 @@ pub(crate) struct BudgetReading {
     pub reserved: Money,
 }
 
+impl Line {
+    /// Whether anybody waits.
+    pub(super) fn stands(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Joins the line at its end.
+    pub(super) fn join(&self) -> Place<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Place(self)
+    }
+}
+
+impl<'a> Place<'a> {
+    /// Waits until nobody stands before.
+    pub(super) async fn first(&self) -> MutexGuard<'a, ()> {
+        self.0.turn.lock().await
+    }
+
+    /// The first waits until money comes free. What came free since its last try counts.
+    pub(super) async fn freed(&self) {
+        self.0.freed.notified().await;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Cell {
-    fn new(amount: Money, spent: Money) -> Self {
-        let (amount, committed) = (amount.nano(), AtomicI64::new(spent.nano()));
-        Self { amount, committed, reserved: AtomicI64::new(0) }
+    pub(super) fn new(amount: Money, hard: bool, spent: Money) -> Self {
+        Self {
+            amount: amount.nano(),
+            hard,
+            committed: AtomicI64::new(spent.nano()),
+            spent: AtomicI64::new(spent.nano()),
+            line: Line::default(),
+        }
     }
 
     /// Takes the amount if it fits, or if the budget is not hard.
-    pub(super) fn reserve(&self, amount: Money, hard: bool) -> bool {
-        let amount = amount.nano();
+    pub(super) fn reserve(&self, amount: Money) -> bool {
         let fits = |committed: i64| {
-            let sum = committed.checked_add(amount)?;
-            (!hard || sum <= self.amount).then_some(sum)
+            let sum = committed.checked_add(amount.nano())?;
+            (!self.hard || sum <= self.amount).then_some(sum)
         };
-        let taken = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
-        if taken.is_ok() {
-            self.reserved.fetch_add(amount, Ordering::AcqRel);
-        }
-        taken.is_ok()
+        self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
     }
 
     /// Gives a reservation back.
@@ -90,8 +136,9 @@ impl Cell {
 
     /// Turns a reservation into what was spent.
     pub(super) fn settle(&self, reserved: Money, cost: Money) {
-        self.reserved.fetch_sub(reserved.nano(), Ordering::AcqRel);
-        self.committed.fetch_add(cost.nano() - reserved.nano(), Ordering::AcqRel);
+        self.spent.fetch_add(cost.nano(), Ordering::AcqRel);
+        self.committed.fetch_sub(reserved.nano() - cost.nano(), Ordering::AcqRel);
+        self.line.freed.notify_one();
     }
 
     /// What is neither spent nor reserved.
@@ -102,12 +149,19 @@ impl Cell {
 
     /// Whether the amount would fit if nothing were reserved.
     pub(super) fn could_hold(&self, amount: Money) -> bool {
-        self.spent().checked_add(amount).is_some_and(|sum| sum.nano() <= self.amount)
+        let sum = self.spent().checked_add(amount);
+        !self.hard || sum.is_some_and(|sum| sum.nano() <= self.amount)
     }
 
     pub(super) fn spent(&self) -> Money {
-        let reserved = self.reserved.load(Ordering::Acquire);
-        Money::from_nano(self.committed.load(Ordering::Acquire).saturating_sub(reserved))
+        Money::from_nano(self.spent.load(Ordering::Acquire))
+    }
+
+    pub(super) fn reserved(&self) -> Money {
+        // The spent first: a settle between both must not look like a reservation.
+        let spent = self.spent.load(Ordering::Acquire);
+        let committed = self.committed.load(Ordering::Acquire);
+        Money::from_nano(committed.saturating_sub(spent).max(0))
     }
 }
 
@@ -121,14 +175,13 @@ impl Purse {
         let (from, until) = bounds(budget.window, &budget.timezone, at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
-        let cell = Arc::new(Cell::new(budget.amount, spent));
-        Self {
-            hard: budget.hard,
-            amount: budget.amount,
-            window: budget.window,
-            timezone: budget.timezone.clone(),
-            current: ArcSwap::from_pointee(Period { until, cell }),
-        }
+        let cell = Arc::new(Cell::new(budget.amount, budget.hard, spent));
+        Self { budget: budget.clone(), current: ArcSwap::from_pointee(Period { until, cell }) }
+    }
+
+    /// Whether requests are refused when it is spent.
+    pub(super) fn hard(&self) -> bool {
+        self.budget.hard
     }
 
     /// The cell of the window at hand; a new one begins when the old window has ended. A request keeps
@@ -138,10 +191,11 @@ impl Purse {
         if at < current.until {
             return Arc::clone(&current.cell);
         }
-        let (_, until) = bounds(self.window, &self.timezone, at);
-        let fresh = Arc::new(Period { until, cell: Arc::new(Cell::new(self.amount, Money::ZERO)) });
+        let Budget { amount, window, hard, timezone } = &self.budget;
+        let (_, until) = bounds(*window, timezone, at);
+        let cell = Arc::new(Cell::new(*amount, *hard, Money::ZERO));
         // If another request was first, its window stands.
-        self.current.compare_and_swap(&*current, fresh);
+        self.current.compare_and_swap(&*current, Arc::new(Period { until, cell }));
         Arc::clone(&self.current.load().cell)
     }
 
@@ -149,10 +203,10 @@ impl Purse {
         let cell = self.cell(at);
         BudgetReading {
             team: Arc::clone(team),
-            window: self.window.code(),
-            limit: self.amount,
+            window: self.budget.window.code(),
+            limit: self.budget.amount,
             spent: cell.spent(),
-            reserved: Money::from_nano(cell.reserved.load(Ordering::Acquire)),
+            reserved: cell.reserved(),
         }
     }
 }

@@ -3,33 +3,38 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
 use policies::facts::Tokens;
 
 use crate::config::Limits;
 
 /// What a caller at its limit of requests at once is told to wait.
 const SEAT_WAIT: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+/// A minute in nanoseconds.
+const MINUTE: u64 = 60_000_000_000;
 
 /// The limits of one key or team.
-pub(crate) struct Gate {
+pub(super) struct Gate {
     requests: Option<Requests>,
     seats: Option<Seats>,
     tokens: Option<Arc<Bucket>>,
 }
 
-struct Requests {
-    limiter: DefaultDirectRateLimiter,
-    per_minute: u32,
-    /// What was let through in the minute at hand, for the headers.
-    let_in: Mutex<(Option<Instant>, u32)>,
+/// Requests a minute: governor counts, the meter remembers what it said for the headers.
+struct Requests<C: Clock = DefaultClock> {
+    limiter: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
+    meter: Bucket,
 }
 
 struct Seats {
@@ -48,56 +53,43 @@ pub(super) struct Standing {
 impl Gate {
     /// A gate, if there is anything to keep.
     pub(super) fn new(limits: Limits) -> Option<Self> {
-        let requests = limits.requests_per_minute.and_then(NonZeroU32::new).map(|most| Requests {
-            limiter: RateLimiter::direct(Quota::per_minute(most)),
-            per_minute: most.get(),
-            let_in: Mutex::new((None, 0)),
-        });
+        let requests = limits.requests_per_minute.and_then(NonZeroU32::new);
+        let requests = requests.map(|most| Requests::new(most, DefaultClock::default()));
         let seats = limits.concurrent.map(|most| Seats { most, taken: AtomicU32::new(0) });
-        let tokens = limits.tokens_per_minute.map(|most| Arc::new(Bucket::new(most)));
+        let tokens = limits.tokens_per_minute.map(|most| Arc::new(Bucket::new(most.0)));
         let any = requests.is_some() || seats.is_some() || tokens.is_some();
         any.then_some(Self { requests, seats, tokens })
     }
 
-    /// Lets one request in, or says when to come back.
-    pub(super) fn enter(&self) -> Result<(), Duration> {
-        self.sit()?;
-        let Some(requests) = &self.requests else { return Ok(()) };
-        requests.limiter.check().map_err(|not_until| {
-            self.leave();
-            not_until.wait_time_from(requests.limiter.clock().now())
-        })?;
-        requests.note(Instant::now());
-        Ok(())
-    }
-
-    fn sit(&self) -> Result<(), Duration> {
+    /// Takes a place among the requests at once, or says when to come back.
+    pub(super) fn sit(&self) -> Result<(), Duration> {
         let Some(seats) = &self.seats else { return Ok(()) };
         let free = |taken: u32| (taken < seats.most).then_some(taken + 1);
         let sat = seats.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
         sat.map(drop).map_err(|_| SEAT_WAIT)
     }
 
-    /// A request that was let in has ended.
+    /// Frees the place.
     pub(super) fn leave(&self) {
         if let Some(seats) = &self.seats {
             seats.taken.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
+    /// Counts one request, or says when to come back.
+    pub(super) fn count(&self, now: Instant) -> Result<(), Duration> {
+        self.requests.as_ref().map_or(Ok(()), |requests| requests.count(now))
+    }
+
     /// Takes tokens, if they are limited here; or says when to come back.
-    pub(super) fn take_tokens(
-        &self,
-        tokens: Tokens,
-        now: Instant,
-    ) -> Option<Result<Taken, Duration>> {
-        let bucket = self.tokens.as_ref()?;
-        let taken = bucket.take(tokens, now);
-        Some(taken.map(|()| Taken { bucket: Arc::clone(bucket), tokens }))
+    pub(super) fn take(&self, tokens: Tokens, now: Instant) -> Result<Option<Taken>, Duration> {
+        let Some(bucket) = &self.tokens else { return Ok(None) };
+        let span = bucket.take(tokens.0, now)?;
+        Ok(Some(Taken { bucket: Arc::clone(bucket), span }))
     }
 
     pub(super) fn requests(&self, now: Instant) -> Option<Standing> {
-        self.requests.as_ref().map(|requests| requests.standing(now))
+        self.requests.as_ref().map(|requests| requests.meter.standing(now))
     }
 
     pub(super) fn tokens(&self, now: Instant) -> Option<Standing> {
@@ -105,86 +97,208 @@ impl Gate {
     }
 }
 
-impl Requests {
-    fn note(&self, now: Instant) {
-        let mut let_in = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
-        match *let_in {
-            (Some(since), count) if now.duration_since(since) < MINUTE => {
-                *let_in = (Some(since), count + 1);
-            }
-            _ => *let_in = (Some(now), 1),
-        }
+impl<C: Clock> Requests<C> {
+    fn new(most: NonZeroU32, clock: C) -> Self {
+        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(most), clock);
+        Self { limiter: limiter.with_middleware(), meter: Bucket::new(most.get()) }
     }
 
-    fn standing(&self, now: Instant) -> Standing {
-        let (since, count) = *self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = since.map_or(MINUTE, |since| now.saturating_duration_since(since));
-        let reset = MINUTE.saturating_sub(spent);
-        let count = if reset.is_zero() { 0 } else { count };
-        Standing { limit: self.per_minute, remaining: self.per_minute.saturating_sub(count), reset }
+    fn count(&self, now: Instant) -> Result<(), Duration> {
+        match self.limiter.check() {
+            Ok(snapshot) => {
+                self.meter.note(snapshot.remaining_burst_capacity(), now);
+                Ok(())
+            }
+            Err(refused) => Err(refused.wait_time_from(self.limiter.clock().now())),
+        }
     }
 }
 
-/// Tokens a minute by the generic cell rate algorithm (ITU-T I.371): one moment says it all, the one at
-/// which the bucket is full again. Ours and not governor's, because tokens are given back.
+/// Tokens a minute by the generic cell rate algorithm (ITU-T I.371): one moment says it all, the one
+/// at which the bucket is full again. Ours and not governor's, because tokens are given back.
 pub(super) struct Bucket {
     most: u32,
+    /// The first moment it was asked about: time is counted from there, in nanoseconds.
+    began: OnceLock<Instant>,
     /// When the bucket is full again.
-    full_at: Mutex<Option<Instant>>,
+    full_at: AtomicU64,
 }
 
 impl Bucket {
-    fn new(most: Tokens) -> Self {
-        Self { most: most.0.max(1), full_at: Mutex::new(None) }
+    fn new(most: u32) -> Self {
+        Self { most: most.max(1), began: OnceLock::new(), full_at: AtomicU64::new(0) }
     }
 
-    fn span(&self, tokens: u32) -> Duration {
-        MINUTE.mul_f64(f64::from(tokens) / f64::from(self.most))
+    fn nanos(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(*self.began.get_or_init(|| now));
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Takes tokens. A request larger than the bucket is let through when the bucket is full: it could
-    /// never be served otherwise.
-    fn take(&self, tokens: Tokens, now: Instant) -> Result<(), Duration> {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = full_at.filter(|at| *at > now).unwrap_or(now);
-        let after = from + self.span(tokens.0);
-        let over = after.saturating_duration_since(now).saturating_sub(MINUTE);
-        if !over.is_zero() && from > now {
-            return Err(over.min(from.saturating_duration_since(now)));
+    /// How long it takes until so many are there again; rounded up, so that no rounding lets one more
+    /// through.
+    fn span(&self, tokens: u32) -> u64 {
+        (u64::from(tokens).saturating_mul(MINUTE)).div_ceil(self.most.into())
+    }
+
+    /// Takes tokens and says for how long they are missing. A request larger than the bucket is let
+    /// through when the bucket is full: it could never be served otherwise.
+    fn take(&self, tokens: u32, now: Instant) -> Result<u64, Duration> {
+        let (now, span) = (self.nanos(now), self.span(tokens));
+        let after = |full_at: u64| full_at.max(now).saturating_add(span);
+        let fits = |full_at: u64| full_at <= now || after(full_at) - now <= MINUTE;
+        let step = |full_at: u64| fits(full_at).then(|| after(full_at));
+        match self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
+            Ok(_) => Ok(span),
+            Err(full_at) => {
+                let room = (after(full_at) - now).saturating_sub(MINUTE);
+                Err(Duration::from_nanos(room.min(full_at.saturating_sub(now))))
+            }
         }
-        *full_at = Some(after);
-        Ok(())
     }
 
     /// Corrects what was taken to what was used.
-    fn correct(&self, taken: Tokens, used: Tokens) {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *full_at = full_at.and_then(|at| {
-            let more = self.span(used.0.saturating_sub(taken.0));
-            (at + more).checked_sub(self.span(taken.0.saturating_sub(used.0)))
-        });
+    fn correct(&self, taken: u64, used: u32) {
+        let used = self.span(used);
+        let step = |full_at: u64| Some(full_at.saturating_add(used).saturating_sub(taken));
+        // The step always gives a value.
+        let _ = self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+    }
+
+    /// Remembers that this many were left.
+    fn note(&self, left: u32, now: Instant) {
+        let missing = self.span(self.most.saturating_sub(left));
+        self.full_at.fetch_max(self.nanos(now).saturating_add(missing), Ordering::AcqRel);
     }
 
     fn standing(&self, now: Instant) -> Standing {
-        let full_at = *self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let reset = full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        let share = (reset.as_secs_f64() / MINUTE.as_secs_f64()).min(1.0);
-        let used = (f64::from(self.most) * share).round();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to most")]
-        let used = used as u32;
-        Standing { limit: self.most, remaining: self.most.saturating_sub(used), reset }
+        let reset = self.full_at.load(Ordering::Acquire).saturating_sub(self.nanos(now));
+        // What has come back in part is not there yet; the nanosecond by which spans are rounded up is.
+        let missing = u128::from(reset.saturating_sub(1)) * u128::from(self.most);
+        let missing = u32::try_from(missing.div_ceil(MINUTE.into())).unwrap_or(u32::MAX);
+        Standing {
+            limit: self.most,
+            remaining: self.most.saturating_sub(missing),
+            reset: Duration::from_nanos(reset),
+        }
     }
 }
 
 /// Tokens that were taken for a request.
 pub(super) struct Taken {
     bucket: Arc<Bucket>,
-    tokens: Tokens,
+    span: u64,
 }
 
 impl Taken {
     /// The request is over and used this many.
     pub(super) fn settle(self, used: Tokens) {
-        self.bucket.correct(self.tokens, used);
+        self.bucket.correct(self.span, used.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn requests_a_minute_are_counted_and_told() {
+        let clock = FakeRelativeClock::default();
+        let requests = Requests::new(NonZeroU32::new(60).unwrap(), clock.clone());
+        let start = Instant::now();
+        for left in (0..60).rev() {
+            requests.count(start).unwrap();
+            assert_eq!(requests.meter.standing(start).remaining, left);
+        }
+        assert_eq!(requests.count(start), Err(SECOND), "one comes back each second");
+        assert_eq!(requests.meter.standing(start).reset, Duration::from_secs(60));
+        clock.advance(SECOND);
+        let nearly = start + SECOND - Duration::from_millis(1);
+        assert_eq!(requests.meter.standing(nearly).remaining, 0, "none before its time");
+        let now = start + SECOND;
+        assert_eq!(requests.meter.standing(now).remaining, 1);
+        requests.count(now).unwrap();
+        assert!(requests.count(now).is_err());
+    }
+
+    #[test]
+    fn tokens_come_back_with_time_and_by_settling() {
+        let bucket = Bucket::new(600);
+        let now = Instant::now();
+        let taken = bucket.take(600, now).unwrap();
+        assert_eq!(bucket.take(100, now), Err(10 * SECOND));
+        assert!(bucket.take(100, now + 9 * SECOND).is_err());
+        bucket.take(100, now + 10 * SECOND).unwrap();
+        bucket.correct(taken, 100);
+        let standing = bucket.standing(now + 10 * SECOND);
+        assert_eq!((standing.limit, standing.remaining), (600, 500));
+        assert_eq!(standing.reset, 10 * SECOND);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_bucket_passes_when_it_is_full() {
+        let bucket = Bucket::new(600);
+        let now = Instant::now();
+        bucket.take(1_200, now).unwrap();
+        assert_eq!(bucket.take(1_200, now), Err(120 * SECOND), "full again after two minutes");
+        assert_eq!(bucket.take(1, now), Err(Duration::from_millis(60_100)));
+        bucket.take(1_200, now + 120 * SECOND).unwrap();
+        let huge = Bucket::new(1);
+        let taken = huge.take(u32::MAX, now).unwrap();
+        assert!(huge.take(1, now).is_err());
+        huge.correct(taken, 0);
+        huge.take(1, now).unwrap();
+    }
+
+    proptest! {
+        /// What is left is what was not taken, to the token.
+        #[test]
+        fn a_standing_is_exact(most in 1_u32..5_000_000, share in 0_u32..=100) {
+            let (bucket, now) = (Bucket::new(most), Instant::now());
+            let taken = (u64::from(most) * u64::from(share) / 100) as u32;
+            bucket.take(taken, now).unwrap();
+            prop_assert_eq!(bucket.standing(now).remaining, most - taken);
+        }
+
+        /// However requests take, settle and wait: what was used never passes one full bucket and
+        /// what time has brought, plus what no reservation could foresee.
+        #[test]
+        fn no_more_is_used_than_time_brings(
+            steps in proptest::collection::vec((0_u32..400, 0_u32..100, 0_u64..3_000), 1..200),
+        ) {
+            let bucket = Bucket::new(400);
+            let start = Instant::now();
+            let (mut now, mut used) = (start, 0_u64);
+            for (tokens, share, wait) in steps {
+                now += Duration::from_millis(wait);
+                if let Ok(taken) = bucket.take(tokens, now) {
+                    let real = tokens * share / 100;
+                    bucket.correct(taken, real);
+                    used += u64::from(real);
+                }
+                let brought = 400.0 * (now - start).as_secs_f64() / 60.0;
+                #[allow(clippy::cast_precision_loss, reason = "small")]
+                let used = used as f64;
+                prop_assert!(used <= 400.0 + brought + 1e-6, "{used} of {}", 400.0 + brought);
+            }
+        }
+
+        /// A caller who comes back when it was told to is let in.
+        #[test]
+        fn the_wait_is_what_was_said(takes in proptest::collection::vec(1_u32..1_500, 1..50)) {
+            let bucket = Bucket::new(1_000);
+            let mut now = Instant::now();
+            for tokens in takes {
+                if let Err(wait) = bucket.take(tokens, now) {
+                    prop_assert!(!wait.is_zero());
+                    now += wait;
+                    prop_assert!(bucket.take(tokens, now).is_ok());
+                }
+            }
+        }
     }
 }

@@ -16,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use policies::{
     Counts, Plan,
     facts::{Money, TeamIndex, Tokens},
 };
-use tokio::sync::Notify;
+use smallvec::SmallVec;
 
 pub(crate) use self::{
     budget::{BudgetReading, Spent},
@@ -39,11 +40,9 @@ use crate::{
 /// All accounts of a configuration.
 pub(crate) struct Accounts {
     /// By `KeyIndex`: what binds a key and its teams.
-    keys: Vec<Bounds>,
+    keys: Vec<Arc<Bounds>>,
     /// The purses of teams, for gauges.
     teams: Vec<(Arc<str>, Vec<Arc<Purse>>)>,
-    /// Woken when a reservation ends.
-    settled: Arc<Notify>,
     wait: Duration,
 }
 
@@ -55,11 +54,21 @@ struct Bounds {
 }
 
 /// A place among the requests at once; dropping it frees the place.
-pub(crate) struct Seat(Vec<Arc<Gate>>);
+pub(crate) struct Seat {
+    bounds: Option<Arc<Bounds>>,
+    /// At how many of the gates, from the nearest on, the place is taken.
+    taken: usize,
+}
+
+impl Seat {
+    fn gates(&self) -> &[Arc<Gate>] {
+        self.bounds.as_deref().map_or(&[], |bounds| &bounds.gates)
+    }
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.iter().for_each(|gate| gate.leave());
+        self.gates().iter().take(self.taken).for_each(|gate| gate.leave());
     }
 }
 
@@ -67,18 +76,21 @@ impl Drop for Seat {
 #[must_use]
 pub(crate) struct Permit {
     reserved: Money,
-    cells: Vec<Arc<Cell>>,
-    tokens: Vec<Taken>,
-    settled: Arc<Notify>,
+    /// The cells of the windows in which it was reserved.
+    cells: Cells,
+    tokens: SmallVec<[Taken; 4]>,
 }
 
+type Cells = SmallVec<[Arc<Cell>; 4]>;
+
 impl Accounts {
-    /// Accounts of these teams and keys, in which this has been spent before.
+    /// Accounts of these teams and keys, in which so much was spent until now. An admit waits for `wait`
+    /// at the most.
     pub(crate) fn new(
         teams: &[Team],
         keys: &[Key],
         wait: Duration,
-        (spent, at): (&[Spent], jiff::Timestamp),
+        (spent, at): (&[Spent], Timestamp),
     ) -> Self {
         let purses = |budgets: &[crate::config::Budget], mine: &dyn Fn(&Spent) -> bool| {
             let of = |budget| Arc::new(Purse::new(budget, spent.iter().filter(|it| mine(it)), at));
@@ -101,7 +113,7 @@ impl Accounts {
                 all.gates.extend(team.gates.iter().cloned());
                 all.purses.extend(team.purses.iter().cloned());
             }
-            all
+            Arc::new(all)
         };
         Self {
             keys: (0..).zip(keys).map(bounds).collect(),
@@ -110,37 +122,41 @@ impl Accounts {
                 .zip(&by_team)
                 .map(|(team, bounds)| (Arc::clone(&team.name), bounds.purses.clone()))
                 .collect(),
-            settled: Arc::new(Notify::new()),
             wait,
         }
     }
 
-    fn bounds(&self, caller: &Caller) -> Option<&Bounds> {
+    fn bounds(&self, caller: &Caller) -> Option<&Arc<Bounds>> {
         self.keys.get(caller.key.get())
     }
 
-    /// Lets a request in: requests a minute, and requests at once.
+    /// Lets a request in: requests at once, and requests a minute.
     ///
     /// # Errors
     /// When key or team is over a limit, with the time after which to come back.
-    pub(crate) fn enter(&self, caller: &Caller) -> Result<Seat, Failure> {
-        let mut seat = Seat(Vec::new());
-        for gate in self.bounds(caller).into_iter().flat_map(|it| &it.gates) {
-            gate.enter().map_err(|wait| too_fast(wait, "too many requests"))?;
-            seat.0.push(Arc::clone(gate));
+    pub(crate) fn enter(&self, caller: &Caller, now: Instant) -> Result<Seat, Failure> {
+        let mut seat = Seat { bounds: self.bounds(caller).cloned(), taken: 0 };
+        for at in 0..seat.gates().len() {
+            let sat = seat.gates().get(at).map_or(Ok(()), |gate| gate.sit());
+            sat.map_err(|wait| too_fast(wait, "too many requests at once"))?;
+            seat.taken = at + 1;
+        }
+        // Counted last and from the key on: who is refused at its own limit takes nothing of its team's.
+        for gate in seat.gates() {
+            gate.count(now).map_err(|wait| too_fast(wait, "too many requests"))?;
         }
         Ok(seat)
     }
 
     /// The smallest hard budget left, if one binds.
-    pub(crate) fn left(&self, caller: &Caller, at: jiff::Timestamp) -> Option<Money> {
-        let purses = self.bounds(caller)?.purses.iter().filter(|purse| purse.hard);
+    pub(crate) fn left(&self, caller: &Caller, at: Timestamp) -> Option<Money> {
+        let purses = self.bounds(caller)?.purses.iter().filter(|purse| purse.hard());
         purses.map(|purse| purse.cell(at).left()).min()
     }
 
     /// Whether a hard budget binds this caller.
     pub(crate) fn binds(&self, caller: &Caller) -> bool {
-        self.bounds(caller).is_some_and(|it| it.purses.iter().any(|purse| purse.hard))
+        self.bounds(caller).is_some_and(|it| it.purses.iter().any(|purse| purse.hard()))
     }
 
     /// Reserves the most that the plan can cost, in every budget that binds, and its tokens. If the
@@ -153,47 +169,21 @@ impl Accounts {
         caller: &Caller,
         plan: &Plan,
         input: Tokens,
-        now: (Instant, jiff::Timestamp),
+        now: (Instant, Timestamp),
     ) -> Result<Permit, Failure> {
-        let mut permit = Permit {
-            reserved: plan.cost_max,
-            cells: Vec::new(),
-            tokens: Vec::new(),
-            settled: Arc::clone(&self.settled),
-        };
+        let mut permit =
+            Permit { reserved: plan.cost_max, cells: Cells::new(), tokens: SmallVec::new() };
         let Some(bounds) = self.bounds(caller) else { return Ok(permit) };
         for gate in &bounds.gates {
-            if let Some(taken) = gate.take_tokens(input, now.0) {
-                let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
-                permit.tokens.push(taken);
-            }
+            let taken = gate.take(input, now.0);
+            let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
+            permit.tokens.extend(taken);
         }
-        if bounds.purses.is_empty() {
-            return Ok(permit);
-        }
-        let cells: Vec<_> =
-            bounds.purses.iter().map(|purse| (purse.hard, purse.cell(now.1))).collect();
-        self.reserve(&cells, plan.cost_max).await?;
-        permit.cells = cells.into_iter().map(|(_, cell)| cell).collect();
+        let cells: Cells = bounds.purses.iter().map(|purse| purse.cell(now.1)).collect();
+        reserve(&cells, plan.cost_max, self.wait).await?;
+        // No await from here on: what is reserved is in the permit's hands.
+        permit.cells = cells;
         Ok(permit)
-    }
-
-    /// Reserves in all cells or in none; waits while open reservations stand in the way.
-    async fn reserve(&self, cells: &[(bool, Arc<Cell>)], amount: Money) -> Result<(), Failure> {
-        let deadline = tokio::time::Instant::now() + self.wait;
-        loop {
-            // Asked for before the try: a settle between both must not be missed.
-            let settled = self.settled.notified();
-            if try_reserve(cells, amount) {
-                return Ok(());
-            }
-            let could = cells.iter().all(|(hard, cell)| !hard || cell.could_hold(amount));
-            let waited = could && tokio::time::timeout_at(deadline, settled).await.is_ok();
-            if !waited {
-                let public = "the budget of this key or of one of its teams is spent";
-                return Err(Failure::new(Kind::BudgetExceeded, Stage::Admit, public));
-            }
-        }
     }
 
     /// What stands in the `x-ratelimit-…` headers: the tightest of the limits that bind.
@@ -203,7 +193,7 @@ impl Accounts {
     }
 
     /// The budgets of all teams, as they stand.
-    pub(crate) fn budgets(&self, at: jiff::Timestamp) -> Vec<BudgetReading> {
+    pub(crate) fn budgets(&self, at: Timestamp) -> Vec<BudgetReading> {
         let of = |(team, purses): &(Arc<str>, Vec<Arc<Purse>>)| {
             purses.iter().map(|purse| purse.reading(team, at)).collect::<Vec<_>>()
         };
@@ -216,15 +206,48 @@ fn too_fast(wait: Duration, what: &str) -> Failure {
     Failure::new(Kind::RateLimited, Stage::Admit, public).after(wait)
 }
 
-/// All or none: what was reserved before a cell refused is released.
-fn try_reserve(cells: &[(bool, Arc<Cell>)], amount: Money) -> bool {
-    for (at, (hard, cell)) in cells.iter().enumerate() {
-        if !cell.reserve(amount, *hard) {
-            cells.iter().take(at).for_each(|(_, cell)| cell.release(amount));
-            return false;
+/// Reserves in all cells or in none; waits in line while open reservations stand in the way.
+async fn reserve(cells: &[Arc<Cell>], amount: Money, wait: Duration) -> Result<(), Failure> {
+    let line = cells.iter().find(|cell| cell.line.stands());
+    let Some(full) = line.or_else(|| try_reserve(cells, amount).err()) else { return Ok(()) };
+    let waited = tokio::time::timeout(wait, in_line(full, cells, amount)).await;
+    // Everybody before has given up by then, if only just now.
+    let reserved = waited.unwrap_or_else(|_| try_reserve(cells, amount).is_ok());
+    let public = "the budget of this key or of one of its teams is spent";
+    reserved.then_some(()).ok_or_else(|| Failure::new(Kind::BudgetExceeded, Stage::Admit, public))
+}
+
+/// Waits at the cell that is full; false if no settle can make room. Between its awaits nothing is held,
+/// so it may be dropped at any of them.
+async fn in_line(mut full: &Arc<Cell>, cells: &[Arc<Cell>], amount: Money) -> bool {
+    loop {
+        let place = full.line.join();
+        let _turn = place.first().await;
+        loop {
+            if !cells.iter().all(|cell| cell.could_hold(amount)) {
+                return false;
+            }
+            match try_reserve(cells, amount) {
+                Ok(()) => return true,
+                Err(other) if Arc::ptr_eq(other, full) => place.freed().await,
+                Err(other) => {
+                    full = other;
+                    break;
+                }
+            }
         }
     }
-    true
+}
+
+/// All or none: what was reserved before a cell refused is released. The error is the cell that is full.
+fn try_reserve(cells: &[Arc<Cell>], amount: Money) -> Result<(), &Arc<Cell>> {
+    for (at, cell) in cells.iter().enumerate() {
+        if !cell.reserve(amount) {
+            cells.iter().take(at).for_each(|cell| cell.release(amount));
+            return Err(cell);
+        }
+    }
+    Ok(())
 }
 
 /// A team and its ancestors.
@@ -246,28 +269,18 @@ impl Permit {
     /// Ends the reservation: what was really used is spent, the rest is free again.
     pub(crate) fn settle(mut self, cost: Money, used: Counts) {
         let used = [used.input, used.cached_input, used.cache_write, used.output, used.reasoning];
-        let used = used.into_iter().fold(0, u32::saturating_add);
-        for taken in self.tokens.drain(..) {
-            taken.settle(Tokens(used));
-        }
-        for cell in self.cells.drain(..) {
-            cell.settle(self.reserved, cost);
-        }
-        self.settled.notify_waiters();
+        self.end(cost, Tokens(used.into_iter().fold(0, u32::saturating_add)));
+    }
+
+    fn end(&mut self, cost: Money, used: Tokens) {
+        self.tokens.drain(..).for_each(|taken| taken.settle(used));
+        self.cells.drain(..).for_each(|cell| cell.settle(self.reserved, cost));
     }
 }
 
 impl Drop for Permit {
+    /// Unsettled: nothing was used. After a settle nothing is left to give back.
     fn drop(&mut self) {
-        if self.cells.is_empty() && self.tokens.is_empty() {
-            return;
-        }
-        for taken in self.tokens.drain(..) {
-            taken.settle(Tokens(0));
-        }
-        for cell in self.cells.drain(..) {
-            cell.release(self.reserved);
-        }
-        self.settled.notify_waiters();
+        self.end(Money::ZERO, Tokens(0));
     }
 }

@@ -13,15 +13,16 @@ use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageS
 /// and then given up costs its input. The committed one costs what its backend reported, if that can be
 /// true, else what we counted.
 pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Names) -> Charge {
+    let ceiling = Ceiling::of(signals, plan);
     let mut sum = Counts::default();
     let mut cost = Money::ZERO;
     let mut source = UsageSource::Reported;
     for (at, attempt) in trail.attempts.iter().enumerate() {
         let committed = trail.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            served(trail, signals, plan)
+            served(trail, signals, ceiling)
         } else if given_up(attempt) {
-            Usage { counts: estimated(signals, plan, 0), source: UsageSource::Estimated }
+            Usage { counts: ceiling.estimate(signals, 0), source: UsageSource::Estimated }
         } else {
             continue;
         };
@@ -45,35 +46,46 @@ fn given_up(attempt: &Attempt) -> bool {
 }
 
 /// What the committed attempt used.
-fn served(trail: &Trail, signals: &Signals, plan: &Plan) -> Usage {
+fn served(trail: &Trail, signals: &Signals, ceiling: Ceiling) -> Usage {
     let counted = trail.counted_output.0;
-    match trail.reported.filter(|reported| plausible(*reported, signals, plan)) {
+    match trail.reported.filter(|reported| ceiling.holds(*reported)) {
         Some(counts) if trail.complete => Usage { counts, source: UsageSource::Reported },
         // A running figure of a stream that broke may be behind what was sent.
         Some(counts) => {
-            let more = counted.saturating_sub(counts.output.saturating_add(counts.reasoning));
-            let output = counts.output.saturating_add(more);
-            Usage { counts: Counts { output, ..counts }, source: UsageSource::Estimated }
+            let output = counted.min(ceiling.output).saturating_sub(counts.reasoning);
+            let counts = Counts { output: output.max(counts.output), ..counts };
+            Usage { counts, source: UsageSource::Estimated }
         }
-        None => Usage { counts: estimated(signals, plan, counted), source: UsageSource::Estimated },
+        None => {
+            Usage { counts: ceiling.estimate(signals, counted), source: UsageSource::Estimated }
+        }
     }
 }
 
-/// Whether figures stay below what cannot be passed.
-fn plausible(counts: Counts, signals: &Signals, plan: &Plan) -> bool {
-    let input = [counts.input, counts.cached_input, counts.cache_write];
-    let input = input.into_iter().fold(0, u32::saturating_add);
-    let output = counts.output.saturating_add(counts.reasoning);
-    input <= signals.input_tokens_bound.0 && output <= plan.output_tokens_bound.0
+/// What no attempt can have used more of: what was reserved, whichever model answers.
+#[derive(Clone, Copy)]
+struct Ceiling {
+    input: u32,
+    output: u32,
 }
 
-/// The estimate of the input, and this much output; clipped to the bounds, so that no settle exceeds
-/// its reservation.
-fn estimated(signals: &Signals, plan: &Plan, output: u32) -> Counts {
-    Counts {
-        input: signals.input_tokens.min(signals.input_tokens_bound).0,
-        output: output.min(plan.output_tokens_bound.0),
-        ..Counts::default()
+impl Ceiling {
+    fn of(signals: &Signals, plan: &Plan) -> Self {
+        Self { input: signals.input_tokens_bound.0, output: plan.output_tokens_bound.0 }
+    }
+
+    /// Whether figures stay below it.
+    fn holds(self, counts: Counts) -> bool {
+        let input = [counts.input, counts.cached_input, counts.cache_write];
+        let input = input.into_iter().map(u64::from).sum::<u64>();
+        let output = u64::from(counts.output) + u64::from(counts.reasoning);
+        input <= self.input.into() && output <= self.output.into()
+    }
+
+    /// The estimate of the input, and this much output, as far as both are possible.
+    fn estimate(self, signals: &Signals, output: u32) -> Counts {
+        let (input, output) = (signals.input_tokens.0.min(self.input), output.min(self.output));
+        Counts { input, output, ..Counts::default() }
     }
 }
 
@@ -86,3 +98,6 @@ fn added(a: Counts, b: Counts) -> Counts {
         reasoning: a.reasoning.saturating_add(b.reasoning),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,55 +1,53 @@
-//! Money: never over a hard budget, never lost, whatever the order; and quota.
+use std::thread;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use http::HeaderMap;
-use jiff::Timestamp;
+use futures_util::FutureExt as _;
 use policies::{
-    Counts, Matched, Plan, Planned, Why,
-    facts::{
-        DataClass, KeyIndex, ModelIndex, Money, Price, Signals, TeamIndex, Timeouts, Tokens, Window,
-    },
+    Matched, Why,
+    facts::{DataClass, KeyIndex, Window},
 };
 use proptest::prelude::*;
 use smallvec::smallvec;
 
-use super::{Accounts, Permit, price};
-use crate::{
-    config::{Budget, Credential, Key, Limits, Team},
-    failure::Kind,
-    outcome::{Attempt, AttemptResult, Caller, ModelName, Names, Trail, UsageSource},
-};
+use super::*;
+use crate::config::{Budget, Credential, Limits};
 
-fn budget(amount: i64, hard: bool) -> Budget {
-    Budget {
-        amount: Money::from_nano(amount),
-        window: Window::Day,
-        hard,
-        timezone: jiff::tz::TimeZone::get("Asia/Singapore").unwrap(),
-    }
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
 }
 
-fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>, limits: Limits) -> Team {
+fn noon() -> Timestamp {
+    at("2026-11-23T12:00:00Z")
+}
+
+fn nano(nano: i64) -> Money {
+    Money::from_nano(nano)
+}
+
+fn budget(amount: i64, window: Window, hard: bool) -> Budget {
+    let timezone = jiff::tz::TimeZone::get("Asia/Singapore").unwrap();
+    Budget { amount: nano(amount), window, hard, timezone }
+}
+
+fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
     Team {
         name: name.into(),
         parent: parent.map(TeamIndex),
         budgets,
-        limits,
+        limits: Limits::default(),
         data_class: DataClass::Public,
         data_class_max: DataClass::Secret,
     }
 }
 
-fn key(team: u16, budgets: Vec<Budget>, limits: Limits) -> Key {
+fn key(team: u16, budgets: Vec<Budget>) -> Key {
     Key {
         name: "k".into(),
         team: TeamIndex(team),
         credential: Credential::Hash([0; 32]),
         budgets,
-        limits,
+        limits: Limits::default(),
         data_class: None,
         data_class_max: None,
         hints: true,
@@ -62,281 +60,413 @@ fn caller(key: u32) -> Caller {
         key: KeyIndex(key),
         key_name: "k".into(),
         team_path: smallvec![TeamIndex(0)],
-        team_name: "bank".into(),
+        team_name: "default".into(),
         data_class: DataClass::Public,
         data_class_max: DataClass::Secret,
         hints: true,
     }
 }
 
+fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
+    Accounts::new(teams, keys, SECOND, (&[], noon()))
+}
+
+/// One key in the team `default`, which has this budget a month.
+fn one(amount: i64, hard: bool) -> Accounts {
+    accounts(
+        &[team("default", None, vec![budget(amount, Window::Month, hard)])],
+        &[key(0, Vec::new())],
+    )
+}
+
 fn plan(cost_max: i64) -> Plan {
     Plan {
         matched: Matched::Default,
         rule: "default".into(),
-        attempts: smallvec![Planned {
-            model: ModelIndex(0),
-            timeouts: Timeouts::default(),
-            output_tokens_max: Tokens(100),
-        }],
+        attempts: smallvec![],
         retries_max: 0,
-        cost_max: Money::from_nano(cost_max),
-        output_tokens_bound: Tokens(100),
+        cost_max: nano(cost_max),
+        output_tokens_bound: Tokens(0),
         why: Why::default(),
     }
 }
 
-fn noon() -> Timestamp {
-    "2026-11-24T04:00:00Z".parse().unwrap()
+async fn admit(accounts: &Accounts, cost: i64) -> Result<Permit, Failure> {
+    accounts.admit(&caller(0), &plan(cost), Tokens(0), (Instant::now(), noon())).await
 }
 
-fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
-    Accounts::new(teams, keys, Duration::from_secs(1), (&[], noon()))
+fn settle(permit: Permit, cost: i64) {
+    permit.settle(nano(cost), Counts::default());
 }
 
-/// A bank of 1,000 with a team of 600 in it and a key for each.
-fn bank() -> Accounts {
+fn reading(accounts: &Accounts) -> (i64, i64) {
+    let readings = accounts.budgets(noon());
+    (readings[0].spent.nano(), readings[0].reserved.nano())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reserved_is_spent_or_free_again() {
+    let accounts = one(100, true);
+    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(100)));
+    let first = admit(&accounts, 60).await.unwrap();
+    assert_eq!((first.reserved(), reading(&accounts)), (nano(60), (0, 60)));
+    let second = admit(&accounts, 40).await.unwrap();
+    settle(first, 25);
+    assert_eq!(reading(&accounts), (25, 40));
+    drop(second);
+    assert_eq!(reading(&accounts), (25, 0));
+    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(75)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_settle_can_make_room_for_is_refused_at_once() {
+    let accounts = one(100, true);
+    let began = tokio::time::Instant::now();
+    settle(admit(&accounts, 60).await.unwrap(), 60);
+    let held = admit(&accounts, 40).await.unwrap();
+    let failure = admit(&accounts, 41).await.map(drop).unwrap_err();
+    assert_eq!((failure.kind, failure.stage), (Kind::BudgetExceeded, Stage::Admit));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_fit_waits_and_then_is_refused() {
+    let accounts = one(100, true);
+    let held = admit(&accounts, 60).await.unwrap();
+    let began = tokio::time::Instant::now();
+    assert!(admit(&accounts, 60).await.is_err());
+    assert_eq!(began.elapsed(), SECOND, "it waits as long as it may");
+    drop(held);
+    drop(admit(&accounts, 100).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_served_in_order() {
+    let accounts = one(100, true);
+    let held = admit(&accounts, 100).await.unwrap();
+    let mut large = Box::pin(admit(&accounts, 90));
+    let mut small = Box::pin(admit(&accounts, 10));
+    assert!((&mut large).now_or_never().is_none());
+    assert!((&mut small).now_or_never().is_none());
+    settle(held, 5);
+    let mut late = Box::pin(admit(&accounts, 1));
+    assert!((&mut late).now_or_never().is_none(), "it does not go before those who wait");
+    let large = large.await.unwrap();
+    assert!((&mut small).now_or_never().is_none(), "95 is left, 90 is reserved");
+    settle(large, 10);
+    let (small, late) = (small.await.unwrap(), late.await.unwrap());
+    assert_eq!(reading(&accounts), (15, 11));
+    drop((small, late));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_the_line_leaves_nothing_behind() {
+    let accounts = one(100, true);
+    let held = admit(&accounts, 100).await.unwrap();
+    let mut first = Box::pin(admit(&accounts, 50));
+    let mut second = Box::pin(admit(&accounts, 50));
+    assert!((&mut first).now_or_never().is_none());
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    settle(held, 0);
+    let second = second.await.unwrap();
+    assert_eq!(reading(&accounts), (0, 50));
+    drop(second);
+    assert!(admit(&accounts, 100).now_or_never().unwrap().is_ok(), "nobody stands in line");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_budget_up_the_tree_binds_or_none_is_touched() {
     let teams = [
-        team("bank", None, vec![budget(1_000, true)], Limits::default()),
-        team("retail", Some(0), vec![budget(600, true)], Limits::default()),
+        team("default", None, Vec::new()),
+        team("bank", None, vec![budget(100, Window::Month, true)]),
+        team("cards", Some(1), vec![budget(1_000, Window::Day, true)]),
     ];
-    accounts(&teams, &[key(0, vec![], Limits::default()), key(1, vec![], Limits::default())])
-}
-
-async fn admit(accounts: &Accounts, who: u32, cost: i64, at: Timestamp) -> Result<Permit, Kind> {
-    let (caller, plan) = (caller(who), plan(cost));
-    let admitted = accounts.admit(&caller, &plan, Tokens(10), (Instant::now(), at));
-    admitted.await.map_err(|failure| failure.kind)
-}
-
-fn spent(accounts: &Accounts, at: Timestamp) -> Vec<(i64, i64)> {
-    let readings = accounts.budgets(at);
-    readings.iter().map(|it| (it.spent.nano(), it.reserved.nano())).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_child_spends_its_own_budget_and_its_parents() {
-    let accounts = bank();
-    let permit = admit(&accounts, 1, 500, noon()).await.unwrap();
-    assert_eq!(spent(&accounts, noon()), [(0, 500), (0, 500)]);
-    permit.settle(Money::from_nano(120), Counts::default());
-    assert_eq!(spent(&accounts, noon()), [(120, 0), (120, 0)]);
-    assert_eq!(accounts.left(&caller(1), noon()), Some(Money::from_nano(480)));
-    assert_eq!(admit(&accounts, 1, 481, noon()).await.err(), Some(Kind::BudgetExceeded));
-    assert_eq!(spent(&accounts, noon()), [(120, 0), (120, 0)], "all or nothing");
+    let keys = [key(2, vec![budget(70, Window::Total, true)]), key(1, Vec::new())];
+    let accounts = accounts(&teams, &keys);
+    let spent = || accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect::<Vec<_>>();
+    settle(admit(&accounts, 60).await.unwrap(), 50);
+    assert_eq!(spent(), [50, 50], "bank and cards");
+    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(20)), "the key's own is the smallest");
+    assert_eq!(accounts.left(&caller(1), noon()), Some(nano(50)));
+    let now = (Instant::now(), noon());
+    let other = accounts.admit(&caller(1), &plan(45), Tokens(0), now).await.unwrap();
+    settle(other, 45);
+    assert!(admit(&accounts, 10).await.is_err(), "the bank has 5 left");
+    assert_eq!(spent(), [95, 50]);
+    assert!(accounts.budgets(noon()).iter().all(|it| it.reserved == Money::ZERO));
+    assert!(admit(&accounts, 5).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_admit_waits_for_open_reservations_but_not_for_ever() {
-    let accounts = Arc::new(bank());
-    let held = admit(&accounts, 0, 900, noon()).await.unwrap();
-    let waiting = tokio::spawn({
-        let accounts = Arc::clone(&accounts);
-        async move { admit(&accounts, 0, 300, noon()).await.map(|permit| permit.reserved()) }
-    });
-    tokio::task::yield_now().await;
-    held.settle(Money::from_nano(100), Counts::default());
-    assert_eq!(waiting.await.unwrap(), Ok(Money::from_nano(300)));
-    let _held = admit(&accounts, 0, 900, noon()).await.unwrap();
-    let begun = tokio::time::Instant::now();
-    assert_eq!(admit(&accounts, 0, 300, noon()).await.err(), Some(Kind::BudgetExceeded));
-    assert_eq!(begun.elapsed(), Duration::from_secs(1));
-    assert_eq!(admit(&accounts, 0, 950, noon()).await.err(), Some(Kind::BudgetExceeded));
-    assert_eq!(begun.elapsed(), Duration::from_secs(1), "what could never fit is not waited for");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permit_settles_in_the_window_in_which_it_was_made() {
-    let accounts = bank();
-    let late: Timestamp = "2026-11-24T15:59:59Z".parse().unwrap();
-    let next: Timestamp = "2026-11-24T16:00:00Z".parse().unwrap();
-    let permit = admit(&accounts, 0, 700, late).await.unwrap();
-    assert_eq!(spent(&accounts, next)[0], (0, 0), "midnight in Singapore");
-    permit.settle(Money::from_nano(650), Counts::default());
-    assert_eq!(spent(&accounts, next)[0], (0, 0));
-    assert!(admit(&accounts, 0, 1_000, next).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_soft_budget_refuses_nothing() {
-    let teams = [team("bank", None, vec![budget(10, false)], Limits::default())];
-    let accounts = accounts(&teams, &[key(0, vec![], Limits::default())]);
-    admit(&accounts, 0, 500, noon())
-        .await
-        .unwrap()
-        .settle(Money::from_nano(500), Counts::default());
-    assert_eq!(spent(&accounts, noon()), [(500, 0)]);
+async fn a_soft_budget_only_counts() {
+    let accounts = one(10, false);
+    settle(admit(&accounts, 60).await.unwrap(), 50);
+    settle(admit(&accounts, 60).await.unwrap(), 50);
+    assert_eq!(reading(&accounts), (100, 0));
     assert_eq!((accounts.left(&caller(0), noon()), accounts.binds(&caller(0))), (None, false));
+    assert!(one(10, true).binds(&caller(0)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_together_never_pass_a_hard_budget() {
-    let teams = [team("bank", None, vec![budget(100_000, true)], Limits::default())];
-    let accounts =
-        Accounts::new(&teams, &[key(0, vec![], Limits::default())], Duration::ZERO, (&[], noon()));
-    let accounts = Arc::new(accounts);
-    let work = |seed: u64| {
-        let accounts = Arc::clone(&accounts);
-        tokio::spawn(async move {
-            let mut sum = 0;
-            for round in 0..2_000 {
-                let cost = ((seed * 7 + round * 13) % 90 + 10) as i64;
-                let Ok(permit) = admit(&accounts, 0, cost, noon()).await else { continue };
-                let (used, reserved) = spent(&accounts, noon())[0];
-                assert!(used + reserved <= 100_000 + 100, "{used} + {reserved}");
-                if round % 3 == 0 {
-                    drop(permit);
-                } else {
-                    sum += cost / 2;
-                    permit.settle(Money::from_nano(cost / 2), Counts::default());
-                }
-            }
-            sum
-        })
+#[tokio::test(start_paused = true)]
+async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
+    let day = vec![budget(100, Window::Day, true)];
+    let accounts = accounts(&[team("default", None, day)], &[key(0, Vec::new())]);
+    // Midnight in Singapore is at 16:00 UTC.
+    let (before, after) = (at("2026-11-23T15:59:59Z"), at("2026-11-23T16:00:00Z"));
+    let admit = |at| {
+        let accounts = &accounts;
+        async move {
+            accounts.admit(&caller(0), &plan(80), Tokens(0), (Instant::now(), at)).await.unwrap()
+        }
     };
-    let mut sum = 0;
-    for worker in (0..4).map(work).collect::<Vec<_>>() {
-        sum += worker.await.unwrap();
-    }
-    assert_eq!(spent(&accounts, noon()), [(sum, 0)]);
-    assert!(sum <= 100_000);
-}
-
-proptest! {
-    /// Any order of admit, settle and drop: spent and reserved stay within the amount, and what is
-    /// spent in the end is the exact sum.
-    #[test]
-    fn any_order_keeps_the_books(steps in prop::collection::vec((0..3u8, 0..2u32, 1..400i64), 0..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let accounts = bank();
-            let (mut open, mut sums) = (Vec::new(), [0, 0]);
-            for (step, who, cost) in steps {
-                match (step, open.pop()) {
-                    (0, last) => {
-                        open.extend(last);
-                        if let Ok(permit) = admit(&accounts, who, cost, noon()).await {
-                            open.push((who, permit));
-                        }
-                    }
-                    (1, Some((who, permit))) => {
-                        let cost = permit.reserved().nano().min(cost);
-                        sums[0] += cost;
-                        sums[1] += if who == 1 { cost } else { 0 };
-                        permit.settle(Money::from_nano(cost), Counts::default());
-                    }
-                    (_, last) => drop(last),
-                }
-                for ((spent, reserved), most) in spent(&accounts, noon()).into_iter().zip([1_000, 600]) {
-                    assert!(spent + reserved <= most && reserved >= 0);
-                }
-            }
-            drop(open);
-            assert_eq!(spent(&accounts, noon()), [(sums[0], 0), (sums[1], 0)]);
-        });
-    }
-}
-
-#[tokio::test]
-async fn limits_are_kept_and_shown() {
-    let limits = Limits {
-        requests_per_minute: Some(2),
-        tokens_per_minute: Some(Tokens(100)),
-        concurrent: Some(1),
-    };
-    let accounts =
-        accounts(&[team("bank", None, vec![], Limits::default())], &[key(0, vec![], limits)]);
-    let who = caller(0);
-    let seat = accounts.enter(&who).unwrap();
-    assert_eq!(accounts.enter(&who).err().map(|it| it.kind), Some(Kind::RateLimited), "at once");
-    drop(seat);
-    drop(accounts.enter(&who).unwrap());
-    let third = accounts.enter(&who).err().unwrap();
-    assert!(third.retry_after.unwrap() > Duration::from_secs(1), "{third:?}");
-    let now = Instant::now();
-    let take =
-        |tokens| accounts.admit(&who, PLAN.get_or_init(|| plan(0)), Tokens(tokens), (now, noon()));
-    let permit = take(90).await.unwrap();
-    assert_eq!(take(20).await.err().map(|it| it.kind), Some(Kind::RateLimited));
-    permit.settle(Money::ZERO, Counts { input: 10, ..Counts::default() });
-    assert!(take(20).await.is_ok(), "tokens that were not used are given back");
-    let mut headers = HeaderMap::new();
-    accounts.limits(&who, now).write(&mut headers);
-    assert_eq!(headers["x-ratelimit-limit-requests"], "2");
-    assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
-    assert_eq!(headers["x-ratelimit-limit-tokens"], "100");
-}
-
-static PLAN: std::sync::OnceLock<Plan> = std::sync::OnceLock::new();
-
-fn attempt(result: Option<AttemptResult>, sent: bool) -> Attempt {
-    Attempt {
-        model: ModelIndex(0),
-        endpoint: 0,
-        endpoint_label: "e".into(),
-        started: Instant::now(),
-        took: None,
-        result,
-        sent,
-    }
-}
-
-fn names() -> Names {
-    let nano = Money::from_nano;
-    let price = Price { input: nano(1_000_000), output: nano(3_000_000), ..Price::default() };
-    Names {
-        replica: "r".into(),
-        currency: "USD".into(),
-        policy_version: "p".into(),
-        policy_hash: "h".into(),
-        price_version: "v".into(),
-        models: vec![ModelName { id: "m".into(), zone: None, price: Some(price) }],
-        teams: vec!["bank".into()],
-    }
-}
-
-/// One nano-unit a token in, three a token out; 10 tokens in, at most 1,000 in and 100 out.
-fn charged(trail: &Trail) -> (i64, UsageSource) {
-    let mut signals = Signals::chat("auto");
-    (signals.input_tokens, signals.input_tokens_bound) = (Tokens(10), Tokens(1_000));
-    let charge = price::charge(trail, &signals, &plan(0), &names());
-    (charge.cost.nano(), charge.usage.source)
+    let yesterday = admit(before).await;
+    let today = admit(after).await;
+    settle(yesterday, 80);
+    let reading = accounts.budgets(after)[0].clone();
+    assert_eq!((reading.spent, reading.reserved), (Money::ZERO, nano(80)));
+    settle(today, 1);
+    assert_eq!(accounts.budgets(after)[0].spent, nano(1));
 }
 
 #[test]
-fn attempts_are_charged_by_what_is_known_of_them() {
-    use AttemptResult::{Cancelled, Connect, Cut, Invalid, LostHedge, Ok, Status, Timeout};
-    use UsageSource::{Estimated, Reported};
-    let failed =
-        |result, sent| Trail { attempts: smallvec![attempt(result, sent)], ..Trail::default() };
-    for free in [Connect, Status, Invalid] {
-        assert_eq!(charged(&failed(Some(free), true)), (0, Reported), "{free:?}");
-    }
-    assert_eq!(charged(&failed(Some(Timeout), false)), (0, Reported), "not sent whole");
-    for given_up in [Timeout, Cancelled, LostHedge] {
-        assert_eq!(charged(&failed(Some(given_up), true)), (10, Estimated), "{given_up:?}");
-    }
-    let counts = |input, output| Some(Counts { input, output, ..Counts::default() });
-    let served = |result, reported, counted, complete| Trail {
-        attempts: smallvec![attempt(Some(Timeout), true), attempt(Some(result), true)],
-        committed: Some(1),
-        reported,
-        counted_output: Tokens(counted),
-        complete,
-        ..Trail::default()
+fn windows_begin_where_their_zone_says() {
+    let spent = |window, moments: &[&str]| {
+        let before: Vec<_> = moments
+            .iter()
+            .map(|text| Spent { team: TeamIndex(0), key: KeyIndex(0), at: at(text), cost: nano(1) })
+            .collect();
+        let teams = [team("default", None, vec![budget(100, window, true)])];
+        let keys = [key(0, Vec::new())];
+        Accounts::new(&teams, &keys, SECOND, (&before, noon())).budgets(noon())[0].spent.nano()
     };
-    assert_eq!(charged(&served(Ok, counts(20, 30), 9, true)), (10 + 20 + 90, Estimated));
-    assert_eq!(charged(&served(Ok, counts(20, 101), 9, true)), (10 + 10 + 27, Estimated));
-    assert_eq!(charged(&served(Cut, None, 7, false)), (10 + 10 + 21, Estimated));
-    assert_eq!(charged(&served(Cut, counts(20, 5), 7, false)), (10 + 20 + 21, Estimated));
-    assert_eq!(charged(&served(Ok, None, 4_000, true)), (10 + 10 + 300, Estimated), "clipped");
-    let alone = Trail {
-        attempts: smallvec![attempt(Some(Ok), true)],
-        ..served(Ok, counts(20, 30), 0, true)
+    // It is 20:00 on Monday the 23rd in Singapore.
+    let edges = |first, before| [first, before].map(|text: &str| text.to_owned());
+    for (window, [first, before]) in [
+        (Window::Day, edges("2026-11-22T16:00:00Z", "2026-11-22T15:59:59Z")),
+        (Window::Week, edges("2026-11-22T16:00:00Z", "2026-11-22T15:59:59Z")),
+        (Window::Month, edges("2026-10-31T16:00:00Z", "2026-10-31T15:59:59Z")),
+        (Window::Total, edges("1999-01-01T00:00:00Z", "9999-01-01T00:00:00Z")),
+    ] {
+        let counted = spent(window, &[&first]);
+        assert_eq!(counted, 1, "{window} counts {first}");
+        if window != Window::Total {
+            assert_eq!(spent(window, &[&first, &before]), 1, "{window} does not count {before}");
+        }
+    }
+}
+
+#[test]
+fn what_was_spent_before_counts_up_the_tree() {
+    let teams = [
+        team("default", None, vec![budget(9, Window::Month, true)]),
+        team("bank", None, vec![budget(100, Window::Month, true)]),
+        team("cards", Some(1), vec![budget(100, Window::Month, true)]),
+    ];
+    let keys = [key(2, vec![budget(10, Window::Month, true)]), key(2, Vec::new())];
+    let spent = |team, key, cost| Spent {
+        team: TeamIndex(team),
+        key: KeyIndex(key),
+        at: noon(),
+        cost: nano(cost),
     };
-    let alone = Trail { committed: Some(0), ..alone };
-    assert_eq!(charged(&alone), (20 + 90, Reported));
+    let before = [spent(2, 0, 3), spent(2, 1, 20), spent(1, 9, 50)];
+    let accounts = Accounts::new(&teams, &keys, SECOND, (&before, noon()));
+    let sums: Vec<_> = accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect();
+    assert_eq!(sums, [0, 73, 23]);
+    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(7)));
+    assert_eq!(accounts.left(&caller(1), noon()), Some(nano(27)));
+}
+
+fn limited(requests: Option<u32>, tokens: Option<u32>, concurrent: Option<u32>) -> Limits {
+    Limits { requests_per_minute: requests, tokens_per_minute: tokens.map(Tokens), concurrent }
+}
+
+#[test]
+fn a_seat_is_free_again_when_it_is_left() {
+    let wide = Team { limits: limited(None, None, Some(2)), ..team("default", None, Vec::new()) };
+    let narrow = Key { limits: limited(None, None, Some(1)), ..key(0, Vec::new()) };
+    let accounts = accounts(&[wide], &[narrow, key(0, Vec::new())]);
+    let now = Instant::now();
+    let first = accounts.enter(&caller(0), now).unwrap_or_else(|it| panic!("{it}"));
+    let failure = accounts.enter(&caller(0), now).map(drop).unwrap_err();
+    assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(SECOND)));
+    let second = accounts.enter(&caller(1), now).unwrap_or_else(|it| panic!("{it}"));
+    assert!(accounts.enter(&caller(1), now).is_err(), "the team is full");
+    drop(first);
+    let third = accounts.enter(&caller(1), now);
+    assert!(third.is_ok(), "a refusal holds no place");
+    drop((second, third));
+}
+
+#[test]
+fn requests_a_minute_bind_key_and_team() {
+    let limits = limited(Some(3), None, None);
+    let teams = [Team { limits, ..team("default", None, Vec::new()) }];
+    let keys =
+        [Key { limits: limited(Some(2), None, None), ..key(0, Vec::new()) }, key(0, Vec::new())];
+    let accounts = accounts(&teams, &keys);
+    let now = Instant::now();
+    let enter = |key| accounts.enter(&caller(key), now).map(drop);
+    assert!(enter(0).is_ok() && enter(0).is_ok());
+    let mut headers = http::HeaderMap::new();
+    accounts.limits(&caller(0), now).write(&mut headers);
+    assert_eq!(headers["x-ratelimit-limit-requests"], "2", "the tightest of both");
+    assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
+    assert_eq!(headers["x-ratelimit-reset-requests"], "60s");
+    let failure = enter(0).unwrap_err();
+    assert_eq!((failure.kind, failure.code), (Kind::RateLimited, "rate_limit_exceeded"));
+    assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(30)));
+    assert!(enter(1).is_ok(), "what the key was refused took nothing of the team's");
+    assert!(enter(1).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_were_not_used_come_back() {
+    let limits = limited(None, Some(600), None);
+    let teams = [Team { limits, ..team("default", None, vec![budget(5, Window::Day, true)]) }];
+    let accounts = accounts(&teams, &[key(0, Vec::new())]);
+    let now = Instant::now();
+    let admit = |tokens, cost| {
+        let accounts = &accounts;
+        async move { accounts.admit(&caller(0), &plan(cost), Tokens(tokens), (now, noon())).await }
+    };
+    let first = admit(600, 0).await.unwrap();
+    let failure = admit(60, 0).await.map(drop).unwrap_err();
+    assert_eq!(failure.retry_after, Some(6 * SECOND));
+    first.settle(Money::ZERO, Counts { input: 100, reasoning: 20, ..Counts::default() });
+    assert!(admit(480, 9).await.is_err(), "no money");
+    drop(admit(480, 5).await.unwrap());
+    let mut headers = http::HeaderMap::new();
+    accounts.limits(&caller(0), now).write(&mut headers);
+    assert_eq!(headers["x-ratelimit-limit-tokens"], "600");
+    assert_eq!(headers["x-ratelimit-remaining-tokens"], "480");
+    assert_eq!(headers["x-ratelimit-reset-tokens"], "12s");
+    assert!(!headers.contains_key("x-ratelimit-limit-requests"), "not limited");
+}
+
+/// What a request of a test does.
+#[derive(Clone, Debug)]
+enum Step {
+    Admit(i64),
+    Settle(usize, i64),
+    Drop(usize),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_i64..60).prop_map(Step::Admit),
+        (0_usize..9, 0_i64..60).prop_map(|(at, cost)| Step::Settle(at, cost)),
+        (0_usize..9).prop_map(Step::Drop),
+    ]
+}
+
+proptest! {
+    /// Any order of reserve, settle and release: spent and reserved never pass a hard budget, and the
+    /// spent is the exact sum of what was settled.
+    #[test]
+    fn money_is_exact(steps in proptest::collection::vec(any_step(), 1..120)) {
+        let month = budget(100, Window::Month, true);
+        let teams = [
+            team("default", None, Vec::new()),
+            team("bank", None, vec![month.clone(), budget(40, Window::Day, false)]),
+        ];
+        let keys = [key(1, vec![budget(90, Window::Total, true)])];
+        let accounts = Accounts::new(&teams, &keys, Duration::ZERO, (&[], noon()));
+        let mut open: Vec<Permit> = Vec::new();
+        let mut spent = 0;
+        for step in steps {
+            match step {
+                // A request that would wait is dropped where it waits.
+                Step::Admit(cost) => {
+                    let reserve = {
+                        let cells: Cells = accounts.keys[0].purses.iter()
+                            .map(|purse| purse.cell(noon())).collect();
+                        try_reserve(&cells, nano(cost)).map_err(drop).map(|()| cells.clone())
+                    };
+                    let held: i64 = open.iter().map(|it| it.reserved.nano()).sum();
+                    prop_assert_eq!(reserve.is_ok(), spent + held + cost <= 90);
+                    open.extend(reserve.ok().map(|cells| Permit {
+                        reserved: nano(cost), cells, tokens: SmallVec::new(),
+                    }));
+                }
+                Step::Settle(at, cost) if at < open.len() => {
+                    let permit = open.swap_remove(at);
+                    let cost = cost.min(permit.reserved.nano());
+                    spent += cost;
+                    settle(permit, cost);
+                }
+                Step::Drop(at) if at < open.len() => drop(open.swap_remove(at)),
+                _ => {}
+            }
+            let held: i64 = open.iter().map(|it| it.reserved.nano()).sum();
+            for reading in accounts.budgets(noon()) {
+                prop_assert_eq!(reading.spent, nano(spent));
+                prop_assert_eq!(reading.reserved, nano(held));
+            }
+            prop_assert_eq!(accounts.left(&caller(0), noon()), Some(nano(90 - spent - held)));
+        }
+    }
+}
+
+#[test]
+fn threads_never_pass_a_budget_and_lose_nothing() {
+    let accounts = one(1_000, true);
+    let clock = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let spent: i64 = thread::scope(|scope| {
+        let workers: Vec<_> = (0..4_i64)
+            .map(|worker| {
+                let (accounts, clock) = (&accounts, clock.handle());
+                scope.spawn(move || {
+                    let _timers = clock.enter();
+                    let mut spent = 0;
+                    for turn in 0..2_000_i64 {
+                        let cost = (turn * 7 + worker) % 40;
+                        let Some(Ok(permit)) = admit(accounts, cost).now_or_never() else {
+                            continue;
+                        };
+                        let reading = &accounts.budgets(noon())[0];
+                        assert!(reading.spent <= nano(1_000), "{reading:?}");
+                        if turn % 3 == 0 {
+                            drop(permit);
+                        } else if turn % 50 == 1 {
+                            spent += cost / 2;
+                            settle(permit, cost / 2);
+                        } else {
+                            settle(permit, 0);
+                        }
+                    }
+                    spent
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(reading(&accounts), (spent, 0));
+    assert!(spent > 0 && spent <= 1_000, "{spent}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_wait_are_served_in_the_end() {
+    let accounts = Arc::new(Accounts::new(
+        &[team("default", None, vec![budget(50, Window::Month, true)])],
+        &[key(0, Vec::new())],
+        Duration::from_secs(60),
+        (&[], noon()),
+    ));
+    let tasks: Vec<_> = (0..64)
+        .map(|turn: i64| {
+            let accounts = Arc::clone(&accounts);
+            tokio::spawn(async move {
+                let permit = admit(&accounts, 10 + turn % 40).await.unwrap();
+                tokio::task::yield_now().await;
+                settle(permit, i64::from(turn == 5));
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(reading(&accounts), (1, 0));
 }

@@ -1,6 +1,10 @@
 //! Leaves that stand in many sections: numbers with bounds, durations, addresses, secrets, money.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use policies::{
     Fault,
@@ -43,6 +47,16 @@ pub(super) fn millis(
     default: u64,
     faults: &mut Faults,
 ) -> Duration {
+    Duration::from_millis(number(section, key, default, 1..=MS_MAX, faults))
+}
+
+/// The same where none at all is a choice.
+pub(super) fn millis_or_none(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: u64,
+    faults: &mut Faults,
+) -> Duration {
     Duration::from_millis(number(section, key, default, 0..=MS_MAX, faults))
 }
 
@@ -54,6 +68,20 @@ pub(super) fn address(
 ) -> SocketAddr {
     let expected = "an address and a port, such as \"127.0.0.1:8080\"";
     section.read(key, expected, faults, |it| it.as_str()?.parse().ok()).unwrap_or(default)
+}
+
+/// A network such as `10.0.0.0/8`.
+pub(super) fn is_network(text: &str) -> bool {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(it, bits)| (it, Some(bits)));
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
+}
+
+/// A host by itself: no scheme, port, path or wildcard.
+pub(super) fn is_host(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(fits)
 }
 
 /// One of a few words; the default where it stands not.
@@ -69,8 +97,7 @@ pub(super) fn word<T: Copy>(
     match words.iter().find(|(word, _)| *word == found) {
         Some((_, value)) => *value,
         None => {
-            let what = format!("one of {}", known.clone().collect::<Vec<_>>().join(", "));
-            faults.push(Fault::unknown(section.at(key), found, &what, known));
+            faults.push(Fault::unknown(section.at(key), found, "a known word", known));
             default
         }
     }
@@ -108,6 +135,22 @@ pub(super) fn secret(
     }
 }
 
+/// A secret that is sent or compared as a header: by reference, and of characters that can stand there.
+pub(super) fn token(
+    section: &mut Section<'_>,
+    key: &'static str,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Secret> {
+    let secret = secret(section, key, outside, faults)?;
+    if secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(secret);
+    }
+    let expected = "a secret of visible ASCII characters without spaces";
+    faults.push(Fault::new(section.at(key), "other characters", expected));
+    None
+}
+
 pub(super) fn money(value: &Value) -> Option<Money> {
     Money::parse(value.as_str()?).ok()
 }
@@ -128,18 +171,57 @@ pub(super) fn texts(
     found
 }
 
-/// A name that can stand in a header, a metric and a path: `expected` says which characters.
+const NAME: &str = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
+
+/// A name that can stand in a header, a metric and a path.
+fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
+    (1..=100).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// A name that must stand there.
 pub(super) fn name(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> String {
-    let expected = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
     if section.get(key).is_none() {
-        faults.push(Fault::new(section.at(key), "nothing", expected));
+        faults.push(Fault::new(section.at(key), "nothing", NAME));
     }
-    let plain = |text: &&str| {
-        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
-        (1..=100).contains(&text.len()) && text.bytes().all(fits)
-    };
-    let read = |value: &Value| value.as_str().filter(plain).map(str::to_owned);
-    section.read(key, expected, faults, read).unwrap_or_default()
+    optional_name(section, key, faults).unwrap_or_default()
+}
+
+/// A name that may stand there.
+pub(super) fn optional_name(
+    section: &mut Section<'_>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> Option<String> {
+    let read = |value: &Value| value.as_str().filter(|it| is_name(it)).map(str::to_owned);
+    section.read(key, NAME, faults, read)
+}
+
+/// A list of texts that are what `expected` says.
+pub(super) fn texts_of(
+    section: &mut Section<'_>,
+    key: &'static str,
+    (expected, fits): (&str, fn(&str) -> bool),
+    faults: &mut Faults,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in texts(section, key, faults) {
+        if fits(&text) {
+            found.push(text);
+        } else {
+            faults.push(Fault::new(path, format!("`{text}`"), expected));
+        }
+    }
+    found
+}
+
+/// A list of names.
+pub(super) fn names(
+    section: &mut Section<'_>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> Vec<String> {
+    texts_of(section, key, (NAME, is_name), faults)
 }
 
 /// Keys of the contract that this version does not serve: said, not ignored.

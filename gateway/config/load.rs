@@ -1,41 +1,194 @@
-//! The layers: file, then environment (`SIGNALBOX__SECTION__KEY`). The only use of figment, and the
-//! only place that reads files and variables for the configuration.
+//! The layers: file, then environment (`SIGNALBOX__SECTION__KEY`), then command line. The only use of
+//! figment, and the only place that reads files and variables for the configuration.
 
 use std::path::Path;
 
 use figment::{
-    Figment,
-    providers::{Env, Format, Toml},
+    Error, Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map, Value},
 };
-use policies::Fault;
+use policies::{Fault, document::locate};
+use toml::Table;
 
 use super::{
     Config,
     validate::{Outside, validate},
 };
 
-/// Loads and validates the configuration in this file. Relative paths in it start at its folder.
+/// What the variables that change the configuration begin with.
+const PREFIX: &str = "SIGNALBOX__";
+
+/// Loads and validates the configuration in this file, `signalbox.toml` if none is named. Relative paths
+/// in it start at its folder.
 ///
 /// # Errors
 /// Every fault, with its path.
 pub fn load(path: Option<&Path>) -> Result<Config, Vec<Fault>> {
+    load_with(path, &[])
+}
+
+/// The same, with values from the command line over all others: `server.listen` and its text.
+///
+/// # Errors
+/// Every fault, with its path.
+pub fn load_with(
+    path: Option<&Path>,
+    overrides: &[(String, String)],
+) -> Result<Config, Vec<Fault>> {
     let path = path.unwrap_or(Path::new("signalbox.toml"));
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Fault::new(&name, error.to_string(), "a readable file")])?;
-    // figment names no place for a syntax error; toml does.
-    if let Err(error) = text.parse::<toml::Table>() {
-        return Err(vec![policies::not_toml(&text, &error)]);
-    }
-    let layers = Figment::from(Toml::string(&text)).merge(Env::prefixed("SIGNALBOX__").split("__"));
-    let table: toml::Table = layers
-        .extract()
-        .map_err(|error| vec![Fault::new("environment", error.to_string(), "a value")])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    validate(
-        &table,
-        &Outside { folder, secret: &|reference| secret(folder, reference), read: &read },
-    )
+    // A variable that is no text cannot be one of ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read };
+    layered(&text, Layer::environment(variables), Layer::overrides(overrides), &outside)
+}
+
+/// All layers together, validated.
+pub(super) fn layered(
+    text: &str,
+    environment: Layer,
+    overrides: Layer,
+    outside: &Outside<'_>,
+) -> Result<Config, Vec<Fault>> {
+    // figment names no place for a syntax error; toml does.
+    let file: Table = text.parse().map_err(|error| vec![policies::not_toml(text, &error)])?;
+    let (environment, mut faults) = environment.over(&file);
+    let (overrides, more) = overrides.over(&file);
+    faults.extend(more);
+    let layers = Figment::from(Toml::string(text)).merge(&environment).merge(&overrides);
+    let table: Table = layers
+        .extract()
+        .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
+    let validated = validate(&table, outside);
+    let validated = validated.map_err(|faults| placed(faults, text, [&overrides, &environment]));
+    match validated {
+        Ok(config) if faults.is_empty() => Ok(config),
+        validated => {
+            faults.extend(validated.err().into_iter().flatten());
+            Err(faults)
+        }
+    }
+}
+
+/// Says of each fault where its value came from, and orders them as they stand in the file; those of a
+/// policy, which has lines of its own, come last.
+fn placed(faults: Vec<Fault>, text: &str, layers: [&Layer; 2]) -> Vec<Fault> {
+    let of_policy = |fault: &Fault| fault.path.starts_with("policy: ");
+    let (policys, mut placed): (Vec<_>, Vec<_>) = faults.into_iter().partition(of_policy);
+    let mut laid = Vec::new();
+    placed.retain_mut(|fault| {
+        let origin = layers.iter().find_map(|layer| layer.origin(&fault.path));
+        laid.extend(
+            origin.as_ref().map(|origin| Fault {
+                found: format!("{} ({origin})", fault.found),
+                ..fault.clone()
+            }),
+        );
+        origin.is_none()
+    });
+    locate(text, &mut placed);
+    placed.sort_by_key(|fault| (fault.line.is_none(), fault.line));
+    placed.into_iter().chain(laid).chain(policys).collect()
+}
+
+/// Values from the environment or from the command line.
+pub(super) struct Layer {
+    name: &'static str,
+    /// Path, value, and what the value was called where it came from.
+    values: Vec<(Vec<String>, String, String)>,
+}
+
+impl Layer {
+    /// The variables that begin with our prefix; they are spelled in any case.
+    pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let ours = |(name, value): (String, String)| {
+            let start = name.get(..PREFIX.len())?;
+            let rest = name.get(PREFIX.len()..)?.to_ascii_lowercase();
+            let path = rest.split("__").map(str::to_owned).collect();
+            start.eq_ignore_ascii_case(PREFIX).then_some((path, value, name))
+        };
+        Self { name: "environment", values: variables.filter_map(ours).collect() }
+    }
+
+    /// What the command line says.
+    pub(super) fn overrides(values: &[(String, String)]) -> Self {
+        let each = values.iter().map(|(path, value)| {
+            let keys = path.split('.').map(str::to_owned).collect();
+            (keys, value.clone(), format!("command line, {path}"))
+        });
+        Self { name: "command line", values: each.collect() }
+    }
+
+    /// What can be laid over this file, and the faults of the rest: paths into a list or through a value.
+    fn over(self, file: &Table) -> (Self, Vec<Fault>) {
+        let (name, mut faults) = (self.name, Vec::new());
+        let fits = |(path, _, origin): &(Vec<String>, String, String)| {
+            let fault = blocked(path, origin, file);
+            let fits = fault.is_none();
+            faults.extend(fault);
+            fits
+        };
+        (Self { name, values: self.values.into_iter().filter(fits).collect() }, faults)
+    }
+
+    /// What the value at this path was called where it came from, if it came from here.
+    fn origin(&self, path: &str) -> Option<String> {
+        let here = |(keys, _, origin): &(Vec<String>, String, String)| {
+            let after = path.strip_prefix(&keys.join("."))?;
+            (after.is_empty() || after.starts_with(['.', '['])).then(|| origin.clone())
+        };
+        self.values.iter().find_map(here)
+    }
+}
+
+/// The value in the file that stands in the way of a path, as a fault.
+fn blocked(path: &[String], origin: &str, file: &Table) -> Option<Fault> {
+    let mut table = file;
+    let (_, above) = path.split_last()?;
+    for key in above {
+        match table.get(key)? {
+            toml::Value::Table(inner) => table = inner,
+            _ => {
+                let found = format!("a key of `{key}` ({origin})");
+                let expected = format!("`{key}` as a whole: it is not a table");
+                return Some(Fault::new(path.join("."), found, expected));
+            }
+        }
+    }
+    None
+}
+
+impl Provider for &Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let mut all = Dict::new();
+        for (path, text, _) in &self.values {
+            // figment reads numbers, booleans and lists as TOML spells them; all else is a text.
+            let value = text.parse().unwrap_or_else(|_| Value::from(text.as_str()));
+            lay(&mut all, path, value);
+        }
+        Ok(Profile::Default.collect(all))
+    }
+}
+
+fn lay(dict: &mut Dict, path: &[String], value: Value) {
+    let Some((key, below)) = path.split_first() else { return };
+    if below.is_empty() {
+        dict.insert(key.clone(), value);
+        return;
+    }
+    let inner = dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new()));
+    if let Value::Dict(_, inner) = inner {
+        lay(inner, below, value);
+    }
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -45,8 +198,10 @@ fn read(path: &Path) -> Result<String, String> {
 /// Resolves `env:NAME` or `file:path`. Never says what it found.
 fn secret(folder: &Path, reference: &str) -> Result<String, String> {
     let value = match reference.split_once(':') {
-        Some(("env", name)) => std::env::var(name)
-            .map_err(|_| format!("environment variable {name}, which is not set"))?,
+        Some(("env", name)) => std::env::var_os(name)
+            .ok_or_else(|| format!("environment variable {name}, which is not set"))?
+            .into_string()
+            .map_err(|_| format!("environment variable {name}, which is no text"))?,
         Some(("file", path)) => {
             let text = std::fs::read_to_string(folder.join(path));
             text.map_err(|error| format!("file {path}: {error}"))?

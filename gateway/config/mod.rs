@@ -1,7 +1,8 @@
 //! Configuration, valid by its types: whatever stands here has been checked as a whole.
 //!
-//! `load.rs` reads the layers (file, environment) into one table; `validate.rs` and its parts read that
-//! table leaf by leaf and collect every fault. Nothing else in the gateway looks at text from a file.
+//! `load.rs` reads the layers (file, environment, command line) into one table; `validate.rs` and its
+//! parts read that table leaf by leaf and collect every fault. Nothing else in the gateway looks at text
+//! from a file.
 
 mod leaf;
 mod load;
@@ -19,7 +20,11 @@ use policies::{
     facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
 };
 
-pub use self::{load::load, model::price_version, secret::Secret};
+pub use self::{
+    load::{load, load_with},
+    model::price_version,
+    secret::Secret,
+};
 
 /// Everything the gateway runs by.
 #[derive(Debug)]
@@ -217,7 +222,7 @@ pub struct Key {
 }
 
 /// How a key is recognised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// HMAC-SHA-256 of the key under the pepper.
     Hash([u8; 32]),

@@ -6,16 +6,23 @@ use http::Uri;
 use policies::{
     Fault,
     document::{Faults, Section},
-    facts::{Dialect, Language, ModelFacts, Needs, Price, Timeouts, Tokens},
+    facts::{Dialect, Language, ModelFacts, Money, Needs, Price, Timeouts, Tokens},
 };
 use sha2::{Digest, Sha256};
 
 use super::{
     Endpoint, Model,
-    leaf::{later, millis, money, name, number, optional_number, secret, texts, word},
-    validate::{Outside, unique},
+    leaf::{
+        later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
+        word,
+    },
+    validate::{Outside, few, unique},
 };
 
+/// The dearest million tokens, in units: 32 million of them, the most that a body can hold, then still
+/// cost an amount that can be held.
+const PRICE_UNITS_MAX: i64 = 100_000_000;
+const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -28,6 +35,7 @@ pub(super) fn models(
     if sections.is_empty() {
         faults.push(Fault::new("model", "nothing", "at least one [[model]]"));
     }
+    few(sections.len(), "model", faults);
     let mut taken = vec![String::from("auto")];
     sections.into_iter().map(|section| model(section, &mut taken, outside, faults)).collect()
 }
@@ -41,14 +49,18 @@ fn model(
     let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
     let upstream_model = it.text("upstream_model", faults).unwrap_or(&id).into();
     let facts = facts(&mut it, Arc::clone(&id), faults);
-    word(&mut it, "kind", &[("chat", ())], (), faults);
+    let kinds = [("chat", true), ("embedding", false), ("rerank", false)];
+    if !word(&mut it, "kind", &kinds, true, faults) {
+        let expected = "\"chat\", the one kind that this version supports";
+        faults.push(Fault::new(it.at("kind"), "another kind", expected));
+    }
     let engines = ["vllm", "sglang", "llama_cpp", "ollama", "tgi", "openai"].map(|it| (it, ()));
     word(&mut it, "engine", &engines, (), faults);
     let model = Model {
         id,
         upstream_model,
         dialects: dialects(&mut it, faults),
-        pool_idle: millis(&mut it, "pool_idle_ms", 4_000, faults),
+        pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
     later(&mut it, &["vector_space", "reasoning_field"], faults);
@@ -68,7 +80,6 @@ fn tokens(
 }
 
 fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts {
-    let shared = |text: Option<&str>| text.map(Arc::from);
     let context = tokens(it, "context_tokens_max", 32_768, 1, faults);
     let output = tokens(it, "output_tokens_max", context.0.into(), 1, faults);
     let default = tokens(it, "output_tokens_default", output.0.min(8_192).into(), 1, faults);
@@ -83,10 +94,10 @@ fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts 
     }
     ModelFacts {
         id,
-        family: shared(it.text("family", faults)),
-        tags: texts(it, "tags", faults).into_iter().map(|(_, tag)| tag.into()).collect(),
-        zone: it.get("zone").is_some().then(|| name(it, "zone", faults).into()),
-        licence: shared(it.text("licence", faults)),
+        family: optional_name(it, "family", faults).map(Into::into),
+        tags: names(it, "tags", faults).into_iter().map(Into::into).collect(),
+        zone: optional_name(it, "zone", faults).map(Into::into),
+        licence: it.text("licence", faults).map(Arc::from),
         languages: languages(it, faults),
         capabilities: capabilities(it, faults),
         context_tokens_max: context,
@@ -161,18 +172,11 @@ fn price(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
         return None;
     }
     let mut it = Section::of(path, value, faults);
-    let decimal = "a decimal in text, such as \"0.20\", with at most nine decimals";
-    let required = |it: &mut Section<'_>, key, faults: &mut Faults| {
-        if it.get(key).is_none() {
-            faults.push(Fault::new(it.at(key), "nothing", decimal));
-        }
-        it.read(key, decimal, faults, money)
-    };
     let input = required(&mut it, "input_per_mtok", faults);
     let output = required(&mut it, "output_per_mtok", faults);
-    let cached = it.read("cached_input_per_mtok", decimal, faults, money);
-    let write = it.read("cache_write_per_mtok", decimal, faults, money);
-    let reasoning = it.read("reasoning_per_mtok", decimal, faults, money);
+    let cached = per_mtok(&mut it, "cached_input_per_mtok", faults);
+    let write = per_mtok(&mut it, "cache_write_per_mtok", faults);
+    let reasoning = per_mtok(&mut it, "reasoning_per_mtok", faults);
     later(&mut it, &["per_hour", "replicas"], faults);
     it.close(faults);
     let (input, output) = (input?, output?);
@@ -183,6 +187,23 @@ fn price(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
         output,
         reasoning: reasoning.unwrap_or(output),
     })
+}
+
+fn required(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
+    if it.get(key).is_none() {
+        faults.push(Fault::new(it.at(key), "nothing", DECIMAL));
+    }
+    per_mtok(it, key, faults)
+}
+
+fn per_mtok(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
+    let price = it.read(key, DECIMAL, faults, money)?;
+    let most = Money::from_nano(PRICE_UNITS_MAX.saturating_mul(1_000_000_000));
+    if price > most {
+        let expected = format!("at most {PRICE_UNITS_MAX}: choose a larger ledger currency");
+        faults.push(Fault::new(it.at(key), price.to_string(), expected));
+    }
+    Some(price)
 }
 
 fn timeouts(it: &mut Section<'_>, faults: &mut Faults) -> Timeouts {
@@ -219,7 +240,7 @@ fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -
         let most = number(&mut it, "concurrency_max", 0, 0..=1_000_000, faults);
         let endpoint = Endpoint {
             url: url.unwrap_or_default(),
-            api_key: secret(&mut it, "api_key", outside, faults),
+            api_key: token(&mut it, "api_key", outside, faults),
             weight: u16::try_from(weight).unwrap_or(1),
             concurrency_max: u32::try_from(most).unwrap_or(0),
         };
@@ -231,18 +252,24 @@ fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -
 }
 
 fn url(it: &mut Section<'_>, faults: &mut Faults) -> Option<Uri> {
-    let expected = "an http or https URL without query and credentials, such as \
+    let expected = "an http or https URL with a host, without query and credentials, such as \
                     \"http://10.0.0.11:8000/v1\"";
-    if it.get("url").is_none() {
+    let Some(value) = it.get("url") else {
         faults.push(Fault::new(it.at("url"), "nothing", expected));
+        return None;
+    };
+    let text = value.as_str().unwrap_or_default();
+    if text.contains(['@', '?', '#']) {
+        // What stands there may be secret.
+        let found = "a URL with credentials, a query or a fragment";
+        faults.push(Fault::new(it.at("url"), found, expected));
+        return None;
     }
     it.read("url", expected, faults, |value| {
-        let text = value.as_str()?;
-        let uri: Uri = text.trim_end_matches('/').parse().ok()?;
+        let uri: Uri = value.as_str()?.trim_end_matches('/').parse().ok()?;
         let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority()?.as_str();
-        let plain = !authority.contains('@') && uri.query().is_none() && !text.contains('#');
-        (scheme && plain).then_some(uri)
+        let host = uri.host().is_some_and(|host| !host.is_empty());
+        (scheme && host).then_some(uri)
     })
 }
 

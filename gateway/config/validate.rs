@@ -17,7 +17,10 @@ use toml::Table;
 
 use super::{
     Admin, Config, Durability, Identity, Ledger, Queue, Server, Shield, Wait,
-    leaf::{address, later, millis, name, number, secret, texts, word},
+    leaf::{
+        address, is_host, is_network, later, millis, millis_or_none, name, number, secret,
+        texts_of, token, word,
+    },
     model, team,
 };
 
@@ -37,6 +40,10 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
     let mut root = Section::root(table);
     let server = server(root.section("server", &mut faults), &mut faults);
     let admin = admin(root.section("admin", &mut faults), outside, &mut faults);
+    if server.listen == admin.listen && server.listen.port() != 0 {
+        let expected = "another address than `server.listen`: callers never meet operators";
+        faults.push(Fault::new("admin.listen", admin.listen.to_string(), expected));
+    }
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
@@ -55,7 +62,8 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
         keys: keys.iter().map(|it| it.facts.clone()).collect::<Vec<KeyFacts>>(),
         aliases,
     };
-    let policy = compiled(policy, &fleet, outside, &mut faults);
+    let paths: Vec<&str> = teams.iter().map(|it| &*it.path).collect();
+    let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
     Ok(Config {
         server,
@@ -96,7 +104,7 @@ fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
         )),
         header_timeout: millis(&mut it, "header_timeout_ms", 10_000, faults),
         body_timeout: millis(&mut it, "body_timeout_ms", 30_000, faults),
-        drain_timeout: millis(&mut it, "drain_timeout_ms", 120_000, faults),
+        drain_timeout: millis_or_none(&mut it, "drain_timeout_ms", 120_000, faults),
         body_in_flight_bytes_max: bytes(number(
             &mut it,
             "body_in_flight_bytes_max",
@@ -108,7 +116,8 @@ fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
         connections_max: bytes(number(&mut it, "connections_max", 16_384, 1..=1_000_000, faults)),
     };
     // Read, but of no effect before audits name addresses.
-    texts(&mut it, "trusted_proxies", faults);
+    let networks = ("a network such as \"10.0.0.0/8\"", is_network as fn(&str) -> bool);
+    texts_of(&mut it, "trusted_proxies", networks, faults);
     later(&mut it, &["tls"], faults);
     it.close(faults);
     server
@@ -116,14 +125,14 @@ fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
 
 fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Admin {
     let listen = address(&mut it, "listen", loopback(9090), faults);
-    let token = secret(&mut it, "token", outside, faults);
-    let metrics_token = secret(&mut it, "metrics_token", outside, faults);
-    if !listen.ip().is_loopback() && token.is_none() {
+    let key = token(&mut it, "token", outside, faults);
+    let metrics_token = token(&mut it, "metrics_token", outside, faults);
+    if !listen.ip().is_loopback() && it.get("token").is_none() {
         let expected = format!("a token, because {listen} is not a loopback address");
         faults.push(Fault::new(it.at("token"), "nothing", expected));
     }
     it.close(faults);
-    Admin { listen, token, metrics_token }
+    Admin { listen, token: key, metrics_token }
 }
 
 fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
@@ -143,7 +152,7 @@ fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Le
         durability: word(&mut it, "durability", &durability, Durability::Power, faults),
         wait: word(&mut it, "wait", &wait, Wait::FirstByte, faults),
         retention_days: u32::try_from(days).unwrap_or(400),
-        disk_free_bytes_min: number(&mut it, "disk_free_bytes_min", disk, 0..=u64::MAX, faults),
+        disk_free_bytes_min: number(&mut it, "disk_free_bytes_min", disk, 0..=1 << 50, faults),
     };
     later(&mut it, &["postgres", "outbox"], faults);
     it.close(faults);
@@ -162,8 +171,16 @@ fn audit(mut it: Section<'_>, faults: &mut Faults) {
     it.close(faults);
 }
 
+/// As long as the hashes that it keys.
+const PEPPER_BYTES_MIN: usize = 32;
+
 fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Identity {
-    let pepper = secret(&mut it, "pepper", outside, faults);
+    let mut pepper = secret(&mut it, "pepper", outside, faults);
+    if pepper.as_ref().is_some_and(|it| it.expose().len() < PEPPER_BYTES_MIN) {
+        let expected = format!("at least {PEPPER_BYTES_MIN} bytes that nobody can guess");
+        faults.push(Fault::new(it.at("pepper"), "a shorter secret", expected));
+        pepper = None;
+    }
     it.close(faults);
     Identity { pepper }
 }
@@ -184,12 +201,14 @@ impl Limits {
         let mut metrics = root.section("metrics", faults);
         let mut media = root.section("media", faults);
         let mut shield = root.section("shield", faults);
-        let hosts = texts(&mut media, "hosts", faults);
+        let host =
+            ("a host by itself, such as \"images.example.com\"", is_host as fn(&str) -> bool);
+        let hosts = texts_of(&mut media, "hosts", host, faults);
         let n_max = number(&mut shield, "n_max", 8, 1..=128, faults);
         let limits = Self {
-            budget_wait: millis(&mut budget, "wait_ms", 1_000, faults),
+            budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
-                wait: millis(&mut queue, "wait_ms", 2_000, faults),
+                wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),
                 length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
             },
             series_max: bytes(number(
@@ -199,7 +218,7 @@ impl Limits {
                 1_000..=10_000_000,
                 faults,
             )),
-            media_hosts: hosts.into_iter().map(|(_, host)| host.into()).collect(),
+            media_hosts: hosts.into_iter().map(Into::into).collect(),
             shield: Shield {
                 n_max: u8::try_from(n_max).unwrap_or(8),
                 tools_max: bytes(number(&mut shield, "tools_max", 128, 0..=10_000, faults)),
@@ -248,7 +267,7 @@ fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarg
 /// The policy: a preset, a file, or the built-in one.
 fn compiled(
     mut it: Section<'_>,
-    fleet: &FleetFacts,
+    (fleet, teams): (&FleetFacts, &[&str]),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<Policy> {
@@ -283,16 +302,31 @@ fn compiled(
     match policies::compile(&document?, fleet) {
         Ok(policy) => Some(policy),
         Err(found) => {
-            faults.extend(found.into_iter().map(|fault| Fault {
-                path: if fault.path.starts_with("alias") || fault.path.contains("].models[") {
-                    fault.path
-                } else {
-                    format!("policy: {}", fault.path)
-                },
-                ..fault
-            }));
+            faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
             None
         }
+    }
+}
+
+/// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
+/// compiled.
+fn whose(path: &str, teams: &[&str]) -> String {
+    if path.starts_with("alias.") || path.starts_with("key[") {
+        return path.to_owned();
+    }
+    // Teams are compiled in the order of the tree, and stand in the file in any.
+    let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
+    let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
+    match stated {
+        Some((team, key)) => format!("{team}{key}"),
+        None => format!("policy: {path}"),
+    }
+}
+
+/// As many as an index can count.
+pub(super) fn few(number: usize, what: &'static str, faults: &mut Faults) {
+    if number > usize::from(u16::MAX) {
+        faults.push(Fault::new(what, number.to_string(), format!("at most {}", u16::MAX)));
     }
 }
 

@@ -1,0 +1,231 @@
+use std::{
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
+
+use policies::{
+    Matched, Planned, Policy, Why, catalogue,
+    facts::{Draw, FleetView, ModelIndex, ModelView, Needs, Price, Timeouts, Tokens},
+};
+use proptest::prelude::*;
+use smallvec::smallvec;
+
+use super::*;
+use crate::outcome::ModelName;
+
+fn price(input: i64, output: i64) -> Price {
+    let per_token = |nano: i64| Money::from_nano(nano * 1_000_000);
+    Price {
+        input: per_token(input),
+        cached_input: per_token(1),
+        cache_write: per_token(input),
+        output: per_token(output),
+        reasoning: per_token(output),
+    }
+}
+
+/// Two models: 10 and 100 nano-units a token of input and output, and 20 and 400.
+fn names() -> Names {
+    let model = |id: &str, price| ModelName { id: id.into(), zone: None, price: Some(price) };
+    Names {
+        replica: "r".into(),
+        currency: "USD".into(),
+        policy_version: "1".into(),
+        policy_hash: "".into(),
+        price_version: "".into(),
+        models: vec![model("cheap", price(10, 100)), model("dear", price(20, 400))],
+        teams: vec!["default".into()],
+    }
+}
+
+fn plan() -> Plan {
+    let planned = |model, most| Planned {
+        model: ModelIndex(model),
+        timeouts: Timeouts::default(),
+        output_tokens_max: Tokens(most),
+    };
+    Plan {
+        matched: Matched::Default,
+        rule: "default".into(),
+        attempts: smallvec![planned(0, 1_000), planned(1, 200)],
+        retries_max: 1,
+        cost_max: Money::MAX,
+        output_tokens_bound: Tokens(1_000),
+        why: Why::default(),
+    }
+}
+
+/// 50 tokens of input by estimate, 80 at the most.
+fn signals() -> Signals {
+    let mut signals = Signals::chat("auto");
+    (signals.input_tokens, signals.input_tokens_bound) = (Tokens(50), Tokens(80));
+    signals
+}
+
+fn attempt(model: u16, sent: bool, result: AttemptResult) -> Attempt {
+    Attempt {
+        model: ModelIndex(model),
+        endpoint: 0,
+        endpoint_label: "host:1".into(),
+        started: Instant::now(),
+        took: None,
+        result: Some(result),
+        sent,
+    }
+}
+
+fn reported(input: u32, cached_input: u32, output: u32) -> Option<Counts> {
+    Some(Counts { input, cached_input, output, ..Counts::default() })
+}
+
+/// What a trail costs, in nano-units, and by whose figures.
+fn cost(trail: &Trail) -> (i64, UsageSource) {
+    let charge = charge(trail, &signals(), &plan(), &names());
+    assert!(!charge.price_missing);
+    (charge.cost.nano(), charge.usage.source)
+}
+
+fn trail(attempts: &[Attempt]) -> Trail {
+    Trail { attempts: attempts.into(), ..Trail::default() }
+}
+
+#[test]
+fn what_failed_before_content_is_free() {
+    use AttemptResult as R;
+    for result in [R::Connect, R::Status, R::Invalid] {
+        assert_eq!(cost(&trail(&[attempt(0, true, result)])), (0, UsageSource::Reported));
+    }
+    for result in [R::Timeout, R::Cancelled, R::LostHedge, R::Connect] {
+        assert_eq!(cost(&trail(&[attempt(0, false, result)])).0, 0, "not wholly sent");
+    }
+    assert_eq!(cost(&trail(&[])).0, 0);
+}
+
+#[test]
+fn what_was_sent_and_given_up_costs_its_input() {
+    use AttemptResult as R;
+    for result in [R::Timeout, R::Cancelled, R::LostHedge] {
+        let trail = trail(&[attempt(0, true, result)]);
+        assert_eq!(cost(&trail), (500, UsageSource::Estimated), "{result:?}");
+    }
+    let running = Attempt { result: None, ..attempt(1, true, AttemptResult::Ok) };
+    assert_eq!(cost(&trail(&[running])), (1_000, UsageSource::Estimated));
+}
+
+#[test]
+fn a_complete_answer_costs_what_was_reported() {
+    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
+    (trail.committed, trail.complete) = (Some(0), true);
+    trail.reported = reported(40, 10, 300);
+    assert_eq!(cost(&trail), (400 + 10 + 30_000, UsageSource::Reported));
+    trail.reported = None;
+    trail.counted_output = Tokens(7);
+    assert_eq!(cost(&trail), (500 + 700, UsageSource::Estimated), "nothing reported: we count");
+}
+
+#[test]
+fn impossible_figures_are_replaced_by_ours() {
+    for counts in [reported(70, 11, 5), reported(1, 0, 1_001), reported(u32::MAX, u32::MAX, 1)] {
+        let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
+        (trail.committed, trail.complete) = (Some(0), true);
+        (trail.reported, trail.counted_output) = (counts, Tokens(9));
+        assert_eq!(cost(&trail), (500 + 900, UsageSource::Estimated), "{counts:?}");
+    }
+}
+
+#[test]
+fn a_bound_is_the_plans_whichever_model_answers() {
+    let mut trail = trail(&[attempt(1, true, AttemptResult::Ok)]);
+    (trail.committed, trail.complete) = (Some(0), true);
+    trail.reported = reported(10, 0, 1_000);
+    assert_eq!(cost(&trail), (200 + 1_000 * 400, UsageSource::Reported));
+    (trail.reported, trail.counted_output) = (reported(10, 0, 1_001), Tokens(2_000));
+    assert_eq!(cost(&trail), (1_000 + 1_000 * 400, UsageSource::Estimated));
+}
+
+#[test]
+fn an_answer_cut_off_costs_what_came() {
+    let mut trail = trail(&[attempt(0, true, AttemptResult::Cut)]);
+    trail.committed = Some(0);
+    trail.counted_output = Tokens(12);
+    assert_eq!(cost(&trail), (500 + 1_200, UsageSource::Estimated));
+    trail.reported = reported(60, 0, 10);
+    assert_eq!(cost(&trail), (600 + 1_200, UsageSource::Estimated), "a running figure is behind");
+    trail.reported = reported(60, 0, 20);
+    assert_eq!(cost(&trail), (600 + 2_000, UsageSource::Estimated));
+    trail.counted_output = Tokens(5_000);
+    assert_eq!(cost(&trail), (600 + 100_000, UsageSource::Estimated), "never above the bound");
+}
+
+#[test]
+fn every_attempt_has_its_own_price() {
+    let first = attempt(0, true, AttemptResult::Timeout);
+    let mut trail = trail(&[first, attempt(1, true, AttemptResult::Ok)]);
+    (trail.committed, trail.complete) = (Some(1), true);
+    trail.reported = reported(40, 0, 10);
+    assert_eq!(cost(&trail), (500 + 800 + 4_000, UsageSource::Estimated));
+}
+
+/// How attempts end (whether sent, and which result), which one committed, what its backend reported,
+/// what was counted, and whether the answer was whole.
+type End = (Vec<(bool, usize)>, Option<usize>, [u32; 5], u32, bool);
+
+/// All attempts that an envelope allows, with any ends.
+fn any_trail() -> impl Strategy<Value = End> {
+    let ends = proptest::collection::vec((any::<bool>(), 0..AttemptResult::ALL.len()), 1..8);
+    // Figures near a bound are the ones that can break a law.
+    let tokens = || prop_oneof![0_u32..3, 90_u32..110, 0_u32..400_000, Just(u32::MAX)];
+    let counts = [tokens(), tokens(), tokens(), tokens(), tokens()];
+    (ends, proptest::option::of(0_usize..8), counts, tokens(), any::<bool>())
+}
+
+static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
+    let fleet = catalogue();
+    let models = vec![ModelView::default(); fleet.models.len()];
+    let document = "version = \"1\"\n[default]\nroute = [\"*\"]\n";
+    (policies::compile(document, &fleet).unwrap(), FleetView { version: 1, models })
+});
+
+proptest! {
+    /// No settle exceeds its reservation, whatever backends report and however attempts end.
+    #[test]
+    fn no_charge_is_above_what_the_plan_reserved(
+        (ends, committed, counts, counted, complete) in any_trail(),
+        (bound, below, n) in (1_u32..200_000, 0_u32..100, 1_u8..4),
+        asked in proptest::option::of(1_u32..5_000),
+        draw in any::<u64>(),
+    ) {
+        let (policy, view) = &*DECIDED;
+        let mut signals = Signals::chat("auto");
+        signals.input_tokens_bound = Tokens(bound);
+        signals.input_tokens = Tokens(bound.saturating_sub(below));
+        (signals.n, signals.output_tokens_asked) = (n, asked.map(Tokens));
+        signals.needs = Needs::NONE;
+        let plan = policies::decide(policy, &signals, view, Draw(draw));
+        prop_assume!(plan.is_ok());
+        let plan = plan.unwrap();
+        let names = Names {
+            models: policy.fleet().models.iter()
+                .map(|it| ModelName { id: Arc::clone(&it.id), zone: None, price: it.price })
+                .collect(),
+            ..names()
+        };
+        // The envelope: each model once, then retries of the first.
+        let first = plan.attempts.iter().take(1).cycle().take(plan.retries_max.into());
+        let models = first.chain(&plan.attempts).map(|planned| planned.model.0);
+        let attempts: Vec<_> = models.zip(&ends)
+            .map(|(model, (sent, end))| attempt(model, *sent, AttemptResult::ALL[*end]))
+            .collect();
+        let [input, cached_input, cache_write, output, reasoning] = counts;
+        let trail = Trail {
+            committed: committed.filter(|at| *at < attempts.len()).map(|at| at as u8),
+            attempts: attempts.into(),
+            reported: Some(Counts { input, cached_input, cache_write, output, reasoning }),
+            counted_output: Tokens(counted),
+            complete,
+            first_content: None,
+        };
+        let cost = charge(&trail, &signals, &plan, &names).cost;
+        prop_assert!(cost <= plan.cost_max, "{cost} > {}", plan.cost_max);
+    }
+}
