@@ -164,65 +164,6 @@ pub fn langs(folder: &Path, own: &[Own]) -> Vec<LangRow> {
     rows
 }
 
-/// Our own instructions with a text to work on, before it or after it: what is asked for must be read
-/// from the instruction, however long the text is. The texts are sentences of the language rows.
-fn with_pastes(folder: &Path, own: &[Own]) -> Vec<TaskRow> {
-    let sentences: Vec<LangRow> = langs(folder, &[])
-        .into_iter()
-        .filter(|row| row.kind == "sentence" || row.kind == "chat")
-        .collect();
-    let mut seed = 0x0BAD_5EED_u64;
-    let mut draw = |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below.max(1) as u64) as usize
-    };
-    let mut rows = Vec::new();
-    for own in own {
-        let works_on_text = matches!(
-            own.task,
-            Some(
-                Task::Summarization
-                    | Task::Extraction
-                    | Task::Classification
-                    | Task::ClosedQa
-                    | Task::Rewriting
-                    | Task::Translation
-            )
-        );
-        let Some(task) = own.task.filter(|_| works_on_text) else { continue };
-        let alike: Vec<&LangRow> =
-            sentences.iter().filter(|row| row.language == own.language).collect();
-        for before in [false, true, false] {
-            let length = [1, 3, 8][draw(3)];
-            // A tenth of the texts is in whatever language.
-            let from = |draw: &mut dyn FnMut(usize) -> usize| match draw(10) {
-                0 => sentences[draw(sentences.len())].text.as_str(),
-                _ if alike.is_empty() => sentences[draw(sentences.len())].text.as_str(),
-                _ => alike[draw(alike.len())].text.as_str(),
-            };
-            let paste: Vec<&str> = (0..length).map(|_| from(&mut draw)).collect();
-            let paste = paste.join(" ");
-            let gap = ["\n\n", "\n", ": ", "\n\"\"\"\n"][draw(4)];
-            let text = match before {
-                true => format!("{paste}\n\n{}", own.text),
-                false => format!("{}{gap}{paste}", own.text),
-            };
-            rows.push(TaskRow {
-                system: String::new(),
-                turns: vec![text],
-                tools: 0,
-                task,
-                language: own.language,
-                source: OWN.into(),
-                weight: 0.7,
-            });
-        }
-    }
-    rows
-}
-
 /// Task rows of the data sets and of our own.
 pub fn tasks(folder: &Path, own: &[Own]) -> Vec<TaskRow> {
     let path = folder.join("task_train.jsonl.gz");
@@ -251,16 +192,6 @@ pub fn tasks(folder: &Path, own: &[Own]) -> Vec<TaskRow> {
             weight: 1.0,
         });
     }
-    rows.extend(with_pastes(folder, own));
-    let tasked = own.iter().filter_map(|own| Some((own, own.task?)));
-    rows.extend(tasked.map(|(own, task)| TaskRow {
-        system: String::new(),
-        turns: vec![own.text.clone()],
-        tools: u16::from(task == Task::ToolUse) * 2,
-        task,
-        language: own.language,
-        source: OWN.into(),
-        weight: 1.5,
-    }));
+    rows.extend(crate::fill::rows(own, &langs(folder, &[])));
     rows
 }

@@ -10,6 +10,7 @@
 
 mod bench;
 mod data;
+mod fill;
 mod han;
 mod learn;
 mod measure;

@@ -17,10 +17,10 @@ pub const BITS: u32 = 17;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
 /// Characters that are looked at from the head of the instruction, and from its tail.
-const HEAD_CHARS: usize = 130;
-const TAIL_CHARS: usize = 90;
-/// The first line or sentence, which is where people say what they want.
-const FIRST_CHARS: usize = 100;
+const HEAD_CHARS: usize = 160;
+const TAIL_CHARS: usize = 100;
+/// A word's beginning of so many characters stands for its inflected forms.
+const STEM_CHARS: u32 = 5;
 /// Of the system's text.
 const SYSTEM_CHARS: usize = 160;
 /// An instruction shorter than this may be the continuation of an earlier one.
@@ -102,11 +102,11 @@ fn instruction<'a>(prompt: &Prompt<'a>) -> &'a str {
 
 /// Calls `each` with the bucket of every feature of a request.
 pub fn features(prompt: &Prompt<'_>, language: Language, mut each: impl FnMut(usize)) {
-    let text = instruction(prompt);
-    let (head, tail) = ends(text);
-    words(head, 101, &mut each);
-    words(first_sentence(text), 105, &mut each);
-    words(tail, 103, &mut each);
+    let text = instruction(prompt).trim_start();
+    let (first, rest, tail) = parts(text);
+    words(first, 101, &mut each);
+    words(rest, 103, &mut each);
+    words(tail, 105, &mut each);
     if !prompt.system.is_empty() {
         words(chars_to(prompt.system, SYSTEM_CHARS), 107, &mut each);
     }
@@ -124,61 +124,71 @@ fn chars_to(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(at, _)| text.get(..at).unwrap_or(text))
 }
 
-/// Up to the first line's or sentence's end.
-fn first_sentence(text: &str) -> &str {
-    let text = chars_to(text.trim_start(), FIRST_CHARS);
-    let ends = |(at, c): (usize, char)| {
-        matches!(c, '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។')
-            .then_some(at + c.len_utf8())
-            .or_else(|| text.get(at..)?.starts_with(". ").then_some(at + 1))
-    };
-    let end = text.char_indices().find_map(ends).unwrap_or(text.len());
-    text.get(..end).unwrap_or(text)
-}
-
-/// Head and tail; a short text is all head, and its tail is its last part again: questions end it.
-fn ends(text: &str) -> (&str, &str) {
+/// The first sentence, the rest of the head, and the tail: people say what they want in the first or
+/// the last thing they write. No part is looked at twice.
+fn parts(text: &str) -> (&str, &str, &str) {
     let head = chars_to(text, HEAD_CHARS);
-    let from = text.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
-    (head, text.get(from..).unwrap_or(""))
+    let (first, rest) = head.split_at(first_sentence(head));
+    let after = text.get(head.len()..).unwrap_or("");
+    let from = after.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
+    (first, rest, after.get(from..).unwrap_or(""))
 }
 
-/// Words, pairs of words, and within words and unspaced scripts runs of characters.
+/// Where the first line or sentence ends.
+fn first_sentence(head: &str) -> usize {
+    let mut before = ' ';
+    for (at, c) in head.char_indices() {
+        match c {
+            '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។' => return at + c.len_utf8(),
+            ' ' if before == '.' => return at,
+            _ => before = c,
+        }
+    }
+    head.len()
+}
+
+/// Words, pairs of words and the beginnings of long words; in scripts without spaces, runs of two and
+/// three characters.
 fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
-    let mut before = Hash::new(seed);
+    let start = Hash::new(seed);
+    let mut before = start;
     let mut last = [' '; 2];
-    let mut word = Hash::new(seed);
-    let mut length = 0_u32;
+    let (mut word, mut length) = (start, 0_u32);
     for c in text.chars().chain([' ']) {
-        let script = script::of(c);
-        let letter = match c.is_ascii() {
-            true => c.is_ascii_alphanumeric(),
-            false => script != Script::None || is_mark(c) || c.is_alphanumeric(),
-        };
+        let (letter, run) = kind(c);
         if !letter {
             if length > 0 {
                 each(word.bucket(BITS));
                 each(before.with(1).with(word.bucket(24) as u32).bucket(BITS));
                 before = word;
             }
-            (word, length) = (Hash::new(seed), 0);
-            last = [' '; 2];
+            (word, length, last) = (start, 0, [' '; 2]);
             if matches!(c, '?' | '？' | ':' | '：') {
-                each(Hash::new(seed).with(c as u32).bucket(BITS));
+                each(start.with(c as u32).bucket(BITS));
             }
             continue;
         }
         let c = fold(c);
         word = word.with(c as u32);
         length += 1;
-        let [first, second] = last;
-        let runs = Hash::new(seed).with(7).with(first as u32).with(second as u32).with(c as u32);
-        each(runs.bucket(BITS));
-        if unspaced(script) {
-            each(Hash::new(seed).with(9).with(second as u32).with(c as u32).bucket(BITS));
+        if run {
+            let [first, second] = last;
+            each(start.with(7).with(first as u32).with(second as u32).with(c as u32).bucket(BITS));
+            each(start.with(9).with(second as u32).with(c as u32).bucket(BITS));
+            last = [second, c];
+        } else if length == STEM_CHARS {
+            each(word.with(11).bucket(BITS));
         }
-        last = [second, c];
     }
+}
+
+/// Whether a character is part of a word, and whether its script puts no spaces between words.
+fn kind(c: char) -> (bool, bool) {
+    if c.is_ascii() {
+        return (c.is_ascii_alphanumeric(), false);
+    }
+    let script = script::of(c);
+    (script != Script::None || is_mark(c) || c.is_alphanumeric(), unspaced(script))
 }
 
 /// Scripts that put no spaces between words.
