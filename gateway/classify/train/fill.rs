@@ -28,7 +28,10 @@ impl Pastes<'_> {
     fn sentence(&mut self, language: Language) -> String {
         let many = self.sentences.get(&language).map_or(0, Vec::len);
         let at = self.draw(many);
-        self.sentences.get(&language).and_then(|all| all.get(at)).map_or_else(String::new, |it| (*it).to_owned())
+        self.sentences
+            .get(&language)
+            .and_then(|all| all.get(at))
+            .map_or_else(String::new, |it| (*it).to_owned())
     }
 
     /// A text of one to twelve sentences.

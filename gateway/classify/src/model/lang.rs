@@ -47,9 +47,9 @@ pub const MODELLED: [Language; 28] = [
 /// Weights of a row.
 pub const WIDTH: usize = 32;
 /// Two to this power is the number of rows.
-pub const BITS: u32 = 16;
+pub const BITS: u32 = 15;
 /// Words that are looked at.
-const WORDS_MAX: usize = 24;
+const WORDS_MAX: usize = 16;
 /// Characters of a word that are looked at.
 const WORD_CHARS: usize = 24;
 /// The longest n-gram.
@@ -73,8 +73,8 @@ pub fn features(word: &[char], mut each: impl FnMut(usize)) {
         let mut hash = Hash::new(11);
         for (length, c) in word.iter().skip(at).take(GRAM).enumerate() {
             hash = hash.with(*c as u32);
-            // A border alone says nothing.
-            if length > 0 || *c != ' ' {
+            // A letter alone says next to nothing, and costs as much as a run that does.
+            if length > 0 {
                 each(hash.with(length as u32 + 1).bucket(BITS));
             }
         }
@@ -87,15 +87,19 @@ pub fn features(word: &[char], mut each: impl FnMut(usize)) {
 pub type Word = SmallVec<[char; 32]>;
 
 /// Calls `each` with every word of a stretch that the model must judge.
-pub fn modelled_words(stretch: &str, each: impl FnMut(&Word)) {
-    scan(stretch, &mut Counts::default(), each);
+pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
+    scan(stretch, &mut Counts::default(), |word| {
+        each(word);
+        true
+    });
 }
 
 /// One pass over a stretch: counts letters by script, and hands out the words that the model must
-/// judge.
-fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word)) {
+/// judge for as long as `each` wants more.
+fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool) {
     let mut word = Word::new();
-    for c in stretch.chars() {
+    let mut more = true;
+    for (at, c) in stretch.char_indices() {
         let script = script::of(c);
         let judged = counts.add(c, script);
         // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
@@ -110,21 +114,30 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word)) {
                 word.push(fold(c));
             }
         } else if !word.is_empty() {
-            flush(&mut word, &mut each);
+            more = flush(&mut word, &mut each);
+            if !more {
+                counts.add_all(stretch.get(at..).unwrap_or(""));
+                break;
+            }
         }
     }
-    flush(&mut word, &mut each);
+    if more {
+        flush(&mut word, &mut each);
+    }
     if counts.han > 0 {
         counts.chinese.words(stretch);
     }
 }
 
-fn flush(word: &mut Word, each: &mut impl FnMut(&Word)) {
+/// Hands out a word. False if no more are wanted.
+fn flush(word: &mut Word, each: &mut impl FnMut(&Word) -> bool) -> bool {
+    let mut more = true;
     if word.len() > 1 {
         word.push(' ');
-        each(word);
+        more = each(word);
     }
     word.clear();
+    more
 }
 
 /// What a text was found to be written in.
@@ -149,21 +162,25 @@ pub fn read(text: &str, linear: &Linear<'_>) -> Found {
     let (head, tail) = sample::ends(text);
     for end in [head, tail] {
         sample::prose(end, |stretch| {
-            scan(stretch, &mut counts, |word| add_word(word, linear, &mut sums));
+            if sums.words.len() == WORDS_MAX {
+                counts.add_all(stretch);
+                counts.chinese.words(stretch);
+            } else {
+                scan(stretch, &mut counts, |word| add_word(word, linear, &mut sums));
+            }
         });
     }
     counts.found(linear, &sums)
 }
 
-fn add_word(word: &Word, linear: &Linear<'_>, sums: &mut Sums) {
-    if sums.words.len() == WORDS_MAX {
-        return;
-    }
+/// Adds a word's scores. False if no more words are wanted.
+fn add_word(word: &Word, linear: &Linear<'_>, sums: &mut Sums) -> bool {
     let mut scores = linear::Sums::<WIDTH>::default();
     features(word, |bucket| linear.add(bucket, &mut scores));
     let totals = scores.totals();
     sums.all.add_totals(&totals, scores.features);
     sums.words.push(totals);
+    sums.words.len() < WORDS_MAX
 }
 
 /// Letters by script.
@@ -196,6 +213,18 @@ impl Counts {
             Script::None => {}
         }
         matches!(script, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari)
+    }
+
+    /// Counts a text whose words are not wanted.
+    fn add_all(&mut self, text: &str) {
+        if text.is_ascii() {
+            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            self.latin += u32::try_from(letters).unwrap_or(u32::MAX);
+            return;
+        }
+        for c in text.chars() {
+            self.add(c, script::of(c));
+        }
     }
 
     fn add_sole(&mut self, language: Language) {

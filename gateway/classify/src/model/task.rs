@@ -82,7 +82,7 @@ const FOLLOW_UPS: [&str; 40] = [
 #[must_use]
 pub fn follows_up(instruction: &str) -> bool {
     let plain = instruction.trim().trim_end_matches(['.', '!', '?', '。', '！', '？', '…']);
-    if plain.chars().count() > FOLLOW_UP_CHARS {
+    if plain.len() > FOLLOW_UP_CHARS * 4 || plain.chars().count() > FOLLOW_UP_CHARS {
         return false;
     }
     let plain = plain.to_lowercase();
@@ -139,7 +139,9 @@ fn first_sentence(head: &str) -> usize {
     let mut before = ' ';
     for (at, c) in head.char_indices() {
         match c {
-            '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។' => return at + c.len_utf8(),
+            '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។' => {
+                return at + c.len_utf8();
+            }
             ' ' if before == '.' => return at,
             _ => before = c,
         }
@@ -230,7 +232,7 @@ fn structure(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
     each(11, step(seen.questions, &[1, 2, 4]));
 }
 
-/// What one look at the bytes tells.
+/// What one look at the bytes tells: how many there are of each kind.
 #[derive(Default)]
 struct Seen {
     lines: usize,
@@ -242,24 +244,36 @@ struct Seen {
     questions: usize,
 }
 
+/// The kind of each byte, as a place in an array of counts: one look-up a byte, and no branch.
+static KINDS: [u8; 256] = kinds();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let of = [b"\n" as &[u8], b"`", b"{}();=<>[]", b"0123456789", b"\\", b"$", b"?"];
+    let mut kind = 0;
+    while kind < of.len() {
+        let mut at = 0;
+        while at < of[kind].len() {
+            kinds[of[kind][at] as usize] = kind as u8 + 1;
+            at += 1;
+        }
+        kind += 1;
+    }
+    kinds
+}
+
 impl Seen {
     fn of(text: &str) -> Self {
-        let mut seen = Self::default();
+        let mut counts = [0_usize; 8];
         for b in text.bytes() {
-            match b {
-                b'\n' => seen.lines += 1,
-                b'`' => seen.ticks += 1,
-                b'{' | b'}' | b'(' | b')' | b';' | b'=' | b'<' | b'>' | b'[' | b']' => {
-                    seen.marks += 1;
-                }
-                b'0'..=b'9' => seen.digits += 1,
-                b'\\' => seen.backslashes += 1,
-                b'$' => seen.dollars += 1,
-                b'?' => seen.questions += 1,
-                _ => {}
+            let kind = KINDS.get(usize::from(b)).copied().unwrap_or(0);
+            if let Some(count) = counts.get_mut(usize::from(kind & 7)) {
+                *count += 1;
             }
         }
-        seen
+        let [_, lines, ticks, marks, digits, backslashes, dollars, questions] = counts;
+        Self { lines, ticks, marks, digits, backslashes, dollars, questions }
     }
 
     fn and(mut self, other: &Self) -> Self {
