@@ -87,6 +87,8 @@ pub(crate) struct Inbound<B> {
     pub ids: Ids,
     /// When its head had come.
     pub started: Instant,
+    /// The same by the calendar.
+    pub at: jiff::Timestamp,
     /// The head.
     pub head: http::request::Parts,
     /// The body, not yet read.
@@ -118,27 +120,27 @@ async fn pass<B>(
 where
     B: Future<Output = Result<Bytes, Failure>>,
 {
-    let Inbound { head, body, dialect, .. } = inbound;
+    let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = tab.epoch();
     tab.at(Stage::Authenticate);
-    let caller = gw.keys.authenticate(&head.headers, (gw.world.timestamp)())?;
+    let caller = gw.keys.authenticate(&head.headers, at)?;
     tab.caller(&caller);
-    tab.at(Stage::Admit);
-    tab.seat(gw.accounts.enter(&caller, gw.now())?);
+    let now = tab.at(Stage::Admit);
+    tab.seat(gw.accounts.enter(&caller, now)?);
     tab.at(Stage::Receive);
     let body = body.await?;
+    let at = (gw.world.timestamp)();
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
     let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
-    let around = gw.circumstances(dialect, &caller, &epoch, &hash);
+    let around = gw.circumstances(dialect, &caller, (&epoch, at), &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
     let draw = gw.draw(&signals);
     let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
     let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
-    tab.at(Stage::Admit);
-    let now = (gw.now(), (gw.world.timestamp)());
+    let now = (tab.at(Stage::Admit), at);
     let permit = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, permit);
     if gw.wait == Wait::Dispatch {
@@ -149,9 +151,9 @@ where
     let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
     let sent_off = SentOff { draw: draw.0, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
-    tab.at(Stage::Record);
+    let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, gw.now()), bound })
+    Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, now), bound })
 }
 
 impl Gateway {
@@ -169,15 +171,15 @@ impl Gateway {
         &self,
         dialect: Dialect,
         caller: &crate::outcome::Caller,
-        epoch: &Epoch,
+        (epoch, at): (&Epoch, jiff::Timestamp),
         hash: &'a (dyn Fn(&str) -> u128 + Sync),
     ) -> signals::Circumstances<'a> {
         signals::Circumstances {
             dialect,
             hash,
             media_tokens_max: epoch.stamps.media_tokens_max,
-            budget_left: self.accounts.left(caller, (self.world.timestamp)()),
-            at: epoch.timezone.to_datetime((self.world.timestamp)()),
+            budget_left: self.accounts.left(caller, at),
+            at: epoch.timezone.to_datetime(at),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The operators' door: metrics, liveness, readiness.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
@@ -52,9 +55,11 @@ impl Admin {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(mut self, request: Request<Incoming>) -> Response<EdgeBody> {
-        let answer = self.0.call(request).await.unwrap_or_else(|never| match never {});
-        answer.map(EdgeBody::Router)
+    pub(crate) async fn answer(
+        mut self,
+        request: Request<Incoming>,
+    ) -> Result<Response<EdgeBody>, Infallible> {
+        Ok(self.0.call(request).await?.map(EdgeBody::Router))
     }
 }
 

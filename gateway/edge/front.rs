@@ -1,6 +1,7 @@
 //! The callers' door: the hot route first, everything else by the router.
 
 use std::{
+    convert::Infallible,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::AtomicUsize},
 };
@@ -14,6 +15,7 @@ use axum::{
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use policies::facts::{Dialect, ModelFacts};
 use tower_service::Service;
 
@@ -61,24 +63,30 @@ impl Front {
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<EdgeBody> {
-        let ids = ids(&self.gateway, request.headers());
-        let answered = AssertUnwindSafe(self.route(request, &ids)).catch_unwind().await;
+    pub(crate) async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<EdgeBody>, Infallible> {
+        let at = (self.gateway.world.timestamp)();
+        let ids = ids(&self.gateway, request.headers(), at);
+        let answered = AssertUnwindSafe(self.route(request, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
-        answered
+        Ok(answered
             .unwrap_or_else(bug)
-            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids))
+            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids)))
     }
 
     async fn route(
         mut self,
         request: Request<Incoming>,
         ids: &Ids,
+        at: Timestamp,
     ) -> Result<Response<EdgeBody>, Failure> {
         self.counted(head_fits(request.headers()))?;
         let path = request.uri().path();
         if !matches!(path, "/v1/chat/completions" | "/chat/completions") {
-            let answer = self.router.call(request).await.unwrap_or_else(|never| match never {});
+            let answered = Box::pin(self.router.call(request)).await;
+            let answer = answered.unwrap_or_else(|never| match never {});
             return Ok(answer.map(EdgeBody::Router));
         }
         if request.method() != Method::POST {
@@ -88,8 +96,10 @@ impl Front {
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, self.bodies);
-        let inbound = Inbound { ids: ids.clone(), started, head, body, dialect: Dialect::OpenAi };
-        let answer = pipeline::serve(&self.gateway, inbound).await?;
+        let dialect = Dialect::OpenAi;
+        let inbound = Inbound { ids: ids.clone(), started, at, head, body, dialect };
+        // Futures are moved before they run: what is large is moved as a pointer.
+        let answer = Box::pin(pipeline::serve(&self.gateway, inbound)).await?;
         Ok(answer.map(EdgeBody::Answer))
     }
 
@@ -110,8 +120,8 @@ fn refused(gateway: &Gateway, failure: &Failure) {
     });
 }
 
-fn ids(gateway: &Gateway, headers: &HeaderMap) -> Ids {
-    let unix_ms = (gateway.world.timestamp)().as_millisecond();
+fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {
+    let unix_ms = at.as_millisecond();
     let random = [(gateway.world.random)(), (gateway.world.random)()];
     Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random)
 }
@@ -188,7 +198,11 @@ fn not_served(uri: &Uri) -> Failure {
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     refused(gateway, failure);
-    let answer = render::failure(Dialect::OpenAi, failure, &ids(gateway, headers));
+    let answer = render::failure(
+        Dialect::OpenAi,
+        failure,
+        &ids(gateway, headers, (gateway.world.timestamp)()),
+    );
     answer.map(axum::body::Body::new).into_response()
 }
 

@@ -142,12 +142,17 @@ fn served(tab: &mut Tab, headers: &mut HeaderMap) {
 }
 
 fn decimal(money: Money) -> HeaderValue {
-    value(&money.to_string())
+    written(money.to_string())
+}
+
+/// A text of our own making as a header value.
+fn written(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
 /// Milliseconds with three decimals.
 fn millis(spent: Duration) -> HeaderValue {
-    value(&format!("{}.{:03}", spent.as_millis(), spent.subsec_micros() % 1_000))
+    written(format!("{}.{:03}", spent.as_millis(), spent.subsec_micros() % 1_000))
 }
 
 /// The body of an answer. A stream owns its tab: its end, whichever it is, closes it.

@@ -50,7 +50,7 @@ impl Tab {
             epoch: gateway.epoch.load_full(),
             ids: inbound.ids.clone(),
             started: inbound.started,
-            started_at_ms: (gateway.world.timestamp)().as_millisecond(),
+            started_at_ms: inbound.at.as_millisecond(),
             caller: None,
             seat: None,
             signals: None,
@@ -73,14 +73,15 @@ impl Tab {
         &self.ids
     }
 
-    /// The request enters a stage.
-    pub(crate) fn at(&mut self, stage: Stage) {
+    /// The request enters a stage, at the time that is returned.
+    pub(crate) fn at(&mut self, stage: Stage) -> Instant {
         let now = self.gateway.now();
         if let Some(spent) = self.stages.get_mut(self.stage as usize) {
             *spent += now.saturating_duration_since(self.since);
         }
         self.stage = stage;
         self.since = now;
+        now
     }
 
     /// Who asks.
@@ -157,8 +158,7 @@ impl Tab {
             return;
         }
         let seen_at = self.stage;
-        self.at(Stage::Settle);
-        let now = self.since;
+        let now = self.at(Stage::Settle);
         end_attempts(&mut self.trail, now);
         let charge = self.charge();
         match (self.accepted.take(), charge) {

@@ -16,13 +16,15 @@ pub enum Hand {
     Simplified,
     /// Traditional only.
     Traditional,
+    /// Written Cantonese.
+    Cantonese,
 }
 
 /// Two bits a character, made by the trainer.
 static TABLE: &[u8] = include_bytes!("../../model/han.bin");
 
 /// Characters that stand in written Cantonese and hardly anywhere else.
-const CANTONESE: &str = "嘅咗喺唔冇哋啲嗰乜嘢佢嚟咁喇啩攞瞓諗嘥畀咩噉嗌冚咪噃嘞㗎嗱啱乸孭掟揼搵揾瞓郁睇仲喎囉囖咋啫嘈冧凹脷";
+pub const CANTONESE: &str = "嘅咗喺唔冇哋啲嗰乜嘢佢嚟咁喇啩攞瞓諗嘥畀咩噉嗌冚咪噃嘞㗎嗱啱乸孭掟揼搵揾瞓郁睇仲喎囉囖咋啫嘈冧凹脷";
 /// Cantonese words whose characters others use as well.
 const WORDS: [&str; 12] = [
     "點解", "邊個", "邊度", "幾時", "而家", "依家", "係咪", "點樣", "鍾意", "聽日", "琴日", "唔該",
@@ -36,14 +38,11 @@ pub fn hand(c: char) -> Hand {
     match byte >> (at % 4 * 2) & 3 {
         1 => Hand::Simplified,
         2 => Hand::Traditional,
+        3 => Hand::Cantonese,
+        // The one of them that stands before the table.
+        _ if c == '㗎' => Hand::Cantonese,
         _ => Hand::Both,
     }
-}
-
-/// Whether a character marks Cantonese.
-#[must_use]
-pub fn cantonese(c: char) -> bool {
-    c > '\u{3400}' && CANTONESE.contains(c)
 }
 
 /// What was seen of a Chinese text.
@@ -59,10 +58,10 @@ impl Chinese {
     /// Counts a Han character.
     pub fn add(&mut self, c: char) {
         self.all += 1;
-        self.cantonese += u32::from(cantonese(c));
         match hand(c) {
             Hand::Simplified => self.simplified += 1,
             Hand::Traditional => self.traditional += 1,
+            Hand::Cantonese => self.cantonese += 1,
             Hand::Both => {}
         }
     }
