@@ -173,16 +173,15 @@ impl Exchange {
         }
     }
 
-    /// Gives the connection back if its answer was read to the end and it can serve again.
-    pub(crate) fn recycle(mut self, pool: &Pool, cx: &mut Context<'_>, now: Instant) {
+    /// Gives the connection back if its answer was read to the end. Whether it can serve again is looked
+    /// at when it is taken: it may be closed until then anyway.
+    pub(crate) fn recycle(mut self, pool: &Pool, now: Instant) {
         if self.answering.is_some() || self.body.is_some() || self.broken.is_some() {
             return;
         }
-        if self.connection.alive(cx) {
-            self.connection.reused = true;
-            self.connection.idle_since = now;
-            pool.put(self.connection);
-        }
+        self.connection.reused = true;
+        self.connection.idle_since = now;
+        pool.put(self.connection);
     }
 }
 

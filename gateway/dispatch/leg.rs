@@ -263,7 +263,7 @@ impl Leg {
             Some(Err(error)) => self.over(Setback::broken(error)),
             None => {
                 let end = stream.finish(&mut events).map_err(fault)?;
-                self.give_back(cx, now);
+                self.give_back(now);
                 Poll::Ready(Ok(Shown::End(end)))
             }
         }
@@ -291,18 +291,18 @@ impl Leg {
                 None => break first.take().unwrap_or_else(|| std::mem::take(rest).freeze()),
             }
         };
-        self.give_back(cx, now);
+        self.give_back(now);
         let plain = verdict::plain(&whole)?;
         Poll::Ready(Ok(Shown::Whole(whole, plain)))
     }
 
-    fn give_back(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn give_back(&mut self, now: Instant) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Streaming(exchange, stream) => {
-                exchange.recycle(&self.target.pool, cx, now);
+                exchange.recycle(&self.target.pool, now);
                 self.ended = Some(stream);
             }
-            Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, cx, now),
+            Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, now),
             _ => {}
         }
     }

@@ -49,7 +49,7 @@ pub const WIDTH: usize = 32;
 /// Two to this power is the number of rows.
 pub const BITS: u32 = 15;
 /// Words that are looked at.
-const WORDS_MAX: usize = 16;
+const WORDS_MAX: usize = 11;
 /// Characters of a word that are looked at.
 const WORD_CHARS: usize = 24;
 /// The longest n-gram.
@@ -151,7 +151,7 @@ pub struct Found {
 #[derive(Default)]
 struct Sums {
     all: linear::Sums<WIDTH>,
-    words: SmallVec<[[i32; WIDTH]; 24]>,
+    words: SmallVec<[[i32; WIDTH]; WORDS_MAX]>,
 }
 
 /// Reads the language of a text.

@@ -1,7 +1,7 @@
 //! What of a text is looked at: a bounded sample without code, addresses and markup.
 
 /// Bytes that are looked at from the head, and as many from the tail.
-const SPAN: usize = 480;
+const SPAN: usize = 320;
 
 /// The head of a text, and its tail where the text is long.
 #[must_use]
