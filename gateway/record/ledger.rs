@@ -33,9 +33,9 @@ use crate::{
 /// and a caller who has waited for seconds is better served by another replica.
 const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
-/// Rows for which nobody waits are gathered so many times longer, about 10 ms in all: half of what
-/// the fastest backends take to answer.
-const PATIENCE_GATHERS: u32 = 4;
+/// Rows for which nobody waits are gathered so many times longer, about 12 ms in all: less than the
+/// fastest backends take to answer.
+const PATIENCE_GATHERS: u32 = 5;
 
 /// A failed write is repeated after this many gathering times.
 const RETRY_AFTER_GATHERS: u32 = 25;
@@ -86,7 +86,7 @@ pub struct WriterHandle {
 
 impl Ledger {
     /// Starts the writer. After each group it gathers rows for `gather` (about 2 ms) before it
-    /// takes the next, so that a flush serves many; five times as long while nobody waits.
+    /// takes the next, so that a flush serves many; six times as long while nobody waits.
     ///
     /// # Errors
     /// The system gives no thread.
