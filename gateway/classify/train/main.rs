@@ -14,6 +14,7 @@ mod fill;
 mod han;
 mod learn;
 mod measure;
+mod overlap;
 mod report;
 
 use std::{collections::HashMap, fs, path::PathBuf, time::Instant};
@@ -71,6 +72,11 @@ fn main() {
     let tasks = data::tasks(&from, &own);
     println!("{} language rows, {} task rows, {} of our own", langs.len(), tasks.len(), own.len());
 
+    let close = overlap::too_close(&own, &tasks);
+    if !close.is_empty() {
+        eprintln!("own material too close to a data set:\n{}", close.join("\n"));
+        std::process::exit(1);
+    }
     fs::write(folder.join("model/han.bin"), han::table()).expect("model/han.bin");
     let language = train_language(&langs);
     let task = train_task(&tasks);
