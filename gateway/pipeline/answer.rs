@@ -200,6 +200,18 @@ impl Streaming {
     }
 }
 
+/// The edge gathers what it writes in a buffer of its own: a large answer is handed over in pieces of this
+/// size, so that no second copy of all of it is ever made.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The next piece of a whole answer.
+fn piece(body: &mut Option<Bytes>) -> Option<Bytes> {
+    match body {
+        Some(rest) if rest.len() > PIECE_BYTES => Some(rest.split_to(PIECE_BYTES)),
+        _ => body.take(),
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
@@ -209,7 +221,7 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let bytes = match &mut self.0 {
-            Inner::Whole(body) => body.take(),
+            Inner::Whole(body) => piece(body),
             Inner::Stream(stream) => ready!(stream.poll(cx)),
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -228,6 +240,22 @@ impl Body for AnswerBody {
                 SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
             }
             Inner::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_answer_comes_in_pieces_and_whole() {
+        for length in [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7] {
+            let whole: Vec<u8> = (0..=250).cycle().take(length).collect();
+            let mut body = Some(Bytes::from(whole.clone()));
+            let pieces: Vec<Bytes> = std::iter::from_fn(|| piece(&mut body)).collect();
+            assert!(pieces.iter().all(|it| it.len() <= PIECE_BYTES), "{length}");
+            assert_eq!(pieces.concat(), whole);
         }
     }
 }

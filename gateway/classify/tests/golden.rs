@@ -1,6 +1,6 @@
 //! What the shipped model must read right: sentences as people write them, each language and task of a bank.
 
-use classify::{Language, Prompt, Task, classify};
+use classify::{Language, Prompt, Reading, Task, classify};
 
 const LANGUAGES: [(&str, &str); 34] = [
     ("en", "Could you tell me when the branch on Orchard Road closes today?"),
@@ -75,24 +75,24 @@ const TASKS: [(&str, &str); 24] = [
     ("classification", "Is the sentiment of this review positive or negative? The room was dirty."),
 ];
 
+/// Fails with every row that is read otherwise.
+fn reads(rows: &[(&'static str, &'static str)], code: impl Fn(&Reading) -> &'static str) {
+    let read = |(wanted, text): &(&'static str, &'static str)| {
+        let found = code(&classify(&Prompt::of(&[text])));
+        (found != *wanted).then(|| format!("{text}: {found}, expected {wanted}"))
+    };
+    let wrong: Vec<_> = rows.iter().filter_map(read).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_language_of_plain_sentences() {
-    let wrong: Vec<_> = LANGUAGES
-        .iter()
-        .map(|(wanted, text)| (*wanted, classify(&Prompt::of(&[text])).language.code(), *text))
-        .filter(|(wanted, found, _)| wanted != found)
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    reads(&LANGUAGES, |reading| reading.language.code());
 }
 
 #[test]
 fn the_task_of_plain_requests() {
-    let wrong: Vec<_> = TASKS
-        .iter()
-        .map(|(wanted, text)| (*wanted, classify(&Prompt::of(&[text])).task.code(), *text))
-        .filter(|(wanted, found, _)| wanted != found)
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    reads(&TASKS, |reading| reading.task.code());
 }
 
 #[test]

@@ -164,6 +164,17 @@ pub fn langs(folder: &Path, own: &[Own]) -> Vec<LangRow> {
     rows
 }
 
+/// What stands in the task rows of every data set, left out or not.
+pub fn task_texts(folder: &Path) -> Vec<String> {
+    let path = folder.join("task_train.jsonl.gz");
+    let said = |line: &str| -> Vec<Message> {
+        let row: TaskJson =
+            serde_json::from_str(line).unwrap_or_else(|error| stop(&path, &error.to_string()));
+        row.messages
+    };
+    lines(&path).lines().flat_map(said).map(|message| message.content).collect()
+}
+
 /// Task rows of the data sets and of our own.
 pub fn tasks(folder: &Path, own: &[Own]) -> Vec<TaskRow> {
     let path = folder.join("task_train.jsonl.gz");

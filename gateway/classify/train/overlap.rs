@@ -1,16 +1,23 @@
-//! Our own material must be ours: no line of it may stand in a data set that figures are measured on.
+//! Our own material must be ours: no line of it may stand in a data set, trained on or not.
 
 use std::collections::HashSet;
 
-use crate::data::{OWN, Own, TaskRow};
+use crate::data::Own;
 
-/// Words of a run; in scripts without spaces, characters.
+/// Tokens of a run that is compared.
 const RUN: usize = 5;
-/// So many characters of each text of a data set are compared.
-const COMPARED_CHARS: usize = 600;
+/// The same where a token is a letter of an alphabet that is written without spaces: about two words.
+const RUN_OF_LETTERS: usize = 10;
 
-fn unspaced(c: char) -> bool {
-    matches!(c, '\u{4E00}'..='\u{9FFF}' | '\u{3040}'..='\u{30FF}' | '\u{AC00}'..='\u{D7A3}')
+/// Scripts whose characters are tokens.
+fn alone(c: char) -> bool {
+    letter_alone(c)
+        || matches!(c, '\u{4E00}'..='\u{9FFF}' | '\u{3040}'..='\u{30FF}' | '\u{AC00}'..='\u{D7A3}')
+}
+
+/// Thai and Lao, Burmese, Khmer.
+fn letter_alone(c: char) -> bool {
+    matches!(c, '\u{E00}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}')
 }
 
 /// Words, and characters of scripts without spaces.
@@ -18,8 +25,8 @@ fn tokens(text: &str) -> Vec<String> {
     let mut tokens = vec![String::new()];
     for c in text.chars().flat_map(char::to_lowercase) {
         match tokens.last_mut() {
-            Some(word) if c.is_alphanumeric() && !unspaced(c) => word.push(c),
-            _ if unspaced(c) => tokens.extend([c.to_string(), String::new()]),
+            _ if alone(c) => tokens.extend([c.to_string(), String::new()]),
+            Some(word) if c.is_alphanumeric() => word.push(c),
             _ => tokens.push(String::new()),
         }
     }
@@ -27,21 +34,19 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Our lines of which half of the runs or more also stand in a row of a data set. Of very short lines all of
+/// Every run of a text; the gaps of our own lines part it.
+fn runs(text: &str) -> Vec<Vec<String>> {
+    let length = if text.chars().any(letter_alone) { RUN_OF_LETTERS } else { RUN };
+    let of = |part| tokens(part).windows(length).map(<[String]>::to_vec).collect::<Vec<_>>();
+    text.split(['{', '}']).flat_map(of).collect()
+}
+
+/// Our lines of which half of the runs or more also stand in texts of a data set. Of very short lines all of
 /// them must: three words that ask for a summary are nobody's.
-pub fn too_close<'a>(own: &'a [Own], rows: &[TaskRow]) -> Vec<&'a str> {
-    let mut known: HashSet<Vec<String>> = HashSet::new();
-    for row in rows.iter().filter(|row| row.source != OWN) {
-        for text in row.turns.iter().chain([&row.system]) {
-            let text: String = text.chars().take(COMPARED_CHARS).collect();
-            known.extend(tokens(&text).windows(RUN).map(<[String]>::to_vec));
-        }
-    }
+pub fn too_close<'a>(own: &'a [Own], texts: &[String]) -> Vec<&'a str> {
+    let known: HashSet<Vec<String>> = texts.iter().flat_map(|text| runs(text)).collect();
     let close = |own: &&Own| {
-        let parts = own.text.split(['{', '}']);
-        let runs: Vec<_> = parts
-            .flat_map(|part| tokens(part).windows(RUN).map(<[String]>::to_vec).collect::<Vec<_>>())
-            .collect();
+        let runs = runs(&own.text);
         let hits = runs.iter().filter(|run| known.contains(*run)).count();
         hits > 0 && hits * 2 >= runs.len() && (runs.len() >= 3 || hits == runs.len())
     };

@@ -98,7 +98,6 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
 /// judge for as long as `each` wants more.
 fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool) {
     let mut word = Word::new();
-    let mut more = true;
     for (at, c) in stretch.char_indices() {
         let script = script::of(c);
         let judged = counts.add(c, script);
@@ -113,29 +112,20 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool)
             if word.len() < WORD_CHARS {
                 word.push(fold(c));
             }
-        } else if !word.is_empty() {
-            more = flush(&mut word, &mut each);
-            if !more {
-                counts.add_all(stretch.get(at..).unwrap_or(""));
-                break;
-            }
+        } else if !flush(&mut word, &mut each) {
+            return counts.add_all(stretch.get(at + c.len_utf8()..).unwrap_or(""));
         }
     }
-    if more {
-        flush(&mut word, &mut each);
-    }
-    if counts.han > 0 {
-        counts.chinese.words(stretch);
-    }
+    flush(&mut word, &mut each);
 }
 
-/// Hands out a word. False if no more are wanted.
+/// Hands out a word, if there is one. False if no more are wanted.
 fn flush(word: &mut Word, each: &mut impl FnMut(&Word) -> bool) -> bool {
-    let mut more = true;
-    if word.len() > 1 {
-        word.push(' ');
-        more = each(word);
+    if word.is_empty() {
+        return true;
     }
+    word.push(' ');
+    let more = each(word);
     word.clear();
     more
 }
@@ -162,11 +152,14 @@ pub fn read(text: &str, linear: &Linear<'_>) -> Found {
     let (head, tail) = sample::ends(text);
     for end in [head, tail] {
         sample::prose(end, |stretch| {
+            let han = counts.han;
             if sums.words.len() == WORDS_MAX {
                 counts.add_all(stretch);
-                counts.chinese.words(stretch);
             } else {
                 scan(stretch, &mut counts, |word| add_word(word, linear, &mut sums));
+            }
+            if counts.han > han {
+                counts.chinese.words(stretch);
             }
         });
     }
