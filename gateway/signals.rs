@@ -89,6 +89,7 @@ fn read(request: &Request) -> classify::Reading {
         system: &request.system(),
         turns: &turns,
         tools: request.tools(),
+        tools_text: request.tools_text(),
         json_schema: request.json_schema(),
         has_media: request.media_parts() > 0,
     })

@@ -103,10 +103,12 @@ fn row(line: Line) -> Row {
     turns.extend(line.text);
     let turns: Vec<&str> = turns.iter().map(String::as_str).collect();
     let last_four = turns.get(turns.len().saturating_sub(4)..).unwrap_or_default();
+    let tools: String = line.tools.iter().map(|tool| tool.get()).collect();
     let prompt = Prompt {
         system: &system,
         turns: last_four,
         tools: u16::try_from(line.tools.len()).unwrap_or(u16::MAX),
+        tools_text: &tools,
         json_schema: line.response_format.is_some_and(|format| !format.get().contains("\"text\"")),
         has_media: false,
     };

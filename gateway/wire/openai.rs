@@ -257,6 +257,7 @@ impl<'a> Reader<'a, '_> {
             Shape::Array => {}
             found => return Err(wrong_type(name, found, "an array")),
         }
+        let start = scanner.at();
         let mut count = usize::from(self.request.tools);
         let most = self.limits.tools_max;
         scanner.array(|scanner, position| {
@@ -276,6 +277,7 @@ impl<'a> Reader<'a, '_> {
             self.need(Needs::TOOLS);
         }
         self.request.tools = u16::try_from(count).unwrap_or(u16::MAX);
+        self.request.tools_span.get_or_insert(Span::new(start, scanner.at()));
         Ok(())
     }
 

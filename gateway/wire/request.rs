@@ -1,6 +1,6 @@
 //! A caller's request: its own bytes, and where in them stands what the gateway must know.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::Utf8Chunk};
 
 use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
@@ -19,6 +19,8 @@ const PARTS_MAX: usize = 64;
 const TURN_BYTES_MAX: usize = 4 * 1024;
 /// Of the system text, this many bytes from its start.
 const SYSTEM_BYTES_MAX: usize = 2 * 1024;
+/// Of the tools, this many bytes from their start.
+const TOOLS_BYTES_MAX: usize = 4 * 1024;
 /// Of an end user's name; longer ones are cut, which keeps them distinct enough for a hash.
 const USER_BYTES_MAX: usize = 1024;
 /// Above this estimate a request needs a long context.
@@ -66,6 +68,7 @@ pub struct Request {
     pub(super) safety_identifier: Option<Str>,
     pub(super) metadata_user: Option<Str>,
     pub(super) tools: u16,
+    pub(super) tools_span: Option<Span>,
     pub(super) messages: u32,
     pub(super) media_parts: u32,
     pub(super) system: Texts,
@@ -101,6 +104,7 @@ impl Request {
             safety_identifier: None,
             metadata_user: None,
             tools: 0,
+            tools_span: None,
             messages: 0,
             media_parts: 0,
             system: Texts::new(),
@@ -163,6 +167,17 @@ impl Request {
     #[must_use]
     pub fn tools(&self) -> u16 {
         self.tools
+    }
+
+    /// The tools as they were sent: at most the first 4 KiB of their JSON, nothing unescaped.
+    #[must_use]
+    pub fn tools_text(&self) -> &str {
+        let sent =
+            self.tools_span.and_then(|span| span.of(&self.body).chunks(TOOLS_BYTES_MAX).next());
+        let Some(bytes) = sent else { return "" };
+        // A cut inside a character leaves it out.
+        let valid = bytes.utf8_chunks().next();
+        valid.map_or("", |chunk: Utf8Chunk<'_>| chunk.valid())
     }
 
     /// Whether the answer must be JSON, of a schema or any.

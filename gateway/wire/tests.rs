@@ -170,6 +170,16 @@ fn estimates_follow_the_script_and_the_bound_cannot_be_exceeded() {
     assert_eq!(request.input_tokens_bound(Tokens(4096)), Tokens(bound));
 }
 
+#[test]
+fn the_tools_text_is_their_json_to_a_bound() {
+    let text = |tools: &str| chat(&with(tools)).unwrap().tools_text().to_owned();
+    assert_eq!(text(""), "");
+    assert_eq!(text(r#","tools":null"#), "");
+    assert_eq!(text(r#","tools":[{"name":"天气"}]"#), r#"[{"name":"天气"}]"#);
+    let long = text(&format!(r#","tools":[{{"name":"{}"}}]"#, "天".repeat(2_000)));
+    assert!(long.len() <= 4_096 && long.ends_with('天'), "{}", long.len());
+}
+
 /// A body, the code it is refused with, and the field that is named.
 type Wrong<'a> = (&'a str, &'a str, Option<&'a str>);
 

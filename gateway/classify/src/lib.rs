@@ -15,6 +15,9 @@
 //!
 //! How well it reads, and on what it was trained, stands in `REPORT.md` and `DATA.md`.
 
+#[cfg(feature = "model")]
+#[doc(hidden)]
+pub mod fuzz;
 mod labels;
 #[cfg(feature = "model")]
 #[doc(hidden)]

@@ -2,11 +2,16 @@
 //!
 //! Not a public interface: it changes with the model.
 
+pub mod close;
+pub mod follow;
+pub mod grams;
 pub mod han;
 pub mod hash;
 pub mod lang;
 pub mod linear;
 pub mod sample;
 pub mod script;
+pub mod structure;
 pub mod target;
 pub mod task;
+pub mod tools;

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Language, Task,
-    model::{lang, sample, script, target, task},
+    model::{follow, lang, sample, script, target, task},
 };
 
 /// What is known of a request's text. Borrowed; nothing is copied.
@@ -16,6 +16,8 @@ pub struct Prompt<'a> {
     pub turns: &'a [&'a str],
     /// How many tools are attached.
     pub tools: u16,
+    /// Their names and descriptions: the JSON that was sent, or its beginning.
+    pub tools_text: &'a str,
     /// Whether the answer must be JSON.
     pub json_schema: bool,
     /// Whether images or sounds come along.
@@ -26,7 +28,7 @@ impl<'a> Prompt<'a> {
     /// A single turn and nothing else.
     #[must_use]
     pub fn of(turns: &'a [&'a str]) -> Self {
-        Self { system: "", turns, tools: 0, json_schema: false, has_media: false }
+        Self { system: "", turns, tools: 0, tools_text: "", json_schema: false, has_media: false }
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Reading {
     pub task_confidence: f32,
 }
 
+/// A language that has less of a text is not named.
+const SHARE_MIN: f32 = 0.05;
 /// An instruction beside a longer paste decides the language: this much of its head is looked at.
 const INSTRUCTION_BYTES: usize = 300;
 /// From this length on a text may be an instruction with a paste.
@@ -64,9 +68,11 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
             (language, language_confidence) = (found, sure * 0.9);
         }
     }
-    let read = task::model().map(|model| task::read(prompt, language, model));
+    let read = task::model().map(|model| task::read(prompt, model));
     let (task, task_confidence) = read.unwrap_or((Task::Chat, 0.0));
-    let target_language = (task == Task::Translation).then(|| target::read(instruction)).flatten();
+    let translated = [instruction, follow::instruction(prompt)];
+    let named = || translated.iter().find_map(|text| target::read(text));
+    let target_language = if task == Task::Translation { named() } else { None };
     Reading { language, language_confidence, languages, target_language, task, task_confidence }
 }
 
@@ -75,7 +81,7 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
 pub fn language(text: &str) -> (Language, f32, SmallVec<[(Language, f32); 3]>) {
     let Some(model) = lang::model() else { return (Language::Und, 0.0, SmallVec::new()) };
     let whole = lang::read(text, model);
-    let languages = whole.shares.iter().take(3).filter(|(_, share, _)| *share >= 0.1);
+    let languages = whole.shares.iter().take(3).filter(|(_, share, _)| *share >= SHARE_MIN);
     let languages: SmallVec<_> =
         languages.map(|(language, share, _)| (*language, *share)).collect();
     let (best, sure) = asked_in(text, &whole, model);
@@ -84,11 +90,7 @@ pub fn language(text: &str) -> (Language, f32, SmallVec<[(Language, f32); 3]>) {
 
 /// The language of the instruction: of the whole text, unless a long paste follows a head that is in
 /// another language.
-fn asked_in(
-    text: &str,
-    whole: &lang::Found,
-    model: &crate::model::linear::Linear<'_>,
-) -> (Language, f32) {
+fn asked_in(text: &str, whole: &lang::Found, model: &lang::Model<'_>) -> (Language, f32) {
     let of_whole = best(whole);
     // Head and tail are sampled alike: where one language has it all, the head is in it too.
     let alone = whole.shares.first().is_some_and(|(_, share, _)| *share > 0.92);
@@ -153,4 +155,5 @@ fn best(found: &lang::Found) -> (Language, f32) {
 /// Loads what is loaded once, so that no request pays for it.
 pub fn warm() {
     let _ = classify(&Prompt::of(&["warm"]));
+    let _ = target::read("");
 }

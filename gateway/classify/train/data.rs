@@ -1,18 +1,72 @@
 //! Rows: from the data sets, and of our own.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
 
 use classify::{Language, Task};
 use flate2::read::GzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::own::Own;
 
 /// The source of what we wrote ourselves.
 pub const OWN: &str = "own material";
+/// How much a word of a list counts against a sentence, and a line of ours.
+const WORD_WEIGHT: f32 = 0.5;
+const OWN_WEIGHT: f32 = 2.0;
+/// How much a row of a task data set counts, against all showings of a line of ours: the sets are many rows
+/// of few wordings.
+const TASK_WEIGHT: f32 = 0.12;
 
-/// Sources whose licence does not allow to ship weights, or states none.
-const LEFT_OUT: [&str; 6] = ["khPOS", "myPOS", "auto-j", "atec", "code-alpaca", "wizardlm-testset"];
-/// Licences of single rows that do not.
-const LICENCES_LEFT_OUT: [&str; 6] = ["Unknown", "GPL", "Amazon", "Quora", "Microsoft", "©"];
+/// Sources that are only ever judged on, for their licence: non-commercial, or none stated.
+const UNLICENSED: [&str; 6] =
+    ["khPOS", "myPOS", "auto-j", "atec", "code-alpaca", "wizardlm-testset"];
+/// Licences of single rows that are likewise.
+const UNLICENSED_ROWS: [&str; 6] = ["Unknown", "GPL", "Amazon", "Quora", "Microsoft", "©"];
+/// Sources that are only ever judged on, because others compare themselves by them: test sets of
+/// benchmarks and of language detectors, and rows made of their texts.
+const BENCHMARKS: [&str; 12] = [
+    "arena-hard",
+    "belle-eval",
+    "bfcl",
+    "flan cnn templates + content-generation",
+    "flan wmt templates + tatoeba",
+    "frequencywords",
+    "mbpp-plus",
+    "mgsm",
+    "sea-helm",
+    "tatoeba",
+    "udhr",
+    "vicuna-multilingual",
+];
+/// Sources whose figures nobody looked at before the shape of the models was settled.
+const UNSEEN: [&str; 7] =
+    ["arena-hard", "atec", "mbpp-plus", "mgsm", "vicuna-multilingual", "wizardlm-testset", "udhr"];
+
+/// What a row is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// In the weights that ship.
+    Train,
+    /// Never in any weights; the shape of the models was chosen with an eye on these.
+    Develop,
+    /// Never in any weights; looked at only once everything was settled.
+    Final,
+}
+
+fn role(source: &str, licence: Option<&str>) -> Role {
+    let one_of = |list: &[&str], text: &str| list.iter().any(|it| text.starts_with(it));
+    let barred = licence.is_some_and(|licence| one_of(&UNLICENSED_ROWS, licence));
+    match () {
+        () if one_of(&UNSEEN, source) => Role::Final,
+        () if barred || one_of(&UNLICENSED, source) || one_of(&BENCHMARKS, source) => Role::Develop,
+        () => Role::Train,
+    }
+}
 
 pub struct LangRow {
     pub text: String,
@@ -21,24 +75,22 @@ pub struct LangRow {
     pub mixed: bool,
     pub kind: String,
     pub source: String,
+    pub role: Role,
     pub weight: f32,
+    /// A word's share in its language, of its highest in any.
+    pub share: f32,
 }
 
 pub struct TaskRow {
     pub system: String,
     pub turns: Vec<String>,
     pub tools: u16,
+    pub tools_text: String,
     pub task: Task,
     pub language: Language,
     pub source: String,
+    pub role: Role,
     pub weight: f32,
-}
-
-/// One line of our own: a language, a task (or nothing), a text.
-pub struct Own {
-    pub language: Language,
-    pub task: Option<Task>,
-    pub text: String,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +101,13 @@ struct Lang {
     #[serde(default)]
     also: Also,
     source: String,
+    /// A word's share in its language, of its highest in any.
+    #[serde(default = "whole")]
+    share: f32,
+}
+
+fn whole() -> f32 {
+    1.0
 }
 
 #[derive(Default, Deserialize)]
@@ -64,7 +123,7 @@ enum Also {
 struct TaskJson {
     messages: Vec<Message>,
     #[serde(default)]
-    tools: Vec<serde_json::Value>,
+    tools: Vec<Box<RawValue>>,
     task: String,
     lang: String,
     source: String,
@@ -77,132 +136,107 @@ struct Message {
     content: String,
 }
 
-fn lines(path: &Path) -> String {
-    let mut text = String::new();
+/// Calls `take` with every row of a file of JSON lines.
+fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) {
     let file = File::open(path).unwrap_or_else(|error| stop(path, &error.to_string()));
-    GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .unwrap_or_else(|error| stop(path, &error.to_string()));
-    text
+    for (at, line) in (1..).zip(BufReader::new(GzDecoder::new(file)).lines()) {
+        let row = line.map_err(|error| error.to_string());
+        let row = row.and_then(|line| serde_json::from_str(&line).map_err(|it| it.to_string()));
+        take(row.unwrap_or_else(|error| stop(path, &format!("line {at}: {error}"))));
+    }
 }
 
-fn stop(path: &Path, error: &str) -> ! {
+/// Ends the program: a trainer that cannot read has nothing to do.
+pub fn stop(path: &Path, error: &str) -> ! {
     eprintln!("{}: {error}", path.display());
     std::process::exit(1)
 }
 
-fn left_out(source: &str) -> bool {
-    LEFT_OUT.iter().any(|out| source.starts_with(out))
-}
-
-/// Our own lines, from every `.tsv` of the folder.
-pub fn material(folder: &Path) -> Vec<Own> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder of our own material")
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|it| it == "tsv"))
-        .collect();
-    paths.sort();
-    let mut own = Vec::new();
-    for path in paths {
-        let text = std::fs::read_to_string(&path).expect("our own material");
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
-            let place = format!("line {}: language TAB task TAB text", at + 1);
-            let mut parts = line.splitn(3, '\t');
-            let language =
-                parts.next().and_then(Language::from_code).unwrap_or_else(|| stop(&path, &place));
-            let task = parts.next().unwrap_or_else(|| stop(&path, &place));
-            let task =
-                (task != "-").then(|| Task::from_code(task).unwrap_or_else(|| stop(&path, &place)));
-            let text = parts.next().unwrap_or_else(|| stop(&path, &place)).replace("\\n", "\n");
-            own.push(Own { language, task, text });
-        }
-    }
-    own
-}
-
 /// Language rows of the data sets and of our own.
 pub fn langs(folder: &Path, own: &[Own]) -> Vec<LangRow> {
-    let path = folder.join("lang_train.jsonl.gz");
     let mut rows = Vec::new();
-    for line in lines(&path).lines() {
-        let row: Lang =
-            serde_json::from_str(line).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        let Some(language) = Language::from_code(&row.lang) else { continue };
-        if left_out(&row.source) {
-            continue;
-        }
-        let also = match row.also {
-            Also::None => Vec::new(),
-            Also::One(code) => vec![code],
-            Also::Many(codes) => codes,
-        };
-        let also: Vec<_> = also.iter().filter_map(|code| Language::from_code(code)).collect();
-        let weight = match row.kind.as_str() {
-            "single_word" => 0.35,
-            _ => 1.0,
-        };
-        rows.push(LangRow {
-            mixed: row.kind == "code_mixed" && row.source != "hinglish-top",
-            text: row.text,
-            language,
-            also,
-            kind: row.kind,
-            source: row.source,
-            weight,
-        });
+    for name in ["lang_train.jsonl.gz", "lang_words.jsonl.gz"] {
+        each(&folder.join(name), |row: Lang| rows.extend(lang_row(row)));
     }
-    rows.extend(own.iter().map(|own| LangRow {
-        text: own.text.clone(),
+    rows.extend(own_langs(own));
+    rows
+}
+
+/// Language rows of our own.
+pub fn own_langs(own: &[Own]) -> Vec<LangRow> {
+    own.iter().filter_map(own_lang_row).collect()
+}
+
+fn lang_row(row: Lang) -> Option<LangRow> {
+    let also = match row.also {
+        Also::None => Vec::new(),
+        Also::One(code) => vec![code],
+        Also::Many(codes) => codes,
+    };
+    let weight = if row.kind == "single_word" { WORD_WEIGHT * row.share } else { 1.0 };
+    Some(LangRow {
+        language: Language::from_code(&row.lang)?,
+        also: also.iter().filter_map(|code| Language::from_code(code)).collect(),
+        mixed: row.kind == "code_mixed" && row.source != "hinglish-top",
+        role: role(&row.source, None),
+        text: row.text,
+        kind: row.kind,
+        source: row.source,
+        weight,
+        share: row.share,
+    })
+}
+
+fn own_lang_row(own: &Own) -> Option<LangRow> {
+    // A paste of another language would teach the wrong one: only what has no gap, and is short.
+    let text = own.text();
+    let plain = own.task.is_none() || (!text.contains("{}") && !text.contains("{s}"));
+    (plain && text.len() < 400).then(|| LangRow {
+        text: text.to_owned(),
         language: own.language,
         also: Vec::new(),
         mixed: false,
         kind: "sentence".into(),
         source: OWN.into(),
-        weight: 2.0,
-    }));
-    rows
+        role: Role::Train,
+        weight: OWN_WEIGHT,
+        share: 1.0,
+    })
 }
 
-/// What stands in the task rows of every data set, left out or not.
+/// What stands in the task rows of every data set, trained on or not.
 pub fn task_texts(folder: &Path) -> Vec<String> {
-    let path = folder.join("task_train.jsonl.gz");
-    let said = |line: &str| -> Vec<Message> {
-        let row: TaskJson =
-            serde_json::from_str(line).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        row.messages
-    };
-    lines(&path).lines().flat_map(said).map(|message| message.content).collect()
+    let mut texts = Vec::new();
+    each(&folder.join("task_train.jsonl.gz"), |row: TaskJson| {
+        texts.extend(row.messages.into_iter().map(|message| message.content));
+    });
+    texts
 }
 
 /// Task rows of the data sets and of our own.
-pub fn tasks(folder: &Path, own: &[Own]) -> Vec<TaskRow> {
-    let path = folder.join("task_train.jsonl.gz");
+pub fn tasks(folder: &Path, own: &[Own], langs: &[LangRow]) -> Vec<TaskRow> {
     let mut rows = Vec::new();
-    for line in lines(&path).lines() {
-        let row: TaskJson =
-            serde_json::from_str(line).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        let barred = |licence: &String| LICENCES_LEFT_OUT.iter().any(|it| licence.starts_with(it));
-        if left_out(&row.source) || row.license.as_ref().is_some_and(barred) {
-            continue;
-        }
-        let Some(task) = Task::from_code(&row.task) else { continue };
-        let of = |role: &str| {
-            let said = row.messages.iter().filter(|message| message.role == role);
-            said.map(|message| message.content.clone()).collect::<Vec<_>>()
-        };
-        let mut turns = of("user");
-        turns.drain(..turns.len().saturating_sub(4));
-        rows.push(TaskRow {
-            system: of("system").concat().chars().take(2_000).collect(),
-            turns,
-            tools: row.tools.len().min(99) as u16,
-            task,
-            language: Language::from_code(&row.lang).unwrap_or(Language::Und),
-            source: row.source,
-            weight: 1.0,
-        });
-    }
-    rows.extend(crate::fill::rows(own, &langs(folder, &[])));
+    each(&folder.join("task_train.jsonl.gz"), |row: TaskJson| rows.extend(task_row(row)));
+    rows.extend(crate::fill::rows(own, langs));
     rows
+}
+
+fn task_row(row: TaskJson) -> Option<TaskRow> {
+    let of = |role: &str| {
+        let said = row.messages.iter().filter(|message| message.role == role);
+        said.map(|message| message.content.clone()).collect::<Vec<_>>()
+    };
+    let mut turns = of("user");
+    turns.drain(..turns.len().saturating_sub(4));
+    Some(TaskRow {
+        system: of("system").concat().chars().take(2_000).collect(),
+        turns,
+        tools: row.tools.len().min(99) as u16,
+        tools_text: row.tools.iter().map(|it| it.get()).collect::<Vec<_>>().join(","),
+        task: Task::from_code(&row.task)?,
+        language: Language::from_code(&row.lang).unwrap_or(Language::Und),
+        role: role(&row.source, row.license.as_deref()),
+        source: row.source,
+        weight: TASK_WEIGHT,
+    })
 }

@@ -1,23 +1,29 @@
-//! Our own instructions as requests: their gaps filled, with a text to work on where they need one.
+//! Our own lines as requests: their gaps filled, with a text to work on where they need one, and tools
+//! that are not wanted.
 
 use std::collections::BTreeMap;
 
 use classify::{Language, Task};
 
-use crate::data::{LangRow, OWN, Own, TaskRow};
+use crate::{
+    data::{LangRow, OWN, Role, TaskRow},
+    own::Own,
+};
 
-/// How often each line is shown, each time with another text.
-const FILLS: usize = 6;
-/// How much each showing counts.
-const WEIGHT: f32 = 0.7;
+/// How often a line with a gap is shown, each time with another text, and one without.
+const FILLS: usize = 4;
+const PLAIN: usize = 2;
+/// How much all showings of a line count together.
+const WEIGHT: f32 = 3.0;
 
 /// Sentences to paste, and the draws that choose them.
 struct Pastes<'a> {
     sentences: BTreeMap<Language, Vec<&'a str>>,
+    tools: Vec<&'a str>,
     seed: u64,
 }
 
-impl Pastes<'_> {
+impl<'a> Pastes<'a> {
     fn draw(&mut self, below: usize) -> usize {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
@@ -25,13 +31,14 @@ impl Pastes<'_> {
         (self.seed % below.max(1) as u64) as usize
     }
 
-    fn sentence(&mut self, language: Language) -> String {
-        let many = self.sentences.get(&language).map_or(0, Vec::len);
-        let at = self.draw(many);
-        self.sentences
-            .get(&language)
-            .and_then(|all| all.get(at))
-            .map_or_else(String::new, |it| (*it).to_owned())
+    fn of(&mut self, many: &[&'a str]) -> &'a str {
+        let at = self.draw(many.len());
+        many.get(at).copied().unwrap_or("")
+    }
+
+    fn sentence(&mut self, language: Language) -> &'a str {
+        let many = self.sentences.get(&language).cloned().unwrap_or_default();
+        self.of(&many)
     }
 
     /// A text of one to twelve sentences.
@@ -43,15 +50,15 @@ impl Pastes<'_> {
     fn filled(&mut self, own: &Own, task: Task) -> String {
         // A text is often in another language than the request.
         let language = [Language::En, Language::ZhHans, own.language, own.language][self.draw(4)];
-        let mut text = own.text.clone();
-        if text.contains("{}") || text.contains("{s}") {
-            text = text.replace("{}", &self.text(language));
+        let text = own.text().to_owned();
+        if gaps(&text) {
+            let mut text = text.replace("{}", &self.text(language));
             while text.contains("{s}") {
-                text = text.replacen("{s}", &self.sentence(language), 1);
+                text = text.replacen("{s}", self.sentence(language), 1);
             }
             return text;
         }
-        if !works_on_text(task) || text.len() > 240 {
+        if !bare(own, task) {
             return text;
         }
         let paste = self.text(language);
@@ -65,34 +72,64 @@ impl Pastes<'_> {
     }
 }
 
-fn works_on_text(task: Task) -> bool {
+fn gaps(text: &str) -> bool {
+    text.contains("{}") || text.contains("{s}")
+}
+
+/// An order to work on a text, without the text.
+fn bare(own: &Own, task: Task) -> bool {
     use Task::{Classification, ClosedQa, Extraction, Rewriting, Summarization, Translation};
-    matches!(task, Summarization | Extraction | Classification | ClosedQa | Rewriting | Translation)
+    let works = matches!(
+        task,
+        Summarization | Extraction | Classification | ClosedQa | Rewriting | Translation
+    );
+    works && own.turns.len() == 1 && own.text().chars().count() < 60 && !own.text().contains('\n')
 }
 
 /// Every line of ours as requests. What is asked for must be read from the instruction, however long
 /// the text is, and tools that are there need not be what is wanted.
 pub fn rows(own: &[Own], langs: &[LangRow]) -> Vec<TaskRow> {
-    let mut pastes = Pastes { sentences: BTreeMap::new(), seed: 0x0BAD_5EED };
-    for row in langs.iter().filter(|row| row.kind == "sentence" || row.kind == "chat") {
+    let mut pastes = Pastes { sentences: BTreeMap::new(), tools: Vec::new(), seed: 0x0BAD_5EED };
+    let fit = |row: &&LangRow| {
+        row.role == Role::Train
+            && matches!(row.kind.as_str(), "sentence" | "chat")
+            && row.source != OWN
+    };
+    for row in langs.iter().filter(fit) {
         pastes.sentences.entry(row.language).or_default().push(&row.text);
     }
+    pastes.tools =
+        own.iter().map(|own| own.tools.as_str()).filter(|tools| !tools.is_empty()).collect();
     let mut rows = Vec::new();
     for own in own {
         let Some(task) = own.task else { continue };
-        for _ in 0..FILLS {
-            let text = pastes.filled(own, task);
-            let tools = u16::from(task == Task::ToolUse || pastes.draw(12) == 0) * 2;
-            rows.push(TaskRow {
-                system: String::new(),
-                turns: vec![text],
-                tools,
-                task,
-                language: own.language,
-                source: OWN.into(),
-                weight: WEIGHT,
-            });
+        let showings = if gaps(own.text()) || bare(own, task) { FILLS } else { PLAIN };
+        for _ in 0..showings {
+            rows.push(row(own, task, &mut pastes, WEIGHT / showings as f32));
         }
     }
     rows
+}
+
+fn row(own: &Own, task: Task, pastes: &mut Pastes<'_>, weight: f32) -> TaskRow {
+    let mut turns = own.turns.clone();
+    if let Some(last) = turns.last_mut() {
+        *last = pastes.filled(own, task);
+    }
+    let mut tools = own.tools.clone();
+    if tools.is_empty() && (task == Task::ToolUse || pastes.draw(12) == 0) {
+        let all = pastes.tools.clone();
+        tools = pastes.of(&all).to_owned();
+    }
+    TaskRow {
+        system: own.system.clone(),
+        turns,
+        tools: u16::from(!tools.is_empty()) + tools.matches("; ").count() as u16,
+        tools_text: tools,
+        task,
+        language: own.language,
+        source: OWN.into(),
+        role: Role::Train,
+        weight,
+    }
 }

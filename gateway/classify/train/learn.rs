@@ -1,11 +1,13 @@
 //! Multinomial logistic regression by AdaGrad (Duchi, Hazan, Singer 2011), then eight bits a weight.
 
-use classify::model::linear::{self, Linear, Sums, softmax};
+use classify::model::linear::{self, Feature, Linear, Sums, softmax};
+
+use crate::measure::Tally;
 
 /// One row: its class, the buckets of its features, and how much it counts.
 pub struct Example {
     pub class: usize,
-    pub features: Vec<u32>,
+    pub features: Vec<Feature>,
     pub weight: f32,
 }
 
@@ -33,11 +35,14 @@ pub fn train(examples: &[Example], shape: Shape, temperature: f32) -> Vec<u8> {
         shuffle(&mut order, &mut seed);
         for at in &order {
             let example = &examples[*at as usize];
-            let share = 1.0 / (example.features.len() as f32).sqrt();
+            let squares_of: f32 =
+                example.features.iter().map(|it| f32::from(it.value()).powi(2)).sum();
+            let share = 1.0 / squares_of.sqrt();
             let mut scores = vec![f32::NEG_INFINITY; width];
             scores[..classes].copy_from_slice(&bias[..classes]);
             for feature in &example.features {
-                let row = &weights[*feature as usize * width..][..classes];
+                let row = &weights[feature.bucket() * width..][..classes];
+                let share = share * f32::from(feature.value());
                 scores.iter_mut().zip(row).for_each(|(score, weight)| *score += weight * share);
             }
             softmax(&mut scores);
@@ -48,7 +53,8 @@ pub fn train(examples: &[Example], shape: Shape, temperature: f32) -> Vec<u8> {
                 bias[class] -= shape.rate * 0.1 * gradient / bias_squares[class].sqrt();
             }
             for feature in &example.features {
-                let from = *feature as usize * width;
+                let from = feature.bucket() * width;
+                let share = share * f32::from(feature.value());
                 let row = weights[from..][..classes].iter_mut();
                 let square = squares[from..][..classes].iter_mut();
                 for ((weight, square), gradient) in row.zip(square).zip(&scores) {
@@ -74,6 +80,13 @@ fn quantised(weights: &[f32], bias: &[f32], shape: Shape, temperature: f32) -> V
     linear::write(shape.bits, scale, temperature, bias, &rows)
 }
 
+/// The same model with another temperature.
+pub fn heated(bytes: &[u8], temperature: f32) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[linear::TEMPERATURE_AT..][..4].copy_from_slice(&temperature.to_le_bytes());
+    bytes
+}
+
 /// Fisher and Yates, by xorshift.
 fn shuffle(order: &mut [u32], seed: &mut u64) {
     for at in (1..order.len()).rev() {
@@ -95,6 +108,26 @@ pub fn logits(example: &Example, linear: &Linear<'_>, shape: Shape) -> Vec<f32> 
 
 fn spread<const W: usize>(example: &Example, linear: &Linear<'_>, classes: usize) -> [f32; W] {
     let mut sums = Sums::<W>::default();
-    example.features.iter().for_each(|at| linear.add(*at as usize, &mut sums));
+    example.features.iter().for_each(|it| linear.add(*it, &mut sums));
     linear.probabilities(&sums, classes)
+}
+
+/// The parts of the training rows that a learning curve is drawn from, in sixteenths.
+const PARTS: [u64; 4] = [2, 4, 8, 12];
+
+/// Whether a row belongs to the first `part` sixteenths, by its text.
+pub fn within(text: &str, part: u64) -> bool {
+    let hash = text.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    (hash >> 40) % 16 < part
+}
+
+/// How a model does that was trained on a part of the rows: share, accuracy, macro-F1.
+pub fn curve(of: impl Fn(u64) -> Tally) -> Vec<(f64, f64, f64)> {
+    let point = |part| {
+        let tally = of(part);
+        (part as f64 / 16.0, tally.accuracy(), tally.macro_f1())
+    };
+    PARTS.into_iter().map(point).collect()
 }

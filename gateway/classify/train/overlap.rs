@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::data::Own;
+use crate::own::Own;
 
 /// Tokens of a run that is compared.
 const RUN: usize = 5;
@@ -46,9 +46,9 @@ fn runs(text: &str) -> Vec<Vec<String>> {
 pub fn too_close<'a>(own: &'a [Own], texts: &[String]) -> Vec<&'a str> {
     let known: HashSet<Vec<String>> = texts.iter().flat_map(|text| runs(text)).collect();
     let close = |own: &&Own| {
-        let runs = runs(&own.text);
+        let runs = runs(own.text());
         let hits = runs.iter().filter(|run| known.contains(*run)).count();
         hits > 0 && hits * 2 >= runs.len() && (runs.len() >= 3 || hits == runs.len())
     };
-    own.iter().filter(close).map(|own| own.text.as_str()).collect()
+    own.iter().filter(close).map(Own::text).collect()
 }

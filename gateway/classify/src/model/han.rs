@@ -72,6 +72,24 @@ impl Chinese {
         self.cantonese += u32::try_from(found).unwrap_or(0);
     }
 
+    /// Whether the characters alone leave it open: few of them, or none that only one way has.
+    #[must_use]
+    pub fn unsure(&self) -> bool {
+        self.all <= 6 || self.simplified.abs_diff(self.traditional) * 12 < self.all
+    }
+
+    /// Whether the characters may be of this language: Japanese has its own mixture of both ways.
+    #[must_use]
+    pub fn allows(&self, language: Language) -> bool {
+        match language {
+            Language::Yue => self.cantonese > 0,
+            Language::ZhHans => self.simplified > 0 || self.traditional == 0,
+            Language::ZhHant => self.traditional > 0 || self.simplified == 0,
+            Language::Ja => self.cantonese == 0,
+            _ => false,
+        }
+    }
+
     /// How it is written, and how sure that is.
     #[must_use]
     pub fn variant(&self) -> (Language, f32) {

@@ -18,6 +18,13 @@ impl Hash {
         Self((self.0 ^ piece as u64).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23))
     }
 
+    /// The hash as a piece of another.
+    #[inline]
+    #[must_use]
+    pub const fn folded(self) -> u32 {
+        (self.0 ^ self.0 >> 32) as u32
+    }
+
     /// The bucket, below 2 to the power of `bits`.
     #[inline]
     #[must_use]

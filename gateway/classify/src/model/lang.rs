@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use smallvec::SmallVec;
 
 use super::{
+    close::{self, Close},
+    grams,
     han::Chinese,
-    hash::{Hash, fold},
+    hash::fold,
     linear::{self, Linear},
     sample,
     script::{self, Script},
@@ -14,7 +16,7 @@ use super::{
 use crate::Language;
 
 /// The languages that the linear model tells apart, by the scripts that need it.
-pub const MODELLED: [Language; 28] = [
+pub const MODELLED: [Language; 32] = [
     Language::Cs,
     Language::De,
     Language::En,
@@ -42,45 +44,58 @@ pub const MODELLED: [Language; 28] = [
     Language::Fa,
     Language::Ur,
     Language::Mr,
+    Language::Ja,
+    Language::ZhHans,
+    Language::ZhHant,
+    Language::Yue,
     Language::Und,
 ];
+/// Where the languages that write in Han begin.
+const HAN_FROM: usize = 27;
+const ENGLISH: usize = 2;
+/// How much likelier English is inside of a text in another script than the model would have it.
+const ENGLISH_INSIDE: f32 = 100.0;
+/// How many classes there are.
+pub const CLASSES: usize = MODELLED.len() - 1;
+/// Han characters that the model looks at.
+pub const HAN_CHARS: usize = 20;
 /// Weights of a row.
 pub const WIDTH: usize = 32;
-/// Two to this power is the number of rows.
-pub const BITS: u32 = 15;
 /// Words that are looked at.
-const WORDS_MAX: usize = 11;
+const WORDS_MAX: usize = 20;
+/// After so many words a lead of so many logits is enough; from then on one word in so many is judged.
+const SURE_WORDS: usize = 6;
+const SURE: f32 = 8.0;
+const STRIDE: usize = 4;
 /// Characters of a word that are looked at.
 const WORD_CHARS: usize = 24;
-/// The longest n-gram.
-const GRAM: usize = 4;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
 
 static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
 
-/// The built-in model.
-pub fn model() -> Option<&'static Linear<'static>> {
-    static READ: OnceLock<Option<Linear<'static>>> = OnceLock::new();
-    READ.get_or_init(|| Linear::read(MODEL)).as_ref()
+/// What the language of a text is read with.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    /// Every language, by the n-grams of words.
+    pub linear: Linear<'a>,
+    /// Two languages that share most of what they are made of, by their words.
+    close: Close<'a>,
 }
 
-/// Calls `each` with the bucket of every feature of a word.
-#[inline]
-pub fn features(word: &[char], mut each: impl FnMut(usize)) {
-    let mut whole = Hash::new(5);
-    for at in 0..word.len() {
-        let mut hash = Hash::new(11);
-        for (length, c) in word.iter().skip(at).take(GRAM).enumerate() {
-            hash = hash.with(*c as u32);
-            // A letter alone says next to nothing, and costs as much as a run that does.
-            if length > 0 {
-                each(hash.with(length as u32 + 1).bucket(BITS));
-            }
-        }
-        whole = whole.with(word.get(at).map_or(0, |c| *c as u32));
+impl<'a> Model<'a> {
+    /// Reads a model: the linear one, then the table of the close languages. `None` if the bytes are not one.
+    #[must_use]
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (linear, close) = bytes.split_at_checked(bytes.len().checked_sub(close::SIZE)?)?;
+        Some(Self { linear: Linear::read(linear)?, close: Close::of(close) })
     }
-    each(whole.bucket(BITS));
+}
+
+/// The built-in model.
+pub fn model() -> Option<&'static Model<'static>> {
+    static READ: OnceLock<Option<Model<'static>>> = OnceLock::new();
+    READ.get_or_init(|| Model::read(MODEL)).as_ref()
 }
 
 /// A word as the model sees it: folded, between borders.
@@ -142,11 +157,16 @@ pub struct Found {
 struct Sums {
     all: linear::Sums<WIDTH>,
     words: SmallVec<[[i32; WIDTH]; WORDS_MAX]>,
+    close: i32,
+    /// Words that came by, judged or not.
+    seen: usize,
+    /// The first words leave no doubt: of the rest only every fourth is judged, for a second language.
+    sure: bool,
 }
 
 /// Reads the language of a text.
 #[must_use]
-pub fn read(text: &str, linear: &Linear<'_>) -> Found {
+pub fn read(text: &str, model: &Model<'_>) -> Found {
     let mut counts = Counts::default();
     let mut sums = Sums::default();
     let (head, tail) = sample::ends(text);
@@ -156,24 +176,74 @@ pub fn read(text: &str, linear: &Linear<'_>) -> Found {
             if sums.words.len() == WORDS_MAX {
                 counts.add_all(stretch);
             } else {
-                scan(stretch, &mut counts, |word| add_word(word, linear, &mut sums));
+                scan(stretch, &mut counts, |word| add_word(word, model, &mut sums));
             }
             if counts.han > han {
                 counts.chinese.words(stretch);
             }
         });
     }
-    counts.found(linear, &sums)
+    let han = counts.kana == 0 && counts.han > 0 && counts.chinese.unsure();
+    let han = han.then(|| read_han(&counts.chinese, [head, tail], &model.linear));
+    counts.found(model, &sums, han)
+}
+
+/// Han without kana that its characters alone do not settle: Chinese in one of its ways, or Japanese.
+fn read_han(chinese: &Chinese, ends: [&str; 2], linear: &Linear<'_>) -> (Language, f32) {
+    let mut sums = linear::Sums::<WIDTH>::default();
+    let mut left = HAN_CHARS;
+    let mut run: SmallVec<[char; HAN_CHARS]> = SmallVec::new();
+    for c in ends.iter().flat_map(|end| end.chars()).chain([' ']) {
+        if script::of(c) == Script::Han && run.len() < left {
+            run.push(c);
+        } else if !run.is_empty() {
+            grams::of_han(&run, |feature| linear.add(feature, &mut sums));
+            left -= run.len();
+            run.clear();
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    let mut scores: [f32; WIDTH] = linear.probabilities(&sums, CLASSES);
+    for (score, language) in scores.iter_mut().zip(MODELLED) {
+        if !chinese.allows(language) {
+            *score = 0.0;
+        }
+    }
+    let total: f32 = scores.iter().sum();
+    match top(&scores) {
+        Some((at, score)) => (MODELLED.get(at).copied().unwrap_or(Language::ZhHans), score / total),
+        None => chinese.variant(),
+    }
 }
 
 /// Adds a word's scores. False if no more words are wanted.
-fn add_word(word: &Word, linear: &Linear<'_>, sums: &mut Sums) -> bool {
+fn add_word(word: &Word, model: &Model<'_>, sums: &mut Sums) -> bool {
+    sums.seen += 1;
+    if sums.sure && !sums.seen.is_multiple_of(STRIDE) {
+        return true;
+    }
     let mut scores = linear::Sums::<WIDTH>::default();
-    features(word, |bucket| linear.add(bucket, &mut scores));
+    grams::of_word(word, |feature| model.linear.add(feature, &mut scores));
+    sums.close += model.close.word(word);
     let totals = scores.totals();
     sums.all.add_totals(&totals, scores.features);
     sums.words.push(totals);
+    if sums.words.len() == SURE_WORDS {
+        sums.sure = margin(&sums.all) * model.linear.scale > SURE;
+    }
     sums.words.len() < WORDS_MAX
+}
+
+/// How far the best class is before the next, in weights over the root of the squares.
+fn margin(sums: &linear::Sums<WIDTH>) -> f32 {
+    let (mut first, mut second) = (i32::MIN, i32::MIN);
+    for total in sums.totals() {
+        second = second.max(total.min(first));
+        first = first.max(total);
+    }
+    first.saturating_sub(second) as f32 / (sums.features.max(1) as f32).sqrt()
 }
 
 /// Letters by script.
@@ -228,7 +298,7 @@ impl Counts {
     }
 
     /// Shares of the languages, each script's letters by their weight.
-    fn found(&self, linear: &Linear<'_>, sums: &Sums) -> Found {
+    fn found(&self, model: &Model<'_>, sums: &Sums, read: Option<(Language, f32)>) -> Found {
         let mut parts: SmallVec<[(Language, f32, f32); 4]> = SmallVec::new();
         let weigh = |letters: u32, script| (letters * script::weight(script)) as f32;
         for (language, letters) in &self.sole {
@@ -239,12 +309,12 @@ impl Counts {
         if kana > 0.0 && kana * 8.0 >= han {
             parts.push((Language::Ja, han + kana, 0.99));
         } else if han > 0.0 {
-            let (variant, sure) = self.chinese.variant();
+            let (variant, sure) = read.unwrap_or_else(|| self.chinese.variant());
             parts.push((variant, han, sure));
         }
         let judged = self.latin + self.cyrillic + self.arabic + self.devanagari;
         if judged > 0 {
-            self.modelled(linear, sums, judged as f32, &mut parts);
+            self.modelled(model, sums, judged as f32, &mut parts);
         }
         let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
         parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
@@ -255,13 +325,17 @@ impl Counts {
     /// The languages of what the model must judge: the best, and a second one if words speak for it.
     fn modelled(
         &self,
-        linear: &Linear<'_>,
+        model: &Model<'_>,
         sums: &Sums,
         letters: f32,
         parts: &mut SmallVec<[(Language, f32, f32); 4]>,
     ) {
-        let mut scores: [f32; WIDTH] = linear.probabilities(&sums.all, MODELLED.len() - 1);
+        let mut scores: [f32; WIDTH] = model.linear.probabilities(&sums.all, CLASSES);
+        // Latin words inside of another script are English until they say otherwise: brands, loans, jargon.
+        let english = scores.get_mut(ENGLISH).filter(|_| !parts.is_empty());
+        english.into_iter().for_each(|score| *score *= ENGLISH_INSIDE);
         self.mask(&mut scores);
+        close::weigh(&mut scores, sums.close);
         let Some((first, sure)) = top(&scores) else { return };
         let Some(language) = MODELLED.get(first).copied() else { return };
         let (second, share) = second(first, sums);
@@ -282,6 +356,7 @@ impl Counts {
                 Language::Ar | Language::Fa | Language::Ur => self.arabic,
                 Language::Mr => self.devanagari,
                 Language::Hi => self.devanagari + self.latin,
+                Language::Ja | Language::ZhHans | Language::ZhHant | Language::Yue => 0,
                 _ => self.latin,
             };
             if there == 0 {
@@ -304,7 +379,7 @@ fn second(first: usize, sums: &Sums) -> (usize, f32) {
     let mut votes = [0_u32; WIDTH];
     for word in &sums.words {
         let own = word.get(first).copied().unwrap_or(0);
-        let best = word.iter().enumerate().take(MODELLED.len() - 1).max_by_key(|(_, it)| **it);
+        let best = word.iter().enumerate().take(HAN_FROM).max_by_key(|(_, it)| **it);
         // A word votes for another language only if it clearly is of that one.
         if let Some((at, score)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
             && let Some(vote) = votes.get_mut(at)

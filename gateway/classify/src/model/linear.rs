@@ -18,6 +18,8 @@ pub struct Linear<'a> {
 
 /// Bytes before the bias: bits, width, scale, temperature.
 const HEAD: usize = 16;
+/// Where the temperature stands.
+pub const TEMPERATURE_AT: usize = 12;
 
 impl<'a> Linear<'a> {
     /// Reads a model; `None` if the bytes are not one.
@@ -31,23 +33,25 @@ impl<'a> Linear<'a> {
             bits,
             width,
             scale: f32::from_le_bytes(word(8)?),
-            temperature: f32::from_le_bytes(word(12)?),
+            temperature: f32::from_le_bytes(word(TEMPERATURE_AT)?),
             bias: bytes.get(HEAD..rows_at)?,
             rows: bytes.get(rows_at..)?,
         };
         (bits < 30 && model.rows.len() == width << bits).then_some(model)
     }
 
-    /// Adds the row of a feature to the sums.
+    /// Adds the row of a feature to the sums, as often as it counts.
     #[inline]
-    pub fn add<const W: usize>(&self, bucket: usize, sums: &mut Sums<W>) {
+    pub fn add<const W: usize>(&self, feature: Feature, sums: &mut Sums<W>) {
+        let bucket = feature.bucket();
         let Some(row) = self.rows.get(bucket * W..bucket * W + W) else { return };
+        let value = feature.value();
         for (sum, weight) in sums.small.iter_mut().zip(row) {
-            *sum += i16::from(weight.cast_signed());
+            *sum += i16::from(weight.cast_signed()) * value;
         }
-        sums.held += 1;
-        sums.features += 1;
-        if sums.held == HELD_MAX {
+        sums.held += value.unsigned_abs();
+        sums.features += usize::from((value * value).unsigned_abs());
+        if sums.held > HELD_MAX {
             sums.flush();
         }
     }
@@ -68,16 +72,50 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// Features whose weights fit into 16 bits together: 250 × 127 < 2^15.
-const HELD_MAX: u32 = 250;
+/// Features whose weights fit into 16 bits together: (250 + 7) × 127 < 2^15.
+const HELD_MAX: u16 = 250;
+
+/// A feature: its bucket, and how much it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature(u32);
+
+impl Feature {
+    /// One that counts once.
+    #[inline]
+    #[must_use]
+    pub const fn of(bucket: usize) -> Self {
+        Self::counting(bucket, 1)
+    }
+
+    /// One that counts `value` times, 1 to 7.
+    #[inline]
+    #[must_use]
+    pub const fn counting(bucket: usize, value: u32) -> Self {
+        Self((bucket & 0x1FFF_FFFF) as u32 | value << 29)
+    }
+
+    /// Its row.
+    #[inline]
+    #[must_use]
+    pub const fn bucket(self) -> usize {
+        (self.0 & 0x1FFF_FFFF) as usize
+    }
+
+    /// How often it counts.
+    #[inline]
+    #[must_use]
+    pub const fn value(self) -> i16 {
+        (self.0 >> 29) as i16
+    }
+}
 
 /// Sums of weights by class. Few at a time are kept in 16 bits, which adds eight classes at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Sums<const W: usize> {
     small: [i16; W],
     large: [i32; W],
-    held: u32,
-    /// Features added.
+    held: u16,
+    /// Squares of what was added: the sum is divided by their root.
     pub features: usize,
 }
 
@@ -103,7 +141,7 @@ impl<const W: usize> Sums<W> {
         all.large
     }
 
-    /// Adds what was summed up elsewhere, by `features` features.
+    /// Adds what was summed up elsewhere, with so many squares.
     pub fn add_totals(&mut self, totals: &[i32; W], features: usize) {
         self.large.iter_mut().zip(totals).for_each(|(large, total)| *large += total);
         self.features += features;

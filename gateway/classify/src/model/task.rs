@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 
 use super::{
+    follow,
     hash::{Hash, fold},
-    linear::{Linear, Sums},
-    sample,
+    linear::{Feature, Linear, Sums},
     script::{self, Script},
+    structure,
 };
 use crate::{Language, Prompt, Task};
 
@@ -16,15 +17,18 @@ pub const WIDTH: usize = 16;
 pub const BITS: u32 = 17;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
-/// Characters that are looked at from the head of the instruction, and from its tail.
+/// Characters that are looked at from the head of the instruction, from its tail, and from the system's text.
 const HEAD_CHARS: usize = 160;
 const TAIL_CHARS: usize = 100;
-/// A word's beginning of so many characters stands for its inflected forms.
-const STEM_CHARS: u32 = 5;
-/// Of the system's text.
 const SYSTEM_CHARS: usize = 160;
-/// An instruction shorter than this may be the continuation of an earlier one.
-const FOLLOW_UP_CHARS: usize = 24;
+/// A word's beginnings of so many characters stand for its inflected forms; pairs are made of the longer.
+const STEM_SHORT: u32 = 4;
+const STEM: u32 = 5;
+/// How much a feature of the structure counts: as much as two words.
+const STRUCTURE: u32 = 2;
+/// What sets one kind of feature apart from the others.
+const FIRST: u32 = 101;
+const SYSTEM: u32 = 107;
 
 static MODEL: &[u8] = include_bytes!("../../model/task.bin");
 
@@ -34,90 +38,23 @@ pub fn model() -> Option<&'static Linear<'static>> {
     READ.get_or_init(|| Linear::read(MODEL)).as_ref()
 }
 
-/// Short things people say when they want more of the same.
-const FOLLOW_UPS: [&str; 40] = [
-    "continue",
-    "go on",
-    "more",
-    "again",
-    "another",
-    "another one",
-    "next",
-    "keep going",
-    "same for",
-    "shorter",
-    "longer",
-    "try again",
-    "more please",
-    "继续",
-    "繼續",
-    "再来一个",
-    "再來一個",
-    "还有吗",
-    "繼續啦",
-    "再嚟",
-    "lagi",
-    "teruskan",
-    "sambung",
-    "lanjutkan",
-    "lagi satu",
-    "தொடரவும்",
-    "மேலும்",
-    "ต่อ",
-    "ต่อเลย",
-    "อีก",
-    "tiếp",
-    "tiếp tục",
-    "続けて",
-    "もっと",
-    "계속",
-    "더",
-    "जारी रखें",
-    "और",
-    "ituloy",
-    "continua",
-];
-
-/// Whether an instruction only asks for more of what came before.
-#[must_use]
-pub fn follows_up(instruction: &str) -> bool {
-    let plain = instruction.trim().trim_end_matches(['.', '!', '?', '。', '！', '？', '…']);
-    if plain.len() > FOLLOW_UP_CHARS * 4 || plain.chars().count() > FOLLOW_UP_CHARS {
-        return false;
-    }
-    let plain = plain.to_lowercase();
-    let bare = plain.trim_end_matches(" please").trim_end_matches(" pls").trim();
-    FOLLOW_UPS.contains(&bare) || bare.starts_with("same for ")
-}
-
-/// The turn that carries the task: the last one, or the one before a follow-up.
-fn instruction<'a>(prompt: &Prompt<'a>) -> &'a str {
-    let mut turns = prompt.turns.iter().rev();
-    let last = turns.next().copied().unwrap_or("");
-    if !follows_up(last) {
-        return last;
-    }
-    turns.find(|turn| !follows_up(turn)).copied().unwrap_or(last)
-}
-
 /// Calls `each` with the bucket of every feature of a request.
-pub fn features(prompt: &Prompt<'_>, language: Language, mut each: impl FnMut(usize)) {
-    let text = instruction(prompt).trim_start();
+pub fn features(prompt: &Prompt<'_>, mut each: impl FnMut(Feature)) {
+    let text = follow::instruction(prompt).trim_start();
     let (first, rest, tail) = parts(text);
-    words(first, 101, &mut each);
-    words(rest, 103, &mut each);
-    words(tail, 105, &mut each);
-    if !prompt.system.is_empty() {
-        words(chars_to(prompt.system, SYSTEM_CHARS), 107, &mut each);
-    }
-    structure(prompt, text, |kind, value| {
-        // Structure weighs as much as a few words do.
-        for copy in 0..3 {
-            let hash = Hash::new(109).with(kind).with(value);
-            each(hash.with(copy).bucket(BITS));
-        }
+    let of = |hash: Hash| Feature::of(hash.bucket(BITS));
+    // A word says the same wherever it stands, and a little more in the first sentence.
+    words(first, |word| {
+        each(of(word));
+        each(of(word.with(FIRST)));
     });
-    each(Hash::new(113).with(language as u32).bucket(BITS));
+    words(rest, |word| each(of(word)));
+    words(tail, |word| each(of(word)));
+    words(chars_to(prompt.system, SYSTEM_CHARS), |word| each(of(word.with(SYSTEM))));
+    structure::of(prompt, text, |kind, value| {
+        let hash = Hash::new(109).with(kind).with(value);
+        each(Feature::counting(hash.bucket(BITS), STRUCTURE));
+    });
 }
 
 fn chars_to(text: &str, count: usize) -> &str {
@@ -149,150 +86,83 @@ fn first_sentence(head: &str) -> usize {
     head.len()
 }
 
-/// Words, pairs of words and the beginnings of long words; in scripts without spaces, runs of two and
-/// three characters.
-fn words(text: &str, seed: u64, each: &mut impl FnMut(usize)) {
-    let start = Hash::new(seed);
-    let mut before = start;
-    let mut last = [' '; 2];
-    let (mut word, mut length) = (start, 0_u32);
+/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without spaces,
+/// with characters and runs of them.
+fn words(text: &str, mut each: impl FnMut(Hash)) {
+    const START: Hash = Hash::new(7);
+    let (mut before, mut word, mut stem, mut length) = (START, START, START, 0_u32);
+    let mut last = [' '; 3];
     for c in text.chars().chain([' ']) {
-        let (letter, run) = kind(c);
-        if !letter {
+        let Some(kind) = Kind::of(c) else {
             if length > 0 {
-                each(word.bucket(BITS));
-                each(before.with(1).with(word.bucket(24) as u32).bucket(BITS));
-                before = word;
+                each(word);
+                each(before.with(1).with(stem.folded()));
+                before = stem;
             }
-            (word, length, last) = (start, 0, [' '; 2]);
+            (word, stem, length, last) = (START, START, 0, [' '; 3]);
             if matches!(c, '?' | '？' | ':' | '：') {
-                each(start.with(c as u32).bucket(BITS));
+                each(START.with(c as u32));
             }
             continue;
-        }
+        };
         let c = fold(c);
         word = word.with(c as u32);
         length += 1;
-        if run {
-            let [first, second] = last;
-            each(start.with(7).with(first as u32).with(second as u32).with(c as u32).bucket(BITS));
-            each(start.with(9).with(second as u32).with(c as u32).bucket(BITS));
-            last = [second, c];
-        } else if length == STEM_CHARS {
-            each(word.with(11).bucket(BITS));
+        if length <= STEM {
+            stem = word;
+        }
+        if kind == Kind::Spaced {
+            if length == STEM_SHORT || length == STEM {
+                each(word.with(11));
+            }
+            continue;
+        }
+        let [third, second, first] = last.map(|c| c as u32);
+        each(START.with(12).with(c as u32));
+        each(START.with(9).with(first).with(c as u32));
+        if kind == Kind::Letters {
+            each(START.with(8).with(third).with(second).with(first).with(c as u32));
+        }
+        last = [last[1], last[2], c];
+    }
+}
+
+/// What a character of a word is.
+#[derive(PartialEq)]
+enum Kind {
+    /// A letter of a script that puts spaces between words.
+    Spaced,
+    /// A character that stands for a syllable or a word.
+    Syllable,
+    /// A letter of a script without spaces.
+    Letters,
+}
+
+impl Kind {
+    fn of(c: char) -> Option<Self> {
+        if c.is_ascii() {
+            return c.is_ascii_alphanumeric().then_some(Self::Spaced);
+        }
+        match script::of(c) {
+            Script::Han | Script::Kana | Script::Sole(Language::Ko) => Some(Self::Syllable),
+            Script::Sole(Language::Th | Language::Lo | Language::My | Language::Km) => {
+                Some(Self::Letters)
+            }
+            Script::None if !is_mark(c) && !c.is_alphanumeric() => None,
+            _ => Some(Self::Spaced),
         }
     }
-}
-
-/// Whether a character is part of a word, and whether its script puts no spaces between words.
-fn kind(c: char) -> (bool, bool) {
-    if c.is_ascii() {
-        return (c.is_ascii_alphanumeric(), false);
-    }
-    let script = script::of(c);
-    (script != Script::None || is_mark(c) || c.is_alphanumeric(), unspaced(script))
-}
-
-/// Scripts that put no spaces between words.
-fn unspaced(script: Script) -> bool {
-    matches!(
-        script,
-        Script::Han
-            | Script::Kana
-            | Script::Sole(
-                Language::Th | Language::Lo | Language::My | Language::Km | Language::Ko
-            )
-    )
 }
 
 fn is_mark(c: char) -> bool {
     ('\u{300}'..='\u{36F}').contains(&c) || c == '\u{200C}' || c == '\u{200D}'
 }
 
-/// What can be told without words: exact, and explainable.
-fn structure(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
-    let (head, tail) = sample::ends(text);
-    let seen = Seen::of(head).and(&Seen::of(tail));
-    let length = head.len() + tail.len();
-    let step = |value: usize, steps: &[usize]| {
-        u32::try_from(steps.iter().filter(|step| value >= **step).count()).unwrap_or(0)
-    };
-    let share = |count: usize| count * 100 / length.max(1);
-    each(0, u32::from(prompt.tools > 0));
-    each(1, u32::from(prompt.json_schema));
-    each(2, u32::from(!prompt.system.is_empty()));
-    each(3, step(prompt.turns.len(), &[2, 3]));
-    each(4, step(text.len(), &[20, 60, 120, 300, 800, 2_000, 6_000]));
-    each(5, step(seen.lines, &[1, 3, 8, 30]));
-    each(6, u32::from(seen.ticks >= 3));
-    each(7, step(share(seen.marks), &[2, 5, 10]));
-    each(8, step(share(seen.digits), &[2, 6, 15]));
-    each(9, step(seen.backslashes + seen.dollars, &[1, 4]));
-    each(10, u32::from(text.trim_end().ends_with(['?', '？', '؟'])));
-    each(11, step(seen.questions, &[1, 2, 4]));
-}
-
-/// What one look at the bytes tells: how many there are of each kind.
-#[derive(Default)]
-struct Seen {
-    lines: usize,
-    ticks: usize,
-    marks: usize,
-    digits: usize,
-    backslashes: usize,
-    dollars: usize,
-    questions: usize,
-}
-
-/// The kind of each byte, as a place in an array of counts: one look-up a byte, and no branch.
-static KINDS: [u8; 256] = kinds();
-
-#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn kinds() -> [u8; 256] {
-    let mut kinds = [0; 256];
-    let of = [b"\n" as &[u8], b"`", b"{}();=<>[]", b"0123456789", b"\\", b"$", b"?"];
-    let mut kind = 0;
-    while kind < of.len() {
-        let mut at = 0;
-        while at < of[kind].len() {
-            kinds[of[kind][at] as usize] = kind as u8 + 1;
-            at += 1;
-        }
-        kind += 1;
-    }
-    kinds
-}
-
-impl Seen {
-    fn of(text: &str) -> Self {
-        let mut counts = [0_usize; 8];
-        for b in text.bytes() {
-            let kind = KINDS.get(usize::from(b)).copied().unwrap_or(0);
-            if let Some(count) = counts.get_mut(usize::from(kind & 7)) {
-                *count += 1;
-            }
-        }
-        let [_, lines, ticks, marks, digits, backslashes, dollars, questions] = counts;
-        Self { lines, ticks, marks, digits, backslashes, dollars, questions }
-    }
-
-    fn and(mut self, other: &Self) -> Self {
-        self.lines += other.lines;
-        self.ticks += other.ticks;
-        self.marks += other.marks;
-        self.digits += other.digits;
-        self.backslashes += other.backslashes;
-        self.dollars += other.dollars;
-        self.questions += other.questions;
-        self
-    }
-}
-
-/// Reads the task of a request: probabilities by the order of the labels.
+/// Reads the task of a request, and how sure that is.
 #[must_use]
-pub fn read(prompt: &Prompt<'_>, language: Language, linear: &Linear<'_>) -> (Task, f32) {
+pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
     let mut sums = Sums::<WIDTH>::default();
-    features(prompt, language, |bucket| linear.add(bucket, &mut sums));
+    features(prompt, |feature| linear.add(feature, &mut sums));
     let scores = linear.probabilities(&sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));

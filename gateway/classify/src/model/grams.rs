@@ -1,0 +1,72 @@
+//! What the language model looks at: the n-grams of words, and those of runs of Han characters.
+
+use super::{
+    hash::Hash,
+    lang::{HAN_CHARS, modelled_words},
+    linear::Feature,
+    script::{self, Script},
+};
+
+/// Two to this power is the number of rows.
+pub const BITS: u32 = 16;
+/// The longest n-gram.
+const GRAM: usize = 4;
+/// Calls `each` with every feature of a word.
+#[inline]
+pub fn of_word(word: &[char], mut each: impl FnMut(Feature)) {
+    let mut whole = Hash::new(5);
+    for at in 0..word.len() {
+        let mut hash = Hash::new(11);
+        for (length, c) in word.iter().skip(at).take(GRAM).enumerate() {
+            hash = hash.with(*c as u32);
+            // A letter alone says next to nothing, and costs as much as a run that does.
+            if length > 0 {
+                each(Feature::of(hash.with(length as u32 + 1).bucket(BITS)));
+            }
+        }
+        whole = whole.with(word.get(at).map_or(0, |c| *c as u32));
+    }
+    each(Feature::counting(whole.bucket(BITS), WHOLE));
+}
+
+/// A whole word knows more than any of its parts.
+const WHOLE: u32 = 3;
+
+/// Calls `each` with the features of every way in which a row is shown to the learner.
+pub fn showings(text: &str, mut each: impl FnMut(Vec<Feature>)) {
+    let mut all = Vec::new();
+    modelled_words(text, |word| of_word(word, |it| all.push(it)));
+    if !all.is_empty() {
+        each(all);
+    }
+    // Han is judged by the model where it is short: it is shown in pieces, as words and as a whole.
+    for run in text.split(|c| script::of(c) != Script::Han).filter(|run| !run.is_empty()) {
+        let run: Vec<char> = run.chars().collect();
+        let mut piece = |part: &[char]| {
+            let mut all = Vec::new();
+            of_han(part, |it| all.push(it));
+            each(all);
+        };
+        piece(run.get(..HAN_CHARS.min(run.len())).unwrap_or(&run));
+        let mut from = 0;
+        while run.len() > 4 && from + 2 <= run.len() {
+            let length = 2 + (run.get(from).map_or(0, |c| *c as usize) + from) % 3;
+            piece(run.get(from..(from + length).min(run.len())).unwrap_or(&run));
+            from += length;
+        }
+    }
+}
+
+/// Calls `each` with every feature of a run of Han characters.
+pub fn of_han(run: &[char], mut each: impl FnMut(Feature)) {
+    for at in 0..run.len() {
+        let mut hash = Hash::new(13);
+        for (length, c) in run.iter().skip(at).take(3).enumerate() {
+            hash = hash.with(*c as u32);
+            each(Feature::of(hash.with(length as u32).bucket(BITS)));
+        }
+    }
+    let ends = [run.first(), run.last()].map(|c| c.map_or(0, |c| *c as u32));
+    each(Feature::of(Hash::new(17).with(ends[0]).bucket(BITS)));
+    each(Feature::of(Hash::new(19).with(ends[1]).bucket(BITS)));
+}

@@ -1,0 +1,123 @@
+//! What of a task can be told without words: exact, and explainable.
+
+use super::{sample, tools};
+use crate::Prompt;
+
+/// Calls `each` with the kind and the step of everything that can be told without words.
+pub fn of(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
+    let (head, tail) = sample::ends(text);
+    let seen = Seen::of(head).and(&Seen::of(tail));
+    let length = head.len() + tail.len();
+    let share = |count: usize| count * 100 / length.max(1);
+    each(0, u32::from(prompt.tools > 0));
+    each(1, u32::from(prompt.json_schema));
+    each(2, u32::from(!prompt.system.is_empty()));
+    each(3, step(prompt.turns.len(), &[2, 3]));
+    each(5, step(seen.lines, &[1, 3, 8, 30]));
+    each(6, u32::from(seen.ticks >= 3));
+    each(7, step(share(seen.marks), &[2, 5, 10]));
+    each(8, step(share(seen.digits), &[2, 6, 15]));
+    each(9, step(seen.backslashes + seen.dollars, &[1, 4]));
+    each(11, step(seen.questions, &[1, 2, 4]));
+    // Options under a question are an exam, under a text that it is about they are reading.
+    let options = step(options(head) + options(tail), &[1, 2, 4]);
+    let longest = step(longest_line(text, [head, tail]), &[60, 140, 260, 500, 1_200]);
+    each(12, options * 8 + if options >= 2 { longest } else { 0 });
+    if prompt.tools > 0 {
+        each(13, step(tools::overlap(prompt.tools_text, text), &[1, 2, 3, 5]));
+        each(14, step(prompt.tools.into(), &[2, 4]));
+    }
+}
+
+/// How many of the steps a value reaches.
+fn step(value: usize, steps: &[usize]) -> u32 {
+    u32::try_from(steps.iter().filter(|step| value >= **step).count()).unwrap_or(0)
+}
+
+/// The length of the longest line among what is looked at, in characters of a Latin text.
+fn longest_line(text: &str, ends: [&str; 2]) -> usize {
+    let latin = |line: &str| match line.as_bytes().first() {
+        Some(0xE0..) => line.len() / 2,
+        _ => line.len(),
+    };
+    let longest = ends.iter().flat_map(|end| end.split('\n')).map(latin).max().unwrap_or(0);
+    // A line that fills the sample goes on beyond it.
+    if longest >= 300 { text.len() } else { longest }
+}
+
+/// Lines, or parts of a line, that are lettered or numbered as the options of an exam are.
+fn options(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut found = 0;
+    let mut open = true;
+    for (at, b) in bytes.iter().enumerate() {
+        if open && matches!(b, b'A'..=b'E' | b'a'..=b'e' | b'1'..=b'5') {
+            let mark = bytes.get(at + 1).copied().unwrap_or(0);
+            let full =
+                text.get(at + 1..).is_some_and(|rest| rest.starts_with(['．', '、', '）', '：']));
+            found += usize::from(matches!(mark, b'.' | b')' | b':') || full);
+        }
+        open = match b {
+            b'\n' | b'(' | b'[' => true,
+            b' ' | b'*' | b'-' => open || *b == b' ',
+            _ => *b == 0x88 || *b == 0x80,
+        };
+    }
+    found
+}
+
+/// What one look at the bytes tells: how many there are of each kind.
+#[derive(Default)]
+struct Seen {
+    lines: usize,
+    ticks: usize,
+    marks: usize,
+    digits: usize,
+    backslashes: usize,
+    dollars: usize,
+    questions: usize,
+}
+
+/// The kind of each byte, as a place in an array of counts: one look-up a byte, and no branch.
+static KINDS: [u8; 256] = kinds();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let of = [b"\n" as &[u8], b"`", b"{}();=<>[]", b"0123456789", b"\\", b"$", b"?"];
+    let mut kind = 0;
+    while kind < of.len() {
+        let mut at = 0;
+        while at < of[kind].len() {
+            kinds[of[kind][at] as usize] = kind as u8 + 1;
+            at += 1;
+        }
+        kind += 1;
+    }
+    kinds
+}
+
+impl Seen {
+    fn of(text: &str) -> Self {
+        let mut counts = [0_usize; 8];
+        for b in text.bytes() {
+            let kind = KINDS.get(usize::from(b)).copied().unwrap_or(0);
+            if let Some(count) = counts.get_mut(usize::from(kind & 7)) {
+                *count += 1;
+            }
+        }
+        let [_, lines, ticks, marks, digits, backslashes, dollars, questions] = counts;
+        Self { lines, ticks, marks, digits, backslashes, dollars, questions }
+    }
+
+    fn and(mut self, other: &Self) -> Self {
+        self.lines += other.lines;
+        self.ticks += other.ticks;
+        self.marks += other.marks;
+        self.digits += other.digits;
+        self.backslashes += other.backslashes;
+        self.dollars += other.dollars;
+        self.questions += other.questions;
+        self
+    }
+}
