@@ -51,7 +51,7 @@ pub struct Reading {
 
 /// A language that has less of a text is not named.
 const SHARE_MIN: f32 = 0.05;
-/// An instruction beside a longer paste decides the language: this much of its head is looked at.
+/// An instruction beside a longer paste decides the language: it is looked for in so much of head and tail.
 const INSTRUCTION_BYTES: usize = 300;
 /// From this length on a text may be an instruction with a paste.
 const PASTE_BYTES: usize = 600;
@@ -88,22 +88,31 @@ pub fn language(text: &str) -> (Language, f32, SmallVec<[(Language, f32); 3]>) {
     (best, sure, languages)
 }
 
-/// The language of the instruction: of the whole text, unless a long paste follows a head that is in
-/// another language.
+/// The language of the instruction: of the whole text, unless it is a short line before or after a long paste
+/// that is in another language.
 fn asked_in(text: &str, whole: &lang::Found, model: &lang::Model<'_>) -> (Language, f32) {
     let of_whole = best(whole);
-    // Head and tail are sampled alike: where one language has it all, the head is in it too.
-    let alone = whole.shares.first().is_some_and(|(_, share, _)| *share > 0.92);
-    if text.len() < PASTE_BYTES || alone {
-        return of_whole;
-    }
-    let head = text.get(..sample::floor(text, INSTRUCTION_BYTES)).unwrap_or("");
-    let first = head.split(['\n', ':', '：']).find(|part| letters(part) >= 8).unwrap_or(head);
-    match best(&lang::read(first, model)) {
-        (Language::Und, _) => of_whole,
-        (found, sure) if found == of_whole.0 || sure >= 0.7 => (found, sure),
+    let instruction = if text.len() < PASTE_BYTES { None } else { beside_a_paste(text) };
+    match instruction.map(|line| best(&lang::read(line, model))) {
+        Some((found, sure)) if found != Language::Und && (found == of_whole.0 || sure >= 0.7) => {
+            (found, sure)
+        }
         _ => of_whole,
     }
+}
+
+/// The first line if it is short, else the last one if that is: what stands beside a long text.
+fn beside_a_paste(text: &str) -> Option<&str> {
+    let head = text.get(..sample::floor(text, INSTRUCTION_BYTES))?;
+    let mut lines = head.split_inclusive(['\n', ':', '：']);
+    if let Some(first) = lines.find(|part| letters(part) >= 8)
+        && first.ends_with(['\n', ':', '：'])
+    {
+        return Some(first);
+    }
+    let tail = text.get(sample::floor(text, text.len() - INSTRUCTION_BYTES)..)?;
+    let last = tail.trim_end().rsplit_once('\n')?.1;
+    (letters(last) >= 8).then_some(last)
 }
 
 fn letters(text: &str) -> usize {

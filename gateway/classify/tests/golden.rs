@@ -113,3 +113,132 @@ fn nothing_said_is_no_language_and_no_panic() {
     }
     assert_eq!(classify(&Prompt::of(&[])).language, Language::Und);
 }
+
+/// Language, task and request, in the hard languages and in the ways people mix them.
+const HARD: [(&str, &str, &str); 19] = [
+    ("ms", "banking", "boleh tak tolong check kenapa duit gaji saya tak masuk lagi hari ni"),
+    ("id", "banking", "Mengapa saldo rekening saya berkurang padahal saya belum menarik uang?"),
+    (
+        "ms",
+        "banking",
+        "kad saya kena telan dengan mesin ATM dekat Bangsar, macam mana nak ambil balik",
+    ),
+    (
+        "tl",
+        "rewriting",
+        "Pwede po bang gawing mas magalang ang email na ito: Ibalik niyo na ang pera ko.",
+    ),
+    ("tl", "math", "Magkano ang matitira kung ang 4,500 ay babawasan ng 12 porsiyento?"),
+    ("ta", "banking", "எனது கடன் அட்டைக்கான வருடாந்திர கட்டணத்தை ஏன் வசூலித்தீர்கள்?"),
+    (
+        "ta",
+        "summarization",
+        "இந்தக் கட்டுரையை மூன்று வரிகளில் சுருக்கமாகக் கூறவும்: இந்த ஆண்டு மழை அதிகம் \
+     பெய்ததால் நெல் விளைச்சல் உயர்ந்தது. விவசாயிகள் மகிழ்ச்சி அடைந்தனர்.",
+    ),
+    ("th", "translation", "ช่วยแปลประโยคนี้เป็นภาษาญี่ปุ่นหน่อย: พรุ่งนี้สำนักงานปิดครึ่งวัน"),
+    ("vi", "brainstorming", "Gợi ý cho tôi năm cách tiết kiệm tiền điện trong mùa hè"),
+    ("my", "rewriting", "ဒီစာပိုဒ်ကို ပိုယဉ်ကျေးအောင် ပြန်ရေးပေးပါ။ ငွေကို မြန်မြန်ပြန်ပေးပါ။"),
+    ("km", "writing", "សូមសរសេរលិខិតសុំទោសអតិថិជនដោយសារការដឹកជញ្ជូនយឺត"),
+    ("yue", "banking", "我張信用卡尋日俾人碌咗三千蚊，點樣可以攞返？"),
+    (
+        "zh-Hant",
+        "summarization",
+        "請幫我把這段會議紀錄整理成三個重點：業務部下週搬遷，資訊部負責網路，預算維持不變。",
+    ),
+    ("zh-Hans", "coding", "写一个Python函数，检查身份证号的校验位是否正确"),
+    ("hi", "banking", "mera paisa kat gaya lekin ATM se cash nahi nikla, ab kya karu"),
+    (
+        "en",
+        "coding",
+        "eh bro can help me see why this loop never stop ah\nwhile True:\n    x = x + 1",
+    ),
+    (
+        "ja",
+        "closed_qa",
+        "次の文を読んで、誰が鍵を持っているか答えてください。田中さんは鍵を佐藤さんに渡した。",
+    ),
+    (
+        "ko",
+        "classification",
+        "이 고객 메시지가 불만인지 문의인지 칭찬인지 분류해 줘: 배송이 또 늦었네요.",
+    ),
+    (
+        "it",
+        "extraction",
+        "Estrai dal testo il nome del cliente, l'importo e la data: Il 3 marzo la signora \
+     Bianchi ha versato 250 euro.",
+    ),
+];
+
+#[test]
+fn hard_languages_and_mixtures() {
+    let wrong = |(language, task, text): &(&str, &str, &str)| {
+        let found = classify(&Prompt::of(&[text]));
+        let right = (found.language.code(), found.task.code()) == (*language, *task);
+        (!right).then(|| {
+            format!("{text}: {} {}, expected {language} {task}", found.language, found.task)
+        })
+    };
+    let wrong: Vec<String> = HARD.iter().filter_map(wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const WEATHER: &str = r#"[{"type":"function","function":{"name":"get_weather",
+    "description":"Current weather and forecast of a city"}},{"type":"function","function":{
+    "name":"block_card","description":"Blocks a lost or stolen bank card"}}]"#;
+
+fn with_tools(text: &str) -> Task {
+    let turns = [text];
+    classify(&Prompt { tools: 2, tools_text: WEATHER, ..Prompt::of(&turns) }).task
+}
+
+#[test]
+fn tools_that_are_there_are_not_always_wanted() {
+    for (text, task) in [
+        ("Write me a limerick about a lazy cat", Task::Writing),
+        ("Translate into French: the branch is closed on Monday", Task::Translation),
+        ("hello, how are you doing", Task::Chat),
+        ("Why do leaves turn red in autumn?", Task::OpenQa),
+        ("Write a Python function that reverses a string", Task::Coding),
+    ] {
+        assert_eq!(with_tools(text), task, "{text}");
+    }
+    for text in [
+        "What's the weather forecast for Penang tomorrow?",
+        "Check the forecast of the city of Ipoh",
+    ] {
+        assert_eq!(with_tools(text), Task::ToolUse, "{text}");
+    }
+}
+
+#[test]
+fn a_follow_up_in_another_language_names_the_new_target() {
+    let turns =
+        ["Terjemahkan ke bahasa Inggris: Rapat dipindahkan ke hari Jumat.", "and in Korean?"];
+    let reading = classify(&Prompt::of(&turns));
+    assert_eq!((reading.task, reading.target_language), (Task::Translation, Some(Language::Ko)));
+}
+
+#[test]
+fn mixed_text_names_both_languages() {
+    for (text, first, second) in [
+        ("ช่วยเช็ค statement ของ credit card ให้หน่อยครับ", "th", "en"),
+        ("我個 application 幾時先有 result 呀，唔該 update 一下", "yue", "en"),
+        ("帮我 check 一下这个 invoice 的 payment status", "zh-Hans", "en"),
+    ] {
+        let named: Vec<_> =
+            classify(&Prompt::of(&[text])).languages.iter().map(|(it, _)| it.code()).collect();
+        assert!(named.contains(&first) && named.contains(&second), "{text}: {named:?}");
+    }
+}
+
+#[test]
+fn the_instruction_speaks_not_the_paste() {
+    let paste = "The quarterly figures show a slow but steady rise in deposits. ".repeat(40);
+    let text = format!("Tolong ringkaskan laporan ini dalam tiga ayat:\n\n{paste}");
+    let reading = classify(&Prompt::of(&[&text]));
+    assert_eq!((reading.language, reading.task), (Language::Ms, Task::Summarization));
+    let text = format!("{paste}\n\nสรุปข้อความข้างบนให้หน่อยค่ะ");
+    assert_eq!(classify(&Prompt::of(&[&text])).language, Language::Th);
+}

@@ -40,11 +40,6 @@ fn judge(tally: &mut Tally, row: &LangRow, model: &lang::Model<'_>) {
     tally.add(row.language.code(), found.code(), sure);
     tally.group(&row.kind, found == row.language);
     tally.by_source(&row.source, found == row.language);
-    let theirs = measure::whatlang(&row.text, row.language);
-    tally.also("whatlang", theirs);
-    // It knows one Chinese; so that both are asked the same, ours need not tell three apart.
-    let alike = measure::one_chinese(found) == measure::one_chinese(row.language);
-    tally.also("same rows", theirs.map(|_| alike));
     if row.mixed {
         tally.also("mixed: best", Some(found == row.language));
         tally.also("mixed: both named", Some(measure::names_both(row, model)));
@@ -107,6 +102,22 @@ fn temperature(rows: &[&LangRow], linear: &Linear<'_>) -> f32 {
     let pairs: Vec<_> =
         examples.iter().map(|it| (learn::logits(it, linear, SHAPE), it.class)).collect();
     measure::temperature(&pairs)
+}
+
+/// Writes what is judged, for others to be judged by too: role, kind, language and text between tabs.
+pub fn write_judged(rows: &[LangRow], path: &std::path::Path) {
+    let mut lines = String::new();
+    for row in rows {
+        let role = match row.role {
+            Role::Develop => "development",
+            Role::Final => "final",
+            Role::Train if row.mixed => "mixed",
+            Role::Train => continue,
+        };
+        let text = row.text.replace(['\n', '\t'], " ");
+        lines += &format!("{role}\t{}\t{}\t{text}\n", row.kind, row.language);
+    }
+    std::fs::write(path, lines).unwrap_or_else(|error| crate::data::stop(path, &error.to_string()));
 }
 
 /// A model of these rows alone.

@@ -33,6 +33,8 @@ const USAGE: &str = "usage: train --data DIR | --bench
   --data DIR   lang_train.jsonl.gz, lang_words.jsonl.gz (train/words.py), task_train.jsonl.gz
   --quick language|task
                with --data: measures on the sources of development and prints every mistake, writes nothing
+  --judged FILE
+               with --data: writes the texts that the language is judged by, for tests/compare
   --bench      how long a reading takes, by the model that is built in";
 
 fn main() {
@@ -48,6 +50,10 @@ fn main() {
         std::process::exit(64);
     };
     let from = PathBuf::from(from);
+    let judged = args.iter().position(|arg| arg == "--judged").and_then(|at| args.get(at + 1));
+    if let Some(path) = judged {
+        return language::write_judged(&data::langs(&from, &[]), Path::new(path));
+    }
     let quick = args.iter().position(|arg| arg == "--quick").and_then(|at| args.get(at + 1));
     match quick.map(String::as_str) {
         Some(model) => quick_look(&folder, &from, model),

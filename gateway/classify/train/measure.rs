@@ -124,63 +124,6 @@ pub fn names_both(row: &LangRow, model: &lang::Model<'_>) -> bool {
     named(&row.language) && row.also.iter().all(named)
 }
 
-/// The three ways of writing Chinese as one.
-pub fn one_chinese(language: Language) -> Language {
-    match language {
-        Language::ZhHant | Language::Yue => Language::ZhHans,
-        other => other,
-    }
-}
-
-/// What whatlang says; `None` where it does not know the language.
-pub fn whatlang(text: &str, expected: Language) -> Option<bool> {
-    use whatlang::Lang;
-    let wanted = match expected {
-        Language::Ar => Lang::Ara,
-        Language::Bn => Lang::Ben,
-        Language::Cs => Lang::Ces,
-        Language::De => Lang::Deu,
-        Language::El => Lang::Ell,
-        Language::En => Lang::Eng,
-        Language::Es => Lang::Spa,
-        Language::Fa => Lang::Pes,
-        Language::Fi => Lang::Fin,
-        Language::Fr => Lang::Fra,
-        Language::Gu => Lang::Guj,
-        Language::He => Lang::Heb,
-        Language::Hi => Lang::Hin,
-        Language::Hu => Lang::Hun,
-        Language::Id => Lang::Ind,
-        Language::It => Lang::Ita,
-        Language::Ja => Lang::Jpn,
-        Language::Jv => Lang::Jav,
-        Language::Km => Lang::Khm,
-        Language::Ko => Lang::Kor,
-        Language::Ml => Lang::Mal,
-        Language::Mr => Lang::Mar,
-        Language::My => Lang::Mya,
-        Language::Nl => Lang::Nld,
-        Language::Pa => Lang::Pan,
-        Language::Pl => Lang::Pol,
-        Language::Pt => Lang::Por,
-        Language::Ro => Lang::Ron,
-        Language::Ru => Lang::Rus,
-        Language::Sv => Lang::Swe,
-        Language::Ta => Lang::Tam,
-        Language::Te => Lang::Tel,
-        Language::Th => Lang::Tha,
-        Language::Tl => Lang::Tgl,
-        Language::Tr => Lang::Tur,
-        Language::Uk => Lang::Ukr,
-        Language::Ur => Lang::Urd,
-        Language::Vi => Lang::Vie,
-        // It knows one Chinese: any way of writing counts as right.
-        Language::ZhHans | Language::ZhHant | Language::Yue => Lang::Cmn,
-        Language::Ms | Language::Su | Language::Lo | Language::Und => return None,
-    };
-    Some(whatlang::detect_lang(text) == Some(wanted))
-}
-
 /// Keyword rules as many routers have them, in English and Chinese: the measure to beat.
 pub fn keywords(text: &str) -> Task {
     let text = text.to_lowercase();

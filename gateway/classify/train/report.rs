@@ -119,12 +119,10 @@ fn language_head(out: &mut String, tally: &Tally) {
     let _ = writeln!(
         out,
         "{} rows: accuracy {:.3}; the bank's 16, macro {bank:.3} ({there} of them there); calibration error \
-         {:.3}. On the languages that whatlang knows, one Chinese: ours {}, whatlang {}.",
+         {:.3}.",
         tally.rows(),
         tally.accuracy(),
         tally.ece(),
-        figure(tally.rate("same rows")),
-        figure(tally.rate("whatlang")),
     );
     groups(out, "kind", &tally.groups);
 }
