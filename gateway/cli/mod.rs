@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod key;
 mod policy;
+mod replay;
 mod serve;
 mod sim;
 
@@ -46,7 +47,7 @@ enum Command {
     Classify,
     /// Print the decision for one request, without sending anything.
     Explain(explain::Args),
-    /// Test policies.
+    /// Test, judge, compare and rehearse policies.
     #[command(subcommand)]
     Policy(policy::Command),
     /// Make keys.
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&config, &args),
         Command::Classify => classify::run(),
         Command::Explain(args) => explain::run(&config, &args),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Sim(args) => asynchronous(sim::run(args)),
         Command::Completions { shell } => {

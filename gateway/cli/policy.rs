@@ -6,11 +6,32 @@ use std::{
     process::ExitCode,
 };
 
-use policies::{cases, catalogue};
+use policies::{Fault, Policy, cases, catalogue, facts::FleetFacts, lint::Severity};
 
 /// What can be done to policies.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// Look for rules that never route, leaks, gaps and empty routes, each with a request that shows it.
+    Lint {
+        /// The policy's file; that of the configuration where none is named. Without a configuration it
+        /// is judged against the demo's models.
+        policy: Option<PathBuf>,
+        /// Print a line of JSON for each finding.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which requests another policy decides otherwise, as conditions.
+    Diff {
+        /// The policy that is in force.
+        before: PathBuf,
+        /// The one that would be.
+        after: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Rehearse a policy on the ledger's past requests: what moves, what it would cost, who is refused.
+    Replay(super::replay::Args),
     /// Run the case tables in a folder, or one table.
     Test {
         /// The folder or file.
@@ -20,8 +41,93 @@ pub(super) enum Command {
 }
 
 /// Runs the command.
-pub(super) fn run(command: &Command) -> ExitCode {
-    let Command::Test { path } = command;
+pub(super) fn run(config: &Path, command: &Command) -> ExitCode {
+    match command {
+        Command::Lint { policy, json } => lint(config, policy.as_deref(), *json),
+        Command::Diff { before, after, json } => diff(config, [before, after], *json),
+        Command::Replay(args) => super::replay::run(config, args),
+        Command::Test { path } => test_all(path),
+    }
+}
+
+fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
+    let policy = match compiled(config, file) {
+        Ok(policy) => policy,
+        Err(faults) => {
+            super::print_faults(file.unwrap_or(config), &faults);
+            return ExitCode::from(super::WRONG);
+        }
+    };
+    let findings = policies::lint::lint(&policy);
+    let errors = findings.iter().filter(|it| it.severity == Severity::Error).count();
+    for finding in &findings {
+        match serde_json::to_string(finding) {
+            Ok(line) if json => println!("{line}"),
+            _ => println!("{finding}"),
+        }
+    }
+    if !json {
+        let count = policy.rule_names().count();
+        println!("{count} rules: {errors} errors, {} warnings", findings.len() - errors);
+    }
+    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
+}
+
+fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
+    let both = fleet(config)
+        .and_then(|fleet| Ok((compiled_for(before, &fleet)?, compiled_for(after, &fleet)?)));
+    let (before, after) = match both {
+        Ok(both) => both,
+        Err(faults) => {
+            super::print_faults(after, &faults);
+            return ExitCode::from(super::WRONG);
+        }
+    };
+    let found = policies::lint::diff(&before, &after);
+    match serde_json::to_string_pretty(&found) {
+        Ok(text) if json => println!("{text}"),
+        _ => {
+            found.changes.iter().for_each(|change| println!("{change}\n"));
+            let more = if found.cut { ", and maybe more: too large to compare whole" } else { "" };
+            println!("{} changes{more}", found.changes.len());
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// A policy of a file or, where none is named, of the configuration.
+fn compiled(config: &Path, file: Option<&Path>) -> Result<Policy, Vec<Fault>> {
+    match file {
+        None => Ok(crate::config::load(Some(config))?.policy),
+        Some(file) => compiled_for(file, &fleet(config)?),
+    }
+}
+
+/// The models of the configuration, or of the catalogue where there is none.
+fn fleet(config: &Path) -> Result<FleetFacts, Vec<Fault>> {
+    if config.exists() {
+        return Ok(crate::config::load(Some(config))?.policy.fleet().clone());
+    }
+    Ok(catalogue())
+}
+
+/// A policy's file against these models; the name of a preset will do.
+pub(super) fn compiled_for(file: &Path, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>> {
+    let preset = file.to_str().filter(|_| !file.exists()).and_then(policies::preset::document);
+    match preset {
+        Some(document) => policies::compile(document, fleet),
+        None => policies::compile(&read(file)?, fleet),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Vec<Fault>> {
+    fs::read_to_string(path).map_err(|error| {
+        let found = error.to_string();
+        vec![Fault::new(path.display().to_string(), found, "a readable file")]
+    })
+}
+
+fn test_all(path: &Path) -> ExitCode {
     let tables = match tables(path) {
         Ok(tables) if !tables.is_empty() => tables,
         Ok(_) => {
@@ -70,13 +176,7 @@ fn tables(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(tables)
 }
 
-fn test(table: &Path) -> Result<cases::Report, Vec<policies::Fault>> {
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|error| {
-            let found = error.to_string();
-            vec![policies::Fault::new(path.display().to_string(), found, "a readable file")]
-        })
-    };
+fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let document = read(table)?;
     let header = cases::header(&document)?;
     let folder = table.parent().unwrap_or(Path::new(""));

@@ -299,7 +299,13 @@ fn compiled(
     if fleet.models.is_empty() {
         return None;
     }
-    match policies::compile(&document?, fleet) {
+    let document = document?;
+    let proved = policies::compile(&document, fleet).and_then(|policy| {
+        let mut wrong = policies::lint::errors(&policy);
+        policies::document::locate(&document, &mut wrong);
+        if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
+    });
+    match proved {
         Ok(policy) => Some(policy),
         Err(found) => {
             faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));

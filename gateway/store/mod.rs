@@ -6,5 +6,5 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    Dimension, Entry, Filter, LEDGER_COLUMNS, Reader, Spent, Sqlite, Sum, Verification,
+    Dimension, Entry, Filter, LEDGER_COLUMNS, PastRow, Reader, Spent, Sqlite, Sum, Verification,
 };

@@ -4,6 +4,7 @@
 //! away, and the system frees that lock whatever ends the process. Commands read while it runs.
 
 mod entry;
+mod past;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use self::entry::Row;
 pub use self::{
+    past::PastRow,
     read::{Dimension, Entry, Filter, Reader, Spent, Sum, Verification},
     schema::LEDGER_COLUMNS,
 };

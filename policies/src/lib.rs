@@ -14,10 +14,12 @@ pub mod document;
 mod explain;
 pub mod facts;
 mod fault;
+pub mod lint;
 mod money;
 mod plan;
 mod policy;
 pub mod preset;
+pub mod replay;
 mod select;
 mod set;
 

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod index;
+mod landmarks;
 mod route;
 
 use std::{
@@ -17,6 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
     index::Index,
+    landmarks::Landmarks,
     route::{By, Route},
 };
 use crate::{
@@ -66,6 +68,8 @@ pub(crate) struct Rule {
     pub(crate) route: Option<Route>,
     /// The models that its `require` and `avoid` let through.
     pub(crate) permitted: BitSet,
+    /// Whether a zone is among what they name.
+    pub(crate) zoned: bool,
     pub(crate) retries: u8,
     pub(crate) timeouts: route::TimeoutsSaid,
     pub(crate) cost_max: Option<Money>,
@@ -264,6 +268,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
     let name = name(section, faults);
     let when = conditions::when(section, fleet, faults);
     let route = section.get("route").is_some().then(|| route::route(section, fleet, faults));
+    let zoned = route::names_a_zone(section);
     let permitted = route::permitted(section, fleet, faults);
     if route.is_none() && permitted.is_none() {
         let expected = "a `route`, or `require` or `avoid` to make it a guard";
@@ -283,6 +288,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
         when,
         // An optional selector that finds nothing leaves a rule that cannot route.
         route: route.map(Option::unwrap_or_default),
+        zoned,
         permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),

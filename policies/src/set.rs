@@ -38,6 +38,28 @@ impl BitSet {
         }
     }
 
+    /// Takes out what is in `other`.
+    pub(crate) fn remove_all(&mut self, other: &Self) {
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word &= !other;
+        }
+    }
+
+    /// Whether nothing is in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Whether something is in both.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(word, other)| word & other != 0)
+    }
+
+    /// Whether all that is in is also in `other`.
+    pub(crate) fn within(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(word, other)| word & !other == 0)
+    }
+
     /// Takes everything out.
     pub(crate) fn clear(&mut self) {
         self.0.iter_mut().for_each(|word| *word = 0);

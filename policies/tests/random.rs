@@ -16,6 +16,7 @@ use policies::{
         ModelFacts, ModelView, Money, Needs, RuleIndex, Signals, Task, TeamFacts, TeamIndex,
         Tokens,
     },
+    lint::{Severity, lint},
 };
 use proptest::{prelude::*, sample::select};
 
@@ -400,8 +401,11 @@ proptest! {
         let decided = decide(&policy, &signals, &view, Draw(draw));
         prop_assert_eq!(&decided, &decide(&policy, &signals, &view, Draw(draw)));
         let said = explain(&policy, &signals, &view, Draw(draw));
+        let dead = lint(&policy).into_iter().filter(|it| it.severity == Severity::Error);
+        let dead: Vec<String> = dead.map(|it| it.rule).collect();
         match decided {
             Ok(plan) => {
+                prop_assert!(!dead.iter().any(|rule| **rule == *plan.rule), "{} routes", plan.rule);
                 usable(&plan, &signals, &fleet, &view);
                 bound(&plan, &rules, &signals, &fleet);
                 let charged = charged(&plan, &signals, &fleet, &walk);

@@ -8,5 +8,6 @@ mod full;
 mod habits;
 mod limits;
 mod program;
+mod rehearse;
 mod sums;
 mod wrong;

@@ -154,7 +154,7 @@ const ENTRIES: &str = "SELECT * FROM (SELECT id, state, started_at_ms, team, \"k
 const ID_SLACK_MS: i64 = 60_000;
 
 /// No request that began at or after this moment has a smaller id.
-fn first_id(since_ms: i64) -> [u8; 16] {
+pub(super) fn first_id(since_ms: i64) -> [u8; 16] {
     let stamp = u128::try_from(since_ms.saturating_sub(ID_SLACK_MS)).unwrap_or(0);
     (stamp << 80).to_be_bytes()
 }
@@ -183,6 +183,10 @@ impl Reader {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         Ok(Self { connection })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Entries, the newest first.

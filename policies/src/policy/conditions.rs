@@ -26,21 +26,21 @@ pub(crate) struct When {
     pub(super) team: Option<BitSet>,
     /// By [`key_slot`].
     pub(super) key: Option<BitSet>,
-    model: Option<Listed<Box<str>>>,
-    tag: Option<Listed<(Box<str>, Box<str>)>>,
-    needs: Option<Listed<Needs>>,
-    confidence: Option<RangeInclusive<f32>>,
-    input_tokens: Option<RangeInclusive<f64>>,
-    output_tokens_max: Option<RangeInclusive<f64>>,
-    budget_left: Option<(Money, Money)>,
-    hours: Option<(u16, u16)>,
-    weekdays: Option<BitSet>,
+    pub(super) model: Option<Listed<Box<str>>>,
+    pub(super) tag: Option<Listed<(Box<str>, Box<str>)>>,
+    pub(super) needs: Option<Listed<Needs>>,
+    pub(super) confidence: Option<RangeInclusive<f32>>,
+    pub(super) input_tokens: Option<RangeInclusive<f64>>,
+    pub(super) output_tokens_max: Option<RangeInclusive<f64>>,
+    pub(super) budget_left: Option<(Money, Money)>,
+    pub(super) hours: Option<(u16, u16)>,
+    pub(super) weekdays: Option<BitSet>,
 }
 
 /// Values that are taken, or with `not` all others.
 #[derive(Clone, Debug)]
-struct Listed<T> {
-    values: Vec<T>,
+pub(super) struct Listed<T> {
+    pub(super) values: Vec<T>,
     not: bool,
 }
 

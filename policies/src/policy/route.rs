@@ -43,6 +43,18 @@ pub(crate) struct TimeoutsSaid {
 }
 
 impl TimeoutsSaid {
+    /// What it states, for people who compare; empty where it states nothing.
+    pub(crate) fn described(self) -> String {
+        let stated = [
+            ("connect_ms", self.connect_ms),
+            ("first_token_ms", self.first_token_ms),
+            ("idle_ms", self.idle_ms),
+            ("total_ms", self.total_ms),
+        ];
+        let stated = stated.into_iter().filter_map(|(name, ms)| Some(format!(", {name} {}", ms?)));
+        stated.collect()
+    }
+
     /// The rule's where it says so, else the model's.
     pub(crate) fn over(self, model: Timeouts) -> Timeouts {
         Timeouts {
@@ -198,6 +210,13 @@ pub(super) fn permitted(
         }
     }
     Some(set)
+}
+
+/// Whether `require` or `avoid` names a zone.
+pub(super) fn names_a_zone(section: &mut Section<'_>) -> bool {
+    let zoned = |value: Option<&Value>| value.and_then(|it| it.get("zone")).is_some();
+    let (require, avoid) = (zoned(section.get("require")), zoned(section.get("avoid")));
+    require || avoid
 }
 
 /// What a model must have, or must not.

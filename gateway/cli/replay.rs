@@ -1,0 +1,305 @@
+//! `signalbox policy replay`: a policy rehearsed on the ledger's requests.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    error::Error,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use policies::{
+    Policy,
+    facts::{
+        CivilTime, DataClass, FleetView, KeyIndex, Language, ModelView, Money, Needs, Operation,
+        Signals, Task, TeamIndex, Tokens,
+    },
+    replay::{Part, Past, Rehearsal, Served},
+};
+use smallvec::SmallVec;
+
+use crate::store::{PastRow, Reader};
+
+/// Exit code: a stated limit was passed.
+const PASSED: u8 = 3;
+/// Rows of a table on a terminal.
+const ROWS_MAX: usize = 20;
+
+/// Options of `policy replay`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The policy to rehearse.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// How far back: a number and `m`, `h` or `d`.
+    #[arg(long, default_value = "7d", value_parser = since)]
+    since: i64,
+    /// Ends with exit code 3 if the cost would rise by more than this.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    max_cost_increase: Option<f64>,
+    /// Ends with exit code 3 if more of the requests that were served would be refused.
+    #[arg(long, value_name = "COUNT")]
+    max_refused: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Milliseconds of a span such as `7d`.
+fn since(text: &str) -> Result<i64, String> {
+    let expected = || format!("`{text}` is not a number and `m`, `h` or `d`");
+    let unit = match text.chars().last() {
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        _ => return Err(expected()),
+    };
+    let count: i64 =
+        text.get(..text.len() - 1).and_then(|it| it.parse().ok()).ok_or_else(expected)?;
+    count.checked_mul(unit).filter(|it| *it > 0).ok_or_else(expected)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
+    let fits = number.ok().filter(|it| it.is_finite() && *it >= 0.0);
+    fits.ok_or_else(|| format!("`{text}` is not a percentage such as 5%"))
+}
+
+/// Decides the ledger's past requests again and says what would change.
+pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
+    let config = match super::load(config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let policy = match super::policy::compiled_for(&args.policy, config.policy.fleet()) {
+        Ok(policy) => policy,
+        Err(faults) => {
+            super::print_faults(&args.policy, &faults);
+            return ExitCode::from(super::WRONG);
+        }
+    };
+    let rehearsed = match rehearse(&config.ledger.sqlite, &policy, args.since) {
+        Ok(rehearsed) => rehearsed,
+        Err(error) => {
+            eprintln!("signalbox: {}: {error}", config.ledger.sqlite.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let passed = passed(&rehearsed.found, args);
+    if args.json {
+        let found = serde_json::json!({
+            "policy_version": policy.version(), "policy_hash": policy.hash(),
+            "unknown_callers": rehearsed.unknown, "limits_passed": passed, "found": rehearsed.found,
+        });
+        println!("{found:#}");
+    } else {
+        print!("{}", report(&rehearsed, &policy, &config.ledger.currency));
+        passed.iter().for_each(|limit| println!("limit passed: {limit}"));
+    }
+    if passed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PASSED) }
+}
+
+/// The limits that were stated and passed.
+fn passed(found: &Rehearsal, args: &Args) -> Vec<String> {
+    let cost = args.max_cost_increase.and_then(|limit| {
+        let change = found.cost_change_percent()?;
+        (change > limit).then(|| format!("cost rises by {change:.1} %, more than {limit} %"))
+    });
+    let refused = args.max_refused.filter(|limit| found.all.refused > *limit);
+    let refused = refused
+        .map(|limit| format!("{} requests would be refused, more than {limit}", found.all.refused));
+    cost.into_iter().chain(refused).collect()
+}
+
+struct Rehearsed {
+    found: Rehearsal,
+    /// Requests of teams or keys that the configuration no longer has.
+    unknown: u64,
+}
+
+fn rehearse(ledger: &Path, policy: &Policy, span_ms: i64) -> Result<Rehearsed, Box<dyn Error>> {
+    let reader = Reader::open(ledger)?;
+    let since_ms = Timestamp::now().as_millisecond().saturating_sub(span_ms);
+    let medians: BTreeMap<String, f64> =
+        reader.first_token_medians(since_ms)?.into_iter().collect();
+    let model = |id: &str| {
+        #[allow(clippy::cast_possible_truncation, reason = "milliseconds")]
+        let first_token_ms = medians.get(id).map(|ms| *ms as f32);
+        ModelView { first_token_ms, ..ModelView::default() }
+    };
+    let models = policy.fleet().models.iter().map(|it| model(&it.id)).collect();
+    let view = FleetView { version: 0, models };
+    let callers = Callers::of(policy);
+    let mut rehearsed = Rehearsed { found: Rehearsal::default(), unknown: 0 };
+    reader.past(since_ms, |row| match callers.past(row) {
+        Some(past) => rehearsed.found.add(policy, &view, &past),
+        None => rehearsed.unknown += 1,
+    })?;
+    Ok(rehearsed)
+}
+
+/// Teams and keys by their names, and the policy's clock.
+struct Callers {
+    teams: HashMap<String, SmallVec<[TeamIndex; 4]>>,
+    keys: HashMap<String, KeyIndex>,
+    zone: TimeZone,
+}
+
+impl Callers {
+    fn of(policy: &Policy) -> Self {
+        let fleet = policy.fleet();
+        let path = |at: u16| {
+            let parent = |team: &TeamIndex| fleet.teams.get(team.get()).and_then(|it| it.parent);
+            std::iter::successors(Some(TeamIndex(at)), parent).take(fleet.teams.len()).collect()
+        };
+        Self {
+            teams: (0..)
+                .zip(&fleet.teams)
+                .map(|(at, it)| (it.name.to_string(), path(at)))
+                .collect(),
+            keys: (0..)
+                .zip(&fleet.keys)
+                .map(|(at, it)| (it.name.to_string(), KeyIndex(at)))
+                .collect(),
+            zone: TimeZone::get(policy.timezone()).unwrap_or(TimeZone::UTC),
+        }
+    }
+
+    /// The request as it would be decided today; `None` if nobody of that name may ask any more.
+    fn past(&self, row: PastRow) -> Option<Past> {
+        let mut signals = Signals::chat(&row.requested);
+        signals.operation = Operation::from_code(&row.operation).unwrap_or(Operation::Chat);
+        signals.stream = row.stream;
+        signals.language = Language::from_code(&row.language).unwrap_or(Language::Und);
+        signals.task = Task::from_code(&row.task).unwrap_or(Task::Chat);
+        #[allow(clippy::cast_possible_truncation, reason = "it was single before it was written")]
+        let single = |sure: f64| sure as f32;
+        signals.language_confidence = single(row.confidence.0);
+        signals.task_confidence = single(row.confidence.1);
+        signals.needs =
+            row.needs.split(',').filter_map(Needs::from_code).fold(Needs::NONE, Needs::with);
+        signals.data_class = DataClass::from_code(&row.data_class).unwrap_or(DataClass::Public);
+        signals.input_tokens = Tokens(row.input_tokens);
+        signals.input_tokens_bound = Tokens(row.input_tokens);
+        signals.output_tokens_asked = row.output_tokens_asked.map(Tokens);
+        signals.n = row.n;
+        signals.team_path = self.teams.get(&row.team)?.clone();
+        signals.key = *self.keys.get(&row.key)?;
+        signals.session = row.session.map(u128::from_be_bytes);
+        let tags: Option<BTreeMap<String, String>> =
+            row.tags.and_then(|tags| serde_json::from_str(&tags).ok());
+        signals.tags = tags.into_iter().flatten().map(|(k, v)| (k.into(), v.into())).collect();
+        signals.at = self.clock(row.at_ms);
+        let served =
+            |model: String| Served { model: model.into(), counts: row.counts, cost: row.cost };
+        Some(Past {
+            signals,
+            draw: policies::facts::Draw(row.draw),
+            team: row.team.into(),
+            served: row.model.map(served),
+        })
+    }
+
+    fn clock(&self, at_ms: i64) -> CivilTime {
+        let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        let at = self.zone.to_datetime(at);
+        let minute = i32::from(at.hour()) * 60 + i32::from(at.minute());
+        CivilTime {
+            weekday: u8::try_from(at.weekday().to_monday_zero_offset()).unwrap_or(0),
+            minute: u16::try_from(minute).unwrap_or(0),
+        }
+    }
+}
+
+fn money(nano: i128) -> Money {
+    Money::from_nano(i64::try_from(nano).unwrap_or(i64::MAX))
+}
+
+fn change(part: &Part) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "a percentage")]
+    let of = |nano: i128| nano as f64;
+    if part.cost_nano <= 0 {
+        return "-".into();
+    }
+    format!("{:+.1} %", (of(part.new_cost_nano) / of(part.cost_nano) - 1.0) * 100.0)
+}
+
+fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
+    let found = &rehearsed.found;
+    let all = &found.all;
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "policy {} ({}) on {} served requests: {} move, {} would be refused, {} keep their model",
+        policy.version(),
+        policy.hash(),
+        all.requests,
+        all.moved,
+        all.refused,
+        all.requests - all.moved - all.refused,
+    );
+    let _ = writeln!(
+        out,
+        "cost    {} → {} {currency} ({})",
+        money(all.cost_nano),
+        money(all.new_cost_nano),
+        change(all),
+    );
+    let (before, after, known) = found.first_token_ms;
+    if known > 0 {
+        #[allow(clippy::cast_precision_loss, reason = "a mean")]
+        let mean = |sum: f64| sum / known as f64;
+        let (before, after) = (mean(before), mean(after));
+        let _ = writeln!(
+            out,
+            "expected first token {before:.0} → {after:.0} ms, over {known} requests"
+        );
+    }
+    let _ = writeln!(
+        out,
+        "refusals of the past: {} would be served now, {} again refused",
+        found.refusals_lost, found.refusals_kept,
+    );
+    if rehearsed.unknown > 0 {
+        let _ = writeln!(
+            out,
+            "left out: {} requests of teams or keys that are gone",
+            rehearsed.unknown
+        );
+    }
+    table(&mut out, "from → to", &found.moves);
+    table(&mut out, "team", &found.teams);
+    table(&mut out, "language", &found.languages);
+    table(&mut out, "task", &found.tasks);
+    out
+}
+
+/// The largest parts first.
+fn table(out: &mut String, what: &str, parts: &BTreeMap<String, Part>) {
+    if parts.is_empty() {
+        return;
+    }
+    let mut rows: Vec<_> = parts.iter().collect();
+    rows.sort_by_key(|(name, part)| (std::cmp::Reverse(part.requests), *name));
+    let _ = writeln!(
+        out,
+        "\n{what:<44} {:>8} {:>8} {:>8} {:>14} {:>14} {:>9}",
+        "requests", "moved", "refused", "cost", "would cost", "change",
+    );
+    for (name, part) in rows.iter().take(ROWS_MAX) {
+        let _ = writeln!(
+            out,
+            "{name:<44} {:>8} {:>8} {:>8} {:>14} {:>14} {:>9}",
+            part.requests,
+            part.moved,
+            part.refused,
+            money(part.cost_nano).to_string(),
+            money(part.new_cost_nano).to_string(),
+            change(part),
+        );
+    }
+    if rows.len() > ROWS_MAX {
+        let _ = writeln!(out, "… and {} more", rows.len() - ROWS_MAX);
+    }
+}

@@ -1,0 +1,158 @@
+//! Entries and refusals as a rehearsal needs them: signals, what was served, never a word of a text.
+
+use policies::{Counts, facts::Money};
+use rusqlite::{Row, params, types::FromSql};
+
+use super::{
+    failed,
+    read::{Reader, first_id},
+};
+use crate::record::StoreError;
+
+/// One entry or refusal.
+#[derive(Clone, Debug, Default)]
+pub struct PastRow {
+    /// Milliseconds since 1970 at which it came in.
+    pub at_ms: i64,
+    /// The team's name; empty for a refusal before anybody was known.
+    pub team: String,
+    /// The key's name.
+    pub key: String,
+    /// Keyed hash of the session.
+    pub session: Option<[u8; 16]>,
+    /// Tags as a JSON object.
+    pub tags: Option<String>,
+    /// Codes and names as they stand in the columns.
+    pub operation: String,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+    /// The model asked for.
+    pub requested: String,
+    /// The language's code.
+    pub language: String,
+    /// The task's code.
+    pub task: String,
+    /// How sure of them.
+    pub confidence: (f64, f64),
+    /// Needs, between commas.
+    pub needs: String,
+    /// The data class.
+    pub data_class: String,
+    /// Estimate of the input.
+    pub input_tokens: u32,
+    /// What the caller allowed as output.
+    pub output_tokens_asked: Option<u32>,
+    /// Choices.
+    pub n: u8,
+    /// The draw.
+    pub draw: u64,
+    /// The model that served; none for refusals.
+    pub model: Option<String>,
+    /// What was counted.
+    pub counts: Counts,
+    /// What it cost.
+    pub cost: Money,
+}
+
+const SIGNALS: &str = "team, \"key\", tags, operation, stream, requested_model, language, task, \
+     language_confidence, task_confidence, needs, data_class, input_tokens_estimate, output_tokens_asked, n";
+
+/// The medians of the time to first token by model.
+const MEDIANS: &str = "SELECT model, avg(first_token_us) FROM (SELECT model, first_token_us, \
+     row_number() OVER (PARTITION BY model ORDER BY first_token_us) AS nth, \
+     count(*) OVER (PARTITION BY model) AS all_of FROM entry \
+     WHERE id >= ?1 AND started_at_ms >= ?2 AND model IS NOT NULL AND first_token_us IS NOT NULL) \
+     WHERE nth IN ((all_of + 1) / 2, (all_of + 2) / 2) GROUP BY model ORDER BY model";
+
+impl Reader {
+    /// Calls `each` with every served entry since a moment, then with every refusal of a decision.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn past(&self, since_ms: i64, mut each: impl FnMut(PastRow)) -> Result<(), StoreError> {
+        let served = format!(
+            "SELECT started_at_ms, {SIGNALS}, draw, session, model, input_tokens, cached_input_tokens, \
+             cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM entry \
+             WHERE id >= ?1 AND started_at_ms >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
+        );
+        let refused = format!(
+            "SELECT at_ms, {SIGNALS} FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
+             AND language IS NOT NULL ORDER BY rowid"
+        );
+        let mut read = || {
+            let mut select = self.connection().prepare(&served)?;
+            let mut rows = select.query(params![first_id(since_ms), since_ms])?;
+            while let Some(row) = rows.next()? {
+                each(entry(row)?);
+            }
+            let mut select = self.connection().prepare(&refused)?;
+            let mut rows = select.query([since_ms])?;
+            while let Some(row) = rows.next()? {
+                each(signals(row)?);
+            }
+            Ok(())
+        };
+        read().map_err(failed)
+    }
+
+    /// The median time to first token of each model since a moment, in milliseconds.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn first_token_medians(&self, since_ms: i64) -> Result<Vec<(String, f64)>, StoreError> {
+        let read = || {
+            let mut select = self.connection().prepare(MEDIANS)?;
+            let rows = select.query_map(params![first_id(since_ms), since_ms], |row| {
+                Ok((row.get(0)?, row.get::<_, f64>(1)? / 1_000.0))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(failed)
+    }
+}
+
+/// A column's value, or nothing where it holds none.
+fn or_none<T: FromSql + Default>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    Ok(row.get::<_, Option<T>>(at)?.unwrap_or_default())
+}
+
+fn signals(row: &Row<'_>) -> rusqlite::Result<PastRow> {
+    let text = |at| or_none::<String>(row, at);
+    let small = |at| or_none::<u32>(row, at);
+    Ok(PastRow {
+        at_ms: row.get(0)?,
+        team: text(1)?,
+        key: text(2)?,
+        tags: row.get(3)?,
+        operation: text(4)?,
+        stream: or_none(row, 5)?,
+        requested: text(6)?,
+        language: text(7)?,
+        task: text(8)?,
+        confidence: (or_none(row, 9)?, or_none(row, 10)?),
+        needs: text(11)?,
+        data_class: text(12)?,
+        input_tokens: small(13)?,
+        output_tokens_asked: row.get(14)?,
+        n: u8::try_from(small(15)?).unwrap_or(1).max(1),
+        ..PastRow::default()
+    })
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<PastRow> {
+    let small = |at| or_none::<u32>(row, at);
+    Ok(PastRow {
+        draw: or_none::<i64>(row, 16)?.cast_unsigned(),
+        session: row.get(17)?,
+        model: row.get(18)?,
+        counts: Counts {
+            input: small(19)?,
+            cached_input: small(20)?,
+            cache_write: small(21)?,
+            output: small(22)?,
+            reasoning: small(23)?,
+        },
+        cost: Money::from_nano(row.get(24)?),
+        ..signals(row)?
+    })
+}

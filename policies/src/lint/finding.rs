@@ -1,0 +1,87 @@
+//! What was found: how bad, where, in words, with an example.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::fault::Fault;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The policy does not load.
+    Error,
+    /// It loads, and somebody should look.
+    Warning,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Earlier rules take every request that it could route.
+    Dead,
+    /// Two rules have the same conditions.
+    SameConditions,
+    /// Data of a class that a guard keeps in a zone can leave it.
+    Leak,
+    /// A guard can be evaded by what a caller states.
+    Hintable,
+    /// Constraints leave a route no model.
+    EmptyRoute,
+    /// Requests that models of the fleet could serve are refused.
+    Gap,
+    /// A model of a route is too small for every request that the rule routes.
+    Context,
+    /// The proofs were given up for their size.
+    Unproved,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub kind: Kind,
+    /// The rule it is about, or `default`.
+    pub rule: String,
+    /// Where it stands, such as `rule[3]`.
+    pub path: String,
+    /// What is wrong, in words.
+    pub says: String,
+    /// A request that shows it, as `given` of a case table.
+    pub example: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        write!(f, "{severity}: {} `{}`: {}", self.path, self.rule, self.says)?;
+        if let Some(example) = &self.example {
+            write!(f, "\n  for example given = {example}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Finding {
+    /// As a fault of the policy's document.
+    pub(super) fn fault(&self) -> Fault {
+        let wanted = match self.kind {
+            Kind::Dead => "a rule that can route",
+            Kind::SameConditions => "conditions of its own",
+            _ => "guards that let nothing through",
+        };
+        let example = self
+            .example
+            .as_ref()
+            .map_or_else(String::new, |it| format!("; for example given = {it}"));
+        Fault::new(
+            self.path.clone(),
+            format!("`{}`", self.rule),
+            format!("{wanted}: {}{example}", self.says),
+        )
+    }
+}

@@ -1,0 +1,286 @@
+//! All requests that rules can tell apart, as a finite product: for each dimension the values between which
+//! no rule sees a difference. A rule is a box in it, and what is left of a box without others can be counted.
+
+use super::values::{
+    FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, confidences, inputs, keys, listed,
+    minutes, models, outputs, tags, teams,
+};
+use crate::{
+    facts::{DataClass, FleetFacts, Language, Needs, Operation, Signals, Task},
+    policy::{DAYS, Landmarks, Rule, When},
+    set::BitSet,
+};
+
+/// Dimensions of the space.
+const DIMENSIONS: usize = 15;
+/// Sizes of input that rules may name, each with every combination of needs.
+const SIZES_MAX: usize = 16;
+/// Values of one dimension.
+const VALUES_MAX: usize = 4_500;
+
+/// One dimension: its name in a case table, the values as they are put into signals, and which of them an
+/// example takes if it may.
+struct Dimension {
+    /// The conditions of `when` that it answers.
+    conditions: &'static [&'static str],
+    values: Vec<Value>,
+    plain: usize,
+}
+
+/// Values that a description lists.
+const LISTED_MAX: usize = 12;
+
+impl Dimension {
+    fn described(&self, set: &BitSet) -> String {
+        let [name, ..] = self.conditions else { return String::new() };
+        let inside: Vec<&Value> = set.iter().filter_map(|at| self.values.get(at)).collect();
+        if let [Value::Input(..), ..] = self.values[..] {
+            return described_input(&inside);
+        }
+        let outside: Vec<&Value> = (0..)
+            .zip(&self.values)
+            .filter(|(at, _)| !set.contains(*at))
+            .map(|(_, value)| value)
+            .collect();
+        let (not, listed) =
+            if inside.len() <= outside.len() { ("", inside) } else { ("not ", outside) };
+        let codes: Vec<String> = listed.iter().take(LISTED_MAX).map(|it| it.code()).collect();
+        let more = if listed.len() > LISTED_MAX { ", …" } else { "" };
+        format!("{name} {not}{}{more}", codes.join(", "))
+    }
+}
+
+/// Needs that all of them have, and the sizes of input that are there.
+fn described_input(values: &[&Value]) -> String {
+    let inputs = || {
+        values.iter().filter_map(|value| match value {
+            Value::Input(needs, tokens) => Some((needs.without(Needs::LONG_CONTEXT), *tokens)),
+            _ => None,
+        })
+    };
+    let all = |need: &Needs| inputs().all(|(needs, _)| needs.contains(*need));
+    let none = |need: &Needs| inputs().all(|(needs, _)| !needs.contains(*need));
+    let free = || Needs::NAMES.iter().take(FREE_NEEDS);
+    let mut said: Vec<String> =
+        free().filter(|(need, _)| all(need)).map(|(_, name)| format!("needs {name}")).collect();
+    said.extend(
+        free().filter(|(need, _)| none(need)).map(|(_, name)| format!("no need of {name}")),
+    );
+    let (least, most) = inputs()
+        .fold((u32::MAX, 0), |(least, most), (_, tokens)| (least.min(tokens), most.max(tokens)));
+    match (least, most) {
+        (0, LONG_CONTEXT_FROM..) => {}
+        (0, most) => said.push(format!("input_tokens up to {most}")),
+        (least, _) => said.push(format!("input_tokens from {least}")),
+    }
+    said.join(", ")
+}
+
+/// The product.
+pub(super) struct Space {
+    dimensions: Vec<Dimension>,
+    /// Conditions that name too many values to be told apart: their rules take nothing from others.
+    opaque: Vec<&'static str>,
+}
+
+/// A part of the space: for each dimension the values it holds, or all of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Area([Option<BitSet>; DIMENSIONS]);
+
+impl Space {
+    /// The space of a policy's rules over a fleet.
+    pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Rule>, fleet: &FleetFacts) -> Self {
+        let mut marks = Landmarks::default();
+        rules.for_each(|rule| rule.when.landmarks(&mut marks));
+        marks.tags.sort_unstable();
+        marks.tags.dedup();
+        let mut opaque = Vec::new();
+        if marks.tags.len() > TAGS_MAX {
+            marks.tags.clear();
+            opaque.push("tag");
+        }
+        if marks.input_tokens.len() > SIZES_MAX {
+            marks.input_tokens.clear();
+            opaque.push("input_tokens");
+        }
+        let all = |conditions, values: Vec<Value>, plain| Dimension { conditions, values, plain };
+        let mut dimensions = vec![
+            all(&["language"], listed(Language::ALL, Value::Language), Language::En.index()),
+            all(&["task"], listed(Task::ALL, Value::Task), Task::OpenQa.index()),
+            all(&["data_class"], listed(DataClass::ALL, Value::Class), 0),
+            all(&["operation"], listed(Operation::ALL, Value::Operation), 0),
+            all(&["stream"], vec![Value::Stream(false), Value::Stream(true)], 0),
+            all(&["team"], teams(fleet), 0),
+            all(&["key"], keys(fleet), 0),
+            all(&["model"], models(&marks), 0),
+            all(&["tag"], tags(&marks), 0),
+            all(&["needs", "input_tokens"], inputs(&marks), 0),
+            all(&["confidence"], confidences(&marks), 0),
+            all(&["output_tokens_max"], outputs(&marks), 0),
+            all(&["budget_left"], budgets(&marks), 0),
+            all(&["hours"], minutes(&marks), 0),
+            all(&["weekday"], (0..DAYS.len()).map(|day| Value::Weekday(day as u8)).collect(), 0),
+        ];
+        for dimension in dimensions.iter_mut().filter(|it| it.values.len() > VALUES_MAX) {
+            let plain = dimension.values.get(dimension.plain).cloned();
+            dimension.values = plain.into_iter().collect();
+            dimension.plain = 0;
+            opaque.extend(dimension.conditions);
+        }
+        Self { dimensions, opaque }
+    }
+
+    /// Whether the area of these conditions is larger than what they say.
+    pub(super) fn opaque(&self, when: &When) -> bool {
+        let nothing = Signals::chat("auto");
+        when.checks(&nothing).any(|(condition, _)| self.opaque.contains(&condition))
+    }
+
+    /// The requests for which the conditions hold.
+    pub(super) fn area(&self, when: &When) -> Area {
+        let stated: Vec<&str> =
+            when.checks(&Signals::chat("auto")).map(|(condition, _)| condition).collect();
+        let told = |condition: &&str| !self.opaque.contains(condition);
+        let stated: Vec<&str> = stated.into_iter().filter(told).collect();
+        let mut area = Area::default();
+        for (part, dimension) in area.0.iter_mut().zip(&self.dimensions) {
+            if !dimension.conditions.iter().any(|condition| stated.contains(condition)) {
+                continue;
+            }
+            let mut set = BitSet::empty(dimension.values.len());
+            for (at, value) in dimension.values.iter().enumerate() {
+                let mut signals = Signals::chat("auto");
+                value.put(&mut signals);
+                let mut of = when.checks(&signals);
+                if of.all(|(condition, holds)| holds || !dimension.conditions.contains(&condition))
+                {
+                    set.insert(at);
+                }
+            }
+            *part = Some(set);
+        }
+        area
+    }
+
+    /// The requests of one data class.
+    pub(super) fn class(&self, class: DataClass) -> Area {
+        self.only(2, |value| matches!(value, Value::Class(it) if *it == class))
+    }
+
+    /// Chat requests that ask for exactly these needs, whatever their size.
+    pub(super) fn needing(&self, needs: Needs) -> Area {
+        let free = needs.without(Needs::LONG_CONTEXT);
+        let long = needs.contains(Needs::LONG_CONTEXT);
+        let mut area = self.only(9, |value| {
+            matches!(value, Value::Input(it, tokens)
+                if it.without(Needs::LONG_CONTEXT) == free && (*tokens >= LONG_CONTEXT_FROM) == long)
+        });
+        let chat = self.only(3, |value| matches!(value, Value::Operation(Operation::Chat)));
+        if let (Some(part), [_, _, _, from, ..]) = (area.0.get_mut(3), chat.0) {
+            *part = from;
+        }
+        area
+    }
+
+    fn only(&self, dimension: usize, is: impl Fn(&Value) -> bool) -> Area {
+        let mut area = Area::default();
+        if let (Some(part), Some(dimension)) =
+            (area.0.get_mut(dimension), self.dimensions.get(dimension))
+        {
+            let mut set = BitSet::empty(dimension.values.len());
+            let fits = dimension.values.iter().enumerate().filter(|(_, value)| is(value));
+            fits.for_each(|(at, _)| set.insert(at));
+            *part = Some(set);
+        }
+        area
+    }
+
+    /// The area in words: each dimension that is not whole.
+    pub(super) fn described(&self, area: &Area) -> String {
+        let parts = area.0.iter().zip(&self.dimensions);
+        let said: Vec<String> = parts
+            .filter_map(|(part, dimension)| {
+                let set =
+                    part.as_ref().filter(|set| set.iter().count() < dimension.values.len())?;
+                Some(dimension.described(set))
+            })
+            .filter(|said| !said.is_empty())
+            .collect();
+        if said.is_empty() { "every request".into() } else { said.join(", ") }
+    }
+
+    /// A request of the area, as plain as can be.
+    pub(super) fn example(&self, area: &Area) -> Signals {
+        let mut signals = Signals::chat("auto");
+        for (part, dimension) in area.0.iter().zip(&self.dimensions) {
+            let plain = part.as_ref().is_none_or(|set| set.contains(dimension.plain));
+            let first = || part.as_ref().and_then(|set| set.iter().next());
+            let at = if plain { Some(dimension.plain) } else { first() };
+            if let Some(value) = at.and_then(|at| dimension.values.get(at)) {
+                value.put(&mut signals);
+            }
+        }
+        signals
+    }
+}
+
+impl Area {
+    /// What both have, if there is anything.
+    pub(super) fn meet(&self, other: &Self) -> Option<Self> {
+        let mut both = self.clone();
+        for (mine, theirs) in both.0.iter_mut().zip(&other.0) {
+            match (mine.as_mut(), theirs) {
+                (_, None) => {}
+                (None, Some(theirs)) => *mine = Some(theirs.clone()),
+                (Some(mine), Some(theirs)) => mine.retain(theirs),
+            }
+            if mine.as_ref().is_some_and(BitSet::is_empty) {
+                return None;
+            }
+        }
+        Some(both)
+    }
+
+    /// Whether they have anything in common.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(mine, theirs)| match (mine, theirs) {
+            (Some(mine), Some(theirs)) => mine.meets(theirs),
+            (Some(one), None) | (None, Some(one)) => !one.is_empty(),
+            (None, None) => true,
+        })
+    }
+
+    /// Whether all of it is in the other.
+    pub(super) fn within(&self, other: &Self, space: &Space) -> bool {
+        let parts = self.0.iter().zip(&other.0).zip(&space.dimensions);
+        parts.into_iter().all(|((mine, theirs), dimension)| match (mine, theirs) {
+            (_, None) => true,
+            (None, Some(theirs)) => theirs.iter().count() == dimension.values.len(),
+            (Some(mine), Some(theirs)) => mine.within(theirs),
+        })
+    }
+
+    /// What it has and the other has not, in parts that have nothing in common.
+    pub(super) fn without(&self, other: &Self, space: &Space) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let mut inner = self.clone();
+        for (at, dimension) in space.dimensions.iter().enumerate() {
+            let Some(Some(theirs)) = other.0.get(at) else { continue };
+            let Some(mine) = inner.0.get_mut(at) else { continue };
+            let held = mine.clone().unwrap_or_else(|| BitSet::full(dimension.values.len()));
+            let mut outside = held.clone();
+            outside.remove_all(theirs);
+            let mut inside = held;
+            inside.retain(theirs);
+            *mine = Some(inside);
+            if !outside.is_empty() {
+                let mut part = inner.clone();
+                if let Some(slot) = part.0.get_mut(at) {
+                    *slot = Some(outside);
+                }
+                parts.push(part);
+            }
+        }
+        parts
+    }
+}
