@@ -1,6 +1,8 @@
 //! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
 //! the real randomness.
 
+mod reload;
+
 use std::{
     io,
     net::SocketAddr,
@@ -11,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::reload::{Reloaded, Watched};
 use arc_swap::ArcSwap;
 use policies::facts::{KeyIndex, TeamIndex};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -80,6 +83,7 @@ pub struct Running {
     chores: JoinHandle<()>,
     drain_timeout: Duration,
     writer: WriterHandle,
+    gateway: Arc<Gateway>,
 }
 
 /// Builds the rooms and opens the doors.
@@ -119,9 +123,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_closing,
         draining,
         doors,
-        chores: tokio::spawn(chores(gateway)),
+        chores: tokio::spawn(chores(Arc::clone(&gateway))),
         drain_timeout: config.server.drain_timeout,
         writer,
+        gateway,
     })
 }
 
@@ -189,7 +194,23 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
         epoch: ArcSwap::from_pointee(epoch),
         world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };
-    Ok((Arc::new(gateway), writer))
+    let gateway = Arc::new(gateway);
+    register_policy(&gateway);
+    Ok((gateway, writer))
+}
+
+/// Which policy is in force; it may change while the process runs.
+fn register_policy(gateway: &Arc<Gateway>) {
+    let known = Arc::downgrade(gateway);
+    gateway.recorder.metrics().register_gauges(Box::new(move || {
+        let names = known.upgrade().map(|gateway| Arc::clone(&gateway.epoch.load().names));
+        let info = |names: Arc<Names>| {
+            let (version, hash) =
+                (Arc::clone(&names.policy_version), Arc::clone(&names.policy_hash));
+            GaugeReading::info(Gauge::PolicyInfo, version, hash)
+        };
+        names.map(info).into_iter().collect()
+    }));
 }
 
 fn real_now() -> Instant {
@@ -296,14 +317,7 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
 /// What other rooms know and a scrape asks for.
 fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
     let (fleet, names) = (Arc::clone(&epoch.upstreams.fleet), Arc::clone(&epoch.names));
-    let info = [
-        GaugeReading::info(Gauge::ConfigInfo, "".into(), Arc::clone(&names.price_version)),
-        GaugeReading::info(
-            Gauge::PolicyInfo,
-            Arc::clone(&names.policy_version),
-            Arc::clone(&names.policy_hash),
-        ),
-    ];
+    let info = [GaugeReading::info(Gauge::ConfigInfo, "".into(), Arc::clone(&names.price_version))];
     recorder.metrics().register_gauges(Box::new(move || {
         let now = real_now();
         let mut readings = info.to_vec();

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ids;
+mod preview;
 mod refusal;
 mod tab;
 
@@ -23,6 +24,7 @@ use policies::{
 pub(crate) use self::{
     answer::{Answer, AnswerBody, Stamps, name},
     ids::Ids,
+    preview::preview,
     tab::Tab,
 };
 use crate::{

@@ -82,6 +82,19 @@ pub(crate) fn of(
     })
 }
 
+/// What was recognised of a request, never a word of its text.
+pub(crate) fn known(signals: &Signals) -> serde_json::Value {
+    let languages: Vec<_> =
+        signals.languages.iter().map(|(it, share)| serde_json::json!([it.code(), share])).collect();
+    serde_json::json!({
+        "language": signals.language.code(), "language_confidence": signals.language_confidence,
+        "languages": languages,
+        "task": signals.task.code(), "task_confidence": signals.task_confidence,
+        "data_class": signals.data_class.code(), "input_tokens": signals.input_tokens.0,
+        "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
+    })
+}
+
 fn read(request: &Request) -> classify::Reading {
     let turns = request.turns();
     let turns: SmallVec<[&str; 4]> = turns.iter().map(AsRef::as_ref).collect();

@@ -84,12 +84,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let view = FleetView { version: 0, models };
     let said = policies::explain(&config.policy, &signals, &view, Draw(0));
     if args.json {
-        let signals = serde_json::json!({
-            "language": signals.language.code(), "language_confidence": signals.language_confidence,
-            "task": signals.task.code(), "task_confidence": signals.task_confidence,
-            "data_class": signals.data_class.code(), "input_tokens": signals.input_tokens.0,
-            "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
-        });
+        let signals = signals::known(&signals);
         let both = serde_json::json!({ "signals": signals, "decision": said });
         return Ok(format!("{both:#}\n"));
     }

@@ -1,10 +1,17 @@
 //! `signalbox serve`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app;
+use crate::app::{self, Reloaded, Running, Watched};
+
+/// How often the files of the policy are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
@@ -13,6 +20,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    let watched = Watched::new(&path, config.policy_file.as_deref());
     let running = match app::start(config).await {
         Ok(running) => running,
         Err(error) => {
@@ -21,7 +29,11 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
-    if told_to_stop().await.is_err() {
+    let stopped = tokio::select! {
+        stopped = told_to_stop() => stopped,
+        failed = reloading(&path, &running, watched) => failed,
+    };
+    if stopped.is_err() {
         eprintln!("signalbox: cannot listen for signals");
         return ExitCode::FAILURE;
     }
@@ -31,6 +43,47 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         _ = told_to_stop() => {
             tracing::warn!("told to stop twice: not waiting");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reloads the policy at SIGHUP and whenever its files have changed. Ends only where signals cannot be heard.
+async fn reloading(path: &Path, running: &Running, mut watched: Watched) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                watched.changed();
+                reload(path, running);
+            }
+            _ = look.tick() => {
+                if watched.changed() {
+                    reload(path, running);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever is wrong with the files, the policy in force stays.
+fn reload(path: &Path, running: &Running) {
+    let config = match crate::config::load(Some(path)) {
+        Ok(config) => config,
+        Err(faults) => {
+            for fault in &faults {
+                tracing::error!(%fault, "the policy in force stays");
+            }
+            return;
+        }
+    };
+    match running.reload(&config) {
+        Reloaded::Policy { version, hash } => {
+            tracing::info!(%version, %hash, "another policy is in force");
+        }
+        Reloaded::Unchanged => tracing::info!("the policy is the same"),
+        Reloaded::NeedsRestart => {
+            tracing::error!("models, teams, keys or aliases changed: these take a restart");
         }
     }
 }

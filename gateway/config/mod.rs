@@ -36,6 +36,8 @@ pub struct Config {
     /// The compiled policy; its `fleet()` holds the facts of models, teams, keys and aliases, by the
     /// same indices as the lists below.
     pub policy: Policy,
+    /// The policy's file, where it comes from one.
+    pub policy_file: Option<PathBuf>,
     /// The books.
     pub ledger: Ledger,
     /// How keys are hashed.

@@ -63,12 +63,15 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
         aliases,
     };
     let paths: Vec<&str> = teams.iter().map(|it| &*it.path).collect();
+    let named = table.get("policy").and_then(|it| it.get("file")).and_then(toml::Value::as_str);
+    let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
     Ok(Config {
         server,
         admin,
         policy,
+        policy_file,
         ledger,
         identity,
         budget_wait: limits.budget_wait,

@@ -50,6 +50,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready))
+            .route("/admin/v1/policy", get(policy))
             .with_state(Arc::new(desk));
         Self(router)
     }
@@ -76,18 +77,36 @@ async fn metrics(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumRespo
     }
 }
 
-impl Desk {
-    /// Whether the bearer token is one that opens `/metrics`. Compared in constant time.
-    fn opens(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        let Some(given) = given.and_then(|value| value.strip_prefix(b"Bearer ")) else {
-            return false;
-        };
-        [&self.token, &self.metrics_token]
-            .into_iter()
-            .flatten()
-            .any(|token| token.expose().as_bytes().ct_eq(given).into())
+/// The policy in force: what decides the next request.
+async fn policy(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumResponse {
+    if !is_one_of(&headers, &[&desk.token]) {
+        return (StatusCode::UNAUTHORIZED, "the bearer token `admin.token` is required\n")
+            .into_response();
     }
+    let epoch = desk.gateway.epoch.load_full();
+    let rules: Vec<&str> = epoch.policy.rule_names().map(|name| &**name).collect();
+    let said = serde_json::json!({
+        "version": epoch.policy.version(), "hash": epoch.policy.hash(),
+        "timezone": epoch.policy.timezone(), "rules": rules,
+    });
+    ([(header::CONTENT_TYPE, "application/json")], said.to_string()).into_response()
+}
+
+impl Desk {
+    /// Whether the bearer token is one that opens `/metrics`.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        is_one_of(headers, &[&self.token, &self.metrics_token])
+    }
+}
+
+/// Whether the bearer token is one of these. Compared in constant time.
+fn is_one_of(headers: &HeaderMap, tokens: &[&Option<Secret>]) -> bool {
+    let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+    let Some(given) = given.and_then(|value| value.strip_prefix(b"Bearer ")) else {
+        return false;
+    };
+    let mut known = tokens.iter().filter_map(|token| token.as_ref());
+    known.any(|token| token.expose().as_bytes().ct_eq(given).into())
 }
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.

@@ -84,7 +84,8 @@ impl Front {
     ) -> Result<Response<EdgeBody>, Failure> {
         self.counted(head_fits(request.headers()))?;
         let path = request.uri().path();
-        if !matches!(path, "/v1/chat/completions" | "/chat/completions") {
+        let asks = matches!(path, "/v1/route" | "/route");
+        if !asks && !matches!(path, "/v1/chat/completions" | "/chat/completions") {
             let answered = Box::pin(self.router.call(request)).await;
             let answer = answered.unwrap_or_else(|never| match never {});
             return Ok(answer.map(EdgeBody::Router));
@@ -95,9 +96,15 @@ impl Front {
         self.counted(receive::check(request.headers(), &self.bodies))?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
-        let body = receive::read(body, self.bodies);
+        let body = receive::read(body, Arc::clone(&self.bodies));
         let dialect = Dialect::OpenAi;
         let inbound = Inbound { ids: ids.clone(), started, at, head, body, dialect };
+        if asks {
+            let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
+            let said = self.counted(said)?.to_string();
+            let json = [(http::header::CONTENT_TYPE, "application/json")];
+            return Ok((json, said).into_response().map(EdgeBody::Router));
+        }
         // Futures are moved before they run: what is large is moved as a pointer.
         let answer = Box::pin(pipeline::serve(&self.gateway, inbound)).await?;
         Ok(answer.map(EdgeBody::Answer))

@@ -72,10 +72,25 @@ impl Server {
         answer.map_or(0, |answer| answer.status().as_u16())
     }
 
+    /// What stands on a page at the operators' door, with this token.
+    pub(crate) async fn page(&self, path: &str, token: &str) -> String {
+        let page = self.client.get(format!("http://{}{path}", self.admin)).bearer_auth(token);
+        page.send().await.expect("a page").text().await.expect("a text")
+    }
+
     /// Asks it to end.
     pub(crate) async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Asks it to look at its policy again.
+    pub(crate) async fn hangup(&self) {
+        self.signal("-HUP").await;
+    }
+
+    async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        let told = Command::new("kill").args([name, &id]).status().await.expect("kill");
         assert!(told.success());
     }
 

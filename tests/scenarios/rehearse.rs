@@ -1,6 +1,6 @@
 //! A policy before it is in force: judged, compared, rehearsed on what the ledger holds.
 
-use crate::harness::{Setup, Upstream, ask, binary};
+use crate::harness::{KEY, Setup, Upstream, ask, binary};
 
 const NOW: &str = "version = \"now\"\n[default]\nroute = [\"small\"]\n";
 const NEW: &str = "version = \"new\"\n[[rule]]\nname = \"all\"\nroute = [\"large\"]\n\
@@ -74,6 +74,73 @@ async fn a_rehearsal_prices_what_would_move_and_guards_a_merge() {
     .await;
     let text = String::from_utf8_lossy(&diff.stdout).into_owned();
     assert!(text.contains("every request") && text.contains("+ large in order"), "{text}");
+}
+
+#[tokio::test]
+async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
+    let up = Upstream::start();
+    let folder = Setup::new()
+        .model("small", &up.urls())
+        .model("large", &up.urls())
+        .and("[policy]\nfile = \"policy.toml\"\n")
+        .file("policy.toml", NOW)
+        .write();
+    let text = std::fs::read_to_string(folder.config()).expect("the configuration");
+    let guarded = text.replacen("[admin]\n", "[admin]\ntoken = \"file:caller.key\"\n", 1);
+    std::fs::write(folder.config(), guarded).expect("the configuration");
+    let server = binary::Server::start(&folder.config()).await;
+    let served = async || {
+        let answer = server.post(&ask("auto")).send().await.expect("an answer");
+        answer.headers()["x-signalbox-model"].to_str().expect("a name").to_owned()
+    };
+    assert_eq!(served().await, "small");
+    assert_eq!(server.admin("/admin/v1/policy").await, 401);
+    let version = async |wanted: &str| {
+        for _ in 0..1_000 {
+            let page = server.page("/admin/v1/policy", KEY).await;
+            if page.contains(&format!("\"version\":\"{wanted}\"")) {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        false
+    };
+    std::fs::write(folder.0.join("policy.toml"), NEW).expect("a policy");
+    server.hangup().await;
+    assert!(version("new").await, "the new policy is not in force");
+    assert_eq!(served().await, "large");
+    let metrics = server.page("/metrics", KEY).await;
+    assert!(metrics.contains("signalbox_policy_info{") && metrics.contains("\"new\""), "{metrics}");
+    std::fs::write(folder.0.join("policy.toml"), WRONG).expect("a policy");
+    server.hangup().await;
+    for _ in 0..40 {
+        assert!(!version_is(&server, "wrong").await, "a wrong policy is in force");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(served().await, "large");
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_decision_for_a_request_is_told_and_nothing_is_sent() {
+    let up = Upstream::start();
+    let gateway = Setup::new().model("small", &up.urls()).start().await;
+    let url = gateway.url("/v1/route");
+    let request = gateway.client.post(&url).bearer_auth(KEY).body(ask("auto").to_string());
+    let said = crate::harness::Reply::of(request).await;
+    assert_eq!(said.status, 200, "{}", said.text());
+    let said = said.json();
+    assert_eq!(said["decision"]["plan"][0]["model"], "small", "{said}");
+    assert_eq!(said["signals"]["requested"], "auto");
+    let nobody = gateway.client.post(&url).body(ask("auto").to_string());
+    assert_eq!(crate::harness::Reply::of(nobody).await.status, 401);
+    let books = gateway.close().await;
+    assert!(books.entries.is_empty(), "a question has an entry");
+}
+
+async fn version_is(server: &binary::Server, version: &str) -> bool {
+    server.page("/admin/v1/policy", KEY).await.contains(&format!("\"version\":\"{version}\""))
 }
 
 #[tokio::test]
