@@ -84,12 +84,14 @@ impl Proof<'_> {
             _ => Severity::Warning,
         };
         let name = rule.and_then(|at| self.policy.rules.get(at)).map(|rule| rule.name.to_string());
+        let beyond = area.and_then(|area| self.space.beyond(area));
+        let says = beyond.map_or_else(|| says.into(), |it| format!("{says} (where {it} holds)"));
         self.findings.push(Finding {
             severity,
             kind,
             rule: name.unwrap_or_else(|| "default".into()),
             path: rule.map_or_else(|| "default".into(), |at| format!("rule[{at}]")),
-            says: says.to_owned(),
+            says,
             example: area
                 .map(|area| example::given(&self.space.example(area), self.policy.fleet())),
         });
@@ -138,6 +140,13 @@ impl Proof<'_> {
         self.opaque.get(at).copied().unwrap_or(true)
     }
 
+    /// Whether two rules hold for the same requests.
+    fn same(&self, one: usize, other: usize) -> bool {
+        !self.is_opaque(one)
+            && !self.is_opaque(other)
+            && self.areas.get(one) == self.areas.get(other)
+    }
+
     fn is_guard(&self, at: usize) -> bool {
         self.policy.rules.get(at).is_some_and(|rule| rule.route.is_none())
     }
@@ -155,10 +164,7 @@ impl Proof<'_> {
                 let area = self.areas.get(*at).cloned();
                 self.find(Kind::Hintable, Some(*at), &says, area.as_ref());
             }
-            let same = guards
-                .iter()
-                .take(nth)
-                .find(|before| self.areas.get(**before) == self.areas.get(*at));
+            let same = guards.iter().take(nth).find(|before| self.same(**before, *at));
             if let Some(before) = same.and_then(|before| self.policy.rules.get(*before)) {
                 let says =
                     format!("it has the conditions of `{}`: one guard can say both", before.name);
@@ -210,9 +216,7 @@ impl Proof<'_> {
                 continue;
             };
             let Some(area) = self.areas.get(at).cloned() else { continue };
-            let same = before
-                .iter()
-                .find(|it| self.areas.get(**it) == Some(&area) && !self.is_opaque(**it));
+            let same = before.iter().find(|before| self.same(**before, at));
             if let Some(same) = same.and_then(|it| self.policy.rules.get(*it)) {
                 let says = format!("it has the conditions of `{}`, which stands first", same.name);
                 self.find(Kind::SameConditions, Some(at), &says, None);
@@ -240,7 +244,8 @@ impl Proof<'_> {
             }
             before.push(at);
         }
-        let earlier: Vec<&Area> = before.iter().filter_map(|it| self.areas.get(*it)).collect();
+        let whole = before.iter().filter(|it| !self.is_opaque(**it));
+        let earlier: Vec<&Area> = whole.filter_map(|it| self.areas.get(*it)).collect();
         let Some(left) = self.left(vec![Area::default()], earlier.into_iter()) else { return };
         let every = BitSet::full(self.policy.fleet().models.len());
         self.served(None, &self.policy.default.models, &every, &left);

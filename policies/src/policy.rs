@@ -1,6 +1,7 @@
 //! From a document to a [`Policy`]: names become indices, conditions become sets of rules, and every
 //! fault is reported at once.
 
+mod cel;
 mod conditions;
 mod index;
 mod landmarks;
@@ -261,13 +262,17 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
         section.close(faults);
         rules.push(read);
     }
+    cel::bounded(rules.iter().map(|rule| &rule.when), faults);
     rules
 }
 
 fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Rule {
     let name = name(section, faults);
-    let when = conditions::when(section, fleet, faults);
+    let mut when = conditions::when(section, fleet, faults);
     let route = section.get("route").is_some().then(|| route::route(section, fleet, faults));
+    if route.is_none() {
+        when.binds_when_in_doubt();
+    }
     let zoned = route::names_a_zone(section);
     let permitted = route::permitted(section, fleet, faults);
     if route.is_none() && permitted.is_none() {
@@ -277,7 +282,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
     let retries = section.read("retry", "a number from 0 to 5", faults, |value| {
         u8::try_from(value.as_integer()?).ok().filter(|it| *it <= RETRIES_MAX)
     });
-    for later in ["hedge", "experiment", "cel"] {
+    for later in ["hedge", "experiment"] {
         if section.get(later).is_some() {
             let path = section.at(later);
             faults.push(Fault::new(path, "a key", "nothing: not supported yet"));

@@ -44,6 +44,8 @@ struct When {
     team: Listed<usize>,
     budget_min: Option<u32>,
     hours: Option<(u16, u16)>,
+    /// What `cel` can say is said in it.
+    spelled: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -82,9 +84,10 @@ fn any_when() -> impl Strategy<Value = When> {
         prop::option::weighted(0.2, 0..=10u8),
         prop::option::weighted(0.1, 0..20u32),
         prop::option::weighted(0.2, (0..24u16, 0..24u16)),
+        prop::bool::weighted(0.3),
     );
     (lists, rest).prop_map(|((languages, tasks, needs, team), rest)| {
-        let (class_min, stream, input, confidence_min, budget_min, hours) = rest;
+        let (class_min, stream, input, confidence_min, budget_min, hours, spelled) = rest;
         let hours = hours.filter(|(from, to)| from != to);
         When {
             languages,
@@ -97,6 +100,7 @@ fn any_when() -> impl Strategy<Value = When> {
             team,
             budget_min,
             hours,
+            spelled,
         }
     })
 }
@@ -148,8 +152,32 @@ impl When {
             ("budget_left", self.budget_min.map(|it| format!("{{ min = \"0.00{it:02}\" }}"))),
             ("hours", self.hours.map(|(a, b)| format!("\"{a:02}:30-{b:02}:30\""))),
         ];
-        let parts = parts.into_iter().filter_map(|(key, it)| Some(format!("{key} = {}", it?)));
-        format!("when = {{ {} }}\n", parts.collect::<Vec<_>>().join(", "))
+        let cel = self.spelled.then(|| self.cel()).filter(|cel| !cel.is_empty());
+        let spelled = |key: &&str| {
+            ["language", "needs", "stream", "input_tokens", "confidence", "team"].contains(key)
+        };
+        let parts = parts.into_iter().filter(|(key, _)| cel.is_none() || !spelled(key));
+        let parts = parts.filter_map(|(key, it)| Some(format!("{key} = {}", it?)));
+        let cel = cel.iter().map(|cel| format!("cel = \"{cel}\""));
+        format!("when = {{ {} }}\n", parts.chain(cel).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The conditions that an expression can say too.
+    fn cel(&self) -> String {
+        fn any<T>(list: &Listed<T>, says: impl Fn(&T) -> String) -> Option<String> {
+            let (values, not) = list.as_ref()?;
+            let values: Vec<String> = values.iter().map(says).collect();
+            Some(format!("{}({})", if *not { "!" } else { "" }, values.join(" || ")))
+        }
+        let parts = [
+            any(&self.languages, |it| format!("language == '{}'", it.code())),
+            any(&self.needs, |at| format!("'{}' in needs", NEEDS[*at].1)),
+            any(&self.team, |at| format!("teams.exists(it, it == 'team-{at}')")),
+            self.stream.map(|it| format!("stream == {it}")),
+            self.input.map(|(a, b)| format!("input_tokens >= {a} && !(input_tokens > {b})")),
+            self.confidence_min.map(|it| format!("confidence >= {}", tenth(it))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" && ")
     }
 
     /// The slow reading.

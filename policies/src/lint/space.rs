@@ -1,9 +1,11 @@
 //! All requests that rules can tell apart, as a finite product: for each dimension the values between which
 //! no rule sees a difference. A rule is a box in it, and what is left of a box without others can be counted.
 
+use std::sync::Arc;
+
 use super::values::{
-    FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, confidences, inputs, keys, listed,
-    minutes, models, outputs, tags, teams,
+    CEL_MAX, FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, inputs,
+    keys, listed, minutes, models, outputs, tags, teams,
 };
 use crate::{
     facts::{DataClass, FleetFacts, Language, Needs, Operation, Signals, Task},
@@ -12,7 +14,7 @@ use crate::{
 };
 
 /// Dimensions of the space.
-const DIMENSIONS: usize = 15;
+const DIMENSIONS: usize = 16;
 /// Sizes of input that rules may name, each with every combination of needs.
 const SIZES_MAX: usize = 16;
 /// Values of one dimension.
@@ -31,6 +33,17 @@ struct Dimension {
 const LISTED_MAX: usize = 12;
 
 impl Dimension {
+    /// Whether the conditions of this dimension hold at one of its values.
+    fn takes(&self, when: &When, cel: Option<&Arc<str>>, value: &Value) -> bool {
+        if let Value::Cel(all) = value {
+            return all.iter().any(|(it, holds)| *holds && Some(it) == cel);
+        }
+        let mut signals = Signals::chat("auto");
+        value.put(&mut signals);
+        when.checks(&signals)
+            .all(|(condition, holds)| holds || !self.conditions.contains(&condition))
+    }
+
     fn described(&self, set: &BitSet) -> String {
         let [name, ..] = self.conditions else { return String::new() };
         let inside: Vec<&Value> = set.iter().filter_map(|at| self.values.get(at)).collect();
@@ -94,7 +107,13 @@ impl Space {
         rules.for_each(|rule| rule.when.landmarks(&mut marks));
         marks.tags.sort_unstable();
         marks.tags.dedup();
+        marks.cel.sort_unstable();
+        marks.cel.dedup();
         let mut opaque = Vec::new();
+        if marks.cel.len() > CEL_MAX {
+            marks.cel.clear();
+            opaque.push("cel");
+        }
         if marks.tags.len() > TAGS_MAX {
             marks.tags.clear();
             opaque.push("tag");
@@ -120,6 +139,7 @@ impl Space {
             all(&["budget_left"], budgets(&marks), 0),
             all(&["hours"], minutes(&marks), 0),
             all(&["weekday"], (0..DAYS.len()).map(|day| Value::Weekday(day as u8)).collect(), 0),
+            all(&["cel"], cels(&marks), 0),
         ];
         for dimension in dimensions.iter_mut().filter(|it| it.values.len() > VALUES_MAX) {
             let plain = dimension.values.get(dimension.plain).cloned();
@@ -143,17 +163,14 @@ impl Space {
         let told = |condition: &&str| !self.opaque.contains(condition);
         let stated: Vec<&str> = stated.into_iter().filter(told).collect();
         let mut area = Area::default();
+        let plain = when.without_cel();
         for (part, dimension) in area.0.iter_mut().zip(&self.dimensions) {
             if !dimension.conditions.iter().any(|condition| stated.contains(condition)) {
                 continue;
             }
             let mut set = BitSet::empty(dimension.values.len());
             for (at, value) in dimension.values.iter().enumerate() {
-                let mut signals = Signals::chat("auto");
-                value.put(&mut signals);
-                let mut of = when.checks(&signals);
-                if of.all(|(condition, holds)| holds || !dimension.conditions.contains(&condition))
-                {
+                if dimension.takes(&plain, when.cel(), value) {
                     set.insert(at);
                 }
             }
@@ -207,6 +224,13 @@ impl Space {
             .filter(|said| !said.is_empty())
             .collect();
         if said.is_empty() { "every request".into() } else { said.join(", ") }
+    }
+
+    /// What an example must fulfil beyond what it states: the combinations of `cel` that an area holds.
+    pub(super) fn beyond(&self, area: &Area) -> Option<String> {
+        let (part, dimension) = area.0.iter().zip(&self.dimensions).next_back()?;
+        let set = part.as_ref().filter(|set| set.iter().count() < dimension.values.len())?;
+        Some(dimension.values.get(set.iter().next()?)?.code())
     }
 
     /// A request of the area, as plain as can be.

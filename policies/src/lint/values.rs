@@ -1,6 +1,8 @@
 //! The values of each dimension: all of a closed set, and around each number that rules name the ones between
 //! which nothing changes.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::{
@@ -13,6 +15,8 @@ use crate::{
 
 /// Tags that are told apart in every combination.
 pub(super) const TAGS_MAX: usize = 5;
+/// Expressions under `cel` that are told apart in every combination of true and false.
+pub(super) const CEL_MAX: usize = 5;
 /// From this estimate on a request needs a long context.
 pub(super) const LONG_CONTEXT_FROM: u32 = 32_769;
 /// Needs that do not follow from the size of the input.
@@ -36,6 +40,8 @@ pub(super) enum Value {
     Budget(Option<Money>),
     Minute(u16),
     Weekday(u8),
+    /// Expressions, and whether each holds: nothing is known of which requests that are.
+    Cel(Vec<(Arc<str>, bool)>),
 }
 
 impl Value {
@@ -66,6 +72,15 @@ impl Value {
             Self::Weekday(day) => {
                 DAYS.get(usize::from(*day)).map_or_else(String::new, ToString::to_string)
             }
+            Self::Cel(all) => {
+                let said =
+                    all.iter().map(
+                        |(it, holds)| {
+                            if *holds { format!("`{it}`") } else { format!("not `{it}`") }
+                        },
+                    );
+                said.collect::<Vec<_>>().join(" and ")
+            }
         }
     }
 
@@ -93,6 +108,7 @@ impl Value {
             Self::Budget(left) => signals.budget_left = *left,
             Self::Minute(minute) => signals.at = CivilTime { minute: *minute, ..signals.at },
             Self::Weekday(day) => signals.at = CivilTime { weekday: *day, ..signals.at },
+            Self::Cel(_) => {}
         }
     }
 }
@@ -134,6 +150,16 @@ pub(super) fn tags(marks: &Landmarks) -> Vec<Value> {
         Value::Tags(chosen.map(|(_, tag)| tag.clone()).collect())
     };
     (0..1_usize << tags.len()).map(combination).collect()
+}
+
+/// Every combination of what expressions can be.
+pub(super) fn cels(marks: &Landmarks) -> Vec<Value> {
+    let all = &marks.cel;
+    let combination = |bits: usize| {
+        let each = all.iter().enumerate().map(|(at, it)| (Arc::clone(it), bits >> at & 1 == 1));
+        Value::Cel(each.collect())
+    };
+    (0..1_usize << all.len()).map(combination).collect()
 }
 
 /// Around each number named: below, at and above it.

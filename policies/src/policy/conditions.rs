@@ -1,9 +1,10 @@
 //! The `when` of a rule: for each dimension, which values it takes.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use toml::Value;
 
+use super::cel::{self, Expression};
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{
@@ -35,6 +36,7 @@ pub(crate) struct When {
     pub(super) budget_left: Option<(Money, Money)>,
     pub(super) hours: Option<(u16, u16)>,
     pub(super) weekdays: Option<BitSet>,
+    pub(super) cel: Option<Expression>,
 }
 
 /// Values that are taken, or with `not` all others.
@@ -79,12 +81,29 @@ impl When {
         ]
         .into_iter()
         .chain(self.rest(signals))
+        .chain([("cel", self.cel.as_ref().map(|cel| cel.holds(signals)))])
         .filter_map(|(dimension, holds)| Some((dimension, holds?)))
     }
 
-    /// Whether all that the index does not know of holds.
+    /// Whether all that the index does not know of holds. `cel` is asked last, and only if all else holds.
     pub(crate) fn rest_holds(&self, signals: &Signals) -> bool {
         self.rest(signals).iter().all(|(_, holds)| holds.unwrap_or(true))
+            && self.cel.as_ref().is_none_or(|cel| cel.holds(signals))
+    }
+
+    /// What stands under `cel`.
+    pub(crate) fn cel(&self) -> Option<&Arc<str>> {
+        self.cel.as_ref().map(Expression::source)
+    }
+
+    /// The same conditions but for `cel`.
+    pub(crate) fn without_cel(&self) -> Self {
+        Self { cel: None, ..self.clone() }
+    }
+
+    /// A guard binds where its `cel` cannot be worked out.
+    pub(super) fn binds_when_in_doubt(&mut self) {
+        self.cel.iter_mut().for_each(Expression::binds_when_in_doubt);
     }
 
     fn rest(&self, signals: &Signals) -> [(&'static str, Option<bool>); 9] {
@@ -149,10 +168,8 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
         budget_left: budget(&mut it, faults),
         hours: hours(&mut it, faults),
         weekdays: labels(&mut it, "weekday", &DAYS, |day| day, faults),
+        cel: cel::cel(&mut it, fleet, faults),
     };
-    if it.get("cel").is_some() {
-        faults.push(Fault::new(it.at("cel"), "an expression", "nothing: not supported yet"));
-    }
     it.close(faults);
     read
 }

@@ -1,8 +1,8 @@
 //! What proofs must know of conditions: the values they name, and what they depend on.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
-use super::When;
+use super::{When, cel::Expression};
 use crate::{facts::Money, set::BitSet};
 
 /// The values that conditions name where not all values can be listed: between two of them nothing changes.
@@ -15,6 +15,7 @@ pub(crate) struct Landmarks {
     pub(crate) output_tokens: Vec<f64>,
     pub(crate) budget_left: Vec<Money>,
     pub(crate) minutes: Vec<u16>,
+    pub(crate) cel: Vec<Arc<str>>,
 }
 
 impl When {
@@ -28,6 +29,7 @@ impl When {
         into.output_tokens.extend(self.output_tokens_max.iter().flat_map(ends));
         into.budget_left.extend(self.budget_left.iter().flat_map(|(min, max)| [*min, *max]));
         into.minutes.extend(self.hours.iter().flat_map(|(from, to)| [*from, *to]));
+        into.cel.extend(self.cel().cloned());
     }
 
     /// Whether it asks for what a caller may state by a header.
@@ -36,6 +38,7 @@ impl When {
             ("language", self.language.is_some()),
             ("task", self.task.is_some()),
             ("confidence", self.confidence.is_some()),
+            ("cel", self.cel.as_ref().is_some_and(Expression::hintable)),
         ];
         stated.into_iter().find(|(_, is)| *is).map(|(dimension, _)| dimension)
     }

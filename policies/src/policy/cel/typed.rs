@@ -1,0 +1,284 @@
+//! Types of an expression and the most steps that it can take, before any request.
+//!
+//! The part of the language that rules may use: comparisons and logic, `in`, sums and products of numbers,
+//! conditionals, `size`, `startsWith`, `endsWith`, `contains`, and `exists`, `all` and `exists_one` over a
+//! list, not within each other. What can still go wrong at a request is a tag that is not there and a sum
+//! beyond 2^63.
+
+use cel::{
+    common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, operators as op},
+    parser::Expression as Ast,
+};
+
+use super::{Wrong, signals::Variable};
+use crate::fault::Fault;
+
+/// A value that is no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Bool,
+    Int,
+    Double,
+    Text,
+}
+
+/// The type of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    One(Scalar),
+    Many(Scalar),
+    /// Texts by texts: tags.
+    Texts,
+}
+
+const BOOL: Type = Type::One(Scalar::Bool);
+const INT: Type = Type::One(Scalar::Int);
+const TEXT: Type = Type::One(Scalar::Text);
+
+/// Members of a list of the request, for counting.
+const MEMBERS: u64 = 16;
+/// Parts within parts.
+const DEPTH_MAX: u32 = 64;
+
+/// What is known of an expression.
+pub(super) struct Typed {
+    pub(super) variables: Vec<Variable>,
+    pub(super) steps: u64,
+}
+
+/// Checks that an expression is true or false of any request.
+pub(super) fn check(ast: &Ast) -> Result<Typed, Wrong> {
+    let mut checker =
+        Checker { variables: Vec::new(), steps: 0, times: 1, depth: 0, bound: Vec::new() };
+    match checker.of(ast)? {
+        BOOL => Ok(Typed { variables: checker.variables, steps: checker.steps }),
+        other => Err(Wrong::new(other.says(), "true or false")),
+    }
+}
+
+impl Type {
+    fn says(self) -> &'static str {
+        match self {
+            Self::One(Scalar::Bool) => "true or false",
+            Self::One(Scalar::Int) => "a whole number",
+            Self::One(Scalar::Double) => "a number",
+            Self::One(Scalar::Text) => "a text",
+            Self::Many(_) => "a list",
+            Self::Texts => "the tags",
+        }
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::One(Scalar::Int | Scalar::Double))
+    }
+
+    /// Whether values of both can be compared.
+    fn compares(self, other: Self) -> bool {
+        self == other || self.is_number() && other.is_number()
+    }
+}
+
+struct Checker {
+    variables: Vec<Variable>,
+    steps: u64,
+    /// How often what is looked at is worked out.
+    times: u64,
+    depth: u32,
+    /// Variables of the comprehension around.
+    bound: Vec<(String, Type)>,
+}
+
+impl Checker {
+    fn of(&mut self, ast: &Ast) -> Result<Type, Wrong> {
+        self.steps = self.steps.saturating_add(self.times);
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let expected = format!("at most {DEPTH_MAX} operators in a row or within each other");
+            return Err(Wrong::new("more operators than that", expected));
+        }
+        let found = match &ast.expr {
+            Expr::Literal(literal) => literal_type(literal),
+            Expr::Ident(name) => self.variable(name),
+            Expr::List(list) => self.list(list),
+            Expr::Call(call) => self.call(call),
+            Expr::Comprehension(each) => self.each(each),
+            Expr::Select(select) if select.test => match self.of(&select.operand)? {
+                Type::Texts => Ok(BOOL),
+                other => Err(Wrong::new(format!("`has` of {}", other.says()), "`has(tags.name)`")),
+            },
+            Expr::Select(select) => match self.of(&select.operand)? {
+                Type::Texts => Ok(TEXT),
+                other => {
+                    let found = format!("`.{}` of {}", select.field, other.says());
+                    Err(Wrong::new(found, "`tags.name`: nothing else has fields"))
+                }
+            },
+            Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
+                Err(Wrong::new("a map", "texts, numbers, true, false or lists of them"))
+            }
+        };
+        self.depth -= 1;
+        found
+    }
+
+    fn variable(&mut self, name: &str) -> Result<Type, Wrong> {
+        if let Some((_, kind)) = self.bound.iter().rev().find(|(bound, _)| bound == name) {
+            return Ok(*kind);
+        }
+        let Some((variable, _, kind)) = Variable::ALL.iter().find(|(_, it, _)| *it == name) else {
+            let names = Variable::ALL.iter().map(|(_, name, _)| *name);
+            let fault = Fault::unknown("cel", name, "a variable", names);
+            return Err(Wrong::new(fault.found, fault.expected));
+        };
+        if !self.variables.contains(variable) {
+            self.variables.push(*variable);
+        }
+        Ok(*kind)
+    }
+
+    /// A list of one type; numbers of both kinds are numbers.
+    fn list(&mut self, list: &ListExpr) -> Result<Type, Wrong> {
+        let mut of = None;
+        for element in &list.elements {
+            let Type::One(scalar) = self.of(element)? else {
+                return Err(Wrong::new("a list in a list", "a list of texts or numbers"));
+            };
+            match of {
+                Some(of) if of != scalar => {
+                    return Err(Wrong::new("a list of different types", "a list of one type"));
+                }
+                _ => of = Some(scalar),
+            }
+        }
+        of.map(Type::Many).ok_or_else(|| Wrong::new("an empty list", "at least one value in it"))
+    }
+
+    fn call(&mut self, call: &CallExpr) -> Result<Type, Wrong> {
+        let mut types = Vec::with_capacity(3);
+        for arg in call.target.iter().map(|it| &**it).chain(&call.args) {
+            types.push(self.of(arg)?);
+        }
+        if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
+            self.labels(&call.args)?;
+        }
+        let found = match (call.func_name.as_str(), types.as_slice()) {
+            (op::LOGICAL_AND | op::LOGICAL_OR, all) if all.iter().all(|it| *it == BOOL) => BOOL,
+            (op::LOGICAL_NOT | op::NOT_STRICTLY_FALSE, [BOOL]) => BOOL,
+            (op::EQUALS | op::NOT_EQUALS, [Type::One(a), Type::One(b)])
+                if Type::One(*a).compares(Type::One(*b)) =>
+            {
+                BOOL
+            }
+            (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [a, b])
+                if *a != BOOL && matches!(a, Type::One(_)) && a.compares(*b) =>
+            {
+                BOOL
+            }
+            (op::ADD | op::SUBSTRACT | op::MULTIPLY, [a, b]) if a == b && a.is_number() => *a,
+            (op::NEGATE, [a]) if a.is_number() => *a,
+            (op::CONDITIONAL, [BOOL, a, b]) if a == b => *a,
+            (op::IN, [Type::One(a), Type::Many(b)]) if a == b => {
+                self.members(call.args.get(1));
+                BOOL
+            }
+            (op::IN, [TEXT, Type::Texts]) => BOOL,
+            (op::INDEX, [Type::Texts, TEXT]) => TEXT,
+            ("size", [TEXT | Type::Many(_) | Type::Texts]) => INT,
+            ("startsWith" | "endsWith" | "contains", [TEXT, TEXT]) => BOOL,
+            (name, _) => return Err(no_such(name, &types)),
+        };
+        Ok(found)
+    }
+
+    /// Texts that a closed set of labels is compared with must be labels.
+    fn labels(&self, sides: &[Ast]) -> Result<(), Wrong> {
+        let [left, right] = sides else { return Ok(()) };
+        for (one, other) in [(left, right), (right, left)] {
+            let Expr::Ident(name) = &one.expr else { continue };
+            if self.bound.iter().any(|(bound, _)| bound == name) {
+                continue;
+            }
+            let Some(known) = super::signals::labels(name) else { continue };
+            let texts = match &other.expr {
+                Expr::List(list) => list.elements.iter().collect(),
+                _ => vec![other],
+            };
+            for text in texts {
+                let Expr::Literal(LiteralValue::String(text)) = &text.expr else { continue };
+                if !known.contains(&text.inner()) {
+                    let what = format!("a {name}");
+                    let fault = Fault::unknown("cel", text.inner(), &what, known.iter().copied());
+                    return Err(Wrong::new(fault.found, fault.expected));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a look at each member of a list.
+    fn members(&mut self, list: Option<&Ast>) {
+        let members = match list.map(|it| &it.expr) {
+            Some(Expr::List(list)) => list.elements.len() as u64,
+            _ => MEMBERS,
+        };
+        self.steps = self.steps.saturating_add(self.times.saturating_mul(members));
+    }
+
+    /// `exists`, `all` and `exists_one`, as the parser writes them out.
+    fn each(&mut self, each: &ComprehensionExpr) -> Result<Type, Wrong> {
+        if !self.bound.is_empty() {
+            let found = "one of exists, all and exists_one within another";
+            return Err(Wrong::new(found, "them side by side"));
+        }
+        let member = match self.of(&each.iter_range)? {
+            Type::Many(member) if each.iter_var2.is_none() => Type::One(member),
+            Type::Texts if each.iter_var2.is_none() => TEXT,
+            other => return Err(Wrong::new(format!("each of {}", other.says()), "each of a list")),
+        };
+        let kept = match &each.accu_init.expr {
+            Expr::Literal(literal) => literal_type(literal)?,
+            _ => return Err(Wrong::new("`map` or `filter`", "exists, all or exists_one")),
+        };
+        let members = match &each.iter_range.expr {
+            Expr::List(list) => list.elements.len() as u64,
+            _ => MEMBERS,
+        };
+        self.times = self.times.saturating_mul(members.max(1));
+        self.bound = vec![(each.accu_var.clone(), kept), (each.iter_var.clone(), member)];
+        let step = self.of(&each.loop_step);
+        let cond = self.of(&each.loop_cond);
+        self.times = 1;
+        let result = self.of(&each.result);
+        self.bound.clear();
+        step?;
+        cond?;
+        result
+    }
+}
+
+fn literal_type(literal: &LiteralValue) -> Result<Type, Wrong> {
+    match literal {
+        LiteralValue::Boolean(_) => Ok(BOOL),
+        LiteralValue::Int(_) => Ok(INT),
+        LiteralValue::Double(_) => Ok(Type::One(Scalar::Double)),
+        LiteralValue::String(_) => Ok(TEXT),
+        LiteralValue::UInt(_) | LiteralValue::Bytes(_) | LiteralValue::Null => {
+            Err(Wrong::new("bytes, null or an unsigned number", "a text, a number, true or false"))
+        }
+    }
+}
+
+/// An operator or function that is not there for these types.
+fn no_such(name: &str, types: &[Type]) -> Wrong {
+    const KNOWN: [&str; 7] =
+        ["size", "startsWith", "endsWith", "contains", "exists", "all", "exists_one"];
+    let of: Vec<&str> = types.iter().map(|it| it.says()).collect();
+    let plain = name.trim_matches(['_', '@']);
+    let found = format!("`{plain}` of {}", of.join(" and "));
+    let operator = !plain.starts_with(|first: char| first.is_ascii_alphabetic()) || plain == "in";
+    if operator || KNOWN.contains(&plain) {
+        return Wrong::new(found, "values of types that go together");
+    }
+    let fault = Fault::unknown("cel", plain, "a function", KNOWN.iter().copied());
+    Wrong::new(fault.found, fault.expected)
+}
