@@ -85,6 +85,7 @@ fn plan(cost_max: i64) -> Plan {
         rule: "default".into(),
         attempts: smallvec![],
         retries_max: 0,
+        hedge: None,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),
         why: Why::default(),

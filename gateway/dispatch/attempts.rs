@@ -1,10 +1,11 @@
-//! Retry and fallback as one state machine, without IO.
+//! Retry, fallback and hedge as one state machine, without IO.
 //!
-//! One envelope bounds everything that may be tried for a request: a deadline and a count. The
+//! One envelope bounds everything that may be tried for a request: a deadline and a count. A hedge is no
+//! attempt more: it is the next one of the plan, or the retry, begun before the first has failed. The
 //! machine is told what happens ([`Event`]) and says what to do next ([`Step`]). It ends with exactly
 //! one [`Step::Commit`] or one [`Step::GiveUp`], and says nothing after that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policies::facts::Tokens;
 use smallvec::{SmallVec, smallvec};
@@ -52,109 +53,199 @@ pub(crate) struct Attempts {
     rooms: SmallVec<[Tokens; 4]>,
     retries_left: u8,
     deadline: Instant,
-    state: State,
+    hedge: Hedge,
+    running: SmallVec<[Running; 2]>,
     started: u8,
+    /// The last entry of the plan that was started.
+    reached: u8,
+    /// What entries from here on must have more room than.
+    room: Tokens,
+    over: bool,
+}
+
+/// What may be tried for a request at the most.
+pub(crate) struct Envelope {
+    /// The context window of each entry of the plan.
+    pub rooms: SmallVec<[Tokens; 4]>,
+    /// How often a model may be tried again, in all.
+    pub retries_max: u8,
+    /// Nothing is started at this moment or later.
+    pub deadline: Instant,
+    /// After how much silence of the only attempt a second one is started beside it, once.
+    pub hedge_after: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Idle,
-    Running { attempt: u8, planned: u8 },
-    Over,
+struct Running {
+    attempt: u8,
+    planned: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hedge {
+    /// There is none, or there was one.
+    None,
+    /// To be set when an attempt starts.
+    After(Duration),
+    /// Due at this moment, and `After` again if another attempt starts before.
+    At(Instant, Duration),
 }
 
 impl Attempts {
-    /// A machine for a plan whose entries have these context windows, that may try a model again
-    /// `retries_max` times in all, and starts nothing at or after `deadline`.
-    pub(crate) fn new(rooms: SmallVec<[Tokens; 4]>, retries_max: u8, deadline: Instant) -> Self {
-        Self { rooms, retries_left: retries_max, deadline, state: State::Idle, started: 0 }
+    /// A machine for this envelope.
+    pub(crate) fn new(envelope: Envelope) -> Self {
+        Self {
+            rooms: envelope.rooms,
+            retries_left: envelope.retries_max,
+            deadline: envelope.deadline,
+            hedge: envelope.hedge_after.map_or(Hedge::None, Hedge::After),
+            running: SmallVec::new(),
+            started: 0,
+            reached: 0,
+            room: Tokens(0),
+            over: false,
+        }
     }
 
-    /// When [`Event::Tick`] must come at the latest, while there is anything to give up.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        (self.state != State::Over).then_some(self.deadline)
+    /// When [`Event::Tick`] must come at the latest, while there is anything to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let hedge = match self.hedge {
+            Hedge::At(at, _) => at.min(self.deadline),
+            _ => self.deadline,
+        };
+        (!self.over).then_some(hedge)
     }
 
-    /// Takes an event. `retry_allowed` says whether the model of the running attempt has another live
-    /// replica that was not tried yet.
+    /// Whether the envelope's time is over.
+    pub(crate) fn late(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    /// Takes an event. `retry_allowed` says whether the model of the attempt in question, at a tick of
+    /// the one that runs, has another live replica that was not tried yet.
     pub(crate) fn on(&mut self, event: Event, now: Instant, retry_allowed: bool) -> Steps {
-        match (self.state, event) {
-            (State::Idle, Event::Begin) => self.start(0),
-            (State::Running { attempt, .. }, Event::Content(of)) if of == attempt => {
-                self.state = State::Over;
-                smallvec![Step::Commit(attempt)]
+        if self.over {
+            return Steps::new();
+        }
+        match event {
+            Event::Begin if self.started == 0 => self.start(0, now),
+            Event::Content(of) if self.runs(of).is_some() => {
+                self.over = true;
+                self.running.retain(|it| it.attempt != of);
+                self.cancelled().chain([Step::Commit(of)]).collect()
             }
-            (State::Running { attempt, planned }, Event::Failed(of, kind, retry))
-                if of == attempt =>
-            {
-                if now >= self.deadline {
+            Event::Failed(of, kind, retry) => {
+                let Some(failed) = self.runs(of) else { return Steps::new() };
+                self.running.retain(|it| it.attempt != of);
+                if self.late(now) {
                     return self.give_up(Kind::UpstreamTimeout);
                 }
-                self.after_failure(planned, kind, retry, retry_allowed)
+                self.after_failure(failed.planned, (kind, retry), now, retry_allowed)
             }
-            (State::Running { attempt, .. }, Event::Tick) if now >= self.deadline => {
-                self.state = State::Over;
-                smallvec![Step::Cancel(attempt), Step::GiveUp(Kind::UpstreamTimeout)]
-            }
+            Event::Tick if self.late(now) => self.give_up(Kind::UpstreamTimeout),
+            Event::Tick => self.hedge(now, retry_allowed),
             _ => Steps::new(),
         }
+    }
+
+    fn runs(&self, attempt: u8) -> Option<Running> {
+        self.running.iter().copied().find(|it| it.attempt == attempt)
     }
 
     fn after_failure(
         &mut self,
         planned: u8,
-        kind: Kind,
-        retry: Retry,
+        (kind, retry): (Kind, Retry),
+        now: Instant,
         retry_allowed: bool,
     ) -> Steps {
-        match retry {
-            Retry::Never => self.give_up(kind),
-            Retry::Elsewhere if retry_allowed && self.retries_left > 0 => {
-                self.retries_left -= 1;
-                self.start(planned)
-            }
-            Retry::Elsewhere => self.next(planned, Tokens(0), kind),
-            Retry::LargerContext => {
-                let room = self.rooms.get(usize::from(planned)).copied().unwrap_or_default();
-                self.next(planned, room, kind)
-            }
+        if retry == Retry::Never {
+            return self.give_up(kind);
         }
-    }
-
-    /// The first entry after `planned` with more room than `room`, else the end.
-    fn next(&mut self, planned: u8, room: Tokens, kind: Kind) -> Steps {
-        let from = usize::from(planned) + 1;
-        let found = self.rooms.iter().enumerate().skip(from).find(|(_, has)| **has > room);
-        match found.and_then(|(at, _)| u8::try_from(at).ok()) {
-            Some(at) => self.start(at),
+        if retry == Retry::LargerContext {
+            let room = self.rooms.get(usize::from(planned)).copied().unwrap_or_default();
+            self.room = self.room.max(room);
+        }
+        if !self.running.is_empty() {
+            // The other goes on, and is hope enough.
+            return Steps::new();
+        }
+        if retry == Retry::Elsewhere && retry_allowed && self.retries_left > 0 {
+            self.retries_left -= 1;
+            return self.start(planned, now);
+        }
+        match self.next() {
+            Some(at) => self.start(at, now),
             None => self.give_up(kind),
         }
     }
 
-    fn start(&mut self, planned: u8) -> Steps {
+    /// A second attempt beside a silent one: the next model of the plan, else another replica.
+    fn hedge(&mut self, now: Instant, retry_allowed: bool) -> Steps {
+        let (Hedge::At(at, _), [only]) = (self.hedge, &self.running[..]) else {
+            return Steps::new();
+        };
+        if now < at {
+            return Steps::new();
+        }
+        let planned = only.planned;
+        self.hedge = Hedge::None;
+        if let Some(at) = self.next() {
+            return self.start(at, now);
+        }
+        if !retry_allowed || self.retries_left == 0 {
+            return Steps::new();
+        }
+        self.retries_left -= 1;
+        self.start(planned, now)
+    }
+
+    /// The first entry after the last one started that has room enough.
+    fn next(&self) -> Option<u8> {
+        let from = usize::from(self.reached) + 1;
+        let found = self.rooms.iter().enumerate().skip(from).find(|(_, has)| **has > self.room);
+        found.and_then(|(at, _)| u8::try_from(at).ok())
+    }
+
+    fn start(&mut self, planned: u8, now: Instant) -> Steps {
         let attempt = self.started;
         self.started = self.started.saturating_add(1);
-        self.state = State::Running { attempt, planned };
+        self.reached = self.reached.max(planned);
+        self.running.push(Running { attempt, planned });
+        if let Hedge::After(after) | Hedge::At(_, after) = self.hedge {
+            self.hedge = Hedge::At(now + after, after);
+        }
         smallvec![Step::Start { attempt, planned }]
     }
 
+    /// Ends what still runs.
+    fn cancelled(&mut self) -> impl Iterator<Item = Step> {
+        std::mem::take(&mut self.running).into_iter().map(|it| Step::Cancel(it.attempt))
+    }
+
     fn give_up(&mut self, kind: Kind) -> Steps {
-        self.state = State::Over;
-        smallvec![Step::GiveUp(kind)]
+        self.over = true;
+        self.cancelled().chain([Step::GiveUp(kind)]).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
 
     fn machine(rooms: &[u32], retries: u8, start: Instant) -> Attempts {
-        let rooms = rooms.iter().map(|room| Tokens(*room)).collect();
-        Attempts::new(rooms, retries, start + Duration::from_secs(60))
+        hedged(rooms, retries, start, None)
+    }
+
+    fn hedged(rooms: &[u32], retries: u8, start: Instant, after: Option<u64>) -> Attempts {
+        Attempts::new(Envelope {
+            rooms: rooms.iter().map(|room| Tokens(*room)).collect(),
+            retries_max: retries,
+            deadline: start + Duration::from_secs(60),
+            hedge_after: after.map(Duration::from_secs),
+        })
     }
 
     const BROKEN: (Kind, Retry) = (Kind::UpstreamError, Retry::Elsewhere);
@@ -186,7 +277,58 @@ mod tests {
         it.on(Event::Begin, now, false);
         let wrong = Event::Failed(0, Kind::InvalidRequest, Retry::Never);
         assert_eq!(it.on(wrong, now, true)[..], [Step::GiveUp(Kind::InvalidRequest)]);
-        assert_eq!(it.deadline(), None);
+        assert_eq!(it.due(), None);
+    }
+
+    #[test]
+    fn a_hedge_starts_once_and_the_first_content_wins() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut it = hedged(&[10, 10], 1, now, Some(2));
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.due(), Some(at(2)));
+        assert_eq!(it.on(Event::Tick, at(1), true)[..], []);
+        assert_eq!(it.on(Event::Tick, at(2), true)[..], [Step::Start { attempt: 1, planned: 1 }]);
+        assert_eq!(it.due(), Some(at(60)));
+        assert_eq!(it.on(Event::Tick, at(9), true)[..], []);
+        assert_eq!(it.on(Event::Content(0), at(9), true)[..], [Step::Cancel(1), Step::Commit(0)]);
+    }
+
+    #[test]
+    fn of_two_attempts_one_may_fail_and_the_other_goes_on() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let failed = |n| Event::Failed(n, BROKEN.0, BROKEN.1);
+        let mut it = hedged(&[10, 10, 10], 1, now, Some(2));
+        it.on(Event::Begin, now, false);
+        it.on(Event::Tick, at(2), false);
+        assert_eq!(it.on(failed(0), at(3), true)[..], []);
+        assert_eq!(it.on(failed(1), at(3), false)[..], [Step::Start { attempt: 2, planned: 2 }]);
+        // The silence of an attempt is its own: one that has just begun is given its time.
+        let mut it = hedged(&[10, 10, 10], 1, now, Some(2));
+        it.on(Event::Begin, now, false);
+        it.on(failed(0), at(1), false);
+        assert_eq!(it.due(), Some(at(3)));
+        // Wrong is wrong, whoever says it.
+        it.on(Event::Tick, at(3), false);
+        let wrong = Event::Failed(1, Kind::InvalidRequest, Retry::Never);
+        let steps = it.on(wrong, at(4), false);
+        assert_eq!(steps[..], [Step::Cancel(2), Step::GiveUp(Kind::InvalidRequest)]);
+    }
+
+    #[test]
+    fn the_only_model_is_hedged_on_another_replica_if_it_has_one() {
+        let now = Instant::now();
+        let due = now + Duration::from_secs(2);
+        let mut it = hedged(&[10], 1, now, Some(2));
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.on(Event::Tick, due, true)[..], [Step::Start { attempt: 1, planned: 0 }]);
+        let mut it = hedged(&[10], 1, now, Some(2));
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.on(Event::Tick, due, false)[..], []);
+        let mut it = hedged(&[10], 0, now, Some(2));
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.on(Event::Tick, due, true)[..], []);
     }
 
     fn any_event() -> impl Strategy<Value = (Event, u64, bool)> {
@@ -210,21 +352,38 @@ mod tests {
         fn it_ends_once(
             rooms in prop::collection::vec(1..4u32, 1..5),
             retries in 0..3u8,
+            hedge in prop::option::of(0..30u64),
             events in prop::collection::vec(any_event(), 0..40),
         ) {
             let start = Instant::now();
-            let mut it = machine(&rooms, retries, start);
+            let mut it = hedged(&rooms, retries, start, hedge);
             let (mut ends, mut starts, mut now) = (0, 0, start);
+            let mut running = Vec::new();
             for (event, seconds, retry_allowed) in events {
                 now += Duration::from_secs(seconds);
-                for step in it.on(event, now, retry_allowed) {
+                let steps = it.on(event, now, retry_allowed);
+                if let Event::Failed(of, ..) = event {
+                    running.retain(|it| *it != of);
+                }
+                for step in steps {
                     prop_assert_eq!(ends, 0, "a step after the end");
                     match step {
-                        Step::Start { .. } => starts += 1,
-                        Step::Commit(_) | Step::GiveUp(_) => ends += 1,
-                        Step::Cancel(_) => {}
+                        Step::Start { attempt, .. } => {
+                            starts += 1;
+                            running.push(attempt);
+                        }
+                        Step::Commit(of) => {
+                            prop_assert_eq!(&running, &[of]);
+                            ends += 1;
+                        }
+                        Step::GiveUp(_) => {
+                            prop_assert!(running.is_empty(), "left running");
+                            ends += 1;
+                        }
+                        Step::Cancel(of) => running.retain(|it| *it != of),
                     }
                 }
+                prop_assert!(running.len() <= 1 + usize::from(hedge.is_some()));
             }
             prop_assert!(ends <= 1);
             prop_assert!(starts <= rooms.len() + usize::from(retries));

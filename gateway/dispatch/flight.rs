@@ -5,6 +5,7 @@
 
 mod attempt;
 mod clock;
+mod relay;
 
 use std::{
     pin::Pin,
@@ -20,7 +21,7 @@ use tokio::time::Sleep;
 
 use super::{
     Upstreams,
-    attempts::{Attempts, Event},
+    attempts::{Attempts, Envelope, Event, Step},
     leg::{Events, Leg, Shown},
     target::Ask,
     verdict::Setback,
@@ -31,8 +32,6 @@ use crate::{
     wire::{self, What},
 };
 
-/// How long a connection may take to end after the backend's `[DONE]`; then it is closed.
-const TAIL: Duration = Duration::from_secs(1);
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
@@ -58,7 +57,12 @@ pub(crate) struct Flight {
     ask: Ask,
     draw: u64,
     attempts: Attempts,
+    /// The attempt that is looked at.
     leg: Option<Leg>,
+    /// What a stream has said before its first content.
+    held: Pieces,
+    /// The other of two attempts, of which the first to show content answers.
+    rival: Option<Box<(Leg, Pieces)>>,
     tried: SmallVec<[(ModelIndex, u16); 4]>,
     setback: Option<Failure>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -66,9 +70,11 @@ pub(crate) struct Flight {
     armed_by: Option<Waker>,
     early_at: Option<Instant>,
     last_piece: Instant,
-    queue: SmallVec<[Piece; 4]>,
+    queue: Pieces,
     state: State,
 }
+
+type Pieces = SmallVec<[Piece; 2]>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -93,14 +99,21 @@ impl Flight {
         // Room for one attempt that hangs to its own bound, and for another that does not.
         let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
         let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
-        let early_at = ask.request.stream().then(|| now + early_head);
+        let stream = ask.request.stream();
+        let early_at = stream.then(|| now + early_head);
+        // The first sign of a plain answer is its end: its silence says nothing.
+        let hedge = plan.hedge.filter(|_| stream);
+        let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));
+        let retries_max = plan.retries_max;
         Self {
-            attempts: Attempts::new(rooms, plan.retries_max, deadline),
+            attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after }),
             upstreams,
             plan,
             ask,
             draw,
             leg: None,
+            held: SmallVec::new(),
+            rival: None,
             tried: SmallVec::new(),
             setback: None,
             timer: None,
@@ -183,6 +196,7 @@ impl Flight {
     fn end_with(&mut self, failure: Failure) -> Poll<Option<Result<Piece, Failure>>> {
         self.state = State::Over;
         self.leg = None;
+        self.rival = None;
         Poll::Ready(Some(Err(failure)))
     }
 
@@ -194,7 +208,7 @@ impl Flight {
         now: Instant,
     ) -> Result<Option<Landing>, Failure> {
         loop {
-            let Some(leg) = self.leg.as_mut() else {
+            if self.leg.is_none() {
                 if self.state != State::Waiting {
                     return Ok(None);
                 }
@@ -204,10 +218,10 @@ impl Flight {
                 }
                 self.take(steps, trail, cx, now)?;
                 continue;
-            };
-            let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
-            if let Some(attempt) = trail.attempts.get_mut(leg.record) {
-                attempt.sent = leg.all_out();
+            }
+            let mut polled = self.poll_leg(cx, trail, now);
+            if polled.is_pending() && self.swap() {
+                polled = self.poll_leg(cx, trail, now);
             }
             match polled {
                 Poll::Pending => return Ok(None),
@@ -229,6 +243,20 @@ impl Flight {
         }
     }
 
+    fn poll_leg(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Poll<Result<Shown, Setback>> {
+        let Some(leg) = self.leg.as_mut() else { return Poll::Pending };
+        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
+        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
+            attempt.sent = leg.all_out();
+        }
+        polled
+    }
+
     /// Events of a stream that has shown no content yet. True if it does now.
     fn before_content(
         &mut self,
@@ -245,8 +273,13 @@ impl Flight {
                 What::Error(said) if !content => {
                     let public = "the model's server failed";
                     let setback = Setback::invalid(public, said.to_string());
-                    self.queue.clear();
                     self.setback(setback, trail, cx, now)?;
+                    return Ok(false);
+                }
+                What::Done if !content => {
+                    let public = "the model's server sent no answer";
+                    let empty = Setback::invalid(public, "the stream was done before any content");
+                    self.setback(empty, trail, cx, now)?;
                     return Ok(false);
                 }
                 _ => {}
@@ -280,120 +313,20 @@ impl Flight {
         leg.shows_content(now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
         leg.endpoint.answered(since);
-        self.attempts.on(Event::Content(leg.number), now, false);
+        let steps = self.attempts.on(Event::Content(leg.number), now, false);
+        trail.committed = u8::try_from(leg.record).ok();
+        for step in steps {
+            if let Step::Cancel(number) = step {
+                self.cancel(number, trail, AttemptResult::LostHedge, now);
+            }
+        }
+        self.queue.append(&mut self.held);
         self.state = State::Committed;
         self.early_at = None;
         self.last_piece = now;
-        trail.committed = u8::try_from(leg.record).ok();
         trail.first_content = Some(now);
     }
-
-    /// After commitment: passes on what comes. True if there is something new to say.
-    fn relay(
-        &mut self,
-        cx: &mut Context<'_>,
-        trail: &mut Trail,
-        now: Instant,
-    ) -> Result<bool, Failure> {
-        let Some(leg) = self.leg.as_mut() else { return Ok(false) };
-        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
-        let in_tail = matches!(self.state, State::Tail(_));
-        match polled {
-            Poll::Pending | Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
-            Poll::Ready(Ok(Shown::Events(..)) | Err(_)) if in_tail => {
-                self.finish(trail, now);
-                Ok(true)
-            }
-            Poll::Ready(Ok(Shown::Events(chunk, events))) => {
-                self.pass(chunk, events, trail, now)?;
-                Ok(true)
-            }
-            Poll::Ready(Ok(Shown::End(end))) => {
-                if !end.real() && !in_tail {
-                    let why = "the stream ended without an end";
-                    return Err(self.cut(Setback::invalid(CUT, why), trail, now));
-                }
-                if !in_tail {
-                    self.queue.push(Piece::Bytes(wire::done_event()));
-                }
-                self.finish(trail, now);
-                Ok(true)
-            }
-            Poll::Ready(Err(setback)) => Err(self.cut(setback, trail, now)),
-        }
-    }
-
-    /// Queues what the caller should see of a chunk.
-    fn pass(
-        &mut self,
-        chunk: Bytes,
-        events: Events,
-        trail: &mut Trail,
-        now: Instant,
-    ) -> Result<(), Failure> {
-        self.count(trail);
-        let plain =
-            |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
-        let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();
-        if whole && events.len() > 1 && events.iter().all(plain) && Self::begins(&chunk, &events) {
-            self.queue.push(Piece::Bytes(chunk));
-            return Ok(());
-        }
-        for event in events {
-            match event.what {
-                What::Content | What::Other | What::Finish => {
-                    self.queue.push(Piece::Bytes(event.bytes));
-                }
-                What::Usage if self.ask.request.wants_usage() => {
-                    self.queue.push(Piece::Usage(event.bytes));
-                }
-                What::Usage | What::Comment => {}
-                What::Error(said) => {
-                    let setback = Setback::invalid(CUT, said.to_string());
-                    return Err(self.cut(setback, trail, now));
-                }
-                What::Done => {
-                    self.queue.push(Piece::Bytes(wire::done_event()));
-                    trail.complete = true;
-                    self.state = State::Tail(now + TAIL);
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the events are the chunk itself, from its first byte on.
-    fn begins(chunk: &Bytes, events: &Events) -> bool {
-        events.first().is_some_and(|it| it.bytes.as_ptr() == chunk.as_ptr())
-    }
-
-    fn count(&self, trail: &mut Trail) {
-        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
-            trail.reported = stream.reported();
-            trail.counted_output = stream.counted_output();
-        }
-    }
-
-    fn finish(&mut self, trail: &mut Trail, now: Instant) {
-        self.count(trail);
-        trail.complete = true;
-        self.close_attempt(trail, AttemptResult::Ok, now);
-        self.state = State::Over;
-    }
-
-    /// The committed stream broke: an honest end.
-    fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
-        self.count(trail);
-        self.blame(&setback, trail, now);
-        self.close_attempt(trail, AttemptResult::Cut, now);
-        self.state = State::Over;
-        setback.failure
-    }
 }
-
-/// What the caller reads in a stream that breaks.
-const CUT: &str = "the model's answer broke off";
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()

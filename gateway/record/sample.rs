@@ -88,6 +88,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
         rule: "malay".into(),
         attempts: smallvec![planned],
         retries_max: 1,
+        hedge: None,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
         why: Why::default(),

@@ -66,6 +66,8 @@ faults! {
     ErrorObject = "error_object",
     /// A stream whose first event is an error.
     ErrorFirst = "error_first",
+    /// A stream that is done before it has said anything.
+    DoneFirst = "done_first",
     /// A stream that breaks off with an error event after a third of the content.
     ErrorMid = "error_mid",
     /// Half of the answer, then the connection closes.

@@ -258,6 +258,9 @@ pub(super) fn broken(mut steps: Vec<Step>, fault: Fault, quirks: Quirks) -> Vec<
         Fault::ErrorFirst => {
             return vec![Step { at: first, act: Act::Send(framed(quirks, ERROR)) }];
         }
+        Fault::DoneFirst => {
+            return vec![Step { at: first, act: Act::Send(framed(quirks, "[DONE]")) }];
+        }
         Fault::Garbage => {
             let bytes = Bytes::from_static(b"data: \xff\xfe{{{ not json \x00\n\n");
             return vec![Step { at: first, act: Act::Send(bytes) }];

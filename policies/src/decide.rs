@@ -217,6 +217,7 @@ impl World<'_> {
             matched: chosen.matched,
             rule: Arc::clone(chosen.name),
             retries_max,
+            hedge: rule.and_then(|rule| rule.hedge),
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),
             attempts,

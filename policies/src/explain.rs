@@ -24,6 +24,8 @@ pub struct Explanation {
     pub guards: Vec<String>,
     /// The models to be tried, in order; empty if refused.
     pub plan: Vec<Candidate>,
+    /// After how many milliseconds of silence a second attempt is begun beside the first.
+    pub hedge_after_ms: Option<u32>,
     /// Models the route names but the plan leaves out.
     pub skipped: Vec<Skipped>,
     /// The most the plan can cost, in the ledger's currency.
@@ -96,6 +98,7 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         rule,
         guards: why.guards.iter().map(|at| policy.rule_name(*at).to_owned()).collect(),
         skipped: why.skipped.iter().map(said).collect(),
+        hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
         near: near(policy, signals),
@@ -194,6 +197,9 @@ impl fmt::Display for Explanation {
                 it.in_flight,
                 it.output_tokens_max,
             )?;
+        }
+        if let Some(ms) = self.hedge_after_ms {
+            writeln!(f, "hedge    the next attempt after {ms} ms of silence, if streamed")?;
         }
         for it in &self.skipped {
             writeln!(f, "skipped  {:<18} {}", it.model, it.reason)?;

@@ -17,12 +17,23 @@ pub struct Plan {
     pub attempts: SmallVec<[Planned; 4]>,
     /// How often the whole request may be tried again on another replica of the same model.
     pub retries_max: u8,
+    /// Whether a second attempt is begun beside a silent one. It is the next of these attempts, or a
+    /// retry, and none more.
+    pub hedge: Option<Hedge>,
     /// The most that all attempts together can cost; what is reserved.
     pub cost_max: Money,
     /// The most output that any attempt can produce, all choices together.
     pub output_tokens_bound: Tokens,
     /// Why these models and not others.
     pub why: Why,
+}
+
+/// A second attempt beside one that is late: the first to show content answers, the other is cancelled
+/// and charged for what it may have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// How long the first attempt may be silent, in milliseconds.
+    pub after_ms: u32,
 }
 
 /// One model of a plan.

@@ -26,6 +26,7 @@ use crate::{
     document::{Faults, Section, locate},
     facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
+    plan::Hedge,
     select::select,
     set::BitSet,
 };
@@ -73,6 +74,7 @@ pub(crate) struct Rule {
     pub(crate) zoned: bool,
     pub(crate) retries: u8,
     pub(crate) timeouts: route::TimeoutsSaid,
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) cost_max: Option<Money>,
 }
 
@@ -282,7 +284,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
     let retries = section.read("retry", "a number from 0 to 5", faults, |value| {
         u8::try_from(value.as_integer()?).ok().filter(|it| *it <= RETRIES_MAX)
     });
-    for later in ["hedge", "experiment"] {
+    for later in ["experiment"] {
         if section.get(later).is_some() {
             let path = section.at(later);
             faults.push(Fault::new(path, "a key", "nothing: not supported yet"));
@@ -297,6 +299,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
         permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),
+        hedge: route::hedge(section, faults),
         cost_max: section.read("cost_max", "money such as \"0.50\"", faults, |value| {
             Money::parse(value.as_str()?).ok()
         }),

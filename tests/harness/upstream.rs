@@ -44,6 +44,12 @@ impl Upstream {
         self.fleet.fault(MODEL, None, Some(fault), None).await.expect("the model is there");
     }
 
+    /// From now on one of its replicas fails like this.
+    pub(crate) async fn fail_replica(&self, replica: usize, fault: Fault) {
+        let one = Some(replica);
+        self.fleet.fault(MODEL, one, Some(fault), None).await.expect("the replica is there");
+    }
+
     /// The next so many requests of each replica fail like this.
     pub(crate) async fn fail_times(&self, fault: Fault, times: u32) {
         self.fleet.fault(MODEL, None, Some(fault), Some(times)).await.expect("the model is there");

@@ -31,7 +31,7 @@ const BEFORE: &[Fault] = &[
 /// What a plain answer, which is read whole, survives beside these.
 const PLAIN: &[Fault] = &[Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::EndlessEvent];
 /// What only a stream can do.
-const STREAMED: &[Fault] = &[Fault::ErrorFirst, Fault::EndlessEvent];
+const STREAMED: &[Fault] = &[Fault::ErrorFirst, Fault::DoneFirst, Fault::EndlessEvent];
 
 /// Two models, the first of which fails so.
 async fn pair(fault: Fault) -> (Upstream, Upstream, Gateway) {

@@ -6,6 +6,7 @@ mod door;
 mod fallback;
 mod full;
 mod habits;
+mod hedge;
 mod limits;
 mod program;
 mod rehearse;

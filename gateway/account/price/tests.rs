@@ -49,6 +49,7 @@ fn plan() -> Plan {
         rule: "default".into(),
         attempts: smallvec![planned(0, 1_000), planned(1, 200)],
         retries_max: 1,
+        hedge: None,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
         why: Why::default(),

@@ -30,7 +30,37 @@ impl Flight {
         self.setback = Some(setback.failure);
         let other = self.upstreams.fleet.has_other(model, &self.tried, now);
         let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
-        self.take(steps, trail, cx, now)
+        self.take(steps, trail, cx, now)?;
+        if self.leg.is_none() {
+            self.swap();
+        }
+        Ok(())
+    }
+
+    /// Looks at the other of two attempts. False if there is none.
+    pub(super) fn swap(&mut self) -> bool {
+        let Some(mut rival) = self.rival.take() else { return false };
+        std::mem::swap(&mut rival.1, &mut self.held);
+        if let Some(leg) = self.leg.replace(rival.0) {
+            self.rival = Some(Box::new((leg, rival.1)));
+        }
+        true
+    }
+
+    /// Ends an attempt whose answer is not wanted.
+    pub(super) fn cancel(
+        &mut self,
+        number: u8,
+        trail: &mut Trail,
+        result: AttemptResult,
+        now: Instant,
+    ) {
+        if self.leg.as_ref().is_some_and(|leg| leg.number == number) {
+            self.close_attempt(trail, result, now);
+        } else if let Some(rival) = self.rival.take_if(|rival| rival.0.number == number) {
+            rival.0.endpoint.undecided();
+            close(&rival.0, trail, result, now);
+        }
     }
 
     pub(super) fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
@@ -50,11 +80,9 @@ impl Flight {
     }
 
     pub(super) fn close_attempt(&mut self, trail: &mut Trail, result: AttemptResult, now: Instant) {
+        self.held.clear();
         let Some(leg) = self.leg.take() else { return };
-        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
-            attempt.took = Some(now.saturating_duration_since(attempt.started));
-            attempt.result = Some(result);
-        }
+        close(&leg, trail, result, now);
     }
 
     /// Does what the machine says.
@@ -68,7 +96,12 @@ impl Flight {
         for step in steps {
             match step {
                 Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
-                Step::Cancel(_) => self.close_attempt(trail, AttemptResult::Timeout, now),
+                Step::Cancel(number) if self.attempts.late(now) => {
+                    self.cancel(number, trail, AttemptResult::Timeout, now);
+                }
+                Step::Cancel(number) => {
+                    self.cancel(number, trail, AttemptResult::Cancelled, now);
+                }
                 Step::Commit(_) => {}
                 Step::GiveUp(kind) => return Err(self.lost(kind)),
             }
@@ -101,7 +134,10 @@ impl Flight {
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
         let start = Start { number, record, endpoint, target, planned: entry };
-        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
+        let leg = Leg::start(start, &self.upstreams.connector, &self.ask, now, cx);
+        if let Some(other) = self.leg.replace(leg) {
+            self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
+        }
         Ok(())
     }
 
@@ -111,6 +147,13 @@ impl Flight {
         self.setback.take().unwrap_or_else(|| {
             Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
         })
+    }
+}
+
+fn close(leg: &Leg, trail: &mut Trail, result: AttemptResult, now: Instant) {
+    if let Some(attempt) = trail.attempts.get_mut(leg.record) {
+        attempt.took = Some(now.saturating_duration_since(attempt.started));
+        attempt.result = Some(result);
     }
 }
 

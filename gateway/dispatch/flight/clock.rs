@@ -26,14 +26,16 @@ impl Flight {
             }
             return Ok(now >= until);
         }
-        if self.attempts.deadline().is_some_and(|at| now >= at) {
-            self.setback = Some(Setback::timeout("the model took too long").failure);
-            let steps = self.attempts.on(Event::Tick, now, false);
-            self.take(steps, trail, cx, now)?;
+        if self.attempts.due().is_some_and(|at| now >= at) {
+            self.tick(cx, trail, now)?;
             return Ok(true);
         }
+        let stream = self.ask.request.stream();
+        if self.rival.as_ref().is_some_and(|rival| now >= rival.0.deadline(stream).0) {
+            self.swap();
+        }
         let Some(leg) = self.leg.as_ref() else { return Ok(false) };
-        let (at, public) = leg.deadline(self.ask.request.stream());
+        let (at, public) = leg.deadline(stream);
         if now < at {
             return Ok(false);
         }
@@ -43,6 +45,23 @@ impl Flight {
         }
         self.setback(setback, trail, cx, now)?;
         Ok(true)
+    }
+
+    /// The envelope is over, or a hedge is due.
+    fn tick(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if self.attempts.late(now) {
+            self.setback = Some(Setback::timeout("the model took too long").failure);
+        }
+        let model = self.leg.as_ref().map(|leg| leg.endpoint.model);
+        let fleet = &self.upstreams.fleet;
+        let other = model.is_some_and(|model| fleet.has_other(model, &self.tried, now));
+        let steps = self.attempts.on(Event::Tick, now, other);
+        self.take(steps, trail, cx, now)
     }
 
     /// Sees to it that the flight is polled again in time. The timer is only ever moved when it would
@@ -62,14 +81,15 @@ impl Flight {
     }
 
     pub(super) fn next_moment(&self, now: Instant) -> Instant {
-        let leg = self.leg.as_ref().map(|leg| leg.deadline(self.ask.request.stream()).0);
+        let stream = self.ask.request.stream();
+        let leg = self.leg.as_ref().map(|leg| leg.deadline(stream).0);
+        let rival = self.rival.as_ref().map(|rival| rival.0.deadline(stream).0);
         let tail = match self.state {
             State::Tail(until) => Some(until),
             _ => None,
         };
-        let comment = (self.ask.request.stream() && self.early_at.is_none())
-            .then(|| self.last_piece + COMMENT_EVERY);
-        [leg, tail, comment, self.early_at, self.attempts.deadline()]
+        let comment = (stream && self.early_at.is_none()).then(|| self.last_piece + COMMENT_EVERY);
+        [leg, rival, tail, comment, self.early_at, self.attempts.due()]
             .into_iter()
             .flatten()
             .min()

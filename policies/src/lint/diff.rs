@@ -156,6 +156,9 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
     let mut said = models(policy, route, rule);
     if let Some(rule) = rule {
         said += &format!(", retry {}", rule.retries);
+        if let Some(hedge) = rule.hedge {
+            said += &format!(", hedge after {} ms", hedge.after_ms);
+        }
         if let Some(most) = rule.cost_max {
             said += &format!(", at most {most}");
         }

@@ -6,6 +6,7 @@ use crate::{
     document::{Faults, Section, items, kind},
     facts::{FleetFacts, ModelFacts, ModelIndex, Needs, Timeouts},
     fault::Fault,
+    plan::Hedge,
     select::select,
     set::BitSet,
 };
@@ -318,4 +319,19 @@ pub(super) fn timeouts(section: &mut Section<'_>, faults: &mut Faults) -> Timeou
     };
     section.close(faults);
     said
+}
+
+/// Reads `hedge` of a rule.
+pub(super) fn hedge(section: &mut Section<'_>, faults: &mut Faults) -> Option<Hedge> {
+    let value = section.get("hedge")?;
+    let mut section = Section::of(section.at("hedge"), value, faults);
+    let expected = "milliseconds from 10 to 600000";
+    if section.stands() && section.get("after_ms").is_none() {
+        faults.push(Fault::new(section.at("after_ms"), "nothing", expected));
+    }
+    let after_ms = section.read("after_ms", expected, faults, |value| {
+        u32::try_from(value.as_integer()?).ok().filter(|ms| (10..=600_000).contains(ms))
+    });
+    section.close(faults);
+    Some(Hedge { after_ms: after_ms? })
 }

@@ -1,0 +1,130 @@
+//! What a stream says, on its way to the caller; and its end, honest in any case.
+
+use std::{
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Flight, Piece, State};
+use crate::{
+    dispatch::{
+        leg::{Events, Leg, Shown},
+        verdict::Setback,
+    },
+    failure::Failure,
+    outcome::{AttemptResult, Trail},
+    wire::{self, What},
+};
+
+/// How long a connection may take to end after the backend's `[DONE]`; then it is closed.
+const TAIL: Duration = Duration::from_secs(1);
+/// What the caller reads in a stream that breaks.
+const CUT: &str = "the model's answer broke off";
+
+impl Flight {
+    /// After commitment: passes on what comes. True if there is something new to say.
+    pub(super) fn relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let Some(leg) = self.leg.as_mut() else { return Ok(false) };
+        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
+        let in_tail = matches!(self.state, State::Tail(_));
+        match polled {
+            Poll::Pending | Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
+            Poll::Ready(Ok(Shown::Events(..)) | Err(_)) if in_tail => {
+                self.finish(trail, now);
+                Ok(true)
+            }
+            Poll::Ready(Ok(Shown::Events(chunk, events))) => {
+                self.pass(chunk, events, trail, now)?;
+                Ok(true)
+            }
+            Poll::Ready(Ok(Shown::End(end))) => {
+                if !end.real() && !in_tail {
+                    let why = "the stream ended without an end";
+                    return Err(self.cut(Setback::invalid(CUT, why), trail, now));
+                }
+                if !in_tail {
+                    self.queue.push(Piece::Bytes(wire::done_event()));
+                }
+                self.finish(trail, now);
+                Ok(true)
+            }
+            Poll::Ready(Err(setback)) => Err(self.cut(setback, trail, now)),
+        }
+    }
+
+    /// Queues what the caller should see of a chunk.
+    pub(super) fn pass(
+        &mut self,
+        chunk: Bytes,
+        events: Events,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        self.count(trail);
+        let to = if self.state == State::Waiting { &mut self.held } else { &mut self.queue };
+        let plain =
+            |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
+        let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();
+        if whole && events.len() > 1 && events.iter().all(plain) && Self::begins(&chunk, &events) {
+            to.push(Piece::Bytes(chunk));
+            return Ok(());
+        }
+        for event in events {
+            match event.what {
+                What::Content | What::Other | What::Finish => {
+                    to.push(Piece::Bytes(event.bytes));
+                }
+                What::Usage if self.ask.request.wants_usage() => {
+                    to.push(Piece::Usage(event.bytes));
+                }
+                What::Usage | What::Comment => {}
+                What::Error(said) => {
+                    let setback = Setback::invalid(CUT, said.to_string());
+                    return Err(self.cut(setback, trail, now));
+                }
+                What::Done => {
+                    to.push(Piece::Bytes(wire::done_event()));
+                    trail.complete = true;
+                    self.state = State::Tail(now + TAIL);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the events are the chunk itself, from its first byte on.
+    fn begins(chunk: &Bytes, events: &Events) -> bool {
+        events.first().is_some_and(|it| it.bytes.as_ptr() == chunk.as_ptr())
+    }
+
+    pub(super) fn count(&self, trail: &mut Trail) {
+        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
+            trail.reported = stream.reported();
+            trail.counted_output = stream.counted_output();
+        }
+    }
+
+    pub(super) fn finish(&mut self, trail: &mut Trail, now: Instant) {
+        self.count(trail);
+        trail.complete = true;
+        self.close_attempt(trail, AttemptResult::Ok, now);
+        self.state = State::Over;
+    }
+
+    /// The committed stream broke: an honest end.
+    pub(super) fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
+        self.count(trail);
+        self.blame(&setback, trail, now);
+        self.close_attempt(trail, AttemptResult::Cut, now);
+        self.state = State::Over;
+        setback.failure
+    }
+}
