@@ -30,6 +30,13 @@ pub(crate) fn select(
     if !found.is_empty() || optional {
         return Ok(found);
     }
-    let ids = fleet.models.iter().map(|model| &*model.id);
-    Err(Fault::unknown(path, selector, "a model of the fleet, or a selector that finds one", ids))
+    let mut known: Vec<String> = fleet.models.iter().map(|it| it.id.to_string()).collect();
+    if name.contains(':') {
+        let families = fleet.models.iter().filter_map(|it| it.family.as_ref());
+        let tags = fleet.models.iter().flat_map(|it| &it.tags);
+        known = families.map(|it| format!("family:{it}")).collect();
+        known.extend(tags.map(|it| format!("tag:{it}")));
+    }
+    let expected = "a model of the fleet, or a selector that finds one";
+    Err(Fault::unknown(path, selector, expected, known.iter().map(String::as_str)))
 }

@@ -239,3 +239,40 @@ fn a_proof_tells_expressions_apart_and_never_guesses() {
     let found = lint(&compiled(guard));
     assert!(found.iter().any(|it| it.kind == Kind::Hintable), "{found:?}");
 }
+
+/// Run by hand: `cargo test -p policies --release --test cel -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_expressions_take() {
+    let measure = |rules: &str| {
+        let policy = compiled(rules);
+        let (mut took, view, request) = (Vec::new(), view(), request());
+        for round in 0..2_000_u64 {
+            let begun = Instant::now();
+            let decided = decide(&policy, &request, &view, Draw(round));
+            took.push(begun.elapsed());
+            assert!(std::hint::black_box(decided).is_ok());
+        }
+        took.sort_unstable();
+        took[took.len() / 2]
+    };
+    let one = "language == 'ms' && input_tokens > 100 && tags['app'].startsWith('kiosk-')";
+    println!("none {:?}", measure(""));
+    println!("one  {:?}", measure(&rule(one, "route = [\"glm-5.2\"]")));
+    let long = "[1,2,3,4,5,6,7,8].exists(it, it * it + it > input_tokens && it in [1,2,3,4,5,6,7])";
+    let mut rules = String::new();
+    let mut count = 0;
+    let document = |rules: &str| format!("{rules}[default]\nroute = [\"*\"]\n");
+    loop {
+        let next = format!(
+            "{rules}[[rule]]\nname = \"r{count}\"\nwhen = {{ cel = \"{long}\" }}\n\
+             require = {{ context_min = 1 }}\n"
+        );
+        if compile(&document(&next), &fleet()).is_err() {
+            break;
+        }
+        rules = next;
+        count += 1;
+    }
+    println!("{count} guards, all that a policy may have of these: {:?}", measure(&rules));
+}

@@ -8,7 +8,7 @@ use super::{
     example,
     space::{Area, Space},
 };
-use crate::policy::{By, Policy, Route, Rule};
+use crate::policy::{By, Policy, RETRIES, Route, Rule};
 
 /// Parts of the space that are compared at the most.
 const STEPS_MAX: usize = 1_000_000;
@@ -154,8 +154,8 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
     let rule = rule.and_then(|at| policy.rules.get(at));
     let route = rule.and_then(|rule| rule.route.as_ref()).unwrap_or(&policy.default);
     let mut said = models(policy, route, rule);
+    said += &format!(", retry {}", rule.map_or(RETRIES, |rule| rule.retries));
     if let Some(rule) = rule {
-        said += &format!(", retry {}", rule.retries);
         if let Some(hedge) = rule.hedge {
             said += &format!(", hedge after {} ms", hedge.after_ms);
         }
