@@ -20,6 +20,7 @@ use policies::{
     Policy,
     facts::{Dialect, Draw, Operation, Signals},
 };
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(crate) use self::{
     answer::{Answer, AnswerBody, Stamps, name},
@@ -32,6 +33,7 @@ use crate::{
     config::Wait,
     dispatch::{Ask, SentOff, Upstreams},
     failure::{Failure, Stage},
+    fleet::Choice,
     identity::Keys,
     outcome::{Ending, Names},
     record::Recorder,
@@ -150,12 +152,23 @@ where
     }
     tab.at(Stage::Dispatch);
     let bound = gw.accounts.binds(&caller);
+    let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
-    let sent_off = SentOff { draw: draw.0, early_head: gw.early_head };
+    let choice = Choice { draw: draw.0, affinity };
+    let sent_off = SentOff { choice, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
     Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, now), bound })
+}
+
+/// What requests have in common that should meet the same engine's cache: the session, else the team and
+/// how the prompt begins. The team is always in it: no one learns what another team's requests left.
+fn affinity(signals: &Signals, team: &str, leading: &[u8]) -> u64 {
+    signals.session.map_or_else(
+        || xxh3_64_with_seed(leading, xxh3_64(team.as_bytes())),
+        |session| session as u64,
+    )
 }
 
 impl Gateway {

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use tokio::time::Sleep;
 
 use super::{
-    Upstreams,
+    SentOff, Upstreams,
     attempts::{Attempts, Envelope, Event, Step},
     leg::{Events, Leg, Shown},
     target::Ask,
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
+    fleet::Choice,
     outcome::{AttemptResult, Trail},
     wire::{self, What},
 };
@@ -55,7 +56,7 @@ pub(crate) struct Flight {
     upstreams: Arc<Upstreams>,
     plan: Arc<Plan>,
     ask: Ask,
-    draw: u64,
+    choice: Choice,
     attempts: Attempts,
     /// The attempt that is looked at.
     leg: Option<Leg>,
@@ -86,14 +87,14 @@ enum State {
 }
 
 impl Flight {
-    /// A flight that has not left yet. A stream gets an early head after `early_head` of silence.
+    /// A flight that has not left yet.
     pub(crate) fn new(
         upstreams: Arc<Upstreams>,
         plan: Arc<Plan>,
         ask: Ask,
-        draw: u64,
-        early_head: Duration,
+        sent_off: SentOff,
     ) -> Self {
+        let SentOff { choice, early_head } = sent_off;
         let now = now();
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
@@ -110,7 +111,7 @@ impl Flight {
             upstreams,
             plan,
             ask,
-            draw,
+            choice,
             leg: None,
             held: SmallVec::new(),
             rival: None,
@@ -312,7 +313,7 @@ impl Flight {
         let Some(leg) = self.leg.as_mut() else { return };
         leg.shows_content(now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
-        leg.endpoint.answered(since);
+        leg.endpoint.answered(since, now);
         let steps = self.attempts.on(Event::Content(leg.number), now, false);
         trail.committed = u8::try_from(leg.record).ok();
         for step in steps {

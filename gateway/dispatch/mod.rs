@@ -31,7 +31,7 @@ pub(crate) use self::{
 use crate::{
     config,
     failure::Failure,
-    fleet::{Endpoint, Fleet},
+    fleet::{Choice, Endpoint, Fleet},
     outcome::{AttemptResult, Trail},
 };
 
@@ -78,8 +78,7 @@ impl Upstreams {
         sent_off: SentOff,
         trail: &mut Trail,
     ) -> Result<(Landing, Box<Flight>), Failure> {
-        let SentOff { draw, early_head } = sent_off;
-        let flight = Flight::new(Arc::clone(self), Arc::clone(plan), ask, draw, early_head);
+        let flight = Flight::new(Arc::clone(self), Arc::clone(plan), ask, sent_off);
         let mut flight = Box::new(flight);
         let landing = poll_fn(|cx| flight.poll_landing(cx, trail)).await?;
         Ok((landing, flight))
@@ -103,8 +102,8 @@ impl Upstreams {
 
 /// How a flight is sent off.
 pub(crate) struct SentOff {
-    /// Decides among equal replicas.
-    pub draw: u64,
+    /// What decides among replicas.
+    pub choice: Choice,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
 }

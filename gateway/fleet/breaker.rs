@@ -1,12 +1,17 @@
-//! When an endpoint is left alone for a while: passive outlier ejection by consecutive failures.
+//! When an endpoint is left alone for a while: passive outlier ejection.
 //!
-//! A few failures in a row eject an endpoint; after the ejection one trial request goes out, and its
-//! result decides between full service and a longer ejection. Pure: time comes in as an argument.
+//! A few failures in a row eject an endpoint, and so do failures that are half of what it is asked. After
+//! the ejection one trial request goes out, and its result decides between full service and a longer
+//! ejection. Pure: time comes in as an argument.
 
 use std::time::{Duration, Instant};
 
 /// Failures in a row that eject.
 const FAILURES_MAX: u32 = 3;
+/// How long failures are counted together.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Requests of a window from which on its share of failures says something.
+const REQUESTS_MIN: u32 = 10;
 /// The first ejection; each further one doubles it.
 const EJECTION: Duration = Duration::from_secs(1);
 /// The longest ejection.
@@ -19,6 +24,26 @@ pub(crate) struct Breaker {
     ejections: u32,
     ejected_until: Option<Instant>,
     trial_since: Option<Instant>,
+    window: Option<Window>,
+}
+
+/// What happened since the first failure that is still counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    since: Instant,
+    good: u32,
+    bad: u32,
+}
+
+/// What a success says of an endpoint that was in trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relief {
+    /// It was ejected, and is back.
+    Back,
+    /// Nothing is held against it any more.
+    Calm,
+    /// Failures of a moment ago still count.
+    Watched,
 }
 
 impl Breaker {
@@ -40,17 +65,39 @@ impl Breaker {
     }
 
     /// A request was answered.
-    pub(crate) fn succeeded(&mut self) {
-        *self = Self::default();
+    pub(crate) fn succeeded(&mut self, now: Instant) -> Relief {
+        if self.ejected_until.is_some() {
+            *self = Self::default();
+            return Relief::Back;
+        }
+        self.failures = 0;
+        match self.window.as_mut().filter(|window| now < window.since + WINDOW) {
+            Some(window) => {
+                window.good = window.good.saturating_add(1);
+                Relief::Watched
+            }
+            None => {
+                *self = Self::default();
+                Relief::Calm
+            }
+        }
     }
 
     /// A request failed by the endpoint's fault. True if this ejects it.
     pub(crate) fn failed(&mut self, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
+        let counted = self.window.filter(|window| now < window.since + WINDOW);
+        let mut window = counted.unwrap_or(Window { since: now, good: 0, bad: 0 });
+        window.bad = window.bad.saturating_add(1);
+        self.window = Some(window);
+        let all = window.good.saturating_add(window.bad);
+        let half = all >= REQUESTS_MIN && window.bad >= all.div_ceil(2);
         let on_trial = self.trial_since.take().is_some();
-        if !on_trial && (self.ejected_until.is_some() || self.failures < FAILURES_MAX) {
+        let outlier = self.failures >= FAILURES_MAX || half;
+        if !on_trial && (self.ejected_until.is_some() || !outlier) {
             return false;
         }
+        self.window = None;
         let span = EJECTION.saturating_mul(1 << self.ejections.min(8)).min(EJECTION_MAX);
         self.ejections = self.ejections.saturating_add(1);
         self.ejected_until = Some(now + span);
@@ -78,7 +125,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         assert!(!breaker.failed(now) && !breaker.failed(now));
-        breaker.succeeded();
+        assert_eq!(breaker.succeeded(now), Relief::Watched);
         assert!(!breaker.failed(now) && !breaker.failed(now));
         assert!(breaker.allows(now));
         assert!(breaker.failed(now));
@@ -97,8 +144,30 @@ mod tests {
         assert!(!breaker.allows(later + EJECTION), "for longer than before");
         let again = later + 2 * EJECTION;
         breaker.begins(again);
-        breaker.succeeded();
+        assert_eq!(breaker.succeeded(again), Relief::Back);
         assert!(breaker.allows(again));
+        assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn every_other_one_failing_ejects_in_the_end_and_few_of_many_do_not() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        let mut ejected = 0;
+        for _ in 0..5 {
+            assert!(ejected == 0);
+            ejected += u32::from(breaker.failed(now));
+            breaker.succeeded(now);
+        }
+        assert_eq!(ejected, 0, "ten requests, and the tenth was good");
+        assert!(breaker.failed(now), "six of eleven");
+        let mut breaker = Breaker::default();
+        for _ in 0..50 {
+            assert!(!breaker.failed(now));
+            (0..3).for_each(|_| assert_eq!(breaker.succeeded(now), Relief::Watched));
+        }
+        assert_eq!(breaker.succeeded(now + WINDOW), Relief::Calm);
+        assert_eq!(breaker, Breaker::default());
     }
 
     #[test]

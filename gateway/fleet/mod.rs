@@ -5,6 +5,7 @@
 
 mod balance;
 mod breaker;
+mod latency;
 
 use std::{
     sync::{
@@ -16,11 +17,26 @@ use std::{
 
 use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView};
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
-use self::{balance::Candidate, breaker::Breaker};
+pub(crate) use self::balance::Choice;
+use self::{
+    balance::Candidate,
+    breaker::{Breaker, Relief},
+    latency::Peak,
+};
 
 /// Weight of the newest first-token time in the running mean.
 const LATENCY_WEIGHT: f32 = 0.2;
+/// How long a replica that is back gets less than its share.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// The part of its share that it begins with.
+const COLD_SHARE: f64 = 0.1;
+/// Attempts beyond the first that replicas in trouble may have in flight, as a part of all of their
+/// model's, and in any case.
+const RETRY_SHARE: u32 = 5;
+const RETRIES_MIN: u32 = 3;
 
 /// All models' replicas.
 pub(crate) struct Fleet {
@@ -42,25 +58,53 @@ pub(crate) struct Endpoint {
     in_flight: AtomicU32,
     /// Recent time to first token in ms as `f32` bits; 0 is unknown.
     first_token: AtomicU32,
+    /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
+    peak: AtomicU64,
+    /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
+    back: AtomicU32,
+    since: Instant,
+    name: u64,
+    /// Attempts beyond the first at replicas of this model that are in trouble.
+    retries: Arc<AtomicU32>,
     /// Set while the breaker holds anything, so that a healthy endpoint costs no lock.
     troubled: AtomicBool,
     breaker: Mutex<Breaker>,
 }
 
 /// A request in flight at an endpoint; dropping it ends it.
-pub(crate) struct InFlight(Arc<Endpoint>);
+pub(crate) struct InFlight {
+    endpoint: Arc<Endpoint>,
+    /// It draws on the retry budget.
+    retry: bool,
+}
+
+/// Which replica is wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Of this model.
+    pub model: ModelIndex,
+    /// None of these.
+    pub tried: &'a [(ModelIndex, u16)],
+    /// What decides among those left.
+    pub choice: Choice,
+    /// Whether another attempt was made before for the same request.
+    pub again: bool,
+}
 
 impl std::ops::Deref for InFlight {
     type Target = Endpoint;
 
     fn deref(&self) -> &Endpoint {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.retry {
+            self.endpoint.retries.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -75,10 +119,20 @@ pub(crate) struct EndpointSeed {
 }
 
 impl Endpoint {
-    fn new(model: ModelIndex, index: u16, seed: EndpointSeed) -> Self {
+    fn new(
+        (model, index): (ModelIndex, u16),
+        seed: EndpointSeed,
+        retries: Arc<AtomicU32>,
+        since: Instant,
+    ) -> Self {
         Self {
             model,
             index,
+            name: xxh3_64(seed.label.as_bytes()),
+            peak: AtomicU64::new(0),
+            back: AtomicU32::new(0),
+            since,
+            retries,
             label: seed.label,
             weight: seed.weight,
             concurrency_max: seed.concurrency_max,
@@ -112,15 +166,65 @@ impl Endpoint {
         (ms > 0.0).then_some(ms)
     }
 
+    /// Milliseconds since it is there, at least 1; enough for seven weeks, after which figures are old.
+    fn clock(&self, now: Instant) -> u32 {
+        let passed = now.saturating_duration_since(self.since).as_millis();
+        u32::try_from(passed).unwrap_or(u32::MAX).max(1)
+    }
+
+    fn peak(&self, now: Instant) -> Option<Peak> {
+        let bits = self.peak.load(Ordering::Relaxed);
+        let (ms, at) = (f32::from_bits((bits >> 32) as u32), bits as u32);
+        let age = Duration::from_millis(self.clock(now).saturating_sub(at).into());
+        (bits != 0).then_some(Peak { ms, age })
+    }
+
+    /// Its share of the load: less than configured while it is back for a short time only.
+    fn share(&self, now: Instant) -> f64 {
+        let weight = f64::from(self.weight.max(1));
+        match self.back.load(Ordering::Relaxed) {
+            0 => weight,
+            back => {
+                let warm = f64::from(self.clock(now).saturating_sub(back));
+                weight * (warm / WARM_UP.as_millis() as f64).clamp(COLD_SHARE, 1.0)
+            }
+        }
+    }
+
+    fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
+        let barred = spent && self.troubled.load(Ordering::Relaxed);
+        let tried = wanted.tried.contains(&(self.model, self.index));
+        Candidate {
+            in_flight: self.in_flight(),
+            weight: self.share(now),
+            first_token_ms: self.peak(now).map(|peak| f64::from(peak.faded())),
+            name: self.name,
+            usable: !tried && !barred && !self.full() && self.up(now),
+        }
+    }
+
     /// An answer came, its first content after `first_token`.
-    pub(crate) fn answered(&self, first_token: Duration) {
+    pub(crate) fn answered(&self, first_token: Duration, now: Instant) {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let ms =
             self.first_token_ms().map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
         self.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
-        if self.troubled.swap(false, Ordering::Relaxed) {
-            self.breaker(Breaker::succeeded);
+        let peak = u64::from(Peak::with(self.peak(now), newest).max(0.001).to_bits());
+        self.peak.store(peak << 32 | u64::from(self.clock(now)), Ordering::Relaxed);
+        if self.troubled.load(Ordering::Relaxed) {
+            self.relieved(now);
         }
+    }
+
+    /// It has answered, while something was held against it.
+    fn relieved(&self, now: Instant) {
+        self.breaker(|breaker| {
+            let relief = breaker.succeeded(now);
+            if relief == Relief::Back {
+                self.back.store(self.clock(now), Ordering::Relaxed);
+            }
+            self.troubled.store(relief == Relief::Watched, Ordering::Relaxed);
+        });
     }
 
     /// A request ended without a verdict on the endpoint.
@@ -137,7 +241,11 @@ impl Fleet {
         let models = (0u16..)
             .zip(models)
             .map(|(model, seeds)| {
-                let endpoint = |(index, seed)| Endpoint::new(ModelIndex(model), index, seed);
+                let retries = Arc::new(AtomicU32::new(0));
+                let endpoint = |(index, seed)| {
+                    let place = (ModelIndex(model), index);
+                    Endpoint::new(place, seed, Arc::clone(&retries), now)
+                };
                 (0u16..).zip(seeds).map(endpoint).map(Arc::new).collect()
             })
             .collect();
@@ -169,28 +277,24 @@ impl Fleet {
         self.view.store(Arc::new(FleetView { version, models }));
     }
 
-    /// Takes a replica of this model that was not tried yet, the least loaded first.
-    pub(crate) fn pick(
-        &self,
-        model: ModelIndex,
-        tried: &[(ModelIndex, u16)],
-        draw: u64,
-        now: Instant,
-    ) -> Option<InFlight> {
-        let endpoints = self.models.get(model.get())?;
-        let candidates = endpoints.iter().map(|endpoint| Candidate {
-            in_flight: endpoint.in_flight(),
-            weight: endpoint.weight,
-            usable: !tried.contains(&(model, endpoint.index))
-                && !endpoint.full()
-                && endpoint.up(now),
-        });
-        let endpoint = endpoints.get(balance::least_loaded(candidates, draw)?)?;
+    /// Takes a replica. An attempt beyond the first goes freely to a replica without trouble; those in
+    /// trouble share a budget, so that an outage is not multiplied.
+    pub(crate) fn pick(&self, wanted: Wanted<'_>, now: Instant) -> Option<InFlight> {
+        let endpoints = self.models.get(wanted.model.get())?;
+        let spent = wanted.again && budget_spent(endpoints);
+        let candidates: SmallVec<[Candidate; 8]> =
+            endpoints.iter().map(|it| it.candidate(&wanted, spent, now)).collect();
+        let endpoint = endpoints.get(balance::choose(&candidates, wanted.choice)?)?;
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        if endpoint.troubled.load(Ordering::Relaxed) {
+        let troubled = endpoint.troubled.load(Ordering::Relaxed);
+        if troubled {
             endpoint.breaker(|breaker| breaker.begins(now));
         }
-        Some(InFlight(Arc::clone(endpoint)))
+        let retry = wanted.again && troubled;
+        if retry {
+            endpoint.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(InFlight { endpoint: Arc::clone(endpoint), retry })
     }
 
     /// Whether this model has a live replica that was not tried yet.
@@ -209,13 +313,22 @@ impl Fleet {
 
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        endpoint.troubled.store(true, Ordering::Relaxed);
-        let ejected = endpoint.breaker(|breaker| breaker.failed(now));
+        let ejected = endpoint.breaker(|breaker| {
+            endpoint.troubled.store(true, Ordering::Relaxed);
+            breaker.failed(now)
+        });
         if ejected {
             self.publish(now);
         }
         ejected
     }
+}
+
+/// Whether replicas in trouble have enough attempts beyond the first in flight.
+fn budget_spent(endpoints: &[Arc<Endpoint>]) -> bool {
+    let retries = endpoints.first().map_or(0, |it| it.retries.load(Ordering::Relaxed));
+    let in_flight: u32 = endpoints.iter().map(|it| it.in_flight()).sum();
+    retries >= (in_flight / RETRY_SHARE).max(RETRIES_MIN)
 }
 
 fn model_view(endpoints: &[Arc<Endpoint>], now: Instant) -> ModelView {

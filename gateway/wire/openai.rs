@@ -165,7 +165,11 @@ impl<'a> Reader<'a, '_> {
     fn field(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), Failure> {
         match field {
             Field::Model => self.model(scanner)?,
-            Field::Messages => message::read(scanner, &mut self.request, self.limits)?,
+            Field::Messages => {
+                let from = scanner.at();
+                message::read(scanner, &mut self.request, self.limits)?;
+                self.request.messages_span = Span::new(from, scanner.at());
+            }
             Field::Stream => self.request.stream = boolean(scanner, "stream")?,
             Field::StreamOptions => self.stream_options(scanner)?,
             Field::MaxTokens => self.request.max_tokens = Some(tokens(scanner, "max_tokens")?),

@@ -23,6 +23,8 @@ const SYSTEM_BYTES_MAX: usize = 2 * 1024;
 const TOOLS_BYTES_MAX: usize = 4 * 1024;
 /// Of an end user's name; longer ones are cut, which keeps them distinct enough for a hash.
 const USER_BYTES_MAX: usize = 1024;
+/// Of the messages, this many bytes from their start say which engine's cache would help.
+const LEADING_MAX: usize = 1024;
 /// Above this estimate a request needs a long context.
 const LONG_CONTEXT_ABOVE: u32 = 32_768;
 
@@ -70,6 +72,8 @@ pub struct Request {
     pub(super) tools: u16,
     pub(super) tools_span: Option<Span>,
     pub(super) messages: u32,
+    /// Where the list of messages stands.
+    pub(super) messages_span: Span,
     pub(super) media_parts: u32,
     pub(super) system: Texts,
     pub(super) turns: SmallVec<[Texts; TURNS_MAX]>,
@@ -106,6 +110,7 @@ impl Request {
             tools: 0,
             tools_span: None,
             messages: 0,
+            messages_span: Span::default(),
             media_parts: 0,
             system: Texts::new(),
             turns: SmallVec::new(),
@@ -239,6 +244,13 @@ impl Request {
             .saturating_add(Tokens(around).saturating_mul(64))
             .saturating_add(Tokens(1024))
             .saturating_add(media_tokens_max.saturating_mul(self.media_parts))
+    }
+
+    /// How the messages begin: their first kilobyte, as it came.
+    #[must_use]
+    pub fn leading(&self) -> &[u8] {
+        let messages = self.messages_span.of(&self.body);
+        messages.get(..LEADING_MAX).unwrap_or(messages)
     }
 
     /// The bytes as they came.

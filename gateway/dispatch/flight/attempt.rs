@@ -10,6 +10,7 @@ use crate::{
         verdict::Setback,
     },
     failure::{Failure, Kind, Retry, Stage},
+    fleet::Wanted,
     outcome::{Attempt, AttemptResult, Trail},
 };
 
@@ -120,7 +121,9 @@ impl Flight {
         let Some(entry) = self.plan.attempts.get(usize::from(planned)).copied() else {
             return Err(self.lost(Kind::Bug));
         };
-        let found = self.upstreams.fleet.pick(entry.model, &self.tried, self.draw, now);
+        let (model, choice) = (entry.model, self.choice);
+        let wanted = Wanted { model, tried: &self.tried, choice, again: number > 0 };
+        let found = self.upstreams.fleet.pick(wanted, now);
         let target = found.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
         let (Some(endpoint), Some(target)) = (found, target) else {
             let none = Setback::none_free().failure;

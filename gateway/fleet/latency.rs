@@ -1,0 +1,56 @@
+//! First-token times with peaks remembered. Pure.
+//!
+//! The peak-EWMA of Finagle and linkerd: a time above the mean is taken over at once, one below it draws
+//! the mean down slowly, and what nobody has confirmed for a while fades, so that a replica that was slow
+//! once is looked at again.
+
+use std::time::Duration;
+
+/// After this long a figure weighs a third (1/e) of what it did.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// A mean, in milliseconds, as it was some time ago.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Peak {
+    /// The mean.
+    pub ms: f32,
+    /// How long ago it was so.
+    pub age: Duration,
+}
+
+impl Peak {
+    /// What is left of it now.
+    pub(crate) fn faded(self) -> f32 {
+        self.ms * (-self.age.as_secs_f32() / DECAY.as_secs_f32()).exp()
+    }
+
+    /// The mean with a new time.
+    pub(crate) fn with(before: Option<Self>, newest: f32) -> f32 {
+        let Some(before) = before else { return newest };
+        if newest >= before.faded() {
+            return newest;
+        }
+        let weight = (-before.age.as_secs_f32() / DECAY.as_secs_f32()).exp();
+        newest + (before.ms - newest) * weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ago(ms: f32, seconds: u64) -> Peak {
+        Peak { ms, age: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn peaks_are_taken_over_and_fade() {
+        assert!((Peak::with(None, 40.0) - 40.0).abs() < f32::EPSILON);
+        assert!((Peak::with(Some(ago(40.0, 1)), 900.0) - 900.0).abs() < f32::EPSILON);
+        let soon = Peak::with(Some(ago(900.0, 1)), 40.0);
+        let later = Peak::with(Some(ago(900.0, 30)), 40.0);
+        assert!((780.0..850.0).contains(&soon), "{soon}");
+        assert!((40.0..90.0).contains(&later), "{later}");
+        assert!(ago(900.0, 60).faded() < 3.0);
+    }
+}

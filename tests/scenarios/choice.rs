@@ -1,0 +1,89 @@
+//! Which replica takes a request, and what an outage does not multiply.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+use signalbox::sim::Fault;
+
+use crate::harness::{Setup, Upstream, ask, gateway::results, upstream::quick, with};
+
+/// The replicas that served, one for each entry.
+fn endpoints(books: &crate::harness::Books) -> Vec<String> {
+    books.entries.iter().map(|it| it.endpoint.clone().expect("served")).collect()
+}
+
+#[tokio::test]
+async fn a_session_stays_with_its_replica() {
+    let up = Upstream::with(quick().replicas(4));
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    for turn in 0..8 {
+        let request = with(ask("a"), json!({ "temperature": turn }));
+        let sent = gateway.post(&request).header("x-signalbox-session", "s-1").send().await;
+        assert_eq!(sent.expect("an answer").status(), 200);
+    }
+    let homes: HashSet<_> = endpoints(&gateway.close().await).into_iter().collect();
+    assert_eq!(homes.len(), 1, "{homes:?}");
+}
+
+#[tokio::test]
+async fn prompts_that_begin_alike_meet_and_others_spread() {
+    let up = Upstream::with(quick().replicas(4));
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    let long = "You answer questions about the branch in Jurong. ".repeat(30);
+    let asked = |system: &str, question: usize| {
+        let messages = json!([
+            { "role": "system", "content": system },
+            { "role": "user", "content": format!("Question {question}: when does it open?") },
+        ]);
+        with(ask("a"), json!({ "messages": messages }))
+    };
+    for question in 0..6 {
+        assert_eq!(gateway.ask(&asked(&long, question)).await.status, 200);
+    }
+    gateway.until(|books| books.verification.open == 0).await;
+    let homes: HashSet<_> = endpoints(&gateway.books()).into_iter().collect();
+    assert_eq!(homes.len(), 1, "one beginning, one home: {homes:?}");
+    for question in 0..24 {
+        let other = format!("Branch {question}. {long}");
+        assert_eq!(gateway.ask(&asked(&other, question)).await.status, 200);
+    }
+    let homes: HashSet<_> = endpoints(&gateway.close().await).into_iter().collect();
+    assert_eq!(homes.len(), 4, "many beginnings, all homes: {homes:?}");
+}
+
+#[tokio::test]
+async fn a_beginning_of_many_at_once_makes_no_hot_spot() {
+    let up = Upstream::with(quick().paced(150, 2_000).replicas(4));
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    let request = ask("a");
+    let replies = (0..40).map(|_| gateway.ask(&request));
+    for reply in futures_util::future::join_all(replies).await {
+        assert_eq!(reply.status, 200);
+    }
+    let served = endpoints(&gateway.close().await);
+    for home in served.iter().collect::<HashSet<_>>() {
+        let count = served.iter().filter(|it| *it == home).count();
+        assert!(count <= 14, "{count} of 40 at one of four: {served:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_total_outage_is_not_multiplied() {
+    let ups = [(); 3].map(|()| Upstream::failing(Fault::Status500));
+    let setup = ["a", "b", "c"].iter().zip(&ups);
+    let setup = setup.fold(Setup::new(), |setup, (id, up)| setup.model(id, &up.urls()));
+    let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;
+    let requests = 300;
+    let request = ask("all");
+    for _ in 0..requests / 30 {
+        let replies = (0..30).map(|_| gateway.ask(&request));
+        for reply in futures_util::future::join_all(replies).await {
+            assert!(reply.status >= 500, "{}", reply.text());
+        }
+    }
+    let attempts: u64 = ups.iter().map(|up| up.seen().requests).sum();
+    assert!(attempts * 10 <= requests * 12, "{attempts} attempts for {requests} requests");
+    let books = gateway.close().await;
+    let booked: usize = books.entries.iter().map(|it| results(it).len()).sum();
+    assert!(booked as u64 >= attempts, "{booked} booked, {attempts} seen");
+}
