@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
 //! the real randomness.
 
+mod probes;
 mod reload;
 
 use std::{
@@ -80,7 +81,7 @@ pub struct Running {
     admin_closing: watch::Sender<bool>,
     draining: Arc<AtomicBool>,
     doors: [JoinHandle<()>; 2],
-    chores: JoinHandle<()>,
+    chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
@@ -97,6 +98,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let front_listener = listen(config.server.listen).await?;
     let admin_listener = listen(config.admin.listen).await?;
     let (gateway, writer) = build(&config)?;
+    let prober = probes::prober(&config).map_err(StartError::Backends)?;
     let draining = Arc::new(AtomicBool::new(false));
     let desk = desk(&config.admin, Arc::clone(&gateway), Arc::clone(&draining));
     let (closing, closed) = watch::channel(false);
@@ -123,7 +125,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_closing,
         draining,
         doors,
-        chores: tokio::spawn(chores(Arc::clone(&gateway))),
+        chores: [
+            tokio::spawn(chores(Arc::clone(&gateway))),
+            tokio::spawn(probes::run(Arc::clone(&gateway), prober)),
+        ],
         drain_timeout: config.server.drain_timeout,
         writer,
         gateway,
@@ -145,7 +150,7 @@ impl Running {
         if tokio::time::timeout(Duration::from_secs(1), &mut admin).await.is_err() {
             admin.abort();
         }
-        self.chores.abort();
+        self.chores.iter().for_each(JoinHandle::abort);
         let writer = self.writer;
         // The writer's last flush blocks; it must not block the runtime.
         let _ = tokio::task::spawn_blocking(move || writer.finish()).await;

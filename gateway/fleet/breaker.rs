@@ -16,6 +16,8 @@ const REQUESTS_MIN: u32 = 10;
 const EJECTION: Duration = Duration::from_secs(1);
 /// The longest ejection.
 const EJECTION_MAX: Duration = Duration::from_secs(30);
+/// How long the word of a probe that found nobody holds: longer than it takes to the next.
+const DEAD: Duration = Duration::from_secs(4);
 
 /// The state of one endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) struct Breaker {
     ejected_until: Option<Instant>,
     trial_since: Option<Instant>,
     window: Option<Window>,
+    /// A probe found nobody there.
+    dead: bool,
 }
 
 /// What happened since the first failure that is still counted.
@@ -104,6 +108,27 @@ impl Breaker {
         true
     }
 
+    /// Whether it is ejected, or on trial after it.
+    pub(crate) fn ejected(&self) -> bool {
+        self.ejected_until.is_some()
+    }
+
+    /// A probe's result. Nobody there: the ejection goes on, and no caller need find out. There again:
+    /// the trial may come at once; but one who was there all the time and fails requests serves its time.
+    /// True if requests may go there now that could not before.
+    pub(crate) fn probed(&mut self, alive: bool, now: Instant) -> bool {
+        let Some(until) = self.ejected_until else { return false };
+        let back = alive && self.dead;
+        if back {
+            self.ejected_until = Some(now.min(until));
+            self.trial_since = None;
+        } else if !alive {
+            self.ejected_until = Some(until.max(now + DEAD));
+        }
+        self.dead = !alive;
+        back && now < until
+    }
+
     /// A request ended without a verdict: the caller left, or the endpoint was only full.
     pub(crate) fn undecided(&mut self) {
         self.trial_since = None;
@@ -176,6 +201,26 @@ mod tests {
         let mut breaker = ejected(now);
         breaker.begins(now + EJECTION);
         breaker.undecided();
+        assert!(breaker.allows(now + EJECTION));
+    }
+
+    #[test]
+    fn a_probe_keeps_the_dead_out_and_lets_the_living_in_at_once() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut breaker = ejected(now);
+        for second in 1..60 {
+            assert!(!breaker.probed(false, at(second)));
+            assert!(!breaker.allows(at(second) + Duration::from_secs(2)), "{second}");
+        }
+        assert!(breaker.probed(true, at(60)));
+        assert!(breaker.allows(at(60)));
+        assert_eq!(breaker.succeeded(at(60)), Relief::Back);
+        assert!(!breaker.probed(true, at(61)) && breaker.allows(at(61)));
+        // One that lists its models and fails all else gets no favour.
+        let mut breaker = ejected(now);
+        assert!(!breaker.probed(true, now));
+        assert!(!breaker.allows(now));
         assert!(breaker.allows(now + EJECTION));
     }
 

@@ -6,6 +6,7 @@
 mod balance;
 mod breaker;
 mod latency;
+mod probe;
 
 use std::{
     sync::{
@@ -20,11 +21,14 @@ use policies::facts::{FleetView, ModelIndex, ModelView};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) use self::balance::Choice;
 use self::{
     balance::Candidate,
     breaker::{Breaker, Relief},
     latency::Peak,
+};
+pub(crate) use self::{
+    balance::Choice,
+    probe::{Probe, Prober},
 };
 
 /// Weight of the newest first-token time in the running mean.
@@ -309,6 +313,20 @@ impl Fleet {
                 .iter()
                 .any(|it| !tried.contains(&(model, it.index)) && !it.full() && it.up(now))
         })
+    }
+
+    /// The endpoints that are ejected, or on trial.
+    fn ejected(&self) -> impl Iterator<Item = &Endpoint> {
+        let troubled = |it: &&Arc<Endpoint>| it.troubled.load(Ordering::Relaxed);
+        let all = self.endpoints().filter(troubled);
+        all.filter(|it| it.breaker(|breaker| breaker.ejected())).map(|it| &**it)
+    }
+
+    /// An ejected endpoint was asked whether it is there.
+    fn probed(&self, endpoint: &Endpoint, alive: bool, now: Instant) {
+        if endpoint.breaker(|breaker| breaker.probed(alive, now)) {
+            self.publish(now);
+        }
     }
 
     /// A request failed by the endpoint's fault. True if this ejected it.

@@ -87,3 +87,34 @@ async fn a_total_outage_is_not_multiplied() {
     let booked: usize = books.entries.iter().map(|it| results(it).len()).sum();
     assert!(booked as u64 >= attempts, "{booked} booked, {attempts} seen");
 }
+
+/// The attempts of all entries that came to nothing.
+fn failed(books: &crate::harness::Books) -> usize {
+    books.entries.iter().flat_map(results).filter(|it| it != "ok").count()
+}
+
+#[tokio::test]
+async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
+    let (a, b) = (Upstream::start(), Upstream::start());
+    let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
+    let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
+    a.kill(0).await;
+    let mut asked = 0;
+    // Longer than two ejections: without probes each would have sent a caller there.
+    let from = std::time::Instant::now();
+    while from.elapsed() < std::time::Duration::from_secs(5) {
+        let reply = gateway.ask(&ask("both")).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
+        asked += 1;
+    }
+    gateway.until(|books| books.verification.open == 0).await;
+    let touched = failed(&gateway.books());
+    assert!((3..=5).contains(&touched), "{touched} of {asked} callers met the dead replica");
+    a.revive(0).await;
+    let from = std::time::Instant::now();
+    while gateway.ask(&ask("both")).await.header("x-signalbox-model") != "a" {
+        assert!(from.elapsed() < std::time::Duration::from_secs(3), "it is not back");
+    }
+    gateway.until(|books| books.verification.open == 0).await;
+    assert_eq!(failed(&gateway.close().await), touched, "and nobody failed for it");
+}
