@@ -5,17 +5,18 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
+use super::rest;
 use crate::{
     failure::{Failure, Kind, Retry, Stage},
     outcome::AttemptResult,
     wire,
 };
 
-/// The longest wait that a backend's `retry-after` can ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// What a caller is told to wait where a backend says nothing.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
@@ -26,12 +27,14 @@ pub(crate) struct Setback {
     pub failure: Failure,
     /// Whether the endpoint is to blame.
     pub blame: bool,
+    /// Whether the endpoint itself asks to be left alone for as long as the failure says to wait.
+    pub rest: bool,
 }
 
 impl Setback {
     fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
         let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
-        Self { result, failure, blame: true }
+        Self { result, failure, blame: true, rest: false }
     }
 
     /// No connection.
@@ -78,7 +81,9 @@ impl Setback {
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
-                it.failure = it.failure.after(retry_after(headers));
+                let rest = rest::asked(headers);
+                it.rest = rest.is_some();
+                it.failure = it.failure.after(rest.unwrap_or(WAIT));
                 it.blame = false;
                 return it;
             }
@@ -88,6 +93,12 @@ impl Setback {
         };
         let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
+        if status == StatusCode::SERVICE_UNAVAILABLE
+            && let Some(rest) = rest::asked(headers)
+        {
+            it.rest = true;
+            it.failure = it.failure.after(rest);
+        }
         it
     }
 
@@ -99,17 +110,8 @@ impl Setback {
         if wire::is_context_length(status.as_u16(), body) {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
-        Self { result: AttemptResult::Status, failure, blame: false }
+        Self { result: AttemptResult::Status, failure, blame: false, rest: false }
     }
-}
-
-/// `retry-after` in seconds, capped; a second where there is none.
-fn retry_after(headers: &HeaderMap) -> Duration {
-    headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map_or(Duration::from_secs(1), Duration::from_secs)
-        .min(RETRY_AFTER_MAX)
 }
 
 /// Whether the body of this status says more than the status.

@@ -64,6 +64,8 @@ pub(crate) struct Endpoint {
     first_token: AtomicU32,
     /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
     peak: AtomicU64,
+    /// Until when it asked to be left alone, in milliseconds from `since`; 0 is never.
+    rest: AtomicU32,
     /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
     back: AtomicU32,
     since: Instant,
@@ -134,6 +136,7 @@ impl Endpoint {
             index,
             name: xxh3_64(seed.label.as_bytes()),
             peak: AtomicU64::new(0),
+            rest: AtomicU32::new(0),
             back: AtomicU32::new(0),
             since,
             retries,
@@ -154,7 +157,10 @@ impl Endpoint {
 
     /// Whether it takes requests now.
     pub(crate) fn up(&self, now: Instant) -> bool {
-        !self.troubled.load(Ordering::Relaxed) || self.breaker(|breaker| breaker.allows(now))
+        let rest = self.rest.load(Ordering::Relaxed);
+        (rest == 0 || self.clock(now) >= rest)
+            && (!self.troubled.load(Ordering::Relaxed)
+                || self.breaker(|breaker| breaker.allows(now)))
     }
 
     fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
@@ -327,6 +333,12 @@ impl Fleet {
         if endpoint.breaker(|breaker| breaker.probed(alive, now)) {
             self.publish(now);
         }
+    }
+
+    /// An endpoint asks to be left alone for a while.
+    pub(crate) fn rests(&self, endpoint: &Endpoint, rest: Duration, now: Instant) {
+        endpoint.rest.fetch_max(endpoint.clock(now + rest), Ordering::Relaxed);
+        self.publish(now);
     }
 
     /// A request failed by the endpoint's fault. True if this ejected it.

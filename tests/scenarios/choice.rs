@@ -102,7 +102,7 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
     let mut asked = 0;
     // Longer than two ejections: without probes each would have sent a caller there.
     let from = std::time::Instant::now();
-    while from.elapsed() < std::time::Duration::from_secs(5) {
+    while from.elapsed() < std::time::Duration::from_secs(4) {
         let reply = gateway.ask(&ask("both")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
         asked += 1;
@@ -117,4 +117,19 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
     }
     gateway.until(|books| books.verification.open == 0).await;
     assert_eq!(failed(&gateway.close().await), touched, "and nobody failed for it");
+}
+
+#[tokio::test]
+async fn a_backend_that_asks_for_a_rest_gets_it() {
+    let (a, b) = (Upstream::failing(Fault::Status429), Upstream::start());
+    let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
+    let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
+    for attempts in ["2", "1", "1", "1", "1", "1"] {
+        let reply = gateway.ask(&ask("both")).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
+        assert_eq!(reply.header("x-signalbox-attempts"), attempts);
+    }
+    assert_eq!(a.seen().requests, 1, "it said seven seconds");
+    let ejected = gateway.metrics().await.sum("signalbox_ejections_total", &["model=\"a\""]);
+    assert_eq!(ejected, 0.0, "full is not broken");
 }

@@ -66,6 +66,9 @@ impl Flight {
 
     pub(super) fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
         let Some(leg) = self.leg.as_ref() else { return };
+        if let Some(rest) = setback.failure.retry_after.filter(|_| setback.rest) {
+            self.upstreams.fleet.rests(&leg.endpoint, rest, now);
+        }
         if !setback.blame {
             leg.endpoint.undecided();
         } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
