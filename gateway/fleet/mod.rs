@@ -213,14 +213,20 @@ impl Endpoint {
         }
     }
 
-    /// An answer came, its first content after `first_token`.
-    pub(crate) fn answered(&self, first_token: Duration, now: Instant) {
+    /// An answer came, its first content after `first_token`. The first content of a plain answer is its
+    /// end, which says little of first tokens: it counts only where no stream has told.
+    pub(crate) fn answered(&self, first_token: Duration, stream: bool, now: Instant) {
         let newest = first_token.as_secs_f32() * 1_000.0;
-        let ms =
-            self.first_token_ms().map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
-        self.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
-        let peak = u64::from(Peak::with(self.peak(now), newest).max(0.001).to_bits());
-        self.peak.store(peak << 32 | u64::from(self.clock(now)), Ordering::Relaxed);
+        let before = self.peak(now);
+        if stream {
+            let peak = u64::from(Peak::with(before, newest).max(0.001).to_bits());
+            self.peak.store(peak << 32 | u64::from(self.clock(now)), Ordering::Relaxed);
+        }
+        if stream || before.is_none() {
+            let mean = self.first_token_ms();
+            let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
+            self.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
+        }
         if self.troubled.load(Ordering::Relaxed) {
             self.relieved(now);
         }

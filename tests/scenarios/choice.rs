@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 use signalbox::sim::Fault;
 
-use crate::harness::{Setup, Upstream, ask, gateway::results, upstream::quick, with};
+use crate::harness::{Setup, Upstream, ask, gateway::results, streamed, upstream::quick, with};
 
 /// The replicas that served, one for each entry.
 fn endpoints(books: &crate::harness::Books) -> Vec<String> {
@@ -132,4 +132,20 @@ async fn a_backend_that_asks_for_a_rest_gets_it() {
     assert_eq!(a.seen().requests, 1, "it said seven seconds");
     let ejected = gateway.metrics().await.sum("signalbox_ejections_total", &["model=\"a\""]);
     assert_eq!(ejected, 0.0, "full is not broken");
+}
+
+#[tokio::test]
+async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
+    let up = Upstream::with(quick().paced(0, 400).replicas(2));
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    let session = "s-7";
+    for stream in [true, false, true, false, true] {
+        let request = if stream { streamed("a") } else { ask("a") };
+        let sent = gateway.post(&request).header("x-signalbox-session", session).send().await;
+        let reply = sent.expect("an answer");
+        assert_eq!(reply.status(), 200);
+        reply.bytes().await.expect("a whole body");
+    }
+    let homes: HashSet<_> = endpoints(&gateway.close().await).into_iter().collect();
+    assert_eq!(homes.len(), 1, "{homes:?}");
 }
