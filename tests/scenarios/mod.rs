@@ -11,5 +11,6 @@ mod hedge;
 mod limits;
 mod program;
 mod rehearse;
+mod storm;
 mod sums;
 mod wrong;
