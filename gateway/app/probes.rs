@@ -2,8 +2,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use http::HeaderValue;
-
 use crate::{
     config::{self, Config},
     fleet::{Probe, Prober},
@@ -15,18 +13,12 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// How the replicas of a configuration are asked.
 pub(super) fn prober(config: &Config) -> io::Result<Prober> {
-    let probe = |endpoint: &config::Endpoint| Probe {
-        base: endpoint.url.to_string(),
-        authorization: endpoint.api_key.as_ref().and_then(|key| bearer(key.expose())),
+    let probe = |endpoint: &config::Endpoint| {
+        let authorization = endpoint.authorization().map_err(io::Error::other)?;
+        Ok(Probe { base: endpoint.url.to_string(), authorization })
     };
     let of = |model: &config::Model| model.endpoints.iter().map(probe).collect();
-    Prober::new(config.models.iter().map(of).collect())
-}
-
-fn bearer(key: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {key}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    Prober::new(config.models.iter().map(of).collect::<io::Result<_>>()?)
 }
 
 /// Asks them again and again.

@@ -15,6 +15,7 @@ mod validate;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use http::header::{HeaderValue, InvalidHeaderValue};
 use policies::{
     Policy,
     facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
@@ -181,6 +182,23 @@ pub struct Endpoint {
     pub weight: u16,
     /// Requests in flight at the most, of each gateway replica; 0 is no limit.
     pub concurrency_max: u32,
+}
+
+impl Endpoint {
+    /// The `authorization` header with its credential, if it has one; never shown in logs.
+    ///
+    /// # Errors
+    /// When the credential cannot stand in a header.
+    pub fn authorization(&self) -> Result<Option<HeaderValue>, InvalidHeaderValue> {
+        let bearer = self.api_key.as_ref().map(|key| format!("Bearer {}", key.expose()));
+        let header = bearer.map(|text| {
+            HeaderValue::try_from(text).map(|mut value| {
+                value.set_sensitive(true);
+                value
+            })
+        });
+        header.transpose()
+    }
 }
 
 /// `[[team]]`, and the part of a key that is the same.

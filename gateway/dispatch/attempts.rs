@@ -60,6 +60,8 @@ pub(crate) struct Attempts {
     reached: u8,
     /// What entries from here on must have more room than.
     room: Tokens,
+    /// A backend called the request wrong: nothing new is begun.
+    wrong: bool,
     over: bool,
 }
 
@@ -103,6 +105,7 @@ impl Attempts {
             started: 0,
             reached: 0,
             room: Tokens(0),
+            wrong: false,
             over: false,
         }
     }
@@ -159,9 +162,7 @@ impl Attempts {
         now: Instant,
         retry_allowed: bool,
     ) -> Steps {
-        if retry == Retry::Never {
-            return self.give_up(kind);
-        }
+        self.wrong |= retry == Retry::Never;
         if retry == Retry::LargerContext {
             let room = self.rooms.get(usize::from(planned)).copied().unwrap_or_default();
             self.room = self.room.max(room);
@@ -169,6 +170,9 @@ impl Attempts {
         if !self.running.is_empty() {
             // The other goes on, and is hope enough.
             return Steps::new();
+        }
+        if self.wrong {
+            return self.give_up(kind);
         }
         if retry == Retry::Elsewhere && retry_allowed && self.retries_left > 0 {
             self.retries_left -= 1;
@@ -309,11 +313,11 @@ mod tests {
         it.on(Event::Begin, now, false);
         it.on(failed(0), at(1), false);
         assert_eq!(it.due(), Some(at(3)));
-        // Wrong is wrong, whoever says it.
+        // What calls the request wrong does not speak for the other, but nothing new is begun.
         it.on(Event::Tick, at(3), false);
         let wrong = Event::Failed(1, Kind::InvalidRequest, Retry::Never);
-        let steps = it.on(wrong, at(4), false);
-        assert_eq!(steps[..], [Step::Cancel(2), Step::GiveUp(Kind::InvalidRequest)]);
+        assert_eq!(it.on(wrong, at(4), false)[..], []);
+        assert_eq!(it.on(failed(2), at(5), true)[..], [Step::GiveUp(Kind::UpstreamError)]);
     }
 
     #[test]

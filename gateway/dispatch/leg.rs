@@ -28,6 +28,9 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest event of a stream.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// What a stream may say before its first content, which is held back till then.
+const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
+
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 
 /// What an attempt has to show.
@@ -59,6 +62,8 @@ pub(crate) struct Leg {
     started: Instant,
     last_life: Instant,
     shown_content: bool,
+    /// Bytes of a stream before its first content.
+    prelude: usize,
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
@@ -106,6 +111,7 @@ impl Leg {
             started: now,
             last_life: now,
             shown_content: false,
+            prelude: 0,
             phase: Phase::Over,
             ended: None,
             target,
@@ -253,6 +259,14 @@ impl Leg {
         let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
         match ready!(exchange.poll_bytes(cx)) {
             Some(Ok(chunk)) => {
+                if !self.shown_content {
+                    self.prelude = self.prelude.saturating_add(chunk.len());
+                    if self.prelude > PRELUDE_BYTES_MAX {
+                        let public = "the model's server sent no answer";
+                        let why = "a stream that does not come to its content";
+                        return self.over(Setback::invalid(public, why));
+                    }
+                }
                 stream.push(chunk.clone(), &mut events).map_err(fault)?;
                 // Comments are not life.
                 if events.iter().any(|event| !matches!(event.what, wire::What::Comment)) {

@@ -26,7 +26,7 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     let reset = || {
         let text = text("x-ratelimit-reset").or_else(|| text("ratelimit-reset"))?;
         match text.parse::<f64>().ok().filter(|it| *it >= EPOCH_FROM) {
-            Some(_) => until(SystemTime::UNIX_EPOCH + seconds(text, 1.0)?, date?),
+            Some(_) => until(SystemTime::UNIX_EPOCH.checked_add(seconds(text, 1.0)?)?, date?),
             None => seconds(text, 1.0).or_else(|| clock(text)),
         }
     };
@@ -109,6 +109,9 @@ mod tests {
             (&[("ratelimit-reset", "1.5s")], Some(1_500)),
             (&[("x-ratelimit-reset", "1795687204"), DATE], Some(4_000)),
             (&[("x-ratelimit-reset", "1795687204")], None),
+            (&[("x-ratelimit-reset", "1.8e19"), DATE], None),
+            (&[("x-ratelimit-reset", "inf"), DATE], None),
+            (&[("retry-after", "1e30")], None),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "NaN")], None),
             (&[("retry-after", "soon")], None),

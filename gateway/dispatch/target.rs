@@ -67,17 +67,10 @@ impl Target {
         let base = uri.path().trim_end_matches('/');
         let chat = format!("{base}/chat/completions");
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-        let bearer = endpoint.api_key.as_ref().map(|key| format!("Bearer {}", key.expose()));
-        let authorization = bearer.map(|text| {
-            HeaderValue::try_from(text).map(|mut value| {
-                value.set_sensitive(true);
-                value
-            })
-        });
         Ok(Self {
             chat: PathAndQuery::try_from(chat).map_err(io::Error::other)?,
             host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
-            authorization: authorization.transpose().map_err(io::Error::other)?,
+            authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
             pool: Pool::new(model.pool_idle),
             uri,

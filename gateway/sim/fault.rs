@@ -68,6 +68,8 @@ faults! {
     ErrorFirst = "error_first",
     /// A stream that is done before it has said anything.
     DoneFirst = "done_first",
+    /// A stream of events without content, a thousand times 64 KiB, then silence.
+    Prelude = "prelude",
     /// A stream that breaks off with an error event after a third of the content.
     ErrorMid = "error_mid",
     /// Half of the answer, then the connection closes.

@@ -261,6 +261,13 @@ pub(super) fn broken(mut steps: Vec<Step>, fault: Fault, quirks: Quirks) -> Vec<
         Fault::DoneFirst => {
             return vec![Step { at: first, act: Act::Send(framed(quirks, "[DONE]")) }];
         }
+        Fault::Prelude => {
+            let event = r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
+            let event = framed(quirks, event);
+            let chunk = Bytes::from(event.repeat(64 * 1024 / event.len()));
+            let send = |_| Step { at: first, act: Act::Send(chunk.clone()) };
+            return (0..1_000).map(send).chain([Step { at: first, act: Act::Hang }]).collect();
+        }
         Fault::Garbage => {
             let bytes = Bytes::from_static(b"data: \xff\xfe{{{ not json \x00\n\n");
             return vec![Step { at: first, act: Act::Send(bytes) }];

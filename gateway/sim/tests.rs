@@ -289,6 +289,7 @@ async fn each_fault_behaves_as_it_is_named() {
                 all("200", &End::Closed) && stream.text().starts_with("data: {\"error")
             }
             Fault::DoneFirst => all("200", &End::Closed) && stream.text() == "data: [DONE]\n\n",
+            Fault::Prelude => stream.content().is_empty() && stream.body.len() > 60 << 20,
             Fault::ErrorMid => {
                 let last = stream.events().pop().unwrap_or_default();
                 !stream.content().is_empty() && last.starts_with("{\"error") && !whole(stream)

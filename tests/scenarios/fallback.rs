@@ -94,6 +94,19 @@ async fn a_stream_comes_from_the_next_model() {
     all(&[BEFORE, STREAMED], true).await;
 }
 
+/// What is said before the content is held back until then: not without a bound.
+#[tokio::test]
+async fn a_stream_that_never_comes_to_its_content_is_given_up() {
+    let (a, b) = (Upstream::failing(Fault::Prelude), Upstream::start());
+    let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
+    let gateway = setup.and(ALIAS).start().await;
+    let reply = gateway.ask(&streamed("both")).await;
+    assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
+    assert!(reply.done() && reply.body.len() < 1 << 20, "{} bytes", reply.body.len());
+    // Read to its end it would have been silent, and a timeout.
+    assert_eq!(results(gateway.close().await.only()), ["invalid", "ok"]);
+}
+
 #[tokio::test]
 async fn the_same_models_other_replica_is_tried_first() {
     let up = Upstream::with(crate::harness::upstream::quick().replicas(2));
