@@ -108,7 +108,8 @@ fn read(request: &Request) -> classify::Reading {
     })
 }
 
-fn civil(at: jiff::civil::DateTime) -> CivilTime {
+/// A moment as a policy's calendar and clock show it.
+pub(crate) fn civil(at: jiff::civil::DateTime) -> CivilTime {
     let weekday = at.weekday().to_monday_zero_offset();
     let minute = i32::from(at.hour()) * 60 + i32::from(at.minute());
     CivilTime {

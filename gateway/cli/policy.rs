@@ -74,12 +74,14 @@ fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
 }
 
 fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
-    let both = fleet(config)
-        .and_then(|fleet| Ok((compiled_for(before, &fleet)?, compiled_for(after, &fleet)?)));
+    let both = fleet(config).map_err(|faults| (config, faults)).and_then(|fleet| {
+        let of = |file| compiled_for(file, &fleet).map_err(|faults| (file, faults));
+        Ok((of(before)?, of(after)?))
+    });
     let (before, after) = match both {
         Ok(both) => both,
-        Err(faults) => {
-            super::print_faults(after, &faults);
+        Err((file, faults)) => {
+            super::print_faults(file, &faults);
             return ExitCode::from(super::WRONG);
         }
     };

@@ -12,14 +12,17 @@ use jiff::{Timestamp, tz::TimeZone};
 use policies::{
     Policy,
     facts::{
-        CivilTime, DataClass, FleetView, KeyIndex, Language, ModelView, Money, Needs, Operation,
-        Signals, Task, TeamIndex, Tokens,
+        DataClass, FleetView, KeyIndex, Language, ModelView, Money, Needs, Operation, Signals,
+        Task, TeamIndex, Tokens,
     },
     replay::{Part, Past, Rehearsal, Served},
 };
 use smallvec::SmallVec;
 
-use crate::store::{PastRow, Reader};
+use crate::{
+    signals,
+    store::{PastRow, Reader},
+};
 
 /// Exit code: a stated limit was passed.
 const PASSED: u8 = 3;
@@ -190,7 +193,8 @@ impl Callers {
         let tags: Option<BTreeMap<String, String>> =
             row.tags.and_then(|tags| serde_json::from_str(&tags).ok());
         signals.tags = tags.into_iter().flatten().map(|(k, v)| (k.into(), v.into())).collect();
-        signals.at = self.clock(row.at_ms);
+        let at = Timestamp::from_millisecond(row.at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        signals.at = signals::civil(self.zone.to_datetime(at));
         let served =
             |model: String| Served { model: model.into(), counts: row.counts, cost: row.cost };
         Some(Past {
@@ -199,16 +203,6 @@ impl Callers {
             team: row.team.into(),
             served: row.model.map(served),
         })
-    }
-
-    fn clock(&self, at_ms: i64) -> CivilTime {
-        let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        let at = self.zone.to_datetime(at);
-        let minute = i32::from(at.hour()) * 60 + i32::from(at.minute());
-        CivilTime {
-            weekday: u8::try_from(at.weekday().to_monday_zero_offset()).unwrap_or(0),
-            minute: u16::try_from(minute).unwrap_or(0),
-        }
     }
 }
 
