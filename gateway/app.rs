@@ -22,15 +22,15 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     account::{Accounts, Spent},
     config::{self, Config, Secret},
-    dispatch::Upstreams,
+    dispatch::{Fate, Upstreams},
     edge::{
         Front, FrontSettings,
         accept::{self, Door},
         admin::{Admin, Desk},
     },
-    fleet::{EndpointSeed, Fleet},
+    fleet::{Bounds, EndpointSeed, Fleet, ReplicasSeed},
     identity::{self, Keys},
-    outcome::{AttemptResult, ModelName, Names},
+    outcome::{ModelName, Names},
     pipeline::{Epoch, Gateway, Stamps, World},
     record::{self, Gauge, GaugeReading, Ledger, Metrics, Recorder, WriterHandle},
     store::{self, Reader, Sqlite},
@@ -278,17 +278,29 @@ fn hostname() -> String {
 }
 
 fn epoch(config: &Config, names: &Arc<Names>, recorder: &Recorder) -> io::Result<Epoch> {
-    let seeds = config.models.iter().map(|model| model.endpoints.iter().map(seed).collect());
-    let fleet = Arc::new(Fleet::new(seeds.collect(), real_now()));
+    let seeds = config.models.iter().map(|model| ReplicasSeed {
+        id: Arc::clone(&model.id),
+        endpoints: model.endpoints.iter().map(seed).collect(),
+    });
+    let fleet = Arc::new(Fleet::new(seeds.collect(), None, real_now()));
     let facts = &config.policy.fleet().models;
     let rooms = facts.iter().map(|model| model.context_tokens_max).collect();
     let (told, known) = (recorder.metrics().clone(), Arc::clone(names));
-    let ejected = Box::new(move |endpoint: &crate::fleet::Endpoint, result: AttemptResult| {
+    let fate = Box::new(move |endpoint: &crate::fleet::Endpoint, fate: Fate| {
         let model = known.models.get(endpoint.model.get()).map_or("", |model| &model.id);
-        tracing::warn!(model, endpoint = &*endpoint.label, cause = result.name(), "ejected");
-        told.ejected(model, &endpoint.label, result.name());
+        match fate {
+            Fate::Ejected(cause) => {
+                tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
+                told.ejected(model, &endpoint.label, cause);
+            }
+            Fate::LastResort => {
+                tracing::warn!(model, endpoint = &*endpoint.label, "ejected, and the last resort");
+                told.last_resort(model);
+            }
+        }
     });
-    let upstreams = Upstreams::new(&config.models, rooms, fleet, ejected)?;
+    let queue = Bounds { wait: config.queue.wait, length_max: config.queue.length_max };
+    let upstreams = Upstreams::new(&config.models, rooms, fleet, fate, queue)?;
     Ok(Epoch {
         timezone: jiff::tz::TimeZone::get(config.policy.timezone()).map_err(io::Error::other)?,
         names: Arc::clone(names),
@@ -314,6 +326,7 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
     let authority = endpoint.url.authority().map_or("", http::uri::Authority::as_str);
     EndpointSeed {
         label: authority.into(),
+        url: endpoint.url.to_string().into(),
         weight: endpoint.weight,
         concurrency_max: endpoint.concurrency_max,
     }
@@ -333,6 +346,9 @@ fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
             readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
             let in_flight = endpoint.in_flight() as usize;
             readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
+        }
+        for (model, waiting) in fleet.waiting() {
+            readings.push(GaugeReading::count(Gauge::QueueWaiting, [Arc::clone(model)], waiting));
         }
         readings
     }));
@@ -359,7 +375,7 @@ async fn chores(gateway: Arc<Gateway>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
-            _ = view.tick() => gateway.epoch.load().upstreams.fleet.publish(gateway.now()),
+            _ = view.tick() => gateway.epoch.load().upstreams.look(gateway.now()),
             _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
         }
     }

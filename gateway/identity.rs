@@ -167,6 +167,10 @@ fn caller(index: KeyIndex, key: &Key, teams: &[Team]) -> Caller {
         data_class: classes.max().unwrap_or(DataClass::Public),
         data_class_max: ceilings.min().unwrap_or(DataClass::Secret),
         hints: key.hints,
+        priority: key
+            .priority
+            .or_else(|| path().find_map(|team| team.priority))
+            .unwrap_or_default(),
         team_path,
     }
 }

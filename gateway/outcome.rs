@@ -31,6 +31,36 @@ pub struct Caller {
     pub data_class_max: DataClass,
     /// Whether its hint headers are believed.
     pub hints: bool,
+    /// Who comes first where requests wait.
+    pub priority: Priority,
+}
+
+/// Who comes first where requests wait for a model; the first is the highest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Priority {
+    /// Somebody sits before a screen.
+    Interactive,
+    /// Nobody said.
+    #[default]
+    Default,
+    /// It can come later.
+    Batch,
+}
+
+impl Priority {
+    /// Every priority.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Default, Self::Batch];
+
+    /// As the configuration spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Default => "default",
+            Self::Batch => "batch",
+        }
+    }
 }
 
 /// Where the figures of a usage come from.

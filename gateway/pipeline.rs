@@ -33,7 +33,7 @@ use crate::{
     config::Wait,
     dispatch::{Ask, SentOff, Upstreams},
     failure::{Failure, Stage},
-    fleet::Choice,
+    fleet::{Choice, Standing},
     identity::Keys,
     outcome::{Ending, Names},
     record::Recorder,
@@ -155,7 +155,8 @@ where
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
     let choice = Choice { draw: draw.0, affinity };
-    let sent_off = SentOff { choice, early_head: gw.early_head };
+    let standing = Standing { class: caller.priority, key: caller.key.0, again: false };
+    let sent_off = SentOff { choice, standing, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;

@@ -38,6 +38,7 @@ fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
         limits: Limits::default(),
         data_class: DataClass::Public,
         data_class_max: DataClass::Secret,
+        priority: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn key(team: u16, budgets: Vec<Budget>) -> Key {
         limits: Limits::default(),
         data_class: None,
         data_class_max: None,
+        priority: None,
         hints: true,
         expires: None,
     }
@@ -64,6 +66,7 @@ fn caller(key: u32) -> Caller {
         data_class: DataClass::Public,
         data_class_max: DataClass::Secret,
         hints: true,
+        priority: crate::outcome::Priority::Default,
     }
 }
 
@@ -86,6 +89,7 @@ fn plan(cost_max: i64) -> Plan {
         attempts: smallvec![],
         retries_max: 0,
         hedge: None,
+        last_resort: false,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),
         why: Why::default(),

@@ -21,6 +21,8 @@ use policies::{
     facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
 };
 
+use crate::outcome::Priority;
+
 pub use self::{
     load::{load, load_with},
     model::price_version,
@@ -216,6 +218,8 @@ pub struct Team {
     pub data_class: DataClass,
     /// The highest class it may send.
     pub data_class_max: DataClass,
+    /// Who comes first where requests wait, for keys that do not say.
+    pub priority: Option<Priority>,
 }
 
 /// `[[key]]`
@@ -235,6 +239,8 @@ pub struct Key {
     pub data_class: Option<DataClass>,
     /// The highest class it may send, if it lowers its team's.
     pub data_class_max: Option<DataClass>,
+    /// Who comes first where requests wait; else the nearest team's word counts.
+    pub priority: Option<Priority>,
     /// Whether its hint headers are believed.
     pub hints: bool,
     /// Not valid from this moment on.

@@ -14,6 +14,7 @@ use super::{
     leaf::{data_class, later, money, optional_number, texts, token, word},
     validate::{Outside, few, unique},
 };
+use crate::outcome::Priority;
 
 /// The team of keys that name none.
 const DEFAULT: &str = "default";
@@ -52,14 +53,14 @@ struct Shared {
     models: Vec<Box<str>>,
     data_class: Option<DataClass>,
     data_class_max: Option<DataClass>,
+    priority: Option<Priority>,
 }
 
 fn shared(it: &mut Section<'_>, faults: &mut Faults) -> Shared {
     let models = it.get("models").is_some().then(|| texts(it, "models", faults));
-    // Queues come with priorities; the words are checked from now on.
-    let priorities = ["interactive", "default", "batch"].map(|it| (it, ()));
-    word(it, "priority", &priorities, (), faults);
+    let priorities = Priority::ALL.map(|it| (it.name(), Some(it)));
     Shared {
+        priority: word(it, "priority", &priorities, None, faults),
         budgets: budgets(it, faults),
         limits: limits(it, faults),
         models: models.map_or_else(
@@ -164,6 +165,7 @@ fn place(stated: Stated, at: Option<usize>, placed: &mut Vec<ReadTeam>, faults: 
             limits: shared.limits,
             data_class: shared.data_class.unwrap_or(DataClass::Public),
             data_class_max: shared.data_class_max.unwrap_or(DataClass::Secret),
+            priority: shared.priority,
         },
         classes,
     });
@@ -244,6 +246,7 @@ fn key(
         limits: shared.limits,
         data_class: shared.data_class,
         data_class_max: shared.data_class_max,
+        priority: shared.priority,
         hints: it.read("hints", "true or false", faults, Value::as_bool).unwrap_or(true),
         expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
     };

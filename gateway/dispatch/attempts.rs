@@ -21,6 +21,12 @@ pub(crate) enum Event {
     Content(u8),
     /// The attempt came to nothing.
     Failed(u8, Kind, Retry),
+    /// The attempt found all replicas of its model full.
+    Full(u8),
+    /// A replica is free for the request that waited for one.
+    Refilled,
+    /// The wait was for nothing.
+    TurnedAway,
     /// Time has passed.
     Tick,
 }
@@ -32,6 +38,11 @@ pub(crate) enum Step {
     Start {
         /// Number of the attempt, from 0.
         attempt: u8,
+        /// Position in the plan.
+        planned: u8,
+    },
+    /// Wait for a place at this entry of the plan: it alone could still serve.
+    Queue {
         /// Position in the plan.
         planned: u8,
     },
@@ -60,6 +71,8 @@ pub(crate) struct Attempts {
     reached: u8,
     /// What entries from here on must have more room than.
     room: Tokens,
+    /// The first entry of the plan that was only full.
+    full: Option<u8>,
     /// A backend called the request wrong: nothing new is begun.
     wrong: bool,
     over: bool,
@@ -105,6 +118,7 @@ impl Attempts {
             started: 0,
             reached: 0,
             room: Tokens(0),
+            full: None,
             wrong: false,
             over: false,
         }
@@ -113,7 +127,7 @@ impl Attempts {
     /// When [`Event::Tick`] must come at the latest, while there is anything to do.
     pub(crate) fn due(&self) -> Option<Instant> {
         let hedge = match self.hedge {
-            Hedge::At(at, _) => at.min(self.deadline),
+            Hedge::At(at, _) if self.running.len() == 1 => at.min(self.deadline),
             _ => self.deadline,
         };
         (!self.over).then_some(hedge)
@@ -145,6 +159,17 @@ impl Attempts {
                 }
                 self.after_failure(failed.planned, (kind, retry), now, retry_allowed)
             }
+            Event::Full(of) => {
+                let Some(full) = self.runs(of) else { return Steps::new() };
+                self.running.retain(|it| it.attempt != of);
+                self.full = Some(self.full.unwrap_or(full.planned));
+                self.onward(Kind::NoCapacity, now)
+            }
+            Event::Refilled if self.running.is_empty() => match self.full.take() {
+                Some(planned) => self.start(planned, now),
+                None => Steps::new(),
+            },
+            Event::TurnedAway if self.running.is_empty() => self.give_up(Kind::NoCapacity),
             Event::Tick if self.late(now) => self.give_up(Kind::UpstreamTimeout),
             Event::Tick => self.hedge(now, retry_allowed),
             _ => Steps::new(),
@@ -167,6 +192,16 @@ impl Attempts {
             let room = self.rooms.get(usize::from(planned)).copied().unwrap_or_default();
             self.room = self.room.max(room);
         }
+        let alone = self.running.is_empty() && !self.wrong;
+        if alone && retry == Retry::Elsewhere && retry_allowed && self.retries_left > 0 {
+            self.retries_left -= 1;
+            return self.start(planned, now);
+        }
+        self.onward(kind, now)
+    }
+
+    /// The next entry of the plan; else a wait for one that was only full.
+    fn onward(&mut self, kind: Kind, now: Instant) -> Steps {
         if !self.running.is_empty() {
             // The other goes on, and is hope enough.
             return Steps::new();
@@ -174,13 +209,10 @@ impl Attempts {
         if self.wrong {
             return self.give_up(kind);
         }
-        if retry == Retry::Elsewhere && retry_allowed && self.retries_left > 0 {
-            self.retries_left -= 1;
-            return self.start(planned, now);
-        }
-        match self.next() {
-            Some(at) => self.start(at, now),
-            None => self.give_up(kind),
+        match (self.next(), self.full) {
+            (Some(at), _) => self.start(at, now),
+            (None, Some(planned)) => smallvec![Step::Queue { planned }],
+            (None, None) => self.give_up(kind),
         }
     }
 
@@ -335,6 +367,22 @@ mod tests {
         assert_eq!(it.on(Event::Tick, due, true)[..], []);
     }
 
+    #[test]
+    fn what_is_full_is_passed_over_and_waited_for_when_nothing_else_is_left() {
+        let now = Instant::now();
+        let mut it = machine(&[10, 10], 1, now);
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.on(Event::Full(0), now, false)[..], [Step::Start { attempt: 1, planned: 1 }]);
+        let failed = Event::Failed(1, BROKEN.0, BROKEN.1);
+        assert_eq!(it.on(failed, now, false)[..], [Step::Queue { planned: 0 }]);
+        assert_eq!(
+            it.on(Event::Refilled, now, false)[..],
+            [Step::Start { attempt: 2, planned: 0 }]
+        );
+        assert_eq!(it.on(Event::Full(2), now, false)[..], [Step::Queue { planned: 0 }]);
+        assert_eq!(it.on(Event::TurnedAway, now, false)[..], [Step::GiveUp(Kind::NoCapacity)]);
+    }
+
     fn any_event() -> impl Strategy<Value = (Event, u64, bool)> {
         let kinds = prop_oneof![
             Just((Kind::UpstreamError, Retry::Elsewhere)),
@@ -344,6 +392,9 @@ mod tests {
         let event = prop_oneof![
             Just(Event::Begin),
             (0..6u8).prop_map(Event::Content),
+            (0..6u8).prop_map(Event::Full),
+            Just(Event::Refilled),
+            Just(Event::TurnedAway),
             (0..6u8, kinds).prop_map(|(n, (kind, retry))| Event::Failed(n, kind, retry)),
             Just(Event::Tick),
         ];
@@ -362,11 +413,13 @@ mod tests {
             let start = Instant::now();
             let mut it = hedged(&rooms, retries, start, hedge);
             let (mut ends, mut starts, mut now) = (0, 0, start);
+            let mut refills = 0;
             let mut running = Vec::new();
             for (event, seconds, retry_allowed) in events {
                 now += Duration::from_secs(seconds);
                 let steps = it.on(event, now, retry_allowed);
-                if let Event::Failed(of, ..) = event {
+                refills += usize::from(event == Event::Refilled);
+                if let Event::Failed(of, ..) | Event::Full(of) = event {
                     running.retain(|it| *it != of);
                 }
                 for step in steps {
@@ -384,13 +437,14 @@ mod tests {
                             prop_assert!(running.is_empty(), "left running");
                             ends += 1;
                         }
+                        Step::Queue { .. } => prop_assert!(running.is_empty()),
                         Step::Cancel(of) => running.retain(|it| *it != of),
                     }
                 }
                 prop_assert!(running.len() <= 1 + usize::from(hedge.is_some()));
             }
             prop_assert!(ends <= 1);
-            prop_assert!(starts <= rooms.len() + usize::from(retries));
+            prop_assert!(starts <= rooms.len() + usize::from(retries) + refills);
         }
     }
 }

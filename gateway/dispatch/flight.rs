@@ -28,13 +28,16 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
-    fleet::Choice,
+    fleet::{Choice, Standing, Ticket, Turn},
     outcome::{AttemptResult, Trail},
     wire::{self, What},
 };
 
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// What a request is told to wait that gave its place in a line to another.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// How far a flight has come when `run` returns.
 pub(crate) enum Landing {
@@ -57,7 +60,10 @@ pub(crate) struct Flight {
     plan: Arc<Plan>,
     ask: Ask,
     choice: Choice,
+    standing: Standing,
     attempts: Attempts,
+    /// The place in a full model's line.
+    ticket: Option<Ticket>,
     /// The attempt that is looked at.
     leg: Option<Leg>,
     /// What a stream has said before its first content.
@@ -94,7 +100,7 @@ impl Flight {
         ask: Ask,
         sent_off: SentOff,
     ) -> Self {
-        let SentOff { choice, early_head } = sent_off;
+        let SentOff { choice, standing, early_head } = sent_off;
         let now = now();
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
@@ -112,6 +118,8 @@ impl Flight {
             plan,
             ask,
             choice,
+            standing,
+            ticket: None,
             leg: None,
             held: SmallVec::new(),
             rival: None,
@@ -198,6 +206,7 @@ impl Flight {
         self.state = State::Over;
         self.leg = None;
         self.rival = None;
+        self.ticket = None;
         Poll::Ready(Some(Err(failure)))
     }
 
@@ -213,7 +222,16 @@ impl Flight {
                 if self.state != State::Waiting {
                     return Ok(None);
                 }
-                let steps = self.attempts.on(Event::Begin, now, false);
+                let event = match self.ticket.as_ref().map(|ticket| ticket.poll(cx)) {
+                    None => Event::Begin,
+                    Some(Poll::Pending) => return Ok(None),
+                    Some(Poll::Ready(Turn::Granted)) => Event::Refilled,
+                    Some(Poll::Ready(Turn::Displaced)) => {
+                        self.turned_away(AWAY);
+                        Event::TurnedAway
+                    }
+                };
+                let steps = self.attempts.on(event, now, false);
                 if steps.is_empty() {
                     return Err(self.lost(Kind::Bug));
                 }

@@ -32,12 +32,21 @@ pub(crate) use self::{
 use crate::{
     config,
     failure::Failure,
-    fleet::{Choice, Endpoint, Fleet},
-    outcome::{AttemptResult, Trail},
+    fleet::{Bounds, Choice, Endpoint, Fleet, Standing},
+    outcome::Trail,
 };
 
-/// Told when a failure ejects an endpoint.
-pub(crate) type Ejected = Box<dyn Fn(&Endpoint, AttemptResult) + Send + Sync>;
+/// Told what becomes of endpoints.
+pub(crate) type Told = Box<dyn Fn(&Endpoint, Fate) + Send + Sync>;
+
+/// What becomes of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is taken out of service, for this cause.
+    Ejected(&'static str),
+    /// It is ejected, and asked all the same: no model of the route has another.
+    LastResort,
+}
 
 /// The ways to all replicas of an epoch.
 pub(crate) struct Upstreams {
@@ -46,7 +55,8 @@ pub(crate) struct Upstreams {
     connector: Connector,
     targets: Vec<Vec<Arc<Target>>>,
     rooms: Vec<Tokens>,
-    ejected: Ejected,
+    told: Told,
+    queue: Bounds,
 }
 
 impl Upstreams {
@@ -58,13 +68,14 @@ impl Upstreams {
         models: &[config::Model],
         rooms: Vec<Tokens>,
         fleet: Arc<Fleet>,
-        ejected: Ejected,
+        told: Told,
+        queue: Bounds,
     ) -> io::Result<Self> {
         let of = |model: &config::Model| -> io::Result<Vec<Arc<Target>>> {
             model.endpoints.iter().map(|it| Target::new(model, it).map(Arc::new)).collect()
         };
         let targets = models.iter().map(of).collect::<io::Result<_>>()?;
-        Ok(Self { fleet, connector: Connector::new()?, targets, rooms, ejected })
+        Ok(Self { fleet, connector: Connector::new()?, targets, rooms, told, queue })
     }
 
     /// Sends a flight off and waits until it has something to answer with. Dropping this drops the
@@ -83,6 +94,14 @@ impl Upstreams {
         let mut flight = Box::new(flight);
         let landing = poll_fn(|cx| flight.poll_landing(cx, trail)).await?;
         Ok((landing, flight))
+    }
+
+    /// Looks at the fleet again: a new view for decisions, and replicas far slower than their peers out.
+    pub(crate) fn look(&self, now: Instant) {
+        self.fleet.publish(now);
+        for endpoint in self.fleet.eject_slow(now) {
+            (self.told)(&endpoint, Fate::Ejected("slow"));
+        }
     }
 
     /// Closes connections that were idle for too long.
@@ -105,6 +124,8 @@ impl Upstreams {
 pub(crate) struct SentOff {
     /// What decides among replicas.
     pub choice: Choice,
+    /// Its right to a place where others wait.
+    pub standing: Standing,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
 }

@@ -101,11 +101,29 @@ impl Breaker {
         if !on_trial && (self.ejected_until.is_some() || !outlier) {
             return false;
         }
+        self.ejects(now);
+        true
+    }
+
+    /// The endpoint is ejected for another reason than failures. False if it was already.
+    pub(crate) fn eject(&mut self, now: Instant) -> bool {
+        if self.ejected_until.is_some() {
+            return false;
+        }
+        self.ejects(now);
+        true
+    }
+
+    fn ejects(&mut self, now: Instant) {
         self.window = None;
         let span = EJECTION.saturating_mul(1 << self.ejections.min(8)).min(EJECTION_MAX);
         self.ejections = self.ejections.saturating_add(1);
         self.ejected_until = Some(now + span);
-        true
+    }
+
+    /// Whether a probe found nobody there.
+    pub(crate) fn dead(&self) -> bool {
+        self.dead
     }
 
     /// Whether it is ejected, or on trial after it.

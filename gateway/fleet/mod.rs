@@ -1,17 +1,19 @@
-//! The replicas and how they are: what is in flight, how fast they answer, who is ejected.
+//! The replicas and how they are: what is in flight, how fast they answer, who is ejected, who waits.
 //!
 //! The fleet observes and is looked at; it sends nothing. Decisions read a [`FleetView`] that is
 //! republished a few times a second and at once on an ejection, never built for a request.
 
 mod balance;
 mod breaker;
+mod endpoint;
 mod latency;
 mod probe;
+mod queue;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,24 +21,15 @@ use std::{
 use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView};
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
 
-use self::{
-    balance::Candidate,
-    breaker::{Breaker, Relief},
-    latency::Peak,
-};
+use self::{balance::Candidate, endpoint::State, queue::Line};
 pub(crate) use self::{
     balance::Choice,
+    endpoint::{Endpoint, EndpointSeed},
     probe::{Probe, Prober},
+    queue::{Bounds, Standing, Ticket, Turn},
 };
 
-/// Weight of the newest first-token time in the running mean.
-const LATENCY_WEIGHT: f32 = 0.2;
-/// How long a replica that is back gets less than its share.
-const WARM_UP: Duration = Duration::from_secs(10);
-/// The part of its share that it begins with.
-const COLD_SHARE: f64 = 0.1;
 /// Attempts beyond the first that replicas in trouble may have in flight, as a part of all of their
 /// model's, and in any case.
 const RETRY_SHARE: u32 = 5;
@@ -44,42 +37,34 @@ const RETRIES_MIN: u32 = 3;
 
 /// All models' replicas.
 pub(crate) struct Fleet {
-    models: Vec<Vec<Arc<Endpoint>>>,
+    models: Vec<Arc<Replicas>>,
     view: ArcSwap<FleetView>,
     version: AtomicU64,
 }
 
-/// One replica: its runtime state.
-pub(crate) struct Endpoint {
-    /// The model it serves.
-    pub model: ModelIndex,
-    /// Position among its model's replicas.
-    pub index: u16,
-    /// `host:port`, as metrics and ledger name it.
-    pub label: Arc<str>,
-    weight: u16,
-    concurrency_max: u32,
-    in_flight: AtomicU32,
-    /// Recent time to first token in ms as `f32` bits; 0 is unknown.
-    first_token: AtomicU32,
-    /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
-    peak: AtomicU64,
-    /// Until when it asked to be left alone, in milliseconds from `since`; 0 is never.
-    rest: AtomicU32,
-    /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
-    back: AtomicU32,
-    since: Instant,
-    name: u64,
-    /// Attempts beyond the first at replicas of this model that are in trouble.
+/// The replicas of one model.
+pub(crate) struct Replicas {
+    /// The model's id.
+    id: Arc<str>,
+    endpoints: Vec<Arc<Endpoint>>,
+    /// Attempts in flight at replicas in trouble, beyond those that anyone would make.
     retries: Arc<AtomicU32>,
-    /// Set while the breaker holds anything, so that a healthy endpoint costs no lock.
-    troubled: AtomicBool,
-    breaker: Mutex<Breaker>,
+    /// Who waits for a place.
+    line: Arc<Line>,
+}
+
+/// What the replicas of a model are made from.
+pub(crate) struct ReplicasSeed {
+    /// The model's id.
+    pub id: Arc<str>,
+    /// Its replicas.
+    pub endpoints: Vec<EndpointSeed>,
 }
 
 /// A request in flight at an endpoint; dropping it ends it.
 pub(crate) struct InFlight {
     endpoint: Arc<Endpoint>,
+    replicas: Arc<Replicas>,
     /// It draws on the retry budget.
     retry: bool,
 }
@@ -95,6 +80,26 @@ pub(crate) struct Wanted<'a> {
     pub choice: Choice,
     /// Whether another attempt was made before for the same request.
     pub again: bool,
+    /// Whether it was its turn to take a place that others wait for.
+    pub granted: bool,
+    /// Whether an ejected one will do: no model of the plan has another.
+    pub last_resort: bool,
+}
+
+impl Wanted<'_> {
+    fn tried(&self, endpoint: &Endpoint) -> bool {
+        self.tried.contains(&(endpoint.model, endpoint.index))
+    }
+}
+
+/// What was found.
+pub(crate) enum Found {
+    /// A replica that takes the request.
+    Place(InFlight),
+    /// Replicas that would, but have all that they may have in flight.
+    Full,
+    /// No replica.
+    Nothing,
 }
 
 impl std::ops::Deref for InFlight {
@@ -107,166 +112,101 @@ impl std::ops::Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.leave();
         if self.retry {
-            self.endpoint.retries.fetch_sub(1, Ordering::Relaxed);
+            self.replicas.retries.fetch_sub(1, Ordering::Relaxed);
         }
+        self.replicas.refill();
     }
 }
 
-/// What an endpoint is made from.
-pub(crate) struct EndpointSeed {
-    /// `host:port`.
-    pub label: Arc<str>,
-    /// Share of the load, at least 1.
-    pub weight: u16,
-    /// Requests in flight at the most; 0 is no limit.
-    pub concurrency_max: u32,
-}
-
-impl Endpoint {
-    fn new(
-        (model, index): (ModelIndex, u16),
-        seed: EndpointSeed,
-        retries: Arc<AtomicU32>,
-        since: Instant,
-    ) -> Self {
+impl Replicas {
+    fn new(at: u16, seed: ReplicasSeed, before: Option<&Self>, now: Instant) -> Self {
+        let known = |url: &str| {
+            let endpoint = before?.endpoints.iter().find(|it| *it.url == *url)?;
+            Some(Arc::clone(&endpoint.state))
+        };
+        let endpoint = |(index, seed): (u16, EndpointSeed)| {
+            let state = known(&seed.url).unwrap_or_else(|| Arc::new(State::new(now)));
+            Arc::new(Endpoint::new((ModelIndex(at), index), seed, state))
+        };
         Self {
-            model,
-            index,
-            name: xxh3_64(seed.label.as_bytes()),
-            peak: AtomicU64::new(0),
-            rest: AtomicU32::new(0),
-            back: AtomicU32::new(0),
-            since,
-            retries,
-            label: seed.label,
-            weight: seed.weight,
-            concurrency_max: seed.concurrency_max,
-            in_flight: AtomicU32::new(0),
-            first_token: AtomicU32::new(0),
-            troubled: AtomicBool::new(false),
-            breaker: Mutex::new(Breaker::default()),
+            id: seed.id,
+            endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
+            retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
+            line: before.map(|it| Arc::clone(&it.line)).unwrap_or_default(),
         }
     }
 
-    /// Requests in flight.
-    pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Whether it takes requests now.
-    pub(crate) fn up(&self, now: Instant) -> bool {
-        let rest = self.rest.load(Ordering::Relaxed);
-        (rest == 0 || self.clock(now) >= rest)
-            && (!self.troubled.load(Ordering::Relaxed)
-                || self.breaker(|breaker| breaker.allows(now)))
-    }
-
-    fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
-        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn full(&self) -> bool {
-        self.concurrency_max > 0 && self.in_flight() >= self.concurrency_max
-    }
-
-    fn first_token_ms(&self) -> Option<f32> {
-        let ms = f32::from_bits(self.first_token.load(Ordering::Relaxed));
-        (ms > 0.0).then_some(ms)
-    }
-
-    /// Milliseconds since it is there, at least 1; enough for seven weeks, after which figures are old.
-    fn clock(&self, now: Instant) -> u32 {
-        let passed = now.saturating_duration_since(self.since).as_millis();
-        u32::try_from(passed).unwrap_or(u32::MAX).max(1)
-    }
-
-    fn peak(&self, now: Instant) -> Option<Peak> {
-        let bits = self.peak.load(Ordering::Relaxed);
-        let (ms, at) = (f32::from_bits((bits >> 32) as u32), bits as u32);
-        let age = Duration::from_millis(self.clock(now).saturating_sub(at).into());
-        (bits != 0).then_some(Peak { ms, age })
-    }
-
-    /// Its share of the load: less than configured while it is back for a short time only.
-    fn share(&self, now: Instant) -> f64 {
-        let weight = f64::from(self.weight.max(1));
-        match self.back.load(Ordering::Relaxed) {
-            0 => weight,
-            back => {
-                let warm = f64::from(self.clock(now).saturating_sub(back));
-                weight * (warm / WARM_UP.as_millis() as f64).clamp(COLD_SHARE, 1.0)
-            }
+    /// Grants free places to those who wait for them.
+    fn refill(&self) {
+        if self.line.waits() {
+            let live = |it: &&Arc<Endpoint>| it.state.live.load(Ordering::Relaxed);
+            let free = self.endpoints.iter().filter(live).map(|it| it.free());
+            self.line.refill(free.fold(0, u32::saturating_add));
         }
     }
 
-    fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
-        let barred = spent && self.troubled.load(Ordering::Relaxed);
-        let tried = wanted.tried.contains(&(self.model, self.index));
-        Candidate {
-            in_flight: self.in_flight(),
-            weight: self.share(now),
-            first_token_ms: self.peak(now).map(|peak| f64::from(peak.faded())),
-            name: self.name,
-            usable: !tried && !barred && !self.full() && self.up(now),
+    /// Whether replicas in trouble have enough attempts beyond the first in flight.
+    fn budget_spent(&self) -> bool {
+        let in_flight: u32 = self.endpoints.iter().map(|it| it.in_flight()).sum();
+        self.retries.load(Ordering::Relaxed) >= (in_flight / RETRY_SHARE).max(RETRIES_MIN)
+    }
+
+    /// Whether there is a replica that could take the request, now or later.
+    fn serves(&self, wanted: &Wanted<'_>, now: Instant) -> bool {
+        self.endpoints.iter().any(|it| !wanted.tried(it) && it.up(now))
+    }
+
+    /// Whether there is a replica that would take the request if it were not full.
+    fn only_full(&self, wanted: &Wanted<'_>, now: Instant) -> bool {
+        self.endpoints.iter().any(|it| !wanted.tried(it) && it.full() && it.up(now))
+    }
+
+    fn view(&self, now: Instant) -> ModelView {
+        let mut available = false;
+        let mut last_resort = false;
+        for endpoint in &self.endpoints {
+            let up = endpoint.up(now);
+            endpoint.state.live.store(up, Ordering::Relaxed);
+            available |= up;
+            last_resort |= !up && endpoint.last_resort(now);
+        }
+        let known = self.endpoints.iter().filter_map(|endpoint| endpoint.first_token_ms());
+        let limits = self.endpoints.iter().map(|endpoint| endpoint.concurrency_max());
+        ModelView {
+            available,
+            last_resort,
+            in_flight: self.endpoints.iter().map(|endpoint| endpoint.in_flight()).sum(),
+            concurrency_max: if limits.clone().any(|max| max == 0) { 0 } else { limits.sum() },
+            first_token_ms: known.reduce(f32::min),
         }
     }
 
-    /// An answer came, its first content after `first_token`. The first content of a plain answer is its
-    /// end, which says little of first tokens: it counts only where no stream has told.
-    pub(crate) fn answered(&self, first_token: Duration, stream: bool, now: Instant) {
-        let newest = first_token.as_secs_f32() * 1_000.0;
-        let before = self.peak(now);
-        if stream {
-            let peak = u64::from(Peak::with(before, newest).max(0.001).to_bits());
-            self.peak.store(peak << 32 | u64::from(self.clock(now)), Ordering::Relaxed);
-        }
-        if stream || before.is_none() {
-            let mean = self.first_token_ms();
-            let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
-            self.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
-        }
-        if self.troubled.load(Ordering::Relaxed) {
-            self.relieved(now);
-        }
-    }
-
-    /// It has answered, while something was held against it.
-    fn relieved(&self, now: Instant) {
-        self.breaker(|breaker| {
-            let relief = breaker.succeeded(now);
-            if relief == Relief::Back {
-                self.back.store(self.clock(now), Ordering::Relaxed);
-            }
-            self.troubled.store(relief == Relief::Watched, Ordering::Relaxed);
-        });
-    }
-
-    /// A request ended without a verdict on the endpoint.
-    pub(crate) fn undecided(&self) {
-        if self.troubled.load(Ordering::Relaxed) {
-            self.breaker(Breaker::undecided);
-        }
+    /// Those whose first tokens come far later than their live peers' do; the quickest of them never.
+    fn behind(&self, now: Instant) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let up = move |it: &&Arc<Endpoint>| it.up(now);
+        self.endpoints.iter().filter(up).filter(move |it| {
+            let others = self.endpoints.iter().filter(|other| !Arc::ptr_eq(other, it));
+            let peers = others.filter(up).filter_map(|other| other.first_token_ms());
+            let mut peers: SmallVec<[f32; 8]> = peers.collect();
+            it.first_tokens().is_some_and(|own| latency::behind(own, &mut peers))
+        })
     }
 }
 
 impl Fleet {
-    /// A fleet whose endpoints all take requests.
-    pub(crate) fn new(models: Vec<Vec<EndpointSeed>>, now: Instant) -> Self {
-        let models = (0u16..)
-            .zip(models)
-            .map(|(model, seeds)| {
-                let retries = Arc::new(AtomicU32::new(0));
-                let endpoint = |(index, seed)| {
-                    let place = (ModelIndex(model), index);
-                    Endpoint::new(place, seed, Arc::clone(&retries), now)
-                };
-                (0u16..).zip(seeds).map(endpoint).map(Arc::new).collect()
-            })
-            .collect();
-        let fleet =
-            Self { models, view: ArcSwap::from_pointee(FleetView::default()), version: 0.into() };
+    /// A fleet whose endpoints are as they were `before`, by model and URL; new ones take requests.
+    pub(crate) fn new(models: Vec<ReplicasSeed>, before: Option<&Self>, now: Instant) -> Self {
+        let replicas = |(at, seed): (u16, ReplicasSeed)| {
+            let known = before.and_then(|it| it.models.iter().find(|it| *it.id == *seed.id));
+            Arc::new(Replicas::new(at, seed, known.map(|it| &**it), now))
+        };
+        let fleet = Self {
+            models: (0u16..).zip(models).map(replicas).collect(),
+            view: ArcSwap::from_pointee(FleetView::default()),
+            version: 0.into(),
+        };
         fleet.publish(now);
         fleet
     }
@@ -278,7 +218,12 @@ impl Fleet {
 
     /// The endpoints of all models, for gauges and the readiness check.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.models.iter().flatten()
+        self.models.iter().flat_map(|it| &it.endpoints)
+    }
+
+    /// How many wait at each model, by id.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        self.models.iter().map(|it| (&it.id, it.line.length()))
     }
 
     /// Whether any endpoint takes requests.
@@ -286,31 +231,48 @@ impl Fleet {
         self.endpoints().any(|endpoint| endpoint.up(now))
     }
 
-    /// Makes the view anew.
+    /// Makes the view anew, and grants places where they have become free by the time's passing.
     pub(crate) fn publish(&self, now: Instant) {
-        let models = self.models.iter().map(|endpoints| model_view(endpoints, now)).collect();
+        let models = self.models.iter().map(|it| it.view(now)).collect();
         let version = self.version.fetch_add(1, Ordering::Relaxed);
         self.view.store(Arc::new(FleetView { version, models }));
+        for replicas in &self.models {
+            replicas.line.measure(now);
+            replicas.refill();
+        }
+    }
+
+    /// Ejects replicas that are far slower than their peers, and says which.
+    pub(crate) fn eject_slow(&self, now: Instant) -> SmallVec<[Arc<Endpoint>; 1]> {
+        let behind = self.models.iter().filter(|it| it.endpoints.len() > 1);
+        let behind = behind.flat_map(|it| it.behind(now).cloned().collect::<SmallVec<[_; 1]>>());
+        let ejected: SmallVec<[_; 1]> = behind.filter(|it| it.falls_behind(now)).collect();
+        if !ejected.is_empty() {
+            self.publish(now);
+        }
+        ejected
     }
 
     /// Takes a replica. An attempt beyond the first goes freely to a replica without trouble; those in
     /// trouble share a budget, so that an outage is not multiplied.
-    pub(crate) fn pick(&self, wanted: Wanted<'_>, now: Instant) -> Option<InFlight> {
-        let endpoints = self.models.get(wanted.model.get())?;
-        let spent = wanted.again && budget_spent(endpoints);
-        let candidates: SmallVec<[Candidate; 8]> =
-            endpoints.iter().map(|it| it.candidate(&wanted, spent, now)).collect();
-        let endpoint = endpoints.get(balance::choose(&candidates, wanted.choice)?)?;
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        let troubled = endpoint.troubled.load(Ordering::Relaxed);
-        if troubled {
-            endpoint.breaker(|breaker| breaker.begins(now));
+    pub(crate) fn pick(&self, wanted: &Wanted<'_>, now: Instant) -> Found {
+        let Some(replicas) = self.models.get(wanted.model.get()) else { return Found::Nothing };
+        if !wanted.granted && replicas.line.waits() && replicas.serves(wanted, now) {
+            return Found::Full;
         }
-        let retry = wanted.again && troubled;
-        if retry {
-            endpoint.retries.fetch_add(1, Ordering::Relaxed);
+        let spent = (wanted.again || wanted.last_resort) && replicas.budget_spent();
+        // A replica whose last place somebody else has just taken is full the next time.
+        for _ in 0..=replicas.endpoints.len() {
+            let all = replicas.endpoints.iter();
+            let candidates: SmallVec<[Candidate; 8]> =
+                all.map(|it| it.candidate(wanted, spent, now)).collect();
+            let chosen = balance::choose(&candidates, wanted.choice);
+            let Some(endpoint) = chosen.and_then(|at| replicas.endpoints.get(at)) else { break };
+            if endpoint.enter() {
+                return Found::Place(begun(endpoint, replicas, wanted, now));
+            }
         }
-        Some(InFlight { endpoint: Arc::clone(endpoint), retry })
+        if replicas.only_full(wanted, now) { Found::Full } else { Found::Nothing }
     }
 
     /// Whether this model has a live replica that was not tried yet.
@@ -320,39 +282,55 @@ impl Fleet {
         tried: &[(ModelIndex, u16)],
         now: Instant,
     ) -> bool {
-        self.models.get(model.get()).is_some_and(|endpoints| {
-            endpoints
-                .iter()
-                .any(|it| !tried.contains(&(model, it.index)) && !it.full() && it.up(now))
+        self.models.get(model.get()).is_some_and(|replicas| {
+            let mut all = replicas.endpoints.iter();
+            all.any(|it| !tried.contains(&(model, it.index)) && !it.full() && it.up(now))
         })
+    }
+
+    /// Waits for a place at this model.
+    ///
+    /// # Errors
+    /// When there is no use in it: with the time after which there may be.
+    pub(crate) fn join(
+        &self,
+        model: ModelIndex,
+        standing: Standing,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<Ticket, Duration> {
+        let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
+        let ticket = Line::join(replicas, standing, bounds, now)?;
+        // A place that became free just before was granted to nobody.
+        if !standing.again {
+            replicas.refill();
+        }
+        Ok(ticket)
     }
 
     /// The endpoints that are ejected, or on trial.
     fn ejected(&self) -> impl Iterator<Item = &Endpoint> {
-        let troubled = |it: &&Arc<Endpoint>| it.troubled.load(Ordering::Relaxed);
+        let troubled = |it: &&Arc<Endpoint>| it.state.troubled.load(Ordering::Relaxed);
         let all = self.endpoints().filter(troubled);
-        all.filter(|it| it.breaker(|breaker| breaker.ejected())).map(|it| &**it)
+        all.filter(|it| it.state.breaker(|breaker| breaker.ejected())).map(|it| &**it)
     }
 
     /// An ejected endpoint was asked whether it is there.
     fn probed(&self, endpoint: &Endpoint, alive: bool, now: Instant) {
-        if endpoint.breaker(|breaker| breaker.probed(alive, now)) {
+        if endpoint.state.breaker(|breaker| breaker.probed(alive, now)) {
             self.publish(now);
         }
     }
 
     /// An endpoint asks to be left alone for a while.
     pub(crate) fn rests(&self, endpoint: &Endpoint, rest: Duration, now: Instant) {
-        endpoint.rest.fetch_max(endpoint.clock(now + rest), Ordering::Relaxed);
+        endpoint.rest(rest, now);
         self.publish(now);
     }
 
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        let ejected = endpoint.breaker(|breaker| {
-            endpoint.troubled.store(true, Ordering::Relaxed);
-            breaker.failed(now)
-        });
+        let ejected = endpoint.failed(now);
         if ejected {
             self.publish(now);
         }
@@ -360,20 +338,20 @@ impl Fleet {
     }
 }
 
-/// Whether replicas in trouble have enough attempts beyond the first in flight.
-fn budget_spent(endpoints: &[Arc<Endpoint>]) -> bool {
-    let retries = endpoints.first().map_or(0, |it| it.retries.load(Ordering::Relaxed));
-    let in_flight: u32 = endpoints.iter().map(|it| it.in_flight()).sum();
-    retries >= (in_flight / RETRY_SHARE).max(RETRIES_MIN)
-}
-
-fn model_view(endpoints: &[Arc<Endpoint>], now: Instant) -> ModelView {
-    let known = endpoints.iter().filter_map(|endpoint| endpoint.first_token_ms());
-    let limits = endpoints.iter().map(|endpoint| endpoint.concurrency_max);
-    ModelView {
-        available: endpoints.iter().any(|endpoint| endpoint.up(now)),
-        in_flight: endpoints.iter().map(|endpoint| endpoint.in_flight()).sum(),
-        concurrency_max: if limits.clone().any(|max| max == 0) { 0 } else { limits.sum() },
-        first_token_ms: known.reduce(f32::min),
+/// The request has its place.
+fn begun(
+    endpoint: &Arc<Endpoint>,
+    replicas: &Arc<Replicas>,
+    wanted: &Wanted<'_>,
+    now: Instant,
+) -> InFlight {
+    let troubled = endpoint.state.troubled.load(Ordering::Relaxed);
+    if troubled {
+        endpoint.state.breaker(|breaker| breaker.begins(now));
     }
+    let retry = (wanted.again || wanted.last_resort) && troubled;
+    if retry {
+        replicas.retries.fetch_add(1, Ordering::Relaxed);
+    }
+    InFlight { endpoint: Arc::clone(endpoint), replicas: Arc::clone(replicas), retry }
 }

@@ -16,6 +16,7 @@ fn team(name: &str, parent: Option<u16>, classes: (DataClass, DataClass)) -> Tea
         limits: Limits { tokens_per_minute: Some(Tokens(1)), ..Limits::default() },
         data_class: classes.0,
         data_class_max: classes.1,
+        priority: None,
     }
 }
 
@@ -28,6 +29,7 @@ fn key(name: &str, team: u16, secret: &str) -> Key {
         limits: Limits::default(),
         data_class: None,
         data_class_max: None,
+        priority: None,
         hints: true,
         expires: None,
     }

@@ -60,6 +60,7 @@ pub(crate) fn caller() -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        priority: crate::outcome::Priority::Default,
     })
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
         attempts: smallvec![planned],
         retries_max: 1,
         hedge: None,
+        last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
         why: Why::default(),

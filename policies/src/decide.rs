@@ -41,12 +41,17 @@ pub fn decide(
             why: Why::default(),
         });
     };
-    let world = World { policy, signals, fleet, draw };
+    let mut world = World { policy, signals, fleet, draw, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
     let sieve = Sieve { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let usable = world.usable(&chosen, &sieve, &mut skipped);
+    let mut usable = world.usable(&chosen, &sieve, &mut skipped);
+    if usable.is_empty() {
+        world.last_resort = true;
+        skipped.clear();
+        usable = world.usable(&chosen, &sieve, &mut skipped);
+    }
     let why = Why { skipped, guards };
     if usable.is_empty() {
         let reason = reason(&why);
@@ -63,6 +68,8 @@ struct World<'a> {
     signals: &'a Signals,
     fleet: &'a FleetView,
     draw: Draw,
+    /// Nothing takes requests: what is only ejected counts.
+    last_resort: bool,
 }
 
 /// What decided, and the models it names.
@@ -182,7 +189,7 @@ impl World<'_> {
         }
         let output = output_bound(facts, self.signals)?;
         match self.fleet.models.get(at) {
-            Some(view) if view.available => Ok(output),
+            Some(view) if view.available || self.last_resort && view.last_resort => Ok(output),
             _ => Err(Skip::Unavailable),
         }
     }
@@ -190,7 +197,8 @@ impl World<'_> {
     /// Cuts the ordered models to what may be tried and what it may cost.
     fn plan(&self, chosen: &Chosen<'_>, ordered: Usables, mut why: Why) -> Plan {
         let rule = self.rule(chosen.rule);
-        let retries_max = rule.map_or(RETRIES, |rule| rule.retries);
+        let retries = rule.map_or(RETRIES, |rule| rule.retries);
+        let retries_max = if self.last_resort { 0 } else { retries };
         let ceiling = [rule.and_then(|rule| rule.cost_max), self.signals.budget_left];
         let ceiling = ceiling.into_iter().flatten().min();
         let mut tally = cost::Tally::new(self.signals, retries_max);
@@ -217,7 +225,8 @@ impl World<'_> {
             matched: chosen.matched,
             rule: Arc::clone(chosen.name),
             retries_max,
-            hedge: rule.and_then(|rule| rule.hedge),
+            hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort),
+            last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),
             attempts,

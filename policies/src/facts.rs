@@ -9,7 +9,10 @@ use std::sync::Arc;
 pub use classify::{CoarseTask, Language, Task};
 use smallvec::SmallVec;
 
-pub use crate::money::{Money, Price, Tokens};
+pub use crate::{
+    money::{Money, Price, Tokens},
+    view::{FleetView, ModelView},
+};
 
 /// Declares a closed, ordered set of names with `ALL`, `code`, `from_code` and `Display`.
 macro_rules! closed {
@@ -383,34 +386,6 @@ pub struct FleetFacts {
     pub keys: Vec<KeyFacts>,
     /// Aliases in the order of the configuration; a trailing `*` matches any end.
     pub aliases: Vec<(Box<str>, AliasTarget)>,
-}
-
-/// What one model is like right now.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ModelView {
-    /// At least one endpoint takes requests, and no operator has switched the model off.
-    pub available: bool,
-    /// Requests in flight over all its endpoints.
-    pub in_flight: u32,
-    /// How many requests it may hold at once; 0 is no limit.
-    pub concurrency_max: u32,
-    /// Recent time to first token in milliseconds, if any request told.
-    pub first_token_ms: Option<f32>,
-}
-
-impl Default for ModelView {
-    fn default() -> Self {
-        Self { available: true, in_flight: 0, concurrency_max: 0, first_token_ms: None }
-    }
-}
-
-/// What the world is like right now; republished by the fleet, read by decisions.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FleetView {
-    /// Grows with every publication.
-    pub version: u64,
-    /// By [`ModelIndex`].
-    pub models: Vec<ModelView>,
 }
 
 /// The only randomness of a decision, passed in as data.

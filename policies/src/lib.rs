@@ -22,6 +22,7 @@ pub mod preset;
 pub mod replay;
 mod select;
 mod set;
+mod view;
 
 pub use catalogue::{CATALOGUE, catalogue};
 pub use decide::decide;

@@ -20,6 +20,8 @@ pub struct Plan {
     /// Whether a second attempt is begun beside a silent one. It is the next of these attempts, or a
     /// retry, and none more.
     pub hedge: Option<Hedge>,
+    /// No model of the route takes requests: these are ejected, and tried because nothing else is left.
+    pub last_resort: bool,
     /// The most that all attempts together can cost; what is reserved.
     pub cost_max: Money,
     /// The most output that any attempt can produce, all choices together.

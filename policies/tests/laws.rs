@@ -55,6 +55,7 @@ fn any_view(models: usize) -> impl Strategy<Value = FleetView> {
     let view = (prop::bool::weighted(0.8), 0..50u32, latency).prop_map(
         |(available, in_flight, first_token_ms)| ModelView {
             available,
+            last_resort: !available && in_flight % 2 == 1,
             in_flight,
             concurrency_max: 0,
             first_token_ms,
@@ -80,7 +81,8 @@ fn holds(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView, a
         let facts = &fleet.models[at];
         let needs = signals.needs.without(Needs::LONG_CONTEXT);
         assert!(facts.capabilities.contains(needs), "an incapable model");
-        assert!(view.models[at].available, "a model that is down");
+        let it = view.models[at];
+        assert!(it.available || plan.last_resort && it.last_resort, "a model that is down");
         assert!(at < allowed.max(1), "a model that the key may not use");
         let fits = signals.input_tokens.0.saturating_add(attempt.output_tokens_max.0)
             <= facts.context_tokens_max.0;

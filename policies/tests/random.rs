@@ -311,6 +311,7 @@ fn any_view() -> impl Strategy<Value = FleetView> {
     let model = (prop::bool::weighted(0.8), 0..4u32, 0..4u32, latency).prop_map(
         |(available, in_flight, concurrency_max, first_token_ms)| ModelView {
             available,
+            last_resort: !available && in_flight % 2 == 1,
             in_flight,
             concurrency_max,
             first_token_ms,

@@ -61,6 +61,12 @@ impl Setup {
         self
     }
 
+    /// And these lines of the last endpoint.
+    pub(crate) fn endpoint(mut self, lines: &str) -> Self {
+        self.models += lines;
+        self
+    }
+
     /// And these lines of `[server]`.
     pub(crate) fn server(mut self, lines: &str) -> Self {
         self.server += lines;

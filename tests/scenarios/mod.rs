@@ -10,6 +10,7 @@ mod habits;
 mod hedge;
 mod limits;
 mod program;
+mod queue;
 mod rehearse;
 mod storm;
 mod sums;

@@ -50,6 +50,7 @@ fn plan() -> Plan {
         attempts: smallvec![planned(0, 1_000), planned(1, 200)],
         retries_max: 1,
         hedge: None,
+        last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
         why: Why::default(),

@@ -1,16 +1,21 @@
 //! Starting attempts, and what follows when one comes to nothing.
 
-use std::{sync::Arc, task::Context, time::Instant};
+use std::{
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant},
+};
 
 use super::{Flight, State};
 use crate::{
     dispatch::{
+        Fate,
         attempts::{Event, Step, Steps},
         leg::{Leg, Start},
         verdict::Setback,
     },
     failure::{Failure, Kind, Retry, Stage},
-    fleet::Wanted,
+    fleet::{Found, Wanted},
     outcome::{Attempt, AttemptResult, Trail},
 };
 
@@ -72,7 +77,7 @@ impl Flight {
         if !setback.blame {
             leg.endpoint.undecided();
         } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
-            (self.upstreams.ejected)(&leg.endpoint, setback.result);
+            (self.upstreams.told)(&leg.endpoint, Fate::Ejected(setback.result.name()));
         }
         tracing::debug!(
             attempt = trail.attempts.len(),
@@ -107,6 +112,7 @@ impl Flight {
                     self.cancel(number, trail, AttemptResult::Cancelled, now);
                 }
                 Step::Commit(_) => {}
+                Step::Queue { planned } => self.queue(planned, trail, cx, now)?,
                 Step::GiveUp(kind) => return Err(self.lost(kind)),
             }
         }
@@ -124,18 +130,36 @@ impl Flight {
         let Some(entry) = self.plan.attempts.get(usize::from(planned)).copied() else {
             return Err(self.lost(Kind::Bug));
         };
-        let (model, choice) = (entry.model, self.choice);
-        let wanted = Wanted { model, tried: &self.tried, choice, again: number > 0 };
-        let found = self.upstreams.fleet.pick(wanted, now);
-        let target = found.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
-        let (Some(endpoint), Some(target)) = (found, target) else {
+        let wanted = Wanted {
+            model: entry.model,
+            tried: &self.tried,
+            choice: self.choice,
+            again: !trail.attempts.is_empty(),
+            granted: self.ticket.is_some(),
+            last_resort: self.plan.last_resort,
+        };
+        let found = self.upstreams.fleet.pick(&wanted, now);
+        // What was granted is taken, or passed on.
+        self.ticket = None;
+        let full = matches!(found, Found::Full);
+        let endpoint = match found {
+            Found::Place(endpoint) => Some(endpoint),
+            Found::Full | Found::Nothing => None,
+        };
+        let target = endpoint.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
+        let (Some(endpoint), Some(target)) = (endpoint, target) else {
             let none = Setback::none_free().failure;
             let (kind, retry) = (none.kind, none.retry);
             self.setback.get_or_insert(none);
-            let steps = self.attempts.on(Event::Failed(number, kind, retry), now, false);
+            let failed = Event::Failed(number, kind, retry);
+            let event = if full { Event::Full(number) } else { failed };
+            let steps = self.attempts.on(event, now, false);
             // As deep as the plan is long: each step moves on in the plan.
             return self.take(steps, trail, cx, now);
         };
+        if self.plan.last_resort {
+            (self.upstreams.told)(&endpoint, Fate::LastResort);
+        }
         self.tried.push((entry.model, endpoint.index));
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
@@ -147,9 +171,47 @@ impl Flight {
         Ok(())
     }
 
+    /// Waits for a place at an entry of the plan, if there is use in it.
+    fn queue(
+        &mut self,
+        planned: u8,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let Some(entry) = self.plan.attempts.get(usize::from(planned)) else {
+            return Err(self.lost(Kind::Bug));
+        };
+        let (fleet, bounds) = (&self.upstreams.fleet, self.upstreams.queue);
+        match fleet.join(entry.model, self.standing, bounds, now) {
+            Ok(ticket) => {
+                self.standing.again = true;
+                // Registers for the turn; a place that is there already is taken at the next look.
+                if ticket.poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+                self.ticket = Some(ticket);
+                Ok(())
+            }
+            Err(wait) => {
+                self.turned_away(wait);
+                let steps = self.attempts.on(Event::TurnedAway, now, false);
+                self.take(steps, trail, cx, now)
+            }
+        }
+    }
+
+    /// Notes that there was no place, and when there may be.
+    pub(super) fn turned_away(&mut self, wait: Duration) {
+        self.ticket = None;
+        let none = Setback::none_free();
+        self.setback = Some(none.failure.after(wait.max(Duration::from_secs(1))));
+    }
+
     /// What the caller is told when nothing is left to try.
     pub(super) fn lost(&mut self, kind: Kind) -> Failure {
         self.state = State::Over;
+        self.ticket = None;
         self.setback.take().unwrap_or_else(|| {
             Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
         })

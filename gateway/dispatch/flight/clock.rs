@@ -30,6 +30,12 @@ impl Flight {
             self.tick(cx, trail, now)?;
             return Ok(true);
         }
+        if let Some(until) = self.ticket.as_ref().map(|it| it.until).filter(|it| now >= *it) {
+            self.turned_away(now.saturating_duration_since(until));
+            let steps = self.attempts.on(Event::TurnedAway, now, false);
+            self.take(steps, trail, cx, now)?;
+            return Ok(true);
+        }
         let stream = self.ask.request.stream();
         if self.rival.as_ref().is_some_and(|rival| now >= rival.0.deadline(stream).0) {
             self.swap();
@@ -89,7 +95,8 @@ impl Flight {
             _ => None,
         };
         let comment = (stream && self.early_at.is_none()).then(|| self.last_piece + COMMENT_EVERY);
-        [leg, rival, tail, comment, self.early_at, self.attempts.due()]
+        let turn = self.ticket.as_ref().map(|ticket| ticket.until);
+        [leg, rival, tail, turn, comment, self.early_at, self.attempts.due()]
             .into_iter()
             .flatten()
             .min()

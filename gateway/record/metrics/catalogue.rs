@@ -114,6 +114,11 @@ const ABOUT_EJECTIONS: About<3> = About {
     help: "Times an endpoint was taken out of service, by cause.",
     labels: ["model", "endpoint", "cause"],
 };
+const ABOUT_LAST_RESORT: About<1> = About {
+    name: "signalbox_last_resort_total",
+    help: "Attempts at an ejected endpoint because no model of the route had another.",
+    labels: ["model"],
+};
 const ABOUT_ESTIMATED: About<1> = About {
     name: "signalbox_usage_estimated_total",
     help: "Requests whose usage was counted by the gateway because no plausible one came.",
@@ -144,6 +149,7 @@ pub(super) struct Catalogue {
     pub(super) stage: Histograms<1>,
     pub(super) attempts: Counters<3>,
     pub(super) ejections: Counters<3>,
+    pub(super) last_resort: Counters<1>,
     pub(super) estimated: Counters<1>,
     pub(super) price_missing: Counters<1>,
     pub(super) commit: Histograms<0>,
@@ -167,6 +173,7 @@ impl Catalogue {
             stage: histograms(r, ABOUT_STAGE, STAGE)?,
             attempts: counters(r, ABOUT_ATTEMPTS)?,
             ejections: counters(r, ABOUT_EJECTIONS)?,
+            last_resort: counters(r, ABOUT_LAST_RESORT)?,
             estimated: counters(r, ABOUT_ESTIMATED)?,
             price_missing: counters(r, ABOUT_PRICE_MISSING)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,

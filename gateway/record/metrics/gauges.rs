@@ -30,6 +30,8 @@ pub enum Gauge {
     EndpointUp,
     /// Requests in flight at an endpoint. Labels: model, endpoint.
     EndpointInFlight,
+    /// Requests that wait for a place at a full model. Labels: model.
+    QueueWaiting,
     /// Ledger rows that are not yet durable. No labels.
     LedgerPending,
     /// The program; always 1. Labels: version, hash.
@@ -41,12 +43,13 @@ pub enum Gauge {
 }
 
 impl Gauge {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::BudgetLimit,
         Self::BudgetSpent,
         Self::BudgetReserved,
         Self::EndpointUp,
         Self::EndpointInFlight,
+        Self::QueueWaiting,
         Self::LedgerPending,
         Self::BuildInfo,
         Self::ConfigInfo,
@@ -60,6 +63,7 @@ impl Gauge {
             Self::BudgetReserved => "signalbox_budget_reserved",
             Self::EndpointUp => "signalbox_endpoint_up",
             Self::EndpointInFlight => "signalbox_endpoint_in_flight",
+            Self::QueueWaiting => "signalbox_queue_waiting",
             Self::LedgerPending => "signalbox_ledger_pending",
             Self::BuildInfo => "signalbox_build_info",
             Self::ConfigInfo => "signalbox_config_info",
@@ -74,6 +78,7 @@ impl Gauge {
             Self::BudgetReserved => "Money of a team's budget reserved by open requests.",
             Self::EndpointUp => "Whether an endpoint takes requests: 1 or 0.",
             Self::EndpointInFlight => "Requests of this replica in flight at an endpoint.",
+            Self::QueueWaiting => "Requests that wait for a place at a full model.",
             Self::LedgerPending => "Ledger rows that are not yet durable.",
             Self::BuildInfo => "The running program; always 1.",
             Self::ConfigInfo => "The configuration in force; always 1.",
@@ -87,6 +92,7 @@ impl Gauge {
                 &["team", "window", "currency"]
             }
             Self::EndpointUp | Self::EndpointInFlight => &["model", "endpoint"],
+            Self::QueueWaiting => &["model"],
             Self::LedgerPending => &[],
             Self::BuildInfo | Self::ConfigInfo | Self::PolicyInfo => &["version", "hash"],
         }

@@ -93,6 +93,12 @@ impl Metrics {
         catalogue.ejections.of(&catalogue.series, [model, endpoint, cause]).inc();
     }
 
+    /// Counts an attempt at an ejected endpoint of this model, where nothing better was left.
+    pub fn last_resort(&self, model: &str) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.last_resort.of(&catalogue.series, [model]).inc();
+    }
+
     /// All metrics in the Prometheus text format 0.0.4.
     ///
     /// # Errors

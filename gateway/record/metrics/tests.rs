@@ -36,6 +36,7 @@ fn readings() -> Vec<GaugeReading> {
         GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
         GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
         GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
+        GaugeReading::count(Gauge::QueueWaiting, [label("qwen")], 6),
         GaugeReading::count(Gauge::LedgerPending, [], 4),
         GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
     ]
@@ -70,6 +71,7 @@ signalbox_ledger_commit_seconds_count 1
 signalbox_ledger_pending 4
 signalbox_policy_info{{hash=\"aabb\",version=\"2026-01\"}} 1
 signalbox_price_missing_total{{model=\"qwen\"}} 1
+signalbox_queue_waiting{{model=\"qwen\"}} 6
 signalbox_refusals_total{{kind=\"rate_limited\",stage=\"admit\"}} 1
 signalbox_refusals_unrecorded_total 0
 signalbox_requests_total{{language=\"ms\",model=\"qwen\",outcome=\"ok\",task=\"banking\"}} 1

@@ -1,0 +1,273 @@
+//! One replica: what is in flight there, how fast it answers, and what is held against it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use policies::facts::ModelIndex;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    Wanted,
+    balance::Candidate,
+    breaker::{Breaker, Relief},
+    latency::Peak,
+};
+
+/// Weight of the newest first-token time in the running mean.
+const LATENCY_WEIGHT: f32 = 0.2;
+/// How long a replica that is back gets less than its share.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// The part of its share that it begins with.
+const COLD_SHARE: f64 = 0.1;
+
+/// One replica, as an epoch knows it.
+pub(crate) struct Endpoint {
+    /// The model it serves.
+    pub model: ModelIndex,
+    /// Position among its model's replicas.
+    pub index: u16,
+    /// `host:port`, as metrics and ledger name it.
+    pub label: Arc<str>,
+    /// What it is known by from one epoch to the next.
+    pub(super) url: Arc<str>,
+    weight: u16,
+    concurrency_max: u32,
+    pub(super) name: u64,
+    /// What is known of it, whatever the epoch.
+    pub(super) state: Arc<State>,
+}
+
+/// What an endpoint is made from.
+pub(crate) struct EndpointSeed {
+    /// `host:port`.
+    pub label: Arc<str>,
+    /// Its base URL.
+    pub url: Arc<str>,
+    /// Share of the load, at least 1.
+    pub weight: u16,
+    /// Requests in flight at the most; 0 is no limit.
+    pub concurrency_max: u32,
+}
+
+/// How one replica is.
+pub(super) struct State {
+    pub(super) in_flight: AtomicU32,
+    /// Whether it took requests when somebody last looked: a few times a second, and when that changes.
+    pub(super) live: AtomicBool,
+    /// Recent time to first token in ms as `f32` bits; 0 is unknown.
+    first_token: AtomicU32,
+    /// How many streams told it since the replica was last ejected.
+    told: AtomicU32,
+    /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
+    peak: AtomicU64,
+    /// Until when it asked to be left alone, in milliseconds from `since`; 0 is never.
+    rest: AtomicU32,
+    /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
+    back: AtomicU32,
+    since: Instant,
+    /// Set while the breaker holds anything, so that a healthy endpoint costs no lock.
+    pub(super) troubled: AtomicBool,
+    breaker: Mutex<Breaker>,
+}
+
+impl State {
+    pub(super) fn new(since: Instant) -> Self {
+        Self {
+            in_flight: AtomicU32::new(0),
+            live: AtomicBool::new(true),
+            first_token: AtomicU32::new(0),
+            told: AtomicU32::new(0),
+            peak: AtomicU64::new(0),
+            rest: AtomicU32::new(0),
+            back: AtomicU32::new(0),
+            since,
+            troubled: AtomicBool::new(false),
+            breaker: Mutex::new(Breaker::default()),
+        }
+    }
+
+    pub(super) fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
+        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Milliseconds since it is there, at least 1; enough for seven weeks, after which figures are old.
+    fn clock(&self, now: Instant) -> u32 {
+        let passed = now.saturating_duration_since(self.since).as_millis();
+        u32::try_from(passed).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        (model, index): (ModelIndex, u16),
+        seed: EndpointSeed,
+        state: Arc<State>,
+    ) -> Self {
+        let EndpointSeed { label, url, weight, concurrency_max } = seed;
+        let name = xxh3_64(label.as_bytes());
+        Self { model, index, name, label, url, weight, concurrency_max, state }
+    }
+
+    /// Requests in flight.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.state.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes requests now.
+    pub(crate) fn up(&self, now: Instant) -> bool {
+        !self.rests(now)
+            && (!self.state.troubled.load(Ordering::Relaxed)
+                || self.state.breaker(|breaker| breaker.allows(now)))
+    }
+
+    /// Whether it asked to be left alone.
+    fn rests(&self, now: Instant) -> bool {
+        let rest = self.state.rest.load(Ordering::Relaxed);
+        rest != 0 && self.state.clock(now) < rest
+    }
+
+    /// Whether it may be asked where nobody else can be: it is ejected, but not known to be dead.
+    pub(super) fn last_resort(&self, now: Instant) -> bool {
+        !self.rests(now) && !self.state.breaker(|breaker| breaker.dead())
+    }
+
+    pub(super) fn full(&self) -> bool {
+        self.free() == 0
+    }
+
+    /// How many requests more it may have in flight.
+    pub(super) fn free(&self) -> u32 {
+        match self.concurrency_max {
+            0 => u32::MAX,
+            most => most.saturating_sub(self.state.in_flight.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Requests in flight at the most; 0 is no limit.
+    pub(super) fn concurrency_max(&self) -> u32 {
+        self.concurrency_max
+    }
+
+    /// Takes a place, if there is one.
+    pub(super) fn enter(&self) -> bool {
+        let most = if self.concurrency_max == 0 { u32::MAX } else { self.concurrency_max };
+        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
+        let state = &self.state.in_flight;
+        state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    /// Gives the place back.
+    pub(super) fn leave(&self) {
+        self.state.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn first_token_ms(&self) -> Option<f32> {
+        let ms = f32::from_bits(self.state.first_token.load(Ordering::Relaxed));
+        (ms > 0.0).then_some(ms)
+    }
+
+    /// How long streams took here lately to begin, and how many told it.
+    pub(super) fn first_tokens(&self) -> Option<(f32, u32)> {
+        Some((self.first_token_ms()?, self.state.told.load(Ordering::Relaxed)))
+    }
+
+    fn peak(&self, now: Instant) -> Option<Peak> {
+        let bits = self.state.peak.load(Ordering::Relaxed);
+        let (ms, at) = (f32::from_bits((bits >> 32) as u32), bits as u32);
+        let age = Duration::from_millis(self.state.clock(now).saturating_sub(at).into());
+        (bits != 0).then_some(Peak { ms, age })
+    }
+
+    /// Its share of the load: less than configured while it is back for a short time only.
+    fn share(&self, now: Instant) -> f64 {
+        let weight = f64::from(self.weight.max(1));
+        match self.state.back.load(Ordering::Relaxed) {
+            0 => weight,
+            back => {
+                let warm = f64::from(self.state.clock(now).saturating_sub(back));
+                weight * (warm / WARM_UP.as_millis() as f64).clamp(COLD_SHARE, 1.0)
+            }
+        }
+    }
+
+    pub(super) fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
+        let barred = spent && self.state.troubled.load(Ordering::Relaxed);
+        let takes = self.up(now) || wanted.last_resort && self.last_resort(now);
+        Candidate {
+            in_flight: self.in_flight(),
+            weight: self.share(now),
+            first_token_ms: self.peak(now).map(|peak| f64::from(peak.faded())),
+            name: self.name,
+            usable: !wanted.tried(self) && !barred && !self.full() && takes,
+        }
+    }
+
+    /// An answer came, its first content after `first_token`. The first content of a plain answer is its
+    /// end, which says little of first tokens: it counts only where no stream has told.
+    pub(crate) fn answered(&self, first_token: Duration, stream: bool, now: Instant) {
+        let newest = first_token.as_secs_f32() * 1_000.0;
+        let state = &self.state;
+        let before = self.peak(now);
+        if stream {
+            let peak = u64::from(Peak::with(before, newest).max(0.001).to_bits());
+            state.peak.store(peak << 32 | u64::from(state.clock(now)), Ordering::Relaxed);
+            state.told.fetch_add(1, Ordering::Relaxed);
+        }
+        if stream || before.is_none() {
+            let mean = self.first_token_ms();
+            let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
+            state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
+        }
+        if state.troubled.load(Ordering::Relaxed) {
+            self.relieved(now);
+        }
+    }
+
+    /// It has answered, while something was held against it.
+    fn relieved(&self, now: Instant) {
+        let state = &self.state;
+        state.breaker(|breaker| {
+            let relief = breaker.succeeded(now);
+            if relief == Relief::Back {
+                state.back.store(state.clock(now), Ordering::Relaxed);
+            }
+            state.troubled.store(relief == Relief::Watched, Ordering::Relaxed);
+        });
+    }
+
+    /// A request ended without a verdict on the endpoint.
+    pub(crate) fn undecided(&self) {
+        if self.state.troubled.load(Ordering::Relaxed) {
+            self.state.breaker(Breaker::undecided);
+        }
+    }
+
+    /// A request failed by the endpoint's fault. True if this ejects it.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        self.state.breaker(|breaker| {
+            self.state.troubled.store(true, Ordering::Relaxed);
+            breaker.failed(now)
+        })
+    }
+
+    /// It is far slower than its peers. True if this ejects it.
+    pub(super) fn falls_behind(&self, now: Instant) -> bool {
+        // What it showed so far is held against it once.
+        self.state.told.store(0, Ordering::Relaxed);
+        self.state.first_token.store(0, Ordering::Relaxed);
+        self.state.breaker(|breaker| {
+            self.state.troubled.store(true, Ordering::Relaxed);
+            breaker.eject(now)
+        })
+    }
+
+    /// It asks to be left alone for a while.
+    pub(super) fn rest(&self, rest: Duration, now: Instant) {
+        self.state.rest.fetch_max(self.state.clock(now + rest), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,214 @@
+//! Those who wait for a place at a full model: bounded, by class, fair among keys, and turned away early
+//! where the wait would be for nothing.
+//!
+//! A place that becomes free is granted to the one whose turn it is, and to nobody else: while anyone
+//! waits, newcomers join the line.
+
+mod order;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU32, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::task::AtomicWaker;
+
+use self::order::Order;
+use super::Replicas;
+use crate::outcome::Priority;
+
+/// Weight of the newest measure of how fast the line moves.
+const PACE_WEIGHT: f64 = 0.3;
+/// What one who is turned away is told to wait at the least and at the most.
+const AWAY_MIN: Duration = Duration::from_secs(1);
+const AWAY_MAX: Duration = Duration::from_secs(60);
+
+const WAITING: u8 = 0;
+const GRANTED: u8 = 1;
+const DISPLACED: u8 = 2;
+
+/// What a line may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// For how long one waits.
+    pub wait: Duration,
+    /// How many wait.
+    pub length_max: usize,
+}
+
+/// Who wants to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Its class.
+    pub class: Priority,
+    /// Its key: places go to keys in turn.
+    pub key: u32,
+    /// Whether it has waited before, and found a place that was none.
+    pub again: bool,
+}
+
+/// The line at one model.
+#[derive(Default)]
+pub(super) struct Line {
+    /// Those who wait, and those whose granted place is not taken yet.
+    present: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    order: Order<Arc<Slot>>,
+    /// Granted, not taken yet.
+    granted: u32,
+    /// Granted since the pace was last measured.
+    served: u32,
+    measured: Option<Instant>,
+    /// Places a second, while somebody waits.
+    pace: Option<f64>,
+}
+
+struct Slot {
+    state: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Slot {
+    fn tell(&self, state: u8) {
+        self.state.store(state, SeqCst);
+        self.waker.wake();
+    }
+}
+
+/// A place in a line; dropping it leaves the line, or passes on what was granted.
+pub(crate) struct Ticket {
+    replicas: Arc<Replicas>,
+    slot: Arc<Slot>,
+    standing: Standing,
+    /// When the wait is over.
+    pub until: Instant,
+}
+
+/// How a wait ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A place is free for whoever holds the ticket.
+    Granted,
+    /// Somebody with more right to it has taken the place in the line.
+    Displaced,
+}
+
+impl Line {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anyone waits.
+    pub(super) fn waits(&self) -> bool {
+        self.present.load(SeqCst) > 0
+    }
+
+    /// How many wait.
+    pub(super) fn length(&self) -> usize {
+        if self.waits() { self.inner().order.length() } else { 0 }
+    }
+
+    /// Grants what is free.
+    pub(super) fn refill(&self, free: u32) {
+        let mut inner = self.inner();
+        while inner.granted < free {
+            let Some(slot) = inner.order.next() else { break };
+            inner.granted += 1;
+            inner.served = inner.served.saturating_add(1);
+            slot.tell(GRANTED);
+        }
+    }
+
+    /// Looks how fast the line moves; forgets it when nobody waits.
+    pub(super) fn measure(&self, now: Instant) {
+        if !self.waits() && self.inner().measured.is_none() {
+            return;
+        }
+        let mut inner = self.inner();
+        let before = inner.measured.replace(now);
+        let served = f64::from(std::mem::take(&mut inner.served));
+        if inner.order.length() == 0 {
+            (inner.measured, inner.pace) = (None, None);
+        } else if let Some(before) = before.filter(|before| *before < now) {
+            let newest = served / (now - before).as_secs_f64();
+            let mean = |pace: f64| pace + PACE_WEIGHT * (newest - pace);
+            inner.pace = Some(inner.pace.map_or(newest, mean));
+        }
+    }
+
+    /// Joins the line, or says when to come back: it is full of others with as much right, or moves too
+    /// slowly for the wait to end in time.
+    pub(super) fn join(
+        replicas: &Arc<Replicas>,
+        standing: Standing,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<Ticket, Duration> {
+        let line = &replicas.line;
+        let mut inner = line.inner();
+        let wait = inner.expected(standing);
+        if bounds.wait.is_zero() || wait.is_some_and(|wait| wait > bounds.wait) {
+            return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
+        }
+        if inner.order.length() >= bounds.length_max {
+            let Some(slot) = inner.order.displace(standing.class, standing.key) else {
+                return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
+            };
+            line.present.fetch_sub(1, SeqCst);
+            slot.tell(DISPLACED);
+        }
+        let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
+        inner.order.join(standing.class, standing.key, Arc::clone(&slot));
+        line.present.fetch_add(1, SeqCst);
+        drop(inner);
+        Ok(Ticket { replicas: Arc::clone(replicas), slot, standing, until: now + bounds.wait })
+    }
+}
+
+impl Inner {
+    /// How long one who joins now will wait, as far as that is known.
+    fn expected(&self, standing: Standing) -> Option<Duration> {
+        let ahead = self.order.ahead(standing.class, standing.key);
+        let places = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX)) + 1.0;
+        let seconds = places / self.pace?.max(0.01);
+        Some(Duration::from_secs_f64(seconds.min(AWAY_MAX.as_secs_f64())))
+    }
+}
+
+impl Ticket {
+    /// Waits for the turn.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.slot.waker.register(cx.waker());
+        match self.slot.state.load(SeqCst) {
+            GRANTED => Poll::Ready(Turn::Granted),
+            DISPLACED => Poll::Ready(Turn::Displaced),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let line = &self.replicas.line;
+        let mut inner = line.inner();
+        match self.slot.state.load(SeqCst) {
+            DISPLACED => return,
+            GRANTED => inner.granted -= 1,
+            _ => {
+                let Standing { class, key, .. } = self.standing;
+                inner.order.remove(class, key, |it| Arc::ptr_eq(it, &self.slot));
+            }
+        }
+        drop(inner);
+        line.present.fetch_sub(1, SeqCst);
+        self.replicas.refill();
+    }
+}
