@@ -362,7 +362,8 @@ fn usable(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView) 
         let at = attempt.model.get();
         let facts = &fleet.models[at];
         assert!(facts.capabilities.contains(signals.needs.without(Needs::LONG_CONTEXT)));
-        assert!(view.models.get(at).is_some_and(|it| it.available), "{} is down", facts.id);
+        let there = |it: &ModelView| it.available || plan.last_resort && it.last_resort;
+        assert!(view.models.get(at).is_some_and(there), "{} is down", facts.id);
         let room = facts.context_tokens_max.0 - signals.input_tokens.0;
         assert!(attempt.output_tokens_max.0 <= room.min(facts.output_tokens_max.0));
         if signals.key == KeyIndex(1) {
