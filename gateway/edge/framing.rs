@@ -30,7 +30,7 @@ use tokio::{
     time::Sleep,
 };
 
-pub(crate) use self::head::Refusal;
+pub(crate) use self::head::{AMBIGUOUS, Refusal};
 use self::{
     chunks::Chunks,
     head::{Body, Head},

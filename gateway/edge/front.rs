@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use policies::facts::{Dialect, ModelFacts};
@@ -70,9 +70,7 @@ impl Front {
         if let Some(refusal) = request.extensions().get::<Refusal>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
-            let mut answer = render::failure(Dialect::OpenAi, &failure, &ids);
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            return Ok(answer);
+            return Ok(render::failure(Dialect::OpenAi, &failure, &ids));
         }
         let answered = AssertUnwindSafe(self.route(request, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));

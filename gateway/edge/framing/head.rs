@@ -7,6 +7,9 @@ use crate::failure::{Failure, Kind, Stage};
 /// The largest head, with its request line and line ends.
 pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// The code of an answer to a request of ambiguous framing.
+pub(crate) const AMBIGUOUS: &str = "ambiguous_framing";
+
 /// Why a request is turned away by its framing alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -27,12 +30,12 @@ impl Refusal {
                 Kind::InvalidRequest,
                 format!("the request's framing is ambiguous: {what}; the connection is closed"),
             )
-            .coded("ambiguous_framing"),
+            .coded(AMBIGUOUS),
             Self::NotHttp => failure(
                 Kind::InvalidRequest,
-                String::from("the request line is none of HTTP/1.1; the connection is closed"),
+                String::from("the first line is no request of a version that is served"),
             )
-            .coded("not_http_1_1"),
+            .coded("not_http"),
             Self::TooLarge => failure(
                 Kind::TooLarge,
                 format!("the head is over the limit of {HEAD_BYTES_MAX} bytes"),
@@ -116,28 +119,24 @@ impl Head {
             return Err(Refusal::Ambiguous("whitespace in a header's name, or no name"));
         }
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
-        match name.len() {
+        let fault = match name.len() {
             4 if is("host") => {
-                if std::mem::replace(&mut self.host, true) {
-                    return Err(Refusal::Ambiguous("more than one host"));
-                }
+                std::mem::replace(&mut self.host, true).then_some("more than one host")
             }
             14 if is("content-length") => {
-                if self.length.replace(length(own(value))?).is_some() {
-                    return Err(Refusal::Ambiguous("more than one content-length"));
-                }
+                let before = self.length.replace(length(own(value))?);
+                before.map(|_| "more than one content-length")
             }
             17 if is("transfer-encoding") => {
                 if !own(value).eq_ignore_ascii_case(b"chunked") {
                     return Err(Refusal::Ambiguous("a transfer-encoding other than `chunked`"));
                 }
-                if std::mem::replace(&mut self.chunked, true) {
-                    return Err(Refusal::Ambiguous("more than one transfer-encoding"));
-                }
+                let before = std::mem::replace(&mut self.chunked, true);
+                before.then_some("more than one transfer-encoding")
             }
-            _ => {}
-        }
-        Ok(())
+            _ => None,
+        };
+        fault.map_or(Ok(()), |what| Err(Refusal::Ambiguous(what)))
     }
 
     fn end(&self, minor: u8) -> Result<Body, Refusal> {
@@ -145,7 +144,9 @@ impl Head {
             (Some(_), true) => {
                 Err(Refusal::Ambiguous("a content-length beside a transfer-encoding"))
             }
-            (_, true) if minor == 0 => Err(Refusal::Ambiguous("a transfer-encoding in HTTP/1.0")),
+            (_, true) if minor == 0 => {
+                Err(Refusal::Ambiguous("a transfer-encoding in a request of version 1.0"))
+            }
             _ if minor > 0 && !self.host => Err(Refusal::Ambiguous("no host")),
             (_, true) => Ok(Body::Chunked),
             (length, false) => Ok(Body::Length(length.unwrap_or(0))),
