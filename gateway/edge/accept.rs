@@ -10,10 +10,9 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
 };
 
-use super::EdgeBody;
+use super::{EdgeBody, framing::Guarded};
 
-/// The most that is read ahead of one connection: heads over 64 KiB are refused with a clear error,
-/// heads over this by hyper, with a bare 431.
+/// The most that is read ahead of one connection.
 const READ_BYTES_MAX: usize = 512 * 1024;
 /// After an error of `accept` (no file descriptors left, for one), how long to wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -89,13 +88,15 @@ async fn connection<S, F>(
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Result<Response<EdgeBody>, Infallible>>,
 {
+    let (guarded, watch) = Guarded::new(stream);
+    let serve = move |request| serve(watch.marked(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(READ_BYTES_MAX)
         // Answers and events are small: one buffer costs less than a list of slices.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service_fn(serve));
+        .serve_connection(TokioIo::new(guarded), service_fn(serve));
     let mut connection = std::pin::pin!(connection);
     let (watched, mut asked) = (closing.clone(), false);
     let mut listening = Some(Box::pin(async move { told(&mut closing).await }));

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use subtle::ConstantTimeEq;
 use tower_service::Service;
 
-use super::EdgeBody;
+use super::{EdgeBody, framing::Refusal};
 use crate::{config::Secret, pipeline::Gateway};
 
 /// The format of `/metrics`.
@@ -60,6 +60,13 @@ impl Admin {
         mut self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
+        if let Some(refusal) = request.extensions().get::<Refusal>() {
+            let failure = refusal.failure();
+            let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            let close = [(header::CONNECTION, "close")];
+            let answer = (status, close, format!("{}\n", failure.public)).into_response();
+            return Ok(answer.map(EdgeBody::Router));
+        }
         Ok(self.0.call(request).await?.map(EdgeBody::Router))
     }
 }

@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use policies::facts::{Dialect, ModelFacts};
@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use super::{
     EdgeBody,
+    framing::Refusal,
     receive::{self, Bodies},
     render,
 };
@@ -31,9 +32,6 @@ use crate::{
     pipeline::{self, Gateway, Ids, Inbound},
     wire,
 };
-
-/// The largest head of a request: all names and values together.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// What the callers' door is made from.
 pub(crate) struct FrontSettings<'a> {
@@ -69,6 +67,11 @@ impl Front {
     ) -> Result<Response<EdgeBody>, Infallible> {
         let at = (self.gateway.world.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
+        if let Some(refusal) = request.extensions().get::<Refusal>() {
+            let failure = refusal.failure();
+            refused(&self.gateway, &failure);
+            return Ok(render::failure(Dialect::OpenAi, &failure, &ids));
+        }
         let answered = AssertUnwindSafe(self.route(request, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
         Ok(answered
@@ -82,7 +85,6 @@ impl Front {
         ids: &Ids,
         at: Timestamp,
     ) -> Result<Response<EdgeBody>, Failure> {
-        self.counted(head_fits(request.headers()))?;
         let path = request.uri().path();
         let asks = matches!(path, "/v1/route" | "/route");
         if !asks && !matches!(path, "/v1/chat/completions" | "/chat/completions") {
@@ -102,7 +104,7 @@ impl Front {
         if asks {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
             let said = self.counted(said)?.to_string();
-            let json = [(http::header::CONTENT_TYPE, "application/json")];
+            let json = [(header::CONTENT_TYPE, "application/json")];
             return Ok((json, said).into_response().map(EdgeBody::Router));
         }
         // Futures are moved before they run: what is large is moved as a pointer.
@@ -131,15 +133,6 @@ fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {
     let unix_ms = at.as_millisecond();
     let random = [(gateway.world.random)(), (gateway.world.random)()];
     Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random)
-}
-
-fn head_fits(headers: &HeaderMap) -> Result<(), Failure> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes <= HEAD_BYTES_MAX {
-        return Ok(());
-    }
-    let public = format!("the headers are over the limit of {HEAD_BYTES_MAX} bytes");
-    Err(Failure::new(Kind::TooLarge, Stage::Receive, public).with_status(431))
 }
 
 fn wrong_method(method: &Method) -> Failure {

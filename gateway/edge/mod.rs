@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod admin;
 mod body;
+mod framing;
 mod front;
 mod receive;
 mod render;

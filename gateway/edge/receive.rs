@@ -1,6 +1,7 @@
 //! Reading a request's body: with a size, a deadline and a bound for all bodies together.
 
 use std::{
+    io,
     pin::Pin,
     sync::{
         Arc,
@@ -15,6 +16,7 @@ use http::{HeaderMap, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use super::framing::Refusal;
 use crate::failure::{Failure, Kind, Stage};
 
 /// Bodies up to this size are not counted: connections bound them.
@@ -110,6 +112,18 @@ pub(crate) async fn read(body: Incoming, bodies: Arc<Bodies>) -> Result<Bytes, F
     }
 }
 
+/// A body that broke off, or is framed as nothing should be.
+fn broken(error: hyper::Error) -> Failure {
+    let cause = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<io::Error>());
+    let failure = match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+            Refusal::Ambiguous("chunks out of form").failure()
+        }
+        _ => fail(Kind::Cancelled, "the caller left"),
+    };
+    failure.because(error)
+}
+
 struct Collect {
     body: Incoming,
     /// The only chunk, as long as there is only one: then nothing is copied.
@@ -127,8 +141,7 @@ impl Collect {
                     return Poll::Ready(Ok(self.first.take().unwrap_or_else(|| rest.freeze())));
                 }
                 Some(Err(error)) => {
-                    let gone = fail(Kind::Cancelled, "the caller left");
-                    return Poll::Ready(Err(gone.because(error)));
+                    return Poll::Ready(Err(broken(error)));
                 }
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {

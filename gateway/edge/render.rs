@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use policies::facts::Dialect;
 
-use super::EdgeBody;
+use super::{EdgeBody, framing};
 use crate::{
     failure::{Failure, Kind},
     pipeline::Ids,
@@ -26,6 +26,10 @@ pub(crate) fn failure(dialect: Dialect, failure: &Failure, ids: &Ids) -> Respons
     }
     if failure.kind == Kind::BudgetExceeded {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    if failure.code == framing::AMBIGUOUS {
+        // Nobody knows where on this connection another request would begin.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer
 }

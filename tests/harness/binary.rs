@@ -1,6 +1,7 @@
 //! The real program, as an operator runs it.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     process::{ExitStatus, Output, Stdio},
     time::Duration,
@@ -76,6 +77,19 @@ impl Server {
     pub(crate) async fn page(&self, path: &str, token: &str) -> String {
         let page = self.client.get(format!("http://{}{path}", self.admin)).bearer_auth(token);
         page.send().await.expect("a page").text().await.expect("a text")
+    }
+
+    /// Where callers connect.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr.parse().expect("an address")
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> i64 {
+        let id = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a measure");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Asks it to end.

@@ -175,6 +175,11 @@ impl Gateway {
         self.running.addr
     }
 
+    /// Where operators connect.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        self.running.admin_addr
+    }
+
     /// An address at the callers' door.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addr)

@@ -1,8 +1,10 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod callers;
 mod choice;
 mod cut;
+mod departure;
 mod door;
 mod fallback;
 mod full;
