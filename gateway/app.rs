@@ -294,7 +294,7 @@ fn epoch(config: &Config, names: &Arc<Names>, recorder: &Recorder) -> io::Result
                 told.ejected(model, &endpoint.label, cause);
             }
             Fate::LastResort => {
-                tracing::warn!(model, endpoint = &*endpoint.label, "ejected, and the last resort");
+                tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");
                 told.last_resort(model);
             }
         }

@@ -155,7 +155,7 @@ where
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
     let choice = Choice { draw: draw.0, affinity };
-    let standing = Standing { class: caller.priority, key: caller.key.0, again: false };
+    let standing = Standing { class: caller.priority, key: caller.key.0, until: None };
     let sent_off = SentOff { choice, standing, early_head: gw.early_head };
     let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
     let now = tab.at(Stage::Record);

@@ -209,7 +209,8 @@ impl Attempts {
         if self.wrong {
             return self.give_up(kind);
         }
-        match (self.next(), self.full) {
+        let room = |at: &u8| self.rooms.get(usize::from(*at)).is_some_and(|has| *has > self.room);
+        match (self.next(), self.full.filter(room)) {
             (Some(at), _) => self.start(at, now),
             (None, Some(planned)) => smallvec![Step::Queue { planned }],
             (None, None) => self.give_up(kind),
@@ -381,6 +382,16 @@ mod tests {
         );
         assert_eq!(it.on(Event::Full(2), now, false)[..], [Step::Queue { planned: 0 }]);
         assert_eq!(it.on(Event::TurnedAway, now, false)[..], [Step::GiveUp(Kind::NoCapacity)]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_model_that_has_no_room() {
+        let now = Instant::now();
+        let mut it = machine(&[10, 20], 1, now);
+        it.on(Event::Begin, now, false);
+        it.on(Event::Full(0), now, false);
+        let full = Event::Failed(1, Kind::InvalidRequest, Retry::LargerContext);
+        assert_eq!(it.on(full, now, false)[..], [Step::GiveUp(Kind::InvalidRequest)]);
     }
 
     fn any_event() -> impl Strategy<Value = (Event, u64, bool)> {

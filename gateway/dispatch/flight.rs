@@ -36,9 +36,6 @@ use crate::{
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// What a request is told to wait that gave its place in a line to another.
-const AWAY: Duration = Duration::from_secs(1);
-
 /// How far a flight has come when `run` returns.
 pub(crate) enum Landing {
     Whole(Bytes),
@@ -227,7 +224,7 @@ impl Flight {
                     Some(Poll::Pending) => return Ok(None),
                     Some(Poll::Ready(Turn::Granted)) => Event::Refilled,
                     Some(Poll::Ready(Turn::Displaced)) => {
-                        self.turned_away(AWAY);
+                        self.turned_away(None);
                         Event::TurnedAway
                     }
                 };

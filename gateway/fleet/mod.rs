@@ -302,7 +302,7 @@ impl Fleet {
         let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
         let ticket = Line::join(replicas, standing, bounds, now)?;
         // A place that became free just before was granted to nobody.
-        if !standing.again {
+        if standing.until.is_none() {
             replicas.refill();
         }
         Ok(ticket)

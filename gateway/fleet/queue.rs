@@ -21,8 +21,10 @@ use self::order::Order;
 use super::Replicas;
 use crate::outcome::Priority;
 
-/// Weight of the newest measure of how fast the line moves.
-const PACE_WEIGHT: f64 = 0.3;
+/// How fast a line moves is measured over this many places, so that chance does not turn anyone away …
+const PLACES_MEASURED: u32 = 16;
+/// … or over this long, where a model gives so few that nothing better can be known.
+const MEASURE_MAX: Duration = Duration::from_secs(10);
 /// What one who is turned away is told to wait at the least and at the most.
 const AWAY_MIN: Duration = Duration::from_secs(1);
 const AWAY_MAX: Duration = Duration::from_secs(60);
@@ -47,8 +49,8 @@ pub(crate) struct Standing {
     pub class: Priority,
     /// Its key: places go to keys in turn.
     pub key: u32,
-    /// Whether it has waited before, and found a place that was none.
-    pub again: bool,
+    /// When its wait is over, if it has waited before and found a place that was none.
+    pub until: Option<Instant>,
 }
 
 /// The line at one model.
@@ -64,10 +66,10 @@ struct Inner {
     order: Order<Arc<Slot>>,
     /// Granted, not taken yet.
     granted: u32,
-    /// Granted since the pace was last measured.
+    /// Granted since `since`, from when on somebody has waited all the time.
     served: u32,
-    measured: Option<Instant>,
-    /// Places a second, while somebody waits.
+    since: Option<Instant>,
+    /// Places a second, once it is known.
     pace: Option<f64>,
 }
 
@@ -129,18 +131,19 @@ impl Line {
 
     /// Looks how fast the line moves; forgets it when nobody waits.
     pub(super) fn measure(&self, now: Instant) {
-        if !self.waits() && self.inner().measured.is_none() {
+        let mut inner = self.inner();
+        if inner.order.length() == 0 {
+            (inner.since, inner.pace) = (None, None);
             return;
         }
-        let mut inner = self.inner();
-        let before = inner.measured.replace(now);
-        let served = f64::from(std::mem::take(&mut inner.served));
-        if inner.order.length() == 0 {
-            (inner.measured, inner.pace) = (None, None);
-        } else if let Some(before) = before.filter(|before| *before < now) {
-            let newest = served / (now - before).as_secs_f64();
-            let mean = |pace: f64| pace + PACE_WEIGHT * (newest - pace);
-            inner.pace = Some(inner.pace.map_or(newest, mean));
+        let Some(since) = inner.since else {
+            (inner.since, inner.served) = (Some(now), 0);
+            return;
+        };
+        let passed = now.saturating_duration_since(since);
+        if inner.served >= PLACES_MEASURED || passed >= MEASURE_MAX {
+            inner.pace = Some(f64::from(inner.served) / passed.as_secs_f64().max(0.001));
+            (inner.since, inner.served) = (Some(now), 0);
         }
     }
 
@@ -165,11 +168,12 @@ impl Line {
             line.present.fetch_sub(1, SeqCst);
             slot.tell(DISPLACED);
         }
+        let until = standing.until.unwrap_or(now + bounds.wait);
         let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
         inner.order.join(standing.class, standing.key, Arc::clone(&slot));
         line.present.fetch_add(1, SeqCst);
         drop(inner);
-        Ok(Ticket { replicas: Arc::clone(replicas), slot, standing, until: now + bounds.wait })
+        Ok(Ticket { replicas: Arc::clone(replicas), slot, standing, until })
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Explanation {
     pub plan: Vec<Candidate>,
     /// After how many milliseconds of silence a second attempt is begun beside the first.
     pub hedge_after_ms: Option<u32>,
+    /// Whether none of these takes requests: they are ejected, and tried because nothing else is left.
+    pub last_resort: bool,
     /// Models the route names but the plan leaves out.
     pub skipped: Vec<Skipped>,
     /// The most the plan can cost, in the ledger's currency.
@@ -98,6 +100,7 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         rule,
         guards: why.guards.iter().map(|at| policy.rule_name(*at).to_owned()).collect(),
         skipped: why.skipped.iter().map(said).collect(),
+        last_resort: decided.as_ref().is_ok_and(|plan| plan.last_resort),
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
@@ -197,6 +200,9 @@ impl fmt::Display for Explanation {
                 it.in_flight,
                 it.output_tokens_max,
             )?;
+        }
+        if self.last_resort {
+            writeln!(f, "but      all of these are ejected: they are the last resort")?;
         }
         if let Some(ms) = self.hedge_after_ms {
             writeln!(f, "hedge    the next attempt after {ms} ms of silence, if streamed")?;

@@ -30,6 +30,25 @@ fn now(policy: &Policy, signals: &Signals) -> Result<Plan, Refusal> {
     decide(policy, signals, &view(), Draw(7))
 }
 
+#[test]
+fn what_is_ejected_is_the_last_resort_and_never_where_anything_else_is_there() {
+    let policy = compile(ALL, &catalogue()).unwrap();
+    let mut view = view();
+    for model in &mut view.models {
+        model.available = false;
+    }
+    let decided = |view: &FleetView| decide(&policy, &Signals::chat("auto"), view, Draw(7));
+    assert_eq!(decided(&view).unwrap_err().reason, Reason::NoneAvailable, "all are dead");
+    view.models[3].last_resort = true;
+    let plan = decided(&view).unwrap();
+    assert!(plan.last_resort && plan.retries_max == 0 && plan.hedge.is_none());
+    assert_eq!(plan.attempts.iter().map(|it| it.model.get()).collect::<Vec<_>>(), [3]);
+    view.models[5].available = true;
+    let plan = decided(&view).unwrap();
+    assert!(!plan.last_resort);
+    assert_eq!(plan.attempts.iter().map(|it| it.model.get()).collect::<Vec<_>>(), [5]);
+}
+
 fn ids(policy: &Policy, plan: &Plan) -> Vec<String> {
     plan.attempts.iter().map(|it| policy.fleet().models[it.model.get()].id.to_string()).collect()
 }

@@ -149,3 +149,37 @@ async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
     let homes: HashSet<_> = endpoints(&gateway.close().await).into_iter().collect();
     assert_eq!(homes.len(), 1, "{homes:?}");
 }
+
+#[tokio::test]
+async fn a_replica_far_slower_than_its_peers_is_ejected() {
+    let up = Upstream::with(quick().paced(60, 2_000).replicas(3));
+    up.fail_replica(0, Fault::Slow).await;
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    let slow = ["model=\"a\"", "cause=\"slow\""];
+    let mut asked = 0;
+    while gateway.metrics().await.sum("signalbox_ejections_total", &slow) < 1.0 {
+        assert!(asked < 600, "it was never ejected");
+        let all = (0..60).map(|at| {
+            let request = with(streamed("a"), json!({ "user": format!("{asked} {at}") }));
+            let gateway = &gateway;
+            async move { gateway.ask(&request).await.done() }
+        });
+        assert!(futures_util::future::join_all(all).await.into_iter().all(|done| done));
+        asked += 60;
+    }
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn the_last_replica_is_not_given_up_in_silence() {
+    let up = Upstream::failing(Fault::Status500);
+    let gateway = Setup::new().model("a", &up.urls()).start().await;
+    let counted = async || gateway.metrics().await.sum("signalbox_last_resort_total", &[]);
+    while counted().await < 1.0 {
+        assert!(gateway.ask(&ask("a")).await.status >= 500);
+    }
+    let ejected = gateway.metrics().await.sum("signalbox_ejections_total", &[]);
+    assert!(ejected >= 1.0, "it is ejected, and asked all the same");
+    up.mend().await;
+    assert_eq!(gateway.ask(&ask("a")).await.status, 200, "at once, and not after the ejection");
+}

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use signalbox::sim::ModelSpec;
+use signalbox::{
+    sim::{Fault, ModelSpec},
+    store::Entry,
+};
 
-use crate::harness::{Gateway, Setup, Upstream, ask, gateway::Reply, upstream::MODEL};
+use crate::harness::{Gateway, KEY, Setup, Upstream, ask, gateway::Reply, upstream::MODEL};
 
 /// A model whose plain answers take about this long.
 fn taking(ms: u32) -> Upstream {
@@ -54,45 +57,113 @@ async fn a_full_model_is_passed_over_while_another_is_free() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_over_ends_in_503_and_none_is_turned_away_at_once() {
+async fn a_wait_that_is_over_ends_in_503_and_without_a_wait_at_once() {
     let up = taking(400);
-    let gateway = narrow(&up, "wait_ms = 100\n").start().await;
-    let all = join_all((0..4).map(|_| by(&gateway, crate::harness::KEY))).await;
-    let away: Vec<_> = all.iter().filter(|it| it.0 == 503).collect();
-    assert_eq!(away.len(), 2, "{all:?}");
-    assert!(away.iter().all(|it| it.1 >= Duration::from_millis(100) && it.2 == "1"), "{all:?}");
-    drop(gateway.close().await);
-    let gateway = narrow(&up, "wait_ms = 0\n").start().await;
-    let all = join_all((0..4).map(|_| by(&gateway, crate::harness::KEY))).await;
-    let away: Vec<_> = all.iter().filter(|it| it.0 == 503).collect();
-    assert_eq!(away.len(), 2, "{all:?}");
-    assert!(away.iter().all(|it| it.1 < Duration::from_millis(100)), "{all:?}");
+    for (wait_ms, within) in [(100, 100..400), (0, 0..100)] {
+        let gateway = narrow(&up, &format!("wait_ms = {wait_ms}\n")).start().await;
+        let all = join_all((0..4).map(|_| by(&gateway, KEY))).await;
+        let away: Vec<_> = all.iter().filter(|it| it.0 == 503).collect();
+        assert_eq!(away.len(), 2, "{all:?}");
+        let in_time = |it: &&(u16, Duration, String)| within.contains(&it.1.as_millis());
+        assert!(away.iter().all(|it| in_time(it) && it.2 == "1"), "{all:?}");
+        gateway.close().await;
+    }
+}
+
+/// Waits until so many are in the line.
+async fn waiting(gateway: &Gateway, expected: impl Fn(f64) -> bool) {
+    for _ in 0..2_000 {
+        let waiting = gateway.metrics().await.sum("signalbox_queue_waiting", &[]);
+        if expected(waiting) {
+            return;
+        }
+    }
+    panic!("the line never came to that");
+}
+
+const QUIET: &str = "sk-quiet-0123456789abcdef0123456789abcdef";
+
+/// The same with a second key.
+fn with_quiet(setup: Setup, lines: &str) -> Setup {
+    let key = format!("[[key]]\nname = \"quiet\"\nsecret = \"file:quiet.key\"\n{lines}\n");
+    setup.and(&key).file("quiet.key", QUIET)
 }
 
 #[tokio::test]
 async fn a_flood_of_one_key_does_not_keep_others_waiting() {
     let up = taking(20);
-    let key = |name: &str| format!("[[key]]\nname = \"{name}\"\nsecret = \"file:{name}.key\"\n");
-    let setup = narrow(&up, "wait_ms = 5000\nlength_max = 40\n").and(&key("quiet"));
-    let gateway =
-        setup.file("quiet.key", "sk-quiet-0123456789abcdef0123456789abcdef").start().await;
-    let flood = async {
-        let all = join_all((0..80).map(|_| by(&gateway, crate::harness::KEY))).await;
-        let away = all.iter().filter(|it| it.0 == 503).map(|it| it.1);
-        (all.iter().filter(|it| it.0 == 200).count(), away.max())
-    };
+    let setup = narrow(&up, "wait_ms = 5000\nlength_max = 40\n");
+    let gateway = with_quiet(setup, "").start().await;
+    let flood = join_all((0..120).map(|_| by(&gateway, KEY)));
     let quiet = async {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        waiting(&gateway, |many| many >= 38.0).await;
         let mut took = Vec::new();
         for _ in 0..5 {
-            took.push(by(&gateway, "sk-quiet-0123456789abcdef0123456789abcdef").await);
+            took.push(by(&gateway, QUIET).await);
         }
         took
     };
-    let ((served, _), quiet) = tokio::join!(flood, quiet);
+    let (flood, quiet) = tokio::join!(flood, quiet);
     assert!(quiet.iter().all(|it| it.0 == 200), "{quiet:?}");
-    // Its turn comes after one place at the most: twenty milliseconds, and the same again to be served.
+    // Its turn comes after one of the other's; in order of arrival it would wait for all forty.
     let slowest = quiet.iter().map(|it| it.1).max().expect("some");
-    assert!(slowest < Duration::from_millis(150), "{quiet:?}");
-    assert!(served >= 40, "{served}");
+    assert!(slowest < Duration::from_millis(200), "{quiet:?}");
+    let served = flood.iter().filter(|it| it.0 == 200).count();
+    assert!((40..120).contains(&served), "the line is bounded, and moves: {served}");
+}
+
+#[tokio::test]
+async fn whoever_comes_first_by_priority_is_served_first() {
+    let up = Upstream::failing(Fault::StallHead);
+    let setup = narrow(&up, "wait_ms = 5000\n").key("priority = \"batch\"\n");
+    let gateway = with_quiet(setup, "priority = \"interactive\"\n").start().await;
+    let body = ask("a");
+    let stalled = [(); 2].map(|()| tokio::spawn(gateway.post(&body).send()));
+    up.until(|seen| seen.in_flight == 2).await;
+    up.mend().await;
+    let asked = |key: &'static str| {
+        let request = gateway.client.post(gateway.url("/v1/chat/completions")).bearer_auth(key);
+        tokio::spawn(
+            request.header("content-type", "application/json").body(body.to_string()).send(),
+        )
+    };
+    let mut all = vec![asked(KEY)];
+    waiting(&gateway, |many| many >= 1.0).await;
+    all.push(asked(QUIET));
+    waiting(&gateway, |many| many >= 2.0).await;
+    // One place becomes free.
+    stalled[0].abort();
+    for it in all {
+        assert_eq!(it.await.expect("a task").expect("an answer").status(), 200);
+    }
+    stalled[1].abort();
+    let books = gateway.until(|books| books.verification.settled == 4).await;
+    let first = |key: &str| {
+        let of = |it: &&Entry| it.key == key && it.outcome.as_deref() == Some("ok");
+        let entry = books.entries.iter().find(of).expect("served");
+        entry.first_token_ms.expect("answered")
+    };
+    assert!(first("quiet") < first("scenario"), "{:?}", books.entries);
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_leaves_nothing_behind() {
+    let up = Upstream::failing(Fault::StallHead);
+    let gateway = narrow(&up, "wait_ms = 5000\n").start().await;
+    let body = ask("a");
+    let stalled = [(); 2].map(|()| tokio::spawn(gateway.post(&body).send()));
+    up.until(|seen| seen.in_flight == 2).await;
+    let third = tokio::spawn(gateway.post(&body).send());
+    waiting(&gateway, |many| many >= 1.0).await;
+    third.abort();
+    waiting(&gateway, |many| many < 1.0).await;
+    let of = |it: &Entry| {
+        it.outcome.as_deref() == Some("cancelled") && it.attempts.as_deref() == Some("[]")
+    };
+    gateway.until(|books| books.entries.iter().any(of)).await;
+    up.mend().await;
+    stalled.iter().for_each(tokio::task::JoinHandle::abort);
+    up.until(|seen| seen.in_flight == 0).await;
+    assert_eq!(gateway.ask(&body).await.status, 200);
+    assert_eq!(up.seen().requests, 3, "the one who left was never sent on");
 }

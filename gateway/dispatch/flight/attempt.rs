@@ -185,27 +185,24 @@ impl Flight {
         let (fleet, bounds) = (&self.upstreams.fleet, self.upstreams.queue);
         match fleet.join(entry.model, self.standing, bounds, now) {
             Ok(ticket) => {
-                self.standing.again = true;
-                // Registers for the turn; a place that is there already is taken at the next look.
-                if ticket.poll(cx).is_ready() {
-                    cx.waker().wake_by_ref();
-                }
+                self.standing.until = Some(ticket.until);
                 self.ticket = Some(ticket);
                 Ok(())
             }
             Err(wait) => {
-                self.turned_away(wait);
+                self.turned_away(Some(wait));
                 let steps = self.attempts.on(Event::TurnedAway, now, false);
                 self.take(steps, trail, cx, now)
             }
         }
     }
 
-    /// Notes that there was no place, and when there may be.
-    pub(super) fn turned_away(&mut self, wait: Duration) {
+    /// Notes that there was no place, and when there may be, if that is known.
+    pub(super) fn turned_away(&mut self, wait: Option<Duration>) {
         self.ticket = None;
-        let none = Setback::none_free();
-        self.setback = Some(none.failure.after(wait.max(Duration::from_secs(1))));
+        let mut none = Setback::none_free().failure;
+        none.retry_after = wait.or(none.retry_after);
+        self.setback = Some(none);
     }
 
     /// What the caller is told when nothing is left to try.

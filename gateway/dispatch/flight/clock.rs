@@ -30,8 +30,8 @@ impl Flight {
             self.tick(cx, trail, now)?;
             return Ok(true);
         }
-        if let Some(until) = self.ticket.as_ref().map(|it| it.until).filter(|it| now >= *it) {
-            self.turned_away(now.saturating_duration_since(until));
+        if self.ticket.as_ref().is_some_and(|ticket| now >= ticket.until) {
+            self.turned_away(None);
             let steps = self.attempts.on(Event::TurnedAway, now, false);
             self.take(steps, trail, cx, now)?;
             return Ok(true);
