@@ -216,7 +216,8 @@ impl Leg {
                             continue;
                         }
                     }
-                    let setback = Setback::status(head.status(), head.headers(), body);
+                    let setback =
+                        Setback::status(head.status(), head.headers(), body, self.target.key());
                     return self.over(setback);
                 }
                 Phase::Over => return Poll::Pending,
@@ -235,7 +236,7 @@ impl Leg {
         };
         if head.status() != StatusCode::OK {
             if !verdict::body_matters(head.status()) {
-                return Err(Setback::status(head.status(), head.headers(), &[]));
+                return Err(Setback::status(head.status(), head.headers(), &[], ""));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());

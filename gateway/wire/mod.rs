@@ -35,7 +35,9 @@ use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain};
 pub use edit::{Body, Edit};
-pub use errors::{error_body, error_event, error_message, is_context_length};
+pub use errors::{
+    error_body, error_event, error_message, error_message_without, is_context_length,
+};
 pub use models::{ModelCard, model, models_list};
 pub use request::Request;
 pub use sse::{

@@ -2,7 +2,7 @@
 //! keys. It errs on the side of taking out too much.
 
 /// What stands in for a word that was taken out.
-const REMOVED: &str = "[removed]";
+pub(super) const REMOVED: &str = "[removed]";
 /// Beginnings of keys in use.
 const KEY_STARTS: [&str; 9] = ["sk-", "sk_", "pk-", "hf_", "gsk_", "xai-", "akia", "eyj", "key-"];
 /// Last labels of names of hosts.

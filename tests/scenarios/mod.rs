@@ -8,6 +8,8 @@ mod fallback;
 mod full;
 mod habits;
 mod hedge;
+mod hostile;
+mod hostile_streams;
 mod limits;
 mod program;
 mod rehearse;
