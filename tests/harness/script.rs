@@ -57,6 +57,7 @@ struct Seen {
     connections: AtomicUsize,
     requests: AtomicUsize,
     left: AtomicUsize,
+    played: AtomicUsize,
     took_a_flood: AtomicBool,
 }
 
@@ -99,6 +100,11 @@ impl Script {
         self.seen.left.load(Relaxed)
     }
 
+    /// Plays that came to their end.
+    pub(crate) fn played(&self) -> usize {
+        self.seen.played.load(Relaxed)
+    }
+
     /// Whether the peer took a flood to its end.
     pub(crate) fn took_a_flood(&self) -> bool {
         self.seen.took_a_flood.load(Relaxed)
@@ -136,6 +142,7 @@ async fn serve(mut stream: TcpStream, plays: Arc<[Play]>, seen: Arc<Seen>) {
                 return;
             }
         }
+        seen.played.fetch_add(1, Relaxed);
         if !read_some(&mut stream, &mut request, usize::MAX).await {
             return;
         }

@@ -349,15 +349,19 @@ async fn a_no_with_a_body_of_its_own() {
 /// What follows an answer on its connection is nobody's answer.
 #[tokio::test]
 async fn a_stale_second_answer_is_not_the_next_requests() {
-    for stream in [false, true] {
+    for (stream, at_once) in [(false, true), (true, true), (false, false), (true, false)] {
         let own = String::from_utf8(answer(OK, "", stream)).unwrap();
         let stale = own.replace(WORD, "stalest");
-        let first = Play::from(vec![send([own.as_str(), &stale].concat())]);
-        let up = Script::start(vec![first, vec![send(&own)].into()]).await;
+        let joined = send([own.as_str(), &stale].concat());
+        let first = if at_once { vec![joined] } else { vec![send(&own), send(&stale)] };
+        let up = Script::start(vec![Play::from(first), vec![send(&own)].into()]).await;
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         let request = if stream { streamed("a") } else { ask("a") };
-        for _ in 0..3 {
+        for nth in 1..=3 {
             let reply = gateway.ask(&request).await;
+            while up.played() < nth {
+                tokio::task::yield_now().await;
+            }
             assert_eq!(reply.status, 200, "{}", reply.text());
             assert!(reply.text().contains(WORD) && !reply.text().contains("stalest"));
         }

@@ -64,6 +64,8 @@ async fn an_odd_stream_is_a_stream() {
     let named = TEXT.replace("zyzzyva", "[DONE]\\n\\ndata: [DONE] no");
     let split: Vec<_> = all.split_inclusive(|_| true).collect();
     let null = TEXT.replace("\"id\"", "\"error\":null,\"id\"");
+    let first = TEXT.replace("zyzzyva", "zyz");
+    let last = TEXT.replace("}}]", "},\"finish_reason\":\"stop\"}]");
     let other = "data: {\"choices\":[]}\n\ndata: {\"zyz\":[1,{}]}\n\n: hm\n\ndata:\n\n\n\n";
     hold(vec![
         stream("byte_order_mark", &["\u{feff}", &all], Whole),
@@ -85,6 +87,8 @@ async fn an_odd_stream_is_a_stream() {
         then("reset_after_done", &all, Step::Reset, Whole),
         stream("no_done_after_finish", &[TEXT, FINISH, USAGE], Whole),
         stream("done_without_a_blank_line", &[TEXT, FINISH, USAGE, "data: [DONE]"], Whole),
+        stream("last_text_without_a_blank_line", &[&first, USAGE, last.trim_end()], Whole),
+        stream("only_event_without_a_blank_line", &[USAGE, last.trim_end()], Whole),
         stream("usage_without_a_blank_line", &[TEXT, FINISH, USAGE.trim_end()], Whole),
         stream("done_without_finish", &[TEXT, USAGE, DONE], Whole),
         stream("error_null", &[&null, FINISH, USAGE, DONE], Whole),
@@ -134,6 +138,7 @@ async fn a_stream_that_breaks_after_its_content() {
     hold(vec![
         stream("error_that_tells_secrets", &[TEXT, &secret, DONE], Cut),
         stream("error_after_finish", &[TEXT, FINISH, "data: {\"error\":\"x\"}\n\n", DONE], Cut),
+        stream("error_without_a_blank_line", &[TEXT, FINISH, ERROR.trim_end()], Cut),
         stream("error_event_in_mid_stream", &[TEXT, "event: error\ndata: x\n\n", DONE], Cut),
         stream("done_only_in_the_text", &[TEXT, &named], Cut),
         stream("one_choice_of_two_finished", &[TEXT, &two], Cut),
