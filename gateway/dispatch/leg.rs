@@ -137,6 +137,11 @@ impl Leg {
             Phase::Waiting(connection.send(self.target.ask(ask, self.planned.output_tokens_max)));
     }
 
+    /// The credential that its replica is shown.
+    pub(crate) fn key(&self) -> &str {
+        self.target.key()
+    }
+
     /// Whether all of the request has left.
     pub(crate) fn all_out(&self) -> bool {
         match &self.phase {

@@ -60,6 +60,13 @@ impl Setback {
         it
     }
 
+    /// The same, but its cause does not quote this credential: it is for the log.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.failure.cause =
+            self.failure.cause.map(|it| wire::without_key(it.to_string(), key).into());
+        self
+    }
+
     /// Silence for too long.
     pub(crate) fn timeout(public: &'static str) -> Self {
         Self::new(AttemptResult::Timeout, Kind::UpstreamTimeout, public)
@@ -147,4 +154,34 @@ pub(crate) fn plain(body: &Bytes) -> Result<wire::Plain, Setback> {
     wire::plain(body).map_err(|invalid| {
         Setback::invalid("the model's server sent no answer", format!("{invalid:?}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_quotes_the_key() {
+        let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
+        let setback = plain(&body).unwrap_err().without("open-sesame");
+        let cause = setback.failure.cause.expect("a cause").to_string();
+        assert!(cause.contains("[removed] a key"), "{cause}");
+    }
+
+    #[test]
+    fn any_coding_on_any_line_is_seen() {
+        for (name, value, coded) in [
+            ("content-encoding", "gzip", true),
+            ("content-encoding", "Identity", false),
+            ("content-encoding", "", false),
+            ("transfer-encoding", "Chunked", false),
+            ("transfer-encoding", "gzip, chunked", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+            headers.append(CONTENT_ENCODING, http::HeaderValue::from_static("identity"));
+            headers.append(name, http::HeaderValue::from_static(value));
+            assert_eq!(check_head(&headers, false).is_err(), coded, "{name}: {value}");
+        }
+    }
 }

@@ -6,13 +6,11 @@ use policies::facts::Dialect;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::redact::{REMOVED, redact};
+use super::redact::{redact, without_key};
 use crate::failure::{Failure, Kind};
 
 /// Characters of a backend's message that a caller reads.
 const MESSAGE_CHARS_MAX: usize = 500;
-/// Shorter credentials are none: engines without keys are given such words as `none`.
-const KEY_BYTES_MIN: usize = 6;
 /// Bytes of a backend's error that are read at all.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
@@ -142,11 +140,7 @@ pub fn error_message(body: &[u8]) -> Option<String> {
 pub fn error_message_without(body: &[u8], key: &str) -> Option<String> {
     let body = body.get(..body.len().min(ERROR_BYTES_MAX))?;
     let value: Value = serde_json::from_slice(body.trim_ascii()).ok()?;
-    let mut message = message_in(&value, 4)?;
-    if key.len() >= KEY_BYTES_MIN {
-        message = message.replace(key, REMOVED);
-    }
-    let safe = redact(&message);
+    let safe = redact(&without_key(message_in(&value, 4)?, key));
     let short: String = safe.trim().chars().take(MESSAGE_CHARS_MAX).collect();
     (!short.is_empty()).then_some(short)
 }

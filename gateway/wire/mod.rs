@@ -39,6 +39,7 @@ pub use errors::{
     error_body, error_event, error_message, error_message_without, is_context_length,
 };
 pub use models::{ModelCard, model, models_list};
+pub use redact::without_key;
 pub use request::Request;
 pub use sse::{
     End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,

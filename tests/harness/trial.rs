@@ -40,6 +40,7 @@ pub(crate) struct Trial {
     name: String,
     stream: bool,
     hasty: bool,
+    metered: bool,
     play: Play,
     end: End,
 }
@@ -47,7 +48,14 @@ pub(crate) struct Trial {
 impl Trial {
     /// A plain request.
     pub(crate) fn plain(name: &str, steps: Vec<Step>, end: End) -> Self {
-        Self { name: name.to_owned(), stream: false, hasty: false, play: steps.into(), end }
+        Self {
+            name: name.to_owned(),
+            stream: false,
+            hasty: false,
+            metered: false,
+            play: steps.into(),
+            end,
+        }
     }
 
     /// A streamed one.
@@ -65,6 +73,11 @@ impl Trial {
         Self { hasty: true, ..self }
     }
 
+    /// The caller asks for usage, and must get it once, with its cost.
+    pub(crate) fn metered(self) -> Self {
+        Self { metered: true, ..self }
+    }
+
     /// It is answered after so many bytes of a large request.
     pub(crate) fn early(mut self, bytes: usize) -> Self {
         self.play.read_first = bytes;
@@ -74,6 +87,9 @@ impl Trial {
     fn request(&self, nth: usize) -> Value {
         let alias = format!("alias{nth}");
         let request = if self.stream { streamed(&alias) } else { ask(&alias) };
+        if self.metered {
+            return with(request, json!({ "stream_options": { "include_usage": true } }));
+        }
         if self.play.read_first == usize::MAX {
             return request;
         }
@@ -111,6 +127,7 @@ impl Trial {
             () if tail != expected => Some("[DONE], errors, or whose words"),
             () if done == 1 && !last => Some("something after [DONE]"),
             () if secrets.iter().any(|secret| shown.contains(secret)) => Some("a secret"),
+            () if text.matches("\"cost\":\"").count() != usize::from(self.metered) => Some("costs"),
             () if script.requests() != 1 => Some("requests"),
             () if script.took_a_flood() => Some("it took the whole flood"),
             () => None,

@@ -194,12 +194,19 @@ async fn usage_that_cannot_be_is_not_believed() {
         |event: &str, usage: &str| event.replace("\"id\":\"x\"", &format!("\"usage\":{usage}"));
     let running = with(TEXT, &(of("9", "1") + "}"));
     let null = with(TEXT, "null");
+    let (cr, lines) = (USAGE.replace('\n', "\r"), USAGE.replace(",", "\ndata: ,"));
     let shrinking = USAGE.replace("2}}", "1}}");
     trials.extend([
         stream("usage_in_each_event", &[&running, FINISH, USAGE, DONE], Whole),
         stream("usage_null_in_each_event", &[&null, &with(FINISH, "null"), USAGE, DONE], Whole),
         stream("usage_with_finish", &[TEXT, &with(FINISH, &(of("9", "2") + "}")), DONE], Whole),
         stream("usage_before_content", &[USAGE, TEXT, FINISH, DONE], Whole),
+        stream("metered", &[TEXT, FINISH, USAGE, DONE], Whole).metered(),
+        stream("metered_in_cr", &[TEXT, FINISH, &cr, DONE], Whole).metered(),
+        stream("metered_before_content", &[USAGE, TEXT, FINISH, DONE], Whole).metered(),
+        stream("metered_without_a_blank_line", &[TEXT, FINISH, USAGE.trim_end()], Whole).metered(),
+        stream("metered_in_two_lines", &[TEXT, FINISH, &lines, DONE], Whole).metered(),
+        stream("metered_at_once", &[&[TEXT, FINISH, USAGE, DONE].concat()], Whole).metered(),
         stream("usage_twice", &[TEXT, FINISH, USAGE, USAGE, DONE], Whole),
         stream("usage_that_shrinks", &[TEXT, FINISH, USAGE, &shrinking, DONE], Whole),
         stream("usage_after_done", &[TEXT, FINISH, DONE, USAGE], Counted),
