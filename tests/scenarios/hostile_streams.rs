@@ -150,6 +150,7 @@ async fn a_stream_that_breaks_after_its_content() {
         stream("finish_of_nothing_then_end", &[TEXT, &FINISH.replace("stop", "")], Cut),
         stream("end_in_a_letter", &[TEXT, &TEXT[..60]], Cut),
         stream("half_of_done", &[TEXT, "data: [DON"], Cut),
+        then("silence_after_finish", &[TEXT, FINISH].concat(), Step::Silence, Cut).hasty(),
         then("silence_in_mid_event_after_text", &TEXT.repeat(2)[..99], Step::Silence, Cut).hasty(),
     ])
     .await;
@@ -247,6 +248,12 @@ async fn a_plain_answer_that_is_none() {
         plain("error_beside_choices_plain", beside, Other),
         plain("error_of_text", "{\"error\":\"zyzzyva\"}", Other),
         plain("error_true", PLAIN.replace("\"id\":\"x\"", "\"error\":true"), Other),
+        plain("byte_order_mark_plain", format!("\u{feff}{PLAIN}"), Other),
+        plain("quotes_of_python", PLAIN.replace('"', "'"), Other),
+        plain("not_a_number", PLAIN.replace("11}", "NaN}"), Other),
+        plain("number_with_zeros", PLAIN.replace("11}", "0011}"), Other),
+        plain("line_in_a_string", PLAIN.replace("\"x\"", "\"x\ny\""), Other),
+        plain("unknown_escape", PLAIN.replace("\"x\"", "\"\\x\""), Other),
         plain("spaces_only", " \r\n\t".repeat(1_000), Other),
         plain("utf_16_plain", b"\xFF\xFE{\0}\0", Other),
     ])
@@ -268,6 +275,7 @@ async fn an_odd_plain_answer_is_an_answer() {
         plain("wide", wide, Whole),
         plain("deep_within_bounds", deep, Whole),
         plain("spaces_around", format!("\r\n {PLAIN} \n\n"), Whole),
+        plain("half_a_surrogate", PLAIN.replace("\"x\"", "\"\\ud800\""), Whole),
         plain("escaped_keys", PLAIN.replace("\"usage\"", "\"us\\u0061ge\""), Whole),
         Trial::plain(
             "no_length",
