@@ -286,7 +286,8 @@ impl Flight {
         for event in &events {
             match &event.what {
                 What::Content | What::Finish => content = true,
-                What::Error(said) if !content => {
+                // Even after content: the caller has read nothing of it.
+                What::Error(said) => {
                     let public = "the model's server failed";
                     let setback = Setback::invalid(public, said.to_string());
                     self.setback(setback, trail, cx, now)?;

@@ -67,6 +67,8 @@ pub(crate) struct Leg {
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
+    /// How it ended, while the events that its last bytes completed are shown.
+    end: Option<wire::End>,
 }
 
 enum Phase {
@@ -114,6 +116,7 @@ impl Leg {
             prelude: 0,
             phase: Phase::Over,
             ended: None,
+            end: None,
             target,
         };
         match leg.target.pool.take(cx, now) {
@@ -132,6 +135,11 @@ impl Leg {
         self.asked = Some(now);
         self.phase =
             Phase::Waiting(connection.send(self.target.ask(ask, self.planned.output_tokens_max)));
+    }
+
+    /// The credential that its replica is shown.
+    pub(crate) fn key(&self) -> &str {
+        self.target.key()
     }
 
     /// Whether all of the request has left.
@@ -216,10 +224,14 @@ impl Leg {
                             continue;
                         }
                     }
-                    let setback = Setback::status(head.status(), head.headers(), body);
+                    let setback =
+                        Setback::status(head.status(), head.headers(), body, self.target.key());
                     return self.over(setback);
                 }
-                Phase::Over => return Poll::Pending,
+                Phase::Over => {
+                    let end = self.end.take().map(|end| Ok(Shown::End(end)));
+                    return end.map_or(Poll::Pending, Poll::Ready);
+                }
             }
         }
     }
@@ -235,7 +247,7 @@ impl Leg {
         };
         if head.status() != StatusCode::OK {
             if !verdict::body_matters(head.status()) {
-                return Err(Setback::status(head.status(), head.headers(), &[]));
+                return Err(Setback::status(head.status(), head.headers(), &[], ""));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());
@@ -278,7 +290,11 @@ impl Leg {
             None => {
                 let end = stream.finish(&mut events).map_err(fault)?;
                 self.give_back(now);
-                Poll::Ready(Ok(Shown::End(end)))
+                if events.is_empty() {
+                    return Poll::Ready(Ok(Shown::End(end)));
+                }
+                self.end = Some(end);
+                Poll::Ready(Ok(Shown::Events(Bytes::new(), events)))
             }
         }
     }

@@ -77,6 +77,12 @@ impl Target {
         })
     }
 
+    /// The credential itself; empty if there is none.
+    pub(crate) fn key(&self) -> &str {
+        let text = self.authorization.as_ref().and_then(|it| it.to_str().ok());
+        text.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default()
+    }
+
     /// The request as this replica is asked; one choice of its answer has at most `output_tokens_max`.
     pub(crate) fn ask(&self, ask: &Ask, output_tokens_max: Tokens) -> Request<Slices> {
         let stream = ask.request.stream();

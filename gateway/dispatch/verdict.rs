@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
 };
 
 use super::rest;
@@ -60,6 +60,13 @@ impl Setback {
         it
     }
 
+    /// The same, but its cause does not quote this credential: it is for the log.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.failure.cause =
+            self.failure.cause.map(|it| wire::without_key(it.to_string(), key).into());
+        self
+    }
+
     /// Silence for too long.
     pub(crate) fn timeout(public: &'static str) -> Self {
         Self::new(AttemptResult::Timeout, Kind::UpstreamTimeout, public)
@@ -74,10 +81,10 @@ impl Setback {
         it
     }
 
-    /// A status that is no answer, with what its body says.
-    pub(crate) fn status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    /// A status that is no answer, with what its body says; `key` is what the backend must not quote.
+    pub(crate) fn status(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &str) -> Self {
         let public = match status.as_u16() {
-            400 | 413 | 422 => return Self::refused(status, body),
+            400 | 413 | 422 => return Self::refused(status, body, key),
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
@@ -103,8 +110,8 @@ impl Setback {
     }
 
     /// The backend calls the request wrong: so would any other, unless only room is missing.
-    fn refused(status: StatusCode, body: &[u8]) -> Self {
-        let said = wire::error_message(body)
+    fn refused(status: StatusCode, body: &[u8], key: &str) -> Self {
+        let said = wire::error_message_without(body, key)
             .unwrap_or_else(|| String::from("the model's server calls the request invalid"));
         let mut failure = Failure::new(Kind::InvalidRequest, Stage::Dispatch, said);
         if wire::is_context_length(status.as_u16(), body) {
@@ -121,18 +128,25 @@ pub(crate) fn body_matters(status: StatusCode) -> bool {
 
 /// Whether the head of a 200 can be the head of what was asked for.
 pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setback> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let encoding = text(CONTENT_ENCODING);
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        let public = "the model's server compressed an answer that was not to be";
-        return Err(Setback::invalid(public, format!("content-encoding {encoding}")));
+    for (name, usual) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
+        if let Some(found) = coded(headers, &name, usual) {
+            let public = "the model's server compressed an answer that was not to be";
+            return Err(Setback::invalid(public, format!("{name} {found}")));
+        }
     }
     let wanted = if stream { "text/event-stream" } else { "json" };
-    let found = text(CONTENT_TYPE);
+    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if found.to_ascii_lowercase().contains(wanted) {
         return Ok(());
     }
     Err(Setback::invalid("the model's server sent no answer", format!("content-type {found}")))
+}
+
+/// The first line of this name that says anything but the usual.
+fn coded(headers: &HeaderMap, name: &HeaderName, usual: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+    let odd = |it: &&[u8]| !it.is_empty() && !it.eq_ignore_ascii_case(usual.as_bytes());
+    values.find(odd).map(|it| String::from_utf8_lossy(it).into_owned())
 }
 
 /// Reads a plain answer that has come whole.
@@ -140,4 +154,34 @@ pub(crate) fn plain(body: &Bytes) -> Result<wire::Plain, Setback> {
     wire::plain(body).map_err(|invalid| {
         Setback::invalid("the model's server sent no answer", format!("{invalid:?}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_quotes_the_key() {
+        let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
+        let setback = plain(&body).unwrap_err().without("open-sesame");
+        let cause = setback.failure.cause.expect("a cause").to_string();
+        assert!(cause.contains("[removed] a key"), "{cause}");
+    }
+
+    #[test]
+    fn any_coding_on_any_line_is_seen() {
+        for (name, value, coded) in [
+            ("content-encoding", "gzip", true),
+            ("content-encoding", "Identity", false),
+            ("content-encoding", "", false),
+            ("transfer-encoding", "Chunked", false),
+            ("transfer-encoding", "gzip, chunked", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+            headers.append(CONTENT_ENCODING, http::HeaderValue::from_static("identity"));
+            headers.append(name, http::HeaderValue::from_static(value));
+            assert_eq!(check_head(&headers, false).is_err(), coded, "{name}: {value}");
+        }
+    }
 }

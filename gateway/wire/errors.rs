@@ -6,7 +6,7 @@ use policies::facts::Dialect;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::redact::redact;
+use super::redact::{redact, without_key};
 use crate::failure::{Failure, Kind};
 
 /// Characters of a backend's message that a caller reads.
@@ -132,10 +132,15 @@ pub fn error_event(dialect: Dialect, failure: &Failure) -> Bytes {
 /// characters; `None` if there is none in a form that engines use.
 #[must_use]
 pub fn error_message(body: &[u8]) -> Option<String> {
+    error_message_without(body, "")
+}
+
+/// The same without this credential, whatever it looks like.
+#[must_use]
+pub fn error_message_without(body: &[u8], key: &str) -> Option<String> {
     let body = body.get(..body.len().min(ERROR_BYTES_MAX))?;
     let value: Value = serde_json::from_slice(body.trim_ascii()).ok()?;
-    let message = message_in(&value, 4)?;
-    let safe = redact(&message);
+    let safe = redact(&without_key(message_in(&value, 4)?, key));
     let short: String = safe.trim().chars().take(MESSAGE_CHARS_MAX).collect();
     (!short.is_empty()).then_some(short)
 }

@@ -35,8 +35,11 @@ use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain};
 pub use edit::{Body, Edit};
-pub use errors::{error_body, error_event, error_message, is_context_length};
+pub use errors::{
+    error_body, error_event, error_message, error_message_without, is_context_length,
+};
 pub use models::{ModelCard, model, models_list};
+pub use redact::without_key;
 pub use request::Request;
 pub use sse::{
     End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,

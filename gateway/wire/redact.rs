@@ -24,6 +24,8 @@ const HOST_ENDS: [&str; 16] = [
     "intranet",
     "home",
 ];
+/// Shorter credentials are none: engines without keys are given such words as `none`.
+const OWN_KEY_BYTES_MIN: usize = 6;
 /// A run of letters and digits this long is no word of any language.
 const KEY_RUN_MIN: usize = 20;
 
@@ -43,6 +45,13 @@ pub(super) fn redact(text: &str) -> String {
         out.extend(ending.chars().map(|c| if c.is_control() { ' ' } else { c }));
     }
     out
+}
+
+/// The text without this credential, whatever it looks like.
+#[must_use]
+pub fn without_key(text: String, key: &str) -> String {
+    let quoted = key.len() >= OWN_KEY_BYTES_MIN && text.contains(key);
+    if quoted { text.replace(key, REMOVED) } else { text }
 }
 
 fn ends_word(c: char) -> bool {

@@ -3,6 +3,8 @@
 pub(crate) mod binary;
 pub(crate) mod gateway;
 pub(crate) mod raw;
+pub(crate) mod script;
+pub(crate) mod trial;
 pub(crate) mod upstream;
 
 pub(crate) use self::{

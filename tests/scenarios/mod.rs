@@ -10,6 +10,8 @@ mod fallback;
 mod full;
 mod habits;
 mod hedge;
+mod hostile;
+mod hostile_streams;
 mod limits;
 mod program;
 mod queue;

@@ -30,6 +30,7 @@ impl Flight {
     ) -> Result<(), Failure> {
         let Some(leg) = self.leg.as_ref() else { return Ok(()) };
         let (number, model) = (leg.number, leg.endpoint.model);
+        let setback = setback.without(leg.key());
         self.blame(&setback, trail, now);
         self.close_attempt(trail, setback.result, now);
         let (kind, retry) = (setback.failure.kind, setback.failure.retry);

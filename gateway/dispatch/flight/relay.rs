@@ -122,6 +122,7 @@ impl Flight {
     /// The committed stream broke: an honest end.
     pub(super) fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
         self.count(trail);
+        let setback = setback.without(self.leg.as_ref().map_or("", Leg::key));
         self.blame(&setback, trail, now);
         self.close_attempt(trail, AttemptResult::Cut, now);
         self.state = State::Over;

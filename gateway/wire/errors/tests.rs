@@ -71,6 +71,19 @@ fn messages_of_engines_are_found() {
 }
 
 #[test]
+fn a_credential_is_not_quoted_whatever_it_looks_like() {
+    let said = |message: &str, key| {
+        let body = serde_json::json!({ "error": { "message": message } }).to_string();
+        error_message_without(body.as_bytes(), key).unwrap()
+    };
+    assert_eq!(said("no key like open sesame, 1", "open sesame"), "no key like [removed], 1");
+    assert_eq!(said("there is none", "none"), "there is none", "a word for no key");
+    assert_eq!(said("there is no key", ""), "there is no key");
+    let long = "a ".repeat(245) + "open-sesame";
+    assert!(!said(&long, "open-sesame").contains("open"), "cut only when it is gone");
+}
+
+#[test]
 fn a_prompt_that_is_too_long_is_recognised() {
     for text in [
         "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
