@@ -7,11 +7,20 @@ mod balance;
 mod breaker;
 mod latency;
 mod probe;
+mod trouble;
+
+/// What the model checker puts its own in the place of.
+mod sync {
+    pub(super) use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    };
+}
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,6 +34,7 @@ use self::{
     balance::Candidate,
     breaker::{Breaker, Relief},
     latency::Peak,
+    trouble::{Places, Trouble},
 };
 pub(crate) use self::{
     balance::Choice,
@@ -58,8 +68,7 @@ pub(crate) struct Endpoint {
     /// `host:port`, as metrics and ledger name it.
     pub label: Arc<str>,
     weight: u16,
-    concurrency_max: u32,
-    in_flight: AtomicU32,
+    places: Places,
     /// Recent time to first token in ms as `f32` bits; 0 is unknown.
     first_token: AtomicU32,
     /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
@@ -72,9 +81,7 @@ pub(crate) struct Endpoint {
     name: u64,
     /// Attempts beyond the first at replicas of this model that are in trouble.
     retries: Arc<AtomicU32>,
-    /// Set while the breaker holds anything, so that a healthy endpoint costs no lock.
-    troubled: AtomicBool,
-    breaker: Mutex<Breaker>,
+    trouble: Trouble,
 }
 
 /// A request in flight at an endpoint; dropping it ends it.
@@ -107,7 +114,7 @@ impl std::ops::Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.places.give_back();
         if self.retry {
             self.endpoint.retries.fetch_sub(1, Ordering::Relaxed);
         }
@@ -142,33 +149,26 @@ impl Endpoint {
             retries,
             label: seed.label,
             weight: seed.weight,
-            concurrency_max: seed.concurrency_max,
-            in_flight: AtomicU32::new(0),
+            places: Places::new(seed.concurrency_max),
             first_token: AtomicU32::new(0),
-            troubled: AtomicBool::new(false),
-            breaker: Mutex::new(Breaker::default()),
+            trouble: Trouble::new(),
         }
     }
 
     /// Requests in flight.
     pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.places.taken()
     }
 
     /// Whether it takes requests now.
     pub(crate) fn up(&self, now: Instant) -> bool {
         let rest = self.rest.load(Ordering::Relaxed);
         (rest == 0 || self.clock(now) >= rest)
-            && (!self.troubled.load(Ordering::Relaxed)
-                || self.breaker(|breaker| breaker.allows(now)))
-    }
-
-    fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
-        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+            && (!self.trouble.any() || self.trouble.breaker(|breaker| breaker.allows(now)))
     }
 
     fn full(&self) -> bool {
-        self.concurrency_max > 0 && self.in_flight() >= self.concurrency_max
+        self.places.full()
     }
 
     fn first_token_ms(&self) -> Option<f32> {
@@ -202,7 +202,7 @@ impl Endpoint {
     }
 
     fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
-        let barred = spent && self.troubled.load(Ordering::Relaxed);
+        let barred = spent && self.trouble.any();
         let tried = wanted.tried.contains(&(self.model, self.index));
         Candidate {
             in_flight: self.in_flight(),
@@ -227,27 +227,31 @@ impl Endpoint {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             self.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }
-        if self.troubled.load(Ordering::Relaxed) {
-            self.relieved(now);
+        if self.trouble.any() && self.trouble.succeeded(now) == Relief::Back {
+            self.back.store(self.clock(now), Ordering::Relaxed);
         }
-    }
-
-    /// It has answered, while something was held against it.
-    fn relieved(&self, now: Instant) {
-        self.breaker(|breaker| {
-            let relief = breaker.succeeded(now);
-            if relief == Relief::Back {
-                self.back.store(self.clock(now), Ordering::Relaxed);
-            }
-            self.troubled.store(relief == Relief::Watched, Ordering::Relaxed);
-        });
     }
 
     /// A request ended without a verdict on the endpoint.
     pub(crate) fn undecided(&self) {
-        if self.troubled.load(Ordering::Relaxed) {
-            self.breaker(Breaker::undecided);
+        if self.trouble.any() {
+            self.trouble.breaker(Breaker::undecided);
         }
+    }
+
+    /// Takes a place for a request, unless others were faster: the last place and the trial after an
+    /// ejection go to one of those who saw them free.
+    fn enter(self: &Arc<Self>, again: bool, now: Instant) -> Option<InFlight> {
+        if !self.places.take() {
+            return None;
+        }
+        let troubled = self.trouble.any();
+        let retry = again && troubled;
+        if retry {
+            self.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        let entered = InFlight { endpoint: Arc::clone(self), retry };
+        (!troubled || self.trouble.begins(now)).then_some(entered)
     }
 }
 
@@ -297,20 +301,17 @@ impl Fleet {
     /// trouble share a budget, so that an outage is not multiplied.
     pub(crate) fn pick(&self, wanted: Wanted<'_>, now: Instant) -> Option<InFlight> {
         let endpoints = self.models.get(wanted.model.get())?;
-        let spent = wanted.again && budget_spent(endpoints);
-        let candidates: SmallVec<[Candidate; 8]> =
-            endpoints.iter().map(|it| it.candidate(&wanted, spent, now)).collect();
-        let endpoint = endpoints.get(balance::choose(&candidates, wanted.choice)?)?;
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        let troubled = endpoint.troubled.load(Ordering::Relaxed);
-        if troubled {
-            endpoint.breaker(|breaker| breaker.begins(now));
+        // Whoever comes too late for the one it chose chooses again.
+        for _ in 0..=endpoints.len() {
+            let spent = wanted.again && budget_spent(endpoints);
+            let candidates: SmallVec<[Candidate; 8]> =
+                endpoints.iter().map(|it| it.candidate(&wanted, spent, now)).collect();
+            let endpoint = endpoints.get(balance::choose(&candidates, wanted.choice)?)?;
+            if let Some(entered) = endpoint.enter(wanted.again, now) {
+                return Some(entered);
+            }
         }
-        let retry = wanted.again && troubled;
-        if retry {
-            endpoint.retries.fetch_add(1, Ordering::Relaxed);
-        }
-        Some(InFlight { endpoint: Arc::clone(endpoint), retry })
+        None
     }
 
     /// Whether this model has a live replica that was not tried yet.
@@ -329,14 +330,13 @@ impl Fleet {
 
     /// The endpoints that are ejected, or on trial.
     fn ejected(&self) -> impl Iterator<Item = &Endpoint> {
-        let troubled = |it: &&Arc<Endpoint>| it.troubled.load(Ordering::Relaxed);
-        let all = self.endpoints().filter(troubled);
-        all.filter(|it| it.breaker(|breaker| breaker.ejected())).map(|it| &**it)
+        let all = self.endpoints().filter(|it| it.trouble.any());
+        all.filter(|it| it.trouble.breaker(|breaker| breaker.ejected())).map(|it| &**it)
     }
 
     /// An ejected endpoint was asked whether it is there.
     fn probed(&self, endpoint: &Endpoint, alive: bool, now: Instant) {
-        if endpoint.breaker(|breaker| breaker.probed(alive, now)) {
+        if endpoint.trouble.breaker(|breaker| breaker.probed(alive, now)) {
             self.publish(now);
         }
     }
@@ -349,10 +349,7 @@ impl Fleet {
 
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        let ejected = endpoint.breaker(|breaker| {
-            endpoint.troubled.store(true, Ordering::Relaxed);
-            breaker.failed(now)
-        });
+        let ejected = endpoint.trouble.failed(now);
         if ejected {
             self.publish(now);
         }
@@ -369,7 +366,7 @@ fn budget_spent(endpoints: &[Arc<Endpoint>]) -> bool {
 
 fn model_view(endpoints: &[Arc<Endpoint>], now: Instant) -> ModelView {
     let known = endpoints.iter().filter_map(|endpoint| endpoint.first_token_ms());
-    let limits = endpoints.iter().map(|endpoint| endpoint.concurrency_max);
+    let limits = endpoints.iter().map(|endpoint| endpoint.places.max);
     ModelView {
         available: endpoints.iter().any(|endpoint| endpoint.up(now)),
         in_flight: endpoints.iter().map(|endpoint| endpoint.in_flight()).sum(),
