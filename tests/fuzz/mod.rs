@@ -4,6 +4,8 @@
 //! `SIGNALBOX_FUZZ_SECONDS` says for how long, 5 if it is not set; `SIGNALBOX_FUZZ_SEED` draws other inputs.
 //! An input that breaks a law is printed, and kept in the target folder.
 
+#![allow(clippy::print_stdout, reason = "the figures of a run")]
+
 mod mutate;
 
 use std::{
