@@ -146,7 +146,13 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
     };
     assert!(!error || matches!(what, What::Error(_)), "an error that was not seen: {what:?}");
     match serde_json::from_str::<Value>(&String::from_utf8_lossy(data)) {
-        Ok(value) if value.is_object() => assert!(!refused, "JSON, and refused"),
+        Ok(value) if value.is_object() => {
+            let expected = kind(&value);
+            // Of a key that stands twice the tree keeps one; the gateway reads both.
+            let twice = members(&value) != colons(data);
+            let same = std::mem::discriminant(what) == std::mem::discriminant(&expected);
+            assert!(!refused && (error || twice || same), "{what:?} is not {expected:?}");
+        }
         Ok(_) => assert!(matches!(what, What::Error(_)), "no object, and taken as {what:?}"),
         Err(fault) => {
             let text = fault.to_string();
@@ -155,6 +161,60 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
             assert!(refused || error || ours, "not JSON ({text}), and taken as {what:?}");
         }
     }
+}
+
+/// What an event is, by its tree.
+fn kind(value: &Value) -> What {
+    let silent = |it: Option<&Value>| matches!(it, None | Some(Value::Null | Value::Bool(false)));
+    if !silent(value.get("error")) || value.get("object") == Some(&json!("error")) {
+        return What::Error("".into());
+    }
+    let choices = value.get("choices").and_then(Value::as_array).into_iter().flatten();
+    let choices: Vec<_> = choices.filter_map(Value::as_object).collect();
+    let filled = |it: &Value| match it {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(parts) => !parts.is_empty(),
+        _ => false,
+    };
+    let content = |delta: &Value| {
+        let texts = ["content", "refusal", "reasoning", "reasoning_content"];
+        let calls = ["tool_calls", "function_call"];
+        texts.iter().any(|name| delta.get(name).is_some_and(filled))
+            || calls.iter().any(|name| delta.get(name).is_some_and(is_call))
+            || delta.get("audio").is_some_and(Value::is_object)
+    };
+    let finished = |it: Option<&Value>| it.and_then(Value::as_str).is_some_and(|it| !it.is_empty());
+    let deltas = ["delta", "message"];
+    if choices.iter().any(|choice| {
+        deltas.iter().any(|name| choice.get(*name).is_some_and(content))
+            || choice.get("text").is_some_and(filled)
+    }) {
+        What::Content
+    } else if choices.is_empty() && value.get("usage").is_some_and(Value::is_object) {
+        What::Usage
+    } else if choices.iter().any(|choice| finished(choice.get("finish_reason"))) {
+        What::Finish
+    } else {
+        What::Other
+    }
+}
+
+fn is_call(value: &Value) -> bool {
+    value.is_object() || value.as_array().is_some_and(|calls| calls.iter().any(is_call))
+}
+
+/// Members of all objects in a tree.
+fn members(value: &Value) -> usize {
+    match value {
+        Value::Object(inside) => inside.len() + inside.values().map(members).sum::<usize>(),
+        Value::Array(inside) => inside.iter().map(members).sum(),
+        _ => 0,
+    }
+}
+
+/// The same in valid JSON: it has one colon outside of strings for each.
+fn colons(data: &[u8]) -> usize {
+    outside(data).filter(|byte| *byte == b':').count()
 }
 
 /// What an event is does not depend on those before it.
@@ -228,16 +288,27 @@ pub fn body(data: &[u8]) -> bool {
     true
 }
 
-/// Open objects and arrays at once, in valid JSON.
-fn depth(data: &[u8]) -> usize {
-    let (mut depth, mut most, mut inside, mut escaped) = (0_usize, 0, false, false);
-    for byte in data {
+/// The bytes of valid JSON that are outside of strings.
+fn outside(data: &[u8]) -> impl Iterator<Item = u8> {
+    let (mut inside, mut escaped) = (false, false);
+    data.iter().copied().filter(move |byte| {
         match byte {
             _ if std::mem::take(&mut escaped) => {}
             b'\\' if inside => escaped = true,
             b'"' => inside = !inside,
-            b'{' | b'[' if !inside => depth += 1,
-            b'}' | b']' if !inside => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        !inside
+    })
+}
+
+/// Open objects and arrays at once, in valid JSON.
+fn depth(data: &[u8]) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for byte in outside(data) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
         most = depth.max(most);
@@ -318,20 +389,4 @@ fn edited(mut value: Value, edit: &Edit<'_>) -> Value {
         members.insert("max_tokens".into(), json!(most));
     }
     value
-}
-
-/// One of the above, by the first byte.
-///
-/// # Panics
-/// If a law is broken.
-pub fn check(data: &[u8]) {
-    match data.split_first() {
-        Some((0..128, rest)) => {
-            sse(rest);
-        }
-        Some((_, rest)) => {
-            body(rest);
-        }
-        None => {}
-    }
 }

@@ -509,7 +509,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_reading_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
-        fuzz::check(&data);
+        fuzz::sse(&data);
+        fuzz::body(&data);
         let _ = error_message(&data);
         let _ = is_context_length(400, &data);
         let _ = plain(&Bytes::from(data));
