@@ -118,3 +118,71 @@ async fn connection<S, F>(
         tracing::debug!(%error, "connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::{JoinSet, yield_now},
+    };
+
+    use super::*;
+
+    const ROUNDS: usize = 300;
+
+    /// Asks once and reads to the end. True if a whole answer came.
+    async fn ask(addr: std::net::SocketAddr) -> bool {
+        let Ok(mut stream) = TcpStream::connect(addr).await else { return false };
+        let mut answer = Vec::new();
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let _ = stream.read_to_end(&mut answer).await;
+        answer.ends_with(b"served")
+    }
+
+    /// Callers come in while the door closes, each time a little earlier or later.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_was_let_in_before_the_door_closed_is_waited_for() {
+        let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut served = 0;
+        for round in 0..ROUNDS {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let addr = listener.local_addr().unwrap();
+            let (closing, closed) = watch::channel(false);
+            let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
+            let serve = move |_| {
+                b.fetch_add(1, Ordering::SeqCst);
+                let e = Arc::clone(&e);
+                async move {
+                    for _ in 0..round % 50 {
+                        yield_now().await;
+                    }
+                    e.fetch_add(1, Ordering::SeqCst);
+                    Ok(Response::new(EdgeBody::Whole(Some(Bytes::from_static(b"served")))))
+                }
+            };
+            let header_timeout = Duration::from_secs(60);
+            let door = Door { listener, header_timeout, connections_max: 3 };
+            let door = tokio::spawn(run(door, closed, serve));
+            let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
+            while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {
+                yield_now().await;
+            }
+            for _ in 0..round % 40 {
+                yield_now().await;
+            }
+            closing.send(true).unwrap();
+            let drained = tokio::time::timeout(Duration::from_secs(20), door).await;
+            drained.expect("the door never closes").unwrap();
+            let (begun, ended) = (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));
+            assert_eq!(begun, ended, "round {round}: it closed while requests were served");
+            while let Some(answered) = callers.join_next().await {
+                served += usize::from(answered.unwrap());
+            }
+            assert_eq!(served, ended, "round {round}: an answer did not reach its caller");
+        }
+        assert!(served >= ROUNDS / 2, "{served} served: hardly any caller came in");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use super::{
     balance::Candidate,
     breaker::{Breaker, Relief},
     latency::Peak,
+    trouble::{Places, Trouble},
 };
 
 /// Weight of the newest first-token time in the running mean.
@@ -56,7 +57,7 @@ pub(crate) struct EndpointSeed {
 
 /// How one replica is.
 pub(super) struct State {
-    pub(super) in_flight: AtomicU32,
+    places: Places,
     /// Whether it took requests when somebody last looked: a few times a second, and when that changes.
     pub(super) live: AtomicBool,
     /// Recent time to first token in ms as `f32` bits; 0 is unknown.
@@ -70,15 +71,13 @@ pub(super) struct State {
     /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
     back: AtomicU32,
     since: Instant,
-    /// Set while the breaker holds anything, so that a healthy endpoint costs no lock.
-    pub(super) troubled: AtomicBool,
-    breaker: Mutex<Breaker>,
+    pub(super) trouble: Trouble,
 }
 
 impl State {
     pub(super) fn new(since: Instant) -> Self {
         Self {
-            in_flight: AtomicU32::new(0),
+            places: Places::new(),
             live: AtomicBool::new(true),
             first_token: AtomicU32::new(0),
             told: AtomicU32::new(0),
@@ -86,13 +85,8 @@ impl State {
             rest: AtomicU32::new(0),
             back: AtomicU32::new(0),
             since,
-            troubled: AtomicBool::new(false),
-            breaker: Mutex::new(Breaker::default()),
+            trouble: Trouble::new(),
         }
-    }
-
-    pub(super) fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
-        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Milliseconds since it is there, at least 1; enough for seven weeks, after which figures are old.
@@ -115,14 +109,14 @@ impl Endpoint {
 
     /// Requests in flight.
     pub(crate) fn in_flight(&self) -> u32 {
-        self.state.in_flight.load(Ordering::Relaxed)
+        self.state.places.taken()
     }
 
     /// Whether it takes requests now.
     pub(crate) fn up(&self, now: Instant) -> bool {
         !self.rests(now)
-            && (!self.state.troubled.load(Ordering::Relaxed)
-                || self.state.breaker(|breaker| breaker.allows(now)))
+            && (!self.state.trouble.any()
+                || self.state.trouble.breaker(|breaker| breaker.allows(now)))
     }
 
     /// Whether it asked to be left alone.
@@ -133,7 +127,7 @@ impl Endpoint {
 
     /// Whether it may be asked where nobody else can be: it is ejected, but not known to be dead.
     pub(super) fn last_resort(&self, now: Instant) -> bool {
-        !self.rests(now) && !self.state.breaker(|breaker| breaker.dead())
+        !self.rests(now) && !self.state.trouble.breaker(|breaker| breaker.dead())
     }
 
     pub(super) fn full(&self) -> bool {
@@ -142,10 +136,7 @@ impl Endpoint {
 
     /// How many requests more it may have in flight.
     pub(super) fn free(&self) -> u32 {
-        match self.concurrency_max {
-            0 => u32::MAX,
-            most => most.saturating_sub(self.state.in_flight.load(Ordering::SeqCst)),
-        }
+        self.state.places.free(self.concurrency_max)
     }
 
     /// Requests in flight at the most; 0 is no limit.
@@ -154,16 +145,13 @@ impl Endpoint {
     }
 
     /// Takes a place, if there is one.
-    pub(super) fn enter(&self) -> bool {
-        let most = if self.concurrency_max == 0 { u32::MAX } else { self.concurrency_max };
-        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
-        let state = &self.state.in_flight;
-        state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    pub(super) fn take_place(&self) -> bool {
+        self.state.places.take(self.concurrency_max)
     }
 
     /// Gives the place back.
-    pub(super) fn leave(&self) {
-        self.state.in_flight.fetch_sub(1, Ordering::SeqCst);
+    pub(super) fn give_back(&self) {
+        self.state.places.give_back();
     }
 
     pub(super) fn first_token_ms(&self) -> Option<f32> {
@@ -196,7 +184,7 @@ impl Endpoint {
     }
 
     pub(super) fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
-        let barred = spent && self.state.troubled.load(Ordering::Relaxed);
+        let barred = spent && self.state.trouble.any();
         let takes = self.up(now) || wanted.last_resort && self.last_resort(now);
         Candidate {
             in_flight: self.in_flight(),
@@ -223,36 +211,16 @@ impl Endpoint {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }
-        if state.troubled.load(Ordering::Relaxed) {
-            self.relieved(now);
+        if state.trouble.any() && state.trouble.succeeded(now) == Relief::Back {
+            state.back.store(state.clock(now), Ordering::Relaxed);
         }
-    }
-
-    /// It has answered, while something was held against it.
-    fn relieved(&self, now: Instant) {
-        let state = &self.state;
-        state.breaker(|breaker| {
-            let relief = breaker.succeeded(now);
-            if relief == Relief::Back {
-                state.back.store(state.clock(now), Ordering::Relaxed);
-            }
-            state.troubled.store(relief == Relief::Watched, Ordering::Relaxed);
-        });
     }
 
     /// A request ended without a verdict on the endpoint.
     pub(crate) fn undecided(&self) {
-        if self.state.troubled.load(Ordering::Relaxed) {
-            self.state.breaker(Breaker::undecided);
+        if self.state.trouble.any() {
+            self.state.trouble.breaker(Breaker::undecided);
         }
-    }
-
-    /// A request failed by the endpoint's fault. True if this ejects it.
-    pub(super) fn failed(&self, now: Instant) -> bool {
-        self.state.breaker(|breaker| {
-            self.state.troubled.store(true, Ordering::Relaxed);
-            breaker.failed(now)
-        })
     }
 
     /// It is far slower than its peers. True if this ejects it.
@@ -260,10 +228,7 @@ impl Endpoint {
         // What it showed so far is held against it once.
         self.state.told.store(0, Ordering::Relaxed);
         self.state.first_token.store(0, Ordering::Relaxed);
-        self.state.breaker(|breaker| {
-            self.state.troubled.store(true, Ordering::Relaxed);
-            breaker.eject(now)
-        })
+        self.state.trouble.eject(now)
     }
 
     /// It asks to be left alone for a while.

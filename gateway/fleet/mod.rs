@@ -9,6 +9,15 @@ mod endpoint;
 mod latency;
 mod probe;
 mod queue;
+mod trouble;
+
+/// What the model checker puts its own in the place of.
+mod sync {
+    pub(super) use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    };
+}
 
 use std::{
     sync::{
@@ -112,7 +121,7 @@ impl std::ops::Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.leave();
+        self.endpoint.give_back();
         if self.retry {
             self.replicas.retries.fetch_sub(1, Ordering::Relaxed);
         }
@@ -261,15 +270,15 @@ impl Fleet {
             return Found::Full;
         }
         let spent = (wanted.again || wanted.last_resort) && replicas.budget_spent();
-        // A replica whose last place somebody else has just taken is full the next time.
+        // Whoever comes too late for a place or a trial sees that it is gone, and chooses again.
         for _ in 0..=replicas.endpoints.len() {
             let all = replicas.endpoints.iter();
             let candidates: SmallVec<[Candidate; 8]> =
                 all.map(|it| it.candidate(wanted, spent, now)).collect();
             let chosen = balance::choose(&candidates, wanted.choice);
             let Some(endpoint) = chosen.and_then(|at| replicas.endpoints.get(at)) else { break };
-            if endpoint.enter() {
-                return Found::Place(begun(endpoint, replicas, wanted, now));
+            if let Some(place) = enter(endpoint, replicas, wanted, now) {
+                return Found::Place(place);
             }
         }
         if replicas.only_full(wanted, now) { Found::Full } else { Found::Nothing }
@@ -310,14 +319,13 @@ impl Fleet {
 
     /// The endpoints that are ejected, or on trial.
     fn ejected(&self) -> impl Iterator<Item = &Endpoint> {
-        let troubled = |it: &&Arc<Endpoint>| it.state.troubled.load(Ordering::Relaxed);
-        let all = self.endpoints().filter(troubled);
-        all.filter(|it| it.state.breaker(|breaker| breaker.ejected())).map(|it| &**it)
+        let all = self.endpoints().filter(|it| it.state.trouble.any());
+        all.filter(|it| it.state.trouble.breaker(|breaker| breaker.ejected())).map(|it| &**it)
     }
 
     /// An ejected endpoint was asked whether it is there.
     fn probed(&self, endpoint: &Endpoint, alive: bool, now: Instant) {
-        if endpoint.state.breaker(|breaker| breaker.probed(alive, now)) {
+        if endpoint.state.trouble.breaker(|breaker| breaker.probed(alive, now)) {
             self.publish(now);
         }
     }
@@ -330,7 +338,7 @@ impl Fleet {
 
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        let ejected = endpoint.failed(now);
+        let ejected = endpoint.state.trouble.failed(now);
         if ejected {
             self.publish(now);
         }
@@ -338,20 +346,29 @@ impl Fleet {
     }
 }
 
-/// The request has its place.
-fn begun(
+/// Takes a place, and the trial of a replica that is ejected; nothing, if another was quicker.
+fn enter(
     endpoint: &Arc<Endpoint>,
     replicas: &Arc<Replicas>,
     wanted: &Wanted<'_>,
     now: Instant,
-) -> InFlight {
-    let troubled = endpoint.state.troubled.load(Ordering::Relaxed);
-    if troubled {
-        endpoint.state.breaker(|breaker| breaker.begins(now));
+) -> Option<InFlight> {
+    if !endpoint.take_place() {
+        return None;
     }
+    let trouble = &endpoint.state.trouble;
+    let troubled = trouble.any();
     let retry = (wanted.again || wanted.last_resort) && troubled;
     if retry {
         replicas.retries.fetch_add(1, Ordering::Relaxed);
     }
-    InFlight { endpoint: Arc::clone(endpoint), replicas: Arc::clone(replicas), retry }
+    // From here on the place is given back by itself.
+    let entered =
+        InFlight { endpoint: Arc::clone(endpoint), replicas: Arc::clone(replicas), retry };
+    if troubled && wanted.last_resort {
+        trouble.begins_all_the_same(now);
+    } else if troubled && !trouble.begins(now) {
+        return None;
+    }
+    Some(entered)
 }

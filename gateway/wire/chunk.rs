@@ -111,8 +111,10 @@ impl Look {
                 Ok(())
             }
             b"object" => {
-                let (_, span) = scanner.value()?;
-                self.error |= span.of(scanner.bytes()) == br#""error""#;
+                if scanner.shape()? != Shape::String {
+                    return scanner.skip();
+                }
+                self.error |= *scanner.string()?.text(scanner.bytes()) == *b"error";
                 Ok(())
             }
             _ => scanner.skip(),

@@ -93,7 +93,7 @@ pub(super) fn string_if(scanner: &mut Scanner<'_>) -> Result<Option<Str>, Failur
 /// Whether the string here is `none`.
 pub(super) fn is_none(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
     let text = scanner.string()?;
-    Ok(text.span.of(scanner.bytes()) == b"none")
+    Ok(*text.text(scanner.bytes()) == *b"none")
 }
 
 /// A whole number from 1 up, or `null`.

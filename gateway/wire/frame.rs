@@ -115,9 +115,9 @@ impl Framer {
         }
     }
 
-    /// What an event needs to end here.
+    /// What an event needs to end here. An LF after a CR only completes its line.
     pub(super) fn missing(&self) -> &'static [u8] {
-        if self.line_start || self.cr { b"\n" } else { b"\n\n" }
+        if self.line_start { b"\n" } else { b"\n\n" }
     }
 
     /// Whether only an LF that may still follow is missing.

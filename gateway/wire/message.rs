@@ -133,7 +133,7 @@ impl Reader<'_> {
             found => return Err(self.wrong(".role", found, "a string")),
         }
         let role = scanner.string()?;
-        match role.span.of(scanner.bytes()) {
+        match &*role.text(scanner.bytes()) {
             b"system" | b"developer" => Ok(Role::System),
             b"user" => Ok(Role::User),
             b"assistant" => Ok(Role::Assistant),

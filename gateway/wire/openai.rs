@@ -314,7 +314,7 @@ impl<'a> Reader<'a, '_> {
             Ok::<_, Failure>(scanner.skip()?)
         })?;
         self.schema("response_format", Span::new(start, scanner.at()))?;
-        match kind.map(|kind| kind.span.of(scanner.bytes())) {
+        match kind.map(|kind| kind.text(scanner.bytes())).as_deref() {
             Some(b"json_schema") => {
                 self.request.json_schema = true;
                 self.need(Needs::JSON_SCHEMA);

@@ -80,6 +80,13 @@ pub(super) struct Str {
     pub(super) escaped: bool,
 }
 
+impl Str {
+    /// The string after unescaping; borrowed unless it has escapes.
+    pub(super) fn text(self, body: &[u8]) -> Cow<'_, [u8]> {
+        Key::new(self, body).name()
+    }
+}
+
 /// The key of a member, as written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key<'a> {

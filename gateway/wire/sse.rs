@@ -214,6 +214,11 @@ impl Stream {
         self.done
     }
 
+    /// Bytes of the begin of an event that wait for its end, or of its joined data, if that is more.
+    pub(super) fn held(&self) -> usize {
+        self.pending.len().max(self.joined.len())
+    }
+
     fn fits(&self, length: usize) -> Result<(), StreamFault> {
         if length > self.limits.event_bytes_max { Err(StreamFault::EventTooLarge) } else { Ok(()) }
     }

@@ -122,9 +122,14 @@ fn needs_are_seen() {
             r#","response_format":{"type":"json_schema","json_schema":{"schema":{}}}"#.into(),
             Needs::JSON_SCHEMA,
         ),
+        (
+            r#","response_format":{"type":"json\u005fschema","json_schema":{}}"#.into(),
+            Needs::JSON_SCHEMA,
+        ),
         (r#","response_format":{"type":"json_object"}"#.into(), Needs::NONE),
         (r#","reasoning_effort":"high""#.into(), Needs::REASONING),
         (r#","reasoning_effort":"none""#.into(), Needs::NONE),
+        (r#","reasoning_effort":"n\u006fne""#.into(), Needs::NONE),
         (r#","reasoning":{"effort":"low"}"#.into(), Needs::REASONING),
         (r#","chat_template_kwargs":{"enable_thinking":true}"#.into(), Needs::REASONING),
         (r#","chat_template_kwargs":{"thinking":false}"#.into(), Needs::NONE),
@@ -504,7 +509,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_reading_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
-        fuzz::check(&data);
+        fuzz::sse(&data);
+        fuzz::body(&data);
         let _ = error_message(&data);
         let _ = is_context_length(400, &data);
         let _ = plain(&Bytes::from(data));

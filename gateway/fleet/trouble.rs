@@ -1,0 +1,111 @@
+//! What is held against an endpoint, and its places: the two states that requests race for. The model
+//! checker in `tests/loom` goes through every order in which they can.
+
+use std::{sync::PoisonError, time::Instant};
+
+use super::{
+    breaker::{Breaker, Relief},
+    sync::{AtomicBool, AtomicU32, Mutex, Ordering},
+};
+
+/// A breaker behind a flag.
+pub(super) struct Trouble {
+    /// Set while the breaker holds anything, so that a healthy endpoint costs no lock. It changes
+    /// with the lock held alone.
+    held: AtomicBool,
+    breaker: Mutex<Breaker>,
+}
+
+impl Trouble {
+    /// None.
+    pub(super) fn new() -> Self {
+        Self { held: AtomicBool::new(false), breaker: Mutex::new(Breaker::default()) }
+    }
+
+    /// Whether anything is held against the endpoint.
+    pub(super) fn any(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Asks the breaker, or changes what leaves nothing and everything held as it is.
+    pub(super) fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
+        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A request goes out, if it still may: of many who saw that a trial is due, one goes.
+    pub(super) fn begins(&self, now: Instant) -> bool {
+        self.breaker(|breaker| {
+            let allowed = breaker.allows(now);
+            if allowed {
+                breaker.begins(now);
+            }
+            allowed
+        })
+    }
+
+    /// A request goes out although the endpoint is ejected: it is the trial.
+    pub(super) fn begins_all_the_same(&self, now: Instant) {
+        self.breaker(|breaker| breaker.begins(now));
+    }
+
+    /// A request was answered.
+    pub(super) fn succeeded(&self, now: Instant) -> Relief {
+        self.breaker(|breaker| {
+            let relief = breaker.succeeded(now);
+            self.held.store(relief == Relief::Watched, Ordering::Relaxed);
+            relief
+        })
+    }
+
+    /// A request failed by the endpoint's fault. True if this ejects it.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        self.breaker(|breaker| {
+            self.held.store(true, Ordering::Relaxed);
+            breaker.failed(now)
+        })
+    }
+
+    /// The endpoint is to be left alone for another reason than failures. False if it is already.
+    pub(super) fn eject(&self, now: Instant) -> bool {
+        self.breaker(|breaker| {
+            self.held.store(true, Ordering::Relaxed);
+            breaker.eject(now)
+        })
+    }
+}
+
+/// Requests in flight at an endpoint. How many there may be is asked each time: a configuration may change
+/// it under way.
+pub(super) struct Places(AtomicU32);
+
+impl Places {
+    /// All of them free.
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// How many are taken.
+    pub(super) fn taken(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// How many of `most` are free; of 0, which is no limit, any number.
+    pub(super) fn free(&self, most: u32) -> u32 {
+        limit(most).saturating_sub(self.taken())
+    }
+
+    /// Takes one of `most`, if one is free: looking and taking are one step.
+    pub(super) fn take(&self, most: u32) -> bool {
+        let free = |taken: u32| (taken < limit(most)).then_some(taken + 1);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).is_ok()
+    }
+
+    /// Gives one back. Whoever has begun to wait before is seen by whoever gives back, or sees that it was.
+    pub(super) fn give_back(&self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn limit(most: u32) -> u32 {
+    if most == 0 { u32::MAX } else { most }
+}
