@@ -329,7 +329,8 @@ impl Flight {
         let Some(leg) = self.leg.as_mut() else { return };
         leg.shows_content(now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
-        leg.endpoint.answered(since, self.ask.request.stream(), now);
+        let stream = self.ask.request.stream();
+        self.upstreams.fleet.answered(&leg.endpoint, since, stream, now);
         let steps = self.attempts.on(Event::Content(leg.number), now, false);
         trail.committed = u8::try_from(leg.record).ok();
         for step in steps {

@@ -196,8 +196,9 @@ impl Endpoint {
     }
 
     /// An answer came, its first content after `first_token`. The first content of a plain answer is its
-    /// end, which says little of first tokens: it counts only where no stream has told.
-    pub(crate) fn answered(&self, first_token: Duration, stream: bool, now: Instant) {
+    /// end, which says little of first tokens: it counts only where no stream has told. True if this ends
+    /// an ejection.
+    pub(super) fn answered(&self, first_token: Duration, stream: bool, now: Instant) -> bool {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
         let before = self.peak(now);
@@ -211,9 +212,11 @@ impl Endpoint {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }
-        if state.trouble.any() && state.trouble.succeeded(now) == Relief::Back {
+        let back = state.trouble.any() && state.trouble.succeeded(now) == Relief::Back;
+        if back {
             state.back.store(state.clock(now), Ordering::Relaxed);
         }
+        back
     }
 
     /// A request ended without a verdict on the endpoint.

@@ -336,6 +336,19 @@ impl Fleet {
         self.publish(now);
     }
 
+    /// A request was answered, its first content after `first_token`.
+    pub(crate) fn answered(
+        &self,
+        endpoint: &Endpoint,
+        first_token: Duration,
+        stream: bool,
+        now: Instant,
+    ) {
+        if endpoint.answered(first_token, stream, now) {
+            self.publish(now);
+        }
+    }
+
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
         let ejected = endpoint.state.trouble.failed(now);

@@ -111,7 +111,17 @@ test("leaving stops the backend", async () => {
   );
 });
 
+// A model that another test killed is ejected until its trial.
+const backInService = (model) =>
+  until(async () => {
+    const { response } = await client()
+      .chat.completions.create({ model: "pair", messages: ask("Are you there?") })
+      .withResponse();
+    return response.headers.get("x-signalbox-model") === model;
+  }, `${model} back in service`);
+
 test("a broken backend is not seen", async () => {
+  await backInService("kimi-k2.6");
   await sim("fault", { model: "kimi-k2.6", fault: "status_503", times: 1 });
   const { response } = await client()
     .chat.completions.create({ model: "pair", messages: ask("Good evening") })

@@ -218,6 +218,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(metric("signalbox_requests_total", **cancelled), counted + 1)
 
     def test_a_broken_backend_is_not_seen(self):
+        self.back_in_service("kimi-k2.6")
         sim("fault", model="kimi-k2.6", fault="status_500", times=1)
         raw = client().chat.completions.with_raw_response.create(
             model="pair", messages=ask("Good evening")
