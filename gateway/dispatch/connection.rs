@@ -133,7 +133,7 @@ impl Exchange {
             return Poll::Ready(Err(io::Error::other("the head was read before")));
         };
         match answering.as_mut().poll(&mut quiet()) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => self.ended().map_or(Poll::Pending, |end| Poll::Ready(Err(end))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
             Poll::Ready(Ok(response)) => {
                 let (head, body) = response.into_parts();
@@ -152,7 +152,17 @@ impl Exchange {
             return before;
         }
         self.drive(cx);
-        self.take_bytes()
+        match self.take_bytes() {
+            Poll::Pending => self.ended().map_or(Poll::Pending, |end| Poll::Ready(Some(Err(end)))),
+            ready => ready,
+        }
+    }
+
+    /// How the driver ended, if it did. A driver that ends in good order, as when the peer closes a
+    /// connection that was idle until just now, tells nobody who still waits on it.
+    fn ended(&self) -> Option<io::Error> {
+        let end = self.broken.as_ref()?;
+        Some(io::Error::new(end.kind(), end.to_string()))
     }
 
     fn take_bytes(&mut self) -> Poll<Option<io::Result<Bytes>>> {
@@ -278,5 +288,58 @@ impl Body for Slices {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn request() -> Request<Slices> {
+        let mut request =
+            Request::new(Slices::new(SmallVec::from_iter([Bytes::from_static(b"{}")])));
+        request.headers_mut().insert("host", http::HeaderValue::from_static("x"));
+        request
+    }
+
+    async fn head(exchange: &mut Exchange) -> io::Result<Response<()>> {
+        let head = std::future::poll_fn(|cx| exchange.poll_head(cx));
+        tokio::time::timeout(Duration::from_secs(5), head).await.expect("it hangs")
+    }
+
+    /// The peer closes an idle connection after it was found alive and before anything is sent on it.
+    #[tokio::test]
+    async fn a_connection_that_ends_as_it_is_taken_does_not_hang() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let connecting = Connector::new().unwrap().connect(uri);
+        let (connection, accepted) = tokio::join!(connecting, listener.accept());
+        let (mut peer, _) = accepted.unwrap();
+        let mut exchange = connection.unwrap().send(request());
+        let answer = async {
+            let mut buf = [0; 256];
+            assert!(peer.read(&mut buf).await.unwrap() > 0);
+            peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        };
+        let (answered, ()) = tokio::join!(head(&mut exchange), answer);
+        assert_eq!(answered.unwrap().status(), 200);
+        assert!(std::future::poll_fn(|cx| exchange.poll_bytes(cx)).await.is_none());
+        let pool = Pool::new(Duration::from_secs(60));
+        exchange.recycle(&pool, Instant::now());
+        let taken = std::future::poll_fn(|cx| Poll::Ready(pool.take(cx, Instant::now()))).await;
+        let connection = taken.expect("it is alive");
+        drop(peer);
+        // Whoever sees the end of a later connection has been told of this one's before.
+        let later = TcpStream::connect(listener.local_addr().unwrap());
+        let (later, accepted) = tokio::join!(later, listener.accept());
+        drop(accepted);
+        assert_eq!(later.unwrap().read(&mut [0]).await.unwrap(), 0);
+        let mut exchange = connection.send(request());
+        assert!(exchange.reused() && head(&mut exchange).await.is_err());
     }
 }
