@@ -1,6 +1,8 @@
 //! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
 //! the real randomness.
 
+mod epoch;
+mod gauges;
 mod probes;
 mod reload;
 
@@ -8,13 +10,14 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-pub use self::reload::{Reloaded, Watched};
+pub(crate) use self::epoch::read_limits;
+pub use self::reload::{Change, Reloaded, Watched};
 use arc_swap::ArcSwap;
 use policies::facts::{KeyIndex, TeamIndex};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -22,27 +25,21 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     account::{Accounts, Spent},
     config::{self, Config, Secret},
-    dispatch::{Fate, Upstreams},
     edge::{
         Front, FrontSettings,
         accept::{self, Door},
         admin::{Admin, Desk},
     },
-    fleet::{Bounds, EndpointSeed, Fleet, ReplicasSeed},
     identity::{self, Keys},
-    outcome::{ModelName, Names},
-    pipeline::{Epoch, Gateway, Stamps, World},
-    record::{self, Gauge, GaugeReading, Ledger, Metrics, Recorder, WriterHandle},
+    pipeline::{Gateway, World},
+    record::{self, Ledger, Metrics, Recorder, WriterHandle},
     store::{self, Reader, Sqlite},
-    wire::ReadLimits,
 };
 
 /// How often decisions get a new view of the fleet.
 const VIEW_EVERY: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// How deep a body may nest.
-const DEPTH_MAX: usize = 128;
 /// How long the ledger's writer gathers a group.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -85,6 +82,8 @@ pub struct Running {
     drain_timeout: Duration,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
+    /// What is in force.
+    config: Mutex<Config>,
 }
 
 /// Builds the rooms and opens the doors.
@@ -98,7 +97,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let front_listener = listen(config.server.listen).await?;
     let admin_listener = listen(config.admin.listen).await?;
     let (gateway, writer) = build(&config)?;
-    let prober = probes::prober(&config).map_err(StartError::Backends)?;
     let draining = Arc::new(AtomicBool::new(false));
     let desk = desk(&config.admin, Arc::clone(&gateway), Arc::clone(&draining));
     let (closing, closed) = watch::channel(false);
@@ -127,11 +125,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         doors,
         chores: [
             tokio::spawn(chores(Arc::clone(&gateway))),
-            tokio::spawn(probes::run(Arc::clone(&gateway), prober)),
+            tokio::spawn(probes::run(Arc::clone(&gateway))),
         ],
         drain_timeout: config.server.drain_timeout,
         writer,
         gateway,
+        config: Mutex::new(config),
     })
 }
 
@@ -176,20 +175,19 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let pepper = pepper(config)?;
     let store = Sqlite::open(&config.ledger.sqlite, config.ledger.durability);
     let store = store.map_err(ledger_error)?;
-    let names = Arc::new(names(config));
     let spent = spent(config).map_err(ledger_error)?;
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
-    let epoch = epoch(config, &names, &recorder).map_err(StartError::Backends)?;
+    let epoch = epoch::epoch(config, recorder.metrics(), None, real_now());
+    let epoch = epoch.map_err(StartError::Backends)?;
     let accounts = Arc::new(Accounts::new(
         &config.teams,
         &config.keys,
         config.budget_wait,
         (&spent, jiff::Timestamp::now()),
     ));
-    register_gauges(&recorder, &epoch);
-    register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
+    gauges::register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
         keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
         accounts,
@@ -200,22 +198,8 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
         world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };
     let gateway = Arc::new(gateway);
-    register_policy(&gateway);
+    gauges::register(&gateway);
     Ok((gateway, writer))
-}
-
-/// Which policy is in force; it may change while the process runs.
-fn register_policy(gateway: &Arc<Gateway>) {
-    let known = Arc::downgrade(gateway);
-    gateway.recorder.metrics().register_gauges(Box::new(move || {
-        let names = known.upgrade().map(|gateway| Arc::clone(&gateway.epoch.load().names));
-        let info = |names: Arc<Names>| {
-            let (version, hash) =
-                (Arc::clone(&names.policy_version), Arc::clone(&names.policy_hash));
-            GaugeReading::info(Gauge::PolicyInfo, version, hash)
-        };
-        names.map(info).into_iter().collect()
-    }));
 }
 
 fn real_now() -> Instant {
@@ -250,123 +234,6 @@ pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
     }
     let folder = config.ledger.sqlite.parent().unwrap_or(std::path::Path::new("."));
     identity::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
-}
-
-fn names(config: &Config) -> Names {
-    let fleet = config.policy.fleet();
-    let model = |it: &policies::facts::ModelFacts| ModelName {
-        id: Arc::clone(&it.id),
-        zone: it.zone.clone(),
-        price: it.price,
-    };
-    let replica = format!("{}-{}", hostname(), std::process::id());
-    Names {
-        replica: replica.into(),
-        currency: Arc::clone(&config.ledger.currency),
-        policy_version: config.policy.version().into(),
-        policy_hash: config.policy.hash().into(),
-        price_version: config::price_version(&fleet.models).into(),
-        models: fleet.models.iter().map(model).collect(),
-        teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
-    }
-}
-
-fn hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { String::from("signalbox") } else { name.to_owned() }
-}
-
-fn epoch(config: &Config, names: &Arc<Names>, recorder: &Recorder) -> io::Result<Epoch> {
-    let seeds = config.models.iter().map(|model| ReplicasSeed {
-        id: Arc::clone(&model.id),
-        endpoints: model.endpoints.iter().map(seed).collect(),
-    });
-    let fleet = Arc::new(Fleet::new(seeds.collect(), None, real_now()));
-    let facts = &config.policy.fleet().models;
-    let rooms = facts.iter().map(|model| model.context_tokens_max).collect();
-    let (told, known) = (recorder.metrics().clone(), Arc::clone(names));
-    let fate = Box::new(move |endpoint: &crate::fleet::Endpoint, fate: Fate| {
-        let model = known.models.get(endpoint.model.get()).map_or("", |model| &model.id);
-        match fate {
-            Fate::Ejected(cause) => {
-                tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
-                told.ejected(model, &endpoint.label, cause);
-            }
-            Fate::LastResort => {
-                tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");
-                told.last_resort(model);
-            }
-        }
-    });
-    let queue = Bounds { wait: config.queue.wait, length_max: config.queue.length_max };
-    let upstreams = Upstreams::new(&config.models, rooms, fleet, fate, queue)?;
-    Ok(Epoch {
-        timezone: jiff::tz::TimeZone::get(config.policy.timezone()).map_err(io::Error::other)?,
-        names: Arc::clone(names),
-        upstreams: Arc::new(upstreams),
-        limits: read_limits(config),
-        stamps: Stamps::new(&config.policy),
-        policy: config.policy.clone(),
-    })
-}
-
-/// What a request may ask for.
-pub(crate) fn read_limits(config: &Config) -> ReadLimits {
-    ReadLimits {
-        depth_max: DEPTH_MAX,
-        n_max: config.shield.n_max,
-        tools_max: config.shield.tools_max,
-        schema_bytes_max: config.shield.schema_bytes_max,
-        media_hosts: config.media_hosts.clone(),
-    }
-}
-
-fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
-    let authority = endpoint.url.authority().map_or("", http::uri::Authority::as_str);
-    EndpointSeed {
-        label: authority.into(),
-        url: endpoint.url.to_string().into(),
-        weight: endpoint.weight,
-        concurrency_max: endpoint.concurrency_max,
-    }
-}
-
-/// What other rooms know and a scrape asks for.
-fn register_gauges(recorder: &Recorder, epoch: &Epoch) {
-    let (fleet, names) = (Arc::clone(&epoch.upstreams.fleet), Arc::clone(&epoch.names));
-    let info = [GaugeReading::info(Gauge::ConfigInfo, "".into(), Arc::clone(&names.price_version))];
-    recorder.metrics().register_gauges(Box::new(move || {
-        let now = real_now();
-        let mut readings = info.to_vec();
-        for endpoint in fleet.endpoints() {
-            let Some(model) = names.models.get(endpoint.model.get()) else { continue };
-            let labels = || [Arc::clone(&model.id), Arc::clone(&endpoint.label)];
-            let up = usize::from(endpoint.up(now));
-            readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
-            let in_flight = endpoint.in_flight() as usize;
-            readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
-        }
-        for (model, waiting) in fleet.waiting() {
-            readings.push(GaugeReading::count(Gauge::QueueWaiting, [Arc::clone(model)], waiting));
-        }
-        readings
-    }));
-}
-
-/// How the budgets of teams stand.
-fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: Arc<str>) {
-    let accounts = Arc::clone(accounts);
-    recorder.metrics().register_gauges(Box::new(move || {
-        let mut readings = Vec::new();
-        for it in accounts.budgets(jiff::Timestamp::now()) {
-            let labels = || [Arc::clone(&it.team), Arc::from(it.window), Arc::clone(&currency)];
-            readings.push(GaugeReading::money(Gauge::BudgetLimit, labels(), it.limit));
-            readings.push(GaugeReading::money(Gauge::BudgetSpent, labels(), it.spent));
-            readings.push(GaugeReading::money(Gauge::BudgetReserved, labels(), it.reserved));
-        }
-        readings
-    }));
 }
 
 /// What has to happen again and again.

@@ -33,7 +33,7 @@ use crate::{
     config::Wait,
     dispatch::{Ask, SentOff, Upstreams},
     failure::{Failure, Stage},
-    fleet::{Choice, Standing},
+    fleet::{Choice, Prober, Standing},
     identity::Keys,
     outcome::{Ending, Names},
     record::Recorder,
@@ -79,6 +79,8 @@ pub(crate) struct Epoch {
     pub names: Arc<Names>,
     /// Ways to the models.
     pub upstreams: Arc<Upstreams>,
+    /// How replicas that are ejected are asked whether they are back.
+    pub prober: Prober,
     /// What a request may ask for.
     pub limits: ReadLimits,
     /// Header values that many answers share.

@@ -1,31 +1,18 @@
-//! Whether replicas that are ejected are back: who is asked, and when.
+//! Whether replicas that are ejected are back: when they are asked.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crate::{
-    config::{self, Config},
-    fleet::{Probe, Prober},
-    pipeline::Gateway,
-};
+use crate::pipeline::Gateway;
 
 /// How often ejected replicas are asked.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// How the replicas of a configuration are asked.
-pub(super) fn prober(config: &Config) -> io::Result<Prober> {
-    let probe = |endpoint: &config::Endpoint| {
-        let authorization = endpoint.authorization().map_err(io::Error::other)?;
-        Ok(Probe { base: endpoint.url.to_string(), authorization })
-    };
-    let of = |model: &config::Model| model.endpoints.iter().map(probe).collect();
-    Prober::new(config.models.iter().map(of).collect::<io::Result<_>>()?)
-}
-
-/// Asks them again and again.
-pub(super) async fn run(gateway: Arc<Gateway>, prober: Prober) {
+/// Asks those of the epoch in force again and again.
+pub(super) async fn run(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(PROBE_EVERY).await;
-        let fleet = Arc::clone(&gateway.epoch.load().upstreams.fleet);
-        prober.round(&fleet, (gateway.world.random)(), gateway.world.now).await;
+        let epoch = gateway.epoch.load_full();
+        let random = (gateway.world.random)();
+        epoch.prober.round(&epoch.upstreams.fleet, random, gateway.world.now).await;
     }
 }

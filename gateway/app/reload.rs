@@ -1,67 +1,128 @@
-//! Another policy without a restart: one request sees one version, the one it began with.
+//! Another configuration without a restart: one request sees one version, the one it began with.
+//!
+//! Policy, aliases, models and their replicas, prices, the queue and what a request may ask for are taken
+//! over; whatever is fixed by the start (addresses, the books, teams and keys with their budgets) is not. It
+//! is all or nothing: a configuration that would need a restart changes nothing.
 
 use std::{
     fs,
     hash::Hasher,
+    io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Running, names};
-use crate::{
-    config::Config,
-    pipeline::{Epoch, Stamps},
-};
+use super::{Running, epoch::epoch};
+use crate::config::Config;
 
 /// What became of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// Another policy is in force.
-    Policy {
-        /// Its version.
+    /// Another configuration is in force.
+    InForce {
+        /// The version of its policy.
         version: Arc<str>,
-        /// Its hash.
+        /// The hash of its policy.
         hash: Arc<str>,
+        /// The hash of its prices.
+        prices: Arc<str>,
+        /// What became of the models; empty where they are the same.
+        models: Vec<Change>,
     },
-    /// It is the policy that was in force.
+    /// It is the configuration that was in force.
     Unchanged,
-    /// Models, teams, keys or aliases are other ones: these take a restart, and the policy that is judged
-    /// against them waits for it too.
-    NeedsRestart,
+    /// These sections differ and are read at the start only: nothing of the configuration is taken.
+    NeedsRestart(Vec<&'static str>),
+}
+
+/// What became of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There was none of this id.
+    Added(Arc<str>),
+    /// There is none any more; requests that it serves are served to their end.
+    Removed(Arc<str>),
+    /// It has other replicas, another price or other properties.
+    Changed(Arc<str>),
 }
 
 impl Running {
-    /// Puts the policy of another configuration in force. Requests under way keep theirs; nothing else of
-    /// the configuration is taken.
-    pub fn reload(&self, config: &Config) -> Reloaded {
-        let current = self.gateway.epoch.load_full();
-        if config.policy.fleet() != current.policy.fleet() {
-            return Reloaded::NeedsRestart;
+    /// Puts another configuration in force. Requests under way keep what they began with.
+    ///
+    /// # Errors
+    /// When a new address or credential cannot be used: then nothing is taken.
+    pub fn reload(&self, config: Config) -> io::Result<Reloaded> {
+        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let fixed = fixed(&current, &config);
+        if !fixed.is_empty() {
+            return Ok(Reloaded::NeedsRestart(fixed));
         }
-        let zone = jiff::tz::TimeZone::get(config.policy.timezone());
-        let (Ok(timezone), false) = (zone, config.policy.hash() == current.policy.hash()) else {
-            return Reloaded::Unchanged;
-        };
-        let names = Arc::new(names(config));
-        let (version, hash) = (Arc::clone(&names.policy_version), Arc::clone(&names.policy_hash));
-        self.gateway.epoch.store(Arc::new(Epoch {
-            timezone,
-            names,
-            upstreams: Arc::clone(&current.upstreams),
-            limits: current.limits.clone(),
-            stamps: Stamps::new(&config.policy),
-            policy: config.policy.clone(),
-        }));
-        Reloaded::Policy { version, hash }
+        if same(&current, &config) {
+            return Ok(Reloaded::Unchanged);
+        }
+        let before = self.gateway.epoch.load_full();
+        let metrics = self.gateway.recorder.metrics();
+        let epoch = epoch(&config, metrics, Some(&before), self.gateway.now())?;
+        let names = Arc::clone(&epoch.names);
+        self.gateway.epoch.store(Arc::new(epoch));
+        let models = changes(&current, &config);
+        *current = config;
+        Ok(Reloaded::InForce {
+            version: Arc::clone(&names.policy_version),
+            hash: Arc::clone(&names.policy_hash),
+            prices: Arc::clone(&names.price_version),
+            models,
+        })
     }
 }
 
-/// The files that a policy comes from, and what they held when they were last looked at.
+/// The sections that differ and are read at the start only.
+fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("server", a.server == b.server),
+        ("admin", a.admin == b.admin),
+        ("ledger", a.ledger == b.ledger),
+        ("identity", a.identity == b.identity),
+        ("budget", a.budget_wait == b.budget_wait),
+        ("metrics", a.series_max == b.series_max),
+        ("team", a.teams == b.teams),
+        ("key", a.keys == b.keys),
+    ];
+    sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+}
+
+/// Whether nothing differs of what is taken over.
+fn same(a: &Config, b: &Config) -> bool {
+    a.policy.hash() == b.policy.hash()
+        && a.policy.fleet() == b.policy.fleet()
+        && a.models == b.models
+        && a.queue == b.queue
+        && a.shield == b.shield
+        && a.media_hosts == b.media_hosts
+}
+
+fn changes(a: &Config, b: &Config) -> Vec<Change> {
+    let find = |it: &Config, id: &str| {
+        let at = it.models.iter().position(|model| *model.id == *id)?;
+        Some((it.models.get(at)?.clone(), it.policy.fleet().models.get(at)?.clone()))
+    };
+    let removed = a.models.iter().filter(|it| find(b, &it.id).is_none());
+    let removed = removed.map(|it| Change::Removed(Arc::clone(&it.id)));
+    let others = b.models.iter().filter_map(|it| match find(a, &it.id) {
+        None => Some(Change::Added(Arc::clone(&it.id))),
+        before if before != find(b, &it.id) => Some(Change::Changed(Arc::clone(&it.id))),
+        _ => None,
+    });
+    removed.chain(others).collect()
+}
+
+/// The files that a configuration comes from, and what they held when they were last looked at.
 #[derive(Debug)]
 pub struct Watched {
-    files: Vec<PathBuf>,
+    config: PathBuf,
+    policy: Option<PathBuf>,
     seen: u64,
 }
 
@@ -69,17 +130,24 @@ impl Watched {
     /// The configuration's file, and the policy's where it has one.
     #[must_use]
     pub fn new(config: &Path, policy: Option<&Path>) -> Self {
-        let files = std::iter::once(config).chain(policy).map(Path::to_owned).collect();
-        let mut watched = Self { files, seen: 0 };
+        let (config, policy) = (config.to_owned(), policy.map(Path::to_owned));
+        let mut watched = Self { config, policy, seen: 0 };
         watched.changed();
         watched
+    }
+
+    /// The policy may be in another file now.
+    pub fn follow(&mut self, policy: Option<&Path>) {
+        if self.policy.as_deref() != policy {
+            *self = Self::new(&self.config, policy);
+        }
     }
 
     /// Whether they hold something else than at the last look. By content: what replaces files by links, as
     /// a mounted map of a cluster does, is seen as well. A file that cannot be read is an empty one.
     pub fn changed(&mut self) -> bool {
         let mut hasher = Xxh3::new();
-        for file in &self.files {
+        for file in std::iter::once(&self.config).chain(&self.policy) {
             hasher.write(&fs::read(file).unwrap_or_default());
             hasher.write_u8(0xFF);
         }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Reloaded, Running, Watched};
 
-/// How often the files of the policy are looked at.
+/// How often the files of the configuration are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
@@ -47,7 +47,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     }
 }
 
-/// Reloads the policy at SIGHUP and whenever its files have changed. Ends only where signals cannot be heard.
+/// Reloads at SIGHUP and whenever the files have changed. Ends only where signals cannot be heard.
 async fn reloading(path: &Path, running: &Running, mut watched: Watched) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -55,36 +55,39 @@ async fn reloading(path: &Path, running: &Running, mut watched: Watched) -> std:
         tokio::select! {
             _ = hangup.recv() => {
                 watched.changed();
-                reload(path, running);
+                reload(path, running, &mut watched);
             }
             _ = look.tick() => {
                 if watched.changed() {
-                    reload(path, running);
+                    reload(path, running, &mut watched);
                 }
             }
         }
     }
 }
 
-/// Whatever is wrong with the files, the policy in force stays.
-fn reload(path: &Path, running: &Running) {
+/// Whatever is wrong with the files, the configuration in force stays.
+fn reload(path: &Path, running: &Running, watched: &mut Watched) {
     let config = match crate::config::load(Some(path)) {
         Ok(config) => config,
         Err(faults) => {
             for fault in &faults {
-                tracing::error!(%fault, "the policy in force stays");
+                tracing::error!(%fault, "the configuration in force stays");
             }
             return;
         }
     };
-    match running.reload(&config) {
-        Reloaded::Policy { version, hash } => {
-            tracing::info!(%version, %hash, "another policy is in force");
+    watched.follow(config.policy_file.as_deref());
+    match running.reload(config) {
+        Ok(Reloaded::InForce { version, hash, prices, models }) => {
+            tracing::info!(%version, %hash, %prices, ?models, "another configuration is in force");
         }
-        Reloaded::Unchanged => tracing::info!("the policy is the same"),
-        Reloaded::NeedsRestart => {
-            tracing::error!("models, teams, keys or aliases changed: these take a restart");
-        }
+        Ok(Reloaded::Unchanged) => tracing::info!("the configuration is the same"),
+        Ok(Reloaded::NeedsRestart(sections)) => tracing::error!(
+            sections = sections.join(", "),
+            "these take a restart; all of the configuration in force stays"
+        ),
+        Err(error) => tracing::error!(%error, "the configuration in force stays"),
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Config {
 }
 
 /// `[server]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where callers connect; port 0 takes any.
     pub listen: SocketAddr,
@@ -85,7 +85,7 @@ pub struct Server {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// Where operators connect.
     pub listen: SocketAddr,
@@ -96,7 +96,7 @@ pub struct Admin {
 }
 
 /// `[ledger]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
     /// The one currency.
     pub currency: Arc<str>,
@@ -131,7 +131,7 @@ pub enum Wait {
 }
 
 /// `[identity]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The key of all keyed hashes: from the configuration, or `None` and made once beside the SQLite
     /// file (mode 0600) when the gateway starts.
@@ -139,7 +139,7 @@ pub struct Identity {
 }
 
 /// `[queue]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// How long a request waits for a full model.
     pub wait: Duration,
@@ -148,7 +148,7 @@ pub struct Queue {
 }
 
 /// `[shield]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shield {
     /// Choices of one request.
     pub n_max: u8,
@@ -159,7 +159,7 @@ pub struct Shield {
 }
 
 /// `[[model]]`, as far as it is about reaching it; what it *is* stands in its `ModelFacts`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// The id.
     pub id: Arc<str>,
@@ -174,7 +174,7 @@ pub struct Model {
 }
 
 /// `[[model.endpoint]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Base URL, checked: `http` or `https`, a host, no query; without a trailing slash.
     pub url: http::Uri,
@@ -204,7 +204,7 @@ impl Endpoint {
 }
 
 /// `[[team]]`, and the part of a key that is the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {
     /// The name.
     pub name: Arc<str>,
@@ -223,7 +223,7 @@ pub struct Team {
 }
 
 /// `[[key]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The name.
     pub name: Arc<str>,
@@ -257,7 +257,7 @@ pub enum Credential {
 }
 
 /// Money over a window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// How much.
     pub amount: Money,

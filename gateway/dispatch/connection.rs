@@ -216,6 +216,11 @@ impl Pool {
         Self { idle: Mutex::new(Vec::new()), idle_max }
     }
 
+    /// How long its connections may be idle.
+    pub(crate) fn idle_max(&self) -> Duration {
+        self.idle_max
+    }
+
     fn put(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < POOL_MAX {

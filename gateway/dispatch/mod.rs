@@ -59,23 +59,43 @@ pub(crate) struct Upstreams {
     queue: Bounds,
 }
 
+/// What the ways of an epoch are made from.
+pub(crate) struct Ways<'a> {
+    /// The models, by `ModelIndex`.
+    pub models: &'a [config::Model],
+    /// Their context windows, likewise.
+    pub rooms: Vec<Tokens>,
+    /// Their replicas, likewise.
+    pub fleet: Arc<Fleet>,
+    /// Told what becomes of endpoints.
+    pub told: Told,
+    /// What bounds the wait for a full model.
+    pub queue: Bounds,
+}
+
 impl Upstreams {
-    /// Ways to these models, whose context windows are `rooms`, by `ModelIndex`.
+    /// New ways; idle connections that the epoch `before` has to the same address serve on.
     ///
     /// # Errors
     /// When an address or a credential cannot be used.
-    pub(crate) fn new(
-        models: &[config::Model],
-        rooms: Vec<Tokens>,
-        fleet: Arc<Fleet>,
-        told: Told,
-        queue: Bounds,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(ways: Ways<'_>, before: Option<&Self>) -> io::Result<Self> {
+        let Ways { models, rooms, fleet, told, queue } = ways;
+        let known = |model: &config::Model, it: &config::Endpoint| {
+            let mut all = before?.targets.iter().flatten();
+            let same =
+                |old: &&Arc<Target>| old.uri == it.url && old.pool.idle_max() == model.pool_idle;
+            all.find(same).map(|old| &old.pool)
+        };
         let of = |model: &config::Model| -> io::Result<Vec<Arc<Target>>> {
-            model.endpoints.iter().map(|it| Target::new(model, it).map(Arc::new)).collect()
+            let target = |it| Target::new(model, it, known(model, it)).map(Arc::new);
+            model.endpoints.iter().map(target).collect()
         };
         let targets = models.iter().map(of).collect::<io::Result<_>>()?;
-        Ok(Self { fleet, connector: Connector::new()?, targets, rooms, told, queue })
+        let connector = match before {
+            Some(before) => before.connector.clone(),
+            None => Connector::new()?,
+        };
+        Ok(Self { fleet, connector, targets, rooms, told, queue })
     }
 
     /// Sends a flight off and waits until it has something to answer with. Dropping this drops the

@@ -1,6 +1,6 @@
 //! Where a replica is and how it is asked: everything about it that is fixed for an epoch.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
@@ -27,7 +27,7 @@ pub(crate) struct Target {
     /// The model's name at its engine.
     pub upstream_model: Box<str>,
     /// Idle connections.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     chat: PathAndQuery,
     host: HeaderValue,
     authorization: Option<HeaderValue>,
@@ -58,11 +58,15 @@ impl Ask {
 }
 
 impl Target {
-    /// The target of one configured endpoint.
+    /// The target of one configured endpoint, with the idle connections that `before` has to it.
     ///
     /// # Errors
     /// When URL or credential cannot stand in a request.
-    pub(crate) fn new(model: &config::Model, endpoint: &config::Endpoint) -> io::Result<Self> {
+    pub(crate) fn new(
+        model: &config::Model,
+        endpoint: &config::Endpoint,
+        before: Option<&Arc<Pool>>,
+    ) -> io::Result<Self> {
         let uri = endpoint.url.clone();
         let base = uri.path().trim_end_matches('/');
         let chat = format!("{base}/chat/completions");
@@ -72,7 +76,7 @@ impl Target {
             host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
             authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
-            pool: Pool::new(model.pool_idle),
+            pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             uri,
         })
     }

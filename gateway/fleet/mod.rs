@@ -214,7 +214,7 @@ impl Fleet {
         let fleet = Self {
             models: (0u16..).zip(models).map(replicas).collect(),
             view: ArcSwap::from_pointee(FleetView::default()),
-            version: 0.into(),
+            version: before.map_or(0, |it| it.version.load(Ordering::Relaxed)).into(),
         };
         fleet.publish(now);
         fleet

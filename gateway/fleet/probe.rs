@@ -47,6 +47,11 @@ impl Prober {
         Ok(Self { client, probes })
     }
 
+    /// For other replicas, with the same client.
+    pub(crate) fn with(&self, probes: Vec<Vec<Probe>>) -> Self {
+        Self { client: self.client.clone(), probes }
+    }
+
     /// Asks each ejected replica once and tells the fleet.
     pub(crate) async fn round(&self, fleet: &Fleet, random: u64, clock: fn() -> Instant) {
         let asked = fleet.ejected().map(|endpoint| async move {

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 use signalbox::{
-    app::{self, Running},
+    app::{self, Reloaded, Running},
     config,
     store::{Entry, Filter, Reader, Verification},
 };
@@ -104,6 +104,12 @@ impl Setup {
         let folder = Folder(std::env::temp_dir().join(name));
         let _ = std::fs::remove_dir_all(&folder.0);
         std::fs::create_dir_all(&folder.0).expect("a folder");
+        self.write_into(&folder);
+        folder
+    }
+
+    /// Writes it over what is in the folder.
+    pub(crate) fn write_into(&self, folder: &Folder) {
         let file = |name: &str, text: &str| {
             std::fs::write(folder.0.join(name), text).expect("a file");
         };
@@ -121,7 +127,6 @@ impl Setup {
             "listen = \"127.0.0.1:0\"\n",
         );
         file("signalbox.toml", &text);
-        folder
     }
 
     /// Starts it.
@@ -200,6 +205,13 @@ impl Gateway {
     pub(crate) async fn admin(&self, path: &str) -> Reply {
         let url = format!("http://{}{path}", self.running.admin_addr);
         Reply::of(self.client.get(url)).await
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn reload(&self, setup: &Setup) -> Reloaded {
+        setup.write_into(&self.folder);
+        let config = config::load(Some(&self.folder.config())).expect("a good configuration");
+        self.running.reload(config).expect("addresses that can be used")
     }
 
     /// The metrics as they are now.

@@ -1,0 +1,134 @@
+//! An epoch from a configuration: the first one, and each that takes over from another.
+
+use std::{io, sync::Arc, time::Instant};
+
+use policies::facts::ModelFacts;
+
+use crate::{
+    config::{self, Config},
+    dispatch::{Fate, Told, Upstreams, Ways},
+    fleet::{Bounds, Endpoint, EndpointSeed, Fleet, Probe, Prober, ReplicasSeed},
+    outcome::{ModelName, Names},
+    pipeline::{Epoch, Stamps},
+    record::Metrics,
+    wire::ReadLimits,
+};
+
+/// How deep a body may nest.
+const DEPTH_MAX: usize = 128;
+
+/// The epoch of this configuration. What is known of a replica that the epoch `before` has too stays known:
+/// what is in flight there, how fast it answers, whether it is ejected, who waits; its idle connections
+/// serve on.
+///
+/// # Errors
+/// When an address, a credential or the system's root certificates cannot be used.
+pub(super) fn epoch(
+    config: &Config,
+    metrics: &Metrics,
+    before: Option<&Epoch>,
+    now: Instant,
+) -> io::Result<Epoch> {
+    let names = Arc::new(names(config));
+    let seeds = config.models.iter().map(|model| ReplicasSeed {
+        id: Arc::clone(&model.id),
+        endpoints: model.endpoints.iter().map(seed).collect(),
+    });
+    let known = before.map(|it| &*it.upstreams.fleet);
+    let ways = Ways {
+        models: &config.models,
+        rooms: config.policy.fleet().models.iter().map(|model| model.context_tokens_max).collect(),
+        fleet: Arc::new(Fleet::new(seeds.collect(), known, now)),
+        told: told(metrics, &names),
+        queue: Bounds { wait: config.queue.wait, length_max: config.queue.length_max },
+    };
+    let upstreams = Upstreams::new(ways, before.map(|it| &*it.upstreams))?;
+    let zone = jiff::tz::TimeZone::get(config.policy.timezone());
+    Ok(Epoch {
+        timezone: zone.map_err(io::Error::other)?,
+        names,
+        upstreams: Arc::new(upstreams),
+        prober: prober(&config.models, before.map(|it| &it.prober))?,
+        limits: read_limits(config),
+        stamps: Stamps::new(&config.policy),
+        policy: config.policy.clone(),
+    })
+}
+
+fn names(config: &Config) -> Names {
+    let fleet = config.policy.fleet();
+    let model = |it: &ModelFacts| ModelName {
+        id: Arc::clone(&it.id),
+        zone: it.zone.clone(),
+        price: it.price,
+    };
+    let replica = format!("{}-{}", hostname(), std::process::id());
+    Names {
+        replica: replica.into(),
+        currency: Arc::clone(&config.ledger.currency),
+        policy_version: config.policy.version().into(),
+        policy_hash: config.policy.hash().into(),
+        price_version: config::price_version(&fleet.models).into(),
+        models: fleet.models.iter().map(model).collect(),
+        teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
+    }
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { String::from("signalbox") } else { name.to_owned() }
+}
+
+/// Counts and logs what becomes of endpoints.
+fn told(metrics: &Metrics, names: &Arc<Names>) -> Told {
+    let (metrics, names) = (metrics.clone(), Arc::clone(names));
+    Box::new(move |endpoint: &Endpoint, fate: Fate| {
+        let model = names.models.get(endpoint.model.get()).map_or("", |model| &model.id);
+        match fate {
+            Fate::Ejected(cause) => {
+                tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
+                metrics.ejected(model, &endpoint.label, cause);
+            }
+            Fate::LastResort => {
+                tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");
+                metrics.last_resort(model);
+            }
+        }
+    })
+}
+
+fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
+    let authority = endpoint.url.authority().map_or("", http::uri::Authority::as_str);
+    EndpointSeed {
+        label: authority.into(),
+        url: endpoint.url.to_string().into(),
+        weight: endpoint.weight,
+        concurrency_max: endpoint.concurrency_max,
+    }
+}
+
+/// How the replicas of a configuration are asked whether they are back.
+fn prober(models: &[config::Model], before: Option<&Prober>) -> io::Result<Prober> {
+    let probe = |endpoint: &config::Endpoint| {
+        let authorization = endpoint.authorization().map_err(io::Error::other)?;
+        Ok(Probe { base: endpoint.url.to_string(), authorization })
+    };
+    let of = |model: &config::Model| model.endpoints.iter().map(probe).collect();
+    let probes = models.iter().map(of).collect::<io::Result<_>>()?;
+    match before {
+        Some(before) => Ok(before.with(probes)),
+        None => Prober::new(probes),
+    }
+}
+
+/// What a request may ask for.
+pub(crate) fn read_limits(config: &Config) -> ReadLimits {
+    ReadLimits {
+        depth_max: DEPTH_MAX,
+        n_max: config.shield.n_max,
+        tools_max: config.shield.tools_max,
+        schema_bytes_max: config.shield.schema_bytes_max,
+        media_hosts: config.media_hosts.clone(),
+    }
+}

@@ -1,0 +1,207 @@
+//! Other models, replicas and prices without a restart: whoever is being served does not notice.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use signalbox::{
+    app::{Change, Reloaded},
+    sim::Fault,
+    store::Entry,
+};
+
+use crate::harness::{
+    KEY, Reply, Setup, Upstream, ask, binary, gateway::results, streamed, upstream::quick, with,
+};
+
+/// A stream of so many tokens.
+fn long(model: &str, tokens: u32) -> serde_json::Value {
+    with(streamed(model), json!({ "max_tokens": tokens }))
+}
+
+/// Models `a`, or whatever it is called, behind the alias `all`.
+fn serving(id: &str, up: &Upstream) -> Setup {
+    Setup::new().model(id, &up.urls()).and(&format!("[alias]\nall = [\"{id}\"]\n"))
+}
+
+fn changed(reloaded: &Reloaded) -> Vec<Change> {
+    match reloaded {
+        Reloaded::InForce { models, .. } => models.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
+    let (old, new) = (Upstream::with(quick().paced(0, 100)), Upstream::start());
+    let gateway = serving("a", &old).start().await;
+    let request = long("all", 40);
+    let streams = join_all((0..100).map(|_| Reply::of(gateway.post(&request))));
+    let change = async {
+        old.until(|seen| seen.requests == 100).await;
+        let dearer = "id = \"b\"\nupstream_model = \"scripted\"\n\
+                      price = { input_per_mtok = \"10\", output_per_mtok = \"20\" }\n";
+        let endpoint = format!("[[model.endpoint]]\nurl = \"{}\"\n", new.urls()[0]);
+        let other = format!("[alias]\nall = [\"b\"]\n[[model]]\n{dearer}{endpoint}");
+        let other = Setup::new().and(&other);
+        let said = changed(&gateway.reload(&other));
+        assert_eq!(said, [Change::Removed("a".into()), Change::Added("b".into())]);
+        let reply = gateway.ask(&ask("all")).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
+        assert_eq!(gateway.ask(&ask("a")).await.status, 404, "it is gone for new requests");
+    };
+    let (replies, ()) = tokio::join!(streams, change);
+    for reply in &replies {
+        assert!(reply.status == 200 && reply.done(), "{}", reply.text());
+        assert_eq!(reply.header("x-signalbox-model"), "a");
+    }
+    let metrics = gateway.metrics().await;
+    assert!(metrics.sum("signalbox_requests_total", &["model=\"a\""]) >= 100.0);
+    assert_eq!(metrics.sum("signalbox_endpoint_up", &["model=\"a\""]), 0.0);
+    assert_eq!(metrics.sum("signalbox_endpoint_up", &["model=\"b\""]), 1.0);
+    let books = gateway.close().await;
+    let of = |model: &'static str| {
+        books.entries.iter().filter(move |it| it.model.as_deref() == Some(model))
+    };
+    assert_eq!((of("a").count(), of("b").count()), (100, 1));
+    // One unit for a million tokens in and two for as many out, at a; ten times that at b.
+    let price = |model: &'static str, times: u64| {
+        let nano = |it: &Entry| (it.input_tokens + 2 * it.output_tokens) * 1_000 * times;
+        let right =
+            |it: &&Entry| it.cost.is_some_and(|cost| cost.nano().unsigned_abs() == nano(it));
+        let wrong: Vec<_> = of(model).filter(|it| !right(it)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    };
+    price("a", 1);
+    price("b", 10);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_replica_stays_known() {
+    let (bad, good) = (Upstream::failing(Fault::Status500), Upstream::start());
+    let urls = [bad.urls(), good.urls()].concat();
+    let setup = || Setup::new().model("a", &urls);
+    let gateway = setup().start().await;
+    let out = async |expected: f64| {
+        let up = gateway.metrics().await.sum("signalbox_endpoint_up", &["model=\"a\""]);
+        assert_eq!(up, expected);
+    };
+    while gateway.metrics().await.sum("signalbox_ejections_total", &[]) < 1.0 {
+        assert_eq!(gateway.ask(&ask("a")).await.status, 200);
+    }
+    out(1.0).await;
+    let before = bad.seen().requests;
+    let other = Upstream::start();
+    let more = setup().model("b", &other.urls());
+    assert_eq!(changed(&gateway.reload(&more)), [Change::Added("b".into())]);
+    out(1.0).await;
+    for _ in 0..20 {
+        assert_eq!(gateway.ask(&ask("a")).await.status, 200);
+    }
+    assert_eq!(bad.seen().requests, before, "a reload makes no ejected replica whole");
+    let books = gateway.close().await;
+    let failed = books.entries.iter().flat_map(results).filter(|it| it != "ok").count();
+    assert!(failed <= 6, "{failed}");
+}
+
+#[tokio::test]
+async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
+    let up = Upstream::with(quick().paced(0, 100));
+    let narrow = |places: u32| {
+        let setup = Setup::new().model("a", &up.urls());
+        let setup = setup.endpoint(&format!("concurrency_max = {places}\n"));
+        setup.and("[queue]\nwait_ms = 10000\n")
+    };
+    let gateway = narrow(1).start().await;
+    let request = long("a", 60);
+    let holder = gateway.post(&request).send().await.expect("the place");
+    let short = ask("a");
+    let waiting = Reply::of(gateway.post(&short));
+    let others = async {
+        while gateway.metrics().await.sum("signalbox_queue_waiting", &[]) < 1.0 {}
+        // The same once more: the holder's place is still taken, the one in line still waits.
+        gateway.reload(&narrow(1).and("[media]\nhosts = [\"example.com\"]\n"));
+        let metrics = gateway.metrics().await;
+        assert_eq!(metrics.sum("signalbox_queue_waiting", &[]), 1.0);
+        assert_eq!(metrics.sum("signalbox_endpoint_in_flight", &[]), 1.0);
+        gateway.reload(&narrow(2));
+    };
+    let (reply, ()) = tokio::join!(waiting, others);
+    assert_eq!(reply.status, 200);
+    assert_eq!(gateway.metrics().await.sum("signalbox_endpoint_in_flight", &[]), 1.0);
+    assert!(holder.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
+    let books = gateway.close().await;
+    assert_eq!(books.verification.settled, 2);
+}
+
+#[tokio::test]
+async fn a_storm_of_reloads_is_noticed_by_nobody() {
+    let (one, two) = (Upstream::start(), Upstream::start());
+    let both = [one.urls(), two.urls()].concat();
+    let setups = [serving("a", &one), serving("a", &two), {
+        Setup::new().model("b", &[]).model("a", &both).and("[alias]\nall = [\"a\"]\n")
+    }];
+    let gateway = serving("a", &one).start().await;
+    let request = |at: usize| if at % 2 == 0 { streamed("all") } else { ask("all") };
+    let ask = async |at: usize| Reply::of(gateway.post(&request(at))).await.status;
+    let mut served = 0;
+    for round in 0..60 {
+        let asked = join_all((0..5).map(ask));
+        let reloaded = async { gateway.reload(&setups[round % 3]) };
+        let (statuses, reloaded) = tokio::join!(asked, reloaded);
+        assert!(round == 0 || matches!(reloaded, Reloaded::InForce { .. }), "{reloaded:?}");
+        assert_eq!(statuses, [200; 5], "round {round}");
+        served += 5;
+    }
+    let books = gateway.close().await;
+    assert_eq!(books.verification.settled, served);
+    assert!(books.entries.iter().all(|it| results(it) == ["ok"]), "an attempt failed");
+}
+
+#[tokio::test]
+async fn what_takes_a_restart_is_named_and_changes_nothing() {
+    let (old, new) = (Upstream::start(), Upstream::start());
+    let gateway = serving("a", &old).start().await;
+    let other = serving("b", &new).server("body_bytes_max = 1000\n");
+    let other = other.and("[[team]]\nname = \"retail\"\n");
+    let said = gateway.reload(&other);
+    assert_eq!(said, Reloaded::NeedsRestart(vec!["server", "team"]));
+    assert_eq!(gateway.ask(&ask("all")).await.header("x-signalbox-model"), "a");
+    assert_eq!(gateway.reload(&serving("a", &old)), Reloaded::Unchanged);
+}
+
+#[tokio::test]
+async fn the_program_takes_other_models_at_a_signal_and_a_wrong_file_never() {
+    let (old, new) = (Upstream::with(quick().paced(0, 100)), Upstream::start());
+    let folder = serving("a", &old).write();
+    let server = binary::Server::start(&folder.config()).await;
+    let stream = server.post(&long("all", 60)).send().await.expect("a stream");
+    let served = async || {
+        let answer = server.post(&ask("all")).send().await.expect("an answer");
+        answer.headers()["x-signalbox-model"].to_str().expect("a name").to_owned()
+    };
+    serving("b", &new).write_into(&folder);
+    server.hangup().await;
+    for _ in 0..1_000 {
+        if served().await == "b" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(served().await, "b");
+    let text = std::fs::read_to_string(folder.config()).expect("the configuration");
+    std::fs::write(folder.config(), text.replace("upstream_model", "upsteam_model")).expect("one");
+    server.hangup().await;
+    for _ in 0..20 {
+        assert_eq!(served().await, "b");
+    }
+    assert!(stream.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
+    let metrics = server.page("/metrics", KEY).await;
+    assert!(
+        metrics.contains("signalbox_endpoint_up{model=\"b\"")
+            && !metrics.contains("{model=\"a\",endpoint"),
+        "{metrics}"
+    );
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
