@@ -65,8 +65,9 @@ impl Running {
         let before = self.gateway.epoch.load_full();
         let metrics = self.gateway.recorder.metrics();
         let epoch = epoch(&config, metrics, Some(&before), self.gateway.now())?;
-        let names = Arc::clone(&epoch.names);
+        let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
         self.gateway.epoch.store(Arc::new(epoch));
+        fleet.take_over(self.gateway.now());
         let models = changes(&current, &config);
         *current = config;
         Ok(Reloaded::InForce {

@@ -37,6 +37,7 @@ pub(crate) struct Endpoint {
     /// What it is known by from one epoch to the next.
     pub(super) url: Arc<str>,
     weight: u16,
+    /// What its epoch says; what binds stands in the state.
     concurrency_max: u32,
     pub(super) name: u64,
     /// What is known of it, whatever the epoch.
@@ -58,6 +59,8 @@ pub(crate) struct EndpointSeed {
 /// How one replica is.
 pub(super) struct State {
     places: Places,
+    /// Requests in flight at the most, whatever epoch they are of; 0 is no limit.
+    limit: AtomicU32,
     /// Whether it took requests when somebody last looked: a few times a second, and when that changes.
     pub(super) live: AtomicBool,
     /// Recent time to first token in ms as `f32` bits; 0 is unknown.
@@ -75,9 +78,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(since: Instant) -> Self {
+    pub(super) fn new(seed: &EndpointSeed, since: Instant) -> Self {
         Self {
             places: Places::new(),
+            limit: AtomicU32::new(seed.concurrency_max),
             live: AtomicBool::new(true),
             first_token: AtomicU32::new(0),
             told: AtomicU32::new(0),
@@ -136,17 +140,22 @@ impl Endpoint {
 
     /// How many requests more it may have in flight.
     pub(super) fn free(&self) -> u32 {
-        self.state.places.free(self.concurrency_max)
+        self.state.places.free(self.concurrency_max())
     }
 
     /// Requests in flight at the most; 0 is no limit.
     pub(super) fn concurrency_max(&self) -> u32 {
-        self.concurrency_max
+        self.state.limit.load(Ordering::Relaxed)
+    }
+
+    /// What its epoch says binds from now on.
+    pub(super) fn take_over(&self) {
+        self.state.limit.store(self.concurrency_max, Ordering::Relaxed);
     }
 
     /// Takes a place, if there is one.
     pub(super) fn take_place(&self) -> bool {
-        self.state.places.take(self.concurrency_max)
+        self.state.places.take(self.concurrency_max())
     }
 
     /// Gives the place back.

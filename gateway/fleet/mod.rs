@@ -136,7 +136,7 @@ impl Replicas {
             Some(Arc::clone(&endpoint.state))
         };
         let endpoint = |(index, seed): (u16, EndpointSeed)| {
-            let state = known(&seed.url).unwrap_or_else(|| Arc::new(State::new(now)));
+            let state = known(&seed.url).unwrap_or_else(|| Arc::new(State::new(&seed, now)));
             Arc::new(Endpoint::new((ModelIndex(at), index), seed, state))
         };
         Self {
@@ -218,6 +218,12 @@ impl Fleet {
         };
         fleet.publish(now);
         fleet
+    }
+
+    /// Its epoch is in force: its limits bind everyone, those who still go by another epoch too.
+    pub(crate) fn take_over(&self, now: Instant) {
+        self.endpoints().for_each(|it| it.take_over());
+        self.publish(now);
     }
 
     /// The world as decisions see it.

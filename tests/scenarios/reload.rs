@@ -1,6 +1,6 @@
 //! Other models, replicas and prices without a restart: whoever is being served does not notice.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -11,7 +11,8 @@ use signalbox::{
 };
 
 use crate::harness::{
-    KEY, Reply, Setup, Upstream, ask, binary, gateway::results, streamed, upstream::quick, with,
+    Gateway, KEY, Reply, Setup, Upstream, ask, binary, gateway::results, streamed, upstream::quick,
+    with,
 };
 
 /// A stream of so many tokens.
@@ -29,6 +30,16 @@ fn changed(reloaded: &Reloaded) -> Vec<Change> {
         Reloaded::InForce { models, .. } => models.clone(),
         other => panic!("{other:?}"),
     }
+}
+
+/// Waits until a metric is as high as this.
+async fn until(gateway: &Gateway, name: &str, expected: f64) {
+    for _ in 0..2_000 {
+        if gateway.metrics().await.sum(name, &[]) >= expected {
+            return;
+        }
+    }
+    panic!("{name} never came to {expected}");
 }
 
 #[tokio::test]
@@ -81,24 +92,31 @@ async fn what_is_known_of_a_replica_stays_known() {
     let (bad, good) = (Upstream::failing(Fault::Status500), Upstream::start());
     let urls = [bad.urls(), good.urls()].concat();
     let setup = || Setup::new().model("a", &urls);
+    // Each begins otherwise, so that they spread.
+    let apart = |at: usize| {
+        let content = format!("{at}: what is a signal box for?");
+        with(ask("a"), json!({ "messages": [{ "role": "user", "content": content }] }))
+    };
     let gateway = setup().start().await;
     let out = async |expected: f64| {
         let up = gateway.metrics().await.sum("signalbox_endpoint_up", &["model=\"a\""]);
         assert_eq!(up, expected);
     };
-    while gateway.metrics().await.sum("signalbox_ejections_total", &[]) < 1.0 {
-        assert_eq!(gateway.ask(&ask("a")).await.status, 200);
+    for at in 0..20 {
+        assert_eq!(gateway.ask(&apart(at)).await.status, 200);
     }
+    assert_eq!(gateway.metrics().await.sum("signalbox_ejections_total", &[]), 1.0);
     out(1.0).await;
     let before = bad.seen().requests;
     let other = Upstream::start();
     let more = setup().model("b", &other.urls());
     assert_eq!(changed(&gateway.reload(&more)), [Change::Added("b".into())]);
     out(1.0).await;
-    for _ in 0..20 {
-        assert_eq!(gateway.ask(&ask("a")).await.status, 200);
+    for at in 0..20 {
+        assert_eq!(gateway.ask(&apart(at)).await.status, 200);
     }
-    assert_eq!(bad.seen().requests, before, "a reload makes no ejected replica whole");
+    // One may be the trial that its time brings; a replica without a past would see three.
+    assert!(bad.seen().requests < before + 3, "a reload makes no ejected replica whole");
     let books = gateway.close().await;
     let failed = books.entries.iter().flat_map(results).filter(|it| it != "ok").count();
     assert!(failed <= 6, "{failed}");
@@ -106,29 +124,28 @@ async fn what_is_known_of_a_replica_stays_known() {
 
 #[tokio::test]
 async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
-    let up = Upstream::with(quick().paced(0, 100));
+    let up = Upstream::with(quick().fixed(0, 100, 30_000));
     let narrow = |places: u32| {
         let setup = Setup::new().model("a", &up.urls());
         let setup = setup.endpoint(&format!("concurrency_max = {places}\n"));
         setup.and("[queue]\nwait_ms = 10000\n")
     };
     let gateway = narrow(1).start().await;
-    let request = long("a", 60);
-    let holder = gateway.post(&request).send().await.expect("the place");
+    let holder = gateway.post(&streamed("a")).send().await.expect("the place");
     let short = ask("a");
     let waiting = Reply::of(gateway.post(&short));
     let others = async {
-        while gateway.metrics().await.sum("signalbox_queue_waiting", &[]) < 1.0 {}
+        until(&gateway, "signalbox_queue_waiting", 1.0).await;
         // The same once more: the holder's place is still taken, the one in line still waits.
         gateway.reload(&narrow(1).and("[media]\nhosts = [\"example.com\"]\n"));
         let metrics = gateway.metrics().await;
         assert_eq!(metrics.sum("signalbox_queue_waiting", &[]), 1.0);
         assert_eq!(metrics.sum("signalbox_endpoint_in_flight", &[]), 1.0);
         gateway.reload(&narrow(2));
+        until(&gateway, "signalbox_endpoint_in_flight", 2.0).await;
     };
     let (reply, ()) = tokio::join!(waiting, others);
     assert_eq!(reply.status, 200);
-    assert_eq!(gateway.metrics().await.sum("signalbox_endpoint_in_flight", &[]), 1.0);
     assert!(holder.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
     let books = gateway.close().await;
     assert_eq!(books.verification.settled, 2);
@@ -139,10 +156,10 @@ async fn a_storm_of_reloads_is_noticed_by_nobody() {
     let (one, two) = (Upstream::start(), Upstream::start());
     let both = [one.urls(), two.urls()].concat();
     let setups = [serving("a", &one), serving("a", &two), {
-        Setup::new().model("b", &[]).model("a", &both).and("[alias]\nall = [\"a\"]\n")
+        Setup::new().model("b", &two.urls()).model("a", &both).and("[alias]\nall = [\"a\"]\n")
     }];
     let gateway = serving("a", &one).start().await;
-    let request = |at: usize| if at % 2 == 0 { streamed("all") } else { ask("all") };
+    let request = |at: usize| if at.is_multiple_of(2) { streamed("all") } else { ask("all") };
     let ask = async |at: usize| Reply::of(gateway.post(&request(at))).await.status;
     let mut served = 0;
     for round in 0..60 {
@@ -162,7 +179,7 @@ async fn a_storm_of_reloads_is_noticed_by_nobody() {
 async fn what_takes_a_restart_is_named_and_changes_nothing() {
     let (old, new) = (Upstream::start(), Upstream::start());
     let gateway = serving("a", &old).start().await;
-    let other = serving("b", &new).server("body_bytes_max = 1000\n");
+    let other = serving("b", &new).server("body_bytes_max = 5000\n");
     let other = other.and("[[team]]\nname = \"retail\"\n");
     let said = gateway.reload(&other);
     assert_eq!(said, Reloaded::NeedsRestart(vec!["server", "team"]));
@@ -197,11 +214,9 @@ async fn the_program_takes_other_models_at_a_signal_and_a_wrong_file_never() {
     }
     assert!(stream.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
     let metrics = server.page("/metrics", KEY).await;
-    assert!(
-        metrics.contains("signalbox_endpoint_up{model=\"b\"")
-            && !metrics.contains("{model=\"a\",endpoint"),
-        "{metrics}"
-    );
+    let up = |line: &&str| line.starts_with("signalbox_endpoint_up");
+    let up: Vec<_> = metrics.lines().filter(up).collect();
+    assert!(up.len() == 1 && up[0].contains("model=\"b\""), "{up:?}");
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
 }
