@@ -185,6 +185,7 @@ async fn what_takes_a_restart_is_named_and_changes_nothing() {
     assert_eq!(said, Reloaded::NeedsRestart(vec!["server", "team"]));
     assert_eq!(gateway.ask(&ask("all")).await.header("x-signalbox-model"), "a");
     assert_eq!(gateway.reload(&serving("a", &old)), Reloaded::Unchanged);
+    gateway.close().await;
 }
 
 #[tokio::test]
