@@ -8,6 +8,7 @@
     reason = "a test that is surprised should fail at the spot"
 )]
 
+mod bars;
 mod fuzz;
 mod harness;
 mod scenarios;

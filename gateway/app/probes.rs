@@ -9,10 +9,13 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks those of the epoch in force again and again.
 pub(super) async fn run(gateway: Arc<Gateway>) {
+    let mut beat = tokio::time::interval(PROBE_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Once: from one probe to the next of the same replica it is the same time then.
+    let random = (gateway.world.random)();
     loop {
-        tokio::time::sleep(PROBE_EVERY).await;
+        beat.tick().await;
         let epoch = gateway.epoch.load_full();
-        let random = (gateway.world.random)();
         epoch.prober.round(&epoch.upstreams.fleet, random, gateway.world.now).await;
     }
 }

@@ -10,8 +10,9 @@ use http::{HeaderValue, header::AUTHORIZATION};
 
 use super::{Endpoint, Fleet};
 
-/// How long a replica may take to say what it serves.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a replica may take to say what it serves. With the spread it is less than a second, from one
+/// round to the next.
+const PATIENCE: Duration = Duration::from_millis(750);
 /// Probes of one round are spread over this much, so that many gateways do not ask at once.
 const SPREAD_MS: u64 = 200;
 

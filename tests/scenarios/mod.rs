@@ -17,6 +17,5 @@ mod program;
 mod queue;
 mod rehearse;
 mod reload;
-mod storm;
 mod sums;
 mod wrong;
