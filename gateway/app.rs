@@ -1,16 +1,14 @@
 //! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
 //! the real randomness.
 
+mod drain;
 mod probes;
 mod reload;
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +23,7 @@ use crate::{
     dispatch::{Fate, Upstreams},
     edge::{
         Front, FrontSettings,
-        accept::{self, Door},
+        accept::{self, Closing, Door},
         admin::{Admin, Desk},
     },
     fleet::{Bounds, EndpointSeed, Fleet, ReplicasSeed},
@@ -77,12 +75,12 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where operators connect.
     pub admin_addr: SocketAddr,
-    closing: watch::Sender<bool>,
-    admin_closing: watch::Sender<bool>,
-    draining: Arc<AtomicBool>,
+    closing: watch::Sender<Closing>,
+    admin_closing: watch::Sender<Closing>,
     doors: [JoinHandle<()>; 2],
     chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
+    drain_grace: Duration,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
 }
@@ -99,10 +97,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let admin_listener = listen(config.admin.listen).await?;
     let (gateway, writer) = build(&config)?;
     let prober = probes::prober(&config).map_err(StartError::Backends)?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let desk = desk(&config.admin, Arc::clone(&gateway), Arc::clone(&draining));
-    let (closing, closed) = watch::channel(false);
-    let (admin_closing, admin_closed) = watch::channel(false);
+    let desk = desk(&config.admin, Arc::clone(&gateway));
+    let (closing, closed) = watch::channel(Closing::Open);
+    let (admin_closing, admin_closed) = watch::channel(Closing::Open);
     let addr = front_listener.local_addr().unwrap_or(config.server.listen);
     let admin_addr = admin_listener.local_addr().unwrap_or(config.admin.listen);
     let door = |listener| Door {
@@ -123,51 +120,28 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_addr,
         closing,
         admin_closing,
-        draining,
         doors,
         chores: [
             tokio::spawn(chores(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway), prober)),
         ],
         drain_timeout: config.server.drain_timeout,
+        drain_grace: config.server.drain_grace,
         writer,
         gateway,
     })
-}
-
-impl Running {
-    /// Not ready from now on, but still serving: streams go on for as long as the configuration
-    /// allows, then everything is settled and flushed.
-    pub async fn shutdown(self) {
-        self.draining.store(true, Ordering::Relaxed);
-        let [mut front, mut admin] = self.doors;
-        let _ = self.closing.send(true);
-        if tokio::time::timeout(self.drain_timeout, &mut front).await.is_err() {
-            tracing::warn!("streams were still running when the drain timeout ended");
-            front.abort();
-        }
-        let _ = self.admin_closing.send(true);
-        if tokio::time::timeout(Duration::from_secs(1), &mut admin).await.is_err() {
-            admin.abort();
-        }
-        self.chores.iter().for_each(JoinHandle::abort);
-        let writer = self.writer;
-        // The writer's last flush blocks; it must not block the runtime.
-        let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
-    }
 }
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
 }
 
-fn desk(admin: &config::Admin, gateway: Arc<Gateway>, draining: Arc<AtomicBool>) -> Desk {
+fn desk(admin: &config::Admin, gateway: Arc<Gateway>) -> Desk {
     Desk {
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),
         metrics_token: admin.metrics_token.clone(),
-        draining,
     }
 }
 
@@ -196,6 +170,8 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
+        draining: false.into(),
+        stopped: false.into(),
         epoch: ArcSwap::from_pointee(epoch),
         world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };

@@ -75,6 +75,8 @@ pub(crate) struct Flight {
     early_at: Option<Instant>,
     last_piece: Instant,
     queue: Pieces,
+    /// What is said to the caller when all pieces are.
+    last_word: Option<Failure>,
     state: State,
 }
 
@@ -127,6 +129,7 @@ impl Flight {
             early_at,
             last_piece: now,
             queue: SmallVec::new(),
+            last_word: None,
             state: State::Waiting,
         }
     }
@@ -170,7 +173,7 @@ impl Flight {
             }
             let now = now();
             let moved = match self.state {
-                State::Over => return Poll::Ready(None),
+                State::Over => return Poll::Ready(self.last_word.take().map(Err)),
                 State::Waiting => self.advance(cx, trail, now).map(|landed| landed.is_some()),
                 State::Committed | State::Tail(_) => self.relay(cx, trail, now),
             };

@@ -6,6 +6,7 @@ mod choice;
 mod cut;
 mod departure;
 mod door;
+mod drain;
 mod fallback;
 mod full;
 mod habits;
