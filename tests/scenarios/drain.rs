@@ -108,9 +108,9 @@ async fn five_hundred_streams_outlive_the_signal() {
     let books = Books::read(&folder.ledger());
     let ok = books.entries.iter().filter(|it| it.outcome.as_deref() == Some("ok")).count();
     println!(
-        "SIGTERM under 500 streams (begun in {begin:.1?}): {done} [DONE], {broken} broken; not \
-         ready after {noticed:.1?}, new requests served until {served:.1?}, shut at {shut:.1?}, last stream {last:.1?}, \
-         exit {exit:.1?}; ledger: {} settled, {} open",
+        "SIGTERM under 500 streams (begun in {begin:.1?}): {done} [DONE], {broken} broken; \
+         not ready after {noticed:.1?}, new requests served until {served:.1?}, shut at {shut:.1?}, \
+         last stream {last:.1?}, exit {exit:.1?}; ledger: {} settled, {} open",
         books.verification.settled, books.verification.open,
     );
     assert_eq!((done, broken), (500, 0));
