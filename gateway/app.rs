@@ -93,8 +93,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let front_listener = listen(config.server.listen).await?;
-    let admin_listener = listen(config.admin.listen).await?;
+    let front_listener = listen(config.server.listen)?;
+    let admin_listener = listen(config.admin.listen)?;
     let (gateway, writer) = build(&config)?;
     let prober = probes::prober(&config).map_err(StartError::Backends)?;
     let desk = desk(&config.admin, Arc::clone(&gateway));
@@ -105,6 +105,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let door = |listener| Door {
         listener,
         header_timeout: config.server.header_timeout,
+        write_timeout: config.server.write_timeout,
         connections_max: config.server.connections_max,
     };
     let front = Front::new(Arc::clone(&gateway), &FrontSettings { server: &config.server });
@@ -132,8 +133,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     })
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    accept::listen(addr).map_err(|source| StartError::Listen { addr, source })
 }
 
 fn desk(admin: &config::Admin, gateway: Arc<Gateway>) -> Desk {

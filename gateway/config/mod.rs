@@ -74,6 +74,8 @@ pub struct Server {
     pub header_timeout: Duration,
     /// For the whole body of a request.
     pub body_timeout: Duration,
+    /// How long a caller may take nothing of what is written to him.
+    pub write_timeout: Duration,
     /// For what still runs when the process is told to stop.
     pub drain_timeout: Duration,
     /// For so long after that, new connections are still served.

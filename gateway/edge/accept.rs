@@ -2,6 +2,8 @@
 
 use std::{
     convert::Infallible,
+    io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,14 +14,19 @@ use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc, watch},
 };
 
-use super::{EdgeBody, framing::Guarded};
+use super::{EdgeBody, framing::Guarded, patience::Patient};
 
 /// The most that is read ahead of one connection.
 const READ_BYTES_MAX: usize = 512 * 1024;
+/// What the kernel holds for a caller who does not read; it may double it. Left to itself it holds four
+/// megabytes.
+const SEND_BYTES: u32 = 512 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 /// After an error of `accept` (no file descriptors left, for one), how long to wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,6 +36,8 @@ pub(crate) struct Door {
     pub listener: TcpListener,
     /// For the whole head of a request.
     pub header_timeout: Duration,
+    /// How long a caller may take nothing of what is written to him.
+    pub write_timeout: Duration,
     /// Open connections at the most; further ones wait to be accepted.
     pub connections_max: usize,
 }
@@ -63,6 +72,7 @@ where
             accepted = accept(&door.listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
+        let stream = Patient::new(stream, door.write_timeout);
         let connection = connection(stream, door.header_timeout, closing.clone(), serve.clone());
         let open = open.clone();
         tokio::spawn(async move {
@@ -74,6 +84,19 @@ where
     drop(door.listener);
     drop(open);
     while all_closed.recv().await.is_some() {}
+}
+
+/// Listens on an address, for a door.
+///
+/// # Errors
+/// When it cannot be listened on.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Connections have it from their listener.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Waits until the door is to be shut.
@@ -144,7 +167,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 }
 
 async fn connection<S, F>(
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     header_timeout: Duration,
     closing: watch::Receiver<Closing>,
     serve: S,
@@ -192,7 +215,7 @@ mod tests {
     const ROUNDS: usize = 300;
 
     /// Asks once and reads to the end. True if a whole answer came.
-    async fn ask(addr: std::net::SocketAddr) -> bool {
+    async fn ask(addr: SocketAddr) -> bool {
         let Ok(mut stream) = TcpStream::connect(addr).await else { return false };
         let mut answer = Vec::new();
         let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -221,8 +244,9 @@ mod tests {
                     Ok(Response::new(EdgeBody::Whole(Some(Bytes::from_static(b"served")))))
                 }
             };
-            let header_timeout = Duration::from_secs(60);
-            let door = Door { listener, header_timeout, connections_max: 3 };
+            let minute = Duration::from_secs(60);
+            let (header_timeout, write_timeout) = (minute, minute);
+            let door = Door { listener, header_timeout, write_timeout, connections_max: 3 };
             let door = tokio::spawn(run(door, closed, serve));
             let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
             while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {
