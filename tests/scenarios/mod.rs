@@ -14,6 +14,7 @@ mod hedge;
 mod hostile;
 mod hostile_streams;
 mod limits;
+mod moments;
 mod pressure;
 mod program;
 mod queue;
