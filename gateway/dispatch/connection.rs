@@ -25,7 +25,8 @@ use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// The largest head of an answer that is read; a backend that sends more is broken.
+/// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
+/// is broken.
 const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
 
 /// What the kernel takes from a backend before we do; it may double it. Left to itself it takes many

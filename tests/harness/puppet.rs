@@ -131,6 +131,11 @@ impl Puppet {
         vec![format!("http://{}/v1", self.addr)]
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
     /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.lines.lock().unwrap().len()
