@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
 //! the real randomness.
 
+mod drain;
 mod epoch;
 mod gauges;
 mod probes;
@@ -9,10 +10,7 @@ mod reload;
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -27,7 +25,7 @@ use crate::{
     config::{self, Config, Secret},
     edge::{
         Front, FrontSettings,
-        accept::{self, Door},
+        accept::{self, Closing, Door},
         admin::{Admin, Desk},
     },
     identity::{self, Keys},
@@ -74,12 +72,12 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where operators connect.
     pub admin_addr: SocketAddr,
-    closing: watch::Sender<bool>,
-    admin_closing: watch::Sender<bool>,
-    draining: Arc<AtomicBool>,
+    closing: watch::Sender<Closing>,
+    admin_closing: watch::Sender<Closing>,
     doors: [JoinHandle<()>; 2],
     chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
+    drain_grace: Duration,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
     /// What is in force.
@@ -94,18 +92,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let front_listener = listen(config.server.listen).await?;
-    let admin_listener = listen(config.admin.listen).await?;
+    let front_listener = listen(config.server.listen)?;
+    let admin_listener = listen(config.admin.listen)?;
     let (gateway, writer) = build(&config)?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let desk = desk(&config.admin, Arc::clone(&gateway), Arc::clone(&draining));
-    let (closing, closed) = watch::channel(false);
-    let (admin_closing, admin_closed) = watch::channel(false);
+    let desk = desk(&config.admin, Arc::clone(&gateway));
+    let (closing, closed) = watch::channel(Closing::Open);
+    let (admin_closing, admin_closed) = watch::channel(Closing::Open);
     let addr = front_listener.local_addr().unwrap_or(config.server.listen);
     let admin_addr = admin_listener.local_addr().unwrap_or(config.admin.listen);
     let door = |listener| Door {
         listener,
         header_timeout: config.server.header_timeout,
+        write_timeout: config.server.write_timeout,
         connections_max: config.server.connections_max,
     };
     let front = Front::new(Arc::clone(&gateway), &FrontSettings { server: &config.server });
@@ -121,52 +119,29 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_addr,
         closing,
         admin_closing,
-        draining,
         doors,
         chores: [
             tokio::spawn(chores(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
         ],
         drain_timeout: config.server.drain_timeout,
+        drain_grace: config.server.drain_grace,
         writer,
         gateway,
         config: Mutex::new(config),
     })
 }
 
-impl Running {
-    /// Not ready from now on, but still serving: streams go on for as long as the configuration
-    /// allows, then everything is settled and flushed.
-    pub async fn shutdown(self) {
-        self.draining.store(true, Ordering::Relaxed);
-        let [mut front, mut admin] = self.doors;
-        let _ = self.closing.send(true);
-        if tokio::time::timeout(self.drain_timeout, &mut front).await.is_err() {
-            tracing::warn!("streams were still running when the drain timeout ended");
-            front.abort();
-        }
-        let _ = self.admin_closing.send(true);
-        if tokio::time::timeout(Duration::from_secs(1), &mut admin).await.is_err() {
-            admin.abort();
-        }
-        self.chores.iter().for_each(JoinHandle::abort);
-        let writer = self.writer;
-        // The writer's last flush blocks; it must not block the runtime.
-        let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
-    }
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    accept::listen(addr).map_err(|source| StartError::Listen { addr, source })
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
-}
-
-fn desk(admin: &config::Admin, gateway: Arc<Gateway>, draining: Arc<AtomicBool>) -> Desk {
+fn desk(admin: &config::Admin, gateway: Arc<Gateway>) -> Desk {
     Desk {
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),
         metrics_token: admin.metrics_token.clone(),
-        draining,
     }
 }
 
@@ -194,6 +169,8 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
+        draining: false.into(),
+        stopped: false.into(),
         epoch: ArcSwap::from_pointee(epoch),
         world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };

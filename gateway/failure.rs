@@ -82,7 +82,7 @@ pub enum Kind {
     UpstreamError,
     /// A backend was silent and no other was left.
     UpstreamTimeout,
-    /// Ledger or store cannot be reached, or the gateway drains.
+    /// Ledger or store cannot be reached, or the process ends before the answer.
     Unavailable,
     /// The caller left.
     Cancelled,

@@ -10,7 +10,13 @@ mod refusal;
 mod tab;
 
 use std::{
-    sync::Arc,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -32,7 +38,7 @@ use crate::{
     account::Accounts,
     config::Wait,
     dispatch::{Ask, SentOff, Upstreams},
-    failure::{Failure, Stage},
+    failure::{Failure, Kind, Stage},
     fleet::{Choice, Prober, Standing},
     identity::Keys,
     outcome::{Ending, Names},
@@ -40,6 +46,9 @@ use crate::{
     signals,
     wire::{self, ReadLimits},
 };
+
+/// After how long another replica, or the next process, may be asked.
+const STOPPED_WAIT: Duration = Duration::from_secs(1);
 
 /// The rooms of the gateway.
 pub(crate) struct Gateway {
@@ -55,6 +64,10 @@ pub(crate) struct Gateway {
     pub wait: Wait,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
+    /// The process has been told to stop.
+    pub draining: AtomicBool,
+    /// The time to finish what runs is over.
+    pub stopped: AtomicBool,
     /// Clock and randomness.
     pub world: World,
 }
@@ -109,13 +122,32 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let mut tab = Tab::open(&inbound, gw);
-    match pass(gw, inbound, &mut tab).await {
+    match until_stopped(gw, pass(gw, inbound, &mut tab)).await {
         Ok(answer) => Ok(answer.carrying(tab)),
         Err(failure) => {
             tab.close(Ending::failed(&failure));
             Err(failure)
         }
     }
+}
+
+/// What has no answer when the process ends is told so. The door has it polled then.
+async fn until_stopped<T>(
+    gw: &Gateway,
+    passing: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut passing = pin!(passing);
+    poll_fn(|cx| match passing.as_mut().poll(cx) {
+        Poll::Pending if gw.stopped() => Poll::Ready(Err(stopping())),
+        polled => polled,
+    })
+    .await
+}
+
+/// What callers are told whose request the process does not live to answer.
+fn stopping() -> Failure {
+    let public = "the gateway stops; try again";
+    Failure::new(Kind::Unavailable, Stage::Dispatch, public).after(STOPPED_WAIT)
 }
 
 async fn pass<B>(
@@ -178,6 +210,11 @@ impl Gateway {
     /// The time.
     pub(crate) fn now(&self) -> Instant {
         (self.world.now)()
+    }
+
+    /// Whether what still runs is to end now.
+    fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// What a session's every request draws alike, and a request without session for itself.

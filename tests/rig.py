@@ -95,7 +95,7 @@ class Rig:
         listen, admin = free_port(), free_port()
         path = self.folder / f"{name}.toml"
         path.write_text(
-            f'[server]\nlisten = "127.0.0.1:{listen}"\n'
+            f'[server]\nlisten = "127.0.0.1:{listen}"\ndrain_grace_ms = 0\n'
             f'[admin]\nlisten = "127.0.0.1:{admin}"\n{configuration}'
         )
         process = self.start(name, [self.binary, "serve", "--config", str(path)], env)

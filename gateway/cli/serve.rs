@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Reloaded, Running, Watched};
 
@@ -29,18 +29,15 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
-    let stopped = tokio::select! {
-        stopped = told_to_stop() => stopped,
-        failed = reloading(&path, &running, watched) => failed,
-    };
-    if stopped.is_err() {
-        eprintln!("signalbox: cannot listen for signals");
-        return ExitCode::FAILURE;
+    let Ok(mut stop) = Stop::listen() else { return deaf() };
+    tokio::select! {
+        () = stop.told() => {}
+        _ = reloading(&path, &running, watched) => return deaf(),
     }
-    tracing::info!("draining");
+    tracing::info!("draining; a second signal ends it at once");
     tokio::select! {
         () = running.shutdown() => ExitCode::SUCCESS,
-        _ = told_to_stop() => {
+        () = stop.told() => {
             tracing::warn!("told to stop twice: not waiting");
             ExitCode::FAILURE
         }
@@ -91,12 +88,27 @@ fn reload(path: &Path, running: &Running, watched: &mut Watched) {
     }
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+fn deaf() -> ExitCode {
+    eprintln!("signalbox: cannot listen for signals");
+    ExitCode::FAILURE
+}
+
+/// The signals that end the process. One listener for all of them: none is lost between two waits.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

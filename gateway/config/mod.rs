@@ -74,8 +74,12 @@ pub struct Server {
     pub header_timeout: Duration,
     /// For the whole body of a request.
     pub body_timeout: Duration,
-    /// For streams that run when the process is told to stop.
+    /// How long a caller may take nothing of what is written to him.
+    pub write_timeout: Duration,
+    /// For what still runs when the process is told to stop.
     pub drain_timeout: Duration,
+    /// For so long after that, new connections are still served.
+    pub drain_grace: Duration,
     /// All bodies being held, for the process.
     pub body_in_flight_bytes_max: usize,
     /// A silent stream gets its head and a comment after this.

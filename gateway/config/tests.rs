@@ -83,7 +83,9 @@ fn a_bare_start_is_enough() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.body_bytes_max, 33_554_432);
     assert_eq!(config.server.header_timeout, Duration::from_secs(10));
+    assert_eq!(config.server.write_timeout, Duration::from_secs(60));
     assert_eq!(config.server.drain_timeout, Duration::from_secs(120));
+    assert_eq!(config.server.drain_grace, Duration::from_secs(5));
     assert_eq!(config.server.body_in_flight_bytes_max, 1_073_741_824);
     assert_eq!(config.server.early_head, Duration::from_secs(15));
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");

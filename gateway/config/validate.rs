@@ -107,7 +107,9 @@ fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
         )),
         header_timeout: millis(&mut it, "header_timeout_ms", 10_000, faults),
         body_timeout: millis(&mut it, "body_timeout_ms", 30_000, faults),
+        write_timeout: millis(&mut it, "write_timeout_ms", 60_000, faults),
         drain_timeout: millis_or_none(&mut it, "drain_timeout_ms", 120_000, faults),
+        drain_grace: millis_or_none(&mut it, "drain_grace_ms", 5_000, faults),
         body_in_flight_bytes_max: bytes(number(
             &mut it,
             "body_in_flight_bytes_max",

@@ -25,8 +25,13 @@ use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// The largest head of an answer that is read; a backend that sends more is broken.
+/// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
+/// is broken.
 const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
+
+/// What the kernel takes from a backend before we do; it may double it. Left to itself it takes many
+/// megabytes of an answer whose caller does not read.
+const RECEIVE_BYTES: usize = 512 * 1024;
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
@@ -45,6 +50,7 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_recv_buffer_size(Some(RECEIVE_BYTES));
         let provider = rustls::crypto::ring::default_provider();
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_platform_verifier(provider)

@@ -74,7 +74,11 @@ pub(crate) struct Flight {
     armed_by: Option<Waker>,
     early_at: Option<Instant>,
     last_piece: Instant,
+    /// Since then the caller has had the word: nobody waits for the backend.
+    handed: bool,
     queue: Pieces,
+    /// What is said to the caller when all pieces are.
+    last_word: Option<Failure>,
     state: State,
 }
 
@@ -126,7 +130,9 @@ impl Flight {
             armed_by: None,
             early_at,
             last_piece: now,
+            handed: false,
             queue: SmallVec::new(),
+            last_word: None,
             state: State::Waiting,
         }
     }
@@ -166,11 +172,17 @@ impl Flight {
     ) -> Poll<Option<Result<Piece, Failure>>> {
         loop {
             if !self.queue.is_empty() {
+                self.handed = true;
                 return Poll::Ready(Some(Ok(self.queue.remove(0))));
             }
             let now = now();
+            if std::mem::take(&mut self.handed)
+                && let Some(leg) = &mut self.leg
+            {
+                leg.excuse(now.saturating_duration_since(self.last_piece));
+            }
             let moved = match self.state {
-                State::Over => return Poll::Ready(None),
+                State::Over => return Poll::Ready(self.last_word.take().map(Err)),
                 State::Waiting => self.advance(cx, trail, now).map(|landed| landed.is_some()),
                 State::Committed | State::Tail(_) => self.relay(cx, trail, now),
             };
@@ -191,6 +203,7 @@ impl Flight {
                 && now >= self.last_piece + COMMENT_EVERY
             {
                 self.last_piece = now;
+                self.handed = true;
                 return Poll::Ready(Some(Ok(Piece::Bytes(wire::comment()))));
             }
             if self.arm(cx, now).is_pending() {

@@ -157,6 +157,12 @@ impl Leg {
         self.last_life = now;
     }
 
+    /// The caller took so long to take what had come: the attempt was not waited for.
+    pub(crate) fn excuse(&mut self, taken: Duration) {
+        self.started += taken;
+        self.last_life += taken;
+    }
+
     /// What the committed stream has reported, and what we counted.
     pub(crate) fn stream(&self) -> Option<&wire::Stream> {
         match &self.phase {

@@ -1,19 +1,32 @@
 //! The accept loop: connections with hyper's limits set, and a graceful end for all of them.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc, watch},
 };
 
-use super::{EdgeBody, framing::Guarded};
+use super::{EdgeBody, framing::Guarded, patience::Patient};
 
 /// The most that is read ahead of one connection.
 const READ_BYTES_MAX: usize = 512 * 1024;
+/// What the kernel holds for a caller who does not read; it may double it. Left to itself it holds four
+/// megabytes.
+const SEND_BYTES: u32 = 512 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 /// After an error of `accept` (no file descriptors left, for one), how long to wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -23,13 +36,28 @@ pub(crate) struct Door {
     pub listener: TcpListener,
     /// For the whole head of a request.
     pub header_timeout: Duration,
+    /// How long a caller may take nothing of what is written to him.
+    pub write_timeout: Duration,
     /// Open connections at the most; further ones wait to be accepted.
     pub connections_max: usize,
 }
 
-/// Serves a door until `closing` says so and every connection has ended. A connection that is serving
-/// a request ends after it; one that is idle ends at once.
-pub(crate) async fn run<S, F>(door: Door, mut closing: watch::Receiver<bool>, serve: S)
+/// How far a door has closed. It only ever closes further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closing {
+    /// Not at all.
+    Open,
+    /// Nobody comes in any more. A connection that is serving a request ends after it; one that is idle
+    /// ends at once.
+    Shut,
+    /// Every connection is looked at again: what answers has been told to come to its end.
+    Hurry,
+    /// What is still open is dropped.
+    Dropped,
+}
+
+/// Serves a door until it is shut and every connection has ended.
+pub(crate) async fn run<S, F>(door: Door, mut closing: watch::Receiver<Closing>, serve: S)
 where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<EdgeBody>, Infallible>> + Send + 'static,
@@ -40,10 +68,11 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = told(&mut closing) => break,
+            () = shut(&mut closing) => break,
             accepted = accept(&door.listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
+        let stream = Patient::new(stream, door.write_timeout);
         let connection = connection(stream, door.header_timeout, closing.clone(), serve.clone());
         let open = open.clone();
         tokio::spawn(async move {
@@ -51,14 +80,72 @@ where
             drop((place, open));
         });
     }
+    // Whoever comes now is to be refused, and not to wait for an answer that never comes.
+    drop(door.listener);
     drop(open);
     while all_closed.recv().await.is_some() {}
 }
 
-/// Waits until the door is told to close.
-async fn told(closing: &mut watch::Receiver<bool>) {
+/// Listens on an address, for a door.
+///
+/// # Errors
+/// When it cannot be listened on.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Connections have it from their listener.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Waits until the door is to be shut.
+async fn shut(closing: &mut watch::Receiver<Closing>) {
     // The sender's end says the same as its word.
-    let _ = closing.wait_for(|closing| *closing).await;
+    let _ = closing.wait_for(|closing| *closing >= Closing::Shut).await;
+}
+
+type Told = (Closing, Option<watch::Receiver<Closing>>);
+
+/// Hears within a connection's task how far the door has closed.
+struct Ear {
+    watched: watch::Receiver<Closing>,
+    listening: Option<Pin<Box<dyn Future<Output = Told> + Send>>>,
+    asked: bool,
+}
+
+impl Ear {
+    fn new(mut closing: watch::Receiver<Closing>) -> Self {
+        let watched = closing.clone();
+        // Whoever comes late hears what was said before.
+        closing.mark_changed();
+        Self { watched, listening: Some(Box::pin(Self::told(closing))), asked: false }
+    }
+
+    async fn told(mut closing: watch::Receiver<Closing>) -> Told {
+        if closing.changed().await.is_err() {
+            // The sender's end says the same as its word.
+            return (Closing::Shut, None);
+        }
+        let word = *closing.borrow_and_update();
+        (word, Some(closing))
+    }
+
+    /// The last word, if there is a new one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Closing> {
+        let mut said = None;
+        while let Some(listening) = &mut self.listening
+            // The task's waker stays the same: whoever was told of it once is not asked at every event.
+            && (!self.asked || self.watched.has_changed().unwrap_or(true))
+        {
+            self.asked = true;
+            let Poll::Ready((word, closing)) = listening.as_mut().poll(cx) else { break };
+            said = Some(word);
+            self.asked = false;
+            self.listening = closing.map(|it| Box::pin(Self::told(it)) as _);
+        }
+        said
+    }
 }
 
 type Place = tokio::sync::OwnedSemaphorePermit;
@@ -80,9 +167,9 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 }
 
 async fn connection<S, F>(
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     header_timeout: Duration,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<Closing>,
     serve: S,
 ) where
     S: Fn(Request<Incoming>) -> F,
@@ -98,18 +185,12 @@ async fn connection<S, F>(
         .writev(false)
         .serve_connection(TokioIo::new(guarded), service_fn(serve));
     let mut connection = std::pin::pin!(connection);
-    let (watched, mut asked) = (closing.clone(), false);
-    let mut listening = Some(Box::pin(async move { told(&mut closing).await }));
+    let mut ear = Ear::new(closing);
     let ended = std::future::poll_fn(|cx| {
-        // The task's waker stays the same: whoever was told of it once is not asked at every event.
-        if let Some(told) = &mut listening
-            && (!asked || watched.has_changed().unwrap_or(true))
-        {
-            asked = true;
-            if told.as_mut().poll(cx).is_ready() {
-                listening = None;
-                connection.as_mut().graceful_shutdown();
-            }
+        match ear.poll(cx) {
+            None | Some(Closing::Open) => {}
+            Some(Closing::Shut | Closing::Hurry) => connection.as_mut().graceful_shutdown(),
+            Some(Closing::Dropped) => return Poll::Ready(Ok(())),
         }
         connection.as_mut().poll(cx)
     })
@@ -134,7 +215,7 @@ mod tests {
     const ROUNDS: usize = 300;
 
     /// Asks once and reads to the end. True if a whole answer came.
-    async fn ask(addr: std::net::SocketAddr) -> bool {
+    async fn ask(addr: SocketAddr) -> bool {
         let Ok(mut stream) = TcpStream::connect(addr).await else { return false };
         let mut answer = Vec::new();
         let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -150,7 +231,7 @@ mod tests {
         for round in 0..ROUNDS {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
-            let (closing, closed) = watch::channel(false);
+            let (closing, closed) = watch::channel(Closing::Open);
             let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
             let serve = move |_| {
                 b.fetch_add(1, Ordering::SeqCst);
@@ -163,8 +244,9 @@ mod tests {
                     Ok(Response::new(EdgeBody::Whole(Some(Bytes::from_static(b"served")))))
                 }
             };
-            let header_timeout = Duration::from_secs(60);
-            let door = Door { listener, header_timeout, connections_max: 3 };
+            let minute = Duration::from_secs(60);
+            let (header_timeout, write_timeout) = (minute, minute);
+            let door = Door { listener, header_timeout, write_timeout, connections_max: 3 };
             let door = tokio::spawn(run(door, closed, serve));
             let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
             while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {
@@ -173,7 +255,7 @@ mod tests {
             for _ in 0..round % 40 {
                 yield_now().await;
             }
-            closing.send(true).unwrap();
+            closing.send(Closing::Shut).unwrap();
             let drained = tokio::time::timeout(Duration::from_secs(20), door).await;
             drained.expect("the door never closes").unwrap();
             let (begun, ended) = (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));

@@ -2,10 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use axum::{
@@ -35,8 +32,6 @@ pub(crate) struct Desk {
     pub metrics_token: Option<Secret>,
     /// Whether `/metrics` needs a token: the door is not on loopback, or a token is set for it.
     pub metrics_guarded: bool,
-    /// The process has been told to stop.
-    pub draining: Arc<AtomicBool>,
 }
 
 /// The operators' door.
@@ -121,7 +116,7 @@ async fn ready(State(desk): State<Arc<Desk>>) -> AxumResponse {
     let gateway = &desk.gateway;
     let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
     let faults = [
-        (desk.draining.load(Ordering::Relaxed), "draining"),
+        (gateway.draining.load(Ordering::Relaxed), "draining"),
         (!gateway.recorder.ledger().healthy(), "the ledger cannot be written"),
         (!upstreams.fleet.any_up(gateway.now()), "no model has a live endpoint"),
     ];

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -13,7 +16,7 @@ use axum::{
     routing::get,
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use policies::facts::{Dialect, ModelFacts};
@@ -65,18 +68,28 @@ impl Front {
         self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
+        let gateway = Arc::clone(&self.gateway);
+        let mut answer = self.answered(request).await;
+        if gateway.draining.load(Ordering::Relaxed) {
+            // Whoever keeps connections takes the next one to another replica.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
+
+    async fn answered(self, request: Request<Incoming>) -> Response<EdgeBody> {
         let at = (self.gateway.world.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
         if let Some(refusal) = request.extensions().get::<Refusal>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
-            return Ok(render::failure(Dialect::OpenAi, &failure, &ids));
+            return render::failure(Dialect::OpenAi, &failure, &ids);
         }
         let answered = AssertUnwindSafe(self.route(request, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
-        Ok(answered
+        answered
             .unwrap_or_else(bug)
-            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids)))
+            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids))
     }
 
     async fn route(

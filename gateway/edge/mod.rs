@@ -5,6 +5,7 @@ pub(crate) mod admin;
 mod body;
 mod framing;
 mod front;
+mod patience;
 mod receive;
 mod render;
 

@@ -193,6 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn each_ejection_is_twice_as_long_as_the_one_before_up_to_half_a_minute() {
+        let mut now = Instant::now();
+        let mut breaker = ejected(now);
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            let over = now + Duration::from_secs(seconds);
+            assert!(!breaker.allows(over - Duration::from_millis(1)), "{seconds}");
+            assert!(breaker.allows(over), "{seconds}");
+            now = over;
+            breaker.begins(now);
+            assert!(breaker.failed(now));
+        }
+    }
+
+    #[test]
     fn every_other_one_failing_ejects_in_the_end_and_few_of_many_do_not() {
         let now = Instant::now();
         let mut breaker = Breaker::default();

@@ -174,6 +174,9 @@ impl Streaming {
         if self.over {
             return Poll::Ready(None);
         }
+        if self.tab.stopped() {
+            self.flight.stop(super::stopping(), self.tab.trail());
+        }
         match ready!(self.flight.poll_piece(cx, self.tab.trail())) {
             Some(Ok(Piece::Bytes(bytes))) => Poll::Ready(Some(bytes)),
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),

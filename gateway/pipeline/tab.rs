@@ -125,6 +125,11 @@ impl Tab {
         }
     }
 
+    /// Whether the process ends and does not wait for the answer's end.
+    pub(crate) fn stopped(&self) -> bool {
+        self.gateway.stopped()
+    }
+
     /// What dispatch writes as things happen.
     pub(crate) fn trail(&mut self) -> &mut Trail {
         &mut self.trail
@@ -204,9 +209,14 @@ impl Tab {
 }
 
 impl Drop for Tab {
-    /// The caller hung up, at whichever await this was.
+    /// The caller hung up, at whichever await this was; or the process ends, and the caller did not take
+    /// its last words.
     fn drop(&mut self) {
-        self.close(Ending::Cancelled);
+        self.close(match (self.stopped(), self.trail.committed) {
+            (false, _) => Ending::Cancelled,
+            (true, Some(_)) => Ending::Cut,
+            (true, None) => Ending::Failed(Kind::Unavailable),
+        });
     }
 }
 

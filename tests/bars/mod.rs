@@ -1,6 +1,8 @@
 //! Figures that the gateway promises on a bad day, measured. `tests/run` runs these alone: what else goes on
 //! in the process would be measured with them.
 
+#![allow(clippy::print_stdout, reason = "the figures are what is wanted")]
+
 mod outage;
 mod overload;
 mod storm;

@@ -103,7 +103,8 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
     };
     let (flooded, (from, span, beside)) = tokio::join!(flooded, beside);
     let within = |it: &&Seen| (from..from + span).contains(&(it.at + it.took));
-    let served = flooded.iter().chain(&beside).filter(within).filter(|it| it.status == 200).count();
+    let all = flooded.iter().chain(&beside).filter(within);
+    let served = all.filter(|it| it.status == 200).count();
     let goodput = served as f64 / span.as_secs_f64();
     let offered = flooded.iter().filter(within).count() as f64 / span.as_secs_f64();
     let refused: Vec<&Seen> = flooded.iter().filter(|it| it.status == 503).collect();

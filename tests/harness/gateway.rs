@@ -120,10 +120,12 @@ impl Setup {
             file(name, text);
         }
         let text = format!(
-            "[server]\n{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n\
+            "[server]\n{}{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n\
              {rest}\n{models}\n\
              [[key]]\nname = \"scenario\"\nsecret = \"file:caller.key\"\n{key}\n",
             if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" },
+            // Nobody has to notice that a gateway of a scenario ends.
+            if server.contains("drain_grace_ms") { "" } else { "drain_grace_ms = 0\n" },
             "listen = \"127.0.0.1:0\"\n",
         );
         file("signalbox.toml", &text);

@@ -1,7 +1,9 @@
 //! What scenarios are made of: scripted backends, a gateway in process, callers, its books.
 
 pub(crate) mod binary;
+pub(crate) mod clock;
 pub(crate) mod gateway;
+pub(crate) mod puppet;
 pub(crate) mod raw;
 pub(crate) mod script;
 pub(crate) mod trial;

@@ -163,6 +163,7 @@ fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<St
 const HEAD: &str = r#"
 [server]
 listen = "{front}"
+drain_grace_ms = 0          # nobody balances the load of a demo
 
 [admin]
 listen = "{admin}"

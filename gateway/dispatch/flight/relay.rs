@@ -119,6 +119,29 @@ impl Flight {
         self.state = State::Over;
     }
 
+    /// The process ends, and the stream with it: what has come is passed on, then this.
+    pub(crate) fn stop(&mut self, failure: Failure, trail: &mut Trail) {
+        let now = super::now();
+        let result = match self.state {
+            State::Over => return,
+            State::Tail(_) => return self.finish(trail, now),
+            State::Waiting => AttemptResult::Cancelled,
+            State::Committed => AttemptResult::Cut,
+        };
+        self.count(trail);
+        if let Some(leg) = &self.leg {
+            leg.endpoint.undecided();
+        }
+        self.close_attempt(trail, result, now);
+        if let Some(rival) = self.rival.take() {
+            self.leg = Some(rival.0);
+            return self.stop(failure, trail);
+        }
+        self.ticket = None;
+        self.last_word = Some(failure);
+        self.state = State::Over;
+    }
+
     /// The committed stream broke: an honest end.
     pub(super) fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
         self.count(trail);

@@ -1,0 +1,48 @@
+//! The way out: not ready, still open for a while, then only what runs, and in the end an honest end.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use super::Running;
+use crate::edge::accept::Closing;
+
+/// After the hard stop, for callers to take their last words; whoever does not read them is dropped.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For an operator's last request.
+const LAST_SCRAPE: Duration = Duration::from_secs(1);
+
+impl Running {
+    /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
+    /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
+    /// hard stop at the drain timeout: streams are cut honestly, and all else is told to try again.
+    /// In the end everything is settled and flushed.
+    pub async fn shutdown(self) {
+        let gateway = self.gateway;
+        let hard_stop = Instant::now() + self.drain_timeout;
+        let [mut front, mut admin] = self.doors;
+        gateway.draining.store(true, Ordering::Relaxed);
+        sleep_until((Instant::now() + self.drain_grace).min(hard_stop)).await;
+        let _ = self.closing.send(Closing::Shut);
+        if timeout_at(hard_stop, &mut front).await.is_err() {
+            tracing::warn!("the drain timeout has ended: what still runs is cut");
+            gateway.stopped.store(true, Ordering::Relaxed);
+            let _ = self.closing.send(Closing::Hurry);
+            if timeout(LAST_WORDS, &mut front).await.is_err() {
+                let _ = self.closing.send(Closing::Dropped);
+                let _ = front.await;
+            }
+        }
+        let _ = self.admin_closing.send(Closing::Shut);
+        if timeout(LAST_SCRAPE, &mut admin).await.is_err() {
+            let _ = self.admin_closing.send(Closing::Dropped);
+        }
+        self.chores.iter().for_each(JoinHandle::abort);
+        let writer = self.writer;
+        // The writer's last flush blocks; it must not block the runtime.
+        let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
+    }
+}

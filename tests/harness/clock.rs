@@ -1,0 +1,66 @@
+//! A clock that stands still until a test moves it, beside sockets that do not.
+//!
+//! A paused runtime skips to its next timer whenever it is idle, also while bytes are on their way in
+//! the kernel. It does not while a blocking task runs: one is parked for as long as the clock lives.
+//! Everything that is timed (gateway, backends, callers) has to run in the test's own runtime.
+
+use std::{
+    sync::mpsc::{Sender, channel},
+    time::{Duration, Instant},
+};
+
+/// How long, in real time, what is under way may take to come about.
+const COMES_ABOUT: Duration = Duration::from_secs(10);
+/// How long, in real time, is waited for what must not come about.
+const SETTLES: Duration = Duration::from_millis(15);
+/// How closely a moment is met: timers tick in milliseconds.
+const TICKS: Duration = Duration::from_millis(5);
+
+/// The time of this test's runtime, standing still.
+pub(crate) struct Clock {
+    _parked: Sender<()>,
+}
+
+impl Clock {
+    /// Stops the time.
+    pub(crate) fn stop() -> Self {
+        tokio::time::pause();
+        let (parked, end) = channel::<()>();
+        tokio::task::spawn_blocking(move || end.recv());
+        Self { _parked: parked }
+    }
+
+    /// Lets time pass, all at once, and everything come to rest after it.
+    pub(crate) async fn pass(&self, time: Duration) {
+        settle().await;
+        tokio::time::advance(time).await;
+        settle().await;
+    }
+
+    /// Lets so many milliseconds pass. It happens at their end, and not before.
+    pub(crate) async fn happens_after(&self, ms: u64, what: &str, happened: impl Fn() -> bool) {
+        let time = Duration::from_millis(ms);
+        assert!(!happened(), "{what}: at once");
+        self.pass(time - TICKS).await;
+        assert!(!happened(), "{what}: before {ms} ms");
+        tokio::time::advance(2 * TICKS).await;
+        until(&format!("{what} after {ms} ms"), happened).await;
+    }
+}
+
+/// Everything that can go on without time goes on.
+async fn settle() {
+    let from = Instant::now();
+    while from.elapsed() < SETTLES {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until something has come about, without any time passing.
+pub(crate) async fn until(what: &str, happened: impl Fn() -> bool) {
+    let from = Instant::now();
+    while !happened() {
+        assert!(from.elapsed() < COMES_ABOUT, "it never came to: {what}");
+        tokio::task::yield_now().await;
+    }
+}
