@@ -16,6 +16,7 @@ mod limits;
 mod program;
 mod queue;
 mod rehearse;
+mod slow_stream;
 mod storm;
 mod sums;
 mod wrong;
