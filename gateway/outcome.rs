@@ -174,6 +174,8 @@ pub struct Attempt {
     pub result: Option<AttemptResult>,
     /// Whether the whole request had left for the backend.
     pub sent: bool,
+    /// Output counted by us before commitment, charged where it never came to that.
+    pub held: Tokens,
 }
 
 /// What happened to a request upstream, written **as things happen**: its future may be dropped at

@@ -9,9 +9,9 @@ use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageS
 
 /// The charge of a request as things stand.
 ///
-/// An attempt that was not sent whole, was refused or failed before content is free. One that was sent
-/// and then given up costs its input. The committed one costs what its backend reported, if that can be
-/// true, else what we counted.
+/// An attempt that was not sent whole, was refused or failed before commitment is free. One that was sent
+/// and then given up costs its input, and what it wrote by then as far as that was reserved. The committed
+/// one costs what its backend reported, if that can be true, else what we counted.
 pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Names) -> Charge {
     let ceiling = Ceiling::of(signals, plan);
     let mut sum = Counts::default();
@@ -22,7 +22,8 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
         let usage = if committed {
             served(trail, signals, ceiling)
         } else if given_up(attempt) {
-            Usage { counts: ceiling.estimate(signals, 0), source: UsageSource::Estimated }
+            let counts = ceiling.estimate(signals, held(attempt, plan));
+            Usage { counts, source: UsageSource::Estimated }
         } else {
             continue;
         };
@@ -43,6 +44,12 @@ fn given_up(attempt: &Attempt) -> bool {
         None | Some(AttemptResult::Timeout | AttemptResult::Cancelled | AttemptResult::LostHedge)
     );
     attempt.sent && left
+}
+
+/// The output charged of an attempt that was given up: at most what its model's part of the plan has.
+fn held(attempt: &Attempt, plan: &Plan) -> u32 {
+    let planned = plan.attempts.iter().find(|it| it.model == attempt.model);
+    planned.map_or(0, |it| it.held_tokens_max.min(attempt.held).0)
 }
 
 /// What the committed attempt used.

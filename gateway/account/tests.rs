@@ -89,6 +89,7 @@ fn plan(cost_max: i64) -> Plan {
         attempts: smallvec![],
         retries_max: 0,
         hedge: None,
+        slow_stream: None,
         last_resort: false,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),

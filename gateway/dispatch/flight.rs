@@ -5,6 +5,7 @@
 
 mod attempt;
 mod clock;
+mod content;
 mod relay;
 
 use std::{
@@ -21,16 +22,16 @@ use tokio::time::Sleep;
 
 use super::{
     SentOff, Upstreams,
-    attempts::{Attempts, Envelope, Event, Step},
-    leg::{Events, Leg, Shown},
+    attempts::{Attempts, Envelope, Event},
+    leg::{Leg, Shown},
     target::Ask,
     verdict::Setback,
 };
 use crate::{
     failure::{Failure, Kind},
     fleet::{Choice, Standing, Ticket, Turn},
-    outcome::{AttemptResult, Trail},
-    wire::{self, What},
+    outcome::Trail,
+    wire,
 };
 
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
@@ -39,9 +40,9 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How far a flight has come when `run` returns.
 pub(crate) enum Landing {
     Whole(Bytes),
-    /// A stream that has shown content.
+    /// A stream whose content is passed on.
     Streaming,
-    /// A stream that is silent so far; fallback is still possible.
+    /// A stream of which there is nothing to pass on so far; fallback is still possible.
     Early,
 }
 
@@ -63,9 +64,9 @@ pub(crate) struct Flight {
     ticket: Option<Ticket>,
     /// The attempt that is looked at.
     leg: Option<Leg>,
-    /// What a stream has said before its first content.
+    /// What a stream has said before commitment.
     held: Pieces,
-    /// The other of two attempts, of which the first to show content answers.
+    /// The other of two attempts, of which the first to prove itself answers.
     rival: Option<Box<(Leg, Pieces)>>,
     tried: SmallVec<[(ModelIndex, u16); 4]>,
     setback: Option<Failure>,
@@ -112,9 +113,10 @@ impl Flight {
         // The first sign of a plain answer is its end: its silence says nothing.
         let hedge = plan.hedge.filter(|_| stream);
         let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));
+        let guard = plan.slow_stream.filter(|_| stream);
         let retries_max = plan.retries_max;
         Self {
-            attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after }),
+            attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after, guard }),
             upstreams,
             plan,
             ask,
@@ -228,6 +230,9 @@ impl Flight {
         now: Instant,
     ) -> Result<Option<Landing>, Failure> {
         loop {
+            if self.state == State::Committed {
+                return Ok(Some(Landing::Streaming));
+            }
             if self.leg.is_none() {
                 if self.state != State::Waiting {
                     return Ok(None);
@@ -256,17 +261,17 @@ impl Flight {
                 Poll::Pending => return Ok(None),
                 Poll::Ready(Err(setback)) => self.setback(setback, trail, cx, now)?,
                 Poll::Ready(Ok(Shown::Whole(body, plain))) => {
-                    return self.whole(body, &plain, trail, now).map(Some);
+                    return self.whole(body, &plain, trail, cx, now).map(Some);
                 }
                 Poll::Ready(Ok(Shown::Events(chunk, events))) => {
-                    if self.before_content(chunk, events, trail, cx, now)? {
+                    if self.before_commitment(chunk, events, trail, cx, now)? {
                         return Ok(Some(Landing::Streaming));
                     }
                 }
-                Poll::Ready(Ok(Shown::End(_))) => {
-                    let public = "the model's server sent no answer";
-                    let empty = Setback::invalid(public, "the stream ended before any content");
-                    self.setback(empty, trail, cx, now)?;
+                Poll::Ready(Ok(Shown::End(end))) => {
+                    if self.ends_held(end, trail, cx, now)? {
+                        return Ok(Some(Landing::Streaming));
+                    }
                 }
             }
         }
@@ -282,80 +287,9 @@ impl Flight {
         let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
         if let Some(attempt) = trail.attempts.get_mut(leg.record) {
             attempt.sent = leg.all_out();
+            attempt.held = leg.counted();
         }
         polled
-    }
-
-    /// Events of a stream that has shown no content yet. True if it does now.
-    fn before_content(
-        &mut self,
-        chunk: Bytes,
-        events: Events,
-        trail: &mut Trail,
-        cx: &mut Context<'_>,
-        now: Instant,
-    ) -> Result<bool, Failure> {
-        let mut content = false;
-        for event in &events {
-            match &event.what {
-                What::Content | What::Finish => content = true,
-                // Even after content: the caller has read nothing of it.
-                What::Error(said) => {
-                    let public = "the model's server failed";
-                    let setback = Setback::invalid(public, said.to_string());
-                    self.setback(setback, trail, cx, now)?;
-                    return Ok(false);
-                }
-                What::Done if !content => {
-                    let public = "the model's server sent no answer";
-                    let empty = Setback::invalid(public, "the stream was done before any content");
-                    self.setback(empty, trail, cx, now)?;
-                    return Ok(false);
-                }
-                _ => {}
-            }
-        }
-        if content {
-            self.commit(trail, now);
-        }
-        self.pass(chunk, events, trail, now)?;
-        Ok(content)
-    }
-
-    fn whole(
-        &mut self,
-        body: Bytes,
-        plain: &wire::Plain,
-        trail: &mut Trail,
-        now: Instant,
-    ) -> Result<Landing, Failure> {
-        self.commit(trail, now);
-        trail.reported = plain.reported;
-        trail.counted_output = plain.counted_output;
-        trail.complete = true;
-        self.state = State::Over;
-        self.close_attempt(trail, AttemptResult::Ok, now);
-        Ok(Landing::Whole(body))
-    }
-
-    fn commit(&mut self, trail: &mut Trail, now: Instant) {
-        let Some(leg) = self.leg.as_mut() else { return };
-        leg.shows_content(now);
-        let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
-        let stream = self.ask.request.stream();
-        self.upstreams.fleet.answered(&leg.endpoint, since, stream, now);
-        let steps = self.attempts.on(Event::Content(leg.number), now, false);
-        trail.committed = u8::try_from(leg.record).ok();
-        for step in steps {
-            if let Step::Cancel(number) = step {
-                self.cancel(number, trail, AttemptResult::LostHedge, now);
-            }
-        }
-        self.queue.append(&mut self.held);
-        self.state = State::Committed;
-        self.early_at = None;
-        self.last_piece = now;
-        trail.first_content = Some(now);
     }
 }
 

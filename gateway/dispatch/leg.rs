@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
-use policies::Planned;
+use policies::{Planned, facts::Tokens};
 use smallvec::SmallVec;
 
 use super::{
@@ -61,9 +61,10 @@ pub(crate) struct Leg {
     planned: Planned,
     started: Instant,
     last_life: Instant,
-    shown_content: bool,
-    /// Bytes of a stream before its first content.
-    prelude: usize,
+    /// Output of its first content, once that has come.
+    first: Option<Tokens>,
+    /// Bytes of a stream before its first content, or after it.
+    unread: usize,
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
@@ -112,8 +113,8 @@ impl Leg {
             planned,
             started: now,
             last_life: now,
-            shown_content: false,
-            prelude: 0,
+            first: None,
+            unread: 0,
             phase: Phase::Over,
             ended: None,
             end: None,
@@ -151,9 +152,10 @@ impl Leg {
         }
     }
 
-    /// Notes that the caller is being served from this attempt.
-    pub(crate) fn shows_content(&mut self, now: Instant) {
-        self.shown_content = true;
+    /// Notes that it has shown its first content, with so much output.
+    pub(crate) fn shows_content(&mut self, first: Tokens, now: Instant) {
+        self.first = Some(first);
+        self.unread = 0;
         self.last_life = now;
     }
 
@@ -163,7 +165,22 @@ impl Leg {
         self.last_life += taken;
     }
 
-    /// What the committed stream has reported, and what we counted.
+    /// Output of its first content, once that has come.
+    pub(crate) fn first(&self) -> Option<Tokens> {
+        self.first
+    }
+
+    /// Bytes of a stream before its first content, or after it.
+    pub(crate) fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Output of a stream that was counted so far.
+    pub(crate) fn counted(&self) -> Tokens {
+        self.stream().map_or(Tokens(0), wire::Stream::counted_output)
+    }
+
+    /// What the stream has reported, and what we counted.
     pub(crate) fn stream(&self) -> Option<&wire::Stream> {
         match &self.phase {
             Phase::Streaming(_, stream) => Some(stream),
@@ -176,7 +193,7 @@ impl Leg {
         let after = |from: Instant, ms: u32| from + Duration::from_millis(u64::from(ms));
         let total =
             (after(self.started, self.planned.timeouts.total_ms), "the model took too long");
-        let phase = match (&self.phase, self.shown_content, stream) {
+        let phase = match (&self.phase, self.first.is_some(), stream) {
             (Phase::Connecting(_), ..) => {
                 let public = "the model's server could not be reached in time";
                 (after(self.started, self.planned.timeouts.connect_ms), public)
@@ -277,13 +294,11 @@ impl Leg {
         let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
         match ready!(exchange.poll_bytes(cx)) {
             Some(Ok(chunk)) => {
-                if !self.shown_content {
-                    self.prelude = self.prelude.saturating_add(chunk.len());
-                    if self.prelude > PRELUDE_BYTES_MAX {
-                        let public = "the model's server sent no answer";
-                        let why = "a stream that does not come to its content";
-                        return self.over(Setback::invalid(public, why));
-                    }
+                self.unread = self.unread.saturating_add(chunk.len());
+                if self.first.is_none() && self.unread > PRELUDE_BYTES_MAX {
+                    let public = "the model's server sent no answer";
+                    let why = "a stream that does not come to its content";
+                    return self.over(Setback::invalid(public, why));
                 }
                 stream.push(chunk.clone(), &mut events).map_err(fault)?;
                 // Comments are not life.

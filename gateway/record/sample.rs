@@ -83,6 +83,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
         model: ModelIndex(0),
         timeouts: Timeouts::default(),
         output_tokens_max: Tokens(64),
+        held_tokens_max: Tokens(256),
     };
     let plan = Plan {
         matched: Matched::Rule(RuleIndex(3)),
@@ -90,6 +91,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
         attempts: smallvec![planned],
         retries_max: 1,
         hedge: None,
+        slow_stream: None,
         last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
@@ -122,6 +124,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
         took: Some(Duration::from_millis(500)),
         result: Some(AttemptResult::Ok),
         sent: true,
+        held: Tokens(0),
     };
     let counts = Counts { input: 90, cached_input: 10, output: 40, reasoning: 1, cache_write: 0 };
     Outcome {

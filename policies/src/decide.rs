@@ -218,6 +218,7 @@ impl World<'_> {
                     timeouts: rule
                         .map_or(facts.timeouts, |rule| rule.timeouts.over(facts.timeouts)),
                     output_tokens_max: usable.output_tokens_max,
+                    held_tokens_max: facts.held_tokens_max,
                 });
             }
         }
@@ -226,6 +227,7 @@ impl World<'_> {
             rule: Arc::clone(chosen.name),
             retries_max,
             hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort),
+            slow_stream: rule.and_then(|rule| rule.slow_stream).filter(|_| !self.last_resort),
             last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),

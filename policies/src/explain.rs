@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     decide::decide,
     facts::{Draw, FleetView, ModelIndex, Signals},
-    plan::{Reason, Skip},
+    plan::{Reason, Skip, SlowStream},
     policy::Policy,
 };
 
@@ -26,6 +26,8 @@ pub struct Explanation {
     pub plan: Vec<Candidate>,
     /// After how many milliseconds of silence a second attempt is begun beside the first.
     pub hedge_after_ms: Option<u32>,
+    /// How slow a stream is given up for the next attempt.
+    pub slow_stream: Option<SlowStream>,
     /// Whether none of these takes requests: they are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// Models the route names but the plan leaves out.
@@ -102,6 +104,7 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         skipped: why.skipped.iter().map(said).collect(),
         last_resort: decided.as_ref().is_ok_and(|plan| plan.last_resort),
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
+        slow_stream: decided.as_ref().ok().and_then(|plan| plan.slow_stream),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
         near: near(policy, signals),
@@ -206,6 +209,13 @@ impl fmt::Display for Explanation {
         }
         if let Some(ms) = self.hedge_after_ms {
             writeln!(f, "hedge    the next attempt after {ms} ms of silence, if streamed")?;
+        }
+        if let Some(SlowStream { hold_ms, output_tokens_per_second_min: least }) = self.slow_stream
+        {
+            writeln!(
+                f,
+                "slow     the next attempt below {least} tokens/s over {hold_ms} ms, if streamed"
+            )?;
         }
         for it in &self.skipped {
             writeln!(f, "skipped  {:<18} {}", it.model, it.reason)?;

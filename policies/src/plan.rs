@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, Timeouts, Tokens};
@@ -20,6 +21,9 @@ pub struct Plan {
     /// Whether a second attempt is begun beside a silent one. It is the next of these attempts, or a
     /// retry, and none more.
     pub hedge: Option<Hedge>,
+    /// Whether a stream that crawls is given up before the caller has read of it, once. What follows is
+    /// the next of these attempts, or a retry, and none more.
+    pub slow_stream: Option<SlowStream>,
     /// No model of the route takes requests: these are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// The most that all attempts together can cost; what is reserved.
@@ -38,6 +42,25 @@ pub struct Hedge {
     pub after_ms: u32,
 }
 
+/// How slow a stream is given up for another attempt: its first content is held back until it has
+/// proved its pace or the time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SlowStream {
+    /// How long the first content may be held back, in milliseconds.
+    pub hold_ms: u32,
+    /// What a stream must write a second, after its first content, to be passed on.
+    pub output_tokens_per_second_min: u32,
+}
+
+impl SlowStream {
+    /// The output after the first content that proves the pace, whenever within the hold it comes.
+    #[must_use]
+    pub fn output_tokens_enough(self) -> Tokens {
+        let thousandths = u64::from(self.output_tokens_per_second_min) * u64::from(self.hold_ms);
+        Tokens(u32::try_from(thousandths.div_ceil(1_000)).unwrap_or(u32::MAX))
+    }
+}
+
 /// One model of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
@@ -47,6 +70,8 @@ pub struct Planned {
     pub timeouts: Timeouts,
     /// The most output of one choice by this model.
     pub output_tokens_max: Tokens,
+    /// The most output charged where this model is given up before commitment.
+    pub held_tokens_max: Tokens,
 }
 
 /// What decided a request.

@@ -26,7 +26,7 @@ use crate::{
     document::{Faults, Section, locate},
     facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
-    plan::Hedge,
+    plan::{Hedge, SlowStream},
     select::select,
     set::BitSet,
 };
@@ -75,6 +75,7 @@ pub(crate) struct Rule {
     pub(crate) retries: u8,
     pub(crate) timeouts: route::TimeoutsSaid,
     pub(crate) hedge: Option<Hedge>,
+    pub(crate) slow_stream: Option<SlowStream>,
     pub(crate) cost_max: Option<Money>,
 }
 
@@ -300,6 +301,7 @@ fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> R
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),
         hedge: route::hedge(section, faults),
+        slow_stream: route::slow_stream(section, faults),
         cost_max: section.read("cost_max", "money such as \"0.50\"", faults, |value| {
             Money::parse(value.as_str()?).ok()
         }),

@@ -12,11 +12,13 @@
 use std::sync::Arc;
 
 use policies::{
-    Counts, Matched, Plan, Policy, Reason, Refusal, catalogue, compile, decide, explain,
+    Counts, Matched, Plan, Policy, Reason, Refusal, SlowStream, catalogue, compile, decide,
+    explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, ModelView, Money,
         Price, Signals, TeamFacts, TeamIndex, Tokens,
     },
+    lint::diff,
     preset,
 };
 
@@ -42,11 +44,76 @@ fn what_is_ejected_is_the_last_resort_and_never_where_anything_else_is_there() {
     view.models[3].last_resort = true;
     let plan = decided(&view).unwrap();
     assert!(plan.last_resort && plan.retries_max == 0 && plan.hedge.is_none());
+    assert!(plan.slow_stream.is_none());
     assert_eq!(plan.attempts.iter().map(|it| it.model.get()).collect::<Vec<_>>(), [3]);
     view.models[5].available = true;
     let plan = decided(&view).unwrap();
     assert!(!plan.last_resort);
     assert_eq!(plan.attempts.iter().map(|it| it.model.get()).collect::<Vec<_>>(), [5]);
+}
+
+/// A rule that guards against slow streams, beside what else it says.
+fn guarded(slow_stream: &str) -> String {
+    format!("{ALL}[[rule]]\nname = \"r\"\nroute = [\"*\"]\nslow_stream = {slow_stream}\n")
+}
+
+#[test]
+fn a_slow_stream_is_said_whole_or_not_at_all() {
+    let good = guarded("{ hold_ms = 1500, output_tokens_per_second_min = 5 }");
+    let policy = compile(&good, &catalogue()).unwrap();
+    let plan = now(&policy, &Signals::chat("auto")).unwrap();
+    let slow = SlowStream { hold_ms: 1_500, output_tokens_per_second_min: 5 };
+    assert_eq!(plan.slow_stream, Some(slow));
+    let explained = explain(&policy, &Signals::chat("auto"), &view(), Draw(7));
+    assert_eq!(explained.slow_stream, Some(slow));
+    let said = explained.to_string();
+    assert!(said.contains("\nslow     the next attempt below 5 tokens/s over 1500 ms"), "{said}");
+    let fault = |said: &str| compile(&guarded(said), &catalogue()).unwrap_err()[0].to_string();
+    let (hold, pace) = ("rule[0].slow_stream.hold_ms", "output_tokens_per_second_min");
+    for (said, path, found, expected) in [
+        ("{ output_tokens_per_second_min = 5 }", hold, "nothing", "from 10 to 60000"),
+        ("{ hold_ms = 9, output_tokens_per_second_min = 5 }", hold, "9", "from 10 to 60000"),
+        ("{ hold_ms = 60001, output_tokens_per_second_min = 5 }", hold, "60001", "milliseconds"),
+        ("{ hold_ms = 1500 }", pace, "nothing", "tokens a second from 1 to 1000"),
+        ("{ hold_ms = 1500, output_tokens_per_second_min = 0 }", pace, "0", "from 1 to 1000"),
+        ("{ hold_ms = 1500, output_tokens_per_second_min = 0.5 }", pace, "0.5", "from 1 to 1000"),
+        (
+            "{ hold_ms = 10, output_tokens_per_second_min = 1, x = 1 }",
+            "slow_stream.x",
+            "x",
+            "known",
+        ),
+        ("1500", "rule[0].slow_stream", "1500", "a table"),
+    ] {
+        let fault = fault(said);
+        let all = [path, found, expected].iter().all(|part| fault.contains(part));
+        assert!(all, "{said}: {fault}");
+    }
+}
+
+#[test]
+fn a_pace_is_proved_by_as_many_tokens_as_the_hold_must_bring() {
+    let enough = |hold_ms, output_tokens_per_second_min| {
+        SlowStream { hold_ms, output_tokens_per_second_min }.output_tokens_enough().0
+    };
+    assert_eq!(
+        [enough(1_500, 5), enough(1_000, 5), enough(10, 1), enough(60_000, 1_000)],
+        [8, 5, 1, 60_000]
+    );
+    assert_eq!(enough(u32::MAX, u32::MAX), u32::MAX);
+}
+
+#[test]
+fn a_changed_guard_against_slow_streams_is_a_changed_outcome() {
+    let compiled = |pace: u32| {
+        let said = format!("{{ hold_ms = 1500, output_tokens_per_second_min = {pace} }}");
+        compile(&guarded(&said), &catalogue()).unwrap()
+    };
+    assert!(diff(&compiled(5), &compiled(5)).changes.is_empty());
+    let found = diff(&compiled(5), &compiled(6));
+    let [change] = &found.changes[..] else { panic!("{found:?}") };
+    assert!(change.before.contains(", slow below 5 tokens/s over 1500 ms"), "{change:?}");
+    assert!(change.after.contains(", slow below 6 tokens/s over 1500 ms"), "{change:?}");
 }
 
 fn ids(policy: &Policy, plan: &Plan) -> Vec<String> {

@@ -111,9 +111,10 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
     let quick = refused.iter().filter(|it| it.took < Duration::from_millis(10)).count();
     let [alone_p99, beside_p99] = [&alone, &beside].map(|it| quantile(it, 0.99));
     println!(
-        "bar overload: peak {peak:.1} a second; {offered:.0} a second from one key: goodput {goodput:.1}, {:.1} \
-         %; {} of {} others served, p99 {} ms alone, {} ms beside it; {} refusals, {:.1} % within 10 ms, p50 \
-         {} ms",
+        "bar overload: peak {peak:.1} a second; {offered:.0} a second from one key: goodput {goodput:.1}, \
+         {:.1} %; {} of {} others served, p99 {} ms alone, {} ms \
+         beside it; {} refusals, {:.1} % \
+         within 10 ms, p50 {} ms",
         100.0 * goodput / peak,
         beside.iter().filter(|it| it.status == 200).count(),
         beside.len(),

@@ -20,5 +20,6 @@ mod program;
 mod queue;
 mod rehearse;
 mod reload;
+mod slow_stream;
 mod sums;
 mod wrong;

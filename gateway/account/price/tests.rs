@@ -43,6 +43,7 @@ fn plan() -> Plan {
         model: ModelIndex(model),
         timeouts: Timeouts::default(),
         output_tokens_max: Tokens(most),
+        held_tokens_max: Tokens(20),
     };
     Plan {
         matched: Matched::Default,
@@ -50,6 +51,7 @@ fn plan() -> Plan {
         attempts: smallvec![planned(0, 1_000), planned(1, 200)],
         retries_max: 1,
         hedge: None,
+        slow_stream: None,
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
@@ -73,6 +75,7 @@ fn attempt(model: u16, sent: bool, result: AttemptResult) -> Attempt {
         took: None,
         result: Some(result),
         sent,
+        held: Tokens(0),
     }
 }
 
@@ -112,6 +115,25 @@ fn what_was_sent_and_given_up_costs_its_input() {
     }
     let running = Attempt { result: None, ..attempt(1, true, AttemptResult::Ok) };
     assert_eq!(cost(&trail(&[running])), (1_000, UsageSource::Estimated));
+}
+
+#[test]
+fn what_was_given_up_while_it_was_held_costs_its_output_up_to_what_is_reserved() {
+    use AttemptResult as R;
+    let held = |tokens, result| {
+        let given_up = Attempt { held: Tokens(tokens), ..attempt(0, true, result) };
+        cost(&trail(&[given_up])).0
+    };
+    for result in [R::Timeout, R::Cancelled, R::LostHedge] {
+        assert_eq!(held(3, result), 500 + 300, "{result:?}");
+        assert_eq!(held(20, result), 500 + 2_000, "{result:?}");
+        assert_eq!(held(u32::MAX, result), 500 + 2_000, "{result:?}");
+    }
+    assert_eq!(held(3, R::Invalid), 0, "it failed");
+    let committed = Attempt { held: Tokens(3), ..attempt(0, true, R::Ok) };
+    let mut trail = trail(&[committed]);
+    (trail.committed, trail.complete, trail.reported) = (Some(0), true, reported(40, 0, 7));
+    assert_eq!(cost(&trail), (400 + 700, UsageSource::Reported), "nothing twice");
 }
 
 #[test]
@@ -168,15 +190,19 @@ fn every_attempt_has_its_own_price() {
     assert_eq!(cost(&trail), (500 + 800 + 4_000, UsageSource::Estimated));
 }
 
-/// How attempts end (whether sent, and which result), which one committed, what its backend reported,
-/// what was counted, and whether the answer was whole.
-type End = (Vec<(bool, usize)>, Option<usize>, [u32; 5], u32, bool);
+/// How attempts end (whether sent, which result, and what was held), which one committed, what its
+/// backend reported, what was counted, and whether the answer was whole.
+type End = (Vec<(bool, usize, u32)>, Option<usize>, [u32; 5], u32, bool);
 
 /// All attempts that an envelope allows, with any ends.
 fn any_trail() -> impl Strategy<Value = End> {
-    let ends = proptest::collection::vec((any::<bool>(), 0..AttemptResult::ALL.len()), 1..8);
     // Figures near a bound are the ones that can break a law.
     let tokens = || prop_oneof![0_u32..3, 90_u32..110, 0_u32..400_000, Just(u32::MAX)];
+    let end = (any::<bool>(), 0..AttemptResult::ALL.len(), tokens());
+    // All that can be given up, and each with all it can have written, is the dearest end.
+    let given_up = Just((true, AttemptResult::Timeout as usize, u32::MAX));
+    let ends = proptest::collection::vec(end, 1..8);
+    let ends = prop_oneof![ends, proptest::collection::vec(given_up, 1..8)];
     let counts = [tokens(), tokens(), tokens(), tokens(), tokens()];
     (ends, proptest::option::of(0_usize..8), counts, tokens(), any::<bool>())
 }
@@ -216,7 +242,10 @@ proptest! {
         let first = plan.attempts.iter().take(1).cycle().take(plan.retries_max.into());
         let models = first.chain(&plan.attempts).map(|planned| planned.model.0);
         let attempts: Vec<_> = models.zip(&ends)
-            .map(|(model, (sent, end))| attempt(model, *sent, AttemptResult::ALL[*end]))
+            .map(|(model, (sent, end, held))| Attempt {
+                held: Tokens(*held),
+                ..attempt(model, *sent, AttemptResult::ALL[*end])
+            })
             .collect();
         let [input, cached_input, cache_write, output, reasoning] = counts;
         let trail = Trail {

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use policies::facts::Tokens;
+
 use super::{Flight, State};
 use crate::{
     dispatch::{
@@ -65,7 +67,9 @@ impl Flight {
         if self.leg.as_ref().is_some_and(|leg| leg.number == number) {
             self.close_attempt(trail, result, now);
         } else if let Some(rival) = self.rival.take_if(|rival| rival.0.number == number) {
-            rival.0.endpoint.undecided();
+            if rival.0.first().is_none() {
+                rival.0.endpoint.undecided();
+            }
             close(&rival.0, trail, result, now);
         }
     }
@@ -103,16 +107,17 @@ impl Flight {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
+        let preferred = steps.iter().any(|step| matches!(step, Step::Commit(_)));
+        let unwanted = match (preferred, self.attempts.late(now)) {
+            (true, _) => AttemptResult::LostHedge,
+            (false, true) => AttemptResult::Timeout,
+            (false, false) => AttemptResult::Cancelled,
+        };
         for step in steps {
             match step {
                 Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
-                Step::Cancel(number) if self.attempts.late(now) => {
-                    self.cancel(number, trail, AttemptResult::Timeout, now);
-                }
-                Step::Cancel(number) => {
-                    self.cancel(number, trail, AttemptResult::Cancelled, now);
-                }
-                Step::Commit(_) => {}
+                Step::Cancel(number) => self.cancel(number, trail, unwanted, now),
+                Step::Commit(number) => self.commit(number, trail, now),
                 Step::Queue { planned } => self.queue(planned, trail, cx, now)?,
                 Step::GiveUp(kind) => return Err(self.lost(kind)),
             }
@@ -169,7 +174,8 @@ impl Flight {
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
         }
-        Ok(())
+        let steps = self.attempts.on(Event::Began(number), now, false);
+        self.take(steps, trail, cx, now)
     }
 
     /// Waits for a place at an entry of the plan, if there is use in it.
@@ -232,5 +238,6 @@ fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> Attempt {
         took: None,
         result: None,
         sent: false,
+        held: Tokens(0),
     }
 }

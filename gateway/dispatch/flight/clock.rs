@@ -53,7 +53,7 @@ impl Flight {
         Ok(true)
     }
 
-    /// The envelope is over, or a hedge is due.
+    /// The envelope is over, a hedge is due, or the time that a stream was held back for.
     fn tick(
         &mut self,
         cx: &mut Context<'_>,
@@ -67,7 +67,11 @@ impl Flight {
         let fleet = &self.upstreams.fleet;
         let other = model.is_some_and(|model| fleet.has_other(model, &self.tried, now));
         let steps = self.attempts.on(Event::Tick, now, other);
-        self.take(steps, trail, cx, now)
+        self.take(steps, trail, cx, now)?;
+        if self.leg.is_none() {
+            self.swap();
+        }
+        Ok(())
     }
 
     /// Sees to it that the flight is polled again in time. The timer is only ever moved when it would

@@ -67,8 +67,11 @@ impl Flight {
         trail: &mut Trail,
         now: Instant,
     ) -> Result<(), Failure> {
-        self.count(trail);
-        let to = if self.state == State::Waiting { &mut self.held } else { &mut self.queue };
+        let waiting = self.state == State::Waiting;
+        if !waiting {
+            self.count(trail);
+        }
+        let to = if waiting { &mut self.held } else { &mut self.queue };
         let plain =
             |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
         let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();

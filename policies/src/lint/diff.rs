@@ -159,6 +159,10 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
         if let Some(hedge) = rule.hedge {
             said += &format!(", hedge after {} ms", hedge.after_ms);
         }
+        if let Some(slow) = rule.slow_stream {
+            let (ms, least) = (slow.hold_ms, slow.output_tokens_per_second_min);
+            said += &format!(", slow below {least} tokens/s over {ms} ms");
+        }
         if let Some(most) = rule.cost_max {
             said += &format!(", at most {most}");
         }

@@ -1,12 +1,14 @@
 //! Routes and constraints: which models, in which order, and which of them are let through.
 
+use std::ops::RangeInclusive;
+
 use toml::Value;
 
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{FleetFacts, ModelFacts, ModelIndex, Needs, Timeouts},
     fault::Fault,
-    plan::Hedge,
+    plan::{Hedge, SlowStream},
     select::select,
     set::BitSet,
 };
@@ -326,12 +328,35 @@ pub(super) fn hedge(section: &mut Section<'_>, faults: &mut Faults) -> Option<He
     let value = section.get("hedge")?;
     let mut section = Section::of(section.at("hedge"), value, faults);
     let expected = "milliseconds from 10 to 600000";
-    if section.stands() && section.get("after_ms").is_none() {
-        faults.push(Fault::new(section.at("after_ms"), "nothing", expected));
-    }
-    let after_ms = section.read("after_ms", expected, faults, |value| {
-        u32::try_from(value.as_integer()?).ok().filter(|ms| (10..=600_000).contains(ms))
-    });
+    let after_ms = required(&mut section, "after_ms", (10..=600_000, expected), faults);
     section.close(faults);
     Some(Hedge { after_ms: after_ms? })
+}
+
+/// Reads `slow_stream` of a rule.
+pub(super) fn slow_stream(section: &mut Section<'_>, faults: &mut Faults) -> Option<SlowStream> {
+    let value = section.get("slow_stream")?;
+    let mut section = Section::of(section.at("slow_stream"), value, faults);
+    let expected = "milliseconds from 10 to 60000";
+    let hold_ms = required(&mut section, "hold_ms", (10..=60_000, expected), faults);
+    let expected = "tokens a second from 1 to 1000";
+    let range = (1..=1_000, expected);
+    let tokens = required(&mut section, "output_tokens_per_second_min", range, faults);
+    section.close(faults);
+    Some(SlowStream { hold_ms: hold_ms?, output_tokens_per_second_min: tokens? })
+}
+
+/// A number that must be there and in this range.
+fn required(
+    section: &mut Section<'_>,
+    key: &'static str,
+    (range, expected): (RangeInclusive<u32>, &str),
+    faults: &mut Faults,
+) -> Option<u32> {
+    if section.stands() && section.get(key).is_none() {
+        faults.push(Fault::new(section.at(key), "nothing", expected));
+    }
+    section.read(key, expected, faults, |value| {
+        u32::try_from(value.as_integer()?).ok().filter(|number| range.contains(number))
+    })
 }

@@ -1,0 +1,145 @@
+//! What an attempt shows before commitment, and whether that is enough for it.
+
+use std::{task::Context, time::Instant};
+
+use bytes::Bytes;
+use policies::facts::Tokens;
+
+use super::{Flight, Landing, Piece, State};
+use crate::{
+    dispatch::{
+        attempts::{Event, Steps},
+        leg::Events,
+        verdict::Setback,
+    },
+    failure::Failure,
+    outcome::{AttemptResult, Trail},
+    wire::{self, What},
+};
+
+/// A stream that has said so much since its first content is not held back any longer.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
+impl Flight {
+    /// Events of a stream that is not committed yet. True if it is now.
+    pub(super) fn before_commitment(
+        &mut self,
+        chunk: Bytes,
+        events: Events,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some());
+        let (mut contents, mut ends) = (0, false);
+        for event in &events {
+            match &event.what {
+                What::Content => contents += 1,
+                What::Finish => ends = true,
+                // Even after content: the caller has read nothing of it.
+                What::Error(said) => {
+                    let public = "the model's server failed";
+                    let setback = Setback::invalid(public, said.to_string());
+                    self.setback(setback, trail, cx, now)?;
+                    return Ok(false);
+                }
+                What::Done if !shown && !ends && contents == 0 => {
+                    let public = "the model's server sent no answer";
+                    let empty = Setback::invalid(public, "the stream was done before any content");
+                    self.setback(empty, trail, cx, now)?;
+                    return Ok(false);
+                }
+                What::Done => ends = true,
+                _ => {}
+            }
+        }
+        if shown || ends || contents > 0 {
+            let steps = self.shows(contents, ends, now);
+            self.take(steps, trail, cx, now)?;
+        }
+        self.pass(chunk, events, trail, now)?;
+        Ok(self.state != State::Waiting)
+    }
+
+    /// Tells the machine what the stream has shown by now.
+    fn shows(&mut self, contents: u32, ends: bool, now: Instant) -> Steps {
+        self.has_shown(contents, now);
+        let Some(leg) = self.leg.as_ref() else { return Steps::new() };
+        let after = Tokens(leg.counted().0.saturating_sub(leg.first().unwrap_or_default().0));
+        let enough = ends || leg.unread() > HELD_BYTES_MAX;
+        let (number, model) = (leg.number, leg.endpoint.model);
+        let event = if enough { Event::Content(number) } else { Event::Output(number, after) };
+        let guarded = self.plan.slow_stream.is_some();
+        let other = guarded && self.upstreams.fleet.has_other(model, &self.tried, now);
+        self.attempts.on(event, now, other)
+    }
+
+    /// Notes the first sign of an answer: so many events, of which the first has an even share.
+    fn has_shown(&mut self, contents: u32, now: Instant) {
+        let stream = self.ask.request.stream();
+        let Some(leg) = self.leg.as_mut().filter(|leg| leg.first().is_none()) else { return };
+        leg.shows_content(Tokens(leg.counted().0.div_ceil(contents.max(1))), now);
+        let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
+        self.upstreams.fleet.answered(&leg.endpoint, since, stream, now);
+    }
+
+    /// A stream has ended before commitment. True if what it said is an answer.
+    pub(super) fn ends_held(
+        &mut self,
+        end: wire::End,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some());
+        if shown && end.real() {
+            let steps = self.shows(0, true, now);
+            self.take(steps, trail, cx, now)?;
+            self.queue.push(Piece::Bytes(wire::done_event()));
+            self.finish(trail, now);
+            return Ok(true);
+        }
+        let why = if shown {
+            "the stream ended without an end"
+        } else {
+            "the stream ended before any content"
+        };
+        let empty = Setback::invalid("the model's server sent no answer", why);
+        self.setback(empty, trail, cx, now)?;
+        Ok(false)
+    }
+
+    /// A plain answer has come whole.
+    pub(super) fn whole(
+        &mut self,
+        body: Bytes,
+        plain: &wire::Plain,
+        trail: &mut Trail,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Result<Landing, Failure> {
+        let steps = self.shows(0, true, now);
+        self.take(steps, trail, cx, now)?;
+        trail.reported = plain.reported;
+        trail.counted_output = plain.counted_output;
+        trail.complete = true;
+        self.state = State::Over;
+        self.close_attempt(trail, AttemptResult::Ok, now);
+        Ok(Landing::Whole(body))
+    }
+
+    /// This attempt answers: what was held of it is passed on.
+    pub(super) fn commit(&mut self, number: u8, trail: &mut Trail, now: Instant) {
+        if self.leg.as_ref().is_none_or(|leg| leg.number != number) {
+            self.swap();
+        }
+        let Some(leg) = self.leg.as_ref() else { return };
+        trail.committed = u8::try_from(leg.record).ok();
+        self.count(trail);
+        self.queue.append(&mut self.held);
+        self.state = State::Committed;
+        self.early_at = None;
+        self.last_piece = now;
+        trail.first_content = Some(now);
+    }
+}
