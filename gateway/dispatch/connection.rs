@@ -31,7 +31,7 @@ const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
 
 /// What the kernel takes from a backend before we do; it may double it. Left to itself it takes many
 /// megabytes of an answer whose caller does not read.
-const RECEIVE_BYTES: usize = 512 * 1024;
+const RECEIVE_BYTES: usize = 128 * 1024;
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
