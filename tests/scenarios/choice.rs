@@ -152,20 +152,20 @@ async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
 
 #[tokio::test]
 async fn a_replica_far_slower_than_its_peers_is_ejected() {
-    let up = Upstream::with(quick().paced(60, 2_000).replicas(3));
+    let up = Upstream::with(quick().paced(300, 2_000).replicas(3));
     up.fail_replica(0, Fault::Slow).await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let slow = ["model=\"a\"", "cause=\"slow\""];
     let mut asked = 0;
     while gateway.metrics().await.sum("signalbox_ejections_total", &slow) < 1.0 {
-        assert!(asked < 600, "it was never ejected");
-        let all = (0..60).map(|at| {
+        assert!(asked < 480, "it was never ejected");
+        let all = (0..48).map(|at| {
             let request = with(streamed("a"), json!({ "user": format!("{asked} {at}") }));
             let gateway = &gateway;
             async move { gateway.ask(&request).await.done() }
         });
         assert!(futures_util::future::join_all(all).await.into_iter().all(|done| done));
-        asked += 60;
+        asked += 48;
     }
     gateway.close().await;
 }
