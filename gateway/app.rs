@@ -219,7 +219,7 @@ async fn chores(gateway: Arc<Gateway>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
-            _ = view.tick() => gateway.epoch.load().upstreams.look(gateway.now()),
+            _ = view.tick() => gateway.epoch.load().upstreams.look(VIEW_EVERY, gateway.now()),
             _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
         }
     }

@@ -116,8 +116,10 @@ impl Upstreams {
         Ok((landing, flight))
     }
 
-    /// Looks at the fleet again: a new view for decisions, and replicas far slower than their peers out.
-    pub(crate) fn look(&self, now: Instant) {
+    /// Looks at the fleet again, so long after the last time: a new view for decisions, and replicas far
+    /// slower than their peers out.
+    pub(crate) fn look(&self, passed: Duration, now: Instant) {
+        self.fleet.passed(passed);
         self.fleet.publish(now);
         for endpoint in self.fleet.eject_slow(now) {
             (self.told)(&endpoint, Fate::Ejected("slow"));

@@ -9,6 +9,7 @@ mod endpoint;
 mod latency;
 mod probe;
 mod queue;
+mod retries;
 mod trouble;
 
 /// What the model checker puts its own in the place of.
@@ -22,7 +23,7 @@ mod sync {
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,18 +32,13 @@ use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView};
 use smallvec::SmallVec;
 
-use self::{balance::Candidate, endpoint::State, queue::Line};
+use self::{balance::Candidate, endpoint::State, queue::Line, retries::RetryBudget};
 pub(crate) use self::{
     balance::Choice,
     endpoint::{Endpoint, EndpointSeed},
     probe::{Probe, Prober},
     queue::{Bounds, Standing, Ticket, Turn},
 };
-
-/// Attempts beyond the first that replicas in trouble may have in flight, as a part of all of their
-/// model's, and in any case.
-const RETRY_SHARE: u32 = 5;
-const RETRIES_MIN: u32 = 3;
 
 /// All models' replicas.
 pub(crate) struct Fleet {
@@ -56,8 +52,8 @@ pub(crate) struct Replicas {
     /// The model's id.
     id: Arc<str>,
     endpoints: Vec<Arc<Endpoint>>,
-    /// Attempts in flight at replicas in trouble, beyond those that anyone would make.
-    retries: Arc<AtomicU32>,
+    /// For attempts at replicas in trouble, beyond those that anyone would make.
+    retries: Arc<RetryBudget>,
     /// Who waits for a place.
     line: Arc<Line>,
 }
@@ -123,7 +119,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.endpoint.give_back();
         if self.retry {
-            self.replicas.retries.fetch_sub(1, Ordering::Relaxed);
+            self.replicas.retries.give_back();
         }
         self.replicas.refill();
     }
@@ -156,10 +152,9 @@ impl Replicas {
         }
     }
 
-    /// Whether replicas in trouble have enough attempts beyond the first in flight.
-    fn budget_spent(&self) -> bool {
-        let in_flight: u32 = self.endpoints.iter().map(|it| it.in_flight()).sum();
-        self.retries.load(Ordering::Relaxed) >= (in_flight / RETRY_SHARE).max(RETRIES_MIN)
+    /// Whether replicas in trouble have had enough of such attempts.
+    fn budget_spent(&self, first: bool) -> bool {
+        self.retries.spent(self.endpoints.iter().map(|it| it.in_flight()).sum(), first)
     }
 
     /// Whether there is a replica that could take the request, now or later.
@@ -257,6 +252,12 @@ impl Fleet {
         }
     }
 
+    /// Time has passed for the retry budgets.
+    pub(crate) fn passed(&self, time: Duration) {
+        let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        self.models.iter().for_each(|it| it.retries.passed(ms));
+    }
+
     /// Ejects replicas that are far slower than their peers, and says which.
     pub(crate) fn eject_slow(&self, now: Instant) -> SmallVec<[Arc<Endpoint>; 1]> {
         let behind = self.models.iter().filter(|it| it.endpoints.len() > 1);
@@ -275,7 +276,8 @@ impl Fleet {
         if !wanted.granted && replicas.line.waits() && replicas.serves(wanted, now) {
             return Found::Full;
         }
-        let spent = (wanted.again || wanted.last_resort) && replicas.budget_spent();
+        let extra = wanted.again || wanted.last_resort;
+        let spent = extra && replicas.budget_spent(!wanted.again);
         // Whoever comes too late for a place or a trial sees that it is gone, and chooses again.
         for _ in 0..=replicas.endpoints.len() {
             let all = replicas.endpoints.iter();
@@ -378,8 +380,12 @@ fn enter(
     let trouble = &endpoint.state.trouble;
     let troubled = trouble.any();
     let retry = (wanted.again || wanted.last_resort) && troubled;
-    if retry {
-        replicas.retries.fetch_add(1, Ordering::Relaxed);
+    if !wanted.again {
+        replicas.retries.earn();
+    }
+    if retry && !replicas.retries.take(!wanted.again) {
+        endpoint.give_back();
+        return None;
     }
     // From here on the place is given back by itself.
     let entered =
