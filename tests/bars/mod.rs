@@ -26,6 +26,8 @@ struct Seen {
     status: u16,
     /// The model that served.
     model: String,
+    /// Whether a stream was asked for.
+    stream: bool,
     /// When it was asked.
     at: Instant,
     /// To the head of the answer: the first content of a stream, all of a plain answer.
@@ -40,14 +42,14 @@ async fn call(request: reqwest::RequestBuilder, stream: bool) -> Seen {
     let answer = request.send().await;
     let took = at.elapsed();
     let Ok(answer) = answer else {
-        return Seen { status: 0, model: String::new(), at, took, whole: false };
+        return Seen { status: 0, model: String::new(), stream, at, took, whole: false };
     };
     let status = answer.status().as_u16();
     let model = answer.headers().get("x-signalbox-model");
     let model = model.and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
     let body = answer.bytes().await;
     let whole = body.is_ok_and(|it| !stream || it.ends_with(b"data: [DONE]\n\n"));
-    Seen { status, model, at, took, whole }
+    Seen { status, model, stream, at, took, whole }
 }
 
 /// Asks the alias or model at this rate, every other request streamed, whatever becomes of those before.

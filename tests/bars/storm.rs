@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use signalbox::sim::Fault;
 
 use super::{Seen, call, full, ms, quantile, traffic};
-use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results};
+use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results, upstream::quick};
 
 const RATE: u32 = 200;
 const FIRST_TOKEN: Duration = Duration::from_millis(150);
+const TOTAL: Duration = Duration::from_secs(3);
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 3000 }\n";
 
 /// What one bad day came to.
@@ -18,8 +19,10 @@ struct Day {
     noticed: Vec<Seen>,
     /// Attempts that met it, the trials of an ejected replica included.
     met: usize,
-    /// The p99 of a good day, and of the bad one.
-    p99: [Duration; 2],
+    /// The p99 of streams on a good day, and on the bad one.
+    streams: [Duration; 2],
+    /// The same of plain answers.
+    plain: [Duration; 2],
     /// From recovery to the first answer of the model.
     back: Duration,
     requests: usize,
@@ -44,7 +47,7 @@ async fn back(gateway: &Gateway, seen: &mut Vec<Seen>) -> Duration {
 
 async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
     let lasting = Duration::from_secs(if full() { 10 } else { 1 });
-    let ups = [(); 3].map(|()| Upstream::start());
+    let ups = [(); 3].map(|()| Upstream::with(quick().fixed(5, 4, 1_000)));
     let named = ["a", "b", "c"].iter().zip(&ups);
     let setup = named.fold(Setup::new(), |it, (id, up)| it.model_with(id, &up.urls(), HASTY));
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;
@@ -61,7 +64,10 @@ async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
         ups[0].revive(0).await;
     }
     let back = back(&gateway, &mut seen).await;
-    let p99 = [quantile(&good, 0.99), quantile(&bad, 0.99)];
+    let p99 = |stream: bool| {
+        [&good, &bad].map(|day| quantile(day.iter().filter(|it| it.stream == stream), 0.99))
+    };
+    let (streams, plain) = (p99(true), p99(false));
     seen.extend(good);
     seen.extend(bad);
     gateway.until(|books| books.verification.open == 0).await;
@@ -69,7 +75,7 @@ async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
     let met = books.entries.iter().flat_map(results).filter(|it| it != "ok").count();
     let (requests, entries) = (seen.len(), books.verification.settled as usize);
     let noticed = seen.into_iter().filter(|it| it.status != 200 || !it.whole).collect();
-    Day { name, noticed, met, p99, back, requests, entries }
+    Day { name, noticed, met, streams, plain, back, requests, entries }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,16 +92,14 @@ async fn callers_do_not_notice_a_models_bad_day() {
     let mut wrong = Vec::new();
     for (name, fault) in days {
         let day = bad_day(name, fault).await;
-        let [good, bad] = day.p99;
+        let [streams, plain] = [day.streams, day.plain].map(|it| it.map(ms).join(" → "));
         println!(
-            "bar storm: {:10} {} of {} callers noticed, {} attempts met it; p99 {} ms, {} ms on the \
-             bad day; back after {} ms",
+            "bar storm: {:10} {} of {} callers noticed, {} attempts met it; p99 good day → bad day: \
+             streams {streams} ms, plain {plain} ms; back after {} ms",
             day.name,
             day.noticed.len(),
             day.requests,
             day.met,
-            ms(good),
-            ms(bad),
             ms(day.back)
         );
         wrong.extend(judge(&day));
@@ -104,18 +108,22 @@ async fn callers_do_not_notice_a_models_bad_day() {
 }
 
 fn judge(day: &Day) -> Vec<String> {
-    let [good, bad] = day.p99;
     let silent = day.name.starts_with("no ");
     let dead = day.name == "killed";
-    // Silence is known only after its time: who came meanwhile has met it too. Elsewhere five meet it, and
-    // then one trial after the first second, another after two more, …
+    // Silence is known only after its time: who came meanwhile has met it too. Of the others, three in a row
+    // eject, and then comes one trial after a second, another after two more, …
     let met = if dead { 5 } else { 8 };
     // A dead one is asked each second. Others serve the time of their ejection.
     let back = Duration::from_millis(if dead { 1_100 } else { 9_000 });
+    let added = |[good, bad]: [Duration; 2]| bad.saturating_sub(good);
+    let bound = FIRST_TOKEN + Duration::from_millis(50);
+    // The first sign of a plain answer is its end: nothing is wrong with it until `total_ms` have passed.
+    let plain = if silent { TOTAL + Duration::from_millis(50) } else { bound };
     let rules = [
         (day.noticed.is_empty(), format!("callers noticed: {:?}", day.noticed.first())),
         (day.entries == day.requests, format!("{} entries", day.entries)),
-        (bad <= good + FIRST_TOKEN + Duration::from_millis(50), format!("p99 {good:?}, {bad:?}")),
+        (added(day.streams) <= bound, format!("p99 of streams {:?}", day.streams)),
+        (added(day.plain) <= plain, format!("p99 of plain answers {:?}", day.plain)),
         (silent || full() || day.met <= met, format!("{} attempts met it", day.met)),
         (day.back <= back, format!("back after {:?}", day.back)),
     ];
