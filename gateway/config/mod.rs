@@ -175,6 +175,28 @@ pub struct Model {
     pub endpoints: Vec<Endpoint>,
     /// Idle connections are dropped after this.
     pub pool_idle: Duration,
+    /// Where callers get its reasoning, wherever its engine puts it; `None` is as it comes.
+    pub reasoning_field: Option<ReasoningField>,
+}
+
+/// A field for reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningField {
+    /// `reasoning_content`
+    ReasoningContent,
+    /// `reasoning`
+    Reasoning,
+}
+
+impl ReasoningField {
+    /// As it stands in answers and in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReasoningContent => "reasoning_content",
+            Self::Reasoning => "reasoning",
+        }
+    }
 }
 
 /// `[[model.endpoint]]`

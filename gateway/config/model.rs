@@ -11,7 +11,7 @@ use policies::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Endpoint, Model,
+    Endpoint, Model, ReasoningField,
     leaf::{
         later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
         word,
@@ -61,11 +61,18 @@ fn model(
         upstream_model,
         dialects: dialects(&mut it, faults),
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
+        reasoning_field: reasoning_field(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
-    later(&mut it, &["vector_space", "reasoning_field"], faults);
+    later(&mut it, &["vector_space"], faults);
     it.close(faults);
     (model, facts)
+}
+
+fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<ReasoningField> {
+    let fields = [ReasoningField::ReasoningContent, ReasoningField::Reasoning];
+    let words = fields.map(|it| (it.name(), Some(it)));
+    word(it, "reasoning_field", &words, None, faults)
 }
 
 fn tokens(

@@ -278,10 +278,9 @@ impl Leg {
         verdict::check_head(head.headers(), ask.request.stream())?;
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
-            Phase::Streaming(
-                exchange,
-                Box::new(wire::Stream::new(limits, !ask.request.wants_usage())),
-            )
+            let stream = wire::Stream::new(limits, !ask.request.wants_usage());
+            let stream = stream.reasoning_in(self.target.reasoning_field);
+            Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
         };
@@ -344,6 +343,10 @@ impl Leg {
         };
         self.give_back(now);
         let plain = verdict::plain(&whole)?;
+        let whole = match self.target.reasoning_field {
+            Some(field) => wire::reasoning_in(field, whole),
+            None => whole,
+        };
         Poll::Ready(Ok(Shown::Whole(whole, plain)))
     }
 

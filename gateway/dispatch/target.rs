@@ -10,7 +10,10 @@ use http::{
 use policies::facts::Tokens;
 
 use super::connection::{Pool, Slices};
-use crate::{config, wire};
+use crate::{
+    config::{self, ReasoningField},
+    wire,
+};
 
 /// Bodies up to this size are sent as one slice: copying them costs less than the system is asked to
 /// gather.
@@ -26,6 +29,8 @@ pub(crate) struct Target {
     pub uri: Uri,
     /// The model's name at its engine.
     pub upstream_model: Box<str>,
+    /// Where callers get the model's reasoning.
+    pub reasoning_field: Option<ReasoningField>,
     /// Idle connections.
     pub pool: Arc<Pool>,
     chat: PathAndQuery,
@@ -76,6 +81,7 @@ impl Target {
             host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
             authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
+            reasoning_field: model.reasoning_field,
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             uri,
         })

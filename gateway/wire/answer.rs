@@ -7,8 +7,11 @@ use policies::{Counts, facts::Tokens};
 
 use super::{
     chunk::{self, Pattern},
-    errors, sse,
+    errors,
+    reasoning::Form,
+    sse,
 };
+use crate::config::ReasoningField;
 
 /// What a complete answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,12 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
         counted_output: sse::counted(look.contents, look.content_bytes),
         has_content: look.contents > 0,
     })
+}
+
+/// A complete answer with its reasoning in this field.
+#[must_use]
+pub fn reasoning_in(field: ReasoningField, body: Bytes) -> Bytes {
+    Form::new(field).whole(&body).unwrap_or(body)
 }
 
 #[cfg(test)]

@@ -22,18 +22,20 @@ mod message;
 pub mod models;
 mod openai;
 mod place;
+mod reasoning;
 mod redact;
 mod request;
 mod run;
 mod scan;
 pub mod sse;
 mod text;
+mod think;
 mod usage;
 
 use bytes::Bytes;
 use policies::facts::{Dialect, Operation};
 
-pub use answer::{Invalid, Plain, Why, plain};
+pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub use edit::{Body, Edit};
 pub use errors::{
     error_body, error_event, error_message, error_message_without, is_context_length,

@@ -16,8 +16,10 @@ use super::{
     edit::quoted,
     errors,
     frame::{Fields, Framer, fields, only_data},
+    reasoning::Form,
     usage,
 };
+use crate::config::ReasoningField;
 
 /// How much a stream may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +116,8 @@ pub struct Stream {
     reported: Option<Counts>,
     contents: u32,
     content_bytes: u64,
+    /// Where reasoning goes, if not where it is.
+    form: Option<Box<Form>>,
 }
 
 impl Stream {
@@ -135,7 +139,15 @@ impl Stream {
             reported: None,
             contents: 0,
             content_bytes: 0,
+            form: None,
         }
+    }
+
+    /// The same, with reasoning in this field.
+    #[must_use]
+    pub fn reasoning_in(mut self, field: Option<ReasoningField>) -> Self {
+        self.form = field.map(|field| Box::new(Form::new(field)));
+        self
     }
 
     /// Takes the next bytes and appends the events they complete. After `[DONE]` all is ignored.
@@ -226,8 +238,13 @@ impl Stream {
     fn event(&mut self, bytes: Bytes, out: &mut SmallVec<[Event; 8]>) {
         let what = self.what(&bytes);
         self.started = true;
-        if !(self.withhold_usage && what == What::Usage) {
-            out.push(Event { bytes, what });
+        if self.withhold_usage && what == What::Usage {
+            return;
+        }
+        let event = Event { bytes, what };
+        match &mut self.form {
+            None => out.push(event),
+            Some(form) => normal(form, event, self.seen, out),
         }
     }
 
@@ -296,6 +313,34 @@ impl Stream {
         let done = joined.trim_ascii() == b"[DONE]";
         fields.data && (done || chunk::look(&joined, &mut Pattern::default()).is_ok())
     }
+}
+
+/// An event with its reasoning where it belongs.
+fn normal(form: &mut Form, event: Event, seen: u64, out: &mut SmallVec<[Event; 8]>) {
+    if event.what == What::Done {
+        out.extend(form.rest().map(|bytes| Event { bytes, what: What::Content }));
+    }
+    if !matches!(event.what, What::Content | What::Other | What::Finish) {
+        return out.push(event);
+    }
+    let mut joined = Vec::new();
+    let bytes = event.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&event.bytes);
+    let one_line = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_none();
+    let data = only_data(bytes).filter(one_line).unwrap_or_else(|| {
+        fields(bytes, &mut joined);
+        &joined
+    });
+    let written = if form.concerns(data, seen) { form.chunk(data) } else { None };
+    let Some(mut data) = written else { return out.push(event) };
+    // Between values of JSON a line's end is white space, and in a stream the end of its field.
+    data.iter_mut().filter(|it| matches!(**it, b'\n' | b'\r')).for_each(|it| *it = b' ');
+    let look = chunk::look(&data, &mut Pattern::default()).unwrap_or_default();
+    let what = match look {
+        Look { contents: 1.., .. } => What::Content,
+        Look { finished: 1.., .. } => What::Finish,
+        _ => What::Other,
+    };
+    out.push(Event { bytes: [b"data: ", &*data, b"\n\n"].concat().into(), what });
 }
 
 /// Tokens of output that nobody reported.

@@ -74,8 +74,7 @@ impl Flight {
         let to = if waiting { &mut self.held } else { &mut self.queue };
         let plain =
             |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
-        let whole = events.iter().map(|event| event.bytes.len()).sum::<usize>() == chunk.len();
-        if whole && events.len() > 1 && events.iter().all(plain) && Self::begins(&chunk, &events) {
+        if events.len() > 1 && events.iter().all(plain) && Self::is_all(&chunk, &events) {
             to.push(Piece::Bytes(chunk));
             return Ok(());
         }
@@ -103,9 +102,16 @@ impl Flight {
         Ok(())
     }
 
-    /// Whether the events are the chunk itself, from its first byte on.
-    fn begins(chunk: &Bytes, events: &Events) -> bool {
-        events.first().is_some_and(|it| it.bytes.as_ptr() == chunk.as_ptr())
+    /// Whether the events are the chunk itself, from its first byte to its last.
+    fn is_all(chunk: &Bytes, events: &Events) -> bool {
+        let mut from = chunk.as_ptr() as usize;
+        let to = from + chunk.len();
+        let follows = |it: &wire::Event| {
+            let begins = it.bytes.as_ptr() as usize == from;
+            from += it.bytes.len();
+            begins
+        };
+        events.iter().all(follows) && from == to
     }
 
     pub(super) fn count(&self, trail: &mut Trail) {

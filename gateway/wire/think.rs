@@ -1,0 +1,167 @@
+//! Reasoning within the text: `<think>…</think>` at its very start. Pure; any split of the text gives the
+//! same parts.
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+/// White space before a text that is longer begins the text.
+const SPACE_MAX: usize = 256;
+
+/// How far the text of one choice has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// At its start: white space, or the begin of the tag.
+    Start(String),
+    /// Within the reasoning; what may be the begin of the closing tag.
+    Within(String),
+    /// White space after the closing tag is dropped.
+    After,
+    /// What follows is text.
+    Plain,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Start(String::new())
+    }
+}
+
+/// What a piece of text turned out to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// Reasoning, without its tags.
+    pub(super) reasoning: String,
+    /// All else.
+    pub(super) content: String,
+}
+
+impl Text {
+    /// Takes the next piece.
+    pub(super) fn push(&mut self, piece: &str, parts: &mut Parts) {
+        match self {
+            Self::Plain => parts.content.push_str(piece),
+            Self::Start(held) => {
+                held.push_str(piece);
+                let (held, text) = (std::mem::take(held), Self::after_space);
+                let rest = text(&held);
+                if held.len() - rest.len() > SPACE_MAX {
+                    *self = Self::Plain;
+                    parts.content.push_str(&held);
+                } else if let Some(rest) = rest.strip_prefix(OPEN) {
+                    *self = Self::Within(String::new());
+                    self.push(rest, parts);
+                } else if OPEN.starts_with(rest) {
+                    *self = Self::Start(held);
+                } else {
+                    *self = Self::Plain;
+                    parts.content.push_str(&held);
+                }
+            }
+            Self::Within(held) => {
+                held.push_str(piece);
+                let mut reasoning = std::mem::take(held);
+                if let Some(at) = reasoning.find(CLOSE) {
+                    let rest = reasoning.split_off(at);
+                    *self = Self::After;
+                    self.push(rest.get(CLOSE.len()..).unwrap_or_default(), parts);
+                } else {
+                    *held = reasoning.split_off(reasoning.len() - begun(&reasoning));
+                }
+                parts.reasoning.push_str(&reasoning);
+            }
+            Self::After => {
+                let rest = Self::after_space(piece);
+                if !rest.is_empty() {
+                    *self = Self::Plain;
+                    parts.content.push_str(rest);
+                }
+            }
+        }
+    }
+
+    /// Nothing more comes: what was held is what it looked like.
+    pub(super) fn end(&mut self, parts: &mut Parts) {
+        match std::mem::replace(self, Self::Plain) {
+            Self::Start(held) => parts.content.push_str(&held),
+            Self::Within(held) => parts.reasoning.push_str(&held),
+            Self::After | Self::Plain => {}
+        }
+    }
+
+    fn after_space(text: &str) -> &str {
+        text.trim_ascii_start()
+    }
+}
+
+/// Bytes at the end that may be the begin of the closing tag.
+fn begun(text: &str) -> usize {
+    let mut lengths = (1..CLOSE.len()).rev();
+    let fits = |length: &usize| CLOSE.get(..*length).is_some_and(|begin| text.ends_with(begin));
+    lengths.find(fits).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reasoning and content of a text that comes in these pieces.
+    fn parts<'a>(pieces: impl IntoIterator<Item = &'a str>) -> (String, String) {
+        let (mut text, mut parts) = (Text::default(), Parts::default());
+        pieces.into_iter().for_each(|piece| text.push(piece, &mut parts));
+        text.end(&mut parts);
+        (parts.reasoning, parts.content)
+    }
+
+    #[test]
+    fn only_at_the_start_a_tag_means_reasoning() {
+        let long = " ".repeat(SPACE_MAX + 1);
+        let late = format!("{long}<think>x");
+        for (text, reasoning, content) in [
+            ("", "", ""),
+            ("Hello", "", "Hello"),
+            ("<think>a b</think>\n\nHello", "a b", "Hello"),
+            ("\n <think>\na\n</think>Hello\n", "\na\n", "Hello\n"),
+            ("<think></think>Hello", "", "Hello"),
+            ("<think>no end", "no end", ""),
+            ("<think>no end</thin", "no end</thin", ""),
+            ("<think>a < b </ c</think>d", "a < b </ c", "d"),
+            ("<thinking>x", "", "<thinking>x"),
+            ("<thi", "", "<thi"),
+            (" \n", "", " \n"),
+            ("Use <think>x</think>.", "", "Use <think>x</think>."),
+            ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
+            ("</think>x", "", "</think>x"),
+            (&late, "", &late),
+        ] {
+            assert_eq!(parts([text]), (reasoning.into(), content.into()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(
+            words in prop::collection::vec(
+                prop::sample::select(vec![
+                    "<think>", "</think>", "<", "/", "think", ">", " ", "\n", "思", "a", "</", "<thi",
+                ]),
+                0..20,
+            ),
+            cuts in prop::collection::vec(0usize..80, 0..12),
+        ) {
+            let text = words.concat();
+            let mut cuts: Vec<usize> =
+                cuts.into_iter().filter(|at| text.is_char_boundary(*at)).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces = cuts.windows(2).filter_map(|it| text.get(it[0]..it[1]));
+            prop_assert_eq!(parts(pieces), parts([&*text]));
+        }
+
+        #[test]
+        fn nothing_of_a_text_without_the_tag_is_lost(text in "[ a-z<>/]{0,40}") {
+            prop_assume!(!text.trim_ascii_start().starts_with(OPEN));
+            prop_assert_eq!(parts([&*text]), (String::new(), text.clone()));
+        }
+    }
+}
