@@ -77,12 +77,12 @@ mod tests {
     fn over_time_it_is_a_fifth_of_the_first_attempts() {
         let budget = RetryBudget::default();
         let tries = |many: u32| {
-            let one = |()| {
+            let took = |_: &u32| {
                 budget.earn();
                 let took = !budget.spent(100, false) && budget.take(false);
                 took.then(|| budget.give_back()).is_some()
             };
-            (0..many).map(|_| ()).filter(|it| one(*it)).count()
+            (0..many).filter(took).count()
         };
         assert_eq!(tries(13), 12, "what was saved, and what is earned meanwhile");
         assert_eq!(tries(1_000), 200);

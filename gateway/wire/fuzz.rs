@@ -14,8 +14,8 @@ use super::{
     Edit, End, Event, ReadLimits, Request, Stream, StreamFault, StreamLimits, What, plain, read,
     scan::Scanner,
 };
+use crate::config::ReasoningField;
 
-/// All that a stream tells.
 #[derive(Debug, PartialEq)]
 struct Told {
     events: Vec<Event>,
@@ -25,9 +25,11 @@ struct Told {
     done: bool,
 }
 
-fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, withhold: bool) -> Told {
-    let mut stream = Stream::new(limits, withhold);
-    let mut out = SmallVec::new();
+/// Usage withheld; reasoning in this field.
+type Form = (bool, Option<ReasoningField>);
+
+fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -> Told {
+    let (mut stream, mut out) = (Stream::new(limits, form.0).reasoning_in(form.1), SmallVec::new());
     let pushed = pieces.map(|piece| {
         let pushed = stream.push(piece, &mut out);
         let within = pushed.is_err() || stream.held() <= limits.event_bytes_max;
@@ -35,11 +37,11 @@ fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, withhold: boo
         pushed
     });
     let end = pushed.collect::<Result<(), _>>().and_then(|()| stream.finish(&mut out));
-    let (reported, output, done) = (stream.reported(), stream.counted_output(), stream.done());
-    Told { events: out.into_vec(), end, reported, output, done }
+    let (events, reported, done) = (out.into_vec(), stream.reported(), stream.done());
+    Told { events, end, reported, output: stream.counted_output(), done }
 }
 
-/// A number that differs from input to input: what is drawn for one comes from itself.
+/// What is drawn for an input comes from itself.
 fn draw(data: &[u8]) -> usize {
     data.iter().fold(7, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()))
 }
@@ -51,18 +53,11 @@ fn draw(data: &[u8]) -> usize {
 /// If it is not so.
 pub fn sse(data: &[u8]) -> bool {
     let drawn = draw(data);
-    let (withhold, size) = (drawn & 1 == 1, drawn >> 1 & 63);
-    let limits = StreamLimits { event_bytes_max: 256 + (drawn >> 8) % 1024 };
-    let once = |withhold| play(std::iter::once(Bytes::copy_from_slice(data)), limits, withhold);
-    let whole = once(withhold);
-    for size in [1, 2, 3, size.max(1)] {
-        let cut = play(data.chunks(size).map(Bytes::copy_from_slice), limits, withhold);
-        assert!(whole == cut, "pieces of {size}: {cut:?} is not {whole:?}");
-    }
-    let cut = play(pieces(data, drawn).into_iter(), limits, withhold);
-    assert!(whole == cut, "uneven pieces of {drawn}: {cut:?} is not {whole:?}");
+    let (withhold, event_bytes_max) = (drawn & 1 == 1, 256 + (drawn >> 8) % 1024);
+    let limits = StreamLimits { event_bytes_max };
+    let whole = splits(data, drawn, limits, (withhold, None));
     if withhold {
-        let mut all = once(false);
+        let mut all = splits(data, drawn, limits, (false, None));
         all.events.retain(|event| event.what != What::Usage);
         assert!(whole == all, "withheld: {whole:?} is not {all:?}");
     } else {
@@ -70,10 +65,23 @@ pub fn sse(data: &[u8]) -> bool {
         agrees_with_a_plain_reading(data, &whole);
     }
     stands_alone(&whole.events, limits);
+    splits(data, drawn, limits, (true, Some(ReasoningField::Reasoning)));
     whole.end.is_ok_and(End::real)
 }
 
-/// Pieces of lengths that are drawn anew each time.
+/// What any split gives.
+fn splits(data: &[u8], drawn: usize, limits: StreamLimits, form: Form) -> Told {
+    let whole = play(std::iter::once(Bytes::copy_from_slice(data)), limits, form);
+    for size in [1, 2, 3, (drawn >> 1 & 63).max(1)] {
+        let cut = play(data.chunks(size).map(Bytes::copy_from_slice), limits, form);
+        assert!(whole == cut, "pieces of {size}, {form:?}: {cut:?} is not {whole:?}");
+    }
+    let cut = play(pieces(data, drawn).into_iter(), limits, form);
+    assert!(whole == cut, "uneven pieces of {drawn}, {form:?}: {cut:?} is not {whole:?}");
+    whole
+}
+
+/// Pieces of drawn lengths.
 fn pieces(data: &[u8], drawn: usize) -> Vec<Bytes> {
     let (mut rest, mut found, mut next) = (Bytes::copy_from_slice(data), Vec::new(), drawn);
     while !rest.is_empty() {
@@ -220,7 +228,7 @@ fn colons(data: &[u8]) -> usize {
 /// What an event is does not depend on those before it.
 fn stands_alone(events: &[Event], limits: StreamLimits) {
     for event in events.iter().skip(1).filter(|event| !event.bytes.starts_with(b"\xEF\xBB\xBF")) {
-        let alone = play(std::iter::once(event.bytes.clone()), limits, false);
+        let alone = play(std::iter::once(event.bytes.clone()), limits, (false, None));
         assert!(alone.events == [event.clone()], "{alone:?} is not {event:?}");
     }
 }

@@ -18,6 +18,7 @@ mod moments;
 mod pressure;
 mod program;
 mod queue;
+mod reasoning;
 mod rehearse;
 mod reload;
 mod slow_stream;

@@ -141,8 +141,7 @@ proptest! {
         texts in prop::collection::vec(words(), 1..3),
         spelled in prop::option::of(prop::sample::select(vec!["reasoning", "reasoning_content"])),
         field in prop::sample::select(BOTH.to_vec()),
-        finish in any::<bool>(),
-        crlf in any::<bool>(),
+        (finish, crlf) in any::<(bool, bool)>(),
         mut cuts in prop::collection::vec(0usize..2_000, 0..12),
     ) {
         let end = if crlf { "\r\n\r\n" } else { "\n\n" };
