@@ -4,25 +4,32 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use signalbox::sim::ModelSpec;
 
 use super::{Seen, by, call, full, ms, quantile};
-use crate::harness::{Gateway, KEY, Setup, Upstream, ask, upstream::MODEL};
+use crate::harness::{Gateway, KEY, Setup, Upstream, ask, upstream::MODEL, with};
 
-/// Places at the model, and what each request takes there.
-const PLACES: u32 = 4;
-const TAKES_MS: u32 = 100;
-/// So much it can take, in theory.
-const PEAK: u32 = PLACES * 1_000 / TAKES_MS;
+/// Places at the model.
+const PLACES: u32 = 16;
+/// What it can take in a second, about.
+const PEAK: u32 = 50;
 /// Keys beside the flooding one, and how often each asks.
 const OTHERS: usize = 4;
 const OTHERS_EVERY: Duration = Duration::from_millis(250);
+
+/// A request that takes as long as it takes: no two prompts take the same time, or begin alike.
+fn body() -> Value {
+    static NTH: AtomicU32 = AtomicU32::new(0);
+    let text = format!("{}: what is a signal box for?", NTH.fetch_add(1, Relaxed));
+    with(ask("a"), json!({ "messages": [{ "role": "user", "content": text }] }))
+}
 
 fn other(at: usize) -> String {
     format!("sk-other-{at}-0123456789abcdef0123456789abcdef")
@@ -43,11 +50,10 @@ async fn gateway(up: &Upstream) -> Gateway {
 /// served in a second.
 async fn peak(gateway: &Gateway, lasting: Duration) -> f64 {
     let from = Instant::now();
-    let body = ask("a");
     let caller = async || {
         let mut served = 0;
         while from.elapsed() < lasting {
-            served += u32::from(call(by(gateway, KEY, &body), false).await.status == 200);
+            served += u32::from(call(by(gateway, KEY, &body()), false).await.status == 200);
         }
         served
     };
@@ -59,12 +65,12 @@ async fn peak(gateway: &Gateway, lasting: Duration) -> f64 {
 async fn others(gateway: &Gateway, lasting: Duration) -> Vec<Seen> {
     let key = async |at: usize| {
         let mut beat = tokio::time::interval(OTHERS_EVERY);
-        let (from, mut seen, body, key) = (Instant::now(), Vec::new(), ask("a"), other(at));
+        let (from, mut seen, key) = (Instant::now(), Vec::new(), other(at));
         // Not all in the same moment.
         tokio::time::sleep(OTHERS_EVERY / OTHERS as u32 * at as u32).await;
         while from.elapsed() < lasting {
             beat.tick().await;
-            seen.push(call(by(gateway, &key, &body), false).await);
+            seen.push(call(by(gateway, &key, &body()), false).await);
         }
         seen
     };
@@ -73,19 +79,18 @@ async fn others(gateway: &Gateway, lasting: Duration) -> Vec<Seen> {
 
 /// One key at ten times the peak until told to stop.
 async fn flood(gateway: &Gateway, stop: Arc<AtomicBool>) -> Vec<Seen> {
-    let body = ask("a");
     let mut beat = tokio::time::interval(Duration::from_secs(1) / (10 * PEAK));
     let mut asked = Vec::new();
     while !stop.load(Relaxed) {
         beat.tick().await;
-        asked.push(tokio::spawn(call(by(gateway, KEY, &body), false)));
+        asked.push(tokio::spawn(call(by(gateway, KEY, &body()), false)));
     }
     join_all(asked).await.into_iter().map(|it| it.expect("a task")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() {
-    let up = Upstream::with(ModelSpec::plain(MODEL).fixed(TAKES_MS, 1, 0));
+    let up = Upstream::with(ModelSpec::plain(MODEL).paced(200, 400));
     let gateway = gateway(&up).await;
     let lasting = Duration::from_secs(if full() { 30 } else { 5 });
     peak(&gateway, Duration::from_millis(500)).await;
