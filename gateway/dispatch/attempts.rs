@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Output(u8, Tokens),
     /// The attempt came to nothing.
     Failed(u8, Kind, Retry),
+    /// The only attempt may be waiting for nothing: others have found that its replica does not answer.
+    Doubt,
     /// The attempt found all replicas of its model full.
     Full(u8),
     /// A replica is free for the request that waited for one.
@@ -151,13 +153,15 @@ impl Attempts {
 
     /// When [`Event::Tick`] must come at the latest, while there is anything to do.
     pub(crate) fn due(&self) -> Option<Instant> {
+        if self.over {
+            return None;
+        }
         let hedge = match (self.hedge, &self.running[..]) {
             (Hedge::At(at, _), [Running { held_until: None, .. }]) => Some(at),
             _ => None,
         };
         let held = self.running.iter().filter_map(|it| it.held_until).min();
-        let first = [hedge, held].into_iter().flatten().fold(self.deadline, Instant::min);
-        (!self.over).then_some(first)
+        Some([hedge, held].into_iter().flatten().fold(self.deadline, Instant::min))
     }
 
     /// Whether the envelope's time is over.
@@ -193,6 +197,12 @@ impl Attempts {
             Event::Refilled if self.running.is_empty() => match self.full.take() {
                 Some(planned) => self.start(planned, now),
                 None => Steps::new(),
+            },
+            Event::Doubt => match self.running[..] {
+                [Running { planned, held_until: None, .. }] => {
+                    self.another(planned, now, retry_allowed)
+                }
+                _ => Steps::new(),
             },
             Event::TurnedAway if self.running.is_empty() => self.give_up(Kind::NoCapacity),
             Event::Tick if self.late(now) => self.give_up(Kind::UpstreamTimeout),
@@ -489,6 +499,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_doubt_goes_on_beside_another() {
+        let now = Instant::now();
+        let mut it = machine(&[10, 10], 1, now);
+        it.on(Event::Begin, now, false);
+        let start = |attempt, planned| Step::Start { attempt, planned };
+        assert_eq!(it.on(Event::Doubt, now, true)[..], [start(1, 1)]);
+        assert_eq!(it.on(Event::Doubt, now, true)[..], [], "there are two");
+        assert_eq!(it.on(Event::Content(0), now, true)[..], [Step::Cancel(1), Step::Commit(0)]);
+        // Where there is no other, it is waited for.
+        let mut it = machine(&[10], 1, now);
+        it.on(Event::Begin, now, false);
+        assert_eq!(it.on(Event::Doubt, now, false)[..], []);
+        assert_eq!(it.on(Event::Doubt, now, true)[..], [start(1, 0)]);
+    }
+
+    #[test]
     fn what_is_full_is_passed_over_and_waited_for_when_nothing_else_is_left() {
         let now = Instant::now();
         let mut it = machine(&[10, 10], 1, now);
@@ -638,6 +664,7 @@ mod tests {
             1 => Just(Event::TurnedAway),
             1 => (0..6u8, kinds).prop_map(|(n, (kind, retry))| Event::Failed(n, kind, retry)),
             6 => Just(Event::Tick),
+            1 => Just(Event::Doubt),
         ];
         (event, prop_oneof![3 => 0..3u64, 1 => 0..20u64], any::<bool>())
     }
@@ -665,7 +692,7 @@ mod tests {
             let start = Instant::now();
             let mut it = with_both(&rooms, retries, start, (hedge, guard));
             let (mut ends, mut starts, mut switches, mut now) = (0, 0, 0, start);
-            let mut refills = 0;
+            let (mut refills, mut doubted) = (0, false);
             let (mut running, mut held) = (Vec::new(), Vec::new());
             let begun = std::iter::once((Event::Begin, 0, false));
             for (event, seconds, retry_allowed) in begun.chain(events) {
@@ -707,7 +734,8 @@ mod tests {
                         }
                     }
                 }
-                let beside = usize::from(hedge.is_some() || guard.is_some());
+                doubted |= event == Event::Doubt;
+                let beside = usize::from(hedge.is_some() || guard.is_some() || doubted);
                 prop_assert!(running.len() <= 1 + beside);
                 prop_assert!(ends == 1 || it.due().is_some_and(|at| at <= start + Duration::from_secs(60)));
             }

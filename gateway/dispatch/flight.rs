@@ -66,6 +66,8 @@ pub(crate) struct Flight {
     leg: Option<Leg>,
     /// What a stream has said before commitment.
     held: Pieces,
+    /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
+    doubted: bool,
     /// The other of two attempts, of which the first to prove itself answers.
     rival: Option<Box<(Leg, Pieces)>>,
     tried: SmallVec<[(ModelIndex, u16); 4]>,
@@ -125,6 +127,7 @@ impl Flight {
             ticket: None,
             leg: None,
             held: SmallVec::new(),
+            doubted: false,
             rival: None,
             tried: SmallVec::new(),
             setback: None,

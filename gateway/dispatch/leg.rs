@@ -70,6 +70,8 @@ pub(crate) struct Leg {
     ended: Option<Box<wire::Stream>>,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
+    /// Comes true when its replica is ejected.
+    ejection: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 enum Phase {
@@ -118,6 +120,7 @@ impl Leg {
             phase: Phase::Over,
             ended: None,
             end: None,
+            ejection: None,
             target,
         };
         match leg.target.pool.take(cx, now) {
@@ -212,6 +215,18 @@ impl Leg {
             (_, false, false) => total,
         };
         if phase.0 <= total.0 { phase } else { total }
+    }
+
+    /// When it has shown nothing for as long as the first word of a stream may take.
+    pub(crate) fn late_at(&self) -> Instant {
+        let first_token = Duration::from_millis(self.planned.timeouts.first_token_ms.into());
+        self.asked.unwrap_or(self.started) + first_token
+    }
+
+    /// Waits for the ejection of its replica.
+    pub(crate) fn poll_ejection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let endpoint = &self.endpoint;
+        self.ejection.get_or_insert_with(|| Box::pin(endpoint.ejection())).as_mut().poll(cx)
     }
 
     /// Goes on until there is something to show.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use policies::facts::ModelIndex;
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
@@ -75,6 +76,8 @@ pub(super) struct State {
     back: AtomicU32,
     since: Instant,
     pub(super) trouble: Trouble,
+    /// Wakes who waits there when it is ejected.
+    ejection: Arc<Notify>,
 }
 
 impl State {
@@ -90,6 +93,7 @@ impl State {
             back: AtomicU32::new(0),
             since,
             trouble: Trouble::new(),
+            ejection: Arc::default(),
         }
     }
 
@@ -228,6 +232,28 @@ impl Endpoint {
         back
     }
 
+    /// A request failed by its fault. True if this ejects it.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        let ejected = self.state.trouble.failed(now);
+        if ejected {
+            self.state.ejection.notify_waiters();
+        }
+        ejected
+    }
+
+    /// Comes true when it is ejected, or at once if it is.
+    pub(crate) fn ejection(&self) -> impl Future<Output = ()> + Send + 'static {
+        // It hears from now on, and looks after that: nothing is missed between.
+        let heard = Arc::clone(&self.state.ejection).notified_owned();
+        let trouble = &self.state.trouble;
+        let ejected = trouble.any() && trouble.breaker(|breaker| breaker.ejected());
+        async move {
+            if !ejected {
+                heard.await;
+            }
+        }
+    }
+
     /// A request ended without a verdict on the endpoint.
     pub(crate) fn undecided(&self) {
         if self.state.trouble.any() {
@@ -240,7 +266,11 @@ impl Endpoint {
         // What it showed so far is held against it once.
         self.state.told.store(0, Ordering::Relaxed);
         self.state.first_token.store(0, Ordering::Relaxed);
-        self.state.trouble.eject(now)
+        let ejected = self.state.trouble.eject(now);
+        if ejected {
+            self.state.ejection.notify_waiters();
+        }
+        ejected
     }
 
     /// It asks to be left alone for a while.

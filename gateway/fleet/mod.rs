@@ -359,7 +359,7 @@ impl Fleet {
 
     /// A request failed by the endpoint's fault. True if this ejected it.
     pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        let ejected = endpoint.state.trouble.failed(now);
+        let ejected = endpoint.failed(now);
         if ejected {
             self.publish(now);
         }

@@ -87,6 +87,40 @@ async fn what_is_in_time_and_what_is_plain_is_not_hedged() {
     assert_eq!(b.seen().requests, 0);
 }
 
+/// The silence of a plain answer says nothing; that its replica gives nobody an answer does.
+#[tokio::test]
+async fn a_plain_answer_is_not_waited_for_where_streams_have_found_nobody() {
+    for replicas in [1, 2] {
+        let (a, b) = (Upstream::with(quick().replicas(replicas)), Upstream::start());
+        let lines = "timeouts = { first_token_ms = 100, idle_ms = 100, total_ms = 20000 }\n";
+        let setup = Setup::new().model_with("a", &a.urls(), lines).model("b", &b.urls());
+        let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+        a.fail(Fault::StallHead).await;
+        let (plain, stream) = (ask("all"), streamed("all"));
+        let streams = futures_util::future::join_all((0..12).map(|_| gateway.ask(&stream)));
+        let (plain, streams) = tokio::join!(gateway.ask(&plain), streams);
+        assert_eq!((plain.status, plain.header("x-signalbox-model")), (200, "b"));
+        assert_eq!(plain.header("x-signalbox-attempts"), "2");
+        assert!(streams.iter().all(|it| it.status == 200 && it.done()));
+        a.until(|seen| seen.in_flight == 0).await;
+        let books = gateway.close().await;
+        assert_eq!(books.verification.open, 0);
+        let lost = books.entries.iter().map(results).filter(|it| *it == ["lost_hedge", "ok"]);
+        assert_eq!(lost.count(), 1, "{:?}", books.entries);
+    }
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_takes_its_time_is_waited_for() {
+    let (a, b) = (Upstream::with(quick().fixed(400, 4, 1_000)), Upstream::start());
+    let lines = "timeouts = { first_token_ms = 50, idle_ms = 50, total_ms = 20000 }\n";
+    let setup = Setup::new().model_with("a", &a.urls(), lines).model("b", &b.urls());
+    let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+    let reply = gateway.ask(&ask("all")).await;
+    assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
+    assert_eq!(attempts(&gateway.close().await), ["ok"]);
+}
+
 #[tokio::test]
 async fn a_caller_who_leaves_ends_both() {
     let (a, b) = (Upstream::failing(Fault::StallContent), Upstream::failing(Fault::StallHead));

@@ -53,6 +53,13 @@ async fn streaming(gateway: &Gateway, up: &Puppet) -> (Arc<Line>, Arc<Line>) {
     (caller, backend)
 }
 
+/// A plain answer.
+fn yes() -> String {
+    const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"content":"yes"}}]}"#;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+    format!("{head}: {}\r\n\r\n{ANSWER}", ANSWER.len())
+}
+
 /// An address that takes no more connections, and what has filled it.
 fn deaf() -> (SocketAddr, impl Sized) {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -217,6 +224,27 @@ async fn a_hedge() {
     until("the first is left", || first.closed()).await;
 }
 
+/// Its replica has failed others; its own silence is that of any plain answer.
+#[tokio::test]
+async fn doubt_in_a_plain_answer() {
+    let clock = Clock::stop();
+    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let setup = model(&a, "timeouts = { first_token_ms = 900 }\n").model("b", &b.urls());
+    let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+    let caller = call(&gateway, &ask("all")).await;
+    let first = a.asked().await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(call(&gateway, &ask("all")).await);
+        a.asked().await.say("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        others.push(b.asked().await);
+    }
+    clock.happens_after(900, "a second attempt", || b.connections() == 4).await;
+    b.asked().await.say(yes());
+    caller.hears("yes").await;
+    until("the first is left", || first.closed()).await;
+}
+
 #[tokio::test]
 async fn the_connection_after_the_end_of_a_stream() {
     let clock = Clock::stop();
@@ -255,22 +283,17 @@ async fn a_body_that_does_not_come() {
 
 #[tokio::test]
 async fn a_connection_that_is_kept() {
-    const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"content":"yes"}}]}"#;
     let clock = Clock::stop();
     let up = Puppet::start().await;
     let gateway = model(&up, "").start().await;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
-        ANSWER.len(),
-    );
     let first = call(&gateway, &ask("a")).await;
     let kept = up.asked().await;
-    kept.say(&answer);
+    kept.say(yes());
     first.hears("yes").await;
     clock.pass(Duration::from_millis(3_990)).await;
     let second = call(&gateway, &ask("a")).await;
     until("a second request", || kept.times("\"messages\"") == 2).await;
-    kept.say(&answer);
+    kept.say(yes());
     second.hears("yes").await;
     clock.pass(Duration::from_millis(3_990)).await;
     assert!(!kept.closed(), "it is kept");

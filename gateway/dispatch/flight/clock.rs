@@ -7,7 +7,7 @@ use std::{
 
 use super::{COMMENT_EVERY, Flight, State};
 use crate::{
-    dispatch::{attempts::Event, verdict::Setback},
+    dispatch::{attempts::Event, leg::Leg, verdict::Setback},
     failure::Failure,
     outcome::Trail,
 };
@@ -27,7 +27,11 @@ impl Flight {
             return Ok(now >= until);
         }
         if self.attempts.due().is_some_and(|at| now >= at) {
-            self.tick(cx, trail, now)?;
+            self.tick(Event::Tick, cx, trail, now)?;
+            return Ok(true);
+        }
+        if self.doubts(cx, now) {
+            self.tick(Event::Doubt, cx, trail, now)?;
             return Ok(true);
         }
         if self.ticket.as_ref().is_some_and(|ticket| now >= ticket.until) {
@@ -53,9 +57,23 @@ impl Flight {
         Ok(true)
     }
 
-    /// The envelope is over, a hedge is due, or the time that a stream was held back for.
+    /// Whether the only attempt of a plain answer has become doubtful. The first sign of such an answer is
+    /// its end, so its silence says nothing; but where it is longer than that of any stream may be, and
+    /// others have found that its replica does not answer, that says enough.
+    fn doubts(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.doubted || self.ask.request.stream() || self.rival.is_some() {
+            return false;
+        }
+        let Some(leg) = self.leg.as_mut().filter(|leg| now >= leg.late_at()) else { return false };
+        self.doubted = leg.poll_ejection(cx).is_ready();
+        self.doubted
+    }
+
+    /// The envelope is over, a hedge is due, the time that a stream was held back for, or the only attempt
+    /// is in doubt.
     fn tick(
         &mut self,
+        event: Event,
         cx: &mut Context<'_>,
         trail: &mut Trail,
         now: Instant,
@@ -66,7 +84,7 @@ impl Flight {
         let model = self.leg.as_ref().map(|leg| leg.endpoint.model);
         let fleet = &self.upstreams.fleet;
         let other = model.is_some_and(|model| fleet.has_other(model, &self.tried, now));
-        let steps = self.attempts.on(Event::Tick, now, other);
+        let steps = self.attempts.on(event, now, other);
         self.take(steps, trail, cx, now)?;
         if self.leg.is_none() {
             self.swap();
@@ -94,13 +112,15 @@ impl Flight {
         let stream = self.ask.request.stream();
         let leg = self.leg.as_ref().map(|leg| leg.deadline(stream).0);
         let rival = self.rival.as_ref().map(|rival| rival.0.deadline(stream).0);
+        let doubt = self.leg.as_ref().filter(|_| !stream && !self.doubted).map(Leg::late_at);
+        let doubt = doubt.filter(|at| *at > now);
         let tail = match self.state {
             State::Tail(until) => Some(until),
             _ => None,
         };
         let comment = (stream && self.early_at.is_none()).then(|| self.last_piece + COMMENT_EVERY);
         let turn = self.ticket.as_ref().map(|ticket| ticket.until);
-        [leg, rival, tail, turn, comment, self.early_at, self.attempts.due()]
+        [leg, rival, doubt, tail, turn, comment, self.early_at, self.attempts.due()]
             .into_iter()
             .flatten()
             .min()
