@@ -1,13 +1,17 @@
 //! An epoch from a configuration: the first one, and each that takes over from another.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use policies::facts::ModelFacts;
 
 use crate::{
-    config::{self, Config},
+    config::{self, Config, ProbeBy},
     dispatch::{Fate, Told, Upstreams, Ways},
-    fleet::{Bounds, Endpoint, EndpointSeed, Fleet, Probe, Prober, ReplicasSeed},
+    fleet::{Bounds, Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, ReplicasSeed},
     outcome::{ModelName, Names},
     pipeline::{Epoch, Stamps},
     record::Metrics,
@@ -48,7 +52,7 @@ pub(super) fn epoch(
         timezone: zone.map_err(io::Error::other)?,
         names,
         upstreams: Arc::new(upstreams),
-        prober: prober(&config.models, before.map(|it| &it.prober))?,
+        prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
         stamps: Stamps::new(&config.policy),
         policy: config.policy.clone(),
@@ -109,13 +113,23 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
 }
 
 /// How the replicas of a configuration are asked whether they are back.
-fn prober(models: &[config::Model], before: Option<&Prober>) -> io::Result<Prober> {
-    let probe = |endpoint: &config::Endpoint| {
-        let authorization = endpoint.authorization().map_err(io::Error::other)?;
-        Ok(Probe { base: endpoint.url.to_string(), authorization })
+fn prober(config: &Config, before: Option<&Prober>) -> io::Result<Prober> {
+    let of = |(model, facts): (&config::Model, &ModelFacts)| {
+        let by = || match model.probe {
+            ProbeBy::Models => Question::Models,
+            ProbeBy::Completion => {
+                let patience = Duration::from_millis(facts.timeouts.first_token_ms.into());
+                Question::Token { model: model.upstream_model.clone(), patience }
+            }
+        };
+        let probe = |endpoint: &config::Endpoint| {
+            let authorization = endpoint.authorization().map_err(io::Error::other)?;
+            Ok(Probe { base: endpoint.url.to_string(), authorization, question: by() })
+        };
+        model.endpoints.iter().map(probe).collect()
     };
-    let of = |model: &config::Model| model.endpoints.iter().map(probe).collect();
-    let probes = models.iter().map(of).collect::<io::Result<_>>()?;
+    let models = config.models.iter().zip(&config.policy.fleet().models);
+    let probes = models.map(of).collect::<io::Result<_>>()?;
     match before {
         Some(before) => Ok(before.with(probes)),
         None => Prober::new(probes),

@@ -177,6 +177,17 @@ pub struct Model {
     pub pool_idle: Duration,
     /// Where callers get its reasoning, wherever its engine puts it; `None` is as it comes.
     pub reasoning_field: Option<ReasoningField>,
+    /// What a replica that is ejected is asked, to see whether it is back.
+    pub probe: ProbeBy,
+}
+
+/// What an ejected replica is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeBy {
+    /// For its models: it is there.
+    Models,
+    /// For one token: it serves.
+    Completion,
 }
 
 /// A field for reasoning.

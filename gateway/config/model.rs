@@ -11,7 +11,7 @@ use policies::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Endpoint, Model, ReasoningField,
+    Endpoint, Model, ProbeBy, ReasoningField,
     leaf::{
         later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
         word,
@@ -62,6 +62,7 @@ fn model(
         dialects: dialects(&mut it, faults),
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         reasoning_field: reasoning_field(&mut it, faults),
+        probe: probe(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
     later(&mut it, &["vector_space"], faults);
@@ -73,6 +74,11 @@ fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<Reasonin
     let fields = [ReasoningField::ReasoningContent, ReasoningField::Reasoning];
     let words = fields.map(|it| (it.name(), Some(it)));
     word(it, "reasoning_field", &words, None, faults)
+}
+
+fn probe(it: &mut Section<'_>, faults: &mut Faults) -> ProbeBy {
+    let words = [("models", ProbeBy::Models), ("completion", ProbeBy::Completion)];
+    word(it, "probe", &words, ProbeBy::Models, faults)
 }
 
 fn tokens(

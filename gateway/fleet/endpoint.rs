@@ -78,6 +78,8 @@ pub(super) struct State {
     pub(super) trouble: Trouble,
     /// Wakes who waits there when it is ejected.
     ejection: Arc<Notify>,
+    /// It is being asked whether it is back.
+    probed: AtomicBool,
 }
 
 impl State {
@@ -94,6 +96,7 @@ impl State {
             since,
             trouble: Trouble::new(),
             ejection: Arc::default(),
+            probed: AtomicBool::new(false),
         }
     }
 
@@ -252,6 +255,16 @@ impl Endpoint {
                 heard.await;
             }
         }
+    }
+
+    /// It is to be asked whether it is back. False if it is asked already.
+    pub(crate) fn probe_begins(&self) -> bool {
+        !self.state.probed.swap(true, Ordering::Relaxed)
+    }
+
+    /// It has been asked.
+    pub(crate) fn probe_ends(&self) {
+        self.state.probed.store(false, Ordering::Relaxed);
     }
 
     /// A request ended without a verdict on the endpoint.

@@ -36,7 +36,7 @@ use self::{balance::Candidate, endpoint::State, queue::Line, retries::RetryBudge
 pub(crate) use self::{
     balance::Choice,
     endpoint::{Endpoint, EndpointSeed},
-    probe::{Probe, Prober},
+    probe::{Probe, Prober, Question},
     queue::{Bounds, Standing, Ticket, Turn},
 };
 
@@ -326,9 +326,9 @@ impl Fleet {
     }
 
     /// The endpoints that are ejected, or on trial.
-    fn ejected(&self) -> impl Iterator<Item = &Endpoint> {
+    pub(crate) fn ejected(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         let all = self.endpoints().filter(|it| it.state.trouble.any());
-        all.filter(|it| it.state.trouble.breaker(|breaker| breaker.ejected())).map(|it| &**it)
+        all.filter(|it| it.state.trouble.breaker(|breaker| breaker.ejected()))
     }
 
     /// An ejected endpoint was asked whether it is there.

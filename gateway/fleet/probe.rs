@@ -2,19 +2,26 @@
 
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use reqwest::{RequestBuilder, Response};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::json;
 
 use super::{Endpoint, Fleet};
 
 /// How long a replica may take to say what it serves. With the spread it is less than a second, from one
 /// round to the next.
 const PATIENCE: Duration = Duration::from_millis(750);
+/// How long it may take for one token at the most: what it said before is not forgotten till then.
+const PATIENCE_MAX: Duration = Duration::from_millis(2_500);
 /// Probes of one round are spread over this much, so that many gateways do not ask at once.
 const SPREAD_MS: u64 = 200;
+/// The most that is read of an answer of one token.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// How one replica is asked.
 pub(crate) struct Probe {
@@ -22,6 +29,21 @@ pub(crate) struct Probe {
     pub base: String,
     /// What it wants to see.
     pub authorization: Option<HeaderValue>,
+    /// What it is asked.
+    pub question: Question,
+}
+
+/// What a replica is asked.
+pub(crate) enum Question {
+    /// What it serves: a sign of life.
+    Models,
+    /// For a token: a proof that it serves.
+    Token {
+        /// The model's name at its engine.
+        model: Box<str>,
+        /// How long it may take.
+        patience: Duration,
+    },
 }
 
 /// Asks all replicas of an epoch.
@@ -42,7 +64,6 @@ impl Prober {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0)
-            .timeout(PATIENCE)
             .build()
             .map_err(io::Error::other)?;
         Ok(Self { client, probes })
@@ -53,27 +74,75 @@ impl Prober {
         Self { client: self.client.clone(), probes }
     }
 
-    /// Asks each ejected replica once and tells the fleet.
-    pub(crate) async fn round(&self, fleet: &Fleet, random: u64, clock: fn() -> Instant) {
-        let asked = fleet.ejected().map(|endpoint| async move {
-            let spread = Duration::from_millis((random ^ endpoint.name) % SPREAD_MS);
-            tokio::time::sleep(spread).await;
-            fleet.probed(endpoint, self.alive(endpoint).await, clock());
-        });
-        join_all(asked).await;
+    /// Asks an ejected replica and tells the fleet.
+    pub(crate) async fn ask(
+        &self,
+        fleet: &Fleet,
+        endpoint: &Arc<Endpoint>,
+        random: u64,
+        clock: fn() -> Instant,
+    ) {
+        let spread = Duration::from_millis((random ^ endpoint.name) % SPREAD_MS);
+        tokio::time::sleep(spread).await;
+        let probe = self.probes.get(endpoint.model.get());
+        if let Some(probe) = probe.and_then(|it| it.get(usize::from(endpoint.index))) {
+            fleet.probed(endpoint, self.alive(probe).await, clock());
+        }
     }
 
-    /// Whether it lists its models, or at least knows what a request is.
-    async fn alive(&self, endpoint: &Endpoint) -> bool {
-        let probes = self.probes.get(endpoint.model.get());
-        let Some(probe) = probes.and_then(|it| it.get(usize::from(endpoint.index))) else {
-            return false;
-        };
+    async fn alive(&self, probe: &Probe) -> bool {
         let base = probe.base.trim_end_matches('/');
-        let mut request = self.client.get(format!("{base}/models"));
-        if let Some(authorization) = &probe.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        match &probe.question {
+            Question::Models => {
+                let request = self.client.get(format!("{base}/models")).timeout(PATIENCE);
+                let answer = authorized(request, probe).send().await;
+                answer.is_ok_and(|answer| !answer.status().is_server_error())
+            }
+            Question::Token { model, patience } => {
+                let body = json!({
+                    "model": model,
+                    "messages": [{ "role": "user", "content": "Say yes." }],
+                    "max_tokens": 1,
+                });
+                let request = self.client.post(format!("{base}/chat/completions")).json(&body);
+                let request = request.timeout((*patience).min(PATIENCE_MAX));
+                let answer = authorized(request, probe).send().await;
+                match answer {
+                    Ok(answer) => serves(answer).await,
+                    Err(_) => false,
+                }
+            }
         }
-        request.send().await.is_ok_and(|answer| !answer.status().is_server_error())
     }
+}
+
+fn authorized(request: RequestBuilder, probe: &Probe) -> RequestBuilder {
+    match &probe.authorization {
+        Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+        None => request,
+    }
+}
+
+/// Whether it has written something, or would have: one that is full serves others, and one that does not
+/// like the question understands it.
+async fn serves(mut answer: Response) -> bool {
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::BAD_REQUEST
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::TOO_MANY_REQUESTS => return true,
+        _ => return false,
+    }
+    let mut body = Vec::new();
+    while let Ok(Some(bytes)) = answer.chunk().await {
+        body.extend_from_slice(&bytes);
+        if body.len() > ANSWER_BYTES_MAX {
+            return false;
+        }
+    }
+    #[derive(Deserialize)]
+    struct Completion {
+        choices: Vec<IgnoredAny>,
+    }
+    serde_json::from_slice(&body).is_ok_and(|it: Completion| !it.choices.is_empty())
 }

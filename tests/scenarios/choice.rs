@@ -119,6 +119,46 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
     assert_eq!(failed(&gateway.close().await), touched, "and nobody failed for it");
 }
 
+/// One that lists its models and fails all else: asked for a token, it meets no further callers, and is back
+/// with the first one that it writes.
+async fn asked_for_a_token(fault: Fault) {
+    const LINES: &str = "probe = \"completion\"\ntimeouts = { first_token_ms = 150 }\n";
+    let (a, b) = (Upstream::start(), Upstream::start());
+    let setup = Setup::new().model_with("a", &a.urls(), LINES).model("b", &b.urls());
+    let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
+    a.fail(fault).await;
+    // Longer than two ejections: without probes each would have sent a caller there.
+    let from = std::time::Instant::now();
+    while from.elapsed() < std::time::Duration::from_secs(4) {
+        let reply = gateway.ask(&streamed("both")).await;
+        assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"), "{fault:?}");
+    }
+    gateway.until(|books| books.verification.open == 0).await;
+    assert_eq!(failed(&gateway.books()), 3, "callers met it: {fault:?}");
+    a.mend().await;
+    let from = std::time::Instant::now();
+    while gateway.ask(&streamed("both")).await.header("x-signalbox-model") != "a" {
+        assert!(from.elapsed() < std::time::Duration::from_secs(3), "it is not back: {fault:?}");
+    }
+    gateway.until(|books| books.verification.open == 0).await;
+    assert_eq!(failed(&gateway.close().await), 3, "and nobody failed for it: {fault:?}");
+}
+
+#[tokio::test]
+async fn a_replica_that_is_asked_for_a_token_is_back_when_it_writes_one() {
+    let faults = [
+        Fault::Reset,
+        Fault::StallHead,
+        Fault::Status500,
+        Fault::Status404,
+        Fault::Garbage,
+        Fault::Html,
+        Fault::Empty,
+        Fault::ErrorObject,
+    ];
+    futures_util::future::join_all(faults.map(asked_for_a_token)).await;
+}
+
 #[tokio::test]
 async fn a_backend_that_asks_for_a_rest_gets_it() {
     let (a, b) = (Upstream::failing(Fault::Status429), Upstream::start());
