@@ -294,7 +294,7 @@ impl Leg {
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
-            let stream = stream.reasoning_in(self.target.reasoning_field);
+            let stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())

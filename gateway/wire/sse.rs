@@ -84,7 +84,7 @@ impl std::error::Error for StreamFault {}
 pub struct End {
     /// `[DONE]` came.
     pub done: bool,
-    /// Every choice that was seen had a `finish_reason`.
+    /// Every choice that was asked for or seen had a `finish_reason`.
     pub finished: bool,
     /// Half an event was left over.
     pub partial: bool,
@@ -111,6 +111,8 @@ pub struct Stream {
     pattern: Pattern,
     started: bool,
     done: bool,
+    /// Choices that were asked for.
+    choices: u8,
     seen: u64,
     finished: u64,
     reported: Option<Counts>,
@@ -134,6 +136,7 @@ impl Stream {
             pattern: Pattern::default(),
             started: false,
             done: false,
+            choices: 1,
             seen: 0,
             finished: 0,
             reported: None,
@@ -141,6 +144,13 @@ impl Stream {
             content_bytes: 0,
             form: None,
         }
+    }
+
+    /// The same, of so many choices.
+    #[must_use]
+    pub fn of(mut self, choices: u8) -> Self {
+        self.choices = choices;
+        self
     }
 
     /// The same, with reasoning in this field.
@@ -202,7 +212,8 @@ impl Stream {
                 self.event(Bytes::from(event), out);
             }
         }
-        let finished = self.finished != 0 && self.seen & !self.finished == 0;
+        let asked = u32::from(self.choices.clamp(1, 64));
+        let finished = self.finished.count_ones() >= asked && self.seen & !self.finished == 0;
         Ok(End { done: self.done, finished, partial })
     }
 

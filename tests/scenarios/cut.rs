@@ -1,9 +1,16 @@
 //! Streams that break after their first content, backends that say no, and fleets that are down.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signalbox::sim::{Fault, ModelSpec};
 
-use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results, streamed, upstream::quick};
+use crate::harness::{
+    Gateway, Setup, Upstream, ask,
+    gateway::results,
+    puppet::{CONTENT, Line, Puppet, STREAM},
+    raw, streamed,
+    upstream::quick,
+    with,
+};
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 1500 }\n";
@@ -11,6 +18,24 @@ const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms 
 async fn pair(a: &Upstream, b: &Upstream) -> Gateway {
     let setup = Setup::new().model_with("a", &a.urls(), HASTY).model_with("b", &b.urls(), HASTY);
     setup.and(ALIAS).start().await
+}
+
+/// One choice was over before the other began, and then the backend was gone.
+#[tokio::test]
+async fn half_of_the_choices_are_no_answer() {
+    const STOP: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    for (choices, end) in [(1, "data: [DONE]"), (2, "data: {\"error\"")] {
+        let up = Puppet::start().await;
+        let gateway = Setup::new().model("a", &up.urls()).start().await;
+        let body = with(streamed("a"), json!({ "n": choices })).to_string();
+        let caller = Line::call(gateway.addr(), &raw::chat("", body.as_bytes())).await;
+        let backend = up.asked().await;
+        backend.say(format!("{STREAM}{CONTENT}{STOP}"));
+        backend.hang_up();
+        caller.hears(end).await;
+        assert_eq!(caller.has("[DONE]"), choices == 1, "{}", caller.heard());
+    }
 }
 
 #[tokio::test]

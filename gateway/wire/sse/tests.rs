@@ -165,6 +165,20 @@ fn an_end_is_real_or_not() {
 }
 
 #[test]
+fn a_stream_of_two_choices_ends_with_both() {
+    let second = STOP.replace("\"index\":0", "\"index\":1");
+    let end = |events: &[&str]| {
+        let mut stream = Stream::new(StreamLimits::default(), false).of(2);
+        let mut out = SmallVec::new();
+        stream.push(Bytes::from(stream_of(events, "\n")), &mut out).unwrap();
+        stream.finish(&mut out).unwrap()
+    };
+    assert!(!end(&[TEXT, STOP]).real(), "of the other nothing has come");
+    assert!(end(&[TEXT, STOP, &second]).real());
+    assert!(end(&[TEXT, STOP, DONE]).real(), "it says so itself");
+}
+
+#[test]
 fn an_event_above_the_limit_ends_the_stream() {
     let mut out = SmallVec::new();
     let limits = StreamLimits { event_bytes_max: 64 };
