@@ -24,6 +24,7 @@ const DEAD: Duration = Duration::from_secs(4);
 pub(crate) struct Breaker {
     failures: u32,
     ejections: u32,
+    ejected_at: Option<Instant>,
     ejected_until: Option<Instant>,
     trial_since: Option<Instant>,
     window: Option<Window>,
@@ -69,8 +70,12 @@ impl Breaker {
     }
 
     /// A request was answered.
-    pub(crate) fn succeeded(&mut self, now: Instant) -> Relief {
-        if self.ejected_until.is_some() {
+    pub(crate) fn succeeded(&mut self, began: Instant, now: Instant) -> Relief {
+        if let Some(at) = self.ejected_at {
+            // What began before says how it was then: one that goes away still ends what it has.
+            if began < at {
+                return Relief::Watched;
+            }
             *self = Self::default();
             return Relief::Back;
         }
@@ -88,7 +93,14 @@ impl Breaker {
     }
 
     /// A request failed by the endpoint's fault. True if this ejects it.
-    pub(crate) fn failed(&mut self, now: Instant) -> bool {
+    pub(crate) fn failed(&mut self, began: Instant, now: Instant) -> bool {
+        if self.ejected_at.is_some() {
+            let on_trial = self.trial_since.take_if(|since| *since == began).is_some();
+            if on_trial {
+                self.ejects(now);
+            }
+            return on_trial;
+        }
         self.failures = self.failures.saturating_add(1);
         let counted = self.window.filter(|window| now < window.since + WINDOW);
         let mut window = counted.unwrap_or(Window { since: now, good: 0, bad: 0 });
@@ -96,13 +108,11 @@ impl Breaker {
         self.window = Some(window);
         let all = window.good.saturating_add(window.bad);
         let half = all >= REQUESTS_MIN && window.bad >= all.div_ceil(2);
-        let on_trial = self.trial_since.take().is_some();
         let outlier = self.failures >= FAILURES_MAX || half;
-        if !on_trial && (self.ejected_until.is_some() || !outlier) {
-            return false;
+        if outlier {
+            self.ejects(now);
         }
-        self.ejects(now);
-        true
+        outlier
     }
 
     /// The endpoint is ejected for another reason than failures. False if it was already.
@@ -118,6 +128,7 @@ impl Breaker {
         self.window = None;
         let span = EJECTION.saturating_mul(1 << self.ejections.min(8)).min(EJECTION_MAX);
         self.ejections = self.ejections.saturating_add(1);
+        self.ejected_at = Some(now);
         self.ejected_until = Some(now + span);
     }
 
@@ -148,8 +159,8 @@ impl Breaker {
     }
 
     /// A request ended without a verdict: the caller left, or the endpoint was only full.
-    pub(crate) fn undecided(&mut self) {
-        self.trial_since = None;
+    pub(crate) fn undecided(&mut self, began: Instant) {
+        self.trial_since.take_if(|since| *since == began);
     }
 }
 
@@ -159,7 +170,7 @@ mod tests {
 
     fn ejected(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
-        assert!(!breaker.failed(now) && !breaker.failed(now) && breaker.failed(now));
+        assert!(!breaker.failed(now, now) && !breaker.failed(now, now) && breaker.failed(now, now));
         breaker
     }
 
@@ -167,11 +178,11 @@ mod tests {
     fn three_failures_in_a_row_eject_and_a_success_forgets() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        assert!(!breaker.failed(now) && !breaker.failed(now));
-        assert_eq!(breaker.succeeded(now), Relief::Watched);
-        assert!(!breaker.failed(now) && !breaker.failed(now));
+        assert!(!breaker.failed(now, now) && !breaker.failed(now, now));
+        assert_eq!(breaker.succeeded(now, now), Relief::Watched);
+        assert!(!breaker.failed(now, now) && !breaker.failed(now, now));
         assert!(breaker.allows(now));
-        assert!(breaker.failed(now));
+        assert!(breaker.failed(now, now));
         assert!(!breaker.allows(now));
     }
 
@@ -183,11 +194,11 @@ mod tests {
         assert!(breaker.allows(later));
         breaker.begins(later);
         assert!(!breaker.allows(later), "one trial at a time");
-        assert!(breaker.failed(later), "ejected again");
+        assert!(breaker.failed(later, later), "ejected again");
         assert!(!breaker.allows(later + EJECTION), "for longer than before");
         let again = later + 2 * EJECTION;
         breaker.begins(again);
-        assert_eq!(breaker.succeeded(again), Relief::Back);
+        assert_eq!(breaker.succeeded(again, again), Relief::Back);
         assert!(breaker.allows(again));
         assert_eq!(breaker, Breaker::default());
     }
@@ -202,7 +213,7 @@ mod tests {
             assert!(breaker.allows(over), "{seconds}");
             now = over;
             breaker.begins(now);
-            assert!(breaker.failed(now));
+            assert!(breaker.failed(now, now));
         }
     }
 
@@ -213,17 +224,17 @@ mod tests {
         let mut ejected = 0;
         for _ in 0..5 {
             assert!(ejected == 0);
-            ejected += u32::from(breaker.failed(now));
-            breaker.succeeded(now);
+            ejected += u32::from(breaker.failed(now, now));
+            breaker.succeeded(now, now);
         }
         assert_eq!(ejected, 0, "ten requests, and the tenth was good");
-        assert!(breaker.failed(now), "six of eleven");
+        assert!(breaker.failed(now, now), "six of eleven");
         let mut breaker = Breaker::default();
         for _ in 0..50 {
-            assert!(!breaker.failed(now));
-            (0..3).for_each(|_| assert_eq!(breaker.succeeded(now), Relief::Watched));
+            assert!(!breaker.failed(now, now));
+            (0..3).for_each(|_| assert_eq!(breaker.succeeded(now, now), Relief::Watched));
         }
-        assert_eq!(breaker.succeeded(now + WINDOW), Relief::Calm);
+        assert_eq!(breaker.succeeded(now + WINDOW, now + WINDOW), Relief::Calm);
         assert_eq!(breaker, Breaker::default());
     }
 
@@ -232,7 +243,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = ejected(now);
         breaker.begins(now + EJECTION);
-        breaker.undecided();
+        breaker.undecided(now + EJECTION);
         assert!(breaker.allows(now + EJECTION));
     }
 
@@ -247,7 +258,7 @@ mod tests {
         }
         assert!(breaker.probed(true, at(60)));
         assert!(breaker.allows(at(60)));
-        assert_eq!(breaker.succeeded(at(60)), Relief::Back);
+        assert_eq!(breaker.succeeded(at(60), at(60)), Relief::Back);
         assert!(!breaker.probed(true, at(61)) && breaker.allows(at(61)));
         // One that lists its models and fails all else gets no favour.
         let mut breaker = ejected(now);
@@ -260,7 +271,22 @@ mod tests {
     fn late_failures_of_an_ejected_endpoint_do_not_prolong() {
         let now = Instant::now();
         let mut breaker = ejected(now);
-        assert!(!breaker.failed(now));
+        assert!(!breaker.failed(now, now));
         assert!(breaker.allows(now + EJECTION));
+    }
+
+    #[test]
+    fn what_began_before_the_ejection_does_not_end_it_and_is_no_trial() {
+        let now = Instant::now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let mut breaker = ejected(at(500));
+        assert_eq!(breaker.succeeded(now, at(600)), Relief::Watched);
+        assert!(!breaker.allows(at(600)), "it ends what it has, and takes nothing new");
+        let trial = at(1_500);
+        breaker.begins(trial);
+        assert!(!breaker.failed(now, at(1_600)), "this one is not the trial");
+        breaker.undecided(now);
+        assert!(!breaker.allows(at(1_600)), "the trial goes on");
+        assert_eq!(breaker.succeeded(trial, at(1_700)), Relief::Back);
     }
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     Wanted,
     balance::Candidate,
-    breaker::{Breaker, Relief},
+    breaker::Relief,
     latency::Peak,
     trouble::{Places, Trouble},
 };
@@ -214,7 +214,13 @@ impl Endpoint {
     /// An answer came, its first content after `first_token`. The first content of a plain answer is its
     /// end, which says little of first tokens: it counts only where no stream has told. True if this ends
     /// an ejection.
-    pub(super) fn answered(&self, first_token: Duration, stream: bool, now: Instant) -> bool {
+    pub(super) fn answered(
+        &self,
+        began: Instant,
+        first_token: Duration,
+        stream: bool,
+        now: Instant,
+    ) -> bool {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
         let before = self.peak(now);
@@ -228,16 +234,20 @@ impl Endpoint {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }
-        let back = state.trouble.any() && state.trouble.succeeded(now) == Relief::Back;
+        let back = state.trouble.any() && state.trouble.succeeded(began, now) == Relief::Back;
         if back {
             state.back.store(state.clock(now), Ordering::Relaxed);
         }
         back
     }
 
-    /// A request failed by its fault. True if this ejects it.
-    pub(super) fn failed(&self, now: Instant) -> bool {
-        let ejected = self.state.trouble.failed(now);
+    /// A request failed by its fault. True if this ejects it. What began before it came back says nothing
+    /// of how it is now.
+    pub(super) fn failed(&self, began: Instant, now: Instant) -> bool {
+        if self.state.clock(began) < self.state.back.load(Ordering::Relaxed) {
+            return false;
+        }
+        let ejected = self.state.trouble.failed(began, now);
         if ejected {
             self.state.ejection.notify_waiters();
         }
@@ -268,9 +278,9 @@ impl Endpoint {
     }
 
     /// A request ended without a verdict on the endpoint.
-    pub(crate) fn undecided(&self) {
+    pub(super) fn undecided(&self, began: Instant) {
         if self.state.trouble.any() {
-            self.state.trouble.breaker(Breaker::undecided);
+            self.state.trouble.breaker(|breaker| breaker.undecided(began));
         }
     }
 

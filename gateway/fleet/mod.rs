@@ -6,6 +6,7 @@
 mod balance;
 mod breaker;
 mod endpoint;
+mod in_flight;
 mod latency;
 mod probe;
 mod queue;
@@ -36,6 +37,7 @@ use self::{balance::Candidate, endpoint::State, queue::Line, retries::RetryBudge
 pub(crate) use self::{
     balance::Choice,
     endpoint::{Endpoint, EndpointSeed},
+    in_flight::InFlight,
     probe::{Probe, Prober, Question},
     queue::{Bounds, Standing, Ticket, Turn},
 };
@@ -64,14 +66,6 @@ pub(crate) struct ReplicasSeed {
     pub id: Arc<str>,
     /// Its replicas.
     pub endpoints: Vec<EndpointSeed>,
-}
-
-/// A request in flight at an endpoint; dropping it ends it.
-pub(crate) struct InFlight {
-    endpoint: Arc<Endpoint>,
-    replicas: Arc<Replicas>,
-    /// It draws on the retry budget.
-    retry: bool,
 }
 
 /// Which replica is wanted.
@@ -105,24 +99,6 @@ pub(crate) enum Found {
     Full,
     /// No replica.
     Nothing,
-}
-
-impl std::ops::Deref for InFlight {
-    type Target = Endpoint;
-
-    fn deref(&self) -> &Endpoint {
-        &self.endpoint
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.endpoint.give_back();
-        if self.retry {
-            self.replicas.retries.give_back();
-        }
-        self.replicas.refill();
-    }
 }
 
 impl Replicas {
@@ -285,7 +261,7 @@ impl Fleet {
                 all.map(|it| it.candidate(wanted, spent, now)).collect();
             let chosen = balance::choose(&candidates, wanted.choice);
             let Some(endpoint) = chosen.and_then(|at| replicas.endpoints.get(at)) else { break };
-            if let Some(place) = enter(endpoint, replicas, wanted, now) {
+            if let Some(place) = InFlight::enter(endpoint, replicas, wanted, now) {
                 return Found::Place(place);
             }
         }
@@ -347,7 +323,7 @@ impl Fleet {
     /// A request was answered, its first content after `first_token`.
     pub(crate) fn answered(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &mut InFlight,
         first_token: Duration,
         stream: bool,
         now: Instant,
@@ -358,42 +334,11 @@ impl Fleet {
     }
 
     /// A request failed by the endpoint's fault. True if this ejected it.
-    pub(crate) fn failed(&self, endpoint: &Endpoint, now: Instant) -> bool {
+    pub(crate) fn failed(&self, endpoint: &mut InFlight, now: Instant) -> bool {
         let ejected = endpoint.failed(now);
         if ejected {
             self.publish(now);
         }
         ejected
     }
-}
-
-/// Takes a place, and the trial of a replica that is ejected; nothing, if another was quicker.
-fn enter(
-    endpoint: &Arc<Endpoint>,
-    replicas: &Arc<Replicas>,
-    wanted: &Wanted<'_>,
-    now: Instant,
-) -> Option<InFlight> {
-    if !endpoint.take_place() {
-        return None;
-    }
-    let trouble = &endpoint.state.trouble;
-    let troubled = trouble.any();
-    let retry = (wanted.again || wanted.last_resort) && troubled;
-    if !wanted.again {
-        replicas.retries.earn();
-    }
-    if retry && !replicas.retries.take(!wanted.again) {
-        endpoint.give_back();
-        return None;
-    }
-    // From here on the place is given back by itself.
-    let entered =
-        InFlight { endpoint: Arc::clone(endpoint), replicas: Arc::clone(replicas), retry };
-    if troubled && wanted.last_resort {
-        trouble.begins_all_the_same(now);
-    } else if troubled && !trouble.begins(now) {
-        return None;
-    }
-    Some(entered)
 }

@@ -49,19 +49,19 @@ impl Trouble {
     }
 
     /// A request was answered.
-    pub(super) fn succeeded(&self, now: Instant) -> Relief {
+    pub(super) fn succeeded(&self, began: Instant, now: Instant) -> Relief {
         self.breaker(|breaker| {
-            let relief = breaker.succeeded(now);
+            let relief = breaker.succeeded(began, now);
             self.held.store(relief == Relief::Watched, Ordering::Relaxed);
             relief
         })
     }
 
     /// A request failed by the endpoint's fault. True if this ejects it.
-    pub(super) fn failed(&self, now: Instant) -> bool {
+    pub(super) fn failed(&self, began: Instant, now: Instant) -> bool {
         self.breaker(|breaker| {
             self.held.store(true, Ordering::Relaxed);
-            breaker.failed(now)
+            breaker.failed(began, now)
         })
     }
 

@@ -44,7 +44,7 @@ fn flag_is_true(trouble: &Trouble) {
 
 fn ejected(now: Instant) -> Trouble {
     let trouble = Trouble::new();
-    assert!(!trouble.failed(now) && !trouble.failed(now) && trouble.failed(now));
+    assert!(!trouble.failed(now, now) && !trouble.failed(now, now) && trouble.failed(now, now));
     trouble
 }
 
@@ -105,10 +105,10 @@ fn the_flag_is_never_down_while_something_is_held() {
     loom::model(|| {
         let now = Instant::now();
         let trouble = Arc::new(Trouble::new());
-        let failing = run(&trouble, move |trouble| (0..3).any(|_| trouble.failed(now)));
+        let failing = run(&trouble, move |trouble| (0..3).any(|_| trouble.failed(now, now)));
         let answering = run(&trouble, move |trouble| {
             trouble.any() && {
-                trouble.succeeded(now + LATER);
+                trouble.succeeded(now + LATER, now + LATER);
                 true
             }
         });
@@ -124,8 +124,10 @@ fn an_ejection_outlives_answers_that_raced_with_it() {
     loom::model(|| {
         let now = Instant::now();
         let trouble = Arc::new(ejected(now));
-        let trial = run(&trouble, move |trouble| trouble.succeeded(now + LATER) == Relief::Back);
-        let failing = run(&trouble, move |trouble| trouble.failed(now + LATER));
+        let trial = run(&trouble, move |trouble| {
+            trouble.succeeded(now + LATER, now + LATER) == Relief::Back
+        });
+        let failing = run(&trouble, move |trouble| trouble.failed(now + LATER, now + LATER));
         flag_is_true(&trouble);
         assert!(!trouble.breaker(|breaker| breaker.probed(true, now)));
         let back = all([trial, failing]);
@@ -140,8 +142,8 @@ fn failures_at_once_eject_once() {
     loom::model(|| {
         let now = Instant::now();
         let trouble = Arc::new(Trouble::new());
-        let others = [(); 2].map(|()| run(&trouble, move |trouble| trouble.failed(now)));
-        let own = trouble.failed(now);
+        let others = [(); 2].map(|()| run(&trouble, move |trouble| trouble.failed(now, now)));
+        let own = trouble.failed(now, now);
         let ejections = all(others).into_iter().chain([own]).filter(|it| *it).count();
         assert!(ejections == 1 && trouble.any() && trouble.breaker(|breaker| breaker.ejected()));
         assert!(!trouble.breaker(|breaker| breaker.allows(now)));
@@ -157,7 +159,7 @@ fn one_trial_goes_out_at_a_time() {
         let own = trouble.begins(now + LATER);
         let trials = all(others).into_iter().chain([own]).filter(|it| *it).count();
         assert_eq!(trials, 1);
-        trouble.breaker(Breaker::undecided);
+        trouble.breaker(|breaker| breaker.undecided(now + LATER));
         assert!(trouble.begins(now + LATER), "the next one");
     });
 }
@@ -167,8 +169,8 @@ fn a_slow_endpoint_that_fails_as_well_is_ejected_once() {
     loom::model(|| {
         let now = Instant::now();
         let trouble = Arc::new(Trouble::new());
-        assert!(!trouble.failed(now) && !trouble.failed(now));
-        let failing = run(&trouble, move |trouble| trouble.failed(now));
+        assert!(!trouble.failed(now, now) && !trouble.failed(now, now));
+        let failing = run(&trouble, move |trouble| trouble.failed(now, now));
         let slow = run(&trouble, move |trouble| trouble.eject(now));
         flag_is_true(&trouble);
         let ejections = all([failing, slow]).into_iter().filter(|it| *it).count();

@@ -53,6 +53,8 @@ async fn streaming(gateway: &Gateway, up: &Puppet) -> (Arc<Line>, Arc<Line>) {
     (caller, backend)
 }
 
+const REFUSED: &str = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 /// A plain answer.
 fn yes() -> String {
     const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"content":"yes"}}]}"#;
@@ -236,13 +238,40 @@ async fn doubt_in_a_plain_answer() {
     let mut others = Vec::new();
     for _ in 0..3 {
         others.push(call(&gateway, &ask("all")).await);
-        a.asked().await.say("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        a.asked().await.say(REFUSED);
         others.push(b.asked().await);
     }
     clock.happens_after(900, "a second attempt", || b.connections() == 4).await;
     b.asked().await.say(yes());
     caller.hears("yes").await;
     until("the first is left", || first.closed()).await;
+}
+
+/// A backend that goes away ends what it has and takes nothing new: its last answers do not bring it back.
+#[tokio::test]
+async fn the_last_answers_of_a_replica_that_is_ejected() {
+    let clock = Clock::stop();
+    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let setup = model(&a, "").model("b", &b.urls());
+    let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+    let early = call(&gateway, &ask("all")).await;
+    let last = a.asked().await;
+    clock.pass(Duration::from_millis(10)).await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(call(&gateway, &ask("all")).await);
+        a.asked().await.say(REFUSED);
+        others.push(b.asked().await);
+    }
+    clock.pass(Duration::from_millis(10)).await;
+    last.say(yes());
+    early.hears("yes").await;
+    let next = call(&gateway, &ask("all")).await;
+    b.asked().await.say(yes());
+    next.hears("yes").await;
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("signalbox_endpoint_up", &["model=\"a\""]), 0.0);
+    assert_eq!(metrics.sum("signalbox_ejections_total", &[]), 1.0);
 }
 
 #[tokio::test]

@@ -67,21 +67,16 @@ impl Flight {
         if self.leg.as_ref().is_some_and(|leg| leg.number == number) {
             self.close_attempt(trail, result, now);
         } else if let Some(rival) = self.rival.take_if(|rival| rival.0.number == number) {
-            if rival.0.first().is_none() {
-                rival.0.endpoint.undecided();
-            }
             close(&rival.0, trail, result, now);
         }
     }
 
-    pub(super) fn blame(&self, setback: &Setback, trail: &Trail, now: Instant) {
-        let Some(leg) = self.leg.as_ref() else { return };
+    pub(super) fn blame(&mut self, setback: &Setback, trail: &Trail, now: Instant) {
+        let Some(leg) = self.leg.as_mut() else { return };
         if let Some(rest) = setback.failure.retry_after.filter(|_| setback.rest) {
             self.upstreams.fleet.rests(&leg.endpoint, rest, now);
         }
-        if !setback.blame {
-            leg.endpoint.undecided();
-        } else if self.upstreams.fleet.failed(&leg.endpoint, now) {
+        if setback.blame && self.upstreams.fleet.failed(&mut leg.endpoint, now) {
             (self.upstreams.told)(&leg.endpoint, Fate::Ejected(setback.result.name()));
         }
         tracing::debug!(

@@ -80,7 +80,7 @@ impl Flight {
         let Some(leg) = self.leg.as_mut().filter(|leg| leg.first().is_none()) else { return };
         leg.shows_content(Tokens(leg.counted().0.div_ceil(contents.max(1))), now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
-        self.upstreams.fleet.answered(&leg.endpoint, since, stream, now);
+        self.upstreams.fleet.answered(&mut leg.endpoint, since, stream, now);
     }
 
     /// A stream has ended before commitment. True if what it said is an answer.

@@ -138,9 +138,6 @@ impl Flight {
             State::Committed => AttemptResult::Cut,
         };
         self.count(trail);
-        if let Some(leg) = &self.leg {
-            leg.endpoint.undecided();
-        }
         self.close_attempt(trail, result, now);
         if let Some(rival) = self.rival.take() {
             self.leg = Some(rival.0);

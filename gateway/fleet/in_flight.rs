@@ -1,0 +1,87 @@
+//! A request in flight at a replica: its place there, and what its result says of the replica.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Endpoint, Replicas, Wanted};
+
+/// A request in flight at an endpoint; dropping it ends it.
+pub(crate) struct InFlight {
+    endpoint: Arc<Endpoint>,
+    replicas: Arc<Replicas>,
+    began: Instant,
+    /// It draws on the retry budget.
+    retry: bool,
+    /// Its result has said what it says of the endpoint.
+    decided: bool,
+}
+
+impl InFlight {
+    /// Takes a place, and the trial of a replica that is ejected; nothing, if another was quicker.
+    pub(super) fn enter(
+        endpoint: &Arc<Endpoint>,
+        replicas: &Arc<Replicas>,
+        wanted: &Wanted<'_>,
+        now: Instant,
+    ) -> Option<Self> {
+        if !endpoint.take_place() {
+            return None;
+        }
+        let trouble = &endpoint.state.trouble;
+        let troubled = trouble.any();
+        let retry = (wanted.again || wanted.last_resort) && troubled;
+        if !wanted.again {
+            replicas.retries.earn();
+        }
+        if retry && !replicas.retries.take(!wanted.again) {
+            endpoint.give_back();
+            return None;
+        }
+        // From here on the place is given back by itself.
+        let (endpoint, replicas) = (Arc::clone(endpoint), Arc::clone(replicas));
+        let mut entered = Self { endpoint, replicas, began: now, retry, decided: true };
+        let trouble = &entered.endpoint.state.trouble;
+        if troubled && wanted.last_resort {
+            trouble.begins_all_the_same(now);
+        } else if troubled && !trouble.begins(now) {
+            return None;
+        }
+        entered.decided = false;
+        Some(entered)
+    }
+
+    /// An answer came. True if this ends an ejection.
+    pub(super) fn answered(&mut self, first_token: Duration, stream: bool, now: Instant) -> bool {
+        self.decided = true;
+        self.endpoint.answered(self.began, first_token, stream, now)
+    }
+
+    /// It failed by the endpoint's fault. True if this ejects it.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
+        self.decided = true;
+        self.endpoint.failed(self.began, now)
+    }
+}
+
+impl std::ops::Deref for InFlight {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.decided {
+            self.endpoint.undecided(self.began);
+        }
+        self.endpoint.give_back();
+        if self.retry {
+            self.replicas.retries.give_back();
+        }
+        self.replicas.refill();
+    }
+}
