@@ -114,6 +114,11 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
 fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool) {
     let mut word = Word::new();
     for (at, c) in stretch.char_indices() {
+        if c.is_ascii_alphabetic() {
+            counts.latin += 1;
+            grow(&mut word, c.to_ascii_lowercase());
+            continue;
+        }
         let script = script::of(c);
         let judged = counts.add(c, script);
         // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
@@ -121,17 +126,23 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool)
             && word.len() > 1
             && (matches!(c, '\'' | '’' | '-') || ('\u{300}'..='\u{36F}').contains(&c));
         if judged || joint {
-            if word.is_empty() {
-                word.push(' ');
-            }
-            if word.len() < WORD_CHARS {
-                word.push(fold(c));
-            }
+            grow(&mut word, fold(c));
         } else if !flush(&mut word, &mut each) {
             return counts.add_all(stretch.get(at + c.len_utf8()..).unwrap_or(""));
         }
     }
     flush(&mut word, &mut each);
+}
+
+/// Adds a character to a word.
+#[inline]
+fn grow(word: &mut Word, c: char) {
+    if word.is_empty() {
+        word.push(' ');
+    }
+    if word.len() < WORD_CHARS {
+        word.push(c);
+    }
 }
 
 /// Hands out a word, if there is one. False if no more are wanted.

@@ -47,7 +47,6 @@ pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
 }
 
 /// What one look at a line's bytes tells.
-#[derive(Default)]
 struct Line {
     marks: usize,
     length: usize,
@@ -57,23 +56,51 @@ struct Line {
     address: bool,
 }
 
+/// What a byte may tell of its line.
+const MARK: u8 = 1;
+const LETTER: u8 = 2;
+const FENCE: u8 = 4;
+const AT: u8 = 8;
+const SLASH: u8 = 16;
+
+/// What each byte tells: one look-up a byte, and no branch.
+static BYTES: [u8; 256] = bytes();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn bytes() -> [u8; 256] {
+    let mut bytes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        bytes[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => LETTER,
+            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
+            | b'$' => MARK,
+            b'`' => FENCE,
+            b'@' => AT,
+            b'/' => SLASH,
+            _ => 0,
+        };
+        at += 1;
+    }
+    bytes
+}
+
 impl Line {
     fn of(line: &str) -> Self {
-        let mut seen = Self { length: line.len(), ..Self::default() };
-        let mut before = 0;
+        let (mut all, mut marks) = (0, 0);
         for b in line.bytes() {
-            match b {
-                b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => seen.letters = true,
-                b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"'
-                | b'_' | b'$' => seen.marks += 1,
-                b'`' => seen.fence = true,
-                b'@' => seen.address = true,
-                b'/' => seen.address |= before == b'/',
-                _ => {}
-            }
-            before = b;
+            let told = BYTES.get(usize::from(b)).copied().unwrap_or(0);
+            all |= told;
+            marks += usize::from(told & MARK);
         }
-        seen
+        let tells = |what: u8| all & what != 0;
+        Self {
+            marks,
+            length: line.len(),
+            letters: tells(LETTER),
+            fence: tells(FENCE),
+            address: tells(AT) || tells(SLASH) && line.contains("//"),
+        }
     }
 
     /// Mostly marks: JSON, a table, code.

@@ -48,22 +48,25 @@ fn longest_line(text: &str, ends: [&str; 2]) -> usize {
 /// Lines, or parts of a line, that are lettered or numbered as the options of an exam are.
 fn options(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let mut found = 0;
-    let mut open = true;
-    for (at, b) in bytes.iter().enumerate() {
-        if open && matches!(b, b'A'..=b'E' | b'a'..=b'e' | b'1'..=b'5') {
-            let mark = bytes.get(at + 1).copied().unwrap_or(0);
-            let full =
-                text.get(at + 1..).is_some_and(|rest| rest.starts_with(['．', '、', '）', '：']));
-            found += usize::from(matches!(mark, b'.' | b')' | b':') || full);
-        }
-        open = match b {
-            b'\n' | b'(' | b'[' => true,
-            b' ' | b'*' | b'-' => open || *b == b' ',
-            _ => *b == 0x88 || *b == 0x80,
-        };
-    }
-    found
+    let marks = bytes.iter().enumerate().skip(1).filter(|(_, b)| is_mark(**b));
+    marks.filter(|(at, _)| is_option(text, *at)).count()
+}
+
+/// Whether a byte may be the mark after an option's letter, or its first byte.
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'.' | b')' | b':' | 0xE3 | 0xEF)
+}
+
+/// Whether the mark at this place is that of an option: after one letter that begins a line or a part of one.
+fn is_option(text: &str, mark: usize) -> bool {
+    let (before, after) = text.as_bytes().split_at(mark);
+    let full = || text.get(mark..).is_some_and(|it| it.starts_with(['．', '、', '）', '：']));
+    let Some((b'A'..=b'E' | b'a'..=b'e' | b'1'..=b'5', before)) = before.split_last() else {
+        return false;
+    };
+    let lead = before.iter().rfind(|b| !matches!(b, b'*' | b'-'));
+    matches!(lead, None | Some(b'\n' | b'(' | b'[' | b' ' | 0x88 | 0x80))
+        && (matches!(after.first(), Some(b'.' | b')' | b':')) || full())
 }
 
 /// What one look at the bytes tells: how many there are of each kind.
