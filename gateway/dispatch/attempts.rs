@@ -152,16 +152,18 @@ impl Attempts {
     }
 
     /// When [`Event::Tick`] must come at the latest, while there is anything to do.
+    #[inline]
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.over {
-            return None;
-        }
+        (!self.over).then(|| self.next_moment())
+    }
+
+    fn next_moment(&self) -> Instant {
         let hedge = match (self.hedge, &self.running[..]) {
             (Hedge::At(at, _), [Running { held_until: None, .. }]) => Some(at),
             _ => None,
         };
         let held = self.running.iter().filter_map(|it| it.held_until).min();
-        Some([hedge, held].into_iter().flatten().fold(self.deadline, Instant::min))
+        [hedge, held].into_iter().flatten().fold(self.deadline, Instant::min)
     }
 
     /// Whether the envelope's time is over.

@@ -132,12 +132,16 @@ impl Ear {
     }
 
     /// The last word, if there is a new one.
+    #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Closing> {
+        // The task's waker stays the same: whoever was told of it once is not asked at every event.
+        if self.asked && !self.watched.has_changed().unwrap_or(true) { None } else { self.hear(cx) }
+    }
+
+    #[cold]
+    fn hear(&mut self, cx: &mut Context<'_>) -> Option<Closing> {
         let mut said = None;
-        while let Some(listening) = &mut self.listening
-            // The task's waker stays the same: whoever was told of it once is not asked at every event.
-            && (!self.asked || self.watched.has_changed().unwrap_or(true))
-        {
+        while let Some(listening) = &mut self.listening {
             self.asked = true;
             let Poll::Ready((word, closing)) = listening.as_mut().poll(cx) else { break };
             said = Some(word);

@@ -26,6 +26,14 @@ impl<T> Patient<T> {
     pub(crate) fn new(io: T, patience: Duration) -> Self {
         Self { io, patience, stalled: None }
     }
+
+    /// Nothing is taken: how long still.
+    #[cold]
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
@@ -39,6 +47,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,16 +55,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
-        if written.is_ready() {
+        if written.is_pending() {
+            return this.poll_stalled(cx);
+        }
+        if this.stalled.is_some() {
             this.stalled = None;
-            return written;
         }
-        let patience = this.patience;
-        let stalled = this.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        match stalled.as_mut().poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
