@@ -15,3 +15,4 @@ pub mod structure;
 pub mod target;
 pub mod task;
 pub mod tools;
+mod word;

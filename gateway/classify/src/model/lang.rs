@@ -12,6 +12,7 @@ use super::{
     linear::{self, Linear},
     sample,
     script::{self, Script},
+    word::Word,
 };
 use crate::Language;
 
@@ -67,8 +68,6 @@ const WORDS_MAX: usize = 20;
 const SURE_WORDS: usize = 6;
 const SURE: f32 = 8.0;
 const STRIDE: usize = 4;
-/// Characters of a word that are looked at.
-const WORD_CHARS: usize = 24;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
 
@@ -98,11 +97,8 @@ pub fn model() -> Option<&'static Model<'static>> {
     READ.get_or_init(|| Model::read(MODEL)).as_ref()
 }
 
-/// A word as the model sees it: folded, between borders.
-pub type Word = SmallVec<[char; 32]>;
-
 /// Calls `each` with every word of a stretch that the model must judge.
-pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
+pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
     scan(stretch, &mut Counts::default(), |word| {
         each(word);
         true
@@ -111,49 +107,27 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&Word)) {
 
 /// One pass over a stretch: counts letters by script, and hands out the words that the model must
 /// judge for as long as `each` wants more.
-fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&Word) -> bool) {
-    let mut word = Word::new();
+fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
+    let mut word = Word::default();
     for (at, c) in stretch.char_indices() {
         if c.is_ascii_alphabetic() {
             counts.latin += 1;
-            grow(&mut word, c.to_ascii_lowercase());
+            word.grow(c.to_ascii_lowercase());
             continue;
         }
         let script = script::of(c);
         let judged = counts.add(c, script);
         // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
         let joint = !judged
-            && word.len() > 1
+            && word.begun()
             && (matches!(c, '\'' | '’' | '-') || ('\u{300}'..='\u{36F}').contains(&c));
         if judged || joint {
-            grow(&mut word, fold(c));
-        } else if !flush(&mut word, &mut each) {
+            word.grow(fold(c));
+        } else if !word.hand_out(&mut each) {
             return counts.add_all(stretch.get(at + c.len_utf8()..).unwrap_or(""));
         }
     }
-    flush(&mut word, &mut each);
-}
-
-/// Adds a character to a word.
-#[inline]
-fn grow(word: &mut Word, c: char) {
-    if word.is_empty() {
-        word.push(' ');
-    }
-    if word.len() < WORD_CHARS {
-        word.push(c);
-    }
-}
-
-/// Hands out a word, if there is one. False if no more are wanted.
-fn flush(word: &mut Word, each: &mut impl FnMut(&Word) -> bool) -> bool {
-    if word.is_empty() {
-        return true;
-    }
-    word.push(' ');
-    let more = each(word);
-    word.clear();
-    more
+    word.hand_out(&mut each);
 }
 
 /// What a text was found to be written in.
@@ -230,7 +204,7 @@ fn read_han(chinese: &Chinese, ends: [&str; 2], linear: &Linear<'_>) -> (Languag
 }
 
 /// Adds a word's scores. False if no more words are wanted.
-fn add_word(word: &Word, model: &Model<'_>, sums: &mut Sums) -> bool {
+fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
     sums.seen += 1;
     if sums.sure && !sums.seen.is_multiple_of(STRIDE) {
         return true;
