@@ -2,10 +2,10 @@
 //!
 //! One envelope bounds everything that may be tried for a request: a deadline and a count. A hedge is no
 //! attempt more: it is the next one of the plan, or the retry, begun before the first has failed. So is
-//! what the guard puts in the place of a stream that crawls: once for a request, and only where something
-//! has a place already, because a slow answer is better than none. A hedge goes on while the guard holds
-//! its rival: whichever proves itself first answers. It takes the place of a rival that crawls, unless it
-//! is the older one and still silent.
+//! what is begun beside a plain answer in doubt, and what the guard puts in the place of a stream that
+//! crawls: once for a request, and only where something has a place already, because a slow answer is
+//! better than none. A hedge goes on while the guard holds its rival: whichever proves itself first
+//! answers. It takes the place of a rival that crawls, unless it is the older one and still silent.
 //!
 //! The machine is told what happens ([`Event`]) and says what to do next ([`Step`]). It ends with exactly
 //! one [`Step::Commit`] or one [`Step::GiveUp`], and says nothing after that.
