@@ -11,6 +11,7 @@ mod secret;
 mod team;
 #[cfg(test)]
 mod tests;
+mod url;
 mod validate;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};

