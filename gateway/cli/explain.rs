@@ -101,12 +101,16 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {
-    if let Some(path) = &args.request {
-        return std::fs::read(path).map(Bytes::from);
-    }
-    let mut body = Vec::new();
-    io::stdin().lock().read_to_end(&mut body)?;
-    Ok(body.into())
+    let body = match &args.request {
+        Some(path) => Bytes::from(std::fs::read(path)?),
+        None => {
+            let mut body = Vec::new();
+            io::stdin().lock().read_to_end(&mut body)?;
+            body.into()
+        }
+    };
+    // Some editors begin a file with a mark of its encoding.
+    Ok(if body.starts_with("\u{feff}".as_bytes()) { body.slice(3..) } else { body })
 }
 
 fn headers(args: &Args) -> Result<HeaderMap, String> {

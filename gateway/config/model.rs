@@ -77,7 +77,11 @@ fn upstream_model<'a>(it: &mut Section<'a>, faults: &mut Faults) -> Option<&'a s
         return Some(name);
     }
     let expected = "the name its engine knows it by, without white space around it; or no such key";
-    faults.push(Fault::new(it.at("upstream_model"), format!("`{}`", name.escape_debug()), expected));
+    faults.push(Fault::new(
+        it.at("upstream_model"),
+        format!("`{}`", name.escape_debug()),
+        expected,
+    ));
     None
 }
 

@@ -87,3 +87,12 @@ fn is_host(host: &str) -> bool {
     let part = |it: &str| (1..=63).contains(&it.len()) && it.bytes().all(fits);
     name.len() <= 253 && name.split('.').all(part)
 }
+
+/// What a browser says of the page that asks: a scheme, a host and maybe a port.
+pub(super) fn is_origin(text: &str) -> bool {
+    let Some(uri) = parsed(text) else { return false };
+    let bare = uri.path() == "/" && !text.ends_with('/') && !text.contains(['@', '?', '#']);
+    // Browsers never say the port that a scheme has anyway.
+    let (said, own) = (uri.port_u16(), if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    bare && port(&uri).is_some() && said != Some(own) && uri.host().is_some_and(is_host)
+}
