@@ -203,6 +203,16 @@ impl Policy {
         (0..self.fleet.models.len()).map(|at| set.contains(at)).collect()
     }
 
+    /// The aliases that are whole names and lead, for whom these models are allowed, to one of them at
+    /// least or wherever the rules say.
+    pub fn aliases<'a>(&'a self, allowed: &'a [bool]) -> impl Iterator<Item = &'a str> {
+        let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
+        let leads = move |it: &&Alias| {
+            !it.any_end && it.route.as_ref().is_none_or(|route| route.models.iter().any(may))
+        };
+        self.aliases.iter().filter(leads).map(|it| &*it.pattern)
+    }
+
     pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {
         let mut set = BitSet::full(self.fleet.models.len());
         // Whom the policy does not know may use nothing; where it knows nobody at all, it says nothing.
