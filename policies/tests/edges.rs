@@ -577,10 +577,10 @@ fn how_long_a_decision_takes() {
 /// Silent UTC would move every rule with hours by eight of them.
 #[test]
 fn a_time_zone_that_is_none_is_a_fault() {
-    let fleet = policies::catalogue();
+    let fleet = catalogue();
     let with = |zone: &str| {
         let document = format!("timezone = \"{zone}\"\n[default]\nroute = [\"*\"]\n");
-        policies::compile(&document, &fleet)
+        compile(&document, &fleet)
     };
     assert_eq!(with("asia/singapore").unwrap().timezone(), "Asia/Singapore");
     for zone in ["Asia/Singapur", "", " Asia/Singapore", "Etc/Unknown", "local", "SGT"] {
