@@ -4,6 +4,7 @@
 mod drain;
 mod epoch;
 mod gauges;
+mod ground;
 mod probes;
 mod reload;
 
@@ -15,7 +16,10 @@ use std::{
 };
 
 pub(crate) use self::epoch::read_limits;
-pub use self::reload::{Change, Reloaded, Watched};
+pub use self::{
+    ground::{check, in_use},
+    reload::{Change, Reloaded, Watched},
+};
 use arc_swap::ArcSwap;
 use policies::facts::{KeyIndex, TeamIndex};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -209,7 +213,7 @@ pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
     if let Some(pepper) = &config.identity.pepper {
         return Ok(pepper.clone());
     }
-    let folder = config.ledger.sqlite.parent().unwrap_or(std::path::Path::new("."));
+    let folder = ground::folder(&config.ledger);
     identity::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
 }
 

@@ -143,7 +143,7 @@ fn credential(headers: &HeaderMap) -> Result<&[u8], Failure> {
 }
 
 /// The key after the scheme, which is written in any case; none of another scheme.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, key) = value.trim_ascii().split_at_checked(6)?;
     let apart = key.first().is_none_or(u8::is_ascii_whitespace);
     (scheme.eq_ignore_ascii_case(b"bearer") && apart).then(|| key.trim_ascii())
@@ -208,19 +208,27 @@ pub(crate) fn hash_line(pepper: &[u8], key: &str) -> String {
 /// # Errors
 /// When it can be neither read nor made, or is too short to be one.
 pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Result<Secret> {
-    let path = folder.join("pepper");
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_pepper(folder, &path, &hex(&random))?;
-            fs::read_to_string(&path)?
-        }
+    if let Some(pepper) = load_pepper(folder)? {
+        return Ok(pepper);
+    }
+    create_pepper(folder, &folder.join("pepper"), &hex(&random))?;
+    load_pepper(folder)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The pepper beside the ledger, if one was made.
+///
+/// # Errors
+/// When it cannot be read, or is too short to be one.
+pub(crate) fn load_pepper(folder: &Path) -> io::Result<Option<Secret>> {
+    let text = match fs::read_to_string(folder.join("pepper")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
     let text = text.trim();
     if text.len() < PEPPER_BYTES_MIN {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
     }
-    Ok(Secret::new(text))
+    Ok(Some(Secret::new(text)))
 }
 
 fn create_pepper(folder: &Path, path: &Path, pepper: &str) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! Request, caller, hints and standing as [`Signals`]: what a decision may know. Never a word of the
 //! text goes further than this room.
 
+mod hint;
+
 use std::sync::Arc;
 
 use classify::Prompt;
@@ -130,14 +132,14 @@ impl Hints {
         if !caller.hints {
             return Ok(Self::default());
         }
-        let language = label(headers, &LANGUAGE, Language::from_code, Language::ALL)?;
-        let task = label(headers, &TASK, Task::from_code, Task::ALL)?;
+        let language = label(headers, &LANGUAGE, hint::language, Language::ALL)?;
+        let task = label(headers, &TASK, hint::task, Task::ALL)?;
         Ok(Self { language, task })
     }
 }
 
 fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure> {
-    let stated = label(headers, &DATA_CLASS, DataClass::from_code, DataClass::ALL)?;
+    let stated = label(headers, &DATA_CLASS, hint::data_class, DataClass::ALL)?;
     let class = stated.map_or(caller.data_class, |stated| stated.max(caller.data_class));
     if class <= caller.data_class_max {
         return Ok(class);

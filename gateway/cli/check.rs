@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::config;
+use crate::app;
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -14,8 +14,13 @@ pub(super) struct Args {
 
 /// Validates everything and prints every fault with path, found and expected.
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
-    match config::load(Some(path)) {
+    match app::check(path) {
         Ok(config) => {
+            for (path, addr) in app::in_use(&config) {
+                eprintln!(
+                    "note: {path}: {addr} is in use, by a gateway that runs or by another program"
+                );
+            }
             let fleet = config.policy.fleet();
             println!(
                 "{}: good: {} models, {} teams, {} keys, policy {}",

@@ -58,16 +58,19 @@ pub(super) fn run() -> ExitCode {
     ::classify::warm();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut faults = 0;
-    for (at, line) in (1..).zip(io::stdin().lock().lines()) {
+    for (at, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
         let line = match line {
-            Ok(line) if line.trim().is_empty() => continue,
             Ok(line) => line,
             Err(error) => {
                 eprintln!("signalbox: line {at}: {error}");
                 return ExitCode::FAILURE;
             }
         };
-        let written = match serde_json::from_str::<Line>(&line) {
+        let line = bare(&line);
+        if line.is_empty() {
+            continue;
+        }
+        let written = match serde_json::from_slice::<Line>(line) {
             Ok(line) => serde_json::to_string(&row(line)).map_err(io::Error::other),
             Err(error) => {
                 faults += 1;
@@ -81,6 +84,13 @@ pub(super) fn run() -> ExitCode {
     }
     let flushed = out.flush().is_ok();
     if flushed && faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A line without white space around it, and without the mark of its encoding: where files are joined, it
+/// stands in the middle.
+fn bare(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii();
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line).trim_ascii()
 }
 
 fn row(line: Line) -> Row {

@@ -59,6 +59,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let keys = Keys::new(&config.keys, &config.teams, b"explain");
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
+    let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let around = signals::Circumstances {
         dialect: Dialect::OpenAi,
         hash: &|text| keys.user_hash(&caller.team_name, text),
@@ -69,9 +70,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
             .max()
             .unwrap_or_default(),
         budget_left: None,
-        at: jiff::tz::TimeZone::get(config.policy.timezone())
-            .unwrap_or(jiff::tz::TimeZone::UTC)
-            .to_datetime(jiff::Timestamp::now()),
+        at: zone.to_datetime(jiff::Timestamp::now()),
     };
     let headers = headers(args)?;
     let signals =
@@ -102,12 +101,16 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {
-    if let Some(path) = &args.request {
-        return std::fs::read(path).map(Bytes::from);
-    }
-    let mut body = Vec::new();
-    io::stdin().lock().read_to_end(&mut body)?;
-    Ok(body.into())
+    let body = match &args.request {
+        Some(path) => Bytes::from(std::fs::read(path)?),
+        None => {
+            let mut body = Vec::new();
+            io::stdin().lock().read_to_end(&mut body)?;
+            body.into()
+        }
+    };
+    // Some editors begin a file with a mark of its encoding.
+    Ok(if body.starts_with("\u{feff}".as_bytes()) { body.slice(3..) } else { body })
 }
 
 fn headers(args: &Args) -> Result<HeaderMap, String> {

@@ -8,6 +8,8 @@ use std::{
 
 use policies::{Fault, Policy, cases, catalogue, facts::FleetFacts, lint::Severity};
 
+use crate::config;
+
 /// What can be done to policies.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -100,7 +102,7 @@ fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
 /// A policy of a file or, where none is named, of the configuration.
 fn compiled(config: &Path, file: Option<&Path>) -> Result<Policy, Vec<Fault>> {
     match file {
-        None => Ok(crate::config::load(Some(config))?.policy),
+        None => Ok(config::load(Some(config))?.policy),
         Some(file) => compiled_for(file, &fleet(config)?),
     }
 }
@@ -108,7 +110,7 @@ fn compiled(config: &Path, file: Option<&Path>) -> Result<Policy, Vec<Fault>> {
 /// The models of the configuration, or of the catalogue where there is none.
 fn fleet(config: &Path) -> Result<FleetFacts, Vec<Fault>> {
     if config.exists() {
-        return Ok(crate::config::load(Some(config))?.policy.fleet().clone());
+        return Ok(config::load(Some(config))?.policy.fleet().clone());
     }
     Ok(catalogue())
 }
@@ -123,7 +125,7 @@ pub(super) fn compiled_for(file: &Path, fleet: &FleetFacts) -> Result<Policy, Ve
 }
 
 fn read(path: &Path) -> Result<String, Vec<Fault>> {
-    fs::read_to_string(path).map_err(|error| {
+    config::read_text(path).map_err(|error| {
         let found = error.to_string();
         vec![Fault::new(path.display().to_string(), found, "a readable file")]
     })
@@ -185,7 +187,7 @@ fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let policy = read(&folder.join(&header.policy))?;
     let fleet = match header.fleet.as_str() {
         "catalogue" => catalogue(),
-        path => crate::config::load(Some(&folder.join(path)))?.policy.fleet().clone(),
+        path => config::load(Some(&folder.join(path)))?.policy.fleet().clone(),
     };
     cases::run(&document, &policy, &fleet)
 }

@@ -133,7 +133,7 @@ fn rehearse(ledger: &Path, policy: &Policy, span_ms: i64) -> Result<Rehearsed, B
     };
     let models = policy.fleet().models.iter().map(|it| model(&it.id)).collect();
     let view = FleetView { version: 0, models };
-    let callers = Callers::of(policy);
+    let callers = Callers::of(policy)?;
     let mut rehearsed = Rehearsed { found: Rehearsal::default(), unknown: 0 };
     reader.past(since_ms, |row| match callers.past(row) {
         Some(past) => rehearsed.found.add(policy, &view, &past),
@@ -150,13 +150,13 @@ struct Callers {
 }
 
 impl Callers {
-    fn of(policy: &Policy) -> Self {
+    fn of(policy: &Policy) -> Result<Self, jiff::Error> {
         let fleet = policy.fleet();
         let path = |at: u16| {
             let parent = |team: &TeamIndex| fleet.teams.get(team.get()).and_then(|it| it.parent);
             std::iter::successors(Some(TeamIndex(at)), parent).take(fleet.teams.len()).collect()
         };
-        Self {
+        Ok(Self {
             teams: (0..)
                 .zip(&fleet.teams)
                 .map(|(at, it)| (it.name.to_string(), path(at)))
@@ -165,8 +165,8 @@ impl Callers {
                 .zip(&fleet.keys)
                 .map(|(at, it)| (it.name.to_string(), KeyIndex(at)))
                 .collect(),
-            zone: TimeZone::get(policy.timezone()).unwrap_or(TimeZone::UTC),
-        }
+            zone: TimeZone::get(policy.timezone())?,
+        })
     }
 
     /// The request as it would be decided today; `None` if nobody of that name may ask any more.

@@ -16,9 +16,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
     super::log_to_stderr();
-    let config = match super::load(&path) {
+    let config = match app::check(&path) {
         Ok(config) => config,
-        Err(code) => return code,
+        Err(faults) => {
+            super::print_faults(&path, &faults);
+            return ExitCode::from(super::WRONG);
+        }
     };
     let watched = Watched::new(&path, config.policy_file.as_deref());
     let running = match app::start(config).await {

@@ -143,6 +143,8 @@ pub(super) fn token(
     faults: &mut Faults,
 ) -> Option<Secret> {
     let secret = secret(section, key, outside, faults)?;
+    // What an editor put at the beginning of its file is no part of it.
+    let secret = secret.expose().strip_prefix('\u{feff}').map(Secret::new).unwrap_or(secret);
     if secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
         return Some(secret);
     }

@@ -1,18 +1,21 @@
 //! The layers: file, then environment (`SIGNALBOX__SECTION__KEY`), then command line. The only use of
 //! figment, and the only place that reads files and variables for the configuration.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
-use policies::{Fault, document::locate};
+use policies::{
+    Fault,
+    document::{Spelled, locate},
+};
 use toml::Table;
 
 use super::{
-    Config,
+    Config, Ground,
     validate::{Outside, validate},
 };
 
@@ -37,14 +40,34 @@ pub fn load_with(
     overrides: &[(String, String)],
 ) -> Result<Config, Vec<Fault>> {
     let path = path.unwrap_or(Path::new("signalbox.toml"));
+    read_layers(path, overrides, &|_| Vec::new())
+}
+
+/// Loads it and asks of its doors and books what `ground` finds wrong with them on this machine, so that
+/// all faults are said at once.
+///
+/// # Errors
+/// Every fault, with its path.
+pub fn check(
+    path: &Path,
+    ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
+) -> Result<Config, Vec<Fault>> {
+    read_layers(path, &[], ground)
+}
+
+fn read_layers(
+    path: &Path,
+    overrides: &[(String, String)],
+    ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
+) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| vec![Fault::new(&name, error.to_string(), "a readable file")])?;
     let folder = path.parent().unwrap_or(Path::new(""));
     // A variable that is no text cannot be one of ours.
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read };
+    let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read, ground };
     layered(&text, Layer::environment(variables), Layer::overrides(overrides), &outside)
 }
 
@@ -64,7 +87,8 @@ pub(super) fn layered(
     let table: Table = layers
         .extract()
         .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
-    let validated = validate(&table, outside);
+    let spelled = [&environment, &overrides].into_iter().flat_map(Layer::spelled).collect();
+    let validated = validate(&table, &Spelled::new(spelled), outside);
     let validated = validated.map_err(|faults| placed(faults, text, [&overrides, &environment]));
     match validated {
         Ok(config) if faults.is_empty() => Ok(config),
@@ -136,6 +160,14 @@ impl Layer {
         (Self { name, values: self.values.into_iter().filter(fits).collect() }, faults)
     }
 
+    /// By path, the numbers, booleans and lists that its texts spell.
+    fn spelled(&self) -> Vec<(String, toml::Value)> {
+        let of = |(path, text, _): &(Vec<String>, String, String)| {
+            Some((path.join("."), spelled(text)?))
+        };
+        self.values.iter().filter_map(of).collect()
+    }
+
     /// What the value at this path was called where it came from, if it came from here.
     fn origin(&self, path: &str) -> Option<String> {
         let here = |(keys, _, origin): &(Vec<String>, String, String)| {
@@ -171,11 +203,35 @@ impl Provider for &Layer {
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let mut all = Dict::new();
         for (path, text, _) in &self.values {
-            // figment reads numbers, booleans and lists as TOML spells them; all else is a text.
-            let value = text.parse().unwrap_or_else(|_| Value::from(text.as_str()));
+            let value = match path.len() {
+                // A section as a whole is spelled as a table.
+                1 => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
+                // What a text means is known by the key that it is for: see `spelled`.
+                _ => Value::from(text.as_str()),
+            };
             lay(&mut all, path, value);
         }
         Ok(Profile::Default.collect(all))
+    }
+}
+
+/// The value that a text spells, if it is another than the text. What stands in a list stays the text that
+/// it is: no list of the configuration is of anything else.
+fn spelled(text: &str) -> Option<toml::Value> {
+    match text.parse().ok()? {
+        Value::String(..) => None,
+        Value::Array(_, items) => {
+            let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+            let written: Vec<&str> = inner.split(',').map(str::trim).collect();
+            let whole = written.len() == items.len();
+            let texts = items.into_iter().enumerate().map(|(at, item)| match item {
+                Value::String(_, text) => Some(toml::Value::String(text)),
+                Value::Array(..) | Value::Dict(..) => toml::Value::try_from(item).ok(),
+                _ => Some((*written.get(at).filter(|_| whole)?).into()),
+            });
+            texts.collect::<Option<Vec<_>>>().map(toml::Value::Array)
+        }
+        other => toml::Value::try_from(other).ok(),
     }
 }
 
@@ -191,8 +247,17 @@ fn lay(dict: &mut Dict, path: &[String], value: Value) {
     }
 }
 
+/// The text of a file, without the mark that some editors put at its beginning.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    read_text(path).map_err(|error| error.to_string())
 }
 
 /// Resolves `env:NAME` or `file:path`. Never says what it found.

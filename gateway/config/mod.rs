@@ -11,6 +11,7 @@ mod secret;
 mod team;
 #[cfg(test)]
 mod tests;
+mod url;
 mod validate;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -23,8 +24,9 @@ use policies::{
 
 use crate::outcome::Priority;
 
+pub(crate) use self::load::read_text;
 pub use self::{
-    load::{load, load_with},
+    load::{check, load, load_with},
     model::price_version,
     secret::Secret,
 };
@@ -63,6 +65,19 @@ pub struct Config {
     pub keys: Vec<Key>,
 }
 
+/// What of a configuration the machine must have a place for, whether the rest of it is right or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// The door for callers.
+    pub server: &'a Server,
+    /// The door for operators.
+    pub admin: &'a Admin,
+    /// The books.
+    pub ledger: &'a Ledger,
+    /// How keys are hashed.
+    pub identity: &'a Identity,
+}
+
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -86,6 +101,8 @@ pub struct Server {
     pub early_head: Duration,
     /// Open connections at the most.
     pub connections_max: usize,
+    /// Origins whose pages may ask from within a browser, in lower case.
+    pub cors_origins: Vec<Box<str>>,
 }
 
 /// `[admin]`

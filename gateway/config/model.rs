@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::Uri;
 use policies::{
     Fault,
     document::{Faults, Section},
@@ -16,6 +15,7 @@ use super::{
         later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
         word,
     },
+    url::url,
     validate::{Outside, few, unique},
 };
 
@@ -47,7 +47,7 @@ fn model(
     faults: &mut Faults,
 ) -> (Model, ModelFacts) {
     let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
-    let upstream_model = it.text("upstream_model", faults).unwrap_or(&id).into();
+    let upstream_model = upstream_model(&mut it, faults).unwrap_or(&id).into();
     let facts = facts(&mut it, Arc::clone(&id), faults);
     let kinds = [("chat", true), ("embedding", false), ("rerank", false)];
     if !word(&mut it, "kind", &kinds, true, faults) {
@@ -68,6 +68,21 @@ fn model(
     later(&mut it, &["vector_space"], faults);
     it.close(faults);
     (model, facts)
+}
+
+/// The engine's name for it: any text that is one.
+fn upstream_model<'a>(it: &mut Section<'a>, faults: &mut Faults) -> Option<&'a str> {
+    let name = it.text("upstream_model", faults)?;
+    if name.trim() == name && !name.is_empty() && !name.contains(char::is_control) {
+        return Some(name);
+    }
+    let expected = "the name its engine knows it by, without white space around it; or no such key";
+    faults.push(Fault::new(
+        it.at("upstream_model"),
+        format!("`{}`", name.escape_debug()),
+        expected,
+    ));
+    None
 }
 
 fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<ReasoningField> {
@@ -262,28 +277,6 @@ fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -
         endpoints.push(endpoint);
     }
     endpoints
-}
-
-fn url(it: &mut Section<'_>, faults: &mut Faults) -> Option<Uri> {
-    let expected = "an http or https URL with a host, without query and credentials, such as \
-                    \"http://10.0.0.11:8000/v1\"";
-    let Some(value) = it.get("url") else {
-        faults.push(Fault::new(it.at("url"), "nothing", expected));
-        return None;
-    };
-    let text = value.as_str().unwrap_or_default();
-    if text.contains(['@', '?', '#']) {
-        // What stands there may be secret.
-        let found = "a URL with credentials, a query or a fragment";
-        faults.push(Fault::new(it.at("url"), found, expected));
-        return None;
-    }
-    it.read("url", expected, faults, |value| {
-        let uri: Uri = value.as_str()?.trim_end_matches('/').parse().ok()?;
-        let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-        let host = uri.host().is_some_and(|host| !host.is_empty());
-        (scheme && host).then_some(uri)
-    })
 }
 
 /// A hash of the price table: entries name it, so that any of them can be recomputed.

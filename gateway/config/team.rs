@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policies::{
     Fault,
-    document::{Faults, Section, items, kind},
+    document::{Faults, Section, items, kind, timezone},
     facts::{DataClass, KeyFacts, Money, TeamFacts, TeamIndex, Tokens, Window},
 };
 use toml::Value;
@@ -355,11 +355,7 @@ fn budget(it: &mut Section<'_>, faults: &mut Faults) -> Option<Budget> {
     let windows = [Window::Day, Window::Week, Window::Month, Window::Total];
     let window = word(it, "window", &windows.map(|it| (it.code(), it)), Window::Month, faults);
     let hard = it.read("hard", "true or false", faults, Value::as_bool);
-    let zone = it.text("timezone", faults).unwrap_or("UTC");
+    let zone = timezone(it, faults).unwrap_or("UTC");
     let timezone = jiff::tz::TimeZone::get(zone);
-    if timezone.is_err() {
-        let expected = "a time zone such as \"Asia/Singapore\"";
-        faults.push(Fault::new(it.at("timezone"), format!("`{zone}`"), expected));
-    }
     Some(Budget { amount: amount?, window, hard: hard.unwrap_or(true), timezone: timezone.ok()? })
 }

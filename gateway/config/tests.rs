@@ -54,7 +54,12 @@ fn read(path: &Path) -> Result<String, String> {
 fn loaded(text: &str, environment: &[(&str, &str)], overrides: &[(&str, &str)]) -> Loaded {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let overrides: Vec<_> = overrides.iter().map(owned).collect();
-    let outside = Outside { folder: Path::new("/etc/signalbox"), secret: &secret, read: &read };
+    let outside = Outside {
+        folder: Path::new("/etc/signalbox"),
+        secret: &secret,
+        read: &read,
+        ground: &|_| Vec::new(),
+    };
     let environment = Layer::environment(environment.iter().map(owned));
     layered(text, environment, Layer::overrides(&overrides), &outside)
 }
@@ -234,6 +239,64 @@ fn environment_is_over_the_file_and_the_command_line_over_both() {
     assert_eq!(config.policy.fleet().aliases, [("gpt-4.1".into(), AliasTarget::Auto)]);
 }
 
+/// What a value is, the key says, not how it looks.
+#[test]
+fn a_text_from_outside_is_a_text_where_one_is_wanted() {
+    let more = "zone = \"on_prem\"\nprice =";
+    let text = BARE.replace("price =", more);
+    for text_of in
+        ["2026", "true", "1e3", "-1", "0x10", "nan", "inf", "[x]", "{a = 1}", "a b", "1.50"]
+    {
+        let environment = [("SIGNALBOX__LEDGER__SQLITE", text_of)];
+        let config = loaded(&text, &environment, &[]).unwrap_or_else(|it| panic!("{}", lines(&it)));
+        assert_eq!(config.ledger.sqlite, Path::new("/etc/signalbox").join(text_of));
+        let config = loaded(&text, &[], &[("ledger.sqlite", text_of)]).unwrap();
+        assert_eq!(config.ledger.sqlite, Path::new("/etc/signalbox").join(text_of));
+    }
+    let environment = [
+        ("SIGNALBOX__LEDGER__CURRENCY", "INF"),
+        ("SIGNALBOX__LEDGER__RETENTION_DAYS", "30"),
+        ("SIGNALBOX__MEDIA__HOSTS", "[1.5, true, a.example.com]"),
+        ("SIGNALBOX__SERVER__TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("SIGNALBOX__ALIAS__2026", "qwen"),
+        ("SIGNALBOX__ALIAS__BOTH", "[qwen]"),
+        ("SIGNALBOX__QUEUE", "{wait_ms = 7}"),
+    ];
+    let config = loaded(&text, &environment, &[]).unwrap_or_else(|it| panic!("{}", lines(&it)));
+    assert_eq!((&*config.ledger.currency, config.ledger.retention_days), ("INF", 30));
+    assert_eq!(config.media_hosts, ["1.5", "true", "a.example.com"].map(Box::from));
+    assert_eq!(config.queue.wait, Duration::from_millis(7));
+    let route = || AliasTarget::Route(vec!["qwen".into()]);
+    let aliases = [("2026".into(), route()), ("both".into(), route())];
+    assert_eq!(config.policy.fleet().aliases, aliases);
+    for (number, found) in
+        [("1e3", "`1e3`"), ("true", "true"), ("[1]", "a list"), ("soon", "`soon`")]
+    {
+        let faults = loaded(&text, &[("SIGNALBOX__QUEUE__LENGTH_MAX", number)], &[]).unwrap_err();
+        assert!(
+            lines(&faults).starts_with(&format!("queue.length_max: found {found} (")),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn files_may_begin_with_a_mark_and_end_lines_as_they_like() {
+    let folder = std::env::temp_dir().join(format!("signalbox-marks-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let marked = |name: &str, text: &str| {
+        fs::write(folder.join(name), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    };
+    marked("token", "from-a-file\n");
+    marked("mine.toml", "version = \"m\"\n\n[default]\nroute = [\"*\"]\n");
+    let more = "[admin]\ntoken = \"file:token\"\n[policy]\nfile = \"mine.toml\"\n";
+    marked("signalbox.toml", &format!("{BARE}{more}"));
+    let config = load(Some(&folder.join("signalbox.toml"))).unwrap();
+    assert_eq!(config.admin.token.unwrap().expose(), "from-a-file");
+    assert_eq!(config.policy.version(), "m");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn a_fault_says_which_layer_it_came_from() {
     let environment = [("SIGNALBOX__SERVER__LISTN", "x"), ("SIGNALBOX__QUEUE__WAIT_MS", "-1")];
@@ -302,7 +365,11 @@ fn operators_on_any_other_address_need_a_token() {
     let unset = faults(&format!("{open}token = \"env:UNSET\""));
     assert_eq!(unset.lines().count(), 1, "one cause, one fault: {unset}");
     assert_eq!(faults("[admin]\nlisten = \"[::1]:9090\""), "");
-    assert!(faults("[admin]\nlisten = \"127.0.0.1:8080\"").contains("another address"));
+    for same in ["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080", "[::ffff:127.0.0.1]:8080"] {
+        let faults = faults(&format!("[admin]\nlisten = \"{same}\"\ntoken = \"env:GOOD\""));
+        assert!(faults.contains("another address"), "{same}: {faults}");
+    }
+    assert_eq!(faults("[admin]\nlisten = \"[::1]:8080\""), "");
 }
 
 #[test]
@@ -355,6 +422,139 @@ fn price_tables_are_told_apart() {
     assert_ne!(priced("0.2"), priced("0.3"));
     assert_ne!(priced("0.2"), version(BARE));
     assert_eq!(priced("0.2").len(), 16);
+}
+
+#[test]
+fn a_url_leads_where_it_says_or_is_a_fault() {
+    let with = |url: &str| {
+        let text = BARE.replace("http://127.0.0.1:8000/v1/", url);
+        loaded(&text, &[], &[]).map(|it| it.models[0].endpoints[0].url.to_string())
+    };
+    for (url, taken) in [
+        ("http://h", "http://h/"),
+        ("https://engine.example.com.:443/v1/", "https://engine.example.com.:443/v1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        ("http://vllm_0.ns.svc:65535/openai/v1", "http://vllm_0.ns.svc:65535/openai/v1"),
+        ("http://h/v1/completions-pool", "http://h/v1/completions-pool"),
+    ] {
+        assert_eq!(with(url).unwrap(), taken);
+    }
+    for (url, expected) in [
+        ("http://127.0.0.1:99999/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:65536/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:0/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:/v1", "a port from 1 to 65535"),
+        ("http://[::1]:99999/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.256:8000/v1", "host is a name"),
+        ("http://10.0.0:8000/v1", "host is a name"),
+        ("http://a..b/v1", "host is a name"),
+        ("http://[::g]/v1", "host"),
+        ("http://h/v1/chat/completions", "without `/chat/completions`"),
+        ("http://h/v1/chat/completions/", "without `/chat/completions`"),
+        ("http://h/chat/completions", "without `/chat/completions`"),
+        ("http://h/v1/Completions", "without `/completions`"),
+        ("http://h/v1/models", "without `/models`"),
+        ("http://h//v1", "one `/`"),
+        ("", "an http or https URL"),
+        (" ", "an http or https URL"),
+        (" http://h/v1", "an http or https URL"),
+        ("http://h/v 1", "an http or https URL"),
+        ("h:8000/v1", "an http or https URL"),
+        ("http://", "an http or https URL"),
+        ("http://:8000/v1", "an http or https URL"),
+        ("ws://h/v1", "an http or https URL"),
+        ("http://user:password@h/v1", "without query and credentials"),
+        ("http://h/v1?key=1", "without query and credentials"),
+        ("http://h/v1#here", "without query and credentials"),
+    ] {
+        let faults = lines(&with(url).unwrap_err());
+        assert!(faults.starts_with("model[0].endpoint[0].url (line 8)"), "{url}: {faults}");
+        assert!(faults.contains(expected), "{url}: {faults}");
+        assert_eq!(faults.lines().count(), 1, "{url}: {faults}");
+        assert!(!faults.contains("password"), "{faults}");
+    }
+}
+
+#[test]
+fn an_origin_is_one_page_s_and_never_every_page_s() {
+    let with = |origin: &str| {
+        let lines = format!("[server]\ncors_origins = [\"{origin}\"]\n");
+        loaded(&BARE.replace("[server]", &lines), &[], &[])
+    };
+    for origin in ["https://chat.example.com", "http://localhost:3000", "HTTPS://A.b:8443"] {
+        let config = with(origin).unwrap();
+        assert_eq!(*config.server.cors_origins[0], *origin.to_ascii_lowercase());
+    }
+    for origin in [
+        "*",
+        "null",
+        "",
+        "https://*.example.com",
+        "chat.example.com",
+        "https://a.b/",
+        "https://a.b/x",
+        "https://a.b:443",
+        "https://a.b?x",
+        "https://u@a.b",
+        "file:///x",
+        "https://a.b:99999",
+    ] {
+        let faults = lines(&with(origin).unwrap_err());
+        assert!(faults.starts_with("server.cors_origins[0] (line 3)"), "{origin}: {faults}");
+    }
+}
+
+#[test]
+fn the_machine_is_asked_whatever_else_is_wrong() {
+    let found = |ground: &Ground<'_>| {
+        assert_eq!(ground.ledger.sqlite, Path::new("/etc/signalbox/gone/a.db"));
+        vec![
+            Fault::new("ledger.sqlite", "no folder", "a folder"),
+            Fault::new("server.listen", "a default", "nothing: it is a fault already"),
+        ]
+    };
+    let outside = Outside {
+        folder: Path::new("/etc/signalbox"),
+        secret: &secret,
+        read: &read,
+        ground: &found,
+    };
+    let text =
+        BARE.replace("[server]", "[ledger]\nsqlite = \"gone/a.db\"\n[server]\nlisten = \"x\"");
+    let layers = || (Layer::environment(std::iter::empty()), Layer::overrides(&[]));
+    let (environment, overrides) = layers();
+    let faults = lines(&layered(&text, environment, overrides, &outside).unwrap_err());
+    assert_eq!(
+        faults,
+        "ledger.sqlite (line 3): found no folder, expected a folder\n\
+         server.listen (line 5): found `x`, expected an address and a port, such as \
+         \"127.0.0.1:8080\"\n"
+    );
+}
+
+#[test]
+fn the_engines_name_of_a_model_is_a_name() {
+    for name in ["", " ", " qwen", "qwen\\n", "\\t"] {
+        let text = BARE.replace("price", &format!("upstream_model = \"{name}\"\nprice"));
+        let faults = lines(&loaded(&text, &[], &[]).unwrap_err());
+        assert!(faults.starts_with("model[0].upstream_model (line 6)"), "{name}: {faults}");
+    }
+    let text = BARE.replace("price", "upstream_model = \"Qwen/Qwen 3 (fp8)\"\nprice");
+    assert_eq!(&*good(&text).models[0].upstream_model, "Qwen/Qwen 3 (fp8)");
+}
+
+#[test]
+fn a_time_zone_that_is_none_is_a_fault_wherever_it_stands() {
+    let budget =
+        |zone: &str| faults(&format!("budget = {{ amount = \"1\", timezone = \"{zone}\" }}\n"));
+    for zone in ["Asia/Singapore", "asia/singapore", "UTC", "Europe/Kyiv", "Etc/GMT-8"] {
+        assert_eq!(budget(zone), "", "{zone}");
+    }
+    for zone in ["Asia/Singapur", "", " ", "Etc/Unknown", "local", "+08:00", "SGT", "../UTC"] {
+        let faults = budget(zone);
+        assert!(faults.contains("timezone (line 13): found"), "{zone}: {faults}");
+        assert!(faults.contains("expected a time zone"), "{zone}: {faults}");
+    }
 }
 
 #[test]

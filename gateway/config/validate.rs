@@ -9,19 +9,20 @@ use std::{
 
 use policies::{
     Fault, Policy,
-    document::{Faults, Section},
+    document::{Faults, Section, Spelled},
     facts::{AliasTarget, FleetFacts, KeyFacts, TeamFacts},
     preset,
 };
 use toml::Table;
 
 use super::{
-    Admin, Config, Durability, Identity, Ledger, Queue, Server, Shield, Wait,
+    Admin, Config, Durability, Ground, Identity, Ledger, Queue, Server, Shield, Wait,
     leaf::{
         address, is_host, is_network, later, millis, millis_or_none, name, number, secret,
         texts_of, token, word,
     },
     model, team,
+    url::is_origin,
 };
 
 /// What validation needs from outside.
@@ -32,18 +33,21 @@ pub(super) struct Outside<'a> {
     pub secret: &'a dyn Fn(&str) -> Result<String, String>,
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
+    /// Says what of the doors and the books this machine has no place for.
+    pub ground: &'a dyn Fn(&Ground<'_>) -> Faults,
 }
 
 /// See the module.
-pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, Vec<Fault>> {
+pub(super) fn validate(
+    table: &Table,
+    spelled: &Spelled,
+    outside: &Outside<'_>,
+) -> Result<Config, Vec<Fault>> {
     let mut faults = Faults::new();
-    let mut root = Section::root(table);
+    let mut root = Section::root_with(table, spelled);
     let server = server(root.section("server", &mut faults), &mut faults);
     let admin = admin(root.section("admin", &mut faults), outside, &mut faults);
-    if server.listen == admin.listen && server.listen.port() != 0 {
-        let expected = "another address than `server.listen`: callers never meet operators";
-        faults.push(Fault::new("admin.listen", admin.listen.to_string(), expected));
-    }
+    apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
@@ -55,6 +59,15 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
     let policy = root.section("policy", &mut faults);
     audit(root.section("audit", &mut faults), &mut faults);
     root.close(&mut faults);
+    let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
+    let found = (outside.ground)(&ground);
+    // Where a value is a fault already, its default was looked at.
+    faults.extend(
+        found
+            .into_iter()
+            .filter(|it| !faults.iter().any(|said| said.path == it.path))
+            .collect::<Faults>(),
+    );
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let fleet = FleetFacts {
         models: facts,
@@ -85,6 +98,21 @@ pub(super) fn validate(table: &Table, outside: &Outside<'_>) -> Result<Config, V
     })
 }
 
+/// Two doors cannot be opened on one port where the addresses of one are among those of the other.
+fn apart(server: &Server, admin: &Admin, faults: &mut Faults) {
+    let (one, other) = (server.listen, admin.listen);
+    // An unspecified IPv6 address is that of IPv4 as well.
+    let holds = |all: SocketAddr, it: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || it.is_ipv4())
+    };
+    let same = one.ip().to_canonical() == other.ip().to_canonical();
+    let meet = same || holds(one, other) || holds(other, one);
+    if one.port() == other.port() && one.port() != 0 && meet {
+        let expected = "another address than `server.listen`: callers never meet operators";
+        faults.push(Fault::new("admin.listen", other.to_string(), expected));
+    }
+}
+
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
@@ -96,7 +124,14 @@ fn bytes(number: u64) -> usize {
 }
 
 fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
+    let origin = (
+        "an origin such as \"https://chat.example.com\", without a path; never \"*\": every page would \
+         be let in",
+        is_origin as fn(&str) -> bool,
+    );
+    let origins = texts_of(&mut it, "cors_origins", origin, faults);
     let server = Server {
+        cors_origins: origins.into_iter().map(|it| it.to_ascii_lowercase().into()).collect(),
         listen: address(&mut it, "listen", loopback(8080), faults),
         body_bytes_max: bytes(number(
             &mut it,
@@ -147,6 +182,10 @@ fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Le
         fits.then(|| Arc::from(code))
     });
     let sqlite = it.text("sqlite", faults).unwrap_or("signalbox.db");
+    if sqlite.trim().is_empty() || sqlite.contains('\0') || sqlite.ends_with('/') {
+        let expected = "the name of a file, such as \"signalbox.db\"";
+        faults.push(Fault::new(it.at("sqlite"), format!("`{}`", sqlite.escape_debug()), expected));
+    }
     let durability = [("power", Durability::Power), ("process", Durability::Process)];
     let wait = [("first_byte", Wait::FirstByte), ("dispatch", Wait::Dispatch)];
     let days = number(&mut it, "retention_days", 400, 1..=36_500, faults);
@@ -245,8 +284,7 @@ impl Limits {
 
 fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
     let mut aliases = Vec::new();
-    let entries: Vec<_> = it.entries().collect();
-    for (alias, value) in entries {
+    for (alias, value) in it.entries() {
         let path = format!("alias.{alias}");
         let target = match (value.as_str(), value.as_array()) {
             (Some("auto"), _) => Some(AliasTarget::Auto),

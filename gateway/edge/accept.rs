@@ -91,12 +91,20 @@ where
 /// # Errors
 /// When it cannot be listened on.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    bind(addr)?.listen(BACKLOG)
+}
+
+/// A socket at this address, on which nobody can connect before it listens.
+///
+/// # Errors
+/// When there is no such address here, the port may not be opened, or somebody listens there.
+pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     // Connections have it from their listener.
     socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 /// Waits until the door is to be shut.

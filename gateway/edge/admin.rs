@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use tower_service::Service;
 
 use super::{EdgeBody, framing::Refusal};
-use crate::{config::Secret, pipeline::Gateway};
+use crate::{config::Secret, identity::bearer, pipeline::Gateway};
 
 /// The format of `/metrics`.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,13 +41,17 @@ pub(crate) struct Admin(Router);
 impl Admin {
     /// A door with this desk behind it.
     pub(crate) fn new(desk: Desk) -> Self {
-        let router = Router::new()
-            .route("/metrics", get(metrics))
-            .route("/livez", get(async || "ok\n"))
-            .route("/readyz", get(ready))
-            .route("/admin/v1/policy", get(policy))
-            .with_state(Arc::new(desk));
-        Self(router)
+        let router = [
+            ("/metrics", get(metrics)),
+            ("/livez", get(async || "ok\n")),
+            ("/readyz", get(ready)),
+            ("/admin/v1/policy", get(policy)),
+        ]
+        .into_iter()
+        .fold(Router::new(), |router, (path, page)| {
+            router.route(path, page.clone()).route(&format!("{path}/"), page)
+        });
+        Self(router.with_state(Arc::new(desk)))
     }
 
     /// Answers one request.
@@ -101,14 +105,16 @@ impl Desk {
     }
 }
 
-/// Whether the bearer token is one of these. Compared in constant time.
+/// Whether the bearer token is one of these; of several, each. Compared in constant time.
 fn is_one_of(headers: &HeaderMap, tokens: &[&Option<Secret>]) -> bool {
-    let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-    let Some(given) = given.and_then(|value| value.strip_prefix(b"Bearer ")) else {
-        return false;
+    let known: Vec<&[u8]> =
+        tokens.iter().filter_map(|it| it.as_ref()).map(|it| it.expose().as_bytes()).collect();
+    let opens = |value: &http::HeaderValue| {
+        let given = bearer(value.as_bytes()).unwrap_or_default();
+        !given.is_empty() && known.iter().any(|token| token.ct_eq(given).into())
     };
-    let mut known = tokens.iter().filter_map(|token| token.as_ref());
-    known.any(|token| token.expose().as_bytes().ct_eq(given).into())
+    let mut given = headers.get_all(header::AUTHORIZATION).iter().peekable();
+    given.peek().is_some() && given.all(opens)
 }
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
@@ -125,4 +131,38 @@ async fn ready(State(desk): State<Arc<Desk>>) -> AxumResponse {
         return "ready\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_read_as_people_write_it() {
+        let token = Some(Secret::new("s3cret"));
+        let opens = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::AUTHORIZATION, line.parse().unwrap());
+            }
+            is_one_of(&headers, &[&token, &None])
+        };
+        for line in [
+            "Bearer s3cret",
+            "bearer s3cret",
+            "BEARER s3cret",
+            "Bearer   s3cret",
+            "bearer\ts3cret",
+            " Bearer \t s3cret \t",
+        ] {
+            assert!(opens(&[line]), "{line:?}");
+        }
+        for line in ["s3cret", "Bearers3cret", "Bearer", "Bearer ", "Basic s3cret", "Bearer S3CRET"]
+        {
+            assert!(!opens(&[line]), "{line:?}");
+        }
+        assert!(!opens(&[]));
+        assert!(!opens(&["Bearer s3cret", "Bearer other"]), "one of them is wrong");
+        assert!(opens(&["Bearer s3cret", "bearer s3cret"]));
+    }
 }

@@ -24,6 +24,7 @@ use tower_service::Service;
 
 use super::{
     EdgeBody,
+    cors::Cors,
     framing::Refusal,
     receive::{self, Bodies},
     render,
@@ -48,6 +49,7 @@ pub(crate) struct Front {
     gateway: Arc<Gateway>,
     bodies: Arc<Bodies>,
     router: Router,
+    cors: Option<Arc<Cors>>,
 }
 
 impl Front {
@@ -60,7 +62,8 @@ impl Front {
             in_flight: AtomicUsize::new(0),
         };
         let router = router(Arc::clone(&gateway));
-        Self { gateway, bodies: Arc::new(bodies), router }
+        let cors = Cors::of(&settings.server.cors_origins).map(Arc::new);
+        Self { gateway, bodies: Arc::new(bodies), router, cors }
     }
 
     /// Answers one request, whatever it is.
@@ -69,7 +72,20 @@ impl Front {
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
         let gateway = Arc::clone(&self.gateway);
-        let mut answer = self.answered(request).await;
+        let page = self.cors.as_ref().map(|cors| cors.origin(request.headers()));
+        let preflight = match &page {
+            Some(Some(_)) if request.extensions().get::<Refusal>().is_none() => {
+                Cors::preflight(&request)
+            }
+            _ => None,
+        };
+        let mut answer = match preflight {
+            Some(answer) => answer,
+            None => self.answered(request).await,
+        };
+        if let Some(origin) = page {
+            Cors::mark(origin, answer.headers_mut());
+        }
         if gateway.draining.load(Ordering::Relaxed) {
             // Whoever keeps connections takes the next one to another replica.
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -99,6 +115,7 @@ impl Front {
         at: Timestamp,
     ) -> Result<Response<EdgeBody>, Failure> {
         let path = request.uri().path();
+        let path = path.strip_suffix('/').unwrap_or(path);
         let asks = matches!(path, "/v1/route" | "/route");
         if !asks && !matches!(path, "/v1/chat/completions" | "/chat/completions") {
             let answered = Box::pin(self.router.call(request)).await;
@@ -159,7 +176,9 @@ fn wrong_method(method: &Method) -> Failure {
 fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/models", get(models))
+        .route("/v1/models/", get(models))
         .route("/models", get(models))
+        .route("/models/", get(models))
         .route("/v1/models/{*id}", get(model))
         .route("/models/{*id}", get(model))
         .method_not_allowed_fallback(wrongly_asked)
@@ -260,15 +279,14 @@ fn listed(
     let epoch = gateway.epoch.load();
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);
-    let cards = policy.fleet().models.iter().zip(allowed).filter(|(_, allowed)| *allowed);
-    let cards = cards.map(|(model, _)| card(model, &epoch.names.currency));
-    let Some(id) = only else {
-        let auto = wire::ModelCard { id: "auto", family: Some("signalbox"), ..Default::default() };
-        let cards: Vec<_> = std::iter::once(auto).chain(cards).collect();
-        return Ok(wire::models_list(&cards));
-    };
+    let named = |id| wire::ModelCard { id, family: Some("signalbox"), ..Default::default() };
+    let models = policy.fleet().models.iter().zip(&allowed).filter(|(_, allowed)| **allowed);
+    let models = models.map(|(model, _)| card(model, &epoch.names.currency));
+    let aliases = policy.aliases(&allowed).map(named);
+    let mut cards = std::iter::once(named("auto")).chain(models).chain(aliases);
+    let Some(id) = only else { return Ok(wire::models_list(&cards.collect::<Vec<_>>())) };
     let public = "there is no model of this name that this key may use";
-    let mut cards = cards;
+    let id = id.strip_suffix('/').unwrap_or(id);
     cards
         .find(|card| card.id == id)
         .map(|card| wire::model(&card))

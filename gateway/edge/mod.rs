@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod admin;
 mod body;
+mod cors;
 mod framing;
 mod front;
 mod patience;

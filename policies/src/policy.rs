@@ -23,7 +23,7 @@ pub(crate) use self::{
     route::{By, Route},
 };
 use crate::{
-    document::{Faults, Section, locate},
+    document::{self, Faults, Section, locate},
     facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
     plan::{Hedge, SlowStream},
@@ -126,7 +126,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     let mut faults = Faults::new();
     let mut root = Section::root(table);
     let version = root.text("version", &mut faults).unwrap_or("unversioned");
-    let timezone = root.text("timezone", &mut faults).unwrap_or("UTC");
+    let timezone = document::timezone(&mut root, &mut faults).unwrap_or("UTC");
     let default = default_route(&mut root, fleet, &mut faults);
     let rules = rules(&mut root, fleet, &mut faults);
     for later in ["experiment"] {
@@ -173,7 +173,7 @@ impl Policy {
         &self.hash
     }
 
-    /// The IANA name of the time zone of its calendar.
+    /// The IANA name of the time zone of its calendar: one that there is.
     #[must_use]
     pub fn timezone(&self) -> &str {
         &self.timezone
@@ -201,6 +201,16 @@ impl Policy {
     pub fn allowed(&self, team_path: &[TeamIndex], key: KeyIndex) -> Vec<bool> {
         let set = self.allowed_set(team_path, key);
         (0..self.fleet.models.len()).map(|at| set.contains(at)).collect()
+    }
+
+    /// The aliases that are whole names and lead, for whom these models are allowed, to one of them at
+    /// least or wherever the rules say.
+    pub fn aliases<'a>(&'a self, allowed: &'a [bool]) -> impl Iterator<Item = &'a str> {
+        let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
+        let leads = move |it: &&Alias| {
+            !it.any_end && it.route.as_ref().is_none_or(|route| route.models.iter().any(may))
+        };
+        self.aliases.iter().filter(leads).map(|it| &*it.pattern)
     }
 
     pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {

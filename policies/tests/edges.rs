@@ -573,3 +573,21 @@ fn how_long_a_decision_takes() {
         println!("{count:>5} rules, 20 models: median {half} ns, 99 % {most} ns");
     }
 }
+
+/// Silent UTC would move every rule with hours by eight of them.
+#[test]
+fn a_time_zone_that_is_none_is_a_fault() {
+    let fleet = catalogue();
+    let with = |zone: &str| {
+        let document = format!("timezone = \"{zone}\"\n[default]\nroute = [\"*\"]\n");
+        compile(&document, &fleet)
+    };
+    assert_eq!(with("asia/singapore").unwrap().timezone(), "Asia/Singapore");
+    for zone in ["Asia/Singapur", "", " Asia/Singapore", "Etc/Unknown", "local", "SGT"] {
+        let faults = with(zone).unwrap_err();
+        assert_eq!((&*faults[0].path, faults[0].line), ("timezone", Some(1)), "{zone}");
+        assert!(faults[0].expected.starts_with("a time zone"), "{:?}", faults[0]);
+    }
+    let near = with("Asia/Singapur").unwrap_err();
+    assert!(near[0].expected.contains("did you mean `Asia/Singapore`"), "{near:?}");
+}

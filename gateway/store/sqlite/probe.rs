@@ -1,0 +1,104 @@
+//! Whether a ledger could be opened, without making or changing anything.
+
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    path::Path,
+};
+
+use rustix::fs::{Access, access};
+
+use super::schema;
+
+/// What an SQLite file begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Where its head has the number of the schema, and where it ends.
+const VERSION: std::ops::Range<usize> = 60..64;
+
+/// Whether the server could open or make its ledger there. A file of which this process has a part open must
+/// not be asked for: closing it would give up the locks on it.
+///
+/// # Errors
+/// What stands in the way.
+pub fn usable(path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = folder.display();
+    match folder.metadata() {
+        Err(error) => return Err(format!("the folder {shown}: {error}")),
+        Ok(it) if !it.is_dir() => return Err(format!("{shown}, which is no folder")),
+        Ok(_) => {}
+    }
+    if path.is_dir() {
+        return Err(format!("{}, which is a folder", path.display()));
+    }
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| format!("the folder {shown}: {}", io::Error::from(error)))?;
+    // What the server writes beside the ledger.
+    for end in ["", ".lock", "-wal", "-shm"] {
+        let mut name = OsString::from(path);
+        name.push(end);
+        writable(Path::new(&name)).map_err(|error| format!("{}: {error}", name.display()))?;
+    }
+    ours(path).map_err(|found| format!("{}, {found}", path.display()))
+}
+
+/// A file that is not there can be made where its folder can be written.
+fn writable(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
+/// Whether what stands in the file is a ledger that this program can read.
+fn ours(path: &Path) -> Result<(), String> {
+    let Ok(file) = File::open(path) else { return Ok(()) };
+    let mut head = Vec::new();
+    let read = file.take(100).read_to_end(&mut head);
+    read.map_err(|error| format!("which cannot be read: {error}"))?;
+    if head.is_empty() {
+        return Ok(());
+    }
+    if !head.starts_with(MAGIC) {
+        return Err(String::from("which is no SQLite file"));
+    }
+    let version = head.get(VERSION).and_then(|it| it.try_into().ok());
+    let (found, known) = (version.map_or(0, u32::from_be_bytes), schema::newest());
+    if usize::try_from(found).is_ok_and(|found| found > known) {
+        return Err(format!("which has schema {found}: this version knows {known}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_is_judged_without_being_touched() {
+        let folder = std::env::temp_dir().join(format!("signalbox-usable-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let at = |name: &str| folder.join(name);
+        assert_eq!(usable(&at("new.db")), Ok(()));
+        assert!(usable(&at("gone/new.db")).unwrap_err().contains("No such file"));
+        assert!(usable(&folder).unwrap_err().contains("is a folder"));
+        fs::write(at("text"), "not a ledger").unwrap();
+        assert!(usable(&at("text")).unwrap_err().contains("no SQLite file"));
+        assert!(usable(&at("text/new.db")).unwrap_err().contains("no folder"));
+        fs::write(at("empty"), "").unwrap();
+        assert_eq!(usable(&at("empty")), Ok(()));
+        let mut newer = MAGIC.to_vec();
+        newer.resize(100, 0);
+        newer[VERSION].copy_from_slice(&9_999_u32.to_be_bytes());
+        fs::write(at("newer"), newer).unwrap();
+        assert!(usable(&at("newer")).unwrap_err().contains("schema 9999"));
+        fs::create_dir(at("new.db.lock")).unwrap();
+        assert!(usable(&at("new.db")).unwrap_err().contains("new.db.lock"));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing was made");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
