@@ -70,7 +70,6 @@ signalbox_ledger_commit_seconds_sum 0.002
 signalbox_ledger_commit_seconds_count 1
 signalbox_ledger_pending 4
 signalbox_policy_info{{hash=\"aabb\",version=\"2026-01\"}} 1
-signalbox_price_missing_total{{model=\"qwen\"}} 1
 signalbox_queue_waiting{{model=\"qwen\"}} 6
 signalbox_refusals_total{{kind=\"rate_limited\",stage=\"admit\"}} 1
 signalbox_refusals_unrecorded_total 0
@@ -86,7 +85,6 @@ fn one_request_is_exposed_under_the_names_promised() {
     let names = sample::names();
     let mut outcome = sample::outcome(sample::opened(1, &names));
     outcome.charge.usage.source = UsageSource::Estimated;
-    outcome.charge.price_missing = true;
     outcome.stages = [Duration::ZERO; 8];
     outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
     let mut failed = outcome.trail.attempts[0].clone();
