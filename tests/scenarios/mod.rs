@@ -13,6 +13,7 @@ mod habits;
 mod hedge;
 mod hostile;
 mod hostile_streams;
+mod keeping;
 mod limits;
 mod moments;
 mod pressure;
