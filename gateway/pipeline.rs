@@ -165,7 +165,10 @@ where
     tab.at(Stage::Authenticate);
     let caller = gw.keys.authenticate(&head.headers, at)?;
     tab.caller(&caller);
-    gw.recorder.accepts()?;
+    if let Err(full) = gw.recorder.accepts() {
+        tab.at(Stage::Record);
+        return Err(full);
+    }
     let now = tab.at(Stage::Admit);
     tab.seat(gw.accounts.enter(&caller, now)?);
     tab.at(Stage::Receive);

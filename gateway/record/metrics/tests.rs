@@ -102,6 +102,7 @@ fn one_request_is_exposed_under_the_names_promised() {
     assert_eq!(head, expected_head());
     let stage = "signalbox_stage_seconds_count{stage=\"decide\"} 1\n";
     assert!(tail.contains(stage), "{tail}");
+    assert!(!tail.contains("stage=\"dispatch\""), "it is never the gateway's own time");
     assert!(tail.contains("signalbox_stage_seconds_count{stage=\"admit\"} 0\n"), "not reached");
     let end = "signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"cached_input\"} 10
 signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"input\"} 90
