@@ -5,6 +5,7 @@ mod drain;
 mod epoch;
 mod gauges;
 mod ground;
+mod past;
 mod probes;
 mod reload;
 
@@ -15,17 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::epoch::Before;
 pub(crate) use self::epoch::read_limits;
 pub use self::{
     ground::{check, in_use},
     reload::{Change, Reloaded, Watched},
 };
 use arc_swap::ArcSwap;
-use policies::facts::{KeyIndex, TeamIndex};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    account::{Accounts, Spent},
+    account::Accounts,
     config::{self, Config, Secret},
     edge::{
         Front, FrontSettings,
@@ -35,7 +36,7 @@ use crate::{
     identity::{self, Keys},
     pipeline::{Gateway, World},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
-    store::{self, Reader, Sqlite},
+    store::{Keep, Sqlite},
 };
 
 /// How often decisions get a new view of the fleet.
@@ -152,20 +153,16 @@ fn desk(admin: &config::Admin, gateway: Arc<Gateway>) -> Desk {
 fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let pepper = pepper(config)?;
-    let store = Sqlite::open(&config.ledger.sqlite, config.ledger.durability);
-    let store = store.map_err(ledger_error)?;
-    let spent = spent(config).map_err(ledger_error)?;
+    let (store, replica) = books(config).map_err(ledger_error)?;
+    let now = jiff::Timestamp::now();
+    let spent = past::spent(config, now).map_err(ledger_error)?;
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
-    let epoch = epoch::epoch(config, recorder.metrics(), None, real_now());
+    let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let epoch = epoch.map_err(StartError::Backends)?;
-    let accounts = Arc::new(Accounts::new(
-        &config.teams,
-        &config.keys,
-        config.budget_wait,
-        (&spent, jiff::Timestamp::now()),
-    ));
+    let accounts =
+        Arc::new(Accounts::new(&config.teams, &config.keys, config.budget_wait, (&spent, now)));
     gauges::register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
         keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
@@ -187,26 +184,22 @@ fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// What the ledger says was spent before: as far back as any window reaches.
-fn spent(config: &Config) -> Result<Vec<Spent>, record::StoreError> {
-    let budgets = config.teams.iter().map(|team| &team.budgets);
-    let mut budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets));
-    if budgets.all(Vec::is_empty) {
-        return Ok(Vec::new());
-    }
-    let found = Reader::open(&config.ledger.sqlite)?.spendings()?;
-    let of = |(at_ms, it): (i64, store::Spent)| {
-        let team = config.teams.iter().position(|team| *team.name == *it.team)?;
-        let key = config.keys.iter().position(|key| *key.name == *it.key)?;
-        Some(Spent {
-            team: TeamIndex(u16::try_from(team).ok()?),
-            key: KeyIndex(u32::try_from(key).ok()?),
-            at: jiff::Timestamp::from_millisecond(at_ms).ok()?,
-            cost: it.cost,
-        })
-    };
-    Ok(found.into_iter().filter_map(of).collect())
+/// The ledger's file, ready to be written by this process, and the replica's name in it.
+fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
+    let config::Ledger { sqlite, durability, retention_days, disk_free_bytes_min, .. } =
+        &config.ledger;
+    let mut store = Sqlite::open(sqlite, *durability)?;
+    let replica = store.replica(&epoch::replica(rand::random()))?;
+    let name = |team: &policies::facts::TeamIndex| config.teams.get(team.get()).map(|it| &*it.name);
+    let teams = config.teams.iter();
+    store.hang(teams.map(|team| (&*team.name, team.parent.as_ref().and_then(name))))?;
+    let now_ms = || jiff::Timestamp::now().as_millisecond();
+    let folder = ground::folder(&config.ledger).to_owned();
+    store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
+    Ok((store, replica.into()))
 }
+
+/// Where the ledger stands.
 
 /// The key of all keyed hashes.
 pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {

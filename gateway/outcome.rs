@@ -102,8 +102,6 @@ pub struct Charge {
     pub usage: Usage,
     /// Money, over all attempts.
     pub cost: Money,
-    /// Whether the model that served has no price (`price = "free"` is one; absent is not).
-    pub price_missing: bool,
 }
 
 /// How one attempt ended.

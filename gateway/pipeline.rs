@@ -98,6 +98,8 @@ pub(crate) struct Epoch {
     pub limits: ReadLimits,
     /// Header values that many answers share.
     pub stamps: Stamps,
+    /// The hash of the configuration.
+    pub config_hash: Arc<str>,
 }
 
 /// A request as it came in. Its body is read when it is awaited: after the caller is known.
@@ -163,6 +165,10 @@ where
     tab.at(Stage::Authenticate);
     let caller = gw.keys.authenticate(&head.headers, at)?;
     tab.caller(&caller);
+    if let Err(full) = gw.recorder.accepts() {
+        tab.at(Stage::Record);
+        return Err(full);
+    }
     let now = tab.at(Stage::Admit);
     tab.seat(gw.accounts.enter(&caller, now)?);
     tab.at(Stage::Receive);

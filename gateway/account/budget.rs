@@ -13,12 +13,12 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use crate::config::Budget;
 
 /// What was spent before this process began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Spent {
-    /// The nearest team.
-    pub team: TeamIndex,
-    /// The key.
-    pub key: KeyIndex,
+    /// All teams for which it counts.
+    pub teams: Vec<TeamIndex>,
+    /// The key, where it is still there.
+    pub key: Option<KeyIndex>,
     /// When.
     pub at: Timestamp,
     /// How much.
@@ -209,6 +209,14 @@ impl Purse {
             reserved: cell.reserved(),
         }
     }
+}
+
+/// The first moment of the longest of the windows that run, if there is any.
+pub(crate) fn earliest<'a>(
+    budgets: impl Iterator<Item = &'a Budget>,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    budgets.map(|it| bounds(it.window, &it.timezone, at).0).min()
 }
 
 /// The window around a moment: from its first instant to past its last, by the calendar of its zone.

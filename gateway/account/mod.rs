@@ -24,7 +24,7 @@ use policies::{
 use smallvec::SmallVec;
 
 pub(crate) use self::{
-    budget::{BudgetReading, Spent},
+    budget::{BudgetReading, Spent, earliest},
     headers::RateHeaders,
 };
 use self::{
@@ -101,13 +101,13 @@ impl Accounts {
             .zip(teams)
             .map(|(index, team)| Bounds {
                 gates: Gate::new(team.limits).into_iter().map(Arc::new).collect(),
-                purses: purses(&team.budgets, &|it| below(it.team, index, teams)),
+                purses: purses(&team.budgets, &|it| it.teams.contains(&index)),
             })
             .collect();
         let bounds = |(at, key): (u32, &Key)| {
             let mut all = Bounds {
                 gates: Gate::new(key.limits).into_iter().map(Arc::new).collect(),
-                purses: purses(&key.budgets, &|it| it.key.0 == at),
+                purses: purses(&key.budgets, &|it| it.key.is_some_and(|key| key.0 == at)),
             };
             for team in path(key.team, teams).filter_map(|team| by_team.get(team.get())) {
                 all.gates.extend(team.gates.iter().cloned());
@@ -251,13 +251,8 @@ fn try_reserve(cells: &[Arc<Cell>], amount: Money) -> Result<(), &Arc<Cell>> {
 }
 
 /// A team and its ancestors.
-fn path(team: TeamIndex, teams: &[Team]) -> impl Iterator<Item = TeamIndex> {
+pub(crate) fn path(team: TeamIndex, teams: &[Team]) -> impl Iterator<Item = TeamIndex> {
     std::iter::successors(Some(team), |at| teams.get(at.get())?.parent.filter(|parent| parent < at))
-}
-
-/// Whether what this team spent counts for that one.
-fn below(team: TeamIndex, above: TeamIndex, teams: &[Team]) -> bool {
-    path(team, teams).any(|at| at == above)
 }
 
 impl Permit {

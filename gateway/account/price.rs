@@ -34,7 +34,7 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
         cost = cost.saturating_add(price.as_ref().map_or(Money::ZERO, |it| it.cost(usage.counts)));
         sum = added(sum, usage.counts);
     }
-    Charge { usage: Usage { counts: sum, source }, cost, price_missing: false }
+    Charge { usage: Usage { counts: sum, source }, cost }
 }
 
 /// Sent whole, and then not waited for.

@@ -241,7 +241,7 @@ fn windows_begin_where_their_zone_says() {
     let spent = |window, moments: &[&str]| {
         let before: Vec<_> = moments
             .iter()
-            .map(|text| Spent { team: TeamIndex(0), key: KeyIndex(0), at: at(text), cost: nano(1) })
+            .map(|text| Spent { teams: vec![TeamIndex(0)], key: None, at: at(text), cost: nano(1) })
             .collect();
         let teams = [team("default", None, vec![budget(100, window, true)])];
         let keys = [key(0, Vec::new())];
@@ -271,13 +271,15 @@ fn what_was_spent_before_counts_up_the_tree() {
         team("cards", Some(1), vec![budget(100, Window::Month, true)]),
     ];
     let keys = [key(2, vec![budget(10, Window::Month, true)]), key(2, Vec::new())];
-    let spent = |team, key, cost| Spent {
-        team: TeamIndex(team),
-        key: KeyIndex(key),
+    let spent = |teams: &[u16], key, cost| Spent {
+        teams: teams.iter().copied().map(TeamIndex).collect(),
+        key,
         at: noon(),
         cost: nano(cost),
     };
-    let before = [spent(2, 0, 3), spent(2, 1, 20), spent(1, 9, 50)];
+    let (first, second) = (Some(KeyIndex(0)), Some(KeyIndex(1)));
+    // The last is of a key that is gone.
+    let before = [spent(&[2, 1], first, 3), spent(&[2, 1], second, 20), spent(&[1], None, 50)];
     let accounts = Accounts::new(&teams, &keys, SECOND, (&before, noon()));
     let sums: Vec<_> = accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect();
     assert_eq!(sums, [0, 73, 23]);

@@ -21,6 +21,14 @@ use crate::{
 /// How deep a body may nest.
 const DEPTH_MAX: usize = 128;
 
+/// What there was before an epoch.
+pub(super) enum Before<'a> {
+    /// Nothing: the process starts, as the replica of this name.
+    Start(Arc<str>),
+    /// Another one.
+    Epoch(&'a Epoch),
+}
+
 /// The epoch of this configuration. What is known of a replica that the epoch `before` has too stays known:
 /// what is in flight there, how fast it answers, whether it is ejected, who waits; its idle connections
 /// serve on.
@@ -30,10 +38,14 @@ const DEPTH_MAX: usize = 128;
 pub(super) fn epoch(
     config: &Config,
     metrics: &Metrics,
-    before: Option<&Epoch>,
+    before: Before<'_>,
     now: Instant,
 ) -> io::Result<Epoch> {
-    let names = Arc::new(names(config));
+    let (before, replica) = match before {
+        Before::Start(replica) => (None, replica),
+        Before::Epoch(before) => (Some(before), Arc::clone(&before.names.replica)),
+    };
+    let names = Arc::new(names(config, replica));
     let seeds = config.models.iter().map(|model| ReplicasSeed {
         id: Arc::clone(&model.id),
         endpoints: model.endpoints.iter().map(seed).collect(),
@@ -56,19 +68,19 @@ pub(super) fn epoch(
         limits: read_limits(config),
         stamps: Stamps::new(&config.policy),
         policy: config.policy.clone(),
+        config_hash: Arc::clone(&config.hash),
     })
 }
 
-fn names(config: &Config) -> Names {
+fn names(config: &Config, replica: Arc<str>) -> Names {
     let fleet = config.policy.fleet();
     let model = |it: &ModelFacts| ModelName {
         id: Arc::clone(&it.id),
         zone: it.zone.clone(),
         price: it.price,
     };
-    let replica = format!("{}-{}", hostname(), std::process::id());
     Names {
-        replica: replica.into(),
+        replica,
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
         policy_hash: config.policy.hash().into(),
@@ -76,6 +88,12 @@ fn names(config: &Config) -> Names {
         models: fleet.models.iter().map(model).collect(),
         teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
     }
+}
+
+/// A name for a replica that has none yet. The host's stands in it for people; the rest tells replicas
+/// of one host apart.
+pub(super) fn replica(random: u32) -> String {
+    format!("{}-{random:08x}", hostname())
 }
 
 fn hostname() -> String {

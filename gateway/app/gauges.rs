@@ -20,10 +20,10 @@ pub(super) fn register(gateway: &Arc<Gateway>) {
 fn read(epoch: &Epoch) -> Vec<GaugeReading> {
     let (now, names) = (real_now(), &epoch.names);
     let (version, hash) = (Arc::clone(&names.policy_version), Arc::clone(&names.policy_hash));
-    let prices = Arc::clone(&names.price_version);
+    let config = Arc::clone(&epoch.config_hash);
     let mut readings = vec![
         GaugeReading::info(Gauge::PolicyInfo, version, hash),
-        GaugeReading::info(Gauge::ConfigInfo, "".into(), prices),
+        GaugeReading::info(Gauge::ConfigInfo, "".into(), config),
     ];
     let fleet = &epoch.upstreams.fleet;
     for endpoint in fleet.endpoints() {

@@ -1,11 +1,14 @@
 //! What the machine must have for the gateway to start: found by what the start itself does, as far as that
 //! can be done without making, changing or opening anything.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use policies::Fault;
 
-use super::{epoch::epoch, real_now};
+use super::{
+    epoch::{Before, epoch},
+    real_now,
+};
 use crate::{
     config::{self, Config, Ground, Ledger},
     edge::accept,
@@ -36,7 +39,8 @@ pub fn in_use(config: &Config) -> Vec<(&'static str, SocketAddr)> {
 
 /// The folder that the ledger stands in.
 pub(super) fn folder(ledger: &Ledger) -> &Path {
-    ledger.sqlite.parent().unwrap_or(Path::new("."))
+    let folder = ledger.sqlite.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 fn faults(ground: &Ground<'_>) -> Vec<Fault> {
@@ -71,7 +75,8 @@ fn provable(config: &Config) -> Result<(), Fault> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new(config.series_max)
         .map_err(|error| Fault::new("metrics", error.to_string(), "metrics that can be kept"))?;
-    let made = epoch(config, &metrics, None, real_now());
+    let before = Before::Start(Arc::from("check"));
+    let made = epoch(config, &metrics, before, real_now());
     made.map(drop).map_err(|error| {
         let expected = "backends that can be connected to, and the system's root certificates";
         Fault::new("model", error.to_string(), expected)

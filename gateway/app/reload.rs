@@ -14,7 +14,10 @@ use std::{
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Running, epoch::epoch};
+use super::{
+    Running,
+    epoch::{Before, epoch},
+};
 use crate::config::Config;
 
 /// What became of a reload.
@@ -64,7 +67,7 @@ impl Running {
         }
         let before = self.gateway.epoch.load_full();
         let metrics = self.gateway.recorder.metrics();
-        let epoch = epoch(&config, metrics, Some(&before), self.gateway.now())?;
+        let epoch = epoch(&config, metrics, Before::Epoch(&before), self.gateway.now())?;
         let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
         self.gateway.epoch.store(Arc::new(epoch));
         fleet.take_over(self.gateway.now());
@@ -94,9 +97,10 @@ fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
     sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
 
-/// Whether nothing differs of what is taken over.
+/// Whether nothing differs of what is taken over. Secrets and files are not in the hash.
 fn same(a: &Config, b: &Config) -> bool {
-    a.policy.hash() == b.policy.hash()
+    a.hash == b.hash
+        && a.policy.hash() == b.policy.hash()
         && a.policy.fleet() == b.policy.fleet()
         && a.models == b.models
         && a.queue == b.queue

@@ -1,10 +1,6 @@
 //! Leaves that stand in many sections: numbers with bounds, durations, addresses, secrets, money.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
-    time::Duration,
-};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use policies::{
     Fault,
@@ -68,14 +64,6 @@ pub(super) fn address(
 ) -> SocketAddr {
     let expected = "an address and a port, such as \"127.0.0.1:8080\"";
     section.read(key, expected, faults, |it| it.as_str()?.parse().ok()).unwrap_or(default)
-}
-
-/// A network such as `10.0.0.0/8`.
-pub(super) fn is_network(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(it, bits)| (it, Some(bits)));
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
 }
 
 /// A host by itself: no scheme, port, path or wildcard.

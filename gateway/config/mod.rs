@@ -34,6 +34,9 @@ pub use self::{
 /// Everything the gateway runs by.
 #[derive(Debug)]
 pub struct Config {
+    /// A hash of all that file, environment and command line say, the policy included; of secrets only
+    /// where they are.
+    pub hash: Arc<str>,
     /// The door for callers.
     pub server: Server,
     /// The door for operators.

@@ -412,6 +412,38 @@ fn files_are_found_beside_the_configuration() {
 }
 
 #[test]
+fn the_hash_is_of_all_that_is_in_force() {
+    let hash = |text: &str| good(text).hash;
+    let more = |lines: &str| hash(&format!("{BARE}{lines}"));
+    let plain = hash(BARE);
+    assert_eq!(plain.len(), 16);
+    assert_eq!(plain, hash(BARE), "the same at every start");
+    assert_eq!(plain, more("\n# a word\n"), "a comment changes nothing");
+    for lines in
+        ["[queue]\nwait_ms = 3\n", "[shield]\nn_max = 2\n", "[policy]\npreset = \"bank\"\n"]
+    {
+        assert_ne!(plain, more(lines), "{lines}");
+    }
+    let laid = |value: &str| {
+        loaded(BARE, &[("SIGNALBOX__QUEUE__WAIT_MS", value)], &[])
+            .unwrap_or_else(|it| panic!("{it:?}"))
+    };
+    assert_ne!(plain, laid("3").hash, "the environment is part of it");
+    assert_eq!(more("[queue]\nwait_ms = 3\n"), laid("3").hash, "wherever a value comes from");
+}
+
+#[test]
+fn what_would_be_of_no_effect_is_refused() {
+    for (lines, path) in [
+        ("[audit]\non_failure = \"stop\"\n", "audit.on_failure"),
+        ("[audit]\non_failure = \"alarm\"\n", "audit.on_failure"),
+    ] {
+        assert!(faults(lines).contains(path), "{lines}: {}", faults(lines));
+    }
+    assert_eq!(faults("[audit]\non_failure = \"refuse_changes\"\n"), "");
+}
+
+#[test]
 fn price_tables_are_told_apart() {
     let version = |text: &str| price_version(&good(text).policy.fleet().models);
     let priced = |input: &str| {

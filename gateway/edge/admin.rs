@@ -121,9 +121,10 @@ fn is_one_of(headers: &HeaderMap, tokens: &[&Option<Secret>]) -> bool {
 async fn ready(State(desk): State<Arc<Desk>>) -> AxumResponse {
     let gateway = &desk.gateway;
     let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
+    let ledger = gateway.recorder.ledger().fault();
     let faults = [
         (gateway.draining.load(Ordering::Relaxed), "draining"),
-        (!gateway.recorder.ledger().healthy(), "the ledger cannot be written"),
+        (ledger.is_some(), ledger.unwrap_or_default()),
         (!upstreams.fleet.any_up(gateway.now()), "no model has a live endpoint"),
     ];
     let faults: Vec<_> = faults.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();

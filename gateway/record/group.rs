@@ -14,6 +14,21 @@ pub trait LedgerStore {
     /// # Errors
     /// The group is kept by the caller and will come again.
     fn write(&mut self, group: &Group) -> Result<(), StoreError>;
+
+    /// Does a small piece of what has to be done from time to time, such as removing old entries. The
+    /// writer calls it at its own pace, between two groups.
+    fn upkeep(&mut self) -> Upkeep {
+        Upkeep::default()
+    }
+}
+
+/// What a store says after a piece of its upkeep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Too little space is left for new entries.
+    pub low: bool,
+    /// There is more to do soon.
+    pub more: bool,
 }
 
 /// Why a store could not do what it was asked.
@@ -30,6 +45,9 @@ pub enum StoreError {
         /// The newest one known.
         known: i64,
     },
+    /// There is no space left on its disk.
+    #[error("the disk is full")]
+    Full,
     /// Anything else.
     #[error("the store failed: {0}")]
     Failed(#[source] Box<dyn Error + Send + Sync>),

@@ -12,7 +12,7 @@ use std::{
     mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -22,10 +22,11 @@ use tokio::sync::watch;
 
 use super::{
     Ticket,
-    group::{Group, LedgerStore, Rows, StoreError},
+    group::{Group, LedgerStore, Rows, StoreError, Upkeep},
+    health::{BROKEN, FULL, Health},
 };
 use crate::{
-    failure::{Failure, Kind, Stage},
+    failure::Failure,
     outcome::{Opened, Outcome, Refused},
 };
 
@@ -42,6 +43,13 @@ const RETRY_AFTER_GATHERS: u32 = 25;
 
 /// A store that fails at once must not make the writer spin.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// How often the store is asked for its upkeep, such as a look at the disk's free space.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+/// Upkeep that has more to do rests for so many times as long as its last piece took: it has a tenth
+/// of the writer's time.
+const UPKEEP_RESTS: u32 = 9;
+/// And never less than this.
+const UPKEEP_REST_MIN: Duration = Duration::from_millis(20);
 
 /// How often the last write is tried when the process ends.
 const LAST_TRIES: u32 = 3;
@@ -68,7 +76,7 @@ struct Shared {
     appended: AtomicU64,
     durable: AtomicU64,
     published: watch::Sender<u64>,
-    healthy: AtomicBool,
+    health: Health,
     on_commit: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
 }
 
@@ -94,11 +102,12 @@ impl Ledger {
         store: impl LedgerStore + Send + 'static,
         gather: Duration,
     ) -> Result<(Self, WriterHandle), StoreError> {
-        Self::paced(store, Pace { gather, patience: gather * PATIENCE_GATHERS })
+        let patience = gather * PATIENCE_GATHERS;
+        Self::paced(store, Pace { gather, patience, upkeep: UPKEEP_EVERY })
     }
 
     pub(super) fn paced(
-        store: impl LedgerStore + Send + 'static,
+        mut store: impl LedgerStore + Send + 'static,
         pace: Pace,
     ) -> Result<(Self, WriterHandle), StoreError> {
         let shared = Arc::new(Shared {
@@ -107,9 +116,11 @@ impl Ledger {
             appended: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             published: watch::Sender::new(0),
-            healthy: AtomicBool::new(true),
+            health: Health::default(),
             on_commit: OnceLock::new(),
         });
+        // Before anything is accepted it is known whether there is room.
+        shared.health.space(store.upkeep().low);
         let writer = Writer { shared: Arc::clone(&shared), store, pace, group: Group::default() };
         let thread = thread::Builder::new()
             .name("ledger".into())
@@ -140,13 +151,12 @@ impl Ledger {
         let reached = published.wait_for(|durable| *durable >= ticket.0);
         match tokio::time::timeout(DURABLE_WAIT, reached).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Failure::new(
-                Kind::Unavailable,
-                Stage::Record,
-                "the ledger cannot be written at the moment",
-            )
-            .after(DURABLE_WAIT)),
+            _ => Err(self.shared.health.failure()),
         }
+    }
+
+    pub(super) fn accepts(&self) -> Result<(), Failure> {
+        self.fault().map_or(Ok(()), |_| Err(self.shared.health.failure()))
     }
 
     /// Calls `seen` with the time each commit took.
@@ -164,10 +174,16 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// Whether the last write succeeded and the writer lives.
+    /// Whether the last write succeeded, there is room for more, and the writer lives.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        self.shared.healthy.load(Ordering::Acquire)
+        self.fault().is_none()
+    }
+
+    /// Why nothing is accepted, in words; `None` while all is well.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        self.shared.health.fault()
     }
 }
 
@@ -231,25 +247,30 @@ impl Shared {
         }
     }
 
-    /// Sleeps until there is a row, gathers with patience, and takes all. `None`: the process ends
-    /// and nothing is left.
-    fn take(&self, rows: &mut Rows, patience: Duration) -> Option<u64> {
+    /// Sleeps until there is a row, gathers with patience, and takes all; sleeps until `due` at the
+    /// longest.
+    fn take(&self, rows: &mut Rows, patience: Duration, due: Instant) -> Taken {
         let mut buffer = self.lock();
         while buffer.last == buffer.taken {
             if buffer.stopping {
-                return None;
+                return Taken::End;
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Taken::Nothing;
             }
             buffer.asleep = true;
-            buffer = self.wake.wait(buffer).unwrap_or_else(PoisonError::into_inner);
+            let woken = self.wake.wait_timeout(buffer, left);
+            buffer = woken.unwrap_or_else(PoisonError::into_inner).0;
+            buffer.asleep = false;
         }
-        buffer.asleep = false;
         buffer.patient = true;
         let gathered = self
             .wake
             .wait_timeout_while(buffer, patience, |buffer| !buffer.wanted && !buffer.stopping);
         let mut buffer = gathered.unwrap_or_else(PoisonError::into_inner).0;
         buffer.patient = false;
-        Some(buffer.swap(rows))
+        Taken::Rows(buffer.swap(rows))
     }
 
     /// Rests for `pause`, less when the process ends, then takes what has come meanwhile.
@@ -275,11 +296,23 @@ impl Buffer {
     }
 }
 
+/// What the writer has found.
+enum Taken {
+    /// Rows, up to this number.
+    Rows(u64),
+    /// None in time.
+    Nothing,
+    /// The process ends and nothing is left.
+    End,
+}
+
 /// How long rows are gathered: in any case, and on top while nobody waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) gather: Duration,
     pub(super) patience: Duration,
+    /// How often the store is asked for its upkeep.
+    pub(super) upkeep: Duration,
 }
 
 struct Writer<S> {
@@ -294,7 +327,7 @@ struct Alive(Arc<Shared>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.healthy.store(false, Ordering::Release);
+        self.0.health.set(BROKEN, true);
     }
 }
 
@@ -302,16 +335,35 @@ impl<S: LedgerStore> Writer<S> {
     fn run(mut self) -> Result<(), StoreError> {
         let _alive = Alive(Arc::clone(&self.shared));
         let mut rows = Rows::default();
-        while let Some(taken) = self.shared.take(&mut rows, self.pace.patience) {
-            self.group.take_in(&mut rows);
-            let durable = self.commit(taken, &mut rows)?;
-            self.group.clear();
-            self.shared.publish(durable);
-            if !self.pace.gather.is_zero() {
-                thread::sleep(self.pace.gather);
+        let mut due = Instant::now();
+        loop {
+            match self.shared.take(&mut rows, self.pace.patience, due) {
+                Taken::End => return Ok(()),
+                Taken::Nothing => {}
+                Taken::Rows(taken) => {
+                    self.group.take_in(&mut rows);
+                    let durable = self.commit(taken, &mut rows)?;
+                    self.group.clear();
+                    self.shared.publish(durable);
+                    if !self.pace.gather.is_zero() {
+                        thread::sleep(self.pace.gather);
+                    }
+                }
             }
+            due = self.upkeep(due);
         }
-        Ok(())
+    }
+
+    /// Keeps the store in order where that is due; returns when it is due next.
+    fn upkeep(&mut self, due: Instant) -> Instant {
+        let began = Instant::now();
+        if began < due {
+            return due;
+        }
+        let Upkeep { low, more } = self.store.upkeep();
+        self.shared.health.space(low);
+        let rest = (began.elapsed() * UPKEEP_RESTS).max(UPKEEP_REST_MIN);
+        Instant::now() + if more { rest } else { self.pace.upkeep }
     }
 
     /// Writes the group, again and again if need be, with all that comes meanwhile.
@@ -323,12 +375,13 @@ impl<S: LedgerStore> Writer<S> {
                 if let Some(seen) = self.shared.on_commit.get() {
                     seen(began.elapsed());
                 }
-                if !self.shared.healthy.swap(true, Ordering::AcqRel) {
+                if self.shared.health.set(BROKEN | FULL, false) {
                     tracing::info!("the ledger can be written again");
                 }
                 return Ok(taken);
             };
-            if self.shared.healthy.swap(false, Ordering::AcqRel) {
+            self.shared.health.set(FULL, matches!(error, StoreError::Full));
+            if self.shared.health.set(BROKEN, true) {
                 tracing::error!(%error, "the ledger cannot be written; its rows are kept");
             }
             self.group.failed();

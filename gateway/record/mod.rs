@@ -5,6 +5,7 @@
 //! no text of a prompt, an answer or a key ever comes in.
 
 mod group;
+mod health;
 mod ledger;
 mod metrics;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use std::sync::{
 use policies::facts::ModelIndex;
 
 pub use self::{
-    group::{Group, LedgerStore, StoreError},
+    group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
     metrics::{Gauge, GaugeReading, Metrics, MetricsError},
 };
@@ -71,15 +72,24 @@ impl Recorder {
         self.ledger.durable(ticket).await
     }
 
+    /// Whether a request may come in: its entry could be kept.
+    ///
+    /// # Errors
+    /// `unavailable` while the ledger cannot be written or its disk is full.
+    pub fn accepts(&self) -> Result<(), Failure> {
+        self.ledger.accepts()
+    }
+
     /// Closes the entry of an accepted request. Never waits.
     pub fn closed(&self, outcome: Outcome) {
         self.metrics.closed(&outcome);
         self.ledger.close(outcome);
     }
 
-    /// Counts a request that was turned away, and keeps what was known of it if there is room.
+    /// Counts a request that was turned away, and keeps what was known of it if there is room: not
+    /// while the ledger takes nothing, or they would pile up in memory.
     pub fn refused(&self, refused: Refused) {
-        let kept = self.refusals.take(refused.at_ms);
+        let kept = self.ledger.fault().is_none() && self.refusals.take(refused.at_ms);
         self.metrics.refused(&refused, kept);
         if kept {
             self.ledger.refuse(refused);

@@ -139,7 +139,6 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
         charge: Charge {
             usage: Usage { counts, source: UsageSource::Reported },
             cost: Money::from_nano(1_234),
-            price_missing: false,
         },
         duration: Duration::from_millis(500),
         first_token: Some(Duration::from_millis(100)),

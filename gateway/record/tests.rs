@@ -1,6 +1,10 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -125,7 +129,7 @@ async fn a_number_is_durable_when_its_group_is_written_and_not_before() {
 async fn a_row_that_nobody_waits_for_is_gathered_and_flushed_when_somebody_does() {
     let (store, script) = scripted();
     let hour = Duration::from_secs(3_600);
-    let pace = ledger::Pace { gather: Duration::ZERO, patience: hour };
+    let pace = ledger::Pace { gather: Duration::ZERO, patience: hour, upkeep: hour };
     let (ledger, writer) = Ledger::paced(store, pace).unwrap();
     let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
     let names = sample::names();
@@ -400,4 +404,94 @@ fn cost_for_the_caller() {
     }
     let took = cpu_micros("thread-self") - began;
     println!("opened and closed: {:.2} µs of the caller's time", took / f64::from(REQUESTS));
+}
+
+/// A store whose disk is as full as the test says, and which counts what is written.
+struct Filling {
+    low: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
+    written: Arc<AtomicUsize>,
+}
+
+impl LedgerStore for Filling {
+    fn write(&mut self, group: &Group) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Acquire) {
+            return Err(StoreError::Full);
+        }
+        let rows =
+            group.opened.len() + group.whole.len() + group.settled.len() + group.refused.len();
+        self.written.fetch_add(rows, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn upkeep(&mut self) -> Upkeep {
+        Upkeep { low: self.low.load(Ordering::Acquire), more: false }
+    }
+}
+
+fn filling(low: bool) -> (Recorder, WriterHandle, [Arc<AtomicBool>; 2], Arc<AtomicUsize>) {
+    let (is_low, is_full) = (Arc::new(AtomicBool::new(low)), Arc::<AtomicBool>::default());
+    let written = Arc::<AtomicUsize>::default();
+    let store = Filling {
+        low: Arc::clone(&is_low),
+        full: Arc::clone(&is_full),
+        written: Arc::clone(&written),
+    };
+    let upkeep = Duration::from_millis(1);
+    let pace = ledger::Pace { gather: Duration::ZERO, patience: Duration::ZERO, upkeep };
+    let (ledger, writer) = Ledger::paced(store, pace).unwrap();
+    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+    (recorder, writer, [is_low, is_full], written)
+}
+
+/// Waits until the books take entries, or do not; returns what a caller is told.
+fn until(recorder: &Recorder, accepts: bool) -> Result<(), Failure> {
+    let from = std::time::Instant::now();
+    while recorder.accepts().is_ok() != accepts {
+        assert!(from.elapsed() < Duration::from_secs(20), "it does not come about");
+        thread::yield_now();
+    }
+    recorder.accepts()
+}
+
+#[test]
+fn below_the_free_space_nothing_is_accepted_and_it_recovers_by_itself() {
+    let (recorder, writer, [low, _], written) = filling(true);
+    let failure = recorder.accepts().expect_err("known before the first request");
+    assert_eq!((failure.kind, failure.stage), (Kind::Unavailable, Stage::Record));
+    assert!(failure.public.contains("disk"), "{}", failure.public);
+    assert!(failure.retry_after.is_some());
+    let fault = recorder.ledger().fault().unwrap_or_default();
+    assert!(fault.contains("disk_free_bytes_min"), "{fault}");
+    recorder.refused(sample::refused(0, &sample::names()));
+    let text = recorder.metrics().expose().unwrap();
+    assert!(text.contains("signalbox_refusals_unrecorded_total 1"), "it is counted, not kept");
+    low.store(false, Ordering::Release);
+    until(&recorder, true).unwrap();
+    low.store(true, Ordering::Release);
+    assert!(until(&recorder, false).is_err());
+    // What runs already is entered to its end.
+    let one = sample::opened(1, &sample::names());
+    let _ = recorder.opened(Arc::clone(&one));
+    recorder.closed(sample::outcome(one));
+    writer.finish().unwrap();
+    assert!((1..=2).contains(&written.load(Ordering::Acquire)), "{written:?}");
+}
+
+#[test]
+fn a_full_disk_refuses_loses_nothing_and_recovers_by_itself() {
+    let (recorder, writer, [_, full], written) = filling(false);
+    until(&recorder, true).unwrap();
+    full.store(true, Ordering::Release);
+    let one = sample::opened(1, &sample::names());
+    let _ = recorder.opened(Arc::clone(&one));
+    let failure = until(&recorder, false).expect_err("the disk is full");
+    assert!(failure.public.contains("disk"), "{}", failure.public);
+    assert_eq!(recorder.ledger().fault(), Some("the disk of the ledger is full"));
+    recorder.closed(sample::outcome(one));
+    full.store(false, Ordering::Release);
+    until(&recorder, true).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(recorder.ledger().pending(), 0);
+    assert!((1..=2).contains(&written.load(Ordering::Acquire)), "{written:?}");
 }

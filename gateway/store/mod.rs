@@ -6,6 +6,6 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    Dimension, Entry, Filter, LEDGER_COLUMNS, PastRow, Reader, Spent, Sqlite, Sum, Verification,
-    usable,
+    Dimension, Entry, Filter, Keep, LEDGER_COLUMNS, PastRow, Reader, Spending, Spent, Sqlite, Sum,
+    Verification, usable,
 };

@@ -8,8 +8,10 @@ mod past;
 mod probe;
 mod read;
 mod schema;
+mod spent;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::{
     collections::BTreeMap,
@@ -26,13 +28,15 @@ use self::entry::Row;
 pub use self::{
     past::PastRow,
     probe::usable,
-    read::{Dimension, Entry, Filter, Reader, Spent, Sum, Verification},
+    read::{Dimension, Entry, Filter, Reader, Sum, Verification},
     schema::LEDGER_COLUMNS,
+    spent::{Spending, Spent},
+    upkeep::Keep,
 };
 use crate::{
     config::Durability,
     outcome::{Names, Outcome},
-    record::{Group, LedgerStore, StoreError},
+    record::{Group, LedgerStore, StoreError, Upkeep},
 };
 
 /// How long one of several writers to the file waits for another: a command's change is small.
@@ -55,11 +59,20 @@ pub struct Sqlite {
     /// Rows of `epoch` known to be committed, the newest last.
     epochs: Vec<(Arc<Names>, i64)>,
     recovered: u64,
+    /// The row of where the teams of this process hang; [`UNKNOWN_TREE`] until it is told.
+    tree: i64,
+    keep: Option<Keep>,
     _lock: File,
 }
 
+/// The tree of what was spent before trees were kept.
+const UNKNOWN_TREE: i64 = 0;
+
 pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
-    StoreError::Failed(Box::new(error))
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Failed(Box::new(error)),
+    }
 }
 
 impl Sqlite {
@@ -74,7 +87,13 @@ impl Sqlite {
         configure(&connection, durability).map_err(failed)?;
         schema::migrate(&mut connection)?;
         let recovered = schema::recover(&mut connection).map_err(failed)?;
-        Ok(Self { connection, epochs: Vec::new(), recovered, _lock: lock })
+        let (epochs, tree, keep) = (Vec::new(), UNKNOWN_TREE, None);
+        Ok(Self { connection, epochs, recovered, tree, keep, _lock: lock })
+    }
+
+    /// Removes old entries and minds the free space from here on, when the writer has time for it.
+    pub fn keep(&mut self, keep: Keep) {
+        self.keep = Some(keep);
     }
 
     /// How many entries a crash had left open.
@@ -121,23 +140,28 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
 
 impl LedgerStore for Sqlite {
     fn write(&mut self, group: &Group) -> Result<(), StoreError> {
-        let Self { connection, epochs, .. } = self;
-        let written = write(connection, epochs, group);
+        let Self { connection, epochs, tree, .. } = self;
+        let written = write(connection, (epochs, *tree), group);
         if written.is_err() {
             // An epoch's row may have gone with the transaction.
             epochs.clear();
         }
         written.map_err(failed)
     }
+
+    fn upkeep(&mut self) -> Upkeep {
+        let Self { connection, keep, .. } = self;
+        keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
+    }
 }
 
 fn write(
     connection: &mut Connection,
-    epochs: &mut Vec<(Arc<Names>, i64)>,
+    (epochs, tree): (&mut Vec<(Arc<Names>, i64)>, i64),
     group: &Group,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut page = Page { transaction: &transaction, epochs, balance: BTreeMap::new() };
+    let mut page = Page { transaction: &transaction, epochs, tree, balance: BTreeMap::new() };
     page.open(group)?;
     page.close(group)?;
     page.add_balance()?;
@@ -149,6 +173,7 @@ fn write(
 struct Page<'a> {
     transaction: &'a Transaction<'a>,
     epochs: &'a mut Vec<(Arc<Names>, i64)>,
+    tree: i64,
     /// By quarter of an hour, team, key: nano-units and requests.
     balance: BTreeMap<(i64, &'a str, &'a str), (i64, i64)>,
 }
@@ -197,7 +222,7 @@ impl<'a> Page<'a> {
     fn add_balance(&mut self) -> rusqlite::Result<()> {
         let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
         for ((quarter, team, key), (nano, requests)) in &self.balance {
-            add.execute(params![quarter, team, key, nano, requests])?;
+            add.execute(params![quarter, self.tree, team, key, nano, requests])?;
         }
         Ok(())
     }
@@ -227,7 +252,8 @@ impl<'a> Page<'a> {
             names.currency,
             names.policy_version,
             names.policy_hash,
-            names.price_version
+            names.price_version,
+            self.tree
         ];
         let find = |tx: &Transaction<'_>| {
             tx.query_row(schema::FIND_EPOCH, versions, |row| row.get(0)).optional()

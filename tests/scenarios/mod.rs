@@ -14,6 +14,7 @@ mod habits;
 mod hedge;
 mod hostile;
 mod hostile_streams;
+mod keeping;
 mod limits;
 mod moments;
 mod pages;

@@ -66,7 +66,7 @@ const ABOUT_REFUSALS: About<2> = About {
 };
 const ABOUT_UNRECORDED: About<0> = About {
     name: "signalbox_refusals_unrecorded_total",
-    help: "Refusals counted but not kept in the ledger, above 100 a second.",
+    help: "Refusals counted but not kept: above 100 a second, or the ledger takes none.",
     labels: [],
 };
 const ABOUT_DECISIONS: About<2> = About {
@@ -124,11 +124,6 @@ const ABOUT_ESTIMATED: About<1> = About {
     help: "Requests whose usage was counted by the gateway because no plausible one came.",
     labels: ["model"],
 };
-const ABOUT_PRICE_MISSING: About<1> = About {
-    name: "signalbox_price_missing_total",
-    help: "Requests served by a model that has no price.",
-    labels: ["model"],
-};
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
     help: "Time to write one group of ledger rows and have it durable.",
@@ -151,7 +146,6 @@ pub(super) struct Catalogue {
     pub(super) ejections: Counters<3>,
     pub(super) last_resort: Counters<1>,
     pub(super) estimated: Counters<1>,
-    pub(super) price_missing: Counters<1>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
 }
@@ -175,7 +169,6 @@ impl Catalogue {
             ejections: counters(r, ABOUT_EJECTIONS)?,
             last_resort: counters(r, ABOUT_LAST_RESORT)?,
             estimated: counters(r, ABOUT_ESTIMATED)?,
-            price_missing: counters(r, ABOUT_PRICE_MISSING)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })

@@ -72,8 +72,6 @@ pub(super) struct Handles {
     decisions: Row<Row<IntCounter>>,
     /// By model.
     estimated: Row<IntCounter>,
-    /// By model.
-    price_missing: Row<IntCounter>,
 }
 
 struct Latency {
@@ -94,7 +92,6 @@ impl Handles {
             attempts: Row::new(models),
             decisions: Row::new(2 * RULES + 2),
             estimated: Row::new(models),
-            price_missing: Row::new(models),
         }
     }
 
@@ -174,10 +171,6 @@ impl Handles {
         if charge.usage.source == crate::outcome::UsageSource::Estimated {
             let make = || catalogue.estimated.of(&catalogue.series, [self.model(model)]);
             self.estimated.at(model.get(), make).inc();
-        }
-        if charge.price_missing {
-            let make = || catalogue.price_missing.of(&catalogue.series, [self.model(model)]);
-            self.price_missing.at(model.get(), make).inc();
         }
     }
 

@@ -45,7 +45,8 @@ struct Inner {
     gauges: Gauges,
     epochs: ArcSwap<Vec<Arc<Handles>>>,
     adopting: Mutex<()>,
-    stages: [Histogram; 8],
+    /// None of *dispatch*: that is the wait for backends, not the gateway's own time.
+    stages: [Option<Histogram>; 8],
     commit: Histogram,
     refusals: Box<[[OnceLock<IntCounter>; Kind::ALL.len()]; Stage::ALL.len()]>,
     unrecorded: IntCounter,
@@ -66,7 +67,10 @@ impl Metrics {
         gauges.register(Box::new(move || {
             vec![GaugeReading::info(Gauge::BuildInfo, Arc::clone(&build.0), Arc::clone(&build.1))]
         }));
-        let stage = |stage: Stage| catalogue.stage.of(&catalogue.series, [stage.name()]);
+        let stage = |stage: Stage| {
+            let own = stage != Stage::Dispatch;
+            own.then(|| catalogue.stage.of(&catalogue.series, [stage.name()]))
+        };
         let inner = Inner {
             stages: Stage::ALL.map(stage),
             commit: catalogue.commit.of(&catalogue.series, []),
@@ -115,7 +119,7 @@ impl Metrics {
         self.with(&outcome.opened.names, |handles| handles.closed(&self.inner.catalogue, outcome));
         for (stage, took) in self.inner.stages.iter().zip(outcome.stages) {
             // A stage that the request never reached took nothing.
-            if !took.is_zero() {
+            if let Some(stage) = stage.as_ref().filter(|_| !took.is_zero()) {
                 stage.observe(took.as_secs_f64());
             }
         }

@@ -70,7 +70,6 @@ signalbox_ledger_commit_seconds_sum 0.002
 signalbox_ledger_commit_seconds_count 1
 signalbox_ledger_pending 4
 signalbox_policy_info{{hash=\"aabb\",version=\"2026-01\"}} 1
-signalbox_price_missing_total{{model=\"qwen\"}} 1
 signalbox_queue_waiting{{model=\"qwen\"}} 6
 signalbox_refusals_total{{kind=\"rate_limited\",stage=\"admit\"}} 1
 signalbox_refusals_unrecorded_total 0
@@ -86,7 +85,6 @@ fn one_request_is_exposed_under_the_names_promised() {
     let names = sample::names();
     let mut outcome = sample::outcome(sample::opened(1, &names));
     outcome.charge.usage.source = UsageSource::Estimated;
-    outcome.charge.price_missing = true;
     outcome.stages = [Duration::ZERO; 8];
     outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
     let mut failed = outcome.trail.attempts[0].clone();
@@ -104,6 +102,7 @@ fn one_request_is_exposed_under_the_names_promised() {
     assert_eq!(head, expected_head());
     let stage = "signalbox_stage_seconds_count{stage=\"decide\"} 1\n";
     assert!(tail.contains(stage), "{tail}");
+    assert!(!tail.contains("stage=\"dispatch\""), "it is never the gateway's own time");
     assert!(tail.contains("signalbox_stage_seconds_count{stage=\"admit\"} 0\n"), "not reached");
     let end = "signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"cached_input\"} 10
 signalbox_tokens_total{model=\"qwen\",team=\"retail\",type=\"input\"} 90

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BUSY_TIMEOUT, failed,
-    schema::{OPEN, QUARTER_MS, SETTLED},
+    schema::{OPEN, SETTLED},
 };
 use crate::record::StoreError;
 
@@ -112,17 +112,6 @@ pub struct Sum {
     pub cost: Money,
 }
 
-/// What one key of one team has spent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// The team's name.
-    pub team: String,
-    /// The key's name.
-    pub key: String,
-    /// Money.
-    pub cost: Money,
-}
-
 /// What the books say about themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
@@ -132,7 +121,7 @@ pub struct Verification {
     pub settled: u64,
     /// Entries closed at their reservation after a crash.
     pub recovered: u64,
-    /// The sum of all closed entries.
+    /// The sum of all closed entries that are kept.
     pub cost: Money,
     /// What is wrong, in words; empty when the books are right.
     pub faults: Vec<String>,
@@ -159,18 +148,17 @@ pub(super) fn first_id(since_ms: i64) -> [u8; 16] {
     (stamp << 80).to_be_bytes()
 }
 
-const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
-     GROUP BY 1, 2 ORDER BY 1, 2";
-
-const SPENDINGS: &str = "SELECT quarter, team, \"key\", cost_nano FROM balance ORDER BY 1, 2, 3";
-
-/// Cells in which the entries' sum and the balance differ.
+/// Cells in which the entries' sum, those that are gone included, and the balance differ.
 const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team), coalesce(e.k, b.\"key\"), \
      coalesce(e.quarter, b.quarter) * 900, coalesce(e.cost, 0), coalesce(b.cost_nano, 0), \
      coalesce(e.requests, 0), coalesce(b.requests, 0) \
-     FROM (SELECT started_at_ms / 900000 AS quarter, team, \"key\" AS k, sum(cost_nano) AS cost, \
-           count(*) AS requests FROM entry GROUP BY 1, 2, 3) AS e \
-     FULL JOIN balance AS b ON b.quarter = e.quarter AND b.team = e.team AND b.\"key\" = e.k \
+     FROM (SELECT quarter, tree, team, k, sum(cost) AS cost, sum(requests) AS requests FROM ( \
+           SELECT started_at_ms / 900000 AS quarter, epoch.tree AS tree, team, \"key\" AS k, \
+           cost_nano AS cost, 1 AS requests FROM entry JOIN epoch ON epoch.id = entry.epoch \
+           UNION ALL SELECT quarter, tree, team, \"key\", cost_nano, requests FROM gone) \
+           GROUP BY 1, 2, 3, 4) AS e \
+     FULL JOIN balance AS b ON b.quarter = e.quarter AND b.tree = e.tree AND b.team = e.team \
+     AND b.\"key\" = e.k \
      WHERE e.cost IS NOT b.cost_nano OR e.requests IS NOT b.requests";
 
 impl Reader {
@@ -235,41 +223,6 @@ impl Reader {
                     output_tokens: unsigned(row, groups + 2)?,
                     cost: Money::from_nano(row.get(groups + 3)?),
                 })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(failed)
-    }
-
-    /// What each key has spent from this moment on, by the start of its requests, to the quarter of
-    /// an hour in which the moment lies. Open entries are not in it.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn spent(&self, since_ms: i64) -> Result<Vec<Spent>, StoreError> {
-        let read = || {
-            let mut select = self.connection.prepare_cached(SPENT)?;
-            let rows = select.query_map([since_ms.div_euclid(QUARTER_MS)], |row| {
-                let cost = Money::from_nano(row.get(2)?);
-                Ok(Spent { team: row.get(0)?, key: row.get(1)?, cost })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(failed)
-    }
-
-    /// What each key has spent, by the quarter of an hour in which its requests started: enough to
-    /// know any window's sum again.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn spendings(&self) -> Result<Vec<(i64, Spent)>, StoreError> {
-        let read = || {
-            let mut select = self.connection.prepare_cached(SPENDINGS)?;
-            let rows = select.query_map([], |row| {
-                let cost = Money::from_nano(row.get(3)?);
-                let quarter: i64 = row.get(0)?;
-                Ok((quarter * QUARTER_MS, Spent { team: row.get(1)?, key: row.get(2)?, cost }))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };

@@ -60,15 +60,15 @@ pub(super) const INSERT_REFUSAL: &str = "INSERT INTO refusal (at_ms, epoch, stag
      language_confidence, task_confidence, needs, data_class, input_tokens_estimate, \
      output_tokens_asked, n, tags) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
-pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, team, \"key\", cost_nano, \
-     requests) VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET \
+pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, tree, team, \"key\", \
+     cost_nano, requests) VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET \
      cost_nano = cost_nano + excluded.cost_nano, requests = requests + excluded.requests";
 
 pub(super) const INSERT_EPOCH: &str = "INSERT INTO epoch (replica, currency, policy_version, \
-     policy_hash, price_version) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING";
+     policy_hash, price_version, tree) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING";
 
 pub(super) const FIND_EPOCH: &str = "SELECT id FROM epoch WHERE replica = ? AND currency = ? AND \
-     policy_version = ? AND policy_hash = ? AND price_version = ?";
+     policy_version = ? AND policy_hash = ? AND price_version = ? AND tree = ?";
 
 pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, currency, input_nano, \
      cached_input_nano, cache_write_nano, output_nano, reasoning_nano) VALUES (?,?,?,?,?,?,?,?) \
@@ -78,9 +78,9 @@ pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, curren
 /// minutes in milliseconds is [`QUARTER_MS`].
 const RECOVER: &str = concat!(
     "DELETE FROM entry_open WHERE id IN (SELECT id FROM entry);
-     INSERT INTO balance (quarter, team, \"key\", cost_nano, requests)
-       SELECT started_at_ms / 900000, team, \"key\", sum(reserved_nano), count(*)
-       FROM entry_open WHERE true GROUP BY 1, 2, 3
+     INSERT INTO balance (quarter, tree, team, \"key\", cost_nano, requests)
+       SELECT started_at_ms / 900000, tree, team, \"key\", sum(reserved_nano), count(*)
+       FROM entry_open JOIN epoch ON epoch.id = entry_open.epoch WHERE true GROUP BY 1, 2, 3, 4
        ON CONFLICT DO UPDATE SET cost_nano = cost_nano + excluded.cost_nano,
                                  requests = requests + excluded.requests;
      INSERT INTO entry (",
@@ -103,34 +103,11 @@ macro_rules! opening_columns {
     };
 }
 
-/// Each step makes the schema of its position plus one.
-const STEPS: [&str; 1] = [concat!(
-    "CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
-       policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
-       UNIQUE (replica, currency, policy_version, policy_hash, price_version));
-     CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
-       input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
-       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;
-     CREATE TABLE entry_open (",
-    opening_columns!(),
-    ") WITHOUT ROWID;
-     CREATE TABLE entry (",
-    opening_columns!(),
-    ", state INTEGER NOT NULL, model TEXT, endpoint TEXT, zone TEXT, attempts TEXT,
-       input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
-       output_tokens INTEGER, reasoning_tokens INTEGER, usage_source TEXT,
-       cost_nano INTEGER NOT NULL, first_token_us INTEGER, duration_us INTEGER,
-       gateway_us INTEGER, outcome TEXT, failure_kind TEXT) WITHOUT ROWID;
-     CREATE TABLE balance (quarter INTEGER NOT NULL, team TEXT NOT NULL, \"key\" TEXT NOT NULL,
-       cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
-       PRIMARY KEY (quarter, team, \"key\")) WITHOUT ROWID;
-     CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
-       kind TEXT NOT NULL, team TEXT, \"key\" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
-       requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
-       task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
-       output_tokens_asked INTEGER, n INTEGER, tags TEXT);
-     CREATE INDEX refusal_at ON refusal (at_ms);
-     CREATE VIEW ledger AS
+/// The view over the tables; made anew by a step that changes one of them.
+macro_rules! view {
+    () => {
+        concat!(
+            "CREATE VIEW ledger AS
        SELECT
          substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
            || substr(hex, 17, 4) || '-' || substr(hex, 21) AS id,
@@ -158,7 +135,66 @@ const STEPS: [&str; 1] = [concat!(
     opening!(),
     ", 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            NULL, NULL FROM entry_open) AS e JOIN epoch ON epoch.id = e.epoch;"
-)];
+        )
+    };
+}
+
+/// Each step makes the schema of its position plus one. The second keeps where teams hung when money was
+/// spent, and what entries that are gone had cost.
+pub(super) const STEPS: [&str; 2] = [
+    concat!(
+        "CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
+       policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
+       UNIQUE (replica, currency, policy_version, policy_hash, price_version));
+     CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
+       input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
+       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;
+     CREATE TABLE entry_open (",
+        opening_columns!(),
+        ") WITHOUT ROWID;
+     CREATE TABLE entry (",
+        opening_columns!(),
+        ", state INTEGER NOT NULL, model TEXT, endpoint TEXT, zone TEXT, attempts TEXT,
+       input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
+       output_tokens INTEGER, reasoning_tokens INTEGER, usage_source TEXT,
+       cost_nano INTEGER NOT NULL, first_token_us INTEGER, duration_us INTEGER,
+       gateway_us INTEGER, outcome TEXT, failure_kind TEXT) WITHOUT ROWID;
+     CREATE TABLE balance (quarter INTEGER NOT NULL, team TEXT NOT NULL, \"key\" TEXT NOT NULL,
+       cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+       PRIMARY KEY (quarter, team, \"key\")) WITHOUT ROWID;
+     CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
+       kind TEXT NOT NULL, team TEXT, \"key\" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
+       requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
+       task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
+       output_tokens_asked INTEGER, n INTEGER, tags TEXT);
+     CREATE INDEX refusal_at ON refusal (at_ms);",
+        view!()
+    ),
+    concat!(
+        "DROP VIEW ledger;
+     ALTER TABLE epoch RENAME TO epoch_1;
+     CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
+       policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
+       tree INTEGER NOT NULL,
+       UNIQUE (replica, currency, policy_version, policy_hash, price_version, tree));
+     INSERT INTO epoch SELECT id, replica, currency, policy_version, policy_hash, price_version, 0
+       FROM epoch_1;
+     DROP TABLE epoch_1;
+     ALTER TABLE balance RENAME TO balance_1;
+     CREATE TABLE balance (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+       \"key\" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+       PRIMARY KEY (quarter, tree, team, \"key\")) WITHOUT ROWID;
+     INSERT INTO balance SELECT quarter, 0, team, \"key\", cost_nano, requests FROM balance_1;
+     DROP TABLE balance_1;
+     CREATE TABLE gone (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+       \"key\" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+       PRIMARY KEY (quarter, tree, team, \"key\")) WITHOUT ROWID;
+     CREATE TABLE tree (id INTEGER PRIMARY KEY, teams TEXT NOT NULL UNIQUE);
+     CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+     ",
+        view!()
+    ),
+];
 
 /// The columns of the view `ledger`, in order.
 pub const LEDGER_COLUMNS: [&str; 56] = [
@@ -220,11 +256,12 @@ pub const LEDGER_COLUMNS: [&str; 56] = [
     "failure_kind",
 ];
 
-/// Brings the file to this version's schema, or refuses one from the future.
+/// The number of this version's schema.
 pub(super) fn newest() -> usize {
     STEPS.len()
 }
 
+/// Brings the file to this version's schema, or refuses one from the future.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, sync::Arc};
+use std::{cell::Cell, collections::BTreeSet, fs, sync::Arc};
 
 use policies::facts::{Draw, Language, Money, Task};
 use proptest::prelude::*;
@@ -234,7 +234,7 @@ fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(&folder.file(), Durability::Power);
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 1 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 2 })), "{newer:?}");
 }
 
 #[test]
@@ -296,6 +296,188 @@ fn spent_and_sums_are_those_of_the_entries() {
     assert_eq!((all[0].requests, all[0].input_tokens, all[0].output_tokens), (3, 300, 123));
     let entries = reader.entries(Filter { since_ms: sample::STARTED_MS + 1, limit: 5 }).unwrap();
     assert_eq!(entries.len(), 1);
+}
+
+/// What is spent, by the teams of then: total nano-units for each path, and whether it is whole.
+fn by_path(folder: &Folder, since_ms: i64) -> Vec<(String, bool, i64)> {
+    let found = folder.reader().spendings(since_ms).unwrap();
+    let line = |it: &Spending| (it.teams.join("<"), it.whole, it.cost.nano());
+    found.iter().map(line).collect()
+}
+
+#[test]
+fn what_is_spent_stays_with_the_teams_of_then() {
+    let folder = Folder::new("trees");
+    let names = sample::names();
+    let write = |number, teams: &[(&str, Option<&str>)]| {
+        let mut store = folder.open();
+        store.hang(teams.iter().copied()).unwrap();
+        store.write(&whole([sample::outcome(sample::opened(number, &names))])).unwrap();
+        // A crash leaves one open; the tree is that of its own process.
+        store.write(&opens([sample::opened(number + 100, &names)])).unwrap();
+    };
+    let first = [("retail", Some("bank")), ("bank", Some("group")), ("group", None)];
+    write(1, &first);
+    write(2, &[("retail", Some("group")), ("group", None)]);
+    write(3, &first);
+    drop(folder.open());
+    let expected = |path: &str, times: i64| (path.to_owned(), true, times * (1_234 + 5_000));
+    let found = by_path(&folder, 0);
+    assert_eq!(found, [expected("retail<bank<group", 2), expected("retail<group", 1)]);
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = Folder::new("first");
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch(schema::STEPS[0]).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let entry = "INSERT INTO epoch VALUES (7, 'r', 'USD', 'v', 'h', 'p');
+         INSERT INTO entry (id, epoch, started_at_ms, team, \"key\", reserved_nano, state, cost_nano)
+           VALUES (x'019B0000000070008000000000000001', 7, 1800000, 'retail', 'k', 9, 1, 5);
+         INSERT INTO entry_open (id, epoch, started_at_ms, team, \"key\", reserved_nano)
+           VALUES (x'019B0000000070008000000000000002', 7, 1800000, 'retail', 'k', 9);
+         INSERT INTO balance VALUES (2, 'retail', 'k', 5, 1);";
+    connection.execute_batch(entry).unwrap();
+    drop(connection);
+    let mut store = folder.open();
+    assert_eq!(store.recovered(), 1);
+    store.hang([("retail", None)]).unwrap();
+    store.write(&whole([sample::outcome(sample::opened(1, &sample::names()))])).unwrap();
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+    let retail = |whole, nano| ("retail".to_owned(), whole, nano);
+    assert_eq!(by_path(&folder, 0), [retail(false, 14), retail(true, 1_234)]);
+    let view = Connection::open(folder.file()).unwrap();
+    let rows: i64 = view.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 3);
+}
+
+#[test]
+fn a_replica_keeps_its_name() {
+    let folder = Folder::new("replica");
+    assert_eq!(folder.open().replica("host-1").unwrap(), "host-1");
+    assert_eq!(folder.open().replica("host-2").unwrap(), "host-1");
+}
+
+thread_local! {
+    static NOW_MS: Cell<i64> = const { Cell::new(0) };
+}
+
+/// A keeper of entries for so many days, with as much disk as one likes; its time is `NOW_MS`.
+fn keeper(days: u32) -> Keep {
+    Keep::new(days, 0, std::env::temp_dir(), || NOW_MS.get())
+}
+
+/// Lets the store do its upkeep until it has nothing more to do; returns the number of steps.
+fn kept(store: &mut Sqlite, now_ms: i64) -> usize {
+    NOW_MS.set(now_ms);
+    let steps = (1..1_000).find(|_| !store.upkeep().more);
+    steps.expect("an end")
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The request of this number, so many days after the first.
+fn on_day(number: u64, day: i64) -> Outcome {
+    let mut opened = Opened::clone(&sample::opened(number, &sample::names()));
+    opened.started_at_ms += day * DAY_MS;
+    let shifted = opened.id.as_u128() + (u128::try_from(day * DAY_MS).unwrap() << 80);
+    opened.id = uuid::Uuid::from_u128(shifted);
+    sample::outcome(Arc::new(opened))
+}
+
+#[test]
+fn old_entries_go_in_steps_and_every_sum_stays() {
+    let folder = Folder::new("retention");
+    let mut store = folder.open();
+    store.hang([("retail", Some("bank")), ("bank", None)]).unwrap();
+    store.keep(keeper(3));
+    store.write(&whole((0..1_500).map(|number| on_day(number, 0)))).unwrap();
+    store.write(&whole((0..10).map(|number| on_day(number, 2)))).unwrap();
+    let refused = sample::refused(sample::STARTED_MS, &sample::names());
+    store.write(&Group { refused: vec![refused], ..Group::default() }).unwrap();
+    let whole_sum = 1_510 * 1_234;
+    let state = |now_day: i64| {
+        let reader = folder.reader();
+        let verified = reader.verify().unwrap();
+        assert_eq!(verified.faults, Vec::<String>::new(), "day {now_day}");
+        let total: i64 = by_path(&folder, i64::MIN).iter().map(|it| it.2).sum();
+        assert_eq!(total, whole_sum, "the total of day {now_day}");
+        assert!(by_path(&folder, i64::MIN).iter().all(|it| it.0 == "retail<bank"));
+        let since = sample::STARTED_MS - 900_000;
+        let window: i64 = by_path(&folder, since).iter().map(|it| it.2).sum();
+        (verified.settled, window)
+    };
+    assert_eq!(kept(&mut store, sample::STARTED_MS + 2 * DAY_MS), 1, "nothing is too old");
+    assert_eq!(state(2), (1_510, whole_sum));
+    assert_eq!(kept(&mut store, sample::STARTED_MS + 4 * DAY_MS), 3, "512 rows at a time");
+    assert_eq!(state(4), (10, whole_sum), "the windows that run have all of it");
+    let rows = |table: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        store.connection.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(rows("refusal"), 0);
+    assert_eq!((rows("balance"), rows("gone")), (2, 1));
+    kept(&mut store, sample::STARTED_MS + 400 * DAY_MS);
+    assert_eq!(state(400), (0, 0), "no window reaches back so far; the total has it");
+    // What comes later counts on top, also after a restart.
+    store.write(&whole([on_day(1, 400)])).unwrap();
+    drop(store);
+    drop(folder.open());
+    assert_eq!(by_path(&folder, i64::MIN).iter().map(|it| it.2).sum::<i64>(), whole_sum + 1_234);
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_quarter_that_goes_in_part_is_proved_all_the_same() {
+    let folder = Folder::new("part");
+    let mut store = folder.open();
+    store.keep(keeper(400));
+    store.write(&whole((0..700).map(|number| on_day(number, 0)))).unwrap();
+    NOW_MS.set(sample::STARTED_MS + 500 * DAY_MS);
+    assert!(store.upkeep().more);
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.settled, verified.faults), (188, Vec::new()));
+    assert!(!store.upkeep().more);
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.settled, verified.faults), (0, Vec::new()));
+    let found = folder.reader().spendings(i64::MIN).unwrap();
+    assert_eq!((found.len(), found[0].at_ms, found[0].cost.nano()), (1, 0, 700 * 1_234));
+}
+
+#[test]
+fn too_little_free_space_is_seen_at_every_look() {
+    let folder = Folder::new("space");
+    let mut store = folder.open();
+    let free = Arc::new(std::sync::atomic::AtomicU64::new(5));
+    let seen = Arc::clone(&free);
+    let mut keep = keeper(400);
+    keep.free_bytes_min = 5;
+    keep.free_bytes = Box::new(move || Some(seen.load(std::sync::atomic::Ordering::Relaxed)));
+    store.keep(keep);
+    for (bytes, low) in [(5, false), (4, true), (4, true), (6, false)] {
+        free.store(bytes, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(store.upkeep().low, low, "{bytes} bytes");
+    }
+    store.keep(Keep::new(400, 1 << 60, folder.0.clone(), || 0));
+    assert!(store.upkeep().low, "no disk has so much");
+    store.keep(Keep::new(400, 1, folder.0.clone(), || 0));
+    assert!(!store.upkeep().low);
+}
+
+#[test]
+fn a_full_disk_is_told_from_other_failures_and_the_group_is_written_later() {
+    let folder = Folder::new("full");
+    let mut store = folder.open();
+    store.connection.pragma_update(None, "max_page_count", 1).unwrap();
+    let group = whole((0..2_000).map(|number| on_day(number, 0)));
+    let full = store.write(&group);
+    assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
+    store.connection.pragma_update(None, "max_page_count", 1 << 20).unwrap();
+    store.write(&group).unwrap();
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.settled, verified.faults), (2_000, Vec::new()));
 }
 
 #[test]

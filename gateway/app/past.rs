@@ -1,0 +1,120 @@
+//! What was spent before this process began, for the budgets of today: by the names in the ledger,
+//! whatever has become of keys and teams since.
+
+use jiff::Timestamp;
+use policies::facts::{KeyIndex, TeamIndex};
+
+use crate::{
+    account::{Spent, earliest, path},
+    config::{Config, Key, Team},
+    record::StoreError,
+    store::{Reader, Spending},
+};
+
+/// As far back as any window reaches that runs.
+pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreError> {
+    let budgets = config.teams.iter().map(|team| &team.budgets);
+    let budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets)).flatten();
+    let Some(since) = earliest(budgets, at) else { return Ok(Vec::new()) };
+    let found = Reader::open(&config.ledger.sqlite)?.spendings(since.as_millisecond())?;
+    Ok(found.iter().filter_map(|it| counted(it, &config.teams, &config.keys)).collect())
+}
+
+fn counted(it: &Spending, teams: &[Team], keys: &[Key]) -> Option<Spent> {
+    let key = keys.iter().position(|key| *key.name == *it.key);
+    Some(Spent {
+        teams: counts_for(it, teams),
+        key: key.and_then(|at| u32::try_from(at).ok()).map(KeyIndex),
+        at: Timestamp::from_millisecond(it.at_ms).ok()?,
+        cost: it.cost,
+    })
+}
+
+/// Money counts for the team that spent it and for those above it as they hung then: a key or a team
+/// that is removed or moved gives nothing back. Where one on that way is gone, under whatever name it
+/// may live on, the nearest that is left also counts for all above it today.
+fn counts_for(it: &Spending, teams: &[Team]) -> Vec<TeamIndex> {
+    let find = |name: &String| {
+        let at = teams.iter().position(|team| *team.name == **name)?;
+        u16::try_from(at).ok().map(TeamIndex)
+    };
+    let mut counts: Vec<TeamIndex> = it.teams.iter().filter_map(find).collect();
+    if !it.whole || counts.len() < it.teams.len() {
+        let nearest = counts.first().copied();
+        for above in nearest.into_iter().flat_map(|nearest| path(nearest, teams)) {
+            if !counts.contains(&above) {
+                counts.push(above);
+            }
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::facts::{DataClass, Money};
+
+    use super::*;
+
+    fn teams(tree: &[(&str, Option<u16>)]) -> Vec<Team> {
+        let team = |(name, parent): &(&str, Option<u16>)| Team {
+            name: (*name).into(),
+            parent: parent.map(TeamIndex),
+            budgets: Vec::new(),
+            limits: Default::default(),
+            data_class: DataClass::Public,
+            data_class_max: DataClass::Secret,
+            priority: None,
+        };
+        tree.iter().map(team).collect()
+    }
+
+    fn counts(then: &[&str], whole: bool, now: &[(&str, Option<u16>)]) -> Vec<String> {
+        let names: Vec<String> = then.iter().map(|&it| it.to_owned()).collect();
+        let (teams, cost) = (teams(now), Money::from_nano(1));
+        let it = Spending { at_ms: 0, teams: names.into(), whole, key: "gone".into(), cost };
+        let counted = counted(&it, &teams, &[]).unwrap();
+        assert_eq!((counted.key, counted.cost), (None, cost), "a key that is gone");
+        counted.teams.iter().map(|at| teams[at.get()].name.to_string()).collect()
+    }
+
+    #[test]
+    fn money_counts_for_the_teams_that_hung_above_when_it_was_spent() {
+        let then = ["cards", "bank", "group"];
+        for (now, expected) in [
+            (
+                vec![("group", None), ("bank", Some(0)), ("cards", Some(1))],
+                vec!["cards", "bank", "group"],
+            ),
+            // In any order of the file.
+            (
+                vec![("x", None), ("group", None), ("bank", Some(1)), ("cards", Some(2))],
+                vec!["cards", "bank", "group"],
+            ),
+            // The team is gone, or all but the top.
+            (vec![("group", None), ("bank", Some(0))], vec!["bank", "group"]),
+            (vec![("group", None), ("retail", Some(0))], vec!["group"]),
+            // It hangs elsewhere now: what it had spent stays where it was spent.
+            (
+                vec![("group", None), ("bank", Some(0)), ("retail", None), ("cards", Some(2))],
+                vec!["cards", "bank", "group"],
+            ),
+            // Another name above it.
+            (
+                vec![("group", None), ("bank-sg", Some(0)), ("cards", Some(1))],
+                vec!["cards", "group", "bank-sg"],
+            ),
+            // Nobody is left.
+            (vec![("other", None)], vec![]),
+        ] {
+            assert_eq!(counts(&then, true, &now), expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn of_the_first_version_a_team_counts_where_it_hangs_today() {
+        let now = [("group", None), ("cards", Some(0))];
+        assert_eq!(counts(&["cards"], false, &now), ["cards", "group"]);
+        assert!(counts(&["gone"], false, &now).is_empty());
+    }
+}

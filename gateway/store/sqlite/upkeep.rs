@@ -1,0 +1,139 @@
+//! What the writer does from time to time: old entries go, and the disk's free space is looked at.
+//!
+//! Entries go in steps of a few hundred rows, each a transaction of its own. What they had cost stays:
+//! `gone` takes the sums of removed entries by the cells of `balance`, so that the balances stay as they
+//! are and can still be proved. Cells that no window reaches any more are folded into the quarter 0.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::schema::{ADD_BALANCE, QUARTER_MS};
+use crate::record::Upkeep;
+
+/// Rows of each kind that one step removes: some milliseconds of the writer's time.
+const STEP_ROWS: usize = 512;
+/// How often is looked for entries that have become too old.
+const LOOK_EVERY_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+/// A month's window reaches 31 days back and, by its time zone, a day further; some are to spare.
+const WINDOW_DAYS: i64 = 35;
+
+/// How long entries are kept, and how much space is left free.
+pub struct Keep {
+    /// Entries that began so many days ago go.
+    pub days: u32,
+    /// With less than so many bytes free, the disk counts as full.
+    pub free_bytes_min: u64,
+    /// Milliseconds since 1970.
+    pub now_ms: fn() -> i64,
+    /// Free bytes where the ledger stands; `None` if the system does not say.
+    pub free_bytes: Box<dyn FnMut() -> Option<u64> + Send>,
+    /// When it was last found that nothing is too old.
+    looked_ms: Option<i64>,
+}
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keep").field("days", &self.days).finish_non_exhaustive()
+    }
+}
+
+impl Keep {
+    /// Entries for so many days; so many bytes free, measured at `folder`.
+    #[must_use]
+    pub fn new(days: u32, free_bytes_min: u64, folder: PathBuf, now_ms: fn() -> i64) -> Self {
+        let free_bytes = Box::new(move || {
+            let said = rustix::fs::statvfs(&folder).ok()?;
+            Some(said.f_bavail.saturating_mul(said.f_frsize))
+        });
+        Self { days, free_bytes_min, now_ms, free_bytes, looked_ms: None }
+    }
+
+    pub(super) fn step(&mut self, connection: &mut Connection) -> Upkeep {
+        let low = (self.free_bytes)().is_some_and(|free| free < self.free_bytes_min);
+        let now_ms = (self.now_ms)();
+        let lately = |looked: i64| (looked..looked.saturating_add(LOOK_EVERY_MS)).contains(&now_ms);
+        if self.looked_ms.is_some_and(lately) {
+            return Upkeep { low, more: false };
+        }
+        let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
+        let more = removed.unwrap_or_else(|error| {
+            // Tried again at the next look; until then it is only more than was asked for.
+            tracing::warn!(%error, "old entries of the ledger could not be removed");
+            false
+        });
+        self.looked_ms = (!more).then_some(now_ms);
+        Upkeep { low, more }
+    }
+}
+
+/// Those among the first rows that are too old. Ids are in order of time, so these are the oldest.
+macro_rules! oldest {
+    () => {
+        "SELECT id FROM (SELECT id, started_at_ms FROM entry ORDER BY id LIMIT ?2) \
+         WHERE started_at_ms < ?1"
+    };
+}
+
+const KEEP_SUMS: &str = concat!(
+    "INSERT INTO gone (quarter, tree, team, \"key\", cost_nano, requests) \
+     SELECT started_at_ms / 900000, epoch.tree, team, \"key\", sum(cost_nano), count(*) \
+     FROM entry JOIN epoch ON epoch.id = entry.epoch WHERE entry.id IN (",
+    oldest!(),
+    ") GROUP BY 1, 2, 3, 4 ON CONFLICT DO UPDATE SET cost_nano = cost_nano + excluded.cost_nano, \
+     requests = requests + excluded.requests"
+);
+const REMOVE_ENTRIES: &str = concat!("DELETE FROM entry WHERE id IN (", oldest!(), ")");
+const REMOVE_REFUSALS: &str = "DELETE FROM refusal WHERE rowid IN \
+     (SELECT rowid FROM refusal WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
+
+const FOLDABLE: &str = "SELECT quarter, tree, team, \"key\", cost_nano, requests FROM gone \
+     WHERE quarter > 0 AND quarter < ?1 ORDER BY quarter LIMIT ?2";
+const ADD_GONE: &str = "INSERT INTO gone (quarter, tree, team, \"key\", cost_nano, requests) \
+     VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET cost_nano = cost_nano + excluded.cost_nano, \
+     requests = requests + excluded.requests";
+const REMOVE_GONE: &str =
+    "DELETE FROM gone WHERE quarter = ? AND tree = ? AND team = ? AND \"key\" = ?";
+const REMOVE_EMPTY: &str = "DELETE FROM balance WHERE quarter = ? AND tree = ? AND team = ? \
+     AND \"key\" = ? AND requests = 0 AND cost_nano = 0";
+
+/// One step; whether there is more to do.
+fn remove(connection: &mut Connection, now_ms: i64, keep_ms: i64) -> rusqlite::Result<bool> {
+    let before = now_ms.saturating_sub(keep_ms);
+    let rows = i64::try_from(STEP_ROWS).unwrap_or(i64::MAX);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.prepare_cached(KEEP_SUMS)?.execute(params![before, rows])?;
+    let entries = tx.prepare_cached(REMOVE_ENTRIES)?.execute(params![before, rows])?;
+    let refusals = tx.prepare_cached(REMOVE_REFUSALS)?.execute(params![before, rows])?;
+    let unreached = now_ms.saturating_sub(WINDOW_DAYS * DAY_MS).div_euclid(QUARTER_MS);
+    let folded = fold(&tx, unreached, rows)?;
+    if entries + refusals + folded > 0 {
+        tx.commit()?;
+    }
+    Ok([entries, refusals, folded].contains(&STEP_ROWS))
+}
+
+type Cell = (i64, i64, String, String, i64, i64);
+
+fn fold(connection: &Connection, before: i64, rows: i64) -> rusqlite::Result<usize> {
+    let mut select = connection.prepare_cached(FOLDABLE)?;
+    let cell = |row: &rusqlite::Row<'_>| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    };
+    let cells = select.query_map(params![before, rows], cell)?;
+    let cells: Vec<Cell> = cells.collect::<rusqlite::Result<_>>()?;
+    for (quarter, tree, team, key, cost, requests) in &cells {
+        // The cell's part that is gone moves into the quarter 0 of both tables.
+        for sql in [ADD_GONE, ADD_BALANCE] {
+            let mut add = connection.prepare_cached(sql)?;
+            add.execute(params![0, tree, team, key, cost, requests])?;
+        }
+        let mut subtract = connection.prepare_cached(ADD_BALANCE)?;
+        subtract.execute(params![quarter, tree, team, key, -cost, -requests])?;
+        for sql in [REMOVE_GONE, REMOVE_EMPTY] {
+            connection.prepare_cached(sql)?.execute(params![quarter, tree, team, key])?;
+        }
+    }
+    Ok(cells.len())
+}

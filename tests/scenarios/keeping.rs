@@ -1,0 +1,172 @@
+//! What is kept across restarts, and what is not kept for ever: money, names, hashes, entries, space.
+
+use rusqlite::Connection;
+use serde_json::json;
+use signalbox::app::Reloaded;
+
+use crate::harness::{Books, Reply, Setup, Upstream, ask, binary::Server, gateway::Folder, with};
+
+/// A request at a price that is easy to see, answered.
+async fn spend(server: &Server) {
+    let reply = Reply::of(server.post(&with(ask("a"), json!({ "max_tokens": 20 })))).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}
+
+/// The one line of this metric that has these labels.
+async fn line(server: &Server, metric: &str, labels: &[&str]) -> String {
+    let page = server.page("/metrics", "").await;
+    let fits = |line: &&str| {
+        line.starts_with(metric)
+            && line[metric.len()..].starts_with('{')
+            && labels.iter().all(|it| line.contains(it))
+    };
+    let found: Vec<_> = page.lines().filter(fits).collect();
+    assert_eq!(found.len(), 1, "{metric} {labels:?}: {page}");
+    found[0].to_owned()
+}
+
+async fn spent(server: &Server, team: &str) -> f64 {
+    let team = format!("team=\"{team}\"");
+    let line = line(server, "signalbox_budget_spent", &[&team]).await;
+    line.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a number")
+}
+
+fn edit(folder: &Folder, from: &str, to: &str) {
+    let text = std::fs::read_to_string(folder.config()).expect("a configuration");
+    assert!(text.contains(from), "{from}: {text}");
+    std::fs::write(folder.config(), text.replace(from, to)).expect("a file");
+}
+
+async fn end(server: Server) {
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+const TEAMS: &str = "[[team]]\nname = \"bank\"\nbudget = { amount = \"5.00\" }\n\
+     [[team]]\nname = \"cards\"\nparent = \"bank\"\nbudget = { amount = \"5.00\", window = \"total\" }\n";
+
+#[tokio::test]
+async fn no_change_of_keys_and_teams_gives_a_budget_back() {
+    let up = Upstream::start();
+    let setup = Setup::new().model("a", &up.urls()).and(TEAMS).key("team = \"cards\"\n");
+    let folder = setup.write();
+    let server = Server::start(&folder.config()).await;
+    spend(&server).await;
+    // The end of a process that nobody told: what is open is charged at its reservation.
+    let before = (spent(&server, "bank").await, spent(&server, "cards").await);
+    assert!(before.0 > 0.0, "{before:?}");
+    assert_eq!(before.0, before.1);
+    end(server).await;
+    let changes = [
+        // The key is gone, another one has its place.
+        ("name = \"scenario\"", "name = \"another\""),
+        // The key is another team's.
+        ("team = \"cards\"", "team = \"bank\""),
+        // The file's order is another, and there is one team more.
+        ("[[team]]\nname = \"bank\"", "[[team]]\nname = \"aside\"\n[[team]]\nname = \"bank\""),
+        // The team hangs elsewhere: what it has spent below the bank stays the bank's.
+        ("parent = \"bank\"", "parent = \"aside\""),
+        // The model and its prices are others.
+        ("id = \"a\"", "id = \"b\""),
+    ];
+    for (from, to) in changes {
+        edit(&folder, from, to);
+        let server = Server::start(&folder.config()).await;
+        let after = (spent(&server, "bank").await, spent(&server, "cards").await);
+        assert_eq!(after, before, "{from} → {to}");
+        server.kill().await;
+    }
+    // The team itself is gone: its parent has paid all the same.
+    edit(&folder, "name = \"cards\"", "name = \"loans\"");
+    let server = Server::start(&folder.config()).await;
+    assert_eq!((spent(&server, "bank").await, spent(&server, "loans").await), (before.0, 0.0));
+    end(server).await;
+}
+
+#[tokio::test]
+async fn a_replica_and_a_configuration_are_known_again() {
+    let up = Upstream::start();
+    let folder = Setup::new().model("a", &up.urls()).write();
+    let mut hashes = Vec::new();
+    for _ in 0..2 {
+        let server = Server::start(&folder.config()).await;
+        spend(&server).await;
+        hashes.push(line(&server, "signalbox_config_info", &[]).await);
+        end(server).await;
+    }
+    assert_eq!(hashes[0], hashes[1]);
+    let file = Connection::open(folder.ledger()).expect("a ledger");
+    let count = "SELECT count(DISTINCT replica) || ' ' || count(*) FROM ledger";
+    let said: String = file.query_row(count, [], |row| row.get(0)).expect("a row");
+    assert_eq!(said, "1 2", "one replica, two entries");
+}
+
+#[tokio::test]
+async fn the_hash_is_that_of_the_configuration_in_force() {
+    let up = Upstream::start();
+    let setup = || Setup::new().model("a", &up.urls());
+    let gateway = setup().start().await;
+    let hash = async || {
+        let page = gateway.admin("/metrics").await.text();
+        let line = page.lines().find(|it| it.starts_with("signalbox_config_info"));
+        line.expect("a line").to_owned()
+    };
+    let before = hash().await;
+    assert_eq!(gateway.reload(&setup()), Reloaded::Unchanged);
+    assert_eq!(hash().await, before);
+    let other = gateway.reload(&setup().and("[queue]\nwait_ms = 7\n"));
+    assert!(matches!(other, Reloaded::InForce { .. }), "{other:?}");
+    assert_ne!(hash().await, before);
+    let back = gateway.reload(&setup());
+    assert!(matches!(back, Reloaded::InForce { .. }), "{back:?}");
+    assert_eq!(hash().await, before);
+}
+
+#[tokio::test]
+async fn with_too_little_disk_nothing_is_accepted() {
+    let up = Upstream::start();
+    let low = format!("disk_free_bytes_min = {}\n", 1_u64 << 50);
+    let gateway = Setup::new().model("a", &up.urls()).ledger(&low).start().await;
+    let reply = gateway.ask(&ask("a")).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), "5");
+    assert!(reply.text().contains("disk"), "{}", reply.text());
+    assert_eq!(up.seen().requests, 0);
+    let ready = gateway.admin("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("disk_free_bytes_min"), "{}", ready.text());
+    let metrics = gateway.metrics().await;
+    let labels = ["kind=\"unavailable\"", "stage=\"record\""];
+    assert_eq!(metrics.sum("signalbox_refusals_total", &labels), 1.0);
+    assert!(gateway.close().await.entries.is_empty());
+}
+
+#[tokio::test]
+async fn old_entries_go_and_the_money_stays_spent() {
+    let up = Upstream::start();
+    let setup = Setup::new().model("a", &up.urls()).and(TEAMS).key("team = \"cards\"\n");
+    let folder = setup.ledger("retention_days = 5\n").write();
+    let server = Server::start(&folder.config()).await;
+    spend(&server).await;
+    let before = spent(&server, "cards").await;
+    end(server).await;
+    // Forty days go by.
+    let file = Connection::open(folder.ledger()).expect("a ledger");
+    let older = "UPDATE entry SET started_at_ms = started_at_ms - 3456000000;
+                 UPDATE balance SET quarter = quarter - 3840;";
+    file.execute_batch(older).expect("an edit");
+    assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
+    for _ in 0..2 {
+        let server = Server::start(&folder.config()).await;
+        let gone = || Books::read(&folder.ledger()).entries.is_empty();
+        let from = std::time::Instant::now();
+        while !gone() {
+            assert!(from.elapsed().as_secs() < 20, "it is still there");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(spent(&server, "cards").await, before, "a window without end");
+        assert_eq!(spent(&server, "bank").await, 0.0, "a month");
+        end(server).await;
+        assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
+    }
+}
