@@ -190,6 +190,18 @@ fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> 
     Identity { pepper }
 }
 
+fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {
+    let n_max = number(it, "n_max", 8, 1..=128, faults);
+    let logprobs_max = number(it, "logprobs_max", 20, 0..=1_000, faults);
+    Shield {
+        n_max: u8::try_from(n_max).unwrap_or(8),
+        tools_max: bytes(number(it, "tools_max", 128, 0..=10_000, faults)),
+        schema_bytes_max: bytes(number(it, "schema_bytes_max", 65_536, 0..=16 * MIB, faults)),
+        logprobs_max: u32::try_from(logprobs_max).unwrap_or(20),
+        grammar_bytes_max: bytes(number(it, "grammar_bytes_max", 4_096, 0..=16 * MIB, faults)),
+    }
+}
+
 /// The small sections.
 struct Limits {
     budget_wait: Duration,
@@ -209,7 +221,6 @@ impl Limits {
         let host =
             ("a host by itself, such as \"images.example.com\"", is_host as fn(&str) -> bool);
         let hosts = texts_of(&mut media, "hosts", host, faults);
-        let n_max = number(&mut shield, "n_max", 8, 1..=128, faults);
         let limits = Self {
             budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
@@ -224,17 +235,7 @@ impl Limits {
                 faults,
             )),
             media_hosts: hosts.into_iter().map(Into::into).collect(),
-            shield: Shield {
-                n_max: u8::try_from(n_max).unwrap_or(8),
-                tools_max: bytes(number(&mut shield, "tools_max", 128, 0..=10_000, faults)),
-                schema_bytes_max: bytes(number(
-                    &mut shield,
-                    "schema_bytes_max",
-                    65_536,
-                    0..=16 * MIB,
-                    faults,
-                )),
-            },
+            shield: shield_of(&mut shield, faults),
         };
         for section in [budget, queue, metrics, media, shield] {
             section.close(faults);
