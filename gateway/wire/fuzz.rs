@@ -324,7 +324,6 @@ fn depth(data: &[u8]) -> usize {
     most
 }
 
-/// A whole number, with a point or without.
 fn whole(value: &Value) -> Option<u32> {
     value.as_f64().map(|number| number as u32)
 }
@@ -341,16 +340,13 @@ fn means(value: &Value, request: &Request) {
     let metadata = member("metadata").get("user_id").and_then(Value::as_str);
     let names = [member("user").as_str(), member("safety_identifier").as_str(), metadata];
     let user = names.into_iter().flatten().find(|name| !name.is_empty());
-    let long = user.is_some_and(|name| name.len() > 150);
-    assert!(long || request.user().as_deref() == user, "user");
+    assert!(user.is_some_and(|it| it.len() > 150) || request.user().as_deref() == user, "user");
     let list = |name: &str| member(name).as_array().map_or(0, Vec::len);
     assert!(list("tools") + list("functions") == usize::from(request.tools()), "tools");
     let has = |need, wanted| assert!(request.needs().contains(need) == wanted, "{need:?}");
     has(Needs::TOOLS, request.tools() > 0);
-    let logprobs = member("logprobs") == true || whole(member("logprobs")) > Some(0);
-    has(Needs::LOGPROBS, logprobs);
-    let format = member("response_format").get("type");
-    has(Needs::JSON_SCHEMA, format == Some(&json!("json_schema")));
+    has(Needs::LOGPROBS, member("logprobs") == true || whole(member("logprobs")) > Some(0));
+    has(Needs::JSON_SCHEMA, member("response_format").get("type") == Some(&json!("json_schema")));
     assert!(list("messages") == request.messages(), "messages");
     says(member("messages").as_array().map_or(&[], Vec::as_slice), request);
 }

@@ -157,6 +157,18 @@ fn what_an_engine_would_compile_is_checked() {
             VALUE,
             "guided_json.patternProperties.(",
         ),
+    ] {
+        refused(&with(name, value), code, param);
+    }
+}
+
+#[test]
+fn formats_and_tools_of_the_wrong_shape_are_named() {
+    let schema = |pattern: &str| {
+        json!({"type": "object", "properties": {
+        "default": {"type": "string", "pattern": pattern}}})
+    };
+    for (name, value, code, param) in [
         ("response_format", json!({"type": "exec"}), VALUE, "response_format.type"),
         ("response_format", json!({"type": 7}), TYPE, "response_format.type"),
         ("response_format", json!({}), MISSING, "response_format.type"),
