@@ -404,7 +404,7 @@ fn the_bytes_of_media_are_not_text() {
             let message = format!(r#"{{"role":"{role}","content":[{part},{part}]}}"#);
             let request = saying(&message);
             let parts = parts * 2;
-            assert_eq!(request.media_parts(), parts, "{:.60}", part);
+            assert_eq!(request.media_parts(), parts, "{part:.60}");
             let bound = request.input_tokens_bound(Tokens(4_096)).0;
             assert!(bound < parts * 4_096 + 64 + 1_024 + 400, "{bound}: {part:.60}");
             assert_eq!(request.input_tokens(), Tokens(4));
