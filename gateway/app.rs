@@ -161,8 +161,9 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let epoch = epoch.map_err(StartError::Backends)?;
-    let accounts =
-        Arc::new(Accounts::new(&config.teams, &config.keys, config.budget_wait, (&spent, now)));
+    let spent = (&*spent, now);
+    let accounts = Accounts::new(&config.teams, &config.keys, config.budget_wait, spent);
+    let accounts = Arc::new(accounts.in_currency(&config.ledger.currency));
     gauges::register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
     let gateway = Gateway {
         keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),

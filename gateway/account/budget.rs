@@ -153,6 +153,12 @@ impl Cell {
         !self.hard || sum.is_some_and(|sum| sum.nano() <= self.amount)
     }
 
+    /// What is not spent, reserved or not; `None` if the budget is not hard.
+    pub(super) fn unspent(&self) -> Option<Money> {
+        let left = self.amount.saturating_sub(self.spent().nano()).max(0);
+        self.hard.then_some(Money::from_nano(left))
+    }
+
     pub(super) fn spent(&self) -> Money {
         Money::from_nano(self.spent.load(Ordering::Acquire))
     }

@@ -44,6 +44,8 @@ pub(crate) struct Accounts {
     /// The purses of teams, for gauges.
     teams: Vec<(Arc<str>, Vec<Arc<Purse>>)>,
     wait: Duration,
+    /// In which refusals speak of money.
+    currency: Arc<str>,
 }
 
 /// What binds a key: its own bounds and those of all its teams, the nearest first.
@@ -123,7 +125,13 @@ impl Accounts {
                 .map(|(team, bounds)| (Arc::clone(&team.name), bounds.purses.clone()))
                 .collect(),
             wait,
+            currency: Arc::from(""),
         }
+    }
+
+    /// The same accounts, whose refusals speak of money in this currency.
+    pub(crate) fn in_currency(self, currency: &Arc<str>) -> Self {
+        Self { currency: Arc::clone(currency), ..self }
     }
 
     fn bounds(&self, caller: &Caller) -> Option<&Arc<Bounds>> {
@@ -180,7 +188,9 @@ impl Accounts {
             permit.tokens.extend(taken);
         }
         let cells: Cells = bounds.purses.iter().map(|purse| purse.cell(now.1)).collect();
-        reserve(&cells, plan.cost_max, self.wait).await?;
+        if !reserve(&cells, plan.cost_max, self.wait).await {
+            return Err(refusal(&cells, plan.cost_max, &self.currency));
+        }
         // No await from here on: what is reserved is in the permit's hands.
         permit.cells = cells;
         Ok(permit)
@@ -206,15 +216,35 @@ fn too_fast(wait: Duration, what: &str) -> Failure {
     Failure::new(Kind::RateLimited, Stage::Admit, public).after(wait)
 }
 
-/// Reserves in all cells or in none; waits in line while open reservations stand in the way.
-async fn reserve(cells: &[Arc<Cell>], amount: Money, wait: Duration) -> Result<(), Failure> {
+/// Reserves in all cells or in none; waits in line while open reservations stand in the way. False if
+/// there was no room.
+async fn reserve(cells: &[Arc<Cell>], amount: Money, wait: Duration) -> bool {
     let line = cells.iter().find(|cell| cell.line.stands());
-    let Some(full) = line.or_else(|| try_reserve(cells, amount).err()) else { return Ok(()) };
+    let Some(full) = line.or_else(|| try_reserve(cells, amount).err()) else { return true };
     let waited = tokio::time::timeout(wait, in_line(full, cells, amount)).await;
     // Everybody before has given up by then, if only just now.
-    let reserved = waited.unwrap_or_else(|_| try_reserve(cells, amount).is_ok());
-    let public = "the budget of this key or of one of its teams is spent";
-    reserved.then_some(()).ok_or_else(|| Failure::new(Kind::BudgetExceeded, Stage::Admit, public))
+    waited.unwrap_or_else(|_| try_reserve(cells, amount).is_ok())
+}
+
+/// Why there was no room: nothing is left, less is left than the request can cost, or enough is left
+/// but open requests have reserved it. "Spent" is said only of what is.
+fn refusal(cells: &[Arc<Cell>], amount: Money, currency: &str) -> Failure {
+    const WHOSE: &str = "the budget of this key or of one of its teams";
+    const ADVICE: &str = "a smaller max_tokens lowers what it can cost";
+    let refuse = |public: String| Failure::new(Kind::BudgetExceeded, Stage::Admit, public);
+    let unspent = cells.iter().filter_map(|cell| cell.unspent()).min().unwrap_or_default();
+    if unspent == Money::ZERO {
+        return refuse(format!("{WHOSE} is spent"));
+    }
+    let most = format!("the request can cost up to {amount} {currency}");
+    if unspent < amount {
+        let text = format!("{unspent} {currency} of {WHOSE} are left and {most}: {ADVICE}");
+        return refuse(text).coded("budget_too_small");
+    }
+    refuse(format!(
+        "{unspent} {currency} of {WHOSE} are left, but requests that are still open have reserved \
+         them and {most}: come back when they are done; {ADVICE}"
+    ))
 }
 
 /// Waits at the cell that is full; false if no settle can make room. Between its awaits nothing is held,

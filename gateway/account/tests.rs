@@ -136,6 +136,34 @@ async fn what_no_settle_can_make_room_for_is_refused_at_once() {
     drop(held);
 }
 
+/// Spent is spent, too little is too little, and reserved is reserved: each is told for what it is.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_why_there_is_no_room() {
+    let accounts = one(100_000_000, true).in_currency(&Arc::from("EUR"));
+    let refused = async |amount| {
+        let failure = admit(&accounts, amount).await.map(drop).unwrap_err();
+        assert_eq!((failure.kind, failure.status()), (Kind::BudgetExceeded, 429));
+        (failure.code, failure.public)
+    };
+    let (code, text) = refused(120_000_000).await;
+    assert_eq!(code, "budget_too_small");
+    for part in ["0.1 EUR of", "up to 0.12 EUR", "max_tokens"] {
+        assert!(text.contains(part) && !text.contains("spent"), "{text}");
+    }
+    let held = admit(&accounts, 60_000_000).await.unwrap();
+    let (code, text) = refused(60_000_000).await;
+    assert_eq!(code, "budget_exceeded");
+    assert!(text.contains("still open") && !text.contains("spent"), "{text}");
+    settle(held, 60_000_000);
+    let (code, text) = refused(40_000_001).await;
+    assert_eq!(code, "budget_too_small");
+    assert!(text.contains("0.04 EUR of") && text.contains("0.040000001 EUR"), "{text}");
+    settle(admit(&accounts, 40_000_000).await.unwrap(), 40_000_000);
+    let (code, text) = refused(1).await;
+    assert_eq!(code, "budget_exceeded");
+    assert!(text.ends_with("is spent"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_would_fit_waits_and_then_is_refused() {
     let accounts = one(100, true);

@@ -161,6 +161,8 @@ pub(crate) fn read_limits(config: &Config) -> ReadLimits {
         n_max: config.shield.n_max,
         tools_max: config.shield.tools_max,
         schema_bytes_max: config.shield.schema_bytes_max,
+        logprobs_max: config.shield.logprobs_max,
+        grammar_bytes_max: config.shield.grammar_bytes_max,
         media_hosts: config.media_hosts.clone(),
     }
 }

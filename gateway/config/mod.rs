@@ -5,6 +5,7 @@
 //! from a file.
 
 mod leaf;
+mod listener;
 mod load;
 mod model;
 mod secret;
@@ -180,6 +181,10 @@ pub struct Shield {
     pub tools_max: usize,
     /// Bytes of one schema.
     pub schema_bytes_max: usize,
+    /// Alternatives for each token.
+    pub logprobs_max: u32,
+    /// Bytes of one pattern, grammar or list of choices.
+    pub grammar_bytes_max: usize,
 }
 
 /// `[[model]]`, as far as it is about reaching it; what it *is* stands in its `ModelFacts`.

@@ -109,6 +109,7 @@ fn a_bare_start_is_enough() {
     assert_eq!(config.series_max, 20_000);
     assert_eq!((config.shield.n_max, config.shield.tools_max), (8, 128));
     assert_eq!(config.shield.schema_bytes_max, 65_536);
+    assert_eq!((config.shield.logprobs_max, config.shield.grammar_bytes_max), (20, 4_096));
     assert_eq!(&*config.teams[0].name, "default");
     let model = &config.models[0];
     assert_eq!((&*model.id, &*model.upstream_model), ("qwen", "qwen"));

@@ -1,7 +1,6 @@
 //! From a table to a [`Config`]: pure, and every fault at once.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,13 +16,10 @@ use sha2::{Digest, Sha256};
 use toml::Table;
 
 use super::{
-    Admin, Config, Durability, Ground, Identity, Ledger, Queue, Server, Shield, Wait,
-    leaf::{
-        address, is_host, later, millis, millis_or_none, name, number, secret, texts_of, token,
-        word,
-    },
+    Config, Durability, Ground, Identity, Ledger, Queue, Shield, Wait,
+    leaf::{is_host, later, millis_or_none, name, number, secret, texts_of, word},
+    listener::{admin, apart, server},
     model, team,
-    url::is_origin,
 };
 
 /// What validation needs from outside.
@@ -100,21 +96,6 @@ pub(super) fn validate(
     })
 }
 
-/// Two doors cannot be opened on one port where the addresses of one are among those of the other.
-fn apart(server: &Server, admin: &Admin, faults: &mut Faults) {
-    let (one, other) = (server.listen, admin.listen);
-    // An unspecified IPv6 address is that of IPv4 as well.
-    let holds = |all: SocketAddr, it: SocketAddr| {
-        all.ip().is_unspecified() && (all.is_ipv6() || it.is_ipv4())
-    };
-    let same = one.ip().to_canonical() == other.ip().to_canonical();
-    let meet = same || holds(one, other) || holds(other, one);
-    if one.port() == other.port() && one.port() != 0 && meet {
-        let expected = "another address than `server.listen`: callers never meet operators";
-        faults.push(Fault::new("admin.listen", other.to_string(), expected));
-    }
-}
-
 /// The layers are one table by now, in which secrets are references and keys keyed hashes.
 fn hash(table: &Table, policy: &str) -> Arc<str> {
     let mut hasher = Sha256::new();
@@ -125,67 +106,12 @@ fn hash(table: &Table, policy: &str) -> Arc<str> {
     hasher.finalize().iter().take(8).fold(String::new(), hex).into()
 }
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
+/// Bytes of a mebibyte.
+pub(super) const MIB: u64 = 1024 * 1024;
 
-const MIB: u64 = 1024 * 1024;
-
-fn bytes(number: u64) -> usize {
+/// A number of bytes or of things, as this machine counts them.
+pub(super) fn bytes(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
-    let origin = (
-        "an origin such as \"https://chat.example.com\", without a path; never \"*\": every page would \
-         be let in",
-        is_origin as fn(&str) -> bool,
-    );
-    let origins = texts_of(&mut it, "cors_origins", origin, faults);
-    let server = Server {
-        cors_origins: origins.into_iter().map(|it| it.to_ascii_lowercase().into()).collect(),
-        listen: address(&mut it, "listen", loopback(8080), faults),
-        body_bytes_max: bytes(number(
-            &mut it,
-            "body_bytes_max",
-            32 * MIB,
-            1_024..=1_024 * MIB,
-            faults,
-        )),
-        header_timeout: millis(&mut it, "header_timeout_ms", 10_000, faults),
-        body_timeout: millis(&mut it, "body_timeout_ms", 30_000, faults),
-        write_timeout: millis(&mut it, "write_timeout_ms", 60_000, faults),
-        drain_timeout: millis_or_none(&mut it, "drain_timeout_ms", 120_000, faults),
-        drain_grace: millis_or_none(&mut it, "drain_grace_ms", 5_000, faults),
-        body_in_flight_bytes_max: bytes(number(
-            &mut it,
-            "body_in_flight_bytes_max",
-            1_024 * MIB,
-            MIB..=1_024 * 1_024 * MIB,
-            faults,
-        )),
-        early_head: millis(&mut it, "early_head_ms", 15_000, faults),
-        connections_max: bytes(number(&mut it, "connections_max", 16_384, 1..=1_000_000, faults)),
-    };
-    // It will say whose addresses audits name; until then it must not seem to do anything.
-    let none = "nothing, or []: no address is named anywhere by this version";
-    let empty = |value: &toml::Value| value.as_array()?.is_empty().then_some(());
-    it.read("trusted_proxies", none, faults, empty);
-    later(&mut it, &["tls"], faults);
-    it.close(faults);
-    server
-}
-
-fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Admin {
-    let listen = address(&mut it, "listen", loopback(9090), faults);
-    let key = token(&mut it, "token", outside, faults);
-    let metrics_token = token(&mut it, "metrics_token", outside, faults);
-    if !listen.ip().is_loopback() && it.get("token").is_none() {
-        let expected = format!("a token, because {listen} is not a loopback address");
-        faults.push(Fault::new(it.at("token"), "nothing", expected));
-    }
-    it.close(faults);
-    Admin { listen, token: key, metrics_token }
 }
 
 fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
@@ -244,6 +170,18 @@ fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> 
     Identity { pepper }
 }
 
+fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {
+    let n_max = number(it, "n_max", 8, 1..=128, faults);
+    let logprobs_max = number(it, "logprobs_max", 20, 0..=1_000, faults);
+    Shield {
+        n_max: u8::try_from(n_max).unwrap_or(8),
+        tools_max: bytes(number(it, "tools_max", 128, 0..=10_000, faults)),
+        schema_bytes_max: bytes(number(it, "schema_bytes_max", 65_536, 0..=16 * MIB, faults)),
+        logprobs_max: u32::try_from(logprobs_max).unwrap_or(20),
+        grammar_bytes_max: bytes(number(it, "grammar_bytes_max", 4_096, 0..=16 * MIB, faults)),
+    }
+}
+
 /// The small sections.
 struct Limits {
     budget_wait: Duration,
@@ -263,7 +201,6 @@ impl Limits {
         let host =
             ("a host by itself, such as \"images.example.com\"", is_host as fn(&str) -> bool);
         let hosts = texts_of(&mut media, "hosts", host, faults);
-        let n_max = number(&mut shield, "n_max", 8, 1..=128, faults);
         let limits = Self {
             budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
@@ -278,17 +215,7 @@ impl Limits {
                 faults,
             )),
             media_hosts: hosts.into_iter().map(Into::into).collect(),
-            shield: Shield {
-                n_max: u8::try_from(n_max).unwrap_or(8),
-                tools_max: bytes(number(&mut shield, "tools_max", 128, 0..=10_000, faults)),
-                schema_bytes_max: bytes(number(
-                    &mut shield,
-                    "schema_bytes_max",
-                    65_536,
-                    0..=16 * MIB,
-                    faults,
-                )),
-            },
+            shield: shield_of(&mut shield, faults),
         };
         for section in [budget, queue, metrics, media, shield] {
             section.close(faults);

@@ -11,36 +11,6 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Fields that would let a caller choose where the gateway or an engine connects, what it costs, or
-/// what an engine runs.
-pub(super) const REFUSED: [&[u8]; 10] = [
-    b"chat_template",
-    b"prompt_embeds",
-    b"kv_transfer_params",
-    b"mock_response",
-    b"api_base",
-    b"base_url",
-    b"user_config",
-    b"fallbacks",
-    b"input_cost_per_token",
-    b"extra_headers",
-];
-
-/// Fields by which engines take a grammar: compiling a large one stalls an engine.
-pub(super) const GRAMMARS: [&[u8]; 11] = [
-    b"guided_json",
-    b"guided_regex",
-    b"guided_choice",
-    b"guided_grammar",
-    b"structured_outputs",
-    b"structural_tag",
-    b"grammar",
-    b"json_schema",
-    b"regex",
-    b"ebnf",
-    b"format",
-];
-
 /// What `chat_template_kwargs` may hold.
 pub(super) const TEMPLATE_KEYS: [&[u8]; 2] = [b"enable_thinking", b"thinking"];
 
@@ -90,10 +60,40 @@ pub(super) fn string_if(scanner: &mut Scanner<'_>) -> Result<Option<Str>, Failur
     Ok((text.span.len() > 0).then_some(text))
 }
 
-/// Whether the string here is `none`.
+/// Whether the string here is `none` or empty.
 pub(super) fn is_none(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
     let text = scanner.string()?;
-    Ok(*text.text(scanner.bytes()) == *b"none")
+    Ok(matches!(&*text.text(scanner.bytes()), b"none" | b""))
+}
+
+/// The whole number that JSON digits stand for: `4096`, `4096.0` and `4.096e3` are one. Beyond 128
+/// bits it is the largest there is.
+pub(super) fn whole(digits: &[u8]) -> Option<i128> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    if let Ok(number) = digits.parse::<i64>() {
+        return Some(number.into());
+    }
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let (int, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let (sign, int) = int.strip_prefix('-').map_or((1, int), |int| (-1, int));
+    let digit = |sum: i128, digit: u8| {
+        sum.saturating_mul(10).saturating_add(i128::from(digit.wrapping_sub(b'0')))
+    };
+    let number = int.bytes().chain(fraction.bytes()).fold(0, digit);
+    if number == 0 {
+        return Some(0);
+    }
+    // An exponent that is no `i32` is beyond all numbers on one side and none whole on the other.
+    let negative = exponent.starts_with('-');
+    let exponent = exponent.parse().unwrap_or(if negative { -1_000_000 } else { 1_000_000 });
+    let scale = i32::try_from(fraction.len()).map_or(i32::MIN, |places| exponent - places);
+    let ten = |power: u32| 10_i128.saturating_pow(power);
+    if scale >= 0 {
+        return Some(sign * number.saturating_mul(ten(scale.unsigned_abs())));
+    }
+    let power = ten(scale.unsigned_abs());
+    (number % power == 0).then_some(sign * (number / power))
 }
 
 /// A whole number from 1 up, or `null`.
@@ -104,11 +104,9 @@ pub(super) fn tokens(scanner: &mut Scanner<'_>, name: &'static str) -> Result<Al
         Shape::Number => {}
         found => return Err(wrong_type(name, found, "a whole number")),
     }
-    let digits = value.of(scanner.bytes());
-    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
-    match number {
-        Some(1..) => {
-            let tokens = number.and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
+    match whole(value.of(scanner.bytes())) {
+        Some(number @ 1..) => {
+            let tokens = u32::try_from(number).unwrap_or(u32::MAX);
             Ok(Allowed { value, tokens: Some(Tokens(tokens)) })
         }
         _ => {

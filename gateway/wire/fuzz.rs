@@ -324,29 +324,29 @@ fn depth(data: &[u8]) -> usize {
     most
 }
 
+fn whole(value: &Value) -> Option<u32> {
+    value.as_f64().map(|number| number as u32)
+}
+
 fn means(value: &Value, request: &Request) {
     let member = |name: &str| value.get(name).unwrap_or(&Value::Null);
     assert!(member("model") == &*request.model(), "another model: {}", request.model());
     assert!((member("stream") == true) == request.stream(), "stream");
     let usage = member("stream_options").get("include_usage");
     assert!(request.wants_usage() == (usage == Some(&json!(true))), "include_usage");
-    assert!(member("n").as_u64().unwrap_or(1) == u64::from(request.n()), "n");
-    let most = ["max_completion_tokens", "max_tokens"].map(|name| member(name).as_u64());
-    let most =
-        most.into_iter().flatten().next().map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+    assert!(whole(member("n")).unwrap_or(1) == u32::from(request.n()), "n");
+    let most = whole(member("max_completion_tokens")).or(whole(member("max_tokens")));
     assert!(request.output_tokens_asked() == most.map(Tokens), "tokens");
     let metadata = member("metadata").get("user_id").and_then(Value::as_str);
     let names = [member("user").as_str(), member("safety_identifier").as_str(), metadata];
     let user = names.into_iter().flatten().find(|name| !name.is_empty());
-    let long = user.is_some_and(|name| name.len() > 150);
-    assert!(long || request.user().as_deref() == user, "user");
+    assert!(user.is_some_and(|it| it.len() > 150) || request.user().as_deref() == user, "user");
     let list = |name: &str| member(name).as_array().map_or(0, Vec::len);
     assert!(list("tools") + list("functions") == usize::from(request.tools()), "tools");
     let has = |need, wanted| assert!(request.needs().contains(need) == wanted, "{need:?}");
     has(Needs::TOOLS, request.tools() > 0);
-    has(Needs::LOGPROBS, member("logprobs") == true);
-    let format = member("response_format").get("type");
-    has(Needs::JSON_SCHEMA, format == Some(&json!("json_schema")));
+    has(Needs::LOGPROBS, member("logprobs") == true || whole(member("logprobs")) > Some(0));
+    has(Needs::JSON_SCHEMA, member("response_format").get("type") == Some(&json!("json_schema")));
     assert!(list("messages") == request.messages(), "messages");
     says(member("messages").as_array().map_or(&[], Vec::as_slice), request);
 }
@@ -387,8 +387,8 @@ fn edited(mut value: Value, edit: &Edit<'_>) -> Value {
     for name in names {
         let Some(asked) = members.get_mut(name) else { continue };
         found = true;
-        match asked.as_u64() {
-            Some(number) if number <= most.into() => {}
+        match whole(asked) {
+            Some(number) if number <= most => {}
             None if stated => {}
             _ => *asked = json!(most),
         }

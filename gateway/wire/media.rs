@@ -39,6 +39,27 @@ pub(super) fn allowed(raw: &[u8], escaped: bool, url: bool, hosts: &[Box<str>]) 
     starts_with(head, b"https://") && host_of(head).is_some_and(|host| is_listed(host, hosts))
 }
 
+/// Whether the text of a media member is a picture, a sound or a video: then its bytes are no text to
+/// any model. A file is not: what stands in it is read.
+pub(super) fn is_perceived(key: &[u8], raw: &[u8], escaped: bool) -> bool {
+    const WORDS: [&[u8]; 3] = [b"image", b"audio", b"video"];
+    let head = raw.get(..raw.len().min(96)).unwrap_or_default();
+    let mut plain = String::new();
+    let head = if escaped {
+        text::unescape(head, &mut plain);
+        plain.as_bytes()
+    } else {
+        head
+    };
+    let head = head.trim_ascii_start();
+    match head.get(b"data:".len()..).filter(|_| starts_with(head, b"data:")) {
+        Some(kind) => WORDS.iter().any(|word| starts_with(kind, word)),
+        None => WORDS
+            .iter()
+            .any(|word| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))),
+    }
+}
+
 fn starts_with(text: &[u8], start: &[u8]) -> bool {
     text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }

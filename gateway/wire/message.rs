@@ -5,12 +5,15 @@ use super::{
     field::{echo, wrong_type},
     media,
     request::{Request, Texts, keep},
-    scan::{Key, Scanner, Shape, Str},
-    text,
+    scan::{Key, Scanner, Shape, Span, Str},
+    text, tools,
 };
 use crate::failure::Failure;
 
 use policies::facts::Needs;
+
+/// A longer string in a part with media is the media; a shorter one says how it is meant (`wav`).
+const WORD_MAX: usize = 64;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub(super) fn read<'a>(
     request.system.clear();
     scanner.array(|scanner, position| {
         request.messages = request.messages.saturating_add(1);
-        Reader { request, limits, position }.message(scanner)
+        Reader { request, limits, position, sources: 0 }.message(scanner)
     })?;
     if request.messages == 0 {
         let message = "messages is empty: at least one message is needed";
@@ -59,6 +62,16 @@ struct Reader<'r> {
     request: &'r mut Request,
     limits: &'r ReadLimits,
     position: usize,
+    /// Pictures, sounds and videos seen so far.
+    sources: u32,
+}
+
+/// What is known of a content part.
+#[derive(Default)]
+struct Part {
+    kind: Option<Str>,
+    text: bool,
+    media: bool,
 }
 
 impl Reader<'_> {
@@ -116,12 +129,19 @@ impl Reader<'_> {
                 message.texts.clear(); // of two contents the last one counts, as for engines
                 self.content(message, scanner)
             }
-            b"tool_calls" | b"function_call" => {
-                let (_, span) = scanner.value()?;
-                let raw = span.of(scanner.bytes());
+            name @ (b"tool_calls" | b"function_call") => {
+                let one = name == b"function_call";
+                scanner.shape()?;
+                let start = scanner.at();
+                tools::called(&|| self.path(&format!(".{}", echo(name))), one, scanner)?;
+                let raw = Span::new(start, scanner.at()).of(scanner.bytes());
                 self.request.weight += text::weigh(raw, true);
                 Ok(())
             }
+            name @ (b"name" | b"tool_call_id") => match scanner.value()?.0 {
+                Shape::String | Shape::Null => Ok(()),
+                found => Err(self.wrong(&format!(".{}", echo(name)), found, "a string")),
+            },
             name if media::is_media_key(name) => self.media(scanner, name, None),
             _ => Ok(scanner.skip()?),
         }
@@ -175,9 +195,6 @@ impl Reader<'_> {
         scanner: &mut Scanner<'_>,
         part: usize,
     ) -> Result<(), Failure> {
-        let wrong = |reader: &Self, field: &str, found, expected| {
-            reader.wrong(&format!(".content[{part}]{field}"), found, expected)
-        };
         match scanner.shape()? {
             Shape::Object => {}
             // Some clients send bare strings; some engines take them.
@@ -186,32 +203,83 @@ impl Reader<'_> {
                 self.text(message, scanner, text);
                 return Ok(());
             }
-            found => return Err(wrong(self, "", found, "an object")),
+            found => return Err(self.wrong(&format!(".content[{part}]"), found, "an object")),
         }
-        let mut media = false;
-        scanner.object(|scanner, key| match &*key.name() {
+        let mut seen = Part::default();
+        let before = self.sources;
+        scanner.object(|scanner, key| self.member(message, &mut seen, (scanner, part), key))?;
+        if seen.media {
+            let sources = (self.sources - before).max(1);
+            self.request.media_parts = self.request.media_parts.saturating_add(sources);
+        }
+        self.whole(&seen, scanner, part)
+    }
+
+    /// One member of a content part.
+    fn member<'a>(
+        &mut self,
+        message: &mut Message,
+        seen: &mut Part,
+        (scanner, part): (&mut Scanner<'a>, usize),
+        key: Key<'a>,
+    ) -> Result<(), Failure> {
+        let wrong = |reader: &Self, field: &str, found| {
+            reader.wrong(&format!(".content[{part}].{field}"), found, "a string")
+        };
+        match &*key.name() {
+            b"type" => match scanner.shape()? {
+                Shape::String => seen.kind = Some(scanner.string()?),
+                found => return Err(wrong(self, "type", found)),
+            },
             b"text" => match scanner.shape()? {
                 Shape::String => {
                     let text = scanner.string()?;
                     self.text(message, scanner, text);
-                    Ok(())
+                    seen.text = true;
                 }
-                found => Err(wrong(self, ".text", found, "a string")),
+                found => return Err(wrong(self, "text", found)),
             },
             // Tensors, which engines unpack: as unwelcome as `prompt_embeds`.
             name if name.ends_with(b"_embeds") => {
                 let path = self.path(&format!(".content[{part}].{}", echo(name)));
                 let text = format!("{path} is not supported here");
-                Err(Failure::invalid("unsupported_parameter", text).at(path))
+                return Err(Failure::invalid("unsupported_parameter", text).at(path));
+            }
+            b"uuid" => {
+                seen.media = true; // the picture is with the engine already
+                scanner.skip()?;
             }
             name if media::is_media_key(name) => {
-                media = true;
-                self.media(scanner, name, Some(part))
+                seen.media |= scanner.shape()? != Shape::Null;
+                self.media(scanner, name, Some(part))?;
             }
-            _ => Ok(scanner.skip()?),
-        })?;
-        self.request.media_parts = self.request.media_parts.saturating_add(u32::from(media));
+            _ => scanner.skip()?,
+        }
         Ok(())
+    }
+
+    /// A part says what it is and has what it says: engines have crashed over less.
+    fn whole(&self, seen: &Part, scanner: &Scanner<'_>, part: usize) -> Result<(), Failure> {
+        let missing = |field: &str| {
+            let path = self.path(&format!(".content[{part}].{field}"));
+            let text = format!("{path} is missing");
+            Err(Failure::invalid("missing_required_parameter", text).at(path))
+        };
+        let Some(kind) = seen.kind else { return missing("type") };
+        match &*kind.text(scanner.bytes()) {
+            b"text" if !seen.text => missing("text"),
+            kind @ (b"image_url" | b"input_audio" | b"audio_url" | b"video_url" | b"file")
+                if !seen.media =>
+            {
+                missing(&echo(kind))
+            }
+            b"" => {
+                let path = self.path(&format!(".content[{part}].type"));
+                let text = format!("{path} is empty: expected text, image_url or the like");
+                Err(Failure::invalid("invalid_value", text).at(path))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads the value of a member that holds media: a string, or an object with strings.
@@ -230,7 +298,13 @@ impl Reader<'_> {
         if part.is_some() {
             self.request.needs = self.request.needs.with(need);
         }
-        self.source(scanner, key, part, has(b"url"))
+        match (part, scanner.shape()?) {
+            (Some(part), found @ (Shape::Number | Shape::True | Shape::False)) => {
+                let path = format!(".content[{part}].{}", echo(key));
+                Err(self.wrong(&path, found, "a string or an object"))
+            }
+            _ => self.source(scanner, key, part, has(b"url")),
+        }
     }
 
     fn source(
@@ -245,6 +319,10 @@ impl Reader<'_> {
                 let text = scanner.string()?;
                 let raw = text.span.of(scanner.bytes());
                 if media::allowed(raw, text.escaped, url, &self.limits.media_hosts) {
+                    if part.is_some() && media::is_perceived(key, raw, text.escaped) {
+                        self.request.media_bytes += raw.len();
+                        self.sources = self.sources.saturating_add(u32::from(raw.len() > WORD_MAX));
+                    }
                     return Ok(());
                 }
                 let part = part.map(|part| format!(".content[{part}]")).unwrap_or_default();

@@ -17,19 +17,23 @@ mod field;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+mod grammar;
 mod media;
 mod message;
 pub mod models;
 mod openai;
+mod pattern;
 mod place;
 mod reasoning;
 mod redact;
 mod request;
 mod run;
 mod scan;
+mod shield;
 pub mod sse;
 mod text;
 mod think;
+mod tools;
 mod usage;
 
 use bytes::Bytes;
@@ -58,8 +62,12 @@ pub struct ReadLimits {
     pub n_max: u8,
     /// Tools.
     pub tools_max: usize,
-    /// Bytes of one schema, tool or grammar.
+    /// Bytes of one schema or tool.
     pub schema_bytes_max: usize,
+    /// Alternatives for each token.
+    pub logprobs_max: u32,
+    /// Bytes of one pattern, grammar or list of choices.
+    pub grammar_bytes_max: usize,
     /// Hosts from which an engine may fetch media over `https`; exact names.
     pub media_hosts: Vec<Box<str>>,
 }
@@ -71,6 +79,8 @@ impl Default for ReadLimits {
             n_max: 8,
             tools_max: 128,
             schema_bytes_max: 65_536,
+            logprobs_max: 20,
+            grammar_bytes_max: 4_096,
             media_hosts: Vec::new(),
         }
     }

@@ -9,13 +9,13 @@ use smallvec::SmallVec;
 
 use super::{
     ReadLimits,
-    field::{
-        GRAMMARS, REFUSED, TEMPLATE_KEYS, boolean, echo, is_none, string_if, tokens, twice,
-        wrong_type,
-    },
+    field::{TEMPLATE_KEYS, boolean, echo, is_none, string_if, tokens, twice, whole, wrong_type},
+    grammar::{self, Format},
     message,
     request::{Allowed, Request, StreamOptions},
     scan::{Scanner, Shape, Span},
+    shield::{self, Expected},
+    tools,
 };
 use crate::failure::{Failure, Kind, Stage};
 
@@ -87,7 +87,7 @@ pub(super) fn chat(body: Bytes, limits: &ReadLimits) -> Result<Request, Failure>
 
 fn fields(body: &[u8], limits: &ReadLimits) -> Result<Request, Failure> {
     let request = Request::unread();
-    let mut reader = Reader { request, limits, seen: 0, others: SmallVec::new() };
+    let mut reader = Reader { request, limits, seen: 0, endless: false, others: SmallVec::new() };
     reader.body(body)?;
     Ok(reader.request)
 }
@@ -97,6 +97,8 @@ struct Reader<'a, 'l> {
     limits: &'l ReadLimits,
     /// One bit for each [`Field`].
     seen: u32,
+    /// The answer does not end by itself.
+    endless: bool,
     /// All other top-level keys.
     others: SmallVec<[Cow<'a, [u8]>; 8]>,
 }
@@ -142,24 +144,21 @@ impl<'a> Reader<'a, '_> {
                 return Err(Failure::invalid("missing_required_parameter", text).at(name));
             }
         }
+        if self.endless && self.request.output_tokens_asked().is_none() {
+            let text = "ignore_eos needs max_tokens: the answer would not end by itself";
+            return Err(Failure::invalid("invalid_value", text).at("ignore_eos"));
+        }
         Ok(())
     }
 
-    /// Fields that are only passed on, unless they are refused.
-    fn other(&self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let (shape, span) = scanner.value()?;
-        if shape == Shape::Null {
-            return Ok(());
+    /// Fields that are only passed on, unless the shield refuses them.
+    fn other(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        let Some(expected) = shield::expected(name) else { return Ok(scanner.skip()?) };
+        if *name == *b"ignore_eos" && scanner.shape()? == Shape::True {
+            self.endless = true;
         }
-        if REFUSED.contains(&name) {
-            let name = echo(name);
-            let text = format!("{name} is not supported here");
-            return Err(Failure::invalid("unsupported_parameter", text).at(name));
-        }
-        if GRAMMARS.contains(&name) {
-            self.schema(&echo(name), span)?;
-        }
-        Ok(())
+        let path = std::str::from_utf8(name).unwrap_or_default();
+        shield::check(expected, path, scanner, self.limits)
     }
 
     fn field(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), Failure> {
@@ -181,13 +180,13 @@ impl<'a> Reader<'a, '_> {
             Field::Tools => self.tools(scanner, "tools")?,
             Field::Functions => self.tools(scanner, "functions")?,
             Field::ResponseFormat => self.response_format(scanner)?,
-            Field::ReasoningEffort | Field::Reasoning => self.reasoning(scanner)?,
+            Field::ReasoningEffort => match scanner.shape()? {
+                Shape::String | Shape::Null => self.reasoning(scanner)?,
+                found => return Err(wrong_type("reasoning_effort", found, "a string")),
+            },
+            Field::Reasoning => self.reasoning(scanner)?,
             Field::TemplateKwargs => self.template_kwargs(scanner)?,
-            Field::Logprobs => {
-                if matches!(scanner.value()?.0, Shape::True) {
-                    self.need(Needs::LOGPROBS);
-                }
-            }
+            Field::Logprobs => self.logprobs(scanner)?,
             Field::User => self.request.user = string_if(scanner)?,
             Field::SafetyIdentifier => self.request.safety_identifier = string_if(scanner)?,
             Field::Metadata => self.metadata(scanner)?,
@@ -264,15 +263,7 @@ impl<'a> Reader<'a, '_> {
         let start = scanner.at();
         let mut count = usize::from(self.request.tools);
         let most = self.limits.tools_max;
-        scanner.array(|scanner, position| {
-            count += 1;
-            let (shape, span) = scanner.value()?;
-            if shape != Shape::Object {
-                return Err(wrong_type(format!("{name}[{position}]"), shape, "an object"));
-            }
-            self.request.weight += span.len() as u64 * 5;
-            self.schema(&format!("{name}[{position}]"), span)
-        })?;
+        count += tools::offered(name, scanner, &mut self.request, self.limits)?;
         if count > most {
             let text = format!("{name} holds {count} tools: at most {most} are supported");
             return Err(Failure::invalid("unsupported_parameter", text).at(name));
@@ -285,42 +276,31 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    fn schema(&self, name: &str, span: Span) -> Result<(), Failure> {
-        let (bytes, most) = (span.len(), self.limits.schema_bytes_max);
-        if bytes <= most {
-            return Ok(());
-        }
-        let text = format!("{name} has {bytes} bytes: at most {most} are supported");
-        Err(Failure::invalid("unsupported_parameter", text).at(name.to_owned()))
-    }
-
     fn response_format(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let shape = scanner.shape()?;
-        if shape != Shape::Object {
-            let (shape, span) = scanner.value()?;
-            return match shape {
-                Shape::Null => Ok(()),
-                Shape::String => self.schema("response_format", span),
-                found => Err(wrong_type("response_format", found, "an object")),
-            };
-        }
-        let start = scanner.at();
-        let mut kind = None;
-        scanner.object(|scanner, key| {
-            if *key.name() == *b"type" {
-                kind = string_if(scanner)?;
-                return Ok(());
-            }
-            Ok::<_, Failure>(scanner.skip()?)
-        })?;
-        self.schema("response_format", Span::new(start, scanner.at()))?;
-        match kind.map(|kind| kind.text(scanner.bytes())).as_deref() {
-            Some(b"json_schema") => {
+        match grammar::format("response_format", scanner, self.limits)? {
+            Format::Text => {}
+            Format::Json => self.request.json_schema = true,
+            Format::JsonSchema => {
                 self.request.json_schema = true;
                 self.need(Needs::JSON_SCHEMA);
             }
-            Some(b"json_object") => self.request.json_schema = true,
-            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `logprobs: true`, or how many as older clients say.
+    fn logprobs(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        let wanted = match scanner.shape()? {
+            Shape::Number => {
+                let start = scanner.at();
+                shield::check(Expected::Logprobs, "logprobs", scanner, self.limits)?;
+                let digits = Span::new(start, scanner.at()).of(scanner.bytes());
+                whole(digits).is_some_and(|alternatives| alternatives > 0)
+            }
+            _ => boolean(scanner, "logprobs")?,
+        };
+        if wanted {
+            self.need(Needs::LOGPROBS);
         }
         Ok(())
     }

@@ -75,6 +75,8 @@ pub struct Request {
     /// Where the list of messages stands.
     pub(super) messages_span: Span,
     pub(super) media_parts: u32,
+    /// Bytes of pictures, sounds and videos as written; none of them is text.
+    pub(super) media_bytes: usize,
     pub(super) system: Texts,
     pub(super) turns: SmallVec<[Texts; TURNS_MAX]>,
     pub(super) text_bytes: usize,
@@ -112,6 +114,7 @@ impl Request {
             messages: 0,
             messages_span: Span::default(),
             media_parts: 0,
+            media_bytes: 0,
             system: Texts::new(),
             turns: SmallVec::new(),
             text_bytes: 0,
@@ -234,13 +237,15 @@ impl Request {
         Tokens(u32::try_from(text).unwrap_or(u32::MAX))
     }
 
-    /// A figure that the input cannot exceed: every byte of the body a token, 64 for the template
-    /// around each message and tool, 1,024 for the template itself, and the model's worst case for
-    /// each image or sound.
+    /// A figure that the input cannot exceed, whichever model reads it: every byte of the body a
+    /// token, but those of pictures, sounds and videos; 64 for the template around each message and
+    /// tool, 1,024 for the template itself, and the model's worst case for each picture or sound.
+    /// Files count as text: what stands in them is read. A model's context bounds it further.
     #[must_use]
     pub fn input_tokens_bound(&self, media_tokens_max: Tokens) -> Tokens {
         let around = self.messages.saturating_add(u32::from(self.tools));
-        Tokens(u32::try_from(self.body.len()).unwrap_or(u32::MAX))
+        let text = self.body.len().saturating_sub(self.media_bytes);
+        Tokens(u32::try_from(text).unwrap_or(u32::MAX))
             .saturating_add(Tokens(around).saturating_mul(64))
             .saturating_add(Tokens(1024))
             .saturating_add(media_tokens_max.saturating_mul(self.media_parts))

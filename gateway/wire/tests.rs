@@ -129,12 +129,17 @@ fn needs_are_seen() {
         (r#","response_format":{"type":"json_object"}"#.into(), Needs::NONE),
         (r#","reasoning_effort":"high""#.into(), Needs::REASONING),
         (r#","reasoning_effort":"none""#.into(), Needs::NONE),
+        (r#","reasoning_effort":"""#.into(), Needs::NONE),
+        (r#","reasoning_effort":null"#.into(), Needs::NONE),
+        (r#","reasoning":{"effort":""}"#.into(), Needs::NONE),
         (r#","reasoning_effort":"n\u006fne""#.into(), Needs::NONE),
         (r#","reasoning":{"effort":"low"}"#.into(), Needs::REASONING),
         (r#","chat_template_kwargs":{"enable_thinking":true}"#.into(), Needs::REASONING),
         (r#","chat_template_kwargs":{"thinking":false}"#.into(), Needs::NONE),
         (r#","logprobs":true"#.into(), Needs::LOGPROBS),
         (r#","logprobs":false"#.into(), Needs::NONE),
+        (r#","logprobs":5"#.into(), Needs::LOGPROBS),
+        (r#","logprobs":0.0"#.into(), Needs::NONE),
     ] {
         assert_eq!(chat(&with(&members)).unwrap().needs(), needs, "{members}");
     }
@@ -169,7 +174,7 @@ fn estimates_follow_the_script_and_the_bound_cannot_be_exceeded() {
     assert_eq!(tokens(&"\\ud83d\\ude00".repeat(100)), 200);
     let long = tokens(&"你".repeat(100_000));
     assert!((84_000..86_000).contains(&long), "{long}");
-    let body = with(r#","tools":[{},{}]"#);
+    let body = with(r#","tools":[{"type":"a"},{"type":"b"}]"#);
     let request = chat(&body).unwrap();
     let bound = body.len() as u32 + 64 * 3 + 1024;
     assert_eq!(request.input_tokens_bound(Tokens(4096)), Tokens(bound));
@@ -180,8 +185,10 @@ fn the_tools_text_is_their_json_to_a_bound() {
     let text = |tools: &str| chat(&with(tools)).unwrap().tools_text().to_owned();
     assert_eq!(text(""), "");
     assert_eq!(text(r#","tools":null"#), "");
-    assert_eq!(text(r#","tools":[{"name":"天气"}]"#), r#"[{"name":"天气"}]"#);
-    let long = text(&format!(r#","tools":[{{"name":"{}"}}]"#, "天".repeat(2_000)));
+    let tool = r#"[{"type":"function","function":{"name":"天气"}}]"#;
+    assert_eq!(text(&format!(r#","tools":{tool}"#)), tool);
+    let tool = format!(r#","tools":[{{"type":"a","name":"{}"}}]"#, "天".repeat(2_000));
+    let long = text(&tool);
     assert!(long.len() <= 4_096 && long.ends_with('天'), "{}", long.len());
 }
 
@@ -308,9 +315,9 @@ fn refused_parameters_are_named() {
     assert_eq!(failure.param.as_deref(), Some("chat_template_kwargs.tools"));
     let limits = ReadLimits { tools_max: 1, schema_bytes_max: 32, ..ReadLimits::default() };
     for (members, param) in [
-        (r#","tools":[{},{}]"#, "tools"),
-        (r#","tools":[{"a":"0123456789012345678901234567890123456789"}]"#, "tools[0]"),
-        (r#","guided_regex":"0123456789012345678901234567890123456789""#, "guided_regex"),
+        (r#","tools":[{"type":"a"},{"type":"a"}]"#, "tools"),
+        (r#","tools":[{"type":"a","a":"0123456789012345678901234567890123456789"}]"#, "tools[0]"),
+        (r#","guided_json":{"a":"0123456789012345678901234567890123456789"}"#, "guided_json"),
         (r#","response_format":{"type":"json_schema","json_schema":{}}"#, "response_format"),
     ] {
         let failure = chat_within(&with(members), &limits).unwrap_err();
@@ -351,6 +358,90 @@ fn remote_media_is_refused_under_any_name() {
 fn too_many_fields_are_refused() {
     let many: String = (0..1001).map(|n| format!(r#","f{n}":0"#)).collect();
     assert_eq!(chat(&with(&many)).unwrap_err().code, "invalid_value");
+}
+
+/// Pictures, sounds and videos are no text: neither the bound nor the estimate takes their bytes.
+#[test]
+fn the_bytes_of_media_are_not_text() {
+    let data = "QUJD".repeat(100_000);
+    let long = "x".repeat(70);
+    for (part, parts) in [
+        (
+            format!(
+                r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#
+            ),
+            1,
+        ),
+        (format!(r#"{{"type":"image_url","image_url":"data:image/png;base64,{data}"}}"#), 1),
+        (
+            format!(
+                r#"{{"type":"image_url","image_url":{{"url":"data:image\/png;base64,{data}"}}}}"#
+            ),
+            1,
+        ),
+        (
+            format!(r#"{{"type":"input_audio","input_audio":{{"data":"{data}","format":"wav"}}}}"#),
+            1,
+        ),
+        (
+            format!(
+                r#"{{"type":"audio_url","audio_url":{{"url":"data:audio/mp3;base64,{data}"}}}}"#
+            ),
+            1,
+        ),
+        (
+            format!(
+                r#"{{"type":"video_url","video_url":{{"url":"data:video/mp4;base64,{data}"}}}}"#
+            ),
+            1,
+        ),
+        (format!(r#"{{"type":"file","file":{{"file_data":"data:image/png;base64,{data}"}}}}"#), 1),
+        // A part with several of them counts as several.
+        (format!(r#"{{"type":"image","image":["data:image/png;base64,{data}","{data}"]}}"#), 2),
+        (format!(r#"{{"type":"x","image":"{data}","audio":["{data}","{long}"]}}"#), 3),
+    ] {
+        for role in ["user", "tool"] {
+            let message = format!(r#"{{"role":"{role}","content":[{part},{part}]}}"#);
+            let request = saying(&message);
+            let parts = parts * 2;
+            assert_eq!(request.media_parts(), parts, "{part:.60}");
+            let bound = request.input_tokens_bound(Tokens(4_096)).0;
+            assert!(bound < parts * 4_096 + 64 + 1_024 + 400, "{bound}: {part:.60}");
+            assert_eq!(request.input_tokens(), Tokens(4));
+        }
+    }
+    // What stands in a file is read, and so is what is only called a picture.
+    for part in [
+        format!(r#"{{"type":"file","file":{{"file_data":"data:application/pdf;base64,{data}"}}}}"#),
+        format!(r#"{{"type":"file","file":{{"file_data":"{data}","filename":"a.pdf"}}}}"#),
+        format!(r#"{{"type":"image_url","image_url":{{"url":"data:text/plain,{data}"}}}}"#),
+        format!(r#"{{"type":"text","text":"data:image/png;base64,{data}"}}"#),
+    ] {
+        let request = saying(&format!(r#"{{"role":"user","content":[{part}]}}"#));
+        assert!(request.input_tokens_bound(Tokens(0)).0 > 400_000, "{part:.60}");
+    }
+}
+
+#[test]
+fn whole_numbers_are_whole_however_they_are_written() {
+    for (digits, tokens) in [
+        ("4096", 4_096),
+        ("4096.0", 4_096),
+        ("4.096e3", 4_096),
+        ("40960E-1", 4_096),
+        ("4096.000e+0", 4_096),
+        ("1e400", u32::MAX),
+        ("99999999999999999999999999", u32::MAX),
+    ] {
+        for name in ["max_tokens", "max_completion_tokens"] {
+            let request = chat(&with(&format!(r#","{name}":{digits}"#))).unwrap();
+            assert_eq!(request.output_tokens_asked(), Some(Tokens(tokens)), "{digits}");
+        }
+    }
+    for digits in ["4096.5", "\"4096\"", "-4096.0", "0.0", "-0", "1e-1", "5e-99999999999", "[1]"] {
+        assert!(chat(&with(&format!(r#","max_tokens":{digits}"#))).is_err(), "{digits}");
+    }
+    assert_eq!(chat(&with(r#","n":2.0"#)).unwrap().n(), 2);
 }
 
 #[test]
@@ -526,7 +617,7 @@ proptest! {
         let mut body = format!(
             r#"{{"model":"a\u0075to","n":1,"stream":true,"stream_options":{{"include_usage":false}},
             "messages":[{{"role":"system","content":{content}}},{{"role":"user","content":[
-            {{"type":"text","text":{content}}}]}}],"max_tokens":9,"tools":[{{}}]}}"#
+            {{"type":"text","text":{content}}}]}}],"max_tokens":9,"tools":[{{"type":"a"}}]}}"#
         ).into_bytes();
         fuzz::body(&body);
         let at = cut.index(body.len());

@@ -101,7 +101,7 @@ fn holds(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView, a
 fn dearest(plan: &Plan, signals: &Signals, fleet: &FleetFacts) -> i64 {
     let cost = |at: usize, output: u32| {
         let facts = &fleet.models[plan.attempts[at].model.get()];
-        let input = signals.input_tokens_bound.0;
+        let input = signals.input_tokens_bound.min(facts.context_tokens_max).0;
         let counts = Counts { input, output, ..Counts::default() };
         facts.price.unwrap().cost(counts).nano()
     };

@@ -346,7 +346,8 @@ fn charged(plan: &Plan, signals: &Signals, fleet: &FleetFacts, walk: &Walk) -> i
     let mut sum = 0;
     for (at, (model, (cached, input, output))) in tried.iter().zip(&walk.1).enumerate() {
         let most = if at == last { plan.output_tokens_bound } else { model.held_tokens_max };
-        let read = part(signals.input_tokens_bound.0, *input);
+        let bound = signals.input_tokens_bound.min(model.context_tokens_max);
+        let read = part(bound.0, *input);
         let (cache_write, input) = if *cached { (read, 0) } else { (0, read) };
         let written = part(most.0, *output);
         let (output, reasoning) = if *cached { (0, written) } else { (written, 0) };

@@ -85,7 +85,7 @@ test("429 when the key is too fast", async () => {
 });
 
 test("429 when the money is spent", () =>
-  refused(OpenAI.RateLimitError, "budget_exceeded", "SIGNALBOX_BROKE_KEY", {}));
+  refused(OpenAI.RateLimitError, "budget_too_small", "SIGNALBOX_BROKE_KEY", {}));
 
 test("leaving stops the backend", async () => {
   await sim("fault", { model: "minimax-m2.5", fault: "stall_mid", times: 1 });

@@ -182,7 +182,7 @@ class Refusals(unittest.TestCase):
 
     def test_429_that_is_not_tried_again_when_the_money_is_spent(self):
         error = self.refused(
-            openai.RateLimitError, 429, "budget_exceeded", key="SIGNALBOX_BROKE_KEY"
+            openai.RateLimitError, 429, "budget_too_small", key="SIGNALBOX_BROKE_KEY"
         )
         self.assertEqual(error.response.headers["x-should-retry"], "false")
 

@@ -52,11 +52,37 @@ async fn a_hard_budget_refuses_what_it_cannot_pay() {
     for request in [ask("a"), streamed("a")] {
         let reply = gateway.ask(&request).await;
         assert_eq!(reply.status, 429, "{}", reply.text());
-        assert_eq!(reply.json()["error"]["code"], "budget_exceeded");
+        let error = &reply.json()["error"];
+        assert_eq!(error["code"], "budget_too_small");
+        let text = error["message"].as_str().expect("a message");
+        assert!(text.starts_with("0.000001 ") && !text.contains("spent"), "{text}");
         assert_eq!(reply.header("x-should-retry"), "false");
     }
     assert_eq!(up.seen().requests, 0);
     assert!(gateway.close().await.entries.is_empty());
+}
+
+/// A picture of two megabytes costs a picture, and a long text no more than the context: neither is a
+/// reason to refuse while money is left.
+#[tokio::test]
+async fn what_cannot_cost_much_is_not_refused() {
+    let up = Upstream::start();
+    let budget = "budget = { amount = \"1.00\", window = \"month\", hard = true }\n";
+    let lines = "capabilities = [\"vision\", \"audio\"]\ncontext_tokens_max = 200000\n";
+    let gateway = Setup::new().model_with("a", &up.urls(), lines).key(budget).start().await;
+    let data = "QUJD".repeat(525_000);
+    let picture = json!({ "url": format!("data:image/png;base64,{data}") });
+    for part in [
+        json!({ "type": "image_url", "image_url": picture }),
+        json!({ "type": "input_audio", "input_audio": { "data": data, "format": "wav" } }),
+        json!({ "type": "file", "file": { "file_data": data } }),
+    ] {
+        let content = json!([{ "type": "text", "text": "What is it?" }, part, part]);
+        let messages = json!([{ "role": "user", "content": content }]);
+        let reply = gateway.ask(&with(ask("a"), json!({ "messages": messages }))).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    assert_eq!(gateway.close().await.entries.len(), 3);
 }
 
 /// Many at once, each of which could spend a tenth: no more than the budget is ever spent.

@@ -206,6 +206,7 @@ async fn the_wait_for_money() {
     let second = call(&gateway, &ask("a")).await;
     clock.happens_after(1_000, "429", || second.has("HTTP/1.1 429")).await;
     assert!(second.has("budget_exceeded"), "{}", second.heard());
+    assert!(second.has("still open") && !second.has("spent"), "{}", second.heard());
     assert_eq!(up.connections(), 1);
 }
 

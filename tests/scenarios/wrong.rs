@@ -102,6 +102,24 @@ fn bodies() -> Vec<Case> {
     ]
 }
 
+/// What has crashed or stalled engines.
+fn harmful() -> Vec<Case> {
+    let limit = "unsupported_parameter";
+    let regex = json!({ "regex": "(" });
+    let parts = json!([{ "role": "user", "content": [{ "text": "x" }] }]);
+    vec![
+        fields("alternatives", json!({ "top_logprobs": 1_000_000_000 }), limit),
+        fields("nested repetitions", json!({ "guided_regex": "((a+)+)+$" }), "invalid_value"),
+        fields("no pattern", json!({ "structured_outputs": regex }), "invalid_value"),
+        fields("a part of no type", json!({ "messages": parts }), "missing_required_parameter"),
+        fields("a choice of tools", json!({ "tool_choice": 7 }), "invalid_type"),
+        fields("a format", json!({ "response_format": { "type": "exec" } }), "invalid_value"),
+        fields("a temperature", json!({ "temperature": "hot" }), "invalid_type"),
+        fields("no end", json!({ "ignore_eos": true }), "invalid_value"),
+        fields("a tool without a name", json!({ "tools": [{}] }), "missing_required_parameter"),
+    ]
+}
+
 fn heads() -> Vec<Case> {
     let receive = ("receive", "invalid_request");
     let other = format!("authorization: Bearer {KEY}\r\nx-api-key: sk-other\r\n");
@@ -203,6 +221,11 @@ fn fault(case: &Case, answer: &str) -> Option<String> {
 #[tokio::test]
 async fn a_wrong_body_is_refused_and_counted() {
     hold(bodies()).await;
+}
+
+#[tokio::test]
+async fn what_harms_engines_is_refused_and_counted() {
+    hold(harmful()).await;
 }
 
 #[tokio::test]

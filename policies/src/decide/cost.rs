@@ -45,7 +45,9 @@ impl Tally {
     pub(super) fn with(mut self, facts: &ModelFacts, output_tokens_max: Tokens) -> Self {
         let price = facts.price.unwrap_or_default();
         let output_price = i128::from(price.dearest_output().nano());
-        let input = self.input_tokens * i128::from(price.dearest_input().nano());
+        // No model reads more than its context, whatever stands in the body.
+        let read = self.input_tokens.min(i128::from(facts.context_tokens_max.0));
+        let input = read * i128::from(price.dearest_input().nano());
         let held = i128::from(facts.held_tokens_max.0) * output_price;
         let output = output_tokens_max.saturating_mul(self.choices);
         self.attempts += 1;

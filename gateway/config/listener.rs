@@ -1,0 +1,89 @@
+//! The two listeners, for callers and for operators: from their sections to values.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use policies::{
+    Fault,
+    document::{Faults, Section},
+};
+
+use super::{
+    Admin, Server,
+    leaf::{address, later, millis, millis_or_none, number, texts_of, token},
+    url::is_origin,
+    validate::{MIB, Outside, bytes},
+};
+
+/// The listener for callers.
+pub(super) fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
+    let origin = (
+        "an origin such as \"https://chat.example.com\", without a path; never \"*\": every page would \
+         be let in",
+        is_origin as fn(&str) -> bool,
+    );
+    let origins = texts_of(&mut it, "cors_origins", origin, faults);
+    let server = Server {
+        cors_origins: origins.into_iter().map(|it| it.to_ascii_lowercase().into()).collect(),
+        listen: address(&mut it, "listen", loopback(8080), faults),
+        body_bytes_max: bytes(number(
+            &mut it,
+            "body_bytes_max",
+            32 * MIB,
+            1_024..=1_024 * MIB,
+            faults,
+        )),
+        header_timeout: millis(&mut it, "header_timeout_ms", 10_000, faults),
+        body_timeout: millis(&mut it, "body_timeout_ms", 30_000, faults),
+        write_timeout: millis(&mut it, "write_timeout_ms", 60_000, faults),
+        drain_timeout: millis_or_none(&mut it, "drain_timeout_ms", 120_000, faults),
+        drain_grace: millis_or_none(&mut it, "drain_grace_ms", 5_000, faults),
+        body_in_flight_bytes_max: bytes(number(
+            &mut it,
+            "body_in_flight_bytes_max",
+            1_024 * MIB,
+            MIB..=1_024 * 1_024 * MIB,
+            faults,
+        )),
+        early_head: millis(&mut it, "early_head_ms", 15_000, faults),
+        connections_max: bytes(number(&mut it, "connections_max", 16_384, 1..=1_000_000, faults)),
+    };
+    // It will say whose addresses audits name; until then it must not seem to do anything.
+    let none = "nothing, or []: no address is named anywhere by this version";
+    let empty = |value: &toml::Value| value.as_array()?.is_empty().then_some(());
+    it.read("trusted_proxies", none, faults, empty);
+    later(&mut it, &["tls"], faults);
+    it.close(faults);
+    server
+}
+
+/// The listener for operators: on any address but loopback it wants a token.
+pub(super) fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Admin {
+    let listen = address(&mut it, "listen", loopback(9090), faults);
+    let key = token(&mut it, "token", outside, faults);
+    let metrics_token = token(&mut it, "metrics_token", outside, faults);
+    if !listen.ip().is_loopback() && it.get("token").is_none() {
+        let expected = format!("a token, because {listen} is not a loopback address");
+        faults.push(Fault::new(it.at("token"), "nothing", expected));
+    }
+    it.close(faults);
+    Admin { listen, token: key, metrics_token }
+}
+
+/// Two doors cannot be opened on one port where the addresses of one are among those of the other.
+pub(super) fn apart(server: &Server, admin: &Admin, faults: &mut Faults) {
+    let (one, other) = (server.listen, admin.listen);
+    // An unspecified IPv6 address is that of IPv4 as well.
+    let holds = |all: SocketAddr, it: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || it.is_ipv4())
+    };
+    let same = one.ip().to_canonical() == other.ip().to_canonical();
+    let meet = same || holds(one, other) || holds(other, one);
+    if one.port() == other.port() && one.port() != 0 && meet {
+        let expected = "another address than `server.listen`: callers never meet operators";
+        faults.push(Fault::new("admin.listen", other.to_string(), expected));
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
