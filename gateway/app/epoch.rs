@@ -65,6 +65,7 @@ fn names(config: &Config) -> Names {
         id: Arc::clone(&it.id),
         zone: it.zone.clone(),
         price: it.price,
+        context_tokens_max: it.context_tokens_max,
     };
     let replica = format!("{}-{}", hostname(), std::process::id());
     Names {

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::{
     connection::{Connection, Connector, Exchange},
+    own::{Objection, Refused},
     target::{Ask, Target},
     verdict::{self, Setback},
 };
@@ -23,6 +24,8 @@ use crate::{fleet::InFlight, wire};
 
 /// The largest plain answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What an error told inside of a 200 is read as, where it speaks of edits of ours.
+const IN_A_200: u16 = 400;
 /// How much of an error body is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest event of a stream.
@@ -57,8 +60,14 @@ pub(crate) struct Leg {
     pub endpoint: InFlight,
     /// When the request was handed over for sending.
     pub asked: Option<Instant>,
+    /// What the replica says against an edit of ours.
+    pub objection: Option<Objection>,
     target: Arc<Target>,
     planned: Planned,
+    /// What it refused of our edits, in this attempt or else before.
+    refused: Refused,
+    /// Whether it refused that in this attempt.
+    taught: bool,
     started: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
@@ -95,6 +104,8 @@ pub(crate) struct Start {
     pub target: Arc<Target>,
     /// How long it may take, and how long its answer may get.
     pub planned: Planned,
+    /// What it has just refused of our edits.
+    pub refused: Option<Refused>,
 }
 
 impl Leg {
@@ -106,13 +117,16 @@ impl Leg {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Self {
-        let Start { number, record, endpoint, target, planned } = start;
+        let Start { number, record, endpoint, target, planned, refused } = start;
         let mut leg = Self {
             number,
             record,
             endpoint,
             asked: None,
+            objection: None,
             planned,
+            refused: refused.unwrap_or_else(|| target.learned.refused()),
+            taught: refused.is_some(),
             started: now,
             last_life: now,
             first: None,
@@ -137,8 +151,37 @@ impl Leg {
 
     fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
         self.asked = Some(now);
-        self.phase =
-            Phase::Waiting(connection.send(self.target.ask(ask, self.planned.output_tokens_max)));
+        let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
+        self.phase = Phase::Waiting(connection.send(self.target.ask(ask, &edit)));
+    }
+
+    /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
+    /// try.
+    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
+        let Self { number, endpoint, target, planned, .. } = self;
+        Start { number, record, endpoint, target, planned, refused: Some(refused) }
+    }
+
+    /// The same of an error in a stream.
+    pub(crate) fn hear_in_stream(&mut self, ask: &Ask, said: &str) {
+        self.hear(ask, IN_A_200, said.as_bytes());
+    }
+
+    /// Notes what an error of this status says against our edits.
+    fn hear(&mut self, ask: &Ask, status: u16, body: &[u8]) {
+        let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
+        self.objection = self.refused.objection(ask.request.own(&edit), status, body);
+    }
+
+    /// What it took of our edits is remembered, as far as they alone were refused.
+    fn remember(&self, ask: &Ask) {
+        let own = ask.request.own(&self.target.edit(ask, Tokens(0), Refused::default()));
+        let mut learned = self.target.learned.refused();
+        learned.usage |= self.refused.usage && own.usage_alone;
+        if !own.callers.any() {
+            learned.bounds = self.refused.bounds;
+        }
+        self.target.learned.remember(learned);
     }
 
     /// The credential that its replica is shown.
@@ -156,7 +199,10 @@ impl Leg {
     }
 
     /// Notes that it has shown its first content, with so much output.
-    pub(crate) fn shows_content(&mut self, first: Tokens, now: Instant) {
+    pub(crate) fn shows_content(&mut self, first: Tokens, ask: &Ask, now: Instant) {
+        if self.taught {
+            self.remember(ask);
+        }
         self.first = Some(first);
         self.unread = 0;
         self.last_life = now;
@@ -254,7 +300,7 @@ impl Leg {
                     Err(error) => return self.over(Setback::broken(error)),
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
-                Phase::Collecting(..) => return self.poll_whole(cx, now),
+                Phase::Collecting(..) => return self.poll_whole(cx, ask, now),
                 Phase::Refused(exchange, head, body) => {
                     if let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) {
                         body.extend_from_slice(&bytes);
@@ -262,8 +308,10 @@ impl Leg {
                             continue;
                         }
                     }
-                    let setback =
-                        Setback::status(head.status(), head.headers(), body, self.target.key());
+                    let (head, body) = (std::mem::take(head), std::mem::take(body));
+                    self.hear(ask, head.status().as_u16(), &body);
+                    let key = self.target.key();
+                    let setback = Setback::status(head.status(), head.headers(), &body, key);
                     return self.over(setback);
                 }
                 Phase::Over => {
@@ -294,7 +342,11 @@ impl Leg {
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
-            let stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            let mut stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            if ask.bound {
+                let choices = u32::from(ask.request.n());
+                stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
+            }
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
@@ -334,7 +386,12 @@ impl Leg {
         }
     }
 
-    fn poll_whole(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Shown, Setback>> {
+    fn poll_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &Ask,
+        now: Instant,
+    ) -> Poll<Result<Shown, Setback>> {
         let Phase::Collecting(exchange, first, rest) = &mut self.phase else {
             return Poll::Pending;
         };
@@ -357,7 +414,7 @@ impl Leg {
             }
         };
         self.give_back(now);
-        let plain = verdict::plain(&whole)?;
+        let plain = verdict::plain(&whole).inspect_err(|_| self.hear(ask, IN_A_200, &whole))?;
         let whole = match self.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,

@@ -9,6 +9,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use super::{
@@ -118,6 +120,10 @@ pub struct Stream {
     reported: Option<Counts>,
     contents: u32,
     content_bytes: u64,
+    /// The most output of all choices.
+    most: Tokens,
+    /// More than that came.
+    passed: bool,
     /// Where reasoning goes, if not where it is.
     form: Option<Box<Form>>,
 }
@@ -142,6 +148,8 @@ impl Stream {
             reported: None,
             contents: 0,
             content_bytes: 0,
+            most: Tokens(u32::MAX),
+            passed: false,
             form: None,
         }
     }
@@ -151,6 +159,27 @@ impl Stream {
     pub fn of(mut self, choices: u8) -> Self {
         self.choices = choices;
         self
+    }
+
+    /// The same, with so much output of all choices together: what surely is more is not handed out, and
+    /// nothing after it, unless it ends the answer.
+    #[must_use]
+    pub fn at_most(mut self, tokens: Tokens) -> Self {
+        self.most = tokens;
+        self
+    }
+
+    /// Whether more came than [`Stream::at_most`] allows.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// The choices that were asked for or seen and have not come to their end, by their index.
+    pub fn unfinished(&self) -> impl Iterator<Item = u32> {
+        let asked = u32::from(self.choices.clamp(1, 64));
+        let open = (self.seen | u64::MAX >> (64 - asked)) & !self.finished;
+        (0..64).filter(move |index| open >> index & 1 == 1)
     }
 
     /// The same, with reasoning in this field.
@@ -170,7 +199,7 @@ impl Stream {
         out: &mut SmallVec<[Event; 8]>,
     ) -> Result<(), StreamFault> {
         let mut rest = chunk;
-        while !self.done && !rest.is_empty() {
+        while !self.done && !self.passed && !rest.is_empty() {
             let Some(length) = self.framer.end_of_event(&rest) else {
                 self.pending.extend_from_slice(&rest);
                 return self.fits(self.pending.len());
@@ -202,7 +231,7 @@ impl Stream {
     /// None today; kept beside [`Stream::push`].
     pub fn finish(&mut self, out: &mut SmallVec<[Event; 8]>) -> Result<End, StreamFault> {
         let mut partial = false;
-        if !self.pending.is_empty() && !self.done {
+        if !self.pending.is_empty() && !self.done && !self.passed {
             let mut event = std::mem::take(&mut self.pending);
             if !self.framer.at_event_end() {
                 partial = !self.is_whole(&event);
@@ -212,9 +241,33 @@ impl Stream {
                 self.event(Bytes::from(event), out);
             }
         }
+        Ok(End { done: self.done, finished: self.ended(), partial })
+    }
+
+    /// Whether every choice has come to its end.
+    fn ended(&self) -> bool {
         let asked = u32::from(self.choices.clamp(1, 64));
-        let finished = self.finished.count_ones() >= asked && self.seen & !self.finished == 0;
-        Ok(End { done: self.done, finished, partial })
+        self.finished.count_ones() >= asked && self.seen & !self.finished == 0
+    }
+
+    /// Notes if content passes the bound: an event has a token at the least, and a token nearly always
+    /// [`TOKEN_BYTES_MAX`] bytes at the most. False if this event is one too many, which then never came.
+    /// The event that ends the answer is the engine's own end, wherever that is.
+    fn within(&mut self, before: (u32, u64, u64)) -> bool {
+        let (contents, content_bytes, finished) = before;
+        let by_events = self.contents > self.most.0;
+        let by_bytes = self.content_bytes / TOKEN_BYTES_MAX > u64::from(self.most.0);
+        let running = self.reported.is_some_and(|it| {
+            u64::from(it.output) + u64::from(it.reasoning) > u64::from(self.most.0)
+        });
+        if !(by_events || by_bytes || running) || self.ended() && finished != self.finished {
+            return true;
+        }
+        self.passed = true;
+        if by_events {
+            (self.contents, self.content_bytes) = (contents, content_bytes);
+        }
+        !by_events
     }
 
     /// What the backend reported so far, if it can be true: running reports replace each other as
@@ -247,8 +300,12 @@ impl Stream {
     }
 
     fn event(&mut self, bytes: Bytes, out: &mut SmallVec<[Event; 8]>) {
+        let before = (self.contents, self.content_bytes, self.finished);
         let what = self.what(&bytes);
         self.started = true;
+        if what == What::Content && !self.within(before) {
+            return;
+        }
         if self.withhold_usage && what == What::Usage {
             return;
         }
@@ -363,6 +420,34 @@ pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
 fn message_of(data: &[u8]) -> Box<str> {
     let message = errors::error_message(data);
     message.unwrap_or_else(|| "the backend sent an error without a message".into()).into()
+}
+
+/// Bytes of content that no token has, nearly always: runs of blanks are longer, escaped letters shorter.
+const TOKEN_BYTES_MAX: u64 = 16;
+
+/// The end of these choices at their length, as an event like this one of the same answer.
+#[must_use]
+pub fn length_event(like: &[u8], choices: impl Iterator<Item = u32>) -> Bytes {
+    #[derive(Default, Deserialize, Serialize)]
+    struct Chunk {
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        id: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        object: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        created: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        model: Value,
+        #[serde(skip_deserializing)]
+        choices: Vec<Value>,
+    }
+    let mut joined = Vec::new();
+    fields(like, &mut joined);
+    let mut chunk: Chunk = serde_json::from_slice(&joined).unwrap_or_default();
+    let ended = |index| json!({ "index": index, "delta": {}, "finish_reason": "length" });
+    chunk.choices = choices.map(ended).collect();
+    let data = serde_json::to_vec(&chunk).unwrap_or_default();
+    Bytes::from([b"data: ", &*data, b"\n\n"].concat())
 }
 
 /// The end of a stream.

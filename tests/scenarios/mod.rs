@@ -1,6 +1,7 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod bounds;
 mod callers;
 mod choice;
 mod cut;
@@ -15,6 +16,7 @@ mod hostile;
 mod hostile_streams;
 mod limits;
 mod moments;
+mod own_edits;
 mod pressure;
 mod program;
 mod queue;

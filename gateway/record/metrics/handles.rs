@@ -73,6 +73,8 @@ pub(super) struct Handles {
     /// By model.
     estimated: Row<IntCounter>,
     /// By model.
+    bound_broken: Row<IntCounter>,
+    /// By model.
     price_missing: Row<IntCounter>,
 }
 
@@ -94,6 +96,7 @@ impl Handles {
             attempts: Row::new(models),
             decisions: Row::new(2 * RULES + 2),
             estimated: Row::new(models),
+            bound_broken: Row::new(models),
             price_missing: Row::new(models),
         }
     }
@@ -174,6 +177,10 @@ impl Handles {
         if charge.usage.source == crate::outcome::UsageSource::Estimated {
             let make = || catalogue.estimated.of(&catalogue.series, [self.model(model)]);
             self.estimated.at(model.get(), make).inc();
+        }
+        if outcome.bound_broken() {
+            let make = || catalogue.bound_broken.of(&catalogue.series, [self.model(model)]);
+            self.bound_broken.at(model.get(), make).inc();
         }
         if charge.price_missing {
             let make = || catalogue.price_missing.of(&catalogue.series, [self.model(model)]);
