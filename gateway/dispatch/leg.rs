@@ -1,6 +1,8 @@
 //! One attempt at one replica: connect, ask, read. Polled by hand, so that whoever owns it may be
 //! dropped at any moment and the backend hears of it at once.
 
+mod edits;
+
 use std::{
     io,
     pin::Pin,
@@ -14,6 +16,8 @@ use http::{Response, StatusCode};
 use policies::{Planned, facts::Tokens};
 use smallvec::SmallVec;
 
+use self::edits::IN_A_200;
+pub(crate) use self::edits::Start;
 use super::{
     connection::{Connection, Connector, Exchange},
     own::{Objection, Refused},
@@ -24,8 +28,6 @@ use crate::{fleet::InFlight, wire};
 
 /// The largest plain answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// What an error told inside of a 200 is read as, where it speaks of edits of ours.
-const IN_A_200: u16 = 400;
 /// How much of an error body is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest event of a stream.
@@ -92,22 +94,6 @@ enum Phase {
     Over,
 }
 
-/// What a leg is started with.
-pub(crate) struct Start {
-    /// Number of the attempt in the machine.
-    pub number: u8,
-    /// Its position in the trail.
-    pub record: usize,
-    /// The replica.
-    pub endpoint: InFlight,
-    /// How it is asked.
-    pub target: Arc<Target>,
-    /// How long it may take, and how long its answer may get.
-    pub planned: Planned,
-    /// What it has just refused of our edits.
-    pub refused: Option<Refused>,
-}
-
 impl Leg {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
     pub(crate) fn start(
@@ -153,35 +139,6 @@ impl Leg {
         self.asked = Some(now);
         let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
         self.phase = Phase::Waiting(connection.send(self.target.ask(ask, &edit)));
-    }
-
-    /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
-    /// try.
-    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
-        let Self { number, endpoint, target, planned, .. } = self;
-        Start { number, record, endpoint, target, planned, refused: Some(refused) }
-    }
-
-    /// The same of an error in a stream.
-    pub(crate) fn hear_in_stream(&mut self, ask: &Ask, said: &str) {
-        self.hear(ask, IN_A_200, said.as_bytes());
-    }
-
-    /// Notes what an error of this status says against our edits.
-    fn hear(&mut self, ask: &Ask, status: u16, body: &[u8]) {
-        let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
-        self.objection = self.refused.objection(ask.request.own(&edit), status, body);
-    }
-
-    /// What it took of our edits is remembered, as far as they alone were refused.
-    fn remember(&self, ask: &Ask) {
-        let own = ask.request.own(&self.target.edit(ask, Tokens(0), Refused::default()));
-        let mut learned = self.target.learned.refused();
-        learned.usage |= self.refused.usage && own.usage_alone;
-        if !own.callers.any() {
-            learned.bounds = self.refused.bounds;
-        }
-        self.target.learned.remember(learned);
     }
 
     /// The credential that its replica is shown.

@@ -243,6 +243,14 @@ fn any_trail() -> impl Strategy<Value = End> {
     (ends, proptest::option::of(0_usize..8), counts, tokens(), any::<bool>())
 }
 
+/// What the attempt that served cost beyond its part of the reservation.
+fn beyond(counts: Counts, bound: u32, plan: &Plan, (names, trail): (&Names, &Trail)) -> i64 {
+    let most = Counts { input: bound, output: plan.output_tokens_bound.0, ..Counts::default() };
+    let served = &trail.attempts[usize::from(trail.committed.unwrap())];
+    let price = names.models[served.model.get()].price.unwrap_or_default();
+    (price.cost(counts).nano() - price.cost(most).nano()).max(0)
+}
+
 fn context(names: &Names, trail: &Trail, committed: u8) -> Tokens {
     names.models[trail.attempts[usize::from(committed)].model.get()].context_tokens_max
 }
@@ -304,16 +312,7 @@ proptest! {
         };
         let cost = charge(&trail, &signals, &plan, &names).cost;
         let served = trail.committed.map(|at| served(&trail, &signals, context(&names, &trail, at)));
-        let most = plan.output_tokens_bound.0;
-        let most = Counts { input: bound, output: most, ..Counts::default() };
-        let counts = served.map_or(most, |it| it.counts);
-        // What the one that served cost beyond its part of the reservation.
-        let price = trail.committed.and_then(|at| {
-            names.models[trail.attempts[usize::from(at)].model.get()].price
-        });
-        let beyond = price.map_or(0, |price| {
-            (price.cost(counts).nano() - price.cost(most).nano()).max(0)
-        });
+        let beyond = served.map_or(0, |it| beyond(it.counts, bound, &plan, (&names, &trail)));
         prop_assert!(cost >= Money::ZERO);
         prop_assert!(cost.nano() <= plan.cost_max.nano() + beyond, "{cost} > {}", plan.cost_max);
         if let Some(Usage { counts, source: UsageSource::Reported }) = served {
