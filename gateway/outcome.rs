@@ -192,6 +192,10 @@ pub struct Trail {
     pub counted_output: Tokens,
     /// Whether the backend's answer came to its real end.
     pub complete: bool,
+    /// Whether backends were told the plan's bound on the output.
+    pub bound_told: bool,
+    /// Whether a stream was ended by us because it passed that bound.
+    pub bound_passed: bool,
 }
 
 /// How a request ended.
@@ -247,6 +251,8 @@ pub struct ModelName {
     pub zone: Option<Arc<str>>,
     /// Its price.
     pub price: Option<Price>,
+    /// The most tokens that prompt and one choice of an answer can have together.
+    pub context_tokens_max: Tokens,
 }
 
 /// What the figures of an epoch are called: indices to names, and the versions in force.
@@ -308,6 +314,29 @@ pub struct Outcome {
     pub first_token: Option<Duration>,
     /// The gateway's own time in each stage, by [`Stage`].
     pub stages: [Duration; 8],
+}
+
+/// Bytes of an answer that no single token has, nearly always: what says for sure that a bound is passed.
+const TOKEN_BYTES_MAX: u32 = 16;
+
+impl Outcome {
+    /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
+    #[must_use]
+    pub fn bound_broken(&self) -> bool {
+        let Opened { plan, signals, .. } = &*self.opened;
+        let told = self.trail.bound_told || signals.output_tokens_asked.is_some();
+        let served = self.trail.committed.and_then(|at| self.trail.attempts.get(usize::from(at)));
+        let Some(served) = served.filter(|_| told) else { return false };
+        let planned = plan.attempts.iter().find(|it| it.model == served.model);
+        let most = planned.map_or(Tokens(u32::MAX), |it| {
+            it.output_tokens_max.saturating_mul(u32::from(signals.n.max(1)))
+        });
+        let wrote = match (self.charge.usage.source, self.trail.reported) {
+            (UsageSource::Reported, Some(it)) => it.output.saturating_add(it.reasoning),
+            _ => self.trail.counted_output.0 / (TOKEN_BYTES_MAX / 4),
+        };
+        self.trail.bound_passed || wrote > most.0
+    }
 }
 
 /// A request turned away before it was accepted.

@@ -2,7 +2,7 @@
 
 use policies::{
     Counts, Plan,
-    facts::{Money, Signals},
+    facts::{Money, Signals, Tokens},
 };
 
 use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageSource};
@@ -11,26 +11,27 @@ use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageS
 ///
 /// An attempt that was not sent whole, was refused or failed before commitment is free. One that was sent
 /// and then given up costs its input, and what it wrote by then as far as that was reserved. The committed
-/// one costs what its backend reported, if that can be true, else what we counted.
+/// one costs what its backend reported, if that can be true, else what we counted: facts, whether or not
+/// they are within what was reserved.
 pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Names) -> Charge {
-    let ceiling = Ceiling::of(signals, plan);
     let mut sum = Counts::default();
     let mut cost = Money::ZERO;
     let mut source = UsageSource::Reported;
     for (at, attempt) in trail.attempts.iter().enumerate() {
+        let model = names.models.get(attempt.model.get());
         let committed = trail.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            served(trail, signals, ceiling)
+            let context = model.map_or(Tokens(u32::MAX), |model| model.context_tokens_max);
+            served(trail, signals, context)
         } else if given_up(attempt) {
-            let counts = ceiling.estimate(signals, held(attempt, plan));
-            Usage { counts, source: UsageSource::Estimated }
+            estimated(signals, held(attempt, plan))
         } else {
             continue;
         };
         if usage.source == UsageSource::Estimated {
             source = UsageSource::Estimated;
         }
-        let price = names.models.get(attempt.model.get()).and_then(|model| model.price);
+        let price = model.and_then(|model| model.price);
         cost = cost.saturating_add(price.as_ref().map_or(Money::ZERO, |it| it.cost(usage.counts)));
         sum = added(sum, usage.counts);
     }
@@ -53,47 +54,39 @@ fn held(attempt: &Attempt, plan: &Plan) -> u32 {
 }
 
 /// What the committed attempt used.
-fn served(trail: &Trail, signals: &Signals, ceiling: Ceiling) -> Usage {
-    let counted = trail.counted_output.0;
-    match trail.reported.filter(|reported| ceiling.holds(*reported)) {
+fn served(trail: &Trail, signals: &Signals, context: Tokens) -> Usage {
+    let counted = trail.counted_output;
+    let possible = |counts: &Counts| can_be_true(*counts, signals, counted, context);
+    match trail.reported.filter(possible) {
         Some(counts) if trail.complete => Usage { counts, source: UsageSource::Reported },
         // A running figure of a stream that broke may be behind what was sent.
         Some(counts) => {
-            let output = counted.min(ceiling.output).saturating_sub(counts.reasoning);
-            let counts = Counts { output: output.max(counts.output), ..counts };
+            let output = counted.0.saturating_sub(counts.reasoning).max(counts.output);
+            let counts = Counts { output, ..counts };
             Usage { counts, source: UsageSource::Estimated }
         }
-        None => {
-            Usage { counts: ceiling.estimate(signals, counted), source: UsageSource::Estimated }
-        }
+        None => estimated(signals, counted.0),
     }
 }
 
-/// What no attempt can have used more of: what was reserved, whichever model answers.
-#[derive(Clone, Copy)]
-struct Ceiling {
-    input: u32,
-    output: u32,
+/// Whether a report can be true: prompt and the average choice fit the model's context as it is configured;
+/// or, where that may be wrong, what was sent and received could have been as many tokens.
+fn can_be_true(counts: Counts, signals: &Signals, counted: Tokens, context: Tokens) -> bool {
+    let input = [counts.input, counts.cached_input, counts.cache_write];
+    let input = input.into_iter().map(u64::from).sum::<u64>();
+    let output = u64::from(counts.output) + u64::from(counts.reasoning);
+    let choices = u64::from(signals.n.max(1));
+    let fits = input + output.div_ceil(choices) <= u64::from(context.0);
+    // We count four bytes a token, and no token has less than one.
+    let likely = input <= u64::from(signals.input_tokens_bound.0)
+        && output <= u64::from(counted.0).saturating_mul(4);
+    fits || likely
 }
 
-impl Ceiling {
-    fn of(signals: &Signals, plan: &Plan) -> Self {
-        Self { input: signals.input_tokens_bound.0, output: plan.output_tokens_bound.0 }
-    }
-
-    /// Whether figures stay below it.
-    fn holds(self, counts: Counts) -> bool {
-        let input = [counts.input, counts.cached_input, counts.cache_write];
-        let input = input.into_iter().map(u64::from).sum::<u64>();
-        let output = u64::from(counts.output) + u64::from(counts.reasoning);
-        input <= self.input.into() && output <= self.output.into()
-    }
-
-    /// The estimate of the input, and this much output, as far as both are possible.
-    fn estimate(self, signals: &Signals, output: u32) -> Counts {
-        let (input, output) = (signals.input_tokens.0.min(self.input), output.min(self.output));
-        Counts { input, output, ..Counts::default() }
-    }
+/// The estimate of the input, and this much output.
+fn estimated(signals: &Signals, output: u32) -> Usage {
+    let counts = Counts { input: signals.input_tokens.0, output, ..Counts::default() };
+    Usage { counts, source: UsageSource::Estimated }
 }
 
 fn added(a: Counts, b: Counts) -> Counts {

@@ -78,6 +78,7 @@ fn names(config: &Config, replica: Arc<str>) -> Names {
         id: Arc::clone(&it.id),
         zone: it.zone.clone(),
         price: it.price,
+        context_tokens_max: it.context_tokens_max,
     };
     Names {
         replica,

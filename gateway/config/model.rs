@@ -8,9 +8,10 @@ use policies::{
     facts::{Dialect, Language, ModelFacts, Money, Needs, Price, Timeouts, Tokens},
 };
 use sha2::{Digest, Sha256};
+use toml::Value;
 
 use super::{
-    Endpoint, Model, ProbeBy, ReasoningField,
+    BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
     leaf::{
         later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
         word,
@@ -63,6 +64,9 @@ fn model(
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         reasoning_field: reasoning_field(&mut it, faults),
         probe: probe(&mut it, faults),
+        output_tokens_max: facts.output_tokens_max,
+        stream_usage: stream_usage(&mut it, faults),
+        output_bound: output_bound(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
     later(&mut it, &["vector_space"], faults);
@@ -94,6 +98,19 @@ fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<Reasonin
 fn probe(it: &mut Section<'_>, faults: &mut Faults) -> ProbeBy {
     let words = [("models", ProbeBy::Models), ("completion", ProbeBy::Completion)];
     word(it, "probe", &words, ProbeBy::Models, faults)
+}
+
+fn stream_usage(it: &mut Section<'_>, faults: &mut Faults) -> bool {
+    it.read("stream_usage", "true or false", faults, Value::as_bool).unwrap_or(true)
+}
+
+fn output_bound(it: &mut Section<'_>, faults: &mut Faults) -> BoundNames {
+    let words = [
+        ("max_tokens", BoundNames::MAX_TOKENS),
+        ("max_completion_tokens", BoundNames::MAX_COMPLETION_TOKENS),
+        ("both", BoundNames::BOTH),
+    ];
+    word(it, "output_bound", &words, BoundNames::MAX_TOKENS, faults)
 }
 
 fn tokens(

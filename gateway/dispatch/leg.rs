@@ -1,6 +1,8 @@
 //! One attempt at one replica: connect, ask, read. Polled by hand, so that whoever owns it may be
 //! dropped at any moment and the backend hears of it at once.
 
+mod edits;
+
 use std::{
     io,
     pin::Pin,
@@ -14,8 +16,11 @@ use http::{Response, StatusCode};
 use policies::{Planned, facts::Tokens};
 use smallvec::SmallVec;
 
+use self::edits::IN_A_200;
+pub(crate) use self::edits::Start;
 use super::{
     connection::{Connection, Connector, Exchange},
+    own::{Objection, Refused},
     target::{Ask, Target},
     verdict::{self, Setback},
 };
@@ -57,8 +62,14 @@ pub(crate) struct Leg {
     pub endpoint: InFlight,
     /// When the request was handed over for sending.
     pub asked: Option<Instant>,
+    /// What the replica says against an edit of ours.
+    pub objection: Option<Objection>,
     target: Arc<Target>,
     planned: Planned,
+    /// What it refused of our edits, in this attempt or else before.
+    refused: Refused,
+    /// Whether it refused that in this attempt.
+    taught: bool,
     started: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
@@ -83,20 +94,6 @@ enum Phase {
     Over,
 }
 
-/// What a leg is started with.
-pub(crate) struct Start {
-    /// Number of the attempt in the machine.
-    pub number: u8,
-    /// Its position in the trail.
-    pub record: usize,
-    /// The replica.
-    pub endpoint: InFlight,
-    /// How it is asked.
-    pub target: Arc<Target>,
-    /// How long it may take, and how long its answer may get.
-    pub planned: Planned,
-}
-
 impl Leg {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
     pub(crate) fn start(
@@ -106,13 +103,16 @@ impl Leg {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Self {
-        let Start { number, record, endpoint, target, planned } = start;
+        let Start { number, record, endpoint, target, planned, refused } = start;
         let mut leg = Self {
             number,
             record,
             endpoint,
             asked: None,
+            objection: None,
             planned,
+            refused: refused.unwrap_or_else(|| target.learned.refused()),
+            taught: refused.is_some(),
             started: now,
             last_life: now,
             first: None,
@@ -137,8 +137,8 @@ impl Leg {
 
     fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
         self.asked = Some(now);
-        self.phase =
-            Phase::Waiting(connection.send(self.target.ask(ask, self.planned.output_tokens_max)));
+        let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
+        self.phase = Phase::Waiting(connection.send(self.target.ask(ask, &edit)));
     }
 
     /// The credential that its replica is shown.
@@ -156,7 +156,10 @@ impl Leg {
     }
 
     /// Notes that it has shown its first content, with so much output.
-    pub(crate) fn shows_content(&mut self, first: Tokens, now: Instant) {
+    pub(crate) fn shows_content(&mut self, first: Tokens, ask: &Ask, now: Instant) {
+        if self.taught {
+            self.remember(ask);
+        }
         self.first = Some(first);
         self.unread = 0;
         self.last_life = now;
@@ -254,7 +257,7 @@ impl Leg {
                     Err(error) => return self.over(Setback::broken(error)),
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
-                Phase::Collecting(..) => return self.poll_whole(cx, now),
+                Phase::Collecting(..) => return self.poll_whole(cx, ask, now),
                 Phase::Refused(exchange, head, body) => {
                     if let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) {
                         body.extend_from_slice(&bytes);
@@ -262,8 +265,10 @@ impl Leg {
                             continue;
                         }
                     }
-                    let setback =
-                        Setback::status(head.status(), head.headers(), body, self.target.key());
+                    let (head, body) = (std::mem::take(head), std::mem::take(body));
+                    self.hear(ask, head.status().as_u16(), &body);
+                    let key = self.target.key();
+                    let setback = Setback::status(head.status(), head.headers(), &body, key);
                     return self.over(setback);
                 }
                 Phase::Over => {
@@ -294,7 +299,11 @@ impl Leg {
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
-            let stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            let mut stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            if ask.bound {
+                let choices = u32::from(ask.request.n());
+                stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
+            }
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
@@ -334,7 +343,12 @@ impl Leg {
         }
     }
 
-    fn poll_whole(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Shown, Setback>> {
+    fn poll_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &Ask,
+        now: Instant,
+    ) -> Poll<Result<Shown, Setback>> {
         let Phase::Collecting(exchange, first, rest) = &mut self.phase else {
             return Poll::Pending;
         };
@@ -357,7 +371,7 @@ impl Leg {
             }
         };
         self.give_back(now);
-        let plain = verdict::plain(&whole)?;
+        let plain = verdict::plain(&whole).inspect_err(|_| self.hear(ask, IN_A_200, &whole))?;
         let whole = match self.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,

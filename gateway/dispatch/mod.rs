@@ -8,6 +8,7 @@ mod attempts;
 mod connection;
 mod flight;
 mod leg;
+mod own;
 mod rest;
 mod target;
 mod verdict;

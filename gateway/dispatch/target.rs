@@ -9,9 +9,12 @@ use http::{
 };
 use policies::facts::Tokens;
 
-use super::connection::{Pool, Slices};
+use super::{
+    connection::{Pool, Slices},
+    own::{Learned, Refused},
+};
 use crate::{
-    config::{self, ReasoningField},
+    config::{self, BoundNames, ReasoningField},
     wire,
 };
 
@@ -33,6 +36,11 @@ pub(crate) struct Target {
     pub reasoning_field: Option<ReasoningField>,
     /// Idle connections.
     pub pool: Arc<Pool>,
+    /// What it has refused of our edits.
+    pub learned: Learned,
+    stream_usage: bool,
+    output_bound: BoundNames,
+    output_tokens_max: Tokens,
     chat: PathAndQuery,
     host: HeaderValue,
     authorization: Option<HeaderValue>,
@@ -83,6 +91,10 @@ impl Target {
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
+            learned: Learned::default(),
+            stream_usage: model.stream_usage,
+            output_bound: model.output_bound,
+            output_tokens_max: model.output_tokens_max,
             uri,
         })
     }
@@ -93,15 +105,22 @@ impl Target {
         text.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default()
     }
 
-    /// The request as this replica is asked; one choice of its answer has at most `output_tokens_max`.
-    pub(crate) fn ask(&self, ask: &Ask, output_tokens_max: Tokens) -> Request<Slices> {
-        let stream = ask.request.stream();
-        let edit = wire::Edit {
+    /// What is changed in a request for this replica, but for what it refuses; one choice of its answer
+    /// has `most` output.
+    pub(crate) fn edit(&self, ask: &Ask, most: Tokens, refused: Refused) -> wire::Edit<'_> {
+        let told_as = refused.told_as(self.output_bound);
+        wire::Edit {
             model: &self.upstream_model,
-            ask_usage: stream,
-            output_tokens_max: ask.bound.then_some(output_tokens_max),
-        };
-        let mut request = Request::new(body(ask.request.to_upstream(&edit)));
+            ask_usage: self.stream_usage && ask.request.stream() && !refused.usage,
+            output_tokens_max: if ask.bound { most } else { self.output_tokens_max },
+            told_as: if ask.bound { told_as } else { BoundNames::default() },
+        }
+    }
+
+    /// The request as this replica is asked.
+    pub(crate) fn ask(&self, ask: &Ask, edit: &wire::Edit<'_>) -> Request<Slices> {
+        let stream = ask.request.stream();
+        let mut request = Request::new(body(ask.request.to_upstream(edit)));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = Uri::from(self.chat.clone());

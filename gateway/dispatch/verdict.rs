@@ -67,6 +67,16 @@ impl Setback {
         self
     }
 
+    /// It takes no bound on its answer under any name, and the caller's budget needs one.
+    pub(crate) fn unbounded(mut self) -> Self {
+        let public = "the model's server takes no bound on its answer, which the budget needs";
+        let said = std::mem::take(&mut self.failure.public);
+        let failure = Failure::new(Kind::UpstreamError, Stage::Dispatch, public);
+        self.failure = failure.retry(Retry::Elsewhere).because(said.into_owned());
+        self.blame = false;
+        self
+    }
+
     /// Silence for too long.
     pub(crate) fn timeout(public: &'static str) -> Self {
         Self::new(AttemptResult::Timeout, Kind::UpstreamTimeout, public)

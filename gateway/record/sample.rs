@@ -33,7 +33,12 @@ pub(crate) fn names() -> Arc<Names> {
         output: Money::from_nano(1_500_000_000),
         ..Price::default()
     };
-    let model = |id: &str, price| ModelName { id: id.into(), zone: Some("on_prem".into()), price };
+    let model = |id: &str, price| ModelName {
+        id: id.into(),
+        zone: Some("on_prem".into()),
+        price,
+        context_tokens_max: Tokens(32_768),
+    };
     Arc::new(Names {
         replica: "replica-1".into(),
         currency: "USD".into(),

@@ -5,6 +5,7 @@ use policies::facts::Tokens;
 use smallvec::SmallVec;
 
 use super::request::{Allowed, Request};
+use crate::config::BoundNames;
 
 /// What the gateway changes in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +14,25 @@ pub struct Edit<'a> {
     pub model: &'a str,
     /// For streams: sets `stream_options.include_usage`, keeping the caller's other options.
     pub ask_usage: bool,
-    /// The bound that is written into the request: lowers `max_tokens` and `max_completion_tokens`
-    /// where they are larger or `null`, and adds `max_tokens` where neither stands.
-    pub output_tokens_max: Option<Tokens>,
+    /// What one choice of the answer may be at the most: lowers `max_tokens` and
+    /// `max_completion_tokens` where they are larger.
+    pub output_tokens_max: Tokens,
+    /// The names under which that must stand in the request, whatever the caller wrote: where one is
+    /// absent or `null`, it is added.
+    pub told_as: BoundNames,
+}
+
+/// What of an edited request is the gateway's own and not its caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// `stream_options` was added or changed.
+    pub usage: bool,
+    /// The caller has written no `stream_options` at all.
+    pub usage_alone: bool,
+    /// The bounds that were added.
+    pub bounds: BoundNames,
+    /// The bounds that the caller has stated.
+    pub callers: BoundNames,
 }
 
 /// A body as slices: the caller's bytes with the edits between them.
@@ -62,9 +79,7 @@ impl Request {
         if edit.ask_usage {
             self.edit_usage(&mut splices);
         }
-        if let Some(most) = edit.output_tokens_max {
-            self.edit_output(most, &mut splices);
-        }
+        self.edit_output(edit, &mut splices);
         splices.sort_by_key(|splice| splice.start);
         let mut body = Body::default();
         let mut from = 0;
@@ -75,6 +90,26 @@ impl Request {
         }
         body.push(self.body.slice(from..));
         body
+    }
+
+    /// What of the edited body will be ours.
+    #[must_use]
+    pub fn own(&self, edit: &Edit<'_>) -> Own {
+        let callers = self.bounds_stated();
+        Own {
+            usage: edit.ask_usage && !self.wants_usage(),
+            usage_alone: self.stream_options.is_none(),
+            bounds: edit.told_as.without(callers),
+            callers,
+        }
+    }
+
+    fn bounds_stated(&self) -> BoundNames {
+        let stated = |it: Option<Allowed>| it.is_some_and(|it| it.tokens.is_some());
+        BoundNames {
+            max_tokens: stated(self.max_tokens),
+            max_completion_tokens: stated(self.max_completion_tokens),
+        }
     }
 
     fn edit_model(&self, model: &str, splices: &mut Splices) {
@@ -112,21 +147,26 @@ impl Request {
         splices.push(splice);
     }
 
-    fn edit_output(&self, most: Tokens, splices: &mut Splices) {
-        let fields = [self.max_tokens, self.max_completion_tokens];
-        let stated = fields.iter().flatten().any(|allowed| allowed.tokens.is_some());
-        let above = |allowed: &&Allowed| match allowed.tokens {
-            Some(tokens) => tokens > most,
-            None => !stated, // `null` beside a number says nothing
-        };
-        for allowed in fields.iter().flatten().filter(above) {
-            let text = Bytes::from(most.to_string());
-            let Allowed { value, .. } = allowed;
-            splices.push(Splice { start: value.start, end: value.end, text });
-        }
-        if fields.iter().all(Option::is_none) {
-            let text = Bytes::from(format!(r#""max_tokens":{most},"#));
-            splices.push(Splice { start: self.inside, end: self.inside, text });
+    fn edit_output(&self, edit: &Edit<'_>, splices: &mut Splices) {
+        let most = edit.output_tokens_max;
+        let BoundNames { max_tokens, max_completion_tokens } = edit.told_as;
+        for (field, name, told) in [
+            (self.max_tokens, "max_tokens", max_tokens),
+            (self.max_completion_tokens, "max_completion_tokens", max_completion_tokens),
+        ] {
+            let above = |it: &Allowed| it.tokens.map_or(told, |tokens| tokens > most);
+            match field {
+                Some(allowed) if above(&allowed) => {
+                    let Allowed { value, .. } = allowed;
+                    let text = Bytes::from(most.to_string());
+                    splices.push(Splice { start: value.start, end: value.end, text });
+                }
+                None if told => {
+                    let text = Bytes::from(format!(r#""{name}":{most},"#));
+                    splices.push(Splice { start: self.inside, end: self.inside, text });
+                }
+                _ => {}
+            }
         }
     }
 }

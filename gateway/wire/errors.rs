@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::redact::{redact, without_key};
-use crate::failure::{Failure, Kind};
+use crate::{
+    config::BoundNames,
+    failure::{Failure, Kind},
+};
 
 /// Characters of a backend's message that a caller reads.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -173,6 +176,57 @@ pub fn is_context_length(status: u16, body: &[u8]) -> bool {
     let body = body.get(..body.len().min(ERROR_BYTES_MAX)).unwrap_or_default();
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     TOO_LONG.iter().any(|sign| text.contains(sign))
+}
+
+/// Fields that a backend's error speaks of, among those that the gateway writes by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// `stream_options`, or its `include_usage`.
+    pub usage: bool,
+    /// Bounds on the output.
+    pub bounds: BoundNames,
+}
+
+/// What a backend's error speaks of, however it spells it (`stream options`, `maxTokens`); what it quotes of
+/// the request as its `input` is nothing that it says.
+#[must_use]
+pub fn named(body: &[u8]) -> Named {
+    let body = body.get(..body.len().min(ERROR_BYTES_MAX)).unwrap_or_default();
+    let mut words = String::new();
+    match serde_json::from_slice(body.trim_ascii()) {
+        Ok(value) => say(&value, 8, &mut words),
+        Err(_) => spell(&String::from_utf8_lossy(body), &mut words),
+    }
+    let says = |word: &str| words.contains(word);
+    Named {
+        usage: says("streamoptions") || says("includeusage"),
+        bounds: BoundNames {
+            max_tokens: says("maxtokens"),
+            max_completion_tokens: says("maxcompletiontokens"),
+        },
+    }
+}
+
+/// All texts of an error, but what it quotes.
+fn say(value: &Value, depth: u8, words: &mut String) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        // Some engines wrap another's error as a text.
+        Value::String(text) => spell(text, words),
+        Value::Array(parts) => parts.iter().for_each(|part| say(part, depth, words)),
+        Value::Object(members) => {
+            let said = members.iter().filter(|(name, _)| !matches!(&***name, "input" | "body"));
+            said.for_each(|(_, member)| say(member, depth, words));
+        }
+        _ => {}
+    }
+}
+
+/// Letters alone, in lower case, and then a full stop.
+fn spell(text: &str, words: &mut String) {
+    let letters = text.chars().filter(|it| !matches!(it, '_' | '-' | ' '));
+    words.extend(letters.map(|it| it.to_ascii_lowercase()));
+    words.push('.');
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     Edit, End, Event, ReadLimits, Request, Stream, StreamFault, StreamLimits, What, plain, read,
     scan::Scanner,
 };
-use crate::config::ReasoningField;
+use crate::config::{BoundNames, ReasoningField};
 
 #[derive(Debug, PartialEq)]
 struct Told {
@@ -275,7 +275,12 @@ pub fn body(data: &[u8]) -> bool {
     assert!(depth <= 128 && within(depth).is_ok(), "{depth} deep");
     assert!(within(depth - 1).is_err(), "deeper than {} and taken", depth - 1);
     let _ = (request.leading(), request.tools_text(), request.input_tokens(), request.needs());
-    let edit = Edit { model: "m\"\\é", ask_usage: true, output_tokens_max: Some(Tokens(7)) };
+    let edit = Edit {
+        model: "m\"\\é",
+        ask_usage: true,
+        output_tokens_max: Tokens(7),
+        told_as: BoundNames::MAX_TOKENS,
+    };
     let sent = request.to_upstream(&edit);
     assert!(sent.len == sent.slices.iter().map(Bytes::len).sum::<usize>(), "the length is wrong");
     let sent = sent.concat();
@@ -380,21 +385,14 @@ fn edited(mut value: Value, edit: &Edit<'_>) -> Value {
         Some(options) => drop(options.insert("include_usage".into(), json!(true))),
         None => *options = json!({"include_usage": true}),
     }
-    let most = edit.output_tokens_max.map_or(0, |most| most.0);
-    let names = ["max_tokens", "max_completion_tokens"];
-    let stated = names.iter().any(|name| members.get(*name).is_some_and(Value::is_number));
-    let mut found = false;
-    for name in names {
-        let Some(asked) = members.get_mut(name) else { continue };
-        found = true;
-        match whole(asked) {
-            Some(number) if number <= most => {}
-            None if stated => {}
-            _ => *asked = json!(most),
+    let most = edit.output_tokens_max.0;
+    let told = [("max_tokens", edit.told_as.max_tokens)];
+    for (name, told) in told.into_iter().chain([("max_completion_tokens", false)]) {
+        let asked = members.get(name).and_then(whole);
+        let null = told && asked.is_none();
+        if null || asked.is_some_and(|asked| asked > most) {
+            members.insert(name.into(), json!(most));
         }
-    }
-    if !found {
-        members.insert("max_tokens".into(), json!(most));
     }
     value
 }

@@ -40,15 +40,16 @@ use bytes::Bytes;
 use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
-pub use edit::{Body, Edit};
+pub use edit::{Body, Edit, Own};
 pub use errors::{
-    error_body, error_event, error_message, error_message_without, is_context_length,
+    Named, error_body, error_event, error_message, error_message_without, is_context_length, named,
 };
 pub use models::{ModelCard, model, models_list};
 pub use redact::without_key;
 pub use request::Request;
 pub use sse::{
-    End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,
+    End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, length_event,
+    with_cost,
 };
 
 use crate::failure::{Failure, Kind, Stage};

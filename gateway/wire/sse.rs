@@ -5,12 +5,13 @@
 //! Any split of the bytes gives the same events. Where one lies within one chunk it is a slice of
 //! that chunk; only an event that was cut is put together in a buffer of bounded size.
 
-use std::fmt;
+mod bound;
 
 use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 use smallvec::SmallVec;
 
+pub use self::bound::{StreamFault, StreamLimits, length_event};
 use super::{
     chunk::{self, Look, Pattern},
     edit::quoted,
@@ -20,19 +21,6 @@ use super::{
     usage,
 };
 use crate::config::ReasoningField;
-
-/// How much a stream may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
-    /// Bytes of one event with its blank line.
-    pub event_bytes_max: usize,
-}
-
-impl Default for StreamLimits {
-    fn default() -> Self {
-        Self { event_bytes_max: 1024 * 1024 }
-    }
-}
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,23 +49,6 @@ pub enum What {
     /// A comment, a ping or an empty event: not a sign of life.
     Comment,
 }
-
-/// Why a stream cannot be read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamFault {
-    /// An event is above [`StreamLimits::event_bytes_max`].
-    EventTooLarge,
-}
-
-impl fmt::Display for StreamFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EventTooLarge => f.write_str("an event of the stream is too large"),
-        }
-    }
-}
-
-impl std::error::Error for StreamFault {}
 
 /// How a stream stood when the backend closed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +89,10 @@ pub struct Stream {
     reported: Option<Counts>,
     contents: u32,
     content_bytes: u64,
+    /// The most output of all choices.
+    most: Tokens,
+    /// More than that came.
+    passed: bool,
     /// Where reasoning goes, if not where it is.
     form: Option<Box<Form>>,
 }
@@ -142,6 +117,8 @@ impl Stream {
             reported: None,
             contents: 0,
             content_bytes: 0,
+            most: Tokens(u32::MAX),
+            passed: false,
             form: None,
         }
     }
@@ -170,7 +147,7 @@ impl Stream {
         out: &mut SmallVec<[Event; 8]>,
     ) -> Result<(), StreamFault> {
         let mut rest = chunk;
-        while !self.done && !rest.is_empty() {
+        while !self.done && !self.passed && !rest.is_empty() {
             let Some(length) = self.framer.end_of_event(&rest) else {
                 self.pending.extend_from_slice(&rest);
                 return self.fits(self.pending.len());
@@ -202,7 +179,7 @@ impl Stream {
     /// None today; kept beside [`Stream::push`].
     pub fn finish(&mut self, out: &mut SmallVec<[Event; 8]>) -> Result<End, StreamFault> {
         let mut partial = false;
-        if !self.pending.is_empty() && !self.done {
+        if !self.pending.is_empty() && !self.done && !self.passed {
             let mut event = std::mem::take(&mut self.pending);
             if !self.framer.at_event_end() {
                 partial = !self.is_whole(&event);
@@ -212,9 +189,13 @@ impl Stream {
                 self.event(Bytes::from(event), out);
             }
         }
+        Ok(End { done: self.done, finished: self.ended(), partial })
+    }
+
+    /// Whether every choice has come to its end.
+    fn ended(&self) -> bool {
         let asked = u32::from(self.choices.clamp(1, 64));
-        let finished = self.finished.count_ones() >= asked && self.seen & !self.finished == 0;
-        Ok(End { done: self.done, finished, partial })
+        self.finished.count_ones() >= asked && self.seen & !self.finished == 0
     }
 
     /// What the backend reported so far, if it can be true: running reports replace each other as
@@ -247,8 +228,12 @@ impl Stream {
     }
 
     fn event(&mut self, bytes: Bytes, out: &mut SmallVec<[Event; 8]>) {
+        let before = (self.contents, self.content_bytes, self.finished);
         let what = self.what(&bytes);
         self.started = true;
+        if what == What::Content && !self.within(before) {
+            return;
+        }
         if self.withhold_usage && what == What::Usage {
             return;
         }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::BoundNames;
 
 fn chat(body: &str) -> Result<Request, Failure> {
     chat_within(body, &ReadLimits::default())
@@ -476,7 +477,7 @@ fn edits_touch_only_what_they_must() {
             r#"{M,"stream_options":{},"max_completion_tokens":9,"model":"b"}"#,
             true,
             Some(9),
-            r#"{M,ASK,"max_completion_tokens":9,"model":"b"}"#,
+            r#"{"max_tokens":9,M,ASK,"max_completion_tokens":9,"model":"b"}"#,
         ),
         (
             r#"{M,"stream_options":{"include_usage": false,"z":[]},"max_tokens":null,"model":"b"}"#,
@@ -488,7 +489,7 @@ fn edits_touch_only_what_they_must() {
             r#"{"max_completion_tokens":12,M,"stream_options":null,"max_tokens":null,"model":"b"}"#,
             true,
             Some(9),
-            r#"{"max_completion_tokens":9,M,ASK,"max_tokens":null,"model":"b"}"#,
+            r#"{"max_completion_tokens":9,M,ASK,"max_tokens":9,"model":"b"}"#,
         ),
         (
             r#"{"max_completion_tokens":12,M,"max_tokens":13,"model":"b"}"#,
@@ -499,8 +500,12 @@ fn edits_touch_only_what_they_must() {
         (r#"{M,ASK,"model":"b"}"#, true, None, r#"{M,ASK,"model":"b"}"#),
     ] {
         let request = chat(&full(body)).unwrap();
-        let output_tokens_max = Option::<u32>::map(most, Tokens);
-        let sent = request.to_upstream(&Edit { model: "b", ask_usage, output_tokens_max });
+        let sent = request.to_upstream(&Edit {
+            model: "b",
+            ask_usage,
+            output_tokens_max: Tokens(Option::<u32>::unwrap_or(most, u32::MAX)),
+            told_as: BoundNames { max_tokens: most.is_some(), ..BoundNames::default() },
+        });
         assert_eq!(sent.concat(), full(expected), "{body}");
         assert_eq!(sent.len, full(expected).len());
     }
@@ -534,7 +539,7 @@ proptest! {
             Just(json!({"include_usage": false, "b": "x"})), Just(json!({"include_usage": true})),
         ]),
         asked in prop::option::of(1u32..100),
-        completion in any::<bool>(),
+        (completion, told) in (any::<bool>(), 0..4_usize),
         model in "\\PC{1,12}",
         pretty in any::<bool>(),
     ) {
@@ -553,7 +558,9 @@ proptest! {
         }
         body += &format!(r#","messages":[{{"role":"tool"}}],"zz":{}}}"#, text(&after));
         let request = chat(&body).unwrap();
-        let edit = Edit { model: &model, ask_usage: true, output_tokens_max: Some(Tokens(50)) };
+        let told_as = [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS, BoundNames::BOTH];
+        let told_as = told_as.get(told).copied().unwrap_or_default();
+        let edit = Edit { model: &model, ask_usage: true, output_tokens_max: Tokens(50), told_as };
         let sent = request.to_upstream(&edit);
         let bytes = sent.concat();
         prop_assert_eq!(sent.len, bytes.len());
@@ -563,8 +570,19 @@ proptest! {
             expected["stream_options"] = json!({});
         }
         expected["stream_options"]["include_usage"] = json!(true);
-        let name = if asked.is_some() { name } else { "max_tokens" };
-        expected[name] = json!(asked.unwrap_or(50).min(50));
+        if let Some(asked) = asked {
+            expected[name] = json!(asked.min(50));
+        }
+        for (name, told) in [
+            ("max_tokens", told_as.max_tokens),
+            ("max_completion_tokens", told_as.max_completion_tokens),
+        ] {
+            if told && expected[name].is_null() {
+                expected[name] = json!(50);
+            } else if expected[name].is_null() {
+                expected.as_object_mut().unwrap().remove(name);
+            }
+        }
         prop_assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
         let sent = String::from_utf8(bytes.to_vec()).unwrap();
         let (aa, zz) = (format!(r#""aa": {}"#, text(&before)), format!(r#""zz":{}"#, text(&after)));

@@ -49,10 +49,21 @@ impl Setup {
     }
 
     /// The same with more lines.
-    pub(crate) fn model_with(mut self, id: &str, urls: &[String], lines: &str) -> Self {
+    pub(crate) fn model_with(self, id: &str, urls: &[String], lines: &str) -> Self {
+        self.priced(id, urls, ("1.00", "2.00"), lines)
+    }
+
+    /// The same at other prices of input and output.
+    pub(crate) fn priced(
+        mut self,
+        id: &str,
+        urls: &[String],
+        (input, output): (&str, &str),
+        lines: &str,
+    ) -> Self {
         self.models += &format!(
             "[[model]]\nid = \"{id}\"\nupstream_model = \"scripted\"\n\
-             price = {{ input_per_mtok = \"1.00\", output_per_mtok = \"2.00\" }}\n{lines}\n"
+             price = {{ input_per_mtok = \"{input}\", output_per_mtok = \"{output}\" }}\n{lines}\n"
         );
         for url in urls {
             self.models +=

@@ -2,6 +2,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod clock;
+pub(crate) mod engine;
 pub(crate) mod gateway;
 pub(crate) mod puppet;
 pub(crate) mod raw;

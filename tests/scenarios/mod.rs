@@ -1,6 +1,7 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod bounds;
 mod callers;
 mod check;
 mod choice;
@@ -17,6 +18,7 @@ mod hostile_streams;
 mod keeping;
 mod limits;
 mod moments;
+mod own_edits;
 mod pages;
 mod pressure;
 mod program;

@@ -26,7 +26,12 @@ fn price(input: i64, output: i64) -> Price {
 
 /// Two models: 10 and 100 nano-units a token of input and output, and 20 and 400.
 fn names() -> Names {
-    let model = |id: &str, price| ModelName { id: id.into(), zone: None, price: Some(price) };
+    let model = |id: &str, price| ModelName {
+        id: id.into(),
+        zone: None,
+        price: Some(price),
+        context_tokens_max: Tokens(200_000),
+    };
     Names {
         replica: "r".into(),
         currency: "USD".into(),
@@ -147,8 +152,13 @@ fn a_complete_answer_costs_what_was_reported() {
 }
 
 #[test]
-fn impossible_figures_are_replaced_by_ours() {
-    for counts in [reported(70, 11, 5), reported(1, 0, 1_001), reported(u32::MAX, u32::MAX, 1)] {
+fn figures_that_cannot_be_are_replaced_by_ours() {
+    for counts in [
+        reported(200_000, 0, 1),
+        reported(100_000, 100_000, 1),
+        reported(1, 0, 200_000),
+        reported(u32::MAX, u32::MAX, 1),
+    ] {
         let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
         (trail.committed, trail.complete) = (Some(0), true);
         (trail.reported, trail.counted_output) = (counts, Tokens(9));
@@ -157,13 +167,39 @@ fn impossible_figures_are_replaced_by_ours() {
 }
 
 #[test]
-fn a_bound_is_the_plans_whichever_model_answers() {
+fn a_report_that_the_bytes_bear_out_is_believed_above_a_context() {
+    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
+    (trail.committed, trail.complete) = (Some(0), true);
+    (trail.reported, trail.counted_output) = (reported(80, 0, 300_000), Tokens(75_000));
+    assert_eq!(cost(&trail), (800 + 30_000_000, UsageSource::Reported));
+    trail.counted_output = Tokens(74_999);
+    assert_eq!(cost(&trail).1, UsageSource::Estimated, "less than a byte a token");
+    (trail.reported, trail.counted_output) = (reported(200_001, 0, 3), Tokens(3));
+    assert_eq!(cost(&trail).1, UsageSource::Estimated, "more than the prompt can be");
+}
+
+#[test]
+fn what_is_above_the_plans_bound_is_a_fact() {
     let mut trail = trail(&[attempt(1, true, AttemptResult::Ok)]);
     (trail.committed, trail.complete) = (Some(0), true);
     trail.reported = reported(10, 0, 1_000);
     assert_eq!(cost(&trail), (200 + 1_000 * 400, UsageSource::Reported));
-    (trail.reported, trail.counted_output) = (reported(10, 0, 1_001), Tokens(2_000));
-    assert_eq!(cost(&trail), (1_000 + 1_000 * 400, UsageSource::Estimated));
+    (trail.reported, trail.counted_output) = (reported(90, 0, 12_000), Tokens(12_000));
+    assert_eq!(cost(&trail), (1_800 + 12_000 * 400, UsageSource::Reported));
+    trail.reported = None;
+    assert_eq!(cost(&trail), (1_000 + 12_000 * 400, UsageSource::Estimated), "and so is text");
+}
+
+#[test]
+fn every_choice_has_a_context_of_its_own() {
+    let mut signals = signals();
+    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
+    (trail.committed, trail.complete) = (Some(0), true);
+    (trail.reported, trail.counted_output) = (reported(50, 0, 300_000), Tokens(0));
+    for (n, source) in [(1, UsageSource::Estimated), (2, UsageSource::Reported)] {
+        signals.n = n;
+        assert_eq!(charge(&trail, &signals, &plan(), &names()).usage.source, source, "{n}");
+    }
 }
 
 #[test]
@@ -177,7 +213,7 @@ fn an_answer_cut_off_costs_what_came() {
     trail.reported = reported(60, 0, 20);
     assert_eq!(cost(&trail), (600 + 2_000, UsageSource::Estimated));
     trail.counted_output = Tokens(5_000);
-    assert_eq!(cost(&trail), (600 + 100_000, UsageSource::Estimated), "never above the bound");
+    assert_eq!(cost(&trail), (600 + 500_000, UsageSource::Estimated), "whatever was planned");
 }
 
 #[test]
@@ -206,6 +242,18 @@ fn any_trail() -> impl Strategy<Value = End> {
     (ends, proptest::option::of(0_usize..8), counts, tokens(), any::<bool>())
 }
 
+/// What the attempt that served cost beyond its part of the reservation.
+fn beyond(counts: Counts, bound: u32, plan: &Plan, (names, trail): (&Names, &Trail)) -> i64 {
+    let most = Counts { input: bound, output: plan.output_tokens_bound.0, ..Counts::default() };
+    let served = &trail.attempts[usize::from(trail.committed.unwrap())];
+    let price = names.models[served.model.get()].price.unwrap_or_default();
+    (price.cost(counts).nano() - price.cost(most).nano()).max(0)
+}
+
+fn context(names: &Names, trail: &Trail, committed: u8) -> Tokens {
+    names.models[trail.attempts[usize::from(committed)].model.get()].context_tokens_max
+}
+
 static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
     let fleet = catalogue();
     let models = vec![ModelView::default(); fleet.models.len()];
@@ -214,9 +262,10 @@ static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
 });
 
 proptest! {
-    /// No settle exceeds its reservation, whatever backends report and however attempts end.
+    /// No settle exceeds its reservation while engines keep to their bounds, however attempts end. What
+    /// one writes beyond is charged as it says, and nothing more.
     #[test]
-    fn no_charge_is_above_what_the_plan_reserved(
+    fn no_charge_is_above_the_reservation_but_by_what_was_written_beyond_it(
         (ends, committed, counts, counted, complete) in any_trail(),
         (bound, below, n) in (1_u32..200_000, 0_u32..100, 1_u8..4),
         asked in proptest::option::of(1_u32..5_000),
@@ -233,7 +282,12 @@ proptest! {
         let plan = plan.unwrap();
         let names = Names {
             models: policy.fleet().models.iter()
-                .map(|it| ModelName { id: Arc::clone(&it.id), zone: None, price: it.price })
+                .map(|it| ModelName {
+                    id: Arc::clone(&it.id),
+                    zone: None,
+                    price: it.price,
+                    context_tokens_max: it.context_tokens_max,
+                })
                 .collect(),
             ..names()
         };
@@ -253,9 +307,15 @@ proptest! {
             reported: Some(Counts { input, cached_input, cache_write, output, reasoning }),
             counted_output: Tokens(counted),
             complete,
-            first_content: None,
+            ..Trail::default()
         };
         let cost = charge(&trail, &signals, &plan, &names).cost;
-        prop_assert!(cost <= plan.cost_max, "{cost} > {}", plan.cost_max);
+        let served = trail.committed.map(|at| served(&trail, &signals, context(&names, &trail, at)));
+        let beyond = served.map_or(0, |it| beyond(it.counts, bound, &plan, (&names, &trail)));
+        prop_assert!(cost >= Money::ZERO);
+        prop_assert!(cost.nano() <= plan.cost_max.nano() + beyond, "{cost} > {}", plan.cost_max);
+        if let Some(Usage { counts, source: UsageSource::Reported }) = served {
+            prop_assert_eq!(Some(counts), trail.reported, "as it was said");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         Fate,
         attempts::{Event, Step, Steps},
         leg::{Leg, Start},
+        own::{Objection, Refused},
         verdict::Setback,
     },
     failure::{Failure, Kind, Retry, Stage},
@@ -30,9 +31,17 @@ impl Flight {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
-        let Some(leg) = self.leg.as_ref() else { return Ok(()) };
+        let Some(leg) = self.leg.as_mut() else { return Ok(()) };
         let (number, model) = (leg.number, leg.endpoint.model);
-        let setback = setback.without(leg.key());
+        let mut setback = setback.without(leg.key());
+        match leg.objection.take() {
+            Some(Objection::Again(refused)) if !self.attempts.late(now) => {
+                self.again(refused, trail, cx, now);
+                return Ok(());
+            }
+            Some(Objection::Bound) => setback = setback.unbounded(),
+            _ => {}
+        }
         self.blame(&setback, trail, now);
         self.close_attempt(trail, setback.result, now);
         let (kind, retry) = (setback.failure.kind, setback.failure.retry);
@@ -44,6 +53,19 @@ impl Flight {
             self.swap();
         }
         Ok(())
+    }
+
+    /// Asks the same replica without what it refused of our edits. It is one more sending, and in the
+    /// trail; but what was ours to leave out is no try of the plan, and nobody's failure.
+    fn again(&mut self, refused: Refused, trail: &mut Trail, cx: &mut Context<'_>, now: Instant) {
+        self.held.clear();
+        let Some(leg) = self.leg.take() else { return };
+        close(&leg, trail, AttemptResult::Status, now);
+        let record = trail.attempts.len();
+        trail.attempts.push(attempt_at(&leg.endpoint, now));
+        tracing::debug!(endpoint = &*leg.endpoint.label, ?refused, "asked again without");
+        let start = leg.again(record, refused);
+        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
     }
 
     /// Looks at the other of two attempts. False if there is none.
@@ -164,7 +186,8 @@ impl Flight {
         self.tried.push((entry.model, endpoint.index));
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
-        let start = Start { number, record, endpoint, target, planned: entry };
+        trail.bound_told = self.ask.bound;
+        let start = Start { number, record, endpoint, target, planned: entry, refused: None };
         let leg = Leg::start(start, &self.upstreams.connector, &self.ask, now, cx);
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));

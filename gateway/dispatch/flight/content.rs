@@ -31,13 +31,16 @@ impl Flight {
         now: Instant,
     ) -> Result<bool, Failure> {
         let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some());
-        let (mut contents, mut ends) = (0, false);
+        let (mut contents, mut ends) = (0, self.passed());
         for event in &events {
             match &event.what {
                 What::Content => contents += 1,
                 What::Finish => ends = true,
                 // Even after content: the caller has read nothing of it.
                 What::Error(said) => {
+                    if let Some(leg) = &mut self.leg {
+                        leg.hear_in_stream(&self.ask, said);
+                    }
                     let public = "the model's server failed";
                     let setback = Setback::invalid(public, said.to_string());
                     self.setback(setback, trail, cx, now)?;
@@ -78,7 +81,8 @@ impl Flight {
     fn has_shown(&mut self, contents: u32, now: Instant) {
         let stream = self.ask.request.stream();
         let Some(leg) = self.leg.as_mut().filter(|leg| leg.first().is_none()) else { return };
-        leg.shows_content(Tokens(leg.counted().0.div_ceil(contents.max(1))), now);
+        let first = Tokens(leg.counted().0.div_ceil(contents.max(1)));
+        leg.shows_content(first, &self.ask, now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
         self.upstreams.fleet.answered(&mut leg.endpoint, since, stream, now);
     }

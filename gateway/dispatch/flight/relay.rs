@@ -59,8 +59,44 @@ impl Flight {
         }
     }
 
-    /// Queues what the caller should see of a chunk.
+    /// Whether the stream that is looked at has passed its bound.
+    pub(super) fn passed(&self) -> bool {
+        self.leg.as_ref().and_then(Leg::stream).is_some_and(wire::Stream::passed)
+    }
+
+    /// The committed stream passed the bound that it was told: it is ended at its length, as the engine
+    /// should have done, and the engine is left.
+    fn ends_at_length(&mut self, like: &[u8], trail: &mut Trail, now: Instant) {
+        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
+            self.queue.push(Piece::Bytes(wire::length_event(like, stream.unfinished())));
+        }
+        self.queue.push(Piece::Bytes(wire::done_event()));
+        self.count(trail);
+        trail.bound_passed = true;
+        self.close_attempt(trail, AttemptResult::Ok, now);
+        self.state = State::Over;
+    }
+
+    /// Queues what the caller should see of a chunk, and the end of a stream that is too long.
     pub(super) fn pass(
+        &mut self,
+        chunk: Bytes,
+        events: Events,
+        trail: &mut Trail,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if !self.passed() {
+            return self.pass_events(chunk, events, trail, now);
+        }
+        let like = events.last().map_or_else(|| chunk.clone(), |event| event.bytes.clone());
+        self.pass_events(chunk, events, trail, now)?;
+        if self.state == State::Committed {
+            self.ends_at_length(&like, trail, now);
+        }
+        Ok(())
+    }
+
+    fn pass_events(
         &mut self,
         chunk: Bytes,
         events: Events,

@@ -124,6 +124,11 @@ const ABOUT_ESTIMATED: About<1> = About {
     help: "Requests whose usage was counted by the gateway because no plausible one came.",
     labels: ["model"],
 };
+const ABOUT_BOUND_BROKEN: About<1> = About {
+    name: "signalbox_bound_broken_total",
+    help: "Answers longer than the bound that their engine was told.",
+    labels: ["model"],
+};
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
     help: "Time to write one group of ledger rows and have it durable.",
@@ -146,6 +151,7 @@ pub(super) struct Catalogue {
     pub(super) ejections: Counters<3>,
     pub(super) last_resort: Counters<1>,
     pub(super) estimated: Counters<1>,
+    pub(super) bound_broken: Counters<1>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
 }
@@ -169,6 +175,7 @@ impl Catalogue {
             ejections: counters(r, ABOUT_EJECTIONS)?,
             last_resort: counters(r, ABOUT_LAST_RESORT)?,
             estimated: counters(r, ABOUT_ESTIMATED)?,
+            bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })

@@ -72,6 +72,8 @@ pub(super) struct Handles {
     decisions: Row<Row<IntCounter>>,
     /// By model.
     estimated: Row<IntCounter>,
+    /// By model.
+    bound_broken: Row<IntCounter>,
 }
 
 struct Latency {
@@ -92,6 +94,7 @@ impl Handles {
             attempts: Row::new(models),
             decisions: Row::new(2 * RULES + 2),
             estimated: Row::new(models),
+            bound_broken: Row::new(models),
         }
     }
 
@@ -171,6 +174,10 @@ impl Handles {
         if charge.usage.source == crate::outcome::UsageSource::Estimated {
             let make = || catalogue.estimated.of(&catalogue.series, [self.model(model)]);
             self.estimated.at(model.get(), make).inc();
+        }
+        if outcome.bound_broken() {
+            let make = || catalogue.bound_broken.of(&catalogue.series, [self.model(model)]);
+            self.bound_broken.at(model.get(), make).inc();
         }
     }
 

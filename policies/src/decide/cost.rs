@@ -9,8 +9,8 @@ use crate::{
 /// bound of output at the dearest price of all, and what attempts given up before commitment may have
 /// begun to write. A retry counts as another attempt on the dearest model. In 128 bits.
 ///
-/// The output is not taken model by model: settling believes any figure up to the plan's bound, whoever
-/// committed, and a reservation must cover whatever settling believes.
+/// The output is not taken model by model, but by the plan's one bound, whoever commits. It is a reservation
+/// and not a bound on truth: an engine that writes more than it was told is charged with it all the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     input_tokens: i128,

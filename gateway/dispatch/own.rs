@@ -1,0 +1,207 @@
+//! The gateway's own edits of a request, and what a replica says against them.
+//!
+//! What the gateway adds is never the caller's fault: a replica that refuses it is asked again without, at
+//! most once for each edit, and what it took is remembered until the configuration is loaded anew.
+
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use crate::{
+    config::BoundNames,
+    wire::{self, Own},
+};
+
+/// What a replica has refused of the gateway's edits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// To be asked for usage in a stream.
+    pub usage: bool,
+    /// Names of a bound on the output.
+    pub bounds: BoundNames,
+    /// Those of them that it has refused in this attempt, and not only before.
+    pub now: BoundNames,
+}
+
+/// What is to be done about an edit that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Objection {
+    /// To ask again without what is refused by now.
+    Again(Refused),
+    /// Nothing: the bound must be told, and no name of it is left.
+    Bound,
+}
+
+impl Refused {
+    /// The names under which a bound is told to an engine that knows these: what is left of them, else of
+    /// all.
+    pub(crate) const fn told_as(self, known: BoundNames) -> BoundNames {
+        let left = known.without(self.bounds);
+        if left.any() { left } else { BoundNames::BOTH.without(self.bounds) }
+    }
+
+    /// What an error says against edits of ours, where this was refused until now.
+    pub(crate) fn objection(self, own: Own, status: u16, body: &[u8]) -> Option<Objection> {
+        if !matches!(status, 400 | 422) || !own.usage && !own.bounds.any() {
+            return None;
+        }
+        let named = wire::named(body);
+        if own.usage && named.usage {
+            return Some(Objection::Again(Self { usage: true, ..self }));
+        }
+        if wire::is_context_length(status, body) || !named.bounds.any() {
+            return None;
+        }
+        let mut ours = own.bounds.and(named.bounds);
+        if !ours.any() && !own.callers.and(named.bounds).any() {
+            // Some engines speak of a bound by the other name.
+            ours = own.bounds;
+        }
+        if !ours.any() {
+            return None;
+        }
+        // What was refused before is tried again before all is given up: engines are replaced.
+        let bounds = self.now.or(ours.first());
+        let refused = Self { bounds, now: bounds, ..self };
+        let left = BoundNames::BOTH.without(bounds).any();
+        Some(if left { Objection::Again(refused) } else { Objection::Bound })
+    }
+}
+
+/// What is remembered of a replica.
+#[derive(Debug, Default)]
+pub(crate) struct Learned(AtomicU8);
+
+const USAGE: u8 = 1;
+const MAX_TOKENS: u8 = 2;
+const MAX_COMPLETION_TOKENS: u8 = 4;
+
+impl Learned {
+    /// What it has refused.
+    pub(crate) fn refused(&self) -> Refused {
+        let bits = self.0.load(Relaxed);
+        Refused {
+            usage: bits & USAGE != 0,
+            bounds: BoundNames {
+                max_tokens: bits & MAX_TOKENS != 0,
+                max_completion_tokens: bits & MAX_COMPLETION_TOKENS != 0,
+            },
+            now: BoundNames::default(),
+        }
+    }
+
+    /// It answered a request that was spared this.
+    pub(crate) fn remember(&self, refused: Refused) {
+        let bit = |holds, bit| if holds { bit } else { 0 };
+        let bits = bit(refused.usage, USAGE)
+            | bit(refused.bounds.max_tokens, MAX_TOKENS)
+            | bit(refused.bounds.max_completion_tokens, MAX_COMPLETION_TOKENS);
+        self.0.store(bits, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Own = Own {
+        usage: true,
+        usage_alone: true,
+        bounds: BoundNames::MAX_TOKENS,
+        callers: BoundNames { max_tokens: false, max_completion_tokens: false },
+    };
+
+    fn again(usage: bool, bounds: BoundNames) -> Option<Objection> {
+        Some(Objection::Again(Refused { usage, bounds, now: bounds }))
+    }
+
+    #[test]
+    fn what_is_ours_and_named_is_left_out() {
+        let none = BoundNames::default();
+        for (body, expected) in [
+            (
+                r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],
+                "msg":"Extra inputs are not permitted","input":{"include_usage":true}}]}"#,
+                again(true, none),
+            ),
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#,
+                again(true, none),
+            ),
+            (r#"{"message":"stream options are not supported"}"#, again(true, none)),
+            ("Unknown field: stream_options", again(true, none)),
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this
+                model. Use 'max_completion_tokens' instead.","param":"max_tokens"}}"#,
+                again(false, BoundNames::MAX_TOKENS),
+            ),
+            (
+                r#"{"detail":[{"loc":["body","max_tokens"],"msg":"extra fields not permitted"}]}"#,
+                again(false, BoundNames::MAX_TOKENS),
+            ),
+            (
+                r#"{"detail":[{"loc":["body"],"msg":"Field required","input":{"max_tokens":7}}]}"#,
+                None,
+            ),
+            (r#"{"error":{"message":"temperature must be below 2"}}"#, None),
+            (
+                r#"{"error":{"message":"This model's maximum context length is 10 tokens",
+                "param":"max_tokens"}}"#,
+                None,
+            ),
+        ] {
+            for status in [400, 422] {
+                let said = Refused::default().objection(OURS, status, body.as_bytes());
+                assert_eq!(said, expected, "{body}");
+            }
+            assert_eq!(Refused::default().objection(OURS, 500, body.as_bytes()), None);
+            assert_eq!(Refused::default().objection(Own::default(), 400, body.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn a_callers_own_bound_is_the_callers() {
+        let body =
+            br#"{"detail":[{"loc":["body","max_completion_tokens"],"msg":"extra forbidden"}]}"#;
+        let own = Own { callers: BoundNames::MAX_COMPLETION_TOKENS, ..OURS };
+        assert_eq!(Refused::default().objection(own, 422, body), None);
+    }
+
+    #[test]
+    fn names_are_tried_once_each() {
+        let known = BoundNames::MAX_TOKENS;
+        let mut refused = Refused::default();
+        let mut tried = Vec::new();
+        loop {
+            let bounds = refused.told_as(known);
+            tried.push(bounds);
+            let own = Own { bounds, ..OURS };
+            match refused.objection(own, 400, b"no max_tokens and no max_completion_tokens") {
+                Some(Objection::Again(now)) => refused = now,
+                said => break assert_eq!(said, Some(Objection::Bound)),
+            }
+        }
+        assert_eq!(tried, [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS]);
+        assert_eq!(Refused::default().told_as(BoundNames::BOTH), BoundNames::BOTH);
+    }
+
+    #[test]
+    fn what_was_refused_by_an_older_engine_is_tried_again() {
+        let learned = Refused { bounds: BoundNames::MAX_TOKENS, ..Refused::default() };
+        let own = Own { bounds: learned.told_as(BoundNames::MAX_TOKENS), ..OURS };
+        let said =
+            learned.objection(own, 422, b"max_completion_tokens: extra fields not permitted");
+        assert_eq!(said, again(false, BoundNames::MAX_COMPLETION_TOKENS));
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_was_refused() {
+        let learned = Learned::default();
+        assert_eq!(learned.refused(), Refused::default());
+        for usage in [false, true] {
+            for bounds in [BoundNames::default(), BoundNames::MAX_TOKENS, BoundNames::BOTH] {
+                let refused = Refused { usage, bounds, ..Refused::default() };
+                learned.remember(refused);
+                assert_eq!(learned.refused(), refused);
+            }
+        }
+    }
+}

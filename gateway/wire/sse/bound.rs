@@ -1,0 +1,111 @@
+//! What bounds a stream: its events in bytes, and its content in tokens.
+
+use std::fmt;
+
+use bytes::Bytes;
+use policies::facts::Tokens;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Stream, fields};
+
+/// How much a stream may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Bytes of one event with its blank line.
+    pub event_bytes_max: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self { event_bytes_max: 1024 * 1024 }
+    }
+}
+
+/// Why a stream cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamFault {
+    /// An event is above [`StreamLimits::event_bytes_max`].
+    EventTooLarge,
+}
+
+impl fmt::Display for StreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EventTooLarge => f.write_str("an event of the stream is too large"),
+        }
+    }
+}
+
+impl std::error::Error for StreamFault {}
+
+/// Bytes of content that no token has, nearly always: runs of blanks are longer, escaped letters shorter.
+const TOKEN_BYTES_MAX: u64 = 16;
+
+impl Stream {
+    /// The same, with so much output of all choices together: what surely is more is not handed out, and
+    /// nothing after it, unless it ends the answer.
+    #[must_use]
+    pub fn at_most(mut self, tokens: Tokens) -> Self {
+        self.most = tokens;
+        self
+    }
+
+    /// Whether more came than [`Stream::at_most`] allows.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// The choices that were asked for or seen and have not come to their end, by their index.
+    pub fn unfinished(&self) -> impl Iterator<Item = u32> {
+        let asked = u32::from(self.choices.clamp(1, 64));
+        let open = (self.seen | u64::MAX >> (64 - asked)) & !self.finished;
+        (0..64).filter(move |index| open >> index & 1 == 1)
+    }
+
+    /// Notes if content passes the bound: an event has a token at the least, and a token nearly always
+    /// [`TOKEN_BYTES_MAX`] bytes at the most. False if this event is one too many, which then never came.
+    /// The event that ends the answer is the engine's own end, wherever that is.
+    pub(super) fn within(&mut self, before: (u32, u64, u64)) -> bool {
+        let (contents, content_bytes, finished) = before;
+        let by_events = self.contents > self.most.0;
+        let by_bytes = self.content_bytes / TOKEN_BYTES_MAX > u64::from(self.most.0);
+        let running = self.reported.is_some_and(|it| {
+            u64::from(it.output) + u64::from(it.reasoning) > u64::from(self.most.0)
+        });
+        if !(by_events || by_bytes || running) || self.ended() && finished != self.finished {
+            return true;
+        }
+        self.passed = true;
+        if by_events {
+            (self.contents, self.content_bytes) = (contents, content_bytes);
+        }
+        !by_events
+    }
+}
+
+/// The end of these choices at their length, as an event like this one of the same answer.
+#[must_use]
+pub fn length_event(like: &[u8], choices: impl Iterator<Item = u32>) -> Bytes {
+    #[derive(Default, Deserialize, Serialize)]
+    struct Chunk {
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        id: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        object: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        created: Value,
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        model: Value,
+        #[serde(skip_deserializing)]
+        choices: Vec<Value>,
+    }
+    let mut joined = Vec::new();
+    fields(like, &mut joined);
+    let mut chunk: Chunk = serde_json::from_slice(&joined).unwrap_or_default();
+    let ended = |index| json!({ "index": index, "delta": {}, "finish_reason": "length" });
+    chunk.choices = choices.map(ended).collect();
+    let data = serde_json::to_vec(&chunk).unwrap_or_default();
+    Bytes::from([b"data: ", &*data, b"\n\n"].concat())
+}
