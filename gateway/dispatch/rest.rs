@@ -72,13 +72,14 @@ fn draft(text: &str, now: SystemTime) -> Option<Duration> {
 /// date. Nothing is left to wait for where the moment has passed.
 fn wait(text: &str, parts: f64, now: SystemTime) -> Option<Duration> {
     if let Ok(number) = text.parse::<f64>() {
+        let number = Some(number).filter(|it| it.is_finite() && *it >= 0.0)?;
         let moment = MOMENTS.into_iter().find(|(from, _)| number >= *from);
         // Milliseconds are counted from 1970 only where they cannot be a wait: this many are three years.
         let moment = moment.filter(|(_, of)| *of > 1.0 || parts <= 1.0);
-        return match moment {
-            Some((_, of)) => Some(until(SystemTime::UNIX_EPOCH.checked_add(span(number, of)?)?, now)),
-            None => span(number, parts),
-        };
+        let Some((_, of)) = moment else { return Some(span(number, parts)) };
+        let at = Duration::try_from_secs_f64(number / of).ok();
+        let at = at.and_then(|it| SystemTime::UNIX_EPOCH.checked_add(it));
+        return Some(at.map_or(REST_MAX, |at| until(at, now)));
     }
     if let Some(span) = clock(text) {
         return Some(span);
@@ -93,9 +94,8 @@ fn stamp(text: &str) -> Option<SystemTime> {
 }
 
 /// So many parts of a second; what is beyond all counting is as long as a rest can be.
-fn span(number: f64, parts: f64) -> Option<Duration> {
-    let known = number.is_finite() && number >= 0.0;
-    known.then(|| Duration::try_from_secs_f64(number / parts).unwrap_or(REST_MAX))
+fn span(number: f64, parts: f64) -> Duration {
+    Duration::try_from_secs_f64(number / parts).unwrap_or(REST_MAX)
 }
 
 /// Nothing where it has passed already.
@@ -126,7 +126,7 @@ fn clock(text: &str) -> Option<Duration> {
             "d" | "day" | "days" => 1.0 / 86_400.0,
             _ => return None,
         };
-        all = all.checked_add(span(number.parse().ok()?, parts)?)?;
+        all = all.saturating_add(span(number.parse().ok()?, parts));
         left = rest;
     }
     (!text.is_empty()).then_some(all)
