@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::{
     connection::{Connection, Connector, Exchange},
+    pool::Approach,
     target::{Ask, Target},
     verdict::{self, Setback},
 };
@@ -31,7 +32,9 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// What a stream may say before its first content, which is held back till then.
 const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
+/// A kept connection that breaks so soon after a request has left for it was being closed in that moment:
+/// what its peer says of that takes a way there and back, at the most around the world.
+const CLOSED_WITHIN: Duration = Duration::from_millis(250);
 
 /// What an attempt has to show.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
@@ -57,9 +60,14 @@ pub(crate) struct Leg {
     pub endpoint: InFlight,
     /// When the request was handed over for sending.
     pub asked: Option<Instant>,
+    /// Whether its kept connection was being closed as it was taken: no replica can help that, so it may
+    /// be tried again.
+    pub crossed: bool,
     target: Arc<Target>,
     planned: Planned,
     started: Instant,
+    /// Since when it waits for a connection, if it does.
+    reaching: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
     first: Option<Tokens>,
@@ -75,7 +83,7 @@ pub(crate) struct Leg {
 }
 
 enum Phase {
-    Connecting(Connecting),
+    Connecting(Approach),
     Waiting(Exchange),
     Streaming(Exchange, Box<wire::Stream>),
     Collecting(Exchange, Option<Bytes>, BytesMut),
@@ -99,21 +107,17 @@ pub(crate) struct Start {
 
 impl Leg {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
-    pub(crate) fn start(
-        start: Start,
-        connector: &Connector,
-        ask: &Ask,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Self {
+    pub(crate) fn start(start: Start, ask: &Ask, now: Instant, cx: &mut Context<'_>) -> Self {
         let Start { number, record, endpoint, target, planned } = start;
         let mut leg = Self {
             number,
             record,
             endpoint,
             asked: None,
+            crossed: false,
             planned,
             started: now,
+            reaching: now,
             last_life: now,
             first: None,
             unread: 0,
@@ -123,16 +127,18 @@ impl Leg {
             ejection: None,
             target,
         };
-        match leg.target.pool.take(cx, now) {
-            Some(connection) => leg.send(connection, ask, now),
-            None => leg.connect(connector),
-        }
+        leg.reach(ask, now, cx);
         leg
     }
 
-    fn connect(&mut self, connector: &Connector) {
-        let connecting = connector.clone().connect(self.target.uri.clone());
-        self.phase = Phase::Connecting(Box::pin(connecting));
+    fn reach(&mut self, ask: &Ask, now: Instant, cx: &mut Context<'_>) {
+        let pool = &self.target.pool;
+        self.reaching = now;
+        self.asked = None;
+        match pool.take(cx, now) {
+            Some(connection) => self.send(connection, ask, now),
+            None => self.phase = Phase::Connecting(Approach::begin(pool, cx, now)),
+        }
     }
 
     fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
@@ -165,6 +171,7 @@ impl Leg {
     /// The caller took so long to take what had come: the attempt was not waited for.
     pub(crate) fn excuse(&mut self, taken: Duration) {
         self.started += taken;
+        self.reaching += taken;
         self.last_life += taken;
     }
 
@@ -199,7 +206,7 @@ impl Leg {
         let phase = match (&self.phase, self.first.is_some(), stream) {
             (Phase::Connecting(_), ..) => {
                 let public = "the model's server could not be reached in time";
-                (after(self.started, self.planned.timeouts.connect_ms), public)
+                (after(self.reaching, self.planned.timeouts.connect_ms), public)
             }
             (_, true, _) => {
                 let public = "the model fell silent in the middle of its answer";
@@ -215,6 +222,11 @@ impl Leg {
             (_, false, false) => total,
         };
         if phase.0 <= total.0 { phase } else { total }
+    }
+
+    /// Whether it waits for its turn to connect: that is nothing that its replica does or fails to do.
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        matches!(&self.phase, Phase::Connecting(approach) if !approach.began())
     }
 
     /// When it has shown nothing for as long as the first word of a stream may take.
@@ -239,19 +251,21 @@ impl Leg {
     ) -> Poll<Result<Shown, Setback>> {
         loop {
             match &mut self.phase {
-                Phase::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
-                    Ok(connection) => self.send(connection, ask, now),
-                    Err(error) => return self.over(Setback::connect(error)),
-                },
+                Phase::Connecting(approach) => {
+                    match ready!(approach.poll(cx, connector, &self.target.uri, now)) {
+                        Ok(connection) => self.send(connection, ask, now),
+                        Err(error) => return self.over(Setback::connect(error)),
+                    }
+                }
                 Phase::Waiting(exchange) => match ready!(exchange.poll_head(cx)) {
                     Ok(head) => {
                         if let Err(setback) = self.head(head, ask) {
                             return self.over(setback);
                         }
                     }
-                    // The peer had closed the idle connection: not an attempt, the same again.
-                    Err(_) if exchange.reused() => self.connect(connector),
-                    Err(error) => return self.over(Setback::broken(error)),
+                    // It was closed before the first byte could leave: nothing was sent, and nobody asked.
+                    Err(_) if exchange.reused() && !exchange.any_out() => self.reach(ask, now, cx),
+                    Err(error) => return self.broken(error, now),
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
                 Phase::Collecting(..) => return self.poll_whole(cx, now),
@@ -272,6 +286,24 @@ impl Leg {
                 }
             }
         }
+    }
+
+    /// The connection broke before an answer came, and the peer may have read the request.
+    fn broken(&mut self, error: io::Error, now: Instant) -> Poll<Result<Shown, Setback>> {
+        let garbage = error.kind() == io::ErrorKind::InvalidData;
+        let mut setback = Setback::broken(error);
+        let soon = now.saturating_duration_since(self.asked.unwrap_or(now)) < CLOSED_WITHIN;
+        if let Phase::Waiting(exchange) = &self.phase
+            && exchange.reused()
+            && soon
+            && !garbage
+        {
+            // What was idle for longer is being closed as well.
+            self.target.pool.forget(exchange.idle_since());
+            self.crossed = true;
+            setback.blame = false;
+        }
+        self.over(setback)
     }
 
     fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {

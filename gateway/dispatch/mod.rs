@@ -8,6 +8,8 @@ mod attempts;
 mod connection;
 mod flight;
 mod leg;
+mod line;
+mod pool;
 mod rest;
 mod target;
 mod verdict;

@@ -9,7 +9,7 @@ use http::{
 };
 use policies::facts::Tokens;
 
-use super::connection::{Pool, Slices};
+use super::{connection::Slices, pool::Pool};
 use crate::{
     config::{self, ReasoningField},
     wire,

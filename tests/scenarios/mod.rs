@@ -3,6 +3,7 @@
 mod answers;
 mod callers;
 mod choice;
+mod connections;
 mod cut;
 mod departure;
 mod door;

@@ -32,11 +32,13 @@ impl Flight {
     ) -> Result<(), Failure> {
         let Some(leg) = self.leg.as_ref() else { return Ok(()) };
         let (number, model) = (leg.number, leg.endpoint.model);
+        let again = leg.crossed.then_some((model, leg.endpoint.index));
         let setback = setback.without(leg.key());
         self.blame(&setback, trail, now);
         self.close_attempt(trail, setback.result, now);
         let (kind, retry) = (setback.failure.kind, setback.failure.retry);
         self.setback = Some(setback.failure);
+        self.tried.retain(|it| Some(*it) != again);
         let other = self.upstreams.fleet.has_other(model, &self.tried, now);
         let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
         self.take(steps, trail, cx, now)?;
@@ -165,7 +167,7 @@ impl Flight {
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
         let start = Start { number, record, endpoint, target, planned: entry };
-        let leg = Leg::start(start, &self.upstreams.connector, &self.ask, now, cx);
+        let leg = Leg::start(start, &self.ask, now, cx);
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
         }
