@@ -1,6 +1,6 @@
 //! Connections to backends: the only hyper client.
 //!
-//! An idle connection waits in its endpoint's [`Pool`](super::pool::Pool). While a request uses it, its driver is polled
+//! An idle connection waits in its endpoint's [`Pool`]. While a request uses it, its driver is polled
 //! inside the request's own task: no second task, no wake between tasks, and dropping the request
 //! closes the connection, which is how HTTP/1.1 says that nobody listens any more.
 
@@ -41,6 +41,10 @@ const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
 /// What the kernel takes from a backend before we do; it may double it. Left to itself it takes many
 /// megabytes of an answer whose caller does not read.
 const RECEIVE_BYTES: usize = 128 * 1024;
+
+/// A kept connection that breaks so soon after a request has left for it was being closed in that moment:
+/// what its peer says of that takes a way there and back, at the most around the world.
+const CLOSED_WITHIN: Duration = Duration::from_millis(250);
 
 type Tcp = TokioIo<TcpStream>;
 type Io = MaybeHttpsStream<Watched>;
@@ -223,19 +227,21 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Whether the connection had served before: its peer may close it in the moment in which it is taken.
-    pub(crate) fn reused(&self) -> bool {
-        self.connection.reused
+    /// Whether its connection had served before, and no byte of the request has left on it.
+    pub(crate) fn unseen(&self) -> bool {
+        self.connection.reused && !self.connection.wire.sent.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether an error so long after sending says that the connection had served before, and that its peer
+    /// was closing it in the moment in which it was taken.
+    pub(crate) fn crossed(&self, error: &io::Error, ago: Duration) -> bool {
+        let garbage = error.kind() == io::ErrorKind::InvalidData;
+        self.connection.reused && ago < CLOSED_WITHIN && !garbage
     }
 
     /// Since when the connection was idle before, if it had served.
     pub(crate) fn idle_since(&self) -> Instant {
         self.connection.idle_since
-    }
-
-    /// Whether any byte of the request has left for the peer.
-    pub(crate) fn any_out(&self) -> bool {
-        self.connection.wire.sent.any.load(Ordering::Relaxed)
     }
 
     /// Whether all of the request was taken for sending.
@@ -255,7 +261,8 @@ impl Exchange {
         }
     }
 
-    /// Waits for the head of the answer; what is none is invalid data. Must not be called again once it has come.
+    /// Waits for the head of the answer; what is none is invalid data. Must not be called again once it has
+    /// come.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
         self.drive(cx);
         let Some(answering) = self.answering.as_mut() else {
@@ -417,7 +424,7 @@ mod tests {
         };
         let (answered, ()) = tokio::join!(head(&mut exchange), answer);
         assert_eq!(answered.unwrap().status(), 200);
-        assert!(exchange.any_out() && exchange.all_out());
+        assert!(exchange.all_out());
         assert!(std::future::poll_fn(|cx| exchange.poll_bytes(cx)).await.is_none());
         let pool = Pool::new(Duration::from_secs(60));
         exchange.recycle(&pool, Instant::now());
@@ -430,7 +437,7 @@ mod tests {
         drop(accepted);
         assert_eq!(later.unwrap().read(&mut [0]).await.unwrap(), 0);
         let mut exchange = connection.send(request());
-        assert!(exchange.reused() && head(&mut exchange).await.is_err());
-        assert!(!exchange.any_out(), "nobody can have seen it");
+        assert!(head(&mut exchange).await.is_err());
+        assert!(exchange.unseen(), "nobody can have seen it");
     }
 }

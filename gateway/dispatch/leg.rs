@@ -32,10 +32,6 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// What a stream may say before its first content, which is held back till then.
 const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 
-/// A kept connection that breaks so soon after a request has left for it was being closed in that moment:
-/// what its peer says of that takes a way there and back, at the most around the world.
-const CLOSED_WITHIN: Duration = Duration::from_millis(250);
-
 /// What an attempt has to show.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
 pub(crate) enum Shown {
@@ -60,8 +56,7 @@ pub(crate) struct Leg {
     pub endpoint: InFlight,
     /// When the request was handed over for sending.
     pub asked: Option<Instant>,
-    /// Whether its kept connection was being closed as it was taken: no replica can help that, so it may
-    /// be tried again.
+    /// Whether its kept connection was being closed as it was taken, which no replica can help.
     pub crossed: bool,
     target: Arc<Target>,
     planned: Planned,
@@ -251,8 +246,8 @@ impl Leg {
     ) -> Poll<Result<Shown, Setback>> {
         loop {
             match &mut self.phase {
-                Phase::Connecting(approach) => {
-                    match ready!(approach.poll(cx, connector, &self.target.uri, now)) {
+                Phase::Connecting(way) => {
+                    match ready!(way.poll(cx, connector, &self.target.uri, now)) {
                         Ok(connection) => self.send(connection, ask, now),
                         Err(error) => return self.over(Setback::connect(error)),
                     }
@@ -263,8 +258,8 @@ impl Leg {
                             return self.over(setback);
                         }
                     }
-                    // It was closed before the first byte could leave: nothing was sent, and nobody asked.
-                    Err(_) if exchange.reused() && !exchange.any_out() => self.reach(ask, now, cx),
+                    // It was closed before the first byte could leave: nobody was asked.
+                    Err(_) if exchange.unseen() => self.reach(ask, now, cx),
                     Err(error) => return self.broken(error, now),
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
@@ -290,19 +285,16 @@ impl Leg {
 
     /// The connection broke before an answer came, and the peer may have read the request.
     fn broken(&mut self, error: io::Error, now: Instant) -> Poll<Result<Shown, Setback>> {
-        let garbage = error.kind() == io::ErrorKind::InvalidData;
-        let mut setback = Setback::broken(error);
-        let soon = now.saturating_duration_since(self.asked.unwrap_or(now)) < CLOSED_WITHIN;
+        let ago = now.saturating_duration_since(self.asked.unwrap_or(now));
         if let Phase::Waiting(exchange) = &self.phase
-            && exchange.reused()
-            && soon
-            && !garbage
+            && exchange.crossed(&error, ago)
         {
             // What was idle for longer is being closed as well.
             self.target.pool.forget(exchange.idle_since());
             self.crossed = true;
-            setback.blame = false;
         }
+        let mut setback = Setback::broken(error);
+        setback.blame = !self.crossed;
         self.over(setback)
     }
 

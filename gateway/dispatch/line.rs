@@ -118,11 +118,11 @@ impl<C, U> Line<C, U> {
         if let Some(connection) = seat.given.take() {
             return Look::Given(connection);
         }
+        seat.waker.clone_from(waker);
         if seat.place == Place::Free {
             seat.place = Place::Taken;
             return Look::Connect;
         }
-        seat.waker.clone_from(waker);
         Look::Wait
     }
 
