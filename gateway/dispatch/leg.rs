@@ -127,12 +127,11 @@ impl Leg {
     }
 
     fn reach(&mut self, ask: &Ask, now: Instant, cx: &mut Context<'_>) {
-        let pool = &self.target.pool;
         self.reaching = now;
         self.asked = None;
-        match pool.take(cx, now) {
+        match self.target.pool.take(cx, now) {
             Some(connection) => self.send(connection, ask, now),
-            None => self.phase = Phase::Connecting(Approach::begin(pool, cx, now)),
+            None => self.phase = Phase::Connecting(Approach::begin(&self.target.pool, cx, now)),
         }
     }
 
@@ -293,9 +292,7 @@ impl Leg {
             self.target.pool.forget(exchange.idle_since());
             self.crossed = true;
         }
-        let mut setback = Setback::broken(error);
-        setback.blame = !self.crossed;
-        self.over(setback)
+        self.over(Setback { blame: !self.crossed, ..Setback::broken(error) })
     }
 
     fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {
