@@ -8,7 +8,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker, ready},
@@ -18,12 +18,21 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::Incoming,
+    client::conn::http1,
+    rt::{Read, ReadBufCursor, Write},
+};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection as Connect, HttpConnector},
+    rt::TokioIo,
+};
 use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+use super::pool::Pool;
 
 /// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
 /// is broken.
@@ -33,12 +42,17 @@ const ANSWER_HEAD_BYTES_MAX: usize = 128 * 1024;
 /// megabytes of an answer whose caller does not read.
 const RECEIVE_BYTES: usize = 128 * 1024;
 
-type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// A kept connection that breaks so soon after a request has left for it was being closed in that moment:
+/// what its peer says of that takes a way there and back, at the most around the world.
+const CLOSED_WITHIN: Duration = Duration::from_millis(250);
+
+type Tcp = TokioIo<TcpStream>;
+type Io = MaybeHttpsStream<Watched>;
 type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
 
 /// Opens connections: TCP with `TCP_NODELAY`, TLS 1.2 or 1.3 against the system's roots for `https`.
 #[derive(Clone, Debug)]
-pub(crate) struct Connector(HttpsConnector<HttpConnector>);
+pub(crate) struct Connector(HttpsConnector<Watching>);
 
 impl Connector {
     /// A connector.
@@ -55,19 +69,108 @@ impl Connector {
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_platform_verifier(provider)
             .map_err(io::Error::other)?;
-        Ok(Self(builder.https_or_http().enable_http1().wrap_connector(tcp)))
+        Ok(Self(builder.https_or_http().enable_http1().wrap_connector(Watching(tcp))))
     }
 
     /// Opens a connection to the scheme and authority of `uri`. The caller bounds the time.
     pub(crate) async fn connect(mut self, uri: Uri) -> io::Result<Connection> {
         let io = self.0.call(uri).await.map_err(io::Error::other)?;
+        let sent = match &io {
+            MaybeHttpsStream::Http(it) => Arc::clone(&it.sent),
+            MaybeHttpsStream::Https(it) => Arc::clone(&it.inner().get_ref().0.inner().sent),
+        };
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(ANSWER_HEAD_BYTES_MAX)
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        let wire = Wire { sender, driver, all_out: Arc::new(AtomicBool::new(false)) };
-        Ok(Connection { wire: Box::new(wire), reused: false, idle_since: Instant::now() })
+        let wire = Wire { sender, driver, sent };
+        let idle_since = tokio::time::Instant::now().into_std();
+        Ok(Connection { wire: Box::new(wire), reused: false, idle_since })
+    }
+}
+
+/// Opens what is watched.
+#[derive(Clone, Debug)]
+struct Watching(HttpConnector);
+
+impl Service<Uri> for Watching {
+    type Response = Watched;
+    type Error = <HttpConnector as Service<Uri>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Watched, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move { Ok(Watched { tcp: connecting.await?, sent: Arc::default() }) })
+    }
+}
+
+/// A connection, beneath its TLS, that notes whether anything has left on it: whoever finds it broken
+/// then knows whether the peer may have seen a request.
+#[derive(Debug)]
+struct Watched {
+    tcp: Tcp,
+    sent: Arc<Sent>,
+}
+
+impl Watched {
+    fn noting(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.sent.any.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl Connect for Watched {
+    fn connected(&self) -> Connected {
+        self.tcp.connected()
+    }
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        self.noting(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
+        self.noting(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
 
@@ -81,21 +184,35 @@ pub(crate) struct Connection {
 struct Wire {
     sender: http1::SendRequest<Slices>,
     driver: http1::Connection<Io, Slices>,
-    /// Set by the body of the request once its last byte was taken for sending.
-    all_out: Arc<AtomicBool>,
+    sent: Arc<Sent>,
+}
+
+/// How much of a request has left.
+#[derive(Debug, Default)]
+struct Sent {
+    /// The system has taken a byte: the peer may come to see it.
+    any: AtomicBool,
+    /// The body's last byte was taken for sending.
+    all: AtomicBool,
 }
 
 impl Connection {
     /// Sends a request; the head of its answer comes from [`Exchange::poll_head`].
     pub(crate) fn send(mut self, mut request: Request<Slices>) -> Exchange {
-        self.wire.all_out.store(false, Ordering::Relaxed);
-        request.body_mut().all_out = Some(Arc::clone(&self.wire.all_out));
+        self.wire.sent.any.store(false, Ordering::Relaxed);
+        self.wire.sent.all.store(false, Ordering::Relaxed);
+        request.body_mut().sent = Some(Arc::clone(&self.wire.sent));
         let answering: Answering = Box::pin(self.wire.sender.send_request(request));
         Exchange { answering: Some(answering), body: None, connection: self, broken: None }
     }
 
+    /// Since when it is idle.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
     /// Whether the peer still holds the connection, as far as can be known without sending.
-    fn alive(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn alive(&mut self, cx: &mut Context<'_>) -> bool {
         Pin::new(&mut self.wire.driver).poll(cx).is_pending() && self.wire.sender.is_ready()
     }
 }
@@ -110,14 +227,26 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Whether the connection had served before: its peer may have closed it just now.
-    pub(crate) fn reused(&self) -> bool {
-        self.connection.reused
+    /// Whether its connection had served before, and no byte of the request has left on it.
+    pub(crate) fn unseen(&self) -> bool {
+        self.connection.reused && !self.connection.wire.sent.any.load(Ordering::Relaxed)
+    }
+
+    /// Whether an error so long after sending says that the connection had served before, and that its peer
+    /// was closing it in the moment in which it was taken.
+    pub(crate) fn crossed(&self, error: &io::Error, ago: Duration) -> bool {
+        let garbage = error.kind() == io::ErrorKind::InvalidData;
+        self.connection.reused && ago < CLOSED_WITHIN && !garbage
+    }
+
+    /// Since when the connection was idle before, if it had served.
+    pub(crate) fn idle_since(&self) -> Instant {
+        self.connection.idle_since
     }
 
     /// Whether all of the request was taken for sending.
     pub(crate) fn all_out(&self) -> bool {
-        self.connection.wire.all_out.load(Ordering::Relaxed)
+        self.connection.wire.sent.all.load(Ordering::Relaxed)
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -132,7 +261,8 @@ impl Exchange {
         }
     }
 
-    /// Waits for the head of the answer. Must not be called again once it has come.
+    /// Waits for the head of the answer; what is none is invalid data. Must not be called again once it has
+    /// come.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
         self.drive(cx);
         let Some(answering) = self.answering.as_mut() else {
@@ -140,6 +270,9 @@ impl Exchange {
         };
         match answering.as_mut().poll(&mut quiet()) {
             Poll::Pending => self.ended().map_or(Poll::Pending, |end| Poll::Ready(Err(end))),
+            Poll::Ready(Err(error)) if error.is_parse() => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
             Poll::Ready(Ok(response)) => {
                 let (head, body) = response.into_parts();
@@ -207,67 +340,19 @@ fn quiet() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// Idle connections to one endpoint, the freshest on top.
-pub(crate) struct Pool {
-    idle: Mutex<Vec<Connection>>,
-    idle_max: Duration,
-}
-
-/// Idle connections kept for one endpoint; more are closed.
-const POOL_MAX: usize = 512;
-
-impl Pool {
-    /// A pool whose connections are dropped after `idle_max` without use.
-    pub(crate) fn new(idle_max: Duration) -> Self {
-        Self { idle: Mutex::new(Vec::new()), idle_max }
-    }
-
-    /// How long its connections may be idle.
-    pub(crate) fn idle_max(&self) -> Duration {
-        self.idle_max
-    }
-
-    fn put(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < POOL_MAX {
-            idle.push(connection);
-        }
-    }
-
-    /// A connection that can serve at once, if there is one.
-    pub(crate) fn take(&self, cx: &mut Context<'_>, now: Instant) -> Option<Connection> {
-        loop {
-            let mut connection = {
-                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.pop()?
-            };
-            let fresh = now.saturating_duration_since(connection.idle_since) < self.idle_max;
-            if fresh && connection.alive(cx) {
-                return Some(connection);
-            }
-        }
-    }
-
-    /// Closes what has been idle for too long.
-    pub(crate) fn sweep(&self, now: Instant) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|it| now.saturating_duration_since(it.idle_since) < self.idle_max);
-    }
-}
-
 /// The body of a request to a backend: slices of the caller's own bytes, sent without a copy.
 pub(crate) struct Slices {
     slices: SmallVec<[Bytes; 8]>,
     next: usize,
     left: usize,
-    all_out: Option<Arc<AtomicBool>>,
+    sent: Option<Arc<Sent>>,
 }
 
 impl Slices {
     /// Slices to be sent one after the other.
     pub(crate) fn new(slices: SmallVec<[Bytes; 8]>) -> Self {
         let left = slices.iter().map(Bytes::len).sum();
-        Self { slices, next: 0, left, all_out: None }
+        Self { slices, next: 0, left, sent: None }
     }
 }
 
@@ -286,9 +371,9 @@ impl Body for Slices {
         self.next += 1;
         self.left -= slice.len();
         if self.left == 0
-            && let Some(all_out) = &self.all_out
+            && let Some(sent) = &self.sent
         {
-            all_out.store(true, Ordering::Relaxed);
+            sent.all.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
@@ -339,6 +424,7 @@ mod tests {
         };
         let (answered, ()) = tokio::join!(head(&mut exchange), answer);
         assert_eq!(answered.unwrap().status(), 200);
+        assert!(exchange.all_out());
         assert!(std::future::poll_fn(|cx| exchange.poll_bytes(cx)).await.is_none());
         let pool = Pool::new(Duration::from_secs(60));
         exchange.recycle(&pool, Instant::now());
@@ -351,6 +437,7 @@ mod tests {
         drop(accepted);
         assert_eq!(later.unwrap().read(&mut [0]).await.unwrap(), 0);
         let mut exchange = connection.send(request());
-        assert!(exchange.reused() && head(&mut exchange).await.is_err());
+        assert!(head(&mut exchange).await.is_err());
+        assert!(exchange.unseen(), "nobody can have seen it");
     }
 }

@@ -21,6 +21,7 @@ pub(crate) use self::edits::Start;
 use super::{
     connection::{Connection, Connector, Exchange},
     own::{Objection, Refused},
+    pool::Approach,
     target::{Ask, Target},
     verdict::{self, Setback},
 };
@@ -35,8 +36,6 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a stream may say before its first content, which is held back till then.
 const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
-
-type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
 
 /// What an attempt has to show.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
@@ -64,6 +63,8 @@ pub(crate) struct Leg {
     pub asked: Option<Instant>,
     /// What the replica says against an edit of ours.
     pub objection: Option<Objection>,
+    /// Whether its kept connection was being closed as it was taken, which no replica can help.
+    pub crossed: bool,
     target: Arc<Target>,
     planned: Planned,
     /// What it refused of our edits, in this attempt or else before.
@@ -71,6 +72,8 @@ pub(crate) struct Leg {
     /// Whether it refused that in this attempt.
     taught: bool,
     started: Instant,
+    /// Since when it waits for a connection, if it does.
+    reaching: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
     first: Option<Tokens>,
@@ -86,7 +89,7 @@ pub(crate) struct Leg {
 }
 
 enum Phase {
-    Connecting(Connecting),
+    Connecting(Approach),
     Waiting(Exchange),
     Streaming(Exchange, Box<wire::Stream>),
     Collecting(Exchange, Option<Bytes>, BytesMut),
@@ -96,13 +99,7 @@ enum Phase {
 
 impl Leg {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
-    pub(crate) fn start(
-        start: Start,
-        connector: &Connector,
-        ask: &Ask,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Self {
+    pub(crate) fn start(start: Start, ask: &Ask, now: Instant, cx: &mut Context<'_>) -> Self {
         let Start { number, record, endpoint, target, planned, refused } = start;
         let mut leg = Self {
             number,
@@ -110,10 +107,12 @@ impl Leg {
             endpoint,
             asked: None,
             objection: None,
+            crossed: false,
             planned,
             refused: refused.unwrap_or_else(|| target.learned.refused()),
             taught: refused.is_some(),
             started: now,
+            reaching: now,
             last_life: now,
             first: None,
             unread: 0,
@@ -123,16 +122,17 @@ impl Leg {
             ejection: None,
             target,
         };
-        match leg.target.pool.take(cx, now) {
-            Some(connection) => leg.send(connection, ask, now),
-            None => leg.connect(connector),
-        }
+        leg.reach(ask, now, cx);
         leg
     }
 
-    fn connect(&mut self, connector: &Connector) {
-        let connecting = connector.clone().connect(self.target.uri.clone());
-        self.phase = Phase::Connecting(Box::pin(connecting));
+    fn reach(&mut self, ask: &Ask, now: Instant, cx: &mut Context<'_>) {
+        self.reaching = now;
+        self.asked = None;
+        match self.target.pool.take(cx, now) {
+            Some(connection) => self.send(connection, ask, now),
+            None => self.phase = Phase::Connecting(Approach::begin(&self.target.pool, cx, now)),
+        }
     }
 
     fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
@@ -168,6 +168,7 @@ impl Leg {
     /// The caller took so long to take what had come: the attempt was not waited for.
     pub(crate) fn excuse(&mut self, taken: Duration) {
         self.started += taken;
+        self.reaching += taken;
         self.last_life += taken;
     }
 
@@ -202,7 +203,7 @@ impl Leg {
         let phase = match (&self.phase, self.first.is_some(), stream) {
             (Phase::Connecting(_), ..) => {
                 let public = "the model's server could not be reached in time";
-                (after(self.started, self.planned.timeouts.connect_ms), public)
+                (after(self.reaching, self.planned.timeouts.connect_ms), public)
             }
             (_, true, _) => {
                 let public = "the model fell silent in the middle of its answer";
@@ -218,6 +219,11 @@ impl Leg {
             (_, false, false) => total,
         };
         if phase.0 <= total.0 { phase } else { total }
+    }
+
+    /// Whether it waits for its turn to connect: that is nothing that its replica does or fails to do.
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        matches!(&self.phase, Phase::Connecting(approach) if !approach.began())
     }
 
     /// When it has shown nothing for as long as the first word of a stream may take.
@@ -242,19 +248,21 @@ impl Leg {
     ) -> Poll<Result<Shown, Setback>> {
         loop {
             match &mut self.phase {
-                Phase::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
-                    Ok(connection) => self.send(connection, ask, now),
-                    Err(error) => return self.over(Setback::connect(error)),
-                },
+                Phase::Connecting(way) => {
+                    match ready!(way.poll(cx, connector, &self.target.uri, now)) {
+                        Ok(connection) => self.send(connection, ask, now),
+                        Err(error) => return self.over(Setback::connect(error)),
+                    }
+                }
                 Phase::Waiting(exchange) => match ready!(exchange.poll_head(cx)) {
                     Ok(head) => {
                         if let Err(setback) = self.head(head, ask) {
                             return self.over(setback);
                         }
                     }
-                    // The peer had closed the idle connection: not an attempt, the same again.
-                    Err(_) if exchange.reused() => self.connect(connector),
-                    Err(error) => return self.over(Setback::broken(error)),
+                    // It was closed before the first byte could leave: nobody was asked.
+                    Err(_) if exchange.unseen() => self.reach(ask, now, cx),
+                    Err(error) => return self.broken(error, now),
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
                 Phase::Collecting(..) => return self.poll_whole(cx, ask, now),
@@ -277,6 +285,19 @@ impl Leg {
                 }
             }
         }
+    }
+
+    /// The connection broke before an answer came, and the peer may have read the request.
+    fn broken(&mut self, error: io::Error, now: Instant) -> Poll<Result<Shown, Setback>> {
+        let ago = now.saturating_duration_since(self.asked.unwrap_or(now));
+        if let Phase::Waiting(exchange) = &self.phase
+            && exchange.crossed(&error, ago)
+        {
+            // What was idle for longer is being closed as well.
+            self.target.pool.forget(exchange.idle_since());
+            self.crossed = true;
+        }
+        self.over(Setback { blame: !self.crossed, ..Setback::broken(error) })
     }
 
     fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {

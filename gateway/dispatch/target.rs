@@ -10,8 +10,9 @@ use http::{
 use policies::facts::Tokens;
 
 use super::{
-    connection::{Pool, Slices},
+    connection::Slices,
     own::{Learned, Refused},
+    pool::Pool,
 };
 use crate::{
     config::{self, BoundNames, ReasoningField},

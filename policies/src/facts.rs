@@ -342,7 +342,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect_ms: 1_000, first_token_ms: 20_000, idle_ms: 15_000, total_ms: 600_000 }
+        Self { connect_ms: 3_000, first_token_ms: 20_000, idle_ms: 15_000, total_ms: 600_000 }
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn over(stream: TcpStream) -> Arc<Self> {
+    /// The end of a connection that is open.
+    pub(crate) fn over(stream: TcpStream) -> Arc<Self> {
         let (mut from, mut to) = stream.into_split();
         let (say, mut said) = unbounded_channel::<Vec<u8>>();
         let line = Arc::new(Self { say, heard: Mutex::default(), closed: AtomicBool::new(false) });

@@ -5,6 +5,7 @@ mod bounds;
 mod callers;
 mod check;
 mod choice;
+mod connections;
 mod cut;
 mod departure;
 mod door;

@@ -17,7 +17,7 @@ use crate::harness::{
     raw, streamed,
 };
 
-async fn call(gateway: &Gateway, body: &Value) -> Arc<Line> {
+pub(super) async fn call(gateway: &Gateway, body: &Value) -> Arc<Line> {
     Line::call(gateway.addr(), &raw::chat("", body.to_string().as_bytes())).await
 }
 
@@ -27,7 +27,7 @@ fn model(up: &Puppet, lines: &str) -> Setup {
 }
 
 /// The books, once all entries are closed.
-async fn closed(gateway: &Gateway) -> Books {
+pub(super) async fn closed(gateway: &Gateway) -> Books {
     let closed = |books: &Books| !books.entries.is_empty() && books.verification.open == 0;
     until("closed entries", || closed(&gateway.books())).await;
     gateway.books()
@@ -56,14 +56,14 @@ async fn streaming(gateway: &Gateway, up: &Puppet) -> (Arc<Line>, Arc<Line>) {
 const REFUSED: &str = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A plain answer.
-fn yes() -> String {
+pub(super) fn yes() -> String {
     const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"content":"yes"}}]}"#;
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
     format!("{head}: {}\r\n\r\n{ANSWER}", ANSWER.len())
 }
 
 /// An address that takes no more connections, and what has filled it.
-fn deaf() -> (SocketAddr, impl Sized) {
+pub(super) fn deaf() -> (SocketAddr, impl Sized) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let listener = socket.listen(1).expect("a listener");
@@ -80,7 +80,7 @@ async fn connecting() {
     let (addr, _full) = deaf();
     let gateway = Setup::new().model("a", &[format!("http://{addr}/v1")]).start().await;
     let caller = call(&gateway, &ask("a")).await;
-    clock.happens_after(1_000, "504", || caller.has("HTTP/1.1 504")).await;
+    clock.happens_after(3_000, "504", || caller.has("HTTP/1.1 504")).await;
     assert!(caller.has("could not be reached in time"), "{}", caller.heard());
     assert_eq!(ending(&gateway).await, ended("failed", &["timeout"]));
 }

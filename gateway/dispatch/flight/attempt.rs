@@ -33,6 +33,7 @@ impl Flight {
     ) -> Result<(), Failure> {
         let Some(leg) = self.leg.as_mut() else { return Ok(()) };
         let (number, model) = (leg.number, leg.endpoint.model);
+        let again = leg.crossed.then_some((model, leg.endpoint.index));
         let mut setback = setback.without(leg.key());
         match leg.objection.take() {
             Some(Objection::Again(refused)) if !self.attempts.late(now) => {
@@ -46,6 +47,7 @@ impl Flight {
         self.close_attempt(trail, setback.result, now);
         let (kind, retry) = (setback.failure.kind, setback.failure.retry);
         self.setback = Some(setback.failure);
+        self.tried.retain(|it| Some(*it) != again);
         let other = self.upstreams.fleet.has_other(model, &self.tried, now);
         let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
         self.take(steps, trail, cx, now)?;
@@ -65,7 +67,7 @@ impl Flight {
         trail.attempts.push(attempt_at(&leg.endpoint, now));
         tracing::debug!(endpoint = &*leg.endpoint.label, ?refused, "asked again without");
         let start = leg.again(record, refused);
-        self.leg = Some(Leg::start(start, &self.upstreams.connector, &self.ask, now, cx));
+        self.leg = Some(Leg::start(start, &self.ask, now, cx));
     }
 
     /// Looks at the other of two attempts. False if there is none.
@@ -188,7 +190,7 @@ impl Flight {
         trail.attempts.push(attempt_at(&endpoint, now));
         trail.bound_told = self.ask.bound;
         let start = Start { number, record, endpoint, target, planned: entry, refused: None };
-        let leg = Leg::start(start, &self.upstreams.connector, &self.ask, now, cx);
+        let leg = Leg::start(start, &self.ask, now, cx);
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
         }

@@ -49,7 +49,8 @@ impl Flight {
         if now < at {
             return Ok(false);
         }
-        let setback = Setback::timeout(public);
+        let mut setback = Setback::timeout(public);
+        setback.blame = !leg.waits_its_turn();
         if self.state == State::Committed {
             return Err(self.cut(setback, trail, now));
         }
