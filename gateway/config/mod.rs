@@ -179,6 +179,8 @@ pub struct Model {
     pub reasoning_field: Option<ReasoningField>,
     /// What a replica that is ejected is asked, to see whether it is back.
     pub probe: ProbeBy,
+    /// What its engine says of prompts that are too long, beyond what is known; lower case.
+    pub context_errors: Box<[Box<str>]>,
 }
 
 /// What an ejected replica is asked.

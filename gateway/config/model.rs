@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::{
     Endpoint, Model, ProbeBy, ReasoningField,
     leaf::{
-        later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
-        word,
+        later, millis_or_none, money, names, number, optional_name, optional_number, texts,
+        texts_of, token, word,
     },
     validate::{Outside, few, unique},
 };
@@ -63,6 +63,7 @@ fn model(
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         reasoning_field: reasoning_field(&mut it, faults),
         probe: probe(&mut it, faults),
+        context_errors: context_errors(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
     later(&mut it, &["vector_space"], faults);
@@ -79,6 +80,14 @@ fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<Reasonin
 fn probe(it: &mut Section<'_>, faults: &mut Faults) -> ProbeBy {
     let words = [("models", ProbeBy::Models), ("completion", ProbeBy::Completion)];
     word(it, "probe", &words, ProbeBy::Models, faults)
+}
+
+/// Shorter ones could stand in any sentence.
+fn context_errors(it: &mut Section<'_>, faults: &mut Faults) -> Box<[Box<str>]> {
+    let expected = "a part of a sentence, 8 to 200 bytes";
+    let fits = |text: &str| (8..=200).contains(&text.trim().len());
+    let found = texts_of(it, "context_errors", (expected, fits), faults);
+    found.into_iter().map(|text| text.trim().to_lowercase().into()).collect()
 }
 
 fn tokens(

@@ -1,6 +1,8 @@
 //! One attempt at one replica: connect, ask, read. Polled by hand, so that whoever owns it may be
 //! dropped at any moment and the backend hears of it at once.
 
+mod told;
+
 use std::{
     io,
     pin::Pin,
@@ -10,7 +12,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, StatusCode};
+use http::Response;
 use policies::{Planned, facts::Tokens};
 use smallvec::SmallVec;
 
@@ -59,6 +61,7 @@ pub(crate) struct Leg {
     pub asked: Option<Instant>,
     target: Arc<Target>,
     planned: Planned,
+    room: wire::Room,
     started: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
@@ -68,6 +71,8 @@ pub(crate) struct Leg {
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
+    /// Nothing of a stream's body has come yet: it may be none.
+    sniffs: bool,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
     /// Comes true when its replica is ejected.
@@ -95,6 +100,8 @@ pub(crate) struct Start {
     pub target: Arc<Target>,
     /// How long it may take, and how long its answer may get.
     pub planned: Planned,
+    /// The room that the prompt needs, and that the model has.
+    pub room: wire::Room,
 }
 
 impl Leg {
@@ -106,19 +113,21 @@ impl Leg {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Self {
-        let Start { number, record, endpoint, target, planned } = start;
+        let Start { number, record, endpoint, target, planned, room } = start;
         let mut leg = Self {
             number,
             record,
             endpoint,
             asked: None,
             planned,
+            room,
             started: now,
             last_life: now,
             first: None,
             unread: 0,
             phase: Phase::Over,
             ended: None,
+            sniffs: false,
             end: None,
             ejection: None,
             target,
@@ -255,17 +264,7 @@ impl Leg {
                 },
                 Phase::Streaming(..) => return self.poll_stream(cx, now),
                 Phase::Collecting(..) => return self.poll_whole(cx, now),
-                Phase::Refused(exchange, head, body) => {
-                    if let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) {
-                        body.extend_from_slice(&bytes);
-                        if body.len() < ERROR_BYTES_MAX {
-                            continue;
-                        }
-                    }
-                    let setback =
-                        Setback::status(head.status(), head.headers(), body, self.target.key());
-                    return self.over(setback);
-                }
+                Phase::Refused(..) => return self.poll_refused(cx),
                 Phase::Over => {
                     let end = self.end.take().map(|end| Ok(Shown::End(end)));
                     return end.map_or(Poll::Pending, Poll::Ready);
@@ -283,9 +282,10 @@ impl Leg {
         let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return Ok(());
         };
-        if head.status() != StatusCode::OK {
+        if !verdict::answers(head.status()) {
             if !verdict::body_matters(head.status()) {
-                return Err(Setback::status(head.status(), head.headers(), &[], ""));
+                let said = wire::Said::default();
+                return Err(Setback::status(head.status(), head.headers(), &said, self.case()));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());
@@ -295,6 +295,7 @@ impl Leg {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
             let stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            self.sniffs = true;
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
@@ -308,6 +309,14 @@ impl Leg {
         let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
         match ready!(exchange.poll_bytes(cx)) {
             Some(Ok(chunk)) => {
+                if std::mem::take(&mut self.sniffs) {
+                    // No line of a stream of events begins so.
+                    match chunk.trim_ascii_start().first() {
+                        Some(b'{' | b'[') => return self.poll_told(&chunk, cx),
+                        None => self.sniffs = true,
+                        _ => {}
+                    }
+                }
                 self.unread = self.unread.saturating_add(chunk.len());
                 if self.first.is_none() && self.unread > PRELUDE_BYTES_MAX {
                     let public = "the model's server sent no answer";
@@ -357,7 +366,7 @@ impl Leg {
             }
         };
         self.give_back(now);
-        let plain = verdict::plain(&whole)?;
+        let plain = verdict::plain(&whole, self.case())?;
         let whole = match self.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,

@@ -26,10 +26,12 @@ mod reasoning;
 mod redact;
 mod request;
 mod run;
+mod said;
 mod scan;
 pub mod sse;
 mod text;
 mod think;
+mod too_long;
 mod usage;
 
 use bytes::Bytes;
@@ -37,12 +39,11 @@ use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub use edit::{Body, Edit};
-pub use errors::{
-    error_body, error_event, error_message, error_message_without, is_context_length,
-};
+pub use errors::{error_body, error_event};
 pub use models::{ModelCard, model, models_list};
 pub use redact::without_key;
 pub use request::Request;
+pub use said::{Room, Said};
 pub use sse::{
     End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,
 };

@@ -19,6 +19,7 @@ use crate::{
     failure::{Failure, Kind, Retry, Stage},
     fleet::{Found, Wanted},
     outcome::{Attempt, AttemptResult, Trail},
+    wire,
 };
 
 impl Flight {
@@ -164,7 +165,9 @@ impl Flight {
         self.tried.push((entry.model, endpoint.index));
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
-        let start = Start { number, record, endpoint, target, planned: entry };
+        let has = self.upstreams.room(entry.model);
+        let room = wire::Room { needed: self.plan.input_tokens, has };
+        let start = Start { number, record, endpoint, target, planned: entry, room };
         let leg = Leg::start(start, &self.upstreams.connector, &self.ask, now, cx);
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));

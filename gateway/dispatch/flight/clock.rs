@@ -49,7 +49,9 @@ impl Flight {
         if now < at {
             return Ok(false);
         }
-        let setback = Setback::timeout(public);
+        let mut setback = Setback::timeout(public);
+        // A prompt that takes long to read says nothing of the replica that reads it.
+        setback.blame = !(leg.reads() && self.plan.reads_long());
         if self.state == State::Committed {
             return Err(self.cut(setback, trail, now));
         }
