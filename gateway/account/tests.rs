@@ -93,6 +93,7 @@ fn plan(cost_max: i64) -> Plan {
         last_resort: false,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),
+        input_tokens: Tokens(0),
         why: Why::default(),
     }
 }

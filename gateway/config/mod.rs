@@ -210,6 +210,8 @@ pub struct Model {
     pub stream_usage: bool,
     /// The names under which its engine is told a bound on the output.
     pub output_bound: BoundNames,
+    /// What its engine says of prompts that are too long, beyond what is known; lower case.
+    pub context_errors: Box<[Box<str>]>,
 }
 
 /// Names under which an engine can be told the most that one choice of its answer may be.

@@ -13,8 +13,8 @@ use toml::Value;
 use super::{
     BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
     leaf::{
-        later, millis_or_none, money, names, number, optional_name, optional_number, texts, token,
-        word,
+        later, millis_or_none, money, names, number, optional_name, optional_number, texts,
+        texts_of, token, word,
     },
     url::url,
     validate::{Outside, few, unique},
@@ -67,6 +67,7 @@ fn model(
         output_tokens_max: facts.output_tokens_max,
         stream_usage: stream_usage(&mut it, faults),
         output_bound: output_bound(&mut it, faults),
+        context_errors: context_errors(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
     };
     later(&mut it, &["vector_space"], faults);
@@ -111,6 +112,14 @@ fn output_bound(it: &mut Section<'_>, faults: &mut Faults) -> BoundNames {
         ("both", BoundNames::BOTH),
     ];
     word(it, "output_bound", &words, BoundNames::MAX_TOKENS, faults)
+}
+
+/// Shorter ones could stand in any sentence.
+fn context_errors(it: &mut Section<'_>, faults: &mut Faults) -> Box<[Box<str>]> {
+    let expected = "a part of a sentence, 8 to 200 bytes";
+    let fits = |text: &str| (8..=200).contains(&text.trim().len());
+    let found = texts_of(it, "context_errors", (expected, fits), faults);
+    found.into_iter().map(|text| text.trim().to_lowercase().into()).collect()
 }
 
 fn tokens(

@@ -2,21 +2,22 @@
 //! dropped at any moment and the backend hears of it at once.
 
 mod edits;
+mod limits;
+mod told;
 
 use std::{
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, StatusCode};
+use http::Response;
 use policies::{Planned, facts::Tokens};
 use smallvec::SmallVec;
 
-use self::edits::IN_A_200;
 pub(crate) use self::edits::Start;
 use super::{
     connection::{Connection, Connector, Exchange},
@@ -71,6 +72,7 @@ pub(crate) struct Leg {
     refused: Refused,
     /// Whether it refused that in this attempt.
     taught: bool,
+    room: wire::Room,
     started: Instant,
     /// Since when it waits for a connection, if it does.
     reaching: Instant,
@@ -82,6 +84,8 @@ pub(crate) struct Leg {
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
+    /// Nothing of a stream's body has come yet: it may be none.
+    sniffs: bool,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
     /// Comes true when its replica is ejected.
@@ -100,7 +104,7 @@ enum Phase {
 impl Leg {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
     pub(crate) fn start(start: Start, ask: &Ask, now: Instant, cx: &mut Context<'_>) -> Self {
-        let Start { number, record, endpoint, target, planned, refused } = start;
+        let Start { number, record, endpoint, target, planned, room, refused } = start;
         let mut leg = Self {
             number,
             record,
@@ -111,6 +115,7 @@ impl Leg {
             planned,
             refused: refused.unwrap_or_else(|| target.learned.refused()),
             taught: refused.is_some(),
+            room,
             started: now,
             reaching: now,
             last_life: now,
@@ -118,6 +123,7 @@ impl Leg {
             unread: 0,
             phase: Phase::Over,
             ended: None,
+            sniffs: false,
             end: None,
             ejection: None,
             target,
@@ -165,13 +171,6 @@ impl Leg {
         self.last_life = now;
     }
 
-    /// The caller took so long to take what had come: the attempt was not waited for.
-    pub(crate) fn excuse(&mut self, taken: Duration) {
-        self.started += taken;
-        self.reaching += taken;
-        self.last_life += taken;
-    }
-
     /// Output of its first content, once that has come.
     pub(crate) fn first(&self) -> Option<Tokens> {
         self.first
@@ -193,43 +192,6 @@ impl Leg {
             Phase::Streaming(_, stream) => Some(stream),
             _ => self.ended.as_deref(),
         }
-    }
-
-    /// When the attempt has taken too long, and what to say then.
-    pub(crate) fn deadline(&self, stream: bool) -> (Instant, &'static str) {
-        let after = |from: Instant, ms: u32| from + Duration::from_millis(u64::from(ms));
-        let total =
-            (after(self.started, self.planned.timeouts.total_ms), "the model took too long");
-        let phase = match (&self.phase, self.first.is_some(), stream) {
-            (Phase::Connecting(_), ..) => {
-                let public = "the model's server could not be reached in time";
-                (after(self.reaching, self.planned.timeouts.connect_ms), public)
-            }
-            (_, true, _) => {
-                let public = "the model fell silent in the middle of its answer";
-                (after(self.last_life, self.planned.timeouts.idle_ms), public)
-            }
-            (_, false, true) => {
-                let from = self.asked.unwrap_or(self.started);
-                (
-                    after(from, self.planned.timeouts.first_token_ms),
-                    "the model did not begin to answer in time",
-                )
-            }
-            (_, false, false) => total,
-        };
-        if phase.0 <= total.0 { phase } else { total }
-    }
-
-    /// Whether it waits for its turn to connect: that is nothing that its replica does or fails to do.
-    pub(crate) fn waits_its_turn(&self) -> bool {
-        matches!(&self.phase, Phase::Connecting(approach) if !approach.began())
-    }
-
-    /// When it has shown nothing for as long as the first word of a stream may take.
-    pub(crate) fn late_at(&self) -> Instant {
-        let first_token = Duration::from_millis(self.planned.timeouts.first_token_ms.into());
-        self.asked.unwrap_or(self.started) + first_token
     }
 
     /// Waits for the ejection of its replica.
@@ -264,21 +226,9 @@ impl Leg {
                     Err(_) if exchange.unseen() => self.reach(ask, now, cx),
                     Err(error) => return self.broken(error, now),
                 },
-                Phase::Streaming(..) => return self.poll_stream(cx, now),
+                Phase::Streaming(..) => return self.poll_stream(cx, ask, now),
                 Phase::Collecting(..) => return self.poll_whole(cx, ask, now),
-                Phase::Refused(exchange, head, body) => {
-                    if let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) {
-                        body.extend_from_slice(&bytes);
-                        if body.len() < ERROR_BYTES_MAX {
-                            continue;
-                        }
-                    }
-                    let (head, body) = (std::mem::take(head), std::mem::take(body));
-                    self.hear(ask, head.status().as_u16(), &body);
-                    let key = self.target.key();
-                    let setback = Setback::status(head.status(), head.headers(), &body, key);
-                    return self.over(setback);
-                }
+                Phase::Refused(..) => return self.poll_refused(cx, ask),
                 Phase::Over => {
                     let end = self.end.take().map(|end| Ok(Shown::End(end)));
                     return end.map_or(Poll::Pending, Poll::Ready);
@@ -309,9 +259,10 @@ impl Leg {
         let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return Ok(());
         };
-        if head.status() != StatusCode::OK {
+        if !verdict::answers(head.status()) {
             if !verdict::body_matters(head.status()) {
-                return Err(Setback::status(head.status(), head.headers(), &[], ""));
+                let said = wire::Said::default();
+                return Err(Setback::status(head.status(), head.headers(), &said, self.case()));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());
@@ -325,6 +276,7 @@ impl Leg {
                 let choices = u32::from(ask.request.n());
                 stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
             }
+            self.sniffs = true;
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
@@ -332,12 +284,25 @@ impl Leg {
         Ok(())
     }
 
-    fn poll_stream(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Shown, Setback>> {
+    fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &Ask,
+        now: Instant,
+    ) -> Poll<Result<Shown, Setback>> {
         let Phase::Streaming(exchange, stream) = &mut self.phase else { return Poll::Pending };
         let mut events = Events::new();
         let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
         match ready!(exchange.poll_bytes(cx)) {
             Some(Ok(chunk)) => {
+                if std::mem::take(&mut self.sniffs) {
+                    // No line of a stream of events begins so.
+                    match chunk.trim_ascii_start().first() {
+                        Some(b'{' | b'[') => return self.poll_told(&chunk, cx, ask),
+                        None => self.sniffs = true,
+                        _ => {}
+                    }
+                }
                 self.unread = self.unread.saturating_add(chunk.len());
                 if self.first.is_none() && self.unread > PRELUDE_BYTES_MAX {
                     let public = "the model's server sent no answer";
@@ -392,7 +357,8 @@ impl Leg {
             }
         };
         self.give_back(now);
-        let plain = verdict::plain(&whole).inspect_err(|_| self.hear(ask, IN_A_200, &whole))?;
+        let plain = verdict::plain(&whole, self.case());
+        let plain = plain.inspect_err(|_| self.hear(ask, &wire::Said::read(&whole)))?;
         let whole = match self.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,

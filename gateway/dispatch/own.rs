@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::{
     config::BoundNames,
-    wire::{self, Own},
+    wire::{Named, Own, Room, Said},
 };
 
 /// What a replica has refused of the gateway's edits.
@@ -38,16 +38,16 @@ impl Refused {
         if left.any() { left } else { BoundNames::BOTH.without(self.bounds) }
     }
 
-    /// What an error says against edits of ours, where this was refused until now.
-    pub(crate) fn objection(self, own: Own, status: u16, body: &[u8]) -> Option<Objection> {
+    /// What a failure that speaks of these fields says against edits of ours, where this was refused until
+    /// now.
+    pub(crate) fn objection(self, own: Own, status: u16, named: Named) -> Option<Objection> {
         if !matches!(status, 400 | 422) || !own.usage && !own.bounds.any() {
             return None;
         }
-        let named = wire::named(body);
         if own.usage && named.usage {
             return Some(Objection::Again(Self { usage: true, ..self }));
         }
-        if wire::is_context_length(status, body) || !named.bounds.any() {
+        if !named.bounds.any() {
             return None;
         }
         let mut ours = own.bounds.and(named.bounds);
@@ -64,6 +64,16 @@ impl Refused {
         let left = BoundNames::BOTH.without(bounds).any();
         Some(if left { Objection::Again(refused) } else { Objection::Bound })
     }
+}
+
+/// The fields of ours that a failure of this status speaks against.
+pub(crate) fn named(said: &Said, status: u16, room: Room, sentences: &[Box<str>]) -> Named {
+    let mut named = said.named();
+    if said.is_too_long(status, room, sentences) {
+        // It speaks of the bound because the prompt leaves no room for it.
+        named.bounds = BoundNames::default();
+    }
+    named
 }
 
 /// What is remembered of a replica.
@@ -109,6 +119,10 @@ mod tests {
         callers: BoundNames { max_tokens: false, max_completion_tokens: false },
     };
 
+    fn read(body: &str) -> Named {
+        named(&Said::read(body.as_bytes()), 400, Room::default(), &[])
+    }
+
     fn again(usage: bool, bounds: BoundNames) -> Option<Objection> {
         Some(Objection::Again(Refused { usage, bounds, now: bounds }))
     }
@@ -149,20 +163,20 @@ mod tests {
             ),
         ] {
             for status in [400, 422] {
-                let said = Refused::default().objection(OURS, status, body.as_bytes());
+                let said = Refused::default().objection(OURS, status, read(body));
                 assert_eq!(said, expected, "{body}");
             }
-            assert_eq!(Refused::default().objection(OURS, 500, body.as_bytes()), None);
-            assert_eq!(Refused::default().objection(Own::default(), 400, body.as_bytes()), None);
+            assert_eq!(Refused::default().objection(OURS, 500, read(body)), None);
+            assert_eq!(Refused::default().objection(Own::default(), 400, read(body)), None);
         }
     }
 
     #[test]
     fn a_callers_own_bound_is_the_callers() {
         let body =
-            br#"{"detail":[{"loc":["body","max_completion_tokens"],"msg":"extra forbidden"}]}"#;
+            r#"{"detail":[{"loc":["body","max_completion_tokens"],"msg":"extra forbidden"}]}"#;
         let own = Own { callers: BoundNames::MAX_COMPLETION_TOKENS, ..OURS };
-        assert_eq!(Refused::default().objection(own, 422, body), None);
+        assert_eq!(Refused::default().objection(own, 422, read(body)), None);
     }
 
     #[test]
@@ -174,7 +188,7 @@ mod tests {
             let bounds = refused.told_as(known);
             tried.push(bounds);
             let own = Own { bounds, ..OURS };
-            match refused.objection(own, 400, b"no max_tokens and no max_completion_tokens") {
+            match refused.objection(own, 400, read("no max_tokens and no max_completion_tokens")) {
                 Some(Objection::Again(now)) => refused = now,
                 said => break assert_eq!(said, Some(Objection::Bound)),
             }
@@ -188,7 +202,7 @@ mod tests {
         let learned = Refused { bounds: BoundNames::MAX_TOKENS, ..Refused::default() };
         let own = Own { bounds: learned.told_as(BoundNames::MAX_TOKENS), ..OURS };
         let said =
-            learned.objection(own, 422, b"max_completion_tokens: extra fields not permitted");
+            learned.objection(own, 422, read("max_completion_tokens: extra fields not permitted"));
         assert_eq!(said, again(false, BoundNames::MAX_COMPLETION_TOKENS));
     }
 

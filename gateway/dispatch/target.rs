@@ -35,6 +35,8 @@ pub(crate) struct Target {
     pub upstream_model: Box<str>,
     /// Where callers get the model's reasoning.
     pub reasoning_field: Option<ReasoningField>,
+    /// What its engine says of prompts that are too long, beyond what is known.
+    pub context_errors: Box<[Box<str>]>,
     /// Idle connections.
     pub pool: Arc<Pool>,
     /// What it has refused of our edits.
@@ -91,6 +93,7 @@ impl Target {
             authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
+            context_errors: model.context_errors.clone(),
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             learned: Learned::default(),
             stream_usage: model.stream_usage,

@@ -18,6 +18,17 @@ use crate::{
 /// What a caller is told to wait where a backend says nothing.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// What a failure is judged by, beside what is said of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Case<'a> {
+    /// The credential that the backend must not quote.
+    pub key: &'a str,
+    /// The room that the prompt needs, and that the model has.
+    pub room: wire::Room,
+    /// What the engine says of prompts that are too long, beyond what is known.
+    pub context_errors: &'a [Box<str>],
+}
+
 /// Why an attempt came to nothing.
 #[derive(Debug)]
 pub(crate) struct Setback {
@@ -91,10 +102,24 @@ impl Setback {
         it
     }
 
-    /// A status that is no answer, with what its body says; `key` is what the backend must not quote.
-    pub(crate) fn status(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &str) -> Self {
+    /// An answer with nothing in it: as likely by what was asked as by the replica that was.
+    pub(crate) fn silent() -> Self {
+        let public = "the model's server sent an empty answer";
+        Self {
+            blame: false,
+            ..Self::invalid(public, "an answer without content and output tokens")
+        }
+    }
+
+    /// A status that is no answer, with what its body says.
+    pub(crate) fn status(
+        status: StatusCode,
+        headers: &HeaderMap,
+        said: &wire::Said,
+        case: Case<'_>,
+    ) -> Self {
         let public = match status.as_u16() {
-            400 | 413 | 422 => return Self::refused(status, body, key),
+            400 | 413 | 422 => return Self::refused(status, said, case),
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
@@ -120,20 +145,43 @@ impl Setback {
     }
 
     /// The backend calls the request wrong: so would any other, unless only room is missing.
-    fn refused(status: StatusCode, body: &[u8], key: &str) -> Self {
-        let said = wire::error_message_without(body, key)
+    fn refused(status: StatusCode, said: &wire::Said, case: Case<'_>) -> Self {
+        let public = said
+            .message(case.key)
             .unwrap_or_else(|| String::from("the model's server calls the request invalid"));
-        let mut failure = Failure::new(Kind::InvalidRequest, Stage::Dispatch, said);
-        if wire::is_context_length(status.as_u16(), body) {
+        let mut failure = Failure::new(Kind::InvalidRequest, Stage::Dispatch, public);
+        if said.is_too_long(status.as_u16(), case.room, case.context_errors) {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
         Self { result: AttemptResult::Status, failure, blame: false, rest: false }
+    }
+
+    /// A failure that stands where an answer should: what counts is whose it is, not that it came with
+    /// another status than it states.
+    pub(crate) fn told(said: &wire::Said, case: Case<'_>) -> Self {
+        let too_long = || said.is_too_long(400, case.room, case.context_errors).then_some(400);
+        let status = said.status.or_else(too_long).and_then(|it| StatusCode::from_u16(it).ok());
+        let quoted = said.message("").unwrap_or_else(|| String::from("without a message"));
+        let Some(status) = status else {
+            return Self::invalid("the model's server failed", quoted);
+        };
+        let mut it = Self::status(status, &HeaderMap::new(), said, case);
+        if it.failure.kind == Kind::UpstreamError {
+            it.result = AttemptResult::Invalid;
+            it.failure = it.failure.because(format!("status {} told: {quoted}", status.as_u16()));
+        }
+        it
     }
 }
 
 /// Whether the body of this status says more than the status.
 pub(crate) fn body_matters(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 413 | 422)
+}
+
+/// Whether what comes with this status may be an answer.
+pub(crate) fn answers(status: StatusCode) -> bool {
+    status.is_success() && !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
 }
 
 /// Whether the head of a 200 can be the head of what was asked for.
@@ -144,9 +192,12 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setbac
             return Err(Setback::invalid(public, format!("{name} {found}")));
         }
     }
-    let wanted = if stream { "text/event-stream" } else { "json" };
     let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if found.to_ascii_lowercase().contains(wanted) {
+    let kind = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    // What says nothing of itself, or says it wrong as servers do by default, is read for what it is. So
+    // is JSON where a stream was asked for: errors come so.
+    let unsaid = matches!(&*kind, "" | "text/plain");
+    if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
     Err(Setback::invalid("the model's server sent no answer", format!("content-type {found}")))
@@ -160,8 +211,20 @@ fn coded(headers: &HeaderMap, name: &HeaderName, usual: &str) -> Option<String> 
 }
 
 /// Reads a plain answer that has come whole.
-pub(crate) fn plain(body: &Bytes) -> Result<wire::Plain, Setback> {
+pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, Setback> {
     wire::plain(body).map_err(|invalid| {
+        let told = match &invalid.why {
+            wire::Why::Silent => return Setback::silent(),
+            wire::Why::Error(_) | wire::Why::NoChoices => true,
+            // Some put an error into a list.
+            wire::Why::NotJson => body.trim_ascii_start().starts_with(b"["),
+            wire::Why::Empty | wire::Why::Html => false,
+        };
+        let said = if told { wire::Said::read(body) } else { wire::Said::default() };
+        let setback = Setback::told(&said, case);
+        if setback.failure.kind != Kind::UpstreamError || said.status.is_some() {
+            return setback;
+        }
         Setback::invalid("the model's server sent no answer", format!("{invalid:?}"))
     })
 }
@@ -173,7 +236,7 @@ mod tests {
     #[test]
     fn no_cause_quotes_the_key() {
         let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
-        let setback = plain(&body).unwrap_err().without("open-sesame");
+        let setback = plain(&body, Case::default()).unwrap_err().without("open-sesame");
         let cause = setback.failure.cause.expect("a cause").to_string();
         assert!(cause.contains("[removed] a key"), "{cause}");
     }
@@ -192,6 +255,99 @@ mod tests {
             headers.append(CONTENT_ENCODING, http::HeaderValue::from_static("identity"));
             headers.append(name, http::HeaderValue::from_static(value));
             assert_eq!(check_head(&headers, false).is_err(), coded, "{name}: {value}");
+        }
+    }
+
+    fn told(body: &str) -> Setback {
+        Setback::told(&wire::Said::read(body.as_bytes()), Case::default())
+    }
+
+    #[test]
+    fn a_failure_is_judged_by_whose_it_is() {
+        use Kind::{InvalidRequest, NoCapacity, UpstreamError};
+        use Retry::{Elsewhere, LargerContext, Never};
+        for (body, kind, retry, blame) in [
+            (r#"{"error":{"message":"x","code":400}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","code":"422"}}"#, InvalidRequest, Never, false),
+            (r#"{"error":"x","status":400}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","status_code":400}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"type":"BadRequestError","code":null}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"type":"invalid_request_error"}}"#, InvalidRequest, Never, false),
+            (r#"{"object":"error","message":"x","code":400}"#, InvalidRequest, Never, false),
+            (r#"[{"error":{"code":400,"message":"x"}}]"#, InvalidRequest, Never, false),
+            (r#"{"choices":[{"error":{"code":400}}]}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"Error code: 400 - x"}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"prompt is too long"}}"#, InvalidRequest, LargerContext, false),
+            (
+                r#"{"error":{"code":413,"message":"many tokens"}}"#,
+                InvalidRequest,
+                LargerContext,
+                false,
+            ),
+            (r#"{"error":{"code":429}}"#, NoCapacity, Elsewhere, false),
+            (r#"{"error":{"type":"rate_limit_error"}}"#, NoCapacity, Elsewhere, false),
+            (r#"{"error":{"code":401}}"#, UpstreamError, Elsewhere, true),
+            (
+                r#"{"error":{"type":"invalid_request_error","code":"model_not_found"}}"#,
+                UpstreamError,
+                Elsewhere,
+                true,
+            ),
+            (r#"{"error":{"code":503}}"#, UpstreamError, Elsewhere, true),
+            (r#"{"error":{"type":"InternalServerError"}}"#, UpstreamError, Elsewhere, true),
+            (r#"{"error":{"message":"CUDA error"}}"#, UpstreamError, Elsewhere, true),
+            (r#"{"error":"x"}"#, UpstreamError, Elsewhere, true),
+        ] {
+            let it = told(body);
+            let found = (it.failure.kind, it.failure.retry, it.blame);
+            assert_eq!(found, (kind, retry, blame), "{body}");
+        }
+    }
+
+    #[test]
+    fn plain_answers_that_are_none_are_judged_alike() {
+        let judged = |body: &'static str| {
+            let setback = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            (setback.failure.kind, setback.blame)
+        };
+        for (body, expected) in [
+            (r#"{"error":{"code":400,"message":"x"}}"#, (Kind::InvalidRequest, false)),
+            (r#"{"code":400,"msg":"x"}"#, (Kind::InvalidRequest, false)),
+            (
+                r#"{"choices":null,"base_resp":{"status_code":2013,"status_msg":"invalid params"}}"#,
+                (Kind::InvalidRequest, false),
+            ),
+            (
+                r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#,
+                (Kind::UpstreamError, false),
+            ),
+            (
+                r#"{"choices":[{"message":{"content":"a"},"finish_reason":"network_error"}]}"#,
+                (Kind::UpstreamError, true),
+            ),
+            (r#"{"choices":[]}"#, (Kind::UpstreamError, true)),
+            ("<html>context length</html>", (Kind::UpstreamError, true)),
+            ("context length", (Kind::UpstreamError, true)),
+        ] {
+            assert_eq!(judged(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_what_it_is_may_be_an_answer() {
+        for (value, plain, stream) in [
+            (Some("application/json"), true, true),
+            (Some("Text/Plain; charset=utf-8"), true, true),
+            (Some(""), true, true),
+            (None, true, true),
+            (Some("text/event-stream"), false, true),
+            (Some("text/html"), false, false),
+            (Some("application/octet-stream"), false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|it| (CONTENT_TYPE, http::HeaderValue::from_static(it))));
+            let taken = [false, true].map(|stream| check_head(&headers, stream).is_ok());
+            assert_eq!(taken, [plain, stream], "{value:?}");
         }
     }
 }

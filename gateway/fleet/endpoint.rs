@@ -211,26 +211,28 @@ impl Endpoint {
         }
     }
 
-    /// An answer came, its first content after `first_token`. The first content of a plain answer is its
-    /// end, which says little of first tokens: it counts only where no stream has told. True if this ends
-    /// an ejection.
+    /// An answer came, its first content after `first_token`; `tells` if that says how the replica is. The
+    /// first content of a plain answer is its end, and that of a long prompt comes late: they count only
+    /// where nothing has told. True if this ends an ejection.
     pub(super) fn answered(
         &self,
         began: Instant,
         first_token: Duration,
-        stream: bool,
+        tells: bool,
         now: Instant,
     ) -> bool {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
         let before = self.peak(now);
-        if stream {
+        let mut mean = self.first_token_ms();
+        if tells {
             let peak = u64::from(Peak::with(before, newest).max(0.001).to_bits());
             state.peak.store(peak << 32 | u64::from(state.clock(now)), Ordering::Relaxed);
-            state.told.fetch_add(1, Ordering::Relaxed);
+            // The first that tells takes the place of what only stood in for it.
+            let first = state.told.fetch_add(1, Ordering::Relaxed) == 0;
+            mean = mean.filter(|_| !first);
         }
-        if stream || before.is_none() {
-            let mean = self.first_token_ms();
+        if tells || before.is_none() {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }

@@ -53,9 +53,9 @@ impl InFlight {
     }
 
     /// An answer came. True if this ends an ejection.
-    pub(super) fn answered(&mut self, first_token: Duration, stream: bool, now: Instant) -> bool {
+    pub(super) fn answered(&mut self, first_token: Duration, tells: bool, now: Instant) -> bool {
         self.decided = true;
-        self.endpoint.answered(self.began, first_token, stream, now)
+        self.endpoint.answered(self.began, first_token, tells, now)
     }
 
     /// It failed by the endpoint's fault. True if this ejects it.

@@ -320,15 +320,16 @@ impl Fleet {
         self.publish(now);
     }
 
-    /// A request was answered, its first content after `first_token`.
+    /// A request was answered, its first content after `first_token`; `tells` if that says how the
+    /// replica is.
     pub(crate) fn answered(
         &self,
         endpoint: &mut InFlight,
         first_token: Duration,
-        stream: bool,
+        tells: bool,
         now: Instant,
     ) {
-        if endpoint.answered(first_token, stream, now) {
+        if endpoint.answered(first_token, tells, now) {
             self.publish(now);
         }
     }

@@ -100,6 +100,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
         last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
+        input_tokens: Tokens(0),
         why: Why::default(),
     };
     Arc::new(Opened {

@@ -7,8 +7,8 @@ use policies::{Counts, facts::Tokens};
 
 use super::{
     chunk::{self, Pattern},
-    errors,
     reasoning::Form,
+    said::Said,
     sse,
 };
 use crate::config::ReasoningField;
@@ -44,6 +44,8 @@ pub enum Why {
     Error(Box<str>),
     /// An object without choices.
     NoChoices,
+    /// Choices that are done, with nothing in them and no output used.
+    Silent,
 }
 
 impl fmt::Display for Invalid {
@@ -54,6 +56,7 @@ impl fmt::Display for Invalid {
             Why::NotJson => f.write_str("the backend's answer is not JSON"),
             Why::Error(message) => write!(f, "the backend answered with an error: {message}"),
             Why::NoChoices => f.write_str("the backend's answer has no choices"),
+            Why::Silent => f.write_str("the backend's answer has nothing in it"),
         }
     }
 }
@@ -79,14 +82,17 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     if std::str::from_utf8(text).is_err() {
         return invalid(Why::NotJson);
     }
-    if look.error {
-        let message = errors::error_message(text).unwrap_or_else(|| "without a message".into());
-        return invalid(Why::Error(message.into()));
+    // Of several choices one that is good makes an answer: each says for itself how it ended.
+    if look.error || look.all_failed() {
+        return invalid(Why::Error(Said::text(text)));
     }
     if look.choices == 0 {
         return invalid(Why::NoChoices);
     }
     let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;
+    if look.contents == 0 && !look.explained && look.usage.as_ref().is_none_or(silent) {
+        return invalid(Why::Silent);
+    }
     Ok(Plain {
         reported: look.usage.filter(|counts| look.contents == 0 || !silent(counts)),
         counted_output: sse::counted(look.contents, look.content_bytes),
@@ -137,11 +143,39 @@ mod tests {
         assert_eq!(why("[]"), Why::NotJson);
         assert_eq!(why(r#"{"choices":[{"message":{"content":"ha"#), Why::NotJson);
         assert_eq!(why(r#"{"choices":[]}"#), Why::NoChoices);
+        assert_eq!(why(r#"{"choices":[{"message":{"content":""}}]}"#), Why::Silent);
         assert_eq!(why(r#"{"ok":true}"#), Why::NoChoices);
         assert_eq!(why(r#"{"error":{"message":"no memory"}}"#), Why::Error("no memory".into()));
         assert_eq!(
             why(r#"{"object":"error","message":"no memory","code":500}"#),
             Why::Error("no memory".into())
         );
+    }
+
+    #[test]
+    fn the_choices_say_how_they_ended() {
+        let body = |choices: &str, used: u32| {
+            let usage = format!(r#"{{"prompt_tokens":9,"completion_tokens":{used}}}"#);
+            Bytes::from(format!(r#"{{"choices":[{choices}],"usage":{usage}}}"#))
+        };
+        let choice = |at: u32, text: &str, end: &str| {
+            let message = format!(r#"{{"role":"assistant","content":"{text}"}}"#);
+            format!(r#"{{"index":{at},"message":{message},"finish_reason":"{end}"}}"#)
+        };
+        for end in ["content_filter", "length", "sensitive"] {
+            assert!(plain(&body(&choice(0, "", end), 0)).is_ok(), "{end}");
+        }
+        for end in ["error", "network_error", "abort", "insufficient_system_resource"] {
+            let failed = plain(&body(&choice(0, "a", end), 1)).unwrap_err();
+            assert!(matches!(failed.why, Why::Error(_)), "{end}");
+            let both = [choice(0, "a", end), choice(1, "b", "stop")].join(",");
+            assert!(plain(&body(&both, 2)).is_ok(), "{end}: the other choice is good");
+            let both = [choice(0, "a", end), choice(1, "b", end)].join(",");
+            assert!(plain(&body(&both, 2)).is_err(), "{end}: none is");
+        }
+        assert_eq!(plain(&body(&choice(0, "", "stop"), 0)).unwrap_err().why, Why::Silent);
+        assert!(plain(&body(&choice(0, "", "stop"), 1)).is_ok(), "a token was used");
+        let both = [choice(0, "", "stop"), choice(1, "b", "stop")].join(",");
+        assert!(plain(&body(&both, 1)).is_ok());
     }
 }

@@ -24,6 +24,12 @@ pub(super) struct Look {
     pub(super) seen: u64,
     /// The same for those that finished.
     pub(super) finished: u64,
+    /// The same for those that failed: by an error of their own, or by how they say that they ended.
+    pub(super) failed: u64,
+    /// Choices that failed.
+    failures: u32,
+    /// A choice says that it ended for a reason that an answer may be empty for.
+    pub(super) explained: bool,
     /// There is a usage object, plausible or not.
     pub(super) has_usage: bool,
     /// What it says, if that can be true.
@@ -49,6 +55,70 @@ pub(super) struct Pattern {
 
 /// Longer ones are not worth comparing.
 const PATTERN_BYTES_MAX: usize = 2048;
+
+/// Reasons for the end of a choice that the engine's own fault stands behind.
+const FAILURES: [&[u8]; 13] = [
+    b"error",
+    b"network_error",
+    b"abort",
+    b"aborted",
+    b"cancel",
+    b"cancelled",
+    b"canceled",
+    b"timeout",
+    b"failed",
+    b"server_error",
+    b"internal_error",
+    b"engine_error",
+    b"insufficient_system_resource",
+];
+/// Reasons that say no more than that the model had no more to say.
+const PLAIN: [&[u8]; 8] = [
+    b"stop",
+    b"eos",
+    b"eos_token",
+    b"end_turn",
+    b"stop_sequence",
+    b"tool_calls",
+    b"function_call",
+    b"stop_token",
+];
+
+/// How a choice ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    /// It has not.
+    None,
+    /// The model had no more to say.
+    Plain,
+    /// For a reason that says why there may be nothing in it: a filter, its length, one not known.
+    Explained,
+    /// By the engine's fault.
+    Failed,
+}
+
+/// Whether a choice that ends for this reason has failed.
+pub(super) fn is_failure(reason: &[u8]) -> bool {
+    FAILURES.iter().any(|it| it.eq_ignore_ascii_case(reason))
+}
+
+impl Finish {
+    fn read(shape: Shape, value: &[u8]) -> Self {
+        let plain = |word: &[u8]| PLAIN.iter().any(|it| it.eq_ignore_ascii_case(word));
+        match (shape, value) {
+            // Some engines write an empty one until the end.
+            (Shape::String, [_, _]) => Self::None,
+            (Shape::String, [_, word @ .., _]) if plain(word) => Self::Plain,
+            (Shape::String, [_, word @ .., _]) if is_failure(word) => Self::Failed,
+            (Shape::String, _) => Self::Explained,
+            // Some say more than a word.
+            (Shape::Object, _) if memchr::memmem::find(value, b"\"abort\"").is_some() => {
+                Self::Failed
+            }
+            _ => Self::None,
+        }
+    }
+}
 
 /// Looks at the JSON object of an answer or of a chunk.
 pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, Fault> {
@@ -85,7 +155,8 @@ impl Pattern {
         let Look { text, texts: 1, contents: 1, choices: 1, finished: 0, .. } = *look else {
             return;
         };
-        let other = look.has_usage || look.error || look.content_bytes != text.len() as u64;
+        let failed = look.error || look.failed != 0;
+        let other = look.has_usage || failed || look.content_bytes != text.len() as u64;
         if other || data.len() - text.len() > PATTERN_BYTES_MAX {
             return;
         }
@@ -98,6 +169,11 @@ impl Pattern {
 }
 
 impl Look {
+    /// Whether every choice in it failed.
+    pub(super) fn all_failed(&self) -> bool {
+        self.failures > 0 && self.failures == self.choices
+    }
+
     fn member<'a>(&mut self, key: Key<'a>, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
         match &*key.name() {
             b"choices" => self.choices(scanner),
@@ -132,7 +208,8 @@ impl Look {
         if scanner.shape()? != Shape::Object {
             return scanner.skip();
         }
-        let (mut bit, mut finished, before) = (1, false, self.content_bytes);
+        let (mut bit, mut finish, mut failed) = (1, Finish::None, false);
+        let before = self.content_bytes;
         scanner.object(|scanner, key| match &*key.name() {
             b"index" => {
                 let (_, span) = scanner.value()?;
@@ -145,9 +222,12 @@ impl Look {
                 Ok(())
             }
             b"finish_reason" => {
-                // Some engines write an empty one until the end.
                 let (shape, span) = scanner.value()?;
-                finished = shape == Shape::String && span.len() > 2;
+                finish = Finish::read(shape, span.of(scanner.bytes()));
+                Ok(())
+            }
+            b"error" => {
+                failed = !matches!(scanner.value()?.0, Shape::Null | Shape::False);
                 Ok(())
             }
             _ => scanner.skip(),
@@ -155,7 +235,11 @@ impl Look {
         self.choices = self.choices.saturating_add(1);
         self.contents = self.contents.saturating_add(u32::from(self.content_bytes > before));
         self.seen |= bit;
-        self.finished |= if finished { bit } else { 0 };
+        failed |= finish == Finish::Failed;
+        self.finished |= if failed || finish != Finish::None { bit } else { 0 };
+        self.failed |= if failed { bit } else { 0 };
+        self.failures = self.failures.saturating_add(u32::from(failed));
+        self.explained |= finish == Finish::Explained;
         Ok(())
     }
 

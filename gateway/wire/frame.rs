@@ -14,13 +14,13 @@ pub(super) struct Fields {
     pub(super) data: bool,
     /// The event is called `ping`.
     pub(super) ping: bool,
-    /// The event is called `error`.
+    /// The event is called `error`, or a line is.
     pub(super) error: bool,
 }
 
 /// Reads the lines of an event and joins its `data`.
 pub(super) fn fields(event: &[u8], joined: &mut Vec<u8>) -> Fields {
-    let mut fields = Fields::default();
+    let (mut fields, mut said) = (Fields::default(), false);
     let mut rest = event;
     while !rest.is_empty() {
         let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
@@ -30,7 +30,9 @@ pub(super) fn fields(event: &[u8], joined: &mut Vec<u8>) -> Fields {
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match line.get(..colon) {
-            Some(b"data") => {
+            // llama.cpp had a field of its own for errors.
+            Some(name @ (b"data" | b"error")) if name == b"data" || value.starts_with(b"{") => {
+                said |= name == b"error";
                 if fields.data {
                     joined.push(b'\n');
                 }
@@ -44,6 +46,7 @@ pub(super) fn fields(event: &[u8], joined: &mut Vec<u8>) -> Fields {
             _ => {}
         }
     }
+    fields.error |= said;
     fields
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, reason = "a broken law is a panic: that is how a fuzzer sees it")]
 
+mod tree;
+
 use bytes::Bytes;
 use policies::{
     Counts,
@@ -106,7 +108,7 @@ fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
     let Ok(end) = told.end else { return };
     let text = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
     let mut found = told.events.iter().map(|event| &event.what).filter(|it| **it != What::Comment);
-    let (mut lines, mut name, mut rest) = (Vec::new(), None, text);
+    let (mut lines, mut name, mut said, mut rest) = (Vec::new(), None, false, text);
     loop {
         let length = rest.iter().position(|byte| b"\r\n".contains(byte));
         let (line, after) = rest.split_at(length.unwrap_or(rest.len()));
@@ -119,6 +121,10 @@ fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
         match field {
             Some(b"data") => lines.push(value),
             Some(b"event") => name = Some(value),
+            Some(b"error") if value.starts_with(b"{") => {
+                lines.push(value);
+                said = true;
+            }
             _ => {}
         }
         let last = length.is_none() && !line.is_empty() || rest.is_empty();
@@ -128,7 +134,8 @@ fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
         let dropped = last && end.partial;
         let data = std::mem::take(&mut lines).join(&b'\n');
         let silent = data.trim_ascii_start().is_empty() || name == Some(b"ping") || dropped;
-        let name = name.take();
+        let said = std::mem::take(&mut said);
+        let error = name.take() == Some(b"error") || said;
         if !silent {
             let what = found.next();
             let data = data.trim_ascii_start();
@@ -137,7 +144,7 @@ fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
                 break;
             }
             let Some(what) = what else { panic!("no event for {}", data.escape_ascii()) };
-            judges_as_json(data, what, name == Some(b"error"));
+            judges_as_json(data, what, error);
         }
         if last {
             break;
@@ -155,7 +162,7 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
     assert!(!error || matches!(what, What::Error(_)), "an error that was not seen: {what:?}");
     match serde_json::from_str::<Value>(&String::from_utf8_lossy(data)) {
         Ok(value) if value.is_object() => {
-            let expected = kind(&value);
+            let expected = tree::kind(&value);
             // Of a key that stands twice the tree keeps one; the gateway reads both.
             let twice = members(&value) != colons(data);
             let same = std::mem::discriminant(what) == std::mem::discriminant(&expected);
@@ -169,46 +176,6 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
             assert!(refused || error || ours, "not JSON ({text}), and taken as {what:?}");
         }
     }
-}
-
-/// What an event is, by its tree.
-fn kind(value: &Value) -> What {
-    let silent = |it: Option<&Value>| matches!(it, None | Some(Value::Null | Value::Bool(false)));
-    if !silent(value.get("error")) || value.get("object") == Some(&json!("error")) {
-        return What::Error("".into());
-    }
-    let choices = value.get("choices").and_then(Value::as_array).into_iter().flatten();
-    let choices: Vec<_> = choices.filter_map(Value::as_object).collect();
-    let filled = |it: &Value| match it {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(parts) => !parts.is_empty(),
-        _ => false,
-    };
-    let content = |delta: &Value| {
-        let texts = ["content", "refusal", "reasoning", "reasoning_content"];
-        let calls = ["tool_calls", "function_call"];
-        texts.iter().any(|name| delta.get(name).is_some_and(filled))
-            || calls.iter().any(|name| delta.get(name).is_some_and(is_call))
-            || delta.get("audio").is_some_and(Value::is_object)
-    };
-    let finished = |it: Option<&Value>| it.and_then(Value::as_str).is_some_and(|it| !it.is_empty());
-    let deltas = ["delta", "message"];
-    if choices.iter().any(|choice| {
-        deltas.iter().any(|name| choice.get(*name).is_some_and(content))
-            || choice.get("text").is_some_and(filled)
-    }) {
-        What::Content
-    } else if choices.is_empty() && value.get("usage").is_some_and(Value::is_object) {
-        What::Usage
-    } else if choices.iter().any(|choice| finished(choice.get("finish_reason"))) {
-        What::Finish
-    } else {
-        What::Other
-    }
-}
-
-fn is_call(value: &Value) -> bool {
-    value.is_object() || value.as_array().is_some_and(|calls| calls.iter().any(is_call))
 }
 
 /// Members of all objects in a tree.

@@ -28,11 +28,13 @@ mod reasoning;
 mod redact;
 mod request;
 mod run;
+mod said;
 mod scan;
 mod shield;
 pub mod sse;
 mod text;
 mod think;
+mod too_long;
 mod tools;
 mod usage;
 
@@ -41,12 +43,11 @@ use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub use edit::{Body, Edit, Own};
-pub use errors::{
-    Named, error_body, error_event, error_message, error_message_without, is_context_length, named,
-};
+pub use errors::{error_body, error_event};
 pub use models::{ModelCard, model, models_list};
 pub use redact::without_key;
 pub use request::Request;
+pub use said::{Named, Room, Said};
 pub use sse::{
     End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, length_event,
     with_cost,

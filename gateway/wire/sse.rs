@@ -6,6 +6,7 @@
 //! that chunk; only an event that was cut is put together in a buffer of bounded size.
 
 mod bound;
+mod normal;
 
 use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
@@ -15,9 +16,9 @@ pub use self::bound::{StreamFault, StreamLimits, length_event};
 use super::{
     chunk::{self, Look, Pattern},
     edit::quoted,
-    errors,
     frame::{Fields, Framer, fields, only_data},
     reasoning::Form,
+    said::Said,
     usage,
 };
 use crate::config::ReasoningField;
@@ -86,6 +87,9 @@ pub struct Stream {
     choices: u8,
     seen: u64,
     finished: u64,
+    failed: u64,
+    /// A choice said that it ended for a reason that an answer may be empty for.
+    explained: bool,
     reported: Option<Counts>,
     contents: u32,
     content_bytes: u64,
@@ -114,6 +118,8 @@ impl Stream {
             choices: 1,
             seen: 0,
             finished: 0,
+            failed: 0,
+            explained: false,
             reported: None,
             contents: 0,
             content_bytes: 0,
@@ -206,6 +212,19 @@ impl Stream {
         self.reported.filter(|counts| self.contents == 0 || !silent(counts))
     }
 
+    /// Whether it came to nothing if it ends here: no content, no output that was used, and no reason why.
+    #[must_use]
+    pub fn silent(&self) -> bool {
+        let used = self.reported.is_some_and(|it| it.output > 0 || it.reasoning > 0);
+        self.contents == 0 && !self.explained && !(used && self.finished != 0)
+    }
+
+    /// Whether a choice has ended.
+    #[must_use]
+    pub fn finishes(&self) -> bool {
+        self.finished != 0
+    }
+
     /// Output counted so far: one token for each content event or four bytes, whichever is more.
     #[must_use]
     pub fn counted_output(&self) -> Tokens {
@@ -240,7 +259,7 @@ impl Stream {
         let event = Event { bytes, what };
         match &mut self.form {
             None => out.push(event),
-            Some(form) => normal(form, event, self.seen, out),
+            Some(form) => normal::push(form, event, self.seen, out),
         }
     }
 
@@ -277,9 +296,13 @@ impl Stream {
             return What::Done;
         }
         match chunk::look(data, &mut self.pattern) {
-            Ok(look) if look.error || error => What::Error(message_of(data)),
-            Ok(look) => self.note(&look),
-            Err(_) if error => What::Error(message_of(data)),
+            Ok(look) if look.error || error => What::Error(Said::text(data)),
+            Ok(look) => {
+                let what = self.note(&look);
+                // Of several choices the others go on.
+                if self.all_failed(&look) { What::Error(Said::text(data)) } else { what }
+            }
+            Err(_) if error => What::Error(Said::text(data)),
             Err(_) => What::Error("the backend sent an event that is not JSON".into()),
         }
     }
@@ -289,6 +312,8 @@ impl Stream {
         self.content_bytes = self.content_bytes.saturating_add(look.content_bytes);
         self.seen |= look.seen;
         self.finished |= look.finished;
+        self.failed |= look.failed;
+        self.explained |= look.explained;
         if let Some(counts) = look.usage
             && self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known))
         {
@@ -302,6 +327,15 @@ impl Stream {
         }
     }
 
+    /// Whether no choice is left that could be good.
+    fn all_failed(&self, look: &Look) -> bool {
+        let asked = u32::from(self.choices.clamp(1, 64));
+        if asked == 1 {
+            return look.all_failed();
+        }
+        look.failed != 0 && self.failed.count_ones() >= asked && self.seen & !self.failed == 0
+    }
+
     /// Whether an event that lacks its blank line has whole data nevertheless.
     fn is_whole(&self, event: &[u8]) -> bool {
         let mut joined = Vec::new();
@@ -311,43 +345,10 @@ impl Stream {
     }
 }
 
-/// An event with its reasoning where it belongs.
-fn normal(form: &mut Form, event: Event, seen: u64, out: &mut SmallVec<[Event; 8]>) {
-    if event.what == What::Done {
-        out.extend(form.rest().map(|bytes| Event { bytes, what: What::Content }));
-    }
-    if !matches!(event.what, What::Content | What::Other | What::Finish) {
-        return out.push(event);
-    }
-    let mut joined = Vec::new();
-    let bytes = event.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&event.bytes);
-    let one_line = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_none();
-    let data = only_data(bytes).filter(one_line).unwrap_or_else(|| {
-        fields(bytes, &mut joined);
-        &joined
-    });
-    let written = if form.concerns(data, seen) { form.chunk(data) } else { None };
-    let Some(mut data) = written else { return out.push(event) };
-    // Between values of JSON a line's end is white space, and in a stream the end of its field.
-    data.iter_mut().filter(|it| matches!(**it, b'\n' | b'\r')).for_each(|it| *it = b' ');
-    let look = chunk::look(&data, &mut Pattern::default()).unwrap_or_default();
-    let what = match look {
-        Look { contents: 1.., .. } => What::Content,
-        Look { finished: 1.., .. } => What::Finish,
-        _ => What::Other,
-    };
-    out.push(Event { bytes: [b"data: ", &*data, b"\n\n"].concat().into(), what });
-}
-
 /// Tokens of output that nobody reported.
 pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
     let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
     Tokens(contents.max(by_bytes))
-}
-
-fn message_of(data: &[u8]) -> Box<str> {
-    let message = errors::error_message(data);
-    message.unwrap_or_else(|| "the backend sent an error without a message".into()).into()
 }
 
 /// The end of a stream.

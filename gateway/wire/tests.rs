@@ -620,8 +620,10 @@ proptest! {
     fn no_bytes_make_reading_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
         fuzz::sse(&data);
         fuzz::body(&data);
-        let _ = error_message(&data);
-        let _ = is_context_length(400, &data);
+        let said = Said::read(&data);
+        let _ = said.message("");
+        let _ = said.is_too_long(400, Room::default(), &[]);
+        let _ = Said::event(&data);
         let _ = plain(&Bytes::from(data));
     }
 

@@ -9,9 +9,10 @@ use smallvec::SmallVec;
 
 use crate::{
     facts::{
-        Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Tokens,
+        Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Timeouts,
+        Tokens,
     },
-    plan::{Matched, Plan, Planned, Reason, Refusal, Skip, Why},
+    plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, Why},
     policy::{By, Policy, RETRIES, Rule},
     set::BitSet,
 };
@@ -216,7 +217,8 @@ impl World<'_> {
                 attempts.push(Planned {
                     model: usable.model,
                     timeouts: rule
-                        .map_or(facts.timeouts, |rule| rule.timeouts.over(facts.timeouts)),
+                        .map_or(facts.timeouts, |rule| rule.timeouts.over(facts.timeouts))
+                        .for_input(self.signals.input_tokens),
                     output_tokens_max: usable.output_tokens_max,
                     held_tokens_max: facts.held_tokens_max,
                 });
@@ -226,11 +228,15 @@ impl World<'_> {
             matched: chosen.matched,
             rule: Arc::clone(chosen.name),
             retries_max,
-            hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort),
+            hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort).map(|it| {
+                let reading = Timeouts::reading_ms(self.signals.input_tokens);
+                Hedge { after_ms: it.after_ms.saturating_add(reading) }
+            }),
             slow_stream: rule.and_then(|rule| rule.slow_stream).filter(|_| !self.last_resort),
             last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),
+            input_tokens: self.signals.input_tokens,
             attempts,
             why,
         }

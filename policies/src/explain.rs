@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{
     decide::decide,
-    facts::{Draw, FleetView, ModelIndex, Signals},
-    plan::{Reason, Skip, SlowStream},
+    facts::{Draw, FleetView, ModelIndex, Signals, Timeouts},
+    plan::{Planned, Reason, Skip, SlowStream},
     policy::Policy,
 };
 
@@ -57,6 +57,8 @@ pub struct Candidate {
     pub in_flight: u32,
     /// The longest answer of one choice.
     pub output_tokens_max: u32,
+    /// How long each phase may take, for this request's input.
+    pub timeouts: Timeouts,
 }
 
 /// One model that is not in the plan.
@@ -110,23 +112,14 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         near: near(policy, signals),
         plan: decided.map_or_else(
             |_| Vec::new(),
-            |plan| {
-                let longest = |it: &crate::Planned| (it.model, it.output_tokens_max.0);
-                let each = plan.attempts.iter().map(longest);
-                each.filter_map(|(model, max)| candidate(policy, fleet, model, max)).collect()
-            },
+            |plan| plan.attempts.iter().filter_map(|it| candidate(policy, fleet, it)).collect(),
         ),
     }
 }
 
-fn candidate(
-    policy: &Policy,
-    fleet: &FleetView,
-    model: ModelIndex,
-    output_tokens_max: u32,
-) -> Option<Candidate> {
-    let facts = policy.fleet().models.get(model.get())?;
-    let view = fleet.models.get(model.get()).copied().unwrap_or_default();
+fn candidate(policy: &Policy, fleet: &FleetView, planned: &Planned) -> Option<Candidate> {
+    let facts = policy.fleet().models.get(planned.model.get())?;
+    let view = fleet.models.get(planned.model.get()).copied().unwrap_or_default();
     Some(Candidate {
         model: facts.id.to_string(),
         zone: facts.zone.as_deref().map(str::to_owned),
@@ -134,7 +127,8 @@ fn candidate(
         output_per_mtok: facts.price.map(|price| price.output.to_string()),
         first_token_ms: view.first_token_ms,
         in_flight: view.in_flight,
-        output_tokens_max,
+        output_tokens_max: planned.output_tokens_max.0,
+        timeouts: planned.timeouts,
     })
 }
 
@@ -202,6 +196,12 @@ impl fmt::Display for Explanation {
                 it.first_token_ms.map_or("latency unknown".into(), |ms| format!("{ms:.0} ms")),
                 it.in_flight,
                 it.output_tokens_max,
+            )?;
+            let Timeouts { connect_ms, first_token_ms, idle_ms, total_ms } = it.timeouts;
+            writeln!(
+                f,
+                "         connect {connect_ms} ms, first token {first_token_ms} ms, \
+                 idle {idle_ms} ms, total {total_ms} ms"
             )?;
         }
         if self.last_resort {

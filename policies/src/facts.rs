@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub use classify::{CoarseTask, Language, Task};
 use smallvec::SmallVec;
 
+pub use crate::timeouts::{SHORT_INPUT, Timeouts};
+
 pub use crate::{
     money::{Money, Price, Tokens},
     view::{FleetView, ModelView},
@@ -325,25 +327,6 @@ pub struct ModelFacts {
     pub price: Option<Price>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
-}
-
-/// How long each phase of an attempt may take, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// To connect.
-    pub connect_ms: u32,
-    /// From sending to the first content.
-    pub first_token_ms: u32,
-    /// Between two events; comments are not life.
-    pub idle_ms: u32,
-    /// For the whole attempt.
-    pub total_ms: u32,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect_ms: 3_000, first_token_ms: 20_000, idle_ms: 15_000, total_ms: 600_000 }
-    }
 }
 
 /// One team: a name and its parent, which stands earlier in the list.

@@ -22,6 +22,7 @@ pub mod preset;
 pub mod replay;
 mod select;
 mod set;
+mod timeouts;
 mod view;
 
 pub use catalogue::{CATALOGUE, catalogue};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::facts::{ModelIndex, Money, Needs, RuleIndex, Timeouts, Tokens};
+use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,15 +30,25 @@ pub struct Plan {
     pub cost_max: Money,
     /// The most output that any attempt can produce, all choices together.
     pub output_tokens_bound: Tokens,
+    /// Tokens of input, estimated.
+    pub input_tokens: Tokens,
     /// Why these models and not others.
     pub why: Why,
+}
+
+impl Plan {
+    /// Whether reading the input alone may take an engine a time that says nothing of how it is.
+    #[must_use]
+    pub fn reads_long(&self) -> bool {
+        self.input_tokens > SHORT_INPUT
+    }
 }
 
 /// A second attempt beside one that is late: the first to show content answers, the other is cancelled
 /// and charged for what it may have begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hedge {
-    /// How long the first attempt may be silent, in milliseconds.
+    /// How long the first attempt may be silent, in milliseconds; in a plan, with the time to read its input.
     pub after_ms: u32,
 }
 
@@ -66,7 +76,7 @@ impl SlowStream {
 pub struct Planned {
     /// The model.
     pub model: ModelIndex,
-    /// How long each phase may take, by the rule where it says so, else by the model.
+    /// How long each phase may take, by the rule where it says so, else by the model; for this input.
     pub timeouts: Timeouts,
     /// The most output of one choice by this model.
     pub output_tokens_max: Tokens,

@@ -60,6 +60,7 @@ fn plan() -> Plan {
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
+        input_tokens: Tokens(0),
         why: Why::default(),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     failure::{Failure, Kind, Retry, Stage},
     fleet::{Found, Wanted},
     outcome::{Attempt, AttemptResult, Trail},
+    wire,
 };
 
 impl Flight {
@@ -189,7 +190,9 @@ impl Flight {
         let record = trail.attempts.len();
         trail.attempts.push(attempt_at(&endpoint, now));
         trail.bound_told = self.ask.bound;
-        let start = Start { number, record, endpoint, target, planned: entry, refused: None };
+        let has = self.upstreams.room(entry.model);
+        let room = wire::Room { needed: self.plan.input_tokens, has };
+        let start = Start { number, record, endpoint, target, planned: entry, room, refused: None };
         let leg = Leg::start(start, &self.ask, now, cx);
         if let Some(other) = self.leg.replace(leg) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));

@@ -50,7 +50,8 @@ impl Flight {
             return Ok(false);
         }
         let mut setback = Setback::timeout(public);
-        setback.blame = !leg.waits_its_turn();
+        // Nor does one that reads a long prompt show what its replica is like, nor one that waits its turn.
+        setback.blame = !(leg.waits_its_turn() || leg.reads() && self.plan.reads_long());
         if self.state == State::Committed {
             return Err(self.cut(setback, trail, now));
         }

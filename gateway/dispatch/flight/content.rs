@@ -9,7 +9,7 @@ use super::{Flight, Landing, Piece, State};
 use crate::{
     dispatch::{
         attempts::{Event, Steps},
-        leg::Events,
+        leg::{Events, Leg},
         verdict::Setback,
     },
     failure::Failure,
@@ -35,24 +35,21 @@ impl Flight {
         for event in &events {
             match &event.what {
                 What::Content => contents += 1,
-                What::Finish => ends = true,
                 // Even after content: the caller has read nothing of it.
-                What::Error(said) => {
-                    if let Some(leg) = &mut self.leg {
-                        leg.hear_in_stream(&self.ask, said);
-                    }
-                    let public = "the model's server failed";
-                    let setback = Setback::invalid(public, said.to_string());
+                What::Error(_) => {
+                    let Some(leg) = self.leg.as_mut() else { return Ok(false) };
+                    let setback = leg.told(&self.ask, &event.bytes);
                     self.setback(setback, trail, cx, now)?;
                     return Ok(false);
                 }
-                What::Done if !shown && !ends && contents == 0 => {
-                    let public = "the model's server sent no answer";
-                    let empty = Setback::invalid(public, "the stream was done before any content");
+                What::Done if !shown && !ends && contents == 0 && self.silent() => {
+                    let empty = self.empty("the stream was done before any content");
                     self.setback(empty, trail, cx, now)?;
                     return Ok(false);
                 }
-                What::Done => ends = true,
+                // An end of nothing may still be explained by what was used.
+                What::Finish if !shown && contents == 0 && self.silent() => {}
+                What::Finish | What::Done => ends = true,
                 _ => {}
             }
         }
@@ -62,6 +59,20 @@ impl Flight {
         }
         self.pass(chunk, events, trail, now)?;
         Ok(self.state != State::Waiting)
+    }
+
+    /// Whether the stream would be an answer to nobody if it ended here.
+    fn silent(&self) -> bool {
+        self.leg.as_ref().and_then(Leg::stream).is_none_or(wire::Stream::silent)
+    }
+
+    /// A stream without content. If it says that it ended well, that may be due to what was asked.
+    fn empty(&self, why: &str) -> Setback {
+        let finishes = self.leg.as_ref().and_then(Leg::stream).is_some_and(wire::Stream::finishes);
+        match finishes {
+            true => Setback::silent(),
+            false => Setback::invalid("the model's server sent no answer", why),
+        }
     }
 
     /// Tells the machine what the stream has shown by now.
@@ -84,7 +95,9 @@ impl Flight {
         let first = Tokens(leg.counted().0.div_ceil(contents.max(1)));
         leg.shows_content(first, &self.ask, now);
         let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
-        self.upstreams.fleet.answered(&mut leg.endpoint, since, stream, now);
+        // Long prompts are not compared with short ones, nor whole answers with first tokens.
+        let tells = stream && !self.plan.reads_long();
+        self.upstreams.fleet.answered(&mut leg.endpoint, since, tells, now);
     }
 
     /// A stream has ended before commitment. True if what it said is an answer.
@@ -95,7 +108,7 @@ impl Flight {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<bool, Failure> {
-        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some());
+        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some()) || !self.silent();
         if shown && end.real() {
             let steps = self.shows(0, true, now);
             self.take(steps, trail, cx, now)?;
@@ -103,13 +116,14 @@ impl Flight {
             self.finish(trail, now);
             return Ok(true);
         }
-        let why = if shown {
-            "the stream ended without an end"
+        let setback = if shown || !end.real() {
+            let why = if shown { "without an end" } else { "before any content" };
+            let public = "the model's server sent no answer";
+            Setback::invalid(public, format!("the stream ended {why}"))
         } else {
-            "the stream ended before any content"
+            self.empty("the stream ended before any content")
         };
-        let empty = Setback::invalid("the model's server sent no answer", why);
-        self.setback(empty, trail, cx, now)?;
+        self.setback(setback, trail, cx, now)?;
         Ok(false)
     }
 

@@ -124,7 +124,9 @@ impl Flight {
                 }
                 What::Usage | What::Comment => {}
                 What::Error(said) => {
-                    let setback = Setback::invalid(CUT, said.to_string());
+                    let told = self.leg.as_mut().map(|leg| leg.told(&self.ask, &event.bytes));
+                    let mut setback = Setback::invalid(CUT, said.to_string());
+                    setback.blame = told.is_none_or(|told| told.blame);
                     return Err(self.cut(setback, trail, now));
                 }
                 What::Done => {

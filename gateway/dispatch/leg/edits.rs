@@ -5,10 +5,10 @@ use std::sync::Arc;
 use policies::{Planned, facts::Tokens};
 
 use super::{Ask, Leg, Refused, Target};
-use crate::fleet::InFlight;
+use crate::{dispatch::own, fleet::InFlight, wire};
 
-/// What an error told inside of a 200 is read as, where it speaks of edits of ours.
-pub(super) const IN_A_200: u16 = 400;
+/// What an error that states no status is read as, where it speaks of edits of ours.
+const STATUS: u16 = 400;
 
 /// What a leg is started with.
 pub(crate) struct Start {
@@ -22,6 +22,8 @@ pub(crate) struct Start {
     pub target: Arc<Target>,
     /// How long it may take, and how long its answer may get.
     pub planned: Planned,
+    /// The room that the prompt needs, and that the model has.
+    pub room: wire::Room,
     /// What it has just refused of our edits.
     pub refused: Option<Refused>,
 }
@@ -30,19 +32,21 @@ impl Leg {
     /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
     /// try.
     pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
-        let Self { number, endpoint, target, planned, .. } = self;
-        Start { number, record, endpoint, target, planned, refused: Some(refused) }
+        let Self { number, endpoint, target, planned, room, .. } = self;
+        Start { number, record, endpoint, target, planned, room, refused: Some(refused) }
     }
 
-    /// The same of an error in a stream.
-    pub(crate) fn hear_in_stream(&mut self, ask: &Ask, said: &str) {
-        self.hear(ask, IN_A_200, said.as_bytes());
+    /// Notes what a failure told inside of a 200 says against our edits.
+    pub(super) fn hear(&mut self, ask: &Ask, said: &wire::Said) {
+        self.hear_status(ask, said.status.unwrap_or(STATUS), said);
     }
 
-    /// Notes what an error of this status says against our edits.
-    pub(super) fn hear(&mut self, ask: &Ask, status: u16, body: &[u8]) {
+    /// Notes what a failure of this status says against our edits.
+    pub(super) fn hear_status(&mut self, ask: &Ask, status: u16, said: &wire::Said) {
+        let sentences = &self.target.context_errors;
+        let named = own::named(said, status, self.room, sentences);
         let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
-        self.objection = self.refused.objection(ask.request.own(&edit), status, body);
+        self.objection = self.refused.objection(ask.request.own(&edit), status, named);
     }
 
     /// What it took of our edits is remembered, as far as they alone were refused.

@@ -1,0 +1,72 @@
+//! What an attempt is told in the place of an answer.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use http::Response;
+
+use super::{Ask, ERROR_BYTES_MAX, Leg, Phase, Shown};
+use crate::{
+    dispatch::{
+        target::Target,
+        verdict::{Case, Setback},
+    },
+    wire,
+};
+
+impl Leg {
+    /// What its failures are judged by.
+    pub(super) fn case(&self) -> Case<'_> {
+        let Target { context_errors, .. } = &*self.target;
+        Case { key: self.target.key(), room: self.room, context_errors }
+    }
+
+    /// What an event says that is an error.
+    pub(crate) fn told(&mut self, ask: &Ask, event: &[u8]) -> Setback {
+        let said = wire::Said::event(event);
+        self.hear(ask, &said);
+        Setback::told(&said, self.case())
+    }
+
+    /// Whether its engine may still be reading: it is asked, and has shown no content.
+    pub(crate) fn reads(&self) -> bool {
+        self.asked.is_some() && self.first.is_none()
+    }
+
+    /// Reads what a backend says that is no answer.
+    pub(super) fn poll_refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &Ask,
+    ) -> Poll<Result<Shown, Setback>> {
+        let Phase::Refused(exchange, _, body) = &mut self.phase else { return Poll::Pending };
+        while body.len() < ERROR_BYTES_MAX {
+            let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) else { break };
+            body.extend_from_slice(&bytes);
+        }
+        let Phase::Refused(_, head, body) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Poll::Pending;
+        };
+        let said = wire::Said::read(&body);
+        if head.status().is_success() {
+            self.hear(ask, &said);
+            return Poll::Ready(Err(Setback::told(&said, self.case())));
+        }
+        self.hear_status(ask, head.status().as_u16(), &said);
+        Poll::Ready(Err(Setback::status(head.status(), head.headers(), &said, self.case())))
+    }
+
+    /// What should be a stream begins as JSON: an error, or an answer that was not asked for.
+    pub(super) fn poll_told(
+        &mut self,
+        begin: &[u8],
+        cx: &mut Context<'_>,
+        ask: &Ask,
+    ) -> Poll<Result<Shown, Setback>> {
+        if let Phase::Streaming(exchange, _) = std::mem::replace(&mut self.phase, Phase::Over) {
+            let ok = Box::new(Response::new(()));
+            self.phase = Phase::Refused(exchange, ok, BytesMut::from(begin));
+        }
+        self.poll_refused(cx, ask)
+    }
+}

@@ -1,0 +1,264 @@
+//! What a backend says of a failure, in whatever form it comes: whose fault it is, and in what words.
+//!
+//! A status line, the body of a 200, an event of a stream and a choice of an answer all carry the same
+//! few members, so they are read alike. Only failures are read here: a tree of JSON costs nobody time.
+
+use policies::facts::Tokens;
+use serde_json::Value;
+
+use super::{
+    frame::fields,
+    redact::{redact, without_key},
+    too_long,
+};
+use crate::config::BoundNames;
+
+/// Characters of a backend's message that a caller reads.
+const MESSAGE_CHARS_MAX: usize = 500;
+/// Bytes of a backend's error that are read at all.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// Where engines put a status, as a number or as digits.
+const NUMBERS: [&str; 7] =
+    ["code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code"];
+/// Where they put the name of one.
+const NAMES: [&str; 5] = ["code", "status", "type", "name", "reason"];
+/// What may repeat the caller's words.
+const ECHOES: [&str; 5] = ["input", "messages", "prompt", "body", "usage"];
+
+/// Parts of the names of failures, without what is no letter, and the status of each; the first that fits.
+const KINDS: [(&str, u16); 38] = [
+    ("contextlength", 400),
+    ("contextsize", 400),
+    ("contextwindow", 400),
+    ("ratelimit", 429),
+    ("toomanyrequest", 429),
+    ("throttl", 429),
+    ("quota", 429),
+    ("resourceexhausted", 429),
+    ("engineoverloaded", 429),
+    ("authentication", 401),
+    ("unauthorized", 401),
+    ("apikey", 401),
+    ("permission", 403),
+    ("forbidden", 403),
+    ("accessdenied", 403),
+    ("notfound", 404),
+    ("badrequest", 400),
+    ("invalidrequest", 400),
+    ("invalidargument", 400),
+    ("invalidparam", 400),
+    ("invalidvalue", 400),
+    ("invalidprompt", 400),
+    ("invalidtype", 400),
+    ("invalidinput", 400),
+    ("missingrequired", 400),
+    ("unsupportedparam", 400),
+    ("unsupportedvalue", 400),
+    ("validation", 400),
+    ("unprocessable", 422),
+    ("contentfilter", 400),
+    ("datainspection", 400),
+    ("abovemaxlength", 400),
+    ("toolarge", 413),
+    ("unavailable", 503),
+    ("overloaded", 503),
+    ("timeout", 504),
+    ("internal", 500),
+    ("servererror", 500),
+];
+
+/// How much room a prompt needs, as far as that is known, and how much its model has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Tokens of the prompt, estimated.
+    pub needed: Tokens,
+    /// Tokens of the model's context.
+    pub has: Tokens,
+}
+
+/// Fields that a failure speaks of, among those that the gateway writes by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// `stream_options`, or its `include_usage`.
+    pub usage: bool,
+    /// Bounds on the output.
+    pub bounds: BoundNames,
+}
+
+/// What a backend says of a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The HTTP status that it states or names, from 400 on.
+    pub status: Option<u16>,
+    message: Option<String>,
+    /// All its words, in lower case.
+    words: String,
+}
+
+impl Said {
+    /// Reads the body of a failure, or the data of an event that is one.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Self {
+        let body = body.get(..body.len().min(ERROR_BYTES_MAX)).unwrap_or_default();
+        let Ok(value) = serde_json::from_slice::<Value>(body.trim_ascii()) else {
+            let words = String::from_utf8_lossy(body).to_lowercase();
+            return Self { words, ..Self::default() };
+        };
+        let mut nodes = Vec::new();
+        collect(&value, &mut nodes, 6);
+        let mut words = String::new();
+        nodes.iter().for_each(|node| spell(node, &mut words, 6));
+        let words = words.to_lowercase();
+        let stated = nodes.iter().find_map(|it| stated(it)).or_else(|| quoted(&words));
+        Self {
+            status: stated.or_else(|| nodes.iter().find_map(|it| named(it))),
+            message: nodes.iter().find_map(|it| message_in(it, 4)),
+            words,
+        }
+    }
+
+    /// The same of an event of a stream, with its field names.
+    #[must_use]
+    pub fn event(event: &[u8]) -> Self {
+        let mut joined = Vec::new();
+        fields(event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event), &mut joined);
+        Self::read(&joined)
+    }
+
+    /// The message without addresses, hosts, keys and this credential, at most 500 characters; `None` if
+    /// there is none in a form that engines use.
+    #[must_use]
+    pub fn message(&self, key: &str) -> Option<String> {
+        let safe = redact(&without_key(self.message.clone()?, key));
+        let short: String = safe.trim().chars().take(MESSAGE_CHARS_MAX).collect();
+        (!short.is_empty()).then_some(short)
+    }
+
+    /// The message of an error as it may be shown, or that it has none.
+    pub(super) fn text(body: &[u8]) -> Box<str> {
+        let message = Self::read(body).message("");
+        message.unwrap_or_else(|| "the backend sent an error without a message".into()).into()
+    }
+
+    /// The fields of ours that it speaks of, however it spells them (`stream options`, `maxTokens`). What it
+    /// quotes of the request is nothing that it says.
+    #[must_use]
+    pub fn named(&self) -> Named {
+        let letters: String =
+            self.words.chars().filter(|it| !matches!(it, '_' | '-' | ' ')).collect();
+        let says = |word: &str| letters.contains(word);
+        Named {
+            usage: says("streamoptions") || says("includeusage"),
+            bounds: BoundNames {
+                max_tokens: says("maxtokens"),
+                max_completion_tokens: says("maxcompletiontokens"),
+            },
+        }
+    }
+
+    /// Whether a request was refused because its prompt does not fit: by the words that engines have for
+    /// it, by `sentences` that the operator knows, and by what is known of the prompt.
+    #[must_use]
+    pub fn is_too_long(&self, status: u16, room: Room, sentences: &[Box<str>]) -> bool {
+        let near = room.has.0 > 0 && room.needed.saturating_mul(2) >= room.has;
+        matches!(status, 400 | 413 | 422)
+            && (sentences.iter().any(|it| self.words.contains(&**it))
+                || too_long::says(&self.words, near)
+                || status == 413 && (near || too_long::speaks(&self.words)))
+    }
+}
+
+/// The objects that speak of a failure, the innermost first.
+fn collect<'v>(value: &'v Value, nodes: &mut Vec<&'v Value>, depth: u8) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::Array(all) => all.iter().take(4).for_each(|it| collect(it, nodes, depth)),
+        Value::Object(members) => {
+            let inner = ["error", "errors", "base_resp"].iter().filter_map(|it| members.get(*it));
+            inner.for_each(|it| collect(it, nodes, depth));
+            match members.get("choices").and_then(Value::as_array) {
+                Some(choices) => choices.iter().take(8).for_each(|choice| {
+                    let inner = ["error", "finish_reason"].iter().filter_map(|it| choice.get(*it));
+                    inner.filter(|it| it.is_object()).for_each(|it| collect(it, nodes, depth));
+                }),
+                None => nodes.push(value),
+            }
+        }
+        Value::String(_) => nodes.push(value),
+        _ => {}
+    }
+}
+
+fn stated(node: &Value) -> Option<u16> {
+    let number = |value: &Value| match value {
+        Value::String(digits) => digits.trim().parse::<u64>().ok(),
+        other => other.as_u64(),
+    };
+    let status = |code: u64| match code {
+        400..=599 => u16::try_from(code).ok(),
+        // MiniMax has numbers of its own.
+        1002 | 1039 => Some(429),
+        1004 | 1008 | 2049 => Some(401),
+        1026 | 1042 | 2013 => Some(400),
+        // So has Z.ai.
+        1210..=1215 | 1261 | 1301 => Some(400),
+        1302..=1305 => Some(429),
+        _ => None,
+    };
+    NUMBERS.iter().filter_map(|it| node.get(*it)).find_map(|it| status(number(it)?))
+}
+
+fn named(node: &Value) -> Option<u16> {
+    NAMES.iter().filter_map(|it| node.get(*it)?.as_str()).find_map(|name| {
+        let letters = name.chars().filter(char::is_ascii_alphabetic);
+        let letters: String = letters.map(|it| it.to_ascii_lowercase()).collect();
+        KINDS.iter().find(|(part, _)| letters.contains(part)).map(|(_, status)| *status)
+    })
+}
+
+/// A status within a message, as client libraries quote it.
+fn quoted(words: &str) -> Option<u16> {
+    ["error code: ", "status code: ", "status code "].iter().find_map(|before| {
+        let status: u16 = words.split_once(before)?.1.get(..3)?.parse().ok()?;
+        (400..600).contains(&status).then_some(status)
+    })
+}
+
+/// Puts down every text of a value but those that may repeat what the caller wrote.
+fn spell(value: &Value, words: &mut String, depth: u8) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::String(text) => {
+            words.push_str(text);
+            words.push('\n');
+        }
+        Value::Array(all) => all.iter().take(16).for_each(|it| spell(it, words, depth)),
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !ECHOES.contains(&name.as_str()))
+            .for_each(|(_, it)| spell(it, words, depth)),
+        _ => {}
+    }
+}
+
+/// `error`, `error.message`, `message`, `detail`, `detail[].msg`: where engines and the frameworks
+/// they stand on put their text.
+fn message_in(value: &Value, depth: u8) -> Option<String> {
+    let depth = depth.checked_sub(1)?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let texts: Vec<String> =
+                parts.iter().take(4).filter_map(|part| message_in(part, depth)).collect();
+            (!texts.is_empty()).then(|| texts.join("; "))
+        }
+        Value::Object(members) => ["error", "message", "msg", "status_msg", "detail"]
+            .iter()
+            .filter_map(|name| members.get(*name))
+            .find_map(|member| message_in(member, depth)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
