@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{
     ReadLimits,
     field::{
-        GRAMMARS, REFUSED, TEMPLATE_KEYS, boolean, echo, is_none, string_if, tokens, twice,
+        GRAMMARS, REFUSED, TEMPLATE_KEYS, boolean, echo, string_if, tokens, twice, wants_reasoning,
         wrong_type,
     },
     message,
@@ -39,6 +39,10 @@ enum Field {
     ResponseFormat,
     ReasoningEffort,
     Reasoning,
+    Thinking,
+    EnableThinking,
+    ThinkingBudget,
+    Think,
     TemplateKwargs,
     Logprobs,
     User,
@@ -61,6 +65,10 @@ impl Field {
             b"response_format" => Self::ResponseFormat,
             b"reasoning_effort" => Self::ReasoningEffort,
             b"reasoning" => Self::Reasoning,
+            b"thinking" => Self::Thinking,
+            b"enable_thinking" => Self::EnableThinking,
+            b"thinking_budget" => Self::ThinkingBudget,
+            b"think" => Self::Think,
             b"chat_template_kwargs" => Self::TemplateKwargs,
             b"logprobs" => Self::Logprobs,
             b"user" => Self::User,
@@ -181,7 +189,16 @@ impl<'a> Reader<'a, '_> {
             Field::Tools => self.tools(scanner, "tools")?,
             Field::Functions => self.tools(scanner, "functions")?,
             Field::ResponseFormat => self.response_format(scanner)?,
-            Field::ReasoningEffort | Field::Reasoning => self.reasoning(scanner)?,
+            Field::ReasoningEffort
+            | Field::Reasoning
+            | Field::Thinking
+            | Field::EnableThinking
+            | Field::ThinkingBudget
+            | Field::Think => {
+                if wants_reasoning(scanner)? {
+                    self.need(Needs::REASONING);
+                }
+            }
             Field::TemplateKwargs => self.template_kwargs(scanner)?,
             Field::Logprobs => {
                 if matches!(scanner.value()?.0, Shape::True) {
@@ -325,33 +342,6 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// `reasoning_effort: "high"`, `reasoning: {"effort": "high"}`, `reasoning: true`.
-    fn reasoning(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let mut wanted = true;
-        match scanner.shape()? {
-            Shape::String => wanted = !is_none(scanner)?,
-            Shape::Object => scanner.object(|scanner, key| {
-                match (&*key.name(), scanner.shape()?) {
-                    (b"effort", Shape::String) => wanted &= !is_none(scanner)?,
-                    (b"enabled", Shape::False) => {
-                        wanted = false;
-                        scanner.skip()?;
-                    }
-                    _ => scanner.skip()?,
-                }
-                Ok::<_, Failure>(())
-            })?,
-            shape => {
-                wanted = !matches!(shape, Shape::Null | Shape::False);
-                scanner.skip()?;
-            }
-        }
-        if wanted {
-            self.need(Needs::REASONING);
-        }
-        Ok(())
-    }
-
     fn template_kwargs(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
         match scanner.shape()? {
             Shape::Null => return Ok(scanner.skip()?),
@@ -365,7 +355,7 @@ impl<'a> Reader<'a, '_> {
                 let text = format!("{path} is not supported here");
                 return Err(Failure::invalid("unsupported_parameter", text).at(path));
             }
-            if scanner.value()?.0 == Shape::True {
+            if wants_reasoning(scanner)? {
                 self.need(Needs::REASONING);
             }
             Ok(())
