@@ -4,7 +4,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -68,6 +68,8 @@ pub(crate) struct Leg {
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
+    /// The caller, who asked for it, has got the last usage.
+    pub billed: bool,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
     /// Comes true when its replica is ejected.
@@ -119,6 +121,7 @@ impl Leg {
             unread: 0,
             phase: Phase::Over,
             ended: None,
+            billed: false,
             end: None,
             ejection: None,
             target,
@@ -188,6 +191,14 @@ impl Leg {
         match &self.phase {
             Phase::Streaming(_, stream) => Some(stream),
             _ => self.ended.as_deref(),
+        }
+    }
+
+    /// Text of a broken stream that was held back.
+    pub(crate) fn rest(&mut self) -> Option<Bytes> {
+        match &mut self.phase {
+            Phase::Streaming(_, stream) => stream.rest(),
+            _ => self.ended.as_mut().and_then(|stream| stream.rest()),
         }
     }
 
@@ -275,7 +286,9 @@ impl Leg {
     }
 
     fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {
-        self.phase = Phase::Over;
+        if let Phase::Streaming(_, stream) = std::mem::replace(&mut self.phase, Phase::Over) {
+            self.ended = Some(stream);
+        }
         Poll::Ready(Err(setback))
     }
 
@@ -294,7 +307,9 @@ impl Leg {
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
-            let stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            let holds = self.target.holds.load(Relaxed);
+            let stream = stream.of(ask.request.n());
+            let stream = stream.reasoning_in(self.target.reasoning_field, holds);
             Phase::Streaming(exchange, Box::new(stream))
         } else {
             Phase::Collecting(exchange, None, BytesMut::new())
@@ -369,6 +384,9 @@ impl Leg {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Streaming(exchange, stream) => {
                 exchange.recycle(&self.target.pool, now);
+                if let Some(holds) = stream.lesson() {
+                    self.target.holds.store(holds, Relaxed);
+                }
                 self.ended = Some(stream);
             }
             Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, now),

@@ -1,6 +1,9 @@
 //! Where a replica is and how it is asked: everything about it that is fixed for an epoch.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
@@ -31,6 +34,8 @@ pub(crate) struct Target {
     pub upstream_model: Box<str>,
     /// Where callers get the model's reasoning.
     pub reasoning_field: Option<ReasoningField>,
+    /// Whether a stream's text waits for a tag that only closes: until one has shown that none comes.
+    pub holds: AtomicBool,
     /// Idle connections.
     pub pool: Arc<Pool>,
     chat: PathAndQuery,
@@ -82,6 +87,7 @@ impl Target {
             authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
+            holds: AtomicBool::new(true),
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             uri,
         })

@@ -16,6 +16,10 @@ use super::{
 };
 use crate::config::ReasoningField;
 
+mod kind;
+
+use kind::kind;
+
 #[derive(Debug, PartialEq)]
 struct Told {
     events: Vec<Event>,
@@ -29,7 +33,8 @@ struct Told {
 type Form = (bool, Option<ReasoningField>);
 
 fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -> Told {
-    let (mut stream, mut out) = (Stream::new(limits, form.0).reasoning_in(form.1), SmallVec::new());
+    let (mut stream, mut out) =
+        (Stream::new(limits, form.0).reasoning_in(form.1, true), SmallVec::new());
     let pushed = pieces.map(|piece| {
         let pushed = stream.push(piece, &mut out);
         let within = pushed.is_err() || stream.held() <= limits.event_bytes_max;
@@ -169,46 +174,6 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
             assert!(refused || error || ours, "not JSON ({text}), and taken as {what:?}");
         }
     }
-}
-
-/// What an event is, by its tree.
-fn kind(value: &Value) -> What {
-    let silent = |it: Option<&Value>| matches!(it, None | Some(Value::Null | Value::Bool(false)));
-    if !silent(value.get("error")) || value.get("object") == Some(&json!("error")) {
-        return What::Error("".into());
-    }
-    let choices = value.get("choices").and_then(Value::as_array).into_iter().flatten();
-    let choices: Vec<_> = choices.filter_map(Value::as_object).collect();
-    let filled = |it: &Value| match it {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(parts) => !parts.is_empty(),
-        _ => false,
-    };
-    let content = |delta: &Value| {
-        let texts = ["content", "refusal", "reasoning", "reasoning_content"];
-        let calls = ["tool_calls", "function_call"];
-        texts.iter().any(|name| delta.get(name).is_some_and(filled))
-            || calls.iter().any(|name| delta.get(name).is_some_and(is_call))
-            || delta.get("audio").is_some_and(Value::is_object)
-    };
-    let finished = |it: Option<&Value>| it.and_then(Value::as_str).is_some_and(|it| !it.is_empty());
-    let deltas = ["delta", "message"];
-    if choices.iter().any(|choice| {
-        deltas.iter().any(|name| choice.get(*name).is_some_and(content))
-            || choice.get("text").is_some_and(filled)
-    }) {
-        What::Content
-    } else if choices.is_empty() && value.get("usage").is_some_and(Value::is_object) {
-        What::Usage
-    } else if choices.iter().any(|choice| finished(choice.get("finish_reason"))) {
-        What::Finish
-    } else {
-        What::Other
-    }
-}
-
-fn is_call(value: &Value) -> bool {
-    value.is_object() || value.as_array().is_some_and(|calls| calls.iter().any(is_call))
 }
 
 /// Members of all objects in a tree.

@@ -21,6 +21,7 @@ mod media;
 mod message;
 pub mod models;
 mod openai;
+mod own;
 mod place;
 mod reasoning;
 mod redact;
@@ -41,11 +42,10 @@ pub use errors::{
     error_body, error_event, error_message, error_message_without, is_context_length,
 };
 pub use models::{ModelCard, model, models_list};
+pub use own::{Bill, comment, done_event, usage_event, with_bill};
 pub use redact::without_key;
 pub use request::Request;
-pub use sse::{
-    End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, with_cost,
-};
+pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 
 use crate::failure::{Failure, Kind, Stage};
 

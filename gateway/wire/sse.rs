@@ -13,7 +13,6 @@ use smallvec::SmallVec;
 
 use super::{
     chunk::{self, Look, Pattern},
-    edit::quoted,
     errors,
     frame::{Fields, Framer, fields, only_data},
     reasoning::Form,
@@ -41,6 +40,8 @@ pub struct Event {
     pub bytes: Bytes,
     /// What it is.
     pub what: What,
+    /// A choice ends with it, and it holds usage: where it is the last one, no other may follow.
+    pub usage: bool,
 }
 
 /// What an event is to the gateway.
@@ -116,6 +117,12 @@ pub struct Stream {
     seen: u64,
     finished: u64,
     reported: Option<Counts>,
+    /// What was reported of single choices, by their bits.
+    parts: SmallVec<[(u64, Counts); 1]>,
+    /// Whether the event that is looked at ends a choice and holds usage.
+    ends_with_usage: bool,
+    /// The last event that ends a choice.
+    last: Option<Bytes>,
     contents: u32,
     content_bytes: u64,
     /// Where reasoning goes, if not where it is.
@@ -140,6 +147,9 @@ impl Stream {
             seen: 0,
             finished: 0,
             reported: None,
+            parts: SmallVec::new(),
+            ends_with_usage: false,
+            last: None,
             contents: 0,
             content_bytes: 0,
             form: None,
@@ -153,11 +163,23 @@ impl Stream {
         self
     }
 
-    /// The same, with reasoning in this field.
+    /// The same, with reasoning in this field. With `holds`, a text that begins without a tag is held
+    /// back, 64 KiB of it at most, for one that only closes: all before it is reasoning.
     #[must_use]
-    pub fn reasoning_in(mut self, field: Option<ReasoningField>) -> Self {
-        self.form = field.map(|field| Box::new(Form::new(field)));
+    pub fn reasoning_in(mut self, field: Option<ReasoningField>, holds: bool) -> Self {
+        self.form = field.map(|field| Box::new(Form::new(field, holds)));
         self
+    }
+
+    /// Whether the next stream of the same engine should hold its text back, if this one has told.
+    #[must_use]
+    pub fn lesson(&self) -> Option<bool> {
+        self.form.as_ref().and_then(|form| form.lesson())
+    }
+
+    /// The event for text that is held back where nothing more comes.
+    pub fn rest(&mut self) -> Option<Bytes> {
+        self.form.as_mut().and_then(|form| form.rest())
     }
 
     /// Takes the next bytes and appends the events they complete. After `[DONE]` all is ignored.
@@ -212,9 +234,20 @@ impl Stream {
                 self.event(Bytes::from(event), out);
             }
         }
+        Ok(End { done: self.done, finished: self.finished(), partial })
+    }
+
+    /// Whether every choice that was asked for or seen has come to its end.
+    #[must_use]
+    pub fn finished(&self) -> bool {
         let asked = u32::from(self.choices.clamp(1, 64));
-        let finished = self.finished.count_ones() >= asked && self.seen & !self.finished == 0;
-        Ok(End { done: self.done, finished, partial })
+        self.finished.count_ones() >= asked && self.seen & !self.finished == 0
+    }
+
+    /// The last event that ended a choice without content, if usage is not withheld.
+    #[must_use]
+    pub fn last(&self) -> Option<&Bytes> {
+        self.last.as_ref()
     }
 
     /// What the backend reported so far, if it can be true: running reports replace each other as
@@ -252,10 +285,14 @@ impl Stream {
         if self.withhold_usage && what == What::Usage {
             return;
         }
-        let event = Event { bytes, what };
+        if what == What::Finish && !self.withhold_usage {
+            self.last = Some(bytes.clone());
+        }
+        let usage = std::mem::take(&mut self.ends_with_usage);
+        let event = Event { bytes, what, usage };
         match &mut self.form {
             None => out.push(event),
-            Some(form) => normal(form, event, self.seen, out),
+            Some(form) => form.event(event, self.seen, out),
         }
     }
 
@@ -304,16 +341,29 @@ impl Stream {
         self.content_bytes = self.content_bytes.saturating_add(look.content_bytes);
         self.seen |= look.seen;
         self.finished |= look.finished;
-        if let Some(counts) = look.usage
-            && self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known))
-        {
-            self.reported = Some(counts);
+        self.ends_with_usage = look.has_usage && look.finished != 0;
+        if let Some(counts) = look.usage {
+            self.report(counts, look.usage_of);
         }
         match look {
             Look { contents: 1.., .. } => What::Content,
             Look { choices: 0, has_usage: true, .. } => What::Usage,
             Look { finished: 1.., .. } => What::Finish,
             _ => What::Other,
+        }
+    }
+
+    /// Takes a report, of the answer or of these choices alone.
+    fn report(&mut self, counts: Counts, of: u64) {
+        let mut counts = counts;
+        if of != 0 {
+            self.parts.retain(|(known, _)| *known & of == 0);
+            self.parts.push((of, counts));
+            let parts = self.parts.iter().map(|(_, counts)| *counts);
+            counts = parts.reduce(usage::joined).unwrap_or(counts);
+        }
+        if self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known)) {
+            self.reported = Some(counts);
         }
     }
 
@@ -326,34 +376,6 @@ impl Stream {
     }
 }
 
-/// An event with its reasoning where it belongs.
-fn normal(form: &mut Form, event: Event, seen: u64, out: &mut SmallVec<[Event; 8]>) {
-    if event.what == What::Done {
-        out.extend(form.rest().map(|bytes| Event { bytes, what: What::Content }));
-    }
-    if !matches!(event.what, What::Content | What::Other | What::Finish) {
-        return out.push(event);
-    }
-    let mut joined = Vec::new();
-    let bytes = event.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&event.bytes);
-    let one_line = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_none();
-    let data = only_data(bytes).filter(one_line).unwrap_or_else(|| {
-        fields(bytes, &mut joined);
-        &joined
-    });
-    let written = if form.concerns(data, seen) { form.chunk(data) } else { None };
-    let Some(mut data) = written else { return out.push(event) };
-    // Between values of JSON a line's end is white space, and in a stream the end of its field.
-    data.iter_mut().filter(|it| matches!(**it, b'\n' | b'\r')).for_each(|it| *it = b' ');
-    let look = chunk::look(&data, &mut Pattern::default()).unwrap_or_default();
-    let what = match look {
-        Look { contents: 1.., .. } => What::Content,
-        Look { finished: 1.., .. } => What::Finish,
-        _ => What::Other,
-    };
-    out.push(Event { bytes: [b"data: ", &*data, b"\n\n"].concat().into(), what });
-}
-
 /// Tokens of output that nobody reported.
 pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
     let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
@@ -363,32 +385,6 @@ pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
 fn message_of(data: &[u8]) -> Box<str> {
     let message = errors::error_message(data);
     message.unwrap_or_else(|| "the backend sent an error without a message".into()).into()
-}
-
-/// The end of a stream.
-#[must_use]
-pub fn done_event() -> Bytes {
-    Bytes::from_static(b"data: [DONE]\n\n")
-}
-
-/// A comment that keeps a silent connection alive.
-#[must_use]
-pub fn comment() -> Bytes {
-    Bytes::from_static(b": keep-alive\n\n")
-}
-
-/// The usage event with the cost in it: `"signalbox":{"cost":"…"}` as the last member of its
-/// object. An event without an object is returned as it is.
-#[must_use]
-pub fn with_cost(event: &Bytes, cost: &str) -> Bytes {
-    let Some(brace) = memchr::memrchr(b'}', event) else {
-        return event.clone();
-    };
-    let (head, tail) = event.split_at(brace);
-    let empty = head.trim_ascii_end().ends_with(b"{");
-    let comma = if empty { "" } else { "," };
-    let member = format!(r#"{comma}"signalbox":{{"cost":{}}}"#, quoted(cost));
-    Bytes::from([head, member.as_bytes(), tail].concat())
 }
 
 #[cfg(test)]

@@ -23,4 +23,5 @@ mod rehearse;
 mod reload;
 mod slow_stream;
 mod sums;
+mod usage;
 mod wrong;
