@@ -49,8 +49,11 @@ pub(crate) enum Landing {
 /// A piece of a stream for the caller.
 pub(crate) enum Piece {
     Bytes(Bytes),
-    /// The usage event, which may be completed before it is passed on.
+    /// An event with usage, which gets the cost before it is passed on.
     Usage(Bytes),
+    /// A place for usage and cost where the backend told none; and the last event of a choice, from which
+    /// a chunk of ours learns how it is called.
+    Bill(Option<Bytes>),
 }
 
 pub(crate) struct Flight {
@@ -222,7 +225,12 @@ impl Flight {
         self.leg = None;
         self.rival = None;
         self.ticket = None;
-        Poll::Ready(Some(Err(failure)))
+        if self.queue.is_empty() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        // First what came before.
+        self.last_word = Some(failure);
+        Poll::Ready(Some(Ok(self.queue.remove(0))))
     }
 
     /// Before commitment: polls the leg and feeds the machine.

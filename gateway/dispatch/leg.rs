@@ -8,7 +8,7 @@ mod told;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -86,6 +86,8 @@ pub(crate) struct Leg {
     ended: Option<Box<wire::Stream>>,
     /// Nothing of a stream's body has come yet: it may be none.
     sniffs: bool,
+    /// The caller, who asked for it, has got the last usage.
+    pub billed: bool,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
     /// Comes true when its replica is ejected.
@@ -124,6 +126,7 @@ impl Leg {
             phase: Phase::Over,
             ended: None,
             sniffs: false,
+            billed: false,
             end: None,
             ejection: None,
             target,
@@ -194,6 +197,14 @@ impl Leg {
         }
     }
 
+    /// Text of a broken stream that was held back.
+    pub(crate) fn rest(&mut self) -> Option<Bytes> {
+        match &mut self.phase {
+            Phase::Streaming(_, stream) => stream.rest(),
+            _ => self.ended.as_mut().and_then(|stream| stream.rest()),
+        }
+    }
+
     /// Waits for the ejection of its replica.
     pub(crate) fn poll_ejection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let endpoint = &self.endpoint;
@@ -251,7 +262,9 @@ impl Leg {
     }
 
     fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {
-        self.phase = Phase::Over;
+        if let Phase::Streaming(_, stream) = std::mem::replace(&mut self.phase, Phase::Over) {
+            self.ended = Some(stream);
+        }
         Poll::Ready(Err(setback))
     }
 
@@ -271,7 +284,9 @@ impl Leg {
         self.phase = if ask.request.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !ask.request.wants_usage());
-            let mut stream = stream.of(ask.request.n()).reasoning_in(self.target.reasoning_field);
+            let holds = self.target.holds.load(Relaxed);
+            let stream = stream.of(ask.request.n());
+            let mut stream = stream.reasoning_in(self.target.reasoning_field, holds);
             if ask.bound {
                 let choices = u32::from(ask.request.n());
                 stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
@@ -370,6 +385,9 @@ impl Leg {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Streaming(exchange, stream) => {
                 exchange.recycle(&self.target.pool, now);
+                if let Some(holds) = stream.lesson() {
+                    self.target.holds.store(holds, Relaxed);
+                }
                 self.ended = Some(stream);
             }
             Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, now),

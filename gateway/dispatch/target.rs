@@ -1,6 +1,9 @@
 //! Where a replica is and how it is asked: everything about it that is fixed for an epoch.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
@@ -37,6 +40,8 @@ pub(crate) struct Target {
     pub reasoning_field: Option<ReasoningField>,
     /// What its engine says of prompts that are too long, beyond what is known.
     pub context_errors: Box<[Box<str>]>,
+    /// Whether a stream's text waits for a tag that only closes: until one has shown that none comes.
+    pub holds: AtomicBool,
     /// Idle connections.
     pub pool: Arc<Pool>,
     /// What it has refused of our edits.
@@ -94,6 +99,7 @@ impl Target {
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
             context_errors: model.context_errors.clone(),
+            holds: AtomicBool::new(true),
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             learned: Learned::default(),
             stream_usage: model.stream_usage,

@@ -19,7 +19,7 @@ use crate::{
     account::RateHeaders,
     dispatch::{Flight, Landing, Piece},
     failure::Stage,
-    outcome::Ending,
+    outcome::{Charge, Ending, UsageSource},
     wire,
 };
 
@@ -180,6 +180,7 @@ impl Streaming {
         match ready!(self.flight.poll_piece(cx, self.tab.trail())) {
             Some(Ok(Piece::Bytes(bytes))) => Poll::Ready(Some(bytes)),
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
+            Some(Ok(Piece::Bill(last))) => Poll::Ready(Some(self.billed(last.as_ref()))),
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.trail().committed.is_some();
@@ -195,11 +196,20 @@ impl Streaming {
     }
 
     /// The usage event with what the request costs.
-    fn priced(&self, event: &Bytes) -> Bytes {
-        match self.tab.charge() {
-            Some(charge) => wire::with_cost(event, &charge.cost.to_string()),
-            None => event.clone(),
-        }
+    fn priced(&mut self, event: &Bytes) -> Bytes {
+        let Some(charge) = self.tab.charge_when_whole() else { return event.clone() };
+        let estimated = charge.usage.source == UsageSource::Estimated;
+        wire::with_bill(event, wire::Bill { cost: &charge.cost.to_string(), estimated })
+    }
+
+    /// The usage that the backend did not tell.
+    fn billed(&mut self, last: Option<&Bytes>) -> Bytes {
+        let Some(charge) = self.tab.charge_when_whole() else { return wire::comment() };
+        let Charge { usage, cost, .. } = charge;
+        let estimated = usage.source == UsageSource::Estimated;
+        let id = format!("chatcmpl-{}", self.tab.ids().id());
+        let bill = wire::Bill { cost: &cost.to_string(), estimated };
+        wire::usage_event(last, &id, usage.counts, bill)
     }
 }
 

@@ -157,6 +157,14 @@ impl Tab {
         Some(price::charge(&self.trail, &opened.signals, &opened.plan, &opened.names))
     }
 
+    /// What the request costs if its stream, which is about to end, ends well.
+    pub(crate) fn charge_when_whole(&mut self) -> Option<Charge> {
+        let known = std::mem::replace(&mut self.trail.complete, true);
+        let charge = self.charge();
+        self.trail.complete = known;
+        charge
+    }
+
     /// Closes the tab: settles what was reserved and records how it ended. Later calls do nothing.
     pub(crate) fn close(&mut self, ending: Ending) {
         if std::mem::replace(&mut self.closed, true) {

@@ -103,7 +103,7 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
 /// A complete answer with its reasoning in this field.
 #[must_use]
 pub fn reasoning_in(field: ReasoningField, body: Bytes) -> Bytes {
-    Form::new(field).whole(&body).unwrap_or(body)
+    Form::whole(field, &body).unwrap_or(body)
 }
 
 #[cfg(test)]

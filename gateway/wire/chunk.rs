@@ -34,6 +34,9 @@ pub(super) struct Look {
     pub(super) has_usage: bool,
     /// What it says, if that can be true.
     pub(super) usage: Option<Counts>,
+    /// One bit for each choice that this is the usage of, where a choice has its own; zero where it is
+    /// that of the answer.
+    pub(super) usage_of: u64,
     /// It is, or holds, an error.
     pub(super) error: bool,
     /// The last string of a delta that was not empty.
@@ -178,8 +181,14 @@ impl Look {
         match &*key.name() {
             b"choices" => self.choices(scanner),
             b"usage" => {
-                self.has_usage = scanner.shape()? == Shape::Object;
-                self.usage = usage::read(scanner)?;
+                let is_there = scanner.shape()? == Shape::Object;
+                let counts = usage::read(scanner)?;
+                self.whole_usage(is_there, counts);
+                Ok(())
+            }
+            b"x_groq" => {
+                let (is_there, counts) = usage::within(scanner)?;
+                self.whole_usage(is_there, counts);
                 Ok(())
             }
             b"error" => {
@@ -197,6 +206,26 @@ impl Look {
         }
     }
 
+    /// Takes what is said of the whole answer, before what is said of its choices.
+    fn whole_usage(&mut self, is_there: bool, counts: Option<Counts>) {
+        self.has_usage |= is_there;
+        if counts.is_some() && (self.usage.is_none() || self.usage_of != 0) {
+            (self.usage, self.usage_of) = (counts, 0);
+        }
+    }
+
+    /// Takes what one choice says it used.
+    fn choice_usage(&mut self, counts: Counts, bit: u64) {
+        match self.usage {
+            Some(_) if self.usage_of == 0 => {}
+            Some(known) => {
+                self.usage = Some(usage::joined(known, counts));
+                self.usage_of |= bit;
+            }
+            None => (self.usage, self.usage_of) = (Some(counts), bit),
+        }
+    }
+
     fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         match scanner.shape()? {
             Shape::Array => scanner.array(|scanner, _| self.choice(scanner)),
@@ -209,7 +238,7 @@ impl Look {
             return scanner.skip();
         }
         let (mut bit, mut finish, mut failed) = (1, Finish::None, false);
-        let before = self.content_bytes;
+        let (before, mut used) = (self.content_bytes, None);
         scanner.object(|scanner, key| match &*key.name() {
             b"index" => {
                 let (_, span) = scanner.value()?;
@@ -230,8 +259,16 @@ impl Look {
                 failed = !matches!(scanner.value()?.0, Shape::Null | Shape::False);
                 Ok(())
             }
+            b"usage" => {
+                self.has_usage |= scanner.shape()? == Shape::Object;
+                used = usage::read(scanner)?;
+                Ok(())
+            }
             _ => scanner.skip(),
         })?;
+        if let Some(counts) = used {
+            self.choice_usage(counts, bit);
+        }
         self.choices = self.choices.saturating_add(1);
         self.contents = self.contents.saturating_add(u32::from(self.content_bytes > before));
         self.seen |= bit;
@@ -247,18 +284,31 @@ impl Look {
         if scanner.shape()? != Shape::Object {
             return scanner.skip();
         }
-        let mut reasoning = 0; // under two names in some engines' answers, the same text in both
+        let mut reasoning = 0; // under several names in some engines' answers, the same text in all
         scanner.object(|scanner, key| {
             match &*key.name() {
+                b"role" | b"name" | b"id" | b"type" | b"index" | b"status" => scanner.skip()?,
                 b"content" | b"refusal" => self.content_bytes += self.text(scanner)?,
-                b"reasoning_content" | b"reasoning" => {
+                b"reasoning_content" | b"reasoning" | b"reasoning_details" | b"reasoning_text"
+                | b"thinking" | b"thinking_blocks" | b"thought" | b"thoughts" => {
                     reasoning = self.text(scanner)?.max(reasoning);
                 }
                 b"tool_calls" | b"function_call" => self.content_bytes += call_bytes(scanner)?,
-                b"audio" => {
-                    self.content_bytes += u64::from(scanner.value()?.0 == Shape::Object);
+                b"audio" if scanner.shape()? == Shape::Object => {
+                    let transcript = said_bytes(scanner, |name| name == b"transcript")?;
+                    self.content_bytes += transcript + 1;
                 }
-                _ => scanner.skip()?,
+                b"audio" => scanner.skip()?,
+                // Not generated, but no silence.
+                b"annotations" => {
+                    self.content_bytes += said_bytes(scanner, |_| true)?.min(1);
+                }
+                // What is not known is not silence.
+                _ => {
+                    let said = said_bytes(scanner, |name| !LABELS.contains(&name))?;
+                    self.texts = self.texts.saturating_add(u32::from(said > 0));
+                    self.content_bytes += said;
+                }
             }
             Ok::<_, Fault>(())
         })?;
@@ -271,8 +321,9 @@ impl Look {
     /// Bytes of a text in a delta; notes where it stands.
     fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
         if scanner.shape()? != Shape::String {
-            self.texts = self.texts.saturating_add(1); // parts of text: no pattern
-            return string_bytes(scanner);
+            let said = string_bytes(scanner)?;
+            self.texts = self.texts.saturating_add(u32::from(said > 0)); // parts of text: no pattern
+            return Ok(said);
         }
         let span = scanner.string()?.span;
         if span.len() > 0 {
@@ -288,14 +339,34 @@ fn index_bit(digits: &[u8]) -> u64 {
     1 << index.unwrap_or(0).min(63)
 }
 
+/// Members of a part of a text that only say what it is.
+const LABELS: [&[u8]; 6] = [b"type", b"format", b"id", b"index", b"status", b"signature"];
+
 /// Bytes of a string, or of the texts of an array of parts.
 fn string_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+    said_bytes(scanner, |name| !LABELS.contains(&name))
+}
+
+/// Bytes of the strings in a value, of members those of these names. A picture within the text counts as
+/// one: its bytes are not what the model wrote.
+fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u64, Fault> {
     let mut bytes = 0;
     match scanner.shape()? {
-        Shape::String => bytes = scanner.string()?.span.len() as u64,
+        Shape::String => {
+            let text = scanner.string()?.span;
+            let is_media = text.of(scanner.bytes()).starts_with(b"data:");
+            bytes = if is_media { 1 } else { text.len() as u64 };
+        }
         Shape::Array => scanner.array(|scanner, _| {
-            let (_, span) = scanner.value()?;
-            bytes += span.len() as u64;
+            bytes += said_bytes(scanner, counts)?;
+            Ok::<_, Fault>(())
+        })?,
+        Shape::Object => scanner.object(|scanner, key| {
+            if counts(&key.name()) {
+                bytes += said_bytes(scanner, counts)?;
+            } else {
+                scanner.skip()?;
+            }
             Ok::<_, Fault>(())
         })?,
         _ => scanner.skip()?,
@@ -315,8 +386,8 @@ fn call_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
             bytes = 1;
             scanner.object(|scanner, key| {
                 match &*key.name() {
-                    b"function" => bytes += call_bytes(scanner)?,
-                    b"name" | b"arguments" => bytes += string_bytes(scanner)?,
+                    b"function" | b"custom" => bytes += call_bytes(scanner)?,
+                    b"name" | b"arguments" | b"input" => bytes += string_bytes(scanner)?,
                     _ => scanner.skip()?,
                 }
                 Ok::<_, Fault>(())
@@ -340,6 +411,11 @@ mod tests {
             "\\PC{0,4}".prop_map(|text| serde_json::json!({ "content": text }).to_string()),
             "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":"","reasoning":"{text}"}}"#)),
             "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":"{text}","reasoning":"a"}}"#)),
+            "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":null,"thinking":"{text}"}}"#)),
+            ("[ab]{0,2}", "[ab]{0,2}").prop_map(|(one, two)| format!(
+                r#"{{"reasoning":"{one}","reasoning_details":[{{"type":"t","text":"{two}"}}]}}"#
+            )),
+            "[ab]{0,2}".prop_map(|text| format!(r#"{{"content":"a","news":["{text}"]}}"#)),
             Just(r#"{"content":"a"},"finish_reason":"stop""#.to_owned()),
             Just(r#"{"content":"a"}}],"error":{"a":[{"b":0"#.to_owned()),
             Just(r#"{"content":[{"type":"text","text":"a"}]}"#.to_owned()),

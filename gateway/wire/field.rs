@@ -60,12 +60,6 @@ pub(super) fn string_if(scanner: &mut Scanner<'_>) -> Result<Option<Str>, Failur
     Ok((text.span.len() > 0).then_some(text))
 }
 
-/// Whether the string here is `none` or empty.
-pub(super) fn is_none(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
-    let text = scanner.string()?;
-    Ok(matches!(&*text.text(scanner.bytes()), b"none" | b""))
-}
-
 /// The whole number that JSON digits stand for: `4096`, `4096.0` and `4.096e3` are one. Beyond 128
 /// bits it is the largest there is.
 pub(super) fn whole(digits: &[u8]) -> Option<i128> {
@@ -94,6 +88,46 @@ pub(super) fn whole(digits: &[u8]) -> Option<i128> {
     }
     let power = ten(scale.unsigned_abs());
     (number % power == 0).then_some(sign * (number / power))
+}
+
+/// Whether a value asks for reasoning: `"high"`, `{"effort": "high"}`, `{"type": "enabled"}`, `true`. What
+/// is empty, `null` or a word for no does not.
+pub(super) fn wants_reasoning(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
+    if scanner.shape()? != Shape::Object {
+        return says_yes(scanner);
+    }
+    let (mut wanted, mut stated) = (true, false);
+    scanner.object(|scanner, key| {
+        let is_null = scanner.shape()? == Shape::Null;
+        stated |= !is_null;
+        match &*key.name() {
+            b"effort" | b"type" | b"enabled" | b"max_tokens" | b"budget_tokens" => {
+                let yes = says_yes(scanner)?;
+                wanted &= is_null || yes;
+            }
+            // How what is thought is shown says nothing of whether it is.
+            _ => scanner.skip()?,
+        }
+        Ok::<_, Failure>(())
+    })?;
+    Ok(wanted && stated)
+}
+
+/// Words by which reasoning is refused.
+const NO: [&[u8]; 6] = [b"", b"none", b"disabled", b"disable", b"off", b"false"];
+
+fn says_yes(scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
+    if scanner.shape()? == Shape::String {
+        let text = scanner.string()?;
+        let text = text.text(scanner.bytes());
+        return Ok(!NO.iter().any(|no| text.eq_ignore_ascii_case(no)));
+    }
+    let (shape, span) = scanner.value()?;
+    Ok(match shape {
+        // A budget of nothing.
+        Shape::Number => span.of(scanner.bytes()).iter().any(|digit| matches!(digit, b'1'..=b'9')),
+        shape => !matches!(shape, Shape::Null | Shape::False),
+    })
 }
 
 /// A whole number from 1 up, or `null`.

@@ -2,8 +2,6 @@
 
 #![allow(clippy::panic, reason = "a broken law is a panic: that is how a fuzzer sees it")]
 
-mod tree;
-
 use bytes::Bytes;
 use policies::{
     Counts,
@@ -18,6 +16,10 @@ use super::{
 };
 use crate::config::{BoundNames, ReasoningField};
 
+mod kind;
+
+use kind::kind;
+
 #[derive(Debug, PartialEq)]
 struct Told {
     events: Vec<Event>,
@@ -31,7 +33,8 @@ struct Told {
 type Form = (bool, Option<ReasoningField>);
 
 fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -> Told {
-    let (mut stream, mut out) = (Stream::new(limits, form.0).reasoning_in(form.1), SmallVec::new());
+    let (mut stream, mut out) =
+        (Stream::new(limits, form.0).reasoning_in(form.1, true), SmallVec::new());
     let pushed = pieces.map(|piece| {
         let pushed = stream.push(piece, &mut out);
         let within = pushed.is_err() || stream.held() <= limits.event_bytes_max;
@@ -162,7 +165,7 @@ fn judges_as_json(data: &[u8], what: &What, error: bool) {
     assert!(!error || matches!(what, What::Error(_)), "an error that was not seen: {what:?}");
     match serde_json::from_str::<Value>(&String::from_utf8_lossy(data)) {
         Ok(value) if value.is_object() => {
-            let expected = tree::kind(&value);
+            let expected = kind(&value);
             // Of a key that stands twice the tree keeps one; the gateway reads both.
             let twice = members(&value) != colons(data);
             let same = std::mem::discriminant(what) == std::mem::discriminant(&expected);

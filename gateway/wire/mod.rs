@@ -22,6 +22,7 @@ mod media;
 mod message;
 pub mod models;
 mod openai;
+mod own;
 mod pattern;
 mod place;
 mod reasoning;
@@ -45,13 +46,11 @@ pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub use edit::{Body, Edit, Own};
 pub use errors::{error_body, error_event};
 pub use models::{ModelCard, model, models_list};
+pub use own::{Bill, comment, done_event, usage_event, with_bill};
 pub use redact::without_key;
 pub use request::Request;
 pub use said::{Named, Room, Said};
-pub use sse::{
-    End, Event, Stream, StreamFault, StreamLimits, What, comment, done_event, length_event,
-    with_cost,
-};
+pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What, length_event};
 
 use crate::failure::{Failure, Kind, Stage};
 

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 
 use super::{
     ReadLimits,
-    field::{TEMPLATE_KEYS, boolean, echo, is_none, string_if, tokens, twice, whole, wrong_type},
+    field::{
+        TEMPLATE_KEYS, boolean, echo, string_if, tokens, twice, wants_reasoning, whole, wrong_type,
+    },
     grammar::{self, Format},
     message,
     request::{Allowed, Request, StreamOptions},
@@ -39,6 +41,10 @@ enum Field {
     ResponseFormat,
     ReasoningEffort,
     Reasoning,
+    Thinking,
+    EnableThinking,
+    ThinkingBudget,
+    Think,
     TemplateKwargs,
     Logprobs,
     User,
@@ -61,6 +67,10 @@ impl Field {
             b"response_format" => Self::ResponseFormat,
             b"reasoning_effort" => Self::ReasoningEffort,
             b"reasoning" => Self::Reasoning,
+            b"thinking" => Self::Thinking,
+            b"enable_thinking" => Self::EnableThinking,
+            b"thinking_budget" => Self::ThinkingBudget,
+            b"think" => Self::Think,
             b"chat_template_kwargs" => Self::TemplateKwargs,
             b"logprobs" => Self::Logprobs,
             b"user" => Self::User,
@@ -184,7 +194,11 @@ impl<'a> Reader<'a, '_> {
                 Shape::String | Shape::Null => self.reasoning(scanner)?,
                 found => return Err(wrong_type("reasoning_effort", found, "a string")),
             },
-            Field::Reasoning => self.reasoning(scanner)?,
+            Field::Reasoning
+            | Field::Thinking
+            | Field::EnableThinking
+            | Field::ThinkingBudget
+            | Field::Think => self.reasoning(scanner)?,
             Field::TemplateKwargs => self.template_kwargs(scanner)?,
             Field::Logprobs => self.logprobs(scanner)?,
             Field::User => self.request.user = string_if(scanner)?,
@@ -196,6 +210,13 @@ impl<'a> Reader<'a, '_> {
 
     fn need(&mut self, need: Needs) {
         self.request.needs = self.request.needs.with(need);
+    }
+
+    fn reasoning(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        if wants_reasoning(scanner)? {
+            self.need(Needs::REASONING);
+        }
+        Ok(())
     }
 
     fn model(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
@@ -305,33 +326,6 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// `reasoning_effort: "high"`, `reasoning: {"effort": "high"}`, `reasoning: true`.
-    fn reasoning(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let mut wanted = true;
-        match scanner.shape()? {
-            Shape::String => wanted = !is_none(scanner)?,
-            Shape::Object => scanner.object(|scanner, key| {
-                match (&*key.name(), scanner.shape()?) {
-                    (b"effort", Shape::String) => wanted &= !is_none(scanner)?,
-                    (b"enabled", Shape::False) => {
-                        wanted = false;
-                        scanner.skip()?;
-                    }
-                    _ => scanner.skip()?,
-                }
-                Ok::<_, Failure>(())
-            })?,
-            shape => {
-                wanted = !matches!(shape, Shape::Null | Shape::False);
-                scanner.skip()?;
-            }
-        }
-        if wanted {
-            self.need(Needs::REASONING);
-        }
-        Ok(())
-    }
-
     fn template_kwargs(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
         match scanner.shape()? {
             Shape::Null => return Ok(scanner.skip()?),
@@ -345,10 +339,7 @@ impl<'a> Reader<'a, '_> {
                 let text = format!("{path} is not supported here");
                 return Err(Failure::invalid("unsupported_parameter", text).at(path));
             }
-            if scanner.value()?.0 == Shape::True {
-                self.need(Needs::REASONING);
-            }
-            Ok(())
+            self.reasoning(scanner)
         })
     }
 

@@ -10,8 +10,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
+    chunk::{self, Look, Pattern},
     edit::quoted,
+    frame::{fields, only_data},
     scan::{Fault, Scanner, Shape, Span},
+    sse::{Event, What},
     text::unescape,
     think::{Parts, Text},
 };
@@ -20,10 +23,20 @@ use crate::config::ReasoningField;
 /// Choices whose text is followed; those beyond pass as they are.
 const CHOICES_MAX: usize = 64;
 
+/// Text of a stream that is held back where its engine's template may have opened the tag: some 16,000
+/// tokens of thinking.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+/// By the tag that ends a reasoning.
+const CLOSE: &[u8] = b"</think>";
+
 /// The normal form of one answer.
 #[derive(Debug)]
 pub(super) struct Form {
     field: ReasoningField,
+    /// So much of a text that begins without a tag is held back for one that only closes.
+    most: usize,
+    /// Whether the engine's template opens the tag, as far as this answer has told.
+    lesson: Option<bool>,
     choices: SmallVec<[(u64, Text); 1]>,
     /// The choices whose text is beyond any tag, a bit each.
     plain: u64,
@@ -53,6 +66,11 @@ struct Member {
 }
 
 impl Member {
+    /// Neither empty nor `null`.
+    fn is_something(&self) -> bool {
+        matches!(self.shape, Shape::String | Shape::Array | Shape::Object) && self.value.len() > 2
+    }
+
     /// Its text, if it is one.
     fn text(&self, data: &[u8]) -> Option<String> {
         let inner = (self.shape == Shape::String).then(|| self.value.of(data))?;
@@ -64,25 +82,68 @@ impl Member {
 }
 
 impl Form {
-    /// For an answer that has not begun.
-    pub(super) fn new(field: ReasoningField) -> Self {
-        Self { field, choices: SmallVec::new(), plain: 0 }
+    /// For a stream that has not begun; with `holds`, text without a tag waits for the closing one.
+    pub(super) fn new(field: ReasoningField, holds: bool) -> Self {
+        let most = if holds { HELD_BYTES_MAX } else { 0 };
+        Self { field, most, lesson: None, choices: SmallVec::new(), plain: 0 }
+    }
+
+    /// Whether the next stream of this engine should hold text back, if this one has told.
+    pub(super) fn lesson(&self) -> Option<bool> {
+        self.lesson
+    }
+
+    /// An event with its reasoning where it belongs.
+    pub(super) fn event(&mut self, event: Event, seen: u64, out: &mut SmallVec<[Event; 8]>) {
+        if event.what == What::Done {
+            let said = |bytes| Event { bytes, what: What::Content, usage: false };
+            out.extend(self.rest().map(said));
+        }
+        if !matches!(event.what, What::Content | What::Other | What::Finish) {
+            return out.push(event);
+        }
+        let mut joined = Vec::new();
+        let bytes = event.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&event.bytes);
+        let one_line = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_none();
+        let data = only_data(bytes).filter(one_line).unwrap_or_else(|| {
+            fields(bytes, &mut joined);
+            &joined
+        });
+        let written = if self.concerns(data, seen) { self.chunk(data) } else { None };
+        let Some(mut data) = written else { return out.push(event) };
+        // Between values of JSON a line's end is white space, and in a stream the end of its field.
+        data.iter_mut().filter(|it| matches!(**it, b'\n' | b'\r')).for_each(|it| *it = b' ');
+        let look = chunk::look(&data, &mut Pattern::default()).unwrap_or_default();
+        let what = match look {
+            // What is held back is a sign of an answer too.
+            _ if event.what == What::Content => What::Content,
+            Look { contents: 1.., .. } => What::Content,
+            Look { finished: 1.., .. } => What::Finish,
+            _ => What::Other,
+        };
+        let bytes = [b"data: ", &*data, b"\n\n"].concat().into();
+        out.push(Event { bytes, what, usage: event.usage });
     }
 
     /// Whether a chunk of these choices can be in another form.
-    pub(super) fn concerns(&self, data: &[u8], seen: u64) -> bool {
+    fn concerns(&mut self, data: &[u8], seen: u64) -> bool {
+        if seen & !self.plain == 0 && memchr::memmem::find(data, CLOSE).is_some() {
+            // Too late for this stream.
+            self.lesson = Some(true);
+        }
         seen & !self.plain != 0
             || memchr::memmem::find(data, self.field.other_quoted().as_bytes()).is_some()
     }
 
     /// A chunk in the normal form; `None` if it is in it.
-    pub(super) fn chunk(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+    fn chunk(&mut self, data: &[u8]) -> Option<Vec<u8>> {
         self.written(data, "delta", false)
     }
 
     /// A whole answer in the normal form; `None` if it is in it.
-    pub(super) fn whole(mut self, data: &[u8]) -> Option<Bytes> {
-        self.written(data, "message", true).map(Bytes::from)
+    pub(super) fn whole(field: ReasoningField, data: &[u8]) -> Option<Bytes> {
+        let mut form = Self { most: usize::MAX, ..Self::new(field, true) };
+        form.written(data, "message", true).map(Bytes::from)
     }
 
     /// The event for what is still held where a stream is done, if anything is.
@@ -138,14 +199,29 @@ impl Form {
         let content = members.iter().find(|it| it.name == "content");
         let said = content.and_then(|it| it.text(data));
         let mut parts = Parts::default();
+        let names = [self.field.name(), self.field.other()];
+        if members.iter().any(|it| names.contains(&&*it.name) && it.is_something()) {
+            (self.most, self.lesson) = (0, Some(false)); // the engine tells reasoning from text itself
+        }
+        let most = self.most;
         let text = self.text(choice.index)?;
         if let Some(said) = &said {
-            text.push(said, &mut parts);
+            text.push(said, most, &mut parts);
+        }
+        // What was said before a call stays before it.
+        if members.iter().any(|it| it.name == "tool_calls" && it.is_something()) {
+            text.release(&mut parts);
         }
         if choice.finished || whole {
             text.end(&mut parts);
         }
-        if *text == Text::Plain {
+        let is_plain = *text == Text::Plain;
+        if parts.closed {
+            self.lesson = Some(true);
+        } else if is_plain && !parts.content.is_empty() {
+            self.lesson.get_or_insert(false);
+        }
+        if is_plain {
             self.plain |= 1 << choice.index.min(63);
         }
         let other = members.iter().any(|it| it.name == self.field.other());

@@ -6,7 +6,6 @@
 //! that chunk; only an event that was cut is put together in a buffer of bounded size.
 
 mod bound;
-mod normal;
 
 use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
@@ -15,7 +14,6 @@ use smallvec::SmallVec;
 pub use self::bound::{StreamFault, StreamLimits, length_event};
 use super::{
     chunk::{self, Look, Pattern},
-    edit::quoted,
     frame::{Fields, Framer, fields, only_data},
     reasoning::Form,
     said::Said,
@@ -30,6 +28,8 @@ pub struct Event {
     pub bytes: Bytes,
     /// What it is.
     pub what: What,
+    /// A choice ends with it, and it holds usage: where it is the last one, no other may follow.
+    pub usage: bool,
 }
 
 /// What an event is to the gateway.
@@ -91,6 +91,12 @@ pub struct Stream {
     /// A choice said that it ended for a reason that an answer may be empty for.
     explained: bool,
     reported: Option<Counts>,
+    /// What was reported of single choices, by their bits.
+    parts: SmallVec<[(u64, Counts); 1]>,
+    /// Whether the event that is looked at ends a choice and holds usage.
+    ends_with_usage: bool,
+    /// The last event that ends a choice.
+    last: Option<Bytes>,
     contents: u32,
     content_bytes: u64,
     /// The most output of all choices.
@@ -121,6 +127,9 @@ impl Stream {
             failed: 0,
             explained: false,
             reported: None,
+            parts: SmallVec::new(),
+            ends_with_usage: false,
+            last: None,
             contents: 0,
             content_bytes: 0,
             most: Tokens(u32::MAX),
@@ -136,11 +145,23 @@ impl Stream {
         self
     }
 
-    /// The same, with reasoning in this field.
+    /// The same, with reasoning in this field. With `holds`, a text that begins without a tag is held
+    /// back, 64 KiB of it at most, for one that only closes: all before it is reasoning.
     #[must_use]
-    pub fn reasoning_in(mut self, field: Option<ReasoningField>) -> Self {
-        self.form = field.map(|field| Box::new(Form::new(field)));
+    pub fn reasoning_in(mut self, field: Option<ReasoningField>, holds: bool) -> Self {
+        self.form = field.map(|field| Box::new(Form::new(field, holds)));
         self
+    }
+
+    /// Whether the next stream of the same engine should hold its text back, if this one has told.
+    #[must_use]
+    pub fn lesson(&self) -> Option<bool> {
+        self.form.as_ref().and_then(|form| form.lesson())
+    }
+
+    /// The event for text that is held back where nothing more comes.
+    pub fn rest(&mut self) -> Option<Bytes> {
+        self.form.as_mut().and_then(|form| form.rest())
     }
 
     /// Takes the next bytes and appends the events they complete. After `[DONE]` all is ignored.
@@ -195,13 +216,20 @@ impl Stream {
                 self.event(Bytes::from(event), out);
             }
         }
-        Ok(End { done: self.done, finished: self.ended(), partial })
+        Ok(End { done: self.done, finished: self.finished(), partial })
     }
 
-    /// Whether every choice has come to its end.
-    fn ended(&self) -> bool {
+    /// Whether every choice that was asked for or seen has come to its end.
+    #[must_use]
+    pub fn finished(&self) -> bool {
         let asked = u32::from(self.choices.clamp(1, 64));
         self.finished.count_ones() >= asked && self.seen & !self.finished == 0
+    }
+
+    /// The last event that ended a choice without content, if usage is not withheld.
+    #[must_use]
+    pub fn last(&self) -> Option<&Bytes> {
+        self.last.as_ref()
     }
 
     /// What the backend reported so far, if it can be true: running reports replace each other as
@@ -256,10 +284,14 @@ impl Stream {
         if self.withhold_usage && what == What::Usage {
             return;
         }
-        let event = Event { bytes, what };
+        if what == What::Finish && !self.withhold_usage {
+            self.last = Some(bytes.clone());
+        }
+        let usage = std::mem::take(&mut self.ends_with_usage);
+        let event = Event { bytes, what, usage };
         match &mut self.form {
             None => out.push(event),
-            Some(form) => normal::push(form, event, self.seen, out),
+            Some(form) => form.event(event, self.seen, out),
         }
     }
 
@@ -314,10 +346,9 @@ impl Stream {
         self.finished |= look.finished;
         self.failed |= look.failed;
         self.explained |= look.explained;
-        if let Some(counts) = look.usage
-            && self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known))
-        {
-            self.reported = Some(counts);
+        self.ends_with_usage = look.has_usage && look.finished != 0;
+        if let Some(counts) = look.usage {
+            self.report(counts, look.usage_of);
         }
         match look {
             Look { contents: 1.., .. } => What::Content,
@@ -336,6 +367,20 @@ impl Stream {
         look.failed != 0 && self.failed.count_ones() >= asked && self.seen & !self.failed == 0
     }
 
+    /// Takes a report, of the answer or of these choices alone.
+    fn report(&mut self, counts: Counts, of: u64) {
+        let mut counts = counts;
+        if of != 0 {
+            self.parts.retain(|(known, _)| *known & of == 0);
+            self.parts.push((of, counts));
+            let parts = self.parts.iter().map(|(_, counts)| *counts);
+            counts = parts.reduce(usage::joined).unwrap_or(counts);
+        }
+        if self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known)) {
+            self.reported = Some(counts);
+        }
+    }
+
     /// Whether an event that lacks its blank line has whole data nevertheless.
     fn is_whole(&self, event: &[u8]) -> bool {
         let mut joined = Vec::new();
@@ -349,32 +394,6 @@ impl Stream {
 pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
     let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
     Tokens(contents.max(by_bytes))
-}
-
-/// The end of a stream.
-#[must_use]
-pub fn done_event() -> Bytes {
-    Bytes::from_static(b"data: [DONE]\n\n")
-}
-
-/// A comment that keeps a silent connection alive.
-#[must_use]
-pub fn comment() -> Bytes {
-    Bytes::from_static(b": keep-alive\n\n")
-}
-
-/// The usage event with the cost in it: `"signalbox":{"cost":"…"}` as the last member of its
-/// object. An event without an object is returned as it is.
-#[must_use]
-pub fn with_cost(event: &Bytes, cost: &str) -> Bytes {
-    let Some(brace) = memchr::memrchr(b'}', event) else {
-        return event.clone();
-    };
-    let (head, tail) = event.split_at(brace);
-    let empty = head.trim_ascii_end().ends_with(b"{");
-    let comma = if empty { "" } else { "," };
-    let member = format!(r#"{comma}"signalbox":{{"cost":{}}}"#, quoted(cost));
-    Bytes::from([head, member.as_bytes(), tail].concat())
 }
 
 #[cfg(test)]

@@ -107,6 +107,45 @@ fn the_system_text_is_the_first_two_kibibytes() {
 }
 
 #[test]
+fn thinking_is_asked_for_in_many_words() {
+    for (members, needs) in [
+        (r#","reasoning_effort":"high""#, Needs::REASONING),
+        (r#","reasoning_effort":"none""#, Needs::NONE),
+        (r#","reasoning_effort":"n\u006fne""#, Needs::NONE),
+        (r#","reasoning":{"effort":"low"}"#, Needs::REASONING),
+        (r#","chat_template_kwargs":{"enable_thinking":true}"#, Needs::REASONING),
+        (r#","chat_template_kwargs":{"thinking":false}"#, Needs::NONE),
+        (r#","chat_template_kwargs":{"thinking":true}"#, Needs::REASONING),
+        (r#","reasoning_effort":"""#, Needs::NONE),
+        (r#","reasoning_effort":null"#, Needs::NONE),
+        (r#","reasoning_effort":"minimal""#, Needs::REASONING),
+        (r#","reasoning":{}"#, Needs::NONE),
+        (r#","reasoning":{"effort":null}"#, Needs::NONE),
+        (r#","reasoning":{"effort":"none","enabled":true}"#, Needs::NONE),
+        (r#","reasoning":{"enabled":false}"#, Needs::NONE),
+        (r#","reasoning":{"max_tokens":2000}"#, Needs::REASONING),
+        (r#","reasoning":{"max_tokens":0}"#, Needs::NONE),
+        (r#","reasoning":{"exclude":true}"#, Needs::REASONING),
+        (r#","thinking":{"type":"enabled"}"#, Needs::REASONING),
+        (r#","thinking":{"type":"enabled","budget_tokens":1024}"#, Needs::REASONING),
+        (r#","thinking":{"type":"adaptive"}"#, Needs::REASONING),
+        (r#","thinking":{"type":"disabled"}"#, Needs::NONE),
+        (r#","thinking":{"type":"disabled","clear_thinking":false}"#, Needs::NONE),
+        (r#","thinking":null"#, Needs::NONE),
+        (r#","thinking":true"#, Needs::REASONING),
+        (r#","enable_thinking":true"#, Needs::REASONING),
+        (r#","enable_thinking":false"#, Needs::NONE),
+        (r#","enable_thinking":null"#, Needs::NONE),
+        (r#","thinking_budget":512"#, Needs::REASONING),
+        (r#","thinking_budget":0"#, Needs::NONE),
+        (r#","think":"high""#, Needs::REASONING),
+        (r#","think":false"#, Needs::NONE),
+    ] {
+        assert_eq!(chat(&with(members)).unwrap().needs(), needs, "{members}");
+    }
+}
+
+#[test]
 fn needs_are_seen() {
     let image = r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}"#;
     let audio = r#"{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}"#;

@@ -1,9 +1,12 @@
 //! What a backend says it used, turned into counts that no token is in twice; or nothing, if it
-//! cannot be true.
+//! cannot be true. `docs/USAGE.md` says where each spelling was seen.
 
 use policies::Counts;
 
 use super::scan::{Fault, Scanner, Shape};
+
+/// The most that a total may hold beyond the figures it is the total of: no answer is longer.
+const BEYOND_MAX: u64 = 1 << 20;
 
 /// A figure as reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,31 +19,45 @@ enum Figure {
 }
 
 impl Figure {
+    /// The same figure under another name: proxies fill what they do not know with zeros.
     fn or(self, other: Self) -> Self {
-        if self == Self::Absent { other } else { self }
-    }
-
-    /// The number; absent is zero.
-    fn or_zero(self) -> Option<u32> {
-        match self {
-            Self::Absent => Some(0),
-            Self::Number(number) => Some(number),
-            Self::Impossible => None,
+        match (self, other) {
+            (Self::Impossible, _) | (_, Self::Impossible) => Self::Impossible,
+            (Self::Absent | Self::Number(0), Self::Number(_)) => other,
+            (Self::Number(one), Self::Number(two)) => Self::Number(one.max(two)),
+            _ => self,
         }
     }
 
-    fn required(self) -> Option<u32> {
-        if self == Self::Absent { None } else { self.or_zero() }
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        *self = self.or(figure(scanner)?);
+        Ok(())
+    }
+
+    /// The number, if there is one.
+    fn number(self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(number.into()),
+            Self::Absent | Self::Impossible => None,
+        }
     }
 }
 
 #[derive(Default)]
 struct Reported {
     prompt: Figure,
+    /// Input by the name that Anthropic gives to what was neither read from nor written to a cache.
+    input: Figure,
     completion: Figure,
+    /// The same as `completion`; zero beside it where a proxy fills in both.
+    output: Figure,
     cached: Figure,
+    missed: Figure,
     cache_write: Figure,
     reasoning: Figure,
+    total: Figure,
+    /// The cached figure stands beside the input under Anthropic's name.
+    beside: bool,
 }
 
 /// Reads a `usage` value the scanner is at: `None` if it is `null`, incomplete or impossible.
@@ -50,27 +67,104 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, Fault> {
         return Ok(None);
     }
     let mut reported = Reported::default();
+    scanner.object(|scanner, key| reported.member(&key.name(), scanner))?;
+    Ok(reported.disjoint())
+}
+
+/// Reads the `usage` within an object such as `x_groq`. The first of the pair says whether there is one.
+pub(super) fn within(scanner: &mut Scanner<'_>) -> Result<(bool, Option<Counts>), Fault> {
+    let (mut is_there, mut counts) = (false, None);
+    if scanner.shape()? != Shape::Object {
+        scanner.skip()?;
+        return Ok((is_there, counts));
+    }
     scanner.object(|scanner, key| {
-        match &*key.name() {
-            b"prompt_tokens" => reported.prompt = figure(scanner)?,
-            b"completion_tokens" => reported.completion = figure(scanner)?,
-            // Some engines state these two beside the totals instead of below them.
-            b"prompt_cache_hit_tokens" => reported.cached = reported.cached.or(figure(scanner)?),
-            b"reasoning_tokens" => reported.reasoning = reported.reasoning.or(figure(scanner)?),
-            b"prompt_tokens_details" => details(scanner, |name, scanner| match name {
-                b"cached_tokens" => figure_into(&mut reported.cached, scanner),
-                b"cache_write_tokens" => figure_into(&mut reported.cache_write, scanner),
-                _ => scanner.skip(),
-            })?,
-            b"completion_tokens_details" => details(scanner, |name, scanner| match name {
-                b"reasoning_tokens" => figure_into(&mut reported.reasoning, scanner),
-                _ => scanner.skip(),
-            })?,
-            _ => scanner.skip()?,
+        if *key.name() != *b"usage" {
+            return scanner.skip();
         }
-        Ok::<_, Fault>(())
+        is_there = scanner.shape()? == Shape::Object;
+        counts = read(scanner)?;
+        Ok(())
     })?;
-    Ok(disjoint(&reported))
+    Ok((is_there, counts))
+}
+
+impl Reported {
+    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        match name {
+            b"prompt_tokens" => self.prompt.read(scanner),
+            b"input_tokens" => self.input.read(scanner),
+            b"completion_tokens" => self.completion.read(scanner),
+            b"output_tokens" => self.output.read(scanner),
+            b"total_tokens" => self.total.read(scanner),
+            b"cache_read_input_tokens" => {
+                self.beside = true;
+                self.cached.read(scanner)
+            }
+            b"cached_tokens" | b"num_cached_tokens" | b"prompt_cache_hit_tokens" => {
+                self.cached.read(scanner)
+            }
+            b"prompt_cache_miss_tokens" => self.missed.read(scanner),
+            b"cache_creation_input_tokens" | b"cache_write_tokens" => {
+                self.cache_write.read(scanner)
+            }
+            b"reasoning_tokens" => self.reasoning.read(scanner),
+            b"prompt_tokens_details" | b"prompt_token_details" | b"input_tokens_details" => {
+                details(scanner, |name, scanner| match name {
+                    b"cached_tokens" | b"cache_read_input_tokens" | b"cache_read_tokens" => {
+                        self.cached.read(scanner)
+                    }
+                    b"cache_write_tokens"
+                    | b"cache_creation_tokens"
+                    | b"cache_creation_input_tokens" => self.cache_write.read(scanner),
+                    _ => scanner.skip(),
+                })
+            }
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                details(scanner, |name, scanner| match name {
+                    b"reasoning_tokens" | b"thinking_tokens" => self.reasoning.read(scanner),
+                    _ => scanner.skip(),
+                })
+            }
+            _ => scanner.skip(),
+        }
+    }
+
+    fn disjoint(&self) -> Option<Counts> {
+        let all = [
+            self.prompt,
+            self.input,
+            self.completion,
+            self.output,
+            self.cached,
+            self.missed,
+            self.cache_write,
+            self.reasoning,
+            self.total,
+        ];
+        if all.contains(&Figure::Impossible) {
+            return None;
+        }
+        let cached = self.cached.number().unwrap_or(0);
+        let prompt = match self.prompt.or(self.input).number() {
+            // Hit and miss are all of the input.
+            None => self.missed.number().map(|missed| missed + cached),
+            // Zero beside figures of its parts says nothing.
+            Some(0) if self.missed.number() > Some(0) => self.missed.number().map(|it| it + cached),
+            prompt => prompt,
+        };
+        let completion = self.completion.or(self.output).number();
+        let total = self.total.number().filter(|total| *total > 0);
+        Figures {
+            prompt: prompt?,
+            completion: completion?,
+            cached,
+            cache_write: self.cache_write.number().unwrap_or(0),
+            reasoning: self.reasoning.number().unwrap_or(0),
+            beside: self.beside && self.prompt.number().unwrap_or(0) == 0,
+        }
+        .disjoint(total)
+    }
 }
 
 fn details<'a>(
@@ -83,24 +177,59 @@ fn details<'a>(
     scanner.object(|scanner, key| each(&key.name(), scanner))
 }
 
-fn disjoint(reported: &Reported) -> Option<Counts> {
-    let cached_input = reported.cached.or_zero()?;
-    let cache_write = reported.cache_write.or_zero()?;
-    let reasoning = reported.reasoning.or_zero()?;
-    let prompt = reported.prompt.required()?;
-    let completion = reported.completion.required()?;
-    Some(Counts {
-        input: prompt.checked_sub(cached_input)?.checked_sub(cache_write)?,
-        cached_input,
-        cache_write,
-        output: completion.checked_sub(reasoning)?,
-        reasoning,
-    })
+/// Figures of which some may hold others.
+#[derive(Clone, Copy)]
+struct Figures {
+    prompt: u64,
+    completion: u64,
+    cached: u64,
+    cache_write: u64,
+    reasoning: u64,
+    /// By its names, what was cached is not in the prompt.
+    beside: bool,
 }
 
-fn figure_into(figure_of: &mut Figure, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
-    *figure_of = figure(scanner)?;
-    Ok(())
+impl Figures {
+    /// Counts of which each token is in one. What stands inside of what is told by the total; without
+    /// one, or with one that no reading gives, by the names.
+    fn disjoint(self, total: Option<u64>) -> Option<Counts> {
+        let usual = self.split(self.beside, self.beside, false);
+        let Some(total) = total else { return usual };
+        // Of what concerns a cache the written part alone may stand beside the prompt.
+        let caches = [(false, false), (true, true), (false, true)];
+        let readings = caches.into_iter().flat_map(|(cached, written)| {
+            [false, true].map(|reasoning| self.split(cached, written, reasoning))
+        });
+        let exact = |counts: &Counts| sum(*counts) == total;
+        let mut possible = usual.into_iter().chain(readings.flatten());
+        if let Some(counts) = possible.find(exact) {
+            return Some(counts);
+        }
+        let usual = usual?;
+        Some(match total.checked_sub(sum(usual)) {
+            // Thinking that only the total tells of.
+            Some(beyond @ 1..=BEYOND_MAX) if self.reasoning == 0 && self.completion > 0 => {
+                Counts { reasoning: u32::try_from(beyond).ok()?, ..usual }
+            }
+            _ => usual,
+        })
+    }
+
+    /// One reading; `None` if a part is larger than what holds it.
+    fn split(self, cached: bool, written: bool, reasoning: bool) -> Option<Counts> {
+        let within = |part: u64, outside: bool| if outside { 0 } else { part };
+        let input = self.prompt.checked_sub(within(self.cached, cached))?;
+        let input = input.checked_sub(within(self.cache_write, written))?;
+        let output = self.completion.checked_sub(within(self.reasoning, reasoning))?;
+        let narrow = |wide: u64| u32::try_from(wide).ok();
+        Some(Counts {
+            input: narrow(input)?,
+            cached_input: narrow(self.cached)?,
+            cache_write: narrow(self.cache_write)?,
+            output: narrow(output)?,
+            reasoning: narrow(self.reasoning)?,
+        })
+    }
 }
 
 fn figure(scanner: &mut Scanner<'_>) -> Result<Figure, Fault> {
@@ -108,60 +237,37 @@ fn figure(scanner: &mut Scanner<'_>) -> Result<Figure, Fault> {
     let digits = std::str::from_utf8(span.of(scanner.bytes())).unwrap_or_default();
     Ok(match shape {
         Shape::Null => Figure::Absent,
-        Shape::Number => digits.parse().map_or(Figure::Impossible, Figure::Number),
+        Shape::Number => whole(digits).parse().map_or(Figure::Impossible, Figure::Number),
         _ => Figure::Impossible,
     })
 }
 
+/// The digits of a number, without a fraction of nothing: some languages have no other numbers.
+fn whole(digits: &str) -> &str {
+    match digits.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => digits,
+    }
+}
+
+/// Two reports of one answer that differ in whose output they tell of.
+pub(super) fn joined(one: Counts, two: Counts) -> Counts {
+    let larger = if inputs(two) > inputs(one) { two } else { one };
+    Counts {
+        output: one.output.saturating_add(two.output),
+        reasoning: one.reasoning.saturating_add(two.reasoning),
+        ..larger
+    }
+}
+
+fn inputs(counts: Counts) -> u64 {
+    [counts.input, counts.cached_input, counts.cache_write].into_iter().map(u64::from).sum()
+}
+
 /// All input and output together; running reports grow by it.
 pub(super) fn sum(counts: Counts) -> u64 {
-    let Counts { input, cached_input, cache_write, output, reasoning } = counts;
-    [input, cached_input, cache_write, output, reasoning].iter().copied().map(u64::from).sum()
+    inputs(counts) + u64::from(counts.output) + u64::from(counts.reasoning)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(text: &str) -> Option<Counts> {
-        read(&mut Scanner::lenient(text.as_bytes())).unwrap()
-    }
-
-    #[test]
-    fn counts_are_disjoint() {
-        let full = counts(
-            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
-                "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":0},
-                "completion_tokens_details":{"reasoning_tokens":20}}"#,
-        );
-        let expected =
-            Counts { input: 40, cached_input: 60, cache_write: 0, output: 30, reasoning: 20 };
-        assert_eq!(full, Some(expected));
-        let plain =
-            counts(r#"{"completion_tokens":5,"prompt_tokens":3,"prompt_tokens_details":null}"#);
-        assert_eq!(plain, Some(Counts { input: 3, output: 5, ..Counts::default() }));
-    }
-
-    #[test]
-    fn impossible_figures_are_none() {
-        for text in [
-            "null",
-            "{}",
-            "[]",
-            "7",
-            r#"{"prompt_tokens":3}"#,
-            r#"{"prompt_tokens":3,"completion_tokens":null}"#,
-            r#"{"prompt_tokens":-3,"completion_tokens":5}"#,
-            r#"{"prompt_tokens":3.5,"completion_tokens":5}"#,
-            r#"{"prompt_tokens":3e2,"completion_tokens":5}"#,
-            r#"{"prompt_tokens":"3","completion_tokens":5}"#,
-            r#"{"prompt_tokens":4294967296,"completion_tokens":5}"#,
-            r#"{"prompt_tokens":3,"completion_tokens":5,
-                "prompt_tokens_details":{"cached_tokens":4}}"#,
-            r#"{"prompt_tokens":3,"completion_tokens":5,
-                "completion_tokens_details":{"reasoning_tokens":6}}"#,
-        ] {
-            assert_eq!(counts(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -30,4 +30,5 @@ mod rehearse;
 mod reload;
 mod slow_stream;
 mod sums;
+mod usage;
 mod wrong;

@@ -91,3 +91,89 @@ async fn a_fallback_to_an_engine_of_another_spelling_is_not_seen() {
     assert_eq!(reply.header("x-signalbox-model"), "b");
     assert_eq!(read(&reply), ["hm", "Four.", ""]);
 }
+
+/// A template that opened the tag in the prompt: only the closing one comes.
+#[tokio::test]
+async fn a_tag_that_only_closes_ends_a_reasoning() {
+    let deltas = [
+        json!({ "role": "assistant", "content": "" }),
+        json!({ "content": "Two and two" }),
+        json!({ "content": " make</th" }),
+        json!({ "content": "ink>\n\nFo" }),
+        json!({ "content": "ur." }),
+    ];
+    let up = engine("text/event-stream", &events(&deltas)).await;
+    let gateway = Setup::new().model_with("a", &up.urls(), FIELD).start().await;
+    for _ in 0..3 {
+        let reply = gateway.ask(&streamed("a")).await;
+        assert_eq!(read(&reply), ["Two and two make", "Four.", ""]);
+    }
+    let message = json!({ "role": "assistant", "content": "Two and two make</think>\n\nFour." });
+    let choice = json!({ "index": 0, "message": message, "finish_reason": "stop" });
+    let body = json!({ "id": "x", "choices": [choice] });
+    let up = engine("application/json", &body.to_string()).await;
+    let gateway = Setup::new().model_with("a", &up.urls(), FIELD).start().await;
+    let message = &gateway.ask(&ask("a")).await.json()["choices"][0]["message"];
+    assert_eq!(message["reasoning_content"], "Two and two make");
+    assert_eq!(message["content"], "Four.");
+}
+
+/// Only the first stream of an engine that opens no tags waits for one.
+#[tokio::test]
+async fn an_engine_without_tags_is_held_back_once() {
+    let deltas = [json!({ "content": "Fo" }), json!({ "content": "ur." })];
+    let up = engine("text/event-stream", &events(&deltas)).await;
+    let gateway = Setup::new().model_with("a", &up.urls(), FIELD).start().await;
+    let pieces = |reply: &Reply| {
+        let said = |event: &String| event.contains("Fo") || event.contains("ur.");
+        reply.events().iter().filter(|event| said(event)).count()
+    };
+    let replies = [gateway.ask(&streamed("a")).await, gateway.ask(&streamed("a")).await];
+    for reply in &replies {
+        assert_eq!(read(reply), ["", "Four.", ""]);
+    }
+    assert_eq!(replies.each_ref().map(pieces), [1, 2]);
+}
+
+/// Thinking in words that are not known is neither silence nor nothing.
+#[tokio::test]
+async fn thinking_in_other_words_is_life_and_content() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    for delta in [
+        json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "hm, two", "index": 0 }] }),
+        json!({ "role": "assistant", "content": "", "thinking": "hm, two" }),
+        json!({ "thought": "hm, two" }),
+        json!({ "content": null, "something_new": { "text": ["hm, two"] } }),
+    ] {
+        let chunk = json!({ "choices": [{ "index": 0, "delta": delta }] });
+        let said = format!("{head}data: {chunk}\n\n");
+        let up =
+            Script::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])]).await;
+        let other = engine("text/event-stream", &events(&[json!({ "content": "Four." })])).await;
+        let hasty = "timeouts = { first_token_ms = 300, idle_ms = 300, total_ms = 3000 }\n";
+        let setup = Setup::new().model_with("a", &up.urls(), hasty).model("b", &other.urls());
+        let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+        let reply = gateway.ask(&streamed("all")).await;
+        assert_eq!(reply.header("x-signalbox-model"), "a", "{delta}: {}", reply.text());
+        assert!(reply.text().contains("hm, two"), "{}", reply.text());
+        let books = gateway.close().await;
+        assert_eq!((books.outcome(), books.only().output_tokens), ("cut", 2), "{delta}");
+    }
+    for silent in [
+        json!({}),
+        json!({ "role": "assistant", "content": "" }),
+        json!({ "content": null, "reasoning_details": [], "thinking": "", "new": { "a": [""] } }),
+        json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "", "index": 0 }] }),
+    ] {
+        let chunk = json!({ "choices": [{ "index": 0, "delta": silent }] });
+        let said = format!("{head}data: {chunk}\n\n");
+        let up =
+            Script::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])]).await;
+        let other = engine("text/event-stream", &events(&[json!({ "content": "Four." })])).await;
+        let hasty = "timeouts = { first_token_ms = 300, idle_ms = 300, total_ms = 3000 }\n";
+        let setup = Setup::new().model_with("a", &up.urls(), hasty).model("b", &other.urls());
+        let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
+        let reply = gateway.ask(&streamed("all")).await;
+        assert_eq!(reply.header("x-signalbox-model"), "b", "{silent}: {}", reply.text());
+    }
+}

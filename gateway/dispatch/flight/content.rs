@@ -5,7 +5,7 @@ use std::{task::Context, time::Instant};
 use bytes::Bytes;
 use policies::facts::Tokens;
 
-use super::{Flight, Landing, Piece, State};
+use super::{Flight, Landing, State};
 use crate::{
     dispatch::{
         attempts::{Event, Steps},
@@ -112,7 +112,7 @@ impl Flight {
         if shown && end.real() {
             let steps = self.shows(0, true, now);
             self.take(steps, trail, cx, now)?;
-            self.queue.push(Piece::Bytes(wire::done_event()));
+            self.end_queue();
             self.finish(trail, now);
             return Ok(true);
         }

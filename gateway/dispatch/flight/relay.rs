@@ -50,7 +50,7 @@ impl Flight {
                     return Err(self.cut(Setback::invalid(CUT, why), trail, now));
                 }
                 if !in_tail {
-                    self.queue.push(Piece::Bytes(wire::done_event()));
+                    self.end_queue();
                 }
                 self.finish(trail, now);
                 Ok(true)
@@ -107,20 +107,30 @@ impl Flight {
         if !waiting {
             self.count(trail);
         }
+        let asked = self.ask.request.wants_usage();
+        let stream = self.leg.as_ref().and_then(Leg::stream).filter(|_| asked);
+        let told = stream.is_some_and(|stream| stream.reported().is_some());
+        let bills = told && stream.is_some_and(wire::Stream::finished);
         let to = if waiting { &mut self.held } else { &mut self.queue };
-        let plain =
-            |event: &wire::Event| matches!(event.what, What::Content | What::Other | What::Finish);
+        let plain = |event: &wire::Event| {
+            matches!(event.what, What::Content | What::Other | What::Finish) && !event.usage
+        };
         if events.len() > 1 && events.iter().all(plain) && Self::is_all(&chunk, &events) {
             to.push(Piece::Bytes(chunk));
             return Ok(());
         }
+        let mut billed = self.leg.as_ref().is_some_and(|leg| leg.billed);
         for event in events {
             match event.what {
                 What::Content | What::Other | What::Finish => {
-                    to.push(Piece::Bytes(event.bytes));
+                    let bills = bills && event.usage;
+                    billed |= bills;
+                    to.push(if bills { Piece::Usage } else { Piece::Bytes }(event.bytes));
                 }
-                What::Usage if self.ask.request.wants_usage() => {
-                    to.push(Piece::Usage(event.bytes));
+                // What cannot be true gives way to a chunk of ours.
+                What::Usage if told => {
+                    billed |= bills;
+                    to.push(if bills { Piece::Usage } else { Piece::Bytes }(event.bytes));
                 }
                 What::Usage | What::Comment => {}
                 What::Error(said) => {
@@ -130,6 +140,9 @@ impl Flight {
                     return Err(self.cut(setback, trail, now));
                 }
                 What::Done => {
+                    if asked && !billed {
+                        to.push(bill(self.leg.as_ref()));
+                    }
                     to.push(Piece::Bytes(wire::done_event()));
                     trail.complete = true;
                     self.state = State::Tail(now + TAIL);
@@ -137,7 +150,19 @@ impl Flight {
                 }
             }
         }
+        if let Some(leg) = &mut self.leg {
+            leg.billed = billed;
+        }
         Ok(())
+    }
+
+    /// Queues what a whole stream ends with where its backend says no more.
+    pub(super) fn end_queue(&mut self) {
+        let asked = self.ask.request.wants_usage();
+        if asked && self.leg.as_ref().is_none_or(|leg| !leg.billed) {
+            self.queue.push(bill(self.leg.as_ref()));
+        }
+        self.queue.push(Piece::Bytes(wire::done_event()));
     }
 
     /// Whether the events are the chunk itself, from its first byte to its last.
@@ -189,10 +214,17 @@ impl Flight {
     /// The committed stream broke: an honest end.
     pub(super) fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
         self.count(trail);
+        // What was held back of its text has come.
+        self.queue.extend(self.leg.as_mut().and_then(Leg::rest).map(Piece::Bytes));
         let setback = setback.without(self.leg.as_ref().map_or("", Leg::key));
         self.blame(&setback, trail, now);
         self.close_attempt(trail, AttemptResult::Cut, now);
         self.state = State::Over;
         setback.failure
     }
+}
+
+/// The place of the usage that the caller asked for and the backend did not tell.
+fn bill(leg: Option<&Leg>) -> Piece {
+    Piece::Bill(leg.and_then(Leg::stream).and_then(wire::Stream::last).cloned())
 }

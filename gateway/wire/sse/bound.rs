@@ -74,7 +74,7 @@ impl Stream {
         let running = self.reported.is_some_and(|it| {
             u64::from(it.output) + u64::from(it.reasoning) > u64::from(self.most.0)
         });
-        if !(by_events || by_bytes || running) || self.ended() && finished != self.finished {
+        if !(by_events || by_bytes || running) || self.finished() && finished != self.finished {
             return true;
         }
         self.passed = true;

@@ -83,11 +83,32 @@ fn content_has_many_forms() {
         r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#,
         r#"{"function_call":{"name":"f"}}"#,
         r#"{"\u0063ontent":"a"}"#,
+        r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}"#,
+        r#"{"reasoning_details":[{"type":"reasoning.text","text":"a","index":0}]}"#,
+        r#"{"content":"","reasoning_details":[{"type":"reasoning.encrypted","data":"Zm9v"}]}"#,
+        r#"{"thinking":"a"}"#,
+        r#"{"thought":"a"}"#,
+        r#"{"audio":{"id":"x"}}"#,
+        r#"{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}"#,
+        r#"{"annotations":[{"type":"url_citation","url_citation":{"url":"https://a"}}]}"#,
+        r#"{"tool_calls":[{"index":0,"type":"custom","custom":{"name":"f","input":"x"}}]}"#,
+        r#"{"not_known":"a"}"#,
+        r#"{"not_known":{"deep":["","a"]}}"#,
     ] {
         let event = format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
         assert_eq!(kinds(&event), [What::Content], "{delta}");
     }
-    for delta in ["{}", "null", r#"{"content":""}"#, r#"{"content":null,"tool_calls":[]}"#] {
+    for delta in [
+        "{}",
+        "null",
+        r#"{"content":""}"#,
+        r#"{"content":null,"tool_calls":[]}"#,
+        r#"{"role":"assistant","content":"","name":"x"}"#,
+        r#"{"content":[{"type":"text","text":""}]}"#,
+        r#"{"reasoning_details":[],"annotations":[],"images":null}"#,
+        r#"{"reasoning_details":[{"type":"reasoning.text","text":"","format":"x","index":0}]}"#,
+        r#"{"not_known":null,"neither":{"a":""},"token":7,"flag":true}"#,
+    ] {
         let event = format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
         assert_eq!(kinds(&event), [What::Other], "{delta}");
     }
@@ -190,25 +211,54 @@ fn an_event_above_the_limit_ends_the_stream() {
 }
 
 #[test]
+fn output_that_nobody_reports_is_all_that_was_said() {
+    let delta = r#"{"reasoning_details":[{"type":"reasoning.text","text":"sixteen letters."}]}"#;
+    let event = |delta: &str| format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}");
+    let counted =
+        |delta: &str| run(stream_of(&[&event(delta)], "\n").as_bytes(), false).2.counted_output();
+    assert_eq!(counted(delta), Tokens(4));
+    // The same text under several names is one.
+    let twice = delta.replacen('{', r#"{"reasoning":"sixteen letters.","#, 1);
+    assert_eq!(counted(&twice), Tokens(4));
+    assert_eq!(counted(&delta.replace("reasoning_details", "not_known")), Tokens(4));
+    let picture = format!(r#"{{"images":["data:image/png;base64,{}"]}}"#, "A".repeat(4_000));
+    assert_eq!(counted(&picture), Tokens(1), "a picture is not so much text");
+}
+
+#[test]
+fn usage_of_single_choices_is_that_of_the_answer() {
+    let choice = |index: u8, output: u8| {
+        let usage = format!(r#"{{"prompt_tokens":7,"completion_tokens":{output}}}"#);
+        format!(r#"{{"index":{index},"delta":{{}},"finish_reason":"stop","usage":{usage}}}"#)
+    };
+    let event = |choices: &str| format!("data: {{\"choices\":[{choices}]}}");
+    let (one, two, more) = (choice(0, 3), choice(1, 4), choice(0, 5));
+    for (events, output) in [
+        (vec![event(&one)], 3),
+        (vec![event(&one), event(&two)], 7),
+        (vec![event(&format!("{one},{two}"))], 7),
+        (vec![event(&one), event(&two), event(&more)], 9),
+    ] {
+        let lines: Vec<&str> = events.iter().map(|it| &**it).collect();
+        let (events, _, stream) = run(stream_of(&lines, "\n").as_bytes(), false);
+        let expected = Counts { input: 7, output, ..Counts::default() };
+        assert_eq!(stream.reported(), Some(expected), "{lines:?}");
+        assert!(events.iter().all(|event| event.usage && event.what == What::Finish));
+    }
+    let groq = event(&choice(0, 1)).replace(",\"usage\"", ",\"x\"");
+    let usage = r#"{"prompt_tokens":7,"completion_tokens":3}"#;
+    let groq = groq.replace("]}", &format!(r#"],"x_groq":{{"id":"r","usage":{usage}}}}}"#));
+    let (events, _, stream) = run(stream_of(&[&groq], "\n").as_bytes(), true);
+    assert!(events[0].usage && stream.reported().unwrap().output == 3, "{groq}");
+}
+
+#[test]
 fn impossible_usage_is_not_believed() {
     let none = USAGE.replace(":3", ":0");
     assert_eq!(run(stream_of(&[TEXT, &none], "\n").as_bytes(), false).2.reported(), None);
     let negative = USAGE.replace(":3", ":-3");
     let (events, _, stream) = run(stream_of(&[TEXT, &negative], "\n").as_bytes(), true);
     assert_eq!((events.len(), stream.reported()), (1, None), "withheld all the same");
-}
-
-#[test]
-fn the_cost_goes_into_the_usage_event() {
-    let event = Bytes::from(format!("{USAGE}\r\n\r\n"));
-    let priced = with_cost(&event, "0.00042");
-    let expected = USAGE.replace("3}}", r#"3},"signalbox":{"cost":"0.00042"}}"#);
-    assert_eq!(priced, format!("{expected}\r\n\r\n"));
-    assert_eq!(
-        with_cost(&Bytes::from_static(b"data: { }\n\n"), "1"),
-        "data: { \"signalbox\":{\"cost\":\"1\"}}\n\n"
-    );
-    assert_eq!(with_cost(&comment(), "1"), comment());
 }
 
 fn ending() -> impl Strategy<Value = &'static str> {
