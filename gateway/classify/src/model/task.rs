@@ -39,9 +39,18 @@ pub fn model() -> Option<&'static Linear<'static>> {
 }
 
 /// Calls `each` with the bucket of every feature of a request.
-pub fn features(prompt: &Prompt<'_>, mut each: impl FnMut(Feature)) {
+pub fn features(prompt: &Prompt<'_>, each: impl FnMut(Feature)) {
+    features_asked(prompt, None, each);
+}
+
+/// The same, where the instruction is known and does not stand at the beginning of the turn: it is looked at as
+/// if it did, and what the turn begins with comes after it.
+fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, mut each: impl FnMut(Feature)) {
     let text = follow::instruction(prompt).trim_start();
-    let (first, rest, tail) = parts(text);
+    let (first, rest, tail) = match asked {
+        Some(asked) => (parts(asked).0, parts(asked).1, chars_to(text, TAIL_CHARS)),
+        None => parts(text),
+    };
     let of = |hash: Hash| Feature::of(hash.bucket(BITS));
     // A word says the same wherever it stands, and a little more in the first sentence.
     words(first, |word| {
@@ -161,8 +170,14 @@ fn is_mark(c: char) -> bool {
 /// Reads the task of a request, and how sure that is.
 #[must_use]
 pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
+    read_asked(prompt, None, linear)
+}
+
+/// The same, where the instruction is known and does not stand at the beginning of the turn.
+#[must_use]
+pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
     let mut sums = Sums::<WIDTH>::default();
-    features(prompt, |feature| linear.add(feature, &mut sums));
+    features_asked(prompt, asked, |feature| linear.add(feature, &mut sums));
     let scores = linear.probabilities(&sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));
