@@ -35,7 +35,12 @@ impl Count {
         let read = classify(&Prompt::of(turns));
         match read.language {
             found if found == wanted => self.right += 1,
-            Language::Und => self.und += 1,
+            Language::Und => {
+                self.und += 1;
+                if std::env::var_os("TURNS_WRONG").is_some() {
+                    eprintln!("{wanted}\tund\t{turns:?}");
+                }
+            }
             found => {
                 self.wrong += 1;
                 self.sure += u32::from(read.language_confidence >= SURE);

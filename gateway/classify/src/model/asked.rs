@@ -90,7 +90,8 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
 
 /// Whether a text may have parts that are not the person's.
 fn has_parts(text: &str) -> bool {
-    text.len() >= PARTS_BYTES && (text.contains('\n') || text.starts_with('<'))
+    let lines = |ends: (&str, &str)| ends.0.contains('\n') || ends.1.contains('\n');
+    text.len() >= PARTS_BYTES && (text.starts_with('<') || lines(spoken::windows(text)))
 }
 
 /// A line beside a long text, or amid it, that asks in another language than the rest, or says that the rest's
@@ -110,7 +111,7 @@ fn beside<'a>(
     let (asked_first, asked_last) = (head.filter(other), tail.filter(other));
     match (asked_first, asked_last) {
         (Some(head), Some(tail)) => return Some(if asks(tail.0) && !asks(head.0) { tail } else { head }),
-        (Some(head), None) if agreed.is_none() => return Some(head),
+        (Some(head), None) if agreed.is_none() || asks(head.0) => return Some(head),
         (None, Some(tail)) => return Some(tail),
         _ => {}
     }

@@ -96,11 +96,17 @@ impl<'a> Tag<'a> {
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 160;
 
+/// No words have so many ASCII characters and no space between them.
+const SOLID: usize = 80;
+
 /// Whether a line is a log's, a table's, a stack trace's or code.
 pub(super) fn is_data(line: &str) -> bool {
     let bytes = line.as_bytes();
     let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
     let (mut marks, mut commas, mut tabs, mut wide) = (0, 0, 0, 0);
+    if bytes.len() >= SOLID && bytes.iter().take(SOLID).all(u8::is_ascii_graphic) {
+        return true;
+    }
     let mut before = 0;
     for byte in bytes {
         match byte {

@@ -39,6 +39,16 @@ pub fn of(text: &str) -> Spoken<'_> {
     Walk::over(text, false).spoken
 }
 
+/// The parts of a text that are walked: its first bytes, and its last ones where it is long.
+#[must_use]
+pub fn windows(text: &str) -> (&str, &str) {
+    if text.len() <= 2 * WINDOW + 1 {
+        return (text, "");
+    }
+    let tail = text.get(sample::floor(text, text.len() - WINDOW)..).unwrap_or("");
+    (text.get(..sample::floor(text, WINDOW)).unwrap_or(""), tail)
+}
+
 /// An opening fence: its mark, and how many of them.
 #[derive(Clone, Copy, PartialEq)]
 struct Fence(u8, usize);
@@ -87,14 +97,12 @@ impl<'a> Walk<'a> {
             diff: false,
             zones: 0,
         };
-        if text.len() <= 2 * WINDOW + 1 {
-            walk.lines(0, text.len());
-        } else {
-            let head = sample::floor(text, WINDOW);
-            walk.lines(0, head);
-            let tail = sample::floor(text, text.len() - WINDOW);
-            walk.across(tail);
-            walk.lines(tail, text.len());
+        let (head, tail) = windows(text);
+        walk.lines(0, head.len());
+        if !tail.is_empty() {
+            let from = text.len() - tail.len();
+            walk.across(from);
+            walk.lines(from, text.len());
         }
         walk
     }

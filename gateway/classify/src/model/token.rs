@@ -21,6 +21,7 @@ const MEDIA: [&[u8]; 6] = [b"application/", b"text/", b"image/", b"audio/", b"vi
 /// Calls `each` with every stretch of a line between the things in it that are no words.
 pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
     let bytes = line.as_bytes();
+    let wide = !line.is_ascii();
     let (mut from, mut at) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         if !byte.is_ascii_graphic() {
@@ -28,7 +29,7 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
             continue;
         }
         let here = bytes.get(at..).unwrap_or_default();
-        let run = tag(here).map_or_else(|| Run::of(here), |length| Run { words: 0, length });
+        let run = tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
             emit(line, from, at + run.words, &mut each);
@@ -68,12 +69,12 @@ struct Run {
 }
 
 impl Run {
-    fn of(here: &[u8]) -> Self {
+    fn of(here: &[u8], wide: bool) -> Self {
         let ends = |(at, b): (usize, &u8)| !b.is_ascii_graphic() || at > 0 && tag_begins(here, at);
         let length = here.iter().enumerate().position(|it| ends((it.0, it.1))).unwrap_or(here.len());
         let run = here.get(..length).unwrap_or_default();
         if run.iter().all(u8::is_ascii_alphabetic) {
-            let words = if is_word(run) { length } else { 0 };
+            let words = if is_word(run, wide) { length } else { 0 };
             return Self { words, length };
         }
         if let Some(words) = address(run) {
@@ -87,7 +88,7 @@ impl Run {
             || matches!(b, b'"' | b'!' | b'?' | b'*' | b'|' | b'`' | b'>' | b'<');
         let first = run.iter().position(part).unwrap_or(length);
         let word = run.get(..first).unwrap_or_default();
-        let words = if first == 0 || is_word(word) { first.max(1) } else { 0 };
+        let words = if first == 0 || is_word(word, wide) { first.max(1) } else { 0 };
         Self { words, length: first.max(1) }
     }
 }
@@ -137,8 +138,9 @@ fn humps(run: &[u8]) -> usize {
     run.windows(2).filter(|it| matches!(it, [b'a'..=b'z', b'A'..=b'Z'])).count()
 }
 
-/// Whether ASCII between marks may be a word of a language.
-fn is_word(run: &[u8]) -> bool {
+/// Whether ASCII between marks may be a word of a language. Amid letters of another script (`wide`), what
+/// ends in digits is a product more often than an identifier.
+fn is_word(run: &[u8], wide: bool) -> bool {
     let framing = |b: &&u8| !b.is_ascii_alphanumeric();
     let lead = run.iter().take_while(framing).count();
     let trail = run.iter().rev().take_while(framing).count();
@@ -149,6 +151,14 @@ fn is_word(run: &[u8]) -> bool {
     }
     let plain = letters == bare.len();
     if plain && bare.len() < 8 && !bare.first().is_some_and(u8::is_ascii_uppercase) && humps(bare) == 0 {
+        return true;
+    }
+    if plain && run.starts_with(b"#") {
+        return true;
+    }
+    let name = bare.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let numbered = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-');
+    if wide && (3..=12).contains(&name) && bare.iter().skip(name).all(numbered) && !plain {
         return true;
     }
     let hump = humps(bare);
