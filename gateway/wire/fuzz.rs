@@ -365,8 +365,12 @@ fn says(messages: &[Value], request: &Request) {
             (role, _) => panic!("a message of {role:?} was taken"),
         }
     }
-    let last = turns.get(turns.len().saturating_sub(4)..).unwrap_or_default();
-    assert!(request.turns().as_slice() == last, "{:?} is not {last:?}", request.turns());
+    let kept = request.turns();
+    assert!(kept.len() == turns.len().min(4), "{kept:?} of {turns:?}");
+    assert!(kept.last().map(AsRef::as_ref) == turns.last().copied(), "{kept:?} of {turns:?}");
+    let mut all = turns.iter();
+    let in_order = kept.iter().all(|turn| all.any(|it| *it == turn.as_ref()));
+    assert!(in_order, "{kept:?} of {turns:?}");
     let short = system.len() < 4;
     assert!(!short || request.system() == system.join("\n"), "{}", request.system());
 }

@@ -244,7 +244,7 @@ fn the_instruction_speaks_not_the_paste() {
 }
 
 /// What is no language, alone.
-const NO_LANGUAGE: [&str; 40] = [
+const NO_LANGUAGE: [&str; 39] = [
     "550e8400-e29b-41d4-a716-446655440000",
     "id: 550e8400-e29b-41d4-a716-446655440000",
     "aGVsbG8gd29ybGQgdGhpcyBpcyBhIHRlc3Q=",
@@ -253,7 +253,6 @@ const NO_LANGUAGE: [&str; 40] = [
     "d41d8cd98f00b204e9800998ecf8427e",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "0xdeadbeef",
-    "deadbeef",
     "/usr/local/lib/libfoo.so",
     "C:\\Users\\anna\\report.pdf",
     "./src/main.rs",
@@ -330,8 +329,26 @@ fn a_word_of_any_language_takes_language_and_task_of_the_talk() {
         let alone = classify(&Prompt::of(&[talk]));
         assert_eq!(alone.language.code(), language, "{talk}");
         for said in [
-            "ok", "OK!", "Ok.", "bye", "no", "yes", "thanks", "thank you", "continue", "yes please", "no, thanks",
-            "ok thanks", "好", "好的", "sí", "hmm", "👍", "...", "1", "550e8400-e29b-41d4-a716-446655440000",
+            "ok",
+            "OK!",
+            "Ok.",
+            "bye",
+            "no",
+            "yes",
+            "thanks",
+            "thank you",
+            "continue",
+            "yes please",
+            "no, thanks",
+            "ok thanks",
+            "好",
+            "好的",
+            "sí",
+            "hmm",
+            "👍",
+            "...",
+            "1",
+            "550e8400-e29b-41d4-a716-446655440000",
         ] {
             for turns in [&[talk, said][..], &[talk, "ok", said], &[talk, "yes", "ok", said]] {
                 let read = classify(&Prompt::of(turns));
@@ -345,7 +362,10 @@ fn a_word_of_any_language_takes_language_and_task_of_the_talk() {
 
 #[test]
 fn a_word_of_any_language_alone_is_no_sure_language() {
-    for said in ["ok", "bye", "no", "continue", "yes", "thanks", "sí", "ok ok", "bye bye", "hello", "la", "ja"] {
+    for said in [
+        "ok", "bye", "no", "continue", "yes", "thanks", "sí", "ok ok", "bye bye", "hello", "la",
+        "ja",
+    ] {
         let read = classify(&Prompt::of(&[said]));
         assert!(matches!(read.language, Language::Und | Language::En), "{said}: {read:?}");
         let read = classify(&Prompt::of(&["ok", said]));
@@ -368,11 +388,16 @@ fn a_short_turn_with_clear_evidence_keeps_its_language() {
         ("ta", "நன்றி"),
     ] {
         assert_eq!(classify(&Prompt::of(&[said])).language.code(), wanted, "{said}");
-        assert_eq!(classify(&Prompt::of(&[talk, said])).language.code(), wanted, "{said} in a talk");
+        assert_eq!(
+            classify(&Prompt::of(&[talk, said])).language.code(),
+            wanted,
+            "{said} in a talk"
+        );
     }
 }
 
-const ENGLISH: &str = "The tenant shall pay the rent on the first day of each month to the landlord. ";
+const ENGLISH: &str =
+    "The tenant shall pay the rent on the first day of each month to the landlord. ";
 const PYTHON: &str = "def total(rows):\n    \"\"\"Return the sum of the rows.\"\"\"\n    result = 0\n    \
                       for row in rows:\n        result += row.amount\n    return result\n\n";
 
@@ -380,20 +405,25 @@ const PYTHON: &str = "def total(rows):\n    \"\"\"Return the sum of the rows.\"\
 fn the_instruction_is_found_wherever_it_stands() {
     let code = PYTHON.repeat(20);
     let paper = format!("{}\n", ENGLISH.repeat(4)).repeat(8);
-    let logs = "2026-05-03T10:15:30.120Z ERROR c.e.Server - connection refused while reading\n".repeat(40);
+    let logs =
+        "2026-05-03T10:15:30.120Z ERROR c.e.Server - connection refused while reading\n".repeat(40);
     let diff = "diff --git a/x.rs b/x.rs\n@@ -1,4 +1,4 @@\n-    let total = 0;\n+    let total = 1;\n     \
                 let rows = read();\n"
         .repeat(20);
     let trace = format!(
         "Traceback (most recent call last):\n{}ValueError: the value is not known here\n",
-        "  File \"/srv/app/main.py\", line 10, in run\n    result = compute(the_value)\n".repeat(20)
+        "  File \"/srv/app/main.py\", line 10, in run\n    result = compute(the_value)\n"
+            .repeat(20)
     );
     let rows = "id,name,amount,when\n".to_owned() + &"7,the customer,120,yesterday\n".repeat(60);
     for (wanted, text) in [
         ("es", format!("```python\n{code}```\n\n¿Por qué esta función es tan lenta?")),
         ("zh-Hans", format!("```python\n{code}```\n这个函数为什么这么慢？")),
         ("zh-Hans", format!("~~~~\n{code}```\n{code}~~~~\n这个函数为什么这么慢？")),
-        ("es", format!("```\n{code}```\n¿Por qué esta función es tan lenta?\n```python\n{code}```\n")),
+        (
+            "es",
+            format!("```\n{code}```\n¿Por qué esta función es tan lenta?\n```python\n{code}```\n"),
+        ),
         ("fr", format!("Pourquoi cette fonction est-elle si lente ?\n```python\n{code}")),
         ("de", format!("{logs}\nWarum startet der Dienst nicht mehr?")),
         ("de", format!("Warum startet der Dienst nicht mehr?\n{logs}")),
@@ -405,7 +435,14 @@ fn the_instruction_is_found_wherever_it_stands() {
         ("zh-Hans", format!("{paper}\n\n请用中文总结这份合同。\n\n{paper}")),
         ("es", format!("{paper}\n\n¿Cuándo tengo que pagar el alquiler?\n\n{paper}")),
         ("es", format!("¿Cuándo tengo que pagar el alquiler?\n\n{paper}")),
-        ("ja", format!("この文書を要約してください。\n\nOn 3 May 2026, Ann wrote:\n> {ENGLISH}\n> {ENGLISH}")),
+        ("hi", format!("मुझे किराया कब देना है?\n\n{paper}")),
+        ("zh-Hans", format!("请用中文总结下面的合同。\n\n{paper}")),
+        (
+            "ja",
+            format!(
+                "この文書を要約してください。\n\nOn 3 May 2026, Ann wrote:\n> {ENGLISH}\n> {ENGLISH}"
+            ),
+        ),
         (
             "zh-Hans",
             format!(
@@ -413,13 +450,32 @@ fn the_instruction_is_found_wherever_it_stands() {
                  付租金？\n</user_query>\nAnswer in short sentences."
             ),
         ),
-        ("zh-Hans", format!("<context>{ENGLISH}</context><user_query>租客什么时候付租金？</user_query>")),
-        ("zh-Hans", format!("Use the context.\n\nContext:\n{paper}\n\nQuestion: 租客什么时候付租金？\nAnswer:")),
-        ("zh-Hans", format!("Use the context.\n\n{paper}\n\n### 问题：\n租客什么时候付租金？\n\n### Answer\n")),
-        ("ko", format!("<documents>\n<document>\n{paper}</document>\n</documents>\n\n월세는 언제 내야 하나요?")),
+        (
+            "zh-Hans",
+            format!("<context>{ENGLISH}</context><user_query>租客什么时候付租金？</user_query>"),
+        ),
+        (
+            "zh-Hans",
+            format!(
+                "Use the context.\n\nContext:\n{paper}\n\nQuestion: 租客什么时候付租金？\nAnswer:"
+            ),
+        ),
+        (
+            "zh-Hans",
+            format!(
+                "Use the context.\n\n{paper}\n\n### 问题：\n租客什么时候付租金？\n\n### Answer\n"
+            ),
+        ),
+        (
+            "ko",
+            format!(
+                "<documents>\n<document>\n{paper}</document>\n</documents>\n\n월세는 언제 내야 하나요?"
+            ),
+        ),
     ] {
         let read = classify(&Prompt::of(&[&text]));
-        let tail: String = text.chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
+        let tail: String =
+            text.chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
         assert_eq!(read.language.code(), wanted, "…{tail}: {read:?}");
     }
 }

@@ -33,11 +33,6 @@ pub fn run(folder: &Path, from: &Path) {
     }
     let mixed = language::judged(&langs, model, |row| row.mixed);
     print!("{}", report::short("language, mixed", &mixed));
-    if std::env::var_os("TURNS_WRONG").is_some() {
-        for row in langs.iter().filter(|row| row.mixed && !crate::measure::names_both(row, model)) {
-            eprintln!("mixed\t{:?}\t{}", row.also, row.text);
-        }
-    }
     println!("mixed: both named {:.4}", mixed.rate("mixed: both named"));
     println!("the whole reading: language {:.4}, task {:.4}", whole(&langs), whole_task(&rows));
     let part = turns::text(&langs);

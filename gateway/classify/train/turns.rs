@@ -16,9 +16,30 @@ const MADE: usize = 400;
 
 /// What people say in any talk, whatever its language.
 const ANYWHERE: [&str; 24] = [
-    "ok", "OK", "okay", "Ok.", "bye", "no", "yes", "yes please", "thanks", "thank you", "continue",
-    "next", "go on", "good", "hi", "hello", "stop", "sure", "no thanks", "ok thanks", "please", "great",
-    "more", "👍",
+    "ok",
+    "OK",
+    "okay",
+    "Ok.",
+    "bye",
+    "no",
+    "yes",
+    "yes please",
+    "thanks",
+    "thank you",
+    "continue",
+    "next",
+    "go on",
+    "good",
+    "hi",
+    "hello",
+    "stop",
+    "sure",
+    "no thanks",
+    "ok thanks",
+    "please",
+    "great",
+    "more",
+    "👍",
 ];
 
 /// Right, wrong, wrong and sure, `und`.
@@ -35,18 +56,10 @@ impl Count {
         let read = classify(&Prompt::of(turns));
         match read.language {
             found if found == wanted => self.right += 1,
-            Language::Und => {
-                self.und += 1;
-                if std::env::var_os("TURNS_WRONG").is_some() {
-                    eprintln!("{wanted}\tund\t{turns:?}");
-                }
-            }
+            Language::Und => self.und += 1,
             found => {
                 self.wrong += 1;
                 self.sure += u32::from(read.language_confidence >= SURE);
-                if std::env::var_os("TURNS_WRONG").is_some() {
-                    eprintln!("{wanted}\t{found}\t{:.2}\t{turns:?}", read.language_confidence);
-                }
             }
         }
     }
@@ -111,8 +124,7 @@ pub fn text(rows: &[LangRow]) -> String {
     let mut line = |what: &str, count: Count| {
         let all = f64::from((count.right + count.wrong + count.und).max(1));
         let of = |part: u32| format!("{:.3}", f64::from(part) / all);
-        let [right, wrong, sure, und] =
-            [count.right, count.wrong, count.sure, count.und].map(of);
+        let [right, wrong, sure, und] = [count.right, count.wrong, count.sure, count.und].map(of);
         let _ = writeln!(out, "| {what} | {all:.0} | {right} | {wrong} | {sure} | {und} |");
     };
     for (what, of) in [("one word, alone", 1), ("two words, alone", 2)] {
@@ -123,7 +135,7 @@ pub fn text(rows: &[LangRow]) -> String {
     }
     line("a word of any talk (`ok`, `bye`), in a talk", anywhere(&sentences, &mut draws));
     for (what, paste) in pastes() {
-        line(&what, pasted(&sentences, paste, &mut draws));
+        line(what, pasted(&sentences, paste, &mut draws));
     }
     for (what, make) in MAKERS {
         let mut count = Count::default();
@@ -179,8 +191,12 @@ fn anywhere(sentences: &Sentences<'_>, draws: &mut Draws) -> Count {
 type Paste = fn(&mut Draws, &str, &[&str]) -> String;
 
 /// A question beside something that is pasted: where it stands, and what is pasted.
-fn pastes() -> Vec<(String, Paste)> {
-    let all: [(&str, Paste); 11] = [
+fn pastes() -> impl Iterator<Item = (&'static str, Paste)> {
+    coded().into_iter().chain(written()).chain(framed())
+}
+
+fn coded() -> [(&'static str, Paste); 4] {
+    [
         ("3 KB of fenced code, then a question", |draws, asked, _| {
             format!("```python\n{}```\n\n{asked}", code(draws, 3_000))
         }),
@@ -194,6 +210,11 @@ fn pastes() -> Vec<(String, Paste)> {
         ("a question, then a fence that is never closed", |draws, asked, _| {
             format!("{asked}\n```\n{}", code(draws, 2_000))
         }),
+    ]
+}
+
+fn written() -> [(&'static str, Paste); 3] {
+    [
         ("English prose, then a question", |draws, asked, english| {
             format!("{}\n\n{asked}", prose(draws, english, 2_500))
         }),
@@ -204,6 +225,11 @@ fn pastes() -> Vec<(String, Paste)> {
             let (one, two) = (prose(draws, english, 1_500), prose(draws, english, 1_500));
             format!("{one}\n\n{asked}\n\n{two}")
         }),
+    ]
+}
+
+fn framed() -> [(&'static str, Paste); 4] {
+    [
         ("a template of retrieval in English, the question in a tag", |draws, asked, english| {
             let context = prose(draws, english, 2_000);
             format!(
@@ -223,8 +249,7 @@ fn pastes() -> Vec<(String, Paste)> {
             let log = if draws.below(2) == 0 { log(draws) } else { json(draws) };
             format!("{log}\n{asked}")
         }),
-    ];
-    all.into_iter().map(|(what, paste)| (what.to_owned(), paste)).collect()
+    ]
 }
 
 fn pasted(sentences: &Sentences<'_>, paste: Paste, draws: &mut Draws) -> Count {
@@ -274,7 +299,8 @@ fn log(draws: &mut Draws) -> String {
             "worker started and is ready to accept requests",
             "failed to parse the configuration file",
         ]);
-        let _ = writeln!(text, "2026-05-03T10:15:{at:02}.120Z ERROR [http-{id}] c.e.Server - {what}");
+        let _ =
+            writeln!(text, "2026-05-03T10:15:{at:02}.120Z ERROR [http-{id}] c.e.Server - {what}");
     }
     text
 }
@@ -317,7 +343,14 @@ const MAKERS: [(&str, Maker); 10] = [
     ("a data URL", |draws| format!("data:image/png;base64,{}", draws.string(BASE, 300))),
     ("amounts and dates", |draws| {
         let (a, b) = (draws.below(9_000) + 100, draws.below(28) + 1);
-        let of = draws.of(&["SGD {a}.00", "{a} USD", "2026-05-{b}T10:00:00Z", "€{a}k", "{b}h30m", "+65 {a} {a}"]);
+        let of = draws.of(&[
+            "SGD {a}.00",
+            "{a} USD",
+            "2026-05-{b}T10:00:00Z",
+            "€{a}k",
+            "{b}h30m",
+            "+65 {a} {a}",
+        ]);
         of.replace("{a}", &a.to_string()).replace("{b}", &format!("{b:02}"))
     }),
     ("entities and mark-up", |draws| {

@@ -51,7 +51,11 @@ impl Asked<'_> {
     /// The same, of which nothing is known for certain.
     #[must_use]
     pub fn unknown(self) -> Self {
-        Self { language: (Language::Und, 0.0), instruction: self.instruction, found: Found::default() }
+        Self {
+            language: (Language::Und, 0.0),
+            instruction: self.instruction,
+            found: Found::default(),
+        }
     }
 }
 
@@ -105,21 +109,40 @@ fn beside<'a>(
     let read = |line: &'a str| (line, best(&lang::read(line, model)));
     let tail = last_line(last, blocks.len() > 1).map(read);
     let head = first_line(first).map(read);
-    let other = |it: &(&str, (Language, f32))| it.1.0 != Language::Und && it.1.0 != whole.0 && it.1.1 >= SURE;
-    // Who asks at the end in the language of the whole means what is said there.
-    let agreed = tail.filter(|it| it.1.0 == whole.0 && asks(it.0));
-    let (asked_first, asked_last) = (head.filter(other), tail.filter(other));
-    match (asked_first, asked_last) {
-        (Some(head), Some(tail)) => return Some(if asks(tail.0) && !asks(head.0) { tail } else { head }),
-        (Some(head), None) if agreed.is_none() || asks(head.0) => return Some(head),
-        (None, Some(tail)) => return Some(tail),
-        _ => {}
+    let other = |it: &(&str, (Language, f32))| {
+        it.1.0 != Language::Und && it.1.0 != whole.0 && it.1.1 >= SURE
+    };
+    // Where one end is in the language of the whole and the other is not, the middle says which is the paste.
+    let agreed = |it: &(&str, (Language, f32))| it.1.0 == whole.0;
+    let pasted = |it: &(&str, (Language, f32))| middle(blocks, model) == it.1.0;
+    match (head.filter(other), tail.filter(other)) {
+        (Some(head), Some(tail)) => {
+            return Some(if asks(tail.0) && !asks(head.0) { tail } else { head });
+        }
+        (Some(head), None) => {
+            return Some(tail.filter(agreed).filter(|_| pasted(&head)).unwrap_or(head));
+        }
+        (None, Some(tail)) => {
+            return Some(head.filter(agreed).filter(|_| pasted(&tail)).unwrap_or(tail));
+        }
+        (None, None) => {}
     }
     let amid = blocks.get(1..blocks.len().saturating_sub(1)).unwrap_or_default();
     let short = amid.iter().filter(|block| block.len() <= INSTRUCTION_BYTES && letters(block) >= 8);
     let likely = short.filter(|block| asks(block) || script_of(block) != script_of(first));
     let amid = likely.take(AMID_MAX).map(|block| read(block)).find(other);
-    amid.or(agreed).or(head.filter(|it| it.1.0 == whole.0))
+    // A document that is no line, and a paragraph after it: that one is what the person wants.
+    let closing = blocks.len() > 1 && first.len() > INSTRUCTION_BYTES;
+    let last = tail.filter(agreed).filter(|it| closing || asks(it.0));
+    amid.or(last).or(head.filter(agreed))
+}
+
+/// The language of what stands in the middle of the longest paragraph.
+fn middle(blocks: &[&str], model: &Model<'_>) -> Language {
+    let longest = blocks.iter().max_by_key(|block| block.len()).copied().unwrap_or("");
+    let from = sample::floor(longest, (longest.len() / 2).saturating_sub(INSTRUCTION_BYTES / 2));
+    let rest = longest.get(from..).unwrap_or("");
+    best(&lang::read(rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or(""), model)).0
 }
 
 /// The first line or sentence if it is short.

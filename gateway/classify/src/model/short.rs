@@ -25,19 +25,41 @@ const SURE_ENGLISH: f32 = 0.5;
 
 /// What people say in any language; folded. Two of them say no more than one.
 const ANYWHERE: [&str; 118] = [
-    "ok", "okay", "okey", "oke", "okie", "k", "kk", "okok", "okk", "yes", "yeah", "yep", "yup", "ya", "yah", "y",
-    "no", "nope", "nah", "n", "bye", "goodbye", "byebye", "bye-bye", "hi", "hello", "hey", "halo", "hallo", "thanks",
-    "thank", "you", "thx", "ty", "tq", "tks", "sure", "great", "good", "nice", "cool", "fine", "perfect", "super",
-    "wow", "lol", "haha", "hahaha", "hehe", "hm", "hmm", "hmmm", "um", "uh", "ah", "oh", "eh", "please", "pls", "plz",
-    "stop", "go", "on", "start", "next", "back", "more", "again", "continue", "cancel", "done", "right", "correct",
-    "exactly", "agreed", "agree", "help", "test", "testing", "demo", "info", "menu", "home", "reset", "retry", "exit",
-    "quit", "end", "skip", "sorry", "welcome", "si", "sí", "sì", "ja", "da", "la", "lah", "ne", "non", "bravo", "ciao",
-    "amen", "top", "bot", "email", "chat", "hotel", "taxi", "a", "b", "c", "d", "e", "true", "false", "all", "null",
+    "ok", "okay", "okey", "oke", "okie", "k", "kk", "okok", "okk", "yes", "yeah", "yep", "yup",
+    "ya", "yah", "y", "no", "nope", "nah", "n", "bye", "goodbye", "byebye", "bye-bye", "hi",
+    "hello", "hey", "halo", "hallo", "thanks", "thank", "you", "thx", "ty", "tq", "tks", "sure",
+    "great", "good", "nice", "cool", "fine", "perfect", "super", "wow", "lol", "haha", "hahaha",
+    "hehe", "hm", "hmm", "hmmm", "um", "uh", "ah", "oh", "eh", "please", "pls", "plz", "stop",
+    "go", "on", "start", "next", "back", "more", "again", "continue", "cancel", "done", "right",
+    "correct", "exactly", "agreed", "agree", "help", "test", "testing", "demo", "info", "menu",
+    "home", "reset", "retry", "exit", "quit", "end", "skip", "sorry", "welcome", "si", "sí", "sì",
+    "ja", "da", "la", "lah", "ne", "non", "bravo", "ciao", "amen", "top", "bot", "email", "chat",
+    "hotel", "taxi", "a", "b", "c", "d", "e", "true", "false", "all", "null",
 ];
 /// The same in Han: any of the languages that write in it, and nothing of their own.
 const ANYWHERE_HAN: [&str; 22] = [
-    "好", "好的", "是", "是的", "对", "對", "嗯", "行", "不", "不是", "否", "可以", "继续", "繼續", "没有", "沒有", "有",
-    "謝謝", "谢谢", "再見", "再见", "下一步",
+    "好",
+    "好的",
+    "是",
+    "是的",
+    "对",
+    "對",
+    "嗯",
+    "行",
+    "不",
+    "不是",
+    "否",
+    "可以",
+    "继续",
+    "繼續",
+    "没有",
+    "沒有",
+    "有",
+    "謝謝",
+    "谢谢",
+    "再見",
+    "再见",
+    "下一步",
 ];
 
 /// What makes a turn too little to go by.
@@ -58,12 +80,16 @@ pub fn doubt(turn: &str, read: (Language, f32)) -> Option<Doubt> {
         return Some(Doubt::Nothing);
     }
     let turn = turn.trim();
+    // Most turns are longer: nothing else is looked at.
     if turn.len() > BYTES_MAX {
         return None;
     }
-    let parts = |c: char| c.is_whitespace() || matches!(c, ',' | '，' | '/' | '、' | '.' | '!' | '?' | '。' | '！');
+    let parts = |c: char| {
+        c.is_whitespace() || matches!(c, ',' | '，' | '/' | '、' | '.' | '!' | '?' | '。' | '！')
+    };
     let words = turn.split(parts).map(bare).filter(|word| word.chars().any(char::is_alphabetic));
-    let (count, plain) = words.fold((0, true), |(count, plain), word| (count + 1, plain && anywhere(word)));
+    let (count, plain) =
+        words.fold((0, true), |(count, plain), word| (count + 1, plain && anywhere(word)));
     if count > WORDS_MAX {
         return None;
     }
@@ -71,6 +97,10 @@ pub fn doubt(turn: &str, read: (Language, f32)) -> Option<Doubt> {
         return Some(Doubt::Anywhere);
     }
     let script = turn.chars().map(script::of).find(|it| *it != Script::None);
+    // Where no space parts words, two characters are about one.
+    if script == Some(Script::Han) && turn.chars().nth(2 * WORDS_MAX).is_some() {
+        return None;
+    }
     let modelled = !matches!(script, Some(Script::Sole(_) | Script::Kana));
     (modelled && read.1 < SURE_LATIN).then_some(Doubt::Unsure(script))
 }
@@ -86,7 +116,11 @@ fn anywhere(word: &str) -> bool {
         known.chars().all(|wanted| chars.next() == Some(wanted)) && chars.next().is_none()
     };
     let known = |list: &[&str]| list.iter().filter(|it| it.len() == word.len()).any(|it| same(&it));
-    if word.is_ascii() || word.starts_with(['s', 'S']) { known(&ANYWHERE) } else { known(&ANYWHERE_HAN) }
+    if word.is_ascii() || word.starts_with(['s', 'S']) {
+        known(&ANYWHERE)
+    } else {
+        known(&ANYWHERE_HAN)
+    }
 }
 
 impl Doubt {
@@ -98,7 +132,11 @@ impl Doubt {
         let talk = talk.language.0;
         let sure = turn.language.1;
         match script {
-            Some(Script::Latin) if matches!(talk, Ar | Fa | Ja | Mr | Ru | Uk | Ur | Yue | ZhHans | ZhHant) => true,
+            Some(Script::Latin)
+                if matches!(talk, Ar | Fa | Ja | Mr | Ru | Uk | Ur | Yue | ZhHans | ZhHant) =>
+            {
+                true
+            }
             Some(Script::Cyrillic) => matches!(talk, Ru | Uk) && sure < SURE,
             Some(Script::Arabic) => matches!(talk, Ar | Fa | Ur) && sure < SURE,
             Some(Script::Devanagari) => matches!(talk, Hi | Mr) && sure < SURE,

@@ -4,6 +4,8 @@
 
 /// No word of plain letters is longer; encoded bytes are.
 const WORD_MAX: usize = 40;
+/// A product's name with digits is no longer.
+const PRODUCT_MAX: usize = 12;
 /// From this length on a run of letters, digits and the marks of base64 may be encoded bytes.
 const BLOB_MIN: usize = 20;
 /// Bytes in which the end of a tag is looked for.
@@ -11,12 +13,13 @@ const TAG_BYTES: usize = 200;
 
 /// Codes and signs of currencies and of time, as they stand beside an amount.
 const AMOUNT: [&[u8]; 28] = [
-    b"USD", b"EUR", b"SGD", b"MYR", b"IDR", b"THB", b"VND", b"JPY", b"CNY", b"RMB", b"KRW", b"INR", b"PHP",
-    b"HKD", b"TWD", b"GBP", b"AUD", b"CHF", b"MMK", b"KHR", b"CAD", b"NZD", b"BND", b"LAK", b"RM", b"Rp",
-    b"UTC", b"GMT",
+    b"USD", b"EUR", b"SGD", b"MYR", b"IDR", b"THB", b"VND", b"JPY", b"CNY", b"RMB", b"KRW", b"INR",
+    b"PHP", b"HKD", b"TWD", b"GBP", b"AUD", b"CHF", b"MMK", b"KHR", b"CAD", b"NZD", b"BND", b"LAK",
+    b"RM", b"Rp", b"UTC", b"GMT",
 ];
 /// What a media type begins with.
-const MEDIA: [&[u8]; 6] = [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
+const MEDIA: [&[u8]; 6] =
+    [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
 
 /// Calls `each` with every stretch of a line between the things in it that are no words.
 pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
@@ -71,7 +74,8 @@ struct Run {
 impl Run {
     fn of(here: &[u8], wide: bool) -> Self {
         let ends = |(at, b): (usize, &u8)| !b.is_ascii_graphic() || at > 0 && tag_begins(here, at);
-        let length = here.iter().enumerate().position(|it| ends((it.0, it.1))).unwrap_or(here.len());
+        let length =
+            here.iter().enumerate().position(|it| ends((it.0, it.1))).unwrap_or(here.len());
         let run = here.get(..length).unwrap_or_default();
         if run.iter().all(u8::is_ascii_alphabetic) {
             let words = if is_word(run, wide) { length } else { 0 };
@@ -84,8 +88,10 @@ impl Run {
             return Self { words: 0, length };
         }
         // One thing of several: up to the first mark that parts words.
-        let part = |b: &u8| matches!(b, b',' | b';' | b':' | b'(' | b')' | b'[' | b']' | b'{' | b'}')
-            || matches!(b, b'"' | b'!' | b'?' | b'*' | b'|' | b'`' | b'>' | b'<');
+        let part = |b: &u8| {
+            matches!(b, b',' | b';' | b':' | b'(' | b')' | b'[' | b']' | b'{' | b'}')
+                || matches!(b, b'"' | b'!' | b'?' | b'*' | b'|' | b'`' | b'>' | b'<')
+        };
         let first = run.iter().position(part).unwrap_or(length);
         let word = run.get(..first).unwrap_or_default();
         let words = if first == 0 || is_word(word, wide) { first.max(1) } else { 0 };
@@ -139,7 +145,7 @@ fn humps(run: &[u8]) -> usize {
 }
 
 /// Whether ASCII between marks may be a word of a language. Amid letters of another script (`wide`), what
-/// ends in digits is a product more often than an identifier.
+/// has digits is a product more often than an identifier.
 fn is_word(run: &[u8], wide: bool) -> bool {
     let framing = |b: &&u8| !b.is_ascii_alphanumeric();
     let lead = run.iter().take_while(framing).count();
@@ -150,23 +156,33 @@ fn is_word(run: &[u8], wide: bool) -> bool {
         return true; // numbers alone say nothing, and do no harm
     }
     let plain = letters == bare.len();
-    if plain && bare.len() < 8 && !bare.first().is_some_and(u8::is_ascii_uppercase) && humps(bare) == 0 {
+    if plain
+        && bare.len() < 8
+        && !bare.first().is_some_and(u8::is_ascii_uppercase)
+        && humps(bare) == 0
+    {
         return true;
     }
-    if plain && run.starts_with(b"#") {
+    // A hashtag is made of words, written as one.
+    if run.starts_with(b"#") && letters >= 3 && !bare.iter().all(u8::is_ascii_hexdigit) {
         return true;
     }
-    let name = bare.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-    let numbered = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-');
-    if wide && (3..=12).contains(&name) && bare.iter().skip(name).all(numbered) && !plain {
+    let numbered = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
+    if wide && !plain && bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered) {
         return true;
     }
     let hump = humps(bare);
     let camel = hump >= 2 || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
-    let coded = |b: &u8| matches!(b, b'_' | b'=' | b'#' | b'$' | b'%' | b'^' | b'~') || b.is_ascii_digit();
+    let coded =
+        |b: &u8| matches!(b, b'_' | b'=' | b'#' | b'$' | b'%' | b'^' | b'~') || b.is_ascii_digit();
     let hex = bare.len() >= 8 && bare.iter().all(|b| matches!(b, b'a'..=b'f'));
     let dotted = bare.windows(3).any(|it| {
         matches!(it, [before, b'.', b'a'..=b'z' | b'0'..=b'9'] if before.is_ascii_alphanumeric())
     });
-    !(camel || hex || dotted || bare.iter().any(coded) || bare.len() > WORD_MAX || AMOUNT.contains(&bare))
+    !(camel
+        || hex
+        || dotted
+        || bare.iter().any(coded)
+        || bare.len() > WORD_MAX
+        || AMOUNT.contains(&bare))
 }
