@@ -99,8 +99,8 @@ fn task_of(prompt: &Prompt<'_>, instruction: Option<&str>) -> (Task, f32) {
     read.unwrap_or((Task::Chat, 0.0))
 }
 
-/// Reads the language alone: the best, how sure that is, and all with a fair share. It is a guess whatever the
-/// length: the floor of evidence is [`classify`]'s.
+/// Reads the language alone: the best, how sure that is, and all with a fair share. It is a guess
+/// whatever the length: the floor of evidence is [`classify`]'s.
 #[must_use]
 pub fn language(text: &str) -> (Language, f32, SmallVec<[(Language, f32); 3]>) {
     let Some(model) = lang::model() else { return (Language::Und, 0.0, SmallVec::new()) };

@@ -15,7 +15,8 @@ use crate::{
 const PART: &str = "## Short turns, pastes, and what is no language";
 const NEXT: &str = "## Sizes and time";
 
-/// Prints the figures of the sources that no weights saw, and writes the part on short turns and pastes.
+/// Prints the figures of the sources that no weights saw, and writes the part on short turns and
+/// pastes.
 pub fn run(folder: &Path, from: &Path) {
     let langs = data::langs(from, &[]);
     let rows = data::tasks(from, &[], &[]);

@@ -1,5 +1,6 @@
 //! Turns of one or two words, pastes, and what is no language: how often the built-in model reads them
-//! right, reads them wrong, or says that the text does not tell. Seeded: the same data give the same figures.
+//! right, reads them wrong, or says that the text does not tell. Seeded: the same data give the same
+//! figures.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -57,7 +58,7 @@ impl Count {
         match read.language {
             found if found == wanted => self.right += 1,
             Language::Und => self.und += 1,
-            found => {
+            _ => {
                 self.wrong += 1;
                 self.sure += u32::from(read.language_confidence >= SURE);
             }
@@ -117,8 +118,8 @@ pub fn text(rows: &[LangRow]) -> String {
     let sentences = Sentences::of(rows);
     let mut draws = Draws(0x5151_5151_0000_0001);
     let mut out = String::from(
-        "## Short turns, pastes, and what is no language\n\nFigures of the whole reading by the built-in weights \
-         (`--turns`). A wrong language at 0.6 and above is a sure one.\n\n\
+        "## Short turns, pastes, and what is no language\n\nFigures of the whole reading by the \
+         built-in weights (`--turns`). A wrong language at 0.6 and above is a sure one.\n\n\
          | | turns | right | wrong | of these sure | `und` |\n|---|--:|--:|--:|--:|--:|\n",
     );
     let mut line = |what: &str, count: Count| {

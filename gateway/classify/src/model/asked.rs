@@ -98,8 +98,8 @@ fn has_parts(text: &str) -> bool {
     text.len() >= PARTS_BYTES && (text.starts_with('<') || lines(spoken::windows(text)))
 }
 
-/// A line beside a long text, or amid it, that asks in another language than the rest, or says that the rest's
-/// is the one.
+/// A line beside a long text, or amid it, that asks in another language than the rest, or says that the
+/// rest's is the one.
 fn beside<'a>(
     blocks: &[&'a str],
     whole: (Language, f32),
@@ -112,7 +112,8 @@ fn beside<'a>(
     let other = |it: &(&str, (Language, f32))| {
         it.1.0 != Language::Und && it.1.0 != whole.0 && it.1.1 >= SURE
     };
-    // Where one end is in the language of the whole and the other is not, the middle says which is the paste.
+    // Where one end is in the language of the whole and the other is not, the middle says which is the
+    // paste.
     let agreed = |it: &(&str, (Language, f32))| it.1.0 == whole.0;
     let pasted = |it: &(&str, (Language, f32))| middle(blocks, model) == it.1.0;
     match (head.filter(other), tail.filter(other)) {

@@ -150,7 +150,7 @@ fn one_of(text: &str, list: &[&str]) -> bool {
         let mut chars = text.chars().map(fold);
         known.chars().all(|wanted| chars.next() == Some(wanted)) && chars.next().is_none()
     };
-    text.len() <= LABEL_BYTES && list.iter().any(|known| same(&known))
+    text.len() <= LABEL_BYTES && list.iter().any(same)
 }
 
 /// Whether a line begins with a known heading: whether it announces the question, and its length.

@@ -24,8 +24,8 @@ pub fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// Calls `each` with every stretch of plain language: fenced code, lines of JSON or markup and what is no word
-/// are passed over. Where only code or data is there, its words are handed out.
+/// Calls `each` with every stretch of plain language: fenced code, lines of JSON or markup and what is
+/// no word are passed over. Where only code or data is there, its words are handed out.
 pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
     let mut said = false;
     let mut fence = None;

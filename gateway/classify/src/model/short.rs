@@ -1,7 +1,8 @@
 //! The floor of evidence: what one or two words are worth.
 //!
-//! One or two words of the kind that people use in any language, or that the model is not sure of, say neither
-//! language nor task: the turns before do. Alone they are `und`, or English where they are English.
+//! One or two words of the kind that people use in any language, or that the model is not sure of, say
+//! neither language nor task: the turns before do. Alone they are `und`, or English where they are
+//! English.
 
 use super::{
     asked::{Asked, latin},
@@ -14,8 +15,8 @@ use crate::Language;
 const WORDS_MAX: usize = 2;
 /// A longer turn speaks for itself.
 const BYTES_MAX: usize = 48;
-/// So sure must one or two words be in a talk of another language: in the talk's script, and in Latin letters in
-/// a talk of another script, where names and brands are Latin.
+/// So sure must one or two words be in a talk of another language: in the talk's script, and in Latin
+/// letters in a talk of another script, where names and brands are Latin.
 const SURE: f32 = 0.85;
 const SURE_LATIN: f32 = 0.95;
 /// So sure must they be where nothing was said before.

@@ -1,8 +1,8 @@
 //! What a person says in a turn, told from what is pasted beside it: by structure, not by position.
 //!
-//! Fences are counted from the start, so that a closing one is never taken for an opening one; quotes, blocks
-//! between tags and lines of data are somebody else's. Of a long turn its first and its last bytes are
-//! walked, line by line, by their beginnings alone.
+//! Fences are counted from the start, so that a closing one is never taken for an opening one; quotes,
+//! blocks between tags and lines of data are somebody else's. Of a long turn its first and its last
+//! bytes are walked, line by line, by their beginnings alone.
 
 use smallvec::SmallVec;
 
@@ -68,7 +68,8 @@ struct Walk<'a> {
     text: &'a str,
     spoken: Spoken<'a>,
     fence: Option<Fence>,
-    /// The block between tags that the walk is in: its tag's name, and whether the question stands in it.
+    /// The block between tags that the walk is in: its tag's name, and whether the question stands in
+    /// it.
     zone: Option<(&'a str, bool)>,
     /// Whether tags open blocks.
     tags: bool,

@@ -17,11 +17,13 @@ pub const WIDTH: usize = 16;
 pub const BITS: u32 = 17;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
-/// Characters that are looked at from the head of the instruction, from its tail, and from the system's text.
+/// Characters that are looked at from the head of the instruction, from its tail, and from the system's
+/// text.
 const HEAD_CHARS: usize = 160;
 const TAIL_CHARS: usize = 100;
 const SYSTEM_CHARS: usize = 160;
-/// A word's beginnings of so many characters stand for its inflected forms; pairs are made of the longer.
+/// A word's beginnings of so many characters stand for its inflected forms; pairs are made of the
+/// longer.
 const STEM_SHORT: u32 = 4;
 const STEM: u32 = 5;
 /// How much a feature of the structure counts: as much as two words.
@@ -43,8 +45,8 @@ pub fn features(prompt: &Prompt<'_>, each: impl FnMut(Feature)) {
     features_asked(prompt, None, each);
 }
 
-/// The same, where the instruction is known and does not stand at the beginning of the turn: it is looked at as
-/// if it did, and what the turn begins with comes after it.
+/// The same, where the instruction is known and does not stand at the beginning of the turn: it is
+/// looked at as if it did, and what the turn begins with comes after it.
 fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, mut each: impl FnMut(Feature)) {
     let text = follow::instruction(prompt).trim_start();
     let (first, rest, tail) = match asked {
@@ -95,8 +97,8 @@ fn first_sentence(head: &str) -> usize {
     head.len()
 }
 
-/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without spaces,
-/// with characters and runs of them.
+/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without
+/// spaces, with characters and runs of them.
 fn words(text: &str, mut each: impl FnMut(Hash)) {
     const START: Hash = Hash::new(7);
     let (mut before, mut word, mut stem, mut length) = (START, START, START, 0_u32);

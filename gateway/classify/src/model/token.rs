@@ -144,8 +144,8 @@ fn humps(run: &[u8]) -> usize {
     run.windows(2).filter(|it| matches!(it, [b'a'..=b'z', b'A'..=b'Z'])).count()
 }
 
-/// Whether ASCII between marks may be a word of a language. Amid letters of another script (`wide`), what
-/// has digits is a product more often than an identifier.
+/// Whether ASCII between marks may be a word of a language. Amid letters of another script (`wide`),
+/// what has digits is a product more often than an identifier.
 fn is_word(run: &[u8], wide: bool) -> bool {
     let framing = |b: &&u8| !b.is_ascii_alphanumeric();
     let lead = run.iter().take_while(framing).count();
