@@ -368,11 +368,7 @@ fn says(messages: &[Value], request: &Request) {
     let kept = request.turns();
     assert!(kept.len() == turns.len().min(4), "{kept:?} of {turns:?}");
     assert!(kept.last().map(AsRef::as_ref) == turns.last().copied(), "{kept:?} of {turns:?}");
-    let mut all = turns.iter();
-    let in_order = kept.iter().all(|turn| all.any(|it| *it == turn.as_ref()));
-    assert!(in_order, "{kept:?} of {turns:?}");
-    let short = system.len() < 4;
-    assert!(!short || request.system() == system.join("\n"), "{}", request.system());
+    assert!(system.len() >= 4 || request.system() == system.join("\n"), "{}", request.system());
 }
 
 /// The body with the edits, as a tree.

@@ -212,8 +212,9 @@ impl Request {
     }
 
     /// The last user turns that have text, at most four, the oldest first (of more, those of a word
-    /// or two are left out first): the last one is the instruction. Of a turn above 8 KiB (as written) the first and the last 4 KiB with a line
-    /// feed between. Borrowed unless there is something to unescape or to join.
+    /// or two are left out first): the last one is the instruction. Of a turn above 8 KiB (as
+    /// written) the first and the last 4 KiB with a line feed between. Borrowed unless there is
+    /// something to unescape or to join.
     #[must_use]
     pub fn turns(&self) -> SmallVec<[Cow<'_, str>; 4]> {
         let sample = |texts| text::sample(&self.body, texts, TURN_BYTES_MAX, TURN_BYTES_MAX);
@@ -265,8 +266,8 @@ impl Request {
         text::sample(&self.body, &[text], text.span.len(), 0)
     }
 
-    /// Takes the texts of a finished message of role user. When there are too many, short ones such as `ok` go
-    /// first: they say nothing of the talk.
+    /// Takes the texts of a finished message of role user. When there are too many, short ones such
+    /// as `ok` go first: they say nothing of the talk.
     pub(super) fn turn(&mut self, texts: Texts) {
         if self.turns.len() >= TURNS_MAX {
             let written = |texts: &Texts| texts.iter().map(|text| text.span.len()).sum::<usize>();

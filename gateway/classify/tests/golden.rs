@@ -404,7 +404,6 @@ const PYTHON: &str = "def total(rows):\n    \"\"\"Return the sum of the rows.\"\
 #[test]
 fn the_instruction_is_found_wherever_it_stands() {
     let code = PYTHON.repeat(20);
-    let paper = format!("{}\n", ENGLISH.repeat(4)).repeat(8);
     let logs =
         "2026-05-03T10:15:30.120Z ERROR c.e.Server - connection refused while reading\n".repeat(40);
     let diff = "diff --git a/x.rs b/x.rs\n@@ -1,4 +1,4 @@\n-    let total = 0;\n+    let total = 1;\n     \
@@ -416,7 +415,7 @@ fn the_instruction_is_found_wherever_it_stands() {
             .repeat(20)
     );
     let rows = "id,name,amount,when\n".to_owned() + &"7,the customer,120,yesterday\n".repeat(60);
-    for (wanted, text) in [
+    asked_in(&[
         ("es", format!("```python\n{code}```\n\n¿Por qué esta función es tan lenta?")),
         ("zh-Hans", format!("```python\n{code}```\n这个函数为什么这么慢？")),
         ("zh-Hans", format!("~~~~\n{code}```\n{code}~~~~\n这个函数为什么这么慢？")),
@@ -430,6 +429,13 @@ fn the_instruction_is_found_wherever_it_stands() {
         ("it", format!("{diff}\nPuoi spiegarmi che cosa cambia qui?")),
         ("th", format!("{trace}\nช่วยแก้ให้หน่อยครับ")),
         ("vi", format!("{rows}\nHãy tính tổng số tiền của từng khách hàng giúp tôi.")),
+    ]);
+}
+
+#[test]
+fn the_instruction_is_found_beside_prose_and_in_templates() {
+    let paper = format!("{}\n", ENGLISH.repeat(4)).repeat(8);
+    asked_in(&[
         ("zh-Hans", format!("{paper}\n请用中文总结上面的合同。")),
         ("zh-Hans", format!("{paper} 请用中文总结上面的合同。")),
         ("zh-Hans", format!("{paper}\n\n请用中文总结这份合同。\n\n{paper}")),
@@ -472,11 +478,14 @@ fn the_instruction_is_found_wherever_it_stands() {
                 "<documents>\n<document>\n{paper}</document>\n</documents>\n\n월세는 언제 내야 하나요?"
             ),
         ),
-    ] {
-        let read = classify(&Prompt::of(&[&text]));
-        let tail: String =
-            text.chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
-        assert_eq!(read.language.code(), wanted, "…{tail}: {read:?}");
+    ]);
+}
+
+fn asked_in(rows: &[(&str, String)]) {
+    for (wanted, text) in rows {
+        let read = classify(&Prompt::of(&[text]));
+        let tail: String = text.chars().skip(text.chars().count().saturating_sub(60)).collect();
+        assert_eq!(read.language.code(), *wanted, "…{tail}: {read:?}");
     }
 }
 
