@@ -340,10 +340,10 @@ fn says(messages: &[Value], request: &Request) {
             (role, _) => panic!("a message of {role:?} was taken"),
         }
     }
-    let last = turns.get(turns.len().saturating_sub(4)..).unwrap_or_default();
-    assert!(request.turns().as_slice() == last, "{:?} is not {last:?}", request.turns());
-    let short = system.len() < 4;
-    assert!(!short || request.system() == system.join("\n"), "{}", request.system());
+    let kept = request.turns();
+    assert!(kept.len() == turns.len().min(4), "{kept:?} of {turns:?}");
+    assert!(kept.last().map(AsRef::as_ref) == turns.last().copied(), "{kept:?} of {turns:?}");
+    assert!(system.len() >= 4 || request.system() == system.join("\n"), "{}", request.system());
 }
 
 /// The body with the edits, as a tree.

@@ -13,6 +13,8 @@ use super::{
 
 /// How many user turns are kept: the instruction and at most three before it.
 const TURNS_MAX: usize = 4;
+/// A turn that is not longer than this, as written, is the first to be left out.
+const SHORT_TURN_BYTES: usize = 16;
 /// Text parts of one message that are kept; beyond, those in the middle are dropped.
 const PARTS_MAX: usize = 64;
 /// Of a long turn, this many bytes from its start and from its end.
@@ -212,9 +214,10 @@ impl Request {
         text::sample(&self.body, &self.system, SYSTEM_BYTES_MAX, 0)
     }
 
-    /// The last user turns that have text, at most four, the oldest first: the last one is the
-    /// instruction. Of a turn above 8 KiB (as written) the first and the last 4 KiB with a line
-    /// feed between. Borrowed unless there is something to unescape or to join.
+    /// The last user turns that have text, at most four, the oldest first (of more, those of a word
+    /// or two are left out first): the last one is the instruction. Of a turn above 8 KiB (as
+    /// written) the first and the last 4 KiB with a line feed between. Borrowed unless there is
+    /// something to unescape or to join.
     #[must_use]
     pub fn turns(&self) -> SmallVec<[Cow<'_, str>; 4]> {
         let sample = |texts| text::sample(&self.body, texts, TURN_BYTES_MAX, TURN_BYTES_MAX);
@@ -268,10 +271,13 @@ impl Request {
         text::sample(&self.body, &[text], text.span.len(), 0)
     }
 
-    /// Takes the texts of a finished message of role user.
+    /// Takes the texts of a finished message of role user. When there are too many, short ones such
+    /// as `ok` go first: they say nothing of the talk.
     pub(super) fn turn(&mut self, texts: Texts) {
         if self.turns.len() >= TURNS_MAX {
-            self.turns.remove(0);
+            let written = |texts: &Texts| texts.iter().map(|text| text.span.len()).sum::<usize>();
+            let short = self.turns.iter().position(|it| written(it) <= SHORT_TURN_BYTES);
+            self.turns.remove(short.unwrap_or(0));
         }
         self.turns.push(texts);
     }

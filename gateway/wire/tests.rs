@@ -67,6 +67,17 @@ fn the_instruction_is_the_last_user_turn_with_text() {
 }
 
 #[test]
+fn short_turns_do_not_drive_out_the_talk() {
+    let talk = "Why was my transfer to my landlord declined?";
+    let mut turns = format!(r#"{{"role":"user","content":"{talk}"}}"#);
+    for said in ["ok", r"\u597d\u7684", "yes", "continue", "thanks", "bye"] {
+        turns += &format!(r#",{{"role":"user","content":"{said}"}}"#);
+    }
+    let request = saying(&turns);
+    assert_eq!(request.turns().as_slice(), [talk, "continue", "thanks", "bye"]);
+}
+
+#[test]
 fn plain_text_is_borrowed_and_escapes_are_decoded() {
     let request = saying(
         r#"{"role":"user","content":"plain"},

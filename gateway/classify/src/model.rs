@@ -2,17 +2,22 @@
 //!
 //! Not a public interface: it changes with the model.
 
+pub mod asked;
 pub mod close;
 pub mod follow;
 pub mod grams;
 pub mod han;
 pub mod hash;
+mod labels;
 pub mod lang;
 pub mod linear;
 pub mod sample;
 pub mod script;
+pub mod short;
+pub mod spoken;
 pub mod structure;
 pub mod target;
 pub mod task;
+mod token;
 pub mod tools;
 mod word;

@@ -4,7 +4,10 @@ use smallvec::SmallVec;
 
 use crate::{
     Language, Task,
-    model::{follow, lang, sample, script, target, task},
+    model::{
+        asked::{self, Asked},
+        follow, lang, short, target, task,
+    },
 };
 
 /// What is known of a request's text. Borrowed; nothing is copied.
@@ -49,116 +52,67 @@ pub struct Reading {
     pub task_confidence: f32,
 }
 
-/// A language that has less of a text is not named.
-const SHARE_MIN: f32 = 0.05;
-/// An instruction beside a longer paste decides the language: it is looked for in so much of head and tail.
-const INSTRUCTION_BYTES: usize = 300;
-/// From this length on a text may be an instruction with a paste.
-const PASTE_BYTES: usize = 600;
-
 /// Reads a request. Pure; bounded work whatever the length; never panics.
 #[must_use]
 pub fn classify(prompt: &Prompt<'_>) -> Reading {
-    let instruction = prompt.turns.last().copied().unwrap_or("");
-    let (mut language, mut language_confidence, languages) = language(instruction);
-    if language == Language::Und {
-        // A bare number, an emoji: the turns before may say.
-        let earlier = prompt.turns.iter().rev().skip(1).map(|turn| self::language(turn));
-        if let Some((found, sure, _)) = earlier.into_iter().find(|it| it.0 != Language::Und) {
-            (language, language_confidence) = (found, sure * 0.9);
+    let Some(model) = lang::model() else { return Reading::of(prompt, &Asked::default()) };
+    let last = prompt.turns.last().copied().unwrap_or("");
+    let asked = asked::of(last, model);
+    let Some(doubt) = short::doubt(last, asked.language) else {
+        return Reading::of(prompt, &asked);
+    };
+    // Too little to go by: the turns before say language and task.
+    for at in (1..prompt.turns.len()).rev() {
+        let turns = prompt.turns.get(..at).unwrap_or_default();
+        let before = turns.last().copied().unwrap_or("");
+        let earlier = asked::of(before, model);
+        if short::doubt(before, earlier.language).is_none() {
+            if !doubt.gives_way(&asked, &earlier) {
+                break;
+            }
+            return Reading::of(&Prompt { turns, ..*prompt }, &earlier);
         }
     }
-    let read = task::model().map(|model| task::read(prompt, model));
-    let (task, task_confidence) = read.unwrap_or((Task::Chat, 0.0));
-    let translated = [instruction, follow::instruction(prompt)];
-    let named = || translated.iter().find_map(|text| target::read(text));
-    let target_language = if task == Task::Translation { named() } else { None };
-    Reading { language, language_confidence, languages, target_language, task, task_confidence }
+    Reading::of(prompt, &doubt.alone(asked))
 }
 
-/// Reads the language alone: the best, how sure that is, and all with a fair share.
+impl Reading {
+    /// The reading of a request whose last turn is known.
+    fn of(prompt: &Prompt<'_>, asked: &Asked<'_>) -> Self {
+        let (task, task_confidence) = task_of(prompt, asked.instruction);
+        let last = prompt.turns.last().copied().unwrap_or("");
+        let texts = [asked.instruction.unwrap_or(""), last, follow::instruction(prompt)];
+        let named = || texts.iter().find_map(|text| target::read(text));
+        Self {
+            language: asked.language.0,
+            language_confidence: asked.language.1,
+            languages: asked.languages(),
+            target_language: if task == Task::Translation { named() } else { None },
+            task,
+            task_confidence,
+        }
+    }
+}
+
+fn task_of(prompt: &Prompt<'_>, instruction: Option<&str>) -> (Task, f32) {
+    let read = task::model().map(|model| task::read_asked(prompt, instruction, model));
+    read.unwrap_or((Task::Chat, 0.0))
+}
+
+/// Reads the language alone: the best, how sure that is, and all with a fair share. It is a guess
+/// whatever the length: the floor of evidence is [`classify`]'s.
 #[must_use]
 pub fn language(text: &str) -> (Language, f32, SmallVec<[(Language, f32); 3]>) {
     let Some(model) = lang::model() else { return (Language::Und, 0.0, SmallVec::new()) };
-    let whole = lang::read(text, model);
-    let languages = whole.shares.iter().take(3).filter(|(_, share, _)| *share >= SHARE_MIN);
-    let languages: SmallVec<_> =
-        languages.map(|(language, share, _)| (*language, *share)).collect();
-    let (best, sure) = asked_in(text, &whole, model);
-    (best, sure, languages)
-}
-
-/// The language of the instruction: of the whole text, unless it is a short line before or after a long paste
-/// that is in another language.
-fn asked_in(text: &str, whole: &lang::Found, model: &lang::Model<'_>) -> (Language, f32) {
-    let of_whole = best(whole);
-    let instruction = if text.len() < PASTE_BYTES { None } else { beside_a_paste(text) };
-    match instruction.map(|line| best(&lang::read(line, model))) {
-        Some((found, sure)) if found != Language::Und && (found == of_whole.0 || sure >= 0.7) => {
-            (found, sure)
-        }
-        _ => of_whole,
-    }
-}
-
-/// The first line if it is short, else the last one if that is: what stands beside a long text.
-fn beside_a_paste(text: &str) -> Option<&str> {
-    let head = text.get(..sample::floor(text, INSTRUCTION_BYTES))?;
-    let mut lines = head.split_inclusive(['\n', ':', '：']);
-    if let Some(first) = lines.find(|part| letters(part) >= 8)
-        && first.ends_with(['\n', ':', '：'])
-    {
-        return Some(first);
-    }
-    let tail = text.get(sample::floor(text, text.len() - INSTRUCTION_BYTES)..)?;
-    let last = tail.trim_end().rsplit_once('\n')?.1;
-    (letters(last) >= 8).then_some(last)
-}
-
-fn letters(text: &str) -> usize {
-    text.chars().filter(|c| script::of(*c) != script::Script::None).count()
+    let asked = asked::of(text, model);
+    (asked.language.0, asked.language.1, asked.languages())
 }
 
 /// The best of what was found, for the trainer's measures.
 #[doc(hidden)]
 #[must_use]
 pub fn best_of(found: &lang::Found) -> (Language, f32) {
-    best(found)
-}
-
-/// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and
-/// technical words are Latin in every language.
-fn best(found: &lang::Found) -> (Language, f32) {
-    let latin = |language: Language| {
-        use Language::{
-            Cs, De, En, Es, Fi, Fr, Hu, Id, It, Jv, Ms, Nl, Pl, Pt, Ro, Su, Sv, Tl, Tr, Vi,
-        };
-        matches!(
-            language,
-            Cs | De
-                | En
-                | Es
-                | Fi
-                | Fr
-                | Hu
-                | Id
-                | It
-                | Jv
-                | Ms
-                | Nl
-                | Pl
-                | Pt
-                | Ro
-                | Su
-                | Sv
-                | Tl
-                | Tr
-                | Vi
-        )
-    };
-    let own = found.shares.iter().find(|(language, share, _)| !latin(*language) && *share >= 0.25);
-    let chosen = own.or_else(|| found.shares.first());
-    chosen.map_or((Language::Und, 0.0), |(language, _, sure)| (*language, *sure))
+    asked::best(found)
 }
 
 /// Loads what is loaded once, so that no request pays for it.

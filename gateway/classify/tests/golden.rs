@@ -242,3 +242,265 @@ fn the_instruction_speaks_not_the_paste() {
     let text = format!("{paste}\n\nสรุปข้อความข้างบนให้หน่อยค่ะ");
     assert_eq!(classify(&Prompt::of(&[&text])).language, Language::Th);
 }
+
+/// What is no language, alone.
+const NO_LANGUAGE: [&str; 39] = [
+    "550e8400-e29b-41d4-a716-446655440000",
+    "id: 550e8400-e29b-41d4-a716-446655440000",
+    "aGVsbG8gd29ybGQgdGhpcyBpcyBhIHRlc3Q=",
+    "SGVsbG8sIHdvcmxkIQ==",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "0xdeadbeef",
+    "/usr/local/lib/libfoo.so",
+    "C:\\Users\\anna\\report.pdf",
+    "./src/main.rs",
+    "~/notes/todo.txt",
+    "https://example.com/a/b?c=d&e=f#top",
+    "www.example.com",
+    "example.com/path",
+    "anna.lim@example.com",
+    "<anna.lim@example.com>",
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+    "SGD 1,250.00",
+    "RM 50.00",
+    "$5.00 USD",
+    "EUR 12 / USD 13",
+    "2026-05-03T10:15:30Z",
+    "03/05/2026 10:15 UTC",
+    "+65 9123 4567",
+    "&nbsp;&amp;&#39;&lt;",
+    "<br/><div class=\"row\"></div>",
+    "<p></p>",
+    "customer_id",
+    "MAX_RETRY_COUNT",
+    "getUserName()",
+    "getElementById",
+    "foo.bar.baz",
+    "ABC-12345",
+    "v1.2.3-rc4",
+    "192.168.0.1:8080",
+    "application/json",
+    "🙂👍🎉",
+    "---\n***\n===",
+];
+
+#[test]
+fn what_is_no_word_is_no_language() {
+    let rows = NO_LANGUAGE.map(|text| ("und", text));
+    reads(&rows, |reading| reading.language.code());
+}
+
+#[test]
+fn what_is_no_word_does_not_sway_the_language() {
+    for (wanted, text) in [
+        ("es", "¿Qué significa este error? 550e8400-e29b-41d4-a716-446655440000"),
+        ("zh-Hans", "请查一下订单550e8400-e29b-41d4-a716-446655440000的状态"),
+        ("id", "Tolong cek kenapa https://example.com/the-best-way-to-pay tidak bisa dibuka"),
+        ("de", "Warum ist /usr/local/share/information/about/this/thing nicht lesbar?"),
+        ("fr", "Pourquoi ai-je payé USD 1,250.00 le 2026-05-03T10:15:30Z à anna.lim@example.com ?"),
+        ("th", "ช่วยดู get_account_balance และ transfer_money_to_account ให้หน่อย"),
+        ("it", "<p class=\"the-main-text\">Quando arriva la mia nuova carta?</p>&nbsp;&nbsp;"),
+        ("vi", "Giải thích giúp tôi aGVsbG8gd29ybGQgdGhpcyBpcyBhIHRlc3Q= là gì"),
+        ("en", "What does his/her and/or mean in this sentence?"),
+        ("en", "HELLO, PLEASE TELL ME WHERE MY CARD IS"),
+    ] {
+        let found = classify(&Prompt::of(&[text]));
+        assert_eq!(found.language.code(), wanted, "{text}: {found:?}");
+    }
+}
+
+/// A talk in each of some languages, and what it is about.
+const TALKS: [(&str, &str, &str); 8] = [
+    ("en", "banking", "Why was my transfer to my landlord declined yesterday?"),
+    ("zh-Hans", "banking", "我的银行卡丢了，怎么挂失？"),
+    ("zh-Hant", "banking", "請問這個帳戶的年費是多少？"),
+    ("yue", "banking", "我張卡唔見咗，而家點算好？"),
+    ("th", "banking", "ขออายัดบัตรเครดิตที่หายไปได้ที่ไหน"),
+    ("es", "coding", "Escribe una función de Python que ordene una lista de números."),
+    ("id", "banking", "Kenapa saldo rekening saya berkurang padahal belum tarik uang?"),
+    ("ja", "banking", "口座の名義を変更するにはどうすればいいですか？"),
+];
+
+#[test]
+fn a_word_of_any_language_takes_language_and_task_of_the_talk() {
+    for (language, _, talk) in TALKS {
+        let alone = classify(&Prompt::of(&[talk]));
+        assert_eq!(alone.language.code(), language, "{talk}");
+        for said in [
+            "ok",
+            "OK!",
+            "Ok.",
+            "bye",
+            "no",
+            "yes",
+            "thanks",
+            "thank you",
+            "continue",
+            "yes please",
+            "no, thanks",
+            "ok thanks",
+            "好",
+            "好的",
+            "sí",
+            "hmm",
+            "👍",
+            "...",
+            "1",
+            "550e8400-e29b-41d4-a716-446655440000",
+        ] {
+            for turns in [&[talk, said][..], &[talk, "ok", said], &[talk, "yes", "ok", said]] {
+                let read = classify(&Prompt::of(turns));
+                assert_eq!(read.language.code(), language, "{turns:?}");
+                assert_eq!(read.language_confidence, alone.language_confidence, "{turns:?}");
+                assert_eq!(read.task, alone.task, "{turns:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_word_of_any_language_alone_is_no_sure_language() {
+    for said in [
+        "ok", "bye", "no", "continue", "yes", "thanks", "sí", "ok ok", "bye bye", "hello", "la",
+        "ja",
+    ] {
+        let read = classify(&Prompt::of(&[said]));
+        assert!(matches!(read.language, Language::Und | Language::En), "{said}: {read:?}");
+        let read = classify(&Prompt::of(&["ok", said]));
+        assert!(matches!(read.language, Language::Und | Language::En), "ok, {said}: {read:?}");
+    }
+}
+
+#[test]
+fn a_short_turn_with_clear_evidence_keeps_its_language() {
+    let talk = "Why was my transfer to my landlord declined yesterday?";
+    for (wanted, said) in [
+        ("zh-Hans", "你好"),
+        ("th", "สวัสดี"),
+        ("de", "danke schön"),
+        ("ko", "감사합니다"),
+        ("ja", "ありがとう"),
+        ("fr", "merci beaucoup"),
+        ("es", "muchas gracias"),
+        ("vi", "cảm ơn"),
+        ("ta", "நன்றி"),
+    ] {
+        assert_eq!(classify(&Prompt::of(&[said])).language.code(), wanted, "{said}");
+        assert_eq!(
+            classify(&Prompt::of(&[talk, said])).language.code(),
+            wanted,
+            "{said} in a talk"
+        );
+    }
+}
+
+const ENGLISH: &str =
+    "The tenant shall pay the rent on the first day of each month to the landlord. ";
+const PYTHON: &str = "def total(rows):\n    \"\"\"Return the sum of the rows.\"\"\"\n    result = 0\n    \
+                      for row in rows:\n        result += row.amount\n    return result\n\n";
+
+#[test]
+fn the_instruction_is_found_wherever_it_stands() {
+    let code = PYTHON.repeat(20);
+    let logs =
+        "2026-05-03T10:15:30.120Z ERROR c.e.Server - connection refused while reading\n".repeat(40);
+    let diff = "diff --git a/x.rs b/x.rs\n@@ -1,4 +1,4 @@\n-    let total = 0;\n+    let total = 1;\n     \
+                let rows = read();\n"
+        .repeat(20);
+    let trace = format!(
+        "Traceback (most recent call last):\n{}ValueError: the value is not known here\n",
+        "  File \"/srv/app/main.py\", line 10, in run\n    result = compute(the_value)\n"
+            .repeat(20)
+    );
+    let rows = "id,name,amount,when\n".to_owned() + &"7,the customer,120,yesterday\n".repeat(60);
+    asked_in(&[
+        ("es", format!("```python\n{code}```\n\n¿Por qué esta función es tan lenta?")),
+        ("zh-Hans", format!("```python\n{code}```\n这个函数为什么这么慢？")),
+        ("zh-Hans", format!("~~~~\n{code}```\n{code}~~~~\n这个函数为什么这么慢？")),
+        (
+            "es",
+            format!("```\n{code}```\n¿Por qué esta función es tan lenta?\n```python\n{code}```\n"),
+        ),
+        ("fr", format!("Pourquoi cette fonction est-elle si lente ?\n```python\n{code}")),
+        ("de", format!("{logs}\nWarum startet der Dienst nicht mehr?")),
+        ("de", format!("Warum startet der Dienst nicht mehr?\n{logs}")),
+        ("it", format!("{diff}\nPuoi spiegarmi che cosa cambia qui?")),
+        ("th", format!("{trace}\nช่วยแก้ให้หน่อยครับ")),
+        ("vi", format!("{rows}\nHãy tính tổng số tiền của từng khách hàng giúp tôi.")),
+    ]);
+}
+
+#[test]
+fn the_instruction_is_found_beside_prose_and_in_templates() {
+    let paper = format!("{}\n", ENGLISH.repeat(4)).repeat(8);
+    asked_in(&[
+        ("zh-Hans", format!("{paper}\n请用中文总结上面的合同。")),
+        ("zh-Hans", format!("{paper} 请用中文总结上面的合同。")),
+        ("zh-Hans", format!("{paper}\n\n请用中文总结这份合同。\n\n{paper}")),
+        ("es", format!("{paper}\n\n¿Cuándo tengo que pagar el alquiler?\n\n{paper}")),
+        ("es", format!("¿Cuándo tengo que pagar el alquiler?\n\n{paper}")),
+        ("hi", format!("मुझे किराया कब देना है?\n\n{paper}")),
+        ("zh-Hans", format!("请用中文总结下面的合同。\n\n{paper}")),
+        (
+            "ja",
+            format!(
+                "この文書を要約してください。\n\nOn 3 May 2026, Ann wrote:\n> {ENGLISH}\n> {ENGLISH}"
+            ),
+        ),
+        (
+            "zh-Hans",
+            format!(
+                "You answer by the context alone.\n<context>\n{paper}</context>\n<user_query>\n租客什么时候\
+                 付租金？\n</user_query>\nAnswer in short sentences."
+            ),
+        ),
+        (
+            "zh-Hans",
+            format!("<context>{ENGLISH}</context><user_query>租客什么时候付租金？</user_query>"),
+        ),
+        (
+            "zh-Hans",
+            format!(
+                "Use the context.\n\nContext:\n{paper}\n\nQuestion: 租客什么时候付租金？\nAnswer:"
+            ),
+        ),
+        (
+            "zh-Hans",
+            format!(
+                "Use the context.\n\n{paper}\n\n### 问题：\n租客什么时候付租金？\n\n### Answer\n"
+            ),
+        ),
+        (
+            "ko",
+            format!(
+                "<documents>\n<document>\n{paper}</document>\n</documents>\n\n월세는 언제 내야 하나요?"
+            ),
+        ),
+    ]);
+}
+
+fn asked_in(rows: &[(&str, String)]) {
+    for (wanted, text) in rows {
+        let read = classify(&Prompt::of(&[text]));
+        let tail: String = text.chars().skip(text.chars().count().saturating_sub(60)).collect();
+        assert_eq!(read.language.code(), *wanted, "…{tail}: {read:?}");
+    }
+}
+
+#[test]
+fn the_task_of_an_instruction_beside_a_paste() {
+    let code = PYTHON.repeat(20);
+    let paper = format!("{}\n", ENGLISH.repeat(4)).repeat(8);
+    for (wanted, text) in [
+        ("coding", format!("```python\n{code}```\n\n¿Por qué esta función es tan lenta?")),
+        ("coding", format!("```python\n{code}```\n\n这个函数为什么这么慢？")),
+        ("summarization", format!("{paper}\n\n请用中文总结上面的合同。")),
+        ("summarization", format!("{paper}\n\nSummarise the contract above in three sentences.")),
+        ("translation", format!("{paper}\n\nPlease translate the text above into German.")),
+    ] {
+        let read = classify(&Prompt::of(&[&text]));
+        assert_eq!(read.task.code(), wanted, "{}: {read:?}", &text[..20]);
+    }
+}

@@ -156,6 +156,10 @@ pub fn stop(path: &Path, error: &str) -> ! {
 pub fn langs(folder: &Path, own: &[Own]) -> Vec<LangRow> {
     let mut rows = Vec::new();
     for name in ["lang_train.jsonl.gz", "lang_words.jsonl.gz"] {
+        // Without the word lists nothing can be trained, but what is built in can be judged.
+        if own.is_empty() && !folder.join(name).exists() {
+            continue;
+        }
         each(&folder.join(name), |row: Lang| rows.extend(lang_row(row)));
     }
     rows.extend(own_langs(own));

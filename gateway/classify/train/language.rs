@@ -54,13 +54,13 @@ fn fitted(rows: &[LangRow], keep: impl Fn(&LangRow) -> bool) -> Vec<u8> {
 
 /// What is judged: texts and single words apart, because the one is what people write and the other is three
 /// quarters of the rows.
-fn judged(rows: &[LangRow], model: &lang::Model<'_>, of: impl Fn(&LangRow) -> bool) -> Tally {
+pub fn judged(rows: &[LangRow], model: &lang::Model<'_>, of: impl Fn(&LangRow) -> bool) -> Tally {
     let mut tally = Tally::default();
     rows.iter().filter(|row| of(row)).for_each(|row| judge(&mut tally, row, model));
     tally
 }
 
-fn is_word(row: &LangRow) -> bool {
+pub fn is_word(row: &LangRow) -> bool {
     row.kind == "single_word"
 }
 

@@ -19,9 +19,11 @@ mod measure;
 mod overlap;
 mod own;
 mod report;
+mod shipped;
 mod task;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     fs,
@@ -35,6 +37,8 @@ const USAGE: &str = "usage: train --data DIR | --bench
                with --data: measures on the sources of development and prints every mistake, writes nothing
   --judged FILE
                with --data: writes the texts that the language is judged by, for tests/compare
+  --turns      with --data: judges the model that is built in: prints how it does on the sources that no
+               weights saw, and writes the part on short turns and pastes of REPORT.md
   --bench      how long a reading takes, by the model that is built in";
 
 fn main() {
@@ -53,6 +57,9 @@ fn main() {
     let judged = args.iter().position(|arg| arg == "--judged").and_then(|at| args.get(at + 1));
     if let Some(path) = judged {
         return language::write_judged(&data::langs(&from, &[]), Path::new(path));
+    }
+    if has("--turns") {
+        return shipped::run(&folder, &from);
     }
     let quick = args.iter().position(|arg| arg == "--quick").and_then(|at| args.get(at + 1));
     match quick.map(String::as_str) {

@@ -61,7 +61,7 @@ fn judge(tally: &mut Tally, row: &TaskRow, linear: &Linear<'_>) -> (Task, f32) {
     (found, sure)
 }
 
-fn judged(rows: &[TaskRow], linear: &Linear<'_>, role: Role) -> Tally {
+pub fn judged(rows: &[TaskRow], linear: &Linear<'_>, role: Role) -> Tally {
     let mut tally = Tally::default();
     for row in rows.iter().filter(|row| row.role == role) {
         judge(&mut tally, row, linear);
@@ -144,7 +144,7 @@ pub fn developed(rows: &[TaskRow]) -> (Tally, String) {
 }
 
 impl TaskRow {
-    fn prompt<'a>(&'a self, turns: &'a [&'a str]) -> Prompt<'a> {
+    pub fn prompt<'a>(&'a self, turns: &'a [&'a str]) -> Prompt<'a> {
         Prompt {
             system: &self.system,
             turns,

@@ -152,11 +152,17 @@ struct Sums {
 /// Reads the language of a text.
 #[must_use]
 pub fn read(text: &str, model: &Model<'_>) -> Found {
+    let (head, tail) = sample::ends(text);
+    read_parts(&[head, tail], model)
+}
+
+/// Reads the language of several stretches, all that is in them.
+#[must_use]
+pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     let mut counts = Counts::default();
     let mut sums = Sums::default();
-    let (head, tail) = sample::ends(text);
-    for end in [head, tail] {
-        sample::prose(end, |stretch| {
+    for part in parts {
+        sample::prose(part, |stretch| {
             let han = counts.han;
             if sums.words.len() == WORDS_MAX {
                 counts.add_all(stretch);
@@ -169,16 +175,16 @@ pub fn read(text: &str, model: &Model<'_>) -> Found {
         });
     }
     let han = counts.kana == 0 && counts.han > 0 && counts.chinese.unsure();
-    let han = han.then(|| read_han(&counts.chinese, [head, tail], &model.linear));
+    let han = han.then(|| read_han(&counts.chinese, parts, &model.linear));
     counts.found(model, &sums, han)
 }
 
 /// Han without kana that its characters alone do not settle: Chinese in one of its ways, or Japanese.
-fn read_han(chinese: &Chinese, ends: [&str; 2], linear: &Linear<'_>) -> (Language, f32) {
+fn read_han(chinese: &Chinese, parts: &[&str], linear: &Linear<'_>) -> (Language, f32) {
     let mut sums = linear::Sums::<WIDTH>::default();
     let mut left = HAN_CHARS;
     let mut run: SmallVec<[char; HAN_CHARS]> = SmallVec::new();
-    for c in ends.iter().flat_map(|end| end.chars()).chain([' ']) {
+    for c in parts.iter().flat_map(|part| part.chars()).chain([' ']) {
         if script::of(c) == Script::Han && run.len() < left {
             run.push(c);
         } else if !run.is_empty() {

@@ -1,5 +1,9 @@
 //! What of a text is looked at: a bounded sample without code, addresses and markup.
 
+use smallvec::SmallVec;
+
+use super::token;
+
 /// Bytes that are looked at from the head, and as many from the tail.
 const SPAN: usize = 320;
 
@@ -20,30 +24,65 @@ pub fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// Calls `each` with every stretch of plain language: fenced code, addresses and lines of JSON or
-/// markup are passed over, unless nothing else is there.
+/// Calls `each` with every stretch of plain language: fenced code, lines of JSON or markup and what is
+/// no word are passed over. Where only code or data is there, its words are handed out.
 pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
     let mut said = false;
-    let mut in_code = false;
+    let mut fence = None;
     for line in text.split('\n') {
         let seen = Line::of(line);
-        if seen.fence && line.trim_start().starts_with("```") {
-            in_code = !in_code;
+        let mark = if seen.fence { fence_of(line) } else { None };
+        if mark.is_some() && (fence.is_none() || fence == mark) {
+            fence = if fence.is_none() { mark } else { None };
             continue;
         }
-        if in_code || seen.data_like() {
+        if fence.is_some() || seen.data_like() {
             continue;
         }
         said |= seen.letters;
-        if seen.address {
-            unaddressed(line, &mut each);
+        if seen.suspect {
+            token::words(line, &mut each);
         } else {
             each(line);
         }
     }
     if !said {
-        each(text);
+        text.split('\n').for_each(|line| token::words(line, &mut each));
     }
+}
+
+fn fence_of(line: &str) -> Option<u8> {
+    let bare = line.trim_start();
+    let mark = |it: &str| bare.starts_with(it).then(|| bare.as_bytes().first().copied()).flatten();
+    mark("```").or_else(|| mark("~~~"))
+}
+
+/// The first and the last bytes of several stretches, as many as of one text.
+#[must_use]
+pub fn ends_of<'a>(parts: &[&'a str]) -> SmallVec<[&'a str; 8]> {
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    if total <= 2 * SPAN {
+        return parts.iter().copied().collect();
+    }
+    let mut kept = SmallVec::new();
+    let mut room = SPAN;
+    for part in parts {
+        kept.push(part.get(..floor(part, room)).unwrap_or(""));
+        room = room.saturating_sub(part.len());
+        if room == 0 {
+            break;
+        }
+    }
+    let from = kept.len();
+    room = SPAN;
+    for part in parts.iter().rev() {
+        kept.insert(from, part.get(floor(part, part.len().saturating_sub(room))..).unwrap_or(""));
+        room = room.saturating_sub(part.len());
+        if room == 0 {
+            break;
+        }
+    }
+    kept
 }
 
 /// What one look at a line's bytes tells.
@@ -52,16 +91,19 @@ struct Line {
     length: usize,
     letters: bool,
     fence: bool,
-    /// It may hold an address.
-    address: bool,
+    /// Something in it may be no word.
+    suspect: bool,
 }
 
 /// What a byte may tell of its line.
 const MARK: u8 = 1;
 const LETTER: u8 = 2;
 const FENCE: u8 = 4;
-const AT: u8 = 8;
-const SLASH: u8 = 16;
+const SUSPECT: u8 = 8;
+const DOT: u8 = 16;
+/// A Latin letter; one bit further, that a capital follows one.
+const SMALL: u8 = 64;
+const CAPITAL_AFTER: u8 = 128;
 
 /// What each byte tells: one look-up a byte, and no branch.
 static BYTES: [u8; 256] = bytes();
@@ -72,12 +114,14 @@ const fn bytes() -> [u8; 256] {
     let mut at = 0;
     while at < 256 {
         bytes[at] = match at as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => LETTER,
+            b'a'..=b'z' => LETTER | SMALL,
+            b'A'..=b'Z' => LETTER | SMALL | CAPITAL_AFTER,
+            0x80.. => LETTER,
             b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
             | b'$' => MARK,
-            b'`' => FENCE,
-            b'@' => AT,
-            b'/' => SLASH,
+            b'`' | b'~' => FENCE,
+            b'@' | b'/' | b'&' | b'#' | b'0'..=b'9' => SUSPECT,
+            b'.' => DOT,
             _ => 0,
         };
         at += 1;
@@ -88,18 +132,23 @@ const fn bytes() -> [u8; 256] {
 impl Line {
     fn of(line: &str) -> Self {
         let (mut all, mut marks) = (0, 0);
+        let (mut before, mut capitals) = (0, 0);
         for b in line.bytes() {
             let told = BYTES.get(usize::from(b)).copied().unwrap_or(0);
             all |= told;
             marks += usize::from(told & MARK);
+            // A capital after a letter: a name of code, a currency, encoded bytes.
+            capitals |= before & told & CAPITAL_AFTER;
+            before = told << 1;
         }
+        let humped = capitals != 0;
         let tells = |what: u8| all & what != 0;
         Self {
             marks,
             length: line.len(),
             letters: tells(LETTER),
             fence: tells(FENCE),
-            address: tells(AT) || tells(SLASH) && line.contains("//"),
+            suspect: marks > 0 || tells(SUSPECT | FENCE) || tells(DOT) && dotted(line) || humped,
         }
     }
 
@@ -109,8 +158,7 @@ impl Line {
     }
 }
 
-/// The words of a line that are no addresses.
-fn unaddressed<'a>(line: &'a str, each: &mut impl FnMut(&'a str)) {
-    let address = |word: &&str| word.contains("://") || word.contains('@') && word.contains('.');
-    line.split_whitespace().filter(|word| !address(word)).for_each(each);
+/// Whether a dot stands inside of a word.
+fn dotted(line: &str) -> bool {
+    line.as_bytes().windows(2).any(|it| matches!(it, [b'.', b'a'..=b'z']))
 }

@@ -17,11 +17,13 @@ pub const WIDTH: usize = 16;
 pub const BITS: u32 = 17;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
-/// Characters that are looked at from the head of the instruction, from its tail, and from the system's text.
+/// Characters that are looked at from the head of the instruction, from its tail, and from the system's
+/// text.
 const HEAD_CHARS: usize = 160;
 const TAIL_CHARS: usize = 100;
 const SYSTEM_CHARS: usize = 160;
-/// A word's beginnings of so many characters stand for its inflected forms; pairs are made of the longer.
+/// A word's beginnings of so many characters stand for its inflected forms; pairs are made of the
+/// longer.
 const STEM_SHORT: u32 = 4;
 const STEM: u32 = 5;
 /// How much a feature of the structure counts: as much as two words.
@@ -39,9 +41,18 @@ pub fn model() -> Option<&'static Linear<'static>> {
 }
 
 /// Calls `each` with the bucket of every feature of a request.
-pub fn features(prompt: &Prompt<'_>, mut each: impl FnMut(Feature)) {
+pub fn features(prompt: &Prompt<'_>, each: impl FnMut(Feature)) {
+    features_asked(prompt, None, each);
+}
+
+/// The same, where the instruction is known and does not stand at the beginning of the turn: it is
+/// looked at as if it did, and what the turn begins with comes after it.
+fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, mut each: impl FnMut(Feature)) {
     let text = follow::instruction(prompt).trim_start();
-    let (first, rest, tail) = parts(text);
+    let (first, rest, tail) = match asked {
+        Some(asked) => (parts(asked).0, parts(asked).1, chars_to(text, TAIL_CHARS)),
+        None => parts(text),
+    };
     let of = |hash: Hash| Feature::of(hash.bucket(BITS));
     // A word says the same wherever it stands, and a little more in the first sentence.
     words(first, |word| {
@@ -86,8 +97,8 @@ fn first_sentence(head: &str) -> usize {
     head.len()
 }
 
-/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without spaces,
-/// with characters and runs of them.
+/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without
+/// spaces, with characters and runs of them.
 fn words(text: &str, mut each: impl FnMut(Hash)) {
     const START: Hash = Hash::new(7);
     let (mut before, mut word, mut stem, mut length) = (START, START, START, 0_u32);
@@ -161,8 +172,14 @@ fn is_mark(c: char) -> bool {
 /// Reads the task of a request, and how sure that is.
 #[must_use]
 pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
+    read_asked(prompt, None, linear)
+}
+
+/// The same, where the instruction is known and does not stand at the beginning of the turn.
+#[must_use]
+pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
     let mut sums = Sums::<WIDTH>::default();
-    features(prompt, |feature| linear.add(feature, &mut sums));
+    features_asked(prompt, asked, |feature| linear.add(feature, &mut sums));
     let scores = linear.probabilities(&sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));

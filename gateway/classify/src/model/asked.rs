@@ -1,0 +1,235 @@
+//! The language in which a turn asks: that of the instruction, not of what is pasted beside it.
+
+use smallvec::SmallVec;
+
+use super::{
+    lang::{self, Found, Model},
+    sample,
+    script::{self, Script},
+    spoken::{self, Spoken},
+};
+use crate::Language;
+
+/// A language that has less of a text is not named.
+const SHARE_MIN: f32 = 0.05;
+/// An instruction beside a longer paste is looked for in so many bytes.
+const INSTRUCTION_BYTES: usize = 300;
+/// From this length on a text may be an instruction with a paste.
+const PASTE_BYTES: usize = 600;
+/// So sure must a line beside a paste be that it is in another language.
+const SURE: f32 = 0.7;
+/// Paragraphs amid others that are read.
+const AMID_MAX: usize = 3;
+/// A shorter text has no parts.
+const PARTS_BYTES: usize = 24;
+
+/// What a turn asks in.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// The language, and how sure that is.
+    pub language: (Language, f32),
+    /// The instruction, where it was found apart from the beginning of the turn.
+    pub instruction: Option<&'a str>,
+    /// Every language of what the person says.
+    found: Found,
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self { language: (Language::Und, 0.0), instruction: None, found: Found::default() }
+    }
+}
+
+impl Asked<'_> {
+    /// Languages by their share, the largest first.
+    #[must_use]
+    pub fn languages(&self) -> SmallVec<[(Language, f32); 3]> {
+        let shares = self.found.shares.iter().take(3).filter(|(_, share, _)| *share >= SHARE_MIN);
+        shares.map(|(language, share, _)| (*language, *share)).collect()
+    }
+
+    /// The same, of which nothing is known for certain.
+    #[must_use]
+    pub fn unknown(self) -> Self {
+        Self {
+            language: (Language::Und, 0.0),
+            instruction: self.instruction,
+            found: Found::default(),
+        }
+    }
+}
+
+/// Finds what a turn asks in.
+#[must_use]
+pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
+    let spoken = if has_parts(text) { spoken::of(text) } else { Spoken::default() };
+    if let Some(question) = spoken.question {
+        let found = lang::read(question, model);
+        let language = best(&found);
+        if language.0 != Language::Und && language.1 >= 0.5 {
+            return Asked { language, instruction: None, found };
+        }
+    }
+    let single = [text];
+    let blocks = if spoken.blocks.is_empty() { &single } else { spoken.blocks.as_slice() };
+    let found = match blocks {
+        [only] => lang::read(only, model),
+        _ => lang::read_parts(&sample::ends_of(blocks), model),
+    };
+    let language = best(&found);
+    let total: usize = blocks.iter().map(|block| block.len()).sum();
+    let beside = if total >= PASTE_BYTES || blocks.len() > 1 {
+        beside(blocks, language, model)
+    } else {
+        None
+    };
+    let (language, instruction) = match beside {
+        Some((line, found)) => (found, Some(line)),
+        None if spoken.pasted => (language, blocks.last().copied()),
+        None => (language, None),
+    };
+    let instruction = instruction.filter(|line| !text.trim_start().starts_with(line));
+    Asked { language, instruction, found }
+}
+
+/// Whether a text may have parts that are not the person's.
+fn has_parts(text: &str) -> bool {
+    let lines = |ends: (&str, &str)| ends.0.contains('\n') || ends.1.contains('\n');
+    text.len() >= PARTS_BYTES && (text.starts_with('<') || lines(spoken::windows(text)))
+}
+
+/// A line beside a long text, or amid it, that asks in another language than the rest, or says that the
+/// rest's is the one.
+fn beside<'a>(
+    blocks: &[&'a str],
+    whole: (Language, f32),
+    model: &Model<'_>,
+) -> Option<(&'a str, (Language, f32))> {
+    let (first, last) = (blocks.first()?, blocks.last()?);
+    let read = |line: &'a str| (line, best(&lang::read(line, model)));
+    let tail = last_line(last, blocks.len() > 1).map(read);
+    let head = first_line(first).map(read);
+    let other = |it: &(&str, (Language, f32))| {
+        it.1.0 != Language::Und && it.1.0 != whole.0 && it.1.1 >= SURE
+    };
+    // Where one end is in the language of the whole and the other is not, the middle says which is the
+    // paste.
+    let agreed = |it: &(&str, (Language, f32))| it.1.0 == whole.0;
+    let pasted = |it: &(&str, (Language, f32))| middle(blocks, model) == it.1.0;
+    match (head.filter(other), tail.filter(other)) {
+        (Some(head), Some(tail)) => {
+            return Some(if asks(tail.0) && !asks(head.0) { tail } else { head });
+        }
+        (Some(head), None) => {
+            return Some(tail.filter(agreed).filter(|_| pasted(&head)).unwrap_or(head));
+        }
+        (None, Some(tail)) => {
+            return Some(head.filter(agreed).filter(|_| pasted(&tail)).unwrap_or(tail));
+        }
+        (None, None) => {}
+    }
+    let amid = blocks.get(1..blocks.len().saturating_sub(1)).unwrap_or_default();
+    let short = amid.iter().filter(|block| block.len() <= INSTRUCTION_BYTES && letters(block) >= 8);
+    let likely = short.filter(|block| asks(block) || script_of(block) != script_of(first));
+    let amid = likely.take(AMID_MAX).map(|block| read(block)).find(other);
+    // A document that is no line, and a paragraph after it: that one is what the person wants.
+    let closing = blocks.len() > 1 && first.len() > INSTRUCTION_BYTES;
+    let last = tail.filter(agreed).filter(|it| closing || asks(it.0));
+    amid.or(last).or(head.filter(agreed))
+}
+
+/// The language of what stands in the middle of the longest paragraph.
+fn middle(blocks: &[&str], model: &Model<'_>) -> Language {
+    let longest = blocks.iter().max_by_key(|block| block.len()).copied().unwrap_or("");
+    let from = sample::floor(longest, (longest.len() / 2).saturating_sub(INSTRUCTION_BYTES / 2));
+    let rest = longest.get(from..).unwrap_or("");
+    best(&lang::read(rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or(""), model)).0
+}
+
+/// The first line or sentence if it is short.
+fn first_line(text: &str) -> Option<&str> {
+    let head = text.get(..sample::floor(text, INSTRUCTION_BYTES))?;
+    let mut lines = head.split_inclusive(['\n', ':', '：']);
+    let line = lines.find(|part| letters(part) >= 8)?;
+    (line.ends_with(['\n', ':', '：']) || head.len() == text.len()).then_some(line)
+}
+
+/// The last line if it is short; of a single line the last sentence, if it is in another script.
+fn last_line(text: &str, whole: bool) -> Option<&str> {
+    let text = text.trim_end();
+    if whole && text.len() <= INSTRUCTION_BYTES {
+        return (letters(text) >= 4).then_some(text);
+    }
+    let tail = text.get(sample::floor(text, text.len().saturating_sub(INSTRUCTION_BYTES))..)?;
+    let line = match tail.rsplit_once('\n') {
+        Some((_, last)) => last,
+        None => last_sentence(tail)?,
+    };
+    (letters(line) >= 8).then_some(line)
+}
+
+fn last_sentence(tail: &str) -> Option<&str> {
+    let ends = |c: char| matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | ':' | '：');
+    let at = tail.trim_end_matches(ends).rfind(ends)?;
+    let last = tail.get(at..)?.trim_start_matches(ends);
+    (script_of(last) != script_of(tail)).then_some(last)
+}
+
+/// Whether a line asks, or announces what follows.
+fn asks(line: &str) -> bool {
+    line.trim_end().ends_with(['?', '？', '؟', ':', '：', ';', '吗', '呢', '嗎'])
+}
+
+/// The script of the first letter.
+fn script_of(text: &str) -> Option<Script> {
+    text.chars().take(64).map(script::of).find(|it| *it != Script::None)
+}
+
+/// Letters by what they weigh, as far as it matters.
+fn letters(text: &str) -> u32 {
+    let mut count = 0;
+    for c in text.chars().take(64) {
+        let script = script::of(c);
+        count += if script == Script::None { 0 } else { script::weight(script) };
+    }
+    count
+}
+
+/// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and
+/// technical words are Latin in every language.
+#[must_use]
+pub fn best(found: &Found) -> (Language, f32) {
+    let own = found.shares.iter().find(|(language, share, _)| !latin(*language) && *share >= 0.25);
+    let chosen = own.or_else(|| found.shares.first());
+    chosen.map_or((Language::Und, 0.0), |(language, _, sure)| (*language, *sure))
+}
+
+/// Whether a language is written in Latin letters.
+#[must_use]
+pub fn latin(language: Language) -> bool {
+    use Language::{
+        Cs, De, En, Es, Fi, Fr, Hu, Id, It, Jv, Ms, Nl, Pl, Pt, Ro, Su, Sv, Tl, Tr, Vi,
+    };
+    matches!(
+        language,
+        Cs | De
+            | En
+            | Es
+            | Fi
+            | Fr
+            | Hu
+            | Id
+            | It
+            | Jv
+            | Ms
+            | Nl
+            | Pl
+            | Pt
+            | Ro
+            | Su
+            | Sv
+            | Tl
+            | Tr
+            | Vi
+    )
+}

@@ -1,0 +1,188 @@
+//! What in a line is no word: addresses, paths, identifiers, encoded bytes, amounts, mark-up.
+//!
+//! Only what stands in ASCII can be such a thing; letters beyond it are always somebody's language.
+
+/// No word of plain letters is longer; encoded bytes are.
+const WORD_MAX: usize = 40;
+/// A product's name with digits is no longer.
+const PRODUCT_MAX: usize = 12;
+/// From this length on a run of letters, digits and the marks of base64 may be encoded bytes.
+const BLOB_MIN: usize = 20;
+/// Bytes in which the end of a tag is looked for.
+const TAG_BYTES: usize = 200;
+
+/// Codes and signs of currencies and of time, as they stand beside an amount.
+const AMOUNT: [&[u8]; 28] = [
+    b"USD", b"EUR", b"SGD", b"MYR", b"IDR", b"THB", b"VND", b"JPY", b"CNY", b"RMB", b"KRW", b"INR",
+    b"PHP", b"HKD", b"TWD", b"GBP", b"AUD", b"CHF", b"MMK", b"KHR", b"CAD", b"NZD", b"BND", b"LAK",
+    b"RM", b"Rp", b"UTC", b"GMT",
+];
+/// What a media type begins with.
+const MEDIA: [&[u8]; 6] =
+    [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
+
+/// Calls `each` with every stretch of a line between the things in it that are no words.
+pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
+    let bytes = line.as_bytes();
+    let wide = !line.is_ascii();
+    let (mut from, mut at) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        if !byte.is_ascii_graphic() {
+            at += 1;
+            continue;
+        }
+        let here = bytes.get(at..).unwrap_or_default();
+        let run = tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
+        if run.words < run.length {
+            // What is cut is ASCII: both ends are boundaries of characters.
+            emit(line, from, at + run.words, &mut each);
+            from = at + run.length;
+        }
+        at += run.length.max(1);
+    }
+    emit(line, from, line.len(), &mut each);
+}
+
+fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
+    match line.get(from..to) {
+        Some(stretch) if !stretch.is_empty() => each(stretch),
+        _ => {}
+    }
+}
+
+/// The length of a tag or an entity that begins here.
+fn tag(here: &[u8]) -> Option<usize> {
+    match here {
+        [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!' | b'?', ..] => {
+            Some(here.iter().take(TAG_BYTES).position(|b| *b == b'>')? + 1)
+        }
+        [b'&', b'a'..=b'z' | b'A'..=b'Z' | b'#', ..] => {
+            let end = here.iter().take(12).position(|b| *b == b';')?;
+            let name = here.get(1..end)?;
+            name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'#').then_some(end + 1)
+        }
+        _ => None,
+    }
+}
+
+/// A run of ASCII: its first `words` bytes may be words, the rest of its `length` is none.
+struct Run {
+    words: usize,
+    length: usize,
+}
+
+impl Run {
+    fn of(here: &[u8], wide: bool) -> Self {
+        let ends = |(at, b): (usize, &u8)| !b.is_ascii_graphic() || at > 0 && tag_begins(here, at);
+        let length =
+            here.iter().enumerate().position(|it| ends((it.0, it.1))).unwrap_or(here.len());
+        let run = here.get(..length).unwrap_or_default();
+        if run.iter().all(u8::is_ascii_alphabetic) {
+            let words = if is_word(run, wide) { length } else { 0 };
+            return Self { words, length };
+        }
+        if let Some(words) = address(run) {
+            return Self { words, length };
+        }
+        if is_blob(run) || is_path(run) || run.windows(2).any(|two| two == b"()") {
+            return Self { words: 0, length };
+        }
+        // One thing of several: up to the first mark that parts words.
+        let part = |b: &u8| {
+            matches!(b, b',' | b';' | b':' | b'(' | b')' | b'[' | b']' | b'{' | b'}')
+                || matches!(b, b'"' | b'!' | b'?' | b'*' | b'|' | b'`' | b'>' | b'<')
+        };
+        let first = run.iter().position(part).unwrap_or(length);
+        let word = run.get(..first).unwrap_or_default();
+        let words = if first == 0 || is_word(word, wide) { first.max(1) } else { 0 };
+        Self { words, length: first.max(1) }
+    }
+}
+
+fn tag_begins(here: &[u8], at: usize) -> bool {
+    matches!(here.get(at), Some(b'<' | b'&')) && tag(here.get(at..).unwrap_or_default()).is_some()
+}
+
+/// Where an address begins in a run: of the web, of mail, or a data URL.
+fn address(run: &[u8]) -> Option<usize> {
+    let scheme = run.windows(3).position(|it| it == b"://").map(|at| letters_before(run, at));
+    let data = || run.starts_with(b"data:").then_some(0);
+    let web = || run.windows(4).position(|it| it.eq_ignore_ascii_case(b"www."));
+    let mail = || {
+        let at = run.iter().position(|b| *b == b'@')?;
+        let named = run.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
+        named.then(|| letters_before(run, at))
+    };
+    scheme.or_else(data).or_else(web).or_else(mail)
+}
+
+/// Where what stands before a place begins: letters, digits and the marks of an address.
+fn letters_before(run: &[u8], at: usize) -> usize {
+    let joins = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+');
+    let before = run.get(..at).unwrap_or_default();
+    before.iter().rposition(|b| !joins(b)).map_or(0, |last| last + 1)
+}
+
+/// Bytes as base64, base32 or hexadecimal.
+fn is_blob(run: &[u8]) -> bool {
+    let coded = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-');
+    run.len() >= BLOB_MIN
+        && run.iter().all(coded)
+        && (run.iter().any(u8::is_ascii_digit) || humps(run) >= 2 || run.contains(&b'='))
+}
+
+fn is_path(run: &[u8]) -> bool {
+    let slashes = run.iter().filter(|b| **b == b'/').count();
+    let starts = |beginnings: &[&[u8]]| beginnings.iter().any(|it| run.starts_with(it));
+    run.contains(&b'\\')
+        || slashes >= 2
+        || slashes == 1 && (run.contains(&b'.') || starts(&[b"/", b"~"]) || starts(&MEDIA))
+}
+
+/// Places where a small letter stands before a large one.
+fn humps(run: &[u8]) -> usize {
+    run.windows(2).filter(|it| matches!(it, [b'a'..=b'z', b'A'..=b'Z'])).count()
+}
+
+/// Whether ASCII between marks may be a word of a language. Amid letters of another script (`wide`),
+/// what has digits is a product more often than an identifier.
+fn is_word(run: &[u8], wide: bool) -> bool {
+    let framing = |b: &&u8| !b.is_ascii_alphanumeric();
+    let lead = run.iter().take_while(framing).count();
+    let trail = run.iter().rev().take_while(framing).count();
+    let Some(bare) = run.get(lead..run.len().saturating_sub(trail)) else { return true };
+    let letters = bare.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    if letters == 0 {
+        return true; // numbers alone say nothing, and do no harm
+    }
+    let plain = letters == bare.len();
+    if plain
+        && bare.len() < 8
+        && !bare.first().is_some_and(u8::is_ascii_uppercase)
+        && humps(bare) == 0
+    {
+        return true;
+    }
+    // A hashtag is made of words, written as one.
+    if run.starts_with(b"#") && letters >= 3 && !bare.iter().all(u8::is_ascii_hexdigit) {
+        return true;
+    }
+    let numbered = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
+    if wide && !plain && bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered) {
+        return true;
+    }
+    let hump = humps(bare);
+    let camel = hump >= 2 || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
+    let coded =
+        |b: &u8| matches!(b, b'_' | b'=' | b'#' | b'$' | b'%' | b'^' | b'~') || b.is_ascii_digit();
+    let hex = bare.len() >= 8 && bare.iter().all(|b| matches!(b, b'a'..=b'f'));
+    let dotted = bare.windows(3).any(|it| {
+        matches!(it, [before, b'.', b'a'..=b'z' | b'0'..=b'9'] if before.is_ascii_alphanumeric())
+    });
+    !(camel
+        || hex
+        || dotted
+        || bare.iter().any(coded)
+        || bare.len() > WORD_MAX
+        || AMOUNT.contains(&bare))
+}
