@@ -200,8 +200,6 @@ fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
     Ok((store, replica.into()))
 }
 
-/// Where the ledger stands.
-
 /// The key of all keyed hashes.
 pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
     if let Some(pepper) = &config.identity.pepper {

@@ -258,7 +258,7 @@ fn a_text_from_outside_is_a_text_where_one_is_wanted() {
         ("SIGNALBOX__LEDGER__CURRENCY", "INF"),
         ("SIGNALBOX__LEDGER__RETENTION_DAYS", "30"),
         ("SIGNALBOX__MEDIA__HOSTS", "[1.5, true, a.example.com]"),
-        ("SIGNALBOX__SERVER__TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("SIGNALBOX__SERVER__CORS_ORIGINS", "https://a.example.com"),
         ("SIGNALBOX__ALIAS__2026", "qwen"),
         ("SIGNALBOX__ALIAS__BOTH", "[qwen]"),
         ("SIGNALBOX__QUEUE", "{wait_ms = 7}"),
@@ -267,6 +267,7 @@ fn a_text_from_outside_is_a_text_where_one_is_wanted() {
     assert_eq!((&*config.ledger.currency, config.ledger.retention_days), ("INF", 30));
     assert_eq!(config.media_hosts, ["1.5", "true", "a.example.com"].map(Box::from));
     assert_eq!(config.queue.wait, Duration::from_millis(7));
+    assert_eq!(config.server.cors_origins.len(), 1);
     let route = || AliasTarget::Route(vec!["qwen".into()]);
     let aliases = [("2026".into(), route()), ("both".into(), route())];
     assert_eq!(config.policy.fleet().aliases, aliases);

@@ -13,7 +13,7 @@ use policies::{
     preset,
 };
 use sha2::{Digest, Sha256};
-use toml::Table;
+use toml::{Table, Value};
 
 use super::{
     Config, Durability, Ground, Identity, Ledger, Queue, Shield, Wait,
@@ -73,7 +73,7 @@ pub(super) fn validate(
         aliases,
     };
     let paths: Vec<&str> = teams.iter().map(|it| &*it.path).collect();
-    let named = table.get("policy").and_then(|it| it.get("file")).and_then(toml::Value::as_str);
+    let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
     let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
@@ -96,14 +96,39 @@ pub(super) fn validate(
     })
 }
 
-/// The layers are one table by now, in which secrets are references and keys keyed hashes.
+/// The layers are one table by now, in which secrets are references and keys keyed hashes. A number counts
+/// as its digits, whether it stands in the file or comes from the environment as a text.
 fn hash(table: &Table, policy: &str) -> Arc<str> {
     let mut hasher = Sha256::new();
-    hasher.update(table.to_string());
-    hasher.update([0]);
+    each_leaf(table, "", &mut |path, leaf| {
+        hasher.update(path);
+        hasher.update([0]);
+        hasher.update(leaf);
+        hasher.update([0]);
+    });
     hasher.update(policy);
     let hex = |text: String, byte: &u8| text + &format!("{byte:02x}");
     hasher.finalize().iter().take(8).fold(String::new(), hex).into()
+}
+
+/// Says every value of a table with its path, in the order of the keys.
+fn each_leaf(table: &Table, at: &str, say: &mut dyn FnMut(&str, &str)) {
+    for (key, value) in table {
+        leaf_of(value, &format!("{at}.{key}"), say);
+    }
+}
+
+fn leaf_of(value: &Value, at: &str, say: &mut dyn FnMut(&str, &str)) {
+    match value {
+        Value::Table(table) => each_leaf(table, at, say),
+        Value::Array(list) => {
+            for (index, it) in list.iter().enumerate() {
+                leaf_of(it, &format!("{at}[{index}]"), say);
+            }
+        }
+        Value::String(text) => say(at, text),
+        other => say(at, &other.to_string()),
+    }
 }
 
 /// Bytes of a mebibyte.
@@ -150,7 +175,7 @@ fn path_in(folder: &Path, path: &str) -> PathBuf {
 /// is what `refuse_changes` says; anything else would be of no effect.
 fn audit(mut it: Section<'_>, faults: &mut Faults) {
     let expected = "nothing, or \"refuse_changes\": this version has no audit trail";
-    let known = |value: &toml::Value| (value.as_str()? == "refuse_changes").then_some(());
+    let known = |value: &Value| (value.as_str()? == "refuse_changes").then_some(());
     it.read("on_failure", expected, faults, known);
     later(&mut it, &["signing_key"], faults);
     it.close(faults);

@@ -159,7 +159,9 @@ impl Tab {
 
     /// What the request costs if its stream, which is about to end, ends well.
     pub(crate) fn charge_when_whole(&mut self) -> Option<Charge> {
-        let known = std::mem::replace(&mut self.trail.complete, true);
+        let known = self.trail.complete;
+        // What was ended at its bound has no last figure of its engine.
+        self.trail.complete |= !self.trail.bound_passed;
         let charge = self.charge();
         self.trail.complete = known;
         charge

@@ -67,12 +67,14 @@ impl Flight {
     /// The committed stream passed the bound that it was told: it is ended at its length, as the engine
     /// should have done, and the engine is left.
     fn ends_at_length(&mut self, like: &[u8], trail: &mut Trail, now: Instant) {
+        let held = self.leg.as_mut().and_then(Leg::rest);
+        self.queue.extend(held.map(Piece::Bytes));
         if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
             self.queue.push(Piece::Bytes(wire::length_event(like, stream.unfinished())));
         }
-        self.queue.push(Piece::Bytes(wire::done_event()));
         self.count(trail);
         trail.bound_passed = true;
+        self.end_queue();
         self.close_attempt(trail, AttemptResult::Ok, now);
         self.state = State::Over;
     }
