@@ -32,6 +32,10 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
             continue;
         }
         let here = bytes.get(at..).unwrap_or_default();
+        if let Some(length) = plain(here) {
+            at += length;
+            continue;
+        }
         let run = tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
@@ -41,6 +45,32 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
         at += run.length.max(1);
     }
     emit(line, from, line.len(), &mut each);
+}
+
+/// The length of a word of plain letters, with the mark that ends its phrase, before a space or the end.
+/// Most runs are one, and then no more has to be asked.
+fn plain(here: &[u8]) -> Option<usize> {
+    let capital = usize::from(here.first()?.is_ascii_uppercase());
+    let rest = here.get(capital..)?;
+    let small = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    let length = capital + small;
+    if length == 0 || length > WORD_MAX || here.starts_with(b"Rp") || length == 3 && is_web(here) {
+        return None;
+    }
+    // Hexadecimal digits, as far as they go.
+    if capital == 0 && small >= 8 && rest.iter().take(small).all(|b| *b <= b'f') {
+        return None;
+    }
+    let ends = |at: usize| here.get(at).is_none_or(|b| !b.is_ascii_graphic());
+    if ends(length) {
+        return Some(length);
+    }
+    let mark = matches!(here.get(length), Some(b'.' | b',' | b';' | b'!' | b'?'));
+    (mark && ends(length + 1)).then_some(length + 1)
+}
+
+fn is_web(here: &[u8]) -> bool {
+    here.get(..4).is_some_and(|it| it.eq_ignore_ascii_case(b"www."))
 }
 
 fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
@@ -185,4 +215,45 @@ fn is_word(run: &[u8], wide: bool) -> bool {
         || bare.iter().any(coded)
         || bare.len() > WORD_MAX
         || AMOUNT.contains(&bare))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is plain at a glance is what a closer look calls words.
+    #[test]
+    fn plain_words_are_words() {
+        let words = [
+            "a",
+            "I",
+            "It",
+            "Rp",
+            "word",
+            "Word",
+            "deadbeef",
+            "Deadbeef",
+            "facade",
+            "defaced",
+            "www",
+            "internationalization",
+            "usd",
+            "data",
+            "x",
+        ];
+        let long = "a".repeat(WORD_MAX + 1);
+        for word in words.into_iter().chain([&*long]) {
+            for end in ["", ".", ",", ";", "!", "?", ":", "..", ".a", "_", "1", "@"] {
+                for after in ["", " next", "\u{e9}"] {
+                    let text = format!("{word}{end}{after}");
+                    let Some(length) = plain(text.as_bytes()) else { continue };
+                    let run = Run::of(text.as_bytes(), false);
+                    assert_eq!(run.words, run.length, "{text}");
+                    let rest = text.as_bytes().get(run.length..length).unwrap_or_default();
+                    let rest = (!rest.is_empty()).then(|| Run::of(rest, false));
+                    assert!(rest.is_none_or(|it| it.words == it.length), "{text}");
+                }
+            }
+        }
+    }
 }
