@@ -394,6 +394,11 @@ fn remote_media_is_refused_under_any_name() {
         (r#"{"type":"image_embeds","image_embeds":"AAAA"}"#, "image_embeds"),
         (r#"{"type":"file","file":{"file_data":"file:///etc/passwd"}}"#, "file"),
         (r#"{"image_url":{"url":"data:,","url":"https://evil.example/a"}}"#, "image_url"),
+        (
+            r#"{"type":"image","source":{"type":"url","url":"https://evil.example/a"}}"#,
+            "source.url",
+        ),
+        (r#"{"source":{"url":"http://10.0.0.1/"},"type":"document"}"#, "source.url"),
     ] {
         let failure = chat_within(&part(text), &limits).unwrap_err();
         assert_eq!(failure.code, "unsupported_parameter", "{text}");
@@ -403,6 +408,11 @@ fn remote_media_is_refused_under_any_name() {
     }
     let fine = part(r#"{"type":"image_url","image_url":{"url":"https://img.bank.example/a.png"}}"#);
     assert!(chat_within(&fine, &limits).unwrap().needs().contains(Needs::VISION));
+    let picture = part(r#"{"source":{"type":"base64","data":"AAAA"},"type":"image"}"#);
+    assert!(chat_within(&picture, &limits).unwrap().needs().contains(Needs::VISION));
+    // A remark beside a text is none of our business.
+    let remark = part(r#"{"type":"text","text":"a","source":{"url":"https://wiki.example/a"}}"#);
+    assert!(chat_within(&remark, &limits).unwrap().needs().is_empty());
 }
 
 #[test]
@@ -447,6 +457,14 @@ fn the_bytes_of_media_are_not_text() {
             1,
         ),
         (format!(r#"{{"type":"file","file":{{"file_data":"data:image/png;base64,{data}"}}}}"#), 1),
+        // As Messages has it; `type` may come last.
+        (
+            format!(
+                r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#
+            ),
+            1,
+        ),
+        (format!(r#"{{"source":{{"data":"{data}","type":"base64"}},"type":"image"}}"#), 1),
         // A part with several of them counts as several.
         (format!(r#"{{"type":"image","image":["data:image/png;base64,{data}","{data}"]}}"#), 2),
         (format!(r#"{{"type":"x","image":"{data}","audio":["{data}","{long}"]}}"#), 3),
