@@ -314,11 +314,8 @@ proptest! {
         };
         let cost = charge(&trail, &signals, &plan, &names).cost;
         let served = trail.committed.map(|at| served(&trail, &signals, context(&names, &trail, at)));
-        let most = Counts {
-            input: bound,
-            output: plan.output_tokens_bound.0 + overrun,
-            ..Counts::default()
-        };
+        let output = plan.output_tokens_bound.0 + overrun;
+        let most = Counts { input: bound, output, ..Counts::default() };
         let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &trail)));
         prop_assert!(cost >= Money::ZERO);
         prop_assert!(cost.nano() <= plan.cost_max.nano() + beyond, "{cost} > {}", plan.cost_max);
