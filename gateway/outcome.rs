@@ -102,6 +102,8 @@ pub struct Charge {
     pub usage: Usage,
     /// Money, over all attempts.
     pub cost: Money,
+    /// The part of the attempt whose content the caller got, if any came.
+    pub served: Option<Usage>,
 }
 
 /// How one attempt ended.
@@ -323,20 +325,39 @@ impl Outcome {
     /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
     #[must_use]
     pub fn bound_broken(&self) -> bool {
-        let Opened { plan, signals, .. } = &*self.opened;
-        let told = self.trail.bound_told || signals.output_tokens_asked.is_some();
-        let served = self.trail.committed.and_then(|at| self.trail.attempts.get(usize::from(at)));
-        let Some(served) = served.filter(|_| told) else { return false };
-        let planned = plan.attempts.iter().find(|it| it.model == served.model);
-        let most = planned.map_or(Tokens(u32::MAX), |it| {
-            it.output_tokens_max.saturating_mul(u32::from(signals.n.max(1)))
-        });
-        let wrote = match (self.charge.usage.source, self.trail.reported) {
-            (UsageSource::Reported, Some(it)) => it.output.saturating_add(it.reasoning),
+        let told = self.trail.bound_told || self.opened.signals.output_tokens_asked.is_some();
+        let (Some((_, most)), Some(served)) = (self.bound(), self.charge.served) else {
+            return false;
+        };
+        let wrote = match served.source {
+            UsageSource::Reported => output(served).0,
             _ => self.trail.counted_output.0 / (TOKEN_BYTES_MAX / 4),
         };
-        self.trail.bound_passed || wrote > most.0
+        told && (self.trail.bound_passed || wrote > most.0)
     }
+
+    /// The model that served, and what is charged of its output beyond the bound that a hard budget told its
+    /// engine, if anything is.
+    #[must_use]
+    pub fn overrun(&self) -> Option<(ModelIndex, Tokens)> {
+        let (model, most) = self.bound().filter(|_| self.trail.bound_told)?;
+        let beyond = output(self.charge.served?).0.saturating_sub(most.0);
+        (beyond > 0).then_some((model, Tokens(beyond)))
+    }
+
+    /// The model that served, and the plan's bound on its output, all choices together.
+    fn bound(&self) -> Option<(ModelIndex, Tokens)> {
+        let Opened { plan, signals, .. } = &*self.opened;
+        let served = self.trail.attempts.get(usize::from(self.trail.committed?))?;
+        let planned = plan.attempts.iter().find(|it| it.model == served.model)?;
+        let choices = u32::from(signals.n.max(1));
+        Some((served.model, planned.output_tokens_max.saturating_mul(choices)))
+    }
+}
+
+/// All output of a usage.
+fn output(usage: Usage) -> Tokens {
+    Tokens(usage.counts.output.saturating_add(usage.counts.reasoning))
 }
 
 /// A request turned away before it was accepted.

@@ -17,12 +17,13 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
     let mut sum = Counts::default();
     let mut cost = Money::ZERO;
     let mut source = UsageSource::Reported;
+    let mut passed_on = None;
     for (at, attempt) in trail.attempts.iter().enumerate() {
         let model = names.models.get(attempt.model.get());
         let committed = trail.committed.map(usize::from) == Some(at);
         let usage = if committed {
             let context = model.map_or(Tokens(u32::MAX), |model| model.context_tokens_max);
-            served(trail, signals, context)
+            *passed_on.insert(served(trail, signals, context))
         } else if given_up(attempt) {
             estimated(signals, held(attempt, plan))
         } else {
@@ -35,7 +36,7 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
         cost = cost.saturating_add(price.as_ref().map_or(Money::ZERO, |it| it.cost(usage.counts)));
         sum = added(sum, usage.counts);
     }
-    Charge { usage: Usage { counts: sum, source }, cost }
+    Charge { usage: Usage { counts: sum, source }, cost, served: passed_on }
 }
 
 /// Sent whole, and then not waited for.

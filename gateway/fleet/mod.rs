@@ -24,13 +24,13 @@ mod sync {
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use policies::facts::{FleetView, ModelIndex, ModelView};
+use policies::facts::{FleetView, ModelIndex, ModelView, Tokens};
 use smallvec::SmallVec;
 
 use self::{balance::Candidate, endpoint::State, queue::Line, retries::RetryBudget};
@@ -58,6 +58,9 @@ pub(crate) struct Replicas {
     retries: Arc<RetryBudget>,
     /// Who waits for a place.
     line: Arc<Line>,
+    /// The most output tokens that an answer has had beyond a bound that the engine was told, since the
+    /// configuration was loaded: whoever mends an engine loads it anew.
+    overrun: AtomicU32,
 }
 
 /// What the replicas of a model are made from.
@@ -116,6 +119,7 @@ impl Replicas {
             endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
             retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
             line: before.map(|it| Arc::clone(&it.line)).unwrap_or_default(),
+            overrun: AtomicU32::new(0),
         }
     }
 
@@ -160,6 +164,7 @@ impl Replicas {
             in_flight: self.endpoints.iter().map(|endpoint| endpoint.in_flight()).sum(),
             concurrency_max: if limits.clone().any(|max| max == 0) { 0 } else { limits.sum() },
             first_token_ms: known.reduce(f32::min),
+            overrun_tokens_max: Tokens(self.overrun.load(Ordering::Relaxed)),
         }
     }
 
@@ -330,6 +335,15 @@ impl Fleet {
         now: Instant,
     ) {
         if endpoint.answered(first_token, tells, now) {
+            self.publish(now);
+        }
+    }
+
+    /// An answer of this model had so many output tokens beyond the bound that its engine was told: the next
+    /// decision expects as many.
+    pub(crate) fn overran(&self, model: ModelIndex, tokens: Tokens, now: Instant) {
+        let Some(replicas) = self.models.get(model.get()) else { return };
+        if replicas.overrun.fetch_max(tokens.0, Ordering::Relaxed) < tokens.0 {
             self.publish(now);
         }
     }

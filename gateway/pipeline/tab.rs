@@ -185,24 +185,29 @@ impl Tab {
 
     fn settle(&mut self, accepted: Accepted, charge: Charge, ending: Ending, now: Instant) {
         let Accepted { opened, permit, .. } = accepted;
-        permit.settle(charge.cost, charge.usage.counts);
-        self.at(Stage::Record);
         let trail = std::mem::take(&mut self.trail);
         let since = |at: Instant| at.saturating_duration_since(self.started);
-        let mut stages = self.stages;
-        // Dispatch is the wait for backends, which is not the gateway's own time.
-        if let Some(waited) = stages.get_mut(Stage::Dispatch as usize) {
-            *waited = Duration::ZERO;
-        }
-        self.gateway.recorder.closed(Outcome {
+        let mut outcome = Outcome {
             first_token: trail.first_content.map(since),
             duration: since(now),
-            stages,
+            stages: self.stages,
             opened,
             ending,
             trail,
             charge,
-        });
+        };
+        // Before the money is free again: who takes it next reserves what this engine may write.
+        if let Some((model, beyond)) = outcome.overrun() {
+            self.epoch.upstreams.fleet.overran(model, beyond, now);
+        }
+        permit.settle(charge.cost, charge.usage.counts);
+        self.at(Stage::Record);
+        outcome.stages = self.stages;
+        // Dispatch is the wait for backends, which is not the gateway's own time.
+        if let Some(waited) = outcome.stages.get_mut(Stage::Dispatch as usize) {
+            *waited = Duration::ZERO;
+        }
+        self.gateway.recorder.closed(outcome);
     }
 
     fn refuse(&self, ending: Ending, stage: Stage) {

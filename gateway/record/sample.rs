@@ -145,6 +145,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
         charge: Charge {
             usage: Usage { counts, source: UsageSource::Reported },
             cost: Money::from_nano(1_234),
+            served: Some(Usage { counts, source: UsageSource::Reported }),
         },
         duration: Duration::from_millis(500),
         first_token: Some(Duration::from_millis(100)),

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use policies::facts::Needs;
+
 use super::text;
 
 /// Whether a key of a content part holds media or points at it, whatever the part's `type` says:
@@ -13,6 +15,16 @@ pub(super) fn is_media_key(key: &[u8]) -> bool {
         || WORDS
             .iter()
             .any(|word| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+}
+
+/// What a model must be able to do for a part or a member of this name.
+pub(super) fn need(name: &[u8]) -> Needs {
+    let has = |word: &[u8]| name.windows(word.len()).any(|found| found == word);
+    match () {
+        () if has(b"audio") => Needs::AUDIO,
+        () if has(b"image") || has(b"video") => Needs::VISION,
+        () => Needs::NONE,
+    }
 }
 
 /// Whether the text of a media member may be passed on.

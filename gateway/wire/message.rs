@@ -1,5 +1,8 @@
 //! The messages of a chat request: roles, texts, tool calls and media.
 
+mod source;
+
+use self::source::Source;
 use super::{
     ReadLimits,
     field::{echo, wrong_type},
@@ -9,8 +12,6 @@ use super::{
     text, tools,
 };
 use crate::failure::Failure;
-
-use policies::facts::Needs;
 
 /// A longer string in a part with media is the media; a shorter one says how it is meant (`wav`).
 const WORD_MAX: usize = 64;
@@ -72,6 +73,8 @@ struct Part {
     kind: Option<Str>,
     text: bool,
     media: bool,
+    /// The `source` of a part as Messages has it, which some engines and proxies take here too.
+    source: Option<Source>,
 }
 
 impl Reader<'_> {
@@ -208,6 +211,7 @@ impl Reader<'_> {
         let mut seen = Part::default();
         let before = self.sources;
         scanner.object(|scanner, key| self.member(message, &mut seen, (scanner, part), key))?;
+        self.sourced(&mut seen, scanner, part)?;
         if seen.media {
             let sources = (self.sources - before).max(1);
             self.request.media_parts = self.request.media_parts.saturating_add(sources);
@@ -245,6 +249,10 @@ impl Reader<'_> {
                 let text = format!("{path} is not supported here");
                 return Err(Failure::invalid("unsupported_parameter", text).at(path));
             }
+            b"source" if scanner.shape()? == Shape::Object => {
+                let source = seen.source.get_or_insert_default();
+                self.messages_source(scanner, source)?;
+            }
             b"uuid" => {
                 seen.media = true; // the picture is with the engine already
                 scanner.skip()?;
@@ -256,6 +264,13 @@ impl Reader<'_> {
             _ => scanner.skip()?,
         }
         Ok(())
+    }
+
+    /// The refusal of an address that may not be passed on.
+    fn elsewhere(&self, field: &str) -> Failure {
+        let path = self.path(field);
+        let text = format!("{path} is not supported: media comes as a data: URL");
+        Failure::invalid("unsupported_parameter", text).at(path)
     }
 
     /// A part says what it is and has what it says: engines have crashed over less.
@@ -289,21 +304,15 @@ impl Reader<'_> {
         key: &[u8],
         part: Option<usize>,
     ) -> Result<(), Failure> {
-        let has = |word: &[u8]| key.windows(word.len()).any(|found| found == word);
-        let need = match () {
-            () if has(b"audio") => Needs::AUDIO,
-            () if has(b"image") || has(b"video") => Needs::VISION,
-            () => Needs::NONE,
-        };
         if part.is_some() {
-            self.request.needs = self.request.needs.with(need);
+            self.request.needs = self.request.needs.with(media::need(key));
         }
         match (part, scanner.shape()?) {
             (Some(part), found @ (Shape::Number | Shape::True | Shape::False)) => {
                 let path = format!(".content[{part}].{}", echo(key));
                 Err(self.wrong(&path, found, "a string or an object"))
             }
-            _ => self.source(scanner, key, part, has(b"url")),
+            _ => self.source(scanner, key, part, key.windows(3).any(|found| found == b"url")),
         }
     }
 
@@ -326,9 +335,7 @@ impl Reader<'_> {
                     return Ok(());
                 }
                 let part = part.map(|part| format!(".content[{part}]")).unwrap_or_default();
-                let path = self.path(&format!("{part}.{}", echo(key)));
-                let text = format!("{path} is not supported: media comes as a data: URL");
-                Err(Failure::invalid("unsupported_parameter", text).at(path))
+                Err(self.elsewhere(&format!("{part}.{}", echo(key))))
             }
             Shape::Object => scanner.object(|scanner, inner| {
                 let inner = inner.name();

@@ -342,6 +342,25 @@ fn wrong_shapes_are_named() {
 }
 
 #[test]
+fn a_source_as_messages_has_it_is_media() {
+    let data = "A".repeat(400_000);
+    for part in [
+        r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"DATA"}}"#,
+        r#"{"source":{"data":"DATA","type":"base64"},"type":"image"}"#,
+    ] {
+        let message = format!(r#"{{"role":"user","content":[{}]}}"#, part.replace("DATA", &data));
+        let request = saying(&message);
+        assert_eq!(request.media_parts(), 1);
+        assert!(request.input_tokens_bound(Tokens(4_096)).0 < 6_000, "{part}");
+    }
+    // What stands in a document is read.
+    let document = r#"{"type":"document","source":{"type":"base64","data":"DATA"}}"#;
+    let document = document.replace("DATA", &data);
+    let request = saying(&format!(r#"{{"role":"user","content":[{document}]}}"#));
+    assert!(request.input_tokens_bound(Tokens(4_096)).0 > 400_000);
+}
+
+#[test]
 fn refused_parameters_are_named() {
     for name in [
         "chat_template",
@@ -394,6 +413,11 @@ fn remote_media_is_refused_under_any_name() {
         (r#"{"type":"image_embeds","image_embeds":"AAAA"}"#, "image_embeds"),
         (r#"{"type":"file","file":{"file_data":"file:///etc/passwd"}}"#, "file"),
         (r#"{"image_url":{"url":"data:,","url":"https://evil.example/a"}}"#, "image_url"),
+        (
+            r#"{"type":"image","source":{"type":"url","url":"https://evil.example/a"}}"#,
+            "source.url",
+        ),
+        (r#"{"source":{"url":"http://10.0.0.1/"},"type":"document"}"#, "source.url"),
     ] {
         let failure = chat_within(&part(text), &limits).unwrap_err();
         assert_eq!(failure.code, "unsupported_parameter", "{text}");
@@ -403,6 +427,11 @@ fn remote_media_is_refused_under_any_name() {
     }
     let fine = part(r#"{"type":"image_url","image_url":{"url":"https://img.bank.example/a.png"}}"#);
     assert!(chat_within(&fine, &limits).unwrap().needs().contains(Needs::VISION));
+    let picture = part(r#"{"source":{"type":"base64","data":"AAAA"},"type":"image"}"#);
+    assert!(chat_within(&picture, &limits).unwrap().needs().contains(Needs::VISION));
+    // A remark beside a text is none of our business.
+    let remark = part(r#"{"type":"text","text":"a","source":{"url":"https://wiki.example/a"}}"#);
+    assert!(chat_within(&remark, &limits).unwrap().needs().is_empty());
 }
 
 #[test]

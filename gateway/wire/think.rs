@@ -90,7 +90,10 @@ impl Text {
         let Self::Unsure(held) = self else { return };
         let known = held.len().saturating_sub(new + CLOSE.len());
         let from = (known..=held.len()).find(|at| held.is_char_boundary(*at)).unwrap_or(0);
-        let found = held.get(from..).and_then(|text| text.find(CLOSE)).map(|at| from + at);
+        let tags = held.get(from..).unwrap_or_default().match_indices(CLOSE);
+        // Between backticks it is spoken of.
+        let spoken_of = |at: &usize| held.get(..*at).is_some_and(|text| text.ends_with('`'));
+        let found = tags.map(|(at, _)| from + at).find(|at| !spoken_of(at));
         let Some(at) = found.filter(|at| *at <= most && most > 0) else {
             // A closing tag may have begun within the bound.
             if most == 0 || found.is_some() || held.len() >= most.saturating_add(CLOSE.len()) {
@@ -189,6 +192,9 @@ mod tests {
             ("a</think>b</think>c", "a", "b</think>c"),
             // A tag that is opened in the text is part of it.
             ("Use <think>x</think>.", "", "Use <think>x</think>."),
+            // One that is spoken of is, too; a real one may follow.
+            ("Say `</think>`", "", "Say `</think>`"),
+            ("a `</think>` b</think>c", "a `</think>` b", "c"),
             // Too late.
             ("0123456789abcdef</think>", "0123456789abcdef", ""),
             ("0123456789abcdefg</think>", "", "0123456789abcdefg</think>"),
@@ -203,7 +209,7 @@ mod tests {
         fn any_split_gives_the_same(
             words in prop::collection::vec(
                 prop::sample::select(vec![
-                    "<think>", "</think>", "<", "/", "think", ">", " ", "\n", "思", "a", "</", "<thi",
+                    "<think>", "</think>", "<", "/", "think", ">", " ", "\n", "思", "a", "</", "<thi", "`",
                 ]),
                 0..20,
             ),

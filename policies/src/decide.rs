@@ -206,7 +206,9 @@ impl World<'_> {
         let mut attempts: SmallVec<[Planned; 4]> = SmallVec::new();
         for usable in ordered {
             let Some(facts) = self.facts(usable.model) else { continue };
-            let with = tally.with(facts, usable.output_tokens_max);
+            let overrun = self.fleet.models.get(usable.model.get()).map(|it| it.overrun_tokens_max);
+            let overrun = overrun.unwrap_or_default();
+            let with = tally.with(facts, usable.output_tokens_max, overrun);
             let too_dear = ceiling.is_some_and(|ceiling| with.cost_max() > ceiling);
             if attempts.len() == ATTEMPTS_MAX {
                 why.skipped.push((usable.model, Skip::Enough));

@@ -1,5 +1,7 @@
 //! What is known of the world when a request is decided.
 
+use crate::facts::Tokens;
+
 /// What one model is like right now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ModelView {
@@ -14,6 +16,9 @@ pub struct ModelView {
     pub concurrency_max: u32,
     /// Recent time to first token in milliseconds, if any request told.
     pub first_token_ms: Option<f32>,
+    /// The most output tokens that an answer of it has had beyond a bound that its engine was told; 0 while
+    /// bounds are kept. A reservation expects as many again.
+    pub overrun_tokens_max: Tokens,
 }
 
 impl Default for ModelView {
@@ -24,6 +29,7 @@ impl Default for ModelView {
             in_flight: 0,
             concurrency_max: 0,
             first_token_ms: None,
+            overrun_tokens_max: Tokens(0),
         }
     }
 }

@@ -59,6 +59,7 @@ fn any_view(models: usize) -> impl Strategy<Value = FleetView> {
             in_flight,
             concurrency_max: 0,
             first_token_ms,
+            overrun_tokens_max: Tokens(in_flight * 100),
         },
     );
     let models = prop::collection::vec(view, models);

@@ -315,6 +315,7 @@ fn any_view() -> impl Strategy<Value = FleetView> {
             in_flight,
             concurrency_max,
             first_token_ms,
+            overrun_tokens_max: Tokens(in_flight * 1_000),
         },
     );
     // Shorter than the fleet: a model without a view takes no requests.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Reply, Setup, ask,
+    KEY, Reply, Setup, ask,
     clock::until,
     engine::{Engine, answer, content, stream, usage},
     gateway::results,
@@ -62,14 +62,36 @@ async fn what_is_written_beyond_a_bound_under_a_hard_budget_is_charged_until_it_
         served += 1;
         assert!(served <= 10, "the budget is passed again and again");
     };
-    assert_eq!(refused.json()["error"]["code"], "budget_exceeded");
-    // Nine leave room for what the tenth reserves; the tenth passes the budget, and is the last.
-    assert_eq!(served, 10);
+    assert_eq!(refused.json()["error"]["code"], "budget_too_small");
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(message.contains("0.09982") && !message.contains("spent"), "{message}");
+    // The first shows what the engine makes of a bound; nine leave less than such an answer costs.
+    assert_eq!(served, 9);
     let asked = engine.asked();
     assert!(asked.iter().all(|it| it["max_tokens"] == 50 && it["max_completion_tokens"] == 50));
-    assert_eq!(gateway.metrics().await.sum(BROKEN, &["model=\"a\""]), 10.0);
+    assert_eq!(gateway.metrics().await.sum(BROKEN, &["model=\"a\""]), 9.0);
     let books = gateway.close().await;
-    assert_eq!(books.verification.cost.to_string(), "1.0002");
+    assert_eq!(books.verification.cost.to_string(), "0.90018");
+}
+
+#[tokio::test]
+async fn what_was_written_beyond_a_bound_is_expected_until_the_configuration_is_loaded_anew() {
+    let engine = Engine::start(|_| answer("done", &usage(20, 10_000))).await;
+    let start = || setup(&engine.urls(), "").key(HARD);
+    let gateway = start().start().await;
+    let request = with(ask("a"), json!({ "max_tokens": 50 }));
+    let cost_max = async || -> f64 {
+        let question = gateway.client.post(gateway.url("/v1/route")).bearer_auth(KEY);
+        let said = Reply::of(question.body(request.to_string())).await.json();
+        said["decision"]["cost_max"].as_str().expect("a cost").parse().expect("a number")
+    };
+    let before = cost_max().await;
+    assert_eq!(gateway.ask(&request).await.status, 200);
+    let after = cost_max().await;
+    gateway.reload(&start().and("[queue]\nlength_max = 7\n"));
+    let anew = cost_max().await;
+    assert!(before < 0.02 && (0.1..0.12).contains(&after), "{before} {after}");
+    assert!((anew - before).abs() < 1e-9, "{before} {anew}");
 }
 
 #[tokio::test]

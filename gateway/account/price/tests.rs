@@ -244,8 +244,7 @@ fn any_trail() -> impl Strategy<Value = End> {
 }
 
 /// What the attempt that served cost beyond its part of the reservation.
-fn beyond(counts: Counts, bound: u32, plan: &Plan, (names, trail): (&Names, &Trail)) -> i64 {
-    let most = Counts { input: bound, output: plan.output_tokens_bound.0, ..Counts::default() };
+fn beyond(counts: Counts, most: Counts, (names, trail): (&Names, &Trail)) -> i64 {
     let served = &trail.attempts[usize::from(trail.committed.unwrap())];
     let price = names.models[served.model.get()].price.unwrap_or_default();
     (price.cost(counts).nano() - price.cost(most).nano()).max(0)
@@ -263,22 +262,25 @@ static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
 });
 
 proptest! {
-    /// No settle exceeds its reservation while engines keep to their bounds, however attempts end. What
-    /// one writes beyond is charged as it says, and nothing more.
+    /// No settle exceeds its reservation while engines keep to their bounds, or pass them as far as they did
+    /// before, however attempts end. What one writes beyond is charged as it says, and nothing more.
     #[test]
     fn no_charge_is_above_the_reservation_but_by_what_was_written_beyond_it(
         (ends, committed, counts, counted, complete) in any_trail(),
         (bound, below, n) in (1_u32..200_000, 0_u32..100, 1_u8..4),
         asked in proptest::option::of(1_u32..5_000),
+        overrun in prop_oneof![Just(0_u32), 0_u32..200_000],
         draw in any::<u64>(),
     ) {
         let (policy, view) = &*DECIDED;
+        let mut view = view.clone();
+        view.models.iter_mut().for_each(|it| it.overrun_tokens_max = Tokens(overrun));
         let mut signals = Signals::chat("auto");
         signals.input_tokens_bound = Tokens(bound);
         signals.input_tokens = Tokens(bound.saturating_sub(below));
         (signals.n, signals.output_tokens_asked) = (n, asked.map(Tokens));
         signals.needs = Needs::NONE;
-        let plan = policies::decide(policy, &signals, view, Draw(draw));
+        let plan = policies::decide(policy, &signals, &view, Draw(draw));
         prop_assume!(plan.is_ok());
         let plan = plan.unwrap();
         let names = Names {
@@ -312,7 +314,9 @@ proptest! {
         };
         let cost = charge(&trail, &signals, &plan, &names).cost;
         let served = trail.committed.map(|at| served(&trail, &signals, context(&names, &trail, at)));
-        let beyond = served.map_or(0, |it| beyond(it.counts, bound, &plan, (&names, &trail)));
+        let output = plan.output_tokens_bound.0 + overrun;
+        let most = Counts { input: bound, output, ..Counts::default() };
+        let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &trail)));
         prop_assert!(cost >= Money::ZERO);
         prop_assert!(cost.nano() <= plan.cost_max.nano() + beyond, "{cost} > {}", plan.cost_max);
         if let Some(Usage { counts, source: UsageSource::Reported }) = served {

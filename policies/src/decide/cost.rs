@@ -10,7 +10,8 @@ use crate::{
 /// begun to write. A retry counts as another attempt on the dearest model. In 128 bits.
 ///
 /// The output is not taken model by model, but by the plan's one bound, whoever commits. It is a reservation
-/// and not a bound on truth: an engine that writes more than it was told is charged with it all the same.
+/// and not a bound on truth: an engine that writes more than it was told is charged with it all the same, and
+/// what it wrote beyond is expected of it again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     input_tokens: i128,
@@ -22,6 +23,8 @@ pub(super) struct Tally {
     output_price_most: i128,
     held: i128,
     held_most: i128,
+    /// The most output that any attempt is expected to have, all choices together.
+    output_most: i128,
     output_tokens_bound: Tokens,
 }
 
@@ -37,12 +40,18 @@ impl Tally {
             output_price_most: 0,
             held: 0,
             held_most: 0,
+            output_most: 0,
             output_tokens_bound: Tokens(0),
         }
     }
 
-    /// The tally with one more model.
-    pub(super) fn with(mut self, facts: &ModelFacts, output_tokens_max: Tokens) -> Self {
+    /// The tally with one more model, whose engine has written so much beyond a bound.
+    pub(super) fn with(
+        mut self,
+        facts: &ModelFacts,
+        output_tokens_max: Tokens,
+        overrun: Tokens,
+    ) -> Self {
         let price = facts.price.unwrap_or_default();
         let output_price = i128::from(price.dearest_output().nano());
         // No model reads more than its context, whatever stands in the body.
@@ -50,12 +59,19 @@ impl Tally {
         let input = read * i128::from(price.dearest_input().nano());
         let held = i128::from(facts.held_tokens_max.0) * output_price;
         let output = output_tokens_max.saturating_mul(self.choices);
+        // No answer is longer than the context, whatever its engine makes of bounds.
+        let room = facts.context_tokens_max.saturating_mul(self.choices);
+        let expected = match output {
+            Tokens(0) => output,
+            _ => output.saturating_add(overrun).min(room).max(output),
+        };
         self.attempts += 1;
         self.inputs += input;
         self.input_most = self.input_most.max(input);
         self.output_price_most = self.output_price_most.max(output_price);
         self.held += held;
         self.held_most = self.held_most.max(held);
+        self.output_most = self.output_most.max(expected.0.into());
         self.output_tokens_bound = self.output_tokens_bound.max(output);
         self
     }
@@ -63,7 +79,7 @@ impl Tally {
     /// The most it can cost.
     pub(super) fn cost_max(&self) -> Money {
         let attempts = self.attempts + self.retries;
-        let output = i128::from(self.output_tokens_bound.0) * self.output_price_most;
+        let output = self.output_most * self.output_price_most;
         let written = match attempts {
             // A single attempt is either held or committed, never both.
             ..=1 => output.max(self.held),
