@@ -118,25 +118,30 @@ impl Setback {
         said: &wire::Said,
         case: Case<'_>,
     ) -> Self {
+        let asked = || rest::asked(headers).or_else(|| rest::said(said.wait.as_deref()?));
         let public = match status.as_u16() {
-            400 | 413 | 422 => return Self::refused(status, said, case),
+            400 | 413 | 422 => {
+                let ours = said.is_ours().and_then(|it| StatusCode::from_u16(it).ok());
+                let Some(ours) = ours else { return Self::refused(status, said, case) };
+                return Self::status(ours, headers, said, case);
+            }
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
-                let rest = rest::asked(headers);
+                let rest = asked();
                 it.rest = rest.is_some();
                 it.failure = it.failure.after(rest.unwrap_or(WAIT));
                 it.blame = false;
                 return it;
             }
             300..=399 => "the model's server answered with a redirect",
-            401 | 403 | 404 => "the model's server refused the gateway",
+            401..=404 => "the model's server refused the gateway",
             _ => "the model's server failed",
         };
         let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
         if status == StatusCode::SERVICE_UNAVAILABLE
-            && let Some(rest) = rest::asked(headers)
+            && let Some(rest) = asked()
         {
             it.rest = true;
             it.failure = it.failure.after(rest);
@@ -297,10 +302,89 @@ mod tests {
             (r#"{"error":{"type":"InternalServerError"}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":{"message":"CUDA error"}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":"x"}"#, UpstreamError, Elsewhere, true),
+            (
+                r#"{"error":{"message":"{\"error\":{\"message\":\"x\",\"code\":400}}"}}"#,
+                InvalidRequest,
+                Never,
+                false,
+            ),
+            (
+                r#"{"detail":[{"type":"missing","loc":["body"],"msg":"required"}]}"#,
+                InvalidRequest,
+                Never,
+                false,
+            ),
+            (
+                r#"{"code":20015,"message":"length of prompt_tokens (9000) must be less than 8192"}"#,
+                InvalidRequest,
+                LargerContext,
+                false,
+            ),
         ] {
             let it = told(body);
             let found = (it.failure.kind, it.failure.retry, it.blame);
             assert_eq!(found, (kind, retry, blame), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_rest_may_be_asked_for_in_words() {
+        for (body, millis) in [
+            (r#"{"error":{"code":429,"retry_after":7}}"#, Some(7_000)),
+            (r#"{"error":{"code":429,"retry_after":"0.5"}}"#, Some(500)),
+            (r#"{"error":{"code":429,"retry_after_ms":1500},"id":1}"#, Some(1_500)),
+            (r#"{"error":{"code":503,"retryAfter":"2s"}}"#, Some(2_000)),
+            (
+                r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+                {"@type":"x/QuotaFailure"},{"@type":"x/RetryInfo","retryDelay":"34s"}]}}]"#,
+                Some(34_000),
+            ),
+            (r#"{"error":{"code":429,"metadata":{"retry_after_seconds":3}}}"#, Some(3_000)),
+            (r#"{"error":{"code":429,"retry_after":86400}}"#, Some(60_000)),
+            (r#"{"error":{"code":429,"retry_after":"soon"}}"#, None),
+            (r#"{"error":{"code":429,"retry_after":null}}"#, None),
+            (r#"{"error":{"code":429,"retry_after":-1}}"#, None),
+        ] {
+            let it = told(body);
+            let rest = it.failure.retry_after.filter(|_| it.rest).map(|it| it.as_millis());
+            assert_eq!(rest, millis, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_between_the_gateway_and_an_engine_is_no_callers_fault() {
+        use Kind::{InvalidRequest, NoCapacity, UpstreamError};
+        for (status, body, kind) in [
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}"#,
+                UpstreamError,
+            ),
+            (
+                400,
+                r#"{"error":{"type":"invalid_request_error",
+                "message":"Your credit balance is too low to access the API"}}"#,
+                UpstreamError,
+            ),
+            (400, r#"{"code":"Arrearage","message":"Access denied"}"#, UpstreamError),
+            (
+                413,
+                r#"{"error":{"message":"Request too large on tokens per minute (TPM): Limit 6000",
+                "type":"tokens","code":"rate_limit_exceeded"}}"#,
+                NoCapacity,
+            ),
+            (400, r#"{"error":{"code":"insufficient_quota","message":"x"}}"#, NoCapacity),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"x","type":"BadRequestError"}}"#,
+                InvalidRequest,
+            ),
+            (422, r#"{"detail":"x"}"#, InvalidRequest),
+        ] {
+            let said = wire::Said::read(body.as_bytes());
+            let status = StatusCode::from_u16(status).unwrap();
+            let it = Setback::status(status, &HeaderMap::new(), &said, Case::default());
+            assert_eq!(it.failure.kind, kind, "{body}");
         }
     }
 
