@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
 };
 
 use super::rest;
@@ -140,6 +140,13 @@ impl Setback {
         };
         let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
+        // Some engines fail at what a caller has asked for: another may take it, and they are well.
+        let refused = matches!(said.status, Some(400 | 413 | 422));
+        if status == StatusCode::INTERNAL_SERVER_ERROR
+            && (refused || said.is_too_long(400, case.room, case.context_errors))
+        {
+            it.blame = false;
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE
             && let Some(rest) = asked()
         {
@@ -179,9 +186,14 @@ impl Setback {
     }
 }
 
-/// Whether the body of this status says more than the status.
-pub(crate) fn body_matters(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 413 | 422)
+/// Whether the body after this head says more than the status. A 500 may be an engine's word for a prompt
+/// that it could not take; that is read only where it is JSON of a known length, so as not to wait for it.
+pub(crate) fn body_matters(status: StatusCode, headers: &HeaderMap) -> bool {
+    match status.as_u16() {
+        400 | 413 | 422 => true,
+        500 => content_type(headers).contains("json") && headers.contains_key(CONTENT_LENGTH),
+        _ => false,
+    }
 }
 
 /// Whether what comes with this status may be an answer.
@@ -197,15 +209,20 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setbac
             return Err(Setback::invalid(public, format!("{name} {found}")));
         }
     }
-    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let kind = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type(headers);
     // What says nothing of itself, or says it wrong as servers do by default, is read for what it is. So
     // is JSON where a stream was asked for: errors come so.
     let unsaid = matches!(&*kind, "" | "text/plain");
     if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
-    Err(Setback::invalid("the model's server sent no answer", format!("content-type {found}")))
+    Err(Setback::invalid("the model's server sent no answer", format!("content-type {kind}")))
+}
+
+/// What the body says that it is, without parameters, in lower case; empty if it does not say.
+fn content_type(headers: &HeaderMap) -> String {
+    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The first line of this name that says anything but the usual.
@@ -351,6 +368,30 @@ mod tests {
         }
     }
 
+    fn of_status(status: u16, body: &str) -> Setback {
+        let said = wire::Said::read(body.as_bytes());
+        let status = StatusCode::from_u16(status).unwrap();
+        Setback::status(status, &HeaderMap::new(), &said, Case::default())
+    }
+
+    #[test]
+    fn a_500_that_means_the_prompt_is_no_replicas_fault() {
+        for (body, blame) in [
+            (
+                r#"{"error":{"message":"Prompt length exceeds maximum input length","code":500}}"#,
+                false,
+            ),
+            (r#"{"error":{"message":"x","code":400}}"#, false),
+            (r#"{"error":{"message":"CUDA error: out of memory","code":500}}"#, true),
+            (r#"{"error":{"message":"x","type":"InternalServerError"}}"#, true),
+            ("", true),
+        ] {
+            let it = of_status(500, body);
+            let found = (it.failure.kind, it.failure.retry, it.blame);
+            assert_eq!(found, (Kind::UpstreamError, Retry::Elsewhere, blame), "{body}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_between_the_gateway_and_an_engine_is_no_callers_fault() {
         use Kind::{InvalidRequest, NoCapacity, UpstreamError};
@@ -381,10 +422,7 @@ mod tests {
             ),
             (422, r#"{"detail":"x"}"#, InvalidRequest),
         ] {
-            let said = wire::Said::read(body.as_bytes());
-            let status = StatusCode::from_u16(status).unwrap();
-            let it = Setback::status(status, &HeaderMap::new(), &said, Case::default());
-            assert_eq!(it.failure.kind, kind, "{body}");
+            assert_eq!(of_status(status, body).failure.kind, kind, "{body}");
         }
     }
 

@@ -247,3 +247,22 @@ async fn what_does_not_say_what_it_is_is_read_for_what_it_is() {
     }
     hold(trials).await;
 }
+
+/// Some engines fail where they should refuse: the next model is asked, and they are not ejected.
+#[tokio::test]
+async fn a_500_about_the_prompt_ejects_nobody() {
+    let error = json!({ "error": { "message": TOO_LONG, "code": 500 } }).to_string();
+    let head = format!(
+        "HTTP/1.1 500 X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        error.len()
+    );
+    let mut plays: Vec<Play> = (0..4).map(|_| vec![send(head.clone() + &error)].into()).collect();
+    plays.push(stream(&[&good(true)]).into());
+    let (script, gateway) = alone(plays, "").await;
+    for _ in 0..4 {
+        assert_eq!(gateway.ask(&streamed("a")).await.status, 502);
+    }
+    assert_eq!(gateway.ask(&streamed("a")).await.status, 200);
+    assert_eq!(gateway.metrics().await.sum("signalbox_ejections_total", &[]), 0.0);
+    assert_eq!(script.requests(), 5);
+}
