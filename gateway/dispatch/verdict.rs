@@ -291,6 +291,8 @@ mod tests {
         for (body, kind, retry, blame) in [
             (r#"{"error":{"message":"x","code":400}}"#, InvalidRequest, Never, false),
             (r#"{"error":{"message":"x","code":"422"}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","code":400.0}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","code":400.5}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":"x","status":400}"#, InvalidRequest, Never, false),
             (r#"{"error":{"message":"x","status_code":400}}"#, InvalidRequest, Never, false),
             (r#"{"error":{"type":"BadRequestError","code":null}}"#, InvalidRequest, Never, false),

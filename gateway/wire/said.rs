@@ -247,6 +247,11 @@ fn collect<'v>(value: &'v Value, nodes: &mut Vec<&'v Value>, depth: u8) {
     }
 }
 
+/// A number without a fraction: some write `400.0`.
+fn whole(number: f64) -> Option<u16> {
+    format!("{number}").parse().ok()
+}
+
 /// How long a failure says to wait, or one of its details says.
 fn wait_in(node: &Value) -> Option<String> {
     let text = |value: &Value, unit| match value {
@@ -268,11 +273,11 @@ fn wait_in(node: &Value) -> Option<String> {
 
 fn stated(node: &Value) -> Option<u16> {
     let number = |value: &Value| match value {
-        Value::String(digits) => digits.trim().parse::<u64>().ok(),
-        other => other.as_u64(),
+        Value::String(digits) => digits.trim().parse::<f64>().ok(),
+        other => other.as_f64(),
     };
-    let status = |code: u64| match code {
-        400..=599 => u16::try_from(code).ok(),
+    let status = |code: u16| match code {
+        400..=599 => Some(code),
         // MiniMax has numbers of its own.
         1002 | 1039 => Some(429),
         1004 | 1008 | 2049 => Some(401),
@@ -282,7 +287,7 @@ fn stated(node: &Value) -> Option<u16> {
         1302..=1305 => Some(429),
         _ => None,
     };
-    NUMBERS.iter().filter_map(|it| node.get(*it)).find_map(|it| status(number(it)?))
+    NUMBERS.iter().filter_map(|it| node.get(*it)).find_map(|it| status(whole(number(it)?)?))
 }
 
 fn named(node: &Value) -> Option<u16> {
