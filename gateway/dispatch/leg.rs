@@ -273,7 +273,7 @@ impl Leg {
             return Ok(());
         };
         if !verdict::answers(head.status()) {
-            if !verdict::body_matters(head.status()) {
+            if !verdict::body_matters(head.status(), head.headers()) {
                 let said = wire::Said::default();
                 return Err(Setback::status(head.status(), head.headers(), &said, self.case()));
             }

@@ -5,10 +5,10 @@
 //! comes from configuration alone, and redirects are never followed.
 
 mod attempts;
+mod connect_queue;
 mod connection;
 mod flight;
 mod leg;
-mod line;
 mod own;
 mod pool;
 mod rest;

@@ -11,8 +11,8 @@ use std::{
 use http::Uri;
 
 use super::{
+    connect_queue::{ConnectQueue, Offer},
     connection::{Connection, Connector},
-    line::{Line, Look},
 };
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
@@ -23,16 +23,16 @@ struct Parked {
     since: Instant,
 }
 
-/// Idle connections to one replica, and the line of those who need one.
+/// Idle connections to one replica, and the queue of those who need one.
 pub(crate) struct Pool {
-    line: Mutex<Line<Connection, Parked>>,
+    queue: Mutex<ConnectQueue<Connection, Parked>>,
     idle_max: Duration,
 }
 
 impl Pool {
     /// A pool whose connections are dropped after `idle_max` without use.
     pub(crate) fn new(idle_max: Duration) -> Self {
-        Self { line: Mutex::new(Line::new()), idle_max }
+        Self { queue: Mutex::new(ConnectQueue::new()), idle_max }
     }
 
     /// How long its connections may be idle.
@@ -40,27 +40,27 @@ impl Pool {
         self.idle_max
     }
 
-    fn line(&self) -> MutexGuard<'_, Line<Connection, Parked>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, ConnectQueue<Connection, Parked>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connection back.
     pub(super) fn put(&self, connection: Connection) {
         if !self.idle_max.is_zero() {
-            self.line().put(connection);
+            self.queue().put(connection);
         }
     }
 
     /// A connection that can serve at once, if there is one.
     pub(crate) fn take(&self, cx: &mut Context<'_>, now: Instant) -> Option<Connection> {
         loop {
-            let Some(mut connection) = self.line().pop() else { break };
+            let Some(mut connection) = self.queue().pop() else { break };
             if self.serves(&mut connection, cx, now) {
                 return Some(connection);
             }
         }
         self.look_at_parked(now);
-        let mut connection = self.line().pop()?;
+        let mut connection = self.queue().pop()?;
         self.serves(&mut connection, cx, now).then_some(connection)
     }
 
@@ -75,21 +75,21 @@ impl Pool {
     /// Closes what has been idle for too long.
     pub(crate) fn sweep(&self, now: Instant) {
         self.look_at_parked(now);
-        self.line().retain(|it| self.fresh(it.idle_since(), now));
+        self.queue().retain(|it| self.fresh(it.idle_since(), now));
     }
 
     /// Closes what was idle at this moment already: a connection that was taken later was found closed.
     pub(crate) fn forget(&self, idle_since: Instant) {
-        self.line().retain(|it| it.idle_since() > idle_since);
+        self.queue().retain(|it| it.idle_since() > idle_since);
     }
 
     /// Connects that nobody waited for are idle connections once they have come about.
     fn look_at_parked(&self, now: Instant) {
         // None are the usual case, and then nothing is moved.
-        let parked = self.line().unpark();
+        let parked = self.queue().unpark();
         for mut it in parked {
             match it.connecting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Pending if self.fresh(it.since, now) => self.line().park(it),
+                Poll::Pending if self.fresh(it.since, now) => self.queue().park(it),
                 Poll::Ready(Ok(connection)) => self.put(connection),
                 Poll::Pending | Poll::Ready(Err(_)) => {}
             }
@@ -98,7 +98,7 @@ impl Pool {
 }
 
 /// The way to a connection: whichever comes first of one that is given back and one of its own. Dropping
-/// it leaves the line.
+/// it leaves the queue.
 pub(crate) struct Approach {
     pool: Arc<Pool>,
     number: u64,
@@ -108,9 +108,9 @@ pub(crate) struct Approach {
 }
 
 impl Approach {
-    /// Stands in line. It must be polled soon.
+    /// Joins the queue. It must be polled soon.
     pub(crate) fn begin(pool: &Arc<Pool>, cx: &mut Context<'_>, now: Instant) -> Self {
-        let number = pool.line().join(cx.waker().clone());
+        let number = pool.queue().join(cx.waker().clone());
         Self { pool: Arc::clone(pool), number, connecting: None, began: false, since: now }
     }
 
@@ -128,22 +128,22 @@ impl Approach {
         now: Instant,
     ) -> Poll<io::Result<Connection>> {
         loop {
-            let look = self.pool.line().look(self.number, cx.waker());
-            match look {
-                Look::Given(mut connection) => {
+            let offer = self.pool.queue().look(self.number, cx.waker());
+            match offer {
+                Offer::Given(mut connection) => {
                     if !self.pool.serves(&mut connection, cx, now) {
-                        // It waits on, perhaps without a place for a connect.
-                        self.pool.line().serve();
+                        // It waits on, perhaps without a slot for a connect.
+                        self.pool.queue().serve();
                         continue;
                     }
                     self.leave();
                     return Poll::Ready(Ok(connection));
                 }
-                Look::Connect => {
+                Offer::Connect => {
                     self.began = true;
                     self.connecting = Some(Box::pin(connector.clone().connect(uri.clone())));
                 }
-                Look::Wait => {}
+                Offer::Wait => {}
             }
             let Some(connecting) = &mut self.connecting else { return Poll::Pending };
             let ended = ready!(connecting.as_mut().poll(cx));
@@ -153,11 +153,11 @@ impl Approach {
         }
     }
 
-    /// Leaves the line. A connect under way is kept, for those who come later.
+    /// Leaves the queue. A connect under way is kept, for those who come later.
     fn leave(&mut self) {
         let since = self.since;
         let parked = self.connecting.take().map(|connecting| Parked { connecting, since });
-        self.pool.line().leave(self.number, parked);
+        self.pool.queue().leave(self.number, parked);
     }
 }
 

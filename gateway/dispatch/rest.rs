@@ -24,6 +24,11 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     asked_at(headers, SystemTime::now())
 }
 
+/// The rest that these words ask for right now.
+pub(super) fn said(words: &str) -> Option<Duration> {
+    wait(words.trim(), 1.0, SystemTime::now()).map(|rest| rest.min(REST_MAX))
+}
+
 /// The rest that these headers ask for at this moment, if they do, capped. The most direct word counts:
 /// `retry-after-ms`, `retry-after`, the limits that are spent, then a reset of nobody knows what.
 fn asked_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
 };
 
 use super::rest;
@@ -118,25 +118,37 @@ impl Setback {
         said: &wire::Said,
         case: Case<'_>,
     ) -> Self {
+        let asked = || rest::asked(headers).or_else(|| rest::said(said.wait.as_deref()?));
         let public = match status.as_u16() {
-            400 | 413 | 422 => return Self::refused(status, said, case),
+            400 | 413 | 422 => {
+                let ours = said.is_ours().and_then(|it| StatusCode::from_u16(it).ok());
+                let Some(ours) = ours else { return Self::refused(status, said, case) };
+                return Self::status(ours, headers, said, case);
+            }
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
-                let rest = rest::asked(headers);
+                let rest = asked();
                 it.rest = rest.is_some();
                 it.failure = it.failure.after(rest.unwrap_or(WAIT));
                 it.blame = false;
                 return it;
             }
             300..=399 => "the model's server answered with a redirect",
-            401 | 403 | 404 => "the model's server refused the gateway",
+            401..=404 => "the model's server refused the gateway",
             _ => "the model's server failed",
         };
         let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
+        // Some engines fail at what a caller has asked for: another may take it, and they are well.
+        let refused = matches!(said.status, Some(400 | 413 | 422));
+        if status == StatusCode::INTERNAL_SERVER_ERROR
+            && (refused || said.is_too_long(400, case.room, case.context_errors))
+        {
+            it.blame = false;
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE
-            && let Some(rest) = rest::asked(headers)
+            && let Some(rest) = asked()
         {
             it.rest = true;
             it.failure = it.failure.after(rest);
@@ -174,9 +186,14 @@ impl Setback {
     }
 }
 
-/// Whether the body of this status says more than the status.
-pub(crate) fn body_matters(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 413 | 422)
+/// Whether the body after this head says more than the status. A 500 may be an engine's word for a prompt
+/// that it could not take; that is read only where it is JSON of a known length, so as not to wait for it.
+pub(crate) fn body_matters(status: StatusCode, headers: &HeaderMap) -> bool {
+    match status.as_u16() {
+        400 | 413 | 422 => true,
+        500 => content_type(headers).contains("json") && headers.contains_key(CONTENT_LENGTH),
+        _ => false,
+    }
 }
 
 /// Whether what comes with this status may be an answer.
@@ -192,15 +209,20 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setbac
             return Err(Setback::invalid(public, format!("{name} {found}")));
         }
     }
-    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let kind = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type(headers);
     // What says nothing of itself, or says it wrong as servers do by default, is read for what it is. So
     // is JSON where a stream was asked for: errors come so.
     let unsaid = matches!(&*kind, "" | "text/plain");
     if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
-    Err(Setback::invalid("the model's server sent no answer", format!("content-type {found}")))
+    Err(Setback::invalid("the model's server sent no answer", format!("content-type {kind}")))
+}
+
+/// What the body says that it is, without parameters, in lower case; empty if it does not say.
+fn content_type(headers: &HeaderMap) -> String {
+    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The first line of this name that says anything but the usual.
@@ -269,6 +291,8 @@ mod tests {
         for (body, kind, retry, blame) in [
             (r#"{"error":{"message":"x","code":400}}"#, InvalidRequest, Never, false),
             (r#"{"error":{"message":"x","code":"422"}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","code":400.0}}"#, InvalidRequest, Never, false),
+            (r#"{"error":{"message":"x","code":400.5}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":"x","status":400}"#, InvalidRequest, Never, false),
             (r#"{"error":{"message":"x","status_code":400}}"#, InvalidRequest, Never, false),
             (r#"{"error":{"type":"BadRequestError","code":null}}"#, InvalidRequest, Never, false),
@@ -297,10 +321,110 @@ mod tests {
             (r#"{"error":{"type":"InternalServerError"}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":{"message":"CUDA error"}}"#, UpstreamError, Elsewhere, true),
             (r#"{"error":"x"}"#, UpstreamError, Elsewhere, true),
+            (
+                r#"{"error":{"message":"{\"error\":{\"message\":\"x\",\"code\":400}}"}}"#,
+                InvalidRequest,
+                Never,
+                false,
+            ),
+            (
+                r#"{"detail":[{"type":"missing","loc":["body"],"msg":"required"}]}"#,
+                InvalidRequest,
+                Never,
+                false,
+            ),
+            (
+                r#"{"code":20015,"message":"length of prompt_tokens (9000) must be less than 8192"}"#,
+                InvalidRequest,
+                LargerContext,
+                false,
+            ),
         ] {
             let it = told(body);
             let found = (it.failure.kind, it.failure.retry, it.blame);
             assert_eq!(found, (kind, retry, blame), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_rest_may_be_asked_for_in_words() {
+        for (body, millis) in [
+            (r#"{"error":{"code":429,"retry_after":7}}"#, Some(7_000)),
+            (r#"{"error":{"code":429,"retry_after":"0.5"}}"#, Some(500)),
+            (r#"{"error":{"code":429,"retry_after_ms":1500},"id":1}"#, Some(1_500)),
+            (r#"{"error":{"code":503,"retryAfter":"2s"}}"#, Some(2_000)),
+            (
+                r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+                {"@type":"x/QuotaFailure"},{"@type":"x/RetryInfo","retryDelay":"34s"}]}}]"#,
+                Some(34_000),
+            ),
+            (r#"{"error":{"code":429,"metadata":{"retry_after_seconds":3}}}"#, Some(3_000)),
+            (r#"{"error":{"code":429,"retry_after":86400}}"#, Some(60_000)),
+            (r#"{"error":{"code":429,"retry_after":"soon"}}"#, None),
+            (r#"{"error":{"code":429,"retry_after":null}}"#, None),
+            (r#"{"error":{"code":429,"retry_after":-1}}"#, None),
+        ] {
+            let it = told(body);
+            let rest = it.failure.retry_after.filter(|_| it.rest).map(|it| it.as_millis());
+            assert_eq!(rest, millis, "{body}");
+        }
+    }
+
+    fn of_status(status: u16, body: &str) -> Setback {
+        let said = wire::Said::read(body.as_bytes());
+        let status = StatusCode::from_u16(status).unwrap();
+        Setback::status(status, &HeaderMap::new(), &said, Case::default())
+    }
+
+    #[test]
+    fn a_500_that_means_the_prompt_is_no_replicas_fault() {
+        for (body, blame) in [
+            (
+                r#"{"error":{"message":"Prompt length exceeds maximum input length","code":500}}"#,
+                false,
+            ),
+            (r#"{"error":{"message":"x","code":400}}"#, false),
+            (r#"{"error":{"message":"CUDA error: out of memory","code":500}}"#, true),
+            (r#"{"error":{"message":"x","type":"InternalServerError"}}"#, true),
+            ("", true),
+        ] {
+            let it = of_status(500, body);
+            let found = (it.failure.kind, it.failure.retry, it.blame);
+            assert_eq!(found, (Kind::UpstreamError, Retry::Elsewhere, blame), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_between_the_gateway_and_an_engine_is_no_callers_fault() {
+        use Kind::{InvalidRequest, NoCapacity, UpstreamError};
+        for (status, body, kind) in [
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}"#,
+                UpstreamError,
+            ),
+            (
+                400,
+                r#"{"error":{"type":"invalid_request_error",
+                "message":"Your credit balance is too low to access the API"}}"#,
+                UpstreamError,
+            ),
+            (400, r#"{"code":"Arrearage","message":"Access denied"}"#, UpstreamError),
+            (
+                413,
+                r#"{"error":{"message":"Request too large on tokens per minute (TPM): Limit 6000",
+                "type":"tokens","code":"rate_limit_exceeded"}}"#,
+                NoCapacity,
+            ),
+            (400, r#"{"error":{"code":"insufficient_quota","message":"x"}}"#, NoCapacity),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"x","type":"BadRequestError"}}"#,
+                InvalidRequest,
+            ),
+            (422, r#"{"detail":"x"}"#, InvalidRequest),
+        ] {
+            assert_eq!(of_status(status, body).failure.kind, kind, "{body}");
         }
     }
 

@@ -7,6 +7,8 @@
 use policies::Counts;
 
 use super::{
+    bare::{self, Bare},
+    finish::Finish,
     scan::{Fault, Key, Scanner, Shape, Span},
     usage,
 };
@@ -39,6 +41,8 @@ pub(super) struct Look {
     pub(super) usage_of: u64,
     /// It is, or holds, an error.
     pub(super) error: bool,
+    /// What else it says of itself.
+    bare: Bare,
     /// The last string of a delta that was not empty.
     text: Span,
     /// How many of them there were.
@@ -59,70 +63,6 @@ pub(super) struct Pattern {
 /// Longer ones are not worth comparing.
 const PATTERN_BYTES_MAX: usize = 2048;
 
-/// Reasons for the end of a choice that the engine's own fault stands behind.
-const FAILURES: [&[u8]; 13] = [
-    b"error",
-    b"network_error",
-    b"abort",
-    b"aborted",
-    b"cancel",
-    b"cancelled",
-    b"canceled",
-    b"timeout",
-    b"failed",
-    b"server_error",
-    b"internal_error",
-    b"engine_error",
-    b"insufficient_system_resource",
-];
-/// Reasons that say no more than that the model had no more to say.
-const PLAIN: [&[u8]; 8] = [
-    b"stop",
-    b"eos",
-    b"eos_token",
-    b"end_turn",
-    b"stop_sequence",
-    b"tool_calls",
-    b"function_call",
-    b"stop_token",
-];
-
-/// How a choice ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Finish {
-    /// It has not.
-    None,
-    /// The model had no more to say.
-    Plain,
-    /// For a reason that says why there may be nothing in it: a filter, its length, one not known.
-    Explained,
-    /// By the engine's fault.
-    Failed,
-}
-
-/// Whether a choice that ends for this reason has failed.
-pub(super) fn is_failure(reason: &[u8]) -> bool {
-    FAILURES.iter().any(|it| it.eq_ignore_ascii_case(reason))
-}
-
-impl Finish {
-    fn read(shape: Shape, value: &[u8]) -> Self {
-        let plain = |word: &[u8]| PLAIN.iter().any(|it| it.eq_ignore_ascii_case(word));
-        match (shape, value) {
-            // Some engines write an empty one until the end.
-            (Shape::String, [_, _]) => Self::None,
-            (Shape::String, [_, word @ .., _]) if plain(word) => Self::Plain,
-            (Shape::String, [_, word @ .., _]) if is_failure(word) => Self::Failed,
-            (Shape::String, _) => Self::Explained,
-            // Some say more than a word.
-            (Shape::Object, _) if memchr::memmem::find(value, b"\"abort\"").is_some() => {
-                Self::Failed
-            }
-            _ => Self::None,
-        }
-    }
-}
-
 /// Looks at the JSON object of an answer or of a chunk.
 pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, Fault> {
     if let Some(look) = pattern.fit(data) {
@@ -135,6 +75,7 @@ pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, Fault> {
     }
     scanner.object(|scanner, key| look.member(key, scanner))?;
     scanner.end()?;
+    look.error |= look.choices == 0 && look.bare.is_failure();
     pattern.learn(&look, data);
     Ok(look)
 }
@@ -192,7 +133,7 @@ impl Look {
                 Ok(())
             }
             b"error" => {
-                self.error |= !matches!(scanner.value()?.0, Shape::Null | Shape::False);
+                self.error |= bare::says(scanner)?;
                 Ok(())
             }
             b"object" => {
@@ -202,7 +143,7 @@ impl Look {
                 self.error |= *scanner.string()?.text(scanner.bytes()) == *b"error";
                 Ok(())
             }
-            _ => scanner.skip(),
+            name => self.bare.member(name, scanner),
         }
     }
 
@@ -256,7 +197,7 @@ impl Look {
                 Ok(())
             }
             b"error" => {
-                failed = !matches!(scanner.value()?.0, Shape::Null | Shape::False);
+                failed = bare::says(scanner)?;
                 Ok(())
             }
             b"usage" => {

@@ -10,10 +10,12 @@
 //! and to decide anything.
 
 pub mod answer;
+mod bare;
 mod chunk;
 mod edit;
 pub mod errors;
 mod field;
+mod finish;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;

@@ -22,6 +22,15 @@ const NUMBERS: [&str; 7] =
     ["code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code"];
 /// Where they put the name of one.
 const NAMES: [&str; 5] = ["code", "status", "type", "name", "reason"];
+/// Where they put how long to wait, with the unit of a bare number.
+const WAITS: [(&str, &str); 6] = [
+    ("retry_after_ms", "ms"),
+    ("retry_after", "s"),
+    ("retry_after_seconds", "s"),
+    ("retryAfter", "s"),
+    ("retry-after", "s"),
+    ("retryDelay", "s"),
+];
 /// What may repeat the caller's words.
 const ECHOES: [&str; 5] = ["input", "messages", "prompt", "body", "usage"];
 
@@ -67,6 +76,21 @@ const KINDS: [(&str, u16); 38] = [
     ("servererror", 500),
 ];
 
+/// What is said of a credential that is not taken, in lower case.
+const KEY_SIGNS: [&str; 4] =
+    ["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key"];
+/// What is said of an account that has not paid.
+const BILL_SIGNS: [&str; 8] = [
+    "credit balance is too low",
+    "insufficient balance",
+    "insufficient_balance",
+    "insufficient credit",
+    "arrearage",
+    "overdue-payment",
+    "余额不足",
+    "欠费",
+];
+
 /// How much room a prompt needs, as far as that is known, and how much its model has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
@@ -90,6 +114,8 @@ pub struct Named {
 pub struct Said {
     /// The HTTP status that it states or names, from 400 on.
     pub status: Option<u16>,
+    /// How long it asks to be left alone, as a span or a moment in any form.
+    pub wait: Option<String>,
     message: Option<String>,
     /// All its words, in lower case.
     words: String,
@@ -110,10 +136,42 @@ impl Said {
         nodes.iter().for_each(|node| spell(node, &mut words, 6));
         let words = words.to_lowercase();
         let stated = nodes.iter().find_map(|it| stated(it)).or_else(|| quoted(&words));
-        Self {
-            status: stated.or_else(|| nodes.iter().find_map(|it| named(it))),
-            message: nodes.iter().find_map(|it| message_in(it, 4)),
-            words,
+        let status = stated.or_else(|| nodes.iter().find_map(|it| named(it)));
+        let message = nodes.iter().find_map(|it| message_in(it, 4));
+        let wait = nodes.iter().find_map(|it| wait_in(it));
+        let said = Self { status, wait, message, words };
+        said.unwrapped()
+    }
+
+    /// The same, where the message holds a failure as JSON, as hosts hand on what their engines say.
+    fn unwrapped(mut self) -> Self {
+        let json = self.message.as_deref().and_then(|it| {
+            let json = it.get(it.find('{')?..=it.rfind('}')?)?;
+            serde_json::from_str::<Value>(json).ok()
+        });
+        let mut nodes = Vec::new();
+        if let Some(json) = &json {
+            collect(json, &mut nodes, 6);
+        }
+        self.status = self.status.or_else(|| nodes.iter().find_map(|it| stated(it)));
+        self.status = self.status.or_else(|| nodes.iter().find_map(|it| named(it)));
+        if self.message.as_ref().is_some_and(|it| it.trim_start().starts_with('{')) {
+            let inner = nodes.iter().find_map(|it| message_in(it, 4));
+            self.message = inner.or(self.message);
+        }
+        self
+    }
+
+    /// The status of a failure that is the gateway's, whatever calls it the caller's: its credential, its
+    /// bill or its rate at this engine. Some answer 400 or 413 to that.
+    #[must_use]
+    pub fn is_ours(&self) -> Option<u16> {
+        let says = |signs: &[&str]| signs.iter().any(|it| self.words.contains(it));
+        match self.status {
+            Some(status @ (401 | 402 | 429)) => Some(status),
+            _ if says(&KEY_SIGNS) => Some(401),
+            _ if says(&BILL_SIGNS) => Some(402),
+            _ => None,
         }
     }
 
@@ -189,13 +247,37 @@ fn collect<'v>(value: &'v Value, nodes: &mut Vec<&'v Value>, depth: u8) {
     }
 }
 
+/// A number without a fraction: some write `400.0`.
+fn whole(number: f64) -> Option<u16> {
+    format!("{number}").parse().ok()
+}
+
+/// How long a failure says to wait, or one of its details says.
+fn wait_in(node: &Value) -> Option<String> {
+    let text = |value: &Value, unit| match value {
+        Value::Number(number) => Some(format!("{number}{unit}")),
+        Value::String(text) if text.parse::<f64>().is_ok() => Some(format!("{text}{unit}")),
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    let own = WAITS.iter().find_map(|(name, unit)| text(node.get(*name)?, unit));
+    let parts = ["details", "metadata"].iter().filter_map(|it| node.get(*it));
+    own.or_else(|| {
+        parts.into_iter().find_map(|part| match part {
+            Value::Array(all) => all.iter().take(8).find_map(wait_in),
+            Value::Object(_) => wait_in(part),
+            _ => None,
+        })
+    })
+}
+
 fn stated(node: &Value) -> Option<u16> {
     let number = |value: &Value| match value {
-        Value::String(digits) => digits.trim().parse::<u64>().ok(),
-        other => other.as_u64(),
+        Value::String(digits) => digits.trim().parse::<f64>().ok(),
+        other => other.as_f64(),
     };
-    let status = |code: u64| match code {
-        400..=599 => u16::try_from(code).ok(),
+    let status = |code: u16| match code {
+        400..=599 => Some(code),
         // MiniMax has numbers of its own.
         1002 | 1039 => Some(429),
         1004 | 1008 | 2049 => Some(401),
@@ -205,10 +287,14 @@ fn stated(node: &Value) -> Option<u16> {
         1302..=1305 => Some(429),
         _ => None,
     };
-    NUMBERS.iter().filter_map(|it| node.get(*it)).find_map(|it| status(number(it)?))
+    NUMBERS.iter().filter_map(|it| node.get(*it)).find_map(|it| status(whole(number(it)?)?))
 }
 
 fn named(node: &Value) -> Option<u16> {
+    let is_invalid = |it: &Value| it.get("loc").is_some() && it.get("msg").is_some();
+    if node.get("detail").and_then(Value::as_array).is_some_and(|it| it.iter().any(is_invalid)) {
+        return Some(422); // how a framework says which field is wrong
+    }
     NAMES.iter().filter_map(|it| node.get(*it)?.as_str()).find_map(|name| {
         let letters = name.chars().filter(char::is_ascii_alphabetic);
         let letters: String = letters.map(|it| it.to_ascii_lowercase()).collect();

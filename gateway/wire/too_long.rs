@@ -1,9 +1,9 @@
 //! How engines and hosts say that a prompt is too long, in any words.
 //!
 //! A list of sentences lags behind what engines say, so it is only the first of three ways. The second
-//! asks what a sentence is about: of a prompt, of its length, and of too much. Where the prompt is known
-//! to be near the model's context, the third asks no more than that it speaks of length. What speaks of
-//! another field of the request is not read so.
+//! asks what a sentence is about: of a prompt, of its length or its tokens, and of too much. Where the
+//! prompt is known to be near the model's context, the third asks no more than that it speaks of length.
+//! What speaks of another field of the request is not read so.
 
 /// Parts of sentences that mean it whatever else they say; lower case, like all that follow.
 const SIGNS: &str = "context_length_exceeded|exceed_context_size|maximum context length|\
@@ -31,7 +31,8 @@ const PROMPT: &str = "input|prompt|message|context|your request|the request|requ
     الإدخال|السياق|इनपुट|richiesta";
 
 /// What its length is called.
-const LENGTH: &str = "token|length|too long|longer|context|长度|長度|超长|过长|太长|上下文|字数|\
+const LENGTH: &str = "token|length|too long|too large for|longer|context|characters|kv cache|\
+    字符|长度|長度|超长|过长|太长|上下文|字数|\
     トークン|長さ|長す|コンテキスト|토큰|길이|컨텍스트|longitud|longueur|jeton|trop long|länge|\
     zu lang|kontext|comprimento|длин|токен|контекст|panjang|konteks|ความยาว|โทเค|บริบท|độ dài|\
     quá dài|ngữ cảnh|طول|السياق|लंबाई|टोकन|lunghezza|uzunlu|długoś";
@@ -48,7 +49,15 @@ const OTHER: &str = "temperature|top_p|top_k|image|picture|图片|图像|audio|v
     schema|grammar|regex|stop|logprob|logit|penalty|best_of|content filter|content_filter|\
     content management|content policy|safety|sensitive|敏感|moderation|per minute|per day|\
     rate limit|rate_limit|quota|api key|api_key|unexpected token|invalid token|access token|\
-    token id|.name|metadata";
+    token id|vocab|.name|metadata|thinking_budget|budget_tokens|guided_|prefill|'user'|cache_key";
+
+/// What is counted of a prompt. Where that is too much, it does not matter what else is in it.
+const COUNTED: &str = "input token|prompt token|message token|total token|total number of token|\
+    number of input tokens|tokens in the prompt|tokens in the input|tokens in request";
+
+/// Where a count of tokens is no length.
+const UNCOUNTED: &str = "per min|per day|tpm|rate limit|rate_limit|quota|token id|vocab|thinking|\
+    guided_|budget";
 
 fn any(words: &str, of: &str) -> bool {
     of.split('|').any(|it| words.contains(it))
@@ -61,6 +70,9 @@ pub(super) fn says(words: &str, near: bool) -> bool {
         return true;
     }
     let rest = without_bounds(words);
+    if any(&rest, COUNTED) && any(&rest, EXCESS) && !any(words, UNCOUNTED) {
+        return true;
+    }
     speaks(words) && (near || any(&rest, PROMPT) && any(&rest, EXCESS))
 }
 

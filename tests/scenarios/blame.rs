@@ -51,6 +51,7 @@ fn error(code: &Value, kind: &str) -> Value {
 
 #[tokio::test]
 async fn an_error_inside_of_a_200_is_what_it_says() {
+    let inner = json!({ "error": { "message": "this is bad", "code": 400 } }).to_string();
     let rows = [
         told("400", &error(&json!(400), "x"), Refused),
         told("422 in digits", &error(&json!("422"), "x"), Refused),
@@ -63,6 +64,15 @@ async fn an_error_inside_of_a_200_is_what_it_says() {
         told("404", &error(&json!("404"), "x"), Other),
         told("503", &error(&json!(503), "x"), Other),
         told("nothing", &error(&json!(null), "x"), Other),
+        told("without error", &json!({ "code": 400, "message": "x", "data": null }), Refused),
+        told("a word", &json!({ "code": "InvalidParameter", "message": "x" }), Refused),
+        told("a field", &json!({ "detail": [{ "loc": ["body"], "msg": "required" }] }), Refused),
+        told("base_resp", &json!({ "base_resp": { "status_code": 2013 } }), Refused),
+        told("success", &json!({ "success": false, "code": 400 }), Refused),
+        told("errors", &json!({ "errors": [{ "message": "x", "code": 400 }] }), Refused),
+        told("detail", &json!({ "detail": "x" }), Other),
+        told("a number of its own", &json!({ "code": 50505, "message": "overloaded" }), Other),
+        told("JSON in JSON", &json!({ "error": { "message": inner } }), Refused),
     ];
     let named = "event: error\ndata: {\"message\":\"this is bad\",\"code\":400}\n\n";
     let field = "error: {\"message\":\"this is bad\",\"code\":400}\n\n";
@@ -73,6 +83,26 @@ async fn an_error_inside_of_a_200_is_what_it_says() {
         Trial::stream("after content", late(&[bad]), Cut),
     ];
     hold(rows.into_iter().flatten().chain(more).collect()).await;
+}
+
+#[tokio::test]
+async fn an_error_that_says_nothing_is_none() {
+    let mut trials = Vec::new();
+    for none in ["\"\"", "{}", "[]", "0", "null", "false", "{\"code\":0,\"message\":\"\"}"] {
+        let beside = format!("\"error\":{none}");
+        let answer = format!(
+            "{{{beside},\"choices\":[{{\"index\":0,\"message\":{{\"content\":\"zyzzyva\"}},\
+             \"finish_reason\":\"stop\",{beside}}}],\
+             \"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":3}}}}"
+        );
+        let text = format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"zyzzyva\"}},\
+             {beside}}}],{beside}}}\n\n"
+        );
+        trials.push(Trial::plain(none, plain(&answer), Whole));
+        trials.push(Trial::stream(none, stream(&[&text, FINISH, USAGE, DONE]), Whole));
+    }
+    hold(trials).await;
 }
 
 #[tokio::test]
@@ -97,7 +127,10 @@ async fn a_choice_says_how_it_ended() {
         Trial::stream("nothing", stream(&[FINISH, DONE]), Other),
         Trial::stream("nothing, without an end", stream(&[FINISH]), Other),
     ];
-    for reason in ["network_error", "abort", "insufficient_system_resource"] {
+    // What nobody knows does not say why there is nothing.
+    trials.push(Trial::plain("load", plain(&answer("load", "", 0)), Other));
+    trials.push(Trial::stream("load", stream(&[&end("load", ""), DONE]), Other));
+    for reason in ["network_error", "abort", "insufficient_system_resource", "engine_overloaded"] {
         trials.extend([
             Trial::plain(reason, plain(&answer(reason, "", 0)), Other),
             Trial::stream(reason, stream(&[&end(reason, ""), USAGE, DONE]), Other),
@@ -213,4 +246,23 @@ async fn what_does_not_say_what_it_is_is_read_for_what_it_is() {
         ]);
     }
     hold(trials).await;
+}
+
+/// Some engines fail where they should refuse: the next model is asked, and they are not ejected.
+#[tokio::test]
+async fn a_500_about_the_prompt_ejects_nobody() {
+    let error = json!({ "error": { "message": TOO_LONG, "code": 500 } }).to_string();
+    let head = format!(
+        "HTTP/1.1 500 X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        error.len()
+    );
+    let mut plays: Vec<Play> = (0..4).map(|_| vec![send(head.clone() + &error)].into()).collect();
+    plays.push(stream(&[&good(true)]).into());
+    let (script, gateway) = alone(plays, "").await;
+    for _ in 0..4 {
+        assert_eq!(gateway.ask(&streamed("a")).await.status, 502);
+    }
+    assert_eq!(gateway.ask(&streamed("a")).await.status, 200);
+    assert_eq!(gateway.metrics().await.sum("signalbox_ejections_total", &[]), 0.0);
+    assert_eq!(script.requests(), 5);
 }

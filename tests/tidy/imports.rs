@@ -86,7 +86,7 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "wire"),
     ("gateway", "signals"),
     ("gateway", "dispatch::attempts"),
-    ("gateway", "dispatch::line"),
+    ("gateway", "dispatch::connect_queue"),
     ("gateway", "fleet::breaker"),
     ("gateway", "fleet::latency"),
     ("gateway", "fleet::balance"),

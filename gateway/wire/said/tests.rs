@@ -76,6 +76,19 @@ fn a_prompt_that_is_too_long_is_recognised_in_the_words_of_many_engines() {
         "입력 토큰 수가 최대 한도를 초과했습니다",
         "La longitud de la entrada excede el límite del modelo",
         "Die Länge der Eingabe überschreitet das Maximum",
+        "length of prompt_tokens (32800) must be less than max_seq_len (32768).",
+        "tokens in request more than max tokens allowed",
+        "input characters limit is 129024",
+        "Total tokens of image and text exceed max message tokens",
+        "The total number of tokens (prompt + tools) exceeds the limit",
+        "Input tokens (9000) exceed the maximum of 8192 (including tools)",
+        "The request exceeds the maximum size of the KV cache",
+        "Input too large for model",
+        "input too large: 9000 tokens, maximum 8192",
+        "Le nombre de jetons de l'invite dépasse la limite",
+        "Запрос слишком длинный: превышено число токенов",
+        "토큰 수가 컨텍스트 길이를 초과합니다",
+        "ข้อความยาวเกินบริบทของโมเดล",
     ] {
         assert!(too_long(400, text, SHORT), "{text}");
         assert!(!too_long(429, text, NEAR) && !too_long(500, text, NEAR), "{text}");
@@ -116,6 +129,19 @@ fn what_is_wrong_with_other_fields_is_no_long_prompt() {
         "Requested tokens exceed the limit of 6000 tokens per minute",
         "top_logprobs must be at most 20",
         "this model does not know the field foo",
+        "stop sequences: too many tokens",
+        "max_tokens is too large: 100000. This model supports at most 4096 completion tokens",
+        "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens",
+        "min_tokens must be less than or equal to max_tokens=10, got 20",
+        "Range of max_tokens should be [1, 8192]",
+        "thinking_budget exceeds the maximum token limit of the model",
+        "guided_json is too large, exceeds the maximum token budget of the prompt",
+        "prefill is not supported: the last message must not be longer than",
+        "prompt_cache_key: string too long. Expected a string with maximum length 64",
+        "Invalid 'user': string too long. Expected a string with maximum length 512",
+        "Invalid input token id: 200018 is larger than the vocabulary",
+        "Input tokens exceed the limit per minute",
+        "at most 1 image may be provided in one prompt",
     ] {
         assert!(!too_long(400, text, SHORT), "{text}");
         assert!(!too_long(400, text, NEAR), "{text}");
