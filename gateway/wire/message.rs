@@ -66,6 +66,20 @@ struct Reader<'r> {
     sources: u32,
 }
 
+/// The member in which the object of a part has its medium; engines read it without asking.
+fn carrier(key: &[u8]) -> Option<&'static str> {
+    match key {
+        b"image_url" | b"audio_url" | b"video_url" => Some("url"),
+        b"input_audio" => Some("data"),
+        _ => None,
+    }
+}
+
+/// Whether a member is an address by its name.
+fn is_url(name: &[u8]) -> bool {
+    name.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"))
+}
+
 /// What is known of a content part.
 #[derive(Default)]
 struct Part {
@@ -303,8 +317,46 @@ impl Reader<'_> {
                 let path = format!(".content[{part}].{}", echo(key));
                 Err(self.wrong(&path, found, "a string or an object"))
             }
+            (Some(part), shape @ (Shape::Object | Shape::Array)) if carrier(key).is_some() => {
+                if shape == Shape::Array {
+                    let path = format!(".content[{part}].{}", echo(key));
+                    return Err(self.wrong(&path, shape, "a string or an object"));
+                }
+                self.carried(scanner, key, part)
+            }
             _ => self.source(scanner, key, part, has(b"url")),
         }
+    }
+
+    /// Reads an object that must have its medium under a name of its own.
+    fn carried(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key: &[u8],
+        part: usize,
+    ) -> Result<(), Failure> {
+        let member = carrier(key).unwrap_or_default();
+        let place = || format!(".content[{part}].{}.{member}", echo(key));
+        let mut there = false;
+        scanner.object(|scanner, inner| {
+            let name = inner.name();
+            match scanner.shape()? {
+                Shape::String if *name == *member.as_bytes() => there = true,
+                Shape::Null => {}
+                found if *name == *member.as_bytes() => {
+                    return Err(self.wrong(&place(), found, "a string"));
+                }
+                _ => {}
+            }
+            let url = is_url(&name);
+            self.source(scanner, key, Some(part), url)
+        })?;
+        if there {
+            return Ok(());
+        }
+        let path = self.path(&place());
+        let text = format!("{path} is missing");
+        Err(Failure::invalid("missing_required_parameter", text).at(path))
     }
 
     fn source(
@@ -335,8 +387,7 @@ impl Reader<'_> {
                 if *inner == *b"filename" {
                     return Ok(scanner.skip()?); // a name for people; no engine opens it
                 }
-                let url = inner.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"));
-                self.source(scanner, key, part, url)
+                self.source(scanner, key, part, is_url(&inner))
             }),
             Shape::Array => scanner.array(|scanner, _| self.source(scanner, key, part, url)),
             _ => Ok(scanner.skip()?),

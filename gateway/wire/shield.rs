@@ -14,6 +14,10 @@ use crate::failure::Failure;
 
 /// Texts in one list, such as `stop`: each is searched for at every token.
 const TEXTS_MAX: usize = 256;
+/// Token ids in one list: as many as the largest vocabularies have.
+const IDS_MAX: usize = 262_144;
+/// Tokens that a bias is given for: each is looked up at every step of the engine, for all its callers.
+const BIASES_MAX: usize = 4_096;
 /// The largest token there is anywhere.
 const TOKEN_MAX: i128 = i32::MAX as i128;
 
@@ -182,11 +186,14 @@ pub(super) fn bounded(
     scanner: &mut Scanner<'_>,
     (least, most): (i128, i128),
 ) -> Result<(), Failure> {
-    let number = integer(path, scanner, (least, i128::MAX))?;
-    if number <= most {
-        return Ok(());
+    let (_, span) = scanner.value()?;
+    match whole(span.of(scanner.bytes())) {
+        Some(number) if (least..=most).contains(&number) => Ok(()),
+        Some(number) if number > most => {
+            Err(unsupported(path, &format!("it is {number}: at most {most} is supported")))
+        }
+        _ => Err(out_of_range(path, &format!("a whole number from {least} to {most}"))),
     }
-    Err(unsupported(path, &format!("it is {number}: at most {most} is supported")))
 }
 
 fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
@@ -203,6 +210,9 @@ fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
 
 fn ids(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
     scanner.array(|scanner, position| match scanner.shape()? {
+        _ if position >= IDS_MAX => {
+            Err(unsupported(path, &format!("it holds more than {IDS_MAX} tokens")))
+        }
         Shape::Number => {
             let (_, span) = scanner.value()?;
             match whole(span.of(scanner.bytes())) {
@@ -215,7 +225,12 @@ fn ids(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
 }
 
 fn bias(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+    let mut count = 0;
     scanner.object(|scanner, key| {
+        count += 1;
+        if count > BIASES_MAX {
+            return Err(unsupported(path, &format!("it holds more than {BIASES_MAX} tokens")));
+        }
         let name = key.name();
         let place = || format!("{path}.{}", super::field::echo(&name));
         let id = std::str::from_utf8(&name).ok().and_then(|id| id.parse::<u32>().ok());
