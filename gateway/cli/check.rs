@@ -16,10 +16,8 @@ pub(super) struct Args {
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     match app::check(path) {
         Ok(config) => {
-            for (path, addr) in app::in_use(&config) {
-                eprintln!(
-                    "note: {path}: {addr} is in use, by a gateway that runs or by another program"
-                );
+            for note in app::notes(&config) {
+                eprintln!("note: {note}");
             }
             let fleet = config.policy.fleet();
             println!(

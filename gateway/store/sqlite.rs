@@ -31,7 +31,7 @@ pub use self::{
     read::{Dimension, Entry, Filter, Reader, Sum, Verification},
     schema::LEDGER_COLUMNS,
     spent::{Spending, Spent},
-    upkeep::Keep,
+    upkeep::{Keep, free_bytes},
 };
 use crate::{
     config::Durability,

@@ -91,6 +91,16 @@ async fn an_address_in_use_is_a_note() {
     assert_eq!(serve.status.code(), Some(1), "{serve:?}");
 }
 
+#[tokio::test]
+async fn too_little_room_and_keys_of_the_past_are_notes() {
+    let setup = Setup::new().model("a", &[URL.into()]).key("expires = 2020-01-01T00:00:00Z\n");
+    let folder = setup.ledger("disk_free_bytes_min = 1000000000000000\n").write();
+    let check = binary::run(&folder.config(), &["check"]).await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert!(said(&check).contains("note: ledger.disk_free_bytes_min: "), "{check:?}");
+    assert!(said(&check).contains("it has expired"), "{check:?}");
+}
+
 /// An image may have no time zones of its own.
 #[tokio::test]
 async fn time_zones_are_found_without_those_of_the_system() {
