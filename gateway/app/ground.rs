@@ -27,8 +27,8 @@ pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
     Ok(config)
 }
 
-/// What is no fault of the configuration and yet to be known: an address that somebody listens on (the
-/// gateway that runs, it may be), a disk with too little room, where a start succeeds and nothing is
+/// What is no fault of the configuration and yet to be known: an address or a ledger that somebody has
+/// (the gateway that runs, it may be), a disk with too little room, where a start succeeds and nothing is
 /// accepted, and keys whose time is over.
 #[must_use]
 pub fn notes(config: &Config) -> Vec<String> {
@@ -41,6 +41,10 @@ pub fn notes(config: &Config) -> Vec<String> {
             format!("{path}: {addr} is in use, by a gateway that runs or by another program")
         })
         .collect();
+    if store::held(&config.ledger.sqlite) {
+        let ledger = config.ledger.sqlite.display();
+        notes.push(format!("ledger.sqlite: {ledger} is in use, by a gateway that runs"));
+    }
     let least = config.ledger.disk_free_bytes_min;
     if let Some(free) = store::free_bytes(folder(&config.ledger)).filter(|free| *free < least) {
         notes.push(format!(

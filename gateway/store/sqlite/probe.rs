@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read},
     path::Path,
 };
@@ -51,6 +51,15 @@ pub fn usable(path: &Path) -> Result<(), String> {
         writable(Path::new(&name)).map_err(|error| format!("{}: {error}", name.display()))?;
     }
     ours(path).map_err(|found| format!("{}, {found}", path.display()))
+}
+
+/// Whether a server has this ledger at the moment.
+#[must_use]
+pub fn held(path: &Path) -> bool {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let lock = File::open(Path::new(&name));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A file that is not there can be made where its folder can be written.
@@ -123,6 +132,11 @@ mod tests {
         assert!(usable(&at("newer")).unwrap_err().contains("schema 9999"));
         fs::create_dir(at("new.db.lock")).unwrap();
         assert!(usable(&at("new.db")).unwrap_err().contains("new.db.lock"));
+        let lock = File::create(at("held.lock")).unwrap();
+        assert!(!held(&at("held")) && !held(&at("gone")));
+        lock.try_lock().unwrap();
+        assert!(held(&at("held")));
+        fs::remove_file(at("held.lock")).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing was made");
         fs::remove_dir_all(&folder).unwrap();
     }
