@@ -40,6 +40,8 @@ pub(super) enum Expected {
     Choices,
     /// A string or an array of strings.
     Texts,
+    /// A regular expression or an array of them.
+    Patterns,
     /// An array of token ids.
     Ids,
     /// An object from token ids to numbers from -100 to 100.
@@ -69,7 +71,8 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         | b"mirostat_tau" | b"mirostat_eta" => Number(-1e6, 1e6),
 
         b"top_k" | b"repeat_last_n" | b"dry_penalty_last_n" | b"truncate_prompt_tokens"
-        | b"n_predict" | b"n_keep" | b"id_slot" => Whole(-1, TOKEN_MAX),
+        | b"n_keep" | b"id_slot" => Whole(-1, TOKEN_MAX),
+        b"n_predict" => Whole(-2, TOKEN_MAX), // until the context is full
         b"min_tokens" | b"min_keep" | b"dry_allowed_length" | b"max_new_tokens"
         | b"thinking_token_budget" | b"thinking_budget" | b"no_repeat_ngram_size"
         | b"data_parallel_rank" => Whole(0, TOKEN_MAX),
@@ -87,7 +90,8 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         | b"return_token_ids" | b"return_hidden_states" | b"cache_prompt" | b"store"
         | b"guided_json_object" => Flag,
 
-        b"stop" | b"stop_regex" | b"bad_words" | b"modalities" => Texts,
+        b"stop" | b"bad_words" | b"modalities" => Texts,
+        b"stop_regex" => Patterns,
         b"stop_token_ids" | b"allowed_token_ids" => Ids,
         b"logit_bias" => Bias,
         b"verbosity" | b"service_tier" | b"prompt_cache_key" | b"cache_salt"
@@ -138,6 +142,14 @@ pub(super) fn check(
             return bounded(path, scanner, (1, limits.n_max.into()));
         }
         (Expected::Texts, Shape::Array) => return texts(path, scanner),
+        (Expected::Patterns, Shape::String) => {
+            return grammar::read(Grammar::Pattern, path, scanner, limits);
+        }
+        (Expected::Patterns, Shape::Array) => {
+            return scanner.array(|scanner, position| {
+                grammar::read(Grammar::Pattern, &format!("{path}[{position}]"), scanner, limits)
+            });
+        }
         (Expected::Ids, Shape::Array) => return ids(path, scanner),
         (Expected::Bias, Shape::Object) => return bias(path, scanner),
         (Expected::Flag, Shape::True | Shape::False)
@@ -146,7 +158,7 @@ pub(super) fn check(
         | (Expected::Array, Shape::Array) => return Ok(scanner.skip()?),
         (Expected::Flag, _) => "a boolean",
         (Expected::Text, _) => "a string",
-        (Expected::Texts, _) => "a string or an array of strings",
+        (Expected::Texts | Expected::Patterns, _) => "a string or an array of strings",
         (Expected::Number(..), _) => "a number",
         (Expected::Whole(..) | Expected::Logprobs | Expected::Choices, _) => "a whole number",
         (Expected::Object | Expected::Bias, _) => "an object",
