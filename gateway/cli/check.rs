@@ -29,9 +29,9 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
                 config.policy.version(),
             );
             if args.json {
-                eprintln!("{good}")
+                eprintln!("{good}");
             } else {
-                println!("{good}")
+                println!("{good}");
             }
             ExitCode::SUCCESS
         }
