@@ -142,13 +142,8 @@ pub(super) fn check(
             return bounded(path, scanner, (1, limits.n_max.into()));
         }
         (Expected::Texts, Shape::Array) => return texts(path, scanner),
-        (Expected::Patterns, Shape::String) => {
-            return grammar::read(Grammar::Pattern, path, scanner, limits);
-        }
-        (Expected::Patterns, Shape::Array) => {
-            return scanner.array(|scanner, position| {
-                grammar::read(Grammar::Pattern, &format!("{path}[{position}]"), scanner, limits)
-            });
+        (Expected::Patterns, Shape::String | Shape::Array) => {
+            return patterns(path, scanner, limits);
         }
         (Expected::Ids, Shape::Array) => return ids(path, scanner),
         (Expected::Bias, Shape::Object) => return bias(path, scanner),
@@ -217,6 +212,15 @@ fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
             Shape::String => Ok(()),
             found => Err(wrong_type(format!("{path}[{position}]"), found, "a string")),
         }
+    })
+}
+
+fn patterns(path: &str, scanner: &mut Scanner<'_>, limits: &ReadLimits) -> Result<(), Failure> {
+    if scanner.shape()? != Shape::Array {
+        return grammar::read(Grammar::Pattern, path, scanner, limits);
+    }
+    scanner.array(|scanner, position| {
+        grammar::read(Grammar::Pattern, &format!("{path}[{position}]"), scanner, limits)
     })
 }
 

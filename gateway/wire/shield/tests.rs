@@ -362,9 +362,8 @@ fn what_engines_take_passes_byte_for_byte() {
                 "schema": {"dependentRequired": {"pattern": ["type"]}, "properties":
                 {"type": {"const": 5}, "pattern": {"type": "number", "example": {"type": 5}}}}}}),
         ),
-        ("response_format", json!({"type": "grammar", "grammar": "root ::= \"a\""})),
+        ("response_format", json!({"type": "grammar", "value": "a"})),
         ("response_format", json!({"type": "json", "value": schema})),
-        ("grammar", json!({"type": "json", "value": schema})),
         ("structured_outputs", json!({"regex": pattern})),
         ("structured_outputs", json!({"json": schema, "disable_any_whitespace": true})),
         ("guided_json", json!(schema.to_string())),
