@@ -19,7 +19,7 @@ use std::{
 use self::epoch::Before;
 pub(crate) use self::epoch::read_limits;
 pub use self::{
-    ground::{check, in_use},
+    ground::{check, notes},
     reload::{Change, Reloaded, Watched},
 };
 use arc_swap::ArcSwap;

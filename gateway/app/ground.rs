@@ -27,14 +27,36 @@ pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
     Ok(config)
 }
 
-/// Of the doors of a configuration, those whose address somebody listens on: the gateway that runs, it may
-/// be, so that this is no fault of the configuration.
+/// What is no fault of the configuration and yet to be known: an address or a ledger that somebody has
+/// (the gateway that runs, it may be), a disk with too little room, where a start succeeds and nothing is
+/// accepted, and keys whose time is over.
 #[must_use]
-pub fn in_use(config: &Config) -> Vec<(&'static str, SocketAddr)> {
+pub fn notes(config: &Config) -> Vec<String> {
     let used =
         |addr| accept::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
     let doors = [("server.listen", config.server.listen), ("admin.listen", config.admin.listen)];
-    doors.into_iter().filter(|(_, addr)| used(*addr)).collect()
+    let doors = doors.into_iter().filter(|(_, addr)| used(*addr));
+    let mut notes: Vec<String> = doors
+        .map(|(path, addr)| {
+            format!("{path}: {addr} is in use, by a gateway that runs or by another program")
+        })
+        .collect();
+    if store::held(&config.ledger.sqlite) {
+        let ledger = config.ledger.sqlite.display();
+        notes.push(format!("ledger.sqlite: {ledger} is in use, by a gateway that runs"));
+    }
+    let least = config.ledger.disk_free_bytes_min;
+    if let Some(free) = store::free_bytes(folder(&config.ledger)).filter(|free| *free < least) {
+        notes.push(format!(
+            "ledger.disk_free_bytes_min: {free} bytes are free, {least} must be: until they are, \
+             nothing is accepted"
+        ));
+    }
+    let now = jiff::Timestamp::now();
+    for key in config.keys.iter().filter(|key| key.expires.is_some_and(|at| at <= now)) {
+        notes.push(format!("key {}: it has expired, and opens nothing", key.name));
+    }
+    notes
 }
 
 /// The folder that the ledger stands in.

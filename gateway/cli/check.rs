@@ -7,7 +7,7 @@ use crate::app;
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print faults as JSON lines.
+    /// Print faults as JSON lines, and nothing else: none is no line.
     #[arg(long)]
     json: bool,
 }
@@ -16,13 +16,11 @@ pub(super) struct Args {
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     match app::check(path) {
         Ok(config) => {
-            for (path, addr) in app::in_use(&config) {
-                eprintln!(
-                    "note: {path}: {addr} is in use, by a gateway that runs or by another program"
-                );
+            for note in app::notes(&config) {
+                eprintln!("note: {note}");
             }
             let fleet = config.policy.fleet();
-            println!(
+            let good = format!(
                 "{}: good: {} models, {} teams, {} keys, policy {}",
                 path.display(),
                 fleet.models.len(),
@@ -30,6 +28,11 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
                 fleet.keys.len(),
                 config.policy.version(),
             );
+            if args.json {
+                eprintln!("{good}");
+            } else {
+                println!("{good}");
+            }
             ExitCode::SUCCESS
         }
         Err(faults) if args.json => {
@@ -37,7 +40,8 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
                 println!(
                     "{}",
                     serde_json::json!({
-                        "path": fault.path, "found": fault.found, "expected": fault.expected,
+                        "path": fault.path, "line": fault.line,
+                        "found": fault.found, "expected": fault.expected,
                     })
                 );
             }

@@ -29,7 +29,7 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
         let known = config.teams.iter().map(|team| &*team.name);
         let fault = policies::Fault::unknown("--team", team, "a team", known);
         eprintln!("signalbox: {fault}");
-        return ExitCode::from(super::WRONG);
+        return ExitCode::from(super::USAGE);
     }
     let pepper = match crate::app::pepper(&config) {
         Ok(pepper) => pepper,

@@ -357,6 +357,11 @@ fn aliases_lead_to_models_that_exist() {
     }
     let wrong = faults("[alias]\nmini = [\"qwem\"]");
     assert!(wrong.contains("alias.mini") && wrong.contains("did you mean `qwen`?"), "{wrong}");
+    for name in ["", "a*b", "**", "*-mini"] {
+        let wrong = faults(&format!("[alias]\n\"{name}\" = \"qwen\""));
+        assert!(wrong.contains("and one `*`"), "{name}: {wrong}");
+    }
+    assert_eq!(faults("[alias]\n\"*\" = \"qwen\""), "");
 }
 
 #[test]
@@ -477,6 +482,7 @@ fn a_url_leads_where_it_says_or_is_a_fault() {
         ("http://127.0.0.1:99999/v1", "a port from 1 to 65535"),
         ("http://127.0.0.1:65536/v1", "a port from 1 to 65535"),
         ("http://127.0.0.1:0/v1", "a port from 1 to 65535"),
+        ("http://127.0.0.1:+80/v1", "a port from 1 to 65535"),
         ("http://127.0.0.1:/v1", "a port from 1 to 65535"),
         ("http://[::1]:99999/v1", "a port from 1 to 65535"),
         ("http://127.0.0.256:8000/v1", "host is a name"),

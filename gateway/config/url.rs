@@ -68,7 +68,12 @@ fn port(uri: &Uri) -> Option<u16> {
     let (authority, host) = (uri.authority()?.as_str(), uri.host()?);
     match authority.strip_prefix(host)? {
         "" => Some(if uri.scheme_str() == Some("https") { 443 } else { 80 }),
-        stated => stated.strip_prefix(':')?.parse().ok().filter(|port| *port != 0),
+        stated => {
+            // `+80` is a number to Rust and to nobody else.
+            let digits =
+                stated.strip_prefix(':').filter(|it| it.bytes().all(|b| b.is_ascii_digit()))?;
+            digits.parse().ok().filter(|port| *port != 0)
+        }
     }
 }
 

@@ -253,6 +253,11 @@ fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarg
     let mut aliases = Vec::new();
     for (alias, value) in it.entries() {
         let path = format!("alias.{alias}");
+        if alias.is_empty() || alias.strip_suffix('*').unwrap_or(alias).contains('*') {
+            let expected = "a name that callers ask for, or its beginning and one `*`";
+            faults.push(Fault::new(path, format!("`{alias}`"), expected));
+            continue;
+        }
         let target = match (value.as_str(), value.as_array()) {
             (Some("auto"), _) => Some(AliasTarget::Auto),
             (Some(model), _) => Some(AliasTarget::Route(vec![model.into()])),

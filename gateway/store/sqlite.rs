@@ -27,11 +27,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use self::entry::Row;
 pub use self::{
     past::PastRow,
-    probe::usable,
+    probe::{held, usable},
     read::{Dimension, Entry, Filter, Reader, Sum, Verification},
     schema::LEDGER_COLUMNS,
     spent::{Spending, Spent},
-    upkeep::Keep,
+    upkeep::{Keep, free_bytes},
 };
 use crate::{
     config::Durability,

@@ -19,6 +19,9 @@ const PLACE_BYTES_MAX: usize = 256;
 /// Open objects and arrays of a schema that comes as a text.
 const DEPTH_MAX: usize = 128;
 
+/// What is said of a pattern, before what is wrong with it.
+const NO_PATTERN: &str = "is no pattern that engines can take";
+
 /// How a grammar is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grammar {
@@ -83,11 +86,15 @@ pub(super) fn read(
     }
 }
 
+/// A schema that an engine compiles for certain: its size, and every type and pattern in it.
 fn schema(path: &str, raw: &[u8], limits: &ReadLimits) -> Result<(), Failure> {
-    schema_at(&|| path.to_owned(), raw, limits)
+    if raw.len() > limits.schema_bytes_max {
+        return sized(path, raw.len(), limits.schema_bytes_max);
+    }
+    walked(&|| path.to_owned(), raw, limits)
 }
 
-/// A schema, as JSON: its size, and the patterns in it.
+/// A tool, with a schema that an engine may compile: its size, and the patterns in it.
 pub(super) fn schema_at(
     path: &dyn Fn() -> String,
     raw: &[u8],
@@ -100,8 +107,16 @@ pub(super) fn schema_at(
     if memmem::find(raw, b"attern").is_none() && memmem::find(raw, b"\\u").is_none() {
         return Ok(());
     }
+    walked(path, raw, limits)
+}
+
+fn walked(path: &dyn Fn() -> String, raw: &[u8], limits: &ReadLimits) -> Result<(), Failure> {
     let found = patterns(&mut Scanner::strict(raw, DEPTH_MAX), limits.grammar_bytes_max);
-    found.map_err(|Found { what, at }| refused(place(path(), raw, at), what))
+    found.map_err(|Found { what, at }| {
+        let path = place(path(), raw, at);
+        let text = format!("{path} {what}");
+        Failure::invalid("invalid_value", text).at(path)
+    })
 }
 
 /// A schema in a string.
@@ -170,40 +185,22 @@ pub(super) fn format(
         found => return Err(wrong_type(path.to_owned(), found, "an object")),
     }
     let start = scanner.at();
-    let (mut kind, mut value, mut described) = (None, None, None);
-    scanner.object(|scanner, key| {
-        match &*key.name() {
-            b"type" => match scanner.shape()? {
-                Shape::String => kind = Some(scanner.string()?),
-                found => return Err(wrong_type(format!("{path}.type"), found, "a string")),
-            },
-            b"value" | b"pattern" if scanner.shape()? == Shape::String => {
-                value = Some(scanner.string()?);
-            }
-            b"json_schema" => described = Some(scanner.value()?.0),
-            _ => scanner.skip()?,
-        }
-        Ok::<_, Failure>(())
-    })?;
+    let mut said = Said::default();
+    scanner.object(|scanner, key| said.member(path, scanner, &key.name(), limits))?;
     let raw = Span::new(start, scanner.at()).of(scanner.bytes());
     schema(path, raw, limits)?;
-    let Some(kind) = kind else {
-        let text = format!("{path}.type is missing");
-        let failure = Failure::invalid("missing_required_parameter", text);
-        return Err(failure.at(format!("{path}.type")));
-    };
+    let Some(kind) = said.kind else { return Err(missing(path, "type")) };
     match &*kind.text(scanner.bytes()) {
-        b"text" | b"structural_tag" | b"grammar" => Ok(Format::Text),
+        b"text" | b"structural_tag" => Ok(Format::Text),
         b"json_object" | b"json" => Ok(Format::Json),
-        b"json_schema" => match described {
-            None | Some(Shape::Object) => Ok(Format::JsonSchema),
-            Some(found) => Err(wrong_type(format!("{path}.json_schema"), found, "an object")),
-        },
+        b"json_schema" if said.schema => Ok(Format::JsonSchema),
+        b"json_schema" => Err(missing(path, "json_schema")),
+        b"grammar" if said.text.is_some() => Ok(Format::Text),
+        b"grammar" => Err(missing(path, "grammar")),
         b"regex" => {
-            let bytes = value.map_or(0, |text| text.span.len());
-            sized(path, bytes, limits.grammar_bytes_max)?;
-            let checked = value.map_or(Ok(()), |text| check(text, scanner.bytes()));
-            checked.map_err(|what| refused(format!("{path}.value"), what))?;
+            let Some((member, text)) = said.text else { return Err(missing(path, "pattern")) };
+            let checked = check(text, scanner.bytes());
+            checked.map_err(|what| refused(format!("{path}.{member}"), what))?;
             Ok(Format::Text)
         }
         _ => {
@@ -212,6 +209,81 @@ pub(super) fn format(
             Err(Failure::invalid("invalid_value", text).at(format!("{path}.type")))
         }
     }
+}
+
+/// What a `response_format` says, until its `type` is known.
+#[derive(Default)]
+struct Said {
+    kind: Option<Str>,
+    /// A schema stands there, under any of the names that engines know.
+    schema: bool,
+    /// A pattern or a grammar, and the member that it stands in.
+    text: Option<(&'static str, Str)>,
+}
+
+impl Said {
+    fn member(
+        &mut self,
+        path: &str,
+        scanner: &mut Scanner<'_>,
+        name: &[u8],
+        limits: &ReadLimits,
+    ) -> Result<(), Failure> {
+        let (member, expected) = match name {
+            b"type" => ("type", "a string"),
+            b"value" => ("value", "a string or an object"),
+            b"pattern" => ("pattern", "a string"),
+            b"grammar" => ("grammar", "a string"),
+            b"json_schema" => ("json_schema", "an object"),
+            b"schema" => ("schema", "an object"),
+            _ => return Ok(scanner.skip()?),
+        };
+        match (member, scanner.shape()?) {
+            (_, Shape::Null) => return Ok(scanner.skip()?),
+            ("type", Shape::String) => self.kind = Some(scanner.string()?),
+            ("value" | "pattern" | "grammar", Shape::String) => {
+                let text = scanner.string()?;
+                sized(&format!("{path}.{member}"), text.span.len(), limits.grammar_bytes_max)?;
+                self.text = Some((member, text));
+            }
+            ("json_schema", Shape::Object) => {
+                self.schema = true;
+                described(path, scanner)?;
+            }
+            ("schema" | "value", Shape::Object) => {
+                self.schema = true;
+                scanner.skip()?;
+            }
+            (_, found) => return Err(wrong_type(format!("{path}.{member}"), found, expected)),
+        }
+        Ok(())
+    }
+}
+
+/// Reads `json_schema` of a `response_format`: a schema with its name.
+fn described(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+    scanner.object(|scanner, key| {
+        let name = key.name();
+        let (found, _) = scanner.value()?;
+        let expected = match (&*name, found) {
+            (_, Shape::Null)
+            | (b"name" | b"description", Shape::String)
+            | (b"schema", Shape::Object)
+            | (b"strict", Shape::True | Shape::False) => return Ok(()),
+            (b"name" | b"description", _) => "a string",
+            (b"schema", _) => "an object",
+            (b"strict", _) => "a boolean",
+            _ => return Ok(()),
+        };
+        let place = format!("{path}.json_schema.{}", super::field::echo(&name));
+        Err(wrong_type(place, found, expected))
+    })
+}
+
+fn missing(path: &str, member: &str) -> Failure {
+    let place = format!("{path}.{member}");
+    let text = format!("{place} is missing");
+    Failure::invalid("missing_required_parameter", text).at(place)
 }
 
 fn check(text: Str, body: &[u8]) -> Result<(), pattern::Wrong> {
@@ -228,23 +300,23 @@ fn sized(path: &str, bytes: usize, most: usize) -> Result<(), Failure> {
 
 fn refused(path: impl Into<Cow<'static, str>>, what: &str) -> Failure {
     let path = path.into();
-    let text = format!("{path} is no pattern that engines can take: {what}");
+    let text = format!("{path} {NO_PATTERN}: {what}");
     Failure::invalid("invalid_value", text).at(path)
 }
 
-/// What is wrong in a schema, and where.
+/// What is wrong in a schema, after the place where it is.
 struct Found {
-    what: &'static str,
+    what: Cow<'static, str>,
     at: usize,
 }
 
 impl From<Fault> for Found {
     fn from(Fault { what, at }: Fault) -> Self {
-        Self { what, at }
+        Self { what: what.into(), at }
     }
 }
 
-/// Checks every pattern of a schema. What is data in it (`enum`, `default`) is passed over.
+/// Checks every type and pattern of a schema. What is data in it (`enum`, `default`) is passed over.
 fn patterns(scanner: &mut Scanner<'_>, bytes_max: usize) -> Result<(), Found> {
     match scanner.shape()? {
         Shape::Object => scanner.object(|scanner, key| match (&*key.name(), scanner.shape()?) {
@@ -253,15 +325,25 @@ fn patterns(scanner: &mut Scanner<'_>, bytes_max: usize) -> Result<(), Found> {
                 let text = scanner.string()?;
                 one(&text.text(scanner.bytes()), at, bytes_max)
             }
+            (b"pattern", Shape::Number | Shape::True | Shape::False | Shape::Array) => {
+                Err(Found { what: "is not a string".into(), at: scanner.at() })
+            }
+            (b"type", Shape::Number | Shape::True | Shape::False) => {
+                Err(Found { what: "is neither a string nor an array".into(), at: scanner.at() })
+            }
             (b"patternProperties", Shape::Object) => scanner.object(|scanner, key| {
                 scanner.shape()?;
                 one(&key.name(), scanner.at(), bytes_max)?;
                 patterns(scanner, bytes_max)
             }),
-            (b"properties" | b"$defs" | b"definitions", Shape::Object) => {
+            // Names are keys there, not words of a schema.
+            (b"properties" | b"$defs" | b"definitions" | b"dependentSchemas", Shape::Object) => {
                 scanner.object(|scanner, _| patterns(scanner, bytes_max))
             }
-            (b"enum" | b"const" | b"default" | b"examples", _) => Ok(scanner.skip()?),
+            (
+                b"enum" | b"const" | b"default" | b"example" | b"examples" | b"dependentRequired",
+                _,
+            ) => Ok(scanner.skip()?),
             _ => patterns(scanner, bytes_max),
         }),
         Shape::Array => scanner.array(|scanner, _| patterns(scanner, bytes_max)),
@@ -270,10 +352,11 @@ fn patterns(scanner: &mut Scanner<'_>, bytes_max: usize) -> Result<(), Found> {
 }
 
 fn one(text: &[u8], at: usize, bytes_max: usize) -> Result<(), Found> {
-    if text.len() > bytes_max {
-        return Err(Found { what: "it is too long", at });
-    }
-    pattern::check(&String::from_utf8_lossy(text)).map_err(|what| Found { what, at })
+    let checked = match text.len() <= bytes_max {
+        true => pattern::check(&String::from_utf8_lossy(text)),
+        false => Err("it is too long"),
+    };
+    checked.map_err(|what| Found { what: format!("{NO_PATTERN}: {what}").into(), at })
 }
 
 /// The path of the value that begins at this byte of a schema.

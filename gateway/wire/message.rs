@@ -1,8 +1,12 @@
 //! The messages of a chat request: roles, texts, tool calls and media.
 
+mod medium;
 mod source;
 
-use self::source::Source;
+use self::{
+    medium::{carrier, is_url},
+    source::Source,
+};
 use super::{
     ReadLimits,
     field::{echo, wrong_type},
@@ -312,6 +316,13 @@ impl Reader<'_> {
                 let path = format!(".content[{part}].{}", echo(key));
                 Err(self.wrong(&path, found, "a string or an object"))
             }
+            (Some(part), shape @ (Shape::Object | Shape::Array)) if carrier(key).is_some() => {
+                if shape == Shape::Array {
+                    let path = format!(".content[{part}].{}", echo(key));
+                    return Err(self.wrong(&path, shape, "a string or an object"));
+                }
+                self.carried(scanner, key, part)
+            }
             _ => self.source(scanner, key, part, key.windows(3).any(|found| found == b"url")),
         }
     }
@@ -342,8 +353,7 @@ impl Reader<'_> {
                 if *inner == *b"filename" {
                     return Ok(scanner.skip()?); // a name for people; no engine opens it
                 }
-                let url = inner.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"));
-                self.source(scanner, key, part, url)
+                self.source(scanner, key, part, is_url(&inner))
             }),
             Shape::Array => scanner.array(|scanner, _| self.source(scanner, key, part, url)),
             _ => Ok(scanner.skip()?),

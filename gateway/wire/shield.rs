@@ -14,6 +14,10 @@ use crate::failure::Failure;
 
 /// Texts in one list, such as `stop`: each is searched for at every token.
 const TEXTS_MAX: usize = 256;
+/// Token ids in one list: as many as the largest vocabularies have.
+const IDS_MAX: usize = 262_144;
+/// Tokens that a bias is given for: each is looked up at every step of the engine, for all its callers.
+const BIASES_MAX: usize = 4_096;
 /// The largest token there is anywhere.
 const TOKEN_MAX: i128 = i32::MAX as i128;
 
@@ -36,6 +40,8 @@ pub(super) enum Expected {
     Choices,
     /// A string or an array of strings.
     Texts,
+    /// A regular expression or an array of them.
+    Patterns,
     /// An array of token ids.
     Ids,
     /// An object from token ids to numbers from -100 to 100.
@@ -65,7 +71,8 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         | b"mirostat_tau" | b"mirostat_eta" => Number(-1e6, 1e6),
 
         b"top_k" | b"repeat_last_n" | b"dry_penalty_last_n" | b"truncate_prompt_tokens"
-        | b"n_predict" | b"n_keep" | b"id_slot" => Whole(-1, TOKEN_MAX),
+        | b"n_keep" | b"id_slot" => Whole(-1, TOKEN_MAX),
+        b"n_predict" => Whole(-2, TOKEN_MAX), // until the context is full
         b"min_tokens" | b"min_keep" | b"dry_allowed_length" | b"max_new_tokens"
         | b"thinking_token_budget" | b"thinking_budget" | b"no_repeat_ngram_size"
         | b"data_parallel_rank" => Whole(0, TOKEN_MAX),
@@ -83,7 +90,8 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         | b"return_token_ids" | b"return_hidden_states" | b"cache_prompt" | b"store"
         | b"guided_json_object" => Flag,
 
-        b"stop" | b"stop_regex" | b"bad_words" | b"modalities" => Texts,
+        b"stop" | b"bad_words" | b"modalities" => Texts,
+        b"stop_regex" => Patterns,
         b"stop_token_ids" | b"allowed_token_ids" => Ids,
         b"logit_bias" => Bias,
         b"verbosity" | b"service_tier" | b"prompt_cache_key" | b"cache_salt"
@@ -134,6 +142,9 @@ pub(super) fn check(
             return bounded(path, scanner, (1, limits.n_max.into()));
         }
         (Expected::Texts, Shape::Array) => return texts(path, scanner),
+        (Expected::Patterns, Shape::String | Shape::Array) => {
+            return patterns(path, scanner, limits);
+        }
         (Expected::Ids, Shape::Array) => return ids(path, scanner),
         (Expected::Bias, Shape::Object) => return bias(path, scanner),
         (Expected::Flag, Shape::True | Shape::False)
@@ -142,7 +153,7 @@ pub(super) fn check(
         | (Expected::Array, Shape::Array) => return Ok(scanner.skip()?),
         (Expected::Flag, _) => "a boolean",
         (Expected::Text, _) => "a string",
-        (Expected::Texts, _) => "a string or an array of strings",
+        (Expected::Texts | Expected::Patterns, _) => "a string or an array of strings",
         (Expected::Number(..), _) => "a number",
         (Expected::Whole(..) | Expected::Logprobs | Expected::Choices, _) => "a whole number",
         (Expected::Object | Expected::Bias, _) => "an object",
@@ -182,11 +193,14 @@ pub(super) fn bounded(
     scanner: &mut Scanner<'_>,
     (least, most): (i128, i128),
 ) -> Result<(), Failure> {
-    let number = integer(path, scanner, (least, i128::MAX))?;
-    if number <= most {
-        return Ok(());
+    let (_, span) = scanner.value()?;
+    match whole(span.of(scanner.bytes())) {
+        Some(number) if (least..=most).contains(&number) => Ok(()),
+        Some(number) if number > most => {
+            Err(unsupported(path, &format!("it is {number}: at most {most} is supported")))
+        }
+        _ => Err(out_of_range(path, &format!("a whole number from {least} to {most}"))),
     }
-    Err(unsupported(path, &format!("it is {number}: at most {most} is supported")))
 }
 
 fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
@@ -201,8 +215,20 @@ fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
     })
 }
 
+fn patterns(path: &str, scanner: &mut Scanner<'_>, limits: &ReadLimits) -> Result<(), Failure> {
+    if scanner.shape()? != Shape::Array {
+        return grammar::read(Grammar::Pattern, path, scanner, limits);
+    }
+    scanner.array(|scanner, position| {
+        grammar::read(Grammar::Pattern, &format!("{path}[{position}]"), scanner, limits)
+    })
+}
+
 fn ids(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
     scanner.array(|scanner, position| match scanner.shape()? {
+        _ if position >= IDS_MAX => {
+            Err(unsupported(path, &format!("it holds more than {IDS_MAX} tokens")))
+        }
         Shape::Number => {
             let (_, span) = scanner.value()?;
             match whole(span.of(scanner.bytes())) {
@@ -215,7 +241,12 @@ fn ids(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
 }
 
 fn bias(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+    let mut count = 0;
     scanner.object(|scanner, key| {
+        count += 1;
+        if count > BIASES_MAX {
+            return Err(unsupported(path, &format!("it holds more than {BIASES_MAX} tokens")));
+        }
         let name = key.name();
         let place = || format!("{path}.{}", super::field::echo(&name));
         let id = std::str::from_utf8(&name).ok().and_then(|id| id.parse::<u32>().ok());

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, process::Output};
 
-use crate::harness::{Setup, ask, binary};
+use crate::harness::{
+    Setup, ask,
+    binary::{self, Server},
+};
 
 const URL: &str = "http://127.0.0.1:9/v1";
 const POLICY: &str = "version = \"v\"\ntimezone = \"Asia/Singapore\"\n[default]\nroute = [\"a\"]\n";
@@ -89,6 +92,29 @@ async fn an_address_in_use_is_a_note() {
     assert!(said(&check).contains(&format!("note: server.listen: {addr} is in use")), "{check:?}");
     let serve = binary::run(&folder.config(), &["serve"]).await;
     assert_eq!(serve.status.code(), Some(1), "{serve:?}");
+}
+
+#[tokio::test]
+async fn too_little_room_and_keys_of_the_past_are_notes() {
+    let setup = Setup::new().model("a", &[URL.into()]).key("expires = 2020-01-01T00:00:00Z\n");
+    let folder = setup.ledger("disk_free_bytes_min = 1000000000000000\n").write();
+    let check = binary::run(&folder.config(), &["check"]).await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert!(said(&check).contains("note: ledger.disk_free_bytes_min: "), "{check:?}");
+    assert!(said(&check).contains("it has expired"), "{check:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_in_use_is_a_note() {
+    let folder = Setup::new().model("a", &[URL.into()]).write();
+    let _server = Server::start(&folder.config()).await;
+    let other = ["SIGNALBOX__SERVER__LISTEN", "SIGNALBOX__ADMIN__LISTEN"];
+    let other = other.map(|name| (name, "127.0.0.1:0"));
+    let serve = binary::run_with(&folder.config(), &["serve"], &other, b"").await;
+    assert_eq!(serve.status.code(), Some(1), "{serve:?}");
+    let check = binary::run_with(&folder.config(), &["check"], &other, b"").await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert!(said(&check).contains("is in use, by a gateway that runs\n"), "{check:?}");
 }
 
 /// An image may have no time zones of its own.

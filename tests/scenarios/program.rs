@@ -24,12 +24,18 @@ async fn check_prints_every_fault() {
     let lines = binary::run(&folder.config(), &["check", "--json"]).await;
     assert_eq!(String::from_utf8_lossy(&lines.stdout).lines().count(), 5, "{lines:?}");
     assert_eq!(lines.status.code(), Some(2));
+    for line in String::from_utf8_lossy(&lines.stdout).lines() {
+        let fault: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(fault["path"].is_string() && fault["line"].is_u64(), "{line}");
+    }
     let refused = binary::run(&folder.config(), &["serve"]).await;
     assert!(!refused.status.success(), "it serves a wrong configuration");
 
     let good = Setup::new().model("a", &["http://127.0.0.1:9/v1".into()]).write();
     let out = binary::run(&good.config(), &["check"]).await;
     assert_eq!(out.status.code(), Some(0), "{out:?}");
+    let lines = binary::run(&good.config(), &["check", "--json"]).await;
+    assert_eq!((lines.status.code(), &*lines.stdout), (Some(0), &b""[..]), "{lines:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read},
     path::Path,
 };
@@ -13,6 +13,8 @@ use super::schema;
 
 /// What an SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Where its head has the number of changes to its tables.
+const CHANGES: std::ops::Range<usize> = 40..44;
 /// Where its head has the number of the schema, and where it ends.
 const VERSION: std::ops::Range<usize> = 60..64;
 
@@ -32,6 +34,14 @@ pub fn usable(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Err(format!("{}, which is a folder", path.display()));
     }
+    match path.metadata() {
+        Ok(it) if !it.is_file() => return Err(format!("{}, which is no file", path.display())),
+        // SQLite would follow the link, into a folder that nothing has been said of.
+        Err(_) if path.is_symlink() => {
+            return Err(format!("{}, a link to nothing that can be read", path.display()));
+        }
+        _ => {}
+    }
     access(folder, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| format!("the folder {shown}: {}", io::Error::from(error)))?;
     // What the server writes beside the ledger.
@@ -41,6 +51,15 @@ pub fn usable(path: &Path) -> Result<(), String> {
         writable(Path::new(&name)).map_err(|error| format!("{}: {error}", name.display()))?;
     }
     ours(path).map_err(|found| format!("{}, {found}", path.display()))
+}
+
+/// Whether a server has this ledger at the moment.
+#[must_use]
+pub fn held(path: &Path) -> bool {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let lock = File::open(Path::new(&name));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// A file that is not there can be made where its folder can be written.
@@ -63,8 +82,14 @@ fn ours(path: &Path) -> Result<(), String> {
     if !head.starts_with(MAGIC) {
         return Err(String::from("which is no SQLite file"));
     }
-    let version = head.get(VERSION).and_then(|it| it.try_into().ok());
-    let (found, known) = (version.map_or(0, u32::from_be_bytes), schema::newest());
+    let number = |at: std::ops::Range<usize>| {
+        head.get(at).and_then(|it| it.try_into().ok()).map_or(0, u32::from_be_bytes)
+    };
+    let (found, known) = (number(VERSION), schema::newest());
+    // A ledger gets its tables and the number of their schema at once.
+    if found == 0 && number(CHANGES) != 0 {
+        return Err(String::from("which holds the tables of another program"));
+    }
     if usize::try_from(found).is_ok_and(|found| found > known) {
         return Err(format!("which has schema {found}: this version knows {known}"));
     }
@@ -89,6 +114,15 @@ mod tests {
         fs::write(at("text"), "not a ledger").unwrap();
         assert!(usable(&at("text")).unwrap_err().contains("no SQLite file"));
         assert!(usable(&at("text/new.db")).unwrap_err().contains("no folder"));
+        assert!(usable(Path::new("/dev/null")).unwrap_err().contains("no file"));
+        std::os::unix::fs::symlink("gone/new.db", at("link")).unwrap();
+        assert!(usable(&at("link")).unwrap_err().contains("link to nothing"));
+        fs::remove_file(at("link")).unwrap();
+        let foreign = rusqlite::Connection::open(at("foreign")).unwrap();
+        foreign.execute("CREATE TABLE t (x)", []).unwrap();
+        drop(foreign);
+        assert!(usable(&at("foreign")).unwrap_err().contains("another program"));
+        fs::remove_file(at("foreign")).unwrap();
         fs::write(at("empty"), "").unwrap();
         assert_eq!(usable(&at("empty")), Ok(()));
         let mut newer = MAGIC.to_vec();
@@ -98,6 +132,11 @@ mod tests {
         assert!(usable(&at("newer")).unwrap_err().contains("schema 9999"));
         fs::create_dir(at("new.db.lock")).unwrap();
         assert!(usable(&at("new.db")).unwrap_err().contains("new.db.lock"));
+        let lock = File::create(at("held.lock")).unwrap();
+        assert!(!held(&at("held")) && !held(&at("gone")));
+        lock.try_lock().unwrap();
+        assert!(held(&at("held")));
+        fs::remove_file(at("held.lock")).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing was made");
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -4,7 +4,7 @@
 //! `gone` takes the sums of removed entries by the cells of `balance`, so that the balances stay as they
 //! are and can still be proved. Cells that no window reaches any more are folded into the quarter 0.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -18,6 +18,13 @@ const LOOK_EVERY_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 /// A month's window reaches 31 days back and, by its time zone, a day further; some are to spare.
 const WINDOW_DAYS: i64 = 35;
+
+/// Free bytes on the disk of this folder; `None` if the system does not say.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let said = rustix::fs::statvfs(folder).ok()?;
+    Some(said.f_bavail.saturating_mul(said.f_frsize))
+}
 
 /// How long entries are kept, and how much space is left free.
 pub struct Keep {
@@ -43,10 +50,7 @@ impl Keep {
     /// Entries for so many days; so many bytes free, measured at `folder`.
     #[must_use]
     pub fn new(days: u32, free_bytes_min: u64, folder: PathBuf, now_ms: fn() -> i64) -> Self {
-        let free_bytes = Box::new(move || {
-            let said = rustix::fs::statvfs(&folder).ok()?;
-            Some(said.f_bavail.saturating_mul(said.f_frsize))
-        });
+        let free_bytes = Box::new(move || free_bytes(&folder));
         Self { days, free_bytes_min, now_ms, free_bytes, looked_ms: None }
     }
 

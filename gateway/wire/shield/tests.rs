@@ -77,6 +77,7 @@ fn parameters_out_of_range_are_named() {
         ("top_logprobs", json!(21), LIMIT, "top_logprobs"),
         ("prompt_logprobs", json!(1e9), LIMIT, "prompt_logprobs"),
         ("prompt_logprobs", json!(-1), VALUE, "prompt_logprobs"),
+        ("allowed_token_ids", json!((0..262_145).collect::<Vec<_>>()), LIMIT, "allowed_token_ids"),
         ("logprobs", json!(1_000), LIMIT, "logprobs"),
         ("logprobs", json!(1.5), VALUE, "logprobs"),
         ("best_of", json!(9), LIMIT, "best_of"),
@@ -107,6 +108,10 @@ fn parameters_out_of_range_are_named() {
     ] {
         refused(&with(name, value), code, param);
     }
+    let biases: serde_json::Map<_, _> = (0..4_097).map(|id| (id.to_string(), json!(1))).collect();
+    refused(&with("logit_bias", json!(biases)), LIMIT, "logit_bias");
+    let failure = chat(&with("prompt_logprobs", json!(-1))).unwrap_err();
+    assert!(failure.public.ends_with("from 0 to 20"), "{failure}");
     let mut endless = with("ignore_eos", json!(true));
     endless["max_tokens"] = json!(50);
     assert!(chat(&endless).is_ok());
@@ -137,6 +142,8 @@ fn what_an_engine_would_compile_is_checked() {
         ("guided_regex", json!("x{1,1000000}"), VALUE, "guided_regex"),
         ("guided_regex", json!("a".repeat(4_097)), LIMIT, "guided_regex"),
         ("regex", json!("[a"), VALUE, "regex"),
+        ("stop_regex", json!(nested), VALUE, "stop_regex"),
+        ("stop_regex", json!(["a+", nested]), VALUE, "stop_regex[1]"),
         ("ebnf", json!("a".repeat(4_097)), LIMIT, "ebnf"),
         ("grammar", json!({"type": "regex", "value": "("}), VALUE, "grammar.value"),
         ("guided_grammar", json!(""), VALUE, "guided_grammar"),
@@ -208,6 +215,68 @@ fn formats_and_tools_of_the_wrong_shape_are_named() {
 }
 
 #[test]
+fn a_format_has_what_its_type_needs() {
+    for (name, value, code, param) in [
+        ("response_format", json!({"type": "regex"}), MISSING, "response_format.pattern"),
+        ("response_format", json!({"type": "regex", "value": 7}), TYPE, "response_format.value"),
+        ("response_format", json!({"type": "grammar"}), MISSING, "response_format.grammar"),
+        (
+            "response_format",
+            json!({"type": "grammar", "grammar": "a".repeat(4_097)}),
+            LIMIT,
+            "response_format.grammar",
+        ),
+        ("response_format", json!({"type": "json_schema"}), MISSING, "response_format.json_schema"),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": null}),
+            MISSING,
+            "response_format.json_schema",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"schema": "x"}}),
+            TYPE,
+            "response_format.json_schema.schema",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": 7, "schema": {}}}),
+            TYPE,
+            "response_format.json_schema.name",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"strict": "yes", "schema": {}}}),
+            TYPE,
+            "response_format.json_schema.strict",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"schema": {"type": 7}}}),
+            VALUE,
+            "response_format.json_schema.schema.type",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"schema": {"dependentSchemas":
+                {"default": {"pattern": "(a+)+"}}}}}),
+            VALUE,
+            "response_format.json_schema.schema.dependentSchemas.default.pattern",
+        ),
+        (
+            "tools",
+            json!([{"type": "function", "function": {"name": "f", "parameters":
+                {"properties": {"a": {"pattern": 7}}}}}]),
+            VALUE,
+            "tools[0].function.parameters.properties.a.pattern",
+        ),
+    ] {
+        refused(&with(name, value), code, param);
+    }
+}
+
+#[test]
 fn messages_of_the_wrong_shape_are_named() {
     let text = json!({"type": "text", "text": "hi"});
     let at = |place: &str| format!("messages[0].content[1]{place}");
@@ -222,6 +291,18 @@ fn messages_of_the_wrong_shape_are_named() {
         (json!({"type": "image_url"}), MISSING, ".image_url"),
         (json!({"type": "image_url", "image_url": null}), MISSING, ".image_url"),
         (json!({"type": "image_url", "image_url": 7}), TYPE, ".image_url"),
+        (json!({"type": "image_url", "image_url": []}), TYPE, ".image_url"),
+        (json!({"type": "image_url", "image_url": {}}), MISSING, ".image_url.url"),
+        (json!({"type": "image_url", "image_url": {"detail": "high"}}), MISSING, ".image_url.url"),
+        (json!({"type": "image_url", "image_url": {"url": null}}), MISSING, ".image_url.url"),
+        (json!({"type": "image_url", "image_url": {"url": 7}}), TYPE, ".image_url.url"),
+        (json!({"type": "video_url", "video_url": {"url": ["x"]}}), TYPE, ".video_url.url"),
+        (
+            json!({"type": "input_audio", "input_audio": {"format": "wav"}}),
+            MISSING,
+            ".input_audio.data",
+        ),
+        (json!({"type": "input_audio", "input_audio": {"data": 7}}), TYPE, ".input_audio.data"),
         (json!({"type": "input_audio", "text": "x"}), MISSING, ".input_audio"),
         (json!(null), TYPE, ""),
     ] {
@@ -257,6 +338,8 @@ fn what_engines_take_passes_byte_for_byte() {
         ("temperature", json!(0)),
         ("temperature", json!(2.5)),
         ("top_k", json!(-1)),
+        ("n_predict", json!(-2)),
+        ("stop_regex", json!(["a+"])),
         ("top_k", json!(40.0)),
         ("top_logprobs", json!(20)),
         ("seed", json!(-5)),
@@ -271,6 +354,16 @@ fn what_engines_take_passes_byte_for_byte() {
         ("response_format", json!({"type": "text"})),
         ("response_format", json!({"type": "json_object", "schema": schema})),
         ("response_format", json!({"type": "structural_tag", "structures": []})),
+        ("response_format", json!({"type": "json_schema", "schema": {"type": ["string", "null"]}})),
+        ("response_format", json!({"type": "json_schema", "value": {"schema": schema}})),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "a", "strict": null,
+                "schema": {"dependentRequired": {"pattern": ["type"]}, "properties":
+                {"type": {"const": 5}, "pattern": {"type": "number", "example": {"type": 5}}}}}}),
+        ),
+        ("response_format", json!({"type": "grammar", "value": "a"})),
+        ("response_format", json!({"type": "json", "value": schema})),
         ("structured_outputs", json!({"regex": pattern})),
         ("structured_outputs", json!({"json": schema, "disable_any_whitespace": true})),
         ("guided_json", json!(schema.to_string())),
