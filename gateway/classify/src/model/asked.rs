@@ -20,6 +20,10 @@ const PASTE_BYTES: usize = 600;
 const SURE: f32 = 0.7;
 /// Paragraphs amid others that are read.
 const AMID_MAX: usize = 3;
+/// In so many bytes a colon is looked for that may announce a question amid a line; a shorter text
+/// has no room for more than the question.
+const TOLD_BYTES: usize = 4 * 1024;
+const TOLD_MIN: usize = 100;
 /// A shorter text has no parts.
 const PARTS_BYTES: usize = 24;
 
@@ -79,7 +83,7 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
     let language = best(&found);
     let total: usize = blocks.iter().map(|block| block.len()).sum();
     let beside = if total >= PASTE_BYTES || blocks.len() > 1 {
-        beside(blocks, language, model)
+        beside(blocks, language, spoken.pasted, model)
     } else {
         None
     };
@@ -95,7 +99,14 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
 /// Whether a text may have parts that are not the person's.
 fn has_parts(text: &str) -> bool {
     let lines = |ends: (&str, &str)| ends.0.contains('\n') || ends.1.contains('\n');
-    text.len() >= PARTS_BYTES && (text.starts_with('<') || lines(spoken::windows(text)))
+    text.len() >= PARTS_BYTES
+        && (text.starts_with(['<', '{', '[']) || told(text) || lines(spoken::windows(text)))
+}
+
+/// Whether a colon may announce a question amid a line.
+fn told(text: &str) -> bool {
+    let head = text.as_bytes().get(..TOLD_BYTES).unwrap_or(text.as_bytes());
+    head.len() >= TOLD_MIN && head.contains(&b':')
 }
 
 /// A line beside a long text, or amid it, that asks in another language than the rest, or says that the
@@ -103,6 +114,7 @@ fn has_parts(text: &str) -> bool {
 fn beside<'a>(
     blocks: &[&'a str],
     whole: (Language, f32),
+    pasted: bool,
     model: &Model<'_>,
 ) -> Option<(&'a str, (Language, f32))> {
     let (first, last) = (blocks.first()?, blocks.last()?);
@@ -115,16 +127,21 @@ fn beside<'a>(
     // Where one end is in the language of the whole and the other is not, the middle says which is the
     // paste.
     let agreed = |it: &(&str, (Language, f32))| it.1.0 == whole.0;
-    let pasted = |it: &(&str, (Language, f32))| middle(blocks, model) == it.1.0;
+    let like_middle = |it: &(&str, (Language, f32))| middle(blocks, model) == Some(it.1.0);
+    // What is left of code and logs is English.
+    let left = |it: &(&str, (Language, f32))| pasted && it.1.0 == Language::En;
     match (head.filter(other), tail.filter(other)) {
         (Some(head), Some(tail)) => {
             return Some(if asks(tail.0) && !asks(head.0) { tail } else { head });
         }
         (Some(head), None) => {
-            return Some(tail.filter(agreed).filter(|_| pasted(&head)).unwrap_or(head));
+            return Some(tail.filter(agreed).filter(|_| like_middle(&head)).unwrap_or(head));
         }
         (None, Some(tail)) => {
-            return Some(head.filter(agreed).filter(|_| pasted(&tail)).unwrap_or(tail));
+            let head = head.filter(agreed).filter(|head| {
+                asks(head.0) && !asks(tail.0) || left(&tail) && !left(head) || like_middle(&tail)
+            });
+            return Some(head.unwrap_or(tail));
         }
         (None, None) => {}
     }
@@ -138,12 +155,18 @@ fn beside<'a>(
     amid.or(last).or(head.filter(agreed))
 }
 
-/// The language of what stands in the middle of the longest paragraph.
-fn middle(blocks: &[&str], model: &Model<'_>) -> Language {
-    let longest = blocks.iter().max_by_key(|block| block.len()).copied().unwrap_or("");
+/// The language of what stands in the middle of the longest paragraph that is neither of the ends.
+fn middle(blocks: &[&str], model: &Model<'_>) -> Option<Language> {
+    let inner = match blocks {
+        [_, inner @ .., _] if !inner.is_empty() => inner,
+        all => all,
+    };
+    let long = |block: &&&str| inner.len() < blocks.len() || block.len() > INSTRUCTION_BYTES;
+    let longest = inner.iter().filter(long).max_by_key(|block| block.len()).copied()?;
     let from = sample::floor(longest, (longest.len() / 2).saturating_sub(INSTRUCTION_BYTES / 2));
     let rest = longest.get(from..).unwrap_or("");
-    best(&lang::read(rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or(""), model)).0
+    let part = rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or("");
+    Some(best(&lang::read(part, model)).0)
 }
 
 /// The first line or sentence if it is short.

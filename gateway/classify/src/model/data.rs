@@ -1,0 +1,176 @@
+//! Lines that nobody says: those of a log, a table, a stack trace, a mail's head, or code.
+
+/// Bytes of a line that are looked at.
+const LINE_BYTES: usize = 160;
+
+/// No words have so many ASCII characters and no space between them.
+const SOLID: usize = 80;
+
+/// Whether a line is a log's, a table's, a stack trace's or code.
+pub(super) fn is_line(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
+    let (mut marks, mut commas, mut tabs, mut wide) = (0, 0, 0, 0);
+    if bytes.len() >= SOLID && bytes.iter().take(SOLID).all(u8::is_ascii_graphic) {
+        return true;
+    }
+    let mut before = 0;
+    for byte in bytes {
+        match byte {
+            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
+            | b'$' => {
+                marks += 1;
+            }
+            b'\t' => tabs += 1,
+            0x80.. => wide += 1,
+            b' ' => {}
+            _ if before == b',' => commas += 1,
+            _ => {}
+        }
+        before = *byte;
+    }
+    if bytes.len() >= 4 && marks * 4 > bytes.len()
+        || wide * 3 < bytes.len() && (commas >= 3 || tabs >= 2)
+    {
+        return true;
+    }
+    let bare = line.trim();
+    stamped(bare.as_bytes())
+        || traced(bare)
+        || keyed(line, bare)
+        || wide * 3 < bytes.len() && (coded(line, bare) || celled(bytes))
+}
+
+/// Whether a line goes on with the data before it: it is set in, as the lines below a call, a key or a
+/// frame are.
+pub(super) fn goes_on(line: &str) -> bool {
+    line.starts_with("  ") || line.starts_with('\t')
+}
+
+/// Whether a line is a key with its value, as in JSON, YAML and the head of a mail.
+fn keyed(line: &str, bare: &str) -> bool {
+    const MAIL: [&str; 9] =
+        ["From: ", "To: ", "Cc: ", "Bcc: ", "Subject: ", "Date: ", "Sent: ", "Reply-To: ", "X-"];
+    if bare.starts_with('"') {
+        return bare.contains("\":") || bare.ends_with("\",");
+    }
+    let Some(end) = bare.find(':') else { return matches!(bare, "{" | "}" | "[" | "]" | "},") };
+    let key = bare.get(..end).unwrap_or("").trim_start_matches("- ");
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let key = !key.is_empty() && key.bytes().all(plain);
+    key && (goes_on(line) || end + 1 == bare.len()) || MAIL.iter().any(|it| bare.starts_with(it))
+}
+
+/// Whether a semicolon parts cells: no sentence goes on right behind one.
+fn celled(line: &[u8]) -> bool {
+    let parts = |it: &[u8]| {
+        matches!(it, [before, b';', after] if before.is_ascii_graphic()
+        && after.is_ascii_alphanumeric())
+    };
+    line.windows(3).any(parts) && !line.contains(&b'&')
+}
+
+/// Whether a line begins with a moment, as those of a log do.
+fn stamped(line: &[u8]) -> bool {
+    // A transcript: `[10:15] Anna: …`.
+    if let [b'[', first, ..] = line
+        && first.is_ascii_digit()
+    {
+        return true;
+    }
+    let first = line.iter().take(32).take_while(|b| !b.is_ascii_alphabetic() || **b == b'T');
+    let (digits, marks) = first.fold((0, 0), |(digits, marks), b| {
+        (
+            digits + usize::from(b.is_ascii_digit()),
+            marks + usize::from(matches!(b, b':' | b'-' | b'/')),
+        )
+    });
+    digits >= 6 && marks >= 2
+}
+
+fn traced(bare: &str) -> bool {
+    const BEGIN: [&str; 19] = [
+        "BEGIN ",
+        "END ",
+        "-----",
+        "error[",
+        "--> ",
+        "| ",
+        "$ ",
+        "Traceback (",
+        "File \"",
+        "Caused by:",
+        "Exception in thread",
+        "goroutine ",
+        "--- a/",
+        "+++ b/",
+        "INFO ",
+        "WARN ",
+        "ERROR ",
+        "DEBUG ",
+        "index ",
+    ];
+    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
+    // `index` is a word too.
+    let begins = begins && (!bare.starts_with("index ") || bare.contains(".."));
+    begins || bare.starts_with("at ") && bare.contains('(') && bare.ends_with(')') || failed(bare)
+}
+
+/// `java.lang.IllegalStateException: …`, `ValueError: …`.
+fn failed(bare: &str) -> bool {
+    let Some((name, _)) = bare.split_once(':') else { return false };
+    !name.contains(' ') && (name.ends_with("Error") || name.ends_with("Exception"))
+}
+
+fn coded(line: &str, bare: &str) -> bool {
+    const SQL: [&str; 16] = [
+        "SELECT ",
+        "FROM ",
+        "WHERE ",
+        "JOIN ",
+        "LEFT JOIN ",
+        "INNER JOIN ",
+        "GROUP BY ",
+        "ORDER BY ",
+        "HAVING ",
+        "INSERT INTO ",
+        "UPDATE ",
+        "DELETE FROM ",
+        "CREATE TABLE ",
+        "VALUES ",
+        "AND ",
+        "LIMIT ",
+    ];
+    const BEGIN: [&str; 16] = [
+        "def ",
+        "import ",
+        "#include",
+        "fn ",
+        "let ",
+        "const ",
+        "var ",
+        "public ",
+        "private ",
+        "return ",
+        "if (",
+        "for (",
+        "while (",
+        "} else",
+        "//",
+        "function ",
+    ];
+    if bare.starts_with(|c: char| c.is_ascii_uppercase())
+        && SQL.iter().any(|it| bare.starts_with(it))
+    {
+        return true;
+    }
+    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
+    let marked =
+        bare.contains("()") || bare.contains(" = ") || bare.contains("->") || bare.contains("==");
+    let ends = bare.ends_with(['{', '}', ';']) || bare.ends_with("):") || bare.ends_with("*/");
+    let inset = line.starts_with("    ") || line.starts_with('\t');
+    ends || begins && (marked || bare.contains(['(', '=', '.']))
+        || inset && (marked || bare.ends_with(':'))
+        || inset && bare.starts_with(['#', '@', '*'])
+        || bare.starts_with("\"\"\"") && bare.ends_with("\"\"\"")
+}
