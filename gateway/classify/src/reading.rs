@@ -66,7 +66,8 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
         let turns = prompt.turns.get(..at).unwrap_or_default();
         let before = turns.last().copied().unwrap_or("");
         let earlier = asked::of(before, model);
-        if short::doubt(before, earlier.language).is_none() {
+        let said = short::doubt(before, earlier.language);
+        if said.is_none_or(|said| said.speaks(&earlier, doubt)) {
             if !doubt.gives_way(&asked, &earlier) {
                 break;
             }

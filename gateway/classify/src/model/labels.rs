@@ -1,9 +1,9 @@
 //! How the parts of a turn are told: headings, speakers and tags.
 
-use super::{hash::fold, spoken::LABEL_BYTES};
+use super::{hash::fold, sample, spoken::LABEL_BYTES};
 
 /// What announces the person's question.
-const QUESTION: [&str; 50] = [
+const QUESTION: [&str; 49] = [
     "question",
     "user question",
     "the question",
@@ -11,7 +11,6 @@ const QUESTION: [&str; 50] = [
     "query",
     "user query",
     "q",
-    "input",
     "original query",
     "follow up input",
     "instruction",
@@ -85,8 +84,10 @@ const KEYS: [&str; 8] = [
     "message",
 ];
 /// What announces something else.
-const OTHER: [&str; 32] = [
+const OTHER: [&str; 34] = [
     "answer",
+    "input",
+    "task",
     "a",
     "context",
     "document",
@@ -194,11 +195,16 @@ pub(super) enum Heading {
 
 /// The known heading that a line begins with, and its length.
 pub(super) fn heading(line: &str) -> Option<(Heading, usize)> {
+    let begin = line.as_bytes().get(..LABEL_BYTES + 8).unwrap_or(line.as_bytes());
+    let plain = begin.is_ascii() && !line.starts_with(['#', '*', '[']);
+    if plain && !sample::holds(begin, b':') && !sample::holds(begin, b']') {
+        return None;
+    }
     let marks = |c: char| matches!(c, '#' | '*' | '-' | '_' | '[' | '【' | ' ');
     let bare = line.trim_start_matches(marks);
     let lead = line.len() - bare.len();
     let ends = |c: char| matches!(c, ':' | '：' | ']' | '】' | '\n');
-    let window = bare.get(..super::sample::floor(bare, LABEL_BYTES)).unwrap_or("");
+    let window = bare.get(..sample::floor(bare, LABEL_BYTES)).unwrap_or("");
     let end = window.find(ends);
     let marked = line.starts_with(['#', '*', '[', '【']);
     let end = match end {
@@ -252,6 +258,10 @@ const COLONS_MAX: usize = 12;
 
 /// The question that is announced amid a line, or stands under a key of JSON.
 pub(super) fn amid(line: &str) -> Option<&str> {
+    // The byte is found much faster than the characters; most lines have none.
+    if !sample::holds(line.as_bytes(), b':') && (line.is_ascii() || !line.contains('：')) {
+        return None;
+    }
     let colons = line.match_indices([':', '：']).take(COLONS_MAX);
     colons.filter_map(|(at, mark)| announced(line.get(..at)?, line.get(at + mark.len()..)?)).last()
 }

@@ -17,6 +17,20 @@ const AMOUNT: [&[u8]; 28] = [
     b"PHP", b"HKD", b"TWD", b"GBP", b"AUD", b"CHF", b"MMK", b"KHR", b"CAD", b"NZD", b"BND", b"LAK",
     b"RM", b"Rp", b"UTC", b"GMT",
 ];
+/// What the names of months and days begin with.
+const CALENDAR: [&[u8; 3]; 19] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+    b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun",
+];
+/// What is counted and measured in.
+const UNITS: [&[u8]; 14] = [
+    b"AM", b"PM", b"am", b"pm", b"ext", b"km", b"kg", b"cm", b"mm", b"ml", b"MB", b"GB", b"KB",
+    b"ms",
+];
+/// What an address begins with that has no slashes.
+const SCHEMES: [&[u8]; 3] = [b"mailto:", b"tel:", b"urn:"];
+/// What joins names of code.
+const JOINTS: [&[u8; 2]; 5] = [b"()", b"::", b"->", b"=>", b"]["];
 /// What a media type begins with.
 const MEDIA: [&[u8]; 6] =
     [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
@@ -32,7 +46,11 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
             continue;
         }
         let here = bytes.get(at..).unwrap_or_default();
-        let run = tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
+        let mut run =
+            tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
+        if run.words == run.length && beside_number(bytes, at, run.length) {
+            run.words = 0;
+        }
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
             emit(line, from, at + run.words, &mut each);
@@ -41,6 +59,24 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
         at += run.length.max(1);
     }
     emit(line, from, line.len(), &mut each);
+}
+
+/// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
+fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
+    let word = line.get(at..at + length).unwrap_or_default();
+    let known = |list: &[&[u8]], all: usize| list.iter().any(|it| word.get(..all) == Some(*it));
+    let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
+        let mut begins = [0_u8; 3];
+        begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+        CALENDAR.contains(&&begins)
+    };
+    if !named && !known(&UNITS, length) {
+        return false;
+    }
+    let marks = |b: &&u8| !matches!(b, b' ' | b',' | b'.' | b'(');
+    let before = line.get(..at).unwrap_or_default().iter().rev().find(marks);
+    let after = line.get(at + length..).unwrap_or_default().iter().find(marks);
+    before.into_iter().chain(after).any(u8::is_ascii_digit)
 }
 
 fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
@@ -84,7 +120,7 @@ impl Run {
         if let Some(words) = address(run) {
             return Self { words, length };
         }
-        if is_blob(run) || is_path(run) || run.windows(2).any(|two| two == b"()") {
+        if is_blob(run) || is_path(run) || is_code(run) {
             return Self { words: 0, length };
         }
         // One thing of several: up to the first mark that parts words.
@@ -106,7 +142,8 @@ fn tag_begins(here: &[u8], at: usize) -> bool {
 /// Where an address begins in a run: of the web, of mail, or a data URL.
 fn address(run: &[u8]) -> Option<usize> {
     let scheme = run.windows(3).position(|it| it == b"://").map(|at| letters_before(run, at));
-    let data = || run.starts_with(b"data:").then_some(0);
+    let bare = || SCHEMES.iter().any(|it| run.starts_with(it));
+    let data = || (run.starts_with(b"data:") || bare()).then_some(0);
     let web = || run.windows(4).position(|it| it.eq_ignore_ascii_case(b"www."));
     let mail = || {
         let at = run.iter().position(|b| *b == b'@')?;
@@ -129,6 +166,16 @@ fn is_blob(run: &[u8]) -> bool {
     run.len() >= BLOB_MIN
         && run.iter().all(coded)
         && (run.iter().any(u8::is_ascii_digit) || humps(run) >= 2 || run.contains(&b'='))
+}
+
+/// Names of code that are joined, a call with a number, a variable of the shell, an option.
+fn is_code(run: &[u8]) -> bool {
+    let joined = |two: &[u8]| JOINTS.iter().any(|it| *it == two);
+    let called = |it: &[u8]| matches!(it, [b'a'..=b'z', b'(', b'0'..=b'9']);
+    matches!(run, [b'$', b'a'..=b'z' | b'A'..=b'Z', ..] | [b'%', .., b'%'])
+        || matches!(run, [b'-', b'-', b'a'..=b'z', ..])
+        || run.windows(2).any(joined)
+        || run.windows(3).any(called)
 }
 
 fn is_path(run: &[u8]) -> bool {
@@ -172,7 +219,9 @@ fn is_word(run: &[u8], wide: bool) -> bool {
         return true;
     }
     let hump = humps(bare);
-    let camel = hump >= 2 || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
+    let camel = hump >= 2
+        || hump == 1 && bare.len() <= 4
+        || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
     let coded =
         |b: &u8| matches!(b, b'_' | b'=' | b'#' | b'$' | b'%' | b'^' | b'~') || b.is_ascii_digit();
     let hex = bare.len() >= 8 && bare.iter().all(|b| matches!(b, b'a'..=b'f'));
