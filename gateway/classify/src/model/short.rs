@@ -322,10 +322,8 @@ fn listed(word: &str) -> bool {
 impl Doubt {
     /// Whether such a turn, read like this, speaks for a later one all the same.
     #[must_use]
-    pub fn speaks(self, turn: &Asked<'_>, later: Self) -> bool {
-        let (_, sure) = turn.language;
-        let wordless = !matches!(later, Self::Unsure(_));
-        matches!(self, Self::Unsure(_)) && (sure >= SURE_LATIN || wordless && sure >= SURE)
+    pub fn speaks(self, turn: &Asked<'_>) -> bool {
+        matches!(self, Self::Unsure(_)) && turn.language.1 >= SURE_LATIN
     }
 
     /// Whether a turn takes the language of the talk before it.

@@ -2,6 +2,8 @@
 //!
 //! Only what stands in ASCII can be such a thing; letters beyond it are always somebody's language.
 
+use super::script::{self, Script};
+
 /// No word of plain letters is longer; encoded bytes are.
 const WORD_MAX: usize = 40;
 /// A product's name with digits is no longer.
@@ -38,7 +40,8 @@ const MEDIA: [&[u8]; 6] =
 /// Calls `each` with every stretch of a line between the things in it that are no words.
 pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
     let bytes = line.as_bytes();
-    let wide = !line.is_ascii();
+    let letter = |c: char| !c.is_ascii() && script::of(c) != Script::None;
+    let wide = !line.is_ascii() && line.chars().any(letter);
     let (mut from, mut at) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         if !byte.is_ascii_graphic() {
@@ -48,7 +51,7 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
         let here = bytes.get(at..).unwrap_or_default();
         let mut run =
             tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
-        if run.words == run.length && beside_number(bytes, at, run.length) {
+        if !wide && run.words == run.length && beside_number(bytes, at, run.length) {
             run.words = 0;
         }
         if run.words < run.length {
@@ -215,7 +218,13 @@ fn is_word(run: &[u8], wide: bool) -> bool {
         return true;
     }
     let numbered = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
-    if wide && !plain && bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered) {
+    let digits = bare.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    // `Motorshow2018` is a name and a year.
+    let year = digits == 4 && letters + digits == bare.len() && letters < WORD_MAX / 2;
+    if wide
+        && !plain
+        && (year || bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered))
+    {
         return true;
     }
     let hump = humps(bare);
