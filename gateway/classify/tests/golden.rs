@@ -549,6 +549,19 @@ fn short_turns_as_people_type_them_take_the_language_of_the_talk() {
 }
 
 #[test]
+fn a_number_right_beside_words_leaves_them_their_language() {
+    for (language, text) in [
+        ("th", "ลองไหม55"),
+        ("th", "สนใจมาสด้า3"),
+        ("ja", "メアリーは20代後半です。"),
+        ("zh-Hans", "12月份巴厘岛极其炎热和潮湿。"),
+    ] {
+        assert_eq!(classify(&Prompt::of(&[text])).language.code(), language, "{text}");
+        assert_eq!(classify(&Prompt::of(&[text, "ok"])).language.code(), language, "{text}, ok");
+    }
+}
+
+#[test]
 fn more_of_what_is_no_language() {
     for text in [
         "3 May 2026",

@@ -281,7 +281,7 @@ fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
         let rest = before.get(..at).unwrap_or("");
         same && (!name.is_ascii() || rest.ends_with([' ', '.', '*']))
     };
-    if !AMID.iter().any(|it| ends(&it)) {
+    if !AMID.iter().any(ends) {
         return None;
     }
     // The answer's heading may stand on the same line.

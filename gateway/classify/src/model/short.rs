@@ -239,9 +239,10 @@ pub fn doubt(turn: &str, read: (Language, f32)) -> Option<Doubt> {
     if !turn.chars().any(|c| c.is_alphabetic() && !counts(c)) && turn.contains(char::is_numeric) {
         return Some(Doubt::Nothing);
     }
-    let is_word = |word: &&str| {
-        word.chars().any(char::is_alphabetic) && !word.bytes().any(|b| b.is_ascii_digit())
-    };
+    // A number with letters is none; where no space parts words, a number stands right beside them.
+    let plain = |c: char| c.is_ascii() || !c.is_alphabetic();
+    let numbered = |word: &str| word.bytes().any(|b| b.is_ascii_digit()) && word.chars().all(plain);
+    let is_word = |word: &&str| word.chars().any(char::is_alphabetic) && !numbered(word);
     let words = turn.split(parts).map(bare).filter(is_word);
     let (count, plain) =
         words.fold((0, true), |(count, plain), word| (count + 1, plain && anywhere(word)));
