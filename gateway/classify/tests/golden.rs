@@ -655,11 +655,12 @@ fn the_question_is_found_beside_pastes_without_a_fence() {
         "services:\n  gateway:\n    image: nginx:latest\n    restart: always\n    ports:\n      - \"80\""
             .to_owned(),
         "{\n  \"customer\": \"Anna Lim\",\n  \"status\": \"payment declined by the bank\"\n}".to_owned(),
-        "error[E0502]: cannot borrow `v` as mutable\n --> src/main.rs:6:5\n  |\n6 |     v.push(6);\n".to_owned(),
+        "error[E0502]: cannot borrow `v` as mutable\n --> src/main.rs:6:5\n  |\n6 |     \
+         v.push(6);\n".to_owned(),
         "name;amount\nAnna Lim;20\nBen Tan;40".to_owned(),
         "[10:15] Anna: did you see the report\n[10:16] Ben: not yet, after lunch".to_owned(),
-        "Agent: Good morning, how may I help you today?\nCustomer: My card was declined at the store.\nAgent: \
-         Let me check that for you.\nCustomer: Thank you, I will wait."
+        "Agent: Good morning, how may I help you today?\nCustomer: My card was declined at the \
+         store.\nAgent: Let me check that for you.\nCustomer: Thank you, I will wait."
             .to_owned(),
         "“The payment for last month is overdue and must be made as soon as possible.”".to_owned(),
     ];
