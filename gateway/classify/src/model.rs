@@ -4,6 +4,7 @@
 
 pub mod asked;
 pub mod close;
+mod data;
 pub mod follow;
 pub mod grams;
 pub mod han;

@@ -6,7 +6,9 @@ use crate::{
     Language, Task,
     model::{
         asked::{self, Asked},
-        follow, lang, short, target, task,
+        follow, lang,
+        short::{self, Doubt},
+        target, task,
     },
 };
 
@@ -62,18 +64,31 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
         return Reading::of(prompt, &asked);
     };
     // Too little to go by: the turns before say language and task.
+    let mut unsure = None;
     for at in (1..prompt.turns.len()).rev() {
         let turns = prompt.turns.get(..at).unwrap_or_default();
         let before = turns.last().copied().unwrap_or("");
         let earlier = asked::of(before, model);
-        if short::doubt(before, earlier.language).is_none() {
+        let said = short::doubt(before, earlier.language);
+        if said.is_none_or(|said| said.speaks(&earlier)) {
             if !doubt.gives_way(&asked, &earlier) {
-                break;
+                return Reading::of(prompt, &doubt.alone(asked));
             }
             return Reading::of(&Prompt { turns, ..*prompt }, &earlier);
         }
+        if let Some(said @ Doubt::Unsure(_)) = said
+            && unsure.is_none()
+        {
+            unsure = Some((turns, said, earlier));
+        }
     }
-    Reading::of(prompt, &doubt.alone(asked))
+    // No turn speaks for itself: one of few words still says more than one without any.
+    match unsure {
+        Some((turns, said, earlier)) if !matches!(doubt, Doubt::Unsure(_)) => {
+            Reading::of(&Prompt { turns, ..*prompt }, &said.alone(earlier))
+        }
+        _ => Reading::of(prompt, &doubt.alone(asked)),
+    }
 }
 
 impl Reading {

@@ -504,3 +504,196 @@ fn the_task_of_an_instruction_beside_a_paste() {
         assert_eq!(read.task.code(), wanted, "{}: {read:?}", &text[..20]);
     }
 }
+
+#[test]
+fn short_turns_as_people_type_them_take_the_language_of_the_talk() {
+    for (language, _, talk) in TALKS {
+        for said in [
+            "tnx",
+            "yess",
+            "okkk",
+            "nooo",
+            "got it",
+            "noted",
+            "keep going",
+            "I see",
+            "good morning",
+            "the second",
+            "option b",
+            "b)",
+            "CPF",
+            "AAPL",
+            "ü",
+            "5月3日",
+            "100元",
+            "3 May 2026",
+            "...?",
+        ] {
+            let read = classify(&Prompt::of(&[talk, said]));
+            assert_eq!(read.language.code(), language, "{said} after {talk}");
+        }
+    }
+    let malay = "Bolehkah saya menukar alamat surat-menyurat melalui aplikasi ini?";
+    let indonesian = "Bagaimana cara mengganti nomor telepon di rekening saya?";
+    for said in ["boleh", "lanjut", "tidak", "sudah", "baik"] {
+        assert_eq!(classify(&Prompt::of(&[malay, said])).language, Language::Ms, "{said}");
+        assert_eq!(classify(&Prompt::of(&[indonesian, said])).language, Language::Id, "{said}");
+    }
+    for said in ["係", "得", "多謝", "唔該", "明白"] {
+        let talk = "我張卡唔見咗，而家點算好？";
+        assert_eq!(classify(&Prompt::of(&[talk, said])).language, Language::Yue, "{said}");
+    }
+    // A short turn of a talk speaks for a later one that has no words.
+    let read = classify(&Prompt::of(&["Semak baki", "ok"]));
+    assert_eq!(read.language, classify(&Prompt::of(&["Semak baki"])).language);
+}
+
+#[test]
+fn a_number_right_beside_words_leaves_them_their_language() {
+    for (language, text) in [
+        ("th", "ลองไหม55"),
+        ("th", "สนใจมาสด้า3"),
+        ("ja", "メアリーは20代後半です。"),
+        ("zh-Hans", "12月份巴厘岛极其炎热和潮湿。"),
+    ] {
+        assert_eq!(classify(&Prompt::of(&[text])).language.code(), language, "{text}");
+        assert_eq!(classify(&Prompt::of(&[text, "ok"])).language.code(), language, "{text}, ok");
+    }
+}
+
+#[test]
+fn more_of_what_is_no_language() {
+    for text in [
+        "3 May 2026",
+        "May 3, 2026",
+        "Mon, 03 May 2026 10:15:30 GMT",
+        "10:15 AM GMT+8",
+        "2026年5月3日",
+        "100元",
+        "deadbeefcafebabe",
+        "urn:uuid:550e8400-e29b-41d4-a716-446655440000",
+        "mailto:a@b.co",
+        "$PATH",
+        "std::vec::Vec<String>",
+        "foo->bar",
+        "arr[i][j]",
+        "x = y + 1;",
+        "rgb(255, 0, 0)",
+        "NaCl",
+        "AAPL",
+        "BTC/USD",
+        "SKU: 12-AB-34",
+        "37°C",
+        "ü",
+        "x",
+    ] {
+        let read = classify(&Prompt::of(&[text]));
+        assert_eq!(read.language, Language::Und, "{text}: {read:?}");
+    }
+}
+
+/// A question in several languages.
+const ASKED: [(&str, &str); 6] = [
+    ("zh-Hans", "租客什么时候必须付租金？"),
+    ("ja", "家賃はいつまでに払う必要がありますか？"),
+    ("th", "ผู้เช่าต้องจ่ายค่าเช่าเมื่อไหร่"),
+    ("es", "¿Cuándo tiene que pagar el alquiler el inquilino?"),
+    ("ms", "Bilakah penyewa perlu membayar sewa bulanan itu?"),
+    ("en", "When does the tenant have to pay the rent?"),
+];
+
+#[test]
+fn the_question_is_found_in_the_templates_of_the_field() {
+    let doc = format!("{}\n\n{}", ENGLISH.repeat(3), ENGLISH.repeat(3));
+    for (language, q) in ASKED {
+        asked_in(&[
+            (language, format!("{{\"context\": \"{ENGLISH}\", \"question\": \"{q}\"}}")),
+            (
+                language,
+                format!(
+                    "{{\n  \"query\": \"{q}\",\n  \"documents\": [\n    \"{ENGLISH}\"\n  ]\n}}"
+                ),
+            ),
+            (
+                language,
+                format!(
+                    "The original query is as follows: {q}\nWe have an existing answer: The rent is paid \
+                     monthly.\n------------\n{doc}\n------------\nGiven the new context, refine it.\n\
+                     Refined Answer: "
+                ),
+            ),
+            (
+                language,
+                format!(
+                    "Rephrase the follow up question to be a standalone question.\n\nChat History:\nHuman: \
+                     What is this about?\nAssistant: A lease.\nFollow Up Input: {q}\nStandalone question:"
+                ),
+            ),
+            (language, format!("Context: {ENGLISH} Question: {q} Answer:")),
+            (language, format!("已知信息：\n{doc}\n\n根据上述已知信息，简洁地回答。问题是：{q}")),
+            (
+                language,
+                format!("### Task:\nRespond to the query.\n\n<context>\n{doc}\n</context>\n\n{q}"),
+            ),
+            (
+                language,
+                format!("You are helpful.\n\nHuman: hi\nAssistant: hello\nHuman: {q}\nAssistant:"),
+            ),
+        ]);
+    }
+}
+
+#[test]
+fn the_question_is_found_beside_pastes_without_a_fence() {
+    let trace = "Traceback (most recent call last):\n  File \"/srv/main.py\", line 10, in run\n    \
+                 compute(the_value)\nValueError: invalid literal for int()";
+    let pastes = [
+        PYTHON.repeat(6),
+        trace.to_owned(),
+        "SELECT customer_id, SUM(amount) AS total\nFROM transactions t\nWHERE t.open\nGROUP BY customer_id"
+            .to_owned(),
+        "services:\n  gateway:\n    image: nginx:latest\n    restart: always\n    ports:\n      - \"80\""
+            .to_owned(),
+        "{\n  \"customer\": \"Anna Lim\",\n  \"status\": \"payment declined by the bank\"\n}".to_owned(),
+        "error[E0502]: cannot borrow `v` as mutable\n --> src/main.rs:6:5\n  |\n6 |     \
+         v.push(6);\n".to_owned(),
+        "name;amount\nAnna Lim;20\nBen Tan;40".to_owned(),
+        "[10:15] Anna: did you see the report\n[10:16] Ben: not yet, after lunch".to_owned(),
+        "Agent: Good morning, how may I help you today?\nCustomer: My card was declined at the \
+         store.\nAgent: Let me check that for you.\nCustomer: Thank you, I will wait."
+            .to_owned(),
+        "“The payment for last month is overdue and must be made as soon as possible.”".to_owned(),
+    ];
+    for paste in pastes {
+        for (language, q) in ASKED {
+            asked_in(&[
+                (language, format!("{q}\n\n{paste}")),
+                (language, format!("{paste}\n\n{q}")),
+                (language, format!("{q}\n{paste}")),
+                (language, format!("{}\n{q}", paste.trim_end())),
+            ]);
+        }
+    }
+}
+
+#[test]
+fn a_request_for_a_translation_is_in_the_language_of_the_request() {
+    for (language, target, text) in [
+        ("en", "th", "Translate to Thai: The branch is closed on Monday"),
+        ("en", "th", "Translate to Thai: 我的银行卡丢了，怎么办？请帮我挂失这张卡。"),
+        ("zh-Hans", "th", "翻译成泰语：The branch is closed on Monday and reopens on Tuesday"),
+        ("th", "en", "แปลเป็นภาษาอังกฤษ: 我的银行卡丢了"),
+        ("ja", "en", "英語に翻訳してください：\n\n내 카드를 잃어버렸어요"),
+        ("es", "en", "Traduce al inglés: Je voudrais fermer mon compte bancaire"),
+        ("de", "en", "Übersetze ins Englische: Je voudrais fermer mon compte bancaire"),
+        ("fr", "en", "Traduis en anglais : Ich möchte mein Konto schließen"),
+        ("ms", "en", "Terjemahkan ke bahasa Inggeris: 我的银行卡丢了"),
+        ("vi", "en", "Dịch sang tiếng Anh: 我的银行卡丢了"),
+        ("ar", "en", "ترجم إلى الإنجليزية: 我的银行卡丢了"),
+    ] {
+        let read = classify(&Prompt::of(&[text]));
+        assert_eq!(read.language.code(), language, "{text}: {read:?}");
+        assert_eq!(read.task, Task::Translation, "{text}: {read:?}");
+        assert_eq!(read.target_language.map(Language::code), Some(target), "{text}");
+    }
+}

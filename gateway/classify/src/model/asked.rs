@@ -7,6 +7,7 @@ use super::{
     sample,
     script::{self, Script},
     spoken::{self, Spoken},
+    target,
 };
 use crate::Language;
 
@@ -18,8 +19,16 @@ const INSTRUCTION_BYTES: usize = 300;
 const PASTE_BYTES: usize = 600;
 /// So sure must a line beside a paste be that it is in another language.
 const SURE: f32 = 0.7;
+/// From here on a text that seems to be in one language has no other at its head.
+const SURE_WHOLE: f32 = 0.97;
 /// Paragraphs amid others that are read.
 const AMID_MAX: usize = 3;
+/// In so many bytes at either end a colon is looked for that may announce a question amid a line; a
+/// shorter text has no room for more than the question.
+const TOLD_BYTES: usize = 256;
+const TOLD_MIN: usize = 100;
+/// The request for a translation stands before a colon within so many bytes.
+const LEAD_BYTES: usize = 160;
 /// A shorter text has no parts.
 const PARTS_BYTES: usize = 24;
 
@@ -70,6 +79,9 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
             return Asked { language, instruction: None, found };
         }
     }
+    if let Some((line, language)) = announced(text, model) {
+        return Asked { language, instruction: Some(line), found: lang::read(text, model) };
+    }
     let single = [text];
     let blocks = if spoken.blocks.is_empty() { &single } else { spoken.blocks.as_slice() };
     let found = match blocks {
@@ -79,7 +91,7 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
     let language = best(&found);
     let total: usize = blocks.iter().map(|block| block.len()).sum();
     let beside = if total >= PASTE_BYTES || blocks.len() > 1 {
-        beside(blocks, language, model)
+        beside(blocks, language, (spoken.pasted, found.shares.len()), model)
     } else {
         None
     };
@@ -94,8 +106,39 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
 
 /// Whether a text may have parts that are not the person's.
 fn has_parts(text: &str) -> bool {
-    let lines = |ends: (&str, &str)| ends.0.contains('\n') || ends.1.contains('\n');
-    text.len() >= PARTS_BYTES && (text.starts_with('<') || lines(spoken::windows(text)))
+    let holds = |end: &str| sample::holds(end.as_bytes(), b'\n');
+    let lines = |ends: (&str, &str)| holds(ends.0) || holds(ends.1);
+    text.len() >= PARTS_BYTES
+        && (text.starts_with(['<', '{', '[']) || told(text) || lines(spoken::windows(text)))
+}
+
+/// What stands before a colon and names a language (`Translate to Thai:`), where the text after it is in
+/// another language than the request.
+fn announced<'a>(text: &'a str, model: &Model<'_>) -> Option<(&'a str, (Language, f32))> {
+    let head = text.get(..sample::floor(text, LEAD_BYTES))?;
+    // The byte is found much faster than the characters.
+    if !sample::holds(head.as_bytes(), b':') && (head.is_ascii() || !head.contains('：')) {
+        return None;
+    }
+    let at = head.find([':', '：'])?;
+    let (lead, rest) = text.split_at_checked(at)?;
+    target::read(lead)?;
+    let of = |part| best(&lang::read(part, model));
+    // Two words and a name are little: `translate` is English by itself.
+    let english = lead.get(..9).is_some_and(|it| it.eq_ignore_ascii_case("translate"))
+        || lead.contains(" translate ");
+    let said = if english { (Language::En, 0.95) } else { of(lead) };
+    let material = of(rest).0;
+    (said.0 != Language::Und && said.1 >= 0.5 && material != Language::Und && material != said.0)
+        .then_some((lead, said))
+}
+
+/// Whether a colon may announce a question amid a line.
+fn told(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let head = bytes.get(..TOLD_BYTES).unwrap_or(bytes);
+    let tail = bytes.get(bytes.len().saturating_sub(TOLD_BYTES)..).unwrap_or_default();
+    bytes.len() >= TOLD_MIN && (sample::holds(head, b':') || sample::holds(tail, b':'))
 }
 
 /// A line beside a long text, or amid it, that asks in another language than the rest, or says that the
@@ -103,47 +146,64 @@ fn has_parts(text: &str) -> bool {
 fn beside<'a>(
     blocks: &[&'a str],
     whole: (Language, f32),
+    (pasted, shares): (bool, usize),
     model: &Model<'_>,
 ) -> Option<(&'a str, (Language, f32))> {
     let (first, last) = (blocks.first()?, blocks.last()?);
     let read = |line: &'a str| (line, best(&lang::read(line, model)));
     let tail = last_line(last, blocks.len() > 1).map(read);
-    let head = first_line(first).map(read);
+    // Of a text in one language the words at its head were all judged: only the tail may differ.
+    let single = blocks.len() == 1 && shares == 1 && whole.1 >= SURE_WHOLE;
+    let head = first_line(first).map(|line| if single { (line, whole) } else { read(line) });
     let other = |it: &(&str, (Language, f32))| {
         it.1.0 != Language::Und && it.1.0 != whole.0 && it.1.1 >= SURE
     };
     // Where one end is in the language of the whole and the other is not, the middle says which is the
     // paste.
     let agreed = |it: &(&str, (Language, f32))| it.1.0 == whole.0;
-    let pasted = |it: &(&str, (Language, f32))| middle(blocks, model) == it.1.0;
+    // What is left of code and logs is English.
+    let left = |it: &(&str, (Language, f32))| pasted && it.1.0 == Language::En;
+    let speaks = |one: &(&str, (Language, f32)), other: &(&str, (Language, f32))| {
+        pasted && (asks(one.0) && !asks(other.0) || left(other) && !left(one))
+            || middle(blocks, model) == Some(other.1.0)
+    };
     match (head.filter(other), tail.filter(other)) {
         (Some(head), Some(tail)) => {
             return Some(if asks(tail.0) && !asks(head.0) { tail } else { head });
         }
         (Some(head), None) => {
-            return Some(tail.filter(agreed).filter(|_| pasted(&head)).unwrap_or(head));
+            let tail = tail.filter(agreed).filter(|tail| speaks(tail, &head));
+            return Some(tail.unwrap_or(head));
         }
         (None, Some(tail)) => {
-            return Some(head.filter(agreed).filter(|_| pasted(&tail)).unwrap_or(tail));
+            return Some(head.filter(agreed).filter(|head| speaks(head, &tail)).unwrap_or(tail));
         }
         (None, None) => {}
     }
     let amid = blocks.get(1..blocks.len().saturating_sub(1)).unwrap_or_default();
     let short = amid.iter().filter(|block| block.len() <= INSTRUCTION_BYTES && letters(block) >= 8);
     let likely = short.filter(|block| asks(block) || script_of(block) != script_of(first));
+    let begun = head.is_some_and(|head| agreed(&head) && !left(&head));
     let amid = likely.take(AMID_MAX).map(|block| read(block)).find(other);
+    let amid = amid.filter(|block| !(begun && left(block)));
     // A document that is no line, and a paragraph after it: that one is what the person wants.
     let closing = blocks.len() > 1 && first.len() > INSTRUCTION_BYTES;
     let last = tail.filter(agreed).filter(|it| closing || asks(it.0));
     amid.or(last).or(head.filter(agreed))
 }
 
-/// The language of what stands in the middle of the longest paragraph.
-fn middle(blocks: &[&str], model: &Model<'_>) -> Language {
-    let longest = blocks.iter().max_by_key(|block| block.len()).copied().unwrap_or("");
+/// The language of what stands in the middle of the longest paragraph that is neither of the ends.
+fn middle(blocks: &[&str], model: &Model<'_>) -> Option<Language> {
+    let inner = match blocks {
+        [_, inner @ .., _] if !inner.is_empty() => inner,
+        all => all,
+    };
+    let long = |block: &&&str| inner.len() < blocks.len() || block.len() > INSTRUCTION_BYTES;
+    let longest = inner.iter().filter(long).max_by_key(|block| block.len()).copied()?;
     let from = sample::floor(longest, (longest.len() / 2).saturating_sub(INSTRUCTION_BYTES / 2));
     let rest = longest.get(from..).unwrap_or("");
-    best(&lang::read(rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or(""), model)).0
+    let part = rest.get(..sample::floor(rest, INSTRUCTION_BYTES)).unwrap_or("");
+    Some(best(&lang::read(part, model)).0)
 }
 
 /// The first line or sentence if it is short.

@@ -1,31 +1,29 @@
-//! How the parts of a turn are told: headings, tags, and lines of data.
+//! How the parts of a turn are told: headings, speakers and tags.
 
-use super::{hash::fold, spoken::LABEL_BYTES};
+use super::{hash::fold, sample, spoken::LABEL_BYTES};
 
 /// What announces the person's question.
-const QUESTION: [&str; 51] = [
+const QUESTION: [&str; 49] = [
     "question",
     "user question",
     "the question",
     "my question",
     "query",
     "user query",
-    "user",
     "q",
+    "original query",
+    "follow up input",
     "instruction",
     "instructions",
     "request",
     "user request",
     "user input",
     "prompt",
-    "human",
-    "customer",
     "current question",
     "final question",
     "问题",
     "提问",
     "用户问题",
-    "用户",
     "用户提问",
     "我的问题",
     "指令",
@@ -56,9 +54,40 @@ const QUESTION: [&str; 51] = [
     "မေးခွန်း",
     "សំណួរ",
 ];
+/// Who asks, in a talk that is written down.
+const ASKING: [&str; 5] = ["user", "human", "customer", "用户", "用戶"];
+/// Who answers.
+const ANSWERING: [&str; 9] =
+    ["assistant", "agent", "ai", "bot", "chatbot", "support", "model", "system", "助手"];
+/// What announces the question amid a line.
+const AMID: [&str; 10] = [
+    "question",
+    "query",
+    "user input",
+    "follow up input",
+    "query is as follows",
+    "问题",
+    "问题是",
+    "問題",
+    "問題是",
+    "質問",
+];
+/// Keys of JSON under which the question stands.
+const KEYS: [&str; 8] = [
+    "question",
+    "query",
+    "user_query",
+    "user_question",
+    "user_input",
+    "prompt",
+    "instruction",
+    "message",
+];
 /// What announces something else.
 const OTHER: [&str; 34] = [
     "answer",
+    "input",
+    "task",
     "a",
     "context",
     "document",
@@ -67,7 +96,6 @@ const OTHER: [&str; 34] = [
     "article",
     "source",
     "sources",
-    "assistant",
     "reference",
     "references",
     "background",
@@ -86,7 +114,6 @@ const OTHER: [&str; 34] = [
     "文档",
     "资料",
     "参考资料",
-    "助手",
     "文章",
     "コンテキスト",
     "답변",
@@ -153,13 +180,31 @@ fn one_of(text: &str, list: &[&str]) -> bool {
     text.len() <= LABEL_BYTES && list.iter().any(same)
 }
 
-/// Whether a line begins with a known heading: whether it announces the question, and its length.
-pub(super) fn heading(line: &str) -> Option<(bool, usize)> {
+/// What a heading announces.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Heading {
+    /// The person's question.
+    Question,
+    /// What somebody says who asks.
+    Asking,
+    /// What somebody says who answers.
+    Answering,
+    /// Something else: the context, a document, the answer.
+    Other,
+}
+
+/// The known heading that a line begins with, and its length.
+pub(super) fn heading(line: &str) -> Option<(Heading, usize)> {
+    let begin = line.as_bytes().get(..LABEL_BYTES + 8).unwrap_or(line.as_bytes());
+    let plain = begin.is_ascii() && !line.starts_with(['#', '*', '[']);
+    if plain && !sample::holds(begin, b':') && !sample::holds(begin, b']') {
+        return None;
+    }
     let marks = |c: char| matches!(c, '#' | '*' | '-' | '_' | '[' | '【' | ' ');
     let bare = line.trim_start_matches(marks);
     let lead = line.len() - bare.len();
     let ends = |c: char| matches!(c, ':' | '：' | ']' | '】' | '\n');
-    let window = bare.get(..super::sample::floor(bare, LABEL_BYTES)).unwrap_or("");
+    let window = bare.get(..sample::floor(bare, LABEL_BYTES)).unwrap_or("");
     let end = window.find(ends);
     let marked = line.starts_with(['#', '*', '[', '【']);
     let end = match end {
@@ -171,13 +216,16 @@ pub(super) fn heading(line: &str) -> Option<(bool, usize)> {
         .get(..end)?
         .trim_end_matches(marks)
         .trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    let question = one_of(name, &QUESTION);
-    if !question && !one_of(name, &OTHER) {
-        return None;
-    }
+    let kinds: [(Heading, &[&str]); 4] = [
+        (Heading::Question, &QUESTION),
+        (Heading::Asking, &ASKING),
+        (Heading::Answering, &ANSWERING),
+        (Heading::Other, &OTHER),
+    ];
+    let (kind, _) = kinds.into_iter().find(|(_, names)| one_of(name, names))?;
     let after = bare.get(end..).unwrap_or("");
     let said = after.trim_start_matches(|c: char| ends(c) || marks(c));
-    Some((question, lead + bare.len() - said.len()))
+    Some((kind, lead + bare.len() - said.len()))
 }
 
 /// An opening tag at the beginning of a line.
@@ -205,108 +253,39 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Bytes of a line that are looked at.
-const LINE_BYTES: usize = 160;
+/// Colons of a line that are looked at.
+const COLONS_MAX: usize = 12;
 
-/// No words have so many ASCII characters and no space between them.
-const SOLID: usize = 80;
-
-/// Whether a line is a log's, a table's, a stack trace's or code.
-pub(super) fn is_data(line: &str) -> bool {
-    let bytes = line.as_bytes();
-    let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
-    let (mut marks, mut commas, mut tabs, mut wide) = (0, 0, 0, 0);
-    if bytes.len() >= SOLID && bytes.iter().take(SOLID).all(u8::is_ascii_graphic) {
-        return true;
+/// The question that is announced amid a line, or stands under a key of JSON.
+pub(super) fn amid(line: &str) -> Option<&str> {
+    // The byte is found much faster than the characters; most lines have none.
+    if !sample::holds(line.as_bytes(), b':') && (line.is_ascii() || !line.contains('：')) {
+        return None;
     }
-    let mut before = 0;
-    for byte in bytes {
-        match byte {
-            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
-            | b'$' => {
-                marks += 1;
-            }
-            b'\t' => tabs += 1,
-            0x80.. => wide += 1,
-            b' ' => {}
-            _ if before == b',' => commas += 1,
-            _ => {}
-        }
-        before = *byte;
+    let colons = line.match_indices([':', '：']).take(COLONS_MAX);
+    colons.filter_map(|(at, mark)| announced(line.get(..at)?, line.get(at + mark.len()..)?)).last()
+}
+
+/// What a colon announces, by what stands on both sides of it.
+fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
+    if let Some(key) = before.trim_end().strip_suffix('"') {
+        let key = key.rsplit('"').next().unwrap_or("");
+        let value = after.trim_start().strip_prefix('"').filter(|_| one_of(key, &KEYS))?;
+        let quotes = value.match_indices('"').map(|(at, _)| at);
+        let mut ends = quotes.filter(|at| !value.get(..*at).is_some_and(|it| it.ends_with('\\')));
+        return value.get(..ends.next().unwrap_or(value.len()));
     }
-    if bytes.len() >= 4 && marks * 4 > bytes.len()
-        || wide * 3 < bytes.len() && (commas >= 3 || tabs >= 2)
-    {
-        return true;
+    let ends = |name: &&str| {
+        let Some(at) = before.len().checked_sub(name.len()) else { return false };
+        let same = before.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(name));
+        let rest = before.get(..at).unwrap_or("");
+        same && (!name.is_ascii() || rest.ends_with([' ', '.', '*']))
+    };
+    if !AMID.iter().any(ends) {
+        return None;
     }
-    let bare = line.trim();
-    stamped(bare.as_bytes()) || traced(bare) || wide * 3 < bytes.len() && coded(line, bare)
-}
-
-/// Whether a line begins with a moment, as those of a log do.
-fn stamped(line: &[u8]) -> bool {
-    let first = line.iter().take(32).take_while(|b| !b.is_ascii_alphabetic() || **b == b'T');
-    let (digits, marks) = first.fold((0, 0), |(digits, marks), b| {
-        (
-            digits + usize::from(b.is_ascii_digit()),
-            marks + usize::from(matches!(b, b':' | b'-' | b'/')),
-        )
-    });
-    digits >= 6 && marks >= 2
-}
-
-fn traced(bare: &str) -> bool {
-    const BEGIN: [&str; 12] = [
-        "Traceback (",
-        "File \"",
-        "Caused by:",
-        "Exception in thread",
-        "goroutine ",
-        "--- a/",
-        "+++ b/",
-        "INFO ",
-        "WARN ",
-        "ERROR ",
-        "DEBUG ",
-        "index ",
-    ];
-    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
-    // `index` is a word too.
-    let begins = begins && (!bare.starts_with("index ") || bare.contains(".."));
-    begins || bare.starts_with("at ") && bare.contains('(') && bare.ends_with(')') || failed(bare)
-}
-
-/// `java.lang.IllegalStateException: …`, `ValueError: …`.
-fn failed(bare: &str) -> bool {
-    let Some((name, _)) = bare.split_once(':') else { return false };
-    !name.contains(' ') && (name.ends_with("Error") || name.ends_with("Exception"))
-}
-
-fn coded(line: &str, bare: &str) -> bool {
-    const BEGIN: [&str; 16] = [
-        "def ",
-        "import ",
-        "#include",
-        "fn ",
-        "let ",
-        "const ",
-        "var ",
-        "public ",
-        "private ",
-        "return ",
-        "if (",
-        "for (",
-        "while (",
-        "} else",
-        "//",
-        "function ",
-    ];
-    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
-    let marked =
-        bare.contains("()") || bare.contains(" = ") || bare.contains("->") || bare.contains("==");
-    let ends = bare.ends_with(['{', '}', ';']) || bare.ends_with("):") || bare.ends_with("*/");
-    let inset = line.starts_with("    ") || line.starts_with('\t');
-    ends || begins && (marked || bare.contains(['(', '=', '.']))
-        || inset && (marked || bare.ends_with(':'))
-        || inset && bare.starts_with(['#', '@', '*'])
+    // The answer's heading may stand on the same line.
+    let end =
+        ["Answer:", "Context:", "回答：", "答案："].iter().filter_map(|it| after.find(it)).min();
+    after.get(..end.unwrap_or(after.len()))
 }

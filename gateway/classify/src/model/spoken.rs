@@ -6,7 +6,11 @@
 
 use smallvec::SmallVec;
 
-use super::{labels, sample};
+use super::{
+    data,
+    labels::{self, Heading},
+    sample,
+};
 
 /// Bytes that are walked from the head, and as many from the tail.
 const WINDOW: usize = 4 * 1024;
@@ -31,12 +35,17 @@ pub struct Spoken<'a> {
 /// Finds what a person says in a turn. Bounded work; nothing is copied.
 #[must_use]
 pub fn of(text: &str) -> Spoken<'_> {
-    let found = Walk::over(text, true);
-    if found.zone.is_none() {
-        return found.spoken;
+    let mut walk = Walk::over(text, true);
+    if walk.zone.is_some() {
+        // A tag that is never closed opens no block.
+        walk = Walk::over(text, false);
     }
-    // A tag that is never closed opens no block.
-    Walk::over(text, false).spoken
+    // In a talk that is written down nobody is asked, unless it ends where the answer begins.
+    let told = walk.speakers >= 2 && !walk.awaits && !walk.spoken.blocks.is_empty();
+    if walk.by_speaker && told {
+        walk.spoken.question = None;
+    }
+    walk.spoken
 }
 
 /// The parts of a text that are walked: its first bytes, and its last ones where it is long.
@@ -56,7 +65,12 @@ struct Fence(u8, usize);
 impl Fence {
     /// The fence that a line begins with, and whether something follows it on the line.
     fn of(line: &str) -> Option<(Self, bool)> {
-        let mark = *line.as_bytes().first().filter(|b| matches!(b, b'`' | b'~'))?;
+        let marks = |b: &&u8| matches!(b, b'`' | b'~' | b'"' | b'\'');
+        let mark = *line.as_bytes().first().filter(marks)?;
+        if matches!(mark, b'"' | b'\'') {
+            let alone = matches!(line.trim_end(), "\"\"\"" | "'''");
+            return alone.then_some((Self(mark, 3), false));
+        }
         let count = line.bytes().take_while(|b| *b == mark).count();
         let rest = line.get(count..).unwrap_or("").trim_end();
         // What is opened and closed in one line is no fence.
@@ -80,6 +94,14 @@ struct Walk<'a> {
     /// Where a question in a tag began.
     inside: usize,
     diff: bool,
+    /// Whether the last line that is not empty was one of data.
+    data: bool,
+    /// Turns of a talk that is written down.
+    speakers: usize,
+    /// Whether the question is what one of its speakers says.
+    by_speaker: bool,
+    /// Whether the last line that is not empty announces an answer.
+    awaits: bool,
     /// Tags that were looked at.
     zones: usize,
 }
@@ -96,6 +118,10 @@ impl<'a> Walk<'a> {
             asked: None,
             inside: 0,
             diff: false,
+            data: false,
+            speakers: 0,
+            by_speaker: false,
+            awaits: false,
             zones: 0,
         };
         let (head, tail) = windows(text);
@@ -111,7 +137,7 @@ impl<'a> Walk<'a> {
     /// Goes on behind a gap, in which a fence may have been opened or closed.
     fn across(&mut self, tail: usize) {
         let rest = self.text.get(tail..).unwrap_or("");
-        let fences = rest.split('\n').filter_map(|line| Fence::of(line.trim_start()));
+        let fences = sample::lines(rest).filter_map(|line| Fence::of(line.trim_start()));
         let next = fences.take(1).next();
         self.fence = match (self.fence, next) {
             // Who opens one says the language of the code, and a fence inside of another is none.
@@ -126,7 +152,7 @@ impl<'a> Walk<'a> {
     fn lines(&mut self, from: usize, to: usize) {
         let mut at = from;
         let part = self.text.get(from..to).unwrap_or("");
-        for line in part.split('\n') {
+        for line in sample::lines(part) {
             self.line(line, at);
             at += line.len() + 1;
         }
@@ -176,23 +202,53 @@ impl<'a> Walk<'a> {
             }
             return self.pass(at);
         }
-        if let Some((question, length)) = labels::heading(bare) {
-            self.answered(at);
-            self.close(at);
-            if question {
-                self.asked = Some(at + line.len() - bare.len() + length);
-            }
-            return;
+        self.awaits = false;
+        if let Some((kind, length)) = labels::heading(bare) {
+            return self.heading(kind, line, at + line.len() - bare.len() + length, at);
         }
         self.diff = match bare.as_bytes() {
             [b'@', b'@', b' ', ..] | [b'd', b'i', b'f', b'f', b' ', b'-', ..] => true,
             [b'+' | b'-', ..] => self.diff,
             _ => self.diff && line.starts_with(' '),
         };
-        if self.diff || labels::is_data(line) {
+        if let Some(question) = labels::amid(bare) {
+            self.pass(at);
+            return self.ask(question);
+        }
+        self.data = self.diff || data::is_line(line) || self.data && data::goes_on(line);
+        if self.data || bare.starts_with('“') && bare.trim_end().ends_with('”') {
             return self.pass(at);
         }
         self.block.get_or_insert(at);
+    }
+
+    /// A line with a heading, which ends at `said`.
+    fn heading(&mut self, kind: Heading, line: &'a str, said: usize, at: usize) {
+        self.answered(at);
+        self.close(at);
+        let end = at + line.len();
+        let rest = self.slice(said, end).trim();
+        self.speakers += usize::from(matches!(kind, Heading::Asking | Heading::Answering));
+        self.awaits = rest.is_empty() && kind == Heading::Answering;
+        match kind {
+            Heading::Question if labels::amid(rest).is_none() => {
+                self.by_speaker = false;
+                self.asked = Some(said);
+            }
+            Heading::Asking if rest.is_empty() => {
+                self.by_speaker = true;
+                self.asked = Some(said);
+            }
+            Heading::Asking => {
+                self.ask(rest);
+                self.by_speaker = true;
+            }
+            _ => {
+                if let Some(question) = labels::amid(rest) {
+                    self.ask(question);
+                }
+            }
+        }
     }
 
     /// A line inside of a block between tags.
@@ -261,13 +317,16 @@ impl<'a> Walk<'a> {
 
     fn answered(&mut self, at: usize) {
         if let Some(from) = self.asked.take() {
+            let by_speaker = self.by_speaker;
             self.ask(self.slice(from, at));
+            self.by_speaker = by_speaker;
         }
     }
 
     fn ask(&mut self, said: &'a str) {
         let said = said.trim();
         if said.chars().any(char::is_alphabetic) {
+            self.by_speaker = false;
             self.spoken.question = Some(said);
         }
     }
@@ -279,9 +338,9 @@ impl<'a> Walk<'a> {
 
 /// Whether the first fence behind a gap closes one: what stands before it is data.
 fn closes(rest: &str) -> bool {
-    let before = rest.split('\n').take_while(|line| Fence::of(line.trim_start()).is_none());
+    let before = sample::lines(rest).take_while(|line| Fence::of(line.trim_start()).is_none());
     let (data, all) = before.fold((0, 0), |(data, all), line| {
-        (data + usize::from(labels::is_data(line)), all + usize::from(!line.trim().is_empty()))
+        (data + usize::from(data::is_line(line)), all + usize::from(!line.trim().is_empty()))
     });
     data * 2 > all
 }

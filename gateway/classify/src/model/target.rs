@@ -14,7 +14,8 @@ use crate::Language;
 const NAMES: [(Language, &str); 22] = [
     (
         Language::En,
-        "english, inggeris, inggris, 英语, 英文, 英語, อังกฤษ, tiếng anh, 영어, 영문, अंग्रेज़ी, \
+        "english, inglés, anglais, englisch, englische, inglês, английский, الإنجليزية, \
+         inggeris, inggris, 英语, 英文, 英語, อังกฤษ, tiếng anh, 영어, 영문, अंग्रेज़ी, \
          अंग्रेजी, ஆங்கில, ingles, inglese, အင်္ဂလိပ်, អង់គ្លេស",
     ),
     (
@@ -29,7 +30,8 @@ const NAMES: [(Language, &str); 22] = [
     ),
     (
         Language::Ja,
-        "japanese, jepun, jepang, 日语, 日文, 日語, 日本語, 일본어, ญี่ปุ่น, tiếng nhật, giapponese, \
+        "japanese, japonés, japonais, japanisch, japanische, jepun, jepang, 日语, 日文, 日語, 日本語, \
+         일본어, ญี่ปุ่น, tiếng nhật, giapponese, \
          hapon, जापानी, ஜப்பானிய, ဂျပန်, ជប៉ុន",
     ),
     (
@@ -39,7 +41,8 @@ const NAMES: [(Language, &str); 22] = [
     ),
     (
         Language::Th,
-        "thai, 泰语, 泰文, 泰語, タイ語, 태국어, ภาษาไทย, tiếng thái, tailandese, थाई, தாய், ထိုင်း, \
+        "thai, tailandés, thaï, thailändisch, 泰语, 泰文, 泰語, タイ語, 태국어, ภาษาไทย, tiếng thái, \
+         tailandese, थाई, தாய், ထိုင်း, \
          ថៃ",
     ),
     (
@@ -63,22 +66,26 @@ const NAMES: [(Language, &str); 22] = [
     (Language::Yue, "cantonese, 粤语, 粵語, 廣東話, 广东话, kantonis, 広東語, 광둥어, กวางตุ้ง"),
     (
         Language::ZhHans,
-        "chinese, mandarin, simplified chinese, bahasa cina, bahasa tionghoa, 中文, 汉语, 华语, \
+        "chinese, chino, chinois, chinesisch, chinesische, الصينية, mandarin, \
+         simplified chinese, bahasa cina, bahasa tionghoa, 中文, 汉语, 华语, \
          华文, 華語, 漢語, 简体, 中国語, 중국어, ภาษาจีน, จีนกลาง, tiếng trung, cinese, चीनी, சீன, \
          တရုတ်, ចិន, intsik",
     ),
     (
         Language::Fr,
-        "french, 法语, 法文, 法語, フランス語, 프랑스어, perancis, prancis, ฝรั่งเศส, tiếng pháp, \
+        "french, francés, français, französisch, französische, 法语, 法文, 法語, フランス語, 프랑스어, \
+         perancis, prancis, ฝรั่งเศส, tiếng pháp, \
          francese",
     ),
     (
         Language::De,
-        "german, 德语, 德文, 德語, ドイツ語, 독일어, jerman, เยอรมัน, tiếng đức, tedesco",
+        "german, alemán, allemand, deutsch, deutsche, 德语, 德文, 德語, ドイツ語, 독일어, jerman, เยอรมัน, \
+         tiếng đức, tedesco",
     ),
     (
         Language::Es,
-        "spanish, 西班牙语, 西班牙文, スペイン語, 스페인어, sepanyol, spanyol, สเปน, spagnolo",
+        "spanish, español, espagnol, spanisch, spanische, 西班牙语, 西班牙文, スペイン語, 스페인어, sepanyol, \
+         spanyol, สเปน, spagnolo",
     ),
     (Language::Pt, "portuguese, 葡萄牙语, 葡萄牙文, ポルトガル語, portugis, portoghese"),
     (Language::Ru, "russian, 俄语, 俄文, ロシア語, 러시아어, russo"),

@@ -2,6 +2,8 @@
 //!
 //! Only what stands in ASCII can be such a thing; letters beyond it are always somebody's language.
 
+use super::script::{self, Script};
+
 /// No word of plain letters is longer; encoded bytes are.
 const WORD_MAX: usize = 40;
 /// A product's name with digits is no longer.
@@ -17,6 +19,20 @@ const AMOUNT: [&[u8]; 28] = [
     b"PHP", b"HKD", b"TWD", b"GBP", b"AUD", b"CHF", b"MMK", b"KHR", b"CAD", b"NZD", b"BND", b"LAK",
     b"RM", b"Rp", b"UTC", b"GMT",
 ];
+/// What the names of months and days begin with.
+const CALENDAR: [&[u8; 3]; 19] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+    b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun",
+];
+/// What is counted and measured in.
+const UNITS: [&[u8]; 14] = [
+    b"AM", b"PM", b"am", b"pm", b"ext", b"km", b"kg", b"cm", b"mm", b"ml", b"MB", b"GB", b"KB",
+    b"ms",
+];
+/// What an address begins with that has no slashes.
+const SCHEMES: [&[u8]; 3] = [b"mailto:", b"tel:", b"urn:"];
+/// What joins names of code.
+const JOINTS: [&[u8; 2]; 5] = [b"()", b"::", b"->", b"=>", b"]["];
 /// What a media type begins with.
 const MEDIA: [&[u8]; 6] =
     [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
@@ -24,7 +40,9 @@ const MEDIA: [&[u8]; 6] =
 /// Calls `each` with every stretch of a line between the things in it that are no words.
 pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
     let bytes = line.as_bytes();
-    let wide = !line.is_ascii();
+    let letter = |c: char| !c.is_ascii() && script::of(c) != Script::None;
+    let wide = !line.is_ascii() && line.chars().any(letter);
+    let numbered = !wide && bytes.iter().any(u8::is_ascii_digit);
     let (mut from, mut at) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         if !byte.is_ascii_graphic() {
@@ -32,11 +50,15 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
             continue;
         }
         let here = bytes.get(at..).unwrap_or_default();
-        if let Some(length) = plain(here) {
+        if let Some(length) = plain(here).filter(|it| !numbered || !beside_number(bytes, at, *it)) {
             at += length;
             continue;
         }
-        let run = tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
+        let mut run =
+            tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
+        if !wide && run.words == run.length && beside_number(bytes, at, run.length) {
+            run.words = 0;
+        }
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
             emit(line, from, at + run.words, &mut each);
@@ -47,9 +69,15 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
     emit(line, from, line.len(), &mut each);
 }
 
-/// The length of a word of plain letters, with the mark that ends its phrase, before a space or the end.
-/// Most runs are one, and then no more has to be asked.
+/// The length of a word of plain letters, with the mark that ends its phrase, or of a number, before a space
+/// or the end. Most runs are one, and then no more has to be asked.
 fn plain(here: &[u8]) -> Option<usize> {
+    let ends = |at: usize| here.get(at).is_none_or(|b| !b.is_ascii_graphic());
+    if here.first()?.is_ascii_digit() {
+        let counts = |b: &&u8| b.is_ascii_digit() || matches!(b, b'.' | b',');
+        let length = here.iter().take(BLOB_MIN).take_while(counts).count();
+        return (length < BLOB_MIN && ends(length)).then_some(length);
+    }
     let capital = usize::from(here.first()?.is_ascii_uppercase());
     let rest = here.get(capital..)?;
     let small = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
@@ -61,7 +89,6 @@ fn plain(here: &[u8]) -> Option<usize> {
     if capital == 0 && small >= 8 && rest.iter().take(small).all(|b| *b <= b'f') {
         return None;
     }
-    let ends = |at: usize| here.get(at).is_none_or(|b| !b.is_ascii_graphic());
     if ends(length) {
         return Some(length);
     }
@@ -71,6 +98,26 @@ fn plain(here: &[u8]) -> Option<usize> {
 
 fn is_web(here: &[u8]) -> bool {
     here.get(..4).is_some_and(|it| it.eq_ignore_ascii_case(b"www."))
+}
+
+/// Whether a digit is what comes next before or after a word.
+fn near_number(line: &[u8], at: usize, length: usize) -> bool {
+    let marks = |b: &&u8| !matches!(b, b' ' | b',' | b'.' | b'(');
+    let before = line.get(..at).unwrap_or_default().iter().rev().find(marks);
+    let after = line.get(at + length..).unwrap_or_default().iter().find(marks);
+    before.into_iter().chain(after).any(u8::is_ascii_digit)
+}
+
+/// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
+fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
+    let word = line.get(at..at + length).unwrap_or_default();
+    let unit = |word: &[u8]| word.len() <= 3 && UNITS.contains(&word);
+    let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
+        let mut begins = [0_u8; 3];
+        begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+        CALENDAR.contains(&&begins)
+    };
+    (named || unit(word)) && near_number(line, at, length)
 }
 
 fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
@@ -114,7 +161,7 @@ impl Run {
         if let Some(words) = address(run) {
             return Self { words, length };
         }
-        if is_blob(run) || is_path(run) || run.windows(2).any(|two| two == b"()") {
+        if is_blob(run) || is_path(run) || is_code(run) {
             return Self { words: 0, length };
         }
         // One thing of several: up to the first mark that parts words.
@@ -136,7 +183,8 @@ fn tag_begins(here: &[u8], at: usize) -> bool {
 /// Where an address begins in a run: of the web, of mail, or a data URL.
 fn address(run: &[u8]) -> Option<usize> {
     let scheme = run.windows(3).position(|it| it == b"://").map(|at| letters_before(run, at));
-    let data = || run.starts_with(b"data:").then_some(0);
+    let bare = || SCHEMES.iter().any(|it| run.starts_with(it));
+    let data = || (run.starts_with(b"data:") || bare()).then_some(0);
     let web = || run.windows(4).position(|it| it.eq_ignore_ascii_case(b"www."));
     let mail = || {
         let at = run.iter().position(|b| *b == b'@')?;
@@ -159,6 +207,16 @@ fn is_blob(run: &[u8]) -> bool {
     run.len() >= BLOB_MIN
         && run.iter().all(coded)
         && (run.iter().any(u8::is_ascii_digit) || humps(run) >= 2 || run.contains(&b'='))
+}
+
+/// Names of code that are joined, a call with a number, a variable of the shell, an option.
+fn is_code(run: &[u8]) -> bool {
+    let joined = |two: &[u8]| JOINTS.iter().any(|it| *it == two);
+    let called = |it: &[u8]| matches!(it, [b'a'..=b'z', b'(', b'0'..=b'9']);
+    matches!(run, [b'$', b'a'..=b'z' | b'A'..=b'Z', ..] | [b'%', .., b'%'])
+        || matches!(run, [b'-', b'-', b'a'..=b'z', ..])
+        || run.windows(2).any(joined)
+        || run.windows(3).any(called)
 }
 
 fn is_path(run: &[u8]) -> bool {
@@ -198,11 +256,19 @@ fn is_word(run: &[u8], wide: bool) -> bool {
         return true;
     }
     let numbered = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
-    if wide && !plain && bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered) {
+    let digits = bare.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    // `Motorshow2018` is a name and a year.
+    let year = digits == 4 && letters + digits == bare.len() && letters < WORD_MAX / 2;
+    if wide
+        && !plain
+        && (year || bare.len() <= PRODUCT_MAX && letters < 8 && bare.iter().all(numbered))
+    {
         return true;
     }
     let hump = humps(bare);
-    let camel = hump >= 2 || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
+    let camel = hump >= 2
+        || hump == 1 && bare.len() <= 4
+        || hump == 1 && bare.first().is_some_and(u8::is_ascii_lowercase);
     let coded =
         |b: &u8| matches!(b, b'_' | b'=' | b'#' | b'$' | b'%' | b'^' | b'~') || b.is_ascii_digit();
     let hex = bare.len() >= 8 && bare.iter().all(|b| matches!(b, b'a'..=b'f'));
@@ -240,6 +306,9 @@ mod tests {
             "usd",
             "data",
             "x",
+            "1",
+            "1,250.00",
+            "12.5",
         ];
         let long = "a".repeat(WORD_MAX + 1);
         for word in words.into_iter().chain([&*long]) {
