@@ -17,7 +17,7 @@ use super::{
     request::{Allowed, Request, StreamOptions},
     scan::{Scanner, Shape, Span},
     shield::{self, Expected},
-    tools,
+    text, tools,
 };
 use crate::failure::{Failure, Kind, Stage};
 
@@ -86,8 +86,7 @@ pub(super) fn chat(body: Bytes, limits: &ReadLimits) -> Result<Request, Failure>
     if u32::try_from(body.len()).is_err() {
         return Err(Failure::new(Kind::TooLarge, Stage::Classify, "the body is above 4 GiB"));
     }
-    if let Err(error) = std::str::from_utf8(&body) {
-        let at = error.valid_up_to();
+    if let Err(at) = text::valid(&body) {
         let text = format!("the body is not valid JSON: invalid UTF-8 at byte {at}");
         return Err(Failure::invalid("invalid_json", text));
     }

@@ -6,7 +6,8 @@ const HIGHS: u64 = ONES << 7;
 /// How many bytes from the start are neither quote nor backslash nor control character.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    // Keys and ids are short: four words at once in registers, then wide blocks for long text.
+    // Keys and ids are short: four words in registers. In long text what ends it is searched for first, and
+    // then whether a control character stands before it: each by itself is done many bytes at once.
     let mut at = 0;
     for _ in 0..4 {
         match word(bytes, at) {
@@ -17,15 +18,14 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
             None => return at + plain_bytes(bytes.get(at..).unwrap_or_default()),
         }
     }
-    let (blocks, _) = bytes.get(at..).unwrap_or_default().as_chunks::<32>();
-    at += blocks.iter().take_while(|block| !block.iter().fold(false, stops)).count() * 32;
-    while let Some(word) = word(bytes, at) {
-        match special(word) {
-            0 => at += 8,
-            found => return at + found.trailing_zeros() as usize / 8,
-        }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let run = rest.get(..end).unwrap_or_default();
+    let control = |block: &[u8]| block.iter().fold(false, |so_far, b| so_far | (*b < 0x20));
+    match run.chunks(128).position(control) {
+        None => at + end,
+        Some(block) => at + block * 128 + plain_bytes(run.get(block * 128..).unwrap_or_default()),
     }
-    at + plain_bytes(bytes.get(at..).unwrap_or_default())
 }
 
 #[inline]

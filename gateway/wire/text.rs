@@ -15,6 +15,17 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
     })
 }
 
+/// Whether bytes are UTF-8; the error is where they are not.
+pub(super) fn valid(bytes: &[u8]) -> Result<(), usize> {
+    // What is ASCII at both ends need not be decoded: of a request in any language that is most of it.
+    let ascii = |block: &&[u8]| block.is_ascii();
+    let from = bytes.chunks(256).take_while(ascii).count() * 256;
+    let rest = bytes.get(from..).unwrap_or_default();
+    let behind = rest.rchunks(256).take_while(ascii).count() * 256;
+    let wide = rest.get(..rest.len().saturating_sub(behind)).unwrap_or_default();
+    std::str::from_utf8(wide).map(drop).map_err(|error| from + error.valid_up_to())
+}
+
 /// Appends the text behind JSON escapes. Whatever is no valid escape becomes U+FFFD.
 pub(super) fn unescape(raw: &[u8], out: &mut String) {
     // Gathered as bytes and checked once: a check for each piece would cost more than the rest.

@@ -55,3 +55,17 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Bytes are judged as the standard library judges them, wherever what is not ASCII stands.
+    #[test]
+    fn what_is_valid_is_valid(
+        before in 0..700_usize,
+        middle in prop_oneof![any::<Vec<u8>>(), any::<String>().prop_map(String::into_bytes)],
+        after in 0..700_usize,
+    ) {
+        let bytes = [vec![b'a'; before], middle, vec![b'b'; after]].concat();
+        let expected = std::str::from_utf8(&bytes).map(drop).map_err(|it| it.valid_up_to());
+        prop_assert_eq!(valid(&bytes), expected);
+    }
+}

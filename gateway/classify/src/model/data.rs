@@ -59,9 +59,10 @@ impl Seen {
             let told = BYTES.get(usize::from(*byte)).copied().unwrap_or(0);
             all |= told;
             seen.marks += told & MARK;
-            seen.commas += u8::from(before & COMMA != 0 && told & SOLID_BYTE != 0);
-            seen.tabs += u8::from(told & TAB != 0);
-            seen.wide += u8::from(told & WIDE != 0);
+            // A comma and something solid right behind it.
+            seen.commas += before >> 1 & told >> 6 & 1;
+            seen.tabs += told >> 2 & 1;
+            seen.wide += told >> 3 & 1;
             before = told;
         }
         seen.suspect =
@@ -131,7 +132,7 @@ fn celled(line: &[u8]) -> bool {
         matches!(it, [before, b';', after] if before.is_ascii_graphic()
         && after.is_ascii_alphanumeric())
     };
-    line.windows(3).any(parts) && !line.contains(&b'&')
+    line.contains(&b';') && line.windows(3).any(parts) && !line.contains(&b'&')
 }
 
 /// Whether a line begins with a moment, as those of a log do.

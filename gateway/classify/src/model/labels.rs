@@ -262,8 +262,18 @@ pub(super) fn amid(line: &str) -> Option<&str> {
     if !sample::holds(line.as_bytes(), b':') && (line.is_ascii() || !line.contains('：')) {
         return None;
     }
+    let told = |at: usize, mark: usize| announced(line.get(..at)?, line.get(at + mark..)?);
+    if line.is_ascii() {
+        let mut from = 0;
+        let colons = std::iter::from_fn(|| {
+            let at = from + sample::find(line.as_bytes().get(from..)?, b':')?;
+            from = at + 1;
+            Some(at)
+        });
+        return colons.take(COLONS_MAX).filter_map(|at| told(at, 1)).last();
+    }
     let colons = line.match_indices([':', '：']).take(COLONS_MAX);
-    colons.filter_map(|(at, mark)| announced(line.get(..at)?, line.get(at + mark.len()..)?)).last()
+    colons.filter_map(|(at, mark)| told(at, mark.len())).last()
 }
 
 /// What a colon announces, by what stands on both sides of it.

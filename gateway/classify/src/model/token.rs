@@ -79,14 +79,15 @@ fn plain(here: &[u8]) -> Option<usize> {
         return (length < BLOB_MIN && ends(length)).then_some(length);
     }
     let capital = usize::from(here.first()?.is_ascii_uppercase());
-    let rest = here.get(capital..)?;
-    let small = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
-    let length = capital + small;
+    let (mut length, mut hexadecimal) = (capital, capital == 0);
+    while let Some(small @ b'a'..=b'z') = here.get(length) {
+        hexadecimal &= *small <= b'f';
+        length += 1;
+    }
     if length == 0 || length > WORD_MAX || here.starts_with(b"Rp") || length == 3 && is_web(here) {
         return None;
     }
-    // Hexadecimal digits, as far as they go.
-    if capital == 0 && small >= 8 && rest.iter().take(small).all(|b| *b <= b'f') {
+    if hexadecimal && length >= 8 {
         return None;
     }
     if ends(length) {
@@ -111,7 +112,7 @@ fn near_number(line: &[u8], at: usize, length: usize) -> bool {
 /// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
 fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
     let word = line.get(at..at + length).unwrap_or_default();
-    let unit = |word: &[u8]| word.len() <= 3 && UNITS.contains(&word);
+    let unit = |word: &[u8]| word.len() <= 3 && UNITS.iter().any(|it| *it == word);
     let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
         let mut begins = [0_u8; 3];
         begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
