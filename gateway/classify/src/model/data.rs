@@ -1,5 +1,7 @@
 //! Lines that nobody says: those of a log, a table, a stack trace, a mail's head, or code.
 
+use super::sample;
+
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 160;
 
@@ -7,44 +9,38 @@ const LINE_BYTES: usize = 160;
 const SOLID: usize = 80;
 
 /// What the bytes of a line tell.
-#[derive(Default)]
 struct Seen {
-    marks: u8,
+    marks: u32,
     /// Commas with something right behind them.
-    commas: u8,
-    tabs: u8,
-    wide: u8,
+    commas: usize,
+    tabs: u32,
+    wide: usize,
     /// Whether there is anything that plain prose has not.
     suspect: bool,
 }
 
-/// What a byte tells; what is 0 says nothing.
-const MARK: u8 = 1;
-const COMMA: u8 = 2;
-const TAB: u8 = 4;
-const WIDE: u8 = 8;
-const SUSPECT: u8 = 16;
-/// Not a space.
-const SOLID_BYTE: u8 = 64;
+/// What a byte counts as: four counts side by side, each of 8 bits. A line is looked at in fewer bytes than
+/// 256: no count overflows into the next.
+const MARK: u32 = 1;
+const TAB: u32 = 1 << 8;
+const WIDE: u32 = 1 << 16;
+const SUSPECT: u32 = 1 << 24;
 
-static BYTES: [u8; 256] = told();
+static BYTES: [u32; 256] = told();
 
 #[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn told() -> [u8; 256] {
+const fn told() -> [u32; 256] {
     let mut bytes = [0; 256];
     let mut at = 0;
     while at < 256 {
-        let solid = if at == 32 { 0 } else { SOLID_BYTE };
-        bytes[at] = solid
-            | match at as u8 {
-                b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"'
-                | b'_' | b'$' => MARK | SUSPECT,
-                b',' => COMMA,
-                b'\t' => TAB | SUSPECT,
-                0x80.. => WIDE,
-                b':' | b'(' | b')' | b'/' | b'#' | b'*' | b'@' | b'+' | b'0'..=b'9' => SUSPECT,
-                _ => 0,
-            };
+        bytes[at] = match at as u8 {
+            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
+            | b'$' => MARK | SUSPECT,
+            b'\t' => TAB | SUSPECT,
+            0x80.. => WIDE,
+            b':' | b'(' | b')' | b'/' | b'#' | b'*' | b'@' | b'+' | b'0'..=b'9' => SUSPECT,
+            _ => 0,
+        };
         at += 1;
     }
     bytes
@@ -52,23 +48,30 @@ const fn told() -> [u8; 256] {
 
 impl Seen {
     fn of(line: &[u8]) -> Self {
-        let mut seen = Self::default();
-        let (mut all, mut before) = (0, 0);
-        // A line is looked at in fewer bytes than 256: no count overflows.
-        for byte in line.iter().take(LINE_BYTES) {
-            let told = BYTES.get(usize::from(*byte)).copied().unwrap_or(0);
-            all |= told;
-            seen.marks += told & MARK;
-            // A comma and something solid right behind it.
-            seen.commas += before >> 1 & told >> 6 & 1;
-            seen.tabs += told >> 2 & 1;
-            seen.wide += told >> 3 & 1;
-            before = told;
+        let line = line.get(..LINE_BYTES).unwrap_or(line);
+        let told = |byte: &u8| BYTES.get(usize::from(*byte)).copied().unwrap_or(0);
+        let counts: u32 = line.iter().map(told).sum();
+        let count = |of: u32| counts / of & 0xFF;
+        let commas = commas(line);
+        let solid = line.len() >= SOLID && !line.contains(&b' ');
+        Self {
+            marks: count(MARK),
+            commas,
+            tabs: count(TAB),
+            wide: count(WIDE) as usize,
+            suspect: count(SUSPECT) > 0 || commas > 0 || solid,
         }
-        seen.suspect =
-            all & SUSPECT != 0 || seen.commas > 0 || line.len() >= SOLID && !line.contains(&b' ');
-        seen
     }
+}
+
+/// Commas that stand right before something else than a space.
+fn commas(line: &[u8]) -> usize {
+    let (mut count, mut rest) = (0, line);
+    while let Some(at) = sample::find(rest, b',') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        count += usize::from(rest.first().is_some_and(|next| *next != b' '));
+    }
+    count
 }
 
 /// Whether a line is a log's, a table's, a stack trace's or code.
@@ -86,8 +89,8 @@ pub(super) fn is_line(line: &str) -> bool {
     if bytes.len() >= SOLID && bytes.iter().take(SOLID).all(u8::is_ascii_graphic) {
         return true;
     }
-    let latin = usize::from(seen.wide) * 3 < bytes.len();
-    if bytes.len() >= 4 && usize::from(seen.marks) * 4 > bytes.len()
+    let latin = seen.wide * 3 < bytes.len();
+    if bytes.len() >= 4 && seen.marks as usize * 4 > bytes.len()
         || latin && (seen.commas >= 3 || seen.tabs >= 2)
     {
         return true;

@@ -210,11 +210,16 @@ fn read_han(chinese: &Chinese, parts: &[&str], linear: &Linear<'_>) -> (Language
 }
 
 /// Adds a word's scores. False if no more words are wanted.
+#[inline]
 fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
     sums.seen += 1;
     if sums.sure && !sums.seen.is_multiple_of(STRIDE) {
         return true;
     }
+    judge_word(word, model, sums)
+}
+
+fn judge_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
     let mut scores = linear::Sums::<WIDTH>::default();
     grams::of_word(word, |feature| model.linear.add(feature, &mut scores));
     sums.close += model.close.word(word);

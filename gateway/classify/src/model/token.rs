@@ -112,7 +112,7 @@ fn near_number(line: &[u8], at: usize, length: usize) -> bool {
 /// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
 fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
     let word = line.get(at..at + length).unwrap_or_default();
-    let unit = |word: &[u8]| word.len() <= 3 && UNITS.iter().any(|it| *it == word);
+    let unit = |word: &[u8]| word.len() <= 3 && UNITS.contains(&word);
     let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
         let mut begins = [0_u8; 3];
         begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());

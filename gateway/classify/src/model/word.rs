@@ -1,40 +1,51 @@
 //! A word as the language model sees it: folded, between borders.
 
-use smallvec::SmallVec;
-
 /// Characters of a word that are looked at, its border before it included.
 const CHARS: usize = 24;
 
 /// A word that grows from character to character.
-#[derive(Default)]
-pub(super) struct Word(SmallVec<[char; 32]>);
+pub(super) struct Word {
+    /// The border before the word, its characters, and room for the border behind it.
+    chars: [char; CHARS + 1],
+    /// How many of them are the word's; 0 while it has not begun.
+    length: usize,
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self { chars: [' '; CHARS + 1], length: 0 }
+    }
+}
 
 impl Word {
     /// Whether it has a character.
     pub(super) fn begun(&self) -> bool {
-        self.0.len() > 1
+        self.length > 1
     }
 
     /// Adds a character, folded.
     #[inline]
     pub(super) fn grow(&mut self, c: char) {
-        if self.0.is_empty() {
-            self.0.push(' ');
-        }
-        if self.0.len() < CHARS {
-            self.0.push(c);
+        let at = self.length.max(1);
+        if at < CHARS
+            && let Some(place) = self.chars.get_mut(at)
+        {
+            *place = c;
+            self.length = at + 1;
         }
     }
 
     /// Hands out the word between its borders, if there is one, and begins the next. False if no more are
     /// wanted.
+    #[inline]
     pub(super) fn hand_out(&mut self, each: &mut impl FnMut(&[char]) -> bool) -> bool {
-        if self.0.is_empty() {
+        let length = std::mem::take(&mut self.length);
+        if length == 0 {
             return true;
         }
-        self.0.push(' ');
-        let more = each(&self.0);
-        self.0.clear();
-        more
+        if let Some(place) = self.chars.get_mut(length) {
+            *place = ' ';
+        }
+        each(self.chars.get(..=length).unwrap_or_default())
     }
 }
