@@ -51,7 +51,7 @@ impl Seen {
         let line = line.get(..LINE_BYTES).unwrap_or(line);
         let told = |byte: &u8| BYTES.get(usize::from(*byte)).copied().unwrap_or(0);
         let counts: u32 = line.iter().map(told).sum();
-        let count = |of: u32| counts / of & 0xFF;
+        let count = |of: u32| (counts / of) & 0xFF;
         let commas = commas(line);
         let solid = line.len() >= SOLID && !line.contains(&b' ');
         Self {

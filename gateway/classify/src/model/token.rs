@@ -24,11 +24,6 @@ const CALENDAR: [&[u8; 3]; 19] = [
     b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
     b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun",
 ];
-/// What is counted and measured in.
-const UNITS: [&[u8]; 14] = [
-    b"AM", b"PM", b"am", b"pm", b"ext", b"km", b"kg", b"cm", b"mm", b"ml", b"MB", b"GB", b"KB",
-    b"ms",
-];
 /// What an address begins with that has no slashes.
 const SCHEMES: [&[u8]; 3] = [b"mailto:", b"tel:", b"urn:"];
 /// What joins names of code.
@@ -101,6 +96,12 @@ fn is_web(here: &[u8]) -> bool {
     here.get(..4).is_some_and(|it| it.eq_ignore_ascii_case(b"www."))
 }
 
+/// Whether a word is what is counted and measured in.
+fn is_unit(word: &[u8]) -> bool {
+    matches!(word, b"AM" | b"PM" | b"am" | b"pm" | b"ext" | b"km" | b"kg" | b"cm" | b"mm" | b"ml")
+        || matches!(word, b"MB" | b"GB" | b"KB" | b"ms")
+}
+
 /// Whether a digit is what comes next before or after a word.
 fn near_number(line: &[u8], at: usize, length: usize) -> bool {
     let marks = |b: &&u8| !matches!(b, b' ' | b',' | b'.' | b'(');
@@ -112,13 +113,12 @@ fn near_number(line: &[u8], at: usize, length: usize) -> bool {
 /// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
 fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
     let word = line.get(at..at + length).unwrap_or_default();
-    let unit = |word: &[u8]| word.len() <= 3 && UNITS.contains(&word);
     let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
         let mut begins = [0_u8; 3];
         begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
         CALENDAR.contains(&&begins)
     };
-    (named || unit(word)) && near_number(line, at, length)
+    (named || is_unit(word)) && near_number(line, at, length)
 }
 
 fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
