@@ -194,10 +194,7 @@ impl Figures {
     /// one, or with one that no reading gives, by the names.
     fn disjoint(self, total: Option<u64>) -> Option<Counts> {
         let usual = self.split(self.beside, self.beside, false);
-        let Some(total) = total else {
-            // More thinking than output has no place within it.
-            return usual.or_else(|| self.split(self.beside, self.beside, true));
-        };
+        let Some(total) = total else { return usual };
         // Of what concerns a cache the written part alone may stand beside the prompt.
         let caches = [(false, false), (true, true), (false, true)];
         let readings = caches.into_iter().flat_map(|(cached, written)| {
@@ -208,9 +205,7 @@ impl Figures {
         if let Some(counts) = possible.find(exact) {
             return Some(counts);
         }
-        // Thinking counted otherwise than the output that holds it: all of the output is thinking.
-        let thought = Self { reasoning: self.reasoning.min(self.completion), ..self };
-        let usual = usual.or_else(|| thought.split(self.beside, self.beside, false))?;
+        let usual = usual?;
         Some(match total.checked_sub(sum(usual)) {
             // Thinking that only the total tells of.
             Some(beyond @ 1..=BEYOND_MAX) if self.reasoning == 0 && self.completion > 0 => {
