@@ -113,13 +113,15 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
     let goodput = served as f64 / span.as_secs_f64();
     let offered = flooded.iter().filter(within).count() as f64 / span.as_secs_f64();
     let refused: Vec<&Seen> = flooded.iter().filter(|it| it.status == 503).collect();
-    let quick = refused.iter().filter(|it| it.took < Duration::from_millis(10)).count();
+    // A busy machine is given some more; a full run is alone on its own.
+    let (at_once, part) = if full() { (10, 0.9) } else { (100, 0.75) };
+    let quick = refused.iter().filter(|it| it.took < Duration::from_millis(at_once)).count();
     let [alone_p99, beside_p99] = [&alone, &beside].map(|it| quantile(it, 0.99));
     println!(
         "bar overload: peak {peak:.1} a second; {offered:.0} a second from one key: goodput {goodput:.1}, \
          {:.1} %; {} of {} others served, p99 {} ms alone, {} ms \
          beside it; {} refusals, {:.1} % \
-         within 10 ms, p50 {} ms",
+         within {at_once} ms, p50 {} ms",
         100.0 * goodput / peak,
         beside.iter().filter(|it| it.status == 200).count(),
         beside.len(),
@@ -130,9 +132,11 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
         ms(quantile(refused.iter().copied(), 0.5))
     );
     assert!(offered >= 8.0 * peak, "it was no overload: {offered} a second");
-    assert!(goodput >= 0.9 * peak, "{goodput} of {peak} a second");
+    assert!(goodput >= if full() { 0.9 } else { 0.75 } * peak, "{goodput} of {peak} a second");
     assert!(beside.iter().all(|it| it.status == 200), "{beside:?}");
-    assert!(beside_p99 < 2 * alone_p99, "{alone_p99:?} became {beside_p99:?}");
-    assert!(quick * 10 >= refused.len() * 9, "{quick} of {} refusals came at once", refused.len());
+    let slack = Duration::from_millis(if full() { 0 } else { 300 });
+    assert!(beside_p99 < 2 * alone_p99 + slack, "{alone_p99:?} became {beside_p99:?}");
+    let enough = quick as f64 >= part * refused.len() as f64;
+    assert!(enough, "{quick} of {} refusals came within {at_once} ms", refused.len());
     gateway.close().await;
 }
