@@ -1,4 +1,4 @@
-//! The only wiring: builds the rooms, opens the doors, drains. The only place with the real clock and
+//! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
 mod drain;
@@ -29,9 +29,9 @@ use crate::{
     account::Accounts,
     config::{self, Config, Secret},
     edge::{
-        Front, FrontSettings,
-        accept::{self, Closing, Door},
-        admin::{Admin, Desk},
+        ApiService, ApiSettings,
+        accept::{self, ListenerConfig, Shutdown},
+        admin::{Admin, AdminState},
     },
     identity::{self, Keys},
     pipeline::{Gateway, World},
@@ -77,9 +77,9 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where operators connect.
     pub admin_addr: SocketAddr,
-    closing: watch::Sender<Closing>,
-    admin_closing: watch::Sender<Closing>,
-    doors: [JoinHandle<()>; 2],
+    closing: watch::Sender<Shutdown>,
+    admin_closing: watch::Sender<Shutdown>,
+    listeners: [JoinHandle<()>; 2],
     chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
     drain_grace: Duration,
@@ -89,7 +89,7 @@ pub struct Running {
     config: Mutex<Config>,
 }
 
-/// Builds the rooms and opens the doors.
+/// Builds the rooms and opens the listeners.
 ///
 /// # Errors
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
@@ -97,25 +97,27 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let front_listener = listen(config.server.listen)?;
+    let api_listener = listen(config.server.listen)?;
     let admin_listener = listen(config.admin.listen)?;
     let (gateway, writer) = build(&config)?;
-    let desk = desk(&config.admin, Arc::clone(&gateway));
-    let (closing, closed) = watch::channel(Closing::Open);
-    let (admin_closing, admin_closed) = watch::channel(Closing::Open);
-    let addr = front_listener.local_addr().unwrap_or(config.server.listen);
+    let admin = admin(&config.admin, Arc::clone(&gateway));
+    let (closing, closed) = watch::channel(Shutdown::Open);
+    let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
+    let addr = api_listener.local_addr().unwrap_or(config.server.listen);
     let admin_addr = admin_listener.local_addr().unwrap_or(config.admin.listen);
-    let door = |listener| Door {
+    let listener_config = |listener| ListenerConfig {
         listener,
         header_timeout: config.server.header_timeout,
         write_timeout: config.server.write_timeout,
         connections_max: config.server.connections_max,
     };
-    let front = Front::new(Arc::clone(&gateway), &FrontSettings { server: &config.server });
-    let admin = Admin::new(desk);
-    let doors = [
-        tokio::spawn(accept::run(door(front_listener), closed, move |it| front.clone().answer(it))),
-        tokio::spawn(accept::run(door(admin_listener), admin_closed, move |it| {
+    let api = ApiService::new(Arc::clone(&gateway), &ApiSettings { server: &config.server });
+    let admin = Admin::new(admin);
+    let listeners = [
+        tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
+            api.clone().answer(it)
+        })),
+        tokio::spawn(accept::run(listener_config(admin_listener), admin_closed, move |it| {
             admin.clone().answer(it)
         })),
     ];
@@ -124,7 +126,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_addr,
         closing,
         admin_closing,
-        doors,
+        listeners,
         chores: [
             tokio::spawn(chores(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
@@ -141,8 +143,8 @@ fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     accept::listen(addr).map_err(|source| StartError::Listen { addr, source })
 }
 
-fn desk(admin: &config::Admin, gateway: Arc<Gateway>) -> Desk {
-    Desk {
+fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
+    AdminState {
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),

@@ -17,11 +17,11 @@ pub enum Stage {
     Classify,
     /// Policy, signals and fleet to a `Plan`.
     Decide,
-    /// Limits and budget to a `Permit`.
+    /// Limits and budget to a `Reservation`.
     Admit,
     /// Plan and request to an `Answer`.
     Dispatch,
-    /// Permit and usage to a `Charge`.
+    /// Reservation and usage to a `Charge`.
     Settle,
     /// Outcome to metrics and ledger.
     Record,

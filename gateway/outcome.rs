@@ -159,7 +159,7 @@ impl AttemptResult {
 
 /// One attempt at one endpoint.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct AttemptRecord {
     /// The model.
     pub model: ModelIndex,
     /// The endpoint's position in its model's list.
@@ -181,9 +181,9 @@ pub struct Attempt {
 /// What happened to a request upstream, written **as things happen**: its future may be dropped at
 /// any await, and this is then all that is known.
 #[derive(Clone, Debug, Default)]
-pub struct Trail {
+pub struct AttemptLog {
     /// Every attempt, in order.
-    pub attempts: SmallVec<[Attempt; 2]>,
+    pub attempts: SmallVec<[AttemptRecord; 2]>,
     /// The attempt whose content the caller got, if any came so far.
     pub committed: Option<u8>,
     /// When the first content came.
@@ -259,7 +259,7 @@ pub struct ModelName {
 
 /// What the figures of an epoch are called: indices to names, and the versions in force.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Names {
+pub struct EpochInfo {
     /// This process, among others of the same gateway.
     pub replica: Arc<str>,
     /// The ledger's currency.
@@ -296,7 +296,7 @@ pub struct Opened {
     /// What was reserved.
     pub reserved: Money,
     /// What the indices above are called.
-    pub names: Arc<Names>,
+    pub names: Arc<EpochInfo>,
 }
 
 /// An accepted request at its end.
@@ -307,7 +307,7 @@ pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
     /// What happened upstream.
-    pub trail: Trail,
+    pub attempt_log: AttemptLog,
     /// What it cost.
     pub charge: Charge,
     /// From the first byte of its head to its end.
@@ -325,22 +325,22 @@ impl Outcome {
     /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
     #[must_use]
     pub fn bound_broken(&self) -> bool {
-        let told = self.trail.bound_told || self.opened.signals.output_tokens_asked.is_some();
+        let told = self.attempt_log.bound_told || self.opened.signals.output_tokens_asked.is_some();
         let (Some((_, most)), Some(served)) = (self.bound(), self.charge.served) else {
             return false;
         };
         let wrote = match served.source {
             UsageSource::Reported => output(served).0,
-            _ => self.trail.counted_output.0 / (TOKEN_BYTES_MAX / 4),
+            _ => self.attempt_log.counted_output.0 / (TOKEN_BYTES_MAX / 4),
         };
-        told && (self.trail.bound_passed || wrote > most.0)
+        told && (self.attempt_log.bound_passed || wrote > most.0)
     }
 
     /// The model that served, and what is charged of its output beyond the bound that a hard budget told its
     /// engine, if anything is.
     #[must_use]
     pub fn overrun(&self) -> Option<(ModelIndex, Tokens)> {
-        let (model, most) = self.bound().filter(|_| self.trail.bound_told)?;
+        let (model, most) = self.bound().filter(|_| self.attempt_log.bound_told)?;
         let beyond = output(self.charge.served?).0.saturating_sub(most.0);
         (beyond > 0).then_some((model, Tokens(beyond)))
     }
@@ -348,7 +348,7 @@ impl Outcome {
     /// The model that served, and the plan's bound on its output, all choices together.
     fn bound(&self) -> Option<(ModelIndex, Tokens)> {
         let Opened { plan, signals, .. } = &*self.opened;
-        let served = self.trail.attempts.get(usize::from(self.trail.committed?))?;
+        let served = self.attempt_log.attempts.get(usize::from(self.attempt_log.committed?))?;
         let planned = plan.attempts.iter().find(|it| it.model == served.model)?;
         let choices = u32::from(signals.n.max(1));
         Some((served.model, planned.output_tokens_max.saturating_mul(choices)))
@@ -374,5 +374,5 @@ pub struct Refused {
     /// Who asked, if that was known by then.
     pub caller: Option<Arc<Caller>>,
     /// The policy in force.
-    pub names: Arc<Names>,
+    pub names: Arc<EpochInfo>,
 }

@@ -29,7 +29,7 @@ use policies::{
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(crate) use self::{
-    answer::{Answer, AnswerBody, Stamps, name},
+    answer::{Answer, AnswerBody, HeaderCache, name},
     ids::Ids,
     preview::preview,
     tab::Tab,
@@ -37,11 +37,11 @@ pub(crate) use self::{
 use crate::{
     account::Accounts,
     config::Wait,
-    dispatch::{Ask, SentOff, Upstreams},
+    dispatch::{CallOptions, UpstreamRequest, Upstreams},
     failure::{Failure, Kind, Stage},
-    fleet::{Choice, Prober, Standing},
+    fleet::{PickHint, Prober, Waiter},
     identity::Keys,
-    outcome::{Ending, Names},
+    outcome::{Ending, EpochInfo},
     record::Recorder,
     signals,
     wire::{self, ReadLimits},
@@ -89,15 +89,15 @@ pub(crate) struct Epoch {
     /// The time zone of its calendar.
     pub timezone: jiff::tz::TimeZone,
     /// What the indices are called.
-    pub names: Arc<Names>,
-    /// Ways to the models.
+    pub names: Arc<EpochInfo>,
+    /// UpstreamsConfig to the models.
     pub upstreams: Arc<Upstreams>,
     /// How replicas that are ejected are asked whether they are back.
     pub prober: Prober,
     /// What a request may ask for.
     pub limits: ReadLimits,
     /// Header values that many answers share.
-    pub stamps: Stamps,
+    pub header_cache: HeaderCache,
     /// The hash of the configuration.
     pub config_hash: Arc<str>,
 }
@@ -170,7 +170,7 @@ where
         return Err(full);
     }
     let now = tab.at(Stage::Admit);
-    tab.seat(gw.accounts.enter(&caller, now)?);
+    tab.permit(gw.accounts.enter(&caller, now)?);
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.world.timestamp)();
@@ -185,22 +185,22 @@ where
     let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
     let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
     let now = (tab.at(Stage::Admit), at);
-    let permit = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
-    tab.admitted(&plan, draw, permit);
+    let reservation = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
+    tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;
     }
     tab.at(Stage::Dispatch);
     let bound = gw.accounts.binds(&caller);
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
-    let ask = Ask::new(request, &head.headers, tab.ids().header(), bound);
-    let choice = Choice { draw: draw.0, affinity };
-    let standing = Standing { class: caller.priority, key: caller.key.0, until: None };
-    let sent_off = SentOff { choice, standing, early_head: gw.early_head };
-    let (landing, flight) = epoch.upstreams.run(&plan, ask, sent_off, tab.trail()).await?;
+    let ask = UpstreamRequest::new(request, &head.headers, tab.ids().header(), bound);
+    let hint = PickHint { draw: draw.0, affinity };
+    let standing = Waiter { class: caller.priority, key: caller.key.0, until: None };
+    let options = CallOptions { hint, standing, early_head: gw.early_head };
+    let (committed, call) = epoch.upstreams.run(&plan, ask, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { landing, flight, rates: gw.accounts.limits(&caller, now), bound })
+    Ok(answer::Pending { committed, call, rates: gw.accounts.limits(&caller, now), bound })
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and
@@ -238,7 +238,7 @@ impl Gateway {
         signals::Circumstances {
             dialect,
             hash,
-            media_tokens_max: epoch.stamps.media_tokens_max,
+            media_tokens_max: epoch.header_cache.media_tokens_max,
             budget_left: self.accounts.left(caller, at),
             at: epoch.timezone.to_datetime(at),
         }

@@ -1,4 +1,4 @@
-//! Budgets: cells of money, one for each window, in atomics.
+//! Budgets: the money of each window, in atomics.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use policies::facts::{KeyIndex, Money, TeamIndex, Window};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
-use crate::config::Budget;
+use crate::config;
 
 /// What was spent before this process began.
 #[derive(Clone, Debug)]
@@ -25,20 +25,20 @@ pub(crate) struct Spent {
     pub cost: Money,
 }
 
-/// One budget: the cell of the window at hand, and how long that is.
-pub(super) struct Purse {
-    budget: Budget,
+/// One budget: its window at hand, and how long that is.
+pub(super) struct Budget {
+    config: config::Budget,
     current: ArcSwap<Period>,
 }
 
-/// A window and its cell.
+/// A period of a budget and its window.
 struct Period {
     until: Timestamp,
-    cell: Arc<Cell>,
+    window: Arc<BudgetWindow>,
 }
 
 /// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
-pub(super) struct Cell {
+pub(super) struct BudgetWindow {
     amount: i64,
     hard: bool,
     /// Spent and reserved together: the figure that must not pass the amount.
@@ -47,12 +47,12 @@ pub(super) struct Cell {
     /// is never told of more than was really spent.
     spent: AtomicI64,
     /// Who waits for room here.
-    pub(super) line: Line,
+    pub(super) line: BudgetQueue,
 }
 
-/// Those who wait for room in a cell, in the order in which they came.
+/// Those who wait for room in a window, in the order in which they came.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct BudgetQueue {
     waiting: AtomicU32,
     /// Held by the first of them: tokio's lock is fair, so it is the queue.
     turn: Mutex<()>,
@@ -61,7 +61,7 @@ pub(super) struct Line {
 }
 
 /// A place in a line; dropping it leaves the line.
-pub(super) struct Place<'a>(&'a Line);
+pub(super) struct Place<'a>(&'a BudgetQueue);
 
 /// How a budget stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) struct BudgetReading {
     pub reserved: Money,
 }
 
-impl Line {
+impl BudgetQueue {
     /// Whether anybody waits.
     pub(super) fn stands(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > 0
@@ -109,14 +109,14 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Cell {
+impl BudgetWindow {
     pub(super) fn new(amount: Money, hard: bool, spent: Money) -> Self {
         Self {
             amount: amount.nano(),
             hard,
             committed: AtomicI64::new(spent.nano()),
             spent: AtomicI64::new(spent.nano()),
-            line: Line::default(),
+            line: BudgetQueue::default(),
         }
     }
 
@@ -171,55 +171,55 @@ impl Cell {
     }
 }
 
-impl Purse {
-    /// A purse of which this has been spent.
+impl Budget {
+    /// A budget of which this has been spent.
     pub(super) fn new<'a>(
-        budget: &Budget,
+        config: &config::Budget,
         spent: impl Iterator<Item = &'a Spent>,
         at: Timestamp,
     ) -> Self {
-        let (from, until) = bounds(budget.window, &budget.timezone, at);
+        let (from, until) = bounds(config.window, &config.timezone, at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
-        let cell = Arc::new(Cell::new(budget.amount, budget.hard, spent));
-        Self { budget: budget.clone(), current: ArcSwap::from_pointee(Period { until, cell }) }
+        let window = Arc::new(BudgetWindow::new(config.amount, config.hard, spent));
+        Self { config: config.clone(), current: ArcSwap::from_pointee(Period { until, window }) }
     }
 
     /// Whether requests are refused when it is spent.
     pub(super) fn hard(&self) -> bool {
-        self.budget.hard
+        self.config.hard
     }
 
-    /// The cell of the window at hand; a new one begins when the old window has ended. A request keeps
-    /// the cell in which it reserved.
-    pub(super) fn cell(&self, at: Timestamp) -> Arc<Cell> {
+    /// The window of the window at hand; a new one begins when the old window has ended. A request keeps
+    /// the window in which it reserved.
+    pub(super) fn window(&self, at: Timestamp) -> Arc<BudgetWindow> {
         let current = self.current.load();
         if at < current.until {
-            return Arc::clone(&current.cell);
+            return Arc::clone(&current.window);
         }
-        let Budget { amount, window, hard, timezone } = &self.budget;
+        let config::Budget { amount, window, hard, timezone } = &self.config;
         let (_, until) = bounds(*window, timezone, at);
-        let cell = Arc::new(Cell::new(*amount, *hard, Money::ZERO));
+        let window = Arc::new(BudgetWindow::new(*amount, *hard, Money::ZERO));
         // If another request was first, its window stands.
-        self.current.compare_and_swap(&*current, Arc::new(Period { until, cell }));
-        Arc::clone(&self.current.load().cell)
+        self.current.compare_and_swap(&*current, Arc::new(Period { until, window }));
+        Arc::clone(&self.current.load().window)
     }
 
     pub(super) fn reading(&self, team: &Arc<str>, at: Timestamp) -> BudgetReading {
-        let cell = self.cell(at);
+        let window = self.window(at);
         BudgetReading {
             team: Arc::clone(team),
-            window: self.budget.window.code(),
-            limit: self.budget.amount,
-            spent: cell.spent(),
-            reserved: cell.reserved(),
+            window: self.config.window.code(),
+            limit: self.config.amount,
+            spent: window.spent(),
+            reserved: window.reserved(),
         }
     }
 }
 
 /// The first moment of the longest of the windows that run, if there is any.
 pub(crate) fn earliest<'a>(
-    budgets: impl Iterator<Item = &'a Budget>,
+    budgets: impl Iterator<Item = &'a config::Budget>,
     at: Timestamp,
 ) -> Option<Timestamp> {
     budgets.map(|it| bounds(it.window, &it.timezone, at).0).min()

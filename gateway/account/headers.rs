@@ -7,13 +7,13 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::limits::{Gate, Standing};
+use super::limits::{LimitReading, RateLimits};
 
 /// The tightest limits of a caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RateHeaders {
-    requests: Option<Standing>,
-    tokens: Option<Standing>,
+    requests: Option<LimitReading>,
+    tokens: Option<LimitReading>,
 }
 
 const REQUESTS: [HeaderName; 3] = [
@@ -28,24 +28,24 @@ const TOKENS: [HeaderName; 3] = [
 ];
 
 impl RateHeaders {
-    pub(super) fn of(gates: &[Arc<Gate>], now: Instant) -> Self {
-        let tightest = |standings: &mut dyn Iterator<Item = Standing>| {
-            standings.min_by_key(|standing| standing.remaining)
+    pub(super) fn of(limits: &[Arc<RateLimits>], now: Instant) -> Self {
+        let tightest = |readings: &mut dyn Iterator<Item = LimitReading>| {
+            readings.min_by_key(|reading| reading.remaining)
         };
         Self {
-            requests: tightest(&mut gates.iter().filter_map(|gate| gate.requests(now))),
-            tokens: tightest(&mut gates.iter().filter_map(|gate| gate.tokens(now))),
+            requests: tightest(&mut limits.iter().filter_map(|limits| limits.requests(now))),
+            tokens: tightest(&mut limits.iter().filter_map(|limits| limits.tokens(now))),
         }
     }
 
     /// Writes what is limited into the head of an answer.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        for (standing, names) in [(self.requests, REQUESTS), (self.tokens, TOKENS)] {
-            let Some(standing) = standing else { continue };
+        for (reading, names) in [(self.requests, REQUESTS), (self.tokens, TOKENS)] {
+            let Some(reading) = reading else { continue };
             let [limit, remaining, reset] = names;
-            headers.insert(limit, HeaderValue::from(standing.limit));
-            headers.insert(remaining, HeaderValue::from(standing.remaining));
-            if let Ok(value) = HeaderValue::try_from(seconds(standing.reset)) {
+            headers.insert(limit, HeaderValue::from(reading.limit));
+            headers.insert(remaining, HeaderValue::from(reading.remaining));
+            if let Ok(value) = HeaderValue::try_from(seconds(reading.reset)) {
                 headers.insert(reset, value);
             }
         }

@@ -20,14 +20,14 @@ use policies::facts::Tokens;
 use crate::config::Limits;
 
 /// What a caller at its limit of requests at once is told to wait.
-const SEAT_WAIT: Duration = Duration::from_secs(1);
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// A minute in nanoseconds.
 const MINUTE: u64 = 60_000_000_000;
 
 /// The limits of one key or team.
-pub(super) struct Gate {
+pub(super) struct RateLimits {
     requests: Option<Requests>,
-    seats: Option<Seats>,
+    concurrency: Option<Concurrency>,
     tokens: Option<Arc<Bucket>>,
 }
 
@@ -37,42 +37,43 @@ struct Requests<C: Clock = DefaultClock> {
     meter: Bucket,
 }
 
-struct Seats {
+struct Concurrency {
     most: u32,
     taken: AtomicU32,
 }
 
 /// How a limit stands: the limit, what is left of it, and when all of it is there again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct LimitReading {
     pub(super) limit: u32,
     pub(super) remaining: u32,
     pub(super) reset: Duration,
 }
 
-impl Gate {
-    /// A gate, if there is anything to keep.
+impl RateLimits {
+    /// A limits, if there is anything to keep.
     pub(super) fn new(limits: Limits) -> Option<Self> {
         let requests = limits.requests_per_minute.and_then(NonZeroU32::new);
         let requests = requests.map(|most| Requests::new(most, DefaultClock::default()));
-        let seats = limits.concurrent.map(|most| Seats { most, taken: AtomicU32::new(0) });
+        let concurrency =
+            limits.concurrent.map(|most| Concurrency { most, taken: AtomicU32::new(0) });
         let tokens = limits.tokens_per_minute.map(|most| Arc::new(Bucket::new(most.0)));
-        let any = requests.is_some() || seats.is_some() || tokens.is_some();
-        any.then_some(Self { requests, seats, tokens })
+        let any = requests.is_some() || concurrency.is_some() || tokens.is_some();
+        any.then_some(Self { requests, concurrency, tokens })
     }
 
     /// Takes a place among the requests at once, or says when to come back.
-    pub(super) fn sit(&self) -> Result<(), Duration> {
-        let Some(seats) = &self.seats else { return Ok(()) };
-        let free = |taken: u32| (taken < seats.most).then_some(taken + 1);
-        let sat = seats.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
-        sat.map(drop).map_err(|_| SEAT_WAIT)
+    pub(super) fn acquire(&self) -> Result<(), Duration> {
+        let Some(concurrency) = &self.concurrency else { return Ok(()) };
+        let free = |taken: u32| (taken < concurrency.most).then_some(taken + 1);
+        let acquired = concurrency.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
+        acquired.map(drop).map_err(|_| CONCURRENCY_WAIT)
     }
 
     /// Frees the place.
-    pub(super) fn leave(&self) {
-        if let Some(seats) = &self.seats {
-            seats.taken.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn release(&self) {
+        if let Some(concurrency) = &self.concurrency {
+            concurrency.taken.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
@@ -82,18 +83,22 @@ impl Gate {
     }
 
     /// Takes tokens, if they are limited here; or says when to come back.
-    pub(super) fn take(&self, tokens: Tokens, now: Instant) -> Result<Option<Taken>, Duration> {
+    pub(super) fn take(
+        &self,
+        tokens: Tokens,
+        now: Instant,
+    ) -> Result<Option<TokenReservation>, Duration> {
         let Some(bucket) = &self.tokens else { return Ok(None) };
         let span = bucket.take(tokens.0, now)?;
-        Ok(Some(Taken { bucket: Arc::clone(bucket), span }))
+        Ok(Some(TokenReservation { bucket: Arc::clone(bucket), span }))
     }
 
-    pub(super) fn requests(&self, now: Instant) -> Option<Standing> {
-        self.requests.as_ref().map(|requests| requests.meter.standing(now))
+    pub(super) fn requests(&self, now: Instant) -> Option<LimitReading> {
+        self.requests.as_ref().map(|requests| requests.meter.reading(now))
     }
 
-    pub(super) fn tokens(&self, now: Instant) -> Option<Standing> {
-        self.tokens.as_ref().map(|bucket| bucket.standing(now))
+    pub(super) fn tokens(&self, now: Instant) -> Option<LimitReading> {
+        self.tokens.as_ref().map(|bucket| bucket.reading(now))
     }
 }
 
@@ -114,7 +119,7 @@ impl<C: Clock> Requests<C> {
     }
 }
 
-/// Tokens a minute by the generic cell rate algorithm (ITU-T I.371): one moment says it all, the one
+/// Tokens a minute by the generic window rate algorithm (ITU-T I.371): one moment says it all, the one
 /// at which the bucket is full again. Ours and not governor's, because tokens are given back.
 pub(super) struct Bucket {
     most: u32,
@@ -170,12 +175,12 @@ impl Bucket {
         self.full_at.fetch_max(self.nanos(now).saturating_add(missing), Ordering::AcqRel);
     }
 
-    fn standing(&self, now: Instant) -> Standing {
+    fn reading(&self, now: Instant) -> LimitReading {
         let reset = self.full_at.load(Ordering::Acquire).saturating_sub(self.nanos(now));
         // What has come back in part is not there yet; the nanosecond by which spans are rounded up is.
         let missing = u128::from(reset.saturating_sub(1)) * u128::from(self.most);
         let missing = u32::try_from(missing.div_ceil(MINUTE.into())).unwrap_or(u32::MAX);
-        Standing {
+        LimitReading {
             limit: self.most,
             remaining: self.most.saturating_sub(missing),
             reset: Duration::from_nanos(reset),
@@ -184,12 +189,12 @@ impl Bucket {
 }
 
 /// Tokens that were taken for a request.
-pub(super) struct Taken {
+pub(super) struct TokenReservation {
     bucket: Arc<Bucket>,
     span: u64,
 }
 
-impl Taken {
+impl TokenReservation {
     /// The request is over and used this many.
     pub(super) fn settle(self, used: Tokens) {
         self.bucket.correct(self.span, used.0);
@@ -212,15 +217,15 @@ mod tests {
         let start = Instant::now();
         for left in (0..60).rev() {
             requests.count(start).unwrap();
-            assert_eq!(requests.meter.standing(start).remaining, left);
+            assert_eq!(requests.meter.reading(start).remaining, left);
         }
         assert_eq!(requests.count(start), Err(SECOND), "one comes back each second");
-        assert_eq!(requests.meter.standing(start).reset, Duration::from_secs(60));
+        assert_eq!(requests.meter.reading(start).reset, Duration::from_secs(60));
         clock.advance(SECOND);
         let nearly = start + SECOND - Duration::from_millis(1);
-        assert_eq!(requests.meter.standing(nearly).remaining, 0, "none before its time");
+        assert_eq!(requests.meter.reading(nearly).remaining, 0, "none before its time");
         let now = start + SECOND;
-        assert_eq!(requests.meter.standing(now).remaining, 1);
+        assert_eq!(requests.meter.reading(now).remaining, 1);
         requests.count(now).unwrap();
         assert!(requests.count(now).is_err());
     }
@@ -234,9 +239,9 @@ mod tests {
         assert!(bucket.take(100, now + 9 * SECOND).is_err());
         bucket.take(100, now + 10 * SECOND).unwrap();
         bucket.correct(taken, 100);
-        let standing = bucket.standing(now + 10 * SECOND);
-        assert_eq!((standing.limit, standing.remaining), (600, 500));
-        assert_eq!(standing.reset, 10 * SECOND);
+        let reading = bucket.reading(now + 10 * SECOND);
+        assert_eq!((reading.limit, reading.remaining), (600, 500));
+        assert_eq!(reading.reset, 10 * SECOND);
     }
 
     #[test]
@@ -261,7 +266,7 @@ mod tests {
             let (bucket, now) = (Bucket::new(most), Instant::now());
             let taken = (u64::from(most) * u64::from(share) / 100) as u32;
             bucket.take(taken, now).unwrap();
-            prop_assert_eq!(bucket.standing(now).remaining, most - taken);
+            prop_assert_eq!(bucket.reading(now).remaining, most - taken);
         }
 
         /// However requests take, settle and wait: what was used never passes one full bucket and

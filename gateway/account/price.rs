@@ -5,7 +5,9 @@ use policies::{
     facts::{Money, Signals, Tokens},
 };
 
-use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageSource};
+use crate::outcome::{
+    AttemptLog, AttemptRecord, AttemptResult, Charge, EpochInfo, Usage, UsageSource,
+};
 
 /// The charge of a request as things stand.
 ///
@@ -13,17 +15,22 @@ use crate::outcome::{Attempt, AttemptResult, Charge, Names, Trail, Usage, UsageS
 /// and then given up costs its input, and what it wrote by then as far as that was reserved. The committed
 /// one costs what its backend reported, if that can be true, else what we counted: facts, whether or not
 /// they are within what was reserved.
-pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Names) -> Charge {
+pub(crate) fn charge(
+    log: &AttemptLog,
+    signals: &Signals,
+    plan: &Plan,
+    names: &EpochInfo,
+) -> Charge {
     let mut sum = Counts::default();
     let mut cost = Money::ZERO;
     let mut source = UsageSource::Reported;
     let mut passed_on = None;
-    for (at, attempt) in trail.attempts.iter().enumerate() {
+    for (at, attempt) in log.attempts.iter().enumerate() {
         let model = names.models.get(attempt.model.get());
-        let committed = trail.committed.map(usize::from) == Some(at);
+        let committed = log.committed.map(usize::from) == Some(at);
         let usage = if committed {
             let context = model.map_or(Tokens(u32::MAX), |model| model.context_tokens_max);
-            *passed_on.insert(served(trail, signals, context))
+            *passed_on.insert(served(log, signals, context))
         } else if given_up(attempt) {
             estimated(signals, held(attempt, plan))
         } else {
@@ -40,7 +47,7 @@ pub(crate) fn charge(trail: &Trail, signals: &Signals, plan: &Plan, names: &Name
 }
 
 /// Sent whole, and then not waited for.
-fn given_up(attempt: &Attempt) -> bool {
+fn given_up(attempt: &AttemptRecord) -> bool {
     let left = matches!(
         attempt.result,
         None | Some(AttemptResult::Timeout | AttemptResult::Cancelled | AttemptResult::LostHedge)
@@ -49,17 +56,17 @@ fn given_up(attempt: &Attempt) -> bool {
 }
 
 /// The output charged of an attempt that was given up: at most what its model's part of the plan has.
-fn held(attempt: &Attempt, plan: &Plan) -> u32 {
+fn held(attempt: &AttemptRecord, plan: &Plan) -> u32 {
     let planned = plan.attempts.iter().find(|it| it.model == attempt.model);
     planned.map_or(0, |it| it.held_tokens_max.min(attempt.held).0)
 }
 
 /// What the committed attempt used.
-fn served(trail: &Trail, signals: &Signals, context: Tokens) -> Usage {
-    let counted = trail.counted_output;
+fn served(log: &AttemptLog, signals: &Signals, context: Tokens) -> Usage {
+    let counted = log.counted_output;
     let possible = |counts: &Counts| can_be_true(*counts, signals, counted, context);
-    match trail.reported.filter(possible) {
-        Some(counts) if trail.complete => Usage { counts, source: UsageSource::Reported },
+    match log.reported.filter(possible) {
+        Some(counts) if log.complete => Usage { counts, source: UsageSource::Reported },
         // A running figure of a stream that broke may be behind what was sent.
         Some(counts) => {
             let output = counted.0.saturating_sub(counts.reasoning).max(counts.output);

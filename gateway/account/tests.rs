@@ -98,12 +98,12 @@ fn plan(cost_max: i64) -> Plan {
     }
 }
 
-async fn admit(accounts: &Accounts, cost: i64) -> Result<Permit, Failure> {
+async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
     accounts.admit(&caller(0), &plan(cost), Tokens(0), (Instant::now(), noon())).await
 }
 
-fn settle(permit: Permit, cost: i64) {
-    permit.settle(nano(cost), Counts::default());
+fn settle(reservation: Reservation, cost: i64) {
+    reservation.settle(nano(cost), Counts::default());
 }
 
 fn reading(accounts: &Accounts) -> (i64, i64) {
@@ -411,28 +411,28 @@ proptest! {
         ];
         let keys = [key(1, vec![budget(90, Window::Total, true)])];
         let accounts = Accounts::new(&teams, &keys, Duration::ZERO, (&[], noon()));
-        let mut open: Vec<Permit> = Vec::new();
+        let mut open: Vec<Reservation> = Vec::new();
         let mut spent = 0;
         for step in steps {
             match step {
                 // A request that would wait is dropped where it waits.
                 Step::Admit(cost) => {
                     let reserve = {
-                        let cells: Cells = accounts.keys[0].purses.iter()
-                            .map(|purse| purse.cell(noon())).collect();
-                        try_reserve(&cells, nano(cost)).map_err(drop).map(|()| cells.clone())
+                        let windows: Windows = accounts.keys[0].budgets.iter()
+                            .map(|budget| budget.window(noon())).collect();
+                        try_reserve(&windows, nano(cost)).map_err(drop).map(|()| windows.clone())
                     };
                     let held: i64 = open.iter().map(|it| it.reserved.nano()).sum();
                     prop_assert_eq!(reserve.is_ok(), spent + held + cost <= 90);
-                    open.extend(reserve.ok().map(|cells| Permit {
-                        reserved: nano(cost), cells, tokens: SmallVec::new(),
+                    open.extend(reserve.ok().map(|windows| Reservation {
+                        reserved: nano(cost), windows, tokens: SmallVec::new(),
                     }));
                 }
                 Step::Settle(at, cost) if at < open.len() => {
-                    let permit = open.swap_remove(at);
-                    let cost = cost.min(permit.reserved.nano());
+                    let reservation = open.swap_remove(at);
+                    let cost = cost.min(reservation.reserved.nano());
                     spent += cost;
-                    settle(permit, cost);
+                    settle(reservation, cost);
                 }
                 Step::Drop(at) if at < open.len() => drop(open.swap_remove(at)),
                 _ => {}
@@ -460,18 +460,18 @@ fn threads_never_pass_a_budget_and_lose_nothing() {
                     let mut spent = 0;
                     for turn in 0..2_000_i64 {
                         let cost = (turn * 7 + worker) % 40;
-                        let Some(Ok(permit)) = admit(accounts, cost).now_or_never() else {
+                        let Some(Ok(reservation)) = admit(accounts, cost).now_or_never() else {
                             continue;
                         };
                         let reading = &accounts.budgets(noon())[0];
                         assert!(reading.spent <= nano(1_000), "{reading:?}");
                         if turn % 3 == 0 {
-                            drop(permit);
+                            drop(reservation);
                         } else if turn % 50 == 1 {
                             spent += cost / 2;
-                            settle(permit, cost / 2);
+                            settle(reservation, cost / 2);
                         } else {
-                            settle(permit, 0);
+                            settle(reservation, 0);
                         }
                     }
                     spent
@@ -496,9 +496,9 @@ async fn all_who_wait_are_served_in_the_end() {
         .map(|turn: i64| {
             let accounts = Arc::clone(&accounts);
             tokio::spawn(async move {
-                let permit = admit(&accounts, 10 + turn % 40).await.unwrap();
+                let reservation = admit(&accounts, 10 + turn % 40).await.unwrap();
                 tokio::task::yield_now().await;
-                settle(permit, i64::from(turn == 5));
+                settle(reservation, i64::from(turn == 5));
             })
         })
         .collect();

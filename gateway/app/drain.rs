@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::Running;
-use crate::edge::accept::Closing;
+use crate::edge::accept::Shutdown;
 
 /// After the hard stop, for callers to take their last words; whoever does not read them is dropped.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -23,22 +23,22 @@ impl Running {
     pub async fn shutdown(self) {
         let gateway = self.gateway;
         let hard_stop = Instant::now() + self.drain_timeout;
-        let [mut front, mut admin] = self.doors;
+        let [mut api, mut admin] = self.listeners;
         gateway.draining.store(true, Ordering::Relaxed);
         sleep_until((Instant::now() + self.drain_grace).min(hard_stop)).await;
-        let _ = self.closing.send(Closing::Shut);
-        if timeout_at(hard_stop, &mut front).await.is_err() {
+        let _ = self.closing.send(Shutdown::Shut);
+        if timeout_at(hard_stop, &mut api).await.is_err() {
             tracing::warn!("the drain timeout has ended: what still runs is cut");
             gateway.stopped.store(true, Ordering::Relaxed);
-            let _ = self.closing.send(Closing::Hurry);
-            if timeout(LAST_WORDS, &mut front).await.is_err() {
-                let _ = self.closing.send(Closing::Dropped);
-                let _ = front.await;
+            let _ = self.closing.send(Shutdown::Hurry);
+            if timeout(LAST_WORDS, &mut api).await.is_err() {
+                let _ = self.closing.send(Shutdown::Dropped);
+                let _ = api.await;
             }
         }
-        let _ = self.admin_closing.send(Closing::Shut);
+        let _ = self.admin_closing.send(Shutdown::Shut);
         if timeout(LAST_SCRAPE, &mut admin).await.is_err() {
-            let _ = self.admin_closing.send(Closing::Dropped);
+            let _ = self.admin_closing.send(Shutdown::Dropped);
         }
         self.chores.iter().for_each(JoinHandle::abort);
         let writer = self.writer;

@@ -10,10 +10,10 @@ use policies::facts::ModelFacts;
 
 use crate::{
     config::{self, Config, ProbeBy},
-    dispatch::{Fate, Told, Upstreams, Ways},
-    fleet::{Bounds, Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, ReplicasSeed},
-    outcome::{ModelName, Names},
-    pipeline::{Epoch, Stamps},
+    dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
+    fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
+    outcome::{EpochInfo, ModelName},
+    pipeline::{Epoch, HeaderCache},
     record::Metrics,
     wire::ReadLimits,
 };
@@ -30,7 +30,7 @@ pub(super) enum Before<'a> {
 }
 
 /// The epoch of this configuration. What is known of a replica that the epoch `before` has too stays known:
-/// what is in flight there, how fast it answers, whether it is ejected, who waits; its idle connections
+/// what is in call there, how fast it answers, whether it is ejected, who waits; its idle connections
 /// serve on.
 ///
 /// # Errors
@@ -51,12 +51,12 @@ pub(super) fn epoch(
         endpoints: model.endpoints.iter().map(seed).collect(),
     });
     let known = before.map(|it| &*it.upstreams.fleet);
-    let ways = Ways {
+    let ways = UpstreamsConfig {
         models: &config.models,
         rooms: config.policy.fleet().models.iter().map(|model| model.context_tokens_max).collect(),
         fleet: Arc::new(Fleet::new(seeds.collect(), known, now)),
         told: told(metrics, &names),
-        queue: Bounds { wait: config.queue.wait, length_max: config.queue.length_max },
+        queue: QueueLimits { wait: config.queue.wait, length_max: config.queue.length_max },
     };
     let upstreams = Upstreams::new(ways, before.map(|it| &*it.upstreams))?;
     let zone = jiff::tz::TimeZone::get(config.policy.timezone());
@@ -66,13 +66,13 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
-        stamps: Stamps::new(&config.policy),
+        header_cache: HeaderCache::new(&config.policy),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),
     })
 }
 
-fn names(config: &Config, replica: Arc<str>) -> Names {
+fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
     let fleet = config.policy.fleet();
     let model = |it: &ModelFacts| ModelName {
         id: Arc::clone(&it.id),
@@ -80,7 +80,7 @@ fn names(config: &Config, replica: Arc<str>) -> Names {
         price: it.price,
         context_tokens_max: it.context_tokens_max,
     };
-    Names {
+    EpochInfo {
         replica,
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
@@ -104,16 +104,16 @@ fn hostname() -> String {
 }
 
 /// Counts and logs what becomes of endpoints.
-fn told(metrics: &Metrics, names: &Arc<Names>) -> Told {
+fn told(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     let (metrics, names) = (metrics.clone(), Arc::clone(names));
-    Box::new(move |endpoint: &Endpoint, fate: Fate| {
+    Box::new(move |endpoint: &Endpoint, fate: EndpointEvent| {
         let model = names.models.get(endpoint.model.get()).map_or("", |model| &model.id);
         match fate {
-            Fate::Ejected(cause) => {
+            EndpointEvent::Ejected(cause) => {
                 tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
                 metrics.ejected(model, &endpoint.label, cause);
             }
-            Fate::LastResort => {
+            EndpointEvent::LastResort => {
                 tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");
                 metrics.last_resort(model);
             }

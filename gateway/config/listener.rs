@@ -9,7 +9,7 @@ use policies::{
 
 use super::{
     Admin, Server,
-    leaf::{address, later, millis, millis_or_none, number, texts_of, token},
+    fields::{address, later, millis, millis_or_none, number, texts_of, token},
     url::is_origin,
     validate::{MIB, Outside, bytes},
 };

@@ -5,7 +5,7 @@
 //! from a file.
 
 mod bound;
-mod leaf;
+mod fields;
 mod listener;
 mod load;
 mod model;

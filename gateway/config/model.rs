@@ -12,7 +12,7 @@ use toml::Value;
 
 use super::{
     BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
-    leaf::{
+    fields::{
         later, millis_or_none, money, names, number, optional_name, optional_number, texts,
         texts_of, token, word,
     },

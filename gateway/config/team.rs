@@ -11,7 +11,7 @@ use toml::Value;
 
 use super::{
     Budget, Credential, Key, Limits, Team,
-    leaf::{data_class, later, money, optional_number, texts, token, word},
+    fields::{data_class, later, money, optional_number, texts, token, word},
     validate::{Outside, few, unique},
 };
 use crate::outcome::Priority;

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 
 use super::{
     Config, Durability, Ground, Identity, Ledger, Queue, Shield, Wait,
-    leaf::{is_host, later, millis_or_none, name, number, secret, texts_of, word},
+    fields::{is_host, later, millis_or_none, name, number, secret, texts_of, word},
     listener::{admin, apart, server},
     model, team,
 };

@@ -1,19 +1,19 @@
 //! Plan and request to an answer: connections to backends, attempts at them, and the relay.
 //!
-//! What may be tried, and in which order, is the pure machine in [`attempts`]; a [`flight::Flight`]
+//! What may be tried, and in which order, is the pure machine in [`attempts`]; a [`call::Call`]
 //! carries it out. Nothing of the caller's ever chooses where a connection goes: a [`target::Target`]
 //! comes from configuration alone, and redirects are never followed.
 
+mod attempt;
 mod attempts;
+mod call;
 mod connect_queue;
 mod connection;
-mod flight;
-mod leg;
+mod judge;
 mod own;
 mod pool;
-mod rest;
+mod retry_after;
 mod target;
-mod verdict;
 
 use std::{
     future::poll_fn,
@@ -29,22 +29,22 @@ use policies::{
 
 use self::connection::Connector;
 pub(crate) use self::{
-    flight::{Flight, Landing, Piece},
-    target::{Ask, Target},
+    call::{Call, Committed, Piece},
+    target::{Target, UpstreamRequest},
 };
 use crate::{
     config,
     failure::Failure,
-    fleet::{Bounds, Choice, Endpoint, Fleet, Standing},
-    outcome::Trail,
+    fleet::{Endpoint, Fleet, PickHint, QueueLimits, Waiter},
+    outcome::AttemptLog,
 };
 
 /// Told what becomes of endpoints.
-pub(crate) type Told = Box<dyn Fn(&Endpoint, Fate) + Send + Sync>;
+pub(crate) type EndpointObserver = Box<dyn Fn(&Endpoint, EndpointEvent) + Send + Sync>;
 
 /// What becomes of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum EndpointEvent {
     /// It is taken out of service, for this cause.
     Ejected(&'static str),
     /// It is ejected, and asked all the same: no model of the route has another.
@@ -58,12 +58,12 @@ pub(crate) struct Upstreams {
     connector: Connector,
     targets: Vec<Vec<Arc<Target>>>,
     rooms: Vec<Tokens>,
-    told: Told,
-    queue: Bounds,
+    told: EndpointObserver,
+    queue: QueueLimits,
 }
 
 /// What the ways of an epoch are made from.
-pub(crate) struct Ways<'a> {
+pub(crate) struct UpstreamsConfig<'a> {
     /// The models, by `ModelIndex`.
     pub models: &'a [config::Model],
     /// Their context windows, likewise.
@@ -71,9 +71,9 @@ pub(crate) struct Ways<'a> {
     /// Their replicas, likewise.
     pub fleet: Arc<Fleet>,
     /// Told what becomes of endpoints.
-    pub told: Told,
+    pub told: EndpointObserver,
     /// What bounds the wait for a full model.
-    pub queue: Bounds,
+    pub queue: QueueLimits,
 }
 
 impl Upstreams {
@@ -81,8 +81,8 @@ impl Upstreams {
     ///
     /// # Errors
     /// When an address or a credential cannot be used.
-    pub(crate) fn new(ways: Ways<'_>, before: Option<&Self>) -> io::Result<Self> {
-        let Ways { models, rooms, fleet, told, queue } = ways;
+    pub(crate) fn new(config: UpstreamsConfig<'_>, before: Option<&Self>) -> io::Result<Self> {
+        let UpstreamsConfig { models, rooms, fleet, told, queue } = config;
         let known = |model: &config::Model, it: &config::Endpoint| {
             let mut all = before?.targets.iter().flatten();
             let same =
@@ -101,22 +101,22 @@ impl Upstreams {
         Ok(Self { fleet, connector, targets, rooms, told, queue })
     }
 
-    /// Sends a flight off and waits until it has something to answer with. Dropping this drops the
-    /// request to the backend; `trail` then tells how far it came.
+    /// Sends a call off and waits until it has something to answer with. Dropping this drops the
+    /// request to the backend; `log` then tells how far it came.
     ///
     /// # Errors
     /// When no model of the plan answered.
     pub(crate) async fn run(
         self: &Arc<Self>,
         plan: &Arc<Plan>,
-        ask: Ask,
-        sent_off: SentOff,
-        trail: &mut Trail,
-    ) -> Result<(Landing, Box<Flight>), Failure> {
-        let flight = Flight::new(Arc::clone(self), Arc::clone(plan), ask, sent_off);
-        let mut flight = Box::new(flight);
-        let landing = poll_fn(|cx| flight.poll_landing(cx, trail)).await?;
-        Ok((landing, flight))
+        request: UpstreamRequest,
+        options: CallOptions,
+        log: &mut AttemptLog,
+    ) -> Result<(Committed, Box<Call>), Failure> {
+        let call = Call::new(Arc::clone(self), Arc::clone(plan), request, options);
+        let mut call = Box::new(call);
+        let committed = poll_fn(|cx| call.poll_landing(cx, log)).await?;
+        Ok((committed, call))
     }
 
     /// Looks at the fleet again, so long after the last time: a new view for decisions, and replicas far
@@ -125,7 +125,7 @@ impl Upstreams {
         self.fleet.passed(passed);
         self.fleet.publish(now);
         for endpoint in self.fleet.eject_slow(now) {
-            (self.told)(&endpoint, Fate::Ejected("slow"));
+            (self.told)(&endpoint, EndpointEvent::Ejected("slow"));
         }
     }
 
@@ -145,12 +145,12 @@ impl Upstreams {
     }
 }
 
-/// How a flight is sent off.
-pub(crate) struct SentOff {
+/// How a call is sent off.
+pub(crate) struct CallOptions {
     /// What decides among replicas.
-    pub choice: Choice,
+    pub hint: PickHint,
     /// Its right to a place where others wait.
-    pub standing: Standing,
+    pub standing: Waiter,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
 }

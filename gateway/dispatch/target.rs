@@ -55,9 +55,9 @@ pub(crate) struct Target {
 }
 
 /// What goes along with a body to every backend that is asked.
-pub(crate) struct Ask {
+pub(crate) struct UpstreamRequest {
     /// The caller's request.
-    pub request: wire::Request,
+    pub body: wire::Request,
     /// Our id.
     pub id: HeaderValue,
     /// The caller's trace.
@@ -66,15 +66,15 @@ pub(crate) struct Ask {
     pub bound: bool,
 }
 
-impl Ask {
+impl UpstreamRequest {
     /// What goes along with this request; if `bound`, no answer may be longer than planned.
     pub(crate) fn new(
-        request: wire::Request,
+        body: wire::Request,
         headers: &HeaderMap,
         id: HeaderValue,
         bound: bool,
     ) -> Self {
-        Self { request, id, traceparent: headers.get(TRACEPARENT).cloned(), bound }
+        Self { body, id, traceparent: headers.get(TRACEPARENT).cloned(), bound }
     }
 }
 
@@ -115,26 +115,35 @@ impl Target {
         text.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default()
     }
 
-    /// What is changed in a request for this replica, but for what it refuses; one choice of its answer
+    /// What is changed in a request for this replica, but for what it refuses; one hint of its answer
     /// has `most` output.
-    pub(crate) fn edit(&self, ask: &Ask, most: Tokens, refused: Refused) -> wire::Edit<'_> {
+    pub(crate) fn edit(
+        &self,
+        request: &UpstreamRequest,
+        most: Tokens,
+        refused: Refused,
+    ) -> wire::Edit<'_> {
         let told_as = refused.told_as(self.output_bound);
         wire::Edit {
             model: &self.upstream_model,
-            ask_usage: self.stream_usage && ask.request.stream() && !refused.usage,
-            output_tokens_max: if ask.bound { most } else { self.output_tokens_max },
-            told_as: if ask.bound { told_as } else { BoundNames::default() },
+            ask_usage: self.stream_usage && request.body.stream() && !refused.usage,
+            output_tokens_max: if request.bound { most } else { self.output_tokens_max },
+            told_as: if request.bound { told_as } else { BoundNames::default() },
         }
     }
 
     /// The request as this replica is asked.
-    pub(crate) fn ask(&self, ask: &Ask, edit: &wire::Edit<'_>) -> Request<Slices> {
-        let stream = ask.request.stream();
-        let mut request = Request::new(body(ask.request.to_upstream(edit)));
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_11;
-        *request.uri_mut() = Uri::from(self.chat.clone());
-        let headers = request.headers_mut();
+    pub(crate) fn request(
+        &self,
+        request: &UpstreamRequest,
+        edit: &wire::Edit<'_>,
+    ) -> Request<Slices> {
+        let stream = request.body.stream();
+        let mut sent = Request::new(body(request.body.to_upstream(edit)));
+        *sent.method_mut() = Method::POST;
+        *sent.version_mut() = Version::HTTP_11;
+        *sent.uri_mut() = Uri::from(self.chat.clone());
+        let headers = sent.headers_mut();
         headers.reserve(8);
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -144,14 +153,14 @@ impl Target {
             USER_AGENT,
             HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION"))),
         );
-        headers.insert(ID, ask.id.clone());
+        headers.insert(ID, request.id.clone());
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        if let Some(traceparent) = &ask.traceparent {
+        if let Some(traceparent) = &request.traceparent {
             headers.insert(TRACEPARENT, traceparent.clone());
         }
-        request
+        sent
     }
 }
 

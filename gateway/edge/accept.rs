@@ -18,7 +18,7 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
 };
 
-use super::{EdgeBody, framing::Guarded, patience::Patient};
+use super::{EdgeBody, framing::FramingGuard, write_timeout::WriteTimeout};
 
 /// The most that is read ahead of one connection.
 const READ_BYTES_MAX: usize = 512 * 1024;
@@ -31,7 +31,7 @@ const BACKLOG: u32 = 1_024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one door is like.
-pub(crate) struct Door {
+pub(crate) struct ListenerConfig {
     /// Where it listens.
     pub listener: TcpListener,
     /// For the whole head of a request.
@@ -44,7 +44,7 @@ pub(crate) struct Door {
 
 /// How far a door has closed. It only ever closes further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Closing {
+pub(crate) enum Shutdown {
     /// Not at all.
     Open,
     /// Nobody comes in any more. A connection that is serving a request ends after it; one that is idle
@@ -57,8 +57,11 @@ pub(crate) enum Closing {
 }
 
 /// Serves a door until it is shut and every connection has ended.
-pub(crate) async fn run<S, F>(door: Door, mut closing: watch::Receiver<Closing>, serve: S)
-where
+pub(crate) async fn run<S, F>(
+    door: ListenerConfig,
+    mut closing: watch::Receiver<Shutdown>,
+    serve: S,
+) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<EdgeBody>, Infallible>> + Send + 'static,
 {
@@ -72,7 +75,7 @@ where
             accepted = accept(&door.listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
-        let stream = Patient::new(stream, door.write_timeout);
+        let stream = WriteTimeout::new(stream, door.write_timeout);
         let connection = connection(stream, door.header_timeout, closing.clone(), serve.clone());
         let open = open.clone();
         tokio::spawn(async move {
@@ -108,32 +111,32 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Waits until the door is to be shut.
-async fn shut(closing: &mut watch::Receiver<Closing>) {
+async fn shut(closing: &mut watch::Receiver<Shutdown>) {
     // The sender's end says the same as its word.
-    let _ = closing.wait_for(|closing| *closing >= Closing::Shut).await;
+    let _ = closing.wait_for(|closing| *closing >= Shutdown::Shut).await;
 }
 
-type Told = (Closing, Option<watch::Receiver<Closing>>);
+type Heard = (Shutdown, Option<watch::Receiver<Shutdown>>);
 
 /// Hears within a connection's task how far the door has closed.
-struct Ear {
-    watched: watch::Receiver<Closing>,
-    listening: Option<Pin<Box<dyn Future<Output = Told> + Send>>>,
+struct ShutdownListener {
+    watched: watch::Receiver<Shutdown>,
+    listening: Option<Pin<Box<dyn Future<Output = Heard> + Send>>>,
     asked: bool,
 }
 
-impl Ear {
-    fn new(mut closing: watch::Receiver<Closing>) -> Self {
+impl ShutdownListener {
+    fn new(mut closing: watch::Receiver<Shutdown>) -> Self {
         let watched = closing.clone();
         // Whoever comes late hears what was said before.
         closing.mark_changed();
         Self { watched, listening: Some(Box::pin(Self::told(closing))), asked: false }
     }
 
-    async fn told(mut closing: watch::Receiver<Closing>) -> Told {
+    async fn told(mut closing: watch::Receiver<Shutdown>) -> Heard {
         if closing.changed().await.is_err() {
             // The sender's end says the same as its word.
-            return (Closing::Shut, None);
+            return (Shutdown::Shut, None);
         }
         let word = *closing.borrow_and_update();
         (word, Some(closing))
@@ -141,13 +144,13 @@ impl Ear {
 
     /// The last word, if there is a new one.
     #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Closing> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Shutdown> {
         // The task's waker stays the same: whoever was told of it once is not asked at every event.
         if self.asked && !self.watched.has_changed().unwrap_or(true) { None } else { self.hear(cx) }
     }
 
     #[cold]
-    fn hear(&mut self, cx: &mut Context<'_>) -> Option<Closing> {
+    fn hear(&mut self, cx: &mut Context<'_>) -> Option<Shutdown> {
         let mut said = None;
         while let Some(listening) = &mut self.listening {
             self.asked = true;
@@ -179,15 +182,15 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 }
 
 async fn connection<S, F>(
-    stream: Patient<TcpStream>,
+    stream: WriteTimeout<TcpStream>,
     header_timeout: Duration,
-    closing: watch::Receiver<Closing>,
+    closing: watch::Receiver<Shutdown>,
     serve: S,
 ) where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Result<Response<EdgeBody>, Infallible>>,
 {
-    let (guarded, watch) = Guarded::new(stream);
+    let (guarded, watch) = FramingGuard::new(stream);
     let serve = move |request| serve(watch.marked(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -197,12 +200,12 @@ async fn connection<S, F>(
         .writev(false)
         .serve_connection(TokioIo::new(guarded), service_fn(serve));
     let mut connection = std::pin::pin!(connection);
-    let mut ear = Ear::new(closing);
+    let mut ear = ShutdownListener::new(closing);
     let ended = std::future::poll_fn(|cx| {
         match ear.poll(cx) {
-            None | Some(Closing::Open) => {}
-            Some(Closing::Shut | Closing::Hurry) => connection.as_mut().graceful_shutdown(),
-            Some(Closing::Dropped) => return Poll::Ready(Ok(())),
+            None | Some(Shutdown::Open) => {}
+            Some(Shutdown::Shut | Shutdown::Hurry) => connection.as_mut().graceful_shutdown(),
+            Some(Shutdown::Dropped) => return Poll::Ready(Ok(())),
         }
         connection.as_mut().poll(cx)
     })
@@ -243,7 +246,7 @@ mod tests {
         for round in 0..ROUNDS {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let addr = listener.local_addr().unwrap();
-            let (closing, closed) = watch::channel(Closing::Open);
+            let (closing, closed) = watch::channel(Shutdown::Open);
             let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
             let serve = move |_| {
                 b.fetch_add(1, Ordering::SeqCst);
@@ -258,7 +261,8 @@ mod tests {
             };
             let minute = Duration::from_secs(60);
             let (header_timeout, write_timeout) = (minute, minute);
-            let door = Door { listener, header_timeout, write_timeout, connections_max: 3 };
+            let door =
+                ListenerConfig { listener, header_timeout, write_timeout, connections_max: 3 };
             let door = tokio::spawn(run(door, closed, serve));
             let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
             while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {
@@ -267,7 +271,7 @@ mod tests {
             for _ in 0..round % 40 {
                 yield_now().await;
             }
-            closing.send(Closing::Shut).unwrap();
+            closing.send(Shutdown::Shut).unwrap();
             let drained = tokio::time::timeout(Duration::from_secs(20), door).await;
             drained.expect("the door never closes").unwrap();
             let (begun, ended) = (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));

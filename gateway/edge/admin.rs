@@ -23,7 +23,7 @@ use crate::{config::Secret, identity::bearer, pipeline::Gateway};
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the operators' door knows.
-pub(crate) struct Desk {
+pub(crate) struct AdminState {
     /// The gateway it speaks of.
     pub gateway: Arc<Gateway>,
     /// Opens everything.
@@ -39,8 +39,8 @@ pub(crate) struct Desk {
 pub(crate) struct Admin(Router);
 
 impl Admin {
-    /// A door with this desk behind it.
-    pub(crate) fn new(desk: Desk) -> Self {
+    /// A door with this state behind it.
+    pub(crate) fn new(state: AdminState) -> Self {
         let router = [
             ("/metrics", get(metrics)),
             ("/livez", get(async || "ok\n")),
@@ -51,7 +51,7 @@ impl Admin {
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });
-        Self(router.with_state(Arc::new(desk)))
+        Self(router.with_state(Arc::new(state)))
     }
 
     /// Answers one request.
@@ -70,11 +70,11 @@ impl Admin {
     }
 }
 
-async fn metrics(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumResponse {
-    if desk.metrics_guarded && !desk.opens(&headers) {
+async fn metrics(State(state): State<Arc<AdminState>>, headers: HeaderMap) -> AxumResponse {
+    if state.metrics_guarded && !state.opens(&headers) {
         return (StatusCode::UNAUTHORIZED, "a bearer token is required\n").into_response();
     }
-    match desk.gateway.recorder.metrics().expose() {
+    match state.gateway.recorder.metrics().expose() {
         Ok(text) => ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be exposed");
@@ -84,12 +84,12 @@ async fn metrics(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumRespo
 }
 
 /// The policy in force: what decides the next request.
-async fn policy(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumResponse {
-    if !is_one_of(&headers, &[&desk.token]) {
+async fn policy(State(state): State<Arc<AdminState>>, headers: HeaderMap) -> AxumResponse {
+    if !is_one_of(&headers, &[&state.token]) {
         return (StatusCode::UNAUTHORIZED, "the bearer token `admin.token` is required\n")
             .into_response();
     }
-    let epoch = desk.gateway.epoch.load_full();
+    let epoch = state.gateway.epoch.load_full();
     let rules: Vec<&str> = epoch.policy.rule_names().map(|name| &**name).collect();
     let said = serde_json::json!({
         "version": epoch.policy.version(), "hash": epoch.policy.hash(),
@@ -98,7 +98,7 @@ async fn policy(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> AxumRespon
     ([(header::CONTENT_TYPE, "application/json")], said.to_string()).into_response()
 }
 
-impl Desk {
+impl AdminState {
     /// Whether the bearer token is one that opens `/metrics`.
     fn opens(&self, headers: &HeaderMap) -> bool {
         is_one_of(headers, &[&self.token, &self.metrics_token])
@@ -118,8 +118,8 @@ fn is_one_of(headers: &HeaderMap, tokens: &[&Option<Secret>]) -> bool {
 }
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
-async fn ready(State(desk): State<Arc<Desk>>) -> AxumResponse {
-    let gateway = &desk.gateway;
+async fn ready(State(state): State<Arc<AdminState>>) -> AxumResponse {
+    let gateway = &state.gateway;
     let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
     let ledger = gateway.recorder.ledger().fault();
     let faults = [

@@ -85,7 +85,7 @@ enum At {
 }
 
 /// A connection under guard.
-pub(crate) struct Guarded<T> {
+pub(crate) struct FramingGuard<T> {
     io: T,
     watch: Arc<Watch>,
     at: At,
@@ -96,7 +96,7 @@ pub(crate) struct Guarded<T> {
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T: AsyncRead + Unpin> Guarded<T> {
+impl<T: AsyncRead + Unpin> FramingGuard<T> {
     /// A connection at its beginning.
     pub(crate) fn new(io: T) -> (Self, Arc<Watch>) {
         let watch = Arc::new(Watch::default());
@@ -231,7 +231,7 @@ impl At {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for FramingGuard<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -269,7 +269,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FramingGuard<T> {
     #[inline]
     fn poll_write(
         self: Pin<&mut Self>,

@@ -2,15 +2,15 @@
 
 pub(crate) mod accept;
 pub(crate) mod admin;
+mod api;
 mod body;
 mod cors;
 mod framing;
-mod front;
-mod patience;
 mod receive;
 mod render;
+mod write_timeout;
 
 pub(crate) use self::{
+    api::{ApiService, ApiSettings},
     body::EdgeBody,
-    front::{Front, FrontSettings},
 };

@@ -10,7 +10,7 @@ const BOUND: f64 = 1.25;
 /// A replica this much slower than the fastest is no favourite: what its cache saves is lost.
 const SLOW: f64 = 3.0;
 
-/// One replica, as a choice sees it.
+/// One replica, as a hint sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     /// Requests in flight.
@@ -25,9 +25,9 @@ pub(crate) struct Candidate {
     pub usable: bool,
 }
 
-/// What a choice is made by, beside the candidates.
+/// What a hint is made by, beside the candidates.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Choice {
+pub(crate) struct PickHint {
     /// Decides where nothing else does.
     pub draw: u64,
     /// What requests with the same beginning have in common.
@@ -35,9 +35,9 @@ pub(crate) struct Choice {
 }
 
 /// The candidate that takes the request.
-pub(crate) fn choose(candidates: &[Candidate], choice: Choice) -> Option<usize> {
-    let favourite = choice.affinity.and_then(|it| favourite(candidates, it));
-    favourite.or_else(|| better_of_two(candidates, choice.draw))
+pub(crate) fn choose(candidates: &[Candidate], hint: PickHint) -> Option<usize> {
+    let favourite = hint.affinity.and_then(|it| favourite(candidates, it));
+    favourite.or_else(|| better_of_two(candidates, hint.draw))
 }
 
 /// By rendezvous hashing, the first usable one that is neither above its bound nor slow.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn by_draw(candidates: &[Candidate], draw: u64) -> Option<usize> {
-        choose(candidates, Choice { draw, affinity: None })
+        choose(candidates, PickHint { draw, affinity: None })
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
     fn the_same_beginning_finds_the_same_replica() {
         let idle = fleet(&[0, 0, 0, 0]);
         let sticky = |candidates: &[Candidate], affinity, draw| {
-            choose(candidates, Choice { draw, affinity: Some(affinity) }).unwrap()
+            choose(candidates, PickHint { draw, affinity: Some(affinity) }).unwrap()
         };
         let mut homes = [0; 4];
         for affinity in 0..400 {
@@ -181,8 +181,8 @@ mod tests {
         let mut slow = fleet(&[0, 0]);
         for affinity in 0..50 {
             slow[0].first_token_ms = Some(900.0);
-            let choice = Choice { draw: affinity, affinity: Some(affinity) };
-            assert_eq!(choose(&slow, choice), Some(1));
+            let hint = PickHint { draw: affinity, affinity: Some(affinity) };
+            assert_eq!(choose(&slow, hint), Some(1));
         }
     }
 
@@ -199,8 +199,8 @@ mod tests {
         fn no_beginning_makes_a_hot_spot(count in 1..9_usize, affinity: u64, requests in 1..300_u32) {
             let mut candidates = fleet(&vec![0; count]);
             for draw in 0..requests {
-                let choice = Choice { draw: draw.into(), affinity: Some(affinity) };
-                let at = choose(&candidates, choice).unwrap();
+                let hint = PickHint { draw: draw.into(), affinity: Some(affinity) };
+                let at = choose(&candidates, hint).unwrap();
                 candidates[at].in_flight += 1;
                 let fair = f64::from(draw + 1) / count as f64;
                 let most = (BOUND * fair).ceil();
@@ -217,7 +217,7 @@ mod tests {
         ) {
             let named = |(at, it): (usize, Candidate)| Candidate { name: mix(at as u64), ..it };
             let candidates: Vec<_> = all.into_iter().enumerate().map(named).collect();
-            match choose(&candidates, Choice { draw, affinity }) {
+            match choose(&candidates, PickHint { draw, affinity }) {
                 Some(at) => prop_assert!(candidates[at].usable),
                 None => prop_assert!(candidates.iter().all(|it| !it.usable)),
             }

@@ -40,9 +40,9 @@ struct Window {
     bad: u32,
 }
 
-/// What a success says of an endpoint that was in trouble.
+/// What a success says of an endpoint that was in outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Relief {
+pub(crate) enum Recovery {
     /// It was ejected, and is back.
     Back,
     /// Nothing is held against it any more.
@@ -70,24 +70,24 @@ impl Breaker {
     }
 
     /// A request was answered.
-    pub(crate) fn succeeded(&mut self, began: Instant, now: Instant) -> Relief {
+    pub(crate) fn succeeded(&mut self, began: Instant, now: Instant) -> Recovery {
         if let Some(at) = self.ejected_at {
             // What began before says how it was then: one that goes away still ends what it has.
             if began < at {
-                return Relief::Watched;
+                return Recovery::Watched;
             }
             *self = Self::default();
-            return Relief::Back;
+            return Recovery::Back;
         }
         self.failures = 0;
         match self.window.as_mut().filter(|window| now < window.since + WINDOW) {
             Some(window) => {
                 window.good = window.good.saturating_add(1);
-                Relief::Watched
+                Recovery::Watched
             }
             None => {
                 *self = Self::default();
-                Relief::Calm
+                Recovery::Calm
             }
         }
     }
@@ -179,7 +179,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         assert!(!breaker.failed(now, now) && !breaker.failed(now, now));
-        assert_eq!(breaker.succeeded(now, now), Relief::Watched);
+        assert_eq!(breaker.succeeded(now, now), Recovery::Watched);
         assert!(!breaker.failed(now, now) && !breaker.failed(now, now));
         assert!(breaker.allows(now));
         assert!(breaker.failed(now, now));
@@ -198,7 +198,7 @@ mod tests {
         assert!(!breaker.allows(later + EJECTION), "for longer than before");
         let again = later + 2 * EJECTION;
         breaker.begins(again);
-        assert_eq!(breaker.succeeded(again, again), Relief::Back);
+        assert_eq!(breaker.succeeded(again, again), Recovery::Back);
         assert!(breaker.allows(again));
         assert_eq!(breaker, Breaker::default());
     }
@@ -232,9 +232,9 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..50 {
             assert!(!breaker.failed(now, now));
-            (0..3).for_each(|_| assert_eq!(breaker.succeeded(now, now), Relief::Watched));
+            (0..3).for_each(|_| assert_eq!(breaker.succeeded(now, now), Recovery::Watched));
         }
-        assert_eq!(breaker.succeeded(now + WINDOW, now + WINDOW), Relief::Calm);
+        assert_eq!(breaker.succeeded(now + WINDOW, now + WINDOW), Recovery::Calm);
         assert_eq!(breaker, Breaker::default());
     }
 
@@ -258,7 +258,7 @@ mod tests {
         }
         assert!(breaker.probed(true, at(60)));
         assert!(breaker.allows(at(60)));
-        assert_eq!(breaker.succeeded(at(60), at(60)), Relief::Back);
+        assert_eq!(breaker.succeeded(at(60), at(60)), Recovery::Back);
         assert!(!breaker.probed(true, at(61)) && breaker.allows(at(61)));
         // One that lists its models and fails all else gets no favour.
         let mut breaker = ejected(now);
@@ -280,13 +280,13 @@ mod tests {
         let now = Instant::now();
         let at = |ms| now + Duration::from_millis(ms);
         let mut breaker = ejected(at(500));
-        assert_eq!(breaker.succeeded(now, at(600)), Relief::Watched);
+        assert_eq!(breaker.succeeded(now, at(600)), Recovery::Watched);
         assert!(!breaker.allows(at(600)), "it ends what it has, and takes nothing new");
         let trial = at(1_500);
         breaker.begins(trial);
         assert!(!breaker.failed(now, at(1_600)), "this one is not the trial");
         breaker.undecided(now);
         assert!(!breaker.allows(at(1_600)), "the trial goes on");
-        assert_eq!(breaker.succeeded(trial, at(1_700)), Relief::Back);
+        assert_eq!(breaker.succeeded(trial, at(1_700)), Recovery::Back);
     }
 }

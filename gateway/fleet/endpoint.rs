@@ -15,9 +15,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     Wanted,
     balance::Candidate,
-    breaker::Relief,
+    breaker::Recovery,
     latency::Peak,
-    trouble::{Places, Trouble},
+    outlier::{OutlierState, Places},
 };
 
 /// Weight of the newest first-token time in the running mean.
@@ -75,7 +75,7 @@ pub(super) struct State {
     /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
     back: AtomicU32,
     since: Instant,
-    pub(super) trouble: Trouble,
+    pub(super) outlier: OutlierState,
     /// Wakes who waits there when it is ejected.
     ejection: Arc<Notify>,
     /// It is being asked whether it is back.
@@ -94,7 +94,7 @@ impl State {
             rest: AtomicU32::new(0),
             back: AtomicU32::new(0),
             since,
-            trouble: Trouble::new(),
+            outlier: OutlierState::new(),
             ejection: Arc::default(),
             probed: AtomicBool::new(false),
         }
@@ -125,20 +125,20 @@ impl Endpoint {
 
     /// Whether it takes requests now.
     pub(crate) fn up(&self, now: Instant) -> bool {
-        !self.rests(now)
-            && (!self.state.trouble.any()
-                || self.state.trouble.breaker(|breaker| breaker.allows(now)))
+        !self.cools_down(now)
+            && (!self.state.outlier.any()
+                || self.state.outlier.breaker(|breaker| breaker.allows(now)))
     }
 
     /// Whether it asked to be left alone.
-    fn rests(&self, now: Instant) -> bool {
+    fn cools_down(&self, now: Instant) -> bool {
         let rest = self.state.rest.load(Ordering::Relaxed);
         rest != 0 && self.state.clock(now) < rest
     }
 
     /// Whether it may be asked where nobody else can be: it is ejected, but not known to be dead.
     pub(super) fn last_resort(&self, now: Instant) -> bool {
-        !self.rests(now) && !self.state.trouble.breaker(|breaker| breaker.dead())
+        !self.cools_down(now) && !self.state.outlier.breaker(|breaker| breaker.dead())
     }
 
     pub(super) fn full(&self) -> bool {
@@ -200,7 +200,7 @@ impl Endpoint {
     }
 
     pub(super) fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
-        let barred = spent && self.state.trouble.any();
+        let barred = spent && self.state.outlier.any();
         let takes = self.up(now) || wanted.last_resort && self.last_resort(now);
         Candidate {
             in_flight: self.in_flight(),
@@ -236,7 +236,7 @@ impl Endpoint {
             let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
             state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
         }
-        let back = state.trouble.any() && state.trouble.succeeded(began, now) == Relief::Back;
+        let back = state.outlier.any() && state.outlier.succeeded(began, now) == Recovery::Back;
         if back {
             state.back.store(state.clock(now), Ordering::Relaxed);
         }
@@ -249,7 +249,7 @@ impl Endpoint {
         if self.state.clock(began) < self.state.back.load(Ordering::Relaxed) {
             return false;
         }
-        let ejected = self.state.trouble.failed(began, now);
+        let ejected = self.state.outlier.failed(began, now);
         if ejected {
             self.state.ejection.notify_waiters();
         }
@@ -260,8 +260,8 @@ impl Endpoint {
     pub(crate) fn ejection(&self) -> impl Future<Output = ()> + Send + 'static {
         // It hears from now on, and looks after that: nothing is missed between.
         let heard = Arc::clone(&self.state.ejection).notified_owned();
-        let trouble = &self.state.trouble;
-        let ejected = trouble.any() && trouble.breaker(|breaker| breaker.ejected());
+        let outlier = &self.state.outlier;
+        let ejected = outlier.any() && outlier.breaker(|breaker| breaker.ejected());
         async move {
             if !ejected {
                 heard.await;
@@ -281,8 +281,8 @@ impl Endpoint {
 
     /// A request ended without a verdict on the endpoint.
     pub(super) fn undecided(&self, began: Instant) {
-        if self.state.trouble.any() {
-            self.state.trouble.breaker(|breaker| breaker.undecided(began));
+        if self.state.outlier.any() {
+            self.state.outlier.breaker(|breaker| breaker.undecided(began));
         }
     }
 
@@ -291,7 +291,7 @@ impl Endpoint {
         // What it showed so far is held against it once.
         self.state.told.store(0, Ordering::Relaxed);
         self.state.first_token.store(0, Ordering::Relaxed);
-        let ejected = self.state.trouble.eject(now);
+        let ejected = self.state.outlier.eject(now);
         if ejected {
             self.state.ejection.notify_waiters();
         }

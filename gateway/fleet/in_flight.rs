@@ -29,8 +29,8 @@ impl InFlight {
         if !endpoint.take_place() {
             return None;
         }
-        let trouble = &endpoint.state.trouble;
-        let troubled = trouble.any();
+        let outlier = &endpoint.state.outlier;
+        let troubled = outlier.any();
         let retry = (wanted.again || wanted.last_resort) && troubled;
         if !wanted.again {
             replicas.retries.earn();
@@ -42,10 +42,10 @@ impl InFlight {
         // From here on the place is given back by itself.
         let (endpoint, replicas) = (Arc::clone(endpoint), Arc::clone(replicas));
         let mut entered = Self { endpoint, replicas, began: now, retry, decided: true };
-        let trouble = &entered.endpoint.state.trouble;
+        let outlier = &entered.endpoint.state.outlier;
         if troubled && wanted.last_resort {
-            trouble.begins_all_the_same(now);
-        } else if troubled && !trouble.begins(now) {
+            outlier.begins_all_the_same(now);
+        } else if troubled && !outlier.begins(now) {
             return None;
         }
         entered.decided = false;

@@ -8,10 +8,10 @@ mod breaker;
 mod endpoint;
 mod in_flight;
 mod latency;
+mod outlier;
 mod probe;
 mod queue;
 mod retries;
-mod trouble;
 
 /// What the model checker puts its own in the place of.
 mod sync {
@@ -33,13 +33,13 @@ use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView, Tokens};
 use smallvec::SmallVec;
 
-use self::{balance::Candidate, endpoint::State, queue::Line, retries::RetryBudget};
+use self::{balance::Candidate, endpoint::State, queue::Queue, retries::RetryBudget};
 pub(crate) use self::{
-    balance::Choice,
+    balance::PickHint,
     endpoint::{Endpoint, EndpointSeed},
     in_flight::InFlight,
     probe::{Probe, Prober, Question},
-    queue::{Bounds, Standing, Ticket, Turn},
+    queue::{QueueLimits, QueueTicket, Turn, Waiter},
 };
 
 /// All models' replicas.
@@ -54,10 +54,10 @@ pub(crate) struct Replicas {
     /// The model's id.
     id: Arc<str>,
     endpoints: Vec<Arc<Endpoint>>,
-    /// For attempts at replicas in trouble, beyond those that anyone would make.
+    /// For attempts at replicas in outlier, beyond those that anyone would make.
     retries: Arc<RetryBudget>,
     /// Who waits for a place.
-    line: Arc<Line>,
+    line: Arc<Queue>,
     /// The most output tokens that an answer has had beyond a bound that the engine was told, since the
     /// configuration was loaded: whoever mends an engine loads it anew.
     overrun: AtomicU32,
@@ -79,7 +79,7 @@ pub(crate) struct Wanted<'a> {
     /// None of these.
     pub tried: &'a [(ModelIndex, u16)],
     /// What decides among those left.
-    pub choice: Choice,
+    pub hint: PickHint,
     /// Whether another attempt was made before for the same request.
     pub again: bool,
     /// Whether it was its turn to take a place that others wait for.
@@ -132,7 +132,7 @@ impl Replicas {
         }
     }
 
-    /// Whether replicas in trouble have had enough of such attempts.
+    /// Whether replicas in outlier have had enough of such attempts.
     fn budget_spent(&self, first: bool) -> bool {
         self.retries.spent(self.endpoints.iter().map(|it| it.in_flight()).sum(), first)
     }
@@ -250,8 +250,8 @@ impl Fleet {
         ejected
     }
 
-    /// Takes a replica. An attempt beyond the first goes freely to a replica without trouble; those in
-    /// trouble share a budget, so that an outage is not multiplied.
+    /// Takes a replica. An attempt beyond the first goes freely to a replica without outlier; those in
+    /// outlier share a budget, so that an outage is not multiplied.
     pub(crate) fn pick(&self, wanted: &Wanted<'_>, now: Instant) -> Found {
         let Some(replicas) = self.models.get(wanted.model.get()) else { return Found::Nothing };
         if !wanted.granted && replicas.line.waits() && replicas.serves(wanted, now) {
@@ -264,7 +264,7 @@ impl Fleet {
             let all = replicas.endpoints.iter();
             let candidates: SmallVec<[Candidate; 8]> =
                 all.map(|it| it.candidate(wanted, spent, now)).collect();
-            let chosen = balance::choose(&candidates, wanted.choice);
+            let chosen = balance::choose(&candidates, wanted.hint);
             let Some(endpoint) = chosen.and_then(|at| replicas.endpoints.get(at)) else { break };
             if let Some(place) = InFlight::enter(endpoint, replicas, wanted, now) {
                 return Found::Place(place);
@@ -293,12 +293,12 @@ impl Fleet {
     pub(crate) fn join(
         &self,
         model: ModelIndex,
-        standing: Standing,
-        bounds: Bounds,
+        standing: Waiter,
+        bounds: QueueLimits,
         now: Instant,
-    ) -> Result<Ticket, Duration> {
+    ) -> Result<QueueTicket, Duration> {
         let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
-        let ticket = Line::join(replicas, standing, bounds, now)?;
+        let ticket = Queue::join(replicas, standing, bounds, now)?;
         // A place that became free just before was granted to nobody.
         if standing.until.is_none() {
             replicas.refill();
@@ -308,19 +308,19 @@ impl Fleet {
 
     /// The endpoints that are ejected, or on trial.
     pub(crate) fn ejected(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        let all = self.endpoints().filter(|it| it.state.trouble.any());
-        all.filter(|it| it.state.trouble.breaker(|breaker| breaker.ejected()))
+        let all = self.endpoints().filter(|it| it.state.outlier.any());
+        all.filter(|it| it.state.outlier.breaker(|breaker| breaker.ejected()))
     }
 
     /// An ejected endpoint was asked whether it is there.
     fn probed(&self, endpoint: &Endpoint, alive: bool, now: Instant) {
-        if endpoint.state.trouble.breaker(|breaker| breaker.probed(alive, now)) {
+        if endpoint.state.outlier.breaker(|breaker| breaker.probed(alive, now)) {
             self.publish(now);
         }
     }
 
     /// An endpoint asks to be left alone for a while.
-    pub(crate) fn rests(&self, endpoint: &Endpoint, rest: Duration, now: Instant) {
+    pub(crate) fn cools_down(&self, endpoint: &Endpoint, rest: Duration, now: Instant) {
         endpoint.rest(rest, now);
         self.publish(now);
     }

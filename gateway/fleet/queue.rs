@@ -35,7 +35,7 @@ const DISPLACED: u8 = 2;
 
 /// What a line may hold.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct QueueLimits {
     /// For how long one waits.
     pub wait: Duration,
     /// How many wait.
@@ -44,7 +44,7 @@ pub(crate) struct Bounds {
 
 /// Who wants to wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct Waiter {
     /// Its class.
     pub class: Priority,
     /// Its key: places go to keys in turn.
@@ -55,7 +55,7 @@ pub(crate) struct Standing {
 
 /// The line at one model.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct Queue {
     /// Those who wait, and those whose granted place is not taken yet.
     present: AtomicU32,
     inner: Mutex<Inner>,
@@ -86,10 +86,10 @@ impl Slot {
 }
 
 /// A place in a line; dropping it leaves the line, or passes on what was granted.
-pub(crate) struct Ticket {
+pub(crate) struct QueueTicket {
     replicas: Arc<Replicas>,
     slot: Arc<Slot>,
-    standing: Standing,
+    standing: Waiter,
     /// When the wait is over.
     pub until: Instant,
 }
@@ -103,7 +103,7 @@ pub(crate) enum Turn {
     Displaced,
 }
 
-impl Line {
+impl Queue {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,10 +151,10 @@ impl Line {
     /// slowly for the wait to end in time.
     pub(super) fn join(
         replicas: &Arc<Replicas>,
-        standing: Standing,
-        bounds: Bounds,
+        standing: Waiter,
+        bounds: QueueLimits,
         now: Instant,
-    ) -> Result<Ticket, Duration> {
+    ) -> Result<QueueTicket, Duration> {
         let line = &replicas.line;
         let mut inner = line.inner();
         let wait = inner.expected(standing);
@@ -173,13 +173,13 @@ impl Line {
         inner.order.join(standing.class, standing.key, Arc::clone(&slot));
         line.present.fetch_add(1, SeqCst);
         drop(inner);
-        Ok(Ticket { replicas: Arc::clone(replicas), slot, standing, until })
+        Ok(QueueTicket { replicas: Arc::clone(replicas), slot, standing, until })
     }
 }
 
 impl Inner {
     /// How long one who joins now will wait, as far as that is known.
-    fn expected(&self, standing: Standing) -> Option<Duration> {
+    fn expected(&self, standing: Waiter) -> Option<Duration> {
         let ahead = self.order.ahead(standing.class, standing.key);
         let places = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX)) + 1.0;
         let seconds = places / self.pace?.max(0.01);
@@ -187,7 +187,7 @@ impl Inner {
     }
 }
 
-impl Ticket {
+impl QueueTicket {
     /// Waits for the turn.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.slot.waker.register(cx.waker());
@@ -199,7 +199,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for QueueTicket {
     fn drop(&mut self) {
         let line = &self.replicas.line;
         let mut inner = line.inner();
@@ -207,7 +207,7 @@ impl Drop for Ticket {
             DISPLACED => return,
             GRANTED => inner.granted -= 1,
             _ => {
-                let Standing { class, key, .. } = self.standing;
+                let Waiter { class, key, .. } = self.standing;
                 inner.order.remove(class, key, |it| Arc::ptr_eq(it, &self.slot));
             }
         }

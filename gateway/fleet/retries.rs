@@ -1,4 +1,4 @@
-//! The retry budget of a model: attempts beyond the first at replicas in trouble, bounded at once and over
+//! The retry budget of a model: attempts beyond the first at replicas in outlier, bounded at once and over
 //! time, so that an outage is not multiplied.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +28,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A first attempt was made. The budget of a model without trouble is full: then this is one look.
+    /// A first attempt was made. The budget of a model without outlier is full: then this is one look.
     pub(super) fn earn(&self) {
         self.add(EARNED);
     }

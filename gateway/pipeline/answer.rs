@@ -17,7 +17,7 @@ use policies::{
 use super::Tab;
 use crate::{
     account::RateHeaders,
-    dispatch::{Flight, Landing, Piece},
+    dispatch::{Call, Committed, Piece},
     failure::Stage,
     outcome::{Charge, Ending, UsageSource},
     wire,
@@ -43,14 +43,14 @@ pub(crate) mod name {
 }
 
 /// Header values that many answers of an epoch share: made once, cloned by counting.
-pub(crate) struct Stamps {
+pub(crate) struct HeaderCache {
     /// By `ModelIndex`.
     models: Vec<HeaderValue>,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
 }
 
-impl Stamps {
+impl HeaderCache {
     /// Values for the models of this policy.
     pub(crate) fn new(policy: &Policy) -> Self {
         let models = &policy.fleet().models;
@@ -68,8 +68,8 @@ fn value(text: &str) -> HeaderValue {
 
 /// What dispatch landed, before the tab is handed over.
 pub(super) struct Pending {
-    pub(super) landing: Landing,
-    pub(super) flight: Box<Flight>,
+    pub(super) committed: Committed,
+    pub(super) call: Box<Call>,
     pub(super) rates: RateHeaders,
     /// Whether the bound on the answer was written into the request.
     pub(super) bound: bool,
@@ -91,22 +91,22 @@ impl Pending {
         if let Some(longest) = longest.filter(|_| self.bound) {
             headers.insert(name::OUTPUT_MAX, HeaderValue::from(longest.0));
         }
-        if !matches!(self.landing, Landing::Early) {
+        if !matches!(self.committed, Committed::Early) {
             served(&mut tab, &mut headers);
         }
         headers.insert(name::OVERHEAD, millis(tab.overhead()));
-        let (kind, inner) = match self.landing {
-            Landing::Whole(body) => {
+        let (kind, inner) = match self.committed {
+            Committed::Whole(body) => {
                 let cost = tab.charge().map(|charge| charge.cost).unwrap_or_default();
                 tab.close(Ending::Ok);
                 headers.insert(name::COST, decimal(cost));
                 ("application/json", Inner::Whole(Some(body)))
             }
-            Landing::Streaming | Landing::Early => {
+            Committed::Streaming | Committed::Early => {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 // From here on it is backend and caller who take their time.
                 tab.at(Stage::Dispatch);
-                let stream = Streaming { flight: self.flight, tab, over: false };
+                let stream = Streaming { call: self.call, tab, over: false };
                 ("text/event-stream", Inner::Stream(Box::new(stream)))
             }
         };
@@ -132,10 +132,10 @@ fn decided(tab: &Tab, headers: &mut HeaderMap) {
 /// Who serves, and at which attempt.
 fn served(tab: &mut Tab, headers: &mut HeaderMap) {
     let epoch = tab.epoch();
-    let trail = tab.trail();
-    headers.insert(name::ATTEMPTS, HeaderValue::from(trail.attempts.len()));
-    let model = trail.committed.and_then(|at| trail.attempts.get(usize::from(at)));
-    let stamp = model.and_then(|attempt| epoch.stamps.models.get(attempt.model.get()));
+    let log = tab.log();
+    headers.insert(name::ATTEMPTS, HeaderValue::from(log.attempts.len()));
+    let model = log.committed.and_then(|at| log.attempts.get(usize::from(at)));
+    let stamp = model.and_then(|attempt| epoch.header_cache.models.get(attempt.model.get()));
     if let Some(stamp) = stamp {
         headers.insert(name::MODEL, stamp.clone());
     }
@@ -164,7 +164,7 @@ enum Inner {
 }
 
 struct Streaming {
-    flight: Box<Flight>,
+    call: Box<Call>,
     tab: Tab,
     over: bool,
 }
@@ -175,15 +175,15 @@ impl Streaming {
             return Poll::Ready(None);
         }
         if self.tab.stopped() {
-            self.flight.stop(super::stopping(), self.tab.trail());
+            self.call.stop(super::stopping(), self.tab.log());
         }
-        match ready!(self.flight.poll_piece(cx, self.tab.trail())) {
+        match ready!(self.call.poll_piece(cx, self.tab.log())) {
             Some(Ok(Piece::Bytes(bytes))) => Poll::Ready(Some(bytes)),
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
             Some(Ok(Piece::Bill(last))) => Poll::Ready(Some(self.billed(last.as_ref()))),
             Some(Err(failure)) => {
                 self.over = true;
-                let cut = self.tab.trail().committed.is_some();
+                let cut = self.tab.log().committed.is_some();
                 self.tab.close(if cut { Ending::Cut } else { Ending::failed(&failure) });
                 Poll::Ready(Some(wire::error_event(Dialect::OpenAi, &failure)))
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Bytes, Failure, Gateway, Inbound, signals, wire};
 
 /// Reads and decides as for a request that is served, by the fleet as it is at this moment. Nothing is
-/// reserved, sent or entered in the ledger; the caller's seats and rates hold.
+/// reserved, sent or entered in the ledger; the caller's concurrency limits and rates hold.
 pub(crate) async fn preview<B>(gw: &Gateway, inbound: Inbound<B>) -> Result<Value, Failure>
 where
     B: Future<Output = Result<Bytes, Failure>>,
@@ -14,7 +14,7 @@ where
     let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = gw.epoch.load_full();
     let caller = gw.keys.authenticate(&head.headers, at)?;
-    let _seat = gw.accounts.enter(&caller, gw.now())?;
+    let _permit = gw.accounts.enter(&caller, gw.now())?;
     let body = body.await?;
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
     let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);

@@ -7,9 +7,9 @@ use std::{
 
 use super::{Epoch, Gateway, Ids, Inbound};
 use crate::{
-    account::{Permit, Seat, price},
+    account::{ConcurrencyPermit, Reservation, price},
     failure::{Failure, Kind, Stage},
-    outcome::{AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused, Trail},
+    outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
     record::Ticket,
 };
 use policies::{
@@ -25,10 +25,10 @@ pub(crate) struct Tab {
     started: Instant,
     started_at_ms: i64,
     caller: Option<Arc<Caller>>,
-    seat: Option<Seat>,
+    permit: Option<ConcurrencyPermit>,
     signals: Option<Arc<Signals>>,
     accepted: Option<Accepted>,
-    trail: Trail,
+    log: AttemptLog,
     stage: Stage,
     since: Instant,
     stages: [Duration; 8],
@@ -38,7 +38,7 @@ pub(crate) struct Tab {
 /// What stands from admission on.
 struct Accepted {
     opened: Arc<Opened>,
-    permit: Permit,
+    reservation: Reservation,
     ticket: Ticket,
 }
 
@@ -52,10 +52,10 @@ impl Tab {
             started: inbound.started,
             started_at_ms: inbound.at.as_millisecond(),
             caller: None,
-            seat: None,
+            permit: None,
             signals: None,
             accepted: None,
-            trail: Trail::default(),
+            log: AttemptLog::default(),
             stage: Stage::Receive,
             since: inbound.started,
             stages: [Duration::ZERO; 8],
@@ -90,8 +90,8 @@ impl Tab {
     }
 
     /// Its place among the requests of its key and teams.
-    pub(crate) fn seat(&mut self, seat: Seat) {
-        self.seat = Some(seat);
+    pub(crate) fn permit(&mut self, permit: ConcurrencyPermit) {
+        self.permit = Some(permit);
     }
 
     /// What is known of it.
@@ -100,7 +100,7 @@ impl Tab {
     }
 
     /// The request is accepted: its entry is handed to the ledger's writer.
-    pub(crate) fn admitted(&mut self, plan: &Arc<Plan>, draw: Draw, permit: Permit) {
+    pub(crate) fn admitted(&mut self, plan: &Arc<Plan>, draw: Draw, reservation: Reservation) {
         let (Some(caller), Some(signals)) = (&self.caller, &self.signals) else { return };
         let opened = Arc::new(Opened {
             id: self.ids.id(),
@@ -110,11 +110,11 @@ impl Tab {
             signals: Arc::clone(signals),
             plan: Arc::clone(plan),
             draw,
-            reserved: permit.reserved(),
+            reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
         });
         let ticket = self.gateway.recorder.opened(Arc::clone(&opened));
-        self.accepted = Some(Accepted { opened, permit, ticket });
+        self.accepted = Some(Accepted { opened, reservation, ticket });
     }
 
     /// Waits until the entry is as durable as the configuration asks.
@@ -131,8 +131,8 @@ impl Tab {
     }
 
     /// What dispatch writes as things happen.
-    pub(crate) fn trail(&mut self) -> &mut Trail {
-        &mut self.trail
+    pub(crate) fn log(&mut self) -> &mut AttemptLog {
+        &mut self.log
     }
 
     /// The signals, once known.
@@ -154,16 +154,16 @@ impl Tab {
     /// What the request costs as things stand.
     pub(crate) fn charge(&self) -> Option<Charge> {
         let opened = &self.accepted.as_ref()?.opened;
-        Some(price::charge(&self.trail, &opened.signals, &opened.plan, &opened.names))
+        Some(price::charge(&self.log, &opened.signals, &opened.plan, &opened.names))
     }
 
     /// What the request costs if its stream, which is about to end, ends well.
     pub(crate) fn charge_when_whole(&mut self) -> Option<Charge> {
-        let known = self.trail.complete;
+        let known = self.log.complete;
         // What was ended at its bound has no last figure of its engine.
-        self.trail.complete |= !self.trail.bound_passed;
+        self.log.complete |= !self.log.bound_passed;
         let charge = self.charge();
-        self.trail.complete = known;
+        self.log.complete = known;
         charge
     }
 
@@ -174,33 +174,33 @@ impl Tab {
         }
         let seen_at = self.stage;
         let now = self.at(Stage::Settle);
-        end_attempts(&mut self.trail, now);
+        end_attempts(&mut self.log, now);
         let charge = self.charge();
         match (self.accepted.take(), charge) {
             (Some(accepted), Some(charge)) => self.settle(accepted, charge, ending, now),
             _ => self.refuse(ending, seen_at),
         }
-        self.seat = None;
+        self.permit = None;
     }
 
     fn settle(&mut self, accepted: Accepted, charge: Charge, ending: Ending, now: Instant) {
-        let Accepted { opened, permit, .. } = accepted;
-        let trail = std::mem::take(&mut self.trail);
+        let Accepted { opened, reservation, .. } = accepted;
+        let log = std::mem::take(&mut self.log);
         let since = |at: Instant| at.saturating_duration_since(self.started);
         let mut outcome = Outcome {
-            first_token: trail.first_content.map(since),
+            first_token: log.first_content.map(since),
             duration: since(now),
             stages: self.stages,
             opened,
             ending,
-            trail,
+            attempt_log: log,
             charge,
         };
         // Before the money is free again: who takes it next reserves what this engine may write.
         if let Some((model, beyond)) = outcome.overrun() {
             self.epoch.upstreams.fleet.overran(model, beyond, now);
         }
-        permit.settle(charge.cost, charge.usage.counts);
+        reservation.settle(charge.cost, charge.usage.counts);
         self.at(Stage::Record);
         outcome.stages = self.stages;
         // Dispatch is the wait for backends, which is not the gateway's own time.
@@ -227,7 +227,7 @@ impl Drop for Tab {
     /// The caller hung up, at whichever await this was; or the process ends, and the caller did not take
     /// its last words.
     fn drop(&mut self) {
-        self.close(match (self.stopped(), self.trail.committed) {
+        self.close(match (self.stopped(), self.log.committed) {
             (false, _) => Ending::Cancelled,
             (true, Some(_)) => Ending::Cut,
             (true, None) => Ending::Failed(Kind::Unavailable),
@@ -236,8 +236,8 @@ impl Drop for Tab {
 }
 
 /// Attempts that were still running end with their request.
-fn end_attempts(trail: &mut Trail, now: Instant) {
-    for attempt in trail.attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
+fn end_attempts(log: &mut AttemptLog, now: Instant) {
+    for attempt in log.attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
         attempt.result = Some(AttemptResult::Cancelled);
         attempt.took = Some(now.saturating_duration_since(attempt.started));
     }

@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     failure::Failure,
-    outcome::{Attempt, Opened, Outcome, Refused},
+    outcome::{AttemptRecord, Opened, Outcome, Refused},
 };
 
 /// The number of a row in the ledger's order.
@@ -111,10 +111,10 @@ impl Recorder {
 
 /// The attempt that counts: the committed one, else the last.
 #[must_use]
-pub fn served(outcome: &Outcome) -> Option<&Attempt> {
-    let attempts = &outcome.trail.attempts;
+pub fn served(outcome: &Outcome) -> Option<&AttemptRecord> {
+    let attempts = &outcome.attempt_log.attempts;
     outcome
-        .trail
+        .attempt_log
         .committed
         .and_then(|position| attempts.get(usize::from(position)))
         .or_else(|| attempts.last())

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     failure::{Kind, Stage},
     outcome::{
-        Attempt, AttemptResult, Caller, Charge, Ending, ModelName, Names, Opened, Outcome, Refused,
-        Trail, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, ModelName,
+        Opened, Outcome, Refused, Usage, UsageSource,
     },
 };
 
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) const STARTED_MS: i64 = 1_767_323_045_678;
 
 /// Two models, two teams.
-pub(crate) fn names() -> Arc<Names> {
+pub(crate) fn names() -> Arc<EpochInfo> {
     let price = Price {
         input: Money::from_nano(200_000_000),
         output: Money::from_nano(1_500_000_000),
@@ -39,7 +39,7 @@ pub(crate) fn names() -> Arc<Names> {
         price,
         context_tokens_max: Tokens(32_768),
     };
-    Arc::new(Names {
+    Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
         policy_version: "2026-01".into(),
@@ -83,7 +83,7 @@ pub(crate) fn signals(language: Language, task: Task) -> Signals {
     }
 }
 
-pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> Arc<Opened> {
+pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) -> Arc<Opened> {
     let planned = Planned {
         model: ModelIndex(0),
         timeouts: Timeouts::default(),
@@ -116,13 +116,13 @@ pub(crate) fn opened_with(number: u64, names: Arc<Names>, signals: Signals) -> A
     })
 }
 
-pub(crate) fn opened(number: u64, names: &Arc<Names>) -> Arc<Opened> {
+pub(crate) fn opened(number: u64, names: &Arc<EpochInfo>) -> Arc<Opened> {
     opened_with(number, Arc::clone(names), signals(Language::Ms, Task::Banking))
 }
 
 /// A stream answered whole by the first model, for 1,234 nano-units.
 pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
-    let attempt = Attempt {
+    let attempt = AttemptRecord {
         model: ModelIndex(0),
         endpoint: 0,
         endpoint_label: "10.0.0.11:8000".into(),
@@ -136,11 +136,11 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
     Outcome {
         opened,
         ending: Ending::Ok,
-        trail: Trail {
+        attempt_log: AttemptLog {
             attempts: smallvec![attempt],
             committed: Some(0),
             complete: true,
-            ..Trail::default()
+            ..AttemptLog::default()
         },
         charge: Charge {
             usage: Usage { counts, source: UsageSource::Reported },
@@ -153,7 +153,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
     }
 }
 
-pub(crate) fn refused(at_ms: i64, names: &Arc<Names>) -> Refused {
+pub(crate) fn refused(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
     Refused {
         at_ms,
         kind: Kind::RateLimited,

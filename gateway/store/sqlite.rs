@@ -35,7 +35,7 @@ pub use self::{
 };
 use crate::{
     config::Durability,
-    outcome::{Names, Outcome},
+    outcome::{EpochInfo, Outcome},
     record::{Group, LedgerStore, StoreError, Upkeep},
 };
 
@@ -57,7 +57,7 @@ const EPOCHS: usize = 8;
 pub struct Sqlite {
     connection: Connection,
     /// Rows of `epoch` known to be committed, the newest last.
-    epochs: Vec<(Arc<Names>, i64)>,
+    epochs: Vec<(Arc<EpochInfo>, i64)>,
     recovered: u64,
     /// The row of where the teams of this process hang; [`UNKNOWN_TREE`] until it is told.
     tree: i64,
@@ -157,7 +157,7 @@ impl LedgerStore for Sqlite {
 
 fn write(
     connection: &mut Connection,
-    (epochs, tree): (&mut Vec<(Arc<Names>, i64)>, i64),
+    (epochs, tree): (&mut Vec<(Arc<EpochInfo>, i64)>, i64),
     group: &Group,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -172,7 +172,7 @@ fn write(
 /// What one transaction is writing.
 struct Page<'a> {
     transaction: &'a Transaction<'a>,
-    epochs: &'a mut Vec<(Arc<Names>, i64)>,
+    epochs: &'a mut Vec<(Arc<EpochInfo>, i64)>,
     tree: i64,
     /// By quarter of an hour, team, key: nano-units and requests.
     balance: BTreeMap<(i64, &'a str, &'a str), (i64, i64)>,
@@ -242,7 +242,7 @@ impl<'a> Page<'a> {
     }
 
     /// The row of these names; made, with their price table, when they are new.
-    fn epoch(&mut self, names: &Arc<Names>) -> rusqlite::Result<i64> {
+    fn epoch(&mut self, names: &Arc<EpochInfo>) -> rusqlite::Result<i64> {
         if let Some((_, id)) = self.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
         {
             return Ok(*id);
@@ -273,7 +273,7 @@ impl<'a> Page<'a> {
         Ok(id)
     }
 
-    fn prices(&self, names: &Names) -> rusqlite::Result<()> {
+    fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {
         let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
         for model in &names.models {
             let price = model.price.as_ref();

@@ -4,8 +4,8 @@
 //! alone is none, since some engines report their progress so: it takes a code beside it.
 
 use super::{
-    place::Shape,
     scan::{Fault, Scanner},
+    span::Shape,
 };
 
 /// What an object says of itself beside its choices.

@@ -1,6 +1,6 @@
 //! How a choice says that it ended, in the words of many engines.
 
-use super::place::Shape;
+use super::span::Shape;
 
 /// Parts of the reasons that the engine's own fault stands behind.
 const FAILURES: [&str; 15] = [

@@ -9,8 +9,8 @@ use super::{
     ReadLimits,
     field::wrong_type,
     pattern,
-    place::Fault,
     scan::{Scanner, Shape, Span, Str},
+    span::Fault,
 };
 use crate::failure::Failure;
 

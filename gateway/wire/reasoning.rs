@@ -16,7 +16,7 @@ use super::{
     scan::{Fault, Scanner, Shape, Span},
     sse::{Event, What},
     text::unescape,
-    think::{Parts, Text},
+    think_tags::{Parts, Text},
 };
 use crate::config::ReasoningField;
 

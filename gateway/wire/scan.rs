@@ -8,8 +8,8 @@
 //! It does not check UTF-8: requests are checked as a whole before (one vectorised pass of the
 //! standard library), answers are passed on as they came.
 
-pub(super) use super::place::{Fault, Key, Shape, Span, Str};
-use super::run::plain;
+use super::plain_run::plain;
+pub(super) use super::span::{Fault, Key, Shape, Span, Str};
 
 /// The deepest nesting there is: the open containers of a skip are the bits of one `u128`.
 const DEPTH_MAX: usize = 128;

@@ -45,7 +45,7 @@ pub fn decide(
     let mut world = World { policy, signals, fleet, draw, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
-    let sieve = Sieve { allowed, guards: &guards, rule: chosen.rule };
+    let sieve = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
     let mut usable = world.usable(&chosen, &sieve, &mut skipped);
     if usable.is_empty() {
@@ -83,7 +83,7 @@ struct Chosen<'a> {
 }
 
 /// What a model must pass: lists of key and teams, guards, and what the routing rule itself says.
-struct Sieve<'a> {
+struct Filter<'a> {
     allowed: BitSet,
     guards: &'a [RuleIndex],
     rule: Option<RuleIndex>,
@@ -158,7 +158,7 @@ impl World<'_> {
     fn usable(
         &self,
         chosen: &Chosen<'_>,
-        sieve: &Sieve<'_>,
+        sieve: &Filter<'_>,
         skipped: &mut SmallVec<[(ModelIndex, Skip); 8]>,
     ) -> Usables {
         let mut usable = Usables::new();
@@ -172,7 +172,7 @@ impl World<'_> {
     }
 
     /// The longest answer of a model that can serve, else why it cannot.
-    fn sift(&self, model: ModelIndex, sieve: &Sieve<'_>) -> Result<Tokens, Skip> {
+    fn sift(&self, model: ModelIndex, sieve: &Filter<'_>) -> Result<Tokens, Skip> {
         let at = model.get();
         if !sieve.allowed.contains(at) {
             return Err(Skip::NotAllowed);

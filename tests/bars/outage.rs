@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use signalbox::sim::Fault;
 
 use super::{full, ms, quantile, traffic};
-use crate::harness::{Setup, Upstream, upstream::quick};
+use crate::harness::{Setup, SimBackend, sim_backend::quick};
 
 const RATE: u32 = 200;
 
 async fn outage(name: &str, fault: Option<Fault>) -> Option<String> {
-    let ups = [(); 3].map(|()| Upstream::with(quick().replicas(2)));
+    let ups = [(); 3].map(|()| SimBackend::with(quick().replicas(2)));
     let named = ["a", "b", "c"].iter().zip(&ups);
     let setup = named.fold(Setup::new(), |it, (id, up)| it.model(id, &up.urls()));
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use signalbox::sim::ModelSpec;
 
 use super::{Seen, by, call, full, ms, quantile};
-use crate::harness::{Gateway, KEY, Setup, Upstream, ask, upstream::MODEL, with};
+use crate::harness::{Gateway, KEY, Setup, SimBackend, ask, sim_backend::MODEL, with};
 
 /// Places at the model.
 const PLACES: u32 = 16;
@@ -35,7 +35,7 @@ fn other(at: usize) -> String {
     format!("sk-other-{at}-0123456789abcdef0123456789abcdef")
 }
 
-async fn gateway(up: &Upstream) -> Gateway {
+async fn gateway(up: &SimBackend) -> Gateway {
     let setup = Setup::new().model("a", &up.urls());
     let setup = setup.endpoint(&format!("concurrency_max = {PLACES}\n"));
     let setup = (0..OTHERS).fold(setup, |setup, at| {
@@ -90,7 +90,7 @@ async fn flood(gateway: &Gateway, stop: Arc<AtomicBool>) -> Vec<Seen> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() {
-    let up = Upstream::with(ModelSpec::plain(MODEL).paced(200, 400));
+    let up = SimBackend::with(ModelSpec::plain(MODEL).paced(200, 400));
     let gateway = gateway(&up).await;
     let lasting = Duration::from_secs(if full() { 30 } else { 5 });
     peak(&gateway, Duration::from_millis(500)).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use signalbox::sim::Fault;
 
 use super::{Seen, call, full, ms, quantile, traffic};
-use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results, upstream::quick};
+use crate::harness::{Gateway, Setup, SimBackend, ask, gateway::results, sim_backend::quick};
 
 const RATE: u32 = 200;
 const FIRST_TOKEN: Duration = Duration::from_millis(150);
@@ -47,7 +47,7 @@ async fn back(gateway: &Gateway, seen: &mut Vec<Seen>) -> Duration {
 
 async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
     let lasting = Duration::from_secs(if full() { 10 } else { 1 });
-    let ups = [(); 3].map(|()| Upstream::with(quick().fixed(5, 4, 1_000)));
+    let ups = [(); 3].map(|()| SimBackend::with(quick().fixed(5, 4, 1_000)));
     let named = ["a", "b", "c"].iter().zip(&ups);
     let setup = named.fold(Setup::new(), |it, (id, up)| it.model_with(id, &up.urls(), LINES));
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;

@@ -1,18 +1,18 @@
 //! What scenarios are made of: scripted backends, a gateway in process, callers, its books.
 
 pub(crate) mod binary;
+pub(crate) mod byte_backend;
 pub(crate) mod clock;
 pub(crate) mod engine;
 pub(crate) mod gateway;
-pub(crate) mod puppet;
+pub(crate) mod manual_backend;
 pub(crate) mod raw;
-pub(crate) mod script;
+pub(crate) mod sim_backend;
 pub(crate) mod trial;
-pub(crate) mod upstream;
 
 pub(crate) use self::{
     gateway::{Books, Gateway, KEY, Reply, Setup},
-    upstream::Upstream,
+    sim_backend::SimBackend,
 };
 
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Gateway, Reply, Setup, Upstream, ask,
+    Gateway, Reply, Setup, SimBackend, ask,
+    byte_backend::{ByteBackend, Play, Step},
     gateway::{BACKEND_KEY, results},
-    script::{Play, Script, Step},
     streamed, with,
 };
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl Trial {
     }
 
     /// What is wrong with an answer, if anything is.
-    fn wrong(&self, script: &Script, reply: &Reply, nth: usize) -> Option<&'static str> {
+    fn wrong(&self, script: &ByteBackend, reply: &Reply, nth: usize) -> Option<&'static str> {
         let text = String::from_utf8_lossy(&reply.body);
         let own = format!("a{nth}");
         let (status, model, attempts) = match self.end {
@@ -173,10 +173,10 @@ async fn answer(gateway: &Gateway, request: &Value) -> Result<Reply, String> {
 
 /// Holds all trials at once, through one gateway: none may harm another.
 pub(crate) async fn hold(trials: Vec<Trial>) {
-    let (good, mut scripts) = (Upstream::start(), Vec::new());
+    let (good, mut scripts) = (SimBackend::start(), Vec::new());
     let (mut setup, mut aliases) = (Setup::new(), String::from("[alias]\n"));
     for (nth, trial) in trials.iter().enumerate() {
-        let script = Script::start(vec![trial.play.clone()]).await;
+        let script = ByteBackend::start(vec![trial.play.clone()]).await;
         let lines = if trial.hasty { HASTY } else { PATIENT };
         setup = setup.model_with(&format!("a{nth}"), &script.urls(), lines);
         aliases += &format!("alias{nth} = [\"a{nth}\", \"b\"]\n");

@@ -6,8 +6,8 @@
 #[path = "../../gateway/fleet/breaker.rs"]
 #[allow(dead_code, reason = "not all of it races")]
 mod breaker;
-#[path = "../../gateway/fleet/trouble.rs"]
-mod trouble;
+#[path = "../../gateway/fleet/outlier.rs"]
+mod outlier;
 
 /// In the gateway these are the standard library's.
 mod sync {

@@ -12,8 +12,8 @@ use loom::{
 };
 
 use crate::{
-    breaker::{Breaker, Relief},
-    trouble::{Places, Trouble},
+    breaker::{Breaker, Recovery},
+    outlier::{OutlierState, Places},
 };
 
 /// Beyond the first ejection, which is a second long.
@@ -37,15 +37,15 @@ fn all<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
 }
 
 /// The law of the flag, as whoever holds the lock sees it: down only where nothing is held.
-fn flag_is_true(trouble: &Trouble) {
-    let (held, any) = trouble.breaker(|breaker| (*breaker != Breaker::default(), trouble.any()));
+fn flag_is_true(outlier: &OutlierState) {
+    let (held, any) = outlier.breaker(|breaker| (*breaker != Breaker::default(), outlier.any()));
     assert!(any || !held, "something is held, and the flag is down");
 }
 
-fn ejected(now: Instant) -> Trouble {
-    let trouble = Trouble::new();
-    assert!(!trouble.failed(now, now) && !trouble.failed(now, now) && trouble.failed(now, now));
-    trouble
+fn ejected(now: Instant) -> OutlierState {
+    let outlier = OutlierState::new();
+    assert!(!outlier.failed(now, now) && !outlier.failed(now, now) && outlier.failed(now, now));
+    outlier
 }
 
 /// Whoever is inside counts itself with an atomic that the model does not see: it only looks on.
@@ -104,17 +104,17 @@ fn without_a_limit_all_get_a_place_and_give_it_back() {
 fn the_flag_is_never_down_while_something_is_held() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(Trouble::new());
-        let failing = run(&trouble, move |trouble| (0..3).any(|_| trouble.failed(now, now)));
-        let answering = run(&trouble, move |trouble| {
-            trouble.any() && {
-                trouble.succeeded(now + LATER, now + LATER);
+        let outlier = Arc::new(OutlierState::new());
+        let failing = run(&outlier, move |outlier| (0..3).any(|_| outlier.failed(now, now)));
+        let answering = run(&outlier, move |outlier| {
+            outlier.any() && {
+                outlier.succeeded(now + LATER, now + LATER);
                 true
             }
         });
-        flag_is_true(&trouble);
+        flag_is_true(&outlier);
         let came_between = all([failing, answering]);
-        flag_is_true(&trouble);
+        flag_is_true(&outlier);
         assert!(came_between.contains(&true), "neither ejected nor seen");
     });
 }
@@ -123,17 +123,17 @@ fn the_flag_is_never_down_while_something_is_held() {
 fn an_ejection_outlives_answers_that_raced_with_it() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(ejected(now));
-        let trial = run(&trouble, move |trouble| {
-            trouble.succeeded(now + LATER, now + LATER) == Relief::Back
+        let outlier = Arc::new(ejected(now));
+        let trial = run(&outlier, move |outlier| {
+            outlier.succeeded(now + LATER, now + LATER) == Recovery::Back
         });
-        let failing = run(&trouble, move |trouble| trouble.failed(now + LATER, now + LATER));
-        flag_is_true(&trouble);
-        assert!(!trouble.breaker(|breaker| breaker.probed(true, now)));
+        let failing = run(&outlier, move |outlier| outlier.failed(now + LATER, now + LATER));
+        flag_is_true(&outlier);
+        assert!(!outlier.breaker(|breaker| breaker.probed(true, now)));
         let back = all([trial, failing]);
         assert_eq!(back, [true, false], "no trial had begun, so a late failure ejects nobody");
-        flag_is_true(&trouble);
-        assert!(!trouble.breaker(|breaker| breaker.ejected()));
+        flag_is_true(&outlier);
+        assert!(!outlier.breaker(|breaker| breaker.ejected()));
     });
 }
 
@@ -141,12 +141,12 @@ fn an_ejection_outlives_answers_that_raced_with_it() {
 fn failures_at_once_eject_once() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(Trouble::new());
-        let others = [(); 2].map(|()| run(&trouble, move |trouble| trouble.failed(now, now)));
-        let own = trouble.failed(now, now);
+        let outlier = Arc::new(OutlierState::new());
+        let others = [(); 2].map(|()| run(&outlier, move |outlier| outlier.failed(now, now)));
+        let own = outlier.failed(now, now);
         let ejections = all(others).into_iter().chain([own]).filter(|it| *it).count();
-        assert!(ejections == 1 && trouble.any() && trouble.breaker(|breaker| breaker.ejected()));
-        assert!(!trouble.breaker(|breaker| breaker.allows(now)));
+        assert!(ejections == 1 && outlier.any() && outlier.breaker(|breaker| breaker.ejected()));
+        assert!(!outlier.breaker(|breaker| breaker.allows(now)));
     });
 }
 
@@ -154,13 +154,13 @@ fn failures_at_once_eject_once() {
 fn one_trial_goes_out_at_a_time() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(ejected(now));
-        let others = [(); 2].map(|()| run(&trouble, move |trouble| trouble.begins(now + LATER)));
-        let own = trouble.begins(now + LATER);
+        let outlier = Arc::new(ejected(now));
+        let others = [(); 2].map(|()| run(&outlier, move |outlier| outlier.begins(now + LATER)));
+        let own = outlier.begins(now + LATER);
         let trials = all(others).into_iter().chain([own]).filter(|it| *it).count();
         assert_eq!(trials, 1);
-        trouble.breaker(|breaker| breaker.undecided(now + LATER));
-        assert!(trouble.begins(now + LATER), "the next one");
+        outlier.breaker(|breaker| breaker.undecided(now + LATER));
+        assert!(outlier.begins(now + LATER), "the next one");
     });
 }
 
@@ -168,13 +168,13 @@ fn one_trial_goes_out_at_a_time() {
 fn a_slow_endpoint_that_fails_as_well_is_ejected_once() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(Trouble::new());
-        assert!(!trouble.failed(now, now) && !trouble.failed(now, now));
-        let failing = run(&trouble, move |trouble| trouble.failed(now, now));
-        let slow = run(&trouble, move |trouble| trouble.eject(now));
-        flag_is_true(&trouble);
+        let outlier = Arc::new(OutlierState::new());
+        assert!(!outlier.failed(now, now) && !outlier.failed(now, now));
+        let failing = run(&outlier, move |outlier| outlier.failed(now, now));
+        let slow = run(&outlier, move |outlier| outlier.eject(now));
+        flag_is_true(&outlier);
         let ejections = all([failing, slow]).into_iter().filter(|it| *it).count();
-        assert!(ejections == 1 && trouble.any() && trouble.breaker(|breaker| breaker.ejected()));
+        assert!(ejections == 1 && outlier.any() && outlier.breaker(|breaker| breaker.ejected()));
     });
 }
 
@@ -182,11 +182,11 @@ fn a_slow_endpoint_that_fails_as_well_is_ejected_once() {
 fn a_last_resort_is_a_trial_and_no_other_goes_out_after_it() {
     loom::model(|| {
         let now = Instant::now();
-        let trouble = Arc::new(ejected(now));
-        let resort = run(&trouble, move |trouble| trouble.begins_all_the_same(now + LATER));
-        trouble.begins(now + LATER);
+        let outlier = Arc::new(ejected(now));
+        let resort = run(&outlier, move |outlier| outlier.begins_all_the_same(now + LATER));
+        outlier.begins(now + LATER);
         all([resort]);
-        assert!(!trouble.begins(now + LATER), "a second trial");
-        flag_is_true(&trouble);
+        assert!(!outlier.begins(now + LATER), "a second trial");
+        flag_is_true(&outlier);
     });
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Reply, Setup, Upstream, ask, gateway::BACKEND_KEY, streamed, with};
+use crate::harness::{KEY, Reply, Setup, SimBackend, ask, gateway::BACKEND_KEY, streamed, with};
 
 #[tokio::test]
 async fn a_plain_answer_says_who_gave_it_and_what_it_cost() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = Reply::of(gateway.post(&ask("a")).header("x-request-id", "mine-1.2")).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -34,7 +34,7 @@ async fn a_plain_answer_says_who_gave_it_and_what_it_cost() {
 
 #[tokio::test]
 async fn a_stream_ends_in_done_and_tells_usage_only_if_asked() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = gateway.ask(&streamed("a")).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, "text/event-stream"));
@@ -62,7 +62,7 @@ async fn a_stream_ends_in_done_and_tells_usage_only_if_asked() {
 
 #[tokio::test]
 async fn what_the_gateway_does_not_know_reaches_the_backend_byte_for_byte() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let odd = r#""top_k" : 4e1,"x_\u0066oo":{"b":[1.50,  2],"a":"\u00e9é"}"#;
     let body = format!(r#"{{"messages":[{{"role":"user","content":"hi"}}],{odd},"model":"a"}}"#);
@@ -77,7 +77,7 @@ async fn what_the_gateway_does_not_know_reaches_the_backend_byte_for_byte() {
 
 #[tokio::test]
 async fn a_backend_sees_its_own_key_and_never_the_callers() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let request = gateway.post(&ask("a")).header("x-api-key", KEY).header("cookie", "a=b");
     let reply = Reply::of(request).await;
@@ -92,7 +92,7 @@ async fn a_backend_sees_its_own_key_and_never_the_callers() {
 
 #[tokio::test]
 async fn a_request_id_that_does_not_fit_is_replaced_by_ours() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = Reply::of(gateway.post(&ask("a")).header("x-request-id", "a b")).await;
     assert_eq!(reply.header("x-request-id"), reply.header("x-signalbox-id"));
@@ -100,7 +100,7 @@ async fn a_request_id_that_does_not_fit_is_replaced_by_ours() {
 
 #[tokio::test]
 async fn an_alias_is_routed_as_it_says_and_auto_by_the_rules() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and("[alias]\n\"gpt-*\" = [\"b\", \"a\"]\nany = \"auto\"\n").start().await;
     let reply = gateway.ask(&ask("gpt-4o")).await;
@@ -114,7 +114,7 @@ async fn an_alias_is_routed_as_it_says_and_auto_by_the_rules() {
 
 #[tokio::test]
 async fn a_model_can_be_pinned() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let gateway = Setup::new().model("a", &a.urls()).model("b", &b.urls()).start().await;
     for id in ["a", "b", "a"] {
         let reply = gateway.ask(&ask(id)).await;
@@ -126,7 +126,7 @@ async fn a_model_can_be_pinned() {
 
 #[tokio::test]
 async fn the_list_of_models_is_what_this_key_may_use() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).model("b", &up.urls());
     let gateway = setup.key("models = [\"a\"]\n").start().await;
     let get = |path: &str| Reply::of(gateway.client.get(gateway.url(path)).bearer_auth(KEY));
@@ -144,7 +144,7 @@ async fn the_list_of_models_is_what_this_key_may_use() {
 
 #[tokio::test]
 async fn it_lives_and_is_ready() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     for path in ["/livez", "/readyz"] {
         assert_eq!(gateway.admin(path).await.status, 200, "{path}");
@@ -155,7 +155,7 @@ async fn it_lives_and_is_ready() {
 
 #[tokio::test]
 async fn hints_are_believed_and_recorded() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let request = gateway.post(&ask("a")).header("x-signalbox-task", "banking");
     let reply = Reply::of(request.header("x-signalbox-language", "th")).await;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::hostile::{DONE, FINISH, TEXT, USAGE, bytes, good, send};
 use crate::harness::{
-    Gateway, Setup, Upstream, ask,
-    script::{Play, Script, Step},
+    Gateway, Setup, SimBackend, ask,
+    byte_backend::{ByteBackend, Play, Step},
     streamed,
     trial::{
         End::{Cut, Other, Refused, Whole},
@@ -141,8 +141,8 @@ async fn a_choice_says_how_it_ended() {
 }
 
 /// A gateway with one scripted replica of the model `a`.
-async fn alone(plays: Vec<Play>, lines: &str) -> (Script, Gateway) {
-    let script = Script::start(plays).await;
+async fn alone(plays: Vec<Play>, lines: &str) -> (ByteBackend, Gateway) {
+    let script = ByteBackend::start(plays).await;
     let gateway = Setup::new().model_with("a", &script.urls(), lines).start().await;
     (script, gateway)
 }
@@ -194,7 +194,7 @@ async fn a_prompt_that_is_too_long_goes_to_a_model_with_more_room() {
     ] {
         let body = json!({ "error": { "message": said, "type": "x" } }).to_string();
         let refusal = || vec![Play::from(bytes(head("400 Bad", "application/json") + &body))];
-        let (small, large) = (Script::start(refusal()).await, Upstream::start());
+        let (small, large) = (ByteBackend::start(refusal()).await, SimBackend::start());
         let lines = format!("context_tokens_max = 8192\n{lines}");
         let setup = Setup::new().model_with("a", &small.urls(), &lines).model("b", &large.urls());
         let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;

@@ -7,7 +7,7 @@ use crate::harness::{
     clock::until,
     engine::{Engine, answer, content, stream, usage},
     gateway::results,
-    puppet::{Puppet, STREAM},
+    manual_backend::{ManualBackend, STREAM},
     streamed, with,
 };
 
@@ -127,7 +127,7 @@ fn finishes(reply: &Reply) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_stream_that_passes_its_bound_ends_at_its_length() {
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = setup(&up.urls(), "").key(HARD).start().await;
     let request = with(streamed("a"), json!({ "max_completion_tokens": 5 }));
     let asked = gateway.ask(&request);

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Gateway, KEY, Reply, Setup, Upstream, ask, binary::Server, raw, streamed};
+use crate::harness::{Gateway, KEY, Reply, Setup, SimBackend, ask, binary::Server, raw, streamed};
 
 /// Header lines that leave two opinions on where a request of five bytes ends.
 const LINES: &[&str] = &[
@@ -56,8 +56,8 @@ const CHUNKS: &[&str] = &[
     "0\r\n\n",
 ];
 
-async fn scene() -> (Upstream, Gateway) {
-    let up = Upstream::start();
+async fn scene() -> (SimBackend, Gateway) {
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     (up, gateway)
 }
@@ -267,7 +267,7 @@ async fn trickle(addr: SocketAddr, stop: Arc<AtomicBool>, closed: Arc<AtomicUsiz
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_heads_slow_nobody_else() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).server("header_timeout_ms = 1500\n");
     let folder = setup.write();
     let server = Arc::new(Server::start(&folder.config()).await);

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use serde_json::json;
 use signalbox::sim::Fault;
 
-use crate::harness::{Setup, Upstream, ask, gateway::results, streamed, upstream::quick, with};
+use crate::harness::{
+    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, with,
+};
 
 /// The replicas that served, one for each entry.
 fn endpoints(books: &crate::harness::Books) -> Vec<String> {
@@ -14,7 +16,7 @@ fn endpoints(books: &crate::harness::Books) -> Vec<String> {
 
 #[tokio::test]
 async fn a_session_stays_with_its_replica() {
-    let up = Upstream::with(quick().replicas(4));
+    let up = SimBackend::with(quick().replicas(4));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     for turn in 0..8 {
         let request = with(ask("a"), json!({ "temperature": turn }));
@@ -27,7 +29,7 @@ async fn a_session_stays_with_its_replica() {
 
 #[tokio::test]
 async fn prompts_that_begin_alike_meet_and_others_spread() {
-    let up = Upstream::with(quick().replicas(4));
+    let up = SimBackend::with(quick().replicas(4));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let long = "You answer questions about the branch in Jurong. ".repeat(30);
     let asked = |system: &str, question: usize| {
@@ -53,7 +55,7 @@ async fn prompts_that_begin_alike_meet_and_others_spread() {
 
 #[tokio::test]
 async fn a_beginning_of_many_at_once_makes_no_hot_spot() {
-    let up = Upstream::with(quick().paced(150, 2_000).replicas(4));
+    let up = SimBackend::with(quick().paced(150, 2_000).replicas(4));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let request = ask("a");
     let replies = (0..40).map(|_| gateway.ask(&request));
@@ -69,7 +71,7 @@ async fn a_beginning_of_many_at_once_makes_no_hot_spot() {
 
 #[tokio::test]
 async fn a_total_outage_is_not_multiplied() {
-    let ups = [(); 3].map(|()| Upstream::failing(Fault::Status500));
+    let ups = [(); 3].map(|()| SimBackend::failing(Fault::Status500));
     let setup = ["a", "b", "c"].iter().zip(&ups);
     let setup = setup.fold(Setup::new(), |setup, (id, up)| setup.model(id, &up.urls()));
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;
@@ -95,7 +97,7 @@ fn failed(books: &crate::harness::Books) -> usize {
 
 #[tokio::test]
 async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
     a.kill(0).await;
@@ -123,7 +125,7 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
 /// with the first one that it writes.
 async fn asked_for_a_token(fault: Fault) {
     const LINES: &str = "probe = \"completion\"\ntimeouts = { first_token_ms = 150 }\n";
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), LINES).model("b", &b.urls());
     let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
     a.fail(fault).await;
@@ -161,7 +163,7 @@ async fn a_replica_that_is_asked_for_a_token_is_back_when_it_writes_one() {
 
 #[tokio::test]
 async fn a_backend_that_asks_for_a_rest_gets_it() {
-    let (a, b) = (Upstream::failing(Fault::Status429), Upstream::start());
+    let (a, b) = (SimBackend::failing(Fault::Status429), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
     for attempts in ["2", "1", "1", "1", "1", "1"] {
@@ -176,7 +178,7 @@ async fn a_backend_that_asks_for_a_rest_gets_it() {
 
 #[tokio::test]
 async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
-    let up = Upstream::with(quick().paced(0, 400).replicas(2));
+    let up = SimBackend::with(quick().paced(0, 400).replicas(2));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let session = "s-7";
     for stream in [true, false, true, false, true] {
@@ -192,7 +194,7 @@ async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
 
 #[tokio::test]
 async fn a_replica_far_slower_than_its_peers_is_ejected() {
-    let up = Upstream::with(quick().paced(300, 2_000).replicas(3));
+    let up = SimBackend::with(quick().paced(300, 2_000).replicas(3));
     up.fail_replica(0, Fault::Slow).await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let slow = ["model=\"a\"", "cause=\"slow\""];
@@ -212,7 +214,7 @@ async fn a_replica_far_slower_than_its_peers_is_ejected() {
 
 #[tokio::test]
 async fn the_last_replica_is_not_given_up_in_silence() {
-    let up = Upstream::failing(Fault::Status500);
+    let up = SimBackend::failing(Fault::Status500);
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let counted = async || gateway.metrics().await.sum("signalbox_last_resort_total", &[]);
     while counted().await < 1.0 {

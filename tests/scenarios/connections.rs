@@ -4,19 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::moments::{call, closed, deaf, yes};
+use super::timeouts::{call, closed, deaf, yes};
 use crate::harness::{
     Gateway, Setup, ask,
+    byte_backend::{ByteBackend, Step},
     clock::{Clock, until},
     gateway::results,
-    puppet::{Line, Puppet},
-    script::{Script, Step},
+    manual_backend::{Line, ManualBackend},
 };
 
 const BOTH: &str = "[alias]\nall = [\"a\", \"b\"]\n";
 
 /// A connection to this backend that has served once, and is kept.
-async fn kept(gateway: &Gateway, up: &Puppet) -> Arc<Line> {
+async fn kept(gateway: &Gateway, up: &ManualBackend) -> Arc<Line> {
     let first = call(gateway, &ask("a")).await;
     let kept = up.asked().await;
     kept.say(yes());
@@ -37,7 +37,7 @@ async fn ejections(gateway: &Gateway) -> f64 {
 #[tokio::test]
 async fn a_kept_connection_that_breaks_over_its_work() {
     let clock = Clock::stop();
-    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let (a, b) = (ManualBackend::start().await, ManualBackend::start().await);
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls()).and(BOTH);
     let gateway = setup.start().await;
     let kept = kept(&gateway, &a).await;
@@ -55,7 +55,7 @@ async fn a_kept_connection_that_breaks_over_its_work() {
 #[tokio::test]
 async fn a_kept_connection_that_breaks_over_its_work_and_no_other_model() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let kept = kept(&gateway, &up).await;
     let second = call(&gateway, &ask("a")).await;
@@ -72,7 +72,7 @@ async fn a_kept_connection_that_breaks_over_its_work_and_no_other_model() {
 #[tokio::test]
 async fn a_request_that_crosses_the_end_of_its_kept_connection() {
     let _clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let mut line = kept(&gateway, &up).await;
     for _ in 0..5 {
@@ -93,7 +93,7 @@ async fn a_request_that_crosses_the_end_of_its_kept_connection() {
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_is_no_attempt() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     kept(&gateway, &up).await.hang_up();
     clock.pass(Duration::from_millis(10)).await;
@@ -169,7 +169,7 @@ async fn a_storm_does_not_connect_all_at_once() {
 #[tokio::test]
 async fn a_storm_after_a_pause() {
     let clock = Clock::stop();
-    let up = Script::start(vec![vec![Step::Send(yes().into_bytes())].into()]).await;
+    let up = ByteBackend::start(vec![vec![Step::Send(yes().into_bytes())].into()]).await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     for storm in 1..=2 {
         let mut callers = Vec::new();
@@ -194,7 +194,7 @@ async fn a_rest_until_a_moment_in_milliseconds() {
     let soon = std::time::SystemTime::now() + Duration::from_secs(2);
     let soon = soon.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
     let head = format!("HTTP/1.1 429 No\r\nx-ratelimit-reset: {soon}\r\ncontent-length: 0\r\n\r\n");
-    let up = Script::start(vec![vec![Step::Send(head.into_bytes())].into()]).await;
+    let up = ByteBackend::start(vec![vec![Step::Send(head.into_bytes())].into()]).await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = gateway.ask(&ask("a")).await;
     assert_eq!(reply.status, 503, "{}", reply.text());

@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 use signalbox::sim::{Fault, ModelSpec};
 
 use crate::harness::{
-    Gateway, Setup, Upstream, ask,
+    Gateway, Setup, SimBackend, ask,
     gateway::results,
-    puppet::{CONTENT, Line, Puppet, STREAM},
-    raw, streamed,
-    upstream::quick,
-    with,
+    manual_backend::{CONTENT, Line, ManualBackend, STREAM},
+    raw,
+    sim_backend::quick,
+    streamed, with,
 };
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 1500 }\n";
 
-async fn pair(a: &Upstream, b: &Upstream) -> Gateway {
+async fn pair(a: &SimBackend, b: &SimBackend) -> Gateway {
     let setup = Setup::new().model_with("a", &a.urls(), HASTY).model_with("b", &b.urls(), HASTY);
     setup.and(ALIAS).start().await
 }
@@ -26,7 +26,7 @@ async fn half_of_the_choices_are_no_answer() {
     const STOP: &str =
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     for (choices, end) in [(1, "data: [DONE]"), (2, "data: {\"error\"")] {
-        let up = Puppet::start().await;
+        let up = ManualBackend::start().await;
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         let body = with(streamed("a"), json!({ "n": choices })).to_string();
         let caller = Line::call(gateway.addr(), &raw::chat("", body.as_bytes())).await;
@@ -42,7 +42,7 @@ async fn half_of_the_choices_are_no_answer() {
 async fn a_stream_that_breaks_ends_with_one_error_and_without_done() {
     let faults = [Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::ErrorMid, Fault::NoDone];
     for fault in faults {
-        let (a, b) = (Upstream::failing(fault), Upstream::start());
+        let (a, b) = (SimBackend::failing(fault), SimBackend::start());
         let gateway = pair(&a, &b).await;
         let reply = gateway.ask(&streamed("both")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"), "{fault:?}");
@@ -73,7 +73,7 @@ async fn a_stream_that_breaks_ends_with_one_error_and_without_done() {
 #[tokio::test]
 async fn a_backends_no_goes_to_the_caller_without_its_secrets() {
     for stream in [false, true] {
-        let (a, b) = (Upstream::failing(Fault::Status400), Upstream::start());
+        let (a, b) = (SimBackend::failing(Fault::Status400), SimBackend::start());
         let gateway = pair(&a, &b).await;
         let request = if stream { streamed("both") } else { ask("both") };
         let reply = gateway.ask(&request).await;
@@ -94,7 +94,7 @@ async fn a_backends_no_goes_to_the_caller_without_its_secrets() {
 
 #[tokio::test]
 async fn a_context_too_long_goes_to_a_model_with_more_room() {
-    let (a, b) = (Upstream::failing(Fault::ContextLength), Upstream::start());
+    let (a, b) = (SimBackend::failing(Fault::ContextLength), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), "context_tokens_max = 16384\n");
     let setup = setup.model_with("b", &b.urls(), "context_tokens_max = 131072\n");
     let gateway = setup.and(ALIAS).start().await;
@@ -116,7 +116,7 @@ async fn when_all_are_down_the_error_says_how() {
     ];
     for (fault, statuses, kind) in cases {
         for stream in [false, true] {
-            let (a, b) = (Upstream::failing(fault), Upstream::failing(fault));
+            let (a, b) = (SimBackend::failing(fault), SimBackend::failing(fault));
             let gateway = pair(&a, &b).await;
             let request = if stream { streamed("both") } else { ask("both") };
             let reply = gateway.ask(&request).await;
@@ -148,7 +148,7 @@ async fn when_all_are_down_the_error_says_how() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_mid_stream_is_not_served_on() {
-    let up = Upstream::with(quick().paced(0, 20));
+    let up = SimBackend::with(quick().paced(0, 20));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let mut answer = gateway.post(&streamed("a")).send().await.expect("a head");
     let first = answer.chunk().await.expect("a chunk").expect("content");
@@ -167,7 +167,7 @@ async fn a_caller_who_leaves_mid_stream_is_not_served_on() {
 async fn a_caller_who_leaves_before_the_head_is_not_served_on() {
     for stream in [false, true] {
         let spec = ModelSpec::plain("slow").paced(60_000, 20);
-        let up = Upstream::with(spec);
+        let up = SimBackend::with(spec);
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         let request = if stream { streamed("a") } else { ask("a") };
         let waiting = tokio::spawn(gateway.post(&request).send());

@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use crate::harness::{Gateway, Setup, Upstream, ask, raw, streamed, upstream::quick};
+use crate::harness::{Gateway, Setup, SimBackend, ask, raw, sim_backend::quick, streamed};
 
 /// How long a request may outlive its caller.
 const WITHIN: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ fn judge(phase: &str, slowest: Duration) {
 }
 
 /// Leaves once the backend has the request, and, where `reads`, once content has come.
-async fn leave(phase: &str, up: Upstream, request: &Value, reads: bool) {
+async fn leave(phase: &str, up: SimBackend, request: &Value, reads: bool) {
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let (mut slowest, mut buf) = (Duration::ZERO, [0; 1_024]);
     for nth in 0..TRIES {
@@ -71,35 +71,35 @@ async fn leave(phase: &str, up: Upstream, request: &Value, reads: bool) {
 #[tokio::test]
 async fn before_the_head() {
     for request in [streamed("a"), ask("a")] {
-        leave("before the head", Upstream::failing(Fault::StallHead), &request, false).await;
+        leave("before the head", SimBackend::failing(Fault::StallHead), &request, false).await;
     }
 }
 
 #[tokio::test]
 async fn between_head_and_content() {
     for fault in [Fault::StallContent, Fault::StallPings] {
-        leave("before the content", Upstream::failing(fault), &streamed("a"), false).await;
+        leave("before the content", SimBackend::failing(fault), &streamed("a"), false).await;
     }
 }
 
 #[tokio::test]
 async fn within_a_stream() {
-    leave("a stream at rest", Upstream::failing(Fault::StallMid), &streamed("a"), true).await;
-    let slow = Upstream::with(quick().paced(0, 20));
+    leave("a stream at rest", SimBackend::failing(Fault::StallMid), &streamed("a"), true).await;
+    let slow = SimBackend::with(quick().paced(0, 20));
     leave("a slow stream", slow, &streamed("a"), true).await;
 }
 
 #[tokio::test]
 async fn within_a_plain_answer() {
     for fault in [Fault::StallMid, Fault::StallContent] {
-        leave("a plain answer", Upstream::failing(fault), &ask("a"), false).await;
+        leave("a plain answer", SimBackend::failing(fault), &ask("a"), false).await;
     }
 }
 
 /// Nobody behind the gateway has heard of the request by then: it is refused, and no entry.
 #[tokio::test]
 async fn within_its_own_body() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let whole = raw::chat("", ask("a").to_string().as_bytes());
     let labels = ["stage=\"receive\"", "kind=\"cancelled\""];

@@ -13,12 +13,12 @@ use tokio::{
 };
 
 use crate::harness::{
-    Books, KEY, Reply, Setup, Upstream, ask,
+    Books, KEY, Reply, Setup, SimBackend, ask,
     binary::Server,
+    byte_backend::{ByteBackend, Step},
     raw,
-    script::{Script, Step},
+    sim_backend::quick,
     streamed,
-    upstream::quick,
 };
 
 /// Begins so many streams and reads the first piece of each.
@@ -79,11 +79,11 @@ async fn refused(addr: SocketAddr) {
 #[tokio::test]
 async fn five_hundred_streams_outlive_the_signal() {
     // About five seconds each.
-    let up = Upstream::with(quick().fixed(0, 32, 160_000));
+    let up = SimBackend::with(quick().fixed(0, 32, 160_000));
     let lines = "timeouts = { connect_ms = 10000 }\n";
     let setup = Setup::new().model_with("slow", &up.urls(), lines);
     let setup = setup.server("drain_grace_ms = 1500\n");
-    let quick = Upstream::start();
+    let quick = SimBackend::start();
     let folder = setup.model("fast", &quick.urls()).write();
     let server = Server::start(&folder.config()).await;
     let begin = Instant::now();
@@ -140,12 +140,13 @@ async fn deaf(addr: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn at_the_hard_stop_streams_end_honestly_and_are_settled() {
-    let endless = Upstream::with(quick().fixed(0, 2_000, 50_000));
-    let silent = Upstream::failing(Fault::StallHead);
+    let endless = SimBackend::with(quick().fixed(0, 2_000, 50_000));
+    let silent = SimBackend::failing(Fault::StallHead);
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_vec();
     let event =
         r#"data: {"choices":[{"index":0,"delta":{"content":"flood "}}]}"#.to_owned() + "\n\n";
-    let flood = Script::start(vec![vec![Step::Send(head), Step::Flood(event.into())].into()]).await;
+    let flood =
+        ByteBackend::start(vec![vec![Step::Send(head), Step::Flood(event.into())].into()]).await;
     let folder = Setup::new()
         .model("endless", &endless.urls())
         .model("silent", &silent.urls())
@@ -200,7 +201,7 @@ async fn at_the_hard_stop_streams_end_honestly_and_are_settled() {
 
 #[tokio::test]
 async fn a_second_signal_does_not_wait() {
-    let endless = Upstream::with(quick().fixed(0, 2_000, 50_000));
+    let endless = SimBackend::with(quick().fixed(0, 2_000, 50_000));
     let folder = Setup::new().model("endless", &endless.urls()).write();
     let server = Server::start(&folder.config()).await;
     let streams = begun(&server, "endless", 5).await;

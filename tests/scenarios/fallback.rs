@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signalbox::sim::Fault;
 
-use crate::harness::{Gateway, Setup, Upstream, ask, gateway::results, streamed};
+use crate::harness::{Gateway, Setup, SimBackend, ask, gateway::results, streamed};
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 3000 }\n";
@@ -34,8 +34,8 @@ const PLAIN: &[Fault] = &[Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::
 const STREAMED: &[Fault] = &[Fault::ErrorFirst, Fault::DoneFirst, Fault::EndlessEvent];
 
 /// Two models, the first of which fails so.
-async fn pair(fault: Fault) -> (Upstream, Upstream, Gateway) {
-    let (a, b) = (Upstream::failing(fault), Upstream::start());
+async fn pair(fault: Fault) -> (SimBackend, SimBackend, Gateway) {
+    let (a, b) = (SimBackend::failing(fault), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), HASTY).model("b", &b.urls());
     let gateway = setup.and(ALIAS).start().await;
     (a, b, gateway)
@@ -97,7 +97,7 @@ async fn a_stream_comes_from_the_next_model() {
 /// What is said before the content is held back until then: not without a bound.
 #[tokio::test]
 async fn a_stream_that_never_comes_to_its_content_is_given_up() {
-    let (a, b) = (Upstream::failing(Fault::Prelude), Upstream::start());
+    let (a, b) = (SimBackend::failing(Fault::Prelude), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and(ALIAS).start().await;
     let reply = gateway.ask(&streamed("both")).await;
@@ -109,7 +109,7 @@ async fn a_stream_that_never_comes_to_its_content_is_given_up() {
 
 #[tokio::test]
 async fn the_same_models_other_replica_is_tried_first() {
-    let up = Upstream::with(crate::harness::upstream::quick().replicas(2));
+    let up = SimBackend::with(crate::harness::sim_backend::quick().replicas(2));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     up.kill(0).await;
     // At once, so that the least loaded replica is now the one and now the other.
@@ -127,7 +127,7 @@ async fn the_same_models_other_replica_is_tried_first() {
 
 #[tokio::test]
 async fn a_kept_connection_that_is_reset_costs_no_caller_an_answer() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     up.fail(Fault::ResetReused).await;
     for attempts in ["1", "2", "2", "2"] {
@@ -147,7 +147,7 @@ async fn a_redirect_is_never_followed() {
 
 /// What went wrong with one bad replica beside a good one.
 async fn served_by_the_good_replica(fault: Fault) -> Option<String> {
-    let (bad, good) = (Upstream::failing(fault), Upstream::start());
+    let (bad, good) = (SimBackend::failing(fault), SimBackend::start());
     let replicas = [bad.urls(), good.urls()].concat();
     let gateway = Setup::new().model_with("a", &replicas, HASTY).start().await;
     for _ in 0..6 {

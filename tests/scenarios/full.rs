@@ -6,18 +6,18 @@ use serde_json::json;
 use signalbox::sim::{Fault, ModelSpec};
 
 use crate::harness::{
-    Books, Reply, Setup, Upstream, ask, binary::Server, streamed, upstream::quick, with,
+    Books, Reply, Setup, SimBackend, ask, binary::Server, sim_backend::quick, streamed, with,
 };
 
 /// A setup whose model `a` serves one request at a time.
-fn narrow(up: &Upstream) -> Setup {
+fn narrow(up: &SimBackend) -> Setup {
     let endpoint = format!("[[model.endpoint]]\nurl = \"{}\"\nconcurrency_max = 1\n", up.urls()[0]);
     Setup::new().model_with("a", &[], &endpoint).and("[queue]\nwait_ms = 100\n")
 }
 
 #[tokio::test]
 async fn a_backend_never_gets_more_at_once_than_it_may() {
-    let (a, b) = (Upstream::with(quick().fixed(50, 3, 100)), Upstream::start());
+    let (a, b) = (SimBackend::with(quick().fixed(50, 3, 100)), SimBackend::start());
     let setup = narrow(&a).model("b", &b.urls()).and("[alias]\nboth = [\"a\", \"b\"]\n");
     let gateway = setup.start().await;
     let six = (0..6).map(|_| async { gateway.ask(&ask("both")).await.status });
@@ -29,7 +29,7 @@ async fn a_backend_never_gets_more_at_once_than_it_may() {
 
 #[tokio::test]
 async fn who_finds_no_place_is_told() {
-    let up = Upstream::failing(Fault::StallHead);
+    let up = SimBackend::failing(Fault::StallHead);
     let gateway = narrow(&up).start().await;
     let first = tokio::spawn(gateway.post(&streamed("a")).send());
     up.until(|seen| seen.in_flight == 1).await;
@@ -46,7 +46,7 @@ async fn who_finds_no_place_is_told() {
 
 #[tokio::test]
 async fn who_leaves_gives_its_reservation_back() {
-    let up = Upstream::failing(Fault::StallHead);
+    let up = SimBackend::failing(Fault::StallHead);
     // Room for one request of the size asked below, not for two.
     let budget = "budget = { amount = \"0.004\", window = \"month\", hard = true }\n";
     let gateway = Setup::new().model("a", &up.urls()).key(budget).and("[budget]\nwait_ms = 1\n");
@@ -66,7 +66,7 @@ async fn who_leaves_gives_its_reservation_back() {
 
 #[tokio::test]
 async fn money_spent_is_known_after_a_restart() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let budget = "budget = { amount = \"0.006\", window = \"total\", hard = true }\n";
     let folder = Setup::new().model("a", &up.urls()).key(budget).write();
     let request = with(ask("a"), json!({ "max_tokens": 20 }));
@@ -96,7 +96,7 @@ async fn money_spent_is_known_after_a_restart() {
 /// A caller who reads slowly gets all of it; the gateway does not gather it in memory for ever.
 #[tokio::test]
 async fn a_slow_reader_gets_every_byte() {
-    let up = Upstream::with(ModelSpec::plain("a").fixed(0, 800, 10));
+    let up = SimBackend::with(ModelSpec::plain("a").fixed(0, 800, 10));
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let fast = gateway.ask(&streamed("a")).await.events().len();
     let mut answer = gateway.post(&streamed("a")).send().await.expect("a head");
@@ -112,7 +112,7 @@ async fn a_slow_reader_gets_every_byte() {
 
 #[tokio::test]
 async fn with_wait_dispatch_the_entry_is_there_before_the_backend_is_asked() {
-    let up = Upstream::failing(Fault::StallHead);
+    let up = SimBackend::failing(Fault::StallHead);
     let setup = Setup::new().model("a", &up.urls()).ledger("wait = \"dispatch\"\n");
     let gateway = setup.start().await;
     let waiting = tokio::spawn(gateway.post(&streamed("a")).send());

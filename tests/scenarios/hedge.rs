@@ -5,13 +5,13 @@ use std::time::Duration;
 use signalbox::sim::Fault;
 
 use crate::harness::{
-    Books, Gateway, Setup, Upstream, ask, gateway::results, streamed, upstream::quick,
+    Books, Gateway, Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed,
 };
 
 const POLICY: &str = "version = \"hedged\"\n[[rule]]\nname = \"hedged\"\n\
      route = [\"a\", \"b\"]\nhedge = { after_ms = 80 }\n[default]\nroute = [\"b\"]\n";
 
-async fn pair(a: &Upstream, b: &Upstream) -> Gateway {
+async fn pair(a: &SimBackend, b: &SimBackend) -> Gateway {
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     setup.and("[policy]\nfile = \"policy.toml\"\n").file("policy.toml", POLICY).start().await
 }
@@ -25,7 +25,7 @@ fn attempts(books: &Books) -> Vec<String> {
 #[tokio::test]
 async fn a_late_first_token_is_answered_by_the_second_model() {
     for silence in [Fault::StallHead, Fault::StallContent, Fault::StallPings] {
-        let (a, b) = (Upstream::failing(silence), Upstream::start());
+        let (a, b) = (SimBackend::failing(silence), SimBackend::start());
         let gateway = pair(&a, &b).await;
         let reply = gateway.ask(&streamed("auto")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"), "{silence:?}");
@@ -48,8 +48,8 @@ async fn a_late_first_token_is_answered_by_the_second_model() {
 
 #[tokio::test]
 async fn the_first_may_still_win() {
-    let a = Upstream::with(quick().paced(300, 2_000));
-    let b = Upstream::failing(Fault::StallContent);
+    let a = SimBackend::with(quick().paced(300, 2_000));
+    let b = SimBackend::failing(Fault::StallContent);
     let gateway = pair(&a, &b).await;
     let reply = gateway.ask(&streamed("auto")).await;
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
@@ -62,8 +62,8 @@ async fn the_first_may_still_win() {
 async fn a_hedge_that_fails_costs_the_first_nothing() {
     for fault in [Fault::Status500, Fault::Status400, Fault::ErrorFirst, Fault::Refuse, Fault::Html]
     {
-        let a = Upstream::with(quick().paced(300, 2_000));
-        let b = Upstream::failing(fault);
+        let a = SimBackend::with(quick().paced(300, 2_000));
+        let b = SimBackend::failing(fault);
         let gateway = pair(&a, &b).await;
         let reply = gateway.ask(&streamed("auto")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"), "{fault:?}");
@@ -76,10 +76,10 @@ async fn a_hedge_that_fails_costs_the_first_nothing() {
 
 #[tokio::test]
 async fn what_is_in_time_and_what_is_plain_is_not_hedged() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let gateway = pair(&a, &b).await;
     assert_eq!(gateway.ask(&streamed("auto")).await.header("x-signalbox-attempts"), "1");
-    let slow = Upstream::with(quick().paced(200, 2_000));
+    let slow = SimBackend::with(quick().paced(200, 2_000));
     let patient = pair(&slow, &b).await;
     let reply = patient.ask(&ask("auto")).await;
     assert_eq!((reply.status, reply.header("x-signalbox-attempts")), (200, "1"));
@@ -91,7 +91,7 @@ async fn what_is_in_time_and_what_is_plain_is_not_hedged() {
 #[tokio::test]
 async fn a_plain_answer_is_not_waited_for_where_streams_have_found_nobody() {
     for replicas in [1, 2] {
-        let (a, b) = (Upstream::with(quick().replicas(replicas)), Upstream::start());
+        let (a, b) = (SimBackend::with(quick().replicas(replicas)), SimBackend::start());
         let lines = "timeouts = { first_token_ms = 100, idle_ms = 100, total_ms = 20000 }\n";
         let setup = Setup::new().model_with("a", &a.urls(), lines).model("b", &b.urls());
         let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
@@ -112,7 +112,7 @@ async fn a_plain_answer_is_not_waited_for_where_streams_have_found_nobody() {
 
 #[tokio::test]
 async fn a_plain_answer_that_takes_its_time_is_waited_for() {
-    let (a, b) = (Upstream::with(quick().fixed(400, 4, 1_000)), Upstream::start());
+    let (a, b) = (SimBackend::with(quick().fixed(400, 4, 1_000)), SimBackend::start());
     let lines = "timeouts = { first_token_ms = 50, idle_ms = 50, total_ms = 20000 }\n";
     let setup = Setup::new().model_with("a", &a.urls(), lines).model("b", &b.urls());
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
@@ -123,7 +123,7 @@ async fn a_plain_answer_that_takes_its_time_is_waited_for() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_ends_both() {
-    let (a, b) = (Upstream::failing(Fault::StallContent), Upstream::failing(Fault::StallHead));
+    let (a, b) = (SimBackend::failing(Fault::StallContent), SimBackend::failing(Fault::StallHead));
     let gateway = pair(&a, &b).await;
     let patience = Duration::from_millis(400);
     let sent = gateway.post(&streamed("auto")).timeout(patience).send().await;
@@ -139,7 +139,7 @@ async fn a_caller_who_leaves_ends_both() {
 
 #[tokio::test]
 async fn the_only_model_is_hedged_on_its_other_replica() {
-    let up = Upstream::with(quick().replicas(2));
+    let up = SimBackend::with(quick().replicas(2));
     let policy = POLICY.replace("[\"a\", \"b\"]", "[\"a\"]").replace("[\"b\"]", "[\"a\"]");
     let setup = Setup::new().model("a", &up.urls()).and("[policy]\nfile = \"policy.toml\"\n");
     let gateway = setup.file("policy.toml", &policy).start().await;

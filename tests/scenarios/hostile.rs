@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Setup, ask,
-    script::{Play, Script, Step},
+    byte_backend::{ByteBackend, Play, Step},
     streamed,
     trial::{
         End::{self, Cut, Other, Refused, Whole},
@@ -166,7 +166,7 @@ async fn a_status_that_is_no_answer() {
 
 #[tokio::test]
 async fn a_redirect_of_any_kind_leads_nowhere() {
-    let trap = Script::start(vec![bytes(answer(OK, "", false)).into()]).await;
+    let trap = ByteBackend::start(vec![bytes(answer(OK, "", false)).into()]).await;
     let to = format!("location: http://{}/v1/chat/completions\r\n", trap.addr);
     let codes = [300, 301, 302, 303, 304, 305, 308].iter().flat_map(|code| {
         let status = format!("HTTP/1.1 {code} X");
@@ -362,7 +362,7 @@ async fn a_stale_second_answer_is_not_the_next_requests() {
         let stale = own.replace(WORD, "stalest");
         let joined = send([own.as_str(), &stale].concat());
         let first = if at_once { vec![joined] } else { vec![send(&own), send(&stale)] };
-        let up = Script::start(vec![Play::from(first), vec![send(&own)].into()]).await;
+        let up = ByteBackend::start(vec![Play::from(first), vec![send(&own)].into()]).await;
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         let request = if stream { streamed("a") } else { ask("a") };
         for nth in 1..=3 {

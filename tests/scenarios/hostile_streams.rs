@@ -2,8 +2,8 @@
 
 use super::hostile::{DONE, FINISH, PLAIN, TEXT, USAGE, bytes, send};
 use crate::harness::{
+    byte_backend::Step,
     gateway::BACKEND_KEY,
-    script::Step,
     trial::{
         End::{self, Counted, Cut, Other, Whole},
         Trial, hold,

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use signalbox::app::Reloaded;
 
-use crate::harness::{Books, Reply, Setup, Upstream, ask, binary::Server, gateway::Folder, with};
+use crate::harness::{Books, Reply, Setup, SimBackend, ask, binary::Server, gateway::Folder, with};
 
 /// A request at a price that is easy to see, answered.
 async fn spend(server: &Server) {
@@ -47,7 +47,7 @@ const TEAMS: &str = "[[team]]\nname = \"bank\"\nbudget = { amount = \"5.00\" }\n
 
 #[tokio::test]
 async fn no_change_of_keys_and_teams_gives_a_budget_back() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).and(TEAMS).key("team = \"cards\"\n");
     let folder = setup.write();
     let server = Server::start(&folder.config()).await;
@@ -85,7 +85,7 @@ async fn no_change_of_keys_and_teams_gives_a_budget_back() {
 
 #[tokio::test]
 async fn a_replica_and_a_configuration_are_known_again() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let folder = Setup::new().model("a", &up.urls()).write();
     let mut hashes = Vec::new();
     for _ in 0..2 {
@@ -103,7 +103,7 @@ async fn a_replica_and_a_configuration_are_known_again() {
 
 #[tokio::test]
 async fn the_hash_is_that_of_the_configuration_in_force() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = || Setup::new().model("a", &up.urls());
     let gateway = setup().start().await;
     let hash = async || {
@@ -124,7 +124,7 @@ async fn the_hash_is_that_of_the_configuration_in_force() {
 
 #[tokio::test]
 async fn with_too_little_disk_nothing_is_accepted() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let low = format!("disk_free_bytes_min = {}\n", 1_u64 << 50);
     let gateway = Setup::new().model("a", &up.urls()).ledger(&low).start().await;
     let reply = gateway.ask(&ask("a")).await;
@@ -143,7 +143,7 @@ async fn with_too_little_disk_nothing_is_accepted() {
 
 #[tokio::test]
 async fn old_entries_go_and_the_money_stays_spent() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).and(TEAMS).key("team = \"cards\"\n");
     let folder = setup.ledger("retention_days = 5\n").write();
     let server = Server::start(&folder.config()).await;

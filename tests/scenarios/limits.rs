@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Reply, Setup, Upstream, ask, streamed, upstream::quick, with};
+use crate::harness::{Reply, Setup, SimBackend, ask, sim_backend::quick, streamed, with};
 
 #[tokio::test]
 async fn one_request_a_minute_is_one() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls());
     let gateway = setup.key("limits = { requests_per_minute = 1 }\n").start().await;
     let first = gateway.ask(&ask("a")).await;
@@ -27,7 +27,7 @@ async fn one_request_a_minute_is_one() {
 
 #[tokio::test]
 async fn tokens_a_minute_bind() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls());
     let gateway = setup.key("limits = { tokens_per_minute = 3000 }\n").start().await;
     let capped = with(ask("a"), json!({ "max_tokens": 20 }));
@@ -46,7 +46,7 @@ async fn tokens_a_minute_bind() {
 
 #[tokio::test]
 async fn a_hard_budget_refuses_what_it_cannot_pay() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let budget = "budget = { amount = \"0.000001\", window = \"month\", hard = true }\n";
     let gateway = Setup::new().model("a", &up.urls()).key(budget).start().await;
     for request in [ask("a"), streamed("a")] {
@@ -66,7 +66,7 @@ async fn a_hard_budget_refuses_what_it_cannot_pay() {
 /// reason to refuse while money is left.
 #[tokio::test]
 async fn what_cannot_cost_much_is_not_refused() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let budget = "budget = { amount = \"1.00\", window = \"month\", hard = true }\n";
     let lines = "capabilities = [\"vision\", \"audio\"]\ncontext_tokens_max = 200000\n";
     let gateway = Setup::new().model_with("a", &up.urls(), lines).key(budget).start().await;
@@ -88,7 +88,7 @@ async fn what_cannot_cost_much_is_not_refused() {
 /// Many at once, each of which could spend a tenth: no more than the budget is ever spent.
 #[tokio::test]
 async fn a_hard_budget_is_never_passed() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let budget = "budget = { amount = \"0.010\", window = \"month\", hard = true }\n";
     let gateway = Setup::new().model("a", &up.urls()).key(budget).and("[budget]\nwait_ms = 1\n");
     let gateway = gateway.start().await;
@@ -112,7 +112,7 @@ async fn a_hard_budget_is_never_passed() {
 
 #[tokio::test]
 async fn one_at_once_is_one() {
-    let up = Upstream::with(quick().paced(0, 20));
+    let up = SimBackend::with(quick().paced(0, 20));
     let setup = Setup::new().model("a", &up.urls());
     let gateway = setup.key("limits = { concurrent = 1 }\n").start().await;
     let mut open = gateway.post(&streamed("a")).send().await.expect("a head");

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Gateway, KEY, Reply, Setup, Upstream, ask};
+use crate::harness::{Gateway, KEY, Reply, Setup, SimBackend, ask};
 
 const PAGE: &str = "https://chat.example.com";
 
@@ -19,7 +19,7 @@ fn listed(reply: &Reply) -> Vec<String> {
 
 #[tokio::test]
 async fn aliases_are_listed_for_whom_they_lead_somewhere() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new()
         .model("a", &up.urls())
         .model("b", &up.urls())
@@ -44,7 +44,7 @@ async fn aliases_are_listed_for_whom_they_lead_somewhere() {
 
 #[tokio::test]
 async fn a_slash_at_the_end_of_a_path_changes_nothing() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     for path in ["/v1/chat/completions/", "/chat/completions/", "/v1/route/", "/route/"] {
         let request = gateway.client.post(gateway.url(path)).bearer_auth(KEY);
@@ -67,7 +67,7 @@ fn preflight(gateway: &Gateway, origin: &str) -> reqwest::RequestBuilder {
 
 #[tokio::test]
 async fn pages_of_listed_origins_may_ask_and_read() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls());
     let gateway = setup.server(&format!("cors_origins = [\"{PAGE}\"]\n")).start().await;
     let reply = Reply::of(preflight(&gateway, PAGE)).await;
@@ -109,7 +109,7 @@ async fn pages_of_listed_origins_may_ask_and_read() {
 
 #[tokio::test]
 async fn without_a_list_no_page_is_told_anything() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = Reply::of(preflight(&gateway, PAGE)).await;
     assert_eq!(reply.status, 405, "{}", reply.text());
@@ -123,7 +123,7 @@ async fn without_a_list_no_page_is_told_anything() {
 
 #[tokio::test]
 async fn hints_are_read_as_people_write_them() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     for (language, label) in
         [("zh-CN", "zh-Hans"), ("EN", "en"), ("en-US", "en"), ("zh_TW", "zh-Hant"), ("fil", "tl")]

@@ -3,10 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use crate::harness::{
-    Books, Reply, Setup, Upstream, ask,
+    Books, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
+    sim_backend::quick,
     streamed,
-    upstream::quick,
 };
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn check_prints_every_fault() {
 
 #[tokio::test]
 async fn told_to_end_it_finishes_what_runs() {
-    let up = Upstream::with(quick().paced(0, 30));
+    let up = SimBackend::with(quick().paced(0, 30));
     let folder = Setup::new().model("a", &up.urls()).write();
     let server = Server::start(&folder.config()).await;
     assert_eq!(server.admin("/readyz").await, 200);
@@ -71,8 +71,8 @@ async fn told_to_end_it_finishes_what_runs() {
 #[tokio::test]
 async fn killed_it_loses_no_entry() {
     let kills = if std::env::var_os("SIGNALBOX_TEST_FULL").is_some() { 20 } else { 3 };
-    let slow = Upstream::with(quick().paced(0, 20));
-    let fast = Upstream::start();
+    let slow = SimBackend::with(quick().paced(0, 20));
+    let fast = SimBackend::start();
     let folder = Setup::new().model("slow", &slow.urls()).model("fast", &fast.urls()).write();
     let (mut open, mut whole) = (HashSet::new(), HashSet::new());
     for round in 0..kills {

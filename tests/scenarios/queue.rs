@@ -9,15 +9,15 @@ use signalbox::{
     store::Entry,
 };
 
-use crate::harness::{Gateway, KEY, Setup, Upstream, ask, gateway::Reply, upstream::MODEL};
+use crate::harness::{Gateway, KEY, Setup, SimBackend, ask, gateway::Reply, sim_backend::MODEL};
 
 /// A model whose plain answers take about this long.
-fn taking(ms: u32) -> Upstream {
-    Upstream::with(ModelSpec::plain(MODEL).paced(ms, 100_000))
+fn taking(ms: u32) -> SimBackend {
+    SimBackend::with(ModelSpec::plain(MODEL).paced(ms, 100_000))
 }
 
 /// One model with two places.
-fn narrow(up: &Upstream, queue: &str) -> Setup {
+fn narrow(up: &SimBackend, queue: &str) -> Setup {
     let lines = "concurrency_max = 2\n";
     let setup = Setup::new().model("a", &up.urls()).and(&format!("[queue]\n{queue}"));
     setup.endpoint(lines)
@@ -46,7 +46,7 @@ async fn those_who_find_no_place_wait_for_one() {
 
 #[tokio::test]
 async fn a_full_model_is_passed_over_while_another_is_free() {
-    let (up, other) = (taking(200), Upstream::start());
+    let (up, other) = (taking(200), SimBackend::start());
     let setup = narrow(&up, "wait_ms = 5000\n").model("b", &other.urls());
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
     let body = ask("all");
@@ -114,7 +114,7 @@ async fn a_flood_of_one_key_does_not_keep_others_waiting() {
 
 #[tokio::test]
 async fn whoever_comes_first_by_priority_is_served_first() {
-    let up = Upstream::failing(Fault::StallHead);
+    let up = SimBackend::failing(Fault::StallHead);
     let setup = narrow(&up, "wait_ms = 5000\n").key("priority = \"batch\"\n");
     let gateway = with_quiet(setup, "priority = \"interactive\"\n").start().await;
     let body = ask("a");
@@ -148,7 +148,7 @@ async fn whoever_comes_first_by_priority_is_served_first() {
 
 #[tokio::test]
 async fn who_leaves_the_line_leaves_nothing_behind() {
-    let up = Upstream::failing(Fault::StallHead);
+    let up = SimBackend::failing(Fault::StallHead);
     let gateway = narrow(&up, "wait_ms = 5000\n").start().await;
     let body = ask("a");
     let stalled = [(); 2].map(|()| tokio::spawn(gateway.post(&body).send()));

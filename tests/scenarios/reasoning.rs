@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Reply, Setup, ask,
-    script::{Play, Script, Step},
+    byte_backend::{ByteBackend, Play, Step},
     streamed, with,
 };
 
 /// A backend that answers every request with these events, or with this body, and closes.
-async fn engine(content_type: &str, body: &str) -> Script {
+async fn engine(content_type: &str, body: &str) -> ByteBackend {
     let head =
         format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n");
     let steps = vec![Step::Send([head.as_str(), body].concat().into_bytes()), Step::Close];
-    Script::start(vec![Play::from(steps)]).await
+    ByteBackend::start(vec![Play::from(steps)]).await
 }
 
 fn events(deltas: &[Value]) -> String {
@@ -147,8 +147,8 @@ async fn thinking_in_other_words_is_life_and_content() {
     ] {
         let chunk = json!({ "choices": [{ "index": 0, "delta": delta }] });
         let said = format!("{head}data: {chunk}\n\n");
-        let up =
-            Script::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])]).await;
+        let up = ByteBackend::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])])
+            .await;
         let other = engine("text/event-stream", &events(&[json!({ "content": "Four." })])).await;
         let hasty = "timeouts = { first_token_ms = 300, idle_ms = 300, total_ms = 3000 }\n";
         let setup = Setup::new().model_with("a", &up.urls(), hasty).model("b", &other.urls());
@@ -167,8 +167,8 @@ async fn thinking_in_other_words_is_life_and_content() {
     ] {
         let chunk = json!({ "choices": [{ "index": 0, "delta": silent }] });
         let said = format!("{head}data: {chunk}\n\n");
-        let up =
-            Script::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])]).await;
+        let up = ByteBackend::start(vec![Play::from(vec![Step::Send(said.into()), Step::Silence])])
+            .await;
         let other = engine("text/event-stream", &events(&[json!({ "content": "Four." })])).await;
         let hasty = "timeouts = { first_token_ms = 300, idle_ms = 300, total_ms = 3000 }\n";
         let setup = Setup::new().model_with("a", &up.urls(), hasty).model("b", &other.urls());

@@ -1,6 +1,6 @@
 //! A policy before it is in force: judged, compared, rehearsed on what the ledger holds.
 
-use crate::harness::{KEY, Setup, Upstream, ask, binary};
+use crate::harness::{KEY, Setup, SimBackend, ask, binary};
 
 const NOW: &str = "version = \"now\"\n[default]\nroute = [\"small\"]\n";
 const NEW: &str = "version = \"new\"\n[[rule]]\nname = \"all\"\nroute = [\"large\"]\n\
@@ -11,7 +11,7 @@ const WRONG: &str = "version = \"wrong\"\n\
      [[rule]]\nname = \"streams\"\nwhen = { operation = [\"chat\"], stream = true }\nroute = [\"large\"]\n\
      [default]\nroute = [\"small\"]\n";
 
-fn setup(up: &Upstream, policy: &str) -> Setup {
+fn setup(up: &SimBackend, policy: &str) -> Setup {
     Setup::new()
         .model("small", &up.urls())
         .model_with("large", &[], "[[model.endpoint]]\nurl = \"http://127.0.0.1:9/v1\"\n")
@@ -22,7 +22,7 @@ fn setup(up: &Upstream, policy: &str) -> Setup {
 
 #[tokio::test]
 async fn a_rehearsal_prices_what_would_move_and_guards_a_merge() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let folder = setup(&up, NOW).write();
     // `large` costs five times as much: the harness prices all alike, so its table is written again.
     let text = std::fs::read_to_string(folder.config()).expect("the configuration");
@@ -78,7 +78,7 @@ async fn a_rehearsal_prices_what_would_move_and_guards_a_merge() {
 
 #[tokio::test]
 async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let folder = Setup::new()
         .model("small", &up.urls())
         .model("large", &up.urls())
@@ -124,7 +124,7 @@ async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
 
 #[tokio::test]
 async fn the_decision_for_a_request_is_told_and_nothing_is_sent() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("small", &up.urls()).start().await;
     let url = gateway.url("/v1/route");
     let request = gateway.client.post(&url).bearer_auth(KEY).body(ask("auto").to_string());
@@ -145,7 +145,7 @@ async fn version_is(server: &binary::Server, version: &str) -> bool {
 
 #[tokio::test]
 async fn a_policy_with_a_dead_rule_is_not_loaded() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let folder = setup(&up, WRONG).write();
     let out = binary::run(&folder.config(), &["check"]).await;
     let text = String::from_utf8_lossy(&out.stderr).into_owned();

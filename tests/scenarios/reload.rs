@@ -11,8 +11,8 @@ use signalbox::{
 };
 
 use crate::harness::{
-    Gateway, KEY, Reply, Setup, Upstream, ask, binary, gateway::results, streamed, upstream::quick,
-    with,
+    Gateway, KEY, Reply, Setup, SimBackend, ask, binary, gateway::results, sim_backend::quick,
+    streamed, with,
 };
 
 /// A stream of so many tokens.
@@ -21,7 +21,7 @@ fn long(model: &str, tokens: u32) -> serde_json::Value {
 }
 
 /// Models `a`, or whatever it is called, behind the alias `all`.
-fn serving(id: &str, up: &Upstream) -> Setup {
+fn serving(id: &str, up: &SimBackend) -> Setup {
     Setup::new().model(id, &up.urls()).and(&format!("[alias]\nall = [\"{id}\"]\n"))
 }
 
@@ -44,7 +44,7 @@ async fn until(gateway: &Gateway, name: &str, expected: f64) {
 
 #[tokio::test]
 async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
-    let (old, new) = (Upstream::with(quick().paced(0, 100)), Upstream::start());
+    let (old, new) = (SimBackend::with(quick().paced(0, 100)), SimBackend::start());
     let gateway = serving("a", &old).start().await;
     let request = long("all", 40);
     let streams = join_all((0..100).map(|_| Reply::of(gateway.post(&request))));
@@ -89,7 +89,7 @@ async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
 
 #[tokio::test]
 async fn what_is_known_of_a_replica_stays_known() {
-    let (bad, good) = (Upstream::failing(Fault::Status500), Upstream::start());
+    let (bad, good) = (SimBackend::failing(Fault::Status500), SimBackend::start());
     let urls = [bad.urls(), good.urls()].concat();
     let setup = || Setup::new().model("a", &urls);
     // Each begins otherwise, so that they spread.
@@ -108,7 +108,7 @@ async fn what_is_known_of_a_replica_stays_known() {
     assert_eq!(gateway.metrics().await.sum("signalbox_ejections_total", &[]), 1.0);
     out(1.0).await;
     let before = bad.seen().requests;
-    let other = Upstream::start();
+    let other = SimBackend::start();
     let more = setup().model("b", &other.urls());
     assert_eq!(changed(&gateway.reload(&more)), [Change::Added("b".into())]);
     out(1.0).await;
@@ -124,7 +124,7 @@ async fn what_is_known_of_a_replica_stays_known() {
 
 #[tokio::test]
 async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
-    let up = Upstream::with(quick().fixed(0, 100, 30_000));
+    let up = SimBackend::with(quick().fixed(0, 100, 30_000));
     let narrow = |places: u32| {
         let setup = Setup::new().model("a", &up.urls());
         let setup = setup.endpoint(&format!("concurrency_max = {places}\n"));
@@ -153,7 +153,7 @@ async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
 
 #[tokio::test]
 async fn a_storm_of_reloads_is_noticed_by_nobody() {
-    let (one, two) = (Upstream::start(), Upstream::start());
+    let (one, two) = (SimBackend::start(), SimBackend::start());
     let both = [one.urls(), two.urls()].concat();
     let setups = [serving("a", &one), serving("a", &two), {
         Setup::new().model("b", &two.urls()).model("a", &both).and("[alias]\nall = [\"a\"]\n")
@@ -177,7 +177,7 @@ async fn a_storm_of_reloads_is_noticed_by_nobody() {
 
 #[tokio::test]
 async fn what_takes_a_restart_is_named_and_changes_nothing() {
-    let (old, new) = (Upstream::start(), Upstream::start());
+    let (old, new) = (SimBackend::start(), SimBackend::start());
     let gateway = serving("a", &old).start().await;
     let other = serving("b", &new).server("body_bytes_max = 5000\n");
     let other = other.and("[[team]]\nname = \"retail\"\n");
@@ -190,7 +190,7 @@ async fn what_takes_a_restart_is_named_and_changes_nothing() {
 
 #[tokio::test]
 async fn the_program_takes_other_models_at_a_signal_and_a_wrong_file_never() {
-    let (old, new) = (Upstream::with(quick().paced(0, 100)), Upstream::start());
+    let (old, new) = (SimBackend::with(quick().paced(0, 100)), SimBackend::start());
     let folder = serving("a", &old).write();
     let server = binary::Server::start(&folder.config()).await;
     let stream = server.post(&long("all", 60)).send().await.expect("a stream");

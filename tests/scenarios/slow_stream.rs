@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use signalbox::sim::Fault;
 
 use crate::harness::{
-    Gateway, KEY, Reply, Setup, Upstream,
+    Gateway, KEY, Reply, Setup, SimBackend,
+    byte_backend::{ByteBackend, Play, Step},
     gateway::results,
-    script::{Play, Script, Step},
-    streamed,
-    upstream::quick,
-    with,
+    sim_backend::quick,
+    streamed, with,
 };
 
 /// So long that whoever waits for its end has failed.
@@ -47,8 +46,8 @@ async fn pair(a: &[String], b: &[String], policy: &str) -> Gateway {
 }
 
 /// A token at once, and then one each half second.
-fn crawler() -> Upstream {
-    Upstream::with(quick().paced(0, 2))
+fn crawler() -> SimBackend {
+    SimBackend::with(quick().paced(0, 2))
 }
 
 fn content(text: &str) -> String {
@@ -58,10 +57,10 @@ fn content(text: &str) -> String {
 }
 
 /// A backend that streams these events, and then does this.
-async fn saying(events: &[String], then: Step) -> Script {
+async fn saying(events: &[String], then: Step) -> ByteBackend {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     let first = Step::Send((head.to_owned() + &events.concat()).into_bytes());
-    Script::start(vec![Play::from(vec![first, then])]).await
+    ByteBackend::start(vec![Play::from(vec![first, then])]).await
 }
 
 /// An answer that is there before the long hold is over.
@@ -84,7 +83,7 @@ async fn read_until(gateway: &Gateway, enough: &str) -> (String, Duration) {
 
 #[tokio::test]
 async fn one_that_crawls_is_given_up_and_paid_for_as_far_as_it_came() {
-    let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, Upstream::start());
+    let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &short("[\"a\", \"b\"]")).await;
     let reply = gateway.ask(&streamed("auto")).await;
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
@@ -110,7 +109,7 @@ async fn one_that_crawls_is_given_up_and_paid_for_as_far_as_it_came() {
 
 #[tokio::test]
 async fn where_more_than_one_crawls_it_switches_once() {
-    let (a, b, c) = (crawler(), crawler(), Upstream::start());
+    let (a, b, c) = (crawler(), crawler(), SimBackend::start());
     let policy = short("[\"a\", \"b\", \"c\"]");
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls()).model("c", &c.urls());
     let setup = setup.and("[policy]\nfile = \"policy.toml\"\n").file("policy.toml", &policy);
@@ -126,7 +125,7 @@ async fn where_more_than_one_crawls_it_switches_once() {
 
 #[tokio::test]
 async fn the_other_replica_of_the_only_model_is_somewhere_else_to_go() {
-    let (slow, fast) = (saying(&[content(CRAWLED)], Step::Silence).await, Upstream::start());
+    let (slow, fast) = (saying(&[content(CRAWLED)], Step::Silence).await, SimBackend::start());
     let urls = [slow.urls(), fast.urls()].concat();
     let gateway = pair(&urls, &fast.urls(), &short("[\"a\"]")).await;
     for nth in 0..20 {
@@ -153,7 +152,7 @@ async fn a_slow_answer_is_better_than_none() {
     let (_, took) = read_until(&gateway, "\"content\":").await;
     assert!(took < IN_TIME, "{took:?}");
     // The other model is there, but full when the time is over.
-    let (a, b) = (crawler(), Upstream::failing(Fault::StallContent));
+    let (a, b) = (crawler(), SimBackend::failing(Fault::StallContent));
     let setup = Setup::new().model("a", &a.urls());
     let setup = setup.model("b", &b.urls()).endpoint("concurrency_max = 1\n");
     let setup = setup.and("[policy]\nfile = \"policy.toml\"\n");
@@ -176,7 +175,7 @@ async fn a_slow_answer_is_better_than_none() {
 #[tokio::test]
 async fn one_that_proves_its_pace_is_not_held_any_longer() {
     let words: Vec<String> = (0..30).map(|nth| content(&format!("w{nth} "))).collect();
-    let (a, b) = (saying(&words, Step::Silence).await, Upstream::start());
+    let (a, b) = (saying(&words, Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 25)).await;
     // It says nothing after these, so neither its end nor that of the time lets them through.
     let (said, took) = read_until(&gateway, "w29").await;
@@ -191,7 +190,7 @@ async fn one_that_proves_its_pace_is_not_held_any_longer() {
 async fn no_more_than_a_bound_is_held() {
     let other = format!("data: {{\"choices\":[],\"padding\":\"{}\"}}\n\n", "x".repeat(1_000));
     let events = [vec![content("begun")], vec![other; 100]].concat();
-    let (a, b) = (saying(&events, Step::Silence).await, Upstream::start());
+    let (a, b) = (saying(&events, Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
     let (_, took) = read_until(&gateway, "begun").await;
     assert!(took < IN_TIME, "{took:?}");
@@ -200,7 +199,7 @@ async fn no_more_than_a_bound_is_held() {
 
 #[tokio::test]
 async fn what_is_held_has_begun_to_answer_in_time() {
-    let (a, b) = (Upstream::with(quick().paced(0, 4)), Upstream::start());
+    let (a, b) = (SimBackend::with(quick().paced(0, 4)), SimBackend::start());
     let policy = long("[\"a\", \"b\"]", 1_000);
     let policy = policy.replace("slow_stream", "timeouts = { first_token_ms = 1000 }\nslow_stream");
     let gateway = pair(&a.urls(), &b.urls(), &policy).await;
@@ -222,7 +221,7 @@ async fn one_that_ends_within_the_hold_is_delivered() {
         (vec![finish.trim_end().to_owned()], Step::Close),
     ] {
         let events = [vec![content("short"), content("answer")], end.clone()].concat();
-        let (a, b) = (saying(&events, then).await, Upstream::start());
+        let (a, b) = (saying(&events, then).await, SimBackend::start());
         let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
         let reply = ask_in_time(&gateway, &streamed("auto")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"), "{end:?}");
@@ -237,7 +236,7 @@ async fn one_that_ends_within_the_hold_is_delivered() {
 async fn one_that_breaks_while_it_is_held_is_a_failure_of_which_nobody_reads() {
     let error = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n".to_owned();
     for (end, then) in [(error, Step::Silence), (String::new(), Step::Close)] {
-        let (a, b) = (saying(&[content("broken"), end], then).await, Upstream::start());
+        let (a, b) = (saying(&[content("broken"), end], then).await, SimBackend::start());
         let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
         let reply = ask_in_time(&gateway, &streamed("auto")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
@@ -250,7 +249,7 @@ async fn one_that_breaks_while_it_is_held_is_a_failure_of_which_nobody_reads() {
 
 #[tokio::test]
 async fn while_it_is_held_a_caller_gets_what_a_silent_stream_gives() {
-    let (a, b) = (crawler(), Upstream::start());
+    let (a, b) = (crawler(), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let setup = setup.server("early_head_ms = 50\n").and("[policy]\nfile = \"policy.toml\"\n");
     let gateway = setup.file("policy.toml", &short("[\"a\", \"b\"]")).start().await;
@@ -264,7 +263,7 @@ async fn while_it_is_held_a_caller_gets_what_a_silent_stream_gives() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_pays_for_what_was_held() {
-    let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, Upstream::start());
+    let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
     let patience = Duration::from_millis(300);
     assert!(gateway.post(&streamed("auto")).timeout(patience).send().await.is_err());
@@ -281,7 +280,7 @@ async fn a_caller_who_leaves_pays_for_what_was_held() {
 #[tokio::test]
 async fn a_hedge_and_its_rival_are_both_held_and_one_answers() {
     // The hedge crawls, and the older one is silent: the hedge answers.
-    let (a, b) = (Upstream::failing(Fault::StallContent), crawler());
+    let (a, b) = (SimBackend::failing(Fault::StallContent), crawler());
     let both = "hedge = { after_ms = 60 }\n\
          slow_stream = { hold_ms = 200, output_tokens_per_second_min = 20 }";
     let gateway = pair(&a.urls(), &b.urls(), &policy("[\"a\", \"b\"]", both)).await;
@@ -296,7 +295,7 @@ async fn a_hedge_and_its_rival_are_both_held_and_one_answers() {
 
 #[tokio::test]
 async fn a_plain_answer_is_never_held() {
-    let (a, b) = (Upstream::with(quick().paced(0, 10)), Upstream::start());
+    let (a, b) = (SimBackend::with(quick().paced(0, 10)), SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &short("[\"a\", \"b\"]")).await;
     let request = with(crate::harness::ask("auto"), json!({ "max_tokens": 5 }));
     let reply = gateway.ask(&request).await;

@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Reply, Setup, ask,
-    script::{Play, Script, Step},
+    byte_backend::{ByteBackend, Play, Step},
     streamed, with,
 };
 
 /// A backend that answers every request with this, and closes.
-async fn engine(content_type: &str, body: &str) -> Script {
+async fn engine(content_type: &str, body: &str) -> ByteBackend {
     let head =
         format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n");
     let steps = vec![Step::Send([head.as_str(), body].concat().into_bytes()), Step::Close];
-    Script::start(vec![Play::from(steps)]).await
+    ByteBackend::start(vec![Play::from(steps)]).await
 }
 
 fn model(urls: &[String]) -> String {

@@ -25,14 +25,14 @@ fn price(input: i64, output: i64) -> Price {
 }
 
 /// Two models: 10 and 100 nano-units a token of input and output, and 20 and 400.
-fn names() -> Names {
+fn names() -> EpochInfo {
     let model = |id: &str, price| ModelName {
         id: id.into(),
         zone: None,
         price: Some(price),
         context_tokens_max: Tokens(200_000),
     };
-    Names {
+    EpochInfo {
         replica: "r".into(),
         currency: "USD".into(),
         policy_version: "1".into(),
@@ -72,8 +72,8 @@ fn signals() -> Signals {
     signals
 }
 
-fn attempt(model: u16, sent: bool, result: AttemptResult) -> Attempt {
-    Attempt {
+fn attempt(model: u16, sent: bool, result: AttemptResult) -> AttemptRecord {
+    AttemptRecord {
         model: ModelIndex(model),
         endpoint: 0,
         endpoint_label: "host:1".into(),
@@ -89,45 +89,45 @@ fn reported(input: u32, cached_input: u32, output: u32) -> Option<Counts> {
     Some(Counts { input, cached_input, output, ..Counts::default() })
 }
 
-/// What a trail costs, in nano-units, and by whose figures.
-fn cost(trail: &Trail) -> (i64, UsageSource) {
-    let charge = charge(trail, &signals(), &plan(), &names());
+/// What a log costs, in nano-units, and by whose figures.
+fn cost(log: &AttemptLog) -> (i64, UsageSource) {
+    let charge = charge(log, &signals(), &plan(), &names());
     (charge.cost.nano(), charge.usage.source)
 }
 
-fn trail(attempts: &[Attempt]) -> Trail {
-    Trail { attempts: attempts.into(), ..Trail::default() }
+fn log(attempts: &[AttemptRecord]) -> AttemptLog {
+    AttemptLog { attempts: attempts.into(), ..AttemptLog::default() }
 }
 
 #[test]
 fn what_failed_before_content_is_free() {
     use AttemptResult as R;
     for result in [R::Connect, R::Status, R::Invalid] {
-        assert_eq!(cost(&trail(&[attempt(0, true, result)])), (0, UsageSource::Reported));
+        assert_eq!(cost(&log(&[attempt(0, true, result)])), (0, UsageSource::Reported));
     }
     for result in [R::Timeout, R::Cancelled, R::LostHedge, R::Connect] {
-        assert_eq!(cost(&trail(&[attempt(0, false, result)])).0, 0, "not wholly sent");
+        assert_eq!(cost(&log(&[attempt(0, false, result)])).0, 0, "not wholly sent");
     }
-    assert_eq!(cost(&trail(&[])).0, 0);
+    assert_eq!(cost(&log(&[])).0, 0);
 }
 
 #[test]
 fn what_was_sent_and_given_up_costs_its_input() {
     use AttemptResult as R;
     for result in [R::Timeout, R::Cancelled, R::LostHedge] {
-        let trail = trail(&[attempt(0, true, result)]);
-        assert_eq!(cost(&trail), (500, UsageSource::Estimated), "{result:?}");
+        let log = log(&[attempt(0, true, result)]);
+        assert_eq!(cost(&log), (500, UsageSource::Estimated), "{result:?}");
     }
-    let running = Attempt { result: None, ..attempt(1, true, AttemptResult::Ok) };
-    assert_eq!(cost(&trail(&[running])), (1_000, UsageSource::Estimated));
+    let running = AttemptRecord { result: None, ..attempt(1, true, AttemptResult::Ok) };
+    assert_eq!(cost(&log(&[running])), (1_000, UsageSource::Estimated));
 }
 
 #[test]
 fn what_was_given_up_while_it_was_held_costs_its_output_up_to_what_is_reserved() {
     use AttemptResult as R;
     let held = |tokens, result| {
-        let given_up = Attempt { held: Tokens(tokens), ..attempt(0, true, result) };
-        cost(&trail(&[given_up])).0
+        let given_up = AttemptRecord { held: Tokens(tokens), ..attempt(0, true, result) };
+        cost(&log(&[given_up])).0
     };
     for result in [R::Timeout, R::Cancelled, R::LostHedge] {
         assert_eq!(held(3, result), 500 + 300, "{result:?}");
@@ -135,21 +135,21 @@ fn what_was_given_up_while_it_was_held_costs_its_output_up_to_what_is_reserved()
         assert_eq!(held(u32::MAX, result), 500 + 2_000, "{result:?}");
     }
     assert_eq!(held(3, R::Invalid), 0, "it failed");
-    let committed = Attempt { held: Tokens(3), ..attempt(0, true, R::Ok) };
-    let mut trail = trail(&[committed]);
-    (trail.committed, trail.complete, trail.reported) = (Some(0), true, reported(40, 0, 7));
-    assert_eq!(cost(&trail), (400 + 700, UsageSource::Reported), "nothing twice");
+    let committed = AttemptRecord { held: Tokens(3), ..attempt(0, true, R::Ok) };
+    let mut log = log(&[committed]);
+    (log.committed, log.complete, log.reported) = (Some(0), true, reported(40, 0, 7));
+    assert_eq!(cost(&log), (400 + 700, UsageSource::Reported), "nothing twice");
 }
 
 #[test]
 fn a_complete_answer_costs_what_was_reported() {
-    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
-    (trail.committed, trail.complete) = (Some(0), true);
-    trail.reported = reported(40, 10, 300);
-    assert_eq!(cost(&trail), (400 + 10 + 30_000, UsageSource::Reported));
-    trail.reported = None;
-    trail.counted_output = Tokens(7);
-    assert_eq!(cost(&trail), (500 + 700, UsageSource::Estimated), "nothing reported: we count");
+    let mut log = log(&[attempt(0, true, AttemptResult::Ok)]);
+    (log.committed, log.complete) = (Some(0), true);
+    log.reported = reported(40, 10, 300);
+    assert_eq!(cost(&log), (400 + 10 + 30_000, UsageSource::Reported));
+    log.reported = None;
+    log.counted_output = Tokens(7);
+    assert_eq!(cost(&log), (500 + 700, UsageSource::Estimated), "nothing reported: we count");
 }
 
 #[test]
@@ -160,70 +160,70 @@ fn figures_that_cannot_be_are_replaced_by_ours() {
         reported(1, 0, 200_000),
         reported(u32::MAX, u32::MAX, 1),
     ] {
-        let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
-        (trail.committed, trail.complete) = (Some(0), true);
-        (trail.reported, trail.counted_output) = (counts, Tokens(9));
-        assert_eq!(cost(&trail), (500 + 900, UsageSource::Estimated), "{counts:?}");
+        let mut log = log(&[attempt(0, true, AttemptResult::Ok)]);
+        (log.committed, log.complete) = (Some(0), true);
+        (log.reported, log.counted_output) = (counts, Tokens(9));
+        assert_eq!(cost(&log), (500 + 900, UsageSource::Estimated), "{counts:?}");
     }
 }
 
 #[test]
 fn a_report_that_the_bytes_bear_out_is_believed_above_a_context() {
-    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
-    (trail.committed, trail.complete) = (Some(0), true);
-    (trail.reported, trail.counted_output) = (reported(80, 0, 300_000), Tokens(75_000));
-    assert_eq!(cost(&trail), (800 + 30_000_000, UsageSource::Reported));
-    trail.counted_output = Tokens(74_999);
-    assert_eq!(cost(&trail).1, UsageSource::Estimated, "less than a byte a token");
-    (trail.reported, trail.counted_output) = (reported(200_001, 0, 3), Tokens(3));
-    assert_eq!(cost(&trail).1, UsageSource::Estimated, "more than the prompt can be");
+    let mut log = log(&[attempt(0, true, AttemptResult::Ok)]);
+    (log.committed, log.complete) = (Some(0), true);
+    (log.reported, log.counted_output) = (reported(80, 0, 300_000), Tokens(75_000));
+    assert_eq!(cost(&log), (800 + 30_000_000, UsageSource::Reported));
+    log.counted_output = Tokens(74_999);
+    assert_eq!(cost(&log).1, UsageSource::Estimated, "less than a byte a token");
+    (log.reported, log.counted_output) = (reported(200_001, 0, 3), Tokens(3));
+    assert_eq!(cost(&log).1, UsageSource::Estimated, "more than the prompt can be");
 }
 
 #[test]
 fn what_is_above_the_plans_bound_is_a_fact() {
-    let mut trail = trail(&[attempt(1, true, AttemptResult::Ok)]);
-    (trail.committed, trail.complete) = (Some(0), true);
-    trail.reported = reported(10, 0, 1_000);
-    assert_eq!(cost(&trail), (200 + 1_000 * 400, UsageSource::Reported));
-    (trail.reported, trail.counted_output) = (reported(90, 0, 12_000), Tokens(12_000));
-    assert_eq!(cost(&trail), (1_800 + 12_000 * 400, UsageSource::Reported));
-    trail.reported = None;
-    assert_eq!(cost(&trail), (1_000 + 12_000 * 400, UsageSource::Estimated), "and so is text");
+    let mut log = log(&[attempt(1, true, AttemptResult::Ok)]);
+    (log.committed, log.complete) = (Some(0), true);
+    log.reported = reported(10, 0, 1_000);
+    assert_eq!(cost(&log), (200 + 1_000 * 400, UsageSource::Reported));
+    (log.reported, log.counted_output) = (reported(90, 0, 12_000), Tokens(12_000));
+    assert_eq!(cost(&log), (1_800 + 12_000 * 400, UsageSource::Reported));
+    log.reported = None;
+    assert_eq!(cost(&log), (1_000 + 12_000 * 400, UsageSource::Estimated), "and so is text");
 }
 
 #[test]
 fn every_choice_has_a_context_of_its_own() {
     let mut signals = signals();
-    let mut trail = trail(&[attempt(0, true, AttemptResult::Ok)]);
-    (trail.committed, trail.complete) = (Some(0), true);
-    (trail.reported, trail.counted_output) = (reported(50, 0, 300_000), Tokens(0));
+    let mut log = log(&[attempt(0, true, AttemptResult::Ok)]);
+    (log.committed, log.complete) = (Some(0), true);
+    (log.reported, log.counted_output) = (reported(50, 0, 300_000), Tokens(0));
     for (n, source) in [(1, UsageSource::Estimated), (2, UsageSource::Reported)] {
         signals.n = n;
-        assert_eq!(charge(&trail, &signals, &plan(), &names()).usage.source, source, "{n}");
+        assert_eq!(charge(&log, &signals, &plan(), &names()).usage.source, source, "{n}");
     }
 }
 
 #[test]
 fn an_answer_cut_off_costs_what_came() {
-    let mut trail = trail(&[attempt(0, true, AttemptResult::Cut)]);
-    trail.committed = Some(0);
-    trail.counted_output = Tokens(12);
-    assert_eq!(cost(&trail), (500 + 1_200, UsageSource::Estimated));
-    trail.reported = reported(60, 0, 10);
-    assert_eq!(cost(&trail), (600 + 1_200, UsageSource::Estimated), "a running figure is behind");
-    trail.reported = reported(60, 0, 20);
-    assert_eq!(cost(&trail), (600 + 2_000, UsageSource::Estimated));
-    trail.counted_output = Tokens(5_000);
-    assert_eq!(cost(&trail), (600 + 500_000, UsageSource::Estimated), "whatever was planned");
+    let mut log = log(&[attempt(0, true, AttemptResult::Cut)]);
+    log.committed = Some(0);
+    log.counted_output = Tokens(12);
+    assert_eq!(cost(&log), (500 + 1_200, UsageSource::Estimated));
+    log.reported = reported(60, 0, 10);
+    assert_eq!(cost(&log), (600 + 1_200, UsageSource::Estimated), "a running figure is behind");
+    log.reported = reported(60, 0, 20);
+    assert_eq!(cost(&log), (600 + 2_000, UsageSource::Estimated));
+    log.counted_output = Tokens(5_000);
+    assert_eq!(cost(&log), (600 + 500_000, UsageSource::Estimated), "whatever was planned");
 }
 
 #[test]
 fn every_attempt_has_its_own_price() {
     let first = attempt(0, true, AttemptResult::Timeout);
-    let mut trail = trail(&[first, attempt(1, true, AttemptResult::Ok)]);
-    (trail.committed, trail.complete) = (Some(1), true);
-    trail.reported = reported(40, 0, 10);
-    assert_eq!(cost(&trail), (500 + 800 + 4_000, UsageSource::Estimated));
+    let mut log = log(&[first, attempt(1, true, AttemptResult::Ok)]);
+    (log.committed, log.complete) = (Some(1), true);
+    log.reported = reported(40, 0, 10);
+    assert_eq!(cost(&log), (500 + 800 + 4_000, UsageSource::Estimated));
 }
 
 /// How attempts end (whether sent, which result, and what was held), which one committed, what its
@@ -244,14 +244,14 @@ fn any_trail() -> impl Strategy<Value = End> {
 }
 
 /// What the attempt that served cost beyond its part of the reservation.
-fn beyond(counts: Counts, most: Counts, (names, trail): (&Names, &Trail)) -> i64 {
-    let served = &trail.attempts[usize::from(trail.committed.unwrap())];
+fn beyond(counts: Counts, most: Counts, (names, log): (&EpochInfo, &AttemptLog)) -> i64 {
+    let served = &log.attempts[usize::from(log.committed.unwrap())];
     let price = names.models[served.model.get()].price.unwrap_or_default();
     (price.cost(counts).nano() - price.cost(most).nano()).max(0)
 }
 
-fn context(names: &Names, trail: &Trail, committed: u8) -> Tokens {
-    names.models[trail.attempts[usize::from(committed)].model.get()].context_tokens_max
+fn context(names: &EpochInfo, log: &AttemptLog, committed: u8) -> Tokens {
+    names.models[log.attempts[usize::from(committed)].model.get()].context_tokens_max
 }
 
 static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
@@ -283,7 +283,7 @@ proptest! {
         let plan = policies::decide(policy, &signals, &view, Draw(draw));
         prop_assume!(plan.is_ok());
         let plan = plan.unwrap();
-        let names = Names {
+        let names = EpochInfo {
             models: policy.fleet().models.iter()
                 .map(|it| ModelName {
                     id: Arc::clone(&it.id),
@@ -298,29 +298,29 @@ proptest! {
         let first = plan.attempts.iter().take(1).cycle().take(plan.retries_max.into());
         let models = first.chain(&plan.attempts).map(|planned| planned.model.0);
         let attempts: Vec<_> = models.zip(&ends)
-            .map(|(model, (sent, end, held))| Attempt {
+            .map(|(model, (sent, end, held))| AttemptRecord {
                 held: Tokens(*held),
                 ..attempt(model, *sent, AttemptResult::ALL[*end])
             })
             .collect();
         let [input, cached_input, cache_write, output, reasoning] = counts;
-        let trail = Trail {
+        let log = AttemptLog {
             committed: committed.filter(|at| *at < attempts.len()).map(|at| at as u8),
             attempts: attempts.into(),
             reported: Some(Counts { input, cached_input, cache_write, output, reasoning }),
             counted_output: Tokens(counted),
             complete,
-            ..Trail::default()
+            ..AttemptLog::default()
         };
-        let cost = charge(&trail, &signals, &plan, &names).cost;
-        let served = trail.committed.map(|at| served(&trail, &signals, context(&names, &trail, at)));
+        let cost = charge(&log, &signals, &plan, &names).cost;
+        let served = log.committed.map(|at| served(&log, &signals, context(&names, &log, at)));
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };
-        let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &trail)));
+        let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &log)));
         prop_assert!(cost >= Money::ZERO);
         prop_assert!(cost.nano() <= plan.cost_max.nano() + beyond, "{cost} > {}", plan.cost_max);
         if let Some(Usage { counts, source: UsageSource::Reported }) = served {
-            prop_assert_eq!(Some(counts), trail.reported, "as it was said");
+            prop_assert_eq!(Some(counts), log.reported, "as it was said");
         }
     }
 }

@@ -31,7 +31,7 @@ type Ended = (Vec<u8>, Option<(u64, Refusal)>, bool);
 
 /// Reads, a few bytes at a time, what the guard hands on of these pieces.
 fn ended(pieces: impl IntoIterator<Item = Vec<u8>>, room: usize) -> Ended {
-    let (mut guarded, watch) = Guarded::new(Pieces(pieces.into_iter().collect()));
+    let (mut guarded, watch) = FramingGuard::new(Pieces(pieces.into_iter().collect()));
     let (mut all, mut broken) = (Vec::new(), false);
     let mut buf = vec![0; room];
     while let Some(read) = guarded.read(&mut buf).now_or_never() {
@@ -177,7 +177,7 @@ fn a_body_with_odd_chunks_breaks_off() {
 
 #[test]
 fn a_request_that_nobody_judged_is_marked() {
-    let (mut guarded, watch) = Guarded::new(Pieces([GOOD[0].as_bytes().to_vec()].into()));
+    let (mut guarded, watch) = FramingGuard::new(Pieces([GOOD[0].as_bytes().to_vec()].into()));
     let _ = guarded.read(&mut [0; 1_000]).now_or_never();
     let marked = || watch.marked(Request::new(())).extensions().get::<Refusal>().copied();
     assert_eq!(marked(), None);
@@ -187,7 +187,7 @@ fn a_request_that_nobody_judged_is_marked() {
 #[test]
 fn an_idle_connection_holds_nothing() {
     let pieces = GOOD[3].as_bytes().chunks(5).map(<[u8]>::to_vec);
-    let (mut guarded, _) = Guarded::new(Pieces(pieces.collect()));
+    let (mut guarded, _) = FramingGuard::new(Pieces(pieces.collect()));
     let mut buf = [0; 1_000];
     while guarded.read(&mut buf).now_or_never().is_some_and(|read| read.unwrap() > 0) {}
     assert_eq!((guarded.held.capacity(), guarded.ready), (0, 0));

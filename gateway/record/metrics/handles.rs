@@ -14,7 +14,7 @@ use prometheus::{Histogram, IntCounter};
 
 use super::{catalogue::Catalogue, money::MoneyCounter};
 use crate::{
-    outcome::{Attempt, AttemptResult, Ending, Names, Opened, Outcome},
+    outcome::{AttemptRecord, AttemptResult, Ending, EpochInfo, Opened, Outcome},
     record::model_of,
 };
 
@@ -57,7 +57,7 @@ fn languages<T>() -> Row<T> {
 
 /// The tables of one epoch.
 pub(super) struct Handles {
-    pub(super) names: Arc<Names>,
+    pub(super) names: Arc<EpochInfo>,
     /// By model, task, language, outcome.
     requests: Row<Labels<Row<IntCounter>>>,
     /// By team, model, task, language.
@@ -83,7 +83,7 @@ struct Latency {
 }
 
 impl Handles {
-    pub(super) fn new(names: Arc<Names>) -> Self {
+    pub(super) fn new(names: Arc<EpochInfo>) -> Self {
         let (models, teams) = (names.models.len(), names.teams.len());
         Self {
             names,
@@ -125,7 +125,7 @@ impl Handles {
         self.count(catalogue, outcome, model);
         self.account(catalogue, outcome, model);
         self.time(catalogue, outcome, model);
-        for attempt in &outcome.trail.attempts {
+        for attempt in &outcome.attempt_log.attempts {
             self.attempt(catalogue, attempt);
         }
     }
@@ -209,7 +209,7 @@ impl Handles {
         }
     }
 
-    fn attempt(&self, catalogue: &Catalogue, attempt: &Attempt) {
+    fn attempt(&self, catalogue: &Catalogue, attempt: &AttemptRecord) {
         // One that nobody has ended was under way when the request ended.
         let result = attempt.result.unwrap_or(AttemptResult::Cancelled);
         let make = || {

@@ -22,7 +22,7 @@ pub use self::gauges::{Gauge, GaugeReading};
 use self::{catalogue::Catalogue, gauges::Gauges, handles::Handles};
 use crate::{
     failure::{Kind, Stage},
-    outcome::{Names, Opened, Outcome, Refused},
+    outcome::{EpochInfo, Opened, Outcome, Refused},
 };
 
 /// Epochs whose lines are found by position: requests of the last few may still be under way.
@@ -143,7 +143,7 @@ impl Metrics {
         Box::new(move |took| commit.observe(took.as_secs_f64()))
     }
 
-    fn with(&self, names: &Arc<Names>, count: impl FnOnce(&Handles)) {
+    fn with(&self, names: &Arc<EpochInfo>, count: impl FnOnce(&Handles)) {
         let epochs = self.inner.epochs.load();
         match epochs.iter().find(|handles| Arc::ptr_eq(&handles.names, names)) {
             Some(handles) => count(handles),
@@ -152,7 +152,7 @@ impl Metrics {
     }
 
     /// Tables for an epoch not seen yet; the oldest make room.
-    fn adopt(&self, names: &Arc<Names>) -> Arc<Handles> {
+    fn adopt(&self, names: &Arc<EpochInfo>) -> Arc<Handles> {
         let _one = self.inner.adopting.lock().unwrap_or_else(PoisonError::into_inner);
         let epochs = self.inner.epochs.load();
         if let Some(known) = epochs.iter().find(|handles| Arc::ptr_eq(&handles.names, names)) {

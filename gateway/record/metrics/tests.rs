@@ -87,9 +87,9 @@ fn one_request_is_exposed_under_the_names_promised() {
     outcome.charge.usage.source = UsageSource::Estimated;
     outcome.stages = [Duration::ZERO; 8];
     outcome.stages[Stage::Decide as usize] = Duration::from_micros(30);
-    let mut failed = outcome.trail.attempts[0].clone();
+    let mut failed = outcome.attempt_log.attempts[0].clone();
     (failed.model, failed.endpoint, failed.result) = (ModelIndex(1), 40, None);
-    outcome.trail.attempts.push(failed);
+    outcome.attempt_log.attempts.push(failed);
     metrics.opened(&outcome.opened);
     metrics.closed(&outcome);
     metrics.refused(&sample::refused(0, &names), true);
@@ -152,7 +152,7 @@ fn money_is_exposed_as_the_exact_decimal() {
 fn a_new_epoch_keeps_the_lines_of_the_old_one() {
     let metrics = Metrics::new(20_000).unwrap();
     let old = sample::names();
-    let mut names = Names::clone(&old);
+    let mut names = EpochInfo::clone(&old);
     // The same model at another position, and a team of another name.
     names.models.reverse();
     names.teams = vec!["default".into(), "wholesale".into()];
@@ -160,7 +160,7 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
     for names in [&old, &new, &old, &new] {
         let mut outcome = sample::outcome(sample::opened(1, names));
         let qwen = names.models.iter().position(|model| &*model.id == "qwen").unwrap();
-        outcome.trail.attempts[0].model = ModelIndex(u16::try_from(qwen).unwrap());
+        outcome.attempt_log.attempts[0].model = ModelIndex(u16::try_from(qwen).unwrap());
         metrics.closed(&outcome);
     }
     let text = metrics.expose().unwrap();
@@ -179,7 +179,7 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
 #[test]
 fn when_full_the_language_folds_first_then_the_task_and_never_the_team_or_model() {
     let metrics = Metrics::new(2_000).unwrap();
-    let mut names = Names::clone(&sample::names());
+    let mut names = EpochInfo::clone(&sample::names());
     names.models = (0..3)
         .map(|n| ModelName {
             id: format!("model-{n}").into(),
@@ -199,7 +199,7 @@ fn when_full_the_language_folds_first_then_the_task_and_never_the_team_or_model(
                     sample::signals(language, task),
                 );
                 let mut outcome = sample::outcome(opened);
-                outcome.trail.attempts[0].model = ModelIndex(model);
+                outcome.attempt_log.attempts[0].model = ModelIndex(model);
                 metrics.closed(&outcome);
                 requests += 1;
             }
@@ -250,8 +250,8 @@ fn positions_beyond_any_table_are_counted_under_their_names() {
         assert_eq!(lines(&metrics.expose().unwrap(), &line).len(), 1, "{line}");
     }
     let mut outcome = sample::outcome(Arc::new(opened));
-    outcome.trail.attempts[0].model = ModelIndex(77);
-    outcome.trail.attempts[0].result = Some(AttemptResult::Timeout);
+    outcome.attempt_log.attempts[0].model = ModelIndex(77);
+    outcome.attempt_log.attempts[0].result = Some(AttemptResult::Timeout);
     metrics.closed(&outcome);
     let text = metrics.expose().unwrap();
     assert_eq!(lines(&text, "signalbox_requests_total{language=\"ms\",model=\"unknown\"").len(), 1);

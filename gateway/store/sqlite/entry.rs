@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, ToSql};
 
 use super::schema::SETTLED;
 use crate::{
-    outcome::{Attempt, AttemptResult, Ending, Names, Opened, Outcome, Refused},
+    outcome::{AttemptRecord, AttemptResult, Ending, EpochInfo, Opened, Outcome, Refused},
     record::{model_of, served},
 };
 
@@ -78,7 +78,7 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put(model.map(|model| &*model.id))?;
         self.put(served(outcome).map(|attempt| &*attempt.endpoint_label))?;
         self.put(model.and_then(|model| model.zone.as_deref()))?;
-        self.put(attempts(&outcome.trail.attempts, names))?;
+        self.put(attempts(&outcome.attempt_log.attempts, names))?;
         let usage = outcome.charge.usage;
         self.put(usage.counts.input)?;
         self.put(usage.counts.cached_input)?;
@@ -147,7 +147,7 @@ fn tags(signals: &Signals) -> Option<String> {
 }
 
 /// Attempts as a JSON array: model, endpoint, result and whole milliseconds of each.
-fn attempts(attempts: &[Attempt], names: &Names) -> String {
+fn attempts(attempts: &[AttemptRecord], names: &EpochInfo) -> String {
     let mut json = String::with_capacity(2 + attempts.len() * 96);
     json.push('[');
     for attempt in attempts {
@@ -169,7 +169,7 @@ fn attempts(attempts: &[Attempt], names: &Names) -> String {
     json
 }
 
-/// A JSON string. Names from configuration seldom have anything to escape.
+/// A JSON string. EpochInfo from configuration seldom have anything to escape.
 fn quote(json: &mut String, text: &str) {
     if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         json.push_str(&serde_json::Value::from(text).to_string());

@@ -2,7 +2,7 @@
 //!
 //! An open entry stands in `entry_open`, a closed one in `entry`: closing is a delete in a table of
 //! a few hot pages and an append, never the rewriting of a row in a large one; and what a crash has
-//! left open is exactly what stands in the small table. Names that change with the configuration
+//! left open is exactly what stands in the small table. EpochInfo that change with the configuration
 //! only (versions, hashes, replica, currency) stand once in `epoch`.
 
 use rusqlite::{Connection, TransactionBehavior};

@@ -484,7 +484,7 @@ fn a_full_disk_is_told_from_other_failures_and_the_group_is_written_later() {
 fn each_price_table_is_kept_under_its_hash() {
     let folder = Folder::new("prices");
     let mut store = folder.open();
-    let mut newer = Names::clone(&sample::names());
+    let mut newer = EpochInfo::clone(&sample::names());
     newer.price_version = "eeff".into();
     let newer = Arc::new(newer);
     for (number, names) in [(1, sample::names()), (2, sample::names()), (3, newer)] {
@@ -533,7 +533,7 @@ fn a_failed_request_says_its_kind() {
     let names = sample::names();
     let mut outcome = sample::outcome(sample::opened(1, &names));
     outcome.ending = Ending::Failed(Kind::UpstreamTimeout);
-    outcome.trail = Default::default();
+    outcome.attempt_log = Default::default();
     folder.open().write(&whole([outcome])).unwrap();
     let entry = folder.reader().entries(Filter::default()).unwrap().remove(0);
     assert_eq!(entry.outcome.as_deref(), Some("failed"));

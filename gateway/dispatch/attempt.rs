@@ -1,4 +1,4 @@
-//! One attempt at one replica: connect, ask, read. Polled by hand, so that whoever owns it may be
+//! One attempt at one replica: connect, request, read. Polled by hand, so that whoever owns it may be
 //! dropped at any moment and the backend hears of it at once.
 
 mod edits;
@@ -21,10 +21,10 @@ use smallvec::SmallVec;
 pub(crate) use self::edits::Start;
 use super::{
     connection::{Connection, Connector, Exchange},
+    judge::{self, AttemptError},
     own::{Objection, Refused},
     pool::Approach,
-    target::{Ask, Target},
-    verdict::{self, Setback},
+    target::{Target, UpstreamRequest},
 };
 use crate::{fleet::InFlight, wire};
 
@@ -52,11 +52,14 @@ pub(crate) enum Shown {
 /// Events of one chunk.
 pub(crate) type Events = SmallVec<[wire::Event; 8]>;
 
+/// What an attempt shows next, or how it failed.
+type Polled = Poll<Result<Shown, AttemptError>>;
+
 /// One attempt.
-pub(crate) struct Leg {
+pub(crate) struct Attempt {
     /// Number of the attempt in the machine.
     pub number: u8,
-    /// Its position in the trail.
+    /// Its position in the log.
     pub record: usize,
     /// Held while the attempt runs.
     pub endpoint: InFlight,
@@ -78,9 +81,9 @@ pub(crate) struct Leg {
     reaching: Instant,
     last_life: Instant,
     /// Output of its first content, once that has come.
-    first: Option<Tokens>,
+    pub first: Option<Tokens>,
     /// Bytes of a stream before its first content, or after it.
-    unread: usize,
+    pub unread: usize,
     phase: Phase,
     /// The decoder of a stream that has ended: what it counted is still wanted.
     ended: Option<Box<wire::Stream>>,
@@ -103,11 +106,16 @@ enum Phase {
     Over,
 }
 
-impl Leg {
+impl Attempt {
     /// Begins an attempt: on an idle connection if there is one, else on a new one.
-    pub(crate) fn start(start: Start, ask: &Ask, now: Instant, cx: &mut Context<'_>) -> Self {
+    pub(crate) fn start(
+        start: Start,
+        request: &UpstreamRequest,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Self {
         let Start { number, record, endpoint, target, planned, room, refused } = start;
-        let mut leg = Self {
+        let mut attempt = Self {
             number,
             record,
             endpoint,
@@ -131,23 +139,23 @@ impl Leg {
             ejection: None,
             target,
         };
-        leg.reach(ask, now, cx);
-        leg
+        attempt.reach(request, now, cx);
+        attempt
     }
 
-    fn reach(&mut self, ask: &Ask, now: Instant, cx: &mut Context<'_>) {
+    fn reach(&mut self, request: &UpstreamRequest, now: Instant, cx: &mut Context<'_>) {
         self.reaching = now;
         self.asked = None;
         match self.target.pool.take(cx, now) {
-            Some(connection) => self.send(connection, ask, now),
+            Some(connection) => self.send(connection, request, now),
             None => self.phase = Phase::Connecting(Approach::begin(&self.target.pool, cx, now)),
         }
     }
 
-    fn send(&mut self, connection: Connection, ask: &Ask, now: Instant) {
+    fn send(&mut self, connection: Connection, request: &UpstreamRequest, now: Instant) {
         self.asked = Some(now);
-        let edit = self.target.edit(ask, self.planned.output_tokens_max, self.refused);
-        self.phase = Phase::Waiting(connection.send(self.target.ask(ask, &edit)));
+        let edit = self.target.edit(request, self.planned.output_tokens_max, self.refused);
+        self.phase = Phase::Waiting(connection.send(self.target.request(request, &edit)));
     }
 
     /// The credential that its replica is shown.
@@ -165,23 +173,13 @@ impl Leg {
     }
 
     /// Notes that it has shown its first content, with so much output.
-    pub(crate) fn shows_content(&mut self, first: Tokens, ask: &Ask, now: Instant) {
+    pub(crate) fn shows_content(&mut self, first: Tokens, request: &UpstreamRequest, now: Instant) {
         if self.taught {
-            self.remember(ask);
+            self.remember(request);
         }
         self.first = Some(first);
         self.unread = 0;
         self.last_life = now;
-    }
-
-    /// Output of its first content, once that has come.
-    pub(crate) fn first(&self) -> Option<Tokens> {
-        self.first
-    }
-
-    /// Bytes of a stream before its first content, or after it.
-    pub(crate) fn unread(&self) -> usize {
-        self.unread
     }
 
     /// Output of a stream that was counted so far.
@@ -216,30 +214,30 @@ impl Leg {
         &mut self,
         cx: &mut Context<'_>,
         connector: &Connector,
-        ask: &Ask,
+        request: &UpstreamRequest,
         now: Instant,
-    ) -> Poll<Result<Shown, Setback>> {
+    ) -> Polled {
         loop {
             match &mut self.phase {
                 Phase::Connecting(way) => {
                     match ready!(way.poll(cx, connector, &self.target.uri, now)) {
-                        Ok(connection) => self.send(connection, ask, now),
-                        Err(error) => return self.over(Setback::connect(error)),
+                        Ok(connection) => self.send(connection, request, now),
+                        Err(error) => return self.over(AttemptError::connect(error)),
                     }
                 }
                 Phase::Waiting(exchange) => match ready!(exchange.poll_head(cx)) {
                     Ok(head) => {
-                        if let Err(setback) = self.head(head, ask) {
-                            return self.over(setback);
+                        if let Err(error) = self.head(head, request) {
+                            return self.over(error);
                         }
                     }
                     // It was closed before the first byte could leave: nobody was asked.
-                    Err(_) if exchange.unseen() => self.reach(ask, now, cx),
+                    Err(_) if exchange.unseen() => self.reach(request, now, cx),
                     Err(error) => return self.broken(error, now),
                 },
-                Phase::Streaming(..) => return self.poll_stream(cx, ask, now),
-                Phase::Collecting(..) => return self.poll_whole(cx, ask, now),
-                Phase::Refused(..) => return self.poll_refused(cx, ask),
+                Phase::Streaming(..) => return self.poll_stream(cx, request, now),
+                Phase::Collecting(..) => return self.poll_whole(cx, request, now),
+                Phase::Refused(..) => return self.poll_refused(cx, request),
                 Phase::Over => {
                     let end = self.end.take().map(|end| Ok(Shown::End(end)));
                     return end.map_or(Poll::Pending, Poll::Ready);
@@ -249,7 +247,7 @@ impl Leg {
     }
 
     /// The connection broke before an answer came, and the peer may have read the request.
-    fn broken(&mut self, error: io::Error, now: Instant) -> Poll<Result<Shown, Setback>> {
+    fn broken(&mut self, error: io::Error, now: Instant) -> Polled {
         let ago = now.saturating_duration_since(self.asked.unwrap_or(now));
         if let Phase::Waiting(exchange) = &self.phase
             && exchange.crossed(&error, ago)
@@ -258,37 +256,38 @@ impl Leg {
             self.target.pool.forget(exchange.idle_since());
             self.crossed = true;
         }
-        self.over(Setback { blame: !self.crossed, ..Setback::broken(error) })
+        self.over(AttemptError { blame: !self.crossed, ..AttemptError::broken(error) })
     }
 
-    fn over(&mut self, setback: Setback) -> Poll<Result<Shown, Setback>> {
+    fn over(&mut self, error: AttemptError) -> Polled {
         if let Phase::Streaming(_, stream) = std::mem::replace(&mut self.phase, Phase::Over) {
             self.ended = Some(stream);
         }
-        Poll::Ready(Err(setback))
+        Poll::Ready(Err(error))
     }
 
-    fn head(&mut self, head: Response<()>, ask: &Ask) -> Result<(), Setback> {
+    fn head(&mut self, head: Response<()>, request: &UpstreamRequest) -> Result<(), AttemptError> {
         let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return Ok(());
         };
-        if !verdict::answers(head.status()) {
-            if !verdict::body_matters(head.status(), head.headers()) {
+        if !judge::answers(head.status()) {
+            if !judge::body_matters(head.status(), head.headers()) {
                 let said = wire::Said::default();
-                return Err(Setback::status(head.status(), head.headers(), &said, self.case()));
+                let (status, headers) = (head.status(), head.headers());
+                return Err(AttemptError::status(status, headers, &said, self.case()));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());
         }
-        verdict::check_head(head.headers(), ask.request.stream())?;
-        self.phase = if ask.request.stream() {
+        judge::check_head(head.headers(), request.body.stream())?;
+        self.phase = if request.body.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
-            let stream = wire::Stream::new(limits, !ask.request.wants_usage());
+            let stream = wire::Stream::new(limits, !request.body.wants_usage());
             let holds = self.target.holds.load(Relaxed);
-            let stream = stream.of(ask.request.n());
+            let stream = stream.of(request.body.n());
             let mut stream = stream.reasoning_in(self.target.reasoning_field, holds);
-            if ask.bound {
-                let choices = u32::from(ask.request.n());
+            if request.bound {
+                let choices = u32::from(request.body.n());
                 stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
             }
             self.sniffs = true;
@@ -302,18 +301,19 @@ impl Leg {
     fn poll_stream(
         &mut self,
         cx: &mut Context<'_>,
-        ask: &Ask,
+        request: &UpstreamRequest,
         now: Instant,
-    ) -> Poll<Result<Shown, Setback>> {
+    ) -> Polled {
         let Phase::Streaming(exchange, stream) = &mut self.phase else { return Poll::Pending };
         let mut events = Events::new();
-        let fault = |fault| Setback::invalid("the model's stream is broken", format!("{fault:?}"));
+        let fault =
+            |fault| AttemptError::invalid("the model's stream is broken", format!("{fault:?}"));
         match ready!(exchange.poll_bytes(cx)) {
             Some(Ok(chunk)) => {
                 if std::mem::take(&mut self.sniffs) {
                     // No line of a stream of events begins so.
                     match chunk.trim_ascii_start().first() {
-                        Some(b'{' | b'[') => return self.poll_told(&chunk, cx, ask),
+                        Some(b'{' | b'[') => return self.poll_told(&chunk, cx, request),
                         None => self.sniffs = true,
                         _ => {}
                     }
@@ -322,7 +322,7 @@ impl Leg {
                 if self.first.is_none() && self.unread > PRELUDE_BYTES_MAX {
                     let public = "the model's server sent no answer";
                     let why = "a stream that does not come to its content";
-                    return self.over(Setback::invalid(public, why));
+                    return self.over(AttemptError::invalid(public, why));
                 }
                 stream.push(chunk.clone(), &mut events).map_err(fault)?;
                 // Comments are not life.
@@ -331,7 +331,7 @@ impl Leg {
                 }
                 Poll::Ready(Ok(Shown::Events(chunk, events)))
             }
-            Some(Err(error)) => self.over(Setback::broken(error)),
+            Some(Err(error)) => self.over(AttemptError::broken(error)),
             None => {
                 let end = stream.finish(&mut events).map_err(fault)?;
                 self.give_back(now);
@@ -347,9 +347,9 @@ impl Leg {
     fn poll_whole(
         &mut self,
         cx: &mut Context<'_>,
-        ask: &Ask,
+        request: &UpstreamRequest,
         now: Instant,
-    ) -> Poll<Result<Shown, Setback>> {
+    ) -> Polled {
         let Phase::Collecting(exchange, first, rest) = &mut self.phase else {
             return Poll::Pending;
         };
@@ -364,16 +364,17 @@ impl Leg {
                     rest.extend_from_slice(&chunk);
                     if rest.len() > ANSWER_BYTES_MAX {
                         let public = "the model's answer is too large";
-                        return self.over(Setback::invalid(public, "plain answer over the limit"));
+                        return self
+                            .over(AttemptError::invalid(public, "plain answer over the limit"));
                     }
                 }
-                Some(Err(error)) => return self.over(Setback::broken(error)),
+                Some(Err(error)) => return self.over(AttemptError::broken(error)),
                 None => break first.take().unwrap_or_else(|| std::mem::take(rest).freeze()),
             }
         };
         self.give_back(now);
-        let plain = verdict::plain(&whole, self.case());
-        let plain = plain.inspect_err(|_| self.hear(ask, &wire::Said::read(&whole)))?;
+        let plain = judge::plain(&whole, self.case());
+        let plain = plain.inspect_err(|_| self.hear(request, &wire::Said::read(&whole)))?;
         let whole = match self.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{KEY, Reply, Setup, Upstream, ask, raw, streamed, with};
+use crate::harness::{KEY, Reply, Setup, SimBackend, ask, raw, streamed, with};
 
 fn chunked(body: &str) -> String {
     format!(
@@ -18,7 +18,7 @@ fn chunked(body: &str) -> String {
 
 #[tokio::test]
 async fn a_body_may_come_in_chunks_and_no_larger_for_it() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).server("body_bytes_max = 4096\n");
     let gateway = setup.start().await;
     let answer = raw::send(gateway.addr(), chunked(&ask("a").to_string()).as_bytes()).await;
@@ -33,7 +33,7 @@ async fn a_body_may_come_in_chunks_and_no_larger_for_it() {
 
 #[tokio::test]
 async fn one_who_asks_before_sending_is_told_to_go_on() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let body = ask("a").to_string();
     let whole = raw::chat("expect: 100-continue\r\n", body.as_bytes());
@@ -51,7 +51,7 @@ async fn one_who_asks_before_sending_is_told_to_go_on() {
 /// A refusal that left a body unread must not take the next request's bytes for it.
 #[tokio::test]
 async fn requests_on_one_connection_are_kept_apart() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let bad = with(ask("a"), json!({ "n": 0 })).to_string();
     let unknown = String::from_utf8(raw::chat("", ask("a").to_string().as_bytes())).unwrap();
@@ -70,7 +70,7 @@ async fn requests_on_one_connection_are_kept_apart() {
 
 #[tokio::test]
 async fn a_key_that_expired_is_no_key() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls());
     let gateway = setup.key("expires = \"2020-01-01T00:00:00Z\"\n").start().await;
     let reply = gateway.ask(&ask("a")).await;
@@ -80,7 +80,7 @@ async fn a_key_that_expired_is_no_key() {
 
 #[tokio::test]
 async fn hints_of_a_key_without_hints_are_ignored() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).key("hints = false\n").start().await;
     let request = gateway.post(&ask("a")).header("x-signalbox-language", "th");
     let reply = Reply::of(request).await;
@@ -89,7 +89,7 @@ async fn hints_of_a_key_without_hints_are_ignored() {
 
 #[tokio::test]
 async fn a_guard_binds_pins_aliases_and_auto() {
-    let (near, far) = (Upstream::start(), Upstream::start());
+    let (near, far) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new()
         .model_with("far", &far.urls(), "zone = \"cloud\"\n")
         .model_with("near", &near.urls(), "zone = \"on_prem\"\n")
@@ -116,7 +116,7 @@ async fn a_guard_binds_pins_aliases_and_auto() {
 
 #[tokio::test]
 async fn tool_calls_come_through() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model_with("a", &up.urls(), "capabilities = [\"tools\"]\n");
     let gateway = setup.model("b", &up.urls()).start().await;
     let schema = json!({ "type": "object", "properties": { "account": { "type": "string" } } });

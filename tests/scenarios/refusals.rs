@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, KEY, Setup, Upstream, ask, raw, with};
+use crate::harness::{Gateway, KEY, Setup, SimBackend, ask, raw, with};
 
 /// A gateway with small limits, and its backend.
-async fn small() -> (Upstream, Gateway) {
-    let up = Upstream::start();
+async fn small() -> (SimBackend, Gateway) {
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).server("body_bytes_max = 65536\n");
     (up, setup.key("data_class_max = \"internal\"\n").start().await)
 }
@@ -250,7 +250,7 @@ async fn what_is_no_http_harms_nobody() {
 
 #[tokio::test]
 async fn a_body_that_never_comes_ends_in_408() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).server("body_timeout_ms = 100\n");
     let gateway = setup.start().await;
     let mut request = raw::chat("", &[b' '; 100]);
@@ -263,7 +263,7 @@ async fn a_body_that_never_comes_ends_in_408() {
 
 #[tokio::test]
 async fn a_head_that_never_comes_is_not_waited_for() {
-    let up = Upstream::start();
+    let up = SimBackend::start();
     let setup = Setup::new().model("a", &up.urls()).server("header_timeout_ms = 100\n");
     let gateway = setup.start().await;
     let answer = raw::send(gateway.addr(), b"POST /v1/chat/completions HTTP/1.1\r\nhos").await;

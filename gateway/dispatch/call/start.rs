@@ -8,75 +8,81 @@ use std::{
 
 use policies::facts::Tokens;
 
-use super::{Flight, State};
+use super::{Call, State};
 use crate::{
     dispatch::{
-        Fate,
+        EndpointEvent,
+        attempt::{Attempt, Start},
         attempts::{Event, Step, Steps},
-        leg::{Leg, Start},
+        judge::AttemptError,
         own::{Objection, Refused},
-        verdict::Setback,
     },
     failure::{Failure, Kind, Retry, Stage},
     fleet::{Found, Wanted},
-    outcome::{Attempt, AttemptResult, Trail},
+    outcome::{AttemptLog, AttemptRecord, AttemptResult},
     wire,
 };
 
-impl Flight {
+impl Call {
     /// An attempt came to nothing before commitment.
-    pub(super) fn setback(
+    pub(super) fn error(
         &mut self,
-        setback: Setback,
-        trail: &mut Trail,
+        error: AttemptError,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
-        let Some(leg) = self.leg.as_mut() else { return Ok(()) };
-        let (number, model) = (leg.number, leg.endpoint.model);
-        let again = leg.crossed.then_some((model, leg.endpoint.index));
-        let mut setback = setback.without(leg.key());
-        match leg.objection.take() {
+        let Some(attempt) = self.attempt.as_mut() else { return Ok(()) };
+        let (number, model) = (attempt.number, attempt.endpoint.model);
+        let again = attempt.crossed.then_some((model, attempt.endpoint.index));
+        let mut error = error.without(attempt.key());
+        match attempt.objection.take() {
             Some(Objection::Again(refused)) if !self.attempts.late(now) => {
-                self.again(refused, trail, cx, now);
+                self.again(refused, log, cx, now);
                 return Ok(());
             }
-            Some(Objection::Bound) => setback = setback.unbounded(),
+            Some(Objection::Bound) => error = error.unbounded(),
             _ => {}
         }
-        self.blame(&setback, trail, now);
-        self.close_attempt(trail, setback.result, now);
-        let (kind, retry) = (setback.failure.kind, setback.failure.retry);
-        self.setback = Some(setback.failure);
+        self.blame(&error, log, now);
+        self.close_attempt(log, error.result, now);
+        let (kind, retry) = (error.failure.kind, error.failure.retry);
+        self.error = Some(error.failure);
         self.tried.retain(|it| Some(*it) != again);
         let other = self.upstreams.fleet.has_other(model, &self.tried, now);
         let steps = self.attempts.on(Event::Failed(number, kind, retry), now, other);
-        self.take(steps, trail, cx, now)?;
-        if self.leg.is_none() {
+        self.take(steps, log, cx, now)?;
+        if self.attempt.is_none() {
             self.swap();
         }
         Ok(())
     }
 
     /// Asks the same replica without what it refused of our edits. It is one more sending, and in the
-    /// trail; but what was ours to leave out is no try of the plan, and nobody's failure.
-    fn again(&mut self, refused: Refused, trail: &mut Trail, cx: &mut Context<'_>, now: Instant) {
+    /// log; but what was ours to leave out is no try of the plan, and nobody's failure.
+    fn again(
+        &mut self,
+        refused: Refused,
+        log: &mut AttemptLog,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) {
         self.held.clear();
-        let Some(leg) = self.leg.take() else { return };
-        close(&leg, trail, AttemptResult::Status, now);
-        let record = trail.attempts.len();
-        trail.attempts.push(attempt_at(&leg.endpoint, now));
-        tracing::debug!(endpoint = &*leg.endpoint.label, ?refused, "asked again without");
-        let start = leg.again(record, refused);
-        self.leg = Some(Leg::start(start, &self.ask, now, cx));
+        let Some(attempt) = self.attempt.take() else { return };
+        close(&attempt, log, AttemptResult::Status, now);
+        let record = log.attempts.len();
+        log.attempts.push(attempt_at(&attempt.endpoint, now));
+        tracing::debug!(endpoint = &*attempt.endpoint.label, ?refused, "asked again without");
+        let start = attempt.again(record, refused);
+        self.attempt = Some(Attempt::start(start, &self.request, now, cx));
     }
 
     /// Looks at the other of two attempts. False if there is none.
     pub(super) fn swap(&mut self) -> bool {
         let Some(mut rival) = self.rival.take() else { return false };
         std::mem::swap(&mut rival.1, &mut self.held);
-        if let Some(leg) = self.leg.replace(rival.0) {
-            self.rival = Some(Box::new((leg, rival.1)));
+        if let Some(attempt) = self.attempt.replace(rival.0) {
+            self.rival = Some(Box::new((attempt, rival.1)));
         }
         true
     }
@@ -85,45 +91,50 @@ impl Flight {
     pub(super) fn cancel(
         &mut self,
         number: u8,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         result: AttemptResult,
         now: Instant,
     ) {
-        if self.leg.as_ref().is_some_and(|leg| leg.number == number) {
-            self.close_attempt(trail, result, now);
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.number == number) {
+            self.close_attempt(log, result, now);
         } else if let Some(rival) = self.rival.take_if(|rival| rival.0.number == number) {
-            close(&rival.0, trail, result, now);
+            close(&rival.0, log, result, now);
         }
     }
 
-    pub(super) fn blame(&mut self, setback: &Setback, trail: &Trail, now: Instant) {
-        let Some(leg) = self.leg.as_mut() else { return };
-        if let Some(rest) = setback.failure.retry_after.filter(|_| setback.rest) {
-            self.upstreams.fleet.rests(&leg.endpoint, rest, now);
+    pub(super) fn blame(&mut self, error: &AttemptError, log: &AttemptLog, now: Instant) {
+        let Some(attempt) = self.attempt.as_mut() else { return };
+        if let Some(cooldown) = error.failure.retry_after.filter(|_| error.cooldown) {
+            self.upstreams.fleet.cools_down(&attempt.endpoint, cooldown, now);
         }
-        if setback.blame && self.upstreams.fleet.failed(&mut leg.endpoint, now) {
-            (self.upstreams.told)(&leg.endpoint, Fate::Ejected(setback.result.name()));
+        if error.blame && self.upstreams.fleet.failed(&mut attempt.endpoint, now) {
+            (self.upstreams.told)(&attempt.endpoint, EndpointEvent::Ejected(error.result.name()));
         }
         tracing::debug!(
-            attempt = trail.attempts.len(),
-            endpoint = &*leg.endpoint.label,
-            result = setback.result.name(),
-            cause = setback.failure.cause.as_deref().map(tracing::field::display),
+            attempt = log.attempts.len(),
+            endpoint = &*attempt.endpoint.label,
+            result = error.result.name(),
+            cause = error.failure.cause.as_deref().map(tracing::field::display),
             "attempt failed"
         );
     }
 
-    pub(super) fn close_attempt(&mut self, trail: &mut Trail, result: AttemptResult, now: Instant) {
+    pub(super) fn close_attempt(
+        &mut self,
+        log: &mut AttemptLog,
+        result: AttemptResult,
+        now: Instant,
+    ) {
         self.held.clear();
-        let Some(leg) = self.leg.take() else { return };
-        close(&leg, trail, result, now);
+        let Some(attempt) = self.attempt.take() else { return };
+        close(&attempt, log, result, now);
     }
 
     /// Does what the machine says.
     pub(super) fn take(
         &mut self,
         steps: Steps,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
@@ -135,10 +146,10 @@ impl Flight {
         };
         for step in steps {
             match step {
-                Step::Start { attempt, planned } => self.start(attempt, planned, trail, cx, now)?,
-                Step::Cancel(number) => self.cancel(number, trail, unwanted, now),
-                Step::Commit(number) => self.commit(number, trail, now),
-                Step::Queue { planned } => self.queue(planned, trail, cx, now)?,
+                Step::Start { attempt, planned } => self.start(attempt, planned, log, cx, now)?,
+                Step::Cancel(number) => self.cancel(number, log, unwanted, now),
+                Step::Commit(number) => self.commit(number, log, now),
+                Step::Queue { planned } => self.queue(planned, log, cx, now)?,
                 Step::GiveUp(kind) => return Err(self.lost(kind)),
             }
         }
@@ -149,7 +160,7 @@ impl Flight {
         &mut self,
         number: u8,
         planned: u8,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
@@ -159,8 +170,8 @@ impl Flight {
         let wanted = Wanted {
             model: entry.model,
             tried: &self.tried,
-            choice: self.choice,
-            again: !trail.attempts.is_empty(),
+            hint: self.hint,
+            again: !log.attempts.is_empty(),
             granted: self.ticket.is_some(),
             last_resort: self.plan.last_resort,
         };
@@ -174,38 +185,38 @@ impl Flight {
         };
         let target = endpoint.as_ref().and_then(|it| self.upstreams.target(it.model, it.index));
         let (Some(endpoint), Some(target)) = (endpoint, target) else {
-            let none = Setback::none_free().failure;
+            let none = AttemptError::none_free().failure;
             let (kind, retry) = (none.kind, none.retry);
-            self.setback.get_or_insert(none);
+            self.error.get_or_insert(none);
             let failed = Event::Failed(number, kind, retry);
             let event = if full { Event::Full(number) } else { failed };
             let steps = self.attempts.on(event, now, false);
             // As deep as the plan is long: each step moves on in the plan.
-            return self.take(steps, trail, cx, now);
+            return self.take(steps, log, cx, now);
         };
         if self.plan.last_resort {
-            (self.upstreams.told)(&endpoint, Fate::LastResort);
+            (self.upstreams.told)(&endpoint, EndpointEvent::LastResort);
         }
         self.tried.push((entry.model, endpoint.index));
-        let record = trail.attempts.len();
-        trail.attempts.push(attempt_at(&endpoint, now));
-        trail.bound_told = self.ask.bound;
+        let record = log.attempts.len();
+        log.attempts.push(attempt_at(&endpoint, now));
+        log.bound_told = self.request.bound;
         let has = self.upstreams.room(entry.model);
         let room = wire::Room { needed: self.plan.input_tokens, has };
         let start = Start { number, record, endpoint, target, planned: entry, room, refused: None };
-        let leg = Leg::start(start, &self.ask, now, cx);
-        if let Some(other) = self.leg.replace(leg) {
+        let attempt = Attempt::start(start, &self.request, now, cx);
+        if let Some(other) = self.attempt.replace(attempt) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
         }
         let steps = self.attempts.on(Event::Began(number), now, false);
-        self.take(steps, trail, cx, now)
+        self.take(steps, log, cx, now)
     }
 
     /// Waits for a place at an entry of the plan, if there is use in it.
     fn queue(
         &mut self,
         planned: u8,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<(), Failure> {
@@ -222,7 +233,7 @@ impl Flight {
             Err(wait) => {
                 self.turned_away(Some(wait));
                 let steps = self.attempts.on(Event::TurnedAway, now, false);
-                self.take(steps, trail, cx, now)
+                self.take(steps, log, cx, now)
             }
         }
     }
@@ -230,30 +241,30 @@ impl Flight {
     /// Notes that there was no place, and when there may be, if that is known.
     pub(super) fn turned_away(&mut self, wait: Option<Duration>) {
         self.ticket = None;
-        let mut none = Setback::none_free().failure;
+        let mut none = AttemptError::none_free().failure;
         none.retry_after = wait.or(none.retry_after);
-        self.setback = Some(none);
+        self.error = Some(none);
     }
 
     /// What the caller is told when nothing is left to try.
     pub(super) fn lost(&mut self, kind: Kind) -> Failure {
         self.state = State::Over;
         self.ticket = None;
-        self.setback.take().unwrap_or_else(|| {
+        self.error.take().unwrap_or_else(|| {
             Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
         })
     }
 }
 
-fn close(leg: &Leg, trail: &mut Trail, result: AttemptResult, now: Instant) {
-    if let Some(attempt) = trail.attempts.get_mut(leg.record) {
-        attempt.took = Some(now.saturating_duration_since(attempt.started));
-        attempt.result = Some(result);
+fn close(attempt: &Attempt, log: &mut AttemptLog, result: AttemptResult, now: Instant) {
+    if let Some(record) = log.attempts.get_mut(attempt.record) {
+        record.took = Some(now.saturating_duration_since(record.started));
+        record.result = Some(result);
     }
 }
 
-fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> Attempt {
-    Attempt {
+fn attempt_at(endpoint: &crate::fleet::Endpoint, now: Instant) -> AttemptRecord {
+    AttemptRecord {
         model: endpoint.model,
         endpoint: endpoint.index,
         endpoint_label: Arc::clone(&endpoint.label),

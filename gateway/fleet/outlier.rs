@@ -4,19 +4,19 @@
 use std::{sync::PoisonError, time::Instant};
 
 use super::{
-    breaker::{Breaker, Relief},
+    breaker::{Breaker, Recovery},
     sync::{AtomicBool, AtomicU32, Mutex, Ordering},
 };
 
 /// A breaker behind a flag.
-pub(super) struct Trouble {
+pub(super) struct OutlierState {
     /// Set while the breaker holds anything, so that a healthy endpoint costs no lock. It changes
     /// with the lock held alone.
     held: AtomicBool,
     breaker: Mutex<Breaker>,
 }
 
-impl Trouble {
+impl OutlierState {
     /// None.
     pub(super) fn new() -> Self {
         Self { held: AtomicBool::new(false), breaker: Mutex::new(Breaker::default()) }
@@ -49,10 +49,10 @@ impl Trouble {
     }
 
     /// A request was answered.
-    pub(super) fn succeeded(&self, began: Instant, now: Instant) -> Relief {
+    pub(super) fn succeeded(&self, began: Instant, now: Instant) -> Recovery {
         self.breaker(|breaker| {
             let relief = breaker.succeeded(began, now);
-            self.held.store(relief == Relief::Watched, Ordering::Relaxed);
+            self.held.store(relief == Recovery::Watched, Ordering::Relaxed);
             relief
         })
     }

@@ -13,7 +13,7 @@ use crate::harness::{
     Books, Gateway, Setup, ask,
     clock::{Clock, until},
     gateway::results,
-    puppet::{CONTENT, DONE, Line, Puppet, STREAM},
+    manual_backend::{CONTENT, DONE, Line, ManualBackend, STREAM},
     raw, streamed,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn call(gateway: &Gateway, body: &Value) -> Arc<Line> {
 }
 
 /// One model at this backend.
-fn model(up: &Puppet, lines: &str) -> Setup {
+fn model(up: &ManualBackend, lines: &str) -> Setup {
     Setup::new().model_with("a", &up.urls(), lines)
 }
 
@@ -44,7 +44,7 @@ fn ended(outcome: &str, attempts: &[&str]) -> (String, Vec<String>) {
 }
 
 /// A stream that has shown content: the caller's end and the backend's.
-async fn streaming(gateway: &Gateway, up: &Puppet) -> (Arc<Line>, Arc<Line>) {
+async fn streaming(gateway: &Gateway, up: &ManualBackend) -> (Arc<Line>, Arc<Line>) {
     let caller = call(gateway, &streamed("a")).await;
     let backend = up.asked().await;
     backend.say(STREAM);
@@ -88,7 +88,7 @@ async fn connecting() {
 #[tokio::test]
 async fn an_early_head_and_the_first_token() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let caller = call(&gateway, &streamed("a")).await;
     let backend = up.asked().await;
@@ -106,7 +106,7 @@ async fn an_early_head_and_the_first_token() {
 #[tokio::test]
 async fn silence_between_events() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let (caller, backend) = streaming(&gateway, &up).await;
     clock.pass(Duration::from_secs(10)).await;
@@ -123,7 +123,7 @@ async fn silence_between_events() {
 #[tokio::test]
 async fn a_comment_where_nothing_is_said() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "timeouts = { idle_ms = 60000 }\n").start().await;
     let (caller, backend) = streaming(&gateway, &up).await;
     for nth in 1..=3 {
@@ -137,7 +137,7 @@ async fn a_comment_where_nothing_is_said() {
 #[tokio::test]
 async fn the_whole_of_a_stream() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "timeouts = { total_ms = 40000 }\n").start().await;
     let (caller, backend) = streaming(&gateway, &up).await;
     for nth in 2..=4 {
@@ -153,7 +153,7 @@ async fn the_whole_of_a_stream() {
 #[tokio::test]
 async fn the_whole_of_a_plain_answer() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let caller = call(&gateway, &ask("a")).await;
     let backend = up.asked().await;
@@ -166,7 +166,8 @@ async fn the_whole_of_a_plain_answer() {
 #[tokio::test]
 async fn all_attempts_together() {
     let clock = Clock::stop();
-    let (a, b, c) = (Puppet::start().await, Puppet::start().await, Puppet::start().await);
+    let (a, b, c) =
+        (ManualBackend::start().await, ManualBackend::start().await, ManualBackend::start().await);
     let lines = "timeouts = { total_ms = 10000 }\n";
     let setup = model(&a, lines).model_with("b", &b.urls(), lines);
     let setup = setup.model_with("c", &c.urls(), lines);
@@ -187,7 +188,7 @@ async fn all_attempts_together() {
 #[tokio::test]
 async fn the_wait_in_line() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").endpoint("concurrency_max = 1\n").start().await;
     let (_first, _backend) = streaming(&gateway, &up).await;
     let second = call(&gateway, &ask("a")).await;
@@ -199,7 +200,7 @@ async fn the_wait_in_line() {
 #[tokio::test]
 async fn the_wait_for_money() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let budget = "budget = { amount = \"0.030\", window = \"month\", hard = true }\n";
     let gateway = model(&up, "").key(budget).start().await;
     let (_first, _backend) = streaming(&gateway, &up).await;
@@ -213,7 +214,7 @@ async fn the_wait_for_money() {
 #[tokio::test]
 async fn a_hedge() {
     let clock = Clock::stop();
-    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let (a, b) = (ManualBackend::start().await, ManualBackend::start().await);
     let policy = "version = \"hedged\"\n[[rule]]\nname = \"hedged\"\nroute = [\"a\", \"b\"]\n\
          hedge = { after_ms = 700 }\n[default]\nroute = [\"b\"]\n";
     let setup = model(&a, "").model("b", &b.urls()).and("[policy]\nfile = \"policy.toml\"\n");
@@ -231,7 +232,7 @@ async fn a_hedge() {
 #[tokio::test]
 async fn doubt_in_a_plain_answer() {
     let clock = Clock::stop();
-    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let (a, b) = (ManualBackend::start().await, ManualBackend::start().await);
     let setup = model(&a, "timeouts = { first_token_ms = 900 }\n").model("b", &b.urls());
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
     let caller = call(&gateway, &ask("all")).await;
@@ -252,7 +253,7 @@ async fn doubt_in_a_plain_answer() {
 #[tokio::test]
 async fn the_last_answers_of_a_replica_that_is_ejected() {
     let clock = Clock::stop();
-    let (a, b) = (Puppet::start().await, Puppet::start().await);
+    let (a, b) = (ManualBackend::start().await, ManualBackend::start().await);
     let setup = model(&a, "").model("b", &b.urls());
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
     let early = call(&gateway, &ask("all")).await;
@@ -278,7 +279,7 @@ async fn the_last_answers_of_a_replica_that_is_ejected() {
 #[tokio::test]
 async fn the_connection_after_the_end_of_a_stream() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let (caller, backend) = streaming(&gateway, &up).await;
     backend.say(DONE);
@@ -291,7 +292,7 @@ async fn the_connection_after_the_end_of_a_stream() {
 #[tokio::test]
 async fn a_head_that_does_not_come() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let caller = Line::call(gateway.addr(), b"POST /v1/chat/completions HTTP/1.1\r\nho").await;
     clock.happens_after(10_000, "its end", || caller.closed()).await;
@@ -301,7 +302,7 @@ async fn a_head_that_does_not_come() {
 #[tokio::test]
 async fn a_body_that_does_not_come() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let mut request = raw::chat("", ask("a").to_string().as_bytes());
     request.truncate(request.len() - 1);
@@ -314,7 +315,7 @@ async fn a_body_that_does_not_come() {
 #[tokio::test]
 async fn a_connection_that_is_kept() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let first = call(&gateway, &ask("a")).await;
     let kept = up.asked().await;
@@ -358,7 +359,7 @@ fn unread_from(port: u16) -> bool {
 async fn unread(
     clock: &Clock,
     gateway: &Gateway,
-    up: &Puppet,
+    up: &ManualBackend,
 ) -> (TcpStream, Arc<Line>, Vec<Vec<u8>>) {
     let mut caller = TcpStream::connect(gateway.addr()).await.expect("a connection");
     let request = raw::chat("", streamed("a").to_string().as_bytes());
@@ -382,7 +383,7 @@ async fn unread(
 #[tokio::test]
 async fn a_backend_that_waits_for_its_caller_is_not_late() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let lines = "timeouts = { idle_ms = 5000, total_ms = 30000 }\n";
     let gateway = model(&up, lines).start().await;
     let (mut caller, backend, rest) = unread(&clock, &gateway, &up).await;
@@ -403,7 +404,7 @@ async fn a_backend_that_waits_for_its_caller_is_not_late() {
 #[tokio::test]
 async fn a_caller_who_takes_nothing() {
     let clock = Clock::stop();
-    let up = Puppet::start().await;
+    let up = ManualBackend::start().await;
     let gateway = model(&up, "").start().await;
     let (_caller, backend, _rest) = unread(&clock, &gateway, &up).await;
     clock.happens_after(60_000, "the backend is left", || backend.closed()).await;

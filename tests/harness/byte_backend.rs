@@ -63,14 +63,14 @@ struct Seen {
 
 /// A running scripted backend. It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub(crate) struct ByteBackend {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     seen: Arc<Seen>,
     task: JoinHandle<()>,
 }
 
-impl Script {
+impl ByteBackend {
     /// The first request is answered by the first play, and so on; all after them by the last.
     pub(crate) async fn start(plays: Vec<Play>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
@@ -111,7 +111,7 @@ impl Script {
     }
 }
 
-impl Drop for Script {
+impl Drop for ByteBackend {
     fn drop(&mut self) {
         self.task.abort();
     }

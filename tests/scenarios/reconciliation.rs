@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 use signalbox::sim::{Fault, ModelSpec};
 
-use crate::harness::{Books, Gateway, Setup, Upstream, ask, streamed, with};
+use crate::harness::{Books, Gateway, Setup, SimBackend, ask, streamed, with};
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 1000 }\n";
@@ -34,7 +34,7 @@ async fn agree(gateway: Gateway) -> Books {
 
 #[tokio::test]
 async fn after_all_kinds_of_requests_they_agree() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), HASTY).model_with("b", &b.urls(), HASTY);
     let gateway = setup.and(ALIAS).start().await;
     let faults = [
@@ -76,7 +76,7 @@ async fn after_all_kinds_of_requests_they_agree() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_dies_under_load_costs_no_caller_an_answer() {
     let spec = || ModelSpec::plain("a").paced(2, 5_000);
-    let (a, b) = (Upstream::with(spec()), Upstream::with(spec()));
+    let (a, b) = (SimBackend::with(spec()), SimBackend::with(spec()));
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and(ALIAS).start().await;
     let (done, killed) = (AtomicUsize::new(0), &a);

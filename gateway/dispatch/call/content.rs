@@ -5,46 +5,46 @@ use std::{task::Context, time::Instant};
 use bytes::Bytes;
 use policies::facts::Tokens;
 
-use super::{Flight, Landing, State};
+use super::{Call, Committed, State};
 use crate::{
     dispatch::{
+        attempt::{Attempt, Events},
         attempts::{Event, Steps},
-        leg::{Events, Leg},
-        verdict::Setback,
+        judge::AttemptError,
     },
     failure::Failure,
-    outcome::{AttemptResult, Trail},
+    outcome::{AttemptLog, AttemptResult},
     wire::{self, What},
 };
 
 /// A stream that has said so much since its first content is not held back any longer.
 const HELD_BYTES_MAX: usize = 64 * 1024;
 
-impl Flight {
+impl Call {
     /// Events of a stream that is not committed yet. True if it is now.
     pub(super) fn before_commitment(
         &mut self,
         chunk: Bytes,
         events: Events,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<bool, Failure> {
-        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some());
+        let shown = self.attempt.as_ref().is_some_and(|attempt| attempt.first.is_some());
         let (mut contents, mut ends) = (0, self.passed());
         for event in &events {
             match &event.what {
                 What::Content => contents += 1,
                 // Even after content: the caller has read nothing of it.
                 What::Error(_) => {
-                    let Some(leg) = self.leg.as_mut() else { return Ok(false) };
-                    let setback = leg.told(&self.ask, &event.bytes);
-                    self.setback(setback, trail, cx, now)?;
+                    let Some(attempt) = self.attempt.as_mut() else { return Ok(false) };
+                    let error = attempt.told(&self.request, &event.bytes);
+                    self.error(error, log, cx, now)?;
                     return Ok(false);
                 }
                 What::Done if !shown && !ends && contents == 0 && self.silent() => {
                     let empty = self.empty("the stream was done before any content");
-                    self.setback(empty, trail, cx, now)?;
+                    self.error(empty, log, cx, now)?;
                     return Ok(false);
                 }
                 // An end of nothing may still be explained by what was used.
@@ -55,33 +55,34 @@ impl Flight {
         }
         if shown || ends || contents > 0 {
             let steps = self.shows(contents, ends, now);
-            self.take(steps, trail, cx, now)?;
+            self.take(steps, log, cx, now)?;
         }
-        self.pass(chunk, events, trail, now)?;
+        self.pass(chunk, events, log, now)?;
         Ok(self.state != State::Waiting)
     }
 
     /// Whether the stream would be an answer to nobody if it ended here.
     fn silent(&self) -> bool {
-        self.leg.as_ref().and_then(Leg::stream).is_none_or(wire::Stream::silent)
+        self.attempt.as_ref().and_then(Attempt::stream).is_none_or(wire::Stream::silent)
     }
 
     /// A stream without content. If it says that it ended well, that may be due to what was asked.
-    fn empty(&self, why: &str) -> Setback {
-        let finishes = self.leg.as_ref().and_then(Leg::stream).is_some_and(wire::Stream::finishes);
+    fn empty(&self, why: &str) -> AttemptError {
+        let finishes =
+            self.attempt.as_ref().and_then(Attempt::stream).is_some_and(wire::Stream::finishes);
         match finishes {
-            true => Setback::silent(),
-            false => Setback::invalid("the model's server sent no answer", why),
+            true => AttemptError::silent(),
+            false => AttemptError::invalid("the model's server sent no answer", why),
         }
     }
 
     /// Tells the machine what the stream has shown by now.
     fn shows(&mut self, contents: u32, ends: bool, now: Instant) -> Steps {
         self.has_shown(contents, now);
-        let Some(leg) = self.leg.as_ref() else { return Steps::new() };
-        let after = Tokens(leg.counted().0.saturating_sub(leg.first().unwrap_or_default().0));
-        let enough = ends || leg.unread() > HELD_BYTES_MAX;
-        let (number, model) = (leg.number, leg.endpoint.model);
+        let Some(attempt) = self.attempt.as_ref() else { return Steps::new() };
+        let after = Tokens(attempt.counted().0.saturating_sub(attempt.first.unwrap_or_default().0));
+        let enough = ends || attempt.unread > HELD_BYTES_MAX;
+        let (number, model) = (attempt.number, attempt.endpoint.model);
         let event = if enough { Event::Content(number) } else { Event::Output(number, after) };
         let guarded = self.plan.slow_stream.is_some();
         let other = guarded && self.upstreams.fleet.has_other(model, &self.tried, now);
@@ -90,40 +91,43 @@ impl Flight {
 
     /// Notes the first sign of an answer: so many events, of which the first has an even share.
     fn has_shown(&mut self, contents: u32, now: Instant) {
-        let stream = self.ask.request.stream();
-        let Some(leg) = self.leg.as_mut().filter(|leg| leg.first().is_none()) else { return };
-        let first = Tokens(leg.counted().0.div_ceil(contents.max(1)));
-        leg.shows_content(first, &self.ask, now);
-        let since = now.saturating_duration_since(leg.asked.unwrap_or(now));
+        let stream = self.request.body.stream();
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.first.is_none()) else {
+            return;
+        };
+        let first = Tokens(attempt.counted().0.div_ceil(contents.max(1)));
+        attempt.shows_content(first, &self.request, now);
+        let since = now.saturating_duration_since(attempt.asked.unwrap_or(now));
         // Long prompts are not compared with short ones, nor whole answers with first tokens.
         let tells = stream && !self.plan.reads_long();
-        self.upstreams.fleet.answered(&mut leg.endpoint, since, tells, now);
+        self.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
     }
 
     /// A stream has ended before commitment. True if what it said is an answer.
     pub(super) fn ends_held(
         &mut self,
         end: wire::End,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Result<bool, Failure> {
-        let shown = self.leg.as_ref().is_some_and(|leg| leg.first().is_some()) || !self.silent();
+        let shown =
+            self.attempt.as_ref().is_some_and(|attempt| attempt.first.is_some()) || !self.silent();
         if shown && end.real() {
             let steps = self.shows(0, true, now);
-            self.take(steps, trail, cx, now)?;
+            self.take(steps, log, cx, now)?;
             self.end_queue();
-            self.finish(trail, now);
+            self.finish(log, now);
             return Ok(true);
         }
-        let setback = if shown || !end.real() {
+        let error = if shown || !end.real() {
             let why = if shown { "without an end" } else { "before any content" };
             let public = "the model's server sent no answer";
-            Setback::invalid(public, format!("the stream ended {why}"))
+            AttemptError::invalid(public, format!("the stream ended {why}"))
         } else {
             self.empty("the stream ended before any content")
         };
-        self.setback(setback, trail, cx, now)?;
+        self.error(error, log, cx, now)?;
         Ok(false)
     }
 
@@ -132,32 +136,32 @@ impl Flight {
         &mut self,
         body: Bytes,
         plain: &wire::Plain,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         cx: &mut Context<'_>,
         now: Instant,
-    ) -> Result<Landing, Failure> {
+    ) -> Result<Committed, Failure> {
         let steps = self.shows(0, true, now);
-        self.take(steps, trail, cx, now)?;
-        trail.reported = plain.reported;
-        trail.counted_output = plain.counted_output;
-        trail.complete = true;
+        self.take(steps, log, cx, now)?;
+        log.reported = plain.reported;
+        log.counted_output = plain.counted_output;
+        log.complete = true;
         self.state = State::Over;
-        self.close_attempt(trail, AttemptResult::Ok, now);
-        Ok(Landing::Whole(body))
+        self.close_attempt(log, AttemptResult::Ok, now);
+        Ok(Committed::Whole(body))
     }
 
     /// This attempt answers: what was held of it is passed on.
-    pub(super) fn commit(&mut self, number: u8, trail: &mut Trail, now: Instant) {
-        if self.leg.as_ref().is_none_or(|leg| leg.number != number) {
+    pub(super) fn commit(&mut self, number: u8, log: &mut AttemptLog, now: Instant) {
+        if self.attempt.as_ref().is_none_or(|attempt| attempt.number != number) {
             self.swap();
         }
-        let Some(leg) = self.leg.as_ref() else { return };
-        trail.committed = u8::try_from(leg.record).ok();
-        self.count(trail);
+        let Some(attempt) = self.attempt.as_ref() else { return };
+        log.committed = u8::try_from(attempt.record).ok();
+        self.count(log);
         self.queue.append(&mut self.held);
         self.state = State::Committed;
         self.early_at = None;
         self.last_piece = now;
-        trail.first_content = Some(now);
+        log.first_content = Some(now);
     }
 }

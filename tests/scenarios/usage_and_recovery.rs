@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use signalbox::sim::{Fault, Quirks, UsageHabit};
 
-use crate::harness::{Setup, Upstream, ask, gateway::results, streamed, upstream::quick, with};
+use crate::harness::{
+    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, with,
+};
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 
@@ -19,7 +21,7 @@ async fn the_books_say_what_the_backend_counted() {
         Quirks { tight: true, crlf: true, comments: true, ..q },
     ];
     for quirks in habits {
-        let up = Upstream::with(quick().quirks(quirks).reasoning(16));
+        let up = SimBackend::with(quick().quirks(quirks).reasoning(16));
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         for request in [ask("a"), streamed("a"), with(ask("a"), json!({ "n": 2 }))] {
             let reply = gateway.ask(&request).await;
@@ -39,7 +41,7 @@ async fn the_books_say_what_the_backend_counted() {
 #[tokio::test]
 async fn usage_that_is_missing_or_impossible_is_counted_by_us() {
     for fault in [Fault::NoUsage, Fault::WrongUsage] {
-        let up = Upstream::failing(fault);
+        let up = SimBackend::failing(fault);
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         for request in [ask("a"), streamed("a")] {
             assert_eq!(gateway.ask(&request).await.status, 200);
@@ -59,7 +61,7 @@ async fn usage_that_is_missing_or_impossible_is_counted_by_us() {
 /// Clients give up on silence: they get a head and a comment, and the next model may still answer.
 #[tokio::test]
 async fn a_silent_stream_gets_its_head_early_and_falls_back_all_the_same() {
-    let (a, b) = (Upstream::failing(Fault::StallHead), Upstream::start());
+    let (a, b) = (SimBackend::failing(Fault::StallHead), SimBackend::start());
     let patient = "timeouts = { first_token_ms = 600 }\n";
     let setup = Setup::new().model_with("a", &a.urls(), patient).model("b", &b.urls());
     let gateway = setup.server("early_head_ms = 100\n").and(ALIAS).start().await;
@@ -83,7 +85,7 @@ async fn a_silent_stream_gets_its_head_early_and_falls_back_all_the_same() {
 
 #[tokio::test]
 async fn a_stream_with_an_early_head_says_in_the_stream_that_nobody_answered() {
-    let a = Upstream::failing(Fault::StallHead);
+    let a = SimBackend::failing(Fault::StallHead);
     let hasty = "timeouts = { first_token_ms = 400 }\n";
     let setup = Setup::new().model_with("a", &a.urls(), hasty).server("early_head_ms = 100\n");
     let gateway = setup.start().await;
@@ -99,7 +101,7 @@ async fn a_stream_with_an_early_head_says_in_the_stream_that_nobody_answered() {
 
 #[tokio::test]
 async fn one_bad_answer_does_not_cost_a_model_its_place() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let gateway = Setup::new().model("a", &a.urls()).model("b", &b.urls()).and(ALIAS).start().await;
     a.fail_times(Fault::Status500, 1).await;
     let models = [gateway.ask(&ask("both")).await, gateway.ask(&ask("both")).await];
@@ -109,7 +111,7 @@ async fn one_bad_answer_does_not_cost_a_model_its_place() {
 
 #[tokio::test]
 async fn a_model_that_comes_back_is_asked_again() {
-    let (a, b) = (Upstream::start(), Upstream::start());
+    let (a, b) = (SimBackend::start(), SimBackend::start());
     let gateway = Setup::new().model("a", &a.urls()).model("b", &b.urls()).and(ALIAS).start().await;
     a.kill(0).await;
     for _ in 0..20 {

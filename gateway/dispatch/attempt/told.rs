@@ -5,16 +5,16 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use http::Response;
 
-use super::{Ask, ERROR_BYTES_MAX, Leg, Phase, Shown};
+use super::{Attempt, ERROR_BYTES_MAX, Phase, Shown, UpstreamRequest};
 use crate::{
     dispatch::{
+        judge::{AttemptError, Case},
         target::Target,
-        verdict::{Case, Setback},
     },
     wire,
 };
 
-impl Leg {
+impl Attempt {
     /// What its failures are judged by.
     pub(super) fn case(&self) -> Case<'_> {
         let Target { context_errors, .. } = &*self.target;
@@ -22,10 +22,10 @@ impl Leg {
     }
 
     /// What an event says that is an error.
-    pub(crate) fn told(&mut self, ask: &Ask, event: &[u8]) -> Setback {
+    pub(crate) fn told(&mut self, request: &UpstreamRequest, event: &[u8]) -> AttemptError {
         let said = wire::Said::event(event);
-        self.hear(ask, &said);
-        Setback::told(&said, self.case())
+        self.hear(request, &said);
+        AttemptError::told(&said, self.case())
     }
 
     /// Whether its engine may still be reading: it is asked, and has shown no content.
@@ -37,8 +37,8 @@ impl Leg {
     pub(super) fn poll_refused(
         &mut self,
         cx: &mut Context<'_>,
-        ask: &Ask,
-    ) -> Poll<Result<Shown, Setback>> {
+        request: &UpstreamRequest,
+    ) -> Poll<Result<Shown, AttemptError>> {
         let Phase::Refused(exchange, _, body) = &mut self.phase else { return Poll::Pending };
         while body.len() < ERROR_BYTES_MAX {
             let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) else { break };
@@ -49,11 +49,11 @@ impl Leg {
         };
         let said = wire::Said::read(&body);
         if head.status().is_success() {
-            self.hear(ask, &said);
-            return Poll::Ready(Err(Setback::told(&said, self.case())));
+            self.hear(request, &said);
+            return Poll::Ready(Err(AttemptError::told(&said, self.case())));
         }
-        self.hear_status(ask, head.status().as_u16(), &said);
-        Poll::Ready(Err(Setback::status(head.status(), head.headers(), &said, self.case())))
+        self.hear_status(request, head.status().as_u16(), &said);
+        Poll::Ready(Err(AttemptError::status(head.status(), head.headers(), &said, self.case())))
     }
 
     /// What should be a stream begins as JSON: an error, or an answer that was not asked for.
@@ -61,12 +61,12 @@ impl Leg {
         &mut self,
         begin: &[u8],
         cx: &mut Context<'_>,
-        ask: &Ask,
-    ) -> Poll<Result<Shown, Setback>> {
+        request: &UpstreamRequest,
+    ) -> Poll<Result<Shown, AttemptError>> {
         if let Phase::Streaming(exchange, _) = std::mem::replace(&mut self.phase, Phase::Over) {
             let ok = Box::new(Response::new(()));
             self.phase = Phase::Refused(exchange, ok, BytesMut::from(begin));
         }
-        self.poll_refused(cx, ask)
+        self.poll_refused(cx, request)
     }
 }

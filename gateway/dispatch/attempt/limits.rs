@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Leg, Phase};
+use super::{Attempt, Phase};
 
-impl Leg {
+impl Attempt {
     /// When the attempt has taken too long, and what to say then.
     pub(crate) fn deadline(&self, stream: bool) -> (Instant, &'static str) {
         let after = |from: Instant, ms: u32| from + Duration::from_millis(u64::from(ms));

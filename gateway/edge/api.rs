@@ -38,23 +38,23 @@ use crate::{
 };
 
 /// What the callers' door is made from.
-pub(crate) struct FrontSettings<'a> {
+pub(crate) struct ApiSettings<'a> {
     /// Its limits.
     pub server: &'a config::Server,
 }
 
 /// The callers' door.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(crate) struct ApiService {
     gateway: Arc<Gateway>,
     bodies: Arc<Bodies>,
     router: Router,
     cors: Option<Arc<Cors>>,
 }
 
-impl Front {
+impl ApiService {
     /// A door to this gateway.
-    pub(crate) fn new(gateway: Arc<Gateway>, settings: &FrontSettings<'_>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, settings: &ApiSettings<'_>) -> Self {
         let bodies = Bodies {
             bytes_max: settings.server.body_bytes_max,
             timeout: settings.server.body_timeout,

@@ -7,14 +7,14 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Flight, Piece, State};
+use super::{Call, Piece, State};
 use crate::{
     dispatch::{
-        leg::{Events, Leg, Shown},
-        verdict::Setback,
+        attempt::{Attempt, Events, Shown},
+        judge::AttemptError,
     },
     failure::Failure,
-    outcome::{AttemptResult, Trail},
+    outcome::{AttemptLog, AttemptResult},
     wire::{self, What},
 };
 
@@ -23,59 +23,59 @@ const TAIL: Duration = Duration::from_secs(1);
 /// What the caller reads in a stream that breaks.
 const CUT: &str = "the model's answer broke off";
 
-impl Flight {
+impl Call {
     /// After commitment: passes on what comes. True if there is something new to say.
     pub(super) fn relay(
         &mut self,
         cx: &mut Context<'_>,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         now: Instant,
     ) -> Result<bool, Failure> {
-        let Some(leg) = self.leg.as_mut() else { return Ok(false) };
-        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
+        let Some(attempt) = self.attempt.as_mut() else { return Ok(false) };
+        let polled = attempt.poll(cx, &self.upstreams.connector, &self.request, now);
         let in_tail = matches!(self.state, State::Tail(_));
         match polled {
             Poll::Pending | Poll::Ready(Ok(Shown::Whole(..))) => Ok(false),
             Poll::Ready(Ok(Shown::Events(..)) | Err(_)) if in_tail => {
-                self.finish(trail, now);
+                self.finish(log, now);
                 Ok(true)
             }
             Poll::Ready(Ok(Shown::Events(chunk, events))) => {
-                self.pass(chunk, events, trail, now)?;
+                self.pass(chunk, events, log, now)?;
                 Ok(true)
             }
             Poll::Ready(Ok(Shown::End(end))) => {
                 if !end.real() && !in_tail {
                     let why = "the stream ended without an end";
-                    return Err(self.cut(Setback::invalid(CUT, why), trail, now));
+                    return Err(self.cut(AttemptError::invalid(CUT, why), log, now));
                 }
                 if !in_tail {
                     self.end_queue();
                 }
-                self.finish(trail, now);
+                self.finish(log, now);
                 Ok(true)
             }
-            Poll::Ready(Err(setback)) => Err(self.cut(setback, trail, now)),
+            Poll::Ready(Err(error)) => Err(self.cut(error, log, now)),
         }
     }
 
     /// Whether the stream that is looked at has passed its bound.
     pub(super) fn passed(&self) -> bool {
-        self.leg.as_ref().and_then(Leg::stream).is_some_and(wire::Stream::passed)
+        self.attempt.as_ref().and_then(Attempt::stream).is_some_and(wire::Stream::passed)
     }
 
     /// The committed stream passed the bound that it was told: it is ended at its length, as the engine
     /// should have done, and the engine is left.
-    fn ends_at_length(&mut self, like: &[u8], trail: &mut Trail, now: Instant) {
-        let held = self.leg.as_mut().and_then(Leg::rest);
+    fn ends_at_length(&mut self, like: &[u8], log: &mut AttemptLog, now: Instant) {
+        let held = self.attempt.as_mut().and_then(Attempt::rest);
         self.queue.extend(held.map(Piece::Bytes));
-        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
+        if let Some(stream) = self.attempt.as_ref().and_then(Attempt::stream) {
             self.queue.push(Piece::Bytes(wire::length_event(like, stream.unfinished())));
         }
-        self.count(trail);
-        trail.bound_passed = true;
+        self.count(log);
+        log.bound_passed = true;
         self.end_queue();
-        self.close_attempt(trail, AttemptResult::Ok, now);
+        self.close_attempt(log, AttemptResult::Ok, now);
         self.state = State::Over;
     }
 
@@ -84,16 +84,16 @@ impl Flight {
         &mut self,
         chunk: Bytes,
         events: Events,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         now: Instant,
     ) -> Result<(), Failure> {
         if !self.passed() {
-            return self.pass_events(chunk, events, trail, now);
+            return self.pass_events(chunk, events, log, now);
         }
         let like = events.last().map_or_else(|| chunk.clone(), |event| event.bytes.clone());
-        self.pass_events(chunk, events, trail, now)?;
+        self.pass_events(chunk, events, log, now)?;
         if self.state == State::Committed {
-            self.ends_at_length(&like, trail, now);
+            self.ends_at_length(&like, log, now);
         }
         Ok(())
     }
@@ -102,15 +102,15 @@ impl Flight {
         &mut self,
         chunk: Bytes,
         events: Events,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         now: Instant,
     ) -> Result<(), Failure> {
         let waiting = self.state == State::Waiting;
         if !waiting {
-            self.count(trail);
+            self.count(log);
         }
-        let asked = self.ask.request.wants_usage();
-        let stream = self.leg.as_ref().and_then(Leg::stream).filter(|_| asked);
+        let asked = self.request.body.wants_usage();
+        let stream = self.attempt.as_ref().and_then(Attempt::stream).filter(|_| asked);
         let told = stream.is_some_and(|stream| stream.reported().is_some());
         let bills = told && stream.is_some_and(wire::Stream::finished);
         let to = if waiting { &mut self.held } else { &mut self.queue };
@@ -121,7 +121,7 @@ impl Flight {
             to.push(Piece::Bytes(chunk));
             return Ok(());
         }
-        let mut billed = self.leg.as_ref().is_some_and(|leg| leg.billed);
+        let mut billed = self.attempt.as_ref().is_some_and(|it| it.billed);
         for event in events {
             match event.what {
                 What::Content | What::Other | What::Finish => {
@@ -136,33 +136,33 @@ impl Flight {
                 }
                 What::Usage | What::Comment => {}
                 What::Error(said) => {
-                    let told = self.leg.as_mut().map(|leg| leg.told(&self.ask, &event.bytes));
-                    let mut setback = Setback::invalid(CUT, said.to_string());
-                    setback.blame = told.is_none_or(|told| told.blame);
-                    return Err(self.cut(setback, trail, now));
+                    let told = self.attempt.as_mut().map(|it| it.told(&self.request, &event.bytes));
+                    let mut error = AttemptError::invalid(CUT, said.to_string());
+                    error.blame = told.is_none_or(|told| told.blame);
+                    return Err(self.cut(error, log, now));
                 }
                 What::Done => {
                     if asked && !billed {
-                        to.push(bill(self.leg.as_ref()));
+                        to.push(bill(self.attempt.as_ref()));
                     }
                     to.push(Piece::Bytes(wire::done_event()));
-                    trail.complete = true;
+                    log.complete = true;
                     self.state = State::Tail(now + TAIL);
                     break;
                 }
             }
         }
-        if let Some(leg) = &mut self.leg {
-            leg.billed = billed;
+        if let Some(attempt) = &mut self.attempt {
+            attempt.billed = billed;
         }
         Ok(())
     }
 
     /// Queues what a whole stream ends with where its backend says no more.
     pub(super) fn end_queue(&mut self) {
-        let asked = self.ask.request.wants_usage();
-        if asked && self.leg.as_ref().is_none_or(|leg| !leg.billed) {
-            self.queue.push(bill(self.leg.as_ref()));
+        let asked = self.request.body.wants_usage();
+        if asked && self.attempt.as_ref().is_none_or(|it| !it.billed) {
+            self.queue.push(bill(self.attempt.as_ref()));
         }
         self.queue.push(Piece::Bytes(wire::done_event()));
     }
@@ -179,34 +179,34 @@ impl Flight {
         events.iter().all(follows) && from == to
     }
 
-    pub(super) fn count(&self, trail: &mut Trail) {
-        if let Some(stream) = self.leg.as_ref().and_then(Leg::stream) {
-            trail.reported = stream.reported();
-            trail.counted_output = stream.counted_output();
+    pub(super) fn count(&self, log: &mut AttemptLog) {
+        if let Some(stream) = self.attempt.as_ref().and_then(Attempt::stream) {
+            log.reported = stream.reported();
+            log.counted_output = stream.counted_output();
         }
     }
 
-    pub(super) fn finish(&mut self, trail: &mut Trail, now: Instant) {
-        self.count(trail);
-        trail.complete = true;
-        self.close_attempt(trail, AttemptResult::Ok, now);
+    pub(super) fn finish(&mut self, log: &mut AttemptLog, now: Instant) {
+        self.count(log);
+        log.complete = true;
+        self.close_attempt(log, AttemptResult::Ok, now);
         self.state = State::Over;
     }
 
     /// The process ends, and the stream with it: what has come is passed on, then this.
-    pub(crate) fn stop(&mut self, failure: Failure, trail: &mut Trail) {
+    pub(crate) fn stop(&mut self, failure: Failure, log: &mut AttemptLog) {
         let now = super::now();
         let result = match self.state {
             State::Over => return,
-            State::Tail(_) => return self.finish(trail, now),
+            State::Tail(_) => return self.finish(log, now),
             State::Waiting => AttemptResult::Cancelled,
             State::Committed => AttemptResult::Cut,
         };
-        self.count(trail);
-        self.close_attempt(trail, result, now);
+        self.count(log);
+        self.close_attempt(log, result, now);
         if let Some(rival) = self.rival.take() {
-            self.leg = Some(rival.0);
-            return self.stop(failure, trail);
+            self.attempt = Some(rival.0);
+            return self.stop(failure, log);
         }
         self.ticket = None;
         self.last_word = Some(failure);
@@ -214,19 +214,24 @@ impl Flight {
     }
 
     /// The committed stream broke: an honest end.
-    pub(super) fn cut(&mut self, setback: Setback, trail: &mut Trail, now: Instant) -> Failure {
-        self.count(trail);
+    pub(super) fn cut(
+        &mut self,
+        error: AttemptError,
+        log: &mut AttemptLog,
+        now: Instant,
+    ) -> Failure {
+        self.count(log);
         // What was held back of its text has come.
-        self.queue.extend(self.leg.as_mut().and_then(Leg::rest).map(Piece::Bytes));
-        let setback = setback.without(self.leg.as_ref().map_or("", Leg::key));
-        self.blame(&setback, trail, now);
-        self.close_attempt(trail, AttemptResult::Cut, now);
+        self.queue.extend(self.attempt.as_mut().and_then(Attempt::rest).map(Piece::Bytes));
+        let error = error.without(self.attempt.as_ref().map_or("", Attempt::key));
+        self.blame(&error, log, now);
+        self.close_attempt(log, AttemptResult::Cut, now);
         self.state = State::Over;
-        setback.failure
+        error.failure
     }
 }
 
 /// The place of the usage that the caller asked for and the backend did not tell.
-fn bill(leg: Option<&Leg>) -> Piece {
-    Piece::Bill(leg.and_then(Leg::stream).and_then(wire::Stream::last).cloned())
+fn bill(attempt: Option<&Attempt>) -> Piece {
+    Piece::Bill(attempt.and_then(Attempt::stream).and_then(wire::Stream::last).cloned())
 }

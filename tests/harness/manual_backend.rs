@@ -105,14 +105,14 @@ impl Line {
 }
 
 /// A backend.
-pub(crate) struct Puppet {
+pub(crate) struct ManualBackend {
     addr: SocketAddr,
     lines: Arc<Mutex<Vec<Arc<Line>>>>,
     taken: AtomicUsize,
     task: JoinHandle<()>,
 }
 
-impl Puppet {
+impl ManualBackend {
     /// Begins to listen.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
@@ -151,7 +151,7 @@ impl Puppet {
     }
 }
 
-impl Drop for Puppet {
+impl Drop for ManualBackend {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -8,7 +8,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
 };
 
-use super::rest;
+use super::retry_after;
 use crate::{
     failure::{Failure, Kind, Retry, Stage},
     outcome::AttemptResult,
@@ -31,7 +31,7 @@ pub(crate) struct Case<'a> {
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
-pub(crate) struct Setback {
+pub(crate) struct AttemptError {
     /// How the attempt ended, for records.
     pub result: AttemptResult,
     /// What the caller is told if nothing better is left.
@@ -39,13 +39,13 @@ pub(crate) struct Setback {
     /// Whether the endpoint is to blame.
     pub blame: bool,
     /// Whether the endpoint itself asks to be left alone for as long as the failure says to wait.
-    pub rest: bool,
+    pub cooldown: bool,
 }
 
-impl Setback {
+impl AttemptError {
     fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
         let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
-        Self { result, failure, blame: true, rest: false }
+        Self { result, failure, blame: true, cooldown: false }
     }
 
     /// No connection.
@@ -118,7 +118,8 @@ impl Setback {
         said: &wire::Said,
         case: Case<'_>,
     ) -> Self {
-        let asked = || rest::asked(headers).or_else(|| rest::said(said.wait.as_deref()?));
+        let asked =
+            || retry_after::asked(headers).or_else(|| retry_after::said(said.wait.as_deref()?));
         let public = match status.as_u16() {
             400 | 413 | 422 => {
                 let ours = said.is_ours().and_then(|it| StatusCode::from_u16(it).ok());
@@ -128,9 +129,9 @@ impl Setback {
             429 => {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
-                let rest = asked();
-                it.rest = rest.is_some();
-                it.failure = it.failure.after(rest.unwrap_or(WAIT));
+                let cooldown = asked();
+                it.cooldown = cooldown.is_some();
+                it.failure = it.failure.after(cooldown.unwrap_or(WAIT));
                 it.blame = false;
                 return it;
             }
@@ -148,10 +149,10 @@ impl Setback {
             it.blame = false;
         }
         if status == StatusCode::SERVICE_UNAVAILABLE
-            && let Some(rest) = asked()
+            && let Some(cooldown) = asked()
         {
-            it.rest = true;
-            it.failure = it.failure.after(rest);
+            it.cooldown = true;
+            it.failure = it.failure.after(cooldown);
         }
         it
     }
@@ -165,7 +166,7 @@ impl Setback {
         if said.is_too_long(status.as_u16(), case.room, case.context_errors) {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
-        Self { result: AttemptResult::Status, failure, blame: false, rest: false }
+        Self { result: AttemptResult::Status, failure, blame: false, cooldown: false }
     }
 
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with
@@ -202,11 +203,11 @@ pub(crate) fn answers(status: StatusCode) -> bool {
 }
 
 /// Whether the head of a 200 can be the head of what was asked for.
-pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setback> {
+pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), AttemptError> {
     for (name, usual) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
         if let Some(found) = coded(headers, &name, usual) {
             let public = "the model's server compressed an answer that was not to be";
-            return Err(Setback::invalid(public, format!("{name} {found}")));
+            return Err(AttemptError::invalid(public, format!("{name} {found}")));
         }
     }
     let kind = content_type(headers);
@@ -216,7 +217,7 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Setbac
     if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
-    Err(Setback::invalid("the model's server sent no answer", format!("content-type {kind}")))
+    Err(AttemptError::invalid("the model's server sent no answer", format!("content-type {kind}")))
 }
 
 /// What the body says that it is, without parameters, in lower case; empty if it does not say.
@@ -233,21 +234,21 @@ fn coded(headers: &HeaderMap, name: &HeaderName, usual: &str) -> Option<String> 
 }
 
 /// Reads a plain answer that has come whole.
-pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, Setback> {
+pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, AttemptError> {
     wire::plain(body).map_err(|invalid| {
         let told = match &invalid.why {
-            wire::Why::Silent => return Setback::silent(),
+            wire::Why::Silent => return AttemptError::silent(),
             wire::Why::Error(_) | wire::Why::NoChoices => true,
             // Some put an error into a list.
             wire::Why::NotJson => body.trim_ascii_start().starts_with(b"["),
             wire::Why::Empty | wire::Why::Html => false,
         };
         let said = if told { wire::Said::read(body) } else { wire::Said::default() };
-        let setback = Setback::told(&said, case);
-        if setback.failure.kind != Kind::UpstreamError || said.status.is_some() {
-            return setback;
+        let error = AttemptError::told(&said, case);
+        if error.failure.kind != Kind::UpstreamError || said.status.is_some() {
+            return error;
         }
-        Setback::invalid("the model's server sent no answer", format!("{invalid:?}"))
+        AttemptError::invalid("the model's server sent no answer", format!("{invalid:?}"))
     })
 }
 
@@ -258,8 +259,8 @@ mod tests {
     #[test]
     fn no_cause_quotes_the_key() {
         let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
-        let setback = plain(&body, Case::default()).unwrap_err().without("open-sesame");
-        let cause = setback.failure.cause.expect("a cause").to_string();
+        let error = plain(&body, Case::default()).unwrap_err().without("open-sesame");
+        let cause = error.failure.cause.expect("a cause").to_string();
         assert!(cause.contains("[removed] a key"), "{cause}");
     }
 
@@ -280,8 +281,8 @@ mod tests {
         }
     }
 
-    fn told(body: &str) -> Setback {
-        Setback::told(&wire::Said::read(body.as_bytes()), Case::default())
+    fn told(body: &str) -> AttemptError {
+        AttemptError::told(&wire::Said::read(body.as_bytes()), Case::default())
     }
 
     #[test]
@@ -365,15 +366,15 @@ mod tests {
             (r#"{"error":{"code":429,"retry_after":-1}}"#, None),
         ] {
             let it = told(body);
-            let rest = it.failure.retry_after.filter(|_| it.rest).map(|it| it.as_millis());
-            assert_eq!(rest, millis, "{body}");
+            let cooldown = it.failure.retry_after.filter(|_| it.cooldown).map(|it| it.as_millis());
+            assert_eq!(cooldown, millis, "{body}");
         }
     }
 
-    fn of_status(status: u16, body: &str) -> Setback {
+    fn of_status(status: u16, body: &str) -> AttemptError {
         let said = wire::Said::read(body.as_bytes());
         let status = StatusCode::from_u16(status).unwrap();
-        Setback::status(status, &HeaderMap::new(), &said, Case::default())
+        AttemptError::status(status, &HeaderMap::new(), &said, Case::default())
     }
 
     #[test]
@@ -431,8 +432,8 @@ mod tests {
     #[test]
     fn plain_answers_that_are_none_are_judged_alike() {
         let judged = |body: &'static str| {
-            let setback = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
-            (setback.failure.kind, setback.blame)
+            let error = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            (error.failure.kind, error.blame)
         };
         for (body, expected) in [
             (r#"{"error":{"code":400,"message":"x"}}"#, (Kind::InvalidRequest, false)),

@@ -2,21 +2,21 @@
 
 use signalbox::sim::{Fault, Fleet, ModelSpec, Seen, Setting};
 
-/// The id of the one model that an [`Upstream`] serves.
+/// The id of the one model that an [`SimBackend`] serves.
 pub(crate) const MODEL: &str = "scripted";
 
-/// The model that an [`Upstream`] is by default: a token at once, then one each half millisecond.
+/// The model that an [`SimBackend`] is by default: a token at once, then one each half millisecond.
 pub(crate) fn quick() -> ModelSpec {
     ModelSpec::plain(MODEL).paced(0, 2_000)
 }
 
 /// A running backend. It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct SimBackend {
     fleet: Fleet,
 }
 
-impl Upstream {
+impl SimBackend {
     /// A quick model without oddities.
     pub(crate) fn start() -> Self {
         Self::with(quick())

@@ -1,12 +1,12 @@
-//! A request on its way: the attempts machine, the leg that runs, and the clock that bounds both.
+//! A request on its way: the attempts machine, the attempt that runs, and the clock that bounds both.
 //!
-//! A flight is polled by whoever answers the caller: by `run` until something is committed, then by the
-//! body of the answer. It writes the [`Trail`] as things happen, because it may be dropped at any poll.
+//! A call is polled by whoever answers the caller: by `run` until something is committed, then by the
+//! body of the answer. It writes the [`AttemptLog`] as things happen, because it may be dropped at any poll.
 
-mod attempt;
 mod clock;
 mod content;
 mod relay;
+mod start;
 
 use std::{
     pin::Pin,
@@ -21,24 +21,24 @@ use smallvec::SmallVec;
 use tokio::time::Sleep;
 
 use super::{
-    SentOff, Upstreams,
+    CallOptions, Upstreams,
+    attempt::{Attempt, Shown},
     attempts::{Attempts, Envelope, Event},
-    leg::{Leg, Shown},
-    target::Ask,
-    verdict::Setback,
+    judge::AttemptError,
+    target::UpstreamRequest,
 };
 use crate::{
     failure::{Failure, Kind},
-    fleet::{Choice, Standing, Ticket, Turn},
-    outcome::Trail,
+    fleet::{PickHint, QueueTicket, Turn, Waiter},
+    outcome::AttemptLog,
     wire,
 };
 
 /// A caller that hears nothing for this long gets a comment: clients give up otherwise.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// How far a flight has come when `run` returns.
-pub(crate) enum Landing {
+/// How far a call has come when `run` returns.
+pub(crate) enum Committed {
     Whole(Bytes),
     /// A stream whose content is passed on.
     Streaming,
@@ -51,30 +51,30 @@ pub(crate) enum Piece {
     Bytes(Bytes),
     /// An event with usage, which gets the cost before it is passed on.
     Usage(Bytes),
-    /// A place for usage and cost where the backend told none; and the last event of a choice, from which
+    /// A place for usage and cost where the backend told none; and the last event of a hint, from which
     /// a chunk of ours learns how it is called.
     Bill(Option<Bytes>),
 }
 
-pub(crate) struct Flight {
+pub(crate) struct Call {
     upstreams: Arc<Upstreams>,
     plan: Arc<Plan>,
-    ask: Ask,
-    choice: Choice,
-    standing: Standing,
+    request: UpstreamRequest,
+    hint: PickHint,
+    standing: Waiter,
     attempts: Attempts,
     /// The place in a full model's line.
-    ticket: Option<Ticket>,
+    ticket: Option<QueueTicket>,
     /// The attempt that is looked at.
-    leg: Option<Leg>,
+    attempt: Option<Attempt>,
     /// What a stream has said before commitment.
     held: Pieces,
     /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
     doubted: bool,
     /// The other of two attempts, of which the first to prove itself answers.
-    rival: Option<Box<(Leg, Pieces)>>,
+    rival: Option<Box<(Attempt, Pieces)>>,
     tried: SmallVec<[(ModelIndex, u16); 4]>,
-    setback: Option<Failure>,
+    error: Option<Failure>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whom the timer wakes.
     armed_by: Option<Waker>,
@@ -99,21 +99,21 @@ enum State {
     Over,
 }
 
-impl Flight {
-    /// A flight that has not left yet.
+impl Call {
+    /// A call that has not left yet.
     pub(crate) fn new(
         upstreams: Arc<Upstreams>,
         plan: Arc<Plan>,
-        ask: Ask,
-        sent_off: SentOff,
+        request: UpstreamRequest,
+        options: CallOptions,
     ) -> Self {
-        let SentOff { choice, standing, early_head } = sent_off;
+        let CallOptions { hint, standing, early_head } = options;
         let now = now();
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
         let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
         let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
-        let stream = ask.request.stream();
+        let stream = request.body.stream();
         let early_at = stream.then(|| now + early_head);
         // The first sign of a plain answer is its end: its silence says nothing.
         let hedge = plan.hedge.filter(|_| stream);
@@ -124,16 +124,16 @@ impl Flight {
             attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after, guard }),
             upstreams,
             plan,
-            ask,
-            choice,
+            request,
+            hint,
             standing,
             ticket: None,
-            leg: None,
+            attempt: None,
             held: SmallVec::new(),
             doubted: false,
             rival: None,
             tried: SmallVec::new(),
-            setback: None,
+            error: None,
             timer: None,
             armed_by: None,
             early_at,
@@ -149,20 +149,20 @@ impl Flight {
     pub(crate) fn poll_landing(
         &mut self,
         cx: &mut Context<'_>,
-        trail: &mut Trail,
-    ) -> Poll<Result<Landing, Failure>> {
+        log: &mut AttemptLog,
+    ) -> Poll<Result<Committed, Failure>> {
         loop {
             let now = now();
-            if let Some(landing) = self.advance(cx, trail, now)? {
-                return Poll::Ready(Ok(landing));
+            if let Some(committed) = self.advance(cx, log, now)? {
+                return Poll::Ready(Ok(committed));
             }
             if self.early_at.is_some_and(|at| now >= at) {
                 self.early_at = None;
                 self.last_piece = now;
                 self.queue.push(Piece::Bytes(wire::comment()));
-                return Poll::Ready(Ok(Landing::Early));
+                return Poll::Ready(Ok(Committed::Early));
             }
-            if self.expired(cx, trail, now)? {
+            if self.expired(cx, log, now)? {
                 continue;
             }
             if self.arm(cx, now).is_pending() {
@@ -176,7 +176,7 @@ impl Flight {
     pub(crate) fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
     ) -> Poll<Option<Result<Piece, Failure>>> {
         loop {
             if !self.queue.is_empty() {
@@ -185,14 +185,14 @@ impl Flight {
             }
             let now = now();
             if std::mem::take(&mut self.handed)
-                && let Some(leg) = &mut self.leg
+                && let Some(attempt) = &mut self.attempt
             {
-                leg.excuse(now.saturating_duration_since(self.last_piece));
+                attempt.excuse(now.saturating_duration_since(self.last_piece));
             }
             let moved = match self.state {
                 State::Over => return Poll::Ready(self.last_word.take().map(Err)),
-                State::Waiting => self.advance(cx, trail, now).map(|landed| landed.is_some()),
-                State::Committed | State::Tail(_) => self.relay(cx, trail, now),
+                State::Waiting => self.advance(cx, log, now).map(|landed| landed.is_some()),
+                State::Committed | State::Tail(_) => self.relay(cx, log, now),
             };
             match moved {
                 Err(failure) => return self.end_with(failure),
@@ -202,7 +202,7 @@ impl Flight {
                 }
                 Ok(false) => {}
             }
-            match self.expired(cx, trail, now) {
+            match self.expired(cx, log, now) {
                 Err(failure) => return self.end_with(failure),
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -222,7 +222,7 @@ impl Flight {
 
     fn end_with(&mut self, failure: Failure) -> Poll<Option<Result<Piece, Failure>>> {
         self.state = State::Over;
-        self.leg = None;
+        self.attempt = None;
         self.rival = None;
         self.ticket = None;
         if self.queue.is_empty() {
@@ -233,18 +233,18 @@ impl Flight {
         Poll::Ready(Some(Ok(self.queue.remove(0))))
     }
 
-    /// Before commitment: polls the leg and feeds the machine.
+    /// Before commitment: polls the attempt and feeds the machine.
     fn advance(
         &mut self,
         cx: &mut Context<'_>,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         now: Instant,
-    ) -> Result<Option<Landing>, Failure> {
+    ) -> Result<Option<Committed>, Failure> {
         loop {
             if self.state == State::Committed {
-                return Ok(Some(Landing::Streaming));
+                return Ok(Some(Committed::Streaming));
             }
-            if self.leg.is_none() {
+            if self.attempt.is_none() {
                 if self.state != State::Waiting {
                     return Ok(None);
                 }
@@ -261,27 +261,27 @@ impl Flight {
                 if steps.is_empty() {
                     return Err(self.lost(Kind::Bug));
                 }
-                self.take(steps, trail, cx, now)?;
+                self.take(steps, log, cx, now)?;
                 continue;
             }
-            let mut polled = self.poll_leg(cx, trail, now);
+            let mut polled = self.poll_leg(cx, log, now);
             if polled.is_pending() && self.swap() {
-                polled = self.poll_leg(cx, trail, now);
+                polled = self.poll_leg(cx, log, now);
             }
             match polled {
                 Poll::Pending => return Ok(None),
-                Poll::Ready(Err(setback)) => self.setback(setback, trail, cx, now)?,
+                Poll::Ready(Err(error)) => self.error(error, log, cx, now)?,
                 Poll::Ready(Ok(Shown::Whole(body, plain))) => {
-                    return self.whole(body, &plain, trail, cx, now).map(Some);
+                    return self.whole(body, &plain, log, cx, now).map(Some);
                 }
                 Poll::Ready(Ok(Shown::Events(chunk, events))) => {
-                    if self.before_commitment(chunk, events, trail, cx, now)? {
-                        return Ok(Some(Landing::Streaming));
+                    if self.before_commitment(chunk, events, log, cx, now)? {
+                        return Ok(Some(Committed::Streaming));
                     }
                 }
                 Poll::Ready(Ok(Shown::End(end))) => {
-                    if self.ends_held(end, trail, cx, now)? {
-                        return Ok(Some(Landing::Streaming));
+                    if self.ends_held(end, log, cx, now)? {
+                        return Ok(Some(Committed::Streaming));
                     }
                 }
             }
@@ -291,14 +291,14 @@ impl Flight {
     fn poll_leg(
         &mut self,
         cx: &mut Context<'_>,
-        trail: &mut Trail,
+        log: &mut AttemptLog,
         now: Instant,
-    ) -> Poll<Result<Shown, Setback>> {
-        let Some(leg) = self.leg.as_mut() else { return Poll::Pending };
-        let polled = leg.poll(cx, &self.upstreams.connector, &self.ask, now);
-        if let Some(attempt) = trail.attempts.get_mut(leg.record) {
-            attempt.sent = leg.all_out();
-            attempt.held = leg.counted();
+    ) -> Poll<Result<Shown, AttemptError>> {
+        let Some(attempt) = self.attempt.as_mut() else { return Poll::Pending };
+        let polled = attempt.poll(cx, &self.upstreams.connector, &self.request, now);
+        if let Some(record) = log.attempts.get_mut(attempt.record) {
+            record.sent = attempt.all_out();
+            record.held = attempt.counted();
         }
         polled
     }

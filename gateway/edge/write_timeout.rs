@@ -14,29 +14,30 @@ use tokio::{
 };
 
 /// A connection whose peer has to take something of what is written now and then.
-pub(crate) struct Patient<T> {
+pub(crate) struct WriteTimeout<T> {
     io: T,
-    patience: Duration,
+    write_timeout: Duration,
     /// Runs while nothing is taken.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Patient<T> {
+impl<T> WriteTimeout<T> {
     /// A connection that fails when nothing is taken for so long.
-    pub(crate) fn new(io: T, patience: Duration) -> Self {
-        Self { io, patience, stalled: None }
+    pub(crate) fn new(io: T, write_timeout: Duration) -> Self {
+        Self { io, write_timeout, stalled: None }
     }
 
     /// Nothing is taken: how long still.
     #[cold]
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let write_timeout = self.write_timeout;
+        let stalled =
+            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(write_timeout)));
         stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +47,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
