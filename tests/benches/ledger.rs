@@ -176,7 +176,8 @@ impl Traffic {
     }
 
     fn outcome(&self, opened: Arc<Opened>, life: Duration) -> Outcome {
-        let luck = mixed(opened.started_at_ms.unsigned_abs() ^ opened.reserved.nano().unsigned_abs());
+        let luck =
+            mixed(opened.started_at_ms.unsigned_abs() ^ opened.reserved.nano().unsigned_abs());
         let small = |most: u64| u32::try_from(luck % most).unwrap_or(0);
         let model = opened.plan.attempts.first().map_or(ModelIndex(0), |it| it.model);
         let replica = usize::from(model.0) * 2 + usize::try_from(luck % 2).unwrap_or(0);

@@ -32,10 +32,7 @@ fn number(
     (find, insert): (&str, &str),
     labels: &[&dyn ToSql],
 ) -> rusqlite::Result<i64> {
-    let found = transaction
-        .prepare_cached(find)?
-        .query_row(labels, |row| row.get(0))
-        .optional()?;
+    let found = transaction.prepare_cached(find)?.query_row(labels, |row| row.get(0)).optional()?;
     let number = match found {
         Some(number) => number,
         None => {
@@ -93,8 +90,9 @@ impl Labels {
         let (class, rule) = (signals.data_class.code(), &*opened.plan.rule);
         let (hinted, requested) = (entry::hinted(signals.hinted), &*signals.requested);
         let stream = if signals.stream { "s" } else { "" };
-        let labels =
-            [dialect, operation, stream, requested, hinted, language, task, &self.part, class, rule];
+        let labels = [
+            dialect, operation, stream, requested, hinted, language, task, &self.part, class, rule,
+        ];
         joined(&mut self.key, &labels);
         // Writing to a string cannot fail.
         let _ = write!(self.key, "{}", signals.n);

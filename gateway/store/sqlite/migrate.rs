@@ -126,7 +126,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.pragma_update(None, "user_version", NEWEST).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     if found > 0 {
-        tracing::info!(seconds = began.elapsed().as_secs_f64(), "the ledger has this version's form");
+        tracing::info!(
+            seconds = began.elapsed().as_secs_f64(),
+            "the ledger has this version's form"
+        );
     }
     Ok(())
 }

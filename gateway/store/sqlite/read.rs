@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BUSY_TIMEOUT, failed,
+    migrate::NEWEST,
     schema::{OPEN, SETTLED},
     started_at,
 };
@@ -174,12 +175,17 @@ impl Reader {
     /// Opens the file for reading; it must exist.
     ///
     /// # Errors
-    /// There is no such file, or it is no ledger.
+    /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        Ok(Self { connection })
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        match version.map_err(failed)? {
+            NEWEST => Ok(Self { connection }),
+            found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+            found => Err(StoreError::Older { found, known: NEWEST }),
+        }
     }
 
     pub(super) fn connection(&self) -> &Connection {

@@ -254,7 +254,9 @@ macro_rules! tree_and_meta {
      CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     };
 }
-pub(super) use {all_entries, attempts, cells, entry_indices, entry_tables, epoch_table, tree_and_meta};
+pub(super) use {
+    all_entries, attempts, cells, entry_indices, entry_tables, epoch_table, tree_and_meta,
+};
 
 /// The tables of a new file.
 pub(super) const CREATE: &str = concat!(

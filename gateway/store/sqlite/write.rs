@@ -209,7 +209,8 @@ impl<'a> Page<'a> {
 
     /// The row of these names; made, with their price table, when they are new.
     fn epoch(&mut self, names: &Arc<Names>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) = self.memory.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
+        if let Some((_, id)) =
+            self.memory.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
         {
             return Ok(*id);
         }
