@@ -45,6 +45,16 @@ pub enum StoreError {
         /// The newest one known.
         known: i64,
     },
+    /// It was made by an older version, and no server of this version has opened it yet.
+    #[error(
+        "the store has schema {found}, this version reads {known}: start the server on it once"
+    )]
+    Older {
+        /// The schema found.
+        found: i64,
+        /// The one that is read.
+        known: i64,
+    },
     /// There is no space left on its disk.
     #[error("the disk is full")]
     Full,

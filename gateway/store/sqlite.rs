@@ -4,6 +4,8 @@
 //! away, and the system frees that lock whatever ends the process. Commands read while it runs.
 
 mod entry;
+mod labels;
+mod migrate;
 mod past;
 mod probe;
 mod read;
@@ -12,19 +14,17 @@ mod spent;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod write;
 
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::Connection;
 
-use self::entry::Row;
 pub use self::{
     past::PastRow,
     probe::{held, usable},
@@ -35,7 +35,6 @@ pub use self::{
 };
 use crate::{
     config::Durability,
-    outcome::{EpochInfo, Outcome},
     record::{Group, LedgerStore, StoreError, Upkeep},
 };
 
@@ -49,15 +48,11 @@ const PAGE_BYTES: u32 = 16 * 1024;
 /// thousands of commits.
 const CHECKPOINT_PAGES: u32 = 1_024;
 
-/// Epochs whose row is remembered: requests of the last few may still be under way.
-const EPOCHS: usize = 8;
-
 /// The file that the server writes.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
-    /// Rows of `epoch` known to be committed, the newest last.
-    epochs: Vec<(Arc<EpochInfo>, i64)>,
+    memory: write::Memory,
     recovered: u64,
     /// The row of where the teams of this process hang; [`UNKNOWN_TREE`] until it is told.
     tree: i64,
@@ -75,6 +70,14 @@ pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
+/// A moment as the column `started_at` says it.
+pub(in crate::store) fn started_at(at_ms: i64) -> String {
+    // Nothing began before the first year or after the last that a time can say.
+    let least = jiff::Timestamp::UNIX_EPOCH;
+    let at = jiff::Timestamp::from_millisecond(at_ms.max(0)).unwrap_or(least);
+    format!("{at:.3}")
+}
+
 impl Sqlite {
     /// Opens or makes the file, brings its schema up to date and closes, marked `recovered`, the
     /// entries that a crash has left open.
@@ -85,10 +88,10 @@ impl Sqlite {
         let lock = lock_beside(path)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection, durability).map_err(failed)?;
-        schema::migrate(&mut connection)?;
-        let recovered = schema::recover(&mut connection).map_err(failed)?;
-        let (epochs, tree, keep) = (Vec::new(), UNKNOWN_TREE, None);
-        Ok(Self { connection, epochs, recovered, tree, keep, _lock: lock })
+        migrate::migrate(&mut connection)?;
+        let recovered = migrate::recover(&mut connection).map_err(failed)?;
+        let (memory, tree, keep) = (write::Memory::default(), UNKNOWN_TREE, None);
+        Ok(Self { connection, memory, recovered, tree, keep, _lock: lock })
     }
 
     /// Removes old entries and minds the free space from here on, when the writer has time for it.
@@ -140,154 +143,12 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
 
 impl LedgerStore for Sqlite {
     fn write(&mut self, group: &Group) -> Result<(), StoreError> {
-        let Self { connection, epochs, tree, .. } = self;
-        let written = write(connection, (epochs, *tree), group);
-        if written.is_err() {
-            // An epoch's row may have gone with the transaction.
-            epochs.clear();
-        }
-        written.map_err(failed)
+        let Self { connection, memory, tree, .. } = self;
+        write::write(connection, (memory, *tree), group).map_err(failed)
     }
 
     fn upkeep(&mut self) -> Upkeep {
         let Self { connection, keep, .. } = self;
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
-    }
-}
-
-fn write(
-    connection: &mut Connection,
-    (epochs, tree): (&mut Vec<(Arc<EpochInfo>, i64)>, i64),
-    group: &Group,
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut page = Page { transaction: &transaction, epochs, tree, balance: BTreeMap::new() };
-    page.open(group)?;
-    page.close(group)?;
-    page.add_balance()?;
-    page.refuse(group)?;
-    transaction.commit()
-}
-
-/// What one transaction is writing.
-struct Page<'a> {
-    transaction: &'a Transaction<'a>,
-    epochs: &'a mut Vec<(Arc<EpochInfo>, i64)>,
-    tree: i64,
-    /// By quarter of an hour, team, key: nano-units and requests.
-    balance: BTreeMap<(i64, &'a str, &'a str), (i64, i64)>,
-}
-
-impl<'a> Page<'a> {
-    fn open(&mut self, group: &'a Group) -> rusqlite::Result<()> {
-        if group.opened.is_empty() {
-            return Ok(());
-        }
-        let mut insert = self.transaction.prepare_cached(schema::INSERT_OPEN)?;
-        for opened in group.opened.values() {
-            let epoch = self.epoch(&opened.names)?;
-            let mut row = Row::of(&mut insert);
-            row.opening(opened, epoch)?;
-            row.insert()?;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, group: &'a Group) -> rusqlite::Result<()> {
-        let mut delete = self.transaction.prepare_cached(schema::DELETE_OPEN)?;
-        for outcome in &group.settled {
-            delete.execute([outcome.opened.id.as_bytes().as_slice()])?;
-        }
-        let mut insert = self.transaction.prepare_cached(schema::INSERT_ENTRY)?;
-        for outcome in group.whole.iter().chain(&group.settled) {
-            let epoch = self.epoch(&outcome.opened.names)?;
-            let mut row = Row::of(&mut insert);
-            row.opening(&outcome.opened, epoch)?;
-            row.closing(outcome)?;
-            if row.insert()? > 0 {
-                self.charge(outcome);
-            }
-        }
-        Ok(())
-    }
-
-    fn charge(&mut self, outcome: &'a Outcome) {
-        let (opened, caller) = (&outcome.opened, &outcome.opened.caller);
-        let quarter = opened.started_at_ms.div_euclid(schema::QUARTER_MS);
-        let cell = self.balance.entry((quarter, &caller.team_name, &caller.key_name)).or_default();
-        cell.0 = cell.0.saturating_add(outcome.charge.cost.nano());
-        cell.1 += 1;
-    }
-
-    fn add_balance(&mut self) -> rusqlite::Result<()> {
-        let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
-        for ((quarter, team, key), (nano, requests)) in &self.balance {
-            add.execute(params![quarter, self.tree, team, key, nano, requests])?;
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, group: &Group) -> rusqlite::Result<()> {
-        if group.refused.is_empty() {
-            return Ok(());
-        }
-        let mut insert = self.transaction.prepare_cached(schema::INSERT_REFUSAL)?;
-        for refused in &group.refused {
-            let epoch = self.epoch(&refused.names)?;
-            let mut row = Row::of(&mut insert);
-            row.refusal(refused, epoch)?;
-            row.insert()?;
-        }
-        Ok(())
-    }
-
-    /// The row of these names; made, with their price table, when they are new.
-    fn epoch(&mut self, names: &Arc<EpochInfo>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) = self.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
-        {
-            return Ok(*id);
-        }
-        let versions = params![
-            names.replica,
-            names.currency,
-            names.policy_version,
-            names.policy_hash,
-            names.price_version,
-            self.tree
-        ];
-        let find = |tx: &Transaction<'_>| {
-            tx.query_row(schema::FIND_EPOCH, versions, |row| row.get(0)).optional()
-        };
-        let id = match find(self.transaction)? {
-            Some(id) => id,
-            None => {
-                self.transaction.execute(schema::INSERT_EPOCH, versions)?;
-                self.transaction.last_insert_rowid()
-            }
-        };
-        self.prices(names)?;
-        if self.epochs.len() == EPOCHS {
-            self.epochs.remove(0);
-        }
-        self.epochs.push((Arc::clone(names), id));
-        Ok(id)
-    }
-
-    fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {
-        let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
-        for model in &names.models {
-            let price = model.price.as_ref();
-            insert.execute(params![
-                names.price_version,
-                model.id,
-                names.currency,
-                price.map(|price| price.input.nano()),
-                price.map(|price| price.cached_input.nano()),
-                price.map(|price| price.cache_write.nano()),
-                price.map(|price| price.output.nano()),
-                price.map(|price| price.reasoning.nano()),
-            ])?;
-        }
-        Ok(())
     }
 }

@@ -152,7 +152,8 @@ async fn old_entries_go_and_the_money_stays_spent() {
     end(server).await;
     // Forty days go by.
     let file = Connection::open(folder.ledger()).expect("a ledger");
-    let older = "UPDATE entry SET started_at_ms = started_at_ms - 3456000000;
+    let older =
+        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-40 days');
                  UPDATE balance SET quarter = quarter - 3840;";
     file.execute_batch(older).expect("an edit");
     assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());

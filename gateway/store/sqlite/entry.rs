@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use policies::facts::{Hinted, Signals};
 use rusqlite::{CachedStatement, ToSql};
+use uuid::Uuid;
 
-use super::schema::SETTLED;
 use crate::{
-    outcome::{AttemptRecord, AttemptResult, Ending, EpochInfo, Opened, Outcome, Refused},
+    failure::Kind,
+    outcome::{AttemptRecord, AttemptResult, EpochInfo, Opened, Outcome, Refused},
     record::{model_of, served},
 };
 
@@ -32,24 +33,33 @@ impl<'a, 'c> Row<'a, 'c> {
         self.statement.raw_execute()
     }
 
-    /// The columns of `opening!` in the schema, in that order.
-    pub(super) fn opening(&mut self, opened: &Opened, epoch: i64) -> rusqlite::Result<()> {
-        let (signals, plan) = (&*opened.signals, &*opened.plan);
-        self.put(opened.id.as_bytes().as_slice())?;
-        self.put(epoch)?;
-        self.put(opened.started_at_ms)?;
+    /// The columns of `opening!` in the schema, in that order. The time comes as text, and with it the
+    /// numbers of the epoch, the caller and the shape.
+    pub(super) fn opening(
+        &mut self,
+        opened: &Opened,
+        (seq, started_at): (i64, &str),
+        labels: [i64; 3],
+    ) -> rusqlite::Result<()> {
+        let signals = &*opened.signals;
+        self.put(seq)?;
+        let mut id = Uuid::encode_buffer();
+        self.put(&*opened.id.hyphenated().encode_lower(&mut id))?;
+        self.put(started_at)?;
+        for label in labels {
+            self.put(label)?;
+        }
         self.put(opened.caller_request_id.as_deref())?;
-        self.put(&*opened.caller.team_name)?;
-        self.put(&*opened.caller.key_name)?;
         self.put(signals.unit_user.map(u128::to_be_bytes).as_ref().map(<[u8; 16]>::as_slice))?;
         self.put(signals.session.map(u128::to_be_bytes).as_ref().map(<[u8; 16]>::as_slice))?;
         self.put(tags(signals))?;
-        self.signals(signals)?;
-        self.put(plan.output_tokens_bound.0)?;
-        self.put(signals.n)?;
+        self.put(decimal(signals.language_confidence))?;
+        self.put(decimal(signals.task_confidence))?;
+        self.put(signals.input_tokens.0)?;
+        self.put(signals.output_tokens_asked.map(|tokens| tokens.0))?;
+        self.put(opened.plan.output_tokens_bound.0)?;
         // The same 64 bits; SQLite's integers have a sign.
         self.put(opened.draw.0.cast_signed())?;
-        self.put(&*plan.rule)?;
         self.put(opened.reserved.nano())
     }
 
@@ -71,30 +81,27 @@ impl<'a, 'c> Row<'a, 'c> {
     }
 
     /// The columns of `closing!` in the schema, in that order.
-    pub(super) fn closing(&mut self, outcome: &Outcome) -> rusqlite::Result<()> {
-        let names = &outcome.opened.names;
-        let model = names.models.get(model_of(outcome).get());
-        self.put(SETTLED)?;
-        self.put(model.map(|model| &*model.id))?;
-        self.put(served(outcome).map(|attempt| &*attempt.endpoint_label))?;
-        self.put(model.and_then(|model| model.zone.as_deref()))?;
-        self.put(attempts(&outcome.attempt_log.attempts, names))?;
-        let usage = outcome.charge.usage;
-        self.put(usage.counts.input)?;
-        self.put(usage.counts.cached_input)?;
-        self.put(usage.counts.cache_write)?;
-        self.put(usage.counts.output)?;
-        self.put(usage.counts.reasoning)?;
-        self.put(usage.source.name())?;
+    pub(super) fn closing(
+        &mut self,
+        outcome: &Outcome,
+        (seq, result): (i64, i64),
+    ) -> rusqlite::Result<()> {
+        self.put(seq)?;
+        self.put(result)?;
+        match &*outcome.attempt_log.attempts {
+            [attempt] => self.put(millis(attempt))?,
+            attempts => self.put(attempts_json(attempts, &outcome.opened.names))?,
+        }
+        let counts = outcome.charge.usage.counts;
+        self.put(counts.input)?;
+        self.put(counts.cached_input)?;
+        self.put(counts.cache_write)?;
+        self.put(counts.output)?;
+        self.put(counts.reasoning)?;
         self.put(outcome.charge.cost.nano())?;
         self.put(outcome.first_token.map(micros))?;
         self.put(micros(outcome.duration))?;
-        self.put(micros(outcome.stages.iter().sum()))?;
-        self.put(outcome.ending.name())?;
-        self.put(match outcome.ending {
-            Ending::Failed(kind) => Some(kind.name()),
-            Ending::Ok | Ending::Cut | Ending::Cancelled => None,
-        })
+        self.put(micros(outcome.stages.iter().sum()))
     }
 
     /// The columns of a refusal: what was known of the request when it was turned away.
@@ -127,7 +134,7 @@ fn decimal(confidence: f32) -> f64 {
     (f64::from(confidence) * 1e7).round() / 1e7
 }
 
-fn hinted(hinted: Hinted) -> &'static str {
+pub(super) fn hinted(hinted: Hinted) -> &'static str {
     match (hinted.language, hinted.task) {
         (false, false) => "",
         (true, false) => "language",
@@ -146,27 +153,70 @@ fn tags(signals: &Signals) -> Option<String> {
     Some(serde_json::Value::Object(tags).to_string())
 }
 
+/// The labels of an end.
+pub(super) struct Ends<'a> {
+    pub(super) model: Option<&'a str>,
+    pub(super) endpoint: Option<&'a str>,
+    pub(super) zone: Option<&'a str>,
+    pub(super) usage_source: &'static str,
+    pub(super) outcome: &'static str,
+    pub(super) failure_kind: Option<&'static str>,
+}
+
+impl<'a> Ends<'a> {
+    pub(super) fn of(outcome: &'a Outcome) -> Self {
+        let model = outcome.opened.names.models.get(model_of(outcome).get());
+        Self {
+            model: model.map(|model| &*model.id),
+            endpoint: served(outcome).map(|attempt| &*attempt.endpoint_label),
+            zone: model.and_then(|model| model.zone.as_deref()),
+            usage_source: outcome.charge.usage.source.name(),
+            outcome: outcome.ending.name(),
+            failure_kind: outcome.ending.failure().map(Kind::name),
+        }
+    }
+}
+
 /// Attempts as a JSON array: model, endpoint, result and whole milliseconds of each.
-fn attempts(attempts: &[AttemptRecord], names: &EpochInfo) -> String {
+fn attempts_json(attempts: &[AttemptRecord], names: &EpochInfo) -> String {
     let mut json = String::with_capacity(2 + attempts.len() * 96);
     json.push('[');
-    for attempt in attempts {
+    for one in attempts {
         if json.len() > 1 {
             json.push(',');
         }
-        let model = names.models.get(attempt.model.get()).map_or("", |model| &model.id);
-        // One that nobody has ended was under way when the request ended.
-        let result = attempt.result.unwrap_or(AttemptResult::Cancelled).name();
-        json.push_str("{\"model\":");
-        quote(&mut json, model);
-        json.push_str(",\"endpoint\":");
-        quote(&mut json, &attempt.endpoint_label);
-        let ms = attempt.took.unwrap_or_default().as_millis();
+        attempt(&mut json, one, names);
         // Writing to a string cannot fail.
-        let _ = write!(json, ",\"result\":\"{result}\",\"ms\":{ms}}}");
+        let _ = write!(json, "{}}}", millis(one));
     }
     json.push(']');
     json
+}
+
+/// The JSON of one attempt alone as a form of SQLite's `printf`, which takes the milliseconds.
+pub(super) fn attempts_form(form: &mut String, one: &AttemptRecord, names: &EpochInfo) {
+    form.push('[');
+    attempt(form, one, names);
+    if form.contains('%') {
+        *form = form.replace('%', "%%");
+    }
+    form.push_str("%d}]");
+}
+
+/// An attempt's JSON up to its milliseconds.
+fn attempt(json: &mut String, attempt: &AttemptRecord, names: &EpochInfo) {
+    let model = names.models.get(attempt.model.get()).map_or("", |model| &model.id);
+    // One that nobody has ended was under way when the request ended.
+    let result = attempt.result.unwrap_or(AttemptResult::Cancelled).name();
+    json.push_str("{\"model\":");
+    quote(json, model);
+    json.push_str(",\"endpoint\":");
+    quote(json, &attempt.endpoint_label);
+    let _ = write!(json, ",\"result\":\"{result}\",\"ms\":");
+}
+
+fn millis(attempt: &AttemptRecord) -> i64 {
+    i64::try_from(attempt.took.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A JSON string. EpochInfo from configuration seldom have anything to escape.

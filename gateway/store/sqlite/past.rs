@@ -1,11 +1,11 @@
 //! Entries and refusals as a rehearsal needs them: signals, what was served, never a word of a text.
 
 use policies::{Counts, facts::Money};
-use rusqlite::{Row, params, types::FromSql};
+use rusqlite::{Row, types::FromSql};
 
 use super::{
     failed,
-    read::{Reader, first_id},
+    read::{Reader, since},
 };
 use crate::record::StoreError;
 
@@ -60,8 +60,8 @@ const SIGNALS: &str = "team, \"key\", tags, operation, stream, requested_model, 
 /// The medians of the time to first token by model.
 const MEDIANS: &str = "SELECT model, avg(first_token_us) FROM (SELECT model, first_token_us, \
      row_number() OVER (PARTITION BY model ORDER BY first_token_us) AS nth, \
-     count(*) OVER (PARTITION BY model) AS all_of FROM entry \
-     WHERE id >= ?1 AND started_at_ms >= ?2 AND model IS NOT NULL AND first_token_us IS NOT NULL) \
+     count(*) OVER (PARTITION BY model) AS all_of FROM line \
+     WHERE id >= ?1 AND started_at >= ?2 AND model IS NOT NULL AND first_token_us IS NOT NULL) \
      WHERE nth IN ((all_of + 1) / 2, (all_of + 2) / 2) GROUP BY model ORDER BY model";
 
 impl Reader {
@@ -71,9 +71,9 @@ impl Reader {
     /// The file cannot be read.
     pub fn past(&self, since_ms: i64, mut each: impl FnMut(PastRow)) -> Result<(), StoreError> {
         let served = format!(
-            "SELECT started_at_ms, {SIGNALS}, draw, session, model, input_tokens, cached_input_tokens, \
-             cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM entry \
-             WHERE id >= ?1 AND started_at_ms >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
+            "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, draw, session, model, input_tokens, cached_input_tokens, \
+             cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM line \
+             WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
         );
         let refused = format!(
             "SELECT at_ms, {SIGNALS} FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
@@ -81,7 +81,7 @@ impl Reader {
         );
         let mut read = || {
             let mut select = self.connection().prepare(&served)?;
-            let mut rows = select.query(params![first_id(since_ms), since_ms])?;
+            let mut rows = select.query(since(since_ms))?;
             while let Some(row) = rows.next()? {
                 each(entry(row)?);
             }
@@ -102,7 +102,7 @@ impl Reader {
     pub fn first_token_medians(&self, since_ms: i64) -> Result<Vec<(String, f64)>, StoreError> {
         let read = || {
             let mut select = self.connection().prepare(MEDIANS)?;
-            let rows = select.query_map(params![first_id(since_ms), since_ms], |row| {
+            let rows = select.query_map(since(since_ms), |row| {
                 Ok((row.get(0)?, row.get::<_, f64>(1)? / 1_000.0))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()

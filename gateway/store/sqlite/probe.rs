@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use super::schema;
+use super::migrate::NEWEST;
 
 /// What an SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -85,12 +85,12 @@ fn ours(path: &Path) -> Result<(), String> {
     let number = |at: std::ops::Range<usize>| {
         head.get(at).and_then(|it| it.try_into().ok()).map_or(0, u32::from_be_bytes)
     };
-    let (found, known) = (number(VERSION), schema::newest());
+    let (found, known) = (number(VERSION), NEWEST);
     // A ledger gets its tables and the number of their schema at once.
     if found == 0 && number(CHANGES) != 0 {
         return Err(String::from("which holds the tables of another program"));
     }
-    if usize::try_from(found).is_ok_and(|found| found > known) {
+    if i64::from(found) > known {
         return Err(format!("which has schema {found}: this version knows {known}"));
     }
     Ok(())

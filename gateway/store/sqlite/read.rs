@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::{
     BUSY_TIMEOUT, failed,
+    migrate::NEWEST,
     schema::{OPEN, SETTLED},
+    started_at,
 };
 use crate::record::StoreError;
 
@@ -92,7 +94,7 @@ impl Dimension {
             Self::Model => "coalesce(model, '')",
             Self::Task => "task",
             Self::Language => "language",
-            Self::Day => "date(started_at_ms / 1000, 'unixepoch')",
+            Self::Day => "substr(started_at, 1, 10)",
         }
     }
 }
@@ -127,15 +129,12 @@ pub struct Verification {
     pub faults: Vec<String>,
 }
 
-/// The newest of both tables. Each is walked from its end and no further than it must be.
-const ENTRIES: &str = "SELECT * FROM (SELECT id, state, started_at_ms, team, \"key\", language, \
+/// The newest first, walked from the end and no further than it must be.
+const ENTRIES: &str = "SELECT id, state, started_at, team, \"key\", language, \
      task, rule, model, endpoint, attempts, \
      coalesce(input_tokens + cached_input_tokens + cache_write_tokens, 0), \
      coalesce(output_tokens + reasoning_tokens, 0), cost_nano, first_token_us, duration_us, \
-     gateway_us, outcome, failure_kind FROM entry WHERE id >= ?1 AND started_at_ms >= ?2 \
-     ORDER BY id DESC LIMIT ?3) \
-     UNION ALL SELECT id, 0, started_at_ms, team, \"key\", language, task, rule, NULL, NULL, NULL, \
-     0, 0, NULL, NULL, NULL, NULL, NULL, NULL FROM entry_open WHERE started_at_ms >= ?2 \
+     gateway_us, outcome, failure_kind FROM line WHERE id >= ?1 AND started_at >= ?2 \
      ORDER BY id DESC LIMIT ?3";
 
 /// An id's first 48 bits are the milliseconds at which it was made, a moment after its request
@@ -143,9 +142,14 @@ const ENTRIES: &str = "SELECT * FROM (SELECT id, state, started_at_ms, team, \"k
 const ID_SLACK_MS: i64 = 60_000;
 
 /// No request that began at or after this moment has a smaller id.
-pub(super) fn first_id(since_ms: i64) -> [u8; 16] {
+pub(super) fn first_id(since_ms: i64) -> String {
     let stamp = u128::try_from(since_ms.saturating_sub(ID_SLACK_MS)).unwrap_or(0);
-    (stamp << 80).to_be_bytes()
+    Uuid::from_u128(stamp << 80).to_string()
+}
+
+/// A moment as it is compared with: the id's and the time's own bound.
+pub(super) fn since(since_ms: i64) -> [String; 2] {
+    [first_id(since_ms), started_at(since_ms)]
 }
 
 /// Cells in which the entries' sum, those that are gone included, and the balance differ.
@@ -153,24 +157,35 @@ const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team), coalesce(e.k, b.\"ke
      coalesce(e.quarter, b.quarter) * 900, coalesce(e.cost, 0), coalesce(b.cost_nano, 0), \
      coalesce(e.requests, 0), coalesce(b.requests, 0) \
      FROM (SELECT quarter, tree, team, k, sum(cost) AS cost, sum(requests) AS requests FROM ( \
-           SELECT started_at_ms / 900000 AS quarter, epoch.tree AS tree, team, \"key\" AS k, \
-           cost_nano AS cost, 1 AS requests FROM entry JOIN epoch ON epoch.id = entry.epoch \
+           SELECT unixepoch(started_at) / 900 AS quarter, tree, team, \"key\" AS k, \
+           cost_nano AS cost, 1 AS requests FROM line WHERE state > 0 \
            UNION ALL SELECT quarter, tree, team, \"key\", cost_nano, requests FROM gone) \
            GROUP BY 1, 2, 3, 4) AS e \
      FULL JOIN balance AS b ON b.quarter = e.quarter AND b.tree = e.tree AND b.team = e.team \
      AND b.\"key\" = e.k \
      WHERE e.cost IS NOT b.cost_nano OR e.requests IS NOT b.requests";
 
+/// Entries whose labels stand nowhere.
+const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS c USING (seq) \
+     WHERE e.caller NOT IN (SELECT id FROM caller) OR e.shape NOT IN (SELECT id FROM shape) OR \
+     e.epoch NOT IN (SELECT id FROM epoch) OR \
+     (c.result IS NOT NULL AND c.result NOT IN (SELECT id FROM result))";
+
 impl Reader {
     /// Opens the file for reading; it must exist.
     ///
     /// # Errors
-    /// There is no such file, or it is no ledger.
+    /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        Ok(Self { connection })
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        match version.map_err(failed)? {
+            NEWEST => Ok(Self { connection }),
+            found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+            found => Err(StoreError::Older { found, known: NEWEST }),
+        }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -185,8 +200,8 @@ impl Reader {
         let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
         let read = || {
             let mut select = self.connection.prepare_cached(ENTRIES)?;
-            let rows = select
-                .query_map(params![first_id(filter.since_ms), filter.since_ms, limit], entry)?;
+            let [id, started_at] = since(filter.since_ms);
+            let rows = select.query_map(params![id, started_at, limit], entry)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(failed)
@@ -206,7 +221,7 @@ impl Reader {
         sql.push_str(
             "count(*), coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens), 0), \
              coalesce(sum(output_tokens + reasoning_tokens), 0), coalesce(sum(cost_nano), 0) \
-             FROM entry WHERE id >= ?1 AND started_at_ms >= ?2",
+             FROM line WHERE id >= ?1 AND started_at >= ?2 AND state > 0",
         );
         if groups > 0 {
             let list: Vec<_> = (1..=groups).map(|position| position.to_string()).collect();
@@ -215,7 +230,7 @@ impl Reader {
         }
         let read = || {
             let mut select = self.connection.prepare(&sql)?;
-            let rows = select.query_map(params![first_id(since_ms), since_ms], |row| {
+            let rows = select.query_map(since(since_ms), |row| {
                 Ok(Sum {
                     group: (0..groups).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?,
                     requests: unsigned(row, groups)?,
@@ -243,20 +258,25 @@ impl Reader {
         let tx = self.connection.unchecked_transaction()?;
         let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
         let mut verification = Verification {
-            open: count("SELECT count(*) FROM entry_open")?,
-            settled: count("SELECT count(*) FROM entry WHERE state = 1")?,
-            recovered: count("SELECT count(*) FROM entry WHERE state = 2")?,
+            open: count("SELECT count(*) FROM line WHERE state = 0")?,
+            settled: count("SELECT count(*) FROM line WHERE state = 1")?,
+            recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
             cost: Money::from_nano(tx.query_row(
-                "SELECT coalesce(sum(cost_nano), 0) FROM entry",
+                "SELECT coalesce(sum(cost_nano), 0) FROM entry_close",
                 [],
                 |row| row.get(0),
             )?),
             faults: Vec::new(),
         };
         let faults = &mut verification.faults;
-        let twice = count("SELECT count(*) FROM entry JOIN entry_open USING (id)")?;
-        if twice > 0 {
-            faults.push(format!("{twice} requests have an open and a closed entry"));
+        let lost =
+            count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
+        if lost > 0 {
+            faults.push(format!("{lost} ends belong to no entry"));
+        }
+        let nameless = count(NAMELESS)?;
+        if nameless > 0 {
+            faults.push(format!("{nameless} entries have lost what they name"));
         }
         let mut differences = tx.prepare(DIFFERENCES)?;
         let rows = differences.query_map([], difference)?;
@@ -289,16 +309,15 @@ fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let ms = |micros: Option<f64>| micros.map(|micros| micros / 1e3);
-    let started = jiff::Timestamp::from_millisecond(row.get(2)?).unwrap_or_default();
     let state = match row.get(1)? {
         OPEN => "open",
         SETTLED => "settled",
         _ => "recovered",
     };
     Ok(Entry {
-        id: Uuid::from_bytes(row.get(0)?).to_string(),
+        id: row.get(0)?,
         state,
-        started_at: format!("{started:.3}"),
+        started_at: row.get(2)?,
         team: row.get(3)?,
         key: row.get(4)?,
         language: row.get(5)?,

@@ -1,59 +1,102 @@
-//! The physical tables, the view `ledger` over them, and how an older file becomes this version's.
+//! The physical tables, the view `ledger` over them, and the statements that write them.
 //!
-//! An open entry stands in `entry_open`, a closed one in `entry`: closing is a delete in a table of
-//! a few hot pages and an append, never the rewriting of a row in a large one; and what a crash has
-//! left open is exactly what stands in the small table. EpochInfo that change with the configuration
-//! only (versions, hashes, replica, currency) stand once in `epoch`.
-
-use rusqlite::{Connection, TransactionBehavior};
-
-use super::failed;
-use crate::record::StoreError;
+//! An entry is appended to `entry` when it is opened and never written again; what its end says is a row
+//! of `entry_close` under the same number. An entry without such a row is open. Labels that repeat stand
+//! once in tables of their own: who asked in `caller`, what was asked in `shape`, how it ended in
+//! `result`; versions, hashes, replica and currency in `epoch`.
 
 /// Milliseconds of a balance's slot. The day begins at a multiple of a quarter of an hour in every
 /// time zone, so any window's sum can be made of such slots.
 pub(super) const QUARTER_MS: i64 = 15 * 60 * 1_000;
 
-/// The state of an entry in `entry_open`; no column holds it.
+/// The state of an entry without an end; no column holds it.
 pub(super) const OPEN: i64 = 0;
 /// The state of an entry closed by its outcome; one recovered after a crash is 2.
 pub(super) const SETTLED: i64 = 1;
 
-/// What is known of an entry when it is opened; columns of both tables.
+/// The columns of `shape`.
+macro_rules! shape {
+    () => {
+        "dialect, operation, stream, requested_model, hinted, language, task, needs, data_class, \
+         n, rule"
+    };
+}
+pub(super) use shape;
+
+/// The columns of `result`.
+macro_rules! result {
+    () => {
+        "state, model, endpoint, zone, attempts_form, usage_source, outcome, failure_kind"
+    };
+}
+
+/// The columns of `entry`.
 macro_rules! opening {
     () => {
-        "id, epoch, started_at_ms, caller_request_id, team, \"key\", \"user\", session, tags, \
-         dialect, operation, stream, requested_model, hinted, language, task, \
-         language_confidence, task_confidence, needs, data_class, input_tokens_estimate, \
-         output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano"
+        "seq, id, started_at, epoch, caller, shape, caller_request_id, \"user\", session, tags, \
+         language_confidence, task_confidence, input_tokens_estimate, output_tokens_asked, \
+         output_tokens_bound, draw, reserved_nano"
     };
 }
+pub(super) use opening;
 
-/// What is known of it when it is closed.
+/// The columns of `entry_close`.
 macro_rules! closing {
     () => {
-        "state, model, endpoint, zone, attempts, input_tokens, cached_input_tokens, \
-         cache_write_tokens, output_tokens, reasoning_tokens, usage_source, cost_nano, \
-         first_token_us, duration_us, gateway_us, outcome, failure_kind"
+        "seq, result, attempts, input_tokens, cached_input_tokens, cache_write_tokens, \
+         output_tokens, reasoning_tokens, cost_nano, first_token_us, duration_us, gateway_us"
     };
 }
-
-pub(super) const INSERT_OPEN: &str = concat!(
-    "INSERT INTO entry_open (",
-    opening!(),
-    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
-);
+pub(super) use closing;
 
 pub(super) const INSERT_ENTRY: &str = concat!(
     "INSERT INTO entry (",
     opening!(),
-    ", ",
-    closing!(),
-    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?",
-    ",?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
 
-pub(super) const DELETE_OPEN: &str = "DELETE FROM entry_open WHERE id = ?";
+pub(super) const INSERT_CLOSE: &str = concat!(
+    "INSERT INTO entry_close (",
+    closing!(),
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+);
+
+/// Where an entry stands whose number is not remembered.
+pub(super) const FIND_ENTRY: &str = "SELECT seq FROM entry WHERE id = ?";
+
+/// The open entries: none of them has a smaller number than the mark.
+pub(super) const FIND_OPEN: &str = "SELECT seq, id FROM entry WHERE seq >= ? AND NOT EXISTS \
+     (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
+
+/// The name in `meta` of the mark below which every entry is closed.
+pub(super) const OPEN_FROM: &str = "open_from";
+pub(super) const FIND_NUMBER: &str = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?";
+pub(super) const SET_META: &str = "INSERT INTO meta (name, value) VALUES (?, ?) \
+     ON CONFLICT DO UPDATE SET value = excluded.value";
+
+/// The number of the next entry. No number comes twice, not even where the newest entries are gone.
+pub(super) const NEXT_SEQ: &str = "SELECT max((SELECT coalesce(max(seq), 0) + 1 FROM entry), \
+     (SELECT coalesce(max(CAST(value AS INTEGER)), 1) FROM meta WHERE name IN \
+     ('open_from', 'next_seq')))";
+/// Remembers it before entries go.
+pub(super) const KEEP_NEXT_SEQ: &str = "INSERT INTO meta (name, value) \
+     SELECT 'next_seq', max(seq) + 1 FROM entry HAVING max(seq) IS NOT NULL \
+     ON CONFLICT DO UPDATE SET value = excluded.value";
+
+pub(super) const FIND_CALLER: &str = "SELECT id FROM caller WHERE team = ? AND \"key\" = ?";
+pub(super) const INSERT_CALLER: &str = "INSERT INTO caller (team, \"key\") VALUES (?,?)";
+
+pub(super) const FIND_SHAPE: &str = "SELECT id FROM shape WHERE dialect IS ? AND operation IS ? \
+     AND stream IS ? AND requested_model IS ? AND hinted IS ? AND language IS ? AND task IS ? \
+     AND needs IS ? AND data_class IS ? AND n IS ? AND rule IS ?";
+pub(super) const INSERT_SHAPE: &str =
+    concat!("INSERT INTO shape (", shape!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?)");
+
+pub(super) const FIND_RESULT: &str = "SELECT id FROM result WHERE state IS ? AND model IS ? AND \
+     endpoint IS ? AND zone IS ? AND attempts_form IS ? AND usage_source IS ? AND outcome IS ? AND \
+     failure_kind IS ?";
+pub(super) const INSERT_RESULT: &str =
+    concat!("INSERT INTO result (", result!(), ") VALUES (?,?,?,?,?,?,?,?)");
 
 pub(super) const INSERT_REFUSAL: &str = "INSERT INTO refusal (at_ms, epoch, stage, kind, team, \
      \"key\", dialect, operation, stream, requested_model, hinted, language, task, \
@@ -74,127 +117,165 @@ pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, curren
      cached_input_nano, cache_write_nano, output_nano, reasoning_nano) VALUES (?,?,?,?,?,?,?,?) \
      ON CONFLICT DO NOTHING";
 
-/// Closes what a crash has left open, at its whole reservation: nobody knows better. Fifteen
-/// minutes in milliseconds is [`QUARTER_MS`].
-const RECOVER: &str = concat!(
-    "DELETE FROM entry_open WHERE id IN (SELECT id FROM entry);
+/// Closes what a crash has left open, at its whole reservation: nobody knows better.
+pub(super) const RECOVER: &str = "
      INSERT INTO balance (quarter, tree, team, \"key\", cost_nano, requests)
-       SELECT started_at_ms / 900000, tree, team, \"key\", sum(reserved_nano), count(*)
-       FROM entry_open JOIN epoch ON epoch.id = entry_open.epoch WHERE true GROUP BY 1, 2, 3, 4
+       SELECT unixepoch(started_at) / 900, tree, team, \"key\", sum(reserved_nano), count(*)
+       FROM entry JOIN temp.left_open USING (seq) JOIN caller ON caller.id = entry.caller
+       JOIN epoch ON epoch.id = entry.epoch WHERE true GROUP BY 1, 2, 3, 4
        ON CONFLICT DO UPDATE SET cost_nano = cost_nano + excluded.cost_nano,
                                  requests = requests + excluded.requests;
-     INSERT INTO entry (",
-    opening!(),
-    ", state, usage_source, cost_nano) SELECT ",
-    opening!(),
-    ", 2, 'reserved', reserved_nano FROM entry_open;
-     DELETE FROM entry_open;"
-);
+     INSERT INTO result (state, usage_source) SELECT 2, 'reserved' WHERE NOT EXISTS (SELECT 1
+       FROM result WHERE state = 2 AND usage_source = 'reserved' AND model IS NULL);
+     INSERT INTO entry_close (seq, result, cost_nano) SELECT entry.seq, (SELECT min(id) FROM result
+       WHERE state = 2 AND usage_source = 'reserved' AND model IS NULL), reserved_nano
+       FROM entry JOIN temp.left_open USING (seq);";
 
-macro_rules! opening_columns {
+/// All entries, open ones included, with their labels; every other table is asked for by its number and
+/// only where one of its columns is. Both views begin with an entry, so that its indices serve them.
+macro_rules! all_entries {
     () => {
-        "id BLOB NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, started_at_ms INTEGER NOT NULL, \
-         caller_request_id TEXT, team TEXT NOT NULL, \"key\" TEXT NOT NULL, \"user\" BLOB, \
-         session BLOB, tags TEXT, dialect TEXT, operation TEXT, stream INTEGER, \
-         requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL, \
-         task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER, \
-         output_tokens_asked INTEGER, output_tokens_bound INTEGER, n INTEGER, draw INTEGER, \
-         rule TEXT, reserved_nano INTEGER NOT NULL"
+        "entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON \
+         r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON \
+         s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch"
     };
 }
 
-/// The view over the tables; made anew by a step that changes one of them.
-macro_rules! view {
+/// The attempts as JSON: of a single one the milliseconds alone are kept, beside the form they fill.
+macro_rules! attempts {
+    () => {
+        "CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts) \
+         ELSE c.attempts END AS attempts"
+    };
+}
+
+/// The tables and views of which no earlier version had any.
+macro_rules! entry_tables {
     () => {
         concat!(
-            "CREATE VIEW ledger AS
-       SELECT
-         substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
-           || substr(hex, 17, 4) || '-' || substr(hex, 21) AS id,
-         CASE state WHEN 0 THEN 'open' WHEN 1 THEN 'settled' ELSE 'recovered' END AS state,
-         strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch') AS started_at,
-         replica, caller_request_id, team, \"key\", lower(hex(\"user\")) AS \"user\",
-         lower(hex(session)) AS session, tags, dialect, operation, stream, requested_model, hinted,
-         language, task, language_confidence, task_confidence, needs, data_class,
-         input_tokens_estimate, output_tokens_asked, output_tokens_bound, n,
-         printf('%u', draw) AS draw, rule, policy_version, policy_hash,
+            "CREATE TABLE caller (id INTEGER PRIMARY KEY, team TEXT NOT NULL, \"key\" TEXT NOT NULL,
+       UNIQUE (team, \"key\"));
+     CREATE TABLE shape (id INTEGER PRIMARY KEY, dialect TEXT, operation TEXT, stream INTEGER,
+       requested_model TEXT, hinted TEXT, language TEXT, task TEXT, needs TEXT, data_class TEXT,
+       n INTEGER, rule TEXT);
+     CREATE INDEX shape_labels ON shape (requested_model, language, task, rule, needs, stream);
+     CREATE TABLE result (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, model TEXT,
+       endpoint TEXT, zone TEXT, attempts_form TEXT, usage_source TEXT, outcome TEXT,
+       failure_kind TEXT);
+     CREATE INDEX result_labels ON result (model, endpoint, attempts_form, outcome, failure_kind);
+     CREATE TABLE entry (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, started_at TEXT NOT NULL,
+       epoch INTEGER NOT NULL, caller INTEGER NOT NULL, shape INTEGER NOT NULL,
+       caller_request_id TEXT, \"user\" BLOB, session BLOB, tags TEXT, language_confidence REAL,
+       task_confidence REAL, input_tokens_estimate INTEGER, output_tokens_asked INTEGER,
+       output_tokens_bound INTEGER, draw INTEGER, reserved_nano INTEGER NOT NULL);
+     CREATE TABLE entry_close (seq INTEGER PRIMARY KEY, result INTEGER NOT NULL, attempts,
+       input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
+       output_tokens INTEGER, reasoning_tokens INTEGER, cost_nano INTEGER NOT NULL,
+       first_token_us INTEGER, duration_us INTEGER, gateway_us INTEGER);
+     CREATE VIEW line AS
+       SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w.\"key\",
+         e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+         e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+         e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, ",
+            attempts!(),
+            ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
+         c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+         r.outcome, r.failure_kind FROM ",
+            all_entries!(),
+            ";
+     CREATE VIEW ledger AS
+       SELECT e.id AS id,
+         CASE r.state WHEN 1 THEN 'settled' WHEN 2 THEN 'recovered' ELSE 'open' END AS state,
+         e.started_at AS started_at, p.replica AS replica,
+         e.caller_request_id AS caller_request_id, w.team AS team, w.\"key\" AS \"key\",
+         lower(hex(e.\"user\")) AS \"user\", lower(hex(e.session)) AS session, e.tags AS tags,
+         s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
+         s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
+         s.task AS task, e.language_confidence AS language_confidence,
+         e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+         e.input_tokens_estimate AS input_tokens_estimate,
+         e.output_tokens_asked AS output_tokens_asked,
+         e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
+         s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
          NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
-         NULL AS shadow_of, NULL AS cache, model, endpoint, zone, attempts,
-         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-         usage_source, price_version, reserved_nano, cost_nano,
-         CASE WHEN cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
-           iif(cost_nano < 0, '-', ''), abs(cost_nano / 1000000000), abs(cost_nano % 1000000000)),
-           '0'), '.') END AS cost,
-         NULL AS saved_nano, currency, first_token_us / 1000.0 AS first_token_ms,
-         duration_us / 1000.0 AS duration_ms, gateway_us, outcome, failure_kind
-       FROM (SELECT lower(hex(id)) AS hex, ",
-    opening!(),
-    ", ",
-    closing!(),
-    " FROM entry UNION ALL SELECT lower(hex(id)), ",
-    opening!(),
-    ", 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           NULL, NULL FROM entry_open) AS e JOIN epoch ON epoch.id = e.epoch;"
+         NULL AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+         r.zone AS zone, ",
+            attempts!(),
+            ", c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
+         c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
+         c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
+         p.price_version AS price_version, e.reserved_nano AS reserved_nano,
+         c.cost_nano AS cost_nano,
+         CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+           iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
+           abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+         NULL AS saved_nano, p.currency AS currency,
+         c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
+         c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",
+            all_entries!(),
+            ";"
         )
     };
 }
 
-/// Each step makes the schema of its position plus one. The second keeps where teams hung when money was
-/// spent, and what entries that are gone had cost.
-pub(super) const STEPS: [&str; 2] = [
-    concat!(
+/// What finds an entry by its id or its time. Made after the rows are copied, where there are any.
+macro_rules! entry_indices {
+    () => {
+        "CREATE UNIQUE INDEX entry_id ON entry (id);
+     CREATE INDEX entry_started ON entry (started_at);"
+    };
+}
+
+/// Tables of sums by cell, the same for what is kept and for what is gone.
+macro_rules! cells {
+    ($table:literal) => {
+        concat!(
+            "CREATE TABLE ",
+            $table,
+            " (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+       \"key\" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+       PRIMARY KEY (quarter, tree, team, \"key\")) WITHOUT ROWID;"
+        )
+    };
+}
+
+macro_rules! epoch_table {
+    () => {
         "CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
        policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
-       UNIQUE (replica, currency, policy_version, policy_hash, price_version));
-     CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
+       tree INTEGER NOT NULL,
+       UNIQUE (replica, currency, policy_version, policy_hash, price_version, tree));"
+    };
+}
+
+macro_rules! tree_and_meta {
+    () => {
+        "CREATE TABLE tree (id INTEGER PRIMARY KEY, teams TEXT NOT NULL UNIQUE);
+     CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    };
+}
+pub(super) use {
+    all_entries, attempts, cells, entry_indices, entry_tables, epoch_table, tree_and_meta,
+};
+
+/// The tables of a new file.
+pub(super) const CREATE: &str = concat!(
+    epoch_table!(),
+    "CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
        input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
-       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;
-     CREATE TABLE entry_open (",
-        opening_columns!(),
-        ") WITHOUT ROWID;
-     CREATE TABLE entry (",
-        opening_columns!(),
-        ", state INTEGER NOT NULL, model TEXT, endpoint TEXT, zone TEXT, attempts TEXT,
-       input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
-       output_tokens INTEGER, reasoning_tokens INTEGER, usage_source TEXT,
-       cost_nano INTEGER NOT NULL, first_token_us INTEGER, duration_us INTEGER,
-       gateway_us INTEGER, outcome TEXT, failure_kind TEXT) WITHOUT ROWID;
-     CREATE TABLE balance (quarter INTEGER NOT NULL, team TEXT NOT NULL, \"key\" TEXT NOT NULL,
-       cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
-       PRIMARY KEY (quarter, team, \"key\")) WITHOUT ROWID;
-     CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
+       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;",
+    cells!("balance"),
+    cells!("gone"),
+    tree_and_meta!(),
+    "CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
        kind TEXT NOT NULL, team TEXT, \"key\" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
        requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
        task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
        output_tokens_asked INTEGER, n INTEGER, tags TEXT);
      CREATE INDEX refusal_at ON refusal (at_ms);",
-        view!()
-    ),
-    concat!(
-        "DROP VIEW ledger;
-     ALTER TABLE epoch RENAME TO epoch_1;
-     CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
-       policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
-       tree INTEGER NOT NULL,
-       UNIQUE (replica, currency, policy_version, policy_hash, price_version, tree));
-     INSERT INTO epoch SELECT id, replica, currency, policy_version, policy_hash, price_version, 0
-       FROM epoch_1;
-     DROP TABLE epoch_1;
-     ALTER TABLE balance RENAME TO balance_1;
-     CREATE TABLE balance (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
-       \"key\" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
-       PRIMARY KEY (quarter, tree, team, \"key\")) WITHOUT ROWID;
-     INSERT INTO balance SELECT quarter, 0, team, \"key\", cost_nano, requests FROM balance_1;
-     DROP TABLE balance_1;
-     CREATE TABLE gone (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
-       \"key\" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
-       PRIMARY KEY (quarter, tree, team, \"key\")) WITHOUT ROWID;
-     CREATE TABLE tree (id INTEGER PRIMARY KEY, teams TEXT NOT NULL UNIQUE);
-     CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-     ",
-        view!()
-    ),
-];
+    entry_tables!(),
+    entry_indices!(),
+);
 
 /// The columns of the view `ledger`, in order.
 pub const LEDGER_COLUMNS: [&str; 56] = [
@@ -255,38 +336,3 @@ pub const LEDGER_COLUMNS: [&str; 56] = [
     "outcome",
     "failure_kind",
 ];
-
-/// The number of this version's schema.
-pub(super) fn newest() -> usize {
-    STEPS.len()
-}
-
-/// Brings the file to this version's schema, or refuses one from the future.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let found: i64 =
-        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    let done = usize::try_from(found).unwrap_or(0);
-    for step in STEPS.iter().skip(done) {
-        transaction.execute_batch(step).map_err(failed)?;
-    }
-    transaction.pragma_update(None, "user_version", known).map_err(failed)?;
-    transaction.commit().map_err(failed)
-}
-
-/// Closes the entries that a crash has left open; returns how many.
-pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let open: i64 =
-        transaction.query_row("SELECT count(*) FROM entry_open", [], |row| row.get(0))?;
-    if open > 0 {
-        transaction.execute_batch(RECOVER)?;
-    }
-    transaction.commit()?;
-    Ok(u64::try_from(open).unwrap_or(0))
-}

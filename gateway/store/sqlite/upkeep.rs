@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::schema::{ADD_BALANCE, QUARTER_MS};
+use super::{
+    schema::{ADD_BALANCE, KEEP_NEXT_SEQ, QUARTER_MS},
+    started_at,
+};
 use crate::record::Upkeep;
 
 /// Rows of each kind that one step removes: some milliseconds of the writer's time.
@@ -72,23 +75,16 @@ impl Keep {
     }
 }
 
-/// Those among the first rows that are too old. Ids are in order of time, so these are the oldest.
-macro_rules! oldest {
-    () => {
-        "SELECT id FROM (SELECT id, started_at_ms FROM entry ORDER BY id LIMIT ?2) \
-         WHERE started_at_ms < ?1"
-    };
-}
-
-const KEEP_SUMS: &str = concat!(
-    "INSERT INTO gone (quarter, tree, team, \"key\", cost_nano, requests) \
-     SELECT started_at_ms / 900000, epoch.tree, team, \"key\", sum(cost_nano), count(*) \
-     FROM entry JOIN epoch ON epoch.id = entry.epoch WHERE entry.id IN (",
-    oldest!(),
-    ") GROUP BY 1, 2, 3, 4 ON CONFLICT DO UPDATE SET cost_nano = cost_nano + excluded.cost_nano, \
-     requests = requests + excluded.requests"
-);
-const REMOVE_ENTRIES: &str = concat!("DELETE FROM entry WHERE id IN (", oldest!(), ")");
+/// The oldest closed entries that began before a moment. An open one stays, however old it is.
+const CHOOSE: &str = "INSERT INTO temp.old SELECT seq FROM entry WHERE started_at < ?1 AND \
+     EXISTS (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq) \
+     ORDER BY started_at LIMIT ?2";
+const KEEP_SUMS: &str = "INSERT INTO gone (quarter, tree, team, \"key\", cost_nano, requests) \
+     SELECT unixepoch(started_at) / 900, tree, team, \"key\", sum(cost_nano), count(*) \
+     FROM temp.old JOIN line USING (seq) WHERE true GROUP BY 1, 2, 3, 4 ON CONFLICT DO UPDATE SET \
+     cost_nano = cost_nano + excluded.cost_nano, requests = requests + excluded.requests";
+const REMOVE_ENTRIES: &str = "DELETE FROM entry WHERE seq IN (SELECT seq FROM temp.old)";
+const REMOVE_CLOSES: &str = "DELETE FROM entry_close WHERE seq IN (SELECT seq FROM temp.old)";
 const REMOVE_REFUSALS: &str = "DELETE FROM refusal WHERE rowid IN \
      (SELECT rowid FROM refusal WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
 
@@ -107,8 +103,7 @@ fn remove(connection: &mut Connection, now_ms: i64, keep_ms: i64) -> rusqlite::R
     let before = now_ms.saturating_sub(keep_ms);
     let rows = i64::try_from(STEP_ROWS).unwrap_or(i64::MAX);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.prepare_cached(KEEP_SUMS)?.execute(params![before, rows])?;
-    let entries = tx.prepare_cached(REMOVE_ENTRIES)?.execute(params![before, rows])?;
+    let entries = remove_entries(&tx, before, rows)?;
     let refusals = tx.prepare_cached(REMOVE_REFUSALS)?.execute(params![before, rows])?;
     let unreached = now_ms.saturating_sub(WINDOW_DAYS * DAY_MS).div_euclid(QUARTER_MS);
     let folded = fold(&tx, unreached, rows)?;
@@ -116,6 +111,19 @@ fn remove(connection: &mut Connection, now_ms: i64, keep_ms: i64) -> rusqlite::R
         tx.commit()?;
     }
     Ok([entries, refusals, folded].contains(&STEP_ROWS))
+}
+
+fn remove_entries(tx: &Connection, before_ms: i64, rows: i64) -> rusqlite::Result<usize> {
+    tx.execute_batch("CREATE TEMP TABLE IF NOT EXISTS old (seq INTEGER PRIMARY KEY)")?;
+    tx.execute("DELETE FROM temp.old", [])?;
+    let before = started_at(before_ms);
+    let entries = tx.prepare_cached(CHOOSE)?.execute(params![before, rows])?;
+    if entries > 0 {
+        for sql in [KEEP_NEXT_SEQ, KEEP_SUMS, REMOVE_CLOSES, REMOVE_ENTRIES] {
+            tx.prepare_cached(sql)?.execute([])?;
+        }
+    }
+    Ok(entries)
 }
 
 type Cell = (i64, i64, String, String, i64, i64);

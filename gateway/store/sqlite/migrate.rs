@@ -1,0 +1,168 @@
+//! How an older file becomes this version's, and how what a crash has left open is closed.
+
+use std::time::Instant;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{
+    failed,
+    schema::{
+        CREATE, FIND_NUMBER, FIND_OPEN, OPEN_FROM, RECOVER, SET_META, all_entries, attempts, cells,
+        closing, entry_indices, entry_tables, epoch_table, opening, shape, tree_and_meta,
+    },
+};
+use crate::record::StoreError;
+
+/// The number of this version's schema.
+pub(super) const NEWEST: i64 = 3;
+
+/// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
+/// that are gone had cost.
+const KEEP_TREES: &str = concat!(
+    "DROP VIEW ledger;
+     ALTER TABLE epoch RENAME TO epoch_1;",
+    epoch_table!(),
+    "INSERT INTO epoch SELECT id, replica, currency, policy_version, policy_hash, price_version, 0
+       FROM epoch_1;
+     DROP TABLE epoch_1;
+     ALTER TABLE balance RENAME TO balance_1;",
+    cells!("balance"),
+    "INSERT INTO balance SELECT quarter, 0, team, \"key\", cost_nano, requests FROM balance_1;
+     DROP TABLE balance_1;",
+    cells!("gone"),
+    tree_and_meta!(),
+);
+
+/// Bytes of an id as text.
+macro_rules! id_text {
+    () => {
+        "(SELECT substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
+         || substr(hex, 17, 4) || '-' || substr(hex, 21) FROM (SELECT lower(hex(o.id)) AS hex))"
+    };
+}
+
+/// The columns that an entry of the second schema had from its opening on.
+macro_rules! opening_2 {
+    () => {
+        "id, epoch, started_at_ms, caller_request_id, team, \"key\", \"user\", session, tags, \
+         dialect, operation, stream, requested_model, hinted, language, task, \
+         language_confidence, task_confidence, needs, data_class, input_tokens_estimate, \
+         output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano"
+    };
+}
+
+/// From the second schema to the third: entries in the order of their ids, labels once.
+const APPEND_ENTRIES: &str = concat!(
+    "DROP VIEW IF EXISTS ledger;
+     ALTER TABLE entry RENAME TO entry_2;",
+    entry_tables!(),
+    "INSERT INTO caller (team, \"key\") SELECT team, \"key\" FROM entry_2
+       UNION SELECT team, \"key\" FROM entry_open;
+     INSERT INTO shape (",
+    shape!(),
+    ") SELECT ",
+    shape!(),
+    " FROM entry_2 UNION SELECT ",
+    shape!(),
+    " FROM entry_open;
+     INSERT INTO result (state, model, endpoint, zone, usage_source, outcome, failure_kind)
+       SELECT DISTINCT state, model, endpoint, zone, usage_source, outcome, failure_kind
+       FROM entry_2;
+     INSERT INTO entry (",
+    opening!(),
+    ") SELECT NULL, ",
+    id_text!(),
+    ", strftime('%Y-%m-%dT%H:%M:%fZ', o.started_at_ms / 1000.0, 'unixepoch'), o.epoch,
+       (SELECT id FROM caller AS w WHERE w.team = o.team AND w.\"key\" = o.\"key\"),
+       (SELECT id FROM shape AS s WHERE s.requested_model IS o.requested_model
+         AND s.language IS o.language AND s.task IS o.task AND s.rule IS o.rule
+         AND s.needs IS o.needs AND s.stream IS o.stream AND s.dialect IS o.dialect
+         AND s.operation IS o.operation AND s.hinted IS o.hinted
+         AND s.data_class IS o.data_class AND s.n IS o.n),
+       o.caller_request_id, o.\"user\", o.session, o.tags, o.language_confidence,
+       o.task_confidence, o.input_tokens_estimate, o.output_tokens_asked, o.output_tokens_bound,
+       o.draw, o.reserved_nano
+       FROM (SELECT ",
+    opening_2!(),
+    " FROM entry_2 UNION ALL SELECT ",
+    opening_2!(),
+    " FROM entry_open WHERE id NOT IN (SELECT id FROM entry_2) ORDER BY id) AS o;",
+    entry_indices!(),
+    "INSERT INTO entry_close (",
+    closing!(),
+    ") SELECT e.seq, (SELECT id FROM result AS r WHERE r.model IS o.model
+         AND r.endpoint IS o.endpoint AND r.attempts_form IS NULL AND r.outcome IS o.outcome
+         AND r.failure_kind IS o.failure_kind AND r.state IS o.state AND r.zone IS o.zone
+         AND r.usage_source IS o.usage_source),
+       o.attempts, o.input_tokens, o.cached_input_tokens, o.cache_write_tokens, o.output_tokens,
+       o.reasoning_tokens, o.cost_nano, o.first_token_us, o.duration_us, o.gateway_us
+       FROM entry_2 AS o CROSS JOIN entry AS e ON e.id = ",
+    id_text!(),
+    ";
+     DROP TABLE entry_2;
+     DROP TABLE entry_open;",
+);
+
+/// Brings the file to this version's schema, or refuses one from the future. All or nothing.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let found: i64 =
+        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let steps: &[&str] = match found {
+        NEWEST => return Ok(()),
+        i64::MIN..=0 => &[CREATE],
+        1 => &[KEEP_TREES, APPEND_ENTRIES],
+        2 => &[APPEND_ENTRIES],
+        found => return Err(StoreError::Newer { found, known: NEWEST }),
+    };
+    let began = Instant::now();
+    if found > 0 {
+        tracing::info!(from = found, to = NEWEST, "the ledger is brought to this version's form");
+    }
+    for step in steps {
+        transaction.execute_batch(step).map_err(failed)?;
+    }
+    transaction.pragma_update(None, "user_version", NEWEST).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    if found > 0 {
+        tracing::info!(
+            seconds = began.elapsed().as_secs_f64(),
+            "the ledger has this version's form"
+        );
+    }
+    Ok(())
+}
+
+/// Closes the entries that a crash has left open; returns how many.
+pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let from = open_from(&transaction)?;
+    transaction.execute_batch("CREATE TEMP TABLE left_open (seq INTEGER PRIMARY KEY)")?;
+    let find = format!("INSERT INTO temp.left_open SELECT seq FROM ({FIND_OPEN})");
+    let open = transaction.execute(&find, [from])?;
+    if open > 0 {
+        transaction.execute_batch(RECOVER)?;
+    }
+    transaction.execute_batch("DROP TABLE temp.left_open")?;
+    let last: Option<i64> =
+        transaction.query_row("SELECT max(seq) FROM entry", [], |row| row.get(0))?;
+    let next = last.map_or(from, |last| last + 1);
+    if next > from {
+        set_open_from(&transaction, next)?;
+    }
+    transaction.commit()?;
+    Ok(u64::try_from(open).unwrap_or(0))
+}
+
+/// The number below which every entry is closed.
+pub(super) fn open_from(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let find = || transaction.query_row(FIND_NUMBER, [OPEN_FROM], |row| row.get(0)).optional();
+    Ok(find()?.unwrap_or(1))
+}
+
+/// Says so of another number.
+pub(super) fn set_open_from(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
+    transaction.prepare_cached(SET_META)?.execute(params![OPEN_FROM, seq.to_string()])?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The tables of earlier versions, word for word as those made them, and rows as those wrote them.
+
+/// The first schema.
+pub(super) const FIRST: &str = r#"
+    CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
+    policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
+    UNIQUE (replica, currency, policy_version, policy_hash, price_version));
+    CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
+    input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
+    output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;
+    CREATE TABLE entry_open (id BLOB NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, started_at_ms
+      INTEGER NOT NULL, caller_request_id TEXT, team TEXT NOT NULL, "key" TEXT NOT NULL, "user"
+      BLOB, session BLOB, tags TEXT, dialect TEXT, operation TEXT, stream INTEGER, requested_model
+      TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL, task_confidence REAL,
+      needs TEXT, data_class TEXT, input_tokens_estimate INTEGER, output_tokens_asked INTEGER,
+      output_tokens_bound INTEGER, n INTEGER, draw INTEGER, rule TEXT, reserved_nano INTEGER NOT
+      NULL) WITHOUT ROWID;
+    CREATE TABLE entry (id BLOB NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, started_at_ms INTEGER
+      NOT NULL, caller_request_id TEXT, team TEXT NOT NULL, "key" TEXT NOT NULL, "user" BLOB,
+      session BLOB, tags TEXT, dialect TEXT, operation TEXT, stream INTEGER, requested_model TEXT,
+      hinted TEXT, language TEXT, task TEXT, language_confidence REAL, task_confidence REAL, needs
+      TEXT, data_class TEXT, input_tokens_estimate INTEGER, output_tokens_asked INTEGER,
+      output_tokens_bound INTEGER, n INTEGER, draw INTEGER, rule TEXT, reserved_nano INTEGER NOT
+      NULL, state INTEGER NOT NULL, model TEXT, endpoint TEXT, zone TEXT, attempts TEXT,
+    input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
+    output_tokens INTEGER, reasoning_tokens INTEGER, usage_source TEXT,
+    cost_nano INTEGER NOT NULL, first_token_us INTEGER, duration_us INTEGER,
+    gateway_us INTEGER, outcome TEXT, failure_kind TEXT) WITHOUT ROWID;
+    CREATE TABLE balance (quarter INTEGER NOT NULL, team TEXT NOT NULL, "key" TEXT NOT NULL,
+    cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (quarter, team, "key")) WITHOUT ROWID;
+    CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
+    kind TEXT NOT NULL, team TEXT, "key" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
+    requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
+    task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
+    output_tokens_asked INTEGER, n INTEGER, tags TEXT);
+    CREATE INDEX refusal_at ON refusal (at_ms);
+    CREATE VIEW ledger AS
+    SELECT
+    substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
+    || substr(hex, 17, 4) || '-' || substr(hex, 21) AS id,
+    CASE state WHEN 0 THEN 'open' WHEN 1 THEN 'settled' ELSE 'recovered' END AS state,
+    strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch') AS started_at,
+    replica, caller_request_id, team, "key", lower(hex("user")) AS "user",
+    lower(hex(session)) AS session, tags, dialect, operation, stream, requested_model, hinted,
+    language, task, language_confidence, task_confidence, needs, data_class,
+    input_tokens_estimate, output_tokens_asked, output_tokens_bound, n,
+    printf('%u', draw) AS draw, rule, policy_version, policy_hash,
+    NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
+    NULL AS shadow_of, NULL AS cache, model, endpoint, zone, attempts,
+    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    usage_source, price_version, reserved_nano, cost_nano,
+    CASE WHEN cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+    iif(cost_nano < 0, '-', ''), abs(cost_nano / 1000000000), abs(cost_nano % 1000000000)),
+    '0'), '.') END AS cost,
+    NULL AS saved_nano, currency, first_token_us / 1000.0 AS first_token_ms,
+    duration_us / 1000.0 AS duration_ms, gateway_us, outcome, failure_kind
+    FROM (SELECT lower(hex(id)) AS hex, id, epoch, started_at_ms, caller_request_id, team, "key",
+      "user", session, tags, dialect, operation, stream, requested_model, hinted, language, task,
+      language_confidence, task_confidence, needs, data_class, input_tokens_estimate,
+      output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano, state, model,
+      endpoint, zone, attempts, input_tokens, cached_input_tokens, cache_write_tokens,
+      output_tokens, reasoning_tokens, usage_source, cost_nano, first_token_us, duration_us,
+      gateway_us, outcome, failure_kind FROM entry UNION ALL SELECT lower(hex(id)), id, epoch,
+      started_at_ms, caller_request_id, team, "key", "user", session, tags, dialect, operation,
+      stream, requested_model, hinted, language, task, language_confidence, task_confidence, needs,
+      data_class, input_tokens_estimate, output_tokens_asked, output_tokens_bound, n, draw, rule,
+      reserved_nano, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+      NULL, NULL,
+    NULL, NULL FROM entry_open) AS e JOIN epoch ON epoch.id = e.epoch;
+"#;
+
+/// What the second added to it.
+pub(super) const SECOND: &str = r#"
+    DROP VIEW ledger;
+    ALTER TABLE epoch RENAME TO epoch_1;
+    CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
+    policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
+    tree INTEGER NOT NULL,
+    UNIQUE (replica, currency, policy_version, policy_hash, price_version, tree));
+    INSERT INTO epoch SELECT id, replica, currency, policy_version, policy_hash, price_version, 0
+    FROM epoch_1;
+    DROP TABLE epoch_1;
+    ALTER TABLE balance RENAME TO balance_1;
+    CREATE TABLE balance (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+    "key" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (quarter, tree, team, "key")) WITHOUT ROWID;
+    INSERT INTO balance SELECT quarter, 0, team, "key", cost_nano, requests FROM balance_1;
+    DROP TABLE balance_1;
+    CREATE TABLE gone (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+    "key" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (quarter, tree, team, "key")) WITHOUT ROWID;
+    CREATE TABLE tree (id INTEGER PRIMARY KEY, teams TEXT NOT NULL UNIQUE);
+    CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE VIEW ledger AS
+    SELECT
+    substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
+    || substr(hex, 17, 4) || '-' || substr(hex, 21) AS id,
+    CASE state WHEN 0 THEN 'open' WHEN 1 THEN 'settled' ELSE 'recovered' END AS state,
+    strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch') AS started_at,
+    replica, caller_request_id, team, "key", lower(hex("user")) AS "user",
+    lower(hex(session)) AS session, tags, dialect, operation, stream, requested_model, hinted,
+    language, task, language_confidence, task_confidence, needs, data_class,
+    input_tokens_estimate, output_tokens_asked, output_tokens_bound, n,
+    printf('%u', draw) AS draw, rule, policy_version, policy_hash,
+    NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
+    NULL AS shadow_of, NULL AS cache, model, endpoint, zone, attempts,
+    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    usage_source, price_version, reserved_nano, cost_nano,
+    CASE WHEN cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+    iif(cost_nano < 0, '-', ''), abs(cost_nano / 1000000000), abs(cost_nano % 1000000000)),
+    '0'), '.') END AS cost,
+    NULL AS saved_nano, currency, first_token_us / 1000.0 AS first_token_ms,
+    duration_us / 1000.0 AS duration_ms, gateway_us, outcome, failure_kind
+    FROM (SELECT lower(hex(id)) AS hex, id, epoch, started_at_ms, caller_request_id, team, "key",
+      "user", session, tags, dialect, operation, stream, requested_model, hinted, language, task,
+      language_confidence, task_confidence, needs, data_class, input_tokens_estimate,
+      output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano, state, model,
+      endpoint, zone, attempts, input_tokens, cached_input_tokens, cache_write_tokens,
+      output_tokens, reasoning_tokens, usage_source, cost_nano, first_token_us, duration_us,
+      gateway_us, outcome, failure_kind FROM entry UNION ALL SELECT lower(hex(id)), id, epoch,
+      started_at_ms, caller_request_id, team, "key", "user", session, tags, dialect, operation,
+      stream, requested_model, hinted, language, task, language_confidence, task_confidence, needs,
+      data_class, input_tokens_estimate, output_tokens_asked, output_tokens_bound, n, draw, rule,
+      reserved_nano, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+      NULL, NULL,
+    NULL, NULL FROM entry_open) AS e JOIN epoch ON epoch.id = e.epoch;
+"#;
+
+/// Closed, recovered and open entries of the second schema: with and without values, with equal
+/// and with other labels.
+pub(super) const ROWS: &str = r#"
+    INSERT INTO epoch SELECT value, 'replica-' || value, 'USD', 'v' || value, 'h', 'p', value - 1
+      FROM (WITH n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 3)
+        SELECT value FROM n);
+    CREATE TEMP TABLE made AS WITH n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 460)
+      SELECT k, unhex(printf('%012x7%03x8%015x', 1767323045678 + k * 7, k % 4096, k * 977)) AS id,
+      1 + k % 3 AS epoch, 1767323045678 + k * 7 - k % 5 AS started_at_ms,
+      CASE k % 4 WHEN 0 THEN 'own-' || k END AS caller_request_id,
+      'team-' || (k % 5) AS team, 'key-' || (k % 7) AS "key",
+      CASE k % 3 WHEN 0 THEN unhex(printf('%032x', k)) END AS "user",
+      CASE k % 2 WHEN 0 THEN unhex(printf('%032x', -k)) END AS session,
+      CASE k % 6 WHEN 0 THEN '{"a":"' || k || '"}' END AS tags,
+      iif(k % 9 = 0, NULL, 'openai') AS dialect, 'chat' AS operation, k % 2 AS stream,
+      iif(k % 11 = 0, 'small', 'auto') AS requested_model,
+      iif(k % 8 = 0, 'language,task', '') AS hinted, iif(k % 10 = 0, NULL, 'th') AS language,
+      iif(k % 3 = 0, 'chat', 'banking') AS task, 0.1 * (k % 10) AS language_confidence,
+      iif(k % 7 = 0, NULL, 0.7654321) AS task_confidence, iif(k % 5 = 0, 'tools', '') AS needs,
+      iif(k % 2 = 0, 'internal', 'public') AS data_class, k AS input_tokens_estimate,
+      iif(k % 4 = 0, NULL, 64) AS output_tokens_asked, 64 + k AS output_tokens_bound,
+      1 + k % 2 AS n, k * 9007199254740993 - 4611686018427387904 AS draw,
+      iif(k % 3 = 0, 'default', 'rule 100%') AS rule, k * 1000003 AS reserved_nano,
+      iif(k % 13 = 0, 2, 1) AS state, iif(k % 13 = 0, NULL, 'model-' || (k % 4)) AS model,
+      iif(k % 13 = 0, NULL, '10.0.0.' || (k % 6) || ':8000') AS endpoint,
+      iif(k % 4 = 0, NULL, 'on_prem') AS zone,
+      iif(k % 13 = 0, NULL, '[{"model":"m","endpoint":"e","result":"ok","ms":' || k || '}]')
+        AS attempts, k % 97 AS input_tokens, k % 3 AS cached_input_tokens,
+      0 AS cache_write_tokens, k % 31 AS output_tokens, 0 AS reasoning_tokens,
+      iif(k % 13 = 0, 'reserved', 'reported') AS usage_source, k * 1234567 AS cost_nano,
+      iif(k % 5 = 0, NULL, k * 1001) AS first_token_us, k * 2003 AS duration_us, 80 AS gateway_us,
+      iif(k % 13 = 0, NULL, iif(k % 17 = 0, 'failed', 'ok')) AS outcome,
+      iif(k % 17 = 0, 'upstream_timeout', NULL) AS failure_kind FROM n;
+    INSERT INTO entry SELECT id, epoch, started_at_ms, caller_request_id, team, "key", "user",
+      session, tags, dialect, operation, stream, requested_model, hinted, language, task,
+      language_confidence, task_confidence, needs, data_class, input_tokens_estimate,
+      output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano, state, model,
+      endpoint, zone, attempts, input_tokens, cached_input_tokens, cache_write_tokens,
+      output_tokens, reasoning_tokens, usage_source, cost_nano, first_token_us, duration_us,
+      gateway_us, outcome, failure_kind FROM temp.made WHERE k % 23 <> 0 AND k <= 420;
+    INSERT INTO entry_open SELECT id, epoch, started_at_ms, caller_request_id, team, "key", "user",
+      session, tags, dialect, operation, stream, requested_model, hinted, language, task,
+      language_confidence, task_confidence, needs, data_class, input_tokens_estimate,
+      output_tokens_asked, output_tokens_bound, n, draw, rule, reserved_nano
+      FROM temp.made WHERE k % 23 = 0 OR k > 420;
+    INSERT INTO balance SELECT started_at_ms / 900000, epoch - 1, team, "key", sum(cost_nano),
+      count(*) FROM entry GROUP BY 1, 2, 3, 4;
+    INSERT INTO meta VALUES ('replica', 'replica-1');
+    INSERT INTO refusal (at_ms, epoch, stage, kind) VALUES (1767323045678, 1, 'admit', 'x');
+    DROP TABLE temp.made;
+"#;

@@ -1,0 +1,260 @@
+//! One transaction: the rows of a group, and the sums that they change.
+
+use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::{entry::Row, labels::Labels, migrate, schema, started_at};
+use crate::{
+    outcome::{EpochInfo, Opened, Outcome},
+    record::Group,
+};
+
+/// Epochs whose row is remembered: requests of the last few may still be under way.
+const EPOCHS: usize = 8;
+
+/// After so many new entries the mark below which all are closed is moved: what a start after a crash has
+/// to look through.
+const MARK_EVERY: i64 = 4_096;
+
+/// What is remembered from one transaction to the next. All of it can be read again.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Rows of `epoch`, the newest last.
+    epochs: Vec<(Arc<EpochInfo>, i64)>,
+    labels: Labels,
+    /// The numbers of the open entries.
+    open: HashMap<Uuid, i64>,
+    /// Whether `open` and `mark` are known.
+    loaded: bool,
+    /// Every entry with a smaller number is closed.
+    mark: i64,
+    /// The last time that was written as text.
+    started: (i64, String),
+}
+
+impl Memory {
+    /// After a transaction that failed nobody knows what of it has reached the disk.
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn load(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if self.loaded {
+            return Ok(());
+        }
+        self.mark = migrate::open_from(transaction)?;
+        let mut find = transaction.prepare_cached(schema::FIND_OPEN)?;
+        let rows = find.query_map([self.mark], |row| {
+            let id: String = row.get(1)?;
+            Ok((Uuid::try_parse(&id).unwrap_or_default(), row.get(0)?))
+        })?;
+        self.open = rows.collect::<rusqlite::Result<_>>()?;
+        self.loaded = true;
+        Ok(())
+    }
+
+    fn started_at(&mut self, at_ms: i64) -> &str {
+        let (known, text) = &mut self.started;
+        if *known != at_ms || text.is_empty() {
+            (*known, *text) = (at_ms, started_at(at_ms));
+        }
+        text
+    }
+}
+
+/// Writes a group, all of it or nothing.
+pub(super) fn write(
+    connection: &mut Connection,
+    (memory, tree): (&mut Memory, i64),
+    group: &Group,
+) -> rusqlite::Result<()> {
+    let written = transact(connection, (memory, tree), group);
+    if written.is_err() {
+        memory.forget();
+    }
+    written
+}
+
+fn transact(
+    connection: &mut Connection,
+    (memory, tree): (&mut Memory, i64),
+    group: &Group,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    memory.load(&transaction)?;
+    let next = transaction.prepare_cached(schema::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
+    let mut page = Page { transaction: &transaction, memory, tree, next, balance: BTreeMap::new() };
+    page.open(group)?;
+    page.close(group)?;
+    page.add_balance()?;
+    page.refuse(group)?;
+    page.mark()?;
+    transaction.commit()
+}
+
+/// What one transaction is writing.
+struct Page<'a> {
+    transaction: &'a Transaction<'a>,
+    memory: &'a mut Memory,
+    tree: i64,
+    /// The number of the next entry.
+    next: i64,
+    /// By quarter of an hour, team, key: nano-units and requests.
+    balance: BTreeMap<(i64, &'a str, &'a str), (i64, i64)>,
+}
+
+impl<'a> Page<'a> {
+    fn open(&mut self, group: &Group) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(schema::INSERT_ENTRY)?;
+        for opened in group.opened.values() {
+            if let Some(seq) = self.append(&mut insert, opened)? {
+                self.memory.open.insert(opened.id, seq);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends an entry; its number, or nothing where it stands already.
+    fn append(
+        &mut self,
+        insert: &mut rusqlite::CachedStatement<'_>,
+        opened: &Opened,
+    ) -> rusqlite::Result<Option<i64>> {
+        let labels = [
+            self.epoch(&opened.names)?,
+            self.memory.labels.caller(self.transaction, opened)?,
+            self.memory.labels.shape(self.transaction, opened)?,
+        ];
+        let mut row = Row::of(insert);
+        row.opening(opened, (self.next, self.memory.started_at(opened.started_at_ms)), labels)?;
+        let seq = self.next;
+        let appended = row.insert()? > 0;
+        self.next += i64::from(appended);
+        Ok(appended.then_some(seq))
+    }
+
+    fn close(&mut self, group: &'a Group) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(schema::INSERT_ENTRY)?;
+        let mut close = self.transaction.prepare_cached(schema::INSERT_CLOSE)?;
+        for outcome in group.whole.iter().chain(&group.settled) {
+            let opened = &*outcome.opened;
+            let seq = match self.memory.open.remove(&opened.id) {
+                Some(seq) => Some(seq),
+                None => match self.append(&mut insert, opened)? {
+                    Some(seq) => Some(seq),
+                    None => self.find(opened.id)?,
+                },
+            };
+            // The row that stood in the way of the insert is there.
+            let Some(seq) = seq else { continue };
+            let result = self.memory.labels.result(self.transaction, outcome)?;
+            let mut row = Row::of(&mut close);
+            row.closing(outcome, (seq, result))?;
+            if row.insert()? > 0 {
+                self.charge(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, id: Uuid) -> rusqlite::Result<Option<i64>> {
+        let mut find = self.transaction.prepare_cached(schema::FIND_ENTRY)?;
+        find.query_row([id.to_string()], |row| row.get(0)).optional()
+    }
+
+    fn charge(&mut self, outcome: &'a Outcome) {
+        let (opened, caller) = (&outcome.opened, &outcome.opened.caller);
+        let quarter = opened.started_at_ms.div_euclid(schema::QUARTER_MS);
+        let cell = self.balance.entry((quarter, &caller.team_name, &caller.key_name)).or_default();
+        cell.0 = cell.0.saturating_add(outcome.charge.cost.nano());
+        cell.1 += 1;
+    }
+
+    fn add_balance(&mut self) -> rusqlite::Result<()> {
+        let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
+        for ((quarter, team, key), (nano, requests)) in &self.balance {
+            add.execute(params![quarter, self.tree, team, key, nano, requests])?;
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, group: &Group) -> rusqlite::Result<()> {
+        if group.refused.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.transaction.prepare_cached(schema::INSERT_REFUSAL)?;
+        for refused in &group.refused {
+            let epoch = self.epoch(&refused.names)?;
+            let mut row = Row::of(&mut insert);
+            row.refusal(refused, epoch)?;
+            row.insert()?;
+        }
+        Ok(())
+    }
+
+    /// Moves the mark, from time to time.
+    fn mark(&mut self) -> rusqlite::Result<()> {
+        if self.next - self.memory.mark < MARK_EVERY {
+            return Ok(());
+        }
+        let first = self.memory.open.values().min().copied().unwrap_or(self.next);
+        if first - self.memory.mark >= MARK_EVERY {
+            migrate::set_open_from(self.transaction, first)?;
+            self.memory.mark = first;
+        }
+        Ok(())
+    }
+
+    /// The row of these names; made, with their price table, when they are new.
+    fn epoch(&mut self, names: &Arc<EpochInfo>) -> rusqlite::Result<i64> {
+        if let Some((_, id)) =
+            self.memory.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
+        {
+            return Ok(*id);
+        }
+        let versions = params![
+            names.replica,
+            names.currency,
+            names.policy_version,
+            names.policy_hash,
+            names.price_version,
+            self.tree
+        ];
+        let find = |tx: &Transaction<'_>| {
+            tx.query_row(schema::FIND_EPOCH, versions, |row| row.get(0)).optional()
+        };
+        let id = match find(self.transaction)? {
+            Some(id) => id,
+            None => {
+                self.transaction.execute(schema::INSERT_EPOCH, versions)?;
+                self.transaction.last_insert_rowid()
+            }
+        };
+        self.prices(names)?;
+        if self.memory.epochs.len() == EPOCHS {
+            self.memory.epochs.remove(0);
+        }
+        self.memory.epochs.push((Arc::clone(names), id));
+        Ok(id)
+    }
+
+    fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
+        for model in &names.models {
+            let price = model.price.as_ref();
+            insert.execute(params![
+                names.price_version,
+                model.id,
+                names.currency,
+                price.map(|price| price.input.nano()),
+                price.map(|price| price.cached_input.nano()),
+                price.map(|price| price.cache_write.nano()),
+                price.map(|price| price.output.nano()),
+                price.map(|price| price.reasoning.nano()),
+            ])?;
+        }
+        Ok(())
+    }
+}
