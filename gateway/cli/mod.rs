@@ -8,6 +8,7 @@ mod classify;
 mod demo;
 mod explain;
 mod key;
+mod ledger;
 mod policy;
 mod replay;
 mod serve;
@@ -53,6 +54,9 @@ enum Command {
     /// Make keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Prove the ledger.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Run the simulated fleet alone.
     Sim(sim::Args),
     /// Print a completion script for a shell.
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&config, &args),
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
+        Command::Ledger(command) => ledger::run(&config, &command),
         Command::Sim(args) => asynchronous(sim::run(args)),
         Command::Completions { shell } => {
             let name = "signalbox";

@@ -14,6 +14,7 @@ mod spent;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod verify;
 mod write;
 
 use std::{
@@ -28,10 +29,11 @@ use rusqlite::Connection;
 pub use self::{
     past::PastRow,
     probe::{held, usable},
-    read::{Dimension, Entry, Filter, Reader, Sum, Verification},
+    read::{Dimension, Entry, Filter, Reader, Sum},
     schema::LEDGER_COLUMNS,
     spent::{Spending, Spent},
     upkeep::{Keep, free_bytes},
+    verify::Verification,
 };
 use crate::{
     config::Durability,

@@ -4,7 +4,12 @@ use rusqlite::Connection;
 use serde_json::json;
 use signalbox::app::Reloaded;
 
-use crate::harness::{Books, Reply, Setup, SimBackend, ask, binary::Server, gateway::Folder, with};
+use crate::harness::{
+    Books, Reply, Setup, SimBackend, ask,
+    binary::{self, Server},
+    gateway::Folder,
+    with,
+};
 
 /// A request at a price that is easy to see, answered.
 async fn spend(server: &Server) {
@@ -170,4 +175,63 @@ async fn old_entries_go_and_the_money_stays_spent() {
         end(server).await;
         assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_found() {
+    let up = SimBackend::start();
+    let folder = Setup::new().model("a", &up.urls()).write();
+    let verify = async |code: i32, says: &str| {
+        let out = binary::run(&folder.config(), &["ledger", "verify"]).await;
+        let text = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{text}");
+        assert!(text.contains(says), "{says}: {text}");
+    };
+    verify(1, "signalbox.db").await;
+    let server = Server::start(&folder.config()).await;
+    spend(&server).await;
+    spend(&server).await;
+    verify(0, "the ledger is right").await;
+    end(server).await;
+    verify(0, "0 open").await;
+    let file = Connection::open(folder.ledger()).expect("a ledger");
+    for (change, back, says) in [
+        (
+            "UPDATE entry_close SET cost_nano = cost_nano + 1 WHERE seq = 1",
+            "UPDATE entry_close SET cost_nano = cost_nano - 1 WHERE seq = 1",
+            "entries cost",
+        ),
+        (
+            "UPDATE balance SET requests = requests + 1",
+            "UPDATE balance SET requests = requests - 1",
+            "the balance says",
+        ),
+        (
+            "CREATE TABLE aside AS SELECT * FROM entry_close WHERE seq = 2;
+             DELETE FROM entry_close WHERE seq = 2",
+            "INSERT INTO entry_close SELECT * FROM aside; DROP TABLE aside",
+            "entries are open and no gateway runs",
+        ),
+        (
+            "CREATE TABLE aside AS SELECT * FROM entry WHERE seq = 1; DELETE FROM entry WHERE seq = 1",
+            "INSERT INTO entry SELECT * FROM aside; DROP TABLE aside",
+            "1 ends belong to no entry",
+        ),
+        (
+            "UPDATE entry SET caller = caller + 100 WHERE seq = 2",
+            "UPDATE entry SET caller = caller - 100 WHERE seq = 2",
+            "have lost what they name",
+        ),
+    ] {
+        file.execute_batch(change).expect("a change");
+        verify(2, says).await;
+        file.execute_batch(back).expect("a change");
+        verify(0, "the ledger is right").await;
+    }
+    let out = binary::run(&folder.config(), &["ledger", "verify", "--json"]).await;
+    let said: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert!(
+        said["settled"].as_u64() > Some(1) && said["faults"] == serde_json::json!([]),
+        "{said}"
+    );
 }

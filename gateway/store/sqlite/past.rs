@@ -71,7 +71,8 @@ impl Reader {
     /// The file cannot be read.
     pub fn past(&self, since_ms: i64, mut each: impl FnMut(PastRow)) -> Result<(), StoreError> {
         let served = format!(
-            "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, draw, session, model, input_tokens, cached_input_tokens, \
+            "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, \
+             draw, session, model, input_tokens, cached_input_tokens, \
              cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM line \
              WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
         );

@@ -1,4 +1,4 @@
-//! Reading the books: for commands, for budgets at start, and to prove that the sums agree.
+//! Reading the books: for commands and for budgets at start.
 
 use std::path::Path;
 
@@ -114,21 +114,6 @@ pub struct Sum {
     pub cost: Money,
 }
 
-/// What the books say about themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verification {
-    /// Entries open: of requests under way, or left by a crash until the next start.
-    pub open: u64,
-    /// Entries settled.
-    pub settled: u64,
-    /// Entries closed at their reservation after a crash.
-    pub recovered: u64,
-    /// The sum of all closed entries that are kept.
-    pub cost: Money,
-    /// What is wrong, in words; empty when the books are right.
-    pub faults: Vec<String>,
-}
-
 /// The newest first, walked from the end and no further than it must be.
 const ENTRIES: &str = "SELECT id, state, started_at, team, \"key\", language, \
      task, rule, model, endpoint, attempts, \
@@ -151,25 +136,6 @@ pub(super) fn first_id(since_ms: i64) -> String {
 pub(super) fn since(since_ms: i64) -> [String; 2] {
     [first_id(since_ms), started_at(since_ms)]
 }
-
-/// Cells in which the entries' sum, those that are gone included, and the balance differ.
-const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team), coalesce(e.k, b.\"key\"), \
-     coalesce(e.quarter, b.quarter) * 900, coalesce(e.cost, 0), coalesce(b.cost_nano, 0), \
-     coalesce(e.requests, 0), coalesce(b.requests, 0) \
-     FROM (SELECT quarter, tree, team, k, sum(cost) AS cost, sum(requests) AS requests FROM ( \
-           SELECT unixepoch(started_at) / 900 AS quarter, tree, team, \"key\" AS k, \
-           cost_nano AS cost, 1 AS requests FROM line WHERE state > 0 \
-           UNION ALL SELECT quarter, tree, team, \"key\", cost_nano, requests FROM gone) \
-           GROUP BY 1, 2, 3, 4) AS e \
-     FULL JOIN balance AS b ON b.quarter = e.quarter AND b.tree = e.tree AND b.team = e.team \
-     AND b.\"key\" = e.k \
-     WHERE e.cost IS NOT b.cost_nano OR e.requests IS NOT b.requests";
-
-/// Entries whose labels stand nowhere.
-const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS c USING (seq) \
-     WHERE e.caller NOT IN (SELECT id FROM caller) OR e.shape NOT IN (SELECT id FROM shape) OR \
-     e.epoch NOT IN (SELECT id FROM epoch) OR \
-     (c.result IS NOT NULL AND c.result NOT IN (SELECT id FROM result))";
 
 impl Reader {
     /// Opens the file for reading; it must exist.
@@ -243,68 +209,11 @@ impl Reader {
         };
         read().map_err(failed)
     }
-
-    /// Recomputes what the books must agree on: each request has one entry, and the balances are
-    /// the sums of the entries.
-    ///
-    /// # Errors
-    /// The file cannot be read; what is wrong *in* it is in the result.
-    pub fn verify(&self) -> Result<Verification, StoreError> {
-        self.verified().map_err(failed)
-    }
-
-    fn verified(&self) -> rusqlite::Result<Verification> {
-        // One transaction, so that all figures are of one moment.
-        let tx = self.connection.unchecked_transaction()?;
-        let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
-        let mut verification = Verification {
-            open: count("SELECT count(*) FROM line WHERE state = 0")?,
-            settled: count("SELECT count(*) FROM line WHERE state = 1")?,
-            recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
-            cost: Money::from_nano(tx.query_row(
-                "SELECT coalesce(sum(cost_nano), 0) FROM entry_close",
-                [],
-                |row| row.get(0),
-            )?),
-            faults: Vec::new(),
-        };
-        let faults = &mut verification.faults;
-        let lost =
-            count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
-        if lost > 0 {
-            faults.push(format!("{lost} ends belong to no entry"));
-        }
-        let nameless = count(NAMELESS)?;
-        if nameless > 0 {
-            faults.push(format!("{nameless} entries have lost what they name"));
-        }
-        let mut differences = tx.prepare(DIFFERENCES)?;
-        let rows = differences.query_map([], difference)?;
-        for fault in rows {
-            faults.push(fault?);
-        }
-        let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if check != "ok" {
-            faults.push(format!("the file is damaged: {check}"));
-        }
-        Ok(verification)
-    }
 }
 
 /// A count. None is ever below nothing.
-fn unsigned(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
-}
-
-fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
-    let (team, key): (String, String) = (row.get(0)?, row.get(1)?);
-    let from = jiff::Timestamp::from_second(row.get(2)?).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let (entries, balance) = (Money::from_nano(row.get(3)?), Money::from_nano(row.get(4)?));
-    let (closed, counted): (i64, i64) = (row.get(5)?, row.get(6)?);
-    Ok(format!(
-        "team {team}, key {key}, quarter of an hour from {from}: {closed} entries cost {entries}, \
-         the balance says {counted} and {balance}"
-    ))
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {

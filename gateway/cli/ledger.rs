@@ -1,0 +1,68 @@
+//! `signalbox ledger`
+
+use std::{path::Path, process::ExitCode};
+
+use crate::store::{Reader, Verification, held};
+
+/// What can be done to the ledger.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Prove that each request has one entry, that the balances are the sums of the entries, and that
+    /// nothing is open but what runs. Changes nothing; the gateway may be running.
+    Verify {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
+    let Command::Verify { json } = command;
+    let config = match super::load(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let file = &config.ledger.sqlite;
+    let runs = held(file);
+    let verified = Reader::open(file).and_then(|reader| reader.verify());
+    let mut verified = match verified {
+        Ok(verified) => verified,
+        Err(error) => {
+            eprintln!("signalbox: {}: {error}", file.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    // Whoever runs at either moment may have opened them.
+    if verified.open > 0 && !runs && !held(file) {
+        let open = verified.open;
+        verified.faults.push(format!(
+            "{open} entries are open and no gateway runs: the next start closes them at their \
+             reservations"
+        ));
+    }
+    if *json {
+        println!("{}", as_json(&verified));
+    } else {
+        print(&verified);
+    }
+    if verified.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
+}
+
+fn as_json(it: &Verification) -> serde_json::Value {
+    serde_json::json!({
+        "open": it.open, "settled": it.settled, "recovered": it.recovered,
+        "cost": it.cost.to_string(), "faults": it.faults,
+    })
+}
+
+fn print(it: &Verification) {
+    for fault in &it.faults {
+        println!("{fault}");
+    }
+    let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
+    println!(
+        "{said}: {} settled, {} recovered, {} open, cost {}",
+        it.settled, it.recovered, it.open, it.cost
+    );
+}
