@@ -8,7 +8,7 @@ use crate::{
         asked::{self, Asked},
         follow, lang,
         short::{self, Doubt},
-        target, task,
+        target, task, tools,
     },
 };
 
@@ -134,4 +134,5 @@ pub fn best_of(found: &lang::Found) -> (Language, f32) {
 pub fn warm() {
     let _ = classify(&Prompt::of(&["warm"]));
     let _ = target::read("");
+    tools::warm();
 }

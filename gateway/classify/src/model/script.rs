@@ -24,10 +24,37 @@ pub enum Script {
     None,
 }
 
+/// Characters below this have a place in the table.
+const TABLE: usize = 0x3100;
+
+/// The scripts of the first characters: one look-up costs the same for every language.
+static SCRIPTS: [Script; TABLE] = scripts();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn scripts() -> [Script; TABLE] {
+    let mut scripts = [Script::None; TABLE];
+    let mut at = 0;
+    while at < TABLE {
+        if let Some(c) = char::from_u32(at as u32) {
+            scripts[at] = by_range(c);
+        }
+        at += 1;
+    }
+    scripts
+}
+
 /// The script of a character.
 #[inline]
 #[must_use]
 pub fn of(c: char) -> Script {
+    match SCRIPTS.get(c as usize) {
+        Some(script) => *script,
+        None if ('\u{4E00}'..='\u{9FFF}').contains(&c) => Script::Han,
+        None => by_range(c),
+    }
+}
+
+const fn by_range(c: char) -> Script {
     match c {
         'a'..='z' | 'A'..='Z' => Script::Latin,
         '\0'..='\u{BF}' | '\u{D7}' | '\u{F7}' => Script::None,
