@@ -118,20 +118,20 @@ impl Traffic {
 
     fn signals(&self, luck: u64) -> Signals {
         Signals {
-            stream: luck % 2 == 0,
+            stream: luck.is_multiple_of(2),
             language: match luck / 2 % 4 {
                 0 => Language::Ms,
                 1 => Language::En,
                 2 => Language::Th,
                 _ => Language::De,
             },
-            task: if luck / 8 % 2 == 0 { Task::Banking } else { Task::Chat },
+            task: if (luck / 8).is_multiple_of(2) { Task::Banking } else { Task::Chat },
             language_confidence: 0.93,
             task_confidence: 0.75,
             input_tokens: Tokens(u32::try_from(luck / 16 % 4_000).unwrap_or(0)),
             output_tokens_asked: Some(Tokens(512)),
             data_class: DataClass::Internal,
-            session: (luck % 3 == 0).then_some(u128::from(luck) << 64 | u128::from(luck)),
+            session: luck.is_multiple_of(3).then_some(u128::from(luck) << 64 | u128::from(luck)),
             ..Signals::chat("auto")
         }
     }
@@ -147,7 +147,7 @@ impl Traffic {
         };
         let plan = Plan {
             matched: Matched::Rule(RuleIndex(3)),
-            rule: if luck % 3 == 0 { "malay-banking".into() } else { "default".into() },
+            rule: if luck.is_multiple_of(3) { "malay-banking".into() } else { "default".into() },
             attempts: smallvec![planned],
             retries_max: 1,
             hedge: None,
