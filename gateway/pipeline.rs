@@ -177,7 +177,7 @@ where
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
     let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
-    let around = gw.circumstances(dialect, &caller, (&epoch, at), &hash);
+    let around = gw.signal_inputs(dialect, &caller, (&epoch, at), &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
@@ -228,14 +228,14 @@ impl Gateway {
         Draw(signals.session.map_or_else(self.world.random, |session| session as u64))
     }
 
-    fn circumstances<'a>(
+    fn signal_inputs<'a>(
         &self,
         dialect: Dialect,
         caller: &crate::outcome::Caller,
         (epoch, at): (&Epoch, jiff::Timestamp),
         hash: &'a (dyn Fn(&str) -> u128 + Sync),
-    ) -> signals::Circumstances<'a> {
-        signals::Circumstances {
+    ) -> signals::SignalInputs<'a> {
+        signals::SignalInputs {
             dialect,
             hash,
             media_tokens_max: epoch.header_cache.media_tokens_max,

@@ -31,7 +31,7 @@ const SESSION: HeaderName = HeaderName::from_static("x-signalbox-session");
 const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
 
 /// What is known beside the request itself.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct SignalInputs<'a> {
     /// The API the request came in by.
     pub dialect: Dialect,
     /// Hashes users and sessions.
@@ -52,15 +52,15 @@ pub(crate) fn of(
     request: &Request,
     headers: &HeaderMap,
     caller: &Caller,
-    circumstances: &Circumstances<'_>,
+    signal_inputs: &SignalInputs<'_>,
 ) -> Result<Signals, Failure> {
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
-    let keyed = circumstances.hash;
+    let keyed = signal_inputs.hash;
     Ok(Signals {
         operation: Operation::Chat,
         stream: request.stream(),
-        dialect: circumstances.dialect,
+        dialect: signal_inputs.dialect,
         requested: Arc::from(&*request.model()),
         language: hints.language.unwrap_or(reading.language),
         languages: reading.languages,
@@ -70,7 +70,7 @@ pub(crate) fn of(
         hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
         needs: request.needs(),
         input_tokens: request.input_tokens(),
-        input_tokens_bound: request.input_tokens_bound(circumstances.media_tokens_max),
+        input_tokens_bound: request.input_tokens_bound(signal_inputs.media_tokens_max),
         output_tokens_asked: request.output_tokens_asked(),
         n: request.n(),
         data_class: data_class(headers, caller)?,
@@ -79,8 +79,8 @@ pub(crate) fn of(
         unit_user: request.user().map(|user| keyed(&user)),
         session: session(headers)?.map(keyed),
         tags: tags(headers)?,
-        at: civil(circumstances.at),
-        budget_left: circumstances.budget_left,
+        at: civil(signal_inputs.at),
+        budget_left: signal_inputs.budget_left,
     })
 }
 

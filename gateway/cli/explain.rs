@@ -60,7 +60,7 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
-    let around = signals::Circumstances {
+    let around = signals::SignalInputs {
         dialect: Dialect::OpenAi,
         hash: &|text| keys.user_hash(&caller.team_name, text),
         media_tokens_max: fleet

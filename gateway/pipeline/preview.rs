@@ -19,7 +19,7 @@ where
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
     let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
     let at = (gw.world.timestamp)();
-    let around = gw.circumstances(dialect, &caller, (&epoch, at), &hash);
+    let around = gw.signal_inputs(dialect, &caller, (&epoch, at), &hash);
     let signals = signals::of(&request, &head.headers, &caller, &around)?;
     let view = epoch.upstreams.fleet.view();
     let decision = policies::explain(&epoch.policy, &signals, &view, gw.draw(&signals));

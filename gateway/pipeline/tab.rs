@@ -10,7 +10,7 @@ use crate::{
     account::{ConcurrencyPermit, Reservation, price},
     failure::{Failure, Kind, Stage},
     outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
-    record::Ticket,
+    record::CommitNumber,
 };
 use policies::{
     Plan,
@@ -39,7 +39,7 @@ pub(crate) struct Tab {
 struct Accepted {
     opened: Arc<Opened>,
     reservation: Reservation,
-    ticket: Ticket,
+    commit: CommitNumber,
 }
 
 impl Tab {
@@ -113,14 +113,14 @@ impl Tab {
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
         });
-        let ticket = self.gateway.recorder.opened(Arc::clone(&opened));
-        self.accepted = Some(Accepted { opened, reservation, ticket });
+        let commit = self.gateway.recorder.opened(Arc::clone(&opened));
+        self.accepted = Some(Accepted { opened, reservation, commit });
     }
 
     /// Waits until the entry is as durable as the configuration asks.
     pub(crate) async fn on_disk(&self) -> Result<(), Failure> {
         match &self.accepted {
-            Some(accepted) => self.gateway.recorder.durable(accepted.ticket).await,
+            Some(accepted) => self.gateway.recorder.durable(accepted.commit).await,
             None => Ok(()),
         }
     }

@@ -21,7 +21,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Ticket,
+    CommitNumber,
     group::{Group, LedgerStore, Rows, StoreError, Upkeep},
     health::{BROKEN, FULL, Health},
 };
@@ -130,8 +130,8 @@ impl Ledger {
         Ok((Self { shared }, handle))
     }
 
-    pub(super) fn open(&self, opened: Arc<Opened>) -> Ticket {
-        Ticket(self.shared.append(|rows| rows.opened.push(opened)))
+    pub(super) fn open(&self, opened: Arc<Opened>) -> CommitNumber {
+        CommitNumber(self.shared.append(|rows| rows.opened.push(opened)))
     }
 
     pub(super) fn close(&self, outcome: Outcome) {
@@ -142,13 +142,13 @@ impl Ledger {
         self.shared.append(|rows| rows.refused.push(refused));
     }
 
-    pub(super) async fn durable(&self, ticket: Ticket) -> Result<(), Failure> {
-        if self.shared.durable.load(Ordering::Acquire) >= ticket.0 {
+    pub(super) async fn durable(&self, commit: CommitNumber) -> Result<(), Failure> {
+        if self.shared.durable.load(Ordering::Acquire) >= commit.0 {
             return Ok(());
         }
-        self.shared.want(ticket);
+        self.shared.want(commit);
         let mut published = self.shared.published.subscribe();
-        let reached = published.wait_for(|durable| *durable >= ticket.0);
+        let reached = published.wait_for(|durable| *durable >= commit.0);
         match tokio::time::timeout(DURABLE_WAIT, reached).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(self.shared.health.failure()),
@@ -236,9 +236,9 @@ impl Shared {
     }
 
     /// Somebody waits for this row: the writer shall not gather any longer.
-    fn want(&self, ticket: Ticket) {
+    fn want(&self, commit: CommitNumber) {
         let mut buffer = self.lock();
-        let waiting = ticket.0 > buffer.taken;
+        let waiting = commit.0 > buffer.taken;
         buffer.wanted |= waiting;
         let wake = waiting && mem::take(&mut buffer.patient);
         drop(buffer);

@@ -32,7 +32,7 @@ use crate::{
 
 /// The number of a row in the ledger's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct CommitNumber(u64);
 
 /// Refused requests kept in the books in one second; a flood must not grow them.
 const REFUSALS_PER_SECOND: u64 = 100;
@@ -59,7 +59,7 @@ impl Recorder {
 
     /// Opens the entry of an accepted request. Its number says when it is durable.
     #[must_use]
-    pub fn opened(&self, opened: Arc<Opened>) -> Ticket {
+    pub fn opened(&self, opened: Arc<Opened>) -> CommitNumber {
         self.metrics.opened(&opened);
         self.ledger.open(opened)
     }
@@ -68,8 +68,8 @@ impl Recorder {
     ///
     /// # Errors
     /// `unavailable` when it is not there in time.
-    pub async fn durable(&self, ticket: Ticket) -> Result<(), Failure> {
-        self.ledger.durable(ticket).await
+    pub async fn durable(&self, commit: CommitNumber) -> Result<(), Failure> {
+        self.ledger.durable(commit).await
     }
 
     /// Whether a request may come in: its entry could be kept.

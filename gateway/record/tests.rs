@@ -134,11 +134,11 @@ async fn a_row_that_nobody_waits_for_is_gathered_and_flushed_when_somebody_does(
     let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
     let names = sample::names();
     let one = sample::opened(1, &names);
-    let ticket = recorder.opened(Arc::clone(&one));
+    let commit = recorder.opened(Arc::clone(&one));
     let _ = recorder.opened(sample::opened(2, &names));
     recorder.closed(sample::outcome(one));
     assert!(script.arrived.try_recv().is_err(), "nobody waits");
-    let mut waiting = Box::pin(recorder.durable(ticket));
+    let mut waiting = Box::pin(recorder.durable(commit));
     assert!((&mut waiting).now_or_never().is_none());
     assert_eq!(script.next(), (vec![2], vec![1], vec![], 0));
     script.succeed();
@@ -155,13 +155,13 @@ async fn a_failed_write_turns_waiters_away_and_is_repeated_with_nothing_lost() {
     let (recorder, writer) = recorder(store);
     let names = sample::names();
     let one = sample::opened(1, &names);
-    let ticket = recorder.opened(Arc::clone(&one));
+    let commit = recorder.opened(Arc::clone(&one));
     assert_eq!(script.next(), (vec![1], vec![], vec![], 0));
     assert!(recorder.ledger().healthy());
     script.fail();
     assert_eq!(script.next(), (vec![1], vec![], vec![], 0), "the same again");
     assert!(!recorder.ledger().healthy());
-    let failure = recorder.durable(ticket).await.unwrap_err();
+    let failure = recorder.durable(commit).await.unwrap_err();
     assert_eq!((failure.kind, failure.stage), (Kind::Unavailable, Stage::Record));
     recorder.closed(sample::outcome(one));
     script.fail();
@@ -171,7 +171,7 @@ async fn a_failed_write_turns_waiters_away_and_is_repeated_with_nothing_lost() {
     while recorder.ledger().pending() > 0 {
         thread::yield_now();
     }
-    recorder.durable(ticket).await.unwrap();
+    recorder.durable(commit).await.unwrap();
     assert!(recorder.ledger().healthy());
     writer.finish().unwrap();
     assert!(!recorder.ledger().healthy(), "without a writer there are no books");
@@ -363,8 +363,8 @@ async fn cost_of_a_request() {
                 under_way.push_back((recorder.opened(Arc::clone(&opened)), opened));
             }
             while under_way.len() > (per_ms * LIFE_MS) as usize || coming.len() == 0 {
-                let Some((ticket, opened)) = under_way.pop_front() else { break };
-                let mut durable = Box::pin(recorder.durable(ticket));
+                let Some((commit, opened)) = under_way.pop_front() else { break };
+                let mut durable = Box::pin(recorder.durable(commit));
                 late += u32::from((&mut durable).now_or_never().is_none());
                 recorder.closed(sample::outcome(opened));
             }
