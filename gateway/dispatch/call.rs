@@ -112,16 +112,15 @@ impl Call {
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
         let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
-        let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
         let stream = request.body.stream();
         let early_at = stream.then(|| now + early_head);
         // The first sign of a plain answer is its end: its silence says nothing.
         let hedge = plan.hedge.filter(|_| stream);
         let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));
         let guard = plan.slow_stream.filter(|_| stream);
-        let retries_max = plan.retries_max;
+        let envelope = Envelope { plan: Arc::clone(&plan), deadline, hedge_after, guard };
         Self {
-            attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after, guard }),
+            attempts: Attempts::new(envelope),
             upstreams,
             plan,
             request,

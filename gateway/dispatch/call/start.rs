@@ -20,7 +20,6 @@ use crate::{
     failure::{Failure, Kind, Retry, Stage},
     fleet::{Found, Wanted},
     outcome::{AttemptLog, AttemptRecord, AttemptResult},
-    wire,
 };
 
 impl Call {
@@ -201,9 +200,9 @@ impl Call {
         let record = log.attempts.len();
         log.attempts.push(attempt_at(&endpoint, now));
         log.bound_told = self.request.bound;
-        let has = self.upstreams.room(entry.model);
-        let room = wire::Room { needed: self.plan.input_tokens, has };
-        let start = Start { number, record, endpoint, target, planned: entry, room, refused: None };
+        let half_full = entry.is_half_full(self.plan.input_tokens);
+        let start =
+            Start { number, record, endpoint, target, planned: entry, half_full, refused: None };
         let attempt = Attempt::start(start, &self.request, now, cx);
         if let Some(other) = self.attempt.replace(attempt) {
             self.rival = Some(Box::new((other, std::mem::take(&mut self.held))));
