@@ -97,8 +97,8 @@ impl Pending {
         headers.insert(name::OVERHEAD, millis(tab.overhead()));
         let (kind, inner) = match self.committed {
             Committed::Whole(body) => {
-                let cost = tab.charge().map(|charge| charge.cost).unwrap_or_default();
-                tab.close(Ending::Ok);
+                let charge = tab.close(Ending::Ok);
+                let cost = charge.map(|charge| charge.cost).unwrap_or_default();
                 headers.insert(name::COST, decimal(cost));
                 ("application/json", Inner::Whole(Some(body)))
             }
