@@ -10,6 +10,7 @@ mod call;
 mod connect_queue;
 mod connection;
 mod judge;
+mod outbound;
 mod own;
 mod pool;
 mod retry_after;
@@ -26,7 +27,8 @@ use policies::{Plan, facts::ModelIndex};
 
 use self::connection::Connector;
 pub(crate) use self::{
-    call::{Call, Committed, Piece},
+    call::{Call, Committed},
+    outbound::Piece,
     target::{Target, UpstreamRequest},
 };
 use crate::{
