@@ -5,6 +5,7 @@
 //! body of the answer. It writes the [`AttemptLog`] as things happen, because it may be dropped at any poll.
 
 mod contender;
+mod last_error;
 mod places;
 mod race;
 mod relay;
@@ -23,8 +24,8 @@ use tokio::time::Sleep;
 
 use self::{
     places::Places,
-    race::{Race, Won},
-    relay::{Moved, Relay},
+    race::Race,
+    relay::{Moved, Relay, Won},
     scope::{KEEP_ALIVE_EVERY, Scope, Visit},
 };
 use super::{

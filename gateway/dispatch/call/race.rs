@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::{
     contender::{Contender, Contenders},
+    last_error::LastError,
     places::Places,
-    relay::{Moved, Relay},
+    relay::{Moved, Relay, Won},
     scope::{Scope, Visit},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         outbound::Outbound,
         own::{Objection, Refused},
     },
-    failure::{Failure, Kind, Retry, Stage},
+    failure::{Failure, Kind},
     fleet::Turn,
     outcome::AttemptResult,
     wire,
@@ -37,17 +38,7 @@ pub(super) struct Race {
     /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
     doubted: bool,
     /// Why the last attempt came to nothing.
-    error: Option<Failure>,
-}
-
-/// What ends a race well.
-pub(super) enum Won {
-    /// A whole plain answer.
-    Whole(Bytes),
-    /// A stream.
-    Stream(Relay),
-    /// A stream that is whole already.
-    Ended,
+    error: LastError,
 }
 
 /// Whether something happened, or what it all came to.
@@ -62,7 +53,7 @@ impl Race {
             contenders: Contenders::default(),
             winner: None,
             doubted: false,
-            error: None,
+            error: LastError::default(),
         }
     }
 
@@ -108,13 +99,14 @@ impl Race {
             Some(Poll::Pending) => return Ok(false),
             Some(Poll::Ready(Turn::Granted)) => Event::Refilled,
             Some(Poll::Ready(Turn::Displaced)) => {
-                self.turned_away(None);
+                self.places.leave();
+                self.error.turned_away(None);
                 Event::TurnedAway
             }
         };
         let steps = self.attempts.on(event, at.now, false);
         if steps.is_empty() {
-            return Err(self.lost(Kind::Bug));
+            return Err(self.error.take(Kind::Bug));
         }
         self.apply(steps, scope, at)?;
         Ok(true)
@@ -237,7 +229,7 @@ impl Race {
         let crossed = attempt.crossed;
         self.contenders.take(number);
         let (kind, retry) = (error.failure.kind, error.failure.retry);
-        self.error = Some(error.failure);
+        self.error.set(error.failure);
         if crossed {
             self.places.forget(model, replica);
         }
@@ -253,10 +245,7 @@ impl Race {
         at.close(&attempt, AttemptResult::Status);
         let record = at.open(&attempt.endpoint);
         tracing::debug!(endpoint = &*attempt.endpoint.label, ?refused, "asked again without");
-        self.run(attempt.again(record, refused), scope, at);
-    }
-
-    fn run(&mut self, start: Start, scope: &Scope, at: &mut Visit<'_, '_>) {
+        let start = attempt.again(record, refused);
         self.contenders.push(Attempt::start(start, &scope.request, at.now, at.cx));
     }
 
@@ -284,7 +273,7 @@ impl Race {
                 }
                 Step::Commit(number) => self.commit(number, at),
                 Step::Queue { planned } => self.queue(planned, scope, at)?,
-                Step::GiveUp(kind) => return Err(self.lost(kind)),
+                Step::GiveUp(kind) => return Err(self.error.take(kind)),
             }
         }
         Ok(())
@@ -307,69 +296,40 @@ impl Race {
         at: &mut Visit<'_, '_>,
     ) -> Done<()> {
         let Some(entry) = scope.plan.attempts.get(usize::from(planned)).copied() else {
-            return Err(self.lost(Kind::Bug));
+            return Err(self.error.take(Kind::Bug));
         };
         let again = !at.log.attempts.is_empty();
         let (endpoint, target) = match self.places.find(&entry, again, scope, at.now) {
             Ok(found) => found,
-            Err(full) => return self.found_none(number, full, scope, at),
+            Err(full) => {
+                let steps = self.attempts.on(self.error.none_found(number, full), at.now, false);
+                // As deep as the plan is long: each step moves on in the plan.
+                return self.apply(steps, scope, at);
+            }
         };
         let record = at.open(&endpoint);
         at.log.bound_told = scope.request.bound;
         let half_full = entry.is_half_full(scope.plan.input_tokens);
         let start =
             Start { number, record, endpoint, target, planned: entry, half_full, refused: None };
-        self.run(start, scope, at);
+        self.contenders.push(Attempt::start(start, &scope.request, at.now, at.cx));
         let steps = self.attempts.on(Event::Began(number), at.now, false);
-        self.apply(steps, scope, at)
-    }
-
-    /// There is no replica for an attempt: none that answers, or none that has a place.
-    fn found_none(
-        &mut self,
-        number: u8,
-        full: bool,
-        scope: &Scope,
-        at: &mut Visit<'_, '_>,
-    ) -> Done<()> {
-        let none = AttemptError::none_free().failure;
-        let (kind, retry) = (none.kind, none.retry);
-        self.error.get_or_insert(none);
-        let failed = Event::Failed(number, kind, retry);
-        let event = if full { Event::Full(number) } else { failed };
-        let steps = self.attempts.on(event, at.now, false);
-        // As deep as the plan is long: each step moves on in the plan.
         self.apply(steps, scope, at)
     }
 
     /// Waits for a place at an entry of the plan, if there is use in it.
     fn queue(&mut self, planned: u8, scope: &Scope, at: &mut Visit<'_, '_>) -> Done<()> {
         let Some(entry) = scope.plan.attempts.get(usize::from(planned)) else {
-            return Err(self.lost(Kind::Bug));
+            return Err(self.error.take(Kind::Bug));
         };
         match self.places.join(entry.model, scope, at.now) {
             Ok(()) => Ok(()),
             Err(wait) => {
-                self.turned_away(Some(wait));
+                self.error.turned_away(Some(wait));
                 let steps = self.attempts.on(Event::TurnedAway, at.now, false);
                 self.apply(steps, scope, at)
             }
         }
-    }
-
-    /// Notes that there was no place, and when there may be, if that is known.
-    fn turned_away(&mut self, wait: Option<Duration>) {
-        self.places.leave();
-        let mut none = AttemptError::none_free().failure;
-        none.retry_after = wait.or(none.retry_after);
-        self.error = Some(none);
-    }
-
-    /// What the caller is told when nothing is left to try.
-    fn lost(&mut self, kind: Kind) -> Failure {
-        self.error.take().unwrap_or_else(|| {
-            Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)
-        })
     }
 
     /// Ends what has taken too long. True if anything changed.
@@ -383,7 +343,8 @@ impl Race {
             return Ok(true);
         }
         if self.places.until().is_some_and(|until| at.now >= until) {
-            self.turned_away(None);
+            self.places.leave();
+            self.error.turned_away(None);
             let steps = self.attempts.on(Event::TurnedAway, at.now, false);
             self.apply(steps, scope, at)?;
             return Ok(true);
@@ -411,7 +372,7 @@ impl Race {
     /// is in doubt.
     fn tick(&mut self, event: Event, scope: &Scope, at: &mut Visit<'_, '_>) -> Done<()> {
         if self.attempts.late(at.now) {
-            self.error = Some(AttemptError::timeout("the model took too long").failure);
+            self.error.late();
         }
         // The machine asks this only of the one that runs alone.
         let model = self.contenders.oldest().map(|attempt| attempt.endpoint.model);

@@ -29,6 +29,20 @@ pub(super) struct Relay {
     tail: Option<Instant>,
 }
 
+/// What ends a race well, and what is left to relay of it.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one of streams, and moved once"
+)]
+pub(super) enum Won {
+    /// A whole plain answer.
+    Whole(Bytes),
+    /// A stream.
+    Stream(Relay),
+    /// A stream that is whole already.
+    Ended,
+}
+
 /// What became of a committed stream at a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
