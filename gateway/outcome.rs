@@ -253,8 +253,6 @@ pub struct ModelName {
     pub zone: Option<Arc<str>>,
     /// Its price.
     pub price: Option<Price>,
-    /// The most tokens that prompt and one choice of an answer can have together.
-    pub context_tokens_max: Tokens,
 }
 
 /// What the figures of an epoch are called: indices to names, and the versions in force.

@@ -1,7 +1,7 @@
 //! What a request is charged: each attempt by what is known of it, each model by its own price.
 
 use policies::{
-    Counts, Plan,
+    Counts, Plan, Planned,
     facts::{Money, Signals, Tokens},
 };
 
@@ -29,8 +29,7 @@ pub(crate) fn charge(
         let model = names.models.get(attempt.model.get());
         let committed = log.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            let context = model.map_or(Tokens(u32::MAX), |model| model.context_tokens_max);
-            *passed_on.insert(served(log, signals, context))
+            *passed_on.insert(served(log, signals, context(attempt, plan)))
         } else if given_up(attempt) {
             estimated(signals, held(attempt, plan))
         } else {
@@ -55,10 +54,18 @@ fn given_up(attempt: &AttemptRecord) -> bool {
     attempt.sent && left
 }
 
+/// The context window of the attempt's model.
+fn context(attempt: &AttemptRecord, plan: &Plan) -> Tokens {
+    planned(attempt, plan).map_or(Tokens(u32::MAX), |it| it.context_tokens_max)
+}
+
+fn planned<'a>(attempt: &AttemptRecord, plan: &'a Plan) -> Option<&'a Planned> {
+    plan.attempts.iter().find(|it| it.model == attempt.model)
+}
+
 /// The output charged of an attempt that was given up: at most what its model's part of the plan has.
 fn held(attempt: &AttemptRecord, plan: &Plan) -> u32 {
-    let planned = plan.attempts.iter().find(|it| it.model == attempt.model);
-    planned.map_or(0, |it| it.held_tokens_max.min(attempt.held).0)
+    planned(attempt, plan).map_or(0, |it| it.held_tokens_max.min(attempt.held).0)
 }
 
 /// What the committed attempt used.

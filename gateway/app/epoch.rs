@@ -53,7 +53,6 @@ pub(super) fn epoch(
     let known = before.map(|it| &*it.upstreams.fleet);
     let ways = UpstreamsConfig {
         models: &config.models,
-        rooms: config.policy.fleet().models.iter().map(|model| model.context_tokens_max).collect(),
         fleet: Arc::new(Fleet::new(seeds.collect(), known, now)),
         told: told(metrics, &names),
         queue: QueueLimits { wait: config.queue.wait, length_max: config.queue.length_max },
@@ -78,7 +77,6 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         id: Arc::clone(&it.id),
         zone: it.zone.clone(),
         price: it.price,
-        context_tokens_max: it.context_tokens_max,
     };
     EpochInfo {
         replica,

@@ -75,7 +75,8 @@ pub(crate) struct Attempt {
     refused: Refused,
     /// Whether it refused that in this attempt.
     taught: bool,
-    room: wire::Room,
+    /// Whether the prompt takes half of the model's context window, or more.
+    half_full: bool,
     started: Instant,
     /// Since when it waits for a connection, if it does.
     reaching: Instant,
@@ -114,7 +115,7 @@ impl Attempt {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Self {
-        let Start { number, record, endpoint, target, planned, room, refused } = start;
+        let Start { number, record, endpoint, target, planned, half_full, refused } = start;
         let mut attempt = Self {
             number,
             record,
@@ -125,7 +126,7 @@ impl Attempt {
             planned,
             refused: refused.unwrap_or_else(|| target.learned.refused()),
             taught: refused.is_some(),
-            room,
+            half_full,
             started: now,
             reaching: now,
             last_life: now,

@@ -10,9 +10,12 @@
 //! The machine is told what happens ([`Event`]) and says what to do next ([`Step`]). It ends with exactly
 //! one [`Step::Commit`] or one [`Step::GiveUp`], and says nothing after that.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use policies::{SlowStream, facts::Tokens};
+use policies::{Plan, Planned, SlowStream, facts::Tokens};
 use smallvec::{SmallVec, smallvec};
 
 use crate::failure::{Kind, Retry};
@@ -71,8 +74,8 @@ pub(crate) type Steps = SmallVec<[Step; 2]>;
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    /// The context window of each entry of the plan.
-    rooms: SmallVec<[Tokens; 4]>,
+    /// What may be tried: models in order, each with its context window.
+    plan: Arc<Plan>,
     retries_left: u8,
     deadline: Instant,
     hedge: Hedge,
@@ -83,8 +86,8 @@ pub(crate) struct Attempts {
     started: u8,
     /// The last entry of the plan that was started.
     reached: u8,
-    /// What entries from here on must have more room than.
-    room: Tokens,
+    /// Entries from here on must have a larger context window than this.
+    context_tokens_above: Tokens,
     /// The first entry of the plan that was only full.
     full: Option<u8>,
     /// A backend called the request wrong: nothing new is begun.
@@ -94,10 +97,8 @@ pub(crate) struct Attempts {
 
 /// What may be tried for a request at the most.
 pub(crate) struct Envelope {
-    /// The context window of each entry of the plan.
-    pub rooms: SmallVec<[Tokens; 4]>,
-    /// How often a model may be tried again, in all.
-    pub retries_max: u8,
+    /// Models in order, and how often one may be tried again, in all.
+    pub plan: Arc<Plan>,
     /// Nothing is started at this moment or later.
     pub deadline: Instant,
     /// After how much silence of the only attempt a second one is started beside it, once.
@@ -135,8 +136,8 @@ impl Attempts {
     /// A machine for this envelope.
     pub(crate) fn new(envelope: Envelope) -> Self {
         Self {
-            rooms: envelope.rooms,
-            retries_left: envelope.retries_max,
+            retries_left: envelope.plan.retries_max,
+            plan: envelope.plan,
             deadline: envelope.deadline,
             hedge: envelope.hedge_after.map_or(Hedge::None, Hedge::After),
             guard: envelope.guard,
@@ -144,7 +145,7 @@ impl Attempts {
             running: SmallVec::new(),
             started: 0,
             reached: 0,
-            room: Tokens(0),
+            context_tokens_above: Tokens(0),
             full: None,
             wrong: false,
             over: false,
@@ -229,8 +230,9 @@ impl Attempts {
     ) -> Steps {
         self.wrong |= retry == Retry::Never;
         if retry == Retry::LargerContext {
-            let room = self.rooms.get(usize::from(planned)).copied().unwrap_or_default();
-            self.room = self.room.max(room);
+            let too_small = self.plan.attempts.get(usize::from(planned));
+            let too_small = too_small.map_or(Tokens(0), |it| it.context_tokens_max);
+            self.context_tokens_above = self.context_tokens_above.max(too_small);
         }
         let alone = self.running.is_empty() && !self.wrong;
         if alone && retry == Retry::Elsewhere && retry_allowed && self.retries_left > 0 {
@@ -253,8 +255,10 @@ impl Attempts {
         if self.wrong {
             return self.give_up(kind);
         }
-        let room = |at: &u8| self.rooms.get(usize::from(*at)).is_some_and(|has| *has > self.room);
-        match (self.next(), self.full.filter(room)) {
+        let full = self.full.filter(|at| {
+            self.plan.attempts.get(usize::from(*at)).is_some_and(|it| self.is_large_enough(it))
+        });
+        match (self.next(), full) {
             (Some(at), _) => self.start(at, now),
             (None, Some(planned)) => smallvec![Step::Queue { planned }],
             (None, None) => self.give_up(kind),
@@ -342,10 +346,15 @@ impl Attempts {
         smallvec![Step::Cancel(slow)]
     }
 
-    /// The first entry after the last one started that has room enough.
+    fn is_large_enough(&self, planned: &Planned) -> bool {
+        planned.context_tokens_max > self.context_tokens_above
+    }
+
+    /// The first entry after the last one started whose context window is large enough.
     fn next(&self) -> Option<u8> {
         let from = usize::from(self.reached) + 1;
-        let found = self.rooms.iter().enumerate().skip(from).find(|(_, has)| **has > self.room);
+        let mut later = self.plan.attempts.iter().enumerate().skip(from);
+        let found = later.find(|(_, it)| self.is_large_enough(it));
         found.and_then(|(at, _)| u8::try_from(at).ok())
     }
 
@@ -383,9 +392,37 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use policies::{
+        Matched, Why,
+        facts::{ModelIndex, Money, Timeouts},
+    };
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A plan of one model for each of these context windows.
+    fn plan(windows: &[u32], retries_max: u8) -> Plan {
+        let planned = |(model, window): (u16, &u32)| Planned {
+            model: ModelIndex(model),
+            timeouts: Timeouts::default(),
+            context_tokens_max: Tokens(*window),
+            output_tokens_max: Tokens(64),
+            held_tokens_max: Tokens(64),
+        };
+        Plan {
+            matched: Matched::Default,
+            rule: "default".into(),
+            attempts: (0..).zip(windows).map(planned).collect(),
+            retries_max,
+            hedge: None,
+            slow_stream: None,
+            last_resort: false,
+            cost_max: Money::ZERO,
+            output_tokens_bound: Tokens(64),
+            input_tokens: Tokens(1),
+            why: Why::default(),
+        }
+    }
 
     fn machine(rooms: &[u32], retries: u8, start: Instant) -> Attempts {
         hedged(rooms, retries, start, None)
@@ -409,8 +446,7 @@ mod tests {
         (after, guard): (Option<u64>, Option<SlowStream>),
     ) -> Attempts {
         Attempts::new(Envelope {
-            rooms: rooms.iter().map(|room| Tokens(*room)).collect(),
-            retries_max: retries,
+            plan: Arc::new(plan(rooms, retries)),
             deadline: start + Duration::from_secs(60),
             hedge_after: after.map(Duration::from_secs),
             guard,

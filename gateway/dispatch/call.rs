@@ -1,12 +1,15 @@
-//! A request on its way: the attempts machine, the attempt that runs, and the clock that bounds both.
+//! A request on its way: first a [`Race`] of attempts, then the [`Relay`] of the one that answers, and the
+//! clock that bounds both.
 //!
 //! A call is polled by whoever answers the caller: by `run` until something is committed, then by the
 //! body of the answer. It writes the [`AttemptLog`] as things happen, because it may be dropped at any poll.
 
-mod clock;
-mod content;
+mod contender;
+mod last_error;
+mod places;
+mod race;
 mod relay;
-mod start;
+mod scope;
 
 use std::{
     pin::Pin,
@@ -16,29 +19,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use policies::{Plan, facts::ModelIndex};
-use smallvec::SmallVec;
+use policies::Plan;
 use tokio::time::Sleep;
 
+use self::{
+    places::Places,
+    race::Race,
+    relay::{Moved, Relay, Won},
+    scope::{KEEP_ALIVE_EVERY, Scope, Visit},
+};
 use super::{
     CallOptions, Upstreams,
-    attempt::{Attempt, Shown},
-    attempts::{Attempts, Envelope, Event},
-    judge::AttemptError,
+    attempts::{Attempts, Envelope},
+    outbound::{Outbound, Piece},
     target::UpstreamRequest,
 };
-use crate::{
-    failure::{Failure, Kind},
-    fleet::{PickHint, QueueTicket, Turn, Waiter},
-    outcome::AttemptLog,
-    wire,
-};
-
-/// A caller that hears nothing for this long gets a comment: clients give up otherwise.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+use crate::{failure::Failure, outcome::AttemptLog};
 
 /// How far a call has come when `run` returns.
 pub(crate) enum Committed {
+    /// A plain answer.
     Whole(Bytes),
     /// A stream whose content is passed on.
     Streaming,
@@ -46,57 +46,37 @@ pub(crate) enum Committed {
     Early,
 }
 
-/// A piece of a stream for the caller.
-pub(crate) enum Piece {
-    Bytes(Bytes),
-    /// An event with usage, which gets the cost before it is passed on.
-    Usage(Bytes),
-    /// A place for usage and cost where the backend told none; and the last event of a hint, from which
-    /// a chunk of ours learns how it is called.
-    Bill(Option<Bytes>),
+/// A request on its way.
+pub(crate) struct Call {
+    scope: Scope,
+    phase: Phase,
+    alarm: Alarm,
+    /// When the head of a stream is sent, whether or not there is anything to say.
+    early_at: Option<Instant>,
+    last_piece: Instant,
+    /// The caller was given a piece, and has not come back for another since `last_piece`.
+    handed: bool,
+    out: Outbound,
+    /// What is said to the caller when all pieces are.
+    last_word: Option<Failure>,
 }
 
-pub(crate) struct Call {
-    upstreams: Arc<Upstreams>,
-    plan: Arc<Plan>,
-    request: UpstreamRequest,
-    hint: PickHint,
-    standing: Waiter,
-    attempts: Attempts,
-    /// The place in a full model's line.
-    ticket: Option<QueueTicket>,
-    /// The attempt that is looked at.
-    attempt: Option<Attempt>,
-    /// What a stream has said before commitment.
-    held: Pieces,
-    /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
-    doubted: bool,
-    /// The other of two attempts, of which the first to prove itself answers.
-    rival: Option<Box<(Attempt, Pieces)>>,
-    tried: SmallVec<[(ModelIndex, u16); 4]>,
-    error: Option<Failure>,
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a call is boxed, and each phase is moved into it once"
+)]
+enum Phase {
+    Race(Race),
+    Relay(Relay),
+    Over,
+}
+
+/// One timer, moved only when it would come too late.
+#[derive(Default)]
+struct Alarm {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whom the timer wakes.
     armed_by: Option<Waker>,
-    early_at: Option<Instant>,
-    last_piece: Instant,
-    /// Since then the caller has had the word: nobody waits for the backend.
-    handed: bool,
-    queue: Pieces,
-    /// What is said to the caller when all pieces are.
-    last_word: Option<Failure>,
-    state: State,
-}
-
-type Pieces = SmallVec<[Piece; 2]>;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Committed,
-    /// `[DONE]` was passed on; only the connection's end is awaited, until then.
-    Tail(Instant),
-    Over,
 }
 
 impl Call {
@@ -112,36 +92,22 @@ impl Call {
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
         let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
-        let rooms = plan.attempts.iter().map(|it| upstreams.room(it.model)).collect();
         let stream = request.body.stream();
-        let early_at = stream.then(|| now + early_head);
         // The first sign of a plain answer is its end: its silence says nothing.
         let hedge = plan.hedge.filter(|_| stream);
         let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));
         let guard = plan.slow_stream.filter(|_| stream);
-        let retries_max = plan.retries_max;
+        let envelope = Envelope { plan: Arc::clone(&plan), deadline, hedge_after, guard };
+        let race = Race::new(Attempts::new(envelope), Places::new(hint, standing));
         Self {
-            attempts: Attempts::new(Envelope { rooms, retries_max, deadline, hedge_after, guard }),
-            upstreams,
-            plan,
-            request,
-            hint,
-            standing,
-            ticket: None,
-            attempt: None,
-            held: SmallVec::new(),
-            doubted: false,
-            rival: None,
-            tried: SmallVec::new(),
-            error: None,
-            timer: None,
-            armed_by: None,
-            early_at,
+            scope: Scope { upstreams, plan, request },
+            phase: Phase::Race(race),
+            alarm: Alarm::default(),
+            early_at: stream.then(|| now + early_head),
             last_piece: now,
             handed: false,
-            queue: SmallVec::new(),
+            out: Outbound::default(),
             last_word: None,
-            state: State::Waiting,
         }
     }
 
@@ -152,20 +118,21 @@ impl Call {
         log: &mut AttemptLog,
     ) -> Poll<Result<Committed, Failure>> {
         loop {
-            let now = now();
-            if let Some(committed) = self.advance(cx, log, now)? {
+            let mut at = Visit { cx: &mut *cx, log: &mut *log, now: now() };
+            if let Some(committed) = self.race(&mut at)? {
                 return Poll::Ready(Ok(committed));
             }
-            if self.early_at.is_some_and(|at| now >= at) {
+            let now = at.now;
+            if self.early_at.is_some_and(|early| now >= early) {
                 self.early_at = None;
                 self.last_piece = now;
-                self.queue.push(Piece::Bytes(wire::comment()));
+                self.out.push(Piece::KeepAlive);
                 return Poll::Ready(Ok(Committed::Early));
             }
-            if self.expired(cx, log, now)? {
+            if self.expire(&mut at)? {
                 continue;
             }
-            if self.arm(cx, now).is_pending() {
+            if self.alarm.set(self.next_moment(now), cx, now).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -179,128 +146,152 @@ impl Call {
         log: &mut AttemptLog,
     ) -> Poll<Option<Result<Piece, Failure>>> {
         loop {
-            if !self.queue.is_empty() {
+            if let Some(piece) = self.out.pop() {
                 self.handed = true;
-                return Poll::Ready(Some(Ok(self.queue.remove(0))));
+                return Poll::Ready(Some(Ok(piece)));
             }
             let now = now();
-            if std::mem::take(&mut self.handed)
-                && let Some(attempt) = &mut self.attempt
-            {
-                attempt.excuse(now.saturating_duration_since(self.last_piece));
+            if std::mem::take(&mut self.handed) {
+                self.excuse(now.saturating_duration_since(self.last_piece));
             }
-            let moved = match self.state {
-                State::Over => return Poll::Ready(self.last_word.take().map(Err)),
-                State::Waiting => self.advance(cx, log, now).map(|landed| landed.is_some()),
-                State::Committed | State::Tail(_) => self.relay(cx, log, now),
+            let mut at = Visit { cx: &mut *cx, log: &mut *log, now };
+            let moved = match &mut self.phase {
+                Phase::Over => return Poll::Ready(self.last_word.take().map(Err)),
+                Phase::Race(_) => self.race(&mut at).map(|committed| committed.is_some()),
+                Phase::Relay(relay) => {
+                    let moved = relay.advance(&self.scope, &mut self.out, &mut at);
+                    self.moved(moved)
+                }
             };
-            match moved {
-                Err(failure) => return self.end_with(failure),
-                Ok(true) => {
-                    self.last_piece = now;
+            if let Ok(true) = moved {
+                self.last_piece = now;
+                continue;
+            }
+            match moved.and_then(|_| self.expire(&mut at)) {
+                Err(failure) => {
+                    // First what came before.
+                    self.end(failure);
                     continue;
                 }
-                Ok(false) => {}
-            }
-            match self.expired(cx, log, now) {
-                Err(failure) => return self.end_with(failure),
                 Ok(true) => continue,
                 Ok(false) => {}
             }
-            if matches!(self.state, State::Waiting | State::Committed)
-                && now >= self.last_piece + COMMENT_EVERY
-            {
+            if !self.ends() && now >= self.last_piece + KEEP_ALIVE_EVERY {
                 self.last_piece = now;
                 self.handed = true;
-                return Poll::Ready(Some(Ok(Piece::Bytes(wire::comment()))));
+                return Poll::Ready(Some(Ok(Piece::KeepAlive)));
             }
-            if self.arm(cx, now).is_pending() {
+            if self.alarm.set(self.next_moment(now), cx, now).is_pending() {
                 return Poll::Pending;
             }
         }
     }
 
-    fn end_with(&mut self, failure: Failure) -> Poll<Option<Result<Piece, Failure>>> {
-        self.state = State::Over;
-        self.attempt = None;
-        self.rival = None;
-        self.ticket = None;
-        if self.queue.is_empty() {
-            return Poll::Ready(Some(Err(failure)));
+    /// The process ends, and the stream with it: what has come is passed on, then this.
+    pub(crate) fn stop(&mut self, failure: Failure, log: &mut AttemptLog) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut at = Visit { cx: &mut cx, log, now: now() };
+        match &self.phase {
+            Phase::Over => return,
+            Phase::Relay(relay) if relay.ends() => {
+                relay.finish(&mut at);
+                self.phase = Phase::Over;
+                return;
+            }
+            Phase::Relay(relay) => relay.stop(&mut at),
+            Phase::Race(race) => race.stop(&mut at),
         }
-        // First what came before.
+        self.end(failure);
+    }
+
+    fn end(&mut self, failure: Failure) {
+        self.phase = Phase::Over;
         self.last_word = Some(failure);
-        Poll::Ready(Some(Ok(self.queue.remove(0))))
     }
 
-    /// Before commitment: polls the attempt and feeds the machine.
-    fn advance(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: &mut AttemptLog,
-        now: Instant,
-    ) -> Result<Option<Committed>, Failure> {
-        loop {
-            if self.state == State::Committed {
-                return Ok(Some(Committed::Streaming));
-            }
-            if self.attempt.is_none() {
-                if self.state != State::Waiting {
-                    return Ok(None);
-                }
-                let event = match self.ticket.as_ref().map(|ticket| ticket.poll(cx)) {
-                    None => Event::Begin,
-                    Some(Poll::Pending) => return Ok(None),
-                    Some(Poll::Ready(Turn::Granted)) => Event::Refilled,
-                    Some(Poll::Ready(Turn::Displaced)) => {
-                        self.turned_away(None);
-                        Event::TurnedAway
-                    }
-                };
-                let steps = self.attempts.on(event, now, false);
-                if steps.is_empty() {
-                    return Err(self.lost(Kind::Bug));
-                }
-                self.take(steps, log, cx, now)?;
-                continue;
-            }
-            let mut polled = self.poll_leg(cx, log, now);
-            if polled.is_pending() && self.swap() {
-                polled = self.poll_leg(cx, log, now);
-            }
-            match polled {
-                Poll::Pending => return Ok(None),
-                Poll::Ready(Err(error)) => self.error(error, log, cx, now)?,
-                Poll::Ready(Ok(Shown::Whole(body, plain))) => {
-                    return self.whole(body, &plain, log, cx, now).map(Some);
-                }
-                Poll::Ready(Ok(Shown::Events(chunk, events))) => {
-                    if self.before_commitment(chunk, events, log, cx, now)? {
-                        return Ok(Some(Committed::Streaming));
-                    }
-                }
-                Poll::Ready(Ok(Shown::End(end))) => {
-                    if self.ends_held(end, log, cx, now)? {
-                        return Ok(Some(Committed::Streaming));
-                    }
-                }
+    /// Goes on with the race; what is committed is relayed from here on.
+    fn race(&mut self, at: &mut Visit<'_, '_>) -> Result<Option<Committed>, Failure> {
+        let Phase::Race(race) = &mut self.phase else { return Ok(None) };
+        let Some(won) = race.advance(&self.scope, &mut self.out, at)? else { return Ok(None) };
+        self.early_at = None;
+        self.last_piece = at.now;
+        let (phase, committed) = match won {
+            Won::Whole(body) => (Phase::Over, Committed::Whole(body)),
+            Won::Stream(relay) => (Phase::Relay(relay), Committed::Streaming),
+            Won::Ended => (Phase::Over, Committed::Streaming),
+        };
+        self.phase = phase;
+        Ok(Some(committed))
+    }
+
+    /// Whether anything came of it; what is over is left.
+    fn moved(&mut self, moved: Result<Moved, Failure>) -> Result<bool, Failure> {
+        let moved = moved?;
+        if moved == Moved::Over {
+            self.phase = Phase::Over;
+        }
+        Ok(moved != Moved::No)
+    }
+
+    /// Ends what has taken too long. True if anything changed.
+    fn expire(&mut self, at: &mut Visit<'_, '_>) -> Result<bool, Failure> {
+        match &mut self.phase {
+            Phase::Over => Ok(false),
+            Phase::Race(race) => race.expire(&self.scope, at),
+            Phase::Relay(relay) => {
+                let moved = relay.expire(&self.scope, &mut self.out, at);
+                self.moved(moved)
             }
         }
     }
 
-    fn poll_leg(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: &mut AttemptLog,
-        now: Instant,
-    ) -> Poll<Result<Shown, AttemptError>> {
-        let Some(attempt) = self.attempt.as_mut() else { return Poll::Pending };
-        let polled = attempt.poll(cx, &self.upstreams.connector, &self.request, now);
-        if let Some(record) = log.attempts.get_mut(attempt.record) {
-            record.sent = attempt.all_out();
-            record.held = attempt.counted();
+    /// The caller took so long to take what had come: nothing was waited for.
+    fn excuse(&mut self, taken: Duration) {
+        match &mut self.phase {
+            Phase::Over => {}
+            Phase::Race(race) => race.excuse(taken),
+            Phase::Relay(relay) => relay.excuse(taken),
         }
-        polled
+    }
+
+    /// Whether all was said.
+    fn ends(&self) -> bool {
+        match &self.phase {
+            Phase::Over => true,
+            Phase::Race(_) => false,
+            Phase::Relay(relay) => relay.ends(),
+        }
+    }
+
+    /// When the call has to be polled again.
+    fn next_moment(&self, now: Instant) -> Instant {
+        let phase = match &self.phase {
+            Phase::Over => None,
+            Phase::Race(race) => race.next_moment(&self.scope, now),
+            Phase::Relay(relay) => Some(relay.next_moment(&self.scope)),
+        };
+        let silent = self.scope.stream() && self.early_at.is_none();
+        let silent = silent.then(|| self.last_piece + KEEP_ALIVE_EVERY);
+        let all = [phase, silent, self.early_at].into_iter().flatten();
+        all.min().unwrap_or(now + KEEP_ALIVE_EVERY)
+    }
+}
+
+impl Alarm {
+    /// Sees to it that the call is polled again in time. One that comes early finds nothing to do and is
+    /// set anew.
+    fn set(&mut self, at: Instant, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let at = at.into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.is_elapsed() || at < timer.deadline() {
+            timer.as_mut().reset(at);
+        } else if timer.deadline().into_std() > now
+            && self.armed_by.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return Poll::Pending;
+        }
+        self.armed_by = Some(cx.waker().clone());
+        timer.as_mut().poll(cx)
     }
 }
 

@@ -23,8 +23,8 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Case<'a> {
     /// The credential that the backend must not quote.
     pub key: &'a str,
-    /// The room that the prompt needs, and that the model has.
-    pub room: wire::Room,
+    /// Whether the prompt takes half of the model's context window, or more.
+    pub half_full: bool,
     /// What the engine says of prompts that are too long, beyond what is known.
     pub context_errors: &'a [Box<str>],
 }
@@ -144,7 +144,7 @@ impl AttemptError {
         // Some engines fail at what a caller has asked for: another may take it, and they are well.
         let refused = matches!(said.status, Some(400 | 413 | 422));
         if status == StatusCode::INTERNAL_SERVER_ERROR
-            && (refused || said.is_too_long(400, case.room, case.context_errors))
+            && (refused || said.is_too_long(400, case.half_full, case.context_errors))
         {
             it.blame = false;
         }
@@ -163,7 +163,7 @@ impl AttemptError {
             .message(case.key)
             .unwrap_or_else(|| String::from("the model's server calls the request invalid"));
         let mut failure = Failure::new(Kind::InvalidRequest, Stage::Dispatch, public);
-        if said.is_too_long(status.as_u16(), case.room, case.context_errors) {
+        if said.is_too_long(status.as_u16(), case.half_full, case.context_errors) {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
         Self { result: AttemptResult::Status, failure, blame: false, cooldown: false }
@@ -172,7 +172,7 @@ impl AttemptError {
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with
     /// another status than it states.
     pub(crate) fn told(said: &wire::Said, case: Case<'_>) -> Self {
-        let too_long = || said.is_too_long(400, case.room, case.context_errors).then_some(400);
+        let too_long = || said.is_too_long(400, case.half_full, case.context_errors).then_some(400);
         let status = said.status.or_else(too_long).and_then(|it| StatusCode::from_u16(it).ok());
         let quoted = said.message("").unwrap_or_else(|| String::from("without a message"));
         let Some(status) = status else {

@@ -10,6 +10,7 @@ mod call;
 mod connect_queue;
 mod connection;
 mod judge;
+mod outbound;
 mod own;
 mod pool;
 mod retry_after;
@@ -22,14 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use policies::{
-    Plan,
-    facts::{ModelIndex, Tokens},
-};
+use policies::{Plan, facts::ModelIndex};
 
 use self::connection::Connector;
 pub(crate) use self::{
-    call::{Call, Committed, Piece},
+    call::{Call, Committed},
+    outbound::Piece,
     target::{Target, UpstreamRequest},
 };
 use crate::{
@@ -57,7 +56,6 @@ pub(crate) struct Upstreams {
     pub fleet: Arc<Fleet>,
     connector: Connector,
     targets: Vec<Vec<Arc<Target>>>,
-    rooms: Vec<Tokens>,
     told: EndpointObserver,
     queue: QueueLimits,
 }
@@ -66,8 +64,6 @@ pub(crate) struct Upstreams {
 pub(crate) struct UpstreamsConfig<'a> {
     /// The models, by `ModelIndex`.
     pub models: &'a [config::Model],
-    /// Their context windows, likewise.
-    pub rooms: Vec<Tokens>,
     /// Their replicas, likewise.
     pub fleet: Arc<Fleet>,
     /// Told what becomes of endpoints.
@@ -82,7 +78,7 @@ impl Upstreams {
     /// # Errors
     /// When an address or a credential cannot be used.
     pub(crate) fn new(config: UpstreamsConfig<'_>, before: Option<&Self>) -> io::Result<Self> {
-        let UpstreamsConfig { models, rooms, fleet, told, queue } = config;
+        let UpstreamsConfig { models, fleet, told, queue } = config;
         let known = |model: &config::Model, it: &config::Endpoint| {
             let mut all = before?.targets.iter().flatten();
             let same =
@@ -98,7 +94,7 @@ impl Upstreams {
             Some(before) => before.connector.clone(),
             None => Connector::new()?,
         };
-        Ok(Self { fleet, connector, targets, rooms, told, queue })
+        Ok(Self { fleet, connector, targets, told, queue })
     }
 
     /// Sends a call off and waits until it has something to answer with. Dropping this drops the
@@ -138,10 +134,6 @@ impl Upstreams {
 
     fn target(&self, model: ModelIndex, endpoint: u16) -> Option<Arc<Target>> {
         self.targets.get(model.get())?.get(usize::from(endpoint)).cloned()
-    }
-
-    fn room(&self, model: ModelIndex) -> Tokens {
-        self.rooms.get(model.get()).copied().unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::{
     config::BoundNames,
-    wire::{Named, Own, Room, Said},
+    wire::{Named, Own, Said},
 };
 
 /// What a replica has refused of the gateway's edits.
@@ -67,9 +67,9 @@ impl Refused {
 }
 
 /// The fields of ours that a failure of this status speaks against.
-pub(crate) fn named(said: &Said, status: u16, room: Room, sentences: &[Box<str>]) -> Named {
+pub(crate) fn named(said: &Said, status: u16, half_full: bool, sentences: &[Box<str>]) -> Named {
     let mut named = said.named();
-    if said.is_too_long(status, room, sentences) {
+    if said.is_too_long(status, half_full, sentences) {
         // It speaks of the bound because the prompt leaves no room for it.
         named.bounds = BoundNames::default();
     }
@@ -120,7 +120,7 @@ mod tests {
     };
 
     fn read(body: &str) -> Named {
-        named(&Said::read(body.as_bytes()), 400, Room::default(), &[])
+        named(&Said::read(body.as_bytes()), 400, false, &[])
     }
 
     fn again(usage: bool, bounds: BoundNames) -> Option<Objection> {

@@ -97,8 +97,8 @@ impl Pending {
         headers.insert(name::OVERHEAD, millis(tab.overhead()));
         let (kind, inner) = match self.committed {
             Committed::Whole(body) => {
-                let cost = tab.charge().map(|charge| charge.cost).unwrap_or_default();
-                tab.close(Ending::Ok);
+                let charge = tab.close(Ending::Ok);
+                let cost = charge.map(|charge| charge.cost).unwrap_or_default();
                 headers.insert(name::COST, decimal(cost));
                 ("application/json", Inner::Whole(Some(body)))
             }
@@ -178,9 +178,14 @@ impl Streaming {
             self.call.stop(super::stopping(), self.tab.log());
         }
         match ready!(self.call.poll_piece(cx, self.tab.log())) {
-            Some(Ok(Piece::Bytes(bytes))) => Poll::Ready(Some(bytes)),
+            Some(Ok(Piece::Content(bytes))) => Poll::Ready(Some(bytes)),
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
             Some(Ok(Piece::Bill(last))) => Poll::Ready(Some(self.billed(last.as_ref()))),
+            Some(Ok(Piece::Length(it))) => {
+                Poll::Ready(Some(wire::length_event(&it.like, it.choices.into_iter())))
+            }
+            Some(Ok(Piece::KeepAlive)) => Poll::Ready(Some(wire::comment())),
+            Some(Ok(Piece::Done)) => Poll::Ready(Some(wire::done_event())),
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.log().committed.is_some();

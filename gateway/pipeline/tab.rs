@@ -13,8 +13,8 @@ use crate::{
     record::CommitNumber,
 };
 use policies::{
-    Plan,
-    facts::{Draw, Signals},
+    Counts, Plan,
+    facts::{Draw, Signals, Tokens},
 };
 
 /// See the module. Each field is set once, by its stage; only `close` reads them all.
@@ -29,10 +29,27 @@ pub(crate) struct Tab {
     signals: Option<Arc<Signals>>,
     accepted: Option<Accepted>,
     log: AttemptLog,
+    /// What the caller of a stream was told that it costs, and by which figures.
+    told: Option<(Basis, Charge)>,
     stage: Stage,
     since: Instant,
     stages: [Duration; 8],
     closed: bool,
+}
+
+/// The figures of a committed stream by which it is charged: while they stand, the charge stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Basis {
+    complete: bool,
+    reported: Option<Counts>,
+    counted_output: Tokens,
+}
+
+impl Basis {
+    fn of(log: &AttemptLog) -> Self {
+        let AttemptLog { complete, reported, counted_output, .. } = *log;
+        Self { complete, reported, counted_output }
+    }
 }
 
 /// What stands from admission on.
@@ -56,6 +73,7 @@ impl Tab {
             signals: None,
             accepted: None,
             log: AttemptLog::default(),
+            told: None,
             stage: Stage::Receive,
             since: inbound.started,
             stages: [Duration::ZERO; 8],
@@ -151,9 +169,14 @@ impl Tab {
         self.stages.iter().enumerate().filter(|(at, _)| *at != dispatch).map(|(_, it)| *it).sum()
     }
 
-    /// What the request costs as things stand.
-    pub(crate) fn charge(&self) -> Option<Charge> {
+    /// What the request costs as its log stands; what was told of it before, where that still holds.
+    fn charge(&self) -> Option<Charge> {
         let opened = &self.accepted.as_ref()?.opened;
+        if let Some((basis, charge)) = self.told
+            && basis == Basis::of(&self.log)
+        {
+            return Some(charge);
+        }
         Some(price::charge(&self.log, &opened.signals, &opened.plan, &opened.names))
     }
 
@@ -163,14 +186,16 @@ impl Tab {
         // What was ended at its bound has no last figure of its engine.
         self.log.complete |= !self.log.bound_passed;
         let charge = self.charge();
+        self.told = charge.map(|charge| (Basis::of(&self.log), charge));
         self.log.complete = known;
         charge
     }
 
-    /// Closes the tab: settles what was reserved and records how it ended. Later calls do nothing.
-    pub(crate) fn close(&mut self, ending: Ending) {
+    /// Closes the tab: settles what was reserved and records how it ended. Returns what an accepted
+    /// request was charged. Later calls do nothing, and return nothing.
+    pub(crate) fn close(&mut self, ending: Ending) -> Option<Charge> {
         if std::mem::replace(&mut self.closed, true) {
-            return;
+            return None;
         }
         let seen_at = self.stage;
         let now = self.at(Stage::Settle);
@@ -181,6 +206,7 @@ impl Tab {
             _ => self.refuse(ending, seen_at),
         }
         self.permit = None;
+        charge
     }
 
     fn settle(&mut self, accepted: Accepted, charge: Charge, ending: Ending, now: Instant) {
@@ -227,7 +253,7 @@ impl Drop for Tab {
     /// The caller hung up, at whichever await this was; or the process ends, and the caller did not take
     /// its last words.
     fn drop(&mut self) {
-        self.close(match (self.stopped(), self.log.committed) {
+        let _ = self.close(match (self.stopped(), self.log.committed) {
             (false, _) => Ending::Cancelled,
             (true, Some(_)) => Ending::Cut,
             (true, None) => Ending::Failed(Kind::Unavailable),

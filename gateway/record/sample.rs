@@ -33,12 +33,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         output: Money::from_nano(1_500_000_000),
         ..Price::default()
     };
-    let model = |id: &str, price| ModelName {
-        id: id.into(),
-        zone: Some("on_prem".into()),
-        price,
-        context_tokens_max: Tokens(32_768),
-    };
+    let model = |id: &str, price| ModelName { id: id.into(), zone: Some("on_prem".into()), price };
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
@@ -87,6 +82,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
     let planned = Planned {
         model: ModelIndex(0),
         timeouts: Timeouts::default(),
+        context_tokens_max: Tokens(32_768),
         output_tokens_max: Tokens(64),
         held_tokens_max: Tokens(256),
     };

@@ -51,7 +51,7 @@ pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment, done_event, usage_event, with_bill};
 pub use redact::without_key;
 pub use request::Request;
-pub use said::{Named, Room, Said};
+pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What, length_event};
 
 use crate::failure::{Failure, Kind, Stage};

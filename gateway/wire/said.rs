@@ -3,7 +3,6 @@
 //! A status line, the body of a 200, an event of a stream and a choice of an answer all carry the same
 //! few members, so they are read alike. Only failures are read here: a tree of JSON costs nobody time.
 
-use policies::facts::Tokens;
 use serde_json::Value;
 
 use super::{
@@ -90,15 +89,6 @@ const BILL_SIGNS: [&str; 8] = [
     "余额不足",
     "欠费",
 ];
-
-/// How much room a prompt needs, as far as that is known, and how much its model has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
-    /// Tokens of the prompt, estimated.
-    pub needed: Tokens,
-    /// Tokens of the model's context.
-    pub has: Tokens,
-}
 
 /// Fields that a failure speaks of, among those that the gateway writes by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,14 +205,14 @@ impl Said {
     }
 
     /// Whether a request was refused because its prompt does not fit: by the words that engines have for
-    /// it, by `sentences` that the operator knows, and by what is known of the prompt.
+    /// it, by `sentences` that the operator knows, and by whether the prompt takes half of the model's
+    /// context window, or more.
     #[must_use]
-    pub fn is_too_long(&self, status: u16, room: Room, sentences: &[Box<str>]) -> bool {
-        let near = room.has.0 > 0 && room.needed.saturating_mul(2) >= room.has;
+    pub fn is_too_long(&self, status: u16, half_full: bool, sentences: &[Box<str>]) -> bool {
         matches!(status, 400 | 413 | 422)
             && (sentences.iter().any(|it| self.words.contains(&**it))
-                || too_long::says(&self.words, near)
-                || status == 413 && (near || too_long::speaks(&self.words)))
+                || too_long::says(&self.words, half_full)
+                || status == 413 && (half_full || too_long::speaks(&self.words)))
     }
 }
 

@@ -221,6 +221,7 @@ impl World<'_> {
                     timeouts: rule
                         .map_or(facts.timeouts, |rule| rule.timeouts.over(facts.timeouts))
                         .for_input(self.signals.input_tokens),
+                    context_tokens_max: facts.context_tokens_max,
                     output_tokens_max: usable.output_tokens_max,
                     held_tokens_max: facts.held_tokens_max,
                 });

@@ -78,10 +78,20 @@ pub struct Planned {
     pub model: ModelIndex,
     /// How long each phase may take, by the rule where it says so, else by the model; for this input.
     pub timeouts: Timeouts,
+    /// The model's context window, which prompt and answer share.
+    pub context_tokens_max: Tokens,
     /// The most output of one choice by this model.
     pub output_tokens_max: Tokens,
     /// The most output charged where this model is given up before commitment.
     pub held_tokens_max: Tokens,
+}
+
+impl Planned {
+    /// Whether a prompt of so many tokens takes half of the context window, or more.
+    #[must_use]
+    pub fn is_half_full(&self, input: Tokens) -> bool {
+        self.context_tokens_max.0 > 0 && input.saturating_mul(2) >= self.context_tokens_max
+    }
 }
 
 /// What decided a request.

@@ -26,12 +26,7 @@ fn price(input: i64, output: i64) -> Price {
 
 /// Two models: 10 and 100 nano-units a token of input and output, and 20 and 400.
 fn names() -> EpochInfo {
-    let model = |id: &str, price| ModelName {
-        id: id.into(),
-        zone: None,
-        price: Some(price),
-        context_tokens_max: Tokens(200_000),
-    };
+    let model = |id: &str, price| ModelName { id: id.into(), zone: None, price: Some(price) };
     EpochInfo {
         replica: "r".into(),
         currency: "USD".into(),
@@ -47,6 +42,7 @@ fn plan() -> Plan {
     let planned = |model, most| Planned {
         model: ModelIndex(model),
         timeouts: Timeouts::default(),
+        context_tokens_max: Tokens(200_000),
         output_tokens_max: Tokens(most),
         held_tokens_max: Tokens(20),
     };
@@ -250,10 +246,6 @@ fn beyond(counts: Counts, most: Counts, (names, log): (&EpochInfo, &AttemptLog))
     (price.cost(counts).nano() - price.cost(most).nano()).max(0)
 }
 
-fn context(names: &EpochInfo, log: &AttemptLog, committed: u8) -> Tokens {
-    names.models[log.attempts[usize::from(committed)].model.get()].context_tokens_max
-}
-
 static DECIDED: LazyLock<(Policy, FleetView)> = LazyLock::new(|| {
     let fleet = catalogue();
     let models = vec![ModelView::default(); fleet.models.len()];
@@ -289,7 +281,6 @@ proptest! {
                     id: Arc::clone(&it.id),
                     zone: None,
                     price: it.price,
-                    context_tokens_max: it.context_tokens_max,
                 })
                 .collect(),
             ..names()
@@ -313,7 +304,7 @@ proptest! {
             ..AttemptLog::default()
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
-        let served = log.committed.map(|at| served(&log, &signals, context(&names, &log, at)));
+        let served = log.committed.map(|at| served(&log, &signals, context(&log.attempts[usize::from(at)], &plan)));
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };
         let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &log)));

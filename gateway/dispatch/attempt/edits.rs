@@ -22,8 +22,8 @@ pub(crate) struct Start {
     pub target: Arc<Target>,
     /// How long it may take, and how long its answer may get.
     pub planned: Planned,
-    /// The room that the prompt needs, and that the model has.
-    pub room: wire::Room,
+    /// Whether the prompt takes half of the model's context window, or more.
+    pub half_full: bool,
     /// What it has just refused of our edits.
     pub refused: Option<Refused>,
 }
@@ -32,8 +32,8 @@ impl Attempt {
     /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
     /// try.
     pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
-        let Self { number, endpoint, target, planned, room, .. } = self;
-        Start { number, record, endpoint, target, planned, room, refused: Some(refused) }
+        let Self { number, endpoint, target, planned, half_full, .. } = self;
+        Start { number, record, endpoint, target, planned, half_full, refused: Some(refused) }
     }
 
     /// Notes what a failure told inside of a 200 says against our edits.
@@ -49,7 +49,7 @@ impl Attempt {
         said: &wire::Said,
     ) {
         let sentences = &self.target.context_errors;
-        let named = own::named(said, status, self.room, sentences);
+        let named = own::named(said, status, self.half_full, sentences);
         let edit = self.target.edit(request, self.planned.output_tokens_max, self.refused);
         self.objection = self.refused.objection(request.body.own(&edit), status, named);
     }

@@ -18,7 +18,7 @@ impl Attempt {
     /// What its failures are judged by.
     pub(super) fn case(&self) -> Case<'_> {
         let Target { context_errors, .. } = &*self.target;
-        Case { key: self.target.key(), room: self.room, context_errors }
+        Case { key: self.target.key(), half_full: self.half_full, context_errors }
     }
 
     /// What an event says that is an error.

@@ -181,12 +181,7 @@ fn when_full_the_language_folds_first_then_the_task_and_never_the_team_or_model(
     let metrics = Metrics::new(2_000).unwrap();
     let mut names = EpochInfo::clone(&sample::names());
     names.models = (0..3)
-        .map(|n| ModelName {
-            id: format!("model-{n}").into(),
-            zone: None,
-            price: None,
-            context_tokens_max: policies::facts::Tokens(1),
-        })
+        .map(|n| ModelName { id: format!("model-{n}").into(), zone: None, price: None })
         .collect();
     let names = Arc::new(names);
     let mut requests = 0;

@@ -34,12 +34,13 @@ fn a_credential_is_not_quoted_whatever_it_looks_like() {
 }
 
 /// A prompt that nobody could call long, and one that may be.
-const SHORT: Room = Room { needed: Tokens(10), has: Tokens(8_192) };
-const NEAR: Room = Room { needed: Tokens(6_000), has: Tokens(8_192) };
+/// What a prompt is to its context window: short, or half of it and more.
+const SHORT: bool = false;
+const NEAR: bool = true;
 
-fn too_long(status: u16, message: &str, room: Room) -> bool {
+fn too_long(status: u16, message: &str, half_full: bool) -> bool {
     let body = serde_json::json!({"error": {"message": message, "type": "BadRequestError"}});
-    Said::read(body.to_string().as_bytes()).is_too_long(status, room, &[])
+    Said::read(body.to_string().as_bytes()).is_too_long(status, half_full, &[])
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! What the parts of a call share: what it goes by, and what one poll brings along.
+
+use std::{
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+use policies::{Plan, facts::Tokens};
+
+use crate::{
+    dispatch::{
+        EndpointEvent, Upstreams, attempt::Attempt, judge::AttemptError, target::UpstreamRequest,
+    },
+    fleet::Endpoint,
+    outcome::{AttemptLog, AttemptRecord, AttemptResult},
+};
+
+/// A caller that hears nothing for this long is told that the gateway still waits: clients give up
+/// otherwise.
+pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// What a call goes by from its beginning to its end.
+pub(super) struct Scope {
+    /// The ways to the replicas.
+    pub upstreams: Arc<Upstreams>,
+    /// What may be tried.
+    pub plan: Arc<Plan>,
+    /// What is asked.
+    pub request: UpstreamRequest,
+}
+
+/// What one poll of a call brings along.
+pub(super) struct Visit<'a, 'c> {
+    /// Who is woken.
+    pub cx: &'a mut Context<'c>,
+    /// Where it is noted how far the call came.
+    pub log: &'a mut AttemptLog,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Scope {
+    /// Whether a stream is asked for.
+    pub(super) fn stream(&self) -> bool {
+        self.request.body.stream()
+    }
+
+    /// Tells the fleet of a failure, as far as the replica is to blame for it.
+    pub(super) fn blame(&self, attempt: &mut Attempt, error: &AttemptError, at: &Visit<'_, '_>) {
+        if let Some(cooldown) = error.failure.retry_after.filter(|_| error.cooldown) {
+            self.upstreams.fleet.cools_down(&attempt.endpoint, cooldown, at.now);
+        }
+        if error.blame && self.upstreams.fleet.failed(&mut attempt.endpoint, at.now) {
+            let event = EndpointEvent::Ejected(error.result.name());
+            (self.upstreams.told)(&attempt.endpoint, event);
+        }
+        tracing::debug!(
+            attempt = at.log.attempts.len(),
+            endpoint = &*attempt.endpoint.label,
+            result = error.result.name(),
+            cause = error.failure.cause.as_deref().map(tracing::field::display),
+            "attempt failed"
+        );
+    }
+
+    /// The error of an attempt whose deadline has passed, and what the caller is told.
+    pub(super) fn timeout(&self, attempt: &Attempt, public: &'static str) -> AttemptError {
+        // A replica is not blamed for an attempt that still reads a long prompt, nor for one that waits
+        // for a connection.
+        let blame = !(attempt.waits_its_turn() || attempt.reads() && self.plan.reads_long());
+        AttemptError { blame, ..AttemptError::timeout(public) }
+    }
+}
+
+impl Visit<'_, '_> {
+    /// Notes that an attempt begins at this replica; returns its position in the log.
+    pub(super) fn open(&mut self, endpoint: &Endpoint) -> usize {
+        self.log.attempts.push(AttemptRecord {
+            model: endpoint.model,
+            endpoint: endpoint.index,
+            endpoint_label: Arc::clone(&endpoint.label),
+            started: self.now,
+            took: None,
+            result: None,
+            sent: false,
+            held: Tokens(0),
+        });
+        self.log.attempts.len().saturating_sub(1)
+    }
+
+    /// Notes how an attempt has ended.
+    pub(super) fn close(&mut self, attempt: &Attempt, result: AttemptResult) {
+        if let Some(record) = self.log.attempts.get_mut(attempt.record) {
+            record.took = Some(self.now.saturating_duration_since(record.started));
+            record.result = Some(result);
+        }
+    }
+
+    /// Notes what a stream reported, and what we counted of it.
+    pub(super) fn count(&mut self, attempt: &Attempt) {
+        if let Some(stream) = attempt.stream() {
+            self.log.reported = stream.reported();
+            self.log.counted_output = stream.counted_output();
+        }
+    }
+}
