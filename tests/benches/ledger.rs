@@ -68,7 +68,6 @@ fn names() -> Arc<EpochInfo> {
         id: format!("open-model-{number}-instruct").into(),
         zone: Some("on_prem".into()),
         price,
-        context_tokens_max: Tokens(32_768),
     };
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
@@ -140,6 +139,7 @@ impl Traffic {
         let luck = mixed(number);
         let model = ModelIndex(u16::try_from(luck % 10).unwrap_or(0));
         let planned = Planned {
+            context_tokens_max: Tokens(32_768),
             model,
             timeouts: Timeouts::default(),
             output_tokens_max: Tokens(512),
