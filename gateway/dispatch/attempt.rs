@@ -107,7 +107,7 @@ impl Attempt {
         match self.edits.target.pool.take(cx, now) {
             Some(connection) => self.send(connection, request, now),
             None => {
-                self.phase = Phase::Connecting(Approach::begin(&self.edits.target.pool, cx, now))
+                self.phase = Phase::Connecting(Approach::begin(&self.edits.target.pool, cx, now));
             }
         }
     }
