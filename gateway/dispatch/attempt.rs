@@ -1,35 +1,37 @@
 //! One attempt at one replica: connect, request, read. Polled by hand, so that whoever owns it may be
 //! dropped at any moment and the backend hears of it at once.
 
+mod clocks;
 mod edits;
-mod limits;
-mod told;
+mod phase;
+mod plain;
 
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use policies::{Planned, facts::Tokens};
-use smallvec::SmallVec;
+use policies::facts::Tokens;
 
-pub(crate) use self::edits::Start;
+use self::{clocks::Clocks, edits::Edits, phase::Phase, plain::PlainBody};
+pub(crate) use self::{
+    edits::Start,
+    phase::{Events, Shown},
+};
 use super::{
-    connection::{Connection, Connector, Exchange},
+    connection::{Connection, Connector},
     judge::{self, AttemptError},
     own::{Objection, Refused},
     pool::Approach,
-    target::{Target, UpstreamRequest},
+    target::UpstreamRequest,
 };
 use crate::{fleet::InFlight, wire};
 
-/// The largest plain answer that is read.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much of an error body is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest event of a stream.
@@ -37,20 +39,6 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a stream may say before its first content, which is held back till then.
 const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
-
-/// What an attempt has to show.
-#[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
-pub(crate) enum Shown {
-    /// More of a stream: the raw chunk, and the events that became complete with it.
-    Events(Bytes, Events),
-    /// The stream's end, as the decoder sees it.
-    End(wire::End),
-    /// A whole plain answer.
-    Whole(Bytes, wire::Plain),
-}
-
-/// Events of one chunk.
-pub(crate) type Events = SmallVec<[wire::Event; 8]>;
 
 /// What an attempt shows next, or how it failed.
 type Polled = Poll<Result<Shown, AttemptError>>;
@@ -63,31 +51,18 @@ pub(crate) struct Attempt {
     pub record: usize,
     /// Held while the attempt runs.
     pub endpoint: InFlight,
-    /// When the request was handed over for sending.
-    pub asked: Option<Instant>,
     /// What the replica says against an edit of ours.
     pub objection: Option<Objection>,
     /// Whether its kept connection was being closed as it was taken, which no replica can help.
     pub crossed: bool,
-    target: Arc<Target>,
-    planned: Planned,
-    /// What it refused of our edits, in this attempt or else before.
-    refused: Refused,
-    /// Whether it refused that in this attempt.
-    taught: bool,
-    /// Whether the prompt takes half of the model's context window, or more.
-    half_full: bool,
-    started: Instant,
-    /// Since when it waits for a connection, if it does.
-    reaching: Instant,
-    last_life: Instant,
+    edits: Edits,
+    /// What bounds it in time.
+    pub clocks: Clocks,
     /// Output of its first content, once that has come.
     pub first: Option<Tokens>,
     /// Bytes of a stream before its first content, or after it.
     pub unread: usize,
     phase: Phase,
-    /// The decoder of a stream that has ended: what it counted is still wanted.
-    ended: Option<Box<wire::Stream>>,
     /// Nothing of a stream's body has come yet: it may be none.
     sniffs: bool,
     /// The caller, who asked for it, has got the last usage.
@@ -96,15 +71,6 @@ pub(crate) struct Attempt {
     end: Option<wire::End>,
     /// Comes true when its replica is ejected.
     ejection: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-enum Phase {
-    Connecting(Approach),
-    Waiting(Exchange),
-    Streaming(Exchange, Box<wire::Stream>),
-    Collecting(Exchange, Option<Bytes>, BytesMut),
-    Refused(Exchange, Box<Response<()>>, BytesMut),
-    Over,
 }
 
 impl Attempt {
@@ -120,67 +86,54 @@ impl Attempt {
             number,
             record,
             endpoint,
-            asked: None,
             objection: None,
             crossed: false,
-            planned,
-            refused: refused.unwrap_or_else(|| target.learned.refused()),
-            taught: refused.is_some(),
-            half_full,
-            started: now,
-            reaching: now,
-            last_life: now,
+            edits: Edits::new(target, planned, half_full, refused),
+            clocks: Clocks::new(planned.timeouts, now),
             first: None,
             unread: 0,
-            phase: Phase::Over,
-            ended: None,
+            phase: Phase::Over(None),
             sniffs: false,
             billed: false,
             end: None,
             ejection: None,
-            target,
         };
         attempt.reach(request, now, cx);
         attempt
     }
 
     fn reach(&mut self, request: &UpstreamRequest, now: Instant, cx: &mut Context<'_>) {
-        self.reaching = now;
-        self.asked = None;
-        match self.target.pool.take(cx, now) {
+        self.clocks.reach(now);
+        match self.edits.target.pool.take(cx, now) {
             Some(connection) => self.send(connection, request, now),
-            None => self.phase = Phase::Connecting(Approach::begin(&self.target.pool, cx, now)),
+            None => {
+                self.phase = Phase::Connecting(Approach::begin(&self.edits.target.pool, cx, now));
+            }
         }
     }
 
     fn send(&mut self, connection: Connection, request: &UpstreamRequest, now: Instant) {
-        self.asked = Some(now);
-        let edit = self.target.edit(request, self.planned.output_tokens_max, self.refused);
-        self.phase = Phase::Waiting(connection.send(self.target.request(request, &edit)));
+        self.clocks.asked = Some(now);
+        let edit = self.edits.edit(request);
+        self.phase = Phase::Waiting(connection.send(self.edits.target.request(request, &edit)));
     }
 
     /// The credential that its replica is shown.
     pub(crate) fn key(&self) -> &str {
-        self.target.key()
+        self.edits.target.key()
     }
 
     /// Whether all of the request has left.
     pub(crate) fn all_out(&self) -> bool {
-        match &self.phase {
-            Phase::Connecting(_) => false,
-            Phase::Waiting(exchange) => exchange.all_out(),
-            _ => true,
-        }
+        self.phase.all_out()
     }
 
     /// Notes that it has shown its first content, with so much output.
     pub(crate) fn shows_content(&mut self, first: Tokens, request: &UpstreamRequest, now: Instant) {
-        if self.taught {
-            self.remember(request);
-        }
+        self.edits.remember(request);
         self.first = Some(first);
         self.unread = 0;
-        self.last_life = now;
+        self.clocks.last_life = now;
     }
 
     /// Output of a stream that was counted so far.
@@ -190,18 +143,42 @@ impl Attempt {
 
     /// What the stream has reported, and what we counted.
     pub(crate) fn stream(&self) -> Option<&wire::Stream> {
-        match &self.phase {
-            Phase::Streaming(_, stream) => Some(stream),
-            _ => self.ended.as_deref(),
-        }
+        self.phase.stream()
     }
 
     /// Text of a broken stream that was held back.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
-        match &mut self.phase {
-            Phase::Streaming(_, stream) => stream.rest(),
-            _ => self.ended.as_mut().and_then(|stream| stream.rest()),
-        }
+        self.phase.rest()
+    }
+
+    /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
+    /// try.
+    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
+        let Self { number, endpoint, edits, .. } = self;
+        let Edits { target, planned, half_full, .. } = edits;
+        Start { number, record, endpoint, target, planned, half_full, refused: Some(refused) }
+    }
+
+    /// What an event says that is an error.
+    pub(crate) fn told(&mut self, request: &UpstreamRequest, event: &[u8]) -> AttemptError {
+        let said = wire::Said::event(event);
+        self.objection = self.edits.objection(request, &said);
+        AttemptError::told(&said, self.edits.case())
+    }
+
+    /// When the attempt has taken too long, and what to say then.
+    pub(crate) fn deadline(&self, stream: bool) -> (Instant, &'static str) {
+        self.clocks.deadline(self.phase.awaits(self.first.is_some(), stream))
+    }
+
+    /// Whether its engine may still be reading: it is asked, and has shown no content.
+    pub(crate) fn reads(&self) -> bool {
+        self.clocks.asked.is_some() && self.first.is_none()
+    }
+
+    /// Whether it waits for its turn to connect: that is nothing that its replica does or fails to do.
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        self.phase.waits_its_turn()
     }
 
     /// Waits for the ejection of its replica.
@@ -221,7 +198,7 @@ impl Attempt {
         loop {
             match &mut self.phase {
                 Phase::Connecting(way) => {
-                    match ready!(way.poll(cx, connector, &self.target.uri, now)) {
+                    match ready!(way.poll(cx, connector, &self.edits.target.uri, now)) {
                         Ok(connection) => self.send(connection, request, now),
                         Err(error) => return self.over(AttemptError::connect(error)),
                     }
@@ -239,7 +216,7 @@ impl Attempt {
                 Phase::Streaming(..) => return self.poll_stream(cx, request, now),
                 Phase::Collecting(..) => return self.poll_whole(cx, request, now),
                 Phase::Refused(..) => return self.poll_refused(cx, request),
-                Phase::Over => {
+                Phase::Over(_) => {
                     let end = self.end.take().map(|end| Ok(Shown::End(end)));
                     return end.map_or(Poll::Pending, Poll::Ready);
                 }
@@ -249,33 +226,33 @@ impl Attempt {
 
     /// The connection broke before an answer came, and the peer may have read the request.
     fn broken(&mut self, error: io::Error, now: Instant) -> Polled {
-        let ago = now.saturating_duration_since(self.asked.unwrap_or(now));
+        let ago = now.saturating_duration_since(self.clocks.asked.unwrap_or(now));
         if let Phase::Waiting(exchange) = &self.phase
             && exchange.crossed(&error, ago)
         {
             // What was idle for longer is being closed as well.
-            self.target.pool.forget(exchange.idle_since());
+            self.edits.target.pool.forget(exchange.idle_since());
             self.crossed = true;
         }
         self.over(AttemptError { blame: !self.crossed, ..AttemptError::broken(error) })
     }
 
     fn over(&mut self, error: AttemptError) -> Polled {
-        if let Phase::Streaming(_, stream) = std::mem::replace(&mut self.phase, Phase::Over) {
-            self.ended = Some(stream);
+        if let Phase::Streaming(_, stream) = std::mem::replace(&mut self.phase, Phase::Over(None)) {
+            self.phase = Phase::Over(Some(stream));
         }
         Poll::Ready(Err(error))
     }
 
     fn head(&mut self, head: Response<()>, request: &UpstreamRequest) -> Result<(), AttemptError> {
-        let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over) else {
+        let Phase::Waiting(exchange) = std::mem::replace(&mut self.phase, Phase::Over(None)) else {
             return Ok(());
         };
         if !judge::answers(head.status()) {
             if !judge::body_matters(head.status(), head.headers()) {
                 let said = wire::Said::default();
                 let (status, headers) = (head.status(), head.headers());
-                return Err(AttemptError::status(status, headers, &said, self.case()));
+                return Err(AttemptError::status(status, headers, &said, self.edits.case()));
             }
             self.phase = Phase::Refused(exchange, Box::new(head), BytesMut::new());
             return Ok(());
@@ -284,17 +261,18 @@ impl Attempt {
         self.phase = if request.body.stream() {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !request.body.wants_usage());
-            let holds = self.target.holds.load(Relaxed);
+            let holds = self.edits.target.holds.load(Relaxed);
             let stream = stream.of(request.body.n());
-            let mut stream = stream.reasoning_in(self.target.reasoning_field, holds);
+            let mut stream = stream.reasoning_in(self.edits.target.reasoning_field, holds);
             if request.bound {
                 let choices = u32::from(request.body.n());
-                stream = stream.at_most(self.planned.output_tokens_max.saturating_mul(choices));
+                stream =
+                    stream.at_most(self.edits.planned.output_tokens_max.saturating_mul(choices));
             }
             self.sniffs = true;
             Phase::Streaming(exchange, Box::new(stream))
         } else {
-            Phase::Collecting(exchange, None, BytesMut::new())
+            Phase::Collecting(exchange, PlainBody::default())
         };
         Ok(())
     }
@@ -328,7 +306,7 @@ impl Attempt {
                 stream.push(chunk.clone(), &mut events).map_err(fault)?;
                 // Comments are not life.
                 if events.iter().any(|event| !matches!(event.what, wire::What::Comment)) {
-                    self.last_life = now;
+                    self.clocks.last_life = now;
                 }
                 Poll::Ready(Ok(Shown::Events(chunk, events)))
             }
@@ -351,32 +329,17 @@ impl Attempt {
         request: &UpstreamRequest,
         now: Instant,
     ) -> Polled {
-        let Phase::Collecting(exchange, first, rest) = &mut self.phase else {
-            return Poll::Pending;
-        };
-        let whole = loop {
-            match ready!(exchange.poll_bytes(cx)) {
-                // One chunk is the usual case, and then nothing is copied.
-                Some(Ok(chunk)) if first.is_none() && rest.is_empty() => *first = Some(chunk),
-                Some(Ok(chunk)) => {
-                    if let Some(first) = first.take() {
-                        rest.extend_from_slice(&first);
-                    }
-                    rest.extend_from_slice(&chunk);
-                    if rest.len() > ANSWER_BYTES_MAX {
-                        let public = "the model's answer is too large";
-                        return self
-                            .over(AttemptError::invalid(public, "plain answer over the limit"));
-                    }
-                }
-                Some(Err(error)) => return self.over(AttemptError::broken(error)),
-                None => break first.take().unwrap_or_else(|| std::mem::take(rest).freeze()),
-            }
+        let Phase::Collecting(exchange, body) = &mut self.phase else { return Poll::Pending };
+        let whole = match ready!(body.poll(exchange, cx)) {
+            Ok(whole) => whole,
+            Err(error) => return self.over(error),
         };
         self.give_back(now);
-        let plain = judge::plain(&whole, self.case());
-        let plain = plain.inspect_err(|_| self.hear(request, &wire::Said::read(&whole)))?;
-        let whole = match self.target.reasoning_field {
+        let plain = judge::plain(&whole, self.edits.case());
+        let plain = plain.inspect_err(|_| {
+            self.objection = self.edits.objection(request, &wire::Said::read(&whole));
+        })?;
+        let whole = match self.edits.target.reasoning_field {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,
         };
@@ -384,16 +347,47 @@ impl Attempt {
     }
 
     fn give_back(&mut self, now: Instant) {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
+        match std::mem::replace(&mut self.phase, Phase::Over(None)) {
             Phase::Streaming(exchange, stream) => {
-                exchange.recycle(&self.target.pool, now);
+                exchange.recycle(&self.edits.target.pool, now);
                 if let Some(holds) = stream.lesson() {
-                    self.target.holds.store(holds, Relaxed);
+                    self.edits.target.holds.store(holds, Relaxed);
                 }
-                self.ended = Some(stream);
+                self.phase = Phase::Over(Some(stream));
             }
-            Phase::Collecting(exchange, ..) => exchange.recycle(&self.target.pool, now),
+            Phase::Collecting(exchange, ..) => exchange.recycle(&self.edits.target.pool, now),
             _ => {}
         }
+    }
+
+    /// Reads what a backend says that is no answer.
+    fn poll_refused(&mut self, cx: &mut Context<'_>, request: &UpstreamRequest) -> Polled {
+        let Phase::Refused(exchange, _, body) = &mut self.phase else { return Poll::Pending };
+        while body.len() < ERROR_BYTES_MAX {
+            let Some(Ok(bytes)) = ready!(exchange.poll_bytes(cx)) else { break };
+            body.extend_from_slice(&bytes);
+        }
+        let Phase::Refused(_, head, body) = std::mem::replace(&mut self.phase, Phase::Over(None))
+        else {
+            return Poll::Pending;
+        };
+        let (error, objection) = self.edits.refusal(&head, &body, request);
+        self.objection = objection;
+        Poll::Ready(Err(error))
+    }
+
+    /// What should be a stream begins as JSON: an error, or an answer that was not asked for.
+    fn poll_told(
+        &mut self,
+        begin: &[u8],
+        cx: &mut Context<'_>,
+        request: &UpstreamRequest,
+    ) -> Polled {
+        if let Phase::Streaming(exchange, _) = std::mem::replace(&mut self.phase, Phase::Over(None))
+        {
+            let ok = Box::new(Response::new(()));
+            self.phase = Phase::Refused(exchange, ok, BytesMut::from(begin));
+        }
+        self.poll_refused(cx, request)
     }
 }

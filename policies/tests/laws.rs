@@ -85,7 +85,7 @@ fn holds(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView, a
         let it = view.models[at];
         assert!(it.available || plan.last_resort && it.last_resort, "a model that is down");
         assert!(at < allowed.max(1), "a model that the key may not use");
-        prop_assert_eq!(attempt.context_tokens_max, facts.context_tokens_max);
+        assert_eq!(attempt.context_tokens_max, facts.context_tokens_max);
         let fits = signals.input_tokens.0.saturating_add(attempt.output_tokens_max.0)
             <= facts.context_tokens_max.0;
         assert!(fits, "a context that is too small");

@@ -304,7 +304,9 @@ proptest! {
             ..AttemptLog::default()
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
-        let served = log.committed.map(|at| served(&log, &signals, context(&log.attempts[usize::from(at)], &plan)));
+        let served = log.committed.map(|at| {
+            served(&log, &signals, context(&log.attempts[usize::from(at)], &plan))
+        });
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };
         let beyond = served.map_or(0, |it| beyond(it.counts, most, (&names, &log)));

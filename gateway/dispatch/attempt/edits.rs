@@ -1,16 +1,25 @@
-//! What a replica says against the gateway's own edits, and the same replica again without them.
+//! How a replica is asked: the gateway's own edits of the request, what the replica says against them, and
+//! by what its failures are judged.
 
 use std::sync::Arc;
 
+use http::{Response, StatusCode};
 use policies::{Planned, facts::Tokens};
 
-use super::{Attempt, Refused, Target, UpstreamRequest};
-use crate::{dispatch::own, fleet::InFlight, wire};
+use crate::{
+    dispatch::{
+        judge::{AttemptError, Case},
+        own::{self, Objection, Refused},
+        target::{Target, UpstreamRequest},
+    },
+    fleet::InFlight,
+    wire,
+};
 
 /// What an error that states no status is read as, where it speaks of edits of ours.
 const STATUS: u16 = 400;
 
-/// What a attempt is started with.
+/// What an attempt is started with.
 pub(crate) struct Start {
     /// Number of the attempt in the machine.
     pub number: u8,
@@ -28,34 +37,86 @@ pub(crate) struct Start {
     pub refused: Option<Refused>,
 }
 
-impl Attempt {
-    /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
-    /// try.
-    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
-        let Self { number, endpoint, target, planned, half_full, .. } = self;
-        Start { number, record, endpoint, target, planned, half_full, refused: Some(refused) }
+/// How one attempt asks its replica.
+pub(super) struct Edits {
+    /// The replica, and what it has taught.
+    pub target: Arc<Target>,
+    /// How long its answer may get.
+    pub planned: Planned,
+    /// Whether the prompt takes half of the model's context window, or more.
+    pub half_full: bool,
+    /// What it refused of our edits, in this attempt or else before.
+    refused: Refused,
+    /// Whether it refused that in this attempt.
+    taught: bool,
+}
+
+impl Edits {
+    /// Edits as far as the replica takes them: what it has `refused` just now, or else before.
+    pub(super) fn new(
+        target: Arc<Target>,
+        planned: Planned,
+        half_full: bool,
+        refused: Option<Refused>,
+    ) -> Self {
+        let taught = refused.is_some();
+        let refused = refused.unwrap_or_else(|| target.learned.refused());
+        Self { target, planned, half_full, refused, taught }
     }
 
-    /// Notes what a failure told inside of a 200 says against our edits.
-    pub(super) fn hear(&mut self, request: &UpstreamRequest, said: &wire::Said) {
-        self.hear_status(request, said.status.unwrap_or(STATUS), said);
+    /// The request as this replica gets it.
+    pub(super) fn edit(&self, request: &UpstreamRequest) -> wire::Edit<'_> {
+        self.target.edit(request, self.planned.output_tokens_max, self.refused)
     }
 
-    /// Notes what a failure of this status says against our edits.
-    pub(super) fn hear_status(
-        &mut self,
+    /// What its failures are judged by.
+    pub(super) fn case(&self) -> Case<'_> {
+        let Target { context_errors, .. } = &*self.target;
+        Case { key: self.target.key(), half_full: self.half_full, context_errors }
+    }
+
+    /// What a failure told inside of a 200 says against our edits.
+    pub(super) fn objection(
+        &self,
         request: &UpstreamRequest,
-        status: u16,
         said: &wire::Said,
-    ) {
-        let sentences = &self.target.context_errors;
-        let named = own::named(said, status, self.half_full, sentences);
-        let edit = self.target.edit(request, self.planned.output_tokens_max, self.refused);
-        self.objection = self.refused.objection(request.body.own(&edit), status, named);
+    ) -> Option<Objection> {
+        self.objection_of(said.status.unwrap_or(STATUS), request, said)
     }
 
-    /// What it took of our edits is remembered, as far as they alone were refused.
+    /// What a failure of this status says against our edits.
+    fn objection_of(
+        &self,
+        status: u16,
+        request: &UpstreamRequest,
+        said: &wire::Said,
+    ) -> Option<Objection> {
+        let named = own::named(said, status, self.half_full, &self.target.context_errors);
+        self.refused.objection(request.body.own(&self.edit(request)), status, named)
+    }
+
+    /// The error that a whole body in the place of an answer is, and what it says against our edits.
+    pub(super) fn refusal(
+        &self,
+        head: &Response<()>,
+        body: &[u8],
+        request: &UpstreamRequest,
+    ) -> (AttemptError, Option<Objection>) {
+        let said = wire::Said::read(body);
+        if head.status().is_success() {
+            let objection = self.objection(request, &said);
+            return (AttemptError::told(&said, self.case()), objection);
+        }
+        let status: StatusCode = head.status();
+        let objection = self.objection_of(status.as_u16(), request, &said);
+        (AttemptError::status(status, head.headers(), &said, self.case()), objection)
+    }
+
+    /// What the replica took of our edits is remembered, as far as they alone were refused.
     pub(super) fn remember(&self, request: &UpstreamRequest) {
+        if !self.taught {
+            return;
+        }
         let own = request.body.own(&self.target.edit(request, Tokens(0), Refused::default()));
         let mut learned = self.target.learned.refused();
         learned.usage |= self.refused.usage && own.usage_alone;

@@ -87,7 +87,7 @@ impl Contender {
         }
         let first = Tokens(attempt.counted().0.div_ceil(contents.max(1)));
         attempt.shows_content(first, &scope.request, now);
-        let since = now.saturating_duration_since(attempt.asked.unwrap_or(now));
+        let since = now.saturating_duration_since(attempt.clocks.asked.unwrap_or(now));
         // Long prompts are not compared with short ones, nor whole answers with first tokens.
         let tells = scope.stream() && !scope.plan.reads_long();
         scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
@@ -182,7 +182,7 @@ impl Contenders {
     /// When the first of them has taken too long; with `doubts`, when that has to be asked already.
     pub(super) fn next_moment(&self, scope: &Scope, doubts: bool, now: Instant) -> Option<Instant> {
         let moment = |Contender { attempt, .. }: &Contender| {
-            let late = Some(attempt.late_at()).filter(|late| doubts && *late > now);
+            let late = Some(attempt.clocks.late_at()).filter(|late| doubts && *late > now);
             let deadline = attempt.deadline(scope.stream()).0;
             late.map_or(deadline, |late| late.min(deadline))
         };
@@ -191,7 +191,7 @@ impl Contenders {
 
     /// The caller took so long to take what had come: nothing was waited for.
     pub(super) fn excuse(&mut self, taken: Duration) {
-        self.0.iter_mut().for_each(|it| it.attempt.excuse(taken));
+        self.0.iter_mut().for_each(|it| it.attempt.clocks.excuse(taken));
     }
 
     /// Notes that all of them are given up.

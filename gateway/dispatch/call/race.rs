@@ -356,15 +356,15 @@ impl Race {
         Ok(true)
     }
 
-    /// Whether the only attempt of a plain answer has become doubtful. The first sign of such an answer is
-    /// its end, so its silence says nothing; but where it is longer than that of any stream may be, and
-    /// others have found that its replica does not answer, that says enough.
+    /// Whether the only attempt of a plain answer has become doubtful. Its first sign is its end, so silence
+    /// says nothing, until it is longer than a stream's may be and others found that its replica is silent.
     fn doubts(&mut self, scope: &Scope, at: &mut Visit<'_, '_>) -> bool {
         if self.doubted || scope.stream() {
             return false;
         }
         let Some(attempt) = self.contenders.only() else { return false };
-        self.doubted = at.now >= attempt.late_at() && attempt.poll_ejection(at.cx).is_ready();
+        self.doubted =
+            at.now >= attempt.clocks.late_at() && attempt.poll_ejection(at.cx).is_ready();
         self.doubted
     }
 

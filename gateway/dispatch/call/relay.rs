@@ -170,7 +170,7 @@ impl Relay {
 
     /// The caller took so long to take what had come.
     pub(super) fn excuse(&mut self, taken: Duration) {
-        self.attempt.excuse(taken);
+        self.attempt.clocks.excuse(taken);
     }
 
     /// The process ends, and the stream with it.

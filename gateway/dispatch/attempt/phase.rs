@@ -1,0 +1,85 @@
+//! How far an attempt has come, and what it shows on the way.
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use smallvec::SmallVec;
+
+use super::{clocks::Awaited, plain::PlainBody};
+use crate::{
+    dispatch::{connection::Exchange, pool::Approach},
+    wire,
+};
+
+/// What an attempt has to show.
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
+pub(crate) enum Shown {
+    /// More of a stream: the raw chunk, and the events that became complete with it.
+    Events(Bytes, Events),
+    /// The stream's end, as the decoder sees it.
+    End(wire::End),
+    /// A whole plain answer.
+    Whole(Bytes, wire::Plain),
+}
+
+/// Events of one chunk.
+pub(crate) type Events = SmallVec<[wire::Event; 8]>;
+
+/// What an attempt does at the moment.
+pub(super) enum Phase {
+    /// It seeks a connection.
+    Connecting(Approach),
+    /// It waits for the answer's head.
+    Waiting(Exchange),
+    /// It reads a stream.
+    Streaming(Exchange, Box<wire::Stream>),
+    /// It reads a plain answer.
+    Collecting(Exchange, PlainBody),
+    /// It reads what is said in the place of an answer.
+    Refused(Exchange, Box<Response<()>>, BytesMut),
+    /// It is over; of a stream, what was counted is still wanted.
+    Over(Option<Box<wire::Stream>>),
+}
+
+impl Phase {
+    /// Whether all of the request has left.
+    pub(super) fn all_out(&self) -> bool {
+        match self {
+            Self::Connecting(_) => false,
+            Self::Waiting(exchange) => exchange.all_out(),
+            _ => true,
+        }
+    }
+
+    /// What the stream has reported, and what we counted.
+    pub(super) fn stream(&self) -> Option<&wire::Stream> {
+        match self {
+            Self::Streaming(_, stream) => Some(stream),
+            Self::Over(stream) => stream.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Text of a broken stream that was held back.
+    pub(super) fn rest(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Streaming(_, stream) => stream.rest(),
+            Self::Over(stream) => stream.as_mut().and_then(|stream| stream.rest()),
+            _ => None,
+        }
+    }
+
+    /// What is waited for, where content has been `shown` or not, of a stream or not.
+    pub(super) fn awaits(&self, shown: bool, stream: bool) -> Awaited {
+        match (self, shown, stream) {
+            (Self::Connecting(_), ..) => Awaited::Connection,
+            (_, true, _) => Awaited::More,
+            (_, false, true) => Awaited::FirstToken,
+            (_, false, false) => Awaited::Whole,
+        }
+    }
+
+    /// Whether it waits for its turn to connect.
+    pub(super) fn waits_its_turn(&self) -> bool {
+        matches!(self, Self::Connecting(approach) if !approach.began())
+    }
+}

@@ -1,0 +1,51 @@
+//! A plain answer as it comes, put together without a copy where it comes in one chunk.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::dispatch::{connection::Exchange, judge::AttemptError};
+
+/// The largest plain answer that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What has come of a plain answer.
+#[derive(Default)]
+pub(super) struct PlainBody {
+    /// All of it, while that is one chunk.
+    first: Option<Bytes>,
+    rest: BytesMut,
+}
+
+impl PlainBody {
+    /// Reads until the answer is whole.
+    pub(super) fn poll(
+        &mut self,
+        exchange: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, AttemptError>> {
+        let Self { first, rest } = self;
+        loop {
+            match ready!(exchange.poll_bytes(cx)) {
+                // One chunk is the usual case, and then nothing is copied.
+                Some(Ok(chunk)) if first.is_none() && rest.is_empty() => *first = Some(chunk),
+                Some(Ok(chunk)) => {
+                    if let Some(first) = first.take() {
+                        rest.extend_from_slice(&first);
+                    }
+                    rest.extend_from_slice(&chunk);
+                    if rest.len() > ANSWER_BYTES_MAX {
+                        let public = "the model's answer is too large";
+                        let error = AttemptError::invalid(public, "plain answer over the limit");
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Err(AttemptError::broken(error))),
+                None => {
+                    let whole = first.take().unwrap_or_else(|| std::mem::take(rest).freeze());
+                    return Poll::Ready(Ok(whole));
+                }
+            }
+        }
+    }
+}
