@@ -5,6 +5,7 @@
 
 mod outage;
 mod overload;
+mod slow_heads;
 mod storm;
 
 use std::time::{Duration, Instant};

@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -23,6 +24,8 @@ pub(crate) enum Step {
     Trickle(Vec<u8>),
     /// Writes these bytes again and again, until the peer leaves or [`FLOOD_BYTES_MAX`] are out.
     Flood(Vec<u8>),
+    /// Says nothing until this is set.
+    Hold(watch::Receiver<bool>),
     /// Says nothing until the peer leaves.
     Silence,
     /// Closes the connection.
@@ -175,6 +178,7 @@ async fn take(step: &Step, stream: &mut TcpStream, seen: &Seen) -> bool {
         Step::Send(bytes) => stream.write_all(bytes).await.is_ok(),
         Step::Trickle(bytes) => trickle(stream, bytes).await,
         Step::Flood(bytes) => flood(stream, bytes, seen).await,
+        Step::Hold(gate) => gate.clone().wait_for(|open| *open).await.is_ok(),
         Step::Silence => stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0),
         Step::Close => return false,
         Step::Reset => {

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long, in real time, what is under way may take to come about.
-const COMES_ABOUT: Duration = Duration::from_secs(10);
+use super::wait::until;
+
 /// How long, in real time, is waited for what must not come about.
 const SETTLES: Duration = Duration::from_millis(15);
 /// How closely a moment is met: timers tick in milliseconds.
@@ -49,18 +49,9 @@ impl Clock {
 }
 
 /// Everything that can go on without time goes on.
-async fn settle() {
+pub(crate) async fn settle() {
     let from = Instant::now();
     while from.elapsed() < SETTLES {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Waits until something has come about, without any time passing.
-pub(crate) async fn until(what: &str, happened: impl Fn() -> bool) {
-    let from = Instant::now();
-    while !happened() {
-        assert!(from.elapsed() < COMES_ABOUT, "it never came to: {what}");
         tokio::task::yield_now().await;
     }
 }

@@ -237,16 +237,13 @@ impl Gateway {
         Books::read(&self.folder.ledger())
     }
 
-    /// Waits until the books are as expected; fails after ten seconds.
+    /// Waits until the books are as expected.
     pub(crate) async fn until(&self, expected: impl Fn(&Books) -> bool) -> Books {
-        for _ in 0..2_000 {
+        let look = async || {
             let books = self.books();
-            if expected(&books) {
-                return books;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("not in the books in time; they say: {:?}", self.books().entries);
+            if expected(&books) { Ok(books) } else { Err(books.entries) }
+        };
+        super::wait::found("what is to be in the books", look).await
     }
 
     /// Drains it and reads its books, which must be right.

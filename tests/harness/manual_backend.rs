@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::clock::until;
+use super::wait::until;
 
 /// The head of a stream without a length: it ends with its connection.
 pub(crate) const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";

@@ -9,6 +9,7 @@ pub(crate) mod manual_backend;
 pub(crate) mod raw;
 pub(crate) mod sim_backend;
 pub(crate) mod trial;
+pub(crate) mod wait;
 
 pub(crate) use self::{
     gateway::{Books, Gateway, KEY, Reply, Setup},

@@ -87,15 +87,12 @@ impl SimBackend {
         Some(last.headers.get(name)?.to_str().expect("text").to_owned())
     }
 
-    /// Waits until what was seen is as expected; fails after ten seconds.
+    /// Waits until what was seen is as expected.
     pub(crate) async fn until(&self, expected: impl Fn(&Seen) -> bool) -> Seen {
-        for _ in 0..5_000 {
+        let look = async || {
             let seen = self.seen();
-            if expected(&seen) {
-                return seen;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        panic!("not seen in time; seen: {:?}", self.seen());
+            if expected(&seen) { Ok(seen) } else { Err(seen) }
+        };
+        super::wait::found("what the backend is to have seen", look).await
     }
 }

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     KEY, Reply, Setup, ask,
-    clock::until,
     engine::{Engine, answer, content, stream, usage},
     gateway::results,
     manual_backend::{ManualBackend, STREAM},
-    streamed, with,
+    streamed,
+    wait::until,
+    with,
 };
 
 /// Prices that make a report of 20 + 12,000 cost 0.12002.

@@ -1,20 +1,11 @@
-//! Callers who mean harm, or write odd but good HTTP: framing, slow heads, names of other hosts.
-
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+//! Callers who mean harm, or write odd but good HTTP: framing, names of other hosts.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::harness::{Gateway, KEY, Reply, Setup, SimBackend, ask, binary::Server, raw, streamed};
+use crate::harness::{Gateway, KEY, Setup, SimBackend, ask, raw, wait};
 
 /// Header lines that leave two opinions on where a request of five bytes ends.
 const LINES: &[&str] = &[
@@ -105,7 +96,9 @@ async fn a_request_of_two_ends_gets_one_refusal_and_no_one_hears_of_it() {
             let (first, second) = request.split_at(pause.unwrap_or(request.len()));
             stream.set_nodelay(true).expect("set");
             let _ = stream.write_all(first.as_bytes()).await;
-            tokio::time::sleep(Duration::from_millis(if pause.is_some() { 2 } else { 0 })).await;
+            if pause.is_some() {
+                wait::turns().await;
+            }
             let _ = stream.write_all(second.as_bytes()).await;
             assert_refused(&raw::read(&mut stream).await, &request);
             refused += 1.0;
@@ -152,7 +145,7 @@ async fn requests_that_come_together_are_answered_in_order() {
         stream.set_nodelay(true).expect("set");
         for piece in all.as_bytes().chunks(piece) {
             stream.write_all(piece).await.expect("sent");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            wait::turns().await;
         }
         let answer = raw::read(&mut stream).await;
         assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 5, "{answer}");
@@ -217,86 +210,4 @@ async fn a_newer_protocol_is_not_spoken() {
     let answer = raw::send(gateway.addr(), upgrade.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "an offer may be ignored: {answer}");
     assert_eq!((raw::answers(&answer), up.seen().requests), (1, 1));
-}
-
-/// Within how long ninety-nine of a hundred requests are answered, two at a time.
-async fn tail(server: &Arc<Server>, requests: usize) -> Duration {
-    let callers = (0..2).map(|_| {
-        let server = Arc::clone(server);
-        tokio::spawn(async move {
-            let mut times = Vec::new();
-            for _ in 0..requests / 2 {
-                let at = Instant::now();
-                let reply = Reply::of(server.post(&streamed("a"))).await;
-                assert_eq!(reply.status, 200, "{}", reply.text());
-                times.push(at.elapsed());
-            }
-            times
-        })
-    });
-    let mut times = Vec::new();
-    for caller in callers.collect::<Vec<_>>() {
-        times.extend(caller.await.expect("all were served"));
-    }
-    times.sort_unstable();
-    times[requests * 99 / 100]
-}
-
-/// Half a head, then a byte now and then, again and again until told to stop: how long the
-/// connection that was kept longest was kept.
-async fn trickle(addr: SocketAddr, stop: Arc<AtomicBool>, closed: Arc<AtomicUsize>) -> Duration {
-    let mut longest = Duration::ZERO;
-    while !stop.load(Relaxed) {
-        let mut stream = TcpStream::connect(addr).await.expect("a connection");
-        let (at, mut buf) = (Instant::now(), [0; 256]);
-        let _ = stream.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-").await;
-        loop {
-            let wait = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut buf));
-            match wait.await {
-                Ok(Ok(0) | Err(_)) => break,
-                Ok(Ok(_)) => {}
-                Err(_) => drop(stream.write_all(b"y").await),
-            }
-            assert!(at.elapsed() < Duration::from_secs(20), "it is never closed");
-        }
-        closed.fetch_add(1, Relaxed);
-        longest = longest.max(at.elapsed());
-    }
-    longest
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_heads_slow_nobody_else() {
-    let up = SimBackend::start();
-    let setup = Setup::new().model("a", &up.urls()).server("header_timeout_ms = 1500\n");
-    let folder = setup.write();
-    let server = Arc::new(Server::start(&folder.config()).await);
-    tail(&server, 40).await;
-    let alone = tail(&server, 200).await;
-    let memory = server.memory_kib();
-    let (stop, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let slow = || tokio::spawn(trickle(server.addr(), Arc::clone(&stop), Arc::clone(&closed)));
-    let slow: Vec<_> = (0..300).map(|_| slow()).collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let bound = alone * 2 + Duration::from_millis(20);
-    let (mut beside, mut rounds) = (tail(&server, 200).await, 1);
-    // What else goes on on the machine is not what is measured: a bad round is tried again.
-    while beside >= bound && rounds < 3 {
-        (beside, rounds) = (tail(&server, 200).await, rounds + 1);
-    }
-    let grown = server.memory_kib() - memory;
-    stop.store(true, Relaxed);
-    let mut longest = Duration::ZERO;
-    for slow in slow {
-        longest = longest.max(slow.await.expect("it is closed"));
-    }
-    let closed = closed.load(Relaxed);
-    println!(
-        "slow heads: p99 alone {alone:?}, beside 300 slow heads {beside:?}; {closed} closed, the last after \
-         {longest:?}; memory grew by {grown} KiB"
-    );
-    assert!(closed >= 300 && longest < Duration::from_millis(3_500), "{closed}, {longest:?}");
-    assert!(beside < bound, "{alone:?} became {beside:?}");
-    assert!(grown < 64 * 1024, "{grown} KiB for 300 slow heads");
-    assert_eq!(up.seen().completed, 240 + 200 * rounds);
 }

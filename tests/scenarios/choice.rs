@@ -6,7 +6,7 @@ use serde_json::json;
 use signalbox::sim::Fault;
 
 use crate::harness::{
-    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, with,
+    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, wait, with,
 };
 
 /// The replicas that served, one for each entry.
@@ -113,10 +113,8 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
     let touched = failed(&gateway.books());
     assert!((3..=5).contains(&touched), "{touched} of {asked} callers met the dead replica");
     a.revive(0).await;
-    let from = std::time::Instant::now();
-    while gateway.ask(&ask("both")).await.header("x-signalbox-model") != "a" {
-        assert!(from.elapsed() < std::time::Duration::from_secs(3), "it is not back");
-    }
+    let serves = async || gateway.ask(&ask("both")).await.header("x-signalbox-model").to_owned();
+    wait::answers("it is back", "a".to_owned(), serves).await;
     gateway.until(|books| books.verification.open == 0).await;
     assert_eq!(failed(&gateway.close().await), touched, "and nobody failed for it");
 }
@@ -136,14 +134,15 @@ async fn asked_for_a_token(fault: Fault) {
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"), "{fault:?}");
     }
     gateway.until(|books| books.verification.open == 0).await;
-    assert_eq!(failed(&gateway.books()), 3, "callers met it: {fault:?}");
+    let touched = failed(&gateway.books());
+    // One more where a probe is late on a busy machine; without probes it would be five.
+    assert!((3..=4).contains(&touched), "{touched} callers met it: {fault:?}");
     a.mend().await;
-    let from = std::time::Instant::now();
-    while gateway.ask(&streamed("both")).await.header("x-signalbox-model") != "a" {
-        assert!(from.elapsed() < std::time::Duration::from_secs(3), "it is not back: {fault:?}");
-    }
+    let serves =
+        async || gateway.ask(&streamed("both")).await.header("x-signalbox-model").to_owned();
+    wait::answers("it is back", "a".to_owned(), serves).await;
     gateway.until(|books| books.verification.open == 0).await;
-    assert_eq!(failed(&gateway.close().await), 3, "and nobody failed for it: {fault:?}");
+    assert_eq!(failed(&gateway.close().await), touched, "and nobody failed for it: {fault:?}");
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use super::timeouts::{call, closed, deaf, yes};
 use crate::harness::{
     Gateway, Setup, ask,
     byte_backend::{ByteBackend, Step},
-    clock::{Clock, until},
+    clock::Clock,
     gateway::results,
     manual_backend::{Line, ManualBackend},
+    wait::until,
 };
 
 const BOTH: &str = "[alias]\nall = [\"a\", \"b\"]\n";

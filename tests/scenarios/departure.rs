@@ -1,6 +1,7 @@
-//! A caller who leaves takes his request with him, whatever it is waiting for, within 50 ms.
+//! A caller who leaves takes his request with him, whatever it is waiting for, and at once: the clock stands
+//! still, so that no timer helps.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use signalbox::sim::Fault;
@@ -9,10 +10,14 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use crate::harness::{Gateway, Setup, SimBackend, ask, raw, sim_backend::quick, streamed};
+use crate::harness::{
+    Gateway, Setup, SimBackend, ask,
+    clock::{Clock, settle},
+    raw,
+    sim_backend::quick,
+    streamed, wait,
+};
 
-/// How long a request may outlive its caller.
-const WITHIN: Duration = Duration::from_millis(50);
 /// How often each departure is tried.
 const TRIES: u64 = 5;
 
@@ -23,26 +28,11 @@ async fn sent(gateway: &Gateway, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// How long until this is so.
-async fn until(is: impl Fn() -> bool) -> Duration {
-    let at = Instant::now();
-    while !is() {
-        assert!(at.elapsed() < Duration::from_secs(10), "it never came");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    at.elapsed()
-}
-
-#[expect(clippy::print_stdout, reason = "the figure is what a reader wants")]
-fn judge(phase: &str, slowest: Duration) {
-    println!("{phase}: the slowest of {TRIES} ended {slowest:?} after its caller left");
-    assert!(slowest < WITHIN, "{phase}: {slowest:?}");
-}
-
 /// Leaves once the backend has the request, and, where `reads`, once content has come.
 async fn leave(phase: &str, up: SimBackend, request: &Value, reads: bool) {
     let gateway = Setup::new().model("a", &up.urls()).start().await;
-    let (mut slowest, mut buf) = (Duration::ZERO, [0; 1_024]);
+    let clock = Clock::stop();
+    let mut buf = [0; 1_024];
     for nth in 0..TRIES {
         let mut stream = sent(&gateway, &raw::chat("", request.to_string().as_bytes())).await;
         up.until(|seen| seen.requests == nth + 1 && seen.in_flight == 1).await;
@@ -53,15 +43,16 @@ async fn leave(phase: &str, up: SimBackend, request: &Value, reads: bool) {
             read += &String::from_utf8_lossy(&buf[..length]);
         }
         // So that it waits where it is meant to.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        settle().await;
         assert_eq!(up.seen().in_flight, 1, "{phase}: it ended by itself");
         drop(stream);
         let gone = || up.seen().cancelled == nth + 1 && up.seen().in_flight == 0;
-        slowest = slowest.max(until(gone).await);
+        wait::until(phase, gone).await;
     }
-    judge(phase, slowest);
     assert_eq!(up.seen().completed, 0, "{phase}");
     gateway.until(|books| books.verification.settled == TRIES).await;
+    drop(clock);
+    tokio::time::resume();
     let books = gateway.close().await;
     let outcomes = books.entries.iter().map(|entry| entry.outcome.as_deref());
     assert!(outcomes.clone().all(|it| it == Some("cancelled")), "{phase}: {:?}", books.entries);
@@ -103,19 +94,16 @@ async fn within_its_own_body() {
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let whole = raw::chat("", ask("a").to_string().as_bytes());
     let labels = ["stage=\"receive\"", "kind=\"cancelled\""];
-    let mut slowest = Duration::ZERO;
+    let clock = Clock::stop();
     for nth in 1..=TRIES {
         let stream = sent(&gateway, &whole[..whole.len() - 10]).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        settle().await;
         drop(stream);
-        let at = Instant::now();
-        while gateway.metrics().await.sum("signalbox_refusals_total", &labels) < nth as f64 {
-            assert!(at.elapsed() < Duration::from_secs(10), "it was never given up");
-        }
-        slowest = slowest.max(at.elapsed());
+        let refused = async || gateway.metrics().await.sum("signalbox_refusals_total", &labels);
+        wait::answers("it is given up", nth as f64, refused).await;
     }
-    judge("its own body", slowest);
     assert_eq!(up.seen().requests, 0);
+    drop(clock);
     assert!(gateway.close().await.entries.is_empty());
 }
 
@@ -139,15 +127,15 @@ async fn while_connecting() {
     let lines = "timeouts = { connect_ms = 20000 }\n";
     let setup = Setup::new().model_with("a", &[format!("http://{addr}/v1")], lines);
     let gateway = setup.start().await;
-    let (mut slowest, request) = (Duration::ZERO, raw::chat("", ask("a").to_string().as_bytes()));
+    let clock = Clock::stop();
+    let request = raw::chat("", ask("a").to_string().as_bytes());
     for nth in 1..=TRIES {
         let stream = sent(&gateway, &request).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        settle().await;
         drop(stream);
-        let settled = || gateway.books().verification.settled == nth;
-        slowest = slowest.max(until(settled).await);
+        gateway.until(|books| books.verification.settled == nth).await;
     }
-    judge("connecting", slowest);
+    drop(clock);
     let books = gateway.close().await;
     let cancelled = |entry: &signalbox::store::Entry| entry.outcome.as_deref() == Some("cancelled");
     assert!(books.entries.iter().all(cancelled), "{:?}", books.entries);

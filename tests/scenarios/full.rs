@@ -1,7 +1,5 @@
 //! Scarce things: places at a backend, money across a restart, room for a slow reader.
 
-use std::time::Duration;
-
 use serde_json::json;
 use signalbox::sim::{Fault, ModelSpec};
 
@@ -103,7 +101,7 @@ async fn a_slow_reader_gets_every_byte() {
     let mut text = Vec::new();
     while let Some(chunk) = answer.chunk().await.expect("the rest") {
         text.extend_from_slice(&chunk);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        crate::harness::wait::turns().await;
     }
     let text = String::from_utf8(text).expect("UTF-8");
     assert_eq!(text.matches("data: ").count(), fast);

@@ -8,7 +8,7 @@ use crate::harness::{
     Books, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
     gateway::Folder,
-    with,
+    wait, with,
 };
 
 /// A request at a price that is easy to see, answered.
@@ -164,12 +164,7 @@ async fn old_entries_go_and_the_money_stays_spent() {
     assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
     for _ in 0..2 {
         let server = Server::start(&folder.config()).await;
-        let gone = || Books::read(&folder.ledger()).entries.is_empty();
-        let from = std::time::Instant::now();
-        while !gone() {
-            assert!(from.elapsed().as_secs() < 20, "it is still there");
-            tokio::task::yield_now().await;
-        }
+        wait::until("it is gone", || Books::read(&folder.ledger()).entries.is_empty()).await;
         assert_eq!(spent(&server, "cards").await, before, "a window without end");
         assert_eq!(spent(&server, "bank").await, 0.0, "a month");
         end(server).await;

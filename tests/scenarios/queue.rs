@@ -1,6 +1,6 @@
 //! More requests than a model has places for: they wait in turn, or are told at once to come later.
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -9,7 +9,11 @@ use signalbox::{
     store::Entry,
 };
 
-use crate::harness::{Gateway, KEY, Setup, SimBackend, ask, gateway::Reply, sim_backend::MODEL};
+use tokio::task::JoinHandle;
+
+use crate::harness::{
+    Gateway, KEY, Setup, SimBackend, ask, clock::Clock, gateway::Reply, sim_backend::MODEL, wait,
+};
 
 /// A model whose plain answers take about this long.
 fn taking(ms: u32) -> SimBackend {
@@ -23,13 +27,12 @@ fn narrow(up: &SimBackend, queue: &str) -> Setup {
     setup.endpoint(lines)
 }
 
-async fn by(gateway: &Gateway, key: &str) -> (u16, Duration, String) {
-    let from = Instant::now();
+/// The status of an answer to this key.
+async fn by(gateway: &Gateway, key: &str) -> u16 {
     let request = gateway.client.post(gateway.url("/v1/chat/completions")).bearer_auth(key);
     let body: Value = ask("a");
     let request = request.header("content-type", "application/json").body(body.to_string());
-    let reply = Reply::of(request).await;
-    (reply.status, from.elapsed(), reply.header("retry-after").to_owned())
+    Reply::of(request).await.status
 }
 
 #[tokio::test]
@@ -58,27 +61,39 @@ async fn a_full_model_is_passed_over_while_another_is_free() {
 
 #[tokio::test]
 async fn a_wait_that_is_over_ends_in_503_and_without_a_wait_at_once() {
-    let up = taking(400);
-    for (wait_ms, within) in [(100, 100..400), (0, 0..100)] {
+    for wait_ms in [100, 0] {
+        let up = SimBackend::failing(Fault::StallHead);
         let gateway = narrow(&up, &format!("wait_ms = {wait_ms}\n")).start().await;
-        let all = join_all((0..4).map(|_| by(&gateway, KEY))).await;
-        let away: Vec<_> = all.iter().filter(|it| it.0 == 503).collect();
-        assert_eq!(away.len(), 2, "{all:?}");
-        let in_time = |it: &&(u16, Duration, String)| within.contains(&it.1.as_millis());
-        assert!(away.iter().all(|it| in_time(it) && it.2 == "1"), "{all:?}");
+        let clock = Clock::stop();
+        let body = ask("a");
+        let served = [(); 2].map(|()| tokio::spawn(gateway.post(&body).send()));
+        up.until(|seen| seen.in_flight == 2).await;
+        let away = [(); 2].map(|()| tokio::spawn(Reply::of(gateway.post(&body))));
+        let over = || away.iter().all(JoinHandle::is_finished);
+        if wait_ms > 0 {
+            waiting(&gateway, |many| many >= 2.0).await;
+            clock.happens_after(wait_ms, "the wait is over", over).await;
+        } else {
+            wait::until("told at once", over).await;
+        }
+        for it in away {
+            let reply = it.await.expect("a task");
+            assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{reply:?}");
+        }
+        served.iter().for_each(JoinHandle::abort);
+        drop(clock);
+        tokio::time::resume();
         gateway.close().await;
     }
 }
 
 /// Waits until so many are in the line.
 async fn waiting(gateway: &Gateway, expected: impl Fn(f64) -> bool) {
-    for _ in 0..2_000 {
+    let look = async || {
         let waiting = gateway.metrics().await.sum("signalbox_queue_waiting", &[]);
-        if expected(waiting) {
-            return;
-        }
-    }
-    panic!("the line never came to that");
+        if expected(waiting) { Ok(()) } else { Err(waiting) }
+    };
+    wait::found("so many in the queue", look).await;
 }
 
 const QUIET: &str = "sk-quiet-0123456789abcdef0123456789abcdef";
@@ -94,21 +109,27 @@ async fn a_flood_of_one_key_does_not_keep_others_waiting() {
     let up = taking(20);
     let setup = narrow(&up, "wait_ms = 5000\nlength_max = 40\n");
     let gateway = with_quiet(setup, "").start().await;
-    let flood = join_all((0..120).map(|_| by(&gateway, KEY)));
+    let before = AtomicUsize::new(0);
+    let flood = join_all((0..120).map(async |_| {
+        let status = by(&gateway, KEY).await;
+        before.fetch_add(usize::from(status == 200), Relaxed);
+        status
+    }));
     let quiet = async {
         waiting(&gateway, |many| many >= 38.0).await;
         let mut took = Vec::new();
         for _ in 0..5 {
-            took.push(by(&gateway, QUIET).await);
+            let already = before.load(Relaxed);
+            assert_eq!(by(&gateway, QUIET).await, 200);
+            took.push(before.load(Relaxed) - already);
         }
         took
     };
     let (flood, quiet) = tokio::join!(flood, quiet);
-    assert!(quiet.iter().all(|it| it.0 == 200), "{quiet:?}");
-    // Its turn comes after one of the other's; in order of arrival it would wait for all forty.
-    let slowest = quiet.iter().map(|it| it.1).max().expect("some");
-    assert!(slowest < Duration::from_millis(200), "{quiet:?}");
-    let served = flood.iter().filter(|it| it.0 == 200).count();
+    // Its turn comes after one of the other's, and answers under way come before it; in order of arrival
+    // it would wait for all forty.
+    assert!(quiet.iter().all(|served| *served <= 12), "served before it: {quiet:?}");
+    let served = flood.iter().filter(|status| **status == 200).count();
     assert!((40..120).contains(&served), "the line is bounded, and moves: {served}");
 }
 
@@ -162,7 +183,7 @@ async fn who_leaves_the_line_leaves_nothing_behind() {
     };
     gateway.until(|books| books.entries.iter().any(of)).await;
     up.mend().await;
-    stalled.iter().for_each(tokio::task::JoinHandle::abort);
+    stalled.iter().for_each(JoinHandle::abort);
     up.until(|seen| seen.in_flight == 0).await;
     assert_eq!(gateway.ask(&body).await.status, 200);
     assert_eq!(up.seen().requests, 3, "the one who left was never sent on");

@@ -1,6 +1,6 @@
 //! A policy before it is in force: judged, compared, rehearsed on what the ledger holds.
 
-use crate::harness::{KEY, Setup, SimBackend, ask, binary};
+use crate::harness::{KEY, Setup, SimBackend, ask, binary, wait};
 
 const NOW: &str = "version = \"now\"\n[default]\nroute = [\"small\"]\n";
 const NEW: &str = "version = \"new\"\n[[rule]]\nname = \"all\"\nroute = [\"large\"]\n\
@@ -95,19 +95,10 @@ async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
     };
     assert_eq!(served().await, "small");
     assert_eq!(server.admin("/admin/v1/policy").await, 401);
-    let version = async |wanted: &str| {
-        for _ in 0..1_000 {
-            let page = server.page("/admin/v1/policy", KEY).await;
-            if page.contains(&format!("\"version\":\"{wanted}\"")) {
-                return true;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        false
-    };
     std::fs::write(folder.0.join("policy.toml"), NEW).expect("a policy");
     server.hangup().await;
-    assert!(version("new").await, "the new policy is not in force");
+    let new = async || version_is(&server, "new").await;
+    wait::answers("the new policy is in force", true, new).await;
     assert_eq!(served().await, "large");
     let metrics = server.page("/metrics", KEY).await;
     assert!(metrics.contains("signalbox_policy_info{") && metrics.contains("\"new\""), "{metrics}");
@@ -115,7 +106,7 @@ async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
     server.hangup().await;
     for _ in 0..40 {
         assert!(!version_is(&server, "wrong").await, "a wrong policy is in force");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert_eq!(served().await, "large");
     }
     assert_eq!(served().await, "large");
     server.terminate().await;

@@ -1,7 +1,5 @@
 //! Other models, replicas and prices without a restart: whoever is being served does not notice.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::json;
 use signalbox::{
@@ -12,7 +10,7 @@ use signalbox::{
 
 use crate::harness::{
     Gateway, KEY, Reply, Setup, SimBackend, ask, binary, gateway::results, sim_backend::quick,
-    streamed, with,
+    streamed, wait, with,
 };
 
 /// A stream of so many tokens.
@@ -200,13 +198,7 @@ async fn the_program_takes_other_models_at_a_signal_and_a_wrong_file_never() {
     };
     serving("b", &new).write_into(&folder);
     server.hangup().await;
-    for _ in 0..1_000 {
-        if served().await == "b" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(served().await, "b");
+    wait::answers("the other model serves", "b".to_owned(), served).await;
     let text = std::fs::read_to_string(folder.config()).expect("the configuration");
     std::fs::write(folder.config(), text.replace("upstream_model", "upsteam_model")).expect("one");
     server.hangup().await;

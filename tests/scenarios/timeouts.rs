@@ -11,10 +11,11 @@ use tokio::{
 
 use crate::harness::{
     Books, Gateway, Setup, ask,
-    clock::{Clock, until},
+    clock::Clock,
     gateway::results,
     manual_backend::{CONTENT, DONE, Line, ManualBackend, STREAM},
     raw, streamed,
+    wait::until,
 };
 
 pub(super) async fn call(gateway: &Gateway, body: &Value) -> Arc<Line> {

@@ -1,12 +1,10 @@
 //! Backends with habits of their own: late usage, none, silence before the first word, recovery.
 
-use std::time::Duration;
-
 use serde_json::json;
 use signalbox::sim::{Fault, Quirks, UsageHabit};
 
 use crate::harness::{
-    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, with,
+    Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, wait, with,
 };
 
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
@@ -120,13 +118,10 @@ async fn a_model_that_comes_back_is_asked_again() {
     let ejected = gateway.metrics().await.sum("signalbox_ejections_total", &["model=\"a\""]);
     assert!(ejected >= 1.0);
     a.revive(0).await;
-    for _ in 0..2_000 {
+    let served = async || {
         let reply = gateway.ask(&ask("both")).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
-        if reply.header("x-signalbox-model") == "a" {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it was never asked again");
+        reply.header("x-signalbox-model").to_owned()
+    };
+    wait::answers("it is asked again", "a".to_owned(), served).await;
 }
