@@ -6,6 +6,7 @@
 
 mod docs;
 mod imports;
+mod shape;
 mod source;
 
 use std::{fmt, path::Path};
@@ -19,13 +20,49 @@ const PARAMETERS_MAX: usize = 5;
 /// Characters of a line of Rust.
 const LINE_CHARS_MAX: usize = 110;
 
+/// Why something is let through that nobody has looked into yet.
+const OLDER: &str = "older than the rule, and not yet taken apart";
+
 /// What is let through: rule, place, measure, why. Shrink it.
-const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[(
-    "parameters",
-    "gateway/wire/tests.rs::a_spliced_body_differs_only_where_it_must",
-    7,
-    "a property over seven drawn values",
-)];
+const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
+    (
+        "parameters",
+        "gateway/wire/tests.rs::a_spliced_body_differs_only_where_it_must",
+        7,
+        "a property over seven drawn values",
+    ),
+    ("impl", "gateway/app.rs::Running", 2, OLDER),
+    ("impl", "gateway/config/mod.rs::ReasoningField", 2, OLDER),
+    (
+        "impl",
+        "gateway/dispatch/attempt.rs::Attempt",
+        4,
+        "one attempt over its phases: to be split by phase",
+    ),
+    (
+        "impl",
+        "gateway/dispatch/call.rs::Call",
+        5,
+        "to be split in a race before commitment and a relay after it",
+    ),
+    ("impl", "gateway/store/sqlite.rs::Sqlite", 2, OLDER),
+    ("impl", "gateway/store/sqlite/read.rs::Reader", 3, OLDER),
+    ("impl", "gateway/wire/message.rs::Reader", 3, OLDER),
+    ("impl", "gateway/wire/request.rs::Request", 2, OLDER),
+    ("impl", "gateway/wire/sse.rs::Stream", 2, OLDER),
+    ("impl", "policies/src/policy/conditions.rs::When", 2, OLDER),
+    ("circle", "gateway/classify/src/model/close.rs", 3, OLDER),
+    ("circle", "gateway/classify/src/model/labels.rs", 2, OLDER),
+    ("circle", "gateway/classify/train/data.rs", 3, OLDER),
+    ("circle", "gateway/cli/policy.rs", 2, OLDER),
+    ("circle", "gateway/dispatch/connection.rs", 2, OLDER),
+    ("circle", "gateway/sim/control.rs", 2, OLDER),
+    ("circle", "gateway/wire/reasoning.rs", 2, OLDER),
+    ("circle", "gateway/wire/scan.rs", 3, OLDER),
+    ("circle", "policies/src/facts.rs", 3, OLDER),
+    ("circle", "policies/src/policy/cel.rs", 2, OLDER),
+    ("circle", "policies/src/policy/cel/signals.rs", 2, OLDER),
+];
 
 /// A breach of a rule.
 #[derive(Debug, PartialEq, Eq)]

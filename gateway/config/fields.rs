@@ -1,6 +1,11 @@
 //! Leaves that stand in many sections: numbers with bounds, durations, addresses, secrets, money.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use policies::{
     Fault,
@@ -9,7 +14,15 @@ use policies::{
 };
 use toml::Value;
 
-use super::{Secret, validate::Outside};
+use super::{Secret, outside::Outside};
+
+/// Bytes of a mebibyte.
+pub(super) const MIB: u64 = 1024 * 1024;
+
+/// A number of bytes or of things, as this machine counts them.
+pub(super) fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
 
 /// What stands under a key, or what stands in for it.
 pub(super) fn number(
@@ -161,32 +174,6 @@ pub(super) fn texts(
     found
 }
 
-const NAME: &str = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
-
-/// A name that can stand in a header, a metric and a path.
-fn is_name(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
-    (1..=100).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// A name that must stand there.
-pub(super) fn name(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> String {
-    if section.get(key).is_none() {
-        faults.push(Fault::new(section.at(key), "nothing", NAME));
-    }
-    optional_name(section, key, faults).unwrap_or_default()
-}
-
-/// A name that may stand there.
-pub(super) fn optional_name(
-    section: &mut Section<'_>,
-    key: &'static str,
-    faults: &mut Faults,
-) -> Option<String> {
-    let read = |value: &Value| value.as_str().filter(|it| is_name(it)).map(str::to_owned);
-    section.read(key, NAME, faults, read)
-}
-
 /// A list of texts that are what `expected` says.
 pub(super) fn texts_of(
     section: &mut Section<'_>,
@@ -205,15 +192,6 @@ pub(super) fn texts_of(
     found
 }
 
-/// A list of names.
-pub(super) fn names(
-    section: &mut Section<'_>,
-    key: &'static str,
-    faults: &mut Faults,
-) -> Vec<String> {
-    texts_of(section, key, (NAME, is_name), faults)
-}
-
 /// Keys of the contract that this version does not serve: said, not ignored.
 pub(super) fn later(section: &mut Section<'_>, keys: &[&'static str], faults: &mut Faults) {
     for key in keys {
@@ -222,4 +200,9 @@ pub(super) fn later(section: &mut Section<'_>, keys: &[&'static str], faults: &m
             faults.push(Fault::new(section.at(key), "a value", expected));
         }
     }
+}
+
+/// A path of the configuration, from the folder in which it stands.
+pub(super) fn path_in(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path)
 }

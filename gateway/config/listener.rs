@@ -9,9 +9,9 @@ use policies::{
 
 use super::{
     Admin, Server,
-    fields::{address, later, millis, millis_or_none, number, texts_of, token},
+    fields::{MIB, address, bytes, later, millis, millis_or_none, number, texts_of, token},
+    outside::Outside,
     url::is_origin,
-    validate::{MIB, Outside, bytes},
 };
 
 /// The listener for callers.

@@ -14,10 +14,7 @@ use policies::{
 };
 use toml::Table;
 
-use super::{
-    Config, Ground,
-    validate::{Outside, validate},
-};
+use super::{Config, Ground, outside::Outside, validate::validate};
 
 /// What the variables that change the configuration begin with.
 const PREFIX: &str = "SIGNALBOX__";

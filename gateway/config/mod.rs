@@ -6,9 +6,14 @@
 
 mod bound;
 mod fields;
+mod key;
 mod listener;
 mod load;
 mod model;
+mod names;
+mod outside;
+mod owner;
+mod policy;
 mod secret;
 mod team;
 #[cfg(test)]

@@ -12,12 +12,10 @@ use toml::Value;
 
 use super::{
     BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
-    fields::{
-        later, millis_or_none, money, names, number, optional_name, optional_number, texts,
-        texts_of, token, word,
-    },
+    fields::{later, millis_or_none, money, number, optional_number, texts, texts_of, token, word},
+    names::{few, names, optional_name, unique},
+    outside::Outside,
     url::url,
-    validate::{Outside, few, unique},
 };
 
 /// The dearest million tokens, in units: 32 million of them, the most that a body can hold, then still

@@ -9,7 +9,7 @@ use policies::{
 
 use super::{
     load::{Layer, layered},
-    validate::Outside,
+    outside::Outside,
     *,
 };
 

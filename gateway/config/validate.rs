@@ -1,38 +1,25 @@
 //! From a table to a [`Config`]: pure, and every fault at once.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use policies::{
-    Fault, Policy,
+    Fault,
     document::{Faults, Section, Spelled},
-    facts::{AliasTarget, FleetFacts, KeyFacts, TeamFacts},
-    preset,
+    facts::{FleetFacts, KeyFacts, TeamFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
     Config, Durability, Ground, Identity, Ledger, Queue, Shield, Wait,
-    fields::{is_host, later, millis_or_none, name, number, secret, texts_of, word},
+    fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
+    key::keys,
     listener::{admin, apart, server},
-    model, team,
+    model,
+    outside::Outside,
+    policy::{aliases, compiled},
+    team::teams,
 };
-
-/// What validation needs from outside.
-pub(super) struct Outside<'a> {
-    /// Where relative paths start.
-    pub folder: &'a Path,
-    /// Resolves a reference to a secret; an error says what was found instead.
-    pub secret: &'a dyn Fn(&str) -> Result<String, String>,
-    /// Reads a file.
-    pub read: &'a dyn Fn(&Path) -> Result<String, String>,
-    /// Says what of the doors and the books this machine has no place for.
-    pub ground: &'a dyn Fn(&Ground<'_>) -> Faults,
-}
 
 /// See the module.
 pub(super) fn validate(
@@ -49,8 +36,8 @@ pub(super) fn validate(
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
-    let teams = team::teams(root.tables("team", &mut faults), &mut faults);
-    let keys = team::keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
+    let teams = teams(root.tables("team", &mut faults), &mut faults);
+    let keys = keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
@@ -131,14 +118,6 @@ fn leaf_of(value: &Value, at: &str, say: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// Bytes of a mebibyte.
-pub(super) const MIB: u64 = 1024 * 1024;
-
-/// A number of bytes or of things, as this machine counts them.
-pub(super) fn bytes(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
 fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
     let currency = it.read("currency", "a code of three capitals, such as USD", faults, |value| {
         let code = value.as_str()?;
@@ -165,10 +144,6 @@ fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Le
     later(&mut it, &["postgres", "outbox"], faults);
     it.close(faults);
     ledger
-}
-
-fn path_in(folder: &Path, path: &str) -> PathBuf {
-    folder.join(path)
 }
 
 /// Parts that wait for the audit trail. Without it no change is made that an audit could fail for, which
@@ -247,124 +222,4 @@ impl Limits {
         }
         limits
     }
-}
-
-fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
-    let mut aliases = Vec::new();
-    for (alias, value) in it.entries() {
-        let path = format!("alias.{alias}");
-        if alias.is_empty() || alias.strip_suffix('*').unwrap_or(alias).contains('*') {
-            let expected = "a name that callers ask for, or its beginning and one `*`";
-            faults.push(Fault::new(path, format!("`{alias}`"), expected));
-            continue;
-        }
-        let target = match (value.as_str(), value.as_array()) {
-            (Some("auto"), _) => Some(AliasTarget::Auto),
-            (Some(model), _) => Some(AliasTarget::Route(vec![model.into()])),
-            (None, Some(list)) if !list.is_empty() => {
-                let models: Option<Vec<_>> =
-                    list.iter().map(|it| it.as_str().map(Box::from)).collect();
-                models.map(AliasTarget::Route)
-            }
-            _ => None,
-        };
-        match target {
-            Some(target) => aliases.push((alias.as_str().into(), target)),
-            None => {
-                let expected = "\"auto\", a model, or a list of models";
-                faults.push(Fault::new(path, policies::document::kind(value), expected));
-            }
-        }
-    }
-    aliases
-}
-
-/// The policy: a preset, a file, or the built-in one.
-fn compiled(
-    mut it: Section<'_>,
-    (fleet, teams): (&FleetFacts, &[&str]),
-    outside: &Outside<'_>,
-    faults: &mut Faults,
-) -> Option<Policy> {
-    let named = it.text("preset", faults);
-    let file = it.text("file", faults);
-    let document = match (named, file) {
-        (Some(_), Some(_)) => {
-            faults.push(Fault::new(it.at("file"), "a file beside a preset", "only one of them"));
-            None
-        }
-        (Some(named), None) => {
-            let found = preset::document(named).map(str::to_owned);
-            if found.is_none() {
-                let known = preset::NAMES.into_iter();
-                faults.push(Fault::unknown(it.at("preset"), named, "a preset", known));
-            }
-            found
-        }
-        (None, Some(file)) => (outside.read)(&path_in(outside.folder, file))
-            .map_err(|error| {
-                let found = format!("{file}: {error}");
-                faults.push(Fault::new(it.at("file"), found, "a readable policy"));
-            })
-            .ok(),
-        (None, None) => preset::document("default").map(str::to_owned),
-    };
-    it.close(faults);
-    // Without models every selector of a policy would be a fault of its own.
-    if fleet.models.is_empty() {
-        return None;
-    }
-    let document = document?;
-    let proved = policies::compile(&document, fleet).and_then(|policy| {
-        let mut wrong = policies::lint::errors(&policy);
-        policies::document::locate(&document, &mut wrong);
-        if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
-    });
-    match proved {
-        Ok(policy) => Some(policy),
-        Err(found) => {
-            faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
-            None
-        }
-    }
-}
-
-/// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
-/// compiled.
-fn whose(path: &str, teams: &[&str]) -> String {
-    if path.starts_with("alias.") || path.starts_with("key[") {
-        return path.to_owned();
-    }
-    // Teams are compiled in the order of the tree, and stand in the file in any.
-    let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
-    let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
-    match stated {
-        Some((team, key)) => format!("{team}{key}"),
-        None => format!("policy: {path}"),
-    }
-}
-
-/// As many as an index can count.
-pub(super) fn few(number: usize, what: &'static str, faults: &mut Faults) {
-    if number > usize::from(u16::MAX) {
-        faults.push(Fault::new(what, number.to_string(), format!("at most {}", u16::MAX)));
-    }
-}
-
-/// Used by the sections of names.
-pub(super) fn unique(
-    section: &mut Section<'_>,
-    key: &'static str,
-    taken: &mut Vec<String>,
-    faults: &mut Faults,
-) -> String {
-    let name = name(section, key, faults);
-    if !name.is_empty() {
-        if taken.contains(&name) {
-            let found = format!("`{name}` for the second time");
-            faults.push(Fault::new(section.at(key), found, "a name of its own"));
-        }
-        taken.push(name.clone());
-    }
-    name
 }

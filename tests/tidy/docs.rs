@@ -114,13 +114,14 @@ fn configuration_words(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_configuration_key_is_documented() {
     let page = page("CONFIG.md");
-    let read = ["validate", "model", "team"].map(|name| format!("gateway/config/{name}.rs"));
+    let read = ["validate", "model", "team", "owner", "key", "policy"]
+        .map(|name| format!("gateway/config/{name}.rs"));
     let files = source::texts(root()).into_iter().filter(|(path, _)| read.contains(path));
     let files: Vec<_> = files.collect();
     assert_eq!(files.len(), read.len());
     for (path, text) in files {
         let words = configuration_words(&text);
-        assert!(words.len() > 8, "{path}: {words:?}");
+        assert!(words.len() > 2, "{path}: {words:?}");
         let missing: Vec<_> = words
             .into_iter()
             .filter(|key| !source::has_word(&page, key))

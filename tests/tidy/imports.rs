@@ -130,7 +130,7 @@ fn gateway(sources: &[Source]) -> impl Iterator<Item = (&Source, Vec<&str>)> {
 }
 
 /// A path from the crate's root: `super` and `self` resolved, `None` if it leads elsewhere.
-fn from_root<'a>(module: &[&'a str], path: &[&'a str]) -> Option<Vec<&'a str>> {
+pub(super) fn from_root<'a>(module: &[&'a str], path: &[&'a str]) -> Option<Vec<&'a str>> {
     let supers = path.iter().take_while(|segment| **segment == "super").count();
     match path.first() {
         Some(&"crate") => Some(path.get(1..)?.to_vec()),

@@ -252,6 +252,40 @@ fn group<'a>(
     at
 }
 
+/// The names of the types that are defined in code.
+pub(super) fn types(code: &str) -> Vec<&str> {
+    let kinds = ["struct", "enum", "union"];
+    let after = |kind: &'static str| {
+        words(code, kind).map(move |at| leading_word(code[at + kind.len()..].trim_start()))
+    };
+    kinds.into_iter().flat_map(after).filter(|name| !name.is_empty()).collect()
+}
+
+/// The names of the types that code has an `impl` of by themselves, and not of a trait.
+pub(super) fn inherent_impls(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for at in words(code, "impl") {
+        // An item begins here; in a signature it is a type.
+        if !matches!(code[..at].trim_end().chars().next_back(), None | Some('}' | ';' | ']' | '{'))
+        {
+            continue;
+        }
+        let mut rest = code[at + 4..].trim_start();
+        if rest.starts_with('<') {
+            rest = rest[closing(rest)..].trim_start();
+        }
+        let Some(open) = rest.find('{') else { continue };
+        let head = &rest[..open];
+        let head = words(head, "where").next().map_or(head, |bound| &head[..bound]);
+        if words(head, "for").any(|at| !head[at + 3..].starts_with('<')) {
+            continue;
+        }
+        let path = head.split('<').next().unwrap_or_default().trim();
+        found.extend(path.rsplit("::").next().map(leading_word).filter(|name| !name.is_empty()));
+    }
+    found
+}
+
 /// Whether a word stands in code, not as a part of another.
 pub(super) fn has_word(code: &str, word: &str) -> bool {
     words(code, word).next().is_some()

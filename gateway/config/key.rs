@@ -1,0 +1,133 @@
+//! `[[key]]`: who may ask, and how a key is recognised.
+
+use std::sync::Arc;
+
+use policies::{
+    Fault,
+    document::{Faults, Section},
+    facts::{KeyFacts, TeamIndex},
+};
+use toml::Value;
+
+use super::{
+    Credential, Key,
+    fields::{later, token},
+    outside::Outside,
+    owner::Owner,
+    team::{DEFAULT, ReadTeam},
+};
+
+/// A key as the policy and as the gateway see it.
+pub(super) struct ReadKey {
+    pub(super) facts: KeyFacts,
+    pub(super) key: Key,
+}
+
+/// Reads all keys.
+pub(super) fn keys(
+    sections: Vec<Section<'_>>,
+    teams: &[ReadTeam],
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Vec<ReadKey> {
+    if sections.is_empty() {
+        faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
+    }
+    let (mut taken, mut credentials) = (Vec::new(), Vec::new());
+    let mut keys = Vec::with_capacity(sections.len());
+    for section in sections {
+        let path = section.at("");
+        let key = key(section, &mut taken, teams, outside, faults);
+        if let Some(credential) = key.0 {
+            // Two names of one credential: the second would never be told from the first.
+            if credentials.contains(&credential) {
+                let expected = "a `hash` or `secret` of its own";
+                faults.push(Fault::new(format!("{path}hash"), "another key's", expected));
+            }
+            credentials.push(credential);
+        }
+        keys.push(key.1);
+    }
+    keys
+}
+
+fn key(
+    mut it: Section<'_>,
+    taken: &mut Vec<String>,
+    teams: &[ReadTeam],
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> (Option<Credential>, ReadKey) {
+    let owner = Owner::read(&mut it, taken, faults);
+    let team = it.text("team", faults).unwrap_or(DEFAULT);
+    let found = teams.iter().position(|read| *read.team.name == *team);
+    if found.is_none() {
+        let known = teams.iter().map(|read| &*read.team.name);
+        faults.push(Fault::unknown(it.at("team"), team, "a team", known));
+    }
+    let above = found.and_then(|at| teams.get(at)).map(|team| team.classes);
+    owner.classes(above, faults);
+    let credential = credential(&mut it, outside, faults);
+    let key = Key {
+        name: Arc::clone(&owner.name),
+        team: found.and_then(|at| u16::try_from(at).ok()).map_or(TeamIndex(0), TeamIndex),
+        credential: credential.clone().unwrap_or(Credential::Hash([0; 32])),
+        budgets: owner.budgets,
+        limits: owner.limits,
+        data_class: owner.data_class,
+        data_class_max: owner.data_class_max,
+        priority: owner.priority,
+        hints: it.read("hints", "true or false", faults, Value::as_bool).unwrap_or(true),
+        expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
+    };
+    later(&mut it, &["frontend"], faults);
+    it.close(faults);
+    (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key })
+}
+
+/// A moment with its offset, in text or as TOML's own.
+fn moment(value: &Value) -> Option<jiff::Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Datetime(date) => date.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+/// `hash`, or `secret` by reference: exactly one of them.
+fn credential(
+    it: &mut Section<'_>,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Credential> {
+    match (it.get("hash"), it.get("secret")) {
+        (None, Some(_)) => token(it, "secret", outside, faults).map(Credential::Secret),
+        (Some(value), None) => {
+            let hash = value.as_str().and_then(|it| unhex(it.strip_prefix("hmac-sha256:")?));
+            if hash.is_none() {
+                // Not repeated: somebody may have put the key itself there.
+                let expected =
+                    "hmac-sha256: and 64 hexadecimal digits, from `signalbox key create`";
+                faults.push(Fault::new(it.at("hash"), "something else", expected));
+            }
+            hash.map(Credential::Hash)
+        }
+        (hash, _) => {
+            let found = if hash.is_some() { "both" } else { "neither" };
+            let expected = "either `hash` (from `signalbox key create`) or `secret`, by reference";
+            faults.push(Fault::new(it.at("hash"), found, expected));
+            None
+        }
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}

@@ -1,0 +1,19 @@
+//! What the validation of a configuration asks of the world around it.
+
+use std::path::Path;
+
+use policies::document::Faults;
+
+use super::Ground;
+
+/// What validation needs from outside.
+pub(super) struct Outside<'a> {
+    /// Where relative paths start.
+    pub folder: &'a Path,
+    /// Resolves a reference to a secret; an error says what was found instead.
+    pub secret: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Reads a file.
+    pub read: &'a dyn Fn(&Path) -> Result<String, String>,
+    /// Says what of the doors and the books this machine has no place for.
+    pub ground: &'a dyn Fn(&Ground<'_>) -> Faults,
+}

@@ -1,0 +1,148 @@
+//! What a team and a key have in common: a name of its own, money, limits, models and classes of data.
+//! One reader serves both lists, so that a key of the configuration means the same in each.
+
+use std::sync::Arc;
+
+use policies::{
+    Fault,
+    document::{Faults, Section, items, kind, timezone},
+    facts::{DataClass, Money, Tokens, Window},
+};
+use toml::Value;
+
+use super::{
+    Budget, Limits,
+    fields::{data_class, money, optional_number, texts, word},
+    names::unique,
+};
+use crate::outcome::Priority;
+
+/// The largest budget, in units: far enough below what an amount can hold.
+const BUDGET_UNITS_MAX: i64 = 4_000_000_000;
+
+/// A team or a key as it stands in the file, without what only one of them has.
+pub(super) struct Owner {
+    /// Where it stands in the file, such as `team[2].`; empty where nobody wrote it down.
+    pub(super) path: String,
+    pub(super) name: Arc<str>,
+    pub(super) budgets: Vec<Budget>,
+    pub(super) limits: Limits,
+    pub(super) models: Vec<Box<str>>,
+    pub(super) data_class: Option<DataClass>,
+    pub(super) data_class_max: Option<DataClass>,
+    pub(super) priority: Option<Priority>,
+}
+
+impl Owner {
+    /// One that says nothing but its name: it is bound by nothing.
+    pub(super) fn unbound(name: &str) -> Self {
+        Self {
+            path: String::new(),
+            name: name.into(),
+            budgets: Vec::new(),
+            limits: Limits::default(),
+            models: vec!["*".into()],
+            data_class: None,
+            data_class_max: None,
+            priority: None,
+        }
+    }
+
+    /// Reads what teams and keys have in common. `taken` are the names of its list so far.
+    pub(super) fn read(it: &mut Section<'_>, taken: &mut Vec<String>, faults: &mut Faults) -> Self {
+        let name = unique(it, "name", taken, faults).into();
+        let models = it.get("models").is_some().then(|| texts(it, "models", faults));
+        let priorities = Priority::ALL.map(|it| (it.name(), Some(it)));
+        Self {
+            path: it.at(""),
+            name,
+            priority: word(it, "priority", &priorities, None, faults),
+            budgets: budgets(it, faults),
+            limits: limits(it, faults),
+            models: models.map_or_else(
+                || vec!["*".into()],
+                |list| list.into_iter().map(|(_, model)| model.into()).collect(),
+            ),
+            data_class: data_class(it, "data_class", faults),
+            data_class_max: data_class(it, "data_class_max", faults),
+        }
+    }
+
+    /// The effective default class and ceiling below those of its team or parent. A default above the
+    /// ceiling would refuse every request; it is said where it begins.
+    pub(super) fn classes(
+        &self,
+        above: Option<(DataClass, DataClass)>,
+        faults: &mut Faults,
+    ) -> (DataClass, DataClass) {
+        let (class, most) = above.unwrap_or((DataClass::Public, DataClass::Secret));
+        let fine = class <= most;
+        let class = self.data_class.map_or(class, |own| own.max(class));
+        let most = self.data_class_max.map_or(most, |own| own.min(most));
+        if fine && class > most {
+            let key = if self.data_class.is_some() { "data_class" } else { "data_class_max" };
+            let found = format!("requests of class {class}, and a ceiling of {most}");
+            let expected = "a default class up to the lowest `data_class_max` of key and teams";
+            faults.push(Fault::new(format!("{}{key}", self.path), found, expected));
+        }
+        (class, most)
+    }
+}
+
+fn limits(it: &mut Section<'_>, faults: &mut Faults) -> Limits {
+    let mut it = it.section("limits", faults);
+    let mut number = |key| {
+        let said = optional_number(&mut it, key, 1..=u64::from(u32::MAX), faults);
+        said.and_then(|number| u32::try_from(number).ok())
+    };
+    let limits = Limits {
+        requests_per_minute: number("requests_per_minute"),
+        tokens_per_minute: number("tokens_per_minute").map(Tokens),
+        concurrent: number("concurrent"),
+    };
+    it.close(faults);
+    limits
+}
+
+/// One budget, or a list of them.
+fn budgets(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Budget> {
+    let Some(value) = it.get("budget") else { return Vec::new() };
+    let mut budgets = Vec::new();
+    for (path, item) in items(it.at("budget"), value) {
+        if item.as_table().is_none() {
+            let expected = "{ amount, window }, or a list of them";
+            faults.push(Fault::new(path, kind(item), expected));
+            continue;
+        }
+        let mut it = Section::of(path, item, faults);
+        if let Some(budget) = budget(&mut it, faults) {
+            // Budgets are told apart by their windows, in metrics and in messages.
+            if budgets.iter().any(|other: &Budget| other.window == budget.window) {
+                let found = format!("`{}` for the second time", budget.window);
+                faults.push(Fault::new(it.at("window"), found, "one budget for each window"));
+            }
+            budgets.push(budget);
+        }
+        it.close(faults);
+    }
+    budgets
+}
+
+fn budget(it: &mut Section<'_>, faults: &mut Faults) -> Option<Budget> {
+    let decimal = "a decimal in text, such as \"500.00\"";
+    if it.get("amount").is_none() {
+        faults.push(Fault::new(it.at("amount"), "nothing", decimal));
+    }
+    let amount = it.read("amount", decimal, faults, money);
+    let most = Money::from_nano(BUDGET_UNITS_MAX.saturating_mul(1_000_000_000));
+    if amount.is_some_and(|amount| amount > most) {
+        let expected = format!("at most {BUDGET_UNITS_MAX}: choose a larger ledger currency");
+        faults.push(Fault::new(it.at("amount"), "too large an amount", expected));
+    }
+    let windows = [Window::Day, Window::Week, Window::Month, Window::Total];
+    let window = word(it, "window", &windows.map(|it| (it.code(), it)), Window::Month, faults);
+    let hard = it.read("hard", "true or false", faults, Value::as_bool);
+    let zone = timezone(it, faults).unwrap_or("UTC");
+    let timezone = jiff::tz::TimeZone::get(zone);
+    Some(Budget { amount: amount?, window, hard: hard.unwrap_or(true), timezone: timezone.ok()? })
+}

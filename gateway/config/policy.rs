@@ -1,0 +1,106 @@
+//! `[policy]` and `[alias]`: what decides, compiled against the models, teams and keys.
+
+use policies::{
+    Fault, Policy,
+    document::{Faults, Section},
+    facts::{AliasTarget, FleetFacts},
+    preset,
+};
+
+use super::{fields::path_in, outside::Outside};
+
+/// The names that callers may ask for beside those of models.
+pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
+    let mut aliases = Vec::new();
+    for (alias, value) in it.entries() {
+        let path = format!("alias.{alias}");
+        if alias.is_empty() || alias.strip_suffix('*').unwrap_or(alias).contains('*') {
+            let expected = "a name that callers ask for, or its beginning and one `*`";
+            faults.push(Fault::new(path, format!("`{alias}`"), expected));
+            continue;
+        }
+        let target = match (value.as_str(), value.as_array()) {
+            (Some("auto"), _) => Some(AliasTarget::Auto),
+            (Some(model), _) => Some(AliasTarget::Route(vec![model.into()])),
+            (None, Some(list)) if !list.is_empty() => {
+                let models: Option<Vec<_>> =
+                    list.iter().map(|it| it.as_str().map(Box::from)).collect();
+                models.map(AliasTarget::Route)
+            }
+            _ => None,
+        };
+        match target {
+            Some(target) => aliases.push((alias.as_str().into(), target)),
+            None => {
+                let expected = "\"auto\", a model, or a list of models";
+                faults.push(Fault::new(path, policies::document::kind(value), expected));
+            }
+        }
+    }
+    aliases
+}
+
+/// The policy: a preset, a file, or the built-in one.
+pub(super) fn compiled(
+    mut it: Section<'_>,
+    (fleet, teams): (&FleetFacts, &[&str]),
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Policy> {
+    let named = it.text("preset", faults);
+    let file = it.text("file", faults);
+    let document = match (named, file) {
+        (Some(_), Some(_)) => {
+            faults.push(Fault::new(it.at("file"), "a file beside a preset", "only one of them"));
+            None
+        }
+        (Some(named), None) => {
+            let found = preset::document(named).map(str::to_owned);
+            if found.is_none() {
+                let known = preset::NAMES.into_iter();
+                faults.push(Fault::unknown(it.at("preset"), named, "a preset", known));
+            }
+            found
+        }
+        (None, Some(file)) => (outside.read)(&path_in(outside.folder, file))
+            .map_err(|error| {
+                let found = format!("{file}: {error}");
+                faults.push(Fault::new(it.at("file"), found, "a readable policy"));
+            })
+            .ok(),
+        (None, None) => preset::document("default").map(str::to_owned),
+    };
+    it.close(faults);
+    // Without models every selector of a policy would be a fault of its own.
+    if fleet.models.is_empty() {
+        return None;
+    }
+    let document = document?;
+    let proved = policies::compile(&document, fleet).and_then(|policy| {
+        let mut wrong = policies::lint::errors(&policy);
+        policies::document::locate(&document, &mut wrong);
+        if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
+    });
+    match proved {
+        Ok(policy) => Some(policy),
+        Err(found) => {
+            faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
+            None
+        }
+    }
+}
+
+/// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
+/// compiled.
+fn whose(path: &str, teams: &[&str]) -> String {
+    if path.starts_with("alias.") || path.starts_with("key[") {
+        return path.to_owned();
+    }
+    // Teams are compiled in the order of the tree, and stand in the file in any.
+    let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
+    let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
+    match stated {
+        Some((team, key)) => format!("{team}{key}"),
+        None => format!("policy: {path}"),
+    }
+}
