@@ -114,7 +114,7 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
     let offered = flooded.iter().filter(within).count() as f64 / span.as_secs_f64();
     let refused: Vec<&Seen> = flooded.iter().filter(|it| it.status == 503).collect();
     // A busy machine is given some more; a full run is alone on its own.
-    let (at_once, part) = if full() { (10, 0.9) } else { (100, 0.75) };
+    let (at_once, part) = if full() { (10, 0.9) } else { (100, 0.85) };
     let quick = refused.iter().filter(|it| it.took < Duration::from_millis(at_once)).count();
     let [alone_p99, beside_p99] = [&alone, &beside].map(|it| quantile(it, 0.99));
     println!(
@@ -132,10 +132,9 @@ async fn ten_times_the_load_from_one_key_costs_neither_goodput_nor_the_others() 
         ms(quantile(refused.iter().copied(), 0.5))
     );
     assert!(offered >= 8.0 * peak, "it was no overload: {offered} a second");
-    assert!(goodput >= if full() { 0.9 } else { 0.75 } * peak, "{goodput} of {peak} a second");
+    assert!(goodput >= 0.9 * peak, "{goodput} of {peak} a second");
     assert!(beside.iter().all(|it| it.status == 200), "{beside:?}");
-    let slack = Duration::from_millis(if full() { 0 } else { 300 });
-    assert!(beside_p99 < 2 * alone_p99 + slack, "{alone_p99:?} became {beside_p99:?}");
+    assert!(beside_p99 < 2 * alone_p99, "{alone_p99:?} became {beside_p99:?}");
     let enough = quick as f64 >= part * refused.len() as f64;
     assert!(enough, "{quick} of {} refusals came within {at_once} ms", refused.len());
     gateway.close().await;

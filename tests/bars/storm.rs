@@ -113,9 +113,9 @@ fn judge(day: &Day) -> Vec<String> {
     // Silence is known only after its time: who came meanwhile has met it too. Of the others three in a row
     // eject, and some are on their way by then: as many as come while the machine is slow to see it. A model
     // that is not ejected at all meets some seventy in this time.
-    let met = if dead { 20 } else { 30 };
+    let met = if dead { 10 } else { 20 };
     // A busy machine is given some more; a full run is alone on its own.
-    let slack = Duration::from_millis(if full() { 0 } else { 200 });
+    let slack = Duration::from_millis(if full() { 0 } else { 100 });
     // It is asked each second; one that is full has said how long to wait.
     let back = Duration::from_millis(if day.name == "429" { 7_500 } else { 1_200 }) + 3 * slack;
     let added = |[good, bad]: [Duration; 2]| bad.saturating_sub(good);
