@@ -36,7 +36,7 @@ use crate::{
     identity::{self, Keys},
     pipeline::{Gateway, World},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
-    store::{Keep, Sqlite},
+    store::{Keep, Sqlite, TreeSetter},
 };
 
 /// How often decisions get a new view of the fleet.
@@ -84,6 +84,7 @@ pub struct Running {
     drain_timeout: Duration,
     drain_grace: Duration,
     writer: WriterHandle,
+    tree: TreeSetter,
     gateway: Arc<Gateway>,
     /// What is in force.
     config: Mutex<Config>,
@@ -99,7 +100,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     classify::warm();
     let api_listener = listen(config.server.listen)?;
     let admin_listener = listen(config.admin.listen)?;
-    let (gateway, writer) = build(&config)?;
+    let (gateway, writer, tree) = build(&config)?;
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -134,6 +135,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,
         writer,
+        tree,
         gateway,
         config: Mutex::new(config),
     })
@@ -152,24 +154,23 @@ fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
     }
 }
 
-fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
+fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle, TreeSetter), StartError> {
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let pepper = pepper(config)?;
     let (store, replica) = books(config).map_err(ledger_error)?;
+    let tree = store.tree_setter();
     let now = jiff::Timestamp::now();
     let spent = past::spent(config, now).map_err(ledger_error)?;
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
-    let epoch = epoch.map_err(StartError::Backends)?;
+    let mut epoch = epoch.map_err(StartError::Backends)?;
     let spent = (&*spent, now);
     let accounts = Accounts::new(&config.teams, &config.keys, config.budget_wait, spent);
-    let accounts = Arc::new(accounts.in_currency(&config.ledger.currency));
-    gauges::register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
+    epoch.accounts = Arc::new(accounts.in_currency(&config.ledger.currency));
+    epoch.keys = Arc::new(Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()));
     let gateway = Gateway {
-        keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
-        accounts,
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
@@ -180,7 +181,7 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     };
     let gateway = Arc::new(gateway);
     gauges::register(&gateway);
-    Ok((gateway, writer))
+    Ok((gateway, writer, tree))
 }
 
 fn real_now() -> Instant {
@@ -193,9 +194,7 @@ fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
         &config.ledger;
     let mut store = Sqlite::open(sqlite, *durability)?;
     let replica = store.replica(&epoch::replica(rand::random()))?;
-    let name = |team: &policies::facts::TeamIndex| config.teams.get(team.get()).map(|it| &*it.name);
-    let teams = config.teams.iter();
-    store.hang(teams.map(|team| (&*team.name, team.parent.as_ref().and_then(name))))?;
+    store.hang(past::tree(&config.teams))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
     let folder = ground::folder(&config.ledger).to_owned();
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));

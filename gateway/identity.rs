@@ -45,7 +45,12 @@ struct Known {
 impl Keys {
     /// These keys of these teams.
     pub(crate) fn new(keys: &[Key], teams: &[Team], pepper: &[u8]) -> Self {
-        let keyed = keyed(pepper);
+        Self { keyed: keyed(pepper), callers: HashMap::new() }.after(keys, teams)
+    }
+
+    /// Other keys of other teams, hashed with the same pepper.
+    pub(crate) fn after(&self, keys: &[Key], teams: &[Team]) -> Self {
+        let keyed = self.keyed.clone();
         let known = (0..).zip(keys).map(|(at, key)| {
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,

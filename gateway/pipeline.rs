@@ -54,10 +54,6 @@ const STOPPED_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Gateway {
     /// The version of everything that may change while the process runs.
     pub epoch: ArcSwap<Epoch>,
-    /// Who may ask.
-    pub keys: Keys,
-    /// Money and quota.
-    pub accounts: Arc<Accounts>,
     /// Metrics and ledger.
     pub recorder: Recorder,
     /// When an entry must be durable.
@@ -82,8 +78,12 @@ pub(crate) struct World {
     pub random: fn() -> u64,
 }
 
-/// One version of policy, models and prices: a request keeps the one it began with.
+/// One version of keys, teams, policy, models and prices: a request keeps the one it began with.
 pub(crate) struct Epoch {
+    /// Who may ask.
+    pub keys: Arc<Keys>,
+    /// Money and quota: what was spent and what is in use is the same in all epochs.
+    pub accounts: Arc<Accounts>,
     /// What decides.
     pub policy: Policy,
     /// The time zone of its calendar.
@@ -163,20 +163,20 @@ where
     let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = tab.epoch();
     tab.at(Stage::Authenticate);
-    let caller = gw.keys.authenticate(&head.headers, at)?;
+    let caller = epoch.keys.authenticate(&head.headers, at)?;
     tab.caller(&caller);
     if let Err(full) = gw.recorder.accepts() {
         tab.at(Stage::Record);
         return Err(full);
     }
     let now = tab.at(Stage::Admit);
-    tab.permit(gw.accounts.enter(&caller, now)?);
+    tab.permit(epoch.accounts.enter(&caller, now)?);
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.world.timestamp)();
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
+    let hash = |text: &str| epoch.keys.user_hash(&caller.team_name, text);
     let around = gw.circumstances(dialect, &caller, (&epoch, at), &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
@@ -185,13 +185,13 @@ where
     let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
     let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
     let now = (tab.at(Stage::Admit), at);
-    let reservation = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
+    let reservation = epoch.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;
     }
     tab.at(Stage::Dispatch);
-    let bound = gw.accounts.binds(&caller);
+    let bound = epoch.accounts.binds(&caller);
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ask = UpstreamRequest::new(request, &head.headers, tab.ids().header(), bound);
     let hint = PickHint { draw: draw.0, affinity };
@@ -200,7 +200,7 @@ where
     let (committed, call) = epoch.upstreams.run(&plan, ask, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { committed, call, rates: gw.accounts.limits(&caller, now), bound })
+    Ok(answer::Pending { committed, call, rates: epoch.accounts.limits(&caller, now), bound })
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and
@@ -239,7 +239,7 @@ impl Gateway {
             dialect,
             hash,
             media_tokens_max: epoch.header_cache.media_tokens_max,
-            budget_left: self.accounts.left(caller, at),
+            budget_left: epoch.accounts.left(caller, at),
             at: epoch.timezone.to_datetime(at),
         }
     }

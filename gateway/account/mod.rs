@@ -12,6 +12,7 @@ pub(crate) mod price;
 mod tests;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,17 +33,20 @@ pub(crate) use self::{
     headers::RateHeaders,
 };
 use crate::{
-    config::{Key, Team},
+    config::{self, Key, Limits, Team},
     failure::{Failure, Kind, Stage},
     outcome::Caller,
 };
 
 /// All accounts of a configuration.
+#[derive(Default)]
 pub(crate) struct Accounts {
     /// By `KeyIndex`: what binds a key and its teams.
     keys: Vec<Arc<Account>>,
     /// The budgets of teams, for gauges.
     teams: Vec<(Arc<str>, Vec<Arc<Budget>>)>,
+    /// What keys and teams have used, by their names: of those too that are gone and may come back.
+    owned: HashMap<Owner, Owned>,
     wait: Duration,
     /// In which refusals speak of money.
     currency: Arc<str>,
@@ -53,6 +57,53 @@ pub(crate) struct Accounts {
 struct Account {
     limits: Vec<Arc<RateLimits>>,
     budgets: Vec<Arc<Budget>>,
+}
+
+/// Whose budgets and limits: by name, which lives longer than a place in the configuration.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    Team(Arc<str>),
+    Key(Arc<str>),
+}
+
+/// What one key or team has used of its budgets and limits.
+#[derive(Clone, Default)]
+struct Owned {
+    budgets: Vec<Arc<Budget>>,
+    limits: Option<Arc<RateLimits>>,
+}
+
+impl Owned {
+    /// These budgets and limits bind from now on: budgets as they are stated first, then those that were
+    /// stated once and only count on.
+    fn becomes(
+        &mut self,
+        budgets: &[config::Budget],
+        limits: Limits,
+        ((spent, at), mine): ((&[Spent], Timestamp), &dyn Fn(&Spent) -> bool),
+        now: Instant,
+    ) -> Account {
+        let mut known = std::mem::take(&mut self.budgets);
+        for config in budgets {
+            let budget = match known.iter().position(|it| it.is(config)) {
+                Some(at) => known.swap_remove(at),
+                None => Arc::new(Budget::new(config, spent.iter().filter(|it| mine(it)), at)),
+            };
+            budget.set(Some(config));
+            self.budgets.push(budget);
+        }
+        known.iter().for_each(|budget| budget.set(None));
+        self.budgets.append(&mut known);
+        let new = match &self.limits {
+            Some(before) => before.after(limits, now),
+            None => RateLimits::new(limits),
+        };
+        let limits = new.map(Arc::new);
+        if limits.is_some() {
+            self.limits.clone_from(&limits);
+        }
+        Account { limits: limits.into_iter().collect(), budgets: self.budgets.clone() }
+    }
 }
 
 /// A place among the requests at once; dropping it frees the place.
@@ -92,41 +143,64 @@ impl Accounts {
         teams: &[Team],
         keys: &[Key],
         wait: Duration,
-        (spent, at): (&[Spent], Timestamp),
+        spent: (&[Spent], Timestamp),
     ) -> Self {
-        let budgets = |budgets: &[crate::config::Budget], mine: &dyn Fn(&Spent) -> bool| {
-            let of = |budget| Arc::new(Budget::new(budget, spent.iter().filter(|it| mine(it)), at));
-            budgets.iter().map(of).collect::<Vec<_>>()
-        };
+        let none = Self { wait, currency: Arc::from(""), ..Self::default() };
+        none.after(teams, keys, spent, Instant::now())
+    }
+
+    /// Accounts of other teams and keys. Whoever has the same name as before has what was spent, what is
+    /// reserved and what is in use, and its new limits and amounts bind at once, for those who wait as
+    /// well. `spent` is for budgets that are new.
+    pub(crate) fn after(
+        &self,
+        teams: &[Team],
+        keys: &[Key],
+        spent: (&[Spent], Timestamp),
+        now: Instant,
+    ) -> Self {
+        let mut owned = self.owned.clone();
         let by_team: Vec<Account> = (0..)
             .map(TeamIndex)
             .zip(teams)
-            .map(|(index, team)| Account {
-                limits: RateLimits::new(team.limits).into_iter().map(Arc::new).collect(),
-                budgets: budgets(&team.budgets, &|it| it.teams.contains(&index)),
+            .map(|(index, team)| {
+                let owned = owned.entry(Owner::Team(Arc::clone(&team.name))).or_default();
+                let mine = |it: &Spent| it.teams.contains(&index);
+                owned.becomes(&team.budgets, team.limits, (spent, &mine), now)
             })
             .collect();
-        let account = |(at, key): (u32, &Key)| {
-            let mut all = Account {
-                limits: RateLimits::new(key.limits).into_iter().map(Arc::new).collect(),
-                budgets: budgets(&key.budgets, &|it| it.key.is_some_and(|key| key.0 == at)),
-            };
+        let mut account = |(at, key): (u32, &Key)| {
+            let owned = owned.entry(Owner::Key(Arc::clone(&key.name))).or_default();
+            let mine = |it: &Spent| it.key.is_some_and(|key| key.0 == at);
+            let mut all = owned.becomes(&key.budgets, key.limits, (spent, &mine), now);
             for team in path(key.team, teams).filter_map(|team| by_team.get(team.get())) {
                 all.limits.extend(team.limits.iter().cloned());
                 all.budgets.extend(team.budgets.iter().cloned());
             }
             Arc::new(all)
         };
+        let keys = (0..).zip(keys).map(&mut account).collect();
+        let shown = |(team, account): (&Team, &Account)| {
+            let budgets = account.budgets.iter().take(team.budgets.len()).cloned().collect();
+            (Arc::clone(&team.name), budgets)
+        };
         Self {
-            keys: (0..).zip(keys).map(account).collect(),
-            teams: teams
-                .iter()
-                .zip(&by_team)
-                .map(|(team, account)| (Arc::clone(&team.name), account.budgets.clone()))
-                .collect(),
-            wait,
-            currency: Arc::from(""),
+            keys,
+            teams: teams.iter().zip(&by_team).map(shown).collect(),
+            owned,
+            wait: self.wait,
+            currency: Arc::clone(&self.currency),
         }
+    }
+
+    /// Whether one of these teams and keys has a budget of which nothing is known here.
+    pub(crate) fn lacks(&self, teams: &[Team], keys: &[Key]) -> bool {
+        let unknown = |owner: Owner, budgets: &[config::Budget]| {
+            let owned = self.owned.get(&owner).map_or(&[][..], |it| &it.budgets);
+            budgets.iter().any(|budget| !owned.iter().any(|it| it.is(budget)))
+        };
+        teams.iter().any(|it| unknown(Owner::Team(Arc::clone(&it.name)), &it.budgets))
+            || keys.iter().any(|it| unknown(Owner::Key(Arc::clone(&it.name)), &it.budgets))
     }
 
     /// The same accounts, whose refusals speak of money in this currency.

@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config, ProbeBy},
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
+    identity::Keys,
     outcome::{EpochInfo, ModelName},
     pipeline::{Epoch, HeaderCache},
     record::Metrics,
@@ -29,7 +30,7 @@ pub(super) enum Before<'a> {
     Epoch(&'a Epoch),
 }
 
-/// The epoch of this configuration. What is known of a replica that the epoch `before` has too stays known:
+/// The epoch of this configuration, with the keys and accounts of the one before. What is known of a replica that the epoch `before` has too stays known:
 /// what is in call there, how fast it answers, whether it is ejected, who waits; its idle connections
 /// serve on.
 ///
@@ -60,7 +61,10 @@ pub(super) fn epoch(
     };
     let upstreams = Upstreams::new(ways, before.map(|it| &*it.upstreams))?;
     let zone = jiff::tz::TimeZone::get(config.policy.timezone());
+    let empty = || Arc::new(Keys::new(&[], &[], &[]));
     Ok(Epoch {
+        keys: before.map_or_else(empty, |it| Arc::clone(&it.keys)),
+        accounts: before.map_or_else(Arc::default, |it| Arc::clone(&it.accounts)),
         timezone: zone.map_err(io::Error::other)?,
         names,
         upstreams: Arc::new(upstreams),

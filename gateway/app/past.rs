@@ -20,6 +20,12 @@ pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreE
     Ok(found.iter().filter_map(|it| counted(it, &config.teams, &config.keys)).collect())
 }
 
+/// The teams, each with the one above it.
+pub(super) fn tree(teams: &[Team]) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let name = |team: TeamIndex| teams.get(team.get()).map(|it| &*it.name);
+    teams.iter().map(move |team| (&*team.name, team.parent.and_then(name)))
+}
+
 fn counted(it: &Spending, teams: &[Team], keys: &[Key]) -> Option<Spent> {
     let key = keys.iter().position(|key| *key.name == *it.key);
     Some(Spent {

@@ -13,11 +13,11 @@ where
 {
     let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = gw.epoch.load_full();
-    let caller = gw.keys.authenticate(&head.headers, at)?;
-    let _permit = gw.accounts.enter(&caller, gw.now())?;
+    let caller = epoch.keys.authenticate(&head.headers, at)?;
+    let _permit = epoch.accounts.enter(&caller, gw.now())?;
     let body = body.await?;
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
+    let hash = |text: &str| epoch.keys.user_hash(&caller.team_name, text);
     let at = (gw.world.timestamp)();
     let around = gw.circumstances(dialect, &caller, (&epoch, at), &hash);
     let signals = signals::of(&request, &head.headers, &caller, &around)?;

@@ -7,5 +7,5 @@ mod sqlite;
 
 pub use self::sqlite::{
     Dimension, Entry, Filter, Keep, LEDGER_COLUMNS, PastRow, Reader, Spending, Spent, Sqlite, Sum,
-    Verification, free_bytes, held, usable,
+    TreeSetter, Verification, free_bytes, held, usable,
 };

@@ -30,7 +30,7 @@ pub use self::{
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Reader, Sum, Verification},
     schema::LEDGER_COLUMNS,
-    spent::{Spending, Spent},
+    spent::{Spending, Spent, TreeSetter},
     upkeep::{Keep, free_bytes},
 };
 use crate::{
@@ -61,6 +61,8 @@ pub struct Sqlite {
     recovered: u64,
     /// The row of where the teams of this process hang; [`UNKNOWN_TREE`] until it is told.
     tree: i64,
+    /// The tree that the next group is written under, where it is another.
+    next_tree: TreeSetter,
     keep: Option<Keep>,
     _lock: File,
 }
@@ -88,7 +90,15 @@ impl Sqlite {
         schema::migrate(&mut connection)?;
         let recovered = schema::recover(&mut connection).map_err(failed)?;
         let (epochs, tree, keep) = (Vec::new(), UNKNOWN_TREE, None);
-        Ok(Self { connection, epochs, recovered, tree, keep, _lock: lock })
+        Ok(Self {
+            connection,
+            epochs,
+            recovered,
+            tree,
+            next_tree: TreeSetter::default(),
+            keep,
+            _lock: lock,
+        })
     }
 
     /// Removes old entries and minds the free space from here on, when the writer has time for it.
@@ -140,6 +150,7 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
 
 impl LedgerStore for Sqlite {
     fn write(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.hang_next()?;
         let Self { connection, epochs, tree, .. } = self;
         let written = write(connection, (epochs, *tree), group);
         if written.is_err() {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use policies::facts::Money;
@@ -51,6 +51,25 @@ const FIND_META: &str = "SELECT value FROM meta WHERE name = ?";
 /// By team: the one above it.
 type Tree = HashMap<String, String>;
 
+/// Tells the writer of another tree of teams while it runs. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct TreeSetter(Arc<Mutex<Option<OwnedTree>>>);
+
+type OwnedTree = BTreeMap<String, Option<String>>;
+
+impl TreeSetter {
+    /// What is spent from the next group on is spent by these teams as they hang now.
+    pub fn set<'a>(&self, teams: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) {
+        let owned = |(team, above): (&str, Option<&str>)| (team.into(), above.map(Into::into));
+        let teams = teams.into_iter().map(owned).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(teams);
+    }
+
+    fn get(&self) -> Option<OwnedTree> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// A tree as it is kept: on each line a team and, after a space, the one above it. No name holds either.
 fn written(teams: &BTreeMap<&str, Option<&str>>) -> String {
     let line = |(team, above): (&&str, &Option<&str>)| format!("{team} {}\n", above.unwrap_or(""));
@@ -95,6 +114,23 @@ impl Sqlite {
             }
         };
         Ok(())
+    }
+
+    /// How another tree is told while groups are written.
+    #[must_use]
+    pub fn tree_setter(&self) -> TreeSetter {
+        self.next_tree.clone()
+    }
+
+    /// Takes the tree that was set. One that cannot be written is kept for the next try.
+    pub(super) fn hang_next(&mut self) -> Result<(), StoreError> {
+        let Some(teams) = self.next_tree.get() else { return Ok(()) };
+        let pairs = || teams.iter().map(|(team, above)| (&**team, above.as_deref()));
+        let hung = self.hang(pairs());
+        if hung.is_err() {
+            self.next_tree.set(pairs());
+        }
+        hung
     }
 
     /// The name of the replica that writes this file: once made, it stays. `made` is taken where there
