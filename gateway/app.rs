@@ -28,12 +28,12 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     account::Accounts,
     config::{self, Config, Secret},
+    directory::{self, Directory},
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
         admin::{Admin, AdminState},
     },
-    identity::{self, Keys},
     pipeline::{Gateway, World},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
     store::{Keep, Sqlite},
@@ -162,14 +162,13 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
-    let epoch = epoch.map_err(StartError::Backends)?;
-    let spent = (&*spent, now);
-    let accounts = Accounts::new(&config.teams, &config.keys, config.budget_wait, spent);
-    let accounts = Arc::new(accounts.in_currency(&config.ledger.currency));
-    gauges::register_budgets(&recorder, &accounts, Arc::clone(&config.ledger.currency));
+    let mut epoch = epoch.map_err(StartError::Backends)?;
+    let who = (&*config.teams, &*config.keys);
+    let terms = (config.budget_wait, &config.ledger.currency);
+    epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
+    let nobody = Directory::empty(pepper.expose().as_bytes());
+    epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
     let gateway = Gateway {
-        keys: Keys::new(&config.keys, &config.teams, pepper.expose().as_bytes()),
-        accounts,
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
@@ -193,9 +192,7 @@ fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
         &config.ledger;
     let mut store = Sqlite::open(sqlite, *durability)?;
     let replica = store.replica(&epoch::replica(rand::random()))?;
-    let name = |team: &policies::facts::TeamIndex| config.teams.get(team.get()).map(|it| &*it.name);
-    let teams = config.teams.iter();
-    store.hang(teams.map(|team| (&*team.name, team.parent.as_ref().and_then(name))))?;
+    store.hang(past::tree(&config.teams))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
     let folder = ground::folder(&config.ledger).to_owned();
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
@@ -208,7 +205,7 @@ pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
         return Ok(pepper.clone());
     }
     let folder = ground::folder(&config.ledger);
-    identity::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
+    directory::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
 }
 
 /// What has to happen again and again.

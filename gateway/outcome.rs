@@ -14,16 +14,28 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, Kind, Stage};
 
+/// Number of a key: the same for its name as long as the process lives, and never another key's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub u32);
+
+/// Number of a team: the same for its name as long as the process lives, and never another team's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TeamId(pub u32);
+
 /// Who asks: a key, resolved at load with all that a request needs to know of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
-    /// The key.
+    /// The key, for whatever lives longer than a configuration.
+    pub key_id: KeyId,
+    /// Its place in the policy's list.
     pub key: KeyIndex,
     /// Its name.
     pub key_name: Arc<str>,
-    /// The team and its ancestors, the nearest first; never empty.
+    /// The team and its ancestors, the nearest first, by their places in the policy's list; never empty.
     pub team_path: SmallVec<[TeamIndex; 4]>,
-    /// The nearest team's name.
+    /// The nearest team, for whatever lives longer than a configuration.
+    pub team_id: TeamId,
+    /// Its name.
     pub team_name: Arc<str>,
     /// The class of its requests unless they state a higher one.
     pub data_class: DataClass,
@@ -270,8 +282,8 @@ pub struct EpochInfo {
     pub price_version: Arc<str>,
     /// Models by [`ModelIndex`].
     pub models: Vec<ModelName>,
-    /// Teams by [`TeamIndex`].
-    pub teams: Vec<Arc<str>>,
+    /// Teams, each with the one above it: money that is spent in this epoch counts for these.
+    pub teams: Vec<(Arc<str>, Option<Arc<str>>)>,
 }
 
 /// An accepted request, as its ledger entry is opened: fixed from here on.

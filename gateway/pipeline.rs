@@ -37,10 +37,10 @@ pub(crate) use self::{
 use crate::{
     account::Accounts,
     config::Wait,
+    directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
-    identity::Keys,
     outcome::{Ending, EpochInfo},
     record::Recorder,
     signals,
@@ -54,10 +54,6 @@ const STOPPED_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Gateway {
     /// The version of everything that may change while the process runs.
     pub epoch: ArcSwap<Epoch>,
-    /// Who may ask.
-    pub keys: Keys,
-    /// Money and quota.
-    pub accounts: Arc<Accounts>,
     /// Metrics and ledger.
     pub recorder: Recorder,
     /// When an entry must be durable.
@@ -82,8 +78,12 @@ pub(crate) struct World {
     pub random: fn() -> u64,
 }
 
-/// One version of policy, models and prices: a request keeps the one it began with.
+/// One version of keys, teams, policy, models and prices: a request keeps the one it began with.
 pub(crate) struct Epoch {
+    /// Who may ask, and what binds him.
+    pub directory: Arc<Directory>,
+    /// Money and quota: what was spent and what is in use is the same in all epochs.
+    pub accounts: Arc<Accounts>,
     /// What decides.
     pub policy: Policy,
     /// The time zone of its calendar.
@@ -163,44 +163,45 @@ where
     let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = tab.epoch();
     tab.at(Stage::Authenticate);
-    let caller = gw.keys.authenticate(&head.headers, at)?;
-    tab.caller(&caller);
+    let principal = epoch.directory.authenticate(&head.headers, at)?;
+    let Principal { caller, account } = &*principal;
+    tab.caller(caller);
     if let Err(full) = gw.recorder.accepts() {
         tab.at(Stage::Record);
         return Err(full);
     }
     let now = tab.at(Stage::Admit);
-    tab.permit(gw.accounts.enter(&caller, now)?);
+    tab.permit(account.enter(now)?);
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.world.timestamp)();
     tab.at(Stage::Classify);
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
-    let around = gw.signal_inputs(dialect, &caller, (&epoch, at), &hash);
-    let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
+    let hash = |text: &str| epoch.directory.user_hash(&caller.team_name, text);
+    let around = gw.signal_inputs(dialect, account, (&epoch, at), &hash);
+    let signals = Arc::new(signals::of(&request, &head.headers, caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
     let draw = gw.draw(&signals);
     let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
     let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
     let now = (tab.at(Stage::Admit), at);
-    let reservation = gw.accounts.admit(&caller, &plan, signals.input_tokens, now).await?;
+    let reservation = account.admit(&plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;
     }
     tab.at(Stage::Dispatch);
-    let bound = gw.accounts.binds(&caller);
+    let bound = account.binds();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ask = UpstreamRequest::new(request, &head.headers, tab.ids().header(), bound);
     let hint = PickHint { draw: draw.0, affinity };
-    let standing = Waiter { class: caller.priority, key: caller.key.0, until: None };
+    let standing = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
     let options = CallOptions { hint, standing, early_head: gw.early_head };
     let (committed, call) = epoch.upstreams.run(&plan, ask, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { committed, call, rates: gw.accounts.limits(&caller, now), bound })
+    Ok(answer::Pending { committed, call, rates: account.limits(now), bound })
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and
@@ -231,7 +232,7 @@ impl Gateway {
     fn signal_inputs<'a>(
         &self,
         dialect: Dialect,
-        caller: &crate::outcome::Caller,
+        account: &crate::account::Account,
         (epoch, at): (&Epoch, jiff::Timestamp),
         hash: &'a (dyn Fn(&str) -> u128 + Sync),
     ) -> signals::SignalInputs<'a> {
@@ -239,7 +240,7 @@ impl Gateway {
             dialect,
             hash,
             media_tokens_max: epoch.header_cache.media_tokens_max,
-            budget_left: self.accounts.left(caller, at),
+            budget_left: account.left(at),
             at: epoch.timezone.to_datetime(at),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -27,8 +27,32 @@ pub(crate) struct Spent {
 
 /// One budget: its window at hand, and how long that is.
 pub(super) struct Budget {
-    config: config::Budget,
+    window: Window,
+    timezone: TimeZone,
+    terms: Arc<Terms>,
     current: ArcSwap<Period>,
+}
+
+/// How much may be spent. A reload moves it, for windows that run as well.
+struct Terms {
+    /// In nano-units.
+    amount: AtomicI64,
+    /// Whether a request is refused when the amount is spent.
+    hard: AtomicBool,
+}
+
+impl Terms {
+    fn new(amount: Money, hard: bool) -> Arc<Self> {
+        Arc::new(Self { amount: amount.nano().into(), hard: hard.into() })
+    }
+
+    fn amount(&self) -> i64 {
+        self.amount.load(Ordering::Acquire)
+    }
+
+    fn hard(&self) -> bool {
+        self.hard.load(Ordering::Acquire)
+    }
 }
 
 /// A period of a budget and its window.
@@ -39,8 +63,7 @@ struct Period {
 
 /// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
 pub(super) struct BudgetWindow {
-    amount: i64,
-    hard: bool,
+    terms: Arc<Terms>,
     /// Spent and reserved together: the figure that must not pass the amount.
     committed: AtomicI64,
     /// Spent alone. It changes only when a request settles, so whoever reads it while others reserve
@@ -110,10 +133,9 @@ impl Drop for Place<'_> {
 }
 
 impl BudgetWindow {
-    pub(super) fn new(amount: Money, hard: bool, spent: Money) -> Self {
+    fn new(terms: Arc<Terms>, spent: Money) -> Self {
         Self {
-            amount: amount.nano(),
-            hard,
+            terms,
             committed: AtomicI64::new(spent.nano()),
             spent: AtomicI64::new(spent.nano()),
             line: BudgetQueue::default(),
@@ -124,7 +146,7 @@ impl BudgetWindow {
     pub(super) fn reserve(&self, amount: Money) -> bool {
         let fits = |committed: i64| {
             let sum = committed.checked_add(amount.nano())?;
-            (!self.hard || sum <= self.amount).then_some(sum)
+            (!self.terms.hard() || sum <= self.terms.amount()).then_some(sum)
         };
         self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
     }
@@ -144,19 +166,19 @@ impl BudgetWindow {
     /// What is neither spent nor reserved.
     pub(super) fn left(&self) -> Money {
         let committed = self.committed.load(Ordering::Acquire);
-        Money::from_nano(self.amount.saturating_sub(committed).max(0))
+        Money::from_nano(self.terms.amount().saturating_sub(committed).max(0))
     }
 
     /// Whether the amount would fit if nothing were reserved.
     pub(super) fn could_hold(&self, amount: Money) -> bool {
         let sum = self.spent().checked_add(amount);
-        !self.hard || sum.is_some_and(|sum| sum.nano() <= self.amount)
+        !self.terms.hard() || sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
     }
 
     /// What is not spent, reserved or not; `None` if the budget is not hard.
     pub(super) fn unspent(&self) -> Option<Money> {
-        let left = self.amount.saturating_sub(self.spent().nano()).max(0);
-        self.hard.then_some(Money::from_nano(left))
+        let left = self.terms.amount().saturating_sub(self.spent().nano()).max(0);
+        self.terms.hard().then_some(Money::from_nano(left))
     }
 
     pub(super) fn spent(&self) -> Money {
@@ -181,13 +203,34 @@ impl Budget {
         let (from, until) = bounds(config.window, &config.timezone, at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
-        let window = Arc::new(BudgetWindow::new(config.amount, config.hard, spent));
-        Self { config: config.clone(), current: ArcSwap::from_pointee(Period { until, window }) }
+        let terms = Terms::new(config.amount, config.hard);
+        let window = Arc::new(BudgetWindow::new(Arc::clone(&terms), spent));
+        Self {
+            window: config.window,
+            timezone: config.timezone.clone(),
+            terms,
+            current: ArcSwap::from_pointee(Period { until, window }),
+        }
+    }
+
+    /// Whether this is the budget that the configuration states: the amount may be another.
+    pub(super) fn is(&self, config: &config::Budget) -> bool {
+        self.window == config.window && self.timezone == config.timezone
+    }
+
+    /// Another amount binds from now on; without one, what is spent is counted on and refuses nobody. The
+    /// first of those who wait looks again, and the others after it.
+    pub(super) fn set(&self, config: Option<&config::Budget>) {
+        if let Some(config) = config {
+            self.terms.amount.store(config.amount.nano(), Ordering::Release);
+        }
+        self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
+        self.current.load().window.line.freed.notify_one();
     }
 
     /// Whether requests are refused when it is spent.
     pub(super) fn hard(&self) -> bool {
-        self.config.hard
+        self.terms.hard()
     }
 
     /// The window of the window at hand; a new one begins when the old window has ended. A request keeps
@@ -197,9 +240,8 @@ impl Budget {
         if at < current.until {
             return Arc::clone(&current.window);
         }
-        let config::Budget { amount, window, hard, timezone } = &self.config;
-        let (_, until) = bounds(*window, timezone, at);
-        let window = Arc::new(BudgetWindow::new(*amount, *hard, Money::ZERO));
+        let (_, until) = bounds(self.window, &self.timezone, at);
+        let window = Arc::new(BudgetWindow::new(Arc::clone(&self.terms), Money::ZERO));
         // If another request was first, its window stands.
         self.current.compare_and_swap(&*current, Arc::new(Period { until, window }));
         Arc::clone(&self.current.load().window)
@@ -209,8 +251,8 @@ impl Budget {
         let window = self.window(at);
         BudgetReading {
             team: Arc::clone(team),
-            window: self.config.window.code(),
-            limit: self.config.amount,
+            window: self.window.code(),
+            limit: Money::from_nano(self.terms.amount()),
             spent: window.spent(),
             reserved: window.reserved(),
         }

@@ -26,8 +26,8 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// The limits of one key or team.
 pub(super) struct RateLimits {
-    requests: Option<Requests>,
-    concurrency: Option<Concurrency>,
+    requests: Option<Arc<Requests>>,
+    concurrency: Option<Arc<Concurrency>>,
     tokens: Option<Arc<Bucket>>,
 }
 
@@ -38,7 +38,7 @@ struct Requests<C: Clock = DefaultClock> {
 }
 
 struct Concurrency {
-    most: u32,
+    most: AtomicU32,
     taken: AtomicU32,
 }
 
@@ -54,18 +54,35 @@ impl RateLimits {
     /// A limits, if there is anything to keep.
     pub(super) fn new(limits: Limits) -> Option<Self> {
         let requests = limits.requests_per_minute.and_then(NonZeroU32::new);
-        let requests = requests.map(|most| Requests::new(most, DefaultClock::default()));
-        let concurrency =
-            limits.concurrent.map(|most| Concurrency { most, taken: AtomicU32::new(0) });
+        let requests = requests.map(|most| Arc::new(Requests::new(most, DefaultClock::default())));
+        let concurrency = limits.concurrent.map(Concurrency::new);
         let tokens = limits.tokens_per_minute.map(|most| Arc::new(Bucket::new(most.0)));
         let any = requests.is_some() || concurrency.is_some() || tokens.is_some();
         any.then_some(Self { requests, concurrency, tokens })
     }
 
+    /// Other limits of the same key or team. What is in use stays in use: a reload brings no fresh burst.
+    pub(super) fn after(&self, limits: Limits, now: Instant) -> Option<Self> {
+        let mut new = Self::new(limits)?;
+        if let (Some(requests), Some(before)) = (&new.requests, &self.requests) {
+            new.requests = Some(before.becoming(requests, now));
+        }
+        if let (Some(most), Some(before)) = (limits.concurrent, &self.concurrency) {
+            before.most.store(most, Ordering::Release);
+            new.concurrency = Some(Arc::clone(before));
+        }
+        if let (Some(most), Some(before)) = (limits.tokens_per_minute, &self.tokens) {
+            before.set(most.0, now);
+            new.tokens = Some(Arc::clone(before));
+        }
+        Some(new)
+    }
+
     /// Takes a place among the requests at once, or says when to come back.
     pub(super) fn acquire(&self) -> Result<(), Duration> {
         let Some(concurrency) = &self.concurrency else { return Ok(()) };
-        let free = |taken: u32| (taken < concurrency.most).then_some(taken + 1);
+        let most = concurrency.most.load(Ordering::Acquire);
+        let free = |taken: u32| (taken < most).then_some(taken + 1);
         let acquired = concurrency.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
         acquired.map(drop).map_err(|_| CONCURRENCY_WAIT)
     }
@@ -89,8 +106,8 @@ impl RateLimits {
         now: Instant,
     ) -> Result<Option<TokenReservation>, Duration> {
         let Some(bucket) = &self.tokens else { return Ok(None) };
-        let span = bucket.take(tokens.0, now)?;
-        Ok(Some(TokenReservation { bucket: Arc::clone(bucket), span }))
+        let taken = bucket.take(tokens.0, now)?;
+        Ok(Some(TokenReservation { bucket: Arc::clone(bucket), taken }))
     }
 
     pub(super) fn requests(&self, now: Instant) -> Option<LimitReading> {
@@ -99,6 +116,29 @@ impl RateLimits {
 
     pub(super) fn tokens(&self, now: Instant) -> Option<LimitReading> {
         self.tokens.as_ref().map(|bucket| bucket.reading(now))
+    }
+}
+
+impl Concurrency {
+    fn new(most: u32) -> Arc<Self> {
+        Arc::new(Self { most: AtomicU32::new(most), taken: AtomicU32::new(0) })
+    }
+}
+
+impl Requests {
+    /// The same where the limit is the same; else the new one, in which as many are used.
+    fn becoming(self: &Arc<Self>, new: &Arc<Self>, now: Instant) -> Arc<Self> {
+        let (before, limit) = (self.meter.reading(now), new.meter.most());
+        if before.limit == limit {
+            return Arc::clone(self);
+        }
+        let used = before.limit.saturating_sub(before.remaining).min(limit);
+        if let Some(used) = NonZeroU32::new(used) {
+            // As many as there are: they cannot be refused.
+            let _ = new.limiter.check_n(used);
+            new.meter.note(limit - used.get(), now);
+        }
+        Arc::clone(new)
     }
 }
 
@@ -122,7 +162,7 @@ impl<C: Clock> Requests<C> {
 /// Tokens a minute by the generic window rate algorithm (ITU-T I.371): one moment says it all, the one
 /// at which the bucket is full again. Ours and not governor's, because tokens are given back.
 pub(super) struct Bucket {
-    most: u32,
+    most: AtomicU32,
     /// The first moment it was asked about: time is counted from there, in nanoseconds.
     began: OnceLock<Instant>,
     /// When the bucket is full again.
@@ -131,7 +171,24 @@ pub(super) struct Bucket {
 
 impl Bucket {
     fn new(most: u32) -> Self {
-        Self { most: most.max(1), began: OnceLock::new(), full_at: AtomicU64::new(0) }
+        Self { most: most.max(1).into(), began: OnceLock::new(), full_at: AtomicU64::new(0) }
+    }
+
+    fn most(&self) -> u32 {
+        self.most.load(Ordering::Acquire)
+    }
+
+    /// Another limit: as many tokens are missing as before.
+    fn set(&self, most: u32, now: Instant) {
+        let (most, now) = (most.max(1), self.nanos(now));
+        let before = self.most.swap(most, Ordering::AcqRel);
+        let step = |full_at: u64| {
+            let span = u128::from(full_at.saturating_sub(now)) * u128::from(before);
+            let span = u64::try_from(span.div_ceil(most.into())).unwrap_or(u64::MAX);
+            (before != most && full_at > now).then(|| now.saturating_add(span))
+        };
+        // An error says that nothing is missing or nothing has changed.
+        let _ = self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
     }
 
     fn nanos(&self, now: Instant) -> u64 {
@@ -142,18 +199,18 @@ impl Bucket {
     /// How long it takes until so many are there again; rounded up, so that no rounding lets one more
     /// through.
     fn span(&self, tokens: u32) -> u64 {
-        (u64::from(tokens).saturating_mul(MINUTE)).div_ceil(self.most.into())
+        (u64::from(tokens).saturating_mul(MINUTE)).div_ceil(self.most().into())
     }
 
-    /// Takes tokens and says for how long they are missing. A request larger than the bucket is let
+    /// Takes tokens and says how many. A request larger than the bucket is let
     /// through when the bucket is full: it could never be served otherwise.
-    fn take(&self, tokens: u32, now: Instant) -> Result<u64, Duration> {
+    fn take(&self, tokens: u32, now: Instant) -> Result<u32, Duration> {
         let (now, span) = (self.nanos(now), self.span(tokens));
         let after = |full_at: u64| full_at.max(now).saturating_add(span);
         let fits = |full_at: u64| full_at <= now || after(full_at) - now <= MINUTE;
         let step = |full_at: u64| fits(full_at).then(|| after(full_at));
         match self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
-            Ok(_) => Ok(span),
+            Ok(_) => Ok(tokens),
             Err(full_at) => {
                 let room = (after(full_at) - now).saturating_sub(MINUTE);
                 Err(Duration::from_nanos(room.min(full_at.saturating_sub(now))))
@@ -162,8 +219,8 @@ impl Bucket {
     }
 
     /// Corrects what was taken to what was used.
-    fn correct(&self, taken: u64, used: u32) {
-        let used = self.span(used);
+    fn correct(&self, taken: u32, used: u32) {
+        let (taken, used) = (self.span(taken), self.span(used));
         let step = |full_at: u64| Some(full_at.saturating_add(used).saturating_sub(taken));
         // The step always gives a value.
         let _ = self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
@@ -171,18 +228,18 @@ impl Bucket {
 
     /// Remembers that this many were left.
     fn note(&self, left: u32, now: Instant) {
-        let missing = self.span(self.most.saturating_sub(left));
+        let missing = self.span(self.most().saturating_sub(left));
         self.full_at.fetch_max(self.nanos(now).saturating_add(missing), Ordering::AcqRel);
     }
 
     fn reading(&self, now: Instant) -> LimitReading {
         let reset = self.full_at.load(Ordering::Acquire).saturating_sub(self.nanos(now));
         // What has come back in part is not there yet; the nanosecond by which spans are rounded up is.
-        let missing = u128::from(reset.saturating_sub(1)) * u128::from(self.most);
+        let missing = u128::from(reset.saturating_sub(1)) * u128::from(self.most());
         let missing = u32::try_from(missing.div_ceil(MINUTE.into())).unwrap_or(u32::MAX);
         LimitReading {
-            limit: self.most,
-            remaining: self.most.saturating_sub(missing),
+            limit: self.most(),
+            remaining: self.most().saturating_sub(missing),
             reset: Duration::from_nanos(reset),
         }
     }
@@ -191,13 +248,13 @@ impl Bucket {
 /// Tokens that were taken for a request.
 pub(super) struct TokenReservation {
     bucket: Arc<Bucket>,
-    span: u64,
+    taken: u32,
 }
 
 impl TokenReservation {
     /// The request is over and used this many.
     pub(super) fn settle(self, used: Tokens) {
-        self.bucket.correct(self.span, used.0);
+        self.bucket.correct(self.taken, used.0);
     }
 }
 

@@ -2,14 +2,20 @@ use std::thread;
 
 use futures_util::FutureExt as _;
 use policies::{
-    Matched, Why,
-    facts::{DataClass, KeyIndex, Window},
+    Counts, Matched, Plan, Why,
+    facts::{DataClass, KeyIndex, Money, Tokens, Window},
 };
 use proptest::prelude::*;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
-use super::*;
-use crate::config::{Budget, Credential, Limits};
+use super::{
+    reserve::{Windows, try_reserve},
+    *,
+};
+use crate::{
+    config::{Budget, Credential, Limits},
+    failure::{Failure, Kind, Stage},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,21 +63,18 @@ fn key(team: u16, budgets: Vec<Budget>) -> Key {
     }
 }
 
-fn caller(key: u32) -> Caller {
-    Caller {
-        key: KeyIndex(key),
-        key_name: "k".into(),
-        team_path: smallvec![TeamIndex(0)],
-        team_name: "default".into(),
-        data_class: DataClass::Public,
-        data_class_max: DataClass::Secret,
-        hints: true,
-        priority: crate::outcome::Priority::Default,
-    }
+/// The account of the key at this place.
+fn of(accounts: &Accounts, key: usize) -> Arc<Account> {
+    Arc::clone(accounts.of_key(key).unwrap())
+}
+
+fn with_spent(teams: &[Team], keys: &[Key], spent: &[Spent]) -> Accounts {
+    let terms = (SECOND, &Arc::from("EUR"));
+    Accounts::new((teams, keys), terms, (spent, noon()), Instant::now())
 }
 
 fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
-    Accounts::new(teams, keys, SECOND, (&[], noon()))
+    with_spent(teams, keys, &[])
 }
 
 /// One key in the team `default`, which has this budget a month.
@@ -99,7 +102,7 @@ fn plan(cost_max: i64) -> Plan {
 }
 
 async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
-    accounts.admit(&caller(0), &plan(cost), Tokens(0), (Instant::now(), noon())).await
+    of(&accounts, 0).admit(&plan(cost), Tokens(0), (Instant::now(), noon())).await
 }
 
 fn settle(reservation: Reservation, cost: i64) {
@@ -114,7 +117,7 @@ fn reading(accounts: &Accounts) -> (i64, i64) {
 #[tokio::test(start_paused = true)]
 async fn what_is_reserved_is_spent_or_free_again() {
     let accounts = one(100, true);
-    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(100)));
+    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(100)));
     let first = admit(&accounts, 60).await.unwrap();
     assert_eq!((first.reserved(), reading(&accounts)), (nano(60), (0, 60)));
     let second = admit(&accounts, 40).await.unwrap();
@@ -122,7 +125,7 @@ async fn what_is_reserved_is_spent_or_free_again() {
     assert_eq!(reading(&accounts), (25, 40));
     drop(second);
     assert_eq!(reading(&accounts), (25, 0));
-    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(75)));
+    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(75)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +143,7 @@ async fn what_no_settle_can_make_room_for_is_refused_at_once() {
 /// Spent is spent, too little is too little, and reserved is reserved: each is told for what it is.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_why_there_is_no_room() {
-    let accounts = one(100_000_000, true).in_currency(&Arc::from("EUR"));
+    let accounts = one(100_000_000, true);
     let refused = async |amount| {
         let failure = admit(&accounts, amount).await.map(drop).unwrap_err();
         assert_eq!((failure.kind, failure.status()), (Kind::BudgetExceeded, 429));
@@ -223,10 +226,10 @@ async fn every_budget_up_the_tree_binds_or_none_is_touched() {
     let spent = || accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect::<Vec<_>>();
     settle(admit(&accounts, 60).await.unwrap(), 50);
     assert_eq!(spent(), [50, 50], "bank and cards");
-    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(20)), "the key's own is the smallest");
-    assert_eq!(accounts.left(&caller(1), noon()), Some(nano(50)));
+    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(20)), "the key's own is the smallest");
+    assert_eq!(of(&accounts, 1).left(noon()), Some(nano(50)));
     let now = (Instant::now(), noon());
-    let other = accounts.admit(&caller(1), &plan(45), Tokens(0), now).await.unwrap();
+    let other = of(&accounts, 1).admit(&plan(45), Tokens(0), now).await.unwrap();
     settle(other, 45);
     assert!(admit(&accounts, 10).await.is_err(), "the bank has 5 left");
     assert_eq!(spent(), [95, 50]);
@@ -240,8 +243,8 @@ async fn a_soft_budget_only_counts() {
     settle(admit(&accounts, 60).await.unwrap(), 50);
     settle(admit(&accounts, 60).await.unwrap(), 50);
     assert_eq!(reading(&accounts), (100, 0));
-    assert_eq!((accounts.left(&caller(0), noon()), accounts.binds(&caller(0))), (None, false));
-    assert!(one(10, true).binds(&caller(0)));
+    assert_eq!((of(&accounts, 0).left(noon()), of(&accounts, 0).binds()), (None, false));
+    assert!(of(&one(10, true), 0).binds());
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,9 +255,7 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
     let (before, after) = (at("2026-11-23T15:59:59Z"), at("2026-11-23T16:00:00Z"));
     let admit = |at| {
         let accounts = &accounts;
-        async move {
-            accounts.admit(&caller(0), &plan(80), Tokens(0), (Instant::now(), at)).await.unwrap()
-        }
+        async move { of(&accounts, 0).admit(&plan(80), Tokens(0), (Instant::now(), at)).await.unwrap() }
     };
     let yesterday = admit(before).await;
     let today = admit(after).await;
@@ -274,7 +275,7 @@ fn windows_begin_where_their_zone_says() {
             .collect();
         let teams = [team("default", None, vec![budget(100, window, true)])];
         let keys = [key(0, Vec::new())];
-        Accounts::new(&teams, &keys, SECOND, (&before, noon())).budgets(noon())[0].spent.nano()
+        with_spent(&teams, &keys, &before).budgets(noon())[0].spent.nano()
     };
     // It is 20:00 on Monday the 23rd in Singapore.
     let edges = |first, before| [first, before].map(|text: &str| text.to_owned());
@@ -309,11 +310,11 @@ fn what_was_spent_before_counts_up_the_tree() {
     let (first, second) = (Some(KeyIndex(0)), Some(KeyIndex(1)));
     // The last is of a key that is gone.
     let before = [spent(&[2, 1], first, 3), spent(&[2, 1], second, 20), spent(&[1], None, 50)];
-    let accounts = Accounts::new(&teams, &keys, SECOND, (&before, noon()));
+    let accounts = with_spent(&teams, &keys, &before);
     let sums: Vec<_> = accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect();
     assert_eq!(sums, [0, 73, 23]);
-    assert_eq!(accounts.left(&caller(0), noon()), Some(nano(7)));
-    assert_eq!(accounts.left(&caller(1), noon()), Some(nano(27)));
+    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(7)));
+    assert_eq!(of(&accounts, 1).left(noon()), Some(nano(27)));
 }
 
 fn limited(requests: Option<u32>, tokens: Option<u32>, concurrent: Option<u32>) -> Limits {
@@ -326,13 +327,13 @@ fn a_seat_is_free_again_when_it_is_left() {
     let narrow = Key { limits: limited(None, None, Some(1)), ..key(0, Vec::new()) };
     let accounts = accounts(&[wide], &[narrow, key(0, Vec::new())]);
     let now = Instant::now();
-    let first = accounts.enter(&caller(0), now).unwrap_or_else(|it| panic!("{it}"));
-    let failure = accounts.enter(&caller(0), now).map(drop).unwrap_err();
+    let first = of(&accounts, 0).enter(now).unwrap_or_else(|it| panic!("{it}"));
+    let failure = of(&accounts, 0).enter(now).map(drop).unwrap_err();
     assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(SECOND)));
-    let second = accounts.enter(&caller(1), now).unwrap_or_else(|it| panic!("{it}"));
-    assert!(accounts.enter(&caller(1), now).is_err(), "the team is full");
+    let second = of(&accounts, 1).enter(now).unwrap_or_else(|it| panic!("{it}"));
+    assert!(of(&accounts, 1).enter(now).is_err(), "the team is full");
     drop(first);
-    let third = accounts.enter(&caller(1), now);
+    let third = of(&accounts, 1).enter(now);
     assert!(third.is_ok(), "a refusal holds no place");
     drop((second, third));
 }
@@ -345,10 +346,10 @@ fn requests_a_minute_bind_key_and_team() {
         [Key { limits: limited(Some(2), None, None), ..key(0, Vec::new()) }, key(0, Vec::new())];
     let accounts = accounts(&teams, &keys);
     let now = Instant::now();
-    let enter = |key| accounts.enter(&caller(key), now).map(drop);
+    let enter = |key| of(&accounts, key).enter(now).map(drop);
     assert!(enter(0).is_ok() && enter(0).is_ok());
     let mut headers = http::HeaderMap::new();
-    accounts.limits(&caller(0), now).write(&mut headers);
+    of(&accounts, 0).limits(now).write(&mut headers);
     assert_eq!(headers["x-ratelimit-limit-requests"], "2", "the tightest of both");
     assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
     assert_eq!(headers["x-ratelimit-reset-requests"], "60s");
@@ -367,7 +368,7 @@ async fn tokens_that_were_not_used_come_back() {
     let now = Instant::now();
     let admit = |tokens, cost| {
         let accounts = &accounts;
-        async move { accounts.admit(&caller(0), &plan(cost), Tokens(tokens), (now, noon())).await }
+        async move { of(&accounts, 0).admit(&plan(cost), Tokens(tokens), (now, noon())).await }
     };
     let first = admit(600, 0).await.unwrap();
     let failure = admit(60, 0).await.map(drop).unwrap_err();
@@ -376,7 +377,7 @@ async fn tokens_that_were_not_used_come_back() {
     assert!(admit(480, 9).await.is_err(), "no money");
     drop(admit(480, 5).await.unwrap());
     let mut headers = http::HeaderMap::new();
-    accounts.limits(&caller(0), now).write(&mut headers);
+    of(&accounts, 0).limits(now).write(&mut headers);
     assert_eq!(headers["x-ratelimit-limit-tokens"], "600");
     assert_eq!(headers["x-ratelimit-remaining-tokens"], "480");
     assert_eq!(headers["x-ratelimit-reset-tokens"], "12s");
@@ -410,7 +411,7 @@ proptest! {
             team("bank", None, vec![month.clone(), budget(40, Window::Day, false)]),
         ];
         let keys = [key(1, vec![budget(90, Window::Total, true)])];
-        let accounts = Accounts::new(&teams, &keys, Duration::ZERO, (&[], noon()));
+        let accounts = accounts(&teams, &keys);
         let mut open: Vec<Reservation> = Vec::new();
         let mut spent = 0;
         for step in steps {
@@ -442,7 +443,7 @@ proptest! {
                 prop_assert_eq!(reading.spent, nano(spent));
                 prop_assert_eq!(reading.reserved, nano(held));
             }
-            prop_assert_eq!(accounts.left(&caller(0), noon()), Some(nano(90 - spent - held)));
+            prop_assert_eq!(of(&accounts, 0).left(noon()), Some(nano(90 - spent - held)));
         }
     }
 }
@@ -486,12 +487,11 @@ fn threads_never_pass_a_budget_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_who_wait_are_served_in_the_end() {
-    let accounts = Arc::new(Accounts::new(
-        &[team("default", None, vec![budget(50, Window::Month, true)])],
-        &[key(0, Vec::new())],
-        Duration::from_secs(60),
-        (&[], noon()),
-    ));
+    let teams = [team("default", None, vec![budget(50, Window::Month, true)])];
+    let terms = (Duration::from_secs(60), &Arc::from("EUR"));
+    let keys = [key(0, Vec::new())];
+    let accounts = Accounts::new((&teams, &keys), terms, (&[], noon()), Instant::now());
+    let accounts = Arc::new(accounts);
     let tasks: Vec<_> = (0..64)
         .map(|turn: i64| {
             let accounts = Arc::clone(&accounts);

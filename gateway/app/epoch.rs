@@ -10,6 +10,7 @@ use policies::facts::ModelFacts;
 
 use crate::{
     config::{self, Config, ProbeBy},
+    directory::Directory,
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
     outcome::{EpochInfo, ModelName},
@@ -29,9 +30,9 @@ pub(super) enum Before<'a> {
     Epoch(&'a Epoch),
 }
 
-/// The epoch of this configuration. What is known of a replica that the epoch `before` has too stays known:
-/// what is in call there, how fast it answers, whether it is ejected, who waits; its idle connections
-/// serve on.
+/// The epoch of this configuration, still with the directory and the accounts of the one before. What is
+/// known of a replica that the epoch `before` has too stays known: what is in call there, how fast it
+/// answers, whether it is ejected, who waits; its idle connections serve on.
 ///
 /// # Errors
 /// When an address, a credential or the system's root certificates cannot be used.
@@ -60,6 +61,9 @@ pub(super) fn epoch(
     let upstreams = Upstreams::new(ways, before.map(|it| &*it.upstreams))?;
     let zone = jiff::tz::TimeZone::get(config.policy.timezone());
     Ok(Epoch {
+        directory: before
+            .map_or_else(|| Arc::new(Directory::empty(&[])), |it| Arc::clone(&it.directory)),
+        accounts: before.map_or_else(Arc::default, |it| Arc::clone(&it.accounts)),
         timezone: zone.map_err(io::Error::other)?,
         names,
         upstreams: Arc::new(upstreams),
@@ -78,6 +82,11 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         zone: it.zone.clone(),
         price: it.price,
     };
+    let above = |team: policies::facts::TeamIndex| config.teams.get(team.get());
+    let team = |it: &config::Team| {
+        let parent = it.parent.and_then(above).map(|parent| Arc::clone(&parent.name));
+        (Arc::clone(&it.name), parent)
+    };
     EpochInfo {
         replica,
         currency: Arc::clone(&config.ledger.currency),
@@ -85,7 +94,7 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         policy_hash: config.policy.hash().into(),
         price_version: config::price_version(&fleet.models).into(),
         models: fleet.models.iter().map(model).collect(),
-        teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
+        teams: config.teams.iter().map(team).collect(),
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::{Arc, Weak};
 
 use super::real_now;
 use crate::{
-    account::Accounts,
     pipeline::{Epoch, Gateway},
-    record::{Gauge, GaugeReading, Recorder},
+    record::{Gauge, GaugeReading},
 };
 
-/// Policy, prices, endpoints and lines.
+/// Policy, prices, endpoints, lines and budgets.
 pub(super) fn register(gateway: &Arc<Gateway>) {
     let known: Weak<Gateway> = Arc::downgrade(gateway);
     gateway.recorder.metrics().register_gauges(Box::new(move || {
@@ -37,20 +36,19 @@ fn read(epoch: &Epoch) -> Vec<GaugeReading> {
     for (model, waiting) in fleet.waiting() {
         readings.push(GaugeReading::count(Gauge::QueueWaiting, [Arc::clone(model)], waiting));
     }
+    readings.extend(budgets(epoch));
     readings
 }
 
 /// How the budgets of teams stand.
-pub(super) fn register_budgets(recorder: &Recorder, accounts: &Arc<Accounts>, currency: Arc<str>) {
-    let accounts = Arc::clone(accounts);
-    recorder.metrics().register_gauges(Box::new(move || {
-        let mut readings = Vec::new();
-        for it in accounts.budgets(jiff::Timestamp::now()) {
-            let labels = || [Arc::clone(&it.team), Arc::from(it.window), Arc::clone(&currency)];
-            readings.push(GaugeReading::money(Gauge::BudgetLimit, labels(), it.limit));
-            readings.push(GaugeReading::money(Gauge::BudgetSpent, labels(), it.spent));
-            readings.push(GaugeReading::money(Gauge::BudgetReserved, labels(), it.reserved));
-        }
-        readings
-    }));
+fn budgets(epoch: &Epoch) -> impl Iterator<Item = GaugeReading> {
+    let currency = Arc::clone(&epoch.names.currency);
+    epoch.accounts.budgets(jiff::Timestamp::now()).into_iter().flat_map(move |it| {
+        let labels = || [Arc::clone(&it.team), Arc::from(it.window), Arc::clone(&currency)];
+        [
+            GaugeReading::money(Gauge::BudgetLimit, labels(), it.limit),
+            GaugeReading::money(Gauge::BudgetSpent, labels(), it.spent),
+            GaugeReading::money(Gauge::BudgetReserved, labels(), it.reserved),
+        ]
+    })
 }

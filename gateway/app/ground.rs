@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     config::{self, Config, Ground, Ledger},
+    directory,
     edge::accept,
-    identity,
     record::Metrics,
     store,
 };
@@ -87,7 +87,7 @@ fn books(ground: &Ground<'_>) -> Option<Fault> {
         return None;
     }
     let folder = folder(ground.ledger);
-    let error = identity::load_pepper(folder).err()?;
+    let error = directory::load_pepper(folder).err()?;
     let found = format!("{}: {error}", folder.join("pepper").display());
     Some(Fault::new("identity.pepper", found, "a secret of at least 32 bytes, or no file yet"))
 }

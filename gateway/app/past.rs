@@ -1,6 +1,8 @@
 //! What was spent before this process began, for the budgets of today: by the names in the ledger,
 //! whatever has become of keys and teams since.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use policies::facts::{KeyIndex, TeamIndex};
 
@@ -17,14 +19,35 @@ pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreE
     let budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets)).flatten();
     let Some(since) = earliest(budgets, at) else { return Ok(Vec::new()) };
     let found = Reader::open(&config.ledger.sqlite)?.spendings(since.as_millisecond())?;
-    Ok(found.iter().filter_map(|it| counted(it, &config.teams, &config.keys)).collect())
+    let places = Places::new(&config.teams, &config.keys);
+    Ok(found.iter().filter_map(|it| counted(it, &places)).collect())
 }
 
-fn counted(it: &Spending, teams: &[Team], keys: &[Key]) -> Option<Spent> {
-    let key = keys.iter().position(|key| *key.name == *it.key);
+/// The teams, each with the one above it.
+pub(super) fn tree(teams: &[Team]) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let name = |team: TeamIndex| teams.get(team.get()).map(|it| &*it.name);
+    teams.iter().map(move |team| (&*team.name, team.parent.and_then(name)))
+}
+
+/// Where teams and keys stand in the configuration, by their names.
+struct Places<'a> {
+    teams: &'a [Team],
+    team: HashMap<&'a str, TeamIndex>,
+    key: HashMap<&'a str, KeyIndex>,
+}
+
+impl<'a> Places<'a> {
+    fn new(teams: &'a [Team], keys: &'a [Key]) -> Self {
+        let team = teams.iter().zip(0..).map(|(team, at)| (&*team.name, TeamIndex(at)));
+        let key = keys.iter().zip(0..).map(|(key, at)| (&*key.name, KeyIndex(at)));
+        Self { teams, team: team.collect(), key: key.collect() }
+    }
+}
+
+fn counted(it: &Spending, places: &Places<'_>) -> Option<Spent> {
     Some(Spent {
-        teams: counts_for(it, teams),
-        key: key.and_then(|at| u32::try_from(at).ok()).map(KeyIndex),
+        teams: counts_for(it, places),
+        key: places.key.get(&*it.key).copied(),
         at: Timestamp::from_millisecond(it.at_ms).ok()?,
         cost: it.cost,
     })
@@ -33,15 +56,12 @@ fn counted(it: &Spending, teams: &[Team], keys: &[Key]) -> Option<Spent> {
 /// Money counts for the team that spent it and for those above it as they hung then: a key or a team
 /// that is removed or moved gives nothing back. Where one on that way is gone, under whatever name it
 /// may live on, the nearest that is left also counts for all above it today.
-fn counts_for(it: &Spending, teams: &[Team]) -> Vec<TeamIndex> {
-    let find = |name: &String| {
-        let at = teams.iter().position(|team| *team.name == **name)?;
-        u16::try_from(at).ok().map(TeamIndex)
-    };
+fn counts_for(it: &Spending, places: &Places<'_>) -> Vec<TeamIndex> {
+    let find = |name: &String| places.team.get(&**name).copied();
     let mut counts: Vec<TeamIndex> = it.teams.iter().filter_map(find).collect();
     if !it.whole || counts.len() < it.teams.len() {
         let nearest = counts.first().copied();
-        for above in nearest.into_iter().flat_map(|nearest| path(nearest, teams)) {
+        for above in nearest.into_iter().flat_map(|nearest| path(nearest, places.teams)) {
             if !counts.contains(&above) {
                 counts.push(above);
             }
@@ -73,7 +93,7 @@ mod tests {
         let names: Vec<String> = then.iter().map(|&it| it.to_owned()).collect();
         let (teams, cost) = (teams(now), Money::from_nano(1));
         let it = Spending { at_ms: 0, teams: names.into(), whole, key: "gone".into(), cost };
-        let counted = counted(&it, &teams, &[]).unwrap();
+        let counted = counted(&it, &Places::new(&teams, &[])).unwrap();
         assert_eq!((counted.key, counted.cost), (None, cost), "a key that is gone");
         counted.teams.iter().map(|at| teams[at.get()].name.to_string()).collect()
     }

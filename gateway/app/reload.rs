@@ -1,7 +1,7 @@
 //! Another configuration without a restart: one request sees one version, the one it began with.
 //!
-//! Policy, aliases, models and their replicas, prices, the queue and what a request may ask for are taken
-//! over; whatever is fixed by the start (addresses, the books, teams and keys with their budgets) is not. It
+//! Teams, keys, their limits and budgets, policy, aliases, models and their replicas, prices, the queue and
+//! what a request may ask for are taken over; whatever is fixed by the start (addresses, the books) is not. It
 //! is all or nothing: a configuration that would need a restart changes nothing.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
+    time::Instant,
 };
 
 use xxhash_rust::xxh3::Xxh3;
@@ -17,8 +18,9 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     Running,
     epoch::{Before, epoch},
+    past,
 };
-use crate::config::Config;
+use crate::{config::Config, pipeline::Epoch};
 
 /// What became of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +69,8 @@ impl Running {
         }
         let before = self.gateway.epoch.load_full();
         let metrics = self.gateway.recorder.metrics();
-        let epoch = epoch(&config, metrics, Before::Epoch(&before), self.gateway.now())?;
+        let mut epoch = epoch(&config, metrics, Before::Epoch(&before), self.gateway.now())?;
+        admit(&config, &mut epoch, self.gateway.now())?;
         let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
         self.gateway.epoch.store(Arc::new(epoch));
         fleet.take_over(self.gateway.now());
@@ -82,6 +85,23 @@ impl Running {
     }
 }
 
+/// Puts keys, teams, limits and budgets in force, last of all that may fail: from here on they bind,
+/// requests as well that began before.
+fn admit(config: &Config, epoch: &mut Epoch, now: Instant) -> io::Result<()> {
+    let at = jiff::Timestamp::now();
+    // Only a budget that is new has to be told what was spent: the others have counted it.
+    let spent = if epoch.accounts.lacks(&config.teams, &config.keys) {
+        past::spent(config, at).map_err(io::Error::other)?
+    } else {
+        Vec::new()
+    };
+    let who = (&*config.teams, &*config.keys);
+    epoch.accounts = Arc::new(epoch.accounts.after(who, (&spent, at), now));
+    let directory = epoch.directory.with(&config.keys, &config.teams, &epoch.accounts);
+    epoch.directory = Arc::new(directory);
+    Ok(())
+}
+
 /// The sections that differ and are read at the start only.
 fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
     let sections = [
@@ -91,8 +111,6 @@ fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("identity", a.identity == b.identity),
         ("budget", a.budget_wait == b.budget_wait),
         ("metrics", a.series_max == b.series_max),
-        ("team", a.teams == b.teams),
-        ("key", a.keys == b.keys),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
@@ -102,6 +120,8 @@ fn same(a: &Config, b: &Config) -> bool {
     a.hash == b.hash
         && a.policy.hash() == b.policy.hash()
         && a.policy.fleet() == b.policy.fleet()
+        && a.teams == b.teams
+        && a.keys == b.keys
         && a.models == b.models
         && a.queue == b.queue
         && a.shield == b.shield

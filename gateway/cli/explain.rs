@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::facts::{Dialect, Draw, FleetView, ModelView, Operation};
 
-use crate::{identity::Keys, signals, wire};
+use crate::{account::Accounts, directory::Directory, signals, wire};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -56,8 +56,10 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let request = wire::read(Dialect::OpenAi, Operation::Chat, body, &limits)
         .map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
-    let keys = Keys::new(&config.keys, &config.teams, b"explain");
-    let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
+    let keys = Directory::empty(b"explain");
+    let keys = keys.with(&config.keys, &config.teams, &Accounts::default());
+    let principal = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
+    let caller = &principal.caller;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let around = signals::SignalInputs {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::identity;
+use crate::directory;
 
 /// What can be done to keys.
 #[derive(Debug, clap::Subcommand)]
@@ -38,8 +38,8 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let key = identity::new_key(rand::random());
-    let hash = identity::hash_line(pepper.expose().as_bytes(), &key);
+    let key = directory::new_key(rand::random());
+    let hash = directory::hash_line(pepper.expose().as_bytes(), &key);
     println!("{key}");
     eprintln!("This key is shown once. Put this into the configuration:\n");
     println!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"");

@@ -1,6 +1,9 @@
 //! `[[key]]`: who may ask, and how a key is recognised.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use policies::{
     Fault,
@@ -33,18 +36,21 @@ pub(super) fn keys(
     if sections.is_empty() {
         faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
     }
-    let (mut taken, mut credentials) = (Vec::new(), Vec::new());
+    let (mut taken, mut credentials) = (HashSet::new(), HashSet::new());
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (at, read) in teams.iter().enumerate() {
+        places.entry(&read.team.name).or_insert(at);
+    }
     let mut keys = Vec::with_capacity(sections.len());
     for section in sections {
         let path = section.at("");
-        let key = key(section, &mut taken, teams, outside, faults);
+        let key = key(section, &mut taken, (teams, &places), outside, faults);
         if let Some(credential) = key.0 {
             // Two names of one credential: the second would never be told from the first.
-            if credentials.contains(&credential) {
+            if !credentials.insert(credential) {
                 let expected = "a `hash` or `secret` of its own";
                 faults.push(Fault::new(format!("{path}hash"), "another key's", expected));
             }
-            credentials.push(credential);
         }
         keys.push(key.1);
     }
@@ -53,14 +59,14 @@ pub(super) fn keys(
 
 fn key(
     mut it: Section<'_>,
-    taken: &mut Vec<String>,
-    teams: &[ReadTeam],
+    taken: &mut HashSet<String>,
+    (teams, places): (&[ReadTeam], &HashMap<&str, usize>),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> (Option<Credential>, ReadKey) {
     let owner = Owner::read(&mut it, taken, faults);
     let team = it.text("team", faults).unwrap_or(DEFAULT);
-    let found = teams.iter().position(|read| *read.team.name == *team);
+    let found = places.get(team).copied();
     if found.is_none() {
         let known = teams.iter().map(|read| &*read.team.name);
         faults.push(Fault::unknown(it.at("team"), team, "a team", known));

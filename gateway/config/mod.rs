@@ -325,7 +325,7 @@ pub struct Key {
 }
 
 /// How a key is recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// HMAC-SHA-256 of the key under the pepper.
     Hash([u8; 32]),

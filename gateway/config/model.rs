@@ -1,6 +1,6 @@
 //! `[[model]]`: what a model is, and how its replicas are reached.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use policies::{
     Fault,
@@ -35,13 +35,13 @@ pub(super) fn models(
         faults.push(Fault::new("model", "nothing", "at least one [[model]]"));
     }
     few(sections.len(), "model", faults);
-    let mut taken = vec![String::from("auto")];
+    let mut taken = HashSet::from([String::from("auto")]);
     sections.into_iter().map(|section| model(section, &mut taken, outside, faults)).collect()
 }
 
 fn model(
     mut it: Section<'_>,
-    taken: &mut Vec<String>,
+    taken: &mut HashSet<String>,
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> (Model, ModelFacts) {

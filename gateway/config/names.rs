@@ -1,5 +1,7 @@
 //! Names of models, teams and keys, and how many of them there may be.
 
+use std::collections::HashSet;
+
 use policies::{
     Fault,
     document::{Faults, Section},
@@ -54,16 +56,15 @@ pub(super) fn few(number: usize, what: &'static str, faults: &mut Faults) {
 pub(super) fn unique(
     section: &mut Section<'_>,
     key: &'static str,
-    taken: &mut Vec<String>,
+    taken: &mut HashSet<String>,
     faults: &mut Faults,
 ) -> String {
     let name = name(section, key, faults);
     if !name.is_empty() {
-        if taken.contains(&name) {
+        if !taken.insert(name.clone()) {
             let found = format!("`{name}` for the second time");
             faults.push(Fault::new(section.at(key), found, "a name of its own"));
         }
-        taken.push(name.clone());
     }
     name
 }

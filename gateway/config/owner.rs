@@ -1,7 +1,7 @@
 //! What a team and a key have in common: a name of its own, money, limits, models and classes of data.
 //! One reader serves both lists, so that a key of the configuration means the same in each.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use policies::{
     Fault,
@@ -49,7 +49,11 @@ impl Owner {
     }
 
     /// Reads what teams and keys have in common. `taken` are the names of its list so far.
-    pub(super) fn read(it: &mut Section<'_>, taken: &mut Vec<String>, faults: &mut Faults) -> Self {
+    pub(super) fn read(
+        it: &mut Section<'_>,
+        taken: &mut HashSet<String>,
+        faults: &mut Faults,
+    ) -> Self {
         let name = unique(it, "name", taken, faults).into();
         let models = it.get("models").is_some().then(|| texts(it, "models", faults));
         let priorities = Priority::ALL.map(|it| (it.name(), Some(it)));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A secret value, resolved from `env:NAME` or `file:path` at load.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 
 impl Secret {

@@ -1,6 +1,6 @@
 //! `[[team]]`: the tree of teams.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use policies::{
     Fault,
@@ -31,7 +31,7 @@ struct Stated {
 /// Reads all teams: `default` first, parents before their children.
 pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<ReadTeam> {
     few(sections.len(), "team", faults);
-    let mut taken = Vec::new();
+    let mut taken = HashSet::new();
     let mut stated = Vec::new();
     for mut it in sections {
         let owner = Owner::read(&mut it, &mut taken, faults);
@@ -43,14 +43,15 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
         stated.push(Stated { owner, parent });
         it.close(faults);
     }
-    if !taken.iter().any(|name| name == DEFAULT) {
+    if !taken.contains(DEFAULT) {
         stated.push(Stated { owner: Owner::unbound(DEFAULT), parent: None });
     }
     for team in &stated {
-        let unknown = team.parent.as_deref().filter(|it| !taken.iter().any(|name| name == it));
+        let unknown = team.parent.as_deref().filter(|it| !taken.contains(*it));
         // The team `default` stands even where nobody wrote it down.
         if let Some(parent) = unknown.filter(|it| *it != DEFAULT) {
-            let known = taken.iter().map(String::as_str);
+            let known =
+                stated.iter().map(|team| &*team.owner.name).filter(|it| taken.contains(*it));
             faults.push(Fault::unknown(
                 format!("{}parent", team.owner.path),
                 parent,

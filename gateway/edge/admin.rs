@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use tower_service::Service;
 
 use super::{EdgeBody, framing::Refusal};
-use crate::{config::Secret, identity::bearer, pipeline::Gateway};
+use crate::{config::Secret, directory::bearer, pipeline::Gateway};
 
 /// The format of `/metrics`.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -275,8 +275,9 @@ fn listed(
     headers: &HeaderMap,
     only: Option<&str>,
 ) -> Result<bytes::Bytes, Failure> {
-    let caller = gateway.keys.authenticate(headers, (gateway.world.timestamp)())?;
     let epoch = gateway.epoch.load();
+    let principal = epoch.directory.authenticate(headers, (gateway.world.timestamp)())?;
+    let caller = &principal.caller;
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);
     let named = |id| wire::ModelCard { id, family: Some("signalbox"), ..Default::default() };

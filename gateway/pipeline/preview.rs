@@ -3,7 +3,7 @@
 use policies::facts::Operation;
 use serde_json::{Value, json};
 
-use super::{Bytes, Failure, Gateway, Inbound, signals, wire};
+use super::{Bytes, Failure, Gateway, Inbound, Principal, signals, wire};
 
 /// Reads and decides as for a request that is served, by the fleet as it is at this moment. Nothing is
 /// reserved, sent or entered in the ledger; the caller's concurrency limits and rates hold.
@@ -13,14 +13,15 @@ where
 {
     let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = gw.epoch.load_full();
-    let caller = gw.keys.authenticate(&head.headers, at)?;
-    let _permit = gw.accounts.enter(&caller, gw.now())?;
+    let principal = epoch.directory.authenticate(&head.headers, at)?;
+    let Principal { caller, account } = &*principal;
+    let _permit = account.enter(gw.now())?;
     let body = body.await?;
     let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
+    let hash = |text: &str| epoch.directory.user_hash(&caller.team_name, text);
     let at = (gw.world.timestamp)();
-    let around = gw.signal_inputs(dialect, &caller, (&epoch, at), &hash);
-    let signals = signals::of(&request, &head.headers, &caller, &around)?;
+    let around = gw.signal_inputs(dialect, account, (&epoch, at), &hash);
+    let signals = signals::of(&request, &head.headers, caller, &around)?;
     let view = epoch.upstreams.fleet.view();
     let decision = policies::explain(&epoch.policy, &signals, &view, gw.draw(&signals));
     Ok(json!({ "signals": signals::known(&signals), "decision": decision }))

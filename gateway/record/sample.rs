@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     failure::{Kind, Stage},
     outcome::{
-        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, ModelName,
-        Opened, Outcome, Refused, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId,
+        ModelName, Opened, Outcome, Refused, TeamId, Usage, UsageSource,
     },
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         policy_hash: "aabb".into(),
         price_version: "ccdd".into(),
         models: vec![model("qwen", Some(price)), model("gemma", None)],
-        teams: vec!["default".into(), "retail".into()],
+        teams: vec![("default".into(), None), ("retail".into(), Some("default".into()))],
     })
 }
 
@@ -53,9 +53,11 @@ pub(crate) fn id(number: u64) -> Uuid {
 
 pub(crate) fn caller() -> Arc<Caller> {
     Arc::new(Caller {
+        key_id: KeyId(0),
         key: KeyIndex(0),
         key_name: "chatbot".into(),
         team_path: smallvec![TeamIndex(1), TeamIndex(0)],
+        team_id: TeamId(1),
         team_name: "retail".into(),
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,

@@ -1,6 +1,7 @@
 //! From a document to a [`Policy`]: names become indices, conditions become sets of rules, and every
 //! fault is reported at once.
 
+mod allow;
 mod cel;
 mod conditions;
 mod index;
@@ -16,9 +17,10 @@ use std::{
 use toml::{Table, Value};
 use xxhash_rust::xxh3::Xxh3;
 
+use self::allow::AllowLists;
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
-    index::Index,
+    index::{Index, named_keys},
     landmarks::Landmarks,
     route::{By, Route},
 };
@@ -27,7 +29,6 @@ use crate::{
     facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
     plan::{Hedge, SlowStream},
-    select::select,
     set::BitSet,
 };
 
@@ -57,8 +58,8 @@ pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) index: Index,
     pub(crate) default: Route,
-    teams: Vec<BitSet>,
-    keys: Vec<BitSet>,
+    teams: AllowLists,
+    keys: AllowLists,
 }
 
 /// One rule.
@@ -136,8 +137,10 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     }
     root.close(&mut faults);
     let aliases = aliases(fleet, &mut faults);
-    let teams = allow_lists("team", fleet.teams.iter().map(|it| &it.models), fleet, &mut faults);
-    let keys = allow_lists("key", fleet.keys.iter().map(|it| &it.models), fleet, &mut faults);
+    let lists = fleet.teams.iter().map(|it| &*it.models);
+    let teams = AllowLists::read("team", lists, fleet, &mut faults);
+    let lists = fleet.keys.iter().map(|it| &*it.models);
+    let keys = AllowLists::read("key", lists, fleet, &mut faults);
     let (Some(default), true) = (default, faults.is_empty()) else { return Err(faults) };
     let every: Vec<ModelIndex> = (0..).zip(&fleet.models).map(|(at, _)| ModelIndex(at)).collect();
     let models = fleet.models.iter().zip(&every);
@@ -215,14 +218,8 @@ impl Policy {
 
     pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {
         let mut set = BitSet::full(self.fleet.models.len());
-        // Whom the policy does not know may use nothing; where it knows nobody at all, it says nothing.
-        let mut bind = |lists: &[BitSet], at: usize| match lists.get(at) {
-            Some(list) => set.retain(list),
-            None if lists.is_empty() => {}
-            None => set.clear(),
-        };
-        team_path.iter().for_each(|team| bind(&self.teams, team.get()));
-        bind(&self.keys, key.get());
+        team_path.iter().for_each(|team| self.teams.bind(team.get(), &mut set));
+        self.keys.bind(key.get(), &mut set);
         set
     }
 
@@ -361,26 +358,6 @@ fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
         }
     };
     fleet.aliases.iter().map(alias).collect()
-}
-
-/// For each team or key, the models that its list names.
-fn allow_lists<'a>(
-    what: &str,
-    lists: impl Iterator<Item = &'a Vec<Box<str>>>,
-    fleet: &FleetFacts,
-    faults: &mut Faults,
-) -> Vec<BitSet> {
-    let mut set_of = |(at, list): (usize, &Vec<Box<str>>)| {
-        let mut set = BitSet::empty(fleet.models.len());
-        for (item, selector) in list.iter().enumerate() {
-            match select(&format!("{what}[{at}].models[{item}]"), selector, fleet) {
-                Ok(found) => found.iter().for_each(|model| set.insert(model.get())),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        set
-    };
-    lists.enumerate().map(&mut set_of).collect()
 }
 
 /// xxh3 of the document and of everything in the fleet that a decision reads.

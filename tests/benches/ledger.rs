@@ -24,8 +24,8 @@ use policies::{
 use signalbox::{
     config::Durability,
     outcome::{
-        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, ModelName,
-        Opened, Outcome, Priority, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId,
+        ModelName, Opened, Outcome, Priority, TeamId, Usage, UsageSource,
     },
     record::{Group, LedgerStore},
     store::Sqlite,
@@ -76,15 +76,17 @@ fn names() -> Arc<EpochInfo> {
         policy_hash: "aabbccddeeff".into(),
         price_version: "ccddeeff0011".into(),
         models: (0..10).map(model).collect(),
-        teams: (0..8).map(|number| format!("team-{number}").into()).collect(),
+        teams: (0..8).map(|number| (format!("team-{number}").into(), None)).collect(),
     })
 }
 
 fn caller(number: u16) -> Arc<Caller> {
     Arc::new(Caller {
+        key_id: KeyId(number.into()),
         key: KeyIndex(number.into()),
         key_name: format!("key-of-service-{number}").into(),
         team_path: smallvec![TeamIndex(number % 8)],
+        team_id: TeamId((number % 8).into()),
         team_name: format!("team-{}", number % 8).into(),
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,

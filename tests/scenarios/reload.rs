@@ -180,7 +180,7 @@ async fn what_takes_a_restart_is_named_and_changes_nothing() {
     let other = serving("b", &new).server("body_bytes_max = 5000\n");
     let other = other.and("[[team]]\nname = \"retail\"\n");
     let said = gateway.reload(&other);
-    assert_eq!(said, Reloaded::NeedsRestart(vec!["server", "team"]));
+    assert_eq!(said, Reloaded::NeedsRestart(vec!["server"]));
     assert_eq!(gateway.ask(&ask("all")).await.header("x-signalbox-model"), "a");
     assert_eq!(gateway.reload(&serving("a", &old)), Reloaded::Unchanged);
     gateway.close().await;

@@ -13,20 +13,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("signals", &["wire"]),
     ("wire", &["config"]),
-    ("identity", &["config"]),
     ("account", &["config"]),
+    ("directory", &["config", "account"]),
     ("fleet", &["config"]),
     ("record", &["config"]),
     ("experiment", &["config"]),
     ("cache", &["config"]),
     ("dispatch", &["config", "wire", "fleet"]),
     // The port traits of the rooms whose state it keeps.
-    ("store", &["config", "account", "identity", "record", "experiment"]),
+    ("store", &["config", "account", "directory", "record", "experiment"]),
     (
         "pipeline",
         &[
             "config",
-            "identity",
+            "directory",
             "wire",
             "signals",
             "account",
@@ -40,12 +40,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("edge", &["config", "pipeline", "wire"]),
     (
         "edge::admin",
-        &["config", "pipeline", "wire", "account", "identity", "fleet", "record", "experiment"],
+        &["config", "pipeline", "wire", "account", "directory", "fleet", "record", "experiment"],
     ),
     ("sim", &["config", "wire", "store"]),
     // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
     // request's way as far as the decision.
-    ("cli", &["config", "wire", "store", "app", "sim", "identity", "signals"]),
+    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals"]),
     ("app", &["*"]),
 ];
 
@@ -61,9 +61,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper::client", &["dispatch::connection"]),
     ("hyper_util::client", &["dispatch::connection"]),
     ("hyper_rustls", &["dispatch::connection"]),
-    ("reqwest", &["fleet::probe", "identity", "record", "cli", "sim"]),
-    ("governor", &["account", "identity"]),
-    ("dashmap", &["account", "identity"]),
+    ("reqwest", &["fleet::probe", "directory", "record", "cli", "sim"]),
+    ("governor", &["account", "directory"]),
+    ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),
     ("figment", &["config::load"]),
     ("rusqlite", &["store"]),

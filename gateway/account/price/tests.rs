@@ -34,7 +34,7 @@ fn names() -> EpochInfo {
         policy_hash: "".into(),
         price_version: "".into(),
         models: vec![model("cheap", price(10, 100)), model("dear", price(20, 400))],
-        teams: vec!["default".into()],
+        teams: vec![("default".into(), None)],
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use policies::{
     Matched,
-    facts::{Language, ModelIndex, Operation, Task, TeamIndex},
+    facts::{Language, ModelIndex, Operation, Task},
 };
 use prometheus::{Histogram, IntCounter};
 
@@ -44,6 +44,34 @@ impl<T> Row<T> {
     }
 }
 
+/// A row that grows with what is put in: teams come while the process runs. It is made of blocks, each
+/// twice as long as the one before, so that nothing in it ever moves.
+struct Growing<T> {
+    blocks: [OnceLock<Row<T>>; BLOCKS],
+}
+
+/// With the first block of 32, more teams than a number counts.
+const BLOCKS: usize = 28;
+/// The binary logarithm of the first block's length.
+const FIRST_BLOCK: u32 = 5;
+
+impl<T> Default for Growing<T> {
+    fn default() -> Self {
+        Self { blocks: std::array::from_fn(|_| OnceLock::new()) }
+    }
+}
+
+impl<T> Growing<T> {
+    fn at(&self, position: usize, make: impl FnOnce() -> T) -> &T {
+        let shifted = position.saturating_add(1 << FIRST_BLOCK);
+        let block = (shifted.ilog2() - FIRST_BLOCK) as usize;
+        let length = 1 << shifted.ilog2();
+        let [.., last] = &self.blocks;
+        let block = self.blocks.get(block).unwrap_or(last);
+        block.get_or_init(|| Row::new(length)).at(shifted - length, make)
+    }
+}
+
 /// By task, by language.
 type Labels<T> = Row<Row<T>>;
 
@@ -61,9 +89,9 @@ pub(super) struct Handles {
     /// By model, task, language, outcome.
     requests: Row<Labels<Row<IntCounter>>>,
     /// By team, model, task, language.
-    cost: Row<Row<Labels<MoneyCounter>>>,
+    cost: Growing<Row<Labels<MoneyCounter>>>,
     /// By team, model, type.
-    tokens: Row<Row<Row<IntCounter>>>,
+    tokens: Growing<Row<Row<IntCounter>>>,
     /// By model, operation, task.
     latency: Row<Row<Row<Latency>>>,
     /// By model, endpoint, result.
@@ -84,12 +112,12 @@ struct Latency {
 
 impl Handles {
     pub(super) fn new(names: Arc<EpochInfo>) -> Self {
-        let (models, teams) = (names.models.len(), names.teams.len());
+        let models = names.models.len();
         Self {
             names,
             requests: Row::new(models),
-            cost: Row::new(teams),
-            tokens: Row::new(teams),
+            cost: Growing::default(),
+            tokens: Growing::default(),
             latency: Row::new(models),
             attempts: Row::new(models),
             decisions: Row::new(2 * RULES + 2),
@@ -100,10 +128,6 @@ impl Handles {
 
     fn model(&self, index: ModelIndex) -> &str {
         self.names.models.get(index.get()).map_or(UNKNOWN, |model| &model.id)
-    }
-
-    fn team(&self, index: TeamIndex) -> &str {
-        self.names.teams.get(index.get()).map_or(UNKNOWN, |team| team)
     }
 
     pub(super) fn opened(&self, catalogue: &Catalogue, opened: &Opened) {
@@ -148,25 +172,26 @@ impl Handles {
     /// Money and tokens, by the team nearest to the caller.
     fn account(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
         let (signals, charge) = (&outcome.opened.signals, &outcome.charge);
-        let team = outcome.opened.caller.team_path.first().copied().unwrap_or(TeamIndex(u16::MAX));
+        let caller = &outcome.opened.caller;
+        let (team, place) = (&*caller.team_name, caller.team_id.0 as usize);
         let models = || Row::new(self.names.models.len());
         let (task, language) = (signals.task, signals.language);
         self.cost
-            .at(team.get(), || Row::new(self.names.models.len()))
+            .at(place, || Row::new(self.names.models.len()))
             .at(model.get(), labels)
             .at(task.index(), languages)
             .at(language.index(), || {
-                let (team, model) = (self.team(team), self.model(model));
+                let model = self.model(model);
                 let labels = [team, model, task.code(), language.code(), &self.names.currency];
                 catalogue.cost.of(&catalogue.series, labels)
             })
             .add(charge.cost);
-        let types = self.tokens.at(team.get(), models).at(model.get(), || Row::new(5));
+        let types = self.tokens.at(place, models).at(model.get(), || Row::new(5));
         let c = charge.usage.counts;
         let counts = [c.input, c.cached_input, c.cache_write, c.output, c.reasoning];
         for (slot, (kind, count)) in TOKEN_TYPES.into_iter().zip(counts).enumerate() {
             if count > 0 {
-                let labels = [self.team(team), self.model(model), kind];
+                let labels = [team, self.model(model), kind];
                 let make = || catalogue.tokens.of(&catalogue.series, labels);
                 types.at(slot, make).inc_by(u64::from(count));
             }

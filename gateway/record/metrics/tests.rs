@@ -7,7 +7,7 @@ use policies::{
 
 use super::*;
 use crate::{
-    outcome::{AttemptResult, ModelName, UsageSource},
+    outcome::{AttemptResult, Caller, ModelName, TeamId, UsageSource},
     record::sample,
 };
 
@@ -155,10 +155,17 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
     let mut names = EpochInfo::clone(&old);
     // The same model at another position, and a team of another name.
     names.models.reverse();
-    names.teams = vec!["default".into(), "wholesale".into()];
     let new = Arc::new(names);
     for names in [&old, &new, &old, &new] {
-        let mut outcome = sample::outcome(sample::opened(1, names));
+        let mut opened = sample::opened(1, names);
+        if Arc::ptr_eq(names, &new) {
+            let wholesale = ("wholesale".into(), TeamId(70_000));
+            let (team_name, team_id) = wholesale;
+            let caller = Caller::clone(&opened.caller);
+            let caller = Arc::new(Caller { team_name, team_id, ..caller });
+            opened = Arc::new(Opened { caller, ..Opened::clone(&opened) });
+        }
+        let mut outcome = sample::outcome(opened);
         let qwen = names.models.iter().position(|model| &*model.id == "qwen").unwrap();
         outcome.attempt_log.attempts[0].model = ModelIndex(u16::try_from(qwen).unwrap());
         metrics.closed(&outcome);

@@ -9,7 +9,7 @@ use super::values::{
 };
 use crate::{
     facts::{DataClass, FleetFacts, Language, Needs, Operation, Signals, Task},
-    policy::{DAYS, Landmarks, Rule, When},
+    policy::{DAYS, Landmarks, Rule, When, named_keys},
     set::BitSet,
 };
 
@@ -104,7 +104,9 @@ impl Space {
     /// The space of a policy's rules over a fleet.
     pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Rule>, fleet: &FleetFacts) -> Self {
         let mut marks = Landmarks::default();
-        rules.for_each(|rule| rule.when.landmarks(&mut marks));
+        let rules: Vec<&Rule> = rules.collect();
+        rules.iter().for_each(|rule| rule.when.landmarks(&mut marks));
+        let named = named_keys(rules.iter().copied());
         marks.tags.sort_unstable();
         marks.tags.dedup();
         marks.cel.sort_unstable();
@@ -130,7 +132,7 @@ impl Space {
             all(&["operation"], listed(Operation::ALL, Value::Operation), 0),
             all(&["stream"], vec![Value::Stream(false), Value::Stream(true)], 0),
             all(&["team"], teams(fleet), 0),
-            all(&["key"], keys(fleet), 0),
+            all(&["key"], keys(&named, fleet), 0),
             all(&["model"], models(&marks), 0),
             all(&["tag"], tags(&marks), 0),
             all(&["needs", "input_tokens"], inputs(&marks), 0),

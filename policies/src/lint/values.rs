@@ -132,8 +132,14 @@ pub(super) fn teams(fleet: &FleetFacts) -> Vec<Value> {
     if all.is_empty() { vec![Value::Team(SmallVec::new())] } else { all }
 }
 
-pub(super) fn keys(fleet: &FleetFacts) -> Vec<Value> {
-    (0..fleet.keys.len().max(1)).map(|at| Value::Key(KeyIndex(at as u32))).collect()
+/// A key that no rule names, where there is one, and those that rules name: to rules all others are the
+/// same.
+pub(super) fn keys(named: &[KeyIndex], fleet: &FleetFacts) -> Vec<Value> {
+    let mut all = (0..fleet.keys.len().max(1)).map(|at| KeyIndex(at as u32));
+    let other = all.find(|key| named.binary_search(key).is_err());
+    let mut keys: Vec<KeyIndex> = other.into_iter().chain(named.iter().copied()).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(Value::Key).collect()
 }
 
 /// `auto`, since rules decide nothing else: an alias that leads to the rules is told by its own name.

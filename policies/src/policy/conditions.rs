@@ -1,6 +1,10 @@
 //! The `when` of a rule: for each dimension, which values it takes.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
 use toml::Value;
 
@@ -8,8 +12,8 @@ use super::cel::{self, Expression};
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{
-        CoarseTask, DataClass, FleetFacts, Language, Money, Needs, Operation, Signals, Task,
-        TeamFacts, TeamIndex,
+        CoarseTask, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
+        Task, TeamFacts, TeamIndex,
     },
     fault::Fault,
     set::BitSet,
@@ -25,8 +29,7 @@ pub(crate) struct When {
     pub(super) stream: Option<bool>,
     /// By [`team_slot`] of the nearest team: ancestors are folded in.
     pub(super) team: Option<BitSet>,
-    /// By [`key_slot`].
-    pub(super) key: Option<BitSet>,
+    pub(super) key: Option<KeySet>,
     pub(super) model: Option<Listed<Box<str>>>,
     pub(super) tag: Option<Listed<(Box<str>, Box<str>)>>,
     pub(super) needs: Option<Listed<Needs>>,
@@ -58,9 +61,25 @@ pub(super) fn team_slot(signals: &Signals) -> usize {
     signals.team_path.first().map_or(0, |team| team.get() + 1)
 }
 
-/// Where a set of keys has the key of a request; 0 is a key that the policy does not know.
-pub(super) fn key_slot(signals: &Signals) -> usize {
-    signals.key.get().saturating_add(1)
+/// The keys that a rule names, or with `not` all others. It is as large as what the rule says, however
+/// many keys there are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeySet {
+    /// In order.
+    named: Vec<KeyIndex>,
+    not: bool,
+}
+
+impl KeySet {
+    /// Whether a key is one of them; a key that the policy does not know is one of the others.
+    pub(super) fn takes(&self, key: KeyIndex) -> bool {
+        self.named.binary_search(&key).is_ok() != self.not
+    }
+
+    /// The keys that stand in the rule.
+    pub(super) fn named(&self) -> &[KeyIndex] {
+        &self.named
+    }
 }
 
 /// Days as policies spell them, Monday first.
@@ -77,7 +96,7 @@ impl When {
             ("operation", has(&self.operation, signals.operation as usize)),
             ("stream", self.stream.map(|stream| stream == signals.stream)),
             ("team", has(&self.team, team_slot(signals))),
-            ("key", has(&self.key, key_slot(signals))),
+            ("key", self.key.as_ref().map(|set| set.takes(signals.key))),
         ]
         .into_iter()
         .chain(self.rest(signals))
@@ -262,10 +281,11 @@ fn tasks(section: &mut Section<'_>, faults: &mut Faults) -> Option<BitSet> {
 fn teams(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
     let (texts, not) = dimension(section, "team", faults)?;
     let named = indices(texts, "team", fleet.teams.iter().map(|it| &*it.name), faults);
+    let named: HashSet<usize> = named.into_iter().collect();
     let slots = fleet.teams.len() + 1;
     let mut under = BitSet::empty(slots);
     for at in 0..fleet.teams.len() {
-        if ancestry(&fleet.teams, at).any(|team| named.contains(team)) {
+        if ancestry(&fleet.teams, at).any(|team| named.contains(&team)) {
             under.insert(at + 1);
         }
     }
@@ -280,29 +300,36 @@ fn ancestry(teams: &[TeamFacts], at: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-fn keys(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
+fn keys(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<KeySet> {
     let (texts, not) = dimension(section, "key", faults)?;
     let named = indices(texts, "key", fleet.keys.iter().map(|it| &*it.name), faults);
-    let slots = fleet.keys.len() + 1;
-    let mut set = BitSet::empty(slots);
-    named.iter().for_each(|at| set.insert(at + 1));
-    Some(complement(&set, slots, not))
+    let index = |at: usize| u32::try_from(at).ok().map(KeyIndex);
+    let mut named: Vec<KeyIndex> = named.into_iter().filter_map(index).collect();
+    named.sort_unstable();
+    named.dedup();
+    Some(KeySet { named, not })
 }
 
+/// The positions of these names.
 fn indices<'a>(
     texts: Vec<(String, &str)>,
     what: &str,
     names: impl ExactSizeIterator<Item = &'a str> + Clone,
     faults: &mut Faults,
-) -> BitSet {
-    let mut set = BitSet::empty(names.len());
+) -> Vec<usize> {
+    // The first of a name counts, as if they were looked through.
+    let mut known: HashMap<&str, usize> = HashMap::with_capacity(names.len());
+    for (at, name) in names.clone().enumerate() {
+        known.entry(name).or_insert(at);
+    }
+    let mut found = Vec::with_capacity(texts.len());
     for (path, text) in texts {
-        match names.clone().position(|name| name == text) {
-            Some(at) => set.insert(at),
+        match known.get(text) {
+            Some(at) => found.push(*at),
             None => faults.push(Fault::unknown(path, text, &format!("a {what}"), names.clone())),
         }
     }
-    set
+    found
 }
 
 fn listed<T>(

@@ -1,10 +1,16 @@
-use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use http::HeaderValue;
 use policies::facts::Tokens;
 
+use policies::facts::{DataClass, TeamIndex};
+
 use super::*;
-use crate::config::Limits;
+use crate::{
+    config::{Limits, Secret},
+    failure::Stage,
+    outcome::Caller,
+};
 
 const PEPPER: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -35,14 +41,18 @@ fn key(name: &str, team: u16, secret: &str) -> Key {
     }
 }
 
-fn keys(keys: &[Key]) -> Keys {
+fn keys(keys: &[Key]) -> Directory {
     use DataClass as C;
     let teams = [
         team("default", None, (C::Public, C::Secret)),
         team("bank", None, (C::Internal, C::Confidential)),
         team("cards", Some(1), (C::Public, C::Secret)),
     ];
-    Keys::new(keys, &teams, PEPPER)
+    Directory::empty(PEPPER).with(keys, &teams, &Accounts::default())
+}
+
+fn named(keys: &Directory, name: Option<&str>) -> Option<Arc<Caller>> {
+    keys.named(name).map(|it| Arc::clone(&it.caller))
 }
 
 fn now() -> jiff::Timestamp {
@@ -61,7 +71,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 fn asked(pairs: &[(&'static str, &str)]) -> Result<String, (u16, &'static str)> {
     let keys = keys(&[key("one", 0, "sk-sb-one"), key("two", 2, "sk-sb-two")]);
     let caller = keys.authenticate(&headers(pairs), now());
-    caller.map(|caller| caller.key_name.to_string()).map_err(|failure| {
+    caller.map(|it| it.caller.key_name.to_string()).map_err(|failure| {
         assert!(!failure.public.contains("sk-sb"), "{failure}");
         assert_eq!(failure.stage, Stage::Authenticate);
         (failure.status(), failure.code)
@@ -124,7 +134,7 @@ fn a_key_is_valid_until_it_expires() {
     let later = keys(&[until("2026-11-24T00:00:00.001Z")]);
     assert!(later.authenticate(&asked, now()).is_ok());
     let over = keys(&[until("2026-11-24T00:00:00Z")]);
-    let failure = over.authenticate(&asked, now()).unwrap_err();
+    let failure = over.authenticate(&asked, now()).map(drop).unwrap_err();
     assert_eq!((failure.status(), failure.code), (401, "invalid_api_key"));
 }
 
@@ -138,18 +148,18 @@ fn a_caller_is_resolved_up_its_teams() {
         ..key("strict", 2, "sk-sb-strict")
     };
     let keys = keys(&[key("plain", 2, "sk-sb-plain"), strict, key("free", 0, "sk-sb-free")]);
-    let plain = keys.named(Some("plain")).unwrap();
+    let plain = named(&keys, Some("plain")).unwrap();
     assert_eq!((plain.key, &*plain.team_name), (KeyIndex(0), "cards"));
     assert_eq!(plain.team_path.as_slice(), [TeamIndex(2), TeamIndex(1)]);
     assert_eq!((plain.data_class, plain.data_class_max), (C::Internal, C::Confidential));
     assert!(plain.hints);
-    let strict = keys.named(Some("strict")).unwrap();
+    let strict = named(&keys, Some("strict")).unwrap();
     assert_eq!((strict.data_class, strict.data_class_max), (C::Confidential, C::Internal));
     assert!(!strict.hints);
-    let free = keys.named(Some("free")).unwrap();
+    let free = named(&keys, Some("free")).unwrap();
     assert_eq!((free.data_class, free.data_class_max), (C::Public, C::Secret));
-    assert_eq!(keys.named(None).unwrap().key_name, plain.key_name, "the first");
-    assert!(keys.named(Some("nobody")).is_none());
+    assert_eq!(named(&keys, None).unwrap().key_name, plain.key_name, "the first");
+    assert!(named(&keys, Some("nobody")).is_none());
 }
 
 #[test]

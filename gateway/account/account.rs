@@ -1,0 +1,117 @@
+//! What binds one key: its own limits and budgets and those of all its teams. A request comes to it
+//! through its key and looks nothing up.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use policies::{
+    Plan,
+    facts::{Money, Tokens},
+};
+use smallvec::SmallVec;
+
+use super::{
+    budget::Budget,
+    headers::RateHeaders,
+    limits::RateLimits,
+    reserve::{Reservation, Windows, refusal, reserve},
+};
+use crate::failure::{Failure, Kind, Stage};
+
+/// What binds a key: limits and budgets, its own first, then those of its teams, the nearest first. Keys
+/// that have nothing of their own share the account of their team.
+#[derive(Default)]
+pub(crate) struct Account {
+    pub(super) limits: Vec<Arc<RateLimits>>,
+    pub(super) budgets: Vec<Arc<Budget>>,
+    /// How long an admit waits at the most.
+    pub(super) wait: Duration,
+    /// In which refusals speak of money.
+    pub(super) currency: Arc<str>,
+}
+
+/// A place among the requests at once; dropping it frees the place.
+pub(crate) struct ConcurrencyPermit {
+    account: Arc<Account>,
+    /// At how many of the limits, from the nearest on, the place is taken.
+    taken: usize,
+}
+
+impl Drop for ConcurrencyPermit {
+    fn drop(&mut self) {
+        self.account.limits.iter().take(self.taken).for_each(|limits| limits.release());
+    }
+}
+
+impl Account {
+    /// Lets a request in: requests at once, and requests a minute.
+    ///
+    /// # Errors
+    /// When key or team is over a limit, with the time after which to come back.
+    pub(crate) fn enter(self: &Arc<Self>, now: Instant) -> Result<ConcurrencyPermit, Failure> {
+        let mut permit = ConcurrencyPermit { account: Arc::clone(self), taken: 0 };
+        for limits in &self.limits {
+            limits.acquire().map_err(|wait| too_fast(wait, "too many requests at once"))?;
+            permit.taken += 1;
+        }
+        // Counted last and from the key on: who is refused at its own limit takes nothing of its team's.
+        for limits in &self.limits {
+            limits.count(now).map_err(|wait| too_fast(wait, "too many requests"))?;
+        }
+        Ok(permit)
+    }
+
+    /// The smallest hard budget left, if one binds.
+    pub(crate) fn left(&self, at: Timestamp) -> Option<Money> {
+        let budgets = self.budgets.iter().filter(|budget| budget.hard());
+        budgets.map(|budget| budget.window(at).left()).min()
+    }
+
+    /// Whether a hard budget binds.
+    pub(crate) fn binds(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.hard())
+    }
+
+    /// Reserves the most that the plan can cost, in every budget that binds, and its tokens. If the
+    /// money would fit once open reservations are settled, it waits for them in order.
+    ///
+    /// # Errors
+    /// When tokens or money are spent.
+    pub(crate) async fn admit(
+        &self,
+        plan: &Plan,
+        input: Tokens,
+        now: (Instant, Timestamp),
+    ) -> Result<Reservation, Failure> {
+        let mut reservation = Reservation {
+            reserved: plan.cost_max,
+            windows: Windows::new(),
+            tokens: SmallVec::new(),
+        };
+        for limits in &self.limits {
+            let taken = limits.take(input, now.0);
+            let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
+            reservation.tokens.extend(taken);
+        }
+        let windows: Windows = self.budgets.iter().map(|budget| budget.window(now.1)).collect();
+        if !reserve(&windows, plan.cost_max, self.wait).await {
+            return Err(refusal(&windows, plan.cost_max, &self.currency));
+        }
+        // No await from here on: what is reserved is in the reservation's hands.
+        reservation.windows = windows;
+        Ok(reservation)
+    }
+
+    /// What stands in the `x-ratelimit-…` headers: the tightest of the limits that bind.
+    pub(crate) fn limits(&self, now: Instant) -> RateHeaders {
+        RateHeaders::of(&self.limits, now)
+    }
+}
+
+fn too_fast(wait: Duration, what: &str) -> Failure {
+    let public = format!("{what} for this key or one of its teams; come back in a moment");
+    Failure::new(Kind::RateLimited, Stage::Admit, public).after(wait)
+}

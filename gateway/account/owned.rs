@@ -1,0 +1,86 @@
+//! What one team or key has used: it outlives every configuration that names it.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+
+use super::{
+    account::Account,
+    budget::{Budget, Spent},
+    limits::RateLimits,
+};
+use crate::config::{self, Limits};
+
+/// Whose budgets and limits: by name, which lives longer than a place in the configuration.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    /// A team.
+    Team(Arc<str>),
+    /// A key.
+    Key(Arc<str>),
+}
+
+/// The budgets and limits of one team or key, with what is used of them.
+#[derive(Clone, Default)]
+pub(super) struct Owned {
+    budgets: Vec<Arc<Budget>>,
+    limits: Option<Arc<RateLimits>>,
+}
+
+/// Binds an owner to these budgets and limits from now on; what it has used of them before is in `owned`.
+/// `spent` is what the ledger knows of it, for budgets that are new.
+pub(super) fn become_of(
+    owned: &mut HashMap<Owner, Owned>,
+    owner: Owner,
+    (budgets, limits): (&[config::Budget], Limits),
+    spent: (&[&Spent], Timestamp),
+    now: Instant,
+) -> Account {
+    // Most keys have nothing of their own: nothing is kept of them.
+    if budgets.is_empty() && limits == Limits::default() && !owned.contains_key(&owner) {
+        return Account::default();
+    }
+    let it = owned.entry(owner).or_default();
+    it.set_budgets(budgets, spent);
+    let limits = it.set_limits(limits, now);
+    Account {
+        limits: limits.into_iter().collect(),
+        budgets: it.budgets.clone(),
+        ..Account::default()
+    }
+}
+
+impl Owned {
+    /// Whether this budget is known here.
+    pub(super) fn has(&self, config: &config::Budget) -> bool {
+        self.budgets.iter().any(|it| it.is(config))
+    }
+
+    /// These budgets as they are stated first, then those that were stated once: they count on, and refuse
+    /// nobody.
+    fn set_budgets(&mut self, budgets: &[config::Budget], (spent, at): (&[&Spent], Timestamp)) {
+        let mut known = std::mem::take(&mut self.budgets);
+        for config in budgets {
+            let budget = match known.iter().position(|it| it.is(config)) {
+                Some(at) => known.swap_remove(at),
+                None => Arc::new(Budget::new(config, spent.iter().copied(), at)),
+            };
+            budget.set(Some(config));
+            self.budgets.push(budget);
+        }
+        known.iter().for_each(|budget| budget.set(None));
+        self.budgets.append(&mut known);
+    }
+
+    fn set_limits(&mut self, limits: Limits, now: Instant) -> Option<Arc<RateLimits>> {
+        let new = match &self.limits {
+            Some(before) => before.after(limits, now),
+            None => RateLimits::new(limits),
+        };
+        let limits = new.map(Arc::new);
+        if limits.is_some() {
+            self.limits.clone_from(&limits);
+        }
+        limits
+    }
+}

@@ -1,0 +1,115 @@
+//! A reservation: taken in every window that binds or in none, waited for where settles can make room.
+
+use std::{sync::Arc, time::Duration};
+
+use policies::{
+    Counts,
+    facts::{Money, Tokens},
+};
+use smallvec::SmallVec;
+
+use super::{budget::BudgetWindow, limits::TokenReservation};
+use crate::failure::{Failure, Kind, Stage};
+
+/// A reservation of money and tokens. It ends by [`Reservation::settle`], or releases itself.
+#[must_use]
+pub(crate) struct Reservation {
+    pub(super) reserved: Money,
+    /// The budget windows in which it was reserved.
+    pub(super) windows: Windows,
+    pub(super) tokens: SmallVec<[TokenReservation; 4]>,
+}
+
+pub(super) type Windows = SmallVec<[Arc<BudgetWindow>; 4]>;
+
+/// Reserves in all windows or in none; waits in line while open reservations stand in the way. False if
+/// there was no room.
+pub(super) async fn reserve(windows: &[Arc<BudgetWindow>], amount: Money, wait: Duration) -> bool {
+    let line = windows.iter().find(|window| window.line.stands());
+    let Some(full) = line.or_else(|| try_reserve(windows, amount).err()) else { return true };
+    let waited = tokio::time::timeout(wait, queue(full, windows, amount)).await;
+    // Everybody before has given up by then, if only just now.
+    waited.unwrap_or_else(|_| try_reserve(windows, amount).is_ok())
+}
+
+/// Why there was no room: nothing is left, less is left than the request can cost, or enough is left
+/// but open requests have reserved it. "Spent" is said only of what is.
+pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &str) -> Failure {
+    const WHOSE: &str = "the budget of this key or of one of its teams";
+    const ADVICE: &str = "a smaller max_tokens lowers what it can cost";
+    let refuse = |public: String| Failure::new(Kind::BudgetExceeded, Stage::Admit, public);
+    let unspent = windows.iter().filter_map(|window| window.unspent()).min().unwrap_or_default();
+    if unspent == Money::ZERO {
+        return refuse(format!("{WHOSE} is spent"));
+    }
+    let most = format!("the request can cost up to {amount} {currency}");
+    if unspent < amount {
+        let text = format!("{unspent} {currency} of {WHOSE} are left and {most}: {ADVICE}");
+        return refuse(text).coded("budget_too_small");
+    }
+    refuse(format!(
+        "{unspent} {currency} of {WHOSE} are left, but requests that are still open have reserved \
+         them and {most}: come back when they are done; {ADVICE}"
+    ))
+}
+
+/// Waits at the window that is full; false if no settle can make room. Between its awaits nothing is held,
+/// so it may be dropped at any of them.
+async fn queue(mut full: &Arc<BudgetWindow>, windows: &[Arc<BudgetWindow>], amount: Money) -> bool {
+    loop {
+        let place = full.line.join();
+        let _turn = place.first().await;
+        loop {
+            if !windows.iter().all(|window| window.could_hold(amount)) {
+                return false;
+            }
+            match try_reserve(windows, amount) {
+                Ok(()) => return true,
+                Err(other) if Arc::ptr_eq(other, full) => place.freed().await,
+                Err(other) => {
+                    full = other;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// All or none: what was reserved before a window refused is released. The error is the window that is full.
+pub(super) fn try_reserve(
+    windows: &[Arc<BudgetWindow>],
+    amount: Money,
+) -> Result<(), &Arc<BudgetWindow>> {
+    for (at, window) in windows.iter().enumerate() {
+        if !window.reserve(amount) {
+            windows.iter().take(at).for_each(|window| window.release(amount));
+            return Err(window);
+        }
+    }
+    Ok(())
+}
+
+impl Reservation {
+    /// What is reserved.
+    pub(crate) fn reserved(&self) -> Money {
+        self.reserved
+    }
+
+    /// Ends the reservation: what was really used is spent, the rest is free again.
+    pub(crate) fn settle(mut self, cost: Money, used: Counts) {
+        let used = [used.input, used.cached_input, used.cache_write, used.output, used.reasoning];
+        self.end(cost, Tokens(used.into_iter().fold(0, u32::saturating_add)));
+    }
+
+    fn end(&mut self, cost: Money, used: Tokens) {
+        self.tokens.drain(..).for_each(|taken| taken.settle(used));
+        self.windows.drain(..).for_each(|window| window.settle(self.reserved, cost));
+    }
+}
+
+impl Drop for Reservation {
+    /// Unsettled: nothing was used. After a settle nothing is left to give back.
+    fn drop(&mut self) {
+        self.end(Money::ZERO, Tokens(0));
+    }
+}

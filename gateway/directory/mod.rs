@@ -1,0 +1,111 @@
+//! The directory: who may ask, and what binds him. A credential becomes a [`Principal`], by the keyed hash
+//! of the key. Keys themselves are never kept, logged or sent on.
+//!
+//! One directory is a snapshot, made from a configuration and never changed; an epoch holds the one that
+//! goes with its policy. What was spent and what is in use is not in it but in the accounts that it leads
+//! to, which live on from one snapshot to the next.
+
+mod credential;
+mod key;
+mod pepper;
+mod principal;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderMap;
+use policies::facts::KeyIndex;
+
+pub(crate) use self::{
+    credential::bearer,
+    key::{hash_line, new_key},
+    pepper::{load_or_create_pepper, load_pepper},
+    principal::Principal,
+};
+use self::{
+    credential::{credential, unauthenticated},
+    pepper::Pepper,
+    principal::{Ids, caller},
+};
+use crate::{
+    account::Accounts,
+    config::{Credential, Key, Team},
+    failure::Failure,
+};
+
+/// Everybody who may ask, by the hash of his key.
+pub(crate) struct Directory {
+    pepper: Pepper,
+    ids: Arc<Ids>,
+    known: HashMap<[u8; 32], Known>,
+}
+
+struct Known {
+    principal: Arc<Principal>,
+    /// Not valid from this moment on.
+    expires: Option<jiff::Timestamp>,
+}
+
+impl Directory {
+    /// A directory of nobody, which hashes with this pepper.
+    pub(crate) fn empty(pepper: &[u8]) -> Self {
+        Self { pepper: Pepper::new(pepper), ids: Arc::default(), known: HashMap::new() }
+    }
+
+    /// The directory of these keys and teams, whose accounts are these: numbers and pepper stay.
+    pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
+        let known = (0..).zip(keys).map(|(at, key)| {
+            let hash = match &key.credential {
+                Credential::Hash(hash) => *hash,
+                Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
+            };
+            let index = KeyIndex(at);
+            let caller = Arc::new(caller(&self.ids, index, key, teams));
+            let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
+            (
+                hash,
+                Known { principal: Arc::new(Principal { caller, account }), expires: key.expires },
+            )
+        });
+        Self { pepper: self.pepper.clone(), ids: Arc::clone(&self.ids), known: known.collect() }
+    }
+
+    /// Who asks with the key in these headers.
+    ///
+    /// # Errors
+    /// When no key is there, two differ, or the key is unknown or has expired.
+    pub(crate) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        now: jiff::Timestamp,
+    ) -> Result<Arc<Principal>, Failure> {
+        let key = credential(headers)?;
+        // The map is asked for a keyed hash: how long that takes tells nothing about any key.
+        match self.known.get(&self.pepper.digest(key)) {
+            Some(known) if known.expires.is_none_or(|at| now < at) => {
+                Ok(Arc::clone(&known.principal))
+            }
+            Some(_) => Err(unauthenticated("the API key has expired")),
+            None => Err(unauthenticated("the API key is not known")),
+        }
+    }
+
+    /// The principal of the key with this name, or of the first key.
+    pub(crate) fn named(&self, name: Option<&str>) -> Option<Arc<Principal>> {
+        let mut all = self.known.values().map(|known| &known.principal);
+        let found = match name {
+            Some(name) => all.find(|it| *it.caller.key_name == *name),
+            None => all.min_by_key(|it| it.caller.key),
+        };
+        found.cloned()
+    }
+
+    /// A keyed hash of an end user or a session, within a team: it links requests, and tells nobody who
+    /// it is.
+    pub(crate) fn user_hash(&self, team: &str, text: &str) -> u128 {
+        let [hash @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            self.pepper.digest_of(&[team.as_bytes(), &[0], text.as_bytes()]);
+        u128::from_be_bytes(hash)
+    }
+}

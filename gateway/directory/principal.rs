@@ -1,0 +1,77 @@
+//! Who asks, with what binds him: a key resolved at load, so that a request looks nothing up.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use policies::facts::{DataClass, KeyIndex, TeamIndex};
+use smallvec::SmallVec;
+
+use crate::{
+    account::Account,
+    config::{Key, Team},
+    outcome::{Caller, KeyId, TeamId},
+};
+
+/// Who asks, and what binds him.
+pub(crate) struct Principal {
+    /// Who: as outcomes and the ledger know him.
+    pub caller: Arc<Caller>,
+    /// His limits and budgets, and those of his teams.
+    pub account: Arc<Account>,
+}
+
+/// Numbers of keys and teams by their names. A number is never given to another name while the process
+/// lives, whatever configurations come and go.
+#[derive(Default)]
+pub(super) struct Ids(Mutex<Numbers>);
+
+#[derive(Default)]
+struct Numbers {
+    keys: HashMap<Arc<str>, KeyId>,
+    teams: HashMap<Arc<str>, TeamId>,
+}
+
+impl Ids {
+    fn key(&self, name: &Arc<str>) -> KeyId {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = KeyId(u32::try_from(numbers.keys.len()).unwrap_or(u32::MAX));
+        *numbers.keys.entry(Arc::clone(name)).or_insert(next)
+    }
+
+    fn team(&self, name: &Arc<str>) -> TeamId {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = TeamId(u32::try_from(numbers.teams.len()).unwrap_or(u32::MAX));
+        *numbers.teams.entry(Arc::clone(name)).or_insert(next)
+    }
+}
+
+/// A key resolved with all that a request needs to know of it: classes only ever tighten down the tree.
+pub(super) fn caller(ids: &Ids, index: KeyIndex, key: &Key, teams: &[Team]) -> Caller {
+    let mut team_path: SmallVec<[TeamIndex; 4]> = SmallVec::new();
+    let mut next = Some(key.team);
+    while let Some(at) = next.filter(|_| team_path.len() < teams.len()) {
+        team_path.push(at);
+        next = teams.get(at.get()).and_then(|team| team.parent);
+    }
+    let path = || team_path.iter().filter_map(|at| teams.get(at.get()));
+    let classes = path().map(|team| team.data_class).chain(key.data_class);
+    let ceilings = path().map(|team| team.data_class_max).chain(key.data_class_max);
+    let team_name = path().next().map_or_else(|| "default".into(), |team| Arc::clone(&team.name));
+    Caller {
+        key_id: ids.key(&key.name),
+        key: index,
+        key_name: Arc::clone(&key.name),
+        team_id: ids.team(&team_name),
+        team_name,
+        data_class: classes.max().unwrap_or(DataClass::Public),
+        data_class_max: ceilings.min().unwrap_or(DataClass::Secret),
+        hints: key.hints,
+        priority: key
+            .priority
+            .or_else(|| path().find_map(|team| team.priority))
+            .unwrap_or_default(),
+        team_path,
+    }
+}
