@@ -69,6 +69,8 @@ fn of(accounts: &Accounts, key: usize) -> Arc<Account> {
 }
 
 fn with_spent(teams: &[Team], keys: &[Key], spent: &[Spent]) -> Accounts {
+    let named = |(at, key): (usize, &Key)| Key { name: format!("k{at}").into(), ..key.clone() };
+    let keys: &[Key] = &keys.iter().enumerate().map(named).collect::<Vec<_>>();
     let terms = (SECOND, &Arc::from("EUR"));
     Accounts::new((teams, keys), terms, (spent, noon()), Instant::now())
 }

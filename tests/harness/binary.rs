@@ -81,8 +81,13 @@ impl Server {
 
     /// A chat request with the key, not yet sent.
     pub(crate) fn post(&self, body: &Value) -> reqwest::RequestBuilder {
+        self.post_with(KEY, body)
+    }
+
+    /// The same with another key.
+    pub(crate) fn post_with(&self, key: &str, body: &Value) -> reqwest::RequestBuilder {
         let url = format!("http://{}/v1/chat/completions", self.addr);
-        self.client.post(url).bearer_auth(KEY).body(body.to_string())
+        self.client.post(url).bearer_auth(key).body(body.to_string())
     }
 
     /// The status of a page at the operators' door; 0 when nobody answers.

@@ -9,6 +9,7 @@ mod choice;
 mod connections;
 mod cut;
 mod departure;
+mod directory;
 mod drain;
 mod fallback;
 mod full;

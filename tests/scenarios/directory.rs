@@ -1,0 +1,219 @@
+//! Teams, keys, limits and budgets change while requests run: who is not meant notices nothing, and what
+//! was spent stays spent.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use signalbox::app::Reloaded;
+
+use crate::harness::{
+    Gateway, KEY, Reply, Setup, SimBackend, ask, binary, sim_backend::quick, streamed, wait, with,
+};
+
+const ANN: &str = "sk-ann-0123456789abcdef0123456789abcdef";
+const BEN: &str = "sk-ben-0123456789abcdef0123456789abcdef";
+
+/// The keys of Ann and Ben, each where it is stated.
+fn keys(setup: Setup) -> Setup {
+    setup.file("ann.key", ANN).file("ben.key", BEN)
+}
+
+fn ann(lines: &str) -> String {
+    format!("[[key]]\nname = \"ann\"\nsecret = \"file:ann.key\"\n{lines}\n")
+}
+
+fn ben(lines: &str) -> String {
+    format!("[[key]]\nname = \"ben\"\nsecret = \"file:ben.key\"\n{lines}\n")
+}
+
+fn serving(up: &SimBackend, sections: &str) -> Setup {
+    keys(Setup::new().model("a", &up.urls())).and(sections)
+}
+
+/// A request with this key, not yet sent.
+fn post(gateway: &Gateway, key: &str, body: &serde_json::Value) -> reqwest::RequestBuilder {
+    let request = gateway.client.post(gateway.url("/v1/chat/completions")).bearer_auth(key);
+    request.header("content-type", "application/json").body(body.to_string())
+}
+
+async fn status(gateway: &Gateway, key: &str) -> u16 {
+    Reply::of(post(gateway, key, &ask("a"))).await.status
+}
+
+/// One with the code of its refusal.
+async fn refused(gateway: &Gateway, key: &str) -> (u16, String) {
+    let reply = Reply::of(post(gateway, key, &ask("a"))).await;
+    (reply.status, reply.json()["error"]["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn in_force(reloaded: &Reloaded) {
+    assert!(matches!(reloaded, Reloaded::InForce { .. }), "{reloaded:?}");
+}
+
+#[tokio::test]
+async fn keys_come_and_go_and_an_open_request_ends_as_it_began() {
+    let up = SimBackend::with(quick().paced(0, 100));
+    let gateway = serving(&up, &ann("")).start().await;
+    assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (200, 401));
+    let long = with(streamed("a"), json!({ "max_tokens": 60 }));
+    let open = post(&gateway, ANN, &long).send().await.expect("a stream");
+    in_force(&gateway.reload(&serving(&up, &ben(""))));
+    assert_eq!(refused(&gateway, ANN).await, (401, "invalid_api_key".into()));
+    assert_eq!((status(&gateway, BEN).await, status(&gateway, KEY).await), (200, 200));
+    assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
+    // The same secret under another name is another key.
+    in_force(&gateway.reload(&serving(&up, &ann("").replace("\"ann\"", "\"anna\""))));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    let books = gateway.close().await;
+    let names: Vec<_> = books.entries.iter().map(|it| it.key.clone()).collect();
+    let count = |name: &str| names.iter().filter(|it| *it == name).count();
+    assert_eq!((count("ann"), count("ben"), count("anna"), count("scenario")), (2, 1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_reload_under_load_fails_nobody_else() {
+    let up = SimBackend::start();
+    let gateway = serving(&up, &ann("")).start().await;
+    let mut served = 0;
+    for round in 0..40 {
+        let sections = match round % 4 {
+            0 => ann("") + &ben(""),
+            1 => ben("limits = { requests_per_minute = 100000 }"),
+            2 => ann("budget = { amount = \"5\", window = \"day\" }") + "[[team]]\nname = \"x\"\n",
+            _ => "[[team]]\nname = \"bank\"\n".to_owned() + &ann("team = \"bank\""),
+        };
+        let others = join_all((0..6).map(|_| status(&gateway, KEY)));
+        let reloaded = async { gateway.reload(&serving(&up, &sections)) };
+        let (statuses, reloaded) = tokio::join!(others, reloaded);
+        in_force(&reloaded);
+        assert_eq!(statuses, [200; 6], "round {round}");
+        served += 6;
+    }
+    let books = gateway.close().await;
+    assert_eq!(books.verification.settled, served);
+}
+
+/// A budget of so much a month for the key, and whether it is hard.
+fn budget(amount: &str) -> String {
+    format!("budget = {{ amount = \"{amount}\", window = \"month\" }}")
+}
+
+/// The spent figure of a team, as the metrics have it.
+async fn spent(gateway: &Gateway, team: &str) -> f64 {
+    let team = format!("team=\"{team}\"");
+    gateway.metrics().await.sum("signalbox_budget_spent", &[&team])
+}
+
+#[tokio::test]
+async fn what_was_spent_stays_spent_and_a_raised_budget_serves_at_once() {
+    let up = SimBackend::start();
+    // One request costs some millionths; the reservation is what its longest answer would.
+    let dear = |amount: &str| serving(&up, &ann(&budget(amount)));
+    let gateway = dear("1").start().await;
+    assert_eq!(status(&gateway, ANN).await, 200);
+    in_force(&gateway.reload(&dear("0.000000001")));
+    assert_eq!(refused(&gateway, ANN).await.0, 429);
+    in_force(&gateway.reload(&dear("1")));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    // Gone and back again: nothing is given back.
+    in_force(&gateway.reload(&serving(&up, &ben(""))));
+    in_force(&gateway.reload(&dear("0.000000001")));
+    let (status_code, code) = refused(&gateway, ANN).await;
+    assert_eq!((status_code, code.as_str()), (429, "budget_exceeded"), "it is spent");
+    in_force(&gateway.reload(&serving(&up, &ann(""))));
+    assert_eq!(status(&gateway, ANN).await, 200, "no budget binds any more");
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_team_keeps_what_was_spent_under_every_change_and_the_ledger_says_the_same() {
+    let up = SimBackend::start();
+    let team = |budget: &str| format!("[[team]]\nname = \"bank\"\n{budget}\n");
+    let bank = budget("1");
+    let with_budget = || serving(&up, &(team(&bank) + &ann("team = \"bank\"")));
+    let gateway = with_budget().start().await;
+    assert_eq!(status(&gateway, ANN).await, 200);
+    let one = spent(&gateway, "bank").await;
+    assert!(one > 0.0);
+    // The key moves away; its money stays where it was spent.
+    in_force(&gateway.reload(&serving(&up, &(team(&bank) + &ann("")))));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    assert!((spent(&gateway, "bank").await - one).abs() < 1e-12);
+    // The budget goes and comes again, and counts what was spent meanwhile.
+    in_force(&gateway.reload(&serving(&up, &(team("") + &ann("team = \"bank\"")))));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    in_force(&gateway.reload(&with_budget()));
+    assert!((spent(&gateway, "bank").await - 2.0 * one).abs() < 1e-12);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn limits_change_without_a_fresh_burst() {
+    let up = SimBackend::start();
+    let limited =
+        |most: u32| serving(&up, &ann(&format!("limits = {{ requests_per_minute = {most} }}")));
+    let gateway = limited(3).start().await;
+    for _ in 0..3 {
+        assert_eq!(status(&gateway, ANN).await, 200);
+    }
+    assert_eq!(status(&gateway, ANN).await, 429);
+    in_force(&gateway.reload(&limited(2)));
+    assert_eq!(status(&gateway, ANN).await, 429, "a reload fills no bucket");
+    in_force(&gateway.reload(&limited(5)));
+    for _ in 0..3 {
+        assert_eq!(status(&gateway, ANN).await, 200);
+    }
+    assert_eq!(status(&gateway, ANN).await, 429, "two of the five were used: all that two allow");
+    in_force(&gateway.reload(&serving(&up, &ann(""))));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_money_is_served_when_a_budget_is_raised() {
+    let up = SimBackend::with(quick().paced(0, 100));
+    // Room for one reservation, not for two.
+    let setup =
+        |amount: &str| serving(&up, &ann(&budget(amount))).and("[budget]\nwait_ms = 20000\n");
+    let long = with(streamed("a"), json!({ "max_tokens": 2000 }));
+    let gateway = setup("0.0050").start().await;
+    let holder = post(&gateway, ANN, &long).send().await.expect("a stream");
+    let waiting = Reply::of(post(&gateway, ANN, &long));
+    let raise = async {
+        // Nothing tells that it waits: it would be refused at once if it could not.
+        tokio::task::yield_now().await;
+        in_force(&gateway.reload(&setup("0.1000")));
+    };
+    let (reply, ()) = tokio::join!(waiting, raise);
+    assert!(reply.status == 200 && reply.done(), "{}", reply.text());
+    drop(holder);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn the_program_refuses_a_removed_key_within_a_second_and_no_wrong_file_changes_it() {
+    let up = SimBackend::start();
+    let folder = serving(&up, &(ann("") + &ben(""))).write();
+    let server = binary::Server::start(&folder.config()).await;
+    let asked = async |key: &str| {
+        let answer = server.post_with(key, &ask("a")).send().await.expect("an answer");
+        answer.status().as_u16()
+    };
+    assert_eq!((asked(ANN).await, asked(BEN).await), (200, 200));
+    serving(&up, &ann("")).write_into(&folder);
+    let began = std::time::Instant::now();
+    wait::answers("the removed key is refused", 401, || asked(BEN)).await;
+    // A debug build on a busy machine; the file is looked at more often than once a second.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(asked(ANN).await, 200);
+    let text = std::fs::read_to_string(folder.config()).expect("the configuration");
+    let wrong = text.replace("file:ann.key", "file:no-such.key");
+    std::fs::write(folder.config(), wrong).expect("a wrong one");
+    server.hangup().await;
+    for _ in 0..10 {
+        assert_eq!((asked(ANN).await, asked(BEN).await), (200, 401));
+    }
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
