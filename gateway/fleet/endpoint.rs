@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,10 +18,9 @@ use super::{
     breaker::Recovery,
     latency::Peak,
     outlier::{OutlierState, Places},
+    readings::{FirstTokens, Moment, PeakReading, Reading},
 };
 
-/// Weight of the newest first-token time in the running mean.
-const LATENCY_WEIGHT: f32 = 0.2;
 /// How long a replica that is back gets less than its share.
 const WARM_UP: Duration = Duration::from_secs(10);
 /// The part of its share that it begins with.
@@ -64,16 +63,14 @@ pub(super) struct State {
     limit: AtomicU32,
     /// Whether it took requests when somebody last looked: a few times a second, and when that changes.
     pub(super) live: AtomicBool,
-    /// Recent time to first token in ms as `f32` bits; 0 is unknown.
-    first_token: AtomicU32,
-    /// How many streams told it since the replica was last ejected.
-    told: AtomicU32,
-    /// The same with peaks, as `f32` bits, above the milliseconds from `since` to when it was so.
-    peak: AtomicU64,
-    /// Until when it asked to be left alone, in milliseconds from `since`; 0 is never.
-    rest: AtomicU32,
-    /// When it came back from its last ejection, in milliseconds from `since`; 0 is never.
-    back: AtomicU32,
+    /// How long streams took to begin since the replica was last found to fall behind its peers.
+    first_tokens: Reading<FirstTokens>,
+    /// The same with peaks, whatever was found.
+    peak: Reading<PeakReading>,
+    /// Until when it asked to be left alone, if it did.
+    cooldown: Reading<Moment>,
+    /// When it came back from its last ejection, if there was one.
+    back: Reading<Moment>,
     since: Instant,
     pub(super) outlier: OutlierState,
     /// Wakes who waits there when it is ejected.
@@ -88,11 +85,10 @@ impl State {
             places: Places::new(),
             limit: AtomicU32::new(seed.concurrency_max),
             live: AtomicBool::new(true),
-            first_token: AtomicU32::new(0),
-            told: AtomicU32::new(0),
-            peak: AtomicU64::new(0),
-            rest: AtomicU32::new(0),
-            back: AtomicU32::new(0),
+            first_tokens: Reading::none(),
+            peak: Reading::none(),
+            cooldown: Reading::none(),
+            back: Reading::none(),
             since,
             outlier: OutlierState::new(),
             ejection: Arc::default(),
@@ -100,10 +96,9 @@ impl State {
         }
     }
 
-    /// Milliseconds since it is there, at least 1; enough for seven weeks, after which figures are old.
-    fn clock(&self, now: Instant) -> u32 {
-        let passed = now.saturating_duration_since(self.since).as_millis();
-        u32::try_from(passed).unwrap_or(u32::MAX).max(1)
+    /// The moment that is `now` in its life.
+    fn moment(&self, now: Instant) -> Moment {
+        Moment::of(now, self.since)
     }
 }
 
@@ -132,8 +127,7 @@ impl Endpoint {
 
     /// Whether it asked to be left alone.
     fn cools_down(&self, now: Instant) -> bool {
-        let rest = self.state.rest.load(Ordering::Relaxed);
-        rest != 0 && self.state.clock(now) < rest
+        self.state.cooldown.get().is_some_and(|until| self.state.moment(now) < until)
     }
 
     /// Whether it may be asked where nobody else can be: it is ejected, but not known to be dead.
@@ -171,32 +165,25 @@ impl Endpoint {
     }
 
     pub(super) fn first_token_ms(&self) -> Option<f32> {
-        let ms = f32::from_bits(self.state.first_token.load(Ordering::Relaxed));
-        (ms > 0.0).then_some(ms)
+        self.first_tokens().map(|known| known.ms)
     }
 
     /// How long streams took here lately to begin, and how many told it.
-    pub(super) fn first_tokens(&self) -> Option<(f32, u32)> {
-        Some((self.first_token_ms()?, self.state.told.load(Ordering::Relaxed)))
+    pub(super) fn first_tokens(&self) -> Option<FirstTokens> {
+        self.state.first_tokens.get()
     }
 
     fn peak(&self, now: Instant) -> Option<Peak> {
-        let bits = self.state.peak.load(Ordering::Relaxed);
-        let (ms, at) = (f32::from_bits((bits >> 32) as u32), bits as u32);
-        let age = Duration::from_millis(self.state.clock(now).saturating_sub(at).into());
-        (bits != 0).then_some(Peak { ms, age })
+        let PeakReading { ms, at } = self.state.peak.get()?;
+        Some(Peak { ms, age: self.state.moment(now).after(at) })
     }
 
     /// Its share of the load: less than configured while it is back for a short time only.
     fn share(&self, now: Instant) -> f64 {
         let weight = f64::from(self.weight.max(1));
-        match self.state.back.load(Ordering::Relaxed) {
-            0 => weight,
-            back => {
-                let warm = f64::from(self.state.clock(now).saturating_sub(back));
-                weight * (warm / WARM_UP.as_millis() as f64).clamp(COLD_SHARE, 1.0)
-            }
-        }
+        let Some(back) = self.state.back.get() else { return weight };
+        let warm = self.state.moment(now).after(back).div_duration_f64(WARM_UP);
+        weight * warm.clamp(COLD_SHARE, 1.0)
     }
 
     pub(super) fn candidate(&self, wanted: &Wanted<'_>, spent: bool, now: Instant) -> Candidate {
@@ -224,21 +211,15 @@ impl Endpoint {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
         let before = self.peak(now);
-        let mut mean = self.first_token_ms();
         if tells {
-            let peak = u64::from(Peak::with(before, newest).max(0.001).to_bits());
-            state.peak.store(peak << 32 | u64::from(state.clock(now)), Ordering::Relaxed);
-            // The first that tells takes the place of what only stood in for it.
-            let first = state.told.fetch_add(1, Ordering::Relaxed) == 0;
-            mean = mean.filter(|_| !first);
+            state.peak.set(PeakReading { ms: Peak::with(before, newest), at: state.moment(now) });
         }
         if tells || before.is_none() {
-            let ms = mean.map_or(newest, |mean| mean + LATENCY_WEIGHT * (newest - mean));
-            state.first_token.store(ms.max(0.001).to_bits(), Ordering::Relaxed);
+            state.first_tokens.update(|known| FirstTokens::with(known, newest, tells));
         }
         let back = state.outlier.any() && state.outlier.succeeded(began, now) == Recovery::Back;
         if back {
-            state.back.store(state.clock(now), Ordering::Relaxed);
+            state.back.set(state.moment(now));
         }
         back
     }
@@ -246,7 +227,7 @@ impl Endpoint {
     /// A request failed by its fault. True if this ejects it. What began before it came back says nothing
     /// of how it is now.
     pub(super) fn failed(&self, began: Instant, now: Instant) -> bool {
-        if self.state.clock(began) < self.state.back.load(Ordering::Relaxed) {
+        if self.state.back.get().is_some_and(|back| self.state.moment(began) < back) {
             return false;
         }
         let ejected = self.state.outlier.failed(began, now);
@@ -289,8 +270,7 @@ impl Endpoint {
     /// It is far slower than its peers. True if this ejects it.
     pub(super) fn falls_behind(&self, now: Instant) -> bool {
         // What it showed so far is held against it once.
-        self.state.told.store(0, Ordering::Relaxed);
-        self.state.first_token.store(0, Ordering::Relaxed);
+        self.state.first_tokens.clear();
         let ejected = self.state.outlier.eject(now);
         if ejected {
             self.state.ejection.notify_waiters();
@@ -300,6 +280,7 @@ impl Endpoint {
 
     /// It asks to be left alone for a while.
     pub(super) fn rest(&self, rest: Duration, now: Instant) {
-        self.state.rest.fetch_max(self.state.clock(now + rest), Ordering::Relaxed);
+        let until = self.state.moment(now + rest);
+        self.state.cooldown.update(|before| before.map_or(until, |before| before.max(until)));
     }
 }

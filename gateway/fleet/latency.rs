@@ -44,7 +44,7 @@ const UNNOTICED_MS: f32 = 250.0;
 
 /// Whether a replica whose first tokens take this long, as so many streams told, is far slower than its
 /// peers are.
-pub(crate) fn behind((ms, told): (f32, u32), peers: &mut [f32]) -> bool {
+pub(crate) fn behind(ms: f32, told: u32, peers: &mut [f32]) -> bool {
     peers.sort_unstable_by(f32::total_cmp);
     let median = peers.get(peers.len() / 2).copied();
     told >= TOLD_MIN && median.is_some_and(|median| ms > (BEHIND * median).max(UNNOTICED_MS))
@@ -56,11 +56,11 @@ mod tests {
 
     #[test]
     fn far_behind_its_peers_is_behind_and_less_is_not() {
-        assert!(behind((2_000.0, 10), &mut [90.0, 2_500.0, 110.0]));
-        assert!(!behind((2_000.0, 9), &mut [90.0, 110.0]), "too few have told");
-        assert!(!behind((400.0, 99), &mut [90.0, 110.0]));
-        assert!(!behind((200.0, 99), &mut [3.0]), "nobody notices");
-        assert!(!behind((9_000.0, 99), &mut []), "nobody to hold it to");
+        assert!(behind(2_000.0, 10, &mut [90.0, 2_500.0, 110.0]));
+        assert!(!behind(2_000.0, 9, &mut [90.0, 110.0]), "too few have told");
+        assert!(!behind(400.0, 99, &mut [90.0, 110.0]));
+        assert!(!behind(200.0, 99, &mut [3.0]), "nobody notices");
+        assert!(!behind(9_000.0, 99, &mut []), "nobody to hold it to");
     }
 
     fn ago(ms: f32, seconds: u64) -> Peak {

@@ -11,6 +11,7 @@ mod latency;
 mod outlier;
 mod probe;
 mod queue;
+mod readings;
 mod retries;
 
 /// What the model checker puts its own in the place of.
@@ -175,7 +176,7 @@ impl Replicas {
             let others = self.endpoints.iter().filter(|other| !Arc::ptr_eq(other, it));
             let peers = others.filter(up).filter_map(|other| other.first_token_ms());
             let mut peers: SmallVec<[f32; 8]> = peers.collect();
-            it.first_tokens().is_some_and(|own| latency::behind(own, &mut peers))
+            it.first_tokens().is_some_and(|own| latency::behind(own.ms, own.told, &mut peers))
         })
     }
 }

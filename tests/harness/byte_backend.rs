@@ -15,6 +15,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use super::wait::turns;
+
 /// One thing that it does after a request has come.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -36,8 +38,6 @@ pub(crate) enum Step {
 
 /// Who takes so much of a flood has no bound.
 const FLOOD_BYTES_MAX: usize = 100 << 20;
-/// How often others get their turn between two writes, so that they are read one by one.
-const TURNS: usize = 8;
 
 /// How one request is answered.
 #[derive(Clone, Debug)]
@@ -212,10 +212,4 @@ async fn flood(stream: &mut TcpStream, bytes: &[u8], seen: &Seen) -> bool {
     }
     seen.took_a_flood.store(true, Relaxed);
     true
-}
-
-async fn turns() {
-    for _ in 0..TURNS {
-        tokio::task::yield_now().await;
-    }
 }

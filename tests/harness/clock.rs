@@ -13,6 +13,10 @@ use super::wait::until;
 
 /// How long, in real time, is waited for what must not come about.
 const SETTLES: Duration = Duration::from_millis(15);
+/// So much passes between two looks where time is to pass until something happens.
+const STEP: Duration = Duration::from_millis(50);
+/// Nothing that a test waits for takes longer by its clock.
+const RUNS_MAX: Duration = Duration::from_secs(60);
 /// How closely a moment is met: timers tick in milliseconds.
 const TICKS: Duration = Duration::from_millis(5);
 
@@ -30,11 +34,26 @@ impl Clock {
         Self { _parked: parked }
     }
 
+    /// Lets time go on by itself.
+    pub(crate) fn goes_on(self) {
+        tokio::time::resume();
+    }
+
     /// Lets time pass, all at once, and everything come to rest after it.
     pub(crate) async fn pass(&self, time: Duration) {
         settle().await;
         tokio::time::advance(time).await;
         settle().await;
+    }
+
+    /// Lets time pass step by step until this has happened; gives how long that took by this clock.
+    pub(crate) async fn runs_until(&self, what: &str, happened: impl Fn() -> bool) -> Duration {
+        let from = tokio::time::Instant::now();
+        while !happened() {
+            assert!(from.elapsed() < RUNS_MAX, "it never came to: {what}");
+            self.pass(STEP).await;
+        }
+        from.elapsed()
     }
 
     /// Lets so many milliseconds pass. It happens at their end, and not before.

@@ -12,6 +12,10 @@ use std::{
 const COMES_ABOUT: Duration = Duration::from_secs(60);
 /// Real time between two looks. It passes on a thread of its own.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often others get their turn where they are to have some.
+const TURNS: usize = 32;
+/// What is the same at so many looks in a row has come to rest.
+const LOOKS_AT_REST: u32 = 150;
 
 /// Looks until there is what is wanted, and gives it. An error of `look` is what was there instead; the
 /// last one is said if the wait is in vain.
@@ -53,10 +57,23 @@ pub(crate) async fn answers<T: PartialEq + Debug>(
     found(what, look).await;
 }
 
+/// Looks until a figure has stayed the same for a while, and gives it. For what stands still only because
+/// something else does not go on: nobody can be asked whether it has come to rest.
+pub(crate) async fn at_rest<T: PartialEq>(figure: impl Fn() -> T) -> T {
+    let (mut last, mut same) = (figure(), 0);
+    while same < LOOKS_AT_REST {
+        pause().await;
+        let now = figure();
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    last
+}
+
 /// Lets every task that can go on have some turns, and the sockets be looked at: what was written to one
 /// before this has been read after it.
 pub(crate) async fn turns() {
-    for _ in 0..32 {
+    for _ in 0..TURNS {
         tokio::task::yield_now().await;
     }
 }

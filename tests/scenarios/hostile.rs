@@ -8,6 +8,7 @@ use crate::harness::{
         End::{self, Cut, Other, Refused, Whole},
         Trial, WORD, hold,
     },
+    wait,
 };
 
 /// A good plain answer.
@@ -367,9 +368,7 @@ async fn a_stale_second_answer_is_not_the_next_requests() {
         let request = if stream { streamed("a") } else { ask("a") };
         for nth in 1..=3 {
             let reply = gateway.ask(&request).await;
-            while up.played() < nth {
-                tokio::task::yield_now().await;
-            }
+            wait::until("the play's end", || up.played() >= nth).await;
             assert_eq!(reply.status, 200, "{}", reply.text());
             assert!(reply.text().contains(WORD) && !reply.text().contains("stalest"));
         }

@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -16,12 +15,10 @@ use tokio::{
 };
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::harness::{Setup, streamed};
+use crate::harness::{Setup, streamed, wait};
 
 /// What may lie between a backend and a caller who does not read, the kernel's buffers included.
 const BUFFERED_MAX: usize = 8 << 20;
-/// The backend stands still when it has got rid of nothing for so long.
-const STILL: Duration = Duration::from_millis(400);
 
 /// A backend that streams so many bytes as fast as they are taken.
 struct Torrent {
@@ -42,18 +39,6 @@ impl Torrent {
 
     fn sent(&self) -> usize {
         self.sent.load(Relaxed)
-    }
-
-    /// What it got rid of when it stands still.
-    async fn still(&self) -> usize {
-        let (mut sent, mut since) = (self.sent(), Instant::now());
-        while since.elapsed() < STILL {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            if self.sent() != sent {
-                (sent, since) = (self.sent(), Instant::now());
-            }
-        }
-        sent
     }
 }
 
@@ -95,7 +80,7 @@ async fn a_caller_who_stops_reading_stops_the_backend() {
     let gateway = Setup::new().model("a", &urls).start().await;
     let mut answer = gateway.post(&streamed("a")).send().await.expect("a head");
     let mut all = answer.chunk().await.expect("a stream").expect("content").to_vec();
-    let held = torrent.still().await - all.len();
+    let held = wait::at_rest(|| torrent.sent()).await - all.len();
     println!("a caller who stopped reading: {} KiB on their way to him", held >> 10);
     assert!(held < BUFFERED_MAX, "{held}");
     while let Some(chunk) = answer.chunk().await.expect("the stream goes on") {

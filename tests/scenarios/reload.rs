@@ -32,12 +32,11 @@ fn changed(reloaded: &Reloaded) -> Vec<Change> {
 
 /// Waits until a metric is as high as this.
 async fn until(gateway: &Gateway, name: &str, expected: f64) {
-    for _ in 0..2_000 {
-        if gateway.metrics().await.sum(name, &[]) >= expected {
-            return;
-        }
-    }
-    panic!("{name} never came to {expected}");
+    let look = async || {
+        let sum = gateway.metrics().await.sum(name, &[]);
+        if sum >= expected { Ok(()) } else { Err(sum) }
+    };
+    wait::found(&format!("{name} of {expected}"), look).await;
 }
 
 #[tokio::test]

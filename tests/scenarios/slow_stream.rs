@@ -1,25 +1,29 @@
 //! Streams that crawl: held back for a while, given up where something else can answer, and never after
-//! the caller has read of them.
+//! the caller has read of them. By a clock that stands still, what comes before the end of a hold is what
+//! comes although no time passes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use signalbox::sim::Fault;
+use tokio::task::JoinHandle;
 
 use crate::harness::{
     Gateway, KEY, Reply, Setup, SimBackend,
     byte_backend::{ByteBackend, Play, Step},
+    clock::{Clock, settle},
     gateway::results,
     sim_backend::quick,
-    streamed, with,
+    streamed, wait, with,
 };
 
 /// So long that whoever waits for its end has failed.
 const LONG: u32 = 25_000;
 /// Nine tokens by our count, of four bytes each: more than the short hold asks for, but all at once.
 const CRAWLED: &str = "it is a long way to go at a crawl";
-const IN_TIME: Duration = Duration::from_secs(15);
+/// How long the short hold is.
+const SHORT_MS: u64 = 200;
 
 fn policy(route: &str, more: &str) -> String {
     format!(
@@ -63,38 +67,57 @@ async fn saying(events: &[String], then: Step) -> ByteBackend {
     ByteBackend::start(vec![Play::from(vec![first, then])]).await
 }
 
-/// An answer that is there before the long hold is over.
-async fn ask_in_time(gateway: &Gateway, request: &Value) -> Reply {
-    tokio::time::timeout(IN_TIME, gateway.ask(request)).await.expect("in time")
+/// An answer under way.
+fn asked(gateway: &Gateway, request: &Value) -> JoinHandle<Reply> {
+    tokio::spawn(Reply::of(gateway.post(request)))
 }
 
-/// What is said until it is enough.
-async fn read_until(gateway: &Gateway, enough: &str) -> (String, Duration) {
-    let began = Instant::now();
-    let sent = gateway.post(&streamed("auto")).send().await.expect("an answer");
-    let mut pieces = sent.bytes_stream();
-    let mut said = String::new();
-    while !said.contains(enough) {
-        let next = tokio::time::timeout(IN_TIME, pieces.next()).await.expect("in time");
-        said += std::str::from_utf8(&next.expect("more").expect("bytes")).expect("text");
-    }
-    (said, began.elapsed())
+/// The answer, for which no time has to pass.
+async fn at_once(gateway: &Gateway, request: &Value) -> Reply {
+    let asked = asked(gateway, request);
+    wait::until("an answer at once", || asked.is_finished()).await;
+    asked.await.expect("an answer")
+}
+
+/// The answer, which is there before the long hold is over.
+async fn before_the_end(clock: &Clock, gateway: &Gateway, request: &Value) -> Reply {
+    let asked = asked(gateway, request);
+    let took = clock.runs_until("an answer", || asked.is_finished()).await;
+    assert!(took < Duration::from_millis(LONG.into()) / 2, "{took:?}");
+    asked.await.expect("an answer")
+}
+
+/// What is said until it is enough, for which no time has to pass.
+async fn said_at_once(gateway: &Gateway, enough: &'static str) -> String {
+    let request = gateway.post(&streamed("auto"));
+    let said = tokio::spawn(async move {
+        let mut pieces = request.send().await.expect("an answer").bytes_stream();
+        let mut said = String::new();
+        while !said.contains(enough) {
+            let next = pieces.next().await.expect("more").expect("bytes");
+            said += std::str::from_utf8(&next).expect("text");
+        }
+        said
+    });
+    wait::until(enough, || said.is_finished()).await;
+    said.await.expect("it is said")
 }
 
 #[tokio::test]
 async fn one_that_crawls_is_given_up_and_paid_for_as_far_as_it_came() {
+    let clock = Clock::stop();
     let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &short("[\"a\", \"b\"]")).await;
-    let reply = gateway.ask(&streamed("auto")).await;
+    let reply = asked(&gateway, &streamed("auto"));
+    wait::until("a request", || a.requests() == 1).await;
+    clock.happens_after(SHORT_MS, "it goes elsewhere", || b.seen().requests == 1).await;
+    clock.runs_until("the whole answer", || reply.is_finished()).await;
+    let reply = reply.await.expect("an answer");
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
     assert_eq!(reply.header("x-signalbox-attempts"), "2");
     assert!(reply.done() && !reply.text().contains(CRAWLED), "{}", reply.text());
-    let left = async {
-        while a.left() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(IN_TIME, left).await.expect("the backend hears of it");
+    wait::until("the backend hears of it", || a.left() == 1).await;
+    clock.goes_on();
     let metrics = gateway.metrics().await;
     assert_eq!(metrics.sum("signalbox_endpoint_in_flight", &[]), 0.0);
     assert_eq!(metrics.sum("signalbox_attempts_total", &["result=\"cancelled\""]), 1.0);
@@ -143,14 +166,14 @@ async fn the_other_replica_of_the_only_model_is_somewhere_else_to_go() {
 
 #[tokio::test]
 async fn a_slow_answer_is_better_than_none() {
+    let clock = Clock::stop();
     let alone = crawler();
     let short_one = with(streamed("auto"), json!({ "max_tokens": 2 }));
     // Nowhere to go: it is not held at all.
     let gateway = pair(&alone.urls(), &alone.urls(), &long("[\"a\"]", 1_000)).await;
-    let reply = ask_in_time(&gateway, &short_one).await;
+    let reply = before_the_end(&clock, &gateway, &short_one).await;
     assert!(reply.done(), "{}", reply.text());
-    let (_, took) = read_until(&gateway, "\"content\":").await;
-    assert!(took < IN_TIME, "{took:?}");
+    said_at_once(&gateway, "\"content\":").await;
     // The other model is there, but full when the time is over.
     let (a, b) = (crawler(), SimBackend::failing(Fault::StallContent));
     let setup = Setup::new().model("a", &a.urls());
@@ -161,7 +184,8 @@ async fn a_slow_answer_is_better_than_none() {
     let request = client.post(gateway.url("/v1/chat/completions")).bearer_auth(KEY);
     let occupied = tokio::spawn(request.body(streamed("b").to_string()).send());
     b.until(|seen| seen.in_flight == 1).await;
-    let reply = gateway.ask(&short_one).await;
+    let reply = before_the_end(&clock, &gateway, &short_one).await;
+    clock.goes_on();
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
     assert!(reply.done(), "{}", reply.text());
     assert_eq!((a.seen().requests, a.seen().completed), (1, 1), "{:?}", a.seen());
@@ -174,12 +198,12 @@ async fn a_slow_answer_is_better_than_none() {
 
 #[tokio::test]
 async fn one_that_proves_its_pace_is_not_held_any_longer() {
+    let _clock = Clock::stop();
     let words: Vec<String> = (0..30).map(|nth| content(&format!("w{nth} "))).collect();
     let (a, b) = (saying(&words, Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 25)).await;
     // It says nothing after these, so neither its end nor that of the time lets them through.
-    let (said, took) = read_until(&gateway, "w29").await;
-    assert!(took < IN_TIME, "{took:?}");
+    let said = said_at_once(&gateway, "w29").await;
     let places: Vec<_> =
         (0..30).map(|nth| said.find(&format!("\"w{nth} \"")).expect("all")).collect();
     assert!(places.is_sorted(), "in order: {said}");
@@ -188,23 +212,25 @@ async fn one_that_proves_its_pace_is_not_held_any_longer() {
 
 #[tokio::test]
 async fn no_more_than_a_bound_is_held() {
+    let _clock = Clock::stop();
     let other = format!("data: {{\"choices\":[],\"padding\":\"{}\"}}\n\n", "x".repeat(1_000));
     let events = [vec![content("begun")], vec![other; 100]].concat();
     let (a, b) = (saying(&events, Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
-    let (_, took) = read_until(&gateway, "begun").await;
-    assert!(took < IN_TIME, "{took:?}");
+    said_at_once(&gateway, "begun").await;
     assert_eq!(b.seen().requests, 0);
 }
 
 #[tokio::test]
 async fn what_is_held_has_begun_to_answer_in_time() {
+    let clock = Clock::stop();
     let (a, b) = (SimBackend::with(quick().paced(0, 4)), SimBackend::start());
     let policy = long("[\"a\", \"b\"]", 1_000);
     let policy = policy.replace("slow_stream", "timeouts = { first_token_ms = 1000 }\nslow_stream");
     let gateway = pair(&a.urls(), &b.urls(), &policy).await;
     let request = with(streamed("auto"), json!({ "max_tokens": 8 }));
-    let reply = ask_in_time(&gateway, &request).await;
+    let reply = before_the_end(&clock, &gateway, &request).await;
+    clock.goes_on();
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
     assert!(reply.done(), "{}", reply.text());
     assert_eq!(results(gateway.close().await.only()), ["ok"]);
@@ -220,10 +246,12 @@ async fn one_that_ends_within_the_hold_is_delivered() {
         (vec![done], Step::Close),
         (vec![finish.trim_end().to_owned()], Step::Close),
     ] {
+        let clock = Clock::stop();
         let events = [vec![content("short"), content("answer")], end.clone()].concat();
         let (a, b) = (saying(&events, then).await, SimBackend::start());
         let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
-        let reply = ask_in_time(&gateway, &streamed("auto")).await;
+        let reply = at_once(&gateway, &streamed("auto")).await;
+        clock.goes_on();
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"), "{end:?}");
         let text = reply.text();
         assert!(reply.done() && text.contains("short") && text.contains("answer"), "{text}");
@@ -236,9 +264,11 @@ async fn one_that_ends_within_the_hold_is_delivered() {
 async fn one_that_breaks_while_it_is_held_is_a_failure_of_which_nobody_reads() {
     let error = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n".to_owned();
     for (end, then) in [(error, Step::Silence), (String::new(), Step::Close)] {
+        let clock = Clock::stop();
         let (a, b) = (saying(&[content("broken"), end], then).await, SimBackend::start());
         let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
-        let reply = ask_in_time(&gateway, &streamed("auto")).await;
+        let reply = before_the_end(&clock, &gateway, &streamed("auto")).await;
+        clock.goes_on();
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
         assert!(reply.done() && !reply.text().contains("broken"), "{}", reply.text());
         let books = gateway.close().await;
@@ -265,8 +295,10 @@ async fn while_it_is_held_a_caller_gets_what_a_silent_stream_gives() {
 async fn a_caller_who_leaves_pays_for_what_was_held() {
     let (a, b) = (saying(&[content(CRAWLED)], Step::Silence).await, SimBackend::start());
     let gateway = pair(&a.urls(), &b.urls(), &long("[\"a\", \"b\"]", 1_000)).await;
-    let patience = Duration::from_millis(300);
-    assert!(gateway.post(&streamed("auto")).timeout(patience).send().await.is_err());
+    let caller = asked(&gateway, &streamed("auto"));
+    wait::until("a request", || a.requests() == 1).await;
+    settle().await;
+    caller.abort();
     gateway.until(|books| books.entries.len() == 1 && books.verification.open == 0).await;
     let books = gateway.close().await;
     assert_eq!(

@@ -1,0 +1,95 @@
+//! The operators' door: one file for each thing that it shows. An error is a [`Failure`], rendered in one
+//! place.
+
+mod failure;
+mod health;
+mod metrics;
+mod policy;
+mod token;
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{Router, response::IntoResponse, routing::get};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use super::{EdgeBody, framing::Refusal};
+use crate::{
+    config::Secret,
+    failure::{Failure, Kind, Stage},
+    pipeline::Gateway,
+};
+
+/// What the operators' door knows.
+pub(crate) struct AdminState {
+    /// The gateway it speaks of.
+    pub gateway: Arc<Gateway>,
+    /// Opens everything.
+    pub token: Option<Secret>,
+    /// Opens `/metrics` alone.
+    pub metrics_token: Option<Secret>,
+    /// Whether `/metrics` needs a token: the door is not on loopback, or a token is set for it.
+    pub metrics_guarded: bool,
+}
+
+impl AdminState {
+    /// Turns away who may not read the metrics.
+    fn may_read_metrics(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        let open = !self.metrics_guarded;
+        if open || token::is_one_of(headers, &[&self.token, &self.metrics_token]) {
+            return Ok(());
+        }
+        Err(no_token("a bearer token is required"))
+    }
+
+    /// Turns away who is no operator.
+    fn may_operate(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        if token::is_one_of(headers, &[&self.token]) {
+            return Ok(());
+        }
+        Err(no_token("the bearer token `admin.token` is required"))
+    }
+}
+
+fn no_token(public: &'static str) -> Failure {
+    Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
+}
+
+/// The operators' door.
+#[derive(Clone)]
+pub(crate) struct Admin(Router);
+
+impl Admin {
+    /// A door with this state behind it.
+    pub(crate) fn new(state: AdminState) -> Self {
+        let router = [
+            ("/metrics", get(metrics::metrics)),
+            ("/livez", get(health::live)),
+            ("/readyz", get(health::ready)),
+            ("/admin/v1/policy", get(policy::policy)),
+        ]
+        .into_iter()
+        .fold(Router::new(), |router, (path, page)| {
+            router.route(path, page.clone()).route(&format!("{path}/"), page)
+        });
+        Self(router.with_state(Arc::new(state)))
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(
+        mut self,
+        request: Request<Incoming>,
+    ) -> Result<Response<EdgeBody>, Infallible> {
+        let answer = match request.extensions().get::<Refusal>() {
+            Some(refusal) => {
+                let mut answer = refusal.failure().into_response();
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+                answer
+            }
+            None => self.0.call(request).await?,
+        };
+        Ok(answer.map(EdgeBody::Router))
+    }
+}

@@ -1,0 +1,106 @@
+//! What was tried upstream, attempt by attempt.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use policies::{
+    Counts,
+    facts::{ModelIndex, Tokens},
+};
+use smallvec::SmallVec;
+
+/// How one attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AttemptResult {
+    /// A complete answer.
+    Ok,
+    /// Broken after its first content.
+    Cut,
+    /// No connection.
+    Connect,
+    /// Silent for too long.
+    Timeout,
+    /// A status that is no answer.
+    Status,
+    /// An answer that is none: HTML, empty, an error inside a 200.
+    Invalid,
+    /// The caller left, or another attempt was preferred.
+    Cancelled,
+    /// A hedge that came second.
+    LostHedge,
+}
+
+impl AttemptResult {
+    /// Every result.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Cut,
+        Self::Connect,
+        Self::Timeout,
+        Self::Status,
+        Self::Invalid,
+        Self::Cancelled,
+        Self::LostHedge,
+    ];
+
+    /// As metrics and the ledger spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Cut => "cut",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::Invalid => "invalid",
+            Self::Cancelled => "cancelled",
+            Self::LostHedge => "lost_hedge",
+        }
+    }
+}
+
+/// One attempt at one endpoint.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// The model.
+    pub model: ModelIndex,
+    /// The endpoint's position in its model's list.
+    pub endpoint: u16,
+    /// The endpoint's label: `host:port`.
+    pub endpoint_label: Arc<str>,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took, once it has ended.
+    pub took: Option<Duration>,
+    /// How it ended, once it has.
+    pub result: Option<AttemptResult>,
+    /// Whether the whole request had left for the backend.
+    pub sent: bool,
+    /// Output counted by us before commitment, charged where it never came to that.
+    pub held: Tokens,
+}
+
+/// What happened to a request upstream, written **as things happen**: its future may be dropped at
+/// any await, and this is then all that is known.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptLog {
+    /// Every attempt, in order.
+    pub attempts: SmallVec<[AttemptRecord; 2]>,
+    /// The attempt whose content the caller got, if any came so far.
+    pub committed: Option<u8>,
+    /// When the first content came.
+    pub first_content: Option<Instant>,
+    /// What the committed backend reported so far.
+    pub reported: Option<Counts>,
+    /// Output counted by us so far, for the case that nothing is reported.
+    pub counted_output: Tokens,
+    /// Whether the backend's answer came to its real end.
+    pub complete: bool,
+    /// Whether backends were told the plan's bound on the output.
+    pub bound_told: bool,
+    /// Whether a stream was ended by us because it passed that bound.
+    pub bound_passed: bool,
+}

@@ -1,0 +1,63 @@
+//! A request at its end: what is recorded of it, and whether its engine kept to the bound on the output.
+
+use std::{sync::Arc, time::Duration};
+
+use policies::facts::{ModelIndex, Tokens};
+
+use super::{AttemptLog, Charge, Ending, Opened, UsageSource};
+
+/// An accepted request at its end.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it began.
+    pub opened: Arc<Opened>,
+    /// How it ended.
+    pub ending: Ending,
+    /// What happened upstream.
+    pub attempt_log: AttemptLog,
+    /// What it cost.
+    pub charge: Charge,
+    /// From the first byte of its head to its end.
+    pub duration: Duration,
+    /// From its head to the first content, if there was any.
+    pub first_token: Option<Duration>,
+    /// The gateway's own time in each stage, by [`Stage`](crate::failure::Stage).
+    pub stages: [Duration; 8],
+}
+
+/// Bytes of an answer that no single token has, nearly always: what says for sure that a bound is passed.
+const TOKEN_BYTES_MAX: u32 = 16;
+
+impl Outcome {
+    /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
+    #[must_use]
+    pub fn bound_broken(&self) -> bool {
+        let told = self.attempt_log.bound_told || self.opened.signals.output_tokens_asked.is_some();
+        let (Some((_, most)), Some(served)) = (self.bound(), self.charge.served) else {
+            return false;
+        };
+        let wrote = match served.source {
+            UsageSource::Reported => served.output().0,
+            _ => self.attempt_log.counted_output.0 / (TOKEN_BYTES_MAX / 4),
+        };
+        told && (self.attempt_log.bound_passed || wrote > most.0)
+    }
+
+    /// The model that served, and what is charged of its output beyond the bound that a hard budget told its
+    /// engine, if anything is.
+    #[must_use]
+    pub fn overrun(&self) -> Option<(ModelIndex, Tokens)> {
+        let (model, most) = self.bound().filter(|_| self.attempt_log.bound_told)?;
+        let beyond = self.charge.served?.output().0.saturating_sub(most.0);
+        (beyond > 0).then_some((model, Tokens(beyond)))
+    }
+
+    /// The model that served, and the plan's bound on its output, all choices together.
+    fn bound(&self) -> Option<(ModelIndex, Tokens)> {
+        let Opened { plan, signals, .. } = &*self.opened;
+        let served = self.attempt_log.attempts.get(usize::from(self.attempt_log.committed?))?;
+        let planned = plan.attempts.iter().find(|it| it.model == served.model)?;
+        let choices = u32::from(signals.n.max(1));
+        Some((served.model, planned.output_tokens_max.saturating_mul(choices)))
+    }
+}

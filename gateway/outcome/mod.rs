@@ -1,0 +1,19 @@
+//! What every room may speak of: who asked, what was tried, what was used, how it ended.
+
+mod attempt;
+mod caller;
+mod closed;
+mod ending;
+mod epoch_info;
+mod opened;
+mod usage;
+
+pub use self::{
+    attempt::{AttemptLog, AttemptRecord, AttemptResult},
+    caller::{Caller, KeyId, Priority, TeamId},
+    closed::Outcome,
+    ending::Ending,
+    epoch_info::{EpochInfo, ModelName},
+    opened::{Opened, Refused},
+    usage::{Charge, Usage, UsageSource},
+};

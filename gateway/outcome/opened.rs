@@ -1,0 +1,52 @@
+//! How a request began: accepted, with all that is fixed from there on, or turned away.
+
+use std::sync::Arc;
+
+use policies::{
+    Plan,
+    facts::{Draw, Money, Signals},
+};
+use uuid::Uuid;
+
+use super::{Caller, EpochInfo};
+use crate::failure::{Kind, Stage};
+
+/// An accepted request, as its ledger entry is opened: fixed from here on.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Our id, UUIDv7: the entry's key.
+    pub id: Uuid,
+    /// Milliseconds since 1970 at which the request came in.
+    pub started_at_ms: i64,
+    /// The caller's own id for it, checked.
+    pub caller_request_id: Option<Box<str>>,
+    /// Who asked.
+    pub caller: Arc<Caller>,
+    /// What was known of it.
+    pub signals: Arc<Signals>,
+    /// What was decided.
+    pub plan: Arc<Plan>,
+    /// With which randomness.
+    pub draw: Draw,
+    /// What was reserved.
+    pub reserved: Money,
+    /// What the indices above are called.
+    pub names: Arc<EpochInfo>,
+}
+
+/// A request turned away before it was accepted.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// What it was turned away for.
+    pub kind: Kind,
+    /// Where.
+    pub stage: Stage,
+    /// What was known of it by then.
+    pub signals: Option<Arc<Signals>>,
+    /// Who asked, if that was known by then.
+    pub caller: Option<Arc<Caller>>,
+    /// The policy in force.
+    pub names: Arc<EpochInfo>,
+}
