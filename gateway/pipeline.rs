@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{
     Policy,
-    facts::{Dialect, Draw, Operation, Signals},
+    facts::{Draw, Signals},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -44,7 +44,7 @@ use crate::{
     outcome::{Ending, EpochInfo},
     record::Recorder,
     signals,
-    wire::{self, ReadLimits},
+    wire::{self, ReadLimits, Surface},
 };
 
 /// After how long another replica, or the next process, may be asked.
@@ -114,8 +114,8 @@ pub(crate) struct Inbound<B> {
     pub head: http::request::Parts,
     /// The body, not yet read.
     pub body: B,
-    /// The API it speaks.
-    pub dialect: Dialect,
+    /// The API it came in by.
+    pub surface: &'static Surface,
 }
 
 /// Serves one request, and leaves exactly one outcome or one refusal.
@@ -160,7 +160,7 @@ async fn pass<B>(
 where
     B: Future<Output = Result<Bytes, Failure>>,
 {
-    let Inbound { head, body, dialect, at, .. } = inbound;
+    let Inbound { head, body, surface, at, .. } = inbound;
     let epoch = tab.epoch();
     tab.at(Stage::Authenticate);
     let caller = gw.keys.authenticate(&head.headers, at)?;
@@ -175,9 +175,9 @@ where
     let body = body.await?;
     let at = (gw.world.timestamp)();
     tab.at(Stage::Classify);
-    let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
+    let request = wire::read(surface, body, &epoch.limits)?;
     let hash = |text: &str| gw.keys.user_hash(&caller.team_name, text);
-    let around = gw.signal_inputs(dialect, &caller, (&epoch, at), &hash);
+    let around = gw.signal_inputs(&caller, (&epoch, at), &hash);
     let signals = Arc::new(signals::of(&request, &head.headers, &caller, &around)?);
     tab.signals(&signals);
     tab.at(Stage::Decide);
@@ -200,7 +200,8 @@ where
     let (committed, call) = epoch.upstreams.run(&plan, ask, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { committed, call, rates: gw.accounts.limits(&caller, now), bound })
+    let rates = gw.accounts.limits(&caller, now);
+    Ok(answer::Pending { committed, call, surface, rates, bound })
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and
@@ -230,13 +231,11 @@ impl Gateway {
 
     fn signal_inputs<'a>(
         &self,
-        dialect: Dialect,
         caller: &crate::outcome::Caller,
         (epoch, at): (&Epoch, jiff::Timestamp),
         hash: &'a (dyn Fn(&str) -> u128 + Sync),
     ) -> signals::SignalInputs<'a> {
         signals::SignalInputs {
-            dialect,
             hash,
             media_tokens_max: epoch.header_cache.media_tokens_max,
             budget_left: self.accounts.left(caller, at),

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::facts::{Dialect, Draw, FleetView, ModelView, Operation};
+use policies::facts::{Draw, FleetView, ModelView};
 
 use crate::{identity::Keys, signals, wire};
 
@@ -53,15 +53,14 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
 fn explained(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let body = body(args).map_err(|error| format!("cannot read the request: {error}"))?;
     let limits = crate::app::read_limits(config);
-    let request = wire::read(Dialect::OpenAi, Operation::Chat, body, &limits)
-        .map_err(|failure| failure.to_string())?;
+    let request =
+        wire::read(wire::Surface::first(), body, &limits).map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
     let keys = Keys::new(&config.keys, &config.teams, b"explain");
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let around = signals::SignalInputs {
-        dialect: Dialect::OpenAi,
         hash: &|text| keys.user_hash(&caller.team_name, text),
         media_tokens_max: fleet
             .models
