@@ -65,6 +65,7 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
+        media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),

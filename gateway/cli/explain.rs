@@ -11,7 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::facts::{Draw, FleetView, ModelView};
 
-use crate::{identity::Keys, signals, wire};
+use crate::{
+    identity::Keys,
+    pipeline::{Asked, Decided, explained},
+    signals::SignalInputs,
+    wire,
+};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +43,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match explained(&config, args) {
+    match text(&config, args) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -50,7 +55,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     }
 }
 
-fn explained(config: &crate::config::Config, args: &Args) -> Result<String, String> {
+fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let body = body(args).map_err(|error| format!("cannot read the request: {error}"))?;
     let limits = crate::app::read_limits(config);
     let request =
@@ -60,35 +65,30 @@ fn explained(config: &crate::config::Config, args: &Args) -> Result<String, Stri
     let caller = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
-    let around = signals::SignalInputs {
-        hash: &|text| keys.user_hash(&caller.team_name, text),
-        media_tokens_max: fleet
-            .models
-            .iter()
-            .map(|it| it.media_tokens_max)
-            .max()
-            .unwrap_or_default(),
+    let (headers, at) = (headers(args)?, jiff::Timestamp::now());
+    let asked = Asked { caller, headers, request, at };
+    let inputs = SignalInputs {
+        hash: &|text| keys.user_hash(&asked.caller.team_name, text),
+        media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
-        at: zone.to_datetime(jiff::Timestamp::now()),
+        at: zone.to_datetime(at),
     };
-    let headers = headers(args)?;
-    let signals =
-        signals::of(&request, &headers, &caller, &around).map_err(|failure| failure.to_string())?;
     let model = |id: &Arc<str>| ModelView {
         available: !args.down.iter().any(|down| **down == **id),
         ..ModelView::default()
     };
     let models = fleet.models.iter().map(|it| model(&it.id)).collect();
-    let view = FleetView { version: 0, models };
-    let said = policies::explain(&config.policy, &signals, &view, Draw(0));
+    let view = Arc::new(FleetView { version: 0, models });
+    let decided = asked
+        .decide(&config.policy, &inputs, |_| (Draw(0), &view), explained)
+        .map_err(|failure| failure.to_string())?;
     if args.json {
-        let signals = signals::known(&signals);
-        let both = serde_json::json!({ "signals": signals, "decision": said });
-        return Ok(format!("{both:#}\n"));
+        return Ok(format!("{:#}\n", decided.json()));
     }
+    let Decided { signals, plan: explanation, .. } = &decided;
     let needs: Vec<_> = signals.needs.names().collect();
     Ok(format!(
-        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{said}",
+        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{explanation}",
         signals.language,
         signals.language_confidence,
         signals.task,

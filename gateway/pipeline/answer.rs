@@ -9,10 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
-use policies::{
-    Policy,
-    facts::{Money, Tokens},
-};
+use policies::{Policy, facts::Money};
 
 use super::Tab;
 use crate::{
@@ -46,18 +43,13 @@ pub(crate) mod name {
 pub(crate) struct HeaderCache {
     /// By `ModelIndex`.
     models: Vec<HeaderValue>,
-    /// The most that one media part can cost with any model.
-    pub media_tokens_max: Tokens,
 }
 
 impl HeaderCache {
     /// Values for the models of this policy.
     pub(crate) fn new(policy: &Policy) -> Self {
         let models = &policy.fleet().models;
-        Self {
-            models: models.iter().map(|model| value(&model.id)).collect(),
-            media_tokens_max: models.iter().map(|it| it.media_tokens_max).max().unwrap_or_default(),
-        }
+        Self { models: models.iter().map(|model| value(&model.id)).collect() }
     }
 }
 

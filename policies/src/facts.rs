@@ -371,6 +371,14 @@ pub struct FleetFacts {
     pub aliases: Vec<(Box<str>, AliasTarget)>,
 }
 
+impl FleetFacts {
+    /// The most tokens that one image or audio part can cost with any model.
+    #[must_use]
+    pub fn media_tokens_max(&self) -> Tokens {
+        self.models.iter().map(|it| it.media_tokens_max).max().unwrap_or_default()
+    }
+}
+
 /// The only randomness of a decision, passed in as data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw(pub u64);
