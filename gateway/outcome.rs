@@ -7,7 +7,10 @@ use std::{
 
 use policies::{
     Counts, Plan,
-    facts::{DataClass, Draw, KeyIndex, ModelIndex, Money, Price, Signals, TeamIndex, Tokens},
+    facts::{
+        DataClass, Draw, FleetFacts, KeyIndex, ModelFacts, ModelIndex, Money, Signals, TeamIndex,
+        Tokens,
+    },
 };
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -244,17 +247,6 @@ impl Ending {
     }
 }
 
-/// One model as records name it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelName {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Where it runs.
-    pub zone: Option<Arc<str>>,
-    /// Its price.
-    pub price: Option<Price>,
-}
-
 /// What the figures of an epoch are called: indices to names, and the versions in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochInfo {
@@ -268,10 +260,18 @@ pub struct EpochInfo {
     pub policy_hash: Arc<str>,
     /// Hash of the price table.
     pub price_version: Arc<str>,
-    /// Models by [`ModelIndex`].
-    pub models: Vec<ModelName>,
+    /// The models, by [`ModelIndex`]: the one table of what they are and cost, which the policy decides by.
+    pub fleet: Arc<FleetFacts>,
     /// Teams by [`TeamIndex`].
     pub teams: Vec<Arc<str>>,
+}
+
+impl EpochInfo {
+    /// Models by [`ModelIndex`].
+    #[must_use]
+    pub fn models(&self) -> &[ModelFacts] {
+        &self.fleet.models
+    }
 }
 
 /// An accepted request, as its ledger entry is opened: fixed from here on.

@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config, ProbeBy},
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
-    outcome::{EpochInfo, ModelName},
+    outcome::EpochInfo,
     pipeline::{Epoch, HeaderCache},
     record::Metrics,
     wire::ReadLimits,
@@ -74,18 +74,13 @@ pub(super) fn epoch(
 
 fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
     let fleet = config.policy.fleet();
-    let model = |it: &ModelFacts| ModelName {
-        id: Arc::clone(&it.id),
-        zone: it.zone.clone(),
-        price: it.price,
-    };
     EpochInfo {
         replica,
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
         policy_hash: config.policy.hash().into(),
         price_version: config::price_version(&fleet.models).into(),
-        models: fleet.models.iter().map(model).collect(),
+        fleet: Arc::clone(fleet),
         teams: fleet.teams.iter().map(|team| Arc::clone(&team.name)).collect(),
     }
 }
@@ -106,7 +101,7 @@ fn hostname() -> String {
 fn told(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     let (metrics, names) = (metrics.clone(), Arc::clone(names));
     Box::new(move |endpoint: &Endpoint, fate: EndpointEvent| {
-        let model = names.models.get(endpoint.model.get()).map_or("", |model| &model.id);
+        let model = names.models().get(endpoint.model.get()).map_or("", |model| &model.id);
         match fate {
             EndpointEvent::Ejected(cause) => {
                 tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");

@@ -8,8 +8,8 @@ use std::{
 use policies::{
     Counts, Matched, Plan, Planned, Why,
     facts::{
-        DataClass, Draw, KeyIndex, Language, ModelIndex, Money, Price, RuleIndex, Signals, Task,
-        TeamIndex, Timeouts, Tokens,
+        DataClass, Draw, FleetFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money, Price,
+        RuleIndex, Signals, Task, TeamIndex, Timeouts, Tokens,
     },
 };
 use smallvec::smallvec;
@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     failure::{Kind, Stage},
     outcome::{
-        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, ModelName,
-        Opened, Outcome, Refused, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, Opened,
+        Outcome, Refused, Usage, UsageSource,
     },
 };
 
@@ -33,14 +33,20 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         output: Money::from_nano(1_500_000_000),
         ..Price::default()
     };
-    let model = |id: &str, price| ModelName { id: id.into(), zone: Some("on_prem".into()), price };
+    let model = |id: &str, price| ModelFacts {
+        id: id.into(),
+        zone: Some("on_prem".into()),
+        price,
+        ..ModelFacts::default()
+    };
+    let models = vec![model("qwen", Some(price)), model("gemma", None)];
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
         policy_version: "2026-01".into(),
         policy_hash: "aabb".into(),
         price_version: "ccdd".into(),
-        models: vec![model("qwen", Some(price)), model("gemma", None)],
+        fleet: Arc::new(FleetFacts { models, ..FleetFacts::default() }),
         teams: vec!["default".into(), "retail".into()],
     })
 }

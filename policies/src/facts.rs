@@ -297,7 +297,7 @@ impl Signals {
 }
 
 /// What one model is: from configuration, fixed for an epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
     /// The id callers and policies use.
     pub id: Arc<str>,

@@ -84,7 +84,7 @@ struct Latency {
 
 impl Handles {
     pub(super) fn new(names: Arc<EpochInfo>) -> Self {
-        let (models, teams) = (names.models.len(), names.teams.len());
+        let (models, teams) = (names.models().len(), names.teams.len());
         Self {
             names,
             requests: Row::new(models),
@@ -99,7 +99,7 @@ impl Handles {
     }
 
     fn model(&self, index: ModelIndex) -> &str {
-        self.names.models.get(index.get()).map_or(UNKNOWN, |model| &model.id)
+        self.names.models().get(index.get()).map_or(UNKNOWN, |model| &model.id)
     }
 
     fn team(&self, index: TeamIndex) -> &str {
@@ -113,7 +113,7 @@ impl Handles {
         match decided_slot(plan.matched) {
             Some(slot) => self
                 .decisions
-                .at(slot, || Row::new(self.names.models.len()))
+                .at(slot, || Row::new(self.names.models().len()))
                 .at(model.get(), make)
                 .inc(),
             None => make().inc(),
@@ -149,10 +149,10 @@ impl Handles {
     fn account(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
         let (signals, charge) = (&outcome.opened.signals, &outcome.charge);
         let team = outcome.opened.caller.team_path.first().copied().unwrap_or(TeamIndex(u16::MAX));
-        let models = || Row::new(self.names.models.len());
+        let models = || Row::new(self.names.models().len());
         let (task, language) = (signals.task, signals.language);
         self.cost
-            .at(team.get(), || Row::new(self.names.models.len()))
+            .at(team.get(), || Row::new(self.names.models().len()))
             .at(model.get(), labels)
             .at(task.index(), languages)
             .at(language.index(), || {
