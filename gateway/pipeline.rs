@@ -4,6 +4,7 @@
 //! exactly once, and whatever ends the request ends in one `Outcome`.
 
 mod answer;
+mod decide;
 mod ids;
 mod preview;
 mod refusal;
@@ -22,14 +23,17 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::HeaderMap;
 use policies::{
-    Policy,
-    facts::{Dialect, Draw, Operation, Signals},
+    Plan, Policy,
+    facts::{Draw, Signals, Tokens},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use self::decide::{Verdict, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
+    decide::{Asked, Decided, explained},
     ids::Ids,
     preview::preview,
     tab::Tab,
@@ -43,8 +47,8 @@ use crate::{
     fleet::{PickHint, Prober, Waiter},
     outcome::{Ending, EpochInfo},
     record::Recorder,
-    signals,
-    wire::{self, ReadLimits},
+    signals::SignalInputs,
+    wire::{self, ReadLimits, Surface},
 };
 
 /// After how long another replica, or the next process, may be asked.
@@ -96,6 +100,8 @@ pub(crate) struct Epoch {
     pub prober: Prober,
     /// What a request may ask for.
     pub limits: ReadLimits,
+    /// The most that one media part can cost with any model.
+    pub media_tokens_max: Tokens,
     /// Header values that many answers share.
     pub header_cache: HeaderCache,
     /// The hash of the configuration.
@@ -114,8 +120,8 @@ pub(crate) struct Inbound<B> {
     pub head: http::request::Parts,
     /// The body, not yet read.
     pub body: B,
-    /// The API it speaks.
-    pub dialect: Dialect,
+    /// The API it came in by.
+    pub surface: &'static Surface,
 }
 
 /// Serves one request, and leaves exactly one outcome or one refusal.
@@ -152,6 +158,8 @@ fn stopping() -> Failure {
     Failure::new(Kind::Unavailable, Stage::Dispatch, public).after(STOPPED_WAIT)
 }
 
+/// A request's way: who asks what, the decision, and what is done by it. Each of the eight stages begins
+/// where the tab is told so.
 async fn pass<B>(
     gw: &Arc<Gateway>,
     inbound: Inbound<B>,
@@ -160,31 +168,84 @@ async fn pass<B>(
 where
     B: Future<Output = Result<Bytes, Failure>>,
 {
-    let Inbound { head, body, dialect, at, .. } = inbound;
     let epoch = tab.epoch();
-    tab.at(Stage::Authenticate);
-    let principal = epoch.directory.authenticate(&head.headers, at)?;
-    let Principal { caller, account } = &*principal;
-    tab.caller(caller);
-    if let Err(full) = gw.recorder.accepts() {
-        tab.at(Stage::Record);
-        return Err(full);
-    }
-    let now = tab.at(Stage::Admit);
-    tab.permit(account.enter(now)?);
+    let asked = ask(gw, &epoch, inbound, tab).await?;
+    let decided = decide(gw, &epoch, &asked, tab, planned)?;
+    serve_decided(gw, &epoch, asked, decided, tab).await
+}
+
+/// Reads a request, once its caller may ask.
+async fn ask<B>(
+    gw: &Gateway,
+    epoch: &Epoch,
+    inbound: Inbound<B>,
+    tab: &mut Tab,
+) -> Result<Asked, Failure>
+where
+    B: Future<Output = Result<Bytes, Failure>>,
+{
+    let Inbound { head, body, surface, at, .. } = inbound;
+    let principal = admit_caller(epoch, &head.headers, at, tab)?;
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.world.timestamp)();
     tab.at(Stage::Classify);
-    let request = wire::read(dialect, Operation::Chat, body, &epoch.limits)?;
-    let hash = |text: &str| epoch.directory.user_hash(&caller.team_name, text);
-    let around = gw.signal_inputs(dialect, account, (&epoch, at), &hash);
-    let signals = Arc::new(signals::of(&request, &head.headers, caller, &around)?);
-    tab.signals(&signals);
-    tab.at(Stage::Decide);
-    let draw = gw.draw(&signals);
-    let decided = policies::decide(&epoch.policy, &signals, &epoch.upstreams.fleet.view(), draw);
-    let plan = Arc::new(decided.map_err(|refusal| refusal::failure(&refusal, &epoch.policy))?);
+    let request = wire::read(surface, body, &epoch.limits)?;
+    Ok(Asked { principal, headers: head.headers, request, at })
+}
+
+/// Says who asks, by the head alone, if he may ask now.
+fn admit_caller(
+    epoch: &Epoch,
+    headers: &HeaderMap,
+    at: jiff::Timestamp,
+    tab: &mut Tab,
+) -> Result<Arc<Principal>, Failure> {
+    tab.at(Stage::Authenticate);
+    let principal = epoch.directory.authenticate(headers, at)?;
+    tab.caller(&principal.caller);
+    if let Err(full) = tab.recordable() {
+        tab.at(Stage::Record);
+        return Err(full);
+    }
+    let now = tab.at(Stage::Admit);
+    tab.permit(principal.account.enter(now)?);
+    Ok(principal)
+}
+
+/// Decides what was asked; nothing is reserved or sent by it.
+fn decide<P>(
+    gw: &Gateway,
+    epoch: &Epoch,
+    asked: &Asked,
+    tab: &mut Tab,
+    verdict: Verdict<P>,
+) -> Result<Decided<P>, Failure> {
+    let inputs = SignalInputs {
+        hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
+        media_tokens_max: epoch.media_tokens_max,
+        budget_left: asked.principal.account.left(asked.at),
+        at: epoch.timezone.to_datetime(asked.at),
+    };
+    let present = |signals: &Arc<Signals>| {
+        tab.signals(signals);
+        tab.at(Stage::Decide);
+        (gw.draw(signals), epoch.upstreams.fleet.view())
+    };
+    asked.decide(&epoch.policy, &inputs, present, verdict)
+}
+
+/// Serves what was decided: reserves its worst case, opens its entry and has it answered.
+async fn serve_decided(
+    gw: &Gateway,
+    epoch: &Epoch,
+    asked: Asked,
+    decided: Decided<Arc<Plan>>,
+    tab: &mut Tab,
+) -> Result<answer::Pending, Failure> {
+    let Asked { principal, headers, request, at } = asked;
+    let Principal { caller, account } = &*principal;
+    let Decided { signals, plan, draw } = decided;
     let now = (tab.at(Stage::Admit), at);
     let reservation = account.admit(&plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, reservation);
@@ -193,15 +254,17 @@ where
     }
     tab.at(Stage::Dispatch);
     let bound = account.binds();
+    let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
-    let ask = UpstreamRequest::new(request, &head.headers, tab.ids().header(), bound);
+    let sent = UpstreamRequest::new(request, &headers, tab.ids().header(), bound);
     let hint = PickHint { draw: draw.0, affinity };
     let standing = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
     let options = CallOptions { hint, standing, early_head: gw.early_head };
-    let (committed, call) = epoch.upstreams.run(&plan, ask, options, tab.log()).await?;
+    let (committed, call) = epoch.upstreams.run(&plan, sent, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
-    Ok(answer::Pending { committed, call, rates: account.limits(now), bound })
+    let rates = account.limits(now);
+    Ok(answer::Pending { committed, call, surface, rates, bound })
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and
@@ -227,21 +290,5 @@ impl Gateway {
     /// What a session's every request draws alike, and a request without session for itself.
     fn draw(&self, signals: &Signals) -> Draw {
         Draw(signals.session.map_or_else(self.world.random, |session| session as u64))
-    }
-
-    fn signal_inputs<'a>(
-        &self,
-        dialect: Dialect,
-        account: &crate::account::Account,
-        (epoch, at): (&Epoch, jiff::Timestamp),
-        hash: &'a (dyn Fn(&str) -> u128 + Sync),
-    ) -> signals::SignalInputs<'a> {
-        signals::SignalInputs {
-            dialect,
-            hash,
-            media_tokens_max: epoch.header_cache.media_tokens_max,
-            budget_left: account.left(at),
-            at: epoch.timezone.to_datetime(at),
-        }
     }
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use classify::Prompt;
 use http::{HeaderMap, HeaderName};
-use policies::facts::{
-    CivilTime, DataClass, Dialect, Hinted, Language, Money, Operation, Signals, Task, Tokens,
-};
+use policies::facts::{CivilTime, DataClass, Hinted, Language, Money, Signals, Task, Tokens};
 use smallvec::SmallVec;
 
 use crate::{
@@ -32,8 +30,6 @@ const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
 
 /// What is known beside the request itself.
 pub(crate) struct SignalInputs<'a> {
-    /// The API the request came in by.
-    pub dialect: Dialect,
     /// Hashes users and sessions.
     pub hash: &'a (dyn Fn(&str) -> u128 + Sync),
     /// The most that one media part can cost with any model.
@@ -58,9 +54,9 @@ pub(crate) fn of(
     let reading = read(request);
     let keyed = signal_inputs.hash;
     Ok(Signals {
-        operation: Operation::Chat,
+        operation: request.surface().operation,
         stream: request.stream(),
-        dialect: signal_inputs.dialect,
+        dialect: request.surface().dialect,
         requested: Arc::from(&*request.model()),
         language: hints.language.unwrap_or(reading.language),
         languages: reading.languages,

@@ -26,7 +26,7 @@ pub(crate) fn charge(
     let mut source = UsageSource::Reported;
     let mut passed_on = None;
     for (at, attempt) in log.attempts.iter().enumerate() {
-        let model = names.models.get(attempt.model.get());
+        let model = names.models().get(attempt.model.get());
         let committed = log.committed.map(usize::from) == Some(at);
         let usage = if committed {
             *passed_on.insert(served(log, signals, context(attempt, plan)))

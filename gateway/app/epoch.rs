@@ -13,7 +13,7 @@ use crate::{
     directory::Directory,
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
-    outcome::{EpochInfo, ModelName},
+    outcome::EpochInfo,
     pipeline::{Epoch, HeaderCache},
     record::Metrics,
     wire::ReadLimits,
@@ -69,6 +69,7 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
+        media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),
@@ -77,24 +78,13 @@ pub(super) fn epoch(
 
 fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
     let fleet = config.policy.fleet();
-    let model = |it: &ModelFacts| ModelName {
-        id: Arc::clone(&it.id),
-        zone: it.zone.clone(),
-        price: it.price,
-    };
-    let above = |team: policies::facts::TeamIndex| config.teams.get(team.get());
-    let team = |it: &config::Team| {
-        let parent = it.parent.and_then(above).map(|parent| Arc::clone(&parent.name));
-        (Arc::clone(&it.name), parent)
-    };
     EpochInfo {
         replica,
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
         policy_hash: config.policy.hash().into(),
         price_version: config::price_version(&fleet.models).into(),
-        models: fleet.models.iter().map(model).collect(),
-        teams: config.teams.iter().map(team).collect(),
+        fleet: Arc::clone(fleet),
     }
 }
 
@@ -114,7 +104,7 @@ fn hostname() -> String {
 fn told(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     let (metrics, names) = (metrics.clone(), Arc::clone(names));
     Box::new(move |endpoint: &Endpoint, fate: EndpointEvent| {
-        let model = names.models.get(endpoint.model.get()).map_or("", |model| &model.id);
+        let model = names.models().get(endpoint.model.get()).map_or("", |model| &model.id);
         match fate {
             EndpointEvent::Ejected(cause) => {
                 tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");

@@ -26,7 +26,7 @@ fn read(epoch: &Epoch) -> Vec<GaugeReading> {
     ];
     let fleet = &epoch.upstreams.fleet;
     for endpoint in fleet.endpoints() {
-        let Some(model) = names.models.get(endpoint.model.get()) else { continue };
+        let Some(model) = names.models().get(endpoint.model.get()) else { continue };
         let labels = || [Arc::clone(&model.id), Arc::clone(&endpoint.label)];
         let up = usize::from(endpoint.up(now));
         readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));

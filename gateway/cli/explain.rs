@@ -9,9 +9,15 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::facts::{Dialect, Draw, FleetView, ModelView, Operation};
+use policies::facts::{Draw, FleetView, ModelView};
 
-use crate::{account::Accounts, directory::Directory, signals, wire};
+use crate::{
+    account::Accounts,
+    directory::Directory,
+    pipeline::{Asked, Decided, explained},
+    signals::SignalInputs,
+    wire,
+};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +44,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match explained(&config, args) {
+    match text(&config, args) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -50,48 +56,41 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     }
 }
 
-fn explained(config: &crate::config::Config, args: &Args) -> Result<String, String> {
+fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let body = body(args).map_err(|error| format!("cannot read the request: {error}"))?;
     let limits = crate::app::read_limits(config);
-    let request = wire::read(Dialect::OpenAi, Operation::Chat, body, &limits)
-        .map_err(|failure| failure.to_string())?;
+    let request =
+        wire::read(wire::Surface::first(), body, &limits).map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
     let keys = Directory::empty(b"explain");
     let keys = keys.with(&config.keys, &config.teams, &Accounts::default());
     let principal = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
-    let caller = &principal.caller;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
-    let around = signals::SignalInputs {
-        dialect: Dialect::OpenAi,
-        hash: &|text| keys.user_hash(&caller.team_name, text),
-        media_tokens_max: fleet
-            .models
-            .iter()
-            .map(|it| it.media_tokens_max)
-            .max()
-            .unwrap_or_default(),
+    let (headers, at) = (headers(args)?, jiff::Timestamp::now());
+    let asked = Asked { principal, headers, request, at };
+    let inputs = SignalInputs {
+        hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
+        media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
-        at: zone.to_datetime(jiff::Timestamp::now()),
+        at: zone.to_datetime(at),
     };
-    let headers = headers(args)?;
-    let signals =
-        signals::of(&request, &headers, &caller, &around).map_err(|failure| failure.to_string())?;
     let model = |id: &Arc<str>| ModelView {
         available: !args.down.iter().any(|down| **down == **id),
         ..ModelView::default()
     };
     let models = fleet.models.iter().map(|it| model(&it.id)).collect();
-    let view = FleetView { version: 0, models };
-    let said = policies::explain(&config.policy, &signals, &view, Draw(0));
+    let view = Arc::new(FleetView { version: 0, models });
+    let decided = asked
+        .decide(&config.policy, &inputs, |_| (Draw(0), &view), explained)
+        .map_err(|failure| failure.to_string())?;
     if args.json {
-        let signals = signals::known(&signals);
-        let both = serde_json::json!({ "signals": signals, "decision": said });
-        return Ok(format!("{both:#}\n"));
+        return Ok(format!("{:#}\n", decided.json()));
     }
+    let Decided { signals, plan: explanation, .. } = &decided;
     let needs: Vec<_> = signals.needs.names().collect();
     Ok(format!(
-        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{said}",
+        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{explanation}",
         signals.language,
         signals.language_confidence,
         signals.task,

@@ -110,7 +110,7 @@ fn compiled(config: &Path, file: Option<&Path>) -> Result<Policy, Vec<Fault>> {
 /// The models of the configuration, or of the catalogue where there is none.
 fn fleet(config: &Path) -> Result<FleetFacts, Vec<Fault>> {
     if config.exists() {
-        return Ok(config::load(Some(config))?.policy.fleet().clone());
+        return Ok(FleetFacts::clone(config::load(Some(config))?.policy.fleet()));
     }
     Ok(catalogue())
 }
@@ -187,7 +187,7 @@ fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let policy = read(&folder.join(&header.policy))?;
     let fleet = match header.fleet.as_str() {
         "catalogue" => catalogue(),
-        path => config::load(Some(&folder.join(path)))?.policy.fleet().clone(),
+        path => FleetFacts::clone(config::load(Some(&folder.join(path)))?.policy.fleet()),
     };
     cases::run(&document, &policy, &fleet)
 }

@@ -172,7 +172,7 @@ impl Callers {
     /// The request as it would be decided today; `None` if nobody of that name may ask any more.
     fn past(&self, row: PastRow) -> Option<Past> {
         let mut signals = Signals::chat(&row.requested);
-        signals.operation = Operation::from_code(&row.operation).unwrap_or(Operation::Chat);
+        signals.operation = Operation::from_code(&row.operation).unwrap_or(signals.operation);
         signals.stream = row.stream;
         signals.language = Language::from_code(&row.language).unwrap_or(Language::Und);
         signals.task = Task::from_code(&row.task).unwrap_or(Task::Chat);

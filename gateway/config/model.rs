@@ -22,6 +22,8 @@ use super::{
 /// cost an amount that can be held.
 const PRICE_UNITS_MAX: i64 = 100_000_000;
 const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
+/// The dialects in which engines are asked; the first where none is stated.
+const SPOKEN: [Dialect; 1] = [Dialect::OpenAi];
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -194,18 +196,15 @@ fn capabilities(it: &mut Section<'_>, faults: &mut Faults) -> Needs {
 fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
     let mut dialects = Vec::new();
     for (path, code) in texts(it, "dialects", faults) {
-        match Dialect::from_code(&code) {
-            Some(Dialect::OpenAi) => dialects.push(Dialect::OpenAi),
-            _ => {
+        match SPOKEN.into_iter().find(|it| it.code() == code) {
+            Some(dialect) => dialects.push(dialect),
+            None => {
                 let expected = "\"openai\", the one dialect this version speaks to engines";
                 faults.push(Fault::new(path, format!("`{code}`"), expected));
             }
         }
     }
-    if dialects.is_empty() {
-        dialects.push(Dialect::OpenAi);
-    }
-    dialects
+    if dialects.is_empty() { SPOKEN.into() } else { dialects }
 }
 
 /// `"free"`, or a table. What is not stated costs what its plain kind costs.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{self, BoundNames, ReasoningField},
-    wire,
+    wire::{self, Surface},
 };
 
 /// Bodies up to this size are sent as one slice: copying them costs less than the system is asked to
@@ -49,7 +49,8 @@ pub(crate) struct Target {
     stream_usage: bool,
     output_bound: BoundNames,
     output_tokens_max: Tokens,
-    chat: PathAndQuery,
+    /// Where it serves each surface.
+    paths: [PathAndQuery; Surface::COUNT],
     host: HeaderValue,
     authorization: Option<HeaderValue>,
 }
@@ -89,11 +90,9 @@ impl Target {
         before: Option<&Arc<Pool>>,
     ) -> io::Result<Self> {
         let uri = endpoint.url.clone();
-        let base = uri.path().trim_end_matches('/');
-        let chat = format!("{base}/chat/completions");
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
         Ok(Self {
-            chat: PathAndQuery::try_from(chat).map_err(io::Error::other)?,
+            paths: paths(&uri)?,
             host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
             authorization: endpoint.authorization().map_err(io::Error::other)?,
             upstream_model: model.upstream_model.clone(),
@@ -142,7 +141,7 @@ impl Target {
         let mut sent = Request::new(body(request.body.to_upstream(edit)));
         *sent.method_mut() = Method::POST;
         *sent.version_mut() = Version::HTTP_11;
-        *sent.uri_mut() = Uri::from(self.chat.clone());
+        *sent.uri_mut() = Uri::from(request.body.surface().own(&self.paths).clone());
         let headers = sent.headers_mut();
         headers.reserve(8);
         headers.insert(HOST, self.host.clone());
@@ -164,6 +163,19 @@ impl Target {
     }
 }
 
+/// Where an endpoint of this URL serves each surface.
+fn paths(uri: &Uri) -> io::Result<[PathAndQuery; Surface::COUNT]> {
+    let base = uri.path().trim_end_matches('/');
+    let mut wrong = None;
+    let paths = Surface::all().each_ref().map(|surface| {
+        PathAndQuery::try_from(format!("{base}{}", surface.path)).unwrap_or_else(|error| {
+            wrong = Some(error);
+            PathAndQuery::from_static("/")
+        })
+    });
+    wrong.map_or(Ok(paths), |error| Err(io::Error::other(error)))
+}
+
 fn body(body: wire::Body) -> Slices {
     if body.len > JOIN_BYTES_MAX || body.slices.len() < 2 {
         return Slices::new(body.slices);
@@ -173,4 +185,23 @@ fn body(body: wire::Body) -> Slices {
         joined.extend_from_slice(slice);
     }
     Slices::new(smallvec::smallvec![joined.into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_surface_stands_behind_the_base_url() {
+        for base in ["http://host:1", "http://host:1/", "http://host:1/v1", "http://host:1/a/v1/"] {
+            let uri: Uri = base.parse().unwrap();
+            let paths = paths(&uri).unwrap();
+            for surface in Surface::all() {
+                let expected = format!("{}{}", uri.path().trim_end_matches('/'), surface.path);
+                assert_eq!(surface.own(&paths).as_str(), expected);
+            }
+        }
+        let uri = "http://host:1/v1".parse().unwrap();
+        assert_eq!(Surface::first().own(&paths(&uri).unwrap()).as_str(), "/v1/chat/completions");
+    }
 }

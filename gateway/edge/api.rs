@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use policies::facts::{Dialect, ModelFacts};
+use policies::facts::ModelFacts;
 use tower_service::Service;
 
 use super::{
@@ -34,7 +34,7 @@ use crate::{
     failure::{Failure, Kind, Stage},
     outcome::Refused,
     pipeline::{self, Gateway, Ids, Inbound},
-    wire,
+    wire::{self, Surface},
 };
 
 /// What the callers' door is made from.
@@ -96,28 +96,27 @@ impl ApiService {
     async fn answered(self, request: Request<Incoming>) -> Response<EdgeBody> {
         let at = (self.gateway.world.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
+        let asks = Asks::of(request.uri().path());
         if let Some(refusal) = request.extensions().get::<Refusal>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
-            return render::failure(Dialect::OpenAi, &failure, &ids);
+            return render::failure(asks.surface(), &failure, &ids);
         }
-        let answered = AssertUnwindSafe(self.route(request, &ids, at)).catch_unwind().await;
+        let answered = AssertUnwindSafe(self.route(request, asks, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
         answered
             .unwrap_or_else(bug)
-            .unwrap_or_else(|failure| render::failure(Dialect::OpenAi, &failure, &ids))
+            .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids))
     }
 
     async fn route(
         mut self,
         request: Request<Incoming>,
+        asks: Asks,
         ids: &Ids,
         at: Timestamp,
     ) -> Result<Response<EdgeBody>, Failure> {
-        let path = request.uri().path();
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let asks = matches!(path, "/v1/route" | "/route");
-        if !asks && !matches!(path, "/v1/chat/completions" | "/chat/completions") {
+        if matches!(asks, Asks::Other) {
             let answered = Box::pin(self.router.call(request)).await;
             let answer = answered.unwrap_or_else(|never| match never {});
             return Ok(answer.map(EdgeBody::Router));
@@ -129,9 +128,9 @@ impl ApiService {
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, Arc::clone(&self.bodies));
-        let dialect = Dialect::OpenAi;
-        let inbound = Inbound { ids: ids.clone(), started, at, head, body, dialect };
-        if asks {
+        let surface = asks.surface();
+        let inbound = Inbound { ids: ids.clone(), started, at, head, body, surface };
+        if matches!(asks, Asks::Decision) {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
             let said = self.counted(said)?.to_string();
             let json = [(header::CONTENT_TYPE, "application/json")];
@@ -145,6 +144,35 @@ impl ApiService {
     /// Counts what is refused before the pipeline, which counts its own refusals, has seen it.
     fn counted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
         result.inspect_err(|failure| refused(&self.gateway, failure))
+    }
+}
+
+/// What a path asks for.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// An answer of a model, by this surface.
+    Answer(&'static Surface),
+    /// The decision for a request, which is written as for the first surface.
+    Decision,
+    /// Something else.
+    Other,
+}
+
+impl Asks {
+    fn of(path: &str) -> Self {
+        match Surface::at(path) {
+            Some(surface) => Self::Answer(surface),
+            None if wire::behind_version(path) == "/route" => Self::Decision,
+            None => Self::Other,
+        }
+    }
+
+    /// By which requests are read and errors written.
+    fn surface(self) -> &'static Surface {
+        match self {
+            Self::Answer(surface) => surface,
+            Self::Decision | Self::Other => Surface::first(),
+        }
     }
 }
 
@@ -230,11 +258,8 @@ fn not_served(uri: &Uri) -> Failure {
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     refused(gateway, failure);
-    let answer = render::failure(
-        Dialect::OpenAi,
-        failure,
-        &ids(gateway, headers, (gateway.world.timestamp)()),
-    );
+    let ids = ids(gateway, headers, (gateway.world.timestamp)());
+    let answer = render::failure(Surface::first(), failure, &ids);
     answer.map(axum::body::Body::new).into_response()
 }
 

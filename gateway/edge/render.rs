@@ -2,22 +2,21 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use policies::facts::Dialect;
 
 use super::{EdgeBody, framing};
 use crate::{
     failure::{Failure, Kind},
     pipeline::Ids,
-    wire,
+    wire::Surface,
 };
 
 /// Tells SDKs whether to try again, whatever the status.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The answer for a failure, in the caller's own dialect.
-pub(crate) fn failure(dialect: Dialect, failure: &Failure, ids: &Ids) -> Response<EdgeBody> {
+/// The answer for a failure, in the form of the surface that was asked.
+pub(crate) fn failure(surface: &Surface, failure: &Failure, ids: &Ids) -> Response<EdgeBody> {
     log(failure, ids);
-    let mut answer = json(failure.status(), wire::error_body(dialect, failure));
+    let mut answer = json(failure.status(), surface.error_body(failure));
     ids.write(answer.headers_mut());
     let headers = answer.headers_mut();
     if let Some(wait) = failure.retry_after {

@@ -2,18 +2,7 @@
 
 use std::sync::Arc;
 
-use policies::facts::Price;
-
-/// One model as records name it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelName {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Where it runs.
-    pub zone: Option<Arc<str>>,
-    /// Its price.
-    pub price: Option<Price>,
-}
+use policies::facts::{FleetFacts, ModelFacts};
 
 /// What the figures of an epoch are called: indices to names, and the versions in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +17,14 @@ pub struct EpochInfo {
     pub policy_hash: Arc<str>,
     /// Hash of the price table.
     pub price_version: Arc<str>,
-    /// Models by [`ModelIndex`].
-    pub models: Vec<ModelName>,
-    /// Teams, each with the one above it: money that is spent in this epoch counts for these.
-    pub teams: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// The one table of what models are and cost, and of how teams hang, by which the policy decides.
+    pub fleet: Arc<FleetFacts>,
+}
+
+impl EpochInfo {
+    /// Models by `ModelIndex`.
+    #[must_use]
+    pub fn models(&self) -> &[ModelFacts] {
+        &self.fleet.models
+    }
 }

@@ -13,7 +13,7 @@ pub use self::{
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,
-    epoch_info::{EpochInfo, ModelName},
+    epoch_info::EpochInfo,
     opened::{Opened, Refused},
     usage::{Charge, Usage, UsageSource},
 };

@@ -9,10 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
-use policies::{
-    Policy,
-    facts::{Dialect, Money, Tokens},
-};
+use policies::{Policy, facts::Money};
 
 use super::Tab;
 use crate::{
@@ -20,7 +17,7 @@ use crate::{
     dispatch::{Call, Committed, Piece},
     failure::Stage,
     outcome::{Charge, Ending, UsageSource},
-    wire,
+    wire::{self, Surface},
 };
 
 /// Our headers, by name.
@@ -46,18 +43,13 @@ pub(crate) mod name {
 pub(crate) struct HeaderCache {
     /// By `ModelIndex`.
     models: Vec<HeaderValue>,
-    /// The most that one media part can cost with any model.
-    pub media_tokens_max: Tokens,
 }
 
 impl HeaderCache {
     /// Values for the models of this policy.
     pub(crate) fn new(policy: &Policy) -> Self {
         let models = &policy.fleet().models;
-        Self {
-            models: models.iter().map(|model| value(&model.id)).collect(),
-            media_tokens_max: models.iter().map(|it| it.media_tokens_max).max().unwrap_or_default(),
-        }
+        Self { models: models.iter().map(|model| value(&model.id)).collect() }
     }
 }
 
@@ -70,6 +62,8 @@ fn value(text: &str) -> HeaderValue {
 pub(super) struct Pending {
     pub(super) committed: Committed,
     pub(super) call: Box<Call>,
+    /// By which it is written.
+    pub(super) surface: &'static Surface,
     pub(super) rates: RateHeaders,
     /// Whether the bound on the answer was written into the request.
     pub(super) bound: bool,
@@ -106,7 +100,7 @@ impl Pending {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 // From here on it is backend and caller who take their time.
                 tab.at(Stage::Dispatch);
-                let stream = Streaming { call: self.call, tab, over: false };
+                let stream = Streaming { call: self.call, surface: self.surface, tab, over: false };
                 ("text/event-stream", Inner::Stream(Box::new(stream)))
             }
         };
@@ -165,6 +159,7 @@ enum Inner {
 
 struct Streaming {
     call: Box<Call>,
+    surface: &'static Surface,
     tab: Tab,
     over: bool,
 }
@@ -182,15 +177,15 @@ impl Streaming {
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
             Some(Ok(Piece::Bill(last))) => Poll::Ready(Some(self.billed(last.as_ref()))),
             Some(Ok(Piece::Length(it))) => {
-                Poll::Ready(Some(wire::length_event(&it.like, it.choices.into_iter())))
+                Poll::Ready(Some(self.surface.length_event(&it.like, &it.choices)))
             }
             Some(Ok(Piece::KeepAlive)) => Poll::Ready(Some(wire::comment())),
-            Some(Ok(Piece::Done)) => Poll::Ready(Some(wire::done_event())),
+            Some(Ok(Piece::Done)) => Poll::Ready(Some(self.surface.done_event())),
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.log().committed.is_some();
                 self.tab.close(if cut { Ending::Cut } else { Ending::failed(&failure) });
-                Poll::Ready(Some(wire::error_event(Dialect::OpenAi, &failure)))
+                Poll::Ready(Some(self.surface.error_event(&failure)))
             }
             None => {
                 self.over = true;
@@ -204,7 +199,7 @@ impl Streaming {
     fn priced(&mut self, event: &Bytes) -> Bytes {
         let Some(charge) = self.tab.charge_when_whole() else { return event.clone() };
         let estimated = charge.usage.source == UsageSource::Estimated;
-        wire::with_bill(event, wire::Bill { cost: &charge.cost.to_string(), estimated })
+        self.surface.priced(event, wire::Bill { cost: &charge.cost.to_string(), estimated })
     }
 
     /// The usage that the backend did not tell.
@@ -212,9 +207,8 @@ impl Streaming {
         let Some(charge) = self.tab.charge_when_whole() else { return wire::comment() };
         let Charge { usage, cost, .. } = charge;
         let estimated = usage.source == UsageSource::Estimated;
-        let id = format!("chatcmpl-{}", self.tab.ids().id());
         let bill = wire::Bill { cost: &cost.to_string(), estimated };
-        wire::usage_event(last, &id, usage.counts, bill)
+        self.surface.usage_event(last, self.tab.ids().id(), usage.counts, bill)
     }
 }
 

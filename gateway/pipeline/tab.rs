@@ -81,6 +81,18 @@ impl Tab {
         }
     }
 
+    /// Opens the tab of a request that is only decided: no outcome and no refusal is recorded of it.
+    pub(crate) fn unrecorded<B>(inbound: &Inbound<B>, gateway: &Arc<Gateway>) -> Self {
+        let mut tab = Self::open(inbound, gateway);
+        tab.closed = true;
+        tab
+    }
+
+    /// Whether what this tab leaves behind can be recorded.
+    pub(crate) fn recordable(&self) -> Result<(), Failure> {
+        if self.closed { Ok(()) } else { self.gateway.recorder.accepts() }
+    }
+
     /// The version of everything that this request goes by.
     pub(crate) fn epoch(&self) -> Arc<Epoch> {
         Arc::clone(&self.epoch)

@@ -8,8 +8,8 @@ use std::{
 use policies::{
     Counts, Matched, Plan, Planned, Why,
     facts::{
-        DataClass, Draw, KeyIndex, Language, ModelIndex, Money, Price, RuleIndex, Signals, Task,
-        TeamIndex, Timeouts, Tokens,
+        DataClass, Draw, FleetFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money, Price,
+        RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
     },
 };
 use smallvec::smallvec;
@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     failure::{Kind, Stage},
     outcome::{
-        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId,
-        ModelName, Opened, Outcome, Refused, TeamId, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId, Opened,
+        Outcome, Refused, TeamId, Usage, UsageSource,
     },
 };
 
@@ -33,15 +33,22 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         output: Money::from_nano(1_500_000_000),
         ..Price::default()
     };
-    let model = |id: &str, price| ModelName { id: id.into(), zone: Some("on_prem".into()), price };
+    let model = |id: &str, price| ModelFacts {
+        id: id.into(),
+        zone: Some("on_prem".into()),
+        price,
+        ..ModelFacts::default()
+    };
+    let models = vec![model("qwen", Some(price)), model("gemma", None)];
+    let team = |name: &str, parent| TeamFacts { name: name.into(), parent, models: Vec::new() };
+    let teams = vec![team("default", None), team("retail", Some(TeamIndex(0)))];
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
         policy_version: "2026-01".into(),
         policy_hash: "aabb".into(),
         price_version: "ccdd".into(),
-        models: vec![model("qwen", Some(price)), model("gemma", None)],
-        teams: vec![("default".into(), None), ("retail".into(), Some("default".into()))],
+        fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
     })
 }
 

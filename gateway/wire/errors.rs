@@ -69,8 +69,7 @@ const fn anthropic_type(kind: Kind) -> &'static str {
 }
 
 /// The body of a failed reply.
-#[must_use]
-pub fn error_body(dialect: Dialect, failure: &Failure) -> Bytes {
+pub(super) fn error_body(dialect: Dialect, failure: &Failure) -> Bytes {
     let message = &*failure.public;
     let json = match dialect {
         Dialect::OpenAi | Dialect::Responses => serde_json::to_vec(&OpenAi {
@@ -91,8 +90,7 @@ pub fn error_body(dialect: Dialect, failure: &Failure) -> Bytes {
 }
 
 /// The last event of a stream that broke after its first content.
-#[must_use]
-pub fn error_event(dialect: Dialect, failure: &Failure) -> Bytes {
+pub(super) fn error_event(dialect: Dialect, failure: &Failure) -> Bytes {
     let name: &[u8] = match dialect {
         Dialect::OpenAi => b"",
         Dialect::Anthropic | Dialect::Responses => b"event: error\n",

@@ -5,14 +5,14 @@
 use bytes::Bytes;
 use policies::{
     Counts,
-    facts::{Dialect, Needs, Operation, Tokens},
+    facts::{Needs, Tokens},
 };
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use super::{
-    Edit, End, Event, ReadLimits, Request, Stream, StreamFault, StreamLimits, What, plain, read,
-    scan::Scanner,
+    Edit, End, Event, ReadLimits, Request, Stream, StreamFault, StreamLimits, Surface, What, plain,
+    read, scan::Scanner,
 };
 use crate::config::{BoundNames, ReasoningField};
 
@@ -238,7 +238,7 @@ pub fn body(data: &[u8]) -> bool {
     let _ = plain(&body);
     let within = |depth_max| {
         let limits = ReadLimits { depth_max, ..ReadLimits::default() };
-        read(Dialect::OpenAi, Operation::Chat, body.clone(), &limits)
+        read(Surface::first(), body.clone(), &limits)
     };
     let Ok(request) = within(128) else { return false };
     let depth = depth(data);
@@ -262,7 +262,7 @@ pub fn body(data: &[u8]) -> bool {
         }
         Err(error) => assert!(is_limit(&error.to_string()), "not JSON ({error}), and taken"),
     }
-    let again = match read(Dialect::OpenAi, Operation::Chat, sent, &ReadLimits::default()) {
+    let again = match read(Surface::first(), sent, &ReadLimits::default()) {
         Ok(again) => again,
         Err(failure) => panic!("what is sent on cannot be read: {failure}"),
     };

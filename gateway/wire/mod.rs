@@ -4,7 +4,7 @@
 //! leaves as the caller's own bytes with a few edits between them ([`Request::to_upstream`]).
 //! Answers pass through: [`sse`] frames a stream and looks at each event only for content, usage,
 //! finish and error; [`answer`] does the same for a plain body. [`errors`] says in each dialect
-//! what went wrong.
+//! what went wrong. What is served, and by which of all this, is the table in [`surface`].
 //!
 //! This room refuses to build a tree of a caller's body, to change what it does not know, to wait,
 //! and to decide anything.
@@ -13,7 +13,7 @@ pub mod answer;
 mod bare;
 mod chunk;
 mod edit;
-pub mod errors;
+mod errors;
 mod field;
 mod finish;
 mod frame;
@@ -35,6 +35,7 @@ mod scan;
 mod shield;
 mod span;
 pub mod sse;
+mod surface;
 mod text;
 mod think_tags;
 mod too_long;
@@ -42,19 +43,18 @@ mod tools;
 mod usage;
 
 use bytes::Bytes;
-use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub use edit::{Body, Edit, Own};
-pub use errors::{error_body, error_event};
 pub use models::{ModelCard, model, models_list};
-pub use own::{Bill, comment, done_event, usage_event, with_bill};
+pub use own::{Bill, comment};
 pub use redact::without_key;
 pub use request::Request;
 pub use said::{Named, Said};
-pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What, length_event};
+pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
+pub use surface::{Surface, behind_version};
 
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::Failure;
 
 /// How much a request may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,23 +89,17 @@ impl Default for ReadLimits {
     }
 }
 
-/// Reads a caller's body.
+/// Reads a caller's body as the surface has it that it came in by.
 ///
 /// # Errors
 /// `invalid_json`, `invalid_type`, `invalid_value`, `missing_required_parameter` and
-/// `unsupported_parameter`, each with the wrong field; 404 for what is not served yet.
+/// `unsupported_parameter`, each with the wrong field.
 pub fn read(
-    dialect: Dialect,
-    operation: Operation,
+    surface: &'static Surface,
     body: Bytes,
     limits: &ReadLimits,
 ) -> Result<Request, Failure> {
-    match (dialect, operation) {
-        (Dialect::OpenAi, Operation::Chat) => openai::chat(body, limits),
-        _ => Err(Failure::new(Kind::InvalidRequest, Stage::Classify, "not supported")
-            .with_status(404)
-            .coded("not_supported")),
-    }
+    surface.read(body, limits)
 }
 
 #[cfg(test)]

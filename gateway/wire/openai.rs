@@ -8,7 +8,7 @@ use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
 use super::{
-    ReadLimits,
+    ReadLimits, Surface,
     field::{
         TEMPLATE_KEYS, boolean, echo, string_if, tokens, twice, wants_reasoning, whole, wrong_type,
     },
@@ -82,7 +82,11 @@ impl Field {
 }
 
 /// Reads a chat request.
-pub(super) fn chat(body: Bytes, limits: &ReadLimits) -> Result<Request, Failure> {
+pub(super) fn chat(
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
     if u32::try_from(body.len()).is_err() {
         return Err(Failure::new(Kind::TooLarge, Stage::Classify, "the body is above 4 GiB"));
     }
@@ -90,12 +94,11 @@ pub(super) fn chat(body: Bytes, limits: &ReadLimits) -> Result<Request, Failure>
         let text = format!("the body is not valid JSON: invalid UTF-8 at byte {at}");
         return Err(Failure::invalid("invalid_json", text));
     }
-    let request = fields(&body, limits)?;
+    let request = fields(Request::unread(surface), &body, limits)?;
     Ok(Request { body, ..request })
 }
 
-fn fields(body: &[u8], limits: &ReadLimits) -> Result<Request, Failure> {
-    let request = Request::unread();
+fn fields(request: Request, body: &[u8], limits: &ReadLimits) -> Result<Request, Failure> {
     let mut reader = Reader { request, limits, seen: 0, endless: false, others: SmallVec::new() };
     reader.body(body)?;
     Ok(reader.request)

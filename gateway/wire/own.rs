@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use policies::Counts;
+use uuid::Uuid;
 
 use super::{
     edit::quoted,
@@ -26,8 +27,7 @@ impl Bill<'_> {
 }
 
 /// The end of a stream.
-#[must_use]
-pub fn done_event() -> Bytes {
+pub(super) fn done_event() -> Bytes {
     Bytes::from_static(b"data: [DONE]\n\n")
 }
 
@@ -39,8 +39,7 @@ pub fn comment() -> Bytes {
 
 /// An event that holds usage, with the bill in it: `"signalbox":{"cost":"…"}` as the last member of its
 /// object. An event without an object is returned as it is.
-#[must_use]
-pub fn with_bill(event: &Bytes, bill: Bill<'_>) -> Bytes {
+pub(super) fn with_bill(event: &Bytes, bill: Bill<'_>) -> Bytes {
     let Some(brace) = memchr::memrchr(b'}', event) else {
         return event.clone();
     };
@@ -51,12 +50,11 @@ pub fn with_bill(event: &Bytes, bill: Bill<'_>) -> Bytes {
 }
 
 /// The chunk with the usage for a caller who asked for it, where the backend sent none: called as the last
-/// event of the stream is, or like this.
-#[must_use]
-pub fn usage_event(last: Option<&Bytes>, else_id: &str, counts: Counts, bill: Bill<'_>) -> Bytes {
+/// event of the stream is, or by our id of the request.
+pub(super) fn usage_event(last: Option<&Bytes>, id: Uuid, counts: Counts, bill: Bill<'_>) -> Bytes {
     let mut head = last.map(|event| named(event).unwrap_or_default()).unwrap_or_default();
     if head.is_empty() {
-        head = format!(r#""id":{},"object":"chat.completion.chunk","#, quoted(else_id));
+        head = format!(r#""id":"chatcmpl-{id}","object":"chat.completion.chunk","#);
     }
     let Counts { input, cached_input, cache_write, output, reasoning } = counts;
     let sum = |figures: &[u32]| figures.iter().copied().map(u64::from).sum::<u64>();
@@ -120,7 +118,7 @@ mod tests {
         let last = Bytes::from(format!("{}\n\n", last.replace('\n', "")));
         let counts =
             Counts { input: 3, cached_input: 4, output: 5, reasoning: 6, ..Counts::default() };
-        let event = usage_event(Some(&last), "x", counts, Bill { estimated: true, ..BILL });
+        let event = usage_event(Some(&last), Uuid::nil(), counts, Bill { estimated: true, ..BILL });
         let expected = serde_json::json!({ "id": "c\"1", "object": "chat.completion.chunk",
             "created": 17, "model": "m", "choices": [],
             "usage": { "prompt_tokens": 7, "completion_tokens": 11, "total_tokens": 18,
@@ -130,10 +128,11 @@ mod tests {
         let data = only_data(&event).unwrap();
         assert_eq!(serde_json::from_slice::<serde_json::Value>(data).unwrap(), expected);
         for none in [None, Some(comment())] {
-            let event = usage_event(none.as_ref(), "x", counts, BILL);
+            let event = usage_event(none.as_ref(), Uuid::nil(), counts, BILL);
+            let id = format!("chatcmpl-{}", Uuid::nil());
             let value: serde_json::Value =
                 serde_json::from_slice(only_data(&event).unwrap()).unwrap();
-            assert_eq!((&value["id"], &value["usage"]["total_tokens"]), (&"x".into(), &18.into()));
+            assert_eq!((&value["id"], &value["usage"]["total_tokens"]), (&id.into(), &18.into()));
         }
     }
 }

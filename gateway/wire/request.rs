@@ -7,6 +7,7 @@ use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
 use super::{
+    Surface,
     scan::{Span, Str},
     text,
 };
@@ -57,6 +58,7 @@ pub(super) struct StreamOptions {
 /// knows where in them its fields stand; nothing is copied until asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub(super) surface: &'static Surface,
     pub(super) body: Bytes,
     /// Just past the opening brace.
     pub(super) inside: u32,
@@ -96,8 +98,9 @@ pub(super) fn keep(texts: &mut Texts, text: Str) {
 
 impl Request {
     /// A request of which nothing has been read yet; it never leaves this room.
-    pub(super) fn unread() -> Self {
+    pub(super) fn unread(surface: &'static Surface) -> Self {
         Self {
+            surface,
             body: Bytes::new(),
             inside: 0,
             model: Str::default(),
@@ -122,6 +125,12 @@ impl Request {
             text_bytes: 0,
             weight: 0,
         }
+    }
+
+    /// The surface it came in by.
+    #[must_use]
+    pub fn surface(&self) -> &'static Surface {
+        self.surface
     }
 
     /// The model as asked for: `auto`, an alias or an id.

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 use smallvec::SmallVec;
 
-pub use self::bound::{StreamFault, StreamLimits, length_event};
+pub(super) use self::bound::length_event;
+pub use self::bound::{StreamFault, StreamLimits};
 use super::{
     chunk::{self, Look, Pattern},
     frame::{Fields, Framer, fields, only_data},

@@ -1,7 +1,7 @@
 //! What reading and sending on a request promise.
 
 use bytes::Bytes;
-use policies::facts::{Dialect, Needs, Operation, Tokens};
+use policies::facts::{Needs, Tokens};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn chat(body: &str) -> Result<Request, Failure> {
 }
 
 fn chat_within(body: &str, limits: &ReadLimits) -> Result<Request, Failure> {
-    read(Dialect::OpenAi, Operation::Chat, Bytes::copy_from_slice(body.as_bytes()), limits)
+    read(Surface::first(), Bytes::copy_from_slice(body.as_bytes()), limits)
 }
 
 /// A body with these members beside a model and one message.
@@ -281,7 +281,7 @@ fn what_is_not_json_is_named() {
     let mut body = with("").into_bytes();
     body.insert(10, 0xFF);
     let limits = ReadLimits::default();
-    let failure = read(Dialect::OpenAi, Operation::Chat, body.into(), &limits).unwrap_err();
+    let failure = read(Surface::first(), body.into(), &limits).unwrap_err();
     assert_eq!(failure.public, "the body is not valid JSON: invalid UTF-8 at byte 10");
 }
 
@@ -522,13 +522,6 @@ fn whole_numbers_are_whole_however_they_are_written() {
         assert!(chat(&with(&format!(r#","max_tokens":{digits}"#))).is_err(), "{digits}");
     }
     assert_eq!(chat(&with(r#","n":2.0"#)).unwrap().n(), 2);
-}
-
-#[test]
-fn other_operations_are_not_served_yet() {
-    let limits = ReadLimits::default();
-    let failure = read(Dialect::Anthropic, Operation::Chat, Bytes::new(), &limits).unwrap_err();
-    assert_eq!((failure.status(), failure.code), (404, "not_supported"));
 }
 
 #[test]

@@ -297,7 +297,7 @@ impl Signals {
 }
 
 /// What one model is: from configuration, fixed for an epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
     /// The id callers and policies use.
     pub id: Arc<str>,
@@ -369,6 +369,14 @@ pub struct FleetFacts {
     pub keys: Vec<KeyFacts>,
     /// Aliases in the order of the configuration; a trailing `*` matches any end.
     pub aliases: Vec<(Box<str>, AliasTarget)>,
+}
+
+impl FleetFacts {
+    /// The most tokens that one image or audio part can cost with any model.
+    #[must_use]
+    pub fn media_tokens_max(&self) -> Tokens {
+        self.models.iter().map(|it| it.media_tokens_max).max().unwrap_or_default()
+    }
 }
 
 /// The only randomness of a decision, passed in as data.

@@ -184,7 +184,7 @@ impl Policy {
 
     /// What it was compiled against.
     #[must_use]
-    pub fn fleet(&self) -> &FleetFacts {
+    pub fn fleet(&self) -> &Arc<FleetFacts> {
         &self.fleet
     }
 

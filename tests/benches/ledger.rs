@@ -17,15 +17,15 @@ use clap::Parser;
 use policies::{
     Counts, Matched, Plan, Planned, Why,
     facts::{
-        DataClass, Draw, KeyIndex, Language, ModelIndex, Money, Price, RuleIndex, Signals, Task,
-        TeamIndex, Timeouts, Tokens,
+        DataClass, Draw, FleetFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money, Price,
+        RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
     },
 };
 use signalbox::{
     config::Durability,
     outcome::{
-        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId,
-        ModelName, Opened, Outcome, Priority, TeamId, Usage, UsageSource,
+        AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId, Opened,
+        Outcome, Priority, TeamId, Usage, UsageSource,
     },
     record::{Group, LedgerStore},
     store::Sqlite,
@@ -64,19 +64,26 @@ struct Args {
 
 fn names() -> Arc<EpochInfo> {
     let price = Some(Price { input: Money::from_nano(200_000_000), ..Price::default() });
-    let model = |number: u32| ModelName {
+    let model = |number: u32| ModelFacts {
         id: format!("open-model-{number}-instruct").into(),
         zone: Some("on_prem".into()),
         price,
+        ..ModelFacts::default()
     };
+    let models = (0..10).map(model).collect();
+    let team = |number: u32| TeamFacts {
+        name: format!("team-{number}").into(),
+        parent: None,
+        models: Vec::new(),
+    };
+    let teams = (0..8).map(team).collect();
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
         policy_version: "2026-01".into(),
         policy_hash: "aabbccddeeff".into(),
         price_version: "ccddeeff0011".into(),
-        models: (0..10).map(model).collect(),
-        teams: (0..8).map(|number| (format!("team-{number}").into(), None)).collect(),
+        fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
     })
 }
 

@@ -44,8 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sim", &["config", "wire", "store"]),
     // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
-    // request's way as far as the decision.
-    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals"]),
+    // request's way as far as the decision, by the same function.
+    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline"]),
     ("app", &["*"]),
 ];
 

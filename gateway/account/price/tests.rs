@@ -5,13 +5,15 @@ use std::{
 
 use policies::{
     Matched, Planned, Policy, Why, catalogue,
-    facts::{Draw, FleetView, ModelIndex, ModelView, Needs, Price, Timeouts, Tokens},
+    facts::{
+        Draw, FleetFacts, FleetView, ModelFacts, ModelIndex, ModelView, Needs, Price, Timeouts,
+        Tokens,
+    },
 };
 use proptest::prelude::*;
 use smallvec::smallvec;
 
 use super::*;
-use crate::outcome::ModelName;
 
 fn price(input: i64, output: i64) -> Price {
     let per_token = |nano: i64| Money::from_nano(nano * 1_000_000);
@@ -26,15 +28,16 @@ fn price(input: i64, output: i64) -> Price {
 
 /// Two models: 10 and 100 nano-units a token of input and output, and 20 and 400.
 fn names() -> EpochInfo {
-    let model = |id: &str, price| ModelName { id: id.into(), zone: None, price: Some(price) };
+    let model =
+        |id: &str, price| ModelFacts { id: id.into(), price: Some(price), ..ModelFacts::default() };
+    let models = vec![model("cheap", price(10, 100)), model("dear", price(20, 400))];
     EpochInfo {
         replica: "r".into(),
         currency: "USD".into(),
         policy_version: "1".into(),
         policy_hash: "".into(),
         price_version: "".into(),
-        models: vec![model("cheap", price(10, 100)), model("dear", price(20, 400))],
-        teams: vec![("default".into(), None)],
+        fleet: Arc::new(FleetFacts { models, ..FleetFacts::default() }),
     }
 }
 
@@ -242,7 +245,7 @@ fn any_trail() -> impl Strategy<Value = End> {
 /// What the attempt that served cost beyond its part of the reservation.
 fn beyond(counts: Counts, most: Counts, (names, log): (&EpochInfo, &AttemptLog)) -> i64 {
     let served = &log.attempts[usize::from(log.committed.unwrap())];
-    let price = names.models[served.model.get()].price.unwrap_or_default();
+    let price = names.models()[served.model.get()].price.unwrap_or_default();
     (price.cost(counts).nano() - price.cost(most).nano()).max(0)
 }
 
@@ -276,13 +279,7 @@ proptest! {
         prop_assume!(plan.is_ok());
         let plan = plan.unwrap();
         let names = EpochInfo {
-            models: policy.fleet().models.iter()
-                .map(|it| ModelName {
-                    id: Arc::clone(&it.id),
-                    zone: None,
-                    price: it.price,
-                })
-                .collect(),
+            fleet: Arc::clone(policy.fleet()),
             ..names()
         };
         // The envelope: each model once, then retries of the first.

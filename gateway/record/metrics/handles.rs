@@ -112,7 +112,7 @@ struct Latency {
 
 impl Handles {
     pub(super) fn new(names: Arc<EpochInfo>) -> Self {
-        let models = names.models.len();
+        let models = names.models().len();
         Self {
             names,
             requests: Row::new(models),
@@ -127,7 +127,7 @@ impl Handles {
     }
 
     fn model(&self, index: ModelIndex) -> &str {
-        self.names.models.get(index.get()).map_or(UNKNOWN, |model| &model.id)
+        self.names.models().get(index.get()).map_or(UNKNOWN, |model| &model.id)
     }
 
     pub(super) fn opened(&self, catalogue: &Catalogue, opened: &Opened) {
@@ -137,7 +137,7 @@ impl Handles {
         match decided_slot(plan.matched) {
             Some(slot) => self
                 .decisions
-                .at(slot, || Row::new(self.names.models.len()))
+                .at(slot, || Row::new(self.names.models().len()))
                 .at(model.get(), make)
                 .inc(),
             None => make().inc(),
@@ -174,10 +174,10 @@ impl Handles {
         let (signals, charge) = (&outcome.opened.signals, &outcome.charge);
         let caller = &outcome.opened.caller;
         let (team, place) = (&*caller.team_name, caller.team_id.0 as usize);
-        let models = || Row::new(self.names.models.len());
+        let models = || Row::new(self.names.models().len());
         let (task, language) = (signals.task, signals.language);
         self.cost
-            .at(place, || Row::new(self.names.models.len()))
+            .at(place, || Row::new(self.names.models().len()))
             .at(model.get(), labels)
             .at(task.index(), languages)
             .at(language.index(), || {

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use policies::{
     Matched,
-    facts::{Language, ModelIndex, Money, Task},
+    facts::{Language, ModelFacts, ModelIndex, Money, Task},
 };
 
 use super::*;
 use crate::{
-    outcome::{AttemptResult, Caller, ModelName, TeamId, UsageSource},
+    outcome::{AttemptResult, Caller, TeamId, UsageSource},
     record::sample,
 };
 
@@ -154,7 +154,7 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
     let old = sample::names();
     let mut names = EpochInfo::clone(&old);
     // The same model at another position, and a team of another name.
-    names.models.reverse();
+    Arc::make_mut(&mut names.fleet).models.reverse();
     let new = Arc::new(names);
     for names in [&old, &new, &old, &new] {
         let mut opened = sample::opened(1, names);
@@ -166,7 +166,7 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
             opened = Arc::new(Opened { caller, ..Opened::clone(&opened) });
         }
         let mut outcome = sample::outcome(opened);
-        let qwen = names.models.iter().position(|model| &*model.id == "qwen").unwrap();
+        let qwen = names.models().iter().position(|model| &*model.id == "qwen").unwrap();
         outcome.attempt_log.attempts[0].model = ModelIndex(u16::try_from(qwen).unwrap());
         metrics.closed(&outcome);
     }
@@ -187,8 +187,8 @@ fn a_new_epoch_keeps_the_lines_of_the_old_one() {
 fn when_full_the_language_folds_first_then_the_task_and_never_the_team_or_model() {
     let metrics = Metrics::new(2_000).unwrap();
     let mut names = EpochInfo::clone(&sample::names());
-    names.models = (0..3)
-        .map(|n| ModelName { id: format!("model-{n}").into(), zone: None, price: None })
+    Arc::make_mut(&mut names.fleet).models = (0..3)
+        .map(|n| ModelFacts { id: format!("model-{n}").into(), ..ModelFacts::default() })
         .collect();
     let names = Arc::new(names);
     let mut requests = 0;

@@ -165,7 +165,7 @@ pub(super) struct Ends<'a> {
 
 impl<'a> Ends<'a> {
     pub(super) fn of(outcome: &'a Outcome) -> Self {
-        let model = outcome.opened.names.models.get(model_of(outcome).get());
+        let model = outcome.opened.names.models().get(model_of(outcome).get());
         Self {
             model: model.map(|model| &*model.id),
             endpoint: served(outcome).map(|attempt| &*attempt.endpoint_label),
@@ -205,7 +205,7 @@ pub(super) fn attempts_form(form: &mut String, one: &AttemptRecord, names: &Epoc
 
 /// An attempt's JSON up to its milliseconds.
 fn attempt(json: &mut String, attempt: &AttemptRecord, names: &EpochInfo) {
-    let model = names.models.get(attempt.model.get()).map_or("", |model| &model.id);
+    let model = names.models().get(attempt.model.get()).map_or("", |model| &model.id);
     // One that nobody has ended was under way when the request ended.
     let result = attempt.result.unwrap_or(AttemptResult::Cancelled).name();
     json.push_str("{\"model\":");

@@ -490,7 +490,7 @@ fn a_crash_is_recovered_from_the_mark_on_with_the_oldest_that_is_open() {
 fn a_single_attempt_reads_as_it_was_whatever_its_names_hold() {
     let folder = Folder::new("percent");
     let mut names = EpochInfo::clone(&sample::names());
-    names.models[0].id = "100% \"open\" %d".into();
+    Arc::make_mut(&mut names.fleet).models[0].id = "100% \"open\" %d".into();
     let outcome = sample::outcome(sample::opened(1, &Arc::new(names)));
     folder.open().write(&whole([outcome])).unwrap();
     let (_, attempts) = row(&folder).into_iter().find(|(name, _)| name == "attempts").unwrap();

@@ -242,7 +242,7 @@ impl<'a> Page<'a> {
 
     fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {
         let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
-        for model in &names.models {
+        for model in names.models() {
             let price = model.price.as_ref();
             insert.execute(params![
                 names.price_version,

@@ -1,16 +1,15 @@
 //! What goes to an engine and what does not, as one table.
 
 use bytes::Bytes;
-use policies::facts::{Dialect, Operation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{ReadLimits, Request, read};
+use super::super::{ReadLimits, Request, Surface, read};
 use crate::failure::Failure;
 
 fn chat(body: &Value) -> Result<Request, Failure> {
     let body = Bytes::from(body.to_string());
-    read(Dialect::OpenAi, Operation::Chat, body, &ReadLimits::default())
+    read(Surface::first(), body, &ReadLimits::default())
 }
 
 /// A body with this parameter.

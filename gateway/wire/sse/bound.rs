@@ -86,8 +86,7 @@ impl Stream {
 }
 
 /// The end of these choices at their length, as an event like this one of the same answer.
-#[must_use]
-pub fn length_event(like: &[u8], choices: impl Iterator<Item = u32>) -> Bytes {
+pub(in crate::wire) fn length_event(like: &[u8], choices: &[u32]) -> Bytes {
     #[derive(Default, Deserialize, Serialize)]
     struct Chunk {
         #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -105,7 +104,7 @@ pub fn length_event(like: &[u8], choices: impl Iterator<Item = u32>) -> Bytes {
     fields(like, &mut joined);
     let mut chunk: Chunk = serde_json::from_slice(&joined).unwrap_or_default();
     let ended = |index| json!({ "index": index, "delta": {}, "finish_reason": "length" });
-    chunk.choices = choices.map(ended).collect();
+    chunk.choices = choices.iter().map(ended).collect();
     let data = serde_json::to_vec(&chunk).unwrap_or_default();
     Bytes::from([b"data: ", &*data, b"\n\n"].concat())
 }

@@ -1,0 +1,95 @@
+//! The decision for a request, in one place for the request that is served, for `POST /v1/route`, which only
+//! asks, and for `signalbox explain`, which has no gateway. Pure: what it depends on is handed in.
+
+use std::{ops::Deref, sync::Arc};
+
+use http::HeaderMap;
+use policies::{
+    Explanation, Plan, Policy,
+    facts::{Draw, FleetView, Signals},
+};
+
+use super::refusal;
+use crate::{
+    directory::Principal,
+    failure::Failure,
+    signals::{self, SignalInputs},
+    wire,
+};
+
+/// A request that has been read, and who asks.
+pub(crate) struct Asked {
+    /// Who asks, and what binds him.
+    pub principal: Arc<Principal>,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub request: wire::Request,
+    /// When all of it had come, by the calendar.
+    pub at: jiff::Timestamp,
+}
+
+/// What came of a request when it was decided: a plan, or an account of the decision.
+pub(crate) struct Decided<P> {
+    /// What was known of the request.
+    pub signals: Arc<Signals>,
+    /// What was decided.
+    pub plan: P,
+    /// With which randomness.
+    pub draw: Draw,
+}
+
+/// A way to decide.
+pub(crate) type Verdict<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
+
+impl Asked {
+    /// Decides this request. `present` is called once the signals are known, for the draw and for the fleet
+    /// as it is at that moment.
+    ///
+    /// # Errors
+    /// When a header of ours says what cannot be, and whatever the verdict refuses.
+    pub(crate) fn decide<P, V>(
+        &self,
+        policy: &Policy,
+        inputs: &SignalInputs<'_>,
+        present: impl FnOnce(&Arc<Signals>) -> (Draw, V),
+        verdict: Verdict<P>,
+    ) -> Result<Decided<P>, Failure>
+    where
+        V: Deref<Target = Arc<FleetView>>,
+    {
+        let signals = signals::of(&self.request, &self.headers, &self.principal.caller, inputs)?;
+        let signals = Arc::new(signals);
+        let (draw, fleet) = present(&signals);
+        let plan = verdict(policy, &signals, &fleet, draw)?;
+        Ok(Decided { signals, plan, draw })
+    }
+}
+
+/// The plan by which a request is served, or the failure that its caller is told.
+pub(super) fn planned(
+    policy: &Policy,
+    signals: &Signals,
+    fleet: &FleetView,
+    draw: Draw,
+) -> Result<Arc<Plan>, Failure> {
+    let decided = policies::decide(policy, signals, fleet, draw);
+    decided.map(Arc::new).map_err(|it| refusal::failure(&it, policy))
+}
+
+/// The same decision with its reasons; that it is a refusal is no failure here.
+pub(crate) fn explained(
+    policy: &Policy,
+    signals: &Signals,
+    fleet: &FleetView,
+    draw: Draw,
+) -> Result<Explanation, Failure> {
+    Ok(policies::explain(policy, signals, fleet, draw))
+}
+
+impl Decided<Explanation> {
+    /// As JSON: what was recognised, and why it was decided so.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "signals": signals::known(&self.signals), "decision": self.plan })
+    }
+}

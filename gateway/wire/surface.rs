@@ -1,0 +1,196 @@
+//! The surfaces that are served: one row for each API by which callers ask models for something.
+//!
+//! A row says all that depends on it: the path it stands at, here and at engines; how its requests are read;
+//! what the gateway itself writes into its answers. Another surface is another row, with its reader and its
+//! events: the edge, the signals, dispatch, the answer and the ledger go by the row.
+
+use std::fmt;
+
+use bytes::Bytes;
+use policies::{
+    Counts,
+    facts::{Dialect, Operation},
+};
+use uuid::Uuid;
+
+use super::{Bill, ReadLimits, Request, errors, openai, own, sse};
+use crate::failure::Failure;
+
+/// One API by which callers ask models for something.
+pub struct Surface {
+    /// Its dialect: the form of its errors, a signal, and a column of the ledger.
+    pub dialect: Dialect,
+    /// What it asks of a model: a signal, and a column of the ledger.
+    pub operation: Operation,
+    /// Its path behind the version, as callers name it; and behind an endpoint's URL.
+    pub path: &'static str,
+    /// Its place in the table.
+    row: usize,
+    reader: Reader,
+    events: Events,
+}
+
+/// Reads a body of a surface.
+type Reader = fn(&'static Surface, Bytes, &ReadLimits) -> Result<Request, Failure>;
+
+/// What the gateway itself writes into the streams of a surface.
+struct Events {
+    /// The end of a whole answer.
+    done: fn() -> Bytes,
+    /// A backend's event with usage, with the bill added.
+    priced: fn(&Bytes, Bill<'_>) -> Bytes,
+    /// Usage and bill where the backend told none, behind its last event.
+    usage: fn(Option<&Bytes>, Uuid, Counts, Bill<'_>) -> Bytes,
+    /// The end of these choices at their bound, behind the backend's last event.
+    length: fn(&[u8], &[u32]) -> Bytes,
+}
+
+/// All that is served.
+static TABLE: [Surface; Surface::COUNT] = [Surface {
+    dialect: Dialect::OpenAi,
+    operation: Operation::Chat,
+    path: "/chat/completions",
+    row: 0,
+    reader: openai::chat,
+    events: Events {
+        done: own::done_event,
+        priced: own::with_bill,
+        usage: own::usage_event,
+        length: sse::length_event,
+    },
+}];
+
+impl Surface {
+    /// How many there are.
+    pub const COUNT: usize = 1;
+
+    /// Every surface.
+    #[must_use]
+    pub fn all() -> &'static [Self; Self::COUNT] {
+        &TABLE
+    }
+
+    /// The first of the table: an error takes its form where the path names no surface.
+    #[must_use]
+    pub fn first() -> &'static Self {
+        let [first, ..] = &TABLE;
+        first
+    }
+
+    /// The surface at a path of a request.
+    #[must_use]
+    pub fn at(path: &str) -> Option<&'static Self> {
+        let path = behind_version(path);
+        TABLE.iter().find(|it| it.path == path)
+    }
+
+    /// This surface's own of what there is one of for each.
+    #[must_use]
+    pub fn own<'a, T>(&self, each: &'a [T; Self::COUNT]) -> &'a T {
+        let [first, ..] = each;
+        each.get(self.row).unwrap_or(first)
+    }
+
+    /// Reads a body.
+    pub(super) fn read(
+        &'static self,
+        body: Bytes,
+        limits: &ReadLimits,
+    ) -> Result<Request, Failure> {
+        (self.reader)(self, body, limits)
+    }
+
+    /// The body of a failed reply.
+    #[must_use]
+    pub fn error_body(&self, failure: &Failure) -> Bytes {
+        errors::error_body(self.dialect, failure)
+    }
+
+    /// The last event of a stream that broke after its first content.
+    #[must_use]
+    pub fn error_event(&self, failure: &Failure) -> Bytes {
+        errors::error_event(self.dialect, failure)
+    }
+
+    /// The end of a stream that is whole.
+    #[must_use]
+    pub fn done_event(&self) -> Bytes {
+        (self.events.done)()
+    }
+
+    /// An event of a backend that holds usage, with the bill in it.
+    #[must_use]
+    pub fn priced(&self, event: &Bytes, bill: Bill<'_>) -> Bytes {
+        (self.events.priced)(event, bill)
+    }
+
+    /// The usage with the bill for a caller who asked for it, where the backend sent none: called as the last
+    /// event of the stream is, or by our id of the request.
+    #[must_use]
+    pub fn usage_event(
+        &self,
+        last: Option<&Bytes>,
+        id: Uuid,
+        counts: Counts,
+        bill: Bill<'_>,
+    ) -> Bytes {
+        (self.events.usage)(last, id, counts, bill)
+    }
+
+    /// The end of choices that passed their bound, called as the backend's last event is.
+    #[must_use]
+    pub fn length_event(&self, like: &[u8], choices: &[u32]) -> Bytes {
+        (self.events.length)(like, choices)
+    }
+}
+
+impl fmt::Debug for Surface {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.path)
+    }
+}
+
+/// A path of the callers' API without its version and without a slash at its end, both of which may be there
+/// or not.
+#[must_use]
+pub fn behind_version(path: &str) -> &str {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    match path.strip_prefix("/v1") {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_knows_its_place_and_is_found_by_its_path() {
+        let places = std::array::from_fn(|row| row);
+        for (row, surface) in Surface::all().iter().enumerate() {
+            assert_eq!((surface.row, *surface.own(&places)), (row, row));
+            let path = surface.path;
+            let spelled = [path.to_owned(), format!("/v1{path}"), format!("/v1{path}/")];
+            for path in &spelled {
+                let found = Surface::at(path).unwrap();
+                assert!(std::ptr::eq(found, surface), "{path}");
+            }
+            for path in [format!("/v1/v1{path}"), format!("{path}//"), format!("/v1x{path}")] {
+                assert!(Surface::at(&path).is_none(), "{path}");
+            }
+        }
+        assert!(["", "/", "/v1", "/v1/"].into_iter().all(|path| Surface::at(path).is_none()));
+    }
+
+    #[test]
+    fn what_it_writes_is_in_its_dialect() {
+        for surface in Surface::all() {
+            let failure = Failure::invalid("invalid_json", "x");
+            let body = errors::error_body(surface.dialect, &failure);
+            assert_eq!(surface.error_body(&failure), body);
+            let event = surface.error_event(&failure);
+            assert!(event.windows(body.len()).any(|part| part == body));
+        }
+    }
+}
