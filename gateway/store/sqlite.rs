@@ -1,32 +1,34 @@
-//! The embedded store: one SQLite file in WAL mode, one writer.
+//! The embedded store: one SQLite file in WAL mode, one writer, or two while one hands over to the next.
 //!
-//! The server is the only one that writes entries; a lock on a file beside it keeps a second server
-//! away, and the system frees that lock whatever ends the process. Commands read while it runs.
+//! Servers alone write entries, and each entry names the process that has opened it; locks on files
+//! beside the ledger say which of them live and keep others away. Commands read while they run.
 
+mod boot;
 mod entry;
+mod handover;
 mod labels;
 mod migrate;
 mod past;
 mod probe;
 mod read;
+mod recover;
 mod schema;
 mod spent;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod upkeep;
 mod verify;
 mod write;
 
-use std::{
-    fs::{File, OpenOptions, TryLockError},
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, thread, time::Duration};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
+use self::boot::Boot;
 pub use self::{
+    boot::Predecessor,
+    handover::{BootMark, BootMoney},
     past::PastRow,
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Reader, Sum},
@@ -40,8 +42,12 @@ use crate::{
     record::{Group, LedgerStore, StoreError, Upkeep},
 };
 
-/// How long one of several writers to the file waits for another: a command's change is small.
+/// How long a reader waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often, and after what pause, one of two writers tries to begin while the other one writes: a group
+/// takes milliseconds, and the other one then gathers for as long. About as long as a reader waits.
+const BUSY_TRIES: i32 = 5_000;
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
 /// Bytes of a page of a new file. Rows are written in order, so large pages fill as well as small ones,
 /// and a commit makes a quarter of the system calls.
@@ -56,14 +62,13 @@ pub struct Sqlite {
     connection: Connection,
     memory: write::Memory,
     recovered: u64,
-    /// The row of where the teams of this process hang; [`UNKNOWN_TREE`] until it is told.
+    /// The row of where the teams of this process hang; unknown until it is told.
     tree: i64,
     keep: Option<Keep>,
-    _lock: File,
+    predecessor: Option<Predecessor>,
+    /// Let go of after the connection.
+    boot: Boot,
 }
-
-/// The tree of what was spent before trees were kept.
-const UNKNOWN_TREE: i64 = 0;
 
 pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
@@ -81,19 +86,52 @@ pub(in crate::store) fn started_at(at_ms: i64) -> String {
 }
 
 impl Sqlite {
-    /// Opens or makes the file, brings its schema up to date and closes, marked `recovered`, the
-    /// entries that a crash has left open.
+    /// Opens or makes the file as the only one that writes it, brings its schema up to date and closes,
+    /// marked `recovered`, the entries that a crash has left open.
     ///
     /// # Errors
     /// The file is in use by another server, newer than this program, or cannot be written.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let lock = lock_beside(path)?;
+        Self::beside(path, durability, 0)
+    }
+
+    /// Opens the file as the successor of one that still writes it: its entries stay open until it has
+    /// closed them, or has ended. Where there is no such one, this is [`Self::open`].
+    ///
+    /// # Errors
+    /// As there; the file is in use when it has a successor already, and when it has another version's
+    /// form, which is not changed under the hands of one that writes.
+    pub fn join(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        Self::beside(path, durability, 1)
+    }
+
+    fn beside(path: &Path, durability: Durability, others_max: usize) -> Result<Self, StoreError> {
+        let _door = boot::door(path)?;
+        let living = boot::living(path)?;
+        if living.len() > others_max {
+            return Err(boot::in_use(path));
+        }
         let mut connection = Connection::open(path).map_err(failed)?;
-        configure(&connection, durability).map_err(failed)?;
+        configure(&mut connection, durability).map_err(failed)?;
+        if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {
+            return Err(boot::in_use(path));
+        }
         migrate::migrate(&mut connection)?;
-        let recovered = migrate::recover(&mut connection).map_err(failed)?;
-        let (memory, tree, keep) = (write::Memory::default(), UNKNOWN_TREE, None);
-        Ok(Self { connection, memory, recovered, tree, keep, _lock: lock })
+        let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begin.map_err(failed)?;
+        let recovered = recover::recover(&transaction, &living).map_err(failed)?;
+        let boot = Boot::begin(&transaction, path, &living)?;
+        transaction.commit().map_err(failed)?;
+        boot.sweep();
+        let predecessor = living.first().map(|it| Predecessor::new(*it));
+        let (memory, tree, keep) = (write::Memory::default(), trees::UNKNOWN_TREE, None);
+        Ok(Self { connection, memory, recovered, tree, keep, predecessor, boot })
+    }
+
+    /// The one that wrote the file when this one joined it.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<&Predecessor> {
+        self.predecessor.as_ref()
     }
 
     /// Removes old entries and minds the free space from here on, when the writer has time for it.
@@ -108,28 +146,11 @@ impl Sqlite {
     }
 }
 
-fn lock_beside(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let io = |error: io::Error| {
-        let told = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        StoreError::Failed(Box::new(told))
-    };
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(PathBuf::from(name))
-        .map_err(io)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(io(error)),
-    }
-}
-
-fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn configure(connection: &mut Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries| {
+        thread::sleep(BUSY_PAUSE);
+        tries < BUSY_TRIES
+    }))?;
     // Of an older file the size stays as it is.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -145,12 +166,19 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
 
 impl LedgerStore for Sqlite {
     fn write(&mut self, group: &Group) -> Result<(), StoreError> {
-        let Self { connection, memory, tree, .. } = self;
-        write::write(connection, (memory, *tree), group).map_err(failed)
+        let Self { connection, memory, tree, boot, .. } = self;
+        let source = write::Source { tree: *tree, boot: boot.number };
+        write::write(connection, (memory, source), group).map_err(failed)
     }
 
     fn upkeep(&mut self) -> Upkeep {
-        let Self { connection, keep, .. } = self;
+        let Self { connection, keep, boot, predecessor, .. } = self;
+        match (boot.recover_others(connection), predecessor) {
+            (Ok(others), Some(it)) if !others.contains(&it.boot()) => it.set_gone(),
+            (Ok(_), _) => {}
+            // Tried again at the next step; until then they are only open for longer.
+            (Err(error), _) => tracing::warn!(%error, "entries left open could not be closed"),
+        }
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
     }
 }

@@ -33,12 +33,12 @@ impl<'a, 'c> Row<'a, 'c> {
         self.statement.raw_execute()
     }
 
-    /// The columns of `opening!` in the schema, in that order. The time comes as text, and with it the
-    /// numbers of the epoch, the caller and the shape.
+    /// The columns of `opening!` in the schema, in that order, and the boot. The time comes as text, and
+    /// with it the numbers of the epoch, the caller and the shape.
     pub(super) fn opening(
         &mut self,
         opened: &Opened,
-        (seq, started_at): (i64, &str),
+        (seq, started_at, boot): (i64, &str, i64),
         labels: [i64; 3],
     ) -> rusqlite::Result<()> {
         let signals = &*opened.signals;
@@ -60,7 +60,8 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put(opened.plan.output_tokens_bound.0)?;
         // The same 64 bits; SQLite's integers have a sign.
         self.put(opened.draw.0.cast_signed())?;
-        self.put(opened.reserved.nano())
+        self.put(opened.reserved.nano())?;
+        self.put(boot)
     }
 
     /// From `dialect` to `output_tokens_asked`.

@@ -1,20 +1,20 @@
-//! How an older file becomes this version's, and how what a crash has left open is closed.
+//! How an older file becomes this version's.
 
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     failed,
     schema::{
-        CREATE, FIND_NUMBER, FIND_OPEN, OPEN_FROM, RECOVER, SET_META, all_entries, attempts, cells,
-        closing, entry_indices, entry_tables, epoch_table, opening, shape, tree_and_meta,
+        CREATE, KEEP_BOOTS, all_entries, attempts, cells, closing, entry_indices, entry_tables,
+        epoch_table, opening, shape, tree_and_meta,
     },
 };
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 3;
+pub(super) const NEWEST: i64 = 4;
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
 /// that are gone had cost.
@@ -103,17 +103,22 @@ const APPEND_ENTRIES: &str = concat!(
      DROP TABLE entry_open;",
 );
 
+/// The number of the file's schema.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 /// Brings the file to this version's schema, or refuses one from the future. All or nothing.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let found: i64 =
-        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let found = version(&transaction).map_err(failed)?;
     let steps: &[&str] = match found {
         NEWEST => return Ok(()),
         i64::MIN..=0 => &[CREATE],
-        1 => &[KEEP_TREES, APPEND_ENTRIES],
-        2 => &[APPEND_ENTRIES],
+        1 => &[KEEP_TREES, APPEND_ENTRIES, KEEP_BOOTS],
+        2 => &[APPEND_ENTRIES, KEEP_BOOTS],
+        3 => &[KEEP_BOOTS],
         found => return Err(StoreError::Newer { found, known: NEWEST }),
     };
     let began = Instant::now();
@@ -131,38 +136,5 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             "the ledger has this version's form"
         );
     }
-    Ok(())
-}
-
-/// Closes the entries that a crash has left open; returns how many.
-pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<u64> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let from = open_from(&transaction)?;
-    transaction.execute_batch("CREATE TEMP TABLE left_open (seq INTEGER PRIMARY KEY)")?;
-    let find = format!("INSERT INTO temp.left_open SELECT seq FROM ({FIND_OPEN})");
-    let open = transaction.execute(&find, [from])?;
-    if open > 0 {
-        transaction.execute_batch(RECOVER)?;
-    }
-    transaction.execute_batch("DROP TABLE temp.left_open")?;
-    let last: Option<i64> =
-        transaction.query_row("SELECT max(seq) FROM entry", [], |row| row.get(0))?;
-    let next = last.map_or(from, |last| last + 1);
-    if next > from {
-        set_open_from(&transaction, next)?;
-    }
-    transaction.commit()?;
-    Ok(u64::try_from(open).unwrap_or(0))
-}
-
-/// The number below which every entry is closed.
-pub(super) fn open_from(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
-    let find = || transaction.query_row(FIND_NUMBER, [OPEN_FROM], |row| row.get(0)).optional();
-    Ok(find()?.unwrap_or(1))
-}
-
-/// Says so of another number.
-pub(super) fn set_open_from(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<()> {
-    transaction.prepare_cached(SET_META)?.execute(params![OPEN_FROM, seq.to_string()])?;
     Ok(())
 }

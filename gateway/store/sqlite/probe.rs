@@ -1,15 +1,17 @@
 //! Whether a ledger could be opened, without making or changing anything.
 
 use std::{
-    ffi::OsString,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions},
     io::{self, Read},
     path::Path,
 };
 
 use rustix::fs::{Access, access};
 
-use super::migrate::NEWEST;
+use super::{
+    boot::{beside, living, locked},
+    migrate::NEWEST,
+};
 
 /// What an SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -46,20 +48,17 @@ pub fn usable(path: &Path) -> Result<(), String> {
         .map_err(|error| format!("the folder {shown}: {}", io::Error::from(error)))?;
     // What the server writes beside the ledger.
     for end in ["", ".lock", "-wal", "-shm"] {
-        let mut name = OsString::from(path);
-        name.push(end);
-        writable(Path::new(&name)).map_err(|error| format!("{}: {error}", name.display()))?;
+        let name = beside(path, end);
+        writable(&name).map_err(|error| format!("{}: {error}", name.display()))?;
     }
     ours(path).map_err(|found| format!("{}, {found}", path.display()))
 }
 
-/// Whether a server has this ledger at the moment.
+/// Whether a server has this ledger at the moment, or is about to.
 #[must_use]
 pub fn held(path: &Path) -> bool {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let lock = File::open(Path::new(&name));
-    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    living(path).is_ok_and(|living| !living.is_empty())
+        || locked(&beside(path, ".lock")).unwrap_or(false)
 }
 
 /// A file that is not there can be made where its folder can be written.
@@ -137,6 +136,11 @@ mod tests {
         lock.try_lock().unwrap();
         assert!(held(&at("held")));
         fs::remove_file(at("held.lock")).unwrap();
+        let boot = File::create(at("held.boot-7")).unwrap();
+        assert!(!held(&at("held")));
+        boot.try_lock().unwrap();
+        assert!(held(&at("held")) && !held(&at("hel")));
+        fs::remove_file(at("held.boot-7")).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "nothing was made");
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -1,6 +1,6 @@
 //! Reading the books: for commands and for budgets at start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use policies::facts::Money;
 use rusqlite::{Connection, OpenFlags, params};
@@ -18,6 +18,7 @@ use crate::record::StoreError;
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    path: PathBuf,
 }
 
 /// Which entries.
@@ -148,7 +149,7 @@ impl Reader {
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
         match version.map_err(failed)? {
-            NEWEST => Ok(Self { connection }),
+            NEWEST => Ok(Self { connection, path: path.to_owned() }),
             found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
             found => Err(StoreError::Older { found, known: NEWEST }),
         }
@@ -156,6 +157,10 @@ impl Reader {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Entries, the newest first.

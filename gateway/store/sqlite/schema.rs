@@ -30,7 +30,7 @@ macro_rules! result {
     };
 }
 
-/// The columns of `entry`.
+/// The columns of `entry`, up to the boot that has opened it.
 macro_rules! opening {
     () => {
         "seq, id, started_at, epoch, caller, shape, caller_request_id, \"user\", session, tags, \
@@ -52,7 +52,7 @@ pub(super) use closing;
 pub(super) const INSERT_ENTRY: &str = concat!(
     "INSERT INTO entry (",
     opening!(),
-    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ", boot) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
 
 pub(super) const INSERT_CLOSE: &str = concat!(
@@ -65,7 +65,7 @@ pub(super) const INSERT_CLOSE: &str = concat!(
 pub(super) const FIND_ENTRY: &str = "SELECT seq FROM entry WHERE id = ?";
 
 /// The open entries: none of them has a smaller number than the mark.
-pub(super) const FIND_OPEN: &str = "SELECT seq, id FROM entry WHERE seq >= ? AND NOT EXISTS \
+pub(super) const FIND_OPEN: &str = "SELECT seq, id, boot FROM entry WHERE seq >= ? AND NOT EXISTS \
      (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
 
 /// The name in `meta` of the mark below which every entry is closed.
@@ -116,6 +116,10 @@ pub(super) const FIND_EPOCH: &str = "SELECT id FROM epoch WHERE replica = ? AND 
 pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, currency, input_nano, \
      cached_input_nano, cache_write_nano, output_nano, reasoning_nano) VALUES (?,?,?,?,?,?,?,?) \
      ON CONFLICT DO NOTHING";
+
+/// Those of one boot.
+pub(super) const FIND_OWN_OPEN: &str = "SELECT seq, id FROM entry WHERE seq >= ? AND boot = ? \
+     AND NOT EXISTS (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
 
 /// Closes what a crash has left open, at its whole reservation: nobody knows better.
 pub(super) const RECOVER: &str = "
@@ -258,6 +262,18 @@ pub(super) use {
     all_entries, attempts, cells, entry_indices, entry_tables, epoch_table, tree_and_meta,
 };
 
+/// Who has written: each process that opens the file for that is a boot, and its entries name it. Those of
+/// earlier versions name none.
+macro_rules! boots {
+    () => {
+        "CREATE TABLE boot (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT);
+     ALTER TABLE entry ADD COLUMN boot INTEGER;"
+    };
+}
+
+/// From the third schema to the fourth, which says whose an open entry is.
+pub(super) const KEEP_BOOTS: &str = boots!();
+
 /// The tables of a new file.
 pub(super) const CREATE: &str = concat!(
     epoch_table!(),
@@ -275,6 +291,7 @@ pub(super) const CREATE: &str = concat!(
      CREATE INDEX refusal_at ON refusal (at_ms);",
     entry_tables!(),
     entry_indices!(),
+    boots!(),
 );
 
 /// The columns of the view `ledger`, in order.

@@ -1,15 +1,17 @@
 //! What was spent, by the names of then: the team, the teams above it as they hung when it was spent,
 //! and the key. A configuration may have changed since in any way; a sum must not.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use policies::facts::Money;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::Connection;
 
-use super::{Reader, Sqlite, UNKNOWN_TREE, failed, schema::QUARTER_MS};
+use super::{
+    Reader, Sqlite, failed,
+    handover::BootMark,
+    schema::QUARTER_MS,
+    trees::{Trees, written},
+};
 use crate::record::StoreError;
 
 /// What one key of one team has spent.
@@ -48,30 +50,6 @@ const SPENDINGS: &str = "SELECT quarter, tree, team, \"key\", cost_nano FROM bal
 const FIND_TREE: &str = "SELECT id FROM tree WHERE teams = ?";
 const FIND_META: &str = "SELECT value FROM meta WHERE name = ?";
 
-/// By team: the one above it.
-type Tree = HashMap<String, String>;
-
-/// A tree as it is kept: on each line a team and, after a space, the one above it. No name holds either.
-fn written(teams: &BTreeMap<&str, Option<&str>>) -> String {
-    let line = |(team, above): (&&str, &Option<&str>)| format!("{team} {}\n", above.unwrap_or(""));
-    teams.iter().map(line).collect()
-}
-
-fn read(text: &str) -> Tree {
-    let pairs = text.lines().filter_map(|line| line.split_once(' '));
-    pairs
-        .filter(|(_, above)| !above.is_empty())
-        .map(|(team, above)| (team.into(), above.into()))
-        .collect()
-}
-
-/// A team and all above it.
-fn path(team: &str, tree: &Tree) -> Arc<[String]> {
-    let above = |at: &String| tree.get(at).cloned();
-    // No tree is deeper than it has teams; a damaged one must not be walked for ever.
-    std::iter::successors(Some(team.to_owned()), above).take(tree.len() + 1).collect()
-}
-
 impl Sqlite {
     /// Says where the teams of this process hang, each with the name of the one above it: from here on
     /// what is spent is kept by that.
@@ -83,17 +61,13 @@ impl Sqlite {
         teams: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<(), StoreError> {
         let teams = written(&teams.into_iter().collect());
-        let find = |it: &rusqlite::Connection| {
-            it.query_row(FIND_TREE, [&teams], |row| row.get(0)).optional()
+        // Another process may add the same tree at this moment.
+        let insert = "INSERT INTO tree (teams) VALUES (?) ON CONFLICT DO NOTHING";
+        let added = || {
+            self.connection.execute(insert, [&teams])?;
+            self.connection.query_row(FIND_TREE, [&teams], |row| row.get(0))
         };
-        self.tree = match find(&self.connection).map_err(failed)? {
-            Some(tree) => tree,
-            None => {
-                let insert = "INSERT INTO tree (teams) VALUES (?)";
-                self.connection.execute(insert, [&teams]).map_err(failed)?;
-                self.connection.last_insert_rowid()
-            }
-        };
+        self.tree = added().map_err(failed)?;
         Ok(())
     }
 
@@ -141,25 +115,46 @@ impl Reader {
 
     fn spendings_of(&self, since_ms: i64) -> rusqlite::Result<Vec<Spending>> {
         // One transaction: a tree may be new.
-        let tx = self.connection().unchecked_transaction()?;
-        let mut select = tx.prepare("SELECT id, teams FROM tree")?;
-        let trees = select.query_map([], |row| {
-            let teams: String = row.get(1)?;
-            Ok((row.get::<_, i64>(0)?, read(&teams)))
-        })?;
-        let trees: HashMap<i64, Tree> = trees.collect::<rusqlite::Result<_>>()?;
-        let mut paths: HashMap<(i64, String), Arc<[String]>> = HashMap::new();
-        let mut select = tx.prepare(SPENDINGS)?;
-        let rows = select.query_map(params![since_ms.div_euclid(QUARTER_MS)], |row| {
-            let (quarter, tree): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let team: String = row.get(2)?;
-            let known = trees.get(&tree).filter(|_| tree != UNKNOWN_TREE);
-            let made = || known.map_or_else(|| [team.clone()].into(), |it| path(&team, it));
-            let teams = Arc::clone(paths.entry((tree, team.clone())).or_insert_with(made));
-            let cost = Money::from_nano(row.get(4)?);
-            let at_ms = quarter * QUARTER_MS;
-            Ok(Spending { at_ms, teams, whole: known.is_some(), key: row.get(3)?, cost })
-        })?;
-        rows.collect()
+        spendings(&*self.connection().unchecked_transaction()?, since_ms)
     }
+
+    /// What each key has spent, as [`Self::spendings`] has it, and a mark of the same moment: what this
+    /// boot's entries cost that are not in it is read by [`Self::of_boot`] from there on. Nothing is
+    /// in both, and nothing in neither.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spendings_and_mark(
+        &self,
+        since_ms: i64,
+        boot: i64,
+    ) -> Result<(Vec<Spending>, BootMark), StoreError> {
+        let read = || {
+            let tx = self.connection().unchecked_transaction()?;
+            Ok((spendings(&tx, since_ms)?, BootMark::new(&tx, boot)?))
+        };
+        read().map_err(failed)
+    }
+
+    /// Reads on from a mark: afterwards it says what the boot's entries reserve and have cost since. It
+    /// looks at what is open and what is new, so that it may be asked again and again.
+    ///
+    /// # Errors
+    /// The file cannot be read; the mark is as it was, and can be asked for again.
+    pub fn of_boot(&self, mark: &mut BootMark) -> Result<(), StoreError> {
+        let mut read = || mark.read_on(&*self.connection().unchecked_transaction()?);
+        read().map_err(failed)
+    }
+}
+
+fn spendings(connection: &Connection, since_ms: i64) -> rusqlite::Result<Vec<Spending>> {
+    let mut trees = Trees::default();
+    let mut select = connection.prepare(SPENDINGS)?;
+    let rows = select.query_map([since_ms.div_euclid(QUARTER_MS)], |row| {
+        let at_ms = row.get::<_, i64>(0)? * QUARTER_MS;
+        let (teams, whole) = trees.path(connection, row.get(1)?, row.get(2)?)?;
+        let cost = Money::from_nano(row.get(4)?);
+        Ok(Spending { at_ms, teams, whole, key: row.get(3)?, cost })
+    })?;
+    rows.collect()
 }

@@ -3,7 +3,7 @@
 use policies::facts::Money;
 
 use super::{
-    failed,
+    boot, failed,
     read::{Reader, unsigned},
 };
 use crate::record::StoreError;
@@ -11,7 +11,7 @@ use crate::record::StoreError;
 /// What the books say about themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
-    /// Entries open: of requests under way, or left by a crash until the next start.
+    /// Entries open: of requests under way, or left by a crash until that is found.
     pub open: u64,
     /// Entries settled.
     pub settled: u64,
@@ -42,22 +42,31 @@ const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS
      e.epoch NOT IN (SELECT id FROM epoch) OR \
      (c.result IS NOT NULL AND c.result NOT IN (SELECT id FROM result))";
 
+/// Open entries by the boot that has opened them; 0 is none, of an earlier version.
+const OPEN_BY_BOOT: &str = "SELECT coalesce(boot, 0), count(*) FROM entry WHERE NOT EXISTS \
+     (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq) GROUP BY 1 ORDER BY 1";
+
 /// Entries below the mark under which everything has been closed, and that have no end all the same.
 const REOPENED: &str = "SELECT count(*) FROM entry WHERE seq < (SELECT CAST(value AS INTEGER) \
      FROM meta WHERE name = 'open_from') AND NOT EXISTS \
      (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
 
 impl Reader {
-    /// Recomputes what the books must agree on: each request has one entry, and the balances are
-    /// the sums of the entries.
+    /// Recomputes what the books must agree on: each request has one entry, the balances are the sums
+    /// of the entries, and nothing is open but what runs.
     ///
     /// # Errors
     /// The file cannot be read; what is wrong *in* it is in the result.
     pub fn verify(&self) -> Result<Verification, StoreError> {
-        self.verified().map_err(failed)
+        // Whoever runs at either moment may have entries open in between.
+        let mut living = boot::living(self.path())?;
+        let (mut verification, open) = self.verified().map_err(failed)?;
+        living.extend(boot::living(self.path())?);
+        verification.faults.extend(left_open(&open, &living));
+        Ok(verification)
     }
 
-    fn verified(&self) -> rusqlite::Result<Verification> {
+    fn verified(&self) -> rusqlite::Result<(Verification, Vec<(i64, u64)>)> {
         // One transaction, so that all figures are of one moment.
         let tx = self.connection().unchecked_transaction()?;
         let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
@@ -95,8 +104,24 @@ impl Reader {
         if check != "ok" {
             faults.push(format!("the file is damaged: {check}"));
         }
-        Ok(verification)
+        let mut open = tx.prepare(OPEN_BY_BOOT)?;
+        let open = open.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
+        let open = open.collect::<rusqlite::Result<_>>()?;
+        Ok((verification, open))
     }
+}
+
+/// What is open without a process that could end it.
+fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
+    let dead = open.iter().filter(|(boot, _)| !living.contains(boot));
+    let count: u64 = dead.map(|(_, count)| count).sum();
+    let told = if living.is_empty() {
+        "entries are open and no gateway runs: the next start closes them at their reservations"
+    } else {
+        "entries are open of a gateway that runs no more: the one that runs closes them at their \
+         reservations within seconds"
+    };
+    (count > 0).then(|| format!("{count} {told}"))
 }
 
 fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{entry::Row, labels::Labels, migrate, schema, started_at};
+use super::{entry::Row, labels::Labels, recover, schema, started_at};
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},
     record::Group,
@@ -18,18 +18,31 @@ const EPOCHS: usize = 8;
 /// to look through.
 const MARK_EVERY: i64 = 4_096;
 
-/// What is remembered from one transaction to the next. All of it can be read again.
+/// What all rows of this process carry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    /// The row of where its teams hang.
+    pub(super) tree: i64,
+    /// Its number among those that write.
+    pub(super) boot: i64,
+}
+
+/// What is remembered from one transaction to the next. All of it can be read again, and none of it
+/// changes when another process writes meanwhile: rows of labels stay, and only this boot closes its
+/// own entries as long as it lives.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Rows of `epoch`, the newest last.
     epochs: Vec<(Arc<EpochInfo>, i64)>,
     labels: Labels,
-    /// The numbers of the open entries.
+    /// The numbers of this boot's open entries.
     open: HashMap<Uuid, i64>,
     /// Whether `open` and `mark` are known.
     loaded: bool,
-    /// Every entry with a smaller number is closed.
+    /// Every entry with a smaller number is closed, whosever it is.
     mark: i64,
+    /// The number of the next entry when it was last tried to move the mark.
+    tried: i64,
     /// The last time that was written as text.
     started: (i64, String),
 }
@@ -40,13 +53,13 @@ impl Memory {
         *self = Self::default();
     }
 
-    fn load(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn load(&mut self, transaction: &Transaction<'_>, boot: i64) -> rusqlite::Result<()> {
         if self.loaded {
             return Ok(());
         }
-        self.mark = migrate::open_from(transaction)?;
-        let mut find = transaction.prepare_cached(schema::FIND_OPEN)?;
-        let rows = find.query_map([self.mark], |row| {
+        self.mark = recover::open_from(transaction)?;
+        let mut find = transaction.prepare_cached(schema::FIND_OWN_OPEN)?;
+        let rows = find.query_map([self.mark, boot], |row| {
             let id: String = row.get(1)?;
             Ok((Uuid::try_parse(&id).unwrap_or_default(), row.get(0)?))
         })?;
@@ -67,10 +80,10 @@ impl Memory {
 /// Writes a group, all of it or nothing.
 pub(super) fn write(
     connection: &mut Connection,
-    (memory, tree): (&mut Memory, i64),
+    (memory, source): (&mut Memory, Source),
     group: &Group,
 ) -> rusqlite::Result<()> {
-    let written = transact(connection, (memory, tree), group);
+    let written = transact(connection, (memory, source), group);
     if written.is_err() {
         memory.forget();
     }
@@ -79,13 +92,14 @@ pub(super) fn write(
 
 fn transact(
     connection: &mut Connection,
-    (memory, tree): (&mut Memory, i64),
+    (memory, source): (&mut Memory, Source),
     group: &Group,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    memory.load(&transaction)?;
+    memory.load(&transaction, source.boot)?;
     let next = transaction.prepare_cached(schema::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
-    let mut page = Page { transaction: &transaction, memory, tree, next, balance: BTreeMap::new() };
+    let balance = BTreeMap::new();
+    let mut page = Page { transaction: &transaction, memory, source, next, balance };
     page.open(group)?;
     page.close(group)?;
     page.add_balance()?;
@@ -98,7 +112,7 @@ fn transact(
 struct Page<'a> {
     transaction: &'a Transaction<'a>,
     memory: &'a mut Memory,
-    tree: i64,
+    source: Source,
     /// The number of the next entry.
     next: i64,
     /// By quarter of an hour, team, key: nano-units and requests.
@@ -128,7 +142,8 @@ impl<'a> Page<'a> {
             self.memory.labels.shape(self.transaction, opened)?,
         ];
         let mut row = Row::of(insert);
-        row.opening(opened, (self.next, self.memory.started_at(opened.started_at_ms)), labels)?;
+        let started_at = self.memory.started_at(opened.started_at_ms);
+        row.opening(opened, (self.next, started_at, self.source.boot), labels)?;
         let seq = self.next;
         let appended = row.insert()? > 0;
         self.next += i64::from(appended);
@@ -175,7 +190,7 @@ impl<'a> Page<'a> {
     fn add_balance(&mut self) -> rusqlite::Result<()> {
         let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
         for ((quarter, team, key), (nano, requests)) in &self.balance {
-            add.execute(params![quarter, self.tree, team, key, nano, requests])?;
+            add.execute(params![quarter, self.source.tree, team, key, nano, requests])?;
         }
         Ok(())
     }
@@ -194,15 +209,21 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Moves the mark, from time to time.
+    /// Moves the mark, from time to time, to the first entry that anybody has open.
     fn mark(&mut self) -> rusqlite::Result<()> {
-        if self.next - self.memory.mark < MARK_EVERY {
+        let memory = &mut *self.memory;
+        if self.next - memory.mark.max(memory.tried) < MARK_EVERY {
             return Ok(());
         }
-        let first = self.memory.open.values().min().copied().unwrap_or(self.next);
-        if first - self.memory.mark >= MARK_EVERY {
-            migrate::set_open_from(self.transaction, first)?;
-            self.memory.mark = first;
+        memory.tried = self.next;
+        let own = memory.open.values().min().copied().unwrap_or(self.next);
+        if own - memory.mark < MARK_EVERY {
+            return Ok(());
+        }
+        let first = recover::first_open(self.transaction, (memory.mark, own), self.source.boot)?;
+        if first - memory.mark >= MARK_EVERY {
+            recover::set_open_from(self.transaction, first)?;
+            memory.mark = first;
         }
         Ok(())
     }
@@ -220,7 +241,7 @@ impl<'a> Page<'a> {
             names.policy_version,
             names.policy_hash,
             names.price_version,
-            self.tree
+            self.source.tree
         ];
         let find = |tx: &Transaction<'_>| {
             tx.query_row(schema::FIND_EPOCH, versions, |row| row.get(0)).optional()

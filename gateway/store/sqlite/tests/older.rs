@@ -178,3 +178,114 @@ pub(super) const ROWS: &str = r#"
     INSERT INTO refusal (at_ms, epoch, stage, kind) VALUES (1767323045678, 1, 'admit', 'x');
     DROP TABLE temp.made;
 "#;
+
+/// The third, which keeps entries in the order in which they came.
+pub(super) const THIRD: &str = r#"
+    CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
+    policy_version TEXT NOT NULL, policy_hash TEXT NOT NULL, price_version TEXT NOT NULL,
+    tree INTEGER NOT NULL,
+    UNIQUE (replica, currency, policy_version, policy_hash, price_version, tree));
+    CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
+    input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
+    output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;
+    CREATE TABLE balance (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+    "key" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (quarter, tree, team, "key")) WITHOUT ROWID;
+    CREATE TABLE gone (quarter INTEGER NOT NULL, tree INTEGER NOT NULL, team TEXT NOT NULL,
+    "key" TEXT NOT NULL, cost_nano INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (quarter, tree, team, "key")) WITHOUT ROWID;
+    CREATE TABLE tree (id INTEGER PRIMARY KEY, teams TEXT NOT NULL UNIQUE);
+    CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
+    kind TEXT NOT NULL, team TEXT, "key" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
+    requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
+    task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
+    output_tokens_asked INTEGER, n INTEGER, tags TEXT);
+    CREATE INDEX refusal_at ON refusal (at_ms);
+    CREATE TABLE caller (id INTEGER PRIMARY KEY, team TEXT NOT NULL, "key" TEXT NOT NULL,
+    UNIQUE (team, "key"));
+    CREATE TABLE shape (id INTEGER PRIMARY KEY, dialect TEXT, operation TEXT, stream INTEGER,
+    requested_model TEXT, hinted TEXT, language TEXT, task TEXT, needs TEXT, data_class TEXT,
+    n INTEGER, rule TEXT);
+    CREATE INDEX shape_labels ON shape (requested_model, language, task, rule, needs, stream);
+    CREATE TABLE result (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, model TEXT,
+    endpoint TEXT, zone TEXT, attempts_form TEXT, usage_source TEXT, outcome TEXT,
+    failure_kind TEXT);
+    CREATE INDEX result_labels ON result (model, endpoint, attempts_form, outcome, failure_kind);
+    CREATE TABLE entry (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, started_at TEXT NOT NULL,
+    epoch INTEGER NOT NULL, caller INTEGER NOT NULL, shape INTEGER NOT NULL,
+    caller_request_id TEXT, "user" BLOB, session BLOB, tags TEXT, language_confidence REAL,
+    task_confidence REAL, input_tokens_estimate INTEGER, output_tokens_asked INTEGER,
+    output_tokens_bound INTEGER, draw INTEGER, reserved_nano INTEGER NOT NULL);
+    CREATE TABLE entry_close (seq INTEGER PRIMARY KEY, result INTEGER NOT NULL, attempts,
+    input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
+    output_tokens INTEGER, reasoning_tokens INTEGER, cost_nano INTEGER NOT NULL,
+    first_token_us INTEGER, duration_us INTEGER, gateway_us INTEGER);
+    CREATE VIEW line AS
+    SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
+    e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+    e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN
+    'integer' THEN printf(r.attempts_form, c.attempts) ELSE c.attempts END AS attempts,
+    c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
+    c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT
+    JOIN result AS r ON r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape
+    AS s ON s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch;
+    CREATE VIEW ledger AS
+    SELECT e.id AS id,
+    CASE r.state WHEN 1 THEN 'settled' WHEN 2 THEN 'recovered' ELSE 'open' END AS state,
+    e.started_at AS started_at, p.replica AS replica,
+    e.caller_request_id AS caller_request_id, w.team AS team, w."key" AS "key",
+    lower(hex(e."user")) AS "user", lower(hex(e.session)) AS session, e.tags AS tags,
+    s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
+    s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
+    s.task AS task, e.language_confidence AS language_confidence,
+    e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+    e.input_tokens_estimate AS input_tokens_estimate,
+    e.output_tokens_asked AS output_tokens_asked,
+    e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
+    s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
+    NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
+    NULL AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+    r.zone AS zone, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form,
+    c.attempts) ELSE c.attempts END AS attempts, c.input_tokens AS input_tokens,
+    c.cached_input_tokens AS cached_input_tokens,
+    c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
+    c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
+    p.price_version AS price_version, e.reserved_nano AS reserved_nano,
+    c.cost_nano AS cost_nano,
+    CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+    iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
+    abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+    NULL AS saved_nano, p.currency AS currency,
+    c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
+    c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM entry AS
+    e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON r.id = c.result LEFT
+    JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON s.id = e.shape LEFT JOIN epoch AS
+    p ON p.id = e.epoch;
+    CREATE UNIQUE INDEX entry_id ON entry (id);
+    CREATE INDEX entry_started ON entry (started_at);
+"#;
+
+/// Rows as the third has them: settled, open and recovered entries.
+pub(super) const THIRD_ROWS: &str = r#"
+    INSERT INTO epoch VALUES (1, 'replica-1', 'USD', 'v', 'h', 'p', 1);
+    INSERT INTO tree VALUES (1, 'bank ' || char(10) || 'cards bank' || char(10));
+    INSERT INTO caller VALUES (1, 'cards', 'app'), (2, 'bank', 'desk');
+    INSERT INTO shape (id, dialect, operation, stream, requested_model, hinted, language, task,
+      needs, data_class, n, rule) VALUES (1, 'openai', 'chat', 1, 'auto', '', 'th', 'chat', '',
+      'internal', 1, 'default');
+    INSERT INTO result (id, state, model, usage_source, outcome) VALUES
+      (1, 1, 'a', 'reported', 'ok'), (2, 2, NULL, 'reserved', NULL);
+    WITH n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 200)
+      INSERT INTO entry (seq, id, started_at, epoch, caller, shape, draw, reserved_nano)
+      SELECT k, printf('019b7c4a-0000-7000-8000-%012x', k),
+      strftime('%Y-%m-%dT%H:%M:%fZ', 1767323045 + k * 60, 'unixepoch'), 1, 1 + k % 2, 1, k, k * 9
+      FROM n;
+    INSERT INTO entry_close (seq, result, cost_nano) SELECT seq, 1 + (seq % 10 = 0), seq * 7
+      FROM entry WHERE seq % 7 > 0;
+    INSERT INTO balance SELECT unixepoch(started_at) / 900, 1, team, "key", sum(cost_nano), count(*)
+      FROM line WHERE state > 0 GROUP BY 1, 3, 4;
+    INSERT INTO meta VALUES ('replica', 'replica-1'), ('open_from', '7');
+"#;
