@@ -192,7 +192,6 @@ fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
         &config.ledger;
     let mut store = Sqlite::open(sqlite, *durability)?;
     let replica = store.replica(&epoch::replica(rand::random()))?;
-    store.hang(past::tree(&config.teams))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
     let folder = ground::folder(&config.ledger).to_owned();
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));

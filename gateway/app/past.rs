@@ -23,12 +23,6 @@ pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreE
     Ok(found.iter().filter_map(|it| counted(it, &places)).collect())
 }
 
-/// The teams, each with the one above it.
-pub(super) fn tree(teams: &[Team]) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let name = |team: TeamIndex| teams.get(team.get()).map(|it| &*it.name);
-    teams.iter().map(move |team| (&*team.name, team.parent.and_then(name)))
-}
-
 /// Where teams and keys stand in the configuration, by their names.
 struct Places<'a> {
     teams: &'a [Team],

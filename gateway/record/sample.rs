@@ -41,7 +41,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
     };
     let models = vec![model("qwen", Some(price)), model("gemma", None)];
     let team = |name: &str, parent| TeamFacts { name: name.into(), parent, models: Vec::new() };
-    let teams = vec![team("default", None), team("retail", Some(TeamIndex(0)))];
+    let teams = vec![team("bank", None), team("retail", Some(TeamIndex(0)))];
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),

@@ -62,8 +62,6 @@ pub struct Sqlite {
     connection: Connection,
     memory: write::Memory,
     recovered: u64,
-    /// The row of where the teams of this process hang; unknown until it is told.
-    tree: i64,
     keep: Option<Keep>,
     predecessor: Option<Predecessor>,
     /// Let go of after the connection.
@@ -124,8 +122,8 @@ impl Sqlite {
         transaction.commit().map_err(failed)?;
         boot.sweep();
         let predecessor = living.first().map(|it| Predecessor::new(*it));
-        let (memory, tree, keep) = (write::Memory::default(), trees::UNKNOWN_TREE, None);
-        Ok(Self { connection, memory, recovered, tree, keep, predecessor, boot })
+        let (memory, keep) = (write::Memory::default(), None);
+        Ok(Self { connection, memory, recovered, keep, predecessor, boot })
     }
 
     /// The one that wrote the file when this one joined it.
@@ -166,9 +164,8 @@ fn configure(connection: &mut Connection, durability: Durability) -> rusqlite::R
 
 impl LedgerStore for Sqlite {
     fn write(&mut self, group: &Group) -> Result<(), StoreError> {
-        let Self { connection, memory, tree, boot, .. } = self;
-        let source = write::Source { tree: *tree, boot: boot.number };
-        write::write(connection, (memory, source), group).map_err(failed)
+        let Self { connection, memory, boot, .. } = self;
+        write::write(connection, (memory, boot.number), group).map_err(failed)
     }
 
     fn upkeep(&mut self) -> Upkeep {

@@ -245,7 +245,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = folder.join("signalbox.db");
     let durability = if args.process { Durability::Process } else { Durability::Power };
     let mut store = Sqlite::open(&file, durability)?;
-    store.hang((0..8).map(|_| ("team", None)))?;
     let (spent_ns, groups) = run(&args, &mut store)?;
     let cost_us = Duration::from_nanos(spent_ns).as_secs_f64() * 1e6;
     let each = |count: u64| cost_us / f64::from(u32::try_from(count).unwrap_or(u32::MAX).max(1));

@@ -6,12 +6,7 @@ use std::sync::Arc;
 use policies::facts::Money;
 use rusqlite::Connection;
 
-use super::{
-    Reader, Sqlite, failed,
-    handover::BootMark,
-    schema::QUARTER_MS,
-    trees::{Trees, written},
-};
+use super::{Reader, Sqlite, failed, handover::BootMark, schema::QUARTER_MS, trees::Trees};
 use crate::record::StoreError;
 
 /// What one key of one team has spent.
@@ -47,30 +42,9 @@ const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE qua
 const SPENDINGS: &str = "SELECT quarter, tree, team, \"key\", cost_nano FROM balance \
      WHERE quarter >= ? ORDER BY 1, 2, 3, 4";
 
-const FIND_TREE: &str = "SELECT id FROM tree WHERE teams = ?";
 const FIND_META: &str = "SELECT value FROM meta WHERE name = ?";
 
 impl Sqlite {
-    /// Says where the teams of this process hang, each with the name of the one above it: from here on
-    /// what is spent is kept by that.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn hang<'a>(
-        &mut self,
-        teams: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<(), StoreError> {
-        let teams = written(&teams.into_iter().collect());
-        // Another process may add the same tree at this moment.
-        let insert = "INSERT INTO tree (teams) VALUES (?) ON CONFLICT DO NOTHING";
-        let added = || {
-            self.connection.execute(insert, [&teams])?;
-            self.connection.query_row(FIND_TREE, [&teams], |row| row.get(0))
-        };
-        self.tree = added().map_err(failed)?;
-        Ok(())
-    }
-
     /// The name of the replica that writes this file: once made, it stays. `made` is taken where there
     /// is none yet.
     ///

@@ -3,7 +3,7 @@ mod older;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
-use policies::facts::{Draw, Language, Money, Task};
+use policies::facts::{Draw, Language, Money, Task, TeamFacts, TeamIndex};
 use proptest::prelude::*;
 
 use super::*;
@@ -309,20 +309,48 @@ fn by_path(folder: &Folder, since_ms: i64) -> Vec<(String, bool, i64)> {
     found.iter().map(line).collect()
 }
 
+/// An epoch in which these teams hang.
+fn hung(teams: &[(&str, Option<u16>)]) -> Arc<EpochInfo> {
+    let mut names = EpochInfo::clone(&sample::names());
+    let team = |(name, parent): &(&str, Option<u16>)| TeamFacts {
+        name: (*name).into(),
+        parent: parent.map(TeamIndex),
+        models: Vec::new(),
+    };
+    Arc::make_mut(&mut names.fleet).teams = teams.iter().map(team).collect();
+    Arc::new(names)
+}
+
+/// A reload moves teams while requests are under way: each counts where its team hung when it came in.
+#[test]
+fn a_request_counts_for_the_teams_of_its_own_epoch() {
+    let folder = Folder::new("epochs");
+    let mut store = folder.open();
+    let before = hung(&[("group", None), ("retail", Some(0))]);
+    let after = hung(&[("bank", None), ("retail", Some(0))]);
+    let open = sample::opened(1, &before);
+    store.write(&opens([Arc::clone(&open)])).unwrap();
+    store.write(&whole([sample::outcome(sample::opened(2, &after))])).unwrap();
+    let settled = vec![sample::outcome(open)];
+    store.write(&Group { settled, ..Group::default() }).unwrap();
+    let expected = |path: &str| (path.to_owned(), true, 1_234);
+    assert_eq!(by_path(&folder, 0), [expected("retail<group"), expected("retail<bank")]);
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
 #[test]
 fn what_is_spent_stays_with_the_teams_of_then() {
     let folder = Folder::new("trees");
-    let names = sample::names();
-    let write = |number, teams: &[(&str, Option<&str>)]| {
+    let write = |number, teams: &[(&str, Option<u16>)]| {
         let mut store = folder.open();
-        store.hang(teams.iter().copied()).unwrap();
+        let names = hung(teams);
         store.write(&whole([sample::outcome(sample::opened(number, &names))])).unwrap();
         // A crash leaves one open; the tree is that of its own process.
         store.write(&opens([sample::opened(number + 100, &names)])).unwrap();
     };
-    let first = [("retail", Some("bank")), ("bank", Some("group")), ("group", None)];
+    let first = [("group", None), ("bank", Some(0)), ("retail", Some(1))];
     write(1, &first);
-    write(2, &[("retail", Some("group")), ("group", None)]);
+    write(2, &[("group", None), ("retail", Some(0))]);
     write(3, &first);
     drop(folder.open());
     let expected = |path: &str, times: i64| (path.to_owned(), true, times * (1_234 + 5_000));
@@ -347,11 +375,10 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     drop(connection);
     let mut store = folder.open();
     assert_eq!(store.recovered(), 1);
-    store.hang([("retail", None)]).unwrap();
     store.write(&whole([sample::outcome(sample::opened(1, &sample::names()))])).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
     let retail = |whole, nano| ("retail".to_owned(), whole, nano);
-    assert_eq!(by_path(&folder, 0), [retail(false, 14), retail(true, 1_234)]);
+    assert_eq!(by_path(&folder, 0), [retail(false, 14), ("retail<bank".into(), true, 1_234)]);
     let view = Connection::open(folder.file()).unwrap();
     let rows: i64 = view.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 3);
@@ -564,7 +591,6 @@ fn on_day(number: u64, day: i64) -> Outcome {
 fn old_entries_go_in_steps_and_every_sum_stays() {
     let folder = Folder::new("retention");
     let mut store = folder.open();
-    store.hang([("retail", Some("bank")), ("bank", None)]).unwrap();
     store.keep(keeper(3));
     store.write(&whole((0..1_500).map(|number| on_day(number, 0)))).unwrap();
     store.write(&whole((0..10).map(|number| on_day(number, 2)))).unwrap();

@@ -5,20 +5,43 @@ use std::{
     sync::Arc,
 };
 
+use policies::facts::TeamFacts;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The tree of what was spent before trees were kept.
 pub(super) const UNKNOWN_TREE: i64 = 0;
 
+const FIND_TREE: &str = "SELECT id FROM tree WHERE teams = ?";
+const INSERT_TREE: &str = "INSERT INTO tree (teams) VALUES (?)";
 const TREE: &str = "SELECT teams FROM tree WHERE id = ?";
 
 /// By team: the one above it.
 type Tree = HashMap<String, String>;
 
 /// A tree as it is kept: on each line a team and, after a space, the one above it. No name holds either.
-pub(super) fn written(teams: &BTreeMap<&str, Option<&str>>) -> String {
+fn written(teams: &[TeamFacts]) -> String {
+    let above = |team: &TeamFacts| Some(&*teams.get(team.parent?.get())?.name);
+    let teams: BTreeMap<&str, Option<&str>> =
+        teams.iter().map(|team| (&*team.name, above(team))).collect();
     let line = |(team, above): (&&str, &Option<&str>)| format!("{team} {}\n", above.unwrap_or(""));
     teams.iter().map(line).collect()
+}
+
+/// The row of these teams as they hang; made where it is new.
+pub(super) fn number(connection: &Connection, teams: &[TeamFacts]) -> rusqlite::Result<i64> {
+    if teams.is_empty() {
+        return Ok(UNKNOWN_TREE);
+    }
+    let teams = written(teams);
+    // Most epochs hang as one before them.
+    let found = connection.query_row(FIND_TREE, [&teams], |row| row.get(0)).optional()?;
+    found.map_or_else(
+        || {
+            connection.execute(INSERT_TREE, [&teams])?;
+            Ok(connection.last_insert_rowid())
+        },
+        Ok,
+    )
 }
 
 fn read(text: &str) -> Tree {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{entry::Row, labels::Labels, recover, schema, started_at};
+use super::{entry::Row, labels::Labels, recover, schema, started_at, trees};
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},
     record::Group,
@@ -18,13 +18,11 @@ const EPOCHS: usize = 8;
 /// to look through.
 const MARK_EVERY: i64 = 4_096;
 
-/// What all rows of this process carry.
+/// The rows of an epoch: its own, and that of how its teams hang.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
-    /// The row of where its teams hang.
-    pub(super) tree: i64,
-    /// Its number among those that write.
-    pub(super) boot: i64,
+struct Numbers {
+    epoch: i64,
+    tree: i64,
 }
 
 /// What is remembered from one transaction to the next. All of it can be read again, and none of it
@@ -33,7 +31,7 @@ pub(super) struct Source {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Rows of `epoch`, the newest last.
-    epochs: Vec<(Arc<EpochInfo>, i64)>,
+    epochs: Vec<(Arc<EpochInfo>, Numbers)>,
     labels: Labels,
     /// The numbers of this boot's open entries.
     open: HashMap<Uuid, i64>,
@@ -80,10 +78,10 @@ impl Memory {
 /// Writes a group, all of it or nothing.
 pub(super) fn write(
     connection: &mut Connection,
-    (memory, source): (&mut Memory, Source),
+    (memory, boot): (&mut Memory, i64),
     group: &Group,
 ) -> rusqlite::Result<()> {
-    let written = transact(connection, (memory, source), group);
+    let written = transact(connection, (memory, boot), group);
     if written.is_err() {
         memory.forget();
     }
@@ -92,14 +90,14 @@ pub(super) fn write(
 
 fn transact(
     connection: &mut Connection,
-    (memory, source): (&mut Memory, Source),
+    (memory, boot): (&mut Memory, i64),
     group: &Group,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    memory.load(&transaction, source.boot)?;
+    memory.load(&transaction, boot)?;
     let next = transaction.prepare_cached(schema::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
     let balance = BTreeMap::new();
-    let mut page = Page { transaction: &transaction, memory, source, next, balance };
+    let mut page = Page { transaction: &transaction, memory, boot, next, balance };
     page.open(group)?;
     page.close(group)?;
     page.add_balance()?;
@@ -112,11 +110,11 @@ fn transact(
 struct Page<'a> {
     transaction: &'a Transaction<'a>,
     memory: &'a mut Memory,
-    source: Source,
+    boot: i64,
     /// The number of the next entry.
     next: i64,
-    /// By quarter of an hour, team, key: nano-units and requests.
-    balance: BTreeMap<(i64, &'a str, &'a str), (i64, i64)>,
+    /// By quarter of an hour, tree, team, key: nano-units and requests.
+    balance: BTreeMap<(i64, i64, &'a str, &'a str), (i64, i64)>,
 }
 
 impl<'a> Page<'a> {
@@ -137,13 +135,13 @@ impl<'a> Page<'a> {
         opened: &Opened,
     ) -> rusqlite::Result<Option<i64>> {
         let labels = [
-            self.epoch(&opened.names)?,
+            self.epoch(&opened.names)?.epoch,
             self.memory.labels.caller(self.transaction, opened)?,
             self.memory.labels.shape(self.transaction, opened)?,
         ];
         let mut row = Row::of(insert);
         let started_at = self.memory.started_at(opened.started_at_ms);
-        row.opening(opened, (self.next, started_at, self.source.boot), labels)?;
+        row.opening(opened, (self.next, started_at, self.boot), labels)?;
         let seq = self.next;
         let appended = row.insert()? > 0;
         self.next += i64::from(appended);
@@ -168,7 +166,7 @@ impl<'a> Page<'a> {
             let mut row = Row::of(&mut close);
             row.closing(outcome, (seq, result))?;
             if row.insert()? > 0 {
-                self.charge(outcome);
+                self.charge(outcome)?;
             }
         }
         Ok(())
@@ -179,18 +177,21 @@ impl<'a> Page<'a> {
         find.query_row([id.to_string()], |row| row.get(0)).optional()
     }
 
-    fn charge(&mut self, outcome: &'a Outcome) {
+    fn charge(&mut self, outcome: &'a Outcome) -> rusqlite::Result<()> {
         let (opened, caller) = (&outcome.opened, &outcome.opened.caller);
         let quarter = opened.started_at_ms.div_euclid(schema::QUARTER_MS);
-        let cell = self.balance.entry((quarter, &caller.team_name, &caller.key_name)).or_default();
+        let tree = self.epoch(&opened.names)?.tree;
+        let at = (quarter, tree, &*caller.team_name, &*caller.key_name);
+        let cell = self.balance.entry(at).or_default();
         cell.0 = cell.0.saturating_add(outcome.charge.cost.nano());
         cell.1 += 1;
+        Ok(())
     }
 
     fn add_balance(&mut self) -> rusqlite::Result<()> {
         let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
-        for ((quarter, team, key), (nano, requests)) in &self.balance {
-            add.execute(params![quarter, self.source.tree, team, key, nano, requests])?;
+        for ((quarter, tree, team, key), (nano, requests)) in &self.balance {
+            add.execute(params![quarter, tree, team, key, nano, requests])?;
         }
         Ok(())
     }
@@ -201,7 +202,7 @@ impl<'a> Page<'a> {
         }
         let mut insert = self.transaction.prepare_cached(schema::INSERT_REFUSAL)?;
         for refused in &group.refused {
-            let epoch = self.epoch(&refused.names)?;
+            let epoch = self.epoch(&refused.names)?.epoch;
             let mut row = Row::of(&mut insert);
             row.refusal(refused, epoch)?;
             row.insert()?;
@@ -220,7 +221,7 @@ impl<'a> Page<'a> {
         if own - memory.mark < MARK_EVERY {
             return Ok(());
         }
-        let first = recover::first_open(self.transaction, (memory.mark, own), self.source.boot)?;
+        let first = recover::first_open(self.transaction, (memory.mark, own), self.boot)?;
         if first - memory.mark >= MARK_EVERY {
             recover::set_open_from(self.transaction, first)?;
             memory.mark = first;
@@ -229,25 +230,26 @@ impl<'a> Page<'a> {
     }
 
     /// The row of these names; made, with their price table, when they are new.
-    fn epoch(&mut self, names: &Arc<EpochInfo>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) =
+    fn epoch(&mut self, names: &Arc<EpochInfo>) -> rusqlite::Result<Numbers> {
+        if let Some((_, numbers)) =
             self.memory.epochs.iter().rev().find(|(known, _)| Arc::ptr_eq(known, names))
         {
-            return Ok(*id);
+            return Ok(*numbers);
         }
+        let tree = trees::number(self.transaction, &names.fleet.teams)?;
         let versions = params![
             names.replica,
             names.currency,
             names.policy_version,
             names.policy_hash,
             names.price_version,
-            self.source.tree
+            tree
         ];
         let find = |tx: &Transaction<'_>| {
             tx.query_row(schema::FIND_EPOCH, versions, |row| row.get(0)).optional()
         };
-        let id = match find(self.transaction)? {
-            Some(id) => id,
+        let epoch = match find(self.transaction)? {
+            Some(epoch) => epoch,
             None => {
                 self.transaction.execute(schema::INSERT_EPOCH, versions)?;
                 self.transaction.last_insert_rowid()
@@ -257,8 +259,9 @@ impl<'a> Page<'a> {
         if self.memory.epochs.len() == EPOCHS {
             self.memory.epochs.remove(0);
         }
-        self.memory.epochs.push((Arc::clone(names), id));
-        Ok(id)
+        let numbers = Numbers { epoch, tree };
+        self.memory.epochs.push((Arc::clone(names), numbers));
+        Ok(numbers)
     }
 
     fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {

@@ -213,10 +213,8 @@ fn old_entries_may_be_removed_by_both() {
     let folder = Folder::new("both-keep");
     let (mut old, mut new) = (folder.open(), folder.join());
     for store in [&mut old, &mut new] {
-        store.hang([("retail", Some("bank")), ("bank", None)]).unwrap();
         store.keep(keeper(3));
     }
-    assert_eq!(old.tree, new.tree, "equal trees are one");
     let wrote = |store: &mut Sqlite, from: u64| {
         store.write(&whole((from..from + 700).map(|number| on_day(number, 0)))).unwrap();
     };
@@ -366,15 +364,7 @@ impl Pair {
         let folder = Folder::new("pair");
         let stores = vec![folder.open(), folder.join()];
         let (open, mark, since) = (vec![BTreeMap::new(); 2], None, Cells::new());
-        let mut pair = Self { folder, stores, open, closed: 0, recovered: 0, next: 0, mark, since };
-        pair.hang();
-        pair
-    }
-
-    fn hang(&mut self) {
-        for store in &mut self.stores {
-            store.hang([("retail", Some("bank")), ("bank", None)]).unwrap();
-        }
+        Self { folder, stores, open, closed: 0, recovered: 0, next: 0, mark, since }
     }
 
     fn closes(&mut self, who: usize, number: u64) {
@@ -439,7 +429,6 @@ impl Pair {
         self.mark = None;
         self.stores.push(self.folder.join());
         self.open.push(BTreeMap::new());
-        self.hang();
     }
 
     fn check(&mut self) {
