@@ -56,6 +56,20 @@ impl<'a> Linear<'a> {
         }
     }
 
+    /// Adds the rows of features that count once each: at most [`FEW`], `N` made of each of some pieces.
+    #[inline]
+    pub fn add_few<T, const W: usize, const N: usize>(
+        &self,
+        pieces: &[T],
+        buckets: impl Fn(&T) -> [usize; N],
+        sums: &mut Sums<W>,
+    ) {
+        let (rows, _) = self.rows.as_chunks::<W>();
+        let small = sum_of(rows, pieces, buckets);
+        sums.large.iter_mut().zip(small).for_each(|(sum, it)| *sum += i32::from(it));
+        sums.features += pieces.len() * N;
+    }
+
     /// Probabilities of the first `classes` classes.
     #[must_use]
     pub fn probabilities<const W: usize>(&self, sums: &Sums<W>, classes: usize) -> [f32; W] {
@@ -74,6 +88,8 @@ impl<'a> Linear<'a> {
 
 /// Features whose weights fit into 16 bits together: (250 + 7) × 127 < 2^15.
 const HELD_MAX: u16 = 250;
+/// Features whose rows are added at one go.
+pub const FEW: usize = HELD_MAX as usize;
 
 /// A feature: its bucket, and how much it counts.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +123,24 @@ impl Feature {
     pub const fn value(self) -> i16 {
         (self.0 >> 29) as i16
     }
+}
+
+/// The sum of a few rows. Apart from what is done with it, it is added eight classes at once, and nothing is
+/// written before the last row.
+#[inline(never)]
+fn sum_of<T, const W: usize, const N: usize>(
+    rows: &[[u8; W]],
+    pieces: &[T],
+    buckets: impl Fn(&T) -> [usize; N],
+) -> [i16; W] {
+    let mut small = [0_i16; W];
+    for some in pieces.iter().map(buckets) {
+        some.into_iter().for_each(|bucket| {
+            let Some(row) = rows.get(bucket) else { return };
+            small.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()));
+        });
+    }
+    small
 }
 
 /// Sums of weights by class. Few at a time are kept in 16 bits, which adds eight classes at once.
