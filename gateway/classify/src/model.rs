@@ -3,6 +3,7 @@
 //! Not a public interface: it changes with the model.
 
 pub mod asked;
+mod blocks;
 mod chars;
 pub mod close;
 mod data;

@@ -109,13 +109,26 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
 /// judge for as long as `each` wants more.
 fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
     let mut word = Word::default();
-    for (at, c) in stretch.char_indices() {
+    let mut chars = stretch.chars();
+    while let Some(c) = chars.next() {
         if c.is_ascii_alphabetic() {
             counts.latin += 1;
             word.grow(c.to_ascii_lowercase());
             continue;
         }
         let script = script::of(c);
+        if let Script::Sole(language) = script {
+            if !word.hand_out(&mut each) {
+                counts.add(c, script);
+                return counts.add_all(chars.as_str());
+            }
+            let more = script::more(c, chars.as_str());
+            counts.add_sole(language, 1 + more);
+            if more > 0 {
+                chars = chars.as_str().get(more as usize * c.len_utf8()..).unwrap_or("").chars();
+            }
+            continue;
+        }
         let judged = counts.add(c, script);
         // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
         let joint = !judged
@@ -124,7 +137,7 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> boo
         if judged || joint {
             word.grow(fold(c));
         } else if !word.hand_out(&mut each) {
-            return counts.add_all(stretch.get(at + c.len_utf8()..).unwrap_or(""));
+            return counts.add_all(chars.as_str());
         }
     }
     word.hand_out(&mut each);
@@ -141,7 +154,7 @@ pub struct Found {
 #[derive(Default)]
 struct Sums {
     all: linear::Sums<WIDTH>,
-    words: SmallVec<[[i32; WIDTH]; WORDS_MAX]>,
+    words: SmallVec<[[i16; WIDTH]; WORDS_MAX]>,
     close: i32,
     /// Words that came by, judged or not.
     seen: usize,
@@ -220,11 +233,9 @@ fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
 }
 
 fn judge_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    let mut scores = linear::Sums::<WIDTH>::default();
-    grams::of_word(word, |feature| model.linear.add(feature, &mut scores));
+    let (totals, features) = grams::sum_of_word(word, &model.linear);
     sums.close += model.close.word(word);
-    let totals = scores.totals();
-    sums.all.add_totals(&totals, scores.features);
+    sums.all.add_totals(&totals, features);
     sums.words.push(totals);
     if sums.words.len() == SURE_WORDS {
         sums.sure = margin(&sums.all) * model.linear.scale > SURE;
@@ -268,7 +279,7 @@ impl Counts {
                 self.han += 1;
                 self.chinese.add(c);
             }
-            Script::Sole(language) => self.add_sole(language),
+            Script::Sole(language) => self.add_sole(language, 1),
             Script::None => {}
         }
         matches!(script, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari)
@@ -281,15 +292,23 @@ impl Counts {
             self.latin += u32::try_from(letters).unwrap_or(u32::MAX);
             return;
         }
-        for c in text.chars() {
-            self.add(c, script::of(c));
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            let script = script::of(c);
+            let Script::Sole(language) = script else {
+                self.add(c, script);
+                continue;
+            };
+            let more = script::more(c, chars.as_str());
+            self.add_sole(language, 1 + more);
+            chars = chars.as_str().get(more as usize * c.len_utf8()..).unwrap_or("").chars();
         }
     }
 
-    fn add_sole(&mut self, language: Language) {
+    fn add_sole(&mut self, language: Language, letters: u32) {
         match self.sole.iter_mut().find(|(known, _)| *known == language) {
-            Some((_, count)) => *count += 1,
-            None => self.sole.push((language, 1)),
+            Some((_, count)) => *count += letters,
+            None => self.sole.push((language, letters)),
         }
     }
 
@@ -389,4 +408,4 @@ fn second(first: usize, sums: &Sums) -> (usize, f32) {
 }
 
 /// How far a word's score must be above that of the text's language, in weights.
-const MARGIN: i32 = 160;
+const MARGIN: i16 = 160;

@@ -54,6 +54,22 @@ pub fn of(c: char) -> Script {
     }
 }
 
+/// How many characters right behind one are of its script for certain: those that share its block of 128, of
+/// scripts that have all of theirs. What is asked is two bytes of each, and no table.
+#[must_use]
+pub fn more(c: char, rest: &str) -> u32 {
+    let mut bytes = [0; 4];
+    let [lead, second, _] = *c.encode_utf8(&mut bytes).as_bytes() else { return 0 };
+    let first = c as u32 & !0x7F;
+    let same = |at: u32| char::from_u32(at).map(of) == Some(of(c));
+    if !same(first) || !same(first | 0x7F) {
+        return 0;
+    }
+    let (chars, _) = rest.as_bytes().as_chunks::<3>();
+    let shared = |it: &&[u8; 3]| it[0] == lead && it[1] | 1 == second | 1;
+    chars.iter().take_while(shared).count() as u32
+}
+
 const fn by_range(c: char) -> Script {
     match c {
         'a'..='z' | 'A'..='Z' => Script::Latin,
@@ -93,5 +109,21 @@ pub fn weight(script: Script) -> u32 {
         Script::Han => 4,
         Script::Kana | Script::Sole(Language::Ko) => 3,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_block_with_a_character_is_of_its_script() {
+        for c in ('\u{800}'..='\u{FFFF}').filter(|c| matches!(of(*c), Script::Sole(_))) {
+            let first = c as u32 & !0x7F;
+            let block: String = (first..first + 0x80).filter_map(char::from_u32).collect();
+            let all = block.chars().all(|it| of(it) == of(c));
+            assert_eq!(more(c, &block), if all { 128 } else { 0 }, "{c:?}");
+            assert_eq!(more(c, &format!("{c}{c}a{c}")), if all { 2 } else { 0 }, "{c:?}");
+        }
     }
 }

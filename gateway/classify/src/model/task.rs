@@ -94,12 +94,13 @@ impl Sink for Summed<'_> {
     fn words(&mut self, hashes: &[Hash], place: Place) {
         let (linear, sums) = (self.linear, &mut self.sums);
         let apart = |hash: &Hash, by| hash.with(by).bucket(BITS);
+        let hashes = hashes.iter();
         match place {
             Place::First => {
-                linear.add_few(hashes, |it| [it.bucket(BITS), apart(it, FIRST)], sums);
+                linear.add_few(hashes.map(|it| [it.bucket(BITS), apart(it, FIRST)]), sums);
             }
-            Place::Rest => linear.add_few(hashes, |it| [it.bucket(BITS)], sums),
-            Place::System => linear.add_few(hashes, |it| [apart(it, SYSTEM)], sums),
+            Place::Rest => linear.add_few(hashes.map(|it| [it.bucket(BITS)]), sums),
+            Place::System => linear.add_few(hashes.map(|it| [apart(it, SYSTEM)]), sums),
         }
     }
 
