@@ -22,3 +22,26 @@ pub(super) fn of(bytes: &[u8], mut each: impl FnMut(&[u8], &[u8], &[u8])) {
         each(from(0), from(1), from(2));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_there_once_with_those_behind_it() {
+        for length in 0..=3 * BLOCK {
+            let bytes: Vec<u8> = (1..=255).cycle().take(length).collect();
+            let (mut all, mut behind) = (Vec::new(), Vec::new());
+            of(&bytes, |block, next, third| {
+                assert_eq!(block.len() % LANES, 0);
+                all.extend_from_slice(block);
+                behind.extend(next.iter().copied().zip(third.iter().copied()));
+            });
+            let at = |at: usize| bytes.get(at).copied().unwrap_or(0);
+            assert!(all.iter().enumerate().all(|(place, it)| *it == at(place)), "{length}");
+            let follows = |(place, it): (usize, &(u8, u8))| *it == (at(place + 1), at(place + 2));
+            assert!(behind.iter().enumerate().all(follows), "{length}");
+            assert!(all.len() >= length && all.len() < length + LANES);
+        }
+    }
+}

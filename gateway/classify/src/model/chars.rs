@@ -9,33 +9,33 @@ use super::{
 use crate::Language;
 
 /// A letter, and its case.
-pub const LETTER: u8 = 1;
-pub const CAPITAL: u8 = 2;
-pub const SMALL: u8 = 4;
+pub(super) const LETTER: u8 = 1;
+pub(super) const CAPITAL: u8 = 2;
+pub(super) const SMALL: u8 = 4;
 /// A character of a word, in a script that puts spaces between words.
-pub const SPACED: u8 = 8;
+pub(super) const SPACED: u8 = 8;
 /// A character that stands for a syllable or a word.
-pub const SYLLABLE: u8 = 16;
+pub(super) const SYLLABLE: u8 = 16;
 /// A character of a word, in a script of letters that puts no spaces between words.
-pub const UNSPACED: u8 = 32;
+pub(super) const UNSPACED: u8 = 32;
 /// A character of any word.
-pub const WORD: u8 = SPACED | SYLLABLE | UNSPACED;
+pub(super) const WORD: u8 = SPACED | SYLLABLE | UNSPACED;
 /// Features see another character in its place.
-pub const FOLDS: u8 = 64;
+pub(super) const FOLDS: u8 = 64;
 /// A sentence ends with it, or a line.
-pub const STOP: u8 = 128;
+pub(super) const STOP: u8 = 128;
 
 /// Characters below this have a place in the table: every alphabet of a language that is told apart.
 const PLACES: usize = 0x3100;
 
 /// The characters of the alphabets. The standard library searches its tables anew for each character outside
 /// of ASCII, and longest for the scripts without spaces or capitals.
-pub struct Chars([u8; PLACES]);
+pub(super) struct Chars([u8; PLACES]);
 
 impl Chars {
     /// What a character is.
     #[inline]
-    pub fn of(&self, c: char) -> u8 {
+    pub(super) fn of(&self, c: char) -> u8 {
         self.known(c).unwrap_or_else(|| searched(c))
     }
 
@@ -80,7 +80,7 @@ fn is_mark(c: char) -> bool {
 }
 
 /// The table; made once.
-pub fn chars() -> &'static Chars {
+pub(super) fn chars() -> &'static Chars {
     static MADE: OnceLock<Chars> = OnceLock::new();
     MADE.get_or_init(|| {
         let mut chars = [0; PLACES];

@@ -102,3 +102,22 @@ pub fn of_han(run: &[char], mut each: impl FnMut(Feature)) {
     each(Feature::of(Hash::new(17).with(ends[0]).bucket(BITS)));
     each(Feature::of(Hash::new(19).with(ends[1]).bucket(BITS)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{lang, linear::Sums};
+
+    #[test]
+    fn a_word_weighs_what_its_features_do() {
+        let Some(model) = lang::model() else { panic!("the model is built in") };
+        for length in 1..CHARS {
+            let word = ['s', 'e', 'm', 'a', 'k', 'ä'].into_iter().cycle().take(length);
+            let word: Vec<char> = [' '].into_iter().chain(word).chain([' ']).collect();
+            let mut sums = Sums::<WIDTH>::default();
+            of_word(&word, |feature| model.linear.add(feature, &mut sums));
+            let (sum, features) = sum_of_word(&word, &model.linear);
+            assert_eq!((sum.map(i32::from), features), (sums.totals(), sums.features));
+        }
+    }
+}

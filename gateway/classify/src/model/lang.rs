@@ -70,6 +70,8 @@ const SURE: f32 = 8.0;
 const STRIDE: usize = 4;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
+/// How far a word's score must be above that of the text's language, in weights.
+const MARGIN: i16 = 160;
 
 static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
 
@@ -108,8 +110,7 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
 /// One pass over a stretch: counts letters by script, and hands out the words that the model must
 /// judge for as long as `each` wants more.
 fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
-    let mut word = Word::default();
-    let mut chars = stretch.chars();
+    let (mut word, mut chars) = (Word::default(), stretch.chars());
     while let Some(c) = chars.next() {
         if c.is_ascii_alphabetic() {
             counts.latin += 1;
@@ -118,14 +119,9 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> boo
         }
         let script = script::of(c);
         if let Script::Sole(language) = script {
+            counts.add_sole(language, 1 + script::pass(c, &mut chars));
             if !word.hand_out(&mut each) {
-                counts.add(c, script);
                 return counts.add_all(chars.as_str());
-            }
-            let more = script::more(c, chars.as_str());
-            counts.add_sole(language, 1 + more);
-            if more > 0 {
-                chars = chars.as_str().get(more as usize * c.len_utf8()..).unwrap_or("").chars();
             }
             continue;
         }
@@ -295,13 +291,10 @@ impl Counts {
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
             let script = script::of(c);
-            let Script::Sole(language) = script else {
-                self.add(c, script);
-                continue;
-            };
-            let more = script::more(c, chars.as_str());
-            self.add_sole(language, 1 + more);
-            chars = chars.as_str().get(more as usize * c.len_utf8()..).unwrap_or("").chars();
+            match script {
+                Script::Sole(it) => self.add_sole(it, 1 + script::pass(c, &mut chars)),
+                _ => _ = self.add(c, script),
+            }
         }
     }
 
@@ -396,16 +389,12 @@ fn second(first: usize, sums: &Sums) -> (usize, f32) {
         let own = word.get(first).copied().unwrap_or(0);
         let best = word.iter().enumerate().take(HAN_FROM).max_by_key(|(_, it)| **it);
         // A word votes for another language only if it clearly is of that one.
-        if let Some((at, score)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
+        if let Some((at, _)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
             && let Some(vote) = votes.get_mut(at)
         {
-            let _ = score;
             *vote += 1;
         }
     }
     let (at, most) = (0..).zip(votes).max_by_key(|(_, votes)| *votes).unwrap_or((0, 0));
     (at, most as f32 / sums.words.len().max(1) as f32)
 }
-
-/// How far a word's score must be above that of the text's language, in weights.
-const MARGIN: i16 = 160;

@@ -139,7 +139,8 @@ fn look(block: &[u8], next: &[u8]) -> (u8, u8) {
         let joined = latin(b) & within(next, b'A', 26) | (b == b'.') & within(next, b'a', 26);
         suspect |= u8::from(joined | within(b, b'/', 11) | (b == b'@') | (b == b'&') | (b == b'#'));
     }
-    (marks, letters * LETTER | fences * FENCE | suspect * SUSPECT)
+    let told = [letters * LETTER, fences * FENCE, suspect * SUSPECT];
+    (marks, told.iter().fold(0, |all, it| all | it))
 }
 
 impl Line {

@@ -1,5 +1,7 @@
 //! Scripts: what a character alone tells.
 
+use std::str::Chars;
+
 use crate::Language;
 
 /// The scripts that are told apart.
@@ -54,10 +56,9 @@ pub fn of(c: char) -> Script {
     }
 }
 
-/// How many characters right behind one are of its script for certain: those that share its block of 128, of
-/// scripts that have all of theirs. What is asked is two bytes of each, and no table.
-#[must_use]
-pub fn more(c: char, rest: &str) -> u32 {
+/// Passes over the characters right behind one that are of its script for certain, and counts them: those that
+/// share its block of 128, of scripts that have all of theirs. What is asked is two bytes of each, and no table.
+pub fn pass(c: char, chars: &mut Chars<'_>) -> u32 {
     let mut bytes = [0; 4];
     let [lead, second, _] = *c.encode_utf8(&mut bytes).as_bytes() else { return 0 };
     let first = c as u32 & !0x7F;
@@ -65,9 +66,12 @@ pub fn more(c: char, rest: &str) -> u32 {
     if !same(first) || !same(first | 0x7F) {
         return 0;
     }
-    let (chars, _) = rest.as_bytes().as_chunks::<3>();
+    let rest = chars.as_str();
+    let (threes, _) = rest.as_bytes().as_chunks::<3>();
     let shared = |it: &&[u8; 3]| it[0] == lead && it[1] | 1 == second | 1;
-    chars.iter().take_while(shared).count() as u32
+    let count = threes.iter().take_while(shared).count();
+    *chars = rest.get(3 * count..).unwrap_or_default().chars();
+    count as u32
 }
 
 const fn by_range(c: char) -> Script {
@@ -121,9 +125,11 @@ mod tests {
         for c in ('\u{800}'..='\u{FFFF}').filter(|c| matches!(of(*c), Script::Sole(_))) {
             let first = c as u32 & !0x7F;
             let block: String = (first..first + 0x80).filter_map(char::from_u32).collect();
-            let all = block.chars().all(|it| of(it) == of(c));
-            assert_eq!(more(c, &block), if all { 128 } else { 0 }, "{c:?}");
-            assert_eq!(more(c, &format!("{c}{c}a{c}")), if all { 2 } else { 0 }, "{c:?}");
+            let passed = if block.chars().all(|it| of(it) == of(c)) { 128 } else { 0 };
+            let mixed = format!("{block}{c}a{c}");
+            let mut chars = mixed.chars();
+            assert_eq!(pass(c, &mut chars), passed + u32::from(passed > 0), "{c:?}");
+            assert_eq!(chars.as_str().starts_with('a'), passed > 0, "{c:?}");
         }
     }
 }

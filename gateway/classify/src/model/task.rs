@@ -170,8 +170,7 @@ fn words(text: &str, mut place: Place, sink: &mut impl Sink) {
     // Apart from each other, so that the count stays in a register.
     let (mut gathered, mut count) = ([START; GATHERED], 0);
     let (mut before, mut word, mut stem, mut length) = (START, START, START, 0_u32);
-    let mut last = [' '; 3];
-    let mut chars = text.chars();
+    let (mut last, mut chars) = ([' '; 3], text.chars());
     loop {
         let next = chars.next();
         let c = next.unwrap_or(' ');
@@ -228,8 +227,8 @@ fn words(text: &str, mut place: Place, sink: &mut impl Sink) {
 
 /// Whether a dot stands before the space that stands before the rest of a text.
 fn dot_before(text: &str, rest: &str) -> bool {
-    let space = text.len() - rest.len() - 1;
-    space.checked_sub(1).and_then(|at| text.as_bytes().get(at)) == Some(&b'.')
+    let before = text.len().checked_sub(rest.len() + 2);
+    before.and_then(|at| text.as_bytes().get(at)) == Some(&b'.')
 }
 
 /// Reads the task of a request, and how sure that is.
