@@ -3,6 +3,8 @@
 //! Not a public interface: it changes with the model.
 
 pub mod asked;
+mod blocks;
+mod chars;
 pub mod close;
 mod data;
 pub mod follow;

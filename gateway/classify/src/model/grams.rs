@@ -2,9 +2,10 @@
 
 use super::{
     hash::Hash,
-    lang::{HAN_CHARS, modelled_words},
-    linear::Feature,
+    lang::{HAN_CHARS, WIDTH, modelled_words},
+    linear::{Feature, Linear},
     script::{self, Script},
+    word::CHARS,
 };
 
 /// Two to this power is the number of rows.
@@ -27,6 +28,37 @@ pub fn of_word(word: &[char], mut each: impl FnMut(Feature)) {
         whole = whole.with(word.get(at).map_or(0, |c| *c as u32));
     }
     each(Feature::counting(whole.bucket(BITS), WHOLE));
+}
+
+/// Places in a word at which runs begin that are as long as any, and one for its end.
+const RUNS_MAX: usize = CHARS + 1 - GRAM + 2;
+
+/// The sum of a word's rows, and the squares of how often they count: those of [`of_word`]. A word has its two
+/// borders and a character at least.
+#[inline]
+pub fn sum_of_word(word: &[char], linear: &Linear<'_>) -> ([i16; WIDTH], usize) {
+    const START: Hash = Hash::new(11);
+    let bucket = |hash: Hash, length| hash.with(length).bucket(BITS) as u32;
+    let mut gathered = [[0; 3]; RUNS_MAX];
+    let runs = word.windows(GRAM);
+    let count = runs.len().min(RUNS_MAX - 1);
+    for (place, run) in gathered.iter_mut().zip(runs) {
+        let &[a, b, c, d] = run else { continue };
+        let two = START.with(a as u32).with(b as u32);
+        let three = two.with(c as u32);
+        *place = [bucket(two, 2), bucket(three, 3), bucket(three.with(d as u32), 4)];
+    }
+    if let (Some(place), Some([a, b, c])) = (gathered.get_mut(count), word.last_chunk()) {
+        let two = START.with(*a as u32).with(*b as u32);
+        let end = START.with(*b as u32).with(*c as u32);
+        *place = [bucket(two, 2), bucket(two.with(*c as u32), 3), bucket(end, 2)];
+    }
+    let gathered = gathered.get(..=count).unwrap_or_default();
+    let features = 3 * gathered.len();
+    let mut sum = linear.sum_of(gathered.iter().map(|it| it.map(|bucket| bucket as usize)));
+    let whole = word.iter().fold(Hash::new(5), |hash, c| hash.with(*c as u32)).bucket(BITS);
+    linear.add_times::<WIDTH>(whole, WHOLE as i16, &mut sum);
+    (sum, features + (WHOLE * WHOLE) as usize)
 }
 
 /// A whole word knows more than any of its parts.
@@ -69,4 +101,23 @@ pub fn of_han(run: &[char], mut each: impl FnMut(Feature)) {
     let ends = [run.first(), run.last()].map(|c| c.map_or(0, |c| *c as u32));
     each(Feature::of(Hash::new(17).with(ends[0]).bucket(BITS)));
     each(Feature::of(Hash::new(19).with(ends[1]).bucket(BITS)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{lang, linear::Sums};
+
+    #[test]
+    fn a_word_weighs_what_its_features_do() {
+        let Some(model) = lang::model() else { panic!("the model is built in") };
+        for length in 1..CHARS {
+            let word = ['s', 'e', 'm', 'a', 'k', 'ä'].into_iter().cycle().take(length);
+            let word: Vec<char> = [' '].into_iter().chain(word).chain([' ']).collect();
+            let mut sums = Sums::<WIDTH>::default();
+            of_word(&word, |feature| model.linear.add(feature, &mut sums));
+            let (sum, features) = sum_of_word(&word, &model.linear);
+            assert_eq!((sum.map(i32::from), features), (sums.totals(), sums.features));
+        }
+    }
 }

@@ -70,6 +70,8 @@ const SURE: f32 = 8.0;
 const STRIDE: usize = 4;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
+/// How far a word's score must be above that of the text's language, in weights.
+const MARGIN: i16 = 160;
 
 static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
 
@@ -108,14 +110,21 @@ pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
 /// One pass over a stretch: counts letters by script, and hands out the words that the model must
 /// judge for as long as `each` wants more.
 fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
-    let mut word = Word::default();
-    for (at, c) in stretch.char_indices() {
+    let (mut word, mut chars) = (Word::default(), stretch.chars());
+    while let Some(c) = chars.next() {
         if c.is_ascii_alphabetic() {
             counts.latin += 1;
             word.grow(c.to_ascii_lowercase());
             continue;
         }
         let script = script::of(c);
+        if let Script::Sole(language) = script {
+            counts.add_sole(language, 1 + script::pass(c, &mut chars));
+            if !word.hand_out(&mut each) {
+                return counts.add_all(chars.as_str());
+            }
+            continue;
+        }
         let judged = counts.add(c, script);
         // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
         let joint = !judged
@@ -124,7 +133,7 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> boo
         if judged || joint {
             word.grow(fold(c));
         } else if !word.hand_out(&mut each) {
-            return counts.add_all(stretch.get(at + c.len_utf8()..).unwrap_or(""));
+            return counts.add_all(chars.as_str());
         }
     }
     word.hand_out(&mut each);
@@ -141,7 +150,7 @@ pub struct Found {
 #[derive(Default)]
 struct Sums {
     all: linear::Sums<WIDTH>,
-    words: SmallVec<[[i32; WIDTH]; WORDS_MAX]>,
+    words: SmallVec<[[i16; WIDTH]; WORDS_MAX]>,
     close: i32,
     /// Words that came by, judged or not.
     seen: usize,
@@ -220,11 +229,9 @@ fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
 }
 
 fn judge_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    let mut scores = linear::Sums::<WIDTH>::default();
-    grams::of_word(word, |feature| model.linear.add(feature, &mut scores));
+    let (totals, features) = grams::sum_of_word(word, &model.linear);
     sums.close += model.close.word(word);
-    let totals = scores.totals();
-    sums.all.add_totals(&totals, scores.features);
+    sums.all.add_totals(&totals, features);
     sums.words.push(totals);
     if sums.words.len() == SURE_WORDS {
         sums.sure = margin(&sums.all) * model.linear.scale > SURE;
@@ -268,7 +275,7 @@ impl Counts {
                 self.han += 1;
                 self.chinese.add(c);
             }
-            Script::Sole(language) => self.add_sole(language),
+            Script::Sole(language) => self.add_sole(language, 1),
             Script::None => {}
         }
         matches!(script, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari)
@@ -281,15 +288,20 @@ impl Counts {
             self.latin += u32::try_from(letters).unwrap_or(u32::MAX);
             return;
         }
-        for c in text.chars() {
-            self.add(c, script::of(c));
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            let script = script::of(c);
+            match script {
+                Script::Sole(it) => self.add_sole(it, 1 + script::pass(c, &mut chars)),
+                _ => _ = self.add(c, script),
+            }
         }
     }
 
-    fn add_sole(&mut self, language: Language) {
+    fn add_sole(&mut self, language: Language, letters: u32) {
         match self.sole.iter_mut().find(|(known, _)| *known == language) {
-            Some((_, count)) => *count += 1,
-            None => self.sole.push((language, 1)),
+            Some((_, count)) => *count += letters,
+            None => self.sole.push((language, letters)),
         }
     }
 
@@ -377,16 +389,12 @@ fn second(first: usize, sums: &Sums) -> (usize, f32) {
         let own = word.get(first).copied().unwrap_or(0);
         let best = word.iter().enumerate().take(HAN_FROM).max_by_key(|(_, it)| **it);
         // A word votes for another language only if it clearly is of that one.
-        if let Some((at, score)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
+        if let Some((at, _)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
             && let Some(vote) = votes.get_mut(at)
         {
-            let _ = score;
             *vote += 1;
         }
     }
     let (at, most) = (0..).zip(votes).max_by_key(|(_, votes)| *votes).unwrap_or((0, 0));
     (at, most as f32 / sums.words.len().max(1) as f32)
 }
-
-/// How far a word's score must be above that of the text's language, in weights.
-const MARGIN: i32 = 160;

@@ -56,6 +56,44 @@ impl<'a> Linear<'a> {
         }
     }
 
+    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time.
+    #[inline]
+    pub fn add_few<const W: usize, const N: usize>(
+        &self,
+        buckets: impl ExactSizeIterator<Item = [usize; N]>,
+        sums: &mut Sums<W>,
+    ) {
+        sums.features += buckets.len() * N;
+        let small: [i16; W] = self.sum_of(buckets);
+        sums.large.iter_mut().zip(small).for_each(|(sum, it)| *sum += i32::from(it));
+    }
+
+    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. Apart from what is done with it,
+    /// it is added eight classes at once, and nothing is written before the last row.
+    #[inline(never)]
+    pub fn sum_of<const W: usize, const N: usize>(
+        &self,
+        buckets: impl Iterator<Item = [usize; N]>,
+    ) -> [i16; W] {
+        let (rows, _) = self.rows.as_chunks::<W>();
+        let mut small = [0_i16; W];
+        buckets.for_each(|some| {
+            for bucket in some {
+                let Some(row) = rows.get(bucket) else { continue };
+                small.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()));
+            }
+        });
+        small
+    }
+
+    /// Adds a row so many times to a sum that has room for it.
+    #[inline]
+    pub fn add_times<const W: usize>(&self, bucket: usize, times: i16, sum: &mut [i16; W]) {
+        let (rows, _) = self.rows.as_chunks::<W>();
+        let Some(row) = rows.get(bucket) else { return };
+        sum.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()) * times);
+    }
+
     /// Probabilities of the first `classes` classes.
     #[must_use]
     pub fn probabilities<const W: usize>(&self, sums: &Sums<W>, classes: usize) -> [f32; W] {
@@ -74,6 +112,8 @@ impl<'a> Linear<'a> {
 
 /// Features whose weights fit into 16 bits together: (250 + 7) × 127 < 2^15.
 const HELD_MAX: u16 = 250;
+/// Features whose rows are added at one go.
+pub const FEW: usize = HELD_MAX as usize;
 
 /// A feature: its bucket, and how much it counts.
 #[derive(Clone, Copy, Debug)]
@@ -142,8 +182,8 @@ impl<const W: usize> Sums<W> {
     }
 
     /// Adds what was summed up elsewhere, with so many squares.
-    pub fn add_totals(&mut self, totals: &[i32; W], features: usize) {
-        self.large.iter_mut().zip(totals).for_each(|(large, total)| *large += total);
+    pub fn add_totals(&mut self, totals: &[i16; W], features: usize) {
+        self.large.iter_mut().zip(totals).for_each(|(large, total)| *large += i32::from(*total));
         self.features += features;
     }
 }

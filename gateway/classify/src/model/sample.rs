@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::token;
+use super::{blocks, token};
 
 /// Bytes that are looked at from the head, and as many from the tail.
 const SPAN: usize = 320;
@@ -120,61 +120,43 @@ struct Line {
 }
 
 /// What a byte may tell of its line.
-const MARK: u8 = 1;
-const LETTER: u8 = 2;
-const FENCE: u8 = 4;
-const SUSPECT: u8 = 8;
-const DOT: u8 = 16;
-/// One bit further than a dot: that a small letter follows it.
-const LOWER_AFTER: u8 = 32;
-/// A Latin letter; one bit further, that a capital follows one.
-const SMALL: u8 = 64;
-const CAPITAL_AFTER: u8 = 128;
+const LETTER: u8 = 1;
+const FENCE: u8 = 2;
+const SUSPECT: u8 = 4;
 
-/// What each byte tells: one look-up a byte, and no branch.
-static BYTES: [u8; 256] = bytes();
-
-#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn bytes() -> [u8; 256] {
-    let mut bytes = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        bytes[at] = match at as u8 {
-            b'a'..=b'z' => LETTER | SMALL | LOWER_AFTER,
-            b'A'..=b'Z' => LETTER | SMALL | CAPITAL_AFTER,
-            0x80.. => LETTER,
-            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
-            | b'$' => MARK,
-            b'`' | b'~' => FENCE,
-            b'@' | b'/' | b'&' | b'#' | b'0'..=b'9' => SUSPECT,
-            b'.' => DOT,
-            _ => 0,
-        };
-        at += 1;
+/// How many marks a block has, and what its bytes tell. Without a branch, so that many are asked at once.
+fn look(block: &[u8], next: &[u8]) -> (u8, u8) {
+    let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
+    let latin = |b: u8| within(b | 0x20, b'a', 26);
+    let (mut marks, mut letters, mut fences, mut suspect) = (0, 0, 0, 0);
+    for (b, next) in block.iter().copied().zip(next.iter().copied()) {
+        let bracket = within(b, b'[', 3) | within(b, b'{', 3) | within(b, b';', 4);
+        marks += u8::from(bracket | (b == b'"') | (b == b'_') | (b == b'$'));
+        letters |= u8::from(latin(b) | (b >= 0x80));
+        fences |= u8::from((b == b'`') | (b == b'~'));
+        // A capital after a letter: a name of code, a currency, encoded bytes. A small one right behind a
+        // dot: an address, a name of code.
+        let joined = latin(b) & within(next, b'A', 26) | (b == b'.') & within(next, b'a', 26);
+        suspect |= u8::from(joined | within(b, b'/', 11) | (b == b'@') | (b == b'&') | (b == b'#'));
     }
-    bytes
+    let told = [letters * LETTER, fences * FENCE, suspect * SUSPECT];
+    (marks, told.iter().fold(0, |all, it| all | it))
 }
 
 impl Line {
     fn of(line: &str) -> Self {
-        let (mut all, mut marks) = (0, 0);
-        let (mut before, mut joined) = (0, 0);
-        for b in line.bytes() {
-            let told = BYTES.get(usize::from(b)).copied().unwrap_or(0);
-            all |= told;
-            marks += usize::from(told & MARK);
-            // A capital after a letter: a name of code, a currency, encoded bytes. A small one right
-            // behind a dot: an address, a name of code.
-            joined |= before & told & (CAPITAL_AFTER | LOWER_AFTER);
-            before = told << 1;
-        }
-        let tells = |what: u8| all & what != 0;
+        let (mut marks, mut told) = (0, 0);
+        blocks::of(line.as_bytes(), |block, next, _| {
+            let (counted, seen) = look(block, next);
+            marks += usize::from(counted);
+            told |= seen;
+        });
         Self {
             marks,
             length: line.len(),
-            letters: tells(LETTER),
-            fence: tells(FENCE),
-            suspect: marks > 0 || tells(SUSPECT | FENCE) || joined != 0,
+            letters: told & LETTER != 0,
+            fence: told & FENCE != 0,
+            suspect: marks > 0 || told & (SUSPECT | FENCE) != 0,
         }
     }
 

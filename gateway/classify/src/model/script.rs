@@ -1,5 +1,7 @@
 //! Scripts: what a character alone tells.
 
+use std::str::Chars;
+
 use crate::Language;
 
 /// The scripts that are told apart.
@@ -54,6 +56,24 @@ pub fn of(c: char) -> Script {
     }
 }
 
+/// Passes over the characters right behind one that are of its script for certain, and counts them: those that
+/// share its block of 128, of scripts that have all of theirs. What is asked is two bytes of each, and no table.
+pub fn pass(c: char, chars: &mut Chars<'_>) -> u32 {
+    let mut bytes = [0; 4];
+    let [lead, second, _] = *c.encode_utf8(&mut bytes).as_bytes() else { return 0 };
+    let first = c as u32 & !0x7F;
+    let same = |at: u32| char::from_u32(at).map(of) == Some(of(c));
+    if !same(first) || !same(first | 0x7F) {
+        return 0;
+    }
+    let rest = chars.as_str();
+    let (threes, _) = rest.as_bytes().as_chunks::<3>();
+    let shared = |it: &&[u8; 3]| it[0] == lead && it[1] | 1 == second | 1;
+    let count = threes.iter().take_while(shared).count();
+    *chars = rest.get(3 * count..).unwrap_or_default().chars();
+    count as u32
+}
+
 const fn by_range(c: char) -> Script {
     match c {
         'a'..='z' | 'A'..='Z' => Script::Latin,
@@ -93,5 +113,23 @@ pub fn weight(script: Script) -> u32 {
         Script::Han => 4,
         Script::Kana | Script::Sole(Language::Ko) => 3,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_block_with_a_character_is_of_its_script() {
+        for c in ('\u{800}'..='\u{FFFF}').filter(|c| matches!(of(*c), Script::Sole(_))) {
+            let first = c as u32 & !0x7F;
+            let block: String = (first..first + 0x80).filter_map(char::from_u32).collect();
+            let passed = if block.chars().all(|it| of(it) == of(c)) { 128 } else { 0 };
+            let mixed = format!("{block}{c}a{c}");
+            let mut chars = mixed.chars();
+            assert_eq!(pass(c, &mut chars), passed + u32::from(passed > 0), "{c:?}");
+            assert_eq!(chars.as_str().starts_with('a'), passed > 0, "{c:?}");
+        }
     }
 }

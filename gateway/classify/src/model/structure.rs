@@ -1,6 +1,6 @@
 //! What of a task can be told without words: exact, and explainable.
 
-use super::{sample, tools};
+use super::{blocks, sample, tools};
 use crate::Prompt;
 
 /// Calls `each` with the kind and the step of everything that can be told without words.
@@ -20,7 +20,7 @@ pub fn of(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
     each(9, step(seen.backslashes + seen.dollars, &[1, 4]));
     each(11, step(seen.questions, &[1, 2, 4]));
     // Options under a question are an exam, under a text that it is about they are reading.
-    let options = step(options(head) + options(tail), &[1, 2, 4]);
+    let options = step(seen.options, &[1, 2, 4]);
     let longest = step(longest_line(text, [head, tail]), &[60, 140, 260, 500, 1_200]);
     each(12, options * 8 + if options >= 2 { longest } else { 0 });
     if prompt.tools > 0 {
@@ -52,9 +52,21 @@ fn options(text: &str) -> usize {
     marks.filter(|(at, _)| is_option(text, *at)).count()
 }
 
+/// Whether a byte may stand before the label of an option.
+const fn may_lead(byte: u8) -> bool {
+    let opens = (byte == b'\n') | (byte == b' ') | (byte == b'(') | (byte == b'[');
+    opens | (byte == 0x88) | (byte == 0x80) | (byte == b'*') | (byte == b'-')
+}
+
+/// Whether a byte may be what letters or numbers an option.
+const fn is_label(byte: u8) -> bool {
+    // Without a branch, so that many are asked at once.
+    ((byte | 0x20).wrapping_sub(b'a') < 5) | (byte.wrapping_sub(b'1') < 5)
+}
+
 /// Whether a byte may be the mark after an option's letter, or its first byte.
 fn is_mark(byte: u8) -> bool {
-    matches!(byte, b'.' | b')' | b':' | 0xE3 | 0xEF)
+    (byte == b'.') | (byte == b')') | (byte == b':') | (byte == 0xE3) | (byte == 0xEF)
 }
 
 /// Whether the mark at this place is that of an option: after one letter that begins a line or a part of one.
@@ -79,38 +91,44 @@ struct Seen {
     backslashes: usize,
     dollars: usize,
     questions: usize,
-}
-
-/// The kind of each byte, as a place in an array of counts: one look-up a byte, and no branch.
-static KINDS: [u8; 256] = kinds();
-
-#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn kinds() -> [u8; 256] {
-    let mut kinds = [0; 256];
-    let of = [b"\n" as &[u8], b"`", b"{}();=<>[]", b"0123456789", b"\\", b"$", b"?"];
-    let mut kind = 0;
-    while kind < of.len() {
-        let mut at = 0;
-        while at < of[kind].len() {
-            kinds[of[kind][at] as usize] = kind as u8 + 1;
-            at += 1;
-        }
-        kind += 1;
-    }
-    kinds
+    options: usize,
 }
 
 impl Seen {
     fn of(text: &str) -> Self {
-        let mut counts = [0_usize; 8];
-        for b in text.bytes() {
-            let kind = KINDS.get(usize::from(b)).copied().unwrap_or(0);
-            if let Some(count) = counts.get_mut(usize::from(kind & 7)) {
-                *count += 1;
-            }
+        let bytes = text.as_bytes();
+        let mut seen = Self::default();
+        let mut labelled = matches!(bytes, [label, mark, ..] if is_label(*label) & is_mark(*mark));
+        blocks::of(bytes, |block, next, third| labelled |= seen.count(block, next, third));
+        seen.options = if labelled { options(text) } else { 0 };
+        seen
+    }
+
+    /// Counts the bytes of a block. True if the label of an option may stand behind one, and its mark behind it.
+    fn count(&mut self, block: &[u8], next: &[u8], third: &[u8]) -> bool {
+        let (mut lines, mut ticks, mut marks, mut digits) = (0_u8, 0_u8, 0_u8, 0_u8);
+        let (mut backslashes, mut dollars, mut questions, mut labels) = (0_u8, 0_u8, 0_u8, 0_u8);
+        for ((b, next), third) in block.iter().zip(next).zip(third) {
+            let (b, next, third) = (*b, *next, *third);
+            lines += u8::from(b == b'\n');
+            ticks += u8::from(b == b'`');
+            let round = (b == b'(') | (b == b')');
+            let bracket = (b == b'[') | (b == b']') | (b == b'{') | (b == b'}');
+            marks += u8::from(round | bracket | (b.wrapping_sub(b';') < 4));
+            digits += u8::from(b.wrapping_sub(b'0') < 10);
+            backslashes += u8::from(b == b'\\');
+            dollars += u8::from(b == b'$');
+            questions += u8::from(b == b'?');
+            labels |= u8::from(may_lead(b) & is_label(next) & is_mark(third));
         }
-        let [_, lines, ticks, marks, digits, backslashes, dollars, questions] = counts;
-        Self { lines, ticks, marks, digits, backslashes, dollars, questions }
+        self.lines += usize::from(lines);
+        self.ticks += usize::from(ticks);
+        self.marks += usize::from(marks);
+        self.digits += usize::from(digits);
+        self.backslashes += usize::from(backslashes);
+        self.dollars += usize::from(dollars);
+        self.questions += usize::from(questions);
+        labels != 0
     }
 
     fn and(mut self, other: &Self) -> Self {
@@ -121,6 +139,7 @@ impl Seen {
         self.backslashes += other.backslashes;
         self.dollars += other.dollars;
         self.questions += other.questions;
+        self.options += other.options;
         self
     }
 }

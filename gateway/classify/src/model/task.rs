@@ -3,13 +3,13 @@
 use std::sync::OnceLock;
 
 use super::{
+    chars::{FOLDS, SPACED, STOP, UNSPACED, WORD, chars},
     follow,
     hash::{Hash, fold},
-    linear::{Feature, Linear, Sums},
-    script::{self, Script},
-    structure,
+    linear::{FEW, Feature, Linear, Sums},
+    sample, structure,
 };
-use crate::{Language, Prompt, Task};
+use crate::{Prompt, Task};
 
 /// Weights of a row.
 pub const WIDTH: usize = 16;
@@ -40,133 +40,195 @@ pub fn model() -> Option<&'static Linear<'static>> {
     READ.get_or_init(|| Linear::read(MODEL)).as_ref()
 }
 
-/// Calls `each` with the bucket of every feature of a request.
+/// Calls `each` with every feature of a request.
 pub fn features(prompt: &Prompt<'_>, each: impl FnMut(Feature)) {
-    features_asked(prompt, None, each);
+    features_asked(prompt, None, &mut Each(each));
+}
+
+/// Where features go.
+trait Sink {
+    /// Features of words that count once each.
+    fn words(&mut self, hashes: &[Hash], place: Place);
+    /// One that counts more than once.
+    fn counting(&mut self, feature: Feature);
+}
+
+/// Where words stand, and so what they say.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// In the first sentence of the instruction: a word says the same wherever it stands, and here a little more.
+    First,
+    /// Elsewhere in the instruction.
+    Rest,
+    /// In what the system says.
+    System,
+}
+
+/// Every feature by itself.
+struct Each<F>(F);
+
+impl<F: FnMut(Feature)> Sink for Each<F> {
+    fn words(&mut self, hashes: &[Hash], place: Place) {
+        let mut each = |hash: Hash| (self.0)(Feature::of(hash.bucket(BITS)));
+        for hash in hashes {
+            match place {
+                Place::First => [*hash, hash.with(FIRST)].into_iter().for_each(&mut each),
+                Place::Rest => each(*hash),
+                Place::System => each(hash.with(SYSTEM)),
+            }
+        }
+    }
+
+    fn counting(&mut self, feature: Feature) {
+        (self.0)(feature);
+    }
+}
+
+/// The sums of their weights.
+struct Summed<'a> {
+    linear: &'a Linear<'a>,
+    sums: Sums<WIDTH>,
+}
+
+impl Sink for Summed<'_> {
+    fn words(&mut self, hashes: &[Hash], place: Place) {
+        let (linear, sums) = (self.linear, &mut self.sums);
+        let apart = |hash: &Hash, by| hash.with(by).bucket(BITS);
+        let hashes = hashes.iter();
+        match place {
+            Place::First => {
+                linear.add_few(hashes.map(|it| [it.bucket(BITS), apart(it, FIRST)]), sums);
+            }
+            Place::Rest => linear.add_few(hashes.map(|it| [it.bucket(BITS)]), sums),
+            Place::System => linear.add_few(hashes.map(|it| [apart(it, SYSTEM)]), sums),
+        }
+    }
+
+    fn counting(&mut self, feature: Feature) {
+        self.linear.add(feature, &mut self.sums);
+    }
 }
 
 /// The same, where the instruction is known and does not stand at the beginning of the turn: it is
 /// looked at as if it did, and what the turn begins with comes after it.
-fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, mut each: impl FnMut(Feature)) {
+fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
     let text = follow::instruction(prompt).trim_start();
-    let (first, rest, tail) = match asked {
-        Some(asked) => (parts(asked).0, parts(asked).1, chars_to(text, TAIL_CHARS)),
+    let (head, tail) = match asked {
+        Some(asked) => (chars_to(asked, HEAD_CHARS), chars_to(text, TAIL_CHARS)),
         None => parts(text),
     };
-    let of = |hash: Hash| Feature::of(hash.bucket(BITS));
-    // A word says the same wherever it stands, and a little more in the first sentence.
-    words(first, |word| {
-        each(of(word));
-        each(of(word.with(FIRST)));
-    });
-    words(rest, |word| each(of(word)));
-    words(tail, |word| each(of(word)));
-    words(chars_to(prompt.system, SYSTEM_CHARS), |word| each(of(word.with(SYSTEM))));
+    let system = chars_to(prompt.system, SYSTEM_CHARS);
+    for (text, place) in [(head, Place::First), (tail, Place::Rest), (system, Place::System)] {
+        words(text, place, sink);
+    }
     structure::of(prompt, text, |kind, value| {
         let hash = Hash::new(109).with(kind).with(value);
-        each(Feature::counting(hash.bucket(BITS), STRUCTURE));
+        sink.counting(Feature::counting(hash.bucket(BITS), STRUCTURE));
     });
 }
 
 fn chars_to(text: &str, count: usize) -> &str {
-    text.char_indices().nth(count).map_or(text, |(at, _)| text.get(..at).unwrap_or(text))
+    // A character has a byte at least.
+    if text.len() <= count {
+        return text;
+    }
+    let mut chars = text.chars();
+    let _ = count.checked_sub(1).and_then(|last| chars.nth(last));
+    text.get(..text.len() - chars.as_str().len()).unwrap_or(text)
 }
 
-/// The first sentence, the rest of the head, and the tail: people say what they want in the first or
-/// the last thing they write. No part is looked at twice.
-fn parts(text: &str) -> (&str, &str, &str) {
+/// The head, and the tail of what comes after it: people say what they want in the first or the last thing
+/// they write. No part is looked at twice.
+fn parts(text: &str) -> (&str, &str) {
     let head = chars_to(text, HEAD_CHARS);
-    let (first, rest) = head.split_at(first_sentence(head));
     let after = text.get(head.len()..).unwrap_or("");
-    let from = after.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
-    (first, rest, after.get(from..).unwrap_or(""))
+    // A character has four bytes at most.
+    let from = after.len().saturating_sub(4 * TAIL_CHARS);
+    let last = after.get(sample::floor(after, from)..).unwrap_or("");
+    let more = last.chars().count().saturating_sub(TAIL_CHARS);
+    (head, last.get(chars_to(last, more).len()..).unwrap_or(""))
 }
 
-/// Where the first line or sentence ends.
-fn first_sentence(head: &str) -> usize {
-    let mut before = ' ';
-    for (at, c) in head.char_indices() {
-        match c {
-            '\n' | '。' | '？' | '！' | '?' | '!' | '।' | '။' | '។' => {
-                return at + c.len_utf8();
-            }
-            ' ' if before == '.' => return at,
-            _ => before = c,
-        }
+/// Features that are handed on at one go, and what a character and the end of a word before it add at most.
+const GATHERED: usize = FEW / 2;
+const ADDED_MAX: usize = 6;
+
+/// Gathers a feature; there is room for it.
+#[inline(always)]
+fn gather(gathered: &mut [Hash; GATHERED], count: &mut usize, hash: Hash) {
+    if let Some(place) = gathered.get_mut(*count) {
+        *place = hash;
+        *count += 1;
     }
-    head.len()
 }
 
-/// Calls `each` with the words of a text, their beginnings and the pairs of these; in scripts without
-/// spaces, with characters and runs of them.
-fn words(text: &str, mut each: impl FnMut(Hash)) {
+/// Hands out the features of the words of a text, of their beginnings and of the pairs of these; in scripts
+/// without spaces, those of characters and runs of them.
+fn words(text: &str, mut place: Place, sink: &mut impl Sink) {
     const START: Hash = Hash::new(7);
+    let table = chars();
+    // Apart from each other, so that the count stays in a register.
+    let (mut gathered, mut count) = ([START; GATHERED], 0);
     let (mut before, mut word, mut stem, mut length) = (START, START, START, 0_u32);
-    let mut last = [' '; 3];
-    for c in text.chars().chain([' ']) {
-        let Some(kind) = Kind::of(c) else {
-            if length > 0 {
-                each(word);
-                each(before.with(1).with(stem.folded()));
-                before = stem;
-            }
-            (word, stem, length, last) = (START, START, 0, [' '; 3]);
-            if matches!(c, '?' | '？' | ':' | '：') {
-                each(START.with(c as u32));
-            }
-            continue;
-        };
-        let c = fold(c);
-        word = word.with(c as u32);
-        length += 1;
-        if length <= STEM {
-            stem = word;
+    let (mut last, mut chars) = ([' '; 3], text.chars());
+    loop {
+        let next = chars.next();
+        let c = next.unwrap_or(' ');
+        let told = table.of(c);
+        if count > GATHERED - ADDED_MAX {
+            sink.words(gathered.get(..count).unwrap_or_default(), place);
+            count = 0;
         }
-        if kind == Kind::Spaced {
-            if length == STEM_SHORT || length == STEM {
-                each(word.with(11));
+        let mut add = |hash: Hash| gather(&mut gathered, &mut count, hash);
+        if told & WORD != 0 {
+            let c = if told & FOLDS == 0 { c } else { fold(c) };
+            word = word.with(c as u32);
+            length += 1;
+            if length <= STEM {
+                stem = word;
             }
-            continue;
-        }
-        let [third, second, first] = last.map(|c| c as u32);
-        each(START.with(12).with(c as u32));
-        each(START.with(9).with(first).with(c as u32));
-        if kind == Kind::Letters {
-            each(START.with(8).with(third).with(second).with(first).with(c as u32));
-        }
-        last = [last[1], last[2], c];
-    }
-}
-
-/// What a character of a word is.
-#[derive(PartialEq)]
-enum Kind {
-    /// A letter of a script that puts spaces between words.
-    Spaced,
-    /// A character that stands for a syllable or a word.
-    Syllable,
-    /// A letter of a script without spaces.
-    Letters,
-}
-
-impl Kind {
-    fn of(c: char) -> Option<Self> {
-        if c.is_ascii() {
-            return c.is_ascii_alphanumeric().then_some(Self::Spaced);
-        }
-        match script::of(c) {
-            Script::Han | Script::Kana | Script::Sole(Language::Ko) => Some(Self::Syllable),
-            Script::Sole(Language::Th | Language::Lo | Language::My | Language::Km) => {
-                Some(Self::Letters)
+            if told & SPACED != 0 {
+                if length == STEM_SHORT || length == STEM {
+                    add(word.with(11));
+                }
+            } else {
+                let [third, second, one] = last.map(|c| c as u32);
+                add(START.with(12).with(c as u32));
+                add(START.with(9).with(one).with(c as u32));
+                if told & UNSPACED != 0 {
+                    add(START.with(8).with(third).with(second).with(one).with(c as u32));
+                }
+                last = [last[1], last[2], c];
             }
-            Script::None if !is_mark(c) && !c.is_alphanumeric() => None,
-            _ => Some(Self::Spaced),
+            if told & STOP == 0 || place != Place::First {
+                continue;
+            }
+        }
+        if length > 0 {
+            add(word);
+            add(before.with(1).with(stem.folded()));
+            before = stem;
+        }
+        (word, stem, length, last) = (START, START, 0, [' '; 3]);
+        if matches!(c, '?' | '？' | ':' | '：') {
+            add(START.with(c as u32));
+        }
+        let ends = told & STOP != 0 || c == ' ' && dot_before(text, chars.as_str());
+        if next.is_none() || place == Place::First && ends {
+            sink.words(gathered.get(..count).unwrap_or_default(), place);
+            if next.is_none() {
+                return;
+            }
+            // What comes next makes no pair with the end of the first sentence.
+            (count, before, place) = (0, START, Place::Rest);
         }
     }
 }
 
-fn is_mark(c: char) -> bool {
-    ('\u{300}'..='\u{36F}').contains(&c) || c == '\u{200C}' || c == '\u{200D}'
+/// Whether a dot stands before the space that stands before the rest of a text.
+fn dot_before(text: &str, rest: &str) -> bool {
+    let before = text.len().checked_sub(rest.len() + 2);
+    before.and_then(|at| text.as_bytes().get(at)) == Some(&b'.')
 }
 
 /// Reads the task of a request, and how sure that is.
@@ -178,9 +240,9 @@ pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
 /// The same, where the instruction is known and does not stand at the beginning of the turn.
 #[must_use]
 pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
-    let mut sums = Sums::<WIDTH>::default();
-    features_asked(prompt, asked, |feature| linear.add(feature, &mut sums));
-    let scores = linear.probabilities(&sums, CLASSES);
+    let mut summed = Summed { linear, sums: Sums::default() };
+    features_asked(prompt, asked, &mut summed);
+    let scores = linear.probabilities(&summed.sums, CLASSES);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));
     (Task::ALL.get(at).copied().unwrap_or(Task::Chat), sure)

@@ -1,7 +1,7 @@
 //! A word as the language model sees it: folded, between borders.
 
 /// Characters of a word that are looked at, its border before it included.
-const CHARS: usize = 24;
+pub(super) const CHARS: usize = 24;
 
 /// A word that grows from character to character.
 pub(super) struct Word {
