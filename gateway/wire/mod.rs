@@ -12,8 +12,9 @@
 pub mod answer;
 mod bare;
 mod chunk;
-mod edit;
 pub mod errors;
+mod escape;
+mod event;
 mod field;
 mod finish;
 mod frame;
@@ -45,12 +46,12 @@ use bytes::Bytes;
 use policies::facts::{Dialect, Operation};
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
-pub use edit::{Body, Edit, Own};
 pub use errors::{error_body, error_event};
 pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment, done_event, usage_event, with_bill};
 pub use redact::without_key;
 pub use request::Request;
+pub use request::edit::{Body, Edit, Own};
 pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What, length_event};
 

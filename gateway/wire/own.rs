@@ -4,7 +4,7 @@ use bytes::Bytes;
 use policies::Counts;
 
 use super::{
-    edit::quoted,
+    escape::quoted,
     frame::{fields, only_data},
     scan::{Fault, Scanner, Shape},
 };

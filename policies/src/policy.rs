@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
     index::Index,
-    landmarks::Landmarks,
+    landmarks::{Landmarks, hintable},
     route::{By, Route},
 };
 use crate::{
@@ -275,7 +275,7 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
         section.close(faults);
         rules.push(read);
     }
-    cel::bounded(rules.iter().map(|rule| &rule.when), faults);
+    cel::bounded(rules.iter().filter_map(|rule| rule.when.cel.as_ref()), faults);
     rules
 }
 

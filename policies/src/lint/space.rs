@@ -104,7 +104,7 @@ impl Space {
     /// The space of a policy's rules over a fleet.
     pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Rule>, fleet: &FleetFacts) -> Self {
         let mut marks = Landmarks::default();
-        rules.for_each(|rule| rule.when.landmarks(&mut marks));
+        rules.for_each(|rule| marks.add(&rule.when));
         marks.tags.sort_unstable();
         marks.tags.dedup();
         marks.cel.sort_unstable();
