@@ -10,7 +10,6 @@ mod explain;
 mod key;
 mod ledger;
 mod policy;
-mod replay;
 mod serve;
 mod sim;
 

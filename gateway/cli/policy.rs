@@ -1,5 +1,7 @@
 //! `signalbox policy`
 
+mod replay;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -33,7 +35,7 @@ pub(super) enum Command {
         json: bool,
     },
     /// Rehearse a policy on the ledger's past requests: what moves, what it would cost, who is refused.
-    Replay(super::replay::Args),
+    Replay(replay::Args),
     /// Run the case tables in a folder, or one table.
     Test {
         /// The folder or file.
@@ -47,7 +49,7 @@ pub(super) fn run(config: &Path, command: &Command) -> ExitCode {
     match command {
         Command::Lint { policy, json } => lint(config, policy.as_deref(), *json),
         Command::Diff { before, after, json } => diff(config, [before, after], *json),
-        Command::Replay(args) => super::replay::run(config, args),
+        Command::Replay(args) => replay::run(config, args),
         Command::Test { path } => test_all(path),
     }
 }

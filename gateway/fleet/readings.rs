@@ -140,7 +140,8 @@ impl Packed for PeakReading {
 
 /// A time in milliseconds as 32 bits that are never 0: what is no time is the least.
 fn bits(ms: f32) -> u32 {
-    ms.max(MS_MIN).min(f32::MAX).to_bits()
+    // `max` makes the least of what is no number; `clamp` would leave it.
+    ms.max(MS_MIN).clamp(MS_MIN, f32::MAX).to_bits()
 }
 
 fn join(high: u32, low: u32) -> u64 {

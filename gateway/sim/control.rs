@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Cluster, Unknown,
     body::Body,
+    door::Door,
     engine::{error, json_body},
     fault::Fault,
-    server::Door,
 };
 
 #[derive(Deserialize)]

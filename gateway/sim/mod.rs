@@ -16,6 +16,7 @@
 mod ask;
 mod body;
 mod control;
+mod door;
 mod engine;
 mod fault;
 pub mod prompts;
@@ -41,8 +42,9 @@ pub use spec::{ModelSpec, Pace, Quirks, UsageHabit, ten};
 pub use tally::{Last, Seen};
 use tokio::task::JoinSet;
 
+use door::Door;
 use engine::Engine;
-use server::{Door, Replica};
+use server::Replica;
 
 /// The Python script that serves a real open model by llama.cpp; its head says how to use it.
 pub const REAL_SERVER: &str = include_str!("real_server.py");

@@ -23,6 +23,7 @@ use super::{
     Cluster,
     body::Body,
     control,
+    door::Door,
     engine::{Engine, Fuse, Line, error, json_body},
     fault::Fault,
 };
@@ -42,17 +43,6 @@ pub(super) struct Replica {
     fuse: Fuse,
     /// Requests for an answer so far.
     pub requests: AtomicU64,
-}
-
-/// Whether a port is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
-    /// It is.
-    Open,
-    /// New connections are refused; what is under way is finished.
-    Refusing,
-    /// Everything is dropped.
-    Dead,
 }
 
 impl Replica {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use policies::facts::Needs;
 
-use super::text;
+use super::escape::unescape;
 
 /// Whether a key of a content part holds media or points at it, whatever the part's `type` says:
 /// engines go by the key.
@@ -36,7 +36,7 @@ pub(super) fn allowed(raw: &[u8], escaped: bool, url: bool, hosts: &[Box<str>]) 
     let head = raw.get(..raw.len().min(4096)).unwrap_or_default();
     let head = if escaped {
         let mut plain = String::with_capacity(head.len());
-        text::unescape(head, &mut plain);
+        unescape(head, &mut plain);
         Cow::Owned(plain.into_bytes())
     } else {
         Cow::Borrowed(head)
@@ -58,7 +58,7 @@ pub(super) fn is_perceived(key: &[u8], raw: &[u8], escaped: bool) -> bool {
     let head = raw.get(..raw.len().min(96)).unwrap_or_default();
     let mut plain = String::new();
     let head = if escaped {
-        text::unescape(head, &mut plain);
+        unescape(head, &mut plain);
         plain.as_bytes()
     } else {
         head

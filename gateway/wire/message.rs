@@ -4,8 +4,8 @@ mod medium;
 mod source;
 
 use self::{
-    medium::{carrier, is_url},
-    source::Source,
+    medium::{carried, carrier, is_url},
+    source::{Source, messages_source, sourced},
 };
 use super::{
     ReadLimits,
@@ -215,7 +215,7 @@ impl Reader<'_> {
         let mut seen = Part::default();
         let before = self.sources;
         scanner.object(|scanner, key| self.member(message, &mut seen, (scanner, part), key))?;
-        self.sourced(&mut seen, scanner, part)?;
+        sourced(self, &mut seen, scanner, part)?;
         if seen.media {
             let sources = (self.sources - before).max(1);
             self.request.media_parts = self.request.media_parts.saturating_add(sources);
@@ -255,7 +255,7 @@ impl Reader<'_> {
             }
             b"source" if scanner.shape()? == Shape::Object => {
                 let source = seen.source.get_or_insert_default();
-                self.messages_source(scanner, source)?;
+                messages_source(self, scanner, source)?;
             }
             b"uuid" => {
                 seen.media = true; // the picture is with the engine already
@@ -321,7 +321,7 @@ impl Reader<'_> {
                     let path = format!(".content[{part}].{}", echo(key));
                     return Err(self.wrong(&path, shape, "a string or an object"));
                 }
-                self.carried(scanner, key, part)
+                carried(self, scanner, key, part)
             }
             _ => self.source(scanner, key, part, key.windows(3).any(|found| found == b"url")),
         }

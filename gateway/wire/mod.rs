@@ -12,8 +12,9 @@
 pub mod answer;
 mod bare;
 mod chunk;
-mod edit;
 mod errors;
+mod escape;
+mod event;
 mod field;
 mod finish;
 mod frame;
@@ -45,11 +46,11 @@ mod usage;
 use bytes::Bytes;
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
-pub use edit::{Body, Edit, Own};
 pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;
 pub use request::Request;
+pub use request::edit::{Body, Edit, Own};
 pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub use surface::{Surface, behind_version};

@@ -5,7 +5,7 @@ use policies::Counts;
 use uuid::Uuid;
 
 use super::{
-    edit::quoted,
+    escape::quoted,
     frame::{fields, only_data},
     scan::{Fault, Scanner, Shape},
 };

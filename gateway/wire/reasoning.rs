@@ -11,11 +11,10 @@ use smallvec::SmallVec;
 
 use super::{
     chunk::{self, Look, Pattern},
-    edit::quoted,
+    escape::{quoted, unescape},
+    event::{Event, What},
     frame::{fields, only_data},
     scan::{Fault, Scanner, Shape, Span},
-    sse::{Event, What},
-    text::unescape,
     think_tags::{Parts, Text},
 };
 use crate::config::ReasoningField;
@@ -132,7 +131,7 @@ impl Form {
             self.lesson = Some(true);
         }
         seen & !self.plain != 0
-            || memchr::memmem::find(data, self.field.other_quoted().as_bytes()).is_some()
+            || memchr::memmem::find(data, in_quotes(other(self.field)).as_bytes()).is_some()
     }
 
     /// A chunk in the normal form; `None` if it is in it.
@@ -153,7 +152,7 @@ impl Form {
             let mut parts = Parts::default();
             text.end(&mut parts);
             let mut members = Vec::new();
-            self.field.push(&mut members, parts.reasoning);
+            add(&mut members, self.field, &parts.reasoning);
             if !parts.content.is_empty() {
                 members.push(format!("\"content\":{}", quoted(&parts.content)));
             }
@@ -199,7 +198,7 @@ impl Form {
         let content = members.iter().find(|it| it.name == "content");
         let said = content.and_then(|it| it.text(data));
         let mut parts = Parts::default();
-        let names = [self.field.name(), self.field.other()];
+        let names = [self.field.name(), other(self.field).name()];
         if members.iter().any(|it| names.contains(&&*it.name) && it.is_something()) {
             (self.most, self.lesson) = (0, Some(false)); // the engine tells reasoning from text itself
         }
@@ -224,7 +223,7 @@ impl Form {
         if is_plain {
             self.plain |= 1 << choice.index.min(63);
         }
-        let other = members.iter().any(|it| it.name == self.field.other());
+        let other = members.iter().any(|it| it.name == other(self.field).name());
         if !other && said.unwrap_or_default() == parts.content && parts.reasoning.is_empty() {
             return None;
         }
@@ -251,7 +250,7 @@ impl Form {
 
     /// A delta anew: reasoning once, in its field, before the content; all else as it was.
     fn delta(&self, members: &[Member], parts: Parts, data: &[u8]) -> String {
-        let names = [self.field.name(), self.field.other()];
+        let names = [self.field.name(), other(self.field).name()];
         let is_reasoning = |it: &&Member| names.contains(&&*it.name);
         // Under both names it is the same text.
         let given = members.iter().filter(is_reasoning).filter_map(|it| it.text(data));
@@ -262,7 +261,7 @@ impl Form {
         let has_content = members.iter().any(|it| it.name == "content");
         for member in members {
             if is_reasoning(&member) || member.name == "content" {
-                self.field.push(&mut out, reasoning.take().unwrap_or_default());
+                add(&mut out, self.field, &reasoning.take().unwrap_or_default());
             }
             if member.name == "content" && member.shape == Shape::String {
                 out.push(format!("\"content\":{}", quoted(&parts.content)));
@@ -271,7 +270,7 @@ impl Form {
                 out.push(format!("{}:{value}", quoted(&member.name)));
             }
         }
-        self.field.push(&mut out, reasoning.take().unwrap_or_default());
+        add(&mut out, self.field, &reasoning.take().unwrap_or_default());
         if !has_content && !parts.content.is_empty() {
             out.push(format!("\"content\":{}", quoted(&parts.content)));
         }
@@ -279,26 +278,26 @@ impl Form {
     }
 }
 
-impl ReasoningField {
-    /// The name that is not wanted.
-    const fn other(self) -> &'static str {
-        match self {
-            Self::ReasoningContent => "reasoning",
-            Self::Reasoning => "reasoning_content",
-        }
+/// The field for reasoning that is not wanted.
+const fn other(wanted: ReasoningField) -> ReasoningField {
+    match wanted {
+        ReasoningField::ReasoningContent => ReasoningField::Reasoning,
+        ReasoningField::Reasoning => ReasoningField::ReasoningContent,
     }
+}
 
-    const fn other_quoted(self) -> &'static str {
-        match self {
-            Self::ReasoningContent => "\"reasoning\"",
-            Self::Reasoning => "\"reasoning_content\"",
-        }
+/// A field's name as it stands in JSON.
+const fn in_quotes(field: ReasoningField) -> &'static str {
+    match field {
+        ReasoningField::ReasoningContent => "\"reasoning_content\"",
+        ReasoningField::Reasoning => "\"reasoning\"",
     }
+}
 
-    fn push(self, members: &mut Vec<String>, text: String) {
-        if !text.is_empty() {
-            members.push(format!("\"{}\":{}", self.name(), quoted(&text)));
-        }
+/// Adds the member for reasoning, if there is any.
+fn add(members: &mut Vec<String>, field: ReasoningField, reasoning: &str) {
+    if !reasoning.is_empty() {
+        members.push(format!("{}:{}", in_quotes(field), quoted(reasoning)));
     }
 }
 

@@ -1,11 +1,14 @@
 //! A caller's request: its own bytes, and where in them stands what the gateway must know.
 
+pub(super) mod edit;
+
 use std::{borrow::Cow, str::Utf8Chunk};
 
 use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
+use self::edit::{Body, Edit, Own};
 use super::{
     Surface,
     scan::{Span, Str},
@@ -131,6 +134,19 @@ impl Request {
     #[must_use]
     pub fn surface(&self) -> &'static Surface {
         self.surface
+    }
+
+    /// The body for a backend that speaks the caller's dialect: the caller's own bytes with the
+    /// edits spliced in.
+    #[must_use]
+    pub fn to_upstream(&self, edit: &Edit<'_>) -> Body {
+        edit::to_upstream(self, edit)
+    }
+
+    /// What of the edited body will be ours.
+    #[must_use]
+    pub fn own(&self, edit: &Edit<'_>) -> Own {
+        edit::own(self, edit)
     }
 
     /// The model as asked for: `auto`, an alias or an id.

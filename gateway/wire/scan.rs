@@ -373,7 +373,7 @@ impl<'a> Scanner<'a> {
     /// Reads `uXXXX`.
     fn unit(&mut self) -> Result<u16, Fault> {
         let hex = self.bytes.get(self.at + 1..self.at + 5);
-        let Some(unit) = hex.and_then(super::text::hex4) else {
+        let Some(unit) = hex.and_then(super::escape::hex4) else {
             return self.fault("an escape without four hexadecimal digits");
         };
         self.at += 5;

@@ -106,7 +106,7 @@ impl<'a> Key<'a> {
             return Cow::Borrowed(self.raw);
         }
         let mut name = String::with_capacity(self.raw.len());
-        super::text::unescape(self.raw, &mut name);
+        super::escape::unescape(self.raw, &mut name);
         Cow::Owned(name.into_bytes())
     }
 }

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 pub(super) use self::bound::length_event;
 pub use self::bound::{StreamFault, StreamLimits};
+pub use super::event::{Event, What};
 use super::{
     chunk::{self, Look, Pattern},
     frame::{Fields, Framer, fields, only_data},
@@ -21,36 +22,6 @@ use super::{
     usage,
 };
 use crate::config::ReasoningField;
-
-/// One event of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// As it came, its blank line included.
-    pub bytes: Bytes,
-    /// What it is.
-    pub what: What,
-    /// A choice ends with it, and it holds usage: where it is the last one, no other may follow.
-    pub usage: bool,
-}
-
-/// What an event is to the gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Text, a tool call, reasoning or a refusal: from the first one on there is no way back.
-    Content,
-    /// Passed on; the role, or something not known.
-    Other,
-    /// Usage alone: `choices` is empty.
-    Usage,
-    /// The end of a choice, without content.
-    Finish,
-    /// An error of the backend, or an event that is not JSON; the text may be shown.
-    Error(Box<str>),
-    /// `[DONE]`.
-    Done,
-    /// A comment, a ping or an empty event: not a sign of life.
-    Comment,
-}
 
 /// How a stream stood when the backend closed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +115,27 @@ impl Stream {
     pub fn of(mut self, choices: u8) -> Self {
         self.choices = choices;
         self
+    }
+
+    /// The same, with so much output of all choices together: what surely is more is not handed out, and
+    /// nothing after it, unless it ends the answer.
+    #[must_use]
+    pub fn at_most(mut self, tokens: Tokens) -> Self {
+        self.most = tokens;
+        self
+    }
+
+    /// Whether more came than [`Stream::at_most`] allows.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// The choices that were asked for or seen and have not come to their end, by their index.
+    pub fn unfinished(&self) -> impl Iterator<Item = u32> {
+        let asked = u32::from(self.choices.clamp(1, 64));
+        let open = (self.seen | u64::MAX >> (64 - asked)) & !self.finished;
+        (0..64).filter(move |index| open >> index & 1 == 1)
     }
 
     /// The same, with reasoning in this field. With `holds`, a text that begins without a tag is held
@@ -279,7 +271,7 @@ impl Stream {
         let before = (self.contents, self.content_bytes, self.finished);
         let what = self.what(&bytes);
         self.started = true;
-        if what == What::Content && !self.within(before) {
+        if what == What::Content && !bound::within(self, before) {
             return;
         }
         if self.withhold_usage && what == What::Usage {

@@ -20,7 +20,7 @@ pub use self::{
 use crate::{
     facts::{DataClass, ModelFacts, ModelIndex, Needs},
     fault::Fault,
-    policy::{Policy, Rule},
+    policy::{Policy, Rule, hintable},
     set::BitSet,
 };
 
@@ -157,7 +157,7 @@ impl Proof<'_> {
             (0..self.policy.rules.len()).filter(|at| self.is_guard(*at)).collect();
         for (nth, at) in guards.iter().enumerate() {
             let Some(rule) = self.policy.rules.get(*at) else { continue };
-            if let Some(dimension) = rule.when.hintable() {
+            if let Some(dimension) = hintable(&rule.when) {
                 let says = format!(
                     "this guard asks for {dimension}, which a caller with `hints` can state"
                 );

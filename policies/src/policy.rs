@@ -21,7 +21,7 @@ use self::allow::AllowLists;
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
     index::{Index, named_keys},
-    landmarks::Landmarks,
+    landmarks::{Landmarks, hintable},
     route::{By, Route},
 };
 use crate::{
@@ -272,7 +272,7 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
         section.close(faults);
         rules.push(read);
     }
-    cel::bounded(rules.iter().map(|rule| &rule.when), faults);
+    cel::bounded(rules.iter().filter_map(|rule| rule.when.cel.as_ref()), faults);
     rules
 }
 

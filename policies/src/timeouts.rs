@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::facts::Tokens;
+use crate::money::Tokens;
 
 /// How long each phase of an attempt may take, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

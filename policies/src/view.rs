@@ -1,6 +1,6 @@
 //! What is known of the world when a request is decided.
 
-use crate::facts::Tokens;
+use crate::money::Tokens;
 
 /// What one model is like right now.
 #[derive(Clone, Copy, Debug, PartialEq)]

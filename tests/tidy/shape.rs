@@ -166,8 +166,8 @@ fn figures() {
         over(2)
     );
     println!("circles of files: {}", circles(&files).len());
-    // The other crates are only shown.
-    medians.retain(|(within, _)| ["gateway/", config].contains(within));
+    // The classifier's files, half of which are lists of words, are only shown.
+    medians.retain(|(within, _)| ["gateway/", "policies/src/", config].contains(within));
     for (within, half) in medians {
         let most = if within == config { MEDIAN_CONFIG_LINES_MAX } else { MEDIAN_LINES_MAX };
         assert!(half <= most, "half of the files of {within} have more than {most} lines: {half}");

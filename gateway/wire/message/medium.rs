@@ -23,35 +23,33 @@ pub(super) fn is_url(name: &[u8]) -> bool {
     name.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"))
 }
 
-impl Reader<'_> {
-    /// Reads an object that must have its medium under a name of its own.
-    pub(super) fn carried(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        key: &[u8],
-        part: usize,
-    ) -> Result<(), Failure> {
-        let member = carrier(key).unwrap_or_default();
-        let place = || format!(".content[{part}].{}.{member}", echo(key));
-        let mut there = false;
-        scanner.object(|scanner, inner| {
-            let name = inner.name();
-            match scanner.shape()? {
-                Shape::String if *name == *member.as_bytes() => there = true,
-                Shape::Null => {}
-                found if *name == *member.as_bytes() => {
-                    return Err(self.wrong(&place(), found, "a string"));
-                }
-                _ => {}
+/// Reads an object that must have its medium under a name of its own.
+pub(super) fn carried(
+    reader: &mut Reader<'_>,
+    scanner: &mut Scanner<'_>,
+    key: &[u8],
+    part: usize,
+) -> Result<(), Failure> {
+    let member = carrier(key).unwrap_or_default();
+    let place = || format!(".content[{part}].{}.{member}", echo(key));
+    let mut there = false;
+    scanner.object(|scanner, inner| {
+        let name = inner.name();
+        match scanner.shape()? {
+            Shape::String if *name == *member.as_bytes() => there = true,
+            Shape::Null => {}
+            found if *name == *member.as_bytes() => {
+                return Err(reader.wrong(&place(), found, "a string"));
             }
-            let url = is_url(&name);
-            self.source(scanner, key, Some(part), url)
-        })?;
-        if there {
-            return Ok(());
+            _ => {}
         }
-        let path = self.path(&place());
-        let text = format!("{path} is missing");
-        Err(Failure::invalid("missing_required_parameter", text).at(path))
+        let url = is_url(&name);
+        reader.source(scanner, key, Some(part), url)
+    })?;
+    if there {
+        return Ok(());
     }
+    let path = reader.path(&place());
+    let text = format!("{path} is missing");
+    Err(Failure::invalid("missing_required_parameter", text).at(path))
 }

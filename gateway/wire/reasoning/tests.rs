@@ -80,7 +80,7 @@ fn read(said: &mut Vec<(String, String)>, name: &str, field: ReasoningField, cho
         let delta = &choice[name];
         said[index].0 += delta[field.name()].as_str().unwrap_or("");
         said[index].1 += delta["content"].as_str().unwrap_or("");
-        assert!(delta.get(field.other()).is_none_or(Value::is_null), "{delta}");
+        assert!(delta.get(other(field).name()).is_none_or(Value::is_null), "{delta}");
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use policies::facts::Tokens;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -42,47 +41,24 @@ impl std::error::Error for StreamFault {}
 /// Bytes of content that no token has, nearly always: runs of blanks are longer, escaped letters shorter.
 const TOKEN_BYTES_MAX: u64 = 16;
 
-impl Stream {
-    /// The same, with so much output of all choices together: what surely is more is not handed out, and
-    /// nothing after it, unless it ends the answer.
-    #[must_use]
-    pub fn at_most(mut self, tokens: Tokens) -> Self {
-        self.most = tokens;
-        self
+/// Notes if content passes the bound: an event has a token at the least, and a token nearly always
+/// [`TOKEN_BYTES_MAX`] bytes at the most. False if this event is one too many, which then never came.
+/// The event that ends the answer is the engine's own end, wherever that is.
+pub(super) fn within(stream: &mut Stream, before: (u32, u64, u64)) -> bool {
+    let (contents, content_bytes, finished) = before;
+    let by_events = stream.contents > stream.most.0;
+    let by_bytes = stream.content_bytes / TOKEN_BYTES_MAX > u64::from(stream.most.0);
+    let running = stream.reported.is_some_and(|it| {
+        u64::from(it.output) + u64::from(it.reasoning) > u64::from(stream.most.0)
+    });
+    if !(by_events || by_bytes || running) || stream.finished() && finished != stream.finished {
+        return true;
     }
-
-    /// Whether more came than [`Stream::at_most`] allows.
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        self.passed
+    stream.passed = true;
+    if by_events {
+        (stream.contents, stream.content_bytes) = (contents, content_bytes);
     }
-
-    /// The choices that were asked for or seen and have not come to their end, by their index.
-    pub fn unfinished(&self) -> impl Iterator<Item = u32> {
-        let asked = u32::from(self.choices.clamp(1, 64));
-        let open = (self.seen | u64::MAX >> (64 - asked)) & !self.finished;
-        (0..64).filter(move |index| open >> index & 1 == 1)
-    }
-
-    /// Notes if content passes the bound: an event has a token at the least, and a token nearly always
-    /// [`TOKEN_BYTES_MAX`] bytes at the most. False if this event is one too many, which then never came.
-    /// The event that ends the answer is the engine's own end, wherever that is.
-    pub(super) fn within(&mut self, before: (u32, u64, u64)) -> bool {
-        let (contents, content_bytes, finished) = before;
-        let by_events = self.contents > self.most.0;
-        let by_bytes = self.content_bytes / TOKEN_BYTES_MAX > u64::from(self.most.0);
-        let running = self.reported.is_some_and(|it| {
-            u64::from(it.output) + u64::from(it.reasoning) > u64::from(self.most.0)
-        });
-        if !(by_events || by_bytes || running) || self.finished() && finished != self.finished {
-            return true;
-        }
-        self.passed = true;
-        if by_events {
-            (self.contents, self.content_bytes) = (contents, content_bytes);
-        }
-        !by_events
-    }
+    !by_events
 }
 
 /// The end of these choices at their length, as an event like this one of the same answer.

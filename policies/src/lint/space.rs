@@ -105,7 +105,7 @@ impl Space {
     pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Rule>, fleet: &FleetFacts) -> Self {
         let mut marks = Landmarks::default();
         let rules: Vec<&Rule> = rules.collect();
-        rules.iter().for_each(|rule| rule.when.landmarks(&mut marks));
+        rules.iter().for_each(|rule| marks.add(&rule.when));
         let named = named_keys(rules.iter().copied());
         marks.tags.sort_unstable();
         marks.tags.dedup();

@@ -3,6 +3,7 @@
 //! An expression is read and worked out by the crate `cel`. When the policy loads it is typed here against
 //! the signals, and its steps are counted: a decision takes no more than a stated number for it.
 
+mod kind;
 mod signals;
 mod typed;
 
@@ -14,7 +15,6 @@ use std::{
 use cel::{Context, Env, Value, parser::Expression as Ast};
 
 use self::signals::{Names, Variable};
-use super::conditions::When;
 use crate::{
     document::{Faults, Section},
     facts::{FleetFacts, Signals},
@@ -160,8 +160,8 @@ fn nesting(text: &str) -> usize {
 }
 
 /// All expressions of a policy together must stay within their bound.
-pub(super) fn bounded<'a>(whens: impl Iterator<Item = &'a When>, faults: &mut Faults) {
-    let steps: u64 = whens.filter_map(|when| when.cel.as_ref()).map(|it| it.steps).sum();
+pub(super) fn bounded<'a>(all: impl Iterator<Item = &'a Expression>, faults: &mut Faults) {
+    let steps: u64 = all.map(|it| it.steps).sum();
     if steps > POLICY_STEPS_MAX {
         let found = format!("`cel` of up to {steps} steps for one request over all rules");
         faults.push(Fault::new("rule", found, format!("at most {POLICY_STEPS_MAX}")));

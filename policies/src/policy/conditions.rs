@@ -120,6 +120,11 @@ impl When {
         Self { cel: None, ..self.clone() }
     }
 
+    /// The data classes that it is limited to.
+    pub(crate) fn data_classes(&self) -> Option<&BitSet> {
+        self.data_class.as_ref()
+    }
+
     /// A guard binds where its `cel` cannot be worked out.
     pub(super) fn binds_when_in_doubt(&mut self) {
         self.cel.iter_mut().for_each(Expression::binds_when_in_doubt);

@@ -7,7 +7,7 @@ use cel::{
     common::types::{CelBool, CelDouble, CelInt, CelString},
 };
 
-use super::typed::{Scalar, Type};
+use super::kind::{Scalar, Type};
 use crate::{
     facts::{
         CoarseTask, DataClass, Dialect, FleetFacts, Language, Needs, Operation, Signals, Task,

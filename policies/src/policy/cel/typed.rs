@@ -10,26 +10,12 @@ use cel::{
     parser::Expression as Ast,
 };
 
-use super::{Wrong, signals::Variable};
+use super::{
+    Wrong,
+    kind::{Scalar, Type},
+    signals::Variable,
+};
 use crate::fault::Fault;
-
-/// A value that is no list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scalar {
-    Bool,
-    Int,
-    Double,
-    Text,
-}
-
-/// The type of a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
-    One(Scalar),
-    Many(Scalar),
-    /// Texts by texts: tags.
-    Texts,
-}
 
 const BOOL: Type = Type::One(Scalar::Bool);
 const INT: Type = Type::One(Scalar::Int);
@@ -53,28 +39,6 @@ pub(super) fn check(ast: &Ast) -> Result<Typed, Wrong> {
     match checker.of(ast)? {
         BOOL => Ok(Typed { variables: checker.variables, steps: checker.steps }),
         other => Err(Wrong::new(other.says(), "true or false")),
-    }
-}
-
-impl Type {
-    fn says(self) -> &'static str {
-        match self {
-            Self::One(Scalar::Bool) => "true or false",
-            Self::One(Scalar::Int) => "a whole number",
-            Self::One(Scalar::Double) => "a number",
-            Self::One(Scalar::Text) => "a text",
-            Self::Many(_) => "a list",
-            Self::Texts => "the tags",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Self::One(Scalar::Int | Scalar::Double))
-    }
-
-    /// Whether values of both can be compared.
-    fn compares(self, other: Self) -> bool {
-        self == other || self.is_number() && other.is_number()
     }
 }
 

@@ -31,7 +31,7 @@ const ROWS_MAX: usize = 20;
 
 /// Options of `policy replay`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The policy to rehearse.
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
@@ -71,15 +71,15 @@ fn percent(text: &str) -> Result<f64, String> {
 
 /// Decides the ledger's past requests again and says what would change.
 pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
-    let config = match super::load(config) {
+    let config = match crate::cli::load(config) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let policy = match super::policy::compiled_for(&args.policy, config.policy.fleet()) {
+    let policy = match super::compiled_for(&args.policy, config.policy.fleet()) {
         Ok(policy) => policy,
         Err(faults) => {
-            super::print_faults(&args.policy, &faults);
-            return ExitCode::from(super::WRONG);
+            crate::cli::print_faults(&args.policy, &faults);
+            return ExitCode::from(crate::cli::WRONG);
         }
     };
     let rehearsed = match rehearse(&config.ledger.sqlite, &policy, args.since) {

@@ -1,0 +1,168 @@
+//! What is changed in a body on its way to a backend of the same dialect, and nothing else.
+
+use bytes::Bytes;
+use policies::facts::Tokens;
+use smallvec::SmallVec;
+
+use super::{Allowed, Request};
+use crate::{config::BoundNames, wire::escape::quoted};
+
+/// What the gateway changes in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit<'a> {
+    /// The name the engine knows the model by.
+    pub model: &'a str,
+    /// For streams: sets `stream_options.include_usage`, keeping the caller's other options.
+    pub ask_usage: bool,
+    /// What one choice of the answer may be at the most: lowers `max_tokens` and
+    /// `max_completion_tokens` where they are larger.
+    pub output_tokens_max: Tokens,
+    /// The names under which that must stand in the request, whatever the caller wrote: where one is
+    /// absent or `null`, it is added.
+    pub told_as: BoundNames,
+}
+
+/// What of an edited request is the gateway's own and not its caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// `stream_options` was added or changed.
+    pub usage: bool,
+    /// The caller has written no `stream_options` at all.
+    pub usage_alone: bool,
+    /// The bounds that were added.
+    pub bounds: BoundNames,
+    /// The bounds that the caller has stated.
+    pub callers: BoundNames,
+}
+
+/// A body as slices: the caller's bytes with the edits between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// In order; none is empty.
+    pub slices: SmallVec<[Bytes; 8]>,
+    /// Bytes in all of them.
+    pub len: usize,
+}
+
+impl Body {
+    fn push(&mut self, slice: Bytes) {
+        if !slice.is_empty() {
+            self.len += slice.len();
+            self.slices.push(slice);
+        }
+    }
+
+    /// All in one piece, by copying: for tests and tools.
+    #[must_use]
+    pub fn concat(&self) -> Bytes {
+        self.slices.iter().flatten().copied().collect()
+    }
+}
+
+/// Bytes to stand for a range of the body.
+struct Splice {
+    start: u32,
+    end: u32,
+    text: Bytes,
+}
+
+type Splices = SmallVec<[Splice; 6]>;
+
+/// The body for a backend that speaks the caller's dialect: the caller's own bytes with the
+/// edits spliced in. Nothing of the body is copied; whatever the gateway does not know,
+/// formatting included, reaches the backend byte for byte.
+pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
+    let mut splices = Splices::new();
+    edit_model(request, edit.model, &mut splices);
+    if edit.ask_usage {
+        edit_usage(request, &mut splices);
+    }
+    edit_output(request, edit, &mut splices);
+    splices.sort_by_key(|splice| splice.start);
+    let mut body = Body::default();
+    let mut from = 0;
+    for Splice { start, end, text } in splices {
+        body.push(request.body.slice(from..start as usize));
+        body.push(text);
+        from = end as usize;
+    }
+    body.push(request.body.slice(from..));
+    body
+}
+
+/// What of the edited body will be ours.
+pub(super) fn own(request: &Request, edit: &Edit<'_>) -> Own {
+    let callers = bounds_stated(request);
+    Own {
+        usage: edit.ask_usage && !request.wants_usage(),
+        usage_alone: request.stream_options.is_none(),
+        bounds: edit.told_as.without(callers),
+        callers,
+    }
+}
+
+fn bounds_stated(request: &Request) -> BoundNames {
+    let stated = |it: Option<Allowed>| it.is_some_and(|it| it.tokens.is_some());
+    BoundNames {
+        max_tokens: stated(request.max_tokens),
+        max_completion_tokens: stated(request.max_completion_tokens),
+    }
+}
+
+fn edit_model(request: &Request, model: &str, splices: &mut Splices) {
+    let span = request.model.span;
+    if !request.model.escaped && span.of(&request.body) == model.as_bytes() {
+        return;
+    }
+    // The quotes are replaced with it.
+    let text = Bytes::from(quoted(model));
+    splices.push(Splice { start: span.start - 1, end: span.end + 1, text });
+}
+
+fn edit_usage(request: &Request, splices: &mut Splices) {
+    const ASK: &[u8] = br#"{"include_usage":true}"#;
+    let whole = |text| Bytes::from_static(text);
+    let splice = match request.stream_options {
+        None => {
+            let text = whole(br#""stream_options":{"include_usage":true},"#);
+            Splice { start: request.inside, end: request.inside, text }
+        }
+        Some(options) if options.asked => return,
+        Some(options) => match options.include_usage {
+            Some(span) => Splice { start: span.start, end: span.end, text: whole(b"true") },
+            None if options.object && !options.empty => {
+                let inside = options.value.start + 1;
+                let text = whole(br#""include_usage":true,"#);
+                Splice { start: inside, end: inside, text }
+            }
+            None => {
+                let span = options.value;
+                Splice { start: span.start, end: span.end, text: whole(ASK) }
+            }
+        },
+    };
+    splices.push(splice);
+}
+
+fn edit_output(request: &Request, edit: &Edit<'_>, splices: &mut Splices) {
+    let most = edit.output_tokens_max;
+    let BoundNames { max_tokens, max_completion_tokens } = edit.told_as;
+    for (field, name, told) in [
+        (request.max_tokens, "max_tokens", max_tokens),
+        (request.max_completion_tokens, "max_completion_tokens", max_completion_tokens),
+    ] {
+        let above = |it: &Allowed| it.tokens.map_or(told, |tokens| tokens > most);
+        match field {
+            Some(allowed) if above(&allowed) => {
+                let Allowed { value, .. } = allowed;
+                let text = Bytes::from(most.to_string());
+                splices.push(Splice { start: value.start, end: value.end, text });
+            }
+            None if told => {
+                let text = Bytes::from(format!(r#""{name}":{most},"#));
+                splices.push(Splice { start: request.inside, end: request.inside, text });
+            }
+            _ => {}
+        }
+    }
+}
