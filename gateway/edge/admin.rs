@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use subtle::ConstantTimeEq;
 use tower_service::Service;
 
-use super::{EdgeBody, framing::Refusal};
+use super::{EdgeBody, framing::FramingError};
 use crate::{config::Secret, identity::bearer, pipeline::Gateway};
 
 /// The format of `/metrics`.
@@ -59,7 +59,7 @@ impl Admin {
         mut self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
-        if let Some(refusal) = request.extensions().get::<Refusal>() {
+        if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
             let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_REQUEST);
             let close = [(header::CONNECTION, "close")];
