@@ -34,7 +34,7 @@ use crate::{
         accept::{self, ListenerConfig, Shutdown},
         admin::{Admin, AdminState},
     },
-    pipeline::{Gateway, World},
+    pipeline::{Gateway, Sources},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
     store::{Keep, Sqlite},
 };
@@ -175,7 +175,7 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
         draining: false.into(),
         stopped: false.into(),
         epoch: ArcSwap::from_pointee(epoch),
-        world: World { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
+        sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };
     let gateway = Arc::new(gateway);
     gauges::register(&gateway);

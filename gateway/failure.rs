@@ -92,7 +92,7 @@ pub enum Kind {
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub enum Party {
     /// The caller's.
     Caller,
     /// A backend's.
@@ -173,7 +173,7 @@ impl Kind {
 
     /// Whose fault it is.
     #[must_use]
-    pub const fn fault(self) -> Fault {
+    pub const fn fault(self) -> Party {
         match self {
             Self::InvalidRequest
             | Self::Unauthenticated
@@ -183,9 +183,9 @@ impl Kind {
             | Self::TooLarge
             | Self::RateLimited
             | Self::BudgetExceeded
-            | Self::Cancelled => Fault::Caller,
-            Self::NoCapacity | Self::UpstreamError | Self::UpstreamTimeout => Fault::Upstream,
-            Self::Unavailable | Self::Bug => Fault::Gateway,
+            | Self::Cancelled => Party::Caller,
+            Self::NoCapacity | Self::UpstreamError | Self::UpstreamTimeout => Party::Upstream,
+            Self::Unavailable | Self::Bug => Party::Gateway,
         }
     }
 

@@ -69,11 +69,11 @@ pub(crate) struct Gateway {
     /// The time to finish what runs is over.
     pub stopped: AtomicBool,
     /// Clock and randomness.
-    pub world: World,
+    pub sources: Sources,
 }
 
 /// Where time and randomness come from.
-pub(crate) struct World {
+pub(crate) struct Sources {
     /// A monotonic clock.
     pub now: fn() -> Instant,
     /// The calendar.
@@ -188,7 +188,7 @@ where
     let principal = admit_caller(epoch, &head.headers, at, tab)?;
     tab.at(Stage::Receive);
     let body = body.await?;
-    let at = (gw.world.timestamp)();
+    let at = (gw.sources.timestamp)();
     tab.at(Stage::Classify);
     let request = wire::read(surface, body, &epoch.limits)?;
     Ok(Asked { principal, headers: head.headers, request, at })
@@ -258,8 +258,8 @@ async fn serve_decided(
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let sent = UpstreamRequest::new(request, &headers, tab.ids().header(), bound);
     let hint = PickHint { draw: draw.0, affinity };
-    let standing = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
-    let options = CallOptions { hint, standing, early_head: gw.early_head };
+    let waiter = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
+    let options = CallOptions { hint, waiter, early_head: gw.early_head };
     let (committed, call) = epoch.upstreams.run(&plan, sent, options, tab.log()).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
@@ -279,7 +279,7 @@ fn affinity(signals: &Signals, team: &str, leading: &[u8]) -> u64 {
 impl Gateway {
     /// The time.
     pub(crate) fn now(&self) -> Instant {
-        (self.world.now)()
+        (self.sources.now)()
     }
 
     /// Whether what still runs is to end now.
@@ -289,6 +289,6 @@ impl Gateway {
 
     /// What a session's every request draws alike, and a request without session for itself.
     fn draw(&self, signals: &Signals) -> Draw {
-        Draw(signals.session.map_or_else(self.world.random, |session| session as u64))
+        Draw(signals.session.map_or_else(self.sources.random, |session| session as u64))
     }
 }

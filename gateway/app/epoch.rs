@@ -55,7 +55,7 @@ pub(super) fn epoch(
     let ways = UpstreamsConfig {
         models: &config.models,
         fleet: Arc::new(Fleet::new(seeds.collect(), known, now)),
-        told: told(metrics, &names),
+        observer: observer(metrics, &names),
         queue: QueueLimits { wait: config.queue.wait, length_max: config.queue.length_max },
     };
     let upstreams = Upstreams::new(ways, before.map(|it| &*it.upstreams))?;
@@ -101,7 +101,7 @@ fn hostname() -> String {
 }
 
 /// Counts and logs what becomes of endpoints.
-fn told(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
+fn observer(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     let (metrics, names) = (metrics.clone(), Arc::clone(names));
     Box::new(move |endpoint: &Endpoint, fate: EndpointEvent| {
         let model = names.models().get(endpoint.model.get()).map_or("", |model| &model.id);

@@ -14,7 +14,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
     let mut beat = tokio::time::interval(PROBE_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Once: from one probe to the next of the same replica it is the same time then.
-    let random = (gateway.world.random)();
+    let random = (gateway.sources.random)();
     let mut asked = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -22,7 +22,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
                 let epoch = gateway.epoch.load_full();
                 for endpoint in epoch.upstreams.fleet.ejected().filter(|it| it.probe_begins()) {
                     let (epoch, endpoint) = (Arc::clone(&epoch), Arc::clone(endpoint));
-                    let clock = gateway.world.now;
+                    let clock = gateway.sources.now;
                     asked.push(async move {
                         epoch.prober.ask(&epoch.upstreams.fleet, &endpoint, random, clock).await;
                         endpoint.probe_ends();

@@ -42,7 +42,7 @@ struct Part {
 
 /// One line of output.
 #[derive(Serialize)]
-struct Row {
+struct Printed {
     language: &'static str,
     language_confidence: f32,
     languages: Vec<(&'static str, f32)>,
@@ -93,7 +93,7 @@ fn bare(line: &[u8]) -> &[u8] {
     line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line).trim_ascii()
 }
 
-fn row(line: Line) -> Row {
+fn row(line: Line) -> Printed {
     let mut system = String::new();
     let mut turns = Vec::new();
     for message in line.messages {
@@ -127,8 +127,8 @@ fn row(line: Line) -> Row {
     said(&reading, begun.elapsed().as_secs_f64() * 1e6)
 }
 
-fn said(reading: &Reading, micros: f64) -> Row {
-    Row {
+fn said(reading: &Reading, micros: f64) -> Printed {
+    Printed {
         language: reading.language.code(),
         language_confidence: reading.language_confidence,
         languages: reading.languages.iter().map(|(it, share)| (it.code(), *share)).collect(),

@@ -87,7 +87,7 @@ impl Call {
         request: UpstreamRequest,
         options: CallOptions,
     ) -> Self {
-        let CallOptions { hint, standing, early_head } = options;
+        let CallOptions { hint, waiter, early_head } = options;
         let now = now();
         let total = plan.attempts.iter().map(|it| u64::from(it.timeouts.total_ms)).max();
         // Room for one attempt that hangs to its own bound, and for another that does not.
@@ -98,7 +98,7 @@ impl Call {
         let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));
         let guard = plan.slow_stream.filter(|_| stream);
         let envelope = Envelope { plan: Arc::clone(&plan), deadline, hedge_after, guard };
-        let race = Race::new(Attempts::new(envelope), Places::new(hint, standing));
+        let race = Race::new(Attempts::new(envelope), Places::new(hint, waiter));
         Self {
             scope: Scope { upstreams, plan, request },
             phase: Phase::Race(race),

@@ -56,7 +56,7 @@ pub(crate) struct Upstreams {
     pub fleet: Arc<Fleet>,
     connector: Connector,
     targets: Vec<Vec<Arc<Target>>>,
-    told: EndpointObserver,
+    observer: EndpointObserver,
     queue: QueueLimits,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct UpstreamsConfig<'a> {
     /// Their replicas, likewise.
     pub fleet: Arc<Fleet>,
     /// Told what becomes of endpoints.
-    pub told: EndpointObserver,
+    pub observer: EndpointObserver,
     /// What bounds the wait for a full model.
     pub queue: QueueLimits,
 }
@@ -78,7 +78,7 @@ impl Upstreams {
     /// # Errors
     /// When an address or a credential cannot be used.
     pub(crate) fn new(config: UpstreamsConfig<'_>, before: Option<&Self>) -> io::Result<Self> {
-        let UpstreamsConfig { models, fleet, told, queue } = config;
+        let UpstreamsConfig { models, fleet, observer, queue } = config;
         let known = |model: &config::Model, it: &config::Endpoint| {
             let mut all = before?.targets.iter().flatten();
             let same =
@@ -94,7 +94,7 @@ impl Upstreams {
             Some(before) => before.connector.clone(),
             None => Connector::new()?,
         };
-        Ok(Self { fleet, connector, targets, told, queue })
+        Ok(Self { fleet, connector, targets, observer, queue })
     }
 
     /// Sends a call off and waits until it has something to answer with. Dropping this drops the
@@ -121,7 +121,7 @@ impl Upstreams {
         self.fleet.passed(passed);
         self.fleet.publish(now);
         for endpoint in self.fleet.eject_slow(now) {
-            (self.told)(&endpoint, EndpointEvent::Ejected("slow"));
+            (self.observer)(&endpoint, EndpointEvent::Ejected("slow"));
         }
     }
 
@@ -142,7 +142,7 @@ pub(crate) struct CallOptions {
     /// What decides among replicas.
     pub hint: PickHint,
     /// Its right to a place where others wait.
-    pub standing: Waiter,
+    pub waiter: Waiter,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
 }

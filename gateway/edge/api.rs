@@ -25,7 +25,7 @@ use tower_service::Service;
 use super::{
     EdgeBody,
     cors::Cors,
-    framing::Refusal,
+    framing::FramingError,
     receive::{self, Bodies},
     render,
 };
@@ -74,7 +74,7 @@ impl ApiService {
         let gateway = Arc::clone(&self.gateway);
         let page = self.cors.as_ref().map(|cors| cors.origin(request.headers()));
         let preflight = match &page {
-            Some(Some(_)) if request.extensions().get::<Refusal>().is_none() => {
+            Some(Some(_)) if request.extensions().get::<FramingError>().is_none() => {
                 Cors::preflight(&request)
             }
             _ => None,
@@ -94,10 +94,10 @@ impl ApiService {
     }
 
     async fn answered(self, request: Request<Incoming>) -> Response<EdgeBody> {
-        let at = (self.gateway.world.timestamp)();
+        let at = (self.gateway.sources.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
         let asks = Asks::of(request.uri().path());
-        if let Some(refusal) = request.extensions().get::<Refusal>() {
+        if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
             return render::failure(asks.surface(), &failure, &ids);
@@ -178,7 +178,7 @@ impl Asks {
 
 fn refused(gateway: &Gateway, failure: &Failure) {
     gateway.recorder.refused(Refused {
-        at_ms: (gateway.world.timestamp)().as_millisecond(),
+        at_ms: (gateway.sources.timestamp)().as_millisecond(),
         kind: failure.kind,
         stage: failure.stage,
         signals: None,
@@ -189,7 +189,7 @@ fn refused(gateway: &Gateway, failure: &Failure) {
 
 fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {
     let unix_ms = at.as_millisecond();
-    let random = [(gateway.world.random)(), (gateway.world.random)()];
+    let random = [(gateway.sources.random)(), (gateway.sources.random)()];
     Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random)
 }
 
@@ -258,7 +258,7 @@ fn not_served(uri: &Uri) -> Failure {
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     refused(gateway, failure);
-    let ids = ids(gateway, headers, (gateway.world.timestamp)());
+    let ids = ids(gateway, headers, (gateway.sources.timestamp)());
     let answer = render::failure(Surface::first(), failure, &ids);
     answer.map(axum::body::Body::new).into_response()
 }
@@ -301,7 +301,7 @@ fn listed(
     only: Option<&str>,
 ) -> Result<bytes::Bytes, Failure> {
     let epoch = gateway.epoch.load();
-    let principal = epoch.directory.authenticate(headers, (gateway.world.timestamp)())?;
+    let principal = epoch.directory.authenticate(headers, (gateway.sources.timestamp)())?;
     let caller = &principal.caller;
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);

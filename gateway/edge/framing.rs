@@ -30,7 +30,7 @@ use tokio::{
     time::Sleep,
 };
 
-pub(crate) use self::head::{AMBIGUOUS, Refusal};
+pub(crate) use self::head::{AMBIGUOUS, FramingError};
 use self::{
     chunks::Chunks,
     head::{Body, Head},
@@ -52,18 +52,18 @@ pub(crate) struct Watch {
     /// Requests that came out of the connection.
     served: AtomicU64,
     /// Which request was refused, and why.
-    refused: OnceLock<(u64, Refusal)>,
+    refused: OnceLock<(u64, FramingError)>,
 }
 
 impl Watch {
-    /// Marks a request that must be refused: its extensions have a [`Refusal`] then.
+    /// Marks a request that must be refused: its extensions have a [`FramingError`] then.
     pub(crate) fn marked<B>(&self, mut request: Request<B>) -> Request<B> {
         let nth = self.served.fetch_add(1, Relaxed);
         let refusal = match self.refused.get() {
             Some((refused, why)) if *refused == nth => Some(*why),
             _ if nth < self.heads.load(Relaxed) => None,
             // Nobody judged it: whoever parsed it saw a request where the guard saw a body.
-            _ => Some(Refusal::Ambiguous("a request within another one's body")),
+            _ => Some(FramingError::Ambiguous("a request within another one's body")),
         };
         if let Some(refusal) = refusal {
             request.extensions_mut().insert(refusal);
@@ -145,7 +145,7 @@ impl<T: AsyncRead + Unpin> FramingGuard<T> {
     }
 
     /// Puts a request of our own where the refused one stood.
-    fn stand_in(&mut self, refusal: Option<Refusal>) {
+    fn stand_in(&mut self, refusal: Option<FramingError>) {
         if let Some(refusal) = refusal {
             let nth = self.watch.heads.fetch_add(1, Relaxed);
             let _ = self.watch.refused.set((nth, refusal));
@@ -182,7 +182,7 @@ impl<T: AsyncRead + Unpin> FramingGuard<T> {
 impl At {
     /// Follows bytes: how many of them may be handed on. In a head, `bytes` begins where it begins,
     /// and what may not be handed on is an unfinished head.
-    fn follow(&mut self, bytes: &[u8], watch: &Watch) -> (usize, Option<Refusal>) {
+    fn follow(&mut self, bytes: &[u8], watch: &Watch) -> (usize, Option<FramingError>) {
         let mut passed = 0;
         while let Some(rest) = bytes.get(passed..)
             && !rest.is_empty()

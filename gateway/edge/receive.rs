@@ -16,7 +16,7 @@ use http::{HeaderMap, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::framing::Refusal;
+use super::framing::FramingError;
 use crate::failure::{Failure, Kind, Stage};
 
 /// Bodies up to this size are not counted: connections bound them.
@@ -117,7 +117,7 @@ fn broken(error: hyper::Error) -> Failure {
     let cause = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<io::Error>());
     let failure = match cause.map(io::Error::kind) {
         Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
-            Refusal::Ambiguous("chunks out of form").failure()
+            FramingError::Ambiguous("chunks out of form").failure()
         }
         _ => fail(Kind::Cancelled, "the caller left"),
     };

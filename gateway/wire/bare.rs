@@ -4,7 +4,7 @@
 //! alone is none, since some engines report their progress so: it takes a code beside it.
 
 use super::{
-    scan::{Fault, Scanner},
+    scan::{JsonError, Scanner},
     span::Shape,
 };
 
@@ -18,7 +18,11 @@ pub(super) struct Bare {
 
 impl Bare {
     /// Looks at a member of this name, and passes over it.
-    pub(super) fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    pub(super) fn member(
+        &mut self,
+        name: &[u8],
+        scanner: &mut Scanner<'_>,
+    ) -> Result<(), JsonError> {
         match name {
             b"message" | b"msg" | b"error_msg" | b"error_message" => self.message |= says(scanner)?,
             b"code" | b"error_code" => self.code |= is_code(scanner, true)?,
@@ -53,7 +57,7 @@ impl Bare {
 
 /// Whether a value is the code of a failure: no zero and no 2xx, as a number or in digits; or, where words
 /// are codes, one that does not say that all is well.
-fn is_code(scanner: &mut Scanner<'_>, words: bool) -> Result<bool, Fault> {
+fn is_code(scanner: &mut Scanner<'_>, words: bool) -> Result<bool, JsonError> {
     let (shape, span) = scanner.value()?;
     let text = match (shape, span.of(scanner.bytes())) {
         (Shape::Number, digits) => digits,
@@ -69,17 +73,17 @@ fn is_code(scanner: &mut Scanner<'_>, words: bool) -> Result<bool, Fault> {
 }
 
 /// Whether there is anything in a value: `""`, `{}`, `0` and the like say nothing.
-pub(super) fn says(scanner: &mut Scanner<'_>) -> Result<bool, Fault> {
+pub(super) fn says(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut found = false;
     match scanner.shape()? {
         Shape::String => found = scanner.string()?.span.len() > 0,
         Shape::Array => scanner.array(|scanner, _| {
             found |= says(scanner)?;
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?,
         Shape::Object => scanner.object(|scanner, _| {
             found |= says(scanner)?;
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?,
         Shape::Number => {
             let (_, span) = scanner.value()?;

@@ -9,7 +9,7 @@ use policies::Counts;
 use super::{
     bare::{self, Bare},
     finish::Finish,
-    scan::{Fault, Key, Scanner, Shape, Span},
+    scan::{JsonError, Key, Scanner, Shape, Span},
     usage,
 };
 
@@ -64,14 +64,14 @@ pub(super) struct Pattern {
 const PATTERN_BYTES_MAX: usize = 2048;
 
 /// Looks at the JSON object of an answer or of a chunk.
-pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, Fault> {
+pub(super) fn look(data: &[u8], pattern: &mut Pattern) -> Result<Look, JsonError> {
     if let Some(look) = pattern.fit(data) {
         return Ok(look);
     }
     let mut look = Look::default();
     let mut scanner = Scanner::lenient(data);
     if scanner.shape()? != Shape::Object {
-        return Err(Fault { what: "no object", at: scanner.at() });
+        return Err(JsonError { what: "no object", at: scanner.at() });
     }
     scanner.object(|scanner, key| look.member(key, scanner))?;
     scanner.end()?;
@@ -118,7 +118,7 @@ impl Look {
         self.failures > 0 && self.failures == self.choices
     }
 
-    fn member<'a>(&mut self, key: Key<'a>, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+    fn member<'a>(&mut self, key: Key<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         match &*key.name() {
             b"choices" => self.choices(scanner),
             b"usage" => {
@@ -167,14 +167,14 @@ impl Look {
         }
     }
 
-    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         match scanner.shape()? {
             Shape::Array => scanner.array(|scanner, _| self.choice(scanner)),
             _ => scanner.skip(),
         }
     }
 
-    fn choice(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn choice(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         if scanner.shape()? != Shape::Object {
             return scanner.skip();
         }
@@ -221,7 +221,7 @@ impl Look {
         Ok(())
     }
 
-    fn delta(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn delta(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         if scanner.shape()? != Shape::Object {
             return scanner.skip();
         }
@@ -251,7 +251,7 @@ impl Look {
                     self.content_bytes += said;
                 }
             }
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?;
         self.content_bytes += reasoning;
         Ok(())
@@ -260,7 +260,7 @@ impl Look {
 
 impl Look {
     /// Bytes of a text in a delta; notes where it stands.
-    fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+    fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
         if scanner.shape()? != Shape::String {
             let said = string_bytes(scanner)?;
             self.texts = self.texts.saturating_add(u32::from(said > 0)); // parts of text: no pattern
@@ -284,13 +284,13 @@ fn index_bit(digits: &[u8]) -> u64 {
 const LABELS: [&[u8]; 6] = [b"type", b"format", b"id", b"index", b"status", b"signature"];
 
 /// Bytes of a string, or of the texts of an array of parts.
-fn string_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+fn string_bytes(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
     said_bytes(scanner, |name| !LABELS.contains(&name))
 }
 
 /// Bytes of the strings in a value, of members those of these names. A picture within the text counts as
 /// one: its bytes are not what the model wrote.
-fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u64, Fault> {
+fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u64, JsonError> {
     let mut bytes = 0;
     match scanner.shape()? {
         Shape::String => {
@@ -300,7 +300,7 @@ fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u6
         }
         Shape::Array => scanner.array(|scanner, _| {
             bytes += said_bytes(scanner, counts)?;
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?,
         Shape::Object => scanner.object(|scanner, key| {
             if counts(&key.name()) {
@@ -308,7 +308,7 @@ fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u6
             } else {
                 scanner.skip()?;
             }
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?,
         _ => scanner.skip()?,
     }
@@ -316,12 +316,12 @@ fn said_bytes(scanner: &mut Scanner<'_>, counts: fn(&[u8]) -> bool) -> Result<u6
 }
 
 /// Bytes of names and arguments of tool calls; at least one if there is a call at all.
-fn call_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
+fn call_bytes(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
     let mut bytes = 0;
     match scanner.shape()? {
         Shape::Array => scanner.array(|scanner, _| {
             bytes += call_bytes(scanner)?;
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })?,
         Shape::Object => {
             bytes = 1;
@@ -331,7 +331,7 @@ fn call_bytes(scanner: &mut Scanner<'_>) -> Result<u64, Fault> {
                     b"name" | b"arguments" | b"input" => bytes += string_bytes(scanner)?,
                     _ => scanner.skip()?,
                 }
-                Ok::<_, Fault>(())
+                Ok::<_, JsonError>(())
             })?;
         }
         _ => scanner.skip()?,

@@ -21,7 +21,7 @@ mod kind;
 use kind::kind;
 
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Decoded {
     events: Vec<Event>,
     end: Result<End, StreamFault>,
     reported: Option<Counts>,
@@ -32,7 +32,7 @@ struct Told {
 /// Usage withheld; reasoning in this field.
 type Form = (bool, Option<ReasoningField>);
 
-fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -> Told {
+fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -> Decoded {
     let (mut stream, mut out) =
         (Stream::new(limits, form.0).reasoning_in(form.1, true), SmallVec::new());
     let pushed = pieces.map(|piece| {
@@ -43,7 +43,7 @@ fn play(pieces: impl Iterator<Item = Bytes>, limits: StreamLimits, form: Form) -
     });
     let end = pushed.collect::<Result<(), _>>().and_then(|()| stream.finish(&mut out));
     let (events, reported, done) = (out.into_vec(), stream.reported(), stream.done());
-    Told { events, end, reported, output: stream.counted_output(), done }
+    Decoded { events, end, reported, output: stream.counted_output(), done }
 }
 
 /// What is drawn for an input comes from itself.
@@ -75,7 +75,7 @@ pub fn sse(data: &[u8]) -> bool {
 }
 
 /// What any split gives.
-fn splits(data: &[u8], drawn: usize, limits: StreamLimits, form: Form) -> Told {
+fn splits(data: &[u8], drawn: usize, limits: StreamLimits, form: Form) -> Decoded {
     let whole = play(std::iter::once(Bytes::copy_from_slice(data)), limits, form);
     for size in [1, 2, 3, (drawn >> 1 & 63).max(1)] {
         let cut = play(data.chunks(size).map(Bytes::copy_from_slice), limits, form);
@@ -97,20 +97,21 @@ fn pieces(data: &[u8], drawn: usize) -> Vec<Bytes> {
 }
 
 /// What is passed on is what came, from its start on; a last event may get the end of its line.
-fn passes_bytes(data: &[u8], told: &Told) {
-    let passed: Vec<u8> = told.events.iter().flat_map(|event| event.bytes.to_vec()).collect();
+fn passes_bytes(data: &[u8], decoded: &Decoded) {
+    let passed: Vec<u8> = decoded.events.iter().flat_map(|event| event.bytes.to_vec()).collect();
     let added = passed.strip_prefix(data).unwrap_or_default();
     let came = data.starts_with(&passed) || [&b"\n"[..], b"\n\n"].contains(&added);
     assert!(came, "other bytes came out: {}", passed.escape_ascii());
-    let Ok(End { partial, done, .. }) = told.end else { return };
+    let Ok(End { partial, done, .. }) = decoded.end else { return };
     assert!(partial || done || passed.len() >= data.len(), "bytes are lost");
 }
 
 /// What the bytes say, read line by line as the standard has it, and `serde_json`.
-fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
-    let Ok(end) = told.end else { return };
+fn agrees_with_a_plain_reading(data: &[u8], decoded: &Decoded) {
+    let Ok(end) = decoded.end else { return };
     let text = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
-    let mut found = told.events.iter().map(|event| &event.what).filter(|it| **it != What::Comment);
+    let mut found =
+        decoded.events.iter().map(|event| &event.what).filter(|it| **it != What::Comment);
     let (mut lines, mut name, mut said, mut rest) = (Vec::new(), None, false, text);
     loop {
         let length = rest.iter().position(|byte| b"\r\n".contains(byte));
@@ -153,7 +154,7 @@ fn agrees_with_a_plain_reading(data: &[u8], told: &Told) {
             break;
         }
     }
-    assert!(found.next().is_none(), "an event too many: {:?}", told.events);
+    assert!(found.next().is_none(), "an event too many: {:?}", decoded.events);
 }
 
 /// An event is an error if it says so or is no JSON object, and else none.

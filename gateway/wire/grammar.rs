@@ -10,7 +10,7 @@ use super::{
     field::wrong_type,
     pattern,
     scan::{Scanner, Shape, Span, Str},
-    span::Fault,
+    span::JsonError,
 };
 use crate::failure::Failure;
 
@@ -126,7 +126,7 @@ fn schema_text(path: &str, scanner: &mut Scanner<'_>, limits: &ReadLimits) -> Re
     let text = text.text(scanner.bytes());
     let mut inner = Scanner::strict(&text, DEPTH_MAX);
     let valid = inner.skip().and_then(|()| inner.end());
-    valid.map_err(|Fault { what, .. }| {
+    valid.map_err(|JsonError { what, .. }| {
         let text = format!("{path} holds no JSON: {what}");
         Failure::invalid("invalid_value", text).at(path.to_owned())
     })?;
@@ -310,8 +310,8 @@ struct Found {
     at: usize,
 }
 
-impl From<Fault> for Found {
-    fn from(Fault { what, at }: Fault) -> Self {
+impl From<JsonError> for Found {
+    fn from(JsonError { what, at }: JsonError) -> Self {
         Self { what: what.into(), at }
     }
 }
@@ -367,13 +367,13 @@ fn place(mut place: String, raw: &[u8], at: usize) -> String {
 }
 
 /// Walks to the value and stops there with a fault, the path as it then is.
-fn find(scanner: &mut Scanner<'_>, target: usize, path: &mut String) -> Result<(), Fault> {
+fn find(scanner: &mut Scanner<'_>, target: usize, path: &mut String) -> Result<(), JsonError> {
     let step = |scanner: &mut Scanner<'_>, path: &mut String, name: &str| {
         let before = path.len();
         path.push_str(name);
         scanner.shape()?;
         if scanner.at() == target {
-            return Err(Fault { what: "found", at: target });
+            return Err(JsonError { what: "found", at: target });
         }
         find(scanner, target, path)?;
         path.truncate(before);

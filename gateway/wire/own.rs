@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     escape::quoted,
     frame::{fields, only_data},
-    scan::{Fault, Scanner, Shape},
+    scan::{JsonError, Scanner, Shape},
 };
 
 /// What the gateway adds to the last usage of a stream.
@@ -72,7 +72,7 @@ pub(super) fn usage_event(last: Option<&Bytes>, id: Uuid, counts: Counts, bill: 
 }
 
 /// The members by which all chunks of a stream are called, each with a comma behind it.
-fn named(event: &[u8]) -> Result<String, Fault> {
+fn named(event: &[u8]) -> Result<String, JsonError> {
     const NAMES: [&[u8]; 5] = [b"id", b"object", b"created", b"model", b"system_fingerprint"];
     let mut joined = Vec::new();
     let data = only_data(event).unwrap_or_else(|| {
@@ -87,7 +87,7 @@ fn named(event: &[u8]) -> Result<String, Fault> {
             let (name, value) = (String::from_utf8_lossy(&name), value.of(data));
             out.push_str(&format!("{}:{},", quoted(&name), String::from_utf8_lossy(value)));
         }
-        Ok::<_, Fault>(())
+        Ok::<_, JsonError>(())
     })?;
     Ok(out)
 }

@@ -14,7 +14,7 @@ use super::{
     escape::{quoted, unescape},
     event::{Event, What},
     frame::{fields, only_data},
-    scan::{Fault, Scanner, Shape, Span},
+    scan::{JsonError, Scanner, Shape, Span},
     think_tags::{Parts, Text},
 };
 use crate::config::ReasoningField;
@@ -302,7 +302,7 @@ fn add(members: &mut Vec<String>, field: ReasoningField, reasoning: &str) {
 }
 
 /// The choices of an answer, each with the members of its `delta` or `message`.
-fn choices(data: &[u8], name: &[u8]) -> Result<SmallVec<[Choice; 1]>, Fault> {
+fn choices(data: &[u8], name: &[u8]) -> Result<SmallVec<[Choice; 1]>, JsonError> {
     let mut found = SmallVec::new();
     let mut scanner = Scanner::lenient(data);
     if scanner.shape()? != Shape::Object {
@@ -314,13 +314,13 @@ fn choices(data: &[u8], name: &[u8]) -> Result<SmallVec<[Choice; 1]>, Fault> {
         }
         scanner.array(|scanner, _| {
             found.push(choice(scanner, name)?);
-            Ok::<_, Fault>(())
+            Ok::<_, JsonError>(())
         })
     })?;
     Ok(found)
 }
 
-fn choice(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<Choice, Fault> {
+fn choice(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<Choice, JsonError> {
     let mut it = Choice { empty: true, ..Choice::default() };
     if scanner.shape()? != Shape::Object {
         scanner.skip()?;
@@ -346,18 +346,18 @@ fn choice(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<Choice, Fault> {
             }
             _ => scanner.skip()?,
         }
-        Ok::<_, Fault>(())
+        Ok::<_, JsonError>(())
     })?;
     Ok(it)
 }
 
-fn members(scanner: &mut Scanner<'_>) -> Result<Vec<Member>, Fault> {
+fn members(scanner: &mut Scanner<'_>) -> Result<Vec<Member>, JsonError> {
     let mut members = Vec::new();
     scanner.object(|scanner, key| {
         let name = String::from_utf8_lossy(&key.name()).into_owned();
         let (shape, value) = scanner.value()?;
         members.push(Member { name, shape, value });
-        Ok::<_, Fault>(())
+        Ok::<_, JsonError>(())
     })?;
     Ok(members)
 }

@@ -9,7 +9,7 @@
 //! standard library), answers are passed on as they came.
 
 use super::plain_run::plain;
-pub(super) use super::span::{Fault, Key, Shape, Span, Str};
+pub(super) use super::span::{JsonError, Key, Shape, Span, Str};
 
 /// The deepest nesting there is: the open containers of a skip are the bits of one `u128`.
 const DEPTH_MAX: usize = 128;
@@ -51,9 +51,9 @@ impl<'a> Scanner<'a> {
         self.bytes
     }
 
-    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+    fn fault<T>(&self, what: &'static str) -> Result<T, JsonError> {
         let what = if self.at >= self.bytes.len() { "it ends too early" } else { what };
-        Err(Fault { what, at: self.at })
+        Err(JsonError { what, at: self.at })
     }
 
     #[inline]
@@ -70,7 +70,7 @@ impl<'a> Scanner<'a> {
 
     /// What the next value is; the place is then its first byte.
     #[inline]
-    pub(super) fn shape(&mut self) -> Result<Shape, Fault> {
+    pub(super) fn shape(&mut self) -> Result<Shape, JsonError> {
         self.space();
         match self.peek() {
             Some(b'{') => Ok(Shape::Object),
@@ -85,14 +85,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nothing but white space may follow.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), JsonError> {
         self.space();
         if self.at == self.bytes.len() { Ok(()) } else { self.fault("text after the end") }
     }
 
     /// Reads a string whose opening quote is the next byte.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Str, Fault> {
+    pub(super) fn string(&mut self) -> Result<Str, JsonError> {
         if self.peek() != Some(b'"') {
             return self.fault("no string");
         }
@@ -103,7 +103,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips any value; returns what it was and where it stands.
-    pub(super) fn value(&mut self) -> Result<(Shape, Span), Fault> {
+    pub(super) fn value(&mut self) -> Result<(Shape, Span), JsonError> {
         let shape = self.shape()?;
         let start = self.at;
         self.skip()?;
@@ -111,7 +111,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Walks the object that starts here. `each` gets every key and must pass over its value.
-    pub(super) fn object<E: From<Fault>>(
+    pub(super) fn object<E: From<JsonError>>(
         &mut self,
         mut each: impl FnMut(&mut Self, Key<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -129,7 +129,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Walks the array that starts here. `each` gets every position and must pass over its value.
-    pub(super) fn array<E: From<Fault>>(
+    pub(super) fn array<E: From<JsonError>>(
         &mut self,
         mut each: impl FnMut(&mut Self, usize) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -157,7 +157,7 @@ impl<'a> Scanner<'a> {
 
     /// After an opening brace: whether a member follows; else the object is behind us.
     #[inline]
-    pub(super) fn first_member(&mut self) -> Result<bool, Fault> {
+    pub(super) fn first_member(&mut self) -> Result<bool, JsonError> {
         self.space();
         match self.peek() {
             Some(b'"') => Ok(true),
@@ -171,7 +171,7 @@ impl<'a> Scanner<'a> {
 
     /// After a member: whether another one follows; else the object is behind us.
     #[inline]
-    pub(super) fn another_member(&mut self) -> Result<bool, Fault> {
+    pub(super) fn another_member(&mut self) -> Result<bool, JsonError> {
         self.space();
         match self.peek() {
             Some(b',') => {
@@ -188,10 +188,10 @@ impl<'a> Scanner<'a> {
 
     /// Reads a key and its colon.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<Key<'a>, Fault> {
+    pub(super) fn key(&mut self) -> Result<Key<'a>, JsonError> {
         self.space();
         let text = self.string().map_err(|fault| match fault.what {
-            "no string" => Fault { what: "no key", ..fault },
+            "no string" => JsonError { what: "no key", ..fault },
             _ => fault,
         })?;
         self.colon()?;
@@ -200,9 +200,9 @@ impl<'a> Scanner<'a> {
 
     /// Steps into the object or array whose first byte is next.
     #[inline]
-    pub(super) fn enter(&mut self) -> Result<(), Fault> {
+    pub(super) fn enter(&mut self) -> Result<(), JsonError> {
         if self.depth >= self.depth_max {
-            return Err(Fault { what: "too deep a nesting", at: self.at });
+            return Err(JsonError { what: "too deep a nesting", at: self.at });
         }
         self.depth += 1;
         self.at += 1;
@@ -216,7 +216,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn colon(&mut self) -> Result<(), Fault> {
+    fn colon(&mut self) -> Result<(), JsonError> {
         self.space();
         if self.peek() != Some(b':') {
             return self.fault("no colon after a key");
@@ -226,7 +226,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over one value of any kind, without recursion.
-    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self) -> Result<(), JsonError> {
         let outside = self.depth;
         let mut objects: u128 = 0; // one bit an open container: 1 is an object
         loop {
@@ -265,7 +265,7 @@ impl<'a> Scanner<'a> {
 
     /// After a value or at a closing byte: closes what ends here; whether another value is due.
     #[inline]
-    fn climb(&mut self, outside: usize, objects: &mut u128) -> Result<bool, Fault> {
+    fn climb(&mut self, outside: usize, objects: &mut u128) -> Result<bool, JsonError> {
         while self.depth > outside {
             self.space();
             match (self.peek(), *objects & 1 == 1) {
@@ -290,17 +290,17 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn literal(&mut self, word: &'static [u8]) -> Result<(), Fault> {
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), JsonError> {
         let end = self.at + word.len();
         if self.bytes.get(self.at..end) != Some(word) {
-            return Err(Fault { what: "no value", at: self.at });
+            return Err(JsonError { what: "no value", at: self.at });
         }
         self.at = end;
         Ok(())
     }
 
     #[inline]
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
@@ -308,7 +308,7 @@ impl<'a> Scanner<'a> {
         if self.at == start { self.fault("no digit in a number") } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -336,7 +336,7 @@ impl<'a> Scanner<'a> {
 
     /// From just past the opening quote to just past the closing one; whether it has escapes.
     #[inline]
-    fn string_tail(&mut self) -> Result<bool, Fault> {
+    fn string_tail(&mut self) -> Result<bool, JsonError> {
         let mut escaped = false;
         loop {
             self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
@@ -355,7 +355,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -371,7 +371,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads `uXXXX`.
-    fn unit(&mut self) -> Result<u16, Fault> {
+    fn unit(&mut self) -> Result<u16, JsonError> {
         let hex = self.bytes.get(self.at + 1..self.at + 5);
         let Some(unit) = hex.and_then(super::escape::hex4) else {
             return self.fault("an escape without four hexadecimal digits");
@@ -381,8 +381,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// After the first half of a surrogate pair: the second must follow.
-    fn low_half(&mut self, first: u16) -> Result<(), Fault> {
-        let lone = Fault { what: "half a surrogate pair", at: self.at };
+    fn low_half(&mut self, first: u16) -> Result<(), JsonError> {
+        let lone = JsonError { what: "half a surrogate pair", at: self.at };
         if first >= 0xDC00 || self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
             return Err(lone);
         }

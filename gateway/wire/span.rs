@@ -6,16 +6,16 @@ use crate::failure::Failure;
 
 /// What is wrong with the bytes, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct JsonError {
     /// What was found or is missing.
     pub(super) what: &'static str,
     /// Bytes before the fault.
     pub(super) at: usize,
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        let Fault { what, at } = fault;
+impl From<JsonError> for Failure {
+    fn from(fault: JsonError) -> Self {
+        let JsonError { what, at } = fault;
         Self::invalid("invalid_json", format!("the body is not valid JSON: {what} at byte {at}"))
     }
 }

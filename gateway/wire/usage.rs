@@ -3,7 +3,7 @@
 
 use policies::Counts;
 
-use super::scan::{Fault, Scanner, Shape};
+use super::scan::{JsonError, Scanner, Shape};
 
 /// The most that a total may hold beyond the figures it is the total of: no answer is longer.
 const BEYOND_MAX: u64 = 1 << 20;
@@ -29,7 +29,7 @@ impl Figure {
         }
     }
 
-    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         *self = self.or(figure(scanner)?);
         Ok(())
     }
@@ -61,7 +61,7 @@ struct Reported {
 }
 
 /// Reads a `usage` value the scanner is at: `None` if it is `null`, incomplete or impossible.
-pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, Fault> {
+pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, JsonError> {
     if scanner.shape()? != Shape::Object {
         scanner.skip()?;
         return Ok(None);
@@ -72,7 +72,7 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, Fault> {
 }
 
 /// Reads the `usage` within an object such as `x_groq`. The first of the pair says whether there is one.
-pub(super) fn within(scanner: &mut Scanner<'_>) -> Result<(bool, Option<Counts>), Fault> {
+pub(super) fn within(scanner: &mut Scanner<'_>) -> Result<(bool, Option<Counts>), JsonError> {
     let (mut is_there, mut counts) = (false, None);
     if scanner.shape()? != Shape::Object {
         scanner.skip()?;
@@ -90,7 +90,7 @@ pub(super) fn within(scanner: &mut Scanner<'_>) -> Result<(bool, Option<Counts>)
 }
 
 impl Reported {
-    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         match name {
             b"prompt_tokens" => self.prompt.read(scanner),
             b"input_tokens" => self.input.read(scanner),
@@ -169,8 +169,8 @@ impl Reported {
 
 fn details<'a>(
     scanner: &mut Scanner<'a>,
-    mut each: impl FnMut(&[u8], &mut Scanner<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut each: impl FnMut(&[u8], &mut Scanner<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
     if scanner.shape()? != Shape::Object {
         return scanner.skip();
     }
@@ -232,7 +232,7 @@ impl Figures {
     }
 }
 
-fn figure(scanner: &mut Scanner<'_>) -> Result<Figure, Fault> {
+fn figure(scanner: &mut Scanner<'_>) -> Result<Figure, JsonError> {
     let (shape, span) = scanner.value()?;
     let digits = std::str::from_utf8(span.of(scanner.bytes())).unwrap_or_default();
     Ok(match shape {

@@ -17,13 +17,13 @@ use crate::{sim::prompts::Prompt, store::Entry};
 /// All requests of one run.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
-    rows: Vec<Row<'a>>,
+    rows: Vec<ReportRow<'a>>,
     prices: Vec<(String, Price)>,
 }
 
 /// One request: what was asked, what the caller saw, what the ledger says.
 #[derive(Debug)]
-struct Row<'a> {
+struct ReportRow<'a> {
     prompt: &'a Prompt,
     asked: &'a Asked,
     entries: Vec<&'a Entry>,
@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
     ) -> Self {
         let rows = prompts.iter().zip(asked).map(|(prompt, asked)| {
             let its = |entry: &&Entry| asked.id.as_deref() == Some(entry.id.as_str());
-            Row { prompt, asked, entries: entries.iter().filter(its).collect() }
+            ReportRow { prompt, asked, entries: entries.iter().filter(its).collect() }
         });
         Self { rows: rows.collect(), prices }
     }
@@ -81,7 +81,7 @@ impl<'a> Report<'a> {
 
     /// One line a request, in the order of the prompts.
     pub(super) fn table(&self, colours: bool) -> String {
-        let rows: Vec<Vec<Cell>> = self.rows.iter().map(Row::cells).collect();
+        let rows: Vec<Vec<Cell>> = self.rows.iter().map(ReportRow::cells).collect();
         let mut text = draw(&COLUMNS, &rows, colours);
         for row in &self.rows {
             if let Some(trouble) = &row.asked.trouble {
@@ -94,7 +94,7 @@ impl<'a> Report<'a> {
 
     /// Sums per model and of all, and how much was recognised as expected.
     pub(super) fn totals(&self) -> String {
-        let settled: Vec<&Entry> = self.rows.iter().filter_map(Row::settled).collect();
+        let settled: Vec<&Entry> = self.rows.iter().filter_map(ReportRow::settled).collect();
         let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
         for entry in &settled {
             sums.entry(entry.model.as_deref().unwrap_or("none")).or_default().add(entry);
@@ -137,7 +137,7 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Row<'_> {
+impl ReportRow<'_> {
     /// The one entry, if there is exactly one and it is settled.
     fn settled(&self) -> Option<&Entry> {
         match self.entries.as_slice() {

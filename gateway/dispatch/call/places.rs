@@ -58,7 +58,7 @@ impl Places {
         };
         let target = scope.upstreams.target(endpoint.model, endpoint.index).ok_or(false)?;
         if scope.plan.last_resort {
-            (scope.upstreams.told)(&endpoint, EndpointEvent::LastResort);
+            (scope.upstreams.observer)(&endpoint, EndpointEvent::LastResort);
         }
         self.tried.push((entry.model, endpoint.index));
         Ok((endpoint, target))

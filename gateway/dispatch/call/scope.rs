@@ -53,7 +53,7 @@ impl Scope {
         }
         if error.blame && self.upstreams.fleet.failed(&mut attempt.endpoint, at.now) {
             let event = EndpointEvent::Ejected(error.result.name());
-            (self.upstreams.told)(&attempt.endpoint, event);
+            (self.upstreams.observer)(&attempt.endpoint, event);
         }
         tracing::debug!(
             attempt = at.log.attempts.len(),

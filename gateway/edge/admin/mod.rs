@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tower_service::Service;
 
-use super::{EdgeBody, framing::Refusal};
+use super::{EdgeBody, framing::FramingError};
 use crate::{
     config::Secret,
     failure::{Failure, Kind, Stage},
@@ -81,7 +81,7 @@ impl Admin {
         mut self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
-        let answer = match request.extensions().get::<Refusal>() {
+        let answer = match request.extensions().get::<FramingError>() {
             Some(refusal) => {
                 let mut answer = refusal.failure().into_response();
                 let close = HeaderValue::from_static("close");

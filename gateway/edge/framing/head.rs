@@ -12,7 +12,7 @@ pub(crate) const AMBIGUOUS: &str = "ambiguous_framing";
 
 /// Why a request is turned away by its framing alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum FramingError {
     /// Two servers might see its end in two places.
     Ambiguous(&'static str),
     /// Its first line is none of HTTP/1.0 or HTTP/1.1.
@@ -21,7 +21,7 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
-impl Refusal {
+impl FramingError {
     /// As an answer tells it.
     pub(crate) fn failure(self) -> Failure {
         let failure = |kind, public: String| Failure::new(kind, Stage::Receive, public);
@@ -71,7 +71,7 @@ pub(super) struct Head {
 impl Head {
     /// Goes on with a head of which these bytes have come so far, from its beginning. Where it is
     /// whole: its length and what follows.
-    pub(super) fn judge(&mut self, head: &[u8]) -> Result<Option<(usize, Body)>, Refusal> {
+    pub(super) fn judge(&mut self, head: &[u8]) -> Result<Option<(usize, Body)>, FramingError> {
         loop {
             let rest = head.get(self.searched..).unwrap_or_default();
             let Some(at) = memchr3(b'\r', b'\n', 0, rest) else {
@@ -80,7 +80,7 @@ impl Head {
             };
             let at = self.searched + at;
             if at + 2 > HEAD_BYTES_MAX {
-                return Err(Refusal::TooLarge);
+                return Err(FramingError::TooLarge);
             }
             match (head.get(at), head.get(at + 1)) {
                 (Some(b'\r'), Some(b'\n')) => {}
@@ -88,9 +88,9 @@ impl Head {
                     self.searched = at;
                     break;
                 }
-                (Some(b'\r'), _) => return Err(Refusal::Ambiguous("a CR without LF")),
-                (Some(b'\n'), _) => return Err(Refusal::Ambiguous("a LF without CR")),
-                _ => return Err(Refusal::Ambiguous("a NUL byte")),
+                (Some(b'\r'), _) => return Err(FramingError::Ambiguous("a CR without LF")),
+                (Some(b'\n'), _) => return Err(FramingError::Ambiguous("a LF without CR")),
+                _ => return Err(FramingError::Ambiguous("a NUL byte")),
             }
             let line = head.get(self.line..at).unwrap_or_default();
             (self.line, self.searched) = (at + 2, at + 2);
@@ -104,19 +104,19 @@ impl Head {
                 Some(_) => self.field(line)?,
             }
         }
-        if head.len() > HEAD_BYTES_MAX { Err(Refusal::TooLarge) } else { Ok(None) }
+        if head.len() > HEAD_BYTES_MAX { Err(FramingError::TooLarge) } else { Ok(None) }
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn field(&mut self, line: &[u8]) -> Result<(), FramingError> {
         if let Some(b' ' | b'\t') = line.first() {
-            return Err(Refusal::Ambiguous("a folded header line"));
+            return Err(FramingError::Ambiguous("a folded header line"));
         }
         let split = memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
         let Some((name, value)) = split else {
-            return Err(Refusal::Ambiguous("a header line without a colon"));
+            return Err(FramingError::Ambiguous("a header line without a colon"));
         };
         if name.is_empty() || memchr2(b' ', b'\t', name).is_some() {
-            return Err(Refusal::Ambiguous("whitespace in a header's name, or no name"));
+            return Err(FramingError::Ambiguous("whitespace in a header's name, or no name"));
         }
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         let fault = match name.len() {
@@ -129,35 +129,37 @@ impl Head {
             }
             17 if is("transfer-encoding") => {
                 if !own(value).eq_ignore_ascii_case(b"chunked") {
-                    return Err(Refusal::Ambiguous("a transfer-encoding other than `chunked`"));
+                    return Err(FramingError::Ambiguous(
+                        "a transfer-encoding other than `chunked`",
+                    ));
                 }
                 let before = std::mem::replace(&mut self.chunked, true);
                 before.then_some("more than one transfer-encoding")
             }
             _ => None,
         };
-        fault.map_or(Ok(()), |what| Err(Refusal::Ambiguous(what)))
+        fault.map_or(Ok(()), |what| Err(FramingError::Ambiguous(what)))
     }
 
-    fn end(&self, minor: u8) -> Result<Body, Refusal> {
+    fn end(&self, minor: u8) -> Result<Body, FramingError> {
         match (self.length, self.chunked) {
             (Some(_), true) => {
-                Err(Refusal::Ambiguous("a content-length beside a transfer-encoding"))
+                Err(FramingError::Ambiguous("a content-length beside a transfer-encoding"))
             }
             (_, true) if minor == 0 => {
-                Err(Refusal::Ambiguous("a transfer-encoding in a request of version 1.0"))
+                Err(FramingError::Ambiguous("a transfer-encoding in a request of version 1.0"))
             }
-            _ if minor > 0 && !self.host => Err(Refusal::Ambiguous("no host")),
+            _ if minor > 0 && !self.host => Err(FramingError::Ambiguous("no host")),
             (_, true) => Ok(Body::Chunked),
             (length, false) => Ok(Body::Length(length.unwrap_or(0))),
         }
     }
 }
 
-fn minor(line: &[u8]) -> Result<u8, Refusal> {
+fn minor(line: &[u8]) -> Result<u8, FramingError> {
     match line.strip_suffix(b"1").or_else(|| line.strip_suffix(b"0")) {
         Some(start) if start.ends_with(b" HTTP/1.") => Ok(u8::from(line.ends_with(b"1"))),
-        _ => Err(Refusal::NotHttp),
+        _ => Err(FramingError::NotHttp),
     }
 }
 
@@ -170,8 +172,8 @@ fn own(value: &[u8]) -> &[u8] {
     value.get(start..end).unwrap_or_default()
 }
 
-fn length(value: &[u8]) -> Result<u64, Refusal> {
-    let wrong = Refusal::Ambiguous("a content-length that is not one plain number");
+fn length(value: &[u8]) -> Result<u64, FramingError> {
+    let wrong = FramingError::Ambiguous("a content-length that is not one plain number");
     if value.is_empty() {
         return Err(wrong);
     }

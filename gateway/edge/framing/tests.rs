@@ -27,7 +27,7 @@ impl AsyncRead for Pieces {
 }
 
 /// How a connection ended: what was handed on, the refusal, whether a body broke.
-type Ended = (Vec<u8>, Option<(u64, Refusal)>, bool);
+type Ended = (Vec<u8>, Option<(u64, FramingError)>, bool);
 
 /// Reads, a few bytes at a time, what the guard hands on of these pieces.
 fn ended(pieces: impl IntoIterator<Item = Vec<u8>>, room: usize) -> Ended {
@@ -131,7 +131,7 @@ fn a_wrong_head_is_replaced_and_what_follows_it_thrown_away() {
     let mut stand_in = STAND_IN.to_vec();
     for text in WRONG {
         let (all, refused, broken) = whole(format!("{text}{}", GOOD[0]).as_bytes());
-        assert!(matches!(refused, Some((0, Refusal::Ambiguous(_)))), "{text:?}: {refused:?}");
+        assert!(matches!(refused, Some((0, FramingError::Ambiguous(_)))), "{text:?}: {refused:?}");
         assert!(all == stand_in && !broken, "{text:?}: {}", String::from_utf8_lossy(&all));
     }
     let (all, refused, _) = whole(format!("{}{}{}", GOOD[3], GOOD[6], WRONG[0]).as_bytes());
@@ -146,7 +146,7 @@ fn what_is_no_http_1_is_refused() {
         ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "hello\r\n\r\n", "GET /\r\n", "GET / HTTP/1.2\r\n"]
     {
         let (_, refused, _) = whole(text.as_bytes());
-        assert_eq!(refused, Some((0, Refusal::NotHttp)), "{text:?}");
+        assert_eq!(refused, Some((0, FramingError::NotHttp)), "{text:?}");
     }
 }
 
@@ -158,7 +158,7 @@ fn a_large_head_is_refused_whole_or_not() {
     for text in [large(HEAD_BYTES_MAX, ""), large(HEAD_BYTES_MAX, "\0\r\n\r\n")] {
         for pieces in [vec![text.clone()], text.chunks(999).map(<[u8]>::to_vec).collect()] {
             let (_, refused, _) = ended(pieces, 100_000);
-            assert_eq!(refused, Some((0, Refusal::TooLarge)));
+            assert_eq!(refused, Some((0, FramingError::TooLarge)));
         }
     }
     let fits = large(60_000, "\r\n\r\n");
@@ -179,9 +179,9 @@ fn a_body_with_odd_chunks_breaks_off() {
 fn a_request_that_nobody_judged_is_marked() {
     let (mut guarded, watch) = FramingGuard::new(Pieces([GOOD[0].as_bytes().to_vec()].into()));
     let _ = guarded.read(&mut [0; 1_000]).now_or_never();
-    let marked = || watch.marked(Request::new(())).extensions().get::<Refusal>().copied();
+    let marked = || watch.marked(Request::new(())).extensions().get::<FramingError>().copied();
     assert_eq!(marked(), None);
-    assert!(matches!(marked(), Some(Refusal::Ambiguous(_))));
+    assert!(matches!(marked(), Some(FramingError::Ambiguous(_))));
 }
 
 #[test]

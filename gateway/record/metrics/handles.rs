@@ -29,12 +29,12 @@ const RULES: usize = 254;
 const TOKEN_TYPES: [&str; 5] = ["input", "cached_input", "cache_write", "output", "reasoning"];
 
 /// A row of slots filled on first use, and one more for all that lies beyond.
-struct Row<T> {
+struct ByIndex<T> {
     slots: Box<[OnceLock<T>]>,
     beyond: OnceLock<T>,
 }
 
-impl<T> Row<T> {
+impl<T> ByIndex<T> {
     fn new(length: usize) -> Self {
         Self { slots: (0..length).map(|_| OnceLock::new()).collect(), beyond: OnceLock::new() }
     }
@@ -47,7 +47,7 @@ impl<T> Row<T> {
 /// A row that grows with what is put in: teams come while the process runs. It is made of blocks, each
 /// twice as long as the one before, so that nothing in it ever moves.
 struct Growing<T> {
-    blocks: [OnceLock<Row<T>>; BLOCKS],
+    blocks: [OnceLock<ByIndex<T>>; BLOCKS],
 }
 
 /// With the first block of 32, more teams than a number counts.
@@ -68,40 +68,40 @@ impl<T> Growing<T> {
         let length = 1 << shifted.ilog2();
         let [.., last] = &self.blocks;
         let block = self.blocks.get(block).unwrap_or(last);
-        block.get_or_init(|| Row::new(length)).at(shifted - length, make)
+        block.get_or_init(|| ByIndex::new(length)).at(shifted - length, make)
     }
 }
 
 /// By task, by language.
-type Labels<T> = Row<Row<T>>;
+type Labels<T> = ByIndex<ByIndex<T>>;
 
 fn labels<T>() -> Labels<T> {
-    Row::new(Task::COUNT)
+    ByIndex::new(Task::COUNT)
 }
 
-fn languages<T>() -> Row<T> {
-    Row::new(Language::COUNT)
+fn languages<T>() -> ByIndex<T> {
+    ByIndex::new(Language::COUNT)
 }
 
 /// The tables of one epoch.
 pub(super) struct Handles {
     pub(super) names: Arc<EpochInfo>,
     /// By model, task, language, outcome.
-    requests: Row<Labels<Row<IntCounter>>>,
+    requests: ByIndex<Labels<ByIndex<IntCounter>>>,
     /// By team, model, task, language.
-    cost: Growing<Row<Labels<MoneyCounter>>>,
+    cost: Growing<ByIndex<Labels<MoneyCounter>>>,
     /// By team, model, type.
-    tokens: Growing<Row<Row<IntCounter>>>,
+    tokens: Growing<ByIndex<ByIndex<IntCounter>>>,
     /// By model, operation, task.
-    latency: Row<Row<Row<Latency>>>,
+    latency: ByIndex<ByIndex<ByIndex<Latency>>>,
     /// By model, endpoint, result.
-    attempts: Row<Row<Row<IntCounter>>>,
+    attempts: ByIndex<ByIndex<ByIndex<IntCounter>>>,
     /// By what decided, model.
-    decisions: Row<Row<IntCounter>>,
+    decisions: ByIndex<ByIndex<IntCounter>>,
     /// By model.
-    estimated: Row<IntCounter>,
+    estimated: ByIndex<IntCounter>,
     /// By model.
-    bound_broken: Row<IntCounter>,
+    bound_broken: ByIndex<IntCounter>,
 }
 
 struct Latency {
@@ -115,14 +115,14 @@ impl Handles {
         let models = names.models().len();
         Self {
             names,
-            requests: Row::new(models),
+            requests: ByIndex::new(models),
             cost: Growing::default(),
             tokens: Growing::default(),
-            latency: Row::new(models),
-            attempts: Row::new(models),
-            decisions: Row::new(2 * RULES + 2),
-            estimated: Row::new(models),
-            bound_broken: Row::new(models),
+            latency: ByIndex::new(models),
+            attempts: ByIndex::new(models),
+            decisions: ByIndex::new(2 * RULES + 2),
+            estimated: ByIndex::new(models),
+            bound_broken: ByIndex::new(models),
         }
     }
 
@@ -137,7 +137,7 @@ impl Handles {
         match decided_slot(plan.matched) {
             Some(slot) => self
                 .decisions
-                .at(slot, || Row::new(self.names.models().len()))
+                .at(slot, || ByIndex::new(self.names.models().len()))
                 .at(model.get(), make)
                 .inc(),
             None => make().inc(),
@@ -160,7 +160,7 @@ impl Handles {
         self.requests
             .at(model.get(), labels)
             .at(task.index(), languages)
-            .at(language.index(), || Row::new(4))
+            .at(language.index(), || ByIndex::new(4))
             .at(ending_slot(outcome.ending), || {
                 let labels =
                     [self.model(model), task.code(), language.code(), outcome.ending.name()];
@@ -174,10 +174,10 @@ impl Handles {
         let (signals, charge) = (&outcome.opened.signals, &outcome.charge);
         let caller = &outcome.opened.caller;
         let (team, place) = (&*caller.team_name, caller.team_id.0 as usize);
-        let models = || Row::new(self.names.models().len());
+        let models = || ByIndex::new(self.names.models().len());
         let (task, language) = (signals.task, signals.language);
         self.cost
-            .at(place, || Row::new(self.names.models().len()))
+            .at(place, || ByIndex::new(self.names.models().len()))
             .at(model.get(), labels)
             .at(task.index(), languages)
             .at(language.index(), || {
@@ -186,7 +186,7 @@ impl Handles {
                 catalogue.cost.of(&catalogue.series, labels)
             })
             .add(charge.cost);
-        let types = self.tokens.at(place, models).at(model.get(), || Row::new(5));
+        let types = self.tokens.at(place, models).at(model.get(), || ByIndex::new(5));
         let c = charge.usage.counts;
         let counts = [c.input, c.cached_input, c.cache_write, c.output, c.reasoning];
         for (slot, (kind, count)) in TOKEN_TYPES.into_iter().zip(counts).enumerate() {
@@ -212,8 +212,8 @@ impl Handles {
         let labels = [self.model(model), signals.operation.code(), signals.task.code()];
         let latency = self
             .latency
-            .at(model.get(), || Row::new(Operation::ALL.len()))
-            .at(signals.operation as usize, || Row::new(Task::COUNT))
+            .at(model.get(), || ByIndex::new(Operation::ALL.len()))
+            .at(signals.operation as usize, || ByIndex::new(Task::COUNT))
             .at(signals.task.index(), || Latency {
                 duration: catalogue.duration.of(series, labels),
                 first_token: OnceLock::new(),
@@ -246,8 +246,8 @@ impl Handles {
             return make().inc();
         }
         self.attempts
-            .at(attempt.model.get(), || Row::new(ENDPOINTS))
-            .at(endpoint, || Row::new(AttemptResult::ALL.len()))
+            .at(attempt.model.get(), || ByIndex::new(ENDPOINTS))
+            .at(endpoint, || ByIndex::new(AttemptResult::ALL.len()))
             .at(result as usize, make)
             .inc();
     }
