@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response as AxumResponse},
     routing::get,
 };
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use subtle::ConstantTimeEq;
 use tower_service::Service;
@@ -36,7 +36,10 @@ pub(crate) struct AdminState {
 
 /// The operators' door.
 #[derive(Clone)]
-pub(crate) struct Admin(Router);
+pub(crate) struct Admin {
+    gateway: Arc<Gateway>,
+    router: Router,
+}
 
 impl Admin {
     /// A door with this state behind it.
@@ -51,7 +54,8 @@ impl Admin {
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });
-        Self(router.with_state(Arc::new(state)))
+        let gateway = Arc::clone(&state.gateway);
+        Self { gateway, router: router.with_state(Arc::new(state)) }
     }
 
     /// Answers one request.
@@ -66,7 +70,12 @@ impl Admin {
             let answer = (status, close, format!("{}\n", failure.public)).into_response();
             return Ok(answer.map(EdgeBody::Router));
         }
-        Ok(self.0.call(request).await?.map(EdgeBody::Router))
+        let mut answer = self.router.call(request).await?.map(EdgeBody::Router);
+        if self.gateway.draining.load(Ordering::Relaxed) {
+            // A scrape that keeps its connection finds whoever serves next.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
     }
 }
 
@@ -109,7 +118,7 @@ impl AdminState {
 fn is_one_of(headers: &HeaderMap, tokens: &[&Option<Secret>]) -> bool {
     let known: Vec<&[u8]> =
         tokens.iter().filter_map(|it| it.as_ref()).map(|it| it.expose().as_bytes()).collect();
-    let opens = |value: &http::HeaderValue| {
+    let opens = |value: &HeaderValue| {
         let given = bearer(value.as_bytes()).unwrap_or_default();
         !given.is_empty() && known.iter().any(|token| token.ct_eq(given).into())
     };
