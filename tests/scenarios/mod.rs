@@ -12,6 +12,7 @@ mod departure;
 mod drain;
 mod fallback;
 mod full;
+mod handover;
 mod hedge;
 mod hostile;
 mod hostile_streams;
