@@ -5,6 +5,9 @@ mod drain;
 mod epoch;
 mod gauges;
 mod ground;
+mod handover;
+mod inherited;
+mod notify;
 mod past;
 mod probes;
 mod reload;
@@ -16,10 +19,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::epoch::Before;
 pub(crate) use self::epoch::read_limits;
+use self::{
+    epoch::Before,
+    handover::{Doors, Incumbent, Predecessor, Seat, Sockets},
+};
 pub use self::{
     ground::{check, notes},
+    notify::{Notice, notify},
     reload::{Change, Reloaded, Watched},
 };
 use arc_swap::ArcSwap;
@@ -57,6 +64,17 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A socket that was passed to the process cannot be used.
+    #[error("a socket that was passed cannot be used: {0}")]
+    Passed(String),
+    /// Another process is in charge of the ledger and stays so.
+    #[error("{ledger} is in use by another signalbox, which does not hand over: {why}")]
+    InCharge {
+        /// Of which.
+        ledger: String,
+        /// Why.
+        why: String,
+    },
     /// The ledger could not be opened.
     #[error("cannot open the ledger: {0}")]
     Ledger(String),
@@ -80,6 +98,8 @@ pub struct Running {
     closing: watch::Sender<Shutdown>,
     admin_closing: watch::Sender<Shutdown>,
     listeners: [JoinHandle<()>; 2],
+    /// Where this process can be succeeded.
+    incumbent: Option<Incumbent>,
     chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
     drain_grace: Duration,
@@ -89,27 +109,83 @@ pub struct Running {
     config: Mutex<Config>,
 }
 
-/// Builds the rooms and opens the listeners.
+/// Builds the rooms and opens the listeners, as a process that nobody is to succeed.
 ///
 /// # Errors
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    let sockets = open(&config, [None, None])?;
+    let (running, ..) = begin(config, sockets, None).await?;
+    Ok(running)
+}
+
+/// The same as the successor of the process that is in charge of the ledger, if there is one: with its
+/// sockets, and while it serves. The process that is started can be succeeded in the same way.
+///
+/// # Errors
+/// The same, and when the one in charge does not hand over. It goes on then.
+pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
+    let doors = Doors { server: config.server.listen, admin: config.admin.listen };
+    let ledger = config.ledger.sqlite.clone();
+    let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
+    let (predecessor, sockets) = match found {
+        Some((predecessor, sockets)) => (Some(predecessor), sockets),
+        None => (None, open(&config, inherited::at([doors.server, doors.admin])?)?),
+    };
+    let (server, admin) = (&config.server, &config.admin);
+    let passed = |socket: &std::net::TcpListener, addr| {
+        socket.try_clone().map_err(|source| StartError::Listen { addr, source })
+    };
+    let [api_socket, admin_socket] = &sockets;
+    let copies = [passed(api_socket, server.listen)?, passed(admin_socket, admin.listen)?];
+    let (mut running, rest) = begin(config, sockets, predecessor).await?;
+    let gateway = Arc::clone(&running.gateway);
+    let seat = Seat { doors, sockets: copies.map(Into::into), rest, gateway };
+    running.incumbent = Incumbent::take(&ledger, seat);
+    Ok(running)
+}
+
+fn in_charge(config: &Config, why: String) -> StartError {
+    StartError::InCharge { ledger: config.ledger.sqlite.display().to_string(), why }
+}
+
+/// Sockets at the configured addresses, where there are none yet.
+fn open(
+    config: &Config,
+    [api, admin]: [Option<std::net::TcpListener>; 2],
+) -> Result<Sockets, StartError> {
+    let listen = |socket: Option<_>, addr| match socket {
+        Some(socket) => Ok(socket),
+        None => accept::listen(addr)
+            .and_then(TcpListener::into_std)
+            .map_err(|source| StartError::Listen { addr, source }),
+    };
+    Ok([listen(api, config.server.listen)?, listen(admin, config.admin.listen)?])
+}
+
+/// Serves on these sockets; the sender says to the doors whether they rest.
+async fn begin(
+    config: Config,
+    sockets: Sockets,
+    predecessor: Option<Predecessor>,
+) -> Result<(Running, watch::Sender<bool>), StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let api_listener = listen(config.server.listen)?;
-    let admin_listener = listen(config.admin.listen)?;
-    let (gateway, writer) = build(&config)?;
+    let (gateway, writer) = build(&config, predecessor).await?;
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
-    let addr = api_listener.local_addr().unwrap_or(config.server.listen);
-    let admin_addr = admin_listener.local_addr().unwrap_or(config.admin.listen);
+    let (rest, resting) = watch::channel(false);
+    let [api_socket, admin_socket] = sockets;
+    let (api_listener, addr) = adopt(api_socket, config.server.listen)?;
+    let (admin_listener, admin_addr) = adopt(admin_socket, config.admin.listen)?;
     let listener_config = |listener| ListenerConfig {
         listener,
         header_timeout: config.server.header_timeout,
         write_timeout: config.server.write_timeout,
         connections_max: config.server.connections_max,
+        resting: resting.clone(),
     };
     let api = ApiService::new(Arc::clone(&gateway), &ApiSettings { server: &config.server });
     let admin = Admin::new(admin);
@@ -121,12 +197,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             admin.clone().answer(it)
         })),
     ];
-    Ok(Running {
+    let running = Running {
         addr,
         admin_addr,
         closing,
         admin_closing,
         listeners,
+        incumbent: None,
         chores: [
             tokio::spawn(chores(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
@@ -136,11 +213,17 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         writer,
         gateway,
         config: Mutex::new(config),
-    })
+    };
+    Ok((running, rest))
 }
 
-fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    accept::listen(addr).map_err(|source| StartError::Listen { addr, source })
+fn adopt(
+    socket: std::net::TcpListener,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = accept::adopt(socket).map_err(|source| StartError::Listen { addr, source })?;
+    let at = listener.local_addr().unwrap_or(addr);
+    Ok((listener, at))
 }
 
 fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
@@ -152,17 +235,26 @@ fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
     }
 }
 
-fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
+/// The rooms. What takes time is made ready while a predecessor serves; what depends on what it has
+/// admitted, when it admits no more. It leaves when all is ready.
+async fn build(
+    config: &Config,
+    mut predecessor: Option<Predecessor>,
+) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
+    let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
-    let (store, replica) = books(config).map_err(ledger_error)?;
-    let now = jiff::Timestamp::now();
-    let spent = past::spent(config, now).map_err(ledger_error)?;
+    let (store, replica) = books(config, predecessor.is_some()).map_err(ledger_error)?;
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
+    if let Some(predecessor) = &mut predecessor {
+        let _said = predecessor.quiesce().await.map_err(stays)?;
+    }
+    let now = jiff::Timestamp::now();
+    let spent = past::spent(config, now).map_err(ledger_error)?;
     let who = (&*config.teams, &*config.keys);
     let terms = (config.budget_wait, &config.ledger.currency);
     epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
@@ -179,6 +271,9 @@ fn build(config: &Config) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
     };
     let gateway = Arc::new(gateway);
     gauges::register(&gateway);
+    if let Some(predecessor) = predecessor {
+        predecessor.leave().await.map_err(stays)?;
+    }
     Ok((gateway, writer))
 }
 
@@ -186,11 +281,13 @@ fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The ledger's file, ready to be written by this process, and the replica's name in it.
-fn books(config: &Config) -> Result<(Sqlite, Arc<str>), record::StoreError> {
+/// The ledger's file, ready to be written by this process, beside one that writes to it or alone; and
+/// the replica's name in it.
+fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), record::StoreError> {
     let config::Ledger { sqlite, durability, retention_days, disk_free_bytes_min, .. } =
         &config.ledger;
-    let mut store = Sqlite::open(sqlite, *durability)?;
+    let open = if beside { Sqlite::join } else { Sqlite::open };
+    let mut store = open(sqlite, *durability)?;
     let replica = store.replica(&epoch::replica(rand::random()))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
     let folder = ground::folder(&config.ledger).to_owned();

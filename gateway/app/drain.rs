@@ -16,11 +16,23 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const LAST_SCRAPE: Duration = Duration::from_secs(1);
 
 impl Running {
+    /// Waits until a successor serves; its process. This one is to be shut down then.
+    pub async fn succeeded(&self) -> i32 {
+        match &self.incumbent {
+            Some(incumbent) => incumbent.succeeded().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
     /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
     /// hard stop at the drain timeout: streams are cut honestly, and all else is told to try again.
-    /// In the end everything is settled and flushed.
+    /// In the end everything is settled and flushed. One that has been succeeded takes nobody in even
+    /// during the grace: its successor does.
     pub async fn shutdown(self) {
+        if let Some(incumbent) = self.incumbent {
+            incumbent.leave().await;
+        }
         let gateway = self.gateway;
         let hard_stop = Instant::now() + self.drain_timeout;
         let [mut api, mut admin] = self.listeners;

@@ -8,12 +8,12 @@ use std::{
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{self, Reloaded, Running, Watched};
+use crate::app::{self, Notice, Reloaded, Running, Watched, notify};
 
 /// How often the files of the configuration are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(900);
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
+/// Serves until SIGTERM or SIGINT, or until a successor does, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
     super::log_to_stderr();
     let config = match app::check(&path) {
@@ -24,7 +24,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     let watched = Watched::new(&path, config.policy_file.as_deref());
-    let running = match app::start(config).await {
+    let running = match app::succeed_or_start(config).await {
         Ok(running) => running,
         Err(error) => {
             eprintln!("signalbox: {error}");
@@ -33,14 +33,34 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     };
     tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
     let Ok(mut stop) = Stop::listen() else { return deaf() };
-    tokio::select! {
-        () = stop.told() => {}
+    notify(Notice::Ready);
+    let succeeded = tokio::select! {
+        () = stop.told() => None,
+        pid = running.succeeded() => Some(pid),
         _ = reloading(&path, &running, watched) => return deaf(),
+    };
+    drain(running, stop, succeeded).await
+}
+
+async fn drain(running: Running, mut stop: Stop, succeeded: Option<i32>) -> ExitCode {
+    if let Some(successor) = succeeded {
+        notify(Notice::Succeeded(successor));
+        tracing::info!(successor, "draining: another process serves");
+    } else {
+        notify(Notice::Stopping);
+        tracing::info!("draining; a second signal ends it at once");
     }
-    tracing::info!("draining; a second signal ends it at once");
+    let told = async {
+        if succeeded.is_some() {
+            // Whoever stops a service signals all of it: the first one says what is done already.
+            stop.told().await;
+            tracing::info!("draining already; a second signal ends it at once");
+        }
+        stop.told().await;
+    };
     tokio::select! {
         () = running.shutdown() => ExitCode::SUCCESS,
-        () = stop.told() => {
+        () = told => {
             tracing::warn!("told to stop twice: not waiting");
             ExitCode::FAILURE
         }

@@ -40,6 +40,8 @@ pub(crate) struct ListenerConfig {
     pub write_timeout: Duration,
     /// Open connections at the most; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Says whether the door rests: whoever comes then waits to be accepted, here or by another process.
+    pub resting: watch::Receiver<bool>,
 }
 
 /// How far a door has closed. It only ever closes further.
@@ -58,7 +60,7 @@ pub(crate) enum Shutdown {
 
 /// Serves a door until it is shut and every connection has ended.
 pub(crate) async fn run<S, F>(
-    door: ListenerConfig,
+    mut door: ListenerConfig,
     mut closing: watch::Receiver<Shutdown>,
     serve: S,
 ) where
@@ -72,6 +74,10 @@ pub(crate) async fn run<S, F>(
         let accepted = tokio::select! {
             biased;
             () = shut(&mut closing) => break,
+            () = rests(&mut door.resting) => {
+                rested(&mut door.resting, &mut closing).await;
+                continue;
+            }
             accepted = accept(&door.listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
@@ -108,6 +114,33 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(addr)?;
     Ok(socket)
+}
+
+/// A socket that another process has opened, for a door.
+///
+/// # Errors
+/// When it is none that listens.
+pub(crate) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BYTES as usize)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Waits until the door is to rest.
+async fn rests(resting: &mut watch::Receiver<bool>) {
+    if resting.wait_for(|rests| *rests).await.is_err() {
+        // Whoever could say so has gone.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until it has rested, or is to be shut.
+async fn rested(resting: &mut watch::Receiver<bool>, closing: &mut watch::Receiver<Shutdown>) {
+    tokio::select! {
+        // A door whose process has been succeeded rests until it is shut.
+        Ok(_) = resting.wait_for(|rests| !*rests) => {}
+        () = shut(closing) => {}
+    }
 }
 
 /// Waits until the door is to be shut.
@@ -261,8 +294,15 @@ mod tests {
             };
             let minute = Duration::from_secs(60);
             let (header_timeout, write_timeout) = (minute, minute);
-            let door =
-                ListenerConfig { listener, header_timeout, write_timeout, connections_max: 3 };
+            let (_rest, resting) = watch::channel(false);
+            let connections_max = 3;
+            let door = ListenerConfig {
+                listener,
+                header_timeout,
+                write_timeout,
+                connections_max,
+                resting,
+            };
             let door = tokio::spawn(run(door, closed, serve));
             let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
             while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {

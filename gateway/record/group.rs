@@ -1,6 +1,6 @@
 //! What the ledger asks of a store: to write a group of rows, all or nothing.
 
-use std::{collections::BTreeMap, error::Error, sync::Arc};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -116,4 +116,13 @@ pub(super) struct Rows {
     pub(super) opened: Vec<Arc<Opened>>,
     pub(super) closed: Vec<Outcome>,
     pub(super) refused: Vec<Refused>,
+}
+
+/// How long rows are gathered: in any case, and on top while nobody waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) gather: Duration,
+    pub(super) patience: Duration,
+    /// How often the store is asked for its upkeep.
+    pub(super) upkeep: Duration,
 }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     CommitNumber,
-    group::{Group, LedgerStore, Rows, StoreError, Upkeep},
+    group::{Group, LedgerStore, Pace, Rows, StoreError, Upkeep},
     health::{BROKEN, FULL, Health},
 };
 use crate::{
@@ -153,6 +153,11 @@ impl Ledger {
             Ok(Ok(_)) => Ok(()),
             _ => Err(self.shared.health.failure()),
         }
+    }
+
+    /// The number of the last row.
+    pub(super) fn last(&self) -> CommitNumber {
+        CommitNumber(self.shared.appended.load(Ordering::Acquire))
     }
 
     pub(super) fn accepts(&self) -> Result<(), Failure> {
@@ -304,15 +309,6 @@ enum Taken {
     Nothing,
     /// The process ends and nothing is left.
     End,
-}
-
-/// How long rows are gathered: in any case, and on top while nobody waits.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    pub(super) gather: Duration,
-    pub(super) patience: Duration,
-    /// How often the store is asked for its upkeep.
-    pub(super) upkeep: Duration,
 }
 
 struct Writer<S> {

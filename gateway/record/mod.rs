@@ -72,6 +72,14 @@ impl Recorder {
         self.ledger.durable(commit).await
     }
 
+    /// Waits until every row that there is now is on disk.
+    ///
+    /// # Errors
+    /// `unavailable` when they are not there in time.
+    pub async fn flushed(&self) -> Result<(), Failure> {
+        self.ledger.durable(self.ledger.last()).await
+    }
+
     /// Whether a request may come in: its entry could be kept.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ async fn a_number_is_durable_when_its_group_is_written_and_not_before() {
 async fn a_row_that_nobody_waits_for_is_gathered_and_flushed_when_somebody_does() {
     let (store, script) = scripted();
     let hour = Duration::from_secs(3_600);
-    let pace = ledger::Pace { gather: Duration::ZERO, patience: hour, upkeep: hour };
+    let pace = group::Pace { gather: Duration::ZERO, patience: hour, upkeep: hour };
     let (ledger, writer) = Ledger::paced(store, pace).unwrap();
     let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
     let names = sample::names();
@@ -438,7 +438,7 @@ fn filling(low: bool) -> (Recorder, WriterHandle, [Arc<AtomicBool>; 2], Arc<Atom
         written: Arc::clone(&written),
     };
     let upkeep = Duration::from_millis(1);
-    let pace = ledger::Pace { gather: Duration::ZERO, patience: Duration::ZERO, upkeep };
+    let pace = group::Pace { gather: Duration::ZERO, patience: Duration::ZERO, upkeep };
     let (ledger, writer) = Ledger::paced(store, pace).unwrap();
     let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
     (recorder, writer, [is_low, is_full], written)

@@ -56,8 +56,26 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it says where it serves.
     pub(crate) async fn start(config: &Path) -> Self {
-        let mut child =
-            command(config, &["serve"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        Self::started(command(config, &["serve"])).await
+    }
+
+    /// The same with a manager of services that wants to be told at this socket.
+    pub(crate) async fn managed(config: &Path, notify: &Path) -> Self {
+        let mut command = command(config, &["serve"]);
+        command.env("NOTIFY_SOCKET", notify);
+        Self::started(command).await
+    }
+
+    /// The same by this program, which becomes the server in the end.
+    pub(crate) async fn launched(python: &str, config: &Path) -> Self {
+        let mut command = Command::new("python3");
+        command.args(["-c", python, env!("CARGO_BIN_EXE_signalbox")]).arg(config);
+        command.env("RUST_LOG", "info").kill_on_drop(true);
+        Self::started(command).await
+    }
+
+    async fn started(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         let said = async {
             let mut all = Vec::new();
@@ -105,6 +123,11 @@ impl Server {
     /// Where callers connect.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr.parse().expect("an address")
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Resident memory, in KiB.

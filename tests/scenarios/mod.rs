@@ -13,6 +13,7 @@ mod directory;
 mod drain;
 mod fallback;
 mod full;
+mod handover;
 mod hedge;
 mod hostile;
 mod hostile_streams;

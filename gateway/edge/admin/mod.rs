@@ -7,7 +7,10 @@ mod metrics;
 mod policy;
 mod token;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{Router, response::IntoResponse, routing::get};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -58,7 +61,10 @@ fn no_token(public: &'static str) -> Failure {
 
 /// The operators' door.
 #[derive(Clone)]
-pub(crate) struct Admin(Router);
+pub(crate) struct Admin {
+    gateway: Arc<Gateway>,
+    router: Router,
+}
 
 impl Admin {
     /// A door with this state behind it.
@@ -73,7 +79,8 @@ impl Admin {
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });
-        Self(router.with_state(Arc::new(state)))
+        let gateway = Arc::clone(&state.gateway);
+        Self { gateway, router: router.with_state(Arc::new(state)) }
     }
 
     /// Answers one request.
@@ -81,15 +88,16 @@ impl Admin {
         mut self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
-        let answer = match request.extensions().get::<FramingError>() {
-            Some(refusal) => {
-                let mut answer = refusal.failure().into_response();
-                let close = HeaderValue::from_static("close");
-                answer.headers_mut().insert(header::CONNECTION, close);
-                answer
-            }
-            None => self.0.call(request).await?,
+        let refused = request.extensions().get::<FramingError>().map(|it| it.failure());
+        // A scrape that keeps its connection is to find whoever serves next.
+        let closes = refused.is_some() || self.gateway.draining.load(Ordering::Relaxed);
+        let mut answer = match refused {
+            Some(failure) => failure.into_response(),
+            None => self.router.call(request).await?,
         };
+        if closes {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Ok(answer.map(EdgeBody::Router))
     }
 }

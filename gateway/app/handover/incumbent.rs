@@ -1,0 +1,190 @@
+//! The one in charge: waits for a successor, and hands over to it.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::{
+    Passed,
+    channel::Channel,
+    place::{Place, trusted},
+    talk::{Answer, Ask, Doors, Heard, Phase, Quiesced, Step},
+};
+use crate::pipeline::Gateway;
+
+/// What is handed over, and what stops meanwhile.
+pub(in crate::app) struct Seat {
+    /// Where the configuration listens.
+    pub(in crate::app) doors: Doors,
+    /// The sockets that do.
+    pub(in crate::app) sockets: Passed,
+    /// Says to both doors that they take no connections.
+    pub(in crate::app) rest: watch::Sender<bool>,
+    /// What admits and records.
+    pub(in crate::app) gateway: Arc<Gateway>,
+}
+
+/// This process, found by successors.
+pub(in crate::app) struct Incumbent {
+    successor: watch::Receiver<Option<i32>>,
+    leaving: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Incumbent {
+    /// Can be found beside the ledger from now on. Where that cannot be, it is logged, and there is no
+    /// hand-over.
+    pub(in crate::app) fn take(ledger: &Path, seat: Seat) -> Option<Self> {
+        let place = Place::beside(ledger);
+        let listener = match place.listen() {
+            Ok(listener) => listener,
+            Err(error) => {
+                let place = place.shown();
+                tracing::warn!(%place, %error, "no successor can take over: cannot listen there");
+                return None;
+            }
+        };
+        let (succeeded, successor) = watch::channel(None);
+        let (leaving, left) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // In one task with what hands over: a successor's place is never cleared.
+                _ = left => place.clear(),
+                pid = seat.wait(&listener) => drop(succeeded.send(Some(pid))),
+            }
+        });
+        Some(Self { successor, leaving, task })
+    }
+
+    /// Waits until a successor serves; its process.
+    pub(in crate::app) async fn succeeded(&self) -> i32 {
+        let mut successor = self.successor.clone();
+        let pid = successor.wait_for(Option::is_some).await.ok().and_then(|it| *it);
+        match pid {
+            Some(pid) => pid,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Cannot be found any more, and keeps no socket.
+    pub(in crate::app) async fn leave(self) {
+        drop(self.leaving);
+        let _ = self.task.await;
+    }
+}
+
+impl Seat {
+    /// Waits until it is handed over; to which process.
+    async fn wait(&self, listener: &UnixListener) -> i32 {
+        loop {
+            let Some(channel) = next(listener).await else { continue };
+            let pid = channel.peer().unwrap_or_default();
+            let handing = self.hand_over(channel, pid);
+            if one_at_a_time(handing, listener).await == Phase::HandedOver {
+                return pid;
+            }
+        }
+    }
+
+    async fn hand_over(&self, mut channel: Channel, pid: i32) -> Phase {
+        let (mut phase, mut since) = (Phase::Greeting, Instant::now());
+        while !phase.ended() {
+            let heard = hear(&mut channel, phase).await;
+            let (next, step) = phase.hear(heard, self.doors);
+            let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(successor = pid, before = ?phase, now = ?next, took_ms, "hand-over");
+            since = Instant::now();
+            phase = next;
+            if let Err(why) = self.does(step, &mut channel).await {
+                self.go_on(&mut channel, why).await;
+                phase = Phase::Kept;
+            }
+        }
+        phase
+    }
+
+    /// An error is why the hand-over ends here.
+    async fn does(&self, step: Step, channel: &mut Channel) -> Result<(), String> {
+        let lost = |error: io::Error| format!("it cannot be spoken to: {error}");
+        match step {
+            Step::Offer => {
+                let [server, admin] = &self.sockets;
+                let offer = Answer::Offer { pid: std::process::id() };
+                channel.pass(&offer, [server.as_fd(), admin.as_fd()]).await.map_err(lost)
+            }
+            Step::Quiesce => {
+                self.rest(true);
+                let flushed = self.gateway.recorder.flushed().await;
+                flushed.map_err(|error| format!("the ledger is not flushed: {}", error.public))?;
+                channel.say(&Answer::Quiesced(Quiesced::default())).await.map_err(lost)
+            }
+            Step::Yield => channel.say(&Answer::Yours).await.map_err(lost),
+            Step::GoOn(why) => Err(why),
+        }
+    }
+
+    async fn go_on(&self, channel: &mut Channel, why: String) {
+        self.rest(false);
+        tracing::warn!(why, "there is no hand-over: serving on");
+        // It may have gone.
+        let _ = channel.say(&Answer::Refused { why }).await;
+    }
+
+    /// Whether connections are taken; while none is, answers send their callers to the successor.
+    fn rest(&self, rest: bool) {
+        self.rest.send_replace(rest);
+        self.gateway.draining.store(rest, Ordering::Relaxed);
+    }
+}
+
+async fn hear(channel: &mut Channel, phase: Phase) -> Heard {
+    match timeout(phase.patience(), channel.hear::<Ask>()).await {
+        Ok(Ok(Some(word))) => Heard::Said(word),
+        Ok(Ok(None)) => Heard::Gone,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Heard::Gone,
+        Ok(Err(error)) => Heard::Noise(error.to_string()),
+        Err(_) => Heard::Silence,
+    }
+}
+
+/// Turns away whoever else connects meanwhile.
+async fn one_at_a_time(handing: impl Future<Output = Phase>, listener: &UnixListener) -> Phase {
+    let mut handing = std::pin::pin!(handing);
+    loop {
+        tokio::select! {
+            phase = &mut handing => return phase,
+            more = next(listener) => if let Some(mut channel) = more {
+                let why = String::from("another process is taking over already");
+                tracing::warn!(pid = channel.peer(), why, "a successor is turned away");
+                let _ = channel.say(&Answer::Refused { why }).await;
+            },
+        }
+    }
+}
+
+async fn next(listener: &UnixListener) -> Option<Channel> {
+    let stream: UnixStream = match listener.accept().await {
+        Ok((stream, _)) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a successor cannot be let in");
+            tokio::time::sleep(super::ACCEPT_PAUSE).await;
+            return None;
+        }
+    };
+    if !trusted(&stream) {
+        tracing::warn!("a process of another user asked to take over");
+        return None;
+    }
+    Some(Channel::new(stream))
+}
