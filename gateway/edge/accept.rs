@@ -49,6 +49,9 @@ pub(crate) struct ListenerConfig {
 pub(crate) enum Shutdown {
     /// Not at all.
     Open,
+    /// Nobody comes in here any more, but by another process that has the socket. Connections go on as
+    /// before.
+    Left,
     /// Nobody comes in any more. A connection that is serving a request ends after it; one that is idle
     /// ends at once.
     Shut,
@@ -73,7 +76,7 @@ pub(crate) async fn run<S, F>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shut(&mut closing) => break,
+            () = left(&mut closing) => break,
             () = rests(&mut door.resting) => {
                 rested(&mut door.resting, &mut closing).await;
                 continue;
@@ -137,16 +140,16 @@ async fn rests(resting: &mut watch::Receiver<bool>) {
 /// Waits until it has rested, or is to be shut.
 async fn rested(resting: &mut watch::Receiver<bool>, closing: &mut watch::Receiver<Shutdown>) {
     tokio::select! {
-        // A door whose process has been succeeded rests until it is shut.
+        // A door whose process has been succeeded rests until it is left.
         Ok(_) = resting.wait_for(|rests| !*rests) => {}
-        () = shut(closing) => {}
+        () = left(closing) => {}
     }
 }
 
-/// Waits until the door is to be shut.
-async fn shut(closing: &mut watch::Receiver<Shutdown>) {
+/// Waits until nobody is to come in any more.
+async fn left(closing: &mut watch::Receiver<Shutdown>) {
     // The sender's end says the same as its word.
-    let _ = closing.wait_for(|closing| *closing >= Shutdown::Shut).await;
+    let _ = closing.wait_for(|closing| *closing >= Shutdown::Left).await;
 }
 
 type Heard = (Shutdown, Option<watch::Receiver<Shutdown>>);
@@ -236,7 +239,7 @@ async fn connection<S, F>(
     let mut ear = ShutdownListener::new(closing);
     let ended = std::future::poll_fn(|cx| {
         match ear.poll(cx) {
-            None | Some(Shutdown::Open) => {}
+            None | Some(Shutdown::Open | Shutdown::Left) => {}
             Some(Shutdown::Shut | Shutdown::Hurry) => connection.as_mut().graceful_shutdown(),
             Some(Shutdown::Dropped) => return Poll::Ready(Ok(())),
         }
