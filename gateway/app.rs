@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
+mod beside;
 mod drain;
 mod epoch;
 mod gauges;
@@ -23,7 +24,7 @@ use std::{
 pub(crate) use self::epoch::read_limits;
 use self::{
     epoch::Before,
-    handover::{Doors, Incumbent, Predecessor, Seat, Sockets},
+    handover::{Doors, Incumbent, Predecessor, Quiesced, Seat, Sockets},
 };
 pub use self::{
     ground::{check, notes},
@@ -147,7 +148,8 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let gateway = Arc::clone(&running.gateway);
     let (departure, stopping) = (running.departure.clone(), Arc::default());
     let sockets = copies.map(Into::into);
-    let seat = Seat { doors, sockets, rest, gateway, departure, stopping };
+    let given = Mutex::default();
+    let seat = Seat { doors, sockets, rest, gateway, departure, stopping, given };
     running.incumbent = Incumbent::take(&ledger, seat);
     Ok(running)
 }
@@ -273,19 +275,24 @@ async fn build(
     let pepper = pepper(config)?;
     let (store, replica) = books(config, predecessor.is_some()).map_err(ledger_error)?;
     let departure = store.departure();
+    let before = store.predecessors().cloned();
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
-    if let Some(predecessor) = &mut predecessor {
-        let _said = predecessor.quiesce().await.map_err(stays)?;
-    }
+    let said = match &mut predecessor {
+        Some(predecessor) => predecessor.quiesce().await.map_err(stays)?,
+        None => Quiesced::default(),
+    };
     let now = jiff::Timestamp::now();
-    let spent = past::spent(config, now).map_err(ledger_error)?;
+    let boots = before.as_ref().map_or(&[][..], |it| it.boots());
+    let (spent, before) = past::spent_beside(config, now, boots).map_err(ledger_error)?;
+    let mut before = before.filter(|_| !boots.is_empty());
     let who = (&*config.teams, &*config.keys);
     let terms = (config.budget_wait, &config.ledger.currency);
     epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
+    before.iter_mut().for_each(|it| it.begin(&epoch.accounts, &said.aside, now));
     let nobody = Directory::empty(pepper.expose().as_bytes());
     epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
     let gateway = Gateway {
@@ -301,6 +308,9 @@ async fn build(
     gauges::register(&gateway);
     if let Some(predecessor) = predecessor {
         predecessor.leave().await.map_err(stays)?;
+    }
+    if let Some(before) = before {
+        tokio::spawn(before.follow(Arc::clone(&gateway)));
     }
     Ok((gateway, writer, departure))
 }

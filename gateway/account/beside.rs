@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Accounts,
-    budget::{Budget, BudgetWindow},
+    budget::{Budget, BudgetWindow, GivenAway},
     owned::Owner,
 };
 
@@ -102,7 +102,7 @@ impl Beside {
             let window = budget.window(now);
             let known = window.spent().nano().saturating_add(window.reserved().nano());
             let held = it.most.saturating_sub(known).max(it.share);
-            window.count(0, held);
+            window.hold(held);
             self.held.push(Held { window, held, share: it.share });
         }
     }
@@ -110,14 +110,14 @@ impl Beside {
     /// All that the other one had admitted before it gave way is in the ledger: only the share is held.
     pub(crate) fn settle_down(&mut self) {
         for it in &mut self.held {
-            it.window.count(0, it.share - it.held);
+            it.window.hold(it.share - it.held);
             it.held = it.share;
         }
     }
 
     /// The other one has ended: nothing is held for it any more.
     pub(crate) fn end(&mut self) {
-        self.held.drain(..).for_each(|it| it.window.count(0, -it.held));
+        self.held.drain(..).for_each(|it| it.window.hold(-it.held));
     }
 }
 
@@ -126,14 +126,13 @@ pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> (Vec<SetAside>, G
     let (mut aside, mut all) = (Vec::new(), Given::default());
     for (owner, budget) in accounts.budgets_of_all() {
         let window = budget.window(now);
-        let Some((committed, share, given)) = window.give_away(PARTS) else { continue };
+        let Some(GivenAway { most, share, given }) = window.give_away(PARTS) else { continue };
         let (name, timezone) = budget.told_apart_by();
         let (team, key) = match owner {
             Owner::Team(team) => (Some(Arc::clone(team)), None),
             Owner::Key(key) => (None, Some(Arc::clone(key))),
         };
         let (name, timezone) = (name.to_owned(), timezone.to_owned());
-        let most = committed.saturating_add(share);
         aside.push(SetAside { team, key, window: name, timezone, most, share });
         all.0.push((window, given));
     }

@@ -73,8 +73,21 @@ pub(super) struct BudgetWindow {
     gives: AtomicBool,
     /// What has come free since it gives.
     withheld: AtomicI64,
+    /// What is held for other processes, in the committed as well.
+    held: AtomicI64,
     /// Who waits for room here.
     pub(super) line: BudgetQueue,
+}
+
+/// What became of a budget that was given away, in nano-units.
+pub(super) struct GivenAway {
+    /// The most that this process, and those before it, can still spend of the window; all that was
+    /// spent is in it.
+    pub most: i64,
+    /// How much of that nobody has reserved yet.
+    pub share: i64,
+    /// What is the successor's.
+    pub given: i64,
 }
 
 /// Those who wait for room in a window, in the order in which they came.
@@ -144,6 +157,7 @@ impl BudgetWindow {
             spent: AtomicI64::new(spent.nano()),
             gives: AtomicBool::new(false),
             withheld: AtomicI64::new(0),
+            held: AtomicI64::new(0),
             line: BudgetQueue::default(),
         }
     }
@@ -165,25 +179,29 @@ impl BudgetWindow {
     /// Turns a reservation into what was spent. The rest is free again: for the successor, where there
     /// is one.
     pub(super) fn settle(&self, reserved: Money, cost: Money) {
-        self.spent.fetch_add(cost.nano(), Ordering::AcqRel);
-        let freed = reserved.nano() - cost.nano();
-        let settled = |committed: i64| {
+        self.count(cost.nano(), cost.nano() - reserved.nano());
+    }
+
+    /// Commits so much more, or less: what comes free is a successor's where what was left is.
+    fn commit(&self, more: i64) {
+        let commit = |committed: i64| {
             // Read for each try: whoever gives away changes both, this one last.
-            (freed < 0 || !self.gives.load(Ordering::Acquire)).then(|| committed - freed)
+            (more > 0 || !self.gives.load(Ordering::Acquire)).then(|| committed + more)
         };
-        if self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, settled).is_ok() {
-            self.line.freed.notify_one();
+        if self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, commit).is_ok() {
+            if more <= 0 {
+                self.line.freed.notify_one();
+            }
             return;
         }
-        self.withheld.fetch_add(freed, Ordering::AcqRel);
+        self.withheld.fetch_sub(more, Ordering::AcqRel);
         if !self.gives.load(Ordering::Acquire) {
             self.free_withheld();
         }
     }
 
-    /// Gives away what is left of a hard budget, but for one part in `parts`: what was committed before,
-    /// what was kept of the rest and what was given, in nano-units.
-    pub(super) fn give_away(&self, parts: i64) -> Option<(i64, i64, i64)> {
+    /// Gives away what is left of a hard budget, but for one part in `parts`.
+    pub(super) fn give_away(&self, parts: i64) -> Option<GivenAway> {
         let split = |committed: i64| {
             let left = self.terms.amount().saturating_sub(committed).max(0);
             (left / parts, left - left / parts)
@@ -197,7 +215,11 @@ impl BudgetWindow {
             return None;
         };
         let (kept, given) = split(before);
-        Some((before, kept, given + 1))
+        Some(GivenAway {
+            most: before.saturating_add(kept),
+            share: kept.saturating_add(self.held.load(Ordering::Acquire)),
+            given: given + 1,
+        })
     }
 
     /// Takes back what was given away, and what has come free since.
@@ -214,10 +236,13 @@ impl BudgetWindow {
     /// Counts what another process has come to spend and to commit, in nano-units; the spent is in both.
     pub(super) fn count(&self, spent: i64, committed: i64) {
         self.spent.fetch_add(spent, Ordering::AcqRel);
-        self.committed.fetch_add(committed, Ordering::AcqRel);
-        if committed < 0 {
-            self.line.freed.notify_one();
-        }
+        self.commit(committed);
+    }
+
+    /// Holds so much more for another process, or less.
+    pub(super) fn hold(&self, more: i64) {
+        self.held.fetch_add(more, Ordering::AcqRel);
+        self.commit(more);
     }
 
     /// What is neither spent nor reserved.

@@ -20,7 +20,7 @@ use std::{net::TcpListener, os::fd::OwnedFd, time::Duration};
 pub(super) use self::{
     incumbent::{Incumbent, Seat},
     successor::{Predecessor, find, look},
-    talk::Doors,
+    talk::{Doors, Quiesced},
 };
 
 /// The sockets that callers and operators connect to, in this order.

@@ -1,26 +1,59 @@
 //! What was spent before this process began, for the budgets of today: by the names in the ledger,
 //! whatever has become of keys and teams since.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use policies::facts::{KeyIndex, TeamIndex};
 
+use super::beside::PredecessorMoney;
 use crate::{
     account::{Spent, earliest, path},
     config::{Config, Key, Team},
     record::StoreError,
-    store::{Reader, Spending},
+    store::{BootMoney, Reader, Spending},
 };
 
 /// As far back as any window reaches that runs.
 pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreError> {
+    let Some(since) = since(config, at) else { return Ok(Vec::new()) };
+    let found = Reader::open(&config.ledger.sqlite)?.spendings(since.as_millisecond())?;
+    Ok(all_counted(&found, config))
+}
+
+/// The same beside processes that still end their requests: what these have open is not in it, and is
+/// counted on from there. Nothing is to be counted where there is no budget.
+pub(super) fn spent_beside(
+    config: &Config,
+    at: Timestamp,
+    boots: &[i64],
+) -> Result<(Vec<Spent>, Option<PredecessorMoney>), StoreError> {
+    let Some(since) = since(config, at) else { return Ok((Vec::new(), None)) };
+    let reader = Reader::open(&config.ledger.sqlite)?;
+    let (found, mark) = reader.spendings_and_mark(since.as_millisecond(), boots)?;
+    let predecessors = PredecessorMoney::new(reader, mark, config.teams.clone());
+    Ok((all_counted(&found, config), Some(predecessors)))
+}
+
+/// The first moment of the longest of the windows that run, if there is a budget.
+fn since(config: &Config, at: Timestamp) -> Option<Timestamp> {
     let budgets = config.teams.iter().map(|team| &team.budgets);
     let budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets)).flatten();
-    let Some(since) = earliest(budgets, at) else { return Ok(Vec::new()) };
-    let found = Reader::open(&config.ledger.sqlite)?.spendings(since.as_millisecond())?;
+    earliest(budgets, at)
+}
+
+fn all_counted(found: &[Spending], config: &Config) -> Vec<Spent> {
     let places = Places::new(&config.teams, &config.keys);
-    Ok(found.iter().filter_map(|it| counted(it, &places)).collect())
+    found.iter().filter_map(|it| counted(it, &places)).collect()
+}
+
+/// The teams for which the money of another process counts.
+pub(super) fn teams_of(money: &BootMoney, teams: &[Team]) -> Vec<Arc<str>> {
+    let BootMoney { at_ms, teams: then, whole, .. } = money;
+    let (then, key, cost) = (Arc::clone(then), String::new(), money.settled);
+    let spending = Spending { at_ms: *at_ms, teams: then, whole: *whole, key, cost };
+    let counts = counts_for(&spending, &Places::new(teams, &[]));
+    counts.iter().filter_map(|at| teams.get(at.get())).map(|team| Arc::clone(&team.name)).collect()
 }
 
 /// Where teams and keys stand in the configuration, by their names.

@@ -14,6 +14,7 @@ mod drain;
 mod fallback;
 mod full;
 mod handover;
+mod handover_money;
 mod hedge;
 mod hostile;
 mod hostile_streams;

@@ -5,7 +5,7 @@ use std::{
     os::fd::AsFd,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,7 +23,11 @@ use super::{
     place::{Place, trusted},
     talk::{Answer, Ask, Doors, Heard, Phase, Quiesced, Step},
 };
-use crate::{pipeline::Gateway, store::Departure};
+use crate::{
+    account::{Given, give_way},
+    pipeline::Gateway,
+    store::Departure,
+};
 
 /// What is handed over, and what stops meanwhile.
 pub(in crate::app) struct Seat {
@@ -39,6 +43,8 @@ pub(in crate::app) struct Seat {
     pub(in crate::app) departure: Departure,
     /// Whether this process was told to stop, and leaves also where nobody succeeds it.
     pub(in crate::app) stopping: Arc<AtomicBool>,
+    /// What the successor has been given of the budgets.
+    pub(in crate::app) given: Mutex<Given>,
 }
 
 /// This process, found by successors.
@@ -148,9 +154,12 @@ impl Seat {
             }
             Step::Quiesce => {
                 self.rest(true);
+                let accounts = Arc::clone(&self.gateway.epoch.load().accounts);
+                let (aside, given) = give_way(&accounts, (self.gateway.sources.timestamp)());
+                *self.given.lock().unwrap_or_else(PoisonError::into_inner) = given;
                 let flushed = self.gateway.recorder.flushed().await;
                 flushed.map_err(|error| format!("the ledger is not flushed: {}", error.public))?;
-                channel.say(&Answer::Quiesced(Quiesced::default())).await.map_err(lost)
+                channel.say(&Answer::Quiesced(Quiesced { aside })).await.map_err(lost)
             }
             Step::Yield => {
                 // Before the last word: the successor may have one of its own right after it.
@@ -167,6 +176,8 @@ impl Seat {
 
     async fn go_on(&self, channel: &mut Channel, why: String) {
         self.rest(false);
+        let given = std::mem::take(&mut *self.given.lock().unwrap_or_else(PoisonError::into_inner));
+        given.take_back();
         self.departure.announce(self.stopping());
         tracing::warn!(why, "there is no hand-over: serving on");
         // It may have gone.

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::SetAside;
+
 /// The version of all this. Builds of different versions refuse each other.
 pub(super) const VERSION: u32 = 1;
 
@@ -77,7 +79,11 @@ pub(super) enum Answer {
 
 /// What the successor is told when nobody is let in. Fields that come later have a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::app) struct Quiesced {}
+pub(in crate::app) struct Quiesced {
+    /// What the incumbent may still spend of each hard budget.
+    #[serde(default)]
+    pub(in crate::app) aside: Vec<SetAside>,
+}
 
 /// How far a hand-over is, for the incumbent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

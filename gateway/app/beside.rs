@@ -1,0 +1,88 @@
+//! What the processes before this one still spend, while they end their requests: read from the ledger,
+//! and counted in the budgets until the last of them has ended.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::past;
+use crate::{
+    account::{Accounts, Beside, Cost, SetAside},
+    config::Team,
+    pipeline::Gateway,
+    record::StoreError,
+    store::{BootMark, BootMoney, Reader},
+};
+
+/// How often the ledger is read.
+const READ_EVERY: Duration = Duration::from_millis(100);
+/// After so long everything is in the ledger that was admitted before the hand-over: a group is written
+/// within milliseconds.
+const ON_DISK_AFTER: Duration = Duration::from_secs(2);
+
+/// The money of the processes before this one.
+pub(super) struct PredecessorMoney {
+    reader: Reader,
+    mark: BootMark,
+    beside: Beside,
+    /// For each row that was read, the teams for which it counts.
+    teams: Vec<Vec<Arc<str>>>,
+    tree: Vec<Team>,
+}
+
+impl PredecessorMoney {
+    /// What their entries cost from this mark on, by the teams of today.
+    pub(super) fn new(reader: Reader, mark: BootMark, tree: Vec<Team>) -> Self {
+        Self { reader, mark, beside: Beside::default(), teams: Vec::new(), tree }
+    }
+
+    /// Counts what they have open, and what the one that leaves may still spend. Nothing is admitted by
+    /// this process before.
+    pub(super) fn begin(&mut self, accounts: &Accounts, aside: &[SetAside], now: Timestamp) {
+        self.count(accounts, now);
+        self.beside.hold(accounts, aside, now);
+    }
+
+    /// Counts on until all of them have ended.
+    pub(super) async fn follow(mut self, gateway: Arc<Gateway>) {
+        let mut waited = Duration::ZERO;
+        loop {
+            tokio::time::sleep(READ_EVERY).await;
+            waited += READ_EVERY;
+            let read = tokio::task::spawn_blocking(move || {
+                let read = self.read();
+                (self, read)
+            });
+            let Ok((this, read)) = read.await else { return };
+            self = this;
+            if let Err(error) = read {
+                tracing::warn!(%error, "what the processes before this one spend cannot be read");
+                continue;
+            }
+            self.count(&gateway.epoch.load().accounts, (gateway.sources.timestamp)());
+            if self.mark.ended() {
+                return self.beside.end();
+            }
+            if waited >= ON_DISK_AFTER {
+                self.beside.settle_down();
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), StoreError> {
+        self.reader.of_boots(&mut self.mark)
+    }
+
+    fn count(&mut self, accounts: &Accounts, now: Timestamp) {
+        for (row, money) in self.mark.money().iter().enumerate() {
+            if self.teams.len() <= row {
+                self.teams.push(past::teams_of(money, &self.tree));
+            }
+            let BootMoney { key, settled, reserved, .. } = money;
+            let Ok(at) = Timestamp::from_millisecond(money.at_ms) else { continue };
+            let teams = self.teams.get(row).map_or(&[][..], |it| it);
+            let cost = Cost { teams, key, at, settled: *settled, reserved: *reserved };
+            self.beside.count(accounts, row, cost, now);
+        }
+    }
+}
