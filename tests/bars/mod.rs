@@ -5,6 +5,7 @@
 
 mod outage;
 mod overload;
+mod restart;
 mod slow_heads;
 mod storm;
 

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -51,6 +52,7 @@ pub(crate) struct Server {
     addr: String,
     admin: String,
     client: reqwest::Client,
+    log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Server {
@@ -93,8 +95,14 @@ impl Server {
         let said = tokio::time::timeout(Duration::from_secs(30), said).await;
         let (addr, admin) = said.expect("it serves in time");
         // Its log must go on being read, or it would block one day.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { child, addr, admin, client: super::gateway::client() }
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let read = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                read.lock().unwrap().extend(serde_json::from_str::<Value>(&line).ok());
+            }
+        });
+        Self { child, addr, admin, client: super::gateway::client(), log: lines }
     }
 
     /// A chat request with the key, not yet sent.
@@ -118,6 +126,11 @@ impl Server {
     pub(crate) async fn page(&self, path: &str, token: &str) -> String {
         let page = self.client.get(format!("http://{}{path}", self.admin)).bearer_auth(token);
         page.send().await.expect("a page").text().await.expect("a text")
+    }
+
+    /// What it has logged since it serves.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
     }
 
     /// Where callers connect.

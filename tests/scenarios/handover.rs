@@ -12,14 +12,19 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{UnixDatagram, UnixStream},
-    task::JoinSet,
+    net::{TcpStream, UnixDatagram, UnixStream},
+    process::Command,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::harness::{
     Books, KEY, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
-    gateway::client,
+    byte_backend::{ByteBackend, Step},
+    gateway::{Folder, client},
+    manual_backend::{CONTENT, DONE, STREAM},
+    raw,
     sim_backend::quick,
     streamed, wait,
 };
@@ -294,4 +299,227 @@ async fn a_manager_is_told_which_process_to_watch() {
     new.terminate().await;
     assert_eq!(hears().await, "STOPPING=1\n");
     assert_eq!(new.ended().await.code(), Some(0));
+}
+
+/// A model whose streams go on when they are told to, and a quick one.
+struct Held {
+    folder: Folder,
+    release: watch::Sender<bool>,
+    _models: (ByteBackend, SimBackend),
+}
+
+impl Held {
+    async fn with(server: &str) -> Self {
+        let (release, held) = watch::channel(false);
+        let first = format!("{STREAM}{CONTENT}").into_bytes();
+        let last = format!("{CONTENT}{DONE}").into_bytes();
+        let steps = vec![Step::Send(first), Step::Hold(held), Step::Send(last), Step::Close];
+        let (slow, fast) = (ByteBackend::start(vec![steps.into()]).await, SimBackend::start());
+        let setup = Setup::new().model("slow", &slow.urls()).model("fast", &fast.urls());
+        let folder = setup.server(server).write();
+        Self { folder, release, _models: (slow, fast) }
+    }
+
+    async fn start(&self) -> Server {
+        Server::start(&self.folder.config()).await
+    }
+
+    /// A stream that has begun; its whole text, or as much as came.
+    async fn stream(&self, server: &Server) -> JoinHandle<String> {
+        let mut answer = server.post(&streamed("slow")).send().await.expect("a head");
+        assert_eq!(answer.status(), 200);
+        let mut text = answer.chunk().await.expect("a chunk").expect("content").to_vec();
+        tokio::spawn(async move {
+            while let Ok(Some(chunk)) = answer.chunk().await {
+                text.extend_from_slice(&chunk);
+            }
+            String::from_utf8(text).expect("UTF-8")
+        })
+    }
+
+    /// Ends the last server; what the books say: settled, recovered.
+    async fn books(&self, last: Server) -> (u64, u64) {
+        last.terminate().await;
+        assert_eq!(last.ended().await.code(), Some(0));
+        let verified = Books::read(&self.folder.ledger()).verification;
+        assert_eq!((verified.open, &verified.faults[..]), (0, &[][..]));
+        (verified.settled, verified.recovered)
+    }
+}
+
+async fn whole(stream: JoinHandle<String>) {
+    let text = stream.await.expect("a task");
+    assert!(text.trim_end().ends_with("data: [DONE]"), "cut: {text}");
+}
+
+#[tokio::test]
+async fn while_two_before_it_still_stream_a_third_takes_over() {
+    let held = Held::with("").await;
+    let first = held.start().await;
+    let one = held.stream(&first).await;
+    let second = held.start().await;
+    let (two, killed) = (held.stream(&second).await, held.stream(&second).await);
+    let third = held.start().await;
+    let three = held.stream(&third).await;
+    let fourth = held.start().await;
+    assert_eq!(asked(&fourth).await, 200);
+    wait::until("only the streams are open", || {
+        let books = Books::read(&held.folder.ledger()).verification;
+        assert_eq!(books.faults, Vec::<String>::new());
+        books.open == 4
+    })
+    .await;
+    // One of those between ends before its time: the one in charge closes what it has left.
+    second.kill().await;
+    for cut in [two, killed] {
+        assert!(!cut.await.expect("a task").contains("[DONE]"));
+    }
+    wait::until("what it left open is closed", || {
+        Books::read(&held.folder.ledger()).verification.recovered == 2
+    })
+    .await;
+    held.release.send(true).expect("they are held");
+    whole(one).await;
+    whole(three).await;
+    assert_eq!(first.ended().await.code(), Some(0));
+    assert_eq!(third.ended().await.code(), Some(0));
+    assert_eq!(asked(&fourth).await, 200);
+    assert_eq!(held.books(fourth).await, (4, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_told_to_stop_still_hands_over() {
+    let held = Held::with("drain_grace_ms = 5000\n").await;
+    let old = held.start().await;
+    let stream = held.stream(&old).await;
+    let load = Load::start(&old);
+    load.more(20).await;
+    old.terminate().await;
+    wait::answers("not ready", 503, async || old.admin("/readyz").await).await;
+    let new = held.start().await;
+    assert_eq!((new.addr(), new.admin("/readyz").await), (old.addr(), 200));
+    held.release.send(true).expect("they are held");
+    whole(stream).await;
+    assert_eq!(old.ended().await.code(), Some(0));
+    load.more(20).await;
+    let answered = load.end().await.len() as u64;
+    assert_eq!(held.books(new).await, (answered + 1, 0));
+}
+
+#[tokio::test]
+async fn one_that_drains_behind_closed_doors_leaves_the_place_to_the_next() {
+    let held = Held::with("").await;
+    let old = held.start().await;
+    let stream = held.stream(&old).await;
+    old.terminate().await;
+    wait::answers("nobody is taken in any more", true, async || {
+        TcpStream::connect(old.addr()).await.is_err()
+    })
+    .await;
+    let new = held.start().await;
+    assert_eq!(asked(&new).await, 200);
+    let next = held.start().await;
+    assert_eq!(asked(&next).await, 200);
+    assert_eq!(new.ended().await.code(), Some(0));
+    held.release.send(true).expect("they are held");
+    whole(stream).await;
+    assert_eq!(old.ended().await.code(), Some(0));
+    assert_eq!(held.books(next).await, (3, 0));
+}
+
+/// Stands between an incumbent and its successor, and kills the incumbent when it has answered a word:
+/// the answer is passed on, or lost. Where nobody takes connections then, it connects before that, and
+/// prints what it is answered.
+const KILLER: &str = r#"
+import os, signal, socket, sys
+path, pid, word, passed, request = sys.argv[1:]
+os.rename(path, path + ".real")
+place = socket.socket(socket.AF_UNIX)
+place.bind(path)
+place.listen()
+print("there", flush=True)
+successor, _ = place.accept()
+incumbent = socket.socket(socket.AF_UNIX)
+incumbent.connect(path + ".real")
+
+def line(end):
+    text, sockets = b"", []
+    while not text.endswith(b"\n"):
+        more, new, _, _ = socket.recv_fds(end, 4096, 4)
+        if not more:
+            sys.exit("closed after %r" % text)
+        text, sockets = text + more, sockets + new
+    return text, sockets
+
+caller = None
+while True:
+    said, _ = line(successor)
+    incumbent.sendall(said)
+    answer, sockets = line(incumbent)
+    if sockets:
+        at = socket.socket(fileno=os.dup(sockets[0])).getsockname()
+    if b'"offer"' not in answer and caller is None:
+        caller = socket.create_connection(at)
+        caller.sendall(request.encode())
+    dies = b'"%s"' % word.encode() in said
+    if dies:
+        os.kill(int(pid), signal.SIGKILL)
+        while os.path.exists("/proc/%s/fd/0" % pid):
+            pass
+    if not dies or passed == "passed":
+        socket.send_fds(successor, [answer], sockets)
+    if dies:
+        break
+    for it in sockets:
+        os.close(it)
+for it in sockets:
+    os.close(it)
+successor.close()
+place.close()
+print(caller.makefile().readline() if caller else "")
+"#;
+
+#[tokio::test]
+async fn an_incumbent_that_is_killed_on_the_way_leaves_its_sockets_to_the_successor() {
+    for (word, answer) in [
+        ("hello", "lost"),
+        ("hello", "passed"),
+        ("quiesce", "lost"),
+        ("quiesce", "passed"),
+        ("serving", "lost"),
+        ("serving", "passed"),
+    ] {
+        let held = Held::with("").await;
+        let old = held.start().await;
+        let cut = held.stream(&old).await;
+        let sock = sock(&held.folder.ledger()).display().to_string();
+        let request = raw::chat("", ask("fast").to_string().as_bytes());
+        let request = String::from_utf8(request).expect("UTF-8");
+        let mut killer = Command::new("python3");
+        killer.args(["-c", KILLER, &sock, &old.id().to_string(), word, answer, &request]);
+        killer.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut killer = killer.spawn().expect("python3");
+        let mut says = BufReader::new(killer.stdout.take().expect("its output")).lines();
+        assert_eq!(says.next_line().await.unwrap().as_deref(), Some("there"));
+        let new = held.start().await;
+        let waited = says.next_line().await.unwrap().expect("a line");
+        assert!(killer.wait().await.expect("it ends").success(), "{word} {answer}");
+        if word != "hello" {
+            assert!(waited.starts_with("HTTP/1.1 200"), "{word} {answer}: {waited}");
+        }
+        if (word, answer) != ("hello", "lost") {
+            assert_eq!(new.addr(), old.addr(), "{word} {answer}");
+        }
+        assert_eq!(asked(&new).await, 200, "{word} {answer}");
+        assert_eq!(old.ended().await.code(), None, "it was killed");
+        assert!(!cut.await.expect("a task").contains("[DONE]"));
+        wait::until("what it left open is closed", || {
+            Books::read(&held.folder.ledger()).verification.recovered == 1
+        })
+        .await;
+        let next = held.start().await;
+        assert_eq!(new.ended().await.code(), Some(0));
+        let settled = if word == "hello" { 1 } else { 2 };
+        assert_eq!(held.books(next).await, (settled, 1), "{word} {answer}");
+    }
 }
