@@ -11,7 +11,7 @@ use super::{
     body::Body,
     door::Door,
     engine::{error, json_body},
-    fault::Fault,
+    fault::InjectedFault,
 };
 
 #[derive(Deserialize)]
@@ -49,9 +49,10 @@ async fn obey(cluster: &Cluster, path: &str, order: &Order) -> Option<Result<(),
     match path {
         "/sim/kill" => said(cluster.turn(model, replica, Door::Dead).await),
         "/sim/revive" => said(cluster.turn(model, replica, Door::Open).await),
-        "/sim/fault" => match order.fault.as_deref().map(Fault::from_name) {
+        "/sim/fault" => match order.fault.as_deref().map(InjectedFault::from_name) {
             Some(None) => {
-                let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+                let names: Vec<&str> =
+                    InjectedFault::ALL.iter().map(|fault| fault.name()).collect();
                 Some(Err(format!("no such fault; there are: {}", names.join(", "))))
             }
             fault => said(cluster.fault(model, replica, fault.flatten(), order.times).await),

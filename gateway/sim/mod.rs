@@ -36,7 +36,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-pub use fault::Fault;
+pub use fault::InjectedFault;
 pub use reply::Used;
 pub use spec::{ModelSpec, Pace, Quirks, UsageHabit, ten};
 pub use tally::{Last, Seen};
@@ -143,7 +143,7 @@ impl Fleet {
         &self,
         model: &str,
         replica: Option<usize>,
-        fault: Option<Fault>,
+        fault: Option<InjectedFault>,
         times: Option<u32>,
     ) -> Result<(), Unknown> {
         self.cluster.fault(model, replica, fault, times).await
@@ -201,7 +201,7 @@ impl Cluster {
         &self,
         model: &str,
         replica: Option<usize>,
-        fault: Option<Fault>,
+        fault: Option<InjectedFault>,
         times: Option<u32>,
     ) -> Result<(), Unknown> {
         for replica in self.chosen(model, replica)? {

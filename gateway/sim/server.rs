@@ -25,7 +25,7 @@ use super::{
     control,
     door::Door,
     engine::{Engine, Fuse, Line, error, json_body},
-    fault::Fault,
+    fault::InjectedFault,
 };
 
 /// One replica of one model.
@@ -54,14 +54,14 @@ impl Replica {
     }
 
     /// Puts a fault in force, or none; says what that makes of the port.
-    pub(super) fn light(&self, fault: Option<Fault>, times: Option<u32>) -> Door {
-        let refuse = fault == Some(Fault::Refuse);
+    pub(super) fn light(&self, fault: Option<InjectedFault>, times: Option<u32>) -> Door {
+        let refuse = fault == Some(InjectedFault::Refuse);
         self.fuse.set(fault.filter(|_| !refuse), times);
         if refuse { Door::Refusing } else { Door::Open }
     }
 
     /// The fault it starts with.
-    pub(super) fn begin(&self, fault: Option<Fault>) {
+    pub(super) fn begin(&self, fault: Option<InjectedFault>) {
         self.door.send_replace(self.light(fault, None));
     }
 
