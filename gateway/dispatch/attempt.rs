@@ -26,7 +26,7 @@ pub(crate) use self::{
 use super::{
     connection::{Connection, Connector},
     judge::{self, AttemptError},
-    own::{Objection, Refused},
+    own::{Objection, RefusedEdits},
     pool::Approach,
     target::UpstreamRequest,
 };
@@ -153,7 +153,7 @@ impl Attempt {
 
     /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
     /// try.
-    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
+    pub(crate) fn again(self, record: usize, refused: RefusedEdits) -> Start {
         let Self { number, endpoint, edits, .. } = self;
         let Edits { target, planned, half_full, .. } = edits;
         Start { number, record, endpoint, target, planned, half_full, refused: Some(refused) }

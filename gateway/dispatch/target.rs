@@ -14,7 +14,7 @@ use policies::facts::Tokens;
 
 use super::{
     connection::Slices,
-    own::{Learned, Refused},
+    own::{Learned, RefusedEdits},
     pool::Pool,
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Target {
         &self,
         request: &UpstreamRequest,
         most: Tokens,
-        refused: Refused,
+        refused: RefusedEdits,
     ) -> wire::Edit<'_> {
         let told_as = refused.told_as(self.output_bound);
         wire::Edit {

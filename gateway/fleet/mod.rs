@@ -294,14 +294,14 @@ impl Fleet {
     pub(crate) fn join(
         &self,
         model: ModelIndex,
-        standing: Waiter,
+        waiter: Waiter,
         bounds: QueueLimits,
         now: Instant,
     ) -> Result<QueueTicket, Duration> {
         let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
-        let ticket = Queue::join(replicas, standing, bounds, now)?;
+        let ticket = Queue::join(replicas, waiter, bounds, now)?;
         // A place that became free just before was granted to nobody.
-        if standing.until.is_none() {
+        if waiter.until.is_none() {
             replicas.refill();
         }
         Ok(ticket)

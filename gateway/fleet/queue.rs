@@ -89,7 +89,7 @@ impl Slot {
 pub(crate) struct QueueTicket {
     replicas: Arc<Replicas>,
     slot: Arc<Slot>,
-    standing: Waiter,
+    waiter: Waiter,
     /// When the wait is over.
     pub until: Instant,
 }
@@ -151,36 +151,36 @@ impl Queue {
     /// slowly for the wait to end in time.
     pub(super) fn join(
         replicas: &Arc<Replicas>,
-        standing: Waiter,
+        waiter: Waiter,
         bounds: QueueLimits,
         now: Instant,
     ) -> Result<QueueTicket, Duration> {
         let line = &replicas.line;
         let mut inner = line.inner();
-        let wait = inner.expected(standing);
+        let wait = inner.expected(waiter);
         if bounds.wait.is_zero() || wait.is_some_and(|wait| wait > bounds.wait) {
             return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
         }
         if inner.order.length() >= bounds.length_max {
-            let Some(slot) = inner.order.displace(standing.class, standing.key) else {
+            let Some(slot) = inner.order.displace(waiter.class, waiter.key) else {
                 return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
             };
             line.present.fetch_sub(1, SeqCst);
             slot.tell(DISPLACED);
         }
-        let until = standing.until.unwrap_or(now + bounds.wait);
+        let until = waiter.until.unwrap_or(now + bounds.wait);
         let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
-        inner.order.join(standing.class, standing.key, Arc::clone(&slot));
+        inner.order.join(waiter.class, waiter.key, Arc::clone(&slot));
         line.present.fetch_add(1, SeqCst);
         drop(inner);
-        Ok(QueueTicket { replicas: Arc::clone(replicas), slot, standing, until })
+        Ok(QueueTicket { replicas: Arc::clone(replicas), slot, waiter, until })
     }
 }
 
 impl Inner {
     /// How long one who joins now will wait, as far as that is known.
-    fn expected(&self, standing: Waiter) -> Option<Duration> {
-        let ahead = self.order.ahead(standing.class, standing.key);
+    fn expected(&self, waiter: Waiter) -> Option<Duration> {
+        let ahead = self.order.ahead(waiter.class, waiter.key);
         let places = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX)) + 1.0;
         let seconds = places / self.pace?.max(0.01);
         Some(Duration::from_secs_f64(seconds.min(AWAY_MAX.as_secs_f64())))
@@ -207,7 +207,7 @@ impl Drop for QueueTicket {
             DISPLACED => return,
             GRANTED => inner.granted -= 1,
             _ => {
-                let Waiter { class, key, .. } = self.standing;
+                let Waiter { class, key, .. } = self.waiter;
                 inner.order.remove(class, key, |it| Arc::ptr_eq(it, &self.slot));
             }
         }

@@ -9,7 +9,7 @@ use policies::{Planned, facts::Tokens};
 use crate::{
     dispatch::{
         judge::{AttemptError, Case},
-        own::{self, Objection, Refused},
+        own::{self, Objection, RefusedEdits},
         target::{Target, UpstreamRequest},
     },
     fleet::InFlight,
@@ -34,7 +34,7 @@ pub(crate) struct Start {
     /// Whether the prompt takes half of the model's context window, or more.
     pub half_full: bool,
     /// What it has just refused of our edits.
-    pub refused: Option<Refused>,
+    pub refused: Option<RefusedEdits>,
 }
 
 /// How one attempt asks its replica.
@@ -46,7 +46,7 @@ pub(super) struct Edits {
     /// Whether the prompt takes half of the model's context window, or more.
     pub half_full: bool,
     /// What it refused of our edits, in this attempt or else before.
-    refused: Refused,
+    refused: RefusedEdits,
     /// Whether it refused that in this attempt.
     taught: bool,
 }
@@ -57,7 +57,7 @@ impl Edits {
         target: Arc<Target>,
         planned: Planned,
         half_full: bool,
-        refused: Option<Refused>,
+        refused: Option<RefusedEdits>,
     ) -> Self {
         let taught = refused.is_some();
         let refused = refused.unwrap_or_else(|| target.learned.refused());
@@ -117,7 +117,7 @@ impl Edits {
         if !self.taught {
             return;
         }
-        let own = request.body.own(&self.target.edit(request, Tokens(0), Refused::default()));
+        let own = request.body.own(&self.target.edit(request, Tokens(0), RefusedEdits::default()));
         let mut learned = self.target.learned.refused();
         learned.usage |= self.refused.usage && own.usage_alone;
         if !own.callers.any() {

@@ -20,7 +20,7 @@ use crate::{
         attempts::{Attempts, Event, Step, Steps},
         judge::AttemptError,
         outbound::Outbound,
-        own::{Objection, Refused},
+        own::{Objection, RefusedEdits},
     },
     failure::{Failure, Kind},
     fleet::Turn,
@@ -240,7 +240,7 @@ impl Race {
 
     /// Asks the same replica without what it refused of our edits. It is one more sending, and in the
     /// log; but what was ours to leave out is no try of the plan, and nobody's failure.
-    fn again(&mut self, number: u8, refused: Refused, scope: &Scope, at: &mut Visit<'_, '_>) {
+    fn again(&mut self, number: u8, refused: RefusedEdits, scope: &Scope, at: &mut Visit<'_, '_>) {
         let Some(Contender { attempt, .. }) = self.contenders.take(number) else { return };
         at.close(&attempt, AttemptResult::Status);
         let record = at.open(&attempt.endpoint);
