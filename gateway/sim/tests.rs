@@ -254,75 +254,64 @@ async fn failing(fault: InjectedFault) -> [Heard; 2] {
     [ask(&url, &question(ASKED, true)).await, ask(&url, &question(ASKED, false)).await]
 }
 
+/// Whether this fault was heard, in a stream and in a plain answer.
+fn is_as_named(fault: InjectedFault, heard: &[Heard; 2]) -> bool {
+    let [stream, plain] = heard;
+    let all =
+        |status: &str, end: &End| heard.iter().all(|one| one.status() == status && one.end == *end);
+    let closed = |status: &str| all(status, &End::Closed);
+    let whole = |one: &Heard| one.text().contains("[DONE]");
+    match fault {
+        InjectedFault::Refuse => all("none", &End::Refused),
+        InjectedFault::Reset => all("none", &End::Reset),
+        InjectedFault::StallHead => all("none", &End::Silent),
+        InjectedFault::StallContent => all("200", &End::Silent) && stream.body.is_empty(),
+        InjectedFault::StallPings => {
+            all("200", &End::Silent) && stream.text().matches("ping").count() > 500
+        }
+        InjectedFault::StallMid => all("200", &End::Silent) && !stream.content().is_empty(),
+        InjectedFault::Status500 => closed("500"),
+        InjectedFault::Status503 => closed("503"),
+        InjectedFault::Status429 => closed("429") && plain.head.contains("retry-after: 7"),
+        InjectedFault::Status401 => closed("401"),
+        InjectedFault::Status404 => closed("404"),
+        InjectedFault::Status400 => closed("400") && plain.text().contains("http://"),
+        InjectedFault::ContextLength => closed("400") && plain.text().contains("context length"),
+        InjectedFault::Redirect => closed("307") && plain.head.contains("location:"),
+        InjectedFault::Html => closed("200") && plain.head.contains("text/html"),
+        InjectedFault::Empty => closed("200") && stream.body.is_empty(),
+        InjectedFault::ErrorObject => closed("200") && stream.text().starts_with("{\"error"),
+        InjectedFault::ErrorFirst => closed("200") && stream.text().starts_with("data: {\"error"),
+        InjectedFault::DoneFirst => closed("200") && stream.text() == "data: [DONE]\n\n",
+        InjectedFault::Prelude => stream.content().is_empty() && stream.body.len() > 60 << 20,
+        InjectedFault::ErrorMid => {
+            let last = stream.events().pop().unwrap_or_default();
+            !stream.content().is_empty() && last.starts_with("{\"error") && !whole(stream)
+        }
+        InjectedFault::Half | InjectedFault::CutEvent => {
+            let cut = |one: &Heard| one.end == End::Closed && !one.text().ends_with("0\r\n\r\n");
+            heard.iter().all(cut)
+                && !plain.body.is_empty()
+                && !stream.content().is_empty()
+                && !whole(stream)
+        }
+        InjectedFault::NoDone => !stream.content().is_empty() && !whole(stream),
+        InjectedFault::Garbage => std::str::from_utf8(&stream.body).is_err(),
+        InjectedFault::EndlessEvent => stream.body.len() == 4 << 20 && stream.end == End::Silent,
+        InjectedFault::Gzip => plain.head.contains("content-encoding: gzip"),
+        InjectedFault::ResetReused | InjectedFault::Slow => whole(stream),
+        InjectedFault::WrongUsage => plain.text().contains(":10000000"),
+        InjectedFault::NoUsage => {
+            !stream.text().contains("usage") && !plain.text().contains("usage")
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_fault_behaves_as_it_is_named() {
     for &fault in InjectedFault::ALL {
         let heard = failing(fault).await;
-        let [stream, plain] = &heard;
-        let all = |status: &str, end: &End| {
-            heard.iter().all(|one| one.status() == status && one.end == *end)
-        };
-        let whole = |one: &Heard| one.text().contains("[DONE]");
-        let right = match fault {
-            InjectedFault::Refuse => all("none", &End::Refused),
-            InjectedFault::Reset => all("none", &End::Reset),
-            InjectedFault::StallHead => all("none", &End::Silent),
-            InjectedFault::StallContent => all("200", &End::Silent) && stream.body.is_empty(),
-            InjectedFault::StallPings => {
-                all("200", &End::Silent) && stream.text().matches("ping").count() > 500
-            }
-            InjectedFault::StallMid => all("200", &End::Silent) && !stream.content().is_empty(),
-            InjectedFault::Status500 => all("500", &End::Closed),
-            InjectedFault::Status503 => all("503", &End::Closed),
-            InjectedFault::Status429 => {
-                all("429", &End::Closed) && plain.head.contains("retry-after: 7")
-            }
-            InjectedFault::Status401 => all("401", &End::Closed),
-            InjectedFault::Status404 => all("404", &End::Closed),
-            InjectedFault::Status400 => {
-                all("400", &End::Closed) && plain.text().contains("http://")
-            }
-            InjectedFault::ContextLength => {
-                all("400", &End::Closed) && plain.text().contains("context length")
-            }
-            InjectedFault::Redirect => all("307", &End::Closed) && plain.head.contains("location:"),
-            InjectedFault::Html => all("200", &End::Closed) && plain.head.contains("text/html"),
-            InjectedFault::Empty => all("200", &End::Closed) && stream.body.is_empty(),
-            InjectedFault::ErrorObject => {
-                all("200", &End::Closed) && stream.text().starts_with("{\"error")
-            }
-            InjectedFault::ErrorFirst => {
-                all("200", &End::Closed) && stream.text().starts_with("data: {\"error")
-            }
-            InjectedFault::DoneFirst => {
-                all("200", &End::Closed) && stream.text() == "data: [DONE]\n\n"
-            }
-            InjectedFault::Prelude => stream.content().is_empty() && stream.body.len() > 60 << 20,
-            InjectedFault::ErrorMid => {
-                let last = stream.events().pop().unwrap_or_default();
-                !stream.content().is_empty() && last.starts_with("{\"error") && !whole(stream)
-            }
-            InjectedFault::Half | InjectedFault::CutEvent => {
-                let cut =
-                    |one: &Heard| one.end == End::Closed && !one.text().ends_with("0\r\n\r\n");
-                heard.iter().all(cut)
-                    && !plain.body.is_empty()
-                    && !stream.content().is_empty()
-                    && !whole(stream)
-            }
-            InjectedFault::NoDone => !stream.content().is_empty() && !whole(stream),
-            InjectedFault::Garbage => std::str::from_utf8(&stream.body).is_err(),
-            InjectedFault::EndlessEvent => {
-                stream.body.len() == 4 << 20 && stream.end == End::Silent
-            }
-            InjectedFault::Gzip => plain.head.contains("content-encoding: gzip"),
-            InjectedFault::ResetReused | InjectedFault::Slow => whole(stream),
-            InjectedFault::WrongUsage => plain.text().contains(":10000000"),
-            InjectedFault::NoUsage => {
-                !stream.text().contains("usage") && !plain.text().contains("usage")
-            }
-        };
-        assert!(right, "{}: {stream:?} {plain:?}", fault.name());
+        assert!(is_as_named(fault, &heard), "{}: {heard:?}", fault.name());
     }
 }
 
