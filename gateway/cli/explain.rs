@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::facts::{Draw, FleetView, ModelView};
 
 use crate::{
-    account::Accounts,
     directory::Directory,
     pipeline::{Asked, Decided, explained},
     signals::SignalInputs,
@@ -62,8 +61,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let request =
         wire::read(wire::Surface::first(), body, &limits).map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
-    let keys = Directory::empty(b"explain");
-    let keys = keys.with(&config.keys, &config.teams, &Accounts::default());
+    let keys = Directory::unbound(b"explain", &config.keys, &config.teams);
     let principal = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
     let fleet = config.policy.fleet();
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;

@@ -53,6 +53,11 @@ impl Directory {
         Self { pepper: Pepper::new(pepper), ids: Arc::default(), known: HashMap::new() }
     }
 
+    /// A directory of these keys and teams whom nothing binds: for whoever decides and does not serve.
+    pub(crate) fn unbound(pepper: &[u8], keys: &[Key], teams: &[Team]) -> Self {
+        Self::empty(pepper).with(keys, teams, &Accounts::default())
+    }
+
     /// The directory of these keys and teams, whose accounts are these: numbers and pepper stay.
     pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
         let known = (0..).zip(keys).map(|(at, key)| {

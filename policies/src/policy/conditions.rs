@@ -1,20 +1,17 @@
 //! The `when` of a rule: for each dimension, which values it takes.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::RangeInclusive,
-    sync::Arc,
-};
+mod who;
+
+use std::{ops::RangeInclusive, sync::Arc};
 
 use toml::Value;
 
+pub(crate) use self::who::{KeySet, team_slot};
+use self::who::{keys, teams};
 use super::cel::{self, Expression};
 use crate::{
     document::{Faults, Section, items, kind},
-    facts::{
-        CoarseTask, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
-        Task, TeamFacts, TeamIndex,
-    },
+    facts::{CoarseTask, DataClass, FleetFacts, Language, Money, Needs, Operation, Signals, Task},
     fault::Fault,
     set::BitSet,
 };
@@ -52,33 +49,6 @@ pub(super) struct Listed<T> {
 impl<T> Listed<T> {
     fn takes(&self, is: impl Fn(&T) -> bool) -> bool {
         self.values.iter().any(is) != self.not
-    }
-}
-
-/// Where a set of teams has the nearest team of a request. 0 is no team, so that a request without one
-/// is never taken for the first team's.
-pub(super) fn team_slot(signals: &Signals) -> usize {
-    signals.team_path.first().map_or(0, |team| team.get() + 1)
-}
-
-/// The keys that a rule names, or with `not` all others. It is as large as what the rule says, however
-/// many keys there are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeySet {
-    /// In order.
-    named: Vec<KeyIndex>,
-    not: bool,
-}
-
-impl KeySet {
-    /// Whether a key is one of them; a key that the policy does not know is one of the others.
-    pub(super) fn takes(&self, key: KeyIndex) -> bool {
-        self.named.binary_search(&key).is_ok() != self.not
-    }
-
-    /// The keys that stand in the rule.
-    pub(super) fn named(&self) -> &[KeyIndex] {
-        &self.named
     }
 }
 
@@ -280,61 +250,6 @@ fn tasks(section: &mut Section<'_>, faults: &mut Faults) -> Option<BitSet> {
         }
         (fine, coarse) => fine.or(coarse),
     }
-}
-
-/// The teams whose path to the root passes a named one.
-fn teams(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
-    let (texts, not) = dimension(section, "team", faults)?;
-    let named = indices(texts, "team", fleet.teams.iter().map(|it| &*it.name), faults);
-    let named: HashSet<usize> = named.into_iter().collect();
-    let slots = fleet.teams.len() + 1;
-    let mut under = BitSet::empty(slots);
-    for at in 0..fleet.teams.len() {
-        if ancestry(&fleet.teams, at).any(|team| named.contains(&team)) {
-            under.insert(at + 1);
-        }
-    }
-    Some(complement(&under, slots, not))
-}
-
-/// A team and its ancestors. Parents stand earlier in the list, so this ends.
-fn ancestry(teams: &[TeamFacts], at: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(at), |at| {
-        let parent: Option<TeamIndex> = teams.get(*at)?.parent;
-        parent.map(TeamIndex::get).filter(|parent| parent < at)
-    })
-}
-
-fn keys(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<KeySet> {
-    let (texts, not) = dimension(section, "key", faults)?;
-    let named = indices(texts, "key", fleet.keys.iter().map(|it| &*it.name), faults);
-    let index = |at: usize| u32::try_from(at).ok().map(KeyIndex);
-    let mut named: Vec<KeyIndex> = named.into_iter().filter_map(index).collect();
-    named.sort_unstable();
-    named.dedup();
-    Some(KeySet { named, not })
-}
-
-/// The positions of these names.
-fn indices<'a>(
-    texts: Vec<(String, &str)>,
-    what: &str,
-    names: impl ExactSizeIterator<Item = &'a str> + Clone,
-    faults: &mut Faults,
-) -> Vec<usize> {
-    // The first of a name counts, as if they were looked through.
-    let mut known: HashMap<&str, usize> = HashMap::with_capacity(names.len());
-    for (at, name) in names.clone().enumerate() {
-        known.entry(name).or_insert(at);
-    }
-    let mut found = Vec::with_capacity(texts.len());
-    for (path, text) in texts {
-        match known.get(text) {
-            Some(at) => found.push(*at),
-            None => faults.push(Fault::unknown(path, text, &format!("a {what}"), names.clone())),
-        }
-    }
-    found
 }
 
 fn listed<T>(
