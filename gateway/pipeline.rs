@@ -30,7 +30,7 @@ use policies::{
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use self::decide::{Verdict, planned};
+use self::decide::{DecideFn, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     decide::{Asked, Decided, explained},
@@ -64,7 +64,7 @@ pub(crate) struct Gateway {
     pub wait: Wait,
     /// A silent stream gets its head after this.
     pub early_head: Duration,
-    /// The process has been told to stop.
+    /// The process has been asked to stop.
     pub draining: AtomicBool,
     /// The time to finish what runs is over.
     pub stopped: AtomicBool,
@@ -94,7 +94,7 @@ pub(crate) struct Epoch {
     pub timezone: jiff::tz::TimeZone,
     /// What the indices are called.
     pub names: Arc<EpochInfo>,
-    /// UpstreamsConfig to the models.
+    /// The models and the connections to their replicas.
     pub upstreams: Arc<Upstreams>,
     /// How replicas that are ejected are asked whether they are back.
     pub prober: Prober,
@@ -139,7 +139,8 @@ where
     }
 }
 
-/// What has no answer when the process ends is told so. The door has it polled then.
+/// Answers with a failure what is still without an answer when the process ends. The listener has it polled
+/// then.
 async fn until_stopped<T>(
     gw: &Gateway,
     passing: impl Future<Output = Result<T, Failure>>,
@@ -152,14 +153,14 @@ async fn until_stopped<T>(
     .await
 }
 
-/// What callers are told whose request the process does not live to answer.
+/// The failure of a request that the process does not live to answer.
 fn stopping() -> Failure {
     let public = "the gateway stops; try again";
     Failure::new(Kind::Unavailable, Stage::Dispatch, public).after(STOPPED_WAIT)
 }
 
 /// A request's way: who asks what, the decision, and what is done by it. Each of the eight stages begins
-/// where the tab is told so.
+/// where the tab enters it.
 async fn pass<B>(
     gw: &Arc<Gateway>,
     inbound: Inbound<B>,
@@ -219,7 +220,7 @@ fn decide<P>(
     epoch: &Epoch,
     asked: &Asked,
     tab: &mut Tab,
-    verdict: Verdict<P>,
+    way: DecideFn<P>,
 ) -> Result<Decided<P>, Failure> {
     let inputs = SignalInputs {
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
@@ -232,7 +233,7 @@ fn decide<P>(
         tab.at(Stage::Decide);
         (gw.draw(signals), epoch.upstreams.fleet.view())
     };
-    asked.decide(&epoch.policy, &inputs, present, verdict)
+    asked.decide(&epoch.policy, &inputs, present, way)
 }
 
 /// Serves what was decided: reserves its worst case, opens its entry and has it answered.

@@ -19,7 +19,7 @@ use policies::facts::Tokens;
 
 use crate::config::Limits;
 
-/// What a caller at its limit of requests at once is told to wait.
+/// The `retry-after` of a caller at its limit of requests at once.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// A minute in nanoseconds.
 const MINUTE: u64 = 60_000_000_000;

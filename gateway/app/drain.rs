@@ -26,9 +26,9 @@ impl Running {
 
     /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
     /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
-    /// hard stop at the drain timeout: streams are cut honestly, and all else is told to try again.
-    /// In the end everything is settled and flushed. One that has been succeeded takes nobody in even
-    /// during the grace: its successor does.
+    /// hard stop at the drain timeout: streams are cut honestly, and all else is answered with a failure
+    /// that asks to try again. In the end everything is settled and flushed. A process with a successor
+    /// accepts nothing even during the grace: its successor does.
     pub async fn shutdown(self) {
         if let Some(incumbent) = self.incumbent {
             incumbent.leave().await;

@@ -15,7 +15,7 @@ use crate::{
     wire,
 };
 
-/// What a caller is told to wait where a backend says nothing.
+/// The `retry-after` for a caller where a backend says nothing.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// What a failure is judged by, beside what is said of it.
@@ -157,7 +157,7 @@ impl AttemptError {
         it
     }
 
-    /// The backend calls the request wrong: so would any other, unless only room is missing.
+    /// The backend calls the request wrong: so would any other, unless its context is only too small.
     fn refused(status: StatusCode, said: &wire::Said, case: Case<'_>) -> Self {
         let public = said
             .message(case.key)

@@ -141,7 +141,7 @@ impl Upstreams {
 pub(crate) struct CallOptions {
     /// What decides among replicas.
     pub hint: PickHint,
-    /// Its right to a place where others wait.
+    /// Its class and key, by which it waits where a model is full.
     pub waiter: Waiter,
     /// A silent stream gets its head after this.
     pub early_head: Duration,

@@ -26,12 +26,12 @@ pub(crate) struct RefusedEdits {
 pub(crate) enum Objection {
     /// To ask again without what is refused by now.
     Again(RefusedEdits),
-    /// Nothing: the bound must be told, and no name of it is left.
+    /// Nothing: the bound must be given, and no name of it is left.
     Bound,
 }
 
 impl RefusedEdits {
-    /// The names under which a bound is told to an engine that knows these: what is left of them, else of
+    /// The names under which a bound is given to an engine that knows these: what is left of them, else of
     /// all.
     pub(crate) const fn told_as(self, known: BoundNames) -> BoundNames {
         let left = known.without(self.bounds);
@@ -70,7 +70,7 @@ impl RefusedEdits {
 pub(crate) fn named(said: &Said, status: u16, half_full: bool, sentences: &[Box<str>]) -> Named {
     let mut named = said.named();
     if said.is_too_long(status, half_full, sentences) {
-        // It speaks of the bound because the prompt leaves no room for it.
+        // It speaks of the bound because the prompt leaves too little of the context for it.
         named.bounds = BoundNames::default();
     }
     named

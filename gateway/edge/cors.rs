@@ -1,5 +1,5 @@
 //! Pages in browsers: those of the origins that the configuration lists may ask and read; of all others a
-//! browser is told nothing, so that it lets none of them.
+//! browser gets no header, so that it lets none of them.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 

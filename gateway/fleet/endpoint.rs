@@ -168,7 +168,7 @@ impl Endpoint {
         self.first_tokens().map(|known| known.ms)
     }
 
-    /// How long streams took here lately to begin, and how many told it.
+    /// How long streams took here lately to begin, and from how many that is known.
     pub(super) fn first_tokens(&self) -> Option<FirstTokens> {
         self.state.first_tokens.get()
     }
@@ -260,7 +260,7 @@ impl Endpoint {
         self.state.probed.store(false, Ordering::Relaxed);
     }
 
-    /// A request ended without a verdict on the endpoint.
+    /// A request ended and says nothing of the endpoint.
     pub(super) fn undecided(&self, began: Instant) {
         if self.state.outlier.any() {
             self.state.outlier.breaker(|breaker| breaker.undecided(began));

@@ -35,14 +35,14 @@ impl Peak {
     }
 }
 
-/// Streams that must have told before a replica is held to its peers.
+/// Streams that must have been measured before a replica is compared with its peers.
 const TOLD_MIN: u32 = 10;
 /// Further above the median of its peers than this is no bad luck any more …
 const BEHIND: f32 = 5.0;
 /// … unless it is a time that nobody notices, in milliseconds.
 const UNNOTICED_MS: f32 = 250.0;
 
-/// Whether a replica whose first tokens take this long, as so many streams told, is far slower than its
+/// Whether a replica whose first tokens take this long, over so many streams, is far slower than its
 /// peers are.
 pub(crate) fn behind(ms: f32, told: u32, peers: &mut [f32]) -> bool {
     peers.sort_unstable_by(f32::total_cmp);

@@ -57,9 +57,9 @@ pub(crate) struct Replicas {
     endpoints: Vec<Arc<Endpoint>>,
     /// For attempts at replicas in outlier, beyond those that anyone would make.
     retries: Arc<RetryBudget>,
-    /// Who waits for a place.
-    line: Arc<Queue>,
-    /// The most output tokens that an answer has had beyond a bound that the engine was told, since the
+    /// The requests that wait for a place.
+    queue: Arc<Queue>,
+    /// The most output tokens that an answer has had beyond a bound that the engine was given, since the
     /// configuration was loaded: whoever mends an engine loads it anew.
     overrun: AtomicU32,
 }
@@ -119,17 +119,17 @@ impl Replicas {
             id: seed.id,
             endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
             retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
-            line: before.map(|it| Arc::clone(&it.line)).unwrap_or_default(),
+            queue: before.map(|it| Arc::clone(&it.queue)).unwrap_or_default(),
             overrun: AtomicU32::new(0),
         }
     }
 
     /// Grants free places to those who wait for them.
     fn refill(&self) {
-        if self.line.waits() {
+        if self.queue.waits() {
             let live = |it: &&Arc<Endpoint>| it.state.live.load(Ordering::Relaxed);
             let free = self.endpoints.iter().filter(live).map(|it| it.free());
-            self.line.refill(free.fold(0, u32::saturating_add));
+            self.queue.refill(free.fold(0, u32::saturating_add));
         }
     }
 
@@ -215,7 +215,7 @@ impl Fleet {
 
     /// How many wait at each model, by id.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
-        self.models.iter().map(|it| (&it.id, it.line.length()))
+        self.models.iter().map(|it| (&it.id, it.queue.length()))
     }
 
     /// Whether any endpoint takes requests.
@@ -229,7 +229,7 @@ impl Fleet {
         let version = self.version.fetch_add(1, Ordering::Relaxed);
         self.view.store(Arc::new(FleetView { version, models }));
         for replicas in &self.models {
-            replicas.line.measure(now);
+            replicas.queue.measure(now);
             replicas.refill();
         }
     }
@@ -255,7 +255,7 @@ impl Fleet {
     /// outlier share a budget, so that an outage is not multiplied.
     pub(crate) fn pick(&self, wanted: &Wanted<'_>, now: Instant) -> Found {
         let Some(replicas) = self.models.get(wanted.model.get()) else { return Found::Nothing };
-        if !wanted.granted && replicas.line.waits() && replicas.serves(wanted, now) {
+        if !wanted.granted && replicas.queue.waits() && replicas.serves(wanted, now) {
             return Found::Full;
         }
         let extra = wanted.again || wanted.last_resort;
@@ -300,7 +300,7 @@ impl Fleet {
     ) -> Result<QueueTicket, Duration> {
         let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
         let ticket = Queue::join(replicas, waiter, bounds, now)?;
-        // A place that became free just before was granted to nobody.
+        // A place that became free just before has not been granted yet.
         if waiter.until.is_none() {
             replicas.refill();
         }
@@ -340,7 +340,7 @@ impl Fleet {
         }
     }
 
-    /// An answer of this model had so many output tokens beyond the bound that its engine was told: the next
+    /// An answer of this model had so many output tokens beyond the bound that its engine was given: the next
     /// decision expects as many.
     pub(crate) fn overran(&self, model: ModelIndex, tokens: Tokens, now: Instant) {
         let Some(replicas) = self.models.get(model.get()) else { return };

@@ -1,8 +1,8 @@
-//! Those who wait for a place at a full model: bounded, by class, fair among keys, and turned away early
-//! where the wait would be for nothing.
+//! The queue of requests that wait for a place at a full model: bounded, by class, fair among keys; a request
+//! that would wait for nothing is turned away at once.
 //!
 //! A place that becomes free is granted to the one whose turn it is, and to nobody else: while anyone
-//! waits, newcomers join the line.
+//! waits, newcomers join the queue.
 
 mod order;
 
@@ -21,11 +21,11 @@ use self::order::Order;
 use super::Replicas;
 use crate::outcome::Priority;
 
-/// How fast a line moves is measured over this many places, so that chance does not turn anyone away …
+/// The speed of a queue is measured over this many places, so that chance does not turn anyone away …
 const PLACES_MEASURED: u32 = 16;
 /// … or over this long, where a model gives so few that nothing better can be known.
 const MEASURE_MAX: Duration = Duration::from_secs(10);
-/// What one who is turned away is told to wait at the least and at the most.
+/// The least and the most `retry-after` of a request that is turned away.
 const AWAY_MIN: Duration = Duration::from_secs(1);
 const AWAY_MAX: Duration = Duration::from_secs(60);
 
@@ -33,16 +33,16 @@ const WAITING: u8 = 0;
 const GRANTED: u8 = 1;
 const DISPLACED: u8 = 2;
 
-/// What a line may hold.
+/// The bounds of a queue, from the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
-    /// For how long one waits.
+    /// How long a request waits at the most.
     pub wait: Duration,
-    /// How many wait.
+    /// How many wait at the most.
     pub length_max: usize,
 }
 
-/// Who wants to wait.
+/// A request that wants to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     /// Its class.
@@ -53,7 +53,7 @@ pub(crate) struct Waiter {
     pub until: Option<Instant>,
 }
 
-/// The line at one model.
+/// The queue at one model.
 #[derive(Default)]
 pub(super) struct Queue {
     /// Those who wait, and those whose granted place is not taken yet.
@@ -79,13 +79,13 @@ struct Slot {
 }
 
 impl Slot {
-    fn tell(&self, state: u8) {
+    fn notify(&self, state: u8) {
         self.state.store(state, SeqCst);
         self.waker.wake();
     }
 }
 
-/// A place in a line; dropping it leaves the line, or passes on what was granted.
+/// A position in a queue; dropping it leaves the queue, or passes on the place that was granted.
 pub(crate) struct QueueTicket {
     replicas: Arc<Replicas>,
     slot: Arc<Slot>,
@@ -94,12 +94,12 @@ pub(crate) struct QueueTicket {
     pub until: Instant,
 }
 
-/// How a wait ends.
+/// The end of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// A place is free for whoever holds the ticket.
     Granted,
-    /// Somebody with more right to it has taken the place in the line.
+    /// A request of a higher class, or of a key with less waiting, has taken this position.
     Displaced,
 }
 
@@ -125,11 +125,11 @@ impl Queue {
             let Some(slot) = inner.order.next() else { break };
             inner.granted += 1;
             inner.served = inner.served.saturating_add(1);
-            slot.tell(GRANTED);
+            slot.notify(GRANTED);
         }
     }
 
-    /// Looks how fast the line moves; forgets it when nobody waits.
+    /// Measures how fast the queue moves; forgets it when nobody waits.
     pub(super) fn measure(&self, now: Instant) {
         let mut inner = self.inner();
         if inner.order.length() == 0 {
@@ -147,7 +147,7 @@ impl Queue {
         }
     }
 
-    /// Joins the line, or says when to come back: it is full of others with as much right, or moves too
+    /// Joins the queue, or says when to come back: it is full of others with as much right, or moves too
     /// slowly for the wait to end in time.
     pub(super) fn join(
         replicas: &Arc<Replicas>,
@@ -155,8 +155,8 @@ impl Queue {
         bounds: QueueLimits,
         now: Instant,
     ) -> Result<QueueTicket, Duration> {
-        let line = &replicas.line;
-        let mut inner = line.inner();
+        let queue = &replicas.queue;
+        let mut inner = queue.inner();
         let wait = inner.expected(waiter);
         if bounds.wait.is_zero() || wait.is_some_and(|wait| wait > bounds.wait) {
             return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
@@ -165,13 +165,13 @@ impl Queue {
             let Some(slot) = inner.order.displace(waiter.class, waiter.key) else {
                 return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
             };
-            line.present.fetch_sub(1, SeqCst);
-            slot.tell(DISPLACED);
+            queue.present.fetch_sub(1, SeqCst);
+            slot.notify(DISPLACED);
         }
         let until = waiter.until.unwrap_or(now + bounds.wait);
         let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
         inner.order.join(waiter.class, waiter.key, Arc::clone(&slot));
-        line.present.fetch_add(1, SeqCst);
+        queue.present.fetch_add(1, SeqCst);
         drop(inner);
         Ok(QueueTicket { replicas: Arc::clone(replicas), slot, waiter, until })
     }
@@ -201,8 +201,8 @@ impl QueueTicket {
 
 impl Drop for QueueTicket {
     fn drop(&mut self) {
-        let line = &self.replicas.line;
-        let mut inner = line.inner();
+        let queue = &self.replicas.queue;
+        let mut inner = queue.inner();
         match self.slot.state.load(SeqCst) {
             DISPLACED => return,
             GRANTED => inner.granted -= 1,
@@ -212,7 +212,7 @@ impl Drop for QueueTicket {
             }
         }
         drop(inner);
-        line.present.fetch_sub(1, SeqCst);
+        queue.present.fetch_sub(1, SeqCst);
         self.replicas.refill();
     }
 }

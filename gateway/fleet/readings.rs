@@ -88,12 +88,12 @@ impl Packed for Moment {
     }
 }
 
-/// How long streams took to begin: a running mean, and how many told it.
+/// How long streams took to begin: a running mean, and over how many streams.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FirstTokens {
     /// The mean, in milliseconds.
     pub ms: f32,
-    /// How many streams told it. None did where it only stands in: the time of a plain answer or of a long
+    /// Over how many streams. None where it only stands in: the time of a plain answer or of a long
     /// prompt.
     pub told: u32,
 }
@@ -102,7 +102,7 @@ impl FirstTokens {
     /// What is known with a new time, in milliseconds; `tells` if that says how the endpoint is.
     pub(super) fn with(before: Option<Self>, newest: f32, tells: bool) -> Self {
         let told = before.map_or(0, |before| before.told);
-        // The first that tells takes the place of what only stood in for it.
+        // The first stream that is measured replaces what only stood in for it.
         let mean = before.filter(|_| !tells || told > 0);
         let ms = mean.map_or(newest, |mean| mean.ms + LATENCY_WEIGHT * (newest - mean.ms));
         Self { ms, told: told.saturating_add(tells.into()) }

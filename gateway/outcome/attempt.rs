@@ -99,7 +99,7 @@ pub struct AttemptLog {
     pub counted_output: Tokens,
     /// Whether the backend's answer came to its real end.
     pub complete: bool,
-    /// Whether backends were told the plan's bound on the output.
+    /// Whether the plan's bound on the output was written into the request.
     pub bound_told: bool,
     /// Whether a stream was ended by us because it passed that bound.
     pub bound_passed: bool,

@@ -29,7 +29,7 @@ pub struct Outcome {
 const TOKEN_BYTES_MAX: u32 = 16;
 
 impl Outcome {
-    /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
+    /// Whether the engine wrote more than a bound that it was given, by us or by the caller.
     #[must_use]
     pub fn bound_broken(&self) -> bool {
         let told = self.attempt_log.bound_told || self.opened.signals.output_tokens_asked.is_some();

@@ -58,7 +58,7 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
-/// What dispatch landed, before the tab is handed over.
+/// A committed answer, before the tab is handed over.
 pub(super) struct Pending {
     pub(super) committed: Committed,
     pub(super) call: Box<Call>,

@@ -40,20 +40,20 @@ pub(crate) struct Decided<P> {
 }
 
 /// A way to decide.
-pub(crate) type Verdict<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
+pub(crate) type DecideFn<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
 
 impl Asked {
     /// Decides this request. `present` is called once the signals are known, for the draw and for the fleet
     /// as it is at that moment.
     ///
     /// # Errors
-    /// When a header of ours says what cannot be, and whatever the verdict refuses.
+    /// When a header of ours says what cannot be, and whatever `way` refuses.
     pub(crate) fn decide<P, V>(
         &self,
         policy: &Policy,
         inputs: &SignalInputs<'_>,
         present: impl FnOnce(&Arc<Signals>) -> (Draw, V),
-        verdict: Verdict<P>,
+        way: DecideFn<P>,
     ) -> Result<Decided<P>, Failure>
     where
         V: Deref<Target = Arc<FleetView>>,
@@ -61,12 +61,12 @@ impl Asked {
         let signals = signals::of(&self.request, &self.headers, &self.principal.caller, inputs)?;
         let signals = Arc::new(signals);
         let (draw, fleet) = present(&signals);
-        let plan = verdict(policy, &signals, &fleet, draw)?;
+        let plan = way(policy, &signals, &fleet, draw)?;
         Ok(Decided { signals, plan, draw })
     }
 }
 
-/// The plan by which a request is served, or the failure that its caller is told.
+/// The plan by which a request is served, or the failure for its caller.
 pub(super) fn planned(
     policy: &Policy,
     signals: &Signals,

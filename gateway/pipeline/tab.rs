@@ -29,7 +29,7 @@ pub(crate) struct Tab {
     signals: Option<Arc<Signals>>,
     accepted: Option<Accepted>,
     log: AttemptLog,
-    /// What the caller of a stream was told that it costs, and by which figures.
+    /// The cost that the caller of a stream has been sent, and the figures behind it.
     told: Option<(Basis, Charge)>,
     stage: Stage,
     since: Instant,
@@ -119,7 +119,7 @@ impl Tab {
         self.caller = Some(Arc::clone(caller));
     }
 
-    /// Its place among the requests of its key and teams.
+    /// Notes that it counts among the requests at once of its key and teams.
     pub(crate) fn permit(&mut self, permit: ConcurrencyPermit) {
         self.permit = Some(permit);
     }
@@ -181,7 +181,7 @@ impl Tab {
         self.stages.iter().enumerate().filter(|(at, _)| *at != dispatch).map(|(_, it)| *it).sum()
     }
 
-    /// What the request costs as its log stands; what was told of it before, where that still holds.
+    /// What the request costs as its log stands; what has been sent of it before, where that still holds.
     fn charge(&self) -> Option<Charge> {
         let opened = &self.accepted.as_ref()?.opened;
         if let Some((basis, charge)) = self.told

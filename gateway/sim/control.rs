@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Cluster, Unknown,
     body::Body,
-    door::Door,
     engine::{error, json_body},
     fault::InjectedFault,
+    listener::ListenerState,
 };
 
 #[derive(Deserialize)]
@@ -47,8 +47,8 @@ async fn obey(cluster: &Cluster, path: &str, order: &Order) -> Option<Result<(),
     let (model, replica) = (order.model.as_str(), order.replica);
     let said = |result: Result<(), Unknown>| Some(result.map_err(|unknown| unknown.to_string()));
     match path {
-        "/sim/kill" => said(cluster.turn(model, replica, Door::Dead).await),
-        "/sim/revive" => said(cluster.turn(model, replica, Door::Open).await),
+        "/sim/kill" => said(cluster.turn(model, replica, ListenerState::Dead).await),
+        "/sim/revive" => said(cluster.turn(model, replica, ListenerState::Open).await),
         "/sim/fault" => match order.fault.as_deref().map(InjectedFault::from_name) {
             Some(None) => {
                 let names: Vec<&str> =

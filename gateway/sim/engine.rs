@@ -83,7 +83,7 @@ impl Fuse {
 struct Turn {
     started: Instant,
     fault: Option<InjectedFault>,
-    flight: InFlight,
+    in_flight: InFlight,
 }
 
 /// One accepted connection.
@@ -121,7 +121,7 @@ impl Engine {
         &self,
         fuse: &Fuse,
         line: &Line,
-        flight: InFlight,
+        in_flight: InFlight,
         body: Bytes,
     ) -> Response<Body> {
         let started = Instant::now();
@@ -133,10 +133,10 @@ impl Engine {
                 pending().await
             }
             (Some(InjectedFault::StallHead), _) => pending().await,
-            (None, Some(fixed)) => fixed.answer(started, flight, &body).await,
+            (None, Some(fixed)) => fixed.answer(started, in_flight, &body).await,
             _ => match fault.and_then(refusal) {
                 Some(response) => response,
-                None => self.compose(Turn { started, fault, flight }, &body).await,
+                None => self.compose(Turn { started, fault, in_flight }, &body).await,
             },
         }
     }
@@ -163,8 +163,8 @@ impl Engine {
     }
 
     fn stream(&self, turn: Turn, ask: &Ask, reply: &Reply, tempo: Tempo) -> Response<Body> {
-        let Turn { started, fault, flight } = turn;
-        flight.streams();
+        let Turn { started, fault, in_flight } = turn;
+        in_flight.streams();
         let tell = Tell { choices: ask.n, include_usage: ask.include_usage, fault };
         let mut steps = script::stream(&self.spec, reply, tell, tempo);
         let end = steps.last().cloned();
@@ -172,7 +172,7 @@ impl Engine {
             steps = script::broken(steps, fault, self.spec.quirks);
         }
         let used = (steps.last() == end.as_ref()).then_some(reply.used);
-        events(Body::steps(steps.into(), started, flight, used))
+        events(Body::steps(steps.into(), started, in_flight, used))
     }
 }
 
@@ -201,7 +201,12 @@ impl Fixed {
         }
     }
 
-    async fn answer(&self, started: Instant, mut flight: InFlight, body: &[u8]) -> Response<Body> {
+    async fn answer(
+        &self,
+        started: Instant,
+        mut in_flight: InFlight,
+        body: &[u8],
+    ) -> Response<Body> {
         let Ok(glance) = serde_json::from_slice::<Glance>(body) else {
             return error(StatusCode::BAD_REQUEST, "not a JSON object");
         };
@@ -209,19 +214,19 @@ impl Fixed {
             sleep_until(started + self.latency).await;
         }
         if glance.stream != Some(true) {
-            flight.complete(self.used);
+            in_flight.complete(self.used);
             return json_body(StatusCode::OK, Body::Whole(self.plain.clone()));
         }
-        flight.streams();
+        in_flight.streams();
         let usage = glance.stream_options.and_then(|options| options.include_usage);
         let steps = if usage == Some(true) { &self.stream_with_usage } else { &self.stream };
-        events(Body::steps(Arc::clone(steps), started, flight, Some(self.used)))
+        events(Body::steps(Arc::clone(steps), started, in_flight, Some(self.used)))
     }
 }
 
 /// A plain answer, broken as the fault says.
 fn spoiled(whole: Bytes, turn: Turn, used: Used) -> Response<Body> {
-    let Turn { started, fault, mut flight } = turn;
+    let Turn { started, fault, mut in_flight } = turn;
     let end = match fault {
         Some(InjectedFault::StallContent | InjectedFault::StallMid | InjectedFault::StallPings) => {
             Act::Hang
@@ -245,7 +250,7 @@ fn spoiled(whole: Bytes, turn: Turn, used: Used) -> Response<Body> {
             );
         }
         _ => {
-            flight.complete(used);
+            in_flight.complete(used);
             return json_body(StatusCode::OK, Body::Whole(whole));
         }
     };
@@ -253,7 +258,7 @@ fn spoiled(whole: Bytes, turn: Turn, used: Used) -> Response<Body> {
     let half = if fault == Some(InjectedFault::StallContent) { 0 } else { whole.len() / 2 };
     let at = Duration::ZERO;
     let steps = [Step { at, act: Act::Send(whole.slice(..half)) }, Step { at, act: end }];
-    let body = Body::steps(Arc::from(steps), started, flight, None);
+    let body = Body::steps(Arc::from(steps), started, in_flight, None);
     let mut response = json_body(StatusCode::OK, body);
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response

@@ -26,7 +26,7 @@ async fn a_backend_never_gets_more_at_once_than_it_may() {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_is_told() {
+async fn who_finds_no_place_gets_a_503() {
     let up = SimBackend::failing(InjectedFault::StallHead);
     let gateway = narrow(&up).start().await;
     let first = tokio::spawn(gateway.post(&streamed("a")).send());

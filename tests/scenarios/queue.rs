@@ -168,7 +168,7 @@ async fn whoever_comes_first_by_priority_is_served_first() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_line_leaves_nothing_behind() {
+async fn who_leaves_the_queue_leaves_nothing_behind() {
     let up = SimBackend::failing(InjectedFault::StallHead);
     let gateway = narrow(&up, "wait_ms = 5000\n").start().await;
     let body = ask("a");

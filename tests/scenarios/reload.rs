@@ -120,7 +120,7 @@ async fn what_is_known_of_a_replica_stays_known() {
 }
 
 #[tokio::test]
-async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
+async fn places_and_queues_go_over_and_a_higher_limit_counts_at_once() {
     let up = SimBackend::with(quick().fixed(0, 100, 30_000));
     let narrow = |places: u32| {
         let setup = Setup::new().model("a", &up.urls());

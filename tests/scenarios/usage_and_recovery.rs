@@ -10,7 +10,7 @@ use crate::harness::{
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 
 #[tokio::test]
-async fn the_books_say_what_the_backend_counted() {
+async fn the_ledger_says_what_the_backend_counted() {
     let q = Quirks::NONE;
     let habits = [
         q,

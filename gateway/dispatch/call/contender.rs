@@ -93,7 +93,7 @@ impl Contender {
         scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
     }
 
-    /// What the machine is told of what it has shown by now.
+    /// The event for the machine, by what the attempt has shown by now.
     pub(super) fn event(&self, ends: bool) -> Event {
         let Attempt { number, first, unread, .. } = &self.attempt;
         let after = self.attempt.counted().0.saturating_sub(first.unwrap_or_default().0);

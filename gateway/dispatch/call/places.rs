@@ -1,4 +1,4 @@
-//! Where the attempts of a request find their replicas: a place that is free, or a wait for one.
+//! How the attempts of a request find their replicas: at once where a place is free, else by waiting for one.
 
 use std::{
     sync::Arc,

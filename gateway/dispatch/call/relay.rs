@@ -111,7 +111,7 @@ impl Relay {
         }
     }
 
-    /// The committed stream passed the bound that it was told: it is ended at its length, as the engine
+    /// The committed stream passed the bound that it was given: it is ended at its length, as the engine
     /// should have done, and the engine is left.
     fn ends_at_length(
         &mut self,

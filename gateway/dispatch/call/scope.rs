@@ -64,7 +64,7 @@ impl Scope {
         );
     }
 
-    /// The error of an attempt whose deadline has passed, and what the caller is told.
+    /// The error of an attempt whose deadline has passed, and the failure for the caller.
     pub(super) fn timeout(&self, attempt: &Attempt, public: &'static str) -> AttemptError {
         // A replica is not blamed for an attempt that still reads a long prompt, nor for one that waits
         // for a connection.

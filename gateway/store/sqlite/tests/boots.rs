@@ -465,7 +465,7 @@ proptest! {
     /// In whatever order two write: one entry each, sums agree, and the successor's reads of its
     /// predecessor's money miss nothing and count nothing twice.
     #[test]
-    fn two_that_write_one_file_leave_right_books(steps in steps()) {
+    fn two_that_write_one_file_leave_a_right_ledger(steps in steps()) {
         let mut pair = Pair::new();
         for step in steps {
             pair.step(step);
