@@ -19,9 +19,9 @@ pub(crate) struct Spent {
     pub teams: Vec<TeamIndex>,
     /// The key, where it is still there.
     pub key: Option<KeyIndex>,
-    /// When.
+    /// The moment at which it was spent.
     pub at: Timestamp,
-    /// How much.
+    /// The money that was spent.
     pub cost: Money,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Budget {
 
 /// How much may be spent. A reload moves it, for windows that run as well.
 struct Terms {
-    /// In nano-units.
+    /// The amount in nano-units.
     amount: AtomicI64,
     /// Whether a request is refused when the amount is spent.
     hard: AtomicBool,
@@ -69,24 +69,24 @@ pub(super) struct BudgetWindow {
     /// Spent alone. It changes only when a request settles, so whoever reads it while others reserve
     /// is never told of more than was really spent.
     spent: AtomicI64,
-    /// Who waits for room here.
+    /// The queue of requests that wait for money here.
     pub(super) line: BudgetQueue,
 }
 
-/// Those who wait for room in a window, in the order in which they came.
+/// The requests that wait for money of a window, in the order in which they came.
 #[derive(Default)]
 pub(super) struct BudgetQueue {
     waiting: AtomicU32,
     /// Held by the first of them: tokio's lock is fair, so it is the queue.
     turn: Mutex<()>,
-    /// Told to the first of them: money came free.
+    /// Notifies the first of them that money came free.
     freed: Notify,
 }
 
-/// A place in a line; dropping it leaves the line.
+/// A position in a queue; dropping it leaves the queue.
 pub(super) struct Place<'a>(&'a BudgetQueue);
 
-/// How a budget stands.
+/// The reading of a budget, for gauges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BudgetReading {
     /// The team.
@@ -107,7 +107,7 @@ impl BudgetQueue {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Joins the line at its end.
+    /// Joins the queue at its end.
     pub(super) fn join(&self) -> Place<'_> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         Place(self)
@@ -163,7 +163,7 @@ impl BudgetWindow {
         self.line.freed.notify_one();
     }
 
-    /// What is neither spent nor reserved.
+    /// The money that is neither spent nor reserved.
     pub(super) fn left(&self) -> Money {
         let committed = self.committed.load(Ordering::Acquire);
         Money::from_nano(self.terms.amount().saturating_sub(committed).max(0))

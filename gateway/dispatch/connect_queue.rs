@@ -16,7 +16,7 @@ const IDLE_MAX: usize = 512;
 
 /// Idle connections of one kind, connects under way of another, and who waits.
 pub(super) struct ConnectQueue<C, U> {
-    /// The freshest is the last.
+    /// Idle connections; the freshest is the last.
     idle: Vec<C>,
     /// Connects that nobody waits for any more, the oldest first. Their slots are taken.
     parked: VecDeque<U>,
@@ -44,7 +44,7 @@ enum Slot {
     Taken,
 }
 
-/// What there is for a waiter.
+/// The next thing for a waiter to do.
 pub(super) enum Offer<C> {
     /// A connection that somebody gave back.
     Given(C),

@@ -13,7 +13,7 @@ use crate::{
 /// What a replica has refused of the gateway's edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RefusedEdits {
-    /// To be asked for usage in a stream.
+    /// Set where it refuses to report usage in a stream.
     pub usage: bool,
     /// Names of a bound on the output.
     pub bounds: BoundNames,
@@ -24,7 +24,7 @@ pub(crate) struct RefusedEdits {
 /// What is to be done about an edit that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Objection {
-    /// To ask again without what is refused by now.
+    /// The replica is asked again without what it has refused by now.
     Again(RefusedEdits),
     /// Nothing: the bound must be given, and no name of it is left.
     Bound,
@@ -76,7 +76,7 @@ pub(crate) fn named(said: &Said, status: u16, half_full: bool, sentences: &[Box<
     named
 }
 
-/// What is remembered of a replica.
+/// The edits that a replica has refused, remembered over requests.
 #[derive(Debug, Default)]
 pub(crate) struct Learned(AtomicU8);
 
@@ -85,7 +85,7 @@ const MAX_TOKENS: u8 = 2;
 const MAX_COMPLETION_TOKENS: u8 = 4;
 
 impl Learned {
-    /// What it has refused.
+    /// The edits that it has refused.
     pub(crate) fn refused(&self) -> RefusedEdits {
         let bits = self.0.load(Relaxed);
         RefusedEdits {
@@ -98,7 +98,7 @@ impl Learned {
         }
     }
 
-    /// It answered a request that was spared this.
+    /// Notes that it answered a request without these edits.
     pub(crate) fn remember(&self, refused: RefusedEdits) {
         let bit = |holds, bit| if holds { bit } else { 0 };
         let bits = bit(refused.usage, USAGE)

@@ -56,7 +56,7 @@ impl Cors {
         Some(answer)
     }
 
-    /// Says in an answer who may read it. Caches are told in each that it depends on who asks.
+    /// Says in an answer who may read it. The answer tells caches that it depends on who asks.
     pub(super) fn mark(origin: Option<HeaderValue>, head: &mut HeaderMap) {
         head.append(header::VARY, VARY);
         if let Some(origin) = origin {

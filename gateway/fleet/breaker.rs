@@ -28,7 +28,7 @@ pub(crate) struct Breaker {
     ejected_until: Option<Instant>,
     trial_since: Option<Instant>,
     window: Option<Window>,
-    /// A probe found nobody there.
+    /// Set while a probe has found nobody there.
     dead: bool,
 }
 
@@ -43,9 +43,9 @@ struct Window {
 /// What a success says of an endpoint that was in outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// It was ejected, and is back.
+    /// The endpoint was ejected, and is back.
     Back,
-    /// Nothing is held against it any more.
+    /// Nothing is held against the endpoint any more.
     Calm,
     /// Failures of a moment ago still count.
     Watched,

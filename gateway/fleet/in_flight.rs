@@ -12,7 +12,7 @@ pub(crate) struct InFlight {
     endpoint: Arc<Endpoint>,
     replicas: Arc<Replicas>,
     began: Instant,
-    /// It draws on the retry budget.
+    /// Set where it has drawn on the retry budget.
     retry: bool,
     /// Its result has said what it says of the endpoint.
     decided: bool,

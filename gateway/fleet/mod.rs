@@ -64,7 +64,7 @@ pub(crate) struct Replicas {
     overrun: AtomicU32,
 }
 
-/// What the replicas of a model are made from.
+/// The configuration that the replicas of a model are made from.
 pub(crate) struct ReplicasSeed {
     /// The model's id.
     pub id: Arc<str>,
@@ -72,14 +72,14 @@ pub(crate) struct ReplicasSeed {
     pub endpoints: Vec<EndpointSeed>,
 }
 
-/// Which replica is wanted.
+/// The conditions on the replica for one attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Of this model.
+    /// The model.
     pub model: ModelIndex,
-    /// None of these.
+    /// The replicas that were asked already.
     pub tried: &'a [(ModelIndex, u16)],
-    /// What decides among those left.
+    /// The hint that decides among those left.
     pub hint: PickHint,
     /// Whether another attempt was made before for the same request.
     pub again: bool,
@@ -95,7 +95,7 @@ impl Wanted<'_> {
     }
 }
 
-/// What was found.
+/// The result of looking for a replica.
 pub(crate) enum Found {
     /// A replica that takes the request.
     Place(InFlight),
@@ -176,7 +176,7 @@ impl Replicas {
             let others = self.endpoints.iter().filter(|other| !Arc::ptr_eq(other, it));
             let peers = others.filter(up).filter_map(|other| other.first_token_ms());
             let mut peers: SmallVec<[f32; 8]> = peers.collect();
-            it.first_tokens().is_some_and(|own| latency::behind(own.ms, own.told, &mut peers))
+            it.first_tokens().is_some_and(|own| latency::behind(own.ms, own.streams, &mut peers))
         })
     }
 }
@@ -203,7 +203,7 @@ impl Fleet {
         self.publish(now);
     }
 
-    /// The world as decisions see it.
+    /// The state of the fleet as decisions see it.
     pub(crate) fn view(&self) -> arc_swap::Guard<Arc<FleetView>> {
         self.view.load()
     }
@@ -234,7 +234,7 @@ impl Fleet {
         }
     }
 
-    /// Time has passed for the retry budgets.
+    /// Lets this much time pass for the retry budgets.
     pub(crate) fn passed(&self, time: Duration) {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         self.models.iter().for_each(|it| it.retries.passed(ms));

@@ -23,21 +23,21 @@ const SPREAD_MS: u64 = 200;
 /// The most that is read of an answer of one token.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// How one replica is asked.
+/// The way in which one replica is probed.
 pub(crate) struct Probe {
     /// Its base URL.
     pub base: String,
-    /// What it wants to see.
+    /// The credential that it wants.
     pub authorization: Option<HeaderValue>,
-    /// What it is asked.
+    /// The request that it is sent.
     pub question: Question,
 }
 
-/// What a replica is asked.
+/// The request by which a replica is probed.
 pub(crate) enum Question {
-    /// What it serves: a sign of life.
+    /// The list of what it serves: a sign of life.
     Models,
-    /// For a token: a proof that it serves.
+    /// One token: a proof that it serves.
     Token {
         /// The model's name at its engine.
         model: Box<str>,
@@ -46,10 +46,10 @@ pub(crate) enum Question {
     },
 }
 
-/// Asks all replicas of an epoch.
+/// The probes of all replicas of an epoch.
 pub(crate) struct Prober {
     client: reqwest::Client,
-    /// By model and replica.
+    /// The probes by model and replica.
     probes: Vec<Vec<Probe>>,
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct QueueLimits {
 /// A request that wants to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
-    /// Its class.
+    /// Its priority: the higher class is served first.
     pub class: Priority,
     /// Its key: places go to keys in turn.
     pub key: u32,
@@ -64,12 +64,12 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     order: Order<Arc<Slot>>,
-    /// Granted, not taken yet.
+    /// Places that are granted and not taken yet.
     granted: u32,
     /// Granted since `since`, from when on somebody has waited all the time.
     served: u32,
     since: Option<Instant>,
-    /// Places a second, once it is known.
+    /// Places that come free a second, once that is known.
     pace: Option<f64>,
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct QueueTicket {
     replicas: Arc<Replicas>,
     slot: Arc<Slot>,
     waiter: Waiter,
-    /// When the wait is over.
+    /// The moment at which the wait is given up.
     pub until: Instant,
 }
 
@@ -188,7 +188,7 @@ impl Inner {
 }
 
 impl QueueTicket {
-    /// Waits for the turn.
+    /// Polls for the end of the wait.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.slot.waker.register(cx.waker());
         match self.slot.state.load(SeqCst) {

@@ -9,15 +9,15 @@ use super::{AttemptLog, Charge, Ending, Opened, UsageSource};
 /// An accepted request at its end.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How it began.
+    /// The request as it was accepted.
     pub opened: Arc<Opened>,
-    /// How it ended.
+    /// The end of the request.
     pub ending: Ending,
-    /// What happened upstream.
+    /// The attempts at backends.
     pub attempt_log: AttemptLog,
-    /// What it cost.
+    /// The charge that the reservation was settled with.
     pub charge: Charge,
-    /// From the first byte of its head to its end.
+    /// The time from the first byte of its head to its end.
     pub duration: Duration,
     /// From its head to the first content, if there was any.
     pub first_token: Option<Duration>,

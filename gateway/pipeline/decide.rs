@@ -19,27 +19,27 @@ use crate::{
 
 /// A request that has been read, and who asks.
 pub(crate) struct Asked {
-    /// Who asks, and what binds him.
+    /// The caller, with the account that binds him.
     pub principal: Arc<Principal>,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body, read.
     pub request: wire::Request,
-    /// When all of it had come, by the calendar.
+    /// The moment at which all of it was read, by the wall clock.
     pub at: jiff::Timestamp,
 }
 
 /// What came of a request when it was decided: a plan, or an account of the decision.
 pub(crate) struct Decided<P> {
-    /// What was known of the request.
+    /// The signals of the request.
     pub signals: Arc<Signals>,
-    /// What was decided.
+    /// The plan, or the account of the decision.
     pub plan: P,
-    /// With which randomness.
+    /// The random number that it was decided with.
     pub draw: Draw,
 }
 
-/// A way to decide.
+/// A function that decides: for a plan, or for an account of the decision.
 pub(crate) type DecideFn<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
 
 impl Asked {

@@ -17,7 +17,7 @@ use policies::{
     facts::{Draw, Signals, Tokens},
 };
 
-/// See the module. Each field is set once, by its stage; only `close` reads them all.
+/// The record of one request. Each field is set once, by its stage; only `close` reads them all.
 pub(crate) struct Tab {
     gateway: Arc<Gateway>,
     epoch: Arc<Epoch>,
@@ -52,7 +52,7 @@ impl Basis {
     }
 }
 
-/// What stands from admission on.
+/// The facts of an accepted request.
 struct Accepted {
     opened: Arc<Opened>,
     reservation: Reservation,
@@ -114,7 +114,7 @@ impl Tab {
         now
     }
 
-    /// Who asks.
+    /// Notes the caller.
     pub(crate) fn caller(&mut self, caller: &Arc<Caller>) {
         self.caller = Some(Arc::clone(caller));
     }
@@ -124,7 +124,7 @@ impl Tab {
         self.permit = Some(permit);
     }
 
-    /// What is known of it.
+    /// Notes the signals.
     pub(crate) fn signals(&mut self, signals: &Arc<Signals>) {
         self.signals = Some(Arc::clone(signals));
     }
@@ -160,7 +160,7 @@ impl Tab {
         self.gateway.stopped()
     }
 
-    /// What dispatch writes as things happen.
+    /// The log of attempts, which dispatch writes.
     pub(crate) fn log(&mut self) -> &mut AttemptLog {
         &mut self.log
     }

@@ -133,12 +133,12 @@ impl Contenders {
         self.0.is_empty()
     }
 
-    /// The oldest.
+    /// The attempt that began first.
     pub(super) fn oldest(&self) -> Option<&Attempt> {
         self.0.first().map(|it| &it.attempt)
     }
 
-    /// The only one, if there is one only.
+    /// The single attempt that runs, if there is no other.
     pub(super) fn only(&mut self) -> Option<&mut Attempt> {
         match &mut self.0[..] {
             [one] => Some(&mut one.attempt),

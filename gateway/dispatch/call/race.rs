@@ -37,7 +37,7 @@ pub(super) struct Race {
     winner: Option<u8>,
     /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
     doubted: bool,
-    /// Why the last attempt came to nothing.
+    /// The error of the last attempt that failed.
     error: LastError,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Race {
 type Done<T> = Result<T, Failure>;
 
 impl Race {
-    /// A race in which nobody runs yet.
+    /// A race without an attempt yet.
     pub(super) fn new(attempts: Attempts, places: Places) -> Self {
         Self {
             attempts,
@@ -144,7 +144,7 @@ impl Race {
         Ok(None)
     }
 
-    /// A stream has ended before commitment.
+    /// Handles a stream that has ended before commitment.
     fn ends(
         &mut self,
         number: u8,
@@ -167,7 +167,7 @@ impl Race {
         Ok(Some(Won::Ended))
     }
 
-    /// A plain answer has come whole.
+    /// Handles a plain answer that is complete.
     fn whole(
         &mut self,
         number: u8,
@@ -204,7 +204,7 @@ impl Race {
         self.apply(steps, scope, at)
     }
 
-    /// An attempt came to nothing.
+    /// Handles an attempt that has failed.
     fn fail(
         &mut self,
         number: u8,
@@ -255,7 +255,7 @@ impl Race {
         Some((attempt, held))
     }
 
-    /// Does what the machine says.
+    /// Carries out the steps of the machine.
     fn apply(&mut self, steps: Steps, scope: &Scope, at: &mut Visit<'_, '_>) -> Done<()> {
         let preferred = steps.iter().any(|step| matches!(step, Step::Commit(_)));
         let unwanted = match (preferred, self.attempts.late(at.now)) {

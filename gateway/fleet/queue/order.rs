@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::outcome::Priority;
 
-/// Those who wait, in order.
+/// The requests that wait, in the order in which they are served.
 pub(super) struct Order<T> {
     /// By [`Priority`]; in each, the keys in the order of their turns, each with what it has waiting.
     classes: [VecDeque<(u32, VecDeque<T>)>; 3],
@@ -78,7 +78,7 @@ impl<T> Order<T> {
         item
     }
 
-    /// Takes out whoever this fits.
+    /// Removes whatever this fits.
     pub(super) fn remove(&mut self, class: Priority, key: u32, fits: impl Fn(&T) -> bool) -> bool {
         let Some(keys) = self.classes.get_mut(class as usize) else { return false };
         let Some(at) = keys.iter().position(|(known, _)| *known == key) else { return false };
