@@ -15,6 +15,7 @@ mod reload;
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -43,13 +44,16 @@ use crate::{
     },
     pipeline::{Gateway, Sources},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
-    store::{Keep, Sqlite},
+    store::{self, Departure, Keep, Sqlite},
 };
 
 /// How often decisions get a new view of the fleet.
 const VIEW_EVERY: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long, and how often, an address is tried that a gateway on the same ledger may be leaving.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
+const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 /// How long the ledger's writer gathers a group.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -103,6 +107,7 @@ pub struct Running {
     chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
     drain_grace: Duration,
+    departure: Departure,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
     /// What is in force.
@@ -114,7 +119,7 @@ pub struct Running {
 /// # Errors
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let sockets = open(&config, [None, None])?;
+    let sockets = open(&config, [None, None]).await?;
     let (running, ..) = begin(config, sockets, None).await?;
     Ok(running)
 }
@@ -130,7 +135,7 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
     let (predecessor, sockets) = match found {
         Some((predecessor, sockets)) => (Some(predecessor), sockets),
-        None => (None, open(&config, inherited::at([doors.server, doors.admin])?)?),
+        None => (None, open(&config, inherited::at([doors.server, doors.admin])?).await?),
     };
     let (server, admin) = (&config.server, &config.admin);
     let passed = |socket: &std::net::TcpListener, addr| {
@@ -140,7 +145,9 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let copies = [passed(api_socket, server.listen)?, passed(admin_socket, admin.listen)?];
     let (mut running, rest) = begin(config, sockets, predecessor).await?;
     let gateway = Arc::clone(&running.gateway);
-    let seat = Seat { doors, sockets: copies.map(Into::into), rest, gateway };
+    let (departure, stopping) = (running.departure.clone(), Arc::default());
+    let sockets = copies.map(Into::into);
+    let seat = Seat { doors, sockets, rest, gateway, departure, stopping };
     running.incumbent = Incumbent::take(&ledger, seat);
     Ok(running)
 }
@@ -150,17 +157,36 @@ fn in_charge(config: &Config, why: String) -> StartError {
 }
 
 /// Sockets at the configured addresses, where there are none yet.
-fn open(
+async fn open(
     config: &Config,
     [api, admin]: [Option<std::net::TcpListener>; 2],
 ) -> Result<Sockets, StartError> {
-    let listen = |socket: Option<_>, addr| match socket {
-        Some(socket) => Ok(socket),
-        None => accept::listen(addr)
-            .and_then(TcpListener::into_std)
-            .map_err(|source| StartError::Listen { addr, source }),
-    };
-    Ok([listen(api, config.server.listen)?, listen(admin, config.admin.listen)?])
+    let ledger = &config.ledger.sqlite;
+    let api = listen(api, config.server.listen, ledger).await?;
+    Ok([api, listen(admin, config.admin.listen, ledger).await?])
+}
+
+async fn listen(
+    passed: Option<std::net::TcpListener>,
+    addr: SocketAddr,
+    ledger: &Path,
+) -> Result<std::net::TcpListener, StartError> {
+    if let Some(passed) = passed {
+        return Ok(passed);
+    }
+    let until = tokio::time::Instant::now() + CLOSING_MAX;
+    loop {
+        let error = match accept::listen(addr).and_then(TcpListener::into_std) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => error,
+        };
+        // A gateway that leaves cannot be found any more, but its doors are about to close.
+        let closing = error.kind() == io::ErrorKind::AddrInUse && store::held(ledger);
+        if !closing || tokio::time::Instant::now() > until {
+            return Err(StartError::Listen { addr, source: error });
+        }
+        tokio::time::sleep(CLOSING_PAUSE).await;
+    }
 }
 
 /// Serves on these sockets; the sender pauses and resumes both listeners.
@@ -172,7 +198,7 @@ async fn begin(
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let (gateway, writer) = build(&config, predecessor).await?;
+    let (gateway, writer, departure) = build(&config, predecessor).await?;
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -210,6 +236,7 @@ async fn begin(
         ],
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,
+        departure,
         writer,
         gateway,
         config: Mutex::new(config),
@@ -240,11 +267,12 @@ fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
 async fn build(
     config: &Config,
     mut predecessor: Option<Predecessor>,
-) -> Result<(Arc<Gateway>, WriterHandle), StartError> {
+) -> Result<(Arc<Gateway>, WriterHandle, Departure), StartError> {
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
     let (store, replica) = books(config, predecessor.is_some()).map_err(ledger_error)?;
+    let departure = store.departure();
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
@@ -274,7 +302,7 @@ async fn build(
     if let Some(predecessor) = predecessor {
         predecessor.leave().await.map_err(stays)?;
     }
-    Ok((gateway, writer))
+    Ok((gateway, writer, departure))
 }
 
 fn real_now() -> Instant {

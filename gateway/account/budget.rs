@@ -69,6 +69,10 @@ pub(super) struct BudgetWindow {
     /// Spent alone. It changes only when a request settles, so whoever reads it while others reserve
     /// is never told of more than was really spent.
     spent: AtomicI64,
+    /// Whether what is left has been given to a successor, and what comes free is its as well.
+    gives: AtomicBool,
+    /// What has come free since it gives.
+    withheld: AtomicI64,
     /// The queue of requests that wait for money here.
     pub(super) line: BudgetQueue,
 }
@@ -138,6 +142,8 @@ impl BudgetWindow {
             terms,
             committed: AtomicI64::new(spent.nano()),
             spent: AtomicI64::new(spent.nano()),
+            gives: AtomicBool::new(false),
+            withheld: AtomicI64::new(0),
             line: BudgetQueue::default(),
         }
     }
@@ -156,11 +162,62 @@ impl BudgetWindow {
         self.settle(amount, Money::ZERO);
     }
 
-    /// Turns a reservation into what was spent.
+    /// Turns a reservation into what was spent. The rest is free again: for the successor, where there
+    /// is one.
     pub(super) fn settle(&self, reserved: Money, cost: Money) {
         self.spent.fetch_add(cost.nano(), Ordering::AcqRel);
-        self.committed.fetch_sub(reserved.nano() - cost.nano(), Ordering::AcqRel);
-        self.line.freed.notify_one();
+        let freed = reserved.nano() - cost.nano();
+        let settled = |committed: i64| {
+            // Read for each try: whoever gives away changes both, this one last.
+            (freed < 0 || !self.gives.load(Ordering::Acquire)).then(|| committed - freed)
+        };
+        if self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, settled).is_ok() {
+            self.line.freed.notify_one();
+            return;
+        }
+        self.withheld.fetch_add(freed, Ordering::AcqRel);
+        if !self.gives.load(Ordering::Acquire) {
+            self.free_withheld();
+        }
+    }
+
+    /// Gives away what is left of a hard budget, but for one part in `parts`: what was committed before,
+    /// what was kept of the rest and what was given, in nano-units.
+    pub(super) fn give_away(&self, parts: i64) -> Option<(i64, i64, i64)> {
+        let split = |committed: i64| {
+            let left = self.terms.amount().saturating_sub(committed).max(0);
+            (left / parts, left - left / parts)
+        };
+        self.gives.store(true, Ordering::Release);
+        // One more than is given, so that it changes in any case and a settle that has read it tries again.
+        let give = |committed: i64| self.terms.hard().then(|| committed + split(committed).1 + 1);
+        let Ok(before) = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, give)
+        else {
+            self.take_back(0);
+            return None;
+        };
+        let (kept, given) = split(before);
+        Some((before, kept, given + 1))
+    }
+
+    /// Takes back what was given away, and what has come free since.
+    pub(super) fn take_back(&self, given: i64) {
+        self.gives.store(false, Ordering::Release);
+        self.count(0, -given);
+        self.free_withheld();
+    }
+
+    fn free_withheld(&self) {
+        self.count(0, -self.withheld.swap(0, Ordering::AcqRel));
+    }
+
+    /// Counts what another process has come to spend and to commit, in nano-units; the spent is in both.
+    pub(super) fn count(&self, spent: i64, committed: i64) {
+        self.spent.fetch_add(spent, Ordering::AcqRel);
+        self.committed.fetch_add(committed, Ordering::AcqRel);
+        if committed < 0 {
+            self.line.freed.notify_one();
+        }
     }
 
     /// The money that is neither spent nor reserved.
@@ -231,6 +288,17 @@ impl Budget {
     /// Whether requests are refused when it is spent.
     pub(super) fn hard(&self) -> bool {
         self.terms.hard()
+    }
+
+    /// How it is told from the other budgets of its owner: its window and the window's time zone.
+    pub(super) fn told_apart_by(&self) -> (&'static str, &str) {
+        (self.window.code(), self.timezone.iana_name().unwrap_or("UTC"))
+    }
+
+    /// The window at hand, if a request of that moment counts in it.
+    pub(super) fn window_of(&self, then: Timestamp, now: Timestamp) -> Option<Arc<BudgetWindow>> {
+        let (from, until) = bounds(self.window, &self.timezone, now);
+        (from..until).contains(&then).then(|| self.window(now))
     }
 
     /// The window of the window at hand; a new one begins when the old window has ended. A request keeps

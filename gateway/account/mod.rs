@@ -5,6 +5,7 @@
 //! nothing up. This room refuses; it never changes a plan.
 
 mod account;
+mod beside;
 mod budget;
 mod headers;
 mod limits;
@@ -25,6 +26,7 @@ use policies::facts::TeamIndex;
 
 pub(crate) use self::{
     account::{Account, ConcurrencyPermit},
+    beside::{Beside, Cost, Given, SetAside, give_way},
     budget::{BudgetReading, Spent, earliest},
     headers::RateHeaders,
     reserve::Reservation,
@@ -131,6 +133,15 @@ impl Accounts {
         let unbound =
             Account { wait: self.unbound.wait, currency: self.currency(), ..Account::default() };
         Self { keys, teams: shown, owned, unbound }
+    }
+
+    /// The budgets of all teams and keys, those too that are stated no more.
+    fn budgets_of_all(&self) -> impl Iterator<Item = (&Owner, &Arc<Budget>)> {
+        self.owned.iter().flat_map(|(owner, it)| it.budgets().iter().map(move |it| (owner, it)))
+    }
+
+    fn budgets_of(&self, owner: &Owner) -> &[Arc<Budget>] {
+        self.owned.get(owner).map_or(&[], Owned::budgets)
     }
 
     fn currency(&self) -> Arc<str> {

@@ -51,6 +51,11 @@ pub(super) fn become_of(
 }
 
 impl Owned {
+    /// All budgets, those too that are stated no more.
+    pub(super) fn budgets(&self) -> &[Arc<Budget>] {
+        &self.budgets
+    }
+
     /// Whether this budget is known here.
     pub(super) fn has(&self, config: &config::Budget) -> bool {
         self.budgets.iter().any(|it| it.is(config))

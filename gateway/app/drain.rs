@@ -28,16 +28,24 @@ impl Running {
     /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
     /// hard stop at the drain timeout: streams are cut honestly, and all else is answered with a failure
     /// that asks to try again. In the end everything is settled and flushed. A process with a successor
-    /// accepts nothing even during the grace: its successor does.
+    /// accepts nothing even during the grace: its successor does. One without is still found by a successor
+    /// until the grace ends; after it, the ledger and the addresses are free for the next process.
     pub async fn shutdown(self) {
-        if let Some(incumbent) = self.incumbent {
-            incumbent.leave().await;
-        }
         let gateway = self.gateway;
         let hard_stop = Instant::now() + self.drain_timeout;
+        let grace_end = (Instant::now() + self.drain_grace).min(hard_stop);
         let [mut api, mut admin] = self.listeners;
         gateway.draining.store(true, Ordering::Relaxed);
-        sleep_until((Instant::now() + self.drain_grace).min(hard_stop)).await;
+        self.departure.announce(true);
+        let succeeded = match self.incumbent {
+            Some(incumbent) => incumbent.stop(grace_end, hard_stop).await,
+            None => false,
+        };
+        if succeeded {
+            let _ = self.closing.send(Shutdown::Left);
+            let _ = self.admin_closing.send(Shutdown::Left);
+        }
+        sleep_until(grace_end).await;
         let _ = self.closing.send(Shutdown::Shut);
         if timeout_at(hard_stop, &mut api).await.is_err() {
             tracing::warn!("the drain timeout has ended: what still runs is cut");

@@ -7,6 +7,7 @@ use policies::Fault;
 
 use super::{
     epoch::{Before, epoch},
+    handover::{self, Doors},
     real_now,
 };
 use crate::{
@@ -32,20 +33,7 @@ pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
 /// accepted, and keys whose time is over.
 #[must_use]
 pub fn notes(config: &Config) -> Vec<String> {
-    let used =
-        |addr| accept::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-    let listeners =
-        [("server.listen", config.server.listen), ("admin.listen", config.admin.listen)];
-    let listeners = listeners.into_iter().filter(|(_, addr)| used(*addr));
-    let mut notes: Vec<String> = listeners
-        .map(|(path, addr)| {
-            format!("{path}: {addr} is in use, by a gateway that runs or by another program")
-        })
-        .collect();
-    if store::held(&config.ledger.sqlite) {
-        let ledger = config.ledger.sqlite.display();
-        notes.push(format!("ledger.sqlite: {ledger} is in use, by a gateway that runs"));
-    }
+    let mut notes = in_charge(config);
     let least = config.ledger.disk_free_bytes_min;
     if let Some(free) = store::free_bytes(folder(&config.ledger)).filter(|free| *free < least) {
         notes.push(format!(
@@ -57,6 +45,35 @@ pub fn notes(config: &Config) -> Vec<String> {
     for key in config.keys.iter().filter(|key| key.expires.is_some_and(|at| at <= now)) {
         notes.push(format!("key {}: it has expired, and opens nothing", key.name));
     }
+    notes
+}
+
+/// Who has the addresses and the ledger, and whether a start would take them over.
+fn in_charge(config: &Config) -> Vec<String> {
+    let ledger = config.ledger.sqlite.display();
+    let doors = Doors { server: config.server.listen, admin: config.admin.listen };
+    let held = match handover::look(&config.ledger.sqlite, doors) {
+        Ok(Some(pid)) => {
+            return vec![format!(
+                "ledger.sqlite: {ledger} is in use, by a gateway that runs (process {pid}): `serve` \
+                 would take over from it"
+            )];
+        }
+        Ok(None) => store::held(&config.ledger.sqlite).then(String::new),
+        Err(why) => Some(format!(", which would not hand over to `serve`: {why}")),
+    };
+    let used =
+        |addr| accept::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    let doors = [("server.listen", config.server.listen), ("admin.listen", config.admin.listen)];
+    let doors = doors.into_iter().filter(|(_, addr)| used(*addr));
+    let mut notes: Vec<String> = doors
+        .map(|(path, addr)| {
+            format!("{path}: {addr} is in use, by a gateway that runs or by another program")
+        })
+        .collect();
+    notes.extend(
+        held.map(|why| format!("ledger.sqlite: {ledger} is in use, by a gateway that runs{why}")),
+    );
     notes
 }
 

@@ -6,7 +6,8 @@
 //! ready whatever takes time, while the incumbent serves on; then the incumbent stops taking connections,
 //! its entries are flushed, the successor reads the ledger and serves, and the incumbent drains as if it
 //! had been told to stop. Until the last word the incumbent keeps its sockets: a successor that dies
-//! costs nothing. What is said, and in which order, is in [`talk`].
+//! costs nothing. One that was told to stop is still found until its grace ends. What is said, and in which
+//! order, is in [`talk`].
 
 mod channel;
 mod incumbent;
@@ -18,7 +19,7 @@ use std::{net::TcpListener, os::fd::OwnedFd, time::Duration};
 
 pub(super) use self::{
     incumbent::{Incumbent, Seat},
-    successor::{Predecessor, find},
+    successor::{Predecessor, find, look},
     talk::Doors,
 };
 

@@ -49,6 +49,9 @@ pub(crate) struct ListenerConfig {
 pub(crate) enum Shutdown {
     /// It accepts connections.
     Open,
+    /// No connection is accepted here any more, but by another process that has the socket. Connections go
+    /// on as before.
+    Left,
     /// No connection is accepted any more. One that is serving a request ends after it; one that is idle
     /// ends at once.
     Shut,
@@ -73,7 +76,7 @@ pub(crate) async fn run<S, F>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shut(&mut closing) => break,
+            () = left(&mut closing) => break,
             () = paused(&mut config.resting) => {
                 resumed(&mut config.resting, &mut closing).await;
                 continue;
@@ -137,16 +140,16 @@ async fn paused(resting: &mut watch::Receiver<bool>) {
 /// Waits until the pause is over, or the listener is to be shut down.
 async fn resumed(resting: &mut watch::Receiver<bool>, closing: &mut watch::Receiver<Shutdown>) {
     tokio::select! {
-        // A listener whose process has a successor stays paused until it is shut down.
+        // A listener whose process has a successor stays paused until it is left.
         Ok(_) = resting.wait_for(|resting| !*resting) => {}
-        () = shut(closing) => {}
+        () = left(closing) => {}
     }
 }
 
-/// Waits until the listener is to be shut down.
-async fn shut(closing: &mut watch::Receiver<Shutdown>) {
+/// Waits until the listener accepts no connection any more.
+async fn left(closing: &mut watch::Receiver<Shutdown>) {
     // A sender that is gone means the same.
-    let _ = closing.wait_for(|closing| *closing >= Shutdown::Shut).await;
+    let _ = closing.wait_for(|closing| *closing >= Shutdown::Left).await;
 }
 
 type Heard = (Shutdown, Option<watch::Receiver<Shutdown>>);
@@ -236,7 +239,7 @@ async fn connection<S, F>(
     let mut shutdown = ShutdownListener::new(closing);
     let ended = std::future::poll_fn(|cx| {
         match shutdown.poll(cx) {
-            None | Some(Shutdown::Open) => {}
+            None | Some(Shutdown::Open | Shutdown::Left) => {}
             Some(Shutdown::Shut | Shutdown::Hurry) => connection.as_mut().graceful_shutdown(),
             Some(Shutdown::Dropped) => return Poll::Ready(Ok(())),
         }

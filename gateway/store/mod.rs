@@ -6,6 +6,6 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    BootMark, BootMoney, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS, PastRow, Predecessor,
-    Reader, Spending, Spent, Sqlite, Sum, Verification, free_bytes, held, usable,
+    BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS, PastRow,
+    Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification, free_bytes, held, usable,
 };

@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file in WAL mode, one writer, or two while one hands over to the next.
+//! The embedded store: one SQLite file in WAL mode, one writer, or some while one hands over to the next.
 //!
 //! Servers alone write entries, and each entry names the process that has opened it; locks on files
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
@@ -28,7 +28,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::boot::Boot;
 pub use self::{
-    boot::Predecessor,
+    boot::{Departure, Predecessors},
     handover::{BootMark, BootMoney},
     past::PastRow,
     probe::{held, usable},
@@ -46,6 +46,10 @@ use crate::{
 
 /// How long a reader waits for a writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Boots that live at once, at the most: each takes memory and its turn to write, and so many successors
+/// within one drain are no deployment but a loop.
+const LIVING_MAX: usize = 16;
+
 /// How often, and after what pause, one of two writers tries to begin while the other one writes: a group
 /// takes milliseconds, and the other one then gathers for as long. About as long as a reader waits.
 const BUSY_TRIES: i32 = 5_000;
@@ -65,7 +69,7 @@ pub struct Sqlite {
     memory: write::Memory,
     recovered: u64,
     keep: Option<Keep>,
-    predecessor: Option<Predecessor>,
+    predecessors: Option<Predecessors>,
     /// Let go of after the connection.
     boot: Boot,
 }
@@ -86,31 +90,38 @@ pub(in crate::store) fn started_at(at_ms: i64) -> String {
 }
 
 impl Sqlite {
-    /// Opens or makes the file as the only one that writes it, brings its schema up to date and closes,
-    /// marked `recovered`, the entries that a crash has left open.
+    /// Opens or makes the file as the one in charge of it, brings its schema up to date and closes, marked
+    /// `recovered`, the entries that a crash has left open. Those of servers that leave stay open until
+    /// these have closed them, or have ended.
     ///
     /// # Errors
-    /// The file is in use by another server, newer than this program, or cannot be written.
+    /// Another server is in charge of the file, it is newer than this program, or cannot be written; and it
+    /// has another version's form, which is not changed under the hands of one that leaves.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         Self::beside(path, durability, 0)
     }
 
-    /// Opens the file as the successor of one that still writes it: its entries stay open until it has
-    /// closed them, or has ended. Where there is no such one, this is [`Self::open`].
+    /// Opens the file as the successor of one that is in charge of it. Where there is no such one, this is
+    /// [`Self::open`].
     ///
     /// # Errors
-    /// As there; the file is in use when it has a successor already, and when it has another version's
-    /// form, which is not changed under the hands of one that writes.
+    /// As there; the file is in use when the one in charge has a successor already.
     pub fn join(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         Self::beside(path, durability, 1)
     }
 
-    fn beside(path: &Path, durability: Durability, others_max: usize) -> Result<Self, StoreError> {
+    fn beside(
+        path: &Path,
+        durability: Durability,
+        in_charge_max: usize,
+    ) -> Result<Self, StoreError> {
         let _door = boot::door(path)?;
         let living = boot::living(path)?;
-        if living.len() > others_max {
+        let in_charge = living.iter().filter(|it| !it.leaving).count();
+        if in_charge > in_charge_max || living.len() >= LIVING_MAX {
             return Err(boot::in_use(path));
         }
+        let living: Vec<i64> = living.iter().map(|it| it.number).collect();
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&mut connection, durability).map_err(failed)?;
         if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {
@@ -123,15 +134,21 @@ impl Sqlite {
         let boot = Boot::begin(&transaction, path, &living)?;
         transaction.commit().map_err(failed)?;
         boot.sweep();
-        let predecessor = living.first().map(|it| Predecessor::new(*it));
+        let predecessors = Some(living).filter(|it| !it.is_empty()).map(Predecessors::new);
         let (memory, keep) = (write::Memory::default(), None);
-        Ok(Self { connection, memory, recovered, keep, predecessor, boot })
+        Ok(Self { connection, memory, recovered, keep, predecessors, boot })
     }
 
-    /// The one that wrote the file when this one joined it.
+    /// Those that wrote the file when this one came; nothing where it was alone.
     #[must_use]
-    pub fn predecessor(&self) -> Option<&Predecessor> {
-        self.predecessor.as_ref()
+    pub fn predecessors(&self) -> Option<&Predecessors> {
+        self.predecessors.as_ref()
+    }
+
+    /// Where this one says that it leaves the file to others.
+    #[must_use]
+    pub fn departure(&self) -> Departure {
+        self.boot.departure()
     }
 
     /// The name of the replica that writes this file: once made, it stays. `made` is taken where there
@@ -180,9 +197,11 @@ impl LedgerStore for Sqlite {
     }
 
     fn upkeep(&mut self) -> Upkeep {
-        let Self { connection, keep, boot, predecessor, .. } = self;
-        match (boot.recover_others(connection), predecessor) {
-            (Ok(others), Some(it)) if !others.contains(&it.boot()) => it.set_gone(),
+        let Self { connection, keep, boot, predecessors, .. } = self;
+        match (boot.recover_others(connection), predecessors) {
+            (Ok(others), Some(it)) if it.boots().iter().all(|boot| !others.contains(boot)) => {
+                it.set_gone();
+            }
             (Ok(_), _) => {}
             // Tried again at the next step; until then they are only open for longer.
             (Err(error), _) => tracing::warn!(%error, "entries left open could not be closed"),

@@ -107,14 +107,21 @@ async fn too_little_room_and_keys_of_the_past_are_notes() {
 #[tokio::test]
 async fn a_ledger_in_use_is_a_note() {
     let folder = Setup::new().model("a", &[URL.into()]).write();
-    let _server = Server::start(&folder.config()).await;
+    let server = Server::start(&folder.config()).await;
     let other = ["SIGNALBOX__SERVER__LISTEN", "SIGNALBOX__ADMIN__LISTEN"];
-    let other = other.map(|name| (name, "127.0.0.1:0"));
+    let other = other.map(|name| (name, "127.0.0.2:0"));
     let serve = binary::run_with(&folder.config(), &["serve"], &other, b"").await;
     assert_eq!(serve.status.code(), Some(1), "{serve:?}");
     let check = binary::run_with(&folder.config(), &["check"], &other, b"").await;
     assert_eq!(check.status.code(), Some(0), "{check:?}");
-    assert!(said(&check).contains("is in use, by a gateway that runs\n"), "{check:?}");
+    let not = "is in use, by a gateway that runs, which would not hand over to `serve`: its server.listen is";
+    assert!(said(&check).contains(not), "{check:?}");
+    let check = binary::run(&folder.config(), &["check"]).await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let would = format!("(process {}): `serve` would take over from it\n", server.id());
+    assert!(said(&check).contains(&would), "{check:?}");
+    assert!(!said(&check).contains("note: server.listen"), "its address is handed over: {check:?}");
+    assert_eq!(server.admin("/readyz").await, 200, "it was only looked at");
 }
 
 /// An image may have no time zones of its own.

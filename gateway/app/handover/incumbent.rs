@@ -4,14 +4,17 @@ use std::{
     io,
     os::fd::AsFd,
     path::Path,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{oneshot, watch},
     task::JoinHandle,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -20,7 +23,7 @@ use super::{
     place::{Place, trusted},
     talk::{Answer, Ask, Doors, Heard, Phase, Quiesced, Step},
 };
-use crate::pipeline::Gateway;
+use crate::{pipeline::Gateway, store::Departure};
 
 /// What is handed over, and what stops meanwhile.
 pub(in crate::app) struct Seat {
@@ -32,11 +35,16 @@ pub(in crate::app) struct Seat {
     pub(in crate::app) rest: watch::Sender<bool>,
     /// What admits and records.
     pub(in crate::app) gateway: Arc<Gateway>,
+    /// Where it says beside the ledger that another process is in charge.
+    pub(in crate::app) departure: Departure,
+    /// Whether this process was told to stop, and leaves also where nobody succeeds it.
+    pub(in crate::app) stopping: Arc<AtomicBool>,
 }
 
 /// This process, found by successors.
 pub(in crate::app) struct Incumbent {
     successor: watch::Receiver<Option<i32>>,
+    stopping: Arc<AtomicBool>,
     leaving: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -56,15 +64,15 @@ impl Incumbent {
         };
         let (succeeded, successor) = watch::channel(None);
         let (leaving, left) = oneshot::channel();
+        let stopping = Arc::clone(&seat.stopping);
         let task = tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                // In one task with what hands over: a successor's place is never cleared.
-                _ = left => place.clear(),
-                pid = seat.wait(&listener) => drop(succeeded.send(Some(pid))),
+            // In one task with what hands over: a successor's place is never cleared.
+            match seat.wait(&listener, left).await {
+                None => place.clear(),
+                Some(pid) => drop(succeeded.send(Some(pid))),
             }
         });
-        Some(Self { successor, leaving, task })
+        Some(Self { successor, stopping, leaving, task })
     }
 
     /// Waits until a successor serves; its process.
@@ -77,22 +85,37 @@ impl Incumbent {
         }
     }
 
-    /// Cannot be found any more, and keeps no socket.
-    pub(in crate::app) async fn leave(self) {
-        drop(self.leaving);
-        let _ = self.task.await;
+    /// This process was told to stop: until its grace ends, it still hands over to a successor that comes;
+    /// whether one has. A hand-over that runs then goes on until the hard stop. In the end it cannot be
+    /// found any more, and keeps no socket.
+    pub(in crate::app) async fn stop(self, grace_end: Instant, hard_stop: Instant) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        let succeeded = timeout_at(grace_end, self.succeeded()).await.is_ok();
+        let Self { successor, leaving, mut task, .. } = self;
+        drop(leaving);
+        if timeout_at(hard_stop, &mut task).await.is_err() && !succeeded {
+            // The successor has copies of the sockets, and finds itself alone.
+            task.abort();
+            let _ = task.await;
+        }
+        successor.borrow().is_some()
     }
 }
 
 impl Seat {
-    /// Waits until it is handed over; to which process.
-    async fn wait(&self, listener: &UnixListener) -> i32 {
+    /// Waits until it is handed over, to which process, or between two successors until it is left.
+    async fn wait(&self, listener: &UnixListener, mut left: oneshot::Receiver<()>) -> Option<i32> {
         loop {
-            let Some(channel) = next(listener).await else { continue };
+            let channel = tokio::select! {
+                biased;
+                _ = &mut left => return None,
+                channel = next(listener) => channel,
+            };
+            let Some(channel) = channel else { continue };
             let pid = channel.peer().unwrap_or_default();
             let handing = self.hand_over(channel, pid);
             if one_at_a_time(handing, listener).await == Phase::HandedOver {
-                return pid;
+                return Some(pid);
             }
         }
     }
@@ -129,13 +152,22 @@ impl Seat {
                 flushed.map_err(|error| format!("the ledger is not flushed: {}", error.public))?;
                 channel.say(&Answer::Quiesced(Quiesced::default())).await.map_err(lost)
             }
-            Step::Yield => channel.say(&Answer::Yours).await.map_err(lost),
+            Step::Yield => {
+                // Before the last word: the successor may have one of its own right after it.
+                self.departure.announce(true);
+                channel.say(&Answer::Yours).await.map_err(lost)
+            }
+            Step::Tell(None) => {
+                channel.say(&Answer::Would { pid: std::process::id() }).await.map_err(lost)
+            }
+            Step::Tell(Some(why)) => channel.say(&Answer::Refused { why }).await.map_err(lost),
             Step::GoOn(why) => Err(why),
         }
     }
 
     async fn go_on(&self, channel: &mut Channel, why: String) {
         self.rest(false);
+        self.departure.announce(self.stopping());
         tracing::warn!(why, "there is no hand-over: serving on");
         // It may have gone.
         let _ = channel.say(&Answer::Refused { why }).await;
@@ -144,7 +176,11 @@ impl Seat {
     /// Whether connections are taken; while none is, answers send their callers to the successor.
     fn rest(&self, rest: bool) {
         self.rest.send_replace(rest);
-        self.gateway.draining.store(rest, Ordering::Relaxed);
+        self.gateway.draining.store(rest || self.stopping(), Ordering::Relaxed);
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 }
 

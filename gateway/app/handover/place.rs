@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File, Permissions},
     io,
-    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::PermissionsExt, net},
+    },
     path::{Path, PathBuf},
 };
 
@@ -42,15 +45,12 @@ impl Place {
     ///
     /// # Errors
     /// When somebody may be there, but this user may not ask.
-    pub(super) async fn connect(&self) -> io::Result<Option<UnixStream>> {
+    pub(super) fn connect(&self) -> io::Result<Option<net::UnixStream>> {
         use io::ErrorKind::{ConnectionRefused, NotFound};
-        let connect = short(&self.0, |path| std::os::unix::net::UnixStream::connect(path));
-        let stream = match connect {
-            Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => return Ok(None),
-            connected => connected?,
-        };
-        stream.set_nonblocking(true)?;
-        UnixStream::from_std(stream).map(Some)
+        match short(&self.0, |path| net::UnixStream::connect(path)) {
+            Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => Ok(None),
+            connected => connected.map(Some),
+        }
     }
 
     /// Nobody is to be found there any more.
@@ -105,19 +105,19 @@ mod tests {
         fs::create_dir_all(&long).unwrap();
         for folder in [&top, &long] {
             let place = Place::beside(&folder.join("books.db"));
-            assert!(place.connect().await.unwrap().is_none(), "nobody was ever there");
+            assert!(place.connect().unwrap().is_none(), "nobody was ever there");
             fs::write(folder.join("books.db.sock"), "").unwrap();
-            assert!(place.connect().await.unwrap().is_none(), "no socket");
+            assert!(place.connect().unwrap().is_none(), "no socket");
             drop(place.listen().unwrap());
-            assert!(place.connect().await.unwrap().is_none(), "it has gone");
+            assert!(place.connect().unwrap().is_none(), "it has gone");
             let listener = place.listen().unwrap();
             let mode = fs::metadata(folder.join("books.db.sock")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
-            let stream = place.connect().await.unwrap().expect("somebody");
+            let stream = place.connect().unwrap().expect("somebody");
             let (peer, _) = listener.accept().await.unwrap();
             assert!(trusted(&peer) && trusted(&stream));
             place.clear();
-            assert!(place.connect().await.unwrap().is_none(), "it is cleared");
+            assert!(place.connect().unwrap().is_none(), "it is cleared");
             let left = fs::read_dir(folder).unwrap().filter(|it| {
                 it.as_ref().unwrap().file_name().to_string_lossy().starts_with("books")
             });

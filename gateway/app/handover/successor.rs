@@ -1,18 +1,29 @@
 //! The one that takes over.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    os::unix::net,
+    path::Path,
+    time::Duration,
+};
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, timeout},
+};
 
 use super::{
     Sockets,
     channel::Channel,
     place::{Place, trusted},
-    talk::{Answer, Ask, Doors, Quiesced, VERSION},
+    talk::{self, Answer, Ask, Doors, Quiesced, VERSION},
 };
 
 /// For an answer of the incumbent.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// The same for one that only looks, who has little time.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The process that is in charge until this one is.
 pub(in crate::app) struct Predecessor {
@@ -30,13 +41,9 @@ pub(in crate::app) async fn find(
     doors: Doors,
 ) -> Result<Option<(Predecessor, Sockets)>, String> {
     let place = Place::beside(ledger);
-    let stream = match place.connect().await {
-        Ok(Some(stream)) => stream,
-        Ok(None) => return Ok(None),
-        // Nobody can be there either.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
-        Err(error) => return Err(format!("{}: {error}", place.shown())),
-    };
+    let Some(stream) = reached(&place)? else { return Ok(None) };
+    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+    let stream = stream.map_err(|error| format!("{}: {error}", place.shown()))?;
     if !trusted(&stream) {
         return Err(format!("{}: it is of another user", place.shown()));
     }
@@ -51,6 +58,36 @@ pub(in crate::app) async fn find(
     proved(&sockets, doors)?;
     it.log("its sockets have come: making ready while it serves");
     Ok(Some((it, sockets)))
+}
+
+fn reached(place: &Place) -> Result<Option<net::UnixStream>, String> {
+    match place.connect() {
+        // Nobody can be there either.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        reached => reached.map_err(|error| format!("{}: {error}", place.shown())),
+    }
+}
+
+/// The process that would hand over to one that listens at these doors; nothing where nobody is in
+/// charge. It only asks.
+///
+/// # Errors
+/// Why the one in charge would not.
+pub(in crate::app) fn look(ledger: &Path, doors: Doors) -> Result<Option<u32>, String> {
+    let Some(mut stream) = reached(&Place::beside(ledger))? else { return Ok(None) };
+    let mut asked = || {
+        stream.set_read_timeout(Some(LOOK_MAX))?;
+        stream.set_write_timeout(Some(LOOK_MAX))?;
+        stream.write_all(&talk::line(&Ask::Look { version: VERSION, doors }))?;
+        let mut answer = String::new();
+        BufReader::new(&stream).read_line(&mut answer)?;
+        Ok(serde_json::from_str(&answer)?)
+    };
+    match asked().map_err(|error: io::Error| format!("it does not answer: {error}"))? {
+        Answer::Would { pid } => Ok(Some(pid)),
+        Answer::Refused { why } => Err(why),
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// They are where this configuration listens.

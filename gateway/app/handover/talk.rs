@@ -36,6 +36,14 @@ pub(super) enum Ask {
         #[serde(flatten)]
         doors: Doors,
     },
+    /// It would only know whether it could take over.
+    Look {
+        /// Of what is said here.
+        version: u32,
+        /// Where it would listen.
+        #[serde(flatten)]
+        doors: Doors,
+    },
     /// It is ready but for what the ledger says: nobody shall be let in until it is.
     Quiesce,
     /// It is ready, and waits for the last word.
@@ -48,6 +56,11 @@ pub(super) enum Ask {
 pub(super) enum Answer {
     /// To the first word: the sockets come with it.
     Offer {
+        /// Of the incumbent.
+        pid: u32,
+    },
+    /// To one that only looks: it could take over.
+    Would {
         /// Of the incumbent.
         pid: u32,
     },
@@ -103,6 +116,8 @@ pub(super) enum Step {
     Quiesce,
     /// Says the last word, and leaves.
     Yield,
+    /// Says whether it would hand over, or why not; nothing changes.
+    Tell(Option<String>),
     /// Says why not, and takes connections as before.
     GoOn(String),
 }
@@ -130,6 +145,9 @@ impl Phase {
                     None => return (Self::Preparing, Step::Offer),
                     Some(why) => why,
                 }
+            }
+            (Self::Greeting, Heard::Said(Ask::Look { version, doors })) => {
+                return (Self::Kept, Step::Tell(mismatch(version, doors, own)));
             }
             (Self::Preparing, Heard::Said(Ask::Quiesce)) => {
                 return (Self::Switching, Step::Quiesce);
@@ -213,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn who_only_looks_is_told_and_takes_nothing() {
+        for (doors, expected) in
+            [(own(), None), (doors("[::1]:1", "127.0.0.1:9090"), Some("listen"))]
+        {
+            let look = Heard::Said(Ask::Look { version: VERSION, doors });
+            let (phase, step) = Phase::Greeting.hear(look, own());
+            assert_eq!(phase, Phase::Kept);
+            let Step::Tell(why) = step else { panic!("{step:?}") };
+            assert_eq!(why.is_some(), expected.is_some());
+            assert!(why.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+    }
+
+    #[test]
     fn words_are_lines_that_a_later_version_may_add_to() {
         let ask: Ask = serde_json::from_str(
             r#"{"say":"hello","version":1,"server":"[::1]:1","admin":"127.0.0.1:2","more":[1]}"#,
@@ -229,6 +261,7 @@ mod tests {
         prop_oneof![
             Just(hello(VERSION, own())),
             Just(hello(VERSION + 1, own())),
+            Just(Heard::Said(Ask::Look { version: VERSION, doors: own() })),
             Just(Heard::Said(Ask::Quiesce)),
             Just(Heard::Said(Ask::Serving)),
             Just(Heard::Noise("x".into())),
@@ -247,7 +280,7 @@ mod tests {
             for word in &words {
                 if phase.ended() { break; }
                 let (next, step) = phase.hear(word.clone(), own());
-                prop_assert_eq!(next == Phase::Kept, matches!(step, Step::GoOn(_)));
+                prop_assert_eq!(next == Phase::Kept, matches!(step, Step::GoOn(_) | Step::Tell(_)));
                 phase = next;
                 taken += 1;
             }

@@ -1,7 +1,8 @@
 //! Boots: who writes the ledger. Each process that opens it for writing has a number, which its entries
 //! carry, and a file of its own beside the ledger that it keeps locked as long as it lives. The system
 //! frees that lock whatever ends the process, so an open entry that still runs is told from one that a
-//! crash has left.
+//! crash has left. The file says whether its process is in charge or leaves: one is in charge, a second may
+//! join it to succeed it, and any that leave write beside them until they end.
 //!
 //! `<ledger>.lock` is the door: it is locked only while somebody is let in, so that two never are at
 //! once. An earlier version keeps it locked as long as it runs.
@@ -9,7 +10,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -31,6 +32,38 @@ const FILE: &str = ".boot-";
 const DOOR_TRIES: u32 = 40;
 const DOOR_WAIT: Duration = Duration::from_millis(5);
 
+/// What the file of one that leaves begins with; of one that is in charge it is empty.
+const LEAVING: &[u8] = b"leaving\n";
+
+/// A boot that lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Living {
+    /// Its number.
+    pub(super) number: i64,
+    /// Whether it has said that it takes in no more requests.
+    pub(super) leaving: bool,
+}
+
+/// Where a process says whether it leaves the ledger to others.
+#[derive(Clone, Debug)]
+pub struct Departure(PathBuf);
+
+impl Departure {
+    /// Says that this process leaves: from now on another one may be in charge of the ledger while it ends
+    /// what it has admitted. `false` takes it back.
+    pub fn announce(&self, leaves: bool) {
+        // Its lock says that the file is this process's; a file that is gone is not made again.
+        let said = OpenOptions::new()
+            .write(true)
+            .open(&self.0)
+            .and_then(|mut file| if leaves { file.write_all(LEAVING) } else { file.set_len(0) });
+        if let Err(error) = said {
+            let file = self.0.display();
+            tracing::warn!(%file, %error, "cannot say whether this process leaves the ledger");
+        }
+    }
+}
+
 /// This process as one that writes the ledger.
 #[derive(Debug)]
 pub(super) struct Boot {
@@ -41,26 +74,27 @@ pub(super) struct Boot {
     _lock: File,
 }
 
-/// The boot that was alive when this one joined it.
+/// The boots that were alive when this one came: the one that it succeeds, and those that drain since an
+/// earlier hand-over.
 #[derive(Clone, Debug)]
-pub struct Predecessor {
-    boot: i64,
+pub struct Predecessors {
+    boots: Arc<[i64]>,
     gone: Arc<AtomicBool>,
 }
 
-impl Predecessor {
-    pub(super) fn new(boot: i64) -> Self {
-        Self { boot, gone: Arc::default() }
+impl Predecessors {
+    pub(super) fn new(boots: Vec<i64>) -> Self {
+        Self { boots: boots.into(), gone: Arc::default() }
     }
 
-    /// The number that its entries carry.
+    /// The numbers that their entries carry, the oldest first.
     #[must_use]
-    pub fn boot(&self) -> i64 {
-        self.boot
+    pub fn boots(&self) -> &[i64] {
+        &self.boots
     }
 
-    /// Whether it writes no more and all of its entries are closed. The successor's writer finds that in
-    /// its upkeep, about a second after the predecessor has ended.
+    /// Whether none of them writes any more and all of their entries are closed. The successor's writer
+    /// finds that in its upkeep, about a second after the last of them has ended.
     #[must_use]
     pub fn gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
@@ -117,13 +151,15 @@ fn files(ledger: &Path) -> io::Result<Vec<i64>> {
     Ok(numbers)
 }
 
-/// The numbers of the boots that live.
-pub(super) fn living(ledger: &Path) -> Result<Vec<i64>, StoreError> {
+/// The boots that live, the oldest first.
+pub(super) fn living(ledger: &Path) -> Result<Vec<Living>, StoreError> {
     let mut living = Vec::new();
     for number in files(ledger).map_err(|error| io_failed(ledger, &error))? {
         let file = file_of(ledger, number);
         if locked(&file).map_err(|error| io_failed(&file, &error))? {
-            living.push(number);
+            // One that cannot be read, or has ended just now, is taken for one in charge.
+            let leaving = fs::read(&file).is_ok_and(|it| it == LEAVING);
+            living.push(Living { number, leaving });
         }
     }
     Ok(living)
@@ -169,6 +205,11 @@ impl Boot {
         };
         let lock = locked().map_err(|error| io_failed(&file, &error))?;
         Ok(Self { number, ledger: ledger.to_owned(), _lock: lock })
+    }
+
+    /// Where it says that it leaves.
+    pub(super) fn departure(&self) -> Departure {
+        Departure(file_of(&self.ledger, self.number))
     }
 
     /// Whether another boot lives. In doubt it does: its entries are left alone.

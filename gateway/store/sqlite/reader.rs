@@ -70,30 +70,30 @@ impl Reader {
         read().map_err(failed)
     }
 
-    /// What each key has spent, as [`Self::spendings`] has it, and a mark of the same moment: what this
-    /// boot's entries cost that are not in it is read by [`Self::of_boot`] from there on. Nothing is
-    /// in both, and nothing in neither.
+    /// What each key has spent, as [`Self::spendings`] has it, and a mark of the same moment: what the
+    /// entries of these boots cost that are not in it is read by [`Self::of_boots`] from there on. Nothing
+    /// is in both, and nothing in neither.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn spendings_and_mark(
         &self,
         since_ms: i64,
-        boot: i64,
+        boots: &[i64],
     ) -> Result<(Vec<Spending>, BootMark), StoreError> {
         let read = || {
             let tx = self.connection.unchecked_transaction()?;
-            Ok((spent::spendings(&tx, since_ms)?, BootMark::new(&tx, boot)?))
+            Ok((spent::spendings(&tx, since_ms)?, BootMark::new(&tx, boots)?))
         };
         read().map_err(failed)
     }
 
-    /// Reads on from a mark: afterwards it says what the boot's entries reserve and have cost since. It
+    /// Reads on from a mark: afterwards it says what the boots' entries reserve and have cost since. It
     /// looks at what is open and what is new, so that it may be asked again and again.
     ///
     /// # Errors
     /// The file cannot be read; the mark is as it was, and can be asked for again.
-    pub fn of_boot(&self, mark: &mut BootMark) -> Result<(), StoreError> {
+    pub fn of_boots(&self, mark: &mut BootMark) -> Result<(), StoreError> {
         let mut read = || mark.read_on(&*self.connection.unchecked_transaction()?);
         read().map_err(failed)
     }

@@ -1,4 +1,4 @@
-//! Two that write one file: the one that leaves and its successor.
+//! Some that write one file: those that leave and their successor.
 
 use std::{
     collections::BTreeMap,
@@ -54,25 +54,69 @@ fn in_use(opened: Result<Sqlite, StoreError>, folder: &Folder) {
 fn one_writes_and_one_may_join_and_a_third_is_kept_away() {
     let folder = Folder::new("third-one");
     let first = folder.open();
-    assert!(first.predecessor().is_none());
+    assert!(first.predecessors().is_none());
     in_use(Sqlite::open(&folder.file(), Durability::Process), &folder);
     let second = folder.join();
-    assert_eq!(second.predecessor().map(Predecessor::boot), Some(first.boot.number));
+    assert_eq!(second.predecessors().map(Predecessors::boots), Some(&[first.boot.number][..]));
     for third in [Sqlite::open, Sqlite::join] {
         in_use(third(&folder.file(), Durability::Process), &folder);
     }
     assert_eq!(folder.boots(), ["signalbox.db.boot-1", "signalbox.db.boot-2"]);
-    drop(first);
+    // Once the one before it leaves, the second has a successor, and nobody else starts.
+    first.departure().announce(true);
     in_use(Sqlite::open(&folder.file(), Durability::Process), &folder);
     let third = folder.join();
-    assert_eq!(third.predecessor().map(Predecessor::boot), Some(second.boot.number));
+    let before = [first.boot.number, second.boot.number];
+    assert_eq!(third.predecessors().map(Predecessors::boots), Some(&before[..]));
+    in_use(Sqlite::join(&folder.file(), Durability::Process), &folder);
+    drop((first, third));
+    in_use(Sqlite::open(&folder.file(), Durability::Process), &folder);
+    let third = folder.join();
+    assert_eq!(third.predecessors().map(Predecessors::boots), Some(&[second.boot.number][..]));
     assert!(held(&folder.file()));
+    // It stays in charge after all, as where its successor dies at the last word.
+    second.departure().announce(true);
+    second.departure().announce(false);
+    in_use(Sqlite::join(&folder.file(), Durability::Process), &folder);
     drop((second, third));
     assert!(!held(&folder.file()));
     assert_eq!(folder.boots(), Vec::<String>::new());
     let alone = folder.join();
-    assert!(alone.predecessor().is_none(), "nobody was there");
-    assert_eq!(alone.boot.number, 4, "no number comes twice");
+    assert!(alone.predecessors().is_none(), "nobody was there");
+    assert_eq!(alone.boot.number, 5, "no number comes twice");
+}
+
+#[test]
+fn one_starts_beside_those_that_leave_and_closes_what_they_leave_open() {
+    let folder = Folder::new("leaving");
+    let mut leaving = Vec::new();
+    for number in 1..boot_limit() {
+        let mut store = folder.open();
+        store.write(&opens([request(number)])).unwrap();
+        store.departure().announce(true);
+        leaving.push(store);
+    }
+    let mut last = folder.open();
+    assert_eq!(last.recovered(), 0);
+    assert_eq!(last.predecessors().unwrap().boots().len(), leaving.len());
+    last.departure().announce(true);
+    in_use(Sqlite::open(&folder.file(), Durability::Process), &folder);
+    assert_eq!(folder.faults(), Vec::<String>::new());
+    leaving.truncate(1);
+    last.upkeep();
+    assert!(!last.predecessors().unwrap().gone());
+    let verified = folder.reader().verify().unwrap();
+    let found = (verified.open, verified.recovered, verified.faults);
+    assert_eq!(found, (1, boot_limit() - 2, Vec::new()));
+    // A killed one's file says nothing.
+    drop((leaving, last));
+    fs::write(folder.0.join("signalbox.db.boot-1"), "leaving\n").unwrap();
+    assert!(folder.open().predecessors().is_none());
+    assert_eq!(folder.faults(), Vec::<String>::new());
+}
+
+fn boot_limit() -> u64 {
+    LIVING_MAX as u64
 }
 
 #[test]
@@ -117,7 +161,7 @@ fn of_those_who_start_at_one_moment_one_is_let_in() {
     };
     let first = rush(Sqlite::open);
     let second = rush(Sqlite::join);
-    assert_eq!(second.predecessor().map(Predecessor::boot), Some(first.boot.number));
+    assert_eq!(second.predecessors().map(Predecessors::boots), Some(&[first.boot.number][..]));
 }
 
 #[test]
@@ -151,7 +195,7 @@ fn what_a_dead_predecessor_left_open_is_closed_by_the_one_that_writes() {
     assert_eq!((verified.open, verified.faults), (3, Vec::new()));
     old.write(&settles([end(2)])).unwrap();
     drop(old);
-    let predecessor = new.predecessor().cloned().unwrap();
+    let predecessor = new.predecessors().cloned().unwrap();
     new.write(&whole([end(4)])).unwrap();
     assert!(!predecessor.gone());
     let left = "1 entries are open of a gateway that runs no more: the one that runs closes them at \
@@ -317,7 +361,7 @@ fn sum(of: &[&Cells]) -> Cells {
     sum
 }
 
-/// What one of the two does with one of a few requests.
+/// What one of those that write does with one of a few requests.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Open(usize),
@@ -325,28 +369,34 @@ enum Step {
     Close(usize, usize),
     Whole(usize),
     Upkeep(usize),
-    /// The successor takes the balances, and the mark that goes with them.
+    /// The newest takes the balances, and the mark that goes with them.
     Mark,
-    /// The predecessor ends, whatever it has open, and another one joins the one that is left.
-    Leave,
+    /// One of those before the newest ends, whatever it has open.
+    Leave(usize),
+    /// Another one succeeds the newest, which leaves.
+    Join,
 }
+
+/// So many write at once.
+const WRITERS: usize = 3;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        6 => (0..2usize).prop_map(Step::Open),
-        6 => (0..2usize, 0..8usize).prop_map(|(who, which)| Step::Close(who, which)),
-        3 => (0..2usize).prop_map(Step::Whole),
-        1 => (0..2usize).prop_map(Step::Upkeep),
+        6 => (0..WRITERS).prop_map(Step::Open),
+        6 => (0..WRITERS, 0..8usize).prop_map(|(who, which)| Step::Close(who, which)),
+        3 => (0..WRITERS).prop_map(Step::Whole),
+        1 => (0..WRITERS).prop_map(Step::Upkeep),
         1 => Just(Step::Mark),
-        1 => Just(Step::Leave),
+        1 => (0..WRITERS).prop_map(Step::Leave),
+        1 => Just(Step::Join),
     ];
     prop::collection::vec(step, 0..40)
 }
 
-/// Two stores on one file, and what must be in it.
-struct Pair {
+/// Some stores on one file, and what must be in it.
+struct Writers {
     folder: Folder,
-    /// The predecessor and its successor.
+    /// The oldest first; the last is in charge, and the others leave.
     stores: Vec<Sqlite>,
     /// What each of them has open.
     open: Vec<BTreeMap<u64, Arc<Opened>>>,
@@ -355,21 +405,27 @@ struct Pair {
     /// The next numbers of the requests.
     next: u64,
     mark: Option<(Cells, BootMark)>,
-    /// What others than the marked boot have closed since.
+    /// What the newest has closed since the mark.
     since: Cells,
 }
 
-impl Pair {
+impl Writers {
     fn new() -> Self {
-        let folder = Folder::new("pair");
-        let stores = vec![folder.open(), folder.join()];
-        let (open, mark, since) = (vec![BTreeMap::new(); 2], None, Cells::new());
-        Self { folder, stores, open, closed: 0, recovered: 0, next: 0, mark, since }
+        let folder = Folder::new("writers");
+        let (stores, open) = (vec![folder.open()], vec![BTreeMap::new()]);
+        let (mark, since) = (None, Cells::new());
+        let mut it = Self { folder, stores, open, closed: 0, recovered: 0, next: 0, mark, since };
+        (1..WRITERS).for_each(|_| it.join());
+        it
+    }
+
+    fn last(&self) -> usize {
+        self.stores.len() - 1
     }
 
     fn closes(&mut self, who: usize, number: u64) {
         self.closed += 1;
-        if who == 1 {
+        if who == self.last() {
             let end = end(number);
             let nano = end.charge.cost.nano();
             self.since = sum(&[&self.since, &cells([(&*end.opened, nano)])]);
@@ -379,12 +435,13 @@ impl Pair {
     fn step(&mut self, step: Step) {
         match step {
             Step::Open(who) => {
-                let opened = request(self.next);
+                let (opened, who) = (request(self.next), who % self.stores.len());
                 self.open[who].insert(self.next, Arc::clone(&opened));
                 self.next += 1;
                 self.stores[who].write(&opens([opened])).unwrap();
             }
             Step::Close(who, which) => {
+                let who = who % self.stores.len();
                 let open = &mut self.open[who];
                 let Some(number) = open.keys().nth(which % open.len().max(1)).copied() else {
                     return;
@@ -394,45 +451,59 @@ impl Pair {
                 self.closes(who, number);
             }
             Step::Whole(who) => {
-                let number = self.next;
+                let (number, who) = (self.next, who % self.stores.len());
                 self.next += 1;
                 self.stores[who].write(&whole([end(number)])).unwrap();
                 self.closes(who, number);
             }
             Step::Upkeep(who) => {
+                let who = who % self.stores.len();
                 self.stores[who].upkeep();
             }
             Step::Mark => {
-                let boot = self.stores[0].boot.number;
+                let before = &self.stores[..self.last()];
+                let boots: Vec<i64> = before.iter().map(|it| it.boot.number).collect();
                 let (spendings, mark) =
-                    self.folder.reader().spendings_and_mark(i64::MIN, boot).unwrap();
+                    self.folder.reader().spendings_and_mark(i64::MIN, &boots).unwrap();
                 self.mark = Some((spent(&spendings), mark));
                 self.since.clear();
             }
-            Step::Leave => self.leave(),
+            Step::Leave(which) if self.last() > 0 => self.leave(which % self.last()),
+            Step::Join if self.stores.len() < WRITERS => self.join(),
+            Step::Leave(_) | Step::Join => {}
         }
     }
 
-    fn leave(&mut self) {
-        let predecessor = self.stores[1].predecessor().cloned().unwrap();
-        drop(self.stores.remove(0));
-        let left = self.open.remove(0);
-        assert!(!predecessor.gone() || left.is_empty());
+    fn leave(&mut self, which: usize) {
+        drop(self.stores.remove(which));
+        let left = self.open.remove(which);
         self.recovered += left.len() as u64;
-        self.stores[0].upkeep();
-        assert!(predecessor.gone());
-        // The marked one has ended: its last word is what it had closed and what was open.
-        self.holds(&Cells::new());
+        let last = self.last();
+        self.stores[last].upkeep();
+        let predecessors = self.stores[last].predecessors().unwrap();
+        assert_eq!(predecessors.gone(), last == 0);
+        // Those marked that have ended have said their last word: what they had closed and what was open.
+        self.check();
         if let Some((_, mark)) = &self.mark {
-            assert!(mark.ended());
+            assert_eq!(mark.ended(), last == 0);
         }
-        self.mark = None;
-        self.stores.push(self.folder.join());
+    }
+
+    fn join(&mut self) {
+        let before: Vec<i64> = self.stores.iter().map(|it| it.boot.number).collect();
+        let new = self.folder.join();
+        assert_eq!(new.predecessors().map(Predecessors::boots), Some(&before[..]));
+        // Until the one in charge leaves, it has this one successor.
+        in_use(Sqlite::join(&self.folder.file(), Durability::Process), &self.folder);
+        self.stores.last().unwrap().departure().announce(true);
+        self.stores.push(new);
         self.open.push(BTreeMap::new());
+        self.mark = None;
     }
 
     fn check(&mut self) {
-        let reserved = cells(self.open[0].values().map(|it| (&**it, it.reserved.nano())));
+        let before = self.open[..self.last()].iter().flat_map(BTreeMap::values);
+        let reserved = cells(before.map(|it| (&**it, it.reserved.nano())));
         self.holds(&reserved);
         let verified = self.folder.reader().verify().unwrap();
         assert_eq!(verified.faults, Vec::<String>::new());
@@ -441,12 +512,12 @@ impl Pair {
         assert_eq!(found, (open, self.closed, self.recovered));
     }
 
-    /// The balances of the mark, the boot's money since and what others have closed since are the balances
-    /// of now, and the boot reserves this.
+    /// The balances of the mark, the boots' money since and what the newest has closed since are the
+    /// balances of now, and the boots reserve this.
     fn holds(&mut self, reserves: &Cells) {
         let Some((before, mark)) = &mut self.mark else { return };
         let reader = self.folder.reader();
-        reader.of_boot(mark).unwrap();
+        reader.of_boots(mark).unwrap();
         let (mut settled, mut reserved) = (Cells::new(), Cells::new());
         for it in mark.money() {
             assert_eq!((&*it.teams.join("<"), it.whole), ("retail<bank", true));
@@ -462,14 +533,15 @@ impl Pair {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// In whatever order two write: one entry each, sums agree, and the successor's reads of its
-    /// predecessor's money miss nothing and count nothing twice.
+    /// In whatever order some write, while one succeeds the other and any of those before ends: one entry
+    /// each, sums agree, and the newest one's reads of the money of all before it miss nothing and count
+    /// nothing twice.
     #[test]
-    fn two_that_write_one_file_leave_a_right_ledger(steps in steps()) {
-        let mut pair = Pair::new();
+    fn those_that_write_one_file_leave_a_right_ledger(steps in steps()) {
+        let mut writers = Writers::new();
         for step in steps {
-            pair.step(step);
-            pair.check();
+            writers.step(step);
+            writers.check();
         }
     }
 }

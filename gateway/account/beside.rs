@@ -1,0 +1,163 @@
+//! Two processes on the same money: one that ends its requests, and its successor, which admits others.
+//!
+//! The one that leaves gives away what is left of each hard budget, but for a share with which it serves
+//! who still comes over its open connections. The successor counts what the other one has open and
+//! settles, as the ledger says it, and sets the share aside until the other one has ended. So the two
+//! together never commit more than the amount, whatever each of them knows late.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policies::facts::Money;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Accounts,
+    budget::{Budget, BudgetWindow},
+    owned::Owner,
+};
+
+/// The one that leaves keeps one part in so many of what is left of a budget.
+const PARTS: i64 = 8;
+
+/// What the one that leaves may still spend of one hard budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetAside {
+    /// The team whose budget it is, or none.
+    team: Option<Arc<str>>,
+    /// The key whose budget it is, or none.
+    key: Option<Arc<str>>,
+    /// The window's name.
+    window: String,
+    /// The window's time zone.
+    timezone: String,
+    /// Nano-units: all that is spent of this window, whatever becomes of what is open.
+    most: i64,
+    /// Nano-units of these that nobody has reserved yet.
+    share: i64,
+}
+
+/// What was given away, to be taken back where the successor does not come.
+#[derive(Default)]
+pub(crate) struct Given(Vec<(Arc<BudgetWindow>, i64)>);
+
+impl Given {
+    /// Takes it back: this process goes on.
+    pub(crate) fn take_back(self) {
+        self.0.iter().for_each(|(window, given)| window.take_back(*given));
+    }
+}
+
+/// What one key of the other process costs, in one quarter of an hour.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost<'a> {
+    /// The teams for which it counts.
+    pub teams: &'a [Arc<str>],
+    /// The key.
+    pub key: &'a str,
+    /// When the requests came in.
+    pub at: Timestamp,
+    /// What those cost that are closed.
+    pub settled: Money,
+    /// What those reserve that are open.
+    pub reserved: Money,
+}
+
+/// What another process spends, as this one counts it.
+#[derive(Default)]
+pub(crate) struct Beside {
+    /// By the row of what was read: where it counts, and what is counted there.
+    rows: Vec<(Vec<Arc<BudgetWindow>>, i64, i64)>,
+    held: Vec<Held>,
+}
+
+/// What is held for the other one beyond what is read of it.
+struct Held {
+    window: Arc<BudgetWindow>,
+    held: i64,
+    share: i64,
+}
+
+impl Beside {
+    /// Counts what was read of row `at`: how it stands, not what has come to it.
+    pub(crate) fn count(&mut self, accounts: &Accounts, at: usize, cost: Cost<'_>, now: Timestamp) {
+        while self.rows.len() <= at {
+            self.rows.push((windows_of(accounts, &cost, now), 0, 0));
+        }
+        let Some((windows, settled, reserved)) = self.rows.get_mut(at) else { return };
+        let (new_settled, new_reserved) = (cost.settled.nano(), cost.reserved.nano());
+        let spent = new_settled - *settled;
+        let committed = spent + new_reserved - *reserved;
+        (*settled, *reserved) = (new_settled, new_reserved);
+        if (spent, committed) != (0, 0) {
+            windows.iter().for_each(|window| window.count(spent, committed));
+        }
+    }
+
+    /// Holds what the other one may still commit beyond what has been counted of it. What it had admitted
+    /// last may not be in the ledger yet: all that it may spend is held until [`Self::settle_down`].
+    pub(crate) fn hold(&mut self, accounts: &Accounts, aside: &[SetAside], now: Timestamp) {
+        for it in aside {
+            let Some(budget) = budget_of(accounts, it) else { continue };
+            let window = budget.window(now);
+            let known = window.spent().nano().saturating_add(window.reserved().nano());
+            let held = it.most.saturating_sub(known).max(it.share);
+            window.count(0, held);
+            self.held.push(Held { window, held, share: it.share });
+        }
+    }
+
+    /// All that the other one had admitted before it gave way is in the ledger: only the share is held.
+    pub(crate) fn settle_down(&mut self) {
+        for it in &mut self.held {
+            it.window.count(0, it.share - it.held);
+            it.held = it.share;
+        }
+    }
+
+    /// The other one has ended: nothing is held for it any more.
+    pub(crate) fn end(&mut self) {
+        self.held.drain(..).for_each(|it| it.window.count(0, -it.held));
+    }
+}
+
+/// Gives away what is left of every hard budget but for a share: what this process may still spend.
+pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> (Vec<SetAside>, Given) {
+    let (mut aside, mut all) = (Vec::new(), Given::default());
+    for (owner, budget) in accounts.budgets_of_all() {
+        let window = budget.window(now);
+        let Some((committed, share, given)) = window.give_away(PARTS) else { continue };
+        let (name, timezone) = budget.told_apart_by();
+        let (team, key) = match owner {
+            Owner::Team(team) => (Some(Arc::clone(team)), None),
+            Owner::Key(key) => (None, Some(Arc::clone(key))),
+        };
+        let (name, timezone) = (name.to_owned(), timezone.to_owned());
+        let most = committed.saturating_add(share);
+        aside.push(SetAside { team, key, window: name, timezone, most, share });
+        all.0.push((window, given));
+    }
+    (aside, all)
+}
+
+/// The windows at hand in which this counts.
+fn windows_of(accounts: &Accounts, cost: &Cost<'_>, now: Timestamp) -> Vec<Arc<BudgetWindow>> {
+    let teams = cost.teams.iter().map(|team| Owner::Team(Arc::clone(team)));
+    let owners = teams.chain([Owner::Key(cost.key.into())]);
+    let budgets = owners.flat_map(|owner| accounts.budgets_of(&owner));
+    budgets.filter_map(|budget| budget.window_of(cost.at, now)).collect()
+}
+
+/// The same budget here.
+fn budget_of<'a>(accounts: &'a Accounts, aside: &SetAside) -> Option<&'a Arc<Budget>> {
+    let owner = match (&aside.team, &aside.key) {
+        (Some(team), _) => Owner::Team(Arc::clone(team)),
+        (None, Some(key)) => Owner::Key(Arc::clone(key)),
+        (None, None) => return None,
+    };
+    let same = |it: &&Arc<Budget>| it.told_apart_by() == (&*aside.window, &*aside.timezone);
+    accounts.budgets_of(&owner).iter().find(same)
+}
+
+#[cfg(test)]
+mod tests;
