@@ -115,7 +115,7 @@ pub struct Running {
     config: Mutex<Config>,
 }
 
-/// Builds the rooms and opens the listeners, as a process that nobody is to succeed.
+/// Builds the gateway and opens its listeners, as a process without a successor.
 ///
 /// # Errors
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
@@ -191,7 +191,7 @@ async fn listen(
     }
 }
 
-/// Serves on these sockets; the sender says to the doors whether they rest.
+/// Serves on these sockets; the sender pauses and resumes both listeners.
 async fn begin(
     config: Config,
     sockets: Sockets,

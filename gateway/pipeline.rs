@@ -30,7 +30,7 @@ use policies::{
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use self::decide::{Verdict, planned};
+use self::decide::{DecideFn, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     decide::{Asked, Decided, explained},
@@ -51,7 +51,7 @@ use crate::{
     wire::{self, ReadLimits, Surface},
 };
 
-/// After how long another replica, or the next process, may be asked.
+/// The `retry-after` of a process that stops: another replica or the next process may be asked then.
 const STOPPED_WAIT: Duration = Duration::from_secs(1);
 
 /// The rooms of the gateway.
@@ -60,13 +60,13 @@ pub(crate) struct Gateway {
     pub epoch: ArcSwap<Epoch>,
     /// Metrics and ledger.
     pub recorder: Recorder,
-    /// When an entry must be durable.
+    /// The point of a request by which its entry must be durable.
     pub wait: Wait,
-    /// A silent stream gets its head after this.
+    /// The time after which a silent stream gets its head.
     pub early_head: Duration,
-    /// The process has been told to stop.
+    /// The process has been asked to stop.
     pub draining: AtomicBool,
-    /// The time to finish what runs is over.
+    /// The drain timeout has passed: what still runs is cut.
     pub stopped: AtomicBool,
     /// Clock and randomness.
     pub sources: Sources,
@@ -74,31 +74,31 @@ pub(crate) struct Gateway {
 
 /// Where time and randomness come from.
 pub(crate) struct Sources {
-    /// A monotonic clock.
+    /// The monotonic clock.
     pub now: fn() -> Instant,
-    /// The calendar.
+    /// The wall clock.
     pub timestamp: fn() -> jiff::Timestamp,
-    /// Randomness.
+    /// A source of random numbers.
     pub random: fn() -> u64,
 }
 
 /// One version of keys, teams, policy, models and prices: a request keeps the one it began with.
 pub(crate) struct Epoch {
-    /// Who may ask, and what binds him.
+    /// The keys and teams, each with what binds it.
     pub directory: Arc<Directory>,
     /// Money and quota: what was spent and what is in use is the same in all epochs.
     pub accounts: Arc<Accounts>,
-    /// What decides.
+    /// The compiled policy.
     pub policy: Policy,
     /// The time zone of its calendar.
     pub timezone: jiff::tz::TimeZone,
-    /// What the indices are called.
+    /// The names behind the indices of models, teams and keys.
     pub names: Arc<EpochInfo>,
-    /// UpstreamsConfig to the models.
+    /// The models and the connections to their replicas.
     pub upstreams: Arc<Upstreams>,
-    /// How replicas that are ejected are asked whether they are back.
+    /// The probes of replicas that are ejected.
     pub prober: Prober,
-    /// What a request may ask for.
+    /// The limits on what a request may ask for.
     pub limits: ReadLimits,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
@@ -110,17 +110,17 @@ pub(crate) struct Epoch {
 
 /// A request as it came in. Its body is read when it is awaited: after the caller is known.
 pub(crate) struct Inbound<B> {
-    /// How it is called.
+    /// The ids of the request: ours and its caller's.
     pub ids: Ids,
-    /// When its head had come.
+    /// The moment at which its head was complete.
     pub started: Instant,
-    /// The same by the calendar.
+    /// The same moment by the wall clock.
     pub at: jiff::Timestamp,
-    /// The head.
+    /// The head of the request.
     pub head: http::request::Parts,
     /// The body, not yet read.
     pub body: B,
-    /// The API it came in by.
+    /// The surface that its path named.
     pub surface: &'static Surface,
 }
 
@@ -139,7 +139,8 @@ where
     }
 }
 
-/// What has no answer when the process ends is told so. The door has it polled then.
+/// Answers with a failure what is still without an answer when the process ends. The listener has it polled
+/// then.
 async fn until_stopped<T>(
     gw: &Gateway,
     passing: impl Future<Output = Result<T, Failure>>,
@@ -152,14 +153,14 @@ async fn until_stopped<T>(
     .await
 }
 
-/// What callers are told whose request the process does not live to answer.
+/// The failure of a request that the process does not live to answer.
 fn stopping() -> Failure {
     let public = "the gateway stops; try again";
     Failure::new(Kind::Unavailable, Stage::Dispatch, public).after(STOPPED_WAIT)
 }
 
 /// A request's way: who asks what, the decision, and what is done by it. Each of the eight stages begins
-/// where the tab is told so.
+/// where the tab enters it.
 async fn pass<B>(
     gw: &Arc<Gateway>,
     inbound: Inbound<B>,
@@ -174,7 +175,7 @@ where
     serve_decided(gw, &epoch, asked, decided, tab).await
 }
 
-/// Reads a request, once its caller may ask.
+/// Reads the body of a request whose caller may ask.
 async fn ask<B>(
     gw: &Gateway,
     epoch: &Epoch,
@@ -194,7 +195,7 @@ where
     Ok(Asked { principal, headers: head.headers, request, at })
 }
 
-/// Says who asks, by the head alone, if he may ask now.
+/// Authenticates the caller by the head alone, and takes his concurrency permit.
 fn admit_caller(
     epoch: &Epoch,
     headers: &HeaderMap,
@@ -213,13 +214,13 @@ fn admit_caller(
     Ok(principal)
 }
 
-/// Decides what was asked; nothing is reserved or sent by it.
+/// Decides a request; nothing is reserved or sent by that.
 fn decide<P>(
     gw: &Gateway,
     epoch: &Epoch,
     asked: &Asked,
     tab: &mut Tab,
-    verdict: Verdict<P>,
+    way: DecideFn<P>,
 ) -> Result<Decided<P>, Failure> {
     let inputs = SignalInputs {
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
@@ -232,7 +233,7 @@ fn decide<P>(
         tab.at(Stage::Decide);
         (gw.draw(signals), epoch.upstreams.fleet.view())
     };
-    asked.decide(&epoch.policy, &inputs, present, verdict)
+    asked.decide(&epoch.policy, &inputs, present, way)
 }
 
 /// Serves what was decided: reserves its worst case, opens its entry and has it answered.

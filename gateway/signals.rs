@@ -1,5 +1,5 @@
-//! Request, caller, hints and standing as [`Signals`]: what a decision may know. Never a word of the
-//! text goes further than this room.
+//! What a decision may know of a request, as [`Signals`]: read from the request, its caller, its hints and
+//! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
 mod hint;
 

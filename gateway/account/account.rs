@@ -33,10 +33,10 @@ pub(crate) struct Account {
     pub(super) currency: Arc<str>,
 }
 
-/// A place among the requests at once; dropping it frees the place.
+/// The right to be one of the requests at once of a key and its teams; dropping it gives it back.
 pub(crate) struct ConcurrencyPermit {
     account: Arc<Account>,
-    /// At how many of the limits, from the nearest on, the place is taken.
+    /// In how many of the limits, from the nearest on, it is counted.
     taken: usize,
 }
 

@@ -19,9 +19,9 @@ pub(crate) struct Spent {
     pub teams: Vec<TeamIndex>,
     /// The key, where it is still there.
     pub key: Option<KeyIndex>,
-    /// When.
+    /// The moment at which it was spent.
     pub at: Timestamp,
-    /// How much.
+    /// The money that was spent.
     pub cost: Money,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Budget {
 
 /// How much may be spent. A reload moves it, for windows that run as well.
 struct Terms {
-    /// In nano-units.
+    /// The amount in nano-units.
     amount: AtomicI64,
     /// Whether a request is refused when the amount is spent.
     hard: AtomicBool,
@@ -75,7 +75,7 @@ pub(super) struct BudgetWindow {
     withheld: AtomicI64,
     /// What is held for other processes, in the committed as well.
     held: AtomicI64,
-    /// Who waits for room here.
+    /// The queue of requests that wait for money here.
     pub(super) line: BudgetQueue,
 }
 
@@ -90,20 +90,20 @@ pub(super) struct GivenAway {
     pub given: i64,
 }
 
-/// Those who wait for room in a window, in the order in which they came.
+/// The requests that wait for money of a window, in the order in which they came.
 #[derive(Default)]
 pub(super) struct BudgetQueue {
     waiting: AtomicU32,
     /// Held by the first of them: tokio's lock is fair, so it is the queue.
     turn: Mutex<()>,
-    /// Told to the first of them: money came free.
+    /// Notifies the first of them that money came free.
     freed: Notify,
 }
 
-/// A place in a line; dropping it leaves the line.
+/// A position in a queue; dropping it leaves the queue.
 pub(super) struct Place<'a>(&'a BudgetQueue);
 
-/// How a budget stands.
+/// The reading of a budget, for gauges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BudgetReading {
     /// The team.
@@ -124,7 +124,7 @@ impl BudgetQueue {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Joins the line at its end.
+    /// Joins the queue at its end.
     pub(super) fn join(&self) -> Place<'_> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         Place(self)
@@ -245,7 +245,7 @@ impl BudgetWindow {
         self.commit(more);
     }
 
-    /// What is neither spent nor reserved.
+    /// The money that is neither spent nor reserved.
     pub(super) fn left(&self) -> Money {
         let committed = self.committed.load(Ordering::Acquire);
         Money::from_nano(self.terms.amount().saturating_sub(committed).max(0))

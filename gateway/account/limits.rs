@@ -19,7 +19,7 @@ use policies::facts::Tokens;
 
 use crate::config::Limits;
 
-/// What a caller at its limit of requests at once is told to wait.
+/// The `retry-after` of a caller at its limit of requests at once.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 /// A minute in nanoseconds.
 const MINUTE: u64 = 60_000_000_000;
@@ -51,7 +51,7 @@ pub(super) struct LimitReading {
 }
 
 impl RateLimits {
-    /// A limits, if there is anything to keep.
+    /// The limits of this configuration; none where it sets none.
     pub(super) fn new(limits: Limits) -> Option<Self> {
         let requests = limits.requests_per_minute.and_then(NonZeroU32::new);
         let requests = requests.map(|most| Arc::new(Requests::new(most, DefaultClock::default())));
@@ -87,7 +87,7 @@ impl RateLimits {
         acquired.map(drop).map_err(|_| CONCURRENCY_WAIT)
     }
 
-    /// Frees the place.
+    /// Gives the permit back.
     pub(super) fn release(&self) {
         if let Some(concurrency) = &self.concurrency {
             concurrency.taken.fetch_sub(1, Ordering::AcqRel);
@@ -165,7 +165,7 @@ pub(super) struct Bucket {
     most: AtomicU32,
     /// The first moment it was asked about: time is counted from there, in nanoseconds.
     began: OnceLock<Instant>,
-    /// When the bucket is full again.
+    /// The moment at which the bucket is full again.
     full_at: AtomicU64,
 }
 

@@ -1,4 +1,5 @@
-//! A reservation: taken in every window that binds or in none, waited for where settles can make room.
+//! A reservation of money: taken in every window that binds or in none, waited for where requests that settle
+//! may free enough.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,17 +23,17 @@ pub(crate) struct Reservation {
 
 pub(super) type Windows = SmallVec<[Arc<BudgetWindow>; 4]>;
 
-/// Reserves in all windows or in none; waits in line while open reservations stand in the way. False if
-/// there was no room.
+/// Reserves in all windows or in none; waits in the queue while open reservations stand in the way. False if
+/// the money is not to be had.
 pub(super) async fn reserve(windows: &[Arc<BudgetWindow>], amount: Money, wait: Duration) -> bool {
-    let line = windows.iter().find(|window| window.line.stands());
-    let Some(full) = line.or_else(|| try_reserve(windows, amount).err()) else { return true };
+    let queued = windows.iter().find(|window| window.line.stands());
+    let Some(full) = queued.or_else(|| try_reserve(windows, amount).err()) else { return true };
     let waited = tokio::time::timeout(wait, queue(full, windows, amount)).await;
     // Everybody before has given up by then, if only just now.
     waited.unwrap_or_else(|_| try_reserve(windows, amount).is_ok())
 }
 
-/// Why there was no room: nothing is left, less is left than the request can cost, or enough is left
+/// Why the money was not to be had: nothing is left, less is left than the request can cost, or enough is left
 /// but open requests have reserved it. "Spent" is said only of what is.
 pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &str) -> Failure {
     const WHOSE: &str = "the budget of this key or of one of its teams";
@@ -53,7 +54,7 @@ pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &s
     ))
 }
 
-/// Waits at the window that is full; false if no settle can make room. Between its awaits nothing is held,
+/// Waits at the window that is full; false if no settle can free enough. Between its awaits nothing is held,
 /// so it may be dropped at any of them.
 async fn queue(mut full: &Arc<BudgetWindow>, windows: &[Arc<BudgetWindow>], amount: Money) -> bool {
     loop {

@@ -201,7 +201,7 @@ async fn those_who_wait_are_served_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_the_line_leaves_nothing_behind() {
+async fn who_leaves_the_queue_leaves_nothing_behind() {
     let accounts = one(100, true);
     let held = admit(&accounts, 100).await.unwrap();
     let mut first = Box::pin(admit(&accounts, 50));
@@ -324,7 +324,7 @@ fn limited(requests: Option<u32>, tokens: Option<u32>, concurrent: Option<u32>) 
 }
 
 #[test]
-fn a_seat_is_free_again_when_it_is_left() {
+fn a_permit_is_free_again_when_it_is_dropped() {
     let wide = Team { limits: limited(None, None, Some(2)), ..team("default", None, Vec::new()) };
     let narrow = Key { limits: limited(None, None, Some(1)), ..key(0, Vec::new()) };
     let accounts = accounts(&[wide], &[narrow, key(0, Vec::new())]);

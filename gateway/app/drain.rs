@@ -26,10 +26,10 @@ impl Running {
 
     /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
     /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
-    /// hard stop at the drain timeout: streams are cut honestly, and all else is told to try again.
-    /// In the end everything is settled and flushed. One that has been succeeded takes nobody in even
-    /// during the grace: its successor does. One that has not is still found by a successor until the
-    /// grace ends; after it, the ledger and the addresses are free for the next process.
+    /// hard stop at the drain timeout: streams are cut honestly, and all else is answered with a failure
+    /// that asks to try again. In the end everything is settled and flushed. A process with a successor
+    /// accepts nothing even during the grace: its successor does. One without is still found by a successor
+    /// until the grace ends; after it, the ledger and the addresses are free for the next process.
     pub async fn shutdown(self) {
         let gateway = self.gateway;
         let hard_stop = Instant::now() + self.drain_timeout;

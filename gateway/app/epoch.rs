@@ -103,9 +103,9 @@ fn hostname() -> String {
 /// Counts and logs what becomes of endpoints.
 fn observer(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     let (metrics, names) = (metrics.clone(), Arc::clone(names));
-    Box::new(move |endpoint: &Endpoint, fate: EndpointEvent| {
+    Box::new(move |endpoint: &Endpoint, event: EndpointEvent| {
         let model = names.models().get(endpoint.model.get()).map_or("", |model| &model.id);
-        match fate {
+        match event {
             EndpointEvent::Ejected(cause) => {
                 tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
                 metrics.ejected(model, &endpoint.label, cause);
@@ -134,8 +134,8 @@ fn prober(config: &Config, before: Option<&Prober>) -> io::Result<Prober> {
         let by = || match model.probe {
             ProbeBy::Models => Question::Models,
             ProbeBy::Completion => {
-                let patience = Duration::from_millis(facts.timeouts.first_token_ms.into());
-                Question::Token { model: model.upstream_model.clone(), patience }
+                let timeout = Duration::from_millis(facts.timeouts.first_token_ms.into());
+                Question::Token { model: model.upstream_model.clone(), timeout }
             }
         };
         let probe = |endpoint: &config::Endpoint| {

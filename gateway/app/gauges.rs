@@ -8,7 +8,7 @@ use crate::{
     record::{Gauge, GaugeReading},
 };
 
-/// Policy, prices, endpoints, lines and budgets.
+/// Registers the gauges of policy, prices, endpoints, queues and budgets.
 pub(super) fn register(gateway: &Arc<Gateway>) {
     let known: Weak<Gateway> = Arc::downgrade(gateway);
     gateway.recorder.metrics().register_gauges(Box::new(move || {

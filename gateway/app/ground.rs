@@ -84,19 +84,20 @@ pub(super) fn folder(ledger: &Ledger) -> &Path {
 }
 
 fn faults(ground: &Ground<'_>) -> Vec<Fault> {
-    let doors = [("server.listen", ground.server.listen), ("admin.listen", ground.admin.listen)];
-    let doors = doors.into_iter().filter_map(|(path, addr)| door(path, addr));
-    doors.chain(books(ground)).collect()
+    let listeners =
+        [("server.listen", ground.server.listen), ("admin.listen", ground.admin.listen)];
+    let listeners = listeners.into_iter().filter_map(|(path, addr)| listener(path, addr));
+    listeners.chain(ledger(ground)).collect()
 }
 
-fn door(path: &'static str, addr: SocketAddr) -> Option<Fault> {
+fn listener(path: &'static str, addr: SocketAddr) -> Option<Fault> {
     let error = accept::bind(addr).err().filter(|it| it.kind() != io::ErrorKind::AddrInUse)?;
     let expected = "an address of this machine, and a port that this user may open";
     Some(Fault::new(path, format!("{addr}: {error}"), expected))
 }
 
 /// The ledger, and the pepper beside it.
-fn books(ground: &Ground<'_>) -> Option<Fault> {
+fn ledger(ground: &Ground<'_>) -> Option<Fault> {
     if let Err(found) = store::usable(&ground.ledger.sqlite) {
         let expected = "a ledger, or none yet, in a folder that this user may write to";
         return Some(Fault::new("ledger.sqlite", found, expected));
@@ -110,7 +111,7 @@ fn books(ground: &Ground<'_>) -> Option<Fault> {
     Some(Fault::new("identity.pepper", found, "a secret of at least 32 bytes, or no file yet"))
 }
 
-/// The rest of what a start prepares: ways to the backends, with the roots of the system.
+/// Whatever else a start prepares: connections to the backends, with the roots of the system.
 fn provable(config: &Config) -> Result<(), Fault> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new(config.series_max)

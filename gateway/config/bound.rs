@@ -1,6 +1,6 @@
 //! The names of a bound on an answer, as a set.
 
-/// Names under which an engine can be told the most that one choice of its answer may be.
+/// Names under which an engine can be given the most that one choice of its answer may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoundNames {
     /// `max_tokens`

@@ -69,7 +69,7 @@ pub(super) fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Fau
     Admin { listen, token: key, metrics_token }
 }
 
-/// Two doors cannot be opened on one port where the addresses of one are among those of the other.
+/// Two listeners cannot be opened on one port where the addresses of one are among those of the other.
 pub(super) fn apart(server: &Server, admin: &Admin, faults: &mut Faults) {
     let (one, other) = (server.listen, admin.listen);
     // An unspecified IPv6 address is that of IPv4 as well.

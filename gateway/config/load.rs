@@ -40,7 +40,7 @@ pub fn load_with(
     read_layers(path, overrides, &|_| Vec::new())
 }
 
-/// Loads it and asks of its doors and books what `ground` finds wrong with them on this machine, so that
+/// Loads it and asks of its listeners and ledger what `ground` finds wrong with them on this machine, so that
 /// all faults are said at once.
 ///
 /// # Errors

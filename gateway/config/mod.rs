@@ -45,16 +45,16 @@ pub struct Config {
     /// A hash of all that file, environment and command line say, the policy included; of secrets only
     /// where they are.
     pub hash: Arc<str>,
-    /// The door for callers.
+    /// The listener for callers.
     pub server: Server,
-    /// The door for operators.
+    /// The listener for operators.
     pub admin: Admin,
     /// The compiled policy; its `fleet()` holds the facts of models, teams, keys and aliases, by the
     /// same indices as the lists below.
     pub policy: Policy,
     /// The policy's file, where it comes from one.
     pub policy_file: Option<PathBuf>,
-    /// The books.
+    /// The ledger.
     pub ledger: Ledger,
     /// How keys are hashed.
     pub identity: Identity,
@@ -79,11 +79,11 @@ pub struct Config {
 /// What of a configuration the machine must have a place for, whether the rest of it is right or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a> {
-    /// The door for callers.
+    /// The listener for callers.
     pub server: &'a Server,
-    /// The door for operators.
+    /// The listener for operators.
     pub admin: &'a Admin,
-    /// The books.
+    /// The ledger.
     pub ledger: &'a Ledger,
     /// How keys are hashed.
     pub identity: &'a Identity,
@@ -102,7 +102,7 @@ pub struct Server {
     pub body_timeout: Duration,
     /// How long a caller may take nothing of what is written to him.
     pub write_timeout: Duration,
-    /// For what still runs when the process is told to stop.
+    /// The time for what still runs when the process is asked to stop.
     pub drain_timeout: Duration,
     /// For so long after that, new connections are still served.
     pub drain_grace: Duration,
@@ -215,7 +215,7 @@ pub struct Model {
     pub output_tokens_max: Tokens,
     /// Whether it is asked for usage in streams.
     pub stream_usage: bool,
-    /// The names under which its engine is told a bound on the output.
+    /// The names under which its engine is given a bound on the output.
     pub output_bound: BoundNames,
     /// What its engine says of prompts that are too long, beyond what is known; lower case.
     pub context_errors: Box<[Box<str>]>,
@@ -316,7 +316,7 @@ pub struct Key {
     pub data_class: Option<DataClass>,
     /// The highest class it may send, if it lowers its team's.
     pub data_class_max: Option<DataClass>,
-    /// Who comes first where requests wait; else the nearest team's word counts.
+    /// Who comes first where requests wait; else the nearest team's counts.
     pub priority: Option<Priority>,
     /// Whether its hint headers are believed.
     pub hints: bool,

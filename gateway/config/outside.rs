@@ -14,6 +14,6 @@ pub(super) struct Outside<'a> {
     pub secret: &'a dyn Fn(&str) -> Result<String, String>,
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
-    /// Says what of the doors and the books this machine has no place for.
+    /// Says what of the listeners and the ledger this machine cannot hold.
     pub ground: &'a dyn Fn(&Ground<'_>) -> Faults,
 }

@@ -26,13 +26,13 @@ pub(crate) use self::{
 use super::{
     connection::{Connection, Connector},
     judge::{self, AttemptError},
-    own::{Objection, Refused},
+    own::{Objection, RefusedEdits},
     pool::Approach,
     target::UpstreamRequest,
 };
 use crate::{fleet::InFlight, wire};
 
-/// How much of an error body is read.
+/// Bytes of an error body that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest event of a stream.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
@@ -43,7 +43,7 @@ const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
 /// What an attempt shows next, or how it failed.
 type Polled = Poll<Result<Shown, AttemptError>>;
 
-/// One attempt.
+/// One request to one replica, from its connection to its end.
 pub(crate) struct Attempt {
     /// Number of the attempt in the machine.
     pub number: u8,
@@ -56,7 +56,7 @@ pub(crate) struct Attempt {
     /// Whether its kept connection was being closed as it was taken, which no replica can help.
     pub crossed: bool,
     edits: Edits,
-    /// What bounds it in time.
+    /// The timeouts of the attempt.
     pub clocks: Clocks,
     /// Output of its first content, once that has come.
     pub first: Option<Tokens>,
@@ -69,7 +69,7 @@ pub(crate) struct Attempt {
     pub billed: bool,
     /// How it ended, while the events that its last bytes completed are shown.
     end: Option<wire::End>,
-    /// Comes true when its replica is ejected.
+    /// Completes when its replica is ejected.
     ejection: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -123,7 +123,7 @@ impl Attempt {
         self.edits.target.key()
     }
 
-    /// Whether all of the request has left.
+    /// Whether all of the request has been sent.
     pub(crate) fn all_out(&self) -> bool {
         self.phase.all_out()
     }
@@ -153,7 +153,7 @@ impl Attempt {
 
     /// The same replica again, without what it refuses of our edits: a sending of its own, but not another
     /// try.
-    pub(crate) fn again(self, record: usize, refused: Refused) -> Start {
+    pub(crate) fn again(self, record: usize, refused: RefusedEdits) -> Start {
         let Self { number, endpoint, edits, .. } = self;
         let Edits { target, planned, half_full, .. } = edits;
         Start { number, record, endpoint, target, planned, half_full, refused: Some(refused) }
@@ -181,13 +181,13 @@ impl Attempt {
         self.phase.waits_its_turn()
     }
 
-    /// Waits for the ejection of its replica.
+    /// Polls for the ejection of its replica.
     pub(crate) fn poll_ejection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let endpoint = &self.endpoint;
         self.ejection.get_or_insert_with(|| Box::pin(endpoint.ejection())).as_mut().poll(cx)
     }
 
-    /// Goes on until there is something to show.
+    /// Polls the attempt until there is something to show.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -20,7 +20,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::failure::{Kind, Retry};
 
-/// What happened to an attempt.
+/// An event that the machine is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The request may go out.
@@ -31,7 +31,7 @@ pub(crate) enum Event {
     Content(u8),
     /// The attempt, a stream, has shown its first content, and by now so much output after it.
     Output(u8, Tokens),
-    /// The attempt came to nothing.
+    /// The attempt failed.
     Failed(u8, Kind, Retry),
     /// The only attempt may be waiting for nothing: others have found that its replica does not answer.
     Doubt,
@@ -39,13 +39,13 @@ pub(crate) enum Event {
     Full(u8),
     /// A replica is free for the request that waited for one.
     Refilled,
-    /// The wait was for nothing.
+    /// The wait ended without a place.
     TurnedAway,
     /// Time has passed.
     Tick,
 }
 
-/// What to do next.
+/// A step that the machine asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Start an attempt on this entry of the plan.
@@ -71,7 +71,7 @@ pub(crate) enum Step {
 /// Steps to take, in order.
 pub(crate) type Steps = SmallVec<[Step; 2]>;
 
-/// The machine.
+/// The state machine of the attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     /// What may be tried: models in order, each with its context window.
@@ -95,11 +95,11 @@ pub(crate) struct Attempts {
     over: bool,
 }
 
-/// What may be tried for a request at the most.
+/// The bounds on the attempts of a request.
 pub(crate) struct Envelope {
     /// Models in order, and how often one may be tried again, in all.
     pub plan: Arc<Plan>,
-    /// Nothing is started at this moment or later.
+    /// The moment from which no attempt is started.
     pub deadline: Instant,
     /// After how much silence of the only attempt a second one is started beside it, once.
     pub hedge_after: Option<Duration>,
@@ -117,9 +117,9 @@ struct Running {
 
 #[derive(Clone, Copy, Debug)]
 enum Hedge {
-    /// There is none, or there was one.
+    /// There is no hedge, or there was one.
     None,
-    /// To be set when an attempt starts.
+    /// The hedge starts so long after an attempt.
     After(Duration),
     /// Due at this moment, and `After` again if another attempt starts before.
     At(Instant, Duration),
@@ -292,7 +292,7 @@ impl Attempts {
         self.start(planned, now)
     }
 
-    /// Whether anything new may be begun.
+    /// Whether another attempt may be started.
     fn elsewhere(&self, retry_allowed: bool) -> bool {
         !self.wrong && (self.next().is_some() || retry_allowed && self.retries_left > 0)
     }
@@ -369,7 +369,7 @@ impl Attempts {
         smallvec![Step::Start { attempt, planned }]
     }
 
-    /// Ends what still runs.
+    /// Cancels the attempts that still run.
     fn cancelled(&mut self) -> impl Iterator<Item = Step> {
         std::mem::take(&mut self.running).into_iter().map(|it| Step::Cancel(it.attempt))
     }

@@ -46,7 +46,7 @@ pub(crate) enum Committed {
     Early,
 }
 
-/// A request on its way.
+/// One request on its way to backends, with all its attempts.
 pub(crate) struct Call {
     scope: Scope,
     phase: Phase,
@@ -75,12 +75,12 @@ enum Phase {
 #[derive(Default)]
 struct Alarm {
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whom the timer wakes.
+    /// The waker that the timer wakes.
     armed_by: Option<Waker>,
 }
 
 impl Call {
-    /// A call that has not left yet.
+    /// A call of which nothing has been sent yet.
     pub(crate) fn new(
         upstreams: Arc<Upstreams>,
         plan: Arc<Plan>,
@@ -254,7 +254,7 @@ impl Call {
         }
     }
 
-    /// Whether all was said.
+    /// Whether the caller has been sent everything.
     fn ends(&self) -> bool {
         match &self.phase {
             Phase::Over => true,

@@ -16,18 +16,18 @@ const IDLE_MAX: usize = 512;
 
 /// Idle connections of one kind, connects under way of another, and who waits.
 pub(super) struct ConnectQueue<C, U> {
-    /// The freshest is the last.
+    /// Idle connections; the freshest is the last.
     idle: Vec<C>,
     /// Connects that nobody waits for any more, the oldest first. Their slots are taken.
     parked: VecDeque<U>,
     /// In the order in which they came; so are their numbers.
-    waiters: VecDeque<Waiter<C>>,
+    waiters: VecDeque<ConnectWaiter<C>>,
     /// Slots for connects that waiters have.
     connects: usize,
     next: u64,
 }
 
-struct Waiter<C> {
+struct ConnectWaiter<C> {
     number: u64,
     waker: Waker,
     slot: Slot,
@@ -44,7 +44,7 @@ enum Slot {
     Taken,
 }
 
-/// What there is for a waiter.
+/// The next thing for a waiter to do.
 pub(super) enum Offer<C> {
     /// A connection that somebody gave back.
     Given(C),
@@ -106,7 +106,7 @@ impl<C, U> ConnectQueue<C, U> {
         let given = self.idle.pop();
         // Where a slot is free, nobody waits for one.
         let slot = if given.is_none() { self.slot() } else { Slot::None };
-        self.waiters.push_back(Waiter { number, waker, slot, given });
+        self.waiters.push_back(ConnectWaiter { number, waker, slot, given });
         number
     }
 
@@ -142,7 +142,7 @@ impl<C, U> ConnectQueue<C, U> {
 
     /// Gives free slots to the waiters without one.
     pub(super) fn serve(&mut self) {
-        let waits = |waiter: &Waiter<C>| waiter.slot == Slot::None && waiter.given.is_none();
+        let waits = |waiter: &ConnectWaiter<C>| waiter.slot == Slot::None && waiter.given.is_none();
         while let Some(at) = self.waiters.iter().position(waits) {
             let slot = self.slot();
             let Some(waiter) = self.waiters.get_mut(at).filter(|_| slot == Slot::Free) else {
@@ -270,7 +270,7 @@ mod tests {
                 let slots = queue.waiters.iter().filter(|it| it.slot != Slot::None).count();
                 prop_assert_eq!(slots, queue.connects);
                 prop_assert!(queue.connects + queue.parked.len() <= CONNECTS_MAX);
-                let waits = |it: &&Waiter<u32>| it.slot == Slot::None && it.given.is_none();
+                let waits = |it: &&ConnectWaiter<u32>| it.slot == Slot::None && it.given.is_none();
                 let waiting = queue.waiters.iter().filter(waits).count();
                 prop_assert!(waiting == 0 || queue.connects == CONNECTS_MAX);
                 let empty_handed = queue.waiters.iter().any(|it| it.given.is_none());

@@ -15,7 +15,7 @@ use crate::{
     wire,
 };
 
-/// What a caller is told to wait where a backend says nothing.
+/// The `retry-after` for a caller where a backend says nothing.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// What a failure is judged by, beside what is said of it.
@@ -29,10 +29,10 @@ pub(crate) struct Case<'a> {
     pub context_errors: &'a [Box<str>],
 }
 
-/// Why an attempt came to nothing.
+/// The error of an attempt that failed.
 #[derive(Debug)]
 pub(crate) struct AttemptError {
-    /// How the attempt ended, for records.
+    /// The result of the attempt, for records.
     pub result: AttemptResult,
     /// What the caller is told if nothing better is left.
     pub failure: Failure,
@@ -48,7 +48,7 @@ impl AttemptError {
         Self { result, failure, blame: true, cooldown: false }
     }
 
-    /// No connection.
+    /// The error of an attempt without a connection.
     pub(crate) fn connect(error: io::Error) -> Self {
         let public = "the model's server could not be reached";
         let mut it = Self::new(AttemptResult::Connect, Kind::UpstreamError, public);
@@ -64,7 +64,7 @@ impl AttemptError {
         it
     }
 
-    /// An answer that is none.
+    /// The error of an attempt whose answer is malformed.
     pub(crate) fn invalid(public: &'static str, why: impl Into<String>) -> Self {
         let mut it = Self::new(AttemptResult::Invalid, Kind::UpstreamError, public);
         it.failure = it.failure.because(why.into());
@@ -88,7 +88,7 @@ impl AttemptError {
         self
     }
 
-    /// Silence for too long.
+    /// The error of an attempt that timed out.
     pub(crate) fn timeout(public: &'static str) -> Self {
         Self::new(AttemptResult::Timeout, Kind::UpstreamTimeout, public)
     }
@@ -157,7 +157,7 @@ impl AttemptError {
         it
     }
 
-    /// The backend calls the request wrong: so would any other, unless only room is missing.
+    /// The backend calls the request wrong: so would any other, unless its context is only too small.
     fn refused(status: StatusCode, said: &wire::Said, case: Case<'_>) -> Self {
         let public = said
             .message(case.key)

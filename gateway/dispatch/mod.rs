@@ -38,21 +38,21 @@ use crate::{
     outcome::AttemptLog,
 };
 
-/// Told what becomes of endpoints.
+/// The observer of ejections and recoveries of endpoints.
 pub(crate) type EndpointObserver = Box<dyn Fn(&Endpoint, EndpointEvent) + Send + Sync>;
 
-/// What becomes of an endpoint.
+/// A change of an endpoint that is counted and logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointEvent {
-    /// It is taken out of service, for this cause.
+    /// The endpoint is taken out of service, for this cause.
     Ejected(&'static str),
     /// It is ejected, and asked all the same: no model of the route has another.
     LastResort,
 }
 
-/// The ways to all replicas of an epoch.
+/// The connections to all replicas of an epoch.
 pub(crate) struct Upstreams {
-    /// How the replicas are.
+    /// The state of the replicas.
     pub fleet: Arc<Fleet>,
     connector: Connector,
     targets: Vec<Vec<Arc<Target>>>,
@@ -60,15 +60,15 @@ pub(crate) struct Upstreams {
     queue: QueueLimits,
 }
 
-/// What the ways of an epoch are made from.
+/// The configuration that the connections of an epoch are made from.
 pub(crate) struct UpstreamsConfig<'a> {
     /// The models, by `ModelIndex`.
     pub models: &'a [config::Model],
     /// Their replicas, likewise.
     pub fleet: Arc<Fleet>,
-    /// Told what becomes of endpoints.
+    /// The observer of ejections and recoveries of endpoints.
     pub observer: EndpointObserver,
-    /// What bounds the wait for a full model.
+    /// The bounds of the wait for a full model.
     pub queue: QueueLimits,
 }
 
@@ -137,12 +137,12 @@ impl Upstreams {
     }
 }
 
-/// How a call is sent off.
+/// The options of one call.
 pub(crate) struct CallOptions {
-    /// What decides among replicas.
+    /// The hint that decides among replicas.
     pub hint: PickHint,
-    /// Its right to a place where others wait.
+    /// Its class and key, by which it waits where a model is full.
     pub waiter: Waiter,
-    /// A silent stream gets its head after this.
+    /// The time after which a silent stream gets its head.
     pub early_head: Duration,
 }

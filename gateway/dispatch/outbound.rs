@@ -27,7 +27,7 @@ pub(crate) enum Piece {
     Length(Box<AtLength>),
     /// Nothing is said, so that the caller goes on waiting.
     KeepAlive,
-    /// The whole answer was said.
+    /// The end of an answer that is complete.
     Done,
 }
 

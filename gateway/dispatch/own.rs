@@ -12,8 +12,8 @@ use crate::{
 
 /// What a replica has refused of the gateway's edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// To be asked for usage in a stream.
+pub(crate) struct RefusedEdits {
+    /// Set where it refuses to report usage in a stream.
     pub usage: bool,
     /// Names of a bound on the output.
     pub bounds: BoundNames,
@@ -24,14 +24,14 @@ pub(crate) struct Refused {
 /// What is to be done about an edit that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Objection {
-    /// To ask again without what is refused by now.
-    Again(Refused),
-    /// Nothing: the bound must be told, and no name of it is left.
+    /// The replica is asked again without what it has refused by now.
+    Again(RefusedEdits),
+    /// Nothing: the bound must be given, and no name of it is left.
     Bound,
 }
 
-impl Refused {
-    /// The names under which a bound is told to an engine that knows these: what is left of them, else of
+impl RefusedEdits {
+    /// The names under which a bound is given to an engine that knows these: what is left of them, else of
     /// all.
     pub(crate) const fn told_as(self, known: BoundNames) -> BoundNames {
         let left = known.without(self.bounds);
@@ -70,13 +70,13 @@ impl Refused {
 pub(crate) fn named(said: &Said, status: u16, half_full: bool, sentences: &[Box<str>]) -> Named {
     let mut named = said.named();
     if said.is_too_long(status, half_full, sentences) {
-        // It speaks of the bound because the prompt leaves no room for it.
+        // It speaks of the bound because the prompt leaves too little of the context for it.
         named.bounds = BoundNames::default();
     }
     named
 }
 
-/// What is remembered of a replica.
+/// The edits that a replica has refused, remembered over requests.
 #[derive(Debug, Default)]
 pub(crate) struct Learned(AtomicU8);
 
@@ -85,10 +85,10 @@ const MAX_TOKENS: u8 = 2;
 const MAX_COMPLETION_TOKENS: u8 = 4;
 
 impl Learned {
-    /// What it has refused.
-    pub(crate) fn refused(&self) -> Refused {
+    /// The edits that it has refused.
+    pub(crate) fn refused(&self) -> RefusedEdits {
         let bits = self.0.load(Relaxed);
-        Refused {
+        RefusedEdits {
             usage: bits & USAGE != 0,
             bounds: BoundNames {
                 max_tokens: bits & MAX_TOKENS != 0,
@@ -98,8 +98,8 @@ impl Learned {
         }
     }
 
-    /// It answered a request that was spared this.
-    pub(crate) fn remember(&self, refused: Refused) {
+    /// Notes that it answered a request without these edits.
+    pub(crate) fn remember(&self, refused: RefusedEdits) {
         let bit = |holds, bit| if holds { bit } else { 0 };
         let bits = bit(refused.usage, USAGE)
             | bit(refused.bounds.max_tokens, MAX_TOKENS)
@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn again(usage: bool, bounds: BoundNames) -> Option<Objection> {
-        Some(Objection::Again(Refused { usage, bounds, now: bounds }))
+        Some(Objection::Again(RefusedEdits { usage, bounds, now: bounds }))
     }
 
     #[test]
@@ -163,11 +163,11 @@ mod tests {
             ),
         ] {
             for status in [400, 422] {
-                let said = Refused::default().objection(OURS, status, read(body));
+                let said = RefusedEdits::default().objection(OURS, status, read(body));
                 assert_eq!(said, expected, "{body}");
             }
-            assert_eq!(Refused::default().objection(OURS, 500, read(body)), None);
-            assert_eq!(Refused::default().objection(Own::default(), 400, read(body)), None);
+            assert_eq!(RefusedEdits::default().objection(OURS, 500, read(body)), None);
+            assert_eq!(RefusedEdits::default().objection(Own::default(), 400, read(body)), None);
         }
     }
 
@@ -176,13 +176,13 @@ mod tests {
         let body =
             r#"{"detail":[{"loc":["body","max_completion_tokens"],"msg":"extra forbidden"}]}"#;
         let own = Own { callers: BoundNames::MAX_COMPLETION_TOKENS, ..OURS };
-        assert_eq!(Refused::default().objection(own, 422, read(body)), None);
+        assert_eq!(RefusedEdits::default().objection(own, 422, read(body)), None);
     }
 
     #[test]
     fn names_are_tried_once_each() {
         let known = BoundNames::MAX_TOKENS;
-        let mut refused = Refused::default();
+        let mut refused = RefusedEdits::default();
         let mut tried = Vec::new();
         loop {
             let bounds = refused.told_as(known);
@@ -194,12 +194,12 @@ mod tests {
             }
         }
         assert_eq!(tried, [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS]);
-        assert_eq!(Refused::default().told_as(BoundNames::BOTH), BoundNames::BOTH);
+        assert_eq!(RefusedEdits::default().told_as(BoundNames::BOTH), BoundNames::BOTH);
     }
 
     #[test]
     fn what_was_refused_by_an_older_engine_is_tried_again() {
-        let learned = Refused { bounds: BoundNames::MAX_TOKENS, ..Refused::default() };
+        let learned = RefusedEdits { bounds: BoundNames::MAX_TOKENS, ..RefusedEdits::default() };
         let own = Own { bounds: learned.told_as(BoundNames::MAX_TOKENS), ..OURS };
         let said =
             learned.objection(own, 422, read("max_completion_tokens: extra fields not permitted"));
@@ -209,10 +209,10 @@ mod tests {
     #[test]
     fn what_is_remembered_is_what_was_refused() {
         let learned = Learned::default();
-        assert_eq!(learned.refused(), Refused::default());
+        assert_eq!(learned.refused(), RefusedEdits::default());
         for usage in [false, true] {
             for bounds in [BoundNames::default(), BoundNames::MAX_TOKENS, BoundNames::BOTH] {
-                let refused = Refused { usage, bounds, ..Refused::default() };
+                let refused = RefusedEdits { usage, bounds, ..RefusedEdits::default() };
                 learned.remember(refused);
                 assert_eq!(learned.refused(), refused);
             }

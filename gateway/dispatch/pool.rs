@@ -35,7 +35,7 @@ impl Pool {
         Self { queue: Mutex::new(ConnectQueue::new()), idle_max }
     }
 
-    /// How long its connections may be idle.
+    /// The time that its connections may be idle.
     pub(crate) fn idle_max(&self) -> Duration {
         self.idle_max
     }
@@ -119,7 +119,7 @@ impl Approach {
         self.began
     }
 
-    /// Goes on until there is a connection.
+    /// Polls until there is a connection.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-/// The longest rest that a backend can ask for.
+/// The longest cooldown that a backend can ask for.
 const REST_MAX: Duration = Duration::from_secs(60);
 /// A `date` is cut to its second, and was on its way: clocks that differ by no more agree.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
@@ -19,17 +19,17 @@ const MOMENTS: [(f64, f64); 4] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1
 const LIMITS: [&str; 6] =
     ["requests", "tokens", "input-tokens", "output-tokens", "requests-day", "tokens-minute"];
 
-/// The rest that these headers ask for right now.
+/// The cooldown that these headers ask for right now.
 pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     asked_at(headers, SystemTime::now())
 }
 
-/// The rest that these words ask for right now.
+/// The cooldown that the text of an error asks for right now.
 pub(super) fn said(words: &str) -> Option<Duration> {
     wait(words.trim(), 1.0, SystemTime::now()).map(|rest| rest.min(REST_MAX))
 }
 
-/// The rest that these headers ask for at this moment, if they do, capped. The most direct word counts:
+/// The cooldown that these headers ask for at this moment, if they do, capped. The most direct word counts:
 /// `retry-after-ms`, `retry-after`, the limits that are spent, then a reset of nobody knows what.
 fn asked_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -98,7 +98,7 @@ fn stamp(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 
-/// So many parts of a second; what is beyond all counting is as long as a rest can be.
+/// So many parts of a second; what is beyond all counting is as long as a cooldown can be.
 fn span(number: f64, parts: f64) -> Duration {
     Duration::try_from_secs_f64(number / parts).unwrap_or(REST_MAX)
 }

@@ -14,7 +14,7 @@ use policies::facts::Tokens;
 
 use super::{
     connection::Slices,
-    own::{Learned, Refused},
+    own::{Learned, RefusedEdits},
     pool::Pool,
 };
 use crate::{
@@ -44,12 +44,12 @@ pub(crate) struct Target {
     pub holds: AtomicBool,
     /// Idle connections.
     pub pool: Arc<Pool>,
-    /// What it has refused of our edits.
+    /// The edits that it has refused.
     pub learned: Learned,
     stream_usage: bool,
     output_bound: BoundNames,
     output_tokens_max: Tokens,
-    /// Where it serves each surface.
+    /// The path of each surface at this replica.
     paths: [PathAndQuery; Surface::COUNT],
     host: HeaderValue,
     authorization: Option<HeaderValue>,
@@ -120,7 +120,7 @@ impl Target {
         &self,
         request: &UpstreamRequest,
         most: Tokens,
-        refused: Refused,
+        refused: RefusedEdits,
     ) -> wire::Edit<'_> {
         let told_as = refused.told_as(self.output_bound);
         wire::Edit {
@@ -131,7 +131,7 @@ impl Target {
         }
     }
 
-    /// The request as this replica is asked.
+    /// The request as this replica gets it.
     pub(crate) fn request(
         &self,
         request: &UpstreamRequest,

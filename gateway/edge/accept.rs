@@ -30,62 +30,62 @@ const BACKLOG: u32 = 1_024;
 /// After an error of `accept` (no file descriptors left, for one), how long to wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What one door is like.
+/// A listener and its limits.
 pub(crate) struct ListenerConfig {
-    /// Where it listens.
+    /// The socket that listens.
     pub listener: TcpListener,
-    /// For the whole head of a request.
+    /// The time for the whole head of a request.
     pub header_timeout: Duration,
     /// How long a caller may take nothing of what is written to him.
     pub write_timeout: Duration,
     /// Open connections at the most; further ones wait to be accepted.
     pub connections_max: usize,
-    /// Says whether the door rests: whoever comes then waits to be accepted, here or by another process.
+    /// True while the listener is paused: a connection then waits to be accepted, here or by another process.
     pub resting: watch::Receiver<bool>,
 }
 
-/// How far a door has closed. It only ever closes further.
+/// How far a listener has been shut down. It only ever goes further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shutdown {
-    /// Not at all.
+    /// It accepts connections.
     Open,
-    /// Nobody comes in here any more, but by another process that has the socket. Connections go on as
-    /// before.
+    /// No connection is accepted here any more, but by another process that has the socket. Connections go
+    /// on as before.
     Left,
-    /// Nobody comes in any more. A connection that is serving a request ends after it; one that is idle
+    /// No connection is accepted any more. One that is serving a request ends after it; one that is idle
     /// ends at once.
     Shut,
-    /// Every connection is looked at again: what answers has been told to come to its end.
+    /// Every connection is polled again: the answers under way have been asked to end.
     Hurry,
     /// What is still open is dropped.
     Dropped,
 }
 
-/// Serves a door until it is shut and every connection has ended.
+/// Serves a listener until it is shut down and every connection has ended.
 pub(crate) async fn run<S, F>(
-    mut door: ListenerConfig,
+    mut config: ListenerConfig,
     mut closing: watch::Receiver<Shutdown>,
     serve: S,
 ) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<EdgeBody>, Infallible>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(door.connections_max));
+    let places = Arc::new(Semaphore::new(config.connections_max));
     // Each connection holds a sender; when all are gone, the receiver ends.
     let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
             biased;
             () = left(&mut closing) => break,
-            () = rests(&mut door.resting) => {
-                rested(&mut door.resting, &mut closing).await;
+            () = paused(&mut config.resting) => {
+                resumed(&mut config.resting, &mut closing).await;
                 continue;
             }
-            accepted = accept(&door.listener, &places) => accepted,
+            accepted = accept(&config.listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
-        let stream = WriteTimeout::new(stream, door.write_timeout);
-        let connection = connection(stream, door.header_timeout, closing.clone(), serve.clone());
+        let stream = WriteTimeout::new(stream, config.write_timeout);
+        let connection = connection(stream, config.header_timeout, closing.clone(), serve.clone());
         let open = open.clone();
         tokio::spawn(async move {
             connection.await;
@@ -93,12 +93,12 @@ pub(crate) async fn run<S, F>(
         });
     }
     // Whoever comes now is to be refused, and not to wait for an answer that never comes.
-    drop(door.listener);
+    drop(config.listener);
     drop(open);
     while all_closed.recv().await.is_some() {}
 }
 
-/// Listens on an address, for a door.
+/// Listens on an address.
 ///
 /// # Errors
 /// When it cannot be listened on.
@@ -119,7 +119,7 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// A socket that another process has opened, for a door.
+/// Takes over a listening socket that another process has opened.
 ///
 /// # Errors
 /// When it is none that listens.
@@ -129,32 +129,32 @@ pub(crate) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> 
     TcpListener::from_std(listener)
 }
 
-/// Waits until the door is to rest.
-async fn rests(resting: &mut watch::Receiver<bool>) {
-    if resting.wait_for(|rests| *rests).await.is_err() {
+/// Waits until the listener is to pause.
+async fn paused(resting: &mut watch::Receiver<bool>) {
+    if resting.wait_for(|resting| *resting).await.is_err() {
         // Whoever could say so has gone.
         std::future::pending::<()>().await;
     }
 }
 
-/// Waits until it has rested, or is to be shut.
-async fn rested(resting: &mut watch::Receiver<bool>, closing: &mut watch::Receiver<Shutdown>) {
+/// Waits until the pause is over, or the listener is to be shut down.
+async fn resumed(resting: &mut watch::Receiver<bool>, closing: &mut watch::Receiver<Shutdown>) {
     tokio::select! {
-        // A door whose process has been succeeded rests until it is left.
-        Ok(_) = resting.wait_for(|rests| !*rests) => {}
+        // A listener whose process has a successor stays paused until it is left.
+        Ok(_) = resting.wait_for(|resting| !*resting) => {}
         () = left(closing) => {}
     }
 }
 
-/// Waits until nobody is to come in any more.
+/// Waits until the listener accepts no connection any more.
 async fn left(closing: &mut watch::Receiver<Shutdown>) {
-    // The sender's end says the same as its word.
+    // A sender that is gone means the same.
     let _ = closing.wait_for(|closing| *closing >= Shutdown::Left).await;
 }
 
 type Heard = (Shutdown, Option<watch::Receiver<Shutdown>>);
 
-/// Hears within a connection's task how far the door has closed.
+/// Tells the task of a connection how far its listener has been shut down.
 struct ShutdownListener {
     watched: watch::Receiver<Shutdown>,
     listening: Option<Pin<Box<dyn Future<Output = Heard> + Send>>>,
@@ -166,36 +166,36 @@ impl ShutdownListener {
         let watched = closing.clone();
         // Whoever comes late hears what was said before.
         closing.mark_changed();
-        Self { watched, listening: Some(Box::pin(Self::told(closing))), asked: false }
+        Self { watched, listening: Some(Box::pin(Self::changed(closing))), asked: false }
     }
 
-    async fn told(mut closing: watch::Receiver<Shutdown>) -> Heard {
+    async fn changed(mut closing: watch::Receiver<Shutdown>) -> Heard {
         if closing.changed().await.is_err() {
-            // The sender's end says the same as its word.
+            // A sender that is gone means the same.
             return (Shutdown::Shut, None);
         }
-        let word = *closing.borrow_and_update();
-        (word, Some(closing))
+        let state = *closing.borrow_and_update();
+        (state, Some(closing))
     }
 
-    /// The last word, if there is a new one.
+    /// The state of the shutdown, if it has changed.
     #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Shutdown> {
-        // The task's waker stays the same: whoever was told of it once is not asked at every event.
+        // The task's waker stays the same, so it is registered once and not at every event.
         if self.asked && !self.watched.has_changed().unwrap_or(true) { None } else { self.hear(cx) }
     }
 
     #[cold]
     fn hear(&mut self, cx: &mut Context<'_>) -> Option<Shutdown> {
-        let mut said = None;
+        let mut changed = None;
         while let Some(listening) = &mut self.listening {
             self.asked = true;
-            let Poll::Ready((word, closing)) = listening.as_mut().poll(cx) else { break };
-            said = Some(word);
+            let Poll::Ready((state, closing)) = listening.as_mut().poll(cx) else { break };
+            changed = Some(state);
             self.asked = false;
-            self.listening = closing.map(|it| Box::pin(Self::told(it)) as _);
+            self.listening = closing.map(|it| Box::pin(Self::changed(it)) as _);
         }
-        said
+        changed
     }
 }
 
@@ -236,9 +236,9 @@ async fn connection<S, F>(
         .writev(false)
         .serve_connection(TokioIo::new(guarded), service_fn(serve));
     let mut connection = std::pin::pin!(connection);
-    let mut ear = ShutdownListener::new(closing);
+    let mut shutdown = ShutdownListener::new(closing);
     let ended = std::future::poll_fn(|cx| {
-        match ear.poll(cx) {
+        match shutdown.poll(cx) {
             None | Some(Shutdown::Open | Shutdown::Left) => {}
             Some(Shutdown::Shut | Shutdown::Hurry) => connection.as_mut().graceful_shutdown(),
             Some(Shutdown::Dropped) => return Poll::Ready(Ok(())),
@@ -274,9 +274,9 @@ mod tests {
         answer.ends_with(b"served")
     }
 
-    /// Callers come in while the door closes, each time a little earlier or later.
+    /// Callers connect while the listener is shut down, each time a little earlier or later.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn whoever_was_let_in_before_the_door_closed_is_waited_for() {
+    async fn whoever_was_let_in_before_the_listener_closed_is_waited_for() {
         let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut served = 0;
         for round in 0..ROUNDS {
@@ -299,14 +299,14 @@ mod tests {
             let (header_timeout, write_timeout) = (minute, minute);
             let (_rest, resting) = watch::channel(false);
             let connections_max = 3;
-            let door = ListenerConfig {
+            let config = ListenerConfig {
                 listener,
                 header_timeout,
                 write_timeout,
                 connections_max,
                 resting,
             };
-            let door = tokio::spawn(run(door, closed, serve));
+            let serving = tokio::spawn(run(config, closed, serve));
             let mut callers: JoinSet<bool> = (0..4).map(|_| ask(addr)).collect();
             while begun.load(Ordering::SeqCst) <= served && round % 3 > 0 {
                 yield_now().await;
@@ -315,8 +315,8 @@ mod tests {
                 yield_now().await;
             }
             closing.send(Shutdown::Shut).unwrap();
-            let drained = tokio::time::timeout(Duration::from_secs(20), door).await;
-            drained.expect("the door never closes").unwrap();
+            let drained = tokio::time::timeout(Duration::from_secs(20), serving).await;
+            drained.expect("the listener never closes").unwrap();
             let (begun, ended) = (begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));
             assert_eq!(begun, ended, "round {round}: it closed while requests were served");
             while let Some(answered) = callers.join_next().await {

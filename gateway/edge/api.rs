@@ -1,4 +1,4 @@
-//! The callers' door: the hot route first, everything else by the router.
+//! The callers' API: the hot route first, everything else by the router.
 
 use std::{
     convert::Infallible,
@@ -37,13 +37,13 @@ use crate::{
     wire::{self, Surface},
 };
 
-/// What the callers' door is made from.
+/// The settings of the callers' API.
 pub(crate) struct ApiSettings<'a> {
     /// Its limits.
     pub server: &'a config::Server,
 }
 
-/// The callers' door.
+/// The service of the callers' API.
 #[derive(Clone)]
 pub(crate) struct ApiService {
     gateway: Arc<Gateway>,
@@ -53,7 +53,7 @@ pub(crate) struct ApiService {
 }
 
 impl ApiService {
-    /// A door to this gateway.
+    /// A service for callers of this gateway.
     pub(crate) fn new(gateway: Arc<Gateway>, settings: &ApiSettings<'_>) -> Self {
         let bodies = Bodies {
             bytes_max: settings.server.body_bytes_max,

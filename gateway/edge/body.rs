@@ -1,4 +1,4 @@
-//! The one body type of the doors.
+//! The one body type of what both listeners answer.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::pipeline::AnswerBody;
 
-/// The body of whatever a door answers.
+/// The body of any answer, to callers or to operators.
 pub(crate) enum EdgeBody {
     /// Of a served request.
     Answer(AnswerBody),

@@ -1,5 +1,5 @@
 //! Pages in browsers: those of the origins that the configuration lists may ask and read; of all others a
-//! browser is told nothing, so that it lets none of them.
+//! browser gets no header, so that it lets none of them.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 
@@ -56,7 +56,7 @@ impl Cors {
         Some(answer)
     }
 
-    /// Says in an answer who may read it. Caches are told in each that it depends on who asks.
+    /// Says in an answer who may read it. The answer tells caches that it depends on who asks.
     pub(super) fn mark(origin: Option<HeaderValue>, head: &mut HeaderMap) {
         head.append(header::VARY, VARY);
         if let Some(origin) = origin {

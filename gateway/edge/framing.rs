@@ -1,5 +1,5 @@
 //! Guards the framing of requests. A server and whatever stands before it must agree where each
-//! request ends; where a head leaves room for two opinions, hyper takes one of them. Here such a
+//! request ends; where a head can be read in two ways, hyper takes one of them. Here such a
 //! request is refused before any of it is parsed.
 //!
 //! The guard judges and never decodes: bytes go on as they came. A head that comes in one read is

@@ -1,4 +1,4 @@
-//! The doors: the only HTTP server, the only sockets to callers and operators.
+//! **Edge**: the only HTTP server, with the only sockets that callers and operators connect to.
 
 pub(crate) mod accept;
 pub(crate) mod admin;

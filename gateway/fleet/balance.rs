@@ -28,7 +28,7 @@ pub(crate) struct Candidate {
 /// What a hint is made by, beside the candidates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PickHint {
-    /// Decides where nothing else does.
+    /// A random number, for where nothing else decides.
     pub draw: u64,
     /// What requests with the same beginning have in common.
     pub affinity: Option<u64>,
@@ -84,7 +84,7 @@ fn drawn(candidates: &[Candidate], draw: u64, but: Option<usize>) -> Option<usiz
     found.or_else(|| usable().next_back()).map(|(at, _)| at)
 }
 
-/// Above 0 and at most 1.
+/// A number above 0 and at most 1.
 fn unit(bits: u64) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "53 bits are exact")]
     let above = ((bits >> 11) + 1) as f64;

@@ -16,7 +16,7 @@ const REQUESTS_MIN: u32 = 10;
 const EJECTION: Duration = Duration::from_secs(1);
 /// The longest ejection.
 const EJECTION_MAX: Duration = Duration::from_secs(30);
-/// How long the word of a probe that found nobody holds: longer than it takes to the next.
+/// How long the result of a probe that found nobody holds: longer than it takes to the next.
 const DEAD: Duration = Duration::from_secs(4);
 
 /// The state of one endpoint.
@@ -28,7 +28,7 @@ pub(crate) struct Breaker {
     ejected_until: Option<Instant>,
     trial_since: Option<Instant>,
     window: Option<Window>,
-    /// A probe found nobody there.
+    /// Set while a probe has found nobody there.
     dead: bool,
 }
 
@@ -43,9 +43,9 @@ struct Window {
 /// What a success says of an endpoint that was in outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// It was ejected, and is back.
+    /// The endpoint was ejected, and is back.
     Back,
-    /// Nothing is held against it any more.
+    /// Nothing is held against the endpoint any more.
     Calm,
     /// Failures of a moment ago still count.
     Watched,
@@ -158,7 +158,7 @@ impl Breaker {
         back && now < until
     }
 
-    /// A request ended without a verdict: the caller left, or the endpoint was only full.
+    /// A request ended and says nothing of the endpoint: the caller left, or the endpoint was only full.
     pub(crate) fn undecided(&mut self, began: Instant) {
         self.trial_since.take_if(|since| *since == began);
     }

@@ -40,23 +40,23 @@ pub(crate) struct Endpoint {
     /// What its epoch says; what binds stands in the state.
     concurrency_max: u32,
     pub(super) name: u64,
-    /// What is known of it, whatever the epoch.
+    /// The state of the replica, which epochs share.
     pub(super) state: Arc<State>,
 }
 
-/// What an endpoint is made from.
+/// The configuration that an endpoint is made from.
 pub(crate) struct EndpointSeed {
     /// `host:port`.
     pub label: Arc<str>,
     /// Its base URL.
     pub url: Arc<str>,
-    /// Share of the load, at least 1.
+    /// The weight by which load is shared, at least 1.
     pub weight: u16,
     /// Requests in flight at the most; 0 is no limit.
     pub concurrency_max: u32,
 }
 
-/// How one replica is.
+/// The state of one replica, kept over reloads.
 pub(super) struct State {
     places: Places,
     /// Requests in flight at the most, whatever epoch they are of; 0 is no limit.
@@ -65,7 +65,7 @@ pub(super) struct State {
     pub(super) live: AtomicBool,
     /// How long streams took to begin since the replica was last found to fall behind its peers.
     first_tokens: Reading<FirstTokens>,
-    /// The same with peaks, whatever was found.
+    /// The mean with peaks remembered, from answers and probes alike.
     peak: Reading<PeakReading>,
     /// Until when it asked to be left alone, if it did.
     cooldown: Reading<Moment>,
@@ -73,9 +73,9 @@ pub(super) struct State {
     back: Reading<Moment>,
     since: Instant,
     pub(super) outlier: OutlierState,
-    /// Wakes who waits there when it is ejected.
+    /// Wakes the requests at the replica when it is ejected.
     ejection: Arc<Notify>,
-    /// It is being asked whether it is back.
+    /// Set while a probe is under way.
     probed: AtomicBool,
 }
 
@@ -125,7 +125,7 @@ impl Endpoint {
                 || self.state.outlier.breaker(|breaker| breaker.allows(now)))
     }
 
-    /// Whether it asked to be left alone.
+    /// Whether the replica is in a cooldown that it asked for.
     fn cools_down(&self, now: Instant) -> bool {
         self.state.cooldown.get().is_some_and(|until| self.state.moment(now) < until)
     }
@@ -149,7 +149,7 @@ impl Endpoint {
         self.state.limit.load(Ordering::Relaxed)
     }
 
-    /// What its epoch says binds from now on.
+    /// Puts the limits of this epoch in force.
     pub(super) fn take_over(&self) {
         self.state.limit.store(self.concurrency_max, Ordering::Relaxed);
     }
@@ -168,7 +168,7 @@ impl Endpoint {
         self.first_tokens().map(|known| known.ms)
     }
 
-    /// How long streams took here lately to begin, and how many told it.
+    /// How long streams took here lately to begin, and from how many that is known.
     pub(super) fn first_tokens(&self) -> Option<FirstTokens> {
         self.state.first_tokens.get()
     }
@@ -200,7 +200,7 @@ impl Endpoint {
 
     /// An answer came, its first content after `first_token`; `tells` if that says how the replica is. The
     /// first content of a plain answer is its end, and that of a long prompt comes late: they count only
-    /// where nothing has told. True if this ends an ejection.
+    /// where no stream has been measured. True if this ends an ejection.
     pub(super) fn answered(
         &self,
         began: Instant,
@@ -255,12 +255,12 @@ impl Endpoint {
         !self.state.probed.swap(true, Ordering::Relaxed)
     }
 
-    /// It has been asked.
+    /// A probe has ended.
     pub(crate) fn probe_ends(&self) {
         self.state.probed.store(false, Ordering::Relaxed);
     }
 
-    /// A request ended without a verdict on the endpoint.
+    /// A request ended and says nothing of the endpoint.
     pub(super) fn undecided(&self, began: Instant) {
         if self.state.outlier.any() {
             self.state.outlier.breaker(|breaker| breaker.undecided(began));
@@ -278,7 +278,7 @@ impl Endpoint {
         ejected
     }
 
-    /// It asks to be left alone for a while.
+    /// Notes that the replica asks to be left alone for a while.
     pub(super) fn rest(&self, rest: Duration, now: Instant) {
         let until = self.state.moment(now + rest);
         self.state.cooldown.update(|before| before.map_or(until, |before| before.max(until)));

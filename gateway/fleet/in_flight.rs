@@ -12,7 +12,7 @@ pub(crate) struct InFlight {
     endpoint: Arc<Endpoint>,
     replicas: Arc<Replicas>,
     began: Instant,
-    /// It draws on the retry budget.
+    /// Set where it has drawn on the retry budget.
     retry: bool,
     /// Its result has said what it says of the endpoint.
     decided: bool,
@@ -30,8 +30,8 @@ impl InFlight {
             return None;
         }
         let outlier = &endpoint.state.outlier;
-        let troubled = outlier.any();
-        let retry = (wanted.again || wanted.last_resort) && troubled;
+        let outlying = outlier.any();
+        let retry = (wanted.again || wanted.last_resort) && outlying;
         if !wanted.again {
             replicas.retries.earn();
         }
@@ -43,9 +43,9 @@ impl InFlight {
         let (endpoint, replicas) = (Arc::clone(endpoint), Arc::clone(replicas));
         let mut entered = Self { endpoint, replicas, began: now, retry, decided: true };
         let outlier = &entered.endpoint.state.outlier;
-        if troubled && wanted.last_resort {
+        if outlying && wanted.last_resort {
             outlier.begins_all_the_same(now);
-        } else if troubled && !outlier.begins(now) {
+        } else if outlying && !outlier.begins(now) {
             return None;
         }
         entered.decided = false;

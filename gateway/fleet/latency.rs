@@ -14,12 +14,12 @@ const DECAY: Duration = Duration::from_secs(10);
 pub(crate) struct Peak {
     /// The mean.
     pub ms: f32,
-    /// How long ago it was so.
+    /// The age of the reading.
     pub age: Duration,
 }
 
 impl Peak {
-    /// What is left of it now.
+    /// The mean, faded by its age.
     pub(crate) fn faded(self) -> f32 {
         self.ms * (-self.age.as_secs_f32() / DECAY.as_secs_f32()).exp()
     }
@@ -35,19 +35,19 @@ impl Peak {
     }
 }
 
-/// Streams that must have told before a replica is held to its peers.
-const TOLD_MIN: u32 = 10;
+/// Streams that must have been measured before a replica is compared with its peers.
+const STREAMS_MIN: u32 = 10;
 /// Further above the median of its peers than this is no bad luck any more …
 const BEHIND: f32 = 5.0;
 /// … unless it is a time that nobody notices, in milliseconds.
 const UNNOTICED_MS: f32 = 250.0;
 
-/// Whether a replica whose first tokens take this long, as so many streams told, is far slower than its
+/// Whether a replica whose first tokens take this long, over so many streams, is far slower than its
 /// peers are.
-pub(crate) fn behind(ms: f32, told: u32, peers: &mut [f32]) -> bool {
+pub(crate) fn behind(ms: f32, streams: u32, peers: &mut [f32]) -> bool {
     peers.sort_unstable_by(f32::total_cmp);
     let median = peers.get(peers.len() / 2).copied();
-    told >= TOLD_MIN && median.is_some_and(|median| ms > (BEHIND * median).max(UNNOTICED_MS))
+    streams >= STREAMS_MIN && median.is_some_and(|median| ms > (BEHIND * median).max(UNNOTICED_MS))
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn far_behind_its_peers_is_behind_and_less_is_not() {
         assert!(behind(2_000.0, 10, &mut [90.0, 2_500.0, 110.0]));
-        assert!(!behind(2_000.0, 9, &mut [90.0, 110.0]), "too few have told");
+        assert!(!behind(2_000.0, 9, &mut [90.0, 110.0]), "too few streams");
         assert!(!behind(400.0, 99, &mut [90.0, 110.0]));
         assert!(!behind(200.0, 99, &mut [3.0]), "nobody notices");
         assert!(!behind(9_000.0, 99, &mut []), "nobody to hold it to");

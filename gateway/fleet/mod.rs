@@ -57,14 +57,14 @@ pub(crate) struct Replicas {
     endpoints: Vec<Arc<Endpoint>>,
     /// For attempts at replicas in outlier, beyond those that anyone would make.
     retries: Arc<RetryBudget>,
-    /// Who waits for a place.
-    line: Arc<Queue>,
-    /// The most output tokens that an answer has had beyond a bound that the engine was told, since the
+    /// The requests that wait for a place.
+    queue: Arc<Queue>,
+    /// The most output tokens that an answer has had beyond a bound that the engine was given, since the
     /// configuration was loaded: whoever mends an engine loads it anew.
     overrun: AtomicU32,
 }
 
-/// What the replicas of a model are made from.
+/// The configuration that the replicas of a model are made from.
 pub(crate) struct ReplicasSeed {
     /// The model's id.
     pub id: Arc<str>,
@@ -72,14 +72,14 @@ pub(crate) struct ReplicasSeed {
     pub endpoints: Vec<EndpointSeed>,
 }
 
-/// Which replica is wanted.
+/// The conditions on the replica for one attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Of this model.
+    /// The model.
     pub model: ModelIndex,
-    /// None of these.
+    /// The replicas that were asked already.
     pub tried: &'a [(ModelIndex, u16)],
-    /// What decides among those left.
+    /// The hint that decides among those left.
     pub hint: PickHint,
     /// Whether another attempt was made before for the same request.
     pub again: bool,
@@ -95,7 +95,7 @@ impl Wanted<'_> {
     }
 }
 
-/// What was found.
+/// The result of looking for a replica.
 pub(crate) enum Found {
     /// A replica that takes the request.
     Place(InFlight),
@@ -119,17 +119,17 @@ impl Replicas {
             id: seed.id,
             endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
             retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
-            line: before.map(|it| Arc::clone(&it.line)).unwrap_or_default(),
+            queue: before.map(|it| Arc::clone(&it.queue)).unwrap_or_default(),
             overrun: AtomicU32::new(0),
         }
     }
 
     /// Grants free places to those who wait for them.
     fn refill(&self) {
-        if self.line.waits() {
+        if self.queue.waits() {
             let live = |it: &&Arc<Endpoint>| it.state.live.load(Ordering::Relaxed);
             let free = self.endpoints.iter().filter(live).map(|it| it.free());
-            self.line.refill(free.fold(0, u32::saturating_add));
+            self.queue.refill(free.fold(0, u32::saturating_add));
         }
     }
 
@@ -176,7 +176,7 @@ impl Replicas {
             let others = self.endpoints.iter().filter(|other| !Arc::ptr_eq(other, it));
             let peers = others.filter(up).filter_map(|other| other.first_token_ms());
             let mut peers: SmallVec<[f32; 8]> = peers.collect();
-            it.first_tokens().is_some_and(|own| latency::behind(own.ms, own.told, &mut peers))
+            it.first_tokens().is_some_and(|own| latency::behind(own.ms, own.streams, &mut peers))
         })
     }
 }
@@ -203,7 +203,7 @@ impl Fleet {
         self.publish(now);
     }
 
-    /// The world as decisions see it.
+    /// The state of the fleet as decisions see it.
     pub(crate) fn view(&self) -> arc_swap::Guard<Arc<FleetView>> {
         self.view.load()
     }
@@ -215,7 +215,7 @@ impl Fleet {
 
     /// How many wait at each model, by id.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
-        self.models.iter().map(|it| (&it.id, it.line.length()))
+        self.models.iter().map(|it| (&it.id, it.queue.length()))
     }
 
     /// Whether any endpoint takes requests.
@@ -229,12 +229,12 @@ impl Fleet {
         let version = self.version.fetch_add(1, Ordering::Relaxed);
         self.view.store(Arc::new(FleetView { version, models }));
         for replicas in &self.models {
-            replicas.line.measure(now);
+            replicas.queue.measure(now);
             replicas.refill();
         }
     }
 
-    /// Time has passed for the retry budgets.
+    /// Lets this much time pass for the retry budgets.
     pub(crate) fn passed(&self, time: Duration) {
         let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         self.models.iter().for_each(|it| it.retries.passed(ms));
@@ -255,7 +255,7 @@ impl Fleet {
     /// outlier share a budget, so that an outage is not multiplied.
     pub(crate) fn pick(&self, wanted: &Wanted<'_>, now: Instant) -> Found {
         let Some(replicas) = self.models.get(wanted.model.get()) else { return Found::Nothing };
-        if !wanted.granted && replicas.line.waits() && replicas.serves(wanted, now) {
+        if !wanted.granted && replicas.queue.waits() && replicas.serves(wanted, now) {
             return Found::Full;
         }
         let extra = wanted.again || wanted.last_resort;
@@ -294,14 +294,14 @@ impl Fleet {
     pub(crate) fn join(
         &self,
         model: ModelIndex,
-        standing: Waiter,
+        waiter: Waiter,
         bounds: QueueLimits,
         now: Instant,
     ) -> Result<QueueTicket, Duration> {
         let Some(replicas) = self.models.get(model.get()) else { return Err(Duration::ZERO) };
-        let ticket = Queue::join(replicas, standing, bounds, now)?;
-        // A place that became free just before was granted to nobody.
-        if standing.until.is_none() {
+        let ticket = Queue::join(replicas, waiter, bounds, now)?;
+        // A place that became free just before has not been granted yet.
+        if waiter.until.is_none() {
             replicas.refill();
         }
         Ok(ticket)
@@ -340,7 +340,7 @@ impl Fleet {
         }
     }
 
-    /// An answer of this model had so many output tokens beyond the bound that its engine was told: the next
+    /// An answer of this model had so many output tokens beyond the bound that its engine was given: the next
     /// decision expects as many.
     pub(crate) fn overran(&self, model: ModelIndex, tokens: Tokens, now: Instant) {
         let Some(replicas) = self.models.get(model.get()) else { return };

@@ -1,5 +1,5 @@
-//! What is held against an endpoint, and its places: the two states that requests race for. The model
-//! checker in `tests/loom` goes through every order in which they can.
+//! The two states of an endpoint that requests race for: whether it is an outlier, and how many of its
+//! places are taken. The model checker in `tests/loom` goes through every order in which they can.
 
 use std::{sync::PoisonError, time::Instant};
 
@@ -8,7 +8,7 @@ use super::{
     sync::{AtomicBool, AtomicU32, Mutex, Ordering},
 };
 
-/// A breaker behind a flag.
+/// The breaker of an endpoint, behind a flag that a healthy one is read by.
 pub(super) struct OutlierState {
     /// Set while the breaker holds anything, so that a healthy endpoint costs no lock. It changes
     /// with the lock held alone.
@@ -17,7 +17,7 @@ pub(super) struct OutlierState {
 }
 
 impl OutlierState {
-    /// None.
+    /// The state of an endpoint that nothing is held against.
     pub(super) fn new() -> Self {
         Self { held: AtomicBool::new(false), breaker: Mutex::new(Breaker::default()) }
     }
@@ -51,9 +51,9 @@ impl OutlierState {
     /// A request was answered.
     pub(super) fn succeeded(&self, began: Instant, now: Instant) -> Recovery {
         self.breaker(|breaker| {
-            let relief = breaker.succeeded(began, now);
-            self.held.store(relief == Recovery::Watched, Ordering::Relaxed);
-            relief
+            let recovery = breaker.succeeded(began, now);
+            self.held.store(recovery == Recovery::Watched, Ordering::Relaxed);
+            recovery
         })
     }
 
@@ -79,7 +79,7 @@ impl OutlierState {
 pub(super) struct Places(AtomicU32);
 
 impl Places {
-    /// All of them free.
+    /// Places of which none is taken.
     pub(super) fn new() -> Self {
         Self(AtomicU32::new(0))
     }

@@ -15,41 +15,41 @@ use super::{Endpoint, Fleet};
 
 /// How long a replica may take to say what it serves. With the spread it is less than a second, from one
 /// round to the next.
-const PATIENCE: Duration = Duration::from_millis(750);
+const MODELS_TIMEOUT: Duration = Duration::from_millis(750);
 /// How long it may take for one token at the most: what it said before is not forgotten till then.
-const PATIENCE_MAX: Duration = Duration::from_millis(2_500);
+const TOKEN_TIMEOUT_MAX: Duration = Duration::from_millis(2_500);
 /// Probes of one round are spread over this much, so that many gateways do not ask at once.
 const SPREAD_MS: u64 = 200;
 /// The most that is read of an answer of one token.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// How one replica is asked.
+/// The way in which one replica is probed.
 pub(crate) struct Probe {
     /// Its base URL.
     pub base: String,
-    /// What it wants to see.
+    /// The credential that it wants.
     pub authorization: Option<HeaderValue>,
-    /// What it is asked.
+    /// The request that it is sent.
     pub question: Question,
 }
 
-/// What a replica is asked.
+/// The request by which a replica is probed.
 pub(crate) enum Question {
-    /// What it serves: a sign of life.
+    /// The list of what it serves: a sign of life.
     Models,
-    /// For a token: a proof that it serves.
+    /// One token: a proof that it serves.
     Token {
         /// The model's name at its engine.
         model: Box<str>,
         /// How long it may take.
-        patience: Duration,
+        timeout: Duration,
     },
 }
 
-/// Asks all replicas of an epoch.
+/// The probes of all replicas of an epoch.
 pub(crate) struct Prober {
     client: reqwest::Client,
-    /// By model and replica.
+    /// The probes by model and replica.
     probes: Vec<Vec<Probe>>,
 }
 
@@ -94,18 +94,18 @@ impl Prober {
         let base = probe.base.trim_end_matches('/');
         match &probe.question {
             Question::Models => {
-                let request = self.client.get(format!("{base}/models")).timeout(PATIENCE);
+                let request = self.client.get(format!("{base}/models")).timeout(MODELS_TIMEOUT);
                 let answer = authorized(request, probe).send().await;
                 answer.is_ok_and(|answer| !answer.status().is_server_error())
             }
-            Question::Token { model, patience } => {
+            Question::Token { model, timeout } => {
                 let body = json!({
                     "model": model,
                     "messages": [{ "role": "user", "content": "Say yes." }],
                     "max_tokens": 1,
                 });
                 let request = self.client.post(format!("{base}/chat/completions")).json(&body);
-                let request = request.timeout((*patience).min(PATIENCE_MAX));
+                let request = request.timeout((*timeout).min(TOKEN_TIMEOUT_MAX));
                 let answer = authorized(request, probe).send().await;
                 match answer {
                     Ok(answer) => serves(answer).await,

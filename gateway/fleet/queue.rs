@@ -1,8 +1,8 @@
-//! Those who wait for a place at a full model: bounded, by class, fair among keys, and turned away early
-//! where the wait would be for nothing.
+//! The queue of requests that wait for a place at a full model: bounded, by class, fair among keys; a request
+//! that would wait for nothing is turned away at once.
 //!
 //! A place that becomes free is granted to the one whose turn it is, and to nobody else: while anyone
-//! waits, newcomers join the line.
+//! waits, newcomers join the queue.
 
 mod order;
 
@@ -21,11 +21,11 @@ use self::order::Order;
 use super::Replicas;
 use crate::outcome::Priority;
 
-/// How fast a line moves is measured over this many places, so that chance does not turn anyone away …
+/// The speed of a queue is measured over this many places, so that chance does not turn anyone away …
 const PLACES_MEASURED: u32 = 16;
 /// … or over this long, where a model gives so few that nothing better can be known.
 const MEASURE_MAX: Duration = Duration::from_secs(10);
-/// What one who is turned away is told to wait at the least and at the most.
+/// The least and the most `retry-after` of a request that is turned away.
 const AWAY_MIN: Duration = Duration::from_secs(1);
 const AWAY_MAX: Duration = Duration::from_secs(60);
 
@@ -33,19 +33,19 @@ const WAITING: u8 = 0;
 const GRANTED: u8 = 1;
 const DISPLACED: u8 = 2;
 
-/// What a line may hold.
+/// The bounds of a queue, from the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
-    /// For how long one waits.
+    /// How long a request waits at the most.
     pub wait: Duration,
-    /// How many wait.
+    /// How many wait at the most.
     pub length_max: usize,
 }
 
-/// Who wants to wait.
+/// A request that wants to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
-    /// Its class.
+    /// Its priority: the higher class is served first.
     pub class: Priority,
     /// Its key: places go to keys in turn.
     pub key: u32,
@@ -53,7 +53,7 @@ pub(crate) struct Waiter {
     pub until: Option<Instant>,
 }
 
-/// The line at one model.
+/// The queue at one model.
 #[derive(Default)]
 pub(super) struct Queue {
     /// Those who wait, and those whose granted place is not taken yet.
@@ -64,12 +64,12 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     order: Order<Arc<Slot>>,
-    /// Granted, not taken yet.
+    /// Places that are granted and not taken yet.
     granted: u32,
     /// Granted since `since`, from when on somebody has waited all the time.
     served: u32,
     since: Option<Instant>,
-    /// Places a second, once it is known.
+    /// Places that come free a second, once that is known.
     pace: Option<f64>,
 }
 
@@ -79,27 +79,27 @@ struct Slot {
 }
 
 impl Slot {
-    fn tell(&self, state: u8) {
+    fn notify(&self, state: u8) {
         self.state.store(state, SeqCst);
         self.waker.wake();
     }
 }
 
-/// A place in a line; dropping it leaves the line, or passes on what was granted.
+/// A position in a queue; dropping it leaves the queue, or passes on the place that was granted.
 pub(crate) struct QueueTicket {
     replicas: Arc<Replicas>,
     slot: Arc<Slot>,
-    standing: Waiter,
-    /// When the wait is over.
+    waiter: Waiter,
+    /// The moment at which the wait is given up.
     pub until: Instant,
 }
 
-/// How a wait ends.
+/// The end of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// A place is free for whoever holds the ticket.
     Granted,
-    /// Somebody with more right to it has taken the place in the line.
+    /// A request of a higher class, or of a key with less waiting, has taken this position.
     Displaced,
 }
 
@@ -125,11 +125,11 @@ impl Queue {
             let Some(slot) = inner.order.next() else { break };
             inner.granted += 1;
             inner.served = inner.served.saturating_add(1);
-            slot.tell(GRANTED);
+            slot.notify(GRANTED);
         }
     }
 
-    /// Looks how fast the line moves; forgets it when nobody waits.
+    /// Measures how fast the queue moves; forgets it when nobody waits.
     pub(super) fn measure(&self, now: Instant) {
         let mut inner = self.inner();
         if inner.order.length() == 0 {
@@ -147,40 +147,40 @@ impl Queue {
         }
     }
 
-    /// Joins the line, or says when to come back: it is full of others with as much right, or moves too
+    /// Joins the queue, or says when to come back: it is full of others with as much right, or moves too
     /// slowly for the wait to end in time.
     pub(super) fn join(
         replicas: &Arc<Replicas>,
-        standing: Waiter,
+        waiter: Waiter,
         bounds: QueueLimits,
         now: Instant,
     ) -> Result<QueueTicket, Duration> {
-        let line = &replicas.line;
-        let mut inner = line.inner();
-        let wait = inner.expected(standing);
+        let queue = &replicas.queue;
+        let mut inner = queue.inner();
+        let wait = inner.expected(waiter);
         if bounds.wait.is_zero() || wait.is_some_and(|wait| wait > bounds.wait) {
             return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
         }
         if inner.order.length() >= bounds.length_max {
-            let Some(slot) = inner.order.displace(standing.class, standing.key) else {
+            let Some(slot) = inner.order.displace(waiter.class, waiter.key) else {
                 return Err(wait.unwrap_or_default().clamp(AWAY_MIN, AWAY_MAX));
             };
-            line.present.fetch_sub(1, SeqCst);
-            slot.tell(DISPLACED);
+            queue.present.fetch_sub(1, SeqCst);
+            slot.notify(DISPLACED);
         }
-        let until = standing.until.unwrap_or(now + bounds.wait);
+        let until = waiter.until.unwrap_or(now + bounds.wait);
         let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
-        inner.order.join(standing.class, standing.key, Arc::clone(&slot));
-        line.present.fetch_add(1, SeqCst);
+        inner.order.join(waiter.class, waiter.key, Arc::clone(&slot));
+        queue.present.fetch_add(1, SeqCst);
         drop(inner);
-        Ok(QueueTicket { replicas: Arc::clone(replicas), slot, standing, until })
+        Ok(QueueTicket { replicas: Arc::clone(replicas), slot, waiter, until })
     }
 }
 
 impl Inner {
     /// How long one who joins now will wait, as far as that is known.
-    fn expected(&self, standing: Waiter) -> Option<Duration> {
-        let ahead = self.order.ahead(standing.class, standing.key);
+    fn expected(&self, waiter: Waiter) -> Option<Duration> {
+        let ahead = self.order.ahead(waiter.class, waiter.key);
         let places = f64::from(u32::try_from(ahead).unwrap_or(u32::MAX)) + 1.0;
         let seconds = places / self.pace?.max(0.01);
         Some(Duration::from_secs_f64(seconds.min(AWAY_MAX.as_secs_f64())))
@@ -188,7 +188,7 @@ impl Inner {
 }
 
 impl QueueTicket {
-    /// Waits for the turn.
+    /// Polls for the end of the wait.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.slot.waker.register(cx.waker());
         match self.slot.state.load(SeqCst) {
@@ -201,18 +201,18 @@ impl QueueTicket {
 
 impl Drop for QueueTicket {
     fn drop(&mut self) {
-        let line = &self.replicas.line;
-        let mut inner = line.inner();
+        let queue = &self.replicas.queue;
+        let mut inner = queue.inner();
         match self.slot.state.load(SeqCst) {
             DISPLACED => return,
             GRANTED => inner.granted -= 1,
             _ => {
-                let Waiter { class, key, .. } = self.standing;
+                let Waiter { class, key, .. } = self.waiter;
                 inner.order.remove(class, key, |it| Arc::ptr_eq(it, &self.slot));
             }
         }
         drop(inner);
-        line.present.fetch_sub(1, SeqCst);
+        queue.present.fetch_sub(1, SeqCst);
         self.replicas.refill();
     }
 }

@@ -29,22 +29,22 @@ pub(super) struct Reading<T> {
 }
 
 impl<T: Packed> Reading<T> {
-    /// A reading that holds nothing.
+    /// An empty reading.
     pub(super) fn none() -> Self {
         Self { word: AtomicU64::new(0), of: PhantomData }
     }
 
-    /// What it holds.
+    /// The value, if there is one.
     pub(super) fn get(&self) -> Option<T> {
         Self::value(self.word.load(Ordering::Relaxed))
     }
 
-    /// It holds this from now on.
+    /// Stores a value.
     pub(super) fn set(&self, value: T) {
         self.word.store(value.pack(), Ordering::Relaxed);
     }
 
-    /// It holds nothing from now on.
+    /// Empties it.
     pub(super) fn clear(&self) {
         self.word.store(0, Ordering::Relaxed);
     }
@@ -88,34 +88,34 @@ impl Packed for Moment {
     }
 }
 
-/// How long streams took to begin: a running mean, and how many told it.
+/// How long streams took to begin: a running mean, and over how many streams.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FirstTokens {
     /// The mean, in milliseconds.
     pub ms: f32,
-    /// How many streams told it. None did where it only stands in: the time of a plain answer or of a long
+    /// Over how many streams. None where it only stands in: the time of a plain answer or of a long
     /// prompt.
-    pub told: u32,
+    pub streams: u32,
 }
 
 impl FirstTokens {
     /// What is known with a new time, in milliseconds; `tells` if that says how the endpoint is.
     pub(super) fn with(before: Option<Self>, newest: f32, tells: bool) -> Self {
-        let told = before.map_or(0, |before| before.told);
-        // The first that tells takes the place of what only stood in for it.
-        let mean = before.filter(|_| !tells || told > 0);
+        let streams = before.map_or(0, |before| before.streams);
+        // The first stream that is measured replaces what only stood in for it.
+        let mean = before.filter(|_| !tells || streams > 0);
         let ms = mean.map_or(newest, |mean| mean.ms + LATENCY_WEIGHT * (newest - mean.ms));
-        Self { ms, told: told.saturating_add(tells.into()) }
+        Self { ms, streams: streams.saturating_add(tells.into()) }
     }
 }
 
 impl Packed for FirstTokens {
     fn pack(self) -> u64 {
-        join(bits(self.ms), self.told)
+        join(bits(self.ms), self.streams)
     }
 
     fn unpack(word: u64) -> Self {
-        Self { ms: f32::from_bits(high(word)), told: low(word) }
+        Self { ms: f32::from_bits(high(word)), streams: low(word) }
     }
 }
 
@@ -124,7 +124,7 @@ impl Packed for FirstTokens {
 pub(super) struct PeakReading {
     /// The mean, in milliseconds.
     pub ms: f32,
-    /// When it was so.
+    /// The moment of the reading.
     pub at: Moment,
 }
 
@@ -172,8 +172,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_comes_back(ms in MS_MIN..1e9_f32, told: u32, at in 1..=u32::MAX) {
-            let (first, peak) = (FirstTokens { ms, told }, PeakReading { ms, at: Moment(at) });
+        fn what_is_packed_comes_back(ms in MS_MIN..1e9_f32, streams: u32, at in 1..=u32::MAX) {
+            let (first, peak) = (FirstTokens { ms, streams }, PeakReading { ms, at: Moment(at) });
             prop_assert_eq!(holds(first), Some(first));
             prop_assert_eq!(holds(peak), Some(peak));
             prop_assert_eq!(holds(Moment(at)), Some(Moment(at)));
@@ -181,22 +181,22 @@ mod tests {
 
         #[test]
         fn one_field_does_not_leak_into_another(ms in MS_MIN..1e9_f32, one: u32, other: u32) {
-            let word = |told| FirstTokens { ms, told }.pack();
+            let word = |streams| FirstTokens { ms, streams }.pack();
             prop_assert_eq!(high(word(one)), high(word(other)));
             let word = |at| PeakReading { ms, at: Moment(at) }.pack();
             prop_assert_eq!(high(word(one)), high(word(other)));
-            let (less, more) = (FirstTokens { ms, told: one }, FirstTokens { ms: 2.0 * ms, told: one });
+            let (less, more) = (FirstTokens { ms, streams: one }, FirstTokens { ms: 2.0 * ms, streams: one });
             prop_assert_eq!(low(less.pack()), low(more.pack()));
         }
 
         #[test]
-        fn whatever_it_is_it_is_something_and_a_time(any: u32, told: u32) {
+        fn whatever_it_is_it_is_something_and_a_time(any: u32, streams: u32) {
             let ms = f32::from_bits(any);
-            let first = holds(FirstTokens { ms, told });
-            prop_assert!(first.is_some_and(|it| it.ms >= MS_MIN && it.ms.is_finite() && it.told == told));
-            let peak = holds(PeakReading { ms, at: Moment(told) });
+            let first = holds(FirstTokens { ms, streams });
+            prop_assert!(first.is_some_and(|it| it.ms >= MS_MIN && it.ms.is_finite() && it.streams == streams));
+            let peak = holds(PeakReading { ms, at: Moment(streams) });
             prop_assert!(peak.is_some_and(|it| it.ms >= MS_MIN && it.ms.is_finite()));
-            prop_assert!(holds(Moment(told)).is_some());
+            prop_assert!(holds(Moment(streams)).is_some());
         }
 
         #[test]
@@ -206,7 +206,7 @@ mod tests {
             let least = times.iter().copied().fold(f32::MAX, f32::min);
             let most = times.iter().copied().fold(0.0, f32::max);
             prop_assert!(all.ms >= least * 0.999 && all.ms <= most * 1.001, "{all:?}");
-            prop_assert_eq!(all.told as usize, times.len());
+            prop_assert_eq!(all.streams as usize, times.len());
         }
     }
 
@@ -222,21 +222,24 @@ mod tests {
         let late = since + Duration::from_secs(60 * 86_400);
         assert_eq!(Moment::of(late, since), Moment(u32::MAX));
         assert_eq!(Moment(5).after(Moment(9)), Duration::ZERO);
-        let most = FirstTokens { ms: 10.0, told: u32::MAX };
+        let most = FirstTokens { ms: 10.0, streams: u32::MAX };
         assert_eq!(FirstTokens::with(Some(most), 10.0, true), most);
         assert_eq!(
-            holds(FirstTokens { ms: 0.0, told: 0 }),
-            Some(FirstTokens { ms: MS_MIN, told: 0 })
+            holds(FirstTokens { ms: 0.0, streams: 0 }),
+            Some(FirstTokens { ms: MS_MIN, streams: 0 })
         );
     }
 
     #[test]
     fn the_first_that_tells_takes_the_place_of_what_stood_in() {
         let stood_in = FirstTokens::with(None, 9_000.0, false);
-        assert_eq!(stood_in, FirstTokens { ms: 9_000.0, told: 0 });
-        let told = FirstTokens::with(Some(stood_in), 100.0, true);
-        assert_eq!(told, FirstTokens { ms: 100.0, told: 1 });
-        assert_eq!(FirstTokens::with(Some(told), 200.0, true), FirstTokens { ms: 120.0, told: 2 });
+        assert_eq!(stood_in, FirstTokens { ms: 9_000.0, streams: 0 });
+        let streams = FirstTokens::with(Some(stood_in), 100.0, true);
+        assert_eq!(streams, FirstTokens { ms: 100.0, streams: 1 });
+        assert_eq!(
+            FirstTokens::with(Some(streams), 200.0, true),
+            FirstTokens { ms: 120.0, streams: 2 }
+        );
     }
 
     #[test]
@@ -260,6 +263,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(reading.get(), Some(FirstTokens { ms: 50.0, told: 4_000 }));
+        assert_eq!(reading.get(), Some(FirstTokens { ms: 50.0, streams: 4_000 }));
     }
 }

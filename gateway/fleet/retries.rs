@@ -15,7 +15,7 @@ const SAVED_MAX: u32 = 10 * ONE;
 /// What time adds each second, for models that are asked little.
 const PER_SECOND: u32 = ONE;
 
-/// See the module.
+/// The retry budget of one model.
 pub(super) struct RetryBudget {
     in_flight: AtomicU32,
     saved: AtomicU32,
@@ -33,7 +33,7 @@ impl RetryBudget {
         self.add(EARNED);
     }
 
-    /// So many milliseconds have passed.
+    /// Earns what this many milliseconds add.
     pub(super) fn passed(&self, ms: u32) {
         self.add(ms.saturating_mul(PER_SECOND) / 1_000);
     }
@@ -63,7 +63,7 @@ impl RetryBudget {
         true
     }
 
-    /// It has ended.
+    /// Gives one back: the retry has ended.
     pub(super) fn give_back(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }

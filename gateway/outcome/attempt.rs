@@ -11,25 +11,25 @@ use policies::{
 };
 use smallvec::SmallVec;
 
-/// How one attempt ended.
+/// The result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum AttemptResult {
-    /// A complete answer.
+    /// The answer was complete.
     Ok,
-    /// Broken after its first content.
+    /// The answer broke off after its first content.
     Cut,
-    /// No connection.
+    /// No connection came about.
     Connect,
-    /// Silent for too long.
+    /// The backend was silent for too long.
     Timeout,
-    /// A status that is no answer.
+    /// The backend answered with a status that is no answer.
     Status,
     /// An answer that is none: HTML, empty, an error inside a 200.
     Invalid,
     /// The caller left, or another attempt was preferred.
     Cancelled,
-    /// A hedge that came second.
+    /// The attempt ran beside another one that showed content first.
     LostHedge,
 }
 
@@ -46,7 +46,7 @@ impl AttemptResult {
         Self::LostHedge,
     ];
 
-    /// As metrics and the ledger spell it.
+    /// The spelling in metrics and the ledger.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,17 +65,17 @@ impl AttemptResult {
 /// One attempt at one endpoint.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
-    /// The model.
+    /// The model that was asked.
     pub model: ModelIndex,
     /// The endpoint's position in its model's list.
     pub endpoint: u16,
     /// The endpoint's label: `host:port`.
     pub endpoint_label: Arc<str>,
-    /// When it began.
+    /// The moment at which the attempt began.
     pub started: Instant,
-    /// How long it took, once it has ended.
+    /// The time that the attempt took; none while it runs.
     pub took: Option<Duration>,
-    /// How it ended, once it has.
+    /// The result of the attempt; none while it runs.
     pub result: Option<AttemptResult>,
     /// Whether the whole request had left for the backend.
     pub sent: bool,
@@ -87,19 +87,19 @@ pub struct AttemptRecord {
 /// any await, and this is then all that is known.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptLog {
-    /// Every attempt, in order.
+    /// Every attempt, in the order in which they began.
     pub attempts: SmallVec<[AttemptRecord; 2]>,
     /// The attempt whose content the caller got, if any came so far.
     pub committed: Option<u8>,
-    /// When the first content came.
+    /// The moment at which the first content came.
     pub first_content: Option<Instant>,
-    /// What the committed backend reported so far.
+    /// The usage that the committed backend has reported so far.
     pub reported: Option<Counts>,
     /// Output counted by us so far, for the case that nothing is reported.
     pub counted_output: Tokens,
     /// Whether the backend's answer came to its real end.
     pub complete: bool,
-    /// Whether backends were told the plan's bound on the output.
+    /// Whether the plan's bound on the output was written into the request.
     pub bound_told: bool,
     /// Whether a stream was ended by us because it passed that bound.
     pub bound_passed: bool,

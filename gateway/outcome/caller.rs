@@ -18,7 +18,7 @@ pub struct TeamId(pub u32);
 pub struct Caller {
     /// The key, for whatever lives longer than a configuration.
     pub key_id: KeyId,
-    /// Its place in the policy's list.
+    /// The key's index in the policy's list.
     pub key: KeyIndex,
     /// Its name.
     pub key_name: Arc<str>,
@@ -30,11 +30,11 @@ pub struct Caller {
     pub team_name: Arc<str>,
     /// The class of its requests unless they state a higher one.
     pub data_class: DataClass,
-    /// The highest class it may send.
+    /// The highest data class that its requests may have.
     pub data_class_max: DataClass,
     /// Whether its hint headers are believed.
     pub hints: bool,
-    /// Who comes first where requests wait.
+    /// The priority of its requests where requests wait.
     pub priority: Priority,
 }
 
@@ -42,12 +42,12 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Priority {
-    /// Somebody sits before a screen.
+    /// A person waits for the answer.
     Interactive,
-    /// Nobody said.
+    /// Nothing was configured.
     #[default]
     Default,
-    /// It can come later.
+    /// The answer can come later.
     Batch,
 }
 
@@ -55,7 +55,7 @@ impl Priority {
     /// Every priority.
     pub const ALL: [Self; 3] = [Self::Interactive, Self::Default, Self::Batch];
 
-    /// As the configuration spells it.
+    /// The spelling in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -9,15 +9,15 @@ use super::{AttemptLog, Charge, Ending, Opened, UsageSource};
 /// An accepted request at its end.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How it began.
+    /// The request as it was accepted.
     pub opened: Arc<Opened>,
-    /// How it ended.
+    /// The end of the request.
     pub ending: Ending,
-    /// What happened upstream.
+    /// The attempts at backends.
     pub attempt_log: AttemptLog,
-    /// What it cost.
+    /// The charge that the reservation was settled with.
     pub charge: Charge,
-    /// From the first byte of its head to its end.
+    /// The time from the first byte of its head to its end.
     pub duration: Duration,
     /// From its head to the first content, if there was any.
     pub first_token: Option<Duration>,
@@ -29,7 +29,7 @@ pub struct Outcome {
 const TOKEN_BYTES_MAX: u32 = 16;
 
 impl Outcome {
-    /// Whether the engine wrote more than a bound that it was told, by us or by the caller.
+    /// Whether the engine wrote more than a bound that it was given, by us or by the caller.
     #[must_use]
     pub fn bound_broken(&self) -> bool {
         let told = self.attempt_log.bound_told || self.opened.signals.output_tokens_asked.is_some();

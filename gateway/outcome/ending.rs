@@ -5,13 +5,13 @@ use crate::failure::{Failure, Kind};
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Answered whole.
+    /// The answer was complete.
     Ok,
-    /// Broken after the caller had got content.
+    /// The answer broke off after the caller had got content.
     Cut,
     /// The caller left.
     Cancelled,
-    /// No answer.
+    /// There was no answer, for this reason.
     Failed(Kind),
 }
 
@@ -36,7 +36,7 @@ impl Ending {
         }
     }
 
-    /// What went wrong, if anything did.
+    /// The kind of failure, if it was one.
     #[must_use]
     pub const fn failure(self) -> Option<Kind> {
         match self {

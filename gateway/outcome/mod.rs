@@ -1,4 +1,4 @@
-//! What every room may speak of: who asked, what was tried, what was used, how it ended.
+//! The values that every room may use: who asked, what was tried, what was used, how it ended.
 
 mod attempt;
 mod caller;

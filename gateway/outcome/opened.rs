@@ -20,15 +20,15 @@ pub struct Opened {
     pub started_at_ms: i64,
     /// The caller's own id for it, checked.
     pub caller_request_id: Option<Box<str>>,
-    /// Who asked.
+    /// The caller.
     pub caller: Arc<Caller>,
-    /// What was known of it.
+    /// The signals that it was decided by.
     pub signals: Arc<Signals>,
-    /// What was decided.
+    /// The plan that it is served by.
     pub plan: Arc<Plan>,
-    /// With which randomness.
+    /// The random number that it was decided with.
     pub draw: Draw,
-    /// What was reserved.
+    /// The money that is reserved for it.
     pub reserved: Money,
     /// What the indices above are called.
     pub names: Arc<EpochInfo>,
@@ -39,13 +39,13 @@ pub struct Opened {
 pub struct Refused {
     /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// What it was turned away for.
+    /// The kind of failure that its caller got.
     pub kind: Kind,
-    /// Where.
+    /// The stage that refused it.
     pub stage: Stage,
-    /// What was known of it by then.
+    /// The signals, if they were known by then.
     pub signals: Option<Arc<Signals>>,
-    /// Who asked, if that was known by then.
+    /// The caller, if it was known by then.
     pub caller: Option<Arc<Caller>>,
     /// The policy in force.
     pub names: Arc<EpochInfo>,

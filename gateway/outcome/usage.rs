@@ -8,16 +8,16 @@ use policies::{
 /// Where the figures of a usage come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageSource {
-    /// The backend said so, and it is possible.
+    /// The backend reported them, and they are possible.
     Reported,
-    /// Counted by us.
+    /// The gateway has counted them.
     Estimated,
-    /// The whole reservation: nobody knows better.
+    /// They are the whole reservation: nothing better is known.
     Reserved,
 }
 
 impl UsageSource {
-    /// As the ledger spells it.
+    /// The spelling in the ledger.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,24 +33,24 @@ impl UsageSource {
 pub struct Usage {
     /// The tokens, disjoint.
     pub counts: Counts,
-    /// Who says so.
+    /// The source of the figures.
     pub source: UsageSource,
 }
 
 impl Usage {
-    /// All of its output, reasoning included.
+    /// The output tokens, reasoning included.
     #[must_use]
     pub fn output(self) -> Tokens {
         Tokens(self.counts.output.saturating_add(self.counts.reasoning))
     }
 }
 
-/// What a request cost.
+/// The tokens and money that a request is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// Tokens.
+    /// The tokens that are charged.
     pub usage: Usage,
-    /// Money, over all attempts.
+    /// The money, over all attempts.
     pub cost: Money,
     /// The part of the attempt whose content the caller got, if any came.
     pub served: Option<Usage>,

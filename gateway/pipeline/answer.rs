@@ -41,7 +41,7 @@ pub(crate) mod name {
 
 /// Header values that many answers of an epoch share: made once, cloned by counting.
 pub(crate) struct HeaderCache {
-    /// By `ModelIndex`.
+    /// Model names by `ModelIndex`.
     models: Vec<HeaderValue>,
 }
 
@@ -58,11 +58,11 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
-/// What dispatch landed, before the tab is handed over.
+/// A committed answer, before the tab is handed over.
 pub(super) struct Pending {
     pub(super) committed: Committed,
     pub(super) call: Box<Call>,
-    /// By which it is written.
+    /// The surface in whose form it is written.
     pub(super) surface: &'static Surface,
     pub(super) rates: RateHeaders,
     /// Whether the bound on the answer was written into the request.
@@ -111,7 +111,7 @@ impl Pending {
     }
 }
 
-/// What was known before anything was sent.
+/// Writes the headers that were known before anything was sent.
 fn decided(tab: &Tab, headers: &mut HeaderMap) {
     if let Some(signals) = tab.known() {
         let language = HeaderValue::from_static(signals.language.code());
@@ -123,7 +123,7 @@ fn decided(tab: &Tab, headers: &mut HeaderMap) {
     }
 }
 
-/// Who serves, and at which attempt.
+/// Writes the headers of the model that serves and of its attempt.
 fn served(tab: &mut Tab, headers: &mut HeaderMap) {
     let epoch = tab.epoch();
     let log = tab.log();

@@ -19,41 +19,41 @@ use crate::{
 
 /// A request that has been read, and who asks.
 pub(crate) struct Asked {
-    /// Who asks, and what binds him.
+    /// The caller, with the account that binds him.
     pub principal: Arc<Principal>,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body, read.
     pub request: wire::Request,
-    /// When all of it had come, by the calendar.
+    /// The moment at which all of it was read, by the wall clock.
     pub at: jiff::Timestamp,
 }
 
 /// What came of a request when it was decided: a plan, or an account of the decision.
 pub(crate) struct Decided<P> {
-    /// What was known of the request.
+    /// The signals of the request.
     pub signals: Arc<Signals>,
-    /// What was decided.
+    /// The plan, or the account of the decision.
     pub plan: P,
-    /// With which randomness.
+    /// The random number that it was decided with.
     pub draw: Draw,
 }
 
-/// A way to decide.
-pub(crate) type Verdict<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
+/// A function that decides: for a plan, or for an account of the decision.
+pub(crate) type DecideFn<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
 
 impl Asked {
     /// Decides this request. `present` is called once the signals are known, for the draw and for the fleet
     /// as it is at that moment.
     ///
     /// # Errors
-    /// When a header of ours says what cannot be, and whatever the verdict refuses.
+    /// When a header of ours says what cannot be, and whatever `way` refuses.
     pub(crate) fn decide<P, V>(
         &self,
         policy: &Policy,
         inputs: &SignalInputs<'_>,
         present: impl FnOnce(&Arc<Signals>) -> (Draw, V),
-        verdict: Verdict<P>,
+        way: DecideFn<P>,
     ) -> Result<Decided<P>, Failure>
     where
         V: Deref<Target = Arc<FleetView>>,
@@ -61,12 +61,12 @@ impl Asked {
         let signals = signals::of(&self.request, &self.headers, &self.principal.caller, inputs)?;
         let signals = Arc::new(signals);
         let (draw, fleet) = present(&signals);
-        let plan = verdict(policy, &signals, &fleet, draw)?;
+        let plan = way(policy, &signals, &fleet, draw)?;
         Ok(Decided { signals, plan, draw })
     }
 }
 
-/// The plan by which a request is served, or the failure that its caller is told.
+/// The plan by which a request is served, or the failure for its caller.
 pub(super) fn planned(
     policy: &Policy,
     signals: &Signals,

@@ -6,7 +6,7 @@ use policies::{Policy, Reason, Refusal, facts::Needs};
 
 use crate::failure::{Failure, Kind, Stage};
 
-/// What the caller is told.
+/// The failure for the caller of a refused request.
 pub(super) fn failure(refusal: &Refusal, policy: &Policy) -> Failure {
     let new = |kind, public: String| Failure::new(kind, Stage::Decide, public);
     match &refusal.reason {

@@ -17,7 +17,7 @@ use policies::{
     facts::{Draw, Signals, Tokens},
 };
 
-/// See the module. Each field is set once, by its stage; only `close` reads them all.
+/// The record of one request. Each field is set once, by its stage; only `close` reads them all.
 pub(crate) struct Tab {
     gateway: Arc<Gateway>,
     epoch: Arc<Epoch>,
@@ -29,7 +29,7 @@ pub(crate) struct Tab {
     signals: Option<Arc<Signals>>,
     accepted: Option<Accepted>,
     log: AttemptLog,
-    /// What the caller of a stream was told that it costs, and by which figures.
+    /// The cost that the caller of a stream has been sent, and the figures behind it.
     told: Option<(Basis, Charge)>,
     stage: Stage,
     since: Instant,
@@ -52,7 +52,7 @@ impl Basis {
     }
 }
 
-/// What stands from admission on.
+/// The facts of an accepted request.
 struct Accepted {
     opened: Arc<Opened>,
     reservation: Reservation,
@@ -114,17 +114,17 @@ impl Tab {
         now
     }
 
-    /// Who asks.
+    /// Notes the caller.
     pub(crate) fn caller(&mut self, caller: &Arc<Caller>) {
         self.caller = Some(Arc::clone(caller));
     }
 
-    /// Its place among the requests of its key and teams.
+    /// Notes that it counts among the requests at once of its key and teams.
     pub(crate) fn permit(&mut self, permit: ConcurrencyPermit) {
         self.permit = Some(permit);
     }
 
-    /// What is known of it.
+    /// Notes the signals.
     pub(crate) fn signals(&mut self, signals: &Arc<Signals>) {
         self.signals = Some(Arc::clone(signals));
     }
@@ -160,7 +160,7 @@ impl Tab {
         self.gateway.stopped()
     }
 
-    /// What dispatch writes as things happen.
+    /// The log of attempts, which dispatch writes.
     pub(crate) fn log(&mut self) -> &mut AttemptLog {
         &mut self.log
     }
@@ -181,7 +181,7 @@ impl Tab {
         self.stages.iter().enumerate().filter(|(at, _)| *at != dispatch).map(|(_, it)| *it).sum()
     }
 
-    /// What the request costs as its log stands; what was told of it before, where that still holds.
+    /// What the request costs as its log stands; what has been sent of it before, where that still holds.
     fn charge(&self) -> Option<Charge> {
         let opened = &self.accepted.as_ref()?.opened;
         if let Some((basis, charge)) = self.told

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Opened, Outcome, Refused};
 
-/// Where entries are kept.
+/// A store of ledger entries.
 pub trait LedgerStore {
     /// Writes all of a group, or nothing of it. A group may come again after an error, even when
     /// the first time reached the disk; no entry may stand twice because of it.

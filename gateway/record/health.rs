@@ -1,4 +1,4 @@
-//! Whether the books take entries: the last write succeeded, and there is room. One atomic, read by
+//! Whether the ledger takes entries: the last write succeeded, and there is free space. One atomic, read by
 //! every request and written by the ledger's writer when something changes.
 
 use std::{
@@ -20,19 +20,19 @@ const BROKEN_WAIT: Duration = Duration::from_secs(2);
 /// When to come again after the disk was found full.
 const FULL_WAIT: Duration = Duration::from_secs(5);
 
-/// Troubles of the ledger in bits; 0 is well.
+/// What keeps the ledger from taking entries, in bits; 0 is nothing.
 #[derive(Default)]
 pub(super) struct Health(AtomicU8);
 
 impl Health {
-    /// Sets or clears troubles; returns whether that changed anything.
-    pub(super) fn set(&self, troubles: u8, are: bool) -> bool {
+    /// Sets or clears some of these faults; returns whether that changed anything.
+    pub(super) fn set(&self, faults: u8, are: bool) -> bool {
         let before = if are {
-            self.0.fetch_or(troubles, Ordering::AcqRel)
+            self.0.fetch_or(faults, Ordering::AcqRel)
         } else {
-            self.0.fetch_and(!troubles, Ordering::AcqRel)
+            self.0.fetch_and(!faults, Ordering::AcqRel)
         };
-        (before & troubles != 0) != are
+        (before & faults != 0) != are
     }
 
     /// Whether there is too little free space.
@@ -54,7 +54,7 @@ impl Health {
         }
     }
 
-    /// What a caller is told whose entry cannot be kept.
+    /// The failure of a request whose entry cannot be kept.
     pub(super) fn failure(&self) -> Failure {
         let new = |public: &'static str| Failure::new(Kind::Unavailable, Stage::Record, public);
         if self.0.load(Ordering::Acquire) & (FULL | LOW) != 0 {

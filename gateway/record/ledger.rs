@@ -80,7 +80,7 @@ struct Shared {
     on_commit: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
 }
 
-/// The books' front side: append, and wait until it is durable. Cheap to clone.
+/// The ledger as requests use it: append, and wait until it is durable. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
     shared: Arc<Shared>,
@@ -318,7 +318,7 @@ struct Writer<S> {
     group: Group,
 }
 
-/// Whatever ends the writer, the books are not healthy without it.
+/// Whatever ends the writer, the ledger is not healthy without it.
 struct Alive(Arc<Shared>);
 
 impl Drop for Alive {

@@ -1,4 +1,4 @@
-//! **Record**: what became of a request, as metrics and as an entry in the books.
+//! **Record**: what became of a request, as metrics and as an entry in the ledger.
 //!
 //! Nothing here ever blocks a caller: a row is appended to a buffer, a counter is raised, and one
 //! thread of its own does the writing. Nothing here decides, prices or formats for a caller, and
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommitNumber(u64);
 
-/// Refused requests kept in the books in one second; a flood must not grow them.
+/// Refused requests that the ledger keeps in one second: a flood must not grow it.
 const REFUSALS_PER_SECOND: u64 = 100;
 
 /// Takes every outcome, once. Cheap to clone.
@@ -128,7 +128,7 @@ pub fn served(outcome: &Outcome) -> Option<&AttemptRecord> {
         .or_else(|| attempts.last())
 }
 
-/// The model that metrics and books name: the one that served, else the last tried, else planned.
+/// The model that metrics and ledger name: the one that served, else the last tried, else planned.
 #[must_use]
 pub fn model_of(outcome: &Outcome) -> ModelIndex {
     served(outcome)

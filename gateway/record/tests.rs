@@ -216,7 +216,7 @@ fn a_panic_in_the_store_is_seen() {
 }
 
 #[test]
-fn a_flood_of_refusals_is_counted_and_does_not_grow_the_books() {
+fn a_flood_of_refusals_is_counted_and_does_not_grow_the_ledger() {
     let kept = Arc::new(Mutex::new(0));
     struct Counting(Arc<Mutex<usize>>);
     impl LedgerStore for Counting {

@@ -34,7 +34,7 @@ pub(super) struct Play {
     at: usize,
     started: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
-    flight: InFlight,
+    in_flight: InFlight,
     used: Option<Used>,
     flushed: bool,
 }
@@ -56,11 +56,11 @@ impl Body {
     pub(super) fn steps(
         steps: Arc<[Step]>,
         started: Instant,
-        flight: InFlight,
+        in_flight: InFlight,
         used: Option<Used>,
     ) -> Self {
         let (sleep, flushed) = (None, false);
-        Self::Steps(Box::new(Play { steps, at: 0, started, sleep, flight, used, flushed }))
+        Self::Steps(Box::new(Play { steps, at: 0, started, sleep, in_flight, used, flushed }))
     }
 }
 
@@ -90,7 +90,7 @@ impl Play {
         if self.at == self.steps.len()
             && let Some(used) = self.used.take()
         {
-            self.flight.complete(used);
+            self.in_flight.complete(used);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Cluster, Unknown,
     body::Body,
-    door::Door,
     engine::{error, json_body},
-    fault::Fault,
+    fault::InjectedFault,
+    listener::ListenerState,
 };
 
 #[derive(Deserialize)]
@@ -47,11 +47,12 @@ async fn obey(cluster: &Cluster, path: &str, order: &Order) -> Option<Result<(),
     let (model, replica) = (order.model.as_str(), order.replica);
     let said = |result: Result<(), Unknown>| Some(result.map_err(|unknown| unknown.to_string()));
     match path {
-        "/sim/kill" => said(cluster.turn(model, replica, Door::Dead).await),
-        "/sim/revive" => said(cluster.turn(model, replica, Door::Open).await),
-        "/sim/fault" => match order.fault.as_deref().map(Fault::from_name) {
+        "/sim/kill" => said(cluster.turn(model, replica, ListenerState::Dead).await),
+        "/sim/revive" => said(cluster.turn(model, replica, ListenerState::Open).await),
+        "/sim/fault" => match order.fault.as_deref().map(InjectedFault::from_name) {
             Some(None) => {
-                let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+                let names: Vec<&str> =
+                    InjectedFault::ALL.iter().map(|fault| fault.name()).collect();
                 Some(Err(format!("no such fault; there are: {}", names.join(", "))))
             }
             fault => said(cluster.fault(model, replica, fault.flatten(), order.times).await),

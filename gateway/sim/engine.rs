@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     ask::{self, Ask},
     body::Body,
-    fault::Fault,
+    fault::InjectedFault,
     reply::{self, Reply, Used},
     script::{self, Act, Step, Tell, Tempo},
     spec::{ModelSpec, Pace},
@@ -54,16 +54,16 @@ struct Fixed {
 
 /// A fault in force at one replica.
 #[derive(Debug, Default)]
-pub(super) struct Fuse(Mutex<Option<(Fault, Option<u32>)>>);
+pub(super) struct Fuse(Mutex<Option<(InjectedFault, Option<u32>)>>);
 
 impl Fuse {
     /// Puts a fault in force, for so many requests or until further notice.
-    pub(super) fn set(&self, fault: Option<Fault>, times: Option<u32>) {
+    pub(super) fn set(&self, fault: Option<InjectedFault>, times: Option<u32>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(|fault| (fault, times));
     }
 
     /// The fault that this request meets.
-    fn next(&self) -> Option<Fault> {
+    fn next(&self) -> Option<InjectedFault> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (fault, times) = armed.as_mut()?;
         let fault = *fault;
@@ -82,8 +82,8 @@ impl Fuse {
 /// One request being answered.
 struct Turn {
     started: Instant,
-    fault: Option<Fault>,
-    flight: InFlight,
+    fault: Option<InjectedFault>,
+    in_flight: InFlight,
 }
 
 /// One accepted connection.
@@ -121,22 +121,22 @@ impl Engine {
         &self,
         fuse: &Fuse,
         line: &Line,
-        flight: InFlight,
+        in_flight: InFlight,
         body: Bytes,
     ) -> Response<Body> {
         let started = Instant::now();
         let again = line.served.fetch_add(1, Relaxed) > 0;
-        let fault = fuse.next().filter(|fault| *fault != Fault::ResetReused || again);
+        let fault = fuse.next().filter(|fault| *fault != InjectedFault::ResetReused || again);
         match (fault, &self.fixed) {
-            (Some(Fault::Reset | Fault::ResetReused), _) => {
+            (Some(InjectedFault::Reset | InjectedFault::ResetReused), _) => {
                 line.wreck.notify_one();
                 pending().await
             }
-            (Some(Fault::StallHead), _) => pending().await,
-            (None, Some(fixed)) => fixed.answer(started, flight, &body).await,
+            (Some(InjectedFault::StallHead), _) => pending().await,
+            (None, Some(fixed)) => fixed.answer(started, in_flight, &body).await,
             _ => match fault.and_then(refusal) {
                 Some(response) => response,
-                None => self.compose(Turn { started, fault, flight }, &body).await,
+                None => self.compose(Turn { started, fault, in_flight }, &body).await,
             },
         }
     }
@@ -151,7 +151,7 @@ impl Engine {
             Err(needed) => return too_long(self.spec.context_tokens_max, needed),
         };
         let mut tempo = Tempo::of(self.spec.pace, reply.seed, ask.prompt_tokens, self.speed);
-        if turn.fault == Some(Fault::Slow) {
+        if turn.fault == Some(InjectedFault::Slow) {
             tempo = tempo.slow();
         }
         if ask.stream {
@@ -163,8 +163,8 @@ impl Engine {
     }
 
     fn stream(&self, turn: Turn, ask: &Ask, reply: &Reply, tempo: Tempo) -> Response<Body> {
-        let Turn { started, fault, flight } = turn;
-        flight.streams();
+        let Turn { started, fault, in_flight } = turn;
+        in_flight.streams();
         let tell = Tell { choices: ask.n, include_usage: ask.include_usage, fault };
         let mut steps = script::stream(&self.spec, reply, tell, tempo);
         let end = steps.last().cloned();
@@ -172,7 +172,7 @@ impl Engine {
             steps = script::broken(steps, fault, self.spec.quirks);
         }
         let used = (steps.last() == end.as_ref()).then_some(reply.used);
-        events(Body::steps(steps.into(), started, flight, used))
+        events(Body::steps(steps.into(), started, in_flight, used))
     }
 }
 
@@ -201,7 +201,12 @@ impl Fixed {
         }
     }
 
-    async fn answer(&self, started: Instant, mut flight: InFlight, body: &[u8]) -> Response<Body> {
+    async fn answer(
+        &self,
+        started: Instant,
+        mut in_flight: InFlight,
+        body: &[u8],
+    ) -> Response<Body> {
         let Ok(glance) = serde_json::from_slice::<Glance>(body) else {
             return error(StatusCode::BAD_REQUEST, "not a JSON object");
         };
@@ -209,83 +214,94 @@ impl Fixed {
             sleep_until(started + self.latency).await;
         }
         if glance.stream != Some(true) {
-            flight.complete(self.used);
+            in_flight.complete(self.used);
             return json_body(StatusCode::OK, Body::Whole(self.plain.clone()));
         }
-        flight.streams();
+        in_flight.streams();
         let usage = glance.stream_options.and_then(|options| options.include_usage);
         let steps = if usage == Some(true) { &self.stream_with_usage } else { &self.stream };
-        events(Body::steps(Arc::clone(steps), started, flight, Some(self.used)))
+        events(Body::steps(Arc::clone(steps), started, in_flight, Some(self.used)))
     }
 }
 
 /// A plain answer, broken as the fault says.
 fn spoiled(whole: Bytes, turn: Turn, used: Used) -> Response<Body> {
-    let Turn { started, fault, mut flight } = turn;
+    let Turn { started, fault, mut in_flight } = turn;
     let end = match fault {
-        Some(Fault::StallContent | Fault::StallMid | Fault::StallPings) => Act::Hang,
-        Some(Fault::Half | Fault::CutEvent | Fault::NoDone | Fault::ErrorMid) => Act::Cut,
-        Some(Fault::ErrorFirst) => {
+        Some(InjectedFault::StallContent | InjectedFault::StallMid | InjectedFault::StallPings) => {
+            Act::Hang
+        }
+        Some(
+            InjectedFault::Half
+            | InjectedFault::CutEvent
+            | InjectedFault::NoDone
+            | InjectedFault::ErrorMid,
+        ) => Act::Cut,
+        Some(InjectedFault::ErrorFirst) => {
             return json_body(
                 StatusCode::OK,
                 Body::Whole(Bytes::from_static(script::ERROR.as_bytes())),
             );
         }
-        Some(Fault::Garbage | Fault::EndlessEvent) => {
+        Some(InjectedFault::Garbage | InjectedFault::EndlessEvent) => {
             return json_body(
                 StatusCode::OK,
                 Body::Whole(Bytes::from_static(b"{{{ \xff not json")),
             );
         }
         _ => {
-            flight.complete(used);
+            in_flight.complete(used);
             return json_body(StatusCode::OK, Body::Whole(whole));
         }
     };
     let length = HeaderValue::from(whole.len());
-    let half = if fault == Some(Fault::StallContent) { 0 } else { whole.len() / 2 };
+    let half = if fault == Some(InjectedFault::StallContent) { 0 } else { whole.len() / 2 };
     let at = Duration::ZERO;
     let steps = [Step { at, act: Act::Send(whole.slice(..half)) }, Step { at, act: end }];
-    let body = Body::steps(Arc::from(steps), started, flight, None);
+    let body = Body::steps(Arc::from(steps), started, in_flight, None);
     let mut response = json_body(StatusCode::OK, body);
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }
 
 /// The answer of a fault that never looks at the request.
-fn refusal(fault: Fault) -> Option<Response<Body>> {
+fn refusal(fault: InjectedFault) -> Option<Response<Body>> {
     let whole = |body: &'static [u8]| Body::Whole(Bytes::from_static(body));
     let mut response = match fault {
-        Fault::Status500 => error(StatusCode::INTERNAL_SERVER_ERROR, "engine is out of memory"),
-        Fault::Status503 => error(StatusCode::SERVICE_UNAVAILABLE, "engine is starting"),
-        Fault::Status429 => error(StatusCode::TOO_MANY_REQUESTS, "too many requests"),
-        Fault::Status401 => {
+        InjectedFault::Status500 => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, "engine is out of memory")
+        }
+        InjectedFault::Status503 => error(StatusCode::SERVICE_UNAVAILABLE, "engine is starting"),
+        InjectedFault::Status429 => error(StatusCode::TOO_MANY_REQUESTS, "too many requests"),
+        InjectedFault::Status401 => {
             error(StatusCode::UNAUTHORIZED, "wrong key sk-upstream-0123456789abcdef")
         }
-        Fault::Status404 => error(StatusCode::NOT_FOUND, "no such model"),
-        Fault::Status400 => error(
+        InjectedFault::Status404 => error(StatusCode::NOT_FOUND, "no such model"),
+        InjectedFault::Status400 => error(
             StatusCode::BAD_REQUEST,
             "top_k must be at least 1 (http://engine-7.bank.internal:8000/v1, \
              key sk-upstream-0123456789abcdef)",
         ),
-        Fault::ContextLength => too_long(4_096, 5_000),
-        Fault::Redirect => error(StatusCode::TEMPORARY_REDIRECT, "moved"),
-        Fault::Html => Response::new(whole(b"<!doctype html><title>Sign in</title><p>Sign in")),
-        Fault::Empty => json_body(StatusCode::OK, whole(b"")),
-        Fault::ErrorObject => json_body(StatusCode::OK, whole(script::ERROR.as_bytes())),
-        Fault::Gzip => {
+        InjectedFault::ContextLength => too_long(4_096, 5_000),
+        InjectedFault::Redirect => error(StatusCode::TEMPORARY_REDIRECT, "moved"),
+        InjectedFault::Html => {
+            Response::new(whole(b"<!doctype html><title>Sign in</title><p>Sign in"))
+        }
+        InjectedFault::Empty => json_body(StatusCode::OK, whole(b"")),
+        InjectedFault::ErrorObject => json_body(StatusCode::OK, whole(script::ERROR.as_bytes())),
+        InjectedFault::Gzip => {
             json_body(StatusCode::OK, whole(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"))
         }
         _ => return None,
     };
     let headers = response.headers_mut();
     match fault {
-        Fault::Status429 => headers.insert(RETRY_AFTER, HeaderValue::from_static("7")),
-        Fault::Redirect => {
+        InjectedFault::Status429 => headers.insert(RETRY_AFTER, HeaderValue::from_static("7")),
+        InjectedFault::Redirect => {
             headers.insert(LOCATION, HeaderValue::from_static("http://127.0.0.1:1/v1"))
         }
-        Fault::Html => headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html")),
-        Fault::Gzip => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        InjectedFault::Html => headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html")),
+        InjectedFault::Gzip => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         _ => None,
     };
     Some(response)

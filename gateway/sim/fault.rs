@@ -6,9 +6,9 @@ macro_rules! faults {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
         /// One way to fail. Streams and plain answers fail alike where the words fit both.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Fault { $($(#[$doc])* $variant),+ }
+        pub enum InjectedFault { $($(#[$doc])* $variant),+ }
 
-        impl Fault {
+        impl InjectedFault {
             /// Every fault.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 

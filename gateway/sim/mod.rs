@@ -16,9 +16,9 @@
 mod ask;
 mod body;
 mod control;
-mod door;
 mod engine;
 mod fault;
+mod listener;
 pub mod prompts;
 mod reply;
 mod script;
@@ -36,14 +36,14 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-pub use fault::Fault;
+pub use fault::InjectedFault;
 pub use reply::Used;
 pub use spec::{ModelSpec, Pace, Quirks, UsageHabit, ten};
 pub use tally::{Last, Seen};
 use tokio::task::JoinSet;
 
-use door::Door;
 use engine::Engine;
+use listener::ListenerState;
 use server::Replica;
 
 /// The Python script that serves a real open model by llama.cpp; its head says how to use it.
@@ -143,7 +143,7 @@ impl Fleet {
         &self,
         model: &str,
         replica: Option<usize>,
-        fault: Option<Fault>,
+        fault: Option<InjectedFault>,
         times: Option<u32>,
     ) -> Result<(), Unknown> {
         self.cluster.fault(model, replica, fault, times).await
@@ -154,7 +154,7 @@ impl Fleet {
     /// # Errors
     /// If there is no such model or replica.
     pub async fn kill(&self, model: &str, replica: Option<usize>) -> Result<(), Unknown> {
-        self.cluster.turn(model, replica, Door::Dead).await
+        self.cluster.turn(model, replica, ListenerState::Dead).await
     }
 
     /// Opens the port again.
@@ -162,7 +162,7 @@ impl Fleet {
     /// # Errors
     /// If there is no such model or replica.
     pub async fn revive(&self, model: &str, replica: Option<usize>) -> Result<(), Unknown> {
-        self.cluster.turn(model, replica, Door::Open).await
+        self.cluster.turn(model, replica, ListenerState::Open).await
     }
 
     /// What a model has seen so far.
@@ -201,19 +201,24 @@ impl Cluster {
         &self,
         model: &str,
         replica: Option<usize>,
-        fault: Option<Fault>,
+        fault: Option<InjectedFault>,
         times: Option<u32>,
     ) -> Result<(), Unknown> {
         for replica in self.chosen(model, replica)? {
-            let door = replica.light(fault, times);
-            replica.turn(door).await;
+            let state = replica.light(fault, times);
+            replica.turn(state).await;
         }
         Ok(())
     }
 
-    async fn turn(&self, model: &str, replica: Option<usize>, door: Door) -> Result<(), Unknown> {
+    async fn turn(
+        &self,
+        model: &str,
+        replica: Option<usize>,
+        state: ListenerState,
+    ) -> Result<(), Unknown> {
         for replica in self.chosen(model, replica)? {
-            replica.turn(door).await;
+            replica.turn(state).await;
         }
         Ok(())
     }

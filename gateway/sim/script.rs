@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ask::pieces,
-    fault::Fault,
+    fault::InjectedFault,
     reply::{Reply, Used},
     spec::{ModelSpec, Pace, Quirks, UsageHabit},
 };
@@ -82,7 +82,12 @@ impl Tempo {
 }
 
 /// The body of a plain answer.
-pub(super) fn plain(spec: &ModelSpec, reply: &Reply, choices: u32, fault: Option<Fault>) -> Bytes {
+pub(super) fn plain(
+    spec: &ModelSpec,
+    reply: &Reply,
+    choices: u32,
+    fault: Option<InjectedFault>,
+) -> Bytes {
     let mut message = Map::new();
     let mut put = |name: &str, value| message.insert(name.to_owned(), value);
     put("role", json!("assistant"));
@@ -102,7 +107,7 @@ pub(super) fn plain(spec: &ModelSpec, reply: &Reply, choices: u32, fault: Option
     }
     let finish = reply.finish;
     let choice = |index| json!({ "index": index, "message": message, "finish_reason": finish });
-    let tells = spec.quirks.usage != UsageHabit::Never && fault != Some(Fault::NoUsage);
+    let tells = spec.quirks.usage != UsageHabit::Never && fault != Some(InjectedFault::NoUsage);
     let usage = tells.then(|| usage(reply.used, fault));
     envelope(spec, reply.seed, (0..choices).map(choice).collect(), usage).into()
 }
@@ -124,8 +129,8 @@ fn envelope(spec: &ModelSpec, seed: u64, choices: Vec<Value>, usage: Option<Valu
     body.to_string()
 }
 
-fn usage(used: Used, fault: Option<Fault>) -> Value {
-    let beyond = u32::from(fault == Some(Fault::WrongUsage)) * 1_000_000_000;
+fn usage(used: Used, fault: Option<InjectedFault>) -> Value {
+    let beyond = u32::from(fault == Some(InjectedFault::WrongUsage)) * 1_000_000_000;
     let (prompt, completion) = (used.prompt + beyond, used.completion + beyond);
     json!({
         "prompt_tokens": prompt,
@@ -148,12 +153,12 @@ pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) 
     }
     let told = usage(reply.used, tell.fault);
     let with_finish =
-        spec.quirks.usage == UsageHabit::WithFinish && tell.fault != Some(Fault::NoUsage);
+        spec.quirks.usage == UsageHabit::WithFinish && tell.fault != Some(InjectedFault::NoUsage);
     for index in 0..tell.choices {
         let last = index + 1 == tell.choices;
         pen.finish(reply.finish, index, (with_finish && last).then_some(&told));
     }
-    let asked = tell.include_usage && tell.fault != Some(Fault::NoUsage);
+    let asked = tell.include_usage && tell.fault != Some(InjectedFault::NoUsage);
     if asked && matches!(spec.quirks.usage, UsageHabit::Asked | UsageHabit::Late) {
         if spec.quirks.usage == UsageHabit::Late {
             pen.nth += 4;
@@ -173,7 +178,7 @@ pub(super) struct Tell {
     /// Whether usage was asked for.
     pub include_usage: bool,
     /// The fault in force; only those of usage matter here.
-    pub fault: Option<Fault>,
+    pub fault: Option<InjectedFault>,
 }
 
 /// Writes events in a model's own hand.
@@ -246,54 +251,57 @@ pub(super) fn framed(quirks: Quirks, payload: &str) -> Bytes {
 
 /// The same steps, broken as the fault says; faults that are not about a stream's body change
 /// nothing.
-pub(super) fn broken(mut steps: Vec<Step>, fault: Fault, quirks: Quirks) -> Vec<Step> {
+pub(super) fn broken(mut steps: Vec<Step>, fault: InjectedFault, quirks: Quirks) -> Vec<Step> {
     let ping = Bytes::from_static(b": ping\n\n");
     let first = steps.first().map_or(Duration::ZERO, |step| step.at);
     match fault {
-        Fault::StallContent => return vec![Step { at: Duration::ZERO, act: Act::Hang }],
-        Fault::StallPings => {
+        InjectedFault::StallContent => return vec![Step { at: Duration::ZERO, act: Act::Hang }],
+        InjectedFault::StallPings => {
             let act = Act::Repeat(ping, Duration::from_millis(100));
             return vec![Step { at: Duration::ZERO, act }];
         }
-        Fault::ErrorFirst => {
+        InjectedFault::ErrorFirst => {
             return vec![Step { at: first, act: Act::Send(framed(quirks, ERROR)) }];
         }
-        Fault::DoneFirst => {
+        InjectedFault::DoneFirst => {
             return vec![Step { at: first, act: Act::Send(framed(quirks, "[DONE]")) }];
         }
-        Fault::Prelude => {
+        InjectedFault::Prelude => {
             let event = r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
             let event = framed(quirks, event);
             let chunk = Bytes::from(event.repeat(64 * 1024 / event.len()));
             let send = |_| Step { at: first, act: Act::Send(chunk.clone()) };
             return (0..1_000).map(send).chain([Step { at: first, act: Act::Hang }]).collect();
         }
-        Fault::Garbage => {
+        InjectedFault::Garbage => {
             let bytes = Bytes::from_static(b"data: \xff\xfe{{{ not json \x00\n\n");
             return vec![Step { at: first, act: Act::Send(bytes) }];
         }
-        Fault::EndlessEvent => {
+        InjectedFault::EndlessEvent => {
             let mut event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"".to_vec();
             event.resize(4 << 20, b'a');
             let hang = Step { at: first, act: Act::Hang };
             return vec![Step { at: first, act: Act::Send(event.into()) }, hang];
         }
-        Fault::StallMid | Fault::ErrorMid | Fault::CutEvent | Fault::NoDone => {
+        InjectedFault::StallMid
+        | InjectedFault::ErrorMid
+        | InjectedFault::CutEvent
+        | InjectedFault::NoDone => {
             shorten(&mut steps, 3);
         }
-        Fault::Half => shorten(&mut steps, 2),
+        InjectedFault::Half => shorten(&mut steps, 2),
         _ => return steps,
     }
     let at = steps.last().map_or(first, |step| step.at);
     let mut push = |act| steps.push(Step { at, act });
     match fault {
-        Fault::StallMid => push(Act::Hang),
-        Fault::ErrorMid => push(Act::Send(framed(quirks, ERROR))),
-        Fault::CutEvent => {
+        InjectedFault::StallMid => push(Act::Hang),
+        InjectedFault::ErrorMid => push(Act::Send(framed(quirks, ERROR))),
+        InjectedFault::CutEvent => {
             push(Act::Send(Bytes::from_static(b"data: {\"choices\":[{\"index\":0,\"del")));
             push(Act::Cut);
         }
-        Fault::Half => push(Act::Cut),
+        InjectedFault::Half => push(Act::Cut),
         _ => {}
     }
     steps

@@ -23,9 +23,9 @@ use super::{
     Cluster,
     body::Body,
     control,
-    door::Door,
     engine::{Engine, Fuse, Line, error, json_body},
-    fault::Fault,
+    fault::InjectedFault,
+    listener::ListenerState,
 };
 
 /// One replica of one model.
@@ -36,9 +36,9 @@ pub(super) struct Replica {
     /// Its port, for good.
     pub addr: SocketAddr,
     /// Whether the port is to be open.
-    door: watch::Sender<Door>,
+    wanted: watch::Sender<ListenerState>,
     /// Whether it is.
-    shown: watch::Sender<Door>,
+    shown: watch::Sender<ListenerState>,
     /// The fault in force.
     fuse: Fuse,
     /// Requests for an answer so far.
@@ -48,69 +48,70 @@ pub(super) struct Replica {
 impl Replica {
     /// A replica at this address.
     pub(super) fn new(engine: Arc<Engine>, addr: SocketAddr) -> Self {
-        let (door, shown) = (watch::Sender::new(Door::Open), watch::Sender::new(Door::Open));
+        let (wanted, shown) =
+            (watch::Sender::new(ListenerState::Open), watch::Sender::new(ListenerState::Open));
         let (fuse, requests) = (Fuse::default(), AtomicU64::new(0));
-        Self { engine, addr, door, shown, fuse, requests }
+        Self { engine, addr, wanted, shown, fuse, requests }
     }
 
     /// Puts a fault in force, or none; says what that makes of the port.
-    pub(super) fn light(&self, fault: Option<Fault>, times: Option<u32>) -> Door {
-        let refuse = fault == Some(Fault::Refuse);
+    pub(super) fn light(&self, fault: Option<InjectedFault>, times: Option<u32>) -> ListenerState {
+        let refuse = fault == Some(InjectedFault::Refuse);
         self.fuse.set(fault.filter(|_| !refuse), times);
-        if refuse { Door::Refusing } else { Door::Open }
+        if refuse { ListenerState::Refusing } else { ListenerState::Open }
     }
 
     /// The fault it starts with.
-    pub(super) fn begin(&self, fault: Option<Fault>) {
-        self.door.send_replace(self.light(fault, None));
+    pub(super) fn begin(&self, fault: Option<InjectedFault>) {
+        self.wanted.send_replace(self.light(fault, None));
     }
 
     /// Opens or closes the port, and returns when that is done.
-    pub(super) async fn turn(&self, door: Door) {
+    pub(super) async fn turn(&self, state: ListenerState) {
         let mut shown = self.shown.subscribe();
-        self.door.send_replace(door);
+        self.wanted.send_replace(state);
         // An error means that the replica has ended: then its port is closed for good.
-        let _ = shown.wait_for(|shown| *shown == door).await;
+        let _ = shown.wait_for(|shown| *shown == state).await;
     }
 
     /// Whether the port is open.
     pub(super) fn is_open(&self) -> bool {
-        *self.shown.borrow() == Door::Open
+        *self.shown.borrow() == ListenerState::Open
     }
 }
 
 /// Serves one replica until it is dropped. Its connections live and end with it.
 pub(super) async fn run(replica: Arc<Replica>, listener: TcpListener) {
-    let mut door = replica.door.subscribe();
+    let mut wanted = replica.wanted.subscribe();
     let mut listener = tokio::net::TcpListener::from_std(listener).ok();
     let mut connections = JoinSet::new();
     loop {
-        let state = *door.borrow_and_update();
+        let state = *wanted.borrow_and_update();
         match (state, &listener) {
-            (Door::Open, None) => {
+            (ListenerState::Open, None) => {
                 listener = tokio::net::TcpListener::bind(replica.addr).await.ok();
                 if listener.is_none() {
                     // Somebody else holds the port for a moment.
                     sleep(Duration::from_millis(20)).await;
                 }
             }
-            (Door::Open, Some(open)) => {
+            (ListenerState::Open, Some(open)) => {
                 replica.shown.send_replace(state);
                 tokio::select! {
                     accepted = open.accept() => if let Ok((stream, _)) = accepted {
                         connections.spawn(connection(Arc::clone(&replica), stream));
                     },
                     Some(_) = connections.join_next() => {}
-                    changed = door.changed() => if changed.is_err() { return },
+                    changed = wanted.changed() => if changed.is_err() { return },
                 }
             }
-            (Door::Refusing | Door::Dead, _) => {
+            (ListenerState::Refusing | ListenerState::Dead, _) => {
                 listener = None;
-                if state == Door::Dead {
+                if state == ListenerState::Dead {
                     connections.shutdown().await;
                 }
                 replica.shown.send_replace(state);
-                if door.changed().await.is_err() {
+                if wanted.changed().await.is_err() {
                     return;
                 }
             }
@@ -122,7 +123,7 @@ async fn connection(replica: Arc<Replica>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     replica.engine.tally.connected();
     let line = Arc::new(Line::default());
-    let mut door = replica.door.subscribe();
+    let mut wanted = replica.wanted.subscribe();
     let served = service_fn(|request| {
         let (replica, line) = (Arc::clone(&replica), Arc::clone(&line));
         async move { Ok::<_, Infallible>(route(&replica, &line, request).await) }
@@ -137,9 +138,9 @@ async fn connection(replica: Arc<Replica>, stream: TcpStream) {
                 let _ = stream.set_zero_linger();
                 return;
             }
-            _ = door.changed() => {}
+            _ = wanted.changed() => {}
         }
-        if *door.borrow_and_update() == Door::Refusing {
+        if *wanted.borrow_and_update() == ListenerState::Refusing {
             Pin::new(&mut hyper).graceful_shutdown();
         }
     }
@@ -155,8 +156,8 @@ async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Re
             };
             let body = body.to_bytes();
             replica.requests.fetch_add(1, Relaxed);
-            let flight = engine.tally.begin(head.headers, body.clone());
-            engine.answer(&replica.fuse, line, flight, body).await
+            let in_flight = engine.tally.begin(head.headers, body.clone());
+            engine.answer(&replica.fuse, line, in_flight, body).await
         }
         (&Method::GET, "/v1/models") => {
             let spec = &engine.spec;

@@ -1,6 +1,6 @@
 //! What a simulated model is like: its pace, its room, its habits on the wire.
 
-use super::fault::Fault;
+use super::fault::InjectedFault;
 
 /// One simulated model.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct ModelSpec {
     /// Its habits on the wire.
     pub quirks: Quirks,
     /// The fault it starts with.
-    pub fault: Option<Fault>,
+    pub fault: Option<InjectedFault>,
 }
 
 /// How fast a model is.
@@ -144,7 +144,7 @@ impl ModelSpec {
 
     /// The same with a fault from the start.
     #[must_use]
-    pub fn faulty(mut self, fault: Fault) -> Self {
+    pub fn faulty(mut self, fault: InjectedFault) -> Self {
         self.fault = Some(fault);
         self
     }

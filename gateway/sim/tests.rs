@@ -249,74 +249,75 @@ async fn tools_are_called_and_schemas_followed() {
 }
 
 /// One fault as a stream and as a plain answer: status, end of the connection, and what is in it.
-async fn failing(fault: Fault) -> [Heard; 2] {
+async fn failing(fault: InjectedFault) -> [Heard; 2] {
     let (_fleet, url) = one(ModelSpec::plain("m").faulty(fault));
     [ask(&url, &question(ASKED, true)).await, ask(&url, &question(ASKED, false)).await]
 }
 
+/// Whether this fault was heard, in a stream and in a plain answer.
+fn is_as_named(fault: InjectedFault, heard: &[Heard; 2]) -> bool {
+    let [stream, plain] = heard;
+    let all =
+        |status: &str, end: &End| heard.iter().all(|one| one.status() == status && one.end == *end);
+    let closed = |status: &str| all(status, &End::Closed);
+    let whole = |one: &Heard| one.text().contains("[DONE]");
+    match fault {
+        InjectedFault::Refuse => all("none", &End::Refused),
+        InjectedFault::Reset => all("none", &End::Reset),
+        InjectedFault::StallHead => all("none", &End::Silent),
+        InjectedFault::StallContent => all("200", &End::Silent) && stream.body.is_empty(),
+        InjectedFault::StallPings => {
+            all("200", &End::Silent) && stream.text().matches("ping").count() > 500
+        }
+        InjectedFault::StallMid => all("200", &End::Silent) && !stream.content().is_empty(),
+        InjectedFault::Status500 => closed("500"),
+        InjectedFault::Status503 => closed("503"),
+        InjectedFault::Status429 => closed("429") && plain.head.contains("retry-after: 7"),
+        InjectedFault::Status401 => closed("401"),
+        InjectedFault::Status404 => closed("404"),
+        InjectedFault::Status400 => closed("400") && plain.text().contains("http://"),
+        InjectedFault::ContextLength => closed("400") && plain.text().contains("context length"),
+        InjectedFault::Redirect => closed("307") && plain.head.contains("location:"),
+        InjectedFault::Html => closed("200") && plain.head.contains("text/html"),
+        InjectedFault::Empty => closed("200") && stream.body.is_empty(),
+        InjectedFault::ErrorObject => closed("200") && stream.text().starts_with("{\"error"),
+        InjectedFault::ErrorFirst => closed("200") && stream.text().starts_with("data: {\"error"),
+        InjectedFault::DoneFirst => closed("200") && stream.text() == "data: [DONE]\n\n",
+        InjectedFault::Prelude => stream.content().is_empty() && stream.body.len() > 60 << 20,
+        InjectedFault::ErrorMid => {
+            let last = stream.events().pop().unwrap_or_default();
+            !stream.content().is_empty() && last.starts_with("{\"error") && !whole(stream)
+        }
+        InjectedFault::Half | InjectedFault::CutEvent => {
+            let cut = |one: &Heard| one.end == End::Closed && !one.text().ends_with("0\r\n\r\n");
+            heard.iter().all(cut)
+                && !plain.body.is_empty()
+                && !stream.content().is_empty()
+                && !whole(stream)
+        }
+        InjectedFault::NoDone => !stream.content().is_empty() && !whole(stream),
+        InjectedFault::Garbage => std::str::from_utf8(&stream.body).is_err(),
+        InjectedFault::EndlessEvent => stream.body.len() == 4 << 20 && stream.end == End::Silent,
+        InjectedFault::Gzip => plain.head.contains("content-encoding: gzip"),
+        InjectedFault::ResetReused | InjectedFault::Slow => whole(stream),
+        InjectedFault::WrongUsage => plain.text().contains(":10000000"),
+        InjectedFault::NoUsage => {
+            !stream.text().contains("usage") && !plain.text().contains("usage")
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_fault_behaves_as_it_is_named() {
-    for &fault in Fault::ALL {
+    for &fault in InjectedFault::ALL {
         let heard = failing(fault).await;
-        let [stream, plain] = &heard;
-        let all = |status: &str, end: &End| {
-            heard.iter().all(|one| one.status() == status && one.end == *end)
-        };
-        let whole = |one: &Heard| one.text().contains("[DONE]");
-        let right = match fault {
-            Fault::Refuse => all("none", &End::Refused),
-            Fault::Reset => all("none", &End::Reset),
-            Fault::StallHead => all("none", &End::Silent),
-            Fault::StallContent => all("200", &End::Silent) && stream.body.is_empty(),
-            Fault::StallPings => {
-                all("200", &End::Silent) && stream.text().matches("ping").count() > 500
-            }
-            Fault::StallMid => all("200", &End::Silent) && !stream.content().is_empty(),
-            Fault::Status500 => all("500", &End::Closed),
-            Fault::Status503 => all("503", &End::Closed),
-            Fault::Status429 => all("429", &End::Closed) && plain.head.contains("retry-after: 7"),
-            Fault::Status401 => all("401", &End::Closed),
-            Fault::Status404 => all("404", &End::Closed),
-            Fault::Status400 => all("400", &End::Closed) && plain.text().contains("http://"),
-            Fault::ContextLength => {
-                all("400", &End::Closed) && plain.text().contains("context length")
-            }
-            Fault::Redirect => all("307", &End::Closed) && plain.head.contains("location:"),
-            Fault::Html => all("200", &End::Closed) && plain.head.contains("text/html"),
-            Fault::Empty => all("200", &End::Closed) && stream.body.is_empty(),
-            Fault::ErrorObject => all("200", &End::Closed) && stream.text().starts_with("{\"error"),
-            Fault::ErrorFirst => {
-                all("200", &End::Closed) && stream.text().starts_with("data: {\"error")
-            }
-            Fault::DoneFirst => all("200", &End::Closed) && stream.text() == "data: [DONE]\n\n",
-            Fault::Prelude => stream.content().is_empty() && stream.body.len() > 60 << 20,
-            Fault::ErrorMid => {
-                let last = stream.events().pop().unwrap_or_default();
-                !stream.content().is_empty() && last.starts_with("{\"error") && !whole(stream)
-            }
-            Fault::Half | Fault::CutEvent => {
-                let cut =
-                    |one: &Heard| one.end == End::Closed && !one.text().ends_with("0\r\n\r\n");
-                heard.iter().all(cut)
-                    && !plain.body.is_empty()
-                    && !stream.content().is_empty()
-                    && !whole(stream)
-            }
-            Fault::NoDone => !stream.content().is_empty() && !whole(stream),
-            Fault::Garbage => std::str::from_utf8(&stream.body).is_err(),
-            Fault::EndlessEvent => stream.body.len() == 4 << 20 && stream.end == End::Silent,
-            Fault::Gzip => plain.head.contains("content-encoding: gzip"),
-            Fault::ResetReused | Fault::Slow => whole(stream),
-            Fault::WrongUsage => plain.text().contains(":10000000"),
-            Fault::NoUsage => !stream.text().contains("usage") && !plain.text().contains("usage"),
-        };
-        assert!(right, "{}: {stream:?} {plain:?}", fault.name());
+        assert!(is_as_named(fault, &heard), "{}: {heard:?}", fault.name());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_body_is_not_ended_in_good_order() {
-    let (_fleet, url) = one(ModelSpec::plain("m").faulty(Fault::Half));
+    let (_fleet, url) = one(ModelSpec::plain("m").faulty(InjectedFault::Half));
     let client = reqwest_client();
     let body = question(ASKED, false).to_string();
     let answer = client.post(format!("{url}/chat/completions")).body(body).send().await.unwrap();
@@ -325,7 +326,7 @@ async fn a_cut_body_is_not_ended_in_good_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reused_connection_is_reset_and_a_fresh_one_is_not() {
-    let (fleet, url) = one(ModelSpec::plain("m").faulty(Fault::ResetReused));
+    let (fleet, url) = one(ModelSpec::plain("m").faulty(InjectedFault::ResetReused));
     let authority = url.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
     let body = question(ASKED, false).to_string();
     let request = format!(
@@ -390,7 +391,7 @@ async fn a_kill_ends_streams_and_a_refusal_lets_them_finish() {
         }
         match kill {
             true => fleet.kill("m", None).await.unwrap(),
-            false => fleet.fault("m", None, Some(Fault::Refuse), None).await.unwrap(),
+            false => fleet.fault("m", None, Some(InjectedFault::Refuse), None).await.unwrap(),
         }
         let heard = stream.await.unwrap();
         assert_eq!(heard.text().contains("[DONE]"), whole);

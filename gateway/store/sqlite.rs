@@ -11,6 +11,7 @@ mod migrate;
 mod past;
 mod probe;
 mod read;
+mod reader;
 mod recover;
 mod schema;
 mod spent;
@@ -31,7 +32,8 @@ pub use self::{
     handover::{BootMark, BootMoney},
     past::PastRow,
     probe::{held, usable},
-    read::{Dimension, Entry, Filter, Reader, Sum},
+    read::{Dimension, Entry, Filter, Sum},
+    reader::Reader,
     schema::LEDGER_COLUMNS,
     spent::{Spending, Spent},
     upkeep::{Keep, free_bytes},
@@ -147,6 +149,15 @@ impl Sqlite {
     #[must_use]
     pub fn departure(&self) -> Departure {
         self.boot.departure()
+    }
+
+    /// The name of the replica that writes this file: once made, it stays. `made` is taken where there
+    /// is none yet.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn replica(&mut self, made: &str) -> Result<String, StoreError> {
+        spent::replica(&self.connection, made).map_err(failed)
     }
 
     /// Removes old entries and minds the free space from here on, when the writer has time for it.

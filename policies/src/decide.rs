@@ -45,13 +45,13 @@ pub fn decide(
     let mut world = World { policy, signals, fleet, draw, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
-    let sieve = Filter { allowed, guards: &guards, rule: chosen.rule };
+    let filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let mut usable = world.usable(&chosen, &sieve, &mut skipped);
+    let mut usable = world.usable(&chosen, &filter, &mut skipped);
     if usable.is_empty() {
         world.last_resort = true;
         skipped.clear();
-        usable = world.usable(&chosen, &sieve, &mut skipped);
+        usable = world.usable(&chosen, &filter, &mut skipped);
     }
     let why = Why { skipped, guards };
     if usable.is_empty() {
@@ -158,12 +158,12 @@ impl World<'_> {
     fn usable(
         &self,
         chosen: &Chosen<'_>,
-        sieve: &Filter<'_>,
+        filter: &Filter<'_>,
         skipped: &mut SmallVec<[(ModelIndex, Skip); 8]>,
     ) -> Usables {
         let mut usable = Usables::new();
         for (at, model) in chosen.models.iter().copied().enumerate() {
-            match self.sift(model, sieve) {
+            match self.sift(model, filter) {
                 Ok(output_tokens_max) => usable.push(Usable { model, at, output_tokens_max }),
                 Err(skip) => skipped.push((model, skip)),
             }
@@ -172,12 +172,12 @@ impl World<'_> {
     }
 
     /// The longest answer of a model that can serve, else why it cannot.
-    fn sift(&self, model: ModelIndex, sieve: &Filter<'_>) -> Result<Tokens, Skip> {
+    fn sift(&self, model: ModelIndex, filter: &Filter<'_>) -> Result<Tokens, Skip> {
         let at = model.get();
-        if !sieve.allowed.contains(at) {
+        if !filter.allowed.contains(at) {
             return Err(Skip::NotAllowed);
         }
-        let guards = sieve.guards.iter().copied().chain(sieve.rule);
+        let guards = filter.guards.iter().copied().chain(filter.rule);
         for guard in guards {
             if self.rule(Some(guard)).is_some_and(|rule| !rule.permitted.contains(at)) {
                 return Err(Skip::Guard(guard));

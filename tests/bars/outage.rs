@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 
 use super::{full, ms, quantile, traffic};
 use crate::harness::{Setup, SimBackend, sim_backend::quick};
 
 const RATE: u32 = 200;
 
-async fn outage(name: &str, fault: Option<Fault>) -> Option<String> {
+async fn outage(name: &str, fault: Option<InjectedFault>) -> Option<String> {
     let ups = [(); 3].map(|()| SimBackend::with(quick().replicas(2)));
     let named = ["a", "b", "c"].iter().zip(&ups);
     let setup = named.fold(Setup::new(), |it, (id, up)| it.model(id, &up.urls()));
@@ -61,7 +61,7 @@ async fn outage(name: &str, fault: Option<Fault>) -> Option<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_total_outage_at_three_times_the_load_is_not_multiplied() {
     let mut wrong = Vec::new();
-    wrong.extend(outage("all answer 500", Some(Fault::Status500)).await);
+    wrong.extend(outage("all answer 500", Some(InjectedFault::Status500)).await);
     wrong.extend(outage("all are dead", None).await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 
 use super::{Seen, call, full, ms, quantile, traffic};
 use crate::harness::{Gateway, Setup, SimBackend, ask, gateway::results, sim_backend::quick};
@@ -45,7 +45,7 @@ async fn back(gateway: &Gateway, seen: &mut Vec<Seen>) -> Duration {
     panic!("it is not back after 20 s");
 }
 
-async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
+async fn bad_day(name: &'static str, fault: Option<InjectedFault>) -> Day {
     let lasting = Duration::from_secs(if full() { 10 } else { 1 });
     let ups = [(); 3].map(|()| SimBackend::with(quick().fixed(5, 4, 1_000)));
     let named = ["a", "b", "c"].iter().zip(&ups);
@@ -82,12 +82,12 @@ async fn bad_day(name: &'static str, fault: Option<Fault>) -> Day {
 async fn callers_do_not_notice_a_models_bad_day() {
     let days = [
         ("killed", None),
-        ("reset", Some(Fault::Reset)),
-        ("no head", Some(Fault::StallHead)),
-        ("no content", Some(Fault::StallContent)),
-        ("500", Some(Fault::Status500)),
-        ("429", Some(Fault::Status429)),
-        ("garbage", Some(Fault::Garbage)),
+        ("reset", Some(InjectedFault::Reset)),
+        ("no head", Some(InjectedFault::StallHead)),
+        ("no content", Some(InjectedFault::StallContent)),
+        ("500", Some(InjectedFault::Status500)),
+        ("429", Some(InjectedFault::Status429)),
+        ("garbage", Some(InjectedFault::Garbage)),
     ];
     let mut wrong = Vec::new();
     for (name, fault) in days {

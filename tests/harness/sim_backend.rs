@@ -1,6 +1,6 @@
 //! A scripted backend for scenario tests: one simulated model, in process, on a port of its own.
 
-use signalbox::sim::{Fault, Fleet, ModelSpec, Seen, Setting};
+use signalbox::sim::{Fleet, InjectedFault, ModelSpec, Seen, Setting};
 
 /// The id of the one model that an [`SimBackend`] serves.
 pub(crate) const MODEL: &str = "scripted";
@@ -23,7 +23,7 @@ impl SimBackend {
     }
 
     /// The same, with a fault from the start.
-    pub(crate) fn failing(fault: Fault) -> Self {
+    pub(crate) fn failing(fault: InjectedFault) -> Self {
         Self::with(quick().faulty(fault))
     }
 
@@ -40,18 +40,18 @@ impl SimBackend {
     }
 
     /// From now on it fails like this.
-    pub(crate) async fn fail(&self, fault: Fault) {
+    pub(crate) async fn fail(&self, fault: InjectedFault) {
         self.fleet.fault(MODEL, None, Some(fault), None).await.expect("the model is there");
     }
 
     /// From now on one of its replicas fails like this.
-    pub(crate) async fn fail_replica(&self, replica: usize, fault: Fault) {
+    pub(crate) async fn fail_replica(&self, replica: usize, fault: InjectedFault) {
         let one = Some(replica);
         self.fleet.fault(MODEL, one, Some(fault), None).await.expect("the replica is there");
     }
 
     /// The next so many requests of each replica fail like this.
-    pub(crate) async fn fail_times(&self, fault: Fault, times: u32) {
+    pub(crate) async fn fail_times(&self, fault: InjectedFault, times: u32) {
         self.fleet.fault(MODEL, None, Some(fault), Some(times)).await.expect("the model is there");
     }
 

@@ -23,7 +23,7 @@ fn setup(urls: &[String], lines: &str) -> Setup {
 }
 
 #[tokio::test]
-async fn a_report_above_a_bound_that_nobody_was_told_is_believed() {
+async fn a_report_above_a_bound_that_no_engine_was_given_is_believed() {
     let text = "word ".repeat(48_000 / 5);
     let (plain, streamed_text) = (text.clone(), text);
     let engine = Engine::start(move |body| {
@@ -96,7 +96,7 @@ async fn what_was_written_beyond_a_bound_is_expected_until_the_configuration_is_
 }
 
 #[tokio::test]
-async fn an_engine_is_told_the_bound_under_the_name_it_knows() {
+async fn an_engine_is_given_the_bound_under_the_name_it_knows() {
     for (known, own, told) in [
         ("max_tokens", "max_completion_tokens", &["max_tokens", "max_completion_tokens"][..]),
         ("max_tokens", "max_tokens", &["max_tokens"]),

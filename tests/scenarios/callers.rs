@@ -110,7 +110,7 @@ async fn a_request_of_two_ends_gets_one_refusal_and_no_one_hears_of_it() {
 }
 
 #[tokio::test]
-async fn the_operators_door_is_guarded_as_well() {
+async fn the_operators_api_is_guarded_as_well() {
     let (_up, gateway) = scene().await;
     let page = "GET /livez HTTP/1.1\r\nhost: x\r\n";
     let wrong = format!("{page}\r\n{page}content-length: 0\r\ncontent-length: 0\r\n\r\n{page}\r\n");

@@ -53,7 +53,7 @@ async fn whatever_serve_would_find_check_says_at_once() {
 }
 
 #[tokio::test]
-async fn books_that_cannot_be_kept_are_a_fault_and_are_left_alone() {
+async fn a_ledger_that_cannot_be_kept_is_a_fault_and_is_left_alone() {
     let plain = || Setup::new().model("a", &[URL.into()]);
     for (lines, file, found) in [
         ("sqlite = \"policies\"\n", ("policies/x", ""), "is a folder"),

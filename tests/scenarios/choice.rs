@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 
 use crate::harness::{
     Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, wait, with,
@@ -71,7 +71,7 @@ async fn a_beginning_of_many_at_once_makes_no_hot_spot() {
 
 #[tokio::test]
 async fn a_total_outage_is_not_multiplied() {
-    let ups = [(); 3].map(|()| SimBackend::failing(Fault::Status500));
+    let ups = [(); 3].map(|()| SimBackend::failing(InjectedFault::Status500));
     let setup = ["a", "b", "c"].iter().zip(&ups);
     let setup = setup.fold(Setup::new(), |setup, (id, up)| setup.model(id, &up.urls()));
     let gateway = setup.and("[alias]\nall = [\"a\", \"b\", \"c\"]\n").start().await;
@@ -121,7 +121,7 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
 
 /// One that lists its models and fails all else: asked for a token, it meets no further callers, and is back
 /// with the first one that it writes.
-async fn asked_for_a_token(fault: Fault) {
+async fn asked_for_a_token(fault: InjectedFault) {
     const LINES: &str = "probe = \"completion\"\ntimeouts = { first_token_ms = 150 }\n";
     let (a, b) = (SimBackend::start(), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), LINES).model("b", &b.urls());
@@ -148,21 +148,21 @@ async fn asked_for_a_token(fault: Fault) {
 #[tokio::test]
 async fn a_replica_that_is_asked_for_a_token_is_back_when_it_writes_one() {
     let faults = [
-        Fault::Reset,
-        Fault::StallHead,
-        Fault::Status500,
-        Fault::Status404,
-        Fault::Garbage,
-        Fault::Html,
-        Fault::Empty,
-        Fault::ErrorObject,
+        InjectedFault::Reset,
+        InjectedFault::StallHead,
+        InjectedFault::Status500,
+        InjectedFault::Status404,
+        InjectedFault::Garbage,
+        InjectedFault::Html,
+        InjectedFault::Empty,
+        InjectedFault::ErrorObject,
     ];
     futures_util::future::join_all(faults.map(asked_for_a_token)).await;
 }
 
 #[tokio::test]
 async fn a_backend_that_asks_for_a_rest_gets_it() {
-    let (a, b) = (SimBackend::failing(Fault::Status429), SimBackend::start());
+    let (a, b) = (SimBackend::failing(InjectedFault::Status429), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and("[alias]\nboth = [\"a\", \"b\"]\n").start().await;
     for attempts in ["2", "1", "1", "1", "1", "1"] {
@@ -194,7 +194,7 @@ async fn a_long_plain_answer_does_not_cost_a_session_its_replica() {
 #[tokio::test]
 async fn a_replica_far_slower_than_its_peers_is_ejected() {
     let up = SimBackend::with(quick().paced(300, 2_000).replicas(3));
-    up.fail_replica(0, Fault::Slow).await;
+    up.fail_replica(0, InjectedFault::Slow).await;
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let slow = ["model=\"a\"", "cause=\"slow\""];
     let mut asked = 0;
@@ -213,7 +213,7 @@ async fn a_replica_far_slower_than_its_peers_is_ejected() {
 
 #[tokio::test]
 async fn the_last_replica_is_not_given_up_in_silence() {
-    let up = SimBackend::failing(Fault::Status500);
+    let up = SimBackend::failing(InjectedFault::Status500);
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let counted = async || gateway.metrics().await.sum("signalbox_last_resort_total", &[]);
     while counted().await < 1.0 {

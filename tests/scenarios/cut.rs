@@ -1,7 +1,7 @@
 //! Streams that break after their first content, backends that say no, and fleets that are down.
 
 use serde_json::{Value, json};
-use signalbox::sim::{Fault, ModelSpec};
+use signalbox::sim::{InjectedFault, ModelSpec};
 
 use crate::harness::{
     Gateway, Setup, SimBackend, ask,
@@ -40,7 +40,13 @@ async fn half_of_the_choices_are_no_answer() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_ends_with_one_error_and_without_done() {
-    let faults = [Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::ErrorMid, Fault::NoDone];
+    let faults = [
+        InjectedFault::Half,
+        InjectedFault::CutEvent,
+        InjectedFault::StallMid,
+        InjectedFault::ErrorMid,
+        InjectedFault::NoDone,
+    ];
     for fault in faults {
         let (a, b) = (SimBackend::failing(fault), SimBackend::start());
         let gateway = pair(&a, &b).await;
@@ -64,7 +70,7 @@ async fn a_stream_that_breaks_ends_with_one_error_and_without_done() {
         assert!(entry.output_tokens > 0 && entry.input_tokens > 0, "{fault:?}: {entry:?}");
         assert_eq!(entry.model.as_deref(), Some("a"));
         let (own, all) = (entry.gateway_us.unwrap() as f64 / 1e3, entry.duration_ms.unwrap());
-        let waited = if fault == Fault::StallMid { 140.0 } else { 0.0 };
+        let waited = if fault == InjectedFault::StallMid { 140.0 } else { 0.0 };
         assert!(own + waited <= all, "a backend's silence is not the gateway's time: {entry:?}");
         assert_eq!(b.seen().requests, 0, "no fallback after content");
     }
@@ -73,7 +79,7 @@ async fn a_stream_that_breaks_ends_with_one_error_and_without_done() {
 #[tokio::test]
 async fn a_backends_no_goes_to_the_caller_without_its_secrets() {
     for stream in [false, true] {
-        let (a, b) = (SimBackend::failing(Fault::Status400), SimBackend::start());
+        let (a, b) = (SimBackend::failing(InjectedFault::Status400), SimBackend::start());
         let gateway = pair(&a, &b).await;
         let request = if stream { streamed("both") } else { ask("both") };
         let reply = gateway.ask(&request).await;
@@ -94,7 +100,7 @@ async fn a_backends_no_goes_to_the_caller_without_its_secrets() {
 
 #[tokio::test]
 async fn a_context_too_long_goes_to_a_model_with_more_room() {
-    let (a, b) = (SimBackend::failing(Fault::ContextLength), SimBackend::start());
+    let (a, b) = (SimBackend::failing(InjectedFault::ContextLength), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), "context_tokens_max = 16384\n");
     let setup = setup.model_with("b", &b.urls(), "context_tokens_max = 131072\n");
     let gateway = setup.and(ALIAS).start().await;
@@ -108,11 +114,11 @@ async fn a_context_too_long_goes_to_a_model_with_more_room() {
 #[tokio::test]
 async fn when_all_are_down_the_error_says_how() {
     let cases = [
-        (Fault::Refuse, [502, 503], "upstream"),
-        (Fault::Status500, [502, 502], "upstream_error"),
-        (Fault::Status429, [503, 503], "no_capacity"),
-        (Fault::StallHead, [504, 504], "upstream_timeout"),
-        (Fault::Html, [502, 502], "upstream_error"),
+        (InjectedFault::Refuse, [502, 503], "upstream"),
+        (InjectedFault::Status500, [502, 502], "upstream_error"),
+        (InjectedFault::Status429, [503, 503], "no_capacity"),
+        (InjectedFault::StallHead, [504, 504], "upstream_timeout"),
+        (InjectedFault::Html, [502, 502], "upstream_error"),
     ];
     for (fault, statuses, kind) in cases {
         for stream in [false, true] {
@@ -136,7 +142,7 @@ async fn when_all_are_down_the_error_says_how() {
             let found = entry.failure_kind.as_deref().unwrap_or("");
             assert!(found.starts_with(kind), "{fault:?}: {entry:?}");
             // A plain answer has no first token to wait for: a stall takes the whole envelope.
-            let least = if fault == Fault::StallHead && !stream { 1 } else { 2 };
+            let least = if fault == InjectedFault::StallHead && !stream { 1 } else { 2 };
             assert!(results(entry).len() >= least, "{fault:?}: {entry:?}");
             assert!(
                 entry.gateway_us < Some(1_000_000),

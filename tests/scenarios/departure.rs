@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -62,27 +62,29 @@ async fn leave(phase: &str, up: SimBackend, request: &Value, reads: bool) {
 #[tokio::test]
 async fn before_the_head() {
     for request in [streamed("a"), ask("a")] {
-        leave("before the head", SimBackend::failing(Fault::StallHead), &request, false).await;
+        leave("before the head", SimBackend::failing(InjectedFault::StallHead), &request, false)
+            .await;
     }
 }
 
 #[tokio::test]
 async fn between_head_and_content() {
-    for fault in [Fault::StallContent, Fault::StallPings] {
+    for fault in [InjectedFault::StallContent, InjectedFault::StallPings] {
         leave("before the content", SimBackend::failing(fault), &streamed("a"), false).await;
     }
 }
 
 #[tokio::test]
 async fn within_a_stream() {
-    leave("a stream at rest", SimBackend::failing(Fault::StallMid), &streamed("a"), true).await;
+    leave("a stream at rest", SimBackend::failing(InjectedFault::StallMid), &streamed("a"), true)
+        .await;
     let slow = SimBackend::with(quick().paced(0, 20));
     leave("a slow stream", slow, &streamed("a"), true).await;
 }
 
 #[tokio::test]
 async fn within_a_plain_answer() {
-    for fault in [Fault::StallMid, Fault::StallContent] {
+    for fault in [InjectedFault::StallMid, InjectedFault::StallContent] {
         leave("a plain answer", SimBackend::failing(fault), &ask("a"), false).await;
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -151,7 +151,7 @@ async fn deaf(addr: SocketAddr) -> TcpStream {
 #[tokio::test]
 async fn at_the_hard_stop_streams_end_honestly_and_are_settled() {
     let endless = SimBackend::with(quick().fixed(0, 2_000, 50_000));
-    let silent = SimBackend::failing(Fault::StallHead);
+    let silent = SimBackend::failing(InjectedFault::StallHead);
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_vec();
     let event =
         r#"data: {"choices":[{"index":0,"delta":{"content":"flood "}}]}"#.to_owned() + "\n\n";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 
 use crate::harness::{Gateway, Setup, SimBackend, ask, gateway::results, streamed};
 
@@ -11,31 +11,37 @@ const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 3000 }\n";
 
 /// What fails before any content, plain or streamed.
-const BEFORE: &[Fault] = &[
-    Fault::Refuse,
-    Fault::Reset,
-    Fault::StallHead,
-    Fault::StallContent,
-    Fault::StallPings,
-    Fault::Status500,
-    Fault::Status503,
-    Fault::Status429,
-    Fault::Status401,
-    Fault::Status404,
-    Fault::Redirect,
-    Fault::Html,
-    Fault::Empty,
-    Fault::ErrorObject,
-    Fault::Garbage,
-    Fault::Gzip,
+const BEFORE: &[InjectedFault] = &[
+    InjectedFault::Refuse,
+    InjectedFault::Reset,
+    InjectedFault::StallHead,
+    InjectedFault::StallContent,
+    InjectedFault::StallPings,
+    InjectedFault::Status500,
+    InjectedFault::Status503,
+    InjectedFault::Status429,
+    InjectedFault::Status401,
+    InjectedFault::Status404,
+    InjectedFault::Redirect,
+    InjectedFault::Html,
+    InjectedFault::Empty,
+    InjectedFault::ErrorObject,
+    InjectedFault::Garbage,
+    InjectedFault::Gzip,
 ];
 /// What a plain answer, which is read whole, survives beside these.
-const PLAIN: &[Fault] = &[Fault::Half, Fault::CutEvent, Fault::StallMid, Fault::EndlessEvent];
+const PLAIN: &[InjectedFault] = &[
+    InjectedFault::Half,
+    InjectedFault::CutEvent,
+    InjectedFault::StallMid,
+    InjectedFault::EndlessEvent,
+];
 /// What only a stream can do.
-const STREAMED: &[Fault] = &[Fault::ErrorFirst, Fault::DoneFirst, Fault::EndlessEvent];
+const STREAMED: &[InjectedFault] =
+    &[InjectedFault::ErrorFirst, InjectedFault::DoneFirst, InjectedFault::EndlessEvent];
 
 /// Two models, the first of which fails so.
-async fn pair(fault: Fault) -> (SimBackend, SimBackend, Gateway) {
+async fn pair(fault: InjectedFault) -> (SimBackend, SimBackend, Gateway) {
     let (a, b) = (SimBackend::failing(fault), SimBackend::start());
     let setup = Setup::new().model_with("a", &a.urls(), HASTY).model("b", &b.urls());
     let gateway = setup.and(ALIAS).start().await;
@@ -43,7 +49,7 @@ async fn pair(fault: Fault) -> (SimBackend, SimBackend, Gateway) {
 }
 
 /// What went wrong where all should have gone well.
-async fn served_by_the_other(fault: Fault, stream: bool) -> Option<String> {
+async fn served_by_the_other(fault: InjectedFault, stream: bool) -> Option<String> {
     let (_a, _b, gateway) = pair(fault).await;
     let request = if stream { streamed("both") } else { ask("both") };
     let sent = gateway.post(&request).timeout(Duration::from_secs(60)).send().await;
@@ -77,7 +83,7 @@ async fn served_by_the_other(fault: Fault, stream: bool) -> Option<String> {
     None
 }
 
-async fn all(faults: &[&[Fault]], stream: bool) {
+async fn all(faults: &[&[InjectedFault]], stream: bool) {
     let scenes = faults.iter().flat_map(|it| it.iter());
     let scenes = scenes.map(|fault| served_by_the_other(*fault, stream));
     // A few at a time: their short timeouts are not to be about a busy machine.
@@ -99,7 +105,7 @@ async fn a_stream_comes_from_the_next_model() {
 /// What is said before the content is held back until then: not without a bound.
 #[tokio::test]
 async fn a_stream_that_never_comes_to_its_content_is_given_up() {
-    let (a, b) = (SimBackend::failing(Fault::Prelude), SimBackend::start());
+    let (a, b) = (SimBackend::failing(InjectedFault::Prelude), SimBackend::start());
     let setup = Setup::new().model("a", &a.urls()).model("b", &b.urls());
     let gateway = setup.and(ALIAS).start().await;
     let reply = gateway.ask(&streamed("both")).await;
@@ -131,7 +137,7 @@ async fn the_same_models_other_replica_is_tried_first() {
 async fn a_kept_connection_that_is_reset_costs_no_caller_an_answer() {
     let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
-    up.fail(Fault::ResetReused).await;
+    up.fail(InjectedFault::ResetReused).await;
     for attempts in ["1", "2", "2", "2"] {
         let reply = gateway.ask(&ask("a")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-attempts")), (200, attempts));
@@ -141,14 +147,14 @@ async fn a_kept_connection_that_is_reset_costs_no_caller_an_answer() {
 
 #[tokio::test]
 async fn a_redirect_is_never_followed() {
-    let (_a, b, gateway) = pair(Fault::Redirect).await;
+    let (_a, b, gateway) = pair(InjectedFault::Redirect).await;
     let reply = gateway.ask(&ask("a")).await;
     assert_eq!(reply.status, 502, "{}", reply.text());
     assert_eq!(b.seen().requests, 0, "a pin has no fallback");
 }
 
 /// What went wrong with one bad replica beside a good one.
-async fn served_by_the_good_replica(fault: Fault) -> Option<String> {
+async fn served_by_the_good_replica(fault: InjectedFault) -> Option<String> {
     let (bad, good) = (SimBackend::failing(fault), SimBackend::start());
     let replicas = [bad.urls(), good.urls()].concat();
     let gateway = Setup::new().model_with("a", &replicas, HASTY).start().await;

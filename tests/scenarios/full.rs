@@ -1,7 +1,7 @@
 //! Scarce things: places at a backend, money across a restart, room for a slow reader.
 
 use serde_json::json;
-use signalbox::sim::{Fault, ModelSpec};
+use signalbox::sim::{InjectedFault, ModelSpec};
 
 use crate::harness::{
     Books, Reply, Setup, SimBackend, ask, binary::Server, sim_backend::quick, streamed, with,
@@ -26,8 +26,8 @@ async fn a_backend_never_gets_more_at_once_than_it_may() {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_is_told() {
-    let up = SimBackend::failing(Fault::StallHead);
+async fn who_finds_no_place_gets_a_503() {
+    let up = SimBackend::failing(InjectedFault::StallHead);
     let gateway = narrow(&up).start().await;
     let first = tokio::spawn(gateway.post(&streamed("a")).send());
     up.until(|seen| seen.in_flight == 1).await;
@@ -44,7 +44,7 @@ async fn who_finds_no_place_is_told() {
 
 #[tokio::test]
 async fn who_leaves_gives_its_reservation_back() {
-    let up = SimBackend::failing(Fault::StallHead);
+    let up = SimBackend::failing(InjectedFault::StallHead);
     // Room for one request of the size asked below, not for two.
     let budget = "budget = { amount = \"0.004\", window = \"month\", hard = true }\n";
     let gateway = Setup::new().model("a", &up.urls()).key(budget).and("[budget]\nwait_ms = 1\n");
@@ -110,7 +110,7 @@ async fn a_slow_reader_gets_every_byte() {
 
 #[tokio::test]
 async fn with_wait_dispatch_the_entry_is_there_before_the_backend_is_asked() {
-    let up = SimBackend::failing(Fault::StallHead);
+    let up = SimBackend::failing(InjectedFault::StallHead);
     let setup = Setup::new().model("a", &up.urls()).ledger("wait = \"dispatch\"\n");
     let gateway = setup.start().await;
     let waiting = tokio::spawn(gateway.post(&streamed("a")).send());

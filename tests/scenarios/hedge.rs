@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 
 use crate::harness::{
     Books, Gateway, Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed,
@@ -24,7 +24,9 @@ fn attempts(books: &Books) -> Vec<String> {
 
 #[tokio::test]
 async fn a_late_first_token_is_answered_by_the_second_model() {
-    for silence in [Fault::StallHead, Fault::StallContent, Fault::StallPings] {
+    for silence in
+        [InjectedFault::StallHead, InjectedFault::StallContent, InjectedFault::StallPings]
+    {
         let (a, b) = (SimBackend::failing(silence), SimBackend::start());
         let gateway = pair(&a, &b).await;
         let reply = gateway.ask(&streamed("auto")).await;
@@ -49,7 +51,7 @@ async fn a_late_first_token_is_answered_by_the_second_model() {
 #[tokio::test]
 async fn the_first_may_still_win() {
     let a = SimBackend::with(quick().paced(300, 2_000));
-    let b = SimBackend::failing(Fault::StallContent);
+    let b = SimBackend::failing(InjectedFault::StallContent);
     let gateway = pair(&a, &b).await;
     let reply = gateway.ask(&streamed("auto")).await;
     assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "a"));
@@ -60,8 +62,13 @@ async fn the_first_may_still_win() {
 
 #[tokio::test]
 async fn a_hedge_that_fails_costs_the_first_nothing() {
-    for fault in [Fault::Status500, Fault::Status400, Fault::ErrorFirst, Fault::Refuse, Fault::Html]
-    {
+    for fault in [
+        InjectedFault::Status500,
+        InjectedFault::Status400,
+        InjectedFault::ErrorFirst,
+        InjectedFault::Refuse,
+        InjectedFault::Html,
+    ] {
         let a = SimBackend::with(quick().paced(300, 2_000));
         let b = SimBackend::failing(fault);
         let gateway = pair(&a, &b).await;
@@ -95,7 +102,7 @@ async fn a_plain_answer_is_not_waited_for_where_streams_have_found_nobody() {
         let lines = "timeouts = { first_token_ms = 100, idle_ms = 100, total_ms = 20000 }\n";
         let setup = Setup::new().model_with("a", &a.urls(), lines).model("b", &b.urls());
         let gateway = setup.and("[alias]\nall = [\"a\", \"b\"]\n").start().await;
-        a.fail(Fault::StallHead).await;
+        a.fail(InjectedFault::StallHead).await;
         let (plain, stream) = (ask("all"), streamed("all"));
         let streams = futures_util::future::join_all((0..12).map(|_| gateway.ask(&stream)));
         let (plain, streams) = tokio::join!(gateway.ask(&plain), streams);
@@ -123,7 +130,10 @@ async fn a_plain_answer_that_takes_its_time_is_waited_for() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_ends_both() {
-    let (a, b) = (SimBackend::failing(Fault::StallContent), SimBackend::failing(Fault::StallHead));
+    let (a, b) = (
+        SimBackend::failing(InjectedFault::StallContent),
+        SimBackend::failing(InjectedFault::StallHead),
+    );
     let gateway = pair(&a, &b).await;
     let patience = Duration::from_millis(400);
     let sent = gateway.post(&streamed("auto")).timeout(patience).send().await;
@@ -143,7 +153,7 @@ async fn the_only_model_is_hedged_on_its_other_replica() {
     let policy = POLICY.replace("[\"a\", \"b\"]", "[\"a\"]").replace("[\"b\"]", "[\"a\"]");
     let setup = Setup::new().model("a", &up.urls()).and("[policy]\nfile = \"policy.toml\"\n");
     let gateway = setup.file("policy.toml", &policy).start().await;
-    up.fail_replica(0, Fault::StallContent).await;
+    up.fail_replica(0, InjectedFault::StallContent).await;
     let requests = [(); 8].map(|()| streamed("auto"));
     let replies = requests.iter().map(|request| gateway.ask(request));
     for reply in futures_util::future::join_all(replies).await {

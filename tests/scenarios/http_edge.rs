@@ -108,7 +108,7 @@ async fn a_guard_binds_pins_aliases_and_auto() {
     let reply = send("far", "confidential").await;
     assert_eq!(reply.status, 403, "{}", reply.text());
     assert_eq!(reply.json()["error"]["code"], "policy_forbidden");
-    near.fail(signalbox::sim::Fault::Status500).await;
+    near.fail(signalbox::sim::InjectedFault::Status500).await;
     let reply = send("both", "secret").await;
     assert_eq!(reply.status, 502, "it must not leave the house: {}", reply.text());
     assert_eq!(far.seen().requests, 2);

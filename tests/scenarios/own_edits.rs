@@ -125,7 +125,7 @@ async fn options_of_the_caller_that_we_changed_are_put_back() {
 }
 
 #[tokio::test]
-async fn a_bound_refused_under_one_name_is_told_under_the_other() {
+async fn a_bound_refused_under_one_name_is_given_under_the_other() {
     const USE_THE_OTHER: &str = "Unsupported parameter: 'max_tokens' is not supported with this \
                                  model. Use 'max_completion_tokens' instead.";
     for (known, refused) in [

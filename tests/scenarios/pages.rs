@@ -108,7 +108,7 @@ async fn pages_of_listed_origins_may_ask_and_read() {
 }
 
 #[tokio::test]
-async fn without_a_list_no_page_is_told_anything() {
+async fn without_a_list_no_page_gets_a_header() {
     let up = SimBackend::start();
     let gateway = Setup::new().model("a", &up.urls()).start().await;
     let reply = Reply::of(preflight(&gateway, PAGE)).await;

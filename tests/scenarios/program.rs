@@ -39,7 +39,7 @@ async fn check_prints_every_fault() {
 }
 
 #[tokio::test]
-async fn told_to_end_it_finishes_what_runs() {
+async fn asked_to_stop_it_finishes_what_runs() {
     let up = SimBackend::with(quick().paced(0, 30));
     let folder = Setup::new().model("a", &up.urls()).write();
     let server = Server::start(&folder.config()).await;

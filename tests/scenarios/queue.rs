@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use futures_util::future::join_all;
 use serde_json::Value;
 use signalbox::{
-    sim::{Fault, ModelSpec},
+    sim::{InjectedFault, ModelSpec},
     store::Entry,
 };
 
@@ -62,7 +62,7 @@ async fn a_full_model_is_passed_over_while_another_is_free() {
 #[tokio::test]
 async fn a_wait_that_is_over_ends_in_503_and_without_a_wait_at_once() {
     for wait_ms in [100, 0] {
-        let up = SimBackend::failing(Fault::StallHead);
+        let up = SimBackend::failing(InjectedFault::StallHead);
         let gateway = narrow(&up, &format!("wait_ms = {wait_ms}\n")).start().await;
         let clock = Clock::stop();
         let body = ask("a");
@@ -135,7 +135,7 @@ async fn a_flood_of_one_key_does_not_keep_others_waiting() {
 
 #[tokio::test]
 async fn whoever_comes_first_by_priority_is_served_first() {
-    let up = SimBackend::failing(Fault::StallHead);
+    let up = SimBackend::failing(InjectedFault::StallHead);
     let setup = narrow(&up, "wait_ms = 5000\n").key("priority = \"batch\"\n");
     let gateway = with_quiet(setup, "priority = \"interactive\"\n").start().await;
     let body = ask("a");
@@ -168,8 +168,8 @@ async fn whoever_comes_first_by_priority_is_served_first() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_line_leaves_nothing_behind() {
-    let up = SimBackend::failing(Fault::StallHead);
+async fn who_leaves_the_queue_leaves_nothing_behind() {
+    let up = SimBackend::failing(InjectedFault::StallHead);
     let gateway = narrow(&up, "wait_ms = 5000\n").start().await;
     let body = ask("a");
     let stalled = [(); 2].map(|()| tokio::spawn(gateway.post(&body).send()));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use signalbox::sim::{Fault, ModelSpec};
+use signalbox::sim::{InjectedFault, ModelSpec};
 
 use crate::harness::{Books, Gateway, Setup, SimBackend, ask, streamed, with};
 
@@ -39,13 +39,13 @@ async fn after_all_kinds_of_requests_they_agree() {
     let gateway = setup.and(ALIAS).start().await;
     let faults = [
         None,
-        Some(Fault::Status500),
-        Some(Fault::Half),
-        Some(Fault::Status400),
-        Some(Fault::NoUsage),
-        Some(Fault::WrongUsage),
-        Some(Fault::ErrorMid),
-        Some(Fault::CutEvent),
+        Some(InjectedFault::Status500),
+        Some(InjectedFault::Half),
+        Some(InjectedFault::Status400),
+        Some(InjectedFault::NoUsage),
+        Some(InjectedFault::WrongUsage),
+        Some(InjectedFault::ErrorMid),
+        Some(InjectedFault::CutEvent),
     ];
     let mut asked = 0;
     for fault in faults {

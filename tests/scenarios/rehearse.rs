@@ -114,7 +114,7 @@ async fn another_policy_takes_over_without_a_restart_and_a_wrong_one_never() {
 }
 
 #[tokio::test]
-async fn the_decision_for_a_request_is_told_and_nothing_is_sent() {
+async fn the_decision_for_a_request_is_shown_and_nothing_is_sent() {
     let up = SimBackend::start();
     let gateway = Setup::new().model("small", &up.urls()).start().await;
     let url = gateway.url("/v1/route");

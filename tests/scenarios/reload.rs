@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use signalbox::{
     app::{Change, Reloaded},
-    sim::Fault,
+    sim::InjectedFault,
     store::Entry,
 };
 
@@ -86,7 +86,7 @@ async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
 
 #[tokio::test]
 async fn what_is_known_of_a_replica_stays_known() {
-    let (bad, good) = (SimBackend::failing(Fault::Status500), SimBackend::start());
+    let (bad, good) = (SimBackend::failing(InjectedFault::Status500), SimBackend::start());
     let urls = [bad.urls(), good.urls()].concat();
     let setup = || Setup::new().model("a", &urls);
     // Each begins otherwise, so that they spread.
@@ -120,7 +120,7 @@ async fn what_is_known_of_a_replica_stays_known() {
 }
 
 #[tokio::test]
-async fn places_and_lines_go_over_and_a_higher_limit_counts_at_once() {
+async fn places_and_queues_go_over_and_a_higher_limit_counts_at_once() {
     let up = SimBackend::with(quick().fixed(0, 100, 30_000));
     let narrow = |places: u32| {
         let setup = Setup::new().model("a", &up.urls());

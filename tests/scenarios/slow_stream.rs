@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use signalbox::sim::Fault;
+use signalbox::sim::InjectedFault;
 use tokio::task::JoinHandle;
 
 use crate::harness::{
@@ -175,7 +175,7 @@ async fn a_slow_answer_is_better_than_none() {
     assert!(reply.done(), "{}", reply.text());
     said_at_once(&gateway, "\"content\":").await;
     // The other model is there, but full when the time is over.
-    let (a, b) = (crawler(), SimBackend::failing(Fault::StallContent));
+    let (a, b) = (crawler(), SimBackend::failing(InjectedFault::StallContent));
     let setup = Setup::new().model("a", &a.urls());
     let setup = setup.model("b", &b.urls()).endpoint("concurrency_max = 1\n");
     let setup = setup.and("[policy]\nfile = \"policy.toml\"\n");
@@ -312,7 +312,7 @@ async fn a_caller_who_leaves_pays_for_what_was_held() {
 #[tokio::test]
 async fn a_hedge_and_its_rival_are_both_held_and_one_answers() {
     // The hedge crawls, and the older one is silent: the hedge answers.
-    let (a, b) = (SimBackend::failing(Fault::StallContent), crawler());
+    let (a, b) = (SimBackend::failing(InjectedFault::StallContent), crawler());
     let both = "hedge = { after_ms = 60 }\n\
          slow_stream = { hold_ms = 200, output_tokens_per_second_min = 20 }";
     let gateway = pair(&a.urls(), &b.urls(), &policy("[\"a\", \"b\"]", both)).await;

@@ -187,7 +187,7 @@ async fn all_attempts_together() {
 }
 
 #[tokio::test]
-async fn the_wait_in_line() {
+async fn the_wait_in_the_queue() {
     let clock = Clock::stop();
     let up = ManualBackend::start().await;
     let gateway = model(&up, "").endpoint("concurrency_max = 1\n").start().await;

@@ -1,7 +1,7 @@
 //! Backends with habits of their own: late usage, none, silence before the first word, recovery.
 
 use serde_json::json;
-use signalbox::sim::{Fault, Quirks, UsageHabit};
+use signalbox::sim::{InjectedFault, Quirks, UsageHabit};
 
 use crate::harness::{
     Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, wait, with,
@@ -10,7 +10,7 @@ use crate::harness::{
 const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 
 #[tokio::test]
-async fn the_books_say_what_the_backend_counted() {
+async fn the_ledger_says_what_the_backend_counted() {
     let q = Quirks::NONE;
     let habits = [
         q,
@@ -38,7 +38,7 @@ async fn the_books_say_what_the_backend_counted() {
 
 #[tokio::test]
 async fn usage_that_is_missing_or_impossible_is_counted_by_us() {
-    for fault in [Fault::NoUsage, Fault::WrongUsage] {
+    for fault in [InjectedFault::NoUsage, InjectedFault::WrongUsage] {
         let up = SimBackend::failing(fault);
         let gateway = Setup::new().model("a", &up.urls()).start().await;
         for request in [ask("a"), streamed("a")] {
@@ -59,7 +59,7 @@ async fn usage_that_is_missing_or_impossible_is_counted_by_us() {
 /// Clients give up on silence: they get a head and a comment, and the next model may still answer.
 #[tokio::test]
 async fn a_silent_stream_gets_its_head_early_and_falls_back_all_the_same() {
-    let (a, b) = (SimBackend::failing(Fault::StallHead), SimBackend::start());
+    let (a, b) = (SimBackend::failing(InjectedFault::StallHead), SimBackend::start());
     let patient = "timeouts = { first_token_ms = 600 }\n";
     let setup = Setup::new().model_with("a", &a.urls(), patient).model("b", &b.urls());
     let gateway = setup.server("early_head_ms = 100\n").and(ALIAS).start().await;
@@ -83,7 +83,7 @@ async fn a_silent_stream_gets_its_head_early_and_falls_back_all_the_same() {
 
 #[tokio::test]
 async fn a_stream_with_an_early_head_says_in_the_stream_that_nobody_answered() {
-    let a = SimBackend::failing(Fault::StallHead);
+    let a = SimBackend::failing(InjectedFault::StallHead);
     let hasty = "timeouts = { first_token_ms = 400 }\n";
     let setup = Setup::new().model_with("a", &a.urls(), hasty).server("early_head_ms = 100\n");
     let gateway = setup.start().await;
@@ -101,7 +101,7 @@ async fn a_stream_with_an_early_head_says_in_the_stream_that_nobody_answered() {
 async fn one_bad_answer_does_not_cost_a_model_its_place() {
     let (a, b) = (SimBackend::start(), SimBackend::start());
     let gateway = Setup::new().model("a", &a.urls()).model("b", &b.urls()).and(ALIAS).start().await;
-    a.fail_times(Fault::Status500, 1).await;
+    a.fail_times(InjectedFault::Status500, 1).await;
     let models = [gateway.ask(&ask("both")).await, gateway.ask(&ask("both")).await];
     let models = models.each_ref().map(|reply| reply.header("x-signalbox-model"));
     assert_eq!(models, ["b", "a"]);

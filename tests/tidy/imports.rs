@@ -79,6 +79,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio::task", &["app", "edge::accept", "sim", "cli"]),
 ];
 
+/// Kinds of requests, and the only places of the gateway that may name one of them: everything else goes by
+/// the row of the table of surfaces, so that another surface is another row.
+const KINDS: (&[&str], &[&str]) = (&["Dialect", "Operation"], &["wire::surface", "wire::errors"]);
+
 /// Crates and modules that decide and never do.
 const PURE: &[(&str, &str)] = &[
     ("policies/src", ""),
@@ -190,6 +194,50 @@ fn crates_stay_where_they_belong() {
         }
     }
     hold("crate", &found);
+}
+
+/// The kinds of requests that a file names where it must not.
+fn named_kinds(source: &Source, module: &[&str]) -> Vec<Finding> {
+    let (kinds, places) = KINDS;
+    if places.iter().any(|place| within(module, place)) {
+        return Vec::new();
+    }
+    // `Operation::ALL` and functions name none; `Operation::Chat` and `Operation::*` do.
+    let one = |name: &str| {
+        name == "*" || name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
+    };
+    let code = source.code_without_tests();
+    let paths = source::paths(&code);
+    let pairs = paths.iter().flat_map(|path| path.windows(2));
+    pairs
+        .filter(|pair| kinds.contains(&pair[0]) && one(pair[1]))
+        .map(|pair| Finding::flat("surface", &source.path, pair.join("::")))
+        .collect()
+}
+
+#[test]
+fn a_kind_of_request_is_named_in_the_table_of_surfaces() {
+    let sources = source::all(root());
+    let found: Vec<_> =
+        gateway(&sources).flat_map(|(source, module)| named_kinds(source, &module)).collect();
+    hold("surface", &found);
+}
+
+#[test]
+fn a_named_kind_is_found_wherever_it_hides() {
+    let found = |path: &str, text: &str| {
+        let source = Source::new(path.to_owned(), text.to_owned());
+        let module = source.module("gateway/").unwrap();
+        named_kinds(&source, &module).into_iter().map(|it| it.note).collect::<Vec<_>>()
+    };
+    let edge = "gateway/edge/api.rs";
+    assert_eq!(found(edge, "fn f() { g(Dialect::OpenAi) }"), ["Dialect::OpenAi"]);
+    assert_eq!(found(edge, "fn f() { facts::Operation::Chat }"), ["Operation::Chat"]);
+    let imported = "use policies::facts::{Dialect::{self, OpenAi}, Operation};";
+    assert_eq!(found(edge, imported), ["Dialect::OpenAi"]);
+    assert!(found(edge, "fn f(dialect: Dialect) -> usize { Operation::ALL.len() }").is_empty());
+    assert!(found(edge, "#[cfg(test)]\nmod tests { fn f() { Dialect::OpenAi } }").is_empty());
+    assert!(found("gateway/wire/surface.rs", "fn f() { Dialect::OpenAi }").is_empty());
 }
 
 #[test]

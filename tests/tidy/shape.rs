@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Finding, above, hold,
+    FILE_LINES_MAX, Finding, above, hold,
     imports::from_root,
     root,
     source::{self, Source},
@@ -113,28 +113,34 @@ fn median<'a>(files: impl Iterator<Item = &'a File<'a>>) -> (usize, usize, Strin
     (lines.get(lines.len() / 2).map_or(0, |it| it.0), last.0, last.1.to_owned())
 }
 
+/// Types that are implemented in more files than one.
+fn scattered(files: &[File<'_>]) -> Vec<Finding> {
+    above("impl", 1, impls(files).into_iter().map(|(name, places)| (name, places.len())))
+}
+
+/// Circles of files as breaches, each at the first of its files.
+fn round(files: &[File<'_>]) -> Vec<Finding> {
+    let found = circles(files).into_iter().map(|circle| Finding {
+        rule: "circle",
+        place: circle.first().cloned().unwrap_or_default(),
+        measure: circle.len(),
+        note: circle.join(", "),
+    });
+    found.collect()
+}
+
 #[test]
 fn a_type_is_implemented_in_one_file() {
     let sources = source::all(root());
     let files: Vec<_> = sources.iter().filter_map(file).collect();
-    let found = impls(&files).into_iter().map(|(name, places)| (name, places.len()));
-    hold("impl", &above("impl", 1, found));
+    hold("impl", &scattered(&files));
 }
 
 #[test]
 fn no_circle_of_files() {
     let sources = source::all(root());
     let files: Vec<_> = sources.iter().filter_map(file).collect();
-    let found: Vec<_> = circles(&files)
-        .into_iter()
-        .map(|circle| Finding {
-            rule: "circle",
-            place: circle.first().cloned().unwrap_or_default(),
-            measure: circle.len(),
-            note: circle.join(", "),
-        })
-        .collect();
-    hold("circle", &found);
+    hold("circle", &round(&files));
 }
 
 /// Half of the files have no more lines than this, so that a file is one thought; those of the
@@ -152,20 +158,20 @@ fn figures() {
         CRATES.into_iter().rev().map(|folder| (folder, folder)).chain([("gateway/", config)]);
     let mut medians = Vec::new();
     for (folder, within) in rows {
-        let of = || files.iter().filter(|it| it.folder == folder && it.path.starts_with(within));
-        let (half, most, largest) = median(of());
-        println!("| {within} | {} | {half} | {most} | {largest} |", of().count());
+        let inside =
+            || files.iter().filter(|it| it.folder == folder && it.path.starts_with(within));
+        let (half, most, largest) = median(inside());
+        println!("| {within} | {} | {half} | {most} | {largest} |", inside().count());
+        assert!(most <= FILE_LINES_MAX, "{largest} has more than {FILE_LINES_MAX} lines: {most}");
         medians.push((within, half));
     }
-    let impls = impls(&files);
-    let over = |more: usize| impls.values().filter(|places| places.len() > more).count();
-    println!(
-        "types with an `impl`: {}, over two files or more: {}, over three or more: {}",
-        impls.len(),
-        over(1),
-        over(2)
-    );
-    println!("circles of files: {}", circles(&files).len());
+    let (types, scattered, round) = (impls(&files).len(), scattered(&files), round(&files));
+    println!("\ntypes with an `impl`: {types}; in more files than one: {}", scattered.len());
+    scattered.iter().for_each(|it| println!("- {} in {}", it.place, it.measure));
+    println!("circles of files: {}", round.len());
+    round.iter().for_each(|it| println!("- {}", it.note));
+    hold("impl", &scattered);
+    hold("circle", &round);
     // The classifier's files, half of which are lists of words, are only shown.
     medians.retain(|(within, _)| ["gateway/", "policies/src/", config].contains(within));
     for (within, half) in medians {

@@ -6,15 +6,15 @@ use futures_util::{StreamExt, stream};
 use reqwest::{Client, Response, header::HeaderMap};
 use serde_json::Value;
 
-use super::Trouble;
+use super::BoxError;
 use crate::sim::prompts::Prompt;
 
 /// How many callers ask at once.
 const AT_ONCE: usize = 4;
 
-/// Where and as whom the callers ask.
-pub(super) struct Door {
-    client: Client,
+/// A client of the gateway, at one address and with one key.
+pub(super) struct ChatClient {
+    http: Client,
     base: String,
     key: String,
 }
@@ -33,14 +33,14 @@ pub(super) struct Asked {
     /// To the end.
     pub duration: Duration,
     /// What went wrong, if anything did.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
-impl Door {
-    /// A way in with this key; the base URL ends in `/v1`.
-    pub(super) fn new(base: &str, key: &str) -> Result<Self, Trouble> {
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(300)).build()?;
-        Ok(Self { client, base: base.to_owned(), key: key.to_owned() })
+impl ChatClient {
+    /// A client with this key; the base URL ends in `/v1`.
+    pub(super) fn new(base: &str, key: &str) -> Result<Self, BoxError> {
+        let http = Client::builder().no_proxy().timeout(Duration::from_secs(300)).build()?;
+        Ok(Self { http, base: base.to_owned(), key: key.to_owned() })
     }
 
     /// The base URL.
@@ -56,16 +56,21 @@ impl Door {
     async fn ask(&self, prompt: &Prompt) -> Asked {
         let started = Instant::now();
         let mut asked = Asked::default();
-        if let Err(trouble) = self.follow(prompt, started, &mut asked).await {
-            asked.trouble = Some(trouble.to_string());
+        if let Err(error) = self.follow(prompt, started, &mut asked).await {
+            asked.error = Some(error.to_string());
         }
         asked.duration = started.elapsed();
         asked
     }
 
-    async fn follow(&self, prompt: &Prompt, at: Instant, asked: &mut Asked) -> Result<(), Trouble> {
+    async fn follow(
+        &self,
+        prompt: &Prompt,
+        at: Instant,
+        asked: &mut Asked,
+    ) -> Result<(), BoxError> {
         let mut request = self
-            .client
+            .http
             .post(format!("{}/chat/completions", self.base))
             .bearer_auth(&self.key)
             .json(&prompt.body);
@@ -100,11 +105,11 @@ impl Asked {
 
 /// Asks everything, a few at once; `progress` is told how many are done. In the prompts' order.
 pub(super) async fn all(
-    door: &Door,
+    client: &ChatClient,
     prompts: &[Prompt],
     progress: impl Fn(usize, usize),
 ) -> Vec<Asked> {
-    let mut answers = stream::iter(prompts).map(|prompt| door.ask(prompt)).buffered(AT_ONCE);
+    let mut answers = stream::iter(prompts).map(|prompt| client.ask(prompt)).buffered(AT_ONCE);
     let mut asked = Vec::with_capacity(prompts.len());
     while let Some(one) = answers.next().await {
         asked.push(one);
@@ -114,7 +119,7 @@ pub(super) async fn all(
 }
 
 /// Reads a stream to its end.
-async fn listen(mut response: Response, at: Instant, asked: &mut Asked) -> Result<(), Trouble> {
+async fn listen(mut response: Response, at: Instant, asked: &mut Asked) -> Result<(), BoxError> {
     let mut lines = Lines::default();
     let mut done = false;
     while let Some(bytes) = response.chunk().await? {

@@ -14,7 +14,7 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    Trouble,
+    BoxError,
     real::{RealModel, STANDS_FOR, cut_to_size},
 };
 use crate::sim::Fleet;
@@ -54,7 +54,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Opens the folder; makes it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
+    pub(super) fn open(path: &Path) -> Result<Self, BoxError> {
         fs::create_dir_all(path).map_err(|error| at(path, &error))?;
         let folder = Self { path: path.to_owned() };
         let config = folder.config();
@@ -85,7 +85,7 @@ impl Folder {
     }
 
     /// The demo's key: random, made once, readable by its owner alone.
-    pub(super) fn key(&self) -> Result<String, Trouble> {
+    pub(super) fn key(&self) -> Result<String, BoxError> {
         let path = self.path.join(KEY_FILE);
         let key = format!("sk-demo-{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
@@ -102,7 +102,11 @@ impl Folder {
     }
 
     /// Writes configuration and, where there is none yet, policy.
-    pub(super) fn configure(&self, fleet: &Fleet, real: Option<&RealModel>) -> Result<(), Trouble> {
+    pub(super) fn configure(
+        &self,
+        fleet: &Fleet,
+        real: Option<&RealModel>,
+    ) -> Result<(), BoxError> {
         let policy = self.path.join("policy.toml");
         match fs::OpenOptions::new().write(true).create_new(true).open(&policy) {
             Ok(mut file) => {
@@ -123,19 +127,19 @@ impl Folder {
     }
 }
 
-fn at(path: &Path, error: &io::Error) -> Trouble {
+fn at(path: &Path, error: &io::Error) -> BoxError {
     format!("{}: {error}", path.display()).into()
 }
 
 /// This loopback port if it is free, else any.
-fn free_port(wanted: u16) -> Result<SocketAddr, Trouble> {
+fn free_port(wanted: u16) -> Result<SocketAddr, BoxError> {
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let listener = bind(wanted).or_else(|_| bind(0))?;
     Ok(listener.local_addr()?)
 }
 
 /// The catalogue's models, as configuration, with these backends.
-fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<String, Trouble> {
+fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<String, BoxError> {
     let catalogue: Table = catalogue.parse()?;
     let all = catalogue.get("model").and_then(Value::as_array).ok_or("an empty catalogue")?;
     let mut models = Vec::new();

@@ -23,7 +23,7 @@ use std::{
 use policies::facts::{Money, Price};
 
 use self::{
-    drive::{Asked, Door},
+    drive::{Asked, ChatClient},
     folder::{Folder, KEY_FILE},
     real::RealModel,
     report::Report,
@@ -59,21 +59,21 @@ pub(super) struct Args {
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the demo could not go on, in words for whoever ran it.
-type Trouble = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Runs the demo. The code is 0 if every request was answered and has its one settled entry.
 pub(super) async fn run(args: Args) -> ExitCode {
     match demo(&args).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(trouble) => {
-            let _ = writeln!(io::stderr(), "signalbox: {trouble}");
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "signalbox: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn demo(args: &Args) -> Result<bool, Trouble> {
+async fn demo(args: &Args) -> Result<bool, BoxError> {
     let folder = Folder::open(&args.folder)?;
     let prompts = prompts()?;
     let fleet = Fleet::start(&ten(), Setting { port_base: None, speed: args.speed })?;
@@ -90,16 +90,16 @@ async fn demo(args: &Args) -> Result<bool, Trouble> {
     let models = config.policy.fleet().models.iter();
     let prices = models.filter_map(|model| Some((model.id.to_string(), model.price?))).collect();
     let running = app::start(config).await?;
-    let door = Door::new(&format!("http://{}/v1", running.addr), &key)?;
+    let client = ChatClient::new(&format!("http://{}/v1", running.addr), &key)?;
 
     say(&heading(&prompts, real.as_ref(), args.speed))?;
     let since_ms = jiff::Timestamp::now().as_millisecond();
-    let asked = drive::all(&door, &prompts, progress).await;
+    let asked = drive::all(&client, &prompts, progress).await;
     let entries = settled(&folder, since_ms, &asked).await?;
     let good = tell(&prompts, &asked, &entries, prices)?;
     if !args.once {
         let admin = running.admin_addr.to_string();
-        say(&serving(&folder, &door, &admin, &fleet.control_url()))?;
+        say(&serving(&folder, &client, &admin, &fleet.control_url()))?;
         tokio::signal::ctrl_c().await?;
     }
     running.shutdown().await;
@@ -132,7 +132,7 @@ fn progress(done: usize, all: usize) {
 }
 
 /// This run's entries, once all requests are settled or the time for it is over.
-async fn settled(folder: &Folder, since_ms: i64, asked: &[Asked]) -> Result<Vec<Entry>, Trouble> {
+async fn settled(folder: &Folder, since_ms: i64, asked: &[Asked]) -> Result<Vec<Entry>, BoxError> {
     let started = tokio::time::Instant::now();
     loop {
         // A new reader each time: the file may have just come to be.
@@ -164,8 +164,8 @@ fn tell(
     Ok(report.is_good())
 }
 
-fn serving(folder: &Folder, door: &Door, admin: &str, control: &str) -> String {
-    let (base, key, path) = (door.base(), door.key(), folder.path().display());
+fn serving(folder: &Folder, client: &ChatClient, admin: &str, control: &str) -> String {
+    let (base, key, path) = (client.base(), client.key(), folder.path().display());
     let config = folder.config();
     format!(
         "Serving until Ctrl-C.\n\

@@ -13,7 +13,7 @@ use tokio::{
 };
 use toml::{Table, Value};
 
-use super::{Trouble, say};
+use super::{BoxError, say};
 use crate::sim::REAL_SERVER;
 
 /// The model of the catalogue whose place it takes.
@@ -43,7 +43,7 @@ struct Ready {
 
 impl RealModel {
     /// Installs what is missing, starts the server and waits until it answers.
-    pub(super) async fn start(folder: &Path) -> Result<Self, Trouble> {
+    pub(super) async fn start(folder: &Path) -> Result<Self, BoxError> {
         let home = folder.join("real");
         fs::create_dir_all(&home)?;
         let python = install(&home).await?;
@@ -72,7 +72,7 @@ impl RealModel {
 }
 
 /// The interpreter of the virtual environment, complete.
-async fn install(home: &Path) -> Result<std::path::PathBuf, Trouble> {
+async fn install(home: &Path) -> Result<std::path::PathBuf, BoxError> {
     let venv = home.join("venv");
     let python = venv.join("bin").join("python");
     let done = venv.join("installed");
@@ -90,7 +90,7 @@ async fn install(home: &Path) -> Result<std::path::PathBuf, Trouble> {
     Ok(python)
 }
 
-async fn succeed(command: &mut Command) -> Result<(), Trouble> {
+async fn succeed(command: &mut Command) -> Result<(), BoxError> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     // What an installer says is progress, not output.
     match command.stdin(Stdio::null()).stdout(io::stderr()).status().await {

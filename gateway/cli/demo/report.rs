@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
 
     /// Whether every request was answered and has exactly one entry, a settled one.
     pub(super) fn is_good(&self) -> bool {
-        self.rows.iter().all(|row| row.asked.trouble.is_none() && row.settled().is_some())
+        self.rows.iter().all(|row| row.asked.error.is_none() && row.settled().is_some())
     }
 
     /// One line a request, in the order of the prompts.
@@ -84,9 +84,9 @@ impl<'a> Report<'a> {
         let rows: Vec<Vec<Cell>> = self.rows.iter().map(ReportRow::cells).collect();
         let mut text = draw(&COLUMNS, &rows, colours);
         for row in &self.rows {
-            if let Some(trouble) = &row.asked.trouble {
+            if let Some(error) = &row.asked.error {
                 // Writing to a string cannot fail, here and below.
-                let _ = writeln!(text, "failed: {}: {trouble}", beginning(&row.prompt.text, 40));
+                let _ = writeln!(text, "failed: {}: {error}", beginning(&row.prompt.text, 40));
             }
         }
         text
@@ -106,7 +106,7 @@ impl<'a> Report<'a> {
         let mut text = draw(&MODEL_COLUMNS, &lines, false);
 
         let count = self.rows.len();
-        let answered = self.rows.iter().filter(|row| row.asked.trouble.is_none()).count();
+        let answered = self.rows.iter().filter(|row| row.asked.error.is_none()).count();
         let settled = settled.len();
         let _ =
             writeln!(text, "\n{count} requests: {answered} answered, {settled} settled entries.");
@@ -252,7 +252,7 @@ mod tests {
         assert!(!good(&both, &[entry("a"), entry("b"), entry("b")]));
         let open = Entry { state: "open", ..entry("b") };
         assert!(!good(&both, &[entry("a"), open]));
-        let failed = Asked { trouble: Some("502".into()), ..asked("b") };
+        let failed = Asked { error: Some("502".into()), ..asked("b") };
         assert!(!good(&[asked("a"), failed], &[entry("a"), entry("b")]));
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct Clocks {
     pub last_life: Instant,
 }
 
-/// What an attempt waits for.
+/// The thing that an attempt waits for, which decides its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     /// A connection.
@@ -30,7 +30,7 @@ pub(super) enum Awaited {
 }
 
 impl Clocks {
-    /// An attempt that begins now.
+    /// The clocks of an attempt that begins now.
     pub(super) fn new(timeouts: Timeouts, now: Instant) -> Self {
         Self { timeouts, started: now, reaching: now, asked: None, last_life: now }
     }

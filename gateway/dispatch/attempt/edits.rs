@@ -9,7 +9,7 @@ use policies::{Planned, facts::Tokens};
 use crate::{
     dispatch::{
         judge::{AttemptError, Case},
-        own::{self, Objection, Refused},
+        own::{self, Objection, RefusedEdits},
         target::{Target, UpstreamRequest},
     },
     fleet::InFlight,
@@ -19,7 +19,7 @@ use crate::{
 /// What an error that states no status is read as, where it speaks of edits of ours.
 const STATUS: u16 = 400;
 
-/// What an attempt is started with.
+/// The inputs of an attempt.
 pub(crate) struct Start {
     /// Number of the attempt in the machine.
     pub number: u8,
@@ -27,27 +27,27 @@ pub(crate) struct Start {
     pub record: usize,
     /// The replica.
     pub endpoint: InFlight,
-    /// How it is asked.
+    /// The address and properties of the replica.
     pub target: Arc<Target>,
     /// How long it may take, and how long its answer may get.
     pub planned: Planned,
     /// Whether the prompt takes half of the model's context window, or more.
     pub half_full: bool,
-    /// What it has just refused of our edits.
-    pub refused: Option<Refused>,
+    /// The edits that it has just refused.
+    pub refused: Option<RefusedEdits>,
 }
 
-/// How one attempt asks its replica.
+/// The edits with which one attempt asks its replica.
 pub(super) struct Edits {
     /// The replica, and what it has taught.
     pub target: Arc<Target>,
-    /// How long its answer may get.
+    /// The entry of the plan, with the bound on its answer.
     pub planned: Planned,
     /// Whether the prompt takes half of the model's context window, or more.
     pub half_full: bool,
     /// What it refused of our edits, in this attempt or else before.
-    refused: Refused,
-    /// Whether it refused that in this attempt.
+    refused: RefusedEdits,
+    /// Set where it refused an edit in this attempt.
     taught: bool,
 }
 
@@ -57,7 +57,7 @@ impl Edits {
         target: Arc<Target>,
         planned: Planned,
         half_full: bool,
-        refused: Option<Refused>,
+        refused: Option<RefusedEdits>,
     ) -> Self {
         let taught = refused.is_some();
         let refused = refused.unwrap_or_else(|| target.learned.refused());
@@ -69,7 +69,7 @@ impl Edits {
         self.target.edit(request, self.planned.output_tokens_max, self.refused)
     }
 
-    /// What its failures are judged by.
+    /// The facts by which its failures are judged.
     pub(super) fn case(&self) -> Case<'_> {
         let Target { context_errors, .. } = &*self.target;
         Case { key: self.target.key(), half_full: self.half_full, context_errors }
@@ -117,7 +117,7 @@ impl Edits {
         if !self.taught {
             return;
         }
-        let own = request.body.own(&self.target.edit(request, Tokens(0), Refused::default()));
+        let own = request.body.own(&self.target.edit(request, Tokens(0), RefusedEdits::default()));
         let mut learned = self.target.learned.refused();
         learned.usage |= self.refused.usage && own.usage_alone;
         if !own.callers.any() {

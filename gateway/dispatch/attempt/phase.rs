@@ -10,12 +10,12 @@ use crate::{
     wire,
 };
 
-/// What an attempt has to show.
+/// The progress that an attempt reports.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one, and is moved once")]
 pub(crate) enum Shown {
     /// More of a stream: the raw chunk, and the events that became complete with it.
     Events(Bytes, Events),
-    /// The stream's end, as the decoder sees it.
+    /// The end of the stream, as the decoder sees it.
     End(wire::End),
     /// A whole plain answer.
     Whole(Bytes, wire::Plain),
@@ -24,15 +24,15 @@ pub(crate) enum Shown {
 /// Events of one chunk.
 pub(crate) type Events = SmallVec<[wire::Event; 8]>;
 
-/// What an attempt does at the moment.
+/// The phase in which an attempt is.
 pub(super) enum Phase {
-    /// It seeks a connection.
+    /// The attempt opens or takes a connection.
     Connecting(Approach),
-    /// It waits for the answer's head.
+    /// The attempt waits for the answer's head.
     Waiting(Exchange),
-    /// It reads a stream.
+    /// The attempt reads a stream.
     Streaming(Exchange, Box<wire::Stream>),
-    /// It reads a plain answer.
+    /// The attempt reads a plain answer.
     Collecting(Exchange, PlainBody),
     /// It reads what is said in the place of an answer.
     Refused(Exchange, Box<Response<()>>, BytesMut),

@@ -9,10 +9,10 @@ use crate::dispatch::{connection::Exchange, judge::AttemptError};
 /// The largest plain answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What has come of a plain answer.
+/// The part of a plain answer that has been received.
 #[derive(Default)]
 pub(super) struct PlainBody {
-    /// All of it, while that is one chunk.
+    /// The whole body, while it is one chunk.
     first: Option<Bytes>,
     rest: BytesMut,
 }

@@ -93,7 +93,7 @@ impl Contender {
         scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
     }
 
-    /// What the machine is told of what it has shown by now.
+    /// The event for the machine, by what the attempt has shown by now.
     pub(super) fn event(&self, ends: bool) -> Event {
         let Attempt { number, first, unread, .. } = &self.attempt;
         let after = self.attempt.counted().0.saturating_sub(first.unwrap_or_default().0);
@@ -133,12 +133,12 @@ impl Contenders {
         self.0.is_empty()
     }
 
-    /// The oldest.
+    /// The attempt that began first.
     pub(super) fn oldest(&self) -> Option<&Attempt> {
         self.0.first().map(|it| &it.attempt)
     }
 
-    /// The only one, if there is one only.
+    /// The single attempt that runs, if there is no other.
     pub(super) fn only(&mut self) -> Option<&mut Attempt> {
         match &mut self.0[..] {
             [one] => Some(&mut one.attempt),

@@ -1,4 +1,4 @@
-//! Why a race has come to nothing so far: what its caller is told if nothing better comes of it.
+//! The error that a caller gets if no attempt of the race succeeds.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl LastError {
     }
 
     /// Notes, if nothing better is known, that an attempt found no replica that answers, or none that has a
-    /// place; returns what the machine is told.
+    /// place; returns the event for the machine.
     pub(super) fn none_found(&mut self, number: u8, full: bool) -> Event {
         let none = AttemptError::none_free().failure;
         let failed = Event::Failed(number, none.kind, none.retry);
@@ -38,7 +38,7 @@ impl LastError {
         if full { Event::Full(number) } else { failed }
     }
 
-    /// What the caller is told when nothing is left to try.
+    /// The error for the caller when nothing is left to try.
     pub(super) fn take(&mut self, kind: Kind) -> Failure {
         self.0.take().unwrap_or_else(|| {
             Failure::new(kind, Stage::Dispatch, "no model could answer").retry(Retry::Never)

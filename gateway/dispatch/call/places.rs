@@ -1,4 +1,4 @@
-//! Where the attempts of a request find their replicas: a place that is free, or a wait for one.
+//! How the attempts of a request find their replicas: at once where a place is free, else by waiting for one.
 
 use std::{
     sync::Arc,
@@ -26,7 +26,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Nothing was asked yet.
+    /// Places of a request that has asked no replica yet.
     pub(super) fn new(hint: PickHint, waiter: Waiter) -> Self {
         Self { hint, waiter, ticket: None, tried: SmallVec::new() }
     }
@@ -88,12 +88,12 @@ impl Places {
         Ok(())
     }
 
-    /// Waits no longer.
+    /// Gives up the wait.
     pub(super) fn leave(&mut self) {
         self.ticket = None;
     }
 
-    /// What became of the wait, if there is one.
+    /// The end of the wait, if there is one and it has ended.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Option<Poll<Turn>> {
         self.ticket.as_ref().map(|ticket| ticket.poll(cx))
     }

@@ -20,7 +20,7 @@ use crate::{
         attempts::{Attempts, Event, Step, Steps},
         judge::AttemptError,
         outbound::Outbound,
-        own::{Objection, Refused},
+        own::{Objection, RefusedEdits},
     },
     failure::{Failure, Kind},
     fleet::Turn,
@@ -37,7 +37,7 @@ pub(super) struct Race {
     winner: Option<u8>,
     /// A plain answer may be waited for in vain: another attempt was begun beside it, where there is one.
     doubted: bool,
-    /// Why the last attempt came to nothing.
+    /// The error of the last attempt that failed.
     error: LastError,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Race {
 type Done<T> = Result<T, Failure>;
 
 impl Race {
-    /// A race in which nobody runs yet.
+    /// A race without an attempt yet.
     pub(super) fn new(attempts: Attempts, places: Places) -> Self {
         Self {
             attempts,
@@ -144,7 +144,7 @@ impl Race {
         Ok(None)
     }
 
-    /// A stream has ended before commitment.
+    /// Handles a stream that has ended before commitment.
     fn ends(
         &mut self,
         number: u8,
@@ -167,7 +167,7 @@ impl Race {
         Ok(Some(Won::Ended))
     }
 
-    /// A plain answer has come whole.
+    /// Handles a plain answer that is complete.
     fn whole(
         &mut self,
         number: u8,
@@ -204,7 +204,7 @@ impl Race {
         self.apply(steps, scope, at)
     }
 
-    /// An attempt came to nothing.
+    /// Handles an attempt that has failed.
     fn fail(
         &mut self,
         number: u8,
@@ -240,7 +240,7 @@ impl Race {
 
     /// Asks the same replica without what it refused of our edits. It is one more sending, and in the
     /// log; but what was ours to leave out is no try of the plan, and nobody's failure.
-    fn again(&mut self, number: u8, refused: Refused, scope: &Scope, at: &mut Visit<'_, '_>) {
+    fn again(&mut self, number: u8, refused: RefusedEdits, scope: &Scope, at: &mut Visit<'_, '_>) {
         let Some(Contender { attempt, .. }) = self.contenders.take(number) else { return };
         at.close(&attempt, AttemptResult::Status);
         let record = at.open(&attempt.endpoint);
@@ -255,7 +255,7 @@ impl Race {
         Some((attempt, held))
     }
 
-    /// Does what the machine says.
+    /// Carries out the steps of the machine.
     fn apply(&mut self, steps: Steps, scope: &Scope, at: &mut Visit<'_, '_>) -> Done<()> {
         let preferred = steps.iter().any(|step| matches!(step, Step::Commit(_)));
         let unwanted = match (preferred, self.attempts.late(at.now)) {

@@ -43,12 +43,12 @@ pub(super) enum Won {
     Ended,
 }
 
-/// What became of a committed stream at a poll.
+/// The progress of a committed stream at a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
-    /// Nothing has come.
+    /// Nothing has been received.
     No,
-    /// There may be more to say.
+    /// Something was received, and there may be more.
     On,
     /// The attempt is over.
     Over,
@@ -111,7 +111,7 @@ impl Relay {
         }
     }
 
-    /// The committed stream passed the bound that it was told: it is ended at its length, as the engine
+    /// The committed stream passed the bound that it was given: it is ended at its length, as the engine
     /// should have done, and the engine is left.
     fn ends_at_length(
         &mut self,
@@ -140,7 +140,7 @@ impl Relay {
         Moved::Over
     }
 
-    /// Ends what has taken too long.
+    /// Ends the stream if a timeout has passed.
     pub(super) fn expire(
         &mut self,
         scope: &Scope,
@@ -163,7 +163,7 @@ impl Relay {
         self.tail.unwrap_or_else(|| self.attempt.deadline(scope.stream()).0)
     }
 
-    /// Whether all was passed on.
+    /// Whether the caller has been sent everything.
     pub(super) fn ends(&self) -> bool {
         self.tail.is_some()
     }
@@ -179,7 +179,7 @@ impl Relay {
         at.close(&self.attempt, AttemptResult::Cut);
     }
 
-    /// The committed stream broke: an honest end.
+    /// Ends the stream with an error event: the backend has broken off.
     fn cut(
         &mut self,
         error: AttemptError,

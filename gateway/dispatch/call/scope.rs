@@ -22,21 +22,21 @@ pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// What a call goes by from its beginning to its end.
 pub(super) struct Scope {
-    /// The ways to the replicas.
+    /// The connections to the replicas.
     pub upstreams: Arc<Upstreams>,
-    /// What may be tried.
+    /// The plan: models in the order in which they are tried.
     pub plan: Arc<Plan>,
-    /// What is asked.
+    /// The request that backends are sent.
     pub request: UpstreamRequest,
 }
 
-/// What one poll of a call brings along.
+/// The context of one poll of a call.
 pub(super) struct Visit<'a, 'c> {
-    /// Who is woken.
+    /// The context of the task.
     pub cx: &'a mut Context<'c>,
-    /// Where it is noted how far the call came.
+    /// The log of attempts that records are made from.
     pub log: &'a mut AttemptLog,
-    /// The time.
+    /// The time of this poll.
     pub now: Instant,
 }
 
@@ -64,7 +64,7 @@ impl Scope {
         );
     }
 
-    /// The error of an attempt whose deadline has passed, and what the caller is told.
+    /// The error of an attempt whose deadline has passed, and the failure for the caller.
     pub(super) fn timeout(&self, attempt: &Attempt, public: &'static str) -> AttemptError {
         // A replica is not blamed for an attempt that still reads a long prompt, nor for one that waits
         // for a connection.

@@ -1,5 +1,5 @@
-//! The operators' door: one file for each thing that it shows. An error is a [`Failure`], rendered in one
-//! place.
+//! The operators' API: one file for each thing that it shows. An error is a [`Failure`], rendered in
+//! `failure.rs`.
 
 mod failure;
 mod health;
@@ -24,7 +24,7 @@ use crate::{
     pipeline::Gateway,
 };
 
-/// What the operators' door knows.
+/// What the operators' API answers from.
 pub(crate) struct AdminState {
     /// The gateway it speaks of.
     pub gateway: Arc<Gateway>,
@@ -32,7 +32,7 @@ pub(crate) struct AdminState {
     pub token: Option<Secret>,
     /// Opens `/metrics` alone.
     pub metrics_token: Option<Secret>,
-    /// Whether `/metrics` needs a token: the door is not on loopback, or a token is set for it.
+    /// Whether `/metrics` needs a token: its listener is not on loopback, or a token is set for it.
     pub metrics_guarded: bool,
 }
 
@@ -59,7 +59,7 @@ fn no_token(public: &'static str) -> Failure {
     Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
 }
 
-/// The operators' door.
+/// The service of the operators' API.
 #[derive(Clone)]
 pub(crate) struct Admin {
     gateway: Arc<Gateway>,
@@ -67,7 +67,7 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// A door with this state behind it.
+    /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
         let router = [
             ("/metrics", get(metrics::metrics)),

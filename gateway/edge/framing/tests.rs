@@ -218,7 +218,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn any_split_gives_the_same_verdict(
+    fn any_split_is_judged_the_same(
         text in texts(),
         lengths in prop::collection::vec(1_usize..60, 1..40),
         room in 1_usize..300,

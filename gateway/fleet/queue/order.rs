@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::outcome::Priority;
 
-/// Those who wait, in order.
+/// The requests that wait, in the order in which they are served.
 pub(super) struct Order<T> {
     /// By [`Priority`]; in each, the keys in the order of their turns, each with what it has waiting.
     classes: [VecDeque<(u32, VecDeque<T>)>; 3],
@@ -22,12 +22,12 @@ impl<T> Order<T> {
         self.length
     }
 
-    /// Puts one at the end of its key's line.
+    /// Puts one at the end of its key's queue.
     pub(super) fn join(&mut self, class: Priority, key: u32, item: T) {
         let Some(keys) = self.classes.get_mut(class as usize) else { return };
         self.length += 1;
         match keys.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, line)) => line.push_back(item),
+            Some((_, queue)) => queue.push_back(item),
             None => keys.push_back((key, VecDeque::from([item]))),
         }
     }
@@ -35,10 +35,10 @@ impl<T> Order<T> {
     /// The next to be served: the highest class that waits, and there the key whose turn it is.
     pub(super) fn next(&mut self) -> Option<T> {
         let keys = self.classes.iter_mut().find(|keys| !keys.is_empty())?;
-        let (key, mut line) = keys.pop_front()?;
-        let item = line.pop_front();
-        if !line.is_empty() {
-            keys.push_back((key, line));
+        let (key, mut queue) = keys.pop_front()?;
+        let item = queue.pop_front();
+        if !queue.is_empty() {
+            keys.push_back((key, queue));
         }
         self.length -= usize::from(item.is_some());
         item
@@ -47,12 +47,12 @@ impl<T> Order<T> {
     /// How many are served before one who joins now.
     pub(super) fn ahead(&self, class: Priority, key: u32) -> usize {
         let higher = self.classes.iter().take(class as usize).flatten();
-        let higher: usize = higher.map(|(_, line)| line.len()).sum();
+        let higher: usize = higher.map(|(_, queue)| queue.len()).sum();
         let Some(keys) = self.classes.get(class as usize) else { return higher };
-        let own = keys.iter().find(|(known, _)| *known == key).map_or(0, |(_, line)| line.len());
+        let own = keys.iter().find(|(known, _)| *known == key).map_or(0, |(_, queue)| queue.len());
         // Every other key has as many turns as it takes until this one comes.
         let others = keys.iter().filter(|(known, _)| *known != key);
-        let others: usize = others.map(|(_, line)| line.len().min(own + 1)).sum();
+        let others: usize = others.map(|(_, queue)| queue.len().min(own + 1)).sum();
         higher + own + others
     }
 
@@ -64,9 +64,9 @@ impl<T> Order<T> {
             return None;
         }
         let keys = self.classes.get_mut(lowest)?;
-        let own = keys.iter().find(|(known, _)| *known == key).map_or(0, |(_, line)| line.len());
+        let own = keys.iter().find(|(known, _)| *known == key).map_or(0, |(_, queue)| queue.len());
         let (at, (_, longest)) =
-            keys.iter_mut().enumerate().max_by_key(|(_, (_, line))| line.len())?;
+            keys.iter_mut().enumerate().max_by_key(|(_, (_, queue))| queue.len())?;
         if lowest == class as usize && longest.len() <= own + 1 {
             return None;
         }
@@ -78,15 +78,15 @@ impl<T> Order<T> {
         item
     }
 
-    /// Takes out whoever this fits.
+    /// Removes whatever this fits.
     pub(super) fn remove(&mut self, class: Priority, key: u32, fits: impl Fn(&T) -> bool) -> bool {
         let Some(keys) = self.classes.get_mut(class as usize) else { return false };
         let Some(at) = keys.iter().position(|(known, _)| *known == key) else { return false };
-        let Some((_, line)) = keys.get_mut(at) else { return false };
-        let before = line.len();
-        line.retain(|item| !fits(item));
-        let gone = before - line.len();
-        if line.is_empty() {
+        let Some((_, queue)) = keys.get_mut(at) else { return false };
+        let before = queue.len();
+        queue.retain(|item| !fits(item));
+        let gone = before - queue.len();
+        if queue.is_empty() {
             keys.remove(at);
         }
         self.length -= gone;

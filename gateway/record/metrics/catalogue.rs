@@ -126,7 +126,7 @@ const ABOUT_ESTIMATED: About<1> = About {
 };
 const ABOUT_BOUND_BROKEN: About<1> = About {
     name: "signalbox_bound_broken_total",
-    help: "Answers longer than the bound that their engine was told.",
+    help: "Answers longer than the bound that their engine was given.",
     labels: ["model"],
 };
 const ABOUT_COMMIT: About<0> = About {

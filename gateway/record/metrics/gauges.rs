@@ -99,7 +99,7 @@ impl Gauge {
     }
 }
 
-/// One line of a gauge, now.
+/// One sample of a gauge.
 #[derive(Clone, Debug)]
 pub struct GaugeReading {
     gauge: Gauge,
@@ -176,7 +176,7 @@ impl Collector for Gauges {
             // Two lines with the same labels would spoil the whole scrape.
             let distinct: BTreeMap<_, _> =
                 readings.iter().filter(whole).map(|reading| (&reading.labels, reading)).collect();
-            distinct.into_values().map(|reading| line(desc, reading)).collect()
+            distinct.into_values().map(|reading| sample(desc, reading)).collect()
         };
         self.descs
             .iter()
@@ -185,7 +185,7 @@ impl Collector for Gauges {
     }
 }
 
-fn line(desc: &Desc, reading: &GaugeReading) -> Metric {
+fn sample(desc: &Desc, reading: &GaugeReading) -> Metric {
     let labels = reading.labels.iter().map(|label| label.as_ref().to_owned());
     let mut value = Value::default();
     value.set_value(reading.value);

@@ -1,7 +1,7 @@
 //! A counter of money: whole nano-units inside, divided only when it is exposed.
 //!
 //! A double holds every amount below 8,388,608 units to the nano-unit, so that what is exposed is
-//! the exact decimal; a sum of doubles would drift from the books after a few thousand requests.
+//! the exact decimal; a sum of doubles would drift from the ledger after a few thousand requests.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,13 +1,9 @@
 //! Entries and refusals as a rehearsal needs them: signals, what was served, never a word of a text.
 
 use policies::{Counts, facts::Money};
-use rusqlite::{Row, types::FromSql};
+use rusqlite::{Connection, Row, types::FromSql};
 
-use super::{
-    failed,
-    read::{Reader, since},
-};
-use crate::record::StoreError;
+use super::read::since;
 
 /// One entry or refusal.
 #[derive(Clone, Debug, Default)]
@@ -64,52 +60,44 @@ const MEDIANS: &str = "SELECT model, avg(first_token_us) FROM (SELECT model, fir
      WHERE id >= ?1 AND started_at >= ?2 AND model IS NOT NULL AND first_token_us IS NOT NULL) \
      WHERE nth IN ((all_of + 1) / 2, (all_of + 2) / 2) GROUP BY model ORDER BY model";
 
-impl Reader {
-    /// Calls `each` with every served entry since a moment, then with every refusal of a decision.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn past(&self, since_ms: i64, mut each: impl FnMut(PastRow)) -> Result<(), StoreError> {
-        let served = format!(
-            "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, \
-             draw, session, model, input_tokens, cached_input_tokens, \
-             cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM line \
-             WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
-        );
-        let refused = format!(
-            "SELECT at_ms, {SIGNALS} FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
-             AND language IS NOT NULL ORDER BY rowid"
-        );
-        let mut read = || {
-            let mut select = self.connection().prepare(&served)?;
-            let mut rows = select.query(since(since_ms))?;
-            while let Some(row) = rows.next()? {
-                each(entry(row)?);
-            }
-            let mut select = self.connection().prepare(&refused)?;
-            let mut rows = select.query([since_ms])?;
-            while let Some(row) = rows.next()? {
-                each(signals(row)?);
-            }
-            Ok(())
-        };
-        read().map_err(failed)
+/// Calls `each` with every served entry since a moment, then with every refusal of a decision.
+pub(super) fn past(
+    connection: &Connection,
+    since_ms: i64,
+    mut each: impl FnMut(PastRow),
+) -> rusqlite::Result<()> {
+    let served = format!(
+        "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, \
+         draw, session, model, input_tokens, cached_input_tokens, \
+         cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM line \
+         WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
+    );
+    let refused = format!(
+        "SELECT at_ms, {SIGNALS} FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
+         AND language IS NOT NULL ORDER BY rowid"
+    );
+    let mut select = connection.prepare(&served)?;
+    let mut rows = select.query(since(since_ms))?;
+    while let Some(row) = rows.next()? {
+        each(entry(row)?);
     }
+    let mut select = connection.prepare(&refused)?;
+    let mut rows = select.query([since_ms])?;
+    while let Some(row) = rows.next()? {
+        each(signals(row)?);
+    }
+    Ok(())
+}
 
-    /// The median time to first token of each model since a moment, in milliseconds.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn first_token_medians(&self, since_ms: i64) -> Result<Vec<(String, f64)>, StoreError> {
-        let read = || {
-            let mut select = self.connection().prepare(MEDIANS)?;
-            let rows = select.query_map(since(since_ms), |row| {
-                Ok((row.get(0)?, row.get::<_, f64>(1)? / 1_000.0))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(failed)
-    }
+/// The median time to first token of each model since a moment, in milliseconds.
+pub(super) fn first_token_medians(
+    connection: &Connection,
+    since_ms: i64,
+) -> rusqlite::Result<Vec<(String, f64)>> {
+    let mut select = connection.prepare(MEDIANS)?;
+    let rows = select
+        .query_map(since(since_ms), |row| Ok((row.get(0)?, row.get::<_, f64>(1)? / 1_000.0)))?;
+    rows.collect()
 }
 
 /// A column's value, or nothing where it holds none.

@@ -1,25 +1,13 @@
-//! Reading the books: for commands and for budgets at start.
-
-use std::path::{Path, PathBuf};
+//! Entries and their sums, as commands show them.
 
 use policies::facts::Money;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::{
-    BUSY_TIMEOUT, failed,
-    migrate::NEWEST,
     schema::{OPEN, SETTLED},
     started_at,
 };
-use crate::record::StoreError;
-
-/// A reader of the file; the server may be writing meanwhile.
-#[derive(Debug)]
-pub struct Reader {
-    connection: Connection,
-    path: PathBuf,
-}
 
 /// Which entries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,82 +126,48 @@ pub(super) fn since(since_ms: i64) -> [String; 2] {
     [first_id(since_ms), started_at(since_ms)]
 }
 
-impl Reader {
-    /// Opens the file for reading; it must exist.
-    ///
-    /// # Errors
-    /// There is no such file, it is no ledger, or another version's.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        match version.map_err(failed)? {
-            NEWEST => Ok(Self { connection, path: path.to_owned() }),
-            found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
-            found => Err(StoreError::Older { found, known: NEWEST }),
-        }
-    }
+/// Entries, the newest first.
+pub(super) fn entries(connection: &Connection, filter: Filter) -> rusqlite::Result<Vec<Entry>> {
+    let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
+    let mut select = connection.prepare_cached(ENTRIES)?;
+    let [id, started_at] = since(filter.since_ms);
+    let rows = select.query_map(params![id, started_at, limit], entry)?;
+    rows.collect()
+}
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+/// Sums over closed entries that started at or after `since_ms`, in the order of the groups.
+pub(super) fn sums(
+    connection: &Connection,
+    by: &[Dimension],
+    since_ms: i64,
+) -> rusqlite::Result<Vec<Sum>> {
+    let groups = by.len();
+    let mut sql = String::from("SELECT ");
+    for dimension in by {
+        sql.push_str(dimension.expression());
+        sql.push_str(", ");
     }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    sql.push_str(
+        "count(*), coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens), 0), \
+         coalesce(sum(output_tokens + reasoning_tokens), 0), coalesce(sum(cost_nano), 0) \
+         FROM line WHERE id >= ?1 AND started_at >= ?2 AND state > 0",
+    );
+    if groups > 0 {
+        let list: Vec<_> = (1..=groups).map(|position| position.to_string()).collect();
+        let list = list.join(", ");
+        sql.push_str(&format!(" GROUP BY {list} ORDER BY {list}"));
     }
-
-    /// Entries, the newest first.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn entries(&self, filter: Filter) -> Result<Vec<Entry>, StoreError> {
-        let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
-        let read = || {
-            let mut select = self.connection.prepare_cached(ENTRIES)?;
-            let [id, started_at] = since(filter.since_ms);
-            let rows = select.query_map(params![id, started_at, limit], entry)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(failed)
-    }
-
-    /// Sums over closed entries that started at or after `since_ms`, in the order of the groups.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn sums(&self, by: &[Dimension], since_ms: i64) -> Result<Vec<Sum>, StoreError> {
-        let groups = by.len();
-        let mut sql = String::from("SELECT ");
-        for dimension in by {
-            sql.push_str(dimension.expression());
-            sql.push_str(", ");
-        }
-        sql.push_str(
-            "count(*), coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens), 0), \
-             coalesce(sum(output_tokens + reasoning_tokens), 0), coalesce(sum(cost_nano), 0) \
-             FROM line WHERE id >= ?1 AND started_at >= ?2 AND state > 0",
-        );
-        if groups > 0 {
-            let list: Vec<_> = (1..=groups).map(|position| position.to_string()).collect();
-            let list = list.join(", ");
-            sql.push_str(&format!(" GROUP BY {list} ORDER BY {list}"));
-        }
-        let read = || {
-            let mut select = self.connection.prepare(&sql)?;
-            let rows = select.query_map(since(since_ms), |row| {
-                Ok(Sum {
-                    group: (0..groups).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?,
-                    requests: unsigned(row, groups)?,
-                    input_tokens: unsigned(row, groups + 1)?,
-                    output_tokens: unsigned(row, groups + 2)?,
-                    cost: Money::from_nano(row.get(groups + 3)?),
-                })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(failed)
-    }
+    let mut select = connection.prepare(&sql)?;
+    let rows = select.query_map(since(since_ms), |row| {
+        Ok(Sum {
+            group: (0..groups).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?,
+            requests: unsigned(row, groups)?,
+            input_tokens: unsigned(row, groups + 1)?,
+            output_tokens: unsigned(row, groups + 2)?,
+            cost: Money::from_nano(row.get(groups + 3)?),
+        })
+    })?;
+    rows.collect()
 }
 
 /// A count. None is ever below nothing.

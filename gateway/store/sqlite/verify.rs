@@ -1,11 +1,11 @@
 //! Proving that the books are right: each request has one entry, and the sums agree.
 
-use policies::facts::Money;
+use std::path::Path;
 
-use super::{
-    boot, failed,
-    read::{Reader, unsigned},
-};
+use policies::facts::Money;
+use rusqlite::Connection;
+
+use super::{boot, failed, read::unsigned};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -51,67 +51,59 @@ const REOPENED: &str = "SELECT count(*) FROM entry WHERE seq < (SELECT CAST(valu
      FROM meta WHERE name = 'open_from') AND NOT EXISTS \
      (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
 
-impl Reader {
-    /// Recomputes what the books must agree on: each request has one entry, the balances are the sums
-    /// of the entries, and nothing is open but what runs.
-    ///
-    /// # Errors
-    /// The file cannot be read; what is wrong *in* it is in the result.
-    pub fn verify(&self) -> Result<Verification, StoreError> {
-        // Whoever runs at either moment may have entries open in between.
-        let numbers = || Ok(boot::living(self.path())?.into_iter().map(|it| it.number));
-        let mut living: Vec<i64> = numbers()?.collect();
-        let (mut verification, open) = self.verified().map_err(failed)?;
-        living.extend(numbers()?);
-        verification.faults.extend(left_open(&open, &living));
-        Ok(verification)
-    }
-
-    fn verified(&self) -> rusqlite::Result<(Verification, Vec<(i64, u64)>)> {
-        // One transaction, so that all figures are of one moment.
-        let tx = self.connection().unchecked_transaction()?;
-        let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
-        let mut verification = Verification {
-            open: count("SELECT count(*) FROM line WHERE state = 0")?,
-            settled: count("SELECT count(*) FROM line WHERE state = 1")?,
-            recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
-            cost: Money::from_nano(tx.query_row(
-                "SELECT coalesce(sum(cost_nano), 0) FROM entry_close",
-                [],
-                |row| row.get(0),
-            )?),
-            faults: Vec::new(),
-        };
-        let faults = &mut verification.faults;
-        let lost =
-            count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
-        if lost > 0 {
-            faults.push(format!("{lost} ends belong to no entry"));
-        }
-        let reopened = count(REOPENED)?;
-        if reopened > 0 {
-            faults.push(format!("{reopened} entries were closed and have lost their ends"));
-        }
-        let nameless = count(NAMELESS)?;
-        if nameless > 0 {
-            faults.push(format!("{nameless} entries have lost what they name"));
-        }
-        let mut differences = tx.prepare(DIFFERENCES)?;
-        let rows = differences.query_map([], difference)?;
-        for fault in rows {
-            faults.push(fault?);
-        }
-        let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if check != "ok" {
-            faults.push(format!("the file is damaged: {check}"));
-        }
-        let mut open = tx.prepare(OPEN_BY_BOOT)?;
-        let open = open.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
-        let open = open.collect::<rusqlite::Result<_>>()?;
-        Ok((verification, open))
-    }
+/// Recomputes what the ledger in `file` must agree on.
+pub(super) fn verify(connection: &Connection, file: &Path) -> Result<Verification, StoreError> {
+    // Whoever runs at either moment may have entries open in between.
+    let numbers = || Ok(boot::living(file)?.into_iter().map(|it| it.number));
+    let mut living: Vec<i64> = numbers()?.collect();
+    let (mut verification, open) = verified(connection).map_err(failed)?;
+    living.extend(numbers()?);
+    verification.faults.extend(left_open(&open, &living));
+    Ok(verification)
 }
 
+fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64, u64)>)> {
+    // One transaction, so that all figures are of one moment.
+    let tx = connection.unchecked_transaction()?;
+    let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
+    let mut verification = Verification {
+        open: count("SELECT count(*) FROM line WHERE state = 0")?,
+        settled: count("SELECT count(*) FROM line WHERE state = 1")?,
+        recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
+        cost: Money::from_nano(tx.query_row(
+            "SELECT coalesce(sum(cost_nano), 0) FROM entry_close",
+            [],
+            |row| row.get(0),
+        )?),
+        faults: Vec::new(),
+    };
+    let faults = &mut verification.faults;
+    let lost = count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
+    if lost > 0 {
+        faults.push(format!("{lost} ends belong to no entry"));
+    }
+    let reopened = count(REOPENED)?;
+    if reopened > 0 {
+        faults.push(format!("{reopened} entries were closed and have lost their ends"));
+    }
+    let nameless = count(NAMELESS)?;
+    if nameless > 0 {
+        faults.push(format!("{nameless} entries have lost what they name"));
+    }
+    let mut differences = tx.prepare(DIFFERENCES)?;
+    let rows = differences.query_map([], difference)?;
+    for fault in rows {
+        faults.push(fault?);
+    }
+    let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check != "ok" {
+        faults.push(format!("the file is damaged: {check}"));
+    }
+    let mut open = tx.prepare(OPEN_BY_BOOT)?;
+    let open = open.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
+    let open = open.collect::<rusqlite::Result<_>>()?;
+    Ok((verification, open))
+}
 /// What is open without a process that could end it.
 fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
     let dead = open.iter().filter(|(boot, _)| !living.contains(boot));

@@ -537,7 +537,7 @@ proptest! {
     /// each, sums agree, and the newest one's reads of the money of all before it miss nothing and count
     /// nothing twice.
     #[test]
-    fn those_that_write_one_file_leave_right_books(steps in steps()) {
+    fn those_that_write_one_file_leave_a_right_ledger(steps in steps()) {
         let mut writers = Writers::new();
         for step in steps {
             writers.step(step);

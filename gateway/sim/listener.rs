@@ -2,7 +2,7 @@
 
 /// Whether a port is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum ListenerState {
     /// It is.
     Open,
     /// New connections are refused; what is under way is finished.

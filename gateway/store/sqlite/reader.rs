@@ -1,0 +1,125 @@
+//! The ledger as a file that is only read, by commands and for the budgets of a process that starts. Each
+//! question has its file beside this one, with its SQL.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    BUSY_TIMEOUT, BootMark, Dimension, Entry, Filter, PastRow, Spending, Spent, Sum, Verification,
+    failed, migrate::NEWEST, past, read, spent, verify,
+};
+use crate::record::StoreError;
+
+/// A connection that only reads the ledger; the server may be writing meanwhile.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the file for reading; it must exist.
+    ///
+    /// # Errors
+    /// There is no such file, it is no ledger, or another version's.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        match version.map_err(failed)? {
+            NEWEST => Ok(Self { connection, path: path.to_owned() }),
+            found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+            found => Err(StoreError::Older { found, known: NEWEST }),
+        }
+    }
+
+    /// Entries, the newest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn entries(&self, filter: Filter) -> Result<Vec<Entry>, StoreError> {
+        read::entries(&self.connection, filter).map_err(failed)
+    }
+
+    /// Sums over closed entries that started at or after `since_ms`, in the order of the groups.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sums(&self, by: &[Dimension], since_ms: i64) -> Result<Vec<Sum>, StoreError> {
+        read::sums(&self.connection, by, since_ms).map_err(failed)
+    }
+
+    /// What each key has spent from this moment on, by the start of its requests, to the quarter of
+    /// an hour in which the moment lies. Open entries are not in it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spent(&self, since_ms: i64) -> Result<Vec<Spent>, StoreError> {
+        spent::spent(&self.connection, since_ms).map_err(failed)
+    }
+
+    /// What each key has spent from this moment on, by the quarter of an hour in which its requests
+    /// started, and by the teams of then: enough to know any window's sum again.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spendings(&self, since_ms: i64) -> Result<Vec<Spending>, StoreError> {
+        let read = || spent::spendings(&*self.connection.unchecked_transaction()?, since_ms);
+        read().map_err(failed)
+    }
+
+    /// What each key has spent, as [`Self::spendings`] has it, and a mark of the same moment: what the
+    /// entries of these boots cost that are not in it is read by [`Self::of_boots`] from there on. Nothing
+    /// is in both, and nothing in neither.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn spendings_and_mark(
+        &self,
+        since_ms: i64,
+        boots: &[i64],
+    ) -> Result<(Vec<Spending>, BootMark), StoreError> {
+        let read = || {
+            let tx = self.connection.unchecked_transaction()?;
+            Ok((spent::spendings(&tx, since_ms)?, BootMark::new(&tx, boots)?))
+        };
+        read().map_err(failed)
+    }
+
+    /// Reads on from a mark: afterwards it says what the boots' entries reserve and have cost since. It
+    /// looks at what is open and what is new, so that it may be asked again and again.
+    ///
+    /// # Errors
+    /// The file cannot be read; the mark is as it was, and can be asked for again.
+    pub fn of_boots(&self, mark: &mut BootMark) -> Result<(), StoreError> {
+        let mut read = || mark.read_on(&*self.connection.unchecked_transaction()?);
+        read().map_err(failed)
+    }
+
+    /// Calls `each` with every served entry since a moment, then with every refusal of a decision.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn past(&self, since_ms: i64, each: impl FnMut(PastRow)) -> Result<(), StoreError> {
+        past::past(&self.connection, since_ms, each).map_err(failed)
+    }
+
+    /// The median time to first token of each model since a moment, in milliseconds.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn first_token_medians(&self, since_ms: i64) -> Result<Vec<(String, f64)>, StoreError> {
+        past::first_token_medians(&self.connection, since_ms).map_err(failed)
+    }
+
+    /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums
+    /// of the entries, and nothing is open but what runs.
+    ///
+    /// # Errors
+    /// The file cannot be read; what is wrong *in* it is in the result.
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        verify::verify(&self.connection, &self.path)
+    }
+}
