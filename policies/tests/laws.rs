@@ -71,7 +71,7 @@ fn fenced(allowed: usize) -> FleetFacts {
     let mut fleet = catalogue();
     let ids = fleet.models.iter().take(allowed.max(1)).map(|model| Box::from(&*model.id));
     let list: Vec<Box<str>> = ids.collect();
-    fleet.keys[0].models = list;
+    fleet.keys[0].models = list.into();
     fleet
 }
 

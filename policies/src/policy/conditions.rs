@@ -8,10 +8,13 @@ use toml::Value;
 
 pub(crate) use self::who::{KeySet, team_slot};
 use self::who::{keys, teams};
-use super::cel::{self, Expression};
+use super::{
+    cel::{self, Expression},
+    names::Names,
+};
 use crate::{
     document::{Faults, Section, items, kind},
-    facts::{CoarseTask, DataClass, FleetFacts, Language, Money, Needs, Operation, Signals, Task},
+    facts::{CoarseTask, DataClass, Language, Money, Needs, Operation, Signals, Task},
     fault::Fault,
     set::BitSet,
 };
@@ -140,7 +143,7 @@ impl When {
 }
 
 /// Reads `when` of a rule; a rule without it matches everything.
-pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> When {
+pub(super) fn when(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> When {
     let Some(value) = section.get("when") else { return When::default() };
     let mut it = Section::of(section.at("when"), value, faults);
     let read = When {
@@ -149,8 +152,8 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
         data_class: labels(&mut it, "data_class", DataClass::ALL, DataClass::code, faults),
         operation: labels(&mut it, "operation", Operation::ALL, Operation::code, faults),
         stream: it.read("stream", "true or false", faults, Value::as_bool),
-        team: teams(&mut it, fleet, faults),
-        key: keys(&mut it, fleet, faults),
+        team: teams(&mut it, names, faults),
+        key: keys(&mut it, names, faults),
         model: listed(&mut it, "model", faults, "a model's name", |text| Some(text.into())),
         tag: listed(&mut it, "tag", faults, "k=v", |text| {
             text.split_once('=').map(|(key, value)| (key.into(), value.into()))
@@ -162,7 +165,7 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
         budget_left: budget(&mut it, faults),
         hours: hours(&mut it, faults),
         weekdays: labels(&mut it, "weekday", &DAYS, |day| day, faults),
-        cel: cel::cel(&mut it, fleet, faults),
+        cel: cel::cel(&mut it, names.fleet, faults),
     };
     it.close(faults);
     read

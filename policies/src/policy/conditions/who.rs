@@ -1,12 +1,11 @@
 //! Who asks: conditions on teams and keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::{complement, dimension};
+use super::{super::names::Names, complement, dimension};
 use crate::{
     document::{Faults, Section},
-    facts::{FleetFacts, KeyIndex, Signals, TeamFacts, TeamIndex},
-    fault::Fault,
+    facts::{KeyIndex, Signals, TeamFacts, TeamIndex},
     set::BitSet,
 };
 
@@ -40,12 +39,12 @@ impl KeySet {
 /// The teams whose path to the root passes a named one.
 pub(super) fn teams(
     section: &mut Section<'_>,
-    fleet: &FleetFacts,
+    names: &Names<'_>,
     faults: &mut Faults,
 ) -> Option<BitSet> {
     let (texts, not) = dimension(section, "team", faults)?;
-    let named = indices(texts, "team", fleet.teams.iter().map(|it| &*it.name), faults);
-    let named: HashSet<usize> = named.into_iter().collect();
+    let named: HashSet<usize> = names.teams(texts, faults).into_iter().collect();
+    let fleet = names.fleet;
     let slots = fleet.teams.len() + 1;
     let mut under = BitSet::empty(slots);
     for at in 0..fleet.teams.len() {
@@ -66,36 +65,14 @@ fn ancestry(teams: &[TeamFacts], at: usize) -> impl Iterator<Item = usize> {
 
 pub(super) fn keys(
     section: &mut Section<'_>,
-    fleet: &FleetFacts,
+    names: &Names<'_>,
     faults: &mut Faults,
 ) -> Option<KeySet> {
     let (texts, not) = dimension(section, "key", faults)?;
-    let named = indices(texts, "key", fleet.keys.iter().map(|it| &*it.name), faults);
+    let named = names.keys(texts, faults);
     let index = |at: usize| u32::try_from(at).ok().map(KeyIndex);
     let mut named: Vec<KeyIndex> = named.into_iter().filter_map(index).collect();
     named.sort_unstable();
     named.dedup();
     Some(KeySet { named, not })
-}
-
-/// The positions of these names.
-fn indices<'a>(
-    texts: Vec<(String, &str)>,
-    what: &str,
-    names: impl ExactSizeIterator<Item = &'a str> + Clone,
-    faults: &mut Faults,
-) -> Vec<usize> {
-    // The first of a name counts, as if they were looked through.
-    let mut known: HashMap<&str, usize> = HashMap::with_capacity(names.len());
-    for (at, name) in names.clone().enumerate() {
-        known.entry(name).or_insert(at);
-    }
-    let mut found = Vec::with_capacity(texts.len());
-    for (path, text) in texts {
-        match known.get(text) {
-            Some(at) => found.push(*at),
-            None => faults.push(Fault::unknown(path, text, &format!("a {what}"), names.clone())),
-        }
-    }
-    found
 }
