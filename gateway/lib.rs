@@ -8,7 +8,7 @@ pub mod account;
 pub mod app;
 pub mod cli;
 pub mod config;
-mod directory;
+pub mod directory;
 mod dispatch;
 mod edge;
 pub mod failure;

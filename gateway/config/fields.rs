@@ -41,6 +41,7 @@ pub(super) fn optional_number(
     range: RangeInclusive<u64>,
     faults: &mut Faults,
 ) -> Option<u64> {
+    section.get(key)?;
     let expected = format!("a whole number from {} to {}", range.start(), range.end());
     section.read(key, &expected, faults, |value| {
         u64::try_from(value.as_integer()?).ok().filter(|number| range.contains(number))
@@ -121,16 +122,15 @@ pub(super) fn secret(
     faults: &mut Faults,
 ) -> Option<Secret> {
     let expected = "a secret by reference, `env:NAME` or `file:path`";
-    let path = section.at(key);
     let value = section.get(key)?;
     let Some(reference) = value.as_str() else {
-        faults.push(Fault::new(path, "another kind of value", expected));
+        faults.push(Fault::new(section.at(key), "another kind of value", expected));
         return None;
     };
     match (outside.secret)(reference) {
         Ok(value) => Some(Secret::new(value)),
         Err(found) => {
-            faults.push(Fault::new(path, found, expected));
+            faults.push(Fault::new(section.at(key), found, expected));
             None
         }
     }

@@ -43,13 +43,13 @@ pub(super) fn keys(
     }
     let mut keys = Vec::with_capacity(sections.len());
     for section in sections {
-        let path = section.at("");
+        let path = section.path().clone();
         let key = key(section, &mut taken, (teams, &places), outside, faults);
         if let Some(credential) = key.0 {
             // Two names of one credential: the second would never be told from the first.
             if !credentials.insert(credential) {
                 let expected = "a `hash` or `secret` of its own";
-                faults.push(Fault::new(format!("{path}hash"), "another key's", expected));
+                faults.push(Fault::new(path.at("hash"), "another key's", expected));
             }
         }
         keys.push(key.1);
@@ -57,9 +57,9 @@ pub(super) fn keys(
     keys
 }
 
-fn key(
-    mut it: Section<'_>,
-    taken: &mut HashSet<String>,
+fn key<'a>(
+    mut it: Section<'a>,
+    taken: &mut HashSet<&'a str>,
     (teams, places): (&[ReadTeam], &HashMap<&str, usize>),
     outside: &Outside<'_>,
     faults: &mut Faults,

@@ -5,7 +5,6 @@ use std::{io, path::Path};
 
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
-    providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
 use policies::{
@@ -80,10 +79,13 @@ pub(super) fn layered(
     let (environment, mut faults) = environment.over(&file);
     let (overrides, more) = overrides.over(&file);
     faults.extend(more);
-    let layers = Figment::from(Toml::string(text)).merge(&environment).merge(&overrides);
-    let table: Table = layers
+    // The file may be large and the layers over it are small: it is read once, and goes through no layer.
+    let layers = Figment::new().merge(&environment).merge(&overrides);
+    let layers: Table = layers
         .extract()
         .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
+    let mut table = file;
+    lay_over(&mut table, layers);
     let spelled = [&environment, &overrides].into_iter().flat_map(Layer::spelled).collect();
     let validated = validate(&table, &Spelled::new(spelled), outside);
     let validated = validated.map_err(|faults| placed(faults, text, [&overrides, &environment]));
@@ -92,6 +94,18 @@ pub(super) fn layered(
         validated => {
             faults.extend(validated.err().into_iter().flatten());
             Err(faults)
+        }
+    }
+}
+
+/// Lays values over those of a table; tables are laid over tables key by key.
+fn lay_over(table: &mut Table, values: Table) {
+    for (key, value) in values {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                table.insert(key, value);
+            }
         }
     }
 }

@@ -37,13 +37,13 @@ pub(super) fn models(
         faults.push(Fault::new("model", "nothing", "at least one [[model]]"));
     }
     few(sections.len(), "model", faults);
-    let mut taken = HashSet::from([String::from("auto")]);
+    let mut taken = HashSet::from(["auto"]);
     sections.into_iter().map(|section| model(section, &mut taken, outside, faults)).collect()
 }
 
-fn model(
-    mut it: Section<'_>,
-    taken: &mut HashSet<String>,
+fn model<'a>(
+    mut it: Section<'a>,
+    taken: &mut HashSet<&'a str>,
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> (Model, ModelFacts) {

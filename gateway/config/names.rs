@@ -19,7 +19,11 @@ fn is_name(text: &str) -> bool {
 }
 
 /// A name that must stand there.
-pub(super) fn name(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> String {
+pub(super) fn name<'a>(
+    section: &mut Section<'a>,
+    key: &'static str,
+    faults: &mut Faults,
+) -> &'a str {
     if section.get(key).is_none() {
         faults.push(Fault::new(section.at(key), "nothing", NAME));
     }
@@ -27,12 +31,12 @@ pub(super) fn name(section: &mut Section<'_>, key: &'static str, faults: &mut Fa
 }
 
 /// A name that may stand there.
-pub(super) fn optional_name(
-    section: &mut Section<'_>,
+pub(super) fn optional_name<'a>(
+    section: &mut Section<'a>,
     key: &'static str,
     faults: &mut Faults,
-) -> Option<String> {
-    let read = |value: &Value| value.as_str().filter(|it| is_name(it)).map(str::to_owned);
+) -> Option<&'a str> {
+    let read = |value: &'a Value| value.as_str().filter(|it| is_name(it));
     section.read(key, NAME, faults, read)
 }
 
@@ -53,15 +57,15 @@ pub(super) fn few(number: usize, what: &'static str, faults: &mut Faults) {
 }
 
 /// A name that none of those before it has.
-pub(super) fn unique(
-    section: &mut Section<'_>,
+pub(super) fn unique<'a>(
+    section: &mut Section<'a>,
     key: &'static str,
-    taken: &mut HashSet<String>,
+    taken: &mut HashSet<&'a str>,
     faults: &mut Faults,
-) -> String {
+) -> &'a str {
     let name = name(section, key, faults);
     if !name.is_empty() {
-        if !taken.insert(name.clone()) {
+        if !taken.insert(name) {
             let found = format!("`{name}` for the second time");
             faults.push(Fault::new(section.at(key), found, "a name of its own"));
         }

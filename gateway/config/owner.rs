@@ -1,11 +1,14 @@
 //! What a team and a key have in common: a name of its own, money, limits, models and classes of data.
 //! One reader serves both lists, so that a key of the configuration means the same in each.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use policies::{
     Fault,
-    document::{Faults, Section, items, kind, timezone},
+    document::{Faults, Path, Section, items, kind, timezone},
     facts::{DataClass, Money, Tokens, Window},
 };
 use toml::Value;
@@ -20,14 +23,17 @@ use crate::outcome::Priority;
 /// The largest budget, in units: far enough below what an amount can hold.
 const BUDGET_UNITS_MAX: i64 = 4_000_000_000;
 
+/// The list of who names no models: there may be many thousands of them.
+static EVERY: LazyLock<Arc<[Box<str>]>> = LazyLock::new(|| Arc::new(["*".into()]));
+
 /// A team or a key as it stands in the file, without what only one of them has.
 pub(super) struct Owner {
-    /// Where it stands in the file, such as `team[2].`; empty where nobody wrote it down.
-    pub(super) path: String,
+    /// Where it stands in the file, such as `team[2]`; empty where nobody wrote it down.
+    pub(super) path: Path,
     pub(super) name: Arc<str>,
     pub(super) budgets: Vec<Budget>,
     pub(super) limits: Limits,
-    pub(super) models: Vec<Box<str>>,
+    pub(super) models: Arc<[Box<str>]>,
     pub(super) data_class: Option<DataClass>,
     pub(super) data_class_max: Option<DataClass>,
     pub(super) priority: Option<Priority>,
@@ -37,11 +43,11 @@ impl Owner {
     /// One that says nothing but its name: it is bound by nothing.
     pub(super) fn unbound(name: &str) -> Self {
         Self {
-            path: String::new(),
+            path: Path::default(),
             name: name.into(),
             budgets: Vec::new(),
             limits: Limits::default(),
-            models: vec!["*".into()],
+            models: Arc::clone(&EVERY),
             data_class: None,
             data_class_max: None,
             priority: None,
@@ -49,22 +55,22 @@ impl Owner {
     }
 
     /// Reads what teams and keys have in common. `taken` are the names of its list so far.
-    pub(super) fn read(
-        it: &mut Section<'_>,
-        taken: &mut HashSet<String>,
+    pub(super) fn read<'a>(
+        it: &mut Section<'a>,
+        taken: &mut HashSet<&'a str>,
         faults: &mut Faults,
     ) -> Self {
         let name = unique(it, "name", taken, faults).into();
         let models = it.get("models").is_some().then(|| texts(it, "models", faults));
         let priorities = Priority::ALL.map(|it| (it.name(), Some(it)));
         Self {
-            path: it.at(""),
+            path: it.path().clone(),
             name,
             priority: word(it, "priority", &priorities, None, faults),
             budgets: budgets(it, faults),
             limits: limits(it, faults),
             models: models.map_or_else(
-                || vec!["*".into()],
+                || Arc::clone(&EVERY),
                 |list| list.into_iter().map(|(_, model)| model.into()).collect(),
             ),
             data_class: data_class(it, "data_class", faults),
@@ -87,7 +93,7 @@ impl Owner {
             let key = if self.data_class.is_some() { "data_class" } else { "data_class_max" };
             let found = format!("requests of class {class}, and a ceiling of {most}");
             let expected = "a default class up to the lowest `data_class_max` of key and teams";
-            faults.push(Fault::new(format!("{}{key}", self.path), found, expected));
+            faults.push(Fault::new(self.path.at(key), found, expected));
         }
         (class, most)
     }

@@ -2,7 +2,7 @@
 
 use policies::{
     Fault, Policy,
-    document::{Faults, Section},
+    document::{Faults, Path, Section},
     facts::{AliasTarget, FleetFacts},
     preset,
 };
@@ -43,7 +43,7 @@ pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>
 /// The policy: a preset, a file, or the built-in one.
 pub(super) fn compiled(
     mut it: Section<'_>,
-    (fleet, teams): (&FleetFacts, &[&str]),
+    (fleet, teams): (&FleetFacts, &[&Path]),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<Policy> {
@@ -92,7 +92,7 @@ pub(super) fn compiled(
 
 /// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
 /// compiled.
-fn whose(path: &str, teams: &[&str]) -> String {
+fn whose(path: &str, teams: &[&Path]) -> String {
     if path.starts_with("alias.") || path.starts_with("key[") {
         return path.to_owned();
     }
@@ -100,7 +100,7 @@ fn whose(path: &str, teams: &[&str]) -> String {
     let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
     let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
     match stated {
-        Some((team, key)) => format!("{team}{key}"),
+        Some((team, key)) => team.at(key),
         None => format!("policy: {path}"),
     }
 }

@@ -1,10 +1,13 @@
 //! `[[team]]`: the tree of teams.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use policies::{
     Fault,
-    document::{Faults, Section},
+    document::{Faults, Path, Section},
     facts::{DataClass, TeamFacts, TeamIndex},
 };
 
@@ -14,8 +17,8 @@ use super::{Team, names::few, owner::Owner};
 pub(super) const DEFAULT: &str = "default";
 /// A team as the policy and as the gateway see it.
 pub(super) struct ReadTeam {
-    /// Where it stands in the file, such as `team[2].`: the order there is another.
-    pub(super) path: String,
+    /// Where it stands in the file, such as `team[2]`: the order there is another.
+    pub(super) path: Path,
     pub(super) facts: TeamFacts,
     pub(super) team: Team,
     /// Its effective default class and its effective ceiling.
@@ -23,9 +26,9 @@ pub(super) struct ReadTeam {
 }
 
 /// A team as it stands in the file.
-struct Stated {
+struct Stated<'a> {
     owner: Owner,
-    parent: Option<String>,
+    parent: Option<&'a str>,
 }
 
 /// Reads all teams: `default` first, parents before their children.
@@ -35,7 +38,7 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
     let mut stated = Vec::new();
     for mut it in sections {
         let owner = Owner::read(&mut it, &mut taken, faults);
-        let mut parent = it.text("parent", faults).map(str::to_owned);
+        let mut parent = it.text("parent", faults);
         if *owner.name == *DEFAULT && parent.take().is_some() {
             let expected = "nothing: `default` is the team of keys without one, and has no parent";
             faults.push(Fault::new(it.at("parent"), "a parent", expected));
@@ -47,17 +50,12 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
         stated.push(Stated { owner: Owner::unbound(DEFAULT), parent: None });
     }
     for team in &stated {
-        let unknown = team.parent.as_deref().filter(|it| !taken.contains(*it));
+        let unknown = team.parent.filter(|it| !taken.contains(*it));
         // The team `default` stands even where nobody wrote it down.
         if let Some(parent) = unknown.filter(|it| *it != DEFAULT) {
             let known =
                 stated.iter().map(|team| &*team.owner.name).filter(|it| taken.contains(*it));
-            faults.push(Fault::unknown(
-                format!("{}parent", team.owner.path),
-                parent,
-                "a team",
-                known,
-            ));
+            faults.push(Fault::unknown(team.owner.path.at("parent"), parent, "a team", known));
         }
     }
     stated.sort_by_key(|team| *team.owner.name != *DEFAULT);
@@ -66,16 +64,20 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
 
 /// Places each team whose parent is placed. What cannot be placed hangs in a circle, or below something
 /// that is a fault already; it is placed without its parent, so that nothing else is blamed for it.
-fn placed(mut stated: Vec<Stated>, faults: &mut Faults) -> Vec<ReadTeam> {
+fn placed(mut stated: Vec<Stated<'_>>, faults: &mut Faults) -> Vec<ReadTeam> {
     let mut placed: Vec<ReadTeam> = Vec::with_capacity(stated.len());
+    // The first of a name counts.
+    let mut places: HashMap<Arc<str>, usize> = HashMap::with_capacity(stated.len());
     loop {
         let before = placed.len();
         let mut waiting = Vec::new();
         for team in stated {
-            let position = |wanted: &str| placed.iter().position(|it| *it.team.name == *wanted);
-            match team.parent.as_deref().map(position) {
+            match team.parent.map(|parent| places.get(parent).copied()) {
                 Some(None) => waiting.push(team),
-                at => place(team, at.flatten(), &mut placed, faults),
+                at => {
+                    places.entry(Arc::clone(&team.owner.name)).or_insert(placed.len());
+                    place(team, at.flatten(), &mut placed, faults);
+                }
             }
         }
         stated = waiting;
@@ -86,8 +88,8 @@ fn placed(mut stated: Vec<Stated>, faults: &mut Faults) -> Vec<ReadTeam> {
     for team in &stated {
         if let Some(circle) = circle(team, &stated) {
             let expected = format!("a parent above it: {circle} is a circle");
-            let found = format!("`{}`", team.parent.as_deref().unwrap_or_default());
-            faults.push(Fault::new(format!("{}parent", team.owner.path), found, expected));
+            let found = format!("`{}`", team.parent.unwrap_or_default());
+            faults.push(Fault::new(team.owner.path.at("parent"), found, expected));
         }
     }
     stated.into_iter().for_each(|team| place(team, None, &mut placed, faults));
@@ -95,11 +97,11 @@ fn placed(mut stated: Vec<Stated>, faults: &mut Faults) -> Vec<ReadTeam> {
 }
 
 /// The way from a team up to itself, if there is one.
-fn circle(from: &Stated, among: &[Stated]) -> Option<String> {
+fn circle(from: &Stated<'_>, among: &[Stated<'_>]) -> Option<String> {
     let mut way = from.owner.name.to_string();
     let mut at = from;
     for _ in among {
-        at = among.iter().find(|team| at.parent.as_deref() == Some(&*team.owner.name))?;
+        at = among.iter().find(|team| at.parent == Some(&*team.owner.name))?;
         way = format!("{way} → {}", at.owner.name);
         if at.owner.name == from.owner.name {
             return Some(way);
@@ -108,7 +110,7 @@ fn circle(from: &Stated, among: &[Stated]) -> Option<String> {
     None
 }
 
-fn place(stated: Stated, at: Option<usize>, placed: &mut Vec<ReadTeam>, faults: &mut Faults) {
+fn place(stated: Stated<'_>, at: Option<usize>, placed: &mut Vec<ReadTeam>, faults: &mut Faults) {
     let Stated { owner, .. } = stated;
     let above = at.and_then(|at| placed.get(at)).map(|parent| parent.classes);
     let classes = owner.classes(above, faults);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use policies::{
     Fault,
-    document::{Faults, Section, Spelled},
+    document::{Faults, Path, Section, Spelled},
     facts::{FleetFacts, KeyFacts, TeamFacts},
 };
 use sha2::{Digest, Sha256};
@@ -59,7 +59,7 @@ pub(super) fn validate(
         keys: keys.iter().map(|it| it.facts.clone()).collect::<Vec<KeyFacts>>(),
         aliases,
     };
-    let paths: Vec<&str> = teams.iter().map(|it| &*it.path).collect();
+    let paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
     let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
     let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
@@ -87,35 +87,42 @@ pub(super) fn validate(
 /// as its digits, whether it stands in the file or comes from the environment as a text.
 fn hash(table: &Table, policy: &str) -> Arc<str> {
     let mut hasher = Sha256::new();
-    each_leaf(table, "", &mut |path, leaf| {
-        hasher.update(path);
-        hasher.update([0]);
-        hasher.update(leaf);
-        hasher.update([0]);
-    });
+    hash_table(table, &mut hasher);
     hasher.update(policy);
     let hex = |text: String, byte: &u8| text + &format!("{byte:02x}");
     hasher.finalize().iter().take(8).fold(String::new(), hex).into()
 }
 
-/// Says every value of a table with its path, in the order of the keys.
-fn each_leaf(table: &Table, at: &str, say: &mut dyn FnMut(&str, &str)) {
+/// What a table says, in the order of its keys. Each text comes after its length, each table and list
+/// after the number of its parts, so that no two tables are told as one.
+fn hash_table(table: &Table, hasher: &mut Sha256) {
+    begin(b't', table.len(), hasher);
     for (key, value) in table {
-        leaf_of(value, &format!("{at}.{key}"), say);
+        hash_text(key, hasher);
+        hash_value(value, hasher);
     }
 }
 
-fn leaf_of(value: &Value, at: &str, say: &mut dyn FnMut(&str, &str)) {
+fn hash_value(value: &Value, hasher: &mut Sha256) {
     match value {
-        Value::Table(table) => each_leaf(table, at, say),
+        Value::Table(table) => hash_table(table, hasher),
         Value::Array(list) => {
-            for (index, it) in list.iter().enumerate() {
-                leaf_of(it, &format!("{at}[{index}]"), say);
-            }
+            begin(b'l', list.len(), hasher);
+            list.iter().for_each(|it| hash_value(it, hasher));
         }
-        Value::String(text) => say(at, text),
-        other => say(at, &other.to_string()),
+        Value::String(text) => hash_text(text, hasher),
+        other => hash_text(&other.to_string(), hasher),
     }
+}
+
+fn hash_text(text: &str, hasher: &mut Sha256) {
+    begin(b's', text.len(), hasher);
+    hasher.update(text);
+}
+
+fn begin(kind: u8, length: usize, hasher: &mut Sha256) {
+    hasher.update([kind]);
+    hasher.update(length.to_le_bytes());
 }
 
 fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {

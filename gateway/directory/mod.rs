@@ -12,16 +12,16 @@ mod principal;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use http::HeaderMap;
 use policies::facts::KeyIndex;
 
+pub use self::principal::Principal;
 pub(crate) use self::{
     credential::bearer,
     key::{hash_line, new_key},
     pepper::{load_or_create_pepper, load_pepper},
-    principal::Principal,
 };
 use self::{
     credential::{credential, unauthenticated},
@@ -30,12 +30,12 @@ use self::{
 };
 use crate::{
     account::Accounts,
-    config::{Credential, Key, Team},
+    config::{Config, Credential, Key, Team},
     failure::Failure,
 };
 
 /// Everybody who may ask, by the hash of his key.
-pub(crate) struct Directory {
+pub struct Directory {
     pepper: Pepper,
     ids: Arc<Ids>,
     known: HashMap<[u8; 32], Known>,
@@ -48,6 +48,16 @@ struct Known {
 }
 
 impl Directory {
+    /// The directory of a configuration, hashing with this pepper, with accounts of its own in which
+    /// nothing was spent.
+    #[must_use]
+    pub fn of(config: &Config, pepper: &[u8], now: (Instant, jiff::Timestamp)) -> Self {
+        let (keys, teams) = (&*config.keys, &*config.teams);
+        let terms = (config.budget_wait, &config.ledger.currency);
+        let accounts = Accounts::new((teams, keys), terms, (&[], now.1), now.0);
+        Self::empty(pepper).with(keys, teams, &accounts)
+    }
+
     /// A directory of nobody, which hashes with this pepper.
     pub(crate) fn empty(pepper: &[u8]) -> Self {
         Self { pepper: Pepper::new(pepper), ids: Arc::default(), known: HashMap::new() }
@@ -75,7 +85,7 @@ impl Directory {
     ///
     /// # Errors
     /// When no key is there, two differ, or the key is unknown or has expired.
-    pub(crate) fn authenticate(
+    pub fn authenticate(
         &self,
         headers: &HeaderMap,
         now: jiff::Timestamp,

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// Who asks, and what binds him.
-pub(crate) struct Principal {
+pub struct Principal {
     /// Who: as outcomes and the ledger know him.
     pub caller: Arc<Caller>,
     /// His limits and budgets, and those of his teams.
-    pub account: Arc<Account>,
+    pub(crate) account: Arc<Account>,
 }
 
 /// Numbers of keys and teams by their names. A number is never given to another name while the process

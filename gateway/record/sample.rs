@@ -40,7 +40,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         ..ModelFacts::default()
     };
     let models = vec![model("qwen", Some(price)), model("gemma", None)];
-    let team = |name: &str, parent| TeamFacts { name: name.into(), parent, models: Vec::new() };
+    let team = |name: &str, parent| TeamFacts { name: name.into(), parent, models: Arc::default() };
     let teams = vec![team("bank", None), team("retail", Some(TeamIndex(0)))];
     Arc::new(EpochInfo {
         replica: "replica-1".into(),

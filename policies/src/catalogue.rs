@@ -16,7 +16,7 @@ pub const CATALOGUE: &str = include_str!("../catalogue.toml");
 pub fn catalogue() -> FleetFacts {
     let table: Table = CATALOGUE.parse().unwrap_or_default();
     let models = table.get("model").and_then(Value::as_array);
-    let all = || vec![Box::from("*")];
+    let all = || [Box::from("*")].into();
     FleetFacts {
         models: models.into_iter().flatten().filter_map(model).collect(),
         teams: vec![TeamFacts { name: "default".into(), parent: None, models: all() }],

@@ -5,18 +5,73 @@
 
 mod lines;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
+use smallvec::SmallVec;
 use toml::{Table, Value};
 
 pub use self::lines::locate;
 use crate::fault::Fault;
 
+/// Where a table stands in its document. It is spelled only when somebody asks, which is where there is a
+/// fault: a document may have many thousands of tables without one.
+#[derive(Clone, Debug, Default)]
+pub struct Path {
+    /// A table or a list.
+    base: Rc<str>,
+    /// The item of the list.
+    item: Option<usize>,
+    /// The key of that; empty for none.
+    key: &'static str,
+}
+
+impl Path {
+    /// The path of one of the table's keys.
+    #[must_use]
+    pub fn at(&self, key: &str) -> String {
+        let mut text = self.text();
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(key);
+        text
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from(&*self.base);
+        if let Some(item) = self.item {
+            text.push_str(&format!("[{item}]"));
+        }
+        if !self.key.is_empty() {
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(self.key);
+        }
+        text
+    }
+
+    /// The path of the table under one of its keys.
+    fn below(&self, key: &'static str) -> Self {
+        if self.key.is_empty() {
+            Self { key, ..self.clone() }
+        } else {
+            Self { base: self.text().into(), item: None, key }
+        }
+    }
+}
+
+impl From<String> for Path {
+    fn from(text: String) -> Self {
+        Self { base: text.into(), ..Self::default() }
+    }
+}
+
 /// A table being read: it knows its path, and in the end which keys nobody asked for.
 pub struct Section<'a> {
-    path: String,
+    path: Path,
     table: Option<&'a Table>,
-    known: Vec<&'static str>,
+    known: SmallVec<[&'static str; 16]>,
     /// Any key may stand in it.
     open: bool,
     spelled: Option<&'a Spelled>,
@@ -57,9 +112,9 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn root(table: &'a Table) -> Self {
         Self {
-            path: String::new(),
+            path: Path::default(),
             table: Some(table),
-            known: Vec::new(),
+            known: SmallVec::new(),
             open: false,
             spelled: None,
         }
@@ -73,17 +128,27 @@ impl<'a> Section<'a> {
 
     /// A value that must be a table.
     pub fn of(path: String, value: &'a Value, faults: &mut Faults) -> Self {
+        Self::standing(path.into(), value, faults)
+    }
+
+    fn standing(path: Path, value: &'a Value, faults: &mut Faults) -> Self {
         let table = value.as_table();
         if table.is_none() {
-            faults.push(Fault::new(path.clone(), kind(value), "a table"));
+            faults.push(Fault::new(path.text(), kind(value), "a table"));
         }
-        Self { path, table, known: Vec::new(), open: false, spelled: None }
+        Self { path, table, known: SmallVec::new(), open: false, spelled: None }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The path of one of its keys.
     #[must_use]
     pub fn at(&self, key: &str) -> String {
-        if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
+        self.path.at(key)
     }
 
     /// What the text under a key spells, if it came as mere text.
@@ -127,7 +192,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         expected: &str,
         faults: &mut Faults,
-        read: impl Fn(&Value) -> Option<T>,
+        read: impl Fn(&'a Value) -> Option<T>,
     ) -> Option<T> {
         let value = self.get(key)?;
         let spelled = self.spelled(key);
@@ -149,8 +214,8 @@ impl<'a> Section<'a> {
 
     /// A list of values, each with its path; one value alone is a list of one.
     pub fn list(&mut self, key: &'static str) -> Option<Vec<(String, &'a Value)>> {
-        let (path, value) = (self.at(key), self.get(key)?);
-        Some(items(path, self.listed(key, value)))
+        let value = self.get(key)?;
+        Some(items(self.at(key), self.listed(key, value)))
     }
 
     /// A list of tables.
@@ -161,16 +226,18 @@ impl<'a> Section<'a> {
             faults.push(Fault::new(path, kind(value), format!("tables, as in [[{key}]]")));
             return Vec::new();
         };
+        let base: Rc<str> = path.into();
+        let place = |item| Path { base: Rc::clone(&base), item: Some(item), key: "" };
         let each = list.iter().enumerate();
-        each.map(|(at, it)| Section::of(format!("{path}[{at}]"), it, faults)).collect()
+        each.map(|(at, it)| Section::standing(place(at), it, faults)).collect()
     }
 
     /// A table under a key; an empty one where there is none.
     pub fn section(&mut self, key: &'static str, faults: &mut Faults) -> Section<'a> {
-        let (path, spelled) = (self.at(key), self.spelled);
+        let (path, spelled) = (self.path.below(key), self.spelled);
         match self.get(key) {
-            Some(value) => Section { spelled, ..Section::of(path, value, faults) },
-            None => Section { path, table: None, known: Vec::new(), open: false, spelled },
+            Some(value) => Section { spelled, ..Section::standing(path, value, faults) },
+            None => Section { path, table: None, known: SmallVec::new(), open: false, spelled },
         }
     }
 

@@ -221,8 +221,8 @@ pub struct TeamFacts {
     pub name: Arc<str>,
     /// The parent team.
     pub parent: Option<TeamIndex>,
-    /// Ids or selectors of the models it may use; `*` is all.
-    pub models: Vec<Box<str>>,
+    /// Ids or selectors of the models it may use; `*` is all. Most share one list.
+    pub models: Arc<[Box<str>]>,
 }
 
 /// One key: its name and what it may use.
@@ -231,7 +231,8 @@ pub struct KeyFacts {
     /// The key's name.
     pub name: Arc<str>,
     /// Ids or selectors of the models it may use; `*` is all. Its teams' lists bind as well.
-    pub models: Vec<Box<str>>,
+    /// Most share one list.
+    pub models: Arc<[Box<str>]>,
 }
 
 /// What an alias stands for.

@@ -6,6 +6,7 @@ mod cel;
 mod conditions;
 mod index;
 mod landmarks;
+mod names;
 mod route;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 use toml::{Table, Value};
 use xxhash_rust::xxh3::Xxh3;
 
-use self::allow::AllowLists;
+use self::{allow::AllowLists, names::Names};
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
     index::{Index, named_keys},
@@ -262,9 +263,10 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
         faults.push(Fault::new("rule", found, format!("at most {RULES_MAX}")));
         return Vec::new();
     }
+    let names = Names::new(fleet);
     let mut rules: Vec<Rule> = Vec::with_capacity(sections.len());
     for (at, mut section) in sections.into_iter().enumerate() {
-        let read = rule(&mut section, fleet, faults);
+        let read = rule(&mut section, &names, faults);
         if rules.iter().any(|earlier| earlier.name == read.name) {
             let found = format!("`{}` for the second time", read.name);
             faults.push(Fault::new(format!("rule[{at}].name"), found, "a name of its own"));
@@ -276,9 +278,10 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
     rules
 }
 
-fn rule(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Rule {
+fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Rule {
+    let fleet = names.fleet;
     let name = name(section, faults);
-    let mut when = conditions::when(section, fleet, faults);
+    let mut when = conditions::when(section, names, faults);
     let route = section.get("route").is_some().then(|| route::route(section, fleet, faults));
     if route.is_none() {
         when.binds_when_in_doubt();

@@ -20,10 +20,10 @@ use policies::{
 
 fn fleet() -> FleetFacts {
     let team =
-        |name: &str, parent| TeamFacts { name: name.into(), parent, models: vec!["*".into()] };
+        |name: &str, parent| TeamFacts { name: name.into(), parent, models: ["*".into()].into() };
     FleetFacts {
         teams: vec![team("bank", None), team("retail", Some(TeamIndex(0)))],
-        keys: vec![KeyFacts { name: "chatbot".into(), models: vec!["*".into()] }],
+        keys: vec![KeyFacts { name: "chatbot".into(), models: ["*".into()].into() }],
         ..catalogue()
     }
 }

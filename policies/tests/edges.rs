@@ -220,8 +220,11 @@ fn teams() -> FleetFacts {
             team("retail", Some(TeamIndex(0)), &["family:gpt-oss", "glm-5.2"]),
         ],
         keys: vec![
-            KeyFacts { name: "open".into(), models: vec!["*".into()] },
-            KeyFacts { name: "narrow".into(), models: vec!["glm-5.2".into(), "kimi-k2.6".into()] },
+            KeyFacts { name: "open".into(), models: ["*".into()].into() },
+            KeyFacts {
+                name: "narrow".into(),
+                models: ["glm-5.2".into(), "kimi-k2.6".into()].into(),
+            },
         ],
         ..catalogue()
     }

@@ -258,13 +258,13 @@ impl Rule {
 
 /// Three teams, each under the one before, and two keys.
 fn fleet() -> FleetFacts {
-    let all = || vec![Box::from("*")];
+    let all = || [Box::from("*")].into();
     let team = |at: u16| TeamFacts {
         name: format!("team-{at}").into(),
         parent: at.checked_sub(1).map(TeamIndex),
         models: all(),
     };
-    let narrow = vec!["family:gpt-oss".into(), "glm-5.2".into(), "gemma-4-31b".into()];
+    let narrow = ["family:gpt-oss".into(), "glm-5.2".into(), "gemma-4-31b".into()].into();
     let route = AliasTarget::Route(vec!["gpt-oss-20b".into(), "glm-5.2".into(), "*".into()]);
     FleetFacts {
         teams: (0..3).map(team).collect(),

@@ -74,7 +74,7 @@ fn names() -> Arc<EpochInfo> {
     let team = |number: u32| TeamFacts {
         name: format!("team-{number}").into(),
         parent: None,
-        models: Vec::new(),
+        models: Arc::default(),
     };
     let teams = (0..8).map(team).collect();
     Arc::new(EpochInfo {

@@ -315,7 +315,7 @@ fn hung(teams: &[(&str, Option<u16>)]) -> Arc<EpochInfo> {
     let team = |(name, parent): &(&str, Option<u16>)| TeamFacts {
         name: (*name).into(),
         parent: parent.map(TeamIndex),
-        models: Vec::new(),
+        models: Arc::default(),
     };
     Arc::make_mut(&mut names.fleet).teams = teams.iter().map(team).collect();
     Arc::new(names)

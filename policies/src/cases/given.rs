@@ -215,13 +215,13 @@ pub(super) fn fleet(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Fau
         let parent = parent.and_then(|at| u16::try_from(at).ok()).map(TeamIndex);
         let models = models(&mut team, faults);
         team.close(faults);
-        fleet.teams.push(TeamFacts { name, parent, models });
+        fleet.teams.push(TeamFacts { name, parent, models: models.into() });
     }
     for mut key in root.tables("key", faults) {
         let name = key.text("name", faults).unwrap_or_default().into();
         let models = models(&mut key, faults);
         key.close(faults);
-        fleet.keys.push(KeyFacts { name, models });
+        fleet.keys.push(KeyFacts { name, models: models.into() });
     }
     fleet
 }

@@ -1,19 +1,18 @@
 //! The `when` of a rule: for each dimension, which values it takes.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::RangeInclusive,
-    sync::Arc,
-};
+use std::{collections::HashSet, ops::RangeInclusive, sync::Arc};
 
 use toml::Value;
 
-use super::cel::{self, Expression};
+use super::{
+    cel::{self, Expression},
+    names::Names,
+};
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{
-        CoarseTask, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
-        Task, TeamFacts, TeamIndex,
+        CoarseTask, DataClass, KeyIndex, Language, Money, Needs, Operation, Signals, Task,
+        TeamFacts, TeamIndex,
     },
     fault::Fault,
     set::BitSet,
@@ -170,7 +169,7 @@ impl When {
 }
 
 /// Reads `when` of a rule; a rule without it matches everything.
-pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> When {
+pub(super) fn when(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> When {
     let Some(value) = section.get("when") else { return When::default() };
     let mut it = Section::of(section.at("when"), value, faults);
     let read = When {
@@ -179,8 +178,8 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
         data_class: labels(&mut it, "data_class", DataClass::ALL, DataClass::code, faults),
         operation: labels(&mut it, "operation", Operation::ALL, Operation::code, faults),
         stream: it.read("stream", "true or false", faults, Value::as_bool),
-        team: teams(&mut it, fleet, faults),
-        key: keys(&mut it, fleet, faults),
+        team: teams(&mut it, names, faults),
+        key: keys(&mut it, names, faults),
         model: listed(&mut it, "model", faults, "a model's name", |text| Some(text.into())),
         tag: listed(&mut it, "tag", faults, "k=v", |text| {
             text.split_once('=').map(|(key, value)| (key.into(), value.into()))
@@ -192,7 +191,7 @@ pub(super) fn when(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut F
         budget_left: budget(&mut it, faults),
         hours: hours(&mut it, faults),
         weekdays: labels(&mut it, "weekday", &DAYS, |day| day, faults),
-        cel: cel::cel(&mut it, fleet, faults),
+        cel: cel::cel(&mut it, names.fleet, faults),
     };
     it.close(faults);
     read
@@ -283,10 +282,10 @@ fn tasks(section: &mut Section<'_>, faults: &mut Faults) -> Option<BitSet> {
 }
 
 /// The teams whose path to the root passes a named one.
-fn teams(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<BitSet> {
+fn teams(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Option<BitSet> {
     let (texts, not) = dimension(section, "team", faults)?;
-    let named = indices(texts, "team", fleet.teams.iter().map(|it| &*it.name), faults);
-    let named: HashSet<usize> = named.into_iter().collect();
+    let named: HashSet<usize> = names.teams(texts, faults).into_iter().collect();
+    let fleet = names.fleet;
     let slots = fleet.teams.len() + 1;
     let mut under = BitSet::empty(slots);
     for at in 0..fleet.teams.len() {
@@ -305,36 +304,14 @@ fn ancestry(teams: &[TeamFacts], at: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-fn keys(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<KeySet> {
+fn keys(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Option<KeySet> {
     let (texts, not) = dimension(section, "key", faults)?;
-    let named = indices(texts, "key", fleet.keys.iter().map(|it| &*it.name), faults);
+    let named = names.keys(texts, faults);
     let index = |at: usize| u32::try_from(at).ok().map(KeyIndex);
     let mut named: Vec<KeyIndex> = named.into_iter().filter_map(index).collect();
     named.sort_unstable();
     named.dedup();
     Some(KeySet { named, not })
-}
-
-/// The positions of these names.
-fn indices<'a>(
-    texts: Vec<(String, &str)>,
-    what: &str,
-    names: impl ExactSizeIterator<Item = &'a str> + Clone,
-    faults: &mut Faults,
-) -> Vec<usize> {
-    // The first of a name counts, as if they were looked through.
-    let mut known: HashMap<&str, usize> = HashMap::with_capacity(names.len());
-    for (at, name) in names.clone().enumerate() {
-        known.entry(name).or_insert(at);
-    }
-    let mut found = Vec::with_capacity(texts.len());
-    for (path, text) in texts {
-        match known.get(text) {
-            Some(at) => found.push(*at),
-            None => faults.push(Fault::unknown(path, text, &format!("a {what}"), names.clone())),
-        }
-    }
-    found
 }
 
 fn listed<T>(
