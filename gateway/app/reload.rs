@@ -8,6 +8,7 @@ use std::{
     fs,
     hash::Hasher,
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     time::Instant,
@@ -143,21 +144,29 @@ fn changes(a: &Config, b: &Config) -> Vec<Change> {
     removed.chain(others).collect()
 }
 
-/// The files that a configuration comes from, and what they held when they were last looked at.
+/// The files that a configuration comes from, and what they held when they were last read.
 #[derive(Debug)]
 pub struct Watched {
     config: PathBuf,
     policy: Option<PathBuf>,
+    /// The files at the last look.
+    stamps: Vec<Option<Stamp>>,
+    /// Whether they have been read since they became what they are.
+    read: bool,
+    /// The hash of what was read.
     seen: u64,
 }
+
+/// What tells a file that was written, replaced or led to by another link, without reading it.
+type Stamp = (u64, u64, u64, i64, i64, i64, i64);
 
 impl Watched {
     /// The configuration's file, and the policy's where it has one.
     #[must_use]
     pub fn new(config: &Path, policy: Option<&Path>) -> Self {
         let (config, policy) = (config.to_owned(), policy.map(Path::to_owned));
-        let mut watched = Self { config, policy, seen: 0 };
-        watched.changed();
+        let mut watched = Self { config, policy, stamps: Vec::new(), read: false, seen: 0 };
+        watched.mark();
         watched
     }
 
@@ -168,15 +177,127 @@ impl Watched {
         }
     }
 
-    /// Whether they hold something else than at the last look. By content: what replaces files by links, as
-    /// a mounted map of a cluster does, is seen as well. A file that cannot be read is an empty one.
+    /// Takes the files as they are: they are about to be read.
+    pub fn mark(&mut self) {
+        (self.stamps, self.read) = (self.stamp(), true);
+        self.seen = self.content();
+    }
+
+    /// Whether they hold something else than when they were last read, and have been left alone from one
+    /// look to the next: an editor that empties a file and writes it anew, or a copy that is half done, may
+    /// leave what is a whole configuration by itself, without most of its keys. By content in the end, so
+    /// that a file that was only touched is no change. A file that cannot be read is an empty one.
     pub fn changed(&mut self) -> bool {
+        let stamps = self.stamp();
+        if stamps != self.stamps {
+            (self.stamps, self.read) = (stamps, false);
+            return false;
+        }
+        if std::mem::replace(&mut self.read, true) {
+            return false;
+        }
+        let seen = self.content();
+        std::mem::replace(&mut self.seen, seen) != seen
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.config).chain(&self.policy)
+    }
+
+    /// Where links lead to: what replaces files by links, as a mounted map of a cluster does, is seen.
+    fn stamp(&self) -> Vec<Option<Stamp>> {
+        let stamp = |file: &PathBuf| {
+            let it = fs::metadata(file).ok()?;
+            let changed = (it.ctime(), it.ctime_nsec());
+            let written = (it.mtime(), it.mtime_nsec());
+            Some((it.dev(), it.ino(), it.size(), written.0, written.1, changed.0, changed.1))
+        };
+        self.files().map(stamp).collect()
+    }
+
+    fn content(&self) -> u64 {
         let mut hasher = Xxh3::new();
-        for file in std::iter::once(&self.config).chain(&self.policy) {
+        for file in self.files() {
             hasher.write(&fs::read(file).unwrap_or_default());
             hasher.write_u8(0xFF);
         }
-        let seen = hasher.finish();
-        std::mem::replace(&mut self.seen, seen) != seen
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder that is gone when this is dropped.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("signalbox-watched-{name}-{}", std::process::id());
+            let folder = Self(std::env::temp_dir().join(name));
+            let _ = fs::remove_dir_all(&folder.0);
+            fs::create_dir_all(&folder.0).unwrap();
+            folder
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_counts_when_it_is_left_alone_and_only_once() {
+        let folder = Folder::new("left-alone");
+        let path = folder.write("a.toml", "one and two");
+        let mut watched = Watched::new(&path, None);
+        assert!(!watched.changed() && !watched.changed());
+        // Emptied, half written, whole: each look finds another file.
+        for text in ["", "one", "one and three"] {
+            folder.write("a.toml", text);
+            assert!(!watched.changed(), "{text:?} may be half a file");
+        }
+        assert!(watched.changed());
+        assert!(!watched.changed() && !watched.changed());
+        // The same once more is no change, however it came there.
+        folder.write("other", "one and three");
+        fs::rename(folder.0.join("other"), &path).unwrap();
+        assert!(!watched.changed() && !watched.changed());
+    }
+
+    #[test]
+    fn files_that_are_replaced_lost_or_led_to_by_another_link_are_seen() {
+        let folder = Folder::new("links");
+        for version in ["1", "2"] {
+            folder.write(&format!("{version}/a.toml"), version);
+        }
+        let (link, path) = (folder.0.join("data"), folder.0.join("a.toml"));
+        symlink("1", &link).unwrap();
+        symlink("data/a.toml", &path).unwrap();
+        let mut watched = Watched::new(&path, None);
+        let mut seen = || !watched.changed() && watched.changed() && !watched.changed();
+        symlink("2", folder.0.join("data.new")).unwrap();
+        fs::rename(folder.0.join("data.new"), &link).unwrap();
+        assert!(seen(), "another link in the way");
+        fs::remove_file(&link).unwrap();
+        assert!(seen(), "nothing there");
+        symlink("1", &link).unwrap();
+        assert!(seen(), "there again");
+        folder.write("new", "3");
+        fs::rename(folder.0.join("new"), &path).unwrap();
+        assert!(seen(), "another file of the name");
+        watched.mark();
+        assert!(!watched.changed());
     }
 }

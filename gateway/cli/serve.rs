@@ -10,8 +10,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Notice, Reloaded, Running, Watched, notify};
 
-/// How often the files of the configuration are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(900);
+/// How often the files of the configuration are looked at. What has changed at one look is read at the
+/// next, so that it is in force within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Serves until SIGTERM or SIGINT, or until a successor does, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
@@ -74,7 +75,7 @@ async fn reloading(path: &Path, running: &Running, mut watched: Watched) -> std:
     loop {
         tokio::select! {
             _ = hangup.recv() => {
-                watched.changed();
+                watched.mark();
                 reload(path, running, &mut watched);
             }
             _ = look.tick() => {
