@@ -115,6 +115,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
             let stream = place.connect().unwrap().expect("somebody");
             let (peer, _) = listener.accept().await.unwrap();
+            let stream = UnixStream::from_std(stream).unwrap();
             assert!(trusted(&peer) && trusted(&stream));
             place.clear();
             assert!(place.connect().unwrap().is_none(), "it is cleared");
