@@ -33,7 +33,7 @@ pub(super) async fn reserve(windows: &[Arc<BudgetWindow>], amount: Money, wait: 
     waited.unwrap_or_else(|_| try_reserve(windows, amount).is_ok())
 }
 
-/// Why the money was not to be had: nothing is left, less is left than the request can cost, or enough is left
+/// Why the money was refused: nothing is left, less is left than the request can cost, or enough is left
 /// but open requests have reserved it. "Spent" is said only of what is.
 pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &str) -> Failure {
     const WHOSE: &str = "the budget of this key or of one of its teams";

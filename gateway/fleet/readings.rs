@@ -193,7 +193,8 @@ mod tests {
         fn whatever_it_is_it_is_something_and_a_time(any: u32, streams: u32) {
             let ms = f32::from_bits(any);
             let first = holds(FirstTokens { ms, streams });
-            prop_assert!(first.is_some_and(|it| it.ms >= MS_MIN && it.ms.is_finite() && it.streams == streams));
+            let sound = |it: FirstTokens| it.ms >= MS_MIN && it.ms.is_finite();
+            prop_assert!(first.is_some_and(|it| sound(it) && it.streams == streams));
             let peak = holds(PeakReading { ms, at: Moment(streams) });
             prop_assert!(peak.is_some_and(|it| it.ms >= MS_MIN && it.ms.is_finite()));
             prop_assert!(holds(Moment(streams)).is_some());

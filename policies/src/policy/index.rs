@@ -1,7 +1,7 @@
 //! Which rules can match at all: for each value of each indexed dimension, a set of rules. A decision
 //! is a few ANDs and a look at what is left.
 
-use super::{Rule, When, conditions::team_slot};
+use super::{Rule, When, conditions::{KeySet, team_slot}};
 use crate::{
     facts::{DataClass, FleetFacts, KeyIndex, Language, Operation, Signals, Task},
     set::BitSet,
@@ -75,7 +75,7 @@ impl Index {
 /// The keys that any rule names, in order.
 pub(crate) fn named_keys<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<KeyIndex> {
     let sets = rules.filter_map(|rule| rule.when.key.as_ref());
-    let mut named: Vec<KeyIndex> = sets.flat_map(|set| set.named()).copied().collect();
+    let mut named: Vec<KeyIndex> = sets.flat_map(KeySet::named).copied().collect();
     named.sort_unstable();
     named.dedup();
     named
