@@ -258,6 +258,8 @@ async fn serve_decided(
     let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let sent = UpstreamRequest::new(request, &headers, tab.ids().header(), bound);
+    // With the head goes the buffer that its connection has read it into.
+    drop(headers);
     let hint = PickHint { draw: draw.0, affinity };
     let waiter = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
     let options = CallOptions { hint, waiter, early_head: gw.early_head };

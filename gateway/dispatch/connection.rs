@@ -33,6 +33,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::pool::Pool;
+use crate::wire;
 
 /// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
 /// is broken.
@@ -340,9 +341,10 @@ fn quiet() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// The body of a request to a backend: slices of the caller's own bytes, sent without a copy.
+/// The body of a request to a backend: slices of the caller's own bytes, sent without a copy. It is kept
+/// small: hyper has room for 32 requests beside each connection.
 pub(crate) struct Slices {
-    slices: SmallVec<[Bytes; 8]>,
+    slices: SmallVec<[Bytes; 1]>,
     next: usize,
     left: usize,
     sent: Option<Arc<Sent>>,
@@ -350,9 +352,8 @@ pub(crate) struct Slices {
 
 impl Slices {
     /// Slices to be sent one after the other.
-    pub(crate) fn new(slices: SmallVec<[Bytes; 8]>) -> Self {
-        let left = slices.iter().map(Bytes::len).sum();
-        Self { slices, next: 0, left, sent: None }
+    pub(crate) fn new(body: wire::Body) -> Self {
+        Self { slices: body.slices, next: 0, left: body.len, sent: None }
     }
 }
 
@@ -397,8 +398,8 @@ mod tests {
     use super::*;
 
     fn request() -> Request<Slices> {
-        let mut request =
-            Request::new(Slices::new(SmallVec::from_iter([Bytes::from_static(b"{}")])));
+        let slices = SmallVec::from_iter([Bytes::from_static(b"{}")]);
+        let mut request = Request::new(Slices::new(wire::Body { slices, len: 2 }));
         request.headers_mut().insert("host", http::HeaderValue::from_static("x"));
         request
     }

@@ -210,6 +210,10 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Attemp
             return Err(AttemptError::invalid(public, format!("{name} {found}")));
         }
     }
+    let usual = if stream { "text/event-stream" } else { "application/json" };
+    if headers.get(CONTENT_TYPE).is_some_and(|said| said == usual) {
+        return Ok(());
+    }
     let kind = content_type(headers);
     // What says nothing of itself, or says it wrong as servers do by default, is read for what it is. So
     // is JSON where a stream was asked for: errors come so.

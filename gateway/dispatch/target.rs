@@ -7,7 +7,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
     uri::PathAndQuery,
 };
 use policies::facts::Tokens;
@@ -21,10 +21,6 @@ use crate::{
     config::{self, BoundNames, ReasoningField},
     wire::{self, Surface},
 };
-
-/// Bodies up to this size are sent as one slice: copying them costs less than the system is asked to
-/// gather.
-const JOIN_BYTES_MAX: usize = 8 * 1024;
 
 /// The header that carries our id to the backend.
 const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
@@ -51,8 +47,9 @@ pub(crate) struct Target {
     output_tokens_max: Tokens,
     /// The path of each surface at this replica.
     paths: [PathAndQuery; Surface::COUNT],
-    host: HeaderValue,
     authorization: Option<HeaderValue>,
+    /// The head of every request but for what each has of its own: of plain ones, and of streams.
+    heads: [HeaderMap; 2],
 }
 
 /// What goes along with a body to every backend that is asked.
@@ -75,7 +72,10 @@ impl UpstreamRequest {
         id: HeaderValue,
         bound: bool,
     ) -> Self {
-        Self { body, id, traceparent: headers.get(TRACEPARENT).cloned(), bound }
+        let traceparent = headers.get(TRACEPARENT);
+        // A copy: the header itself keeps the buffer that its connection has read the head into.
+        let traceparent = traceparent.and_then(|it| HeaderValue::from_bytes(it.as_bytes()).ok());
+        Self { body, id, traceparent, bound }
     }
 }
 
@@ -91,10 +91,13 @@ impl Target {
     ) -> io::Result<Self> {
         let uri = endpoint.url.clone();
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        let host = HeaderValue::try_from(authority).map_err(io::Error::other)?;
+        let authorization = endpoint.authorization().map_err(io::Error::other)?;
         Ok(Self {
             paths: paths(&uri)?,
-            host: HeaderValue::try_from(authority).map_err(io::Error::other)?,
-            authorization: endpoint.authorization().map_err(io::Error::other)?,
+            heads: ["application/json", "text/event-stream"]
+                .map(|accept| head(&host, accept, authorization.as_ref())),
+            authorization,
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
             context_errors: model.context_errors.clone(),
@@ -137,30 +140,40 @@ impl Target {
         request: &UpstreamRequest,
         edit: &wire::Edit<'_>,
     ) -> Request<Slices> {
-        let stream = request.body.stream();
-        let mut sent = Request::new(body(request.body.to_upstream(edit)));
+        let body = request.body.to_upstream(edit);
+        let length = HeaderValue::from(body.len);
+        let mut sent = Request::new(Slices::new(body));
         *sent.method_mut() = Method::POST;
         *sent.version_mut() = Version::HTTP_11;
         *sent.uri_mut() = Uri::from(request.body.surface().own(&self.paths).clone());
+        let [plain, stream] = &self.heads;
         let headers = sent.headers_mut();
-        headers.reserve(8);
-        headers.insert(HOST, self.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let accept = if stream { "text/event-stream" } else { "application/json" };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(
-            USER_AGENT,
-            HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION"))),
-        );
+        *headers = if request.body.stream() { stream.clone() } else { plain.clone() };
+        headers.insert(CONTENT_LENGTH, length);
         headers.insert(ID, request.id.clone());
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
         if let Some(traceparent) = &request.traceparent {
             headers.insert(TRACEPARENT, traceparent.clone());
         }
         sent
     }
+}
+
+/// The head of a request: a place is kept for what each has of its own.
+fn head(
+    host: &HeaderValue,
+    accept: &'static str,
+    authorization: Option<&HeaderValue>,
+) -> HeaderMap {
+    let agent = concat!("signalbox/", env!("CARGO_PKG_VERSION"));
+    let mut head = HeaderMap::with_capacity(8);
+    head.insert(HOST, host.clone());
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(ACCEPT, HeaderValue::from_static(accept));
+    head.insert(USER_AGENT, HeaderValue::from_static(agent));
+    head.insert(ID, HeaderValue::from_static(""));
+    head.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    head.extend(authorization.map(|it| (AUTHORIZATION, it.clone())));
+    head
 }
 
 /// Where an endpoint of this URL serves each surface.
@@ -174,17 +187,6 @@ fn paths(uri: &Uri) -> io::Result<[PathAndQuery; Surface::COUNT]> {
         })
     });
     wrong.map_or(Ok(paths), |error| Err(io::Error::other(error)))
-}
-
-fn body(body: wire::Body) -> Slices {
-    if body.len > JOIN_BYTES_MAX || body.slices.len() < 2 {
-        return Slices::new(body.slices);
-    }
-    let mut joined = Vec::with_capacity(body.len);
-    for slice in &body.slices {
-        joined.extend_from_slice(slice);
-    }
-    Slices::new(smallvec::smallvec![joined.into()])
 }
 
 #[cfg(test)]

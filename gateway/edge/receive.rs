@@ -22,6 +22,10 @@ use crate::failure::{Failure, Kind, Stage};
 /// Bodies up to this size are not counted: connections bound them.
 const COUNTED_FROM: usize = 16 * 1024;
 
+/// A body that came in one piece and is not longer is copied: kept, it would keep all of the buffer that its
+/// connection has read it into for as long as its request lasts.
+const COPIED_TO: usize = 4 * 1024;
+
 /// Limits on bodies, and what is held of them right now.
 pub(crate) struct Bodies {
     /// The largest body.
@@ -137,8 +141,7 @@ impl Collect {
         loop {
             match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => {
-                    let rest = std::mem::take(&mut self.rest);
-                    return Poll::Ready(Ok(self.first.take().unwrap_or_else(|| rest.freeze())));
+                    return Poll::Ready(Ok(self.whole()));
                 }
                 Some(Err(error)) => {
                     return Poll::Ready(Err(broken(error)));
@@ -149,6 +152,15 @@ impl Collect {
                     }
                 }
             }
+        }
+    }
+
+    /// All that has come.
+    fn whole(&mut self) -> Bytes {
+        match self.first.take() {
+            Some(only) if only.len() <= COPIED_TO => Bytes::copy_from_slice(&only),
+            Some(only) => only,
+            None => std::mem::take(&mut self.rest).freeze(),
         }
     }
 

@@ -1,15 +1,17 @@
 //! What goes back to the caller: head, headers of ours, and a body that owns the request's tab.
 
 use std::{
+    io::Write,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use policies::{Policy, facts::Money};
+use smallvec::SmallVec;
 
 use super::Tab;
 use crate::{
@@ -58,6 +60,11 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
+/// Room for the headers of an answer without limits.
+const HEADERS_MAX: usize = 12;
+/// Room for the values of [`Values`]: four numbers, and a rule's name.
+const VALUES_BYTES: usize = 96;
+
 /// A committed answer, before the tab is handed over.
 pub(super) struct Pending {
     pub(super) committed: Committed,
@@ -76,24 +83,27 @@ impl Pending {
     /// Hands the tab over to the answer. A plain answer is settled here, so that its cost is in the
     /// head; a stream settles when it ends.
     pub(super) fn carrying(self, mut tab: Tab) -> Answer {
-        let mut headers = HeaderMap::with_capacity(24);
-        tab.ids().write(&mut headers);
-        decided(&tab, &mut headers);
+        let mut headers = HeaderMap::new();
         self.rates.write(&mut headers);
+        headers.reserve(HEADERS_MAX);
+        tab.ids().write(&mut headers);
+        let mut values = Values::default();
+        decided(&tab, &mut headers, &mut values);
         let longest =
             tab.plan().and_then(|plan| plan.attempts.first()).map(|it| it.output_tokens_max);
         if let Some(longest) = longest.filter(|_| self.bound) {
-            headers.insert(name::OUTPUT_MAX, HeaderValue::from(longest.0));
+            values.put(name::OUTPUT_MAX, |text| push_number(text, longest.0.into(), 1));
         }
         if !matches!(self.committed, Committed::Early) {
-            served(&mut tab, &mut headers);
+            served(&mut tab, &mut headers, &mut values);
         }
-        headers.insert(name::OVERHEAD, millis(tab.overhead()));
+        let overhead = tab.overhead();
+        values.put(name::OVERHEAD, |text| push_millis(text, overhead));
         let (kind, inner) = match self.committed {
             Committed::Whole(body) => {
                 let charge = tab.close(Ending::Ok);
                 let cost = charge.map(|charge| charge.cost).unwrap_or_default();
-                headers.insert(name::COST, decimal(cost));
+                values.put(name::COST, |text| push_money(text, cost));
                 ("application/json", Inner::Whole(Some(body)))
             }
             Committed::Streaming | Committed::Early => {
@@ -104,6 +114,7 @@ impl Pending {
                 ("text/event-stream", Inner::Stream(Box::new(stream)))
             }
         };
+        values.write(&mut headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         let mut answer = Response::new(AnswerBody(inner));
         *answer.headers_mut() = headers;
@@ -112,22 +123,23 @@ impl Pending {
 }
 
 /// Writes the headers that were known before anything was sent.
-fn decided(tab: &Tab, headers: &mut HeaderMap) {
+fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
     if let Some(signals) = tab.known() {
         let language = HeaderValue::from_static(signals.language.code());
         headers.insert(name::LANGUAGE, language);
         headers.insert(name::TASK, HeaderValue::from_static(signals.task.code()));
     }
     if let Some(plan) = tab.plan() {
-        headers.insert(name::RULE, value(&plan.rule));
+        values.put(name::RULE, |text| text.extend_from_slice(plan.rule.as_bytes()));
     }
 }
 
 /// Writes the headers of the model that serves and of its attempt.
-fn served(tab: &mut Tab, headers: &mut HeaderMap) {
+fn served(tab: &mut Tab, headers: &mut HeaderMap, values: &mut Values) {
     let epoch = tab.epoch();
     let log = tab.log();
-    headers.insert(name::ATTEMPTS, HeaderValue::from(log.attempts.len()));
+    let attempts = log.attempts.len() as u64;
+    values.put(name::ATTEMPTS, |text| push_number(text, attempts, 1));
     let model = log.committed.and_then(|at| log.attempts.get(usize::from(at)));
     let stamp = model.and_then(|attempt| epoch.header_cache.models.get(attempt.model.get()));
     if let Some(stamp) = stamp {
@@ -135,18 +147,60 @@ fn served(tab: &mut Tab, headers: &mut HeaderMap) {
     }
 }
 
-fn decimal(money: Money) -> HeaderValue {
-    written(money.to_string())
+/// Header values that are written for one answer alone: one buffer holds all of them.
+struct Values {
+    text: Vec<u8>,
+    /// The header of each, and where in the text its value ends.
+    ends: SmallVec<[(HeaderName, usize); 5]>,
 }
 
-/// A text of our own making as a header value.
-fn written(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+impl Default for Values {
+    fn default() -> Self {
+        Self { text: Vec::with_capacity(VALUES_BYTES), ends: SmallVec::new() }
+    }
+}
+
+impl Values {
+    fn put(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.text);
+        self.ends.push((name, self.text.len()));
+    }
+
+    fn write(self, headers: &mut HeaderMap) {
+        let text = Bytes::from(self.text);
+        let mut from = 0;
+        for (name, to) in self.ends {
+            // What cannot stand in a header is left out.
+            let value = HeaderValue::from_maybe_shared(text.slice(from..to));
+            headers.insert(name, value.unwrap_or_else(|_| HeaderValue::from_static("-")));
+            from = to;
+        }
+    }
+}
+
+/// A number in decimal digits, at least so many.
+fn push_number(text: &mut Vec<u8>, number: u64, width: usize) {
+    let start = text.len();
+    let mut rest = number;
+    while rest > 0 || text.len() < start + width {
+        text.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+    }
+    if let Some(digits) = text.get_mut(start..) {
+        digits.reverse();
+    }
 }
 
 /// Milliseconds with three decimals.
-fn millis(spent: Duration) -> HeaderValue {
-    written(format!("{}.{:03}", spent.as_millis(), spent.subsec_micros() % 1_000))
+fn push_millis(text: &mut Vec<u8>, spent: Duration) {
+    push_number(text, u64::try_from(spent.as_millis()).unwrap_or(u64::MAX), 1);
+    text.push(b'.');
+    push_number(text, u64::from(spent.subsec_micros() % 1_000), 3);
+}
+
+fn push_money(text: &mut Vec<u8>, money: Money) {
+    // A vector takes all that is written to it.
+    let _ = write!(text, "{money}");
 }
 
 /// The body of an answer. A stream owns its tab: its end, whichever it is, closes it.
@@ -259,6 +313,25 @@ impl Body for AnswerBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_share_a_buffer_are_each_their_own() {
+        let mut values = Values::default();
+        values.put(name::RULE, |text| text.extend_from_slice("a\nb".as_bytes()));
+        values.put(name::ATTEMPTS, |text| push_number(text, 0, 1));
+        values.put(name::OUTPUT_MAX, |text| push_number(text, u64::MAX, 1));
+        let spent = Duration::from_micros(12_034_005);
+        values.put(name::OVERHEAD, |text| push_millis(text, spent));
+        values.put(name::COST, |text| push_money(text, Money::from_nano(-1_200_000_000)));
+        let mut headers = HeaderMap::new();
+        values.write(&mut headers);
+        let said = |name| headers.get(name).and_then(|it| it.to_str().ok());
+        assert_eq!(said(name::RULE), Some("-"));
+        assert_eq!(said(name::ATTEMPTS), Some("0"));
+        assert_eq!(said(name::OUTPUT_MAX), Some("18446744073709551615"));
+        assert_eq!(said(name::OVERHEAD), Some("12034.005"));
+        assert_eq!(said(name::COST), Some("-1.2"));
+    }
 
     #[test]
     fn a_large_answer_comes_in_pieces_and_whole() {

@@ -1,5 +1,6 @@
 //! How a request is called: by us, and by its caller.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
@@ -27,7 +28,9 @@ impl Ids {
         }
         let id = uuid::Builder::from_unix_timestamp_millis(unix_ms, &bytes).into_uuid();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let ours = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text));
+        id.hyphenated().encode_lower(&mut text);
+        // It goes to the backend and twice into the answer: its copies count, and none is allocated.
+        let ours = HeaderValue::from_maybe_shared(Bytes::from_owner(text));
         let ours = ours.unwrap_or_else(|_| HeaderValue::from_static("-"));
         Self { id, ours, callers: callers(headers) }
     }
@@ -58,7 +61,8 @@ fn callers(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(name::REQUEST_ID)?;
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let fits = (1..=REQUEST_ID_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain);
-    fits.then(|| id.clone())
+    // A copy: the header itself keeps the buffer that its connection has read the head into.
+    fits.then(|| HeaderValue::from_bytes(id.as_bytes()).ok()).flatten()
 }
 
 #[cfg(test)]

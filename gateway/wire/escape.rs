@@ -71,6 +71,12 @@ fn unit(after: &[u8]) -> (char, usize) {
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
+    // Names of models, as nearly all that is quoted, have nothing to escape.
+    if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        out.push_str(text);
+        out.push('"');
+        return out;
+    }
     for character in text.chars() {
         match character {
             '"' | '\\' => out.extend(['\\', character]),

@@ -42,7 +42,10 @@ pub(super) fn sample<'a>(body: &'a [u8], texts: &[Str], head: usize, tail: usize
         let raw = only.span.of(body);
         let short = if tail == 0 { floor(raw, head) } else { raw.len() };
         if !only.escaped && (total <= head + tail || tail == 0) {
-            return String::from_utf8_lossy(raw.get(..short).unwrap_or_default());
+            let raw = raw.get(..short).unwrap_or_default();
+            // A request's text was found to be UTF-8: to find it so again is cheaper than to repair it.
+            return std::str::from_utf8(raw)
+                .map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
         }
     }
     let mut out = String::with_capacity(total.min(head + tail + 1));

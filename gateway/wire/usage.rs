@@ -237,7 +237,10 @@ fn figure(scanner: &mut Scanner<'_>) -> Result<Figure, JsonError> {
     let digits = std::str::from_utf8(span.of(scanner.bytes())).unwrap_or_default();
     Ok(match shape {
         Shape::Null => Figure::Absent,
-        Shape::Number => whole(digits).parse().map_or(Figure::Impossible, Figure::Number),
+        Shape::Number => digits
+            .parse()
+            .or_else(|_| whole(digits).parse())
+            .map_or(Figure::Impossible, Figure::Number),
         _ => Figure::Impossible,
     })
 }

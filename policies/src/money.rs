@@ -4,6 +4,10 @@ use std::fmt;
 
 /// Nano-units in one unit of the ledger's currency.
 const NANO: i64 = 1_000_000_000;
+/// Decimals of a nano-unit.
+const DECIMALS: u32 = 9;
+/// The longest amount as text: a sign, ten digits, a point and the decimals.
+const TEXT_BYTES: usize = 21;
 
 /// An amount in nano-units (1e-9) of the ledger's one currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,15 +82,47 @@ impl Money {
 impl fmt::Display for Money {
     /// The exact decimal, without trailing zeros: `0.00042`, `12`, `-1.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        // Every answer carries its cost: the digits are put together here, the last one first.
+        let mut text = [0; TEXT_BYTES];
+        let mut at = TEXT_BYTES;
+        let mut put = |byte| {
+            at = at.saturating_sub(1);
+            if let Some(place) = text.get_mut(at) {
+                *place = byte;
+            }
+        };
         let nano = self.0.unsigned_abs();
-        let (whole, fraction) = (nano / NANO.unsigned_abs(), nano % NANO.unsigned_abs());
-        if fraction == 0 {
-            return write!(f, "{sign}{whole}");
+        let (mut whole, mut fraction) = (nano / NANO.unsigned_abs(), nano % NANO.unsigned_abs());
+        if fraction > 0 {
+            let mut places = DECIMALS;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                places -= 1;
+            }
+            for _ in 0..places {
+                put(digit(fraction));
+                fraction /= 10;
+            }
+            put(b'.');
         }
-        let digits = format!("{fraction:09}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        loop {
+            put(digit(whole));
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        let text = text.get(at..).and_then(|text| std::str::from_utf8(text).ok());
+        f.write_str(text.unwrap_or_default())
     }
+}
+
+/// The last digit of a number.
+fn digit(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
 }
 
 /// Why a text is no amount of money.
@@ -203,6 +239,15 @@ mod tests {
             assert_eq!(Money::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Money::parse("500.00").unwrap().to_string(), "500");
+        for (nano, text) in [
+            (i64::MAX, "9223372036.854775807"),
+            (i64::MIN, "-9223372036.854775808"),
+            (-1_500_000_000, "-1.5"),
+            (-1, "-0.000000001"),
+            (1_010_000_000, "1.01"),
+        ] {
+            assert_eq!(Money::from_nano(nano).to_string(), text);
+        }
         for (text, error) in [
             ("", MoneyError::NotDecimal),
             ("1.", MoneyError::NotDecimal),

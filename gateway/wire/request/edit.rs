@@ -35,11 +35,14 @@ pub struct Own {
     pub callers: BoundNames,
 }
 
-/// A body as slices: the caller's bytes with the edits between them.
+/// Bodies up to this size are one slice: copying them costs less than the system is asked to gather.
+const JOIN_BYTES_MAX: usize = 8 * 1024;
+
+/// A body as slices: the caller's bytes with the edits between them, or all in one if it is small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// In order; none is empty.
-    pub slices: SmallVec<[Bytes; 8]>,
+    /// In order; none is empty. Usually there is one.
+    pub slices: SmallVec<[Bytes; 1]>,
     /// Bytes in all of them.
     pub len: usize,
 }
@@ -69,7 +72,7 @@ struct Splice {
 type Splices = SmallVec<[Splice; 6]>;
 
 /// The body for a backend that speaks the caller's dialect: the caller's own bytes with the
-/// edits spliced in. Nothing of the body is copied; whatever the gateway does not know,
+/// edits spliced in. Nothing of a large body is copied; whatever the gateway does not know,
 /// formatting included, reaches the backend byte for byte.
 pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
     let mut splices = Splices::new();
@@ -79,6 +82,10 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
     }
     edit_output(request, edit, &mut splices);
     splices.sort_by_key(|splice| splice.start);
+    let more: usize = splices.iter().map(|splice| splice.text.len()).sum();
+    if !splices.is_empty() && request.body.len() + more <= JOIN_BYTES_MAX {
+        return joined(&request.body, &splices, more);
+    }
     let mut body = Body::default();
     let mut from = 0;
     for Splice { start, end, text } in splices {
@@ -87,6 +94,21 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
         from = end as usize;
     }
     body.push(request.body.slice(from..));
+    body
+}
+
+/// A small body with its edits, which are `more` bytes, in one piece.
+fn joined(body: &[u8], splices: &[Splice], more: usize) -> Body {
+    let mut whole = Vec::with_capacity(body.len() + more);
+    let mut from = 0;
+    for Splice { start, end, text } in splices {
+        whole.extend_from_slice(body.get(from..*start as usize).unwrap_or_default());
+        whole.extend_from_slice(text);
+        from = *end as usize;
+    }
+    whole.extend_from_slice(body.get(from..).unwrap_or_default());
+    let mut body = Body::default();
+    body.push(whole.into());
     body
 }
 
