@@ -8,11 +8,11 @@ use super::{
     close::{self, Close},
     grams,
     han::Chinese,
-    hash::fold,
+    judge::Sums,
     linear::{self, Linear},
     sample,
+    scan::scan,
     script::{self, Script},
-    word::Word,
 };
 use crate::Language;
 
@@ -52,7 +52,7 @@ pub const MODELLED: [Language; 32] = [
     Language::Und,
 ];
 /// Where the languages that write in Han begin.
-const HAN_FROM: usize = 27;
+pub(super) const HAN_FROM: usize = 27;
 const ENGLISH: usize = 2;
 /// How much likelier English is inside of a text in another script than the model would have it.
 const ENGLISH_INSIDE: f32 = 100.0;
@@ -62,17 +62,8 @@ pub const CLASSES: usize = MODELLED.len() - 1;
 pub const HAN_CHARS: usize = 20;
 /// Weights of a row.
 pub const WIDTH: usize = 32;
-/// Words that are looked at.
-const WORDS_MAX: usize = 20;
-/// After so many words a lead of so many logits is enough; from then on one word in so many is judged.
-const SURE_WORDS: usize = 6;
-const SURE: f32 = 8.0;
-const STRIDE: usize = 4;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
-/// How far a word's score must be above that of the text's language, in weights.
-const MARGIN: i16 = 160;
-
 static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
 
 /// What the language of a text is read with.
@@ -81,7 +72,7 @@ pub struct Model<'a> {
     /// Every language, by the n-grams of words.
     pub linear: Linear<'a>,
     /// Two languages that share most of what they are made of, by their words.
-    close: Close<'a>,
+    pub(super) close: Close<'a>,
 }
 
 impl<'a> Model<'a> {
@@ -101,42 +92,10 @@ pub fn model() -> Option<&'static Model<'static>> {
 
 /// Calls `each` with every word of a stretch that the model must judge.
 pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
-    scan(stretch, &mut Counts::default(), |word| {
+    scan(stretch, &mut Counts::default(), &mut |word: &[char]| {
         each(word);
         true
     });
-}
-
-/// One pass over a stretch: counts letters by script, and hands out the words that the model must
-/// judge for as long as `each` wants more.
-fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
-    let (mut word, mut chars) = (Word::default(), stretch.chars());
-    while let Some(c) = chars.next() {
-        if c.is_ascii_alphabetic() {
-            counts.latin += 1;
-            word.grow(c.to_ascii_lowercase());
-            continue;
-        }
-        let script = script::of(c);
-        if let Script::Sole(language) = script {
-            counts.add_sole(language, 1 + script::pass(c, &mut chars));
-            if !word.hand_out(&mut each) {
-                return counts.add_all(chars.as_str());
-            }
-            continue;
-        }
-        let judged = counts.add(c, script);
-        // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
-        let joint = !judged
-            && word.begun()
-            && (matches!(c, '\'' | '’' | '-') || ('\u{300}'..='\u{36F}').contains(&c));
-        if judged || joint {
-            word.grow(fold(c));
-        } else if !word.hand_out(&mut each) {
-            return counts.add_all(chars.as_str());
-        }
-    }
-    word.hand_out(&mut each);
 }
 
 /// What a text was found to be written in.
@@ -144,18 +103,6 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> boo
 pub struct Found {
     /// Shares of the text by language, the largest first, with how sure each is.
     pub shares: SmallVec<[(Language, f32, f32); 4]>,
-}
-
-/// Sums over the words of a text, kept apart for the first of them: mixed texts are told by words.
-#[derive(Default)]
-struct Sums {
-    all: linear::Sums<WIDTH>,
-    words: SmallVec<[[i16; WIDTH]; WORDS_MAX]>,
-    close: i32,
-    /// Words that came by, judged or not.
-    seen: usize,
-    /// The first words leave no doubt: of the rest only every fourth is judged, for a second language.
-    sure: bool,
 }
 
 /// Reads the language of a text.
@@ -173,10 +120,10 @@ pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     for part in parts {
         sample::prose(part, |stretch| {
             let han = counts.han;
-            if sums.words.len() == WORDS_MAX {
+            if sums.full() {
                 counts.add_all(stretch);
             } else {
-                scan(stretch, &mut counts, |word| add_word(word, model, &mut sums));
+                scan(stretch, &mut counts, &mut |word: &[char]| sums.add_word(word, model));
             }
             if counts.han > han {
                 counts.chinese.words(stretch);
@@ -218,41 +165,10 @@ fn read_han(chinese: &Chinese, parts: &[&str], linear: &Linear<'_>) -> (Language
     }
 }
 
-/// Adds a word's scores. False if no more words are wanted.
-#[inline]
-fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    sums.seen += 1;
-    if sums.sure && !sums.seen.is_multiple_of(STRIDE) {
-        return true;
-    }
-    judge_word(word, model, sums)
-}
-
-fn judge_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    let (totals, features) = grams::sum_of_word(word, &model.linear);
-    sums.close += model.close.word(word);
-    sums.all.add_totals(&totals, features);
-    sums.words.push(totals);
-    if sums.words.len() == SURE_WORDS {
-        sums.sure = margin(&sums.all) * model.linear.scale > SURE;
-    }
-    sums.words.len() < WORDS_MAX
-}
-
-/// How far the best class is before the next, in weights over the root of the squares.
-fn margin(sums: &linear::Sums<WIDTH>) -> f32 {
-    let (mut first, mut second) = (i32::MIN, i32::MIN);
-    for total in sums.totals() {
-        second = second.max(total.min(first));
-        first = first.max(total);
-    }
-    first.saturating_sub(second) as f32 / (sums.features.max(1) as f32).sqrt()
-}
-
 /// Letters by script.
 #[derive(Default)]
-struct Counts {
-    latin: u32,
+pub(super) struct Counts {
+    pub(super) latin: u32,
     cyrillic: u32,
     arabic: u32,
     devanagari: u32,
@@ -264,7 +180,7 @@ struct Counts {
 
 impl Counts {
     /// Counts a character. True if the model must judge its word.
-    fn add(&mut self, c: char, script: Script) -> bool {
+    pub(super) fn add(&mut self, c: char, script: Script) -> bool {
         match script {
             Script::Latin => self.latin += 1,
             Script::Cyrillic => self.cyrillic += 1,
@@ -282,10 +198,9 @@ impl Counts {
     }
 
     /// Counts a text whose words are not wanted.
-    fn add_all(&mut self, text: &str) {
+    pub(super) fn add_all(&mut self, text: &str) {
         if text.is_ascii() {
-            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-            self.latin += u32::try_from(letters).unwrap_or(u32::MAX);
+            self.latin += latin_letters(text.as_bytes());
             return;
         }
         let mut chars = text.chars();
@@ -298,7 +213,7 @@ impl Counts {
         }
     }
 
-    fn add_sole(&mut self, language: Language, letters: u32) {
+    pub(super) fn add_sole(&mut self, language: Language, letters: u32) {
         match self.sole.iter_mut().find(|(known, _)| *known == language) {
             Some((_, count)) => *count += letters,
             None => self.sole.push((language, letters)),
@@ -346,7 +261,7 @@ impl Counts {
         close::weigh(&mut scores, sums.close);
         let Some((first, sure)) = top(&scores) else { return };
         let Some(language) = MODELLED.get(first).copied() else { return };
-        let (second, share) = second(first, sums);
+        let (second, share) = sums.second(first);
         match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
             Some(other) => {
                 parts.push((language, letters * (1.0 - share), sure));
@@ -381,20 +296,9 @@ fn top(scores: &[f32; WIDTH]) -> Option<(usize, f32)> {
     (best.1 > 0.0).then_some(best)
 }
 
-/// The language that speaks for most of the words that do not speak for the first, and the share of
-/// words that do.
-fn second(first: usize, sums: &Sums) -> (usize, f32) {
-    let mut votes = [0_u32; WIDTH];
-    for word in &sums.words {
-        let own = word.get(first).copied().unwrap_or(0);
-        let best = word.iter().enumerate().take(HAN_FROM).max_by_key(|(_, it)| **it);
-        // A word votes for another language only if it clearly is of that one.
-        if let Some((at, _)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
-            && let Some(vote) = votes.get_mut(at)
-        {
-            *vote += 1;
-        }
-    }
-    let (at, most) = (0..).zip(votes).max_by_key(|(_, votes)| *votes).unwrap_or((0, 0));
-    (at, most as f32 / sums.words.len().max(1) as f32)
+/// The letters of ASCII: counted without a branch, so that many are asked at once.
+fn latin_letters(text: &[u8]) -> u32 {
+    let letter = |b: &u8| u8::from((b | 0x20).wrapping_sub(b'a') < 26);
+    // No count of so few overflows.
+    text.chunks(240).map(|some| u32::from(some.iter().map(letter).sum::<u8>())).sum()
 }

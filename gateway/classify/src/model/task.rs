@@ -92,15 +92,21 @@ struct Summed<'a> {
 
 impl Sink for Summed<'_> {
     fn words(&mut self, hashes: &[Hash], place: Place) {
+        const HALF: usize = WIDTH / 2;
         let (linear, sums) = (self.linear, &mut self.sums);
         let apart = |hash: &Hash, by| hash.with(by).bucket(BITS);
         let hashes = hashes.iter();
         match place {
             Place::First => {
-                linear.add_few(hashes.map(|it| [it.bucket(BITS), apart(it, FIRST)]), sums);
+                let two = hashes.map(|it| [it.bucket(BITS), apart(it, FIRST)]);
+                linear.add_few::<WIDTH, HALF, 2>(two, sums);
             }
-            Place::Rest => linear.add_few(hashes.map(|it| [it.bucket(BITS)]), sums),
-            Place::System => linear.add_few(hashes.map(|it| [apart(it, SYSTEM)]), sums),
+            Place::Rest => {
+                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [it.bucket(BITS)]), sums)
+            }
+            Place::System => {
+                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [apart(it, SYSTEM)]), sums);
+            }
         }
     }
 
