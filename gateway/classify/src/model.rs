@@ -26,3 +26,4 @@ pub mod task;
 mod token;
 pub mod tools;
 mod word;
+mod words;

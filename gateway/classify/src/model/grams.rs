@@ -31,8 +31,8 @@ pub fn of_word(word: &[char], mut each: impl FnMut(Feature)) {
     each(Feature::counting(whole.bucket(BITS), WHOLE));
 }
 
-/// The most characters that a word has beyond its first three.
-const MORE_MAX: usize = CHARS + 1 - 3;
+/// Three features for each character of the longest word but two, and the word as a whole.
+const THREES_MAX: usize = CHARS + 1 - 2 + 1;
 
 /// What a word weighs.
 pub struct Weighed {
@@ -49,14 +49,14 @@ pub struct Weighed {
 #[inline]
 pub fn weigh_word(word: &[char], linear: &Linear<'_>) -> Option<Weighed> {
     const START: Hash = Hash::new(11);
-    let bucket = |hash: Hash, length| hash.with(length).bucket(BITS) as u32;
+    let bucket = |hash: Hash, length| hash.with(length).bucket(BITS) as u16;
     let ([a, b, c], more) = word.split_first_chunk()?;
     let [a, b, c] = [*a, *b, *c].map(|c| c as u32);
     let begin = |seed| Hash::new(seed).with(a).with(b).with(c);
     let (mut whole, mut close) = (begin(5), begin(close::SEED));
     let (mut two, mut three) = (START.with(b).with(c), START.with(a).with(b).with(c));
     let mut one = START.with(c);
-    let mut gathered = [[0; 3]; MORE_MAX + 1];
+    let mut gathered = [[0_u16; 3]; THREES_MAX];
     let (first, places) = gathered.split_first_mut()?;
     *first = [bucket(START.with(a).with(b), 2), bucket(two, 2), bucket(three, 3)];
     for (place, d) in places.iter_mut().zip(more) {
@@ -66,11 +66,13 @@ pub fn weigh_word(word: &[char], linear: &Linear<'_>) -> Option<Weighed> {
         *place = [bucket(two, 2), bucket(three, 3), bucket(four, 4)];
         (whole, close) = (whole.with(d), close.with(d));
     }
-    let gathered = gathered.get(..=more.len()).unwrap_or_default();
-    let gathered = gathered.iter().map(|it| it.map(|bucket| bucket as usize));
-    let features = 3 * gathered.len() + (WHOLE * WHOLE) as usize;
-    let mut sum = linear.sum_of::<WIDTH, { WIDTH / 2 }, 3>(gathered);
-    linear.add_times::<WIDTH>(whole.bucket(BITS), WHOLE as i16, &mut sum);
+    // A word has fewer features than there are places: the last is free. It counts three times.
+    let last = gathered.get_mut(more.len() + 1)?;
+    *last = [whole.bucket(BITS) as u16; WHOLE as usize];
+    let gathered = gathered.get(..more.len() + 2)?;
+    let features = 3 * (more.len() + 1) + (WHOLE * WHOLE) as usize;
+    let gathered = gathered.iter().map(|it| it.map(usize::from));
+    let sum = linear.sum_of::<WIDTH, { WIDTH / 2 }, 3>(gathered);
     Some(Weighed { sum, features, close: close.bucket(close::BITS) })
 }
 

@@ -99,14 +99,6 @@ impl<'a> Linear<'a> {
         sums
     }
 
-    /// Adds a row so many times to a sum that has room for it.
-    #[inline]
-    pub fn add_times<const W: usize>(&self, bucket: usize, times: i16, sum: &mut [i16; W]) {
-        let (rows, _) = self.rows.as_chunks::<W>();
-        let Some(row) = rows.get(bucket) else { return };
-        sum.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()) * times);
-    }
-
     /// Probabilities of the first `classes` classes.
     #[must_use]
     pub fn probabilities<const W: usize>(&self, sums: &Sums<W>, classes: usize) -> [f32; W] {
