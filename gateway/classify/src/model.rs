@@ -8,6 +8,7 @@ mod chars;
 pub mod close;
 mod data;
 pub mod follow;
+mod frequent;
 pub mod grams;
 pub mod han;
 pub mod hash;

@@ -35,6 +35,7 @@ pub fn of_word(word: &[char], mut each: impl FnMut(Feature)) {
 const THREES_MAX: usize = CHARS + 1 - 2 + 1;
 
 /// What a word weighs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weighed {
     /// The sum of its rows: those of the features of [`of_word`].
     pub sum: [i16; WIDTH],

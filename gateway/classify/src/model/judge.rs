@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    grams,
+    grams::{self, Weighed},
     lang::{HAN_FROM, Model, WIDTH},
     linear,
 };
@@ -46,7 +46,14 @@ impl Sums {
     }
 
     fn judge(&mut self, word: &[char], model: &Model<'_>) -> bool {
-        let Some(weighed) = grams::weigh_word(word, &model.linear) else { return true };
+        if let Some(weighed) = model.frequent.and_then(|it| it.get(word)) {
+            return self.add(weighed, model);
+        }
+        grams::weigh_word(word, &model.linear).is_none_or(|weighed| self.add(&weighed, model))
+    }
+
+    #[inline]
+    fn add(&mut self, weighed: &Weighed, model: &Model<'_>) -> bool {
         self.close += model.close.at(weighed.close);
         self.all.add_totals(&weighed.sum, weighed.features);
         self.words.push(weighed.sum);

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     close::{self, Close},
+    frequent::Frequent,
     grams,
     han::Chinese,
     judge::Sums,
@@ -73,6 +74,8 @@ pub struct Model<'a> {
     pub linear: Linear<'a>,
     /// Two languages that share most of what they are made of, by their words.
     pub(super) close: Close<'a>,
+    /// Words that are weighed before anybody asks; none of a model that is still being made.
+    pub(super) frequent: Option<&'static Frequent>,
 }
 
 impl<'a> Model<'a> {
@@ -80,14 +83,20 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (linear, close) = bytes.split_at_checked(bytes.len().checked_sub(close::SIZE)?)?;
-        Some(Self { linear: Linear::read(linear)?, close: Close::of(close) })
+        Some(Self { linear: Linear::read(linear)?, close: Close::of(close), frequent: None })
     }
 }
 
 /// The built-in model.
 pub fn model() -> Option<&'static Model<'static>> {
     static READ: OnceLock<Option<Model<'static>>> = OnceLock::new();
-    READ.get_or_init(|| Model::read(MODEL)).as_ref()
+    static FREQUENT: OnceLock<Frequent> = OnceLock::new();
+    let read = || {
+        let model = Model::read(MODEL)?;
+        let frequent = FREQUENT.get_or_init(|| Frequent::of(&model.linear));
+        Some(Model { frequent: Some(frequent), ..model })
+    };
+    READ.get_or_init(read).as_ref()
 }
 
 /// Calls `each` with every word of a stretch that the model must judge.
@@ -117,7 +126,10 @@ pub fn read(text: &str, model: &Model<'_>) -> Found {
 pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     let mut counts = Counts::default();
     let mut sums = Sums::default();
-    for part in parts {
+    // Where all is ASCII, no more has to be counted than there are words to judge: one language has all of it,
+    // and what each of two has is counted when there are two.
+    let plain = parts.iter().all(|part| part.is_ascii());
+    let whole = parts.iter().all(|part| {
         sample::prose(part, |stretch| {
             let han = counts.han;
             if sums.full() {
@@ -128,11 +140,24 @@ pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
             if counts.han > han {
                 counts.chinese.words(stretch);
             }
-        });
-    }
+            !(plain && sums.full())
+        })
+    });
     let han = counts.kana == 0 && counts.han > 0 && counts.chinese.unsure();
     let han = han.then(|| read_han(&counts.chinese, parts, &model.linear));
-    counts.found(model, &sums, han)
+    counts.found(model, &sums, han, || if whole { None } else { Some(letters_of(parts)) })
+}
+
+/// The letters of stretches that are all ASCII.
+fn letters_of(parts: &[&str]) -> u32 {
+    let mut counts = Counts::default();
+    for part in parts {
+        sample::prose(part, |stretch| {
+            counts.add_all(stretch);
+            true
+        });
+    }
+    counts.latin
 }
 
 /// Han without kana that its characters alone do not settle: Chinese in one of its ways, or Japanese.
@@ -220,8 +245,15 @@ impl Counts {
         }
     }
 
-    /// Shares of the languages, each script's letters by their weight.
-    fn found(&self, model: &Model<'_>, sums: &Sums, read: Option<(Language, f32)>) -> Found {
+    /// Shares of the languages, each script's letters by their weight. Where not all letters were counted, `all`
+    /// counts them.
+    fn found(
+        &self,
+        model: &Model<'_>,
+        sums: &Sums,
+        read: Option<(Language, f32)>,
+        all: impl Fn() -> Option<u32>,
+    ) -> Found {
         let mut parts: SmallVec<[(Language, f32, f32); 4]> = SmallVec::new();
         let weigh = |letters: u32, script| (letters * script::weight(script)) as f32;
         for (language, letters) in &self.sole {
@@ -235,9 +267,9 @@ impl Counts {
             let (variant, sure) = read.unwrap_or_else(|| self.chinese.variant());
             parts.push((variant, han, sure));
         }
-        let judged = self.latin + self.cyrillic + self.arabic + self.devanagari;
-        if judged > 0 {
-            self.modelled(model, sums, judged as f32, &mut parts);
+        if self.judged() > 0 {
+            let letters = || all().unwrap_or(self.judged()) as f32;
+            self.modelled(model, sums, letters, &mut parts);
         }
         let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
         parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
@@ -245,12 +277,17 @@ impl Counts {
         Found { shares: parts }
     }
 
+    /// Letters whose words the model must judge.
+    fn judged(&self) -> u32 {
+        self.latin + self.cyrillic + self.arabic + self.devanagari
+    }
+
     /// The languages of what the model must judge: the best, and a second one if words speak for it.
     fn modelled(
         &self,
         model: &Model<'_>,
         sums: &Sums,
-        letters: f32,
+        letters: impl Fn() -> f32,
         parts: &mut SmallVec<[(Language, f32, f32); 4]>,
     ) {
         let mut scores: [f32; WIDTH] = model.linear.probabilities(&sums.all, CLASSES);
@@ -264,10 +301,11 @@ impl Counts {
         let (second, share) = sums.second(first);
         match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
             Some(other) => {
+                let letters = letters();
                 parts.push((language, letters * (1.0 - share), sure));
                 parts.push((*other, letters * share, sure));
             }
-            None => parts.push((language, letters, sure)),
+            None => parts.push((language, self.judged() as f32, sure)),
         }
     }
 
@@ -301,4 +339,33 @@ fn latin_letters(text: &[u8]) -> u32 {
     let letter = |b: &u8| u8::from((b | 0x20).wrapping_sub(b'a') < 26);
     // No count of so few overflows.
     text.chunks(240).map(|some| u32::from(some.iter().map(letter).sum::<u8>())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_counted_changes_nothing() {
+        let Some(model) = model() else { panic!("the model is built in") };
+        let said = [
+            "the branch closes at five on Friday and opens again on Monday morning, she thought ",
+            "saya mahu membuka akaun simpanan untuk anak perempuan saya di cawangan itu ",
+            "vorrei aprire un conto di risparmio per mia figlia che compie nove anni giovedi ",
+            "ich bringe morgen meinen Ausweis mit und zahle jeden Monat etwas Geld ein ",
+        ];
+        let mut named = 0;
+        for (one, other) in said.iter().flat_map(|one| said.map(|other| (*one, other))) {
+            let words = one.split(' ').zip(other.split(' '));
+            let both: String = words.map(|(one, other)| format!("{one} {other} ")).collect();
+            let lines = format!("{both}{{}}\n{other}{both}");
+            for text in [one.repeat(4), both.repeat(2), one.to_owned() + &both + other, lines] {
+                // A mark beyond ASCII has everything counted.
+                let counted = read_parts(&[&text, "…"], model);
+                assert_eq!(read_parts(&[&text, ""], model).shares, counted.shares, "{text}");
+                named += usize::from(counted.shares.len() == 2);
+            }
+        }
+        assert!(named > 0, "two languages are named of some");
+    }
 }

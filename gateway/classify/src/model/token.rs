@@ -32,8 +32,9 @@ const JOINTS: [&[u8; 2]; 5] = [b"()", b"::", b"->", b"=>", b"]["];
 const MEDIA: [&[u8]; 6] =
     [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
 
-/// Calls `each` with every stretch of a line between the things in it that are no words.
-pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
+/// Calls `each` with every stretch of a line between the things in it that are no words, for as long as it wants
+/// more. False if it wants no more.
+pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) -> bool {
     let bytes = line.as_bytes();
     let letter = |c: char| !c.is_ascii() && script::of(c) != Script::None;
     let wide = !line.is_ascii() && line.chars().any(letter);
@@ -58,12 +59,14 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
         }
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
-            emit(line, from, at + run.words, &mut each);
+            if !emit(line, from, at + run.words, &mut each) {
+                return false;
+            }
             from = at + run.length;
         }
         at += run.length.max(1);
     }
-    emit(line, from, line.len(), &mut each);
+    emit(line, from, line.len(), &mut each)
 }
 
 /// What a byte is in a plain run: a letter up to `f`, another, a digit, what stands in a number, what may end a
@@ -158,12 +161,16 @@ fn near_number(line: &[u8], at: usize, length: usize) -> bool {
 }
 
 /// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
+#[inline]
 fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
+    // Those of the calendar begin with a capital, and are no longer; no unit is as long.
+    let likely = length <= 3 || length <= 9 && byte(line, at) == CAPITAL;
+    likely && measures(line, at, length)
+}
+
+#[inline(never)]
+fn measures(line: &[u8], at: usize, length: usize) -> bool {
     let word = line.get(at..at + length).unwrap_or_default();
-    // Neither begins with a capital and is short, nor is as short as any unit.
-    if length > 9 || length > 3 && byte(word, 0) != CAPITAL {
-        return false;
-    }
     let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
         let mut begins = [0_u8; 3];
         begins.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
@@ -172,10 +179,10 @@ fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
     (named || is_unit(word)) && near_number(line, at, length)
 }
 
-fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
+fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str) -> bool) -> bool {
     match line.get(from..to) {
         Some(stretch) if !stretch.is_empty() => each(stretch),
-        _ => {}
+        _ => true,
     }
 }
 
