@@ -33,8 +33,8 @@ impl Seen {
         seen
     }
 
-    /// Counts the bytes of a block, without a branch, so that many are asked at once. True if there is one that
-    /// plain prose has not.
+    /// Counts the bytes of a block, without a branch, so that many are asked at once. True if there is
+    /// one that plain prose has not.
     fn count(&mut self, block: &[u8], next: &[u8]) -> bool {
         let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
         let (mut marks, mut commas, mut tabs, mut wide) = (0_u8, 0_u8, 0_u8, 0_u8);

@@ -126,8 +126,8 @@ pub fn read(text: &str, model: &Model<'_>) -> Found {
 pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     let mut counts = Counts::default();
     let mut sums = Sums::default();
-    // Where all is ASCII, no more has to be counted than there are words to judge: one language has all of it,
-    // and what each of two has is counted when there are two.
+    // Where all is ASCII, no more has to be counted than there are words to judge: one language has all
+    // of it, and what each of two has is counted when there are two.
     let plain = parts.iter().all(|part| part.is_ascii());
     let whole = parts.iter().all(|part| {
         sample::prose(part, |stretch| {
@@ -245,8 +245,8 @@ impl Counts {
         }
     }
 
-    /// Shares of the languages, each script's letters by their weight. Where not all letters were counted, `all`
-    /// counts them.
+    /// Shares of the languages, each script's letters by their weight. Where not all letters were
+    /// counted, `all` counts them.
     fn found(
         &self,
         model: &Model<'_>,

@@ -56,7 +56,8 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time. `H` is half of `W`.
+    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time. `H` is
+    /// half of `W`.
     #[inline]
     pub fn add_few<const W: usize, const H: usize, const N: usize>(
         &self,
@@ -68,8 +69,9 @@ impl<'a> Linear<'a> {
         sums.large.iter_mut().zip(small).for_each(|(sum, it)| *sum += i32::from(it));
     }
 
-    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. `H` is half of `W`: the weights of
-    /// two classes that stand side by side are added at once. Nothing is written before the last row.
+    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. `H` is half of `W`: the
+    /// weights of two classes that stand side by side are added at once. Nothing is written before the
+    /// last row.
     #[inline(never)]
     pub fn sum_of<const W: usize, const H: usize, const N: usize>(
         &self,

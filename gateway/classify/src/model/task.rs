@@ -87,7 +87,7 @@ impl Sink for Summed<'_> {
                 linear.add_few::<WIDTH, HALF, 2>(two, sums);
             }
             Place::Rest => {
-                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [it.bucket(BITS)]), sums)
+                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [it.bucket(BITS)]), sums);
             }
             Place::System => {
                 linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [apart(it, SYSTEM)]), sums);

@@ -32,8 +32,8 @@ const JOINTS: [&[u8; 2]; 5] = [b"()", b"::", b"->", b"=>", b"]["];
 const MEDIA: [&[u8]; 6] =
     [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
 
-/// Calls `each` with every stretch of a line between the things in it that are no words, for as long as it wants
-/// more. False if it wants no more.
+/// Calls `each` with every stretch of a line between the things in it that are no words, for as long as
+/// it wants more. False if it wants no more.
 pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) -> bool {
     let bytes = line.as_bytes();
     let letter = |c: char| !c.is_ascii() && script::of(c) != Script::None;
@@ -69,8 +69,8 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) ->
     emit(line, from, line.len(), &mut each)
 }
 
-/// What a byte is in a plain run: a letter up to `f`, another, a digit, what stands in a number, what may end a
-/// phrase; nothing if it stands in no run.
+/// What a byte is in a plain run: a letter up to `f`, another, a digit, what stands in a number, what
+/// may end a phrase; nothing if it stands in no run.
 const HEX: u8 = 1;
 const SMALL: u8 = 2;
 const CAPITAL: u8 = 4;
@@ -108,8 +108,8 @@ fn byte(line: &[u8], at: usize) -> u8 {
     line.get(at).and_then(|it| BYTES.get(usize::from(*it))).copied().unwrap_or(0)
 }
 
-/// Where a word of plain letters ends that begins here, with the mark that ends its phrase, or a number, before
-/// a space or the end. Most runs are one, and then no more has to be asked.
+/// Where a word of plain letters ends that begins here, with the mark that ends its phrase, or a
+/// number, before a space or the end. Most runs are one, and then no more has to be asked.
 #[inline]
 fn plain(line: &[u8], from: usize) -> Option<usize> {
     let first = byte(line, from);

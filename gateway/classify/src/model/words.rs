@@ -13,7 +13,8 @@ const STEM: u32 = 5;
 /// Where words stand, and so what they say.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Place {
-    /// In the first sentence of the instruction: a word says the same wherever it stands, and here a little more.
+    /// In the first sentence of the instruction: a word says the same wherever it stands, and here a
+    /// little more.
     First,
     /// Elsewhere in the instruction.
     Rest,
@@ -21,8 +22,8 @@ pub(super) enum Place {
     System,
 }
 
-/// Features that are handed on at one go, and what a word, or a character and the end of a word before it, add
-/// at most.
+/// Features that are handed on at one go, and what a word, or a character and the end of a word before
+/// it, add at most.
 const GATHERED: usize = FEW / 2;
 const ADDED_MAX: usize = 8;
 
