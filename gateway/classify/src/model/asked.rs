@@ -181,7 +181,7 @@ fn beside<'a>(
         (None, None) => {}
     }
     let amid = blocks.get(1..blocks.len().saturating_sub(1)).unwrap_or_default();
-    let short = amid.iter().filter(|block| block.len() <= INSTRUCTION_BYTES && letters(block) >= 8);
+    let short = amid.iter().filter(|block| block.len() <= INSTRUCTION_BYTES && says(block, 8));
     let likely = short.filter(|block| asks(block) || script_of(block) != script_of(first));
     let begun = head.is_some_and(|head| agreed(&head) && !left(&head));
     let amid = likely.take(AMID_MAX).map(|block| read(block)).find(other);
@@ -209,28 +209,49 @@ fn middle(blocks: &[&str], model: &Model<'_>) -> Option<Language> {
 /// The first line or sentence if it is short.
 fn first_line(text: &str) -> Option<&str> {
     let head = text.get(..sample::floor(text, INSTRUCTION_BYTES))?;
-    let mut lines = head.split_inclusive(['\n', ':', '：']);
-    let line = lines.find(|part| letters(part) >= 8)?;
+    let line = parts(head).find(|part| says(part, 8))?;
     (line.ends_with(['\n', ':', '：']) || head.len() == text.len()).then_some(line)
+}
+
+/// The parts of a text, each with the end of its line or the colon that ends it. In ASCII both are found many
+/// bytes at a time.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let ascii = text.is_ascii();
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = if ascii {
+            memchr::memchr2(b'\n', b':', rest.as_bytes()).map_or(rest.len(), |at| at + 1)
+        } else {
+            rest.split_inclusive(['\n', ':', '：']).next().map_or(0, str::len)
+        };
+        let (part, after) = rest.split_at_checked(end)?;
+        rest = after;
+        Some(part).filter(|part| !part.is_empty())
+    })
 }
 
 /// The last line if it is short; of a single line the last sentence, if it is in another script.
 fn last_line(text: &str, whole: bool) -> Option<&str> {
     let text = text.trim_end();
     if whole && text.len() <= INSTRUCTION_BYTES {
-        return (letters(text) >= 4).then_some(text);
+        return says(text, 4).then_some(text);
     }
     let tail = text.get(sample::floor(text, text.len().saturating_sub(INSTRUCTION_BYTES))..)?;
     let line = match tail.rsplit_once('\n') {
         Some((_, last)) => last,
         None => last_sentence(tail)?,
     };
-    (letters(line) >= 8).then_some(line)
+    says(line, 8).then_some(line)
 }
 
 fn last_sentence(tail: &str) -> Option<&str> {
     let ends = |c: char| matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | ':' | '：');
-    let at = tail.trim_end_matches(ends).rfind(ends)?;
+    let said = tail.trim_end_matches(ends);
+    let at = if said.is_ascii() {
+        said.bytes().rposition(|b| matches!(b, b'.' | b'!' | b'?' | b':'))
+    } else {
+        said.rfind(ends)
+    }?;
     let last = tail.get(at..)?.trim_start_matches(ends);
     (script_of(last) != script_of(tail)).then_some(last)
 }
@@ -245,14 +266,13 @@ fn script_of(text: &str) -> Option<Script> {
     text.chars().take(64).map(script::of).find(|it| *it != Script::None)
 }
 
-/// Letters by what they weigh, as far as it matters.
-fn letters(text: &str) -> u32 {
+/// Whether the letters at the beginning of a text weigh so much together.
+fn says(text: &str, least: u32) -> bool {
     let mut count = 0;
-    for c in text.chars().take(64) {
-        let script = script::of(c);
+    text.chars().take(64).map(script::of).any(|script| {
         count += if script == Script::None { 0 } else { script::weight(script) };
-    }
-    count
+        count >= least
+    })
 }
 
 /// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and

@@ -6,7 +6,8 @@ const BLOCK: usize = 240;
 const LANES: usize = 16;
 
 /// Calls `each` with every block of some bytes, with the bytes right behind each of its own, and with those
-/// behind these. The last is filled up with zeros, so that no byte is left over that has to be looked at alone.
+/// behind these. The last is filled up with zeros, so that no byte is left over that has to be looked at
+/// alone.
 #[inline(always)]
 pub(super) fn of(bytes: &[u8], mut each: impl FnMut(&[u8], &[u8], &[u8])) {
     let mut held = [0; BLOCK + LANES + 2];

@@ -7,7 +7,9 @@ use super::{
 use crate::Language;
 
 /// Two to this power is the number of words that the table has room for.
-const BITS: u32 = 17;
+pub const BITS: u32 = 17;
+/// What the hash of a word begins with.
+pub const SEED: u64 = 23;
 /// Bytes of the table.
 pub const SIZE: usize = 1 << BITS;
 /// Of a word's log-odds of being Indonesian against Malay, this much is one unit of the table.
@@ -30,17 +32,17 @@ impl<'a> Close<'a> {
         Self(bytes)
     }
 
-    /// The log-odds of a word, in units.
+    /// The log-odds of the word with this place, in units.
     #[must_use]
-    pub fn word(&self, word: &[char]) -> i32 {
-        self.0.get(place(word)).map_or(0, |it| i32::from(it.cast_signed()))
+    pub fn at(&self, place: usize) -> i32 {
+        self.0.get(place).map_or(0, |it| i32::from(it.cast_signed()))
     }
 }
 
 /// Where a word stands in the table; it is folded, and between borders.
 #[must_use]
 pub fn place(word: &[char]) -> usize {
-    word.iter().fold(Hash::new(23), |hash, c| hash.with(*c as u32)).bucket(BITS)
+    word.iter().fold(Hash::new(SEED), |hash, c| hash.with(*c as u32)).bucket(BITS)
 }
 
 /// Shares out what the two have together.

@@ -1,6 +1,6 @@
 //! Lines that nobody says: those of a log, a table, a stack trace, a mail's head, or code.
 
-use super::sample;
+use super::{blocks, sample};
 
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 160;
@@ -9,69 +9,55 @@ const LINE_BYTES: usize = 160;
 const SOLID: usize = 80;
 
 /// What the bytes of a line tell.
+#[derive(Default)]
 struct Seen {
-    marks: u32,
-    /// Commas with something right behind them.
+    marks: usize,
+    /// Commas with something else than a space right behind them.
     commas: usize,
-    tabs: u32,
+    tabs: usize,
     wide: usize,
+    spaces: usize,
     /// Whether there is anything that plain prose has not.
     suspect: bool,
 }
 
-/// What a byte counts as: four counts side by side, each of 8 bits. A line is looked at in fewer bytes than
-/// 256: no count overflows into the next.
-const MARK: u32 = 1;
-const TAB: u32 = 1 << 8;
-const WIDE: u32 = 1 << 16;
-const SUSPECT: u32 = 1 << 24;
-
-static BYTES: [u32; 256] = told();
-
-#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn told() -> [u32; 256] {
-    let mut bytes = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        bytes[at] = match at as u8 {
-            b'{' | b'}' | b'[' | b']' | b'<' | b'>' | b'=' | b';' | b'|' | b'\\' | b'"' | b'_'
-            | b'$' => MARK | SUSPECT,
-            b'\t' => TAB | SUSPECT,
-            0x80.. => WIDE,
-            b':' | b'(' | b')' | b'/' | b'#' | b'*' | b'@' | b'+' | b'0'..=b'9' => SUSPECT,
-            _ => 0,
-        };
-        at += 1;
-    }
-    bytes
-}
-
 impl Seen {
     fn of(line: &[u8]) -> Self {
-        let line = line.get(..LINE_BYTES).unwrap_or(line);
-        let told = |byte: &u8| BYTES.get(usize::from(*byte)).copied().unwrap_or(0);
-        let counts: u32 = line.iter().map(told).sum();
-        let count = |of: u32| (counts / of) & 0xFF;
-        let commas = commas(line);
-        let solid = line.len() >= SOLID && !line.contains(&b' ');
-        Self {
-            marks: count(MARK),
-            commas,
-            tabs: count(TAB),
-            wide: count(WIDE) as usize,
-            suspect: count(SUSPECT) > 0 || commas > 0 || solid,
-        }
+        let mut seen = Self::default();
+        let mut suspect = false;
+        blocks::of(line, |block, next, _| suspect |= seen.count(block, next));
+        // Behind the last byte there is nothing.
+        seen.commas -= usize::from(line.last() == Some(&b','));
+        let solid = line.len() >= SOLID && seen.spaces == 0;
+        seen.suspect = suspect || seen.commas > 0 || solid;
+        seen
     }
-}
 
-/// Commas that stand right before something else than a space.
-fn commas(line: &[u8]) -> usize {
-    let (mut count, mut rest) = (0, line);
-    while let Some(at) = sample::find(rest, b',') {
-        rest = rest.get(at + 1..).unwrap_or_default();
-        count += usize::from(rest.first().is_some_and(|next| *next != b' '));
+    /// Counts the bytes of a block, without a branch, so that many are asked at once. True if there is
+    /// one that plain prose has not.
+    fn count(&mut self, block: &[u8], next: &[u8]) -> bool {
+        let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
+        let (mut marks, mut commas, mut tabs, mut wide) = (0_u8, 0_u8, 0_u8, 0_u8);
+        let (mut spaces, mut suspects) = (0_u8, 0_u8);
+        for (b, next) in block.iter().copied().zip(next.iter().copied()) {
+            let bracket = within(b, b'[', 3) | within(b, b'{', 3) | within(b, b';', 4);
+            let mark = bracket | (b == b'"') | (b == b'_') | (b == b'$');
+            marks += u8::from(mark);
+            commas += u8::from((b == b',') & (next != b' '));
+            tabs += u8::from(b == b'\t');
+            wide += u8::from(b >= 0x80);
+            spaces += u8::from(b == b' ');
+            // Up to the colon: digits, and a slash before them. From the round bracket on: `)`, `*`, `+`.
+            let number = within(b, b'/', 12) | within(b, b'(', 4);
+            suspects |= u8::from(mark | number | (b == b'#') | (b == b'@') | (b == b'\t'));
+        }
+        self.marks += usize::from(marks);
+        self.commas += usize::from(commas);
+        self.tabs += usize::from(tabs);
+        self.wide += usize::from(wide);
+        self.spaces += usize::from(spaces);
+        suspects != 0
     }
-    count
 }
 
 /// Whether a line is a log's, a table's, a stack trace's or code.
@@ -90,7 +76,7 @@ pub(super) fn is_line(line: &str) -> bool {
         return true;
     }
     let latin = seen.wide * 3 < bytes.len();
-    if bytes.len() >= 4 && seen.marks as usize * 4 > bytes.len()
+    if bytes.len() >= 4 && seen.marks * 4 > bytes.len()
         || latin && (seen.commas >= 3 || seen.tabs >= 2)
     {
         return true;
@@ -119,7 +105,8 @@ fn keyed(line: &str, bare: &str) -> bool {
     if bare.starts_with('[') && bare.ends_with(']') && bare.is_ascii() {
         return true;
     }
-    let colon = bare.bytes().take(LINE_BYTES).position(|b| b == b':');
+    let begin = bare.as_bytes();
+    let colon = sample::find(begin.get(..LINE_BYTES).unwrap_or(begin), b':');
     let Some(end) = colon else { return matches!(bare, "{" | "}" | "[" | "]" | "},") };
     let key = bare.get(..end).unwrap_or("").trim_start_matches("- ");
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');

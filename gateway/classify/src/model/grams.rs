@@ -1,6 +1,7 @@
 //! What the language model looks at: the n-grams of words, and those of runs of Han characters.
 
 use super::{
+    close,
     hash::Hash,
     lang::{HAN_CHARS, WIDTH, modelled_words},
     linear::{Feature, Linear},
@@ -30,35 +31,50 @@ pub fn of_word(word: &[char], mut each: impl FnMut(Feature)) {
     each(Feature::counting(whole.bucket(BITS), WHOLE));
 }
 
-/// Places in a word at which runs begin that are as long as any, and one for its end.
-const RUNS_MAX: usize = CHARS + 1 - GRAM + 2;
+/// Three features for each character of the longest word but two, and the word as a whole.
+const THREES_MAX: usize = CHARS + 1 - 2 + 1;
 
-/// The sum of a word's rows, and the squares of how often they count: those of [`of_word`]. A word has its two
-/// borders and a character at least.
+/// What a word weighs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Weighed {
+    /// The sum of its rows: those of the features of [`of_word`].
+    pub sum: [i16; WIDTH],
+    /// The squares of how often they count.
+    pub features: usize,
+    /// Where it stands among the words of the close languages.
+    pub close: usize,
+}
+
+/// Weighs a word. It has its two borders and a character at least. Each run goes on from the one that began
+/// with it, so that no character is hashed twice into the same.
 #[inline]
-pub fn sum_of_word(word: &[char], linear: &Linear<'_>) -> ([i16; WIDTH], usize) {
+pub fn weigh_word(word: &[char], linear: &Linear<'_>) -> Option<Weighed> {
     const START: Hash = Hash::new(11);
-    let bucket = |hash: Hash, length| hash.with(length).bucket(BITS) as u32;
-    let mut gathered = [[0; 3]; RUNS_MAX];
-    let runs = word.windows(GRAM);
-    let count = runs.len().min(RUNS_MAX - 1);
-    for (place, run) in gathered.iter_mut().zip(runs) {
-        let &[a, b, c, d] = run else { continue };
-        let two = START.with(a as u32).with(b as u32);
-        let three = two.with(c as u32);
-        *place = [bucket(two, 2), bucket(three, 3), bucket(three.with(d as u32), 4)];
+    let bucket = |hash: Hash, length| hash.with(length).bucket(BITS) as u16;
+    let ([a, b, c], more) = word.split_first_chunk()?;
+    let [a, b, c] = [*a, *b, *c].map(|c| c as u32);
+    let begin = |seed| Hash::new(seed).with(a).with(b).with(c);
+    let (mut whole, mut close) = (begin(5), begin(close::SEED));
+    let (mut two, mut three) = (START.with(b).with(c), START.with(a).with(b).with(c));
+    let mut one = START.with(c);
+    let mut gathered = [[0_u16; 3]; THREES_MAX];
+    let (first, places) = gathered.split_first_mut()?;
+    *first = [bucket(START.with(a).with(b), 2), bucket(two, 2), bucket(three, 3)];
+    for (place, d) in places.iter_mut().zip(more) {
+        let d = *d as u32;
+        let four = three.with(d);
+        (three, two, one) = (two.with(d), one.with(d), START.with(d));
+        *place = [bucket(two, 2), bucket(three, 3), bucket(four, 4)];
+        (whole, close) = (whole.with(d), close.with(d));
     }
-    if let (Some(place), Some([a, b, c])) = (gathered.get_mut(count), word.last_chunk()) {
-        let two = START.with(*a as u32).with(*b as u32);
-        let end = START.with(*b as u32).with(*c as u32);
-        *place = [bucket(two, 2), bucket(two.with(*c as u32), 3), bucket(end, 2)];
-    }
-    let gathered = gathered.get(..=count).unwrap_or_default();
-    let features = 3 * gathered.len();
-    let mut sum = linear.sum_of(gathered.iter().map(|it| it.map(|bucket| bucket as usize)));
-    let whole = word.iter().fold(Hash::new(5), |hash, c| hash.with(*c as u32)).bucket(BITS);
-    linear.add_times::<WIDTH>(whole, WHOLE as i16, &mut sum);
-    (sum, features + (WHOLE * WHOLE) as usize)
+    // A word has fewer features than there are places: the last is free. It counts three times.
+    let last = gathered.get_mut(more.len() + 1)?;
+    *last = [whole.bucket(BITS) as u16; WHOLE as usize];
+    let gathered = gathered.get(..more.len() + 2)?;
+    let features = 3 * (more.len() + 1) + (WHOLE * WHOLE) as usize;
+    let gathered = gathered.iter().map(|it| it.map(usize::from));
+    let sum = linear.sum_of::<WIDTH, { WIDTH / 2 }, 3>(gathered);
+    Some(Weighed { sum, features, close: close.bucket(close::BITS) })
 }
 
 /// A whole word knows more than any of its parts.
@@ -116,8 +132,9 @@ mod tests {
             let word: Vec<char> = [' '].into_iter().chain(word).chain([' ']).collect();
             let mut sums = Sums::<WIDTH>::default();
             of_word(&word, |feature| model.linear.add(feature, &mut sums));
-            let (sum, features) = sum_of_word(&word, &model.linear);
-            assert_eq!((sum.map(i32::from), features), (sums.totals(), sums.features));
+            let Some(it) = weigh_word(&word, &model.linear) else { panic!("a word has borders") };
+            assert_eq!((it.sum.map(i32::from), it.features), (sums.totals(), sums.features));
+            assert_eq!(it.close, close::place(&word));
         }
     }
 }

@@ -6,13 +6,14 @@ use smallvec::SmallVec;
 
 use super::{
     close::{self, Close},
+    frequent::Frequent,
     grams,
     han::Chinese,
-    hash::fold,
+    judge::Sums,
     linear::{self, Linear},
     sample,
+    scan::scan,
     script::{self, Script},
-    word::Word,
 };
 use crate::Language;
 
@@ -52,7 +53,7 @@ pub const MODELLED: [Language; 32] = [
     Language::Und,
 ];
 /// Where the languages that write in Han begin.
-const HAN_FROM: usize = 27;
+pub(super) const HAN_FROM: usize = 27;
 const ENGLISH: usize = 2;
 /// How much likelier English is inside of a text in another script than the model would have it.
 const ENGLISH_INSIDE: f32 = 100.0;
@@ -62,17 +63,8 @@ pub const CLASSES: usize = MODELLED.len() - 1;
 pub const HAN_CHARS: usize = 20;
 /// Weights of a row.
 pub const WIDTH: usize = 32;
-/// Words that are looked at.
-const WORDS_MAX: usize = 20;
-/// After so many words a lead of so many logits is enough; from then on one word in so many is judged.
-const SURE_WORDS: usize = 6;
-const SURE: f32 = 8.0;
-const STRIDE: usize = 4;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
-/// How far a word's score must be above that of the text's language, in weights.
-const MARGIN: i16 = 160;
-
 static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
 
 /// What the language of a text is read with.
@@ -81,7 +73,9 @@ pub struct Model<'a> {
     /// Every language, by the n-grams of words.
     pub linear: Linear<'a>,
     /// Two languages that share most of what they are made of, by their words.
-    close: Close<'a>,
+    pub(super) close: Close<'a>,
+    /// Words that are weighed before anybody asks; none of a model that is still being made.
+    pub(super) frequent: Option<&'static Frequent>,
 }
 
 impl<'a> Model<'a> {
@@ -89,54 +83,28 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (linear, close) = bytes.split_at_checked(bytes.len().checked_sub(close::SIZE)?)?;
-        Some(Self { linear: Linear::read(linear)?, close: Close::of(close) })
+        Some(Self { linear: Linear::read(linear)?, close: Close::of(close), frequent: None })
     }
 }
 
 /// The built-in model.
 pub fn model() -> Option<&'static Model<'static>> {
     static READ: OnceLock<Option<Model<'static>>> = OnceLock::new();
-    READ.get_or_init(|| Model::read(MODEL)).as_ref()
+    static FREQUENT: OnceLock<Frequent> = OnceLock::new();
+    let read = || {
+        let model = Model::read(MODEL)?;
+        let frequent = FREQUENT.get_or_init(|| Frequent::of(&model.linear));
+        Some(Model { frequent: Some(frequent), ..model })
+    };
+    READ.get_or_init(read).as_ref()
 }
 
 /// Calls `each` with every word of a stretch that the model must judge.
 pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
-    scan(stretch, &mut Counts::default(), |word| {
+    scan(stretch, &mut Counts::default(), &mut |word: &[char]| {
         each(word);
         true
     });
-}
-
-/// One pass over a stretch: counts letters by script, and hands out the words that the model must
-/// judge for as long as `each` wants more.
-fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> bool) {
-    let (mut word, mut chars) = (Word::default(), stretch.chars());
-    while let Some(c) = chars.next() {
-        if c.is_ascii_alphabetic() {
-            counts.latin += 1;
-            word.grow(c.to_ascii_lowercase());
-            continue;
-        }
-        let script = script::of(c);
-        if let Script::Sole(language) = script {
-            counts.add_sole(language, 1 + script::pass(c, &mut chars));
-            if !word.hand_out(&mut each) {
-                return counts.add_all(chars.as_str());
-            }
-            continue;
-        }
-        let judged = counts.add(c, script);
-        // An apostrophe or a hyphen between letters belongs to the word, and so does a mark.
-        let joint = !judged
-            && word.begun()
-            && (matches!(c, '\'' | '’' | '-') || ('\u{300}'..='\u{36F}').contains(&c));
-        if judged || joint {
-            word.grow(fold(c));
-        } else if !word.hand_out(&mut each) {
-            return counts.add_all(chars.as_str());
-        }
-    }
-    word.hand_out(&mut each);
 }
 
 /// What a text was found to be written in.
@@ -144,18 +112,6 @@ fn scan(stretch: &str, counts: &mut Counts, mut each: impl FnMut(&[char]) -> boo
 pub struct Found {
     /// Shares of the text by language, the largest first, with how sure each is.
     pub shares: SmallVec<[(Language, f32, f32); 4]>,
-}
-
-/// Sums over the words of a text, kept apart for the first of them: mixed texts are told by words.
-#[derive(Default)]
-struct Sums {
-    all: linear::Sums<WIDTH>,
-    words: SmallVec<[[i16; WIDTH]; WORDS_MAX]>,
-    close: i32,
-    /// Words that came by, judged or not.
-    seen: usize,
-    /// The first words leave no doubt: of the rest only every fourth is judged, for a second language.
-    sure: bool,
 }
 
 /// Reads the language of a text.
@@ -170,22 +126,38 @@ pub fn read(text: &str, model: &Model<'_>) -> Found {
 pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     let mut counts = Counts::default();
     let mut sums = Sums::default();
-    for part in parts {
+    // Where all is ASCII, no more has to be counted than there are words to judge: one language has all
+    // of it, and what each of two has is counted when there are two.
+    let plain = parts.iter().all(|part| part.is_ascii());
+    let whole = parts.iter().all(|part| {
         sample::prose(part, |stretch| {
             let han = counts.han;
-            if sums.words.len() == WORDS_MAX {
+            if sums.full() {
                 counts.add_all(stretch);
             } else {
-                scan(stretch, &mut counts, |word| add_word(word, model, &mut sums));
+                scan(stretch, &mut counts, &mut |word: &[char]| sums.add_word(word, model));
             }
             if counts.han > han {
                 counts.chinese.words(stretch);
             }
-        });
-    }
+            !(plain && sums.full())
+        })
+    });
     let han = counts.kana == 0 && counts.han > 0 && counts.chinese.unsure();
     let han = han.then(|| read_han(&counts.chinese, parts, &model.linear));
-    counts.found(model, &sums, han)
+    counts.found(model, &sums, han, || if whole { None } else { Some(letters_of(parts)) })
+}
+
+/// The letters of stretches that are all ASCII.
+fn letters_of(parts: &[&str]) -> u32 {
+    let mut counts = Counts::default();
+    for part in parts {
+        sample::prose(part, |stretch| {
+            counts.add_all(stretch);
+            true
+        });
+    }
+    counts.latin
 }
 
 /// Han without kana that its characters alone do not settle: Chinese in one of its ways, or Japanese.
@@ -218,41 +190,10 @@ fn read_han(chinese: &Chinese, parts: &[&str], linear: &Linear<'_>) -> (Language
     }
 }
 
-/// Adds a word's scores. False if no more words are wanted.
-#[inline]
-fn add_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    sums.seen += 1;
-    if sums.sure && !sums.seen.is_multiple_of(STRIDE) {
-        return true;
-    }
-    judge_word(word, model, sums)
-}
-
-fn judge_word(word: &[char], model: &Model<'_>, sums: &mut Sums) -> bool {
-    let (totals, features) = grams::sum_of_word(word, &model.linear);
-    sums.close += model.close.word(word);
-    sums.all.add_totals(&totals, features);
-    sums.words.push(totals);
-    if sums.words.len() == SURE_WORDS {
-        sums.sure = margin(&sums.all) * model.linear.scale > SURE;
-    }
-    sums.words.len() < WORDS_MAX
-}
-
-/// How far the best class is before the next, in weights over the root of the squares.
-fn margin(sums: &linear::Sums<WIDTH>) -> f32 {
-    let (mut first, mut second) = (i32::MIN, i32::MIN);
-    for total in sums.totals() {
-        second = second.max(total.min(first));
-        first = first.max(total);
-    }
-    first.saturating_sub(second) as f32 / (sums.features.max(1) as f32).sqrt()
-}
-
 /// Letters by script.
 #[derive(Default)]
-struct Counts {
-    latin: u32,
+pub(super) struct Counts {
+    pub(super) latin: u32,
     cyrillic: u32,
     arabic: u32,
     devanagari: u32,
@@ -264,7 +205,7 @@ struct Counts {
 
 impl Counts {
     /// Counts a character. True if the model must judge its word.
-    fn add(&mut self, c: char, script: Script) -> bool {
+    pub(super) fn add(&mut self, c: char, script: Script) -> bool {
         match script {
             Script::Latin => self.latin += 1,
             Script::Cyrillic => self.cyrillic += 1,
@@ -282,10 +223,9 @@ impl Counts {
     }
 
     /// Counts a text whose words are not wanted.
-    fn add_all(&mut self, text: &str) {
+    pub(super) fn add_all(&mut self, text: &str) {
         if text.is_ascii() {
-            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-            self.latin += u32::try_from(letters).unwrap_or(u32::MAX);
+            self.latin += latin_letters(text.as_bytes());
             return;
         }
         let mut chars = text.chars();
@@ -298,15 +238,22 @@ impl Counts {
         }
     }
 
-    fn add_sole(&mut self, language: Language, letters: u32) {
+    pub(super) fn add_sole(&mut self, language: Language, letters: u32) {
         match self.sole.iter_mut().find(|(known, _)| *known == language) {
             Some((_, count)) => *count += letters,
             None => self.sole.push((language, letters)),
         }
     }
 
-    /// Shares of the languages, each script's letters by their weight.
-    fn found(&self, model: &Model<'_>, sums: &Sums, read: Option<(Language, f32)>) -> Found {
+    /// Shares of the languages, each script's letters by their weight. Where not all letters were
+    /// counted, `all` counts them.
+    fn found(
+        &self,
+        model: &Model<'_>,
+        sums: &Sums,
+        read: Option<(Language, f32)>,
+        all: impl Fn() -> Option<u32>,
+    ) -> Found {
         let mut parts: SmallVec<[(Language, f32, f32); 4]> = SmallVec::new();
         let weigh = |letters: u32, script| (letters * script::weight(script)) as f32;
         for (language, letters) in &self.sole {
@@ -320,9 +267,9 @@ impl Counts {
             let (variant, sure) = read.unwrap_or_else(|| self.chinese.variant());
             parts.push((variant, han, sure));
         }
-        let judged = self.latin + self.cyrillic + self.arabic + self.devanagari;
-        if judged > 0 {
-            self.modelled(model, sums, judged as f32, &mut parts);
+        if self.judged() > 0 {
+            let letters = || all().unwrap_or(self.judged()) as f32;
+            self.modelled(model, sums, letters, &mut parts);
         }
         let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
         parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
@@ -330,12 +277,17 @@ impl Counts {
         Found { shares: parts }
     }
 
+    /// Letters whose words the model must judge.
+    fn judged(&self) -> u32 {
+        self.latin + self.cyrillic + self.arabic + self.devanagari
+    }
+
     /// The languages of what the model must judge: the best, and a second one if words speak for it.
     fn modelled(
         &self,
         model: &Model<'_>,
         sums: &Sums,
-        letters: f32,
+        letters: impl Fn() -> f32,
         parts: &mut SmallVec<[(Language, f32, f32); 4]>,
     ) {
         let mut scores: [f32; WIDTH] = model.linear.probabilities(&sums.all, CLASSES);
@@ -346,13 +298,14 @@ impl Counts {
         close::weigh(&mut scores, sums.close);
         let Some((first, sure)) = top(&scores) else { return };
         let Some(language) = MODELLED.get(first).copied() else { return };
-        let (second, share) = second(first, sums);
+        let (second, share) = sums.second(first);
         match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
             Some(other) => {
+                let letters = letters();
                 parts.push((language, letters * (1.0 - share), sure));
                 parts.push((*other, letters * share, sure));
             }
-            None => parts.push((language, letters, sure)),
+            None => parts.push((language, self.judged() as f32, sure)),
         }
     }
 
@@ -381,20 +334,38 @@ fn top(scores: &[f32; WIDTH]) -> Option<(usize, f32)> {
     (best.1 > 0.0).then_some(best)
 }
 
-/// The language that speaks for most of the words that do not speak for the first, and the share of
-/// words that do.
-fn second(first: usize, sums: &Sums) -> (usize, f32) {
-    let mut votes = [0_u32; WIDTH];
-    for word in &sums.words {
-        let own = word.get(first).copied().unwrap_or(0);
-        let best = word.iter().enumerate().take(HAN_FROM).max_by_key(|(_, it)| **it);
-        // A word votes for another language only if it clearly is of that one.
-        if let Some((at, _)) = best.filter(|(_, score)| **score > own.max(0) + MARGIN)
-            && let Some(vote) = votes.get_mut(at)
-        {
-            *vote += 1;
+/// The letters of ASCII: counted without a branch, so that many are asked at once.
+fn latin_letters(text: &[u8]) -> u32 {
+    let letter = |b: &u8| u8::from((b | 0x20).wrapping_sub(b'a') < 26);
+    // No count of so few overflows.
+    text.chunks(240).map(|some| u32::from(some.iter().map(letter).sum::<u8>())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_counted_changes_nothing() {
+        let Some(model) = model() else { panic!("the model is built in") };
+        let said = [
+            "the branch closes at five on Friday and opens again on Monday morning, she thought ",
+            "saya mahu membuka akaun simpanan untuk anak perempuan saya di cawangan itu ",
+            "vorrei aprire un conto di risparmio per mia figlia che compie nove anni giovedi ",
+            "ich bringe morgen meinen Ausweis mit und zahle jeden Monat etwas Geld ein ",
+        ];
+        let mut named = 0;
+        for (one, other) in said.iter().flat_map(|one| said.map(|other| (*one, other))) {
+            let words = one.split(' ').zip(other.split(' '));
+            let both: String = words.map(|(one, other)| format!("{one} {other} ")).collect();
+            let lines = format!("{both}{{}}\n{other}{both}");
+            for text in [one.repeat(4), both.repeat(2), one.to_owned() + &both + other, lines] {
+                // A mark beyond ASCII has everything counted.
+                let counted = read_parts(&[&text, "…"], model);
+                assert_eq!(read_parts(&[&text, ""], model).shares, counted.shares, "{text}");
+                named += usize::from(counted.shares.len() == 2);
+            }
         }
+        assert!(named > 0, "two languages are named of some");
     }
-    let (at, most) = (0..).zip(votes).max_by_key(|(_, votes)| *votes).unwrap_or((0, 0));
-    (at, most as f32 / sums.words.len().max(1) as f32)
 }

@@ -56,42 +56,49 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time.
+    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time. `H` is
+    /// half of `W`.
     #[inline]
-    pub fn add_few<const W: usize, const N: usize>(
+    pub fn add_few<const W: usize, const H: usize, const N: usize>(
         &self,
         buckets: impl ExactSizeIterator<Item = [usize; N]>,
         sums: &mut Sums<W>,
     ) {
         sums.features += buckets.len() * N;
-        let small: [i16; W] = self.sum_of(buckets);
+        let small: [i16; W] = self.sum_of::<W, H, N>(buckets);
         sums.large.iter_mut().zip(small).for_each(|(sum, it)| *sum += i32::from(it));
     }
 
-    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. Apart from what is done with it,
-    /// it is added eight classes at once, and nothing is written before the last row.
+    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. `H` is half of `W`: the
+    /// weights of two classes that stand side by side are added at once. Nothing is written before the
+    /// last row.
     #[inline(never)]
-    pub fn sum_of<const W: usize, const N: usize>(
+    pub fn sum_of<const W: usize, const H: usize, const N: usize>(
         &self,
         buckets: impl Iterator<Item = [usize; N]>,
     ) -> [i16; W] {
-        let (rows, _) = self.rows.as_chunks::<W>();
-        let mut small = [0_i16; W];
+        let (rows, _) = self.rows.as_chunks::<2>().0.as_chunks::<H>();
+        let (mut pairs, mut upper, mut count) = ([0_u16; H], [0_i16; H], 0_u16);
         buckets.for_each(|some| {
             for bucket in some {
                 let Some(row) = rows.get(bucket) else { continue };
-                small.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()));
+                count += 1;
+                for ((pair, upper), two) in pairs.iter_mut().zip(&mut upper).zip(row) {
+                    // The lower one from 0 to 255, so that it takes nothing from the upper one.
+                    let two = u16::from_le_bytes(*two) ^ LIFTED;
+                    *pair = pair.wrapping_add(two);
+                    *upper += two.cast_signed() >> 8;
+                }
             }
         });
-        small
-    }
-
-    /// Adds a row so many times to a sum that has room for it.
-    #[inline]
-    pub fn add_times<const W: usize>(&self, bucket: usize, times: i16, sum: &mut [i16; W]) {
-        let (rows, _) = self.rows.as_chunks::<W>();
-        let Some(row) = rows.get(bucket) else { return };
-        sum.iter_mut().zip(row).for_each(|(sum, it)| *sum += i16::from(it.cast_signed()) * times);
+        // What the lower ones add up to fits into 16 bits, whatever ran over above it.
+        let lifted = count * LIFTED;
+        let mut sums = [0; W];
+        for ((two, pair), upper) in sums.as_chunks_mut::<2>().0.iter_mut().zip(pairs).zip(upper) {
+            let lower = pair.wrapping_sub(upper.cast_unsigned() << 8);
+            *two = [lower.wrapping_sub(lifted).cast_signed(), upper];
+        }
+        sums
     }
 
     /// Probabilities of the first `classes` classes.
@@ -112,8 +119,10 @@ impl<'a> Linear<'a> {
 
 /// Features whose weights fit into 16 bits together: (250 + 7) × 127 < 2^15.
 const HELD_MAX: u16 = 250;
-/// Features whose rows are added at one go.
+/// Features whose rows are added at one go: 250 × 255 < 2^16.
 pub const FEW: usize = HELD_MAX as usize;
+/// Added to a weight that shares 16 bits with another.
+const LIFTED: u16 = 0x80;
 
 /// A feature: its bucket, and how much it counts.
 #[derive(Clone, Copy, Debug)]

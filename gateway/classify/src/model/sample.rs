@@ -48,9 +48,10 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Calls `each` with every stretch of plain language: fenced code, lines of JSON or markup and what is
-/// no word are passed over. Where only code or data is there, its words are handed out.
-pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
+/// Calls `each` with every stretch of plain language for as long as it wants more: fenced code, lines of JSON
+/// or markup and what is no word are passed over. Where only code or data is there, its words are handed out.
+/// False if no more were wanted.
+pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str) -> bool) -> bool {
     let mut said = false;
     let mut fence = None;
     for line in lines(text) {
@@ -64,15 +65,12 @@ pub fn prose<'a>(text: &'a str, mut each: impl FnMut(&'a str)) {
             continue;
         }
         said |= seen.letters;
-        if seen.suspect {
-            token::words(line, &mut each);
-        } else {
-            each(line);
+        let more = if seen.suspect { token::words(line, &mut each) } else { each(line) };
+        if !more {
+            return false;
         }
     }
-    if !said {
-        lines(text).for_each(|line| token::words(line, &mut each));
-    }
+    said || lines(text).all(|line| token::words(line, &mut each))
 }
 
 fn fence_of(line: &str) -> Option<u8> {

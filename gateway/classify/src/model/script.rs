@@ -56,8 +56,9 @@ pub fn of(c: char) -> Script {
     }
 }
 
-/// Passes over the characters right behind one that are of its script for certain, and counts them: those that
-/// share its block of 128, of scripts that have all of theirs. What is asked is two bytes of each, and no table.
+/// Passes over the characters right behind one that are of its script for certain, and counts them: those
+/// that share its block of 128, of scripts that have all of theirs. What is asked is two bytes of each, and
+/// no table.
 pub fn pass(c: char, chars: &mut Chars<'_>) -> u32 {
     let mut bytes = [0; 4];
     let [lead, second, _] = *c.encode_utf8(&mut bytes).as_bytes() else { return 0 };

@@ -104,7 +104,8 @@ impl Seen {
         seen
     }
 
-    /// Counts the bytes of a block. True if the label of an option may stand behind one, and its mark behind it.
+    /// Counts the bytes of a block. True if the label of an option may stand behind one, and its mark
+    /// behind it.
     fn count(&mut self, block: &[u8], next: &[u8], third: &[u8]) -> bool {
         let (mut lines, mut ticks, mut marks, mut digits) = (0_u8, 0_u8, 0_u8, 0_u8);
         let (mut backslashes, mut dollars, mut questions, mut labels) = (0_u8, 0_u8, 0_u8, 0_u8);

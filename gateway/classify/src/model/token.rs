@@ -32,8 +32,9 @@ const JOINTS: [&[u8; 2]; 5] = [b"()", b"::", b"->", b"=>", b"]["];
 const MEDIA: [&[u8]; 6] =
     [b"application/", b"text/", b"image/", b"audio/", b"video/", b"multipart/"];
 
-/// Calls `each` with every stretch of a line between the things in it that are no words.
-pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
+/// Calls `each` with every stretch of a line between the things in it that are no words, for as long as
+/// it wants more. False if it wants no more.
+pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) -> bool {
     let bytes = line.as_bytes();
     let letter = |c: char| !c.is_ascii() && script::of(c) != Script::None;
     let wide = !line.is_ascii() && line.chars().any(letter);
@@ -44,11 +45,13 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
             at += 1;
             continue;
         }
-        let here = bytes.get(at..).unwrap_or_default();
-        if let Some(length) = plain(here).filter(|it| !numbered || !beside_number(bytes, at, *it)) {
-            at += length;
+        let ends = plain(bytes, at);
+        if let Some(ends) = ends.filter(|it| !numbered || !beside_number(bytes, at, it - at)) {
+            // What ends it is no part of another.
+            at = ends + 1;
             continue;
         }
+        let here = bytes.get(at..).unwrap_or_default();
         let mut run =
             tag(here).map_or_else(|| Run::of(here, wide), |length| Run { words: 0, length });
         if !wide && run.words == run.length && beside_number(bytes, at, run.length) {
@@ -56,40 +59,87 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str)) {
         }
         if run.words < run.length {
             // What is cut is ASCII: both ends are boundaries of characters.
-            emit(line, from, at + run.words, &mut each);
+            if !emit(line, from, at + run.words, &mut each) {
+                return false;
+            }
             from = at + run.length;
         }
         at += run.length.max(1);
     }
-    emit(line, from, line.len(), &mut each);
+    emit(line, from, line.len(), &mut each)
 }
 
-/// The length of a word of plain letters, with the mark that ends its phrase, or of a number, before a space
-/// or the end. Most runs are one, and then no more has to be asked.
-fn plain(here: &[u8]) -> Option<usize> {
-    let ends = |at: usize| here.get(at).is_none_or(|b| !b.is_ascii_graphic());
-    if here.first()?.is_ascii_digit() {
-        let counts = |b: &&u8| b.is_ascii_digit() || matches!(b, b'.' | b',');
-        let length = here.iter().take(BLOB_MIN).take_while(counts).count();
-        return (length < BLOB_MIN && ends(length)).then_some(length);
+/// What a byte is in a plain run: a letter up to `f`, another, a digit, what stands in a number, what
+/// may end a phrase; nothing if it stands in no run.
+const HEX: u8 = 1;
+const SMALL: u8 = 2;
+const CAPITAL: u8 = 4;
+const DIGIT: u8 = 8;
+const POINT: u8 = 16;
+const MARK: u8 = 32;
+const OTHER: u8 = 64;
+const LETTER: u8 = HEX | SMALL;
+
+static BYTES: [u8; 256] = told();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn told() -> [u8; 256] {
+    let mut bytes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        bytes[at] = match at as u8 {
+            b'a'..=b'f' => HEX,
+            b'g'..=b'z' => SMALL,
+            b'A'..=b'Z' => CAPITAL,
+            b'0'..=b'9' => DIGIT,
+            b'.' | b',' => POINT | MARK,
+            b';' | b'!' | b'?' => MARK,
+            b'!'..=b'~' => OTHER,
+            _ => 0,
+        };
+        at += 1;
     }
-    let capital = usize::from(here.first()?.is_ascii_uppercase());
-    let (mut length, mut hexadecimal) = (capital, capital == 0);
-    while let Some(small @ b'a'..=b'z') = here.get(length) {
-        hexadecimal &= *small <= b'f';
-        length += 1;
+    bytes
+}
+
+/// What the byte at a place is; nothing beyond the end.
+#[inline(always)]
+fn byte(line: &[u8], at: usize) -> u8 {
+    line.get(at).and_then(|it| BYTES.get(usize::from(*it))).copied().unwrap_or(0)
+}
+
+/// Where a word of plain letters ends that begins here, with the mark that ends its phrase, or a
+/// number, before a space or the end. Most runs are one, and then no more has to be asked.
+#[inline]
+fn plain(line: &[u8], from: usize) -> Option<usize> {
+    let first = byte(line, from);
+    let (mut at, mut seen, mut told) = (from + 1, first, byte(line, from + 1));
+    if first == DIGIT {
+        while told & (DIGIT | POINT) != 0 {
+            at += 1;
+            told = byte(line, at);
+        }
+        return (at - from < BLOB_MIN && told == 0).then_some(at);
     }
-    if length == 0 || length > WORD_MAX || here.starts_with(b"Rp") || length == 3 && is_web(here) {
+    if first & (LETTER | CAPITAL) == 0 {
         return None;
     }
-    if hexadecimal && length >= 8 {
+    while told & LETTER != 0 {
+        seen |= told;
+        at += 1;
+        told = byte(line, at);
+    }
+    let length = at - from;
+    if length > WORD_MAX || seen == HEX && length >= 8 || length == 3 && is_web(line.get(from..)?) {
         return None;
     }
-    if ends(length) {
-        return Some(length);
+    if first == CAPITAL && line.get(from..)?.starts_with(b"Rp") {
+        return None;
     }
-    let mark = matches!(here.get(length), Some(b'.' | b',' | b';' | b'!' | b'?'));
-    (mark && ends(length + 1)).then_some(length + 1)
+    if told == 0 {
+        return Some(at);
+    }
+    (told & MARK != 0 && byte(line, at + 1) == 0).then_some(at + 1)
 }
 
 fn is_web(here: &[u8]) -> bool {
@@ -111,7 +161,15 @@ fn near_number(line: &[u8], at: usize, length: usize) -> bool {
 }
 
 /// Whether a word is the name of a month or a day, or a unit, and a number stands beside it.
+#[inline]
 fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
+    // Those of the calendar begin with a capital, and are no longer; no unit is as long.
+    let likely = length <= 3 || length <= 9 && byte(line, at) == CAPITAL;
+    likely && measures(line, at, length)
+}
+
+#[inline(never)]
+fn measures(line: &[u8], at: usize, length: usize) -> bool {
     let word = line.get(at..at + length).unwrap_or_default();
     let named = word.first().is_some_and(u8::is_ascii_uppercase) && length <= 9 && {
         let mut begins = [0_u8; 3];
@@ -121,10 +179,10 @@ fn beside_number(line: &[u8], at: usize, length: usize) -> bool {
     (named || is_unit(word)) && near_number(line, at, length)
 }
 
-fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str)) {
+fn emit<'a>(line: &'a str, from: usize, to: usize, each: &mut impl FnMut(&'a str) -> bool) -> bool {
     match line.get(from..to) {
         Some(stretch) if !stretch.is_empty() => each(stretch),
-        _ => {}
+        _ => true,
     }
 }
 
@@ -316,7 +374,7 @@ mod tests {
             for end in ["", ".", ",", ";", "!", "?", ":", "..", ".a", "_", "1", "@"] {
                 for after in ["", " next", "\u{e9}"] {
                     let text = format!("{word}{end}{after}");
-                    let Some(length) = plain(text.as_bytes()) else { continue };
+                    let Some(length) = plain(text.as_bytes(), 0) else { continue };
                     let run = Run::of(text.as_bytes(), false);
                     assert_eq!(run.words, run.length, "{text}");
                     let rest = text.as_bytes().get(run.length..length).unwrap_or_default();

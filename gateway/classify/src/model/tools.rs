@@ -16,6 +16,9 @@ const WORD_CHARS: u32 = 4;
 /// A word's beginning of so many letters stands for its inflected forms.
 const STEM_CHARS: u32 = 5;
 
+/// What the hash of a word begins with.
+const START: Hash = Hash::new(7);
+
 /// Words of JSON schemas, and of every description.
 const PLAIN: [&str; 27] = [
     "type", "funct", "name", "descr", "param", "prope", "strin", "objec", "requi", "integ",
@@ -48,7 +51,9 @@ fn head(text: &str, bytes: usize) -> &str {
 
 /// Calls `each` with a number for every word's beginning; `getWeather` and `get_weather` are two words.
 fn stems(text: &str, mut each: impl FnMut(usize)) {
-    const START: Hash = Hash::new(7);
+    if text.is_ascii() {
+        return ascii_stems(text.as_bytes(), each);
+    }
     let chars = chars();
     let (mut stem, mut length, mut before) = (START, 0, 0);
     for c in text.chars() {
@@ -69,6 +74,37 @@ fn stems(text: &str, mut each: impl FnMut(usize)) {
     }
     if length >= WORD_CHARS {
         each(stem.bucket(10));
+    }
+}
+
+/// The same, of ASCII alone: asked are bytes, and of each no more than where it stands in its word needs.
+fn ascii_stems(text: &[u8], mut each: impl FnMut(usize)) {
+    const SMALL: u8 = 0x20;
+    let letter = |b: u8| (b | SMALL).wrapping_sub(b'a') < 26;
+    let mut at = 0;
+    while let Some(first) = text.get(at).copied() {
+        if !letter(first) {
+            at += 1;
+            continue;
+        }
+        let (mut stem, mut length, mut before) = (START, 0, first & !SMALL);
+        let next = |at: usize, before: u8| {
+            let b = text.get(at).copied().filter(|b| letter(*b))?;
+            // A capital behind a small letter begins a word.
+            (before & !b & SMALL == 0).then_some(b)
+        };
+        while length < STEM_CHARS
+            && let Some(b) = next(at, before)
+        {
+            stem = stem.with((b | SMALL).into());
+            (at, length, before) = (at + 1, length + 1, b);
+        }
+        while let Some(b) = next(at, before) {
+            (at, before) = (at + 1, b);
+        }
+        if length >= WORD_CHARS {
+            each(stem.bucket(10));
+        }
     }
 }
 
@@ -106,6 +142,18 @@ fn holds(bits: &[u64; 16], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_ascii_are_those_of_any_text() {
+        for text in
+            ["", "a", "getHTTPWeather of theTown, get_weather: ID", "aBcDe fghiJklmnop X1y2 zzzzzz"]
+        {
+            let (mut alone, mut beside) = (Vec::new(), Vec::new());
+            stems(text, |stem| alone.push(stem));
+            stems(&format!("{text} 你"), |stem| beside.push(stem));
+            assert_eq!(alone, beside, "{text}");
+        }
+    }
 
     #[test]
     fn no_more_than_the_beginnings_is_looked_at() {

@@ -35,6 +35,21 @@ impl Word {
         }
     }
 
+    /// Adds the letters of ASCII that stand from here on, and counts them.
+    #[inline]
+    pub(super) fn grow_ascii(&mut self, bytes: &[u8], from: usize) -> usize {
+        let mut at = from;
+        while let Some(byte) = bytes.get(at) {
+            let small = byte | 0x20;
+            if small.wrapping_sub(b'a') >= 26 {
+                break;
+            }
+            self.grow(char::from(small));
+            at += 1;
+        }
+        at - from
+    }
+
     /// Hands out the word between its borders, if there is one, and begins the next. False if no more are
     /// wanted.
     #[inline]
