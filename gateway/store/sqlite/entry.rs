@@ -195,13 +195,14 @@ fn attempts_json(attempts: &[AttemptRecord], names: &EpochInfo) -> String {
 }
 
 /// The JSON of one attempt alone as a form of SQLite's `printf`, which takes the milliseconds.
-pub(super) fn attempts_form(form: &mut String, one: &AttemptRecord, names: &EpochInfo) {
-    form.push('[');
-    attempt(form, one, names);
+pub(super) fn attempts_form(one: &AttemptRecord, names: &EpochInfo) -> String {
+    let mut form = String::from("[");
+    attempt(&mut form, one, names);
     if form.contains('%') {
-        *form = form.replace('%', "%%");
+        form = form.replace('%', "%%");
     }
     form.push_str("%d}]");
+    form
 }
 
 /// An attempt's JSON up to its milliseconds.

@@ -1,58 +1,99 @@
 //! Labels that repeat: each set of them is written once, and a row holds the set's number.
+//!
+//! A set that is known is found by what its labels are made of; none of them is put into words for that.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
+use policies::facts::{DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task};
 use rusqlite::{OptionalExtension, ToSql, Transaction};
 
 use super::{entry, schema};
-use crate::outcome::{Opened, Outcome};
+use crate::{
+    failure::Kind,
+    outcome::{AttemptResult, Caller, Opened, Outcome},
+    record::{model_of, served},
+};
 
 /// Numbers remembered of each kind of set. Most files need some hundreds.
 const REMEMBERED: usize = 16_384;
 
-/// Two labels that follow each other are told apart by what no label holds.
-const BETWEEN: char = '\u{1}';
-
 /// The numbers of sets of labels that are known to stand in their table.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
-    callers: HashMap<Box<str>, i64>,
-    shapes: HashMap<Box<str>, i64>,
-    results: HashMap<Box<str>, i64>,
-    /// The set that is looked for, as one text.
-    key: String,
-    /// A part of it that has to be put together first.
-    part: String,
+    /// By the caller's address. The caller is held, so that no other one comes to stand there.
+    callers: HashMap<usize, (Arc<Caller>, i64)>,
+    shapes: HashMap<Shape, i64>,
+    results: HashMap<Ended, i64>,
+}
+
+/// What the labels of a shape are made of.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Shape {
+    dialect: Dialect,
+    operation: Operation,
+    stream: bool,
+    requested: Arc<str>,
+    hinted: &'static str,
+    language: Language,
+    task: Task,
+    needs: Needs,
+    data_class: DataClass,
+    n: u8,
+    rule: Arc<str>,
+}
+
+/// What the labels of a result are made of.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Ended {
+    /// The names by which the model is called.
+    names: u32,
+    model: ModelIndex,
+    endpoint: Option<Arc<str>>,
+    /// How the only attempt ended.
+    single: Option<Option<&'static str>>,
+    usage_source: &'static str,
+    outcome: &'static str,
+    failure_kind: Option<Kind>,
+}
+
+impl Ended {
+    fn of(outcome: &Outcome, names: u32) -> Self {
+        let attempts = &*outcome.attempt_log.attempts;
+        let single = match attempts {
+            [attempt] => Some(attempt.result.map(AttemptResult::name)),
+            _ => None,
+        };
+        Self {
+            names,
+            model: model_of(outcome),
+            endpoint: served(outcome).map(|attempt| Arc::clone(&attempt.endpoint_label)),
+            single,
+            usage_source: outcome.charge.usage.source.name(),
+            outcome: outcome.ending.name(),
+            failure_kind: outcome.ending.failure(),
+        }
+    }
 }
 
 /// The number of the set with these labels, written where it is new.
 fn number(
     transaction: &Transaction<'_>,
-    (known, key): (&mut HashMap<Box<str>, i64>, &str),
     (find, insert): (&str, &str),
     labels: &[&dyn ToSql],
 ) -> rusqlite::Result<i64> {
     let found = transaction.prepare_cached(find)?.query_row(labels, |row| row.get(0)).optional()?;
-    let number = match found {
-        Some(number) => number,
-        None => {
-            transaction.prepare_cached(insert)?.execute(labels)?;
-            transaction.last_insert_rowid()
-        }
-    };
+    if let Some(number) = found {
+        return Ok(number);
+    }
+    transaction.prepare_cached(insert)?.execute(labels)?;
+    Ok(transaction.last_insert_rowid())
+}
+
+fn remember<K: Eq + Hash, V>(known: &mut HashMap<K, V>, key: K, value: V) {
     if known.len() >= REMEMBERED {
         known.clear();
     }
-    known.insert(key.into(), number);
-    Ok(number)
-}
-
-fn joined(key: &mut String, labels: &[&str]) {
-    key.clear();
-    for label in labels {
-        key.push_str(label);
-        key.push(BETWEEN);
-    }
+    known.insert(key, value);
 }
 
 impl Labels {
@@ -62,13 +103,15 @@ impl Labels {
         transaction: &Transaction<'_>,
         opened: &Opened,
     ) -> rusqlite::Result<i64> {
-        let (team, key) = (&*opened.caller.team_name, &*opened.caller.key_name);
-        joined(&mut self.key, &[team, key]);
-        if let Some(number) = self.callers.get(&*self.key) {
+        let caller = &opened.caller;
+        let address = Arc::as_ptr(caller).addr();
+        if let Some((_, number)) = self.callers.get(&address) {
             return Ok(*number);
         }
         let sql = (schema::FIND_CALLER, schema::INSERT_CALLER);
-        number(transaction, (&mut self.callers, &self.key), sql, &[&team, &key])
+        let number = number(transaction, sql, &[&&*caller.team_name, &&*caller.key_name])?;
+        remember(&mut self.callers, address, (Arc::clone(caller), number));
+        Ok(number)
     }
 
     /// What was asked and what decided.
@@ -78,71 +121,57 @@ impl Labels {
         opened: &Opened,
     ) -> rusqlite::Result<i64> {
         let signals = &*opened.signals;
-        self.part.clear();
-        for need in signals.needs.names() {
-            if !self.part.is_empty() {
-                self.part.push(',');
-            }
-            self.part.push_str(need);
-        }
-        let (dialect, operation) = (signals.dialect.code(), signals.operation.code());
-        let (language, task) = (signals.language.code(), signals.task.code());
-        let (class, rule) = (signals.data_class.code(), &*opened.plan.rule);
-        let (hinted, requested) = (entry::hinted(signals.hinted), &*signals.requested);
-        let stream = if signals.stream { "s" } else { "" };
-        let labels = [
-            dialect, operation, stream, requested, hinted, language, task, &self.part, class, rule,
-        ];
-        joined(&mut self.key, &labels);
-        // Writing to a string cannot fail.
-        let _ = write!(self.key, "{}", signals.n);
-        if let Some(number) = self.shapes.get(&*self.key) {
+        let shape = Shape {
+            dialect: signals.dialect,
+            operation: signals.operation,
+            stream: signals.stream,
+            requested: Arc::clone(&signals.requested),
+            hinted: entry::hinted(signals.hinted),
+            language: signals.language,
+            task: signals.task,
+            needs: signals.needs,
+            data_class: signals.data_class,
+            n: signals.n,
+            rule: Arc::clone(&opened.plan.rule),
+        };
+        if let Some(number) = self.shapes.get(&shape) {
             return Ok(*number);
         }
         let labels: [&dyn ToSql; 11] = [
-            &dialect,
-            &operation,
-            &signals.stream,
-            &requested,
-            &hinted,
-            &language,
-            &task,
-            &self.part,
-            &class,
-            &signals.n,
-            &rule,
+            &shape.dialect.code(),
+            &shape.operation.code(),
+            &shape.stream,
+            &&*shape.requested,
+            &shape.hinted,
+            &shape.language.code(),
+            &shape.task.code(),
+            &shape.needs.names().collect::<Vec<_>>().join(","),
+            &shape.data_class.code(),
+            &shape.n,
+            &&*shape.rule,
         ];
-        let sql = (schema::FIND_SHAPE, schema::INSERT_SHAPE);
-        number(transaction, (&mut self.shapes, &self.key), sql, &labels)
+        let number = number(transaction, (schema::FIND_SHAPE, schema::INSERT_SHAPE), &labels)?;
+        remember(&mut self.shapes, shape, number);
+        Ok(number)
     }
 
-    /// How it ended. Of a single attempt the form of its JSON is a label too, with its milliseconds left
-    /// out.
+    /// How it ended, by the names with this number. Of a single attempt the form of its JSON is a label
+    /// too, with its milliseconds left out.
     pub(super) fn result(
         &mut self,
         transaction: &Transaction<'_>,
         outcome: &Outcome,
+        names: u32,
     ) -> rusqlite::Result<i64> {
-        let ends = entry::Ends::of(outcome);
-        self.part.clear();
-        if let [attempt] = &*outcome.attempt_log.attempts {
-            entry::attempts_form(&mut self.part, attempt, &outcome.opened.names);
-        }
-        let or = |label: Option<&'static str>| label.unwrap_or("");
-        let labels = [
-            ends.model.unwrap_or(""),
-            ends.endpoint.unwrap_or(""),
-            ends.zone.unwrap_or(""),
-            &self.part,
-            ends.usage_source,
-            ends.outcome,
-            or(ends.failure_kind),
-        ];
-        joined(&mut self.key, &labels);
-        if let Some(number) = self.results.get(&*self.key) {
+        let ended = Ended::of(outcome, names);
+        if let Some(number) = self.results.get(&ended) {
             return Ok(*number);
         }
-        let form = (!self.part.is_empty()).then_some(&*self.part);
+        let ends = entry::Ends::of(outcome);
+        let form = match &*outcome.attempt_log.attempts {
+            [attempt] => Some(entry::attempts_form(attempt, &outcome.opened.names)),
+            _ => None,
+        };
         let labels: [&dyn ToSql; 8] = [
             &schema::SETTLED,
             &ends.model,
@@ -153,7 +182,8 @@ impl Labels {
             &ends.outcome,
             &ends.failure_kind,
         ];
-        let sql = (schema::FIND_RESULT, schema::INSERT_RESULT);
-        number(transaction, (&mut self.results, &self.key), sql, &labels)
+        let number = number(transaction, (schema::FIND_RESULT, schema::INSERT_RESULT), &labels)?;
+        remember(&mut self.results, ended, number);
+        Ok(number)
     }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     failure::Kind,
-    outcome::{Ending, EpochInfo, Opened, Outcome, Refused},
+    outcome::{Caller, Ending, EpochInfo, Opened, Outcome, Refused},
     record::sample,
 };
 
@@ -551,6 +551,34 @@ fn a_single_attempt_reads_as_it_was_whatever_its_names_hold() {
     let expected =
         r#"[{"model":"100% \"open\" %d","endpoint":"10.0.0.11:8000","result":"ok","ms":500}]"#;
     assert_eq!(attempts.as_deref(), Some(expected));
+}
+
+#[test]
+fn labels_are_those_of_the_requests_own_epoch_and_caller() {
+    let folder = Folder::new("labels");
+    let mut store = folder.open();
+    // More epochs than are remembered, each with another model, zone and team at the same places; every
+    // caller is dropped before the next one is made.
+    for round in 0..2_u64 {
+        for epoch in 0..12_u64 {
+            let mut names = EpochInfo::clone(&sample::names());
+            let model = &mut Arc::make_mut(&mut names.fleet).models[0];
+            model.id = format!("model-{epoch}").into();
+            model.zone = Some(format!("zone-{epoch}").into());
+            let mut opened = Opened::clone(&sample::opened(round * 12 + epoch, &Arc::new(names)));
+            let caller = Caller::clone(&opened.caller);
+            opened.caller =
+                Arc::new(Caller { team_name: format!("team-{epoch}").into(), ..caller });
+            store.write(&whole([sample::outcome(Arc::new(opened))])).unwrap();
+        }
+    }
+    let sql = "SELECT count(*) FROM ledger WHERE substr(model, 7) = substr(zone, 6) AND
+         substr(model, 7) = substr(team, 6) AND attempts LIKE '%\"' || model || '\"%'";
+    let count = |sql| store.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    assert_eq!(count(sql), Ok(24));
+    assert_eq!(count("SELECT count(*) FROM result"), Ok(12));
+    assert_eq!(count("SELECT count(*) FROM caller"), Ok(12));
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
 
 #[test]

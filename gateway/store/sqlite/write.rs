@@ -23,6 +23,8 @@ const MARK_EVERY: i64 = 4_096;
 struct Numbers {
     epoch: i64,
     tree: i64,
+    /// Those of these very names; no others get the same for as long as anything is remembered.
+    names: u32,
 }
 
 /// What is remembered from one transaction to the next. All of it can be read again, and none of it
@@ -32,6 +34,8 @@ struct Numbers {
 pub(super) struct Memory {
     /// Rows of `epoch`, the newest last.
     epochs: Vec<(Arc<EpochInfo>, Numbers)>,
+    /// How many epochs have been remembered.
+    names: u32,
     labels: Labels,
     /// The numbers of this boot's open entries.
     open: HashMap<Uuid, i64>,
@@ -113,8 +117,16 @@ struct Page<'a> {
     boot: i64,
     /// The number of the next entry.
     next: i64,
-    /// By quarter of an hour, tree, team, key: nano-units and requests.
-    balance: BTreeMap<(i64, i64, &'a str, &'a str), (i64, i64)>,
+    /// By quarter of an hour, tree and the caller's number.
+    balance: BTreeMap<(i64, i64, i64), Cell<'a>>,
+}
+
+/// What a group adds to one row of the balance.
+struct Cell<'a> {
+    team: &'a str,
+    key: &'a str,
+    nano: i64,
+    requests: i64,
 }
 
 impl<'a> Page<'a> {
@@ -162,11 +174,12 @@ impl<'a> Page<'a> {
             };
             // The row that stood in the way of the insert is there.
             let Some(seq) = seq else { continue };
-            let result = self.memory.labels.result(self.transaction, outcome)?;
+            let Numbers { tree, names, .. } = self.epoch(&opened.names)?;
+            let result = self.memory.labels.result(self.transaction, outcome, names)?;
             let mut row = Row::of(&mut close);
             row.closing(outcome, (seq, result))?;
             if row.insert()? > 0 {
-                self.charge(outcome)?;
+                self.charge(outcome, tree)?;
             }
         }
         Ok(())
@@ -177,20 +190,24 @@ impl<'a> Page<'a> {
         find.query_row([id.to_string()], |row| row.get(0)).optional()
     }
 
-    fn charge(&mut self, outcome: &'a Outcome) -> rusqlite::Result<()> {
-        let (opened, caller) = (&outcome.opened, &outcome.opened.caller);
+    fn charge(&mut self, outcome: &'a Outcome, tree: i64) -> rusqlite::Result<()> {
+        let opened = &*outcome.opened;
         let quarter = opened.started_at_ms.div_euclid(schema::QUARTER_MS);
-        let tree = self.epoch(&opened.names)?.tree;
-        let at = (quarter, tree, &*caller.team_name, &*caller.key_name);
-        let cell = self.balance.entry(at).or_default();
-        cell.0 = cell.0.saturating_add(outcome.charge.cost.nano());
-        cell.1 += 1;
+        let caller = self.memory.labels.caller(self.transaction, opened)?;
+        let cell = self.balance.entry((quarter, tree, caller)).or_insert_with(|| Cell {
+            team: &opened.caller.team_name,
+            key: &opened.caller.key_name,
+            nano: 0,
+            requests: 0,
+        });
+        cell.nano = cell.nano.saturating_add(outcome.charge.cost.nano());
+        cell.requests += 1;
         Ok(())
     }
 
     fn add_balance(&mut self) -> rusqlite::Result<()> {
         let mut add = self.transaction.prepare_cached(schema::ADD_BALANCE)?;
-        for ((quarter, tree, team, key), (nano, requests)) in &self.balance {
+        for ((quarter, tree, _), Cell { team, key, nano, requests }) in &self.balance {
             add.execute(params![quarter, tree, team, key, nano, requests])?;
         }
         Ok(())
@@ -259,7 +276,8 @@ impl<'a> Page<'a> {
         if self.memory.epochs.len() == EPOCHS {
             self.memory.epochs.remove(0);
         }
-        let numbers = Numbers { epoch, tree };
+        self.memory.names = self.memory.names.wrapping_add(1);
+        let numbers = Numbers { epoch, tree, names: self.memory.names };
         self.memory.epochs.push((Arc::clone(names), numbers));
         Ok(numbers)
     }
