@@ -4,8 +4,8 @@
 //! Everything is local and lives in atomics: a key resolves at load to its [`Account`], so a request looks
 //! nothing up. This room refuses; it never changes a plan.
 
-mod account;
 mod beside;
+mod binding;
 mod budget;
 mod headers;
 mod limits;
@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use policies::facts::TeamIndex;
 
 pub(crate) use self::{
-    account::{Account, ConcurrencyPermit},
     beside::{Beside, Cost, Given, SetAside, give_way},
+    binding::{Account, ConcurrencyPermit},
     budget::{BudgetReading, Spent, earliest},
     headers::RateHeaders,
     reserve::Reservation,

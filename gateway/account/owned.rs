@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use jiff::Timestamp;
 
 use super::{
-    account::Account,
+    binding::Account,
     budget::{Budget, Spent},
     limits::RateLimits,
 };

@@ -104,7 +104,7 @@ fn plan(cost_max: i64) -> Plan {
 }
 
 async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
-    of(&accounts, 0).admit(&plan(cost), Tokens(0), (Instant::now(), noon())).await
+    of(accounts, 0).admit(&plan(cost), Tokens(0), (Instant::now(), noon())).await
 }
 
 fn settle(reservation: Reservation, cost: i64) {
@@ -257,7 +257,7 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
     let (before, after) = (at("2026-11-23T15:59:59Z"), at("2026-11-23T16:00:00Z"));
     let admit = |at| {
         let accounts = &accounts;
-        async move { of(&accounts, 0).admit(&plan(80), Tokens(0), (Instant::now(), at)).await.unwrap() }
+        async move { of(accounts, 0).admit(&plan(80), Tokens(0), (Instant::now(), at)).await.unwrap() }
     };
     let yesterday = admit(before).await;
     let today = admit(after).await;
@@ -370,7 +370,7 @@ async fn tokens_that_were_not_used_come_back() {
     let now = Instant::now();
     let admit = |tokens, cost| {
         let accounts = &accounts;
-        async move { of(&accounts, 0).admit(&plan(cost), Tokens(tokens), (now, noon())).await }
+        async move { of(accounts, 0).admit(&plan(cost), Tokens(tokens), (now, noon())).await }
     };
     let first = admit(600, 0).await.unwrap();
     let failure = admit(60, 0).await.map(drop).unwrap_err();

@@ -64,11 +64,9 @@ pub(super) fn unique<'a>(
     faults: &mut Faults,
 ) -> &'a str {
     let name = name(section, key, faults);
-    if !name.is_empty() {
-        if !taken.insert(name) {
-            let found = format!("`{name}` for the second time");
-            faults.push(Fault::new(section.at(key), found, "a name of its own"));
-        }
+    if !name.is_empty() && !taken.insert(name) {
+        let found = format!("`{name}` for the second time");
+        faults.push(Fault::new(section.at(key), found, "a name of its own"));
     }
     name
 }

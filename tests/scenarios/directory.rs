@@ -217,3 +217,156 @@ async fn the_program_refuses_a_removed_key_within_a_second_and_no_wrong_file_cha
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
 }
+
+/// A team, with these lines.
+fn team(name: &str, lines: &str) -> String {
+    format!("[[team]]\nname = \"{name}\"\n{lines}\n")
+}
+
+/// What the configuration of a setup is refused for.
+fn faults(setup: &Setup) -> Vec<String> {
+    let folder = setup.write();
+    let loaded = signalbox::config::load(Some(&folder.config()));
+    loaded.expect_err("a fault").iter().map(ToString::to_string).collect()
+}
+
+/// Waits until a team has spent something.
+async fn pays(gateway: &Gateway, team: &str) {
+    let look = async || {
+        let spent = spent(gateway, team).await;
+        if spent > 0.0 { Ok(()) } else { Err(spent) }
+    };
+    wait::found("the request is paid for", look).await;
+}
+
+#[tokio::test]
+async fn a_key_that_moves_while_its_request_is_open_pays_where_it_began() {
+    let up = SimBackend::with(quick().paced(0, 100));
+    let teams = team("bank", &(budget("1") + "\nlimits = { concurrent = 1 }"))
+        + &team("retail", &(budget("1") + "\nlimits = { concurrent = 1 }"));
+    let within = |name: &str| serving(&up, &(teams.clone() + &ann(&format!("team = \"{name}\""))));
+    let gateway = within("bank").start().await;
+    let long = with(streamed("a"), json!({ "max_tokens": 60 }));
+    let open = post(&gateway, ANN, &long).send().await.expect("a stream");
+    assert_eq!(status(&gateway, ANN).await, 429, "the place of the bank is taken");
+    in_force(&gateway.reload(&within("retail")));
+    assert_eq!(status(&gateway, ANN).await, 200, "retail has its own");
+    let retail = spent(&gateway, "retail").await;
+    assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
+    pays(&gateway, "bank").await;
+    assert!((spent(&gateway, "retail").await - retail).abs() < 1e-12);
+    in_force(&gateway.reload(&within("bank")));
+    assert_eq!(status(&gateway, ANN).await, 200, "the place of the bank is free again");
+    let books = gateway.close().await;
+    let teams: Vec<_> = books.entries.iter().map(|it| it.team.as_str()).collect();
+    assert_eq!(teams, ["bank", "retail", "bank"]);
+}
+
+#[tokio::test]
+async fn a_team_goes_with_its_keys_and_never_from_under_them() {
+    let up = SimBackend::with(quick().paced(0, 100));
+    let bank = || team("bank", &budget("1")) + &ann("team = \"bank\"");
+    let gateway = serving(&up, &bank()).start().await;
+    let long = with(streamed("a"), json!({ "max_tokens": 60 }));
+    let open = post(&gateway, ANN, &long).send().await.expect("a stream");
+    let said = faults(&serving(&up, &(ann("team = \"bank\"") + &ben("team = \"bank\""))));
+    assert_eq!(said.len(), 2, "{said:?}");
+    let at = |nth: usize| said[nth].starts_with(&format!("key[{nth}].team (line "));
+    assert!(at(0) && at(1) && said[0].contains("found `bank`"), "{said:?}");
+    in_force(&gateway.reload(&serving(&up, "")));
+    assert_eq!(status(&gateway, ANN).await, 401);
+    assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
+    // It comes again, and what was spent while it was gone is counted.
+    gateway.until(|books| books.verification.settled == 1).await;
+    in_force(&gateway.reload(&serving(&up, &bank())));
+    pays(&gateway, "bank").await;
+    assert_eq!(status(&gateway, ANN).await, 200);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_limit_lowered_below_what_is_in_use_ends_nothing_and_binds_who_comes() {
+    let up = SimBackend::with(quick().paced(0, 100));
+    let at_once = |most: u32| serving(&up, &ann(&format!("limits = {{ concurrent = {most} }}")));
+    let gateway = at_once(3).start().await;
+    let long = with(streamed("a"), json!({ "max_tokens": 60 }));
+    let open = join_all((0..3).map(|_| post(&gateway, ANN, &long).send())).await;
+    in_force(&gateway.reload(&at_once(1)));
+    assert_eq!(refused(&gateway, ANN).await.0, 429, "three of one place are taken");
+    for stream in open {
+        let text = stream.expect("a stream").text().await.expect("a whole stream");
+        assert!(text.ends_with("data: [DONE]\n\n"));
+    }
+    wait::answers("a place is free", 200, || status(&gateway, ANN)).await;
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn keys_expire_are_renewed_and_change_their_secrets() {
+    let up = SimBackend::start();
+    let until = |year: u32| ann(&format!("expires = \"{year}-01-31T00:00:00Z\""));
+    let gateway = serving(&up, &(until(2020) + &ben(""))).start().await;
+    assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (401, 200));
+    in_force(&gateway.reload(&serving(&up, &(until(2120) + &ben("")))));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    in_force(&gateway.reload(&serving(&up, &(until(2020) + &ben("")))));
+    assert_eq!(status(&gateway, ANN).await, 401);
+    // Only the files of the secrets differ: the configuration reads the same.
+    let swapped = || Setup::new().model("a", &up.urls()).file("ann.key", BEN).file("ben.key", ANN);
+    in_force(&gateway.reload(&swapped().and(&(until(2120) + &ben("")))));
+    assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (200, 200));
+    let new = "sk-new-0123456789abcdef0123456789abcdef";
+    let rotated = swapped().file("ann.key", new).and(&(until(2120) + &ben("")));
+    in_force(&gateway.reload(&rotated));
+    assert_eq!(status(&gateway, new).await, 200);
+    assert_eq!((status(&gateway, BEN).await, status(&gateway, ANN).await), (401, 200));
+    let books = gateway.close().await;
+    let names: Vec<_> = books.entries.iter().map(|it| it.key.as_str()).collect();
+    assert_eq!(names, ["ben", "ann", "ben", "ann", "ann", "ben"]);
+}
+
+#[tokio::test]
+async fn the_names_of_teams_that_went_stay_in_the_metrics_beside_the_new_ones() {
+    let up = SimBackend::start();
+    let called = |name: &str| {
+        serving(&up, &(team(name, &budget("1")) + &ann(&format!("team = \"{name}\""))))
+    };
+    let gateway = called("bank").start().await;
+    assert_eq!(status(&gateway, ANN).await, 200);
+    in_force(&gateway.reload(&called("bank-sg")));
+    assert_eq!(status(&gateway, ANN).await, 200);
+    gateway.until(|books| books.verification.settled == 2).await;
+    let metrics = gateway.metrics().await;
+    for name in ["bank", "bank-sg"] {
+        let name = format!("team=\"{name}\"");
+        assert_eq!(metrics.sum("signalbox_requests_total", &[&name]), 1.0, "{name}");
+    }
+    let budgets = |team: &str| metrics.sum("signalbox_budget_limit", &[team]);
+    assert_eq!((budgets("team=\"bank\""), budgets("team=\"bank-sg\"")), (0.0, 1.0));
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn the_program_takes_a_rotated_secret_at_a_signal_and_no_file_that_is_half_written() {
+    let up = SimBackend::start();
+    let folder = serving(&up, &(ann("") + &ben(""))).write();
+    let server = binary::Server::start(&folder.config()).await;
+    let asked = async |key: &str| {
+        let answer = server.post_with(key, &ask("a")).send().await.expect("an answer");
+        answer.status().as_u16()
+    };
+    let whole = std::fs::read_to_string(folder.config()).expect("the configuration");
+    let new = "sk-new-0123456789abcdef0123456789abcdef";
+    std::fs::write(folder.0.join("ann.key"), new).expect("a key");
+    // Empty, then in its place by a rename: what is between the two is never in force.
+    std::fs::write(folder.config(), "").expect("an empty one");
+    server.hangup().await;
+    assert_eq!((asked(ANN).await, asked(BEN).await), (200, 200));
+    std::fs::write(folder.0.join("next.toml"), &whole).expect("the next one");
+    std::fs::rename(folder.0.join("next.toml"), folder.config()).expect("in its place");
+    server.hangup().await;
+    wait::answers("the new secret serves", 200, || asked(new)).await;
+    assert_eq!((asked(ANN).await, asked(BEN).await), (401, 200));
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}

@@ -1,5 +1,6 @@
 //! A hard budget holds while two processes serve.
 
+use policies::facts::Money;
 use serde_json::json;
 
 use crate::harness::{
@@ -52,7 +53,7 @@ async fn the_successor_counts_what_the_old_one_has_open_until_it_is_settled() {
     assert_eq!(old.ended().await.code(), Some(0));
     let settled = async || {
         let books = Books::read(&folder.ledger());
-        let cost: i64 = books.entries.iter().filter_map(|it| it.cost).map(|it| it.nano()).sum();
+        let cost: i64 = books.entries.iter().filter_map(|it| it.cost).map(Money::nano).sum();
         let spent = figure(&new, "signalbox_budget_spent").await;
         let reserved = figure(&new, "signalbox_budget_reserved").await;
         (books.verification.open, (spent * 1e9).round() as i64 == cost, reserved == 0.0)
@@ -85,7 +86,7 @@ async fn both_together_never_spend_more_than_there_is() {
     }
     assert_eq!(old.ended().await.code(), Some(0));
     let books = Books::read(&folder.ledger());
-    let cost: i64 = books.entries.iter().filter_map(|it| it.cost).map(|it| it.nano()).sum();
+    let cost: i64 = books.entries.iter().filter_map(|it| it.cost).map(Money::nano).sum();
     assert_eq!(books.entries.len(), served);
     assert!(cost <= amount, "{cost} of {amount} nano-units");
     assert!(cost > amount / 2, "{cost} of {amount}: it can hardly spend any of it");

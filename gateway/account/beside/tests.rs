@@ -73,8 +73,8 @@ impl Process {
     }
 
     fn settle(&mut self, accounts: &Accounts, at: usize, cost: i64) {
-        let open = self.entries.iter_mut().filter(|it| it.cost.is_none());
-        let Some(entry) = open.skip(at % 5).next() else { return };
+        let mut open = self.entries.iter_mut().filter(|it| it.cost.is_none());
+        let Some(entry) = open.nth(at % 5) else { return };
         let cost = cost.min(entry.reserved);
         entry.cost = Some(cost);
         window(accounts).settle(Money::from_nano(entry.reserved), Money::from_nano(cost));

@@ -1,7 +1,10 @@
 //! Which rules can match at all: for each value of each indexed dimension, a set of rules. A decision
 //! is a few ANDs and a look at what is left.
 
-use super::{Rule, When, conditions::{KeySet, team_slot}};
+use super::{
+    Rule, When,
+    conditions::{KeySet, team_slot},
+};
 use crate::{
     facts::{DataClass, FleetFacts, KeyIndex, Language, Operation, Signals, Task},
     set::BitSet,
