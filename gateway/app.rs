@@ -23,6 +23,7 @@ use std::{
 
 pub(crate) use self::epoch::read_limits;
 use self::{
+    beside::PredecessorMoney,
     epoch::Before,
     handover::{Doors, Incumbent, Predecessor, Quiesced, Seat, Sockets},
 };
@@ -57,6 +58,10 @@ const CLOSING_MAX: Duration = Duration::from_secs(2);
 const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 /// How long the ledger's writer gathers a group.
 const GATHER: Duration = Duration::from_millis(2);
+/// For a process that has ended to let go of the ledger.
+const LEAVING_MAX: Duration = Duration::from_millis(500);
+/// How often it is looked whether it has.
+const LEAVING_LOOK: Duration = Duration::from_millis(20);
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -273,7 +278,7 @@ async fn build(
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
-    let (store, replica) = books(config, predecessor.is_some()).map_err(ledger_error)?;
+    let (store, replica) = books(config, predecessor.is_some()).await.map_err(ledger_error)?;
     let departure = store.departure();
     let before = store.predecessors().cloned();
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
@@ -281,20 +286,24 @@ async fn build(
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
+    let now = jiff::Timestamp::now();
+    let boots = before.as_ref().map_or(&[][..], |it| it.boots());
+    let (spent, before) = past::spent_beside(config, now, boots).map_err(ledger_error)?;
+    let before = before.filter(|_| !boots.is_empty());
+    let mut before = before.map(|mark| PredecessorMoney::new(mark, config.teams.clone()));
+    let who = (&*config.teams, &*config.keys);
+    let terms = (config.budget_wait, &config.ledger.currency);
+    epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
+    let nobody = Directory::empty(pepper.expose().as_bytes());
+    epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
     let said = match &mut predecessor {
         Some(predecessor) => predecessor.quiesce().await.map_err(stays)?,
         None => Quiesced::default(),
     };
-    let now = jiff::Timestamp::now();
-    let boots = before.as_ref().map_or(&[][..], |it| it.boots());
-    let (spent, before) = past::spent_beside(config, now, boots).map_err(ledger_error)?;
-    let mut before = before.filter(|_| !boots.is_empty());
-    let who = (&*config.teams, &*config.keys);
-    let terms = (config.budget_wait, &config.ledger.currency);
-    epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
-    before.iter_mut().for_each(|it| it.begin(&epoch.accounts, &said.aside, now));
-    let nobody = Directory::empty(pepper.expose().as_bytes());
-    epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
+    if let Some(before) = &mut before {
+        let now = jiff::Timestamp::now();
+        before.begin(&epoch.accounts, &said.aside, now).map_err(ledger_error)?;
+    }
     let gateway = Gateway {
         recorder,
         wait: config.ledger.wait,
@@ -321,11 +330,20 @@ fn real_now() -> Instant {
 
 /// The ledger's file, ready to be written by this process, beside one that writes to it or alone; and
 /// the replica's name in it.
-fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), record::StoreError> {
+async fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), record::StoreError> {
     let config::Ledger { sqlite, durability, retention_days, disk_free_bytes_min, .. } =
         &config.ledger;
     let open = if beside { Sqlite::join } else { Sqlite::open };
-    let mut store = open(sqlite, *durability)?;
+    let tried_until = tokio::time::Instant::now() + LEAVING_MAX;
+    let mut store = loop {
+        match open(sqlite, *durability) {
+            // A process that was killed a moment ago may not have let go of it yet.
+            Err(record::StoreError::InUse(_)) if tokio::time::Instant::now() < tried_until => {
+                tokio::time::sleep(LEAVING_LOOK).await;
+            }
+            opened => break opened?,
+        }
+    };
     let replica = store.replica(&epoch::replica(rand::random()))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
     let folder = ground::folder(&config.ledger).to_owned();

@@ -32,15 +32,25 @@ pub(super) struct PredecessorMoney {
 
 impl PredecessorMoney {
     /// What their entries cost from this mark on, by the teams of today.
-    pub(super) fn new(reader: Reader, mark: BootMark, tree: Vec<Team>) -> Self {
+    pub(super) fn new((reader, mark): (Reader, BootMark), tree: Vec<Team>) -> Self {
         Self { reader, mark, beside: Beside::default(), teams: Vec::new(), tree }
     }
 
-    /// Counts what they have open, and what the one that leaves may still spend. Nothing is admitted by
-    /// this process before.
-    pub(super) fn begin(&mut self, accounts: &Accounts, aside: &[SetAside], now: Timestamp) {
+    /// Counts what they have spent since the mark and have open, and what the one that leaves may still
+    /// spend. Nothing is admitted by this process before.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(super) fn begin(
+        &mut self,
+        accounts: &Accounts,
+        aside: &[SetAside],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.read()?;
         self.count(accounts, now);
         self.beside.hold(accounts, aside, now);
+        Ok(())
     }
 
     /// Counts on until all of them have ended.

@@ -6,12 +6,11 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use policies::facts::{KeyIndex, TeamIndex};
 
-use super::beside::PredecessorMoney;
 use crate::{
     account::{Spent, earliest, path},
     config::{Config, Key, Team},
     record::StoreError,
-    store::{BootMoney, Reader, Spending},
+    store::{BootMark, BootMoney, Reader, Spending},
 };
 
 /// As far back as any window reaches that runs.
@@ -21,18 +20,17 @@ pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreE
     Ok(all_counted(&found, config))
 }
 
-/// The same beside processes that still end their requests: what these have open is not in it, and is
-/// counted on from there. Nothing is to be counted where there is no budget.
+/// The same beside processes that still serve or end their requests: what these settle from now on is not
+/// in it, and is read on from the mark. Nothing is to be read where there is no budget.
 pub(super) fn spent_beside(
     config: &Config,
     at: Timestamp,
     boots: &[i64],
-) -> Result<(Vec<Spent>, Option<PredecessorMoney>), StoreError> {
+) -> Result<(Vec<Spent>, Option<(Reader, BootMark)>), StoreError> {
     let Some(since) = since(config, at) else { return Ok((Vec::new(), None)) };
     let reader = Reader::open(&config.ledger.sqlite)?;
     let (found, mark) = reader.spendings_and_mark(since.as_millisecond(), boots)?;
-    let predecessors = PredecessorMoney::new(reader, mark, config.teams.clone());
-    Ok((all_counted(&found, config), Some(predecessors)))
+    Ok((all_counted(&found, config), Some((reader, mark))))
 }
 
 /// The first moment of the longest of the windows that run, if there is a budget.

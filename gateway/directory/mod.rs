@@ -12,7 +12,11 @@ mod principal;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::HeaderMap;
 use policies::facts::KeyIndex;
@@ -30,7 +34,7 @@ use self::{
 };
 use crate::{
     account::Accounts,
-    config::{Config, Credential, Key, Team},
+    config::{Credential, Key, Team},
     failure::Failure,
 };
 
@@ -48,12 +52,15 @@ struct Known {
 }
 
 impl Directory {
-    /// The directory of a configuration, hashing with this pepper, with accounts of its own in which
+    /// The directory of these teams and keys, hashing with this pepper, with accounts of its own in which
     /// nothing was spent.
     #[must_use]
-    pub fn of(config: &Config, pepper: &[u8], now: (Instant, jiff::Timestamp)) -> Self {
-        let (keys, teams) = (&*config.keys, &*config.teams);
-        let terms = (config.budget_wait, &config.ledger.currency);
+    pub fn of(
+        (teams, keys): (&[Team], &[Key]),
+        terms: (Duration, &Arc<str>),
+        pepper: &[u8],
+        now: (Instant, jiff::Timestamp),
+    ) -> Self {
         let accounts = Accounts::new((teams, keys), terms, (&[], now.1), now.0);
         Self::empty(pepper).with(keys, teams, &accounts)
     }

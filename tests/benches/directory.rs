@@ -218,7 +218,9 @@ fn measure(args: &Args, keys: usize) -> Result<Cost, Box<dyn Error>> {
         let config = load(&path)?;
         cost.load_ms = cost.load_ms.min(ms(began.elapsed()));
         let began = Instant::now();
-        let directory = Directory::of(&config, PEPPER.as_bytes(), now());
+        let who = (&*config.teams, &*config.keys);
+        let terms = (config.budget_wait, &config.ledger.currency);
+        let directory = Directory::of(who, terms, PEPPER.as_bytes(), now());
         cost.build_ms = cost.build_ms.min(ms(began.elapsed()));
         asked(&config, &directory, &mut cost)?;
     }
@@ -320,7 +322,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let [load, build, reload, memory, authenticate, decide] = cost.numbers();
         writeln!(
             out,
-            "{keys:>8}  {load:>8.1}  {build:>8.1}  {reload:>9.1}  {memory:>10.1}  {authenticate:>15.0}  {decide:>9.0}"
+            "{keys:>8}  {load:>8.1}  {build:>8.1}  {reload:>9.1}  {memory:>10.1}  \
+             {authenticate:>15.0}  {decide:>9.0}"
         )?;
         costs.push(cost);
     }
