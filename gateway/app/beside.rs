@@ -32,7 +32,7 @@ pub(super) struct PredecessorMoney {
 
 impl PredecessorMoney {
     /// What their entries cost from this mark on, by the teams of today.
-    pub(super) fn new((reader, mark): (Reader, BootMark), tree: Vec<Team>) -> Self {
+    pub(super) fn new((reader, mark): past::Marked, tree: Vec<Team>) -> Self {
         Self { reader, mark, beside: Beside::default(), teams: Vec::new(), tree }
     }
 

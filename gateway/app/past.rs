@@ -20,13 +20,16 @@ pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreE
     Ok(all_counted(&found, config))
 }
 
+/// A moment of the ledger, and who reads on from there.
+pub(super) type Marked = (Reader, BootMark);
+
 /// The same beside processes that still serve or end their requests: what these settle from now on is not
 /// in it, and is read on from the mark. Nothing is to be read where there is no budget.
 pub(super) fn spent_beside(
     config: &Config,
     at: Timestamp,
     boots: &[i64],
-) -> Result<(Vec<Spent>, Option<(Reader, BootMark)>), StoreError> {
+) -> Result<(Vec<Spent>, Option<Marked>), StoreError> {
     let Some(since) = since(config, at) else { return Ok((Vec::new(), None)) };
     let reader = Reader::open(&config.ledger.sqlite)?;
     let (found, mark) = reader.spendings_and_mark(since.as_millisecond(), boots)?;
