@@ -120,6 +120,32 @@ pub struct Running {
     config: Mutex<Config>,
 }
 
+impl Running {
+    /// Puts another configuration in force. Requests under way keep what they began with.
+    ///
+    /// # Errors
+    /// When a new address or credential cannot be used: then nothing is taken.
+    pub fn reload(&self, config: Config) -> io::Result<Reloaded> {
+        reload::reload(self, config)
+    }
+
+    /// Waits until a successor serves; its process. This one is to be shut down then.
+    pub async fn succeeded(&self) -> i32 {
+        let Some(incumbent) = &self.incumbent else { return std::future::pending().await };
+        incumbent.succeeded().await
+    }
+
+    /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
+    /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
+    /// hard stop at the drain timeout: streams are cut honestly, and all else is answered with a failure
+    /// that asks to try again. In the end everything is settled and flushed. A process with a successor
+    /// accepts nothing even during the grace: its successor does. One without is still found by a successor
+    /// until the grace ends; after it, the ledger and the addresses are free for the next process.
+    pub async fn shutdown(self) {
+        drain::shutdown(self).await;
+    }
+}
+
 /// Builds the gateway and opens its listeners, as a process without a successor.
 ///
 /// # Errors

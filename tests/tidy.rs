@@ -29,12 +29,6 @@ const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
         "a property over seven drawn values",
     ),
     (
-        "impl",
-        "gateway/app.rs::Running",
-        2,
-        "what a running gateway does at a signal: it reloads in one file and drains in the other",
-    ),
-    (
         "circle",
         "gateway/classify/src/model/close.rs",
         6,
@@ -51,12 +45,6 @@ const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
         "gateway/classify/train/data.rs",
         3,
         "rows are read, taken from our own and filled up by three files that share their shape",
-    ),
-    (
-        "circle",
-        "gateway/dispatch/connection.rs",
-        2,
-        "a connection goes back to the pool that gave it",
     ),
     (
         "surface",

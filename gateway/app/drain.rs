@@ -15,54 +15,39 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// For an operator's last request.
 const LAST_SCRAPE: Duration = Duration::from_secs(1);
 
-impl Running {
-    /// Waits until a successor serves; its process. This one is to be shut down then.
-    pub async fn succeeded(&self) -> i32 {
-        match &self.incumbent {
-            Some(incumbent) => incumbent.succeeded().await,
-            None => std::future::pending().await,
+/// Ends a gateway: see [`Running::shutdown`].
+pub(super) async fn shutdown(running: Running) {
+    let gateway = running.gateway;
+    let hard_stop = Instant::now() + running.drain_timeout;
+    let grace_end = (Instant::now() + running.drain_grace).min(hard_stop);
+    let [mut api, mut admin] = running.listeners;
+    gateway.draining.store(true, Ordering::Relaxed);
+    running.departure.announce(true);
+    let succeeded = match running.incumbent {
+        Some(incumbent) => incumbent.stop(grace_end, hard_stop).await,
+        None => false,
+    };
+    if succeeded {
+        let _ = running.closing.send(Shutdown::Left);
+        let _ = running.admin_closing.send(Shutdown::Left);
+    }
+    sleep_until(grace_end).await;
+    let _ = running.closing.send(Shutdown::Shut);
+    if timeout_at(hard_stop, &mut api).await.is_err() {
+        tracing::warn!("the drain timeout has ended: what still runs is cut");
+        gateway.stopped.store(true, Ordering::Relaxed);
+        let _ = running.closing.send(Shutdown::Hurry);
+        if timeout(LAST_WORDS, &mut api).await.is_err() {
+            let _ = running.closing.send(Shutdown::Dropped);
+            let _ = api.await;
         }
     }
-
-    /// Not ready from now on, but open: for the grace, requests are served as before, and each answer
-    /// says that its connection closes. Then nobody comes in, and what runs goes on to its end, or to the
-    /// hard stop at the drain timeout: streams are cut honestly, and all else is answered with a failure
-    /// that asks to try again. In the end everything is settled and flushed. A process with a successor
-    /// accepts nothing even during the grace: its successor does. One without is still found by a successor
-    /// until the grace ends; after it, the ledger and the addresses are free for the next process.
-    pub async fn shutdown(self) {
-        let gateway = self.gateway;
-        let hard_stop = Instant::now() + self.drain_timeout;
-        let grace_end = (Instant::now() + self.drain_grace).min(hard_stop);
-        let [mut api, mut admin] = self.listeners;
-        gateway.draining.store(true, Ordering::Relaxed);
-        self.departure.announce(true);
-        let succeeded = match self.incumbent {
-            Some(incumbent) => incumbent.stop(grace_end, hard_stop).await,
-            None => false,
-        };
-        if succeeded {
-            let _ = self.closing.send(Shutdown::Left);
-            let _ = self.admin_closing.send(Shutdown::Left);
-        }
-        sleep_until(grace_end).await;
-        let _ = self.closing.send(Shutdown::Shut);
-        if timeout_at(hard_stop, &mut api).await.is_err() {
-            tracing::warn!("the drain timeout has ended: what still runs is cut");
-            gateway.stopped.store(true, Ordering::Relaxed);
-            let _ = self.closing.send(Shutdown::Hurry);
-            if timeout(LAST_WORDS, &mut api).await.is_err() {
-                let _ = self.closing.send(Shutdown::Dropped);
-                let _ = api.await;
-            }
-        }
-        let _ = self.admin_closing.send(Shutdown::Shut);
-        if timeout(LAST_SCRAPE, &mut admin).await.is_err() {
-            let _ = self.admin_closing.send(Shutdown::Dropped);
-        }
-        self.chores.iter().for_each(JoinHandle::abort);
-        let writer = self.writer;
-        // The writer's last flush blocks; it must not block the runtime.
-        let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
+    let _ = running.admin_closing.send(Shutdown::Shut);
+    if timeout(LAST_SCRAPE, &mut admin).await.is_err() {
+        let _ = running.admin_closing.send(Shutdown::Dropped);
     }
+    running.chores.iter().for_each(JoinHandle::abort);
+    let writer = running.writer;
+    // The writer's last flush blocks; it must not block the runtime.
+    let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
 }

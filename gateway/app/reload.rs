@@ -54,36 +54,32 @@ pub enum Change {
     Changed(Arc<str>),
 }
 
-impl Running {
-    /// Puts another configuration in force. Requests under way keep what they began with.
-    ///
-    /// # Errors
-    /// When a new address or credential cannot be used: then nothing is taken.
-    pub fn reload(&self, config: Config) -> io::Result<Reloaded> {
-        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let fixed = fixed(&current, &config);
-        if !fixed.is_empty() {
-            return Ok(Reloaded::NeedsRestart(fixed));
-        }
-        if same(&current, &config) {
-            return Ok(Reloaded::Unchanged);
-        }
-        let before = self.gateway.epoch.load_full();
-        let metrics = self.gateway.recorder.metrics();
-        let mut epoch = epoch(&config, metrics, Before::Epoch(&before), self.gateway.now())?;
-        admit(&config, &mut epoch, self.gateway.now())?;
-        let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
-        self.gateway.epoch.store(Arc::new(epoch));
-        fleet.take_over(self.gateway.now());
-        let models = changes(&current, &config);
-        *current = config;
-        Ok(Reloaded::InForce {
-            version: Arc::clone(&names.policy_version),
-            hash: Arc::clone(&names.policy_hash),
-            prices: Arc::clone(&names.price_version),
-            models,
-        })
+/// Puts another configuration in force.
+pub(super) fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
+    let mut current = running.config.lock().unwrap_or_else(PoisonError::into_inner);
+    let fixed = fixed(&current, &config);
+    if !fixed.is_empty() {
+        return Ok(Reloaded::NeedsRestart(fixed));
     }
+    if same(&current, &config) {
+        return Ok(Reloaded::Unchanged);
+    }
+    let gateway = &running.gateway;
+    let before = gateway.epoch.load_full();
+    let metrics = gateway.recorder.metrics();
+    let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
+    admit(&config, &mut epoch, gateway.now())?;
+    let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
+    gateway.epoch.store(Arc::new(epoch));
+    fleet.take_over(gateway.now());
+    let models = changes(&current, &config);
+    *current = config;
+    Ok(Reloaded::InForce {
+        version: Arc::clone(&names.policy_version),
+        hash: Arc::clone(&names.policy_hash),
+        prices: Arc::clone(&names.price_version),
+        models,
+    })
 }
 
 /// Puts keys, teams, limits and budgets in force, last of all that may fail: from here on they bind,

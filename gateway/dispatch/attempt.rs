@@ -349,13 +349,13 @@ impl Attempt {
     fn give_back(&mut self, now: Instant) {
         match std::mem::replace(&mut self.phase, Phase::Over(None)) {
             Phase::Streaming(exchange, stream) => {
-                exchange.recycle(&self.edits.target.pool, now);
+                self.edits.target.pool.recycle(exchange, now);
                 if let Some(holds) = stream.lesson() {
                     self.edits.target.holds.store(holds, Relaxed);
                 }
                 self.phase = Phase::Over(Some(stream));
             }
-            Phase::Collecting(exchange, ..) => exchange.recycle(&self.edits.target.pool, now),
+            Phase::Collecting(exchange, ..) => self.edits.target.pool.recycle(exchange, now),
             _ => {}
         }
     }

@@ -32,7 +32,6 @@ use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::pool::Pool;
 use crate::wire;
 
 /// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
@@ -323,15 +322,14 @@ impl Exchange {
         }
     }
 
-    /// Gives the connection back if its answer was read to the end. Whether it can serve again is looked
-    /// at when it is taken: it may be closed until then anyway.
-    pub(crate) fn recycle(mut self, pool: &Pool, now: Instant) {
+    /// The connection, if its answer was read to the end; it is idle from now on.
+    pub(super) fn into_idle(mut self, now: Instant) -> Option<Connection> {
         if self.answering.is_some() || self.body.is_some() || self.broken.is_some() {
-            return;
+            return None;
         }
         self.connection.reused = true;
         self.connection.idle_since = now;
-        pool.put(self.connection);
+        Some(self.connection)
     }
 }
 
@@ -396,6 +394,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::dispatch::pool::Pool;
 
     fn request() -> Request<Slices> {
         let slices = SmallVec::from_iter([Bytes::from_static(b"{}")]);
@@ -428,7 +427,7 @@ mod tests {
         assert!(exchange.all_out());
         assert!(std::future::poll_fn(|cx| exchange.poll_bytes(cx)).await.is_none());
         let pool = Pool::new(Duration::from_secs(60));
-        exchange.recycle(&pool, Instant::now());
+        pool.recycle(exchange, Instant::now());
         let taken = std::future::poll_fn(|cx| Poll::Ready(pool.take(cx, Instant::now()))).await;
         let connection = taken.expect("it is alive");
         drop(peer);

@@ -12,7 +12,7 @@ use http::Uri;
 
 use super::{
     connect_queue::{ConnectQueue, Offer},
-    connection::{Connection, Connector},
+    connection::{Connection, Connector, Exchange},
 };
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>;
@@ -44,8 +44,13 @@ impl Pool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection back.
-    pub(super) fn put(&self, connection: Connection) {
+    /// Takes a connection back if its answer was read to the end. Whether it can serve again is looked at
+    /// when it is taken: it may be closed until then anyway.
+    pub(crate) fn recycle(&self, exchange: Exchange, now: Instant) {
+        exchange.into_idle(now).into_iter().for_each(|connection| self.put(connection));
+    }
+
+    fn put(&self, connection: Connection) {
         if !self.idle_max.is_zero() {
             self.queue().put(connection);
         }
