@@ -178,9 +178,9 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let (mut running, rest) = begin(config, sockets, predecessor).await?;
     let gateway = Arc::clone(&running.gateway);
     let (departure, stopping) = (running.departure.clone(), Arc::default());
+    let grace = running.drain_grace;
     let sockets = copies.map(Into::into);
-    let given = Mutex::default();
-    let seat = Seat { doors, sockets, rest, gateway, departure, stopping, given };
+    let seat = Seat { doors, sockets, rest, gateway, departure, stopping, grace };
     running.incumbent = Incumbent::take(&ledger, seat);
     Ok(running)
 }
@@ -345,7 +345,8 @@ async fn build(
         predecessor.leave().await.map_err(stays)?;
     }
     if let Some(before) = before {
-        tokio::spawn(before.follow(Arc::clone(&gateway)));
+        let grace = Duration::from_millis(said.grace_ms);
+        tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
     Ok((gateway, writer, departure))
 }

@@ -2,8 +2,8 @@
 //!
 //! The one that leaves gives away what is left of each hard budget, but for a share with which it serves
 //! who still comes over its open connections. The successor counts what the other one has open and
-//! settles, as the ledger says it, and sets the share aside until the other one has ended. So the two
-//! together never commit more than the amount, whatever each of them knows late.
+//! settles, as the ledger says it, and sets the share aside until the other one reserves nothing more. So
+//! the two together never commit more than the amount, whatever each of them knows late.
 
 use std::sync::Arc;
 
@@ -35,17 +35,6 @@ pub(crate) struct SetAside {
     most: i64,
     /// Nano-units of these that nobody has reserved yet.
     share: i64,
-}
-
-/// What was given away, to be taken back where the successor does not come.
-#[derive(Default)]
-pub(crate) struct Given(Vec<(Arc<BudgetWindow>, i64)>);
-
-impl Given {
-    /// Takes it back: this process goes on.
-    pub(crate) fn take_back(self) {
-        self.0.iter().for_each(|(window, given)| window.take_back(*given));
-    }
 }
 
 /// What one key of the other process costs, in one quarter of an hour.
@@ -115,28 +104,36 @@ impl Beside {
         }
     }
 
-    /// The other one has ended: nothing is held for it any more.
+    /// The other one reserves nothing more: nothing is held for it any more. What it has open goes on to be
+    /// counted.
     pub(crate) fn end(&mut self) {
         self.held.drain(..).for_each(|it| it.window.hold(-it.held));
     }
 }
 
 /// Gives away what is left of every hard budget but for a share: what this process may still spend.
-pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> (Vec<SetAside>, Given) {
-    let (mut aside, mut all) = (Vec::new(), Given::default());
-    for (owner, budget) in accounts.budgets_of_all() {
-        let window = budget.window(now);
-        let Some(GivenAway { most, share, given }) = window.give_away(PARTS) else { continue };
-        let (name, timezone) = budget.told_apart_by();
+pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> Vec<SetAside> {
+    let give = |(owner, budget): (&Owner, &Arc<Budget>)| {
+        let GivenAway { most, share } = budget.give_away(PARTS, now)?;
+        let (window, timezone) = budget.told_apart_by();
         let (team, key) = match owner {
             Owner::Team(team) => (Some(Arc::clone(team)), None),
             Owner::Key(key) => (None, Some(Arc::clone(key))),
         };
-        let (name, timezone) = (name.to_owned(), timezone.to_owned());
-        aside.push(SetAside { team, key, window: name, timezone, most, share });
-        all.0.push((window, given));
-    }
-    (aside, all)
+        let (window, timezone) = (window.to_owned(), timezone.to_owned());
+        Some(SetAside { team, key, window, timezone, most, share })
+    };
+    accounts.budgets_of_all().filter_map(give).collect()
+}
+
+/// Takes it back: no successor has come, and this process goes on.
+pub(crate) fn take_back(accounts: &Accounts) {
+    accounts.budgets_of_all().for_each(|(_, budget)| budget.take_back());
+}
+
+/// Reserves nothing more in the shares: nobody comes over a connection that was open before.
+pub(crate) fn close_shares(accounts: &Accounts) {
+    accounts.budgets_of_all().for_each(|(_, budget)| budget.close_share());
 }
 
 /// The windows at hand in which this counts.

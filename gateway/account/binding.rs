@@ -21,6 +21,9 @@ use super::{
 };
 use crate::failure::{Failure, Kind, Stage};
 
+/// After how long the successor may be asked.
+const SUCCEEDED_WAIT: Duration = Duration::from_secs(1);
+
 /// What binds a key: limits and budgets, its own first, then those of its teams, the nearest first. Keys
 /// that have nothing of their own share the account of their team.
 #[derive(Default)]
@@ -96,19 +99,38 @@ impl Account {
             let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
             reservation.tokens.extend(taken);
         }
-        let windows: Windows = self.budgets.iter().map(|budget| budget.window(now.1)).collect();
-        if !reserve(&windows, plan.cost_max, self.wait).await {
-            return Err(refusal(&windows, plan.cost_max, &self.currency));
+        let mut windows = self.windows(now.1);
+        let given = |windows: &Windows| windows.iter().any(|window| window.is_given());
+        let wait = if given(&windows) { Duration::ZERO } else { self.wait };
+        if !reserve(&windows, plan.cost_max, wait).await {
+            if !given(&windows) {
+                return Err(refusal(&windows, plan.cost_max, &self.currency));
+            }
+            // A successor may have come meanwhile: what was kept for such requests is in other windows.
+            windows = self.windows(now.1);
+            if !reserve(&windows, plan.cost_max, Duration::ZERO).await {
+                return Err(succeeded());
+            }
         }
         // No await from here on: what is reserved is in the reservation's hands.
         reservation.windows = windows;
         Ok(reservation)
     }
 
+    fn windows(&self, at: Timestamp) -> Windows {
+        self.budgets.iter().map(|budget| budget.window(at)).collect()
+    }
+
     /// What stands in the `x-ratelimit-…` headers: the tightest of the limits that bind.
     pub(crate) fn limits(&self, now: Instant) -> RateHeaders {
         RateHeaders::of(&self.limits, now)
     }
+}
+
+/// The money is with the process that serves by now: it decides, on a new connection.
+fn succeeded() -> Failure {
+    let public = "another process has taken over, and has the budget; try again";
+    Failure::new(Kind::Unavailable, Stage::Admit, public).after(SUCCEEDED_WAIT)
 }
 
 fn too_fast(wait: Duration, what: &str) -> Failure {

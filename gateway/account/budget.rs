@@ -69,25 +69,23 @@ pub(super) struct BudgetWindow {
     /// Spent alone. It changes only when a request settles, so whoever reads it while others reserve
     /// is never told of more than was really spent.
     spent: AtomicI64,
-    /// Whether what is left has been given to a successor, and what comes free is its as well.
-    gives: AtomicBool,
-    /// What has come free since it gives.
-    withheld: AtomicI64,
+    /// Whether what is left, and what comes free, is a successor's: nothing more is reserved here.
+    given: AtomicBool,
+    /// The window of which this one is the share that was kept: all that is done here is done there too.
+    whole: Option<Arc<BudgetWindow>>,
     /// What is held for other processes, in the committed as well.
     held: AtomicI64,
     /// The queue of requests that wait for money here.
     pub(super) line: BudgetQueue,
 }
 
-/// What became of a budget that was given away, in nano-units.
+/// What became of a window that was given away, in nano-units.
 pub(super) struct GivenAway {
     /// The most that this process, and those before it, can still spend of the window; all that was
     /// spent is in it.
     pub most: i64,
     /// How much of that nobody has reserved yet.
     pub share: i64,
-    /// What is the successor's.
-    pub given: i64,
 }
 
 /// The requests that wait for money of a window, in the order in which they came.
@@ -155,20 +153,32 @@ impl BudgetWindow {
             terms,
             committed: AtomicI64::new(spent.nano()),
             spent: AtomicI64::new(spent.nano()),
-            gives: AtomicBool::new(false),
-            withheld: AtomicI64::new(0),
+            given: AtomicBool::new(false),
+            whole: None,
             held: AtomicI64::new(0),
             line: BudgetQueue::default(),
         }
+    }
+
+    /// The part of a window that is kept when the rest is given away.
+    fn share_of(whole: &Arc<Self>, nano: i64) -> Self {
+        let terms = Terms::new(Money::from_nano(nano), true);
+        Self { whole: Some(Arc::clone(whole)), ..Self::new(terms, Money::ZERO) }
     }
 
     /// Takes the amount if it fits, or if the budget is not hard.
     pub(super) fn reserve(&self, amount: Money) -> bool {
         let fits = |committed: i64| {
             let sum = committed.checked_add(amount.nano())?;
-            (!self.terms.hard() || sum <= self.terms.amount()).then_some(sum)
+            // Read for each try: whoever gives away changes both, this one last.
+            let fits = sum <= self.terms.amount() && !self.given.load(Ordering::Acquire);
+            (!self.terms.hard() || fits).then_some(sum)
         };
-        self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+        let reserved = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
+        if let (Ok(_), Some(whole)) = (reserved, &self.whole) {
+            whole.count(0, amount.nano());
+        }
+        reserved.is_ok()
     }
 
     /// Gives a reservation back.
@@ -176,73 +186,37 @@ impl BudgetWindow {
         self.settle(amount, Money::ZERO);
     }
 
-    /// Turns a reservation into what was spent. The rest is free again: for the successor, where there
-    /// is one.
+    /// Turns a reservation into what was spent.
     pub(super) fn settle(&self, reserved: Money, cost: Money) {
         self.count(cost.nano(), cost.nano() - reserved.nano());
-    }
-
-    /// Commits so much more, or less: what comes free is a successor's where what was left is.
-    fn commit(&self, more: i64) {
-        let commit = |committed: i64| {
-            // Read for each try: whoever gives away changes both, this one last.
-            (more > 0 || !self.gives.load(Ordering::Acquire)).then(|| committed + more)
-        };
-        if self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, commit).is_ok() {
-            if more <= 0 {
-                self.line.freed.notify_one();
-            }
-            return;
-        }
-        self.withheld.fetch_sub(more, Ordering::AcqRel);
-        if !self.gives.load(Ordering::Acquire) {
-            self.free_withheld();
+        if let Some(whole) = &self.whole {
+            whole.settle(reserved, cost);
         }
     }
 
-    /// Gives away what is left of a hard budget, but for one part in `parts`.
-    pub(super) fn give_away(&self, parts: i64) -> Option<GivenAway> {
-        let split = |committed: i64| {
-            let left = self.terms.amount().saturating_sub(committed).max(0);
-            (left / parts, left - left / parts)
-        };
-        self.gives.store(true, Ordering::Release);
-        // One more than is given, so that it changes in any case and a settle that has read it tries again.
-        let give = |committed: i64| self.terms.hard().then(|| committed + split(committed).1 + 1);
-        let Ok(before) = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, give)
-        else {
-            self.take_back(0);
-            return None;
-        };
-        let (kept, given) = split(before);
-        Some(GivenAway {
-            most: before.saturating_add(kept),
-            share: kept.saturating_add(self.held.load(Ordering::Acquire)),
-            given: given + 1,
-        })
+    /// Whether its money, or the rest of it, is a successor's.
+    pub(super) fn is_given(&self) -> bool {
+        self.whole.is_some() || self.given.load(Ordering::Acquire)
     }
 
-    /// Takes back what was given away, and what has come free since.
-    pub(super) fn take_back(&self, given: i64) {
-        self.gives.store(false, Ordering::Release);
-        self.count(0, -given);
-        self.free_withheld();
-    }
-
-    fn free_withheld(&self) {
-        self.count(0, -self.withheld.swap(0, Ordering::AcqRel));
+    /// The window of which this one is a share, or itself.
+    fn whole(self: &Arc<Self>) -> &Arc<Self> {
+        self.whole.as_ref().unwrap_or(self)
     }
 
     /// Counts what another process has come to spend and to commit, in nano-units; the spent is in both.
     pub(super) fn count(&self, spent: i64, committed: i64) {
         self.spent.fetch_add(spent, Ordering::AcqRel);
-        self.commit(committed);
+        self.committed.fetch_add(committed, Ordering::AcqRel);
+        if committed <= 0 {
+            self.line.freed.notify_one();
+        }
     }
 
     /// Holds so much more for another process, or less.
     pub(super) fn hold(&self, more: i64) {
         self.held.fetch_add(more, Ordering::AcqRel);
-        self.commit(more);
+        self.count(0, more);
     }
 
     /// The money that is neither spent nor reserved.
@@ -254,7 +228,8 @@ impl BudgetWindow {
     /// Whether the amount would fit if nothing were reserved.
     pub(super) fn could_hold(&self, amount: Money) -> bool {
         let sum = self.spent().checked_add(amount);
-        !self.terms.hard() || sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
+        let given = self.given.load(Ordering::Acquire);
+        !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
     }
 
     /// What is not spent, reserved or not; `None` if the budget is not hard.
@@ -323,7 +298,45 @@ impl Budget {
     /// The window at hand, if a request of that moment counts in it.
     pub(super) fn window_of(&self, then: Timestamp, now: Timestamp) -> Option<Arc<BudgetWindow>> {
         let (from, until) = bounds(self.window, &self.timezone, now);
-        (from..until).contains(&then).then(|| self.window(now))
+        (from..until).contains(&then).then(|| Arc::clone(self.window(now).whole()))
+    }
+
+    /// Gives away what is left of a hard budget, but for one part in `parts`: from now on, requests reserve
+    /// in that share.
+    pub(super) fn give_away(&self, parts: i64, now: Timestamp) -> Option<GivenAway> {
+        let window = self.window(now);
+        if !self.terms.hard() || window.is_given() {
+            return None;
+        }
+        window.given.store(true, Ordering::Release);
+        // It changes, so that whoever has found it ungiven tries again.
+        let committed = window.committed.fetch_add(1, Ordering::AcqRel);
+        let share = self.terms.amount().saturating_sub(committed).max(0) / parts;
+        let kept = Arc::new(BudgetWindow::share_of(&window, share));
+        let until = self.current.load().until;
+        self.current.store(Arc::new(Period { until, window: kept }));
+        window.line.freed.notify_one();
+        let held = window.held.load(Ordering::Acquire);
+        let most = committed.saturating_add(share);
+        Some(GivenAway { most, share: share.saturating_add(held) })
+    }
+
+    /// Takes back what was given away. What was reserved in the share since goes on to be counted.
+    pub(super) fn take_back(&self) {
+        let current = self.current.load_full();
+        let Some(whole) = &current.window.whole else { return };
+        let (until, window) = (current.until, Arc::clone(whole));
+        self.current.store(Arc::new(Period { until, window }));
+        whole.given.store(false, Ordering::Release);
+        whole.count(0, -1);
+    }
+
+    /// Nothing more is reserved in the share that was kept.
+    pub(super) fn close_share(&self) {
+        let current = self.current.load();
+        if current.window.whole.is_some() {
+            current.window.terms.amount.store(0, Ordering::Release);
+        }
     }
 
     /// The window of the window at hand; a new one begins when the old window has ended. A request keeps
@@ -342,6 +355,7 @@ impl Budget {
 
     pub(super) fn reading(&self, team: &Arc<str>, at: Timestamp) -> BudgetReading {
         let window = self.window(at);
+        let window = window.whole();
         BudgetReading {
             team: Arc::clone(team),
             window: self.window.code(),

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use policies::facts::TeamIndex;
 
 pub(crate) use self::{
-    beside::{Beside, Cost, Given, SetAside, give_way},
+    beside::{Beside, Cost, SetAside, close_shares, give_way, take_back},
     binding::{Account, ConcurrencyPermit},
     budget::{BudgetReading, Spent, earliest},
     headers::RateHeaders,

@@ -53,8 +53,8 @@ impl PredecessorMoney {
         Ok(())
     }
 
-    /// Counts on until all of them have ended.
-    pub(super) async fn follow(mut self, gateway: Arc<Gateway>) {
+    /// Counts on until all of them have ended. The one that leaves reserves nothing more after its grace.
+    pub(super) async fn follow(mut self, gateway: Arc<Gateway>, grace: Duration) {
         let mut waited = Duration::ZERO;
         loop {
             tokio::time::sleep(READ_EVERY).await;
@@ -75,6 +75,9 @@ impl PredecessorMoney {
             }
             if waited >= ON_DISK_AFTER {
                 self.beside.settle_down();
+            }
+            if waited >= grace.saturating_add(ON_DISK_AFTER) {
+                self.beside.end();
             }
         }
     }

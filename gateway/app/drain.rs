@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::Running;
-use crate::edge::accept::Shutdown;
+use crate::{account::close_shares, edge::accept::Shutdown};
 
 /// After the hard stop, for callers to take their last words; whoever does not read them is dropped.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -32,6 +32,10 @@ pub(super) async fn shutdown(running: Running) {
         let _ = running.admin_closing.send(Shutdown::Left);
     }
     sleep_until(grace_end).await;
+    if succeeded {
+        // Its successor counts on it.
+        close_shares(&gateway.epoch.load().accounts);
+    }
     let _ = running.closing.send(Shutdown::Shut);
     if timeout_at(hard_stop, &mut api).await.is_err() {
         tracing::warn!("the drain timeout has ended: what still runs is cut");

@@ -1,6 +1,7 @@
 //! `signalbox serve`
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -17,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Serves until SIGTERM or SIGINT, or until a successor does, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
     super::log_to_stderr();
+    // Whoever tells all gateways to reload means those that are starting as well.
+    let Ok(hangup) = signal(SignalKind::hangup()) else { return deaf() };
     let config = match app::check(&path) {
         Ok(config) => config,
         Err(faults) => {
@@ -38,7 +41,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     let succeeded = tokio::select! {
         () = stop.told() => None,
         pid = running.succeeded() => Some(pid),
-        _ = reloading(&path, &running, watched) => return deaf(),
+        never = reloading(&path, &running, (hangup, watched)) => match never {},
     };
     drain(running, stop, succeeded).await
 }
@@ -68,9 +71,12 @@ async fn drain(running: Running, mut stop: Stop, succeeded: Option<i32>) -> Exit
     }
 }
 
-/// Reloads at SIGHUP and whenever the files have changed. Ends only where signals cannot be heard.
-async fn reloading(path: &Path, running: &Running, mut watched: Watched) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+/// Reloads at SIGHUP and whenever the files have changed.
+async fn reloading(
+    path: &Path,
+    running: &Running,
+    (mut hangup, mut watched): (Signal, Watched),
+) -> Infallible {
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {

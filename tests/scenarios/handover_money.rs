@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::harness::{
     Books, KEY, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
+    gateway::client,
     sim_backend::quick,
     streamed, wait, with,
 };
@@ -79,7 +80,8 @@ async fn both_together_never_spend_more_than_there_is() {
     while refused < 20 {
         let (a, b) = tokio::join!(status_if_there(&old, 50), status(&new, 50));
         for status in a.into_iter().chain([b]) {
-            assert!(matches!(status, 200 | 429), "{status}");
+            // The old one sends whom it has no money for to the new one.
+            assert!(matches!(status, 200 | 429 | 503), "{status}");
             served += usize::from(status == 200);
             refused += usize::from(status == 429);
         }
@@ -97,4 +99,31 @@ async fn both_together_never_spend_more_than_there_is() {
 /// The old one's answer as long as it serves.
 async fn status_if_there(server: &Server, tokens: u32) -> Option<u16> {
     Some(server.post(&of(tokens)).send().await.ok()?.status().as_u16())
+}
+
+/// Requests that come one after another over connections of the old one need little of its share.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_over_a_kept_connection_is_served_from_the_share() {
+    const CALLERS: usize = 30;
+    let up = SimBackend::start();
+    let folder = setup(&up, "0.1500").server("drain_grace_ms = 8000\n").write();
+    let old = Server::start(&folder.config()).await;
+    let url = format!("http://{}/v1/chat/completions", old.addr());
+    let callers: Vec<_> = (0..CALLERS).map(|_| client()).collect();
+    let asked = async |caller: &reqwest::Client| {
+        let request = caller.post(&url).bearer_auth(KEY).body(of(20).to_string());
+        Reply::of(request).await.status
+    };
+    for caller in &callers {
+        assert_eq!(asked(caller).await, 200);
+    }
+    let new = Server::start(&folder.config()).await;
+    for (at, caller) in callers.iter().enumerate() {
+        assert_eq!(asked(caller).await, 200, "caller {at}");
+    }
+    assert_eq!(old.ended().await.code(), Some(0));
+    let books = Books::read(&folder.ledger());
+    assert_eq!(books.verification.settled, 2 * CALLERS as u64);
+    new.terminate().await;
+    assert_eq!(new.ended().await.code(), Some(0));
 }

@@ -55,9 +55,10 @@ impl Entry {
     }
 }
 
-#[derive(Debug)]
 struct Process {
     entries: Vec<Entry>,
+    /// By entry, where it has reserved.
+    windows: Vec<Arc<BudgetWindow>>,
     amount: i64,
 }
 
@@ -67,17 +68,20 @@ fn window(accounts: &Accounts) -> Arc<BudgetWindow> {
 
 impl Process {
     fn admit(&mut self, accounts: &Accounts, reserved: i64) {
-        if window(accounts).reserve(Money::from_nano(reserved)) {
+        let window = window(accounts);
+        if window.reserve(Money::from_nano(reserved)) {
             self.entries.push(Entry { reserved, cost: None });
+            self.windows.push(window);
         }
     }
 
-    fn settle(&mut self, accounts: &Accounts, at: usize, cost: i64) {
-        let mut open = self.entries.iter_mut().filter(|it| it.cost.is_none());
-        let Some(entry) = open.nth(at % 5) else { return };
+    fn settle(&mut self, at: usize, cost: i64) {
+        let mut open =
+            self.entries.iter_mut().zip(&self.windows).filter(|(it, _)| it.cost.is_none());
+        let Some((entry, window)) = open.nth(at % 5) else { return };
         let cost = cost.min(entry.reserved);
         entry.cost = Some(cost);
-        window(accounts).settle(Money::from_nano(entry.reserved), Money::from_nano(cost));
+        window.settle(Money::from_nano(entry.reserved), Money::from_nano(cost));
     }
 
     fn committed(&self) -> i64 {
@@ -126,12 +130,12 @@ proptest! {
     ) {
         let amount = 400;
         let (old, new) = (accounts(vec![budget(amount, true)]), accounts(vec![budget(amount, true)]));
-        let mut a = Process { entries: Vec::new(), amount };
-        let mut b = Process { entries: Vec::new(), amount };
+        let mut a = Process { entries: Vec::new(), windows: Vec::new(), amount };
+        let mut b = Process { entries: Vec::new(), windows: Vec::new(), amount };
         for step in before {
             match step {
                 Step::OldAdmits(reserved) => a.admit(&old, reserved),
-                Step::OldSettles(at, cost) => a.settle(&old, at, cost),
+                Step::OldSettles(at, cost) => a.settle(at, cost),
                 _ => {}
             }
         }
@@ -139,7 +143,7 @@ proptest! {
         // The last of what was admitted is not in the ledger yet.
         let known = a.entries.len().saturating_sub(unread);
         count(&mut beside, &new, &a.entries[..known]);
-        let (aside, _given) = give_way(&old, now());
+        let aside = give_way(&old, now());
         let told = serde_json::to_string(&aside).unwrap();
         beside.hold(&new, &serde_json::from_str::<Vec<SetAside>>(&told).unwrap(), now());
         let mut history = vec![a.entries[..known].to_vec()];
@@ -155,9 +159,9 @@ proptest! {
             for step in steps {
                 match step {
                     Step::OldAdmits(reserved) => a.admit(&old, reserved),
-                    Step::OldSettles(at, cost) => a.settle(&old, at, cost),
+                    Step::OldSettles(at, cost) => a.settle(at, cost),
                     Step::NewAdmits(reserved) => b.admit(&new, reserved),
-                    Step::NewSettles(at, cost) => b.settle(&new, at, cost),
+                    Step::NewSettles(at, cost) => b.settle(at, cost),
                     Step::Reads(ago) => {
                         read = read.max((history.len() - 1).saturating_sub(ago));
                         count(&mut beside, &new, &history[read]);
@@ -168,8 +172,8 @@ proptest! {
             }
         }
         while a.entries.iter().chain(&b.entries).any(|it| it.cost.is_none()) {
-            a.settle(&old, 0, 7);
-            b.settle(&new, 0, 7);
+            a.settle(0, 7);
+            b.settle(0, 7);
         }
         count(&mut beside, &new, &a.entries);
         beside.end();
@@ -184,12 +188,18 @@ fn who_goes_on_has_all_back_and_a_soft_budget_is_not_divided() {
     let both = vec![budget(800, true)];
     let old = accounts(both);
     assert!(window(&old).reserve(Money::from_nano(80)));
-    let (aside, given) = give_way(&old, now());
+    let aside = give_way(&old, now());
     assert_eq!((aside.len(), aside[0].most, aside[0].share), (1, 170, 90));
     assert!(!window(&old).reserve(Money::from_nano(91)), "it may use its share alone");
-    given.take_back();
-    assert!(window(&old).reserve(Money::from_nano(720)));
-    assert_eq!(give_way(&accounts(vec![budget(800, false)]), now()).0, []);
+    let share = window(&old);
+    assert!(share.reserve(Money::from_nano(90)) && !share.reserve(Money::from_nano(1)));
+    share.settle(Money::from_nano(90), Money::from_nano(10));
+    assert!(share.reserve(Money::from_nano(80)), "what a late request has not used is free again");
+    take_back(&old);
+    assert!(!window(&old).reserve(Money::from_nano(631)), "80 + 10 + 80 are committed");
+    share.release(Money::from_nano(80));
+    assert!(window(&old).reserve(Money::from_nano(710)));
+    assert_eq!(give_way(&accounts(vec![budget(800, false)]), now()), []);
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::{
     os::fd::AsFd,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -24,7 +25,7 @@ use super::{
     talk::{Answer, Ask, Doors, Heard, Phase, Quiesced, Step},
 };
 use crate::{
-    account::{Given, give_way},
+    account::{give_way, take_back},
     pipeline::Gateway,
     store::Departure,
 };
@@ -43,8 +44,8 @@ pub(in crate::app) struct Seat {
     pub(in crate::app) departure: Departure,
     /// Whether this process was told to stop, and leaves also where nobody succeeds it.
     pub(in crate::app) stopping: Arc<AtomicBool>,
-    /// What the successor has been given of the budgets.
-    pub(in crate::app) given: Mutex<Given>,
+    /// For how long this process still serves over connections that are open, when it has a successor.
+    pub(in crate::app) grace: Duration,
 }
 
 /// This process, found by successors.
@@ -155,11 +156,11 @@ impl Seat {
             Step::Quiesce => {
                 self.rest(true);
                 let accounts = Arc::clone(&self.gateway.epoch.load().accounts);
-                let (aside, given) = give_way(&accounts, (self.gateway.sources.timestamp)());
-                *self.given.lock().unwrap_or_else(PoisonError::into_inner) = given;
+                let aside = give_way(&accounts, (self.gateway.sources.timestamp)());
+                let grace_ms = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
                 let flushed = self.gateway.recorder.flushed().await;
                 flushed.map_err(|error| format!("the ledger is not flushed: {}", error.public))?;
-                channel.say(&Answer::Quiesced(Quiesced { aside })).await.map_err(lost)
+                channel.say(&Answer::Quiesced(Quiesced { aside, grace_ms })).await.map_err(lost)
             }
             Step::Yield => {
                 // Before the last word: the successor may have one of its own right after it.
@@ -176,8 +177,7 @@ impl Seat {
 
     async fn go_on(&self, channel: &mut Channel, why: String) {
         self.rest(false);
-        let given = std::mem::take(&mut *self.given.lock().unwrap_or_else(PoisonError::into_inner));
-        given.take_back();
+        take_back(&self.gateway.epoch.load().accounts);
         self.departure.announce(self.stopping());
         tracing::warn!(why, "there is no hand-over: serving on");
         // It may have gone.

@@ -83,6 +83,9 @@ pub(in crate::app) struct Quiesced {
     /// What the incumbent may still spend of each hard budget.
     #[serde(default)]
     pub(in crate::app) aside: Vec<SetAside>,
+    /// Milliseconds for which it still serves over connections that are open.
+    #[serde(default)]
+    pub(in crate::app) grace_ms: u64,
 }
 
 /// How far a hand-over is, for the incumbent.
