@@ -18,9 +18,6 @@ use super::{Config, Ground, outside::Outside, validate::validate};
 /// What the variables that change the configuration begin with.
 const PREFIX: &str = "SIGNALBOX__";
 
-/// As much as the main thread has.
-const STACK_BYTES: usize = 8 * 1024 * 1024;
-
 /// Loads and validates the configuration in this file, `signalbox.toml` if none is named. Relative paths
 /// in it start at its folder.
 ///
@@ -49,7 +46,7 @@ pub fn load_with(
 /// Every fault, with its path.
 pub fn check(
     path: &Path,
-    ground: &(dyn Fn(&Ground<'_>) -> Vec<Fault> + Sync),
+    ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
 ) -> Result<Config, Vec<Fault>> {
     read_layers(path, &[], ground)
 }
@@ -57,33 +54,17 @@ pub fn check(
 fn read_layers(
     path: &Path,
     overrides: &[(String, String)],
-    ground: &(dyn Fn(&Ground<'_>) -> Vec<Fault> + Sync),
+    ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
 ) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
     let text = read_text(path)
         .map_err(|error| vec![Fault::new(&name, error.to_string(), "a readable file")])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let layers = || {
-        // A variable that is no text cannot be one of ours.
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read, ground };
-        layered(&text, Layer::environment(variables), Layer::overrides(overrides), &outside)
-    };
-    apart(layers)
-}
-
-/// Runs it in a thread of its own. What reading a large file takes for the moment is many times what is
-/// kept of it; where a thread ends, the allocator gives the memory back that it has freed.
-fn apart<T: Send>(run: impl Fn() -> T + Sync) -> T {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        match thread.spawn_scoped(scope, &run) {
-            Ok(running) => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => run(),
-        }
-    })
+    // A variable that is no text cannot be one of ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read, ground };
+    layered(&text, Layer::environment(variables), Layer::overrides(overrides), &outside)
 }
 
 /// All layers together, validated.

@@ -101,6 +101,16 @@ impl Impostor {
         self.hears().await
     }
 
+    /// One that is offered the sockets, and the offer: the one before has to be noticed to be gone first.
+    async fn offered(ledger: &Path) -> (Self, Value) {
+        let greet = async || {
+            let mut it = Self::at(ledger).await;
+            let said = it.hello().await;
+            if said["say"] == "offer" { Ok((it, said)) } else { Err(said) }
+        };
+        wait::found("a hand-over", greet).await
+    }
+
     async fn hello(&mut self) -> Value {
         let at = "127.0.0.1:0";
         self.says(json!({ "say": "hello", "version": 1, "server": at, "admin": at })).await
@@ -179,20 +189,14 @@ async fn a_successor_that_dies_changes_nothing() {
     let folder = Setup::new().model("fast", &fast.urls()).write();
     let server = Server::start(&folder.config()).await;
     drop(Impostor::at(&folder.ledger()).await);
-    let mut prepares = Impostor::at(&folder.ledger()).await;
-    assert_eq!(prepares.hello().await["pid"], server.id());
+    let (prepares, offer) = Impostor::offered(&folder.ledger()).await;
+    assert_eq!(offer["pid"], server.id());
     assert_eq!(asked(&server).await, 200, "it serves while another one prepares");
     let refused = Impostor::at(&folder.ledger()).await.hears().await;
     assert!(refused["why"].as_str().unwrap().contains("already"), "{refused}");
     drop(prepares);
 
-    // The one before has to be noticed to be gone first.
-    let mut switches = wait::found("a hand-over", async || {
-        let mut it = Impostor::at(&folder.ledger()).await;
-        let said = it.hello().await;
-        if said["say"] == "offer" { Ok(it) } else { Err(said) }
-    })
-    .await;
+    let (mut switches, _) = Impostor::offered(&folder.ledger()).await;
     assert_eq!(switches.says(json!({ "say": "quiesce" })).await["say"], "quiesced");
     let url = format!("http://{}/v1/chat/completions", server.addr());
     let request = client().post(url).bearer_auth(KEY).body(ask("fast").to_string());
