@@ -134,6 +134,9 @@ impl Sqlite {
         let boot = Boot::begin(&transaction, path, &living)?;
         transaction.commit().map_err(failed)?;
         boot.sweep();
+        if recovered > 0 {
+            tracing::warn!(recovered, "a gateway had ended with open entries: closed as recovered");
+        }
         let predecessors = Some(living).filter(|it| !it.is_empty()).map(Predecessors::new);
         let (memory, keep) = (write::Memory::default(), None);
         Ok(Self { connection, memory, recovered, keep, predecessors, boot })

@@ -47,6 +47,12 @@ async fn refused(gateway: &Gateway, key: &str) -> (u16, String) {
     (reply.status, reply.json()["error"]["code"].as_str().unwrap_or_default().to_owned())
 }
 
+/// The same of the program.
+async fn status_of(server: &binary::Server, key: &str) -> u16 {
+    let answer = server.post_with(key, &ask("a")).send().await.expect("an answer");
+    answer.status().as_u16()
+}
+
 fn in_force(reloaded: &Reloaded) {
     assert!(matches!(reloaded, Reloaded::InForce { .. }), "{reloaded:?}");
 }
@@ -196,10 +202,7 @@ async fn the_program_refuses_a_removed_key_within_a_second_and_no_wrong_file_cha
     let up = SimBackend::start();
     let folder = serving(&up, &(ann("") + &ben(""))).write();
     let server = binary::Server::start(&folder.config()).await;
-    let asked = async |key: &str| {
-        let answer = server.post_with(key, &ask("a")).send().await.expect("an answer");
-        answer.status().as_u16()
-    };
+    let asked = |key| status_of(&server, key);
     assert_eq!((asked(ANN).await, asked(BEN).await), (200, 200));
     serving(&up, &ann("")).write_into(&folder);
     let began = std::time::Instant::now();
@@ -351,10 +354,7 @@ async fn the_program_takes_a_rotated_secret_at_a_signal_and_no_file_that_is_half
     let up = SimBackend::start();
     let folder = serving(&up, &(ann("") + &ben(""))).write();
     let server = binary::Server::start(&folder.config()).await;
-    let asked = async |key: &str| {
-        let answer = server.post_with(key, &ask("a")).send().await.expect("an answer");
-        answer.status().as_u16()
-    };
+    let asked = |key| status_of(&server, key);
     let whole = std::fs::read_to_string(folder.config()).expect("the configuration");
     let new = "sk-new-0123456789abcdef0123456789abcdef";
     std::fs::write(folder.0.join("ann.key"), new).expect("a key");

@@ -276,6 +276,35 @@ fn a_balance_that_differs_from_its_entries_is_found() {
     assert!(text.contains("from 2026-01-02T03:00:00Z"), "{text}");
 }
 
+/// Whatever is changed by hand is a finding that names it, and no failure to look.
+#[test]
+fn what_no_writer_writes_is_found_and_named() {
+    for (by_hand, expected) in [
+        ("UPDATE entry_close SET cost_nano = 'x'", " is 'x'"),
+        ("UPDATE entry_close SET cost_nano = 9223372036854775807", " is 9223372036854775807"),
+        ("UPDATE entry_close SET cost_nano = -1", " is -1"),
+        ("UPDATE entry_close SET cost_nano = 0.5", " is 0.5"),
+        ("UPDATE entry SET reserved_nano = 'much' WHERE seq = 1", "has reserved 'much'"),
+        ("UPDATE result SET state = 9", "is in the state 9"),
+        ("UPDATE result SET state = 'done'", "is in the state 'done'"),
+        ("UPDATE balance SET cost_nano = 'x'", "is 'x' of"),
+        ("UPDATE balance SET requests = 1.5", "of 1.5 requests"),
+        ("UPDATE entry SET boot = 99 WHERE seq = 1", "have lost what they name"),
+    ] {
+        let folder = Folder::new("by-hand");
+        let mut store = folder.open();
+        let outcomes =
+            (1..3).map(|number| sample::outcome(sample::opened(number, &sample::names())));
+        store.write(&whole(outcomes)).unwrap();
+        let sound = folder.reader().verify().unwrap();
+        assert_eq!((sound.faults, sound.settled), (Vec::new(), 2));
+        let connection = Connection::open(folder.file()).unwrap();
+        connection.execute_batch(by_hand).unwrap();
+        let faults = folder.reader().verify().unwrap().faults;
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{by_hand}: {faults:?}");
+    }
+}
+
 #[test]
 fn spent_and_sums_are_those_of_the_entries() {
     let folder = Folder::new("sums");

@@ -40,7 +40,25 @@ const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team, '?'), coalesce(e.k, b
 const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS c USING (seq) \
      WHERE e.caller NOT IN (SELECT id FROM caller) OR e.shape NOT IN (SELECT id FROM shape) OR \
      e.epoch NOT IN (SELECT id FROM epoch) OR \
+     (e.boot IS NOT NULL AND e.boot NOT IN (SELECT id FROM boot)) OR \
      (c.result IS NOT NULL AND c.result NOT IN (SELECT id FROM result))";
+
+/// Values that no writer writes, each in words: with them, no sum says anything.
+const UNSOUND: &str = "\
+     SELECT 'the cost of entry ' || coalesce(e.id, c.seq) || ' is ' || quote(c.cost_nano) \
+     FROM entry_close AS c LEFT JOIN entry AS e USING (seq) \
+     WHERE typeof(c.cost_nano) <> 'integer' OR c.cost_nano NOT BETWEEN 0 AND ?1 \
+     UNION ALL SELECT 'entry ' || id || ' has reserved ' || quote(reserved_nano) FROM entry \
+     WHERE typeof(reserved_nano) <> 'integer' OR reserved_nano NOT BETWEEN 0 AND ?1 \
+     UNION ALL SELECT 'entry ' || e.id || ' is in the state ' || quote(r.state) \
+     FROM result AS r JOIN entry_close AS c ON c.result = r.id JOIN entry AS e USING (seq) \
+     WHERE r.state NOT IN (1, 2) \
+     UNION ALL SELECT 'a balance of team ' || quote(team) || ' is ' || quote(cost_nano) || ' of ' || \
+     quote(requests) || ' requests' FROM (SELECT * FROM balance UNION ALL SELECT * FROM gone) \
+     WHERE typeof(cost_nano) <> 'integer' OR typeof(requests) <> 'integer' OR \
+     cost_nano NOT BETWEEN 0 AND ?1 LIMIT 20";
+/// Nano-units: no budget, and no sum of a request, is larger.
+const SOUND_MAX: i64 = 4_000_000_000_000_000_000;
 
 /// Open entries by the boot that has opened them; 0 is none, of an earlier version.
 const OPEN_BY_BOOT: &str = "SELECT coalesce(boot, 0), count(*) FROM entry WHERE NOT EXISTS \
@@ -70,14 +88,14 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         open: count("SELECT count(*) FROM line WHERE state = 0")?,
         settled: count("SELECT count(*) FROM line WHERE state = 1")?,
         recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
-        cost: Money::from_nano(tx.query_row(
-            "SELECT coalesce(sum(cost_nano), 0) FROM entry_close",
-            [],
-            |row| row.get(0),
-        )?),
+        cost: Money::ZERO,
         faults: Vec::new(),
     };
     let faults = &mut verification.faults;
+    let mut unsound = tx.prepare(UNSOUND)?;
+    let unsound = unsound.query_map([SOUND_MAX], |row| row.get::<_, String>(0))?;
+    faults.extend(unsound.collect::<rusqlite::Result<Vec<_>>>()?);
+    let sound = faults.is_empty();
     let lost = count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
     if lost > 0 {
         faults.push(format!("{lost} ends belong to no entry"));
@@ -90,10 +108,12 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     if nameless > 0 {
         faults.push(format!("{nameless} entries have lost what they name"));
     }
-    let mut differences = tx.prepare(DIFFERENCES)?;
-    let rows = differences.query_map([], difference)?;
-    for fault in rows {
-        faults.push(fault?);
+    if sound {
+        let sum = "SELECT coalesce(sum(cost_nano), 0) FROM entry_close";
+        verification.cost = Money::from_nano(tx.query_row(sum, [], |row| row.get(0))?);
+        let mut differences = tx.prepare(DIFFERENCES)?;
+        let rows = differences.query_map([], difference)?;
+        faults.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     }
     let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
@@ -104,6 +124,7 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     let open = open.collect::<rusqlite::Result<_>>()?;
     Ok((verification, open))
 }
+
 /// What is open without a process that could end it.
 fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
     let dead = open.iter().filter(|(boot, _)| !living.contains(boot));
