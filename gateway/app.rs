@@ -17,7 +17,7 @@ use std::{
     io,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,11 @@ pub use self::{
     reload::{Change, Reloaded, Watched},
 };
 use arc_swap::ArcSwap;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     account::Accounts,
@@ -116,6 +120,8 @@ pub struct Running {
     departure: Departure,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
+    /// The boots of processes that may have requests open yet.
+    predecessors: Vec<i64>,
     /// What is in force.
     config: Mutex<Config>,
 }
@@ -125,8 +131,8 @@ impl Running {
     ///
     /// # Errors
     /// When a new address or credential cannot be used: then nothing is taken.
-    pub fn reload(&self, config: Config) -> io::Result<Reloaded> {
-        reload::reload(self, config)
+    pub async fn reload(&self, config: Config) -> io::Result<Reloaded> {
+        reload::reload(self, config).await
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -231,7 +237,7 @@ async fn begin(
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let (gateway, writer, departure) = build(&config, predecessor).await?;
+    let (gateway, writer, departure, predecessors) = build(&config, predecessor).await?;
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -272,6 +278,7 @@ async fn begin(
         departure,
         writer,
         gateway,
+        predecessors,
         config: Mutex::new(config),
     };
     Ok((running, rest))
@@ -300,26 +307,24 @@ fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
 async fn build(
     config: &Config,
     mut predecessor: Option<Predecessor>,
-) -> Result<(Arc<Gateway>, WriterHandle, Departure), StartError> {
+) -> Result<(Arc<Gateway>, WriterHandle, Departure, Vec<i64>), StartError> {
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
     let (store, replica) = books(config, predecessor.is_some()).await.map_err(ledger_error)?;
     let departure = store.departure();
-    let before = store.predecessors().cloned();
+    let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
     let recorder = Recorder::new(metrics, ledger);
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
     let now = jiff::Timestamp::now();
-    let boots = before.as_ref().map_or(&[][..], |it| it.boots());
-    let (spent, before) = past::spent_beside(config, now, boots).map_err(ledger_error)?;
-    let before = before.filter(|_| !boots.is_empty());
-    let mut before = before.map(|mark| PredecessorMoney::new(mark, config.teams.clone()));
+    let past = past::spent_beside(config, now, &boots, Default::default).map_err(ledger_error)?;
+    let mut before = past.marked.map(|mark| PredecessorMoney::new(mark, config.teams.clone()));
     let who = (&*config.teams, &*config.keys);
     let terms = (config.budget_wait, &config.ledger.currency);
-    epoch.accounts = Arc::new(Accounts::new(who, terms, (&spent, now), real_now()));
+    epoch.accounts = Arc::new(Accounts::new(who, terms, (&past.spent, now), real_now()));
     let nobody = Directory::empty(pepper.expose().as_bytes());
     epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
     let said = match &mut predecessor {
@@ -348,7 +353,7 @@ async fn build(
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
-    Ok((gateway, writer, departure))
+    Ok((gateway, writer, departure, boots))
 }
 
 fn real_now() -> Instant {

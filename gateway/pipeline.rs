@@ -39,7 +39,7 @@ pub(crate) use self::{
     tab::Tab,
 };
 use crate::{
-    account::Accounts,
+    account::{Accounts, Requester},
     config::Wait,
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
@@ -247,8 +247,9 @@ async fn serve_decided(
     let Asked { principal, headers, request, at } = asked;
     let Principal { caller, account } = &*principal;
     let Decided { signals, plan, draw } = decided;
-    let now = (tab.at(Stage::Admit), at);
-    let reservation = account.admit(&plan, signals.input_tokens, now).await?;
+    let now = tab.at(Stage::Admit);
+    let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
+    let reservation = account.admit(requester, &plan, signals.input_tokens, now).await?;
     tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;

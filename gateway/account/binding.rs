@@ -17,6 +17,7 @@ use super::{
     budget::Budget,
     headers::RateHeaders,
     limits::RateLimits,
+    open::{OpenRequests, Requester},
     reserve::{Reservation, Windows, refusal, reserve},
 };
 use crate::failure::{Failure, Kind, Stage};
@@ -30,6 +31,10 @@ const SUCCEEDED_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Account {
     pub(super) limits: Vec<Arc<RateLimits>>,
     pub(super) budgets: Vec<Arc<Budget>>,
+    /// The names of those teams.
+    pub(super) teams: Arc<[Arc<str>]>,
+    /// What its requests have reserved.
+    pub(super) open: OpenRequests,
     /// How long an admit waits at the most.
     pub(super) wait: Duration,
     /// In which refusals speak of money.
@@ -84,22 +89,24 @@ impl Account {
     /// # Errors
     /// When tokens or money are spent.
     pub(crate) async fn admit(
-        &self,
+        self: &Arc<Self>,
+        request: Requester,
         plan: &Plan,
         input: Tokens,
-        now: (Instant, Timestamp),
+        now: Instant,
     ) -> Result<Reservation, Failure> {
         let mut reservation = Reservation {
             reserved: plan.cost_max,
             windows: Windows::new(),
             tokens: SmallVec::new(),
+            open: None,
         };
         for limits in &self.limits {
-            let taken = limits.take(input, now.0);
+            let taken = limits.take(input, now);
             let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
             reservation.tokens.extend(taken);
         }
-        let mut windows = self.windows(now.1);
+        let mut windows = self.windows(request.at);
         let given = |windows: &Windows| windows.iter().any(|window| window.is_given());
         let wait = if given(&windows) { Duration::ZERO } else { self.wait };
         if !reserve(&windows, plan.cost_max, wait).await {
@@ -107,13 +114,15 @@ impl Account {
                 return Err(refusal(&windows, plan.cost_max, &self.currency));
             }
             // A successor may have come meanwhile: what was kept for such requests is in other windows.
-            windows = self.windows(now.1);
+            windows = self.windows(request.at);
             if !reserve(&windows, plan.cost_max, Duration::ZERO).await {
                 return Err(succeeded());
             }
         }
         // No await from here on: what is reserved is in the reservation's hands.
         reservation.windows = windows;
+        let place = self.open.open(request, plan.cost_max);
+        reservation.open = Some((Arc::clone(self), place));
         Ok(reservation)
     }
 

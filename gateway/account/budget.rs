@@ -76,7 +76,7 @@ pub(super) struct BudgetWindow {
     /// What is held for other processes, in the committed as well.
     held: AtomicI64,
     /// The queue of requests that wait for money here.
-    pub(super) line: BudgetQueue,
+    pub(super) queue: BudgetQueue,
 }
 
 /// What became of a window that was given away, in nano-units.
@@ -156,7 +156,7 @@ impl BudgetWindow {
             given: AtomicBool::new(false),
             whole: None,
             held: AtomicI64::new(0),
-            line: BudgetQueue::default(),
+            queue: BudgetQueue::default(),
         }
     }
 
@@ -209,7 +209,7 @@ impl BudgetWindow {
         self.spent.fetch_add(spent, Ordering::AcqRel);
         self.committed.fetch_add(committed, Ordering::AcqRel);
         if committed <= 0 {
-            self.line.freed.notify_one();
+            self.queue.freed.notify_one();
         }
     }
 
@@ -251,23 +251,31 @@ impl BudgetWindow {
 }
 
 impl Budget {
-    /// A budget of which this has been spent.
-    pub(super) fn new<'a>(
-        config: &config::Budget,
-        spent: impl Iterator<Item = &'a Spent>,
-        at: Timestamp,
-    ) -> Self {
-        let (from, until) = bounds(config.window, &config.timezone, at);
-        let within = spent.filter(|it| (from..until).contains(&it.at));
-        let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
+    /// A budget of which nothing is spent.
+    pub(super) fn new(config: &config::Budget, at: Timestamp) -> Self {
+        let (_, until) = bounds(config.window, &config.timezone, at);
         let terms = Terms::new(config.amount, config.hard);
-        let window = Arc::new(BudgetWindow::new(Arc::clone(&terms), spent));
+        let window = Arc::new(BudgetWindow::new(Arc::clone(&terms), Money::ZERO));
         Self {
             window: config.window,
             timezone: config.timezone.clone(),
             terms,
             current: ArcSwap::from_pointee(Period { until, window }),
         }
+    }
+
+    /// Counts what was spent before it began, but for so many nano-units that are counted already.
+    pub(super) fn begin<'a>(
+        &self,
+        spent: impl Iterator<Item = &'a Spent>,
+        counted: i64,
+        at: Timestamp,
+    ) {
+        let (from, until) = bounds(self.window, &self.timezone, at);
+        let within = spent.filter(|it| (from..until).contains(&it.at));
+        let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
+        let spent = spent.nano().saturating_sub(counted);
+        self.window(at).whole().count(spent, spent);
     }
 
     /// Whether this is the budget that the configuration states: the amount may be another.
@@ -282,7 +290,7 @@ impl Budget {
             self.terms.amount.store(config.amount.nano(), Ordering::Release);
         }
         self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
-        self.current.load().window.line.freed.notify_one();
+        self.current.load().window.queue.freed.notify_one();
     }
 
     /// Whether requests are refused when it is spent.
@@ -315,7 +323,7 @@ impl Budget {
         let kept = Arc::new(BudgetWindow::share_of(&window, share));
         let until = self.current.load().until;
         self.current.store(Arc::new(Period { until, window: kept }));
-        window.line.freed.notify_one();
+        window.queue.freed.notify_one();
         let held = window.held.load(Ordering::Acquire);
         let most = committed.saturating_add(share);
         Some(GivenAway { most, share: share.saturating_add(held) })

@@ -9,6 +9,8 @@ mod binding;
 mod budget;
 mod headers;
 mod limits;
+mod new_budgets;
+mod open;
 mod owned;
 pub(crate) mod price;
 mod reserve;
@@ -17,7 +19,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -29,13 +31,16 @@ pub(crate) use self::{
     binding::{Account, ConcurrencyPermit},
     budget::{BudgetReading, Spent, earliest},
     headers::RateHeaders,
+    new_budgets::NewBudgets,
+    open::Requester,
     reserve::Reservation,
 };
 use self::{
     budget::Budget,
+    open::Newer,
     owned::{Owned, Owner},
 };
-use crate::config::{self, Key, Team};
+use crate::config::{Key, Team};
 
 /// What all teams and keys have used, and what binds each key.
 #[derive(Default)]
@@ -46,85 +51,92 @@ pub(crate) struct Accounts {
     teams: Vec<(Arc<str>, Vec<Arc<Budget>>)>,
     /// What keys and teams have used, by their names: of those too that are gone and may come back.
     owned: HashMap<Owner, Owned>,
+    /// Every account through which a request may be open, of these teams and keys and of earlier ones.
+    known: Vec<Weak<Account>>,
     /// What binds who has no limits and no budgets.
     unbound: Account,
-}
-
-/// What was spent, by those for whom it counts.
-#[derive(Default)]
-struct SpentBy<'a> {
-    teams: HashMap<TeamIndex, Vec<&'a Spent>>,
-    keys: HashMap<u32, Vec<&'a Spent>>,
-}
-
-impl<'a> SpentBy<'a> {
-    fn new(spent: &'a [Spent]) -> Self {
-        let mut by = Self::default();
-        for it in spent {
-            it.teams.iter().for_each(|team| by.teams.entry(*team).or_default().push(it));
-            it.key.iter().for_each(|key| by.keys.entry(key.0).or_default().push(it));
-        }
-        by
-    }
 }
 
 impl Accounts {
     /// Accounts of these teams and keys, in which so much was spent until now. An admit waits for `wait`
     /// at the most; refusals speak of money in `currency`.
     pub(crate) fn new(
-        (teams, keys): (&[Team], &[Key]),
+        who: (&[Team], &[Key]),
         (wait, currency): (Duration, &Arc<str>),
-        spent: (&[Spent], Timestamp),
+        (spent, at): (&[Spent], Timestamp),
         now: Instant,
     ) -> Self {
         let unbound = Account { wait, currency: Arc::clone(currency), ..Account::default() };
-        Self { unbound, ..Self::default() }.after((teams, keys), spent, now)
+        let nobody = Self { unbound, ..Self::default() };
+        let new = nobody.new_budgets(who, at);
+        new.begin(who, (spent, &HashMap::new()), at);
+        nobody.after(who, &new, now)
+    }
+
+    /// The budgets of these teams and keys of which nothing is known here.
+    pub(crate) fn new_budgets(&self, who: (&[Team], &[Key]), at: Timestamp) -> NewBudgets {
+        NewBudgets::of(who, &self.owned, at)
+    }
+
+    /// Counts all requests that are open in budgets that are new, and all that come in through these accounts
+    /// or earlier ones. `counts` says for which teams of today a request counts that came in under these.
+    pub(crate) fn count_in(
+        &self,
+        budgets: &Arc<NewBudgets>,
+        counts: impl Fn(&[Arc<str>]) -> Vec<Arc<str>>,
+        now: Timestamp,
+    ) {
+        for account in self.known.iter().filter_map(Weak::upgrade) {
+            let (teams, budgets) = (counts(&account.teams), Arc::clone(budgets));
+            account.open.count_in(Newer { teams, budgets }, now);
+        }
     }
 
     /// Accounts of other teams and keys. Whoever has the same name as before has what was spent, what is
     /// reserved and what is in use, and its new limits and amounts bind at once, for those who wait as
-    /// well. `spent` is for budgets that are new.
+    /// well. What is used of budgets that are new is in `new`.
     pub(crate) fn after(
         &self,
         (teams, keys): (&[Team], &[Key]),
-        (spent, at): (&[Spent], Timestamp),
+        new: &NewBudgets,
         now: Instant,
     ) -> Self {
-        let (spent, mut owned) = (SpentBy::new(spent), self.owned.clone());
-        let none = Vec::new();
-        let own: Vec<Account> = (0..)
-            .map(TeamIndex)
-            .zip(teams)
-            .map(|(index, team)| {
+        let mut owned = self.owned.clone();
+        let own: Vec<Account> = teams
+            .iter()
+            .map(|team| {
                 let owner = Owner::Team(Arc::clone(&team.name));
-                let mine = spent.teams.get(&index).unwrap_or(&none);
-                owned::become_of(&mut owned, owner, (&team.budgets, team.limits), (mine, at), now)
+                owned::become_of(&mut owned, owner, (&team.budgets, team.limits), new, now)
             })
             .collect();
-        let with_teams = |mut all: Account, team: Option<TeamIndex>| {
-            let teams = team.into_iter().flat_map(|team| path(team, teams));
-            for team in teams.filter_map(|team| own.get(team.get())) {
+        let with_teams = |mut all: Account, team: TeamIndex| {
+            let names =
+                path(team, teams).filter_map(|team| Some(Arc::clone(&teams.get(team.get())?.name)));
+            all.teams = names.collect();
+            for team in path(team, teams).filter_map(|team| own.get(team.get())) {
                 all.limits.extend(team.limits.iter().cloned());
                 all.budgets.extend(team.budgets.iter().cloned());
             }
             Arc::new(Account { wait: self.unbound.wait, currency: self.currency(), ..all })
         };
-        let by_team: Vec<Arc<Account>> = (0..)
-            .map(TeamIndex)
-            .zip(teams)
-            .map(|(index, _)| with_teams(Account::default(), Some(index)))
-            .collect();
-        let mut of_key = |(at_key, key): (u32, &Key)| {
+        let of_team = |(at, _)| with_teams(Account::default(), TeamIndex(at));
+        let by_team: Vec<Arc<Account>> = (0..).zip(teams).map(of_team).collect();
+        let mut known: Vec<_> =
+            self.known.iter().filter(|it| it.strong_count() > 0).cloned().collect();
+        known.extend(by_team.iter().map(Arc::downgrade));
+        let of_key = |key: &Key| {
             let owner = Owner::Key(Arc::clone(&key.name));
-            let mine = spent.keys.get(&at_key).unwrap_or(&none);
-            let own =
-                owned::become_of(&mut owned, owner, (&key.budgets, key.limits), (mine, at), now);
+            let own = owned::become_of(&mut owned, owner, (&key.budgets, key.limits), new, now);
             match by_team.get(key.team.get()) {
                 Some(team) if own.limits.is_empty() && own.budgets.is_empty() => Arc::clone(team),
-                _ => with_teams(own, Some(key.team)),
+                _ => {
+                    let account = with_teams(own, key.team);
+                    known.push(Arc::downgrade(&account));
+                    account
+                }
             }
         };
-        let keys = (0..).zip(keys).map(&mut of_key).collect();
+        let keys = keys.iter().map(of_key).collect();
         let shown = |(team, account): (&Team, &Account)| {
             let budgets = account.budgets.iter().take(team.budgets.len()).cloned().collect();
             (Arc::clone(&team.name), budgets)
@@ -132,7 +144,7 @@ impl Accounts {
         let shown = teams.iter().zip(&own).map(shown).collect();
         let unbound =
             Account { wait: self.unbound.wait, currency: self.currency(), ..Account::default() };
-        Self { keys, teams: shown, owned, unbound }
+        Self { keys, teams: shown, owned, known, unbound }
     }
 
     /// The budgets of all teams and keys, those too that are stated no more.
@@ -151,16 +163,6 @@ impl Accounts {
     /// What binds the key at this place of the configuration.
     pub(crate) fn of_key(&self, at: usize) -> Option<&Arc<Account>> {
         self.keys.get(at)
-    }
-
-    /// Whether one of these teams and keys has a budget of which nothing is known here.
-    pub(crate) fn lacks(&self, teams: &[Team], keys: &[Key]) -> bool {
-        let unknown = |owner: Owner, budgets: &[config::Budget]| {
-            let owned = self.owned.get(&owner);
-            budgets.iter().any(|budget| !owned.is_some_and(|it| it.has(budget)))
-        };
-        teams.iter().any(|it| unknown(Owner::Team(Arc::clone(&it.name)), &it.budgets))
-            || keys.iter().any(|it| unknown(Owner::Key(Arc::clone(&it.name)), &it.budgets))
     }
 
     /// The budgets of all teams, as they stand.

@@ -2,13 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use jiff::Timestamp;
-
-use super::{
-    binding::Account,
-    budget::{Budget, Spent},
-    limits::RateLimits,
-};
+use super::{binding::Account, budget::Budget, limits::RateLimits, new_budgets::NewBudgets};
 use crate::config::{self, Limits};
 
 /// Whose budgets and limits: by name, which lives longer than a place in the configuration.
@@ -27,21 +21,23 @@ pub(super) struct Owned {
     limits: Option<Arc<RateLimits>>,
 }
 
-/// Binds an owner to these budgets and limits from now on; what it has used of them before is in `owned`.
-/// `spent` is what the ledger knows of it, for budgets that are new.
+/// Binds an owner to these budgets and limits from now on; what it has used of them before is in `owned` or,
+/// where a budget is new, in `new`.
 pub(super) fn become_of(
     owned: &mut HashMap<Owner, Owned>,
     owner: Owner,
     (budgets, limits): (&[config::Budget], Limits),
-    spent: (&[&Spent], Timestamp),
+    new: &NewBudgets,
     now: Instant,
 ) -> Account {
     // Most keys have nothing of their own: nothing is kept of them.
     if budgets.is_empty() && limits == Limits::default() && !owned.contains_key(&owner) {
         return Account::default();
     }
+    let new = |config: &config::Budget| new.get(&owner, config);
+    let new: Vec<_> = budgets.iter().map(new).collect();
     let it = owned.entry(owner).or_default();
-    it.set_budgets(budgets, spent);
+    it.set_budgets(budgets.iter().zip(new));
     let limits = it.set_limits(limits, now);
     Account {
         limits: limits.into_iter().collect(),
@@ -51,6 +47,11 @@ pub(super) fn become_of(
 }
 
 impl Owned {
+    /// Nothing but these budgets.
+    pub(super) fn of(budgets: Vec<Arc<Budget>>) -> Self {
+        Self { budgets, limits: None }
+    }
+
     /// All budgets, those too that are stated no more.
     pub(super) fn budgets(&self) -> &[Arc<Budget>] {
         &self.budgets
@@ -63,13 +64,14 @@ impl Owned {
 
     /// These budgets as they are stated first, then those that were stated once: they count on, and refuse
     /// nobody.
-    fn set_budgets(&mut self, budgets: &[config::Budget], (spent, at): (&[&Spent], Timestamp)) {
+    fn set_budgets<'a>(
+        &mut self,
+        budgets: impl Iterator<Item = (&'a config::Budget, Option<Arc<Budget>>)>,
+    ) {
         let mut known = std::mem::take(&mut self.budgets);
-        for config in budgets {
-            let budget = match known.iter().position(|it| it.is(config)) {
-                Some(at) => known.swap_remove(at),
-                None => Arc::new(Budget::new(config, spent.iter().copied(), at)),
-            };
+        for (config, new) in budgets {
+            let known = known.iter().position(|it| it.is(config)).map(|at| known.swap_remove(at));
+            let Some(budget) = known.or(new) else { continue };
             budget.set(Some(config));
             self.budgets.push(budget);
         }

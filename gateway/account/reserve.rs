@@ -9,7 +9,7 @@ use policies::{
 };
 use smallvec::SmallVec;
 
-use super::{budget::BudgetWindow, limits::TokenReservation};
+use super::{binding::Account, budget::BudgetWindow, limits::TokenReservation};
 use crate::failure::{Failure, Kind, Stage};
 
 /// A reservation of money and tokens. It ends by [`Reservation::settle`], or releases itself.
@@ -19,6 +19,8 @@ pub(crate) struct Reservation {
     /// The budget windows in which it was reserved.
     pub(super) windows: Windows,
     pub(super) tokens: SmallVec<[TokenReservation; 4]>,
+    /// Its place among the open requests of its account, once the money is reserved.
+    pub(super) open: Option<(Arc<Account>, usize)>,
 }
 
 pub(super) type Windows = SmallVec<[Arc<BudgetWindow>; 4]>;
@@ -26,7 +28,7 @@ pub(super) type Windows = SmallVec<[Arc<BudgetWindow>; 4]>;
 /// Reserves in all windows or in none; waits in the queue while open reservations stand in the way. False if
 /// the money is not to be had.
 pub(super) async fn reserve(windows: &[Arc<BudgetWindow>], amount: Money, wait: Duration) -> bool {
-    let queued = windows.iter().find(|window| window.line.stands());
+    let queued = windows.iter().find(|window| window.queue.stands());
     let Some(full) = queued.or_else(|| try_reserve(windows, amount).err()) else { return true };
     let waited = tokio::time::timeout(wait, queue(full, windows, amount)).await;
     // Everybody before has given up by then, if only just now.
@@ -58,7 +60,7 @@ pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &s
 /// so it may be dropped at any of them.
 async fn queue(mut full: &Arc<BudgetWindow>, windows: &[Arc<BudgetWindow>], amount: Money) -> bool {
     loop {
-        let place = full.line.join();
+        let place = full.queue.join();
         let _turn = place.first().await;
         loop {
             if !windows.iter().all(|window| window.could_hold(amount)) {
@@ -105,6 +107,9 @@ impl Reservation {
     fn end(&mut self, cost: Money, used: Tokens) {
         self.tokens.drain(..).for_each(|taken| taken.settle(used));
         self.windows.drain(..).for_each(|window| window.settle(self.reserved, cost));
+        if let Some((account, place)) = self.open.take() {
+            account.open.close(place, cost);
+        }
     }
 }
 

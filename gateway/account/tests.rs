@@ -103,8 +103,13 @@ fn plan(cost_max: i64) -> Plan {
     }
 }
 
+/// A request that came in at this moment.
+fn request(at: Timestamp) -> Requester {
+    Requester { id: uuid::Uuid::nil(), key: "k".into(), at }
+}
+
 async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
-    of(accounts, 0).admit(&plan(cost), Tokens(0), (Instant::now(), noon())).await
+    of(accounts, 0).admit(request(noon()), &plan(cost), Tokens(0), Instant::now()).await
 }
 
 fn settle(reservation: Reservation, cost: i64) {
@@ -230,8 +235,8 @@ async fn every_budget_up_the_tree_binds_or_none_is_touched() {
     assert_eq!(spent(), [50, 50], "bank and cards");
     assert_eq!(of(&accounts, 0).left(noon()), Some(nano(20)), "the key's own is the smallest");
     assert_eq!(of(&accounts, 1).left(noon()), Some(nano(50)));
-    let now = (Instant::now(), noon());
-    let other = of(&accounts, 1).admit(&plan(45), Tokens(0), now).await.unwrap();
+    let now = Instant::now();
+    let other = of(&accounts, 1).admit(request(noon()), &plan(45), Tokens(0), now).await.unwrap();
     settle(other, 45);
     assert!(admit(&accounts, 10).await.is_err(), "the bank has 5 left");
     assert_eq!(spent(), [95, 50]);
@@ -257,7 +262,8 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
     let (before, after) = (at("2026-11-23T15:59:59Z"), at("2026-11-23T16:00:00Z"));
     let admit = |at| {
         let accounts = &accounts;
-        async move { of(accounts, 0).admit(&plan(80), Tokens(0), (Instant::now(), at)).await.unwrap() }
+        let admitted = of(accounts, 0);
+        async move { admitted.admit(request(at), &plan(80), Tokens(0), Instant::now()).await.unwrap() }
     };
     let yesterday = admit(before).await;
     let today = admit(after).await;
@@ -370,7 +376,8 @@ async fn tokens_that_were_not_used_come_back() {
     let now = Instant::now();
     let admit = |tokens, cost| {
         let accounts = &accounts;
-        async move { of(accounts, 0).admit(&plan(cost), Tokens(tokens), (now, noon())).await }
+        let account = of(accounts, 0);
+        async move { account.admit(request(noon()), &plan(cost), Tokens(tokens), now).await }
     };
     let first = admit(600, 0).await.unwrap();
     let failure = admit(60, 0).await.map(drop).unwrap_err();
@@ -428,7 +435,7 @@ proptest! {
                     let held: i64 = open.iter().map(|it| it.reserved.nano()).sum();
                     prop_assert_eq!(reserve.is_ok(), spent + held + cost <= 90);
                     open.extend(reserve.ok().map(|windows| Reservation {
-                        reserved: nano(cost), windows, tokens: SmallVec::new(),
+                        reserved: nano(cost), windows, tokens: SmallVec::new(), open: None,
                     }));
                 }
                 Step::Settle(at, cost) if at < open.len() => {

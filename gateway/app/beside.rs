@@ -28,12 +28,31 @@ pub(super) struct PredecessorMoney {
     /// For each row that was read, the teams for which it counts.
     teams: Vec<Vec<Arc<str>>>,
     tree: Vec<Team>,
+    /// In which budgets alone it is counted, where not in all that are in force.
+    only: Option<Arc<Accounts>>,
 }
 
 impl PredecessorMoney {
     /// What their entries cost from this mark on, by the teams of today.
     pub(super) fn new((reader, mark): past::Marked, tree: Vec<Team>) -> Self {
-        Self { reader, mark, beside: Beside::default(), teams: Vec::new(), tree }
+        Self { reader, mark, beside: Beside::default(), teams: Vec::new(), tree, only: None }
+    }
+
+    /// The same, counted in these budgets alone: those that are new since the others are counted.
+    pub(super) fn only_in(self, accounts: Accounts) -> Self {
+        Self { only: Some(Arc::new(accounts)), ..self }
+    }
+
+    /// Counts what they have open in those budgets; so many processes may have come to their end.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(super) fn begin_only(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.read()?;
+        if let Some(only) = self.only.clone() {
+            self.count(&only, now);
+        }
+        Ok(())
     }
 
     /// Counts what they have spent since the mark and have open, and what the one that leaves may still
@@ -69,7 +88,9 @@ impl PredecessorMoney {
                 tracing::warn!(%error, "what the processes before this one spend cannot be read");
                 continue;
             }
-            self.count(&gateway.epoch.load().accounts, (gateway.sources.timestamp)());
+            let of_all = || Arc::clone(&gateway.epoch.load().accounts);
+            let accounts = self.only.clone().unwrap_or_else(of_all);
+            self.count(&accounts, (gateway.sources.timestamp)());
             if self.mark.ended() {
                 return self.beside.end();
             }

@@ -1,39 +1,51 @@
 //! What was spent before this process began, for the budgets of today: by the names in the ledger,
 //! whatever has become of keys and teams since.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
-use policies::facts::{KeyIndex, TeamIndex};
+use policies::facts::{KeyIndex, Money, TeamIndex};
+use uuid::Uuid;
 
 use crate::{
     account::{Spent, earliest, path},
     config::{Config, Key, Team},
     record::StoreError,
-    store::{BootMark, BootMoney, Reader, Spending},
+    store::{Balances, BootMark, BootMoney, Reader, Spending},
 };
-
-/// As far back as any window reaches that runs.
-pub(super) fn spent(config: &Config, at: Timestamp) -> Result<Vec<Spent>, StoreError> {
-    let Some(since) = since(config, at) else { return Ok(Vec::new()) };
-    let found = Reader::open(&config.ledger.sqlite)?.spendings(since.as_millisecond())?;
-    Ok(all_counted(&found, config))
-}
 
 /// A moment of the ledger, and who reads on from there.
 pub(super) type Marked = (Reader, BootMark);
 
-/// The same beside processes that still serve or end their requests: what these settle from now on is not
-/// in it, and is read on from the mark. Nothing is to be read where there is no budget.
+/// What was spent, as far back as any window reaches that runs. What processes of these boots settle from
+/// now on, while they serve or end their requests, is not in it, and is read on from the mark. What of it is of the requests that `joined` names comes with it.
+/// Nothing is to be read where there is no budget.
 pub(super) fn spent_beside(
     config: &Config,
     at: Timestamp,
     boots: &[i64],
-) -> Result<(Vec<Spent>, Option<Marked>), StoreError> {
-    let Some(since) = since(config, at) else { return Ok((Vec::new(), None)) };
+    joined: impl FnOnce() -> HashSet<Uuid>,
+) -> Result<Past, StoreError> {
+    let Some(since) = since(config, at) else { return Ok(Past::default()) };
     let reader = Reader::open(&config.ledger.sqlite)?;
-    let (found, mark) = reader.spendings_and_mark(since.as_millisecond(), boots)?;
-    Ok((all_counted(&found, config), Some((reader, mark))))
+    let Balances { spendings, costs, mark } =
+        reader.balances(since.as_millisecond(), boots, joined)?;
+    let marked = (!boots.is_empty()).then_some((reader, mark));
+    Ok(Past { spent: all_counted(&spendings, config), costs, marked })
+}
+
+/// What the ledger knows at one moment.
+#[derive(Default)]
+pub(super) struct Past {
+    /// What was spent.
+    pub spent: Vec<Spent>,
+    /// What of it the requests have cost that were asked for.
+    pub costs: HashMap<Uuid, Money>,
+    /// Where the entries of other processes are read on from, if there are any.
+    pub marked: Option<Marked>,
 }
 
 /// The first moment of the longest of the windows that run, if there is a budget.
@@ -50,10 +62,16 @@ fn all_counted(found: &[Spending], config: &Config) -> Vec<Spent> {
 
 /// The teams for which the money of another process counts.
 pub(super) fn teams_of(money: &BootMoney, teams: &[Team]) -> Vec<Arc<str>> {
-    let BootMoney { at_ms, teams: then, whole, .. } = money;
-    let (then, key, cost) = (Arc::clone(then), String::new(), money.settled);
-    let spending = Spending { at_ms: *at_ms, teams: then, whole: *whole, key, cost };
-    let counts = counts_for(&spending, &Places::new(teams, &[]));
+    names(&counts_for(&money.teams, money.whole, &Places::new(teams, &[])), teams)
+}
+
+/// The teams for which a request counts that came in under these, the nearest first.
+pub(super) fn counted_for<'a>(teams: &'a [Team]) -> impl Fn(&[Arc<str>]) -> Vec<Arc<str>> + 'a {
+    let places = Places::new(teams, &[]);
+    move |then| names(&counts_for(then, true, &places), teams)
+}
+
+fn names(counts: &[TeamIndex], teams: &[Team]) -> Vec<Arc<str>> {
     counts.iter().filter_map(|at| teams.get(at.get())).map(|team| Arc::clone(&team.name)).collect()
 }
 
@@ -74,7 +92,7 @@ impl<'a> Places<'a> {
 
 fn counted(it: &Spending, places: &Places<'_>) -> Option<Spent> {
     Some(Spent {
-        teams: counts_for(it, places),
+        teams: counts_for(&it.teams, it.whole, places),
         key: places.key.get(&*it.key).copied(),
         at: Timestamp::from_millisecond(it.at_ms).ok()?,
         cost: it.cost,
@@ -84,10 +102,10 @@ fn counted(it: &Spending, places: &Places<'_>) -> Option<Spent> {
 /// Money counts for the team that spent it and for those above it as they hung then: a key or a team
 /// that is removed or moved gives nothing back. Where one on that way is gone, under whatever name it
 /// may live on, the nearest that is left also counts for all above it today.
-fn counts_for(it: &Spending, places: &Places<'_>) -> Vec<TeamIndex> {
-    let find = |name: &String| places.team.get(&**name).copied();
-    let mut counts: Vec<TeamIndex> = it.teams.iter().filter_map(find).collect();
-    if !it.whole || counts.len() < it.teams.len() {
+fn counts_for(then: &[impl AsRef<str>], whole: bool, places: &Places<'_>) -> Vec<TeamIndex> {
+    let find = |name: &_| places.team.get(AsRef::<str>::as_ref(name)).copied();
+    let mut counts: Vec<TeamIndex> = then.iter().filter_map(find).collect();
+    if !whole || counts.len() < then.len() {
         let nearest = counts.first().copied();
         for above in nearest.into_iter().flat_map(|nearest| path(nearest, places.teams)) {
             if !counts.contains(&above) {
@@ -100,7 +118,7 @@ fn counts_for(it: &Spending, places: &Places<'_>) -> Vec<TeamIndex> {
 
 #[cfg(test)]
 mod tests {
-    use policies::facts::{DataClass, Money};
+    use policies::facts::DataClass;
 
     use super::*;
 

@@ -10,18 +10,24 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
-    time::Instant,
+    sync::Arc,
+    time::Duration,
 };
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Running,
+    beside::PredecessorMoney,
     epoch::{Before, epoch},
     past,
 };
-use crate::{config::Config, pipeline::Epoch};
+use crate::{
+    account::{Accounts, NewBudgets},
+    config::Config,
+    pipeline::Epoch,
+    record::StoreError,
+};
 
 /// What became of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +61,8 @@ pub enum Change {
 }
 
 /// Puts another configuration in force.
-pub(super) fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
-    let mut current = running.config.lock().unwrap_or_else(PoisonError::into_inner);
+pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
+    let mut current = running.config.lock().await;
     let fixed = fixed(&current, &config);
     if !fixed.is_empty() {
         return Ok(Reloaded::NeedsRestart(fixed));
@@ -68,7 +74,7 @@ pub(super) fn reload(running: &Running, config: Config) -> io::Result<Reloaded> 
     let before = gateway.epoch.load_full();
     let metrics = gateway.recorder.metrics();
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
-    admit(&config, &mut epoch, gateway.now())?;
+    admit(running, &config, &mut epoch).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
     gateway.epoch.store(Arc::new(epoch));
     fleet.take_over(gateway.now());
@@ -84,19 +90,49 @@ pub(super) fn reload(running: &Running, config: Config) -> io::Result<Reloaded> 
 
 /// Puts keys, teams, limits and budgets in force, last of all that may fail: from here on they bind,
 /// requests as well that began before.
-fn admit(config: &Config, epoch: &mut Epoch, now: Instant) -> io::Result<()> {
-    let at = jiff::Timestamp::now();
-    // Only a budget that is new has to be told what was spent: the others have counted it.
-    let spent = if epoch.accounts.lacks(&config.teams, &config.keys) {
-        past::spent(config, at).map_err(io::Error::other)?
-    } else {
-        Vec::new()
-    };
+async fn admit(running: &Running, config: &Config, epoch: &mut Epoch) -> io::Result<()> {
     let who = (&*config.teams, &*config.keys);
-    epoch.accounts = Arc::new(epoch.accounts.after(who, (&spent, at), now));
+    let new = Arc::new(epoch.accounts.new_budgets(who, jiff::Timestamp::now()));
+    // The others have counted all along.
+    if !new.is_empty() {
+        begin(running, config, &epoch.accounts, &new).await.map_err(io::Error::other)?;
+    }
+    epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&config.keys, &config.teams, &epoch.accounts);
     epoch.directory = Arc::new(directory);
     Ok(())
+}
+
+/// Counts in new budgets what was spent before them and what is open: here, and in processes before this one
+/// that still end their requests.
+async fn begin(
+    running: &Running,
+    config: &Config,
+    accounts: &Accounts,
+    new: &Arc<NewBudgets>,
+) -> Result<(), BeginError> {
+    let gateway = &running.gateway;
+    let now = jiff::Timestamp::now;
+    // Whatever is open from here on is counted when it ends, and whatever has ended is on its way to the
+    // ledger: it is there once all of that is written.
+    accounts.count_in(new, past::counted_for(&config.teams), now());
+    gateway.recorder.flushed().await.map_err(|it| BeginError::Unwritten(it.public.to_string()))?;
+    let before = past::spent_beside(config, now(), &running.predecessors, || new.joined())?;
+    new.begin((&config.teams, &config.keys), (&before.spent, &before.costs), now());
+    let Some(marked) = before.marked else { return Ok(()) };
+    let mut beside = PredecessorMoney::new(marked, config.teams.clone()).only_in(new.accounts());
+    beside.begin_only(now())?;
+    tokio::spawn(beside.follow(Arc::clone(gateway), Duration::ZERO));
+    Ok(())
+}
+
+/// Why budgets that are new cannot begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error("a new budget cannot begin while the ledger is not written: {0}")]
+    Unwritten(String),
+    #[error("a new budget cannot begin while the ledger is not read: {0}")]
+    Unread(#[from] StoreError),
 }
 
 /// The sections that differ and are read at the start only.

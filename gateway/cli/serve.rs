@@ -82,11 +82,11 @@ async fn reloading(
         tokio::select! {
             _ = hangup.recv() => {
                 watched.mark();
-                reload(path, running, &mut watched);
+                reload(path, running, &mut watched).await;
             }
             _ = look.tick() => {
                 if watched.changed() {
-                    reload(path, running, &mut watched);
+                    reload(path, running, &mut watched).await;
                 }
             }
         }
@@ -94,7 +94,7 @@ async fn reloading(
 }
 
 /// Whatever is wrong with the files, the configuration in force stays.
-fn reload(path: &Path, running: &Running, watched: &mut Watched) {
+async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
     let config = match crate::config::load(Some(path)) {
         Ok(config) => config,
         Err(faults) => {
@@ -105,7 +105,7 @@ fn reload(path: &Path, running: &Running, watched: &mut Watched) {
         }
     };
     watched.follow(config.policy_file.as_deref());
-    match running.reload(config) {
+    match running.reload(config).await {
         Ok(Reloaded::InForce { version, hash, prices, models }) => {
             tracing::info!(%version, %hash, %prices, ?models, "another configuration is in force");
         }

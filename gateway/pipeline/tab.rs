@@ -238,14 +238,15 @@ impl Tab {
         if let Some((model, beyond)) = outcome.overrun() {
             self.epoch.upstreams.fleet.overran(model, beyond, now);
         }
-        reservation.settle(charge.cost, charge.usage.counts);
         self.at(Stage::Record);
         outcome.stages = self.stages;
         // Dispatch is the wait for backends, which is not the gateway's own time.
         if let Some(waited) = outcome.stages.get_mut(Stage::Dispatch as usize) {
             *waited = Duration::ZERO;
         }
+        // On its way to the ledger first: whatever budget begins meanwhile finds it open here or closed there.
         self.gateway.recorder.closed(outcome);
+        reservation.settle(charge.cost, charge.usage.counts);
     }
 
     fn refuse(&self, ending: Ending, stage: Stage) {

@@ -6,6 +6,7 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS, PastRow,
-    Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification, free_bytes, held, usable,
+    Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS,
+    PastRow, Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification, free_bytes, held,
+    usable,
 };

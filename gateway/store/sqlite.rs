@@ -35,7 +35,7 @@ pub use self::{
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
     schema::LEDGER_COLUMNS,
-    spent::{Spending, Spent},
+    spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
     verify::Verification,
 };

@@ -203,7 +203,7 @@ fn measure(args: &Args, keys: usize) -> Result<Cost, Box<dyn Error>> {
         for round in 0..args.rounds {
             write(&folder, keys, round % 2 == 0)?;
             let began = Instant::now();
-            let reloaded = running.reload(load(&path)?)?;
+            let reloaded = running.reload(load(&path)?).await?;
             reload_ms = reload_ms.min(ms(began.elapsed()));
             if !matches!(reloaded, Reloaded::InForce { .. }) {
                 return Err(format!("{reloaded:?}").into());

@@ -221,10 +221,10 @@ impl Gateway {
     }
 
     /// Puts another configuration in force.
-    pub(crate) fn reload(&self, setup: &Setup) -> Reloaded {
+    pub(crate) async fn reload(&self, setup: &Setup) -> Reloaded {
         setup.write_into(&self.folder);
         let config = config::load(Some(&self.folder.config())).expect("a good configuration");
-        self.running.reload(config).expect("addresses that can be used")
+        self.running.reload(config).await.expect("addresses that can be used")
     }
 
     /// The metrics as they are now.

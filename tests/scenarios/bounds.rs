@@ -89,7 +89,7 @@ async fn what_was_written_beyond_a_bound_is_expected_until_the_configuration_is_
     let before = cost_max().await;
     assert_eq!(gateway.ask(&request).await.status, 200);
     let after = cost_max().await;
-    gateway.reload(&start().and("[queue]\nlength_max = 7\n"));
+    gateway.reload(&start().and("[queue]\nlength_max = 7\n")).await;
     let anew = cost_max().await;
     assert!(before < 0.02 && (0.1..0.12).contains(&after), "{before} {after}");
     assert!((anew - before).abs() < 1e-9, "{before} {anew}");

@@ -11,7 +11,7 @@ use crate::harness::{
     Gateway, KEY, Reply, Setup, SimBackend, ask, binary, sim_backend::quick, streamed, wait, with,
 };
 
-const ANN: &str = "sk-ann-0123456789abcdef0123456789abcdef";
+pub(super) const ANN: &str = "sk-ann-0123456789abcdef0123456789abcdef";
 const BEN: &str = "sk-ben-0123456789abcdef0123456789abcdef";
 
 /// The keys of Ann and Ben, each where it is stated.
@@ -19,7 +19,7 @@ fn keys(setup: Setup) -> Setup {
     setup.file("ann.key", ANN).file("ben.key", BEN)
 }
 
-fn ann(lines: &str) -> String {
+pub(super) fn ann(lines: &str) -> String {
     format!("[[key]]\nname = \"ann\"\nsecret = \"file:ann.key\"\n{lines}\n")
 }
 
@@ -27,22 +27,26 @@ fn ben(lines: &str) -> String {
     format!("[[key]]\nname = \"ben\"\nsecret = \"file:ben.key\"\n{lines}\n")
 }
 
-fn serving(up: &SimBackend, sections: &str) -> Setup {
+pub(super) fn serving(up: &SimBackend, sections: &str) -> Setup {
     keys(Setup::new().model("a", &up.urls())).and(sections)
 }
 
 /// A request with this key, not yet sent.
-fn post(gateway: &Gateway, key: &str, body: &serde_json::Value) -> reqwest::RequestBuilder {
+pub(super) fn post(
+    gateway: &Gateway,
+    key: &str,
+    body: &serde_json::Value,
+) -> reqwest::RequestBuilder {
     let request = gateway.client.post(gateway.url("/v1/chat/completions")).bearer_auth(key);
     request.header("content-type", "application/json").body(body.to_string())
 }
 
-async fn status(gateway: &Gateway, key: &str) -> u16 {
+pub(super) async fn status(gateway: &Gateway, key: &str) -> u16 {
     Reply::of(post(gateway, key, &ask("a"))).await.status
 }
 
 /// One with the code of its refusal.
-async fn refused(gateway: &Gateway, key: &str) -> (u16, String) {
+pub(super) async fn refused(gateway: &Gateway, key: &str) -> (u16, String) {
     let reply = Reply::of(post(gateway, key, &ask("a"))).await;
     (reply.status, reply.json()["error"]["code"].as_str().unwrap_or_default().to_owned())
 }
@@ -53,7 +57,7 @@ async fn status_of(server: &binary::Server, key: &str) -> u16 {
     answer.status().as_u16()
 }
 
-fn in_force(reloaded: &Reloaded) {
+pub(super) fn in_force(reloaded: &Reloaded) {
     assert!(matches!(reloaded, Reloaded::InForce { .. }), "{reloaded:?}");
 }
 
@@ -64,12 +68,12 @@ async fn keys_come_and_go_and_an_open_request_ends_as_it_began() {
     assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (200, 401));
     let long = with(streamed("a"), json!({ "max_tokens": 60 }));
     let open = post(&gateway, ANN, &long).send().await.expect("a stream");
-    in_force(&gateway.reload(&serving(&up, &ben(""))));
+    in_force(&gateway.reload(&serving(&up, &ben(""))).await);
     assert_eq!(refused(&gateway, ANN).await, (401, "invalid_api_key".into()));
     assert_eq!((status(&gateway, BEN).await, status(&gateway, KEY).await), (200, 200));
     assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
     // The same secret under another name is another key.
-    in_force(&gateway.reload(&serving(&up, &ann("").replace("\"ann\"", "\"anna\""))));
+    in_force(&gateway.reload(&serving(&up, &ann("").replace("\"ann\"", "\"anna\""))).await);
     assert_eq!(status(&gateway, ANN).await, 200);
     let books = gateway.close().await;
     let names: Vec<_> = books.entries.iter().map(|it| it.key.clone()).collect();
@@ -90,7 +94,7 @@ async fn a_reload_under_load_fails_nobody_else() {
             _ => "[[team]]\nname = \"bank\"\n".to_owned() + &ann("team = \"bank\""),
         };
         let others = join_all((0..6).map(|_| status(&gateway, KEY)));
-        let reloaded = async { gateway.reload(&serving(&up, &sections)) };
+        let reloaded = async { gateway.reload(&serving(&up, &sections)).await };
         let (statuses, reloaded) = tokio::join!(others, reloaded);
         in_force(&reloaded);
         assert_eq!(statuses, [200; 6], "round {round}");
@@ -101,7 +105,7 @@ async fn a_reload_under_load_fails_nobody_else() {
 }
 
 /// A budget of so much a month for the key, and whether it is hard.
-fn budget(amount: &str) -> String {
+pub(super) fn budget(amount: &str) -> String {
     format!("budget = {{ amount = \"{amount}\", window = \"month\" }}")
 }
 
@@ -118,16 +122,16 @@ async fn what_was_spent_stays_spent_and_a_raised_budget_serves_at_once() {
     let dear = |amount: &str| serving(&up, &ann(&budget(amount)));
     let gateway = dear("1").start().await;
     assert_eq!(status(&gateway, ANN).await, 200);
-    in_force(&gateway.reload(&dear("0.000000001")));
+    in_force(&gateway.reload(&dear("0.000000001")).await);
     assert_eq!(refused(&gateway, ANN).await.0, 429);
-    in_force(&gateway.reload(&dear("1")));
+    in_force(&gateway.reload(&dear("1")).await);
     assert_eq!(status(&gateway, ANN).await, 200);
     // Gone and back again: nothing is given back.
-    in_force(&gateway.reload(&serving(&up, &ben(""))));
-    in_force(&gateway.reload(&dear("0.000000001")));
+    in_force(&gateway.reload(&serving(&up, &ben(""))).await);
+    in_force(&gateway.reload(&dear("0.000000001")).await);
     let (status_code, code) = refused(&gateway, ANN).await;
     assert_eq!((status_code, code.as_str()), (429, "budget_exceeded"), "it is spent");
-    in_force(&gateway.reload(&serving(&up, &ann(""))));
+    in_force(&gateway.reload(&serving(&up, &ann(""))).await);
     assert_eq!(status(&gateway, ANN).await, 200, "no budget binds any more");
     gateway.close().await;
 }
@@ -143,13 +147,13 @@ async fn a_team_keeps_what_was_spent_under_every_change_and_the_ledger_says_the_
     let one = spent(&gateway, "bank").await;
     assert!(one > 0.0);
     // The key moves away; its money stays where it was spent.
-    in_force(&gateway.reload(&serving(&up, &(team(&bank) + &ann("")))));
+    in_force(&gateway.reload(&serving(&up, &(team(&bank) + &ann("")))).await);
     assert_eq!(status(&gateway, ANN).await, 200);
     assert!((spent(&gateway, "bank").await - one).abs() < 1e-12);
     // The budget goes and comes again, and counts what was spent meanwhile.
-    in_force(&gateway.reload(&serving(&up, &(team("") + &ann("team = \"bank\"")))));
+    in_force(&gateway.reload(&serving(&up, &(team("") + &ann("team = \"bank\"")))).await);
     assert_eq!(status(&gateway, ANN).await, 200);
-    in_force(&gateway.reload(&with_budget()));
+    in_force(&gateway.reload(&with_budget()).await);
     assert!((spent(&gateway, "bank").await - 2.0 * one).abs() < 1e-12);
     gateway.close().await;
 }
@@ -164,14 +168,14 @@ async fn limits_change_without_a_fresh_burst() {
         assert_eq!(status(&gateway, ANN).await, 200);
     }
     assert_eq!(status(&gateway, ANN).await, 429);
-    in_force(&gateway.reload(&limited(2)));
+    in_force(&gateway.reload(&limited(2)).await);
     assert_eq!(status(&gateway, ANN).await, 429, "a reload fills no bucket");
-    in_force(&gateway.reload(&limited(5)));
+    in_force(&gateway.reload(&limited(5)).await);
     for _ in 0..3 {
         assert_eq!(status(&gateway, ANN).await, 200);
     }
     assert_eq!(status(&gateway, ANN).await, 429, "two of the five were used: all that two allow");
-    in_force(&gateway.reload(&serving(&up, &ann(""))));
+    in_force(&gateway.reload(&serving(&up, &ann(""))).await);
     assert_eq!(status(&gateway, ANN).await, 200);
     gateway.close().await;
 }
@@ -189,7 +193,7 @@ async fn who_waits_for_money_is_served_when_a_budget_is_raised() {
     let raise = async {
         // Nothing tells that it waits: it would be refused at once if it could not.
         tokio::task::yield_now().await;
-        in_force(&gateway.reload(&setup("0.1000")));
+        in_force(&gateway.reload(&setup("0.1000")).await);
     };
     let (reply, ()) = tokio::join!(waiting, raise);
     assert!(reply.status == 200 && reply.done(), "{}", reply.text());
@@ -222,7 +226,7 @@ async fn the_program_refuses_a_removed_key_within_a_second_and_no_wrong_file_cha
 }
 
 /// A team, with these lines.
-fn team(name: &str, lines: &str) -> String {
+pub(super) fn team(name: &str, lines: &str) -> String {
     format!("[[team]]\nname = \"{name}\"\n{lines}\n")
 }
 
@@ -252,13 +256,13 @@ async fn a_key_that_moves_while_its_request_is_open_pays_where_it_began() {
     let long = with(streamed("a"), json!({ "max_tokens": 60 }));
     let open = post(&gateway, ANN, &long).send().await.expect("a stream");
     assert_eq!(status(&gateway, ANN).await, 429, "the place of the bank is taken");
-    in_force(&gateway.reload(&within("retail")));
+    in_force(&gateway.reload(&within("retail")).await);
     assert_eq!(status(&gateway, ANN).await, 200, "retail has its own");
     let retail = spent(&gateway, "retail").await;
     assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
     pays(&gateway, "bank").await;
     assert!((spent(&gateway, "retail").await - retail).abs() < 1e-12);
-    in_force(&gateway.reload(&within("bank")));
+    in_force(&gateway.reload(&within("bank")).await);
     assert_eq!(status(&gateway, ANN).await, 200, "the place of the bank is free again");
     let books = gateway.close().await;
     let teams: Vec<_> = books.entries.iter().map(|it| it.team.as_str()).collect();
@@ -276,12 +280,12 @@ async fn a_team_goes_with_its_keys_and_never_from_under_them() {
     assert_eq!(said.len(), 2, "{said:?}");
     let at = |nth: usize| said[nth].starts_with(&format!("key[{nth}].team (line "));
     assert!(at(0) && at(1) && said[0].contains("found `bank`"), "{said:?}");
-    in_force(&gateway.reload(&serving(&up, "")));
+    in_force(&gateway.reload(&serving(&up, "")).await);
     assert_eq!(status(&gateway, ANN).await, 401);
     assert!(open.text().await.expect("a whole stream").ends_with("data: [DONE]\n\n"));
     // It comes again, and what was spent while it was gone is counted.
     gateway.until(|books| books.verification.settled == 1).await;
-    in_force(&gateway.reload(&serving(&up, &bank())));
+    in_force(&gateway.reload(&serving(&up, &bank())).await);
     pays(&gateway, "bank").await;
     assert_eq!(status(&gateway, ANN).await, 200);
     gateway.close().await;
@@ -294,7 +298,7 @@ async fn a_limit_lowered_below_what_is_in_use_ends_nothing_and_binds_who_comes()
     let gateway = at_once(3).start().await;
     let long = with(streamed("a"), json!({ "max_tokens": 60 }));
     let open = join_all((0..3).map(|_| post(&gateway, ANN, &long).send())).await;
-    in_force(&gateway.reload(&at_once(1)));
+    in_force(&gateway.reload(&at_once(1)).await);
     assert_eq!(refused(&gateway, ANN).await.0, 429, "three of one place are taken");
     for stream in open {
         let text = stream.expect("a stream").text().await.expect("a whole stream");
@@ -310,17 +314,17 @@ async fn keys_expire_are_renewed_and_change_their_secrets() {
     let until = |year: u32| ann(&format!("expires = \"{year}-01-31T00:00:00Z\""));
     let gateway = serving(&up, &(until(2020) + &ben(""))).start().await;
     assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (401, 200));
-    in_force(&gateway.reload(&serving(&up, &(until(2120) + &ben("")))));
+    in_force(&gateway.reload(&serving(&up, &(until(2120) + &ben("")))).await);
     assert_eq!(status(&gateway, ANN).await, 200);
-    in_force(&gateway.reload(&serving(&up, &(until(2020) + &ben("")))));
+    in_force(&gateway.reload(&serving(&up, &(until(2020) + &ben("")))).await);
     assert_eq!(status(&gateway, ANN).await, 401);
     // Only the files of the secrets differ: the configuration reads the same.
     let swapped = || Setup::new().model("a", &up.urls()).file("ann.key", BEN).file("ben.key", ANN);
-    in_force(&gateway.reload(&swapped().and(&(until(2120) + &ben("")))));
+    in_force(&gateway.reload(&swapped().and(&(until(2120) + &ben("")))).await);
     assert_eq!((status(&gateway, ANN).await, status(&gateway, BEN).await), (200, 200));
     let new = "sk-new-0123456789abcdef0123456789abcdef";
     let rotated = swapped().file("ann.key", new).and(&(until(2120) + &ben("")));
-    in_force(&gateway.reload(&rotated));
+    in_force(&gateway.reload(&rotated).await);
     assert_eq!(status(&gateway, new).await, 200);
     assert_eq!((status(&gateway, BEN).await, status(&gateway, ANN).await), (401, 200));
     let books = gateway.close().await;
@@ -336,7 +340,7 @@ async fn the_names_of_teams_that_went_stay_in_the_metrics_beside_the_new_ones() 
     };
     let gateway = called("bank").start().await;
     assert_eq!(status(&gateway, ANN).await, 200);
-    in_force(&gateway.reload(&called("bank-sg")));
+    in_force(&gateway.reload(&called("bank-sg")).await);
     assert_eq!(status(&gateway, ANN).await, 200);
     gateway.until(|books| books.verification.settled == 2).await;
     let metrics = gateway.metrics().await;

@@ -117,12 +117,12 @@ async fn the_hash_is_that_of_the_configuration_in_force() {
         line.expect("a line").to_owned()
     };
     let before = hash().await;
-    assert_eq!(gateway.reload(&setup()), Reloaded::Unchanged);
+    assert_eq!(gateway.reload(&setup()).await, Reloaded::Unchanged);
     assert_eq!(hash().await, before);
-    let other = gateway.reload(&setup().and("[queue]\nwait_ms = 7\n"));
+    let other = gateway.reload(&setup().and("[queue]\nwait_ms = 7\n")).await;
     assert!(matches!(other, Reloaded::InForce { .. }), "{other:?}");
     assert_ne!(hash().await, before);
-    let back = gateway.reload(&setup());
+    let back = gateway.reload(&setup()).await;
     assert!(matches!(back, Reloaded::InForce { .. }), "{back:?}");
     assert_eq!(hash().await, before);
 }

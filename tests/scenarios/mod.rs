@@ -21,6 +21,7 @@ mod hostile_streams;
 mod http_edge;
 mod keeping;
 mod limits;
+mod new_budgets;
 mod own_edits;
 mod pages;
 mod pressure;

@@ -52,7 +52,7 @@ async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
         let endpoint = format!("[[model.endpoint]]\nurl = \"{}\"\n", new.urls()[0]);
         let other = format!("[alias]\nall = [\"b\"]\n[[model]]\n{dearer}{endpoint}");
         let other = Setup::new().and(&other);
-        let said = changed(&gateway.reload(&other));
+        let said = changed(&gateway.reload(&other).await);
         assert_eq!(said, [Change::Removed("a".into()), Change::Added("b".into())]);
         let reply = gateway.ask(&ask("all")).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "b"));
@@ -107,7 +107,7 @@ async fn what_is_known_of_a_replica_stays_known() {
     let before = bad.seen().requests;
     let other = SimBackend::start();
     let more = setup().model("b", &other.urls());
-    assert_eq!(changed(&gateway.reload(&more)), [Change::Added("b".into())]);
+    assert_eq!(changed(&gateway.reload(&more).await), [Change::Added("b".into())]);
     out(1.0).await;
     for at in 0..20 {
         assert_eq!(gateway.ask(&apart(at)).await.status, 200);
@@ -134,11 +134,11 @@ async fn places_and_queues_go_over_and_a_higher_limit_counts_at_once() {
     let others = async {
         until(&gateway, "signalbox_queue_waiting", 1.0).await;
         // The same once more: the holder's place is still taken, the one in line still waits.
-        gateway.reload(&narrow(1).and("[media]\nhosts = [\"example.com\"]\n"));
+        gateway.reload(&narrow(1).and("[media]\nhosts = [\"example.com\"]\n")).await;
         let metrics = gateway.metrics().await;
         assert_eq!(metrics.sum("signalbox_queue_waiting", &[]), 1.0);
         assert_eq!(metrics.sum("signalbox_endpoint_in_flight", &[]), 1.0);
-        gateway.reload(&narrow(2));
+        gateway.reload(&narrow(2)).await;
         until(&gateway, "signalbox_endpoint_in_flight", 2.0).await;
     };
     let (reply, ()) = tokio::join!(waiting, others);
@@ -161,7 +161,7 @@ async fn a_storm_of_reloads_is_noticed_by_nobody() {
     let mut served = 0;
     for round in 0..60 {
         let asked = join_all((0..5).map(ask));
-        let reloaded = async { gateway.reload(&setups[round % 3]) };
+        let reloaded = async { gateway.reload(&setups[round % 3]).await };
         let (statuses, reloaded) = tokio::join!(asked, reloaded);
         assert!(round == 0 || matches!(reloaded, Reloaded::InForce { .. }), "{reloaded:?}");
         assert_eq!(statuses, [200; 5], "round {round}");
@@ -178,10 +178,10 @@ async fn what_takes_a_restart_is_named_and_changes_nothing() {
     let gateway = serving("a", &old).start().await;
     let other = serving("b", &new).server("body_bytes_max = 5000\n");
     let other = other.and("[[team]]\nname = \"retail\"\n");
-    let said = gateway.reload(&other);
+    let said = gateway.reload(&other).await;
     assert_eq!(said, Reloaded::NeedsRestart(vec!["server"]));
     assert_eq!(gateway.ask(&ask("all")).await.header("x-signalbox-model"), "a");
-    assert_eq!(gateway.reload(&serving("a", &old)), Reloaded::Unchanged);
+    assert_eq!(gateway.reload(&serving("a", &old)).await, Reloaded::Unchanged);
     gateway.close().await;
 }
 

@@ -1,13 +1,17 @@
 //! The ledger as a file that is only read, by commands and for the budgets of a process that starts. Each
 //! question has its file beside this one, with its SQL.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
 
 use super::{
-    BUSY_TIMEOUT, BootMark, Dimension, Entry, Filter, PastRow, Spending, Spent, Sum, Verification,
-    failed, migrate::NEWEST, past, read, spent, verify,
+    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, PastRow, Spending, Spent, Sum,
+    Verification, failed, migrate::NEWEST, past, read, spent, verify,
 };
 use crate::record::StoreError;
 
@@ -70,20 +74,25 @@ impl Reader {
         read().map_err(failed)
     }
 
-    /// What each key has spent, as [`Self::spendings`] has it, and a mark of the same moment: what the
-    /// entries of these boots cost that are not in it is read by [`Self::of_boots`] from there on. Nothing
-    /// is in both, and nothing in neither.
+    /// What each key has spent, as [`Self::spendings`] has it, and what some requests have in it: of those
+    /// that `requests` names once the moment is fixed. Nothing ends in between.
+    ///
+    /// With it comes a mark of the same moment: what the entries of these boots cost that are not in it is
+    /// read by [`Self::of_boots`] from there on. Nothing is in both, and nothing in neither.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn spendings_and_mark(
+    pub fn balances(
         &self,
         since_ms: i64,
         boots: &[i64],
-    ) -> Result<(Vec<Spending>, BootMark), StoreError> {
+        requests: impl FnOnce() -> HashSet<Uuid>,
+    ) -> Result<Balances, StoreError> {
         let read = || {
             let tx = self.connection.unchecked_transaction()?;
-            Ok((spent::spendings(&tx, since_ms)?, BootMark::new(&tx, boots)?))
+            let spendings = spent::spendings(&tx, since_ms)?;
+            let costs = spent::costs(&tx, requests())?;
+            Ok(Balances { spendings, costs, mark: BootMark::new(&tx, boots)? })
         };
         read().map_err(failed)
     }

@@ -1,12 +1,16 @@
 //! What was spent, by the names of then: the team, the teams above it as they hung when it was spent,
 //! and the key. A configuration may have changed since in any way; a sum must not.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use policies::facts::Money;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
 
-use super::{schema::QUARTER_MS, trees::Trees};
+use super::{BootMark, schema::QUARTER_MS, trees::Trees};
 
 /// What one key of one team has spent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,20 @@ pub struct Spending {
     pub cost: Money,
 }
 
+/// The ledger's money at one moment, and where it can be read on from.
+#[derive(Debug)]
+pub struct Balances {
+    /// What each key has spent.
+    pub spendings: Vec<Spending>,
+    /// What of that is of the requests that were asked for.
+    pub costs: HashMap<Uuid, Money>,
+    /// The moment.
+    pub mark: BootMark,
+}
+
+const COST: &str =
+    "SELECT c.cost_nano FROM entry AS e JOIN entry_close AS c ON c.seq = e.seq WHERE e.id = ?";
+
 const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
      GROUP BY 1, 2 ORDER BY 1, 2";
 
@@ -58,6 +76,20 @@ pub(super) fn spent(connection: &Connection, since_ms: i64) -> rusqlite::Result<
         Ok(Spent { team: row.get(0)?, key: row.get(1)?, cost })
     })?;
     rows.collect()
+}
+
+/// What these requests cost, of those that have ended.
+pub(super) fn costs(
+    connection: &Connection,
+    requests: HashSet<Uuid>,
+) -> rusqlite::Result<HashMap<Uuid, Money>> {
+    let mut select = connection.prepare_cached(COST)?;
+    let mut costs = HashMap::new();
+    for id in requests {
+        let cost = select.query_row([id.to_string()], |row| row.get(0)).optional()?;
+        costs.extend(cost.map(|nano| (id, Money::from_nano(nano))));
+    }
+    Ok(costs)
 }
 
 /// What each key has spent by quarter of an hour. Runs within a transaction of the caller, since a tree

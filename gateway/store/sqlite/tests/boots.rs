@@ -463,8 +463,8 @@ impl Writers {
             Step::Mark => {
                 let before = &self.stores[..self.last()];
                 let boots: Vec<i64> = before.iter().map(|it| it.boot.number).collect();
-                let (spendings, mark) =
-                    self.folder.reader().spendings_and_mark(i64::MIN, &boots).unwrap();
+                let read = self.folder.reader().balances(i64::MIN, &boots, Default::default);
+                let Balances { spendings, mark, .. } = read.unwrap();
                 self.mark = Some((spent(&spendings), mark));
                 self.since.clear();
             }
