@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::directory::{ANN, ann, budget, in_force, post, serving, status, team};
-use crate::harness::{SimBackend, sim_backend::quick, streamed, wait, with};
+use crate::harness::{Reply, SimBackend, ask, sim_backend::quick, streamed, wait, with};
 
 /// Room for one reservation of the open request, not for two.
 const ROOM: &str = "0.0100";
@@ -58,7 +58,9 @@ async fn what_is_open_when_a_budget_begins_counts_in_it() {
         assert!(said.contains("still open"), "{way}: {said}");
         drop(open);
         gateway.until(|books| books.verification.settled == 1).await;
-        wait::answers(way, 200, || status(&gateway, ANN)).await;
+        let short = with(ask("a"), json!({ "max_tokens": 2000 }));
+        let served = async || Reply::of(post(&gateway, ANN, &short)).await.status;
+        wait::answers(way, 200, served).await;
         gateway.close().await;
     }
 }
