@@ -2,6 +2,7 @@
 //! the real randomness.
 
 mod beside;
+mod chores;
 mod drain;
 mod epoch;
 mod gauges;
@@ -53,10 +54,6 @@ use crate::{
     store::{self, Departure, Keep, Sqlite},
 };
 
-/// How often decisions get a new view of the fleet.
-const VIEW_EVERY: Duration = Duration::from_millis(100);
-/// How often idle connections are looked at.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long, and how often, an address is tried that a gateway on the same ledger may be leaving.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 const CLOSING_PAUSE: Duration = Duration::from_millis(20);
@@ -270,7 +267,7 @@ async fn begin(
         listeners,
         incumbent: None,
         chores: [
-            tokio::spawn(chores(Arc::clone(&gateway))),
+            tokio::spawn(chores::run(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
         ],
         drain_timeout: config.server.drain_timeout,
@@ -390,16 +387,4 @@ pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
     }
     let folder = ground::folder(&config.ledger);
     directory::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
-}
-
-/// What has to happen again and again.
-async fn chores(gateway: Arc<Gateway>) {
-    let mut view = tokio::time::interval(VIEW_EVERY);
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tokio::select! {
-            _ = view.tick() => gateway.epoch.load().upstreams.look(VIEW_EVERY, gateway.now()),
-            _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
-        }
-    }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use arc_swap::ArcSwap;
 use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use policies::facts::{KeyIndex, Money, TeamIndex, Window};
-use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use super::queue::BudgetQueue;
 use crate::config;
 
 /// What was spent before this process began.
@@ -75,7 +75,7 @@ pub(super) struct BudgetWindow {
     whole: Option<Arc<BudgetWindow>>,
     /// What is held for other processes, in the committed as well.
     held: AtomicI64,
-    /// The queue of requests that wait for money here.
+    /// The requests that wait for money here.
     pub(super) queue: BudgetQueue,
 }
 
@@ -87,19 +87,6 @@ pub(super) struct GivenAway {
     /// How much of that nobody has reserved yet.
     pub share: i64,
 }
-
-/// The requests that wait for money of a window, in the order in which they came.
-#[derive(Default)]
-pub(super) struct BudgetQueue {
-    waiting: AtomicU32,
-    /// Held by the first of them: tokio's lock is fair, so it is the queue.
-    turn: Mutex<()>,
-    /// Notifies the first of them that money came free.
-    freed: Notify,
-}
-
-/// A position in a queue; dropping it leaves the queue.
-pub(super) struct Place<'a>(&'a BudgetQueue);
 
 /// The reading of a budget, for gauges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,37 +101,6 @@ pub(crate) struct BudgetReading {
     pub spent: Money,
     /// Reserved by open requests.
     pub reserved: Money,
-}
-
-impl BudgetQueue {
-    /// Whether anybody waits.
-    pub(super) fn stands(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
-    }
-
-    /// Joins the queue at its end.
-    pub(super) fn join(&self) -> Place<'_> {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        Place(self)
-    }
-}
-
-impl<'a> Place<'a> {
-    /// Waits until nobody stands before.
-    pub(super) async fn first(&self) -> MutexGuard<'a, ()> {
-        self.0.turn.lock().await
-    }
-
-    /// The first waits until money comes free. What came free since its last try counts.
-    pub(super) async fn freed(&self) {
-        self.0.freed.notified().await;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl BudgetWindow {
@@ -209,7 +165,7 @@ impl BudgetWindow {
         self.spent.fetch_add(spent, Ordering::AcqRel);
         self.committed.fetch_add(committed, Ordering::AcqRel);
         if committed <= 0 {
-            self.queue.freed.notify_one();
+            self.queue.free();
         }
     }
 
@@ -290,7 +246,7 @@ impl Budget {
             self.terms.amount.store(config.amount.nano(), Ordering::Release);
         }
         self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
-        self.current.load().window.queue.freed.notify_one();
+        self.current.load().window.queue.free();
     }
 
     /// Whether requests are refused when it is spent.
@@ -323,7 +279,7 @@ impl Budget {
         let kept = Arc::new(BudgetWindow::share_of(&window, share));
         let until = self.current.load().until;
         self.current.store(Arc::new(Period { until, window: kept }));
-        window.queue.freed.notify_one();
+        window.queue.free();
         let held = window.held.load(Ordering::Acquire);
         let most = committed.saturating_add(share);
         Some(GivenAway { most, share: share.saturating_add(held) })

@@ -13,6 +13,7 @@ mod new_budgets;
 mod open;
 mod owned;
 pub(crate) mod price;
+mod queue;
 mod reserve;
 #[cfg(test)]
 mod tests;

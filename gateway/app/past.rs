@@ -21,8 +21,8 @@ use crate::{
 pub(super) type Marked = (Reader, BootMark);
 
 /// What was spent, as far back as any window reaches that runs. What processes of these boots settle from
-/// now on, while they serve or end their requests, is not in it, and is read on from the mark. What of it is of the requests that `joined` names comes with it.
-/// Nothing is to be read where there is no budget.
+/// now on, while they serve or end their requests, is not in it, and is read on from the mark. What of it is
+/// of the requests that `joined` names comes with it. Nothing is to be read where there is no budget.
 pub(super) fn spent_beside(
     config: &Config,
     at: Timestamp,

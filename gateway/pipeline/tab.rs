@@ -244,7 +244,7 @@ impl Tab {
         if let Some(waited) = outcome.stages.get_mut(Stage::Dispatch as usize) {
             *waited = Duration::ZERO;
         }
-        // On its way to the ledger first: whatever budget begins meanwhile finds it open here or closed there.
+        // On its way to the ledger first: a budget that begins meanwhile finds it open here or closed there.
         self.gateway.recorder.closed(outcome);
         reservation.settle(charge.cost, charge.usage.counts);
     }

@@ -13,7 +13,12 @@ use crate::harness::{
 
 /// A month's hard budget of the one team, and a wait of no time for money.
 fn setup(up: &SimBackend, amount: &str) -> Setup {
-    let budget = format!("budget = {{ amount = \"{amount}\", window = \"month\" }}\n");
+    within(up, amount, "month")
+}
+
+/// The same of another window.
+fn within(up: &SimBackend, amount: &str, window: &str) -> Setup {
+    let budget = format!("budget = {{ amount = \"{amount}\", window = \"{window}\" }}\n");
     let team = format!("[[team]]\nname = \"bank\"\n{budget}[budget]\nwait_ms = 0\n");
     Setup::new().model("a", &up.urls()).key("team = \"bank\"\n").and(&team)
 }
@@ -36,15 +41,35 @@ async fn figure(server: &Server, name: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_successor_counts_what_the_old_one_has_open_until_it_is_settled() {
+    counts_until_settled("month").await;
+}
+
+/// A budget that begins at a reload of the successor, while the old one ends its requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_that_is_new_to_the_successor_counts_what_the_old_one_has_open() {
+    counts_until_settled("total").await;
+}
+
+/// The successor has a budget of this window when the old one has a request open.
+async fn counts_until_settled(window: &str) {
     let (up, slow) = (SimBackend::start(), SimBackend::with(quick().fixed(0, 300, 100_000)));
-    let setup = setup(&up, "0.0300").model("slow", &slow.urls());
-    let folder = setup.server("drain_grace_ms = 100\n").write();
+    let setup = |window| {
+        let setup = within(&up, "0.0300", window).model("slow", &slow.urls());
+        setup.server("drain_grace_ms = 100\n")
+    };
+    let folder = setup("month").write();
     let old = Server::start(&folder.config()).await;
     // Two cents of three are reserved by a stream that lasts.
     let long = with(streamed("slow"), json!({ "max_tokens": 10_000 }));
     let stream = old.post(&long).send().await.expect("a stream");
     assert_eq!(stream.status(), 200);
     let new = Server::start(&folder.config()).await;
+    setup(window).write_into(&folder);
+    let in_force = async || {
+        let page = new.page("/metrics", KEY).await;
+        page.contains(&format!("signalbox_budget_limit{{team=\"bank\",window=\"{window}\""))
+    };
+    wait::answers("the budget is in force", true, in_force).await;
     assert_eq!(status(&new, 100).await, 200, "there is money for it");
     assert_eq!(status(&new, 6_000).await, 429, "the stream's two cents are counted");
     assert!(figure(&new, "signalbox_budget_reserved").await >= 0.02);

@@ -1,6 +1,7 @@
 //! A budget that begins while requests are open counts these as well: whichever way it is new.
 
 use futures_util::future::join_all;
+use policies::facts::Money;
 use serde_json::json;
 
 use super::directory::{ANN, ann, budget, in_force, post, serving, status, team};
@@ -68,7 +69,7 @@ async fn what_is_open_when_a_budget_begins_counts_in_it() {
 /// What the ledger says that a team has spent, in the unit of the metric.
 fn in_ledger(books: &crate::harness::Books, team: &str) -> f64 {
     let costs = books.entries.iter().filter(|it| it.team == team).filter_map(|it| it.cost);
-    costs.map(|cost| cost.nano()).sum::<i64>() as f64 / 1e9
+    costs.map(Money::nano).sum::<i64>() as f64 / 1e9
 }
 
 #[tokio::test]

@@ -1,0 +1,22 @@
+//! What has to happen again and again while the process serves.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::pipeline::Gateway;
+
+/// How often decisions get a new view of the fleet.
+const VIEW_EVERY: Duration = Duration::from_millis(100);
+/// How often idle connections are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at the fleet, and sweeps up what has come to its end, until the process ends.
+pub(super) async fn run(gateway: Arc<Gateway>) {
+    let mut view = tokio::time::interval(VIEW_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = view.tick() => gateway.epoch.load().upstreams.look(VIEW_EVERY, gateway.now()),
+            _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
+        }
+    }
+}
