@@ -16,6 +16,7 @@ mod judge;
 mod labels;
 pub mod lang;
 pub mod linear;
+mod next;
 pub mod sample;
 mod scan;
 pub mod script;

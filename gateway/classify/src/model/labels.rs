@@ -169,9 +169,12 @@ const MATERIAL_TAGS: [&str; 24] = [
 
 /// Whether a text is one of these, whatever its case.
 fn one_of(text: &str, list: &[&str]) -> bool {
+    // A letter of ASCII folds into one, and a digit into none that a name begins with.
+    let first = text.as_bytes().first().map(u8::to_ascii_lowercase);
+    let ascii = first.is_some_and(|it| it.is_ascii());
     let same = |known: &&str| {
-        // The cheapest question first: most lines announce nothing.
-        if known.len() != text.len() {
+        // The cheapest questions first: most lines announce nothing.
+        if known.len() != text.len() || known.as_bytes().first() != first.as_ref() && ascii {
             return false;
         }
         let mut chars = text.chars().map(fold);
@@ -193,19 +196,29 @@ pub(super) enum Heading {
     Other,
 }
 
-/// The known heading that a line begins with, and its length.
-pub(super) fn heading(line: &str) -> Option<(Heading, usize)> {
-    let begin = line.as_bytes().get(..LABEL_BYTES + 8).unwrap_or(line.as_bytes());
-    let plain = begin.is_ascii() && !line.starts_with(['#', '*', '[']);
-    if plain && !sample::holds(begin, b':') && !sample::holds(begin, b']') {
-        return None;
+/// Bytes of a line in which what ends a heading is looked for.
+pub(super) const HEADING_BYTES: usize = LABEL_BYTES + 8;
+
+/// The known heading that a line begins with, and its length. `marked` says whether a colon or a bracket
+/// stands within so many bytes.
+pub(super) fn heading(line: &str, marked: bool) -> Option<(Heading, usize)> {
+    let bytes = line.as_bytes();
+    if !marked && !matches!(bytes.first(), Some(b'#' | b'*' | b'[')) {
+        let begin = bytes.get(..HEADING_BYTES).unwrap_or(bytes);
+        if begin.is_ascii() {
+            return None;
+        }
     }
     let marks = |c: char| matches!(c, '#' | '*' | '-' | '_' | '[' | '【' | ' ');
     let bare = line.trim_start_matches(marks);
     let lead = line.len() - bare.len();
     let ends = |c: char| matches!(c, ':' | '：' | ']' | '】' | '\n');
     let window = bare.get(..sample::floor(bare, LABEL_BYTES)).unwrap_or("");
-    let end = window.find(ends);
+    let end = if window.is_ascii() {
+        memchr::memchr3(b':', b']', b'\n', window.as_bytes())
+    } else {
+        window.find(ends)
+    };
     let marked = line.starts_with(['#', '*', '[', '【']);
     let end = match end {
         Some(end) => end,
@@ -284,6 +297,13 @@ fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
         let quotes = value.match_indices('"').map(|(at, _)| at);
         let mut ends = quotes.filter(|at| !value.get(..*at).is_some_and(|it| it.ends_with('\\')));
         return value.get(..ends.next().unwrap_or(value.len()));
+    }
+    // No name ends with any other letter.
+    if !matches!(
+        before.as_bytes().last(),
+        Some(b'n' | b'N' | b'y' | b'Y' | b't' | b'T' | b's' | b'S' | 0x80..)
+    ) {
+        return None;
     }
     let ends = |name: &&str| {
         let Some(at) = before.len().checked_sub(name.len()) else { return false };
