@@ -5,7 +5,9 @@
 pub mod asked;
 mod blocks;
 mod chars;
+pub mod classes;
 pub mod close;
+mod counts;
 mod data;
 pub mod follow;
 mod frequent;
@@ -27,5 +29,6 @@ pub mod target;
 pub mod task;
 mod token;
 pub mod tools;
+mod weights;
 mod word;
 mod words;

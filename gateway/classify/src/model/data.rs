@@ -285,3 +285,27 @@ fn coded(line: &str, bare: &str) -> bool {
         || inset && bare.starts_with(['#', '@', '*'])
         || bare.starts_with("\"\"\"") && bare.ends_with("\"\"\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_as_one_of_a_list_is_found() {
+        for (list, beginnings) in [(TRACE, &TRACED[..]), (QUERY, &QUERIED), (CODE, &CODED)] {
+            assert!(beginnings.iter().all(|it| begins(&format!("{it}x"), list, beginnings)));
+            assert!(!["", "The end", "é"].iter().any(|it| begins(it, list, beginnings)));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_of_a_line_is_what_stands_in_it() {
+        let line = "{a},b, c,\td;\u{e9}_,";
+        let seen = Seen::of(line.as_bytes());
+        assert_eq!((seen.marks, seen.commas, seen.tabs, seen.wide), (4, 2, 1, 2));
+        let full = "\"".repeat(LINE_BYTES);
+        assert_eq!(Seen::of(full.as_bytes()).marks, LINE_BYTES);
+        assert!(!Seen::of(b"Plain words, and no more than that.").suspect);
+        assert!(Seen::of("x".repeat(SOLID).as_bytes()).suspect);
+    }
+}

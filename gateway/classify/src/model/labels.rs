@@ -1,6 +1,9 @@
 //! How the parts of a turn are told: headings, speakers and tags.
 
-use super::{hash::fold, sample, spoken::LABEL_BYTES};
+use super::{hash::fold, sample};
+
+/// The longest label.
+const LABEL_BYTES: usize = 48;
 
 /// What announces the person's question.
 static QUESTION: Names = Names::of(&[
@@ -349,4 +352,21 @@ fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
     let end =
         ["Answer:", "Context:", "回答：", "答案："].iter().filter_map(|it| after.find(it)).min();
     after.get(..end.unwrap_or(after.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_held_whatever_its_case() {
+        let lists = [&QUESTION, &ASKING, &ANSWERING, &KEYS, &OTHER, &QUESTION_TAGS, &MATERIAL_TAGS];
+        for list in lists {
+            for name in list.all {
+                assert!(list.hold(name) && list.hold(&name.to_uppercase()), "{name}");
+                assert!(!list.hold(&format!("{name}{name}")), "{name}");
+            }
+            assert!(!list.hold("") && !list.hold("12"));
+        }
+    }
 }

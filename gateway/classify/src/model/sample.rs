@@ -194,4 +194,15 @@ mod tests {
             assert!(lines(text).eq(text.split('\n')), "{text:?}");
         }
     }
+
+    #[test]
+    fn trimmed_is_what_the_standard_library_trims() {
+        let ends = ["", "a", ".", " ", "\t", "\n", "\0", "\u{a0}", "\u{3000}", "é", "\u{2028}"];
+        for (begin, end) in ends.iter().flat_map(|begin| ends.map(|end| (begin, end))) {
+            for text in [format!("{begin}{end}"), format!("{begin} b {end}")] {
+                assert_eq!(trim_start(&text), text.trim_start(), "{text:?}");
+                assert_eq!(trim(&text), text.trim(), "{text:?}");
+            }
+        }
+    }
 }

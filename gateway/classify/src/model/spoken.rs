@@ -19,8 +19,6 @@ const WINDOW: usize = 4 * 1024;
 const KEPT: usize = 8;
 /// Tags that are looked at.
 const ZONES_MAX: usize = 32;
-/// The longest label.
-pub(super) const LABEL_BYTES: usize = 48;
 
 /// The parts of a turn that are the person's own.
 #[derive(Clone, Debug, Default)]
