@@ -29,24 +29,6 @@ const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
         "a property over seven drawn values",
     ),
     (
-        "circle",
-        "gateway/classify/src/model/close.rs",
-        6,
-        "the list of the languages and their width stand in `lang.rs`, whose reading is in the others",
-    ),
-    (
-        "circle",
-        "gateway/classify/src/model/labels.rs",
-        2,
-        "labels bound what is sampled, and a sample is searched for labels",
-    ),
-    (
-        "circle",
-        "gateway/classify/train/data.rs",
-        3,
-        "rows are read, taken from our own and filled up by three files that share their shape",
-    ),
-    (
         "surface",
         "gateway/config/model.rs",
         1,

@@ -6,11 +6,11 @@ use classify::{
     Language,
     model::{
         close::{MOST, SIZE, UNIT, place},
-        lang,
+        grams,
     },
 };
 
-use crate::data::{LangRow, OWN, Role};
+use crate::rows::{LangRow, OWN, Role};
 
 /// What a word's share is taken for where a list does not have it: below the least that is listed.
 const UNLISTED: f32 = 0.04;
@@ -36,7 +36,7 @@ pub fn table(rows: &[LangRow]) -> Vec<u8> {
             _ => continue,
         };
         let (listed, own) = (row.kind == "single_word", row.source == OWN);
-        lang::modelled_words(&row.text, |word| {
+        grams::modelled_words(&row.text, |word| {
             let fresh = Word { shares: [UNLISTED; 2], said: [0.0; 2] };
             if listed {
                 words.entry(word.to_vec()).or_insert(fresh).shares[at] = row.share;

@@ -11,10 +11,12 @@ use flate2::read::GzDecoder;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::own::Own;
+use crate::{
+    fill,
+    own::Own,
+    rows::{LangRow, OWN, Role, TaskRow, stop},
+};
 
-/// The source of what we wrote ourselves.
-pub const OWN: &str = "own material";
 /// How much a word of a list counts against a sentence, and a line of ours.
 const WORD_WEIGHT: f32 = 0.5;
 const OWN_WEIGHT: f32 = 2.0;
@@ -47,17 +49,6 @@ const BENCHMARKS: [&str; 12] = [
 const UNSEEN: [&str; 7] =
     ["arena-hard", "atec", "mbpp-plus", "mgsm", "vicuna-multilingual", "wizardlm-testset", "udhr"];
 
-/// What a row is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// In the weights that ship.
-    Train,
-    /// Never in any weights; the shape of the models was chosen with an eye on these.
-    Develop,
-    /// Never in any weights; looked at only once everything was settled.
-    Final,
-}
-
 fn role(source: &str, licence: Option<&str>) -> Role {
     let one_of = |list: &[&str], text: &str| list.iter().any(|it| text.starts_with(it));
     let barred = licence.is_some_and(|licence| one_of(&UNLICENSED_ROWS, licence));
@@ -66,31 +57,6 @@ fn role(source: &str, licence: Option<&str>) -> Role {
         () if barred || one_of(&UNLICENSED, source) || one_of(&BENCHMARKS, source) => Role::Develop,
         () => Role::Train,
     }
-}
-
-pub struct LangRow {
-    pub text: String,
-    pub language: Language,
-    pub also: Vec<Language>,
-    pub mixed: bool,
-    pub kind: String,
-    pub source: String,
-    pub role: Role,
-    pub weight: f32,
-    /// A word's share in its language, of its highest in any.
-    pub share: f32,
-}
-
-pub struct TaskRow {
-    pub system: String,
-    pub turns: Vec<String>,
-    pub tools: u16,
-    pub tools_text: String,
-    pub task: Task,
-    pub language: Language,
-    pub source: String,
-    pub role: Role,
-    pub weight: f32,
 }
 
 #[derive(Deserialize)]
@@ -144,12 +110,6 @@ fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) {
         let row = row.and_then(|line| serde_json::from_str(&line).map_err(|it| it.to_string()));
         take(row.unwrap_or_else(|error| stop(path, &format!("line {at}: {error}"))));
     }
-}
-
-/// Ends the program: a trainer that cannot read has nothing to do.
-pub fn stop(path: &Path, error: &str) -> ! {
-    eprintln!("{}: {error}", path.display());
-    std::process::exit(1)
 }
 
 /// Language rows of the data sets and of our own.
@@ -221,7 +181,7 @@ pub fn task_texts(folder: &Path) -> Vec<String> {
 pub fn tasks(folder: &Path, own: &[Own], langs: &[LangRow]) -> Vec<TaskRow> {
     let mut rows = Vec::new();
     each(&folder.join("task_train.jsonl.gz"), |row: TaskJson| rows.extend(task_row(row)));
-    rows.extend(crate::fill::rows(own, langs));
+    rows.extend(fill::rows(own, langs));
     rows
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use classify::{Language, Task};
 
 use crate::{
-    data::{LangRow, OWN, Role, TaskRow},
     own::Own,
+    rows::{LangRow, OWN, Role, TaskRow},
 };
 
 /// How often a line with a gap is shown, each time with another text, and one without.

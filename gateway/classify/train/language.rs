@@ -1,18 +1,18 @@
 //! The language model: trained, and judged on what it has not seen.
 
-use classify::model::{grams, lang, linear::Linear};
+use classify::model::{classes, grams, lang, linear::Linear};
 
 use crate::{
     close,
-    data::{LangRow, Role},
     learn::{self, Example, Shape},
     measure::{self, Tally, Trained},
+    rows::{LangRow, Role},
 };
 
 const SHAPE: Shape = Shape {
     bits: grams::BITS,
-    width: lang::WIDTH,
-    classes: lang::CLASSES,
+    width: classes::WIDTH,
+    classes: classes::CLASSES,
     epochs: 8,
     rate: 1.0,
     decay: 2e-7,
@@ -25,7 +25,7 @@ const FOLDS: [&[&str]; 3] = [&["wisesight"], &["hkcancor", "ctcpc"], &["hinglish
 fn examples<'a>(rows: impl Iterator<Item = &'a LangRow>) -> Vec<Example> {
     let mut examples = Vec::new();
     for row in rows.filter(|row| !row.mixed) {
-        let Some(class) = lang::MODELLED.iter().position(|it| *it == row.language) else {
+        let Some(class) = classes::MODELLED.iter().position(|it| *it == row.language) else {
             continue;
         };
         grams::showings(&row.text, |features| {
@@ -117,7 +117,7 @@ pub fn write_judged(rows: &[LangRow], path: &std::path::Path) {
         let text = row.text.replace(['\n', '\t'], " ");
         lines += &format!("{role}\t{}\t{}\t{text}\n", row.kind, row.language);
     }
-    std::fs::write(path, lines).unwrap_or_else(|error| crate::data::stop(path, &error.to_string()));
+    std::fs::write(path, lines).unwrap_or_else(|error| crate::rows::stop(path, &error.to_string()));
 }
 
 /// A model of these rows alone.

@@ -19,6 +19,7 @@ mod measure;
 mod overlap;
 mod own;
 mod report;
+mod rows;
 mod shipped;
 mod task;
 #[cfg(test)]

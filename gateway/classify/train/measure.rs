@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use classify::{Language, Task, model::lang};
 
-use crate::data::LangRow;
+use crate::rows::LangRow;
 
 /// A trained model, and how it did on sources it had not seen.
 pub struct Trained {

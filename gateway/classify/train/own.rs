@@ -4,7 +4,7 @@ use std::path::Path;
 
 use classify::{Language, Task};
 
-use crate::data::stop;
+use crate::rows::stop;
 
 /// One line of our own: a language, a task (or none: it only teaches the language), a request.
 pub struct Own {

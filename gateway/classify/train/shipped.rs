@@ -5,10 +5,11 @@ use std::{fs, path::Path};
 use classify::model::{lang, task};
 
 use crate::{
-    data::{self, Role},
-    language,
+    data, language,
     measure::share,
-    report, task as tasks, turns,
+    report,
+    rows::{LangRow, Role, TaskRow},
+    task as tasks, turns,
 };
 
 /// The part of the report that is ours, by its heading, and the one after it.
@@ -51,18 +52,18 @@ fn with_part(report: &str, part: &str) -> String {
 }
 
 /// How often the whole reading, with its floor and its search for the instruction, is right on texts.
-fn whole(rows: &[data::LangRow]) -> f64 {
+fn whole(rows: &[LangRow]) -> f64 {
     let rows = rows.iter().filter(|row| row.role == Role::Develop && !language::is_word(row));
-    let right = |row: &data::LangRow| {
+    let right = |row: &LangRow| {
         classify::classify(&classify::Prompt::of(&[&row.text])).language == row.language
     };
     let (all, hits) = rows.fold((0, 0), |(all, hits), row| (all + 1, hits + u32::from(right(row))));
     share(hits, all)
 }
 
-fn whole_task(rows: &[data::TaskRow]) -> f64 {
+fn whole_task(rows: &[TaskRow]) -> f64 {
     let rows = rows.iter().filter(|row| row.role == Role::Develop);
-    let right = |row: &data::TaskRow| {
+    let right = |row: &TaskRow| {
         let turns: Vec<&str> = row.turns.iter().map(String::as_str).collect();
         classify::classify(&row.prompt(&turns)).task == row.task
     };

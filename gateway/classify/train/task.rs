@@ -8,9 +8,9 @@ use classify::{
 };
 
 use crate::{
-    data::{OWN, Role, TaskRow},
     learn::{self, Example, Shape},
     measure::{self, Tally, Trained},
+    rows::{OWN, Role, TaskRow},
 };
 
 const SHAPE: Shape = Shape {

@@ -5,9 +5,9 @@ use std::path::Path;
 use classify::model::{lang, linear::Linear};
 
 use crate::{
-    data::{self, Role},
-    fill, language, overlap,
+    data, fill, language, overlap,
     own::{self, Own},
+    rows::Role,
     task,
 };
 

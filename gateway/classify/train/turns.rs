@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use classify::{Language, Prompt, classify};
 
-use crate::data::{LangRow, Role};
+use crate::rows::{LangRow, Role};
 
 /// A wrong language above this confidence is a sure one.
 const SURE: f32 = 0.6;

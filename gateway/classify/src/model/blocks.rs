@@ -7,20 +7,24 @@ const LANES: usize = 16;
 
 /// Calls `each` with every block of some bytes, with the bytes right behind each of its own, and with those
 /// behind these. The last is filled up with zeros, so that no byte is left over that has to be looked at
-/// alone.
+/// alone; it is the only one that is copied.
 #[inline(always)]
 pub(super) fn of(bytes: &[u8], mut each: impl FnMut(&[u8], &[u8], &[u8])) {
-    let mut held = [0; BLOCK + LANES + 2];
-    for at in (0..bytes.len()).step_by(BLOCK) {
-        let rest = bytes.get(at..).unwrap_or_default();
-        // And the two behind the last.
-        let here = rest.get(..BLOCK + 2).unwrap_or(rest);
-        let length = rest.len().min(BLOCK).next_multiple_of(LANES);
-        let (filled, empty) = held.split_at_mut(here.len());
-        filled.copy_from_slice(here);
-        empty.iter_mut().take(LANES + 2).for_each(|it| *it = 0);
-        let from = |at: usize| held.get(at..at + length).unwrap_or_default();
-        each(from(0), from(1), from(2));
+    let mut held = [0; 2 * LANES + 2];
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // The two behind the last are there too.
+        let whole = rest.len().saturating_sub(2).min(BLOCK) / LANES * LANES;
+        let (from, length) = match whole {
+            0 => {
+                held.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                (held.as_slice(), rest.len().next_multiple_of(LANES))
+            }
+            _ => (rest, whole),
+        };
+        let behind = |at: usize| from.get(at..at + length).unwrap_or_default();
+        each(behind(0), behind(1), behind(2));
+        rest = rest.get(length..).unwrap_or_default();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Malay and Indonesian: what the n-grams of two close languages cannot tell, the words do.
 
 use super::{
+    classes::{MODELLED, WIDTH},
     hash::Hash,
-    lang::{MODELLED, WIDTH},
 };
 use crate::Language;
 

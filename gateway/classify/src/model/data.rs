@@ -1,6 +1,6 @@
 //! Lines that nobody says: those of a log, a table, a stack trace, a mail's head, or code.
 
-use super::{blocks, sample};
+use super::sample;
 
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 160;
@@ -8,55 +8,154 @@ const LINE_BYTES: usize = 160;
 /// No words have so many ASCII characters and no space between them.
 const SOLID: usize = 80;
 
+/// What a stack trace, a log and a difference of files begin a line with.
+const TRACED: [&str; 19] = [
+    "BEGIN ",
+    "END ",
+    "-----",
+    "error[",
+    "--> ",
+    "| ",
+    "$ ",
+    "Traceback (",
+    "File \"",
+    "Caused by:",
+    "Exception in thread",
+    "goroutine ",
+    "--- a/",
+    "+++ b/",
+    "INFO ",
+    "WARN ",
+    "ERROR ",
+    "DEBUG ",
+    "index ",
+];
+/// What the clauses of a query begin with.
+const QUERIED: [&str; 16] = [
+    "SELECT ",
+    "FROM ",
+    "WHERE ",
+    "JOIN ",
+    "LEFT JOIN ",
+    "INNER JOIN ",
+    "GROUP BY ",
+    "ORDER BY ",
+    "HAVING ",
+    "INSERT INTO ",
+    "UPDATE ",
+    "DELETE FROM ",
+    "CREATE TABLE ",
+    "VALUES ",
+    "AND ",
+    "LIMIT ",
+];
+/// What a line of code begins with.
+const CODED: [&str; 16] = [
+    "def ",
+    "import ",
+    "#include",
+    "fn ",
+    "let ",
+    "const ",
+    "var ",
+    "public ",
+    "private ",
+    "return ",
+    "if (",
+    "for (",
+    "while (",
+    "} else",
+    "//",
+    "function ",
+];
+
+/// Which of the lists have a beginning with some byte.
+const TRACE: u8 = 1;
+const QUERY: u8 = 2;
+const CODE: u8 = 4;
+
+static FIRST: [u8; 256] = first();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn first() -> [u8; 256] {
+    let mut bytes = [0; 256];
+    let lists: [(u8, &[&str]); 3] = [(TRACE, &TRACED), (QUERY, &QUERIED), (CODE, &CODED)];
+    let mut list = 0;
+    while list < lists.len() {
+        let (bit, beginnings) = lists[list];
+        let mut at = 0;
+        while at < beginnings.len() {
+            bytes[beginnings[at].as_bytes()[0] as usize] |= bit;
+            at += 1;
+        }
+        list += 1;
+    }
+    bytes
+}
+
+/// Whether a line begins as one of a list. Most do not begin with any byte of it.
+#[inline]
+fn begins(bare: &str, list: u8, beginnings: &[&str]) -> bool {
+    let Some(byte) = bare.as_bytes().first() else { return false };
+    let likely = FIRST.get(usize::from(*byte)).is_some_and(|it| it & list != 0);
+    let same = |it: &&&str| it.as_bytes().first() == Some(byte);
+    likely && beginnings.iter().filter(same).any(|it| bare.starts_with(it))
+}
+
 /// What the bytes of a line tell.
-#[derive(Default)]
 struct Seen {
     marks: usize,
     /// Commas with something else than a space right behind them.
     commas: usize,
     tabs: usize,
     wide: usize,
-    spaces: usize,
     /// Whether there is anything that plain prose has not.
     suspect: bool,
 }
 
-impl Seen {
-    fn of(line: &[u8]) -> Self {
-        let mut seen = Self::default();
-        let mut suspect = false;
-        blocks::of(line, |block, next, _| suspect |= seen.count(block, next));
-        // Behind the last byte there is nothing.
-        seen.commas -= usize::from(line.last() == Some(&b','));
-        let solid = line.len() >= SOLID && seen.spaces == 0;
-        seen.suspect = suspect || seen.commas > 0 || solid;
-        seen
-    }
+/// What a byte adds to the sum over a line: to each count eight bits of their own, more than [`LINE_BYTES`]
+/// fill.
+static TOLD: [u64; 256] = told();
+const _: () = assert!(LINE_BYTES < 1 << 8, "a count runs over");
 
-    /// Counts the bytes of a block, without a branch, so that many are asked at once. True if there is
-    /// one that plain prose has not.
-    fn count(&mut self, block: &[u8], next: &[u8]) -> bool {
-        let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
-        let (mut marks, mut commas, mut tabs, mut wide) = (0_u8, 0_u8, 0_u8, 0_u8);
-        let (mut spaces, mut suspects) = (0_u8, 0_u8);
-        for (b, next) in block.iter().copied().zip(next.iter().copied()) {
-            let bracket = within(b, b'[', 3) | within(b, b'{', 3) | within(b, b';', 4);
-            let mark = bracket | (b == b'"') | (b == b'_') | (b == b'$');
-            marks += u8::from(mark);
-            commas += u8::from((b == b',') & (next != b' '));
-            tabs += u8::from(b == b'\t');
-            wide += u8::from(b >= 0x80);
-            spaces += u8::from(b == b' ');
-            // Up to the colon: digits, and a slash before them. From the round bracket on: `)`, `*`, `+`.
-            let number = within(b, b'/', 12) | within(b, b'(', 4);
-            suspects |= u8::from(mark | number | (b == b'#') | (b == b'@') | (b == b'\t'));
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn told() -> [u64; 256] {
+    let mut told = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let b = at as u8;
+        let mark = matches!(b, b'[' | b'\\' | b']' | b'{' | b'|' | b'}' | b';'..=b'>')
+            || matches!(b, b'"' | b'_' | b'$');
+        let other = matches!(b, b'('..=b'+' | b'/'..=b':' | b'#' | b'@' | b'\t');
+        told[at] = mark as u64
+            | ((b == b',') as u64) << 8
+            | ((b == b'\t') as u64) << 16
+            | ((b >= 0x80) as u64) << 24
+            | ((mark || other) as u64) << 32;
+        at += 1;
+    }
+    told
+}
+
+impl Seen {
+    /// What the first bytes of a line tell.
+    fn of(line: &[u8]) -> Self {
+        let told = line.iter().filter_map(|b| TOLD.get(usize::from(*b))).sum::<u64>();
+        let [marks, commas, tabs, wide, suspects, ..] = told.to_le_bytes();
+        // Behind the last byte there is nothing.
+        let joins = |at: usize| line.get(at + 1).is_some_and(|next| *next != b' ');
+        let commas = match commas {
+            0 => 0,
+            _ => memchr::memchr_iter(b',', line).filter(|at| joins(*at)).count(),
+        };
+        let solid = || line.len() >= SOLID && !sample::holds(line, b' ');
+        Self {
+            marks: marks.into(),
+            commas,
+            tabs: tabs.into(),
+            wide: wide.into(),
+            suspect: suspects > 0 || commas > 0 || solid(),
         }
-        self.marks += usize::from(marks);
-        self.commas += usize::from(commas);
-        self.tabs += usize::from(tabs);
-        self.wide += usize::from(wide);
-        self.spaces += usize::from(spaces);
-        suspects != 0
     }
 }
 
@@ -67,7 +166,7 @@ pub(super) fn is_line(line: &str) -> bool {
     let seen = Seen::of(bytes);
     if !seen.suspect {
         // Plain prose, and most lines are: what begins in capitals may be a log's or a query's.
-        let bare = line.trim_start();
+        let bare = sample::trim_start(line);
         let capitals = |it: &u8| it.is_ascii_uppercase();
         return bare.bytes().take(2).filter(capitals).count() == 2
             && (traced(bare) || queried(bare));
@@ -81,12 +180,12 @@ pub(super) fn is_line(line: &str) -> bool {
     {
         return true;
     }
-    let bare = line.trim();
+    let bare = sample::trim(line);
     stamped(bare.as_bytes())
         || traced(bare)
         || queried(bare)
         || keyed(line, bare)
-        || latin && (coded(line, bare) || celled(bytes))
+        || latin && (coded(line, bare) || seen.marks > 0 && celled(bytes))
 }
 
 /// Whether a line goes on with the data before it: it is set in, as the lines below a call, a key or a
@@ -118,11 +217,12 @@ fn keyed(line: &str, bare: &str) -> bool {
 
 /// Whether a semicolon parts cells: no sentence goes on right behind one.
 fn celled(line: &[u8]) -> bool {
-    let parts = |it: &[u8]| {
-        matches!(it, [before, b';', after] if before.is_ascii_graphic()
+    let parts = |at: usize| {
+        let around = at.checked_sub(1).and_then(|from| line.get(from..at + 2));
+        matches!(around, Some([before, _, after]) if before.is_ascii_graphic()
         && after.is_ascii_alphanumeric())
     };
-    line.contains(&b';') && line.windows(3).any(parts) && !line.contains(&b'&')
+    memchr::memchr_iter(b';', line).any(parts) && !sample::holds(line, b'&')
 }
 
 /// Whether a line begins with a moment, as those of a log do.
@@ -144,28 +244,7 @@ fn stamped(line: &[u8]) -> bool {
 }
 
 fn traced(bare: &str) -> bool {
-    const BEGIN: [&str; 19] = [
-        "BEGIN ",
-        "END ",
-        "-----",
-        "error[",
-        "--> ",
-        "| ",
-        "$ ",
-        "Traceback (",
-        "File \"",
-        "Caused by:",
-        "Exception in thread",
-        "goroutine ",
-        "--- a/",
-        "+++ b/",
-        "INFO ",
-        "WARN ",
-        "ERROR ",
-        "DEBUG ",
-        "index ",
-    ];
-    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
+    let begins = begins(bare, TRACE, &TRACED);
     // `index` is a word too.
     let begins = begins && (!bare.starts_with("index ") || bare.contains(".."));
     begins || bare.starts_with("at ") && bare.contains('(') && bare.ends_with(')') || failed(bare)
@@ -173,59 +252,60 @@ fn traced(bare: &str) -> bool {
 
 /// `java.lang.IllegalStateException: …`, `ValueError: …`.
 fn failed(bare: &str) -> bool {
-    let name = bare.split([' ', ':']).next().unwrap_or("");
-    bare.as_bytes().get(name.len()) == Some(&b':')
-        && (name.ends_with("Error") || name.ends_with("Exception"))
+    // Neither byte is a part of another character.
+    let end = memchr::memchr2(b' ', b':', bare.as_bytes());
+    let Some((name, after)) = end.and_then(|at| bare.split_at_checked(at)) else { return false };
+    after.starts_with(':') && (name.ends_with("Error") || name.ends_with("Exception"))
 }
 
 /// A clause of a query.
 fn queried(bare: &str) -> bool {
-    const SQL: [&str; 16] = [
-        "SELECT ",
-        "FROM ",
-        "WHERE ",
-        "JOIN ",
-        "LEFT JOIN ",
-        "INNER JOIN ",
-        "GROUP BY ",
-        "ORDER BY ",
-        "HAVING ",
-        "INSERT INTO ",
-        "UPDATE ",
-        "DELETE FROM ",
-        "CREATE TABLE ",
-        "VALUES ",
-        "AND ",
-        "LIMIT ",
-    ];
-    SQL.iter().any(|it| bare.starts_with(it))
+    begins(bare, QUERY, &QUERIED)
+}
+
+/// Whether a line calls, assigns, points or compares.
+fn marked(bare: &[u8]) -> bool {
+    let mut marks = memchr::memchr3_iter(b'(', b'=', b'-', bare);
+    marks.any(|at| {
+        let before = || at.checked_sub(1).and_then(|at| bare.get(at));
+        match bare.get(at..) {
+            Some([b'(', b')', ..] | [b'-', b'>', ..] | [b'=', b'=', ..]) => true,
+            Some([b'=', b' ', ..]) => before() == Some(&b' '),
+            _ => false,
+        }
+    })
 }
 
 fn coded(line: &str, bare: &str) -> bool {
-    const BEGIN: [&str; 16] = [
-        "def ",
-        "import ",
-        "#include",
-        "fn ",
-        "let ",
-        "const ",
-        "var ",
-        "public ",
-        "private ",
-        "return ",
-        "if (",
-        "for (",
-        "while (",
-        "} else",
-        "//",
-        "function ",
-    ];
-    let begins = BEGIN.iter().any(|it| bare.starts_with(it));
-    let marked = || ["()", " = ", "->", "=="].iter().any(|mark| bare.contains(mark));
+    let begins = begins(bare, CODE, &CODED);
     let ends = bare.ends_with(['{', '}', ';']) || bare.ends_with("):") || bare.ends_with("*/");
     let inset = line.starts_with("    ") || line.starts_with('\t');
-    ends || begins && (marked() || bare.contains(['(', '=', '.']))
-        || inset && (marked() || bare.ends_with(':'))
+    ends || begins && (marked(bare.as_bytes()) || bare.contains(['(', '=', '.']))
+        || inset && (marked(bare.as_bytes()) || bare.ends_with(':'))
         || inset && bare.starts_with(['#', '@', '*'])
         || bare.starts_with("\"\"\"") && bare.ends_with("\"\"\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_as_one_of_a_list_is_found() {
+        for (list, beginnings) in [(TRACE, &TRACED[..]), (QUERY, &QUERIED), (CODE, &CODED)] {
+            assert!(beginnings.iter().all(|it| begins(&format!("{it}x"), list, beginnings)));
+            assert!(!["", "The end", "é"].iter().any(|it| begins(it, list, beginnings)));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_of_a_line_is_what_stands_in_it() {
+        let line = "{a},b, c,\td;\u{e9}_,";
+        let seen = Seen::of(line.as_bytes());
+        assert_eq!((seen.marks, seen.commas, seen.tabs, seen.wide), (4, 2, 1, 2));
+        let full = "\"".repeat(LINE_BYTES);
+        assert_eq!(Seen::of(full.as_bytes()).marks, LINE_BYTES);
+        assert!(!Seen::of(b"Plain words, and no more than that.").suspect);
+        assert!(Seen::of("x".repeat(SOLID).as_bytes()).suspect);
+    }
 }

@@ -1,10 +1,12 @@
 //! What the language model looks at: the n-grams of words, and those of runs of Han characters.
 
 use super::{
+    classes::{HAN_CHARS, WIDTH},
     close,
+    counts::Counts,
     hash::Hash,
-    lang::{HAN_CHARS, WIDTH, modelled_words},
     linear::{Feature, Linear},
+    scan::scan,
     script::{self, Script},
     word::CHARS,
 };
@@ -79,6 +81,14 @@ pub fn weigh_word(word: &[char], linear: &Linear<'_>) -> Option<Weighed> {
 
 /// A whole word knows more than any of its parts.
 const WHOLE: u32 = 3;
+
+/// Calls `each` with every word of a stretch that the model must judge.
+pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
+    scan(stretch, &mut Counts::default(), &mut |word: &[char]| {
+        each(word);
+        true
+    });
+}
 
 /// Calls `each` with the features of every way in which a row is shown to the learner.
 pub fn showings(text: &str, mut each: impl FnMut(Vec<Feature>)) {

@@ -3,9 +3,10 @@
 use smallvec::SmallVec;
 
 use super::{
+    classes::{HAN_FROM, WIDTH},
     grams::{self, Weighed},
-    lang::{HAN_FROM, Model, WIDTH},
     linear,
+    weights::Model,
 };
 
 /// Words that are looked at.

@@ -1,9 +1,12 @@
 //! How the parts of a turn are told: headings, speakers and tags.
 
-use super::{hash::fold, sample, spoken::LABEL_BYTES};
+use super::{hash::fold, sample};
+
+/// The longest label.
+const LABEL_BYTES: usize = 48;
 
 /// What announces the person's question.
-const QUESTION: [&str; 49] = [
+static QUESTION: Names = Names::of(&[
     "question",
     "user question",
     "the question",
@@ -53,12 +56,21 @@ const QUESTION: [&str; 49] = [
     "கேள்வி",
     "မေးခွန်း",
     "សំណួរ",
-];
+]);
 /// Who asks, in a talk that is written down.
-const ASKING: [&str; 5] = ["user", "human", "customer", "用户", "用戶"];
+static ASKING: Names = Names::of(&["user", "human", "customer", "用户", "用戶"]);
 /// Who answers.
-const ANSWERING: [&str; 9] =
-    ["assistant", "agent", "ai", "bot", "chatbot", "support", "model", "system", "助手"];
+static ANSWERING: Names = Names::of(&[
+    "assistant",
+    "agent",
+    "ai",
+    "bot",
+    "chatbot",
+    "support",
+    "model",
+    "system",
+    "助手",
+]);
 /// What announces the question amid a line.
 const AMID: [&str; 10] = [
     "question",
@@ -73,7 +85,7 @@ const AMID: [&str; 10] = [
     "質問",
 ];
 /// Keys of JSON under which the question stands.
-const KEYS: [&str; 8] = [
+static KEYS: Names = Names::of(&[
     "question",
     "query",
     "user_query",
@@ -82,9 +94,9 @@ const KEYS: [&str; 8] = [
     "prompt",
     "instruction",
     "message",
-];
+]);
 /// What announces something else.
-const OTHER: [&str; 34] = [
+static OTHER: Names = Names::of(&[
     "answer",
     "input",
     "task",
@@ -119,9 +131,9 @@ const OTHER: [&str; 34] = [
     "답변",
     "맥락",
     "contexto",
-];
+]);
 /// Tags in which the person's question stands.
-const QUESTION_TAGS: [&str; 16] = [
+static QUESTION_TAGS: Names = Names::of(&[
     "user_query",
     "query",
     "question",
@@ -138,9 +150,9 @@ const QUESTION_TAGS: [&str; 16] = [
     "userquery",
     "user_prompt",
     "task",
-];
+]);
 /// Tags in which something else stands, though text follows them on their line.
-const MATERIAL_TAGS: [&str; 24] = [
+static MATERIAL_TAGS: Names = Names::of(&[
     "context",
     "document",
     "documents",
@@ -165,19 +177,49 @@ const MATERIAL_TAGS: [&str; 24] = [
     "transcript",
     "contract",
     "report",
-];
+]);
 
-/// Whether a text is one of these, whatever its case.
-fn one_of(text: &str, list: &[&str]) -> bool {
-    let same = |known: &&str| {
-        // The cheapest question first: most lines announce nothing.
-        if known.len() != text.len() {
+/// Names that are told whatever their case.
+struct Names {
+    all: &'static [&'static str],
+    /// Bits for the first letters and the lengths that there are.
+    likely: [u64; 4],
+}
+
+impl Names {
+    #[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+    const fn of(all: &'static [&'static str]) -> Self {
+        let (mut likely, mut at) = ([0; 4], 0);
+        while at < all.len() {
+            let (word, bit) = Self::place(all[at].as_bytes()[0], all[at].len());
+            likely[word] |= bit;
+            at += 1;
+        }
+        Self { all, likely }
+    }
+
+    /// The word and the bit in it of a first byte, whose case is no matter, and a length.
+    const fn place(first: u8, length: usize) -> (usize, u64) {
+        ((first & 0x1F) as usize / 8, 1 << (first as usize % 8 * 8 + length % 8))
+    }
+
+    /// Whether a text is one of these.
+    fn hold(&self, text: &str) -> bool {
+        let Some(first) = text.as_bytes().first().filter(|_| text.len() <= LABEL_BYTES) else {
+            return false;
+        };
+        // The cheapest question first: most lines announce nothing. A letter of ASCII folds into one, and a
+        // digit into none that a name begins with.
+        let (word, bit) = Self::place(*first, text.len());
+        if first.is_ascii() && self.likely.get(word).is_some_and(|it| it & bit == 0) {
             return false;
         }
-        let mut chars = text.chars().map(fold);
-        known.chars().all(|wanted| chars.next() == Some(wanted)) && chars.next().is_none()
-    };
-    text.len() <= LABEL_BYTES && list.iter().any(same)
+        let same = |known: &&str| {
+            let mut chars = text.chars().map(fold);
+            known.chars().all(|wanted| chars.next() == Some(wanted)) && chars.next().is_none()
+        };
+        self.all.iter().filter(|known| known.len() == text.len()).any(same)
+    }
 }
 
 /// What a heading announces.
@@ -193,19 +235,29 @@ pub(super) enum Heading {
     Other,
 }
 
-/// The known heading that a line begins with, and its length.
-pub(super) fn heading(line: &str) -> Option<(Heading, usize)> {
-    let begin = line.as_bytes().get(..LABEL_BYTES + 8).unwrap_or(line.as_bytes());
-    let plain = begin.is_ascii() && !line.starts_with(['#', '*', '[']);
-    if plain && !sample::holds(begin, b':') && !sample::holds(begin, b']') {
-        return None;
+/// Bytes of a line in which what ends a heading is looked for.
+pub(super) const HEADING_BYTES: usize = LABEL_BYTES + 8;
+
+/// The known heading that a line begins with, and its length. `marked` says whether a colon or a bracket
+/// stands within so many bytes.
+pub(super) fn heading(line: &str, marked: bool) -> Option<(Heading, usize)> {
+    let bytes = line.as_bytes();
+    if !marked && !matches!(bytes.first(), Some(b'#' | b'*' | b'[')) {
+        let begin = bytes.get(..HEADING_BYTES).unwrap_or(bytes);
+        if begin.is_ascii() {
+            return None;
+        }
     }
     let marks = |c: char| matches!(c, '#' | '*' | '-' | '_' | '[' | '【' | ' ');
     let bare = line.trim_start_matches(marks);
     let lead = line.len() - bare.len();
     let ends = |c: char| matches!(c, ':' | '：' | ']' | '】' | '\n');
     let window = bare.get(..sample::floor(bare, LABEL_BYTES)).unwrap_or("");
-    let end = window.find(ends);
+    let end = if window.is_ascii() {
+        memchr::memchr3(b':', b']', b'\n', window.as_bytes())
+    } else {
+        window.find(ends)
+    };
     let marked = line.starts_with(['#', '*', '[', '【']);
     let end = match end {
         Some(end) => end,
@@ -216,13 +268,13 @@ pub(super) fn heading(line: &str) -> Option<(Heading, usize)> {
         .get(..end)?
         .trim_end_matches(marks)
         .trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
-    let kinds: [(Heading, &[&str]); 4] = [
+    let kinds: [(Heading, &Names); 4] = [
         (Heading::Question, &QUESTION),
         (Heading::Asking, &ASKING),
         (Heading::Answering, &ANSWERING),
         (Heading::Other, &OTHER),
     ];
-    let (kind, _) = kinds.into_iter().find(|(_, names)| one_of(name, names))?;
+    let (kind, _) = kinds.into_iter().find(|(_, names)| names.hold(name))?;
     let after = bare.get(end..).unwrap_or("");
     let said = after.trim_start_matches(|c: char| ends(c) || marks(c));
     Some((kind, lead + bare.len() - said.len()))
@@ -248,8 +300,8 @@ impl<'a> Tag<'a> {
         if inside.get(..end)?.ends_with('/') {
             return None;
         }
-        let question = one_of(name, &QUESTION_TAGS);
-        Some(Self { name, length: end + 2, question, material: one_of(name, &MATERIAL_TAGS) })
+        let question = QUESTION_TAGS.hold(name);
+        Some(Self { name, length: end + 2, question, material: MATERIAL_TAGS.hold(name) })
     }
 }
 
@@ -258,19 +310,14 @@ const COLONS_MAX: usize = 12;
 
 /// The question that is announced amid a line, or stands under a key of JSON.
 pub(super) fn amid(line: &str) -> Option<&str> {
-    // The byte is found much faster than the characters; most lines have none.
-    if !sample::holds(line.as_bytes(), b':') && (line.is_ascii() || !line.contains('：')) {
-        return None;
-    }
     let told = |at: usize, mark: usize| announced(line.get(..at)?, line.get(at + mark..)?);
+    // The byte is found much faster than the characters.
     if line.is_ascii() {
-        let mut from = 0;
-        let colons = std::iter::from_fn(|| {
-            let at = from + sample::find(line.as_bytes().get(from..)?, b':')?;
-            from = at + 1;
-            Some(at)
-        });
-        return colons.take(COLONS_MAX).filter_map(|at| told(at, 1)).last();
+        let colons = memchr::memchr_iter(b':', line.as_bytes()).take(COLONS_MAX);
+        return colons.filter_map(|at| told(at, 1)).last();
+    }
+    if !sample::holds(line.as_bytes(), b':') && !line.contains('：') {
+        return None;
     }
     let colons = line.match_indices([':', '：']).take(COLONS_MAX);
     colons.filter_map(|(at, mark)| told(at, mark.len())).last()
@@ -280,10 +327,17 @@ pub(super) fn amid(line: &str) -> Option<&str> {
 fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
     if let Some(key) = before.trim_end().strip_suffix('"') {
         let key = key.rsplit('"').next().unwrap_or("");
-        let value = after.trim_start().strip_prefix('"').filter(|_| one_of(key, &KEYS))?;
+        let value = after.trim_start().strip_prefix('"').filter(|_| KEYS.hold(key))?;
         let quotes = value.match_indices('"').map(|(at, _)| at);
         let mut ends = quotes.filter(|at| !value.get(..*at).is_some_and(|it| it.ends_with('\\')));
         return value.get(..ends.next().unwrap_or(value.len()));
+    }
+    // No name ends with any other letter.
+    if !matches!(
+        before.as_bytes().last(),
+        Some(b'n' | b'N' | b'y' | b'Y' | b't' | b'T' | b's' | b'S' | 0x80..)
+    ) {
+        return None;
     }
     let ends = |name: &&str| {
         let Some(at) = before.len().checked_sub(name.len()) else { return false };
@@ -298,4 +352,21 @@ fn announced<'a>(before: &str, after: &'a str) -> Option<&'a str> {
     let end =
         ["Answer:", "Context:", "回答：", "答案："].iter().filter_map(|it| after.find(it)).min();
     after.get(..end.unwrap_or(after.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_held_whatever_its_case() {
+        let lists = [&QUESTION, &ASKING, &ANSWERING, &KEYS, &OTHER, &QUESTION_TAGS, &MATERIAL_TAGS];
+        for list in lists {
+            for name in list.all {
+                assert!(list.hold(name) && list.hold(&name.to_uppercase()), "{name}");
+                assert!(!list.hold(&format!("{name}{name}")), "{name}");
+            }
+            assert!(!list.hold("") && !list.hold("12"));
+        }
+    }
 }

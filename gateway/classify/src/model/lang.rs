@@ -1,12 +1,12 @@
 //! Language: scripts first, then a linear model over the n-grams of words.
 
-use std::sync::OnceLock;
-
 use smallvec::SmallVec;
 
+pub use super::weights::{Model, model};
 use super::{
-    close::{self, Close},
-    frequent::Frequent,
+    classes::{CLASSES, HAN_CHARS, MODELLED, WIDTH},
+    close,
+    counts::Counts,
     grams,
     han::Chinese,
     judge::Sums,
@@ -17,96 +17,11 @@ use super::{
 };
 use crate::Language;
 
-/// The languages that the linear model tells apart, by the scripts that need it.
-pub const MODELLED: [Language; 32] = [
-    Language::Cs,
-    Language::De,
-    Language::En,
-    Language::Es,
-    Language::Fi,
-    Language::Fr,
-    Language::Hi,
-    Language::Hu,
-    Language::Id,
-    Language::It,
-    Language::Jv,
-    Language::Ms,
-    Language::Nl,
-    Language::Pl,
-    Language::Pt,
-    Language::Ro,
-    Language::Su,
-    Language::Sv,
-    Language::Tl,
-    Language::Tr,
-    Language::Vi,
-    Language::Ru,
-    Language::Uk,
-    Language::Ar,
-    Language::Fa,
-    Language::Ur,
-    Language::Mr,
-    Language::Ja,
-    Language::ZhHans,
-    Language::ZhHant,
-    Language::Yue,
-    Language::Und,
-];
-/// Where the languages that write in Han begin.
-pub(super) const HAN_FROM: usize = 27;
 const ENGLISH: usize = 2;
 /// How much likelier English is inside of a text in another script than the model would have it.
 const ENGLISH_INSIDE: f32 = 100.0;
-/// How many classes there are.
-pub const CLASSES: usize = MODELLED.len() - 1;
-/// Han characters that the model looks at.
-pub const HAN_CHARS: usize = 20;
-/// Weights of a row.
-pub const WIDTH: usize = 32;
 /// A second language is named from this share on.
 const SHARE_MIN: f32 = 0.2;
-static MODEL: &[u8] = include_bytes!("../../model/lang.bin");
-
-/// What the language of a text is read with.
-#[derive(Clone, Copy, Debug)]
-pub struct Model<'a> {
-    /// Every language, by the n-grams of words.
-    pub linear: Linear<'a>,
-    /// Two languages that share most of what they are made of, by their words.
-    pub(super) close: Close<'a>,
-    /// Words that are weighed before anybody asks; none of a model that is still being made.
-    pub(super) frequent: Option<&'static Frequent>,
-}
-
-impl<'a> Model<'a> {
-    /// Reads a model: the linear one, then the table of the close languages. `None` if the bytes are not one.
-    #[must_use]
-    pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (linear, close) = bytes.split_at_checked(bytes.len().checked_sub(close::SIZE)?)?;
-        Some(Self { linear: Linear::read(linear)?, close: Close::of(close), frequent: None })
-    }
-}
-
-/// The built-in model.
-pub fn model() -> Option<&'static Model<'static>> {
-    static READ: OnceLock<Option<Model<'static>>> = OnceLock::new();
-    static FREQUENT: OnceLock<Frequent> = OnceLock::new();
-    let read = || {
-        let model = Model::read(MODEL)?;
-        let frequent = FREQUENT.get_or_init(|| Frequent::of(&model.linear));
-        Some(Model { frequent: Some(frequent), ..model })
-    };
-    READ.get_or_init(read).as_ref()
-}
-
-/// Calls `each` with every word of a stretch that the model must judge.
-pub fn modelled_words(stretch: &str, mut each: impl FnMut(&[char])) {
-    scan(stretch, &mut Counts::default(), &mut |word: &[char]| {
-        each(word);
-        true
-    });
-}
-
 /// What a text was found to be written in.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -145,7 +60,7 @@ pub fn read_parts(parts: &[&str], model: &Model<'_>) -> Found {
     });
     let han = counts.kana == 0 && counts.han > 0 && counts.chinese.unsure();
     let han = han.then(|| read_han(&counts.chinese, parts, &model.linear));
-    counts.found(model, &sums, han, || if whole { None } else { Some(letters_of(parts)) })
+    found(&counts, model, &sums, han, || if whole { None } else { Some(letters_of(parts)) })
 }
 
 /// The letters of stretches that are all ASCII.
@@ -190,155 +105,87 @@ fn read_han(chinese: &Chinese, parts: &[&str], linear: &Linear<'_>) -> (Language
     }
 }
 
-/// Letters by script.
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) latin: u32,
-    cyrillic: u32,
-    arabic: u32,
-    devanagari: u32,
-    kana: u32,
-    han: u32,
-    chinese: Chinese,
-    sole: SmallVec<[(Language, u32); 4]>,
+/// Shares of the languages, each script's letters by their weight. Where not all letters were
+/// counted, `all` counts them.
+fn found(
+    counts: &Counts,
+    model: &Model<'_>,
+    sums: &Sums,
+    read: Option<(Language, f32)>,
+    all: impl Fn() -> Option<u32>,
+) -> Found {
+    let mut parts: SmallVec<[(Language, f32, f32); 4]> = SmallVec::new();
+    let weigh = |letters: u32, script| (letters * script::weight(script)) as f32;
+    for (language, letters) in &counts.sole {
+        let script = Script::Sole(*language);
+        parts.push((*language, weigh(*letters, script), 0.99));
+    }
+    let (han, kana) = (weigh(counts.han, Script::Han), weigh(counts.kana, Script::Kana));
+    if kana > 0.0 && kana * 8.0 >= han {
+        parts.push((Language::Ja, han + kana, 0.99));
+    } else if han > 0.0 {
+        let (variant, sure) = read.unwrap_or_else(|| counts.chinese.variant());
+        parts.push((variant, han, sure));
+    }
+    if counts.judged() > 0 {
+        let letters = || all().unwrap_or(counts.judged()) as f32;
+        modelled(counts, model, sums, letters, &mut parts);
+    }
+    let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
+    parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Found { shares: parts }
 }
 
-impl Counts {
-    /// Counts a character. True if the model must judge its word.
-    pub(super) fn add(&mut self, c: char, script: Script) -> bool {
-        match script {
-            Script::Latin => self.latin += 1,
-            Script::Cyrillic => self.cyrillic += 1,
-            Script::Arabic => self.arabic += 1,
-            Script::Devanagari => self.devanagari += 1,
-            Script::Kana => self.kana += 1,
-            Script::Han => {
-                self.han += 1;
-                self.chinese.add(c);
-            }
-            Script::Sole(language) => self.add_sole(language, 1),
-            Script::None => {}
+/// The languages of what the model must judge: the best, and a second one if words speak for it.
+fn modelled(
+    counts: &Counts,
+    model: &Model<'_>,
+    sums: &Sums,
+    letters: impl Fn() -> f32,
+    parts: &mut SmallVec<[(Language, f32, f32); 4]>,
+) {
+    let mut scores: [f32; WIDTH] = model.linear.probabilities(&sums.all, CLASSES);
+    // Latin words inside of another script are English until they say otherwise: brands, loans, jargon.
+    let english = scores.get_mut(ENGLISH).filter(|_| !parts.is_empty());
+    english.into_iter().for_each(|score| *score *= ENGLISH_INSIDE);
+    mask(counts, &mut scores);
+    close::weigh(&mut scores, sums.close);
+    let Some((first, sure)) = top(&scores) else { return };
+    let Some(language) = MODELLED.get(first).copied() else { return };
+    let (second, share) = sums.second(first);
+    match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
+        Some(other) => {
+            let letters = letters();
+            parts.push((language, letters * (1.0 - share), sure));
+            parts.push((*other, letters * share, sure));
         }
-        matches!(script, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari)
+        None => parts.push((language, counts.judged() as f32, sure)),
     }
+}
 
-    /// Counts a text whose words are not wanted.
-    pub(super) fn add_all(&mut self, text: &str) {
-        if text.is_ascii() {
-            self.latin += latin_letters(text.as_bytes());
-            return;
-        }
-        let mut chars = text.chars();
-        while let Some(c) = chars.next() {
-            let script = script::of(c);
-            match script {
-                Script::Sole(it) => self.add_sole(it, 1 + script::pass(c, &mut chars)),
-                _ => _ = self.add(c, script),
-            }
-        }
-    }
-
-    pub(super) fn add_sole(&mut self, language: Language, letters: u32) {
-        match self.sole.iter_mut().find(|(known, _)| *known == language) {
-            Some((_, count)) => *count += letters,
-            None => self.sole.push((language, letters)),
+/// Only languages of the scripts that are there.
+fn mask(counts: &Counts, scores: &mut [f32; WIDTH]) {
+    for (score, language) in scores.iter_mut().zip(MODELLED) {
+        let there = match language {
+            Language::Ru | Language::Uk => counts.cyrillic,
+            Language::Ar | Language::Fa | Language::Ur => counts.arabic,
+            Language::Mr => counts.devanagari,
+            Language::Hi => counts.devanagari + counts.latin,
+            Language::Ja | Language::ZhHans | Language::ZhHant | Language::Yue => 0,
+            _ => counts.latin,
+        };
+        if there == 0 {
+            *score = 0.0;
         }
     }
-
-    /// Shares of the languages, each script's letters by their weight. Where not all letters were
-    /// counted, `all` counts them.
-    fn found(
-        &self,
-        model: &Model<'_>,
-        sums: &Sums,
-        read: Option<(Language, f32)>,
-        all: impl Fn() -> Option<u32>,
-    ) -> Found {
-        let mut parts: SmallVec<[(Language, f32, f32); 4]> = SmallVec::new();
-        let weigh = |letters: u32, script| (letters * script::weight(script)) as f32;
-        for (language, letters) in &self.sole {
-            let script = Script::Sole(*language);
-            parts.push((*language, weigh(*letters, script), 0.99));
-        }
-        let (han, kana) = (weigh(self.han, Script::Han), weigh(self.kana, Script::Kana));
-        if kana > 0.0 && kana * 8.0 >= han {
-            parts.push((Language::Ja, han + kana, 0.99));
-        } else if han > 0.0 {
-            let (variant, sure) = read.unwrap_or_else(|| self.chinese.variant());
-            parts.push((variant, han, sure));
-        }
-        if self.judged() > 0 {
-            let letters = || all().unwrap_or(self.judged()) as f32;
-            self.modelled(model, sums, letters, &mut parts);
-        }
-        let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
-        parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
-        parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Found { shares: parts }
-    }
-
-    /// Letters whose words the model must judge.
-    fn judged(&self) -> u32 {
-        self.latin + self.cyrillic + self.arabic + self.devanagari
-    }
-
-    /// The languages of what the model must judge: the best, and a second one if words speak for it.
-    fn modelled(
-        &self,
-        model: &Model<'_>,
-        sums: &Sums,
-        letters: impl Fn() -> f32,
-        parts: &mut SmallVec<[(Language, f32, f32); 4]>,
-    ) {
-        let mut scores: [f32; WIDTH] = model.linear.probabilities(&sums.all, CLASSES);
-        // Latin words inside of another script are English until they say otherwise: brands, loans, jargon.
-        let english = scores.get_mut(ENGLISH).filter(|_| !parts.is_empty());
-        english.into_iter().for_each(|score| *score *= ENGLISH_INSIDE);
-        self.mask(&mut scores);
-        close::weigh(&mut scores, sums.close);
-        let Some((first, sure)) = top(&scores) else { return };
-        let Some(language) = MODELLED.get(first).copied() else { return };
-        let (second, share) = sums.second(first);
-        match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
-            Some(other) => {
-                let letters = letters();
-                parts.push((language, letters * (1.0 - share), sure));
-                parts.push((*other, letters * share, sure));
-            }
-            None => parts.push((language, self.judged() as f32, sure)),
-        }
-    }
-
-    /// Only languages of the scripts that are there.
-    fn mask(&self, scores: &mut [f32; WIDTH]) {
-        for (score, language) in scores.iter_mut().zip(MODELLED) {
-            let there = match language {
-                Language::Ru | Language::Uk => self.cyrillic,
-                Language::Ar | Language::Fa | Language::Ur => self.arabic,
-                Language::Mr => self.devanagari,
-                Language::Hi => self.devanagari + self.latin,
-                Language::Ja | Language::ZhHans | Language::ZhHant | Language::Yue => 0,
-                _ => self.latin,
-            };
-            if there == 0 {
-                *score = 0.0;
-            }
-        }
-        let total: f32 = scores.iter().sum();
-        scores.iter_mut().for_each(|score| *score /= total.max(f32::MIN_POSITIVE));
-    }
+    let total: f32 = scores.iter().sum();
+    scores.iter_mut().for_each(|score| *score /= total.max(f32::MIN_POSITIVE));
 }
 
 fn top(scores: &[f32; WIDTH]) -> Option<(usize, f32)> {
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     (best.1 > 0.0).then_some(best)
-}
-
-/// The letters of ASCII: counted without a branch, so that many are asked at once.
-fn latin_letters(text: &[u8]) -> u32 {
-    let letter = |b: &u8| u8::from((b | 0x20).wrapping_sub(b'a') < 26);
-    // No count of so few overflows.
-    text.chunks(240).map(|some| u32::from(some.iter().map(letter).sum::<u8>())).sum()
 }
 
 #[cfg(test)]

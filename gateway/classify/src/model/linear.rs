@@ -79,7 +79,7 @@ impl<'a> Linear<'a> {
     ) -> [i16; W] {
         let (rows, _) = self.rows.as_chunks::<2>().0.as_chunks::<H>();
         let (mut pairs, mut upper, mut count) = ([0_u16; H], [0_i16; H], 0_u16);
-        buckets.for_each(|some| {
+        for some in buckets {
             for bucket in some {
                 let Some(row) = rows.get(bucket) else { continue };
                 count += 1;
@@ -90,7 +90,7 @@ impl<'a> Linear<'a> {
                     *upper += two.cast_signed() >> 8;
                 }
             }
-        });
+        }
         // What the lower ones add up to fits into 16 bits, whatever ran over above it.
         let lifted = count * LIFTED;
         let mut sums = [0; W];

@@ -39,13 +39,30 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 
 /// The lines of a text, without what ends them: those of `split('\n')`, and faster where they are long.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest.take()?;
-        let Some(at) = find(text.as_bytes(), b'\n') else { return Some(text) };
-        rest = text.get(at + 1..);
-        text.get(..at)
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    ends.map(move |end| {
+        let line = text.get(from..end).unwrap_or("");
+        from = end + 1;
+        line
     })
+}
+
+/// A text without the blanks at its beginning. Most lines have none, and then no character is looked up.
+#[inline]
+#[must_use]
+pub fn trim_start(text: &str) -> &str {
+    let plain = text.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+    if plain { text } else { text.trim_start() }
+}
+
+/// A text without the blanks at its beginning and its end.
+#[inline]
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    let bare = trim_start(text);
+    let plain = bare.as_bytes().last().is_some_and(u8::is_ascii_graphic);
+    if plain { bare } else { bare.trim_end() }
 }
 
 /// Calls `each` with every stretch of plain language for as long as it wants more: fenced code, lines of JSON
@@ -175,6 +192,17 @@ mod tests {
             ["", "\n", "a", "a\n", "\n\nb", "é\nü", &long, &format!("{long}\n{long}\n\n{long}")]
         {
             assert!(lines(text).eq(text.split('\n')), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn trimmed_is_what_the_standard_library_trims() {
+        let ends = ["", "a", ".", " ", "\t", "\n", "\0", "\u{a0}", "\u{3000}", "é", "\u{2028}"];
+        for (begin, end) in ends.iter().flat_map(|begin| ends.map(|end| (begin, end))) {
+            for text in [format!("{begin}{end}"), format!("{begin} b {end}")] {
+                assert_eq!(trim_start(&text), text.trim_start(), "{text:?}");
+                assert_eq!(trim(&text), text.trim(), "{text:?}");
+            }
         }
     }
 }

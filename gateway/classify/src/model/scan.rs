@@ -1,8 +1,8 @@
 //! One pass over plain language: its letters by script, and its words.
 
 use super::{
+    counts::Counts,
     hash::fold,
-    lang::Counts,
     script::{self, Script},
     word::Word,
 };

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::{
     data,
     labels::{self, Heading},
+    next::Next,
     sample,
 };
 
@@ -18,8 +19,6 @@ const WINDOW: usize = 4 * 1024;
 const KEPT: usize = 8;
 /// Tags that are looked at.
 const ZONES_MAX: usize = 32;
-/// The longest label.
-pub(super) const LABEL_BYTES: usize = 48;
 
 /// The parts of a turn that are the person's own.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +62,12 @@ pub fn windows(text: &str) -> (&str, &str) {
 struct Fence(u8, usize);
 
 impl Fence {
+    /// The same of a line that may be set in. Most lines begin with a letter, and no more is asked.
+    fn begun(line: &str) -> Option<(Self, bool)> {
+        let letter = line.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if letter { None } else { Self::of(line.trim_start()) }
+    }
+
     /// The fence that a line begins with, and whether something follows it on the line.
     fn of(line: &str) -> Option<(Self, bool)> {
         let marks = |b: &&u8| matches!(b, b'`' | b'~' | b'"' | b'\'');
@@ -78,8 +83,15 @@ impl Fence {
     }
 }
 
+/// What ends a heading or announces a question; the last is the first byte of a wide colon.
+const MARKS: [Next; 3] = [Next::of(b':'), Next::of(b']'), Next::of(0xEF)];
+
 struct Walk<'a> {
     text: &'a str,
+    /// Where the part of the text ends whose lines are walked.
+    end: usize,
+    /// What ends a heading or announces a question in it.
+    marks: [Next; 3],
     spoken: Spoken<'a>,
     fence: Option<Fence>,
     /// The block between tags that the walk is in: its tag's name, and whether the question stands in
@@ -110,6 +122,8 @@ impl<'a> Walk<'a> {
     fn over(text: &'a str, tags: bool) -> Self {
         let mut walk = Self {
             text,
+            end: 0,
+            marks: MARKS,
             spoken: Spoken::default(),
             fence: None,
             zone: None,
@@ -137,7 +151,7 @@ impl<'a> Walk<'a> {
     /// Goes on behind a gap, in which a fence may have been opened or closed.
     fn across(&mut self, tail: usize) {
         let rest = self.text.get(tail..).unwrap_or("");
-        let fences = sample::lines(rest).filter_map(|line| Fence::of(line.trim_start()));
+        let fences = sample::lines(rest).filter_map(Fence::begun);
         let next = fences.take(1).next();
         self.fence = match (self.fence, next) {
             // Who opens one says the language of the code, and a fence inside of another is none.
@@ -150,8 +164,10 @@ impl<'a> Walk<'a> {
     }
 
     fn lines(&mut self, from: usize, to: usize) {
-        let mut at = from;
         let part = self.text.get(from..to).unwrap_or("");
+        self.end = from + part.len();
+        self.marks = MARKS;
+        let mut at = from;
         for line in sample::lines(part) {
             self.line(line, at);
             at += line.len() + 1;
@@ -161,7 +177,7 @@ impl<'a> Walk<'a> {
     }
 
     fn line(&mut self, line: &'a str, at: usize) {
-        let bare = line.trim_start();
+        let bare = sample::trim_start(line);
         if let Some((fence, info)) = Fence::of(bare) {
             match self.fence {
                 None => self.fence = Some(fence),
@@ -189,6 +205,15 @@ impl<'a> Walk<'a> {
         self.plain(line, bare, at);
     }
 
+    /// Whether a line that begins here may begin with a heading, and whether it may announce a question.
+    fn marks(&mut self, begin: usize, length: usize) -> (bool, bool) {
+        let part = self.text.as_bytes().get(..self.end).unwrap_or_default();
+        let [colon, bracket, wide] = &mut self.marks;
+        let (colon, near) = (colon.from(part, begin), length.min(labels::HEADING_BYTES));
+        let marked = colon < begin + near || bracket.from(part, begin) < begin + near;
+        (marked, colon < begin + length || wide.from(part, begin) < begin + length)
+    }
+
     fn plain(&mut self, line: &'a str, bare: &'a str, at: usize) {
         if bare.starts_with('>') || bare.starts_with("&gt;") {
             // The line above a quote says who wrote it.
@@ -203,15 +228,17 @@ impl<'a> Walk<'a> {
             return self.pass(at);
         }
         self.awaits = false;
-        if let Some((kind, length)) = labels::heading(bare) {
-            return self.heading(kind, line, at + line.len() - bare.len() + length, at);
+        let begin = at + line.len() - bare.len();
+        let (marked, told) = self.marks(begin, bare.len());
+        if let Some((kind, length)) = labels::heading(bare, marked) {
+            return self.heading(kind, line, begin + length, at);
         }
         self.diff = match bare.as_bytes() {
             [b'@', b'@', b' ', ..] | [b'd', b'i', b'f', b'f', b' ', b'-', ..] => true,
             [b'+' | b'-', ..] => self.diff,
             _ => self.diff && line.starts_with(' '),
         };
-        if let Some(question) = labels::amid(bare) {
+        if told && let Some(question) = labels::amid(bare) {
             self.pass(at);
             return self.ask(question);
         }
@@ -338,7 +365,7 @@ impl<'a> Walk<'a> {
 
 /// Whether the first fence behind a gap closes one: what stands before it is data.
 fn closes(rest: &str) -> bool {
-    let before = sample::lines(rest).take_while(|line| Fence::of(line.trim_start()).is_none());
+    let before = sample::lines(rest).take_while(|line| Fence::begun(line).is_none());
     let (data, all) = before.fold((0, 0), |(data, all), line| {
         (data + usize::from(data::is_line(line)), all + usize::from(!line.trim().is_empty()))
     });

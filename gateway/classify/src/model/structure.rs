@@ -40,7 +40,7 @@ fn longest_line(text: &str, ends: [&str; 2]) -> usize {
         Some(0xE0..) => line.len() / 2,
         _ => line.len(),
     };
-    let longest = ends.iter().flat_map(|end| end.split('\n')).map(latin).max().unwrap_or(0);
+    let longest = ends.iter().flat_map(|end| sample::lines(end)).map(latin).max().unwrap_or(0);
     // A line that fills the sample goes on beyond it.
     if longest >= 300 { text.len() } else { longest }
 }
