@@ -5,8 +5,8 @@
 //! objects and arrays for whoever asks ([`Scanner::object`], [`Scanner::array`]) and skips the rest
 //! without recursion, so that neither depth nor size of a body can hurt.
 //!
-//! It does not check UTF-8: requests are checked as a whole before (one vectorised pass of the
-//! standard library), answers are passed on as they came.
+//! It does not check UTF-8: requests are checked as a whole before (one vectorised pass), answers are
+//! passed on as they came.
 
 use super::plain_run::plain;
 pub(super) use super::span::{JsonError, Key, Shape, Span, Str};
@@ -348,6 +348,10 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
+                    // Text beyond ASCII may be nothing but escapes.
+                    while self.peek() == Some(b'\\') {
+                        self.escape()?;
+                    }
                 }
                 Some(_) => return self.fault("a control character in a string"),
                 None => return self.fault("a string without end"),
@@ -390,3 +394,6 @@ impl<'a> Scanner<'a> {
         if (0xDC00..0xE000).contains(&self.unit()?) { Ok(()) } else { Err(lone) }
     }
 }
+
+#[cfg(test)]
+mod tests;
