@@ -348,10 +348,6 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
-                    // Text beyond ASCII may be nothing but escapes.
-                    while self.peek() == Some(b'\\') {
-                        self.escape()?;
-                    }
                 }
                 Some(_) => return self.fault("a control character in a string"),
                 None => return self.fault("a string without end"),
@@ -363,12 +359,17 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
+            // Text beyond ASCII may be nothing but these.
+            Some(b'u') => loop {
                 let unit = self.unit()?;
                 if self.strict && (0xD800..0xE000).contains(&unit) {
-                    return self.low_half(unit);
+                    self.low_half(unit)?;
                 }
-            }
+                if self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
+                    break;
+                }
+                self.at += 1;
+            },
             _ => return self.fault("an unknown escape"),
         }
         Ok(())
