@@ -1,44 +1,49 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
+use super::{plain_run::before_escape, text::text_of};
+
 /// Four hexadecimal digits as a number.
+#[inline]
 pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0u16, |sum, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(sum << 4 | u16::try_from(value).ok()?)
-    })
+    const ONES: u32 = u32::MAX / 255;
+    const HIGHS: u32 = ONES << 7;
+    // All four at once: which of them are letters cannot be foretold, and a wrong guess costs more than all
+    // of this. Where every byte is below 128, `from` has the high bit of those that are not below a bound.
+    let four = u32::from_be_bytes(<[u8; 4]>::try_from(digits).ok()?);
+    if four & HIGHS != 0 {
+        return None;
+    }
+    let from = |bytes: u32, bound: u8| bytes + ONES * u32::from(0x80 - bound);
+    let lower = four | (ONES * 0x20);
+    let number = from(four, b'0') & !from(four, b'9' + 1);
+    let letter = from(lower, b'a') & !from(lower, b'f' + 1);
+    if (number | letter) & HIGHS != HIGHS {
+        return None;
+    }
+    // A letter has the bit of 64, which a number has not, and `a`, which is ten, ends in 1.
+    let values = (four & (ONES * 0xF)) + ((four >> 6) & ONES) * 9;
+    let pairs = (values | (values >> 4)) & 0x00FF_00FF;
+    u16::try_from((pairs | (pairs >> 8)) & 0xFFFF).ok()
 }
 
 /// Appends the text behind JSON escapes. Whatever is no valid escape becomes U+FFFD.
 pub(super) fn unescape(raw: &[u8], out: &mut String) {
-    // Gathered as bytes and checked once: a check for each piece would cost more than the rest.
-    let mut plain = Vec::with_capacity(raw.len());
-    let mut rest = raw;
+    // Checked once, as written: escapes are ASCII, so that between them stands text if all of it is text.
+    let text = text_of(raw);
+    let mut rest = &*text;
+    out.reserve(rest.len());
     loop {
-        // Pieces between escapes are short: a plain loop beats a vectorised search.
-        let at = rest.iter().take(24).position(|byte| *byte == b'\\');
-        let Some(at) = at.or_else(|| memchr::memchr(b'\\', rest)) else {
-            plain.extend_from_slice(rest);
-            return push(out, &plain);
-        };
-        plain.extend_from_slice(rest.get(..at).unwrap_or_default());
-        let (character, used) = escape(rest.get(at + 1..).unwrap_or_default());
-        match u8::try_from(character) {
-            Ok(ascii @ 0..0x80) => plain.push(ascii),
-            _ => plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-        rest = rest.get(at + 1 + used..).unwrap_or_default();
+        let (plain, after) =
+            rest.split_at_checked(before_escape(rest.as_bytes())).unwrap_or_default();
+        out.push_str(plain);
+        let Some(after) = after.strip_prefix('\\') else { return };
+        let (character, used) = escape(after.as_bytes());
+        out.push(character);
+        rest = after.get(used..).unwrap_or_default();
     }
 }
 
-/// Appends bytes as text; what is no UTF-8 becomes U+FFFD.
-pub(super) fn push(out: &mut String, plain: &[u8]) {
-    match std::str::from_utf8(plain) {
-        Ok(text) => out.push_str(text),
-        Err(_) => out.push_str(&String::from_utf8_lossy(plain)),
-    }
-}
-
-/// What stands after a backslash: the character, and how many bytes it took.
+/// What stands after a backslash: the character, and how many bytes, all of them ASCII, it took.
 fn escape(after: &[u8]) -> (char, usize) {
     match after.first() {
         Some(b'n') => ('\n', 1),
@@ -87,3 +92,6 @@ pub(super) fn quoted(text: &str) -> String {
     out.push('"');
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 //! objects and arrays for whoever asks ([`Scanner::object`], [`Scanner::array`]) and skips the rest
 //! without recursion, so that neither depth nor size of a body can hurt.
 //!
-//! It does not check UTF-8: requests are checked as a whole before (one vectorised pass of the
-//! standard library), answers are passed on as they came.
+//! It does not check UTF-8: requests are checked as a whole before (one vectorised pass), answers are
+//! passed on as they came.
 
 use super::plain_run::plain;
 pub(super) use super::span::{JsonError, Key, Shape, Span, Str};
@@ -359,12 +359,17 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
+            // Text beyond ASCII may be nothing but these.
+            Some(b'u') => loop {
                 let unit = self.unit()?;
                 if self.strict && (0xD800..0xE000).contains(&unit) {
-                    return self.low_half(unit);
+                    self.low_half(unit)?;
                 }
-            }
+                if self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
+                    break;
+                }
+                self.at += 1;
+            },
             _ => return self.fault("an unknown escape"),
         }
         Ok(())
@@ -390,3 +395,6 @@ impl<'a> Scanner<'a> {
         if (0xDC00..0xE000).contains(&self.unit()?) { Ok(()) } else { Err(lone) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,22 +3,30 @@
 use std::borrow::Cow;
 
 use super::{
-    escape::{hex4, push, unescape},
+    escape::{hex4, unescape},
     span::Str,
 };
 
 /// Bytes of a text that are weighed one by one; of a longer one four windows of a quarter each are.
 const WEIGHED_MAX: usize = 64 * 1024;
 
+/// Bytes as text, if they are UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
 /// Whether bytes are UTF-8; the error is where they are not.
 pub(super) fn valid(bytes: &[u8]) -> Result<(), usize> {
-    // What is ASCII at both ends need not be decoded: of a request in any language that is most of it.
-    let ascii = |block: &&[u8]| block.is_ascii();
-    let from = bytes.chunks(256).take_while(ascii).count() * 256;
-    let rest = bytes.get(from..).unwrap_or_default();
-    let behind = rest.rchunks(256).take_while(ascii).count() * 256;
-    let wide = rest.get(..rest.len().saturating_sub(behind)).unwrap_or_default();
-    std::str::from_utf8(wide).map(drop).map_err(|error| from + error.valid_up_to())
+    match utf8(bytes) {
+        Some(_) => Ok(()),
+        None => std::str::from_utf8(bytes).map(drop).map_err(|error| error.valid_up_to()),
+    }
+}
+
+/// Bytes as text; what is no UTF-8 becomes U+FFFD.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    // A request's text was found to be UTF-8: to find it so again is cheaper than to repair it.
+    utf8(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Whether a text, as written, is white space alone.
@@ -43,9 +51,7 @@ pub(super) fn sample<'a>(body: &'a [u8], texts: &[Str], head: usize, tail: usize
         let short = if tail == 0 { floor(raw, head) } else { raw.len() };
         if !only.escaped && (total <= head + tail || tail == 0) {
             let raw = raw.get(..short).unwrap_or_default();
-            // A request's text was found to be UTF-8: to find it so again is cheaper than to repair it.
-            return std::str::from_utf8(raw)
-                .map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
+            return text_of(raw);
         }
     }
     let mut out = String::with_capacity(total.min(head + tail + 1));
@@ -103,7 +109,7 @@ fn append(raw: &[u8], escaped: bool, out: &mut String) {
     if escaped {
         unescape(raw, out);
     } else {
-        push(out, raw);
+        out.push_str(&text_of(raw));
     }
 }
 
@@ -177,15 +183,21 @@ fn wide(block: &[u8]) -> u64 {
 
 /// What `\uXXXX` weighs less than its six bytes. Other escapes stay at half a token.
 fn escapes(raw: &[u8]) -> u64 {
-    memchr::memmem::find_iter(raw, b"\\u")
-        .filter_map(|at| raw.get(at + 2..at + 6).and_then(hex4))
-        .map(|unit| match unit {
-            0..0x80 => 25,
-            0x80..0x800 => 20,
-            0xD800..0xE000 => 10, // half of an emoji
-            _ => 13,
-        })
-        .sum()
+    let escape = memchr::memmem::Finder::new(b"\\u");
+    let (mut less, mut rest) = (0, raw);
+    // In text beyond ASCII one follows the other: the next is searched for where none does.
+    while let Some(at) = if rest.starts_with(b"\\u") { Some(0) } else { escape.find(rest) } {
+        let (here, length) = match rest.get(at + 2..at + 6).and_then(hex4) {
+            Some(0..0x80) => (25, 6),
+            Some(0x80..0x800) => (20, 6),
+            Some(0xD800..0xE000) => (10, 6), // half of an emoji
+            Some(_) => (13, 6),
+            None => (0, 2),
+        };
+        less += here;
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+    less
 }
 
 #[cfg(test)]

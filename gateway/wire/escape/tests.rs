@@ -1,0 +1,137 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// The text behind escapes, byte for byte.
+fn plainly(raw: &[u8]) -> String {
+    let mut out = Vec::new();
+    let mut rest = raw;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte != b'\\' {
+            out.push(*byte);
+            continue;
+        }
+        let digits = |from: usize| {
+            let digits = after.get(from..from + 4)?;
+            digits.iter().try_fold(0, |sum, it| Some(sum << 4 | char::from(*it).to_digit(16)?))
+        };
+        let (character, used) = match (after.first(), digits(1)) {
+            (Some(b'n'), _) => ('\n', 1),
+            (Some(b't'), _) => ('\t', 1),
+            (Some(b'r'), _) => ('\r', 1),
+            (Some(b'b'), _) => ('\u{8}', 1),
+            (Some(b'f'), _) => ('\u{c}', 1),
+            (Some(quoted @ (b'"' | b'\\' | b'/')), _) => (char::from(*quoted), 1),
+            (Some(b'u'), None) => ('\u{FFFD}', 1),
+            (Some(b'u'), Some(high @ 0xD800..0xDC00)) => match digits(7) {
+                Some(low @ 0xDC00..0xE000) if after[5..7] == *b"\\u" => {
+                    let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                    (char::from_u32(code).unwrap(), 11)
+                }
+                _ => ('\u{FFFD}', 5),
+            },
+            (Some(b'u'), Some(unit)) => (char::from_u32(unit).unwrap_or('\u{FFFD}'), 5),
+            _ => ('\u{FFFD}', 0),
+        };
+        out.extend(character.to_string().bytes());
+        rest = &after[used..];
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn agrees(raw: &[u8]) {
+    let mut out = String::from("before");
+    unescape(raw, &mut out);
+    assert_eq!(out, format!("before{}", plainly(raw)), "{:?}", raw.escape_ascii().to_string());
+}
+
+/// What may stand in a string: escapes, halves of them, and bytes that are no text.
+const PIECES: &[&[u8]] = &[
+    br"\n",
+    br"\\",
+    br#"\""#,
+    br"\/",
+    br"\u0000",
+    br"\u0041",
+    br"\u00e9",
+    br"\u4F60",
+    br"\ud83d\ude00",
+    br"\ud83d",
+    br"\ude00",
+    br"\ud83d\u0041",
+    br"\ud83d\ud83d\ude00",
+    br"\u12",
+    br"\u12g4",
+    br"\u",
+    br"\x",
+    br"\",
+    b"u",
+    b"\0",
+    b"\x1f",
+    b"\"",
+    "é".as_bytes(),
+    "你".as_bytes(),
+    "😀".as_bytes(),
+    b"\x80",
+    b"\xe4\xbd",
+    b"\xf0\x9f\x98",
+    b"\xc0\x80",
+    b"\xed\xa0\x80",
+    b"\xff",
+];
+
+#[test]
+fn every_piece_is_undone_at_every_offset() {
+    for first in PIECES {
+        for second in [&b""[..], br"\n", br"\ude00", b"\x80", "é".as_bytes()] {
+            let pieces = [*first, second].concat();
+            for before in 0..=70 {
+                agrees(&[&vec![b'a'; before], pieces.as_slice()].concat());
+            }
+            for after in [1, 7, 8, 9, 24, 31, 32, 33, 70] {
+                agrees(&[pieces.as_slice(), &vec![b'a'; after]].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn hexadecimal_digits_are_read_as_the_standard_library_reads_them() {
+    let plainly = |digits: &[u8]| {
+        let value = |sum, it: &u8| Some(sum << 4 | char::from(*it).to_digit(16)? as u16);
+        digits.iter().try_fold(0, value)
+    };
+    for byte in 0..=u8::MAX {
+        for other in *b"09afAF/:@G`g\x80\xb0\xff\0" {
+            for at in 0..4 {
+                let mut digits = [other; 4];
+                digits[at] = byte;
+                assert_eq!(hex4(&digits), plainly(&digits), "{digits:?}");
+            }
+        }
+    }
+    for unit in 0..=u16::MAX {
+        assert_eq!(hex4(format!("{unit:04x}").as_bytes()), Some(unit));
+        assert_eq!(hex4(format!("{unit:04X}").as_bytes()), Some(unit));
+    }
+    for wrong in [&b""[..], b"0", b"000", b"00000"] {
+        assert_eq!(hex4(wrong), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn escapes_are_undone_as_byte_for_byte(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(PIECES).prop_map(<[u8]>::to_vec),
+                prop::collection::vec(any::<u8>(), 0..4),
+                "[a-z]{0,80}".prop_map(String::into_bytes),
+            ],
+            0..20,
+        ),
+    ) {
+        agrees(&pieces.concat());
+    }
+}
