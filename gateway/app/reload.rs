@@ -21,7 +21,10 @@ use super::{
     epoch::{Before, epoch},
     past,
 };
-use crate::{config::Config, pipeline::Epoch};
+use crate::{
+    config::{Config, FixedChange, fixed_changes},
+    pipeline::Epoch,
+};
 
 /// What became of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +42,8 @@ pub enum Reloaded {
     },
     /// It is the configuration that was in force.
     Unchanged,
-    /// These sections differ and are read at the start only: nothing of the configuration is taken.
-    NeedsRestart(Vec<&'static str>),
+    /// These keys differ and are read at the start only: nothing of the configuration is taken.
+    NeedsRestart(Vec<FixedChange>),
 }
 
 /// What became of one model.
@@ -57,7 +60,7 @@ pub enum Change {
 /// Puts another configuration in force.
 pub(super) fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
     let mut current = running.config.lock().unwrap_or_else(PoisonError::into_inner);
-    let fixed = fixed(&current, &config);
+    let fixed = fixed_changes(&current, &config);
     if !fixed.is_empty() {
         return Ok(Reloaded::NeedsRestart(fixed));
     }
@@ -97,19 +100,6 @@ fn admit(config: &Config, epoch: &mut Epoch, now: Instant) -> io::Result<()> {
     let directory = epoch.directory.with(&config.keys, &config.teams, &epoch.accounts);
     epoch.directory = Arc::new(directory);
     Ok(())
-}
-
-/// The sections that differ and are read at the start only.
-fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
-    let sections = [
-        ("server", a.server == b.server),
-        ("admin", a.admin == b.admin),
-        ("ledger", a.ledger == b.ledger),
-        ("identity", a.identity == b.identity),
-        ("budget", a.budget_wait == b.budget_wait),
-        ("metrics", a.series_max == b.series_max),
-    ];
-    sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
 
 /// Whether nothing differs of what is taken over. Secrets and files are not in the hash.

@@ -413,6 +413,58 @@ fn a_secret_that_lets_somebody_in_is_no_short_one() {
 }
 
 #[test]
+fn what_takes_a_restart_is_named_by_key_with_both_values_and_no_secret() {
+    let changes = |before: &str, after: &str| {
+        let config = |lines: &str| good(&BARE.replace("[server]\n", lines));
+        let changes = fixed_changes(&config(before), &config(after));
+        changes.iter().map(|it| format!("{it}\n")).collect::<String>()
+    };
+    assert_eq!(changes("", "[queue]\nwait_ms = 1\n"), "");
+    let before = "[server]\nlisten = \"127.0.0.1:1\"\n[admin]\ntoken = \"env:GOOD\"\n";
+    let after = "[server]\nlisten = \"127.0.0.1:2\"\ncors_origins = [\"https://a.b\"]\n
+                 drain_grace_ms = 7\n[admin]\ntoken = \"env:SIXTEEN\"\nmetrics_token = \"env:GOOD\"\n
+                 [ledger]\nsqlite = \"b.db\"\nwait = \"dispatch\"\n[budget]\nwait_ms = 3\n";
+    assert_eq!(
+        changes(before, after),
+        "server.listen: \"127.0.0.1:1\" -> \"127.0.0.1:2\"\n\
+         server.drain_grace_ms: 5000 -> 7\n\
+         server.cors_origins: [] -> [\"https://a.b\"]\n\
+         admin.token: a secret -> another secret\n\
+         admin.metrics_token: nothing -> a secret\n\
+         ledger.sqlite: \"/etc/signalbox/signalbox.db\" -> \"/etc/signalbox/b.db\"\n\
+         ledger.wait: \"first_byte\" -> \"dispatch\"\n\
+         budget.wait_ms: 1000 -> 3\n"
+    );
+}
+
+/// Every key of these sections is looked at: each in turn is given another value.
+#[test]
+fn no_key_that_takes_a_restart_is_overlooked() {
+    for (path, value) in [
+        ("server.body_bytes_max", "2048"),
+        ("server.header_timeout_ms", "7"),
+        ("server.body_timeout_ms", "7"),
+        ("server.write_timeout_ms", "7"),
+        ("server.drain_timeout_ms", "7"),
+        ("server.body_in_flight_bytes_max", "2097152"),
+        ("server.early_head_ms", "7"),
+        ("server.connections_max", "7"),
+        ("admin.listen", "127.0.0.1:7"),
+        ("ledger.currency", "SGD"),
+        ("ledger.durability", "process"),
+        ("ledger.retention_days", "7"),
+        ("ledger.disk_free_bytes_min", "7"),
+        ("identity.pepper", "env:PEPPER"),
+        ("metrics.series_max", "1007"),
+    ] {
+        let after = loaded(BARE, &[], &[(path, value)]).unwrap_or_else(|it| panic!("{it:?}"));
+        let paths: Vec<String> =
+            fixed_changes(&good(BARE), &after).into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, [path]);
+    }
+}
+
+#[test]
 fn two_keys_of_one_credential_are_both_named_as_they_were_written() {
     let hash = BARE.split("hash = ").nth(1).unwrap_or_default();
     let wrong = faults(&format!("[[key]]\nname = \"other\"\nhash = {hash}"));
