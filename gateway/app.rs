@@ -26,7 +26,7 @@ pub(crate) use self::epoch::read_limits;
 use self::{
     beside::PredecessorMoney,
     epoch::Before,
-    handover::{Doors, Incumbent, Predecessor, Quiesced, Seat, Sockets},
+    handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
 };
 pub use self::{
     ground::{check, notes},
@@ -165,7 +165,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 /// # Errors
 /// The same, and when the one in charge does not hand over. It goes on then.
 pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
-    let doors = Doors { server: config.server.listen, admin: config.admin.listen };
+    let doors = ListenAddresses { server: config.server.listen, admin: config.admin.listen };
     let ledger = config.ledger.sqlite.clone();
     let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
     let (predecessor, sockets) = match found {
@@ -183,8 +183,8 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let (departure, stopping) = (running.departure.clone(), Arc::default());
     let grace = running.drain_grace;
     let sockets = copies.map(Into::into);
-    let seat = Seat { doors, sockets, rest, gateway, departure, stopping, grace };
-    running.incumbent = Incumbent::take(&ledger, seat);
+    let context = HandoverContext { doors, sockets, rest, gateway, departure, stopping, grace };
+    running.incumbent = Incumbent::take(&ledger, context);
     Ok(running)
 }
 

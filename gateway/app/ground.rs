@@ -7,7 +7,7 @@ use policies::Fault;
 
 use super::{
     epoch::{Before, epoch},
-    handover::{self, Doors},
+    handover::{self, ListenAddresses},
     real_now,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub fn notes(config: &Config) -> Vec<String> {
 /// Who has the addresses and the ledger, and whether a start would take them over.
 fn in_charge(config: &Config) -> Vec<String> {
     let ledger = config.ledger.sqlite.display();
-    let doors = Doors { server: config.server.listen, admin: config.admin.listen };
+    let doors = ListenAddresses { server: config.server.listen, admin: config.admin.listen };
     let held = match handover::look(&config.ledger.sqlite, doors) {
         Ok(Some(pid)) => {
             return vec![format!(

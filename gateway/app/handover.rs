@@ -18,9 +18,9 @@ mod talk;
 use std::{net::TcpListener, os::fd::OwnedFd, time::Duration};
 
 pub(super) use self::{
-    incumbent::{Incumbent, Seat},
+    incumbent::{HandoverContext, Incumbent},
     successor::{Predecessor, find, look},
-    talk::{Doors, Quiesced},
+    talk::{ListenAddresses, Quiesced},
 };
 
 /// The sockets that callers and operators connect to, in this order.

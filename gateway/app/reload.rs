@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     account::{Accounts, NewBudgets},
-    config::Config,
+    config::{Config, FixedChange, fixed_changes},
     pipeline::Epoch,
     record::StoreError,
 };
@@ -45,8 +45,8 @@ pub enum Reloaded {
     },
     /// It is the configuration that was in force.
     Unchanged,
-    /// These sections differ and are read at the start only: nothing of the configuration is taken.
-    NeedsRestart(Vec<&'static str>),
+    /// These keys differ and are read at the start only: nothing of the configuration is taken.
+    NeedsRestart(Vec<FixedChange>),
 }
 
 /// What became of one model.
@@ -63,7 +63,7 @@ pub enum Change {
 /// Puts another configuration in force.
 pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
     let mut current = running.config.lock().await;
-    let fixed = fixed(&current, &config);
+    let fixed = fixed_changes(&current, &config);
     if !fixed.is_empty() {
         return Ok(Reloaded::NeedsRestart(fixed));
     }
@@ -133,19 +133,6 @@ enum BeginError {
     Unwritten(String),
     #[error("a new budget cannot begin while the ledger is not read: {0}")]
     Unread(#[from] StoreError),
-}
-
-/// The sections that differ and are read at the start only.
-fn fixed(a: &Config, b: &Config) -> Vec<&'static str> {
-    let sections = [
-        ("server", a.server == b.server),
-        ("admin", a.admin == b.admin),
-        ("ledger", a.ledger == b.ledger),
-        ("identity", a.identity == b.identity),
-        ("budget", a.budget_wait == b.budget_wait),
-        ("metrics", a.series_max == b.series_max),
-    ];
-    sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }
 
 /// Whether nothing differs of what is taken over. Secrets and files are not in the hash.

@@ -41,7 +41,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
                     "{}",
                     serde_json::json!({
                         "path": fault.path, "line": fault.line,
-                        "found": fault.found, "expected": fault.expected,
+                        "found": fault.found, "expected": fault.expected, "more": fault.more,
                     })
                 );
             }

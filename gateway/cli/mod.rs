@@ -116,8 +116,9 @@ fn print_faults(path: &std::path::Path, faults: &[policies::Fault]) {
     for fault in faults {
         eprintln!("{}: {fault}", path.display());
     }
-    let plural = if faults.len() == 1 { "" } else { "s" };
-    eprintln!("{} fault{plural}", faults.len());
+    let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
+    let plural = if all == 1 { "" } else { "s" };
+    eprintln!("{all} fault{plural}");
 }
 
 /// Logs go to standard error: as text to a terminal, as JSON elsewhere; `RUST_LOG` chooses the level.

@@ -110,10 +110,11 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
             tracing::info!(%version, %hash, %prices, ?models, "another configuration is in force");
         }
         Ok(Reloaded::Unchanged) => tracing::info!("the configuration is the same"),
-        Ok(Reloaded::NeedsRestart(sections)) => tracing::error!(
-            sections = sections.join(", "),
-            "these take a restart; all of the configuration in force stays"
-        ),
+        Ok(Reloaded::NeedsRestart(changes)) => {
+            for change in changes {
+                tracing::error!(%change, "this takes a restart; all of the configuration in force stays");
+            }
+        }
         Err(error) => tracing::error!(%error, "the configuration in force stays"),
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn word<T: Copy>(
     match words.iter().find(|(word, _)| *word == found) {
         Some((_, value)) => *value,
         None => {
-            faults.push(Fault::unknown(section.at(key), found, "a known word", known));
+            faults.push_unknown(section.at(key), found, "a known word", known);
             default
         }
     }
@@ -151,6 +151,31 @@ pub(super) fn token(
     }
     let expected = "a secret of visible ASCII characters without spaces";
     faults.push(Fault::new(section.at(key), "other characters", expected));
+    None
+}
+
+/// A secret that lets somebody in has at least so many characters: a shorter one can be guessed.
+const OWN_TOKEN_BYTES_MIN: usize = 16;
+
+/// A secret by which callers or operators are let in. The credential of a backend may be of any length:
+/// its operator has chosen it.
+pub(super) fn own_token(
+    section: &mut Section<'_>,
+    key: &'static str,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Option<Secret> {
+    let secret = token(section, key, outside, faults)?;
+    let length = secret.expose().len();
+    if length >= OWN_TOKEN_BYTES_MIN {
+        return Some(secret);
+    }
+    let found = format!("a secret of {length} character{}", if length == 1 { "" } else { "s" });
+    let expected = format!(
+        "at least {OWN_TOKEN_BYTES_MIN} characters that nobody can guess, such as `signalbox key \
+         create` makes"
+    );
+    faults.push(Fault::new(section.at(key), found, expected));
     None
 }
 

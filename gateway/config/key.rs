@@ -14,7 +14,7 @@ use toml::Value;
 
 use super::{
     Credential, Key,
-    fields::{later, token},
+    fields::{later, own_token},
     outside::Outside,
     owner::Owner,
     team::{DEFAULT, ReadTeam},
@@ -36,7 +36,8 @@ pub(super) fn keys(
     if sections.is_empty() {
         faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
     }
-    let (mut taken, mut credentials) = (HashSet::new(), HashSet::new());
+    let mut taken = HashSet::new();
+    let mut credentials: HashMap<Credential, Arc<str>> = HashMap::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (at, read) in teams.iter().enumerate() {
         places.entry(&read.team.name).or_insert(at);
@@ -46,10 +47,15 @@ pub(super) fn keys(
         let path = section.path().clone();
         let key = key(section, &mut taken, (teams, &places), outside, faults);
         if let Some(credential) = key.0 {
+            let written = credential.config_key();
             // Two names of one credential: the second would never be told from the first.
-            if !credentials.insert(credential) {
-                let expected = "a `hash` or `secret` of its own";
-                faults.push(Fault::new(path.at("hash"), "another key's", expected));
+            match credentials.get(&credential) {
+                Some(first) => {
+                    let found = format!("that of key `{first}`");
+                    let expected = format!("a {written} of its own");
+                    faults.push(Fault::new(path.at(written), found, expected));
+                }
+                None => drop(credentials.insert(credential, Arc::clone(&key.1.key.name))),
             }
         }
         keys.push(key.1);
@@ -69,7 +75,7 @@ fn key<'a>(
     let found = places.get(team).copied();
     if found.is_none() {
         let known = teams.iter().map(|read| &*read.team.name);
-        faults.push(Fault::unknown(it.at("team"), team, "a team", known));
+        faults.push_unknown(it.at("team"), team, "a team", known);
     }
     let above = found.and_then(|at| teams.get(at)).map(|team| team.classes);
     owner.classes(above, faults);
@@ -91,6 +97,16 @@ fn key<'a>(
     (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key })
 }
 
+impl Credential {
+    /// The name under which it stands in the configuration.
+    const fn config_key(&self) -> &'static str {
+        match self {
+            Self::Hash(_) => "hash",
+            Self::Secret(_) => "secret",
+        }
+    }
+}
+
 /// A moment with its offset, in text or as TOML's own.
 fn moment(value: &Value) -> Option<jiff::Timestamp> {
     match value {
@@ -107,7 +123,7 @@ fn credential(
     faults: &mut Faults,
 ) -> Option<Credential> {
     match (it.get("hash"), it.get("secret")) {
-        (None, Some(_)) => token(it, "secret", outside, faults).map(Credential::Secret),
+        (None, Some(_)) => own_token(it, "secret", outside, faults).map(Credential::Secret),
         (Some(value), None) => {
             let hash = value.as_str().and_then(|it| unhex(it.strip_prefix("hmac-sha256:")?));
             if hash.is_none() {

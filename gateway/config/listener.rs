@@ -9,7 +9,7 @@ use policies::{
 
 use super::{
     Admin, Server,
-    fields::{MIB, address, bytes, later, millis, millis_or_none, number, texts_of, token},
+    fields::{MIB, address, bytes, later, millis, millis_or_none, number, own_token, texts_of},
     outside::Outside,
     url::is_origin,
 };
@@ -59,8 +59,8 @@ pub(super) fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
 /// The listener for operators: on any address but loopback it wants a token.
 pub(super) fn admin(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Admin {
     let listen = address(&mut it, "listen", loopback(9090), faults);
-    let key = token(&mut it, "token", outside, faults);
-    let metrics_token = token(&mut it, "metrics_token", outside, faults);
+    let key = own_token(&mut it, "token", outside, faults);
+    let metrics_token = own_token(&mut it, "metrics_token", outside, faults);
     if !listen.ip().is_loopback() && it.get("token").is_none() {
         let expected = format!("a token, because {listen} is not a loopback address");
         faults.push(Fault::new(it.at("token"), "nothing", expected));

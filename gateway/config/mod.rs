@@ -6,6 +6,7 @@
 
 mod bound;
 mod fields;
+mod fixed;
 mod key;
 mod listener;
 mod load;
@@ -31,13 +32,14 @@ use policies::{
 
 use crate::outcome::Priority;
 
-pub(crate) use self::load::read_text;
 pub use self::{
     bound::BoundNames,
+    fixed::FixedChange,
     load::{check, load, load_with},
     model::price_version,
     secret::Secret,
 };
+pub(crate) use self::{fixed::fixed_changes, load::read_text};
 
 /// Everything the gateway runs by.
 #[derive(Debug)]

@@ -171,7 +171,7 @@ fn languages(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Language> {
             Some(language) => languages.push(language),
             None => {
                 let known = Language::ALL.iter().map(|language| language.code());
-                faults.push(Fault::unknown(path, &code, "a language", known));
+                faults.push_unknown(path, &code, "a language", known);
             }
         }
     }
@@ -186,7 +186,7 @@ fn capabilities(it: &mut Section<'_>, faults: &mut Faults) -> Needs {
             None => {
                 let known = Needs::NAMES.iter().map(|(_, name)| *name);
                 let known = known.filter(|name| *name != "long_context");
-                faults.push(Fault::unknown(path, &code, "a capability", known));
+                faults.push_unknown(path, &code, "a capability", known);
             }
         }
     }
@@ -281,9 +281,10 @@ fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -
         faults.push(Fault::new(it.at("endpoint"), "nothing", expected));
     }
     let mut endpoints: Vec<Endpoint> = Vec::with_capacity(sections.len());
+    let mut taken = HashSet::new();
     for mut it in sections {
         let url = url(&mut it, faults);
-        if endpoints.iter().any(|other| Some(&other.url) == url.as_ref()) {
+        if url.as_ref().is_some_and(|url| !taken.insert(url.clone())) {
             let expected = "a URL of its own among the model's endpoints";
             faults.push(Fault::new(it.at("url"), "a URL for the second time", expected));
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use policies::document::Faults;
+use policies::Fault;
 
 use super::Ground;
 
@@ -15,5 +15,5 @@ pub(super) struct Outside<'a> {
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
     /// Says what of the listeners and the ledger this machine cannot hold.
-    pub ground: &'a dyn Fn(&Ground<'_>) -> Faults,
+    pub ground: &'a dyn Fn(&Ground<'_>) -> Vec<Fault>,
 }

@@ -58,7 +58,7 @@ pub(super) fn compiled(
             let found = preset::document(named).map(str::to_owned);
             if found.is_none() {
                 let known = preset::NAMES.into_iter();
-                faults.push(Fault::unknown(it.at("preset"), named, "a preset", known));
+                faults.push_unknown(it.at("preset"), named, "a preset", known);
             }
             found
         }

@@ -55,7 +55,7 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
         if let Some(parent) = unknown.filter(|it| *it != DEFAULT) {
             let known =
                 stated.iter().map(|team| &*team.owner.name).filter(|it| taken.contains(*it));
-            faults.push(Fault::unknown(team.owner.path.at("parent"), parent, "a team", known));
+            faults.push_unknown(team.owner.path.at("parent"), parent, "a team", known);
         }
     }
     stated.sort_by_key(|team| *team.owner.name != *DEFAULT);
@@ -85,29 +85,57 @@ fn placed(mut stated: Vec<Stated<'_>>, faults: &mut Faults) -> Vec<ReadTeam> {
             break;
         }
     }
-    for team in &stated {
-        if let Some(circle) = circle(team, &stated) {
-            let expected = format!("a parent above it: {circle} is a circle");
-            let found = format!("`{}`", team.parent.unwrap_or_default());
-            faults.push(Fault::new(team.owner.path.at("parent"), found, expected));
-        }
+    let among: HashMap<&str, &Stated<'_>> =
+        stated.iter().rev().map(|team| (&*team.owner.name, team)).collect();
+    for team in in_circles(&stated, &among) {
+        let (path, parent) = (team.owner.path.at("parent"), team.parent.unwrap_or_default());
+        let what = "a parent above it";
+        faults.push_worded(path, parent, what, || format!("{what}: {}", circle(team, &among)));
     }
     stated.into_iter().for_each(|team| place(team, None, &mut placed, faults));
     placed
 }
 
-/// The way from a team up to itself, if there is one.
-fn circle(from: &Stated<'_>, among: &[Stated<'_>]) -> Option<String> {
-    let mut way = from.owner.name.to_string();
-    let mut at = from;
-    for _ in among {
-        at = among.iter().find(|team| at.parent == Some(&*team.owner.name))?;
-        way = format!("{way} → {}", at.owner.name);
-        if at.owner.name == from.owner.name {
-            return Some(way);
+/// The teams that are above themselves. Each is walked over once, however long the ways are.
+fn in_circles<'s, 'a>(
+    stated: &'s [Stated<'a>],
+    among: &HashMap<&str, &'s Stated<'a>>,
+) -> Vec<&'s Stated<'a>> {
+    let parent = |name: &str| among.get(among.get(name)?.parent?).map(|it| &*it.owner.name);
+    let (mut walked, mut circles) = (HashMap::new(), HashSet::new());
+    for (walk, team) in stated.iter().enumerate() {
+        let mut at = Some(&*team.owner.name);
+        while let Some(name) = at.filter(|name| !walked.contains_key(name)) {
+            walked.insert(name, walk);
+            at = parent(name);
+        }
+        // A walk that comes to its own steps has gone round.
+        while let Some(name) = at.filter(|name| walked.get(name) == Some(&walk)) {
+            if !circles.insert(name) {
+                break;
+            }
+            at = parent(name);
         }
     }
-    None
+    stated.iter().filter(|team| circles.contains(&*team.owner.name)).collect()
+}
+
+/// Names of a circle that a message lists.
+const CIRCLE_MAX: usize = 20;
+
+/// The way from a team up to itself, in words.
+fn circle(from: &Stated<'_>, among: &HashMap<&str, &Stated<'_>>) -> String {
+    let mut way = from.owner.name.to_string();
+    let mut at = from;
+    for _ in 0..CIRCLE_MAX {
+        let Some(parent) = at.parent.and_then(|parent| among.get(parent)) else { break };
+        at = parent;
+        way = format!("{way} → {}", at.owner.name);
+        if at.owner.name == from.owner.name {
+            return format!("{way} is a circle");
+        }
+    }
+    format!("{way} → … is a circle")
 }
 
 fn place(stated: Stated<'_>, at: Option<usize>, placed: &mut Vec<ReadTeam>, faults: &mut Faults) {

@@ -29,12 +29,15 @@ hash = "hmac-sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab
 
 fn secret(reference: &str) -> Result<String, String> {
     match reference {
-        "env:GOOD" | "file:key" => Ok("sk-sb-good".into()),
+        "env:GOOD" | "file:key" => Ok("sk-sb-good-0123456789".into()),
         "env:PEPPER" => Ok("0123456789abcdef0123456789abcdef".into()),
         "env:SHORT" => Ok("pepper".into()),
+        "env:FIFTEEN" | "file:fifteen" => Ok("123456789abcdef".into()),
+        "env:SIXTEEN" => Ok("0123456789abcdef".into()),
+        "env:ONE" => Ok("x".into()),
         "env:SPACED" => Ok("two words".into()),
         "env:UNSET" => Err("environment variable UNSET, which is not set".into()),
-        _ if reference.starts_with("env:") => Ok("sk-secret-value".into()),
+        _ if reference.starts_with("env:") => Ok("sk-secret-value-77".into()),
         _ => Err("a value that is no reference".into()),
     }
 }
@@ -187,10 +190,10 @@ fn a_model_is_read_whole() {
     assert_eq!((price.cache_write, price.reasoning), (price.input, price.output));
     assert_eq!((facts.timeouts.connect_ms, facts.timeouts.idle_ms), (5, 15_000));
     let endpoint = &config.models[0].endpoints[0];
-    assert_eq!(endpoint.api_key.as_ref().unwrap().expose(), "sk-sb-good");
+    assert_eq!(endpoint.api_key.as_ref().unwrap().expose(), "sk-sb-good-0123456789");
     assert_eq!((endpoint.weight, endpoint.concurrency_max), (3, 64));
-    assert_eq!(config.keys[0].credential, Credential::Secret(Secret::new("sk-sb-good")));
-    assert!(!format!("{config:?}").contains("sk-sb-good"), "a secret is never printed");
+    assert_eq!(config.keys[0].credential, Credential::Secret(Secret::new("sk-sb-good-0123456789")));
+    assert!(!format!("{config:?}").contains("sk-sb-good-0123456789"), "a secret is never printed");
 }
 
 #[test]
@@ -289,12 +292,12 @@ fn files_may_begin_with_a_mark_and_end_lines_as_they_like() {
     let marked = |name: &str, text: &str| {
         fs::write(folder.join(name), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
     };
-    marked("token", "from-a-file\n");
+    marked("token", "a-token-from-a-file\n");
     marked("mine.toml", "version = \"m\"\n\n[default]\nroute = [\"*\"]\n");
     let more = "[admin]\ntoken = \"file:token\"\n[policy]\nfile = \"mine.toml\"\n";
     marked("signalbox.toml", &format!("{BARE}{more}"));
     let config = load(Some(&folder.join("signalbox.toml"))).unwrap();
-    assert_eq!(config.admin.token.unwrap().expose(), "from-a-file");
+    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-a-file");
     assert_eq!(config.policy.version(), "m");
     fs::remove_dir_all(&folder).unwrap();
 }
@@ -380,6 +383,140 @@ fn operators_on_any_other_address_need_a_token() {
 }
 
 #[test]
+fn a_secret_that_lets_somebody_in_is_no_short_one() {
+    let key = |secret: &str| {
+        let text = BARE.split("hash =").next().unwrap_or_default();
+        let text = format!("{text}secret = \"{secret}\"\n");
+        loaded(&text, &[], &[]).map(|_| ()).map_err(|faults| lines(&faults))
+    };
+    assert_eq!(key("env:SIXTEEN"), Ok(()));
+    let said = |found: &str| {
+        Err(format!(
+            "key[0].secret (line 12): found {found}, expected at least 16 characters that nobody can \
+             guess, such as `signalbox key create` makes\n"
+        ))
+    };
+    assert_eq!(key("env:ONE"), said("a secret of 1 character"));
+    assert_eq!(key("env:FIFTEEN"), said("a secret of 15 characters"));
+    assert_eq!(key("file:fifteen"), said("a secret of 15 characters"));
+    for name in ["token", "metrics_token"] {
+        let wrong = faults(&format!("[admin]\n{name} = \"env:ONE\"\n"));
+        assert!(
+            wrong.starts_with(&format!("admin.{name} (line 14): found a secret of 1")),
+            "{wrong}"
+        );
+        assert_eq!(wrong.lines().count(), 1, "{wrong}");
+    }
+    // A backend's credential is what its operator has chosen.
+    let backend = BARE.replace("/v1/\"\n", "/v1/\"\napi_key = \"env:ONE\"\n");
+    assert_eq!(good(&backend).models[0].endpoints.len(), 1);
+}
+
+#[test]
+fn what_takes_a_restart_is_named_by_key_with_both_values_and_no_secret() {
+    let changes = |before: &str, after: &str| {
+        let config = |lines: &str| good(&BARE.replace("[server]\n", lines));
+        let changes = fixed_changes(&config(before), &config(after));
+        changes.iter().map(|it| format!("{it}\n")).collect::<String>()
+    };
+    assert_eq!(changes("", "[queue]\nwait_ms = 1\n"), "");
+    let before = "[server]\nlisten = \"127.0.0.1:1\"\n[admin]\ntoken = \"env:GOOD\"\n";
+    let after = "[server]\nlisten = \"127.0.0.1:2\"\ncors_origins = [\"https://a.b\"]\n
+                 drain_grace_ms = 7\n[admin]\ntoken = \"env:SIXTEEN\"\nmetrics_token = \"env:GOOD\"\n
+                 [ledger]\nsqlite = \"b.db\"\nwait = \"dispatch\"\n[budget]\nwait_ms = 3\n";
+    assert_eq!(
+        changes(before, after),
+        "server.listen: \"127.0.0.1:1\" -> \"127.0.0.1:2\"\n\
+         server.drain_grace_ms: 5000 -> 7\n\
+         server.cors_origins: [] -> [\"https://a.b\"]\n\
+         admin.token: a secret -> another secret\n\
+         admin.metrics_token: nothing -> a secret\n\
+         ledger.sqlite: \"/etc/signalbox/signalbox.db\" -> \"/etc/signalbox/b.db\"\n\
+         ledger.wait: \"first_byte\" -> \"dispatch\"\n\
+         budget.wait_ms: 1000 -> 3\n"
+    );
+}
+
+/// Every key of these sections is looked at: each in turn is given another value.
+#[test]
+fn no_key_that_takes_a_restart_is_overlooked() {
+    for (path, value) in [
+        ("server.body_bytes_max", "2048"),
+        ("server.header_timeout_ms", "7"),
+        ("server.body_timeout_ms", "7"),
+        ("server.write_timeout_ms", "7"),
+        ("server.drain_timeout_ms", "7"),
+        ("server.body_in_flight_bytes_max", "2097152"),
+        ("server.early_head_ms", "7"),
+        ("server.connections_max", "7"),
+        ("admin.listen", "127.0.0.1:7"),
+        ("ledger.currency", "SGD"),
+        ("ledger.durability", "process"),
+        ("ledger.retention_days", "7"),
+        ("ledger.disk_free_bytes_min", "7"),
+        ("identity.pepper", "env:PEPPER"),
+        ("metrics.series_max", "1007"),
+    ] {
+        let after = loaded(BARE, &[], &[(path, value)]).unwrap_or_else(|it| panic!("{it:?}"));
+        let paths: Vec<String> =
+            fixed_changes(&good(BARE), &after).into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, [path]);
+    }
+}
+
+#[test]
+fn two_keys_of_one_credential_are_both_named_as_they_were_written() {
+    let hash = BARE.split("hash = ").nth(1).unwrap_or_default();
+    let wrong = faults(&format!("[[key]]\nname = \"other\"\nhash = {hash}"));
+    assert_eq!(
+        wrong,
+        "key[1].hash (line 15): found that of key `mine`, expected a hash of its own\n"
+    );
+    let key = |name: &str| format!("[[key]]\nname = \"{name}\"\nsecret = \"env:GOOD\"\n");
+    let wrong = faults(&format!("{}{}", key("a"), key("b")));
+    assert_eq!(
+        wrong,
+        "key[2].secret (line 18): found that of key `a`, expected a secret of its own\n"
+    );
+}
+
+#[test]
+fn a_mistake_that_a_long_list_repeats_is_told_ten_times_and_counted() {
+    const MANY: usize = 2_000;
+    let list = |item: &dyn Fn(usize) -> String| (0..MANY).map(item).collect::<String>();
+    let key = |rest: &'static str| {
+        list(&|at| format!("[[key]]\nname = \"k{at}\"\nsecret = \"env:{at}\"\n{rest}\n"))
+    };
+    let teams = (0..500).map(|at| format!("[[team]]\nname = \"team-{at}\"\n")).collect::<String>();
+    let team = |at: usize| {
+        format!("[[key]]\nname = \"k{at}\"\nsecret = \"env:{at}\"\nteam = \"taem-{at}\"\n")
+    };
+    for (what, text) in [
+        ("an unknown team", list(&team) + &teams),
+        ("an unknown model", key("models = [\"qwem\"]")),
+        ("a bad amount", key("budget = { amount = \"much\" }")),
+        ("an unknown zone", key("budget = { amount = \"1\", timezone = \"Asia/Singapur\" }")),
+        ("no credential", list(&|at| format!("[[key]]\nname = \"k{at}\"\n"))),
+        ("a key for the second time", list(&|_| "[[key]]\nname = \"mine\"\n".into())),
+        ("an unknown key", list(&|at| format!("[[key]]\nx{at} = {at}\n"))),
+        ("unknown keys", format!("[queue]\n{}", list(&|at| format!("x{at} = {at}\n")))),
+        ("a bad alias", format!("[alias]\n{}", list(&|at| format!("\"*{at}\" = {at}\n")))),
+        (
+            "a circle",
+            list(&|at| format!("[[team]]\nname = \"t{at}\"\nparent = \"t{}\"\n", (at + 1) % MANY)),
+        ),
+        ("a parent", list(&|at| format!("[[team]]\nname = \"t{at}\"\nparent = \"u{at}\"\n"))),
+    ] {
+        let found = loaded(&format!("{BARE}{text}"), &[], &[]).unwrap_err();
+        assert!((10..60).contains(&found.len()), "{what}: {}", lines(&found));
+        let most = found.iter().map(|it| it.more).max();
+        assert!(most >= Some(MANY - 11), "{what}: {}", lines(&found));
+        assert!(lines(&found).len() < 20_000, "{what}: {} bytes", lines(&found).len());
+        assert!(found.iter().all(|it| it.path != "configuration" && it.line.is_some()), "{what}");
+    }
+}
+
+#[test]
 fn classes_that_would_refuse_every_request_are_faults() {
     let tree = |more: &str| {
         faults(&format!(
@@ -401,13 +538,13 @@ fn files_are_found_beside_the_configuration() {
     let folder = std::env::temp_dir().join(format!("signalbox-config-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("signalbox.toml");
-    fs::write(folder.join("token"), "from-a-file\n").unwrap();
+    fs::write(folder.join("token"), "a-token-from-a-file\n").unwrap();
     fs::write(folder.join("mine.toml"), "version = \"m\"\n[default]\nroute = [\"*\"]\n").unwrap();
     let more = "[admin]\ntoken = \"file:token\"\n[policy]\nfile = \"mine.toml\"\n";
     fs::write(&file, format!("{BARE}{more}")).unwrap();
     let overrides = [("server.listen".to_owned(), "127.0.0.1:0".to_owned())];
     let config = load_with(Some(&file), &overrides).unwrap();
-    assert_eq!(config.admin.token.unwrap().expose(), "from-a-file");
+    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-a-file");
     assert_eq!(config.policy.version(), "m");
     assert_eq!(config.ledger.sqlite, folder.join("signalbox.db"));
     assert_eq!(config.server.listen.port(), 0);

@@ -44,14 +44,10 @@ pub(super) fn validate(
     audit(root.section("audit", &mut faults), &mut faults);
     root.close(&mut faults);
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
-    let found = (outside.ground)(&ground);
     // Where a value is a fault already, its default was looked at.
-    faults.extend(
-        found
-            .into_iter()
-            .filter(|it| !faults.iter().any(|said| said.path == it.path))
-            .collect::<Faults>(),
-    );
+    let mut found = (outside.ground)(&ground);
+    found.retain(|it| !faults.iter().any(|said| said.path == it.path));
+    faults.extend(found);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let fleet = FleetFacts {
         models: facts,
@@ -63,7 +59,7 @@ pub(super) fn validate(
     let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
     let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
-    let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults) };
+    let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults.into_vec()) };
     Ok(Config {
         hash: hash(table, policy.hash()),
         server,

@@ -38,7 +38,7 @@ use std::{
 
 pub use fault::InjectedFault;
 pub use reply::Used;
-pub use spec::{ModelSpec, Pace, Quirks, UsageHabit, ten};
+pub use spec::{ModelSpec, Pace, Quirks, UsageReporting, ten};
 pub use tally::{Last, Seen};
 use tokio::task::JoinSet;
 

@@ -10,7 +10,7 @@ use super::{
     ask::pieces,
     fault::InjectedFault,
     reply::{Reply, Used},
-    spec::{ModelSpec, Pace, Quirks, UsageHabit},
+    spec::{ModelSpec, Pace, Quirks, UsageReporting},
 };
 
 /// One thing that happens to an answer's body.
@@ -107,7 +107,7 @@ pub(super) fn plain(
     }
     let finish = reply.finish;
     let choice = |index| json!({ "index": index, "message": message, "finish_reason": finish });
-    let tells = spec.quirks.usage != UsageHabit::Never && fault != Some(InjectedFault::NoUsage);
+    let tells = spec.quirks.usage != UsageReporting::Never && fault != Some(InjectedFault::NoUsage);
     let usage = tells.then(|| usage(reply.used, fault));
     envelope(spec, reply.seed, (0..choices).map(choice).collect(), usage).into()
 }
@@ -152,15 +152,15 @@ pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) 
         pen.choice(reply, index);
     }
     let told = usage(reply.used, tell.fault);
-    let with_finish =
-        spec.quirks.usage == UsageHabit::WithFinish && tell.fault != Some(InjectedFault::NoUsage);
+    let with_finish = spec.quirks.usage == UsageReporting::WithFinish
+        && tell.fault != Some(InjectedFault::NoUsage);
     for index in 0..tell.choices {
         let last = index + 1 == tell.choices;
         pen.finish(reply.finish, index, (with_finish && last).then_some(&told));
     }
     let asked = tell.include_usage && tell.fault != Some(InjectedFault::NoUsage);
-    if asked && matches!(spec.quirks.usage, UsageHabit::Asked | UsageHabit::Late) {
-        if spec.quirks.usage == UsageHabit::Late {
+    if asked && matches!(spec.quirks.usage, UsageReporting::Asked | UsageReporting::Late) {
+        if spec.quirks.usage == UsageReporting::Late {
             pen.nth += 4;
             pen.comment(tempo.token(pen.nth));
         }

@@ -47,7 +47,7 @@ pub enum Pace {
 
 /// When a streaming model says what was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageHabit {
+pub enum UsageReporting {
     /// In an event of its own with empty `choices`, if asked.
     Asked,
     /// The same, but only a while and some comments after the finish.
@@ -62,7 +62,7 @@ pub enum UsageHabit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// When usage is told.
-    pub usage: UsageHabit,
+    pub usage: UsageReporting,
     /// Lines end with CR LF.
     pub crlf: bool,
     /// Comments (`: ping`) while it thinks and between events.
@@ -74,7 +74,7 @@ pub struct Quirks {
 impl Quirks {
     /// No oddity at all.
     pub const NONE: Self =
-        Self { usage: UsageHabit::Asked, crlf: false, comments: false, tight: false };
+        Self { usage: UsageReporting::Asked, crlf: false, comments: false, tight: false };
 }
 
 impl ModelSpec {
@@ -172,7 +172,7 @@ pub fn ten() -> Vec<ModelSpec> {
             .paced(900, 40)
             .context(262_144)
             .reasoning(72)
-            .quirks(Quirks { usage: UsageHabit::Late, ..q }),
+            .quirks(Quirks { usage: UsageReporting::Late, ..q }),
         plain("glm-5.2")
             .paced(850, 60)
             .context(1_048_576)
@@ -183,7 +183,7 @@ pub fn ten() -> Vec<ModelSpec> {
             .paced(500, 80)
             .context(196_608)
             .reasoning(56)
-            .quirks(Quirks { usage: UsageHabit::WithFinish, ..q }),
+            .quirks(Quirks { usage: UsageReporting::WithFinish, ..q }),
         plain("gpt-oss-120b").paced(310, 180).reasoning(32).replicas(2),
         plain("gpt-oss-20b").paced(150, 260).reasoning(20).replicas(2),
         plain("gemma-4-31b").paced(280, 90).context(262_144).quirks(Quirks {
@@ -194,6 +194,6 @@ pub fn ten() -> Vec<ModelSpec> {
         plain("sea-lion-v4")
             .paced(330, 75)
             .replicas(2)
-            .quirks(Quirks { usage: UsageHabit::Never, ..q }),
+            .quirks(Quirks { usage: UsageReporting::Never, ..q }),
     ]
 }

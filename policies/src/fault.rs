@@ -13,6 +13,8 @@ pub struct Fault {
     pub expected: String,
     /// The line of the document, from 1, where it is known.
     pub line: Option<usize>,
+    /// How many more of the same kind the document has that are not told in full.
+    pub more: usize,
 }
 
 /// Characters of a found text that a message repeats.
@@ -35,7 +37,7 @@ impl Fault {
             found.truncate(at);
             found.push('…');
         }
-        Self { path: path.into(), found, expected: expected.into(), line: None }
+        Self { path: path.into(), found, expected: expected.into(), line: None, more: 0 }
     }
 
     /// A name that is not among `known`: says the nearest of them, else all.
@@ -46,11 +48,7 @@ impl Fault {
         what: &str,
         known: impl Iterator<Item = &'a str> + Clone,
     ) -> Self {
-        let expected = match nearest(found, known.clone()) {
-            Some(near) => format!("{what}; did you mean `{near}`?"),
-            None => format!("{what}: {}", listed(known)),
-        };
-        Self::new(path, format!("`{found}`"), expected)
+        Self::new(path, format!("`{found}`"), suggested(found, what, known))
     }
 }
 
@@ -60,7 +58,36 @@ impl fmt::Display for Fault {
         if let Some(line) = self.line {
             write!(f, " (line {line})")?;
         }
-        write!(f, ": found {}, expected {}", self.found, self.expected)
+        write!(f, ": found {}, expected {}", self.found, self.expected)?;
+        if self.more > 0 {
+            let begin = if self.expected.ends_with('?') { " And" } else { "; and" };
+            write!(f, "{begin} {} more like it", Thousands(self.more))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number with a comma between its thousands.
+struct Thousands(usize);
+
+impl fmt::Display for Thousands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 1_000, self.0 % 1_000) {
+            (0, rest) => write!(f, "{rest}"),
+            (above, rest) => write!(f, "{},{rest:03}", Thousands(above)),
+        }
+    }
+}
+
+/// What was expected where a name is not among `known`: the nearest of them, else all.
+pub(crate) fn suggested<'a>(
+    found: &str,
+    what: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    match nearest(found, known.clone()) {
+        Some(near) => format!("{what}; did you mean `{near}`?"),
+        None => format!("{what}: {}", listed(known)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod document;
 mod explain;
 pub mod facts;
 mod fault;
+mod faults;
 mod index;
 pub mod lint;
 mod money;

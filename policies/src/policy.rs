@@ -142,7 +142,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     let teams = AllowLists::read("team", lists, fleet, &mut faults);
     let lists = fleet.keys.iter().map(|it| &*it.models);
     let keys = AllowLists::read("key", lists, fleet, &mut faults);
-    let (Some(default), true) = (default, faults.is_empty()) else { return Err(faults) };
+    let (Some(default), true) = (default, faults.is_empty()) else { return Err(faults.into_vec()) };
     let every: Vec<ModelIndex> = (0..).zip(&fleet.models).map(|(at, _)| ModelIndex(at)).collect();
     let models = fleet.models.iter().zip(&every);
     Ok(Policy {
@@ -343,10 +343,10 @@ fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
         let route = match target {
             AliasTarget::Auto => None,
             AliasTarget::Route(selectors) => {
-                let before = faults.len();
+                let before = faults.count();
                 let names = selectors.iter().map(|it| &**it);
                 let route = route::ordered(names, &path, fleet, faults);
-                if route.models.is_empty() && faults.len() == before {
+                if route.models.is_empty() && faults.count() == before {
                     faults.push(Fault::new(&*path, "no model", "at least one model of the fleet"));
                 }
                 Some(route)

@@ -2,18 +2,18 @@
 
 use crate::{
     facts::{FleetFacts, ModelFacts, ModelIndex},
-    fault::Fault,
+    fault::suggested,
+    faults::Faults,
 };
 
-/// The models that a selector finds, in the order of the fleet.
-///
-/// # Errors
-/// When it finds none and does not end in `?`.
+/// The models that a selector finds, in the order of the fleet. One that finds none and does not end in
+/// `?` is a fault.
 pub(crate) fn select(
     path: &str,
     selector: &str,
     fleet: &FleetFacts,
-) -> Result<Vec<ModelIndex>, Fault> {
+    faults: &mut Faults,
+) -> Vec<ModelIndex> {
     let (name, optional) = match selector.strip_suffix('?') {
         Some(name) => (name, true),
         None => (selector, false),
@@ -27,9 +27,18 @@ pub(crate) fn select(
         _ if name == "*" => by(&|_| true),
         _ => by(&|it| *it.id == *name),
     };
-    if !found.is_empty() || optional {
-        return Ok(found);
+    if found.is_empty() && !optional {
+        let what = "a model of the fleet, or a selector that finds one";
+        faults.push_worded(path, selector, what, || {
+            let known = known(name, fleet);
+            suggested(selector, what, known.iter().map(String::as_str))
+        });
     }
+    found
+}
+
+/// What a selector like this one could have been.
+fn known(name: &str, fleet: &FleetFacts) -> Vec<String> {
     let mut known: Vec<String> = fleet.models.iter().map(|it| it.id.to_string()).collect();
     if name.contains(':') {
         let families = fleet.models.iter().filter_map(|it| it.family.as_ref());
@@ -37,6 +46,5 @@ pub(crate) fn select(
         known = families.map(|it| format!("family:{it}")).collect();
         known.extend(tags.map(|it| format!("tag:{it}")));
     }
-    let expected = "a model of the fleet, or a selector that finds one";
-    Err(Fault::unknown(path, selector, expected, known.iter().map(String::as_str)))
+    known
 }

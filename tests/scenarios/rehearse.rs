@@ -130,6 +130,21 @@ async fn the_decision_for_a_request_is_shown_and_nothing_is_sent() {
     assert!(books.entries.is_empty(), "a question has an entry");
 }
 
+/// A question needs no entry, so that an operator may ask even while nothing can be entered.
+#[tokio::test]
+async fn the_decision_is_shown_while_the_ledger_takes_no_entry() {
+    let up = SimBackend::start();
+    let low = format!("disk_free_bytes_min = {}\n", 1_u64 << 50);
+    let gateway = Setup::new().model("small", &up.urls()).ledger(&low).start().await;
+    assert_eq!(gateway.ask(&ask("auto")).await.status, 503, "nothing is accepted");
+    let request = gateway.client.post(gateway.url("/v1/route")).bearer_auth(KEY);
+    let said = crate::harness::Reply::of(request.body(ask("auto").to_string())).await;
+    assert_eq!(said.status, 200, "{}", said.text());
+    assert_eq!(said.json()["decision"]["plan"][0]["model"], "small");
+    assert_eq!(up.seen().requests, 0);
+    assert!(gateway.close().await.entries.is_empty());
+}
+
 async fn version_is(server: &binary::Server, version: &str) -> bool {
     server.page("/admin/v1/policy", KEY).await.contains(&format!("\"version\":\"{version}\""))
 }

@@ -179,7 +179,9 @@ async fn what_takes_a_restart_is_named_and_changes_nothing() {
     let other = serving("b", &new).server("body_bytes_max = 5000\n");
     let other = other.and("[[team]]\nname = \"retail\"\n");
     let said = gateway.reload(&other).await;
-    assert_eq!(said, Reloaded::NeedsRestart(vec!["server"]));
+    let Reloaded::NeedsRestart(changes) = said else { panic!("{said:?}") };
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["server.body_bytes_max: 33554432 -> 5000"]);
     assert_eq!(gateway.ask(&ask("all")).await.header("x-signalbox-model"), "a");
     assert_eq!(gateway.reload(&serving("a", &old)).await, Reloaded::Unchanged);
     gateway.close().await;

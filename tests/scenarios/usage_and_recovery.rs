@@ -1,7 +1,7 @@
 //! Backends with habits of their own: late usage, none, silence before the first word, recovery.
 
 use serde_json::json;
-use signalbox::sim::{InjectedFault, Quirks, UsageHabit};
+use signalbox::sim::{InjectedFault, Quirks, UsageReporting};
 
 use crate::harness::{
     Setup, SimBackend, ask, gateway::results, sim_backend::quick, streamed, wait, with,
@@ -14,8 +14,8 @@ async fn the_ledger_says_what_the_backend_counted() {
     let q = Quirks::NONE;
     let habits = [
         q,
-        Quirks { usage: UsageHabit::Late, comments: true, ..q },
-        Quirks { usage: UsageHabit::WithFinish, crlf: true, ..q },
+        Quirks { usage: UsageReporting::Late, comments: true, ..q },
+        Quirks { usage: UsageReporting::WithFinish, crlf: true, ..q },
         Quirks { tight: true, crlf: true, comments: true, ..q },
     ];
     for quirks in habits {

@@ -22,7 +22,7 @@ use super::{
     Passed,
     channel::Channel,
     place::{Place, trusted},
-    talk::{Answer, Ask, Doors, Heard, Phase, Quiesced, Step},
+    talk::{Answer, Ask, Heard, ListenAddresses, Phase, Quiesced, Step},
 };
 use crate::{
     account::{give_way, take_back},
@@ -31,9 +31,9 @@ use crate::{
 };
 
 /// What is handed over, and what stops meanwhile.
-pub(in crate::app) struct Seat {
+pub(in crate::app) struct HandoverContext {
     /// Where the configuration listens.
-    pub(in crate::app) doors: Doors,
+    pub(in crate::app) doors: ListenAddresses,
     /// The sockets that do.
     pub(in crate::app) sockets: Passed,
     /// Says to both doors that they take no connections.
@@ -59,7 +59,7 @@ pub(in crate::app) struct Incumbent {
 impl Incumbent {
     /// Can be found beside the ledger from now on. Where that cannot be, it is logged, and there is no
     /// hand-over.
-    pub(in crate::app) fn take(ledger: &Path, seat: Seat) -> Option<Self> {
+    pub(in crate::app) fn take(ledger: &Path, context: HandoverContext) -> Option<Self> {
         let place = Place::beside(ledger);
         let listener = match place.listen() {
             Ok(listener) => listener,
@@ -71,10 +71,10 @@ impl Incumbent {
         };
         let (succeeded, successor) = watch::channel(None);
         let (leaving, left) = oneshot::channel();
-        let stopping = Arc::clone(&seat.stopping);
+        let stopping = Arc::clone(&context.stopping);
         let task = tokio::spawn(async move {
             // In one task with what hands over: a successor's place is never cleared.
-            match seat.wait(&listener, left).await {
+            match context.wait(&listener, left).await {
                 None => place.clear(),
                 Some(pid) => drop(succeeded.send(Some(pid))),
             }
@@ -109,7 +109,7 @@ impl Incumbent {
     }
 }
 
-impl Seat {
+impl HandoverContext {
     /// Waits until it is handed over, to which process, or between two successors until it is left.
     async fn wait(&self, listener: &UnixListener, mut left: oneshot::Receiver<()>) -> Option<i32> {
         loop {

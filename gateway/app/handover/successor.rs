@@ -16,7 +16,7 @@ use super::{
     Sockets,
     channel::Channel,
     place::{Place, trusted},
-    talk::{self, Answer, Ask, Doors, Quiesced, VERSION},
+    talk::{self, Answer, Ask, ListenAddresses, Quiesced, VERSION},
 };
 
 /// For an answer of the incumbent.
@@ -38,7 +38,7 @@ pub(in crate::app) struct Predecessor {
 /// Why the one in charge does not hand over.
 pub(in crate::app) async fn find(
     ledger: &Path,
-    doors: Doors,
+    doors: ListenAddresses,
 ) -> Result<Option<(Predecessor, Sockets)>, String> {
     let place = Place::beside(ledger);
     let Some(stream) = reached(&place)? else { return Ok(None) };
@@ -73,7 +73,7 @@ fn reached(place: &Place) -> Result<Option<net::UnixStream>, String> {
 ///
 /// # Errors
 /// Why the one in charge would not.
-pub(in crate::app) fn look(ledger: &Path, doors: Doors) -> Result<Option<u32>, String> {
+pub(in crate::app) fn look(ledger: &Path, doors: ListenAddresses) -> Result<Option<u32>, String> {
     let Some(mut stream) = reached(&Place::beside(ledger))? else { return Ok(None) };
     let mut asked = || {
         stream.set_read_timeout(Some(LOOK_MAX))?;
@@ -91,7 +91,7 @@ pub(in crate::app) fn look(ledger: &Path, doors: Doors) -> Result<Option<u32>, S
 }
 
 /// They are where this configuration listens.
-fn proved(sockets: &Sockets, doors: Doors) -> Result<(), String> {
+fn proved(sockets: &Sockets, doors: ListenAddresses) -> Result<(), String> {
     for (socket, wanted) in sockets.iter().zip([doors.server, doors.admin]) {
         let has = socket.local_addr().map_err(|error| format!("a socket of it: {error}"))?;
         if has.ip() != wanted.ip() || (wanted.port() != 0 && has.port() != wanted.port()) {

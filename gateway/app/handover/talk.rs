@@ -19,7 +19,7 @@ const SWITCHING_MAX: Duration = Duration::from_secs(20);
 
 /// Where a configuration listens, as it says so: a port may be 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::app) struct Doors {
+pub(in crate::app) struct ListenAddresses {
     /// For callers.
     pub(in crate::app) server: SocketAddr,
     /// For operators.
@@ -36,7 +36,7 @@ pub(super) enum Ask {
         version: u32,
         /// Where it would listen.
         #[serde(flatten)]
-        doors: Doors,
+        doors: ListenAddresses,
     },
     /// It would only know whether it could take over.
     Look {
@@ -44,7 +44,7 @@ pub(super) enum Ask {
         version: u32,
         /// Where it would listen.
         #[serde(flatten)]
-        doors: Doors,
+        doors: ListenAddresses,
     },
     /// It is ready but for what the ledger says: nobody shall be let in until it is.
     Quiesce,
@@ -147,7 +147,7 @@ impl Phase {
     }
 
     /// What comes after it, and what is to be done.
-    pub(super) fn hear(self, heard: Heard, own: Doors) -> (Self, Step) {
+    pub(super) fn hear(self, heard: Heard, own: ListenAddresses) -> (Self, Step) {
         let why = match (self, heard) {
             (Self::Greeting, Heard::Said(Ask::Hello { version, doors })) => {
                 match mismatch(version, doors, own) {
@@ -172,7 +172,7 @@ impl Phase {
 }
 
 /// Why a successor cannot take these doors.
-fn mismatch(version: u32, doors: Doors, own: Doors) -> Option<String> {
+fn mismatch(version: u32, doors: ListenAddresses, own: ListenAddresses) -> Option<String> {
     if version != VERSION {
         return Some(format!(
             "it speaks version {version} of the hand-over, and the gateway that runs version {VERSION}"
@@ -199,15 +199,15 @@ mod tests {
 
     use super::*;
 
-    fn doors(server: &str, admin: &str) -> Doors {
-        Doors { server: server.parse().unwrap(), admin: admin.parse().unwrap() }
+    fn doors(server: &str, admin: &str) -> ListenAddresses {
+        ListenAddresses { server: server.parse().unwrap(), admin: admin.parse().unwrap() }
     }
 
-    fn own() -> Doors {
+    fn own() -> ListenAddresses {
         doors("127.0.0.1:8080", "127.0.0.1:9090")
     }
 
-    fn hello(version: u32, doors: Doors) -> Heard {
+    fn hello(version: u32, doors: ListenAddresses) -> Heard {
         Heard::Said(Ask::Hello { version, doors })
     }
 

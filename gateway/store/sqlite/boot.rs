@@ -166,7 +166,7 @@ pub(super) fn living(ledger: &Path) -> Result<Vec<Living>, StoreError> {
 }
 
 /// The door, locked: until the file is dropped nobody else is let in.
-pub(super) fn door(ledger: &Path) -> Result<File, StoreError> {
+pub(super) fn admission_lock(ledger: &Path) -> Result<File, StoreError> {
     let path = beside(ledger, ".lock");
     let door = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let door = door.map_err(|error| io_failed(ledger, &error))?;

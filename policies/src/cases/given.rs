@@ -55,7 +55,7 @@ fn label<T: Copy>(
     if found.is_none() {
         let known: Vec<_> = all.iter().map(|it| code(*it)).collect();
         let what = format!("a {key}");
-        faults.push(Fault::unknown(section.at(key), text, &what, known.iter().copied()));
+        faults.push_unknown(section.at(key), text, &what, known.iter().copied());
     }
     found
 }
@@ -138,7 +138,7 @@ fn named<'a>(
     let known = names.clone();
     let found = names.position(|it| it == name);
     if found.is_none() {
-        faults.push(Fault::unknown(it.at(key), name, &format!("a {key} of the fleet"), known));
+        faults.push_unknown(it.at(key), name, &format!("a {key} of the fleet"), known);
     }
     found
 }

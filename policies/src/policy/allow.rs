@@ -27,11 +27,11 @@ impl AllowLists {
             let number = match known.get(list) {
                 Some(number) => *number,
                 None => {
-                    let before = faults.len();
+                    let before = faults.count();
                     all.sets.push(set_of(&format!("{what}[{at}].models"), list, fleet, faults));
                     let number = u32::try_from(all.sets.len() - 1).unwrap_or(u32::MAX);
                     // A list with a fault is read again, so that the fault is said of each that has it.
-                    if faults.len() == before {
+                    if faults.count() == before {
                         known.insert(list, number);
                     }
                     number
@@ -56,10 +56,8 @@ impl AllowLists {
 fn set_of(path: &str, list: &[Box<str>], fleet: &FleetFacts, faults: &mut Faults) -> BitSet {
     let mut set = BitSet::empty(fleet.models.len());
     for (item, selector) in list.iter().enumerate() {
-        match select(&format!("{path}[{item}]"), selector, fleet) {
-            Ok(found) => found.iter().for_each(|model| set.insert(model.get())),
-            Err(fault) => faults.push(fault),
-        }
+        let found = select(&format!("{path}[{item}]"), selector, fleet, faults);
+        found.iter().for_each(|model| set.insert(model.get()));
     }
     set
 }

@@ -223,7 +223,7 @@ fn labels<T: Copy>(
             None => {
                 let known: Vec<_> = all.iter().map(|label| code(*label)).collect();
                 let what = format!("a {key}");
-                faults.push(Fault::unknown(path, text, &what, known.iter().copied()));
+                faults.push_unknown(path, text, &what, known.iter().copied());
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{cell::OnceCell, collections::HashMap};
 
-use crate::{document::Faults, facts::FleetFacts, fault::Fault};
+use crate::{document::Faults, facts::FleetFacts};
 
 /// Where teams and keys stand in a fleet, by their names.
 pub(super) struct Names<'a> {
@@ -49,7 +49,7 @@ fn positions<'a>(
     for (path, text) in texts {
         match known.get(text) {
             Some(at) => found.push(*at),
-            None => faults.push(Fault::unknown(path, text, what, names.clone())),
+            None => faults.push_unknown(path, text, what, names.clone()),
         }
     }
     found

@@ -116,13 +116,9 @@ pub(super) fn ordered<'a>(
 ) -> Route {
     let mut models = Vec::new();
     for (at, selector) in selectors.enumerate() {
-        match select(&format!("{path}[{at}]"), selector, fleet) {
-            Ok(found) => {
-                let new: Vec<_> = found.into_iter().filter(|it| !models.contains(it)).collect();
-                models.extend(new);
-            }
-            Err(fault) => faults.push(fault),
-        }
+        let found = select(&format!("{path}[{at}]"), selector, fleet, faults);
+        let new: Vec<_> = found.into_iter().filter(|it| !models.contains(it)).collect();
+        models.extend(new);
     }
     Route { models, by: By::Order }
 }
@@ -145,7 +141,7 @@ fn among(path: &str, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> 
         Some("weight") => By::Weight(weights_of(&section, weights, &route.models, fleet, faults)),
         Some(other) => {
             let known = ["cost", "latency", "load", "weight"].into_iter();
-            faults.push(Fault::unknown(section.at("by"), other, "a way to choose", known));
+            faults.push_unknown(section.at("by"), other, "a way to choose", known);
             By::Cost
         }
     };
@@ -180,7 +176,7 @@ fn weights_of(
             (Some(slot), Some(weight)) if weight <= 1_000_000 => *slot = weight,
             (None, _) => {
                 let ids = models.iter().map(named);
-                faults.push(Fault::unknown(path, id, "a model of `among`", ids));
+                faults.push_unknown(path, id, "a model of `among`", ids);
             }
             _ => faults.push(Fault::new(path, kind(value), "a number from 0 to 1000000")),
         }
@@ -243,7 +239,7 @@ impl Constraint {
                 let known: Vec<_> = fleet.models.iter().filter_map(of).collect();
                 if !known.contains(name) {
                     let what = format!("a {key} of the fleet, or one ending in `?`");
-                    faults.push(Fault::unknown(path, name, &what, known.iter().copied()));
+                    faults.push_unknown(path, name, &what, known.iter().copied());
                 }
             }
             let bare = |name: &str| name.strip_suffix('?').unwrap_or(name).to_owned();
@@ -261,7 +257,7 @@ impl Constraint {
                 Some(need) => capability = capability.with(need),
                 None => {
                     let known = Needs::NAMES.iter().map(|(_, name)| *name);
-                    faults.push(Fault::unknown(path, name, "a capability", known));
+                    faults.push_unknown(path, name, "a capability", known);
                 }
             }
         }

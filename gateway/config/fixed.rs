@@ -1,0 +1,141 @@
+//! What of a configuration is read at the start only: a process listens, writes and hashes by it to its
+//! end. A reload that says something else there is refused, and its operator told of each key.
+
+use std::{fmt, time::Duration};
+
+use super::{Admin, Config, Durability, Identity, Ledger, Secret, Server, Wait};
+
+/// A key that is read at the start only, and has another value in a configuration that came later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedChange {
+    /// The path of the key, such as `server.listen`.
+    pub path: String,
+    /// The value in force, as a file would state it; of a secret only whether there is one.
+    pub before: String,
+    /// The value that would take a restart.
+    pub after: String,
+}
+
+impl fmt::Display for FixedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.path, self.before, self.after)
+    }
+}
+
+/// A value as it is compared and shown.
+#[derive(PartialEq)]
+enum Value<'a> {
+    Said(String),
+    Hidden(Option<&'a Secret>),
+}
+
+impl Value<'_> {
+    /// A text between quotes, as in the file.
+    fn text(text: impl fmt::Display) -> Self {
+        Self::Said(format!("{:?}", text.to_string()))
+    }
+
+    fn number(number: impl fmt::Display) -> Self {
+        Self::Said(number.to_string())
+    }
+
+    fn ms(time: Duration) -> Self {
+        Self::number(time.as_millis())
+    }
+
+    /// What is shown of it beside another one.
+    fn shown(self, secret: &str) -> String {
+        match self {
+            Self::Said(text) => text,
+            Self::Hidden(Some(_)) => secret.to_owned(),
+            Self::Hidden(None) => "nothing".to_owned(),
+        }
+    }
+}
+
+type Values<'a> = Vec<(&'static str, Value<'a>)>;
+
+/// The keys that are read at the start only and differ, in the order of the sections.
+pub(crate) fn fixed_changes(before: &Config, after: &Config) -> Vec<FixedChange> {
+    let differ = values(before).into_iter().zip(values(after));
+    let differ = differ.filter(|((_, before), (_, after))| before != after);
+    let change = |((path, before), (_, after)): ((&str, Value<'_>), (_, Value<'_>))| {
+        let first = before == Value::Hidden(None);
+        let after = after.shown(if first { "a secret" } else { "another secret" });
+        FixedChange { path: path.to_owned(), before: before.shown("a secret"), after }
+    };
+    differ.map(change).collect()
+}
+
+/// Every value that is read at the start only.
+fn values(config: &Config) -> Values<'_> {
+    let Identity { pepper } = &config.identity;
+    let mut values = server(&config.server);
+    values.extend(admin(&config.admin));
+    values.extend(ledger(&config.ledger));
+    values.extend([
+        ("identity.pepper", Value::Hidden(pepper.as_ref())),
+        ("budget.wait_ms", Value::ms(config.budget_wait)),
+        ("metrics.series_max", Value::number(config.series_max)),
+    ]);
+    values
+}
+
+/// Taken apart by name, as the other sections are, so that no key can be forgotten here.
+fn server(it: &Server) -> Values<'_> {
+    let Server {
+        listen,
+        body_bytes_max,
+        header_timeout,
+        body_timeout,
+        write_timeout,
+        drain_timeout,
+        drain_grace,
+        body_in_flight_bytes_max,
+        early_head,
+        connections_max,
+        cors_origins,
+    } = it;
+    vec![
+        ("server.listen", Value::text(listen)),
+        ("server.body_bytes_max", Value::number(body_bytes_max)),
+        ("server.header_timeout_ms", Value::ms(*header_timeout)),
+        ("server.body_timeout_ms", Value::ms(*body_timeout)),
+        ("server.write_timeout_ms", Value::ms(*write_timeout)),
+        ("server.drain_timeout_ms", Value::ms(*drain_timeout)),
+        ("server.drain_grace_ms", Value::ms(*drain_grace)),
+        ("server.body_in_flight_bytes_max", Value::number(body_in_flight_bytes_max)),
+        ("server.early_head_ms", Value::ms(*early_head)),
+        ("server.connections_max", Value::number(connections_max)),
+        ("server.cors_origins", Value::Said(format!("{cors_origins:?}"))),
+    ]
+}
+
+fn admin(it: &Admin) -> Values<'_> {
+    let Admin { listen, token, metrics_token } = it;
+    vec![
+        ("admin.listen", Value::text(listen)),
+        ("admin.token", Value::Hidden(token.as_ref())),
+        ("admin.metrics_token", Value::Hidden(metrics_token.as_ref())),
+    ]
+}
+
+fn ledger(it: &Ledger) -> Values<'_> {
+    let Ledger { currency, sqlite, durability, wait, retention_days, disk_free_bytes_min } = it;
+    let durability = match durability {
+        Durability::Power => "power",
+        Durability::Process => "process",
+    };
+    let wait = match wait {
+        Wait::FirstByte => "first_byte",
+        Wait::Dispatch => "dispatch",
+    };
+    vec![
+        ("ledger.currency", Value::text(currency)),
+        ("ledger.sqlite", Value::text(sqlite.display())),
+        ("ledger.durability", Value::text(durability)),
+        ("ledger.wait", Value::text(wait)),
+        ("ledger.retention_days", Value::number(retention_days)),
+        ("ledger.disk_free_bytes_min", Value::number(disk_free_bytes_min)),
+    ]
+}
