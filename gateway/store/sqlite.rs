@@ -4,6 +4,7 @@
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
 mod boot;
+mod checksum;
 mod entry;
 mod handover;
 mod labels;
