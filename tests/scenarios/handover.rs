@@ -261,7 +261,8 @@ async fn a_removed_socket_is_made_anew_and_the_next_one_takes_over() {
     let old = Server::start(&folder.config()).await;
     std::fs::remove_file(sock(&folder.ledger())).unwrap();
     wait::until("a socket", || sock(&folder.ledger()).exists()).await;
-    assert!(old.log().iter().any(|it| it.to_string().contains("made anew")));
+    let told = || old.log().iter().any(|it| it.to_string().contains("made anew"));
+    wait::until("a word of it", told).await;
     std::fs::remove_file(sock(&folder.ledger())).unwrap();
     // It finds nobody, waits for the address, and finds somebody then.
     let new = Server::start(&folder.config()).await;

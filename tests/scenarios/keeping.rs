@@ -157,10 +157,11 @@ async fn old_entries_go_and_the_money_stays_spent() {
     spend(&server).await;
     let before = spent(&server, "cards").await;
     end(server).await;
-    // Forty days go by.
+    // Forty days go by; the rows become those of a version without checksums, which may be changed.
     let file = Connection::open(folder.ledger()).expect("a ledger");
     let older =
-        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-40 days');
+        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-40 days'),
+                   boot = NULL, checksum = NULL;
                  UPDATE balance SET quarter = quarter - 3840;";
     file.execute_batch(older).expect("an edit");
     assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
