@@ -9,6 +9,7 @@ mod gauges;
 mod ground;
 mod handover;
 mod inherited;
+mod listen;
 mod notify;
 mod past;
 mod probes;
@@ -17,7 +18,6 @@ mod reload;
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,6 +27,7 @@ use self::{
     beside::PredecessorMoney,
     epoch::Before,
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
+    listen::open,
 };
 pub use self::{
     ground::{check, notes},
@@ -51,12 +52,9 @@ use crate::{
     },
     pipeline::{Gateway, Sources},
     record::{self, Ledger, Metrics, Recorder, WriterHandle},
-    store::{self, Departure, Keep, Sqlite},
+    store::{Departure, Keep, Sqlite},
 };
 
-/// How long, and how often, an address is tried that a gateway on the same ledger may be leaving.
-const CLOSING_MAX: Duration = Duration::from_secs(2);
-const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 /// How long the ledger's writer gathers a group.
 const GATHER: Duration = Duration::from_millis(2);
 /// For a process that has ended to let go of the ledger.
@@ -170,7 +168,7 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
     let (predecessor, sockets) = match found {
         Some((predecessor, sockets)) => (Some(predecessor), sockets),
-        None => (None, open(&config, inherited::at([doors.server, doors.admin])?).await?),
+        None => alone(&config, doors).await?,
     };
     let (server, admin) = (&config.server, &config.admin);
     let passed = |socket: &std::net::TcpListener, addr| {
@@ -188,41 +186,22 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     Ok(running)
 }
 
+/// Sockets of its own where nobody was found who hands some over; whoever comes to be found meanwhile does.
+async fn alone(
+    config: &Config,
+    doors: ListenAddresses,
+) -> Result<(Option<Predecessor>, Sockets), StartError> {
+    let error = match open(config, inherited::at([doors.server, doors.admin])?).await {
+        Ok(sockets) => return Ok((None, sockets)),
+        Err(error) => error,
+    };
+    let found = handover::find(&config.ledger.sqlite, doors).await;
+    let found = found.map_err(|why| in_charge(config, why))?;
+    found.map(|(it, sockets)| (Some(it), sockets)).ok_or(error)
+}
+
 fn in_charge(config: &Config, why: String) -> StartError {
     StartError::InCharge { ledger: config.ledger.sqlite.display().to_string(), why }
-}
-
-/// Sockets at the configured addresses, where there are none yet.
-async fn open(
-    config: &Config,
-    [api, admin]: [Option<std::net::TcpListener>; 2],
-) -> Result<Sockets, StartError> {
-    let ledger = &config.ledger.sqlite;
-    let api = listen(api, config.server.listen, ledger).await?;
-    Ok([api, listen(admin, config.admin.listen, ledger).await?])
-}
-
-async fn listen(
-    passed: Option<std::net::TcpListener>,
-    addr: SocketAddr,
-    ledger: &Path,
-) -> Result<std::net::TcpListener, StartError> {
-    if let Some(passed) = passed {
-        return Ok(passed);
-    }
-    let until = tokio::time::Instant::now() + CLOSING_MAX;
-    loop {
-        let error = match accept::listen(addr).and_then(TcpListener::into_std) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => error,
-        };
-        // A gateway that leaves cannot be found any more, but its doors are about to close.
-        let closing = error.kind() == io::ErrorKind::AddrInUse && store::held(ledger);
-        if !closing || tokio::time::Instant::now() > until {
-            return Err(StartError::Listen { addr, source: error });
-        }
-        tokio::time::sleep(CLOSING_PAUSE).await;
-    }
 }
 
 /// Serves on these sockets; the sender pauses and resumes both listeners.
@@ -308,7 +287,11 @@ async fn build(
     let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
-    let (store, replica) = books(config, predecessor.is_some()).await.map_err(ledger_error)?;
+    let opened = books(config, predecessor.is_some()).await;
+    let (store, replica) = opened.map_err(|error| match error {
+        record::StoreError::InUse(_) => stays(handover::found(&config.ledger.sqlite)),
+        error => ledger_error(error),
+    })?;
     let departure = store.departure();
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;

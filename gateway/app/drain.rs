@@ -53,5 +53,7 @@ pub(super) async fn shutdown(running: Running) {
     running.chores.iter().for_each(JoinHandle::abort);
     let writer = running.writer;
     // The writer's last flush blocks; it must not block the runtime.
-    let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || writer.finish()).await {
+        tracing::error!(%error, "the ledger is not whole");
+    }
 }

@@ -59,7 +59,10 @@ fn in_charge(config: &Config) -> Vec<String> {
                  would take over from it"
             )];
         }
-        Ok(None) => store::held(&config.ledger.sqlite).then(String::new),
+        Ok(None) => store::held(&config.ledger.sqlite).then(|| {
+            let found = handover::found(&config.ledger.sqlite);
+            format!(", and cannot be asked to hand over: {found}")
+        }),
         Err(why) => Some(format!(", which would not hand over to `serve`: {why}")),
     };
     let used =

@@ -19,7 +19,7 @@ use std::{net::TcpListener, os::fd::OwnedFd, time::Duration};
 
 pub(super) use self::{
     incumbent::{HandoverContext, Incumbent},
-    successor::{Predecessor, find, look},
+    successor::{Predecessor, find, found, look},
     talk::{ListenAddresses, Quiesced},
 };
 

@@ -43,13 +43,16 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
 fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "cost": it.cost.to_string(), "faults": it.faults,
+        "unchecked": it.unchecked, "cost": it.cost.to_string(), "faults": it.faults,
     })
 }
 
 fn print(it: &Verification) {
     for fault in &it.faults {
         println!("{fault}");
+    }
+    if it.unchecked > 0 {
+        println!("{} rows are of an earlier version, without a checksum", it.unchecked);
     }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     println!(

@@ -20,6 +20,14 @@ pub trait LedgerStore {
     fn upkeep(&mut self) -> Upkeep {
         Upkeep::default()
     }
+
+    /// Called once, after the last group.
+    ///
+    /// # Errors
+    /// What was written does not stand where it is looked for.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What a store says after a piece of its upkeep.
@@ -29,6 +37,8 @@ pub struct Upkeep {
     pub low: bool,
     /// There is more to do soon.
     pub more: bool,
+    /// What is written does not stand where it is looked for: its files were removed or replaced.
+    pub lost: bool,
 }
 
 /// Why a store could not do what it was asked.
@@ -55,6 +65,9 @@ pub enum StoreError {
         /// The one that is read.
         known: i64,
     },
+    /// Its files were removed or replaced while it was written.
+    #[error("its files are gone; all that was in them has been copied to {0}")]
+    Lost(String),
     /// There is no space left on its disk.
     #[error("the disk is full")]
     Full,

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::Upkeep;
 use crate::failure::{Failure, Kind, Stage};
 
 /// The last write failed, or there is no writer any more.
@@ -14,6 +15,8 @@ pub(super) const BROKEN: u8 = 1;
 pub(super) const FULL: u8 = 2;
 /// There is less free space than has to stay free.
 const LOW: u8 = 4;
+/// The files that are written are not those that stand there.
+const LOST: u8 = 8;
 
 /// When to come again after a failed write: a flush takes milliseconds.
 const BROKEN_WAIT: Duration = Duration::from_secs(2);
@@ -35,8 +38,17 @@ impl Health {
         (before & faults != 0) != are
     }
 
+    /// What the store's upkeep has found.
+    pub(super) fn upkeep(&self, Upkeep { low, lost, .. }: Upkeep) {
+        self.set(LOST, lost);
+        // Of a disk on which the ledger stands no more nothing is known.
+        if !lost {
+            self.space(low);
+        }
+    }
+
     /// Whether there is too little free space.
-    pub(super) fn space(&self, low: bool) {
+    fn space(&self, low: bool) {
         match (self.set(LOW, low), low) {
             (false, _) => {}
             (true, true) => tracing::error!("too little free disk: nothing is accepted"),
@@ -48,6 +60,7 @@ impl Health {
     pub(super) fn fault(&self) -> Option<&'static str> {
         match self.0.load(Ordering::Acquire) {
             0 => None,
+            it if it & LOST != 0 => Some("the ledger's files were removed or replaced"),
             it if it & FULL != 0 => Some("the disk of the ledger is full"),
             it if it & BROKEN != 0 => Some("the ledger cannot be written"),
             _ => Some("the disk of the ledger has less free space than `disk_free_bytes_min`"),

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     CommitNumber,
-    group::{Group, LedgerStore, Pace, Rows, StoreError, Upkeep},
+    group::{Group, LedgerStore, Pace, Rows, StoreError},
     health::{BROKEN, FULL, Health},
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Ledger {
             on_commit: OnceLock::new(),
         });
         // Before anything is accepted it is known whether there is room.
-        shared.health.space(store.upkeep().low);
+        shared.health.upkeep(store.upkeep());
         let writer = Writer { shared: Arc::clone(&shared), store, pace, group: Group::default() };
         let thread = thread::Builder::new()
             .name("ledger".into())
@@ -334,7 +334,7 @@ impl<S: LedgerStore> Writer<S> {
         let mut due = Instant::now();
         loop {
             match self.shared.take(&mut rows, self.pace.patience, due) {
-                Taken::End => return Ok(()),
+                Taken::End => return self.store.finish(),
                 Taken::Nothing => {}
                 Taken::Rows(taken) => {
                     self.group.take_in(&mut rows);
@@ -356,10 +356,10 @@ impl<S: LedgerStore> Writer<S> {
         if began < due {
             return due;
         }
-        let Upkeep { low, more } = self.store.upkeep();
-        self.shared.health.space(low);
+        let found = self.store.upkeep();
+        self.shared.health.upkeep(found);
         let rest = (began.elapsed() * UPKEEP_RESTS).max(UPKEEP_REST_MIN);
-        Instant::now() + if more { rest } else { self.pace.upkeep }
+        Instant::now() + if found.more { rest } else { self.pace.upkeep }
     }
 
     /// Writes the group, again and again if need be, with all that comes meanwhile.

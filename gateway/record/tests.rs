@@ -425,7 +425,7 @@ impl LedgerStore for Filling {
     }
 
     fn upkeep(&mut self) -> Upkeep {
-        Upkeep { low: self.low.load(Ordering::Acquire), more: false }
+        Upkeep { low: self.low.load(Ordering::Acquire), ..Upkeep::default() }
     }
 }
 

@@ -4,7 +4,9 @@
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
 mod boot;
+mod checksum;
 mod entry;
+mod files;
 mod handover;
 mod labels;
 mod migrate;
@@ -70,6 +72,7 @@ pub struct Sqlite {
     recovered: u64,
     keep: Option<Keep>,
     predecessors: Option<Predecessors>,
+    files: files::Files,
     /// Let go of after the connection.
     boot: Boot,
 }
@@ -139,7 +142,8 @@ impl Sqlite {
         }
         let predecessors = Some(living).filter(|it| !it.is_empty()).map(Predecessors::new);
         let (memory, keep) = (write::Memory::default(), None);
-        Ok(Self { connection, memory, recovered, keep, predecessors, boot })
+        let files = files::Files::of(path);
+        Ok(Self { connection, memory, recovered, keep, predecessors, files, boot })
     }
 
     /// Those that wrote the file when this one came; nothing where it was alone.
@@ -200,7 +204,11 @@ impl LedgerStore for Sqlite {
     }
 
     fn upkeep(&mut self) -> Upkeep {
+        if self.files.lost() {
+            return Upkeep { lost: true, ..Upkeep::default() };
+        }
         let Self { connection, keep, boot, predecessors, .. } = self;
+        boot.renew();
         match (boot.recover_others(connection), predecessors) {
             (Ok(others), Some(it)) if it.boots().iter().all(|boot| !others.contains(boot)) => {
                 it.set_gone();
@@ -210,5 +218,17 @@ impl LedgerStore for Sqlite {
             (Err(error), _) => tracing::warn!(%error, "entries left open could not be closed"),
         }
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        if !self.files.lost() {
+            return Ok(());
+        }
+        // What this process has written is in files that nobody can open any more.
+        let copy = self.boot.rescue();
+        self.connection
+            .backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)
+            .map_err(failed)?;
+        Err(StoreError::Lost(copy.display().to_string()))
     }
 }

@@ -251,6 +251,44 @@ async fn after_a_crash_nobody_is_in_the_place_and_it_starts_alone() {
     assert_eq!(asked(&server).await, 200);
 }
 
+#[tokio::test]
+async fn a_removed_socket_is_made_anew_and_the_next_one_takes_over() {
+    let fast = SimBackend::start();
+    // An address of its own, so that nobody else is given its port.
+    let free = std::net::TcpListener::bind("127.0.24.1:0").unwrap().local_addr().unwrap();
+    let setup = Setup::new().model("fast", &fast.urls()).server(&format!("listen = \"{free}\"\n"));
+    let folder = setup.write();
+    let old = Server::start(&folder.config()).await;
+    std::fs::remove_file(sock(&folder.ledger())).unwrap();
+    wait::until("a socket", || sock(&folder.ledger()).exists()).await;
+    let told = || old.log().iter().any(|it| it.to_string().contains("made anew"));
+    wait::until("a word of it", told).await;
+    std::fs::remove_file(sock(&folder.ledger())).unwrap();
+    // It finds nobody, waits for the address, and finds somebody then.
+    let new = Server::start(&folder.config()).await;
+    assert_eq!(new.addr(), old.addr());
+    assert!(old.ended().await.success());
+    assert_eq!(asked(&new).await, 200);
+}
+
+#[tokio::test]
+async fn who_finds_the_address_in_use_says_by_whom() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = \"{}\"", other.local_addr().unwrap());
+    let fast = SimBackend::start();
+    let folder = Setup::new().model("fast", &fast.urls()).write();
+    let text = std::fs::read_to_string(folder.config()).unwrap();
+    let fixed = text.replacen("listen = \"127.0.0.1:0\"", &listen, 1);
+    assert_ne!(fixed, text);
+    std::fs::write(folder.config(), fixed).unwrap();
+    let out = binary::run(&folder.config(), &["serve"]).await;
+    let said = String::from_utf8_lossy(&out.stderr);
+    for part in ["no signalbox on", "signalbox.db.sock is missing", "another process listens"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(out.status.code(), Some(1));
+}
+
 /// Opens two sockets as a manager of services does, and becomes the server.
 const MANAGER: &str = r#"
 import os, socket, sys

@@ -1,5 +1,7 @@
 //! What is kept across restarts, and what is not kept for ever: money, names, hashes, entries, space.
 
+use std::path::{Path, PathBuf};
+
 use rusqlite::Connection;
 use serde_json::json;
 use signalbox::app::Reloaded;
@@ -155,10 +157,11 @@ async fn old_entries_go_and_the_money_stays_spent() {
     spend(&server).await;
     let before = spent(&server, "cards").await;
     end(server).await;
-    // Forty days go by.
+    // Forty days go by; the rows become those of a version without checksums, which may be changed.
     let file = Connection::open(folder.ledger()).expect("a ledger");
     let older =
-        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-40 days');
+        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '-40 days'),
+                   boot = NULL, checksum = NULL;
                  UPDATE balance SET quarter = quarter - 3840;";
     file.execute_batch(older).expect("an edit");
     assert_eq!(Books::read(&folder.ledger()).verification.faults, Vec::<String>::new());
@@ -229,4 +232,54 @@ async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_f
         said["settled"].as_u64() > Some(1) && said["faults"] == serde_json::json!([]),
         "{said}"
     );
+}
+
+/// Puts another file in the place of one, or nothing; returns where the old one is now.
+fn taken_away(file: &Path, other: Option<&str>) -> PathBuf {
+    let away = file.with_extension("away");
+    std::fs::rename(file, &away).unwrap();
+    if let Some(text) = other {
+        std::fs::write(file, text).unwrap();
+    }
+    away
+}
+
+#[tokio::test]
+async fn a_ledger_whose_files_are_gone_takes_no_request_until_they_are_back() {
+    let up = SimBackend::start();
+    let folder = Setup::new().model("a", &up.urls()).write();
+    let server = Server::start(&folder.config()).await;
+    let status = async || Reply::of(server.post(&ask("a"))).await.status;
+    let ready = async |code: u16| {
+        let look = async || match server.admin("/readyz").await {
+            found if found == code => Ok(()),
+            other => Err(other),
+        };
+        wait::found("readiness", look).await;
+    };
+    assert_eq!(status().await, 200);
+    let beside = |end: &str| PathBuf::from(format!("{}{end}", folder.ledger().display()));
+    for (end, other) in [("", None), ("", Some("")), ("-wal", None), ("-shm", Some("x"))] {
+        let away = taken_away(&beside(end), other);
+        ready(503).await;
+        let page = server.page("/readyz", "").await;
+        assert!(page.contains("files were removed or replaced"), "{page}");
+        assert_eq!(status().await, 503);
+        std::fs::rename(away, beside(end)).unwrap();
+        ready(200).await;
+        assert_eq!(status().await, 200);
+    }
+    let gone = server.log().iter().filter(|it| it.to_string().contains("file is gone")).count();
+    assert_eq!(gone, 4);
+    // Nobody brings them back: what the process holds is copied at its end.
+    for end in ["", "-wal", "-shm"] {
+        std::fs::remove_file(beside(end)).unwrap();
+    }
+    ready(503).await;
+    end(server).await;
+    let names = std::fs::read_dir(&folder.0).unwrap().map(|it| it.unwrap().path());
+    let copies: Vec<_> = names.filter(|it| it.to_string_lossy().contains(".rescued-")).collect();
+    let [copy] = &*copies else { panic!("{copies:?}") };
+    let books = Books::read(copy);
+    assert_eq!((books.entries.len(), books.verification.faults), (5, Vec::new()));
 }

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     Passed,
     channel::Channel,
-    place::{Place, trusted},
+    place::{Listening, Place, trusted},
     talk::{Answer, Ask, Heard, ListenAddresses, Phase, Quiesced, Step},
 };
 use crate::{
@@ -29,6 +29,9 @@ use crate::{
     pipeline::Gateway,
     store::Departure,
 };
+
+/// How often it is looked whether successors still find this process.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What is handed over, and what stops meanwhile.
 pub(in crate::app) struct HandoverContext {
@@ -74,7 +77,7 @@ impl Incumbent {
         let stopping = Arc::clone(&context.stopping);
         let task = tokio::spawn(async move {
             // In one task with what hands over: a successor's place is never cleared.
-            match context.wait(&listener, left).await {
+            match context.wait((&place, listener), left).await {
                 None => place.clear(),
                 Some(pid) => drop(succeeded.send(Some(pid))),
             }
@@ -111,17 +114,26 @@ impl Incumbent {
 
 impl HandoverContext {
     /// Waits until it is handed over, to which process, or between two successors until it is left.
-    async fn wait(&self, listener: &UnixListener, mut left: oneshot::Receiver<()>) -> Option<i32> {
+    async fn wait(
+        &self,
+        (place, mut listening): (&Place, Listening),
+        mut left: oneshot::Receiver<()>,
+    ) -> Option<i32> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             let channel = tokio::select! {
                 biased;
                 _ = &mut left => return None,
-                channel = next(listener) => channel,
+                channel = next(&listening.listener) => channel,
+                _ = look.tick() => {
+                    listening = place.kept(listening);
+                    continue;
+                }
             };
             let Some(channel) = channel else { continue };
             let pid = channel.peer().unwrap_or_default();
             let handing = self.hand_over(channel, pid);
-            if one_at_a_time(handing, listener).await == Phase::HandedOver {
+            if one_at_a_time(handing, &listening.listener).await == Phase::HandedOver {
                 return Some(pid);
             }
         }

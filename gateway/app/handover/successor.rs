@@ -60,6 +60,11 @@ pub(in crate::app) async fn find(
     Ok(Some((it, sockets)))
 }
 
+/// Why nobody was found who is in charge of the ledger, in words.
+pub(in crate::app) fn found(ledger: &Path) -> String {
+    Place::beside(ledger).found()
+}
+
 fn reached(place: &Place) -> Result<Option<net::UnixStream>, String> {
     match place.connect() {
         // Nobody can be there either.

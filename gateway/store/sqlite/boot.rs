@@ -46,19 +46,23 @@ pub(super) struct Living {
 
 /// Where a process says whether it leaves the ledger to others.
 #[derive(Clone, Debug)]
-pub struct Departure(PathBuf);
+pub struct Departure {
+    file: PathBuf,
+    leaves: Arc<AtomicBool>,
+}
 
 impl Departure {
     /// Says that this process leaves: from now on another one may be in charge of the ledger while it ends
     /// what it has admitted. `false` takes it back.
     pub fn announce(&self, leaves: bool) {
+        self.leaves.store(leaves, Ordering::Release);
         // Its lock says that the file is this process's; a file that is gone is not made again.
         let said = OpenOptions::new()
             .write(true)
-            .open(&self.0)
+            .open(&self.file)
             .and_then(|mut file| if leaves { file.write_all(LEAVING) } else { file.set_len(0) });
         if let Err(error) = said {
-            let file = self.0.display();
+            let file = self.file.display();
             tracing::warn!(%file, %error, "cannot say whether this process leaves the ledger");
         }
     }
@@ -70,6 +74,8 @@ pub(super) struct Boot {
     /// The number that its entries carry.
     pub(super) number: i64,
     ledger: PathBuf,
+    /// Whether it has said that it leaves.
+    leaves: Arc<AtomicBool>,
     /// Locked until the process ends or the boot is dropped.
     _lock: File,
 }
@@ -184,6 +190,16 @@ pub(super) fn in_use(ledger: &Path) -> StoreError {
     StoreError::InUse(ledger.display().to_string())
 }
 
+/// A locked file at a path, which has its name only once it is locked.
+fn lock(unnamed: &Path, path: &Path, says: &[u8]) -> io::Result<File> {
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(unnamed);
+    let mut file = open?;
+    file.try_lock().map_err(io::Error::from)?;
+    file.write_all(says)?;
+    fs::rename(unnamed, path)?;
+    Ok(file)
+}
+
 impl Boot {
     /// Takes the next number, and locks the file of that name. It counts once the transaction is
     /// committed; the door must be held.
@@ -195,21 +211,38 @@ impl Boot {
         let least = living.iter().max().copied().unwrap_or(0);
         let number = recover::add_boot(transaction, least).map_err(failed)?;
         let file = file_of(ledger, number);
-        let locked = || {
-            let unnamed = beside(ledger, ".boot");
-            let lock =
-                OpenOptions::new().create(true).truncate(false).write(true).open(&unnamed)?;
-            lock.try_lock().map_err(io::Error::from)?;
-            fs::rename(&unnamed, &file)?;
-            Ok(lock)
-        };
-        let lock = locked().map_err(|error| io_failed(&file, &error))?;
-        Ok(Self { number, ledger: ledger.to_owned(), _lock: lock })
+        let lock = lock(&beside(ledger, ".boot"), &file, b"");
+        let lock = lock.map_err(|error| io_failed(&file, &error))?;
+        Ok(Self { number, ledger: ledger.to_owned(), leaves: Arc::default(), _lock: lock })
     }
 
     /// Where it says that it leaves.
     pub(super) fn departure(&self) -> Departure {
-        Departure(file_of(&self.ledger, self.number))
+        let file = file_of(&self.ledger, self.number);
+        Departure { file, leaves: Arc::clone(&self.leaves) }
+    }
+
+    /// Makes its file anew where it was removed: without it another one would take this process for dead.
+    pub(super) fn renew(&mut self) {
+        let file = file_of(&self.ledger, self.number);
+        if file.exists() {
+            return;
+        }
+        let leaving = self.leaves.load(Ordering::Acquire);
+        let shown = file.display();
+        match lock(&beside(&file, ".new"), &file, if leaving { LEAVING } else { b"" }) {
+            Ok(lock) => {
+                self._lock = lock;
+                tracing::warn!(file = %shown, "the file of this process was removed: made anew");
+            }
+            // Tried again at the next step.
+            Err(error) => tracing::warn!(file = %shown, %error, "cannot be made anew"),
+        }
+    }
+
+    /// Where what it has written is copied when the ledger's files are gone.
+    pub(super) fn rescue(&self) -> PathBuf {
+        beside(&self.ledger, &format!(".rescued-{}-{}", self.number, std::process::id()))
     }
 
     /// Whether another boot lives. In doubt it does: its entries are left alone.

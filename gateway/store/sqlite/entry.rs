@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 
 use policies::facts::{Hinted, Signals};
-use rusqlite::{CachedStatement, ToSql};
+use rusqlite::{
+    CachedStatement, ToSql,
+    types::{ToSqlOutput, ValueRef},
+};
 use uuid::Uuid;
 
+use super::checksum::Checksum;
 use crate::{
     failure::Kind,
     outcome::{AttemptRecord, AttemptResult, EpochInfo, Opened, Outcome, Refused},
@@ -16,20 +20,29 @@ use crate::{
 pub(super) struct Row<'a, 'c> {
     statement: &'a mut CachedStatement<'c>,
     bound: usize,
+    checksum: Checksum,
 }
 
 impl<'a, 'c> Row<'a, 'c> {
     pub(super) fn of(statement: &'a mut CachedStatement<'c>) -> Self {
-        Self { statement, bound: 0 }
+        Self { statement, bound: 0, checksum: Checksum::new() }
     }
 
     fn put(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
         self.bound += 1;
+        let value = value.to_sql()?;
+        match &value {
+            ToSqlOutput::Borrowed(value) => self.checksum.add(*value),
+            ToSqlOutput::Owned(value) => self.checksum.add(ValueRef::from(value)),
+            // No column has another kind.
+            _ => {}
+        }
         self.statement.raw_bind_parameter(self.bound, value)
     }
 
-    /// Inserts the row; returns how many rows came of it, none if it was there already.
+    /// Inserts the row with its checksum; returns how many rows came of it, none if it was there already.
     pub(super) fn insert(self) -> rusqlite::Result<usize> {
+        self.statement.raw_bind_parameter(self.bound + 1, self.checksum.column())?;
         self.statement.raw_execute()
     }
 
@@ -119,7 +132,8 @@ impl<'a, 'c> Row<'a, 'c> {
             self.put(signals.n)?;
             return self.put(tags(signals));
         }
-        while self.bound < self.statement.parameter_count() {
+        // The last one is the checksum's.
+        while self.bound + 1 < self.statement.parameter_count() {
             self.put(rusqlite::types::Null)?;
         }
         Ok(())

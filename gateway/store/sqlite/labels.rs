@@ -7,7 +7,10 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 use policies::facts::{DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task};
 use rusqlite::{OptionalExtension, ToSql, Transaction};
 
-use super::{entry, schema};
+use super::{
+    checksum::{self, Table},
+    entry, schema,
+};
 use crate::{
     failure::Kind,
     outcome::{AttemptResult, Caller, Opened, Outcome},
@@ -78,7 +81,7 @@ impl Ended {
 /// The number of the set with these labels, written where it is new.
 fn number(
     transaction: &Transaction<'_>,
-    (find, insert): (&str, &str),
+    (table, find, insert): (&Table, &str, &str),
     labels: &[&dyn ToSql],
 ) -> rusqlite::Result<i64> {
     let found = transaction.prepare_cached(find)?.query_row(labels, |row| row.get(0)).optional()?;
@@ -86,7 +89,9 @@ fn number(
         return Ok(number);
     }
     transaction.prepare_cached(insert)?.execute(labels)?;
-    Ok(transaction.last_insert_rowid())
+    let number = transaction.last_insert_rowid();
+    checksum::seal(transaction, table, "id = ?", [number])?;
+    Ok(number)
 }
 
 fn remember<K: Eq + Hash, V>(known: &mut HashMap<K, V>, key: K, value: V) {
@@ -108,7 +113,7 @@ impl Labels {
         if let Some((_, number)) = self.callers.get(&address) {
             return Ok(*number);
         }
-        let sql = (schema::FIND_CALLER, schema::INSERT_CALLER);
+        let sql = (&checksum::CALLER, schema::FIND_CALLER, schema::INSERT_CALLER);
         let number = number(transaction, sql, &[&&*caller.team_name, &&*caller.key_name])?;
         remember(&mut self.callers, address, (Arc::clone(caller), number));
         Ok(number)
@@ -150,7 +155,8 @@ impl Labels {
             &shape.n,
             &&*shape.rule,
         ];
-        let number = number(transaction, (schema::FIND_SHAPE, schema::INSERT_SHAPE), &labels)?;
+        let sql = (&checksum::SHAPE, schema::FIND_SHAPE, schema::INSERT_SHAPE);
+        let number = number(transaction, sql, &labels)?;
         remember(&mut self.shapes, shape, number);
         Ok(number)
     }
@@ -182,7 +188,8 @@ impl Labels {
             &ends.outcome,
             &ends.failure_kind,
         ];
-        let number = number(transaction, (schema::FIND_RESULT, schema::INSERT_RESULT), &labels)?;
+        let sql = (&checksum::RESULT, schema::FIND_RESULT, schema::INSERT_RESULT);
+        let number = number(transaction, sql, &labels)?;
         remember(&mut self.results, ended, number);
         Ok(number)
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    failed,
+    checksum, failed,
     schema::{
         CREATE, KEEP_BOOTS, all_entries, attempts, cells, closing, entry_indices, entry_tables,
         epoch_table, opening, shape, tree_and_meta,
@@ -114,7 +114,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let found = version(&transaction).map_err(failed)?;
     let steps: &[&str] = match found {
-        NEWEST => return Ok(()),
+        NEWEST => &[],
         i64::MIN..=0 => &[CREATE],
         1 => &[KEEP_TREES, APPEND_ENTRIES, KEEP_BOOTS],
         2 => &[APPEND_ENTRIES, KEEP_BOOTS],
@@ -122,15 +122,20 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         found => return Err(StoreError::Newer { found, known: NEWEST }),
     };
     let began = Instant::now();
-    if found > 0 {
+    let older = (1..NEWEST).contains(&found);
+    if older {
         tracing::info!(from = found, to = NEWEST, "the ledger is brought to this version's form");
     }
     for step in steps {
         transaction.execute_batch(step).map_err(failed)?;
     }
+    let added = checksum::add_columns(&transaction, found <= 0).map_err(failed)?;
+    if steps.is_empty() && !added {
+        return Ok(());
+    }
     transaction.pragma_update(None, "user_version", NEWEST).map_err(failed)?;
     transaction.commit().map_err(failed)?;
-    if found > 0 {
+    if older {
         tracing::info!(
             seconds = began.elapsed().as_secs_f64(),
             "the ledger has this version's form"

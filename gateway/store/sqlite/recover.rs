@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::checksum;
 use super::schema::{FIND_NUMBER, FIND_OPEN, OPEN_FROM, RECOVER, SET_META};
 
 const NEXT_BOOT: &str = "SELECT max((SELECT coalesce(max(id), 0) FROM boot), ?) + 1";
@@ -17,6 +18,7 @@ const FIRST_OPEN: &str = "SELECT seq FROM entry WHERE seq >= ? AND seq < ? AND N
 pub(super) fn add_boot(transaction: &Transaction<'_>, least: i64) -> rusqlite::Result<i64> {
     let number = transaction.query_row(NEXT_BOOT, [least], |row| row.get(0))?;
     transaction.execute(INSERT_BOOT, [number])?;
+    checksum::seal(transaction, &checksum::BOOT, "id = ?", [number])?;
     Ok(number)
 }
 
@@ -39,6 +41,7 @@ pub(super) fn recover(transaction: &Transaction<'_>, living: &[i64]) -> rusqlite
     let open = transaction.execute(&find, [from])?;
     if open > 0 {
         transaction.execute_batch(RECOVER)?;
+        seal(transaction)?;
     }
     transaction.execute_batch("DROP TABLE temp.left_open")?;
     let end = format!(
@@ -56,6 +59,19 @@ pub(super) fn recover(transaction: &Transaction<'_>, living: &[i64]) -> rusqlite
         }
     }
     Ok(u64::try_from(open).unwrap_or(0))
+}
+
+/// Gives what was written by SQL its checksums.
+fn seal(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let made = "id = (SELECT min(id) FROM result WHERE state = 2 AND usage_source = 'reserved' AND \
+                model IS NULL)";
+    checksum::seal(transaction, &checksum::RESULT, made, [])?;
+    let mut find = transaction.prepare("SELECT seq FROM temp.left_open")?;
+    let closed = find.query_map([], |row| row.get::<_, i64>(0))?;
+    for seq in closed.collect::<rusqlite::Result<Vec<_>>>()? {
+        checksum::seal(transaction, &checksum::CLOSE, "seq = ?", [seq])?;
+    }
+    Ok(())
 }
 
 /// The number below which every entry is closed.

@@ -29,6 +29,17 @@ macro_rules! result {
         "state, model, endpoint, zone, attempts_form, usage_source, outcome, failure_kind"
     };
 }
+pub(super) use result;
+
+/// The columns of `refusal`.
+macro_rules! refusal {
+    () => {
+        "at_ms, epoch, stage, kind, team, \"key\", dialect, operation, stream, requested_model, \
+         hinted, language, task, language_confidence, task_confidence, needs, data_class, \
+         input_tokens_estimate, output_tokens_asked, n, tags"
+    };
+}
+pub(super) use refusal;
 
 /// The columns of `entry`, up to the boot that has opened it.
 macro_rules! opening {
@@ -52,13 +63,13 @@ pub(super) use closing;
 pub(super) const INSERT_ENTRY: &str = concat!(
     "INSERT INTO entry (",
     opening!(),
-    ", boot) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ", boot, checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
 
 pub(super) const INSERT_CLOSE: &str = concat!(
     "INSERT INTO entry_close (",
     closing!(),
-    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
 
 /// Where an entry stands whose number is not remembered.
@@ -98,10 +109,11 @@ pub(super) const FIND_RESULT: &str = "SELECT id FROM result WHERE state IS ? AND
 pub(super) const INSERT_RESULT: &str =
     concat!("INSERT INTO result (", result!(), ") VALUES (?,?,?,?,?,?,?,?)");
 
-pub(super) const INSERT_REFUSAL: &str = "INSERT INTO refusal (at_ms, epoch, stage, kind, team, \
-     \"key\", dialect, operation, stream, requested_model, hinted, language, task, \
-     language_confidence, task_confidence, needs, data_class, input_tokens_estimate, \
-     output_tokens_asked, n, tags) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+pub(super) const INSERT_REFUSAL: &str = concat!(
+    "INSERT INTO refusal (",
+    refusal!(),
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+);
 
 pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, tree, team, \"key\", \
      cost_nano, requests) VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET \

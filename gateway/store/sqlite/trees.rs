@@ -8,6 +8,8 @@ use std::{
 use policies::facts::TeamFacts;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::checksum;
+
 /// The tree of what was spent before trees were kept.
 pub(super) const UNKNOWN_TREE: i64 = 0;
 
@@ -38,7 +40,9 @@ pub(super) fn number(connection: &Connection, teams: &[TeamFacts]) -> rusqlite::
     found.map_or_else(
         || {
             connection.execute(INSERT_TREE, [&teams])?;
-            Ok(connection.last_insert_rowid())
+            let number = connection.last_insert_rowid();
+            checksum::seal(connection, &checksum::TREE, "id = ?", [number])?;
+            Ok(number)
         },
         Ok,
     )

@@ -62,7 +62,7 @@ impl Keep {
         let now_ms = (self.now_ms)();
         let lately = |looked: i64| (looked..looked.saturating_add(LOOK_EVERY_MS)).contains(&now_ms);
         if self.looked_ms.is_some_and(lately) {
-            return Upkeep { low, more: false };
+            return Upkeep { low, ..Upkeep::default() };
         }
         let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
         let more = removed.unwrap_or_else(|error| {
@@ -71,7 +71,7 @@ impl Keep {
             false
         });
         self.looked_ms = (!more).then_some(now_ms);
-        Upkeep { low, more }
+        Upkeep { low, more, lost: false }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{entry::Row, labels::Labels, recover, schema, started_at, trees};
+use super::{checksum, entry::Row, labels::Labels, recover, schema, started_at, trees};
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},
     record::Group,
@@ -269,7 +269,9 @@ impl<'a> Page<'a> {
             Some(epoch) => epoch,
             None => {
                 self.transaction.execute(schema::INSERT_EPOCH, versions)?;
-                self.transaction.last_insert_rowid()
+                let epoch = self.transaction.last_insert_rowid();
+                checksum::seal(self.transaction, &checksum::EPOCH, "id = ?", [epoch])?;
+                epoch
             }
         };
         self.prices(names)?;
@@ -286,7 +288,7 @@ impl<'a> Page<'a> {
         let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
         for model in names.models() {
             let price = model.price.as_ref();
-            insert.execute(params![
+            let made = insert.execute(params![
                 names.price_version,
                 model.id,
                 names.currency,
@@ -296,6 +298,11 @@ impl<'a> Page<'a> {
                 price.map(|price| price.output.nano()),
                 price.map(|price| price.reasoning.nano()),
             ])?;
+            if made > 0 {
+                let key = [&*names.price_version, &*model.id];
+                let which = "version = ? AND model = ?";
+                checksum::seal(self.transaction, &checksum::PRICE, which, key)?;
+            }
         }
         Ok(())
     }
