@@ -151,7 +151,7 @@ async fn each_habit_on_the_wire_is_kept() {
         let empty = |event: &Value| event["choices"].as_array().unwrap().is_empty();
         match quirks.usage {
             UsageReporting::Asked | UsageReporting::Late => {
-                assert!(usage.len() == 1 && empty(&usage[0]))
+                assert!(usage.len() == 1 && empty(&usage[0]));
             }
             UsageReporting::WithFinish => assert!(usage.len() == 1 && !empty(&usage[0])),
             UsageReporting::Never => assert!(usage.is_empty()),
