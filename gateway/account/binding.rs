@@ -34,7 +34,7 @@ pub(crate) struct Account {
     /// The names of those teams.
     pub(super) teams: Arc<[Arc<str>]>,
     /// What its requests have reserved.
-    pub(super) open: OpenRequests,
+    pub(super) open: Arc<OpenRequests>,
     /// How long an admit waits at the most.
     pub(super) wait: Duration,
     /// In which refusals speak of money.
@@ -89,7 +89,7 @@ impl Account {
     /// # Errors
     /// When tokens or money are spent.
     pub(crate) async fn admit(
-        self: &Arc<Self>,
+        &self,
         request: Requester,
         plan: &Plan,
         input: Tokens,
@@ -122,7 +122,7 @@ impl Account {
         // No await from here on: what is reserved is in the reservation's hands.
         reservation.windows = windows;
         let place = self.open.open(request, plan.cost_max);
-        reservation.open = Some((Arc::clone(self), place));
+        reservation.open = Some((Arc::clone(&self.open), place));
         Ok(reservation)
     }
 

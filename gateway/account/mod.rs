@@ -38,10 +38,9 @@ pub(crate) use self::{
 };
 use self::{
     budget::Budget,
-    open::Newer,
     owned::{Owned, Owner},
 };
-use crate::config::{Key, Team};
+use crate::config::{self, Key, Team};
 
 /// What all teams and keys have used, and what binds each key.
 #[derive(Default)]
@@ -89,7 +88,8 @@ impl Accounts {
     ) {
         for account in self.known.iter().filter_map(Weak::upgrade) {
             let (teams, budgets) = (counts(&account.teams), Arc::clone(budgets));
-            account.open.count_in(Newer { teams, budgets }, now);
+            let newer = move |request: &_, now| budgets.join(&teams, request, now);
+            account.open.count_in(Box::new(newer), now);
         }
     }
 
@@ -103,11 +103,12 @@ impl Accounts {
         now: Instant,
     ) -> Self {
         let mut owned = self.owned.clone();
+        let of_new = |owner: &Owner, config: &config::Budget| new.get(owner, config);
         let own: Vec<Account> = teams
             .iter()
             .map(|team| {
                 let owner = Owner::Team(Arc::clone(&team.name));
-                owned::become_of(&mut owned, owner, (&team.budgets, team.limits), new, now)
+                owned::become_of(&mut owned, owner, (&team.budgets, team.limits), &of_new, now)
             })
             .collect();
         let with_teams = |mut all: Account, team: TeamIndex| {
@@ -127,7 +128,7 @@ impl Accounts {
         known.extend(by_team.iter().map(Arc::downgrade));
         let of_key = |key: &Key| {
             let owner = Owner::Key(Arc::clone(&key.name));
-            let own = owned::become_of(&mut owned, owner, (&key.budgets, key.limits), new, now);
+            let own = owned::become_of(&mut owned, owner, (&key.budgets, key.limits), &of_new, now);
             match by_team.get(key.team.get()) {
                 Some(team) if own.limits.is_empty() && own.budgets.is_empty() => Arc::clone(team),
                 _ => {

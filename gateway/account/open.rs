@@ -8,7 +8,7 @@ use policies::facts::Money;
 use slab::Slab;
 use uuid::Uuid;
 
-use super::{budget::BudgetWindow, new_budgets::NewBudgets};
+use super::budget::BudgetWindow;
 
 /// The requests of an account that have reserved and have not ended. Each takes the lock twice, and holds it
 /// for no longer than a few words take to write: so a budget that begins meets every request once.
@@ -39,11 +39,8 @@ pub(crate) struct Requester {
     pub at: Timestamp,
 }
 
-/// Budgets that are newer than an account, and the teams of today for which its requests count.
-pub(super) struct Newer {
-    pub teams: Vec<Arc<str>>,
-    pub budgets: Arc<NewBudgets>,
-}
+/// Budgets that are newer than an account: in which windows at hand a request of it counts.
+pub(super) type Newer = Box<dyn Fn(&Requester, Timestamp) -> Vec<Arc<BudgetWindow>> + Send + Sync>;
 
 impl OpenRequests {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -55,8 +52,7 @@ impl OpenRequests {
     pub(super) fn open(&self, request: Requester, reserved: Money) -> usize {
         let mut state = self.lock();
         let State { open, newer } = &mut *state;
-        let windows = newer.iter().flat_map(|it| it.budgets.join(&it.teams, &request, request.at));
-        let also: Vec<_> = windows.collect();
+        let also: Vec<_> = newer.iter().flat_map(|counts| counts(&request, request.at)).collect();
         also.iter().for_each(|window| window.count(0, reserved.nano()));
         open.insert(Open { request, reserved, also })
     }
@@ -71,7 +67,7 @@ impl OpenRequests {
     pub(super) fn count_in(&self, newer: Newer, now: Timestamp) {
         let mut state = self.lock();
         for (_, open) in &mut state.open {
-            for window in newer.budgets.join(&newer.teams, &open.request, now) {
+            for window in newer(&open.request, now) {
                 window.count(0, open.reserved.nano());
                 open.also.push(window);
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{binding::Account, budget::Budget, limits::RateLimits, new_budgets::NewBudgets};
+use super::{binding::Account, budget::Budget, limits::RateLimits};
 use crate::config::{self, Limits};
 
 /// Whose budgets and limits: by name, which lives longer than a place in the configuration.
@@ -27,15 +27,14 @@ pub(super) fn become_of(
     owned: &mut HashMap<Owner, Owned>,
     owner: Owner,
     (budgets, limits): (&[config::Budget], Limits),
-    new: &NewBudgets,
+    new: &impl Fn(&Owner, &config::Budget) -> Option<Arc<Budget>>,
     now: Instant,
 ) -> Account {
     // Most keys have nothing of their own: nothing is kept of them.
     if budgets.is_empty() && limits == Limits::default() && !owned.contains_key(&owner) {
         return Account::default();
     }
-    let new = |config: &config::Budget| new.get(&owner, config);
-    let new: Vec<_> = budgets.iter().map(new).collect();
+    let new: Vec<_> = budgets.iter().map(|config| new(&owner, config)).collect();
     let it = owned.entry(owner).or_default();
     it.set_budgets(budgets.iter().zip(new));
     let limits = it.set_limits(limits, now);

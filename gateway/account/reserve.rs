@@ -9,7 +9,7 @@ use policies::{
 };
 use smallvec::SmallVec;
 
-use super::{binding::Account, budget::BudgetWindow, limits::TokenReservation};
+use super::{budget::BudgetWindow, limits::TokenReservation, open::OpenRequests};
 use crate::failure::{Failure, Kind, Stage};
 
 /// A reservation of money and tokens. It ends by [`Reservation::settle`], or releases itself.
@@ -20,7 +20,7 @@ pub(crate) struct Reservation {
     pub(super) windows: Windows,
     pub(super) tokens: SmallVec<[TokenReservation; 4]>,
     /// Its place among the open requests of its account, once the money is reserved.
-    pub(super) open: Option<(Arc<Account>, usize)>,
+    pub(super) open: Option<(Arc<OpenRequests>, usize)>,
 }
 
 pub(super) type Windows = SmallVec<[Arc<BudgetWindow>; 4]>;
@@ -107,8 +107,8 @@ impl Reservation {
     fn end(&mut self, cost: Money, used: Tokens) {
         self.tokens.drain(..).for_each(|taken| taken.settle(used));
         self.windows.drain(..).for_each(|window| window.settle(self.reserved, cost));
-        if let Some((account, place)) = self.open.take() {
-            account.open.close(place, cost);
+        if let Some((open, place)) = self.open.take() {
+            open.close(place, cost);
         }
     }
 }

@@ -79,7 +79,7 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     let Ok(look) = chunk::look(text, &mut Pattern::default()) else {
         return invalid(Why::NotJson);
     };
-    if super::text::utf8(text).is_none() {
+    if super::utf8::utf8(text).is_none() {
         return invalid(Why::NotJson);
     }
     // Of several choices one that is good makes an answer: each says for itself how it ended.

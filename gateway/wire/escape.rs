@@ -1,6 +1,6 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
-use super::{plain_run::before_escape, text::text_of};
+use super::{plain_run::before_escape, utf8::text_of};
 
 /// Four hexadecimal digits as a number.
 #[inline]

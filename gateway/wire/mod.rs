@@ -42,6 +42,7 @@ mod think_tags;
 mod too_long;
 mod tools;
 mod usage;
+mod utf8;
 
 use bytes::Bytes;
 

@@ -17,7 +17,7 @@ use super::{
     request::{Allowed, Request, StreamOptions},
     scan::{Scanner, Shape, Span},
     shield::{self, Expected},
-    text, tools,
+    tools, utf8,
 };
 use crate::failure::{Failure, Kind, Stage};
 
@@ -90,7 +90,7 @@ pub(super) fn chat(
     if u32::try_from(body.len()).is_err() {
         return Err(Failure::new(Kind::TooLarge, Stage::Classify, "the body is above 4 GiB"));
     }
-    if let Err(at) = text::valid(&body) {
+    if let Err(at) = utf8::valid(&body) {
         let text = format!("the body is not valid JSON: invalid UTF-8 at byte {at}");
         return Err(Failure::invalid("invalid_json", text));
     }

@@ -5,29 +5,11 @@ use std::borrow::Cow;
 use super::{
     escape::{hex4, unescape},
     span::Str,
+    utf8::text_of,
 };
 
 /// Bytes of a text that are weighed one by one; of a longer one four windows of a quarter each are.
 const WEIGHED_MAX: usize = 64 * 1024;
-
-/// Bytes as text, if they are UTF-8.
-pub(super) fn utf8(bytes: &[u8]) -> Option<&str> {
-    simdutf8::basic::from_utf8(bytes).ok()
-}
-
-/// Whether bytes are UTF-8; the error is where they are not.
-pub(super) fn valid(bytes: &[u8]) -> Result<(), usize> {
-    match utf8(bytes) {
-        Some(_) => Ok(()),
-        None => std::str::from_utf8(bytes).map(drop).map_err(|error| error.valid_up_to()),
-    }
-}
-
-/// Bytes as text; what is no UTF-8 becomes U+FFFD.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    // A request's text was found to be UTF-8: to find it so again is cheaper than to repair it.
-    utf8(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
 
 /// Whether a text, as written, is white space alone.
 pub(super) fn is_blank(raw: &[u8]) -> bool {

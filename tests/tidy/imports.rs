@@ -66,7 +66,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),
     ("figment", &["config::load"]),
-    ("simdutf8", &["wire::text"]),
+    ("simdutf8", &["wire::utf8"]),
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("deadpool_postgres", &["store"]),

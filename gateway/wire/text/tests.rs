@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::scan::Span;
+use crate::wire::{scan::Span, utf8::valid};
 
 fn str_of(text: &str, escaped: bool) -> Str {
     Str { span: Span::new(0, text.len()), escaped }
