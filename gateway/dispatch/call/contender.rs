@@ -6,7 +6,6 @@ use std::{
 };
 
 use policies::facts::Tokens;
-use smallvec::SmallVec;
 
 use super::scope::{Scope, Visit};
 use crate::{
@@ -32,9 +31,10 @@ pub(super) struct Contender {
     pub held: Outbound,
 }
 
-/// The attempts that run before commitment, the older first; more than one is rare.
+/// The attempts that run before commitment, the older first; more than one is rare. They are kept apart from
+/// their call: together they would be too large for the allocator's short way.
 #[derive(Default)]
-pub(super) struct Contenders(SmallVec<[Contender; 1]>);
+pub(super) struct Contenders(Vec<Contender>);
 
 impl Contender {
     /// Polls the attempt, and notes how far it came.
@@ -125,6 +125,10 @@ impl Contender {
 impl Contenders {
     /// Adds an attempt that was just begun.
     pub(super) fn push(&mut self, attempt: Attempt) {
+        if self.0.is_empty() {
+            // A vector of its own accord begins with room for four.
+            self.0.reserve_exact(1);
+        }
         self.0.push(Contender { attempt, held: Outbound::default() });
     }
 
