@@ -37,15 +37,12 @@ pub(super) struct Contender {
 pub(super) struct Contenders(Vec<Contender>);
 
 impl Contender {
-    /// Polls the attempt, and notes how far it came.
-    fn poll(&mut self, scope: &Scope, at: &mut Visit<'_, '_>) -> Poll<Result<Shown, AttemptError>> {
-        let connector = &scope.upstreams.connector;
-        let polled = self.attempt.poll(at.cx, connector, &scope.request, at.now);
+    /// Notes how far the attempt came.
+    fn noted(&self, at: &mut Visit<'_, '_>) {
         if let Some(record) = at.log.attempts.get_mut(self.attempt.record) {
             record.sent = self.attempt.all_out();
             record.held = self.attempt.counted();
         }
-        polled
     }
 
     /// How many of these events are content, and whether the answer ends with them; an error if there is
@@ -168,7 +165,10 @@ impl Contenders {
         at: &mut Visit<'_, '_>,
     ) -> Poll<(u8, Result<Shown, AttemptError>)> {
         for it in &mut self.0 {
-            if let Poll::Ready(shown) = it.poll(scope, at) {
+            let connector = &scope.upstreams.connector;
+            let polled = it.attempt.poll(at.cx, connector, &scope.request, at.now);
+            it.noted(at);
+            if let Poll::Ready(shown) = polled {
                 return Poll::Ready((it.attempt.number, shown));
             }
         }
