@@ -1,9 +1,9 @@
 //! Wakes that a task would give itself for nothing.
 //!
-//! The channels within hyper wake a connection's task whenever something is put in or taken out, for its other
-//! end may be polled by another task. Here both ends are polled by one, which looks at the other end anyway
-//! before it sleeps: each such wake is one more poll of all that a request has. What is done [`quietly`] keeps
-//! them back; all other wakes pass.
+//! The channels within hyper wake a connection's task whenever something is put in or taken out, for its
+//! other end may be polled by another task. Here both ends are polled by one, which looks at the other end
+//! anyway before it sleeps: each such wake is one more poll of all that a request has. What is done
+//! [`quietly`] keeps them back; all other wakes pass.
 
 use std::{
     cell::Cell,

@@ -309,8 +309,8 @@ impl Exchange {
     fn take_bytes(&mut self) -> Poll<Option<io::Result<Bytes>>> {
         loop {
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-            // There is room for more now. The driver is polled for that when it is asked for: whoever reads an
-            // answer asks until there is nothing.
+            // There is room for more now. The driver is polled for that when it is asked for: whoever reads
+            // an answer asks until there is nothing.
             let (polled, _) = wakes::quietly(|| Pin::new(body).poll_frame(&mut quiet()));
             match ready!(polled) {
                 Some(Ok(frame)) => {

@@ -94,7 +94,7 @@ impl Upstreams {
         Ok(Self { fleet, connector, targets, observer, queue })
     }
 
-    /// A call by this plan. Nothing is sent before it is polled; dropping it drops the request to the backend.
+    /// A call by this plan. Nothing is sent before it is polled; dropping it drops what was sent.
     pub(crate) fn call(
         self: &Arc<Self>,
         plan: &Arc<Plan>,

@@ -164,8 +164,8 @@ impl Collect {
     fn poll(&mut self, cx: &mut Context<'_>, bodies: &Arc<Bodies>) -> Poll<Result<Bytes, Failure>> {
         loop {
             let (polled, woken) = wakes::quietly(|| Pin::new(&mut self.body).poll_frame(cx));
-            // Its connection is to bring more. It is polled by this task, but not before this returns; what it
-            // has brought to the end, it has nothing more to do for.
+            // Its connection is to bring more. It is polled by this task, but not before this returns; what
+            // it has brought to the end, it has nothing more to do for.
             if woken && !self.body.is_end_stream() {
                 cx.waker().wake_by_ref();
             }

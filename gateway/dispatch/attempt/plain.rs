@@ -9,8 +9,8 @@ use crate::dispatch::{connection::Exchange, judge::AttemptError};
 /// The largest plain answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A chunk that is not longer is copied: kept, it would keep all of the buffer that its connection has read it
-/// into, which then needs another one at once.
+/// A chunk that is not longer is copied: kept, it would keep all of the buffer that its connection has
+/// read it into, which then needs another one at once.
 const COPIED_TO: usize = 4 * 1024;
 
 /// The part of a plain answer that has been received.
