@@ -19,4 +19,5 @@ pub mod record;
 mod signals;
 pub mod sim;
 pub mod store;
+mod wakes;
 pub mod wire;

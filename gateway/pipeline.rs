@@ -12,7 +12,7 @@ mod tab;
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -116,8 +116,8 @@ pub(crate) struct Inbound<B> {
     pub started: Instant,
     /// The same moment by the wall clock.
     pub at: jiff::Timestamp,
-    /// The head of the request.
-    pub head: http::request::Parts,
+    /// The headers of the request.
+    pub headers: HeaderMap,
     /// The body, not yet read.
     pub body: B,
     /// The surface that its path named.
@@ -130,7 +130,9 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let mut tab = Tab::open(&inbound, gw);
-    match until_stopped(gw, pass(gw, inbound, &mut tab)).await {
+    // Pinned where it is made: handed on by value, it would be moved, and kept twice.
+    let passed = until_stopped(gw, pin!(pass(gw, inbound, &mut tab))).await;
+    match passed {
         Ok(answer) => Ok(answer.carrying(tab)),
         Err(failure) => {
             tab.close(Ending::failed(&failure));
@@ -143,9 +145,8 @@ where
 /// then.
 async fn until_stopped<T>(
     gw: &Gateway,
-    passing: impl Future<Output = Result<T, Failure>>,
+    mut passing: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> Result<T, Failure> {
-    let mut passing = pin!(passing);
     poll_fn(|cx| match passing.as_mut().poll(cx) {
         Poll::Pending if gw.stopped() => Poll::Ready(Err(stopping())),
         polled => polled,
@@ -185,14 +186,15 @@ async fn ask<B>(
 where
     B: Future<Output = Result<Bytes, Failure>>,
 {
-    let Inbound { head, body, surface, at, .. } = inbound;
-    let principal = admit_caller(epoch, &head.headers, at, tab)?;
+    let Inbound { headers, body, surface, at, .. } = inbound;
+    let principal = admit_caller(epoch, &headers, at, tab)?;
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.sources.timestamp)();
     tab.at(Stage::Classify);
-    let request = wire::read(surface, body, &epoch.limits)?;
-    Ok(Asked { principal, headers: head.headers, request, at })
+    // It goes through many hands, as a pointer.
+    let request = Box::new(wire::read(surface, body, &epoch.limits)?);
+    Ok(Asked { principal, headers, request, at })
 }
 
 /// Authenticates the caller by the head alone, and takes his concurrency permit.
@@ -264,7 +266,8 @@ async fn serve_decided(
     let hint = PickHint { draw: draw.0, affinity };
     let waiter = Waiter { class: caller.priority, key: caller.key_id.0, until: None };
     let options = CallOptions { hint, waiter, early_head: gw.early_head };
-    let (committed, call) = epoch.upstreams.run(&plan, sent, options, tab.log()).await?;
+    let mut call = Box::new(Upstreams::call(&epoch.upstreams, &plan, sent, options));
+    let committed = poll_fn(|cx| call.poll_landing(cx, tab.log())).await?;
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
     let rates = account.limits(now);

@@ -22,6 +22,8 @@ const TAG_BYTES_MAX: usize = 64;
 /// The longest session id.
 const SESSION_BYTES_MAX: usize = 256;
 
+/// How the names of all of these begin.
+const PREFIX: &str = "x-signalbox-";
 const LANGUAGE: HeaderName = HeaderName::from_static("x-signalbox-language");
 const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
 const DATA_CLASS: HeaderName = HeaderName::from_static("x-signalbox-data-class");
@@ -50,6 +52,8 @@ pub(crate) fn of(
     caller: &Caller,
     signal_inputs: &SignalInputs<'_>,
 ) -> Result<Signals, Failure> {
+    let none = HeaderMap::new();
+    let headers = if says_anything(headers) { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
     let keyed = signal_inputs.hash;
@@ -143,6 +147,11 @@ fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure
     let public = format!("data class `{class}` is above this key's `{}`", caller.data_class_max);
     let failure = Failure::new(Kind::Forbidden, Stage::Classify, public);
     Err(failure.coded("data_class_forbidden").at(DATA_CLASS.as_str().to_owned()))
+}
+
+/// Whether any header is one of ours. Most requests have none, and then none is looked up.
+fn says_anything(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with(PREFIX))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Failure> {

@@ -1,7 +1,7 @@
 //! A request on its way: first a [`Race`] of attempts, then the [`Relay`] of the one that answers, and the
 //! clock that bounds both.
 //!
-//! A call is polled by whoever answers the caller: by `run` until something is committed, then by the
+//! A call is polled by whoever answers the caller: by the pipeline until something is committed, then by the
 //! body of the answer. It writes the [`AttemptLog`] as things happen, because it may be dropped at any poll.
 
 mod contender;
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{failure::Failure, outcome::AttemptLog};
 
-/// How far a call has come when `run` returns.
+/// How far a call has come when it lands.
 pub(crate) enum Committed {
     /// A plain answer.
     Whole(Bytes),

@@ -32,7 +32,7 @@ use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::wire;
+use crate::{wakes, wire};
 
 /// The largest head of an answer that is read, twice that if it comes in one go; a backend that sends more
 /// is broken.
@@ -202,7 +202,9 @@ impl Connection {
         self.wire.sent.any.store(false, Ordering::Relaxed);
         self.wire.sent.all.store(false, Ordering::Relaxed);
         request.body_mut().sent = Some(Arc::clone(&self.wire.sent));
-        let answering: Answering = Box::pin(self.wire.sender.send_request(request));
+        // The driver is polled for the answer's head before the task sleeps.
+        let (answering, _) = wakes::quietly(|| self.wire.sender.send_request(request));
+        let answering: Answering = Box::pin(answering);
         Exchange { answering: Some(answering), body: None, connection: self, broken: None }
     }
 
@@ -307,7 +309,10 @@ impl Exchange {
     fn take_bytes(&mut self) -> Poll<Option<io::Result<Bytes>>> {
         loop {
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-            match ready!(Pin::new(body).poll_frame(&mut quiet())) {
+            // There is room for more now. The driver is polled for that when it is asked for: whoever reads
+            // an answer asks until there is nothing.
+            let (polled, _) = wakes::quietly(|| Pin::new(body).poll_frame(&mut quiet()));
+            match ready!(polled) {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         return Poll::Ready(Some(Ok(bytes)));

@@ -17,7 +17,6 @@ mod retry_after;
 mod target;
 
 use std::{
-    future::poll_fn,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,9 +32,7 @@ pub(crate) use self::{
 };
 use crate::{
     config,
-    failure::Failure,
     fleet::{Endpoint, Fleet, PickHint, QueueLimits, Waiter},
-    outcome::AttemptLog,
 };
 
 /// The observer of ejections and recoveries of endpoints.
@@ -97,22 +94,14 @@ impl Upstreams {
         Ok(Self { fleet, connector, targets, observer, queue })
     }
 
-    /// Sends a call off and waits until it has something to answer with. Dropping this drops the
-    /// request to the backend; `log` then tells how far it came.
-    ///
-    /// # Errors
-    /// When no model of the plan answered.
-    pub(crate) async fn run(
+    /// A call by this plan. Nothing is sent before it is polled; dropping it drops what was sent.
+    pub(crate) fn call(
         self: &Arc<Self>,
         plan: &Arc<Plan>,
         request: UpstreamRequest,
         options: CallOptions,
-        log: &mut AttemptLog,
-    ) -> Result<(Committed, Box<Call>), Failure> {
-        let call = Call::new(Arc::clone(self), Arc::clone(plan), request, options);
-        let mut call = Box::new(call);
-        let committed = poll_fn(|cx| call.poll_landing(cx, log)).await?;
-        Ok((committed, call))
+    ) -> Call {
+        Call::new(Arc::clone(self), Arc::clone(plan), request, options)
     }
 
     /// Looks at the fleet again, so long after the last time: a new view for decisions, and replicas far

@@ -55,7 +55,7 @@ pub(crate) struct Target {
 /// What goes along with a body to every backend that is asked.
 pub(crate) struct UpstreamRequest {
     /// The caller's request.
-    pub body: wire::Request,
+    pub body: Box<wire::Request>,
     /// Our id.
     pub id: HeaderValue,
     /// The caller's trace.
@@ -67,7 +67,7 @@ pub(crate) struct UpstreamRequest {
 impl UpstreamRequest {
     /// What goes along with this request; if `bound`, no answer may be longer than planned.
     pub(crate) fn new(
-        body: wire::Request,
+        body: Box<wire::Request>,
         headers: &HeaderMap,
         id: HeaderValue,
         bound: bool,
@@ -141,7 +141,7 @@ impl Target {
         edit: &wire::Edit<'_>,
     ) -> Request<Slices> {
         let body = request.body.to_upstream(edit);
-        let length = HeaderValue::from(body.len);
+        let length = decimal(body.len);
         let mut sent = Request::new(Slices::new(body));
         *sent.method_mut() = Method::POST;
         *sent.version_mut() = Version::HTTP_11;
@@ -156,6 +156,21 @@ impl Target {
         }
         sent
     }
+}
+
+/// A number as a header value: one allocation of its size, where the conversion of the crate takes two.
+fn decimal(number: usize) -> HeaderValue {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut from) = (number, digits.len());
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        (rest, from) = (rest / 10, from - 1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(from..).unwrap_or_default();
+    HeaderValue::from_bytes(digits).unwrap_or_else(|_| HeaderValue::from(number))
 }
 
 /// The head of a request: a place is kept for what each has of its own.
@@ -192,6 +207,13 @@ fn paths(uri: &Uri) -> io::Result<[PathAndQuery; Surface::COUNT]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_are_said_in_decimal_digits() {
+        for number in [0, 1, 9, 10, 1_024, 10_000_000, usize::MAX] {
+            assert_eq!(decimal(number), number.to_string().as_str());
+        }
+    }
 
     #[test]
     fn each_surface_stands_behind_the_base_url() {

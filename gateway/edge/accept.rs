@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{EdgeBody, framing::FramingGuard, write_timeout::WriteTimeout};
+use crate::wakes::TaskWaker;
 
 /// The most that is read ahead of one connection.
 const READ_BYTES_MAX: usize = 512 * 1024;
@@ -237,7 +238,10 @@ async fn connection<S, F>(
         .serve_connection(TokioIo::new(guarded), service_fn(serve));
     let mut connection = std::pin::pin!(connection);
     let mut shutdown = ShutdownListener::new(closing);
+    let mut task_waker = TaskWaker::default();
     let ended = std::future::poll_fn(|cx| {
+        // Only ever polled by the task that it is spawned as.
+        let cx = &mut task_waker.context(cx);
         match shutdown.poll(cx) {
             None | Some(Shutdown::Open | Shutdown::Left) => {}
             Some(Shutdown::Shut | Shutdown::Hurry) => connection.as_mut().graceful_shutdown(),

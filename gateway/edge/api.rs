@@ -71,7 +71,6 @@ impl ApiService {
         self,
         request: Request<Incoming>,
     ) -> Result<Response<EdgeBody>, Infallible> {
-        let gateway = Arc::clone(&self.gateway);
         let page = self.cors.as_ref().map(|cors| cors.origin(request.headers()));
         let preflight = match &page {
             Some(Some(_)) if request.extensions().get::<FramingError>().is_none() => {
@@ -86,14 +85,14 @@ impl ApiService {
         if let Some(origin) = page {
             Cors::mark(origin, answer.headers_mut());
         }
-        if gateway.draining.load(Ordering::Relaxed) {
+        if self.gateway.draining.load(Ordering::Relaxed) {
             // Whoever keeps connections takes the next one to another replica.
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer)
     }
 
-    async fn answered(self, request: Request<Incoming>) -> Response<EdgeBody> {
+    async fn answered(&self, request: Request<Incoming>) -> Response<EdgeBody> {
         let at = (self.gateway.sources.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
         let asks = Asks::of(request.uri().path());
@@ -110,14 +109,14 @@ impl ApiService {
     }
 
     async fn route(
-        mut self,
+        &self,
         request: Request<Incoming>,
         asks: Asks,
         ids: &Ids,
         at: Timestamp,
     ) -> Result<Response<EdgeBody>, Failure> {
         if matches!(asks, Asks::Other) {
-            let answered = Box::pin(self.router.call(request)).await;
+            let answered = Box::pin(self.router.clone().call(request)).await;
             let answer = answered.unwrap_or_else(|never| match never {});
             return Ok(answer.map(EdgeBody::Router));
         }
@@ -128,8 +127,8 @@ impl ApiService {
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, Arc::clone(&self.bodies));
-        let surface = asks.surface();
-        let inbound = Inbound { ids: ids.clone(), started, at, head, body, surface };
+        let (headers, surface) = (head.headers, asks.surface());
+        let inbound = Inbound { ids: ids.clone(), started, at, headers, body, surface };
         if matches!(asks, Asks::Decision) {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
             let said = self.counted(said)?.to_string();

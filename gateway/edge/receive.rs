@@ -15,9 +15,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::Sleep;
 
 use super::framing::FramingError;
-use crate::failure::{Failure, Kind, Stage};
+use crate::{
+    failure::{Failure, Kind, Stage},
+    wakes,
+};
 
 /// Bodies up to this size are not counted: connections bound them.
 const COUNTED_FROM: usize = 16 * 1024;
@@ -105,14 +109,34 @@ pub(crate) fn check(headers: &HeaderMap, bodies: &Bodies) -> Result<(), Failure>
 ///
 /// # Errors
 /// When it is too large, too slow, or its caller leaves.
-pub(crate) async fn read(body: Incoming, bodies: Arc<Bodies>) -> Result<Bytes, Failure> {
-    let mut collect = Collect { body, first: None, rest: BytesMut::new(), room: None };
-    let whole = std::future::poll_fn(|cx| collect.poll(cx, &bodies));
-    let late = |_| fail(Kind::BodyTimeout, "the body did not come in time");
-    let bytes = tokio::time::timeout(bodies.timeout, whole).await.map_err(late)??;
-    match collect.room.take() {
-        None => Ok(bytes),
-        Some(room) => Ok(Bytes::from_owner(Counted { bytes, _room: room })),
+pub(crate) fn read(body: Incoming, bodies: Arc<Bodies>) -> Reading {
+    let collect = Collect { body, first: None, rest: BytesMut::new(), room: None };
+    Reading { collect, bodies, late: None }
+}
+
+/// A body on its way.
+pub(crate) struct Reading {
+    collect: Collect,
+    bodies: Arc<Bodies>,
+    /// Runs once anything of it has to be waited for; most bodies come with their head.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Future for Reading {
+    type Output = Result<Bytes, Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { collect, bodies, late } = self.get_mut();
+        let Poll::Ready(read) = collect.poll(cx, bodies) else {
+            let late = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(bodies.timeout)));
+            let failure = || fail(Kind::BodyTimeout, "the body did not come in time");
+            return late.as_mut().poll(cx).map(|()| Err(failure()));
+        };
+        let bytes = read?;
+        Poll::Ready(Ok(match collect.room.take() {
+            None => bytes,
+            Some(room) => Bytes::from_owner(Counted { bytes, _room: room }),
+        }))
     }
 }
 
@@ -139,7 +163,13 @@ struct Collect {
 impl Collect {
     fn poll(&mut self, cx: &mut Context<'_>, bodies: &Arc<Bodies>) -> Poll<Result<Bytes, Failure>> {
         loop {
-            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let (polled, woken) = wakes::quietly(|| Pin::new(&mut self.body).poll_frame(cx));
+            // Its connection is to bring more. It is polled by this task, but not before this returns; what
+            // it has brought to the end, it has nothing more to do for.
+            if woken && !self.body.is_end_stream() {
+                cx.waker().wake_by_ref();
+            }
+            match std::task::ready!(polled) {
                 None => {
                     return Poll::Ready(Ok(self.whole()));
                 }
@@ -149,6 +179,10 @@ impl Collect {
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {
                         self.take(chunk, bodies)?;
+                    }
+                    // All of the length that was said has come: nothing follows.
+                    if self.body.is_end_stream() {
+                        return Poll::Ready(Ok(self.whole()));
                     }
                 }
             }

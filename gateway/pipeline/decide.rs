@@ -24,7 +24,7 @@ pub(crate) struct Asked {
     /// The request's headers.
     pub headers: HeaderMap,
     /// The body, read.
-    pub request: wire::Request,
+    pub request: Box<wire::Request>,
     /// The moment at which all of it was read, by the wall clock.
     pub at: jiff::Timestamp,
 }

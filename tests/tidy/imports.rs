@@ -10,6 +10,7 @@ use super::{
 const ROOMS: &[(&str, &[&str])] = &[
     ("failure", &[]),
     ("outcome", &[]),
+    ("wakes", &[]),
     ("config", &[]),
     ("signals", &["wire"]),
     ("wire", &["config"]),
@@ -19,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["config"]),
     ("experiment", &["config"]),
     ("cache", &["config"]),
-    ("dispatch", &["config", "wire", "fleet"]),
+    ("dispatch", &["config", "wire", "fleet", "wakes"]),
     // The port traits of the rooms whose state it keeps.
     ("store", &["config", "account", "directory", "record", "experiment"]),
     (
@@ -37,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "record",
         ],
     ),
-    ("edge", &["config", "pipeline", "wire"]),
+    ("edge", &["config", "pipeline", "wire", "wakes"]),
     (
         "edge::admin",
         &["config", "pipeline", "wire", "account", "directory", "fleet", "record", "experiment"],

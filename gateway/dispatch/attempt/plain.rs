@@ -9,6 +9,10 @@ use crate::dispatch::{connection::Exchange, judge::AttemptError};
 /// The largest plain answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// A chunk that is not longer is copied: kept, it would keep all of the buffer that its connection has
+/// read it into, which then needs another one at once.
+const COPIED_TO: usize = 4 * 1024;
+
 /// The part of a plain answer that has been received.
 #[derive(Default)]
 pub(super) struct PlainBody {
@@ -27,8 +31,8 @@ impl PlainBody {
         let Self { first, rest } = self;
         loop {
             match ready!(exchange.poll_bytes(cx)) {
-                // One chunk is the usual case, and then nothing is copied.
-                Some(Ok(chunk)) if first.is_none() && rest.is_empty() => *first = Some(chunk),
+                // One chunk is the usual case, and then nothing large is copied.
+                Some(Ok(chunk)) if first.is_none() && rest.is_empty() => *first = Some(own(chunk)),
                 Some(Ok(chunk)) => {
                     if let Some(first) = first.take() {
                         rest.extend_from_slice(&first);
@@ -48,4 +52,9 @@ impl PlainBody {
             }
         }
     }
+}
+
+/// A chunk that keeps no more than itself.
+fn own(chunk: Bytes) -> Bytes {
+    if chunk.len() <= COPIED_TO { Bytes::copy_from_slice(&chunk) } else { chunk }
 }

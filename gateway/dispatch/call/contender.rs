@@ -6,7 +6,6 @@ use std::{
 };
 
 use policies::facts::Tokens;
-use smallvec::SmallVec;
 
 use super::scope::{Scope, Visit};
 use crate::{
@@ -32,20 +31,18 @@ pub(super) struct Contender {
     pub held: Outbound,
 }
 
-/// The attempts that run before commitment, the older first; more than one is rare.
+/// The attempts that run before commitment, the older first; more than one is rare. They are kept apart from
+/// their call: together they would be too large for the allocator's short way.
 #[derive(Default)]
-pub(super) struct Contenders(SmallVec<[Contender; 1]>);
+pub(super) struct Contenders(Vec<Contender>);
 
 impl Contender {
-    /// Polls the attempt, and notes how far it came.
-    fn poll(&mut self, scope: &Scope, at: &mut Visit<'_, '_>) -> Poll<Result<Shown, AttemptError>> {
-        let connector = &scope.upstreams.connector;
-        let polled = self.attempt.poll(at.cx, connector, &scope.request, at.now);
+    /// Notes how far the attempt came.
+    fn noted(&self, at: &mut Visit<'_, '_>) {
         if let Some(record) = at.log.attempts.get_mut(self.attempt.record) {
             record.sent = self.attempt.all_out();
             record.held = self.attempt.counted();
         }
-        polled
     }
 
     /// How many of these events are content, and whether the answer ends with them; an error if there is
@@ -125,6 +122,10 @@ impl Contender {
 impl Contenders {
     /// Adds an attempt that was just begun.
     pub(super) fn push(&mut self, attempt: Attempt) {
+        if self.0.is_empty() {
+            // A vector of its own accord begins with room for four.
+            self.0.reserve_exact(1);
+        }
         self.0.push(Contender { attempt, held: Outbound::default() });
     }
 
@@ -164,7 +165,10 @@ impl Contenders {
         at: &mut Visit<'_, '_>,
     ) -> Poll<(u8, Result<Shown, AttemptError>)> {
         for it in &mut self.0 {
-            if let Poll::Ready(shown) = it.poll(scope, at) {
+            let connector = &scope.upstreams.connector;
+            let polled = it.attempt.poll(at.cx, connector, &scope.request, at.now);
+            it.noted(at);
+            if let Poll::Ready(shown) = polled {
                 return Poll::Ready((it.attempt.number, shown));
             }
         }

@@ -177,11 +177,11 @@ impl Race {
         at: &mut Visit<'_, '_>,
     ) -> Done<Option<Won>> {
         self.shows(number, 0, true, scope, at)?;
-        let Some((attempt, _)) = self.take_winner() else { return Ok(None) };
-        at.log.reported = plain.reported;
-        at.log.counted_output = plain.counted_output;
+        let winner = self.winner.and_then(|it| self.contenders.get(it));
+        let Some(winner) = winner else { return Ok(None) };
+        (at.log.reported, at.log.counted_output) = (plain.reported, plain.counted_output);
         at.log.complete = true;
-        at.close(&attempt, AttemptResult::Ok);
+        at.close(&winner.attempt, AttemptResult::Ok);
         Ok(Some(Won::Whole(body)))
     }
 
