@@ -155,7 +155,7 @@ pub(super) fn token(
 }
 
 /// A secret that lets somebody in has at least so many characters: a shorter one can be guessed.
-const OWN_TOKEN_BYTES_MIN: usize = 16;
+const OWN_TOKEN_BYTES_MIN: usize = 20;
 
 /// A secret by which callers or operators are let in. The credential of a backend may be of any length:
 /// its operator has chosen it.

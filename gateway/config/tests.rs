@@ -32,8 +32,8 @@ fn secret(reference: &str) -> Result<String, String> {
         "env:GOOD" | "file:key" => Ok("sk-sb-good-0123456789".into()),
         "env:PEPPER" => Ok("0123456789abcdef0123456789abcdef".into()),
         "env:SHORT" => Ok("pepper".into()),
-        "env:FIFTEEN" | "file:fifteen" => Ok("123456789abcdef".into()),
-        "env:SIXTEEN" => Ok("0123456789abcdef".into()),
+        "env:NINETEEN" | "file:nineteen" => Ok("123456789abcdef0123".into()),
+        "env:TWENTY" => Ok("0123456789abcdef0123".into()),
         "env:ONE" => Ok("x".into()),
         "env:SPACED" => Ok("two words".into()),
         "env:UNSET" => Err("environment variable UNSET, which is not set".into()),
@@ -389,16 +389,16 @@ fn a_secret_that_lets_somebody_in_is_no_short_one() {
         let text = format!("{text}secret = \"{secret}\"\n");
         loaded(&text, &[], &[]).map(|_| ()).map_err(|faults| lines(&faults))
     };
-    assert_eq!(key("env:SIXTEEN"), Ok(()));
+    assert_eq!(key("env:TWENTY"), Ok(()));
     let said = |found: &str| {
         Err(format!(
-            "key[0].secret (line 12): found {found}, expected at least 16 characters that nobody can \
+            "key[0].secret (line 12): found {found}, expected at least 20 characters that nobody can \
              guess, such as `signalbox key create` makes\n"
         ))
     };
     assert_eq!(key("env:ONE"), said("a secret of 1 character"));
-    assert_eq!(key("env:FIFTEEN"), said("a secret of 15 characters"));
-    assert_eq!(key("file:fifteen"), said("a secret of 15 characters"));
+    assert_eq!(key("env:NINETEEN"), said("a secret of 19 characters"));
+    assert_eq!(key("file:nineteen"), said("a secret of 19 characters"));
     for name in ["token", "metrics_token"] {
         let wrong = faults(&format!("[admin]\n{name} = \"env:ONE\"\n"));
         assert!(
@@ -422,7 +422,7 @@ fn what_takes_a_restart_is_named_by_key_with_both_values_and_no_secret() {
     assert_eq!(changes("", "[queue]\nwait_ms = 1\n"), "");
     let before = "[server]\nlisten = \"127.0.0.1:1\"\n[admin]\ntoken = \"env:GOOD\"\n";
     let after = "[server]\nlisten = \"127.0.0.1:2\"\ncors_origins = [\"https://a.b\"]\n
-                 drain_grace_ms = 7\n[admin]\ntoken = \"env:SIXTEEN\"\nmetrics_token = \"env:GOOD\"\n
+                 drain_grace_ms = 7\n[admin]\ntoken = \"env:TWENTY\"\nmetrics_token = \"env:GOOD\"\n
                  [ledger]\nsqlite = \"b.db\"\nwait = \"dispatch\"\n[budget]\nwait_ms = 3\n";
     assert_eq!(
         changes(before, after),
