@@ -41,6 +41,14 @@ pub fn notes(config: &Config) -> Vec<String> {
              nothing is accepted"
         ));
     }
+    for model in &config.models {
+        for endpoint in model.endpoints.iter().filter(|it| matches!(it.url.path(), "" | "/")) {
+            notes.push(format!(
+                "model {}: {} has no path; most servers of models answer under /v1",
+                model.id, endpoint.url
+            ));
+        }
+    }
     let now = jiff::Timestamp::now();
     for key in config.keys.iter().filter(|key| key.expires.is_some_and(|at| at <= now)) {
         notes.push(format!("key {}: it has expired, and opens nothing", key.name));

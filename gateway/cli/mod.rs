@@ -115,10 +115,27 @@ fn load(path: &std::path::Path) -> Result<Config, ExitCode> {
 fn print_faults(path: &std::path::Path, faults: &[policies::Fault]) {
     for fault in faults {
         eprintln!("{}: {fault}", path.display());
+        if let Some(shown) = shown(path, fault) {
+            eprintln!("{shown}");
+        }
     }
     let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
     let plural = if all == 1 { "" } else { "s" };
     eprintln!("{all} fault{plural}");
+}
+
+/// The line of a document that is not TOML, with a caret where reading ended.
+fn shown(path: &std::path::Path, fault: &policies::Fault) -> Option<String> {
+    let (line, column) = fault.path.strip_prefix("line ")?.split_once(", column ")?;
+    let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
+    let text = crate::config::read_text(path).ok()?;
+    let text = text.lines().nth(line.checked_sub(1)?)?;
+    // A secret that was pasted is not shown, nor what stands beside one.
+    if ["key", "secret", "token", "pepper"].iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let (margin, before) = (" ".repeat(line.to_string().len()), " ".repeat(column.checked_sub(1)?));
+    Some(format!("  {line} | {text}\n  {margin} | {before}^"))
 }
 
 /// Logs go to standard error: as text to a terminal, as JSON elsewhere; `RUST_LOG` chooses the level.

@@ -130,6 +130,14 @@ pub(super) fn secret(
     match (outside.secret)(reference) {
         Ok(value) => Some(Secret::new(value)),
         Err(found) => {
+            let expected = match reference.strip_prefix("env:") {
+                Some(name) => format!("the variable {name} in the environment of `signalbox`"),
+                None if reference.starts_with("file:") => String::from("a file with the secret"),
+                None => String::from(
+                    "where it is to be found, as `env:NAME` or `file:path`: write it there, and take it \
+                     out of this file",
+                ),
+            };
             faults.push(Fault::new(section.at(key), found, expected));
             None
         }

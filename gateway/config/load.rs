@@ -13,7 +13,7 @@ use policies::{
 };
 use toml::Table;
 
-use super::{Config, Ground, outside::Outside, validate::validate};
+use super::{Config, Ground, misplaced, outside::Outside, validate::validate};
 
 /// What the variables that change the configuration begin with.
 const PREFIX: &str = "SIGNALBOX__";
@@ -75,7 +75,7 @@ pub(super) fn layered(
     outside: &Outside<'_>,
 ) -> Result<Config, Vec<Fault>> {
     // figment names no place for a syntax error; toml does.
-    let file: Table = text.parse().map_err(|error| vec![policies::not_toml(text, &error)])?;
+    let file: Table = text.parse().map_err(|error| vec![not_toml(text, &error)])?;
     let (environment, mut faults) = environment.over(&file);
     let (overrides, more) = overrides.over(&file);
     faults.extend(more);
@@ -98,6 +98,23 @@ pub(super) fn layered(
     }
 }
 
+/// A document that is not TOML; who has brought another gateway's is told so.
+fn not_toml(text: &str, error: &toml::de::Error) -> Fault {
+    let fault = policies::not_toml(text, error);
+    let begins = |key: &str| text.lines().any(|line| line.starts_with(key));
+    let yaml = match () {
+        () if begins("model_list:") => "a YAML document, as LiteLLM reads it",
+        () if begins("models:") || begins("services:") || text.starts_with("---") => {
+            "a YAML document"
+        }
+        () if text.trim_start().starts_with('{') => "a JSON document",
+        () => return fault,
+    };
+    let expected =
+        "a TOML document: docs/CONFIG.md has one that works, with a model, an endpoint and a key";
+    Fault { line: None, ..Fault::new(fault.path, yaml, expected) }
+}
+
 /// Lays values over those of a table; tables are laid over tables key by key.
 fn lay_over(table: &mut Table, values: Table) {
     for (key, value) in values {
@@ -115,6 +132,7 @@ fn lay_over(table: &mut Table, values: Table) {
 fn placed(faults: Vec<Fault>, text: &str, layers: [&Layer; 2]) -> Vec<Fault> {
     let of_policy = |fault: &Fault| fault.path.starts_with("policy: ");
     let (policys, mut placed): (Vec<_>, Vec<_>) = faults.into_iter().partition(of_policy);
+    placed.iter_mut().for_each(misplaced::tell);
     let mut laid = Vec::new();
     placed.retain_mut(|fault| {
         let origin = layers.iter().find_map(|layer| layer.origin(&fault.path));
@@ -282,7 +300,7 @@ fn secret(folder: &Path, reference: &str) -> Result<String, String> {
             let text = std::fs::read_to_string(folder.join(path));
             text.map_err(|error| format!("file {path}: {error}"))?
         }
-        _ => return Err(String::from("a value that is no reference")),
+        _ => return Err(String::from("a secret that stands here itself")),
     };
     let value = value.trim_end_matches(['\r', '\n']);
     if value.is_empty() {

@@ -10,6 +10,7 @@ mod fixed;
 mod key;
 mod listener;
 mod load;
+mod misplaced;
 mod model;
 mod names;
 mod outside;

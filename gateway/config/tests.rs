@@ -38,7 +38,7 @@ fn secret(reference: &str) -> Result<String, String> {
         "env:SPACED" => Ok("two words".into()),
         "env:UNSET" => Err("environment variable UNSET, which is not set".into()),
         _ if reference.starts_with("env:") => Ok("sk-secret-value-77".into()),
-        _ => Err("a value that is no reference".into()),
+        _ => Err("a secret that stands here itself".into()),
     }
 }
 
@@ -756,4 +756,48 @@ proptest! {
             prop_assert!(!faults.is_empty());
         }
     }
+}
+
+#[test]
+fn a_key_of_another_section_is_told_where_it_belongs() {
+    let at =
+        |before: &str, line: &str| faults(&BARE.replacen(before, &format!("{before}{line}\n"), 1));
+    for (before, line, expected) in [
+        ("[[model]]\n", "weight = 2", "`weight` to stand in [[model.endpoint]]"),
+        ("[[model.endpoint]]\n", "zone = \"cloud\"", "`zone` to stand in [[model]]"),
+        ("[server]\n", "token = \"env:GOOD\"", "`token` to stand in [admin]"),
+    ] {
+        let said = at(before, line);
+        assert!(said.contains(expected), "{line}: {said}");
+        assert_eq!(said.lines().count(), 1, "{line}: {said}");
+    }
+    let said = at("[[model]]\n", "wieght = 2");
+    assert!(said.contains("a known key"), "{said}");
+}
+
+#[test]
+fn a_document_of_another_kind_is_known() {
+    for (text, kind) in [
+        ("model_list:\n  - model_name: gpt\n    litellm_params:\n      model: x\n", "LiteLLM"),
+        ("---\nservices:\n  a:\n", "a YAML document"),
+        ("{ \"model\": [] }\n", "a JSON document"),
+    ] {
+        let said = faults(text);
+        assert!(said.contains(kind) && said.contains("docs/CONFIG.md"), "{said}");
+    }
+    let said = faults("[server]\nlisten = \"127.0.0.1:1\n");
+    assert!(said.starts_with("line 2, column") && said.contains("a TOML document"), "{said}");
+}
+
+#[test]
+fn a_secret_that_is_not_there_says_what_to_do() {
+    let endpoint =
+        |line: &str| BARE.replace("[[model.endpoint]]\n", &format!("[[model.endpoint]]\n{line}\n"));
+    let said = faults(&endpoint("api_key = \"env:UNSET\""));
+    assert!(
+        said.contains("UNSET, which is not set") && said.contains("in the environment of"),
+        "{said}"
+    );
+    let said = faults(&endpoint("api_key = \"sk-live\""));
+    assert!(said.contains("`env:NAME`") && !said.contains("sk-live"), "{said}");
 }
