@@ -74,6 +74,8 @@ pub(crate) struct Rule {
     pub(crate) permitted: BitSet,
     /// Whether a zone is among what they name.
     pub(crate) zoned: bool,
+    /// Whether a request that none of its models can serve is refused, and not passed on to the next rule.
+    pub(crate) refuses: bool,
     pub(crate) retries: u8,
     pub(crate) timeouts: route::TimeoutsSaid,
     pub(crate) hedge: Option<Hedge>,
@@ -295,6 +297,8 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
     let retries = section.read("retry", "a number from 0 to 5", faults, |value| {
         u8::try_from(value.as_integer()?).ok().filter(|it| *it <= RETRIES_MAX)
     });
+    let bound = permitted.is_some() || when.names_data_class();
+    let refuses = route::refuses(section, (route.is_some(), bound), faults);
     for later in ["experiment"] {
         if section.get(later).is_some() {
             let path = section.at(later);
@@ -307,6 +311,7 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
         // An optional selector that finds nothing leaves a rule that cannot route.
         route: route.map(Option::unwrap_or_default),
         zoned,
+        refuses,
         permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),
