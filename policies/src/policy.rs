@@ -226,6 +226,19 @@ impl Policy {
         set
     }
 
+    /// Whether every key and team that may use one model may use the other.
+    pub(crate) fn admits(&self, one: ModelIndex, other: ModelIndex) -> bool {
+        let lists = [&self.teams, &self.keys];
+        lists.into_iter().all(|it| it.admit(one.get(), other.get()))
+    }
+
+    /// The different lists of teams and of keys: the first team or key that has each, and its models.
+    pub(crate) fn lists(&self) -> (Vec<(TeamIndex, &BitSet)>, Vec<(KeyIndex, &BitSet)>) {
+        let team = |(at, set)| Some((TeamIndex(u16::try_from(at).ok()?), set));
+        let key = |(at, set)| Some((KeyIndex(u32::try_from(at).ok()?), set));
+        (self.teams.each().filter_map(team).collect(), self.keys.each().filter_map(key).collect())
+    }
+
     /// The model with this id, as a route of one.
     pub(crate) fn pinned(&self, id: &str) -> Option<&[ModelIndex]> {
         let at = self.names.get(id)?.get();

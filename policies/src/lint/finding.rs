@@ -20,7 +20,7 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Earlier rules take every request that it could route.
+    /// Earlier rules serve or refuse every request that it could route.
     Dead,
     /// Two rules have the same conditions.
     SameConditions,
@@ -30,7 +30,8 @@ pub enum Kind {
     Hintable,
     /// Constraints leave a route no model.
     EmptyRoute,
-    /// Requests that models of the fleet could serve are refused.
+    /// Requests that models of the fleet could serve are refused: by a rule that passes none on, or at last
+    /// by the default route.
     Gap,
     /// A model of a route is too small for every request that the rule routes.
     Context,

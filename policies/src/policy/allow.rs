@@ -42,6 +42,17 @@ impl AllowLists {
         all
     }
 
+    /// Whether whoever may use one model may use the other.
+    pub(super) fn admit(&self, one: usize, other: usize) -> bool {
+        self.sets.iter().all(|set| !set.contains(one) || set.contains(other))
+    }
+
+    /// Each different list once: the first that has it, and its models.
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &BitSet)> {
+        let first = |at: usize| self.of.iter().position(|number| *number as usize == at);
+        (0..).zip(&self.sets).filter_map(move |(at, set)| Some((first(at)?, set)))
+    }
+
     /// Leaves of `set` what this team or key may use. Whom the policy does not know may use nothing;
     /// where it knows nobody at all, it says nothing.
     pub(super) fn bind(&self, at: usize, set: &mut BitSet) {
