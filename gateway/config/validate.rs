@@ -59,7 +59,9 @@ pub(super) fn validate(
     let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
     let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
-    let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else { return Err(faults.into_vec()) };
+    let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
+        return Err(faults.into_vec());
+    };
     Ok(Config {
         hash: hash(table, policy.hash()),
         server,

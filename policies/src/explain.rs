@@ -220,7 +220,11 @@ impl fmt::Display for Explanation {
             for (at, Skipped { model, reason }) in it.models.iter().enumerate() {
                 write!(f, "{}{model} {reason}", if at > 0 { "; " } else { "" })?;
             }
-            writeln!(f, "{}", if it.models.is_empty() { "names no model of the fleet" } else { "" })?;
+            writeln!(
+                f,
+                "{}",
+                if it.models.is_empty() { "names no model of the fleet" } else { "" }
+            )?;
         }
         writeln!(f, "rule     {}", self.rule.as_deref().unwrap_or("-"))?;
         for guard in &self.guards {

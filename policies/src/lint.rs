@@ -340,7 +340,8 @@ impl Proof<'_> {
             let needing = needs.names().collect::<Vec<_>>().join(", ");
             let needing = if needing.is_empty() { "any" } else { &needing };
             let (kind, says) = if names.is_empty() {
-                let whose = if at.is_some() { "and the rule passes none on" } else { "and none after it" };
+                let whose =
+                    if at.is_some() { "and the rule passes none on" } else { "and none after it" };
                 let says = format!(
                     "requests that need {needing} find no model here, though the fleet has one, \
                      {whose}: they are refused"

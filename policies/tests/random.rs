@@ -10,13 +10,13 @@
 use std::fmt::Write as _;
 
 use policies::{
-    Counts, Matched, Plan, catalogue, compile, decide, explain,
+    Counts, Matched, Plan, cases, catalogue, compile, decide, explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
         ModelFacts, ModelView, Money, Needs, RuleIndex, Signals, Task, TeamFacts, TeamIndex,
         Tokens,
     },
-    lint::{Kind, lint},
+    lint::{Finding, Kind, lint},
 };
 use proptest::{prelude::*, sample::select};
 
@@ -289,8 +289,7 @@ impl Rule {
 
     /// The slow reading of who decides: whether this rule does, if it is the next that holds.
     fn decides(&self, signals: &Signals, fleet: &FleetFacts) -> bool {
-        let serves =
-            |it: &&ModelFacts| self.names(it) && self.permits(it) && able(it, signals);
+        let serves = |it: &&ModelFacts| self.names(it) && self.permits(it) && able(it, signals);
         self.route.is_some() && (self.refuses() || fleet.models.iter().any(|it| serves(&it)))
     }
 }
@@ -572,6 +571,29 @@ proptest! {
             Err(refusal) => refusal.rule,
         };
         prop_assert_eq!(name, &other);
+    }
+
+    /// Whatever is said to end nowhere is refused, with every model healthy.
+    #[test]
+    fn what_is_said_to_end_nowhere_does(
+        rules in prop::collection::vec(any_rule(), 1..6),
+        default in select(SELECTORS[..6].to_vec()),
+    ) {
+        let fleet = fleet();
+        let document = whole(&rules, default);
+        let found = lint(&compile(&document, &fleet).unwrap());
+        let ends = |it: &&Finding| matches!(it.kind, Kind::Gap | Kind::EmptyRoute);
+        // Which requests an expression holds for, a proof does not know.
+        for finding in found.iter().filter(ends).filter(|it| !it.says.contains("(where")) {
+            let table = format!(
+                "policy = \"p\"\nfleet = \"f\"\n[[case]]\nname = \"it\"\ngiven = {}\n\
+                 expect = {{ model = \"none\" }}\n",
+                finding.example.as_deref().unwrap(),
+            );
+            let report = cases::run(&table, &document, &fleet).unwrap();
+            let refused = report.failed[0].fields.iter().any(|(field, ..)| field == "refusal");
+            prop_assert!(refused, "{finding}\n{:?}\n{document}", report.failed[0]);
+        }
     }
 
     /// Compiling any text at all ends with a policy or with faults, and never otherwise.

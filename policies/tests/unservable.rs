@@ -204,7 +204,10 @@ fn a_refusal_counts_every_model_that_was_considered() {
     signals.key = KeyIndex(2);
     // The key may use neither the rule's model nor the one that sees.
     let refusal = now(&policy, &signals).unwrap_err();
-    assert_eq!((&*refusal.rule, &refusal.reason), ("default", &Reason::NoCapableModel(Needs::VISION)));
+    assert_eq!(
+        (&*refusal.rule, &refusal.reason),
+        ("default", &Reason::NoCapableModel(Needs::VISION))
+    );
     let said = left_out(&policy, &signals, &refusal.why);
     let said: Vec<_> = said.iter().map(|it| (&*it.model, &*it.reason)).collect();
     let forbidden = "key or team may not use it";

@@ -100,9 +100,8 @@ impl<'a> Reach<'a> {
         };
         let ((context, longest, least), (context_of_less, longest_of_less, least_of_less)) =
             (room(more), room(less));
-        let needed = longest
-            .saturating_sub(longest_of_less)
-            .max(least.saturating_sub(least_of_less));
+        let needed =
+            longest.saturating_sub(longest_of_less).max(least.saturating_sub(least_of_less));
         more.capabilities.contains(less.capabilities)
             && context >= context_of_less.saturating_add(needed)
             && self.policy.admits(other, one)
