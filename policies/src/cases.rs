@@ -23,6 +23,7 @@ use std::{fmt, sync::Arc};
 
 use toml::{Table, Value};
 
+pub(crate) use self::given::INPUT_TOKENS;
 use self::given::Given;
 use crate::{
     decide::decide,

@@ -106,7 +106,7 @@ async fn a_refusal_names_what_is_needed_and_each_model_with_what_it_lacks() {
 #[tokio::test]
 async fn an_outage_and_a_guard_leave_the_rule_in_charge() {
     let (text, eyes) = (SimBackend::start(), SimBackend::start());
-    let guard = "[[rule]]\nname = \"no-home\"\nwhen = { data_class = [\"internal\"] }\n\
+    let guard = "[[rule]]\nname = \"no-home\"\nwhen = { data_class = { not = [\"public\"] } }\n\
                  avoid = { zone = [\"on_prem\"] }\n";
     let gateway = setup(&text, &eyes, guard).start().await;
     let guarded = gateway.post(&ask("auto")).header("x-signalbox-data-class", "internal");
