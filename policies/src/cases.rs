@@ -23,8 +23,8 @@ use std::{fmt, sync::Arc};
 
 use toml::{Table, Value};
 
-pub(crate) use self::given::INPUT_TOKENS;
 use self::given::Given;
+pub(crate) use self::given::INPUT_TOKENS;
 use crate::{
     decide::decide,
     document::{Faults, Section, kind, locate},

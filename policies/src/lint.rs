@@ -14,17 +14,16 @@ mod values;
 
 use std::cell::Cell;
 
-use self::{
-    asking::Asking,
-    reach::Reach,
-    space::{Area, Space},
-};
 pub use self::{
     diff::{Change, Changes, diff},
     finding::{Finding, Kind, Severity},
 };
+use self::{
+    reach::{Reach, can},
+    space::{Area, Space},
+};
 use crate::{
-    facts::{DataClass, ModelFacts, ModelIndex, Needs},
+    facts::{DataClass, ModelIndex, Needs},
     fault::Fault,
     policy::{Policy, Rule, hintable, named_keys},
     set::BitSet,
@@ -260,13 +259,10 @@ impl Proof<'_> {
                 let covers = |it: &&usize| {
                     self.areas.get(**it).is_some_and(|it| area.within(it, &self.space))
                 };
-                let by = taking().find(covers).and_then(|it| self.policy.rules.get(*it));
-                let by = by.map_or_else(
-                    || "the rules before it".to_owned(),
-                    |rule| format!("`{}`", rule.name),
+                let says = finding::never_routes(
+                    taking().find(covers).and_then(|it| self.policy.rules.get(*it)),
                 );
-                let says = format!("it never routes: {by} take every request that it matches");
-                self.find(Kind::Dead, Some(at), &says.replace("` take", "` takes"), Some(&area));
+                self.find(Kind::Dead, Some(at), &says, Some(&area));
             } else {
                 self.served(Some(at), &route.models, &rule.permitted, &left);
             }
@@ -284,14 +280,8 @@ impl Proof<'_> {
 
     /// Keys and teams that may use no model of the default route, where some request of theirs comes to it.
     fn lists(&mut self, before: &[usize]) {
-        let mut default = BitSet::empty(self.policy.fleet().models.len());
-        self.policy.default.models.iter().for_each(|it| default.insert(it.get()));
         let named = named_keys(self.policy.rules.iter());
-        let (teams, keys) = self.policy.lists();
-        let teams = teams.into_iter().map(|(team, set)| (Asking::Team(team), set));
-        let keys = keys.into_iter().map(|(key, set)| (Asking::Key(key), set));
-        let shut = teams.chain(keys).filter(|(_, set)| !set.is_empty() && !set.meets(&default));
-        for (asking, models) in shut.take(LISTS_MAX) {
+        for (asking, models) in asking::shut_out(self.policy).take(LISTS_MAX) {
             let kept = before.iter().filter(|it| self.reach.keeps_of(**it, models));
             let kept = kept.filter_map(|it| self.areas.get(*it));
             let whole = asking.area(&self.space, &named);
@@ -340,13 +330,7 @@ impl Proof<'_> {
             let needing = needs.names().collect::<Vec<_>>().join(", ");
             let needing = if needing.is_empty() { "any" } else { &needing };
             let (kind, says) = if names.is_empty() {
-                let whose =
-                    if at.is_some() { "and the rule passes none on" } else { "and none after it" };
-                let says = format!(
-                    "requests that need {needing} find no model here, though the fleet has one, \
-                     {whose}: they are refused"
-                );
-                (Kind::Gap, says)
+                (Kind::Gap, finding::gap(needing, at.is_some()))
             } else {
                 let which = if needs.is_empty() {
                     String::new()
@@ -411,11 +395,4 @@ impl Proof<'_> {
         );
         self.find(Kind::Context, at, &says, Some(&part));
     }
-}
-
-/// Whether a model can do this.
-fn can(model: &ModelFacts, needs: Needs) -> bool {
-    let long =
-        !needs.contains(Needs::LONG_CONTEXT) || model.context_tokens_max.0 > 32_769 + ANSWER_MIN;
-    long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()
 }

@@ -232,11 +232,16 @@ impl Policy {
         lists.into_iter().all(|it| it.admit(one.get(), other.get()))
     }
 
-    /// The different lists of teams and of keys: the first team or key that has each, and its models.
-    pub(crate) fn lists(&self) -> (Vec<(TeamIndex, &BitSet)>, Vec<(KeyIndex, &BitSet)>) {
-        let team = |(at, set)| Some((TeamIndex(u16::try_from(at).ok()?), set));
-        let key = |(at, set)| Some((KeyIndex(u32::try_from(at).ok()?), set));
-        (self.teams.each().filter_map(team).collect(), self.keys.each().filter_map(key).collect())
+    /// The different lists of teams: the first team that has each, and its models.
+    pub(crate) fn team_lists(&self) -> impl Iterator<Item = (TeamIndex, &BitSet)> {
+        let lists = self.teams.each();
+        lists.filter_map(|(at, set)| Some((TeamIndex(u16::try_from(at).ok()?), set)))
+    }
+
+    /// The different lists of keys: the first key that has each, and its models.
+    pub(crate) fn key_lists(&self) -> impl Iterator<Item = (KeyIndex, &BitSet)> {
+        let lists = self.keys.each();
+        lists.filter_map(|(at, set)| Some((KeyIndex(u32::try_from(at).ok()?), set)))
     }
 
     /// The model with this id, as a route of one.

@@ -284,7 +284,7 @@ impl Rule {
             Some(("tag", tag)) => model.tags.iter().any(|it| &**it == tag),
             _ => *it == "*" || *it == &*model.id,
         };
-        self.route.as_ref().is_some_and(|(route, _)| route.iter().any(|it| named(it)))
+        self.route.as_ref().is_some_and(|(route, _)| route.iter().any(named))
     }
 
     /// The slow reading of who decides: whether this rule does, if it is the next that holds.

@@ -1,7 +1,11 @@
 //! Who asks, where a proof is about a list of models.
 
 use super::space::{Area, Space};
-use crate::facts::{FleetFacts, KeyIndex, Signals, TeamIndex};
+use crate::{
+    facts::{FleetFacts, KeyIndex, Signals, TeamIndex},
+    policy::Policy,
+    set::BitSet,
+};
 
 /// A team or a key that has a list of models.
 #[derive(Clone, Copy)]
@@ -35,4 +39,13 @@ impl Asking {
             Self::Key(key) => signals.key = key,
         }
     }
+}
+
+/// Teams and keys that may use some model and none of the default route: the first of each such list.
+pub(super) fn shut_out(policy: &Policy) -> impl Iterator<Item = (Asking, &BitSet)> {
+    let mut default = BitSet::empty(policy.fleet().models.len());
+    policy.default.models.iter().for_each(|it| default.insert(it.get()));
+    let teams = policy.team_lists().map(|(team, set)| (Asking::Team(team), set));
+    let keys = policy.key_lists().map(|(key, set)| (Asking::Key(key), set));
+    teams.chain(keys).filter(move |(_, set)| !set.is_empty() && !set.meets(&default))
 }

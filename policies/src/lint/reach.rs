@@ -3,11 +3,11 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use super::{
-    can,
+    ANSWER_MIN,
     space::{Area, Space},
 };
 use crate::{
-    facts::{ModelFacts, ModelIndex},
+    facts::{ModelFacts, ModelIndex, Needs},
     policy::{Policy, Rule},
     set::BitSet,
 };
@@ -96,7 +96,7 @@ impl<'a> Reach<'a> {
         // What an answer may need beyond the other's, where a longer one is asked for or none is.
         let room = |it: &ModelFacts| {
             let least = it.output_tokens_default.min(it.output_tokens_max);
-            (it.context_tokens_max.0, it.output_tokens_max.0, least.0.min(super::ANSWER_MIN))
+            (it.context_tokens_max.0, it.output_tokens_max.0, least.0.min(ANSWER_MIN))
         };
         let ((context, longest, least), (context_of_less, longest_of_less, least_of_less)) =
             (room(more), room(less));
@@ -133,4 +133,11 @@ fn own_models(rule: &Rule, models: usize) -> BitSet {
 pub(super) fn kept(policy: &Policy, space: &Space) -> Vec<Option<Area>> {
     let areas: Vec<Area> = policy.rules.iter().map(|rule| space.area(&rule.when)).collect();
     Reach::new(policy, space, &areas).keeps
+}
+
+/// Whether a model can do this.
+pub(super) fn can(model: &ModelFacts, needs: Needs) -> bool {
+    let long =
+        !needs.contains(Needs::LONG_CONTEXT) || model.context_tokens_max.0 > 32_769 + ANSWER_MIN;
+    long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()
 }

@@ -49,8 +49,15 @@ impl AllowLists {
 
     /// Each different list once: the first that has it, and its models.
     pub(super) fn each(&self) -> impl Iterator<Item = (usize, &BitSet)> {
-        let first = |at: usize| self.of.iter().position(|number| *number as usize == at);
-        (0..).zip(&self.sets).filter_map(move |(at, set)| Some((first(at)?, set)))
+        let mut next = 0;
+        // Sets are numbered as they are met.
+        let first = move |(at, number): (usize, &u32)| {
+            let new = *number == next;
+            next += u32::from(new);
+            new.then_some((at, *number as usize))
+        };
+        let firsts = (0..).zip(&self.of).filter_map(first);
+        firsts.filter_map(|(at, number)| Some((at, self.sets.get(number)?)))
     }
 
     /// Leaves of `set` what this team or key may use. Whom the policy does not know may use nothing;
