@@ -56,7 +56,7 @@ pub struct Config {
     pub policy: Policy,
     /// The policy's file, where it comes from one.
     pub policy_file: Option<PathBuf>,
-    /// Which requests end nowhere under the policy, whatever is up: found when it is loaded, for the operator.
+    /// Which requests end nowhere under the policy, whatever is up: found when it is loaded.
     pub dead_ends: Vec<policies::lint::Finding>,
     /// The ledger.
     pub ledger: Ledger,

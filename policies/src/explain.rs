@@ -212,19 +212,20 @@ fn reason_text(reason: &Reason, policy: &Policy) -> String {
     }
 }
 
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let models = self.models.iter().map(|it| format!("{} {}", it.model, it.reason));
+        let models = models.collect::<Vec<_>>().join("; ");
+        let none = "names no model of the fleet";
+        write!(f, "{:<18} {}", self.rule, if models.is_empty() { none } else { &models })
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "policy   {} ({})", self.policy_version, self.policy_hash)?;
         for it in &self.passed {
-            write!(f, "passed   {:<18} ", it.rule)?;
-            for (at, Skipped { model, reason }) in it.models.iter().enumerate() {
-                write!(f, "{}{model} {reason}", if at > 0 { "; " } else { "" })?;
-            }
-            writeln!(
-                f,
-                "{}",
-                if it.models.is_empty() { "names no model of the fleet" } else { "" }
-            )?;
+            writeln!(f, "passed   {it}")?;
         }
         writeln!(f, "rule     {}", self.rule.as_deref().unwrap_or("-"))?;
         for guard in &self.guards {

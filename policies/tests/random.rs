@@ -489,8 +489,7 @@ proptest! {
         rules in prop::collection::vec(any_rule(), 0..8),
         default in select(SELECTORS[..6].to_vec()),
         signals in any_signals(),
-        view in any_view(),
-        walk in any_walk(),
+        (view, walk) in (any_view(), any_walk()),
         draw: u64,
     ) {
         let fleet = fleet();

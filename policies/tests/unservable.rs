@@ -115,7 +115,8 @@ fn room_and_the_keys_list_pass_on_alike() {
 
 #[test]
 fn neither_a_guard_nor_an_outage_moves_a_request_to_another_rule() {
-    let both = "[[rule]]\nname = \"chat\"\nwhen = { task = [\"chat\"] }\nroute = [\"far-text\", \"far-eyes\"]\n\
+    let both = "[[rule]]\nname = \"chat\"\nwhen = { task = [\"chat\"] }\n\
+                route = [\"far-text\", \"far-eyes\"]\n\
                 [[rule]]\nname = \"home\"\nwhen = { data_class = [\"confidential\", \"secret\"] }\n\
                 require = { zone = [\"on_prem\"] }\n";
     let policy = policy(both, "[\"text\", \"eyes\"]");

@@ -1,5 +1,5 @@
-//! A request that no model of the first matching rule can serve: the next rule, the default, or a refusal that
-//! says what is true.
+//! A request that no model of the first matching rule can serve: the next rule, the default, or a refusal
+//! that says what is true.
 
 use serde_json::{Value, json};
 
