@@ -584,6 +584,10 @@ proptest! {
         let ends = |it: &&Finding| matches!(it.kind, Kind::Gap | Kind::EmptyRoute);
         // Which requests an expression holds for, a proof does not know.
         for finding in found.iter().filter(ends).filter(|it| !it.says.contains("(where")) {
+            // A table takes no budget below nothing.
+            if finding.example.as_deref().is_some_and(|it| it.contains("budget_left = \"-")) {
+                continue;
+            }
             let table = format!(
                 "policy = \"p\"\nfleet = \"f\"\n[[case]]\nname = \"it\"\ngiven = {}\n\
                  expect = {{ model = \"none\" }}\n",
