@@ -19,6 +19,12 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             for note in app::notes(&config) {
                 eprintln!("note: {note}");
             }
+            for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
+                eprintln!("policy: {finding}");
+            }
+            if let Some(more) = super::more_dead_ends(&config.dead_ends) {
+                eprintln!("policy: {more}");
+            }
             let fleet = config.policy.fleet();
             let good = format!(
                 "{}: good: {} models, {} teams, {} keys, policy {}",

@@ -21,6 +21,8 @@ use crate::config::{self, Config};
 
 /// Exit code: the checked thing is wrong.
 const WRONG: u8 = 2;
+/// Requests that end nowhere, as `check` and `serve` list them at the most.
+const DEAD_ENDS_MAX: usize = 20;
 /// Exit code: wrong usage.
 const USAGE: u8 = 64;
 
@@ -150,4 +152,10 @@ fn log_to_stderr() {
     } else {
         log.json().flatten_event(true).try_init()
     };
+}
+
+/// Where the rest of the requests that end nowhere is listed, if there are more.
+fn more_dead_ends(all: &[policies::lint::Finding]) -> Option<String> {
+    let more = all.len().checked_sub(DEAD_ENDS_MAX).filter(|more| *more > 0)?;
+    Some(format!("{more} warnings more: `signalbox policy lint` lists them"))
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Notice, Reloaded, Running, Watched, notify};
@@ -28,6 +29,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     let watched = Watched::new(&path, config.policy_file.as_deref());
+    let dead_ends = config.dead_ends.clone();
     let running = match app::succeed_or_start(config).await {
         Ok(running) => running,
         Err(error) => {
@@ -36,6 +38,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
+    warn_of(&dead_ends);
     let Ok(mut stop) = Stop::listen() else { return deaf() };
     notify(Notice::Ready);
     let succeeded = tokio::select! {
@@ -105,9 +108,11 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
         }
     };
     watched.follow(config.policy_file.as_deref());
+    let dead_ends = config.dead_ends.clone();
     match running.reload(config).await {
         Ok(Reloaded::InForce { version, hash, prices, models }) => {
             tracing::info!(%version, %hash, %prices, ?models, "another configuration is in force");
+            warn_of(&dead_ends);
         }
         Ok(Reloaded::Unchanged) => tracing::info!("the configuration is the same"),
         Ok(Reloaded::NeedsRestart(changes)) => {
@@ -116,6 +121,16 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
             }
         }
         Err(error) => tracing::error!(%error, "the configuration in force stays"),
+    }
+}
+
+/// Says which requests end nowhere under the policy that is in force.
+fn warn_of(dead_ends: &[Finding]) {
+    for Finding { path, rule, says, example, .. } in dead_ends.iter().take(super::DEAD_ENDS_MAX) {
+        tracing::warn!(path, rule, example, "policy: {says}");
+    }
+    if let Some(more) = super::more_dead_ends(dead_ends) {
+        tracing::warn!("policy: {more}");
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Config {
     pub policy: Policy,
     /// The policy's file, where it comes from one.
     pub policy_file: Option<PathBuf>,
+    /// Which requests end nowhere under the policy, whatever is up: found when it is loaded.
+    pub dead_ends: Vec<policies::lint::Finding>,
     /// The ledger.
     pub ledger: Ledger,
     /// How keys are hashed.

@@ -4,6 +4,7 @@ use policies::{
     Fault, Policy,
     document::{Faults, Path, Section},
     facts::{AliasTarget, FleetFacts},
+    lint::Finding,
     preset,
 };
 
@@ -40,13 +41,13 @@ pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>
     aliases
 }
 
-/// The policy: a preset, a file, or the built-in one.
+/// The policy: a preset, a file, or the built-in one; and which requests end nowhere under it.
 pub(super) fn compiled(
     mut it: Section<'_>,
     (fleet, teams): (&FleetFacts, &[&Path]),
     outside: &Outside<'_>,
     faults: &mut Faults,
-) -> Option<Policy> {
+) -> Option<(Policy, Vec<Finding>)> {
     let named = it.text("preset", faults);
     let file = it.text("file", faults);
     let document = match (named, file) {
@@ -77,12 +78,14 @@ pub(super) fn compiled(
     }
     let document = document?;
     let proved = policies::compile(&document, fleet).and_then(|policy| {
-        let mut wrong = policies::lint::errors(&policy);
-        policies::document::locate(&document, &mut wrong);
-        if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
+        let judged = policies::lint::judge(&policy).map_err(|mut wrong| {
+            policies::document::locate(&document, &mut wrong);
+            wrong
+        });
+        Ok((policy, judged?))
     });
     match proved {
-        Ok(policy) => Some(policy),
+        Ok(judged) => Some(judged),
         Err(found) => {
             faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
             None

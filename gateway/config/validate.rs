@@ -59,13 +59,16 @@ pub(super) fn validate(
     let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
     let policy_file = named.map(|file| path_in(outside.folder, file));
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
-    let (Some(policy), true) = (policy, faults.is_empty()) else { return Err(faults.into_vec()) };
+    let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
+        return Err(faults.into_vec());
+    };
     Ok(Config {
         hash: hash(table, policy.hash()),
         server,
         admin,
         policy,
         policy_file,
+        dead_ends,
         ledger,
         identity,
         budget_wait: limits.budget_wait,

@@ -2,42 +2,101 @@
 
 use std::time::Duration;
 
-use policies::{Policy, Reason, Refusal, facts::Needs};
+use policies::{
+    Matched, Policy, Reason, Refusal,
+    facts::{Needs, Signals},
+    left_out,
+};
 
 use crate::failure::{Failure, Kind, Stage};
 
+/// Rules that were passed over, and models that were left out, that a message names.
+const NAMED_MAX: usize = 6;
+
 /// The failure for the caller of a refused request.
-pub(super) fn failure(refusal: &Refusal, policy: &Policy) -> Failure {
+pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> Failure {
     let new = |kind, public: String| Failure::new(kind, Stage::Decide, public);
+    let considered = || considered(refusal, policy);
+    let left_out = || models(refusal, policy, signals);
     match &refusal.reason {
         Reason::UnknownModel => {
             let public = "there is no model and no alias of this name; `GET /v1/models` lists them";
             new(Kind::UnknownModel, public.into()).at("model")
         }
-        Reason::ModelForbidden => new(Kind::Forbidden, "this key may not use the model".into())
-            .coded("model_forbidden")
-            .at("model"),
+        Reason::ModelForbidden => {
+            let public = match refusal.matched {
+                Some(Matched::Pin) => "this key may not use the model".to_owned(),
+                _ => format!("this key may use no model of {}: {}", considered(), left_out()),
+            };
+            new(Kind::Forbidden, public).coded("model_forbidden").at("model")
+        }
         Reason::PolicyForbidden(rule) => {
             let name = policy.rule_name(*rule);
             new(Kind::Forbidden, format!("the policy's rule `{name}` forbids every model left"))
         }
-        Reason::NoCapableModel(needs) => {
-            let public = format!("no model of rule `{}` can do {}", refusal.rule, list(*needs));
+        Reason::NoModel => {
+            let public = format!("{} has no model of this gateway", considered());
+            new(Kind::InvalidRequest, public).coded("no_capable_model")
+        }
+        Reason::NoCapableModel(_) => {
+            let needs = list(signals.needs.without(Needs::LONG_CONTEXT));
+            let public = format!(
+                "the request needs {needs}, and no model of {} can serve it: {}",
+                considered(),
+                left_out()
+            );
             new(Kind::InvalidRequest, public).coded("no_capable_model")
         }
         Reason::ContextTooLong { needed, largest } => {
             let public = format!(
-                "the request needs a context of about {needed} tokens; the largest of rule `{}` \
-                 has {largest}",
-                refusal.rule
+                "the request needs a context of about {needed} tokens; the largest of {} that could \
+                 serve it has {largest}: {}",
+                considered(),
+                left_out()
             );
             new(Kind::InvalidRequest, public).coded("context_length_exceeded").at("messages")
         }
         Reason::NoneAvailable => {
-            let public = format!("no model of rule `{}` takes requests right now", refusal.rule);
+            let public = format!("no model of {} takes requests right now", own(refusal));
             new(Kind::NoCapacity, public).after(Duration::from_secs(1))
         }
     }
+}
+
+/// What refused the request, in words.
+fn own(refusal: &Refusal) -> String {
+    match refusal.matched {
+        Some(Matched::Default) => "the default route".into(),
+        Some(Matched::Pin) => "this name".into(),
+        _ => format!("rule `{}`", refusal.rule),
+    }
+}
+
+/// The rules that were passed over, and what refused the request at last.
+fn considered(refusal: &Refusal, policy: &Policy) -> String {
+    let passed = &refusal.why.passed;
+    let named = passed.iter().take(NAMED_MAX);
+    let mut text: String =
+        named.map(|rule| format!("rule `{}`, ", policy.rule_name(*rule))).collect();
+    if passed.len() > NAMED_MAX {
+        text += &format!("{} rules more, ", passed.len() - NAMED_MAX);
+    }
+    if !text.is_empty() {
+        text.truncate(text.len() - 2);
+        text += " or ";
+    }
+    text + &own(refusal)
+}
+
+/// The models that were considered, each with what it was left out for.
+fn models(refusal: &Refusal, policy: &Policy, signals: &Signals) -> String {
+    let all = left_out(policy, signals, &refusal.why);
+    let named = all.iter().take(NAMED_MAX).map(|it| format!("{} ({})", it.model, it.reason));
+    let mut text = named.collect::<Vec<_>>().join(", ");
+    if all.len() > NAMED_MAX {
+        text += &format!(" and {} more", all.len() - NAMED_MAX);
+    }
+    text
 }
 
 fn list(needs: Needs) -> String {

@@ -24,6 +24,7 @@ use std::{fmt, sync::Arc};
 use toml::{Table, Value};
 
 use self::given::Given;
+pub(crate) use self::given::INPUT_TOKENS;
 use crate::{
     decide::decide,
     document::{Faults, Section, kind, locate},
@@ -248,7 +249,7 @@ fn reason_code(reason: &Reason) -> &'static str {
         Reason::UnknownModel => "model_not_found",
         Reason::ModelForbidden => "model_forbidden",
         Reason::PolicyForbidden(_) => "policy_forbidden",
-        Reason::NoCapableModel(_) => "no_capable_model",
+        Reason::NoCapableModel(_) | Reason::NoModel => "no_capable_model",
         Reason::ContextTooLong { .. } => "context_length_exceeded",
         Reason::NoneAvailable => "no_capacity",
     }

@@ -1,5 +1,6 @@
 //! The decision: a pure function from policy, signals and fleet to a plan or a refusal.
 
+mod choose;
 mod cost;
 mod order;
 
@@ -7,13 +8,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use self::choose::{Chosen, Matching};
 use crate::{
     facts::{
         Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Timeouts,
         Tokens,
     },
-    plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, Why},
-    policy::{By, Policy, RETRIES, Rule},
+    plan::{Hedge, Plan, Planned, Reason, Refusal, Skip, Why},
+    policy::{Policy, RETRIES, Rule},
     set::BitSet,
 };
 
@@ -34,7 +36,8 @@ pub fn decide(
     draw: Draw,
 ) -> Result<Plan, Refusal> {
     let candidates = policy.index.candidates(signals);
-    let Some(chosen) = choose(policy, signals, &candidates) else {
+    let matching = Matching { policy, signals, candidates: &candidates };
+    let Some(mut chosen) = matching.choose() else {
         return Err(Refusal {
             matched: None,
             rule: Arc::from(""),
@@ -45,22 +48,48 @@ pub fn decide(
     let mut world = World { policy, signals, fleet, draw, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
-    let filter = Filter { allowed, guards: &guards, rule: chosen.rule };
+    let mut filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
     let mut usable = world.usable(&chosen, &filter, &mut skipped);
-    if usable.is_empty() {
-        world.last_resort = true;
-        skipped.clear();
+    if usable.is_empty() && chosen.rule.is_some() {
+        let able = world.able(&filter.allowed);
+        chosen = matching.instead(chosen, |model| able.contains(model.get()));
+        filter.rule = chosen.rule;
         usable = world.usable(&chosen, &filter, &mut skipped);
     }
-    let why = Why { skipped, guards };
     if usable.is_empty() {
-        let reason = reason(&why);
-        let rule = Arc::clone(chosen.name);
-        return Err(Refusal { matched: Some(chosen.matched), rule, reason, why });
+        world.last_resort = true;
+        usable = world.usable(&chosen, &filter, &mut skipped);
+    }
+    if usable.is_empty() {
+        let reason = world.reason(&chosen, &skipped);
+        let Chosen { matched, name, passed, .. } = chosen;
+        let why = Why { skipped, guards, passed };
+        return Err(Refusal { matched: Some(matched), rule: Arc::clone(name), reason, why });
     }
     let ordered = order::order(&world, chosen.by, usable);
-    Ok(world.plan(&chosen, ordered, why))
+    let passed = std::mem::take(&mut chosen.passed);
+    Ok(world.plan(&chosen, ordered, Why { skipped, guards, passed }))
+}
+
+/// The models that a rule which was passed over names, each with what keeps it from serving this request,
+/// whatever guards bind and however the fleet is.
+pub(crate) fn passed_over(
+    policy: &Policy,
+    signals: &Signals,
+    rule: RuleIndex,
+) -> Vec<(ModelIndex, Skip)> {
+    let allowed = policy.allowed_set(&signals.team_path, signals.key);
+    let Some(found) = policy.rules.get(rule.get()) else { return Vec::new() };
+    let skip = |model: &ModelIndex| {
+        let skip = match policy.fleet().models.get(model.get())? {
+            _ if !allowed.contains(model.get()) => Skip::NotAllowed,
+            _ if !found.permitted.contains(model.get()) => Skip::Guard(rule),
+            facts => room(facts, signals).err()?,
+        };
+        Some((*model, skip))
+    };
+    found.route.iter().flat_map(|route| &route.models).filter_map(skip).collect()
 }
 
 /// What a decision looks at.
@@ -71,15 +100,6 @@ struct World<'a> {
     draw: Draw,
     /// Nothing takes requests: what is only ejected counts.
     last_resort: bool,
-}
-
-/// What decided, and the models it names.
-struct Chosen<'a> {
-    matched: Matched,
-    name: &'a Arc<str>,
-    models: &'a [ModelIndex],
-    by: &'a By,
-    rule: Option<RuleIndex>,
 }
 
 /// What a model must pass: lists of key and teams, guards, and what the routing rule itself says.
@@ -99,41 +119,6 @@ struct Usable {
 }
 
 type Usables = SmallVec<[Usable; 8]>;
-
-/// `auto` by the rules, then pin, then alias.
-fn choose<'a>(policy: &'a Policy, signals: &Signals, candidates: &BitSet) -> Option<Chosen<'a>> {
-    let requested = &*signals.requested;
-    if requested == "auto" {
-        return Some(by_rules(policy, signals, candidates));
-    }
-    if let Some(models) = policy.pinned(requested) {
-        let (matched, name) = (Matched::Pin, &policy.pin_name);
-        return Some(Chosen { matched, name, models, by: &By::Order, rule: None });
-    }
-    let aliases = (0..).zip(&policy.aliases);
-    let matching = aliases.filter_map(|(at, alias)| Some((alias.matches(requested)?, at, alias)));
-    let (_, at, alias) = matching.max_by_key(|(specific, ..)| *specific)?;
-    let Some(route) = &alias.route else {
-        return Some(by_rules(policy, signals, candidates));
-    };
-    let (matched, name) = (Matched::Alias(at), &alias.name);
-    Some(Chosen { matched, name, models: &route.models, by: &route.by, rule: None })
-}
-
-/// The first matching rule with a route that finds a model, else the default.
-fn by_rules<'a>(policy: &'a Policy, signals: &Signals, candidates: &BitSet) -> Chosen<'a> {
-    let routing = candidates.iter().find_map(|at| {
-        let rule = policy.rules.get(at)?;
-        let route = rule.route.as_ref().filter(|route| !route.models.is_empty())?;
-        let index = RuleIndex(u16::try_from(at).ok()?);
-        rule.when.rest_holds(signals).then_some((index, rule, route))
-    });
-    let (matched, name, route, rule) = match routing {
-        Some((at, rule, route)) => (Matched::Rule(at), &rule.name, route, Some(at)),
-        None => (Matched::Default, &policy.default_name, &policy.default, None),
-    };
-    Chosen { matched, name, models: &route.models, by: &route.by, rule }
-}
 
 /// The guards that bind.
 fn guards(policy: &Policy, signals: &Signals, candidates: &BitSet) -> SmallVec<[RuleIndex; 2]> {
@@ -161,6 +146,7 @@ impl World<'_> {
         filter: &Filter<'_>,
         skipped: &mut SmallVec<[(ModelIndex, Skip); 8]>,
     ) -> Usables {
+        skipped.clear();
         let mut usable = Usables::new();
         for (at, model) in chosen.models.iter().copied().enumerate() {
             match self.sift(model, filter) {
@@ -169,6 +155,17 @@ impl World<'_> {
             }
         }
         usable
+    }
+
+    /// The models that can serve the request: whoever guards, and whatever is down.
+    fn able(&self, allowed: &BitSet) -> BitSet {
+        let models = &self.policy.fleet().models;
+        let mut able = BitSet::empty(models.len());
+        let can = |(at, model): &(usize, &ModelFacts)| {
+            allowed.contains(*at) && room(model, self.signals).is_ok()
+        };
+        (0..).zip(models).filter(can).for_each(|(at, _)| able.insert(at));
+        able
     }
 
     /// The longest answer of a model that can serve, else why it cannot.
@@ -184,15 +181,26 @@ impl World<'_> {
             }
         }
         let facts = self.facts(model).ok_or(Skip::Unavailable)?;
-        let lacks = self.signals.needs.without(Needs::LONG_CONTEXT).without(facts.capabilities);
-        if !lacks.is_empty() {
-            return Err(Skip::Lacks(lacks));
-        }
-        let output = output_bound(facts, self.signals)?;
+        let output = room(facts, self.signals)?;
         match self.fleet.models.get(at) {
             Some(view) if view.available || self.last_resort && view.last_resort => Ok(output),
             _ => Err(Skip::Unavailable),
         }
+    }
+
+    /// Why nothing serves the request. Where that is not a guard and not the moment, what kept the models of
+    /// the rules that were passed over counts as well: some of them may have come further.
+    fn reason(&self, chosen: &Chosen<'_>, skipped: &[(ModelIndex, Skip)]) -> Reason {
+        if chosen.models.is_empty() {
+            return Reason::NoModel;
+        }
+        let last = reason(skipped);
+        if matches!(last, Reason::PolicyForbidden(_) | Reason::NoneAvailable) {
+            return last;
+        }
+        let passed = chosen.passed.iter();
+        let others = passed.flat_map(|rule| passed_over(self.policy, self.signals, *rule));
+        reason(&skipped.iter().copied().chain(others).collect::<Vec<_>>())
     }
 
     /// Cuts the ordered models to what may be tried and what it may cost.
@@ -247,8 +255,8 @@ impl World<'_> {
 }
 
 /// The reason of a refusal: what stopped the models that came furthest, at the mildest.
-fn reason(why: &Why) -> Reason {
-    let skips = || why.skipped.iter().map(|(_, skip)| *skip);
+fn reason(skipped: &[(ModelIndex, Skip)]) -> Reason {
+    let skips = || skipped.iter().map(|(_, skip)| *skip);
     let furthest = skips().map(rank).max();
     let mut stopped = skips().filter(|skip| Some(rank(*skip)) == furthest);
     match stopped.next() {
@@ -283,6 +291,12 @@ fn rank(skip: Skip) -> u8 {
         Skip::Context { .. } => 3,
         Skip::Unavailable | Skip::Cost | Skip::Enough => 4,
     }
+}
+
+/// The longest answer of a model, if it has all that the request needs and room for prompt and answer.
+fn room(facts: &ModelFacts, signals: &Signals) -> Result<Tokens, Skip> {
+    let lacks = signals.needs.without(Needs::LONG_CONTEXT).without(facts.capabilities);
+    if lacks.is_empty() { output_bound(facts, signals) } else { Err(Skip::Lacks(lacks)) }
 }
 
 /// The most that one choice of an answer can be: what was asked, else the model's default, clipped to

@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 
 use crate::{
-    decide::decide,
-    facts::{Draw, FleetView, ModelIndex, Signals, Timeouts},
-    plan::{Planned, Reason, Skip, SlowStream},
+    decide::{decide, passed_over},
+    facts::{Draw, FleetView, ModelIndex, RuleIndex, Signals, Timeouts},
+    plan::{Planned, Reason, Skip, SlowStream, Why},
     policy::Policy,
 };
 
@@ -20,6 +20,8 @@ pub struct Explanation {
     pub policy_hash: String,
     /// What decided; absent if it did not come that far.
     pub rule: Option<String>,
+    /// Rules that matched before it and were passed over, since none of their models can serve the request.
+    pub passed: Vec<Passed>,
     /// Guards that bound the decision.
     pub guards: Vec<String>,
     /// The models to be tried, in order; empty if refused.
@@ -62,12 +64,21 @@ pub struct Candidate {
 }
 
 /// One model that is not in the plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Its id.
     pub model: String,
     /// Why.
     pub reason: String,
+}
+
+/// A rule that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Passed {
+    /// Its name.
+    pub rule: String,
+    /// Each of its models, and why that cannot serve the request; empty if it names none of the fleet.
+    pub models: Vec<Skipped>,
 }
 
 /// A rule that nearly matched.
@@ -91,19 +102,13 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         Ok(plan) => Some(plan.rule.to_string()),
         Err(refusal) => Some(refusal.rule.to_string()).filter(|rule| !rule.is_empty()),
     };
-    let id = |model: ModelIndex| {
-        policy.fleet().models.get(model.get()).map_or_else(String::new, |it| it.id.to_string())
-    };
-    let said = |(model, skip): &(ModelIndex, Skip)| Skipped {
-        model: id(*model),
-        reason: skip_text(skip, policy),
-    };
     Explanation {
         policy_version: policy.version().to_owned(),
         policy_hash: policy.hash().to_owned(),
         rule,
         guards: why.guards.iter().map(|at| policy.rule_name(*at).to_owned()).collect(),
-        skipped: why.skipped.iter().map(said).collect(),
+        passed: passed(policy, signals, why),
+        skipped: why.skipped.iter().map(|it| skipped(policy, it)).collect(),
         last_resort: decided.as_ref().is_ok_and(|plan| plan.last_resort),
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         slow_stream: decided.as_ref().ok().and_then(|plan| plan.slow_stream),
@@ -114,6 +119,37 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
             |_| Vec::new(),
             |plan| plan.attempts.iter().filter_map(|it| candidate(policy, fleet, it)).collect(),
         ),
+    }
+}
+
+/// Each model that was considered for a request that is refused and why it was left out, in words: those of
+/// the rules that were passed over, then those of the rule that refused it. The same of one model is said
+/// once.
+#[must_use]
+pub fn left_out(policy: &Policy, signals: &Signals, why: &Why) -> Vec<Skipped> {
+    let mut all: Vec<Skipped> = Vec::new();
+    let passed = passed(policy, signals, why).into_iter().flat_map(|it| it.models);
+    for one in passed.chain(why.skipped.iter().map(|it| skipped(policy, it))) {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+fn passed(policy: &Policy, signals: &Signals, why: &Why) -> Vec<Passed> {
+    let passed = |rule: &RuleIndex| Passed {
+        rule: policy.rule_name(*rule).to_owned(),
+        models: passed_over(policy, signals, *rule).iter().map(|it| skipped(policy, it)).collect(),
+    };
+    why.passed.iter().map(passed).collect()
+}
+
+fn skipped(policy: &Policy, (model, skip): &(ModelIndex, Skip)) -> Skipped {
+    let facts = policy.fleet().models.get(model.get());
+    Skipped {
+        model: facts.map_or_else(String::new, |it| it.id.to_string()),
+        reason: skip_text(skip, policy),
     }
 }
 
@@ -168,6 +204,7 @@ fn reason_text(reason: &Reason, policy: &Policy) -> String {
             let needs: Vec<_> = needs.names().collect();
             format!("no model of the route can do {}", needs.join(", "))
         }
+        Reason::NoModel => "the rule names no model of the fleet".into(),
         Reason::ContextTooLong { needed, largest } => {
             format!("a context of {needed} tokens is needed, the largest has {largest}")
         }
@@ -175,9 +212,21 @@ fn reason_text(reason: &Reason, policy: &Policy) -> String {
     }
 }
 
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let models = self.models.iter().map(|it| format!("{} {}", it.model, it.reason));
+        let models = models.collect::<Vec<_>>().join("; ");
+        let none = "names no model of the fleet";
+        write!(f, "{:<18} {}", self.rule, if models.is_empty() { none } else { &models })
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "policy   {} ({})", self.policy_version, self.policy_hash)?;
+        for it in &self.passed {
+            writeln!(f, "passed   {it}")?;
+        }
         writeln!(f, "rule     {}", self.rule.as_deref().unwrap_or("-"))?;
         for guard in &self.guards {
             writeln!(f, "guard    {guard}")?;

@@ -30,7 +30,7 @@ mod view;
 
 pub use catalogue::{CATALOGUE, catalogue};
 pub use decide::decide;
-pub use explain::{Explanation, Near, explain};
+pub use explain::{Explanation, Near, Passed, Skipped, explain, left_out};
 pub use fault::{Fault, nearest};
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, SlowStream, Why};

@@ -4,23 +4,28 @@
 //! Rules are boxes in a finite product of all requests that they can tell apart, so that nothing here is a
 //! guess: a rule is called dead because nothing is left of its box, and a leak is a request that is left.
 
+mod asking;
 mod diff;
 mod example;
 mod finding;
+mod reach;
 mod space;
 mod values;
 
 use std::cell::Cell;
 
-use self::space::{Area, Space};
 pub use self::{
     diff::{Change, Changes, diff},
     finding::{Finding, Kind, Severity},
 };
+use self::{
+    reach::{Reach, can},
+    space::{Area, Space},
+};
 use crate::{
-    facts::{DataClass, ModelFacts, ModelIndex, Needs},
+    facts::{DataClass, ModelIndex, Needs},
     fault::Fault,
-    policy::{Policy, Rule, hintable},
+    policy::{Policy, Rule, hintable, named_keys},
     set::BitSet,
 };
 
@@ -28,23 +33,33 @@ use crate::{
 const STEPS_MAX: u64 = 400_000;
 /// Parts that a box may fall into before its proof is given up.
 const PARTS_MAX: usize = 2_000;
+/// Lists of models, of keys and of teams, that are told to lead nowhere.
+const LISTS_MAX: usize = 8;
 /// Room that an answer needs at the least, in tokens.
 const ANSWER_MIN: u32 = 256;
 
-/// The findings for which a policy is not loaded.
-#[must_use]
-pub fn errors(policy: &Policy) -> Vec<Fault> {
-    lint(policy).iter().filter(|it| it.severity == Severity::Error).map(Finding::fault).collect()
+/// Judges a policy that is to be loaded.
+///
+/// # Errors
+/// The findings for which it is not; else those of requests that end nowhere: they are refused whatever
+/// model is up, by the rule or for want of another.
+pub fn judge(policy: &Policy) -> Result<Vec<Finding>, Vec<Fault>> {
+    let mut found = lint(policy);
+    let errors = found.iter().filter(|it| it.severity == Severity::Error);
+    let errors: Vec<Fault> = errors.map(Finding::fault).collect();
+    found.retain(|it| matches!(it.kind, Kind::Gap | Kind::EmptyRoute));
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
 /// Looks for everything that can be wrong with a policy that compiles.
 #[must_use]
 pub fn lint(policy: &Policy) -> Vec<Finding> {
     let space = Space::new(policy.rules.iter(), policy.fleet());
-    let areas = policy.rules.iter().map(|rule| space.area(&rule.when)).collect();
+    let areas: Vec<Area> = policy.rules.iter().map(|rule| space.area(&rule.when)).collect();
     let opaque = policy.rules.iter().map(|rule| space.opaque(&rule.when)).collect();
     let mut proof = Proof {
         policy,
+        reach: Reach::new(policy, &space, &areas),
         space,
         areas,
         opaque,
@@ -67,6 +82,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
 
 struct Proof<'a> {
     policy: &'a Policy,
+    reach: Reach<'a>,
     space: Space,
     /// By rule, the requests for which its conditions hold.
     areas: Vec<Area>,
@@ -209,46 +225,78 @@ impl Proof<'_> {
 
     /// Rules in their order, then the default: what each of them still gets, and what it can do for it.
     fn rules(&mut self) {
-        let mut before: Vec<usize> = Vec::new();
+        let (mut before, mut plain): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         for at in 0..self.policy.rules.len() {
             let Some(rule) = self.policy.rules.get(at) else { continue };
-            let Some(route) = rule.route.as_ref().filter(|route| !route.models.is_empty()) else {
+            let Some(route) = rule.route.as_ref() else { continue };
+            if route.models.is_empty() && !rule.refuses {
                 continue;
-            };
+            }
             let Some(area) = self.areas.get(at).cloned() else { continue };
             let same = before.iter().find(|before| self.same(**before, at));
             if let Some(same) = same.and_then(|it| self.policy.rules.get(*it)) {
-                let says = format!("it has the conditions of `{}`, which stands first", same.name);
+                let says = format!(
+                    "it has the conditions of `{}`, which stands first: one route can name the models \
+                     of both",
+                    same.name
+                );
                 self.find(Kind::SameConditions, Some(at), &says, None);
                 continue;
             }
-            let earlier: Vec<&Area> = before
-                .iter()
-                .filter(|it| !self.is_opaque(**it))
-                .filter_map(|it| self.areas.get(*it))
-                .collect();
-            let Some(left) = self.left(vec![area.clone()], earlier.iter().copied()) else { return };
-            if left.is_empty() {
+            let taking = || plain.iter().filter(|it| self.reach.leaves_nothing(**it, at));
+            let keeps = plain.iter().filter_map(|it| self.reach.keeps(*it));
+            let Some(left) = self.left(vec![area.clone()], keeps) else { return };
+            let taken = taking().filter_map(|it| self.areas.get(*it));
+            let whole = |it: &usize| {
+                self.reach.leaves_nothing(*it, at) && self.reach.keeps(*it) == self.areas.get(*it)
+            };
+            let routes = match plain.iter().all(whole) {
+                true => Some(left.clone()),
+                false => self.left(vec![area.clone()], taken),
+            };
+            let Some(routes) = routes else { return };
+            if routes.is_empty() {
                 let covers = |it: &&usize| {
                     self.areas.get(**it).is_some_and(|it| area.within(it, &self.space))
                 };
-                let by = before.iter().find(covers).and_then(|it| self.policy.rules.get(*it));
-                let by = by.map_or_else(
-                    || "the rules before it".to_owned(),
-                    |rule| format!("`{}`", rule.name),
+                let says = finding::never_routes(
+                    taking().find(covers).and_then(|it| self.policy.rules.get(*it)),
                 );
-                let says = format!("it never routes: {by} take every request that it matches");
-                self.find(Kind::Dead, Some(at), &says.replace("` take", "` takes"), Some(&area));
+                self.find(Kind::Dead, Some(at), &says, Some(&area));
             } else {
                 self.served(Some(at), &route.models, &rule.permitted, &left);
             }
             before.push(at);
+            if !self.is_opaque(at) {
+                plain.push(at);
+            }
         }
-        let whole = before.iter().filter(|it| !self.is_opaque(**it));
-        let earlier: Vec<&Area> = whole.filter_map(|it| self.areas.get(*it)).collect();
-        let Some(left) = self.left(vec![Area::default()], earlier.into_iter()) else { return };
+        let kept = plain.iter().filter_map(|it| self.reach.keeps(*it));
+        let Some(left) = self.left(vec![Area::default()], kept) else { return };
         let every = BitSet::full(self.policy.fleet().models.len());
         self.served(None, &self.policy.default.models, &every, &left);
+        self.lists(&plain);
+    }
+
+    /// Keys and teams that may use no model of the default route, where some request of theirs comes to it.
+    fn lists(&mut self, before: &[usize]) {
+        let named = named_keys(self.policy.rules.iter());
+        for (asking, models) in asking::shut_out(self.policy).take(LISTS_MAX) {
+            let kept = before.iter().filter(|it| self.reach.keeps_of(**it, models));
+            let kept = kept.filter_map(|it| self.areas.get(*it));
+            let whole = asking.area(&self.space, &named);
+            let Some(left) = self.left(vec![whole], kept) else { return };
+            let Some(area) = left.first() else { continue };
+            let who = asking.name(self.policy.fleet());
+            let says = format!(
+                "{who} may use none of these models, and no rule has another for it: it is refused"
+            );
+            self.find(Kind::Gap, None, &says, Some(area));
+            let mut signals = self.space.example(area);
+            asking.put(&mut signals);
+            let given = example::given(&signals, self.policy.fleet());
+            self.findings.last_mut().into_iter().for_each(|it| it.example = Some(given.clone()));
+        }
     }
 
     /// Whether what a rule gets can be served by its models, whatever guards bind.
@@ -265,6 +313,9 @@ impl Proof<'_> {
             let capable =
                 route.filter(|it| fleet.get(it.get()).is_some_and(|model| can(model, needs)));
             capable.for_each(|it| usable.insert(it.get()));
+            if usable.is_empty() && self.reach.passes(at) {
+                continue;
+            }
             let asked = self.space.needing(needs);
             let parts: Vec<Area> = left.iter().filter_map(|part| part.meet(&asked)).collect();
             let Some((area, guards)) = parts.iter().find_map(|part| self.empties(part, &usable, 0))
@@ -279,10 +330,7 @@ impl Proof<'_> {
             let needing = needs.names().collect::<Vec<_>>().join(", ");
             let needing = if needing.is_empty() { "any" } else { &needing };
             let (kind, says) = if names.is_empty() {
-                let says = format!(
-                    "requests that need {needing} find no model here, though the fleet has one"
-                );
-                (Kind::Gap, says)
+                (Kind::Gap, finding::gap(needing, at.is_some()))
             } else {
                 let which = if needs.is_empty() {
                     String::new()
@@ -347,11 +395,4 @@ impl Proof<'_> {
         );
         self.find(Kind::Context, at, &says, Some(&part));
     }
-}
-
-/// Whether a model can do this.
-fn can(model: &ModelFacts, needs: Needs) -> bool {
-    let long =
-        !needs.contains(Needs::LONG_CONTEXT) || model.context_tokens_max.0 > 32_769 + ANSWER_MIN;
-    long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()
 }

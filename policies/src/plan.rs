@@ -97,9 +97,9 @@ impl Planned {
 /// What decided a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matched {
-    /// The first rule that matched and has a route.
+    /// The first rule that matched and has a route, but for those that were passed over.
     Rule(RuleIndex),
-    /// No rule did; the policy's default route.
+    /// No rule did, or none that can serve the request; the policy's default route.
     Default,
     /// The caller asked for an alias, by its position in the configuration.
     Alias(u16),
@@ -114,6 +114,9 @@ pub struct Why {
     pub skipped: SmallVec<[(ModelIndex, Skip); 8]>,
     /// Guards that matched, in the policy's order.
     pub guards: SmallVec<[RuleIndex; 2]>,
+    /// Rules that matched before the one that decided, in the policy's order: none of their models can serve
+    /// the request.
+    pub passed: SmallVec<[RuleIndex; 8]>,
 }
 
 /// Why a model is not in a plan.
@@ -162,9 +165,11 @@ pub enum Reason {
     ModelForbidden,
     /// A guard forbids all models that would be left.
     PolicyForbidden(RuleIndex),
-    /// No model of the route can do this.
+    /// The rule's optional names find no model of the fleet, and the rule passes nothing on.
+    NoModel,
+    /// No model of the route, nor of those before it, can do this.
     NoCapableModel(Needs),
-    /// No model of the route has room for prompt and answer.
+    /// No model of the route, nor of those before it, has room for prompt and answer.
     ContextTooLong {
         /// Tokens needed.
         needed: Tokens,

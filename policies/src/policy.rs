@@ -74,6 +74,8 @@ pub(crate) struct Rule {
     pub(crate) permitted: BitSet,
     /// Whether a zone is among what they name.
     pub(crate) zoned: bool,
+    /// Whether a request that none of its models can serve is refused, and not passed on to the next rule.
+    pub(crate) refuses: bool,
     pub(crate) retries: u8,
     pub(crate) timeouts: route::TimeoutsSaid,
     pub(crate) hedge: Option<Hedge>,
@@ -224,6 +226,24 @@ impl Policy {
         set
     }
 
+    /// Whether every key and team that may use one model may use the other.
+    pub(crate) fn admits(&self, one: ModelIndex, other: ModelIndex) -> bool {
+        let lists = [&self.teams, &self.keys];
+        lists.into_iter().all(|it| it.admit(one.get(), other.get()))
+    }
+
+    /// The different lists of teams: the first team that has each, and its models.
+    pub(crate) fn team_lists(&self) -> impl Iterator<Item = (TeamIndex, &BitSet)> {
+        let lists = self.teams.each();
+        lists.filter_map(|(at, set)| Some((TeamIndex(u16::try_from(at).ok()?), set)))
+    }
+
+    /// The different lists of keys: the first key that has each, and its models.
+    pub(crate) fn key_lists(&self) -> impl Iterator<Item = (KeyIndex, &BitSet)> {
+        let lists = self.keys.each();
+        lists.filter_map(|(at, set)| Some((KeyIndex(u32::try_from(at).ok()?), set)))
+    }
+
     /// The model with this id, as a route of one.
     pub(crate) fn pinned(&self, id: &str) -> Option<&[ModelIndex]> {
         let at = self.names.get(id)?.get();
@@ -295,6 +315,8 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
     let retries = section.read("retry", "a number from 0 to 5", faults, |value| {
         u8::try_from(value.as_integer()?).ok().filter(|it| *it <= RETRIES_MAX)
     });
+    let bound = permitted.is_some() || when.names_data_class();
+    let refuses = route::refuses(section, (route.is_some(), bound), faults);
     for later in ["experiment"] {
         if section.get(later).is_some() {
             let path = section.at(later);
@@ -307,6 +329,7 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
         // An optional selector that finds nothing leaves a rule that cannot route.
         route: route.map(Option::unwrap_or_default),
         zoned,
+        refuses,
         permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),

@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 /// A set of indices below a size fixed at its making.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct BitSet(SmallVec<[u64; 4]>);
 
 impl BitSet {

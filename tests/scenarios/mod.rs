@@ -34,5 +34,6 @@ mod rehearse;
 mod reload;
 mod slow_stream;
 mod timeouts;
+mod unservable;
 mod usage;
 mod usage_and_recovery;

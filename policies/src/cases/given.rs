@@ -12,6 +12,9 @@ use crate::{
     policy::{DAYS, minute},
 };
 
+/// Tokens of input where a case does not say.
+pub(crate) const INPUT_TOKENS: u32 = 100;
+
 /// What a decision is made from.
 pub(super) struct Given {
     pub(super) signals: Signals,
@@ -99,7 +102,7 @@ fn labelled(it: &mut Section<'_>, faults: &mut Faults) -> Signals {
 }
 
 fn sized(it: &mut Section<'_>, signals: &mut Signals, faults: &mut Faults) {
-    let input = number(it, "input_tokens", faults).unwrap_or(100);
+    let input = number(it, "input_tokens", faults).unwrap_or(INPUT_TOKENS);
     signals.input_tokens = Tokens(input);
     if input > 32_768 {
         signals.needs = signals.needs.with(Needs::LONG_CONTEXT);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     example,
+    reach::kept,
     space::{Area, Space},
 };
 use crate::policy::{By, Policy, RETRIES, Route, Rule};
@@ -83,11 +84,9 @@ impl Pairs<'_> {
     fn regions(&mut self, policy: &Policy) -> Vec<Region> {
         let mut regions = Vec::new();
         let mut before: Vec<Area> = Vec::new();
-        for (at, rule) in policy.rules.iter().enumerate() {
-            if rule.route.as_ref().is_none_or(|route| route.models.is_empty()) {
-                continue;
-            }
-            let area = self.space.area(&rule.when);
+        // What a rule passes on, the next ones route.
+        for (at, area) in kept(policy, self.space).into_iter().enumerate() {
+            let Some(area) = area else { continue };
             regions.push((Some(at), self.left(vec![area.clone()], &before)));
             before.push(area);
         }
@@ -165,6 +164,9 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
         }
         if let Some(most) = rule.cost_max {
             said += &format!(", at most {most}");
+        }
+        if rule.refuses {
+            said += ", nothing passed on";
         }
         said += &rule.timeouts.described();
     }

@@ -1,6 +1,7 @@
 //! A request as `given` of a case table, so that it can be pasted there.
 
 use crate::{
+    cases::INPUT_TOKENS,
     facts::{DataClass, FleetFacts, Operation, Signals},
     policy::DAYS,
 };
@@ -26,7 +27,7 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     if !needs.is_empty() {
         said.push(format!("needs = [{}]", needs.join(", ")));
     }
-    if signals.input_tokens.0 > 0 {
+    if signals.input_tokens.0 != INPUT_TOKENS {
         said.push(format!("input_tokens = {}", signals.input_tokens));
     }
     if let Some(asked) = signals.output_tokens_asked {

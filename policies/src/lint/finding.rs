@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, policy::Rule};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Earlier rules take every request that it could route.
+    /// Earlier rules serve or refuse every request that it could route.
     Dead,
     /// Two rules have the same conditions.
     SameConditions,
@@ -30,7 +30,8 @@ pub enum Kind {
     Hintable,
     /// Constraints leave a route no model.
     EmptyRoute,
-    /// Requests that models of the fleet could serve are refused.
+    /// Requests that models of the fleet could serve are refused: by a rule that passes none on, or at last
+    /// by the default route.
     Gap,
     /// A model of a route is too small for every request that the rule routes.
     Context,
@@ -84,4 +85,22 @@ impl Finding {
             format!("{wanted}: {}{example}", self.says),
         )
     }
+}
+
+/// What a dead rule is told; `by` is the one rule that leaves it nothing, if one alone does.
+pub(super) fn never_routes(by: Option<&Rule>) -> String {
+    let by = by.map_or_else(
+        || "the rules before it take".to_owned(),
+        |rule| format!("`{}` takes", rule.name),
+    );
+    format!("it never routes: {by} every request that it matches")
+}
+
+/// What a gap is told: at a rule that passes nothing on, or at the default route.
+pub(super) fn gap(needing: &str, at_a_rule: bool) -> String {
+    let whose = if at_a_rule { "the rule passes none on" } else { "this route is the last" };
+    format!(
+        "requests that need {needing} find no model here, though the fleet has one, and {whose}: they are \
+         refused"
+    )
 }

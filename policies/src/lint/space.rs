@@ -8,7 +8,9 @@ use super::values::{
     keys, listed, minutes, models, outputs, tags, teams,
 };
 use crate::{
-    facts::{DataClass, FleetFacts, Language, Needs, Operation, Signals, Task},
+    facts::{
+        DataClass, FleetFacts, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex,
+    },
     policy::{DAYS, Landmarks, Rule, When, named_keys},
     set::BitSet,
 };
@@ -186,6 +188,18 @@ impl Space {
         self.only(2, |value| matches!(value, Value::Class(it) if *it == class))
     }
 
+    /// The requests of one team's own keys.
+    pub(super) fn team(&self, team: TeamIndex) -> Area {
+        self.only(5, |value| matches!(value, Value::Team(path) if path.first() == Some(&team)))
+    }
+
+    /// The requests of one key, or of those that no rule names where it is one of them.
+    pub(super) fn key(&self, key: KeyIndex, named: &[KeyIndex]) -> Area {
+        let is_named = |key: &KeyIndex| named.binary_search(key).is_ok();
+        let alike = |it: &KeyIndex| *it == key || !is_named(it) && !is_named(&key);
+        self.only(6, |value| matches!(value, Value::Key(it) if alike(it)))
+    }
+
     /// Chat requests that ask for exactly these needs, whatever their size.
     pub(super) fn needing(&self, needs: Needs) -> Area {
         let free = needs.without(Needs::LONG_CONTEXT);
@@ -201,7 +215,22 @@ impl Space {
         area
     }
 
-    fn only(&self, dimension: usize, is: impl Fn(&Value) -> bool) -> Area {
+    /// What of an area has needs that are served; all of it is not copied where all are.
+    pub(super) fn serving(&self, area: &Area, serves: impl Fn(Needs) -> bool) -> Option<Area> {
+        let mut last: Option<(Needs, bool)> = None;
+        let mut whole = true;
+        let part = self.only(9, |value| {
+            let Value::Input(needs, _) = value else { return true };
+            let known = last.filter(|(it, _)| it == needs).map(|(_, serves)| serves);
+            let served = known.unwrap_or_else(|| serves(*needs));
+            last = Some((*needs, served));
+            whole &= served;
+            served
+        });
+        if whole { Some(area.clone()) } else { area.meet(&part) }
+    }
+
+    fn only(&self, dimension: usize, mut is: impl FnMut(&Value) -> bool) -> Area {
         let mut area = Area::default();
         if let (Some(part), Some(dimension)) =
             (area.0.get_mut(dimension), self.dimensions.get(dimension))

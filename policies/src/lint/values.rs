@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::{
+    cases::INPUT_TOKENS,
     facts::{
         CivilTime, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
         Task, TeamIndex, Tokens,
@@ -190,7 +191,10 @@ fn around(named: &[f64], also: &[u32]) -> Vec<u32> {
 
 /// Every combination of needs at every size of input; the size alone says whether the context is long.
 pub(super) fn inputs(marks: &Landmarks) -> Vec<Value> {
-    let sizes = around(&marks.input_tokens, &[0, LONG_CONTEXT_FROM - 1, LONG_CONTEXT_FROM]);
+    let also = [0, INPUT_TOKENS, LONG_CONTEXT_FROM - 1, LONG_CONTEXT_FROM];
+    let mut sizes = around(&marks.input_tokens, &also);
+    // The plain one first, since an example takes the first that it may: the others stay in their order.
+    sizes.sort_by_key(|size| *size != INPUT_TOKENS);
     let needs = |bits: usize| {
         let chosen = Needs::NAMES.iter().take(FREE_NEEDS).enumerate();
         let chosen = chosen.filter(|(at, _)| bits >> at & 1 == 1);

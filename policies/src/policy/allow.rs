@@ -42,6 +42,24 @@ impl AllowLists {
         all
     }
 
+    /// Whether whoever may use one model may use the other.
+    pub(super) fn admit(&self, one: usize, other: usize) -> bool {
+        self.sets.iter().all(|set| !set.contains(one) || set.contains(other))
+    }
+
+    /// Each different list once: the first that has it, and its models.
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &BitSet)> {
+        let mut next = 0;
+        // Sets are numbered as they are met.
+        let first = move |(at, number): (usize, &u32)| {
+            let new = *number == next;
+            next += u32::from(new);
+            new.then_some((at, *number as usize))
+        };
+        let firsts = (0..).zip(&self.of).filter_map(first);
+        firsts.filter_map(|(at, number)| Some((at, self.sets.get(number)?)))
+    }
+
     /// Leaves of `set` what this team or key may use. Whom the policy does not know may use nothing;
     /// where it knows nobody at all, it says nothing.
     pub(super) fn bind(&self, at: usize, set: &mut BitSet) {

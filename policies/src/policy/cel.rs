@@ -62,6 +62,11 @@ impl Expression {
         self.variables.iter().any(|variable| variable.hintable())
     }
 
+    /// Whether it asks for the data class.
+    pub(super) fn names_data_class(&self) -> bool {
+        self.variables.contains(&Variable::DataClass)
+    }
+
     /// Makes it true where it cannot be worked out: a guard binds rather than not.
     pub(super) fn binds_when_in_doubt(&mut self) {
         self.otherwise = true;

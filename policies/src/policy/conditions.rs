@@ -98,6 +98,11 @@ impl When {
         self.data_class.as_ref()
     }
 
+    /// Whether it asks for the data class, by that dimension or in `cel`.
+    pub(super) fn names_data_class(&self) -> bool {
+        self.data_class.is_some() || self.cel.as_ref().is_some_and(Expression::names_data_class)
+    }
+
     /// A guard binds where its `cel` cannot be worked out.
     pub(super) fn binds_when_in_doubt(&mut self) {
         self.cel.iter_mut().for_each(Expression::binds_when_in_doubt);

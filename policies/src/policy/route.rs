@@ -211,6 +211,26 @@ pub(super) fn permitted(
     Some(set)
 }
 
+/// Whether a rule refuses what none of its models can serve. Where it does not say, one that is `bound` does,
+/// by a data class or by limits of its own: where its data may go is not widened by what a request needs.
+pub(super) fn refuses(
+    section: &mut Section<'_>,
+    (routes, bound): (bool, bool),
+    faults: &mut Faults,
+) -> bool {
+    let expected = "\"next\" or \"refuse\"";
+    let said = section.read("on_unservable", expected, faults, |value| match value.as_str()? {
+        "next" => Some(false),
+        "refuse" => Some(true),
+        _ => None,
+    });
+    if said.is_some() && !routes {
+        let expected = "nothing: a rule without a `route` is a guard, which binds whatever routes";
+        faults.push(Fault::new(section.at("on_unservable"), "a key of rules that route", expected));
+    }
+    said.unwrap_or(bound)
+}
+
 /// Whether `require` or `avoid` names a zone.
 pub(super) fn names_a_zone(section: &mut Section<'_>) -> bool {
     let zoned = |value: Option<&Value>| value.and_then(|it| it.get("zone")).is_some();
