@@ -85,7 +85,7 @@ pub enum StartError {
         why: String,
     },
     /// The ledger could not be opened.
-    #[error("cannot open the ledger: {0}")]
+    #[error("cannot open the ledger {0}")]
     Ledger(String),
     /// The pepper could not be read or made.
     #[error("cannot read or make the pepper beside the ledger: {0}")]
@@ -284,7 +284,8 @@ async fn build(
     config: &Config,
     mut predecessor: Option<Predecessor>,
 ) -> Result<(Arc<Gateway>, WriterHandle, Departure, Vec<i64>), StartError> {
-    let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
+    let ledger = config.ledger.sqlite.display();
+    let ledger_error = |error| StartError::Ledger(format!("{ledger}: {error}"));
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
     let opened = books(config, predecessor.is_some()).await;

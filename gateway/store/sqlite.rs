@@ -220,6 +220,10 @@ impl LedgerStore for Sqlite {
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
     }
 
+    fn place(&self) -> String {
+        self.connection.path().unwrap_or_default().to_owned()
+    }
+
     fn finish(&mut self) -> Result<(), StoreError> {
         if !self.files.lost() {
             return Ok(());
