@@ -30,9 +30,8 @@ use crate::{
     outcome::{Opened, Outcome, Refused},
 };
 
-/// How long a request waits for its entry before it is turned away: a flush takes milliseconds,
-/// and a caller who has waited for seconds is better served by another replica. Where it is known that the
-/// entry cannot be written, nobody waits.
+/// How long a request waits for its entry before it is turned away, unless it is known before that the entry
+/// cannot be written: a flush takes milliseconds, and another replica serves better than seconds of waiting.
 const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
 /// Rows for which nobody waits are gathered so many times longer, about 12 ms in all: less than the
