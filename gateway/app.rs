@@ -12,6 +12,7 @@ mod inherited;
 mod listen;
 mod notify;
 mod past;
+mod pepper;
 mod probes;
 mod reload;
 
@@ -22,12 +23,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::epoch::read_limits;
 use self::{
     beside::PredecessorMoney,
     epoch::Before,
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
     listen::open,
+};
+pub(crate) use self::{
+    epoch::read_limits,
+    pepper::{accepted, pepper, place},
 };
 pub use self::{
     ground::{check, notes},
@@ -43,8 +47,8 @@ use tokio::{
 
 use crate::{
     account::Accounts,
-    config::{self, Config, Secret},
-    directory::{self, Directory},
+    config::{self, Config},
+    directory::Directory,
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
@@ -90,6 +94,9 @@ pub enum StartError {
     /// The pepper could not be read or made.
     #[error("cannot read or make the pepper beside the ledger: {0}")]
     Pepper(io::Error),
+    /// The pepper is not the one with which the ledger was written.
+    #[error("{0}")]
+    OtherPepper(String),
     /// The metrics could not be registered.
     #[error("cannot register the metrics: {0}")]
     Metrics(record::MetricsError),
@@ -293,6 +300,7 @@ async fn build(
         record::StoreError::InUse(_) => stays(handover::found(&config.ledger.sqlite)),
         error => ledger_error(error),
     })?;
+    pepper::keep(&store, config, &pepper)?;
     let departure = store.departure();
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
@@ -359,16 +367,7 @@ async fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), reco
     };
     let replica = store.replica(&epoch::replica(rand::random()))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
-    let folder = ground::folder(&config.ledger).to_owned();
+    let folder = pepper::folder(&config.ledger).to_owned();
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
     Ok((store, replica.into()))
-}
-
-/// The key of all keyed hashes.
-pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
-    if let Some(pepper) = &config.identity.pepper {
-        return Ok(pepper.clone());
-    }
-    let folder = ground::folder(&config.ledger);
-    directory::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
 }
