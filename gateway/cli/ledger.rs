@@ -39,6 +39,12 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
 /// Takes the present pepper as the ledger's, and says what it costs.
 fn accept_pepper(config: &Config) -> ExitCode {
     let file = config.ledger.sqlite.display();
+    if !config.ledger.sqlite.exists() {
+        println!(
+            "{file} is not there yet, and takes the pepper of the first start: nothing to accept"
+        );
+        return ExitCode::SUCCESS;
+    }
     let pepper = match app::accepted(config) {
         Ok(pepper) => pepper,
         Err(error) => {

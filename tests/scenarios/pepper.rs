@@ -125,6 +125,16 @@ async fn a_pepper_that_is_lost_for_good_is_made_anew_when_somebody_says_so() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_ledger_there_is_nothing_to_accept() {
+    let folder = Setup::new().model("a", &[String::from("http://127.0.0.1:9/v1")]).write();
+    let before = names(&folder);
+    let said = run(&folder.config(), &["ledger", "accept-pepper"]).await;
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said));
+    assert!(text(&said).contains("nothing to accept"), "{}", text(&said));
+    assert_eq!(names(&folder), before, "nothing is made");
+}
+
+#[tokio::test]
 async fn a_ledger_without_fingerprint_takes_the_present_one() {
     let (_up, folder, key) = used().await;
     let known = fingerprint(&folder);
