@@ -12,6 +12,7 @@ mod inherited;
 mod listen;
 mod notify;
 mod past;
+mod pepper;
 mod probes;
 mod reload;
 
@@ -22,12 +23,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::epoch::read_limits;
 use self::{
     beside::PredecessorMoney,
     epoch::Before,
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
     listen::open,
+};
+pub(crate) use self::{
+    epoch::read_limits,
+    pepper::{accepted, pepper, place},
 };
 pub use self::{
     ground::{check, notes},
@@ -43,8 +47,8 @@ use tokio::{
 
 use crate::{
     account::Accounts,
-    config::{self, Config, Secret},
-    directory::{self, Directory},
+    config::{self, Config},
+    directory::Directory,
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
@@ -85,11 +89,14 @@ pub enum StartError {
         why: String,
     },
     /// The ledger could not be opened.
-    #[error("cannot open the ledger: {0}")]
+    #[error("cannot open the ledger {0}")]
     Ledger(String),
     /// The pepper could not be read or made.
     #[error("cannot read or make the pepper beside the ledger: {0}")]
     Pepper(io::Error),
+    /// The pepper is not the one with which the ledger was written.
+    #[error("{0}")]
+    OtherPepper(String),
     /// The metrics could not be registered.
     #[error("cannot register the metrics: {0}")]
     Metrics(record::MetricsError),
@@ -284,7 +291,8 @@ async fn build(
     config: &Config,
     mut predecessor: Option<Predecessor>,
 ) -> Result<(Arc<Gateway>, WriterHandle, Departure, Vec<i64>), StartError> {
-    let ledger_error = |error: record::StoreError| StartError::Ledger(error.to_string());
+    let ledger = config.ledger.sqlite.display();
+    let ledger_error = |error| StartError::Ledger(format!("{ledger}: {error}"));
     let stays = |why| in_charge(config, why);
     let pepper = pepper(config)?;
     let opened = books(config, predecessor.is_some()).await;
@@ -292,6 +300,7 @@ async fn build(
         record::StoreError::InUse(_) => stays(handover::found(&config.ledger.sqlite)),
         error => ledger_error(error),
     })?;
+    pepper::keep(&store, config, &pepper)?;
     let departure = store.departure();
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
@@ -358,16 +367,7 @@ async fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), reco
     };
     let replica = store.replica(&epoch::replica(rand::random()))?;
     let now_ms = || jiff::Timestamp::now().as_millisecond();
-    let folder = ground::folder(&config.ledger).to_owned();
+    let folder = pepper::folder(&config.ledger).to_owned();
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
     Ok((store, replica.into()))
-}
-
-/// The key of all keyed hashes.
-pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
-    if let Some(pepper) = &config.identity.pepper {
-        return Ok(pepper.clone());
-    }
-    let folder = ground::folder(&config.ledger);
-    directory::load_or_create_pepper(folder, rand::random()).map_err(StartError::Pepper)
 }

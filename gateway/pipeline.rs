@@ -30,7 +30,7 @@ use policies::{
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use self::decide::{DecideFn, planned};
+use self::decide::{DecideFn, output_within, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     decide::{Asked, Decided, explained},
@@ -251,7 +251,11 @@ async fn serve_decided(
     let Decided { signals, plan, draw } = decided;
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
-    let reservation = account.admit(requester, &plan, signals.input_tokens, now).await?;
+    let admitted = account.admit(requester, &plan, signals.input_tokens, now).await;
+    let reservation = admitted.map_err(|it| {
+        let fleet = epoch.upstreams.fleet.view();
+        it.failure(|left| output_within(&epoch.policy, (&signals, draw), &fleet, &plan, left))
+    })?;
     tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Accounts,
     budget::{Budget, BudgetWindow, GivenAway},
-    owned::Owner,
+    named::Owner,
 };
 
 /// The one that leaves keeps one part in so many of what is left of a budget.

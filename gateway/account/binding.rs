@@ -18,7 +18,8 @@ use super::{
     headers::RateHeaders,
     limits::RateLimits,
     open::{OpenRequests, Requester},
-    reserve::{Reservation, Windows, refusal, reserve},
+    reserve::{Reservation, Windows, reserve},
+    shortage::{Refusal, Shortage},
 };
 use crate::failure::{Failure, Kind, Stage};
 
@@ -94,7 +95,7 @@ impl Account {
         plan: &Plan,
         input: Tokens,
         now: Instant,
-    ) -> Result<Reservation, Failure> {
+    ) -> Result<Reservation, Refusal> {
         let mut reservation = Reservation {
             reserved: plan.cost_max,
             windows: Windows::new(),
@@ -110,13 +111,14 @@ impl Account {
         let given = |windows: &Windows| windows.iter().any(|window| window.is_given());
         let wait = if given(&windows) { Duration::ZERO } else { self.wait };
         if !reserve(&windows, plan.cost_max, wait).await {
-            if !given(&windows) {
-                return Err(refusal(&windows, plan.cost_max, &self.currency));
+            let short = || Shortage::of(&windows, plan.cost_max, &self.currency);
+            if let Some(shortage) = (!given(&windows)).then(short).flatten() {
+                return Err(Refusal::Money(shortage));
             }
             // A successor may have come meanwhile: what was kept for such requests is in other windows.
             windows = self.windows(request.at);
             if !reserve(&windows, plan.cost_max, Duration::ZERO).await {
-                return Err(succeeded());
+                return Err(succeeded().into());
             }
         }
         // No await from here on: what is reserved is in the reservation's hands.

@@ -9,7 +9,10 @@ use arc_swap::ArcSwap;
 use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use policies::facts::{KeyIndex, Money, TeamIndex, Window};
 
-use super::queue::BudgetQueue;
+use super::{
+    named::{BudgetName, Owner},
+    queue::BudgetQueue,
+};
 use crate::config;
 
 /// What was spent before this process began.
@@ -27,10 +30,9 @@ pub(crate) struct Spent {
 
 /// One budget: its window at hand, and how long that is.
 pub(super) struct Budget {
-    window: Window,
-    timezone: TimeZone,
+    name: Arc<BudgetName>,
     terms: Arc<Terms>,
-    current: ArcSwap<Period>,
+    current: ArcSwap<BudgetWindow>,
 }
 
 /// How much may be spent. A reload moves it, for windows that run as well.
@@ -55,14 +57,12 @@ impl Terms {
     }
 }
 
-/// A period of a budget and its window.
-struct Period {
-    until: Timestamp,
-    window: Arc<BudgetWindow>,
-}
-
 /// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
 pub(super) struct BudgetWindow {
+    /// The budget's name.
+    pub(super) name: Arc<BudgetName>,
+    /// The first moment that is not in it.
+    pub(super) until: Timestamp,
     terms: Arc<Terms>,
     /// Spent and reserved together: the figure that must not pass the amount.
     committed: AtomicI64,
@@ -104,11 +104,14 @@ pub(crate) struct BudgetReading {
 }
 
 impl BudgetWindow {
-    fn new(terms: Arc<Terms>, spent: Money) -> Self {
+    /// A window of which nothing is spent.
+    fn new(name: Arc<BudgetName>, until: Timestamp, terms: Arc<Terms>) -> Self {
         Self {
+            name,
+            until,
             terms,
-            committed: AtomicI64::new(spent.nano()),
-            spent: AtomicI64::new(spent.nano()),
+            committed: AtomicI64::new(0),
+            spent: AtomicI64::new(0),
             given: AtomicBool::new(false),
             whole: None,
             held: AtomicI64::new(0),
@@ -119,7 +122,8 @@ impl BudgetWindow {
     /// The part of a window that is kept when the rest is given away.
     fn share_of(whole: &Arc<Self>, nano: i64) -> Self {
         let terms = Terms::new(Money::from_nano(nano), true);
-        Self { whole: Some(Arc::clone(whole)), ..Self::new(terms, Money::ZERO) }
+        let share = Self::new(Arc::clone(&whole.name), whole.until, terms);
+        Self { whole: Some(Arc::clone(whole)), ..share }
     }
 
     /// Takes the amount if it fits, or if the budget is not hard.
@@ -188,6 +192,11 @@ impl BudgetWindow {
         !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
     }
 
+    /// The amount that may be spent in it.
+    pub(super) fn limit(&self) -> Money {
+        Money::from_nano(self.terms.amount())
+    }
+
     /// What is not spent, reserved or not; `None` if the budget is not hard.
     pub(super) fn unspent(&self) -> Option<Money> {
         let left = self.terms.amount().saturating_sub(self.spent().nano()).max(0);
@@ -208,16 +217,14 @@ impl BudgetWindow {
 
 impl Budget {
     /// A budget of which nothing is spent.
-    pub(super) fn new(config: &config::Budget, at: Timestamp) -> Self {
-        let (_, until) = bounds(config.window, &config.timezone, at);
+    pub(super) fn new(owner: Owner, config: &config::Budget, at: Timestamp) -> Self {
+        let (window, timezone) = (config.window, config.timezone.clone());
+        let (_, until) = bounds(window, &timezone, at);
         let terms = Terms::new(config.amount, config.hard);
-        let window = Arc::new(BudgetWindow::new(Arc::clone(&terms), Money::ZERO));
-        Self {
-            window: config.window,
-            timezone: config.timezone.clone(),
-            terms,
-            current: ArcSwap::from_pointee(Period { until, window }),
-        }
+        let name = Arc::new(BudgetName { owner, window, timezone });
+        let current = BudgetWindow::new(Arc::clone(&name), until, Arc::clone(&terms));
+        let current = ArcSwap::from_pointee(current);
+        Self { name, terms, current }
     }
 
     /// Counts what was spent before it began, but for so many nano-units that are counted already.
@@ -227,7 +234,7 @@ impl Budget {
         counted: i64,
         at: Timestamp,
     ) {
-        let (from, until) = bounds(self.window, &self.timezone, at);
+        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
         let spent = spent.nano().saturating_sub(counted);
@@ -236,7 +243,7 @@ impl Budget {
 
     /// Whether this is the budget that the configuration states: the amount may be another.
     pub(super) fn is(&self, config: &config::Budget) -> bool {
-        self.window == config.window && self.timezone == config.timezone
+        self.name.window == config.window && self.name.timezone == config.timezone
     }
 
     /// Another amount binds from now on; without one, what is spent is counted on and refuses nobody. The
@@ -246,7 +253,7 @@ impl Budget {
             self.terms.amount.store(config.amount.nano(), Ordering::Release);
         }
         self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
-        self.current.load().window.queue.free();
+        self.current.load().queue.free();
     }
 
     /// Whether requests are refused when it is spent.
@@ -256,12 +263,12 @@ impl Budget {
 
     /// How it is told from the other budgets of its owner: its window and the window's time zone.
     pub(super) fn told_apart_by(&self) -> (&'static str, &str) {
-        (self.window.code(), self.timezone.iana_name().unwrap_or("UTC"))
+        (self.name.window.code(), self.name.zone())
     }
 
     /// The window at hand, if a request of that moment counts in it.
     pub(super) fn window_of(&self, then: Timestamp, now: Timestamp) -> Option<Arc<BudgetWindow>> {
-        let (from, until) = bounds(self.window, &self.timezone, now);
+        let (from, until) = bounds(self.name.window, &self.name.timezone, now);
         (from..until).contains(&then).then(|| Arc::clone(self.window(now).whole()))
     }
 
@@ -277,8 +284,7 @@ impl Budget {
         let committed = window.committed.fetch_add(1, Ordering::AcqRel);
         let share = self.terms.amount().saturating_sub(committed).max(0) / parts;
         let kept = Arc::new(BudgetWindow::share_of(&window, share));
-        let until = self.current.load().until;
-        self.current.store(Arc::new(Period { until, window: kept }));
+        self.current.store(kept);
         window.queue.free();
         let held = window.held.load(Ordering::Acquire);
         let most = committed.saturating_add(share);
@@ -288,9 +294,8 @@ impl Budget {
     /// Takes back what was given away. What was reserved in the share since goes on to be counted.
     pub(super) fn take_back(&self) {
         let current = self.current.load_full();
-        let Some(whole) = &current.window.whole else { return };
-        let (until, window) = (current.until, Arc::clone(whole));
-        self.current.store(Arc::new(Period { until, window }));
+        let Some(whole) = &current.whole else { return };
+        self.current.store(Arc::clone(whole));
         whole.given.store(false, Ordering::Release);
         whole.count(0, -1);
     }
@@ -298,8 +303,8 @@ impl Budget {
     /// Nothing more is reserved in the share that was kept.
     pub(super) fn close_share(&self) {
         let current = self.current.load();
-        if current.window.whole.is_some() {
-            current.window.terms.amount.store(0, Ordering::Release);
+        if current.whole.is_some() {
+            current.terms.amount.store(0, Ordering::Release);
         }
     }
 
@@ -308,13 +313,13 @@ impl Budget {
     pub(super) fn window(&self, at: Timestamp) -> Arc<BudgetWindow> {
         let current = self.current.load();
         if at < current.until {
-            return Arc::clone(&current.window);
+            return Arc::clone(&current);
         }
-        let (_, until) = bounds(self.window, &self.timezone, at);
-        let window = Arc::new(BudgetWindow::new(Arc::clone(&self.terms), Money::ZERO));
+        let (_, until) = bounds(self.name.window, &self.name.timezone, at);
+        let next = BudgetWindow::new(Arc::clone(&self.name), until, Arc::clone(&self.terms));
         // If another request was first, its window stands.
-        self.current.compare_and_swap(&*current, Arc::new(Period { until, window }));
-        Arc::clone(&self.current.load().window)
+        self.current.compare_and_swap(&*current, Arc::new(next));
+        self.current.load_full()
     }
 
     pub(super) fn reading(&self, team: &Arc<str>, at: Timestamp) -> BudgetReading {
@@ -322,7 +327,7 @@ impl Budget {
         let window = window.whole();
         BudgetReading {
             team: Arc::clone(team),
-            window: self.window.code(),
+            window: self.name.window.code(),
             limit: Money::from_nano(self.terms.amount()),
             spent: window.spent(),
             reserved: window.reserved(),

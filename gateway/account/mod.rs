@@ -9,12 +9,14 @@ mod binding;
 mod budget;
 mod headers;
 mod limits;
+mod named;
 mod new_budgets;
 mod open;
 mod owned;
 pub(crate) mod price;
 mod queue;
 mod reserve;
+mod shortage;
 #[cfg(test)]
 mod tests;
 
@@ -36,10 +38,7 @@ pub(crate) use self::{
     open::Requester,
     reserve::Reservation,
 };
-use self::{
-    budget::Budget,
-    owned::{Owned, Owner},
-};
+use self::{budget::Budget, named::Owner, owned::Owned};
 use crate::config::{self, Key, Team};
 
 /// What all teams and keys have used, and what binds each key.

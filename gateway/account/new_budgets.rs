@@ -18,8 +18,9 @@ use uuid::Uuid;
 use super::{
     Accounts,
     budget::{Budget, BudgetWindow, Spent},
+    named::Owner,
     open::Requester,
-    owned::{Owned, Owner},
+    owned::Owned,
 };
 use crate::config::{self, Key, Team};
 
@@ -52,7 +53,7 @@ impl NewBudgets {
         for (owner, budgets) in teams.chain(keys).filter(|(_, budgets)| !budgets.is_empty()) {
             let known = owned.get(&owner);
             let new = budgets.iter().filter(|it| !known.is_some_and(|known| known.has(it)));
-            let new: Vec<_> = new.map(|it| NewBudget::of(it, now)).collect();
+            let new: Vec<_> = new.map(|it| NewBudget::of(&owner, it, now)).collect();
             if !new.is_empty() {
                 all.insert(owner, new);
             }
@@ -127,8 +128,9 @@ impl NewBudgets {
 }
 
 impl NewBudget {
-    fn of(config: &config::Budget, now: Timestamp) -> Self {
-        Self { budget: Arc::new(Budget::new(config, now)), joined: Mutex::default() }
+    fn of(owner: &Owner, config: &config::Budget, now: Timestamp) -> Self {
+        let budget = Arc::new(Budget::new(owner.clone(), config, now));
+        Self { budget, joined: Mutex::default() }
     }
 
     fn join(&self, request: &Requester, now: Timestamp) -> Option<Arc<BudgetWindow>> {

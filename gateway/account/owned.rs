@@ -2,17 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{binding::Account, budget::Budget, limits::RateLimits};
+use super::{binding::Account, budget::Budget, limits::RateLimits, named::Owner};
 use crate::config::{self, Limits};
-
-/// Whose budgets and limits: by name, which lives longer than a place in the configuration.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
-    /// A team.
-    Team(Arc<str>),
-    /// A key.
-    Key(Arc<str>),
-}
 
 /// The budgets and limits of one team or key, with what is used of them.
 #[derive(Clone, Default)]

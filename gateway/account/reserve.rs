@@ -10,7 +10,6 @@ use policies::{
 use smallvec::SmallVec;
 
 use super::{budget::BudgetWindow, limits::TokenReservation, open::OpenRequests};
-use crate::failure::{Failure, Kind, Stage};
 
 /// A reservation of money and tokens. It ends by [`Reservation::settle`], or releases itself.
 #[must_use]
@@ -33,27 +32,6 @@ pub(super) async fn reserve(windows: &[Arc<BudgetWindow>], amount: Money, wait: 
     let waited = tokio::time::timeout(wait, queue(full, windows, amount)).await;
     // Everybody before has given up by then, if only just now.
     waited.unwrap_or_else(|_| try_reserve(windows, amount).is_ok())
-}
-
-/// Why the money was refused: nothing is left, less is left than the request can cost, or enough is left
-/// but open requests have reserved it. "Spent" is said only of what is.
-pub(super) fn refusal(windows: &[Arc<BudgetWindow>], amount: Money, currency: &str) -> Failure {
-    const WHOSE: &str = "the budget of this key or of one of its teams";
-    const ADVICE: &str = "a smaller max_tokens lowers what it can cost";
-    let refuse = |public: String| Failure::new(Kind::BudgetExceeded, Stage::Admit, public);
-    let unspent = windows.iter().filter_map(|window| window.unspent()).min().unwrap_or_default();
-    if unspent == Money::ZERO {
-        return refuse(format!("{WHOSE} is spent"));
-    }
-    let most = format!("the request can cost up to {amount} {currency}");
-    if unspent < amount {
-        let text = format!("{unspent} {currency} of {WHOSE} are left and {most}: {ADVICE}");
-        return refuse(text).coded("budget_too_small");
-    }
-    refuse(format!(
-        "{unspent} {currency} of {WHOSE} are left, but requests that are still open have reserved \
-         them and {most}: come back when they are done; {ADVICE}"
-    ))
 }
 
 /// Waits at the window that is full; false if no settle can free enough. Between its awaits nothing is held,

@@ -10,6 +10,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::{
     reserve::{Windows, try_reserve},
+    shortage::Refusal,
     *,
 };
 use crate::{
@@ -109,7 +110,22 @@ fn request(at: Timestamp) -> Requester {
 }
 
 async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
-    of(accounts, 0).admit(request(noon()), &plan(cost), Tokens(0), Instant::now()).await
+    let admitted =
+        of(accounts, 0).admit(request(noon()), &plan(cost), Tokens(0), Instant::now()).await;
+    admitted.map_err(|it| it.failure(per_token))
+}
+
+/// The `max_tokens` that fit where a token costs a hundredth.
+fn per_token(left: Money) -> Option<Tokens> {
+    u32::try_from(left.nano() / 10_000_000).ok().filter(|it| *it > 0).map(Tokens)
+}
+
+/// A refusal's code and what its caller reads.
+fn told(refusal: Refusal) -> (&'static str, String) {
+    let failure = refusal.failure(per_token);
+    assert_eq!((failure.kind, failure.status()), (Kind::BudgetExceeded, 429));
+    assert_eq!(failure.retry_after, None, "coming back soon is of no use");
+    (failure.code, failure.public.into_owned())
 }
 
 fn settle(reservation: Reservation, cost: i64) {
@@ -147,32 +163,138 @@ async fn what_no_settle_can_make_room_for_is_refused_at_once() {
     drop(held);
 }
 
-/// Spent is spent, too little is too little, and reserved is reserved: each is told for what it is.
+/// Spent is spent, too little is too little, and reserved is reserved: each is told for what it is, with the
+/// budget, what is left, what the request can cost, what would fit and when the budget begins anew.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_why_there_is_no_room() {
     let accounts = one(100_000_000, true);
     let refused = async |amount| {
         let failure = admit(&accounts, amount).await.map(drop).unwrap_err();
-        assert_eq!((failure.kind, failure.status()), (Kind::BudgetExceeded, 429));
-        (failure.code, failure.public)
+        (failure.code, failure.public.into_owned())
     };
+    const ANEW: &str = "the budget begins anew at 2026-12-01 00:00 (Asia/Singapore)";
     let (code, text) = refused(120_000_000).await;
     assert_eq!(code, "budget_too_small");
-    for part in ["0.1 EUR of", "up to 0.12 EUR", "max_tokens"] {
-        assert!(text.contains(part) && !text.contains("spent"), "{text}");
-    }
+    assert_eq!(
+        text,
+        format!(
+            "0.1 EUR of the month budget of team `default` are left, and this request can cost up to \
+             0.12 EUR: it fits with max_tokens of 10 or less; {ANEW}"
+        )
+    );
     let held = admit(&accounts, 60_000_000).await.unwrap();
     let (code, text) = refused(60_000_000).await;
     assert_eq!(code, "budget_exceeded");
-    assert!(text.contains("still open") && !text.contains("spent"), "{text}");
+    assert_eq!(
+        text,
+        format!(
+            "0.1 EUR of the month budget of team `default` are left, but requests that are still open \
+             have reserved all but 0.04 of them, and this request can cost up to 0.06 EUR: come \
+             back when they are done; it fits with max_tokens of 4 or less; {ANEW}"
+        )
+    );
     settle(held, 60_000_000);
     let (code, text) = refused(40_000_001).await;
     assert_eq!(code, "budget_too_small");
     assert!(text.contains("0.04 EUR of") && text.contains("0.040000001 EUR"), "{text}");
-    settle(admit(&accounts, 40_000_000).await.unwrap(), 40_000_000);
+    settle(admit(&accounts, 39_000_000).await.unwrap(), 39_000_000);
+    let (code, text) = refused(2_000_000).await;
+    assert_eq!(code, "budget_too_small");
+    assert!(text.contains("its input alone can cost more than that"), "{text}");
+    settle(admit(&accounts, 1_000_000).await.unwrap(), 1_000_000);
     let (code, text) = refused(1).await;
     assert_eq!(code, "budget_exceeded");
-    assert!(text.ends_with("is spent"), "{text}");
+    assert_eq!(
+        text,
+        format!(
+            "the month budget of team `default`, 0.1 EUR, is spent, and this request can cost up to \
+             0.000000001 EUR; {ANEW}"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_when_each_window_begins_anew() {
+    let zoned = |zone: &str| jiff::tz::TimeZone::get(zone).unwrap();
+    for (window, zone, expected) in [
+        (Window::Day, "Asia/Singapore", "begins anew at 2026-11-24 00:00 (Asia/Singapore)"),
+        (Window::Day, "America/Anchorage", "begins anew at 2026-11-24 00:00 (America/Anchorage)"),
+        (Window::Day, "UTC", "begins anew at 2026-11-24 00:00 (UTC)"),
+        (Window::Week, "Asia/Singapore", "begins anew at 2026-11-30 00:00 (Asia/Singapore)"),
+        (Window::Month, "Europe/Berlin", "begins anew at 2026-12-01 00:00 (Europe/Berlin)"),
+        (Window::Total, "Europe/Berlin", "never begins anew"),
+    ] {
+        let own = Budget { timezone: zoned(zone), ..budget(10, window, true) };
+        let accounts = accounts(&[team("default", None, Vec::new())], &[key(0, vec![own])]);
+        let text = admit(&accounts, 11).await.map(drop).unwrap_err().public;
+        let name = format!("of the {} budget of key `k0` are left", window.code());
+        assert!(text.contains(&name) && text.ends_with(expected), "{text}");
+    }
+    // The end of the window in which the request came in, not of the one in which the process began.
+    let day = vec![budget(10, Window::Day, true)];
+    let accounts = accounts(&[team("default", None, day)], &[key(0, Vec::new())]);
+    let at = at("2026-12-30T15:59:59Z");
+    let late = of(&accounts, 0).admit(request(at), &plan(11), Tokens(0), Instant::now()).await;
+    let (_, text) = told(late.map(drop).unwrap_err());
+    assert!(text.ends_with("2026-12-31 00:00 (Asia/Singapore)"), "{text}");
+}
+
+/// Of several budgets that are in the way, the tightest is named: the one that a caller has to know of.
+#[tokio::test(start_paused = true)]
+async fn of_several_budgets_the_tightest_is_named() {
+    let bound = |own: Vec<Budget>, cards: Vec<Budget>, bank: Vec<Budget>| {
+        let teams = [
+            team("default", None, Vec::new()),
+            team("bank", None, bank),
+            team("cards", Some(1), cards),
+        ];
+        accounts(&teams, &[key(2, own), key(1, Vec::new())])
+    };
+    let of_window = |amount, window| vec![budget(amount, window, true)];
+    let (day, month, total) = (Window::Day, Window::Month, Window::Total);
+    for (accounts, named) in [
+        (
+            bound(of_window(50, day), of_window(60, day), of_window(70, total)),
+            "day budget of key `k0`",
+        ),
+        (
+            bound(of_window(70, day), of_window(50, day), of_window(60, day)),
+            "day budget of team `cards`",
+        ),
+        (bound(vec![], of_window(60, day), of_window(50, total)), "total budget of team `bank`"),
+        // A soft one is in nobody's way.
+        (
+            bound(vec![budget(1, day, false)], vec![], of_window(50, month)),
+            "month budget of team `bank`",
+        ),
+        // Alike: the one that is in the way for longer. Another one is not small enough to matter.
+        (
+            bound(of_window(50, day), [of_window(50, month), of_window(90, day)].concat(), vec![]),
+            "month budget of team `cards`",
+        ),
+        (bound(of_window(50, total), of_window(50, month), vec![]), "total budget of key `k0`"),
+    ] {
+        let text = admit(&accounts, 80).await.map(drop).unwrap_err().public;
+        assert!(
+            text.starts_with("0.00000005 EUR of the ") && text.contains(named),
+            "{named}: {text}"
+        );
+    }
+    // Enough is unspent in all of them, but others have reserved it in the bank's.
+    let accounts = bound(of_window(50, day), of_window(100, day), of_window(90, month));
+    let now = Instant::now();
+    let other = of(&accounts, 1).admit(request(noon()), &plan(60), Tokens(0), now).await;
+    let other = other.ok().unwrap();
+    let failure = admit(&accounts, 40).await.map(drop).unwrap_err();
+    assert_eq!(failure.code, "budget_exceeded");
+    let expected = "0.00000009 EUR of the month budget of team `bank` are left, but requests that are \
+                    still open have reserved all but 0.00000003 of them";
+    assert!(failure.public.starts_with(expected), "{}", failure.public);
+    // What is spent is named before what is only too small.
+    settle(other, 90);
+    let failure = admit(&accounts, 60).await.map(drop).unwrap_err();
+    assert_eq!(failure.code, "budget_exceeded");
+    assert!(failure.public.starts_with("the month budget of team `bank`"), "{}", failure.public);
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +358,8 @@ async fn every_budget_up_the_tree_binds_or_none_is_touched() {
     assert_eq!(of(&accounts, 0).left(noon()), Some(nano(20)), "the key's own is the smallest");
     assert_eq!(of(&accounts, 1).left(noon()), Some(nano(50)));
     let now = Instant::now();
-    let other = of(&accounts, 1).admit(request(noon()), &plan(45), Tokens(0), now).await.unwrap();
+    let other =
+        of(&accounts, 1).admit(request(noon()), &plan(45), Tokens(0), now).await.ok().unwrap();
     settle(other, 45);
     assert!(admit(&accounts, 10).await.is_err(), "the bank has 5 left");
     assert_eq!(spent(), [95, 50]);
@@ -263,7 +386,9 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
     let admit = |at| {
         let accounts = &accounts;
         let admitted = of(accounts, 0);
-        async move { admitted.admit(request(at), &plan(80), Tokens(0), Instant::now()).await.unwrap() }
+        async move {
+            admitted.admit(request(at), &plan(80), Tokens(0), Instant::now()).await.ok().unwrap()
+        }
     };
     let yesterday = admit(before).await;
     let today = admit(after).await;
@@ -377,7 +502,10 @@ async fn tokens_that_were_not_used_come_back() {
     let admit = |tokens, cost| {
         let accounts = &accounts;
         let account = of(accounts, 0);
-        async move { account.admit(request(noon()), &plan(cost), Tokens(tokens), now).await }
+        async move {
+            let admitted = account.admit(request(noon()), &plan(cost), Tokens(tokens), now).await;
+            admitted.map_err(|it| it.failure(per_token))
+        }
     };
     let first = admit(600, 0).await.unwrap();
     let failure = admit(60, 0).await.map(drop).unwrap_err();

@@ -8,11 +8,11 @@ use policies::Fault;
 use super::{
     epoch::{Before, epoch},
     handover::{self, ListenAddresses},
+    pepper::{self, folder},
     real_now,
 };
 use crate::{
-    config::{self, Config, Ground, Ledger},
-    directory,
+    config::{self, Config, Ground},
     edge::accept,
     record::Metrics,
     store,
@@ -88,12 +88,6 @@ fn in_charge(config: &Config) -> Vec<String> {
     notes
 }
 
-/// The folder that the ledger stands in.
-pub(super) fn folder(ledger: &Ledger) -> &Path {
-    let folder = ledger.sqlite.parent().filter(|it| !it.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
-}
-
 fn faults(ground: &Ground<'_>) -> Vec<Fault> {
     let listeners =
         [("server.listen", ground.server.listen), ("admin.listen", ground.admin.listen)];
@@ -113,13 +107,15 @@ fn ledger(ground: &Ground<'_>) -> Option<Fault> {
         let expected = "a ledger, or none yet, in a folder that this user may write to";
         return Some(Fault::new("ledger.sqlite", found, expected));
     }
-    if ground.identity.pepper.is_some() {
-        return None;
+    let (identity, ledger) = (ground.identity, ground.ledger);
+    match pepper::present(identity, ledger) {
+        Ok(found) => pepper::fault(identity, ledger, found.as_ref()),
+        Err(error) => {
+            let found = format!("{}: {error}", folder(ledger).join("pepper").display());
+            let expected = "a secret of at least 32 bytes, or no file yet";
+            Some(Fault::new("identity.pepper", found, expected))
+        }
     }
-    let folder = folder(ground.ledger);
-    let error = directory::load_pepper(folder).err()?;
-    let found = format!("{}: {error}", folder.join("pepper").display());
-    Some(Fault::new("identity.pepper", found, "a secret of at least 32 bytes, or no file yet"))
 }
 
 /// Whatever else a start prepares: connections to the backends, with the roots of the system.

@@ -20,7 +20,7 @@ use super::{
     Running,
     beside::PredecessorMoney,
     epoch::{Before, epoch},
-    past,
+    past, pepper,
 };
 use crate::{
     account::{Accounts, NewBudgets},
@@ -63,7 +63,8 @@ pub enum Change {
 /// Puts another configuration in force.
 pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
     let mut current = running.config.lock().await;
-    let fixed = fixed_changes(&current, &config);
+    let mut fixed = fixed_changes(&current, &config);
+    fixed.extend(pepper::changed(&config, &running.gateway.epoch.load().directory.fingerprint()));
     if !fixed.is_empty() {
         return Ok(Reloaded::NeedsRestart(fixed));
     }

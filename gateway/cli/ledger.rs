@@ -2,7 +2,12 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::store::{Reader, Verification};
+use crate::{
+    app,
+    config::{Config, Credential, Key},
+    directory,
+    store::{self, Reader, Verification},
+};
 
 /// What can be done to the ledger.
 #[derive(Debug, clap::Subcommand)]
@@ -14,15 +19,70 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take the present pepper as the ledger's, where another one was lost or is replaced on purpose; one
+    /// is made where there is none. Keys that are given by `hash` must be created anew then.
+    AcceptPepper,
 }
 
 /// Runs the command.
 pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
-    let Command::Verify { json } = command;
     let config = match super::load(path) {
         Ok(config) => config,
         Err(code) => return code,
     };
+    match command {
+        Command::Verify { json } => verify(&config, *json),
+        Command::AcceptPepper => accept_pepper(&config),
+    }
+}
+
+/// Takes the present pepper as the ledger's, and says what it costs.
+fn accept_pepper(config: &Config) -> ExitCode {
+    let file = config.ledger.sqlite.display();
+    if !config.ledger.sqlite.exists() {
+        println!(
+            "{file} is not there yet, and takes the pepper of the first start: nothing to accept"
+        );
+        return ExitCode::SUCCESS;
+    }
+    let pepper = match app::accepted(config) {
+        Ok(pepper) => pepper,
+        Err(error) => {
+            eprintln!("signalbox: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let fingerprint = directory::fingerprint(&pepper);
+    let before = match store::accept_pepper(&config.ledger.sqlite, &fingerprint) {
+        Ok(before) => before,
+        Err(error) => {
+            eprintln!("signalbox: {file}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let place = app::place(&config.identity, &config.ledger);
+    if before.as_ref() == Some(&fingerprint) {
+        println!(
+            "{file} was written with the pepper in {place} ({fingerprint}): nothing to accept"
+        );
+        return ExitCode::SUCCESS;
+    }
+    let instead = before.map_or_else(String::new, |it| format!(", in place of {it}"));
+    println!("{file} takes the pepper in {place}, fingerprint {fingerprint}{instead}.");
+    let hashed = |key: &&Key| matches!(key.credential, Credential::Hash(_));
+    let keys: Vec<_> = config.keys.iter().filter(hashed).map(|key| &*key.name).collect();
+    if !keys.is_empty() {
+        println!(
+            "These keys stand in the configuration by a hash: create each anew with `signalbox key \
+             create`, unless that was done with this pepper: {}.",
+            keys.join(", ")
+        );
+    }
+    println!("Users and sessions of before are other ones from now on.");
+    ExitCode::SUCCESS
+}
+
+fn verify(config: &Config, json: bool) -> ExitCode {
     let file = &config.ledger.sqlite;
     let verified = Reader::open(file).and_then(|reader| reader.verify());
     let verified = match verified {
@@ -32,7 +92,7 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if *json {
+    if json {
         println!("{}", as_json(&verified));
     } else {
         print(&verified);

@@ -69,7 +69,8 @@ pub(crate) fn fixed_changes(before: &Config, after: &Config) -> Vec<FixedChange>
 
 /// Every value that is read at the start only.
 fn values(config: &Config) -> Values<'_> {
-    let Identity { pepper } = &config.identity;
+    // By which name it is found is of no matter.
+    let Identity { pepper, source: _ } = &config.identity;
     let mut values = server(&config.server);
     values.extend(admin(&config.admin));
     values.extend(ledger(&config.ledger));

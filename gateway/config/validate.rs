@@ -166,6 +166,7 @@ fn audit(mut it: Section<'_>, faults: &mut Faults) {
 const PEPPER_BYTES_MIN: usize = 32;
 
 fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Identity {
+    let source = it.get("pepper").and_then(|it| it.as_str().map(Box::from));
     let mut pepper = secret(&mut it, "pepper", outside, faults);
     if pepper.as_ref().is_some_and(|it| it.expose().len() < PEPPER_BYTES_MIN) {
         let expected = format!("at least {PEPPER_BYTES_MIN} bytes that nobody can guess");
@@ -173,7 +174,7 @@ fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> 
         pepper = None;
     }
     it.close(faults);
-    Identity { pepper }
+    Identity { pepper, source }
 }
 
 fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {

@@ -25,7 +25,7 @@ pub use self::principal::Principal;
 pub(crate) use self::{
     credential::bearer,
     key::{hash_line, new_key},
-    pepper::{load_or_create_pepper, load_pepper},
+    pepper::{fingerprint, load_or_create_pepper, load_pepper},
 };
 use self::{
     credential::{credential, unauthenticated},
@@ -63,6 +63,11 @@ impl Directory {
     ) -> Self {
         let accounts = Accounts::new((teams, keys), terms, (&[], now.1), now.0);
         Self::empty(pepper).with(keys, teams, &accounts)
+    }
+
+    /// The fingerprint of its pepper.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.pepper.fingerprint()
     }
 
     /// A directory of nobody, which hashes with this pepper.

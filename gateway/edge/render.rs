@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{EdgeBody, framing};
 use crate::{
-    failure::{Failure, Kind},
+    failure::{Failure, Kind, Stage},
     pipeline::Ids,
     wire::Surface,
 };
@@ -48,6 +48,10 @@ fn log(failure: &Failure, ids: &Ids) {
     let id = ids.id();
     match failure.kind {
         Kind::Bug => tracing::error!(%id, kind, stage, cause, "{}", failure.public),
+        // The ledger's fault is logged once, where it is found: not for each request of a storm.
+        Kind::Unavailable if failure.stage == Stage::Record => {
+            tracing::debug!(%id, kind, stage, cause, "{}", failure.public);
+        }
         Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout | Kind::NoCapacity => {
             tracing::warn!(%id, kind, stage, cause, "{}", failure.public);
         }

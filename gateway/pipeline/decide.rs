@@ -6,7 +6,7 @@ use std::{ops::Deref, sync::Arc};
 use http::HeaderMap;
 use policies::{
     Explanation, Plan, Policy,
-    facts::{Draw, FleetView, Signals},
+    facts::{Draw, FleetView, Money, Signals, Tokens},
 };
 
 use super::refusal;
@@ -75,6 +75,34 @@ pub(super) fn planned(
 ) -> Result<Arc<Plan>, Failure> {
     let decided = policies::decide(policy, signals, fleet, draw);
     decided.map(Arc::new).map_err(|it| refusal::failure(&it, policy, signals))
+}
+
+/// The largest output that one choice may be asked for, so that all that the request can cost is within
+/// `left`: found by deciding it anew with less, since another bound may lead to another plan. `None` where
+/// the smallest does not fit.
+pub(super) fn output_within(
+    policy: &Policy,
+    (signals, draw): (&Signals, Draw),
+    fleet: &FleetView,
+    plan: &Plan,
+    left: Money,
+) -> Option<Tokens> {
+    let mut smaller = signals.clone();
+    let mut fits = |asked| {
+        smaller.output_tokens_asked = Some(Tokens(asked));
+        let decided = policies::decide(policy, &smaller, fleet, draw);
+        decided.is_ok_and(|plan| plan.cost_max <= left)
+    };
+    let too_many = plan.attempts.iter().map(|it| it.output_tokens_max.0).max()?;
+    let (mut least, mut most) = (1, too_many);
+    if too_many <= least || !fits(least) {
+        return None;
+    }
+    while most - least > 1 {
+        let middle = least.midpoint(most);
+        if fits(middle) { least = middle } else { most = middle }
+    }
+    Some(Tokens(least))
 }
 
 /// The same decision with its reasons; that it is a refusal is no failure here.

@@ -21,6 +21,11 @@ pub trait LedgerStore {
         Upkeep::default()
     }
 
+    /// Where it stands, as the log shall name it.
+    fn place(&self) -> String {
+        String::from("the ledger")
+    }
+
     /// Called once, after the last group.
     ///
     /// # Errors

@@ -6,34 +6,80 @@ use std::{
     time::Duration,
 };
 
-use super::Upkeep;
+use super::{StoreError, Upkeep};
 use crate::failure::{Failure, Kind, Stage};
 
 /// The last write failed, or there is no writer any more.
-pub(super) const BROKEN: u8 = 1;
+const BROKEN: u8 = 1;
 /// It failed because the disk is full.
-pub(super) const FULL: u8 = 2;
+const FULL: u8 = 2;
 /// There is less free space than has to stay free.
 const LOW: u8 = 4;
 /// The files that are written are not those that stand there.
 const LOST: u8 = 8;
+/// Whoever waits for a write waits in vain: the disk is full, or the write has failed twice in a row.
+const STUCK: u8 = 16;
 
 /// When to come again after a failed write: a flush takes milliseconds.
 const BROKEN_WAIT: Duration = Duration::from_secs(2);
 /// When to come again after the disk was found full.
 const FULL_WAIT: Duration = Duration::from_secs(5);
 
-/// What keeps the ledger from taking entries, in bits; 0 is nothing.
-#[derive(Default)]
-pub(super) struct Health(AtomicU8);
+/// What keeps the ledger from taking entries. Each fault is logged when it begins and when it ends, not for
+/// each request that is refused meanwhile.
+pub(super) struct Health {
+    /// The faults, in bits; 0 is none.
+    faults: AtomicU8,
+    /// Where the ledger stands, for the log.
+    place: String,
+}
 
 impl Health {
+    /// The health of a ledger that stands there, and of which no fault is known.
+    pub(super) fn of(place: String) -> Self {
+        Self { faults: AtomicU8::new(0), place }
+    }
+
+    /// A write has failed, for the first time or again. Whether to wait for the next try has become useless
+    /// by it.
+    pub(super) fn failed(&self, error: &StoreError, again: bool) -> bool {
+        let full = matches!(error, StoreError::Full);
+        self.set(FULL, full);
+        if self.set(BROKEN, true) {
+            let ledger = &self.place;
+            tracing::error!(
+                ledger,
+                %error,
+                "the ledger cannot be written: nothing is accepted until it can be; its rows are kept"
+            );
+        }
+        (full || again) && self.set(STUCK, true)
+    }
+
+    /// A write has succeeded.
+    pub(super) fn written(&self) {
+        if self.set(BROKEN | FULL | STUCK, false) {
+            let ledger = &self.place;
+            tracing::info!(ledger, "the ledger can be written again: requests are accepted");
+        }
+    }
+
+    /// There is no writer any more.
+    pub(super) fn ended(&self) {
+        self.set(BROKEN | STUCK, true);
+    }
+
+    /// Whether it is useless to wait for a write.
+    pub(super) fn stuck(&self) -> bool {
+        self.faults.load(Ordering::Acquire) & STUCK != 0
+    }
+
     /// Sets or clears some of these faults; returns whether that changed anything.
-    pub(super) fn set(&self, faults: u8, are: bool) -> bool {
+    fn set(&self, faults: u8, are: bool) -> bool {
         let before = if are {
-            self.0.fetch_or(faults, Ordering::AcqRel)
+            self.faults.fetch_or(faults, Ordering::AcqRel)
         } else {
-            self.0.fetch_and(!faults, Ordering::AcqRel)
+            self.faults.fetch_and(!faults, Ordering::AcqRel)
         };
         (before & faults != 0) != are
     }
@@ -49,16 +95,24 @@ impl Health {
 
     /// Whether there is too little free space.
     fn space(&self, low: bool) {
+        let ledger = &self.place;
         match (self.set(LOW, low), low) {
             (false, _) => {}
-            (true, true) => tracing::error!("too little free disk: nothing is accepted"),
-            (true, false) => tracing::info!("there is enough free disk again"),
+            (true, true) => tracing::error!(
+                ledger,
+                "the ledger's disk has less free space than `disk_free_bytes_min`: nothing is \
+                 accepted until it has more"
+            ),
+            (true, false) => tracing::info!(
+                ledger,
+                "the ledger's disk has enough free space again: requests are accepted"
+            ),
         }
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.
     pub(super) fn fault(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Acquire) {
+        match self.faults.load(Ordering::Acquire) {
             0 => None,
             it if it & LOST != 0 => Some("the ledger's files were removed or replaced"),
             it if it & FULL != 0 => Some("the disk of the ledger is full"),
@@ -70,7 +124,7 @@ impl Health {
     /// The failure of a request whose entry cannot be kept.
     pub(super) fn failure(&self) -> Failure {
         let new = |public: &'static str| Failure::new(Kind::Unavailable, Stage::Record, public);
-        if self.0.load(Ordering::Acquire) & (FULL | LOW) != 0 {
+        if self.faults.load(Ordering::Acquire) & (FULL | LOW) != 0 {
             let public = "the disk of the gateway's ledger is full; nothing is accepted until \
                           there is room again";
             return new(public).after(FULL_WAIT);

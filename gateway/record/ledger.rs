@@ -23,15 +23,15 @@ use tokio::sync::watch;
 use super::{
     CommitNumber,
     group::{Group, LedgerStore, Pace, Rows, StoreError},
-    health::{BROKEN, FULL, Health},
+    health::Health,
 };
 use crate::{
     failure::Failure,
     outcome::{Opened, Outcome, Refused},
 };
 
-/// How long a request waits for its entry before it is turned away: a flush takes milliseconds,
-/// and a caller who has waited for seconds is better served by another replica.
+/// How long a request waits for its entry before it is turned away, unless it is known before that the entry
+/// cannot be written: a flush takes milliseconds, and another replica serves better than seconds of waiting.
 const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
 /// Rows for which nobody waits are gathered so many times longer, about 12 ms in all: less than the
@@ -116,7 +116,7 @@ impl Ledger {
             appended: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             published: watch::Sender::new(0),
-            health: Health::default(),
+            health: Health::of(store.place()),
             on_commit: OnceLock::new(),
         });
         // Before anything is accepted it is known whether there is room.
@@ -148,10 +148,11 @@ impl Ledger {
         }
         self.shared.want(commit);
         let mut published = self.shared.published.subscribe();
-        let reached = published.wait_for(|durable| *durable >= commit.0);
+        let health = &self.shared.health;
+        let reached = published.wait_for(|durable| *durable >= commit.0 || health.stuck());
         match tokio::time::timeout(DURABLE_WAIT, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(self.shared.health.failure()),
+            Ok(Ok(durable)) if *durable >= commit.0 => Ok(()),
+            _ => Err(health.failure()),
         }
     }
 
@@ -290,6 +291,11 @@ impl Shared {
         self.durable.store(number, Ordering::Release);
         self.published.send_replace(number);
     }
+
+    /// Lets go of all who wait for a write that does not come.
+    fn turn_away(&self) {
+        self.published.send_modify(|_| ());
+    }
 }
 
 impl Buffer {
@@ -323,7 +329,8 @@ struct Alive(Arc<Shared>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.health.set(BROKEN, true);
+        self.0.health.ended();
+        self.0.turn_away();
     }
 }
 
@@ -371,14 +378,11 @@ impl<S: LedgerStore> Writer<S> {
                 if let Some(seen) = self.shared.on_commit.get() {
                     seen(began.elapsed());
                 }
-                if self.shared.health.set(BROKEN | FULL, false) {
-                    tracing::info!("the ledger can be written again");
-                }
+                self.shared.health.written();
                 return Ok(taken);
             };
-            self.shared.health.set(FULL, matches!(error, StoreError::Full));
-            if self.shared.health.set(BROKEN, true) {
-                tracing::error!(%error, "the ledger cannot be written; its rows are kept");
+            if self.shared.health.failed(&error, self.group.repeated) {
+                self.shared.turn_away();
             }
             self.group.failed();
             let pause = (self.pace.gather * RETRY_AFTER_GATHERS).max(RETRY_PAUSE_MIN);

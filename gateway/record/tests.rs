@@ -495,3 +495,49 @@ fn a_full_disk_refuses_loses_nothing_and_recovers_by_itself() {
     assert_eq!(recorder.ledger().pending(), 0);
     assert!((1..=2).contains(&written.load(Ordering::Acquire)), "{written:?}");
 }
+
+/// A caller is not held for the longest wait when it is known that there is nothing to wait for.
+#[tokio::test]
+async fn who_waits_for_a_full_disk_is_turned_away_at_once() {
+    let (recorder, writer, [_, full], _) = filling(false);
+    until(&recorder, true).unwrap();
+    full.store(true, Ordering::Release);
+    let began = std::time::Instant::now();
+    let commit = recorder.opened(sample::opened(1, &sample::names()));
+    let failure = recorder.durable(commit).await.expect_err("the disk is full");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(failure.public.contains("is full"), "{}", failure.public);
+    let commit = recorder.opened(sample::opened(2, &sample::names()));
+    assert!(recorder.durable(commit).now_or_never().is_some_and(|it| it.is_err()), "known by now");
+    full.store(false, Ordering::Release);
+    until(&recorder, true).unwrap();
+    let commit = recorder.opened(sample::opened(3, &sample::names()));
+    recorder.durable(commit).await.expect("there is room again");
+    writer.finish().unwrap();
+    let commit = recorder.opened(sample::opened(4, &sample::names()));
+    let late = recorder.durable(commit).now_or_never();
+    assert!(late.is_some_and(|it| it.is_err()), "nobody waits for a writer that has ended");
+}
+
+/// Another fault may be gone at the next try, some milliseconds later: only the second one in a row is known
+/// to stay.
+#[tokio::test]
+async fn who_waits_is_turned_away_when_the_second_write_has_failed_too() {
+    let (store, script) = scripted();
+    let (recorder, writer) = recorder(store);
+    let names = sample::names();
+    let began = std::time::Instant::now();
+    let commit = recorder.opened(sample::opened(1, &names));
+    let mut waiting = Box::pin(recorder.durable(commit));
+    assert!((&mut waiting).now_or_never().is_none());
+    script.next();
+    script.fail();
+    script.next();
+    assert!((&mut waiting).now_or_never().is_none(), "it may succeed yet");
+    script.fail();
+    script.next();
+    assert!(waiting.await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drop(script);
+    writer.finish().unwrap();
+}

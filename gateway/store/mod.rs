@@ -7,6 +7,6 @@ mod sqlite;
 
 pub use self::sqlite::{
     Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS,
-    PastRow, Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification, free_bytes, held,
-    usable,
+    PastRow, PepperKnown, Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification,
+    accept_pepper, free_bytes, held, pepper_fingerprint, usable,
 };

@@ -11,6 +11,7 @@ mod handover;
 mod labels;
 mod migrate;
 mod past;
+mod pepper;
 mod probe;
 mod read;
 mod reader;
@@ -33,6 +34,7 @@ pub use self::{
     boot::{Departure, Predecessors},
     handover::{BootMark, BootMoney},
     past::PastRow,
+    pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
@@ -167,6 +169,15 @@ impl Sqlite {
         spent::replica(&self.connection, made).map_err(failed)
     }
 
+    /// Keeps the fingerprint of the pepper by which this ledger's hashes are made, where it has none yet;
+    /// says whether it is the same.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn pepper(&self, fingerprint: &str) -> Result<PepperKnown, StoreError> {
+        pepper::keep(&self.connection, fingerprint).map_err(failed)
+    }
+
     /// Removes old entries and minds the free space from here on, when the writer has time for it.
     pub fn keep(&mut self, keep: Keep) {
         self.keep = Some(keep);
@@ -218,6 +229,10 @@ impl LedgerStore for Sqlite {
             (Err(error), _) => tracing::warn!(%error, "entries left open could not be closed"),
         }
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
+    }
+
+    fn place(&self) -> String {
+        self.connection.path().unwrap_or_default().to_owned()
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {

@@ -148,6 +148,56 @@ async fn with_too_little_disk_nothing_is_accepted() {
     assert!(gateway.close().await.entries.is_empty());
 }
 
+/// Lets this process write no file beyond its first byte, or as much as it likes again.
+async fn may_write(server: &Server, may: bool) {
+    let program = "import resource, sys; resource.prlimit(int(sys.argv[1]), resource.RLIMIT_FSIZE, \
+                   (resource.RLIM_INFINITY if sys.argv[2] == 'true' else 1, resource.RLIM_INFINITY))";
+    let pid = server.id().to_string();
+    let mut command = tokio::process::Command::new("python3");
+    let status = command.args(["-c", program, &pid, &may.to_string()]).status().await;
+    assert!(status.expect("python3 runs").success());
+}
+
+/// However many requests are turned away while the disk takes nothing, each comes back at once, and the log
+/// has one line when it begins, with path and cause, and one when it ends.
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_said_once_and_nobody_waits_for_it() {
+    let up = SimBackend::start();
+    let folder = Setup::new().model("a", &up.urls()).write();
+    let ignoring = "import os, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); \
+                    os.execv(sys.argv[1], [sys.argv[1], 'serve', '--config', sys.argv[2]])";
+    let server = Server::launched(ignoring, &folder.config()).await;
+    spend(&server).await;
+    may_write(&server, false).await;
+    let began = std::time::Instant::now();
+    let first = (0..4).map(|_| async { Reply::of(server.post(&ask("a"))).await.status });
+    assert_eq!(futures_util::future::join_all(first).await, [503; 4], "those who find it");
+    for _ in 0..20 {
+        let reply = Reply::of(server.post(&ask("a"))).await;
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        assert!(!reply.header("retry-after").is_empty());
+    }
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+    may_write(&server, true).await;
+    let status = async || Reply::of(server.post(&ask("a"))).await.status;
+    wait::answers("requests are served again", 200, status).await;
+    let again = |it: &&serde_json::Value| {
+        it["message"].as_str().is_some_and(|it| it.contains("can be written again"))
+    };
+    wait::until("it is said", || server.log().iter().any(|it| again(&it))).await;
+    let log = server.log();
+    let told = |level: &str| log.iter().filter(|it| it["level"] == level).collect::<Vec<_>>();
+    let (errors, warnings) = (told("ERROR"), told("WARN"));
+    let ([line], []) = (&*errors, &*warnings) else { panic!("{errors:?} {warnings:?}") };
+    assert_eq!(line["ledger"], json!(folder.ledger()), "{line}");
+    assert!(line["error"].as_str().is_some_and(|it| !it.is_empty()), "{line}");
+    assert_eq!(log.iter().filter(again).count(), 1, "{log:?}");
+    end(server).await;
+    let books = Books::read(&folder.ledger());
+    assert_eq!(books.verification.faults, Vec::<String>::new());
+    assert_eq!(books.verification.open, 0, "nothing is lost");
+}
+
 #[tokio::test]
 async fn old_entries_go_and_the_money_stays_spent() {
     let up = SimBackend::start();

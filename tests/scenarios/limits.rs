@@ -60,6 +60,40 @@ async fn a_hard_budget_refuses_what_it_cannot_pay() {
     assert!(gateway.close().await.entries.is_empty());
 }
 
+/// What a refusal says is so: with the `max_tokens` that it names the request is served, with one more it is
+/// not; and where no `max_tokens` would help, none is named.
+#[tokio::test]
+async fn the_max_tokens_that_a_refusal_names_is_the_largest_that_fits() {
+    let up = SimBackend::start();
+    let team = "[[team]]\nname = \"cards\"\n\
+                budget = { amount = \"0.01\", window = \"day\", timezone = \"Asia/Tokyo\" }\n";
+    let setup = Setup::new().model("a", &up.urls()).model("b", &up.urls()).and(team);
+    let gateway = setup.key("team = \"cards\"\n").start().await;
+    let with_most = |most: u32| with(ask("auto"), json!({ "max_tokens": most, "n": 2 }));
+    let refused = gateway.ask(&with_most(4_000)).await;
+    let error = refused.json()["error"].clone();
+    assert_eq!((refused.status, &error["code"]), (429, &json!("budget_too_small")), "{error}");
+    let text = error["message"].as_str().expect("a message");
+    assert!(text.starts_with("0.01 USD of the day budget of team `cards` are left"), "{text}");
+    assert!(text.ends_with(" 00:00 (Asia/Tokyo)"), "{text}");
+    let (_, rest) = text.split_once("max_tokens of ").expect("a bound");
+    let most: u32 = rest.split(' ').next().and_then(|it| it.parse().ok()).expect("a number");
+    assert!(most > 100, "{text}");
+    assert_eq!(gateway.ask(&with_most(most + 1)).await.status, 429);
+    assert_eq!(gateway.ask(&with_most(most)).await.status, 200, "{text}");
+    let long = with(
+        with_most(4),
+        json!({ "messages": [{ "role": "user", "content": "x ".repeat(20_000) }] }),
+    );
+    let refused = gateway.ask(&long).await;
+    let text = refused.text();
+    assert!(
+        text.contains("budget_too_small") && text.contains("its input alone can cost more"),
+        "{text}"
+    );
+    assert!(!text.contains("max_tokens"), "{text}");
+}
+
 /// A picture of two megabytes costs a picture, and a long text no more than the context: neither is a
 /// reason to refuse while money is left.
 #[tokio::test]

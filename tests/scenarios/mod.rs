@@ -24,6 +24,7 @@ mod limits;
 mod new_budgets;
 mod own_edits;
 mod pages;
+mod pepper;
 mod pressure;
 mod program;
 mod queue;

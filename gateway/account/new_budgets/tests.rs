@@ -276,7 +276,7 @@ fn a_request_that_came_in_before_the_window_does_not_count_in_it() {
         let request = Requester { id, key: "k0".into(), at: at.parse().unwrap() };
         let (account, plan) = (Arc::clone(accounts.of_key(0).unwrap()), plan(10));
         let admitted = account.admit(request, &plan, Tokens(0), Instant::now()).now_or_never();
-        admitted.unwrap().unwrap()
+        admitted.unwrap().ok().unwrap()
     };
     // Midnight in Singapore is at 16:00 UTC.
     let yesterday = admit(1, "2026-11-22T15:59:59Z");

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, PastRow, Spending, Spent, Sum,
-    Verification, failed, migrate::NEWEST, past, read, spent, verify,
+    Verification, failed, migrate::NEWEST, past, pepper, read, spent, verify,
 };
 use crate::record::StoreError;
 
@@ -37,6 +37,15 @@ impl Reader {
             found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
             found => Err(StoreError::Older { found, known: NEWEST }),
         }
+    }
+
+    /// The fingerprint of the pepper by which the hashes of this ledger are made, or are to be made from the
+    /// next start on.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn pepper_fingerprint(&self) -> Result<Option<String>, StoreError> {
+        pepper::find(&self.connection).map_err(failed)
     }
 
     /// Entries, the newest first.

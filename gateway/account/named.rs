@@ -1,0 +1,51 @@
+//! Whose budget it is and which one: what tells it from others, and what a refusal calls it.
+
+use std::{fmt, sync::Arc};
+
+use jiff::{Timestamp, tz::TimeZone};
+use policies::facts::Window;
+
+/// Whose budgets and limits: by name, which lives longer than a place in the configuration.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    /// A team.
+    Team(Arc<str>),
+    /// A key.
+    Key(Arc<str>),
+}
+
+/// What a budget is called.
+pub(super) struct BudgetName {
+    /// Who has it.
+    pub owner: Owner,
+    /// How long each of its windows is.
+    pub window: Window,
+    /// The zone whose calendar says when a window begins.
+    pub timezone: TimeZone,
+}
+
+impl BudgetName {
+    /// The name of the time zone.
+    pub(super) fn zone(&self) -> &str {
+        self.timezone.iana_name().unwrap_or("UTC")
+    }
+
+    /// When the budget begins anew after a window that ends at `until`, as a clause about it.
+    pub(super) fn anew(&self, until: Timestamp) -> String {
+        if until == Timestamp::MAX {
+            return String::from("never begins anew");
+        }
+        let local = self.timezone.to_datetime(until);
+        format!("begins anew at {} ({})", local.strftime("%Y-%m-%d %H:%M"), self.zone())
+    }
+}
+
+impl fmt::Display for BudgetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match &self.owner {
+            Owner::Team(name) => ("team", name),
+            Owner::Key(name) => ("key", name),
+        };
+        write!(f, "the {} budget of {kind} `{name}`", self.window.code())
+    }
+}
