@@ -306,6 +306,17 @@ impl Failure {
     }
 }
 
+/// As much of a caller's own word as a message repeats.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A caller's own word, such as a name that there is none of, as a message repeats it.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}: {}", self.kind.name(), self.stage.name(), self.public)

@@ -11,6 +11,7 @@ mod refusal;
 mod tab;
 
 use std::{
+    collections::HashMap,
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
@@ -36,6 +37,7 @@ pub(crate) use self::{
     decide::{Asked, Decided, explained},
     ids::Ids,
     preview::preview,
+    refusal::unknown_model,
     tab::Tab,
 };
 use crate::{
@@ -106,6 +108,9 @@ pub(crate) struct Epoch {
     pub header_cache: HeaderCache,
     /// The hash of the configuration.
     pub config_hash: Arc<str>,
+    /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and
+    /// `auto`.
+    pub created: HashMap<Box<str>, i64>,
 }
 
 /// A request as it came in. Its body is read when it is awaited: after the caller is known.

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use self::header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK};
 use crate::{
-    failure::{Failure, Kind, Stage},
+    failure::{Failure, Kind, Stage, shown},
     outcome::Caller,
     wire::Request,
 };
@@ -151,7 +151,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
     for other in all {
         let other = plain(other, name)?;
         if other != text {
-            let found = format!("`{}` and `{}`", header::shown(text), header::shown(other));
+            let found = format!("`{}` and `{}`", shown(text), shown(other));
             return Err(wrong(name, &found, "one value"));
         }
     }
@@ -219,7 +219,7 @@ fn tag(part: &str) -> Option<(Box<str>, Box<str>)> {
 }
 
 fn quoted(found: &str) -> String {
-    if found.is_empty() { String::from("nothing") } else { format!("`{}`", header::shown(found)) }
+    if found.is_empty() { String::from("nothing") } else { format!("`{}`", shown(found)) }
 }
 
 fn wrong(name: &HeaderName, found: &str, expected: &str) -> Failure {

@@ -74,7 +74,7 @@ pub(super) fn planned(
     draw: Draw,
 ) -> Result<Arc<Plan>, Failure> {
     let decided = policies::decide(policy, signals, fleet, draw);
-    decided.map(Arc::new).map_err(|it| refusal::failure(&it, policy))
+    decided.map(Arc::new).map_err(|it| refusal::failure(&it, policy, signals))
 }
 
 /// The same decision with its reasons; that it is a refusal is no failure here.

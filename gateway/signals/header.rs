@@ -6,14 +6,12 @@
 use http::{HeaderMap, HeaderName};
 use policies::nearest;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 
 /// How the names of all of these begin.
 const PREFIX: &str = "x-signalbox-";
 /// What names begin with that are meant to be ours, behind an `x-` or without it.
 const OURS: &str = "signalbox";
-/// As much of a name or a value as a message repeats.
-const SHOWN_CHARS_MAX: usize = 64;
 
 /// The request's id: ours in answers and to backends, that of a gateway in front in requests.
 pub(crate) const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
@@ -91,12 +89,4 @@ fn meant(name: &str) -> Option<&'static str> {
     let known = || OF_REQUESTS.iter().filter_map(|it| it.as_str().strip_prefix(PREFIX));
     let part = |it: &&str| !said.is_empty() && (it.contains(said) || said.contains(it));
     nearest(said, known()).or_else(|| known().find(part))
-}
-
-/// A name or a value as a message repeats it.
-pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

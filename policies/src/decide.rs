@@ -110,9 +110,7 @@ fn choose<'a>(policy: &'a Policy, signals: &Signals, candidates: &BitSet) -> Opt
         let (matched, name) = (Matched::Pin, &policy.pin_name);
         return Some(Chosen { matched, name, models, by: &By::Order, rule: None });
     }
-    let aliases = (0..).zip(&policy.aliases);
-    let matching = aliases.filter_map(|(at, alias)| Some((alias.matches(requested)?, at, alias)));
-    let (_, at, alias) = matching.max_by_key(|(specific, ..)| *specific)?;
+    let (at, alias) = policy.alias(requested)?;
     let Some(route) = &alias.route else {
         return Some(by_rules(policy, signals, candidates));
     };
