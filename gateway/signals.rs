@@ -39,7 +39,8 @@ pub(crate) struct SignalInputs<'a> {
 /// The signals of a request.
 ///
 /// # Errors
-/// When a header that looks like ours is none, one of ours says what cannot be, or the data class is above the caller's.
+/// When a header that looks like ours is none, one of ours says what cannot be, or the data class is
+/// above the caller's.
 pub(crate) fn of(
     request: &Request,
     headers: &HeaderMap,

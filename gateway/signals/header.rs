@@ -4,7 +4,7 @@
 //! learn of it from where the text went.
 
 use http::{HeaderMap, HeaderName};
-use policies::nearest;
+use policies::{distance, nearest};
 
 use crate::failure::{Failure, shown};
 
@@ -64,10 +64,23 @@ pub(super) fn any(headers: &HeaderMap) -> Result<bool, Failure> {
     Ok(any)
 }
 
-/// Whether a name is ours, or written by someone who thinks so: `x-signalbox_task`, `signalbox-task`.
+/// Whether a name is ours, or written by someone who thinks so: `x-signalbox_task`, `signalbox-task`,
+/// `x-signal-box-task`, `x-singalbox-task`.
 fn is_ours(name: &str) -> bool {
-    let behind = name.strip_prefix("x-").or_else(|| name.strip_prefix("x_"));
-    behind.unwrap_or(name).starts_with(OURS)
+    let Some(behind) = name.strip_prefix("x-").or_else(|| name.strip_prefix("x_")) else {
+        return name.starts_with(OURS);
+    };
+    behind.starts_with(OURS) || behind.starts_with('s') && is_misspelt(behind)
+}
+
+/// Whether a name begins as ours do, but for two letters. Clients send many names with an `s` behind their
+/// `x-`; few of them have another `x` soon.
+fn is_misspelt(behind: &str) -> bool {
+    if !behind.bytes().take(OURS.len() + 3).any(|b| b == b'x') {
+        return false;
+    }
+    let letters = behind.chars().filter(char::is_ascii_alphanumeric);
+    distance(&letters.take(OURS.len()).collect::<String>(), OURS) <= 2
 }
 
 fn unknown(name: &HeaderName) -> Failure {
@@ -83,7 +96,10 @@ fn unknown(name: &HeaderName) -> Failure {
 
 /// What follows the prefix in the header that was meant by a name.
 fn meant(name: &str) -> Option<&'static str> {
-    let (_, said) = name.split_once(OURS)?;
+    let Some((_, said)) = name.split_once(OURS) else {
+        let near = nearest(name, OF_REQUESTS.iter().map(HeaderName::as_str));
+        return near.and_then(|near| near.strip_prefix(PREFIX));
+    };
     let said = said.replace('_', "-");
     let said = said.trim_matches('-');
     let known = || OF_REQUESTS.iter().filter_map(|it| it.as_str().strip_prefix(PREFIX));

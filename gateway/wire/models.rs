@@ -110,7 +110,8 @@ mod tests {
         ];
         let expected = concat!(
             r#"{"object":"list","data":[{"id":"auto","object":"model","#,
-            r#""created":1700000000,"owned_by":"signalbox","capabilities":[]},{"id":"qwen","object":"model","#,
+            r#""created":1700000000,"owned_by":"signalbox","capabilities":[]},"#,
+            r#"{"id":"qwen","object":"model","#,
             r#""created":1700000001,"owned_by":"qwen","context_length":4096,"max_output_tokens":1024,"#,
             r#""capabilities":["tools","vision"],"price":{"currency":"USD","#,
             r#""input_per_mtok":"0.2","cached_input_per_mtok":"0","output_per_mtok":"0"}}]}"#

@@ -2,21 +2,28 @@
 //! gateway or engine connect, who serves, what it costs, or what is run: that is the operator's, and a caller
 //! who believes that it is his must not be left in that belief.
 
-const TEMPLATE: &str = "a template runs in the engine that others use as well; `chat_template_kwargs` may set \
-    what its own one reads";
-const STATE: &str = "engines take texts and media from here; states of a model are handed on between engines \
-    alone";
-const CODE: &str = "code of callers runs in no engine; `logit_bias` and structured outputs steer what is \
+const TEMPLATE: &str = "\
+    a template runs in the engine that others use as well; `chat_template_kwargs` may \
+    set what its own one reads";
+const STATE: &str = "\
+    engines take texts and media from here; states of a model are handed on between \
+    engines alone";
+const CODE: &str = "\
+    code of callers runs in no engine; `logit_bias` and structured outputs steer what is \
     written";
-const WHERE: &str = "where requests go, with which credential, stands in the gateway's configuration; `model` \
-    names a model, an alias or `auto`";
-const OTHERS: &str = "which models may take over is decided by the gateway's policy: set `model` to an alias \
-    that lists them, or to `auto`";
-const WHO: &str = "which endpoint serves a model is decided by the gateway; `model` names a model, an alias \
-    or `auto`, and `x-signalbox-data-class` keeps text where it may be";
+const WHERE: &str = "\
+    where requests go, with which credential, stands in the gateway's configuration; \
+    `model` names a model, an alias or `auto`";
+const OTHERS: &str = "\
+    which models may take over is decided by the gateway's policy: set `model` to an \
+    alias that lists them, or to `auto`";
+const WHO: &str = "\
+    which endpoint serves a model is decided by the gateway; `model` names a model, an \
+    alias or `auto`, and `x-signalbox-data-class` keeps text where it may be";
 const TRIES: &str = "how often it is tried again is decided by the gateway's policy";
-const AS_IT_IS: &str = "prompts are sent on as they are; one that is too long goes to a model with room for it, \
-    if there is one";
+const AS_IT_IS: &str = "\
+    prompts are sent on as they are; one that is too long goes to a model with room for \
+    it, if there is one";
 const PRICES: &str = "prices stand in the gateway's configuration";
 const MOCK: &str = "answers are never made up; for tests, `signalbox sim` stands in for engines";
 const BODY: &str = "what it holds belongs into the request itself";

@@ -31,7 +31,7 @@ mod view;
 pub use catalogue::{CATALOGUE, catalogue};
 pub use decide::decide;
 pub use explain::{Explanation, Near, explain};
-pub use fault::{Fault, nearest};
+pub use fault::{Fault, distance, nearest};
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, SlowStream, Why};
 pub use policy::{Policy, compile, not_toml};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Gateway, KEY, Reply, Setup, SimBackend, ask, binary, streamed};
 
 /// Names that are none, and what each of them means.
-const MISSPELT: [(&str, &str); 19] = [
+const MISSPELT: [(&str, &str); 23] = [
     ("x-signalbox-dataclass", "data-class"),
     ("X-Signalbox-DataClass", "data-class"),
     ("x-signalbox-data_class", "data-class"),
@@ -25,6 +25,10 @@ const MISSPELT: [(&str, &str); 19] = [
     ("x-signalbox-session-id", "session"),
     ("x-signalbox-sesion", "session"),
     ("x-signalbox-request-id", "id"),
+    ("x-singalbox-data-class", "data-class"),
+    ("x-signal-box-data-class", "data-class"),
+    ("x-signlbox-task", "task"),
+    ("x-signallbox-tags", "tags"),
 ];
 /// Names that are none, and mean nothing that there is.
 const NONE: [&str; 5] =
@@ -102,7 +106,8 @@ async fn a_header_of_answers_is_none_of_requests() {
     let reply = sent(&gateway, "/v1/chat/completions", &ask("a"), &front).await;
     assert_eq!((reply.status, reply.header("x-request-id")), (200, "f-1"), "{}", reply.text());
     assert_ne!(reply.header("x-signalbox-id"), "f-1");
-    for other in ["x-signal", "x-stainless-lang", "x-request-id", "x-forwarded-for", "openai-beta"]
+    for other in
+        ["x-signature", "x-stainless-lang", "x-source-proxy", "x-forwarded-for", "x-signal-xid"]
     {
         let reply = sent(&gateway, "/v1/chat/completions", &ask("a"), &[(other, "x")]).await;
         assert_eq!(reply.status, 200, "{other}: {}", reply.text());
