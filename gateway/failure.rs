@@ -228,6 +228,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// What the caller reads. Never a URL, a host, a key or a prompt.
     pub public: Cow<'static, str>,
+    /// Why it was decided so, for the caller who may read that.
+    pub why: Option<Box<str>>,
     /// When to come back.
     pub retry_after: Option<Duration>,
     /// What the log reads.
@@ -246,6 +248,7 @@ impl Failure {
             code: kind.code(),
             param: None,
             public: public.into(),
+            why: None,
             retry_after: None,
             cause: None,
         }
@@ -289,6 +292,13 @@ impl Failure {
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same, with why it was decided so.
+    #[must_use]
+    pub fn decided(mut self, why: impl Into<Box<str>>) -> Self {
+        self.why = Some(why.into());
         self
     }
 

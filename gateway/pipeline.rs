@@ -66,6 +66,8 @@ pub(crate) struct Gateway {
     pub wait: Wait,
     /// The time after which a silent stream gets its head.
     pub early_head: Duration,
+    /// Answers say in a header why it was decided so.
+    pub why_header: bool,
     /// The process has been asked to stop.
     pub draining: AtomicBool,
     /// The drain timeout has passed: what still runs is cut.
@@ -106,11 +108,11 @@ pub(crate) struct Epoch {
     pub media_tokens_max: Tokens,
     /// Header values that many answers share.
     pub header_cache: HeaderCache,
-    /// The hash of the configuration.
-    pub config_hash: Arc<str>,
     /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and
     /// `auto`.
     pub created: HashMap<Box<str>, i64>,
+    /// The hash of the configuration.
+    pub config_hash: Arc<str>,
 }
 
 /// A request as it came in. Its body is read when it is awaited: after the caller is known.
@@ -139,7 +141,8 @@ where
     let passed = until_stopped(gw, pin!(pass(gw, inbound, &mut tab))).await;
     match passed {
         Ok(answer) => Ok(answer.carrying(tab)),
-        Err(failure) => {
+        Err(mut failure) => {
+            failure.why = failure.why.or_else(|| tab.why().map(String::into));
             tab.close(Ending::failed(&failure));
             Err(failure)
         }

@@ -96,16 +96,17 @@ impl ApiService {
         let at = (self.gateway.sources.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
         let asks = Asks::of(request.uri().path());
+        let why = self.gateway.why_header;
         if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
-            return render::failure(asks.surface(), &failure, &ids);
+            return render::failure(asks.surface(), &failure, &ids, why);
         }
         let answered = AssertUnwindSafe(self.route(request, asks, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
         answered
             .unwrap_or_else(bug)
-            .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids))
+            .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids, why))
     }
 
     async fn route(
@@ -258,7 +259,7 @@ fn not_served(uri: &Uri) -> Failure {
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     refused(gateway, failure);
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
-    let answer = render::failure(Surface::first(), failure, &ids);
+    let answer = render::failure(Surface::first(), failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }
 
@@ -285,8 +286,8 @@ async fn model(
 fn card<'a>(model: &'a ModelFacts, created: i64, currency: &'a str) -> wire::ModelCard<'a> {
     wire::ModelCard {
         id: &model.id,
-        family: model.family.as_deref(),
         created,
+        family: model.family.as_deref(),
         context_tokens_max: Some(model.context_tokens_max),
         output_tokens_max: Some(model.output_tokens_max),
         capabilities: model.capabilities,

@@ -123,6 +123,9 @@ fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
     if let Some(plan) = tab.plan() {
         values.put(name::RULE, |text| text.extend_from_slice(plan.rule.as_bytes()));
     }
+    if let Some(why) = tab.why() {
+        values.put(name::WHY, |text| text.extend_from_slice(why.as_bytes()));
+    }
 }
 
 /// Writes the headers of the model that serves and of its attempt.

@@ -240,6 +240,11 @@ impl Policy {
         set
     }
 
+    /// A model's id.
+    pub(crate) fn model_id(&self, model: ModelIndex) -> &str {
+        self.fleet.models.get(model.get()).map_or("", |it| &it.id)
+    }
+
     /// The model with this id, as a route of one.
     pub(crate) fn pinned(&self, id: &str) -> Option<&[ModelIndex]> {
         let at = self.names.get(id)?.get();
