@@ -157,8 +157,8 @@ async fn every_answer_says_why_where_the_configuration_wants_it() {
             .file(
                 "policy.toml",
                 "version = \"v1\"\n[default]\nroute = [\"far\", \"near\"]\n[[rule]]\n\
-                 name = \"home\"\n\
-                 when = { data_class = [\"confidential\", \"secret\"] }\nrequire = { zone = [\"on_prem\"] }\n",
+                 name = \"home\"\nwhen = { data_class = [\"confidential\", \"secret\"] }\n\
+                 require = { zone = [\"on_prem\"] }\n",
             )
     };
     let gateway = setup("why_header = true\n").start().await;
