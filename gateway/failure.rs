@@ -228,8 +228,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// What the caller reads. Never a URL, a host, a key or a prompt.
     pub public: Cow<'static, str>,
-    /// Why it was decided so, for the caller who may read that.
-    pub why: Option<Box<str>>,
+    /// Why it was decided so, for the caller who may read that. One word: whatever may fail has room for it.
+    pub why: Option<Box<Box<str>>>,
     /// When to come back.
     pub retry_after: Option<Duration>,
     /// What the log reads.
@@ -298,7 +298,7 @@ impl Failure {
     /// The same, with why it was decided so.
     #[must_use]
     pub fn decided(mut self, why: impl Into<Box<str>>) -> Self {
-        self.why = Some(why.into());
+        self.why = Some(Box::new(why.into()));
         self
     }
 

@@ -142,7 +142,9 @@ where
     match passed {
         Ok(answer) => Ok(answer.carrying(tab)),
         Err(mut failure) => {
-            failure.why = failure.why.or_else(|| tab.why().map(String::into));
+            if let Some(why) = tab.why() {
+                failure = failure.decided(why);
+            }
             tab.close(Ending::failed(&failure));
             Err(failure)
         }

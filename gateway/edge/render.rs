@@ -26,9 +26,9 @@ pub(crate) fn failure(
     ids.write(answer.headers_mut());
     let headers = answer.headers_mut();
     if why {
-        let early = || format!("{} at {}", failure.kind.name(), failure.stage.name()).into();
-        let said = failure.why.clone().unwrap_or_else(early);
-        let said = HeaderValue::try_from(&*said);
+        let early = || format!("{} at {}", failure.kind.name(), failure.stage.name());
+        let said = failure.why.as_ref().map_or_else(early, ToString::to_string);
+        let said = HeaderValue::try_from(said);
         headers.insert(name::WHY, said.unwrap_or_else(|_| HeaderValue::from_static("-")));
     }
     if let Some(wait) = failure.retry_after {
