@@ -328,6 +328,7 @@ async fn build(
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
+        why_header: config.server.why_header,
         draining: false.into(),
         stopped: false.into(),
         epoch: ArcSwap::from_pointee(epoch),

@@ -228,6 +228,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// What the caller reads. Never a URL, a host, a key or a prompt.
     pub public: Cow<'static, str>,
+    /// Why it was decided so, for the caller who may read that. One word: whatever may fail has room for it.
+    pub why: Option<Box<Box<str>>>,
     /// When to come back.
     pub retry_after: Option<Duration>,
     /// What the log reads.
@@ -246,6 +248,7 @@ impl Failure {
             code: kind.code(),
             param: None,
             public: public.into(),
+            why: None,
             retry_after: None,
             cause: None,
         }
@@ -292,6 +295,13 @@ impl Failure {
         self
     }
 
+    /// The same, with why it was decided so.
+    #[must_use]
+    pub fn decided(mut self, why: impl Into<Box<str>>) -> Self {
+        self.why = Some(Box::new(why.into()));
+        self
+    }
+
     /// The same, with what the log reads.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -303,6 +313,17 @@ impl Failure {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status.unwrap_or_else(|| self.kind.status())
+    }
+}
+
+/// As much of a caller's own word as a message repeats.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A caller's own word, such as a name that there is none of, as a message repeats it.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ mod refusal;
 mod tab;
 
 use std::{
+    collections::HashMap,
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
@@ -36,6 +37,7 @@ pub(crate) use self::{
     decide::{Asked, Decided, explained},
     ids::Ids,
     preview::preview,
+    refusal::unknown_model,
     tab::Tab,
 };
 use crate::{
@@ -64,6 +66,8 @@ pub(crate) struct Gateway {
     pub wait: Wait,
     /// The time after which a silent stream gets its head.
     pub early_head: Duration,
+    /// Answers say in a header why it was decided so.
+    pub why_header: bool,
     /// The process has been asked to stop.
     pub draining: AtomicBool,
     /// The drain timeout has passed: what still runs is cut.
@@ -104,6 +108,9 @@ pub(crate) struct Epoch {
     pub media_tokens_max: Tokens,
     /// Header values that many answers share.
     pub header_cache: HeaderCache,
+    /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and
+    /// `auto`.
+    pub created: HashMap<Box<str>, i64>,
     /// The hash of the configuration.
     pub config_hash: Arc<str>,
 }
@@ -134,7 +141,10 @@ where
     let passed = until_stopped(gw, pin!(pass(gw, inbound, &mut tab))).await;
     match passed {
         Ok(answer) => Ok(answer.carrying(tab)),
-        Err(failure) => {
+        Err(mut failure) => {
+            if let Some(why) = tab.why() {
+                failure = failure.decided(why);
+            }
             tab.close(Ending::failed(&failure));
             Err(failure)
         }

@@ -1,17 +1,19 @@
 //! What a decision may know of a request, as [`Signals`]: read from the request, its caller, its hints and
 //! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
+pub(crate) mod header;
 mod hint;
 
 use std::sync::Arc;
 
 use classify::Prompt;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::facts::{CivilTime, DataClass, Hinted, Language, Money, Signals, Task, Tokens};
 use smallvec::SmallVec;
 
+use self::header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK};
 use crate::{
-    failure::{Failure, Kind, Stage},
+    failure::{Failure, Kind, Stage, shown},
     outcome::Caller,
     wire::Request,
 };
@@ -21,14 +23,6 @@ const TAGS_MAX: usize = 16;
 const TAG_BYTES_MAX: usize = 64;
 /// The longest session id.
 const SESSION_BYTES_MAX: usize = 256;
-
-/// How the names of all of these begin.
-const PREFIX: &str = "x-signalbox-";
-const LANGUAGE: HeaderName = HeaderName::from_static("x-signalbox-language");
-const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
-const DATA_CLASS: HeaderName = HeaderName::from_static("x-signalbox-data-class");
-const SESSION: HeaderName = HeaderName::from_static("x-signalbox-session");
-const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
 
 /// What is known beside the request itself.
 pub(crate) struct SignalInputs<'a> {
@@ -45,7 +39,8 @@ pub(crate) struct SignalInputs<'a> {
 /// The signals of a request.
 ///
 /// # Errors
-/// When a header of ours says what cannot be, or the data class is above the caller's.
+/// When a header that looks like ours is none, one of ours says what cannot be, or the data class is
+/// above the caller's.
 pub(crate) fn of(
     request: &Request,
     headers: &HeaderMap,
@@ -53,7 +48,7 @@ pub(crate) fn of(
     signal_inputs: &SignalInputs<'_>,
 ) -> Result<Signals, Failure> {
     let none = HeaderMap::new();
-    let headers = if says_anything(headers) { headers } else { &none };
+    let headers = if header::any(headers)? { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
     let keyed = signal_inputs.hash;
@@ -149,17 +144,24 @@ fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure
     Err(failure.coded("data_class_forbidden").at(DATA_CLASS.as_str().to_owned()))
 }
 
-/// Whether any header is one of ours. Most requests have none, and then none is looked up.
-fn says_anything(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| name.as_str().starts_with(PREFIX))
+/// What a header says. Sent twice, it must say the same: which of two classes holds is not ours to guess.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Failure> {
+    let mut all = headers.get_all(name).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    let text = plain(value, name)?;
+    for other in all {
+        let other = plain(other, name)?;
+        if other != text {
+            let found = format!("`{}` and `{}`", shown(text), shown(other));
+            return Err(wrong(name, &found, "one value"));
+        }
+    }
+    Ok(Some(text))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Failure> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    match value.to_str() {
-        Ok(text) => Ok(Some(text.trim())),
-        Err(_) => Err(wrong(name, "not plain ASCII")),
-    }
+fn plain<'a>(value: &'a HeaderValue, name: &HeaderName) -> Result<&'a str, Failure> {
+    let wrong = |_| wrong(name, "bytes beyond ASCII", "plain ASCII");
+    value.to_str().map(str::trim).map_err(wrong)
 }
 
 fn label<T: std::fmt::Display>(
@@ -173,13 +175,18 @@ fn label<T: std::fmt::Display>(
         return Ok(Some(label));
     }
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
-    Err(wrong(name, &format!("expected one of {}", all.join(", "))))
+    let mut expected = format!("one of {}", all.join(", "));
+    if let Some(near) = policies::nearest(found, all.iter().map(String::as_str)) {
+        expected = format!("{expected}; did you mean `{near}`?");
+    }
+    Err(wrong(name, &quoted(found), &expected))
 }
 
 fn session(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     match text(headers, &SESSION)? {
         Some(id) if id.is_empty() || id.len() > SESSION_BYTES_MAX => {
-            Err(wrong(&SESSION, &format!("expected 1 to {SESSION_BYTES_MAX} characters")))
+            let found = format!("{} characters", id.len());
+            Err(wrong(&SESSION, &found, &format!("1 to {SESSION_BYTES_MAX}")))
         }
         id => Ok(id),
     }
@@ -187,14 +194,21 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 
 type Tags = SmallVec<[(Box<str>, Box<str>); 2]>;
 
+/// The tags. Several headers are one list, as HTTP has it of lists.
 fn tags(headers: &HeaderMap) -> Result<Tags, Failure> {
-    let Some(list) = text(headers, &TAGS)? else { return Ok(Tags::new()) };
-    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let tags: Tags = parts.map(tag).collect::<Option<_>>().ok_or_else(|| {
-        wrong(&TAGS, &format!("expected k=v,… with at most {TAG_BYTES_MAX} characters each"))
-    })?;
+    let mut tags = Tags::new();
+    for value in headers.get_all(TAGS) {
+        let parts = plain(value, &TAGS)?.split(',').map(str::trim);
+        for part in parts.filter(|part| !part.is_empty()) {
+            tags.push(tag(part).ok_or_else(|| {
+                let expected = format!("k=v,… with 1 to {TAG_BYTES_MAX} characters each");
+                wrong(&TAGS, &quoted(part), &expected)
+            })?);
+        }
+    }
     if tags.len() > TAGS_MAX {
-        return Err(wrong(&TAGS, &format!("expected at most {TAGS_MAX} tags")));
+        let found = format!("{} tags", tags.len());
+        return Err(wrong(&TAGS, &found, &format!("at most {TAGS_MAX}")));
     }
     Ok(tags)
 }
@@ -205,7 +219,11 @@ fn tag(part: &str) -> Option<(Box<str>, Box<str>)> {
     (fits(name) && fits(value)).then(|| (name.into(), value.into()))
 }
 
-fn wrong(name: &HeaderName, expected: &str) -> Failure {
-    Failure::invalid("invalid_header", format!("header {name}: {expected}"))
+fn quoted(found: &str) -> String {
+    if found.is_empty() { String::from("nothing") } else { format!("`{}`", shown(found)) }
+}
+
+fn wrong(name: &HeaderName, found: &str, expected: &str) -> Failure {
+    Failure::invalid("invalid_header", format!("header {name}: found {found}, expected {expected}"))
         .at(name.as_str().to_owned())
 }

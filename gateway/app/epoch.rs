@@ -1,12 +1,13 @@
 //! An epoch from a configuration: the first one, and each that takes over from another.
 
 use std::{
+    collections::HashMap,
     io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use policies::facts::ModelFacts;
+use policies::{Policy, facts::ModelFacts};
 
 use crate::{
     config::{self, Config, ProbeBy},
@@ -71,9 +72,20 @@ pub(super) fn epoch(
         limits: read_limits(config),
         media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
+        created: created(&config.policy, before),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),
     })
+}
+
+/// When each name came into force: now, if the epoch before did not know it.
+fn created(policy: &Policy, before: Option<&Epoch>) -> HashMap<Box<str>, i64> {
+    let now = jiff::Timestamp::now().as_second();
+    let models = &policy.fleet().models;
+    let every = vec![true; models.len()];
+    let names = models.iter().map(|it| &*it.id).chain(policy.aliases(&every)).chain(["auto"]);
+    let since = |name: &str| before.and_then(|it| it.created.get(name).copied()).unwrap_or(now);
+    names.map(|name| (name.into(), since(name))).collect()
 }
 
 fn names(config: &Config, replica: Arc<str>) -> EpochInfo {

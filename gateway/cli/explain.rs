@@ -120,7 +120,7 @@ fn headers(args: &Args) -> Result<HeaderMap, String> {
             header.split_once(':').ok_or_else(|| format!("`{header}` is not `name: value`"))?;
         let name = HeaderName::try_from(name.trim()).map_err(|error| error.to_string())?;
         let value = HeaderValue::try_from(value.trim()).map_err(|error| error.to_string())?;
-        headers.insert(name, value);
+        headers.append(name, value);
     }
     Ok(headers)
 }

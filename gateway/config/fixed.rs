@@ -94,6 +94,7 @@ fn server(it: &Server) -> Values<'_> {
         drain_grace,
         body_in_flight_bytes_max,
         early_head,
+        why_header,
         connections_max,
         cors_origins,
     } = it;
@@ -107,6 +108,7 @@ fn server(it: &Server) -> Values<'_> {
         ("server.drain_grace_ms", Value::ms(*drain_grace)),
         ("server.body_in_flight_bytes_max", Value::number(body_in_flight_bytes_max)),
         ("server.early_head_ms", Value::ms(*early_head)),
+        ("server.why_header", Value::Said(why_header.to_string())),
         ("server.connections_max", Value::number(connections_max)),
         ("server.cors_origins", Value::Said(format!("{cors_origins:?}"))),
     ]

@@ -6,6 +6,7 @@ use policies::{
     Fault,
     document::{Faults, Section},
 };
+use toml::Value;
 
 use super::{
     Admin, Server,
@@ -45,11 +46,12 @@ pub(super) fn server(mut it: Section<'_>, faults: &mut Faults) -> Server {
             faults,
         )),
         early_head: millis(&mut it, "early_head_ms", 15_000, faults),
+        why_header: it.read("why_header", "true or false", faults, Value::as_bool) == Some(true),
         connections_max: bytes(number(&mut it, "connections_max", 16_384, 1..=1_000_000, faults)),
     };
     // It will say whose addresses audits name; until then it must not seem to do anything.
     let none = "nothing, or []: no address is named anywhere by this version";
-    let empty = |value: &toml::Value| value.as_array()?.is_empty().then_some(());
+    let empty = |value: &Value| value.as_array()?.is_empty().then_some(());
     it.read("trusted_proxies", none, faults, empty);
     later(&mut it, &["tls"], faults);
     it.close(faults);

@@ -115,6 +115,8 @@ pub struct Server {
     pub body_in_flight_bytes_max: usize,
     /// A silent stream gets its head and a comment after this.
     pub early_head: Duration,
+    /// Answers say in a header why it was decided so.
+    pub why_header: bool,
     /// Open connections at the most.
     pub connections_max: usize,
     /// Origins whose pages may ask from within a browser, in lower case.

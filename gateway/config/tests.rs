@@ -448,6 +448,7 @@ fn no_key_that_takes_a_restart_is_overlooked() {
         ("server.drain_timeout_ms", "7"),
         ("server.body_in_flight_bytes_max", "2097152"),
         ("server.early_head_ms", "7"),
+        ("server.why_header", "true"),
         ("server.connections_max", "7"),
         ("admin.listen", "127.0.0.1:7"),
         ("ledger.currency", "SGD"),

@@ -96,16 +96,17 @@ impl ApiService {
         let at = (self.gateway.sources.timestamp)();
         let ids = ids(&self.gateway, request.headers(), at);
         let asks = Asks::of(request.uri().path());
+        let why = self.gateway.why_header;
         if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
             refused(&self.gateway, &failure);
-            return render::failure(asks.surface(), &failure, &ids);
+            return render::failure(asks.surface(), &failure, &ids, why);
         }
         let answered = AssertUnwindSafe(self.route(request, asks, &ids, at)).catch_unwind().await;
         let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
         answered
             .unwrap_or_else(bug)
-            .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids))
+            .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids, why))
     }
 
     async fn route(
@@ -258,7 +259,7 @@ fn not_served(uri: &Uri) -> Failure {
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     refused(gateway, failure);
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
-    let answer = render::failure(Surface::first(), failure, &ids);
+    let answer = render::failure(Surface::first(), failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }
 
@@ -282,9 +283,10 @@ async fn model(
     }
 }
 
-fn card<'a>(model: &'a ModelFacts, currency: &'a str) -> wire::ModelCard<'a> {
+fn card<'a>(model: &'a ModelFacts, created: i64, currency: &'a str) -> wire::ModelCard<'a> {
     wire::ModelCard {
         id: &model.id,
+        created,
         family: model.family.as_deref(),
         context_tokens_max: Some(model.context_tokens_max),
         output_tokens_max: Some(model.output_tokens_max),
@@ -304,16 +306,23 @@ fn listed(
     let caller = &principal.caller;
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);
-    let named = |id| wire::ModelCard { id, family: Some("signalbox"), ..Default::default() };
+    let since = |id: &str| epoch.created.get(id).copied();
+    let start = since("auto").unwrap_or_default();
+    let named = |id| {
+        let created = since(id).unwrap_or(start);
+        wire::ModelCard { id, created, family: Some("signalbox"), ..Default::default() }
+    };
     let models = policy.fleet().models.iter().zip(&allowed).filter(|(_, allowed)| **allowed);
-    let models = models.map(|(model, _)| card(model, &epoch.names.currency));
+    let models = models
+        .map(|(model, _)| card(model, since(&model.id).unwrap_or(start), &epoch.names.currency));
     let aliases = policy.aliases(&allowed).map(named);
     let mut cards = std::iter::once(named("auto")).chain(models).chain(aliases);
     let Some(id) = only else { return Ok(wire::models_list(&cards.collect::<Vec<_>>())) };
-    let public = "there is no model of this name that this key may use";
     let id = id.strip_suffix('/').unwrap_or(id);
-    cards
-        .find(|card| card.id == id)
+    let card = cards.find(|card| card.id == id);
+    // What an alias serves by how it begins is in no list, but is served.
+    let served = || (!id.contains('*') && policy.is_alias(id, &allowed)).then(|| named(id));
+    card.or_else(served)
         .map(|card| wire::model(&card))
-        .ok_or_else(|| Failure::new(Kind::UnknownModel, Stage::Receive, public).at("model"))
+        .ok_or_else(|| pipeline::unknown_model(id, policy, &allowed, Stage::Receive))
 }

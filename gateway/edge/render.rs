@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use super::{EdgeBody, framing};
 use crate::{
     failure::{Failure, Kind, Stage},
-    pipeline::Ids,
+    pipeline::{Ids, name},
     wire::Surface,
 };
 
@@ -14,11 +14,23 @@ use crate::{
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The answer for a failure, in the form of the surface that was asked.
-pub(crate) fn failure(surface: &Surface, failure: &Failure, ids: &Ids) -> Response<EdgeBody> {
+/// With `why` it says in a header why it was decided so, or where it was refused before that.
+pub(crate) fn failure(
+    surface: &Surface,
+    failure: &Failure,
+    ids: &Ids,
+    why: bool,
+) -> Response<EdgeBody> {
     log(failure, ids);
     let mut answer = json(failure.status(), surface.error_body(failure));
     ids.write(answer.headers_mut());
     let headers = answer.headers_mut();
+    if why {
+        let early = || format!("{} at {}", failure.kind.name(), failure.stage.name());
+        let said = failure.why.as_ref().map_or_else(early, ToString::to_string);
+        let said = HeaderValue::try_from(said);
+        headers.insert(name::WHY, said.unwrap_or_else(|_| HeaderValue::from_static("-")));
+    }
     if let Some(wait) = failure.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

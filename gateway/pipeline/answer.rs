@@ -26,19 +26,10 @@ use crate::{
 pub(crate) mod name {
     use http::HeaderName;
 
-    /// Our id of the request.
-    pub(crate) const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
+    pub(crate) use crate::signals::header::*;
+
     /// The caller's id, or ours.
     pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    pub(super) const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
-    pub(super) const RULE: HeaderName = HeaderName::from_static("x-signalbox-rule");
-    pub(super) const LANGUAGE: HeaderName = HeaderName::from_static("x-signalbox-language");
-    pub(super) const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
-    pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
-    pub(super) const COST: HeaderName = HeaderName::from_static("x-signalbox-cost");
-    pub(super) const OVERHEAD: HeaderName = HeaderName::from_static("x-signalbox-overhead-ms");
-    pub(super) const OUTPUT_MAX: HeaderName =
-        HeaderName::from_static("x-signalbox-output-tokens-max");
 }
 
 /// Header values that many answers of an epoch share: made once, cloned by counting.
@@ -131,6 +122,9 @@ fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
     }
     if let Some(plan) = tab.plan() {
         values.put(name::RULE, |text| text.extend_from_slice(plan.rule.as_bytes()));
+    }
+    if let Some(why) = tab.why() {
+        values.put(name::WHY, |text| text.extend_from_slice(why.as_bytes()));
     }
 }
 

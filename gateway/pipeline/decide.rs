@@ -74,7 +74,10 @@ pub(super) fn planned(
     draw: Draw,
 ) -> Result<Arc<Plan>, Failure> {
     let decided = policies::decide(policy, signals, fleet, draw);
-    decided.map(Arc::new).map_err(|it| refusal::failure(&it, policy, signals))
+    decided.map(Arc::new).map_err(|it| {
+        let why = policies::refusal_in_words(&it, policy);
+        refusal::failure(&it, policy, signals).decided(why)
+    })
 }
 
 /// The largest output that one choice may be asked for, so that all that the request can cost is within

@@ -57,8 +57,12 @@ impl Ids {
     }
 }
 
+/// The caller's id; where there is none that can be echoed, that of a gateway in front.
 fn callers(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = headers.get(name::REQUEST_ID)?;
+    [name::REQUEST_ID, name::ID].iter().find_map(|name| plain(headers.get(name)?))
+}
+
+fn plain(id: &HeaderValue) -> Option<HeaderValue> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let fits = (1..=REQUEST_ID_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain);
     // A copy: the header itself keeps the buffer that its connection has read the head into.
@@ -80,6 +84,17 @@ mod tests {
         let ids = ids("x");
         assert_eq!(ids.id().get_version_num(), 7);
         assert_eq!(ids.header(), ids.id().to_string());
+    }
+
+    #[test]
+    fn the_id_of_a_gateway_in_front_stands_for_one_that_the_caller_does_not_give() {
+        let mut headers = HeaderMap::new();
+        headers.insert(name::ID, HeaderValue::from_static("front-1"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("front-1"));
+        headers.insert(name::REQUEST_ID, HeaderValue::from_static("caller-1"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("caller-1"));
+        headers.insert(name::REQUEST_ID, HeaderValue::from_static("a/b"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("front-1"));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use policies::{
     Matched, Policy, Reason, Refusal,
     facts::{Needs, Signals},
-    left_out,
+    left_out, nearest,
 };
 
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::{Failure, Kind, Stage, shown};
 
 /// Rules that were passed over, and models that were left out, that a message names.
 const NAMED_MAX: usize = 6;
@@ -20,8 +20,8 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
     let left_out = || models(refusal, policy, signals);
     match &refusal.reason {
         Reason::UnknownModel => {
-            let public = "there is no model and no alias of this name; `GET /v1/models` lists them";
-            new(Kind::UnknownModel, public.into()).at("model")
+            let allowed = policy.allowed(&signals.team_path, signals.key);
+            unknown_model(&signals.requested, policy, &allowed, Stage::Decide)
         }
         Reason::ModelForbidden => {
             let public = match refusal.matched {
@@ -97,6 +97,29 @@ fn models(refusal: &Refusal, policy: &Policy, signals: &Signals) -> String {
         text += &format!(" and {} more", all.len() - NAMED_MAX);
     }
     text
+}
+
+/// The failure of a name that is none for this caller, who may use these models; with the nearest of those
+/// that are.
+pub(crate) fn unknown_model(
+    name: &str,
+    policy: &Policy,
+    allowed: &[bool],
+    stage: Stage,
+) -> Failure {
+    let models = policy.fleet().models.iter().zip(allowed).filter(|(_, allowed)| **allowed);
+    let models = models.map(|(model, _)| &*model.id);
+    let known: Vec<&str> = models.chain(policy.aliases(allowed)).chain(["auto"]).collect();
+    let same = || known.iter().copied().find(|it| it.eq_ignore_ascii_case(name));
+    // Where others sell a model, its maker stands before it.
+    let own = |name: &str| nearest(name.rsplit('/').next()?, known.iter().copied());
+    let near = same().or_else(|| nearest(name, known.iter().copied())).or_else(|| own(name));
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    let public = format!(
+        "there is no model and no alias `{}` that this key may use; {near}`GET /v1/models` lists them",
+        shown(name)
+    );
+    Failure::new(Kind::UnknownModel, stage, public).at("model")
 }
 
 fn list(needs: Needs) -> String {

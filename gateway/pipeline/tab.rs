@@ -175,6 +175,12 @@ impl Tab {
         self.accepted.as_ref().map(|accepted| &accepted.opened.plan)
     }
 
+    /// Why it was decided so, in words, where answers say that.
+    pub(crate) fn why(&self) -> Option<String> {
+        let plan = self.plan().filter(|_| self.gateway.why_header)?;
+        Some(policies::plan_in_words(plan, &self.epoch.policy))
+    }
+
     /// The gateway's own time so far: all but the wait for backends.
     pub(crate) fn overhead(&self) -> Duration {
         let dispatch = Stage::Dispatch as usize;

@@ -30,6 +30,7 @@ mod pattern;
 mod plain_run;
 mod reasoning;
 mod redact;
+mod refused;
 mod request;
 mod said;
 mod scan;

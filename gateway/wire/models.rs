@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct ModelCard<'a> {
     /// The name to ask for.
     pub id: &'a str,
+    /// When it came into force here, in seconds since 1970.
+    pub created: i64,
     /// The family; `owned_by` in the list.
     pub family: Option<&'a str>,
     /// Prompt and answer together; `auto` has none.
@@ -33,7 +35,7 @@ struct List<'a> {
 struct Item<'a> {
     id: &'a str,
     object: &'static str,
-    created: u32,
+    created: i64,
     owned_by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     context_length: Option<u32>,
@@ -57,7 +59,7 @@ fn item<'a>(card: &ModelCard<'a>) -> Item<'a> {
     Item {
         id: card.id,
         object: "model",
-        created: 0,
+        created: card.created,
         owned_by: card.family.unwrap_or("signalbox"),
         context_length: card.context_tokens_max.map(|tokens| tokens.0),
         max_output_tokens: card.output_tokens_max.map(|tokens| tokens.0),
@@ -94,9 +96,10 @@ mod tests {
     fn the_list_has_the_form_clients_read() {
         let price = Price { input: Money::parse("0.20").unwrap(), ..Price::default() };
         let cards = [
-            ModelCard { id: "auto", ..ModelCard::default() },
+            ModelCard { id: "auto", created: 1_700_000_000, ..ModelCard::default() },
             ModelCard {
                 id: "qwen",
+                created: 1_700_000_001,
                 family: Some("qwen"),
                 context_tokens_max: Some(Tokens(4096)),
                 output_tokens_max: Some(Tokens(1024)),
@@ -106,9 +109,10 @@ mod tests {
             },
         ];
         let expected = concat!(
-            r#"{"object":"list","data":[{"id":"auto","object":"model","created":0,"#,
-            r#""owned_by":"signalbox","capabilities":[]},{"id":"qwen","object":"model","#,
-            r#""created":0,"owned_by":"qwen","context_length":4096,"max_output_tokens":1024,"#,
+            r#"{"object":"list","data":[{"id":"auto","object":"model","#,
+            r#""created":1700000000,"owned_by":"signalbox","capabilities":[]},"#,
+            r#"{"id":"qwen","object":"model","#,
+            r#""created":1700000001,"owned_by":"qwen","context_length":4096,"max_output_tokens":1024,"#,
             r#""capabilities":["tools","vision"],"price":{"currency":"USD","#,
             r#""input_per_mtok":"0.2","cached_input_per_mtok":"0","output_per_mtok":"0"}}]}"#
         );

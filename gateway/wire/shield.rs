@@ -7,6 +7,7 @@ use super::{
     ReadLimits,
     field::{whole, wrong_type},
     grammar::{self, Grammar},
+    refused,
     scan::{Scanner, Shape},
     tools,
 };
@@ -24,8 +25,8 @@ const TOKEN_MAX: i128 = i32::MAX as i128;
 /// What the value of a parameter must be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
-    /// Nothing: it would choose where gateway or engine connect, what it costs, or what is run.
-    Refused,
+    /// Nothing; with what to use instead.
+    Refused(&'static str),
     Flag,
     Text,
     Object,
@@ -56,12 +57,6 @@ pub(super) enum Expected {
 pub(super) fn expected(name: &[u8]) -> Option<Expected> {
     use Expected::*;
     Some(match name {
-        b"chat_template" | b"prompt_embeds" | b"input_embeds" | b"kv_transfer_params"
-        | b"ec_transfer_params" | b"bootstrap_host" | b"bootstrap_port" | b"bootstrap_room"
-        | b"logits_processors" | b"custom_logit_processor" | b"mock_response" | b"api_base"
-        | b"base_url" | b"user_config" | b"fallbacks" | b"input_cost_per_token"
-        | b"extra_headers" => Refused,
-
         b"temperature" | b"dynatemp_range" | b"dynatemp_exponent" => Number(0.0, 1e6),
         b"top_p" | b"min_p" | b"typical_p" | b"top_a" | b"tfs_z" | b"epsilon_cutoff" | b"eta_cutoff"
         | b"xtc_probability" | b"xtc_threshold" => Number(0.0, 1.0),
@@ -107,7 +102,7 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         b"guided_choice" => Compiled(Grammar::Choice),
         b"structured_outputs" => Compiled(Grammar::Outputs),
         b"format" => Compiled(Grammar::Named),
-        _ => return None,
+        _ => return refused::instead(name).map(Refused),
     })
 }
 
@@ -123,9 +118,9 @@ pub(super) fn check(
         return Ok(scanner.skip()?);
     }
     let wanted = match (expected, shape) {
-        (Expected::Refused, _) => {
+        (Expected::Refused(instead), _) => {
             scanner.skip()?; // what is no JSON is told first
-            return Err(unsupported(path, "it is not supported here"));
+            return Err(unsupported(path, instead));
         }
         (Expected::Compiled(grammar), _) => return grammar::read(grammar, path, scanner, limits),
         (Expected::ToolChoice, _) => return tools::choice(path, scanner),

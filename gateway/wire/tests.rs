@@ -362,22 +362,35 @@ fn a_source_as_messages_has_it_is_media() {
 
 #[test]
 fn refused_parameters_are_named() {
-    for name in [
-        "chat_template",
-        "prompt_embeds",
-        "kv_transfer_params",
-        "mock_response",
-        "api_base",
-        "base_url",
-        "user_config",
-        "fallbacks",
-        "input_cost_per_token",
-        "extra_headers",
+    for (name, instead) in [
+        ("chat_template", "chat_template_kwargs"),
+        ("prompt_embeds", "texts"),
+        ("kv_transfer_params", "texts"),
+        ("mock_response", "signalbox sim"),
+        ("api_base", "configuration"),
+        ("base_url", "configuration"),
+        ("api_key", "configuration"),
+        ("user_config", "configuration"),
+        ("models", "an alias that lists them"),
+        ("route", "an alias that lists them"),
+        ("fallbacks", "an alias that lists them"),
+        ("context_window_fallbacks", "an alias that lists them"),
+        ("provider", "x-signalbox-data-class"),
+        ("transforms", "as they are"),
+        ("num_retries", "policy"),
+        ("input_cost_per_token", "configuration"),
+        ("extra_headers", "configuration"),
+        ("extra_body", "itself"),
     ] {
         for written in [name.to_owned(), format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..])] {
-            let failure = chat(&with(&format!(r#","{written}":{{}}"#))).unwrap_err();
-            assert_eq!(failure.code, "unsupported_parameter");
-            assert_eq!(failure.param.as_deref(), Some(name));
+            for value in ["{}", "[]", r#"["a","b"]"#, r#""fallback""#, "0"] {
+                let failure = chat(&with(&format!(r#","{written}":{value}"#))).unwrap_err();
+                assert_eq!(failure.code, "unsupported_parameter");
+                assert_eq!(failure.param.as_deref(), Some(name));
+                let said = format!("{name} cannot be served: ");
+                assert!(failure.public.starts_with(&said), "{failure}");
+                assert!(failure.public.contains(instead), "{failure}");
+            }
         }
         assert!(chat(&with(&format!(r#","{name}":null"#))).is_ok());
     }

@@ -179,7 +179,7 @@ fn near(policy: &Policy, signals: &Signals) -> Vec<Near> {
     policy.rules.iter().filter_map(one).collect()
 }
 
-fn skip_text(skip: &Skip, policy: &Policy) -> String {
+pub(crate) fn skip_text(skip: &Skip, policy: &Policy) -> String {
     match skip {
         Skip::Lacks(needs) => format!("lacks {}", needs.names().collect::<Vec<_>>().join(", ")),
         Skip::Context { needed, has } => {
@@ -193,7 +193,7 @@ fn skip_text(skip: &Skip, policy: &Policy) -> String {
     }
 }
 
-fn reason_text(reason: &Reason, policy: &Policy) -> String {
+pub(crate) fn reason_text(reason: &Reason, policy: &Policy) -> String {
     match reason {
         Reason::UnknownModel => "there is no model and no alias of this name".into(),
         Reason::ModelForbidden => "key or team may use none of the models".into(),

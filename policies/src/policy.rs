@@ -93,8 +93,14 @@ pub(crate) struct Alias {
 }
 
 impl Alias {
+    /// Whether it leads, for whom these models are allowed, to one of them or wherever the rules say.
+    fn leads(&self, allowed: &[bool]) -> bool {
+        let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
+        self.route.as_ref().is_none_or(|route| route.models.iter().any(may))
+    }
+
     /// Whether it matches, and how specifically: whole names before patterns, then the longer pattern.
-    pub(crate) fn matches(&self, requested: &str) -> Option<(bool, usize)> {
+    fn matches(&self, requested: &str) -> Option<(bool, usize)> {
         let matches = match self.any_end {
             true => requested.starts_with(&*self.pattern),
             false => requested == &*self.pattern,
@@ -212,11 +218,21 @@ impl Policy {
     /// The aliases that are whole names and lead, for whom these models are allowed, to one of them at
     /// least or wherever the rules say.
     pub fn aliases<'a>(&'a self, allowed: &'a [bool]) -> impl Iterator<Item = &'a str> {
-        let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
-        let leads = move |it: &&Alias| {
-            !it.any_end && it.route.as_ref().is_none_or(|route| route.models.iter().any(may))
-        };
-        self.aliases.iter().filter(leads).map(|it| &*it.pattern)
+        let whole = self.aliases.iter().filter(|it| !it.any_end);
+        whole.filter(|it| it.leads(allowed)).map(|it| &*it.pattern)
+    }
+
+    /// Whether a name is served as an alias, whole or by how it begins, for whom these models are allowed.
+    #[must_use]
+    pub fn is_alias(&self, name: &str, allowed: &[bool]) -> bool {
+        self.alias(name).is_some_and(|(_, alias)| alias.leads(allowed))
+    }
+
+    /// The alias of a name, and its place: a whole name before patterns, then the longest pattern.
+    pub(crate) fn alias(&self, name: &str) -> Option<(u16, &Alias)> {
+        let aliases = (0..).zip(&self.aliases);
+        let matching = aliases.filter_map(|(at, alias)| Some((alias.matches(name)?, at, alias)));
+        matching.max_by_key(|(specific, ..)| *specific).map(|(_, at, alias)| (at, alias))
     }
 
     pub(crate) fn allowed_set(&self, team_path: &[TeamIndex], key: KeyIndex) -> BitSet {
@@ -242,6 +258,11 @@ impl Policy {
     pub(crate) fn key_lists(&self) -> impl Iterator<Item = (KeyIndex, &BitSet)> {
         let lists = self.keys.each();
         lists.filter_map(|(at, set)| Some((KeyIndex(u32::try_from(at).ok()?), set)))
+    }
+
+    /// A model's id.
+    pub(crate) fn model_id(&self, model: ModelIndex) -> &str {
+        self.fleet.models.get(model.get()).map_or("", |it| &it.id)
     }
 
     /// The model with this id, as a route of one.

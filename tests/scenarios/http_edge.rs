@@ -144,3 +144,46 @@ async fn tool_calls_come_through() {
     let reply = gateway.ask(&with(ask("b"), tools)).await;
     assert_eq!(reply.status, 400, "{}", reply.text());
 }
+
+#[tokio::test]
+async fn every_answer_says_why_where_the_configuration_wants_it() {
+    let (near, far) = (SimBackend::start(), SimBackend::start());
+    let setup = |why: &str| {
+        Setup::new()
+            .server(why)
+            .model_with("far", &far.urls(), "zone = \"cloud\"\n")
+            .model_with("near", &near.urls(), "zone = \"on_prem\"\n")
+            .and("[policy]\nfile = \"policy.toml\"\n")
+            .file(
+                "policy.toml",
+                "version = \"v1\"\n[default]\nroute = [\"far\", \"near\"]\n[[rule]]\n\
+                 name = \"home\"\nwhen = { data_class = [\"confidential\", \"secret\"] }\n\
+                 require = { zone = [\"on_prem\"] }\n",
+            )
+    };
+    let gateway = setup("why_header = true\n").start().await;
+    let why = |reply: &Reply| reply.header("x-signalbox-why").to_owned();
+    let class = |body: &Value| gateway.post(body).header("x-signalbox-data-class", "confidential");
+    let bound = "rule default; guards home; plan near; without far (forbidden by rule `home`)";
+    assert_eq!(why(&gateway.ask(&ask("auto")).await), "rule default; plan far, near");
+    assert_eq!(why(&Reply::of(class(&ask("auto"))).await), bound);
+    assert_eq!(why(&Reply::of(class(&streamed("auto"))).await), bound);
+    assert_eq!(why(&gateway.ask(&ask("near")).await), "rule pin; plan near");
+    let refused = Reply::of(class(&ask("far"))).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let said = "rule pin; guards home; no plan: rule `home` forbids every model left; without far \
+                (forbidden by rule `home`)";
+    assert_eq!(why(&refused), said);
+    near.fail(signalbox::sim::InjectedFault::Status500).await;
+    let failed = gateway.ask(&ask("near")).await;
+    assert_eq!((failed.status, &*why(&failed)), (502, "rule pin; plan near"));
+    // What is refused before it is decided says where.
+    let early = gateway.ask(&with(ask("auto"), json!({ "n": 0 }))).await;
+    assert_eq!((early.status, &*why(&early)), (400, "invalid_request at classify"));
+    let early = Reply::of(gateway.client.get(gateway.url("/v1/nothing"))).await;
+    assert_eq!((early.status, &*why(&early)), (404, "invalid_request at receive"));
+    let silent = setup("").start().await;
+    for body in [ask("auto"), streamed("auto"), ask("nobody")] {
+        assert!(!silent.ask(&body).await.headers.contains_key("x-signalbox-why"), "{body}");
+    }
+}

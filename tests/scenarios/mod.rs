@@ -16,6 +16,7 @@ mod full;
 mod handover;
 mod handover_money;
 mod hedge;
+mod hints;
 mod hostile;
 mod hostile_streams;
 mod http_edge;

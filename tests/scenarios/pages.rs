@@ -37,8 +37,91 @@ async fn aliases_are_listed_for_whom_they_lead_somewhere() {
             assert_eq!(get(&gateway, &path).await.status, status, "{path}");
         }
     }
+    // What an alias serves by how it begins is found, though no list can hold it.
+    assert_eq!(get(&gateway, "/v1/models/claude-x").await.json()["id"], "claude-x");
     for model in ["fast", "gpt-4o", "claude-x"] {
         assert_eq!(gateway.ask(&ask(model)).await.status, 200, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_slashes_is_a_name_like_any_other() {
+    let up = SimBackend::start();
+    let gateway = Setup::new()
+        .model("meta/llama-3/8b", &up.urls())
+        .and("[alias]\n\"openai/gpt-4o\" = \"auto\"\n\"claude/*\" = \"auto\"\n")
+        .start()
+        .await;
+    assert_eq!(
+        listed(&get(&gateway, "/v1/models").await),
+        ["auto", "meta/llama-3/8b", "openai/gpt-4o"]
+    );
+    for id in ["meta/llama-3/8b", "openai/gpt-4o", "claude/x/y"] {
+        for path in [id.to_owned(), id.replace('/', "%2F"), format!("{id}/")] {
+            let reply = get(&gateway, &format!("/v1/models/{path}")).await;
+            assert_eq!((reply.status, &reply.json()["id"]), (200, &id.into()), "{path}");
+        }
+        assert_eq!(gateway.ask(&ask(id)).await.status, 200, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_when_is_told_and_stays() {
+    let up = SimBackend::start();
+    let setup = Setup::new().model("a", &up.urls()).and("[alias]\nfast = \"a\"\n");
+    let before = jiff::Timestamp::now().as_second();
+    let gateway = setup.start().await;
+    let after = jiff::Timestamp::now().as_second();
+    let list = get(&gateway, "/v1/models").await.json();
+    let cards = list["data"].as_array().expect("a list");
+    assert_eq!(cards.len(), 3);
+    for card in cards {
+        let created = card["created"].as_i64().expect("a time");
+        assert!((before..=after).contains(&created), "{card}");
+        let id = card["id"].as_str().expect("an id");
+        assert_eq!(get(&gateway, &format!("/v1/models/{id}")).await.json(), *card);
+    }
+    assert_eq!(get(&gateway, "/v1/models").await.json(), list, "it stays");
+}
+
+#[tokio::test]
+async fn a_name_that_there_is_none_of_is_told_with_the_nearest_that_there_is() {
+    let up = SimBackend::start();
+    let gateway = Setup::new()
+        .model("glm-5.2", &up.urls())
+        .model("qwen3-32b", &up.urls())
+        .model("hidden-7b", &up.urls())
+        .and("[alias]\nfast = \"glm-5.2\"\n")
+        .key("models = [\"glm-5.2\", \"qwen3-32b\"]\n")
+        .start()
+        .await;
+    let long = "n".repeat(4_000);
+    for (name, near) in [
+        ("glm-5.3", "did you mean `glm-5.2`? "),
+        ("GLM-5.2", "did you mean `glm-5.2`? "),
+        ("z-ai/glm-5.2", "did you mean `glm-5.2`? "),
+        ("qwen3-32", "did you mean `qwen3-32b`? "),
+        ("fasst", "did you mean `fast`? "),
+        ("Auto", "did you mean `auto`? "),
+        ("nobody", ""),
+        ("hidden-7c", ""),
+        (&long, ""),
+    ] {
+        let shown = if name.len() > 64 { format!("{}…", &name[..64]) } else { name.to_owned() };
+        let expected = format!(
+            "there is no model and no alias `{shown}` that this key may use; {near}`GET /v1/models` \
+             lists them"
+        );
+        for reply in
+            [get(&gateway, &format!("/v1/models/{name}")).await, gateway.ask(&ask(name)).await]
+        {
+            let error = &reply.json()["error"];
+            assert_eq!((reply.status, &error["message"]), (404, &expected.as_str().into()));
+            assert_eq!(
+                (&error["code"], &error["param"]),
+                (&"model_not_found".into(), &"model".into())
+            );
+        }
     }
 }
 

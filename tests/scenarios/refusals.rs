@@ -99,6 +99,12 @@ fn bodies() -> Vec<Case> {
         fields("no room for an answer", json!({ "max_tokens": -1 }), ""),
         fields("a template", json!({ "chat_template": "x" }), "unsupported_parameter"),
         fields("a way out", json!({ "api_base": "http://x" }), "unsupported_parameter"),
+        fields("a list of models", json!({ "models": ["a", "b"] }), "unsupported_parameter"),
+        fields("a provider", json!({ "provider": { "order": ["x"] } }), "unsupported_parameter"),
+        fields("a fallback", json!({ "route": "fallback" }), "unsupported_parameter"),
+        fields("fallbacks", json!({ "fallbacks": ["b"] }), "unsupported_parameter"),
+        fields("transforms", json!({ "transforms": ["middle-out"] }), "unsupported_parameter"),
+        fields("a credential", json!({ "api_key": "sk-x" }), "unsupported_parameter"),
     ]
 }
 

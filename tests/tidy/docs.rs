@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
+use policies::facts::{DataClass, Language, Task};
 use signalbox::failure::{Kind, Stage};
 
 use super::{Finding, hold, root, source};
@@ -66,6 +67,95 @@ fn every_error_kind_and_stage_is_documented() {
     for (number, stage) in Stage::ALL.iter().enumerate() {
         let heading = format!("## {} {}", number + 1, stage.name());
         assert!(way.contains(&heading), "LIFE_OF_A_REQUEST.md has no heading {heading:?}");
+    }
+}
+
+/// The literals of a file's code that begin so.
+fn literals(path: &str, begin: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let all = code.split('"').skip(1).step_by(2);
+    all.filter(|it| it.starts_with(begin)).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_header_is_documented_for_callers() {
+    let page = page("CALLERS.md");
+    let asked = page.split("## Headers of requests").nth(1).unwrap();
+    let (asked, told) = asked.split_once("## Headers of answers").unwrap();
+    let told = told.split("\n## ").next().unwrap();
+    let rows = |text: &str| -> BTreeSet<String> {
+        let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+        cells.flat_map(|it| it.split("`, `")).map(|it| it.trim_matches('`').to_owned()).collect()
+    };
+    let (asked, told) = (rows(asked), rows(told));
+    let known = literals("gateway/signals/header.rs", "x-signalbox-");
+    let known: BTreeSet<String> = known.into_iter().filter(|it| it != "x-signalbox-").collect();
+    let wrong: Vec<_> =
+        known.iter().filter(|it| !asked.contains(*it) && !told.contains(*it)).collect();
+    assert!(known.len() > 12 && wrong.is_empty(), "CALLERS.md does not say {wrong:?}");
+    let stale: Vec<_> = asked.union(&told).filter(|it| it.starts_with("x-signalbox-")).collect();
+    let stale: Vec<_> = stale.into_iter().filter(|it| !known.contains(*it)).collect();
+    assert!(stale.is_empty(), "CALLERS.md speaks of {stale:?}, which is no header");
+    let limits = literals("gateway/account/headers.rs", "x-ratelimit-");
+    let retries = literals("gateway/edge/render.rs", "x-should-");
+    for name in limits.iter().chain(&retries) {
+        assert!(told.contains(name), "CALLERS.md does not say {name} of answers");
+    }
+    let exposed = fs::read_to_string(root().join("gateway/edge/cors.rs")).unwrap();
+    for name in told.iter().filter(|it| it.starts_with("x-")) {
+        assert!(exposed.contains(name.as_str()), "pages in browsers cannot read {name}");
+    }
+}
+
+#[test]
+fn every_error_and_refused_parameter_is_documented_for_callers() {
+    let page = page("CALLERS.md");
+    for kind in Kind::ALL {
+        let row = format!("| `{}` | {} | ", kind.name(), kind.status());
+        assert!(page.contains(&row), "CALLERS.md has no row {row:?}");
+        assert!(page.contains(&format!("`{}`", kind.code())), "CALLERS.md lacks {}", kind.code());
+    }
+    let mut codes = BTreeSet::new();
+    for (_, text) in source::texts(root()).iter().filter(|(path, _)| {
+        path.starts_with("gateway/") && path.ends_with(".rs") && !path.contains("tests")
+    }) {
+        for begin in ["::invalid(\"", ".coded(\""] {
+            let found = text.split(begin).skip(1).filter_map(|rest| rest.split('"').next());
+            codes.extend(found.filter(|it| !it.contains(' ')).map(ToOwned::to_owned));
+        }
+    }
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        assert!(page.contains(&format!("`{code}`")), "CALLERS.md lacks the code {code}");
+    }
+    let table = page.split("## Refused parameters").nth(1).unwrap().split("\n## ").next().unwrap();
+    let code = fs::read_to_string(root().join("gateway/wire/refused.rs")).unwrap();
+    let names = code.lines().filter_map(|line| line.strip_prefix("    (\"")?.split('"').next());
+    let names: Vec<_> = names.collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(table.contains(&format!("`{name}`")), "CALLERS.md lacks the parameter {name}");
+    }
+}
+
+#[test]
+fn every_label_is_documented_for_callers() {
+    let page = page("CALLERS.md");
+    let (languages, tasks) = page.split_once("## Tasks").unwrap();
+    let languages = languages.split("## Languages").nth(1).unwrap();
+    for language in Language::ALL {
+        let cell = format!("| `{}` ", language.code());
+        assert!(languages.contains(&cell), "CALLERS.md lacks the language {language}");
+    }
+    assert_eq!(languages.matches("| `").count(), Language::ALL.len(), "a language that is none");
+    for task in Task::ALL {
+        let row = format!("| `{}` | `{}` | ", task.code(), task.coarse().code());
+        assert!(tasks.contains(&row), "CALLERS.md has no row {row:?}");
+    }
+    assert_eq!(tasks.matches("\n| `").count(), Task::ALL.len(), "a task that is none");
+    for class in DataClass::ALL {
+        assert!(page.contains(&format!("`{}`", class.code())), "CALLERS.md lacks {class}");
     }
 }
 

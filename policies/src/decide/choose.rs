@@ -48,10 +48,7 @@ impl<'a> Matching<'a, '_> {
             let (by, passed) = (&By::Order, SmallVec::new());
             return Some(Chosen { matched, name, models, by, rule: None, passed });
         }
-        let aliases = (0..).zip(&policy.aliases);
-        let matching =
-            aliases.filter_map(|(at, alias)| Some((alias.matches(requested)?, at, alias)));
-        let (_, at, alias) = matching.max_by_key(|(specific, ..)| *specific)?;
+        let (at, alias) = policy.alias(requested)?;
         let Some(route) = &alias.route else { return Some(self.first()) };
         Some(Chosen::route(Matched::Alias(at), &alias.name, route))
     }
