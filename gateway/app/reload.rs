@@ -20,7 +20,7 @@ use super::{
     Running,
     beside::PredecessorMoney,
     epoch::{Before, epoch},
-    past,
+    past, probes,
 };
 use crate::{
     account::{Accounts, NewBudgets},
@@ -76,8 +76,14 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
     admit(running, &config, &mut epoch).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
-    gateway.epoch.store(Arc::new(epoch));
+    let epoch = Arc::new(epoch);
+    gateway.epoch.store(Arc::clone(&epoch));
     fleet.take_over(gateway.now());
+    if running.asks {
+        probes::ask_first(epoch, Some(&before), gateway.sources.now);
+    } else {
+        fleet.presume();
+    }
     let models = changes(&current, &config);
     *current = config;
     Ok(Reloaded::InForce {
