@@ -221,16 +221,9 @@ async fn begin(
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let vouched = predecessor.is_some() || !asks;
+    let succeeds = predecessor.is_some();
     let (gateway, writer, departure, predecessors) = build(&config, predecessor).await?;
-    let epoch = gateway.epoch.load_full();
-    if vouched {
-        // Whoever asked the one before whether it is ready hears the same of this one.
-        epoch.upstreams.fleet.presume();
-    }
-    if asks {
-        probes::ask_first(epoch, None, gateway.sources.now);
-    }
+    probes::begin(&gateway, asks, succeeds);
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);

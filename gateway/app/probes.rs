@@ -23,6 +23,18 @@ const WRONG_EVERY: u64 = 5;
 /// So many replicas are asked at once what they serve.
 pub(super) const ASKED_AT_ONCE: usize = 64;
 
+/// Asks all replicas at the start, if they are to be asked.
+pub(super) fn begin(gateway: &Gateway, asks: bool, succeeds: bool) {
+    let epoch = gateway.epoch.load_full();
+    // Whoever asked the one before whether it is ready hears the same of its successor.
+    if succeeds || !asks {
+        epoch.upstreams.fleet.presume();
+    }
+    if asks {
+        ask_first(epoch, None, gateway.sources.now);
+    }
+}
+
 /// Asks each replica of the epoch that is new, or is asked otherwise than in the one before, what it serves,
 /// beside everything else; a line in the log says what is wrong with one.
 pub(super) fn ask_first(epoch: Arc<Epoch>, before: Option<&Epoch>, clock: fn() -> Instant) {

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     account::{Accounts, NewBudgets},
     config::{Config, FixedChange, fixed_changes},
+    fleet::Fleet,
     pipeline::Epoch,
     record::StoreError,
 };
@@ -79,10 +80,14 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     let epoch = Arc::new(epoch);
     gateway.epoch.store(Arc::clone(&epoch));
     fleet.take_over(gateway.now());
+    let live = |fleet: &Fleet| fleet.any_live(gateway.now());
+    // Where all are new, whoever asks whether it is ready hears what he heard before, until they have
+    // answered.
+    if !running.asks || live(&before.upstreams.fleet) == Some(true) && live(&fleet).is_none() {
+        fleet.presume();
+    }
     if running.asks {
         probes::ask_first(epoch, Some(&before), gateway.sources.now);
-    } else {
-        fleet.presume();
     }
     let models = changes(&current, &config);
     *current = config;

@@ -207,6 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn a_suspect_comes_last_and_is_back_with_its_first_answer() {
+        let now = Instant::now();
+        let suspect = || {
+            let mut breaker = Breaker::default();
+            assert!(breaker.suspects(now) && !breaker.allows(now) && !breaker.dead());
+            assert!(
+                !breaker.probed(false, now) && !breaker.dead(),
+                "the last resort still tries it"
+            );
+            assert!(!breaker.allows(now + EJECTION), "the probe holds");
+            breaker
+        };
+        let mut by_probe = suspect();
+        assert!(by_probe.probed(true, now) && by_probe == Breaker::default());
+        let mut by_request = suspect();
+        by_request.begins(now);
+        assert_eq!(by_request.succeeded(now, now), Recovery::Back);
+        assert_eq!(by_request, Breaker::default());
+        // Once a request has failed too, a probe that finds nobody is believed.
+        let mut failed = suspect();
+        failed.begins(now);
+        assert!(failed.failed(now, now) && failed.dead());
+        assert!(!ejected(now).suspects(now), "what is ejected by failures stays so");
+    }
+
+    #[test]
     fn after_the_ejection_one_trial_decides() {
         let now = Instant::now();
         let mut breaker = ejected(now);

@@ -1,4 +1,4 @@
-//! What a backend is asked before anybody is served by it: at the start, at a reload, and by `check --online`.
+//! What a backend is asked before it serves anybody: at a start, at a reload, by `check --online`.
 
 use std::{
     collections::HashMap,
@@ -16,6 +16,8 @@ use crate::harness::{
     wait,
 };
 
+const JSON: &str = "content-type: application/json\r\n";
+
 /// The bytes of an answer.
 fn answer(status: &str, headers: &str, body: &str) -> Vec<Step> {
     let length = body.len();
@@ -26,13 +28,13 @@ fn answer(status: &str, headers: &str, body: &str) -> Vec<Step> {
 fn listing(models: &[&str]) -> Vec<Step> {
     let models: Vec<_> = models.iter().map(|id| serde_json::json!({ "id": id })).collect();
     let body = serde_json::json!({ "object": "list", "data": models }).to_string();
-    answer("200 OK", "content-type: application/json\r\n", &body)
+    answer("200 OK", JSON, &body)
 }
 
 fn serving() -> Vec<Step> {
     let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},
         "finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
-    answer("200 OK", "content-type: application/json\r\n", body)
+    answer("200 OK", JSON, body)
 }
 
 /// A port at which nobody listens.
@@ -64,14 +66,12 @@ fn tls(it: Way) -> Way {
 
 /// Every way in which an endpoint that answers may be wrong.
 fn ways() -> Vec<Way> {
-    let json = "content-type: application/json\r\n";
-    let long = "x".repeat(9 << 20);
-    let web = |headers| answer("200 OK", headers, "<!doctype html><title>Open WebUI</title>");
-    let many: Vec<String> = (0..2_000).map(|n| format!("model-{n}")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let to = "location: https://elsewhere.test/v1/models?token=sk-hidden-redirect\r\n";
+    [broken(), refusing(), of_other_services(), of_other_models()].into_iter().flatten().collect()
+}
+
+/// Connections that come to nothing.
+fn broken() -> Vec<Way> {
     let https = "Client sent an HTTP request to an HTTPS server.";
-    let (one, none) = (answer("404 Not Found", "", ""), answer("404 Not Found", "", ""));
     let tls_alert = vec![Step::Send(b"\x15\x03\x03\x00\x02\x02\x46".to_vec()), Step::Close];
     vec![
         way("black-hole", "timeout", "no answer within", vec![Step::Silence]),
@@ -91,6 +91,14 @@ fn ways() -> Vec<Way> {
             answer("400 Bad Request", "", https),
         ),
         way("ssh", "not_http", "no HTTP: ", vec![Step::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]),
+    ]
+}
+
+/// Statuses.
+fn refusing() -> Vec<Way> {
+    let to = "location: https://elsewhere.test/v1/models?token=sk-hidden-redirect\r\n";
+    let (one, none) = (answer("404 Not Found", "", ""), answer("404 Not Found", "", ""));
+    vec![
         without_v1(way("no-v1", "not_found", "/models; no /v1 at its end?", one)),
         way("no-list", "not_found", "404: nothing at http://127.0.0.1:", none),
         way(
@@ -103,14 +111,14 @@ fn ways() -> Vec<Way> {
             "no-entry",
             "forbidden",
             "403: it does not let the gateway in; may its api_key do this",
-            answer("403 Forbidden", json, r#"{"error":{"message":"no"}}"#),
+            answer("403 Forbidden", JSON, r#"{"error":{"message":"no"}}"#),
         ),
         way("fails", "server_error", "500: it fails", answer("500 Internal Server Error", "", "")),
         way(
             "loads",
             "server_error",
             "503: it fails; does its engine still load?",
-            answer("503 Service Unavailable", json, r#"{"error":{"message":"Loading model"}}"#),
+            answer("503 Service Unavailable", JSON, r#"{"error":{"message":"Loading model"}}"#),
         ),
         way(
             "leads-away",
@@ -120,6 +128,14 @@ fn ways() -> Vec<Way> {
         ),
         way("odd", "status", "418 instead of a list of models", answer("418 I'm a teapot", "", "")),
         way("empty-answer", "status", "204 instead of a list", answer("204 No Content", "", "")),
+    ]
+}
+
+/// Answers that are something else.
+fn of_other_services() -> Vec<Way> {
+    let web = |headers| answer("200 OK", headers, "<!doctype html><title>Open WebUI</title>");
+    vec![
+        way("nothing", "not_json", "an empty answer; another service", answer("200 OK", "", "")),
         way(
             "web-page",
             "html",
@@ -134,11 +150,26 @@ fn ways() -> Vec<Way> {
             answer("200 OK", "content-type: text/plain\r\n", "Ollama is running"),
         ),
         way(
+            "echo",
+            "not_json",
+            "no JSON, but `authorization: Bearer …, and more`",
+            answer("200 OK", "", &format!("authorization: Bearer {BACKEND_KEY}, and more")),
+        ),
+        way(
             "other-json",
             "no_list",
             "JSON that is no list of models",
-            answer("200 OK", json, r#"{"models":[{"name":"scripted"}]}"#),
+            answer("200 OK", JSON, r#"{"models":[{"name":"scripted"}]}"#),
         ),
+    ]
+}
+
+/// Lists without the model.
+fn of_other_models() -> Vec<Way> {
+    let long = "x".repeat(9 << 20);
+    let many: Vec<String> = (0..2_000).map(|n| format!("model-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    vec![
         way(
             "no-models",
             "model_missing",
@@ -170,7 +201,7 @@ fn ways() -> Vec<Way> {
             model-2, model-3, model-4 and 1995 more",
             listing(&many),
         ),
-        way("endless", "too_long", "a list of more than 8 MiB", answer("200 OK", json, &long)),
+        way("endless", "too_long", "a list of more than 8 MiB", answer("200 OK", JSON, &long)),
     ]
 }
 
@@ -232,7 +263,7 @@ async fn check_online_says_of_each_backend_what_is_wrong_with_it() {
     ] {
         assert!(line(name).ends_with(words), "{}", line(name));
     }
-    assert!(said.ends_with(&format!("33 endpoints asked: {} wrong\n", ways.len())), "{said}");
+    assert!(said.ends_with(&format!("35 endpoints asked: {} wrong\n", ways.len())), "{said}");
     for secret in [BACKEND_KEY, KEY, "sk-hidden-redirect"] {
         assert!(!format!("{out:?}").contains(secret), "{secret}: {said}");
     }
@@ -288,7 +319,7 @@ async fn the_log_of_a_start_says_the_same_and_serving_waits_for_nobody() {
     assert!(!silent || !logged(&server).contains_key("black-hole"), "it serves before it knows");
     server.ready().await;
     wait::until("all are asked", || {
-        server.log().iter().any(|it| it["serving"] == 6 && it["endpoints"] == 33)
+        server.log().iter().any(|it| it["serving"] == 6 && it["endpoints"] == 35)
     })
     .await;
     let logged = logged(&server);
@@ -402,6 +433,22 @@ async fn a_reload_asks_those_alone_that_are_new_or_changed() {
     wait::until("the first lacks this one", || asked(4)).await;
     let metrics = server.page("/metrics", "").await;
     assert_eq!((up(&metrics, "a"), up(&metrics, "b")), (Some(0), Some(1)));
+}
+
+#[tokio::test]
+async fn a_reload_that_replaces_all_endpoints_is_as_ready_as_before() {
+    let a = ByteBackend::start(vec![listing(&["scripted"]).into()]).await;
+    let b = ByteBackend::start(vec![vec![Step::Silence].into()]).await;
+    let folder = Setup::new().model("a", &a.urls()).write();
+    let server = Server::start(&folder.config()).await;
+    server.ready().await;
+    Setup::new().model("a", &b.urls()).write_into(&folder);
+    server.hangup().await;
+    let began = Instant::now();
+    wait::until("the other is asked", || b.requests() == 1).await;
+    let ready = server.admin("/readyz").await;
+    assert!(ready == 200 || began.elapsed() > Duration::from_secs(2), "it flaps");
+    wait::answers("it has found out", 503, async || server.admin("/readyz").await).await;
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ pub(super) fn by_status(status: u16, location: Option<&str>, asked: &Asked<'_>) 
             "may its api_key do this, and is this address let in?",
         ),
         404 | 405 => {
-            let hint = if asked.base.ends_with("/v1") {
+            let hint = if versioned(asked.base) {
                 "is the url right? (one that serves no list of models: probe = \"completion\")"
             } else {
                 "no /v1 at its end?"
@@ -178,12 +178,24 @@ pub(super) fn by_status(status: u16, location: Option<&str>, asked: &Asked<'_>) 
     }
 }
 
+/// Whether a version stands in the path of a URL: what OpenAI's paths begin with, or another's prefix of it.
+fn versioned(url: &str) -> bool {
+    let version = |part: &str| {
+        let number = part.strip_prefix('v').and_then(|it| it.bytes().next());
+        number.is_some_and(|it| it.is_ascii_digit())
+    };
+    url.splitn(4, '/').nth(3).is_some_and(|path| path.split('/').any(version))
+}
+
 /// The names that a body lists, each where it says one.
 pub(super) fn names(body: &[u8], html: bool) -> Result<Vec<String>, BackendFault> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if html || first == Some(&b'<') {
         let hint = "another service's port, or no /v1 at the end of its url?";
         return Err(fault(FaultKind::Html, "a web page instead of a list of models", hint));
+    }
+    if first.is_none() {
+        return Err(fault(FaultKind::NotJson, "an empty answer", "another service's port?"));
     }
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
         let begins = quoted(&String::from_utf8_lossy(body.get(..QUOTED_CHARS_MAX).unwrap_or(body)));
@@ -243,4 +255,61 @@ pub(super) fn missing(model: &str, listed: &[String]) -> BackendFault {
     };
     let did_you_mean = near.map(quoted);
     BackendFault { kind: FaultKind::ModelMissing, found, hint, did_you_mean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_path_is_told_by_what_the_url_lacks() {
+        for (base, hint) in [
+            ("http://h:1", "no /v1 at its end?"),
+            ("http://v1.example", "no /v1 at its end?"),
+            ("http://h/openai", "no /v1 at its end?"),
+            ("http://h/v1", "is the url right?"),
+            ("https://h/v1beta/openai", "is the url right?"),
+            ("https://h/api/v1", "is the url right?"),
+        ] {
+            let fault = by_status(404, None, &Asked { base, with_key: true });
+            assert!(fault.hint.starts_with(hint), "{base}: {fault}");
+            assert_eq!(fault.kind, FaultKind::NotFound);
+        }
+        let keyless = by_status(401, None, &Asked { base: "http://h/v1", with_key: false });
+        assert_eq!(keyless.to_string(), "401: it wants a credential; its api_key is not set");
+    }
+
+    #[test]
+    fn a_model_may_be_listed_by_a_longer_or_shorter_name() {
+        for (model, listed, good) in [
+            ("qwen3", "qwen3", true),
+            ("qwen3", "qwen3:latest", true),
+            ("qwen3:free", "qwen3", true),
+            ("gemini-2.5-flash", "models/gemini-2.5-flash", true),
+            ("qwen3:32b", "qwen3:8b", false),
+            ("qwen3", "qwen3-32b", false),
+            ("Qwen3", "qwen3", false),
+            ("qwen3", "", false),
+        ] {
+            assert_eq!(serves(model, &[listed.to_owned()]), good, "{model} {listed}");
+        }
+    }
+
+    #[test]
+    fn a_backends_own_words_are_one_short_line() {
+        let words = format!("a\r\nb\u{1b}[31m{}", "x".repeat(10_000));
+        let said = quoted(&words);
+        assert!(said.starts_with("a  b [31mxx") && said.ends_with("x…"), "{said}");
+        assert!(said.chars().count() == QUOTED_CHARS_MAX + 1 && !said.contains('\n'));
+    }
+
+    #[test]
+    fn statuses_have_kinds_and_only_failures_are_dead() {
+        let asked = Asked { base: "http://h/v1", with_key: true };
+        for status in 100..=599 {
+            let kind = by_status(status, None, &asked).kind;
+            let fails = status >= 500 && status != 501;
+            assert_eq!(kind.dead(), fails, "{status}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) async fn list(
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::TOO_MANY_REQUESTS => return Ok(None),
-        status => return Err(refused(answer, status.as_u16(), &asked).await),
+        status => return Err(refused(answer, status.as_u16(), (&asked, secret(probe))).await),
     }
     let html = answer.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let html = html.is_some_and(|it| it.starts_with("text/html"));
@@ -42,13 +42,32 @@ pub(super) async fn list(
             return Err(fault(FaultKind::TooLong, found, "another service's port?"));
         }
     }
-    finding::names(&body, html).map(Some)
+    match secret(probe) {
+        // Whatever is repeated of it: some answer with what they were sent.
+        Some(secret) => {
+            let shown = String::from_utf8_lossy(&body).replace(secret, "…");
+            finding::names(shown.as_bytes(), html)
+        }
+        None => finding::names(&body, html),
+    }
+    .map(Some)
+}
+
+/// The credential that a backend is shown.
+fn secret(probe: &Probe) -> Option<&str> {
+    let shown = probe.authorization.as_ref()?.to_str().ok()?;
+    shown.strip_prefix("Bearer ").filter(|it| !it.is_empty())
 }
 
 /// The fault of an answer that is no list by its status.
-async fn refused(mut answer: Response, status: u16, asked: &Asked<'_>) -> BackendFault {
+async fn refused(
+    mut answer: Response,
+    status: u16,
+    (asked, secret): (&Asked<'_>, Option<&str>),
+) -> BackendFault {
     let location = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
-    let found = finding::by_status(status, location, asked);
+    let location = location.map(|it| secret.map_or(it.into(), |secret| it.replace(secret, "…")));
+    let found = finding::by_status(status, location.as_deref(), asked);
     if found.kind != FaultKind::Status {
         return found;
     }
