@@ -11,6 +11,7 @@ mod handover;
 mod inherited;
 mod listen;
 mod notify;
+mod online;
 mod past;
 mod pepper;
 mod probes;
@@ -36,8 +37,10 @@ pub(crate) use self::{
 pub use self::{
     ground::{check, notes},
     notify::{Notice, notify},
+    online::{AskedEndpoint, ask_backends},
     reload::{Change, Reloaded, Watched},
 };
+pub use crate::fleet::{BackendFault, FaultKind};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
@@ -122,6 +125,8 @@ pub struct Running {
     departure: Departure,
     writer: WriterHandle,
     gateway: Arc<Gateway>,
+    /// Whether backends that are new are asked what they serve.
+    asks: bool,
     /// The boots of processes that may have requests open yet.
     predecessors: Vec<i64>,
     /// What is in force.
@@ -154,18 +159,20 @@ impl Running {
     }
 }
 
-/// Builds the gateway and opens its listeners, as a process without a successor.
+/// Builds the gateway and opens its listeners, as a process without a successor, and takes its backends to
+/// serve without asking them: for those who have just started these.
 ///
 /// # Errors
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let sockets = open(&config, [None, None]).await?;
-    let (running, ..) = begin(config, sockets, None).await?;
+    let (running, ..) = begin(config, sockets, (None, false)).await?;
     Ok(running)
 }
 
 /// The same as the successor of the process that is in charge of the ledger, if there is one: with its
-/// sockets, and while it serves. The process that is started can be succeeded in the same way.
+/// sockets, and while it serves. The process that is started can be succeeded in the same way. It asks its
+/// backends what they serve while it begins to serve.
 ///
 /// # Errors
 /// The same, and when the one in charge does not hand over. It goes on then.
@@ -183,7 +190,7 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     };
     let [api_socket, admin_socket] = &sockets;
     let copies = [passed(api_socket, server.listen)?, passed(admin_socket, admin.listen)?];
-    let (mut running, rest) = begin(config, sockets, predecessor).await?;
+    let (mut running, rest) = begin(config, sockets, (predecessor, true)).await?;
     let gateway = Arc::clone(&running.gateway);
     let (departure, stopping) = (running.departure.clone(), Arc::default());
     let grace = running.drain_grace;
@@ -211,16 +218,19 @@ fn in_charge(config: &Config, why: String) -> StartError {
     StartError::InCharge { ledger: config.ledger.sqlite.display().to_string(), why }
 }
 
-/// Serves on these sockets; the sender pauses and resumes both listeners.
+/// Serves on these sockets, after the predecessor if there is one, and asks the backends if it is to; the
+/// sender pauses and resumes both listeners.
 async fn begin(
     config: Config,
     sockets: Sockets,
-    predecessor: Option<Predecessor>,
+    (predecessor, asks): (Option<Predecessor>, bool),
 ) -> Result<(Running, watch::Sender<bool>), StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
+    let succeeds = predecessor.is_some();
     let (gateway, writer, departure, predecessors) = build(&config, predecessor).await?;
+    probes::begin(&gateway, asks, succeeds);
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -261,6 +271,7 @@ async fn begin(
         departure,
         writer,
         gateway,
+        asks,
         predecessors,
         config: Mutex::new(config),
     };

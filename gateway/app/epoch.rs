@@ -141,18 +141,19 @@ fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
 }
 
 /// How the replicas of a configuration are asked whether they are back.
-fn prober(config: &Config, before: Option<&Prober>) -> io::Result<Prober> {
+pub(super) fn prober(config: &Config, before: Option<&Prober>) -> io::Result<Prober> {
     let of = |(model, facts): (&config::Model, &ModelFacts)| {
         let by = || match model.probe {
             ProbeBy::Models => Question::Models,
             ProbeBy::Completion => {
                 let timeout = Duration::from_millis(facts.timeouts.first_token_ms.into());
-                Question::Token { model: model.upstream_model.clone(), timeout }
+                Question::Token { timeout }
             }
         };
         let probe = |endpoint: &config::Endpoint| {
             let authorization = endpoint.authorization().map_err(io::Error::other)?;
-            Ok(Probe { base: endpoint.url.to_string(), authorization, question: by() })
+            let (base, model) = (endpoint.url.to_string(), model.upstream_model.clone());
+            Ok(Probe { base, authorization, model, question: by() })
         };
         model.endpoints.iter().map(probe).collect()
     };

@@ -28,8 +28,11 @@ fn read(epoch: &Epoch) -> Vec<GaugeReading> {
     for endpoint in fleet.endpoints() {
         let Some(model) = names.models().get(endpoint.model.get()) else { continue };
         let labels = || [Arc::clone(&model.id), Arc::clone(&endpoint.label)];
-        let up = usize::from(endpoint.up(now));
-        readings.push(GaugeReading::count(Gauge::EndpointUp, labels(), up));
+        // Of one that has not answered yet nothing is said.
+        if let Some(live) = endpoint.live(now) {
+            let reading = GaugeReading::count(Gauge::EndpointUp, labels(), live.into());
+            readings.push(reading);
+        }
         let in_flight = endpoint.in_flight() as usize;
         readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
     }

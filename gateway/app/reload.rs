@@ -20,11 +20,12 @@ use super::{
     Running,
     beside::PredecessorMoney,
     epoch::{Before, epoch},
-    past, pepper,
+    past, pepper, probes,
 };
 use crate::{
     account::{Accounts, NewBudgets},
     config::{Config, FixedChange, fixed_changes},
+    fleet::Fleet,
     pipeline::Epoch,
     record::StoreError,
 };
@@ -77,8 +78,18 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
     admit(running, &config, &mut epoch).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
-    gateway.epoch.store(Arc::new(epoch));
+    let epoch = Arc::new(epoch);
+    gateway.epoch.store(Arc::clone(&epoch));
     fleet.take_over(gateway.now());
+    let live = |fleet: &Fleet| fleet.any_live(gateway.now());
+    // Where all are new, whoever asks whether it is ready hears what he heard before, until they have
+    // answered.
+    if !running.asks || live(&before.upstreams.fleet) == Some(true) && live(&fleet).is_none() {
+        fleet.presume();
+    }
+    if running.asks {
+        probes::ask_first(epoch, Some(&before), gateway.sources.now);
+    }
     let models = changes(&current, &config);
     *current = config;
     Ok(Reloaded::InForce {

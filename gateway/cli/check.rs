@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::app;
+use crate::{
+    app::{self, AskedEndpoint},
+    config::Config,
+};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -10,6 +13,9 @@ pub(super) struct Args {
     /// Print faults as JSON lines, and nothing else: none is no line.
     #[arg(long)]
     json: bool,
+    /// Ask each backend for its models too, and print what is wrong with it. With --json a line each.
+    #[arg(long)]
+    online: bool,
 }
 
 /// Validates everything and prints every fault with path, found and expected.
@@ -39,6 +45,9 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             } else {
                 println!("{good}");
             }
+            if args.online {
+                return super::asynchronous(online(config, args.json));
+            }
             ExitCode::SUCCESS
         }
         Err(faults) if args.json => {
@@ -58,4 +67,63 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             ExitCode::from(super::WRONG)
         }
     }
+}
+
+/// Asks the backends, and prints a line for each.
+async fn online(config: Config, json: bool) -> ExitCode {
+    let asked = match app::ask_backends(&config).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprintln!("signalbox: cannot ask backends: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let width = |text: fn(&AskedEndpoint) -> &str| {
+        asked.iter().map(|it| text(it).chars().count()).max().unwrap_or(0)
+    };
+    let (model, url) = (width(|it| &it.model), width(|it| &it.url));
+    for it in &asked {
+        if json {
+            println!("{}", as_json(it));
+        } else {
+            println!("{:model$}  {:url$}  {}", it.model, it.url, in_words(it));
+        }
+    }
+    let wrong = asked.iter().filter(|it| it.found.is_err()).count();
+    let plural = if asked.len() == 1 { "" } else { "s" };
+    let sum = match wrong {
+        0 => format!("{} endpoint{plural} asked: good", asked.len()),
+        wrong => format!("{} endpoint{plural} asked: {wrong} wrong", asked.len()),
+    };
+    if json {
+        eprintln!("{sum}");
+    } else {
+        println!("{sum}");
+    }
+    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
+}
+
+fn in_words(asked: &AskedEndpoint) -> String {
+    match &asked.found {
+        Ok(Some(1)) => format!("good: it lists `{}`", asked.upstream_model),
+        Ok(Some(n)) => format!("good: it lists {n} models, `{}` among them", asked.upstream_model),
+        Ok(None) => String::from("good: it answers, without a list of models"),
+        Err(fault) => format!("WRONG: {fault}"),
+    }
+}
+
+fn as_json(asked: &AskedEndpoint) -> serde_json::Value {
+    let fault = asked.found.as_ref().err();
+    let did_you_mean = fault.and_then(|it| it.did_you_mean.as_deref());
+    serde_json::json!({
+        "model": *asked.model,
+        "endpoint": asked.url,
+        "upstream_model": asked.upstream_model,
+        "good": fault.is_none(),
+        "models": asked.found.as_ref().ok().copied().flatten(),
+        "fault": fault.map(|it| it.kind.name()),
+        "found": fault.map(|it| it.found.as_str()),
+        "hint": fault.map(|it| it.hint.as_str()),
+        "did_you_mean": did_you_mean,
+    })
 }

@@ -30,6 +30,8 @@ pub(crate) struct Breaker {
     window: Option<Window>,
     /// Set while a probe has found nobody there.
     dead: bool,
+    /// Set while only its first question is held against the endpoint: no request has failed.
+    suspected: bool,
 }
 
 /// What happened since the first failure that is still counted.
@@ -97,6 +99,7 @@ impl Breaker {
         if self.ejected_at.is_some() {
             let on_trial = self.trial_since.take_if(|since| *since == began).is_some();
             if on_trial {
+                self.suspected = false;
                 self.ejects(now);
             }
             return on_trial;
@@ -132,9 +135,22 @@ impl Breaker {
         self.ejected_until = Some(now + span);
     }
 
-    /// Whether a probe found nobody there.
+    /// The endpoint did not answer its first question: others come first until it answers one, or a request
+    /// that nobody else can serve. False if it is ejected already.
+    pub(crate) fn suspects(&mut self, now: Instant) -> bool {
+        if !self.eject(now) {
+            return false;
+        }
+        // The first ejection by failures is as short as ever.
+        self.ejections = 0;
+        self.suspected = true;
+        self.probed(false, now);
+        true
+    }
+
+    /// Whether a probe found nobody there, and requests did not either.
     pub(crate) fn dead(&self) -> bool {
-        self.dead
+        self.dead && !self.suspected
     }
 
     /// Whether it is ejected, or on trial after it.
@@ -147,6 +163,10 @@ impl Breaker {
     /// True if requests may go there now that could not before.
     pub(crate) fn probed(&mut self, alive: bool, now: Instant) -> bool {
         let Some(until) = self.ejected_until else { return false };
+        if alive && self.suspected {
+            *self = Self::default();
+            return true;
+        }
         let back = alive && self.dead;
         if back {
             self.ejected_until = Some(now.min(until));
@@ -184,6 +204,32 @@ mod tests {
         assert!(breaker.allows(now));
         assert!(breaker.failed(now, now));
         assert!(!breaker.allows(now));
+    }
+
+    #[test]
+    fn a_suspect_comes_last_and_is_back_with_its_first_answer() {
+        let now = Instant::now();
+        let suspect = || {
+            let mut breaker = Breaker::default();
+            assert!(breaker.suspects(now) && !breaker.allows(now) && !breaker.dead());
+            assert!(
+                !breaker.probed(false, now) && !breaker.dead(),
+                "the last resort still tries it"
+            );
+            assert!(!breaker.allows(now + EJECTION), "the probe holds");
+            breaker
+        };
+        let mut by_probe = suspect();
+        assert!(by_probe.probed(true, now) && by_probe == Breaker::default());
+        let mut by_request = suspect();
+        by_request.begins(now);
+        assert_eq!(by_request.succeeded(now, now), Recovery::Back);
+        assert_eq!(by_request, Breaker::default());
+        // Once a request has failed too, a probe that finds nobody is believed.
+        let mut failed = suspect();
+        failed.begins(now);
+        assert!(failed.failed(now, now) && failed.dead());
+        assert!(!ejected(now).suspects(now), "what is ejected by failures stays so");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     Wanted,
     balance::Candidate,
     breaker::Recovery,
+    evidence::Evidence,
     latency::Peak,
     outlier::{OutlierState, Places},
     readings::{FirstTokens, Moment, PeakReading, Reading},
@@ -72,6 +73,8 @@ pub(super) struct State {
     /// When it came back from its last ejection, if there was one.
     back: Reading<Moment>,
     since: Instant,
+    /// Whether it has shown that it serves.
+    pub(super) evidence: Evidence,
     pub(super) outlier: OutlierState,
     /// Wakes the requests at the replica when it is ejected.
     ejection: Arc<Notify>,
@@ -90,6 +93,7 @@ impl State {
             cooldown: Reading::none(),
             back: Reading::none(),
             since,
+            evidence: Evidence::none(),
             outlier: OutlierState::new(),
             ejection: Arc::default(),
             probed: AtomicBool::new(false),
@@ -123,6 +127,26 @@ impl Endpoint {
         !self.cools_down(now)
             && (!self.state.outlier.any()
                 || self.state.outlier.breaker(|breaker| breaker.allows(now)))
+    }
+
+    /// Whether it is known to serve and takes requests now; `None` until it has answered.
+    pub(crate) fn live(&self, now: Instant) -> Option<bool> {
+        Some(self.state.evidence.serves()? && self.up(now))
+    }
+
+    /// Whether it did not answer as it should when it was asked, and has not done so since.
+    pub(crate) fn wrong(&self) -> bool {
+        self.state.evidence.serves() == Some(false)
+    }
+
+    /// Whether this is the same replica in another epoch.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// It is to be asked anew what it serves.
+    pub(crate) fn doubt(&self) {
+        self.state.evidence.doubt();
     }
 
     /// Whether the replica is in a cooldown that it asked for.
@@ -210,6 +234,7 @@ impl Endpoint {
     ) -> bool {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
+        state.evidence.answered();
         let before = self.peak(now);
         if tells {
             state.peak.set(PeakReading { ms: Peak::with(before, newest), at: state.moment(now) });
@@ -237,12 +262,23 @@ impl Endpoint {
         ejected
     }
 
+    /// It did not answer its first question. True if this ejects it: it does not where it has shown meanwhile
+    /// that it serves.
+    pub(super) fn fails(&self, dead: bool, now: Instant) -> bool {
+        self.state.evidence.failed() && dead && self.state.outlier.suspects(now)
+    }
+
+    /// Whether it is ejected, or on trial.
+    pub(super) fn ejected(&self) -> bool {
+        let outlier = &self.state.outlier;
+        outlier.any() && outlier.breaker(|breaker| breaker.ejected())
+    }
+
     /// Comes true when it is ejected, or at once if it is.
     pub(crate) fn ejection(&self) -> impl Future<Output = ()> + Send + 'static {
         // It hears from now on, and looks after that: nothing is missed between.
         let heard = Arc::clone(&self.state.ejection).notified_owned();
-        let outlier = &self.state.outlier;
-        let ejected = outlier.any() && outlier.breaker(|breaker| breaker.ejected());
+        let ejected = self.ejected();
         async move {
             if !ejected {
                 heard.await;

@@ -6,6 +6,7 @@
 mod balance;
 mod breaker;
 mod endpoint;
+mod evidence;
 mod in_flight;
 mod latency;
 mod outlier;
@@ -34,6 +35,7 @@ use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView, Tokens};
 use smallvec::SmallVec;
 
+pub use self::probe::{BackendFault, FaultKind};
 use self::{balance::Candidate, endpoint::State, queue::Queue, retries::RetryBudget};
 pub(crate) use self::{
     balance::PickHint,
@@ -218,9 +220,40 @@ impl Fleet {
         self.models.iter().map(|it| (&it.id, it.queue.length()))
     }
 
-    /// Whether any endpoint takes requests.
-    pub(crate) fn any_up(&self, now: Instant) -> bool {
-        self.endpoints().any(|endpoint| endpoint.up(now))
+    /// Whether any endpoint is known to serve and takes requests; `None` if that may turn out yet.
+    pub(crate) fn any_live(&self, now: Instant) -> Option<bool> {
+        let mut live = self.endpoints().map(|endpoint| endpoint.live(now));
+        let mut unknown = false;
+        let any = live.any(|it| {
+            unknown |= it.is_none();
+            it == Some(true)
+        });
+        (any || !unknown).then_some(any)
+    }
+
+    /// Endpoints of which nothing is known are taken to serve.
+    pub(crate) fn presume(&self) {
+        self.endpoints().for_each(|it| it.state.evidence.presume());
+    }
+
+    /// The endpoints that are to be asked again: those that are ejected or on trial and, if `all`, those that
+    /// answer, but not as they should.
+    pub(crate) fn doubtful(&self, all: bool) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints().filter(move |it| it.ejected() || all && it.wrong())
+    }
+
+    /// An endpoint has answered as it should. True if it had not before.
+    fn serves(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        let mended = endpoint.state.evidence.answered();
+        self.publish(now);
+        mended
+    }
+
+    /// An endpoint has not answered what it was asked first; `dead` if nobody can be served there.
+    fn fails(&self, endpoint: &Endpoint, dead: bool, now: Instant) {
+        if endpoint.fails(dead, now) {
+            self.publish(now);
+        }
     }
 
     /// Makes the view anew, and grants places where they have become free by the time's passing.
@@ -305,12 +338,6 @@ impl Fleet {
             replicas.refill();
         }
         Ok(ticket)
-    }
-
-    /// The endpoints that are ejected, or on trial.
-    pub(crate) fn ejected(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        let all = self.endpoints().filter(|it| it.state.outlier.any());
-        all.filter(|it| it.state.outlier.breaker(|breaker| breaker.ejected()))
     }
 
     /// An ejected endpoint was asked whether it is there.

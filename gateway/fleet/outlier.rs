@@ -72,6 +72,14 @@ impl OutlierState {
             breaker.eject(now)
         })
     }
+
+    /// The endpoint did not answer its first question. False if it is ejected already.
+    pub(super) fn suspects(&self, now: Instant) -> bool {
+        self.breaker(|breaker| {
+            self.held.store(true, Ordering::Relaxed);
+            breaker.suspects(now)
+        })
+    }
 }
 
 /// Requests in flight at an endpoint. How many there may be is asked each time: a configuration may change

@@ -1,4 +1,8 @@
-//! Asks replicas that are ejected whether they are there again, so that no caller has to find out.
+//! Asks replicas whether they serve: once when they are new, and those that are ejected whether they are
+//! there again, so that no caller has to find out.
+
+mod finding;
+mod list;
 
 use std::{
     io,
@@ -11,6 +15,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
+pub use self::finding::{BackendFault, FaultKind};
 use super::{Endpoint, Fleet};
 
 /// How long a replica may take to say what it serves. With the spread it is less than a second, from one
@@ -18,29 +23,34 @@ use super::{Endpoint, Fleet};
 const MODELS_TIMEOUT: Duration = Duration::from_millis(750);
 /// How long it may take for one token at the most: what it said before is not forgotten till then.
 const TOKEN_TIMEOUT_MAX: Duration = Duration::from_millis(2_500);
+/// How long a replica may take to list its models when it is asked what it serves. Not longer than what an
+/// earlier answer says holds.
+const LIST_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Probes of one round are spread over this much, so that many gateways do not ask at once.
 const SPREAD_MS: u64 = 200;
 /// The most that is read of an answer of one token.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// The way in which one replica is probed.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Probe {
     /// Its base URL.
     pub base: String,
     /// The credential that it wants.
     pub authorization: Option<HeaderValue>,
+    /// The model's name at its engine.
+    pub model: Box<str>,
     /// The request that it is sent.
     pub question: Question,
 }
 
 /// The request by which a replica is probed.
+#[derive(PartialEq, Eq)]
 pub(crate) enum Question {
     /// The list of what it serves: a sign of life.
     Models,
     /// One token: a proof that it serves.
     Token {
-        /// The model's name at its engine.
-        model: Box<str>,
         /// How long it may take.
         timeout: Duration,
     },
@@ -74,20 +84,88 @@ impl Prober {
         Self { client: self.client.clone(), probes }
     }
 
-    /// Asks an ejected replica and tells the fleet.
+    /// Asks an ejected replica, or one that did not answer as it should, and tells the fleet. True if it now
+    /// answers for the first time.
     pub(crate) async fn ask(
         &self,
         fleet: &Fleet,
         endpoint: &Arc<Endpoint>,
         random: u64,
         clock: fn() -> Instant,
-    ) {
+    ) -> bool {
         let spread = Duration::from_millis((random ^ endpoint.name) % SPREAD_MS);
         tokio::time::sleep(spread).await;
-        let probe = self.probes.get(endpoint.model.get());
-        if let Some(probe) = probe.and_then(|it| it.get(usize::from(endpoint.index))) {
+        let Some(probe) = self.probe(endpoint) else { return false };
+        if !endpoint.wrong() {
             fleet.probed(endpoint, self.alive(probe).await, clock());
+            return false;
         }
+        // It has to show what it could not when it was asked first.
+        let found = self.examine(probe, LIST_TIMEOUT).await;
+        let alive = found.as_ref().map_or_else(|fault| !fault.kind.dead(), |_| true);
+        let mended = found.is_ok() && fleet.serves(endpoint, clock());
+        fleet.probed(endpoint, alive, clock());
+        mended
+    }
+
+    /// Asks a replica that is new or changed what it serves, tells the fleet, and says what is wrong.
+    ///
+    /// # Errors
+    /// When it does not answer as it should.
+    pub(crate) async fn ask_first(
+        &self,
+        fleet: &Fleet,
+        endpoint: &Arc<Endpoint>,
+        clock: fn() -> Instant,
+    ) -> Result<(), BackendFault> {
+        let Some(probe) = self.probe(endpoint) else { return Ok(()) };
+        let found = self.examine(probe, LIST_TIMEOUT).await;
+        if let Err(fault) = &found {
+            fleet.fails(endpoint, fault.kind.dead(), clock());
+        } else {
+            fleet.serves(endpoint, clock());
+        }
+        found.map(drop)
+    }
+
+    /// The same of each replica, by model and position, with its count of models, and nobody is told.
+    pub(crate) fn each(
+        &self,
+        timeout: Duration,
+    ) -> impl Iterator<Item = impl Future<Output = Result<Option<usize>, BackendFault>>> {
+        self.probes.iter().flatten().map(move |probe| self.examine(probe, timeout))
+    }
+
+    fn probe(&self, endpoint: &Endpoint) -> Option<&Probe> {
+        self.probes.get(endpoint.model.get())?.get(usize::from(endpoint.index))
+    }
+
+    /// Whether the replica is asked otherwise than `before`, as that one's `endpoint`.
+    pub(crate) fn differs(&self, endpoint: &Endpoint, (before, then): (&Self, &Endpoint)) -> bool {
+        self.probe(endpoint) != before.probe(then)
+    }
+
+    /// How many models it lists, the model among them. Where its list says otherwise and one token is its
+    /// probe, that decides: not everyone serves a list, or lists all that he serves.
+    async fn examine(
+        &self,
+        probe: &Probe,
+        timeout: Duration,
+    ) -> Result<Option<usize>, BackendFault> {
+        let listed = list::list(&self.client, probe, timeout).await;
+        let fault = match listed {
+            Ok(None) => return Ok(None),
+            Ok(Some(names)) if finding::serves(&probe.model, &names) => {
+                return Ok(Some(names.len()));
+            }
+            Ok(Some(names)) => finding::missing(&probe.model, &names),
+            Err(fault) => fault,
+        };
+        let token = matches!(probe.question, Question::Token { .. });
+        if token && !fault.kind.dead() && self.alive(probe).await {
+            return Ok(None);
+        }
+        Err(fault)
     }
 
     async fn alive(&self, probe: &Probe) -> bool {
@@ -98,9 +176,9 @@ impl Prober {
                 let answer = authorized(request, probe).send().await;
                 answer.is_ok_and(|answer| !answer.status().is_server_error())
             }
-            Question::Token { model, timeout } => {
+            Question::Token { timeout } => {
                 let body = json!({
-                    "model": model,
+                    "model": probe.model,
                     "messages": [{ "role": "user", "content": "Say yes." }],
                     "max_tokens": 1,
                 });

@@ -80,22 +80,23 @@ impl Server {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         let said = async {
-            let mut all = Vec::new();
+            let mut all: Vec<String> = Vec::new();
             while let Some(line) = log.next_line().await.expect("text") {
                 let fields: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let (Some(addr), Some(admin)) =
                     (fields["addr"].as_str(), fields["admin"].as_str())
                 {
-                    return (addr.to_owned(), admin.to_owned());
+                    return (addr.to_owned(), admin.to_owned(), all);
                 }
                 all.push(line);
             }
             panic!("it ended: {all:?}");
         };
         let said = tokio::time::timeout(Duration::from_secs(30), said).await;
-        let (addr, admin) = said.expect("it serves in time");
+        let (addr, admin, before) = said.expect("it serves in time");
         // Its log must go on being read, or it would block one day.
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let before = before.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let lines: Arc<Mutex<Vec<Value>>> = Arc::new(Mutex::new(before));
         let read = Arc::clone(&lines);
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
@@ -128,7 +129,12 @@ impl Server {
         page.send().await.expect("a page").text().await.expect("a text")
     }
 
-    /// What it has logged since it serves.
+    /// Waits until it says that it is ready.
+    pub(crate) async fn ready(&self) {
+        super::wait::answers("ready", 200, async || self.admin("/readyz").await).await;
+    }
+
+    /// What it has logged so far.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }

@@ -36,6 +36,9 @@ pub(crate) enum Step {
     Reset,
 }
 
+/// The list of the one model that scenarios ask for.
+const LIST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n\
+     {\"object\":\"list\",\"data\":[{\"id\":\"scripted\"}]}";
 /// Who takes so much of a flood has no bound.
 const FLOOD_BYTES_MAX: usize = 100 << 20;
 
@@ -62,6 +65,8 @@ struct Seen {
     left: AtomicUsize,
     played: AtomicUsize,
     took_a_flood: AtomicBool,
+    /// Whether questions for its models are answered, and are none of its requests.
+    lists: bool,
 }
 
 /// A running scripted backend. It ends when this is dropped.
@@ -76,9 +81,18 @@ pub(crate) struct ByteBackend {
 impl ByteBackend {
     /// The first request is answered by the first play, and so on; all after them by the last.
     pub(crate) async fn start(plays: Vec<Play>) -> Self {
+        Self::with(plays, Seen::default()).await
+    }
+
+    /// The same, but it answers those who ask for its models, beside the plays.
+    pub(crate) async fn listing(plays: Vec<Play>) -> Self {
+        Self::with(plays, Seen { lists: true, ..Seen::default() }).await
+    }
+
+    async fn with(plays: Vec<Play>, seen: Seen) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let addr = listener.local_addr().expect("an address");
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(seen);
         let task = tokio::spawn(accept(listener, plays.into(), Arc::clone(&seen)));
         Self { addr, seen, task }
     }
@@ -133,8 +147,15 @@ async fn accept(listener: TcpListener, plays: Arc<[Play]>, seen: Arc<Seen>) {
 async fn serve(mut stream: TcpStream, plays: Arc<[Play]>, seen: Arc<Seen>) {
     loop {
         let mut request = Vec::new();
-        if !read_some(&mut stream, &mut request, 1).await {
+        let least = if seen.lists { "GET ".len() } else { 1 };
+        if !read_some(&mut stream, &mut request, least).await {
             seen.left.fetch_add(1, Relaxed);
+            return;
+        }
+        if seen.lists && request.starts_with(b"GET ") {
+            // Whole, or closing would reset the connection.
+            let _ = read_some(&mut stream, &mut request, usize::MAX).await;
+            let _ = stream.write_all(LIST.as_bytes()).await;
             return;
         }
         let nth = seen.requests.fetch_add(1, Relaxed);

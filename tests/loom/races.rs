@@ -190,3 +190,20 @@ fn a_last_resort_is_a_trial_and_no_other_goes_out_after_it() {
         flag_is_true(&outlier);
     });
 }
+
+#[test]
+fn a_question_that_failed_and_failures_eject_once_and_the_last_trial_decides() {
+    loom::model(|| {
+        let now = Instant::now();
+        let outlier = Arc::new(OutlierState::new());
+        assert!(!outlier.failed(now, now) && !outlier.failed(now, now));
+        let failing = run(&outlier, move |outlier| outlier.failed(now, now));
+        let suspected = run(&outlier, move |outlier| outlier.suspects(now));
+        flag_is_true(&outlier);
+        let ejections = all([failing, suspected]).into_iter().filter(|it| *it).count();
+        assert!(ejections == 1 && outlier.any() && outlier.breaker(|breaker| breaker.ejected()));
+        outlier.begins_all_the_same(now + LATER);
+        outlier.succeeded(now + LATER, now + LATER);
+        assert!(!outlier.any() && !outlier.breaker(|breaker| breaker.ejected()));
+    });
+}

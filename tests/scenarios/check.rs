@@ -121,7 +121,7 @@ async fn a_ledger_in_use_is_a_note() {
     let would = format!("(process {}): `serve` would take over from it\n", server.id());
     assert!(said(&check).contains(&would), "{check:?}");
     assert!(!said(&check).contains("note: server.listen"), "its address is handed over: {check:?}");
-    assert_eq!(server.admin("/readyz").await, 200, "it was only looked at");
+    assert_eq!(server.admin("/livez").await, 200, "it was only looked at");
 }
 
 /// An image may have no time zones of its own.

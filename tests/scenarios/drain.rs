@@ -86,7 +86,7 @@ async fn five_hundred_streams_outlive_the_signal() {
     let first = format!("{STREAM}{CONTENT}").into_bytes();
     let last = format!("{CONTENT}{DONE}").into_bytes();
     let steps = vec![Step::Send(first), Step::Hold(held), Step::Send(last), Step::Close];
-    let up = ByteBackend::start(vec![steps.into()]).await;
+    let up = ByteBackend::listing(vec![steps.into()]).await;
     let lines = "timeouts = { connect_ms = 10000 }\n";
     let setup = Setup::new().model_with("slow", &up.urls(), lines);
     let setup = setup.server("drain_grace_ms = 4000\n");
@@ -156,7 +156,7 @@ async fn at_the_hard_stop_streams_end_honestly_and_are_settled() {
     let event =
         r#"data: {"choices":[{"index":0,"delta":{"content":"flood "}}]}"#.to_owned() + "\n\n";
     let flood =
-        ByteBackend::start(vec![vec![Step::Send(head), Step::Flood(event.into())].into()]).await;
+        ByteBackend::listing(vec![vec![Step::Send(head), Step::Flood(event.into())].into()]).await;
     let folder = Setup::new()
         .model("endless", &endless.urls())
         .model("silent", &silent.urls())

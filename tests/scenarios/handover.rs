@@ -205,7 +205,7 @@ async fn a_successor_that_dies_changes_nothing() {
     assert!(!waiting.is_finished(), "it was let in");
     drop(switches);
     assert_eq!(waiting.await.unwrap().status, 200);
-    assert_eq!(server.admin("/readyz").await, 200);
+    server.ready().await;
     let next = Server::start(&folder.config()).await;
     assert_eq!(server.ended().await.code(), Some(0));
     assert_eq!(asked(&next).await, 200);
@@ -238,7 +238,7 @@ async fn who_cannot_take_over_is_told_why_and_the_old_one_serves_on() {
         assert!(said["why"].as_str().unwrap().contains(expected), "{said}");
     }
     assert_eq!(asked(&server).await, 200);
-    assert_eq!(server.admin("/readyz").await, 200);
+    server.ready().await;
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn the_sockets_of_a_manager_are_used_where_it_passes_some() {
     let config = std::fs::read_to_string(folder.config()).unwrap();
     assert!(config.contains(&server.addr().to_string()), "{config}");
     assert_eq!(asked(&server).await, 200);
-    assert_eq!(server.admin("/readyz").await, 200);
+    server.ready().await;
     let next = Server::start(&folder.config()).await;
     assert_eq!(server.ended().await.code(), Some(0));
     assert_eq!(asked(&next).await, 200);
@@ -356,7 +356,7 @@ impl Held {
         let first = format!("{STREAM}{CONTENT}").into_bytes();
         let last = format!("{CONTENT}{DONE}").into_bytes();
         let steps = vec![Step::Send(first), Step::Hold(held), Step::Send(last), Step::Close];
-        let (slow, fast) = (ByteBackend::start(vec![steps.into()]).await, SimBackend::start());
+        let (slow, fast) = (ByteBackend::listing(vec![steps.into()]).await, SimBackend::start());
         let setup = Setup::new().model("slow", &slow.urls()).model("fast", &fast.urls());
         let folder = setup.server(server).write();
         Self { folder, release, _models: (slow, fast) }

@@ -12,6 +12,7 @@ mod departure;
 mod directory;
 mod drain;
 mod fallback;
+mod first_question;
 mod full;
 mod handover;
 mod handover_money;

@@ -43,7 +43,7 @@ async fn asked_to_stop_it_finishes_what_runs() {
     let up = SimBackend::with(quick().paced(0, 30));
     let folder = Setup::new().model("a", &up.urls()).write();
     let server = Server::start(&folder.config()).await;
-    assert_eq!(server.admin("/readyz").await, 200);
+    server.ready().await;
     let mut answer = server.post(&streamed("a")).send().await.expect("a head");
     let mut text = answer.chunk().await.expect("a chunk").expect("content").to_vec();
     server.terminate().await;

@@ -17,10 +17,12 @@ pub(super) async fn ready(State(state): State<Arc<AdminState>>) -> Result<&'stat
     let gateway = &state.gateway;
     let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
     let ledger = gateway.recorder.ledger().fault();
+    let live = upstreams.fleet.any_live(gateway.now());
     let faults = [
         (gateway.draining.load(Ordering::Relaxed), "draining"),
         (ledger.is_some(), ledger.unwrap_or_default()),
-        (!upstreams.fleet.any_up(gateway.now()), "no model has a live endpoint"),
+        (live == Some(false), "no model has a live endpoint"),
+        (live.is_none(), "no endpoint has answered yet"),
     ];
     let faults: Vec<_> = faults.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
     if faults.is_empty() {

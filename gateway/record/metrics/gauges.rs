@@ -76,7 +76,7 @@ impl Gauge {
             Self::BudgetLimit => "Amount of a team's budget in its current window.",
             Self::BudgetSpent => "Money of a team's budget spent in its current window.",
             Self::BudgetReserved => "Money of a team's budget reserved by open requests.",
-            Self::EndpointUp => "Whether an endpoint takes requests: 1 or 0.",
+            Self::EndpointUp => "Whether an endpoint serves: 1 or 0; none before it has answered.",
             Self::EndpointInFlight => "Requests of this replica in flight at an endpoint.",
             Self::QueueWaiting => "Requests that wait for a place at a full model.",
             Self::LedgerPending => "Ledger rows that are not yet durable.",
