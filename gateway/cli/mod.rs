@@ -130,7 +130,7 @@ fn print_faults(path: &std::path::Path, faults: &[policies::Fault]) {
 fn shown(path: &std::path::Path, fault: &policies::Fault) -> Option<String> {
     let (line, column) = fault.path.strip_prefix("line ")?.split_once(", column ")?;
     let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-    let text = crate::config::read_text(path).ok()?;
+    let text = config::read_text(path).ok()?;
     let text = text.lines().nth(line.checked_sub(1)?)?;
     // A secret that was pasted is not shown, nor what stands beside one.
     if ["key", "secret", "token", "pepper"].iter().any(|word| text.contains(word)) {
