@@ -37,7 +37,7 @@ fn secret(reference: &str) -> Result<String, String> {
         "env:ONE" => Ok("x".into()),
         "env:SPACED" => Ok("two words".into()),
         "env:UNSET" => Err("environment variable UNSET, which is not set".into()),
-        _ if reference.starts_with("env:") => Ok("sk-secret-value-77".into()),
+        _ if reference.starts_with("env:") => Ok("sk-secret-value-7788".into()),
         _ => Err("a secret that stands here itself".into()),
     }
 }
@@ -292,12 +292,12 @@ fn files_may_begin_with_a_mark_and_end_lines_as_they_like() {
     let marked = |name: &str, text: &str| {
         fs::write(folder.join(name), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
     };
-    marked("token", "a-token-from-a-file\n");
+    marked("token", "a-token-from-the-file\n");
     marked("mine.toml", "version = \"m\"\n\n[default]\nroute = [\"*\"]\n");
     let more = "[admin]\ntoken = \"file:token\"\n[policy]\nfile = \"mine.toml\"\n";
     marked("signalbox.toml", &format!("{BARE}{more}"));
     let config = load(Some(&folder.join("signalbox.toml"))).unwrap();
-    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-a-file");
+    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-the-file");
     assert_eq!(config.policy.version(), "m");
     fs::remove_dir_all(&folder).unwrap();
 }
@@ -539,13 +539,13 @@ fn files_are_found_beside_the_configuration() {
     let folder = std::env::temp_dir().join(format!("signalbox-config-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("signalbox.toml");
-    fs::write(folder.join("token"), "a-token-from-a-file\n").unwrap();
+    fs::write(folder.join("token"), "a-token-from-the-file\n").unwrap();
     fs::write(folder.join("mine.toml"), "version = \"m\"\n[default]\nroute = [\"*\"]\n").unwrap();
     let more = "[admin]\ntoken = \"file:token\"\n[policy]\nfile = \"mine.toml\"\n";
     fs::write(&file, format!("{BARE}{more}")).unwrap();
     let overrides = [("server.listen".to_owned(), "127.0.0.1:0".to_owned())];
     let config = load_with(Some(&file), &overrides).unwrap();
-    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-a-file");
+    assert_eq!(config.admin.token.unwrap().expose(), "a-token-from-the-file");
     assert_eq!(config.policy.version(), "m");
     assert_eq!(config.ledger.sqlite, folder.join("signalbox.db"));
     assert_eq!(config.server.listen.port(), 0);
@@ -759,10 +759,14 @@ proptest! {
     }
 }
 
+/// What a whole document is refused for.
+fn of(text: &str) -> String {
+    loaded(text, &[], &[]).map(drop).map_err(|faults| lines(&faults)).err().unwrap_or_default()
+}
+
 #[test]
 fn a_key_of_another_section_is_told_where_it_belongs() {
-    let at =
-        |before: &str, line: &str| faults(&BARE.replacen(before, &format!("{before}{line}\n"), 1));
+    let at = |before: &str, line: &str| of(&BARE.replacen(before, &format!("{before}{line}\n"), 1));
     for (before, line, expected) in [
         ("[[model]]\n", "weight = 2", "`weight` to stand in [[model.endpoint]]"),
         ("[[model.endpoint]]\n", "zone = \"cloud\"", "`zone` to stand in [[model]]"),
@@ -783,10 +787,10 @@ fn a_document_of_another_kind_is_known() {
         ("---\nservices:\n  a:\n", "a YAML document"),
         ("{ \"model\": [] }\n", "a JSON document"),
     ] {
-        let said = faults(text);
+        let said = of(text);
         assert!(said.contains(kind) && said.contains("docs/CONFIG.md"), "{said}");
     }
-    let said = faults("[server]\nlisten = \"127.0.0.1:1\n");
+    let said = of("[server]\nlisten = \"127.0.0.1:1\n");
     assert!(said.starts_with("line 2, column") && said.contains("a TOML document"), "{said}");
 }
 
@@ -794,11 +798,11 @@ fn a_document_of_another_kind_is_known() {
 fn a_secret_that_is_not_there_says_what_to_do() {
     let endpoint =
         |line: &str| BARE.replace("[[model.endpoint]]\n", &format!("[[model.endpoint]]\n{line}\n"));
-    let said = faults(&endpoint("api_key = \"env:UNSET\""));
+    let said = of(&endpoint("api_key = \"env:UNSET\""));
     assert!(
         said.contains("UNSET, which is not set") && said.contains("in the environment of"),
         "{said}"
     );
-    let said = faults(&endpoint("api_key = \"sk-live\""));
+    let said = of(&endpoint("api_key = \"sk-live\""));
     assert!(said.contains("`env:NAME`") && !said.contains("sk-live"), "{said}");
 }
