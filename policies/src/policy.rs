@@ -1,6 +1,7 @@
 //! From a document to a [`Policy`]: names become indices, conditions become sets of rules, and every
 //! fault is reported at once.
 
+mod alias;
 mod allow;
 mod cel;
 mod conditions;
@@ -18,7 +19,11 @@ use std::{
 use toml::{Table, Value};
 use xxhash_rust::xxh3::Xxh3;
 
-use self::{allow::AllowLists, names::Names};
+use self::{
+    alias::{Alias, aliases},
+    allow::AllowLists,
+    names::Names,
+};
 pub(crate) use self::{
     conditions::{DAYS, When, minute},
     index::{Index, named_keys},
@@ -27,7 +32,7 @@ pub(crate) use self::{
 };
 use crate::{
     document::{self, Faults, Section, locate},
-    facts::{AliasTarget, FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
+    facts::{FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
     plan::{Hedge, SlowStream},
     set::BitSet,
@@ -81,32 +86,6 @@ pub(crate) struct Rule {
     pub(crate) hedge: Option<Hedge>,
     pub(crate) slow_stream: Option<SlowStream>,
     pub(crate) cost_max: Option<Money>,
-}
-
-/// One alias: what it matches and where it leads. `None` lets the rules decide.
-#[derive(Clone, Debug)]
-pub(crate) struct Alias {
-    pub(crate) name: Arc<str>,
-    pattern: Box<str>,
-    any_end: bool,
-    pub(crate) route: Option<Route>,
-}
-
-impl Alias {
-    /// Whether it leads, for whom these models are allowed, to one of them or wherever the rules say.
-    fn leads(&self, allowed: &[bool]) -> bool {
-        let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
-        self.route.as_ref().is_none_or(|route| route.models.iter().any(may))
-    }
-
-    /// Whether it matches, and how specifically: whole names before patterns, then the longer pattern.
-    fn matches(&self, requested: &str) -> Option<(bool, usize)> {
-        let matches = match self.any_end {
-            true => requested.starts_with(&*self.pattern),
-            false => requested == &*self.pattern,
-        };
-        matches.then_some((!self.any_end, self.pattern.len()))
-    }
 }
 
 /// Compiles a document against a fleet.
@@ -375,36 +354,6 @@ fn name(section: &mut Section<'_>, faults: &mut Faults) -> Arc<str> {
     }
     let read = |value: &Value| value.as_str().filter(|text| plain(text)).map(Arc::from);
     section.read("name", expected, faults, read).unwrap_or_else(|| "".into())
-}
-
-fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
-    let alias = |(name, target): &(Box<str>, AliasTarget)| {
-        let path = format!("alias.{name}");
-        if **name == *"auto" || fleet.models.iter().any(|model| *model.id == **name) {
-            let expected = "a name that is neither `auto` nor a model's: those are never aliases";
-            faults.push(Fault::new(path.clone(), format!("`{name}`"), expected));
-        }
-        let route = match target {
-            AliasTarget::Auto => None,
-            AliasTarget::Route(selectors) => {
-                let before = faults.count();
-                let names = selectors.iter().map(|it| &**it);
-                let route = route::ordered(names, &path, fleet, faults);
-                if route.models.is_empty() && faults.count() == before {
-                    faults.push(Fault::new(&*path, "no model", "at least one model of the fleet"));
-                }
-                Some(route)
-            }
-        };
-        let pattern = name.strip_suffix('*');
-        Alias {
-            name: format!("alias:{name}").into(),
-            any_end: pattern.is_some(),
-            pattern: pattern.unwrap_or(name).into(),
-            route,
-        }
-    };
-    fleet.aliases.iter().map(alias).collect()
 }
 
 /// xxh3 of the document and of everything in the fleet that a decision reads.
