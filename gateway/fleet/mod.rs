@@ -249,6 +249,12 @@ impl Fleet {
         mended
     }
 
+    /// An endpoint answers, and says nothing of whether it serves its model: it is taken to.
+    fn answers(&self, endpoint: &Endpoint, now: Instant) {
+        endpoint.state.evidence.presume();
+        self.publish(now);
+    }
+
     /// An endpoint has not answered what it was asked first; `dead` if nobody can be served there.
     fn fails(&self, endpoint: &Endpoint, dead: bool, now: Instant) {
         if endpoint.fails(dead, now) {

@@ -103,7 +103,8 @@ impl Prober {
         // It has to show what it could not when it was asked first.
         let found = self.examine(probe, LIST_TIMEOUT).await;
         let alive = found.as_ref().map_or_else(|fault| !fault.kind.dead(), |_| true);
-        let mended = found.is_ok() && fleet.serves(endpoint, clock());
+        let fine = found.as_ref().map_or_else(|fault| fault.kind.open(), |_| true);
+        let mended = fine && fleet.serves(endpoint, clock());
         fleet.probed(endpoint, alive, clock());
         mended
     }
@@ -120,10 +121,10 @@ impl Prober {
     ) -> Result<(), BackendFault> {
         let Some(probe) = self.probe(endpoint) else { return Ok(()) };
         let found = self.examine(probe, LIST_TIMEOUT).await;
-        if let Err(fault) = &found {
-            fleet.fails(endpoint, fault.kind.dead(), clock());
-        } else {
-            fleet.serves(endpoint, clock());
+        match &found {
+            Ok(_) => drop(fleet.serves(endpoint, clock())),
+            Err(fault) if fault.kind.open() => fleet.answers(endpoint, clock()),
+            Err(fault) => fleet.fails(endpoint, fault.kind.dead(), clock()),
         }
         found.map(drop)
     }

@@ -82,6 +82,12 @@ impl FaultKind {
         }
     }
 
+    /// Whether it answers, and leaves open whether it serves: not every engine has a list of models, or lists
+    /// all the names that it takes.
+    pub(crate) fn open(self) -> bool {
+        matches!(self, Self::NotFound | Self::NoList | Self::TooLong | Self::ModelMissing)
+    }
+
     /// Whether nobody can be served there: nobody answers, or a failure does.
     pub(crate) fn dead(self) -> bool {
         matches!(
