@@ -32,12 +32,12 @@ fn nano(nano: i64) -> Money {
     Money::from_nano(nano)
 }
 
-fn budget(amount: i64, window: Window, hard: bool) -> Budget {
+pub(super) fn budget(amount: i64, window: Window, hard: bool) -> Budget {
     let timezone = jiff::tz::TimeZone::get("Asia/Singapore").unwrap();
     Budget { amount: nano(amount), window, hard, timezone }
 }
 
-fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
+pub(super) fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
     Team {
         name: name.into(),
         parent: parent.map(TeamIndex),
@@ -49,7 +49,7 @@ fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
     }
 }
 
-fn key(team: u16, budgets: Vec<Budget>) -> Key {
+pub(super) fn key(team: u16, budgets: Vec<Budget>) -> Key {
     Key {
         name: "k".into(),
         team: TeamIndex(team),
@@ -88,7 +88,7 @@ fn one(amount: i64, hard: bool) -> Accounts {
     )
 }
 
-fn plan(cost_max: i64) -> Plan {
+pub(super) fn plan(cost_max: i64) -> Plan {
     Plan {
         matched: Matched::Default,
         rule: "default".into(),

@@ -1,10 +1,13 @@
 use std::time::{Duration, Instant};
 
-use policies::facts::{DataClass, TeamIndex, Window};
+use policies::facts::Window;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config;
+use crate::{
+    account::tests::{key, team},
+    config,
+};
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
@@ -12,27 +15,7 @@ fn now() -> Timestamp {
 
 /// The team `bank`, with these budgets.
 fn accounts(budgets: Vec<config::Budget>) -> Accounts {
-    let team = config::Team {
-        name: "bank".into(),
-        parent: None,
-        budgets,
-        limits: config::Limits::default(),
-        data_class: DataClass::Public,
-        data_class_max: DataClass::Secret,
-        priority: None,
-    };
-    let key = config::Key {
-        name: "k".into(),
-        team: TeamIndex(0),
-        credential: config::Credential::Hash([0; 32]),
-        budgets: Vec::new(),
-        limits: config::Limits::default(),
-        data_class: None,
-        data_class_max: None,
-        priority: None,
-        hints: true,
-        expires: None,
-    };
+    let (team, key) = (team("bank", None, budgets), key(0, Vec::new()));
     let terms = (Duration::ZERO, &Arc::from("EUR"));
     Accounts::new((&[team], &[key]), terms, (&[], now()), Instant::now())
 }

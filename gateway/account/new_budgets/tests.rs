@@ -2,64 +2,27 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use policies::{
-    Counts, Matched, Plan, Why,
-    facts::{DataClass, KeyIndex, Tokens, Window},
+    Counts,
+    facts::{KeyIndex, Tokens, Window},
 };
 use proptest::prelude::*;
 
 use super::*;
-use crate::account::Reservation;
+use crate::account::{
+    Reservation,
+    tests::{self, plan, team},
+};
 
 fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
 fn budget(amount: i64, window: Window) -> config::Budget {
-    let timezone = jiff::tz::TimeZone::get("Asia/Singapore").unwrap();
-    config::Budget { amount: Money::from_nano(amount), window, hard: true, timezone }
-}
-
-fn team(name: &str, parent: Option<u16>, budgets: Vec<config::Budget>) -> Team {
-    Team {
-        name: name.into(),
-        parent: parent.map(TeamIndex),
-        budgets,
-        limits: config::Limits::default(),
-        data_class: DataClass::Public,
-        data_class_max: DataClass::Secret,
-        priority: None,
-    }
+    tests::budget(amount, window, true)
 }
 
 fn key(name: &str, team: u16, budgets: Vec<config::Budget>) -> Key {
-    Key {
-        name: name.into(),
-        team: TeamIndex(team),
-        credential: config::Credential::Hash([0; 32]),
-        budgets,
-        limits: config::Limits::default(),
-        data_class: None,
-        data_class_max: None,
-        priority: None,
-        hints: true,
-        expires: None,
-    }
-}
-
-fn plan(cost_max: i64) -> Plan {
-    Plan {
-        matched: Matched::Default,
-        rule: "default".into(),
-        attempts: smallvec::smallvec![],
-        retries_max: 0,
-        hedge: None,
-        slow_stream: None,
-        last_resort: false,
-        cost_max: Money::from_nano(cost_max),
-        output_tokens_bound: Tokens(0),
-        input_tokens: Tokens(0),
-        why: Why::default(),
-    }
+    Key { name: name.into(), ..tests::key(team, budgets) }
 }
 
 /// A request in the memory of the gateway and in its ledger.
