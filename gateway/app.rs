@@ -16,10 +16,13 @@ mod past;
 mod pepper;
 mod probes;
 mod reload;
+mod start_block;
+mod start_error;
 
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,16 +32,18 @@ use self::{
     epoch::Before,
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
     listen::open,
+    start_block::Started,
 };
 pub(crate) use self::{
     epoch::read_limits,
     pepper::{accepted, pepper, place},
 };
 pub use self::{
-    ground::{check, notes},
+    ground::{check, notes, warnings},
     notify::{Notice, notify},
     online::{AskedEndpoint, ask_backends},
     reload::{Change, Reloaded, Watched},
+    start_error::StartError,
 };
 pub use crate::fleet::{BackendFault, FaultKind};
 use arc_swap::ArcSwap;
@@ -57,9 +62,10 @@ use crate::{
         accept::{self, ListenerConfig, Shutdown},
         admin::{Admin, AdminState},
     },
+    log::Log,
     pipeline::{Gateway, Sources},
-    record::{self, Ledger, Metrics, Recorder, WriterHandle},
-    store::{Departure, Keep, Sqlite},
+    record::{self, Ledger, Metrics, Recorder, ReloadResult, WriterHandle},
+    store::{Departure, Keep, Recovered, Sqlite},
 };
 
 /// How long the ledger's writer gathers a group.
@@ -68,45 +74,6 @@ const GATHER: Duration = Duration::from_millis(2);
 const LEAVING_MAX: Duration = Duration::from_millis(500);
 /// How often it is looked whether it has.
 const LEAVING_LOOK: Duration = Duration::from_millis(20);
-
-/// Why the gateway could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address could not be listened on.
-    #[error("cannot listen on {addr}: {source}")]
-    Listen {
-        /// Which.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// A socket that was passed to the process cannot be used.
-    #[error("a socket that was passed cannot be used: {0}")]
-    Passed(String),
-    /// Another process is in charge of the ledger and stays so.
-    #[error("{ledger} is in use by another signalbox, which does not hand over: {why}")]
-    InCharge {
-        /// Of which.
-        ledger: String,
-        /// Why.
-        why: String,
-    },
-    /// The ledger could not be opened.
-    #[error("cannot open the ledger {0}")]
-    Ledger(String),
-    /// The pepper could not be read or made.
-    #[error("cannot read or make the pepper beside the ledger: {0}")]
-    Pepper(io::Error),
-    /// The pepper is not the one with which the ledger was written.
-    #[error("{0}")]
-    OtherPepper(String),
-    /// The metrics could not be registered.
-    #[error("cannot register the metrics: {0}")]
-    Metrics(record::MetricsError),
-    /// A backend's address or the system's root certificates cannot be used.
-    #[error("cannot prepare connections to backends: {0}")]
-    Backends(io::Error),
-}
 
 /// A gateway that is serving.
 pub struct Running {
@@ -129,6 +96,9 @@ pub struct Running {
     asks: bool,
     /// The boots of processes that may have requests open yet.
     predecessors: Vec<i64>,
+    /// How it came to serve.
+    started: Started,
+    log: Log,
     /// What is in force.
     config: Mutex<Config>,
 }
@@ -139,7 +109,23 @@ impl Running {
     /// # Errors
     /// When a new address or credential cannot be used: then nothing is taken.
     pub async fn reload(&self, config: Config) -> io::Result<Reloaded> {
-        reload::reload(self, config).await
+        let reloaded = reload::reload(self, config).await;
+        self.gateway.recorder.metrics().reloaded(match &reloaded {
+            Ok(Reloaded::InForce { .. }) => ReloadResult::Applied,
+            Ok(Reloaded::Unchanged) => ReloadResult::Unchanged,
+            Ok(Reloaded::NeedsRestart(_)) | Err(_) => ReloadResult::Refused,
+        });
+        reloaded
+    }
+
+    /// Counts a reload whose files are no configuration: the one in force stays, and is stale.
+    pub fn refuse_reload(&self) {
+        self.gateway.recorder.metrics().reloaded(ReloadResult::Refused);
+    }
+
+    /// Says in the log how it has come to serve, and by what, with these warnings.
+    pub async fn say_started(&self, path: &Path, warnings: &[String]) {
+        start_block::say(self, (&*self.config.lock().await, path), warnings);
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -166,17 +152,18 @@ impl Running {
 /// When an address, the ledger, the pepper or the root certificates cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let sockets = open(&config, [None, None]).await?;
-    let (running, ..) = begin(config, sockets, (None, false)).await?;
+    let terms = Terms { predecessor: None, asks: false, log: Log::none() };
+    let (running, ..) = begin(config, sockets, terms).await?;
     Ok(running)
 }
 
 /// The same as the successor of the process that is in charge of the ledger, if there is one: with its
 /// sockets, and while it serves. The process that is started can be succeeded in the same way. It asks its
-/// backends what they serve while it begins to serve.
+/// backends what they serve while it begins to serve, and its requests leave their lines in this log.
 ///
 /// # Errors
 /// The same, and when the one in charge does not hand over. It goes on then.
-pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
+pub async fn succeed_or_start(config: Config, log: Log) -> Result<Running, StartError> {
     let doors = ListenAddresses { server: config.server.listen, admin: config.admin.listen };
     let ledger = config.ledger.sqlite.clone();
     let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
@@ -190,7 +177,8 @@ pub async fn succeed_or_start(config: Config) -> Result<Running, StartError> {
     };
     let [api_socket, admin_socket] = &sockets;
     let copies = [passed(api_socket, server.listen)?, passed(admin_socket, admin.listen)?];
-    let (mut running, rest) = begin(config, sockets, (predecessor, true)).await?;
+    let terms = Terms { predecessor, asks: true, log };
+    let (mut running, rest) = begin(config, sockets, terms).await?;
     let gateway = Arc::clone(&running.gateway);
     let (departure, stopping) = (running.departure.clone(), Arc::default());
     let grace = running.drain_grace;
@@ -218,19 +206,31 @@ fn in_charge(config: &Config, why: String) -> StartError {
     StartError::InCharge { ledger: config.ledger.sqlite.display().to_string(), why }
 }
 
+/// How a gateway begins.
+struct Terms {
+    /// Who serves until it does.
+    predecessor: Option<Predecessor>,
+    /// Whether its backends are asked what they serve.
+    asks: bool,
+    /// Where its requests leave their lines.
+    log: Log,
+}
+
 /// Serves on these sockets, after the predecessor if there is one, and asks the backends if it is to; the
 /// sender pauses and resumes both listeners.
 async fn begin(
     config: Config,
     sockets: Sockets,
-    (predecessor, asks): (Option<Predecessor>, bool),
+    terms: Terms,
 ) -> Result<(Running, watch::Sender<bool>), StartError> {
     // A second provider in the process would be an error of ours; the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
-    let succeeds = predecessor.is_some();
-    let (gateway, writer, departure, predecessors) = build(&config, predecessor).await?;
-    probes::begin(&gateway, asks, succeeds);
+    let Terms { predecessor, asks, log } = terms;
+    let pid = predecessor.as_ref().map(Predecessor::pid);
+    let built = build(&config, predecessor, &log).await?;
+    let Rooms { gateway, writer, departure, predecessors, recovered } = built;
+    probes::begin(&gateway, asks, pid.is_some());
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -273,6 +273,8 @@ async fn begin(
         gateway,
         asks,
         predecessors,
+        started: Started { recovered, predecessor: pid },
+        log,
         config: Mutex::new(config),
     };
     Ok((running, rest))
@@ -296,12 +298,22 @@ fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
     }
 }
 
+/// A gateway that is built, and what its ledger needs to its end.
+struct Rooms {
+    gateway: Arc<Gateway>,
+    writer: WriterHandle,
+    departure: Departure,
+    predecessors: Vec<i64>,
+    recovered: Recovered,
+}
+
 /// The rooms. What takes time is made ready while a predecessor serves; what depends on what it has
 /// admitted, when it admits no more. It leaves when all is ready.
 async fn build(
     config: &Config,
     mut predecessor: Option<Predecessor>,
-) -> Result<(Arc<Gateway>, WriterHandle, Departure, Vec<i64>), StartError> {
+    log: &Log,
+) -> Result<Rooms, StartError> {
     let ledger = config.ledger.sqlite.display();
     let ledger_error = |error| StartError::Ledger(format!("{ledger}: {error}"));
     let stays = |why| in_charge(config, why);
@@ -312,11 +324,11 @@ async fn build(
         error => ledger_error(error),
     })?;
     pepper::keep(&store, config, &pepper)?;
-    let departure = store.departure();
+    let (departure, recovered) = (store.departure(), store.recovered());
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
-    let recorder = Recorder::new(metrics, ledger);
+    let recorder = Recorder::new(metrics, ledger, log.clone());
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
     let now = jiff::Timestamp::now();
@@ -354,7 +366,7 @@ async fn build(
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
-    Ok((gateway, writer, departure, boots))
+    Ok(Rooms { gateway, writer, departure, predecessors: boots, recovered })
 }
 
 fn real_now() -> Instant {

@@ -13,6 +13,7 @@ mod dispatch;
 mod edge;
 pub mod failure;
 mod fleet;
+pub mod log;
 pub mod outcome;
 mod pipeline;
 pub mod record;

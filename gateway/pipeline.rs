@@ -8,6 +8,7 @@ mod decide;
 mod ids;
 mod preview;
 mod refusal;
+mod said;
 mod tab;
 
 use std::{
@@ -38,6 +39,7 @@ pub(crate) use self::{
     ids::Ids,
     preview::preview,
     refusal::unknown_model,
+    said::{Failed, failed},
     tab::Tab,
 };
 use crate::{
@@ -145,7 +147,7 @@ where
             if let Some(why) = tab.why() {
                 failure = failure.decided(why);
             }
-            tab.close(Ending::failed(&failure));
+            tab.failed(Ending::failed(&failure), &failure);
             Err(failure)
         }
     }

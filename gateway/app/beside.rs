@@ -85,7 +85,9 @@ impl PredecessorMoney {
             let Ok((this, read)) = read.await else { return };
             self = this;
             if let Err(error) = read {
-                tracing::warn!(%error, "what the processes before this one spend cannot be read");
+                let from =
+                    "what the processes before this one spend cannot be read from the ledger";
+                tracing::warn!(%error, "{from}: it is tried again");
                 continue;
             }
             let of_all = || Arc::clone(&gateway.epoch.load().accounts);

@@ -38,7 +38,8 @@ pub(super) async fn shutdown(running: Running) {
     }
     let _ = running.closing.send(Shutdown::Shut);
     if timeout_at(hard_stop, &mut api).await.is_err() {
-        tracing::warn!("the drain timeout has ended: what still runs is cut");
+        let after_ms = u64::try_from(running.drain_timeout.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(after_ms, "the drain timeout has ended: what still runs is cut");
         gateway.stopped.store(true, Ordering::Relaxed);
         let _ = running.closing.send(Shutdown::Hurry);
         if timeout(LAST_WORDS, &mut api).await.is_err() {
@@ -52,8 +53,10 @@ pub(super) async fn shutdown(running: Running) {
     }
     running.chores.iter().for_each(JoinHandle::abort);
     let writer = running.writer;
+    let place = running.config.into_inner().ledger.sqlite;
     // The writer's last flush blocks; it must not block the runtime.
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || writer.finish()).await {
-        tracing::error!(%error, "the ledger is not whole");
+        let ledger = place.display();
+        tracing::error!(%ledger, %error, "the ledger is not whole: what could not be written is lost");
     }
 }

@@ -119,8 +119,14 @@ fn observer(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
         let model = names.models().get(endpoint.model.get()).map_or("", |model| &model.id);
         match event {
             EndpointEvent::Ejected(cause) => {
-                tracing::warn!(model, endpoint = &*endpoint.label, cause, "ejected");
-                metrics.ejected(model, &endpoint.label, cause);
+                let endpoint = &*endpoint.label;
+                tracing::warn!(
+                    model,
+                    endpoint,
+                    cause,
+                    "an endpoint is ejected: it failed too often"
+                );
+                metrics.ejected(model, endpoint, cause);
             }
             EndpointEvent::LastResort => {
                 tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");

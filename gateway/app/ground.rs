@@ -34,6 +34,14 @@ pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
 #[must_use]
 pub fn notes(config: &Config) -> Vec<String> {
     let mut notes = in_charge(config);
+    notes.extend(warnings(config));
+    notes
+}
+
+/// The same of what a gateway that serves has for itself: the notes but for who has its addresses and ledger.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
     let least = config.ledger.disk_free_bytes_min;
     if let Some(free) = store::free_bytes(folder(&config.ledger)).filter(|free| *free < least) {
         notes.push(format!(

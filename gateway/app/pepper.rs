@@ -133,8 +133,15 @@ pub(super) fn changed(config: &Config, in_force: &str) -> Option<FixedChange> {
             let differs = identity.pepper.is_none() && found != in_force;
             return differs.then(|| other(&found, &format!("in {place}")));
         }
-        Ok(None) => tracing::error!("{place} is gone: restore it, for the next process needs it"),
-        Err(error) => tracing::error!(%error, "{place} cannot be read: the next process needs it"),
+        Ok(None) => tracing::error!(
+            pepper = place,
+            "{place} is gone: restore it, for the next process needs it"
+        ),
+        Err(error) => tracing::error!(
+            pepper = place,
+            %error,
+            "{place} cannot be read: the next process needs it"
+        ),
     }
     None
 }

@@ -39,6 +39,10 @@ pub enum Reloaded {
         version: Arc<str>,
         /// The hash of its policy.
         hash: Arc<str>,
+        /// The hash of the policy that was in force.
+        before: Arc<str>,
+        /// The sections that say something else now.
+        changed: Vec<&'static str>,
         /// The hash of its prices.
         prices: Arc<str>,
         /// What became of the models; empty where they are the same.
@@ -90,11 +94,14 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     if running.asks {
         probes::ask_first(epoch, Some(&before), gateway.sources.now);
     }
-    let models = changes(&current, &config);
+    let (models, changed) = (changes(&current, &config), changed(&current, &config));
+    running.log.apply(&config.log);
     *current = config;
     Ok(Reloaded::InForce {
         version: Arc::clone(&names.policy_version),
         hash: Arc::clone(&names.policy_hash),
+        before: Arc::clone(&before.names.policy_hash),
+        changed,
         prices: Arc::clone(&names.price_version),
         models,
     })
@@ -158,6 +165,24 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.queue == b.queue
         && a.shield == b.shield
         && a.media_hosts == b.media_hosts
+        && a.log == b.log
+}
+
+/// The sections that differ, of those that are taken over.
+fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
+    let (fleet, other) = (a.policy.fleet(), b.policy.fleet());
+    let differ = [
+        ("policy", a.policy.hash() != b.policy.hash()),
+        ("models", a.models != b.models || fleet.models != other.models),
+        ("aliases", fleet.aliases != other.aliases),
+        ("teams", a.teams != b.teams || fleet.teams != other.teams),
+        ("keys", a.keys != b.keys || fleet.keys != other.keys),
+        ("queue", a.queue != b.queue),
+        ("media", a.media_hosts != b.media_hosts),
+        ("shield", a.shield != b.shield),
+        ("log", a.log != b.log),
+    ];
+    differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
 
 fn changes(a: &Config, b: &Config) -> Vec<Change> {

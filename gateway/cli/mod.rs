@@ -140,24 +140,6 @@ fn shown(path: &std::path::Path, fault: &policies::Fault) -> Option<String> {
     Some(format!("  {line} | {text}\n  {margin} | {before}^"))
 }
 
-/// Logs go to standard error: as text to a terminal, as JSON elsewhere; `RUST_LOG` chooses the level.
-fn log_to_stderr() {
-    use std::io::IsTerminal;
-
-    use tracing_subscriber::{EnvFilter, fmt};
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // It would repeat with each probe what is said once of a backend whose certificate is wrong.
-    if let Ok(quiet) = "rustls_platform_verifier=off".parse() {
-        filter = filter.add_directive(quiet);
-    }
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = if std::io::stderr().is_terminal() {
-        log.try_init()
-    } else {
-        log.json().flatten_event(true).try_init()
-    };
-}
-
 /// Where the rest of the requests that end nowhere is listed, if there are more.
 fn more_dead_ends(all: &[policies::lint::Finding]) -> Option<String> {
     let more = all.len().checked_sub(DEAD_ENDS_MAX).filter(|more| *more > 0)?;

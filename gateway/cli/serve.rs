@@ -4,21 +4,26 @@ use std::{
     convert::Infallible,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{self, Notice, Reloaded, Running, Watched, notify};
+use crate::{
+    app::{self, Change, Notice, Reloaded, Running, Watched, notify},
+    config::Config,
+    log::{Clocks, Log},
+};
 
 /// How often the files of the configuration are looked at. What has changed at one look is read at the
 /// next, so that it is in force within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Faults of a configuration that a line of the log names.
+const FAULTS_MAX: usize = 10;
 
 /// Serves until SIGTERM or SIGINT, or until a successor does, then drains. A second signal ends it at once.
 pub(super) async fn run(path: PathBuf) -> ExitCode {
-    super::log_to_stderr();
     // Whoever tells all gateways to reload means those that are starting as well.
     let Ok(hangup) = signal(SignalKind::hangup()) else { return deaf() };
     let config = match app::check(&path) {
@@ -29,22 +34,42 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
         }
     };
     let watched = Watched::new(&path, config.policy_file.as_deref());
-    let dead_ends = config.dead_ends.clone();
-    let running = match app::succeed_or_start(config).await {
+    let clocks = Clocks { now: Instant::now, timestamp: jiff::Timestamp::now };
+    let log = match Log::start(&config.log, clocks) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("signalbox: cannot write a log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = serve(&path, config, (hangup, watched), log.clone()).await;
+    log.finish();
+    code
+}
+
+async fn serve(
+    path: &Path,
+    config: Config,
+    (hangup, watched): (Signal, Watched),
+    log: Log,
+) -> ExitCode {
+    let mut warnings = app::warnings(&config);
+    warnings.extend(dead_ends(&config.dead_ends));
+    let running = match app::succeed_or_start(config, log.clone()).await {
         Ok(running) => running,
         Err(error) => {
+            log.finish();
             eprintln!("signalbox: {error}");
             return ExitCode::FAILURE;
         }
     };
-    tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
-    warn_of(&dead_ends);
+    running.say_started(path, &warnings).await;
     let Ok(mut stop) = Stop::listen() else { return deaf() };
     notify(Notice::Ready);
     let succeeded = tokio::select! {
         () = stop.told() => None,
         pid = running.succeeded() => Some(pid),
-        never = reloading(&path, &running, (hangup, watched)) => match never {},
+        never = reloading(path, &running, (hangup, watched)) => match never {},
     };
     drain(running, stop, succeeded).await
 }
@@ -101,27 +126,76 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
     let config = match crate::config::load(Some(path)) {
         Ok(config) => config,
         Err(faults) => {
-            for fault in &faults {
-                tracing::error!(%fault, "the configuration in force stays");
-            }
+            running.refuse_reload();
+            let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
+            stays(all, faults.iter().map(ToString::to_string));
             return;
         }
     };
     watched.follow(config.policy_file.as_deref());
     let dead_ends = config.dead_ends.clone();
     match running.reload(config).await {
-        Ok(Reloaded::InForce { version, hash, prices, models }) => {
-            tracing::info!(%version, %hash, %prices, ?models, "another configuration is in force");
+        Ok(reloaded @ Reloaded::InForce { .. }) => {
+            in_force(&reloaded);
             warn_of(&dead_ends);
         }
         Ok(Reloaded::Unchanged) => tracing::info!("the configuration is the same"),
         Ok(Reloaded::NeedsRestart(changes)) => {
-            for change in changes {
-                tracing::error!(%change, "this takes a restart; all of the configuration in force stays");
-            }
+            let said: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            tracing::error!(
+                changes = said.len(),
+                "this takes a restart; all of the configuration in force stays: {}",
+                said.join("; ")
+            );
         }
-        Err(error) => tracing::error!(%error, "the configuration in force stays"),
+        Err(error) => stays(1, [error.to_string()].into_iter()),
     }
+}
+
+/// Says in one line why the configuration in force stays.
+fn stays(faults: usize, said: impl ExactSizeIterator<Item = String>) {
+    let more = said.len().checked_sub(FAULTS_MAX).filter(|more| *more > 0);
+    let mut text = said.take(FAULTS_MAX).collect::<Vec<_>>().join("; ");
+    if let Some(more) = more {
+        text += &format!("; and {more} more: `signalbox check` says them");
+    }
+    tracing::error!(faults, "the configuration in force stays: {text}");
+}
+
+/// Says in one line what is in force now, and what was before.
+fn in_force(reloaded: &Reloaded) {
+    let Reloaded::InForce { version, hash, before, changed, prices, models } = reloaded else {
+        return;
+    };
+    let changed = changed.join(",");
+    let of = |wanted: fn(&Change) -> Option<&str>| {
+        let ids: Vec<&str> = models.iter().filter_map(wanted).collect();
+        (!ids.is_empty()).then(|| ids.join(","))
+    };
+    let models_added = of(|it| if let Change::Added(id) = it { Some(id) } else { None });
+    let models_removed = of(|it| if let Change::Removed(id) = it { Some(id) } else { None });
+    let models_changed = of(|it| if let Change::Changed(id) = it { Some(id) } else { None });
+    let policy = match before == hash {
+        true => format!("policy {hash} as before"),
+        false => format!("policy {before} -> {hash}"),
+    };
+    tracing::info!(
+        changed,
+        policy_version = %version,
+        policy_hash = %hash,
+        price_version = %prices,
+        models_added,
+        models_removed,
+        models_changed,
+        "another configuration is in force: {policy}"
+    );
+}
+
+/// Which requests end nowhere under a policy, in words.
+fn dead_ends(all: &[Finding]) -> Vec<String> {
+    let shown = all.iter().take(super::DEAD_ENDS_MAX).map(|it| format!("policy: {it}"));
+    let more = super::more_dead_ends(all).map(|more| format!("policy: {more}"));
+    shown.chain(more).collect()
 }
 
 /// Says which requests end nowhere under the policy that is in force.

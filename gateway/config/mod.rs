@@ -10,6 +10,7 @@ mod fixed;
 mod key;
 mod listener;
 mod load;
+mod log;
 mod misplaced;
 mod model;
 mod names;
@@ -37,10 +38,15 @@ pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
     load::{check, load, load_with},
+    log::{Log, LogFormat},
     model::price_version,
     secret::Secret,
 };
-pub(crate) use self::{fixed::fixed_changes, load::read_text};
+pub(crate) use self::{
+    fixed::fixed_changes,
+    load::read_text,
+    log::{filter as log_filter, variable as log_variable},
+};
 
 /// Everything the gateway runs by.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub struct Config {
     pub policy_file: Option<PathBuf>,
     /// Which requests end nowhere under the policy, whatever is up: found when it is loaded.
     pub dead_ends: Vec<policies::lint::Finding>,
+    /// What is written to the log.
+    pub log: Log,
     /// The ledger.
     pub ledger: Ledger,
     /// How keys are hashed.

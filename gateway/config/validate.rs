@@ -15,6 +15,7 @@ use super::{
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::keys,
     listener::{admin, apart, server},
+    log::log,
     model,
     outside::Outside,
     policy::{aliases, compiled},
@@ -34,6 +35,7 @@ pub(super) fn validate(
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
+    let log = log(root.section("log", &mut faults), &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let teams = teams(root.tables("team", &mut faults), &mut faults);
@@ -69,6 +71,7 @@ pub(super) fn validate(
         policy,
         policy_file,
         dead_ends,
+        log,
         ledger,
         identity,
         budget_wait: limits.budget_wait,

@@ -211,7 +211,8 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
             Some((stream, place))
         }
         Err(error) => {
-            tracing::warn!(%error, "accept failed");
+            let listener = listener.local_addr().ok().map(tracing::field::display);
+            tracing::warn!(listener, %error, "a connection cannot be accepted: it waits");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
@@ -251,7 +252,7 @@ async fn connection<S, F>(
     })
     .await;
     if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+        tracing::debug!(%error, "a connection of a caller or operator ended");
     }
 }
 

@@ -32,8 +32,8 @@ use super::{
 use crate::{
     config,
     failure::{Failure, Kind, Stage},
-    outcome::Refused,
-    pipeline::{self, Gateway, Ids, Inbound},
+    outcome::{Refused, TurnedAway},
+    pipeline::{self, Failed, Gateway, Ids, Inbound},
     wire::{self, Surface},
 };
 
@@ -99,11 +99,15 @@ impl ApiService {
         let why = self.gateway.why_header;
         if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
-            refused(&self.gateway, &failure);
+            refused(&self.gateway, &failure, &ids);
             return render::failure(asks.surface(), &failure, &ids, why);
         }
         let answered = AssertUnwindSafe(self.route(request, asks, &ids, at)).catch_unwind().await;
-        let bug = |_| Err(Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake"));
+        let bug = |_| {
+            let bug = Failure::new(Kind::Bug, Stage::Receive, "the gateway made a mistake");
+            pipeline::failed(&bug, &Failed { id: ids.id(), ..Failed::default() });
+            Err(bug)
+        };
         answered
             .unwrap_or_else(bug)
             .unwrap_or_else(|failure| render::failure(asks.surface(), &failure, &ids, why))
@@ -122,9 +126,9 @@ impl ApiService {
             return Ok(answer.map(EdgeBody::Router));
         }
         if request.method() != Method::POST {
-            return self.counted(Err(wrong_method(request.method())));
+            return self.counted(Err(wrong_method(request.method())), ids);
         }
-        self.counted(receive::check(request.headers(), &self.bodies))?;
+        self.counted(receive::check(request.headers(), &self.bodies), ids)?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, Arc::clone(&self.bodies));
@@ -132,7 +136,7 @@ impl ApiService {
         let inbound = Inbound { ids: ids.clone(), started, at, headers, body, surface };
         if matches!(asks, Asks::Decision) {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
-            let said = self.counted(said)?.to_string();
+            let said = self.counted(said, ids)?.to_string();
             let json = [(header::CONTENT_TYPE, "application/json")];
             return Ok((json, said).into_response().map(EdgeBody::Router));
         }
@@ -142,8 +146,8 @@ impl ApiService {
     }
 
     /// Counts what is refused before the pipeline, which counts its own refusals, has seen it.
-    fn counted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
-        result.inspect_err(|failure| refused(&self.gateway, failure))
+    fn counted<T>(&self, result: Result<T, Failure>, ids: &Ids) -> Result<T, Failure> {
+        result.inspect_err(|failure| refused(&self.gateway, failure, ids))
     }
 }
 
@@ -176,7 +180,18 @@ impl Asks {
     }
 }
 
-fn refused(gateway: &Gateway, failure: &Failure) {
+/// Counts and says what was refused outside of the pipeline.
+fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
+    pipeline::failed(failure, &Failed { id: ids.id(), ..Failed::default() });
+    gateway.recorder.turned_away(&TurnedAway {
+        id: ids.id(),
+        caller_request_id: ids.callers(),
+        caller: None,
+        signals: None,
+        kind: failure.kind,
+        stage: failure.stage,
+        failure: Some(failure),
+    });
     gateway.recorder.refused(Refused {
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
         kind: failure.kind,
@@ -257,8 +272,8 @@ fn not_served(uri: &Uri) -> Failure {
 }
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
-    refused(gateway, failure);
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
+    refused(gateway, failure, &ids);
     let answer = render::failure(Surface::first(), failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }

@@ -36,9 +36,10 @@ impl Body for EdgeBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
             Self::Answer(body) => {
-                let poll = AssertUnwindSafe(|| Pin::new(body).poll_frame(cx));
+                let poll = AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx));
                 let Ok(polled) = catch_unwind(poll) else {
-                    tracing::error!("a panic in the body of an answer");
+                    let id = body.id().map(tracing::field::display);
+                    tracing::error!(id, "a mistake of the gateway: an answer broke off");
                     return Poll::Ready(Some(Err(Broken)));
                 };
                 Poll::Ready(ready!(polled).map(|frame| frame.map_err(|never| match never {})))

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{EdgeBody, framing};
 use crate::{
-    failure::{Failure, Kind, Stage},
+    failure::{Failure, Kind},
     pipeline::{Ids, name},
     wire::Surface,
 };
@@ -21,7 +21,6 @@ pub(crate) fn failure(
     ids: &Ids,
     why: bool,
 ) -> Response<EdgeBody> {
-    log(failure, ids);
     let mut answer = json(failure.status(), surface.error_body(failure));
     ids.write(answer.headers_mut());
     let headers = answer.headers_mut();
@@ -52,21 +51,4 @@ pub(crate) fn json(status: u16, body: Bytes) -> Response<EdgeBody> {
     let kind = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     answer
-}
-
-fn log(failure: &Failure, ids: &Ids) {
-    let cause = failure.cause.as_deref().map(tracing::field::display);
-    let (kind, stage) = (failure.kind.name(), failure.stage.name());
-    let id = ids.id();
-    match failure.kind {
-        Kind::Bug => tracing::error!(%id, kind, stage, cause, "{}", failure.public),
-        // The ledger's fault is logged once, where it is found: not for each request of a storm.
-        Kind::Unavailable if failure.stage == Stage::Record => {
-            tracing::debug!(%id, kind, stage, cause, "{}", failure.public);
-        }
-        Kind::Unavailable | Kind::UpstreamError | Kind::UpstreamTimeout | Kind::NoCapacity => {
-            tracing::warn!(%id, kind, stage, cause, "{}", failure.public);
-        }
-        _ => tracing::debug!(%id, kind, stage, cause, "{}", failure.public),
-    }
 }

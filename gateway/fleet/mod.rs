@@ -215,6 +215,11 @@ impl Fleet {
         self.models.iter().flat_map(|it| &it.endpoints)
     }
 
+    /// The id of a model; empty for one that is none of these.
+    pub(crate) fn id(&self, model: ModelIndex) -> &str {
+        self.models.get(model.get()).map_or("", |it| &it.id)
+    }
+
     /// How many wait at each model, by id.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.models.iter().map(|it| (&it.id, it.queue.length()))

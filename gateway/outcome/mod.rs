@@ -6,6 +6,7 @@ mod closed;
 mod ending;
 mod epoch_info;
 mod opened;
+mod turned_away;
 mod usage;
 
 pub use self::{
@@ -15,5 +16,6 @@ pub use self::{
     ending::Ending,
     epoch_info::EpochInfo,
     opened::{Opened, Refused},
+    turned_away::TurnedAway,
     usage::{Charge, Usage, UsageSource},
 };

@@ -232,7 +232,8 @@ impl Streaming {
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.log().committed.is_some();
-                self.tab.close(if cut { Ending::Cut } else { Ending::failed(&failure) });
+                let ending = if cut { Ending::Cut } else { Ending::failed(&failure) };
+                self.tab.failed(ending, &failure);
                 Poll::Ready(Some(self.surface.error_event(&failure)))
             }
             None => {
@@ -257,6 +258,16 @@ impl Streaming {
         let estimated = usage.source == UsageSource::Estimated;
         let bill = wire::Bill { cost: &cost.to_string(), estimated };
         self.surface.usage_event(last, self.tab.ids().id(), usage.counts, bill)
+    }
+}
+
+impl AnswerBody {
+    /// Our id of its request, while it is under way.
+    pub(crate) fn id(&self) -> Option<uuid::Uuid> {
+        match &self.0 {
+            Inner::Whole(_) => None,
+            Inner::Stream(stream) => Some(stream.tab.ids().id()),
+        }
     }
 }
 

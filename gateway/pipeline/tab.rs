@@ -5,11 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Epoch, Gateway, Ids, Inbound};
+use super::{Epoch, Failed, Gateway, Ids, Inbound, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
     failure::{Failure, Kind, Stage},
-    outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
+    outcome::{
+        AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused, TurnedAway,
+    },
     record::CommitNumber,
 };
 use policies::{
@@ -209,9 +211,30 @@ impl Tab {
         charge
     }
 
+    /// Says in the log what failed, and closes the tab.
+    pub(crate) fn failed(&mut self, ending: Ending, failure: &Failure) {
+        let tried = self.log.attempts.last();
+        let model = tried.and_then(|it| self.epoch.names.models().get(it.model.get()));
+        said::failed(
+            failure,
+            &Failed {
+                id: self.ids.id(),
+                caller: self.caller.as_deref(),
+                model: model.map(|it| &*it.id),
+                endpoint: tried.map(|it| &*it.endpoint_label),
+                cut: ending == Ending::Cut,
+            },
+        );
+        self.end(ending, Some(failure));
+    }
+
     /// Closes the tab: settles what was reserved and records how it ended. Returns what an accepted
     /// request was charged. Later calls do nothing, and return nothing.
     pub(crate) fn close(&mut self, ending: Ending) -> Option<Charge> {
+        self.end(ending, None)
+    }
+
+    fn end(&mut self, ending: Ending, failure: Option<&Failure>) -> Option<Charge> {
         if std::mem::replace(&mut self.closed, true) {
             return None;
         }
@@ -221,7 +244,7 @@ impl Tab {
         let charge = self.charge();
         match (self.accepted.take(), charge) {
             (Some(accepted), Some(charge)) => self.settle(accepted, charge, ending, now),
-            _ => self.refuse(ending, seen_at),
+            _ => self.refuse(ending, seen_at, failure),
         }
         self.permit = None;
         charge
@@ -255,8 +278,17 @@ impl Tab {
         reservation.settle(charge.cost, charge.usage.counts);
     }
 
-    fn refuse(&self, ending: Ending, stage: Stage) {
+    fn refuse(&self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
         let kind = ending.failure().unwrap_or(Kind::Cancelled);
+        self.gateway.recorder.turned_away(&TurnedAway {
+            id: self.ids.id(),
+            caller_request_id: self.ids.callers(),
+            caller: self.caller.as_deref(),
+            signals: self.signals.as_deref(),
+            kind,
+            stage,
+            failure,
+        });
         self.gateway.recorder.refused(Refused {
             at_ms: self.started_at_ms,
             kind,

@@ -40,6 +40,11 @@ impl Health {
         Self { faults: AtomicU8::new(0), place }
     }
 
+    /// Where the ledger stands.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// A write has failed, for the first time or again. Whether to wait for the next try has become useless
     /// by it.
     pub(super) fn failed(&self, error: &StoreError, again: bool) -> bool {

@@ -54,6 +54,9 @@ const UPKEEP_REST_MIN: Duration = Duration::from_millis(20);
 /// How often the last write is tried when the process ends.
 const LAST_TRIES: u32 = 3;
 
+/// What is called after each commit, with what was written and how long that took.
+pub(super) type OnCommit = Box<dyn Fn(&Group, Duration) + Send + Sync>;
+
 #[derive(Default)]
 struct Buffer {
     rows: Rows,
@@ -77,7 +80,7 @@ struct Shared {
     durable: AtomicU64,
     published: watch::Sender<u64>,
     health: Health,
-    on_commit: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+    on_commit: OnceLock<OnCommit>,
 }
 
 /// The ledger as requests use it: append, and wait until it is durable. Cheap to clone.
@@ -165,8 +168,8 @@ impl Ledger {
         self.fault().map_or(Ok(()), |_| Err(self.shared.health.failure()))
     }
 
-    /// Calls `seen` with the time each commit took.
-    pub(super) fn on_commit(&self, seen: Box<dyn Fn(Duration) + Send + Sync>) {
+    /// Calls `seen` after each commit.
+    pub(super) fn on_commit(&self, seen: OnCommit) {
         // A second recorder over one ledger would count each commit twice; the first one counts.
         let _ = self.shared.on_commit.set(seen);
     }
@@ -216,7 +219,8 @@ impl WriterHandle {
 impl Drop for WriterHandle {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            tracing::error!(%error, "the ledger was not flushed");
+            let ledger = self.shared.health.place();
+            tracing::error!(ledger, %error, "the ledger was not flushed");
         }
     }
 }
@@ -376,7 +380,7 @@ impl<S: LedgerStore> Writer<S> {
             let began = Instant::now();
             let Err(error) = self.store.write(&self.group) else {
                 if let Some(seen) = self.shared.on_commit.get() {
-                    seen(began.elapsed());
+                    seen(&self.group, began.elapsed());
                 }
                 self.shared.health.written();
                 return Ok(taken);

@@ -4,6 +4,7 @@
 //! thread of its own does the writing. Nothing here decides, prices or formats for a caller, and
 //! no text of a prompt, an answer or a key ever comes in.
 
+mod access;
 mod group;
 mod health;
 mod ledger;
@@ -23,38 +24,44 @@ use policies::facts::ModelIndex;
 pub use self::{
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
-    metrics::{Gauge, GaugeReading, Metrics, MetricsError},
+    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult},
 };
 use crate::{
     failure::Failure,
-    outcome::{AttemptRecord, Opened, Outcome, Refused},
+    log::Log,
+    outcome::{AttemptRecord, Opened, Outcome, Refused, TurnedAway},
 };
 
 /// The number of a row in the ledger's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommitNumber(u64);
 
-/// Refused requests that the ledger keeps in one second: a flood must not grow it.
-const REFUSALS_PER_SECOND: u64 = 100;
+/// Refused requests that the ledger keeps in one second, and of one kind the log: a flood must not grow them.
+const REFUSALS_PER_SECOND: u32 = 100;
 
 /// Takes every outcome, once. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     metrics: Metrics,
     ledger: Ledger,
+    log: Log,
     refusals: Arc<Allowance>,
 }
 
 impl Recorder {
-    /// A recorder into these metrics and this ledger; exposes the ledger's state among the former.
+    /// A recorder into these metrics, this ledger and this log; exposes the ledger's state among the first.
     #[must_use]
-    pub fn new(metrics: Metrics, ledger: Ledger) -> Self {
-        ledger.on_commit(metrics.commit_seen());
+    pub fn new(metrics: Metrics, ledger: Ledger, log: Log) -> Self {
+        let (seen, lines) = (metrics.commit_seen(), log.clone());
+        ledger.on_commit(Box::new(move |group, took| {
+            seen(took);
+            access::written(&lines, group);
+        }));
         let pending = ledger.clone();
         metrics.register_gauges(Box::new(move || {
             vec![GaugeReading::count(Gauge::LedgerPending, [], pending.pending())]
         }));
-        Self { metrics, ledger, refusals: Arc::default() }
+        Self { metrics, ledger, log, refusals: Arc::default() }
     }
 
     /// Opens the entry of an accepted request. Its number says when it is durable.
@@ -104,6 +111,11 @@ impl Recorder {
         }
     }
 
+    /// Leaves a line of a request that was turned away, where requests leave some.
+    pub fn turned_away(&self, request: &TurnedAway<'_>) {
+        access::turned_away(&self.log, request);
+    }
+
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -147,7 +159,7 @@ impl Allowance {
         let second = u64::try_from(at_ms / 1_000).unwrap_or(0);
         let next = |state: u64| {
             let (its_second, taken) = (state >> 10, state & 1_023);
-            match (its_second == second, taken < REFUSALS_PER_SECOND) {
+            match (its_second == second, taken < u64::from(REFUSALS_PER_SECOND)) {
                 (false, _) => Some((second << 10) | 1),
                 (true, true) => Some(state + 1),
                 (true, false) => None,

@@ -76,7 +76,7 @@ impl Script {
 
 fn recorder(store: impl LedgerStore + Send + 'static) -> (Recorder, WriterHandle) {
     let (ledger, writer) = Ledger::start(store, Duration::ZERO).unwrap();
-    (Recorder::new(Metrics::new(20_000).unwrap(), ledger), writer)
+    (Recorder::new(Metrics::new(20_000).unwrap(), ledger, Log::none()), writer)
 }
 
 #[test]
@@ -131,7 +131,7 @@ async fn a_row_that_nobody_waits_for_is_gathered_and_flushed_when_somebody_does(
     let hour = Duration::from_secs(3_600);
     let pace = group::Pace { gather: Duration::ZERO, patience: hour, upkeep: hour };
     let (ledger, writer) = Ledger::paced(store, pace).unwrap();
-    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger, Log::none());
     let names = sample::names();
     let one = sample::opened(1, &names);
     let commit = recorder.opened(Arc::clone(&one));
@@ -350,7 +350,7 @@ async fn cost_of_a_request() {
         let books = Books::new("cost");
         let store = Sqlite::open(&books.file(), durability).unwrap();
         let (ledger, writer) = Ledger::start(store, Duration::from_millis(2)).unwrap();
-        let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+        let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger, Log::none());
         let names = sample::names();
         let requests = per_ms * 4_000_u32;
         let mut coming = (0..requests).map(|number| sample::opened(number.into(), &names));
@@ -393,7 +393,7 @@ fn cost_for_the_caller() {
     }
     const REQUESTS: u32 = 200_000;
     let (ledger, _writer) = Ledger::start(Nowhere, Duration::from_millis(2)).unwrap();
-    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger, Log::none());
     let opened = sample::opened(1, &sample::names());
     let mut outcomes: Vec<_> =
         (0..REQUESTS).map(|_| sample::outcome(Arc::clone(&opened))).collect();
@@ -440,7 +440,7 @@ fn filling(low: bool) -> (Recorder, WriterHandle, [Arc<AtomicBool>; 2], Arc<Atom
     let upkeep = Duration::from_millis(1);
     let pace = group::Pace { gather: Duration::ZERO, patience: Duration::ZERO, upkeep };
     let (ledger, writer) = Ledger::paced(store, pace).unwrap();
-    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger);
+    let recorder = Recorder::new(Metrics::new(20_000).unwrap(), ledger, Log::none());
     (recorder, writer, [is_low, is_full], written)
 }
 

@@ -7,6 +7,6 @@ mod sqlite;
 
 pub use self::sqlite::{
     Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS,
-    PastRow, PepperKnown, Predecessors, Reader, Spending, Spent, Sqlite, Sum, Verification,
-    accept_pepper, free_bytes, held, pepper_fingerprint, usable,
+    PastRow, PepperKnown, Predecessors, Reader, Recovered, Spending, Spent, Sqlite, Sum,
+    Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
 };

@@ -38,6 +38,7 @@ pub use self::{
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
+    recover::Recovered,
     schema::LEDGER_COLUMNS,
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
@@ -71,7 +72,7 @@ const CHECKPOINT_PAGES: u32 = 4 * 1024;
 pub struct Sqlite {
     connection: Connection,
     memory: write::Memory,
-    recovered: u64,
+    recovered: Recovered,
     keep: Option<Keep>,
     predecessors: Option<Predecessors>,
     files: files::Files,
@@ -139,9 +140,7 @@ impl Sqlite {
         let boot = Boot::begin(&transaction, path, &living)?;
         transaction.commit().map_err(failed)?;
         boot.sweep();
-        if recovered > 0 {
-            tracing::warn!(recovered, "a gateway had ended with open entries: closed as recovered");
-        }
+        recovered.say(path);
         let predecessors = Some(living).filter(|it| !it.is_empty()).map(Predecessors::new);
         let (memory, keep) = (write::Memory::default(), None);
         let files = files::Files::of(path);
@@ -183,9 +182,9 @@ impl Sqlite {
         self.keep = Some(keep);
     }
 
-    /// How many entries a crash had left open.
+    /// The entries that a crash had left open.
     #[must_use]
-    pub fn recovered(&self) -> u64 {
+    pub fn recovered(&self) -> Recovered {
         self.recovered
     }
 }
@@ -226,7 +225,10 @@ impl LedgerStore for Sqlite {
             }
             (Ok(_), _) => {}
             // Tried again at the next step; until then they are only open for longer.
-            (Err(error), _) => tracing::warn!(%error, "entries left open could not be closed"),
+            (Err(error), _) => {
+                let ledger = connection.path().unwrap_or_default();
+                tracing::warn!(ledger, %error, "entries left open could not be closed");
+            }
         }
         keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
     }

@@ -41,9 +41,36 @@ pub(crate) async fn run_with(
 
 fn command(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
-    command.args(arguments).arg("--config").arg(config).env("RUST_LOG", "info");
+    command.args(arguments).arg("--config").arg(config);
+    logging(&mut command);
     command.kill_on_drop(true);
     command
+}
+
+/// What `signalbox serve` with these variables says, up to the line with these words; its log comes as it
+/// does by itself.
+pub(crate) async fn said(config: &Path, variables: &[(&str, &str)], last: &str) -> String {
+    let mut command = command(config, &["serve"]);
+    command.env_remove("SIGNALBOX__LOG__FORMAT").envs(variables.iter().copied());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+    let read = async {
+        let mut all = String::new();
+        while let Some(line) = lines.next_line().await.expect("text") {
+            all += &format!("{line}\n");
+            if line.contains(last) {
+                return all;
+            }
+        }
+        panic!("it ended: {all}");
+    };
+    let all = tokio::time::timeout(Duration::from_secs(30), read).await;
+    all.expect("it says so in time")
+}
+
+/// Its log comes as JSON, and says what a log says by itself; variables of who runs the tests do not count.
+fn logging(command: &mut Command) {
+    command.env_remove("RUST_LOG").env("SIGNALBOX__LOG__FORMAT", "json");
 }
 
 /// `signalbox serve`, serving.
@@ -72,7 +99,8 @@ impl Server {
     pub(crate) async fn launched(python: &str, config: &Path) -> Self {
         let mut command = Command::new("python3");
         command.args(["-c", python, env!("CARGO_BIN_EXE_signalbox")]).arg(config);
-        command.env("RUST_LOG", "info").kill_on_drop(true);
+        command.kill_on_drop(true);
+        logging(&mut command);
         Self::started(command).await
     }
 

@@ -11,13 +11,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failure", &[]),
     ("outcome", &[]),
     ("wakes", &[]),
+    ("log", &["config"]),
     ("config", &[]),
     ("signals", &["wire"]),
     ("wire", &["config"]),
     ("account", &["config"]),
     ("directory", &["config", "account"]),
     ("fleet", &["config"]),
-    ("record", &["config"]),
+    ("record", &["config", "log"]),
     ("experiment", &["config"]),
     ("cache", &["config"]),
     ("dispatch", &["config", "wire", "fleet", "wakes"]),
@@ -46,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sim", &["config", "wire", "store"]),
     // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
     // request's way as far as the decision, by the same function.
-    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline"]),
+    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline", "log"]),
     ("app", &["*"]),
 ];
 

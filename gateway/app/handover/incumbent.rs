@@ -236,13 +236,14 @@ async fn next(listener: &UnixListener) -> Option<Channel> {
     let stream: UnixStream = match listener.accept().await {
         Ok((stream, _)) => stream,
         Err(error) => {
-            tracing::warn!(%error, "a successor cannot be let in");
+            tracing::warn!(%error, "a successor cannot be let in: its connection cannot be accepted");
             tokio::time::sleep(super::ACCEPT_PAUSE).await;
             return None;
         }
     };
     if !trusted(&stream) {
-        tracing::warn!("a process of another user asked to take over");
+        let pid = stream.peer_cred().ok().and_then(|it| it.pid());
+        tracing::warn!(pid, "a process of another user asked to take over: it is turned away");
         return None;
     }
     Some(Channel::new(stream))

@@ -107,6 +107,11 @@ fn proved(sockets: &Sockets, doors: ListenAddresses) -> Result<(), String> {
 }
 
 impl Predecessor {
+    /// Its process.
+    pub(in crate::app) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Has it take no more connections, and waits until what it has admitted is in the ledger.
     ///
     /// # Errors

@@ -56,7 +56,9 @@ impl Scope {
             (self.upstreams.observer)(&attempt.endpoint, event);
         }
         tracing::debug!(
+            id = self.request.id.to_str().unwrap_or_default(),
             attempt = at.log.attempts.len(),
+            model = self.upstreams.fleet.id(attempt.endpoint.model),
             endpoint = &*attempt.endpoint.label,
             result = error.result.name(),
             cause = error.failure.cause.as_deref().map(tracing::field::display),

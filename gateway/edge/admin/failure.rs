@@ -9,7 +9,8 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if self.kind == Kind::Bug {
             let cause = self.cause.as_deref().map(tracing::field::display);
-            tracing::error!(cause, "{}", self.public);
+            let reason = &*self.public;
+            tracing::error!(reason, cause, "a mistake of the gateway: an operator has no answer");
         }
         let status = StatusCode::from_u16(self.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -129,6 +129,11 @@ const ABOUT_BOUND_BROKEN: About<1> = About {
     help: "Answers longer than the bound that their engine was given.",
     labels: ["model"],
 };
+const ABOUT_RELOADS: About<1> = About {
+    name: "signalbox_config_reloads_total",
+    help: "Times the configuration's files were read anew, by what came of it.",
+    labels: ["result"],
+};
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
     help: "Time to write one group of ledger rows and have it durable.",
@@ -152,6 +157,7 @@ pub(super) struct Catalogue {
     pub(super) last_resort: Counters<1>,
     pub(super) estimated: Counters<1>,
     pub(super) bound_broken: Counters<1>,
+    pub(super) reloads: Counters<1>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
 }
@@ -176,6 +182,7 @@ impl Catalogue {
             last_resort: counters(r, ABOUT_LAST_RESORT)?,
             estimated: counters(r, ABOUT_ESTIMATED)?,
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
+            reloads: counters(r, ABOUT_RELOADS)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })

@@ -40,10 +40,12 @@ pub enum Gauge {
     ConfigInfo,
     /// The policy in force; always 1. Labels: version, hash.
     PolicyInfo,
+    /// 1 while the files are not what is in force, because the last reload was refused. No labels.
+    ConfigStale,
 }
 
 impl Gauge {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::BudgetLimit,
         Self::BudgetSpent,
         Self::BudgetReserved,
@@ -54,6 +56,7 @@ impl Gauge {
         Self::BuildInfo,
         Self::ConfigInfo,
         Self::PolicyInfo,
+        Self::ConfigStale,
     ];
 
     const fn name(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Gauge {
             Self::BuildInfo => "signalbox_build_info",
             Self::ConfigInfo => "signalbox_config_info",
             Self::PolicyInfo => "signalbox_policy_info",
+            Self::ConfigStale => "signalbox_config_stale",
         }
     }
 
@@ -83,6 +87,7 @@ impl Gauge {
             Self::BuildInfo => "The running program; always 1.",
             Self::ConfigInfo => "The configuration in force; always 1.",
             Self::PolicyInfo => "The policy in force; always 1.",
+            Self::ConfigStale => "Whether the last reload was refused: 1 or 0.",
         }
     }
 
@@ -93,7 +98,7 @@ impl Gauge {
             }
             Self::EndpointUp | Self::EndpointInFlight => &["model", "endpoint"],
             Self::QueueWaiting => &["model"],
-            Self::LedgerPending => &[],
+            Self::LedgerPending | Self::ConfigStale => &[],
             Self::BuildInfo | Self::ConfigInfo | Self::PolicyInfo => &["version", "hash"],
         }
     }

@@ -11,7 +11,10 @@ mod series;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +53,32 @@ struct Inner {
     commit: Histogram,
     refusals: Box<[[OnceLock<IntCounter>; Kind::ALL.len()]; Stage::ALL.len()]>,
     unrecorded: IntCounter,
+    reloads: [IntCounter; ReloadResult::ALL.len()],
+    stale: Arc<AtomicBool>,
+}
+
+/// What came of reading the configuration's files anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReloadResult {
+    /// They are in force.
+    Applied,
+    /// They say what is in force.
+    Unchanged,
+    /// They are no configuration, or one that takes a restart: the one before stays.
+    Refused,
+}
+
+impl ReloadResult {
+    const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Refused];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl Metrics {
@@ -67,6 +96,11 @@ impl Metrics {
         gauges.register(Box::new(move || {
             vec![GaugeReading::info(Gauge::BuildInfo, Arc::clone(&build.0), Arc::clone(&build.1))]
         }));
+        let stale = Arc::<AtomicBool>::default();
+        let is = Arc::clone(&stale);
+        gauges.register(Box::new(move || {
+            vec![GaugeReading::count(Gauge::ConfigStale, [], is.load(Ordering::Relaxed).into())]
+        }));
         let stage = |stage: Stage| {
             let own = stage != Stage::Dispatch;
             own.then(|| catalogue.stage.of(&catalogue.series, [stage.name()]))
@@ -75,6 +109,9 @@ impl Metrics {
             stages: Stage::ALL.map(stage),
             commit: catalogue.commit.of(&catalogue.series, []),
             unrecorded: catalogue.unrecorded.of(&catalogue.series, []),
+            reloads: ReloadResult::ALL
+                .map(|it| catalogue.reloads.of(&catalogue.series, [it.name()])),
+            stale,
             refusals: Box::default(),
             epochs: ArcSwap::default(),
             adopting: Mutex::new(()),
@@ -101,6 +138,15 @@ impl Metrics {
     pub fn last_resort(&self, model: &str) {
         let catalogue = &self.inner.catalogue;
         catalogue.last_resort.of(&catalogue.series, [model]).inc();
+    }
+
+    /// Counts a reload. After one that was refused the configuration in force is stale until another one
+    /// succeeds, or finds what is in force.
+    pub fn reloaded(&self, result: ReloadResult) {
+        if let Some(counter) = self.inner.reloads.get(result as usize) {
+            counter.inc();
+        }
+        self.inner.stale.store(result == ReloadResult::Refused, Ordering::Relaxed);
     }
 
     /// All metrics in the Prometheus text format 0.0.4.

@@ -60,6 +60,10 @@ signalbox_budget_reserved{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0
 signalbox_budget_spent{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.000001234
 signalbox_build_info{{hash=\"\",version=\"{version}\"}} 1
 signalbox_config_info{{hash=\"ffee\",version=\"\"}} 1
+signalbox_config_reloads_total{{result=\"applied\"}} 0
+signalbox_config_reloads_total{{result=\"refused\"}} 0
+signalbox_config_reloads_total{{result=\"unchanged\"}} 0
+signalbox_config_stale 0
 signalbox_cost_total{{currency=\"USD\",language=\"ms\",model=\"qwen\",task=\"banking\",\
 team=\"retail\"}} 0.000001234
 signalbox_decisions_total{{model=\"qwen\",rule=\"malay\"}} 1

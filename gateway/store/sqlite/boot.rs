@@ -236,7 +236,12 @@ impl Boot {
                 tracing::warn!(file = %shown, "the file of this process was removed: made anew");
             }
             // Tried again at the next step.
-            Err(error) => tracing::warn!(file = %shown, %error, "cannot be made anew"),
+            Err(error) => tracing::warn!(
+                file = %shown,
+                %error,
+                "the file of this process was removed and cannot be made anew: another one may take \
+                 this process for dead"
+            ),
         }
     }
 
@@ -275,9 +280,7 @@ impl Boot {
         let closed = recover::recover(&transaction, &living)?;
         transaction.commit()?;
         self.sweep();
-        if closed > 0 {
-            tracing::warn!(closed, "a gateway has ended with open entries: closed as recovered");
-        }
+        closed.say(&self.ledger);
         living.pop();
         Ok(living)
     }

@@ -44,7 +44,11 @@ impl Files {
                 let file = path.display();
                 tracing::error!(%file, found, "the ledger's file is gone: nothing is accepted");
             }
-            (None, true) => tracing::info!("the ledger's files stand in their place again"),
+            (None, true) => {
+                let file =
+                    self.opened.first().map(|(path, _)| tracing::field::display(path.display()));
+                tracing::info!(file, "the ledger's files stand in their place again");
+            }
             _ => {}
         }
         self.lost = other.is_some();

@@ -1,5 +1,8 @@
 //! The rows that say who writes, and how what a dead writer has left open is closed.
 
+use std::path::Path;
+
+use policies::facts::Money;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::checksum;
@@ -9,6 +12,33 @@ const NEXT_BOOT: &str = "SELECT max((SELECT coalesce(max(id), 0) FROM boot), ?) 
 const INSERT_BOOT: &str = "INSERT INTO boot (id, started_at) \
      VALUES (?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
 const FIND_OTHERS: &str = "SELECT id FROM boot WHERE ended_at IS NULL AND id <> ?";
+
+const RESERVED: &str = "SELECT reserved_nano FROM entry JOIN temp.left_open USING (seq)";
+
+/// Entries that a writer that is gone had left open, closed at what they had reserved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many there were.
+    pub entries: u64,
+    /// What they cost together.
+    pub cost: Money,
+}
+
+impl Recovered {
+    /// Says so in the log, if there were some.
+    pub(super) fn say(self, ledger: &Path) {
+        let Self { entries, cost } = self;
+        if entries > 0 {
+            let ledger = ledger.display();
+            tracing::warn!(
+                %ledger,
+                entries,
+                %cost,
+                "a gateway has ended with open entries: closed as recovered, at what they had reserved"
+            );
+        }
+    }
+}
 
 /// The first open entry between two numbers, whoever has opened it.
 const FIRST_OPEN: &str = "SELECT seq FROM entry WHERE seq >= ? AND seq < ? AND NOT EXISTS \
@@ -29,8 +59,11 @@ pub(super) fn others(connection: &Connection, own: i64) -> rusqlite::Result<Vec<
 }
 
 /// Closes the open entries of all boots but the living, and of none, at their whole reservations, and says
-/// that those boots have ended; returns how many entries that were.
-pub(super) fn recover(transaction: &Transaction<'_>, living: &[i64]) -> rusqlite::Result<u64> {
+/// that those boots have ended.
+pub(super) fn recover(
+    transaction: &Transaction<'_>,
+    living: &[i64],
+) -> rusqlite::Result<Recovered> {
     let from = open_from(transaction)?;
     let kept = living.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     transaction.execute_batch("CREATE TEMP TABLE left_open (seq INTEGER PRIMARY KEY)")?;
@@ -39,7 +72,12 @@ pub(super) fn recover(transaction: &Transaction<'_>, living: &[i64]) -> rusqlite
          WHERE coalesce(boot, 0) NOT IN ({kept})"
     );
     let open = transaction.execute(&find, [from])?;
+    let mut cost = Money::ZERO;
     if open > 0 {
+        let mut reserved = transaction.prepare(RESERVED)?;
+        for nano in reserved.query_map([], |row| row.get(0))? {
+            cost = cost.saturating_add(Money::from_nano(nano?));
+        }
         transaction.execute_batch(RECOVER)?;
         seal(transaction)?;
     }
@@ -58,7 +96,7 @@ pub(super) fn recover(transaction: &Transaction<'_>, living: &[i64]) -> rusqlite
             set_open_from(transaction, next)?;
         }
     }
-    Ok(u64::try_from(open).unwrap_or(0))
+    Ok(Recovered { entries: u64::try_from(open).unwrap_or(0), cost })
 }
 
 /// Gives what was written by SQL its checksums.

@@ -216,7 +216,7 @@ fn what_a_crash_left_open_is_closed_at_its_reservation() {
     store.write(&settles([sample::outcome(sample::opened(2, &names))])).unwrap();
     drop(store);
     let store = folder.open();
-    assert_eq!(store.recovered(), 1);
+    assert_eq!(store.recovered(), Recovered { entries: 1, cost: Money::from_nano(5_000) });
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(5_000 + 1_234);
     let expected = Verification { settled: 1, recovered: 1, cost, ..Verification::default() };
@@ -225,7 +225,7 @@ fn what_a_crash_left_open_is_closed_at_its_reservation() {
     assert_eq!(entries[1].state, "recovered");
     assert_eq!(entries[1].cost, Some(Money::from_nano(5_000)));
     drop(store);
-    assert_eq!(folder.open().recovered(), 0, "once");
+    assert_eq!(folder.open().recovered().entries, 0, "once");
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     connection.execute_batch(entry).unwrap();
     drop(connection);
     let mut store = folder.open();
-    assert_eq!(store.recovered(), 1);
+    assert_eq!(store.recovered().entries, 1);
     store.write(&whole([sample::outcome(sample::opened(1, &sample::names()))])).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
     let retail = |whole, nano| ("retail".to_owned(), whole, nano);
@@ -458,7 +458,7 @@ fn a_file_of_the_second_version_shows_the_same_rows_afterwards() {
     assert_eq!(connection.query_row(ids, [], |row| row.get::<_, i64>(0)), Ok(0));
     drop(connection);
     let store = folder.open();
-    assert_eq!(store.recovered(), open);
+    assert_eq!(store.recovered().entries, open);
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.open, verified.settled + verified.recovered), (0, 460));
     assert_eq!(verified.faults, Vec::<String>::new());
@@ -473,7 +473,7 @@ fn a_file_of_the_third_version_keeps_its_rows_and_has_nothing_open_that_runs() {
     }
     let before = rows(&connection);
     let store = folder.open();
-    assert_eq!(store.recovered(), 200 / 7);
+    assert_eq!(store.recovered().entries, 200 / 7);
     let after = rows(&connection);
     let closed = |row: &&Vec<String>| row[1] != "'open'";
     assert_eq!(before.len(), 200);
@@ -561,7 +561,7 @@ fn a_crash_is_recovered_from_the_mark_on_with_the_oldest_that_is_open() {
     assert_eq!(mark(&store), 5_001, "one is open");
     drop(store);
     let mut store = folder.open();
-    assert_eq!((store.recovered(), mark(&store)), (2, 10_003));
+    assert_eq!((store.recovered().entries, mark(&store)), (2, 10_003));
     // No number comes again when the newest entries are gone.
     store.keep(keeper(1));
     kept(&mut store, sample::STARTED_MS + 3 * DAY_MS);

@@ -67,7 +67,8 @@ impl Keep {
         let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
         let more = removed.unwrap_or_else(|error| {
             // Tried again at the next look; until then it is only more than was asked for.
-            tracing::warn!(%error, "old entries of the ledger could not be removed");
+            let ledger = connection.path().unwrap_or_default();
+            tracing::warn!(ledger, %error, "old entries of the ledger could not be removed");
             false
         });
         self.looked_ms = (!more).then_some(now_ms);

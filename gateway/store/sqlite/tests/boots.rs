@@ -97,7 +97,7 @@ fn one_starts_beside_those_that_leave_and_closes_what_they_leave_open() {
         leaving.push(store);
     }
     let mut last = folder.open();
-    assert_eq!(last.recovered(), 0);
+    assert_eq!(last.recovered().entries, 0);
     assert_eq!(last.predecessors().unwrap().boots().len(), leaving.len());
     last.departure().announce(true);
     in_use(Sqlite::open(&folder.file(), Durability::Process), &folder);
@@ -177,7 +177,7 @@ fn a_file_that_a_killed_one_has_left_is_no_life() {
         "1 entries are open and no gateway runs: the next start closes them at their reservations";
     assert_eq!(folder.faults(), [left]);
     let store = folder.open();
-    assert_eq!((store.recovered(), store.boot.number), (1, 2));
+    assert_eq!((store.recovered().entries, store.boot.number), (1, 2));
     assert_eq!(folder.boots(), ["signalbox.db.boot-2"]);
     assert_eq!(folder.faults(), Vec::<String>::new());
 }
@@ -188,7 +188,7 @@ fn what_a_dead_predecessor_left_open_is_closed_by_the_one_that_writes() {
     let mut old = folder.open();
     old.write(&opens([request(1), request(2)])).unwrap();
     let mut new = folder.join();
-    assert_eq!(new.recovered(), 0, "they run");
+    assert_eq!(new.recovered().entries, 0, "they run");
     new.write(&opens([request(3)])).unwrap();
     new.upkeep();
     let verified = folder.reader().verify().unwrap();
@@ -226,7 +226,7 @@ fn a_dead_successor_is_closed_by_the_one_that_stays() {
     let mut new = folder.join();
     new.write(&opens([request(3)])).unwrap();
     drop(new);
-    assert_eq!(folder.join().recovered(), 1);
+    assert_eq!(folder.join().recovered().entries, 1);
     assert_eq!(folder.faults(), Vec::<String>::new());
 }
 
@@ -249,7 +249,7 @@ fn the_mark_does_not_pass_what_another_has_open() {
     old.write(&whole((30_000..30_010).map(end))).unwrap();
     assert_eq!(mark(&old), 15_012);
     drop((old, new));
-    assert_eq!((folder.open().recovered(), folder.faults()), (0, Vec::new()));
+    assert_eq!((folder.open().recovered().entries, folder.faults()), (0, Vec::new()));
 }
 
 #[test]

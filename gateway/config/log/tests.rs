@@ -1,0 +1,36 @@
+//! Levels and directives of the log.
+
+use super::*;
+
+#[test]
+fn levels_and_directives_are_taken_and_misspelled_ones_are_not() {
+    let good = [
+        "error",
+        "warn",
+        "info",
+        "debug",
+        "INFO",
+        "info,signalbox::fleet=debug",
+        " warn , signalbox::record = trace ",
+        "warn,hyper=off",
+        "signalbox[request{id=1,b}]=debug",
+    ];
+    for text in good {
+        assert!(filter(text).is_ok(), "{text}: {:?}", filter(text).err());
+    }
+    for (text, said) in [
+        ("inf", "did you mean `info`"),
+        ("verbose", "`verbose`, which is no level"),
+        ("", "no level"),
+        ("info,", "no level"),
+        ("signalbox", "no level"),
+        ("signalbox::fleet=debgu", "did you mean `debug`"),
+        ("=debug", "no place"),
+        ("a b=debug", "no place"),
+        ("info\n,x", "`x`, which is no level"),
+    ] {
+        let found = filter(text).err().unwrap_or_default();
+        assert!(found.contains(said), "{text}: {found}");
+    }
+    assert!(filter("signalbox[=debug").is_err());
+}
