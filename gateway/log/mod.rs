@@ -90,6 +90,7 @@ impl Log {
         let lines = Lines(Arc::clone(inner));
         // Where somebody else has the events of this process, they stay his.
         let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        std::panic::set_hook(Box::new(panicked));
         if let Some(wrong) = wrong {
             tracing::warn!(
                 found = wrong,
@@ -190,6 +191,14 @@ impl Log {
             writer.finish(LAST_LINES);
         }
     }
+}
+
+/// Says where the code has panicked. What the panic itself says may be a piece of a prompt, and ends no line
+/// where it should.
+fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let location = info.location().map(tracing::field::display);
+    let thread = std::thread::current();
+    tracing::error!(location, thread = thread.name(), "a mistake of the gateway: it has panicked");
 }
 
 /// Where lines of requests come from, as a filter of those who read them finds it.

@@ -111,12 +111,12 @@ impl Server {
             let mut all: Vec<String> = Vec::new();
             while let Some(line) = log.next_line().await.expect("text") {
                 let fields: Value = serde_json::from_str(&line).unwrap_or_default();
+                all.push(line);
                 if let (Some(addr), Some(admin)) =
                     (fields["addr"].as_str(), fields["admin"].as_str())
                 {
                     return (addr.to_owned(), admin.to_owned(), all);
                 }
-                all.push(line);
             }
             panic!("it ended: {all:?}");
         };

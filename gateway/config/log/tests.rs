@@ -24,7 +24,7 @@ fn levels_and_directives_are_taken_and_misspelled_ones_are_not() {
         ("", "no level"),
         ("info,", "no level"),
         ("signalbox", "no level"),
-        ("signalbox::fleet=debgu", "did you mean `debug`"),
+        ("signalbox::fleet=debugg", "did you mean `debug`"),
         ("=debug", "no place"),
         ("a b=debug", "no place"),
         ("info\n,x", "`x`, which is no level"),
