@@ -43,6 +43,7 @@ pub use self::{
     notify::{Notice, notify},
     online::{AskedEndpoint, ask_backends},
     reload::{Change, Reloaded, Watched},
+    start_block::StartWarning,
     start_error::StartError,
 };
 pub use crate::fleet::{BackendFault, FaultKind};
@@ -65,7 +66,7 @@ use crate::{
     log::Log,
     pipeline::{Gateway, Sources},
     record::{self, Ledger, Metrics, Recorder, ReloadResult, WriterHandle},
-    store::{Departure, Keep, Recovered, Sqlite},
+    store::{Departure, Keep, Sqlite},
 };
 
 /// How long the ledger's writer gathers a group.
@@ -124,7 +125,7 @@ impl Running {
     }
 
     /// Says in the log how it has come to serve, and by what, with these warnings.
-    pub async fn say_started(&self, path: &Path, warnings: &[String]) {
+    pub async fn say_started(&self, path: &Path, warnings: &[StartWarning]) {
         start_block::say(self, (&*self.config.lock().await, path), warnings);
     }
 
@@ -227,10 +228,9 @@ async fn begin(
     let _ = rustls::crypto::ring::default_provider().install_default();
     classify::warm();
     let Terms { predecessor, asks, log } = terms;
-    let pid = predecessor.as_ref().map(Predecessor::pid);
     let built = build(&config, predecessor, &log).await?;
-    let Rooms { gateway, writer, departure, predecessors, recovered } = built;
-    probes::begin(&gateway, asks, pid.is_some());
+    let Rooms { gateway, writer, departure, predecessors, started } = built;
+    probes::begin(&gateway, asks, started.predecessor.is_some());
     let admin = admin(&config.admin, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -273,7 +273,7 @@ async fn begin(
         gateway,
         asks,
         predecessors,
-        started: Started { recovered, predecessor: pid },
+        started,
         log,
         config: Mutex::new(config),
     };
@@ -304,7 +304,7 @@ struct Rooms {
     writer: WriterHandle,
     departure: Departure,
     predecessors: Vec<i64>,
-    recovered: Recovered,
+    started: Started,
 }
 
 /// The rooms. What takes time is made ready while a predecessor serves; what depends on what it has
@@ -324,7 +324,9 @@ async fn build(
         error => ledger_error(error),
     })?;
     pepper::keep(&store, config, &pepper)?;
+    let pid = predecessor.as_ref().map(Predecessor::pid);
     let (departure, recovered) = (store.departure(), store.recovered());
+    let started = Started { recovered, predecessor: pid };
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
@@ -366,7 +368,7 @@ async fn build(
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
-    Ok(Rooms { gateway, writer, departure, predecessors: boots, recovered })
+    Ok(Rooms { gateway, writer, departure, predecessors: boots, started })
 }
 
 fn real_now() -> Instant {

@@ -30,8 +30,17 @@ pub(super) struct Started {
     pub predecessor: Option<u32>,
 }
 
+/// A warning that stands in the block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartWarning {
+    /// What is to be known.
+    pub says: String,
+    /// Its fields, by name.
+    pub fields: Vec<(&'static str, String)>,
+}
+
 /// Says it, with these warnings.
-pub(super) fn say(running: &Running, (config, path): (&Config, &Path), warnings: &[String]) {
+pub(super) fn say(running: &Running, (config, path): (&Config, &Path), warnings: &[StartWarning]) {
     let epoch = running.gateway.epoch.load_full();
     let block = Block { running, config, epoch: &epoch, path: shown_path(path) };
     let log = &running.log;
@@ -44,8 +53,11 @@ pub(super) fn say(running: &Running, (config, path): (&Config, &Path), warnings:
         lines.extend(said.into_iter().map(|line| (Level::INFO, line)));
     }
     if tracing::enabled!(target: TARGET, Level::WARN) {
-        let line = |warning: &String| (Level::WARN, sentence(log, &format!("check: {warning}")));
-        lines.extend(warnings.iter().map(line));
+        lines.extend(warnings.iter().map(|warning| {
+            let mut line = sentence(log, &format!("check: {}", warning.says));
+            warning.fields.iter().for_each(|(name, value)| line.text(name, value));
+            (Level::WARN, line)
+        }));
     }
     log.block(TARGET, lines);
 }
@@ -151,7 +163,10 @@ impl Block<'_> {
         line.number("rules", epoch.policy.rule_names().count());
         line.text("price_version", &names.price_version);
         line.text("currency", &names.currency);
-        let model = |model: &config::Model| json!({ "id": &*model.id, "endpoints": endpoints(model).collect::<Vec<_>>() });
+        let model = |model: &config::Model| {
+            let endpoints: Vec<String> = endpoints(model).collect();
+            json!({ "id": &*model.id, "endpoints": endpoints })
+        };
         let models: Value = config.models.iter().take(MODELS_MAX).map(model).collect();
         line.number("models", config.models.len());
         line.json("model", &models);

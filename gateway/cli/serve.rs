@@ -11,7 +11,7 @@ use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    app::{self, Change, Notice, Reloaded, Running, Watched, notify},
+    app::{self, Change, Notice, Reloaded, Running, StartWarning, Watched, notify},
     config::Config,
     log::{Clocks, Log},
 };
@@ -53,7 +53,8 @@ async fn serve(
     (hangup, watched): (Signal, Watched),
     log: Log,
 ) -> ExitCode {
-    let mut warnings = app::warnings(&config);
+    let plain = |says| StartWarning { says, ..StartWarning::default() };
+    let mut warnings: Vec<_> = app::warnings(&config).into_iter().map(plain).collect();
     warnings.extend(dead_ends(&config.dead_ends));
     let running = match app::succeed_or_start(config, log.clone()).await {
         Ok(running) => running,
@@ -191,10 +192,18 @@ fn in_force(reloaded: &Reloaded) {
     );
 }
 
-/// Which requests end nowhere under a policy, in words.
-fn dead_ends(all: &[Finding]) -> Vec<String> {
-    let shown = all.iter().take(super::DEAD_ENDS_MAX).map(|it| format!("policy: {it}"));
-    let more = super::more_dead_ends(all).map(|more| format!("policy: {more}"));
+/// Which requests end nowhere under a policy.
+fn dead_ends(all: &[Finding]) -> Vec<StartWarning> {
+    let shown = all.iter().take(super::DEAD_ENDS_MAX).map(|it| {
+        let example = it.example.clone().map(|example| ("example", example));
+        let fields = [("path", it.path.clone()), ("rule", it.rule.clone())].into_iter();
+        StartWarning {
+            says: format!("policy: {}", it.says),
+            fields: fields.chain(example).collect(),
+        }
+    });
+    let more = super::more_dead_ends(all);
+    let more = more.map(|it| StartWarning { says: format!("policy: {it}"), fields: Vec::new() });
     shown.chain(more).collect()
 }
 

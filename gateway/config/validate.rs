@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Ground, Identity, Ledger, Queue, Shield, Wait,
+    Config, Durability, Ground, Identity, Ledger, Log, Queue, Shield, Wait,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::keys,
     listener::{admin, apart, server},
@@ -35,7 +35,6 @@ pub(super) fn validate(
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
-    let log = log(root.section("log", &mut faults), &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let teams = teams(root.tables("team", &mut faults), &mut faults);
@@ -71,7 +70,7 @@ pub(super) fn validate(
         policy,
         policy_file,
         dead_ends,
-        log,
+        log: limits.log,
         ledger,
         identity,
         budget_wait: limits.budget_wait,
@@ -194,6 +193,7 @@ fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {
 
 /// The small sections.
 struct Limits {
+    log: Log,
     budget_wait: Duration,
     queue: Queue,
     series_max: usize,
@@ -212,6 +212,7 @@ impl Limits {
             ("a host by itself, such as \"images.example.com\"", is_host as fn(&str) -> bool);
         let hosts = texts_of(&mut media, "hosts", host, faults);
         let limits = Self {
+            log: log(root.section("log", faults), faults),
             budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
                 wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),

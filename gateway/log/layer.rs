@@ -181,7 +181,8 @@ mod tests {
         let (log, written) = log(still);
         let error = io::Error::other("broken\nINFO forged");
         within(&log, || {
-            tracing::warn!(%error, model = "a", count = 3_u64, good = true, none = None::<&str>, "it is {}", 1);
+            let none = None::<&str>;
+            tracing::warn!(%error, model = "a", count = 3_u64, good = true, none, "it is {}", 1);
         });
         log.finish();
         let wanted = serde_json::json!([{

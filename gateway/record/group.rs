@@ -136,6 +136,9 @@ pub(super) struct Rows {
     pub(super) refused: Vec<Refused>,
 }
 
+/// What is called after each commit, with what was written and how long that took.
+pub(super) type OnCommit = Box<dyn Fn(&Group, Duration) + Send + Sync>;
+
 /// How long rows are gathered: in any case, and on top while nobody waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {

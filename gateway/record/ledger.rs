@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     CommitNumber,
-    group::{Group, LedgerStore, Pace, Rows, StoreError},
+    group::{Group, LedgerStore, OnCommit, Pace, Rows, StoreError},
     health::Health,
 };
 use crate::{
@@ -53,9 +53,6 @@ const UPKEEP_REST_MIN: Duration = Duration::from_millis(20);
 
 /// How often the last write is tried when the process ends.
 const LAST_TRIES: u32 = 3;
-
-/// What is called after each commit, with what was written and how long that took.
-pub(super) type OnCommit = Box<dyn Fn(&Group, Duration) + Send + Sync>;
 
 #[derive(Default)]
 struct Buffer {
@@ -219,8 +216,7 @@ impl WriterHandle {
 impl Drop for WriterHandle {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            let ledger = self.shared.health.place();
-            tracing::error!(ledger, %error, "the ledger was not flushed");
+            tracing::error!(ledger = self.shared.health.place(), %error, "the ledger was not flushed");
         }
     }
 }

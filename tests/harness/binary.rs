@@ -85,14 +85,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it says where it serves.
     pub(crate) async fn start(config: &Path) -> Self {
-        Self::started(command(config, &["serve"])).await
+        Self::started(command(config, &["serve"]), true).await
+    }
+
+    /// The same, but nobody reads its log after it has said that.
+    pub(crate) async fn unread(config: &Path) -> Self {
+        Self::started(command(config, &["serve"]), false).await
     }
 
     /// The same with a manager of services that wants to be told at this socket.
     pub(crate) async fn managed(config: &Path, notify: &Path) -> Self {
         let mut command = command(config, &["serve"]);
         command.env("NOTIFY_SOCKET", notify);
-        Self::started(command).await
+        Self::started(command, true).await
     }
 
     /// The same by this program, which becomes the server in the end.
@@ -101,10 +106,10 @@ impl Server {
         command.args(["-c", python, env!("CARGO_BIN_EXE_signalbox")]).arg(config);
         command.kill_on_drop(true);
         logging(&mut command);
-        Self::started(command).await
+        Self::started(command, true).await
     }
 
-    async fn started(mut command: Command) -> Self {
+    async fn started(mut command: Command, reads: bool) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
         let said = async {
@@ -127,6 +132,9 @@ impl Server {
         let lines: Arc<Mutex<Vec<Value>>> = Arc::new(Mutex::new(before));
         let read = Arc::clone(&lines);
         tokio::spawn(async move {
+            if !reads {
+                std::future::pending::<()>().await;
+            }
             while let Ok(Some(line)) = log.next_line().await {
                 read.lock().unwrap().extend(serde_json::from_str::<Value>(&line).ok());
             }

@@ -344,10 +344,33 @@ async fn without_the_access_log_a_request_leaves_no_line() {
     for model in ["a", "nothing"] {
         Reply::of(server.post(&ask(model))).await;
     }
+    let settled = || Books::read(&folder.ledger()).entries.iter().any(|it| it.state == "settled");
+    wait::until("it is settled", settled).await;
     server.terminate().await;
     until(&server, "it drains", |it| {
         it["message"].as_str().is_some_and(|it| it.contains("draining"))
     })
     .await;
-    tokio::time::timeout(Duration::from_secs(30), server.ended()).await.expect("it ends");
+    assert_eq!(requests(&server), Vec::<Value>::new());
+}
+
+/// More than a pipe holds.
+const LINES_BYTES: usize = 200_000;
+
+#[tokio::test]
+async fn whoever_does_not_read_the_log_keeps_no_request_waiting_and_no_process_from_its_end() {
+    let good = SimBackend::start();
+    let folder = Setup::new().model("a", &good.urls()).and(ACCESS).write();
+    let server = Server::unread(&folder.config()).await;
+    for _ in 0..LINES_BYTES / 500 / 20 {
+        let asked =
+            (0..20).map(|_| Reply::of(server.post(&ask("a")).timeout(Duration::from_secs(10))));
+        let replies = futures_util::future::join_all(asked).await;
+        assert!(replies.iter().all(|it| it.status == 200));
+    }
+    server.terminate().await;
+    assert!(server.ended().await.success());
+    let books = Books::read(&folder.ledger());
+    assert_eq!(books.entries.len(), LINES_BYTES / 500 / 20 * 20);
+    assert!(books.entries.iter().all(|it| it.state == "settled"));
 }

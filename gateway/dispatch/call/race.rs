@@ -244,13 +244,7 @@ impl Race {
         let Some(Contender { attempt, .. }) = self.contenders.take(number) else { return };
         at.close(&attempt, AttemptResult::Status);
         let record = at.open(&attempt.endpoint);
-        tracing::debug!(
-            id = scope.request.id.to_str().unwrap_or_default(),
-            model = scope.upstreams.fleet.id(attempt.endpoint.model),
-            endpoint = &*attempt.endpoint.label,
-            ?refused,
-            "asked again without"
-        );
+        scope.asked_again(&attempt, &refused);
         let start = attempt.again(record, refused);
         self.contenders.push(Attempt::start(start, &scope.request, at.now, at.cx));
     }

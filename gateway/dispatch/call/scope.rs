@@ -66,6 +66,17 @@ impl Scope {
         );
     }
 
+    /// Says that a replica is asked again without what it refused of our edits.
+    pub(super) fn asked_again(&self, attempt: &Attempt, refused: &impl std::fmt::Debug) {
+        tracing::debug!(
+            id = self.request.id.to_str().unwrap_or_default(),
+            model = self.upstreams.fleet.id(attempt.endpoint.model),
+            endpoint = &*attempt.endpoint.label,
+            ?refused,
+            "asked again without what it refused"
+        );
+    }
+
     /// The error of an attempt whose deadline has passed, and the failure for the caller.
     pub(super) fn timeout(&self, attempt: &Attempt, public: &'static str) -> AttemptError {
         // A replica is not blamed for an attempt that still reads a long prompt, nor for one that waits
