@@ -324,9 +324,8 @@ async fn build(
         error => ledger_error(error),
     })?;
     pepper::keep(&store, config, &pepper)?;
-    let pid = predecessor.as_ref().map(Predecessor::pid);
-    let (departure, recovered) = (store.departure(), store.recovered());
-    let started = Started { recovered, predecessor: pid };
+    let departure = store.departure();
+    let started = Started::after(predecessor.as_ref(), &store);
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
     let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;

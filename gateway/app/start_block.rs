@@ -8,12 +8,12 @@ use policies::Policy;
 use serde_json::{Value, json};
 use tracing::Level;
 
-use super::Running;
+use super::{Running, handover::Predecessor};
 use crate::{
     config::{self, Config, LogFormat},
     log::{Line, Log},
     pipeline::Epoch,
-    store::Recovered,
+    store::{Recovered, Sqlite},
 };
 
 /// Models that are listed, each in a line.
@@ -28,6 +28,13 @@ pub(super) struct Started {
     pub recovered: Recovered,
     /// The process that it has taken over from.
     pub predecessor: Option<u32>,
+}
+
+impl Started {
+    /// With this ledger, and after this process if there was one.
+    pub(super) fn after(predecessor: Option<&Predecessor>, store: &Sqlite) -> Self {
+        Self { recovered: store.recovered(), predecessor: predecessor.map(Predecessor::pid) }
+    }
 }
 
 /// A warning that stands in the block.
@@ -114,7 +121,7 @@ impl Block<'_> {
 
     fn ledger(&self) -> String {
         let Recovered { entries, cost } = self.running.started.recovered;
-        let ledger = self.config.ledger.sqlite.display();
+        let ledger = shown_path(&self.config.ledger.sqlite);
         match entries {
             0 => format!("ledger {ledger}: no entry had been left open"),
             _ => format!(
@@ -172,7 +179,7 @@ impl Block<'_> {
         line.json("model", &models);
         line.shown("addr", running.addr);
         line.shown("admin", running.admin_addr);
-        line.shown("ledger", config.ledger.sqlite.display());
+        line.text("ledger", &shown_path(&config.ledger.sqlite));
         line.number("recovered", running.started.recovered.entries);
         line.shown("recovered_cost", running.started.recovered.cost);
         if let Some(pid) = running.started.predecessor {

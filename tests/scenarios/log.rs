@@ -61,7 +61,10 @@ async fn the_block_says_by_what_it_serves_and_no_secret() {
     {
         assert!(!block[name].is_null(), "{name}: {block}");
     }
-    let warned = until(&server, "a warning of check", |it| it["level"] == "WARN").await;
+    let warned = until(&server, "a warning of check", |it| {
+        it["level"] == "WARN" && it["target"] == "signalbox::start"
+    })
+    .await;
     let said = warned["message"].as_str().unwrap();
     assert!(said.starts_with("check: model b: ") && said.contains("has no path"), "{said}");
     let all = format!("{:?}", server.log());
