@@ -16,6 +16,7 @@ mod past;
 mod pepper;
 mod probes;
 mod reload;
+mod requests;
 
 use std::{
     io,
@@ -231,7 +232,7 @@ async fn begin(
     let succeeds = predecessor.is_some();
     let (gateway, writer, departure, predecessors) = build(&config, predecessor).await?;
     probes::begin(&gateway, asks, succeeds);
-    let admin = admin(&config.admin, Arc::clone(&gateway));
+    let admin = admin(&config, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
     let (rest, resting) = watch::channel(false);
@@ -287,8 +288,10 @@ fn adopt(
     Ok((listener, at))
 }
 
-fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
+fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
+    let admin = &config.admin;
     AdminState {
+        find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),

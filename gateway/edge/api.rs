@@ -99,7 +99,7 @@ impl ApiService {
         let why = self.gateway.why_header;
         if let Some(refusal) = request.extensions().get::<FramingError>() {
             let failure = refusal.failure();
-            refused(&self.gateway, &failure);
+            refused(&self.gateway, &failure, &ids);
             return render::failure(asks.surface(), &failure, &ids, why);
         }
         let answered = AssertUnwindSafe(self.route(request, asks, &ids, at)).catch_unwind().await;
@@ -122,9 +122,9 @@ impl ApiService {
             return Ok(answer.map(EdgeBody::Router));
         }
         if request.method() != Method::POST {
-            return self.counted(Err(wrong_method(request.method())));
+            return self.counted(ids, Err(wrong_method(request.method())));
         }
-        self.counted(receive::check(request.headers(), &self.bodies))?;
+        self.counted(ids, receive::check(request.headers(), &self.bodies))?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
         let body = receive::read(body, Arc::clone(&self.bodies));
@@ -132,7 +132,7 @@ impl ApiService {
         let inbound = Inbound { ids: ids.clone(), started, at, headers, body, surface };
         if matches!(asks, Asks::Decision) {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
-            let said = self.counted(said)?.to_string();
+            let said = self.counted(ids, said)?.to_string();
             let json = [(header::CONTENT_TYPE, "application/json")];
             return Ok((json, said).into_response().map(EdgeBody::Router));
         }
@@ -142,8 +142,8 @@ impl ApiService {
     }
 
     /// Counts what is refused before the pipeline, which counts its own refusals, has seen it.
-    fn counted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
-        result.inspect_err(|failure| refused(&self.gateway, failure))
+    fn counted<T>(&self, ids: &Ids, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.inspect_err(|failure| refused(&self.gateway, failure, ids))
     }
 }
 
@@ -176,11 +176,15 @@ impl Asks {
     }
 }
 
-fn refused(gateway: &Gateway, failure: &Failure) {
+fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
     gateway.recorder.refused(Refused {
+        id: ids.id(),
+        caller_request_id: ids.callers().map(Box::from),
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
         kind: failure.kind,
         stage: failure.stage,
+        verdict: failure.verdict(),
+        draw: None,
         signals: None,
         caller: None,
         names: Arc::clone(&gateway.epoch.load().names),
@@ -257,8 +261,8 @@ fn not_served(uri: &Uri) -> Failure {
 }
 
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
-    refused(gateway, failure);
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
+    refused(gateway, failure, &ids);
     let answer = render::failure(Surface::first(), failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }

@@ -13,7 +13,7 @@ pub use self::{
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,
-    epoch_info::EpochInfo,
+    epoch_info::{EpochInfo, PolicyRecord},
     opened::{Opened, Refused},
     usage::{Charge, Usage, UsageSource},
 };

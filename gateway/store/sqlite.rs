@@ -5,6 +5,7 @@
 
 mod boot;
 mod checksum;
+mod decisions;
 mod entry;
 mod files;
 mod handover;
@@ -16,6 +17,7 @@ mod probe;
 mod read;
 mod reader;
 mod recover;
+mod request;
 mod schema;
 mod spent;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use self::{
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
+    request::{KeptRequest, Named},
     schema::LEDGER_COLUMNS,
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
