@@ -8,8 +8,8 @@ use std::{
 use policies::{
     Counts, Matched, Plan, Planned, Why,
     facts::{
-        DataClass, Draw, FleetFacts, KeyFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money, Price,
-        RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
+        DataClass, Draw, FleetFacts, KeyFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money,
+        Price, RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
     },
 };
 use smallvec::smallvec;

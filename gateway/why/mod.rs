@@ -83,7 +83,9 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
         ));
     };
     let unreadable = |why: String| {
-        format!("the policy {hash} as it is kept cannot be read by this version of signalbox: {why}")
+        format!(
+            "the policy {hash} as it is kept cannot be read by this version of signalbox: {why}"
+        )
     };
     let fleet: FleetSnapshot =
         serde_json::from_str(fleet).map_err(|error| unreadable(error.to_string()))?;
@@ -106,7 +108,8 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     let row = past::row(&kept.columns);
     let draw = Draw(row.draw);
     let past = |row: PastRow| Callers::of(&policy).ok()?.past(row);
-    let past = past(row).ok_or_else(|| unreadable("its team or its time zone is unknown".into()))?;
+    let past =
+        past(row).ok_or_else(|| unreadable("its team or its time zone is unknown".into()))?;
     let healthy = vec![ModelView::default(); policy.fleet().models.len()];
     let view = FleetView { version: 0, models: healthy };
     Ok((policies::explain(&policy, &past.signals, &view, draw), note))
@@ -131,7 +134,8 @@ fn differences(columns: &Map<String, Value>, decision: &Explanation) -> Vec<Stri
             "then it was refused; made again with every model healthy there is a plan: {NOT_KEPT}"
         )),
         (true, None) if column(columns, "stage") == Some("admit") => {
-            notes.push("the plan was made, and the request refused before anything was sent".into());
+            notes
+                .push("the plan was made, and the request refused before anything was sent".into());
         }
         (false, Some(_)) => notes.push(format!(
             "then it was accepted; made again with every model healthy it is refused: {NOT_KEPT}"

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{Timestamp, tz::TimeZone};
 use policies::{
     Policy,
-    facts::{
-        DataClass, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex, Tokens,
-    },
+    facts::{DataClass, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex, Tokens},
     replay::{Past, Served},
 };
 use serde_json::{Map, Value};

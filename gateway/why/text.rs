@@ -68,10 +68,13 @@ impl Account {
             }
         }
         writeln!(f, "when     {} on {}", text("started_at"), text("replica"))?;
-        write!(f, "who      team {}, key {}", text("team"), text("key"))?;
-        for (name, said) in [("user", "user"), ("session", "session")] {
-            if let Some(hash) = self.column(name) {
-                write!(f, ", {said} {hash}")?;
+        match self.column("key") {
+            Some(key) => write!(f, "who      team {}, key {key}", text("team"))?,
+            None => write!(f, "who      nobody who is known")?,
+        }
+        for name in ["user", "session"] {
+            if let Some(hash) = self.column(name).filter(|hash| !hash.is_empty()) {
+                write!(f, ", {name} {hash}")?;
             }
         }
         match self.column("caller_request_id") {

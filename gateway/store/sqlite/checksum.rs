@@ -153,9 +153,8 @@ pub(super) const KEY_MODELS: Table = Table {
     required: "true",
 };
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
-pub(super) const TABLES: [Table; 12] = [
-    ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS,
-];
+pub(super) const TABLES: [Table; 12] =
+    [ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS];
 
 /// Whether a table has the column; nothing where there is no such table.
 fn has_column(connection: &Connection, table: &str) -> rusqlite::Result<Option<bool>> {
@@ -180,7 +179,11 @@ pub(super) fn add_columns(tx: &Transaction<'_>, new_file: bool) -> rusqlite::Res
 }
 
 /// The checksum of the columns from the first on, of which the last ones came later.
-fn sum(row: &rusqlite::Row<'_>, first: usize, (end, later): (usize, usize)) -> rusqlite::Result<i64> {
+fn sum(
+    row: &rusqlite::Row<'_>,
+    first: usize,
+    (end, later): (usize, usize),
+) -> rusqlite::Result<i64> {
     let mut sum = Checksum::new();
     for at in first..end {
         let value = row.get_ref(at)?;

@@ -7,8 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     checksum, failed,
     schema::{
-        CREATE, KEEP_BOOTS, KEEP_DECISIONS, all_entries, attempts, cells, closing, entry_indices, entry_tables,
-        epoch_table, opening, shape, tree_and_meta,
+        CREATE, KEEP_BOOTS, KEEP_DECISIONS, all_entries, attempts, cells, closing, entry_indices,
+        entry_tables, epoch_table, opening, shape, tree_and_meta,
     },
 };
 use crate::record::StoreError;

@@ -10,8 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, PastRow, KeptRequest, Named, Spending,
-    Spent, Sum, Verification, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
+    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, KeptRequest, Named, PastRow,
+    Spending, Spent, Sum, Verification, failed, migrate::NEWEST, past, pepper, read, request,
+    spent, verify,
 };
 use crate::record::StoreError;
 

@@ -865,8 +865,10 @@ fn a_request_is_found_by_its_id_whether_it_was_served_or_refused() {
         let steps = select.query_map([], |row| row.get::<_, String>(3)).unwrap();
         steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
     };
-    let by_id = plan("SELECT r.id FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch \
-                      WHERE r.id = 'x'");
+    let by_id = plan(
+        "SELECT r.id FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch \
+                      WHERE r.id = 'x'",
+    );
     assert!(by_id.contains("USING INDEX refusal_id (id=?)"), "{by_id}");
 }
 
