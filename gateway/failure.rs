@@ -3,7 +3,11 @@
 //! A [`Failure`] is built where the fault is seen and rendered once, at the edge. It never logs
 //! itself. What a caller may read is in `public`; the `cause` goes to the log alone.
 
+mod verdict;
+
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+pub use self::verdict::{Decision, Verdict};
 
 /// The eight stages of a request: span names, metric labels, error fields, headings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -236,59 +240,7 @@ pub struct Failure {
     pub cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What decided on a request that has failed, as far as that is known.
-#[derive(Clone, Debug, Default)]
-pub struct Decision {
-    /// Why, for the caller who may read that; may be empty.
-    pub words: Box<str>,
-    /// The rule, or what else chose its models.
-    pub rule: Option<Arc<str>>,
-    /// The guard that forbids every model left.
-    pub guard: Option<Arc<str>>,
-}
-
-/// What the books keep of a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The rule, or what else chose its models, if it came that far.
-    pub rule: Option<Arc<str>>,
-    /// The guard that forbids every model left, if one does.
-    pub guard: Option<Arc<str>>,
-    /// The `code` of the reply.
-    pub code: &'static str,
-    /// Why, as far as that says nothing of the request's text.
-    pub reason: Option<Box<str>>,
-}
-
-impl Verdict {
-    /// The verdict on a request of which no more is known than this.
-    #[must_use]
-    pub const fn of(kind: Kind) -> Self {
-        Self { rule: None, guard: None, code: kind.code(), reason: None }
-    }
-}
-
 impl Failure {
-    /// What the books keep of it. Of a request that is read wrongly, the sentence may repeat a part of its
-    /// text: then the field alone is kept, where its name is ours.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        let ours = |param: &&Cow<'static, str>| {
-            matches!(param, Cow::Borrowed(_)) || param.starts_with("x-signalbox-")
-        };
-        let reason = match (self.kind, self.stage) {
-            (Kind::InvalidRequest, Stage::Receive | Stage::Classify) => {
-                let field = self.param.as_ref().filter(ours);
-                field.map(|field| format!("found in `{}`", shown(field)).into())
-            }
-            _ => Some((*self.public).into()),
-        };
-        let why = self.why.as_deref();
-        let rule = why.and_then(|why| why.rule.clone());
-        let guard = why.and_then(|why| why.guard.clone());
-        Verdict { rule, guard, code: self.code, reason }
-    }
-
     /// A failure of this kind, seen at this stage, that no other attempt would mend.
     #[must_use]
     pub fn new(kind: Kind, stage: Stage, public: impl Into<Cow<'static, str>>) -> Self {

@@ -97,7 +97,10 @@ fn find(ledger: &Path, id: &str) -> Result<Found, Box<dyn Error>> {
 
 fn list(all: &[Named], args: &Args) {
     if args.json {
-        let one = |it: &Named| serde_json::json!({ "id": it.id, "started_at": it.started_at, "state": it.state });
+        let one = |it: &Named| {
+            let Named { id, started_at, state } = it;
+            serde_json::json!({ "id": id, "started_at": started_at, "state": state })
+        };
         let all: Vec<_> = all.iter().map(one).collect();
         println!("{:#}", serde_json::json!({ "requests": all }));
         return;

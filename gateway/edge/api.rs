@@ -183,7 +183,7 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
         kind: failure.kind,
         stage: failure.stage,
-        verdict: failure.verdict(),
+        verdict: failure.into(),
         draw: None,
         signals: None,
         caller: None,

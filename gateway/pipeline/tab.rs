@@ -137,7 +137,7 @@ impl Tab {
     /// Notes what refuses the request, if it turns out to be refused.
     pub(crate) fn verdict(&mut self, failure: &Failure) {
         if self.accepted.is_none() && !self.closed {
-            self.verdict = Some(failure.verdict());
+            self.verdict = Some(failure.into());
         }
     }
 

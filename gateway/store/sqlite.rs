@@ -5,6 +5,7 @@
 
 mod boot;
 mod checksum;
+mod columns;
 mod decisions;
 mod entry;
 mod files;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::boot::Boot;
 pub use self::{
     boot::{Departure, Predecessors},
+    columns::LEDGER_COLUMNS,
     handover::{BootMark, BootMoney},
     past::PastRow,
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
@@ -41,7 +43,6 @@ pub use self::{
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
     request::{KeptRequest, Named},
-    schema::LEDGER_COLUMNS,
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
     verify::Verification,

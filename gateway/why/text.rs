@@ -24,11 +24,11 @@ pub(crate) fn signals_in_words(signals: &Signals) -> String {
 
 impl Display for Account {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        self.head(f)?;
-        self.signals(f)?;
+        head(self, f)?;
+        asked(self, f)?;
         match &self.decision {
             Some(decision) => write!(f, "{}", Afterwards(decision))?,
-            None => self.decided(f)?,
+            None => decided(self, f)?,
         }
         for (at, attempt) in (1..).zip(&self.attempts) {
             let text = |name| attempt.get(name).and_then(Value::as_str).unwrap_or("?");
@@ -37,9 +37,9 @@ impl Display for Account {
             writeln!(f, "tried    {at}. {model} at {endpoint}: {result} after {ms} ms")?;
         }
         if let Some(bill) = &self.money {
-            self.money(f, bill)?;
+            money(f, bill)?;
         }
-        self.times(f)?;
+        times(self, f)?;
         for note in &self.notes {
             writeln!(f, "note     {note}")?;
         }
@@ -47,123 +47,122 @@ impl Display for Account {
     }
 }
 
-impl Account {
-    fn head(&self, f: &mut Formatter<'_>) -> Result {
-        let text = |name| self.column(name).unwrap_or("-");
-        writeln!(f, "request  {}", text("id"))?;
-        let kind = self.column("failure_kind");
-        match (text("state"), self.column("outcome")) {
-            ("refused", _) => {
-                let (stage, kind) = (text("stage"), kind.unwrap_or("-"));
-                writeln!(f, "state    refused at {stage}: {kind}, code {}", text("code"))?;
-            }
-            ("open", _) => writeln!(f, "state    open: it has no end yet")?,
-            ("recovered", _) => writeln!(
-                f,
-                "state    recovered: its gateway ended before its end was written; how it ended is unknown"
-            )?,
-            (state, outcome) => {
-                let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-                writeln!(f, "state    {state}: {}{kind}", outcome.unwrap_or("-"))?;
-            }
+fn head(it: &Account, f: &mut Formatter<'_>) -> Result {
+    let text = |name| it.column(name).unwrap_or("-");
+    writeln!(f, "request  {}", text("id"))?;
+    let kind = it.column("failure_kind");
+    match (text("state"), it.column("outcome")) {
+        ("refused", _) => {
+            let (stage, kind) = (text("stage"), kind.unwrap_or("-"));
+            writeln!(f, "state    refused at {stage}: {kind}, code {}", text("code"))?;
         }
-        writeln!(f, "when     {} on {}", text("started_at"), text("replica"))?;
-        match self.column("key") {
-            Some(key) => write!(f, "who      team {}, key {key}", text("team"))?,
-            None => write!(f, "who      nobody who is known")?,
-        }
-        for name in ["user", "session"] {
-            if let Some(hash) = self.column(name).filter(|hash| !hash.is_empty()) {
-                write!(f, ", {name} {hash}")?;
-            }
-        }
-        match self.column("caller_request_id") {
-            Some(id) => writeln!(f, "; its caller calls it {id}"),
-            None => writeln!(f),
+        ("open", _) => writeln!(f, "state    open: it has no end yet")?,
+        ("recovered", _) => writeln!(
+            f,
+            "state    recovered: its gateway ended before its end was written; how it ended is unknown"
+        )?,
+        (state, outcome) => {
+            let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+            writeln!(f, "state    {state}: {}{kind}", outcome.unwrap_or("-"))?;
         }
     }
+    writeln!(f, "when     {} on {}", text("started_at"), text("replica"))?;
+    match it.column("key") {
+        Some(key) => write!(f, "who      team {}, key {key}", text("team"))?,
+        None => write!(f, "who      nobody who is known")?,
+    }
+    for name in ["user", "session"] {
+        if let Some(hash) = it.column(name).filter(|hash| !hash.is_empty()) {
+            write!(f, ", {name} {hash}")?;
+        }
+    }
+    match it.column("caller_request_id") {
+        Some(id) => writeln!(f, "; its caller calls it {id}"),
+        None => writeln!(f),
+    }
+}
 
-    fn signals(&self, f: &mut Formatter<'_>) -> Result {
-        let text = |name| self.column(name).unwrap_or("-");
-        if self.column("language").is_none() {
-            return Ok(());
-        }
-        let number = |name| self.request.get(name).and_then(Value::as_u64);
-        let stream = if number("stream") == Some(1) { ", streamed" } else { "" };
-        let (dialect, operation) = (text("dialect"), text("operation"));
-        write!(f, "asked    {}; {dialect} {operation}{stream}", text("requested_model"))?;
-        if let Some(most) = number("output_tokens_asked") {
-            write!(f, ", at most {most} output tokens")?;
-        }
-        if let Some(n) = number("n").filter(|n| *n > 1) {
-            write!(f, ", {n} choices")?;
-        }
-        if let Some(tags) = self.request.get("tags").and_then(Value::as_object) {
-            let tags = tags.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("?")));
-            write!(f, ", tags {}", tags.collect::<Vec<_>>().join(","))?;
-        }
-        writeln!(f)?;
-        let signals = past::signals(&past::row(&self.request));
-        write!(f, "signals  {}", signals_in_words(&signals))?;
-        match self.column("hinted").filter(|it| !it.is_empty()) {
-            Some(hinted) => writeln!(f, "; stated by the caller: {hinted}"),
-            None => writeln!(f),
-        }
+/// What was asked, and what was recognised.
+fn asked(it: &Account, f: &mut Formatter<'_>) -> Result {
+    let text = |name| it.column(name).unwrap_or("-");
+    if it.column("language").is_none() {
+        return Ok(());
     }
+    let number = |name| it.request.get(name).and_then(Value::as_u64);
+    let stream = if number("stream") == Some(1) { ", streamed" } else { "" };
+    let (dialect, operation) = (text("dialect"), text("operation"));
+    write!(f, "asked    {}; {dialect} {operation}{stream}", text("requested_model"))?;
+    if let Some(most) = number("output_tokens_asked") {
+        write!(f, ", at most {most} output tokens")?;
+    }
+    if let Some(n) = number("n").filter(|n| *n > 1) {
+        write!(f, ", {n} choices")?;
+    }
+    if let Some(tags) = it.request.get("tags").and_then(Value::as_object) {
+        let tags = tags.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("?")));
+        write!(f, ", tags {}", tags.collect::<Vec<_>>().join(","))?;
+    }
+    writeln!(f)?;
+    let signals = past::signals(&past::row(&it.request));
+    write!(f, "signals  {}", signals_in_words(&signals))?;
+    match it.column("hinted").filter(|it| !it.is_empty()) {
+        Some(hinted) => writeln!(f, "; stated by the caller: {hinted}"),
+        None => writeln!(f),
+    }
+}
 
-    /// What the row itself says of the decision.
-    fn decided(&self, f: &mut Formatter<'_>) -> Result {
-        let text = |name| self.column(name).unwrap_or("-");
-        writeln!(f, "policy   {} ({})", text("policy_version"), text("policy_hash"))?;
-        if let Some(rule) = self.column("rule") {
-            writeln!(f, "rule     {rule}")?;
-        }
-        if let Some(guard) = self.column("guard") {
-            writeln!(f, "guard    {guard}")?;
-        }
-        Ok(())
+/// What the row itself says of the decision.
+fn decided(it: &Account, f: &mut Formatter<'_>) -> Result {
+    let text = |name| it.column(name).unwrap_or("-");
+    writeln!(f, "policy   {} ({})", text("policy_version"), text("policy_hash"))?;
+    if let Some(rule) = it.column("rule") {
+        writeln!(f, "rule     {rule}")?;
     }
+    if let Some(guard) = it.column("guard") {
+        writeln!(f, "guard    {guard}")?;
+    }
+    Ok(())
+}
 
-    fn money(&self, f: &mut Formatter<'_>, bill: &Bill) -> Result {
-        let Bill { currency, price_version, reserved, lines, sum, .. } = bill;
-        writeln!(f, "reserved {reserved} {currency}")?;
-        let source = bill.usage_source.as_deref();
-        if !lines.is_empty() {
-            let model = bill.model.as_deref().unwrap_or("-");
-            let source = source.unwrap_or("-");
-            writeln!(f, "tokens   {source}, at the prices {price_version} of {model}")?;
-        }
-        for line in lines {
-            let (tokens, price) = (line.tokens, &line.price_per_mtok);
-            writeln!(
-                f,
-                "         {:<20} {tokens:>9} × {price} per Mtok = {}",
-                line.tokens_of, line.cost
-            )?;
-        }
-        let Some(cost) = &bill.cost else { return Ok(()) };
-        write!(f, "cost     {cost} {currency}")?;
-        match source {
-            Some("reserved") => writeln!(f, ", all that was reserved: nothing better is known"),
-            _ if cost == sum => writeln!(f, ", the sum rounded up once to a billionth"),
-            _ => writeln!(
-                f,
-                "; the lines make {sum}: an attempt that was given up is charged by its own model's prices"
-            ),
-        }
+fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
+    let Bill { currency, price_version, reserved, lines, sum, .. } = bill;
+    writeln!(f, "reserved {reserved} {currency}")?;
+    let source = bill.usage_source.as_deref();
+    if !lines.is_empty() {
+        let model = bill.model.as_deref().unwrap_or("-");
+        let source = source.unwrap_or("-");
+        writeln!(f, "tokens   {source}, at the prices {price_version} of {model}")?;
     }
+    for line in lines {
+        let (tokens, price) = (line.tokens, &line.price_per_mtok);
+        writeln!(
+            f,
+            "         {:<20} {tokens:>9} × {price} per Mtok = {}",
+            line.tokens_of, line.cost
+        )?;
+    }
+    let Some(cost) = &bill.cost else { return Ok(()) };
+    write!(f, "cost     {cost} {currency}")?;
+    match source {
+        Some("reserved") => writeln!(f, ", all that was reserved: nothing better is known"),
+        _ if cost == sum => writeln!(f, ", the sum rounded up once to a billionth"),
+        _ => writeln!(
+            f,
+            "; the lines make {sum}: an attempt that was given up is charged by its own model's prices"
+        ),
+    }
+}
 
-    fn times(&self, f: &mut Formatter<'_>) -> Result {
-        if let Some(reason) = self.column("reason") {
-            writeln!(f, "told     {reason}")?;
-        }
-        let ms = |name| self.request.get(name).and_then(Value::as_f64);
-        let Some(whole) = ms("duration_ms") else { return Ok(()) };
-        write!(f, "times    ")?;
-        if let Some(first) = ms("first_token_ms") {
-            write!(f, "first token {first:.1} ms, ")?;
-        }
-        let own = ms("gateway_us").unwrap_or_default() / 1_000.0;
-        writeln!(f, "whole {whole:.1} ms, of it the gateway's own {own:.2} ms")
+fn times(it: &Account, f: &mut Formatter<'_>) -> Result {
+    if let Some(reason) = it.column("reason") {
+        writeln!(f, "told     {reason}")?;
     }
+    let ms = |name| it.request.get(name).and_then(Value::as_f64);
+    let Some(whole) = ms("duration_ms") else { return Ok(()) };
+    write!(f, "times    ")?;
+    if let Some(first) = ms("first_token_ms") {
+        write!(f, "first token {first:.1} ms, ")?;
+    }
+    let own = ms("gateway_us").unwrap_or_default() / 1_000.0;
+    writeln!(f, "whole {whole:.1} ms, of it the gateway's own {own:.2} ms")
 }

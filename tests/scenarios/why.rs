@@ -46,7 +46,6 @@ async fn said(folder: &Folder, id: &str) -> String {
     let text = String::from_utf8(out.stdout).expect("UTF-8");
     let error = String::from_utf8_lossy(&out.stderr).into_owned();
     assert_eq!(out.status.code(), Some(0), "{text}{error}");
-    println!("{text}");
     text
 }
 
@@ -58,6 +57,16 @@ async fn account(server: &Server, folder: &Folder, id: &str) -> Value {
     let said: Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(said, page);
     page
+}
+
+/// Waits until the entry of a request that was answered is closed, and on disk.
+async fn settled(server: &Server, id: &str) {
+    let state = async || {
+        let page = server.page(&format!("/admin/v1/requests/{id}"), KEY).await;
+        let page: Value = serde_json::from_str(&page).expect("JSON");
+        page["request"]["state"].as_str().unwrap_or_default().to_owned()
+    };
+    wait::answers("it is settled", "settled".to_owned(), state).await;
 }
 
 fn holds(text: &str, parts: &[&str]) {
@@ -76,7 +85,7 @@ async fn a_request_that_fell_back_is_explained_with_its_attempts_and_its_money()
         Reply::of(request.header("x-request-id", "mine-1").header("x-signalbox-tags", "a=b")).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let id = reply.header("x-signalbox-id");
-    // At once: what is on its way to the disk is waited for.
+    settled(&server, id).await;
     let account = account(&server, &folder, id).await;
     let text = said(&folder, id).await;
     holds(
@@ -114,8 +123,7 @@ async fn a_request_that_fell_back_is_explained_with_its_attempts_and_its_money()
     assert_eq!(said(&folder, "mine-1").await, text);
     let again = Reply::of(server.post(&ask("near")).header("x-request-id", "mine-1")).await;
     let again = again.header("x-signalbox-id").to_owned();
-    let found = async || if said(&folder, "mine-1").await.contains(&again) { 1 } else { 0 };
-    wait::answers("both", 1, found).await;
+    settled(&server, &again).await;
     holds(&said(&folder, "mine-1").await, &["the newest first:\n", id, &again]);
     // On a copy, with no gateway and no configuration.
     server.terminate().await;
@@ -200,12 +208,15 @@ async fn what_is_refused_early_is_found_and_no_word_of_its_text_is_kept() {
     ] {
         let reply = Reply::of(server.post(&with(ask("auto"), wrong.clone()))).await;
         if reply.status == 400 {
+            // At once: what is on its way to the disk is waited for.
+            account(&server, &folder, reply.header("x-signalbox-id")).await;
             let text = said(&folder, reply.header("x-signalbox-id")).await;
             assert!(!text.contains(word), "{wrong}: {text}");
         }
     }
     let hint = server.post(&ask("auto")).header("x-signalbox-task", word);
     let hint = Reply::of(hint).await;
+    account(&server, &folder, hint.header("x-signalbox-id")).await;
     let text = said(&folder, hint.header("x-signalbox-id")).await;
     holds(&text, &["code invalid_header\n", "told     found in `x-signalbox-task`\n"]);
     server.terminate().await;
@@ -246,6 +257,7 @@ async fn it_is_explained_by_the_policy_and_the_lists_of_then() {
     let server = Server::start(&folder.config()).await;
     let reply = Reply::of(server.post(&ask("auto"))).await;
     let id = reply.header("x-signalbox-id");
+    settled(&server, id).await;
     let before = said(&folder, id).await;
     server.terminate().await;
     server.ended().await;
@@ -256,6 +268,7 @@ async fn it_is_explained_by_the_policy_and_the_lists_of_then() {
     assert_ne!(std::fs::read_to_string(folder.config()).expect("it"), folder_config);
     let server = Server::start(&folder.config()).await;
     let reply = Reply::of(server.post(&ask("auto"))).await;
+    settled(&server, reply.header("x-signalbox-id")).await;
     let newer = said(&folder, reply.header("x-signalbox-id")).await;
     holds(&newer, &["policy   second (", "rule     default\n", "   1.    near "]);
     holds(&before, &["policy   first (", "   1.    far "]);
@@ -286,6 +299,7 @@ async fn where_it_was_decided_otherwise_than_it_is_now_it_says_so() {
     let known = async || served_by_near().await.0;
     wait::answers("far is known to be dead", "1".to_owned(), known).await;
     let (_, id) = served_by_near().await;
+    settled(&server, &id).await;
     let text = said(&folder, &id).await;
     let note =
         "note     then `near` was asked first; made again with every model healthy it is `far`: ";

@@ -67,7 +67,7 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     for sql in [ENTRY, REFUSAL] {
         if columns.is_none() {
             let mut select = connection.prepare(sql)?;
-            let names: Vec<String> = select.column_names().into_iter().map(Into::into).collect();
+            let names: Vec<String> = select.column_names().map(Into::into).collect();
             columns = select.query_row([&id], |row| object(row, &names)).optional()?;
         }
     }

@@ -671,7 +671,7 @@ fn on_day(number: u64, day: i64) -> Outcome {
     let mut opened = Opened::clone(&sample::opened(number, &sample::names()));
     opened.started_at_ms += day * DAY_MS;
     let shifted = opened.id.as_u128() + (u128::try_from(day * DAY_MS).unwrap() << 80);
-    opened.id = uuid::Uuid::from_u128(shifted);
+    opened.id = Uuid::from_u128(shifted);
     sample::outcome(Arc::new(opened))
 }
 
