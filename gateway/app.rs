@@ -16,6 +16,7 @@ mod past;
 mod pepper;
 mod probes;
 mod reload;
+mod requests;
 mod start_block;
 mod start_error;
 
@@ -231,7 +232,7 @@ async fn begin(
     let built = build(&config, predecessor, &log).await?;
     let Rooms { gateway, writer, departure, predecessors, started } = built;
     probes::begin(&gateway, asks, started.predecessor.is_some());
-    let admin = admin(&config.admin, Arc::clone(&gateway));
+    let admin = admin(&config, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
     let (rest, resting) = watch::channel(false);
@@ -289,8 +290,10 @@ fn adopt(
     Ok((listener, at))
 }
 
-fn admin(admin: &config::Admin, gateway: Arc<Gateway>) -> AdminState {
+fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
+    let admin = &config.admin;
     AdminState {
+        find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),

@@ -3,7 +3,11 @@
 //! A [`Failure`] is built where the fault is seen and rendered once, at the edge. It never logs
 //! itself. What a caller may read is in `public`; the `cause` goes to the log alone.
 
-use std::{borrow::Cow, error::Error, fmt, time::Duration};
+mod verdict;
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+pub use self::verdict::{Decision, Verdict};
 
 /// The eight stages of a request: span names, metric labels, error fields, headings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,8 +232,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// What the caller reads. Never a URL, a host, a key or a prompt.
     pub public: Cow<'static, str>,
-    /// Why it was decided so, for the caller who may read that. One word: whatever may fail has room for it.
-    pub why: Option<Box<Box<str>>>,
+    /// What decided so, and why. One word: whatever may fail has room for it.
+    pub why: Option<Box<Decision>>,
     /// When to come back.
     pub retry_after: Option<Duration>,
     /// What the log reads.
@@ -298,7 +302,16 @@ impl Failure {
     /// The same, with why it was decided so.
     #[must_use]
     pub fn decided(mut self, why: impl Into<Box<str>>) -> Self {
-        self.why = Some(Box::new(why.into()));
+        self.why.get_or_insert_default().words = why.into();
+        self
+    }
+
+    /// The same, with what chose the models, and the guard that forbids those.
+    #[must_use]
+    pub fn by(mut self, rule: &Arc<str>, guard: Option<Arc<str>>) -> Self {
+        let why = self.why.get_or_insert_default();
+        why.rule = Some(Arc::clone(rule)).filter(|rule| !rule.is_empty());
+        why.guard = guard;
         self
     }
 

@@ -21,4 +21,5 @@ mod signals;
 pub mod sim;
 pub mod store;
 mod wakes;
+mod why;
 pub mod wire;

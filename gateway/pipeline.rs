@@ -147,6 +147,7 @@ where
             if let Some(why) = tab.why() {
                 failure = failure.decided(why);
             }
+            tab.verdict(&failure);
             tab.failed(Ending::failed(&failure), &failure);
             Err(failure)
         }
@@ -243,9 +244,10 @@ fn decide<P>(
         at: epoch.timezone.to_datetime(asked.at),
     };
     let present = |signals: &Arc<Signals>| {
-        tab.signals(signals);
+        let draw = gw.draw(signals);
+        tab.signals(signals, draw);
         tab.at(Stage::Decide);
-        (gw.draw(signals), epoch.upstreams.fleet.view())
+        (draw, epoch.upstreams.fleet.view())
     };
     asked.decide(&epoch.policy, &inputs, present, way)
 }
@@ -267,6 +269,7 @@ async fn serve_decided(
     let reservation = admitted.map_err(|it| {
         let fleet = epoch.upstreams.fleet.view();
         it.failure(|left| output_within(&epoch.policy, (&signals, draw), &fleet, &plan, left))
+            .by(&plan.rule, None)
     })?;
     tab.admitted(&plan, draw, reservation);
     if gw.wait == Wait::Dispatch {

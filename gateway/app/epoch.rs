@@ -14,7 +14,7 @@ use crate::{
     directory::Directory,
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
-    outcome::EpochInfo,
+    outcome::{EpochInfo, PolicyRecord},
     pipeline::{Epoch, HeaderCache},
     record::Metrics,
     wire::ReadLimits,
@@ -95,6 +95,10 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
         policy_hash: config.policy.hash().into(),
+        policy: Some(Arc::new(PolicyRecord::new(
+            &config.policy,
+            jiff::Timestamp::now().as_millisecond(),
+        ))),
         price_version: config::price_version(&fleet.models).into(),
         fleet: Arc::clone(fleet),
     }

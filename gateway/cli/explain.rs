@@ -15,6 +15,7 @@ use crate::{
     directory::Directory,
     pipeline::{Asked, Decided, explained},
     signals::SignalInputs,
+    why::signals_in_words,
     wire,
 };
 
@@ -87,17 +88,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
         return Ok(format!("{:#}\n", decided.json()));
     }
     let Decided { signals, plan: explanation, .. } = &decided;
-    let needs: Vec<_> = signals.needs.names().collect();
-    Ok(format!(
-        "signals  {} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}\n{explanation}",
-        signals.language,
-        signals.language_confidence,
-        signals.task,
-        signals.task_confidence,
-        signals.data_class,
-        signals.input_tokens,
-        if needs.is_empty() { String::from("nothing special") } else { needs.join(", ") },
-    ))
+    Ok(format!("signals  {}\n{explanation}", signals_in_words(signals)))
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {

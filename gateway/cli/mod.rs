@@ -12,6 +12,7 @@ mod ledger;
 mod policy;
 mod serve;
 mod sim;
+mod why;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -49,6 +50,8 @@ enum Command {
     Classify,
     /// Print the decision for one request, without sending anything.
     Explain(explain::Args),
+    /// Explain a request of the past, served or refused, from the ledger.
+    Why(why::Args),
     /// Test, judge, compare and rehearse policies.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&config, &args),
         Command::Classify => classify::run(),
         Command::Explain(args) => explain::run(&config, &args),
+        Command::Why(args) => why::run(&config, &args),
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Ledger(command) => ledger::run(&config, &command),

@@ -193,9 +193,13 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
         failure: Some(failure),
     });
     gateway.recorder.refused(Refused {
+        id: ids.id(),
+        caller_request_id: ids.callers().map(Box::from),
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
         kind: failure.kind,
         stage: failure.stage,
+        verdict: failure.into(),
+        draw: None,
         signals: None,
         caller: None,
         names: Arc::clone(&gateway.epoch.load().names),

@@ -26,7 +26,8 @@ pub(crate) fn failure(
     let headers = answer.headers_mut();
     if why {
         let early = || format!("{} at {}", failure.kind.name(), failure.stage.name());
-        let said = failure.why.as_ref().map_or_else(early, ToString::to_string);
+        let words = failure.why.as_ref().map(|why| &*why.words).filter(|words| !words.is_empty());
+        let said = words.map_or_else(early, str::to_owned);
         let said = HeaderValue::try_from(said);
         headers.insert(name::WHY, said.unwrap_or_else(|_| HeaderValue::from_static("-")));
     }

@@ -14,7 +14,7 @@ pub use self::{
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,
-    epoch_info::EpochInfo,
+    epoch_info::{EpochInfo, PolicyRecord},
     opened::{Opened, Refused},
     turned_away::TurnedAway,
     usage::{Charge, Usage, UsageSource},

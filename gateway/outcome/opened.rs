@@ -9,7 +9,7 @@ use policies::{
 use uuid::Uuid;
 
 use super::{Caller, EpochInfo};
-use crate::failure::{Kind, Stage};
+use crate::failure::{Kind, Stage, Verdict};
 
 /// An accepted request, as its ledger entry is opened: fixed from here on.
 #[derive(Clone, Debug)]
@@ -37,12 +37,20 @@ pub struct Opened {
 /// A request turned away before it was accepted.
 #[derive(Clone, Debug)]
 pub struct Refused {
+    /// Our id, which its caller was told.
+    pub id: Uuid,
+    /// The caller's own id for it, checked.
+    pub caller_request_id: Option<Box<str>>,
     /// Milliseconds since 1970.
     pub at_ms: i64,
     /// The kind of failure that its caller got.
     pub kind: Kind,
     /// The stage that refused it.
     pub stage: Stage,
+    /// What decided so, and why.
+    pub verdict: Verdict,
+    /// The random number that it was decided with, if it came that far.
+    pub draw: Option<Draw>,
     /// The signals, if they were known by then.
     pub signals: Option<Arc<Signals>>,
     /// The caller, if it was known by then.

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 
 use http::HeaderMap;
 use policies::{
-    Explanation, Plan, Policy,
+    Explanation, Plan, Policy, Reason,
     facts::{Draw, FleetView, Money, Signals, Tokens},
 };
 
@@ -76,7 +76,11 @@ pub(super) fn planned(
     let decided = policies::decide(policy, signals, fleet, draw);
     decided.map(Arc::new).map_err(|it| {
         let why = policies::refusal_in_words(&it, policy);
-        refusal::failure(&it, policy, signals).decided(why)
+        let guard = match it.reason {
+            Reason::PolicyForbidden(rule) => Some(policy.rule_name(rule).into()),
+            _ => None,
+        };
+        refusal::failure(&it, policy, signals).decided(why).by(&it.rule, guard)
     })
 }
 

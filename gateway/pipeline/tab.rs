@@ -8,7 +8,7 @@ use std::{
 use super::{Epoch, Failed, Gateway, Ids, Inbound, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
-    failure::{Failure, Kind, Stage},
+    failure::{Failure, Kind, Stage, Verdict},
     outcome::{
         AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused, TurnedAway,
     },
@@ -29,6 +29,8 @@ pub(crate) struct Tab {
     caller: Option<Arc<Caller>>,
     permit: Option<ConcurrencyPermit>,
     signals: Option<Arc<Signals>>,
+    draw: Option<Draw>,
+    verdict: Option<Verdict>,
     accepted: Option<Accepted>,
     log: AttemptLog,
     /// The cost that the caller of a stream has been sent, and the figures behind it.
@@ -73,6 +75,8 @@ impl Tab {
             caller: None,
             permit: None,
             signals: None,
+            draw: None,
+            verdict: None,
             accepted: None,
             log: AttemptLog::default(),
             told: None,
@@ -126,9 +130,17 @@ impl Tab {
         self.permit = Some(permit);
     }
 
-    /// Notes the signals.
-    pub(crate) fn signals(&mut self, signals: &Arc<Signals>) {
+    /// Notes the signals, and the draw that they are decided with.
+    pub(crate) fn signals(&mut self, signals: &Arc<Signals>, draw: Draw) {
         self.signals = Some(Arc::clone(signals));
+        self.draw = Some(draw);
+    }
+
+    /// Notes what refuses the request, if it turns out to be refused.
+    pub(crate) fn verdict(&mut self, failure: &Failure) {
+        if self.accepted.is_none() && !self.closed {
+            self.verdict = Some(failure.into());
+        }
     }
 
     /// The request is accepted: its entry is handed to the ledger's writer.
@@ -278,7 +290,7 @@ impl Tab {
         reservation.settle(charge.cost, charge.usage.counts);
     }
 
-    fn refuse(&self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
+    fn refuse(&mut self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
         let kind = ending.failure().unwrap_or(Kind::Cancelled);
         self.gateway.recorder.turned_away(&TurnedAway {
             id: self.ids.id(),
@@ -290,6 +302,10 @@ impl Tab {
             failure,
         });
         self.gateway.recorder.refused(Refused {
+            id: self.ids.id(),
+            caller_request_id: self.ids.callers().map(Box::from),
+            verdict: self.verdict.take().unwrap_or(Verdict::of(kind)),
+            draw: self.draw,
             at_ms: self.started_at_ms,
             kind,
             stage,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Group, REFUSALS_PER_SECOND, model_of, served};
 use crate::{
-    failure::Kind,
+    failure::{Kind, Verdict},
     log::{Line, Log},
     outcome::{Caller, Outcome, TurnedAway},
 };
@@ -101,8 +101,12 @@ fn refused(log: &Log, it: &TurnedAway<'_>, code: &str) -> Line {
     line.text("code", code);
     if let Some(failure) = it.failure {
         line.number("status", failure.status());
-        line.text("reason", &failure.public);
-        line.known("why", failure.why.as_ref().map(|why| &***why));
+        // As the books have it: what the caller reads may repeat a part of what he wrote.
+        let verdict = Verdict::from(failure);
+        line.known("rule", verdict.rule.as_deref());
+        line.known("guard", verdict.guard.as_deref());
+        line.known("reason", verdict.reason.as_deref());
+        line.known("why", failure.why.as_ref().map(|why| &*why.words));
     }
     line
 }

@@ -8,18 +8,18 @@ use std::{
 use policies::{
     Counts, Matched, Plan, Planned, Why,
     facts::{
-        DataClass, Draw, FleetFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money, Price,
-        RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
+        DataClass, Draw, FleetFacts, KeyFacts, KeyIndex, Language, ModelFacts, ModelIndex, Money,
+        Price, RuleIndex, Signals, Task, TeamFacts, TeamIndex, Timeouts, Tokens,
     },
 };
 use smallvec::smallvec;
 use uuid::Uuid;
 
 use crate::{
-    failure::{Kind, Stage},
+    failure::{Kind, Stage, Verdict},
     outcome::{
         AttemptLog, AttemptRecord, AttemptResult, Caller, Charge, Ending, EpochInfo, KeyId, Opened,
-        Outcome, Refused, TeamId, Usage, UsageSource,
+        Outcome, PolicyRecord, Refused, TeamId, Usage, UsageSource,
     },
 };
 
@@ -42,13 +42,17 @@ pub(crate) fn names() -> Arc<EpochInfo> {
     let models = vec![model("qwen", Some(price)), model("gemma", None)];
     let team = |name: &str, parent| TeamFacts { name: name.into(), parent, models: Arc::default() };
     let teams = vec![team("bank", None), team("retail", Some(TeamIndex(0)))];
+    let key = KeyFacts { name: "chatbot".into(), models: Arc::new([Box::from("qwen")]) };
+    let fleet = FleetFacts { models, teams, keys: vec![key], ..FleetFacts::default() };
+    let policy = policies::compile("[default]\nroute = [\"*\"]\n", &fleet).unwrap();
     Arc::new(EpochInfo {
         replica: "replica-1".into(),
         currency: "USD".into(),
         policy_version: "2026-01".into(),
         policy_hash: "aabb".into(),
+        policy: Some(Arc::new(PolicyRecord::new(&policy, STARTED_MS))),
         price_version: "ccdd".into(),
-        fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
+        fleet: Arc::new(fleet),
     })
 }
 
@@ -160,9 +164,18 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
 
 pub(crate) fn refused(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
     Refused {
+        id: id(u64::try_from(at_ms).unwrap_or(0)),
+        caller_request_id: Some("caller-8".into()),
         at_ms,
         kind: Kind::RateLimited,
         stage: Stage::Admit,
+        verdict: Verdict {
+            rule: Some("malay".into()),
+            guard: Some("home".into()),
+            reason: Some("too many".into()),
+            ..Verdict::of(Kind::RateLimited)
+        },
+        draw: Some(Draw(7)),
         signals: Some(Arc::new(signals(Language::En, Task::Coding))),
         caller: Some(caller()),
         names: Arc::clone(names),

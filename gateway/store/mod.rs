@@ -6,7 +6,7 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, LEDGER_COLUMNS,
-    PastRow, PepperKnown, Predecessors, Reader, Recovered, Spending, Spent, Sqlite, Sum,
-    Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
+    Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, KeptRequest,
+    LEDGER_COLUMNS, Named, PastRow, PepperKnown, Predecessors, Reader, Recovered, Spending, Spent,
+    Sqlite, Sum, Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
 };

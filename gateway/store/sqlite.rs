@@ -5,6 +5,8 @@
 
 mod boot;
 mod checksum;
+mod columns;
+mod decisions;
 mod entry;
 mod files;
 mod handover;
@@ -16,6 +18,7 @@ mod probe;
 mod read;
 mod reader;
 mod recover;
+mod request;
 mod schema;
 mod spent;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::boot::Boot;
 pub use self::{
     boot::{Departure, Predecessors},
+    columns::LEDGER_COLUMNS,
     handover::{BootMark, BootMoney},
     past::PastRow,
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
@@ -39,7 +43,7 @@ pub use self::{
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
     recover::Recovered,
-    schema::LEDGER_COLUMNS,
+    request::{KeptRequest, Named},
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
     verify::Verification,

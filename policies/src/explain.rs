@@ -223,6 +223,22 @@ impl fmt::Display for Passed {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, true)
+    }
+}
+
+/// The same decision as it is shown of a request of the past: without what only the moment can say.
+#[derive(Clone, Copy, Debug)]
+pub struct Afterwards<'a>(pub &'a Explanation);
+
+impl fmt::Display for Afterwards<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, false)
+    }
+}
+
+impl Explanation {
+    fn write(&self, f: &mut fmt::Formatter<'_>, now: bool) -> fmt::Result {
         writeln!(f, "policy   {} ({})", self.policy_version, self.policy_hash)?;
         for it in &self.passed {
             writeln!(f, "passed   {it}")?;
@@ -235,23 +251,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "refused  {refusal}")?;
         }
         for (at, it) in (1..).zip(&self.plan) {
-            let price = |price: &Option<String>| price.clone().unwrap_or_else(|| "free".into());
-            writeln!(
-                f,
-                "{at:>4}.    {:<18} in {} out {} per Mtok, {}, {} in flight, answer ≤ {}",
-                it.model,
-                price(&it.input_per_mtok),
-                price(&it.output_per_mtok),
-                it.first_token_ms.map_or("latency unknown".into(), |ms| format!("{ms:.0} ms")),
-                it.in_flight,
-                it.output_tokens_max,
-            )?;
-            let Timeouts { connect_ms, first_token_ms, idle_ms, total_ms } = it.timeouts;
-            writeln!(
-                f,
-                "         connect {connect_ms} ms, first token {first_token_ms} ms, \
-                 idle {idle_ms} ms, total {total_ms} ms"
-            )?;
+            it.write(f, at, now)?;
         }
         if self.last_resort {
             writeln!(f, "but      all of these are ejected: they are the last resort")?;
@@ -276,5 +276,27 @@ impl fmt::Display for Explanation {
             writeln!(f, "at most  {cost}")?;
         }
         Ok(())
+    }
+}
+
+impl Candidate {
+    fn write(&self, f: &mut fmt::Formatter<'_>, at: usize, now: bool) -> fmt::Result {
+        let price = |price: &Option<String>| price.clone().unwrap_or_else(|| "free".into());
+        let (input, output) = (price(&self.input_per_mtok), price(&self.output_per_mtok));
+        write!(f, "{at:>4}.    {:<18} in {input} out {output} per Mtok, ", self.model)?;
+        if now {
+            let known = |ms| format!("{ms:.0} ms");
+            let first = self.first_token_ms.map_or("latency unknown".into(), known);
+            write!(f, "{first}, {} in flight, ", self.in_flight)?;
+        } else if let Some(zone) = &self.zone {
+            write!(f, "{zone}, ")?;
+        }
+        writeln!(f, "answer ≤ {}", self.output_tokens_max)?;
+        let Timeouts { connect_ms, first_token_ms, idle_ms, total_ms } = self.timeouts;
+        writeln!(
+            f,
+            "         connect {connect_ms} ms, first token {first_token_ms} ms, \
+             idle {idle_ms} ms, total {total_ms} ms"
+        )
     }
 }

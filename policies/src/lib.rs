@@ -25,15 +25,17 @@ pub mod preset;
 pub mod replay;
 mod select;
 mod set;
+mod snapshot;
 mod timeouts;
 mod view;
 mod words;
 
 pub use catalogue::{CATALOGUE, catalogue};
 pub use decide::decide;
-pub use explain::{Explanation, Near, Passed, Skipped, explain, left_out};
+pub use explain::{Afterwards, Candidate, Explanation, Near, Passed, Skipped, explain, left_out};
 pub use fault::{Fault, distance, nearest};
 pub use money::{Counts, MoneyError, per_million};
 pub use plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, SlowStream, Why};
 pub use policy::{Policy, compile, not_toml};
+pub use snapshot::FleetSnapshot;
 pub use words::{plan_in_words, refusal_in_words};

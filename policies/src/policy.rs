@@ -53,6 +53,7 @@ const NAMES_MAX: usize = 4_096;
 pub struct Policy {
     version: Arc<str>,
     hash: Arc<str>,
+    document: Arc<str>,
     timezone: Arc<str>,
     fleet: Arc<FleetFacts>,
     names: HashMap<Arc<str>, ModelIndex>,
@@ -135,6 +136,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     Ok(Policy {
         version: version.into(),
         hash: hash(document, fleet).into(),
+        document: document.into(),
         timezone: timezone.into(),
         names: models.map(|(model, at)| (Arc::clone(&model.id), *at)).collect(),
         every,
@@ -162,6 +164,18 @@ impl Policy {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The document that it was compiled from, word for word.
+    #[must_use]
+    pub fn document(&self) -> &Arc<str> {
+        &self.document
+    }
+
+    /// The names of the keys that its rules mention.
+    pub fn named_keys(&self) -> impl Iterator<Item = &str> {
+        let named = named_keys(self.rules.iter()).into_iter();
+        named.filter_map(|at| self.fleet.keys.get(at.get()).map(|key| &*key.name))
     }
 
     /// The IANA name of the time zone of its calendar: one that there is.

@@ -1,11 +1,11 @@
 //! How long an attempt may take, and how that grows with what its engine has to read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::money::Tokens;
 
 /// How long each phase of an attempt may take, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
     /// To connect.
     pub connect_ms: u32,

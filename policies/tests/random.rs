@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 
 use policies::{
-    Counts, Matched, Plan, cases, catalogue, compile, decide, explain,
+    Counts, FleetSnapshot, Matched, Plan, cases, catalogue, compile, decide, explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
         ModelFacts, ModelView, Money, Needs, RuleIndex, Signals, Task, TeamFacts, TeamIndex,
@@ -481,6 +481,32 @@ fn whole(rules: &[Rule], default: &str) -> String {
 }
 
 proptest! {
+    /// Written down and read again, a policy and its fleet have the same hash and decide as they did.
+    #[test]
+    fn a_policy_that_was_kept_decides_as_it_did(
+        rules in prop::collection::vec(any_rule(), 0..6),
+        default in select(SELECTORS[..6].to_vec()),
+        signals in any_signals(),
+        view in any_view(),
+        draw: u64,
+    ) {
+        let fleet = fleet();
+        let policy = compile(&whole(&rules, default), &fleet)
+            .map_err(|faults| TestCaseError::fail(format!("{faults:?}")))?;
+        let kept = serde_json::to_string(&FleetSnapshot::of(&policy)).unwrap();
+        let kept: FleetSnapshot = serde_json::from_str(&kept).unwrap();
+        let key = &fleet.keys[signals.key.get()];
+        let models: Vec<String> = key.models.iter().map(ToString::to_string).collect();
+        let (again, key) = kept.fleet(&key.name, &models);
+        let again = compile(policy.document(), &again).unwrap();
+        prop_assert_eq!(again.hash(), policy.hash());
+        let by_key = Signals { key, ..signals.clone() };
+        prop_assert_eq!(
+            decide(&again, &by_key, &view, Draw(draw)),
+            decide(&policy, &signals, &view, Draw(draw))
+        );
+    }
+
     /// For any policy, request, fleet and draw: the rule is the one that a slow reading finds, every
     /// guard binds pins, aliases and routes alike, no model is incapable, forbidden or down, and no way
     /// through the plan costs more than it says. Explaining says the same.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are what is wanted")]
 
+mod books;
 mod outage;
 mod overload;
 mod restart;

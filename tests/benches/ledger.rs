@@ -82,6 +82,7 @@ fn names() -> Arc<EpochInfo> {
         currency: "USD".into(),
         policy_version: "2026-01".into(),
         policy_hash: "aabbccddeeff".into(),
+        policy: None,
         price_version: "ccddeeff0011".into(),
         fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
     })

@@ -41,3 +41,4 @@ mod timeouts;
 mod unservable;
 mod usage;
 mod usage_and_recovery;
+mod why;

@@ -44,10 +44,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         "edge::admin",
         &["config", "pipeline", "wire", "account", "directory", "fleet", "record", "experiment"],
     ),
+    // What the books say of a request, and the decision on it made again.
+    ("why", &["store", "signals"]),
     ("sim", &["config", "wire", "store"]),
     // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
     // request's way as far as the decision, by the same function.
-    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline", "log"]),
+    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline", "log", "why"]),
     ("app", &["*"]),
 ];
 

@@ -36,6 +36,7 @@ fn names() -> EpochInfo {
         currency: "USD".into(),
         policy_version: "1".into(),
         policy_hash: "".into(),
+        policy: None,
         price_version: "".into(),
         fleet: Arc::new(FleetFacts { models, ..FleetFacts::default() }),
     }

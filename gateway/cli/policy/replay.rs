@@ -1,28 +1,21 @@
 //! `signalbox policy replay`: a policy rehearsed on the ledger's requests.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     error::Error,
     fmt::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use policies::{
     Policy,
-    facts::{
-        DataClass, FleetView, KeyIndex, Language, ModelView, Money, Needs, Operation, Signals,
-        Task, TeamIndex, Tokens,
-    },
-    replay::{Part, Past, Rehearsal, Served},
+    facts::{FleetView, ModelView, Money},
+    replay::{Part, Rehearsal},
 };
-use smallvec::SmallVec;
 
-use crate::{
-    signals,
-    store::{PastRow, Reader},
-};
+use crate::{store::Reader, why::Callers};
 
 /// Exit code: a stated limit was passed.
 const PASSED: u8 = 3;
@@ -140,70 +133,6 @@ fn rehearse(ledger: &Path, policy: &Policy, span_ms: i64) -> Result<Rehearsed, B
         None => rehearsed.unknown += 1,
     })?;
     Ok(rehearsed)
-}
-
-/// Teams and keys by their names, and the policy's clock.
-struct Callers {
-    teams: HashMap<String, SmallVec<[TeamIndex; 4]>>,
-    keys: HashMap<String, KeyIndex>,
-    zone: TimeZone,
-}
-
-impl Callers {
-    fn of(policy: &Policy) -> Result<Self, jiff::Error> {
-        let fleet = policy.fleet();
-        let path = |at: u16| {
-            let parent = |team: &TeamIndex| fleet.teams.get(team.get()).and_then(|it| it.parent);
-            std::iter::successors(Some(TeamIndex(at)), parent).take(fleet.teams.len()).collect()
-        };
-        Ok(Self {
-            teams: (0..)
-                .zip(&fleet.teams)
-                .map(|(at, it)| (it.name.to_string(), path(at)))
-                .collect(),
-            keys: (0..)
-                .zip(&fleet.keys)
-                .map(|(at, it)| (it.name.to_string(), KeyIndex(at)))
-                .collect(),
-            zone: TimeZone::get(policy.timezone())?,
-        })
-    }
-
-    /// The request as it would be decided today; `None` if nobody of that name may ask any more.
-    fn past(&self, row: PastRow) -> Option<Past> {
-        let mut signals = Signals::chat(&row.requested);
-        signals.operation = Operation::from_code(&row.operation).unwrap_or(signals.operation);
-        signals.stream = row.stream;
-        signals.language = Language::from_code(&row.language).unwrap_or(Language::Und);
-        signals.task = Task::from_code(&row.task).unwrap_or(Task::Chat);
-        #[allow(clippy::cast_possible_truncation, reason = "it was single before it was written")]
-        let single = |sure: f64| sure as f32;
-        signals.language_confidence = single(row.confidence.0);
-        signals.task_confidence = single(row.confidence.1);
-        signals.needs =
-            row.needs.split(',').filter_map(Needs::from_code).fold(Needs::NONE, Needs::with);
-        signals.data_class = DataClass::from_code(&row.data_class).unwrap_or(DataClass::Public);
-        signals.input_tokens = Tokens(row.input_tokens);
-        signals.input_tokens_bound = Tokens(row.input_tokens);
-        signals.output_tokens_asked = row.output_tokens_asked.map(Tokens);
-        signals.n = row.n;
-        signals.team_path = self.teams.get(&row.team)?.clone();
-        signals.key = *self.keys.get(&row.key)?;
-        signals.session = row.session.map(u128::from_be_bytes);
-        let tags: Option<BTreeMap<String, String>> =
-            row.tags.and_then(|tags| serde_json::from_str(&tags).ok());
-        signals.tags = tags.into_iter().flatten().map(|(k, v)| (k.into(), v.into())).collect();
-        let at = Timestamp::from_millisecond(row.at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        signals.at = signals::civil(self.zone.to_datetime(at));
-        let served =
-            |model: String| Served { model: model.into(), counts: row.counts, cost: row.cost };
-        Some(Past {
-            signals,
-            draw: policies::facts::Draw(row.draw),
-            team: row.team.into(),
-            served: row.model.map(served),
-        })
-    }
 }
 
 fn money(nano: i128) -> Money {

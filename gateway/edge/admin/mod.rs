@@ -5,6 +5,7 @@ mod failure;
 mod health;
 mod metrics;
 mod policy;
+mod requests;
 mod token;
 
 use std::{
@@ -13,9 +14,12 @@ use std::{
 };
 
 use axum::{Router, response::IntoResponse, routing::get};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
+use serde_json::Value;
 use tower_service::Service;
+use uuid::Uuid;
 
 use super::{EdgeBody, framing::FramingError};
 use crate::{
@@ -34,7 +38,14 @@ pub(crate) struct AdminState {
     pub metrics_token: Option<Secret>,
     /// Whether `/metrics` needs a token: its listener is not on loopback, or a token is set for it.
     pub metrics_guarded: bool,
+    /// Looks for a request in the books.
+    pub find_request: FindRequest,
 }
+
+/// What looks for a request of the past by its id: all that is known of it as JSON, if there is one. It
+/// neither blocks the runtime nor holds the ledger's writer up.
+pub(crate) type FindRequest =
+    Box<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<Value>, Failure>> + Send + Sync>;
 
 impl AdminState {
     /// Turns away who may not read the metrics.
@@ -74,6 +85,7 @@ impl Admin {
             ("/livez", get(health::live)),
             ("/readyz", get(health::ready)),
             ("/admin/v1/policy", get(policy::policy)),
+            ("/admin/v1/requests/{id}", get(requests::request)),
         ]
         .into_iter()
         .fold(Router::new(), |router, (path, page)| {

@@ -62,6 +62,15 @@ impl Checksum {
         }
     }
 
+    /// Adds a value of a column that rows of an earlier version lack: nothing, where it is empty, so that
+    /// these rows keep their sum.
+    pub(super) fn add_later(&mut self, place: usize, value: ValueRef<'_>) {
+        if value != ValueRef::Null {
+            self.word(u64::try_from(place).unwrap_or(u64::MAX));
+            self.add(value);
+        }
+    }
+
     /// As the column holds it.
     pub(super) const fn column(self) -> i64 {
         self.0.cast_signed()
@@ -74,6 +83,8 @@ pub(super) struct Table {
     name: &'static str,
     /// The columns that the checksum covers, in its order.
     columns: &'static str,
+    /// How many of them, the last ones, rows of an earlier version lack.
+    later: usize,
     /// What names a row `t`, in SQL.
     key: &'static str,
     /// Whether a row `t` cannot be without one, in SQL.
@@ -85,18 +96,20 @@ const ALWAYS: &str = "EXISTS (SELECT 1 FROM meta WHERE name = 'checksums') AND N
      (SELECT 1 FROM boot WHERE checksum IS NULL)";
 
 const fn labels(name: &'static str, columns: &'static str) -> Table {
-    Table { name, columns, key: "t.id", required: ALWAYS }
+    Table { name, columns, later: 0, key: "t.id", required: ALWAYS }
 }
 
 const ENTRY: Table = Table {
     name: "entry",
     columns: concat!(schema::opening!(), ", boot"),
+    later: 0,
     key: "t.id",
     required: "t.boot IN (SELECT id FROM boot WHERE checksum IS NOT NULL)",
 };
 pub(super) const CLOSE: Table = Table {
     name: "entry_close",
     columns: schema::closing!(),
+    later: 0,
     key: "coalesce((SELECT id FROM entry WHERE entry.seq = t.seq), t.seq)",
     // An earlier version may have closed as recovered what a dead process of this one had open.
     required: "(SELECT boot FROM entry WHERE entry.seq = t.seq) IN \
@@ -114,14 +127,34 @@ pub(super) const PRICE: Table = Table {
     name: "price",
     columns: "version, model, currency, input_nano, cached_input_nano, cache_write_nano, \
               output_nano, reasoning_nano",
+    later: 0,
     key: "t.version || ' of ' || t.model",
     required: ALWAYS,
 };
-const REFUSAL: Table =
-    Table { name: "refusal", columns: schema::refusal!(), key: "t.rowid", required: ALWAYS };
+const REFUSAL: Table = Table {
+    name: "refusal",
+    columns: concat!(schema::refusal!(), ", ", schema::refusal_decided!()),
+    later: 7,
+    key: "t.rowid",
+    required: ALWAYS,
+};
+pub(super) const POLICY: Table = Table {
+    name: "policy",
+    columns: "hash, version, document, fleet",
+    later: 0,
+    key: "t.hash",
+    required: "true",
+};
+pub(super) const KEY_MODELS: Table = Table {
+    name: "key_models",
+    columns: "\"key\", since_ms, models",
+    later: 0,
+    key: "t.\"key\"",
+    required: "true",
+};
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
-pub(super) const TABLES: [Table; 10] =
-    [ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL];
+pub(super) const TABLES: [Table; 12] =
+    [ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS];
 
 /// Whether a table has the column; nothing where there is no such table.
 fn has_column(connection: &Connection, table: &str) -> rusqlite::Result<Option<bool>> {
@@ -132,22 +165,29 @@ fn has_column(connection: &Connection, table: &str) -> rusqlite::Result<Option<b
 /// Gives the tables the column where they have none; earlier versions leave it empty. Returns whether
 /// anything was done.
 pub(super) fn add_columns(tx: &Transaction<'_>, new_file: bool) -> rusqlite::Result<bool> {
-    if has_column(tx, ENTRY.name)? == Some(true) {
-        return Ok(false);
-    }
+    let mut added = false;
     for Table { name, .. } in TABLES {
-        tx.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN checksum INTEGER"))?;
+        if has_column(tx, name)? != Some(true) {
+            tx.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN checksum INTEGER"))?;
+            added = true;
+        }
     }
     if new_file {
         tx.execute(schema::SET_META, params![FROM_THE_FIRST, "1"])?;
     }
-    Ok(true)
+    Ok(added)
 }
 
-fn sum(row: &rusqlite::Row<'_>, from: usize, to: usize) -> rusqlite::Result<i64> {
+/// The checksum of the columns from the first on, of which the last ones came later.
+fn sum(
+    row: &rusqlite::Row<'_>,
+    first: usize,
+    (end, later): (usize, usize),
+) -> rusqlite::Result<i64> {
     let mut sum = Checksum::new();
-    for at in from..to {
-        sum.add(row.get_ref(at)?);
+    for at in first..end {
+        let value = row.get_ref(at)?;
+        if at + later < end { sum.add(value) } else { sum.add_later(at - first, value) }
     }
     Ok(sum.column())
 }
@@ -155,14 +195,14 @@ fn sum(row: &rusqlite::Row<'_>, from: usize, to: usize) -> rusqlite::Result<i64>
 /// Writes the checksum of one row that was just made: of labels, which are seldom new.
 pub(super) fn seal(
     connection: &Connection,
-    Table { name, columns, .. }: &Table,
+    Table { name, columns, later, .. }: &Table,
     which: &str,
     values: impl Params + Copy,
 ) -> rusqlite::Result<()> {
     let find = format!("SELECT {columns} FROM {name} WHERE checksum IS NULL AND {which}");
     let mut find = connection.prepare(&find)?;
     let width = find.column_count();
-    let sums = find.query_map(values, |row| sum(row, 0, width))?;
+    let sums = find.query_map(values, |row| sum(row, 0, (width, *later)))?;
     let sums: Vec<i64> = sums.collect::<rusqlite::Result<_>>()?;
     let set = format!("UPDATE {name} SET checksum = {{}} WHERE checksum IS NULL AND {which}");
     for sum in sums {
@@ -196,7 +236,7 @@ pub(super) fn compare(connection: &Connection) -> rusqlite::Result<Found> {
 
 fn compare_table(
     connection: &Connection,
-    Table { name, columns, key, required }: &Table,
+    Table { name, columns, later, key, required }: &Table,
     found: &mut Found,
 ) -> rusqlite::Result<()> {
     let select =
@@ -207,7 +247,7 @@ fn compare_table(
     let mut more = 0;
     while let Some(row) = rows.next()? {
         let written = row.get_ref(0)?;
-        if written == ValueRef::Integer(sum(row, 3, width)?) {
+        if written == ValueRef::Integer(sum(row, 3, (width, *later))?) {
             continue;
         }
         if written == ValueRef::Null && row.get::<_, Option<bool>>(1)? != Some(true) {

@@ -16,6 +16,9 @@ use crate::{
     record::{model_of, served},
 };
 
+/// Columns of a refusal that hold what was known of the request: from `dialect` to `tags`.
+const REFUSAL_SIGNALS: usize = 15;
+
 /// One row being bound, column after column.
 pub(super) struct Row<'a, 'c> {
     statement: &'a mut CachedStatement<'c>,
@@ -29,11 +32,25 @@ impl<'a, 'c> Row<'a, 'c> {
     }
 
     fn put(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
+        self.bind(value, |sum, _, value| sum.add(value))
+    }
+
+    /// Puts a value of a column that rows of an earlier version lack.
+    fn put_later(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
+        self.bind(value, Checksum::add_later)
+    }
+
+    fn bind(
+        &mut self,
+        value: impl ToSql,
+        add: impl FnOnce(&mut Checksum, usize, ValueRef<'_>),
+    ) -> rusqlite::Result<()> {
+        let place = self.bound;
         self.bound += 1;
         let value = value.to_sql()?;
         match &value {
-            ToSqlOutput::Borrowed(value) => self.checksum.add(*value),
-            ToSqlOutput::Owned(value) => self.checksum.add(ValueRef::from(value)),
+            ToSqlOutput::Borrowed(value) => add(&mut self.checksum, place, *value),
+            ToSqlOutput::Owned(value) => add(&mut self.checksum, place, ValueRef::from(value)),
             // No column has another kind.
             _ => {}
         }
@@ -130,13 +147,20 @@ impl<'a, 'c> Row<'a, 'c> {
         if let Some(signals) = refused.signals.as_deref() {
             self.signals(signals)?;
             self.put(signals.n)?;
-            return self.put(tags(signals));
+            self.put(tags(signals))?;
+        } else {
+            for _ in 0..REFUSAL_SIGNALS {
+                self.put(rusqlite::types::Null)?;
+            }
         }
-        // The last one is the checksum's.
-        while self.bound + 1 < self.statement.parameter_count() {
-            self.put(rusqlite::types::Null)?;
-        }
-        Ok(())
+        let mut id = Uuid::encode_buffer();
+        self.put_later(&*refused.id.hyphenated().encode_lower(&mut id))?;
+        self.put_later(refused.caller_request_id.as_deref())?;
+        self.put_later(refused.verdict.rule.as_deref())?;
+        self.put_later(refused.verdict.guard.as_deref())?;
+        self.put_later(refused.verdict.code)?;
+        self.put_later(refused.verdict.reason.as_deref())?;
+        self.put_later(refused.draw.map(|draw| draw.0.cast_signed()))
     }
 }
 

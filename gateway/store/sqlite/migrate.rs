@@ -7,14 +7,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     checksum, failed,
     schema::{
-        CREATE, KEEP_BOOTS, all_entries, attempts, cells, closing, entry_indices, entry_tables,
-        epoch_table, opening, shape, tree_and_meta,
+        CREATE, KEEP_BOOTS, KEEP_DECISIONS, all_entries, attempts, cells, closing, entry_indices,
+        entry_tables, epoch_table, opening, shape, tree_and_meta,
     },
 };
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 4;
+pub(super) const NEWEST: i64 = 5;
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
 /// that are gone had cost.
@@ -116,9 +116,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let steps: &[&str] = match found {
         NEWEST => &[],
         i64::MIN..=0 => &[CREATE],
-        1 => &[KEEP_TREES, APPEND_ENTRIES, KEEP_BOOTS],
-        2 => &[APPEND_ENTRIES, KEEP_BOOTS],
-        3 => &[KEEP_BOOTS],
+        1 => &[KEEP_TREES, APPEND_ENTRIES, KEEP_BOOTS, KEEP_DECISIONS],
+        2 => &[APPEND_ENTRIES, KEEP_BOOTS, KEEP_DECISIONS],
+        3 => &[KEEP_BOOTS, KEEP_DECISIONS],
+        4 => &[KEEP_DECISIONS],
         found => return Err(StoreError::Newer { found, known: NEWEST }),
     };
     let began = Instant::now();

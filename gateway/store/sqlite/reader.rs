@@ -10,8 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, PastRow, Spending, Spent, Sum,
-    Verification, failed, migrate::NEWEST, past, pepper, read, spent, verify,
+    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, KeptRequest, Named, PastRow,
+    Spending, Spent, Sum, Verification, failed, migrate::NEWEST, past, pepper, read, request,
+    spent, verify,
 };
 use crate::record::StoreError;
 
@@ -130,6 +131,24 @@ impl Reader {
     /// The file cannot be read.
     pub fn first_token_medians(&self, since_ms: i64) -> Result<Vec<(String, f64)>, StoreError> {
         past::first_token_medians(&self.connection, since_ms).map_err(failed)
+    }
+
+    /// The entry or the refusal with this id, and what it was decided by.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn request(&self, id: Uuid) -> Result<Option<KeptRequest>, StoreError> {
+        let read = || request::find(&*self.connection.unchecked_transaction()?, id);
+        read().map_err(failed)
+    }
+
+    /// The newest entries and refusals that their callers called so, at most this many. No index leads to
+    /// them: all are looked through.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn called(&self, name: &str, most: u32) -> Result<Vec<Named>, StoreError> {
+        request::called(&self.connection, name, most).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

@@ -31,7 +31,7 @@ macro_rules! result {
 }
 pub(super) use result;
 
-/// The columns of `refusal`.
+/// The columns that `refusal` has had from its beginning.
 macro_rules! refusal {
     () => {
         "at_ms, epoch, stage, kind, team, \"key\", dialect, operation, stream, requested_model, \
@@ -40,6 +40,14 @@ macro_rules! refusal {
     };
 }
 pub(super) use refusal;
+
+/// The columns of `refusal` that the fifth schema has added; empty in older rows.
+macro_rules! refusal_decided {
+    () => {
+        "id, caller_request_id, rule, guard, code, reason, draw"
+    };
+}
+pub(super) use refusal_decided;
 
 /// The columns of `entry`, up to the boot that has opened it.
 macro_rules! opening {
@@ -112,7 +120,9 @@ pub(super) const INSERT_RESULT: &str =
 pub(super) const INSERT_REFUSAL: &str = concat!(
     "INSERT INTO refusal (",
     refusal!(),
-    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    ", ",
+    refusal_decided!(),
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 );
 
 pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, tree, team, \"key\", \
@@ -128,6 +138,17 @@ pub(super) const FIND_EPOCH: &str = "SELECT id FROM epoch WHERE replica = ? AND 
 pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, currency, input_nano, \
      cached_input_nano, cache_write_nano, output_nano, reasoning_nano) VALUES (?,?,?,?,?,?,?,?) \
      ON CONFLICT DO NOTHING";
+
+/// Whether a policy is kept already.
+pub(super) const FIND_POLICY: &str = "SELECT 1 FROM policy WHERE hash = ?";
+pub(super) const INSERT_POLICY: &str = "INSERT INTO policy (hash, version, document, fleet) \
+     VALUES (?,?,?,?) ON CONFLICT DO NOTHING";
+
+/// What each key could use last, of those that ever had a list.
+pub(super) const LAST_LISTS: &str =
+    "SELECT \"key\", models, max(rowid) FROM key_models GROUP BY \"key\"";
+pub(super) const INSERT_LIST: &str =
+    "INSERT INTO key_models (\"key\", since_ms, models) VALUES (?,?,?)";
 
 /// Those of one boot.
 pub(super) const FIND_OWN_OPEN: &str = "SELECT seq, id FROM entry WHERE seq >= ? AND boot = ? \
@@ -286,6 +307,30 @@ macro_rules! boots {
 /// From the third schema to the fourth, which says whose an open entry is.
 pub(super) const KEEP_BOOTS: &str = boots!();
 
+/// What decides, kept once for each hash, and what each key could use from when on: a past decision can be
+/// made again. A key without a row could use every model. What refused a request, and by which id its caller
+/// knows it.
+macro_rules! decisions {
+    () => {
+        "CREATE TABLE policy (hash TEXT NOT NULL PRIMARY KEY, version TEXT NOT NULL,
+       document TEXT NOT NULL, fleet TEXT NOT NULL);
+     CREATE TABLE key_models (\"key\" TEXT NOT NULL, since_ms INTEGER NOT NULL,
+       models TEXT NOT NULL);
+     CREATE INDEX key_models_since ON key_models (\"key\", since_ms);
+     ALTER TABLE refusal ADD COLUMN id TEXT;
+     ALTER TABLE refusal ADD COLUMN caller_request_id TEXT;
+     ALTER TABLE refusal ADD COLUMN rule TEXT;
+     ALTER TABLE refusal ADD COLUMN guard TEXT;
+     ALTER TABLE refusal ADD COLUMN code TEXT;
+     ALTER TABLE refusal ADD COLUMN reason TEXT;
+     ALTER TABLE refusal ADD COLUMN draw INTEGER;
+     CREATE INDEX refusal_id ON refusal (id) WHERE id IS NOT NULL;"
+    };
+}
+
+/// From the fourth schema to the fifth, by which a past decision can be made again.
+pub(super) const KEEP_DECISIONS: &str = decisions!();
+
 /// The tables of a new file.
 pub(super) const CREATE: &str = concat!(
     epoch_table!(),
@@ -304,64 +349,5 @@ pub(super) const CREATE: &str = concat!(
     entry_tables!(),
     entry_indices!(),
     boots!(),
+    decisions!(),
 );
-
-/// The columns of the view `ledger`, in order.
-pub const LEDGER_COLUMNS: [&str; 56] = [
-    "id",
-    "state",
-    "started_at",
-    "replica",
-    "caller_request_id",
-    "team",
-    "key",
-    "user",
-    "session",
-    "tags",
-    "dialect",
-    "operation",
-    "stream",
-    "requested_model",
-    "hinted",
-    "language",
-    "task",
-    "language_confidence",
-    "task_confidence",
-    "needs",
-    "data_class",
-    "input_tokens_estimate",
-    "output_tokens_asked",
-    "output_tokens_bound",
-    "n",
-    "draw",
-    "rule",
-    "policy_version",
-    "policy_hash",
-    "experiment",
-    "experiment_version",
-    "unit",
-    "arm",
-    "shadow_of",
-    "cache",
-    "model",
-    "endpoint",
-    "zone",
-    "attempts",
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "usage_source",
-    "price_version",
-    "reserved_nano",
-    "cost_nano",
-    "cost",
-    "saved_nano",
-    "currency",
-    "first_token_ms",
-    "duration_ms",
-    "gateway_us",
-    "outcome",
-    "failure_kind",
-];

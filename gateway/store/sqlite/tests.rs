@@ -6,6 +6,7 @@ use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
 use policies::facts::{Draw, Language, Money, Task, TeamFacts, TeamIndex};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -238,7 +239,7 @@ fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(&folder.file(), Durability::Power);
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 4 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 5 })), "{newer:?}");
 }
 
 #[test]
@@ -488,6 +489,31 @@ fn a_file_of_the_third_version_keeps_its_rows_and_has_nothing_open_that_runs() {
 }
 
 #[test]
+fn a_file_of_the_fourth_version_keeps_its_refusals_and_their_checksums() {
+    let folder = Folder::new("fourth");
+    let connection = Connection::open(folder.file()).unwrap();
+    for sql in [older::THIRD, older::FOURTH, older::FOURTH_ROWS, "PRAGMA user_version = 4"] {
+        connection.execute_batch(sql).unwrap();
+    }
+    let mut store = folder.open();
+    let empty = "SELECT count(*) FROM refusal WHERE coalesce(id, caller_request_id, rule, guard, \
+                 code, reason, draw) IS NULL";
+    assert_eq!(connection.query_row(empty, [], |row| row.get::<_, i64>(0)), Ok(1));
+    let mut past = Vec::new();
+    folder.reader().past(0, |row| past.push((row.team, row.language))).unwrap();
+    assert_eq!(past, [("cards".to_owned(), "th".to_owned())], "what is rehearsed");
+    // What comes now stands beside it, and all of it is as it was written.
+    let names = sample::names();
+    let refused = vec![sample::refused(sample::STARTED_MS, &names)];
+    store.write(&Group { refused, ..whole([sample::outcome(sample::opened(1, &names))]) }).unwrap();
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 0));
+    // The older row is proved all the same.
+    connection.execute_batch("UPDATE refusal SET reason = 'x' WHERE reason IS NULL").unwrap();
+    assert_eq!(folder.reader().verify().unwrap().faults.len(), 1);
+}
+
+#[test]
 fn a_migration_that_fails_leaves_the_file_as_it_was() {
     let folder = Folder::new("half");
     let mut connection = older_file(&folder);
@@ -506,7 +532,7 @@ fn an_older_file_is_not_read_before_it_is_brought_up_to_date() {
     let folder = Folder::new("unread");
     drop(older_file(&folder));
     let older = Reader::open(&folder.file());
-    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 4 })), "{older:?}");
+    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 5 })), "{older:?}");
     drop(folder.open());
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
@@ -530,6 +556,10 @@ fn the_view_finds_an_id_and_a_span_of_time_by_an_index() {
             "SELECT team, sum(cost_nano) FROM ledger WHERE started_at BETWEEN '2026' AND '2027'
              GROUP BY team",
             "entry_started (started_at>? AND started_at<?)",
+        ),
+        (
+            "SELECT count(*) FROM ledger WHERE started_at >= '2026-01-01' AND started_at < '2026-01-02'",
+            "INDEX entry_started (started_at>? AND started_at<?)",
         ),
         ("SELECT * FROM ledger ORDER BY started_at DESC LIMIT 10", "entry_started"),
         ("SELECT * FROM ledger WHERE id > 'a' AND state <> 'open' ORDER BY id", "entry_id (id>?)"),
@@ -641,7 +671,7 @@ fn on_day(number: u64, day: i64) -> Outcome {
     let mut opened = Opened::clone(&sample::opened(number, &sample::names()));
     opened.started_at_ms += day * DAY_MS;
     let shifted = opened.id.as_u128() + (u128::try_from(day * DAY_MS).unwrap() << 80);
-    opened.id = uuid::Uuid::from_u128(shifted);
+    opened.id = Uuid::from_u128(shifted);
     sample::outcome(Arc::new(opened))
 }
 
@@ -753,6 +783,93 @@ fn each_price_table_is_kept_under_its_hash() {
     assert_eq!(count("SELECT count(*) FROM epoch"), 2, "equal names are one epoch");
     assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 200000000"), 2);
     assert_eq!(count("SELECT count(*) FROM ledger WHERE price_version = 'eeff'"), 1);
+}
+
+/// The column of a request that is found by its id.
+fn told(folder: &Folder, id: Uuid, name: &str) -> String {
+    let kept = folder.reader().request(id).unwrap().unwrap();
+    kept.columns[name].to_string()
+}
+
+#[test]
+fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_change() {
+    let folder = Folder::new("decisions");
+    let mut store = folder.open();
+    let with = |hash: &str, since_ms: i64, models: &[&str]| {
+        let mut names = EpochInfo::clone(&sample::names());
+        names.policy_hash = hash.into();
+        let mut policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
+        policy.since_ms = sample::STARTED_MS + since_ms;
+        names.policy = Some(Arc::new(policy));
+        let mut fleet = policies::facts::FleetFacts::clone(&names.fleet);
+        fleet.keys[0].models = models.iter().map(|it| Box::from(*it)).collect();
+        names.fleet = Arc::new(fleet);
+        Arc::new(names)
+    };
+    for (number, names) in [
+        with("a", -50, &["*"]),
+        with("a", -40, &["*"]),
+        with("b", -30, &["qwen"]),
+        with("a", -20, &["qwen"]),
+        with("a", 10, &["*"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = u64::try_from(number).unwrap();
+        store.write(&whole([sample::outcome(sample::opened(number, &names))])).unwrap();
+    }
+    let connection = Connection::open(folder.file()).unwrap();
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM policy"), 2);
+    assert_eq!(count("SELECT count(*) FROM key_models"), 2, "who may use all has no list at first");
+    let kept = folder.reader().request(sample::id(2)).unwrap().unwrap();
+    assert_eq!(kept.key_models.as_deref(), Some("[\"qwen\"]"));
+    let (document, fleet) = kept.policy.unwrap();
+    assert_eq!(document, "[default]\nroute = [\"*\"]\n");
+    let fleet: policies::FleetSnapshot = serde_json::from_str(&fleet).unwrap();
+    assert_eq!(fleet, sample::names().policy.as_ref().unwrap().fleet);
+    assert_eq!(kept.price.unwrap().output.nano(), 1_500_000_000);
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_request_is_found_by_its_id_whether_it_was_served_or_refused() {
+    let folder = Folder::new("found");
+    let names = sample::names();
+    let mut store = folder.open();
+    let refused = sample::refused(sample::STARTED_MS, &names);
+    let (id, served) = (refused.id, sample::opened(1, &names));
+    let group = whole([sample::outcome(Arc::clone(&served))]);
+    store.write(&Group { refused: vec![refused], ..group }).unwrap();
+    assert_eq!(told(&folder, served.id, "state"), "\"settled\"");
+    assert_eq!(told(&folder, served.id, "draw"), format!("\"{}\"", u64::MAX));
+    for (name, value) in [
+        ("state", "refused"),
+        ("rule", "malay"),
+        ("guard", "home"),
+        ("code", "rate_limit_exceeded"),
+        ("reason", "too many"),
+        ("draw", "7"),
+        ("started_at", "2026-01-02T03:04:05.678Z"),
+        ("policy_hash", "aabb"),
+    ] {
+        assert_eq!(told(&folder, id, name), format!("\"{value}\""), "{name}");
+    }
+    assert!(folder.reader().request(Uuid::nil()).unwrap().is_none());
+    let named = |name: &str| folder.reader().called(name, 9).unwrap();
+    assert_eq!((named("caller-7").len(), named("nobody").len()), (1, 0));
+    assert_eq!(named("caller-8")[0].id, id.to_string());
+    let plan = |sql: &str| {
+        let mut select = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = select.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    let by_id = plan(
+        "SELECT r.id FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch \
+                      WHERE r.id = 'x'",
+    );
+    assert!(by_id.contains("USING INDEX refusal_id (id=?)"), "{by_id}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{checksum, entry::Row, labels::Labels, recover, schema, started_at, trees};
+use super::{checksum, decisions, entry::Row, labels::Labels, recover, schema, started_at, trees};
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},
     record::Group,
@@ -275,6 +275,7 @@ impl<'a> Page<'a> {
             }
         };
         self.prices(names)?;
+        decisions::keep(self.transaction, names)?;
         if self.memory.epochs.len() == EPOCHS {
             self.memory.epochs.remove(0);
         }

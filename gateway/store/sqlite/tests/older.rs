@@ -289,3 +289,28 @@ pub(super) const THIRD_ROWS: &str = r#"
       FROM line WHERE state > 0 GROUP BY 1, 3, 4;
     INSERT INTO meta VALUES ('replica', 'replica-1'), ('open_from', '7');
 "#;
+
+/// What the fourth has beside the third: who has written, and checksums.
+pub(super) const FOURTH: &str = r#"
+    CREATE TABLE boot (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT);
+    ALTER TABLE entry ADD COLUMN boot INTEGER;
+    ALTER TABLE entry ADD COLUMN checksum INTEGER;
+    ALTER TABLE entry_close ADD COLUMN checksum INTEGER;
+    ALTER TABLE caller ADD COLUMN checksum INTEGER;
+    ALTER TABLE shape ADD COLUMN checksum INTEGER;
+    ALTER TABLE result ADD COLUMN checksum INTEGER;
+    ALTER TABLE epoch ADD COLUMN checksum INTEGER;
+    ALTER TABLE tree ADD COLUMN checksum INTEGER;
+    ALTER TABLE boot ADD COLUMN checksum INTEGER;
+    ALTER TABLE price ADD COLUMN checksum INTEGER;
+    ALTER TABLE refusal ADD COLUMN checksum INTEGER;
+"#;
+
+/// A refusal of the fourth, and its epoch, with the checksums that it wrote.
+pub(super) const FOURTH_ROWS: &str = r#"
+    INSERT INTO meta VALUES ('checksums', '1'), ('replica', 'replica-1');
+    INSERT INTO epoch VALUES (1, 'replica-1', 'USD', 'v', 'h', 'p', 0, 3059619739696992383);
+    INSERT INTO refusal VALUES (1767323045678, 1, 'decide', 'forbidden', 'cards', 'app', 'openai',
+      'chat', 1, 'auto', '', 'th', 'chat', 0.9, 0.75, '', 'confidential', 120, 64, 1, NULL,
+      -7987467560718695427);
+"#;

@@ -1,0 +1,124 @@
+//! `signalbox why`: a past request explained from the ledger. Only reads it.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    store::{Named, Reader},
+    why::Account,
+};
+
+/// Requests of one name of a caller's that are listed.
+const LISTED_MAX: u32 = 100;
+/// The longest id of a caller's that the gateway keeps.
+const NAME_MAX: usize = 64;
+
+/// Options of `why`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The request: `x-signalbox-id` of its answer, or the caller's own `x-request-id`.
+    #[arg(value_parser = id)]
+    id: String,
+    /// A copy of the ledger to read, in place of the configuration's.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An id as answers carry it: letters, digits, `.`, `_` and `-`.
+fn id(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    let id = "the value of `x-signalbox-id`, such as 019b7c4a-9e2f-7000-8000-00000000002a";
+    Err(format!(
+        "expected {id}, or an `x-request-id` of 1 to {NAME_MAX} letters, digits, `.`, `_` and `-`"
+    ))
+}
+
+/// What a search has found.
+enum Found {
+    Request(Box<Account>),
+    Several(Vec<Named>),
+    Nothing,
+}
+
+/// Explains one request of the past.
+pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
+    let (ledger, days) = match &args.ledger {
+        Some(ledger) => (ledger.clone(), None),
+        None => match super::load(config) {
+            Ok(config) => (config.ledger.sqlite.clone(), Some(config.ledger.retention_days)),
+            Err(code) => return code,
+        },
+    };
+    match find(&ledger, &args.id) {
+        Ok(Found::Request(account)) if args.json => println!("{:#}", account.json()),
+        Ok(Found::Request(account)) => print!("{account}"),
+        Ok(Found::Several(all)) => list(&all, args),
+        Ok(Found::Nothing) => {
+            eprintln!("signalbox: {}", nothing(&ledger, &args.id, days));
+            return ExitCode::FAILURE;
+        }
+        Err(error) => {
+            eprintln!("signalbox: {}: {error}", ledger.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// By our id, else by the callers' own.
+fn find(ledger: &Path, id: &str) -> Result<Found, Box<dyn Error>> {
+    let reader = Reader::open(ledger)?;
+    let by_id = |id: Uuid| reader.request(id).map(|it| it.map(|it| Box::new(Account::of(it))));
+    if let Ok(ours) = Uuid::try_parse(id)
+        && let Some(account) = by_id(ours)?
+    {
+        return Ok(Found::Request(account));
+    }
+    let all = reader.called(id, LISTED_MAX)?;
+    if let [only] = &*all
+        && let Ok(ours) = Uuid::try_parse(&only.id)
+        && let Some(account) = by_id(ours)?
+    {
+        return Ok(Found::Request(account));
+    }
+    Ok(if all.is_empty() { Found::Nothing } else { Found::Several(all) })
+}
+
+fn list(all: &[Named], args: &Args) {
+    if args.json {
+        let one = |it: &Named| {
+            let Named { id, started_at, state } = it;
+            serde_json::json!({ "id": id, "started_at": started_at, "state": state })
+        };
+        let all: Vec<_> = all.iter().map(one).collect();
+        println!("{:#}", serde_json::json!({ "requests": all }));
+        return;
+    }
+    println!("requests that their callers call {}, the newest first:", args.id);
+    for it in all {
+        println!("{}  {}  {}", it.id, it.started_at, it.state);
+    }
+}
+
+fn nothing(ledger: &Path, id: &str, days: Option<u32>) -> String {
+    let days = match days {
+        Some(days) => format!("older than {days} days (`ledger.retention_days`)"),
+        None => String::from("older than `ledger.retention_days`"),
+    };
+    format!(
+        "there is no request {id} in {}: it may be of another replica, {days}, or a refusal that was not \
+         kept (at most 100 a second are, and none while the ledger cannot be written)",
+        ledger.display()
+    )
+}

@@ -1,0 +1,131 @@
+//! One request by its id: its entry or its refusal, and what is kept of how it was decided.
+
+use policies::facts::{Money, Price};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// One request as the books have it.
+#[derive(Clone, Debug, Default)]
+pub struct KeptRequest {
+    /// The columns of the view `ledger`; of a refusal those that it has, the state `refused`, and `stage`,
+    /// `guard`, `code` and `reason` beside them.
+    pub columns: Map<String, Value>,
+    /// The policy's document and, as JSON, the fleet that it was compiled against; nothing where an earlier
+    /// version has decided.
+    pub policy: Option<(String, String)>,
+    /// The models that its key could use, as a list in JSON; nothing where it could use all.
+    pub key_models: Option<String>,
+    /// The prices that it was charged by: of the model that served, if there are any.
+    pub price: Option<Price>,
+}
+
+/// A request by its caller's own name for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Our id; nothing for a refusal that an earlier version has written.
+    pub id: String,
+    /// RFC 3339, UTC, with milliseconds.
+    pub started_at: String,
+    /// `open`, `settled`, `recovered` or `refused`.
+    pub state: String,
+}
+
+const ENTRY: &str = "SELECT * FROM ledger WHERE id = ?";
+
+const REFUSAL: &str = "SELECT r.id AS id, 'refused' AS state, \
+     strftime('%Y-%m-%dT%H:%M:%fZ', r.at_ms / 1000.0, 'unixepoch') AS started_at, \
+     p.replica AS replica, r.caller_request_id AS caller_request_id, r.team AS team, \
+     r.\"key\" AS \"key\", r.tags AS tags, r.dialect AS dialect, r.operation AS operation, \
+     r.stream AS stream, r.requested_model AS requested_model, r.hinted AS hinted, \
+     r.language AS language, r.task AS task, r.language_confidence AS language_confidence, \
+     r.task_confidence AS task_confidence, r.needs AS needs, r.data_class AS data_class, \
+     r.input_tokens_estimate AS input_tokens_estimate, \
+     r.output_tokens_asked AS output_tokens_asked, r.n AS n, printf('%u', r.draw) AS draw, \
+     r.rule AS rule, r.guard AS guard, r.stage AS stage, r.kind AS failure_kind, r.code AS code, \
+     r.reason AS reason, p.policy_version AS policy_version, p.policy_hash AS policy_hash, \
+     p.price_version AS price_version, p.currency AS currency \
+     FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch WHERE r.id = ?";
+
+const CALLED: &str = "SELECT id, started_at, state FROM (SELECT id, started_at, state FROM ledger \
+     WHERE caller_request_id = ?1 UNION ALL SELECT id, \
+     strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), 'refused' FROM refusal \
+     WHERE caller_request_id = ?1) ORDER BY started_at DESC LIMIT ?2";
+
+const POLICY: &str = "SELECT document, fleet FROM policy WHERE hash = ?";
+
+const KEY_MODELS: &str = "SELECT models FROM key_models WHERE \"key\" = ?1 AND since_ms <= \
+     unixepoch(?2) * 1000 + substr(?2, 21, 3) ORDER BY since_ms DESC, rowid DESC LIMIT 1";
+
+const PRICE: &str = "SELECT input_nano, cached_input_nano, cache_write_nano, output_nano, \
+     reasoning_nano FROM price WHERE version = ? AND model = ? AND input_nano IS NOT NULL";
+
+/// The entry or the refusal with this id.
+pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<KeptRequest>> {
+    let id = id.hyphenated().to_string();
+    let mut columns = None;
+    for sql in [ENTRY, REFUSAL] {
+        if columns.is_none() {
+            let mut select = connection.prepare(sql)?;
+            let names: Vec<String> = select.column_names().map(Into::into).collect();
+            columns = select.query_row([&id], |row| object(row, &names)).optional()?;
+        }
+    }
+    let Some(columns) = columns else { return Ok(None) };
+    let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default();
+    let policy = connection
+        .query_row(POLICY, [text("policy_hash")], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let key = [text("key"), text("started_at")];
+    let key_models = connection.query_row(KEY_MODELS, key, |row| row.get(0)).optional()?;
+    let priced = [text("price_version"), text("model")];
+    let price = connection.query_row(PRICE, priced, price).optional()?;
+    Ok(Some(KeptRequest { columns, policy, key_models, price }))
+}
+
+/// The newest requests that their callers called so.
+pub(super) fn called(
+    connection: &Connection,
+    name: &str,
+    most: u32,
+) -> rusqlite::Result<Vec<Named>> {
+    let mut select = connection.prepare(CALLED)?;
+    let rows = select.query_map(params![name, most], |row| {
+        let id = row.get::<_, Option<String>>(0)?.unwrap_or_default();
+        Ok(Named { id, started_at: row.get(1)?, state: row.get(2)? })
+    })?;
+    rows.collect()
+}
+
+fn price(row: &Row<'_>) -> rusqlite::Result<Price> {
+    let money = |at| -> rusqlite::Result<Money> {
+        Ok(Money::from_nano(row.get::<_, Option<i64>>(at)?.unwrap_or_default()))
+    };
+    Ok(Price {
+        input: money(0)?,
+        cached_input: money(1)?,
+        cache_write: money(2)?,
+        output: money(3)?,
+        reasoning: money(4)?,
+    })
+}
+
+/// A row as JSON. What a column holds as JSON is no text in it.
+fn object(row: &Row<'_>, names: &[String]) -> rusqlite::Result<Map<String, Value>> {
+    let mut columns = Map::new();
+    for (at, name) in names.iter().enumerate() {
+        let value = match row.get_ref(at)? {
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Real(number) => number.into(),
+            ValueRef::Text(text) => {
+                let text = String::from_utf8_lossy(text);
+                let nested = || serde_json::from_str(&text).ok();
+                let nested = ["attempts", "tags"].contains(&&**name).then(nested).flatten();
+                nested.unwrap_or_else(|| text.into_owned().into())
+            }
+            ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        };
+        columns.insert(name.clone(), value);
+    }
+    Ok(columns)
+}
