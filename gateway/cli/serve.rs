@@ -24,12 +24,12 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     let config = match app::check(&path) {
         Ok(config) => config,
         Err(faults) => {
-            super::print_faults(&path, &faults);
+            super::print_faults(&faults);
             return ExitCode::from(super::WRONG);
         }
     };
     let watched = Watched::new(&path, config.policy_file.as_deref());
-    let dead_ends = config.dead_ends.clone();
+    let (dead_ends, unread) = (config.dead_ends.clone(), config.unread_variables.clone());
     let running = match app::succeed_or_start(config).await {
         Ok(running) => running,
         Err(error) => {
@@ -39,6 +39,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     };
     tracing::info!(addr = %running.addr, admin = %running.admin_addr, "serving");
     warn_of(&dead_ends);
+    unread.iter().for_each(|it| tracing::warn!("{it}"));
     let Ok(mut stop) = Stop::listen() else { return deaf() };
     notify(Notice::Ready);
     let succeeded = tokio::select! {

@@ -13,6 +13,7 @@ mod load;
 mod misplaced;
 mod model;
 mod names;
+mod new_key;
 mod outside;
 mod owner;
 mod policy;
@@ -20,6 +21,7 @@ mod secret;
 mod team;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod url;
 mod validate;
 
@@ -36,8 +38,9 @@ use crate::outcome::Priority;
 pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
-    load::{check, load, load_with},
+    load::{check, load, load_with, new_key},
     model::price_version,
+    new_key::NewKey,
     secret::Secret,
 };
 pub(crate) use self::{fixed::fixed_changes, load::read_text};
@@ -59,6 +62,8 @@ pub struct Config {
     pub policy_file: Option<PathBuf>,
     /// Which requests end nowhere under the policy, whatever is up: found when it is loaded.
     pub dead_ends: Vec<policies::lint::Finding>,
+    /// A sentence for each variable of the environment that looks like one of ours and that nothing reads.
+    pub unread_variables: Vec<String>,
     /// The ledger.
     pub ledger: Ledger,
     /// How keys are hashed.

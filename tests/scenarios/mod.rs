@@ -23,6 +23,7 @@ mod hostile_streams;
 mod http_edge;
 mod keeping;
 mod limits;
+mod mistakes;
 mod new_budgets;
 mod own_edits;
 mod pages;
