@@ -120,7 +120,7 @@ fn ledger(ground: &Ground<'_>) -> Option<Fault> {
     }
 }
 
-/// What is wrong with whatever else a start prepares: connections to the backends, with the roots of the system.
+/// What is wrong with whatever else a start prepares: connections to the backends, with the system's roots.
 fn unprovable(config: &Config) -> Option<Fault> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = match Metrics::new(config.series_max) {

@@ -14,11 +14,10 @@ use policies::{
 use toml::Table;
 
 use super::{
-    Config, Ground, NewKey, misplaced, new_key as key_to_be, outside::Outside, validate::validate,
+    Config, Ground, NewKey, misplaced, new_key as key_to_be, outside::Outside, unread::PREFIX,
+    validate::validate,
 };
 
-/// What the variables that change the configuration begin with.
-pub(super) const PREFIX: &str = "SIGNALBOX__";
 /// What is expected of the file's place.
 const READABLE: &str =
     "a configuration: `--config` names its file, and docs/CONFIG.md has one that works";
@@ -280,8 +279,8 @@ impl Layer {
         self.values.iter().filter_map(of).collect()
     }
 
-    /// What the value of a fault was called where it came from, if it came from here: that at its path, or one
-    /// below a table of which the file says nothing.
+    /// What the value of a fault was called where it came from, if it came from here: that at its path, or
+    /// one below a table of which the file says nothing.
     fn origin(&self, fault: &Fault) -> Option<String> {
         let within = |path: &str, above: &str| {
             let after = path.strip_prefix(above)?;

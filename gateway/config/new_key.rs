@@ -1,5 +1,5 @@
-//! What the making of a key needs of a configuration, which need not be whole yet: the place of the pepper, and
-//! the names that there are. No other fault of the file stands in its way.
+//! What the making of a key needs of a configuration, which need not be whole yet: the place of the pepper,
+//! and the names that there are. No other fault of the file stands in its way.
 
 use policies::{
     Fault,

@@ -83,16 +83,11 @@ pub(super) fn compiled(
     }
     let document = document?;
     let proved = policies::compile(&document, fleet).and_then(|policy| {
-        let judged = policies::lint::judge(&policy).map_err(|mut wrong| {
-            policies::document::locate(&document, &mut wrong);
-            wrong
-        });
-        let mut findings = judged?;
-        policies::lint::place(&mut findings, &document, &name);
+        let findings = judged(&policy, (&document, &name))?;
         Ok((policy, findings))
     });
     match proved {
-        Ok(judged) => Some(judged),
+        Ok(proved) => Some(proved),
         Err(found) => {
             let placed = |it: Fault| match own(&it.path, teams) {
                 Some(path) => Fault { path, ..it },
@@ -102,6 +97,16 @@ pub(super) fn compiled(
             None
         }
     }
+}
+
+/// What is found in a policy that loads, with its place in the document of this name.
+fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding>, Vec<Fault>> {
+    let mut findings = policies::lint::judge(policy).map_err(|mut wrong| {
+        policies::document::locate(document, &mut wrong);
+        wrong
+    })?;
+    policies::lint::place(&mut findings, document, name);
+    Ok(findings)
 }
 
 /// The path in this configuration of a fault that was found when the policy was compiled against its names;

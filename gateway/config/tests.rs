@@ -397,8 +397,8 @@ fn a_secret_that_lets_somebody_in_is_no_short_one() {
     assert_eq!(key("env:TWENTY"), Ok(()));
     let said = |found: &str| {
         Err(format!(
-            "key[0] \"mine\".secret (line 12): found {found}, expected at least 20 characters that nobody can \
-             guess, such as `signalbox key create` makes\n"
+            "key[0] \"mine\".secret (line 12): found {found}, expected at least 20 characters that nobody \
+             can guess, such as `signalbox key create` makes\n"
         ))
     };
     assert_eq!(key("env:ONE"), said("a secret of 1 character"));

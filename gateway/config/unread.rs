@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use policies::nearest;
 use toml::Value;
 
-use super::load::PREFIX;
-
+/// What the variables that change the configuration begin with.
+pub(super) const PREFIX: &str = "SIGNALBOX__";
 /// What variables begin with that are meant to be ours.
 const OURS: [&str; 2] = ["SIGNALBOX", "SIGNAL_BOX"];
 /// Keys whose values are secrets, which stand nowhere but by reference.
@@ -14,19 +14,19 @@ const SECRETS: [&str; 3] = ["token", "metrics_token", "pepper"];
 /// Keys that a message names.
 const NAMED_MAX: usize = 3;
 
-/// A sentence for each of these variables that changes nothing: no key of the configuration is spelled so, and
-/// no reference `env:NAME` in `values` reads it. `keys` are the paths of keys that a variable can set.
+/// A sentence for each of these variables that changes nothing: no key of the configuration is spelled so,
+/// and no reference `env:NAME` in `values` reads it. `keys` are the paths of keys that a variable can set.
 pub(super) fn unread<'a>(
-    variables: impl Iterator<Item = (&'a str, &'a str)>,
+    variables: &'a [(String, String)],
     values: &toml::Table,
     keys: &BTreeSet<String>,
 ) -> Vec<String> {
     let mut read = BTreeSet::new();
     values.values().for_each(|value| references(value, &mut read));
-    let idle = |(name, value): &(&str, &str)| {
-        is_meant_for_us(name) && !read.contains(name) && !is_of_a_cluster(name, value)
+    let idle = |(name, value): &&(String, String)| {
+        is_meant_for_us(name) && !read.contains(&**name) && !is_of_a_cluster(name, value)
     };
-    let mut names: Vec<&str> = variables.filter(idle).map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = variables.iter().filter(idle).map(|(name, _)| &**name).collect();
     names.sort_unstable();
     names.into_iter().map(|name| sentence(name, keys)).collect()
 }
@@ -69,7 +69,8 @@ fn sentence(name: &str, keys: &BTreeSet<String>) -> String {
             format!("a secret is read by reference: {key} = \"env:{name}\" under [{section}]")
         }
         None if named.is_empty() => format!(
-            "a key of the configuration is set by `{PREFIX}SECTION__KEY`, and a secret is read by `env:{name}`"
+            "a key of the configuration is set by `{PREFIX}SECTION__KEY`, and a secret is read by \
+             `env:{name}`"
         ),
         None => format!("did you mean {}?", named.join(" or ")),
     };
@@ -120,7 +121,9 @@ mod tests {
         let keys = keys.map(String::from).into_iter().collect();
         let values =
             "[[key]]\nsecret = \"env:SIGNALBOX_MINE\"\n[x]\ny = [\"env:SIGNALBOX_LISTED\"]";
-        unread(variables.iter().copied(), &values.parse().unwrap(), &keys)
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        unread(&variables, &values.parse().unwrap(), &keys)
     }
 
     #[test]

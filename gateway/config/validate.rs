@@ -63,9 +63,8 @@ pub(super) fn validate(
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
-    let variables = outside.variables.iter().map(|(name, value)| (&**name, &**value));
     Ok(Config {
-        unread_variables: unread(variables, table, faults.keys()),
+        unread_variables: unread(outside.variables, table, faults.keys()),
         hash: hash(table, policy.hash()),
         server,
         admin,

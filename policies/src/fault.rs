@@ -123,7 +123,8 @@ pub(crate) fn suggested<'a>(
     }
 }
 
-/// A question for the name that was meant by `found`: the label that it is another word for, else the nearest.
+/// A question for the name that was meant by `found`: the label for which it is another word, else the
+/// nearest.
 #[must_use]
 pub fn did_you_mean<'a>(
     found: &str,

@@ -268,7 +268,7 @@ async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_f
         (
             "UPDATE entry SET caller = caller + 100 WHERE seq = 2",
             "UPDATE entry SET caller = caller - 100 WHERE seq = 2",
-            "have lost what they name",
+            "has lost what it names",
         ),
     ] {
         file.execute_batch(change).expect("a change");

@@ -1,5 +1,5 @@
-//! Mistakes of operators and callers, and the whole of what each is told, as `tests/golden/mistakes.txt` has it
-//! for people to read. `SIGNALBOX_GOLDEN=1` writes that file anew.
+//! Mistakes of operators and callers, and the whole of what each is told, as `tests/golden/mistakes.txt` has
+//! it for people to read. `SIGNALBOX_GOLDEN=1` writes that file anew.
 
 use std::{fmt::Write, fs, path::Path, process::Command};
 

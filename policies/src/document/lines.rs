@@ -1,5 +1,5 @@
-//! On which lines faults stand, and in tables of which names. The document is read a second time for it, and only where it has
-//! faults: reading it with the place of every value would make all reading pay for it.
+//! On which lines faults stand, and in tables of which names. The document is read a second time for it, and
+//! only where it has faults: reading it with the place of every value would make all reading pay for it.
 
 use std::{collections::HashMap, fmt, ops::Range};
 
@@ -45,8 +45,8 @@ pub fn locate(document: &str, faults: &mut [Fault]) {
     }
 }
 
-/// The span of the value that the path leads to, as far as there is one; and the path with the names of tables
-/// of lists, if they have any.
+/// The span of the value that the path leads to, as far as there is one; and the path with the names of
+/// tables of lists, if they have any.
 fn innermost(root: &Place, path: &str) -> (Option<Range<usize>>, Option<String>) {
     let (mut place, mut rest, mut span) = (root, path, None);
     let (mut named, mut any) = (String::new(), false);
