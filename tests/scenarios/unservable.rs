@@ -146,7 +146,8 @@ async fn what_ends_nowhere_is_a_warning_of_check_and_serve_with_a_request() {
     let out = binary::run(&folder.config(), &["check"]).await;
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(0), "{said}");
-    let line = "policy.toml:2: warning: default `default`: `home` leaves this route no model that can do vision";
+    let line = "policy.toml:2: warning: default `default`: `home` leaves this route no model that can \
+                do vision";
     assert!(said.contains(line), "{said}");
     assert!(
         said.contains("data_class = \"confidential\"") && said.contains("[\"vision\"]"),
