@@ -320,7 +320,7 @@ async fn build(
     let ledger = config.ledger.sqlite.display();
     let ledger_error = |error| StartError::Ledger(format!("{ledger}: {error}"));
     let stays = |why| in_charge(config, why);
-    let pepper = pepper(config)?;
+    let pepper = pepper(&config.identity, &config.ledger)?;
     let opened = books(config, predecessor.is_some()).await;
     let (store, replica) = opened.map_err(|error| match error {
         record::StoreError::InUse(_) => stays(handover::found(&config.ledger.sqlite)),

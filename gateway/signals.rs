@@ -2,13 +2,15 @@
 //! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
 pub(crate) mod header;
-mod hint;
 
 use std::sync::Arc;
 
 use classify::Prompt;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::facts::{CivilTime, DataClass, Hinted, Language, Money, Signals, Task, Tokens};
+use policies::{
+    facts::{CivilTime, DataClass, Hinted, Language, Money, Signals, Task, Tokens},
+    labels,
+};
 use smallvec::SmallVec;
 
 use self::header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK};
@@ -127,14 +129,14 @@ impl Hints {
         if !caller.hints {
             return Ok(Self::default());
         }
-        let language = label(headers, &LANGUAGE, hint::language, Language::ALL)?;
-        let task = label(headers, &TASK, hint::task, Task::ALL)?;
+        let language = label(headers, &LANGUAGE, labels::language, Language::ALL)?;
+        let task = label(headers, &TASK, labels::task, Task::ALL)?;
         Ok(Self { language, task })
     }
 }
 
 fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure> {
-    let stated = label(headers, &DATA_CLASS, hint::data_class, DataClass::ALL)?;
+    let stated = label(headers, &DATA_CLASS, labels::data_class, DataClass::ALL)?;
     let class = stated.map_or(caller.data_class, |stated| stated.max(caller.data_class));
     if class <= caller.data_class_max {
         return Ok(class);
@@ -176,8 +178,8 @@ fn label<T: std::fmt::Display>(
     }
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
     let mut expected = format!("one of {}", all.join(", "));
-    if let Some(near) = policies::nearest(found, all.iter().map(String::as_str)) {
-        expected = format!("{expected}; did you mean `{near}`?");
+    if let Some(meant) = policies::did_you_mean(found, all.iter().map(String::as_str)) {
+        expected = format!("{expected}; {meant}");
     }
     Err(wrong(name, &quoted(found), &expected))
 }

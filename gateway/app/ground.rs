@@ -24,8 +24,10 @@ use crate::{
 /// Every fault of the configuration and of the machine for it, with its path.
 pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
     let config = config::check(path, &faults)?;
-    provable(&config).map_err(|fault| vec![fault])?;
-    Ok(config)
+    match unprovable(&config) {
+        Some(fault) => Err(vec![fault]),
+        None => Ok(config),
+    }
 }
 
 /// What is no fault of the configuration and yet to be known: an address or a ledger that somebody has
@@ -126,15 +128,17 @@ fn ledger(ground: &Ground<'_>) -> Option<Fault> {
     }
 }
 
-/// Whatever else a start prepares: connections to the backends, with the roots of the system.
-fn provable(config: &Config) -> Result<(), Fault> {
+/// What is wrong with whatever else a start prepares: connections to the backends, with the system's roots.
+fn unprovable(config: &Config) -> Option<Fault> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let metrics = Metrics::new(config.series_max)
-        .map_err(|error| Fault::new("metrics", error.to_string(), "metrics that can be kept"))?;
+    let metrics = match Metrics::new(config.series_max) {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            return Some(Fault::new("metrics", error.to_string(), "metrics that can be kept"));
+        }
+    };
     let before = Before::Start(Arc::from("check"));
-    let made = epoch(config, &metrics, before, real_now());
-    made.map(drop).map_err(|error| {
-        let expected = "backends that can be connected to, and the system's root certificates";
-        Fault::new("model", error.to_string(), expected)
-    })
+    let error = epoch(config, &metrics, before, real_now()).err()?;
+    let expected = "backends that can be connected to, and the system's root certificates";
+    Some(Fault::new("model", error.to_string(), expected))
 }

@@ -65,8 +65,7 @@ pub(super) fn fault(identity: &Identity, ledger: &Ledger, found: Option<&Secret>
 ///
 /// # Errors
 /// When it can be neither read nor made, and when the ledger was written with another one.
-pub(crate) fn pepper(config: &Config) -> Result<Secret, StartError> {
-    let (identity, ledger) = (&config.identity, &config.ledger);
+pub(crate) fn pepper(identity: &Identity, ledger: &Ledger) -> Result<Secret, StartError> {
     let found = present(identity, ledger).map_err(StartError::Pepper)?;
     if let Some(fault) = fault(identity, ledger, found.as_ref()) {
         return Err(StartError::OtherPepper(fault.to_string()));

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::ExitCode};
 
+use policies::counted;
+
 use crate::{
     app::{self, AskedEndpoint},
     config::Config,
@@ -25,19 +27,22 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             for note in app::notes(&config) {
                 eprintln!("note: {note}");
             }
+            for unread in &config.unread_variables {
+                eprintln!("warning: {unread}");
+            }
             for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
-                eprintln!("policy: {finding}");
+                eprintln!("{finding}");
             }
             if let Some(more) = super::more_dead_ends(&config.dead_ends) {
                 eprintln!("policy: {more}");
             }
             let fleet = config.policy.fleet();
             let good = format!(
-                "{}: good: {} models, {} teams, {} keys, policy {}",
+                "{}: good: {}, {}, {}, policy {}",
                 path.display(),
-                fleet.models.len(),
-                fleet.teams.len(),
-                fleet.keys.len(),
+                counted(fleet.models.len(), "model", "models"),
+                counted(fleet.teams.len(), "team", "teams"),
+                counted(fleet.keys.len(), "key", "keys"),
                 config.policy.version(),
             );
             if args.json {
@@ -55,7 +60,8 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
                 println!(
                     "{}",
                     serde_json::json!({
-                        "path": fault.path, "line": fault.line,
+                        "file": fault.file, "path": fault.path, "named": fault.named,
+                        "line": fault.line, "column": fault.column,
                         "found": fault.found, "expected": fault.expected, "more": fault.more,
                     })
                 );
@@ -63,7 +69,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             ExitCode::from(super::WRONG)
         }
         Err(faults) => {
-            super::print_faults(path, &faults);
+            super::print_faults(&faults);
             ExitCode::from(super::WRONG)
         }
     }
@@ -90,10 +96,10 @@ async fn online(config: Config, json: bool) -> ExitCode {
         }
     }
     let wrong = asked.iter().filter(|it| it.found.is_err()).count();
-    let plural = if asked.len() == 1 { "" } else { "s" };
+    let endpoints = counted(asked.len(), "endpoint", "endpoints");
     let sum = match wrong {
-        0 => format!("{} endpoint{plural} asked: good", asked.len()),
-        wrong => format!("{} endpoint{plural} asked: {wrong} wrong", asked.len()),
+        0 => format!("{endpoints} asked: good"),
+        wrong => format!("{endpoints} asked: {wrong} wrong"),
     };
     if json {
         eprintln!("{sum}");

@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::facts::{Draw, FleetView, ModelView};
+use policies::{
+    Fault,
+    facts::{Draw, FleetView, ModelView},
+};
 
 use crate::{
     directory::Directory,
@@ -63,8 +66,15 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
         wire::read(wire::Surface::first(), body, &limits).map_err(|failure| failure.to_string())?;
     // Hashes of users and sessions only have to be told apart here.
     let keys = Directory::unbound(b"explain", &config.keys, &config.teams);
-    let principal = keys.named(args.key.as_deref()).ok_or("there is no key of this name")?;
+    let principal = keys.named(args.key.as_deref()).ok_or_else(|| {
+        let known = config.keys.iter().map(|key| &*key.name);
+        Fault::unknown("--key", args.key.as_deref().unwrap_or_default(), "a key", known).to_string()
+    })?;
     let fleet = config.policy.fleet();
+    let known = || fleet.models.iter().map(|it| &*it.id);
+    if let Some(none) = args.down.iter().find(|down| !known().any(|id| id == **down)) {
+        return Err(Fault::unknown("--down", none, "a model of the fleet", known()).to_string());
+    }
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let (headers, at) = (headers(args)?, jiff::Timestamp::now());
     let request = Box::new(request);

@@ -112,7 +112,8 @@ fn print(it: &Verification) {
         println!("{fault}");
     }
     if it.unchecked > 0 {
-        println!("{} rows are of an earlier version, without a checksum", it.unchecked);
+        let rows = policies::counted(it.unchecked, "row is", "rows are");
+        println!("{rows} of an earlier version, without a checksum");
     }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     println!(

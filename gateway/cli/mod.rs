@@ -14,9 +14,13 @@ mod serve;
 mod sim;
 mod why;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use policies::{Fault, counted};
 
 use crate::config::{self, Config};
 
@@ -111,33 +115,31 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 /// Loads the configuration, or prints every fault of it.
-fn load(path: &std::path::Path) -> Result<Config, ExitCode> {
+fn load(path: &Path) -> Result<Config, ExitCode> {
     config::load(Some(path)).map_err(|faults| {
-        print_faults(path, &faults);
+        print_faults(&faults);
         ExitCode::from(WRONG)
     })
 }
 
-fn print_faults(path: &std::path::Path, faults: &[policies::Fault]) {
+fn print_faults(faults: &[Fault]) {
     for fault in faults {
-        eprintln!("{}: {fault}", path.display());
-        if let Some(shown) = shown(path, fault) {
+        eprintln!("{fault}");
+        if let Some(shown) = shown(fault) {
             eprintln!("{shown}");
         }
     }
     let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
-    let plural = if all == 1 { "" } else { "s" };
-    eprintln!("{all} fault{plural}");
+    eprintln!("{}", counted(all, "fault", "faults"));
 }
 
 /// The line of a document that is not TOML, with a caret where reading ended.
-fn shown(path: &std::path::Path, fault: &policies::Fault) -> Option<String> {
-    let (line, column) = fault.path.strip_prefix("line ")?.split_once(", column ")?;
-    let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-    let text = config::read_text(path).ok()?;
+fn shown(fault: &Fault) -> Option<String> {
+    let (line, column) = (fault.line?, fault.column?);
+    let text = config::read_text(Path::new(fault.file.as_deref()?)).ok()?;
     let text = text.lines().nth(line.checked_sub(1)?)?;
-    // A secret that was pasted is not shown, nor what stands beside one.
-    if ["key", "secret", "token", "pepper"].iter().any(|word| text.contains(word)) {
+    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL.
+    if ["key", "secret", "token", "pepper", "hash", "@"].iter().any(|word| text.contains(word)) {
         return None;
     }
     let (margin, before) = (" ".repeat(line.to_string().len()), " ".repeat(column.checked_sub(1)?));
@@ -147,5 +149,6 @@ fn shown(path: &std::path::Path, fault: &policies::Fault) -> Option<String> {
 /// Where the rest of the requests that end nowhere is listed, if there are more.
 fn more_dead_ends(all: &[policies::lint::Finding]) -> Option<String> {
     let more = all.len().checked_sub(DEAD_ENDS_MAX).filter(|more| *more > 0)?;
-    Some(format!("{more} warnings more: `signalbox policy lint` lists them"))
+    let more = counted(more, "warning more", "warnings more");
+    Some(format!("{more}: `signalbox policy lint` lists them"))
 }

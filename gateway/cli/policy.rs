@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use policies::{Fault, Policy, cases, catalogue, facts::FleetFacts, lint::Severity};
+use policies::{Fault, Policy, cases, catalogue, counted, facts::FleetFacts, lint::Severity};
 
 use crate::config;
 
@@ -55,14 +55,17 @@ pub(super) fn run(config: &Path, command: &Command) -> ExitCode {
 }
 
 fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
-    let policy = match compiled(config, file) {
-        Ok(policy) => policy,
+    let (policy, source) = match compiled(config, file) {
+        Ok(both) => both,
         Err(faults) => {
-            super::print_faults(file.unwrap_or(config), &faults);
+            super::print_faults(&faults);
             return ExitCode::from(super::WRONG);
         }
     };
-    let findings = policies::lint::lint(&policy);
+    let mut findings = policies::lint::lint(&policy);
+    if let Some((name, document)) = source {
+        policies::lint::place(&mut findings, &document, &name);
+    }
     let errors = findings.iter().filter(|it| it.severity == Severity::Error).count();
     for finding in &findings {
         match serde_json::to_string(finding) {
@@ -72,20 +75,23 @@ fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
     }
     if !json {
         let count = policy.rule_names().count();
-        println!("{count} rules: {errors} errors, {} warnings", findings.len() - errors);
+        println!(
+            "{}: {}, {}",
+            counted(count, "rule", "rules"),
+            counted(errors, "error", "errors"),
+            counted(findings.len() - errors, "warning", "warnings"),
+        );
     }
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
 }
 
 fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
-    let both = fleet(config).map_err(|faults| (config, faults)).and_then(|fleet| {
-        let of = |file| compiled_for(file, &fleet).map_err(|faults| (file, faults));
-        Ok((of(before)?, of(after)?))
-    });
+    let both = fleet(config)
+        .and_then(|fleet| Ok((compiled_for(before, &fleet)?, compiled_for(after, &fleet)?)));
     let (before, after) = match both {
         Ok(both) => both,
-        Err((file, faults)) => {
-            super::print_faults(file, &faults);
+        Err(faults) => {
+            super::print_faults(&faults);
             return ExitCode::from(super::WRONG);
         }
     };
@@ -95,17 +101,42 @@ fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
         _ => {
             found.changes.iter().for_each(|change| println!("{change}\n"));
             let more = if found.cut { ", and maybe more: too large to compare whole" } else { "" };
-            println!("{} changes{more}", found.changes.len());
+            println!("{}{more}", counted(found.changes.len(), "change", "changes"));
         }
     }
     ExitCode::SUCCESS
 }
 
-/// A policy of a file or, where none is named, of the configuration.
-fn compiled(config: &Path, file: Option<&Path>) -> Result<Policy, Vec<Fault>> {
+/// A document's name and text.
+type Source = (String, String);
+
+/// A policy of a file or, where none is named, of the configuration; and its document, if it has a file.
+fn compiled(config: &Path, file: Option<&Path>) -> Result<(Policy, Option<Source>), Vec<Fault>> {
     match file {
-        None => Ok(config::load(Some(config))?.policy),
-        Some(file) => compiled_for(file, &fleet(config)?),
+        None => {
+            let config = config::load(Some(config))?;
+            let read = |file: &PathBuf| {
+                let text = config::read_text(file).ok()?;
+                Some((file.display().to_string(), text))
+            };
+            let source = config.policy_file.as_ref().and_then(read);
+            Ok((config.policy, source))
+        }
+        Some(file) => {
+            let (name, document) = source(file)?;
+            let policy = policies::compile(&document, &fleet(config)?);
+            let policy = policy.map_err(|faults| in_file(faults, &name))?;
+            Ok((policy, Some((name, document))))
+        }
+    }
+}
+
+/// The document of a file; the name of a preset will do.
+fn source(file: &Path) -> Result<Source, Vec<Fault>> {
+    let preset = file.to_str().filter(|_| !file.exists()).and_then(policies::preset::document);
+    match preset {
+        Some(document) => Ok((format!("preset {}", file.display()), document.to_owned())),
+        None => Ok((file.display().to_string(), read(file)?)),
     }
 }
 
@@ -119,17 +150,19 @@ fn fleet(config: &Path) -> Result<FleetFacts, Vec<Fault>> {
 
 /// A policy's file against these models; the name of a preset will do.
 pub(super) fn compiled_for(file: &Path, fleet: &FleetFacts) -> Result<Policy, Vec<Fault>> {
-    let preset = file.to_str().filter(|_| !file.exists()).and_then(policies::preset::document);
-    match preset {
-        Some(document) => policies::compile(document, fleet),
-        None => policies::compile(&read(file)?, fleet),
-    }
+    let (name, document) = source(file)?;
+    policies::compile(&document, fleet).map_err(|faults| in_file(faults, &name))
+}
+
+/// Faults of a document that was read from this file, as it was named.
+fn in_file(faults: Vec<Fault>, name: &str) -> Vec<Fault> {
+    faults.into_iter().map(|fault| fault.in_file(name)).collect()
 }
 
 fn read(path: &Path) -> Result<String, Vec<Fault>> {
     config::read_text(path).map_err(|error| {
-        let found = error.to_string();
-        vec![Fault::new(path.display().to_string(), found, "a readable file")]
+        let fault = Fault::new("", error.to_string(), "a readable file");
+        vec![fault.in_file(&path.display().to_string())]
     })
 }
 
@@ -157,9 +190,7 @@ fn test_all(path: &Path) -> ExitCode {
             }
             Err(faults) => {
                 failed += 1;
-                for fault in faults {
-                    println!("{}: {fault}", table.display());
-                }
+                faults.iter().for_each(|fault| println!("{fault}"));
             }
         }
     }
@@ -183,13 +214,23 @@ fn tables(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
-    let document = read(table)?;
-    let header = cases::header(&document)?;
+    let (document, name) = (read(table)?, table.display().to_string());
+    let header = cases::header(&document).map_err(|faults| in_file(faults, &name))?;
     let folder = table.parent().unwrap_or(Path::new(""));
-    let policy = read(&folder.join(&header.policy))?;
+    let file = folder.join(&header.policy);
+    let policy = read(&file)?;
     let fleet = match header.fleet.as_str() {
         "catalogue" => catalogue(),
         path => FleetFacts::clone(config::load(Some(&folder.join(path)))?.policy.fleet()),
     };
-    cases::run(&document, &policy, &fleet)
+    cases::run(&document, &policy, &fleet).map_err(|faults| {
+        // Where the table names its policy, the reader wants to know how to open it from here.
+        let opened = |fault: Fault| match fault.file.as_deref() {
+            Some(named) if named == header.policy => {
+                Fault { file: None, ..fault }.in_file(&file.display().to_string())
+            }
+            _ => fault.in_file(&name),
+        };
+        faults.into_iter().map(opened).collect()
+    })
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(path: PathBuf) -> ExitCode {
     let config = match app::check(&path) {
         Ok(config) => config,
         Err(faults) => {
-            super::print_faults(&path, &faults);
+            super::print_faults(&faults);
             return ExitCode::from(super::WRONG);
         }
     };
@@ -55,6 +55,7 @@ async fn serve(
 ) -> ExitCode {
     let plain = |says| StartWarning { says, ..StartWarning::default() };
     let mut warnings: Vec<_> = app::warnings(&config).into_iter().map(plain).collect();
+    warnings.extend(config.unread_variables.iter().cloned().map(plain));
     warnings.extend(dead_ends(&config.dead_ends));
     let running = match app::succeed_or_start(config, log.clone()).await {
         Ok(running) => running,

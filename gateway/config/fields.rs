@@ -8,7 +8,7 @@ use std::{
 };
 
 use policies::{
-    Fault,
+    Fault, counted,
     document::{Faults, Section, kind},
     facts::{DataClass, Money},
 };
@@ -110,8 +110,13 @@ pub(super) fn data_class(
     key: &'static str,
     faults: &mut Faults,
 ) -> Option<DataClass> {
-    let expected = "public, internal, confidential or secret";
-    section.read(key, expected, faults, |value| DataClass::from_code(value.as_str()?))
+    let text = section.text(key, faults)?;
+    let class = DataClass::from_code(text);
+    if class.is_none() {
+        let known = DataClass::ALL.iter().map(|it| it.code());
+        faults.push_unknown(section.at(key), text, "a data class", known);
+    }
+    class
 }
 
 /// A secret by reference.
@@ -178,7 +183,7 @@ pub(super) fn own_token(
     if length >= OWN_TOKEN_BYTES_MIN {
         return Some(secret);
     }
-    let found = format!("a secret of {length} character{}", if length == 1 { "" } else { "s" });
+    let found = format!("a secret of {}", counted(length, "character", "characters"));
     let expected = format!(
         "at least {OWN_TOKEN_BYTES_MIN} characters that nobody can guess, such as `signalbox key \
          create` makes"

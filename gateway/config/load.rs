@@ -1,7 +1,7 @@
 //! The layers: file, then environment (`SIGNALBOX__SECTION__KEY`), then command line. The only use of
 //! figment, and the only place that reads files and variables for the configuration.
 
-use std::{io, path::Path};
+use std::{ffi::OsString, io, path::Path};
 
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
@@ -13,10 +13,14 @@ use policies::{
 };
 use toml::Table;
 
-use super::{Config, Ground, misplaced, outside::Outside, validate::validate};
+use super::{
+    Config, Ground, NewKey, misplaced, new_key as key_to_be, outside::Outside, unread::PREFIX,
+    validate::validate,
+};
 
-/// What the variables that change the configuration begin with.
-const PREFIX: &str = "SIGNALBOX__";
+/// What is expected of the file's place.
+const READABLE: &str =
+    "a configuration: `--config` names its file, and docs/CONFIG.md has one that works";
 
 /// Loads and validates the configuration in this file, `signalbox.toml` if none is named. Relative paths
 /// in it start at its folder.
@@ -58,13 +62,60 @@ fn read_layers(
 ) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
     let text = read_text(path)
-        .map_err(|error| vec![Fault::new(&name, error.to_string(), "a readable file")])?;
+        .map_err(|error| vec![Fault::new("", error.to_string(), READABLE).in_file(&name)])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    // A variable that is no text cannot be one of ours.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let outside = Outside { folder, secret: &|it| secret(folder, it), read: &read, ground };
-    layered(&text, Layer::environment(variables), Layer::overrides(overrides), &outside)
+    let variables = variables();
+    let secret = |it: &str| secret(folder, it);
+    let outside = Outside {
+        file: &name,
+        folder,
+        variables: &variables,
+        secret: &secret,
+        read: &read,
+        ground,
+    };
+    let environment = Layer::environment(variables.iter().cloned());
+    layered(&text, environment, Layer::overrides(overrides), &outside)
+}
+
+/// What the making of a key of this name in this team needs of the configuration in this file, which need not
+/// be whole, nor be there.
+///
+/// # Errors
+/// Every fault of that, with its path.
+pub fn new_key(path: &Path, named: (&str, &str)) -> Result<NewKey, Vec<Fault>> {
+    let name = path.display().to_string();
+    let text = match read_text(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(vec![Fault::new("", error.to_string(), READABLE).in_file(&name)]),
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (secret, ground) = (|it: &str| secret(folder, it), |_: &Ground<'_>| Vec::new());
+    let (variables, read) = (variables(), &read);
+    let outside =
+        Outside { file: &name, folder, variables: &[], secret: &secret, read, ground: &ground };
+    let document = text.as_deref().unwrap_or_default();
+    let Laid { table, spelled, layers, faults } =
+        laid(document, Layer::environment(variables.into_iter()), Layer::overrides(&[]), &outside)?;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let [environment, overrides] = &layers;
+    // Without a file, what the environment says alone is the configuration.
+    key_to_be::new_key(text.as_ref().map(|_| &table), &spelled, &outside, named).map_err(|faults| {
+        let (options, faults) = faults.into_iter().partition(|it| it.path.starts_with("--"));
+        let placed = placed(faults, (document, &outside), [overrides, environment]);
+        [options, placed].concat()
+    })
+}
+
+/// A variable that is no text cannot be one of ours.
+fn variables() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// All layers together, validated.
@@ -74,21 +125,11 @@ pub(super) fn layered(
     overrides: Layer,
     outside: &Outside<'_>,
 ) -> Result<Config, Vec<Fault>> {
-    // figment names no place for a syntax error; toml does.
-    let file: Table = text.parse().map_err(|error| vec![not_toml(text, &error)])?;
-    let (environment, mut faults) = environment.over(&file);
-    let (overrides, more) = overrides.over(&file);
-    faults.extend(more);
-    // The file may be large and the layers over it are small: it is read once, and goes through no layer.
-    let layers = Figment::new().merge(&environment).merge(&overrides);
-    let layers: Table = layers
-        .extract()
-        .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
-    let mut table = file;
-    lay_over(&mut table, layers);
-    let spelled = [&environment, &overrides].into_iter().flat_map(Layer::spelled).collect();
-    let validated = validate(&table, &Spelled::new(spelled), outside);
-    let validated = validated.map_err(|faults| placed(faults, text, [&overrides, &environment]));
+    let Laid { table, spelled, layers, mut faults } = laid(text, environment, overrides, outside)?;
+    let [environment, overrides] = &layers;
+    let validated = validate(&table, &spelled, outside);
+    let validated =
+        validated.map_err(|faults| placed(faults, (text, outside), [overrides, environment]));
     match validated {
         Ok(config) if faults.is_empty() => Ok(config),
         validated => {
@@ -96,6 +137,37 @@ pub(super) fn layered(
             Err(faults)
         }
     }
+}
+
+/// All layers together: environment and command line are `layers`; `faults` are what could not be laid.
+struct Laid {
+    table: Table,
+    spelled: Spelled,
+    layers: [Layer; 2],
+    faults: Vec<Fault>,
+}
+
+fn laid(
+    text: &str,
+    environment: Layer,
+    overrides: Layer,
+    outside: &Outside<'_>,
+) -> Result<Laid, Vec<Fault>> {
+    // figment names no place for a syntax error; toml does.
+    let file: Table = text.parse().map_err(|error| vec![named(not_toml(text, &error), outside)])?;
+    let (environment, mut faults) = environment.over(&file);
+    let (overrides, more) = overrides.over(&file);
+    faults.extend(more);
+    // The file may be large and the layers over it are small: it is read once, and goes through no layer.
+    let above = Figment::new().merge(&environment).merge(&overrides);
+    let above: Table = above
+        .extract()
+        .map_err(|error| vec![Fault::new("configuration", error.to_string(), "plain values")])?;
+    let mut table = file;
+    lay_over(&mut table, above);
+    let layers = [environment, overrides];
+    let spelled = Spelled::new(layers.iter().flat_map(Layer::spelled).collect());
+    Ok(Laid { table, spelled, layers, faults })
 }
 
 /// A document that is not TOML; who has brought another gateway's is told so.
@@ -112,7 +184,12 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Fault {
     };
     let expected =
         "a TOML document: docs/CONFIG.md has one that works, with a model, an endpoint and a key";
-    Fault { line: None, ..Fault::new(fault.path, yaml, expected) }
+    Fault::new("", yaml, expected)
+}
+
+/// A fault of the file.
+fn named(fault: Fault, outside: &Outside<'_>) -> Fault {
+    if outside.file.is_empty() { fault } else { fault.in_file(outside.file) }
 }
 
 /// Lays values over those of a table; tables are laid over tables key by key.
@@ -129,24 +206,29 @@ fn lay_over(table: &mut Table, values: Table) {
 
 /// Says of each fault where its value came from, and orders them as they stand in the file; those of a
 /// policy, which has lines of its own, come last.
-fn placed(faults: Vec<Fault>, text: &str, layers: [&Layer; 2]) -> Vec<Fault> {
-    let of_policy = |fault: &Fault| fault.path.starts_with("policy: ");
+fn placed(
+    faults: Vec<Fault>,
+    (text, outside): (&str, &Outside<'_>),
+    layers: [&Layer; 2],
+) -> Vec<Fault> {
+    let of_policy = |fault: &Fault| fault.file.is_some();
     let (policys, mut placed): (Vec<_>, Vec<_>) = faults.into_iter().partition(of_policy);
     placed.iter_mut().for_each(misplaced::tell);
     let mut laid = Vec::new();
+    locate(text, &mut placed);
     placed.retain_mut(|fault| {
-        let origin = layers.iter().find_map(|layer| layer.origin(&fault.path));
-        laid.extend(
-            origin.as_ref().map(|origin| Fault {
-                found: format!("{} ({origin})", fault.found),
-                ..fault.clone()
-            }),
-        );
+        let origin = layers.iter().find_map(|layer| layer.origin(fault));
+        laid.extend(origin.as_ref().map(|origin| Fault {
+            found: format!("{} ({origin})", fault.found),
+            line: None,
+            named: None,
+            ..fault.clone()
+        }));
         origin.is_none()
     });
-    locate(text, &mut placed);
     placed.sort_by_key(|fault| (fault.line.is_none(), fault.line));
-    placed.into_iter().chain(laid).chain(policys).collect()
+    let placed = placed.into_iter().map(|fault| named(fault, outside));
+    placed.chain(laid).chain(policys).collect()
 }
 
 /// Values from the environment or from the command line.
@@ -197,11 +279,17 @@ impl Layer {
         self.values.iter().filter_map(of).collect()
     }
 
-    /// What the value at this path was called where it came from, if it came from here.
-    fn origin(&self, path: &str) -> Option<String> {
+    /// What the value of a fault was called where it came from, if it came from here: that at its path, or
+    /// one below a table of which the file says nothing.
+    fn origin(&self, fault: &Fault) -> Option<String> {
+        let within = |path: &str, above: &str| {
+            let after = path.strip_prefix(above)?;
+            (after.is_empty() || after.starts_with(['.', '['])).then_some(())
+        };
         let here = |(keys, _, origin): &(Vec<String>, String, String)| {
-            let after = path.strip_prefix(&keys.join("."))?;
-            (after.is_empty() || after.starts_with(['.', '['])).then(|| origin.clone())
+            let (keys, unsaid) = (keys.join("."), fault.line.is_none());
+            let below = unsaid && within(&keys, &fault.path).is_some();
+            (below || within(&fault.path, &keys).is_some()).then(|| origin.clone())
         };
         self.values.iter().find_map(here)
     }

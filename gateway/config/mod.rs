@@ -14,6 +14,7 @@ mod log;
 mod misplaced;
 mod model;
 mod names;
+mod new_key;
 mod outside;
 mod owner;
 mod policy;
@@ -21,6 +22,7 @@ mod secret;
 mod team;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod url;
 mod validate;
 
@@ -37,9 +39,10 @@ use crate::outcome::Priority;
 pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
-    load::{check, load, load_with},
+    load::{check, load, load_with, new_key},
     log::{Log, LogFormat},
     model::price_version,
+    new_key::NewKey,
     secret::Secret,
 };
 pub(crate) use self::{
@@ -67,6 +70,8 @@ pub struct Config {
     pub dead_ends: Vec<policies::lint::Finding>,
     /// What is written to the log.
     pub log: Log,
+    /// A sentence for each variable of the environment that looks like one of ours and that nothing reads.
+    pub unread_variables: Vec<String>,
     /// The ledger.
     pub ledger: Ledger,
     /// How keys are hashed.

@@ -10,10 +10,10 @@ use toml::Value;
 
 use super::fields::texts_of;
 
-const NAME: &str = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
+pub(super) const NAME: &str = "a name of letters, digits, `.`, `_`, `-`, `:` and `/`, at most 100";
 
 /// A name that can stand in a header, a metric and a path.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
     (1..=100).contains(&text.len()) && text.bytes().all(fits)
 }

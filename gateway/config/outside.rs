@@ -8,8 +8,12 @@ use super::Ground;
 
 /// What validation needs from outside.
 pub(super) struct Outside<'a> {
+    /// The configuration's file, as it was named; empty where it has no name.
+    pub file: &'a str,
     /// Where relative paths start.
     pub folder: &'a Path,
+    /// The variables of the environment that are none of its keys.
+    pub variables: &'a [(String, String)],
     /// Resolves a reference to a secret; an error says what was found instead.
     pub secret: &'a dyn Fn(&str) -> Result<String, String>,
     /// Reads a file.

@@ -50,6 +50,11 @@ pub(super) fn compiled(
 ) -> Option<(Policy, Vec<Finding>)> {
     let named = it.text("preset", faults);
     let file = it.text("file", faults);
+    let name = match (named, file) {
+        (Some(preset), _) => format!("preset {preset}"),
+        (None, Some(file)) => path_in(outside.folder, file).display().to_string(),
+        (None, None) => String::from("preset default"),
+    };
     let document = match (named, file) {
         (Some(_), Some(_)) => {
             faults.push(Fault::new(it.at("file"), "a file beside a preset", "only one of them"));
@@ -78,32 +83,40 @@ pub(super) fn compiled(
     }
     let document = document?;
     let proved = policies::compile(&document, fleet).and_then(|policy| {
-        let judged = policies::lint::judge(&policy).map_err(|mut wrong| {
-            policies::document::locate(&document, &mut wrong);
-            wrong
-        });
-        Ok((policy, judged?))
+        let findings = judged(&policy, (&document, &name))?;
+        Ok((policy, findings))
     });
     match proved {
-        Ok(judged) => Some(judged),
+        Ok(proved) => Some(proved),
         Err(found) => {
-            faults.extend(found.into_iter().map(|it| Fault { path: whose(&it.path, teams), ..it }));
+            let placed = |it: Fault| match own(&it.path, teams) {
+                Some(path) => Fault { path, ..it },
+                None => it.in_file(&name),
+            };
+            faults.extend(found.into_iter().map(placed));
             None
         }
     }
 }
 
-/// The path of a fault of a policy: in the policy, or in this configuration, against whose names it was
-/// compiled.
-fn whose(path: &str, teams: &[&Path]) -> String {
+/// What is found in a policy that loads, with its place in the document of this name.
+fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding>, Vec<Fault>> {
+    let mut findings = policies::lint::judge(policy).map_err(|mut wrong| {
+        policies::document::locate(document, &mut wrong);
+        wrong
+    })?;
+    policies::lint::place(&mut findings, document, name);
+    Ok(findings)
+}
+
+/// The path in this configuration of a fault that was found when the policy was compiled against its names;
+/// none if it is the policy's own.
+fn own(path: &str, teams: &[&Path]) -> Option<String> {
     if path.starts_with("alias.") || path.starts_with("key[") {
-        return path.to_owned();
+        return Some(path.to_owned());
     }
     // Teams are compiled in the order of the tree, and stand in the file in any.
     let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
-    let stated = team.and_then(|(at, key)| Some((teams.get(at.parse::<usize>().ok()?)?, key)));
-    match stated {
-        Some((team, key)) => team.at(key),
-        None => format!("policy: {path}"),
-    }
+    let (at, key) = team?;
+    Some(teams.get(at.parse::<usize>().ok()?)?.at(key))
 }

@@ -20,6 +20,7 @@ use super::{
     outside::Outside,
     policy::{aliases, compiled},
     team::teams,
+    unread::unread,
 };
 
 /// See the module.
@@ -28,7 +29,7 @@ pub(super) fn validate(
     spelled: &Spelled,
     outside: &Outside<'_>,
 ) -> Result<Config, Vec<Fault>> {
-    let mut faults = Faults::new();
+    let mut faults = Faults::with_keys();
     let mut root = Section::root_with(table, spelled);
     let server = server(root.section("server", &mut faults), &mut faults);
     let admin = admin(root.section("admin", &mut faults), outside, &mut faults);
@@ -64,6 +65,7 @@ pub(super) fn validate(
         return Err(faults.into_vec());
     };
     Ok(Config {
+        unread_variables: unread(outside.variables, table, faults.keys()),
         hash: hash(table, policy.hash()),
         server,
         admin,
@@ -126,7 +128,7 @@ fn begin(kind: u8, length: usize, hasher: &mut Sha256) {
     hasher.update(length.to_le_bytes());
 }
 
-fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
+pub(super) fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Ledger {
     let currency = it.read("currency", "a code of three capitals, such as USD", faults, |value| {
         let code = value.as_str()?;
         let fits = code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase());
@@ -167,7 +169,11 @@ fn audit(mut it: Section<'_>, faults: &mut Faults) {
 /// As long as the hashes that it keys.
 const PEPPER_BYTES_MIN: usize = 32;
 
-fn identity(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -> Identity {
+pub(super) fn identity(
+    mut it: Section<'_>,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> Identity {
     let source = it.get("pepper").and_then(|it| it.as_str().map(Box::from));
     let mut pepper = secret(&mut it, "pepper", outside, faults);
     if pepper.as_ref().is_some_and(|it| it.expose().len() < PEPPER_BYTES_MIN) {

@@ -12,7 +12,7 @@ use policies::{
 use super::refusal;
 use crate::{
     directory::Principal,
-    failure::Failure,
+    failure::{Failure, Stage},
     signals::{self, SignalInputs},
     wire,
 };
@@ -119,7 +119,14 @@ pub(crate) fn explained(
     fleet: &FleetView,
     draw: Draw,
 ) -> Result<Explanation, Failure> {
-    Ok(policies::explain(policy, signals, fleet, draw))
+    let mut explanation = policies::explain(policy, signals, fleet, draw);
+    if explanation.rule.is_none() && explanation.refusal.is_some() {
+        // No name of a model: the nearest is said here as it is to who asks for an answer.
+        let allowed = policy.allowed(&signals.team_path, signals.key);
+        let failure = refusal::unknown_model(&signals.requested, policy, &allowed, Stage::Decide);
+        explanation.refusal = Some(failure.public.to_string());
+    }
+    Ok(explanation)
 }
 
 impl Decided<Explanation> {

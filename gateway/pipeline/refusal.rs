@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use policies::{
-    Matched, Policy, Reason, Refusal,
-    facts::{Needs, Signals},
-    left_out, nearest,
+    Matched, Policy, Reason, Refusal, Skip, counted,
+    facts::{ModelIndex, Needs, Signals},
+    forbidden_in_words, left_out, nearest,
 };
 
 use crate::failure::{Failure, Kind, Stage, shown};
@@ -25,18 +25,28 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
         }
         Reason::ModelForbidden => {
             let public = match refusal.matched {
-                Some(Matched::Pin) => "this key may not use the model".to_owned(),
+                Some(Matched::Pin) => {
+                    format!("this key may not use the model `{}`", shown(&signals.requested))
+                }
                 _ => format!("this key may use no model of {}: {}", considered(), left_out()),
             };
             new(Kind::Forbidden, public).coded("model_forbidden").at("model")
         }
         Reason::PolicyForbidden(rule) => {
-            let name = policy.rule_name(*rule);
-            new(Kind::Forbidden, format!("the policy's rule `{name}` forbids every model left"))
+            let words = forbidden_in_words(policy, signals, &refusal.why);
+            let words = words.unwrap_or_else(|| {
+                format!("the policy's rule `{}` forbids every model left", policy.rule_name(*rule))
+            });
+            new(Kind::Forbidden, words)
         }
         Reason::NoModel => {
             let public = format!("{} has no model of this gateway", considered());
             new(Kind::InvalidRequest, public).coded("no_capable_model")
+        }
+        Reason::NoCapableModel(_) | Reason::ContextTooLong { .. }
+            if refusal.matched == Some(Matched::Pin) =>
+        {
+            unable(refusal, policy, new)
         }
         Reason::NoCapableModel(_) => {
             let needs = list(signals.needs.without(Needs::LONG_CONTEXT));
@@ -63,6 +73,29 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
     }
 }
 
+/// The failure of a request for one model, which cannot do what is asked of it.
+fn unable(refusal: &Refusal, policy: &Policy, new: impl Fn(Kind, String) -> Failure) -> Failure {
+    let skipped = refusal.why.skipped.first();
+    let id = |model: &ModelIndex| policy.fleet().models.get(model.get()).map(|it| &*it.id);
+    let id = skipped.and_then(|(model, _)| id(model)).unwrap_or("the model");
+    match skipped {
+        Some((_, Skip::Context { needed, has })) => {
+            let public = format!(
+                "{id} has a context of {has} tokens, and the request needs about {needed}, its answer \
+                 included"
+            );
+            let failure = new(Kind::InvalidRequest, public);
+            failure.coded("context_length_exceeded").at("messages")
+        }
+        Some((_, Skip::Lacks(needs))) => {
+            let public = format!("{id} cannot {}", needs.in_words(" or "));
+            new(Kind::InvalidRequest, public).coded("no_capable_model")
+        }
+        _ => new(Kind::InvalidRequest, format!("{id} cannot serve the request"))
+            .coded("no_capable_model"),
+    }
+}
+
 /// What refused the request, in words.
 fn own(refusal: &Refusal) -> String {
     match refusal.matched {
@@ -79,7 +112,7 @@ fn considered(refusal: &Refusal, policy: &Policy) -> String {
     let mut text: String =
         named.map(|rule| format!("rule `{}`, ", policy.rule_name(*rule))).collect();
     if passed.len() > NAMED_MAX {
-        text += &format!("{} rules more, ", passed.len() - NAMED_MAX);
+        text += &counted(passed.len() - NAMED_MAX, "rule more, ", "rules more, ");
     }
     if !text.is_empty() {
         text.truncate(text.len() - 2);

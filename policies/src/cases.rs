@@ -91,16 +91,23 @@ pub fn header(document: &str) -> Result<Header, Vec<Fault>> {
 /// Runs a table of cases against a policy's document.
 ///
 /// # Errors
-/// When table or policy have faults: nothing is run then.
+/// When table or policy have faults: nothing is run then. Those of the policy name it as the table does.
 pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, Vec<Fault>> {
     let table: Table =
         document.parse().map_err(|error: toml::de::Error| vec![not_toml(document, &error)])?;
     let mut faults = Faults::new();
     let mut root = Section::root(&table);
-    root.text("policy", &mut faults);
+    let named = root.text("policy", &mut faults);
     root.text("fleet", &mut faults);
     let fleet = given::fleet(&mut root, fleet, &mut faults);
-    let policy = compile(policy, &fleet)?;
+    let compiled = compile(policy, &fleet).map_err(|faults| {
+        let named = |fault: Fault| match named {
+            Some(name) => fault.in_file(name),
+            None => fault,
+        };
+        faults.into_iter().map(named).collect::<Vec<_>>()
+    });
+    let policy = compiled?;
     let sections = root.tables("case", &mut faults);
     let cases: Vec<Case> =
         sections.into_iter().map(|section| case(section, &fleet, &mut faults)).collect();

@@ -38,6 +38,11 @@ impl Path {
         text
     }
 
+    /// Whether it is in an item of a list.
+    fn is_listed(&self) -> bool {
+        self.item.is_some() || self.base.contains('[')
+    }
+
     fn text(&self) -> String {
         let mut text = String::from(&*self.base);
         if let Some(item) = self.item {
@@ -243,6 +248,9 @@ impl<'a> Section<'a> {
     pub fn close(self, faults: &mut Faults) {
         if self.open {
             return;
+        }
+        if !self.path.is_listed() {
+            faults.note_keys(|| self.path.text(), &self.known);
         }
         for key in self.table.into_iter().flat_map(Table::keys) {
             if !self.known.contains(&key.as_str()) {

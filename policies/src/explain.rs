@@ -181,7 +181,7 @@ fn near(policy: &Policy, signals: &Signals) -> Vec<Near> {
 
 pub(crate) fn skip_text(skip: &Skip, policy: &Policy) -> String {
     match skip {
-        Skip::Lacks(needs) => format!("lacks {}", needs.names().collect::<Vec<_>>().join(", ")),
+        Skip::Lacks(needs) => format!("cannot {}", needs.in_words(" or ")),
         Skip::Context { needed, has } => {
             format!("its context of {has} tokens is smaller than the {needed} needed")
         }
@@ -201,8 +201,7 @@ pub(crate) fn reason_text(reason: &Reason, policy: &Policy) -> String {
             format!("rule `{}` forbids every model left", policy.rule_name(*rule))
         }
         Reason::NoCapableModel(needs) => {
-            let needs: Vec<_> = needs.names().collect();
-            format!("no model of the route can do {}", needs.join(", "))
+            format!("no model of the route can {}", needs.in_words(" and "))
         }
         Reason::NoModel => "the rule names no model of the fleet".into(),
         Reason::ContextTooLong { needed, largest } => {

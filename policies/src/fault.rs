@@ -1,6 +1,8 @@
 //! What is wrong with a document: where, what was found, what was expected.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use crate::labels::meant;
 
 /// One mistake. Documents report all of theirs at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +13,15 @@ pub struct Fault {
     pub found: String,
     /// What could stand there, with a suggestion if one is near.
     pub expected: String,
+    /// The document's name, as whoever reads the fault knows it; absent where only one is spoken of.
+    pub file: Option<Arc<str>>,
     /// The line of the document, from 1, where it is known.
     pub line: Option<usize>,
+    /// The character of the line, from 1, at which the document stops being one.
+    pub column: Option<usize>,
+    /// The path with the names of the tables beside their numbers, as in `rule[2] "regional".when`, where the
+    /// document has such names.
+    pub named: Option<Box<str>>,
     /// How many more of the same kind the document has that are not told in full.
     pub more: usize,
 }
@@ -37,7 +46,23 @@ impl Fault {
             found.truncate(at);
             found.push('…');
         }
-        Self { path: path.into(), found, expected: expected.into(), line: None, more: 0 }
+        Self {
+            path: path.into(),
+            found,
+            expected: expected.into(),
+            file: None,
+            line: None,
+            column: None,
+            named: None,
+            more: 0,
+        }
+    }
+
+    /// The same in a document of this name, unless it has one already.
+    #[must_use]
+    pub fn in_file(mut self, file: &str) -> Self {
+        self.file.get_or_insert_with(|| file.into());
+        self
     }
 
     /// A name that is not among `known`: says the nearest of them, else all.
@@ -54,9 +79,16 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)?;
-        if let Some(line) = self.line {
-            write!(f, " (line {line})")?;
+        let place = self.named.as_deref().unwrap_or(&self.path);
+        match (&self.file, self.line, self.column) {
+            (Some(file), Some(line), Some(column)) => write!(f, "{file}:{line}:{column}")?,
+            (Some(file), Some(line), None) => write!(f, "{file}:{line}: {place}")?,
+            (Some(file), None, _) if place.is_empty() => write!(f, "{file}")?,
+            (Some(file), None, _) => write!(f, "{file}: {place}")?,
+            (None, Some(line), Some(column)) => write!(f, "line {line}, column {column}")?,
+            (None, Some(line), None) => write!(f, "{place} (line {line})")?,
+            (None, None, _) if place.is_empty() => f.write_str("the document")?,
+            (None, None, _) => f.write_str(place)?,
         }
         write!(f, ": found {}, expected {}", self.found, self.expected)?;
         if self.more > 0 {
@@ -85,10 +117,39 @@ pub(crate) fn suggested<'a>(
     what: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> String {
-    match nearest(found, known.clone()) {
-        Some(near) => format!("{what}; did you mean `{near}`?"),
+    match did_you_mean(found, known.clone()) {
+        Some(meant) => format!("{what}; {meant}"),
         None => format!("{what}: {}", listed(known)),
     }
+}
+
+/// A question for the name that was meant by `found`: the label for which it is another word, else the
+/// nearest.
+#[must_use]
+pub fn did_you_mean<'a>(
+    found: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let mut names = meant(found, known.clone());
+    if names.is_empty() {
+        names.extend(nearest(found, known));
+    }
+    let names: Vec<String> = names.iter().map(|it| format!("`{it}`")).collect();
+    (!names.is_empty()).then(|| format!("did you mean {}?", names.join(" or ")))
+}
+
+/// What is expected under a key of labels, in words: `a data class`, `an operation`.
+pub(crate) fn one(key: &str) -> String {
+    let article = if key.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {}", key.replace('_', " "))
+}
+
+/// A number and what it counts, in the singular where it is one.
+#[must_use]
+pub fn counted(number: impl fmt::Display, one: &str, many: &str) -> String {
+    let number = number.to_string();
+    let what = if number == "1" { one } else { many };
+    number + " " + what
 }
 
 /// Names, each once, as far as a reader goes.
@@ -144,6 +205,12 @@ pub fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let said: Vec<_> = [0, 1, 2, 11].map(|it| counted(it, "entry is", "entries are")).into();
+        assert_eq!(said, ["0 entries are", "1 entry is", "2 entries are", "11 entries are"]);
+    }
 
     #[test]
     fn distances_are_levenshteins() {

@@ -2,7 +2,7 @@
 //! told in full, and of the rest only how many there are, so that fifty thousand of them cost as little and
 //! are read as fast as ten.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::fault::{Fault, suggested};
 
@@ -15,6 +15,8 @@ pub struct Faults {
     list: Vec<Fault>,
     kinds: HashMap<String, Kind>,
     count: usize,
+    /// The paths of keys that were asked for, if that is wanted.
+    keys: Option<BTreeSet<String>>,
 }
 
 /// What is known of the faults of one kind.
@@ -29,6 +31,29 @@ impl Faults {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No faults yet; the keys of all tables that stand in no list are noted as they are asked for.
+    #[must_use]
+    pub fn with_keys() -> Self {
+        Self { keys: Some(BTreeSet::new()), ..Self::default() }
+    }
+
+    /// Notes the keys of a table, if that is wanted; `path` is made only then.
+    pub(crate) fn note_keys(&mut self, path: impl FnOnce() -> String, known: &[&str]) {
+        let Some(keys) = &mut self.keys else { return };
+        let path = path();
+        if !path.is_empty() {
+            keys.extend(known.iter().map(|key| format!("{path}.{key}")));
+        }
+    }
+
+    /// The paths of the keys that were noted, such as `server.listen`, whether they stand in the document or
+    /// not.
+    #[must_use]
+    pub fn keys(&self) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        self.keys.as_ref().unwrap_or(&NONE)
     }
 
     /// Adds a fault.
@@ -122,7 +147,7 @@ impl Extend<Fault> for Faults {
 /// begins.
 fn kind(path: &str, found: &str, expected: &str) -> String {
     let expected = expected.split([';', ':']).next().unwrap_or_default();
-    let place = match path.strip_prefix("policy: ").unwrap_or(path) {
+    let place = match path {
         place if place.starts_with("alias.") => "alias",
         // An unknown key stands in its own path.
         place if expected == "a known key" => place

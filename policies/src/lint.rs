@@ -16,7 +16,7 @@ use std::cell::Cell;
 
 pub use self::{
     diff::{Change, Changes, diff},
-    finding::{Finding, Kind, Severity},
+    finding::{Finding, Kind, Severity, place},
 };
 use self::{
     reach::{Reach, can},
@@ -106,6 +106,8 @@ impl Proof<'_> {
             severity,
             kind,
             rule: name.unwrap_or_else(|| "default".into()),
+            file: None,
+            line: None,
             path: rule.map_or_else(|| "default".into(), |at| format!("rule[{at}]")),
             says,
             example: area

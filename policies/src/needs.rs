@@ -63,6 +63,22 @@ impl Needs {
         self.0 == 0
     }
 
+    /// What a model must be able to do, in words, with `between` between them: `read images or call tools`.
+    #[must_use]
+    pub fn in_words(self, between: &str) -> String {
+        let words = Self::NAMES.iter().filter(|(need, _)| self.contains(*need));
+        let words = words.map(|(need, _)| match *need {
+            Self::TOOLS => "call tools",
+            Self::JSON_SCHEMA => "keep to a JSON schema",
+            Self::VISION => "read images",
+            Self::AUDIO => "hear audio",
+            Self::REASONING => "reason on request",
+            Self::LOGPROBS => "return log probabilities",
+            _ => "take a long context",
+        });
+        words.collect::<Vec<_>>().join(between)
+    }
+
     /// The spellings of what is in the set, in order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().filter(move |(need, _)| self.contains(*need)).map(|(_, name)| *name)

@@ -7,6 +7,7 @@ mod cel;
 mod conditions;
 mod index;
 mod landmarks;
+mod limits;
 mod names;
 mod route;
 
@@ -22,6 +23,7 @@ use xxhash_rust::xxh3::Xxh3;
 use self::{
     alias::{Alias, aliases},
     allow::AllowLists,
+    limits::Limits,
     names::Names,
 };
 pub(crate) use self::{
@@ -78,6 +80,8 @@ pub(crate) struct Rule {
     pub(crate) route: Option<Route>,
     /// The models that its `require` and `avoid` let through.
     pub(crate) permitted: BitSet,
+    /// These, for words.
+    pub(crate) limits: Limits,
     /// Whether a zone is among what they name.
     pub(crate) zoned: bool,
     /// Whether a request that none of its models can serve is refused, and not passed on to the next rule.
@@ -272,7 +276,8 @@ pub fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
     let before = document.get(..at).unwrap_or("");
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    Fault::new(format!("line {line}, column {column}"), error.message(), "a TOML document")
+    let fault = Fault::new("", error.message(), "a TOML document");
+    Fault { line: Some(line), column: Some(column), ..fault }
 }
 
 fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<Route> {
@@ -321,7 +326,8 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
         when.binds_when_in_doubt();
     }
     let zoned = route::names_a_zone(section);
-    let permitted = route::permitted(section, fleet, faults);
+    let limits = Limits::read(section, fleet, faults);
+    let permitted = limits.permitted(fleet);
     if route.is_none() && permitted.is_none() {
         let expected = "a `route`, or `require` or `avoid` to make it a guard";
         faults.push(Fault::new(section.at("route"), "nothing", expected));
@@ -345,6 +351,7 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
         zoned,
         refuses,
         permitted: permitted.unwrap_or_else(|| BitSet::full(fleet.models.len())),
+        limits,
         retries: retries.unwrap_or(RETRIES),
         timeouts: route::timeouts(section, faults),
         hedge: route::hedge(section, faults),

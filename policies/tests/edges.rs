@@ -69,7 +69,7 @@ fn a_slow_stream_is_said_whole_or_not_at_all() {
     let said = explained.to_string();
     assert!(said.contains("\nslow     the next attempt below 5 tokens/s over 1500 ms"), "{said}");
     let fault = |said: &str| compile(&guarded(said), &catalogue()).unwrap_err()[0].to_string();
-    let (hold, pace) = ("rule[0].slow_stream.hold_ms", "output_tokens_per_second_min");
+    let (hold, pace) = ("rule[0] \"r\".slow_stream.hold_ms", "output_tokens_per_second_min");
     for (said, path, found, expected) in [
         ("{ output_tokens_per_second_min = 5 }", hold, "nothing", "from 10 to 60000"),
         ("{ hold_ms = 9, output_tokens_per_second_min = 5 }", hold, "9", "from 10 to 60000"),
@@ -83,7 +83,7 @@ fn a_slow_stream_is_said_whole_or_not_at_all() {
             "x",
             "known",
         ),
-        ("1500", "rule[0].slow_stream", "1500", "a table"),
+        ("1500", "rule[0] \"r\".slow_stream", "1500", "a table"),
     ] {
         let fault = fault(said);
         let all = [path, found, expected].iter().all(|part| fault.contains(part));

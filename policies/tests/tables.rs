@@ -108,7 +108,7 @@ fn all_faults_are_reported_at_once() {
 #[test]
 fn a_document_that_is_no_toml_says_where() {
     let faults = faults("version = \"1\"\n[default\n");
-    assert!(faults[0].path.starts_with("line 2"), "{}", faults[0]);
+    assert!(faults[0].to_string().starts_with("line 2, column 9"), "{}", faults[0]);
 }
 
 #[test]

@@ -194,9 +194,11 @@ fn the_word_is_read_strictly_and_belongs_to_rules_that_route() {
         faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let said = faults("name = \"a\"\nroute = \"*\"\non_unservable = \"default\"");
-    assert!(said.contains("rule[0].on_unservable") && said.contains("\"next\" or \"refuse\""));
+    assert!(
+        said.contains("rule[0] \"a\".on_unservable") && said.contains("\"next\" or \"refuse\"")
+    );
     let said = faults("name = \"a\"\nrequire = { zone = \"cloud\" }\non_unservable = \"next\"");
-    assert!(said.contains("rule[0].on_unservable") && said.contains("guard"), "{said}");
+    assert!(said.contains("rule[0] \"a\".on_unservable") && said.contains("guard"), "{said}");
 }
 
 #[test]
@@ -213,7 +215,10 @@ fn a_refusal_counts_every_model_that_was_considered() {
     let said = left_out(&policy, &signals, &refusal.why);
     let said: Vec<_> = said.iter().map(|it| (&*it.model, &*it.reason)).collect();
     let forbidden = "key or team may not use it";
-    assert_eq!(said, [("text", forbidden), ("far-text", "lacks vision"), ("eyes", forbidden)]);
+    assert_eq!(
+        said,
+        [("text", forbidden), ("far-text", "cannot read images"), ("eyes", forbidden)]
+    );
     // The rule's model came further than those of the default route.
     signals.key = KeyIndex(0);
     signals.input_tokens = Tokens(7_900);
@@ -230,9 +235,9 @@ fn an_explanation_names_the_rules_that_were_passed_over_and_why() {
     let said = explain(&policy, &chat(Needs::VISION), &view, Draw(0));
     assert_eq!(said.rule.as_deref(), Some("default"));
     assert_eq!((said.passed.len(), &*said.passed[0].rule), (1, "chat"));
-    assert_eq!(said.passed[0].models[0].reason, "lacks vision");
+    assert_eq!(said.passed[0].models[0].reason, "cannot read images");
     let text = said.to_string();
-    assert!(text.contains("passed   chat               text lacks vision\n"), "{text}");
+    assert!(text.contains("passed   chat               text cannot read images\n"), "{text}");
     let json = serde_json::to_value(&said).unwrap();
     assert_eq!(json["passed"][0]["models"][0]["model"], "text");
     assert!(explain(&policy, &chat(Needs::NONE), &view, Draw(0)).passed.is_empty());
@@ -240,7 +245,7 @@ fn an_explanation_names_the_rules_that_were_passed_over_and_why() {
     let blind = self::policy(CHAT, "[\"far-text\"]");
     let said = explain(&blind, &chat(Needs::VISION), &view, Draw(0));
     assert_eq!((said.rule.as_deref(), said.passed.len()), (Some("default"), 1));
-    assert_eq!(said.skipped[0].reason, "lacks vision");
+    assert_eq!(said.skipped[0].reason, "cannot read images");
     assert!(matches!(
         now(&blind, &chat(Needs::VISION)).unwrap_err().why.skipped[..],
         [(_, Skip::Lacks(Needs::VISION))]

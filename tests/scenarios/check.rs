@@ -36,12 +36,12 @@ async fn whatever_serve_would_find_check_says_at_once() {
     let before = files(&folder.0);
     let check = said(&binary::run(&folder.config(), &["check"]).await);
     for (path, found) in [
-        ("policy: timezone (line 2)", "`Asia/Singapur`"),
-        ("model[1].endpoint[0].url", "99999"),
-        ("model[2].endpoint[0].url", "without `/chat/completions`"),
+        ("policy.toml:2: timezone", "`Asia/Singapur`"),
+        ("model[1] \"b\".endpoint[0].url", "99999"),
+        ("model[2] \"c\".endpoint[0].url", "without `/chat/completions`"),
         ("server.listen", "192.0.2.1:8080"),
         ("ledger.sqlite", "gone"),
-        ("key[0].budget.timezone", "`SGT`"),
+        (".budget.timezone", "`SGT`"),
     ] {
         let line = check.lines().find(|it| it.contains(path));
         assert!(line.is_some_and(|it| it.contains(found)), "{path}: {check}");
@@ -162,7 +162,7 @@ async fn a_time_zone_that_is_none_is_said_by_every_command() {
     ] {
         let out = binary::run_with(&config.config(), arguments, &[], b"").await;
         assert_eq!(out.status.code(), Some(2), "{arguments:?}: {out:?}");
-        let fault = "timezone (line 2): found `Asia/Singapur`, expected a time zone; did you mean \
+        let fault = ":2: timezone: found `Asia/Singapur`, expected a time zone; did you mean \
                      `Asia/Singapore`?";
         assert!(said(&out).contains(fault), "{arguments:?}: {}", said(&out));
     }

@@ -247,7 +247,7 @@ async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_f
         (
             "UPDATE entry_close SET cost_nano = cost_nano + 1 WHERE seq = 1",
             "UPDATE entry_close SET cost_nano = cost_nano - 1 WHERE seq = 1",
-            "entries cost",
+            "the balance says",
         ),
         (
             "UPDATE balance SET requests = requests + 1",
@@ -258,17 +258,17 @@ async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_f
             "CREATE TABLE aside AS SELECT * FROM entry_close WHERE seq = 2;
              DELETE FROM entry_close WHERE seq = 2",
             "INSERT INTO entry_close SELECT * FROM aside; DROP TABLE aside",
-            "entries are open and no gateway runs",
+            "entry is open and no gateway runs",
         ),
         (
             "CREATE TABLE aside AS SELECT * FROM entry WHERE seq = 1; DELETE FROM entry WHERE seq = 1",
             "INSERT INTO entry SELECT * FROM aside; DROP TABLE aside",
-            "1 ends belong to no entry",
+            "1 end belongs to no entry",
         ),
         (
             "UPDATE entry SET caller = caller + 100 WHERE seq = 2",
             "UPDATE entry SET caller = caller - 100 WHERE seq = 2",
-            "have lost what they name",
+            "has lost what it names",
         ),
     ] {
         file.execute_batch(change).expect("a change");

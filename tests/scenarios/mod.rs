@@ -24,6 +24,7 @@ mod http_edge;
 mod keeping;
 mod limits;
 mod log;
+mod mistakes;
 mod new_budgets;
 mod own_edits;
 mod pages;

@@ -82,14 +82,14 @@ async fn a_refusal_names_what_is_needed_and_each_model_with_what_it_lacks() {
     assert_eq!(
         message,
         "the request needs vision, and no model of rule `chat` or the default route can serve it: text \
-         (lacks vision), eyes (key or team may not use it)"
+         (cannot read images), eyes (key or team may not use it)"
     );
     let refusing = setup(&text, &eyes, "on_unservable = \"refuse\"\n").start().await;
     let (status, _, message) = error(&refusing.ask(&image()).await);
     assert_eq!(status, 400);
     assert_eq!(
         message,
-        "the request needs vision, and no model of rule `chat` can serve it: text (lacks vision)"
+        "the request needs vision, and no model of rule `chat` can serve it: text (cannot read images)"
     );
     let (status, code, message) = error(&gateway.ask(&long()).await);
     assert_eq!((status, &*code), (400, "context_length_exceeded"));
@@ -126,7 +126,7 @@ async fn explain_says_which_rules_were_passed_over() {
     let out = binary::run(&folder.config(), &["explain", request]).await;
     let out = String::from_utf8_lossy(&out.stdout);
     assert!(
-        out.contains("\npassed   chat               text lacks vision\nrule     default\n"),
+        out.contains("\npassed   chat               text cannot read images\nrule     default\n"),
         "{out}"
     );
     let out = binary::run(&folder.config(), &["explain", "--json", request]).await;
@@ -146,8 +146,8 @@ async fn what_ends_nowhere_is_a_warning_of_check_and_serve_with_a_request() {
     let out = binary::run(&folder.config(), &["check"]).await;
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(0), "{said}");
-    let line =
-        "policy: warning: default `default`: `home` leaves this route no model that can do vision";
+    let line = "policy.toml:2: warning: default `default`: `home` leaves this route no model that can \
+                do vision";
     assert!(said.contains(line), "{said}");
     assert!(
         said.contains("data_class = \"confidential\"") && said.contains("[\"vision\"]"),

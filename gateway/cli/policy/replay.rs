@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use policies::{
-    Policy,
+    Policy, counted,
     facts::{FleetView, ModelView, Money},
     replay::{Part, Rehearsal},
 };
@@ -71,7 +71,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     let policy = match super::compiled_for(&args.policy, config.policy.fleet()) {
         Ok(policy) => policy,
         Err(faults) => {
-            crate::cli::print_faults(&args.policy, &faults);
+            crate::cli::print_faults(&faults);
             return ExitCode::from(crate::cli::WRONG);
         }
     };
@@ -103,8 +103,9 @@ fn passed(found: &Rehearsal, args: &Args) -> Vec<String> {
         (change > limit).then(|| format!("cost rises by {change:.1} %, more than {limit} %"))
     });
     let refused = args.max_refused.filter(|limit| found.all.refused > *limit);
-    let refused = refused
-        .map(|limit| format!("{} requests would be refused, more than {limit}", found.all.refused));
+    let refused = refused.map(|limit| {
+        format!("{} would be refused, more than {limit}", requests(found.all.refused))
+    });
     cost.into_iter().chain(refused).collect()
 }
 
@@ -154,13 +155,13 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "policy {} ({}) on {} served requests: {} move, {} would be refused, {} keep their model",
+        "policy {} ({}) on {}: {}, {} would be refused, {} their model",
         policy.version(),
         policy.hash(),
-        all.requests,
-        all.moved,
+        counted(all.requests, "served request", "served requests"),
+        counted(all.moved, "moves", "move"),
         all.refused,
-        all.requests - all.moved - all.refused,
+        counted(all.requests - all.moved - all.refused, "keeps", "keep"),
     );
     let _ = writeln!(
         out,
@@ -176,7 +177,8 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
         let (before, after) = (mean(before), mean(after));
         let _ = writeln!(
             out,
-            "expected first token {before:.0} → {after:.0} ms, over {known} requests"
+            "expected first token {before:.0} → {after:.0} ms, over {}",
+            requests(known)
         );
     }
     let _ = writeln!(
@@ -187,8 +189,8 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
     if rehearsed.unknown > 0 {
         let _ = writeln!(
             out,
-            "left out: {} requests of teams or keys that are gone",
-            rehearsed.unknown
+            "left out: {} of teams or keys that are gone",
+            requests(rehearsed.unknown)
         );
     }
     table(&mut out, "from → to", &found.moves);
@@ -196,6 +198,10 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
     table(&mut out, "language", &found.languages);
     table(&mut out, "task", &found.tasks);
     out
+}
+
+fn requests(number: u64) -> String {
+    counted(number, "request", "requests")
 }
 
 /// The largest parts first.

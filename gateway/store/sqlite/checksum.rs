@@ -261,7 +261,10 @@ fn compare_table(
         }
     }
     if more > 0 {
-        found.faults.push(format!("{more} more rows of {name} are not as they were written"));
+        found.faults.push(match more {
+            1 => format!("1 more row of {name} is not as it was written"),
+            _ => format!("{more} more rows of {name} are not as they were written"),
+        });
     }
     Ok(())
 }

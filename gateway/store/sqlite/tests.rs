@@ -271,10 +271,13 @@ fn a_balance_that_differs_from_its_entries_is_found() {
     connection.execute_batch(by_hand).unwrap();
     let faults = folder.reader().verify().unwrap().faults;
     assert_eq!(faults.len(), 4, "{faults:#?}");
-    assert_eq!(faults[0], "1 ends belong to no entry");
-    assert_eq!(faults[1], "1 entries have lost what they name");
+    assert_eq!(faults[0], "1 end belongs to no entry");
+    assert_eq!(faults[1], "1 entry has lost what it names");
     let text = faults.join("\n");
-    assert!(text.contains("cost 0.000001234, the balance says 1 and 0.000001235"), "{text}");
+    assert!(
+        text.contains("1 entry costs 0.000001234, the balance says 1 and 0.000001235"),
+        "{text}"
+    );
     assert!(text.contains("from 2026-01-02T03:00:00Z"), "{text}");
 }
 
@@ -291,7 +294,7 @@ fn what_no_writer_writes_is_found_and_named() {
         ("UPDATE result SET state = 'done'", "is in the state 'done'"),
         ("UPDATE balance SET cost_nano = 'x'", "is 'x' of"),
         ("UPDATE balance SET requests = 1.5", "of 1.5 requests"),
-        ("UPDATE entry SET boot = 99 WHERE seq = 1", "have lost what they name"),
+        ("UPDATE entry SET boot = 99 WHERE seq = 1", "has lost what it names"),
     ] {
         let folder = Folder::new("by-hand");
         let mut store = folder.open();

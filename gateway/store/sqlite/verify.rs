@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use policies::facts::Money;
+use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
 use super::{boot, checksum, failed, read::unsigned};
@@ -103,15 +103,23 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     let sound = faults.is_empty();
     let lost = count("SELECT count(*) FROM entry_close WHERE seq NOT IN (SELECT seq FROM entry)")?;
     if lost > 0 {
-        faults.push(format!("{lost} ends belong to no entry"));
+        faults.push(counted(lost, "end belongs", "ends belong") + " to no entry");
     }
     let reopened = count(REOPENED)?;
     if reopened > 0 {
-        faults.push(format!("{reopened} entries were closed and have lost their ends"));
+        let entries = (
+            "entry was closed and has lost its end",
+            "entries were closed and have lost their ends",
+        );
+        faults.push(counted(reopened, entries.0, entries.1));
     }
     let nameless = count(NAMELESS)?;
     if nameless > 0 {
-        faults.push(format!("{nameless} entries have lost what they name"));
+        faults.push(counted(
+            nameless,
+            "entry has lost what it names",
+            "entries have lost what they name",
+        ));
     }
     if sound {
         let sum = "SELECT coalesce(sum(cost_nano), 0) FROM entry_close";
@@ -137,22 +145,29 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
 fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
     let dead = open.iter().filter(|(boot, _)| !living.contains(boot));
     let count: u64 = dead.map(|(_, count)| count).sum();
-    let told = if living.is_empty() {
-        "entries are open and no gateway runs: the next start closes them at their reservations"
-    } else {
-        "entries are open of a gateway that runs no more: the one that runs closes them at their \
-         reservations within seconds"
+    let entries = counted(count, "entry is open", "entries are open");
+    let told = match (living.is_empty(), count) {
+        (true, 1) => "and no gateway runs: the next start closes it at its reservation",
+        (true, _) => "and no gateway runs: the next start closes them at their reservations",
+        (false, 1) => {
+            "of a gateway that runs no more: the one that runs closes it at its reservation within seconds"
+        }
+        (false, _) => {
+            "of a gateway that runs no more: the one that runs closes them at their reservations within \
+             seconds"
+        }
     };
-    (count > 0).then(|| format!("{count} {told}"))
+    (count > 0).then(|| format!("{entries} {told}"))
 }
 
 fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
     let (team, key): (String, String) = (row.get(0)?, row.get(1)?);
     let from = jiff::Timestamp::from_second(row.get(2)?).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let (entries, balance) = (Money::from_nano(row.get(3)?), Money::from_nano(row.get(4)?));
-    let (closed, counted): (i64, i64) = (row.get(5)?, row.get(6)?);
+    let (closed, balanced): (i64, i64) = (row.get(5)?, row.get(6)?);
+    let cost = counted(closed, "entry costs", "entries cost");
     Ok(format!(
-        "team {team}, key {key}, quarter of an hour from {from}: {closed} entries cost {entries}, \
-         the balance says {counted} and {balance}"
+        "team {team}, key {key}, quarter of an hour from {from}: {cost} {entries}, the balance says \
+         {balanced} and {balance}"
     ))
 }

@@ -8,7 +8,7 @@ use crate::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
         ModelView, Money, Needs, Operation, Signals, Task, TeamFacts, TeamIndex, Tokens,
     },
-    fault::Fault,
+    fault::{Fault, one},
     policy::{DAYS, minute},
 };
 
@@ -57,8 +57,7 @@ fn label<T: Copy>(
     let found = all.iter().copied().find(|it| code(*it) == text);
     if found.is_none() {
         let known: Vec<_> = all.iter().map(|it| code(*it)).collect();
-        let what = format!("a {key}");
-        faults.push_unknown(section.at(key), text, &what, known.iter().copied());
+        faults.push_unknown(section.at(key), text, &one(key), known.iter().copied());
     }
     found
 }
@@ -87,9 +86,13 @@ fn labelled(it: &mut Section<'_>, faults: &mut Faults) -> Signals {
     let confidence = it.read("confidence", "a number from 0 to 1", faults, share).unwrap_or(1.0);
     (signals.language_confidence, signals.task_confidence) = (confidence, confidence);
     for (path, need) in it.list("needs").unwrap_or_default() {
-        match need.as_str().and_then(Needs::from_code) {
-            Some(need) => signals.needs = signals.needs.with(need),
-            None => faults.push(Fault::new(path, kind(need), "a need")),
+        match (need.as_str(), need.as_str().and_then(Needs::from_code)) {
+            (_, Some(need)) => signals.needs = signals.needs.with(need),
+            (Some(text), None) => {
+                let known = Needs::NAMES.iter().map(|(_, name)| *name);
+                faults.push_unknown(path, text, "a need", known);
+            }
+            (None, None) => faults.push(Fault::new(path, kind(need), "a need")),
         }
     }
     for (path, tag) in it.list("tags").unwrap_or_default() {
@@ -149,14 +152,16 @@ fn named<'a>(
 fn timed(it: &mut Section<'_>, signals: &mut Signals, faults: &mut Faults) {
     let of_day = |value: &Value| minute(value.as_str()?).filter(|it| *it < 24 * 60);
     signals.at.minute = it.read("time", "a time such as \"08:30\"", faults, of_day).unwrap_or(0);
-    let day = |value: &Value| {
-        let at = DAYS.iter().position(|day| Some(*day) == value.as_str())?;
-        u8::try_from(at).ok()
-    };
-    signals.at.weekday = it.read("weekday", "mon to sun", faults, day).unwrap_or(0);
+    let days: [(u8, &'static str); 7] = [0, 1, 2, 3, 4, 5, 6].map(|at| (at, day(at)));
+    let code = |(_, code): (u8, &'static str)| code;
+    signals.at.weekday = label(it, "weekday", faults, (&days, code)).map_or(0, |(at, _)| at);
     let session =
         it.read("session", "a number", faults, |value| u128::try_from(value.as_integer()?).ok());
     signals.session = session;
+}
+
+fn day(at: u8) -> &'static str {
+    DAYS.get(usize::from(at)).copied().unwrap_or_default()
 }
 
 /// Models that take no requests in this case.
@@ -164,9 +169,13 @@ fn down(it: &mut Section<'_>, fleet: &FleetFacts, view: &mut FleetView, faults: 
     let Some(value) = it.get("down") else { return };
     for (path, item) in items(it.at("down"), value) {
         let at = item.as_str().and_then(|id| fleet.models.iter().position(|it| *it.id == *id));
-        match at.and_then(|at| view.models.get_mut(at)) {
-            Some(model) => model.available = false,
-            None => faults.push(Fault::new(path, kind(item), "a model of the fleet")),
+        match (at.and_then(|at| view.models.get_mut(at)), item.as_str()) {
+            (Some(model), _) => model.available = false,
+            (None, Some(text)) => {
+                let known = fleet.models.iter().map(|it| &*it.id);
+                faults.push_unknown(path, text, "a model of the fleet", known);
+            }
+            (None, None) => faults.push(Fault::new(path, kind(item), "a model of the fleet")),
         }
     }
 }

@@ -9,7 +9,10 @@ use super::{
     reach::kept,
     space::{Area, Space},
 };
-use crate::policy::{By, Policy, RETRIES, Route, Rule};
+use crate::{
+    fault::counted,
+    policy::{By, Policy, RETRIES, Route, Rule},
+};
 
 /// Parts of the space that are compared at the most.
 const STEPS_MAX: usize = 1_000_000;
@@ -126,7 +129,8 @@ impl Pairs<'_> {
         let mut conditions: Vec<String> =
             parts.iter().take(PARTS_MAX).map(|part| self.space.described(part)).collect();
         if parts.len() > PARTS_MAX {
-            conditions.push(format!("and {} parts more", parts.len() - PARTS_MAX));
+            let more = counted(parts.len() - PARTS_MAX, "part more", "parts more");
+            conditions.push(format!("and {more}"));
         }
         let example = example::given(&self.space.example(first), self.fleet.fleet());
         self.found.changes.push(Change { before, after, conditions, example });

@@ -1,10 +1,10 @@
 //! What was found: how bad, where, in words, with an example.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{fault::Fault, policy::Rule};
+use crate::{document::locate, fault::Fault, policy::Rule};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +48,10 @@ pub struct Finding {
     pub kind: Kind,
     /// The rule it is about, or `default`.
     pub rule: String,
+    /// The policy's document, as whoever reads the finding knows it; absent where only one is spoken of.
+    pub file: Option<Arc<str>>,
+    /// The line of the document, from 1, where it is known.
+    pub line: Option<usize>,
     /// Where it stands, such as `rule[3]`.
     pub path: String,
     /// What is wrong, in words.
@@ -59,11 +63,27 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}: ")?,
+            (Some(file), None) => write!(f, "{file}: ")?,
+            (None, _) => {}
+        }
         write!(f, "{severity}: {} `{}`: {}", self.path, self.rule, self.says)?;
         if let Some(example) = &self.example {
             write!(f, "\n  for example given = {example}")?;
         }
         Ok(())
+    }
+}
+
+/// Says of each finding in which document it stands, and on which line.
+pub fn place(findings: &mut [Finding], document: &str, file: &str) {
+    let fault = |finding: &Finding| Fault::new(&*finding.path, "", "");
+    let mut faults: Vec<Fault> = findings.iter().map(fault).collect();
+    locate(document, &mut faults);
+    let file: Arc<str> = file.into();
+    for (finding, fault) in findings.iter_mut().zip(faults) {
+        (finding.file, finding.line) = (Some(Arc::clone(&file)), fault.line);
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     document::{Faults, Section, items, kind},
     facts::{CoarseTask, DataClass, Language, Money, Needs, Operation, Signals, Task},
-    fault::Fault,
+    fault::{Fault, one},
     set::BitSet,
 };
 
@@ -163,7 +163,7 @@ pub(super) fn when(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Fa
         tag: listed(&mut it, "tag", faults, "k=v", |text| {
             text.split_once('=').map(|(key, value)| (key.into(), value.into()))
         }),
-        needs: listed(&mut it, "needs", faults, NEEDS, Needs::from_code),
+        needs: needs(&mut it, faults),
         confidence: confidence(&mut it, faults),
         input_tokens: range(&mut it, "input_tokens", f64::MAX, faults),
         output_tokens_max: range(&mut it, "output_tokens_max", f64::MAX, faults),
@@ -175,8 +175,6 @@ pub(super) fn when(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Fa
     it.close(faults);
     read
 }
-
-const NEEDS: &str = "tools, json_schema, vision, audio, reasoning, logprobs or long_context";
 
 /// The items of a dimension with their paths, and whether they stand under `not`.
 fn dimension<'a>(
@@ -227,8 +225,7 @@ fn labels<T: Copy>(
             Some(at) => named.insert(at),
             None => {
                 let known: Vec<_> = all.iter().map(|label| code(*label)).collect();
-                let what = format!("a {key}");
-                faults.push_unknown(path, text, &what, known.iter().copied());
+                faults.push_unknown(path, text, &one(key), known.iter().copied());
             }
         }
     }
@@ -273,6 +270,21 @@ fn listed<T>(
         match read(text) {
             Some(value) => values.push(value),
             None => faults.push(Fault::new(path, format!("`{text}`"), expected)),
+        }
+    }
+    Some(Listed { values, not })
+}
+
+fn needs(section: &mut Section<'_>, faults: &mut Faults) -> Option<Listed<Needs>> {
+    let (texts, not) = dimension(section, "needs", faults)?;
+    let mut values = Vec::with_capacity(texts.len());
+    for (path, text) in texts {
+        match Needs::from_code(text) {
+            Some(need) => values.push(need),
+            None => {
+                let known = Needs::NAMES.iter().map(|(_, name)| *name);
+                faults.push_unknown(path, text, "a need", known);
+            }
         }
     }
     Some(Listed { values, not })

@@ -6,11 +6,10 @@ use toml::Value;
 
 use crate::{
     document::{Faults, Section, items, kind},
-    facts::{FleetFacts, ModelFacts, ModelIndex, Needs, Timeouts},
+    facts::{FleetFacts, ModelIndex, Timeouts},
     fault::Fault,
     plan::{Hedge, SlowStream},
     select::select,
-    set::BitSet,
 };
 
 /// Models to choose from, and how.
@@ -93,7 +92,11 @@ pub(super) fn route(
 }
 
 /// The texts of a list; an empty one says nothing and is a fault.
-fn texts<'a>(path: String, value: &'a Value, faults: &mut Faults) -> Vec<(String, &'a str)> {
+pub(super) fn texts<'a>(
+    path: String,
+    value: &'a Value,
+    faults: &mut Faults,
+) -> Vec<(String, &'a str)> {
     let mut found = Vec::new();
     if value.as_array().is_some_and(Vec::is_empty) {
         faults.push(Fault::new(path.clone(), "an empty list", "at least one name"));
@@ -187,30 +190,6 @@ fn weights_of(
     weights
 }
 
-/// The models that `require` and `avoid` let through, if either stands there.
-pub(super) fn permitted(
-    section: &mut Section<'_>,
-    fleet: &FleetFacts,
-    faults: &mut Faults,
-) -> Option<BitSet> {
-    let require = section.get("require").map(|it| (section.at("require"), it));
-    let avoid = section.get("avoid").map(|it| (section.at("avoid"), it));
-    if require.is_none() && avoid.is_none() {
-        return None;
-    }
-    let require = require.map(|(path, value)| Constraint::read(path, value, fleet, faults));
-    let avoid = avoid.map(|(path, value)| Constraint::read(path, value, fleet, faults));
-    let mut set = BitSet::empty(fleet.models.len());
-    for (at, model) in fleet.models.iter().enumerate() {
-        let required = require.as_ref().is_none_or(|it| it.all(model));
-        let avoided = avoid.as_ref().is_some_and(|it| it.any(model));
-        if required && !avoided {
-            set.insert(at);
-        }
-    }
-    Some(set)
-}
-
 /// Whether a rule refuses what none of its models can serve. Where it does not say, one that is `bound` does,
 /// by a data class or by limits of its own: where its data may go is not widened by what a request needs.
 pub(super) fn refuses(
@@ -236,88 +215,6 @@ pub(super) fn names_a_zone(section: &mut Section<'_>) -> bool {
     let zoned = |value: Option<&Value>| value.and_then(|it| it.get("zone")).is_some();
     let (require, avoid) = (zoned(section.get("require")), zoned(section.get("avoid")));
     require || avoid
-}
-
-/// What a model must have, or must not.
-#[derive(Default)]
-struct Constraint {
-    zone: Option<Vec<String>>,
-    family: Option<Vec<String>>,
-    licence: Option<Vec<String>>,
-    capability: Needs,
-    context_min: Option<u32>,
-}
-
-impl Constraint {
-    /// A name that no model has is a fault unless it ends in `?`. What is required and stands nowhere
-    /// lets nothing through.
-    fn read(path: String, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Self {
-        let mut section = Section::of(path, value, faults);
-        let mut names = |key, of: &dyn Fn(&ModelFacts) -> Option<&str>| {
-            let listed = section.get(key).map(|it| texts(section.at(key), it, faults))?;
-            for (path, name) in listed.iter().filter(|(_, name)| !name.ends_with('?')) {
-                let known: Vec<_> = fleet.models.iter().filter_map(of).collect();
-                if !known.contains(name) {
-                    let what = format!("a {key} of the fleet, or one ending in `?`");
-                    faults.push_unknown(path, name, &what, known.iter().copied());
-                }
-            }
-            let bare = |name: &str| name.strip_suffix('?').unwrap_or(name).to_owned();
-            Some(listed.into_iter().map(|(_, name)| bare(name)).collect())
-        };
-        let zone = names("zone", &|it| it.zone.as_deref());
-        let family = names("family", &|it| it.family.as_deref());
-        let licence = names("licence", &|it| it.licence.as_deref());
-        let mut capability = Needs::NONE;
-        for (path, name) in section
-            .get("capability")
-            .map_or_else(Vec::new, |it| texts(section.at("capability"), it, faults))
-        {
-            match Needs::from_code(name).filter(|it| *it != Needs::LONG_CONTEXT) {
-                Some(need) => capability = capability.with(need),
-                None => {
-                    let known = Needs::NAMES.iter().map(|(_, name)| *name);
-                    faults.push_unknown(path, name, "a capability", known);
-                }
-            }
-        }
-        let context_min = section.read("context_min", "a number of tokens", faults, |value| {
-            u32::try_from(value.as_integer()?).ok()
-        });
-        if section.is_empty() {
-            let expected = "zone, family, licence, capability or context_min";
-            faults.push(Fault::new(section.at("zone"), "nothing", expected));
-        }
-        section.close(faults);
-        Self { zone, family, licence, capability, context_min }
-    }
-
-    /// What of it the model has: one answer for each thing stated.
-    fn each(&self, model: &ModelFacts) -> impl Iterator<Item = bool> {
-        let among = |list: &Option<Vec<String>>, has: Option<&str>| {
-            list.as_ref().map(|list| has.is_some_and(|has| list.iter().any(|it| it == has)))
-        };
-        let capable =
-            (!self.capability.is_empty()).then(|| model.capabilities.contains(self.capability));
-        let roomy = self.context_min.map(|min| model.context_tokens_max.0 >= min);
-        [
-            among(&self.zone, model.zone.as_deref()),
-            among(&self.family, model.family.as_deref()),
-            among(&self.licence, model.licence.as_deref()),
-            capable,
-            roomy,
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    fn all(&self, model: &ModelFacts) -> bool {
-        self.each(model).all(|has| has)
-    }
-
-    fn any(&self, model: &ModelFacts) -> bool {
-        self.each(model).any(|has| has)
-    }
 }
 
 /// Reads `timeouts` of a rule.

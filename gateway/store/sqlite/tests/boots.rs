@@ -173,8 +173,7 @@ fn a_file_that_a_killed_one_has_left_is_no_life() {
     // Who is killed removes nothing; only his lock is gone.
     fs::write(folder.0.join("signalbox.db.boot-1"), "").unwrap();
     assert!(!held(&folder.file()));
-    let left =
-        "1 entries are open and no gateway runs: the next start closes them at their reservations";
+    let left = "1 entry is open and no gateway runs: the next start closes it at its reservation";
     assert_eq!(folder.faults(), [left]);
     let store = folder.open();
     assert_eq!((store.recovered().entries, store.boot.number), (1, 2));
@@ -198,8 +197,8 @@ fn what_a_dead_predecessor_left_open_is_closed_by_the_one_that_writes() {
     let predecessor = new.predecessors().cloned().unwrap();
     new.write(&whole([end(4)])).unwrap();
     assert!(!predecessor.gone());
-    let left = "1 entries are open of a gateway that runs no more: the one that runs closes them at \
-                their reservations within seconds";
+    let left = "1 entry is open of a gateway that runs no more: the one that runs closes it at its \
+                reservation within seconds";
     assert_eq!(folder.faults(), [left]);
     new.upkeep();
     assert!(predecessor.gone());

@@ -1,6 +1,12 @@
-//! Labels as callers write them: language tags as BCP 47 has them, tasks and classes in any case.
+//! Labels as people write them: language tags as BCP 47 has them, tasks and classes in any case.
+//!
+//! Hints of callers are read so. A policy states the labels themselves; what is read here or stands in the
+//! table of other words is suggested there.
 
-use policies::facts::{DataClass, Language, Task};
+mod meant;
+
+pub(crate) use self::meant::meant;
+use crate::facts::{DataClass, Language, Task};
 
 /// The longest tag that is read; RFC 5646 asks for 35 characters at least.
 const TAG_BYTES_MAX: usize = 64;
@@ -78,7 +84,8 @@ const SAME: [(&str, &str); 67] = [
 ];
 
 /// The label of a language tag: `zh-TW`, `pt_BR`, `EN`, `iw`, `fil`, `cmn-Hant`.
-pub(super) fn language(text: &str) -> Option<Language> {
+#[must_use]
+pub fn language(text: &str) -> Option<Language> {
     if let Some(label) = Language::from_code(text) {
         return Some(label);
     }
@@ -124,12 +131,14 @@ fn same(code: &str) -> Option<&'static str> {
 }
 
 /// A task in any case, with `_`, `-` or a space between its words.
-pub(super) fn task(text: &str) -> Option<Task> {
+#[must_use]
+pub fn task(text: &str) -> Option<Task> {
     Task::from_code(text).or_else(|| Task::from_code(&plain(text)?))
 }
 
 /// A data class in any case.
-pub(super) fn data_class(text: &str) -> Option<DataClass> {
+#[must_use]
+pub fn data_class(text: &str) -> Option<DataClass> {
     DataClass::from_code(text).or_else(|| DataClass::from_code(&plain(text)?))
 }
 
