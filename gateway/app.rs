@@ -37,10 +37,10 @@ pub(crate) use self::{
 pub use self::{
     ground::{check, notes},
     notify::{Notice, notify},
-    online::{AskedEndpoint, ask_backends},
+    online::{AskedEndpoint, ListedBackend, ask_backends, list_backend},
     reload::{Change, Reloaded, Watched},
 };
-pub use crate::fleet::{BackendFault, FaultKind};
+pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,

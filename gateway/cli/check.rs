@@ -20,26 +20,8 @@ pub(super) struct Args {
 
 /// Validates everything and prints every fault with path, found and expected.
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
-    match app::check(path) {
-        Ok(config) => {
-            for note in app::notes(&config) {
-                eprintln!("note: {note}");
-            }
-            for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
-                eprintln!("policy: {finding}");
-            }
-            if let Some(more) = super::more_dead_ends(&config.dead_ends) {
-                eprintln!("policy: {more}");
-            }
-            let fleet = config.policy.fleet();
-            let good = format!(
-                "{}: good: {} models, {} teams, {} keys, policy {}",
-                path.display(),
-                fleet.models.len(),
-                fleet.teams.len(),
-                fleet.keys.len(),
-                config.policy.version(),
-            );
+    match judged(path) {
+        Ok((config, good)) => {
             if args.json {
                 eprintln!("{good}");
             } else {
@@ -67,6 +49,33 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             ExitCode::from(super::WRONG)
         }
     }
+}
+
+/// Validates everything, prints notes and warnings on standard error, and returns the closing line.
+///
+/// # Errors
+/// Every fault.
+pub(super) fn judged(path: &Path) -> Result<(Config, String), Vec<policies::Fault>> {
+    let config = app::check(path)?;
+    for note in app::notes(&config) {
+        eprintln!("note: {note}");
+    }
+    for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
+        eprintln!("policy: {finding}");
+    }
+    if let Some(more) = super::more_dead_ends(&config.dead_ends) {
+        eprintln!("policy: {more}");
+    }
+    let fleet = config.policy.fleet();
+    let good = format!(
+        "{}: good: {} models, {} teams, {} keys, policy {}",
+        path.display(),
+        fleet.models.len(),
+        fleet.teams.len(),
+        fleet.keys.len(),
+        config.policy.version(),
+    );
+    Ok((config, good))
 }
 
 /// Asks the backends, and prints a line for each.

@@ -17,6 +17,7 @@ mod outside;
 mod owner;
 mod policy;
 mod secret;
+pub(crate) mod single;
 mod team;
 #[cfg(test)]
 mod tests;

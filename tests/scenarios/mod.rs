@@ -21,6 +21,7 @@ mod hints;
 mod hostile;
 mod hostile_streams;
 mod http_edge;
+mod init;
 mod keeping;
 mod limits;
 mod new_budgets;
