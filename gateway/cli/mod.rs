@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Ledger(command) => ledger::run(&config, &command),
-        Command::Sim(args) => asynchronous(sim::run(args)),
+        Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
             clap_complete::generate(shell, &mut Args::command(), name, &mut std::io::stdout());

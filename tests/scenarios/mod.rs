@@ -36,6 +36,7 @@ mod reconciliation;
 mod refusals;
 mod rehearse;
 mod reload;
+mod sim;
 mod slow_stream;
 mod timeouts;
 mod unservable;
