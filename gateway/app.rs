@@ -42,12 +42,12 @@ pub(crate) use self::{
 pub use self::{
     ground::{check, notes, warnings},
     notify::{Notice, notify},
-    online::{AskedEndpoint, ask_backends},
+    online::{AskedEndpoint, ListedBackend, ask_backends, list_backend},
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
 };
-pub use crate::fleet::{BackendFault, FaultKind};
+pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
 use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,

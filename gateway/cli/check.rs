@@ -22,29 +22,8 @@ pub(super) struct Args {
 
 /// Validates everything and prints every fault with path, found and expected.
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
-    match app::check(path) {
-        Ok(config) => {
-            for note in app::notes(&config) {
-                eprintln!("note: {note}");
-            }
-            for unread in &config.unread_variables {
-                eprintln!("warning: {unread}");
-            }
-            for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
-                eprintln!("{finding}");
-            }
-            if let Some(more) = super::more_dead_ends(&config.dead_ends) {
-                eprintln!("policy: {more}");
-            }
-            let fleet = config.policy.fleet();
-            let good = format!(
-                "{}: good: {}, {}, {}, policy {}",
-                path.display(),
-                counted(fleet.models.len(), "model", "models"),
-                counted(fleet.teams.len(), "team", "teams"),
-                counted(fleet.keys.len(), "key", "keys"),
-                config.policy.version(),
-            );
+    match judged(path) {
+        Ok((config, good)) => {
             if args.json {
                 eprintln!("{good}");
             } else {
@@ -73,6 +52,36 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             ExitCode::from(super::WRONG)
         }
     }
+}
+
+/// Validates everything, prints notes and warnings on standard error, and returns the closing line.
+///
+/// # Errors
+/// Every fault.
+pub(super) fn judged(path: &Path) -> Result<(Config, String), Vec<policies::Fault>> {
+    let config = app::check(path)?;
+    for note in app::notes(&config) {
+        eprintln!("note: {note}");
+    }
+    for unread in &config.unread_variables {
+        eprintln!("warning: {unread}");
+    }
+    for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
+        eprintln!("{finding}");
+    }
+    if let Some(more) = super::more_dead_ends(&config.dead_ends) {
+        eprintln!("policy: {more}");
+    }
+    let fleet = config.policy.fleet();
+    let good = format!(
+        "{}: good: {}, {}, {}, policy {}",
+        path.display(),
+        counted(fleet.models.len(), "model", "models"),
+        counted(fleet.teams.len(), "team", "teams"),
+        counted(fleet.keys.len(), "key", "keys"),
+        config.policy.version(),
+    );
+    Ok((config, good))
 }
 
 /// Asks the backends, and prints a line for each.

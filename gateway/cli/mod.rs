@@ -7,6 +7,7 @@ mod check;
 mod classify;
 mod demo;
 mod explain;
+mod init;
 mod key;
 mod ledger;
 mod policy;
@@ -31,13 +32,16 @@ const DEAD_ENDS_MAX: usize = 20;
 /// Exit code: wrong usage.
 const USAGE: u8 = 64;
 
+/// The configuration that commands take where none is named.
+const CONFIG: &str = "signalbox.toml";
+
 /// One door to many open models: routed by policy, kept within limits, accounted for exactly.
 #[derive(Debug, Parser)]
 #[command(name = "signalbox", version, arg_required_else_help = true)]
 struct Args {
-    /// The configuration file.
-    #[arg(long, global = true, default_value = "signalbox.toml", value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration file [default: signalbox.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -46,6 +50,8 @@ struct Args {
 enum Command {
     /// Run the gateway before ten simulated models and send it real prompts; needs no configuration.
     Demo(demo::Args),
+    /// Write a configuration, a policy and a first key from what backends say of themselves.
+    Init(init::Args),
     /// Run the gateway.
     Serve,
     /// Validate the whole configuration and print every fault.
@@ -84,8 +90,10 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let config = args.config;
+    let named = args.config;
+    let config = named.clone().unwrap_or_else(|| PathBuf::from(CONFIG));
     match args.command {
+        Command::Init(args) => asynchronous(init::run(args, named)),
         Command::Demo(args) => asynchronous(demo::run(args)),
         Command::Serve => asynchronous(serve::run(config)),
         Command::Check(args) => check::run(&config, &args),
@@ -95,7 +103,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Ledger(command) => ledger::run(&config, &command),
-        Command::Sim(args) => asynchronous(sim::run(args)),
+        Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
             clap_complete::generate(shell, &mut Args::command(), name, &mut std::io::stdout());
@@ -112,6 +120,21 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command for this configuration, as it is typed.
+fn command_of(config: &Path, command: &str) -> String {
+    if config.as_os_str() == CONFIG {
+        return format!("signalbox {command}");
+    }
+    format!("signalbox --config {} {command}", typed(config))
+}
+
+/// A path as it is typed into a shell.
+fn typed(path: &Path) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let path = path.display().to_string();
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Loads the configuration, or prints every fault of it.

@@ -378,7 +378,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Resolves `env:NAME` or `file:path`. Never says what it found.
-fn secret(folder: &Path, reference: &str) -> Result<String, String> {
+pub(super) fn secret(folder: &Path, reference: &str) -> Result<String, String> {
     let value = match reference.split_once(':') {
         Some(("env", name)) => std::env::var_os(name)
             .ok_or_else(|| format!("environment variable {name}, which is not set"))?

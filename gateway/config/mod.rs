@@ -19,6 +19,7 @@ mod outside;
 mod owner;
 mod policy;
 mod secret;
+pub(crate) mod single;
 mod team;
 #[cfg(test)]
 mod tests;

@@ -35,13 +35,13 @@ use arc_swap::ArcSwap;
 use policies::facts::{FleetView, ModelIndex, ModelView, Tokens};
 use smallvec::SmallVec;
 
-pub use self::probe::{BackendFault, FaultKind};
+pub use self::probe::{BackendFault, FaultKind, ListedModel};
 use self::{balance::Candidate, endpoint::State, queue::Queue, retries::RetryBudget};
 pub(crate) use self::{
     balance::PickHint,
     endpoint::{Endpoint, EndpointSeed},
     in_flight::InFlight,
-    probe::{Probe, Prober, Question},
+    probe::{Probe, Prober, Question, models as listed_models, versioned},
     queue::{QueueLimits, QueueTicket, Turn, Waiter},
 };
 

@@ -3,6 +3,7 @@
 
 mod finding;
 mod list;
+mod listed;
 
 use std::{
     io,
@@ -15,7 +16,11 @@ use reqwest::{RequestBuilder, Response};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-pub use self::finding::{BackendFault, FaultKind};
+pub(crate) use self::finding::versioned;
+pub use self::{
+    finding::{BackendFault, FaultKind},
+    listed::ListedModel,
+};
 use super::{Endpoint, Fleet};
 
 /// How long a replica may take to say what it serves. With the spread it is less than a second, from one
@@ -56,6 +61,32 @@ pub(crate) enum Question {
     },
 }
 
+/// What a backend lists: its models, as far as each has a name; `None` where it is too busy to say.
+///
+/// # Errors
+/// When it does not answer as it should; when no client can be made, as one that breaks off.
+pub(crate) async fn models(
+    base: String,
+    authorization: Option<HeaderValue>,
+    timeout: Duration,
+) -> Result<Option<Vec<ListedModel>>, BackendFault> {
+    let client =
+        client().map_err(|error| finding::fault(FaultKind::Closed, error.to_string(), ""))?;
+    let probe = Probe { base, authorization, model: "".into(), question: Question::Models };
+    let entries = list::entries(&client, &probe, timeout).await?;
+    Ok(entries.map(|entries| entries.iter().filter_map(ListedModel::read).collect()))
+}
+
+fn client() -> io::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(io::Error::other)
+}
+
 /// The probes of all replicas of an epoch.
 pub(crate) struct Prober {
     client: reqwest::Client,
@@ -69,14 +100,7 @@ impl Prober {
     /// # Errors
     /// When no client can be made.
     pub(crate) fn new(probes: Vec<Vec<Probe>>) -> io::Result<Self> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(io::Error::other)?;
-        Ok(Self { client, probes })
+        Ok(Self { client: client()?, probes })
     }
 
     /// For other replicas, with the same client.

@@ -29,6 +29,10 @@ pub(super) async fn answer(cluster: &Cluster, head: &Parts, body: &[u8]) -> Resp
     if (&head.method, path) == (&Method::GET, "/sim/seen") {
         return told(&seen(cluster));
     }
+    if (&head.method, path) == (&Method::GET, "/sim/faults") {
+        let faults = InjectedFault::ALL.iter().map(|it| (it.name().to_owned(), it.says().into()));
+        return told(&Value::Object(faults.collect()));
+    }
     if head.method != Method::POST {
         return error(StatusCode::NOT_FOUND, "no such path");
     }

@@ -95,6 +95,13 @@ pub(super) struct Line {
     pub served: AtomicU32,
 }
 
+/// The name of the model that is asked for; none is another name than any.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    model: String,
+}
+
 #[derive(Deserialize)]
 struct Glance {
     stream: Option<bool>,
@@ -127,6 +134,11 @@ impl Engine {
         let started = Instant::now();
         let again = line.served.fetch_add(1, Relaxed) > 0;
         let fault = fuse.next().filter(|fault| *fault != InjectedFault::ResetReused || again);
+        if fault.is_none()
+            && let Some(refused) = self.unknown(&body)
+        {
+            return refused;
+        }
         match (fault, &self.fixed) {
             (Some(InjectedFault::Reset | InjectedFault::ResetReused), _) => {
                 line.wreck.notify_one();
@@ -139,6 +151,23 @@ impl Engine {
                 None => self.compose(Turn { started, fault, in_flight }, &body).await,
             },
         }
+    }
+
+    /// The refusal of a request for a model of another name, in the words of vLLM, where such are refused.
+    fn unknown(&self, body: &[u8]) -> Option<Response<Body>> {
+        if !self.spec.refuses_unknown {
+            return None;
+        }
+        let name = serde_json::from_slice::<Named>(body).ok()?.model;
+        if self.spec.is_called(&name) {
+            return None;
+        }
+        let message = format!("The model `{name}` does not exist.");
+        let error = json!({
+            "message": message, "type": "NotFoundError", "param": "model", "code": 404,
+        });
+        let body = json!({ "error": error }).to_string();
+        Some(json_body(StatusCode::NOT_FOUND, Body::Whole(body.into())))
     }
 
     async fn compose(&self, turn: Turn, body: &[u8]) -> Response<Body> {

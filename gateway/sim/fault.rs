@@ -3,10 +3,10 @@
 
 /// Declares the faults with their names, once.
 macro_rules! faults {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+    ($(#[doc = $says:literal] $variant:ident = $name:literal),+ $(,)?) => {
         /// One way to fail. Streams and plain answers fail alike where the words fit both.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum InjectedFault { $($(#[$doc])* $variant),+ }
+        pub enum InjectedFault { $(#[doc = $says] $variant),+ }
 
         impl InjectedFault {
             /// Every fault.
@@ -16,6 +16,12 @@ macro_rules! faults {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
+            }
+
+            /// What it does, in a sentence.
+            #[must_use]
+            pub fn says(self) -> &'static str {
+                match self { $(Self::$variant => $says),+ }.trim()
             }
 
             /// The fault of this name, if there is one.
@@ -32,7 +38,7 @@ faults! {
     Refuse = "refuse",
     /// The connection is reset once the request has been read.
     Reset = "reset",
-    /// The same, but only from a connection's second request on.
+    /// The connection is reset once its second request, or a later one, has been read.
     ResetReused = "reset_reused",
     /// Not a byte comes back.
     StallHead = "stall_head",
@@ -84,7 +90,7 @@ faults! {
     EndlessEvent = "endless_event",
     /// A body said to be compressed, which nobody asked for.
     Gzip = "gzip",
-    /// Ten times as slow.
+    /// Its answers take ten times as long.
     Slow = "slow",
     /// Usage far beyond anything possible.
     WrongUsage = "wrong_usage",

@@ -9,6 +9,7 @@
 //! | `POST /sim/fault` | `{"model", "replica"?, "fault": name or null, "times"?}` |
 //! | `POST /sim/kill`, `/sim/revive` | `{"model", "replica"?}`: the port and all its connections |
 //! | `GET /sim/seen` | per model: requests, cancelled, tokens, last request, replicas |
+//! | `GET /sim/faults` | each fault by name, and what it does |
 //!
 //! It refuses to check credentials (it only keeps them for assertions) and to be clever: no network
 //! beyond loopback, no model, no state that changes an answer.
@@ -91,19 +92,26 @@ impl Fleet {
     /// If a port cannot be had.
     pub fn start(specs: &[ModelSpec], setting: Setting) -> io::Result<Self> {
         let mut port = setting.port_base;
-        let mut listen = || {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))?;
+        let mut listen = |stated: Option<SocketAddr>| {
+            let next = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+            if stated.is_none() {
+                port = port.and_then(|port| port.checked_add(1));
+            }
+            let addr = stated.unwrap_or(next);
+            let listener = TcpListener::bind(addr)
+                .map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             listener.set_nonblocking(true)?;
-            port = port.and_then(|port| port.checked_add(1));
             io::Result::Ok(listener)
         };
-        let control = listen()?;
+        let control = listen(None)?;
         let mut cluster = Cluster { engines: Vec::new(), replicas: Vec::new() };
         let mut tasks = JoinSet::new();
         for spec in specs {
             let engine = Arc::new(Engine::new(spec, setting.speed));
-            for _ in 0..spec.replicas.max(1) {
-                let listener = listen()?;
+            let replicas =
+                if spec.at.is_empty() { spec.replicas.max(1).into() } else { spec.at.len() };
+            for nth in 0..replicas {
+                let listener = listen(spec.at.get(nth).copied())?;
                 let replica = Arc::new(Replica::new(Arc::clone(&engine), listener.local_addr()?));
                 replica.begin(spec.fault);
                 tasks.spawn(server::run(Arc::clone(&replica), listener));

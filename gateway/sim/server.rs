@@ -161,10 +161,17 @@ async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Re
         }
         (&Method::GET, "/v1/models") => {
             let spec = &engine.spec;
-            let model = json!({
-                "id": spec.id, "object": "model", "max_model_len": spec.context_tokens_max,
-            });
-            let list = json!({ "object": "list", "data": [model] });
+            // As vLLM lists a model that is served by several names.
+            let root = spec.also.first().unwrap_or(&spec.id);
+            let model = |id: &str| {
+                json!({
+                    "id": id, "object": "model", "owned_by": "vllm", "root": root, "parent": null,
+                    "max_model_len": spec.context_tokens_max,
+                })
+            };
+            let names = spec.also.iter().chain([&spec.id]);
+            let models: Vec<_> = names.map(|name| model(name)).collect();
+            let list = json!({ "object": "list", "data": models });
             json_body(StatusCode::OK, Body::Whole(list.to_string().into()))
         }
         (&Method::GET, "/health") => Response::new(Body::Whole(Bytes::new())),

@@ -1,5 +1,9 @@
 //! What a simulated model is like: its pace, its room, its habits on the wire.
 
+use std::{collections::HashMap, net::SocketAddr};
+
+use toml::{Table, Value};
+
 use super::fault::InjectedFault;
 
 /// One simulated model.
@@ -7,8 +11,15 @@ use super::fault::InjectedFault;
 pub struct ModelSpec {
     /// The id by which the fleet is asked about it, and the `model` of its answers.
     pub id: Box<str>,
+    /// The names that it lists and takes beside its id: the makers'.
+    pub also: Vec<Box<str>>,
+    /// A request for another name is answered with 404, as real engines do; else it is served.
+    pub refuses_unknown: bool,
     /// How many replicas serve it, each on a port of its own; at least 1.
     pub replicas: u8,
+    /// The loopback addresses of its replicas, one each; empty for as many as it has, wherever the fleet
+    /// puts them.
+    pub at: Vec<SocketAddr>,
     /// How fast it is.
     pub pace: Pace,
     /// Prompt and answer together, in tokens.
@@ -83,7 +94,10 @@ impl ModelSpec {
     pub fn plain(id: &str) -> Self {
         Self {
             id: id.into(),
+            also: Vec::new(),
+            refuses_unknown: false,
             replicas: 1,
+            at: Vec::new(),
             pace: Pace::Natural { first_token_ms: 40, tokens_per_second: 400 },
             context_tokens_max: 131_072,
             reasoning_tokens_max: 0,
@@ -128,6 +142,19 @@ impl ModelSpec {
         self
     }
 
+    /// The same at these addresses, a replica each.
+    #[must_use]
+    pub fn at(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.at = addresses;
+        self
+    }
+
+    /// Whether it serves a model of this name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        *self.id == *name || self.also.iter().any(|it| **it == *name)
+    }
+
     /// The same with these habits.
     #[must_use]
     pub fn quirks(mut self, quirks: Quirks) -> Self {
@@ -154,7 +181,12 @@ impl ModelSpec {
 /// other; contexts are the models' own. Every habit on the wire occurs at least once.
 #[must_use]
 pub fn ten() -> Vec<ModelSpec> {
-    let (plain, q) = (ModelSpec::plain, Quirks::NONE);
+    let makers = makers();
+    let plain = |id| {
+        let also = makers.get(id).cloned().into_iter().collect();
+        ModelSpec { also, ..ModelSpec::plain(id) }
+    };
+    let q = Quirks::NONE;
     vec![
         plain("qwen3.5-397b").paced(620, 55).context(262_144).reasoning(48).caching().replicas(2),
         plain("qwen3-coder-next")
@@ -196,4 +228,15 @@ pub fn ten() -> Vec<ModelSpec> {
             .replicas(2)
             .quirks(Quirks { usage: UsageReporting::Never, ..q }),
     ]
+}
+
+/// The makers' names of the catalogue's models, by our ids.
+fn makers() -> HashMap<String, Box<str>> {
+    let table: Table = policies::CATALOGUE.parse().unwrap_or_default();
+    let models = table.get("model").and_then(Value::as_array).into_iter().flatten();
+    let named = |model: &Value| {
+        let text = |key: &str| model.get(key).and_then(Value::as_str);
+        Some((text("id")?.to_owned(), text("upstream_model")?.into()))
+    };
+    models.filter_map(named).collect()
 }

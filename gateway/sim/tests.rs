@@ -437,3 +437,31 @@ fn reqwest_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_of_another_name_is_refused_where_it_is_to_be() {
+    let glm = || ten().into_iter().find(|spec| &*spec.id == "glm-5.2").unwrap();
+    let named = |name: Value| {
+        let mut question = question(ASKED, false);
+        question["model"] = name;
+        question
+    };
+    for fixed in [false, true] {
+        let strict = ModelSpec { refuses_unknown: true, ..glm() };
+        let strict = if fixed { strict.fixed(0, 3, 0) } else { strict };
+        let (fleet, url) = one(strict);
+        for (name, status) in
+            [("glm-5.2", "200"), ("zai-org/GLM-5.2", "200"), ("glm-5.3", "404"), ("", "404")]
+        {
+            assert_eq!(ask(&url, &named(json!(name))).await.status(), status, "{name}");
+        }
+        let refused = ask(&url, &named(json!("glm-5.3"))).await.json();
+        assert_eq!(refused["error"]["message"], "The model `glm-5.3` does not exist.");
+        // A fault that is in force comes first.
+        let fault = Some(InjectedFault::Status503);
+        fleet.fault("glm-5.2", None, fault, Some(1)).await.unwrap();
+        assert_eq!(ask(&url, &named(json!("glm-5.3"))).await.status(), "503");
+    }
+    let (_fleet, url) = one(glm());
+    assert_eq!(ask(&url, &named(json!("glm-5.3"))).await.status(), "200");
+}

@@ -73,6 +73,47 @@ fn logging(command: &mut Command) {
     command.env_remove("RUST_LOG").env("SIGNALBOX__LOG__FORMAT", "json");
 }
 
+/// `signalbox` with these arguments and no others, in this folder, run to its end.
+pub(crate) async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    command.output().await.expect("it runs")
+}
+
+/// `signalbox sim`, serving. It ends when this is dropped.
+pub(crate) struct Simulated {
+    child: Child,
+    /// Where it is told what to do.
+    pub(crate) control: String,
+    /// The base URLs of its models.
+    pub(crate) models: Value,
+}
+
+impl Simulated {
+    /// Starts it in this folder and waits until it says where it serves.
+    pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+        command.args(["sim", "--json"]).args(arguments).current_dir(folder).kill_on_drop(true);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut said = BufReader::new(child.stdout.take().expect("its words")).lines();
+        let line = tokio::time::timeout(Duration::from_secs(30), said.next_line()).await;
+        let line = line.expect("in time").expect("text").expect("a line");
+        let said: Value = serde_json::from_str(&line).expect("JSON");
+        let control = said["control"].as_str().expect("an address").to_owned();
+        Self { child, control, models: said["models"].clone() }
+    }
+
+    /// The base URL of a model's first replica.
+    pub(crate) fn url(&self, model: &str) -> String {
+        self.models[model][0].as_str().expect("a model").to_owned()
+    }
+
+    /// Ends it, and waits until its ports are free.
+    pub(crate) async fn end(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+}
+
 /// `signalbox serve`, serving.
 pub(crate) struct Server {
     child: Child,
@@ -91,6 +132,16 @@ impl Server {
     /// The same, but nobody reads its log after it has said that.
     pub(crate) async fn unread(config: &Path) -> Self {
         Self::started(command(config, &["serve"]), false).await
+    }
+
+    /// The same at any free ports, whatever the configuration says.
+    pub(crate) async fn anywhere(config: &Path) -> Self {
+        let mut command = command(config, &["serve"]);
+        for listen in ["SIGNALBOX__SERVER__LISTEN", "SIGNALBOX__ADMIN__LISTEN"] {
+            command.env(listen, "127.0.0.1:0");
+        }
+        command.env("SIGNALBOX__SERVER__DRAIN_GRACE_MS", "0");
+        Self::started(command, true).await
     }
 
     /// The same with a manager of services that wants to be told at this socket.

@@ -110,11 +110,7 @@ impl Setup {
 
     /// Writes it into a new folder.
     pub(crate) fn write(&self) -> Folder {
-        static NTH: AtomicU32 = AtomicU32::new(0);
-        let name = format!("signalbox-scene-{}-{}", std::process::id(), NTH.fetch_add(1, Relaxed));
-        let folder = Folder(std::env::temp_dir().join(name));
-        let _ = std::fs::remove_dir_all(&folder.0);
-        std::fs::create_dir_all(&folder.0).expect("a folder");
+        let folder = Folder::empty();
         self.write_into(&folder);
         folder
     }
@@ -155,6 +151,16 @@ impl Setup {
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
+    /// A new one with nothing in it.
+    pub(crate) fn empty() -> Self {
+        static NTH: AtomicU32 = AtomicU32::new(0);
+        let name = format!("signalbox-scene-{}-{}", std::process::id(), NTH.fetch_add(1, Relaxed));
+        let folder = Self(std::env::temp_dir().join(name));
+        let _ = std::fs::remove_dir_all(&folder.0);
+        std::fs::create_dir_all(&folder.0).expect("a folder");
+        folder
+    }
+
     /// Its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.0.join("signalbox.toml")

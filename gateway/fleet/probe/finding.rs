@@ -185,7 +185,7 @@ pub(super) fn by_status(status: u16, location: Option<&str>, asked: &Asked<'_>) 
 }
 
 /// Whether a version stands in the path of a URL: what OpenAI's paths begin with, or another's prefix of it.
-fn versioned(url: &str) -> bool {
+pub(crate) fn versioned(url: &str) -> bool {
     let version = |part: &str| {
         let number = part.strip_prefix('v').and_then(|it| it.bytes().next());
         number.is_some_and(|it| it.is_ascii_digit())
@@ -193,8 +193,8 @@ fn versioned(url: &str) -> bool {
     url.splitn(4, '/').nth(3).is_some_and(|path| path.split('/').any(version))
 }
 
-/// The names that a body lists, each where it says one.
-pub(super) fn names(body: &[u8], html: bool) -> Result<Vec<String>, BackendFault> {
+/// The entries of the list that a body is.
+pub(super) fn entries(body: &[u8], html: bool) -> Result<Vec<serde_json::Value>, BackendFault> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if html || first == Some(&b'<') {
         let hint = "another service's port, or no /v1 at the end of its url?";
@@ -221,8 +221,13 @@ pub(super) fn names(body: &[u8], html: bool) -> Result<Vec<String>, BackendFault
         let hint = "expected `{\"data\": [{\"id\": …}]}`: no /v1 at the end of its url?";
         return Err(fault(FaultKind::NoList, "JSON that is no list of models", hint));
     };
+    Ok(list.to_vec())
+}
+
+/// The names in a list, each where its entry says one.
+pub(super) fn names(entries: &[serde_json::Value]) -> Vec<String> {
     let id = |it: &serde_json::Value| Some(it.get("id")?.as_str()?.to_owned());
-    Ok(list.iter().filter_map(id).collect())
+    entries.iter().filter_map(id).collect()
 }
 
 /// Whether an engine with this list serves the model; some know it by a shorter name than they list.

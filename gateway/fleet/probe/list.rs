@@ -15,12 +15,22 @@ const LIST_BYTES_MAX: usize = 8 << 20;
 /// The most that is read of a refusal.
 const REFUSAL_BYTES_MAX: usize = 4 << 10;
 
-/// The models that a backend lists; `None` where it is there and too busy to say.
+/// The names of the models that a backend lists; `None` where it is there and too busy to say.
 pub(super) async fn list(
     client: &Client,
     probe: &Probe,
     timeout: Duration,
 ) -> Result<Option<Vec<String>>, BackendFault> {
+    let entries = entries(client, probe, timeout).await?;
+    Ok(entries.map(|entries| finding::names(&entries)))
+}
+
+/// What a backend lists, as it says it; `None` where it is there and too busy to say.
+pub(super) async fn entries(
+    client: &Client,
+    probe: &Probe,
+    timeout: Duration,
+) -> Result<Option<Vec<serde_json::Value>>, BackendFault> {
     let base = probe.base.trim_end_matches('/');
     let with_key = probe.authorization.is_some();
     let asked = Asked { base, with_key };
@@ -46,9 +56,9 @@ pub(super) async fn list(
         // Whatever is repeated of it: some answer with what they were sent.
         Some(secret) => {
             let shown = String::from_utf8_lossy(&body).replace(secret, "…");
-            finding::names(shown.as_bytes(), html)
+            finding::entries(shown.as_bytes(), html)
         }
-        None => finding::names(&body, html),
+        None => finding::entries(&body, html),
     }
     .map(Some)
 }
