@@ -42,7 +42,7 @@ enum Command {
     /// Run the gateway before ten simulated models and send it real prompts; needs no configuration.
     Demo(demo::Args),
     /// Run the gateway.
-    Serve,
+    Serve(serve::Args),
     /// Validate the whole configuration and print every fault.
     Check(check::Args),
     /// Say language and task of each request on standard input (JSON lines in, JSON lines out).
@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
     let config = args.config;
     match args.command {
         Command::Demo(args) => asynchronous(demo::run(args)),
-        Command::Serve => asynchronous(serve::run(config)),
+        Command::Serve(args) => asynchronous(serve::run(config, args)),
         Command::Check(args) => check::run(&config, &args),
         Command::Classify => classify::run(),
         Command::Explain(args) => explain::run(&config, &args),
