@@ -53,7 +53,7 @@ enum Command {
     /// Write a configuration, a policy and a first key from what backends say of themselves.
     Init(init::Args),
     /// Run the gateway.
-    Serve,
+    Serve(serve::Args),
     /// Validate the whole configuration and print every fault.
     Check(check::Args),
     /// Say language and task of each request on standard input (JSON lines in, JSON lines out).
@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
     match args.command {
         Command::Init(args) => asynchronous(init::run(args, named)),
         Command::Demo(args) => asynchronous(demo::run(args)),
-        Command::Serve => asynchronous(serve::run(config)),
+        Command::Serve(args) => asynchronous(serve::run(config, args)),
         Command::Check(args) => check::run(&config, &args),
         Command::Classify => classify::run(),
         Command::Explain(args) => explain::run(&config, &args),

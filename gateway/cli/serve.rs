@@ -22,8 +22,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Faults of a configuration that a line of the log names.
 const FAULTS_MAX: usize = 10;
 
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ends at once when its standard input does: for a program that starts it and must not be outlived.
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+}
+
 /// Serves until SIGTERM or SIGINT, or until a successor does, then drains. A second signal ends it at once.
-pub(super) async fn run(path: PathBuf) -> ExitCode {
+pub(super) async fn run(path: PathBuf, args: Args) -> ExitCode {
+    if args.until_stdin_ends {
+        end_with_stdin();
+    }
     // Whoever tells all gateways to reload means those that are starting as well.
     let Ok(hangup) = signal(SignalKind::hangup()) else { return deaf() };
     let config = match app::check(&path) {
@@ -216,6 +227,15 @@ fn warn_of(dead_ends: &[Finding]) {
     if let Some(more) = super::more_dead_ends(dead_ends) {
         tracing::warn!("policy: {more}");
     }
+}
+
+/// What is open then is recovered at the next start, as after any crash.
+fn end_with_stdin() {
+    // A thread of its own: the runtime would wait for one of its threads that reads.
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    });
 }
 
 fn deaf() -> ExitCode {

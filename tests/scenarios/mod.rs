@@ -8,6 +8,7 @@ mod check;
 mod choice;
 mod connections;
 mod cut;
+mod demo;
 mod departure;
 mod directory;
 mod drain;

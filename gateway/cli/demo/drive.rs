@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use reqwest::{Client, Response, header::HeaderMap};
+use reqwest::{Client, RequestBuilder, Response, header::HeaderMap};
 use serde_json::Value;
 
 use super::BoxError;
@@ -13,6 +13,7 @@ use crate::sim::prompts::Prompt;
 const AT_ONCE: usize = 4;
 
 /// A client of the gateway, at one address and with one key.
+#[derive(Clone)]
 pub(super) struct ChatClient {
     http: Client,
     base: String,
@@ -43,14 +44,45 @@ impl ChatClient {
         Ok(Self { http, base: base.to_owned(), key: key.to_owned() })
     }
 
-    /// The base URL.
-    pub(super) fn base(&self) -> &str {
-        &self.base
+    /// Sends a request for a plain answer, with these headers beside the key, and reads the answer.
+    pub(super) async fn send(
+        &self,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, BoxError> {
+        let response = self.request(body, headers).send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, body: response.json().await? })
     }
 
-    /// The key.
-    pub(super) fn key(&self) -> &str {
-        &self.key
+    /// The model that would serve this request now; nothing is sent for that.
+    pub(super) async fn route(&self, body: &Value) -> Result<String, BoxError> {
+        let asked =
+            self.http.post(format!("{}/route", self.base)).bearer_auth(&self.key).json(body);
+        let told: Value = asked.send().await?.error_for_status()?.json().await?;
+        let first = told.pointer("/decision/plan/0/model").and_then(Value::as_str);
+        Ok(first.unwrap_or_default().to_owned())
+    }
+
+    /// Sends a request for a stream and reads it to its first content; the rest is the caller's.
+    pub(super) async fn open(&self, body: &Value) -> Result<(String, Response), BoxError> {
+        let mut response = self.request(body, &[]).send().await?.error_for_status()?;
+        let mut lines = Lines::default();
+        while let Some(bytes) = response.chunk().await? {
+            lines.push(&bytes);
+            while let Some(payload) = lines.next_payload() {
+                if serde_json::from_str(&payload).is_ok_and(|event| has_content(&event)) {
+                    return Ok((text(response.headers(), "x-signalbox-id"), response));
+                }
+            }
+        }
+        Err("a stream without content".into())
+    }
+
+    fn request(&self, body: &Value, headers: &[(&str, &str)]) -> RequestBuilder {
+        let url = format!("{}/chat/completions", self.base);
+        let request = self.http.post(url).bearer_auth(&self.key).json(body);
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     }
 
     async fn ask(&self, prompt: &Prompt) -> Asked {
@@ -69,15 +101,9 @@ impl ChatClient {
         at: Instant,
         asked: &mut Asked,
     ) -> Result<(), BoxError> {
-        let mut request = self
-            .http
-            .post(format!("{}/chat/completions", self.base))
-            .bearer_auth(&self.key)
-            .json(&prompt.body);
-        if let Some(class) = prompt.data_class {
-            request = request.header("x-signalbox-data-class", class.code());
-        }
-        let response = request.send().await?;
+        let class = prompt.data_class.map(|class| ("x-signalbox-data-class", class.code()));
+        let headers: Vec<_> = class.into_iter().collect();
+        let response = self.request(&prompt.body, &headers).send().await?;
         let status = response.status();
         asked.read(response.headers());
         if !status.is_success() {
@@ -94,6 +120,33 @@ impl ChatClient {
     }
 }
 
+/// A plain answer, or a refusal.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The status.
+    pub status: u16,
+    headers: HeaderMap,
+    /// The answer, or the error.
+    pub body: Value,
+}
+
+impl Answer {
+    /// A header, empty where it is not there.
+    pub(super) fn header(&self, name: &str) -> String {
+        text(&self.headers, name)
+    }
+
+    /// A field of the error, empty where there is none.
+    pub(super) fn error(&self, field: &str) -> &str {
+        let error = self.body.get("error").and_then(|error| error.get(field));
+        error.and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
+}
+
 impl Asked {
     fn read(&mut self, headers: &HeaderMap) {
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
@@ -103,13 +156,15 @@ impl Asked {
     }
 }
 
-/// Asks everything, a few at once; `progress` is told how many are done. In the prompts' order.
-pub(super) async fn all(
-    client: &ChatClient,
+/// Asks everything, a few at once, each by the client of whoever would ask it; `progress` is told how many
+/// are done. In the prompts' order.
+pub(super) async fn all<'a>(
+    client: impl Fn(&Prompt) -> &'a ChatClient,
     prompts: &[Prompt],
     progress: impl Fn(usize, usize),
 ) -> Vec<Asked> {
-    let mut answers = stream::iter(prompts).map(|prompt| client.ask(prompt)).buffered(AT_ONCE);
+    let asks = stream::iter(prompts).map(|prompt| client(prompt).ask(prompt));
+    let mut answers = asks.buffered(AT_ONCE);
     let mut asked = Vec::with_capacity(prompts.len());
     while let Some(one) = answers.next().await {
         asked.push(one);

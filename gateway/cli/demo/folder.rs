@@ -1,7 +1,7 @@
 //! The demo's folder: a complete set of files, on which every other command works.
 //!
-//! Configuration is written anew each time (the ports of the fleet change); a key, a policy and a
-//! ledger that are there stay as they are, and a file that the demo did not write is never touched.
+//! Configuration is written anew each time (the ports of the fleet change); keys, a policy and a ledger that
+//! are there stay as they are, and a file that the demo did not write is never touched.
 
 use std::{
     fs,
@@ -11,28 +11,44 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use policies::facts::Money;
 use toml::{Table, Value};
 
 use super::{
     BoxError,
     real::{RealModel, STANDS_FOR, cut_to_size},
 };
-use crate::sim::Fleet;
+use crate::{
+    sim::Fleet,
+    store::{Dimension, Reader},
+};
 
-/// The file with the demo's key.
-pub(super) const KEY_FILE: &str = "demo.key";
+/// The key of customers' applications, of the team `retail-banking`.
+pub(super) const CUSTOMERS: &str = "demo.key";
+/// The key of the bank's staff, of the team `operations`.
+pub(super) const STAFF: &str = "staff.key";
+/// The key of the team `kiosk`, which has next to no money.
+pub(super) const KIOSK: &str = "kiosk.key";
+/// The operators' token.
+const ADMIN: &str = "admin.token";
+
+/// What the team `kiosk` may spend in one run.
+const KIOSK_BUDGET: Money = Money::from_nano(700_000);
 
 /// The first line of every configuration that the demo writes.
 const MARK: &str = "# Written by `signalbox demo`, and written anew each time it starts.";
 
-/// What of a model of the catalogue is configuration.
-const MODEL_FIELDS: [&str; 17] = [
+/// The first line of a policy that the demo edits for one of its acts. One that was left behind is undone.
+const EDITED: &str = "# Edited by `signalbox demo`, which puts the preset back.\n";
+
+/// What of a model of the catalogue is configuration. The simulated models go by the ids of the catalogue,
+/// not by the names of the weights.
+const MODEL_FIELDS: [&str; 16] = [
     "id",
     "family",
     "kind",
     "engine",
     "dialects",
-    "upstream_model",
     "context_tokens_max",
     "output_tokens_max",
     "output_tokens_default",
@@ -84,9 +100,24 @@ impl Folder {
         self.path.join("signalbox.db")
     }
 
-    /// The demo's key: random, made once, readable by its owner alone.
-    pub(super) fn key(&self) -> Result<String, BoxError> {
-        let path = self.path.join(KEY_FILE);
+    /// The gateway's log.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path.join("gateway.log")
+    }
+
+    /// The policy in force.
+    pub(super) fn policy(&self) -> PathBuf {
+        self.path.join("policy.toml")
+    }
+
+    /// A policy that is not in force yet.
+    pub(super) fn next_policy(&self) -> PathBuf {
+        self.path.join("policy-next.toml")
+    }
+
+    /// The key in this file: random, made once, readable by its owner alone.
+    pub(super) fn key(&self, file: &str) -> Result<String, BoxError> {
+        let path = self.path.join(file);
         let key = format!("sk-demo-{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
@@ -101,30 +132,85 @@ impl Folder {
         }
     }
 
+    /// The operators' token.
+    pub(super) fn admin_token(&self) -> Result<String, BoxError> {
+        self.key(ADMIN)
+    }
+
+    /// Where callers connect, as the configuration says: `http://…/v1`.
+    pub(super) fn api_url(&self) -> Result<String, BoxError> {
+        Ok(format!("{}/v1", self.listener("server")?))
+    }
+
+    /// Where operators connect: `http://…`.
+    pub(super) fn admin_url(&self) -> Result<String, BoxError> {
+        self.listener("admin")
+    }
+
+    fn listener(&self, section: &str) -> Result<String, BoxError> {
+        let path = self.config();
+        let text = fs::read_to_string(&path).map_err(|error| at(&path, &error))?;
+        let config: Table = text.parse()?;
+        let listen = config.get(section).and_then(|it| it.get("listen")).and_then(Value::as_str);
+        Ok(format!("http://{}", listen.ok_or("no address in the configuration")?))
+    }
+
+    /// Writes another policy, marked as the demo's. It is put in place whole.
+    pub(super) fn write_policy(&self, path: &Path, text: &str) -> Result<(), BoxError> {
+        let draft = self.path.join("policy.draft");
+        fs::write(&draft, format!("{EDITED}{text}")).map_err(|error| at(&draft, &error))?;
+        fs::rename(&draft, path).map_err(|error| at(path, &error))
+    }
+
+    /// Puts the preset back.
+    pub(super) fn restore_policy(&self) -> Result<(), BoxError> {
+        let path = self.policy();
+        fs::write(&path, preset()?).map_err(|error| at(&path, &error))
+    }
+
+    /// Whether the policy is the preset as the demo wrote it.
+    pub(super) fn has_preset(&self) -> bool {
+        fs::read_to_string(self.policy()).is_ok_and(|text| preset().is_ok_and(|it| it == text))
+    }
+
     /// Writes configuration and, where there is none yet, policy.
     pub(super) fn configure(
         &self,
         fleet: &Fleet,
         real: Option<&RealModel>,
     ) -> Result<(), BoxError> {
-        let policy = self.path.join("policy.toml");
-        match fs::OpenOptions::new().write(true).create_new(true).open(&policy) {
-            Ok(mut file) => {
-                let bank =
-                    policies::preset::document("bank").ok_or("no preset of the name bank")?;
-                file.write_all(bank.as_bytes()).map_err(|error| at(&policy, &error))?;
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(at(&policy, &error)),
+        match fs::read_to_string(self.policy()) {
+            Ok(text) if !text.starts_with(EDITED) => {}
+            Ok(_) => self.restore_policy()?,
+            Err(error) if error.kind() == ErrorKind::NotFound => self.restore_policy()?,
+            Err(error) => return Err(at(&self.policy(), &error)),
+        }
+        for file in [CUSTOMERS, STAFF, KIOSK, ADMIN] {
+            self.key(file)?;
         }
         let front = free_port(8080)?;
         let admin = free_port(9090)?;
-        let head =
-            HEAD.replace("{front}", &front.to_string()).replace("{admin}", &admin.to_string());
+        let head = HEAD
+            .replace("{front}", &front.to_string())
+            .replace("{admin}", &admin.to_string())
+            .replace("{kiosk}", &self.kiosk_budget().to_string());
         let text = format!("{MARK}\n{head}\n{}", models(policies::CATALOGUE, fleet, real)?);
         let config = self.config();
         fs::write(&config, text).map_err(|error| at(&config, &error))
     }
+
+    /// What the kiosk has spent in runs before, and as much again as it may in this one.
+    fn kiosk_budget(&self) -> Money {
+        // No ledger yet: nothing was spent.
+        let sums = Reader::open(&self.ledger()).and_then(|it| it.sums(&[Dimension::Team], 0));
+        let kiosk = |sum: &crate::store::Sum| sum.group.first().is_some_and(|team| team == "kiosk");
+        let spent = sums.unwrap_or_default().into_iter().find(kiosk).map_or(0, |it| it.cost.nano());
+        Money::from_nano(KIOSK_BUDGET.nano().saturating_add(spent))
+    }
+}
+
+fn preset() -> Result<&'static str, BoxError> {
+    Ok(policies::preset::document("bank").ok_or("no preset of the name bank")?)
 }
 
 fn at(path: &Path, error: &io::Error) -> BoxError {
@@ -171,9 +257,10 @@ drain_grace_ms = 0          # nobody balances the load of a demo
 
 [admin]
 listen = "{admin}"
+token = "file:admin.token"
 
 [policy]
-file = "policy.toml"        # the preset `bank`; change it and start again
+file = "policy.toml"        # the preset `bank`; change it, and it is in force a second later
 
 [ledger]
 currency = "USD"
@@ -198,10 +285,25 @@ name = "operations"
 parent = "bank"
 data_class_max = "confidential"
 
+[[team]]
+name = "kiosk"              # a machine in a branch: for one of the demo's acts
+parent = "bank"
+budget = { amount = "{kiosk}", window = "total", hard = true }
+
 [[key]]
 name = "demo"
 team = "retail-banking"
 secret = "file:demo.key"
+
+[[key]]
+name = "staff"
+team = "operations"
+secret = "file:staff.key"
+
+[[key]]
+name = "kiosk"
+team = "kiosk"
+secret = "file:kiosk.key"
 "#;
 
 #[cfg(test)]
@@ -250,10 +352,10 @@ mod tests {
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let path = fresh("key");
         let folder = Folder::open(&path).unwrap();
-        let key = folder.key().unwrap();
+        let key = folder.key(CUSTOMERS).unwrap();
         assert!(key.starts_with("sk-demo-") && key.len() == 8 + 64);
-        assert_eq!(Folder::open(&path).unwrap().key().unwrap(), key);
-        let mode = fs::metadata(path.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(Folder::open(&path).unwrap().key(CUSTOMERS).unwrap(), key);
+        let mode = fs::metadata(path.join(CUSTOMERS)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(path).unwrap();
     }

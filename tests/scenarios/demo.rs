@@ -1,0 +1,108 @@
+//! The demo, as somebody sees it who has just built the program.
+
+use std::{
+    collections::HashSet,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::Command,
+};
+use unicode_width::UnicodeWidthStr;
+
+use crate::harness::{Books, binary, wait};
+
+/// Everything is played by real processes: so this is the test of the whole of it.
+#[tokio::test]
+async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
+    let folder = fresh();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        .args(["demo", "--speed", "20", "--folder"])
+        .arg(&folder)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(demo.stdout.take().expect("its output")).lines();
+    let mut told = Vec::new();
+    while let Some(line) = lines.next_line().await.expect("text") {
+        let serves = line.starts_with("Serving until");
+        told.push(line);
+        if serves {
+            break;
+        }
+    }
+    is_told_on_screens(&told.join("\n"));
+    for secret in ["demo.key", "staff.key", "kiosk.key", "admin.token", "pepper"] {
+        let file = std::fs::metadata(folder.join(secret)).expect(secret);
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{secret}");
+    }
+
+    // What is edited is in force, and whoever hangs up on the demo means its gateway.
+    let policy = folder.join("policy.toml");
+    let text = std::fs::read_to_string(&policy).expect("the policy");
+    std::fs::write(&policy, text.replace("bank-2026-11", "mine")).expect("the policy");
+    tell(&demo, "-HUP").await;
+    let log = folder.join("gateway.log");
+    wait::found("another policy in force", async || {
+        let log = std::fs::read_to_string(&log).expect("the log");
+        if log.contains("\"version\":\"mine\"") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    tell(&demo, "-TERM").await;
+    let mut rest = String::new();
+    lines.into_inner().read_to_string(&mut rest).await.expect("text");
+    let ended = demo.wait().await.expect("a status");
+    assert_eq!(ended.code(), Some(0), "{rest}");
+    let config = folder.join("signalbox.toml").display().to_string();
+    for command in ["sim", "serve"] {
+        assert!(rest.contains(&format!("signalbox {command} --config {config}")), "{rest}");
+    }
+
+    is_complete(&folder).await;
+    std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+/// A screen with all ten models, and five acts in which nothing was otherwise than it must be.
+fn is_told_on_screens(text: &str) {
+    let screen = text.split("\nAct 1").next().expect("a screen");
+    assert!(screen.lines().count() <= 40, "{screen}");
+    let wide = text.lines().find(|line| line.width() > 110);
+    assert_eq!(wide, None, "{text}");
+    for model in policies::catalogue().models {
+        assert!(screen.lines().any(|line| line.starts_with(&*model.id)), "{}: {screen}", model.id);
+    }
+    for act in ["Act 1", "Act 2", "Act 3", "Act 4", "Act 5", "the ledger is right", "Serving until"]
+    {
+        assert!(text.contains(act), "{act} is missing: {text}");
+    }
+    assert!(!text.contains("WRONG") && !text.contains("failed:"), "{text}");
+}
+
+/// Books in which nothing is open, and a configuration on which other commands work.
+async fn is_complete(folder: &Path) {
+    let books = Books::read(&folder.join("signalbox.db"));
+    assert_eq!((books.verification.open, books.verification.faults.len()), (0, 0));
+    let states: HashSet<&str> = books.entries.iter().map(|it| it.state).collect();
+    assert_eq!(states, HashSet::from(["settled", "recovered"]));
+    let check = binary::run(&folder.join("signalbox.toml"), &["check"]).await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let server = binary::Server::start(&folder.join("signalbox.toml")).await;
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+async fn tell(demo: &tokio::process::Child, signal: &str) {
+    let id = demo.id().expect("it runs").to_string();
+    let told = Command::new("kill").args([signal, &id]).status().await.expect("kill");
+    assert!(told.success());
+}
+
+fn fresh() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("signalbox-demo-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
