@@ -15,7 +15,7 @@ use super::{Secret, load, names, url};
 ///
 /// # Errors
 /// What is wrong with it, in the words of the configuration.
-pub(crate) fn base_url(text: &str) -> Result<Uri, Fault> {
+pub(crate) fn base_url(text: &str) -> Result<Uri, Box<Fault>> {
     read("url", text, url::url)
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn base_url(text: &str) -> Result<Uri, Fault> {
 ///
 /// # Errors
 /// What is wrong with it, in the words of the configuration.
-pub(crate) fn name(text: &str) -> Result<(), Fault> {
+pub(crate) fn name(text: &str) -> Result<(), Box<Fault>> {
     read("name", text, |it, faults| {
         names::name(it, "name", faults);
         Some(())
@@ -42,13 +42,13 @@ fn read<T>(
     key: &str,
     text: &str,
     read: impl Fn(&mut Section<'_>, &mut Faults) -> Option<T>,
-) -> Result<T, Fault> {
+) -> Result<T, Box<Fault>> {
     let table = Table::from_iter([(key.to_owned(), text.into())]);
     let mut faults = Faults::default();
     let value = read(&mut Section::root(&table), &mut faults);
     match (value, faults.into_vec().into_iter().next()) {
         (Some(value), None) => Ok(value),
-        (_, Some(fault)) => Err(fault),
-        (None, None) => Err(Fault::new(key, text.to_owned(), "another value")),
+        (_, Some(fault)) => Err(Box::new(fault)),
+        (None, None) => Err(Box::new(Fault::new(key, text.to_owned(), "another value"))),
     }
 }

@@ -16,8 +16,8 @@ const NAMED_MAX: usize = 3;
 
 /// A sentence for each of these variables that changes nothing: no key of the configuration is spelled so,
 /// and no reference `env:NAME` in `values` reads it. `keys` are the paths of keys that a variable can set.
-pub(super) fn unread<'a>(
-    variables: &'a [(String, String)],
+pub(super) fn unread(
+    variables: &[(String, String)],
     values: &toml::Table,
     keys: &BTreeSet<String>,
 ) -> Vec<String> {

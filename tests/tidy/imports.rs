@@ -49,7 +49,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sim", &["config", "wire", "store"]),
     // A command runs the simulated fleet, alone or for the demo; `key` makes keys, and `explain` goes a
     // request's way as far as the decision, by the same function.
-    ("cli", &["config", "wire", "store", "app", "sim", "directory", "signals", "pipeline", "log", "why"]),
+    (
+        "cli",
+        &[
+            "config",
+            "wire",
+            "store",
+            "app",
+            "sim",
+            "directory",
+            "signals",
+            "pipeline",
+            "log",
+            "why",
+        ],
+    ),
     ("app", &["*"]),
 ];
 
