@@ -2,6 +2,7 @@
 //! the real randomness.
 
 mod beside;
+mod books;
 mod chores;
 mod drain;
 mod epoch;
@@ -30,6 +31,7 @@ use std::{
 
 use self::{
     beside::PredecessorMoney,
+    books::books,
     epoch::Before,
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
     listen::open,
@@ -57,7 +59,7 @@ use tokio::{
 
 use crate::{
     account::Accounts,
-    config::{self, Config},
+    config::Config,
     directory::Directory,
     edge::{
         ApiService, ApiSettings,
@@ -67,16 +69,11 @@ use crate::{
     log::Log,
     pipeline::{Gateway, Sources},
     record::{self, Ledger, Metrics, Recorder, ReloadResult, WriterHandle},
-    store::{Departure, Keep, Sqlite},
+    store::Departure,
 };
 
 /// How long the ledger's writer gathers a group.
 const GATHER: Duration = Duration::from_millis(2);
-/// For a process that has ended to let go of the ledger.
-const LEAVING_MAX: Duration = Duration::from_millis(500);
-/// How often it is looked whether it has.
-const LEAVING_LOOK: Duration = Duration::from_millis(20);
-
 /// A gateway that is serving.
 pub struct Running {
     /// Where callers connect.
@@ -375,27 +372,4 @@ async fn build(
 
 fn real_now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-/// The ledger's file, ready to be written by this process, beside one that writes to it or alone; and
-/// the replica's name in it.
-async fn books(config: &Config, beside: bool) -> Result<(Sqlite, Arc<str>), record::StoreError> {
-    let config::Ledger { sqlite, durability, retention_days, disk_free_bytes_min, .. } =
-        &config.ledger;
-    let open = if beside { Sqlite::join } else { Sqlite::open };
-    let tried_until = tokio::time::Instant::now() + LEAVING_MAX;
-    let mut store = loop {
-        match open(sqlite, *durability) {
-            // A process that was killed a moment ago may not have let go of it yet.
-            Err(record::StoreError::InUse(_)) if tokio::time::Instant::now() < tried_until => {
-                tokio::time::sleep(LEAVING_LOOK).await;
-            }
-            opened => break opened?,
-        }
-    };
-    let replica = store.replica(&epoch::replica(rand::random()))?;
-    let now_ms = || jiff::Timestamp::now().as_millisecond();
-    let folder = pepper::folder(&config.ledger).to_owned();
-    store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
-    Ok((store, replica.into()))
 }

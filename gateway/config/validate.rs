@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use policies::{
     Fault,
     document::{Faults, Path, Section, Spelled},
-    facts::{FleetFacts, KeyFacts, TeamFacts},
+    facts::FleetFacts,
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -45,21 +45,20 @@ pub(super) fn validate(
     let policy = root.section("policy", &mut faults);
     audit(root.section("audit", &mut faults), &mut faults);
     root.close(&mut faults);
-    let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     // Where a value is a fault already, its default was looked at.
+    let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     let mut found = (outside.ground)(&ground);
     found.retain(|it| !faults.iter().any(|said| said.path == it.path));
     faults.extend(found);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let fleet = FleetFacts {
         models: facts,
-        teams: teams.iter().map(|it| it.facts.clone()).collect::<Vec<TeamFacts>>(),
-        keys: keys.iter().map(|it| it.facts.clone()).collect::<Vec<KeyFacts>>(),
+        teams: teams.iter().map(|it| it.facts.clone()).collect(),
+        keys: keys.iter().map(|it| it.facts.clone()).collect(),
         aliases,
     };
     let paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
-    let named = table.get("policy").and_then(|it| it.get("file")).and_then(Value::as_str);
-    let policy_file = named.map(|file| path_in(outside.folder, file));
+    let policy_file = policy_file(table, outside.folder);
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
@@ -84,6 +83,12 @@ pub(super) fn validate(
         teams: teams.into_iter().map(|it| it.team).collect(),
         keys: keys.into_iter().map(|it| it.key).collect(),
     })
+}
+
+/// Where the policy's file is, if the configuration names one.
+fn policy_file(table: &Table, folder: &std::path::Path) -> Option<std::path::PathBuf> {
+    let named = table.get("policy")?.get("file")?.as_str()?;
+    Some(path_in(folder, named))
 }
 
 /// The layers are one table by now, in which secrets are references and keys keyed hashes. A number counts

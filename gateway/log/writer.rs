@@ -188,7 +188,8 @@ mod tests {
         let lines = text.lines().filter(|it| it.len() == 1_023).count();
         let said: usize = text.lines().filter_map(|it| it.parse::<usize>().ok()).sum();
         assert_eq!(lines + said, total);
-        assert!(said > total / 4, "{said} of {total}");
+        // What waits and what is being written have three quarters of the bound each at the most.
+        assert!(said >= total / 4, "{said} of {total}");
         assert!(text.contains("warning\n"));
     }
 

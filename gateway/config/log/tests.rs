@@ -13,7 +13,7 @@ fn levels_and_directives_are_taken_and_misspelled_ones_are_not() {
         "info,signalbox::fleet=debug",
         " warn , signalbox::record = trace ",
         "warn,hyper=off",
-        "signalbox[request{id=1,b}]=debug",
+        "signalbox[request{id=1}]=debug",
     ];
     for text in good {
         assert!(filter(text).is_ok(), "{text}: {:?}", filter(text).err());
