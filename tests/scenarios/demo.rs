@@ -49,7 +49,7 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
     let log = folder.join("gateway.log");
     wait::found("another policy in force", async || {
         let log = std::fs::read_to_string(&log).expect("the log");
-        if log.contains("\"version\":\"mine\"") { Ok(()) } else { Err(log) }
+        if log.contains("\"policy_version\":\"mine\"") { Ok(()) } else { Err(log) }
     })
     .await;
     tell(&demo, "-TERM").await;
