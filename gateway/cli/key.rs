@@ -57,12 +57,13 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
     };
     let key = directory::new_key(rand::random());
     let hash = directory::hash_line(pepper.expose().as_bytes(), &key);
-    eprintln!("The key is shown once, on standard output: give it to who is to use it.");
-    eprintln!("Put these lines at the end of {}:\n", path.display());
+    // All of it may be appended to the file as it comes.
+    eprintln!("\n# The key is shown once, on standard output: give it to who is to use it.");
+    eprintln!("# These lines stand at the end of {}:", path.display());
     if new.team_is_new {
         eprintln!("[[team]]\nname = {team:?}\n");
     }
-    eprintln!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"\n");
+    eprintln!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"");
     println!("{key}");
     ExitCode::SUCCESS
 }
