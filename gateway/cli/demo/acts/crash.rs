@@ -32,7 +32,7 @@ pub(super) async fn play(
     gateway.kill().await?;
     stage.order("/sim/fault", &json!({ "model": MODEL, "fault": null })).await?;
     scene.done(&format!(
-        "{STREAMS} streams of {MODEL} are being read, all past their first words; kill -9 of the gateway's \
+        "{STREAMS} streams of {MODEL}, told to stall after their first words, are being read; kill -9 of the gateway's \
          process"
     ));
     let mut ids = Vec::new();
