@@ -147,7 +147,6 @@ where
             if let Some(why) = tab.why() {
                 failure = failure.decided(why);
             }
-            tab.verdict(&failure);
             tab.failed(Ending::failed(&failure), &failure);
             Err(failure)
         }

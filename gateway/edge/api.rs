@@ -32,7 +32,7 @@ use super::{
 use crate::{
     config,
     failure::{Failure, Kind, Stage},
-    outcome::{Refused, TurnedAway},
+    outcome::Refused,
     pipeline::{self, Failed, Gateway, Ids, Inbound},
     wire::{self, Surface},
 };
@@ -183,16 +183,7 @@ impl Asks {
 /// Counts and says what was refused outside of the pipeline.
 fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
     pipeline::failed(failure, &Failed { id: ids.id(), ..Failed::default() });
-    gateway.recorder.turned_away(&TurnedAway {
-        id: ids.id(),
-        caller_request_id: ids.callers(),
-        caller: None,
-        signals: None,
-        kind: failure.kind,
-        stage: failure.stage,
-        failure: Some(failure),
-    });
-    gateway.recorder.refused(Refused {
+    let refused = Refused {
         id: ids.id(),
         caller_request_id: ids.callers().map(Box::from),
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
@@ -203,7 +194,8 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
         signals: None,
         caller: None,
         names: Arc::clone(&gateway.epoch.load().names),
-    });
+    };
+    gateway.recorder.refused(refused, Some(failure));
 }
 
 fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {

@@ -6,7 +6,6 @@ mod closed;
 mod ending;
 mod epoch_info;
 mod opened;
-mod turned_away;
 mod usage;
 
 pub use self::{
@@ -16,6 +15,5 @@ pub use self::{
     ending::Ending,
     epoch_info::{EpochInfo, PolicyRecord},
     opened::{Opened, Refused},
-    turned_away::TurnedAway,
     usage::{Charge, Usage, UsageSource},
 };

@@ -9,9 +9,7 @@ use super::{Epoch, Failed, Gateway, Ids, Inbound, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
     failure::{Failure, Kind, Stage, Verdict},
-    outcome::{
-        AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused, TurnedAway,
-    },
+    outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
     record::CommitNumber,
 };
 use policies::{
@@ -30,7 +28,6 @@ pub(crate) struct Tab {
     permit: Option<ConcurrencyPermit>,
     signals: Option<Arc<Signals>>,
     draw: Option<Draw>,
-    verdict: Option<Verdict>,
     accepted: Option<Accepted>,
     log: AttemptLog,
     /// The cost that the caller of a stream has been sent, and the figures behind it.
@@ -76,7 +73,6 @@ impl Tab {
             permit: None,
             signals: None,
             draw: None,
-            verdict: None,
             accepted: None,
             log: AttemptLog::default(),
             told: None,
@@ -134,13 +130,6 @@ impl Tab {
     pub(crate) fn signals(&mut self, signals: &Arc<Signals>, draw: Draw) {
         self.signals = Some(Arc::clone(signals));
         self.draw = Some(draw);
-    }
-
-    /// Notes what refuses the request, if it turns out to be refused.
-    pub(crate) fn verdict(&mut self, failure: &Failure) {
-        if self.accepted.is_none() && !self.closed {
-            self.verdict = Some(failure.into());
-        }
     }
 
     /// The request is accepted: its entry is handed to the ledger's writer.
@@ -290,21 +279,12 @@ impl Tab {
         reservation.settle(charge.cost, charge.usage.counts);
     }
 
-    fn refuse(&mut self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
+    fn refuse(&self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
         let kind = ending.failure().unwrap_or(Kind::Cancelled);
-        self.gateway.recorder.turned_away(&TurnedAway {
-            id: self.ids.id(),
-            caller_request_id: self.ids.callers(),
-            caller: self.caller.as_deref(),
-            signals: self.signals.as_deref(),
-            kind,
-            stage,
-            failure,
-        });
-        self.gateway.recorder.refused(Refused {
+        let refused = Refused {
             id: self.ids.id(),
             caller_request_id: self.ids.callers().map(Box::from),
-            verdict: self.verdict.take().unwrap_or(Verdict::of(kind)),
+            verdict: failure.map_or(Verdict::of(kind), Verdict::from),
             draw: self.draw,
             at_ms: self.started_at_ms,
             kind,
@@ -312,7 +292,8 @@ impl Tab {
             signals: self.signals.clone(),
             caller: self.caller.clone(),
             names: Arc::clone(&self.epoch.names),
-        });
+        };
+        self.gateway.recorder.refused(refused, failure);
     }
 }
 

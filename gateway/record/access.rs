@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{Group, REFUSALS_PER_SECOND, model_of, served};
 use crate::{
-    failure::{Kind, Verdict},
+    failure::{Failure, Kind},
     log::{Line, Log},
-    outcome::{Caller, Outcome, TurnedAway},
+    outcome::{Caller, Outcome, Refused},
 };
 
 /// As much of the name of a model that somebody asked for as a line repeats: more than any has.
@@ -24,15 +24,15 @@ pub(super) fn written(log: &Log, group: &Group) {
     }
 }
 
-/// Writes the line of a request that was turned away.
-pub(super) fn turned_away(log: &Log, it: &TurnedAway<'_>) {
+/// Writes the line of a request that was turned away, with what its caller was told if anything.
+pub(super) fn turned_away(log: &Log, it: &Refused, told: Option<&Failure>) {
     if !log.access() {
         return;
     }
-    let code = it.failure.map_or(it.kind.code(), |failure| failure.code);
-    let kind = [("stage", it.stage.name()), ("failure_kind", it.kind.name()), ("code", code)];
+    let (kind, code) = (it.kind.name(), it.verdict.code);
+    let kind = [("stage", it.stage.name()), ("failure_kind", kind), ("code", code)];
     if log.admits(kind, REFUSALS_PER_SECOND) {
-        log.request(refused(log, it, code));
+        log.request(refused(log, it, told));
     }
 }
 
@@ -89,24 +89,24 @@ fn accepted(log: &Log, outcome: &Outcome) -> Line {
 }
 
 /// The line of a request that was turned away.
-fn refused(log: &Log, it: &TurnedAway<'_>, code: &str) -> Line {
+fn refused(log: &Log, it: &Refused, told: Option<&Failure>) -> Line {
     let mut line = Line::new(log.format());
     line.message("refused");
-    who(&mut line, it.id, it.caller_request_id, it.caller);
-    if let Some(signals) = it.signals {
+    who(&mut line, it.id, it.caller_request_id.as_deref(), it.caller.as_deref());
+    if let Some(signals) = &it.signals {
         asked(&mut line, signals);
     }
     line.text("stage", it.stage.name());
     line.text("failure_kind", it.kind.name());
-    line.text("code", code);
-    if let Some(failure) = it.failure {
-        line.number("status", failure.status());
-        // As the books have it: what the caller reads may repeat a part of what he wrote.
-        let verdict = Verdict::from(failure);
-        line.known("rule", verdict.rule.as_deref());
-        line.known("guard", verdict.guard.as_deref());
-        line.known("reason", verdict.reason.as_deref());
-        line.known("why", failure.why.as_ref().map(|why| &*why.words));
+    let verdict = &it.verdict;
+    line.text("code", verdict.code);
+    line.known("rule", verdict.rule.as_deref());
+    line.known("guard", verdict.guard.as_deref());
+    // As the books have it: what the caller reads may repeat a part of what he wrote.
+    line.known("reason", verdict.reason.as_deref());
+    if let Some(told) = told {
+        line.number("status", told.status());
+        line.known("why", told.why.as_ref().map(|why| &*why.words));
     }
     line
 }

@@ -29,7 +29,7 @@ pub use self::{
 use crate::{
     failure::Failure,
     log::Log,
-    outcome::{AttemptRecord, Opened, Outcome, Refused, TurnedAway},
+    outcome::{AttemptRecord, Opened, Outcome, Refused},
 };
 
 /// The number of a row in the ledger's order.
@@ -103,17 +103,14 @@ impl Recorder {
 
     /// Counts a request that was turned away, and keeps what was known of it if there is room: not
     /// while the ledger takes nothing, or they would pile up in memory.
-    pub fn refused(&self, refused: Refused) {
+    /// Where requests leave lines in the log, it leaves one, with what its caller was told.
+    pub fn refused(&self, refused: Refused, told: Option<&Failure>) {
+        access::turned_away(&self.log, &refused, told);
         let kept = self.ledger.fault().is_none() && self.refusals.take(refused.at_ms);
         self.metrics.refused(&refused, kept);
         if kept {
             self.ledger.refuse(refused);
         }
-    }
-
-    /// Leaves a line of a request that was turned away, where requests leave some.
-    pub fn turned_away(&self, request: &TurnedAway<'_>) {
-        access::turned_away(&self.log, request);
     }
 
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.

@@ -91,7 +91,7 @@ fn what_comes_during_a_write_is_one_group() {
     recorder.closed(sample::outcome(two));
     recorder.closed(sample::outcome(one));
     let _ = recorder.opened(sample::opened(3, &names));
-    recorder.refused(sample::refused(0, &names));
+    recorder.refused(sample::refused(0, &names), None);
     assert_eq!(recorder.ledger().pending(), 6);
     script.succeed();
     let expected = (vec![3], vec![2], vec![1], 1);
@@ -143,7 +143,7 @@ async fn a_row_that_nobody_waits_for_is_gathered_and_flushed_when_somebody_does(
     assert_eq!(script.next(), (vec![2], vec![1], vec![], 0));
     script.succeed();
     waiting.await.unwrap();
-    recorder.refused(sample::refused(0, &names));
+    recorder.refused(sample::refused(0, &names), None);
     drop(script);
     writer.finish().unwrap();
     assert_eq!(recorder.ledger().pending(), 0, "the end of the process does not wait either");
@@ -229,7 +229,7 @@ fn a_flood_of_refusals_is_counted_and_does_not_grow_the_ledger() {
     let names = sample::names();
     for at_ms in [5_000, 5_999, 6_000] {
         for _ in 0..80 {
-            recorder.refused(sample::refused(at_ms, &names));
+            recorder.refused(sample::refused(at_ms, &names), None);
         }
     }
     writer.finish().unwrap();
@@ -463,7 +463,7 @@ fn below_the_free_space_nothing_is_accepted_and_it_recovers_by_itself() {
     assert!(failure.retry_after.is_some());
     let fault = recorder.ledger().fault().unwrap_or_default();
     assert!(fault.contains("disk_free_bytes_min"), "{fault}");
-    recorder.refused(sample::refused(0, &sample::names()));
+    recorder.refused(sample::refused(0, &sample::names()), None);
     let text = recorder.metrics().expose().unwrap();
     assert!(text.contains("signalbox_refusals_unrecorded_total 1"), "it is counted, not kept");
     low.store(false, Ordering::Release);

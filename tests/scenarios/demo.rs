@@ -36,6 +36,7 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
         }
     }
     is_told_on_screens(&told.join("\n"));
+    is_what_the_readme_shows(&told);
     for secret in ["demo.key", "staff.key", "kiosk.key", "admin.token", "pepper"] {
         let file = std::fs::metadata(folder.join(secret)).expect(secret);
         assert_eq!(file.permissions().mode() & 0o777, 0o600, "{secret}");
@@ -80,6 +81,16 @@ fn is_told_on_screens(text: &str) {
         assert!(text.contains(act), "{act} is missing: {text}");
     }
     assert!(!text.contains("WRONG") && !text.contains("failed:"), "{text}");
+}
+
+/// What README shows of the demo is what it prints, line by line and in this order.
+fn is_what_the_readme_shows(told: &[String]) {
+    let page = include_str!("../../README.md");
+    let shown = page.split("```text\n").nth(1).and_then(|it| it.split("```").next());
+    let mut told = told.iter();
+    for line in shown.expect("a block").lines() {
+        assert!(told.any(|it| it == line), "README shows what does not come: {line}");
+    }
 }
 
 /// Books in which nothing is open, and a configuration on which other commands work.

@@ -32,8 +32,8 @@ pub(super) async fn play(
     gateway.kill().await?;
     stage.order("/sim/fault", &json!({ "model": MODEL, "fault": null })).await?;
     scene.done(&format!(
-        "{STREAMS} streams of {MODEL}, told to stall after their first words, are being read; kill -9 of the gateway's \
-         process"
+        "{STREAMS} streams of {MODEL}, told to stall after their first words, are being read; kill -9 of \
+         the gateway's process"
     ));
     let mut ids = Vec::new();
     let mut broken = 0;

@@ -34,8 +34,8 @@ pub(super) async fn play(stage: &Stage<'_>, gateway: &Gateway) -> Result<Scene, 
     };
     let (answers, ()) = tokio::try_join!(asked, killed)?;
     scene.done(&format!(
-        "{REQUESTS} questions about code wait for {MODEL}, which was told to stall; its port and all connections are closed \
-         (POST /sim/kill)"
+        "{REQUESTS} questions about code wait for {MODEL}, which was told to stall; its port and all \
+         connections are closed (POST /sim/kill)"
     ));
     let good = answers.iter().filter(|answer| answer.status == 200).count();
     let mut by: Vec<String> = answers.iter().map(|it| it.header("x-signalbox-model")).collect();
