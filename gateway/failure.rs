@@ -8,6 +8,7 @@ mod verdict;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 pub use self::verdict::{Decision, Verdict};
+use policies::printable;
 
 /// The eight stages of a request: span names, metric labels, error fields, headings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -335,8 +336,8 @@ const SHOWN_CHARS_MAX: usize = 64;
 /// A caller's own word, such as a name that there is none of, as a message repeats it.
 pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or_default())),
+        None => printable(text).into_owned(),
     }
 }
 

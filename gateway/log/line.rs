@@ -7,6 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
+use policies::acts;
 use tracing::Level;
 
 use crate::config::LogFormat;
@@ -166,15 +167,6 @@ fn quote(out: &mut String, text: &str) {
     out.push('"');
     escape(out, text, true);
     out.push('"');
-}
-
-/// Whether a character does something other than to stand there: it ends a line, moves a cursor, or turns
-/// or hides what stands beside it.
-fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn escape(out: &mut String, text: &str, quoted: bool) {

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use policies::{Afterwards, facts::Signals};
+use policies::{Afterwards, facts::Signals, printable};
 use serde_json::Value;
 
 use super::{Account, bill::Bill, past};
@@ -91,7 +91,7 @@ fn asked(it: &Account, f: &mut Formatter<'_>) -> Result {
     let number = |name| it.request.get(name).and_then(Value::as_u64);
     let stream = if number("stream") == Some(1) { ", streamed" } else { "" };
     let (dialect, operation) = (text("dialect"), text("operation"));
-    write!(f, "asked    {}; {dialect} {operation}{stream}", text("requested_model"))?;
+    write!(f, "asked    {}; {dialect} {operation}{stream}", printable(text("requested_model")))?;
     if let Some(most) = number("output_tokens_asked") {
         write!(f, ", at most {most} output tokens")?;
     }
@@ -100,13 +100,13 @@ fn asked(it: &Account, f: &mut Formatter<'_>) -> Result {
     }
     if let Some(tags) = it.request.get("tags").and_then(Value::as_object) {
         let tags = tags.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("?")));
-        write!(f, ", tags {}", tags.collect::<Vec<_>>().join(","))?;
+        write!(f, ", tags {}", printable(&tags.collect::<Vec<_>>().join(",")))?;
     }
     writeln!(f)?;
     let signals = past::signals(&past::row(&it.request));
     write!(f, "signals  {}", signals_in_words(&signals))?;
     match it.column("hinted").filter(|it| !it.is_empty()) {
-        Some(hinted) => writeln!(f, "; stated by the caller: {hinted}"),
+        Some(hinted) => writeln!(f, "; stated by the caller: {}", printable(hinted)),
         None => writeln!(f),
     }
 }
@@ -155,7 +155,7 @@ fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
 
 fn times(it: &Account, f: &mut Formatter<'_>) -> Result {
     if let Some(reason) = it.column("reason") {
-        writeln!(f, "told     {reason}")?;
+        writeln!(f, "told     {}", printable(reason))?;
     }
     let ms = |name| it.request.get(name).and_then(Value::as_f64);
     let Some(whole) = ms("duration_ms") else { return Ok(()) };

@@ -21,6 +21,8 @@ use super::{
 };
 use crate::failure::{Failure, Kind, Stage};
 
+/// The longest name of a model that is asked for, in bytes as they are written.
+const MODEL_BYTES_MAX: usize = 256;
 /// Top-level keys that are only passed on: far more than any API has. They are kept until the end
 /// of the body to find one that stands twice.
 const OTHERS_MAX: usize = 1000;
@@ -229,6 +231,11 @@ impl<'a> Reader<'a, '_> {
         if self.request.model.span.len() == 0 {
             let text = "model is empty: name a model, an alias or auto";
             return Err(Failure::invalid("missing_required_parameter", text).at("model"));
+        }
+        // It is kept with the request, and the books are not the caller's to fill.
+        if self.request.model.span.len() > MODEL_BYTES_MAX {
+            let text = format!("model has more than {MODEL_BYTES_MAX} bytes: no name is so long");
+            return Err(Failure::invalid("invalid_value", text).at("model"));
         }
         Ok(())
     }

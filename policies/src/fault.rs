@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::labels::meant;
+use crate::{labels::meant, printable};
 
 /// One mistake. Documents report all of theirs at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,8 @@ impl Fault {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        let mut found = found.into();
+        let found = found.into();
+        let mut found = printable(&found).into_owned();
         if let Some((at, _)) = found.char_indices().nth(FOUND_CHARS_MAX) {
             found.truncate(at);
             found.push('…');
