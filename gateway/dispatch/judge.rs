@@ -11,7 +11,7 @@ use http::{
 use super::retry_after;
 use crate::{
     failure::{Failure, Kind, Retry, Stage},
-    outcome::AttemptResult,
+    outcome::{AttemptCause, AttemptResult},
     wire,
 };
 
@@ -40,18 +40,21 @@ pub(crate) struct AttemptError {
     pub blame: bool,
     /// Whether the endpoint itself asks to be left alone for as long as the failure says to wait.
     pub cooldown: bool,
+    /// What it failed of, for the books.
+    pub cause: Option<AttemptCause>,
 }
 
 impl AttemptError {
     fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
         let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
-        Self { result, failure, blame: true, cooldown: false }
+        Self { result, failure, blame: true, cooldown: false, cause: None }
     }
 
     /// The error of an attempt without a connection.
     pub(crate) fn connect(error: io::Error) -> Self {
         let public = "the model's server could not be reached";
         let mut it = Self::new(AttemptResult::Connect, Kind::UpstreamError, public);
+        it.cause = Some(AttemptCause::Connect(unreached(&error)));
         it.failure = it.failure.because(error);
         it
     }
@@ -130,6 +133,7 @@ impl AttemptError {
                 let public = "the model's server is over its own limit";
                 let mut it = Self::new(AttemptResult::Status, Kind::NoCapacity, public);
                 let cooldown = asked();
+                it.cause = Some(AttemptCause::Status(429));
                 it.cooldown = cooldown.is_some();
                 it.failure = it.failure.after(cooldown.unwrap_or(WAIT));
                 it.blame = false;
@@ -140,6 +144,7 @@ impl AttemptError {
             _ => "the model's server failed",
         };
         let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, public);
+        it.cause = Some(AttemptCause::Status(status.as_u16()));
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
         // Some engines fail at what a caller has asked for: another may take it, and they are well.
         let refused = matches!(said.status, Some(400 | 413 | 422));
@@ -166,7 +171,8 @@ impl AttemptError {
         if said.is_too_long(status.as_u16(), case.half_full, case.context_errors) {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
-        Self { result: AttemptResult::Status, failure, blame: false, cooldown: false }
+        let cause = Some(AttemptCause::Status(status.as_u16()));
+        Self { result: AttemptResult::Status, failure, blame: false, cooldown: false, cause }
     }
 
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with
@@ -184,6 +190,23 @@ impl AttemptError {
             it.failure = it.failure.because(format!("status {} told: {quoted}", status.as_u16()));
         }
         it
+    }
+}
+
+/// Why there is no connection, in a word.
+fn unreached(error: &io::Error) -> &'static str {
+    let says = |words: &[&str]| {
+        let text = error.to_string();
+        words.iter().any(|word| text.contains(word))
+    };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => "reset",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
+        io::ErrorKind::TimedOut => "timeout",
+        _ if says(&["dns error", "failed to lookup", "Name or service"]) => "unresolved",
+        _ if says(&["certificate", "tls", "TLS", "handshake"]) => "tls",
+        _ => "failed",
     }
 }
 

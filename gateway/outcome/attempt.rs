@@ -62,6 +62,15 @@ impl AttemptResult {
     }
 }
 
+/// What an attempt failed of, where its result leaves that open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptCause {
+    /// The status that came, or that an error inside of an answer stated.
+    Status(u16),
+    /// Why there was no connection: one of a few words.
+    Connect(&'static str),
+}
+
 /// One attempt at one endpoint.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
@@ -77,6 +86,8 @@ pub struct AttemptRecord {
     pub took: Option<Duration>,
     /// The result of the attempt; none while it runs.
     pub result: Option<AttemptResult>,
+    /// What it failed of, where that is known more closely.
+    pub cause: Option<AttemptCause>,
     /// Whether the whole request had left for the backend.
     pub sent: bool,
     /// Output counted by us before commitment, charged where it never came to that.

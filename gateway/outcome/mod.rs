@@ -9,7 +9,7 @@ mod opened;
 mod usage;
 
 pub use self::{
-    attempt::{AttemptLog, AttemptRecord, AttemptResult},
+    attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,

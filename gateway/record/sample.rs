@@ -138,6 +138,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
         started: Instant::now(),
         took: Some(Duration::from_millis(500)),
         result: Some(AttemptResult::Ok),
+        cause: None,
         sent: true,
         held: Tokens(0),
     };

@@ -34,7 +34,16 @@ impl Display for Account {
             let text = |name| attempt.get(name).and_then(Value::as_str).unwrap_or("?");
             let ms = attempt.get("ms").and_then(Value::as_u64).unwrap_or_default();
             let (model, endpoint, result) = (text("model"), text("endpoint"), text("result"));
-            writeln!(f, "tried    {at}. {model} at {endpoint}: {result} after {ms} ms")?;
+            write!(f, "tried    {at}. {model} at {endpoint}: {result}")?;
+            if let Some(status) = attempt.get("status").and_then(Value::as_u64) {
+                // A status that is no answer is named by itself; one that an answer stated is beside it.
+                let words = if result == "status" { " " } else { ", stated status " };
+                write!(f, "{words}{status}")?;
+            }
+            if let Some(cause) = attempt.get("cause").and_then(Value::as_str) {
+                write!(f, " ({cause})")?;
+            }
+            writeln!(f, " after {ms} ms")?;
         }
         if let Some(bill) = &self.money {
             money(f, bill)?;

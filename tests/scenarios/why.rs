@@ -106,7 +106,7 @@ async fn a_request_that_fell_back_is_explained_with_its_attempts_and_its_money()
             "   2.    near               in 1 out 2 per Mtok, on_prem, answer ≤ 64\n",
             "nearly   home               but for data_class\n",
             "tried    1. far at 127.0.0.1:",
-            ": status after ",
+            ": status 500 after ",
             "tried    2. near at 127.0.0.1:",
             ": ok after ",
             "tokens   reported, at the prices ",
@@ -120,6 +120,8 @@ async fn a_request_that_fell_back_is_explained_with_its_attempts_and_its_money()
     let cost = reply.header("x-signalbox-cost");
     assert_eq!((&account["money"]["cost"], &account["money"]["sum"]), (&json!(cost), &json!(cost)));
     assert_eq!(account["attempts"].as_array().map(Vec::len), Some(2));
+    let first = &account["attempts"][0];
+    assert_eq!((&first["result"], &first["status"]), (&json!("status"), &json!(500)));
     assert_eq!(account["request"]["id"], id);
     assert_eq!(account["request"]["tags"], json!({ "a": "b" }));
     assert_eq!(account["decision"]["rule"], "talk");
@@ -181,6 +183,29 @@ async fn a_refusal_is_explained_by_the_guard_or_the_budget_that_was_in_the_way()
             "note     the plan was made, and the request refused before anything was sent\n",
         ],
     );
+}
+
+#[tokio::test]
+async fn the_name_of_a_model_is_bounded_and_moves_no_terminal() {
+    let (far, near) = (SimBackend::start(), SimBackend::start());
+    let folder = written(&setup(&far, &near));
+    let server = Server::start(&folder.config()).await;
+    let long = Reply::of(server.post(&ask(&"y".repeat(257)))).await;
+    assert_eq!((long.status, &long.json()["error"]["param"]), (400, &json!("model")));
+    let longest = Reply::of(server.post(&ask(&"y".repeat(256)))).await;
+    assert_eq!(longest.status, 404, "{}", longest.text());
+    let name = "far\nstate    settled: ok\u{1b}[8m\u{9b}31m\u{202e}";
+    let forged = Reply::of(server.post(&ask(name))).await;
+    assert_eq!(forged.status, 404);
+    account(&server, &folder, forged.header("x-signalbox-id")).await;
+    let text = said(&folder, forged.header("x-signalbox-id")).await;
+    holds(
+        &text,
+        &["asked    far\\nstate    settled: ok\\u{1b}[8m\\u{9b}31m\\u{202e}; openai chat\n"],
+    );
+    assert!(!text.contains("\nstate    settled"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !policies::acts(c)), "{text:?}");
+    server.terminate().await;
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ fn attempt(model: u16, sent: bool, result: AttemptResult) -> AttemptRecord {
         started: Instant::now(),
         took: None,
         result: Some(result),
+        cause: None,
         sent,
         held: Tokens(0),
     }

@@ -224,7 +224,7 @@ impl Race {
             _ => {}
         }
         scope.blame(attempt, &error, at);
-        at.close(attempt, error.result);
+        at.close_with(attempt, error.result, error.cause);
         let (model, replica) = (attempt.endpoint.model, attempt.endpoint.index);
         let crossed = attempt.crossed;
         self.contenders.take(number);

@@ -192,7 +192,7 @@ impl Relay {
         out.push_rest(&mut self.attempt);
         let error = error.without(self.attempt.key());
         scope.blame(&mut self.attempt, &error, at);
-        at.close(&self.attempt, AttemptResult::Cut);
+        at.close_with(&self.attempt, AttemptResult::Cut, error.cause);
         error.failure
     }
 }

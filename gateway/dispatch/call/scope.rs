@@ -13,7 +13,7 @@ use crate::{
         EndpointEvent, Upstreams, attempt::Attempt, judge::AttemptError, target::UpstreamRequest,
     },
     fleet::Endpoint,
-    outcome::{AttemptLog, AttemptRecord, AttemptResult},
+    outcome::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult},
 };
 
 /// A caller that hears nothing for this long is told that the gateway still waits: clients give up
@@ -96,6 +96,7 @@ impl Visit<'_, '_> {
             started: self.now,
             took: None,
             result: None,
+            cause: None,
             sent: false,
             held: Tokens(0),
         });
@@ -104,9 +105,20 @@ impl Visit<'_, '_> {
 
     /// Notes how an attempt has ended.
     pub(super) fn close(&mut self, attempt: &Attempt, result: AttemptResult) {
+        self.close_with(attempt, result, None);
+    }
+
+    /// Notes how an attempt has ended, and of what.
+    pub(super) fn close_with(
+        &mut self,
+        attempt: &Attempt,
+        result: AttemptResult,
+        cause: Option<AttemptCause>,
+    ) {
         if let Some(record) = self.log.attempts.get_mut(attempt.record) {
             record.took = Some(self.now.saturating_duration_since(record.started));
             record.result = Some(result);
+            record.cause = cause;
         }
     }
 

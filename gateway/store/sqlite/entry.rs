@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::checksum::Checksum;
 use crate::{
     failure::Kind,
-    outcome::{AttemptRecord, AttemptResult, EpochInfo, Opened, Outcome, Refused},
+    outcome::{AttemptCause, AttemptRecord, AttemptResult, EpochInfo, Opened, Outcome, Refused},
     record::{model_of, served},
 };
 
@@ -252,7 +252,13 @@ fn attempt(json: &mut String, attempt: &AttemptRecord, names: &EpochInfo) {
     quote(json, model);
     json.push_str(",\"endpoint\":");
     quote(json, &attempt.endpoint_label);
-    let _ = write!(json, ",\"result\":\"{result}\",\"ms\":");
+    let _ = write!(json, ",\"result\":\"{result}\"");
+    let _ = match attempt.cause {
+        Some(AttemptCause::Status(status)) => write!(json, ",\"status\":{status}"),
+        Some(AttemptCause::Connect(why)) => write!(json, ",\"cause\":\"{why}\""),
+        None => Ok(()),
+    };
+    json.push_str(",\"ms\":");
 }
 
 fn millis(attempt: &AttemptRecord) -> i64 {
