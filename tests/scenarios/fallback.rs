@@ -172,8 +172,11 @@ async fn served_by_the_good_replica(fault: InjectedFault) -> Option<String> {
 
 #[tokio::test]
 async fn one_bad_replica_of_two_costs_no_caller_an_answer() {
-    let scenes = BEFORE.iter().map(|fault| served_by_the_good_replica(*fault));
-    let wrong = futures_util::future::join_all(scenes).await;
-    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    let mut wrong = Vec::new();
+    // A few at a time: what is to answer within a moment needs a processor for it.
+    for faults in BEFORE.chunks(3) {
+        let scenes = faults.iter().map(|fault| served_by_the_good_replica(*fault));
+        wrong.extend(futures_util::future::join_all(scenes).await.into_iter().flatten());
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
