@@ -7,6 +7,7 @@ mod answer;
 mod decide;
 mod ids;
 mod preview;
+mod readiness;
 mod refusal;
 mod said;
 mod tab;

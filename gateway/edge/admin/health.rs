@@ -1,6 +1,6 @@
 //! Whether the process lives, and whether it should be sent requests.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use axum::extract::State;
 
@@ -14,17 +14,7 @@ pub(super) async fn live() -> &'static str {
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
 pub(super) async fn ready(State(state): State<Arc<AdminState>>) -> Result<&'static str, Failure> {
-    let gateway = &state.gateway;
-    let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
-    let ledger = gateway.recorder.ledger().fault();
-    let live = upstreams.fleet.any_live(gateway.now());
-    let faults = [
-        (gateway.draining.load(Ordering::Relaxed), "draining"),
-        (ledger.is_some(), ledger.unwrap_or_default()),
-        (live == Some(false), "no model has a live endpoint"),
-        (live.is_none(), "no endpoint has answered yet"),
-    ];
-    let faults: Vec<_> = faults.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    let faults: Vec<_> = state.gateway.readiness().into_iter().filter_map(|(_, it)| it).collect();
     if faults.is_empty() {
         return Ok("ready\n");
     }
