@@ -39,6 +39,7 @@ pub(crate) use self::{
     decide::{Asked, Decided, explained},
     ids::Ids,
     preview::preview,
+    readiness::readiness,
     refusal::unknown_model,
     said::{Failed, failed},
     tab::Tab,

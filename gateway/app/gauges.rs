@@ -9,7 +9,7 @@ use crate::{
     account::BudgetReading,
     edge::admin::Expose,
     failure::{Failure, Kind, Stage},
-    pipeline::{Epoch, Gateway},
+    pipeline::{Epoch, Gateway, readiness},
     record::{Gauge, GaugeReading},
 };
 
@@ -55,7 +55,7 @@ fn read(gateway: &Gateway) -> Vec<GaugeReading> {
         GaugeReading::info(Gauge::PolicyInfo, version, hash),
         GaugeReading::info(Gauge::ConfigInfo, "".into(), config),
     ];
-    readings.extend(gateway.readiness().map(|(check, wrong)| {
+    readings.extend(readiness(gateway).map(|(check, wrong)| {
         GaugeReading::count(Gauge::Ready, [check.into()], wrong.is_none().into())
     }));
     readings.extend(EXPIRING.map(|(within, days)| {

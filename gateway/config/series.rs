@@ -16,8 +16,8 @@ const HISTOGRAM: usize = 18;
 const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
 const FIXED: usize = 320;
-/// Of a model: requests by their four outcomes, the three histograms of each operation, and what is estimated,
-/// beyond its bound, asked as the last resort, waiting, its five prices and what it is.
+/// Of a model: requests by their four outcomes, the three histograms of each operation; what is estimated,
+/// beyond its bound, asked as the last resort and waiting; its five prices and what it is.
 const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 1;
 /// Of an endpoint: attempts by eight results and their times, ejections by as many causes, its two gauges.
 const ENDPOINT: usize = 8 + HISTOGRAM + 8 + 2;

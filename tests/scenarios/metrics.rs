@@ -149,6 +149,56 @@ async fn the_gauge_of_readiness_says_what_readyz_does() {
     }
 }
 
+/// What a configuration needs by itself, as the fault says that refuses less.
+fn alone(setup: &Setup) -> usize {
+    let folder = setup.write();
+    let faults = signalbox::config::load(Some(&folder.config())).expect_err("too many lines");
+    let [fault] = &*faults else { panic!("{faults:?}") };
+    assert_eq!(fault.path, "metrics.series_max");
+    let number = fault.expected.strip_prefix("at least ").and_then(|it| it.split(',').next());
+    number.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{fault}"))
+}
+
+#[tokio::test]
+async fn with_no_line_to_spare_languages_and_tasks_fold_and_sums_stay_right() {
+    let up = SimBackend::start();
+    let setup = |cap: usize| {
+        let team = |at: usize| {
+            format!(
+                "[[team]]\nname = \"t{at}\"\nbudget = {{ amount = \"9\" }}\n\
+                 [[key]]\nname = \"k{at}\"\nteam = \"t{at}\"\nhash = \"hmac-sha256:{at:064x}\"\n"
+            )
+        };
+        let teams: String = (1..40).map(team).collect();
+        let setup = ["a", "b", "c"].iter().fold(Setup::new(), |it, id| it.model(id, &up.urls()));
+        setup.and(&format!("[metrics]\nseries_max = {cap}\n{teams}"))
+    };
+    let cap = alone(&setup(1_000));
+    let gateway = setup(cap).start().await;
+    let mut asked = 0;
+    for model in ["a", "b", "c"] {
+        for language in ["ms", "ta", "zh-Hans", "en", "th", "id"] {
+            for task in ["banking", "coding", "chat", "math"] {
+                let request = gateway.post(&streamed(model)).header("x-signalbox-task", task);
+                let request = request.header("x-signalbox-language", language);
+                assert_eq!(request.send().await.expect("an answer").status(), 200);
+                asked += 1;
+            }
+        }
+    }
+    wait::answers("all are closed", f64::from(asked), async || {
+        gateway.metrics().await.sum("signalbox_requests_total", &[])
+    })
+    .await;
+    let all = scraped(&gateway).await;
+    assert!(all.lines.len() <= cap, "{} lines of {cap}", all.lines.len());
+    let folded = all.named("signalbox_series_folded_total").map(|it| it.value).sum::<f64>();
+    assert!(folded > 0.0, "{} lines of {cap}", all.lines.len());
+    let of = |label, value| all.named("signalbox_cost_total").any(|it| it.label(label) == value);
+    assert!(!of("team", "other") && !of("model", "other") && !of("currency", "other"));
+    gateway.close().await;
+}
+
 /// A hundred thousand in a full run.
 fn many() -> usize {
     if std::env::var_os("SIGNALBOX_TEST_FULL").is_some() { 100_000 } else { 2_000 }

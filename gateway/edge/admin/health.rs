@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::AdminState;
-use crate::failure::{Failure, Kind, Stage};
+use crate::{
+    failure::{Failure, Kind, Stage},
+    pipeline::readiness,
+};
 
 /// It lives if it answers.
 pub(super) async fn live() -> &'static str {
@@ -14,7 +17,7 @@ pub(super) async fn live() -> &'static str {
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
 pub(super) async fn ready(State(state): State<Arc<AdminState>>) -> Result<&'static str, Failure> {
-    let faults: Vec<_> = state.gateway.readiness().into_iter().filter_map(|(_, it)| it).collect();
+    let faults: Vec<_> = readiness(&state.gateway).into_iter().filter_map(|(_, it)| it).collect();
     if faults.is_empty() {
         return Ok("ready\n");
     }

@@ -38,7 +38,7 @@ pub enum Gauge {
     BudgetHard,
     /// The first moment of its current window, in seconds since 1970. Labels: team, window, currency.
     BudgetWindowStart,
-    /// The first moment that is not in its current window, in seconds since 1970. Labels: team, window, currency.
+    /// The first moment after its current window, in seconds since 1970. Labels: team, window, currency.
     BudgetWindowEnd,
     /// The price of a million tokens. Labels: model, type.
     Price,
