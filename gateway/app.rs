@@ -16,6 +16,7 @@ mod online;
 mod past;
 mod pepper;
 mod probes;
+mod process;
 mod reload;
 mod requests;
 mod start_block;
@@ -291,6 +292,7 @@ fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
     let admin = &config.admin;
     AdminState {
         find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
+        expose: gauges::exposer(&gateway),
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),

@@ -7,6 +7,7 @@ mod answer;
 mod decide;
 mod ids;
 mod preview;
+mod readiness;
 mod refusal;
 mod said;
 mod tab;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     decide::{Asked, Decided, explained},
     ids::Ids,
     preview::preview,
+    readiness::readiness,
     refusal::unknown_model,
     said::{Failed, failed},
     tab::Tab,

@@ -101,6 +101,10 @@ pub(crate) struct BudgetReading {
     pub spent: Money,
     /// Reserved by open requests.
     pub reserved: Money,
+    /// Whether requests are refused when it is spent.
+    pub hard: bool,
+    /// The window at hand: its first moment, and the first after it; none of one that never ends.
+    pub span: Option<(Timestamp, Timestamp)>,
 }
 
 impl BudgetWindow {
@@ -331,7 +335,17 @@ impl Budget {
             limit: Money::from_nano(self.terms.amount()),
             spent: window.spent(),
             reserved: window.reserved(),
+            hard: self.terms.hard(),
+            span: self.span(window.until),
         }
+    }
+
+    /// The window that ends at this moment. The clock is not asked where it stands: it may have been set back
+    /// behind the window that counts.
+    fn span(&self, until: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let within = until.checked_sub(1.second()).ok()?;
+        let ends = self.name.window != Window::Total;
+        ends.then(|| (bounds(self.name.window, &self.name.timezone, within).0, until))
     }
 }
 

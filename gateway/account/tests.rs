@@ -400,6 +400,28 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
 }
 
 #[test]
+fn a_reading_says_whether_a_budget_is_hard_and_the_window_that_counts() {
+    let windows = [(Window::Day, true), (Window::Week, false), (Window::Month, true)];
+    let all = windows.into_iter().chain([(Window::Total, false)]);
+    let budgets = all.map(|(window, hard)| budget(100, window, hard)).collect();
+    let accounts = accounts(&[team("default", None, budgets)], &[]);
+    let read = |moment: &str| {
+        let readings = accounts.budgets(at(moment));
+        let span = |it: BudgetReading| (it.hard, it.span.map(|(from, to)| format!("{from} {to}")));
+        readings.into_iter().map(span).collect::<Vec<_>>()
+    };
+    let wanted = [
+        (true, Some("2026-11-25T16:00:00Z 2026-11-26T16:00:00Z".to_owned())),
+        (false, Some("2026-11-22T16:00:00Z 2026-11-29T16:00:00Z".to_owned())),
+        (true, Some("2026-10-31T16:00:00Z 2026-11-30T16:00:00Z".to_owned())),
+        (false, None),
+    ];
+    assert_eq!(read("2026-11-26T12:00:00Z"), wanted);
+    // A clock that is set back does not bring back a window that has ended.
+    assert_eq!(read("2026-09-01T00:00:00Z"), wanted);
+}
+
+#[test]
 fn windows_begin_where_their_zone_says() {
     let spent = |window, moments: &[&str]| {
         let before: Vec<_> = moments

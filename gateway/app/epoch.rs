@@ -47,6 +47,7 @@ pub(super) fn epoch(
         Before::Start(replica) => (None, replica),
         Before::Epoch(before) => (Some(before), Arc::clone(&before.names.replica)),
     };
+    metrics.keep_free(config::series_alone(config));
     let names = Arc::new(names(config, replica));
     let seeds = config.models.iter().map(|model| ReplicasSeed {
         id: Arc::clone(&model.id),

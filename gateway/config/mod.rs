@@ -19,6 +19,7 @@ mod outside;
 mod owner;
 mod policy;
 mod secret;
+mod series;
 pub(crate) mod single;
 mod team;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub(crate) use self::{
     fixed::fixed_changes,
     load::read_text,
     log::{filter as log_filter, variable as log_variable},
+    series::series_alone,
 };
 
 /// Everything the gateway runs by.

@@ -821,3 +821,45 @@ fn a_secret_that_is_not_there_says_what_to_do() {
     let said = of(&endpoint("api_key = \"sk-live\""));
     assert!(said.contains("`env:NAME`") && !said.contains("sk-live"), "{said}");
 }
+
+/// A configuration of so many teams with a key each, and so many models.
+fn crowd(teams: usize, models: usize, lists: &str) -> String {
+    let team = |at: usize| {
+        format!(
+            "[[team]]\nname = \"t{at}\"\nbudget = {{ amount = \"1\" }}\n\
+             [[key]]\nname = \"k{at}\"\nteam = \"t{at}\"\n{lists}\
+             hash = \"hmac-sha256:{at:064x}\"\n"
+        )
+    };
+    let model = |at: usize| {
+        format!(
+            "[[model]]\nid = \"m{at}\"\nprice = \"free\"\n\
+             [[model.endpoint]]\nurl = \"http://127.0.0.1:8000/v1/{at}\"\n"
+        )
+    };
+    (1..=teams).map(team).chain((1..=models).map(model)).collect()
+}
+
+#[test]
+fn a_configuration_that_alone_would_pass_the_cap_of_metrics_is_refused_with_the_number() {
+    let lines = |teams, models, lists: &str| {
+        series_alone(&good(&format!(
+            "{}[metrics]\nseries_max = 10000000\n",
+            crowd(teams, models, lists)
+        )))
+    };
+    // 300 teams and 10 models: 6 lines for each pair, and some for each of both.
+    let alone = lines(300, 10, "");
+    assert!((300 * 10 * 6..300 * 10 * 6 + 300 * 6 + 10 * 150 + 400).contains(&alone), "{alone}");
+    let wrong = loaded(&crowd(300, 10, ""), &[], &[]).unwrap_err();
+    let [fault] = &*wrong else { panic!("{wrong:?}") };
+    assert_eq!((&*fault.path, &*fault.found), ("metrics.series_max", "20000"));
+    let told = format!("at least {alone}, for what never folds into `other`: 18000 for teams");
+    assert!(fault.expected.starts_with(&told), "{fault:?}");
+    let enough = alone.to_string();
+    loaded(&crowd(300, 10, ""), &[], &[("metrics.series_max", &enough)]).expect("just enough");
+    let less = (alone - 1).to_string();
+    loaded(&crowd(300, 10, ""), &[], &[("metrics.series_max", &less)]).expect_err("one too few");
+    // What the keys of a team may not use makes no lines.
+    assert_eq!(alone - lines(300, 10, "models = [\"m1\"]\n"), 300 * 9 * 6);
+}

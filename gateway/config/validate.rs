@@ -19,6 +19,7 @@ use super::{
     model,
     outside::Outside,
     policy::{aliases, compiled},
+    series::too_many,
     team::teams,
     unread::unread,
 };
@@ -47,9 +48,7 @@ pub(super) fn validate(
     root.close(&mut faults);
     // Where a value is a fault already, its default was looked at.
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
-    let mut found = (outside.ground)(&ground);
-    found.retain(|it| !faults.iter().any(|said| said.path == it.path));
-    faults.extend(found);
+    stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let fleet = FleetFacts {
         models: facts,
@@ -63,7 +62,7 @@ pub(super) fn validate(
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
-    Ok(Config {
+    let config = Config {
         unread_variables: unread(outside.variables, table, faults.keys()),
         hash: hash(table, policy.hash()),
         server,
@@ -82,7 +81,15 @@ pub(super) fn validate(
         models,
         teams: teams.into_iter().map(|it| it.team).collect(),
         keys: keys.into_iter().map(|it| it.key).collect(),
-    })
+    };
+    too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
+}
+
+/// What the machine has against it.
+fn stands_on(ground: &Ground<'_>, outside: &Outside<'_>, faults: &mut Faults) {
+    let mut found = (outside.ground)(ground);
+    found.retain(|it| !faults.iter().any(|said| said.path == it.path));
+    faults.extend(found);
 }
 
 /// Where the policy's file is, if the configuration names one.

@@ -43,6 +43,8 @@ pub struct Directory {
     pepper: Pepper,
     ids: Arc<Ids>,
     known: HashMap<[u8; 32], Known>,
+    /// When keys expire, in order; those that never do are not in it.
+    expiries: Box<[jiff::Timestamp]>,
 }
 
 struct Known {
@@ -72,7 +74,12 @@ impl Directory {
 
     /// A directory of nobody, which hashes with this pepper.
     pub(crate) fn empty(pepper: &[u8]) -> Self {
-        Self { pepper: Pepper::new(pepper), ids: Arc::default(), known: HashMap::new() }
+        Self {
+            pepper: Pepper::new(pepper),
+            ids: Arc::default(),
+            known: HashMap::new(),
+            expiries: Box::default(),
+        }
     }
 
     /// A directory of these keys and teams whom nothing binds: for whoever decides and does not serve.
@@ -95,7 +102,21 @@ impl Directory {
                 Known { principal: Arc::new(Principal { caller, account }), expires: key.expires },
             )
         });
-        Self { pepper: self.pepper.clone(), ids: Arc::clone(&self.ids), known: known.collect() }
+        let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
+        expiries.sort_unstable();
+        Self {
+            pepper: self.pepper.clone(),
+            ids: Arc::clone(&self.ids),
+            known: known.collect(),
+            expiries,
+        }
+    }
+
+    /// How many keys are valid now and are not after this span.
+    pub(crate) fn expiring(&self, within: jiff::SignedDuration, now: jiff::Timestamp) -> usize {
+        let end = now.saturating_add(within).unwrap_or(jiff::Timestamp::MAX);
+        let until = |moment| self.expiries.partition_point(|it| *it <= moment);
+        until(end).saturating_sub(until(now))
     }
 
     /// Who asks with the key in these headers.

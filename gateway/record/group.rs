@@ -40,6 +40,8 @@ pub trait LedgerStore {
 pub struct Upkeep {
     /// Too little space is left for new entries.
     pub low: bool,
+    /// Bytes free where it stands; `None` if nobody says.
+    pub free_bytes: Option<u64>,
     /// There is more to do soon.
     pub more: bool,
     /// What is written does not stand where it is looked for: its files were removed or replaced.

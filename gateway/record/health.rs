@@ -2,7 +2,7 @@
 //! every request and written by the ledger's writer when something changes.
 
 use std::{
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -20,6 +20,9 @@ const LOST: u8 = 8;
 /// Whoever waits for a write waits in vain: the disk is full, or the write has failed twice in a row.
 const STUCK: u8 = 16;
 
+/// No disk has so many free bytes.
+const UNKNOWN: u64 = u64::MAX;
+
 /// When to come again after a failed write: a flush takes milliseconds.
 const BROKEN_WAIT: Duration = Duration::from_secs(2);
 /// When to come again after the disk was found full.
@@ -30,6 +33,8 @@ const FULL_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Health {
     /// The faults, in bits; 0 is none.
     faults: AtomicU8,
+    /// Bytes free on the ledger's disk when it was last looked at; [`UNKNOWN`] if nobody has said.
+    free_bytes: AtomicU64,
     /// Where the ledger stands, for the log.
     place: String,
 }
@@ -37,7 +42,7 @@ pub(super) struct Health {
 impl Health {
     /// The health of a ledger that stands there, and of which no fault is known.
     pub(super) fn of(place: String) -> Self {
-        Self { faults: AtomicU8::new(0), place }
+        Self { faults: AtomicU8::new(0), free_bytes: UNKNOWN.into(), place }
     }
 
     /// Where the ledger stands.
@@ -90,8 +95,9 @@ impl Health {
     }
 
     /// What the store's upkeep has found.
-    pub(super) fn upkeep(&self, Upkeep { low, lost, .. }: Upkeep) {
+    pub(super) fn upkeep(&self, Upkeep { low, lost, free_bytes, .. }: Upkeep) {
         self.set(LOST, lost);
+        self.free_bytes.store(free_bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
         // Of a disk on which the ledger stands no more nothing is known.
         if !lost {
             self.space(low);
@@ -113,6 +119,11 @@ impl Health {
                 "the ledger's disk has enough free space again: requests are accepted"
             ),
         }
+    }
+
+    /// Bytes free on the ledger's disk when it was last looked at, if the system says.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        Some(self.free_bytes.load(Ordering::Relaxed)).filter(|free| *free != UNKNOWN)
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.

@@ -180,10 +180,9 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// Whether the last write succeeded, there is room for more, and the writer lives.
-    #[must_use]
-    pub fn healthy(&self) -> bool {
-        self.fault().is_none()
+    /// Bytes free on its disk when that was last looked at, if the system says.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.shared.health.free_bytes()
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.

@@ -57,10 +57,8 @@ impl Recorder {
             seen(took);
             access::written(&lines, group);
         }));
-        let pending = ledger.clone();
-        metrics.register_gauges(Box::new(move || {
-            vec![GaugeReading::count(Gauge::LedgerPending, [], pending.pending())]
-        }));
+        let asked = ledger.clone();
+        metrics.register_gauges(Box::new(move || gauges(&asked)));
         Self { metrics, ledger, log, refusals: Arc::default() }
     }
 
@@ -124,6 +122,15 @@ impl Recorder {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
+}
+
+/// What is behind in the ledger, and what room there is for more.
+#[allow(clippy::cast_precision_loss, reason = "a disk's bytes, told to the nearest few")]
+fn gauges(ledger: &Ledger) -> Vec<GaugeReading> {
+    let pending = GaugeReading::count(Gauge::LedgerPending, [], ledger.pending());
+    let free = ledger.free_bytes().map(|it| it as f64);
+    let free = free.map(|free| GaugeReading::number(Gauge::LedgerDiskFree, [], free));
+    [Some(pending), free].into_iter().flatten().collect()
 }
 
 /// The attempt that counts: the committed one, else the last.

@@ -157,10 +157,10 @@ async fn a_failed_write_turns_waiters_away_and_is_repeated_with_nothing_lost() {
     let one = sample::opened(1, &names);
     let commit = recorder.opened(Arc::clone(&one));
     assert_eq!(script.next(), (vec![1], vec![], vec![], 0));
-    assert!(recorder.ledger().healthy());
+    assert!(recorder.ledger().fault().is_none());
     script.fail();
     assert_eq!(script.next(), (vec![1], vec![], vec![], 0), "the same again");
-    assert!(!recorder.ledger().healthy());
+    assert!(recorder.ledger().fault().is_some());
     let failure = recorder.durable(commit).await.unwrap_err();
     assert_eq!((failure.kind, failure.stage), (Kind::Unavailable, Stage::Record));
     recorder.closed(sample::outcome(one));
@@ -172,9 +172,9 @@ async fn a_failed_write_turns_waiters_away_and_is_repeated_with_nothing_lost() {
         thread::yield_now();
     }
     recorder.durable(commit).await.unwrap();
-    assert!(recorder.ledger().healthy());
+    assert!(recorder.ledger().fault().is_none());
     writer.finish().unwrap();
-    assert!(!recorder.ledger().healthy(), "without a writer there are no books");
+    assert!(recorder.ledger().fault().is_some(), "without a writer there are no books");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_panic_in_the_store_is_seen() {
     let (recorder, writer) = recorder(Broken);
     let _ = recorder.opened(sample::opened(1, &sample::names()));
     assert!(matches!(writer.finish(), Err(StoreError::WriterGone)));
-    assert!(!recorder.ledger().healthy());
+    assert!(recorder.ledger().fault().is_some());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod books;
 mod outage;
 mod overload;
 mod restart;
+mod scrape;
 mod slow_heads;
 mod storm;
 

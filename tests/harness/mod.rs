@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod byte_backend;
 pub(crate) mod clock;
 pub(crate) mod engine;
+pub(crate) mod exposition;
 pub(crate) mod gateway;
 pub(crate) mod manual_backend;
 pub(crate) mod raw;

@@ -26,6 +26,7 @@ mod init;
 mod keeping;
 mod limits;
 mod log;
+mod metrics;
 mod mistakes;
 mod new_budgets;
 mod own_edits;

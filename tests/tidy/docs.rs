@@ -30,7 +30,7 @@ fn page(name: &str) -> String {
 /// Names of ours that stand in a text: what begins like a metric and goes on in lower case.
 fn metric_names(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for prefix in ["\"signalbox_", "\"gen_ai_server_"] {
+    for prefix in ["\"signalbox_", "\"gen_ai_server_", "\"process_"] {
         for (at, _) in text.match_indices(prefix) {
             let rest = &text[at + 1..];
             let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap();

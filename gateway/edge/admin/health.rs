@@ -1,11 +1,14 @@
 //! Whether the process lives, and whether it should be sent requests.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use axum::extract::State;
 
 use super::AdminState;
-use crate::failure::{Failure, Kind, Stage};
+use crate::{
+    failure::{Failure, Kind, Stage},
+    pipeline::readiness,
+};
 
 /// It lives if it answers.
 pub(super) async fn live() -> &'static str {
@@ -14,17 +17,7 @@ pub(super) async fn live() -> &'static str {
 
 /// Ready: the ledger can be written, a model has a live endpoint, and nobody said stop.
 pub(super) async fn ready(State(state): State<Arc<AdminState>>) -> Result<&'static str, Failure> {
-    let gateway = &state.gateway;
-    let upstreams = Arc::clone(&gateway.epoch.load().upstreams);
-    let ledger = gateway.recorder.ledger().fault();
-    let live = upstreams.fleet.any_live(gateway.now());
-    let faults = [
-        (gateway.draining.load(Ordering::Relaxed), "draining"),
-        (ledger.is_some(), ledger.unwrap_or_default()),
-        (live == Some(false), "no model has a live endpoint"),
-        (live.is_none(), "no endpoint has answered yet"),
-    ];
-    let faults: Vec<_> = faults.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    let faults: Vec<_> = readiness(&state.gateway).into_iter().filter_map(|(_, it)| it).collect();
     if faults.is_empty() {
         return Ok("ready\n");
     }

@@ -6,7 +6,7 @@ use axum::{extract::State, response::IntoResponse};
 use http::{HeaderMap, header};
 
 use super::AdminState;
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::Failure;
 
 /// The format of `/metrics`.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -17,8 +17,6 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     state.may_read_metrics(&headers)?;
-    let text = state.gateway.recorder.metrics().expose().map_err(|error| {
-        Failure::new(Kind::Bug, Stage::Record, "the metrics cannot be exposed").because(error)
-    })?;
+    let text = (state.expose)().await?;
     Ok(([(header::CONTENT_TYPE, EXPOSITION)], text))
 }

@@ -40,12 +40,17 @@ pub(crate) struct AdminState {
     pub metrics_guarded: bool,
     /// Looks for a request in the books.
     pub find_request: FindRequest,
+    /// Writes out the metrics.
+    pub expose: Expose,
 }
 
 /// What looks for a request of the past by its id: all that is known of it as JSON, if there is one. It
 /// neither blocks the runtime nor holds the ledger's writer up.
 pub(crate) type FindRequest =
     Box<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<Value>, Failure>> + Send + Sync>;
+
+/// What writes out all metrics as text. No request is held up by it.
+pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
 
 impl AdminState {
     /// Turns away who may not read the metrics.

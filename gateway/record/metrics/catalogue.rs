@@ -13,15 +13,17 @@ type Histograms<const N: usize> = Family<HistogramVec, N>;
 /// Upper bounds of a histogram; with `+Inf` there are 16.
 type Bounds = [f64; 15];
 
-/// Seconds from 40 ms doubling to 655 s: long answers of slow models stay inside.
-const DURATION: Bounds = doubling(0.04);
-/// Seconds from 10 ms doubling to 164 s.
-const FIRST_TOKEN: Bounds = doubling(0.01);
+/// Seconds from 1 ms to ten minutes: a refused connection as well as a long answer of a slow model.
+const DURATION: Bounds =
+    [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 90.0, 240.0, 600.0];
+/// Seconds from 5 ms to a minute: finest where people begin to notice.
+const FIRST_TOKEN: Bounds =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 /// Seconds from half a millisecond doubling to 8 s.
 const COMMIT: Bounds = doubling(0.000_5);
-/// Seconds a token: 400 tokens a second to one in 2.5 s.
+/// Seconds a token: 1,000 tokens a second to one in 2 s.
 const PER_TOKEN: Bounds =
-    [0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 2.5];
+    [0.001, 0.002, 0.004, 0.007, 0.01, 0.015, 0.02, 0.03, 0.045, 0.07, 0.1, 0.2, 0.5, 1.0, 2.0];
 /// Seconds of the gateway's own work: 5 µs to one second.
 const STAGE: Bounds = [
     0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
@@ -51,27 +53,27 @@ struct About<const N: usize> {
 
 const ABOUT_FOLDED: About<1> = About {
     name: "signalbox_series_folded_total",
-    help: "Label sets whose language or task was folded into \"other\" because of series_max.",
+    help: "Number of label sets whose language or task was folded into \"other\" because of series_max.",
     labels: ["metric"],
 };
 const ABOUT_REQUESTS: About<4> = About {
     name: "signalbox_requests_total",
-    help: "Accepted requests at their end; the sum is the number of closed ledger entries.",
+    help: "Number of accepted requests at their end; the sum is that of closed ledger entries.",
     labels: ["model", "task", "language", "outcome"],
 };
 const ABOUT_REFUSALS: About<2> = About {
     name: "signalbox_refusals_total",
-    help: "Requests turned away before they were accepted.",
+    help: "Number of requests turned away before they were accepted.",
     labels: ["stage", "kind"],
 };
 const ABOUT_UNRECORDED: About<0> = About {
     name: "signalbox_refusals_unrecorded_total",
-    help: "Refusals counted but not kept: above 100 a second, or the ledger takes none.",
+    help: "Number of refusals not kept in the ledger: above 100 a second, or it takes none.",
     labels: [],
 };
 const ABOUT_DECISIONS: About<2> = About {
     name: "signalbox_decisions_total",
-    help: "Decisions in force, by what decided and by the first model of the plan.",
+    help: "Number of decisions, by what decided and by the first model of the plan.",
     labels: ["rule", "model"],
 };
 const ABOUT_COST: About<5> = About {
@@ -81,62 +83,67 @@ const ABOUT_COST: About<5> = About {
 };
 const ABOUT_TOKENS: About<3> = About {
     name: "signalbox_tokens_total",
-    help: "Tokens used; the types are disjoint, no token is in two of them.",
+    help: "Number of tokens used; the types are disjoint, no token is in two of them.",
     labels: ["team", "model", "type"],
 };
 const ABOUT_DURATION: About<3> = About {
     name: "gen_ai_server_request_duration_seconds",
-    help: "From the first byte of a request to the end of its answer.",
+    help: "Seconds from the first byte of a request to the end of its answer.",
     labels: SERVER,
 };
 const ABOUT_FIRST_TOKEN: About<3> = About {
     name: "gen_ai_server_time_to_first_token_seconds",
-    help: "From the first byte of a request to the first content of its answer.",
+    help: "Seconds from the first byte of a request to the first content of its answer.",
     labels: SERVER,
 };
 const ABOUT_PER_TOKEN: About<3> = About {
     name: "gen_ai_server_time_per_output_token_seconds",
-    help: "Time per output token after the first, of complete streams.",
+    help: "Seconds for each output token after the first, of complete streams.",
     labels: SERVER,
 };
 const ABOUT_STAGE: About<1> = About {
     name: "signalbox_stage_seconds",
-    help: "The gateway's own time in each stage of a request.",
+    help: "Seconds of the gateway's own work in each stage of a request.",
     labels: ["stage"],
 };
 const ABOUT_ATTEMPTS: About<3> = About {
     name: "signalbox_attempts_total",
-    help: "Attempts at endpoints, by how they ended.",
+    help: "Number of attempts at endpoints, by how they ended.",
     labels: ["model", "endpoint", "result"],
+};
+const ABOUT_ATTEMPT_SECONDS: About<2> = About {
+    name: "signalbox_attempt_seconds",
+    help: "Seconds from the beginning of an attempt at an endpoint to its end, however it ended.",
+    labels: ["model", "endpoint"],
 };
 const ABOUT_EJECTIONS: About<3> = About {
     name: "signalbox_ejections_total",
-    help: "Times an endpoint was taken out of service, by cause.",
+    help: "Number of times an endpoint was taken out of service, by cause.",
     labels: ["model", "endpoint", "cause"],
 };
 const ABOUT_LAST_RESORT: About<1> = About {
     name: "signalbox_last_resort_total",
-    help: "Attempts at an ejected endpoint because no model of the route had another.",
+    help: "Number of attempts at an ejected endpoint because no model of the route had another.",
     labels: ["model"],
 };
 const ABOUT_ESTIMATED: About<1> = About {
     name: "signalbox_usage_estimated_total",
-    help: "Requests whose usage was counted by the gateway because no plausible one came.",
+    help: "Number of requests whose usage was counted here because no plausible one came.",
     labels: ["model"],
 };
 const ABOUT_BOUND_BROKEN: About<1> = About {
     name: "signalbox_bound_broken_total",
-    help: "Answers longer than the bound that their engine was given.",
+    help: "Number of answers longer than the bound that their engine was given.",
     labels: ["model"],
 };
 const ABOUT_RELOADS: About<1> = About {
     name: "signalbox_config_reloads_total",
-    help: "Times the configuration's files were read anew, by what came of it.",
+    help: "Number of times the configuration was read anew, by what came of it.",
     labels: ["result"],
 };
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
-    help: "Time to write one group of ledger rows and have it durable.",
+    help: "Seconds to write one group of ledger rows and have it durable.",
     labels: [],
 };
 
@@ -153,6 +160,7 @@ pub(super) struct Catalogue {
     pub(super) per_token: Histograms<3>,
     pub(super) stage: Histograms<1>,
     pub(super) attempts: Counters<3>,
+    pub(super) attempt_seconds: Histograms<2>,
     pub(super) ejections: Counters<3>,
     pub(super) last_resort: Counters<1>,
     pub(super) estimated: Counters<1>,
@@ -178,6 +186,7 @@ impl Catalogue {
             per_token: histograms(r, ABOUT_PER_TOKEN, PER_TOKEN)?,
             stage: histograms(r, ABOUT_STAGE, STAGE)?,
             attempts: counters(r, ABOUT_ATTEMPTS)?,
+            attempt_seconds: histograms(r, ABOUT_ATTEMPT_SECONDS, DURATION)?,
             ejections: counters(r, ABOUT_EJECTIONS)?,
             last_resort: counters(r, ABOUT_LAST_RESORT)?,
             estimated: counters(r, ABOUT_ESTIMATED)?,

@@ -12,13 +12,21 @@ use std::{
 use policies::facts::Money;
 use prometheus::{
     core::{Collector, Desc},
-    proto::{Gauge as Value, Metric, MetricFamily, MetricType},
+    proto::{Counter, Gauge as Value, Metric, MetricFamily, MetricType},
 };
 
 use super::money::{family, pairs, units};
 
-/// The gauges there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Labels of what is said of a budget.
+const BUDGET: &[&str] = &["team", "window", "currency"];
+/// Labels of what is said of an endpoint.
+const ENDPOINT: &[&str] = &["model", "endpoint"];
+/// Labels of what is in force.
+const INFO: &[&str] = &["version", "hash"];
+
+/// The gauges there are, and what of the process itself only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Gauge {
     /// The amount of a budget. Labels: team, window, currency.
     BudgetLimit,
@@ -26,6 +34,16 @@ pub enum Gauge {
     BudgetSpent,
     /// What of it is reserved by open requests. Labels: team, window, currency.
     BudgetReserved,
+    /// 1 if requests are refused when it is spent, 0 if it only counts. Labels: team, window, currency.
+    BudgetHard,
+    /// The first moment of its current window, in seconds since 1970. Labels: team, window, currency.
+    BudgetWindowStart,
+    /// The first moment after its current window, in seconds since 1970. Labels: team, window, currency.
+    BudgetWindowEnd,
+    /// The price of a million tokens. Labels: model, type.
+    Price,
+    /// A model; always 1. Labels: model, family, zone, licence, empty where nothing is stated.
+    ModelInfo,
     /// 1 if an endpoint takes requests, else 0. Labels: model, endpoint.
     EndpointUp,
     /// Requests in flight at an endpoint. Labels: model, endpoint.
@@ -34,6 +52,12 @@ pub enum Gauge {
     QueueWaiting,
     /// Ledger rows that are not yet durable. No labels.
     LedgerPending,
+    /// Free bytes on the ledger's disk, none where the system does not say. No labels.
+    LedgerDiskFree,
+    /// Keys that are valid and expire within so many days. Labels: within.
+    KeysExpiring,
+    /// 1 if a check of `/readyz` passes, else 0. Labels: check.
+    Ready,
     /// The program; always 1. Labels: version, hash.
     BuildInfo,
     /// The configuration in force; always 1. Labels: version, hash.
@@ -42,67 +66,81 @@ pub enum Gauge {
     PolicyInfo,
     /// 1 while the files are not what is in force, because the last reload was refused. No labels.
     ConfigStale,
+    /// The moment at which the process made its metrics, in seconds since 1970. No labels.
+    ProcessStart,
+    /// Seconds of CPU that the process has used; a counter. No labels.
+    ProcessCpu,
+    /// Bytes of memory that are resident. No labels.
+    ProcessResident,
+    /// Bytes of address space. No labels.
+    ProcessVirtual,
+    /// Threads of the process. No labels.
+    ProcessThreads,
+    /// Open file descriptors. No labels.
+    ProcessOpenFds,
+    /// File descriptors that may be open. No labels.
+    ProcessMaxFds,
 }
 
-impl Gauge {
-    const ALL: [Self; 11] = [
-        Self::BudgetLimit,
-        Self::BudgetSpent,
-        Self::BudgetReserved,
-        Self::EndpointUp,
-        Self::EndpointInFlight,
-        Self::QueueWaiting,
-        Self::LedgerPending,
-        Self::BuildInfo,
-        Self::ConfigInfo,
-        Self::PolicyInfo,
-        Self::ConfigStale,
-    ];
+/// Name, labels and help text of a gauge.
+type About = (Gauge, &'static str, &'static [&'static str], &'static str);
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::BudgetLimit => "signalbox_budget_limit",
-            Self::BudgetSpent => "signalbox_budget_spent",
-            Self::BudgetReserved => "signalbox_budget_reserved",
-            Self::EndpointUp => "signalbox_endpoint_up",
-            Self::EndpointInFlight => "signalbox_endpoint_in_flight",
-            Self::QueueWaiting => "signalbox_queue_waiting",
-            Self::LedgerPending => "signalbox_ledger_pending",
-            Self::BuildInfo => "signalbox_build_info",
-            Self::ConfigInfo => "signalbox_config_info",
-            Self::PolicyInfo => "signalbox_policy_info",
-            Self::ConfigStale => "signalbox_config_stale",
-        }
-    }
-
-    const fn help(self) -> &'static str {
-        match self {
-            Self::BudgetLimit => "Amount of a team's budget in its current window.",
-            Self::BudgetSpent => "Money of a team's budget spent in its current window.",
-            Self::BudgetReserved => "Money of a team's budget reserved by open requests.",
-            Self::EndpointUp => "Whether an endpoint serves: 1 or 0; none before it has answered.",
-            Self::EndpointInFlight => "Requests of this replica in flight at an endpoint.",
-            Self::QueueWaiting => "Requests that wait for a place at a full model.",
-            Self::LedgerPending => "Ledger rows that are not yet durable.",
-            Self::BuildInfo => "The running program; always 1.",
-            Self::ConfigInfo => "The configuration in force; always 1.",
-            Self::PolicyInfo => "The policy in force; always 1.",
-            Self::ConfigStale => "Whether the last reload was refused: 1 or 0.",
-        }
-    }
-
-    const fn labels(self) -> &'static [&'static str] {
-        match self {
-            Self::BudgetLimit | Self::BudgetSpent | Self::BudgetReserved => {
-                &["team", "window", "currency"]
-            }
-            Self::EndpointUp | Self::EndpointInFlight => &["model", "endpoint"],
-            Self::QueueWaiting => &["model"],
-            Self::LedgerPending | Self::ConfigStale => &[],
-            Self::BuildInfo | Self::ConfigInfo | Self::PolicyInfo => &["version", "hash"],
-        }
-    }
-}
+/// Every gauge.
+#[rustfmt::skip]
+const GAUGES: &[About] = &[
+    (Gauge::BudgetLimit, "signalbox_budget_limit", BUDGET,
+        "Amount of a team's budget in its current window, in units of the currency."),
+    (Gauge::BudgetSpent, "signalbox_budget_spent", BUDGET,
+        "Money of a team's budget spent in its current window, in units of the currency."),
+    (Gauge::BudgetReserved, "signalbox_budget_reserved", BUDGET,
+        "Money of a team's budget reserved by open requests, in units of the currency."),
+    (Gauge::BudgetHard, "signalbox_budget_hard", BUDGET,
+        "Whether requests are refused when a team's budget is spent: 1 or 0."),
+    (Gauge::BudgetWindowStart, "signalbox_budget_window_start_timestamp_seconds", BUDGET,
+        "Beginning of a budget's current window, in seconds since 1970; none of a total."),
+    (Gauge::BudgetWindowEnd, "signalbox_budget_window_end_timestamp_seconds", BUDGET,
+        "End of a budget's current window, in seconds since 1970; none of a total."),
+    (Gauge::Price, "signalbox_price", &["model", "type"],
+        "Price of a million tokens of a type, in units of the ledger's currency; 0 is free."),
+    (Gauge::ModelInfo, "signalbox_model_info", &["model", "family", "zone", "licence"],
+        "What a model is; always 1."),
+    (Gauge::EndpointUp, "signalbox_endpoint_up", ENDPOINT,
+        "Whether an endpoint serves: 1 or 0; none before it has answered."),
+    (Gauge::EndpointInFlight, "signalbox_endpoint_in_flight", ENDPOINT,
+        "Number of requests of this replica in flight at an endpoint."),
+    (Gauge::QueueWaiting, "signalbox_queue_waiting", &["model"],
+        "Number of requests that wait for a place at a full model."),
+    (Gauge::LedgerPending, "signalbox_ledger_pending", &[],
+        "Number of ledger rows that are not yet durable."),
+    (Gauge::LedgerDiskFree, "signalbox_ledger_disk_free_bytes", &[],
+        "Bytes free on the ledger's disk, as of a second ago."),
+    (Gauge::KeysExpiring, "signalbox_keys_expiring", &["within"],
+        "Number of keys that are valid and expire within so many days."),
+    (Gauge::Ready, "signalbox_ready", &["check"],
+        "Whether a check of /readyz passes: 1 or 0; the replica is ready if all do."),
+    (Gauge::BuildInfo, "signalbox_build_info", INFO,
+        "The running program; always 1."),
+    (Gauge::ConfigInfo, "signalbox_config_info", INFO,
+        "The configuration in force; always 1."),
+    (Gauge::PolicyInfo, "signalbox_policy_info", INFO,
+        "The policy in force; always 1."),
+    (Gauge::ConfigStale, "signalbox_config_stale", &[],
+        "Whether the last reload was refused: 1 or 0."),
+    (Gauge::ProcessStart, "process_start_time_seconds", &[],
+        "Beginning of the process, in seconds since 1970."),
+    (Gauge::ProcessCpu, "process_cpu_seconds_total", &[],
+        "Seconds of CPU that the process has used, in user and system mode."),
+    (Gauge::ProcessResident, "process_resident_memory_bytes", &[],
+        "Bytes of memory of the process that are resident."),
+    (Gauge::ProcessVirtual, "process_virtual_memory_bytes", &[],
+        "Bytes of address space of the process."),
+    (Gauge::ProcessThreads, "process_threads", &[],
+        "Number of threads of the process."),
+    (Gauge::ProcessOpenFds, "process_open_fds", &[],
+        "Number of file descriptors that are open, connections among them."),
+    (Gauge::ProcessMaxFds, "process_max_fds", &[],
+        "Number of file descriptors that may be open."),
+];
 
 /// One sample of a gauge.
 #[derive(Clone, Debug)]
@@ -127,6 +165,12 @@ impl GaugeReading {
         Self { gauge, labels: labels.into_iter().collect(), value: units(amount) }
     }
 
+    /// Any number: seconds, bytes.
+    #[must_use]
+    pub fn number(gauge: Gauge, labels: impl IntoIterator<Item = Arc<str>>, value: f64) -> Self {
+        Self { gauge, labels: labels.into_iter().collect(), value }
+    }
+
     /// What is in force: version and hash, either of them empty where there is none.
     #[must_use]
     pub fn info(gauge: Gauge, version: Arc<str>, hash: Arc<str>) -> Self {
@@ -145,12 +189,12 @@ pub(super) struct Gauges {
 
 impl Gauges {
     pub(super) fn new() -> prometheus::Result<Self> {
-        let desc = |gauge: Gauge| {
-            let labels = gauge.labels().iter().map(|&label| label.to_owned()).collect();
-            let desc = Desc::new(gauge.name().into(), gauge.help().into(), labels, HashMap::new())?;
+        let desc = |&(gauge, name, labels, help): &About| {
+            let labels = labels.iter().map(|&label| label.to_owned()).collect();
+            let desc = Desc::new(name.to_owned(), help.to_owned(), labels, HashMap::new())?;
             Ok((gauge, desc))
         };
-        let descs = Gauge::ALL.into_iter().map(desc).collect::<prometheus::Result<_>>()?;
+        let descs = GAUGES.iter().map(desc).collect::<prometheus::Result<_>>()?;
         Ok(Self { descs, sources: Arc::default() })
     }
 
@@ -174,27 +218,36 @@ impl Collector for Gauges {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let readings: Vec<_> = sources.iter().flat_map(|source| source()).collect();
         drop(sources);
+        // Two lines with the same labels would spoil the whole scrape: the last one stands.
+        let mut distinct: BTreeMap<Gauge, BTreeMap<&[Arc<str>], f64>> = BTreeMap::new();
+        for it in &readings {
+            distinct.entry(it.gauge).or_default().insert(&it.labels, it.value);
+        }
         let lines = |gauge: Gauge, desc: &Desc| -> Vec<Metric> {
-            let whole = |reading: &&GaugeReading| {
-                reading.gauge == gauge && reading.labels.len() == desc.variable_labels.len()
-            };
-            // Two lines with the same labels would spoil the whole scrape.
-            let distinct: BTreeMap<_, _> =
-                readings.iter().filter(whole).map(|reading| (&reading.labels, reading)).collect();
-            distinct.into_values().map(|reading| sample(desc, reading)).collect()
+            let all = distinct.get(&gauge).into_iter().flatten();
+            let whole = all.filter(|(labels, _)| labels.len() == desc.variable_labels.len());
+            whole.map(|(labels, value)| sample(desc, labels, *value)).collect()
         };
-        self.descs
-            .iter()
-            .map(|(gauge, desc)| family(desc, MetricType::GAUGE, lines(*gauge, desc)))
-            .collect()
+        let of = |(gauge, desc): &(Gauge, Desc)| {
+            let counts = desc.fq_name.ends_with("_total");
+            let kind = if counts { MetricType::COUNTER } else { MetricType::GAUGE };
+            family(desc, kind, lines(*gauge, desc))
+        };
+        self.descs.iter().map(of).collect()
     }
 }
 
-fn sample(desc: &Desc, reading: &GaugeReading) -> Metric {
-    let labels = reading.labels.iter().map(|label| label.as_ref().to_owned());
-    let mut value = Value::default();
-    value.set_value(reading.value);
+fn sample(desc: &Desc, labels: &[Arc<str>], value: f64) -> Metric {
+    let labels = labels.iter().map(|label| label.as_ref().to_owned());
     let mut metric = Metric::from_label(pairs(desc, labels));
-    metric.set_gauge(value);
+    if desc.fq_name.ends_with("_total") {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Value::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+    }
     metric
 }

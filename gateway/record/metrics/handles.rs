@@ -20,8 +20,6 @@ use crate::{
 
 /// Said of an index that its epoch does not know; it would be a mistake of ours, and is counted.
 const UNKNOWN: &str = "unknown";
-/// Endpoints of one model whose lines are found by position; further ones are found by name.
-const ENDPOINTS: usize = 32;
 /// Rules, and likewise aliases, whose lines are found by position.
 const RULES: usize = 254;
 
@@ -44,8 +42,8 @@ impl<T> ByIndex<T> {
     }
 }
 
-/// A row that grows with what is put in: teams come while the process runs. It is made of blocks, each
-/// twice as long as the one before, so that nothing in it ever moves.
+/// A row that grows with what is put in: teams come while the process runs, and a model has few endpoints or
+/// hundreds. It is made of blocks, each twice as long as the one before, so that nothing in it ever moves.
 struct Growing<T> {
     blocks: [OnceLock<ByIndex<T>>; BLOCKS],
 }
@@ -94,8 +92,8 @@ pub(super) struct Handles {
     tokens: Growing<ByIndex<ByIndex<IntCounter>>>,
     /// By model, operation, task.
     latency: ByIndex<ByIndex<ByIndex<Latency>>>,
-    /// By model, endpoint, result.
-    attempts: ByIndex<ByIndex<ByIndex<IntCounter>>>,
+    /// By model, endpoint.
+    attempts: ByIndex<Growing<Attempts>>,
     /// By what decided, model.
     decisions: ByIndex<ByIndex<IntCounter>>,
     /// By model.
@@ -108,6 +106,19 @@ struct Latency {
     duration: Histogram,
     first_token: OnceLock<Histogram>,
     per_token: OnceLock<Histogram>,
+}
+
+/// What is counted and timed at one endpoint.
+struct Attempts {
+    /// By result.
+    ended: ByIndex<IntCounter>,
+    seconds: OnceLock<Histogram>,
+}
+
+impl Attempts {
+    fn new() -> Self {
+        Self { ended: ByIndex::new(AttemptResult::ALL.len()), seconds: OnceLock::new() }
+    }
 }
 
 impl Handles {
@@ -237,19 +248,18 @@ impl Handles {
     fn attempt(&self, catalogue: &Catalogue, attempt: &AttemptRecord) {
         // One that nobody has ended was under way when the request ended.
         let result = attempt.result.unwrap_or(AttemptResult::Cancelled);
-        let make = || {
-            let labels = [self.model(attempt.model), &attempt.endpoint_label, result.name()];
-            catalogue.attempts.of(&catalogue.series, labels)
-        };
-        let endpoint = usize::from(attempt.endpoint);
-        if endpoint >= ENDPOINTS {
-            return make().inc();
+        let (model, endpoint) = (self.model(attempt.model), &*attempt.endpoint_label);
+        let series = &catalogue.series;
+        let attempts = self
+            .attempts
+            .at(attempt.model.get(), Growing::default)
+            .at(usize::from(attempt.endpoint), Attempts::new);
+        let make = || catalogue.attempts.of(series, [model, endpoint, result.name()]);
+        attempts.ended.at(result as usize, make).inc();
+        if let Some(took) = attempt.took {
+            let make = || catalogue.attempt_seconds.of(series, [model, endpoint]);
+            attempts.seconds.get_or_init(make).observe(took.as_secs_f64());
         }
-        self.attempts
-            .at(attempt.model.get(), || ByIndex::new(ENDPOINTS))
-            .at(endpoint, || ByIndex::new(AttemptResult::ALL.len()))
-            .at(result as usize, make)
-            .inc();
     }
 }
 

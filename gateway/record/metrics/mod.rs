@@ -82,8 +82,8 @@ impl ReloadResult {
 }
 
 impl Metrics {
-    /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models,
-    /// endpoints) needs less than an eighth of it.
+    /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models, endpoints)
+    /// needs no more than was said to [`Self::keep_free`]; a quarter of them before that.
     ///
     /// # Errors
     /// A name or label is wrong, or stands twice.
@@ -120,6 +120,11 @@ impl Metrics {
             gauges,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Keeps so many lines free for what never folds: all that the configuration in force can make by itself.
+    pub fn keep_free(&self, lines: usize) {
+        self.inner.catalogue.series.keep_free(lines);
     }
 
     /// Asks this source for its gauges at every scrape.

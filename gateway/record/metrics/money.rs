@@ -45,7 +45,7 @@ impl MoneyCounter {
 #[derive(Clone, Debug)]
 pub(super) struct MoneyVec {
     desc: Desc,
-    sums: Arc<Mutex<BTreeMap<Vec<String>, MoneyCounter>>>,
+    sums: Arc<Mutex<BTreeMap<Arc<[String]>, MoneyCounter>>>,
 }
 
 impl MoneyVec {
@@ -68,8 +68,13 @@ impl Collector for MoneyVec {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // Whoever makes a new line meanwhile waits for these pointers, not for what is made of them.
         let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        let metrics = sums.iter().map(|(labels, sum)| {
+        let shared =
+            |(labels, sum): (&Arc<[String]>, &MoneyCounter)| (Arc::clone(labels), sum.clone());
+        let shared: Vec<_> = sums.iter().map(shared).collect();
+        drop(sums);
+        let metrics = shared.iter().map(|(labels, sum)| {
             let mut counter = Counter::default();
             counter.set_value(units(sum.total()));
             let mut metric = Metric::from_label(pairs(&self.desc, labels.iter().cloned()));

@@ -3,11 +3,15 @@
 //! Labels come from configuration and closed enums, so the number of lines is bounded; the product
 //! of a large configuration can still be more than a scrape should carry. Then the finer labels of
 //! *new* lines fold into `other`: the language first, then the task. Team, model and currency never
-//! fold: money must stay with whom it belongs to.
+//! fold: money must stay with whom it belongs to. For what never folds there is always room: so many lines
+//! as the configuration can make by itself are kept free of those that could have folded.
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use prometheus::{
@@ -73,6 +77,8 @@ impl<V: Lines, const N: usize> Family<V, N> {
 /// The lines there are.
 pub(super) struct Series {
     max: usize,
+    /// Lines that the configuration in force can make by itself.
+    alone: AtomicUsize,
     folded: IntCounterVec,
     known: Mutex<Known>,
 }
@@ -80,29 +86,50 @@ pub(super) struct Series {
 #[derive(Default)]
 struct Known {
     sets: HashSet<String>,
-    lines: usize,
+    /// Lines that tell languages or tasks apart.
+    fine: usize,
+    /// Lines that nothing can fold any more.
+    coarse: usize,
 }
+
+/// The labels that can fold, in the order in which they do.
+const LANGUAGE: &[&str] = &["language"];
+const TASK: &[&str] = &["task", "signalbox_task"];
 
 impl Series {
     pub(super) fn new(max: usize, folded: IntCounterVec) -> Self {
-        Self { max, folded, known: Mutex::default() }
+        Self { max, alone: (max / 4).into(), folded, known: Mutex::default() }
+    }
+
+    /// So many lines the configuration in force can make by itself.
+    pub(super) fn keep_free(&self, alone: usize) {
+        self.alone.store(alone, Ordering::Relaxed);
     }
 
     /// Makes room for a label set, or folds it into one for which there is room.
     ///
-    /// Up to three quarters of the cap any set is new; up to seven eighths its language folds;
-    /// above, its task as well. The last eighth is for what never folds.
+    /// Of the lines that are free for what can fold, three quarters are for sets of any language; the last
+    /// one is for those that are told apart by their task alone. What has nothing left to fold is always new.
     fn admit(&self, metric: &str, lines: usize, names: &[&str], labels: &mut [&str]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.has(metric, labels) || known.fits(lines, self.max / 4 * 3) {
-            return known.insert(metric, labels, lines);
+        if known.has(metric, labels) {
+            return;
         }
-        let mut folded = fold(names, labels, &["language"]);
-        let room = known.has(metric, labels) || known.fits(lines, self.max / 8 * 7);
-        if !room {
-            folded |= fold(names, labels, &["task", "signalbox_task"]);
+        let fine = names.iter().any(|name| LANGUAGE.contains(name) || TASK.contains(name));
+        let kept = self.alone.load(Ordering::Relaxed).max(known.coarse);
+        let room = self.max.saturating_sub(kept);
+        if fine && known.fine + lines <= room / 4 * 3 {
+            return known.insert(metric, labels, (lines, 0));
         }
-        known.insert(metric, labels, lines);
+        let mut folded = fold(names, labels, LANGUAGE);
+        let is = known.has(metric, labels);
+        if fine && !is && known.fine + lines <= room {
+            known.insert(metric, labels, (lines, 0));
+        } else if !is {
+            folded |= fold(names, labels, TASK);
+            known.insert(metric, labels, (0, lines));
+        }
+        drop(known);
         if folded {
             self.folded.handle(&[metric]).inc();
         }
@@ -123,13 +150,10 @@ impl Known {
         self.sets.contains(&Self::key(metric, labels))
     }
 
-    fn fits(&self, lines: usize, max: usize) -> bool {
-        self.lines + lines <= max
-    }
-
-    fn insert(&mut self, metric: &str, labels: &[&str], lines: usize) {
+    fn insert(&mut self, metric: &str, labels: &[&str], (fine, coarse): (usize, usize)) {
         if self.sets.insert(Self::key(metric, labels)) {
-            self.lines += lines;
+            self.fine += fine;
+            self.coarse += coarse;
         }
     }
 }

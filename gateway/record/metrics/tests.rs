@@ -7,7 +7,7 @@ use policies::{
 
 use super::*;
 use crate::{
-    outcome::{AttemptResult, Caller, TeamId, UsageSource},
+    outcome::{AttemptRecord, AttemptResult, Caller, TeamId, UsageSource},
     record::sample,
 };
 
@@ -39,6 +39,25 @@ fn readings() -> Vec<GaugeReading> {
         GaugeReading::count(Gauge::QueueWaiting, [label("qwen")], 6),
         GaugeReading::count(Gauge::LedgerPending, [], 4),
         GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
+        GaugeReading::count(Gauge::BudgetHard, budget(), 1),
+        GaugeReading::number(Gauge::BudgetWindowStart, budget(), 1_767_225_600.0),
+        GaugeReading::number(Gauge::BudgetWindowEnd, budget(), 1_769_904_000.0),
+        GaugeReading::money(Gauge::Price, [label("qwen"), label("output")], half),
+        GaugeReading::count(
+            Gauge::ModelInfo,
+            [label("qwen"), label("qwen3"), label("on_prem"), label("")],
+            1,
+        ),
+        GaugeReading::number(Gauge::LedgerDiskFree, [], 5e10),
+        GaugeReading::count(Gauge::KeysExpiring, [label("7d")], 2),
+        GaugeReading::count(Gauge::Ready, [label("ledger")], 1),
+        GaugeReading::number(Gauge::ProcessStart, [], 1_767_323_045.678),
+        GaugeReading::number(Gauge::ProcessCpu, [], 1.5),
+        GaugeReading::number(Gauge::ProcessResident, [], 73_728.0),
+        GaugeReading::number(Gauge::ProcessVirtual, [], 147_456.0),
+        GaugeReading::number(Gauge::ProcessThreads, [], 5.0),
+        GaugeReading::number(Gauge::ProcessOpenFds, [], 12.0),
+        GaugeReading::number(Gauge::ProcessMaxFds, [], 1_024.0),
     ]
 }
 
@@ -53,11 +72,27 @@ gen_ai_server_time_per_output_token_seconds_sum{{{server}}} 0.01
 gen_ai_server_time_per_output_token_seconds_count{{{server}}} 1
 gen_ai_server_time_to_first_token_seconds_sum{{{server}}} 0.1
 gen_ai_server_time_to_first_token_seconds_count{{{server}}} 1
+process_cpu_seconds_total 1.5
+process_max_fds 1024
+process_open_fds 12
+process_resident_memory_bytes 73728
+process_start_time_seconds 1767323045.678
+process_threads 5
+process_virtual_memory_bytes 147456
+signalbox_attempt_seconds_sum{{endpoint=\"10.0.0.11:8000\",model=\"gemma\"}} 0.5
+signalbox_attempt_seconds_count{{endpoint=\"10.0.0.11:8000\",model=\"gemma\"}} 1
+signalbox_attempt_seconds_sum{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 0.5
+signalbox_attempt_seconds_count{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
 signalbox_attempts_total{{endpoint=\"10.0.0.11:8000\",model=\"gemma\",result=\"cancelled\"}} 1
 signalbox_attempts_total{{endpoint=\"10.0.0.11:8000\",model=\"qwen\",result=\"ok\"}} 1
+signalbox_budget_hard{{currency=\"USD\",team=\"retail\",window=\"month\"}} 1
 signalbox_budget_limit{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.5
 signalbox_budget_reserved{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0
 signalbox_budget_spent{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.000001234
+signalbox_budget_window_end_timestamp_seconds{{currency=\"USD\",team=\"retail\",\
+window=\"month\"}} 1769904000
+signalbox_budget_window_start_timestamp_seconds{{currency=\"USD\",team=\"retail\",\
+window=\"month\"}} 1767225600
 signalbox_build_info{{hash=\"\",version=\"{version}\"}} 1
 signalbox_config_info{{hash=\"ffee\",version=\"\"}} 1
 signalbox_config_reloads_total{{result=\"applied\"}} 0
@@ -70,11 +105,16 @@ signalbox_decisions_total{{model=\"qwen\",rule=\"malay\"}} 1
 signalbox_ejections_total{{cause=\"timeout\",endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
 signalbox_endpoint_in_flight{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 3
 signalbox_endpoint_up{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
+signalbox_keys_expiring{{within=\"7d\"}} 2
 signalbox_ledger_commit_seconds_sum 0.002
 signalbox_ledger_commit_seconds_count 1
+signalbox_ledger_disk_free_bytes 50000000000
 signalbox_ledger_pending 4
+signalbox_model_info{{family=\"qwen3\",licence=\"\",model=\"qwen\",zone=\"on_prem\"}} 1
 signalbox_policy_info{{hash=\"aabb\",version=\"2026-01\"}} 1
+signalbox_price{{model=\"qwen\",type=\"output\"}} 0.5
 signalbox_queue_waiting{{model=\"qwen\"}} 6
+signalbox_ready{{check=\"ledger\"}} 1
 signalbox_refusals_total{{kind=\"rate_limited\",stage=\"admit\"}} 1
 signalbox_refusals_unrecorded_total 0
 signalbox_requests_total{{language=\"ms\",model=\"qwen\",outcome=\"ok\",task=\"banking\"}} 1
@@ -130,10 +170,87 @@ fn every_metric_has_help_and_a_histogram_has_at_most_16_buckets() {
         assert_eq!(counter, name.ends_with("_total"), "{line}");
         assert!(lines(&text, &format!("# HELP {name} ")).iter().all(|help| help.ends_with('.')));
     }
-    let task = "signalbox_task=\"banking\"";
-    let buckets = lines(&text, "gen_ai_server_request_duration_seconds_bucket");
-    assert!(buckets.len() <= 16 && buckets.iter().all(|line| line.contains(task)));
-    assert!(text.contains("le=\"655.36\"") && text.contains("le=\"0.04\""), "doubling, exact");
+}
+
+/// The least and the largest bound of a histogram's buckets, and how many there are with `+Inf`.
+fn buckets(text: &str, (histogram, labels): (&str, &str)) -> (f64, f64, usize) {
+    let bound = |line: &&str| {
+        let (_, from) = line.split_once("le=\"").unwrap();
+        from.split('"').next().unwrap().parse::<f64>().unwrap()
+    };
+    let bounds: Vec<f64> =
+        lines(text, &format!("{histogram}_bucket{labels}")).iter().map(bound).collect();
+    assert!(bounds.is_sorted_by(|a, b| a < b), "{bounds:?}");
+    (bounds[0], bounds[bounds.len() - 2], bounds.len())
+}
+
+#[test]
+fn buckets_fit_the_times_of_models_that_write_token_by_token() {
+    let metrics = Metrics::new(20_000).unwrap();
+    metrics.closed(&sample::outcome(sample::opened(1, &sample::names())));
+    let text = metrics.expose().unwrap();
+    let of = |histogram| buckets(&text, (histogram, ""));
+    assert_eq!(of("gen_ai_server_request_duration_seconds"), (0.001, 600.0, 16));
+    assert_eq!(of("signalbox_attempt_seconds"), (0.001, 600.0, 16));
+    assert_eq!(of("gen_ai_server_time_to_first_token_seconds"), (0.005, 60.0, 16));
+    assert_eq!(of("gen_ai_server_time_per_output_token_seconds"), (0.001, 2.0, 16));
+    assert_eq!(of("signalbox_ledger_commit_seconds").2, 16);
+    assert_eq!(buckets(&text, ("signalbox_stage_seconds", "{stage=\"decide\"")).2, 16);
+}
+
+#[test]
+fn an_attempt_is_timed_at_its_endpoint_however_many_there_are() {
+    let metrics = Metrics::new(200_000).unwrap();
+    let mut outcome = sample::outcome(sample::opened(1, &sample::names()));
+    let attempt = outcome.attempt_log.attempts[0].clone();
+    outcome.attempt_log.attempts = [0, 1, 31, 32, 95, 96, 700]
+        .map(|endpoint| {
+            let label = format!("10.0.0.{endpoint}:8000").into();
+            AttemptRecord { endpoint, endpoint_label: label, ..attempt.clone() }
+        })
+        .into_iter()
+        .collect();
+    for _ in 0..3 {
+        metrics.closed(&outcome);
+    }
+    let text = metrics.expose().unwrap();
+    for metric in ["signalbox_attempt_seconds_count", "signalbox_attempts_total"] {
+        let counts = lines(&text, metric);
+        assert_eq!(counts.len(), 7, "{counts:?}");
+        assert!(counts.iter().all(|line| line.ends_with(" 3")), "{counts:?}");
+    }
+}
+
+#[test]
+fn times_that_contradict_each_other_are_never_below_nothing() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let mut outcome = sample::outcome(sample::opened(1, &sample::names()));
+    // As if the clock had been set back between the first token and the end.
+    outcome.first_token = Some(Duration::from_secs(3_600));
+    outcome.duration = Duration::ZERO;
+    outcome.attempt_log.attempts[0].took = Some(Duration::ZERO);
+    outcome.stages = [Duration::ZERO; 8];
+    metrics.closed(&outcome);
+    let text = metrics.expose().unwrap();
+    assert!(!text.lines().any(|line| line.contains(" -")), "{text}");
+    let per_token = lines(&text, "gen_ai_server_time_per_output_token_seconds_sum");
+    assert!(per_token[0].ends_with(" 0"), "{per_token:?}");
+}
+
+#[test]
+fn whatever_stands_in_a_label_is_one_value_of_one_line() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let nasty = "MIT \"or\" \\so\nup 1\r\u{2028}模型 \u{202e}{le=\"1\"} 7 # HELP";
+    let info = [Arc::from("qwen"), Arc::from(""), Arc::from(""), Arc::from(nasty)];
+    metrics.register_gauges(Box::new(move || {
+        vec![GaugeReading::count(Gauge::ModelInfo, info.clone(), 1)]
+    }));
+    let text = metrics.expose().unwrap();
+    let escaped =
+        "licence=\"MIT \\\"or\\\" \\\\so\\nup 1\r\u{2028}模型 \u{202e}{le=\\\"1\\\"} 7 # HELP\",";
+    let line = lines(&text, "signalbox_model_info{")[0];
+    assert!(line.contains(escaped) && line.ends_with(" 1"), "{line:?}");
+    assert!(lines(&text, "up").is_empty());
 }
 
 #[test]
@@ -261,4 +378,35 @@ fn positions_beyond_any_table_are_counted_under_their_names() {
     metrics.closed(&outcome);
     let text = metrics.expose().unwrap();
     assert_eq!(lines(&text, "signalbox_requests_total{language=\"ms\",model=\"unknown\"").len(), 1);
+}
+
+proptest::proptest! {
+    /// The cap holds in whatever order label sets come, as long as what cannot fold has its room.
+    #[test]
+    fn the_lines_that_are_made_stay_under_the_cap(
+        seed in proptest::collection::vec((0_u16..4, 0_usize..200, 0_usize..200), 1..1_200),
+    ) {
+        // Of four models and one team: 4 × (4 + 3 × 18 + 1 + 5 + 1 + 8 + 18), and what is always there.
+        let (cap, alone) = (1_000, 4 * 91 + 200);
+        let metrics = Metrics::new(cap).unwrap();
+        metrics.keep_free(alone);
+        let mut names = EpochInfo::clone(&sample::names());
+        Arc::make_mut(&mut names.fleet).models = (0..4)
+            .map(|n| ModelFacts { id: format!("model-{n}").into(), ..ModelFacts::default() })
+            .collect();
+        let names = Arc::new(names);
+        for (model, task, language) in seed {
+            let task = Task::ALL[task % Task::COUNT];
+            let language = Language::ALL[language % Language::COUNT];
+            let signals = sample::signals(language, task);
+            let opened = sample::opened_with(1, Arc::clone(&names), signals);
+            metrics.opened(&opened);
+            let mut outcome = sample::outcome(opened);
+            outcome.attempt_log.attempts[0].model = ModelIndex(model);
+            metrics.closed(&outcome);
+        }
+        let text = metrics.expose().unwrap();
+        let exposed = text.lines().filter(|line| !line.starts_with('#')).count();
+        proptest::prop_assert!(exposed <= cap, "{} lines", exposed);
+    }
 }

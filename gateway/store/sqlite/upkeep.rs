@@ -58,11 +58,12 @@ impl Keep {
     }
 
     pub(super) fn step(&mut self, connection: &mut Connection) -> Upkeep {
-        let low = (self.free_bytes)().is_some_and(|free| free < self.free_bytes_min);
+        let free_bytes = (self.free_bytes)();
+        let low = free_bytes.is_some_and(|free| free < self.free_bytes_min);
         let now_ms = (self.now_ms)();
         let lately = |looked: i64| (looked..looked.saturating_add(LOOK_EVERY_MS)).contains(&now_ms);
         if self.looked_ms.is_some_and(lately) {
-            return Upkeep { low, ..Upkeep::default() };
+            return Upkeep { low, free_bytes, ..Upkeep::default() };
         }
         let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
         let more = removed.unwrap_or_else(|error| {
@@ -72,7 +73,7 @@ impl Keep {
             false
         });
         self.looked_ms = (!more).then_some(now_ms);
-        Upkeep { low, more, lost: false }
+        Upkeep { low, free_bytes, more, lost: false }
     }
 }
 
