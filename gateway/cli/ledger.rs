@@ -17,7 +17,8 @@ use crate::{
 
 /// Options of `ledger`, and what can be done.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(arg_required_else_help = true)]
 pub(super) struct Args {
     /// Print entries as they settle, one line each, until Ctrl-C. Only reads; the gateway may be restarted.
     #[arg(short, long, required = true)]

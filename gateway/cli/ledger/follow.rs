@@ -107,7 +107,8 @@ fn line(entry: &Map<String, Value>) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     let word = |name: &str| text(name).unwrap_or("-");
     let number = |name: &str| entry.get(name).and_then(Value::as_i64).unwrap_or(0);
-    let input = number("input_tokens") + number("cached_input_tokens") + number("cache_write_tokens");
+    let input =
+        number("input_tokens") + number("cached_input_tokens") + number("cache_write_tokens");
     let output = number("output_tokens") + number("reasoning_tokens");
     let ended = match (word("state"), text("outcome")) {
         ("settled", Some(outcome)) => outcome,
@@ -156,9 +157,6 @@ mod tests {
         entry["failure_kind"] = json!("upstream_error");
         assert!(said(&entry).contains("  failed:upstream_error  "), "{}", said(&entry));
         let recovered = json!({ "id": "2", "state": "recovered", "cost": "1", "currency": "USD" });
-        assert_eq!(
-            said(&recovered),
-            "-  recovered  -/-  - -  -  -  0+0 tokens  1 USD  -  2"
-        );
+        assert_eq!(said(&recovered), "-  recovered  -/-  - -  -  -  0+0 tokens  1 USD  -  2");
     }
 }

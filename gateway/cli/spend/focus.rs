@@ -175,7 +175,8 @@ pub(super) fn focus(
 /// The month of a day, in the time zone of the window.
 fn month(day: &Day, window: &Window) -> Result<(Timestamp, Timestamp), jiff::Error> {
     let first = day.date.first_of_month();
-    let begin = |date: jiff::civil::Date| date.to_zoned_datetime(window.zone.clone())?.start_of_day();
+    let begin =
+        |date: jiff::civil::Date| date.to_zoned_datetime(window.zone.clone())?.start_of_day();
     let next = first.checked_add(1.month())?;
     Ok((begin(first)?.timestamp(), begin(next)?.timestamp()))
 }

@@ -104,7 +104,7 @@ pub(super) fn json(report: &Report) -> Value {
     });
     let (window, gone) = (&report.window, report.gone);
     json!({
-        "from": window.from.to_string(), "to": window.to.to_string(),
+        "from": format!("{:.3}", window.from), "to": format!("{:.3}", window.to),
         "timezone": window.zone_name(), "team": report.team,
         "by": report.by.iter().map(|by| by.name()).collect::<Vec<_>>(),
         "rows": rows.collect::<Vec<_>>(), "sums": sums.collect::<Vec<_>>(),

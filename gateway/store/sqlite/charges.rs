@@ -4,7 +4,7 @@
 //! sort them all for a sum by groups. The labels themselves are looked up once for each sum.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -96,8 +96,8 @@ pub struct ChargeLabels {
 pub struct ChargeSum {
     /// The place of its span in the list that was asked for.
     pub span: usize,
-    /// Its labels.
-    pub labels: ChargeLabels,
+    /// Its labels, the same ones for each span.
+    pub labels: Arc<ChargeLabels>,
     /// What it comes to.
     pub charged: Charged,
 }
@@ -138,19 +138,14 @@ const SHAPE: &str = "SELECT language, task, rule FROM shape WHERE id = ?";
 const MODEL: &str = "SELECT model FROM result WHERE id = ?";
 const TEAMS: &str = "SELECT DISTINCT team FROM caller";
 
-/// Retention takes the oldest entries first: nothing that began later than the oldest kept one is gone.
+/// Retention takes the oldest entries first: what has lost its time began before the oldest kept one.
 const OLDEST: &str = "SELECT min(started_at) FROM entry";
 const REMOVED: &str = "SELECT quarter, tree, team, sum(cost_nano), sum(requests) FROM gone \
-     WHERE quarter = 0 OR (quarter >= ?1 AND quarter <= ?2) GROUP BY 1, 2, 3";
+     WHERE (quarter = 0 AND ?3) OR (quarter > 0 AND quarter >= ?1 AND quarter <= ?2) GROUP BY 1, 2, 3";
 
-/// The numbers of a sum's labels; 0 where it is not told apart by them, or there are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Numbers {
-    epoch: i64,
-    caller: i64,
-    shape: i64,
-    result: i64,
-}
+/// The numbers of a sum's labels: epoch, caller, shape and result; 0 where it is not told apart by them, or
+/// there are none.
+type Numbers = [i64; 4];
 
 /// Sums over the entries that started in each span.
 pub(super) fn charges(
@@ -160,9 +155,11 @@ pub(super) fn charges(
 ) -> rusqlite::Result<Charges> {
     let mut not_settled = connection.prepare(NOT_SETTLED)?;
     let recovered = not_settled.query_map([SETTLED], |row| row.get(0))?;
-    let recovered = recovered.collect::<rusqlite::Result<HashSet<i64>>>()?;
+    // There is one, if any: most files have none, and it is looked for at each entry.
+    let recovered = recovered.collect::<rusqlite::Result<Vec<i64>>>()?;
     let mut trees = Trees::default();
     let mut sums = Vec::new();
+    let mut known: HashMap<Numbers, Arc<ChargeLabels>> = HashMap::new();
     for (span, Span { from_ms, to_ms }) in spans.iter().enumerate() {
         let mut groups: HashMap<Numbers, Charged> = HashMap::new();
         let mut select = connection.prepare_cached(ENTRIES)?;
@@ -170,16 +167,16 @@ pub(super) fn charges(
         while let Some(row) = rows.next()? {
             let asked = |asked: bool, at| if asked { number(row, at) } else { Ok(0) };
             let result = number(row, 4)?;
-            let numbers = Numbers {
-                epoch: row.get(0)?,
-                caller: asked(apart.caller, 1)?,
-                shape: asked(apart.shape, 2)?,
-                result: if apart.model { result } else { 0 },
-            };
+            let (caller, shape) = (asked(apart.caller, 1)?, asked(apart.shape, 2)?);
+            let numbers = [row.get(0)?, caller, shape, if apart.model { result } else { 0 }];
             count(groups.entry(numbers).or_default(), row, recovered.contains(&result))?;
         }
         for (numbers, charged) in groups {
-            let labels = labels(connection, &mut trees, numbers)?;
+            let labels = match known.get(&numbers) {
+                Some(labels) => Arc::clone(labels),
+                None => Arc::new(labels(connection, &mut trees, numbers)?),
+            };
+            known.entry(numbers).or_insert_with(|| Arc::clone(&labels));
             sums.push(ChargeSum { span, labels, charged });
         }
     }
@@ -215,29 +212,30 @@ fn count(sum: &mut Charged, row: &Row<'_>, recovered: bool) -> rusqlite::Result<
 fn labels(
     connection: &Connection,
     trees: &mut Trees,
-    numbers: Numbers,
+    [epoch, caller, shape, result]: Numbers,
 ) -> rusqlite::Result<ChargeLabels> {
     let mut labels = ChargeLabels::default();
     let mut find = connection.prepare_cached(EPOCH)?;
-    let epoch = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let all = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let tree;
-    (labels.currency, labels.price_version, tree) = find.query_row([numbers.epoch], epoch)?;
-    if numbers.caller > 0 {
+    (labels.currency, labels.price_version, tree) = find.query_row([epoch], all)?;
+    if caller > 0 {
         let mut find = connection.prepare_cached(CALLER)?;
-        let caller = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let (team, key) = find.query_row([numbers.caller], caller)?;
+        let both = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (team, key) = find.query_row([caller], both)?;
         labels.teams = trees.path(connection, tree, team)?.0;
         labels.key = key;
     }
-    if numbers.shape > 0 {
+    if shape > 0 {
         let mut find = connection.prepare_cached(SHAPE)?;
-        let text = |row: &Row<'_>, at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
-        let shape = |row: &Row<'_>| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?));
-        (labels.language, labels.task, labels.rule) = find.query_row([numbers.shape], shape)?;
+        let text =
+            |row: &Row<'_>, at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
+        let all = |row: &Row<'_>| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?));
+        (labels.language, labels.task, labels.rule) = find.query_row([shape], all)?;
     }
-    if numbers.result > 0 {
+    if result > 0 {
         let mut find = connection.prepare_cached(MODEL)?;
-        labels.model = find.query_row([numbers.result], |row| row.get(0))?;
+        labels.model = find.query_row([result], |row| row.get(0))?;
     }
     Ok(labels)
 }
@@ -250,12 +248,10 @@ fn removed(
 ) -> rusqlite::Result<Vec<Removed>> {
     let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Ok(Vec::new()) };
     let oldest: Option<String> = connection.query_row(OLDEST, [], |row| row.get(0))?;
-    if oldest.is_some_and(|oldest| oldest <= started_at(first.from_ms)) {
-        return Ok(Vec::new());
-    }
+    let before_oldest = oldest.is_none_or(|oldest| started_at(first.from_ms) < oldest);
     let quarter = |at_ms: i64| at_ms.div_euclid(QUARTER_MS);
     let mut select = connection.prepare(REMOVED)?;
-    let bounds = params![quarter(first.from_ms), quarter(last.to_ms - 1)];
+    let bounds = params![quarter(first.from_ms), quarter(last.to_ms - 1), before_oldest];
     let rows = select.query_map(bounds, |row| {
         let (teams, _) = trees.path(connection, row.get(1)?, row.get(2)?)?;
         let at_ms = row.get::<_, i64>(0)? * QUARTER_MS;

@@ -47,7 +47,8 @@ impl Following {
     /// From here on, or from the entries on that began at a moment. What is open now and ends later is in it.
     pub(super) fn begin(connection: &Connection, since_ms: Option<i64>) -> rusqlite::Result<Self> {
         let end: i64 = connection.query_row(NEXT, [], |row| row.get(0))?;
-        let first = |since| connection.query_row(FIRST_SINCE, [started_at(since)], |row| row.get(0));
+        let first =
+            |since| connection.query_row(FIRST_SINCE, [started_at(since)], |row| row.get(0));
         let next = since_ms.map(first).transpose()?.flatten().unwrap_or(end);
         let mut number = connection.prepare(FIND_NUMBER)?;
         let mut mark = number.query_map([OPEN_FROM], |row| row.get::<_, i64>(0))?;

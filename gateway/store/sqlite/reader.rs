@@ -10,9 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, Entry, Filter, Following, KeptRequest,
-    Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, charges, failed,
-    migrate::NEWEST, past, pepper, read, request, spent, verify,
+    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, Entry, Filter, Following,
+    KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, charges,
+    failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
 use crate::record::StoreError;
 
@@ -71,8 +71,7 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn charges(&self, spans: &[Span], apart: Apart) -> Result<Charges, StoreError> {
-        let read =
-            || charges::charges(&*self.connection.unchecked_transaction()?, spans, apart);
+        let read = || charges::charges(&*self.connection.unchecked_transaction()?, spans, apart);
         read().map_err(failed)
     }
 

@@ -60,7 +60,8 @@ fn read(text: &str) -> Tree {
 /// Every team of every tree.
 pub(super) fn teams(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut select = connection.prepare(ALL)?;
-    let texts = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let texts =
+        select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let lines = texts.iter().flat_map(|text| text.lines());
     Ok(lines.filter_map(|line| line.split_once(' ')).map(|(team, _)| team.to_owned()).collect())
 }
