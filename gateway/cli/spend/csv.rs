@@ -39,20 +39,19 @@ pub(super) fn document(
 /// Writes one cell. A text that a spreadsheet would take for a formula gets an apostrophe before it, as such
 /// programs themselves write it.
 fn push(document: &mut String, cell: &Cell) {
-    let (guard, text) = match cell {
-        Cell::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => ("'", text),
-        Cell::Text(text) | Cell::Plain(text) => ("", text),
+    let text = match cell {
+        // Nothing in it needs quotes.
+        Cell::Plain(figure) => return document.push_str(figure),
+        Cell::Text(text) => text,
     };
-    let bare = |c: char| !matches!(c, ',' | '"' | '\n' | '\r' | ';' | '\t');
-    if text.chars().all(bare) && text.trim() == text {
-        document.push_str(guard);
-        document.push_str(text);
-        return;
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let guard = if formula { "'" } else { "" };
+    let special = |byte| matches!(byte, b',' | b'"' | b'\n' | b'\r' | b';' | b'\t');
+    let quote = if text.bytes().any(special) || text.trim() != text { "\"" } else { "" };
+    let inner = if quote.is_empty() { text.clone() } else { text.replace('"', "\"\"") };
+    for part in [quote, guard, &inner, quote] {
+        document.push_str(part);
     }
-    document.push('"');
-    document.push_str(guard);
-    document.push_str(&text.replace('"', "\"\""));
-    document.push('"');
 }
 
 /// The columns of figures.

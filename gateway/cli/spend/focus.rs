@@ -148,6 +148,8 @@ pub(super) fn focus(
     charges: &Charges,
     days: &[Day],
 ) -> Result<String, String> {
+    let months: Result<Vec<_>, _> = days.iter().map(|day| month(day, window)).collect();
+    let months = months.map_err(|error| error.to_string())?;
     let mut lines: BTreeMap<(Timestamp, Key<'_>), Line<'_>> = BTreeMap::new();
     for (sum, day) in of_team(charges, team, days).filter(|(sum, _)| sum.charged.requests > 0) {
         let it = &sum.labels;
@@ -164,7 +166,7 @@ pub(super) fn focus(
             &it.price_version,
             &it.currency,
         ];
-        let billing = month(day, window).map_err(|error| error.to_string())?;
+        let Some(billing) = months.get(sum.span).copied() else { continue };
         let line = || Line { labels: it, charged: Charged::default(), day, billing };
         lines.entry((day.from, key)).or_insert_with(line).charged.add(&sum.charged);
     }
