@@ -1,15 +1,15 @@
 //! `signalbox ledger --follow`: entries as they settle, one line each.
 
-use std::{os::unix::fs::MetadataExt, path::Path, process::ExitCode, time::Duration};
+use std::{error::Error, os::unix::fs::MetadataExt, path::Path, process::ExitCode, time::Duration};
 
 use jiff::{ZonedDateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use super::spend::Point;
-use crate::{
-    record::StoreError,
-    store::{Following, Reader},
-};
+use crate::store::{Following, Reader};
+
+/// Why the file cannot be read.
+type Fault = Box<dyn Error>;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn open(file: &Path, since_ms: Option<i64>) -> Result<Self, StoreError> {
+    fn open(file: &Path, since_ms: Option<i64>) -> Result<Self, Fault> {
         let reader = Reader::open(file)?;
         let following = reader.follow(since_ms)?;
         Ok(Self { reader, following, inode: inode(file).unwrap_or_default() })
@@ -84,7 +84,7 @@ pub(super) async fn run(file: &Path, since: Option<Point>, json: bool) -> ExitCo
 enum Look {
     /// Nobody reads any more.
     Done(ExitCode),
-    Failed(StoreError),
+    Failed(Fault),
 }
 
 /// Prints what has ended since the last look; whether there is more.
@@ -93,7 +93,8 @@ fn look(file: &Path, followed: &mut Followed, json: bool) -> Result<bool, Look> 
         *followed = Followed::open(file, None).map_err(Look::Failed)?;
         eprintln!("signalbox: {} is another file now: followed from here on", file.display());
     }
-    let settled = followed.reader.settled(&mut followed.following).map_err(Look::Failed)?;
+    let settled = followed.reader.settled(&mut followed.following);
+    let settled = settled.map_err(|error| Look::Failed(error.into()))?;
     for entry in settled.entries {
         let line = if json { Value::Object(entry).to_string() } else { line(&entry) };
         crate::cli::write_out(&format!("{line}\n")).map_err(Look::Done)?;

@@ -1,7 +1,8 @@
 //! Rows in the form of FOCUS 1.2, the open specification of cost and usage data that FinOps tools read.
 //!
-//! A row is what one key spent in one day on one model, in one language and task by one rule, at one version
-//! of the prices. The gateway knows no invoices, discounts or commitments: all four costs are what was charged.
+//! A row is what one key spent in one day on one model, in one language and task by one rule, at one
+//! version of the prices. The gateway knows no invoices, discounts or commitments: all four costs are what
+//! was charged.
 
 use std::collections::BTreeMap;
 

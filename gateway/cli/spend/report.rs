@@ -164,7 +164,8 @@ impl Report {
         if gone > 0 {
             let (gone, cost) = (requests(gone), decimal(cost_nano));
             notes.push(format!(
-                "removed: {gone} of this time are beyond ledger.retention_days and in no row; they cost {cost}"
+                "removed: {gone} of this time are beyond ledger.retention_days and in no row; they cost \
+                 {cost}"
             ));
         }
         if older > 0 {

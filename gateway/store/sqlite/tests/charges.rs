@@ -141,7 +141,7 @@ fn what_is_removed_is_known_by_its_balances() {
     assert_eq!(removed(0, later), []);
     kept(&mut store, FIRST_MS + 5 * DAY_MS);
     let sum = (true, "retail<bank".to_owned(), 3, 3 * 1_234);
-    assert_eq!(removed(0, later), [sum.clone()]);
+    assert_eq!(removed(0, later), vec![sum.clone()]);
     assert_eq!(removed(FIRST_MS - DAY_MS, FIRST_MS + 1), [sum]);
     assert_eq!(removed(FIRST_MS + DAY_MS, later), [], "that time is whole");
     // Later only the sum is left: it may be of any time before the oldest entry.
