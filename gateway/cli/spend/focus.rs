@@ -23,9 +23,13 @@ const PROVIDER: &str = "Signalbox";
 struct Line<'a> {
     labels: &'a ChargeLabels,
     charged: Charged,
-    day: &'a Day,
-    /// The month of the day.
-    billing: (Timestamp, Timestamp),
+    dates: &'a Dates,
+}
+
+/// A day and its month as they are written: the beginning and the end of each.
+struct Dates {
+    period: [String; 2],
+    billing: [String; 2],
 }
 
 /// What is in a column.
@@ -38,14 +42,14 @@ const COLUMNS: &[(&str, Value)] = &[
     ("BillingAccountName", |line| text(account(line))),
     ("BillingAccountType", |_| plain("Team")),
     ("BillingCurrency", |line| text(&line.labels.currency)),
-    ("BillingPeriodEnd", |line| moment(line.billing.1)),
-    ("BillingPeriodStart", |line| moment(line.billing.0)),
+    ("BillingPeriodEnd", |line| plain(&line.dates.billing[1])),
+    ("BillingPeriodStart", |line| plain(&line.dates.billing[0])),
     ("ChargeCategory", |_| plain("Usage")),
     ("ChargeClass", |_| plain("")),
     ("ChargeDescription", description),
     ("ChargeFrequency", |_| plain("Usage-Based")),
-    ("ChargePeriodEnd", |line| moment(line.day.to)),
-    ("ChargePeriodStart", |line| moment(line.day.from)),
+    ("ChargePeriodEnd", |line| plain(&line.dates.period[1])),
+    ("ChargePeriodStart", |line| plain(&line.dates.period[0])),
     ("ConsumedQuantity", tokens),
     ("ConsumedUnit", |_| plain("Tokens")),
     ("ContractedCost", cost),
@@ -88,8 +92,8 @@ fn text(text: &str) -> Cell {
 }
 
 /// FOCUS wants UTC and whole seconds.
-fn moment(at: Timestamp) -> Cell {
-    Cell::Plain(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn cost(line: &Line<'_>) -> Cell {
@@ -149,8 +153,8 @@ pub(super) fn focus(
     charges: &Charges,
     days: &[Day],
 ) -> Result<String, String> {
-    let months: Result<Vec<_>, _> = days.iter().map(|day| month(day, window)).collect();
-    let months = months.map_err(|error| error.to_string())?;
+    let dates: Result<Vec<_>, _> = days.iter().map(|day| dates(day, window)).collect();
+    let dates = dates.map_err(|error| error.to_string())?;
     let mut lines: BTreeMap<(Timestamp, Key<'_>), Line<'_>> = BTreeMap::new();
     for (sum, day) in of_team(charges, team, days).filter(|(sum, _)| sum.charged.requests > 0) {
         let it = &sum.labels;
@@ -167,19 +171,21 @@ pub(super) fn focus(
             &it.price_version,
             &it.currency,
         ];
-        let Some(billing) = months.get(sum.span).copied() else { continue };
-        let line = || Line { labels: it, charged: Charged::default(), day, billing };
+        let Some(dates) = dates.get(sum.span) else { continue };
+        let line = || Line { labels: it, charged: Charged::default(), dates };
         lines.entry((day.from, key)).or_insert_with(line).charged.add(&sum.charged);
     }
     let cells = |line: &Line<'_>| COLUMNS.iter().map(|(_, value)| value(line)).collect();
     Ok(document(COLUMNS.iter().map(|(name, _)| *name), lines.values().map(cells)))
 }
 
-/// The month of a day, in the time zone of the window.
-fn month(day: &Day, window: &Window) -> Result<(Timestamp, Timestamp), jiff::Error> {
+/// A day and its month, in the time zone of the window.
+fn dates(day: &Day, window: &Window) -> Result<Dates, jiff::Error> {
     let first = day.date.first_of_month();
-    let begin =
-        |date: jiff::civil::Date| date.to_zoned_datetime(window.zone.clone())?.start_of_day();
-    let next = first.checked_add(1.month())?;
-    Ok((begin(first)?.timestamp(), begin(next)?.timestamp()))
+    let begin = |date: jiff::civil::Date| {
+        let day = date.to_zoned_datetime(window.zone.clone())?.start_of_day()?;
+        Ok::<_, jiff::Error>(moment(day.timestamp()))
+    };
+    let billing = [begin(first)?, begin(first.checked_add(1.month())?)?];
+    Ok(Dates { period: [moment(day.from), moment(day.to)], billing })
 }
