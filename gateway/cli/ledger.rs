@@ -1,13 +1,41 @@
 //! `signalbox ledger`
 
-use std::{path::Path, process::ExitCode};
+mod follow;
 
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use super::spend;
 use crate::{
     app,
     config::{Config, Credential, Key},
     directory,
     store::{self, Reader, Verification},
 };
+
+/// Options of `ledger`, and what can be done.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Args {
+    /// Print entries as they settle, one line each, until Ctrl-C. Only reads; the gateway may be restarted.
+    #[arg(short, long, required = true)]
+    follow: bool,
+    /// Begin with those that began then: 10m, 24h, 7d, today, yesterday, a date, a moment (UTC). Without
+    /// it, with those that settle from now on.
+    #[arg(long, value_name = "TIME", value_parser = spend::point)]
+    since: Option<spend::Point>,
+    /// The ledger to follow, in place of the configuration's.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Print all columns of each entry, as JSON on one line.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
 
 /// What can be done to the ledger.
 #[derive(Debug, clap::Subcommand)]
@@ -25,7 +53,13 @@ pub(super) enum Command {
 }
 
 /// Runs the command.
-pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
+pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
+    let Some(command) = &args.command else {
+        return match super::ledger_of(args.ledger.as_deref(), path) {
+            Ok(file) => super::asynchronous(follow::run(&file, args.since, args.json)),
+            Err(code) => code,
+        };
+    };
     let config = match super::load(path) {
         Ok(config) => config,
         Err(code) => return code,

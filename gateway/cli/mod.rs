@@ -13,9 +13,11 @@ mod ledger;
 mod policy;
 mod serve;
 mod sim;
+mod spend;
 mod why;
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -68,9 +70,10 @@ enum Command {
     /// Make keys.
     #[command(subcommand)]
     Key(key::Command),
-    /// Prove the ledger.
-    #[command(subcommand)]
-    Ledger(ledger::Command),
+    /// Say what was spent, from the ledger.
+    Spend(spend::Args),
+    /// Prove the ledger, or follow its entries.
+    Ledger(ledger::Args),
     /// Run the simulated fleet alone.
     Sim(sim::Args),
     /// Print a completion script for a shell.
@@ -102,7 +105,8 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(&config, &args),
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
-        Command::Ledger(command) => ledger::run(&config, &command),
+        Command::Spend(args) => spend::run(&config, &args),
+        Command::Ledger(args) => ledger::run(&config, &args),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
@@ -120,6 +124,26 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The ledger to read: this file, or the configuration's.
+fn ledger_of(named: Option<&Path>, config: &Path) -> Result<PathBuf, ExitCode> {
+    match named {
+        Some(file) => Ok(file.to_owned()),
+        None => load(config).map(|config| config.ledger.sqlite.clone()),
+    }
+}
+
+/// Writes to standard output. One who has read enough, such as `head`, ends a command well.
+fn write_out(text: &str) -> Result<(), ExitCode> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("signalbox: standard output: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// A command for this configuration, as it is typed.

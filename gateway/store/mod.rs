@@ -6,7 +6,8 @@
 mod sqlite;
 
 pub use self::sqlite::{
-    Balances, BootMark, BootMoney, Departure, Dimension, Entry, Filter, Keep, KeptRequest,
-    LEDGER_COLUMNS, Named, PastRow, PepperKnown, Predecessors, Reader, Recovered, Spending, Spent,
-    Sqlite, Sum, Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
+    Apart, Balances, BootMark, BootMoney, ChargeLabels, ChargeSum, Charged, Charges, Departure,
+    Dimension, Entry, Filter, Following, Keep, KeptRequest, LEDGER_COLUMNS, Named, PastRow,
+    PepperKnown, Predecessors, Reader, Recovered, Removed, Settled, Span, Spending, Spent, Sqlite,
+    Sum, Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
 };

@@ -4,11 +4,13 @@
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
 mod boot;
+mod charges;
 mod checksum;
 mod columns;
 mod decisions;
 mod entry;
 mod files;
+mod follow;
 mod handover;
 mod labels;
 mod migrate;
@@ -35,7 +37,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::boot::Boot;
 pub use self::{
     boot::{Departure, Predecessors},
+    charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     columns::LEDGER_COLUMNS,
+    follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     past::PastRow,
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},

@@ -1,4 +1,4 @@
-//! The view `ledger` of a large file: one id, and yesterday.
+//! A large ledger: the view's answer for one id and for yesterday, and what was spent.
 
 use std::{fmt::Write as _, time::Instant};
 
@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use signalbox::{config::Durability, store::Sqlite};
 
 use super::{full, ms};
-use crate::harness::Setup;
+use crate::harness::{Setup, binary};
 
 /// How many days the entries are spread over: yesterday has a tenth of them.
 const DAYS: i64 = 10;
@@ -100,6 +100,36 @@ fn the_view_finds_one_id_in_5_ms_and_yesterday_in_300() {
         let took = (0..5).map(|_| ask()).min().expect("some");
         println!("{:>8} ms  {sql}", ms(took));
         assert!(took.as_secs_f64() * 1_000.0 <= most, "{sql}: {} ms, above {most}", ms(took));
+    }
+    drop(store);
+}
+
+/// What a month of a million entries has cost is said within three seconds, whatever is told apart.
+#[tokio::test]
+async fn what_was_spent_is_said_in_3_s() {
+    let folder = Setup::new().write();
+    let store = Sqlite::open(&folder.ledger(), Durability::Process).expect("a ledger");
+    let entries = if full() { 1_000_000 } else { 100_000 };
+    let connection = Connection::open(folder.ledger()).expect("a ledger");
+    filled(&connection, entries);
+    let ledger = folder.ledger().display().to_string();
+    for question in [
+        &["--by", "team"][..],
+        &["--by", "team,model,task,language,day", "--tz", "Asia/Singapore", "--format", "csv"],
+        &["--by", "team,key,model,rule", "--team", "team-1", "--json"],
+        &["--format", "focus"],
+    ] {
+        let arguments = ["spend", "--since", "2026-01-01", "--ledger", &ledger];
+        let arguments = [&arguments, question].concat();
+        let mut least = f64::MAX;
+        for _ in 0..3 {
+            let began = Instant::now();
+            let out = binary::run(&folder.config(), &arguments).await;
+            least = least.min(began.elapsed().as_secs_f64());
+            assert!(out.status.success(), "{out:?}");
+        }
+        println!("{least:>6.2} s  {entries} entries: signalbox spend {}", question.join(" "));
+        assert!(least <= 3.0, "{question:?}: {least} s, above 3");
     }
     drop(store);
 }

@@ -42,6 +42,7 @@ mod rehearse;
 mod reload;
 mod sim;
 mod slow_stream;
+mod spend;
 mod timeouts;
 mod unservable;
 mod usage;

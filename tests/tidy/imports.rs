@@ -114,6 +114,10 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "fleet::latency"),
     ("gateway", "fleet::balance"),
     ("gateway", "account::price"),
+    ("gateway", "cli::spend::period"),
+    ("gateway", "cli::spend::report"),
+    ("gateway", "cli::spend::csv"),
+    ("gateway", "cli::spend::focus"),
 ];
 
 /// What they never mention.

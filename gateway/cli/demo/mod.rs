@@ -11,7 +11,7 @@ mod folder;
 mod gateway;
 mod real;
 mod report;
-mod table;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 

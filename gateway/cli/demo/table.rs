@@ -9,7 +9,7 @@ pub(super) const WIDTH: usize = 110;
 
 /// On which side a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(in crate::cli) enum Side {
     /// Text.
     Left,
     /// Figures.
@@ -18,7 +18,7 @@ pub(super) enum Side {
 
 /// One cell.
 #[derive(Clone, Debug)]
-pub(super) struct Cell {
+pub(in crate::cli) struct Cell {
     text: String,
     colour: Option<&'static str>,
 }
@@ -30,7 +30,7 @@ pub(super) const RED: &str = "\x1b[31m";
 
 impl Cell {
     /// Plain text.
-    pub(super) fn plain(text: impl Into<String>) -> Self {
+    pub(in crate::cli) fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), colour: None }
     }
 
@@ -41,7 +41,7 @@ impl Cell {
 }
 
 /// Draws a table with a heading; two spaces between columns, none at the end of a line.
-pub(super) fn draw(columns: &[(&str, Side)], rows: &[Vec<Cell>], colours: bool) -> String {
+pub(in crate::cli) fn draw(columns: &[(&str, Side)], rows: &[Vec<Cell>], colours: bool) -> String {
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()

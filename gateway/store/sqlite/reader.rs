@@ -10,9 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, KeptRequest, Named, PastRow,
-    Spending, Spent, Sum, Verification, failed, migrate::NEWEST, past, pepper, read, request,
-    spent, verify,
+    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, Entry, Filter, Following,
+    KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, charges,
+    failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
 use crate::record::StoreError;
 
@@ -63,6 +63,34 @@ impl Reader {
     /// The file cannot be read.
     pub fn sums(&self, by: &[Dimension], since_ms: i64) -> Result<Vec<Sum>, StoreError> {
         read::sums(&self.connection, by, since_ms).map_err(failed)
+    }
+
+    /// What was charged in each of these spans, told apart by labels; all as of one moment. The spans are in
+    /// the order of time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn charges(&self, spans: &[Span], apart: Apart) -> Result<Charges, StoreError> {
+        let read = || charges::charges(&*self.connection.unchecked_transaction()?, spans, apart);
+        read().map_err(failed)
+    }
+
+    /// Begins to follow entries as they settle: from now on, or with those that began at a moment.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn follow(&self, since_ms: Option<i64>) -> Result<Following, StoreError> {
+        let read = || Following::begin(&*self.connection.unchecked_transaction()?, since_ms);
+        read().map_err(failed)
+    }
+
+    /// The entries that have ended since the last such read.
+    ///
+    /// # Errors
+    /// The file cannot be read; it can be asked again.
+    pub fn settled(&self, following: &mut Following) -> Result<Settled, StoreError> {
+        let mut read = || following.read_on(&*self.connection.unchecked_transaction()?);
+        read().map_err(failed)
     }
 
     /// What each key has spent from this moment on, by the start of its requests, to the quarter of

@@ -63,13 +63,9 @@ const PRICE: &str = "SELECT input_nano, cached_input_nano, cache_write_nano, out
 /// The entry or the refusal with this id.
 pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<KeptRequest>> {
     let id = id.hyphenated().to_string();
-    let mut columns = None;
-    for sql in [ENTRY, REFUSAL] {
-        if columns.is_none() {
-            let mut select = connection.prepare(sql)?;
-            let names: Vec<String> = select.column_names().map(Into::into).collect();
-            columns = select.query_row([&id], |row| object(row, &names)).optional()?;
-        }
+    let mut columns = columns(connection, &id)?;
+    if columns.is_none() {
+        columns = row_of(connection, REFUSAL, &id)?;
     }
     let Some(columns) = columns else { return Ok(None) };
     let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -81,6 +77,25 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     let priced = [text("price_version"), text("model")];
     let price = connection.query_row(PRICE, priced, price).optional()?;
     Ok(Some(KeptRequest { columns, policy, key_models, price }))
+}
+
+/// The columns of the view `ledger` of the entry with this id.
+pub(super) fn columns(
+    connection: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<Map<String, Value>>> {
+    row_of(connection, ENTRY, id)
+}
+
+/// The row that such a statement finds by an id.
+fn row_of(
+    connection: &Connection,
+    sql: &str,
+    id: &str,
+) -> rusqlite::Result<Option<Map<String, Value>>> {
+    let mut select = connection.prepare_cached(sql)?;
+    let names: Vec<String> = select.column_names().map(Into::into).collect();
+    select.query_row([id], |row| object(row, &names)).optional()
 }
 
 /// The newest requests that their callers called so.

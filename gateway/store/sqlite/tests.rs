@@ -1,5 +1,6 @@
 mod boots;
 mod by_hand;
+mod charges;
 mod older;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};

@@ -16,6 +16,7 @@ pub(super) const UNKNOWN_TREE: i64 = 0;
 const FIND_TREE: &str = "SELECT id FROM tree WHERE teams = ?";
 const INSERT_TREE: &str = "INSERT INTO tree (teams) VALUES (?)";
 const TREE: &str = "SELECT teams FROM tree WHERE id = ?";
+const ALL: &str = "SELECT teams FROM tree";
 
 /// By team: the one above it.
 type Tree = HashMap<String, String>;
@@ -54,6 +55,15 @@ fn read(text: &str) -> Tree {
         .filter(|(_, above)| !above.is_empty())
         .map(|(team, above)| (team.into(), above.into()))
         .collect()
+}
+
+/// Every team of every tree.
+pub(super) fn teams(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut select = connection.prepare(ALL)?;
+    let texts =
+        select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let lines = texts.iter().flat_map(|text| text.lines());
+    Ok(lines.filter_map(|line| line.split_once(' ')).map(|(team, _)| team.to_owned()).collect())
 }
 
 /// A team and all above it.

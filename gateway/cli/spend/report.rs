@@ -1,0 +1,211 @@
+//! What was spent, grouped as it was asked for. Pure: sums of the ledger come in, rows go out.
+
+use std::collections::BTreeMap;
+
+use super::period::{Day, Window};
+use crate::store::{ChargeLabels, ChargeSum, Charged, Charges, Removed};
+
+/// What rows are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum By {
+    /// The team of the key, by its name of then.
+    Team,
+    /// The key's name.
+    Key,
+    /// The model that served.
+    Model,
+    /// The language's code.
+    Language,
+    /// The task's code.
+    Task,
+    /// What decided: a rule of the policy, a pin, an alias.
+    Rule,
+    /// The day on which the request began.
+    Day,
+}
+
+impl By {
+    /// Its name, as a heading too.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Language => "language",
+            Self::Task => "task",
+            Self::Rule => "rule",
+            Self::Day => "day",
+        }
+    }
+
+    /// What a sum is by this; nothing where there is no such thing, as a model that has not answered.
+    fn of(self, labels: &ChargeLabels, day: &Day) -> Option<String> {
+        match self {
+            Self::Team => labels.teams.first().cloned(),
+            Self::Key => Some(labels.key.clone()),
+            Self::Model => labels.model.clone(),
+            Self::Language => Some(labels.language.clone()),
+            Self::Task => Some(labels.task.clone()),
+            Self::Rule => Some(labels.rule.clone()),
+            Self::Day => Some(day.date.to_string()),
+        }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// What it is of, in the order that was asked for.
+    pub(super) labels: Vec<Option<String>>,
+    /// The currency of its money.
+    pub(super) currency: String,
+    /// What it comes to.
+    pub(super) charged: Charged,
+}
+
+/// What retention has removed of the time and the team that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// Requests of this time.
+    pub(super) requests: u64,
+    /// Nano-units of theirs.
+    pub(super) cost_nano: i128,
+    /// Requests of which the time is no longer known: of this time, or of before.
+    pub(super) older_requests: u64,
+    /// Nano-units of theirs.
+    pub(super) older_cost_nano: i128,
+}
+
+/// The rows, and what they come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    /// The time.
+    pub(super) window: Window,
+    /// What the rows are told apart by.
+    pub(super) by: Vec<By>,
+    /// The team of which it is, with those beneath it; nothing for all.
+    pub(super) team: Option<String>,
+    /// The days in order where they are told apart, then the dearest first.
+    pub(super) rows: Vec<Row>,
+    /// What all rows come to, for each currency, with what is open beside it.
+    pub(super) sums: BTreeMap<String, Charged>,
+    /// What is no longer kept.
+    pub(super) gone: Gone,
+}
+
+/// Whether a sum is of a team, or of one beneath it, as they hung then.
+fn beneath(team: Option<&str>, teams: &[String]) -> bool {
+    team.is_none_or(|team| teams.iter().any(|it| it == team))
+}
+
+impl Report {
+    /// Groups the sums of spans that are these days.
+    pub(super) fn of(
+        (window, by): (Window, Vec<By>),
+        team: Option<String>,
+        charges: &Charges,
+        days: &[Day],
+    ) -> Self {
+        let mut rows: BTreeMap<(Vec<Option<String>>, String), Charged> = BTreeMap::new();
+        let mut sums: BTreeMap<String, Charged> = BTreeMap::new();
+        for (sum, day) in of_team(charges, team.as_deref(), days) {
+            let ChargeSum { labels, charged, .. } = sum;
+            sums.entry(labels.currency.clone()).or_default().add(charged);
+            if charged.requests > 0 {
+                let group = by.iter().map(|by| by.of(labels, day)).collect();
+                rows.entry((group, labels.currency.clone())).or_default().add(charged);
+            }
+        }
+        let row = |((labels, currency), charged)| Row { labels, currency, charged };
+        let mut rows: Vec<Row> = rows.into_iter().map(row).collect();
+        let day = by.iter().position(|by| *by == By::Day);
+        let day = |row: &Row| day.and_then(|at| row.labels.get(at).cloned());
+        // Those that cost the same stay in the order of their names.
+        rows.sort_by_cached_key(|row| {
+            (row.currency.clone(), day(row), std::cmp::Reverse(row.charged.cost_nano))
+        });
+        let gone = gone(&charges.removed, team.as_deref());
+        Self { window, by, team, rows, sums, gone }
+    }
+
+    /// What a row has of all that was spent in its currency, in tenths of a percent.
+    pub(super) fn share(&self, row: &Row) -> u64 {
+        let all = self.sums.get(&row.currency).map_or(0, |it| it.cost_nano);
+        if all <= 0 {
+            return 0;
+        }
+        // Half of one is rounded up.
+        u64::try_from((row.charged.cost_nano * 2_000 + all) / (2 * all)).unwrap_or(0)
+    }
+
+    /// What must be said beside the rows, a sentence each.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let requests = |count| policies::counted(count, "request", "requests");
+        for (currency, Charged { open, reserved_nano, .. }) in &self.sums {
+            if *open > 0 {
+                let (open, reserved) = (requests(*open), decimal(*reserved_nano));
+                notes.push(format!(
+                    "open: {open} beside these, with {reserved} {currency} reserved; they are charged at \
+                     their end"
+                ));
+            }
+        }
+        for (currency, Charged { recovered, recovered_nano, .. }) in &self.sums {
+            if *recovered > 0 {
+                let (recovered, cost) = (requests(*recovered), decimal(*recovered_nano));
+                notes.push(format!(
+                    "recovered: {recovered} of these, charged after a crash with all that was reserved, \
+                     {cost} {currency}"
+                ));
+            }
+        }
+        let Gone { requests: gone, cost_nano, older_requests: older, older_cost_nano } = self.gone;
+        if gone > 0 {
+            let (gone, cost) = (requests(gone), decimal(cost_nano));
+            notes.push(format!(
+                "removed: {gone} of this time are beyond ledger.retention_days and in no row; they cost \
+                 {cost}"
+            ));
+        }
+        if older > 0 {
+            let (older, cost) = (requests(older), decimal(older_cost_nano));
+            notes.push(format!(
+                "removed: {older} of this time or of before it are beyond ledger.retention_days, of which \
+                 only the sum is kept: {cost}"
+            ));
+        }
+        notes
+    }
+}
+
+/// The sums of a team and those beneath it, with their days.
+pub(super) fn of_team<'a>(
+    charges: &'a Charges,
+    team: Option<&'a str>,
+    days: &'a [Day],
+) -> impl Iterator<Item = (&'a ChargeSum, &'a Day)> {
+    let sums = charges.sums.iter().filter(move |sum| beneath(team, &sum.labels.teams));
+    sums.filter_map(|sum| Some((sum, days.get(sum.span)?)))
+}
+
+fn gone(removed: &[Removed], team: Option<&str>) -> Gone {
+    let mut gone = Gone::default();
+    for it in removed.iter().filter(|it| beneath(team, &it.teams)) {
+        if it.at_ms > 0 {
+            gone.requests += it.requests;
+            gone.cost_nano += it.cost_nano;
+        } else {
+            gone.older_requests += it.requests;
+            gone.older_cost_nano += it.cost_nano;
+        }
+    }
+    gone
+}
+
+/// Nano-units as an exact decimal, without zeros at its end.
+pub(super) fn decimal(nano: i128) -> String {
+    let (sign, nano) = (if nano < 0 { "-" } else { "" }, nano.unsigned_abs());
+    let text = format!("{sign}{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

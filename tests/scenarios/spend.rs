@@ -1,0 +1,174 @@
+//! What was spent, as the books, the counters and the command say it; and entries followed as they settle.
+
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::harness::{
+    KEY, Reply, Setup, SimBackend, ask,
+    binary::{self, Server},
+    gateway::Folder,
+    wait,
+};
+
+const OTHER: &str = "sk-other-0123456789abcdef0123456789abcdef01";
+
+/// Two teams under one, each with a key.
+fn written(model: &SimBackend) -> Folder {
+    let teams = "[[team]]\nname = \"bank\"\n[[team]]\nname = \"retail\"\nparent = \"bank\"\n\
+         [[team]]\nname = \"kiosk\"\n[[key]]\nname = \"other\"\nteam = \"kiosk\"\n\
+         secret = \"file:other.key\"\n";
+    Setup::new()
+        .model("m", &model.urls())
+        .and(teams)
+        .file("other.key", OTHER)
+        .key("team = \"retail\"\n")
+        .write()
+}
+
+async fn asked(server: &Server, key: &str) {
+    let reply = Reply::of(server.post_with(key, &ask("m"))).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}
+
+/// Waits until so many entries are closed, and on disk.
+async fn closed(folder: &Folder, entries: i64) {
+    let count = async || {
+        let connection = Connection::open(folder.ledger()).expect("the ledger");
+        let select = "SELECT count(*) FROM ledger WHERE state = 'settled'";
+        connection.query_row(select, [], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    wait::answers("they are settled", entries, count).await;
+}
+
+async fn spend(folder: &Folder, arguments: &[&str]) -> (String, String, Option<i32>) {
+    let out = binary::run(&folder.config(), &[&["spend"], arguments].concat()).await;
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(out.stdout), text(out.stderr), out.status.code())
+}
+
+/// The money of each team as the view has it, in nano-units.
+fn viewed(folder: &Folder) -> BTreeMap<String, i64> {
+    let connection = Connection::open(folder.ledger()).expect("the ledger");
+    let select = "SELECT team, sum(cost_nano) FROM ledger GROUP BY team";
+    let mut select = connection.prepare(select).expect("a question");
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("an answer");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+/// The same as the counter has it.
+async fn counted(server: &Server) -> BTreeMap<String, i64> {
+    let mut counted = BTreeMap::new();
+    let page = server.page("/metrics", "").await;
+    for line in page.lines().filter(|line| line.starts_with("signalbox_cost_total{")) {
+        let team = line.split("team=\"").nth(1).and_then(|it| it.split('"').next());
+        let value: f64 = line.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a value");
+        *counted.entry(team.expect("a team").to_owned()).or_default() +=
+            (value * 1e9).round() as i64;
+    }
+    counted
+}
+
+fn nano(cost: &Value) -> i64 {
+    let cost = cost.as_str().expect("money as text");
+    let (whole, fraction) = cost.split_once('.').unwrap_or((cost, ""));
+    format!("{whole}{fraction:0<9}").parse().expect("an amount")
+}
+
+#[tokio::test]
+async fn what_two_teams_have_spent_is_the_same_in_the_books_the_counters_and_the_command() {
+    let model = SimBackend::start();
+    let folder = written(&model);
+    let server = Server::start(&folder.config()).await;
+    for key in [KEY, KEY, OTHER] {
+        asked(&server, key).await;
+    }
+    closed(&folder, 3).await;
+    let (text, _, code) = spend(&folder, &["--json", "--by", "team"]).await;
+    assert_eq!(code, Some(0), "{text}");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows").iter();
+    let rows: BTreeMap<String, i64> =
+        rows.map(|row| (row["team"].as_str().unwrap().to_owned(), nano(&row["cost"]))).collect();
+    assert_eq!(rows, viewed(&folder));
+    assert_eq!(rows, counted(&server).await);
+    assert_eq!(rows.keys().collect::<Vec<_>>(), ["kiosk", "retail"]);
+    assert_eq!(nano(&report["sums"][0]["cost"]), rows.values().sum::<i64>());
+    assert_eq!((&report["sums"][0]["requests"], &report["timezone"]), (&3.into(), &"UTC".into()));
+    // The team above has what the one beneath it spent, and one that never asked has nothing.
+    let (text, _, code) = spend(&folder, &["--team", "bank", "--by", "team,key,day"]).await;
+    assert_eq!(code, Some(0));
+    assert!(text.contains("retail  scenario  2") && !text.contains("kiosk"), "{text}");
+    // FOCUS says the same money, on a copy that needs no configuration.
+    server.terminate().await;
+    server.ended().await;
+    let copy = folder.0.join("copy.db").display().to_string();
+    std::fs::copy(folder.ledger(), &copy).expect("a copy");
+    let focus = ["spend", "--format", "focus", "--tz", "Asia/Singapore", "--ledger", &copy];
+    let out = binary::run(&folder.0.join("none.toml"), &focus).await;
+    let text = String::from_utf8(out.stdout).expect("UTF-8");
+    let cost = |line: &str| nano(&Value::from(line.split(',').next().expect("a cost")));
+    let costs: i64 = text.lines().skip(1).map(cost).sum();
+    assert_eq!(costs, rows.values().sum::<i64>(), "{text}");
+    let (_, fault, code) = spend(&folder, &["--team", "nobody"]).await;
+    assert_eq!(code, Some(1));
+    assert!(fault.contains("no team `nobody` has ever asked; known are bank, "), "{fault}");
+    let (_, fault, code) = spend(&folder, &["--since", "someday"]).await;
+    assert_eq!(code, Some(64));
+    assert!(fault.contains("`someday` is none of"), "{fault}");
+}
+
+/// `signalbox ledger -f` with these arguments.
+struct Follower {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Follower {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+        command.args(["ledger", "-f"]).args(arguments).arg("--config").arg(folder.config());
+        command.kill_on_drop(true).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("its words")).lines();
+        Self { child, lines }
+    }
+
+    async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(30), self.lines.next_line()).await;
+        line.expect("in time").expect("text").expect("a line")
+    }
+}
+
+#[tokio::test]
+async fn entries_are_followed_as_they_settle_also_over_a_restart() {
+    let model = SimBackend::start();
+    let folder = written(&model);
+    let server = Server::start(&folder.config()).await;
+    asked(&server, KEY).await;
+    closed(&folder, 1).await;
+    let mut follower = Follower::start(&folder, &["--since", "10m"]);
+    let line = follower.line().await;
+    assert!(line.contains("  ok  retail/scenario  ") && line.contains(" USD  "), "{line}");
+    asked(&server, OTHER).await;
+    let line = follower.line().await;
+    assert!(line.contains("  ok  kiosk/other  "), "{line}");
+    server.terminate().await;
+    server.ended().await;
+    let server = Server::start(&folder.config()).await;
+    asked(&server, KEY).await;
+    let line = follower.line().await;
+    assert!(line.contains("  retail/scenario  "), "{line}");
+    let mut all = Follower::start(&folder, &["--json", "--since", "today"]);
+    let line: Value = serde_json::from_str(&all.line().await).expect("JSON");
+    assert_eq!((&line["team"], &line["state"]), (&"retail".into(), &"settled".into()));
+    let id = follower.child.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill").success());
+    let ended = tokio::time::timeout(Duration::from_secs(30), follower.child.wait()).await;
+    assert_eq!(ended.expect("it ends in time").expect("a status").code(), Some(0));
+}
