@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signalbox::store::LEDGER_COLUMNS;
+use signalbox::{sim::InjectedFault, store::LEDGER_COLUMNS};
 
 use crate::harness::{
     Books, KEY, Reply, Setup, SimBackend, ask,
@@ -376,4 +376,28 @@ async fn whoever_does_not_read_the_log_keeps_no_request_waiting_and_no_process_f
     let books = Books::read(&folder.ledger());
     assert_eq!(books.entries.len(), LINES_BYTES / 500 / 20 * 20);
     assert!(books.entries.iter().all(|it| it.state == "settled"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_out_is_said_and_counted_once_and_said_to_be_back() {
+    let flaky = SimBackend::start();
+    let folder = Setup::new().model("a", &flaky.urls()).write();
+    let server = Server::start(&folder.config()).await;
+    flaky.fail_times(InjectedFault::Status500, 9).await;
+    // The first three take it out of service; the others are the last resort's.
+    let mut asked = 0;
+    let served = async || {
+        asked += 1;
+        Reply::of(server.post(&ask("a"))).await.status
+    };
+    wait::answers("it serves again", 200, served).await;
+    let back = until(&server, "it is back", |it| it["message"] == "an endpoint is back").await;
+    assert_eq!((&back["level"], &back["model"]), (&"INFO".into(), &"a".into()));
+    assert!(back["endpoint"].is_string() && back["out_ms"].is_u64(), "{back}");
+    let said = |it: &Value| it["message"].as_str().is_some_and(|it| it.contains("is ejected"));
+    assert_eq!(server.log().iter().filter(|it| said(it)).count(), 1, "of {asked} requests");
+    let page = server.page("/metrics", "").await;
+    let counted = page.lines().filter(|it| it.starts_with("signalbox_ejections_total{"));
+    let counted: Vec<_> = counted.map(|it| it.rsplit_once(' ').expect("a sample").1).collect();
+    assert_eq!(counted, ["1"], "{page}");
 }
