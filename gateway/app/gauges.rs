@@ -22,7 +22,7 @@ fn read(epoch: &Epoch) -> Vec<GaugeReading> {
     let config = Arc::clone(&epoch.config_hash);
     let mut readings = vec![
         GaugeReading::info(Gauge::PolicyInfo, version, hash),
-        GaugeReading::info(Gauge::ConfigInfo, "".into(), config),
+        GaugeReading::count(Gauge::ConfigInfo, [config], 1),
     ];
     let fleet = &epoch.upstreams.fleet;
     for endpoint in fleet.endpoints() {

@@ -302,19 +302,25 @@ async fn a_reload_says_in_one_line_what_has_changed_or_what_is_wrong_and_is_coun
         (result("applied"), result("unchanged"), result("refused"), of("signalbox_config_stale "))
     };
     assert_eq!(counts().await, (0, 0, 0, 0));
-    plain()
-        .model("b", &good.urls())
-        .and("[log]\nlevel = \"debug\"\naccess = true\n")
-        .write_into(&folder);
+    plain().model("b", &good.urls()).and(OTHER).write_into(&folder);
     let said = |it: &Value| it["message"].as_str().unwrap_or_default().to_owned();
     let line = until(&server, "it is in force", |it| said(it).contains("is in force")).await;
     assert_eq!(
         (&line["changed"], &line["models_added"]),
-        (&"policy,models,log".into(), &"b".into())
+        (&"policy,models,aliases,teams,log".into(), &"b".into())
     );
     assert!(
         said(&line).contains(&format!(" -> {}", line["policy_hash"].as_str().unwrap())),
         "{line}"
+    );
+    let named = ["teams_added", "aliases_added", "teams_changed", "keys_changed"];
+    let told = json!([&line[named[0]], &line[named[1]], &line[named[2]], &line[named[3]]]);
+    assert_eq!(told, json!(["new", "bee", null, null]));
+    let page = server.page("/metrics", "").await;
+    let hash = line["config_hash"].as_str().expect("a hash");
+    assert!(
+        page.contains(&format!("signalbox_config_info{{hash=\"{hash}\"}} 1")),
+        "{hash}: {page}"
     );
     assert_eq!(counts().await, (1, 0, 0, 0));
     // The log goes by the new settings at once.
@@ -331,11 +337,9 @@ async fn a_reload_says_in_one_line_what_has_changed_or_what_is_wrong_and_is_coun
     until(&server, "it takes a restart", |it| said(it).contains("takes a restart")).await;
     assert_eq!(counts().await, (1, 0, 2, 1));
     // What is in force, once more: nothing is stale.
-    plain()
-        .model("b", &good.urls())
-        .and("[log]\nlevel = \"debug\"\naccess = true\n")
-        .write_into(&folder);
-    until(&server, "it is the same", |it| said(it).contains("is the same")).await;
+    plain().model("b", &good.urls()).and(OTHER).write_into(&folder);
+    let again = "what is on disk is in force again: the configuration is the same";
+    until(&server, "it is the same", |it| said(it).contains(again)).await;
     assert_eq!(counts().await, (1, 1, 2, 0));
 }
 
@@ -356,6 +360,10 @@ async fn without_the_access_log_a_request_leaves_no_line() {
     .await;
     assert_eq!(requests(&server), Vec::<Value>::new());
 }
+
+/// What a reload brings beside a model.
+const OTHER: &str = "[log]\nlevel = \"debug\"\naccess = true\n[alias]\nbee = [\"b\"]\n\
+                     [[team]]\nname = \"new\"\n";
 
 /// More than a pipe holds.
 const LINES_BYTES: usize = 200_000;

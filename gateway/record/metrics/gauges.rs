@@ -99,7 +99,8 @@ impl Gauge {
             Self::EndpointUp | Self::EndpointInFlight => &["model", "endpoint"],
             Self::QueueWaiting => &["model"],
             Self::LedgerPending | Self::ConfigStale => &[],
-            Self::BuildInfo | Self::ConfigInfo | Self::PolicyInfo => &["version", "hash"],
+            Self::ConfigInfo => &["hash"],
+            Self::BuildInfo | Self::PolicyInfo => &["version", "hash"],
         }
     }
 }

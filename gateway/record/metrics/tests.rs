@@ -35,7 +35,7 @@ fn readings() -> Vec<GaugeReading> {
         GaugeReading::money(Gauge::BudgetSpent, budget(), Money::from_nano(1_234)),
         GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
         GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
-        GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
+        GaugeReading::count(Gauge::ConfigInfo, [label("ffee")], 1),
         GaugeReading::count(Gauge::QueueWaiting, [label("qwen")], 6),
         GaugeReading::count(Gauge::LedgerPending, [], 4),
         GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
@@ -59,7 +59,7 @@ signalbox_budget_limit{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.5
 signalbox_budget_reserved{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0
 signalbox_budget_spent{{currency=\"USD\",team=\"retail\",window=\"month\"}} 0.000001234
 signalbox_build_info{{hash=\"\",version=\"{version}\"}} 1
-signalbox_config_info{{hash=\"ffee\",version=\"\"}} 1
+signalbox_config_info{{hash=\"ffee\"}} 1
 signalbox_config_reloads_total{{result=\"applied\"}} 0
 signalbox_config_reloads_total{{result=\"refused\"}} 0
 signalbox_config_reloads_total{{result=\"unchanged\"}} 0
