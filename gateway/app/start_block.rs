@@ -62,8 +62,8 @@ pub(super) fn say(running: &Running, (config, path): (&Config, &Path), warnings:
     if tracing::enabled!(target: TARGET, Level::WARN) {
         if let Some(variable) = log.variable().filter(|_| lines.is_empty()) {
             let text = format!(
-                "RUST_LOG is `{variable}` and wins over `log.level`, which is `{}`: by what this serves is said \
-                 at `info`, and is not shown",
+                "RUST_LOG is `{variable}` and wins over `log.level`, which is `{}`: by what this serves is \
+                 said at `info`, and is not shown",
                 config.log.level
             );
             lines.push((Level::WARN, sentence(log, &text)));

@@ -48,7 +48,7 @@ impl OutlierState {
         self.breaker(|breaker| breaker.begins(now));
     }
 
-    /// A request was answered; with it, since when the endpoint had been out of service, if it was told to be.
+    /// A request was answered; with it, since when the endpoint was out of service, if that was told.
     pub(super) fn succeeded(&self, began: Instant, now: Instant) -> (Recovery, Option<Instant>) {
         self.breaker(|breaker| {
             let out_since = breaker.out_since();

@@ -158,7 +158,7 @@ impl Gateway {
 }
 
 /// This program with these arguments and this configuration, not yet started. Whatever the environment asks
-/// of a gateway, the demo's goes by its folder alone: elsewhere the demo would not find it, but somebody else.
+/// of a gateway, the demo's goes by its folder alone: elsewhere the demo would find somebody else.
 pub(super) fn itself(config: &Path, arguments: &[&str]) -> Result<Command, BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments).arg("--config").arg(config).env_remove("RUST_LOG");
