@@ -3,6 +3,7 @@
 
 mod beside;
 mod books;
+mod changed;
 mod chores;
 mod drain;
 mod epoch;
@@ -38,17 +39,18 @@ use self::{
     listen::open,
     start_block::Started,
 };
-pub(crate) use self::{
-    epoch::read_limits,
-    pepper::{accepted, pepper, place},
-};
 pub use self::{
+    changed::NamesChanged,
     ground::{check, notes, warnings},
     notify::{Notice, notify},
     online::{AskedEndpoint, ListedBackend, ask_backends, list_backend},
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
+};
+pub(crate) use self::{
+    epoch::read_limits,
+    pepper::{accepted, pepper, place},
 };
 pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
 use arc_swap::ArcSwap;

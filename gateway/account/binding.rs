@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::{
     budget::Budget,
     headers::RateHeaders,
-    limits::RateLimits,
+    limits::{Limit, RateLimits},
     open::{OpenRequests, Requester},
     reserve::{Reservation, Windows, reserve},
     shortage::{Refusal, Shortage},
@@ -63,12 +63,12 @@ impl Account {
     pub(crate) fn enter(self: &Arc<Self>, now: Instant) -> Result<ConcurrencyPermit, Failure> {
         let mut permit = ConcurrencyPermit { account: Arc::clone(self), taken: 0 };
         for limits in &self.limits {
-            limits.acquire().map_err(|wait| too_fast(wait, "too many requests at once"))?;
+            limits.acquire().map_err(|wait| limits.refusal(Limit::Concurrent, wait))?;
             permit.taken += 1;
         }
         // Counted last and from the key on: who is refused at its own limit takes nothing of its team's.
         for limits in &self.limits {
-            limits.count(now).map_err(|wait| too_fast(wait, "too many requests"))?;
+            limits.count(now).map_err(|wait| limits.refusal(Limit::Requests, wait))?;
         }
         Ok(permit)
     }
@@ -104,7 +104,7 @@ impl Account {
         };
         for limits in &self.limits {
             let taken = limits.take(input, now);
-            let taken = taken.map_err(|wait| too_fast(wait, "too many tokens"))?;
+            let taken = taken.map_err(|wait| limits.refusal(Limit::Tokens(input), wait))?;
             reservation.tokens.extend(taken);
         }
         let mut windows = self.windows(request.at);
@@ -142,9 +142,4 @@ impl Account {
 fn succeeded() -> Failure {
     let public = "another process has taken over, and has the budget; try again";
     Failure::new(Kind::Unavailable, Stage::Admit, public).after(SUCCEEDED_WAIT)
-}
-
-fn too_fast(wait: Duration, what: &str) -> Failure {
-    let public = format!("{what} for this key or one of its teams; come back in a moment");
-    Failure::new(Kind::RateLimited, Stage::Admit, public).after(wait)
 }

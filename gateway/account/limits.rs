@@ -17,7 +17,11 @@ use governor::{
 };
 use policies::facts::Tokens;
 
-use crate::config::Limits;
+use super::named::Owner;
+use crate::{
+    config::Limits,
+    failure::{Failure, Kind, Stage},
+};
 
 /// The `retry-after` of a caller at its limit of requests at once.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
@@ -26,6 +30,8 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// The limits of one key or team.
 pub(super) struct RateLimits {
+    /// Whose they are, as a refusal says.
+    owner: Owner,
     requests: Option<Arc<Requests>>,
     concurrency: Option<Arc<Concurrency>>,
     tokens: Option<Arc<Bucket>>,
@@ -42,6 +48,17 @@ struct Concurrency {
     taken: AtomicU32,
 }
 
+/// Which limit a request is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    /// Requests at once.
+    Concurrent,
+    /// Requests a minute.
+    Requests,
+    /// Tokens a minute, of which the request asks so many.
+    Tokens(Tokens),
+}
+
 /// How a limit stands: the limit, what is left of it, and when all of it is there again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LimitReading {
@@ -52,18 +69,19 @@ pub(super) struct LimitReading {
 
 impl RateLimits {
     /// The limits of this configuration; none where it sets none.
-    pub(super) fn new(limits: Limits) -> Option<Self> {
+    pub(super) fn new(owner: &Owner, limits: Limits) -> Option<Self> {
         let requests = limits.requests_per_minute.and_then(NonZeroU32::new);
         let requests = requests.map(|most| Arc::new(Requests::new(most, DefaultClock::default())));
         let concurrency = limits.concurrent.map(Concurrency::new);
         let tokens = limits.tokens_per_minute.map(|most| Arc::new(Bucket::new(most.0)));
         let any = requests.is_some() || concurrency.is_some() || tokens.is_some();
-        any.then_some(Self { requests, concurrency, tokens })
+        let owner = owner.clone();
+        any.then_some(Self { owner, requests, concurrency, tokens })
     }
 
     /// Other limits of the same key or team. What is in use stays in use: a reload brings no fresh burst.
     pub(super) fn after(&self, limits: Limits, now: Instant) -> Option<Self> {
-        let mut new = Self::new(limits)?;
+        let mut new = Self::new(&self.owner, limits)?;
         if let (Some(requests), Some(before)) = (&new.requests, &self.requests) {
             new.requests = Some(before.becoming(requests, now));
         }
@@ -76,6 +94,34 @@ impl RateLimits {
             new.tokens = Some(Arc::clone(before));
         }
         Some(new)
+    }
+
+    /// Why a request is over one of the limits, and when to come back.
+    #[cold]
+    pub(super) fn refusal(&self, limit: Limit, wait: Duration) -> Failure {
+        let owner = &self.owner;
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let said = match limit {
+            Limit::Concurrent => {
+                let most = self.concurrency.as_ref().map(|it| it.most.load(Ordering::Acquire));
+                let most = most.unwrap_or_default();
+                format!("{owner} may have {most} requests at once, and as many are open")
+            }
+            Limit::Requests => {
+                let most = self.requests.as_ref().map_or(0, |it| it.meter.most());
+                format!("{owner} may send {most} requests a minute, and has sent them")
+            }
+            Limit::Tokens(asked) => {
+                let most = self.tokens.as_ref().map_or(0, |it| it.most());
+                let asked = asked.0;
+                format!(
+                    "{owner} may use {most} tokens a minute, and too few are left for the input of this \
+                     request, about {asked}"
+                )
+            }
+        };
+        let public = format!("{said}; come back in {seconds} s");
+        Failure::new(Kind::RateLimited, Stage::Admit, public).after(wait)
     }
 
     /// Takes a place among the requests at once, or says when to come back.

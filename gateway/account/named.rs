@@ -42,10 +42,16 @@ impl BudgetName {
 
 impl fmt::Display for BudgetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, name) = match &self.owner {
-            Owner::Team(name) => ("team", name),
-            Owner::Key(name) => ("key", name),
+        write!(f, "the {} budget of {}", self.window.code(), self.owner)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match self {
+            Self::Team(name) => ("team", name),
+            Self::Key(name) => ("key", name),
         };
-        write!(f, "the {} budget of {kind} `{name}`", self.window.code())
+        write!(f, "{kind} `{name}`")
     }
 }

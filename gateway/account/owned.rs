@@ -26,9 +26,9 @@ pub(super) fn become_of(
         return Account::default();
     }
     let new: Vec<_> = budgets.iter().map(|config| new(&owner, config)).collect();
-    let it = owned.entry(owner).or_default();
+    let it = owned.entry(owner.clone()).or_default();
     it.set_budgets(budgets.iter().zip(new));
-    let limits = it.set_limits(limits, now);
+    let limits = it.set_limits(&owner, limits, now);
     Account {
         limits: limits.into_iter().collect(),
         budgets: it.budgets.clone(),
@@ -69,10 +69,15 @@ impl Owned {
         self.budgets.append(&mut known);
     }
 
-    fn set_limits(&mut self, limits: Limits, now: Instant) -> Option<Arc<RateLimits>> {
+    fn set_limits(
+        &mut self,
+        owner: &Owner,
+        limits: Limits,
+        now: Instant,
+    ) -> Option<Arc<RateLimits>> {
         let new = match &self.limits {
             Some(before) => before.after(limits, now),
-            None => RateLimits::new(limits),
+            None => RateLimits::new(owner, limits),
         };
         let limits = new.map(Arc::new);
         if limits.is_some() {

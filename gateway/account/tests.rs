@@ -485,8 +485,11 @@ fn a_permit_is_free_again_when_it_is_dropped() {
     let first = of(&accounts, 0).enter(now).unwrap_or_else(|it| panic!("{it}"));
     let failure = of(&accounts, 0).enter(now).map(drop).unwrap_err();
     assert_eq!((failure.kind, failure.retry_after), (Kind::RateLimited, Some(SECOND)));
+    let said = "key `k0` may have 1 requests at once, and as many are open; come back in 1 s";
+    assert_eq!(failure.public, said);
     let second = of(&accounts, 1).enter(now).unwrap_or_else(|it| panic!("{it}"));
-    assert!(of(&accounts, 1).enter(now).is_err(), "the team is full");
+    let full = of(&accounts, 1).enter(now).map(drop).unwrap_err();
+    assert!(full.public.starts_with("team `default` may have 2 requests at once, "), "{full}");
     drop(first);
     let third = of(&accounts, 1).enter(now);
     assert!(third.is_ok(), "a refusal holds no place");
@@ -511,6 +514,11 @@ fn requests_a_minute_bind_key_and_team() {
     let failure = enter(0).unwrap_err();
     assert_eq!((failure.kind, failure.code), (Kind::RateLimited, "rate_limit_exceeded"));
     assert!(failure.retry_after.is_some_and(|wait| wait <= Duration::from_secs(30)));
+    let said = failure.public.to_string();
+    assert!(
+        said.contains(" may send 2 requests a minute, and has sent them; come back in "),
+        "{said}"
+    );
     assert!(enter(1).is_ok(), "what the key was refused took nothing of the team's");
     assert!(enter(1).is_err());
 }
@@ -532,6 +540,9 @@ async fn tokens_that_were_not_used_come_back() {
     let first = admit(600, 0).await.unwrap();
     let failure = admit(60, 0).await.map(drop).unwrap_err();
     assert_eq!(failure.retry_after, Some(6 * SECOND));
+    let said = "team `default` may use 600 tokens a minute, and too few are left for the input of this \
+                request, about 60; come back in 6 s";
+    assert_eq!(failure.public, said);
     first.settle(Money::ZERO, Counts { input: 100, reasoning: 20, ..Counts::default() });
     assert!(admit(480, 9).await.is_err(), "no money");
     drop(admit(480, 5).await.unwrap());

@@ -133,6 +133,11 @@ fn observer(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
                 );
                 metrics.ejected(model, endpoint, cause);
             }
+            EndpointEvent::Back(out) => {
+                let out_ms = u64::try_from(out.as_millis()).unwrap_or(u64::MAX);
+                let endpoint = &*endpoint.label;
+                tracing::info!(model, endpoint, out_ms, "an endpoint is back");
+            }
             EndpointEvent::LastResort => {
                 tracing::debug!(model, endpoint = &*endpoint.label, "asked as the last resort");
                 metrics.last_resort(model);

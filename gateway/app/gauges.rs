@@ -53,7 +53,7 @@ fn read(gateway: &Gateway) -> Vec<GaugeReading> {
     let config = Arc::clone(&epoch.config_hash);
     let mut readings = vec![
         GaugeReading::info(Gauge::PolicyInfo, version, hash),
-        GaugeReading::info(Gauge::ConfigInfo, "".into(), config),
+        GaugeReading::count(Gauge::ConfigInfo, [config], 1),
     ];
     readings.extend(readiness(gateway).map(|(check, wrong)| {
         GaugeReading::count(Gauge::Ready, [check.into()], wrong.is_none().into())

@@ -86,6 +86,11 @@ fn made(ledger: &Ledger) -> Result<Secret, StartError> {
     directory::load_or_create_pepper(folder(ledger), rand::random()).map_err(StartError::Pepper)
 }
 
+/// A place as a field of the log has it: without the quotes that it has in a sentence.
+fn bare(place: &str) -> &str {
+    place.strip_prefix('`').and_then(|it| it.strip_suffix('`')).unwrap_or(place)
+}
+
 /// Keeps the pepper's fingerprint in a ledger that has none.
 ///
 /// # Errors
@@ -100,7 +105,7 @@ pub(super) fn keep(store: &Sqlite, config: &Config, pepper: &Secret) -> Result<(
             let place = place(&config.identity, &config.ledger);
             let message =
                 "the ledger had no fingerprint of a pepper, and takes that of the present one";
-            tracing::info!(ledger = %path, pepper = place, fingerprint, "{message}");
+            tracing::info!(ledger = %path, pepper = bare(&place), fingerprint, "{message}");
         }
         PepperKnown::Other(known) => {
             let fault = other(&config.identity, &config.ledger, Some(pepper), &known);
@@ -133,11 +138,11 @@ pub(super) fn changed(config: &Config, in_force: &str) -> Option<FixedChange> {
             return differs.then(|| other(&found, &format!("in {place}")));
         }
         Ok(None) => tracing::error!(
-            pepper = place,
+            pepper = bare(&place),
             "{place} is gone: restore it, for the next process needs it"
         ),
         Err(error) => tracing::error!(
-            pepper = place,
+            pepper = bare(&place),
             %error,
             "{place} cannot be read: the next process needs it"
         ),

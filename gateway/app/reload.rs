@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     Running,
     beside::PredecessorMoney,
+    changed::{NamesChanged, names_changed},
     epoch::{Before, epoch},
     past, pepper, probes,
 };
@@ -47,6 +48,10 @@ pub enum Reloaded {
         prices: Arc<str>,
         /// What became of the models; empty where they are the same.
         models: Vec<Change>,
+        /// What became of teams, keys and aliases; empty where they are the same.
+        names: Vec<NamesChanged>,
+        /// The hash of the configuration, as `signalbox_config_info` has it.
+        config_hash: Arc<str>,
     },
     /// It is the configuration that was in force.
     Unchanged,
@@ -95,6 +100,7 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
         probes::ask_first(epoch, Some(&before), gateway.sources.now);
     }
     let (models, changed) = (changes(&current, &config), changed(&current, &config));
+    let (named, config_hash) = (names_changed(&current, &config), Arc::clone(&config.hash));
     running.log.apply(&config.log);
     *current = config;
     Ok(Reloaded::InForce {
@@ -104,6 +110,8 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
         changed,
         prices: Arc::clone(&names.price_version),
         models,
+        names: named,
+        config_hash,
     })
 }
 

@@ -60,6 +60,14 @@ pub(super) fn say(running: &Running, (config, path): (&Config, &Path), warnings:
         lines.extend(said.into_iter().map(|line| (Level::INFO, line)));
     }
     if tracing::enabled!(target: TARGET, Level::WARN) {
+        if let Some(variable) = log.variable().filter(|_| lines.is_empty()) {
+            let text = format!(
+                "RUST_LOG is `{variable}` and wins over `log.level`, which is `{}`: by what this serves is \
+                 said at `info`, and is not shown",
+                config.log.level
+            );
+            lines.push((Level::WARN, sentence(log, &text)));
+        }
         lines.extend(warnings.iter().map(|warning| {
             let mut line = sentence(log, &format!("check: {}", warning.says));
             warning.fields.iter().for_each(|(name, value)| line.text(name, value));

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,7 @@ use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    app::{self, Change, Notice, Reloaded, Running, StartWarning, Watched, notify},
+    app::{self, Change, NamesChanged, Notice, Reloaded, Running, StartWarning, Watched, notify},
     config::Config,
     log::{Clocks, Log},
 };
@@ -21,6 +22,9 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Faults of a configuration that a line of the log names.
 const FAULTS_MAX: usize = 10;
+
+/// Names of a kind that the line of a reload lists.
+const NAMES_MAX: usize = 10;
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -119,30 +123,33 @@ async fn reloading(
     (mut hangup, mut watched): (Signal, Watched),
 ) -> Infallible {
     let mut look = tokio::time::interval(LOOK_EVERY);
+    // Whether the files say something that was refused.
+    let mut stale = false;
     loop {
         tokio::select! {
             _ = hangup.recv() => {
                 watched.mark();
-                reload(path, running, &mut watched).await;
+                stale = !reload(path, running, &mut watched, stale).await;
             }
             _ = look.tick() => {
                 if watched.changed() {
-                    reload(path, running, &mut watched).await;
+                    stale = !reload(path, running, &mut watched, stale).await;
                 }
             }
         }
     }
 }
 
-/// Whatever is wrong with the files, the configuration in force stays.
-async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
+/// Whatever is wrong with the files, the configuration in force stays. False if something is; `stale` if it
+/// was before.
+async fn reload(path: &Path, running: &Running, watched: &mut Watched, stale: bool) -> bool {
     let config = match crate::config::load(Some(path)) {
         Ok(config) => config,
         Err(faults) => {
             running.refuse_reload();
             let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
             stays(all, faults.iter().map(ToString::to_string));
-            return;
+            return false;
         }
     };
     watched.follow(config.policy_file.as_deref());
@@ -151,8 +158,18 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
         Ok(reloaded @ Reloaded::InForce { .. }) => {
             in_force(&reloaded);
             warn_of(&dead_ends);
+            return true;
         }
-        Ok(Reloaded::Unchanged) => tracing::info!("the configuration is the same"),
+        Ok(Reloaded::Unchanged) => {
+            match stale {
+                true => tracing::info!(
+                    "what is on disk is in force again: the configuration is the same as before what was \
+                     refused"
+                ),
+                false => tracing::info!("the configuration is the same"),
+            }
+            return true;
+        }
         Ok(Reloaded::NeedsRestart(changes)) => {
             let said: Vec<String> = changes.iter().map(ToString::to_string).collect();
             tracing::error!(
@@ -163,6 +180,7 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched) {
         }
         Err(error) => stays(1, [error.to_string()].into_iter()),
     }
+    false
 }
 
 /// Says in one line why the configuration in force stays.
@@ -177,14 +195,19 @@ fn stays(faults: usize, said: impl ExactSizeIterator<Item = String>) {
 
 /// Says in one line what is in force now, and what was before.
 fn in_force(reloaded: &Reloaded) {
-    let Reloaded::InForce { version, hash, before, changed, prices, models } = reloaded else {
+    let Reloaded::InForce { version, hash, before, changed, prices, models, names, config_hash } =
+        reloaded
+    else {
         return;
     };
     let changed = changed.join(",");
-    let of = |wanted: fn(&Change) -> Option<&str>| {
-        let ids: Vec<&str> = models.iter().filter_map(wanted).collect();
-        (!ids.is_empty()).then(|| ids.join(","))
+    let of = |wanted: fn(&Change) -> Option<&str>| listed(models.iter().filter_map(wanted));
+    let named = |section: &str, which: fn(&NamesChanged) -> &[Arc<str>]| {
+        let it = names.iter().find(|it| it.section == section)?;
+        listed(which(it).iter().map(|name| &**name))
     };
+    let [added, removed, altered]: [fn(&NamesChanged) -> &[Arc<str>]; 3] =
+        [|it| &it.added, |it| &it.removed, |it| &it.changed];
     let models_added = of(|it| if let Change::Added(id) = it { Some(id) } else { None });
     let models_removed = of(|it| if let Change::Removed(id) = it { Some(id) } else { None });
     let models_changed = of(|it| if let Change::Changed(id) = it { Some(id) } else { None });
@@ -194,14 +217,34 @@ fn in_force(reloaded: &Reloaded) {
     };
     tracing::info!(
         changed,
+        config_hash = %config_hash,
         policy_version = %version,
         policy_hash = %hash,
         price_version = %prices,
         models_added,
         models_removed,
         models_changed,
+        teams_added = named("teams", added),
+        teams_removed = named("teams", removed),
+        teams_changed = named("teams", altered),
+        keys_added = named("keys", added),
+        keys_removed = named("keys", removed),
+        keys_changed = named("keys", altered),
+        aliases_added = named("aliases", added),
+        aliases_removed = named("aliases", removed),
+        aliases_changed = named("aliases", altered),
         "another configuration is in force: {policy}"
     );
+}
+
+/// The first of these names and how many more there are; `None` where there is none.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    let shown = names.get(..NAMES_MAX).unwrap_or(&names).join(",");
+    match names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
+        Some(more) => Some(format!("{shown} and {more} more")),
+        None => (!names.is_empty()).then_some(shown),
+    }
 }
 
 /// Which requests end nowhere under a policy.

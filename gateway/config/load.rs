@@ -40,7 +40,7 @@ pub fn load_with(
     overrides: &[(String, String)],
 ) -> Result<Config, Vec<Fault>> {
     let path = path.unwrap_or(Path::new("signalbox.toml"));
-    read_layers(path, overrides, &|_| Vec::new())
+    read_layers(path, overrides, variables(), &|_| Vec::new())
 }
 
 /// Loads it and asks of its listeners and ledger what `ground` finds wrong with them on this machine, so that
@@ -52,19 +52,19 @@ pub fn check(
     path: &Path,
     ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
 ) -> Result<Config, Vec<Fault>> {
-    read_layers(path, &[], ground)
+    read_layers(path, &[], variables(), ground)
 }
 
-fn read_layers(
+pub(super) fn read_layers(
     path: &Path,
     overrides: &[(String, String)],
+    variables: Vec<(String, String)>,
     ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
 ) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
     let text = read_text(path)
         .map_err(|error| vec![Fault::new("", error.to_string(), READABLE).in_file(&name)])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let variables = variables();
     let secret = |it: &str| secret(folder, it);
     let outside = Outside {
         file: &name,

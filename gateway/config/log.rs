@@ -98,9 +98,18 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
         }
     }
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
-    let plain =
-        directives.iter().map(|it| it.replace([' ', '\t'], "")).collect::<Vec<_>>().join(",");
+    let plain = directives.iter().map(|it| own(&it.replace([' ', '\t'], "")));
+    let plain = plain.collect::<Vec<_>>().join(",");
     variable(if spans { text } else { &plain })
+}
+
+/// A level at which faults are looked for is meant for the gateway's own lines: other crates keep to `info`,
+/// unless a directive names them.
+fn own(directive: &str) -> String {
+    match ["debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(directive)) {
+        true => format!("info,signalbox={directive}"),
+        false => directive.to_owned(),
+    }
 }
 
 /// The filter that `RUST_LOG` spells, as other programs read it.

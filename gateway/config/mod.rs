@@ -4,6 +4,7 @@
 //! parts read that table leaf by leaf and collect every fault. Nothing else in the gateway looks at text
 //! from a file.
 
+mod alone;
 mod bound;
 mod fields;
 mod fixed;
@@ -38,6 +39,14 @@ use policies::{
 
 use crate::outcome::Priority;
 
+pub(crate) use self::{
+    alone::load_alone,
+    fixed::fixed_changes,
+    load::read_text,
+    log::{filter as log_filter, variable as log_variable},
+    series::series_alone,
+    unread::PREFIX as VARIABLE_PREFIX,
+};
 pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
@@ -46,12 +55,6 @@ pub use self::{
     model::price_version,
     new_key::NewKey,
     secret::Secret,
-};
-pub(crate) use self::{
-    fixed::fixed_changes,
-    load::read_text,
-    log::{filter as log_filter, variable as log_variable},
-    series::series_alone,
 };
 
 /// Everything the gateway runs by.

@@ -6,7 +6,7 @@ use policies::nearest;
 use toml::Value;
 
 /// What the variables that change the configuration begin with.
-pub(super) const PREFIX: &str = "SIGNALBOX__";
+pub(crate) const PREFIX: &str = "SIGNALBOX__";
 /// What variables begin with that are meant to be ours.
 const OURS: [&str; 2] = ["SIGNALBOX", "SIGNAL_BOX"];
 /// Keys whose values are secrets, which stand nowhere but by reference.

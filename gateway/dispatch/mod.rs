@@ -43,6 +43,8 @@ pub(crate) type EndpointObserver = Box<dyn Fn(&Endpoint, EndpointEvent) + Send +
 pub(crate) enum EndpointEvent {
     /// The endpoint is taken out of service, for this cause.
     Ejected(&'static str),
+    /// The endpoint is in service again, after so long.
+    Back(Duration),
     /// It is ejected, and asked all the same: no model of the route has another.
     LastResort,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Breaker {
     ejections: u32,
     ejected_at: Option<Instant>,
     ejected_until: Option<Instant>,
+    /// Since when it has been out of service, as was said once, however often it was ejected since.
+    out_since: Option<Instant>,
     trial_since: Option<Instant>,
     window: Option<Window>,
     /// Set while a probe has found nobody there.
@@ -178,6 +180,20 @@ impl Breaker {
         back && now < until
     }
 
+    /// Whether it is out of service and nobody has been told: true once, until it is back.
+    pub(crate) fn newly_out(&mut self, now: Instant) -> bool {
+        let new = self.ejected_at.is_some() && self.out_since.is_none();
+        if new {
+            self.out_since = Some(now);
+        }
+        new
+    }
+
+    /// Since when it has been out of service, if somebody was told.
+    pub(crate) fn out_since(&self) -> Option<Instant> {
+        self.out_since
+    }
+
     /// A request ended and says nothing of the endpoint: the caller left, or the endpoint was only full.
     pub(crate) fn undecided(&mut self, began: Instant) {
         self.trial_since.take_if(|since| *since == began);
@@ -230,6 +246,28 @@ mod tests {
         failed.begins(now);
         assert!(failed.failed(now, now) && failed.dead());
         assert!(!ejected(now).suspects(now), "what is ejected by failures stays so");
+    }
+
+    #[test]
+    fn it_is_told_to_be_out_once_however_often_its_trial_fails_and_anew_once_it_was_back() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut breaker = ejected(now);
+        assert!(breaker.newly_out(now) && !breaker.newly_out(now));
+        for second in [10, 20, 30] {
+            breaker.begins(at(second));
+            assert!(breaker.failed(at(second), at(second)) && !breaker.newly_out(at(second)));
+        }
+        breaker.begins(at(70));
+        assert_eq!(breaker.out_since(), Some(now));
+        assert_eq!(breaker.succeeded(at(70), at(70)), Recovery::Back);
+        assert!(breaker.out_since().is_none() && !breaker.newly_out(at(70)));
+        assert!(breaker.eject(at(80)) && breaker.newly_out(at(80)));
+        // Nobody was told of a suspect; once a request fails there as well, somebody is.
+        let mut suspect = Breaker::default();
+        assert!(suspect.suspects(now) && suspect.out_since().is_none());
+        suspect.begins(now);
+        assert!(suspect.failed(now, now) && suspect.newly_out(now));
     }
 
     #[test]

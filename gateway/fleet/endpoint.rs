@@ -57,6 +57,36 @@ pub(crate) struct EndpointSeed {
     pub concurrency_max: u32,
 }
 
+/// What a failure does to its replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ejection {
+    /// It takes requests as before.
+    None,
+    /// It was out of service, its trial failed, and it stays out for longer.
+    Again,
+    /// It is taken out of service.
+    New,
+}
+
+impl Ejection {
+    /// Whether the replica takes no request now.
+    pub(super) fn ejects(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether it took requests before.
+    pub(super) fn is_new(self) -> bool {
+        self == Self::New
+    }
+}
+
+/// The end of an ejection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Back {
+    /// How long the replica was out of service, where somebody was told that it was.
+    pub out: Option<Duration>,
+}
+
 /// The state of one replica, kept over reloads.
 pub(super) struct State {
     places: Places,
@@ -224,14 +254,14 @@ impl Endpoint {
 
     /// An answer came, its first content after `first_token`; `tells` if that says how the replica is. The
     /// first content of a plain answer is its end, and that of a long prompt comes late: they count only
-    /// where no stream has been measured. True if this ends an ejection.
+    /// where no stream has been measured. What it is back from, if this ends an ejection.
     pub(super) fn answered(
         &self,
         began: Instant,
         first_token: Duration,
         tells: bool,
         now: Instant,
-    ) -> bool {
+    ) -> Option<Back> {
         let newest = first_token.as_secs_f32() * 1_000.0;
         let state = &self.state;
         state.evidence.answered();
@@ -242,24 +272,31 @@ impl Endpoint {
         if tells || before.is_none() {
             state.first_tokens.update(|known| FirstTokens::with(known, newest, tells));
         }
-        let back = state.outlier.any() && state.outlier.succeeded(began, now) == Recovery::Back;
-        if back {
-            state.back.set(state.moment(now));
+        if !state.outlier.any() {
+            return None;
         }
-        back
+        let (recovery, since) = state.outlier.succeeded(began, now);
+        if recovery != Recovery::Back {
+            return None;
+        }
+        state.back.set(state.moment(now));
+        Some(Back { out: since.map(|since| now.saturating_duration_since(since)) })
     }
 
-    /// A request failed by its fault. True if this ejects it. What began before it came back says nothing
+    /// A request failed by its fault. What began before it came back says nothing
     /// of how it is now.
-    pub(super) fn failed(&self, began: Instant, now: Instant) -> bool {
+    pub(super) fn failed(&self, began: Instant, now: Instant) -> Ejection {
         if self.state.back.get().is_some_and(|back| self.state.moment(began) < back) {
-            return false;
+            return Ejection::None;
         }
-        let ejected = self.state.outlier.failed(began, now);
-        if ejected {
-            self.state.ejection.notify_waiters();
+        if !self.state.outlier.failed(began, now) {
+            return Ejection::None;
         }
-        ejected
+        self.state.ejection.notify_waiters();
+        match self.state.outlier.breaker(|breaker| breaker.newly_out(now)) {
+            true => Ejection::New,
+            false => Ejection::Again,
+        }
     }
 
     /// It did not answer its first question. True if this ejects it: it does not where it has shown meanwhile
@@ -309,6 +346,7 @@ impl Endpoint {
         self.state.first_tokens.clear();
         let ejected = self.state.outlier.eject(now);
         if ejected {
+            self.state.outlier.breaker(|breaker| breaker.newly_out(now));
             self.state.ejection.notify_waiters();
         }
         ejected

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Endpoint, Replicas, Wanted};
+use super::{
+    Endpoint, Replicas, Wanted,
+    endpoint::{Back, Ejection},
+};
 
 /// A request in flight at an endpoint; dropping it ends it.
 pub(crate) struct InFlight {
@@ -52,14 +55,19 @@ impl InFlight {
         Some(entered)
     }
 
-    /// An answer came. True if this ends an ejection.
-    pub(super) fn answered(&mut self, first_token: Duration, tells: bool, now: Instant) -> bool {
+    /// An answer came. What the replica is back from, if this ends an ejection.
+    pub(super) fn answered(
+        &mut self,
+        first_token: Duration,
+        tells: bool,
+        now: Instant,
+    ) -> Option<Back> {
         self.decided = true;
         self.endpoint.answered(self.began, first_token, tells, now)
     }
 
-    /// It failed by the endpoint's fault. True if this ejects it.
-    pub(super) fn failed(&mut self, now: Instant) -> bool {
+    /// It failed by the endpoint's fault.
+    pub(super) fn failed(&mut self, now: Instant) -> Ejection {
         self.decided = true;
         self.endpoint.failed(self.began, now)
     }

@@ -365,17 +365,17 @@ impl Fleet {
     }
 
     /// A request was answered, its first content after `first_token`; `tells` if that says how the
-    /// replica is.
+    /// replica is. How long it had been out of service, if it is back by this.
     pub(crate) fn answered(
         &self,
         endpoint: &mut InFlight,
         first_token: Duration,
         tells: bool,
         now: Instant,
-    ) {
-        if endpoint.answered(first_token, tells, now) {
-            self.publish(now);
-        }
+    ) -> Option<Duration> {
+        let back = endpoint.answered(first_token, tells, now)?;
+        self.publish(now);
+        back.out
     }
 
     /// An answer of this model had so many output tokens beyond the bound that its engine was given: the next
@@ -387,12 +387,12 @@ impl Fleet {
         }
     }
 
-    /// A request failed by the endpoint's fault. True if this ejected it.
+    /// A request failed by the endpoint's fault. True if this took it out of service.
     pub(crate) fn failed(&self, endpoint: &mut InFlight, now: Instant) -> bool {
-        let ejected = endpoint.failed(now);
-        if ejected {
+        let ejection = endpoint.failed(now);
+        if ejection.ejects() {
             self.publish(now);
         }
-        ejected
+        ejection.is_new()
     }
 }

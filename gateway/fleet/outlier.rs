@@ -48,12 +48,13 @@ impl OutlierState {
         self.breaker(|breaker| breaker.begins(now));
     }
 
-    /// A request was answered.
-    pub(super) fn succeeded(&self, began: Instant, now: Instant) -> Recovery {
+    /// A request was answered; with it, since when the endpoint was out of service, if that was told.
+    pub(super) fn succeeded(&self, began: Instant, now: Instant) -> (Recovery, Option<Instant>) {
         self.breaker(|breaker| {
+            let out_since = breaker.out_since();
             let recovery = breaker.succeeded(began, now);
             self.held.store(recovery == Recovery::Watched, Ordering::Relaxed);
-            recovery
+            (recovery, out_since)
         })
     }
 

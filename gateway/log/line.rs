@@ -82,9 +82,9 @@ impl Line {
         }
     }
 
-    /// A text, if there is one.
+    /// A text, if there is one: what is empty says nothing, and is left out.
     pub(crate) fn known(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|it| !it.is_empty()) {
             self.text(name, value);
         }
     }
@@ -222,6 +222,15 @@ mod tests {
         );
         assert!(line(LogFormat::Text, "", "a/b").contains(" value=a/b count=3"));
         assert!(line(LogFormat::Text, "", "").contains(" value=\"\" count=3"));
+    }
+
+    #[test]
+    fn what_is_empty_is_no_field_where_it_need_not_be_there() {
+        let mut line = Line::new(LogFormat::Text);
+        line.known("why", Some(""));
+        line.known("rule", None);
+        line.known("guard", Some("g"));
+        assert_eq!(line.fields, " guard=g");
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn an_ejection_outlives_answers_that_raced_with_it() {
         let now = Instant::now();
         let outlier = Arc::new(ejected(now));
         let trial = run(&outlier, move |outlier| {
-            outlier.succeeded(now + LATER, now + LATER) == Recovery::Back
+            outlier.succeeded(now + LATER, now + LATER).0 == Recovery::Back
         });
         let failing = run(&outlier, move |outlier| outlier.failed(now + LATER, now + LATER));
         flag_is_true(&outlier);

@@ -22,6 +22,9 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_signalbox"))
         .args(["demo", "--speed", "20", "--folder"])
         .arg(&folder)
+        // What a shell was left with for another gateway is nothing to the demo's.
+        .envs([("SIGNALBOX__SERVER__LISTEN", "127.0.0.1:1"), ("RUST_LOG", "off")])
+        .envs([("signalbox__admin__listen", "nowhere"), ("SIGNALBOX__LEDGER__CURRENCY", "CHF")])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -35,6 +38,7 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
             break;
         }
     }
+    is_alone_in(&folder).await;
     is_told_on_screens(&told.join("\n"));
     is_what_the_readme_shows(&told);
     for secret in ["demo.key", "staff.key", "kiosk.key", "admin.token", "pepper"] {
@@ -65,6 +69,19 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
 
     is_complete(&folder).await;
     std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+/// A second demo is told at once that one runs there, and touches nothing.
+async fn is_alone_in(folder: &Path) {
+    let config = folder.join("signalbox.toml");
+    let before = std::fs::read(&config).expect("the configuration");
+    let program = env!("CARGO_BIN_EXE_signalbox");
+    let run = Command::new(program).args(["demo", "--once", "--folder"]).arg(folder).output();
+    let run = run.await.expect("it runs");
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("another demo runs in") && said.contains("--folder"), "{said}");
+    assert_eq!(std::fs::read(&config).expect("the configuration"), before);
 }
 
 /// A screen with all ten models, and five acts in which nothing was otherwise than it must be.

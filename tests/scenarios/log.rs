@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signalbox::store::LEDGER_COLUMNS;
+use signalbox::{sim::InjectedFault, store::LEDGER_COLUMNS};
 
 use crate::harness::{
     Books, KEY, Reply, Setup, SimBackend, ask,
@@ -302,19 +302,25 @@ async fn a_reload_says_in_one_line_what_has_changed_or_what_is_wrong_and_is_coun
         (result("applied"), result("unchanged"), result("refused"), of("signalbox_config_stale "))
     };
     assert_eq!(counts().await, (0, 0, 0, 0));
-    plain()
-        .model("b", &good.urls())
-        .and("[log]\nlevel = \"debug\"\naccess = true\n")
-        .write_into(&folder);
+    plain().model("b", &good.urls()).and(OTHER).write_into(&folder);
     let said = |it: &Value| it["message"].as_str().unwrap_or_default().to_owned();
     let line = until(&server, "it is in force", |it| said(it).contains("is in force")).await;
     assert_eq!(
         (&line["changed"], &line["models_added"]),
-        (&"policy,models,log".into(), &"b".into())
+        (&"policy,models,aliases,teams,log".into(), &"b".into())
     );
     assert!(
         said(&line).contains(&format!(" -> {}", line["policy_hash"].as_str().unwrap())),
         "{line}"
+    );
+    let named = ["teams_added", "aliases_added", "teams_changed", "keys_changed"];
+    let told = json!([&line[named[0]], &line[named[1]], &line[named[2]], &line[named[3]]]);
+    assert_eq!(told, json!(["new", "bee", null, null]));
+    let page = server.page("/metrics", "").await;
+    let hash = line["config_hash"].as_str().expect("a hash");
+    assert!(
+        page.contains(&format!("signalbox_config_info{{hash=\"{hash}\"}} 1")),
+        "{hash}: {page}"
     );
     assert_eq!(counts().await, (1, 0, 0, 0));
     // The log goes by the new settings at once.
@@ -331,11 +337,9 @@ async fn a_reload_says_in_one_line_what_has_changed_or_what_is_wrong_and_is_coun
     until(&server, "it takes a restart", |it| said(it).contains("takes a restart")).await;
     assert_eq!(counts().await, (1, 0, 2, 1));
     // What is in force, once more: nothing is stale.
-    plain()
-        .model("b", &good.urls())
-        .and("[log]\nlevel = \"debug\"\naccess = true\n")
-        .write_into(&folder);
-    until(&server, "it is the same", |it| said(it).contains("is the same")).await;
+    plain().model("b", &good.urls()).and(OTHER).write_into(&folder);
+    let again = "what is on disk is in force again: the configuration is the same";
+    until(&server, "it is the same", |it| said(it).contains(again)).await;
     assert_eq!(counts().await, (1, 1, 2, 0));
 }
 
@@ -357,6 +361,10 @@ async fn without_the_access_log_a_request_leaves_no_line() {
     assert_eq!(requests(&server), Vec::<Value>::new());
 }
 
+/// What a reload brings beside a model.
+const OTHER: &str = "[log]\nlevel = \"debug\"\naccess = true\n[alias]\nbee = [\"b\"]\n\
+                     [[team]]\nname = \"new\"\n";
+
 /// More than a pipe holds.
 const LINES_BYTES: usize = 200_000;
 
@@ -376,4 +384,28 @@ async fn whoever_does_not_read_the_log_keeps_no_request_waiting_and_no_process_f
     let books = Books::read(&folder.ledger());
     assert_eq!(books.entries.len(), LINES_BYTES / 500 / 20 * 20);
     assert!(books.entries.iter().all(|it| it.state == "settled"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_out_is_said_and_counted_once_and_said_to_be_back() {
+    let flaky = SimBackend::start();
+    let folder = Setup::new().model("a", &flaky.urls()).write();
+    let server = Server::start(&folder.config()).await;
+    flaky.fail_times(InjectedFault::Status500, 9).await;
+    // The first three take it out of service; the others are the last resort's.
+    let mut asked = 0;
+    let served = async || {
+        asked += 1;
+        Reply::of(server.post(&ask("a"))).await.status
+    };
+    wait::answers("it serves again", 200, served).await;
+    let back = until(&server, "it is back", |it| it["message"] == "an endpoint is back").await;
+    assert_eq!((&back["level"], &back["model"]), (&"INFO".into(), &"a".into()));
+    assert!(back["endpoint"].is_string() && back["out_ms"].is_u64(), "{back}");
+    let said = |it: &Value| it["message"].as_str().is_some_and(|it| it.contains("is ejected"));
+    assert_eq!(server.log().iter().filter(|it| said(it)).count(), 1, "of {asked} requests");
+    let page = server.page("/metrics", "").await;
+    let counted = page.lines().filter(|it| it.starts_with("signalbox_ejections_total{"));
+    let counted: Vec<_> = counted.map(|it| it.rsplit_once(' ').expect("a sample").1).collect();
+    assert_eq!(counted, ["1"], "{page}");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use reqwest::{Client, RequestBuilder, Response, header::HeaderMap};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 use super::BoxError;
@@ -50,7 +50,7 @@ impl ChatClient {
         body: &Value,
         headers: &[(&str, &str)],
     ) -> Result<Answer, BoxError> {
-        let response = self.request(body, headers).send().await?;
+        let response = self.sent(self.request(body, headers)).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Answer { status, headers, body: response.json().await? })
     }
@@ -66,7 +66,7 @@ impl ChatClient {
 
     /// Sends a request for a stream and reads it to its first content; the rest is the caller's.
     pub(super) async fn open(&self, body: &Value) -> Result<(String, Response), BoxError> {
-        let mut response = self.request(body, &[]).send().await?.error_for_status()?;
+        let mut response = self.sent(self.request(body, &[])).await?.error_for_status()?;
         let mut lines = Lines::default();
         while let Some(bytes) = response.chunk().await? {
             lines.push(&bytes);
@@ -85,14 +85,31 @@ impl ChatClient {
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     }
 
-    async fn ask(&self, prompt: &Prompt) -> Asked {
+    /// Sends a request, and takes no answer but the demo's gateway's: whoever else listens there must not be
+    /// sent any more.
+    async fn sent(&self, request: RequestBuilder) -> Result<Response, BoxError> {
+        let response = request.send().await?;
+        let what = if response.status() == StatusCode::UNAUTHORIZED {
+            "knows no key of this demo"
+        } else if !response.headers().contains_key("x-signalbox-id") {
+            "answers without x-signalbox-id"
+        } else {
+            return Ok(response);
+        };
+        Err(Stranger { base: self.base.clone(), what }.into())
+    }
+
+    async fn ask(&self, prompt: &Prompt) -> Result<Asked, Stranger> {
         let started = Instant::now();
         let mut asked = Asked::default();
         if let Err(error) = self.follow(prompt, started, &mut asked).await {
-            asked.error = Some(error.to_string());
+            match error.downcast::<Stranger>() {
+                Ok(stranger) => return Err(*stranger),
+                Err(error) => asked.error = Some(error.to_string()),
+            }
         }
         asked.duration = started.elapsed();
-        asked
+        Ok(asked)
     }
 
     async fn follow(
@@ -103,7 +120,7 @@ impl ChatClient {
     ) -> Result<(), BoxError> {
         let class = prompt.data_class.map(|class| ("x-signalbox-data-class", class.code()));
         let headers: Vec<_> = class.into_iter().collect();
-        let response = self.request(&prompt.body, &headers).send().await?;
+        let response = self.sent(self.request(&prompt.body, &headers)).await?;
         let status = response.status();
         asked.read(response.headers());
         if !status.is_success() {
@@ -118,6 +135,16 @@ impl ChatClient {
             _ => Err("an answer without an end".into()),
         }
     }
+}
+
+/// Somebody else listens where the demo's gateway should.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "whoever listens at {base} {what}: it is not the demo's gateway, and nothing more is sent there"
+)]
+pub(super) struct Stranger {
+    base: String,
+    what: &'static str,
 }
 
 /// A plain answer, or a refusal.
@@ -157,20 +184,20 @@ impl Asked {
 }
 
 /// Asks everything, a few at once, each by the client of whoever would ask it; `progress` is told how many
-/// are done. In the prompts' order.
+/// are done. In the prompts' order. The first answer of somebody else than the demo's gateway ends it.
 pub(super) async fn all<'a>(
     client: impl Fn(&Prompt) -> &'a ChatClient,
     prompts: &[Prompt],
     progress: impl Fn(usize, usize),
-) -> Vec<Asked> {
+) -> Result<Vec<Asked>, Stranger> {
     let asks = stream::iter(prompts).map(|prompt| client(prompt).ask(prompt));
     let mut answers = asks.buffered(AT_ONCE);
     let mut asked = Vec::with_capacity(prompts.len());
     while let Some(one) = answers.next().await {
-        asked.push(one);
+        asked.push(one?);
         progress(asked.len(), prompts.len());
     }
-    asked
+    Ok(asked)
 }
 
 /// Reads a stream to its end.
@@ -231,7 +258,58 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// A listener that gives everybody this answer, and counts them.
+    async fn stranger(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (base, asked) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut head = [0; 64 * 1024];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (format!("http://{base}/v1"), asked)
+    }
+
+    #[tokio::test]
+    async fn the_first_answer_of_somebody_else_ends_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let prompts = crate::sim::prompts::prompts().unwrap();
+        for (answer, said) in [
+            (
+                "HTTP/1.1 401 No\r\nx-signalbox-id: a\r\nconnection: close\r\n\r\n",
+                "knows no key of this demo",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+                "answers without x-signalbox-id",
+            ),
+        ] {
+            let (base, asked) = stranger(answer).await;
+            let client = ChatClient::new(&base, "sk-demo-secret").unwrap();
+            let error = all(|_| &client, &prompts, |_, _| {}).await.unwrap_err().to_string();
+            assert!(error.contains(&base) && error.contains(said), "{error}");
+            assert!(asked.load(Ordering::SeqCst) <= AT_ONCE + 1, "{asked:?} of {}", prompts.len());
+            let body = serde_json::json!({});
+            let error = client.send(&body, &[]).await.unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
 
     #[test]
     fn payloads_are_the_same_for_every_split() {

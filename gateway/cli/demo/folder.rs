@@ -4,7 +4,7 @@
 //! are there stay as they are, and a file that the demo did not write is never touched.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     io::{self, ErrorKind, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
@@ -29,6 +29,10 @@ pub(super) const CUSTOMERS: &str = "demo.key";
 pub(super) const STAFF: &str = "staff.key";
 /// The key of the team `kiosk`, which has next to no money.
 pub(super) const KIOSK: &str = "kiosk.key";
+/// The configuration.
+const CONFIG: &str = "signalbox.toml";
+/// The file that is locked by the demo that uses the folder. The lock ends with its process, however it ends.
+const LOCK: &str = "demo.lock";
 /// The operators' token.
 const ADMIN: &str = "admin.token";
 
@@ -66,23 +70,27 @@ const MODEL_FIELDS: [&str; 16] = [
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Held as long as this demo uses the folder: two of them would write over each other's files.
+    _lock: File,
 }
 
 impl Folder {
     /// Opens the folder; makes it if it is not there.
     pub(super) fn open(path: &Path) -> Result<Self, BoxError> {
         fs::create_dir_all(path).map_err(|error| at(path, &error))?;
-        let folder = Self { path: path.to_owned() };
-        let config = folder.config();
+        let config = path.join(CONFIG);
         match fs::read_to_string(&config) {
             Ok(text) if !text.starts_with(MARK) => {
                 let config = config.display();
-                Err(format!("{config} was not written by the demo; choose another --folder").into())
+                return Err(format!(
+                    "{config} was not written by the demo; choose another --folder"
+                )
+                .into());
             }
-            Ok(_) => Ok(folder),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(folder),
-            Err(error) => Err(at(&config, &error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&config, &error)),
+            _ => {}
         }
+        Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
     /// The folder itself.
@@ -92,7 +100,7 @@ impl Folder {
 
     /// The configuration.
     pub(super) fn config(&self) -> PathBuf {
-        self.path.join("signalbox.toml")
+        self.path.join(CONFIG)
     }
 
     /// The ledger.
@@ -211,6 +219,22 @@ impl Folder {
 
 fn preset() -> Result<&'static str, BoxError> {
     Ok(policies::preset::document("bank").ok_or("no preset of the name bank")?)
+}
+
+/// Takes the folder for this process alone.
+fn lock(folder: &Path) -> Result<File, BoxError> {
+    let path = folder.join(LOCK);
+    let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(|error| at(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another demo runs in {}: end it, or choose another --folder",
+            folder.display()
+        )
+        .into()),
+        Err(TryLockError::Error(error)) => Err(at(&path, &error)),
+    }
 }
 
 fn at(path: &Path, error: &io::Error) -> BoxError {
@@ -354,6 +378,9 @@ mod tests {
         let folder = Folder::open(&path).unwrap();
         let key = folder.key(CUSTOMERS).unwrap();
         assert!(key.starts_with("sk-demo-") && key.len() == 8 + 64);
+        let second = Folder::open(&path).unwrap_err().to_string();
+        assert!(second.contains("another demo runs in"), "{second}");
+        drop(folder);
         assert_eq!(Folder::open(&path).unwrap().key(CUSTOMERS).unwrap(), key);
         let mode = fs::metadata(path.join(CUSTOMERS)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

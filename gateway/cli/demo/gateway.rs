@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{BoxError, folder::Folder};
+use crate::config::VARIABLE_PREFIX;
 
 /// How long whatever is waited for may take, on a slow machine.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -42,8 +43,7 @@ impl Gateway {
         let written = fs::OpenOptions::new().create(true).append(true).open(&log);
         let written = written.map_err(|error| format!("{}: {error}", log.display()))?;
         let mut child = itself(&folder.config(), &["serve", "--until-stdin-ends"])?
-            // Its lines are read here: whatever the environment asks for, they come as this wants them.
-            .env_remove("RUST_LOG")
+            // Its lines are read here.
             .envs([("SIGNALBOX__LOG__LEVEL", "info"), ("SIGNALBOX__LOG__FORMAT", "json")])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -157,10 +157,17 @@ impl Gateway {
     }
 }
 
-/// This program with these arguments and this configuration, not yet started.
+/// This program with these arguments and this configuration, not yet started. Whatever the environment asks
+/// of a gateway, the demo's goes by its folder alone: elsewhere the demo would find somebody else.
 pub(super) fn itself(config: &Path, arguments: &[&str]) -> Result<Command, BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments).arg("--config").arg(config);
+    command.args(arguments).arg("--config").arg(config).env_remove("RUST_LOG");
+    for (name, _) in std::env::vars_os() {
+        let start = name.as_encoded_bytes().get(..VARIABLE_PREFIX.len());
+        if start.is_some_and(|it| it.eq_ignore_ascii_case(VARIABLE_PREFIX.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
 

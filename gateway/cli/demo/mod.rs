@@ -124,7 +124,7 @@ async fn demo(args: &Args) -> Result<bool, BoxError> {
 
 /// The models as the gateway will have them; every fault of the configuration where there is one.
 fn models(folder: &Folder) -> Result<Vec<ReportModel>, BoxError> {
-    let config = config::load(Some(&folder.config())).map_err(|faults| {
+    let config = config::load_alone(&folder.config()).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         format!("{}: {}", folder.config().display(), faults.join("; "))
     })?;
@@ -146,7 +146,7 @@ async fn table(
     let staff = ChatClient::new(&url, &folder.key(STAFF)?)?;
     let client = |prompt: &Prompt| if is_of_staff(prompt.task) { &staff } else { &customers };
     let since_ms = jiff::Timestamp::now().as_millisecond();
-    let asked = drive::all(client, prompts, progress).await;
+    let asked = drive::all(client, prompts, progress).await?;
     let entries = settled(folder, since_ms, &asked).await?;
     let report = Report::of(prompts, &asked, &entries, models);
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();

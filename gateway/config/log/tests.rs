@@ -34,3 +34,16 @@ fn levels_and_directives_are_taken_and_misspelled_ones_are_not() {
     }
     assert!(filter("signalbox[=debug").is_err());
 }
+
+#[test]
+fn debug_is_for_our_own_lines_unless_another_crate_is_named() {
+    let said = |text: &str| filter(text).unwrap().to_string();
+    for level in ["debug", "trace"] {
+        let all = said(level);
+        assert!(all.contains(&format!("signalbox={level}")) && all.contains("info"), "{all}");
+        assert!(!all.split(',').any(|it| it == level), "{all}");
+    }
+    let named = said("debug,hyper=debug");
+    assert!(named.contains("hyper=debug") && named.contains("signalbox=debug"), "{named}");
+    assert!(!said("warn").contains("signalbox"));
+}

@@ -10,6 +10,7 @@ use policies::facts::Tokens;
 use super::scope::{Scope, Visit};
 use crate::{
     dispatch::{
+        EndpointEvent,
         attempt::{Attempt, Events, Shown},
         attempts::Event,
         judge::AttemptError,
@@ -87,7 +88,10 @@ impl Contender {
         let since = now.saturating_duration_since(attempt.clocks.asked.unwrap_or(now));
         // Long prompts are not compared with short ones, nor whole answers with first tokens.
         let tells = scope.stream() && !scope.plan.reads_long();
-        scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
+        let back = scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
+        if let Some(out) = back {
+            (scope.upstreams.observer)(&attempt.endpoint, EndpointEvent::Back(out));
+        }
     }
 
     /// The event for the machine, by what the attempt has shown by now.

@@ -120,7 +120,7 @@ const GAUGES: &[About] = &[
         "Whether a check of /readyz passes: 1 or 0; the replica is ready if all do."),
     (Gauge::BuildInfo, "signalbox_build_info", INFO,
         "The running program; always 1."),
-    (Gauge::ConfigInfo, "signalbox_config_info", INFO,
+    (Gauge::ConfigInfo, "signalbox_config_info", &["hash"],
         "The configuration in force; always 1."),
     (Gauge::PolicyInfo, "signalbox_policy_info", INFO,
         "The policy in force; always 1."),

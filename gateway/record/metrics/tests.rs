@@ -35,7 +35,7 @@ fn readings() -> Vec<GaugeReading> {
         GaugeReading::money(Gauge::BudgetSpent, budget(), Money::from_nano(1_234)),
         GaugeReading::money(Gauge::BudgetReserved, budget(), Money::ZERO),
         GaugeReading::info(Gauge::PolicyInfo, label("2026-01"), label("aabb")),
-        GaugeReading::info(Gauge::ConfigInfo, label(""), label("ffee")),
+        GaugeReading::count(Gauge::ConfigInfo, [label("ffee")], 1),
         GaugeReading::count(Gauge::QueueWaiting, [label("qwen")], 6),
         GaugeReading::count(Gauge::LedgerPending, [], 4),
         GaugeReading::count(Gauge::LedgerPending, [label("one too many")], 5),
@@ -94,7 +94,7 @@ window=\"month\"}} 1769904000
 signalbox_budget_window_start_timestamp_seconds{{currency=\"USD\",team=\"retail\",\
 window=\"month\"}} 1767225600
 signalbox_build_info{{hash=\"\",version=\"{version}\"}} 1
-signalbox_config_info{{hash=\"ffee\",version=\"\"}} 1
+signalbox_config_info{{hash=\"ffee\"}} 1
 signalbox_config_reloads_total{{result=\"applied\"}} 0
 signalbox_config_reloads_total{{result=\"refused\"}} 0
 signalbox_config_reloads_total{{result=\"unchanged\"}} 0
