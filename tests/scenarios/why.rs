@@ -239,8 +239,15 @@ async fn what_a_crash_left_open_is_explained_before_and_after_it_is_recovered() 
     let mut answer = server.post(&streamed("auto")).send().await.expect("a head");
     answer.chunk().await.expect("a chunk").expect("content");
     let id = answer.headers()["x-signalbox-id"].to_str().expect("a text").to_owned();
+    holds(&said(&folder, &id).await, &["state    open: it has no end yet\n"]);
     server.kill().await;
-    holds(&said(&folder, &id).await, &["state    open: it has no end yet\n", "rule     talk\n"]);
+    holds(
+        &said(&folder, &id).await,
+        &[
+            "state    open, and no gateway runs: the next start closes it at its reservation\n",
+            "rule     talk\n",
+        ],
+    );
     let server = Server::start(&folder.config()).await;
     let account = account(&server, &folder, &id).await;
     holds(
@@ -277,16 +284,33 @@ async fn it_is_explained_by_the_policy_and_the_lists_of_then() {
     holds(&newer, &["policy   second (", "rule     default\n", "   1.    near "]);
     holds(&before, &["policy   first (", "   1.    far "]);
     assert_eq!(said(&folder, id).await, before);
-    // Of what nobody has kept, the rest is told.
+    // Of what somebody has removed, the rest is told.
     server.terminate().await;
     server.ended().await;
     let books = rusqlite::Connection::open(folder.ledger()).expect("the ledger");
-    books.execute_batch("DELETE FROM policy").expect("it goes");
+    books.execute_batch("DELETE FROM policy; DELETE FROM price").expect("it goes");
     let text = said(&folder, id).await;
     holds(
         &text,
-        &["rule     talk\n", "tried    1. far", "note     the policy first (", "is not kept"],
+        &[
+            "rule     talk\n",
+            "tried    1. far",
+            "note     the policy first (",
+            ") is missing here: its row was removed",
+            "it cannot be reckoned again, since the prices are missing here: their row was removed\n",
+        ],
     );
+    assert!(!text.contains("earlier version") && !text.contains("per Mtok"), "{text}");
+    let out = binary::run(&folder.config(), &["ledger", "verify"]).await;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    holds(
+        &text,
+        &["the policy first (", ") is missing: its row was removed\n", "the price of far in "],
+    );
+    // Of what an earlier version has decided, that is told.
+    books.execute_batch("UPDATE meta SET value = 9 WHERE name = 'policies_from'").expect("a mark");
+    holds(&said(&folder, id).await, &["is not kept here: an earlier version of signalbox decided"]);
 }
 
 #[tokio::test]

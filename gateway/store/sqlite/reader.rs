@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     BUSY_TIMEOUT, Balances, BootMark, Dimension, Entry, Filter, KeptRequest, Named, PastRow,
-    Spending, Spent, Sum, Verification, failed, migrate::NEWEST, past, pepper, read, request,
+    Spending, Spent, Sum, Verification, boot, failed, migrate::NEWEST, past, pepper, read, request,
     spent, verify,
 };
 use crate::record::StoreError;
@@ -138,8 +138,20 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn request(&self, id: Uuid) -> Result<Option<KeptRequest>, StoreError> {
+        let boot = request::open_boot(&self.connection, id).map_err(failed)?;
+        let living: Vec<i64> = match boot {
+            Some(_) => boot::living(&self.path)?.into_iter().map(|it| it.number).collect(),
+            None => Vec::new(),
+        };
+        // Read after that: one whose process has ended since it was seen open is closed by now.
         let read = || request::find(&*self.connection.unchecked_transaction()?, id);
-        read().map_err(failed)
+        let mut found = read().map_err(failed)?;
+        if let (Some(kept), Some(boot)) = (&mut found, boot) {
+            let open = kept.columns.get("state").is_some_and(|it| it == "open");
+            let left = open && !living.contains(&boot);
+            kept.left_open = left.then(|| verify::until(&living, true));
+        }
+        Ok(found)
     }
 
     /// The newest entries and refusals that their callers called so, at most this many. No index leads to
