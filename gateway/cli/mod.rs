@@ -145,6 +145,14 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
     })
 }
 
+/// The section `[ledger]` alone, for what only reads the ledger; or prints every fault of it.
+fn load_ledger(path: &Path) -> Result<config::Ledger, ExitCode> {
+    config::ledger(path).map_err(|faults| {
+        print_faults(&faults);
+        ExitCode::from(WRONG)
+    })
+}
+
 fn print_faults(faults: &[Fault]) {
     for fault in faults {
         eprintln!("{fault}");

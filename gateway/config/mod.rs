@@ -40,7 +40,7 @@ use crate::outcome::Priority;
 pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
-    load::{check, load, load_with, new_key},
+    load::{check, ledger, load, load_with, new_key},
     log::{Log, LogFormat},
     model::price_version,
     new_key::NewKey,

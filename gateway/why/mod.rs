@@ -20,8 +20,8 @@ pub(crate) use self::{past::Callers, text::signals_in_words};
 use crate::store::{KeptRequest, PastRow};
 
 /// What is said where nobody knows what a key could use.
-const LISTS_REMOVED: &str = "a list of what keys could use is missing here: its row was removed, so that this \
-     key may have had another one then, and another plan for that alone";
+const LISTS_REMOVED: &str = "a list of what keys could use is missing here: its row was removed, so that \
+     this key may have had another one then, and another plan for that alone";
 
 /// All that is known of one request.
 #[derive(Debug, Serialize)]
@@ -57,6 +57,10 @@ impl Account {
         if let Some(decision) = &mut decision {
             // What it could cost was reckoned with a bound on the input that is not kept.
             decision.cost_max = None;
+            // Of a model that there is not, no rule is near.
+            if column(&kept.columns, "failure_kind") == Some("unknown_model") {
+                decision.near.clear();
+            }
             notes.extend(kept.lists_removed.then(|| LISTS_REMOVED.to_owned()));
             notes.extend(differences(&kept.columns, decision));
         }
@@ -69,7 +73,13 @@ impl Account {
 
     /// As JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut all = serde_json::to_value(self).unwrap_or_default();
+        let plan = all.pointer_mut("/decision/plan").and_then(Value::as_array_mut);
+        for candidate in plan.into_iter().flatten().filter_map(Value::as_object_mut) {
+            // What only the moment could say: it is not kept.
+            candidate.retain(|name, _| name != "in_flight" && name != "first_token_ms");
+        }
+        all
     }
 
     fn column(&self, name: &str) -> Option<&str> {

@@ -158,7 +158,7 @@ fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
             ": it cannot be reckoned again, since the prices are missing here: their row was removed"
         ),
         (_, None) => writeln!(f, ": no model served"),
-        (_, Some(sum)) if cost == sum && lines.is_empty() => writeln!(f),
+        (_, Some(sum)) if cost == sum && (lines.is_empty() || cost == "0") => writeln!(f),
         (_, Some(sum)) if cost == sum => writeln!(f, ", the sum rounded up once to a billionth"),
         (_, Some(sum)) => writeln!(
             f,

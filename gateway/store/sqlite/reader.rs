@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::{
@@ -29,13 +29,28 @@ impl Reader {
     /// # Errors
     /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would say no more than that it cannot open it.
+        match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Absent);
+            }
+            Err(error) => return Err(StoreError::Failed(Box::new(error))),
+            Ok(_) => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        match version.map_err(failed)? {
+        let version = match version {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                return Err(StoreError::NoLedger);
+            }
+            version => version.map_err(failed)?,
+        };
+        match version {
             NEWEST => Ok(Self { connection, path: path.to_owned() }),
             found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+            i64::MIN..=0 => Err(StoreError::NoLedger),
             found => Err(StoreError::Older { found, known: NEWEST }),
         }
     }

@@ -39,6 +39,10 @@ pub struct Named {
     pub started_at: String,
     /// `open`, `settled`, `recovered` or `refused`.
     pub state: String,
+    /// How it ended, such as `ok`; nothing of what is open, recovered or refused.
+    pub outcome: Option<String>,
+    /// The kind of its failure, if it has failed or was refused.
+    pub failure_kind: Option<String>,
 }
 
 const ENTRY: &str = "SELECT * FROM ledger WHERE id = ?";
@@ -60,10 +64,10 @@ const REFUSAL: &str = "SELECT r.id AS id, 'refused' AS state, \
      p.price_version AS price_version, p.currency AS currency \
      FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch WHERE r.id = ?";
 
-const CALLED: &str = "SELECT id, started_at, state FROM (SELECT id, started_at, state FROM ledger \
-     WHERE caller_request_id = ?1 UNION ALL SELECT id, \
-     strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), 'refused' FROM refusal \
-     WHERE caller_request_id = ?1) ORDER BY started_at DESC LIMIT ?2";
+const CALLED: &str = "SELECT id, started_at, state, outcome, failure_kind FROM (SELECT id, \
+     started_at, state, outcome, failure_kind FROM ledger WHERE caller_request_id = ?1 \
+     UNION ALL SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), 'refused', \
+     NULL, kind FROM refusal WHERE caller_request_id = ?1) ORDER BY started_at DESC LIMIT ?2";
 
 const POLICY: &str = "SELECT document, fleet FROM policy WHERE hash = ?";
 
@@ -137,7 +141,8 @@ pub(super) fn called(
     let mut select = connection.prepare(CALLED)?;
     let rows = select.query_map(params![name, most], |row| {
         let id = row.get::<_, Option<String>>(0)?.unwrap_or_default();
-        Ok(Named { id, started_at: row.get(1)?, state: row.get(2)? })
+        let (outcome, failure_kind) = (row.get(3)?, row.get(4)?);
+        Ok(Named { id, started_at: row.get(1)?, state: row.get(2)?, outcome, failure_kind })
     })?;
     rows.collect()
 }
