@@ -40,7 +40,7 @@ fn keep_lists(tx: &Transaction<'_>, keys: &[KeyFacts], since_ms: i64) -> rusqlit
     let next: Option<i64> = tx.query_row(schema::NEXT_LISTS, [since_ms], |row| row.get(0))?;
     for key in keys {
         let name = &*key.name;
-        let known = known.get(name).map_or(EVERY_MODEL, |it| it);
+        let known = known.get(name).map_or(EVERY_MODEL, String::as_str);
         let models = serde_json::to_string(&*key.models).unwrap_or_default();
         if known == models {
             continue;

@@ -625,7 +625,9 @@ fn labels_are_those_of_the_requests_own_epoch_and_caller() {
     for round in 0..2_u64 {
         for epoch in 0..12_u64 {
             let mut names = EpochInfo::clone(&sample::names());
-            let model = &mut Arc::make_mut(&mut names.fleet).models[0];
+            let fleet = Arc::make_mut(&mut names.fleet);
+            fleet.keys[0].models = Arc::new([Box::from("*")]);
+            let model = &mut fleet.models[0];
             model.id = format!("model-{epoch}").into();
             model.zone = Some(format!("zone-{epoch}").into());
             let policy = policies::compile("[default]\nroute = [\"*\"]\n", &names.fleet).unwrap();
