@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -13,15 +14,22 @@ use crate::{
     why::Account,
 };
 
+/// Requests that are looked for at once: each takes a thread and reads the file, beside what is served.
+const LOOKUPS_MAX: usize = 4;
+
 /// What looks for a request in this ledger. Rows on their way to the disk are waited for first; where they
 /// do not get there, what is there is read.
 pub(super) fn finder(gateway: &Arc<Gateway>, ledger: PathBuf) -> FindRequest {
     let recorder = gateway.recorder.clone();
+    let turns = Arc::new(Semaphore::new(LOOKUPS_MAX));
     Box::new(move |id: Uuid| {
-        let (recorder, ledger) = (recorder.clone(), ledger.clone());
+        let (recorder, ledger, turns) = (recorder.clone(), ledger.clone(), Arc::clone(&turns));
         Box::pin(async move {
             let _ = recorder.flushed().await;
+            let turn = turns.acquire_owned().await.map_err(|error| unreadable().because(error))?;
             let read = move || -> Result<_, StoreError> {
+                // Kept until it has been read, also where nobody waits for it any more.
+                let _turn = turn;
                 let found = Reader::open(&ledger)?.request(id)?;
                 Ok(found.map(|kept| Account::of(kept).json()))
             };

@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Prove that each request has one entry, that the balances are the sums of the entries, and that
     /// nothing is open but what runs. Changes nothing; the gateway may be running.
     Verify {
+        /// A copy of the ledger to prove, in place of the configuration's.
+        #[arg(long, value_name = "FILE")]
+        ledger: Option<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -60,13 +63,16 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             Err(code) => code,
         };
     };
-    let config = match super::load(path) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
     match command {
-        Command::Verify { json } => verify(&config, *json),
-        Command::AcceptPepper => accept_pepper(&config),
+        Command::Verify { ledger: Some(file), json } => verify(file, *json),
+        Command::Verify { ledger: None, json } => match super::load_ledger(path) {
+            Ok(ledger) => verify(&ledger.sqlite, *json),
+            Err(code) => code,
+        },
+        Command::AcceptPepper => match super::load(path) {
+            Ok(config) => accept_pepper(&config),
+            Err(code) => code,
+        },
     }
 }
 
@@ -116,8 +122,7 @@ fn accept_pepper(config: &Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn verify(config: &Config, json: bool) -> ExitCode {
-    let file = &config.ledger.sqlite;
+fn verify(file: &Path, json: bool) -> ExitCode {
     let verified = Reader::open(file).and_then(|reader| reader.verify());
     let verified = match verified {
         Ok(verified) => verified,

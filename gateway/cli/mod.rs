@@ -130,7 +130,7 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
 fn ledger_of(named: Option<&Path>, config: &Path) -> Result<PathBuf, ExitCode> {
     match named {
         Some(file) => Ok(file.to_owned()),
-        None => load(config).map(|config| config.ledger.sqlite.clone()),
+        None => load_ledger(config).map(|ledger| ledger.sqlite),
     }
 }
 
@@ -164,6 +164,14 @@ fn typed(path: &Path) -> String {
 /// Loads the configuration, or prints every fault of it.
 fn load(path: &Path) -> Result<Config, ExitCode> {
     config::load(Some(path)).map_err(|faults| {
+        print_faults(&faults);
+        ExitCode::from(WRONG)
+    })
+}
+
+/// The section `[ledger]` alone, for what only reads the ledger; or prints every fault of it.
+fn load_ledger(path: &Path) -> Result<config::Ledger, ExitCode> {
+    config::ledger(path).map_err(|faults| {
         print_faults(&faults);
         ExitCode::from(WRONG)
     })

@@ -55,8 +55,8 @@ enum Found {
 pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     let (ledger, days) = match &args.ledger {
         Some(ledger) => (ledger.clone(), None),
-        None => match super::load(config) {
-            Ok(config) => (config.ledger.sqlite.clone(), Some(config.ledger.retention_days)),
+        None => match super::load_ledger(config) {
+            Ok(ledger) => (ledger.sqlite, Some(ledger.retention_days)),
             Err(code) => return code,
         },
     };
@@ -98,8 +98,11 @@ fn find(ledger: &Path, id: &str) -> Result<Found, Box<dyn Error>> {
 fn list(all: &[Named], args: &Args) {
     if args.json {
         let one = |it: &Named| {
-            let Named { id, started_at, state } = it;
-            serde_json::json!({ "id": id, "started_at": started_at, "state": state })
+            let Named { id, started_at, state, outcome, failure_kind } = it;
+            serde_json::json!({
+                "id": id, "started_at": started_at, "state": state, "outcome": outcome,
+                "failure_kind": failure_kind,
+            })
         };
         let all: Vec<_> = all.iter().map(one).collect();
         println!("{:#}", serde_json::json!({ "requests": all }));
@@ -107,7 +110,9 @@ fn list(all: &[Named], args: &Args) {
     }
     println!("requests that their callers call {}, the newest first:", args.id);
     for it in all {
-        println!("{}  {}  {}", it.id, it.started_at, it.state);
+        let outcome = it.outcome.as_ref().map_or_else(String::new, |it| format!(": {it}"));
+        let kind = it.failure_kind.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
+        println!("{}  {}  {}{outcome}{kind}", it.id, it.started_at, it.state);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The layers: file, then environment (`SIGNALBOX__SECTION__KEY`), then command line. The only use of
 //! figment, and the only place that reads files and variables for the configuration.
 
+mod sections;
+
 use std::{ffi::OsString, io, path::Path};
 
 use figment::{
@@ -13,10 +15,9 @@ use policies::{
 };
 use toml::Table;
 
-use super::{
-    Config, Ground, NewKey, misplaced, new_key as key_to_be, outside::Outside, unread::PREFIX,
-    validate::validate,
-};
+use super::{Config, Ground, misplaced, outside::Outside, unread::PREFIX, validate::validate};
+
+pub use self::sections::{ledger, new_key};
 
 /// What is expected of the file's place.
 const READABLE: &str =
@@ -76,38 +77,6 @@ pub(super) fn read_layers(
     };
     let environment = Layer::environment(variables.iter().cloned());
     layered(&text, environment, Layer::overrides(overrides), &outside)
-}
-
-/// What the making of a key of this name in this team needs of the configuration in this file, which need not
-/// be whole, nor be there.
-///
-/// # Errors
-/// Every fault of that, with its path.
-pub fn new_key(path: &Path, named: (&str, &str)) -> Result<NewKey, Vec<Fault>> {
-    let name = path.display().to_string();
-    let text = match read_text(path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(vec![Fault::new("", error.to_string(), READABLE).in_file(&name)]),
-    };
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let (secret, ground) = (|it: &str| secret(folder, it), |_: &Ground<'_>| Vec::new());
-    let (variables, read) = (variables(), &read);
-    let outside =
-        Outside { file: &name, folder, variables: &[], secret: &secret, read, ground: &ground };
-    let document = text.as_deref().unwrap_or_default();
-    let Laid { table, spelled, layers, faults } =
-        laid(document, Layer::environment(variables.into_iter()), Layer::overrides(&[]), &outside)?;
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    let [environment, overrides] = &layers;
-    // Without a file, what the environment says alone is the configuration.
-    key_to_be::new_key(text.as_ref().map(|_| &table), &spelled, &outside, named).map_err(|faults| {
-        let (options, faults) = faults.into_iter().partition(|it| it.path.starts_with("--"));
-        let placed = placed(faults, (document, &outside), [overrides, environment]);
-        [options, placed].concat()
-    })
 }
 
 /// A variable that is no text cannot be one of ours.

@@ -50,7 +50,7 @@ pub(crate) use self::{
 pub use self::{
     bound::BoundNames,
     fixed::FixedChange,
-    load::{check, load, load_with, new_key},
+    load::{check, ledger, load, load_with, new_key},
     log::{Log, LogFormat},
     model::price_version,
     new_key::NewKey,

@@ -72,6 +72,15 @@ pub enum StoreError {
         /// The one that is read.
         known: i64,
     },
+    /// There is no file of its name.
+    #[error("there is no such file: the ledger is made at the first start of the server")]
+    Absent,
+    /// The file has no ledger in it.
+    #[error(
+        "there is no ledger in it: it is another file, or a copy without its `-wal`; a copy is made by \
+         `sqlite3 LEDGER \".backup COPY\"`, also while the gateway runs"
+    )]
+    NoLedger,
     /// Its files were removed or replaced while it was written.
     #[error("its files are gone; all that was in them has been copied to {0}")]
     Lost(String),

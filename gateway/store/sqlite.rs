@@ -20,6 +20,7 @@ mod probe;
 mod read;
 mod reader;
 mod recover;
+mod removed;
 mod request;
 mod schema;
 mod spent;

@@ -24,8 +24,10 @@ pub(super) struct Bill {
     pub(super) reserved: String,
     /// Tokens by kind. They are those of all attempts that cost anything.
     pub(super) lines: Vec<Line>,
-    /// The sum of the lines, rounded up once to a billionth of the currency.
-    pub(super) sum: String,
+    /// The sum of the lines, rounded up once to a billionth of the currency; none where no price is known.
+    pub(super) sum: Option<String>,
+    /// Whether the prices of that model were removed from the books.
+    pub(super) prices_missing: bool,
     /// What was charged; none while it is open.
     pub(super) cost: Option<String>,
 }
@@ -37,10 +39,10 @@ pub(super) struct Line {
     pub(super) tokens_of: &'static str,
     /// How many.
     pub(super) tokens: u32,
-    /// What a million of them costs.
-    pub(super) price_per_mtok: String,
+    /// What a million of them costs; none where no price is known.
+    pub(super) price_per_mtok: Option<String>,
     /// The exact product.
-    pub(super) cost: String,
+    pub(super) cost: Option<String>,
 }
 
 impl Bill {
@@ -50,16 +52,17 @@ impl Bill {
         let nano = |name: &str| columns.get(name).and_then(Value::as_i64).map(Money::from_nano);
         let text = |name: &str| super::column(columns, name).map(str::to_owned);
         let reserved = nano("reserved_nano")?;
-        let price = kept.price.unwrap_or_default();
         let counts = counts(columns);
+        let model = text("model");
         Some(Self {
             currency: text("currency").unwrap_or_default(),
             price_version: text("price_version").unwrap_or_default(),
-            model: text("model"),
+            prices_missing: model.is_some() && kept.price.is_none(),
+            model,
             usage_source: text("usage_source"),
             reserved: reserved.to_string(),
-            lines: lines(counts, price),
-            sum: price.cost(counts).to_string(),
+            lines: lines(counts, kept.price),
+            sum: kept.price.map(|price| price.cost(counts).to_string()),
             cost: nano("cost_nano").map(|it| it.to_string()),
         })
     }
@@ -79,7 +82,8 @@ fn counts(columns: &Map<String, Value>) -> Counts {
     }
 }
 
-fn lines(counts: Counts, price: Price) -> Vec<Line> {
+fn lines(counts: Counts, known: Option<Price>) -> Vec<Line> {
+    let price = known.unwrap_or_default();
     let all = [
         ("input_tokens", counts.input, price.input),
         ("cached_input_tokens", counts.cached_input, price.cached_input),
@@ -90,8 +94,8 @@ fn lines(counts: Counts, price: Price) -> Vec<Line> {
     let line = |(tokens_of, tokens, price): (&'static str, u32, Money)| Line {
         tokens_of,
         tokens,
-        price_per_mtok: price.to_string(),
-        cost: exact(u128::from(tokens) * u128::from(price.nano().unsigned_abs())),
+        price_per_mtok: known.map(|_| price.to_string()),
+        cost: known.map(|_| exact(u128::from(tokens) * u128::from(price.nano().unsigned_abs()))),
     };
     all.into_iter().filter(|(_, tokens, _)| *tokens > 0).map(line).collect()
 }
@@ -126,7 +130,10 @@ mod tests {
             let counts = Counts { input, cached_input, cache_write, output, reasoning };
             let [input, cached_input, cache_write, output, reasoning] = nano.map(Money::from_nano);
             let price = Price { input, cached_input, cache_write, output, reasoning };
-            let sum: u128 = lines(counts, price).iter().map(|line| read(&line.cost)).sum();
+            let sum: u128 = lines(counts, Some(price))
+                .iter()
+                .map(|line| read(line.cost.as_deref().unwrap()))
+                .sum();
             let cost = price.cost(counts).nano().unsigned_abs();
             prop_assert_eq!(sum.div_ceil(1_000_000), u128::from(cost));
         }

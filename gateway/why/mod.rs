@@ -19,6 +19,10 @@ use self::bill::Bill;
 pub(crate) use self::{past::Callers, text::signals_in_words};
 use crate::store::{KeptRequest, PastRow};
 
+/// What is said where nobody knows what a key could use.
+const LISTS_REMOVED: &str = "a list of what keys could use is missing here: its row was removed, so that \
+     this key may have had another one then, and another plan for that alone";
+
 /// All that is known of one request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Account {
@@ -27,6 +31,9 @@ pub(crate) struct Account {
     /// The decision, made again with every model healthy; none where it never came to one, or where what it
     /// was made from is not kept.
     decision: Option<Explanation>,
+    /// Who closes it, in words, where it is open and its process is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_open: Option<&'static str>,
     /// What has to be known about the above, in words.
     notes: Vec<String>,
     /// What was tried, in order.
@@ -50,17 +57,29 @@ impl Account {
         if let Some(decision) = &mut decision {
             // What it could cost was reckoned with a bound on the input that is not kept.
             decision.cost_max = None;
+            // Of a model that there is not, no rule is near.
+            if column(&kept.columns, "failure_kind") == Some("unknown_model") {
+                decision.near.clear();
+            }
+            notes.extend(kept.lists_removed.then(|| LISTS_REMOVED.to_owned()));
             notes.extend(differences(&kept.columns, decision));
         }
         let money = Bill::of(&kept);
         let attempts = kept.columns.get("attempts").and_then(Value::as_array);
         let attempts = attempts.cloned().unwrap_or_default();
-        Self { request: kept.columns, decision, notes, attempts, money }
+        let (request, left_open) = (kept.columns, kept.left_open);
+        Self { request, decision, left_open, notes, attempts, money }
     }
 
     /// As JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut all = serde_json::to_value(self).unwrap_or_default();
+        let plan = all.pointer_mut("/decision/plan").and_then(Value::as_array_mut);
+        for candidate in plan.into_iter().flatten().filter_map(Value::as_object_mut) {
+            // What only the moment could say: it is not kept.
+            candidate.retain(|name, _| name != "in_flight" && name != "first_token_ms");
+        }
+        all
     }
 
     fn column(&self, name: &str) -> Option<&str> {
@@ -76,11 +95,7 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     }
     let hash = text("policy_hash");
     let Some((document, fleet)) = &kept.policy else {
-        return Err(format!(
-            "the policy {} ({hash}) is not kept here: an earlier version of signalbox decided, so that \
-             only what the row itself says is shown",
-            text("policy_version")
-        ));
+        return Err(missing(kept, (text("policy_version"), hash)));
     };
     let unreadable = |why: String| {
         format!(
@@ -113,6 +128,24 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     let healthy = vec![ModelView::default(); policy.fleet().models.len()];
     let view = FleetView { version: 0, models: healthy };
     Ok((policies::explain(&policy, &past.signals, &view, draw), note))
+}
+
+/// That there is no policy of this version and hash, and for what cause.
+fn missing(kept: &KeptRequest, (version, hash): (&str, &str)) -> String {
+    let policy = match hash {
+        "" => "the policy that decided".to_owned(),
+        _ => format!("the policy {version} ({hash})"),
+    };
+    let cause = match kept.policy_was_kept {
+        Some(true) => "is missing here: its row was removed",
+        _ if hash.is_empty() => "is missing here: the row that names it was removed",
+        Some(false) => "is not kept here: an earlier version of signalbox decided",
+        None => {
+            "is not kept here: an earlier version of signalbox decided, or its row was removed \
+             (`signalbox ledger verify` knows once this version's server has run on the file)"
+        }
+    };
+    format!("{policy} {cause}, so that only what the row itself says is shown")
 }
 
 /// Where the books show that the decision was another one than that made again.

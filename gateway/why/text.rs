@@ -5,7 +5,11 @@ use std::fmt::{Display, Formatter, Result};
 use policies::{Afterwards, facts::Signals, printable};
 use serde_json::Value;
 
-use super::{Account, bill::Bill, past};
+use super::{
+    Account,
+    bill::{Bill, Line},
+    past,
+};
 
 /// What was recognised of a request, in words.
 pub(crate) fn signals_in_words(signals: &Signals) -> String {
@@ -65,7 +69,10 @@ fn head(it: &Account, f: &mut Formatter<'_>) -> Result {
             let (stage, kind) = (text("stage"), kind.unwrap_or("-"));
             writeln!(f, "state    refused at {stage}: {kind}, code {}", text("code"))?;
         }
-        ("open", _) => writeln!(f, "state    open: it has no end yet")?,
+        ("open", _) => match it.left_open {
+            Some(left) => writeln!(f, "state    open, {left}")?,
+            None => writeln!(f, "state    open: it has no end yet")?,
+        },
         ("recovered", _) => writeln!(
             f,
             "state    recovered: its gateway ended before its end was written; how it ended is unknown"
@@ -142,20 +149,27 @@ fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
         let source = source.unwrap_or("-");
         writeln!(f, "tokens   {source}, at the prices {price_version} of {model}")?;
     }
-    for line in lines {
-        let (tokens, price) = (line.tokens, &line.price_per_mtok);
-        writeln!(
-            f,
-            "         {:<20} {tokens:>9} × {price} per Mtok = {}",
-            line.tokens_of, line.cost
-        )?;
+    for Line { tokens_of, tokens, price_per_mtok, cost } in lines {
+        write!(f, "         {tokens_of:<20} {tokens:>9}")?;
+        match (price_per_mtok, cost) {
+            (Some(price), Some(cost)) => writeln!(f, " × {price} per Mtok = {cost}")?,
+            _ => writeln!(f)?,
+        }
     }
     let Some(cost) = &bill.cost else { return Ok(()) };
     write!(f, "cost     {cost} {currency}")?;
-    match source {
-        Some("reserved") => writeln!(f, ", all that was reserved: nothing better is known"),
-        _ if cost == sum => writeln!(f, ", the sum rounded up once to a billionth"),
-        _ => writeln!(
+    match (source, sum) {
+        (Some("reserved"), _) => {
+            writeln!(f, ", all that was reserved: nothing better is known")
+        }
+        _ if bill.prices_missing => writeln!(
+            f,
+            ": it cannot be reckoned again, since the prices are missing here: their row was removed"
+        ),
+        (_, None) => writeln!(f, ": no model served"),
+        (_, Some(sum)) if cost == sum && (lines.is_empty() || cost == "0") => writeln!(f),
+        (_, Some(sum)) if cost == sum => writeln!(f, ", the sum rounded up once to a billionth"),
+        (_, Some(sum)) => writeln!(
             f,
             "; the lines make {sum}: an attempt that was given up is charged by its own model's prices"
         ),

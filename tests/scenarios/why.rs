@@ -131,14 +131,46 @@ async fn a_request_that_fell_back_is_explained_with_its_attempts_and_its_money()
     let again = Reply::of(server.post(&ask("near")).header("x-request-id", "mine-1")).await;
     let again = again.header("x-signalbox-id").to_owned();
     settled(&server, &again).await;
-    holds(&said(&folder, "mine-1").await, &["the newest first:\n", id, &again]);
-    // On a copy, with no gateway and no configuration.
+    let listed = said(&folder, "mine-1").await;
+    holds(&listed, &["the newest first:\n", id, &again, "Z  settled: ok\n"]);
+    let planned = &account["decision"]["plan"][0];
+    assert_eq!((&planned["in_flight"], &planned["first_token_ms"]), (&Value::Null, &Value::Null));
     server.terminate().await;
     server.ended().await;
+    read_from_copies(&folder, id, &text).await;
+}
+
+/// The same is said of a copy, with no gateway, no configuration and no secret; and what is no ledger is said
+/// to be none.
+async fn read_from_copies(folder: &Folder, id: &str, text: &str) {
     let copy = folder.0.join("copy.db").display().to_string();
     std::fs::copy(folder.ledger(), &copy).expect("a copy");
     let out = binary::run(&folder.0.join("none.toml"), &["why", id, "--ledger", &copy]).await;
     assert_eq!(String::from_utf8_lossy(&out.stdout), text, "{out:?}");
+    let none = folder.0.join("none.toml");
+    let out = binary::run(&none, &["ledger", "verify", "--ledger", &copy]).await;
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    // Neither need any secret of the configuration be there.
+    let config = std::fs::read_to_string(folder.config()).expect("the configuration");
+    std::fs::write(folder.config(), config.replace("file:caller.key", "env:NOT_SET_ANYWHERE"))
+        .expect("it");
+    assert_eq!(said(folder, id).await, text);
+    let out = binary::run(&folder.config(), &["ledger", "verify"]).await;
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    // What is no ledger is said to be none, and its name once.
+    std::fs::write(&copy, "").expect("a copy without its -wal");
+    std::fs::write(folder.0.join("other.db"), "no database ".repeat(99)).expect("another file");
+    for (file, cause) in [
+        ("copy.db", "there is no ledger in it: it is another file, or a copy without its `-wal`"),
+        ("other.db", "there is no ledger in it"),
+        ("nowhere.db", "there is no such file"),
+    ] {
+        let file = folder.0.join(file).display().to_string();
+        let out = binary::run(&none, &["why", id, "--ledger", &file]).await;
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!((out.status.code(), error.matches(&file).count()), (Some(1), 1), "{error}");
+        holds(&error, &[cause]);
+    }
 }
 
 #[tokio::test]
@@ -264,8 +296,15 @@ async fn what_a_crash_left_open_is_explained_before_and_after_it_is_recovered() 
     let mut answer = server.post(&streamed("auto")).send().await.expect("a head");
     answer.chunk().await.expect("a chunk").expect("content");
     let id = answer.headers()["x-signalbox-id"].to_str().expect("a text").to_owned();
+    holds(&said(&folder, &id).await, &["state    open: it has no end yet\n"]);
     server.kill().await;
-    holds(&said(&folder, &id).await, &["state    open: it has no end yet\n", "rule     talk\n"]);
+    holds(
+        &said(&folder, &id).await,
+        &[
+            "state    open, and no gateway runs: the next start closes it at its reservation\n",
+            "rule     talk\n",
+        ],
+    );
     let server = Server::start(&folder.config()).await;
     let account = account(&server, &folder, &id).await;
     holds(
@@ -302,16 +341,33 @@ async fn it_is_explained_by_the_policy_and_the_lists_of_then() {
     holds(&newer, &["policy   second (", "rule     default\n", "   1.    near "]);
     holds(&before, &["policy   first (", "   1.    far "]);
     assert_eq!(said(&folder, id).await, before);
-    // Of what nobody has kept, the rest is told.
+    // Of what somebody has removed, the rest is told.
     server.terminate().await;
     server.ended().await;
     let books = rusqlite::Connection::open(folder.ledger()).expect("the ledger");
-    books.execute_batch("DELETE FROM policy").expect("it goes");
+    books.execute_batch("DELETE FROM policy; DELETE FROM price").expect("it goes");
     let text = said(&folder, id).await;
     holds(
         &text,
-        &["rule     talk\n", "tried    1. far", "note     the policy first (", "is not kept"],
+        &[
+            "rule     talk\n",
+            "tried    1. far",
+            "note     the policy first (",
+            ") is missing here: its row was removed",
+            "it cannot be reckoned again, since the prices are missing here: their row was removed\n",
+        ],
     );
+    assert!(!text.contains("earlier version") && !text.contains("per Mtok"), "{text}");
+    let out = binary::run(&folder.config(), &["ledger", "verify"]).await;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    holds(
+        &text,
+        &["the policy first (", ") is missing: its row was removed\n", "the price of far in "],
+    );
+    // Of what an earlier version has decided, that is told.
+    books.execute_batch("UPDATE meta SET value = 9 WHERE name = 'policies_from'").expect("a mark");
+    holds(&said(&folder, id).await, &["is not kept here: an earlier version of signalbox decided"]);
 }
 
 #[tokio::test]
@@ -355,9 +411,24 @@ async fn what_is_not_there_or_no_id_is_said_plainly() {
     }
     let path = |id: &str| format!("/admin/v1/requests/{id}");
     assert_eq!(server.admin(&path(nobody)).await, 401, "without a token");
-    for (id, code) in [(nobody, "request_not_found"), ("mine-1", "invalid_value")] {
-        let page: Value = serde_json::from_str(&server.page(&path(id), KEY).await).expect("JSON");
+    assert_eq!(server.admin(&path("%ff")).await, 401, "first who asks");
+    for (path, code) in [
+        (path(nobody), "request_not_found"),
+        (path("mine-1"), "invalid_value"),
+        (path("%ff"), "invalid_value"),
+        (path(""), "not_found"),
+        (path(&format!("{nobody}/x")), "not_found"),
+        ("/admin".to_owned(), "not_found"),
+    ] {
+        let page: Value = serde_json::from_str(&server.page(&path, KEY).await).expect("JSON");
         assert_eq!(page["error"]["code"], code, "{page}");
         assert!(page["error"]["message"].is_string(), "{page}");
     }
+    let page = server.page("/admin/v1/policy", "sk-wrong-0123456789abcdef").await;
+    let page: Value = serde_json::from_str(&page).expect("JSON");
+    assert_eq!(page["error"]["message"], "the bearer token `admin.token` is required", "{page}");
+    let folder = setup(&far, &near).write();
+    let server = Server::start(&folder.config()).await;
+    let page = server.page("/admin/v1/policy", KEY).await;
+    holds(&page, &["{\"error\":", "no `admin.token` is set in the configuration"]);
 }

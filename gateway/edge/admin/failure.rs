@@ -1,30 +1,68 @@
-//! A failure as operators read it: its sentence as plain text, and its cause in the log.
+//! A failure as operators read it: as plain text where people and probes look, in the form of the callers'
+//! API where programs ask; and its cause in the log.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 
-use crate::failure::{Failure, Kind};
+use crate::{
+    failure::{Failure, Kind, Stage},
+    wire::Surface,
+};
+
+/// A failure that a program reads, in the form that callers know.
+#[derive(Debug)]
+pub(super) struct Told(Failure);
+
+impl From<Failure> for Told {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for Told {
+    fn into_response(self) -> Response {
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let body = Surface::first().error_body(&self.0);
+        (status(&self.0), json, body).into_response()
+    }
+}
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.kind == Kind::Bug {
-            let cause = self.cause.as_deref().map(tracing::field::display);
-            let reason = &*self.public;
-            tracing::error!(reason, cause, "a mistake of the gateway: an operator has no answer");
-        }
-        let status = StatusCode::from_u16(self.status());
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, format!("{}\n", self.public)).into_response()
+        (status(&self), format!("{}\n", self.public)).into_response()
     }
+}
+
+/// The status of a failure; a mistake of the gateway is logged.
+fn status(failure: &Failure) -> StatusCode {
+    if failure.kind == Kind::Bug {
+        let cause = failure.cause.as_deref().map(tracing::field::display);
+        let reason = &*failure.public;
+        tracing::error!(reason, cause, "a mistake of the gateway: an operator has no answer");
+    }
+    StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// There is no such page.
+pub(super) async fn no_page() -> Told {
+    wrong(404, "not_found", "there is no such page: docs/OPERATIONS.md names those that there are")
+}
+
+/// The page is only read.
+pub(super) async fn no_method() -> Told {
+    wrong(405, "method_not_allowed", "this page is only read: expected the method GET")
+}
+
+fn wrong(status: u16, code: &'static str, public: &'static str) -> Told {
+    let failure = Failure::new(Kind::InvalidRequest, Stage::Receive, public);
+    Told(failure.with_status(status).coded(code))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::header;
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::failure::Stage;
 
     #[tokio::test]
     async fn its_sentence_is_told_and_its_cause_is_not() {

@@ -1,5 +1,5 @@
 //! The operators' API: one file for each thing that it shows. An error is a [`Failure`], rendered in
-//! `failure.rs`.
+//! `failure.rs`: as JSON below `/admin/`, and where there is no page.
 
 mod failure;
 mod health;
@@ -67,7 +67,12 @@ impl AdminState {
         if token::is_one_of(headers, &[&self.token]) {
             return Ok(());
         }
-        Err(no_token("the bearer token `admin.token` is required"))
+        Err(no_token(match self.token {
+            Some(_) => "the bearer token `admin.token` is required",
+            None => {
+                "no `admin.token` is set in the configuration, and without one nobody may ask this"
+            }
+        }))
     }
 }
 
@@ -96,6 +101,8 @@ impl Admin {
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });
+        let router = router.fallback(failure::no_page);
+        let router = router.method_not_allowed_fallback(failure::no_method);
         let gateway = Arc::clone(&state.gateway);
         Self { gateway, router: router.with_state(Arc::new(state)) }
     }

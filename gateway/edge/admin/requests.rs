@@ -3,41 +3,31 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
-    response::{IntoResponse, Response},
+    extract::{Path, State, rejection::PathRejection},
+    response::IntoResponse,
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use uuid::Uuid;
 
-use super::AdminState;
-use crate::{
-    failure::{Failure, Kind, Stage},
-    wire::Surface,
-};
+use super::{AdminState, failure::Told};
+use crate::failure::{Failure, Kind, Stage};
 
-/// What the books have of the request with this id, and the decision on it, made again. An error has the
-/// form that callers know: here a program reads it.
+/// What the books have of the request with this id, and the decision on it, made again.
 pub(super) async fn request(
     State(state): State<Arc<AdminState>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Response {
-    let (status, body) = match found(&state, &id, &headers).await {
-        Ok(account) => (200, account.to_string().into()),
-        Err(failure) => (failure.status(), Surface::first().error_body(&failure)),
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+) -> Result<impl IntoResponse, Told> {
+    // First who asks, then what: what is no text at all is no id.
+    state.may_operate(&headers)?;
+    let account = found(&state, &id.map_or_else(|_| String::new(), |Path(id)| id)).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], account.to_string()))
 }
 
-async fn found(
-    state: &AdminState,
-    id: &str,
-    headers: &HeaderMap,
-) -> Result<serde_json::Value, Failure> {
-    state.may_operate(headers)?;
+async fn found(state: &AdminState, id: &str) -> Result<serde_json::Value, Failure> {
     let wrong = |_| {
-        let public = "expected the value of `x-signalbox-id`, a UUID, at the end of the path";
+        let public = "expected the value of `x-signalbox-id`, a UUID, at the end of the path (by a \
+             caller's own `x-request-id`, `signalbox why` finds it)";
         Failure::invalid("invalid_value", public).at("id")
     };
     let id = Uuid::try_parse(id).map_err(wrong)?;

@@ -9,6 +9,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{checksum, schema};
 use crate::outcome::EpochInfo;
 
+/// The list of a key that may use everything.
+const EVERY_MODEL: &str = "[\"*\"]";
+
 /// Keeps what the requests of this epoch are decided by.
 pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite::Result<()> {
     let Some(policy) = &names.policy else { return Ok(()) };
@@ -24,26 +27,46 @@ pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite
 }
 
 /// Keeps the lists of keys that are others than they were. Most keys may use everything, and have no row.
-fn keep_lists(
-    transaction: &Transaction<'_>,
-    keys: &[KeyFacts],
-    since_ms: i64,
-) -> rusqlite::Result<()> {
-    let mut last = transaction.prepare(schema::LAST_LISTS)?;
-    let last = last.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let last: HashMap<String, String> = last.collect::<rusqlite::Result<_>>()?;
+///
+/// The first request of a configuration may be written after one of the next configuration: what was true
+/// from that one on stays so, by a row of its own.
+fn keep_lists(tx: &Transaction<'_>, keys: &[KeyFacts], since_ms: i64) -> rusqlite::Result<()> {
+    if !listed(tx, ("", since_ms))? {
+        insert(tx, ("", since_ms), "[]")?;
+    }
+    let mut known = tx.prepare(schema::LISTS_AT)?;
+    let known = known.query_map([since_ms], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let known: HashMap<String, String> = known.collect::<rusqlite::Result<_>>()?;
+    let next: Option<i64> = tx.query_row(schema::NEXT_LISTS, [since_ms], |row| row.get(0))?;
     for key in keys {
-        let known = last.get(&*key.name);
-        let all = matches!(&*key.models, [one] if &**one == "*");
-        if all && known.is_none() {
+        let name = &*key.name;
+        let known = known.get(name).map_or(EVERY_MODEL, String::as_str);
+        let models = serde_json::to_string(&*key.models).unwrap_or_default();
+        if known == models {
             continue;
         }
-        let models = serde_json::to_string(&*key.models).unwrap_or_default();
-        if known != Some(&models) {
-            transaction.execute(schema::INSERT_LIST, params![key.name, since_ms, models])?;
-            let row = [transaction.last_insert_rowid()];
-            checksum::seal(transaction, &checksum::KEY_MODELS, "rowid = ?", row)?;
+        if let Some(next) = next
+            && !listed(tx, (name, next))?
+        {
+            insert(tx, (name, next), known)?;
         }
+        insert(tx, (name, since_ms), &models)?;
     }
+    Ok(())
+}
+
+fn listed(tx: &Transaction<'_>, (key, since_ms): (&str, i64)) -> rusqlite::Result<bool> {
+    let found = tx.query_row(schema::FIND_LIST, params![key, since_ms], |_| Ok(()));
+    Ok(found.optional()?.is_some())
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    (key, since_ms): (&str, i64),
+    models: &str,
+) -> rusqlite::Result<()> {
+    tx.execute(schema::INSERT_LIST, params![key, since_ms, models])?;
+    checksum::seal(tx, &checksum::KEY_MODELS, "rowid = ?", [tx.last_insert_rowid()])?;
+    tx.execute(schema::COUNT_LIST, [])?;
     Ok(())
 }

@@ -7,8 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     checksum, failed,
     schema::{
-        CREATE, KEEP_BOOTS, KEEP_DECISIONS, all_entries, attempts, cells, closing, entry_indices,
-        entry_tables, epoch_table, opening, shape, tree_and_meta,
+        CREATE, KEEP_BOOTS, KEEP_DECISIONS, MARK_DECISIONS, all_entries, attempts, cells, closing,
+        entry_indices, entry_tables, epoch_table, opening, shape, tree_and_meta,
     },
 };
 use crate::record::StoreError;
@@ -131,7 +131,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.execute_batch(step).map_err(failed)?;
     }
     let added = checksum::add_columns(&transaction, found <= 0).map_err(failed)?;
-    if steps.is_empty() && !added {
+    let mut marked = 0;
+    for mark in MARK_DECISIONS {
+        marked += transaction.execute(mark, []).map_err(failed)?;
+    }
+    if steps.is_empty() && !added && marked == 0 {
         return Ok(());
     }
     transaction.pragma_update(None, "user_version", NEWEST).map_err(failed)?;

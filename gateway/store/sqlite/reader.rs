@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::{
     Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, Entry, Filter, Following,
-    KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, charges,
+    KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, boot, charges,
     failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
 use crate::record::StoreError;
@@ -29,13 +29,28 @@ impl Reader {
     /// # Errors
     /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would say no more than that it cannot open it.
+        match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Absent);
+            }
+            Err(error) => return Err(StoreError::Failed(Box::new(error))),
+            Ok(_) => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        match version.map_err(failed)? {
+        let version = match version {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                return Err(StoreError::NoLedger);
+            }
+            version => version.map_err(failed)?,
+        };
+        match version {
             NEWEST => Ok(Self { connection, path: path.to_owned() }),
             found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+            i64::MIN..=0 => Err(StoreError::NoLedger),
             found => Err(StoreError::Older { found, known: NEWEST }),
         }
     }
@@ -166,8 +181,20 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn request(&self, id: Uuid) -> Result<Option<KeptRequest>, StoreError> {
+        let boot = request::open_boot(&self.connection, id).map_err(failed)?;
+        let living: Vec<i64> = match boot {
+            Some(_) => boot::living(&self.path)?.into_iter().map(|it| it.number).collect(),
+            None => Vec::new(),
+        };
+        // Read after that: one whose process has ended since it was seen open is closed by now.
         let read = || request::find(&*self.connection.unchecked_transaction()?, id);
-        read().map_err(failed)
+        let mut found = read().map_err(failed)?;
+        if let (Some(kept), Some(boot)) = (&mut found, boot) {
+            let open = kept.columns.get("state").is_some_and(|it| it == "open");
+            let left = open && !living.contains(&boot);
+            kept.left_open = left.then(|| verify::until(&living, true));
+        }
+        Ok(found)
     }
 
     /// The newest entries and refusals that their callers called so, at most this many. No index leads to

@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::{removed, schema};
+
 /// One request as the books have it.
 #[derive(Clone, Debug, Default)]
 pub struct KeptRequest {
@@ -12,11 +14,19 @@ pub struct KeptRequest {
     /// `guard`, `code` and `reason` beside them.
     pub columns: Map<String, Value>,
     /// The policy's document and, as JSON, the fleet that it was compiled against; nothing where an earlier
-    /// version has decided.
+    /// version has decided, or where the row was removed.
     pub policy: Option<(String, String)>,
+    /// Who closes it, in words, where it is open and its process is gone.
+    pub left_open: Option<&'static str>,
+    /// Whether what decided it was kept when it was: then a policy that is not here was removed. Nothing
+    /// where the file does not say.
+    pub policy_was_kept: Option<bool>,
+    /// Whether lists of what keys could use were removed from the file.
+    pub lists_removed: bool,
     /// The models that its key could use, as a list in JSON; nothing where it could use all.
     pub key_models: Option<String>,
-    /// The prices that it was charged by: of the model that served, if there are any.
+    /// The prices that it was charged by: of the model that served, nought of one that is free. Nothing where
+    /// none served, or where the row was removed.
     pub price: Option<Price>,
 }
 
@@ -29,9 +39,16 @@ pub struct Named {
     pub started_at: String,
     /// `open`, `settled`, `recovered` or `refused`.
     pub state: String,
+    /// How it ended, such as `ok`; nothing of what is open, recovered or refused.
+    pub outcome: Option<String>,
+    /// The kind of its failure, if it has failed or was refused.
+    pub failure_kind: Option<String>,
 }
 
 const ENTRY: &str = "SELECT * FROM ledger WHERE id = ?";
+
+const OPEN_BOOT: &str = "SELECT coalesce(boot, 0) FROM entry WHERE id = ? AND NOT EXISTS \
+     (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq)";
 
 const REFUSAL: &str = "SELECT r.id AS id, 'refused' AS state, \
      strftime('%Y-%m-%dT%H:%M:%fZ', r.at_ms / 1000.0, 'unixepoch') AS started_at, \
@@ -47,10 +64,10 @@ const REFUSAL: &str = "SELECT r.id AS id, 'refused' AS state, \
      p.price_version AS price_version, p.currency AS currency \
      FROM refusal AS r LEFT JOIN epoch AS p ON p.id = r.epoch WHERE r.id = ?";
 
-const CALLED: &str = "SELECT id, started_at, state FROM (SELECT id, started_at, state FROM ledger \
-     WHERE caller_request_id = ?1 UNION ALL SELECT id, \
-     strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), 'refused' FROM refusal \
-     WHERE caller_request_id = ?1) ORDER BY started_at DESC LIMIT ?2";
+const CALLED: &str = "SELECT id, started_at, state, outcome, failure_kind FROM (SELECT id, \
+     started_at, state, outcome, failure_kind FROM ledger WHERE caller_request_id = ?1 \
+     UNION ALL SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), 'refused', \
+     NULL, kind FROM refusal WHERE caller_request_id = ?1) ORDER BY started_at DESC LIMIT ?2";
 
 const POLICY: &str = "SELECT document, fleet FROM policy WHERE hash = ?";
 
@@ -58,7 +75,13 @@ const KEY_MODELS: &str = "SELECT models FROM key_models WHERE \"key\" = ?1 AND s
      unixepoch(?2) * 1000 + substr(?2, 21, 3) ORDER BY since_ms DESC, rowid DESC LIMIT 1";
 
 const PRICE: &str = "SELECT input_nano, cached_input_nano, cache_write_nano, output_nano, \
-     reasoning_nano FROM price WHERE version = ? AND model = ? AND input_nano IS NOT NULL";
+     reasoning_nano FROM price WHERE version = ? AND model = ?";
+
+/// Whether this version decided it; nothing where the file has no mark.
+const WAS_KEPT: &str = concat!(
+    "SELECT (SELECT epoch FROM entry WHERE id = ?1 UNION ALL SELECT epoch FROM refusal WHERE id = ?1) >= ",
+    schema::policies_from!()
+);
 
 /// The entry or the refusal with this id.
 pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<KeptRequest>> {
@@ -72,11 +95,37 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     let policy = connection
         .query_row(POLICY, [text("policy_hash")], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let key = [text("key"), text("started_at")];
-    let key_models = connection.query_row(KEY_MODELS, key, |row| row.get(0)).optional()?;
+    let policy_was_kept = connection.query_row(WAS_KEPT, [&id], |row| row.get(0))?;
+    let lists_removed = removed::lists(connection)? > 0;
+    let key_models = key_models(connection, text("key"), text("started_at"))?;
     let priced = [text("price_version"), text("model")];
     let price = connection.query_row(PRICE, priced, price).optional()?;
-    Ok(Some(KeptRequest { columns, policy, key_models, price }))
+    let left_open = None;
+    let kept = KeptRequest {
+        columns,
+        policy,
+        left_open,
+        policy_was_kept,
+        lists_removed,
+        key_models,
+        price,
+    };
+    Ok(Some(kept))
+}
+
+/// The list of this key at this moment, if it had any.
+pub(super) fn key_models(
+    connection: &Connection,
+    key: &str,
+    at: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection.query_row(KEY_MODELS, [key, at], |row| row.get(0)).optional()
+}
+
+/// The boot that has opened an entry that is open; 0 is one of an earlier version.
+pub(super) fn open_boot(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<i64>> {
+    let id = id.hyphenated().to_string();
+    connection.query_row(OPEN_BOOT, [id], |row| row.get(0)).optional()
 }
 
 /// The columns of the view `ledger` of the entry with this id.
@@ -107,7 +156,8 @@ pub(super) fn called(
     let mut select = connection.prepare(CALLED)?;
     let rows = select.query_map(params![name, most], |row| {
         let id = row.get::<_, Option<String>>(0)?.unwrap_or_default();
-        Ok(Named { id, started_at: row.get(1)?, state: row.get(2)? })
+        let (outcome, failure_kind) = (row.get(3)?, row.get(4)?);
+        Ok(Named { id, started_at: row.get(1)?, state: row.get(2)?, outcome, failure_kind })
     })?;
     rows.collect()
 }

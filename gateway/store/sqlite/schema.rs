@@ -139,14 +139,44 @@ pub(super) const INSERT_PRICE: &str = "INSERT INTO price (version, model, curren
      cached_input_nano, cache_write_nano, output_nano, reasoning_nano) VALUES (?,?,?,?,?,?,?,?) \
      ON CONFLICT DO NOTHING";
 
+/// The name in `meta` of the first epoch since which what decides is kept: from there on, a policy or a price
+/// that is not there was removed.
+macro_rules! policies_from {
+    () => {
+        "(SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'policies_from')"
+    };
+}
+pub(super) use policies_from;
+
+/// Marks from which epoch on what decides is kept, and how many lists of keys have been: once for a file, by
+/// whoever makes it or brings it to this form.
+pub(super) const MARK_DECISIONS: [&str; 2] = [
+    "INSERT INTO meta (name, value) SELECT 'policies_from', coalesce(max(id), 0) + 1 FROM epoch \
+     WHERE true ON CONFLICT DO NOTHING",
+    "INSERT INTO meta (name, value) SELECT 'key_lists', count(*) FROM key_models WHERE true \
+     ON CONFLICT DO NOTHING",
+];
+/// Counts a list that was written: of one that is removed nothing else would tell.
+pub(super) const COUNT_LIST: &str =
+    "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'key_lists'";
+/// How many lists are missing, if any.
+pub(super) const LISTS_REMOVED: &str = "SELECT CAST(value AS INTEGER) - \
+     (SELECT count(*) FROM key_models) FROM meta WHERE name = 'key_lists'";
+
 /// Whether a policy is kept already.
 pub(super) const FIND_POLICY: &str = "SELECT 1 FROM policy WHERE hash = ?";
 pub(super) const INSERT_POLICY: &str = "INSERT INTO policy (hash, version, document, fleet) \
      VALUES (?,?,?,?) ON CONFLICT DO NOTHING";
 
-/// What each key could use last, of those that ever had a list.
-pub(super) const LAST_LISTS: &str =
-    "SELECT \"key\", models, max(rowid) FROM key_models GROUP BY \"key\"";
+/// What each key could use at a moment, of those that had a list by then: the last row of a key counts.
+pub(super) const LISTS_AT: &str = "SELECT \"key\", models FROM key_models \
+     WHERE since_ms <= ? AND \"key\" <> '' ORDER BY since_ms, rowid";
+/// Whether a key, or nobody (`''`: a configuration came into force), has a row of this moment.
+pub(super) const FIND_LIST: &str =
+    "SELECT 1 FROM key_models WHERE \"key\" = ? AND since_ms = ? LIMIT 1";
+/// When the next configuration came into force of which anything was written.
+pub(super) const NEXT_LISTS: &str =
+    "SELECT min(since_ms) FROM key_models WHERE \"key\" = '' AND since_ms > ?";
 pub(super) const INSERT_LIST: &str =
     "INSERT INTO key_models (\"key\", since_ms, models) VALUES (?,?,?)";
 
@@ -308,7 +338,8 @@ macro_rules! boots {
 pub(super) const KEEP_BOOTS: &str = boots!();
 
 /// What decides, kept once for each hash, and what each key could use from when on: a past decision can be
-/// made again. A key without a row could use every model. What refused a request, and by which id its caller
+/// made again. A key without a row could use every model; rows of no key (`''`) say when a configuration came
+/// into force. What refused a request, and by which id its caller
 /// knows it.
 macro_rules! decisions {
     () => {

@@ -626,9 +626,15 @@ fn labels_are_those_of_the_requests_own_epoch_and_caller() {
     for round in 0..2_u64 {
         for epoch in 0..12_u64 {
             let mut names = EpochInfo::clone(&sample::names());
-            let model = &mut Arc::make_mut(&mut names.fleet).models[0];
+            let fleet = Arc::make_mut(&mut names.fleet);
+            fleet.keys[0].models = Arc::new([Box::from("*")]);
+            let model = &mut fleet.models[0];
             model.id = format!("model-{epoch}").into();
             model.zone = Some(format!("zone-{epoch}").into());
+            let policy = policies::compile("[default]\nroute = [\"*\"]\n", &names.fleet).unwrap();
+            names.policy_hash = policy.hash().into();
+            let record = crate::outcome::PolicyRecord::new(&policy, sample::STARTED_MS);
+            names.policy = Some(Arc::new(record));
             let mut opened = Opened::clone(&sample::opened(round * 12 + epoch, &Arc::new(names)));
             let caller = Caller::clone(&opened.caller);
             opened.caller =
@@ -795,21 +801,24 @@ fn told(folder: &Folder, id: Uuid, name: &str) -> String {
     kept.columns[name].to_string()
 }
 
+/// Names of this policy's hash that came into force so many milliseconds after the sample's time, with the
+/// models that its key may use.
+fn with(hash: &str, since_ms: i64, models: &[&str]) -> Arc<EpochInfo> {
+    let mut names = EpochInfo::clone(&sample::names());
+    names.policy_hash = hash.into();
+    let mut policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
+    policy.since_ms = sample::STARTED_MS + since_ms;
+    names.policy = Some(Arc::new(policy));
+    let mut fleet = policies::facts::FleetFacts::clone(&names.fleet);
+    fleet.keys[0].models = models.iter().map(|it| Box::from(*it)).collect();
+    names.fleet = Arc::new(fleet);
+    Arc::new(names)
+}
+
 #[test]
 fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_change() {
     let folder = Folder::new("decisions");
     let mut store = folder.open();
-    let with = |hash: &str, since_ms: i64, models: &[&str]| {
-        let mut names = EpochInfo::clone(&sample::names());
-        names.policy_hash = hash.into();
-        let mut policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
-        policy.since_ms = sample::STARTED_MS + since_ms;
-        names.policy = Some(Arc::new(policy));
-        let mut fleet = policies::facts::FleetFacts::clone(&names.fleet);
-        fleet.keys[0].models = models.iter().map(|it| Box::from(*it)).collect();
-        names.fleet = Arc::new(fleet);
-        Arc::new(names)
-    };
     for (number, names) in [
         with("a", -50, &["*"]),
         with("a", -40, &["*"]),
@@ -826,7 +835,11 @@ fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_cha
     let connection = Connection::open(folder.file()).unwrap();
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM policy"), 2);
-    assert_eq!(count("SELECT count(*) FROM key_models"), 2, "who may use all has no list at first");
+    assert_eq!(
+        count("SELECT count(*) FROM key_models WHERE \"key\" <> ''"),
+        2,
+        "who may use all has no list at first"
+    );
     let kept = folder.reader().request(sample::id(2)).unwrap().unwrap();
     assert_eq!(kept.key_models.as_deref(), Some("[\"qwen\"]"));
     let (document, fleet) = kept.policy.unwrap();
@@ -835,6 +848,33 @@ fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_cha
     assert_eq!(fleet, sample::names().policy.as_ref().unwrap().fleet);
     assert_eq!(kept.price.unwrap().output.nano(), 1_500_000_000);
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+/// In whatever order the first requests of configurations are written, each is explained by the list of its
+/// own time.
+#[test]
+fn a_late_request_of_an_older_configuration_changes_no_other_list() {
+    let lists: [&[&str]; 3] = [&["*"], &["qwen"], &["gemma"]];
+    let orders =
+        [[0, 1, 2, 3], [1, 0, 2, 3], [1, 0, 3, 2], [2, 1, 0, 3], [3, 1, 2, 0], [3, 2, 1, 0]];
+    for (order, code) in orders.into_iter().flat_map(|it| (0..81usize).map(move |code| (it, code)))
+    {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::migrate(&mut connection).unwrap();
+        let list = |at: usize| lists[code / 3usize.pow(u32::try_from(at).unwrap()) % 3];
+        let since = |at: usize| i64::try_from(at).unwrap() * 100;
+        let tx = connection.transaction().unwrap();
+        for at in order {
+            decisions::keep(&tx, &with("a", since(at), list(at))).unwrap();
+        }
+        for at in 0..4 {
+            let when = started_at(sample::STARTED_MS + since(at) + 50);
+            let said = request::key_models(&tx, "chatbot", &when).unwrap();
+            let said = said.unwrap_or_else(|| "[\"*\"]".into());
+            let own = serde_json::to_string(list(at)).unwrap();
+            assert_eq!(said, own, "{order:?} {code} at {at}");
+        }
+    }
 }
 
 #[test]

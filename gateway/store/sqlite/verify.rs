@@ -5,7 +5,7 @@ use std::path::Path;
 use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
-use super::{boot, checksum, failed, read::unsigned};
+use super::{boot, checksum, failed, read::unsigned, removed};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -38,13 +38,6 @@ const DIFFERENCES: &str = "SELECT coalesce(e.team, b.team, '?'), coalesce(e.k, b
      FULL JOIN balance AS b ON b.quarter = e.quarter AND b.tree = e.tree AND b.team = e.team \
      AND b.\"key\" = e.k \
      WHERE e.cost IS NOT b.cost_nano OR e.requests IS NOT b.requests";
-
-/// Entries whose labels stand nowhere.
-const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS c USING (seq) \
-     WHERE e.caller NOT IN (SELECT id FROM caller) OR e.shape NOT IN (SELECT id FROM shape) OR \
-     e.epoch NOT IN (SELECT id FROM epoch) OR \
-     (e.boot IS NOT NULL AND e.boot NOT IN (SELECT id FROM boot)) OR \
-     (c.result IS NOT NULL AND c.result NOT IN (SELECT id FROM result))";
 
 /// Values that no writer writes, each in words: with them, no sum says anything.
 const UNSOUND: &str = "\
@@ -113,14 +106,7 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         );
         faults.push(counted(reopened, entries.0, entries.1));
     }
-    let nameless = count(NAMELESS)?;
-    if nameless > 0 {
-        faults.push(counted(
-            nameless,
-            "entry has lost what it names",
-            "entries have lost what they name",
-        ));
-    }
+    faults.extend(removed::faults(&tx)?);
     if sound {
         let sum = "SELECT coalesce(sum(cost_nano), 0) FROM entry_close";
         verification.cost = Money::from_nano(tx.query_row(sum, [], |row| row.get(0))?);
@@ -146,18 +132,23 @@ fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
     let dead = open.iter().filter(|(boot, _)| !living.contains(boot));
     let count: u64 = dead.map(|(_, count)| count).sum();
     let entries = counted(count, "entry is open", "entries are open");
-    let told = match (living.is_empty(), count) {
-        (true, 1) => "and no gateway runs: the next start closes it at its reservation",
-        (true, _) => "and no gateway runs: the next start closes them at their reservations",
-        (false, 1) => {
+    let told = until(living, count == 1);
+    (count > 0).then(|| format!("{entries} {told}"))
+}
+
+/// Who ends what is open without a process of its own, while these live.
+pub(super) const fn until(living: &[i64], one: bool) -> &'static str {
+    match (living.is_empty(), one) {
+        (true, true) => "and no gateway runs: the next start closes it at its reservation",
+        (true, false) => "and no gateway runs: the next start closes them at their reservations",
+        (false, true) => {
             "of a gateway that runs no more: the one that runs closes it at its reservation within seconds"
         }
-        (false, _) => {
+        (false, false) => {
             "of a gateway that runs no more: the one that runs closes them at their reservations within \
              seconds"
         }
-    };
-    (count > 0).then(|| format!("{entries} {told}"))
+    }
 }
 
 fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {

@@ -142,3 +142,46 @@ fn rows_of_an_earlier_version_are_counted_and_believed() {
     connection.execute_batch(drop_column).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
+
+/// Whatever row of what decides is removed, it is named; before the mark an earlier version had none.
+#[test]
+fn what_is_removed_is_named() {
+    let removed = "is missing: its row was removed";
+    for (by_hand, named) in [
+        ("DELETE FROM policy", format!("the policy 2026-01 (aabb) {removed}")),
+        (
+            "DELETE FROM price WHERE model = 'gemma'",
+            format!("the price of gemma in ccdd {removed}"),
+        ),
+        ("DELETE FROM price; DELETE FROM policy", format!("the price of qwen in ccdd {removed}")),
+        (
+            "DELETE FROM key_models WHERE \"key\" <> ''",
+            format!("1 list of what a key could use {removed}"),
+        ),
+        (
+            "DELETE FROM key_models",
+            "2 lists of what keys could use are missing: their rows were removed".into(),
+        ),
+        ("DELETE FROM tree", "1 policy has lost its tree of teams".into()),
+        ("DELETE FROM epoch", "1 refusal has lost its policy".into()),
+    ] {
+        let folder = Folder::new("removed");
+        written(&folder);
+        Connection::open(folder.file()).unwrap().execute_batch(by_hand).unwrap();
+        let faults = folder.reader().verify().unwrap().faults;
+        assert!(faults.contains(&named), "{by_hand}: {faults:?}");
+    }
+    let folder = Folder::new("removed-before");
+    written(&folder);
+    let connection = Connection::open(folder.file()).unwrap();
+    let earlier =
+        "DELETE FROM policy; DELETE FROM price; DELETE FROM meta WHERE name = 'policies_from'";
+    connection.execute_batch(earlier).unwrap();
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+    let was_kept =
+        || folder.reader().request(on_day(3, 500).opened.id).unwrap().unwrap().policy_was_kept;
+    assert_eq!(was_kept(), None);
+    drop(folder.open());
+    assert_eq!(was_kept(), Some(false), "the mark is made anew, after what is there");
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
