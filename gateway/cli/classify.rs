@@ -10,6 +10,8 @@ use classify::{Prompt, Reading};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::print::{self, err};
+
 /// One line of input: a text, or a request.
 #[derive(Deserialize)]
 struct Line {
@@ -62,7 +64,7 @@ pub(super) fn run() -> ExitCode {
         let line = match line {
             Ok(line) => line,
             Err(error) => {
-                eprintln!("signalbox: line {at}: {error}");
+                err!("signalbox: line {at}: {error}");
                 return ExitCode::FAILURE;
             }
         };
@@ -74,16 +76,18 @@ pub(super) fn run() -> ExitCode {
             Ok(line) => serde_json::to_string(&row(line)).map_err(io::Error::other),
             Err(error) => {
                 faults += 1;
-                eprintln!("signalbox: line {at}: {error}");
+                err!("signalbox: line {at}: {error}");
                 Ok(serde_json::json!({ "error": error.to_string() }).to_string())
             }
         };
-        if written.and_then(|row| writeln!(out, "{row}")).is_err() {
-            return ExitCode::FAILURE;
+        if let Err(error) = written.and_then(|row| writeln!(out, "{row}")) {
+            print::end(&error);
         }
     }
-    let flushed = out.flush().is_ok();
-    if flushed && faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if let Err(error) = out.flush() {
+        print::end(&error);
+    }
+    if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A line without white space around it, and without the mark of its encoding: where files are joined, it

@@ -14,6 +14,7 @@ use policies::{
     facts::{Draw, FleetView, ModelView},
 };
 
+use super::print::{self, err};
 use crate::{
     directory::Directory,
     pipeline::{Asked, Decided, explained},
@@ -49,11 +50,11 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     };
     match text(&config, args) {
         Ok(text) => {
-            print!("{text}");
+            print::answer(format_args!("{text}"));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             ExitCode::FAILURE
         }
     }

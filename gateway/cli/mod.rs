@@ -1,8 +1,5 @@
 //! The commands, one file each. Only here does anything go to standard output.
 
-// A command speaks to a person or a pipe: that is its job.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod check;
 mod classify;
 mod demo;
@@ -11,6 +8,7 @@ mod init;
 mod key;
 mod ledger;
 mod policy;
+mod print;
 mod serve;
 mod sim;
 mod why;
@@ -23,6 +21,7 @@ use std::{
 use clap::{CommandFactory, Parser, Subcommand};
 use policies::{Fault, counted};
 
+use self::print::err;
 use crate::config::{self, Config};
 
 /// Exit code: the checked thing is wrong.
@@ -106,7 +105,9 @@ pub fn main() -> ExitCode {
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
-            clap_complete::generate(shell, &mut Args::command(), name, &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), name, &mut script);
+            print::answer(format_args!("{}", String::from_utf8_lossy(&script)));
             ExitCode::SUCCESS
         }
     }
@@ -116,7 +117,7 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => {
-            eprintln!("signalbox: cannot start the runtime: {error}");
+            err!("signalbox: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }
@@ -147,13 +148,13 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
 
 fn print_faults(faults: &[Fault]) {
     for fault in faults {
-        eprintln!("{fault}");
+        err!("{fault}");
         if let Some(shown) = shown(fault) {
-            eprintln!("{shown}");
+            err!("{shown}");
         }
     }
     let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
-    eprintln!("{}", counted(all, "fault", "faults"));
+    err!("{}", counted(all, "fault", "faults"));
 }
 
 /// The line of a document that is not TOML, with a caret where reading ended.

@@ -10,6 +10,7 @@ use std::{
 use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::print::err;
 use crate::{
     app::{self, Change, Notice, Reloaded, Running, StartWarning, Watched, notify},
     config::Config,
@@ -49,7 +50,7 @@ pub(super) async fn run(path: PathBuf, args: Args) -> ExitCode {
     let log = match Log::start(&config.log, clocks) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("signalbox: cannot write a log: {error}");
+            err!("signalbox: cannot write a log: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -72,7 +73,7 @@ async fn serve(
         Ok(running) => running,
         Err(error) => {
             log.finish();
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -239,7 +240,7 @@ fn end_with_stdin() {
 }
 
 fn deaf() -> ExitCode {
-    eprintln!("signalbox: cannot listen for signals");
+    err!("signalbox: cannot listen for signals");
     ExitCode::FAILURE
 }
 

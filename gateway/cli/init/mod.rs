@@ -24,7 +24,10 @@ use self::{
     models::Models,
     render::Head,
 };
-use super::check;
+use super::{
+    check,
+    print::{err, out},
+};
 use crate::{
     app::{self, BackendFault, FaultKind, ListedBackend, ListedModel},
     config::{Endpoint, single},
@@ -79,8 +82,8 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>) -> ExitCode {
     match init(&args, config).await {
         Ok(code) => code,
         Err((code, wrong)) => {
-            eprintln!("signalbox: {wrong}");
-            eprintln!("Nothing was written.");
+            err!("signalbox: {wrong}");
+            err!("Nothing was written.");
             code
         }
     }
@@ -99,11 +102,11 @@ async fn init(args: &Args, config: Option<PathBuf>) -> Result<ExitCode, Stopped>
         found.take(backend, listed, &catalogue).map_err(failed)?;
     }
     for note in &found.notes {
-        eprintln!("note: {note}");
+        err!("note: {note}");
     }
     tell(&found);
     let key = place.write(&choice, &found, args.force)?;
-    eprintln!();
+    err!();
     let code = judge(&place, &key);
     Ok(code)
 }
@@ -176,12 +179,12 @@ async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, St
                 let number = found.models.len();
                 let plural = if number == 1 { "" } else { "s" };
                 let with = if found.base == backend.url { "" } else { ", with /v1 at its end" };
-                eprintln!("{}: {number} model{plural} listed{with}", found.base);
+                err!("{}: {number} model{plural} listed{with}", found.base);
                 listed.push(found);
             }
             Err(fault) => {
                 wrong += 1;
-                eprintln!("{}: WRONG: {fault}", backend.url);
+                err!("{}: WRONG: {fault}", backend.url);
             }
         }
     }
@@ -230,7 +233,7 @@ fn tell(found: &Models<'_>) {
             1 => String::new(),
             n => format!("{n} replicas, "),
         };
-        eprintln!("  {:width$}  {replicas}{known}", model.id);
+        err!("  {:width$}  {replicas}{known}", model.id);
     }
 }
 
@@ -293,7 +296,7 @@ impl Place {
         }
         files::write(&new, force).map_err(failed)?;
         let names = new.iter().map(|it| super::typed(&it.path)).collect::<Vec<_>>();
-        eprintln!("Written: {}", names.join(", "));
+        err!("Written: {}", names.join(", "));
         Ok(key)
     }
 
@@ -326,16 +329,15 @@ pepper = \"file:pepper\"          # keys and users are hashed with it: BACK IT U
 fn judge(place: &Place, key: &str) -> ExitCode {
     let judged = check::judged(&place.config);
     match &judged {
-        Ok((_, good)) => eprintln!("{good}"),
+        Ok((_, good)) => err!("{good}"),
         Err(faults) => super::print_faults(faults),
     }
-    eprintln!("\nThe first key, shown once:");
-    println!("{key}");
-    let _ = io::stdout().flush();
+    err!("\nThe first key, shown once:");
+    out!("{key}");
     match judged {
         Ok((config, _)) => {
             let serve = super::command_of(&place.config, "serve");
-            eprintln!(
+            err!(
                 "\n{}",
                 next(&serve, &config.server.listen.to_string(), "KEY=…   # the key above")
             );
