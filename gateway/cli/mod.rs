@@ -162,8 +162,14 @@ fn shown(fault: &Fault) -> Option<String> {
     let (line, column) = (fault.line?, fault.column?);
     let text = config::read_text(Path::new(fault.file.as_deref()?)).ok()?;
     let text = text.lines().nth(line.checked_sub(1)?)?;
-    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL.
-    if ["key", "secret", "token", "pepper", "hash", "@"].iter().any(|word| text.contains(word)) {
+    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL. The header of
+    // a table is none.
+    let is_header =
+        |it: &str| it.starts_with('[') && it.ends_with(']') && !it.contains(['"', '\'', ' ']);
+    let hidden = !is_header(text.trim());
+    if hidden
+        && ["key", "secret", "token", "pepper", "hash", "@"].iter().any(|word| text.contains(word))
+    {
         return None;
     }
     let (margin, before) = (" ".repeat(line.to_string().len()), " ".repeat(column.checked_sub(1)?));

@@ -30,8 +30,9 @@ use crate::{
     document::{Faults, Section, kind, locate},
     facts::{FleetFacts, ModelIndex},
     fault::Fault,
+    not_toml::not_toml,
     plan::{Plan, Reason, Refusal, Skip},
-    policy::{Policy, compile, not_toml},
+    policy::{Policy, compile},
 };
 
 /// What a file's header says.

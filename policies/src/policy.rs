@@ -36,6 +36,7 @@ use crate::{
     document::{self, Faults, Section, locate},
     facts::{FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
+    not_toml::not_toml,
     plan::{Hedge, SlowStream},
     set::BitSet,
 };
@@ -267,17 +268,6 @@ impl Policy {
         let at = self.names.get(id)?.get();
         self.every.get(at..=at)
     }
-}
-
-/// The fault of a document that is no TOML, with its line and column.
-#[must_use]
-pub fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = document.get(..at).unwrap_or("");
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    let fault = Fault::new("", error.message(), "a TOML document");
-    Fault { line: Some(line), column: Some(column), ..fault }
 }
 
 fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<Route> {
