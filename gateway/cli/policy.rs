@@ -171,8 +171,9 @@ fn test_all(path: &Path) -> ExitCode {
     let tables = match tables(path) {
         Ok(tables) if !tables.is_empty() => tables,
         Ok(_) => {
-            err!("signalbox: there is no table of cases in {}", path.display());
-            return ExitCode::FAILURE;
+            let path = path.display();
+            err!("signalbox: there is no table of cases (a file that ends in .toml) in {path}");
+            return ExitCode::from(super::WRONG);
         }
         Err(error) => {
             err!("signalbox: {}: {error}", path.display());
@@ -186,7 +187,8 @@ fn test_all(path: &Path) -> ExitCode {
                 passed += report.passed;
                 failed += report.failed.len();
                 for difference in report.failed {
-                    out!("{}: {difference}", table.display());
+                    let line = difference.line.map(|line| format!(":{line}")).unwrap_or_default();
+                    out!("{}{line}: {difference}", table.display());
                 }
             }
             Err(faults) => {
