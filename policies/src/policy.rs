@@ -125,7 +125,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     let default = default_route(&mut root, fleet, &mut faults);
     let rules = rules(&mut root, fleet, &mut faults);
     for later in ["experiment"] {
-        if root.get(later).is_some() {
+        if root.refuses(later) {
             faults.push(Fault::new(root.at(later), "a key", "nothing: not supported yet"));
         }
     }
@@ -328,7 +328,7 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
     let bound = permitted.is_some() || when.names_data_class();
     let refuses = route::refuses(section, (route.is_some(), bound), faults);
     for later in ["experiment"] {
-        if section.get(later).is_some() {
+        if section.refuses(later) {
             let path = section.at(later);
             faults.push(Fault::new(path, "a key", "nothing: not supported yet"));
         }
