@@ -98,8 +98,11 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     if args.json {
         return Ok(format!("{:#}\n", decided.json()));
     }
-    let Decided { signals, plan: explanation, .. } = &decided;
-    Ok(format!("signals  {}\n{explanation}", signals_in_words(signals)))
+    let Decided { signals, plan: explanation, .. } = decided;
+    let currency = &config.ledger.currency;
+    let cost_max = explanation.cost_max.as_ref().map(|most| format!("{most} {currency}"));
+    let explanation = policies::Explanation { cost_max, ..explanation };
+    Ok(format!("signals  {}\n{explanation}", signals_in_words(&signals)))
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {

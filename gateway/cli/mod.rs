@@ -58,6 +58,9 @@ enum Command {
     /// Say language and task of each request on standard input (JSON lines in, JSON lines out).
     Classify,
     /// Print the decision for one request, without sending anything.
+    ///
+    /// Exit code 0 where there is a decision, a refusal included (JSON has it as `refusal`); 1 where the
+    /// request cannot be read; 2 where the configuration is wrong.
     Explain(explain::Args),
     /// Explain a request of the past, served or refused, from the ledger.
     Why(why::Args),
@@ -162,8 +165,8 @@ fn shown(fault: &Fault) -> Option<String> {
     let (line, column) = (fault.line?, fault.column?);
     let text = config::read_text(Path::new(fault.file.as_deref()?)).ok()?;
     let text = text.lines().nth(line.checked_sub(1)?)?;
-    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL. The header of
-    // a table is none.
+    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL. The
+    // header of a table is none.
     let is_header =
         |it: &str| it.starts_with('[') && it.ends_with(']') && !it.contains(['"', '\'', ' ']);
     let hidden = !is_header(text.trim());

@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// Ask no backend: each is NAME=URL, by its model's name at its engine
     #[arg(long)]
     offline: bool,
-    /// Replace files that are there; they are kept as <name>.old
+    /// Replace files that are there; they are kept as <name>.old, <name>.old.2, …
     #[arg(long)]
     force: bool,
 }
@@ -129,7 +129,16 @@ impl Args {
             return Err((ExitCode::from(super::USAGE), missing.to_owned()));
         }
         let choice = if asks {
-            choice::by_answers(&flags, &resolves, &mut line)
+            // Who answers waits for each backend; the runtime has other threads.
+            let listed = |backend: &Backend| {
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(listed(backend, folder))
+                })
+            };
+            let probe = |backend: &Backend| {
+                if self.offline { Ok(()) } else { listed(backend).map(drop) }
+            };
+            choice::by_answers(&flags, (&resolves, &probe), &mut line)
         } else {
             choice::by_flags(&flags, &resolves)
         };
@@ -166,12 +175,7 @@ fn offline(choice: &Choice) -> Result<Vec<ListedBackend>, Stopped> {
 
 /// What each backend lists; a line for each is said.
 async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, Stopped> {
-    let ask = async |backend: &Backend| {
-        let authorization = authorization(backend, &place.folder)?;
-        let found = app::list_backend(&backend.url, authorization).await;
-        found.map_err(|fault| in_words(fault, backend))
-    };
-    let answers = join_all(choice.backends.iter().map(ask)).await;
+    let answers = join_all(choice.backends.iter().map(|it| listed(it, &place.folder))).await;
     let (mut listed, mut wrong) = (Vec::new(), 0);
     for (backend, answer) in choice.backends.iter().zip(answers) {
         match answer {
@@ -196,6 +200,13 @@ async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, St
         "{wrong} of {all} backends cannot be asked for models; start what is down, or leave it out; or \
          --offline with --backend NAME=URL, which asks nobody"
     )))
+}
+
+/// What one backend lists, or what is wrong with it.
+async fn listed(backend: &Backend, folder: &Path) -> Result<ListedBackend, String> {
+    let authorization = authorization(backend, folder)?;
+    let found = app::list_backend(&backend.url, authorization).await;
+    found.map_err(|fault| in_words(fault, backend))
 }
 
 /// What is wrong with a backend, and which flag mends it.
@@ -245,6 +256,12 @@ impl Place {
                 return Err((ExitCode::from(super::USAGE), wrong));
             }
             (Some(config), None) => config,
+            (None, Some(file)) if file.exists() && !file.is_dir() => {
+                let file = file.display();
+                let wrong =
+                    format!("{file} is a file: DIR is a folder, --config {file} names a file");
+                return Err((ExitCode::from(super::USAGE), wrong));
+            }
             (None, Some(folder)) => folder.join(super::CONFIG),
             (None, None) => PathBuf::from(super::CONFIG),
         };
@@ -261,9 +278,10 @@ impl Place {
         match [self.config.clone(), self.policy()].into_iter().find(taken) {
             None => Ok(()),
             Some(path) => {
-                let path = path.display();
+                let (old, path) = (files::free_old(&path), path.display());
+                let old = old.display();
                 Err(failed(format!(
-                    "{path} is already there: --force replaces it, and keeps {path}.old"
+                    "{path} is already there: --force replaces it, and keeps {old}"
                 )))
             }
         }
