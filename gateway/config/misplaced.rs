@@ -57,8 +57,8 @@ const FOREIGN: &[(&str, &[&str], &str)] = &[
     (
         "model",
         &["rpm", "tpm", "rate_limit", "limits", "requests_per_minute", "tokens_per_minute"],
-        "`limits` of a [[team]] or [[key]], such as { requests_per_minute = 60, tokens_per_minute = 100000 }, \
-         or `concurrency_max` in [[model.endpoint]]",
+        "`limits` of a [[team]] or [[key]], such as { requests_per_minute = 60, tokens_per_minute = 100000 \
+         }, or `concurrency_max` in [[model.endpoint]]",
     ),
     (
         "model",

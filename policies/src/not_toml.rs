@@ -138,8 +138,8 @@ mod tests {
             ),
             (
                 "[[model.endpoint]]\nurl = \"x\"\n[[model]]\nid = \"b\"\n",
-                "line 1, column 1: found `[[model.endpoint]]` before any `[[model]]`, expected `[[model]]` first: \
-                 it belongs to one",
+                "line 1, column 1: found `[[model.endpoint]]` before any `[[model]]`, expected `[[model]]` \
+                 first: it belongs to one",
             ),
             (
                 "\n[key]\nname = \"a\"\n\n[[key]]\nname = \"b\"\n",
@@ -151,17 +151,18 @@ mod tests {
             ),
             (
                 "[rule]\nname = \"a\"\n[rule]\nname = \"b\"\n",
-                "line 1, column 1: found `[rule]`, expected `[[rule]]`: there may be many, and line 3 has one",
+                "line 1, column 1: found `[rule]`, expected `[[rule]]`: there may be many, and line \
+                 3 has one",
             ),
             (
                 "[server]\na = 1\n[admin]\n[server]\nb = 1\n",
-                "line 4, column 1: found `[server]` for the second time: the first is on line 1, expected one \
-                 `[server]` with all of its keys",
+                "line 4, column 1: found `[server]` for the second time: the first is on line 1, expected \
+                 one `[server]` with all of its keys",
             ),
             (
                 "[a]\nlisten = 1\n[server]\nlisten = 1\nx = 2\nlisten = 2\n",
-                "line 6, column 1: found `listen` for the second time: the first is on line 4, expected each key \
-                 once",
+                "line 6, column 1: found `listen` for the second time: the first is on line 4, expected each \
+                 key once",
             ),
         ] {
             assert_eq!(told(document), expected, "{document}");

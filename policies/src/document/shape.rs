@@ -35,7 +35,8 @@ pub(super) fn table(path: &str) -> String {
 
 /// Whether a text would be what is expected if it stood there without its quotes.
 pub(super) fn needs_no_quotes(text: &str, expected: &str) -> bool {
-    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    let is_number = text.starts_with(|it: char| it.is_ascii_digit())
+        && text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
     let number =
         ["number", "milliseconds", "tokens a second"].iter().any(|it| expected.contains(it));
     matches!(text, "true" | "false") && expected.contains("true or false") || is_number && number
