@@ -560,7 +560,7 @@ fn files_are_found_beside_the_configuration() {
     assert!(lines(&load(Some(&file)).unwrap_err()).contains("signalbox.toml:1:"));
     fs::remove_dir_all(&folder).unwrap();
     let missing = load(Some(&file)).unwrap_err();
-    assert!(missing[0].expected.contains("`--config` names its file"), "{missing:?}");
+    assert!(missing[0].expected.contains("`signalbox init` writes one"), "{missing:?}");
 }
 
 #[test]

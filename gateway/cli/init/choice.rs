@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_fit_is_asked_for_again_with_what_is_wrong() {
         let answers = [
-            "",
+            "nonsense",
             "localhost:8000",
             "http://a:1/v1/chat/completions",
             "http://a:1/v1",
