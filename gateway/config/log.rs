@@ -54,28 +54,8 @@ impl Default for Log {
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The places of this program that a directive may name, behind `signalbox::`.
-const ROOMS: [&str; 20] = [
-    "access",
-    "account",
-    "app",
-    "cli",
-    "config",
-    "directory",
-    "dispatch",
-    "edge",
-    "failure",
-    "fleet",
-    "log",
-    "outcome",
-    "pipeline",
-    "record",
-    "signals",
-    "sim",
-    "store",
-    "wakes",
-    "why",
-    "wire",
-];
+const ROOMS: &str = "access account app cli config directory dispatch edge failure fleet log outcome \
+                     pipeline record signals sim store wakes why wire";
 
 const EXPECTED: &str = "error, warn, info or debug, or directives such as \
                         \"info,signalbox::fleet=debug\"";
@@ -134,25 +114,27 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
 
 /// The level that other programs call so.
 fn meant(level: &str) -> Option<&'static str> {
-    Some(match &*level.to_ascii_lowercase() {
-        "warning" | "notice" => "warn",
-        "fatal" | "critical" | "severe" | "err" => "error",
-        "information" | "informational" | "default" => "info",
-        "verbose" | "fine" => "debug",
-        "all" | "finest" => "trace",
-        "none" | "quiet" | "silent" => "off",
-        _ => return None,
-    })
+    const WORDS: &[(&str, &str)] = &[
+        ("warn", "for warning notice"),
+        ("error", "for fatal critical severe err"),
+        ("info", "for information informational"),
+        ("debug", "for verbose fine"),
+        ("trace", "for all finest"),
+        ("off", "for none quiet silent"),
+    ];
+    let level = level.to_ascii_lowercase();
+    let called = |words: &str| words.split(' ').skip(1).any(|word| word == level);
+    WORDS.iter().find(|(_, words)| called(words)).map(|(level, _)| *level)
 }
 
 /// A place of this program must be there: a directive for another would never write a line.
 fn place_of_ours(place: &str) -> Result<(), String> {
     let Some(inner) = place.strip_prefix("signalbox::") else { return Ok(()) };
     let room = inner.split("::").next().unwrap_or_default();
-    if ROOMS.contains(&room) {
+    if ROOMS.split(' ').any(|it| it == room) {
         return Ok(());
     }
-    let near = nearest(room, ROOMS.into_iter());
+    let near = nearest(room, ROOMS.split(' '));
     let near = near.map(|it| format!("; did you mean `signalbox::{it}`?")).unwrap_or_default();
     Err(format!("`{place}`, where nothing writes to the log{near}"))
 }

@@ -46,6 +46,6 @@ fn the_places_are_those_of_the_program() {
         .lines()
         .filter_map(|it| it.strip_prefix("pub mod ").or(it.strip_prefix("mod "))?.strip_suffix(';'))
         .collect();
-    let listed: Vec<&str> = ROOMS.into_iter().filter(|it| *it != "access").collect();
+    let listed: Vec<&str> = ROOMS.split(' ').filter(|it| *it != "access").collect();
     assert_eq!(listed, rooms);
 }
