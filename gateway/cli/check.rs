@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use policies::counted;
 
+use super::print::{err, out};
 use crate::{
     app::{self, AskedEndpoint},
     config::Config,
@@ -25,9 +26,9 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     match judged(path) {
         Ok((config, good)) => {
             if args.json {
-                eprintln!("{good}");
+                err!("{good}");
             } else {
-                println!("{good}");
+                out!("{good}");
             }
             if args.online {
                 return super::asynchronous(online(config, args.json));
@@ -36,7 +37,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
         }
         Err(faults) if args.json => {
             for fault in &faults {
-                println!(
+                out!(
                     "{}",
                     serde_json::json!({
                         "file": fault.file, "path": fault.path, "named": fault.named,
@@ -61,16 +62,16 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
 pub(super) fn judged(path: &Path) -> Result<(Config, String), Vec<policies::Fault>> {
     let config = app::check(path)?;
     for note in app::notes(&config) {
-        eprintln!("note: {note}");
+        err!("note: {note}");
     }
     for unread in &config.unread_variables {
-        eprintln!("warning: {unread}");
+        err!("warning: {unread}");
     }
     for finding in config.dead_ends.iter().take(super::DEAD_ENDS_MAX) {
-        eprintln!("{finding}");
+        err!("{finding}");
     }
     if let Some(more) = super::more_dead_ends(&config.dead_ends) {
-        eprintln!("policy: {more}");
+        err!("policy: {more}");
     }
     let fleet = config.policy.fleet();
     let good = format!(
@@ -89,7 +90,7 @@ async fn online(config: Config, json: bool) -> ExitCode {
     let asked = match app::ask_backends(&config).await {
         Ok(asked) => asked,
         Err(error) => {
-            eprintln!("signalbox: cannot ask backends: {error}");
+            err!("signalbox: cannot ask backends: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -99,9 +100,9 @@ async fn online(config: Config, json: bool) -> ExitCode {
     let (model, url) = (width(|it| &it.model), width(|it| &it.url));
     for it in &asked {
         if json {
-            println!("{}", as_json(it));
+            out!("{}", as_json(it));
         } else {
-            println!("{:model$}  {:url$}  {}", it.model, it.url, in_words(it));
+            out!("{:model$}  {:url$}  {}", it.model, it.url, in_words(it));
         }
     }
     let wrong = asked.iter().filter(|it| it.found.is_err()).count();
@@ -111,9 +112,9 @@ async fn online(config: Config, json: bool) -> ExitCode {
         wrong => format!("{endpoints} asked: {wrong} wrong"),
     };
     if json {
-        eprintln!("{sum}");
+        err!("{sum}");
     } else {
-        println!("{sum}");
+        out!("{sum}");
     }
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
 }

@@ -10,12 +10,13 @@ use classify::{Prompt, Reading};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::print::{self, err};
+
 /// One line of input: a text, or a request.
 #[derive(Deserialize)]
 struct Line {
     text: Option<String>,
-    #[serde(default)]
-    messages: Vec<Message>,
+    messages: Option<Vec<Message>>,
     #[serde(default)]
     tools: Vec<Box<RawValue>>,
     response_format: Option<Box<RawValue>>,
@@ -62,7 +63,7 @@ pub(super) fn run() -> ExitCode {
         let line = match line {
             Ok(line) => line,
             Err(error) => {
-                eprintln!("signalbox: line {at}: {error}");
+                err!("signalbox: line {at}: {error}");
                 return ExitCode::FAILURE;
             }
         };
@@ -70,20 +71,22 @@ pub(super) fn run() -> ExitCode {
         if line.is_empty() {
             continue;
         }
-        let written = match serde_json::from_slice::<Line>(line) {
+        let written = match read(line) {
             Ok(line) => serde_json::to_string(&row(line)).map_err(io::Error::other),
-            Err(error) => {
+            Err(wrong) => {
                 faults += 1;
-                eprintln!("signalbox: line {at}: {error}");
-                Ok(serde_json::json!({ "error": error.to_string() }).to_string())
+                err!("signalbox: line {at}: {wrong}");
+                Ok(serde_json::json!({ "error": wrong }).to_string())
             }
         };
-        if written.and_then(|row| writeln!(out, "{row}")).is_err() {
-            return ExitCode::FAILURE;
+        if let Err(error) = written.and_then(|row| writeln!(out, "{row}")) {
+            print::end(&error);
         }
     }
-    let flushed = out.flush().is_ok();
-    if flushed && faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if let Err(error) = out.flush() {
+        print::end(&error);
+    }
+    if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A line without white space around it, and without the mark of its encoding: where files are joined, it
@@ -93,10 +96,28 @@ fn bare(line: &[u8]) -> &[u8] {
     line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line).trim_ascii()
 }
 
+/// A line that says what is to be classified; what is wrong with another, in words.
+fn read(line: &[u8]) -> Result<Line, String> {
+    let parsed: Line = serde_json::from_slice(line).map_err(|error| {
+        // The line is said already, and is always its first.
+        error.to_string().replace(" at line 1 column ", " at character ")
+    })?;
+    if parsed.text.is_some() || parsed.messages.is_some() {
+        return Ok(parsed);
+    }
+    let keys: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(line).unwrap_or_default();
+    let found = match keys.keys().next() {
+        Some(key) => format!("key `{}`", policies::printable(key)),
+        None => String::from("nothing"),
+    };
+    Err(format!("found {found}, expected `text` or `messages`"))
+}
+
 fn row(line: Line) -> Printed {
     let mut system = String::new();
     let mut turns = Vec::new();
-    for message in line.messages {
+    for message in line.messages.unwrap_or_default() {
         let text = match message.content {
             Some(Content::Text(text)) => text,
             Some(Content::Parts(parts)) => {

@@ -14,6 +14,7 @@ use policies::{
     facts::{Draw, FleetView, ModelView},
 };
 
+use super::print::{self, err};
 use crate::{
     directory::Directory,
     pipeline::{Asked, Decided, explained},
@@ -49,11 +50,11 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     };
     match text(&config, args) {
         Ok(text) => {
-            print!("{text}");
+            print::answer(format_args!("{text}"));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             ExitCode::FAILURE
         }
     }
@@ -97,8 +98,11 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     if args.json {
         return Ok(format!("{:#}\n", decided.json()));
     }
-    let Decided { signals, plan: explanation, .. } = &decided;
-    Ok(format!("signals  {}\n{explanation}", signals_in_words(signals)))
+    let Decided { signals, plan: explanation, .. } = decided;
+    let currency = &config.ledger.currency;
+    let cost_max = explanation.cost_max.as_ref().map(|most| format!("{most} {currency}"));
+    let explanation = policies::Explanation { cost_max, ..explanation };
+    Ok(format!("signals  {}\n{explanation}", signals_in_words(&signals)))
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
+use super::print::{err, out};
 use crate::{app, config, directory};
 
 /// What can be done to keys.
@@ -33,7 +34,7 @@ pub(super) struct Create {
 pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
     let Command::Create(create) = command;
     if let Some((option, instead)) = create.later() {
-        eprintln!(
+        err!(
             "signalbox: --{option}: not supported by this version; make the key without it, and write \
              `{instead}` into its [[key]]"
         );
@@ -44,27 +45,27 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
         Ok(new) => new,
         Err(faults) => {
             let usage = faults.iter().all(|it| it.path.starts_with("--"));
-            faults.iter().for_each(|fault| eprintln!("signalbox: {fault}"));
+            faults.iter().for_each(|fault| err!("signalbox: {fault}"));
             return ExitCode::from(if usage { super::USAGE } else { super::WRONG });
         }
     };
     let pepper = match app::pepper(&new.identity, &new.ledger) {
         Ok(pepper) => pepper,
         Err(error) => {
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             return ExitCode::FAILURE;
         }
     };
     let key = directory::new_key(rand::random());
     let hash = directory::hash_line(pepper.expose().as_bytes(), &key);
     // All of it may be appended to the file as it comes.
-    eprintln!("\n# The key is shown once, on standard output: give it to who is to use it.");
-    eprintln!("# These lines stand at the end of {}:", path.display());
+    err!("\n# The key is shown once, on standard output: give it to who is to use it.");
+    err!("# These lines stand at the end of {}:", path.display());
     if new.team_is_new {
-        eprintln!("[[team]]\nname = {team:?}\n");
+        err!("[[team]]\nname = {team:?}\n");
     }
-    eprintln!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"");
-    println!("{key}");
+    err!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"");
+    out!("{key}");
     ExitCode::SUCCESS
 }
 

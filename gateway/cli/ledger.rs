@@ -7,7 +7,10 @@ use std::{
     process::ExitCode,
 };
 
-use super::spend;
+use super::{
+    print::{err, out},
+    spend,
+};
 use crate::{
     app,
     config::{Config, Credential, Key},
@@ -80,15 +83,13 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
 fn accept_pepper(config: &Config) -> ExitCode {
     let file = config.ledger.sqlite.display();
     if !config.ledger.sqlite.exists() {
-        println!(
-            "{file} is not there yet, and takes the pepper of the first start: nothing to accept"
-        );
+        out!("{file} is not there yet, and takes the pepper of the first start: nothing to accept");
         return ExitCode::SUCCESS;
     }
     let pepper = match app::accepted(config) {
         Ok(pepper) => pepper,
         Err(error) => {
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -96,29 +97,27 @@ fn accept_pepper(config: &Config) -> ExitCode {
     let before = match store::accept_pepper(&config.ledger.sqlite, &fingerprint) {
         Ok(before) => before,
         Err(error) => {
-            eprintln!("signalbox: {file}: {error}");
+            err!("signalbox: {file}: {error}");
             return ExitCode::FAILURE;
         }
     };
     let place = app::place(&config.identity, &config.ledger);
     if before.as_ref() == Some(&fingerprint) {
-        println!(
-            "{file} was written with the pepper in {place} ({fingerprint}): nothing to accept"
-        );
+        out!("{file} was written with the pepper in {place} ({fingerprint}): nothing to accept");
         return ExitCode::SUCCESS;
     }
     let instead = before.map_or_else(String::new, |it| format!(", in place of {it}"));
-    println!("{file} takes the pepper in {place}, fingerprint {fingerprint}{instead}.");
+    out!("{file} takes the pepper in {place}, fingerprint {fingerprint}{instead}.");
     let hashed = |key: &&Key| matches!(key.credential, Credential::Hash(_));
     let keys: Vec<_> = config.keys.iter().filter(hashed).map(|key| &*key.name).collect();
     if !keys.is_empty() {
-        println!(
+        out!(
             "These keys stand in the configuration by a hash: create each anew with `signalbox key \
              create`, unless that was done with this pepper: {}.",
             keys.join(", ")
         );
     }
-    println!("Users and sessions of before are other ones from now on.");
+    out!("Users and sessions of before are other ones from now on.");
     ExitCode::SUCCESS
 }
 
@@ -127,12 +126,12 @@ fn verify(file: &Path, json: bool) -> ExitCode {
     let verified = match verified {
         Ok(verified) => verified,
         Err(error) => {
-            eprintln!("signalbox: {}: {error}", file.display());
+            err!("signalbox: {}: {error}", file.display());
             return ExitCode::FAILURE;
         }
     };
     if json {
-        println!("{}", as_json(&verified));
+        out!("{}", as_json(&verified));
     } else {
         print(&verified);
     }
@@ -148,15 +147,18 @@ fn as_json(it: &Verification) -> serde_json::Value {
 
 fn print(it: &Verification) {
     for fault in &it.faults {
-        println!("{fault}");
+        out!("{fault}");
     }
     if it.unchecked > 0 {
         let rows = policies::counted(it.unchecked, "row is", "rows are");
-        println!("{rows} of an earlier version, without a checksum");
+        out!("{rows} of an earlier version, without a checksum");
     }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
-    println!(
+    out!(
         "{said}: {} settled, {} recovered, {} open, cost {}",
-        it.settled, it.recovered, it.open, it.cost
+        it.settled,
+        it.recovered,
+        it.open,
+        it.cost
     );
 }

@@ -1,8 +1,5 @@
 //! The commands, one file each. Only here does anything go to standard output.
 
-// A command speaks to a person or a pipe: that is its job.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod check;
 mod classify;
 mod demo;
@@ -11,6 +8,7 @@ mod init;
 mod key;
 mod ledger;
 mod policy;
+mod print;
 mod serve;
 mod sim;
 mod spend;
@@ -25,6 +23,7 @@ use std::{
 use clap::{CommandFactory, Parser, Subcommand};
 use policies::{Fault, counted};
 
+use self::print::err;
 use crate::config::{self, Config};
 
 /// Exit code: the checked thing is wrong.
@@ -61,6 +60,9 @@ enum Command {
     /// Say language and task of each request on standard input (JSON lines in, JSON lines out).
     Classify,
     /// Print the decision for one request, without sending anything.
+    ///
+    /// Exit code 0 where there is a decision, a refusal included (JSON has it as `refusal`); 1 where the
+    /// request cannot be read; 2 where the configuration is wrong.
     Explain(explain::Args),
     /// Explain a request of the past, served or refused, from the ledger.
     Why(why::Args),
@@ -110,7 +112,9 @@ pub fn main() -> ExitCode {
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
-            clap_complete::generate(shell, &mut Args::command(), name, &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), name, &mut script);
+            print::answer(format_args!("{}", String::from_utf8_lossy(&script)));
             ExitCode::SUCCESS
         }
     }
@@ -120,7 +124,7 @@ fn asynchronous(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => {
-            eprintln!("signalbox: cannot start the runtime: {error}");
+            err!("signalbox: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }
@@ -141,7 +145,7 @@ fn write_out(text: &str) -> Result<(), ExitCode> {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return ExitCode::SUCCESS;
         }
-        eprintln!("signalbox: standard output: {error}");
+        print::err!("signalbox: standard output: {error}");
         ExitCode::FAILURE
     })
 }
@@ -179,13 +183,13 @@ fn load_ledger(path: &Path) -> Result<config::Ledger, ExitCode> {
 
 fn print_faults(faults: &[Fault]) {
     for fault in faults {
-        eprintln!("{fault}");
+        err!("{fault}");
         if let Some(shown) = shown(fault) {
-            eprintln!("{shown}");
+            err!("{shown}");
         }
     }
     let all: usize = faults.iter().map(|fault| 1 + fault.more).sum();
-    eprintln!("{}", counted(all, "fault", "faults"));
+    err!("{}", counted(all, "fault", "faults"));
 }
 
 /// The line of a document that is not TOML, with a caret where reading ended.
@@ -193,8 +197,14 @@ fn shown(fault: &Fault) -> Option<String> {
     let (line, column) = (fault.line?, fault.column?);
     let text = config::read_text(Path::new(fault.file.as_deref()?)).ok()?;
     let text = text.lines().nth(line.checked_sub(1)?)?;
-    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL.
-    if ["key", "secret", "token", "pepper", "hash", "@"].iter().any(|word| text.contains(word)) {
+    // A secret that was pasted is not shown, nor what stands beside one, nor a password in a URL. The
+    // header of a table is none.
+    let is_header =
+        |it: &str| it.starts_with('[') && it.ends_with(']') && !it.contains(['"', '\'', ' ']);
+    let hidden = !is_header(text.trim());
+    if hidden
+        && ["key", "secret", "token", "pepper", "hash", "@"].iter().any(|word| text.contains(word))
+    {
         return None;
     }
     let (margin, before) = (" ".repeat(line.to_string().len()), " ".repeat(column.checked_sub(1)?));

@@ -10,6 +10,7 @@ use std::{
 
 use policies::{Fault, Policy, cases, catalogue, counted, facts::FleetFacts, lint::Severity};
 
+use super::print::{err, out};
 use crate::config;
 
 /// What can be done to policies.
@@ -69,13 +70,13 @@ fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
     let errors = findings.iter().filter(|it| it.severity == Severity::Error).count();
     for finding in &findings {
         match serde_json::to_string(finding) {
-            Ok(line) if json => println!("{line}"),
-            _ => println!("{finding}"),
+            Ok(line) if json => out!("{line}"),
+            _ => out!("{finding}"),
         }
     }
     if !json {
         let count = policy.rule_names().count();
-        println!(
+        out!(
             "{}: {}, {}",
             counted(count, "rule", "rules"),
             counted(errors, "error", "errors"),
@@ -97,11 +98,11 @@ fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
     };
     let found = policies::lint::diff(&before, &after);
     match serde_json::to_string_pretty(&found) {
-        Ok(text) if json => println!("{text}"),
+        Ok(text) if json => out!("{text}"),
         _ => {
-            found.changes.iter().for_each(|change| println!("{change}\n"));
+            found.changes.iter().for_each(|change| out!("{change}\n"));
             let more = if found.cut { ", and maybe more: too large to compare whole" } else { "" };
-            println!("{}{more}", counted(found.changes.len(), "change", "changes"));
+            out!("{}{more}", counted(found.changes.len(), "change", "changes"));
         }
     }
     ExitCode::SUCCESS
@@ -170,11 +171,12 @@ fn test_all(path: &Path) -> ExitCode {
     let tables = match tables(path) {
         Ok(tables) if !tables.is_empty() => tables,
         Ok(_) => {
-            eprintln!("signalbox: there is no table of cases in {}", path.display());
-            return ExitCode::FAILURE;
+            let path = path.display();
+            err!("signalbox: there is no table of cases (a file that ends in .toml) in {path}");
+            return ExitCode::from(super::WRONG);
         }
         Err(error) => {
-            eprintln!("signalbox: {}: {error}", path.display());
+            err!("signalbox: {}: {error}", path.display());
             return ExitCode::FAILURE;
         }
     };
@@ -185,16 +187,17 @@ fn test_all(path: &Path) -> ExitCode {
                 passed += report.passed;
                 failed += report.failed.len();
                 for difference in report.failed {
-                    println!("{}: {difference}", table.display());
+                    let line = difference.line.map(|line| format!(":{line}")).unwrap_or_default();
+                    out!("{}{line}: {difference}", table.display());
                 }
             }
             Err(faults) => {
                 failed += 1;
-                faults.iter().for_each(|fault| println!("{fault}"));
+                faults.iter().for_each(|fault| out!("{fault}"));
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    out!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use policies::lint::Finding;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::print::err;
 use crate::{
     app::{self, Change, NamesChanged, Notice, Reloaded, Running, StartWarning, Watched, notify},
     config::Config,
@@ -53,7 +54,7 @@ pub(super) async fn run(path: PathBuf, args: Args) -> ExitCode {
     let log = match Log::start(&config.log, clocks) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("signalbox: cannot write a log: {error}");
+            err!("signalbox: cannot write a log: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -76,7 +77,7 @@ async fn serve(
         Ok(running) => running,
         Err(error) => {
             log.finish();
-            eprintln!("signalbox: {error}");
+            err!("signalbox: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -193,6 +194,9 @@ fn stays(faults: usize, said: impl ExactSizeIterator<Item = String>) {
     tracing::error!(faults, "the configuration in force stays: {text}");
 }
 
+/// Which of the changed names of a section are meant.
+type Which = fn(&NamesChanged) -> &[Arc<str>];
+
 /// Says in one line what is in force now, and what was before.
 fn in_force(reloaded: &Reloaded) {
     let Reloaded::InForce { version, hash, before, changed, prices, models, names, config_hash } =
@@ -202,11 +206,11 @@ fn in_force(reloaded: &Reloaded) {
     };
     let changed = changed.join(",");
     let of = |wanted: fn(&Change) -> Option<&str>| listed(models.iter().filter_map(wanted));
-    let named = |section: &str, which: fn(&NamesChanged) -> &[Arc<str>]| {
+    let named = |section: &str, which: Which| {
         let it = names.iter().find(|it| it.section == section)?;
         listed(which(it).iter().map(|name| &**name))
     };
-    let [added, removed, altered]: [fn(&NamesChanged) -> &[Arc<str>]; 3] =
+    let [added, removed, altered]: [Which; 3] =
         [|it| &it.added, |it| &it.removed, |it| &it.changed];
     let models_added = of(|it| if let Change::Added(id) = it { Some(id) } else { None });
     let models_removed = of(|it| if let Change::Removed(id) = it { Some(id) } else { None });
@@ -282,7 +286,7 @@ fn end_with_stdin() {
 }
 
 fn deaf() -> ExitCode {
-    eprintln!("signalbox: cannot listen for signals");
+    err!("signalbox: cannot listen for signals");
     ExitCode::FAILURE
 }
 

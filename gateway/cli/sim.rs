@@ -142,8 +142,8 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>) -> ExitCode {
         Ok(written) => written,
         Err(error) => return wrong(1, error),
     };
-    if print(&fleet, args.json, written.as_deref()).is_err() {
-        return ExitCode::from(1);
+    if let Err(error) = print(&fleet, args.json, written.as_deref()) {
+        super::print::end(&error);
     }
     let _ = tokio::signal::ctrl_c().await;
     fleet.shutdown().await;
@@ -157,7 +157,7 @@ fn print(fleet: &Fleet, as_json: bool, written: Option<&str>) -> io::Result<()> 
         let models = Value::Object(models.collect::<Map<_, _>>());
         writeln!(out, "{}", json!({ "control": fleet.control_url(), "models": models }))?;
         if let Some(written) = written {
-            writeln!(io::stderr(), "{written}")?;
+            super::print::err!("{written}");
         }
     } else {
         writeln!(out, "{:<18} {}", "control", fleet.control_url())?;

@@ -20,6 +20,7 @@ use self::{
     period::{Day, Window},
     report::{By, Report},
 };
+use super::print::err;
 use crate::store::{Apart, Charges, Reader, Span};
 
 /// Options of `spend`.
@@ -90,22 +91,22 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
             Err(code) => return code,
         },
         Err(fault) => {
-            eprintln!("signalbox: {fault}");
+            err!("signalbox: {fault}");
             return ExitCode::from(super::USAGE);
         }
     };
     match answer(question, &file) {
         Ok((text, notes)) => {
             let written = super::write_out(&text);
-            notes.iter().for_each(|note| eprintln!("{note}"));
+            notes.iter().for_each(|note| err!("{note}"));
             written.err().unwrap_or(ExitCode::SUCCESS)
         }
         Err(Fault::Usage(fault)) => {
-            eprintln!("signalbox: {fault}");
+            err!("signalbox: {fault}");
             ExitCode::from(super::USAGE)
         }
         Err(Fault::Ledger(fault)) => {
-            eprintln!("signalbox: {}: {fault}", file.display());
+            err!("signalbox: {}: {fault}", file.display());
             ExitCode::FAILURE
         }
     }

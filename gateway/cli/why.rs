@@ -8,6 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
+use super::print::{self, err, out};
 use crate::{
     store::{Named, Reader},
     why::Account,
@@ -61,15 +62,15 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
         },
     };
     match find(&ledger, &args.id) {
-        Ok(Found::Request(account)) if args.json => println!("{:#}", account.json()),
-        Ok(Found::Request(account)) => print!("{account}"),
+        Ok(Found::Request(account)) if args.json => out!("{:#}", account.json()),
+        Ok(Found::Request(account)) => print::answer(format_args!("{account}")),
         Ok(Found::Several(all)) => list(&all, args),
         Ok(Found::Nothing) => {
-            eprintln!("signalbox: {}", nothing(&ledger, &args.id, days));
+            err!("signalbox: {}", nothing(&ledger, &args.id, days));
             return ExitCode::FAILURE;
         }
         Err(error) => {
-            eprintln!("signalbox: {}: {error}", ledger.display());
+            err!("signalbox: {}: {error}", ledger.display());
             return ExitCode::FAILURE;
         }
     }
@@ -105,14 +106,14 @@ fn list(all: &[Named], args: &Args) {
             })
         };
         let all: Vec<_> = all.iter().map(one).collect();
-        println!("{:#}", serde_json::json!({ "requests": all }));
+        out!("{:#}", serde_json::json!({ "requests": all }));
         return;
     }
-    println!("requests that their callers call {}, the newest first:", args.id);
+    out!("requests that their callers call {}, the newest first:", args.id);
     for it in all {
         let outcome = it.outcome.as_ref().map_or_else(String::new, |it| format!(": {it}"));
         let kind = it.failure_kind.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
-        println!("{}  {}  {}{outcome}{kind}", it.id, it.started_at, it.state);
+        out!("{}  {}  {}{outcome}{kind}", it.id, it.started_at, it.state);
     }
 }
 

@@ -192,6 +192,23 @@ pub(super) fn own_token(
     None
 }
 
+/// Money under a key. A sign before it is told apart from what is no number.
+pub(super) fn amount(
+    section: &mut Section<'_>,
+    key: &'static str,
+    expected: &str,
+    faults: &mut Faults,
+) -> Option<Money> {
+    let negative = match section.get(key)? {
+        Value::String(text) => text.strip_prefix('-').is_some_and(|it| Money::parse(it).is_ok()),
+        Value::Integer(number) => *number < 0,
+        Value::Float(number) => *number < 0.0,
+        _ => false,
+    };
+    let positive = format!("an amount that is not negative: {expected}");
+    section.read(key, if negative { &positive } else { expected }, faults, money)
+}
+
 pub(super) fn money(value: &Value) -> Option<Money> {
     Money::parse(value.as_str()?).ok()
 }
@@ -233,7 +250,7 @@ pub(super) fn texts_of(
 /// Keys of the contract that this version does not serve: said, not ignored.
 pub(super) fn later(section: &mut Section<'_>, keys: &[&'static str], faults: &mut Faults) {
     for key in keys {
-        if section.get(key).is_some() {
+        if section.refuses(key) {
             let expected = "nothing: not supported by this version";
             faults.push(Fault::new(section.at(key), "a value", expected));
         }

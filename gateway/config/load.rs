@@ -20,8 +20,8 @@ use super::{Config, Ground, misplaced, outside::Outside, unread::PREFIX, validat
 pub use self::sections::{ledger, new_key};
 
 /// What is expected of the file's place.
-const READABLE: &str =
-    "a configuration: `--config` names its file, and docs/CONFIG.md has one that works";
+const READABLE: &str = "a configuration: `signalbox init` writes one, `--config` names another file, and \
+                        `signalbox demo` needs none";
 
 /// Loads and validates the configuration in this file, `signalbox.toml` if none is named. Relative paths
 /// in it start at its folder.

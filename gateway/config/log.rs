@@ -53,6 +53,10 @@ impl Default for Log {
 /// The levels, as a directive may name them.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The places of this program that a directive may name, behind `signalbox::`.
+const ROOMS: &str = "access account app cli config directory dispatch edge failure fleet log outcome \
+                     pipeline record signals sim store wakes why wire";
+
 const EXPECTED: &str = "error, warn, info or debug, or directives such as \
                         \"info,signalbox::fleet=debug\"";
 
@@ -61,7 +65,11 @@ pub(super) fn log(mut it: Section<'_>, faults: &mut Faults) -> Log {
     let default = Log::default();
     let level = it.text("level", faults);
     if let Some(wrong) = level.and_then(|level| filter(level).err()) {
-        faults.push(Fault::new(it.at("level"), wrong, EXPECTED));
+        let (found, expected) = match wrong.split_once("; did you mean") {
+            Some((found, meant)) => (found, format!("{EXPECTED}; did you mean{meant}")),
+            None => (wrong.as_str(), EXPECTED.to_owned()),
+        };
+        faults.push(Fault::new(it.at("level"), found, expected));
     }
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let format = word(&mut it, "format", &formats, default.format, faults);
@@ -85,7 +93,7 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
             let (place, level) =
                 one.split_once('=').map_or(("", one), |it| (it.0.trim(), it.1.trim()));
             if !known(level) {
-                let near = nearest(level, LEVELS.into_iter());
+                let near = nearest(level, LEVELS.into_iter()).or_else(|| meant(level));
                 let near = near.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
                 let shown: String = level.escape_debug().take(64).collect();
                 return Err(format!("`{shown}`, which is no level{near}"));
@@ -95,6 +103,7 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
                 let shown: String = place.escape_debug().take(64).collect();
                 return Err(format!("`{shown}`, which is no place in the code"));
             }
+            place_of_ours(place)?;
         }
     }
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -110,6 +119,33 @@ fn own(directive: &str) -> String {
         true => format!("info,signalbox={directive}"),
         false => directive.to_owned(),
     }
+}
+
+/// The level that other programs call so.
+fn meant(level: &str) -> Option<&'static str> {
+    const WORDS: &[(&str, &str)] = &[
+        ("warn", "for warning notice"),
+        ("error", "for fatal critical severe err"),
+        ("info", "for information informational"),
+        ("debug", "for verbose fine"),
+        ("trace", "for all finest"),
+        ("off", "for none quiet silent"),
+    ];
+    let level = level.to_ascii_lowercase();
+    let called = |words: &str| words.split(' ').skip(1).any(|word| word == level);
+    WORDS.iter().find(|(_, words)| called(words)).map(|(level, _)| *level)
+}
+
+/// A place of this program must be there: a directive for another would never write a line.
+fn place_of_ours(place: &str) -> Result<(), String> {
+    let Some(inner) = place.strip_prefix("signalbox::") else { return Ok(()) };
+    let room = inner.split("::").next().unwrap_or_default();
+    if ROOMS.split(' ').any(|it| it == room) {
+        return Ok(());
+    }
+    let near = nearest(room, ROOMS.split(' '));
+    let near = near.map(|it| format!("; did you mean `signalbox::{it}`?")).unwrap_or_default();
+    Err(format!("`{place}`, where nothing writes to the log{near}"))
 }
 
 /// The filter that `RUST_LOG` spells, as other programs read it.

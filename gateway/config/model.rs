@@ -12,7 +12,9 @@ use toml::Value;
 
 use super::{
     BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
-    fields::{later, millis_or_none, money, number, optional_number, texts, texts_of, token, word},
+    fields::{
+        amount, later, millis_or_none, number, optional_number, texts, texts_of, token, word,
+    },
     names::{few, names, optional_name, unique},
     outside::Outside,
     url::url,
@@ -248,7 +250,7 @@ fn required(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Opt
 }
 
 fn per_mtok(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
-    let price = it.read(key, DECIMAL, faults, money)?;
+    let price = amount(it, key, DECIMAL, faults)?;
     let most = Money::from_nano(PRICE_UNITS_MAX.saturating_mul(1_000_000_000));
     if price > most {
         let expected = format!("at most {PRICE_UNITS_MAX}: choose a larger ledger currency");

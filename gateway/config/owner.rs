@@ -15,7 +15,7 @@ use toml::Value;
 
 use super::{
     Budget, Limits,
-    fields::{data_class, money, optional_number, texts, word},
+    fields::{amount, data_class, optional_number, texts, word},
     names::unique,
 };
 use crate::outcome::Priority;
@@ -143,7 +143,7 @@ fn budget(it: &mut Section<'_>, faults: &mut Faults) -> Option<Budget> {
     if it.get("amount").is_none() {
         faults.push(Fault::new(it.at("amount"), "nothing", decimal));
     }
-    let amount = it.read("amount", decimal, faults, money);
+    let amount = amount(it, "amount", decimal, faults);
     let most = Money::from_nano(BUDGET_UNITS_MAX.saturating_mul(1_000_000_000));
     if amount.is_some_and(|amount| amount > most) {
         let expected = format!("at most {BUDGET_UNITS_MAX}: choose a larger ledger currency");

@@ -560,7 +560,7 @@ fn files_are_found_beside_the_configuration() {
     assert!(lines(&load(Some(&file)).unwrap_err()).contains("signalbox.toml:1:"));
     fs::remove_dir_all(&folder).unwrap();
     let missing = load(Some(&file)).unwrap_err();
-    assert!(missing[0].expected.contains("`--config` names its file"), "{missing:?}");
+    assert!(missing[0].expected.contains("`signalbox init` writes one"), "{missing:?}");
 }
 
 #[test]
@@ -806,7 +806,7 @@ fn a_document_of_another_kind_is_known() {
         assert!(said.contains(kind) && said.contains("docs/CONFIG.md"), "{said}");
     }
     let said = of("[server]\nlisten = \"127.0.0.1:1\n");
-    assert!(said.starts_with("line 2, column") && said.contains("a TOML document"), "{said}");
+    assert!(said.starts_with("line 2, column") && said.contains("expected `\"`"), "{said}");
 }
 
 #[test]

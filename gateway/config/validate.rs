@@ -147,7 +147,11 @@ pub(super) fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Fa
         fits.then(|| Arc::from(code))
     });
     let sqlite = it.text("sqlite", faults).unwrap_or("signalbox.db");
-    if sqlite.trim().is_empty() || sqlite.contains('\0') || sqlite.ends_with('/') {
+    if let Some((scheme, _)) = sqlite.split_once("://") {
+        let expected = "the name of a file, such as \"signalbox.db\": the ledger is one of SQLite, and no \
+                        other database is supported";
+        faults.push(Fault::new(it.at("sqlite"), format!("a URL, `{scheme}://…`"), expected));
+    } else if sqlite.trim().is_empty() || sqlite.contains('\0') || sqlite.ends_with('/') {
         let expected = "the name of a file, such as \"signalbox.db\"";
         faults.push(Fault::new(it.at("sqlite"), format!("`{}`", sqlite.escape_debug()), expected));
     }

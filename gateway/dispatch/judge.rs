@@ -11,7 +11,7 @@ use http::{
 use super::retry_after;
 use crate::{
     failure::{Failure, Kind, Retry, Stage},
-    outcome::{AttemptCause, AttemptResult},
+    outcome::{AttemptCause, AttemptResult, Unreached},
     wire,
 };
 
@@ -193,20 +193,22 @@ impl AttemptError {
     }
 }
 
-/// Why there is no connection, in a word.
-fn unreached(error: &io::Error) -> &'static str {
+/// Why there is no connection.
+fn unreached(error: &io::Error) -> Unreached {
     let says = |words: &[&str]| {
         let text = error.to_string();
         words.iter().any(|word| text.contains(word))
     };
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refused",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => "reset",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
-        io::ErrorKind::TimedOut => "timeout",
-        _ if says(&["dns error", "failed to lookup", "Name or service"]) => "unresolved",
-        _ if says(&["certificate", "tls", "TLS", "handshake"]) => "tls",
-        _ => "failed",
+        io::ErrorKind::ConnectionRefused => Unreached::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Unreached::Reset,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Unreached::Unreachable
+        }
+        io::ErrorKind::TimedOut => Unreached::Timeout,
+        _ if says(&["dns error", "failed to lookup", "Name or service"]) => Unreached::Unresolved,
+        _ if says(&["certificate", "tls", "TLS", "handshake"]) => Unreached::Tls,
+        _ => Unreached::Failed,
     }
 }
 

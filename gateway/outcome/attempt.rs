@@ -67,8 +67,44 @@ impl AttemptResult {
 pub enum AttemptCause {
     /// The status that came, or that an error inside of an answer stated.
     Status(u16),
-    /// Why there was no connection: one of a few words.
-    Connect(&'static str),
+    /// Why there was no connection.
+    Connect(Unreached),
+}
+
+/// Why there is no connection to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Unreached {
+    /// Nobody listens at its port.
+    Refused,
+    /// It took the connection and dropped it.
+    Reset,
+    /// No way leads to its host.
+    Unreachable,
+    /// Its host's name has no address.
+    Unresolved,
+    /// Nothing came back in time.
+    Timeout,
+    /// No TLS came about.
+    Tls,
+    /// Anything else.
+    Failed,
+}
+
+impl Unreached {
+    /// The spelling in the ledger.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
+            Self::Unresolved => "unresolved",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One attempt at one endpoint.

@@ -9,7 +9,7 @@ mod opened;
 mod usage;
 
 pub use self::{
-    attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult},
+    attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,

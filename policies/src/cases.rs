@@ -17,21 +17,26 @@
 //! model (the first), then (the others, in order), skipped (models left out), cost_max and refusal.
 //! A table may add `[alias]`, `[[team]]` (name, parent, models) and `[[key]]` (name, models) to its fleet.
 
+mod expect;
 mod given;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use toml::{Table, Value};
 
-use self::given::Given;
 pub(crate) use self::given::INPUT_TOKENS;
+use self::{
+    expect::{Expect, reason_code},
+    given::Given,
+};
 use crate::{
     decide::decide,
-    document::{Faults, Section, kind, locate},
+    document::{Faults, Section, locate},
     facts::{FleetFacts, ModelIndex},
     fault::Fault,
-    plan::{Plan, Reason, Refusal, Skip},
-    policy::{Policy, compile, not_toml},
+    not_toml::not_toml,
+    plan::{Plan, Refusal, Skip},
+    policy::{Policy, compile},
 };
 
 /// What a file's header says.
@@ -57,17 +62,17 @@ pub struct Report {
 pub struct Difference {
     /// The case's name.
     pub case: String,
+    /// The line of the table on which that stands.
+    pub line: Option<usize>,
     /// What differs: field, expected, found.
     pub fields: Vec<(String, String, String)>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.case)?;
+        f.write_str(&self.case)?;
         for (field, expected, found) in &self.fields {
-            writeln!(f, "  {field}")?;
-            writeln!(f, "  - {expected}")?;
-            writeln!(f, "  + {found}")?;
+            write!(f, "\n  {field}: expected {expected}, came {found}")?;
         }
         Ok(())
     }
@@ -108,9 +113,7 @@ pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, V
         faults.into_iter().map(named).collect::<Vec<_>>()
     });
     let policy = compiled?;
-    let sections = root.tables("case", &mut faults);
-    let cases: Vec<Case> =
-        sections.into_iter().map(|section| case(section, &fleet, &mut faults)).collect();
+    let cases = all(&mut root, &policy, &mut faults);
     root.close(&mut faults);
     if !faults.is_empty() {
         let mut faults = faults.into_vec();
@@ -118,13 +121,30 @@ pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, V
         return Err(faults);
     }
     let mut report = Report::default();
-    for case in cases {
+    for (at, case) in cases.into_iter().enumerate() {
         match case.differs(&policy) {
             fields if fields.is_empty() => report.passed += 1,
-            fields => report.failed.push(Difference { case: case.name, fields }),
+            fields => {
+                let mut place = [Fault::new(format!("case[{at}].name"), "", "")];
+                locate(document, &mut place);
+                let [Fault { line, .. }] = place;
+                report.failed.push(Difference { case: case.name, line, fields });
+            }
         }
     }
     Ok(report)
+}
+
+/// The cases of a table: a table without any tests nothing, and one of two of the same name is a slip.
+fn all(root: &mut Section<'_>, policy: &Policy, faults: &mut Faults) -> Vec<Case> {
+    let before = faults.count();
+    let sections = root.tables("case", faults);
+    if sections.is_empty() && faults.count() == before {
+        faults.push(Fault::new("case", "no [[case]]", "at least one: this tests nothing"));
+    }
+    let mut taken = HashSet::new();
+    let each = sections.into_iter();
+    each.map(|section| case(section, policy, &mut taken, faults)).collect()
 }
 
 struct Case {
@@ -133,18 +153,27 @@ struct Case {
     expect: Expect,
 }
 
-#[derive(Default)]
-struct Expect {
-    rule: Option<String>,
-    model: Option<String>,
-    then: Option<Vec<String>>,
-    skipped: Option<Vec<String>>,
-    cost_max: Option<String>,
-    refusal: Option<String>,
-}
-
-fn case(mut section: Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Case {
-    let name = section.text("name", faults).unwrap_or("a case without a name").to_owned();
+fn case<'a>(
+    mut section: Section<'a>,
+    policy: &Policy,
+    taken: &mut HashSet<&'a str>,
+    faults: &mut Faults,
+) -> Case {
+    let fleet = policy.fleet();
+    let (expected, wrong) =
+        ("a name of its own, by which a case that fails is called", section.at("name"));
+    let name = match (section.get("name"), section.text("name", faults)) {
+        (None, _) | (_, Some("")) => {
+            faults.push(Fault::new(wrong, "nothing", expected));
+            ""
+        }
+        (_, Some(name)) if !taken.insert(name) => {
+            faults.push(Fault::new(wrong, format!("`{name}` for the second time"), expected));
+            name
+        }
+        (_, name) => name.unwrap_or_default(),
+    };
+    let name = name.to_owned();
     let given = match section.get("given") {
         Some(value) => {
             let mut given = Section::of(section.at("given"), value, faults);
@@ -155,39 +184,16 @@ fn case(mut section: Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Ca
         None => Given::nothing(fleet),
     };
     let expect = match section.get("expect") {
-        Some(value) => expect(Section::of(section.at("expect"), value, faults), faults),
+        Some(value) => {
+            expect::expect(Section::of(section.at("expect"), value, faults), policy, faults)
+        }
         None => {
-            let expected = "what should come out: rule, model, then, refusal";
-            faults.push(Fault::new(section.at("expect"), "nothing", expected));
+            faults.push(Fault::new(section.at("expect"), "nothing", expect::SOMETHING));
             Expect::default()
         }
     };
     section.close(faults);
     Case { name, given, expect }
-}
-
-fn expect(mut it: Section<'_>, faults: &mut Faults) -> Expect {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let list = |it: &mut Section<'_>, key, faults: &mut Faults| {
-        let mut texts = Vec::new();
-        for (path, value) in it.list(key)? {
-            match value.as_str() {
-                Some(text) => texts.push(text.to_owned()),
-                None => faults.push(Fault::new(path, kind(value), "a model's id")),
-            }
-        }
-        Some(texts)
-    };
-    let expect = Expect {
-        rule: owned(it.text("rule", faults)),
-        model: owned(it.text("model", faults)),
-        then: list(&mut it, "then", faults),
-        skipped: list(&mut it, "skipped", faults),
-        cost_max: owned(it.text("cost_max", faults)),
-        refusal: owned(it.text("refusal", faults)),
-    };
-    it.close(faults);
-    expect
 }
 
 impl Case {
@@ -197,28 +203,28 @@ impl Case {
         let found = Found::of(decide(policy, signals, fleet, *draw), policy);
         let mut fields = Vec::new();
         let mut compare = |field: &str, expected: Option<String>, found: &str| {
+            let said = |text: &str| if text.is_empty() { "nothing" } else { text }.to_owned();
             if let Some(expected) = expected.filter(|expected| expected != found) {
-                fields.push((field.to_owned(), expected, found.to_owned()));
+                fields.push((field.to_owned(), said(&expected), said(found)));
             }
         };
         let expect = &self.expect;
         let joined = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(", "));
         let (first, then) = match found.models.split_first() {
             Some((first, then)) => (first.as_str(), then.join(", ")),
-            None => ("(refused)", String::new()),
+            None => ("none: it is refused", String::new()),
         };
         compare("rule", expect.rule.clone(), &found.rule);
         compare("model", expect.model.clone(), first);
         compare("then", joined(&expect.then), &then);
         compare("skipped", joined(&expect.skipped), &found.skipped.join(", "));
         compare("cost_max", expect.cost_max.clone(), &found.cost_max);
-        let refusal = expect.refusal.clone().unwrap_or_else(|| NO_REFUSAL.into());
-        compare("refusal", Some(refusal), found.refusal);
+        compare("refusal", Some(expect.refusal.unwrap_or(NO_REFUSAL).into()), found.refusal);
         fields
     }
 }
 
-const NO_REFUSAL: &str = "(none)";
+const NO_REFUSAL: &str = "none";
 
 struct Found {
     rule: Arc<str>,
@@ -247,17 +253,5 @@ impl Found {
         let left_out = why.skipped.iter().filter(|(_, skip)| *skip != Skip::Enough);
         let skipped = left_out.map(|(model, _)| id(*model)).collect();
         Self { rule, models, skipped, cost_max, refusal }
-    }
-}
-
-/// The code of a reason, as case tables spell it and as callers read it.
-fn reason_code(reason: &Reason) -> &'static str {
-    match reason {
-        Reason::UnknownModel => "model_not_found",
-        Reason::ModelForbidden => "model_forbidden",
-        Reason::PolicyForbidden(_) => "policy_forbidden",
-        Reason::NoCapableModel(_) | Reason::NoModel => "no_capable_model",
-        Reason::ContextTooLong { .. } => "context_length_exceeded",
-        Reason::NoneAvailable => "no_capacity",
     }
 }

@@ -4,6 +4,7 @@
 //! values are collected with their paths, and reading goes on.
 
 mod lines;
+mod shape;
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -78,6 +79,8 @@ pub struct Section<'a> {
     path: Path,
     table: Option<&'a Table>,
     known: SmallVec<[&'static str; 16]>,
+    /// Keys that were asked for only to be refused: nobody is to be told that they are known.
+    refused: SmallVec<[&'static str; 4]>,
     /// Any key may stand in it.
     open: bool,
     spelled: Option<&'a Spelled>,
@@ -114,19 +117,24 @@ impl<'a> Section<'a> {
     /// The whole document.
     #[must_use]
     pub fn root(table: &'a Table) -> Self {
-        Self {
-            path: Path::default(),
-            table: Some(table),
-            known: SmallVec::new(),
-            open: false,
-            spelled: None,
-        }
+        Self { table: Some(table), ..Self::empty() }
     }
 
     /// The whole document, some of whose texts spell another value.
     #[must_use]
     pub fn root_with(table: &'a Table, spelled: &'a Spelled) -> Self {
         Self { spelled: Some(spelled), ..Self::root(table) }
+    }
+
+    fn empty() -> Self {
+        Self {
+            path: Path::default(),
+            table: None,
+            known: SmallVec::new(),
+            refused: SmallVec::new(),
+            open: false,
+            spelled: None,
+        }
     }
 
     /// A value that must be a table.
@@ -137,9 +145,11 @@ impl<'a> Section<'a> {
     fn standing(path: Path, value: &'a Value, faults: &mut Faults) -> Self {
         let table = value.as_table();
         if table.is_none() {
-            faults.push(Fault::new(path.text(), kind(value), "a table"));
+            let path = path.text();
+            let expected = shape::table(&path);
+            faults.push(Fault::new(path, kind(value), expected));
         }
-        Self { path, table, known: SmallVec::new(), open: false, spelled: None }
+        Self { path, table, ..Self::empty() }
     }
 
     /// Where it stands.
@@ -189,6 +199,12 @@ impl<'a> Section<'a> {
         self.table?.get(key)
     }
 
+    /// Whether a key stands there that is refused if it does.
+    pub fn refuses(&mut self, key: &'static str) -> bool {
+        self.refused.push(key);
+        self.table.is_some_and(|it| it.contains_key(key))
+    }
+
     /// A value read by `read`; a value that it does not take is a fault.
     pub fn read<T>(
         &mut self,
@@ -201,7 +217,14 @@ impl<'a> Section<'a> {
         let spelled = self.spelled(key);
         let taken = read(value).or_else(|| read(spelled?));
         if taken.is_none() {
-            faults.push(Fault::new(self.at(key), kind(spelled.unwrap_or(value)), expected));
+            let fault = match value.as_str().filter(|_| spelled.is_none()) {
+                Some(text) if shape::needs_no_quotes(text, expected) => {
+                    let found = format!("the text `{text:?}`");
+                    Fault::new(self.at(key), found, format!("{expected}, without quotes"))
+                }
+                _ => Fault::new(self.at(key), kind(spelled.unwrap_or(value)), expected),
+            };
+            faults.push(fault);
         }
         taken
     }
@@ -240,7 +263,7 @@ impl<'a> Section<'a> {
         let (path, spelled) = (self.path.below(key), self.spelled);
         match self.get(key) {
             Some(value) => Section { spelled, ..Section::standing(path, value, faults) },
-            None => Section { path, table: None, known: SmallVec::new(), open: false, spelled },
+            None => Section { path, spelled, ..Section::empty() },
         }
     }
 
@@ -253,7 +276,7 @@ impl<'a> Section<'a> {
             faults.note_keys(|| self.path.text(), &self.known);
         }
         for key in self.table.into_iter().flat_map(Table::keys) {
-            if !self.known.contains(&key.as_str()) {
+            if !self.known.contains(&key.as_str()) && !self.refused.contains(&key.as_str()) {
                 let known = self.known.iter().copied();
                 faults.push_unknown(self.at(key), key, "a known key", known);
             }

@@ -30,6 +30,10 @@ pub struct Fault {
 const FOUND_CHARS_MAX: usize = 80;
 /// Names that a message lists.
 const KNOWN_MAX: usize = 50;
+/// Shorter texts are part of too many names.
+const PART_BYTES_MIN: usize = 3;
+/// Names of which something can be a part, so that they are offered.
+const PART_NAMES_MAX: usize = 3;
 /// Longer names than this are nobody's slip of the pen.
 const NAME_BYTES_MAX: usize = 128;
 
@@ -133,10 +137,38 @@ pub fn did_you_mean<'a>(
 ) -> Option<String> {
     let mut names = meant(found, known.clone());
     if names.is_empty() {
-        names.extend(nearest(found, known));
+        names.extend(nearest(found, known.clone()));
+    }
+    if names.is_empty() {
+        names = holding(found, known);
     }
     let names: Vec<String> = names.iter().map(|it| format!("`{it}`")).collect();
     (!names.is_empty()).then(|| format!("did you mean {}?", names.join(" or ")))
+}
+
+/// The names of which a whole part is `found`, as `kimi` is of `kimi-k2.6`, if they are few.
+fn holding<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let is_part = |name: &&str| {
+        let ends = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric());
+        name.match_indices(found).any(|(at, _)| {
+            let (before, after) = (name.get(..at), name.get(at + found.len()..));
+            ends(before.and_then(|it| it.chars().next_back()))
+                && ends(after.and_then(|it| it.chars().next()))
+        })
+    };
+    if found.len() < PART_BYTES_MIN {
+        return Vec::new();
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for name in known.filter(is_part) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        if names.len() > PART_NAMES_MAX {
+            return Vec::new();
+        }
+    }
+    names
 }
 
 /// What is expected under a key of labels, in words: `a data class`, `an operation`.

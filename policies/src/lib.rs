@@ -21,6 +21,7 @@ pub mod labels;
 pub mod lint;
 mod money;
 mod needs;
+mod not_toml;
 mod plan;
 mod policy;
 pub mod preset;
@@ -39,8 +40,9 @@ pub use explain::{Afterwards, Candidate, Explanation, Near, Passed, Skipped, exp
 pub use fault::{Fault, counted, did_you_mean, distance, nearest};
 pub use forbidden::forbidden_in_words;
 pub use money::{Counts, MoneyError, per_million};
+pub use not_toml::not_toml;
 pub use plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, SlowStream, Why};
-pub use policy::{Policy, compile, not_toml};
+pub use policy::{Policy, compile};
 pub use printable::{acts, printable};
 pub use snapshot::FleetSnapshot;
 pub use words::{plan_in_words, refusal_in_words};

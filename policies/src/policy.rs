@@ -36,6 +36,7 @@ use crate::{
     document::{self, Faults, Section, locate},
     facts::{FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
+    not_toml::not_toml,
     plan::{Hedge, SlowStream},
     set::BitSet,
 };
@@ -124,7 +125,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     let default = default_route(&mut root, fleet, &mut faults);
     let rules = rules(&mut root, fleet, &mut faults);
     for later in ["experiment"] {
-        if root.get(later).is_some() {
+        if root.refuses(later) {
             faults.push(Fault::new(root.at(later), "a key", "nothing: not supported yet"));
         }
     }
@@ -269,17 +270,6 @@ impl Policy {
     }
 }
 
-/// The fault of a document that is no TOML, with its line and column.
-#[must_use]
-pub fn not_toml(document: &str, error: &toml::de::Error) -> Fault {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = document.get(..at).unwrap_or("");
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    let fault = Fault::new("", error.message(), "a TOML document");
-    Fault { line: Some(line), column: Some(column), ..fault }
-}
-
 fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Option<Route> {
     let Some(value) = root.get("default") else {
         faults.push(Fault::new("default", "nothing", "a table with the route of last resort"));
@@ -338,7 +328,7 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
     let bound = permitted.is_some() || when.names_data_class();
     let refuses = route::refuses(section, (route.is_some(), bound), faults);
     for later in ["experiment"] {
-        if section.get(later).is_some() {
+        if section.refuses(later) {
             let path = section.at(later);
             faults.push(Fault::new(path, "a key", "nothing: not supported yet"));
         }

@@ -616,7 +616,7 @@ proptest! {
             }
             let table = format!(
                 "policy = \"p\"\nfleet = \"f\"\n[[case]]\nname = \"it\"\ngiven = {}\n\
-                 expect = {{ model = \"none\" }}\n",
+                 expect = {{ rule = \"default\" }}\n",
                 finding.example.as_deref().unwrap(),
             );
             let report = cases::run(&table, &document, &fleet).unwrap();

@@ -40,8 +40,54 @@ fn a_case_that_comes_out_otherwise_says_how() {
     "#;
     let report = cases::run(table, preset::document("bank").unwrap(), &catalogue()).unwrap();
     let difference = report.failed[0].to_string();
-    assert!(difference.contains("- code\n  + regional-languages"), "{difference}");
-    assert!(difference.contains("- glm-5.2\n  + qwen3.5-397b"), "{difference}");
+    assert_eq!(
+        difference,
+        "wrong\n  rule: expected code, came regional-languages\n  model: expected glm-5.2, came \
+         qwen3.5-397b"
+    );
+    assert_eq!(report.failed[0].line, Some(5));
+}
+
+#[test]
+fn a_table_that_tests_nothing_does_not_pass() {
+    let head = "policy = \"x\"\nfleet = \"catalogue\"\n";
+    let one = |name: &str, expect: &str| format!("[[case]]\n{name}\nexpect = {{ {expect} }}\n");
+    for (table, told) in [
+        (String::new(), "case: found no [[case]]"),
+        (one("name = \"a\"", ""), "case[0] \"a\".expect (line 5): found nothing in it"),
+        (one("", "rule = \"code\""), "case[0].name (line 3): found nothing"),
+        (
+            one("name = \"a\"", "rule = \"cod\""),
+            "found `cod`, expected a rule of the policy; did you mean `code`?",
+        ),
+        (
+            one("name = \"a\"", "model = \"kimi\""),
+            "found `kimi`, expected a model of the fleet; did you mean `kimi-k2.6`?",
+        ),
+        (
+            one("name = \"a\"", "then = [\"glm-5.2\", \"glm-5.3\"]"),
+            "then[1] (line 5): found `glm-5.3`",
+        ),
+        (one("name = \"a\"", "skipped = [\"qwen\"]"), "skipped[0] (line 5): found `qwen`"),
+        (
+            one("name = \"a\"", "refusal = \"forbidden\""),
+            "found `forbidden`, expected a refusal; did you mean `policy_forbidden` or `model_forbidden`?",
+        ),
+        (one("name = \"a\"", "cost_max = \"cheap\""), "found `cheap`, expected money"),
+        (
+            one("name = \"a\"", "rule = \"code\"") + &one("name = \"a\"", "rule = \"pin\""),
+            "case[1] \"a\".name (line 7): found `a` for the second time",
+        ),
+    ] {
+        let faults = cases::run(
+            &(head.to_owned() + &table),
+            preset::document("bank").unwrap(),
+            &catalogue(),
+        );
+        let faults = faults.expect_err(&table);
+        let [fault] = &faults[..] else { panic!("{table}: {faults:?}") };
+        assert!(fault.to_string().contains(told), "{fault}");
+    }
 }
 
 #[test]

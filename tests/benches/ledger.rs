@@ -199,6 +199,7 @@ impl Traffic {
             started: Instant::now(),
             took: Some(life),
             result: Some(AttemptResult::Ok),
+            cause: None,
             sent: true,
             held: Tokens(0),
         };

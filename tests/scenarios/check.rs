@@ -209,4 +209,11 @@ async fn files_of_other_systems_are_read() {
     let out = binary::run_with(&folder.config(), &["classify"], &[], lines).await;
     assert_eq!(out.status.code(), Some(1), "{out:?}");
     assert_eq!(String::from_utf8_lossy(&out.stdout).lines().count(), 2, "{out:?}");
+    // So does what says neither of the two.
+    let lines = b"{\"txt\": \"How are you today?\"}\n{\"text\": 1,}\n";
+    let out = binary::run_with(&folder.config(), &["classify"], &[], lines).await;
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("line 1: found key `txt`, expected `text` or `messages`\n"), "{said}");
+    assert!(said.contains("line 2: ") && !said.contains("at line 1"), "{said}");
 }

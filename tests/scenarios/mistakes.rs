@@ -195,6 +195,21 @@ fn of_files() -> Vec<Mistake> {
         mistake("A password in a URL").config(url, "url = \"http://me:hunter2@127.0.0.1:9/v1\""),
         mistake("The policy's file is not there").file("policy.toml", None),
         mistake("A preset is misspelt").config("file = \"policy.toml\"", "preset = \"banc\""),
+        mistake("The first of several tables is misspelt").config("[[model]]", "[[models]]"),
+        mistake("One bracket too few").config("[[key]]", "[key]\nname = \"a\"\n[[key]]"),
+        mistake("A section twice").config("[policy]", "[server]\nearly_head_ms = 9\n[policy]"),
+        mistake("A number in quotes").config("[policy]", "[log]\naccess = \"true\"\n[policy]"),
+        mistake("A number for a table").policy("route = [\"gemma", "hedge = 800\nroute = [\"gemma"),
+        mistake("A key of another gateway")
+            .config("price = \"free\"", "price = \"free\"\nmax_output_tokens = 100\nrpm = 5"),
+        mistake("An alias to an alias")
+            .config("[policy]", "[alias]\na = \"qwen3-32b\"\nb = \"a\"\n[policy]"),
+        mistake("A ledger in another database")
+            .config("[policy]", "[ledger]\nsqlite = \"postgres://me:pw@db/x\"\n[policy]"),
+        mistake("A level of another log")
+            .config("[policy]", "[log]\nlevel = \"warning\"\n[policy]"),
+        mistake("One sign of equality")
+            .policy("when = { language = [\"th\"] }", "when = { cel = \"task = 'coding'\" }"),
     ]
 }
 
@@ -257,6 +272,12 @@ fn of_commands() -> Vec<Mistake> {
         thai("A wrong policy under a table of cases").run("policy test cases/x.toml"),
         mistake("A wrong word in a table of cases")
             .put("cases/x.toml", ("\"th\"", "\"thai\""))
+            .run("policy test cases"),
+        mistake("A table of cases that tests nothing")
+            .put("cases/x.toml", ("{ rule = \"regional\" }", "{}"))
+            .run("policy test cases"),
+        mistake("A case that comes out otherwise")
+            .put("cases/x.toml", ("{ rule = \"regional\" }", "{ rule = \"default\" }"))
             .run("policy test cases"),
         mistake("A model that there is not, explained")
             .put("request.json", ("\"auto\"", "\"gemma-4-31\""))

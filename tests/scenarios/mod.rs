@@ -6,6 +6,7 @@ mod bounds;
 mod callers;
 mod check;
 mod choice;
+mod closed_pipe;
 mod connections;
 mod cut;
 mod demo;

@@ -48,6 +48,12 @@ pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> io::Result<Option<String>>;
 /// Says what is wrong with a reference to a secret.
 pub(super) type Resolves<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 
+/// Asks a backend for its models, and says what is wrong with it.
+pub(super) type Probe<'a> = &'a dyn Fn(&Backend) -> Result<(), String>;
+
+/// What is said where nobody names a backend.
+const NO_BACKEND: &str = "no backend, no gateway: `signalbox init` needs the URL of an engine that serves \
+                          models, such as http://127.0.0.1:8000/v1; `signalbox demo` needs none";
 const TEAM: &str = "default";
 const KEY_NAME: &str = "first";
 /// No credential, or no zone, among several of them.
@@ -91,11 +97,12 @@ pub(super) fn by_flags(flags: &Flags, resolves: Resolves<'_>) -> Result<Choice, 
 /// Where the answers end too early, or flags are wrong.
 pub(super) fn by_answers(
     flags: &Flags,
-    resolves: Resolves<'_>,
+    (resolves, probe): (Resolves<'_>, Probe<'_>),
     ask: Ask<'_>,
 ) -> Result<Choice, String> {
     let mut said = flags.clone();
     let once = |values: &[String]| values.len() == 1;
+    let mut before = String::new();
     loop {
         let question = match said.backends.len() {
             0 => "Base URL of a backend, such as http://127.0.0.1:8000/v1: ",
@@ -103,19 +110,34 @@ pub(super) fn by_answers(
         };
         let taken = said.backends.clone();
         let fits = |text: &str| match named_url(text) {
-            Err(_) if text.is_empty() && !taken.is_empty() => Ok(()),
+            Err(_) if text.is_empty() => Ok(()),
             Ok(_) if taken.iter().any(|it| it == text) => Err("it is there already".to_owned()),
             found => found.map(drop),
         };
-        let url = answer(question, &fits, ask)?;
-        if url.is_empty() {
-            break;
+        let url = answer(&format!("{before}{question}"), &fits, ask)?;
+        before.clear();
+        match (url.is_empty(), taken.is_empty()) {
+            (true, true) => return Err(NO_BACKEND.to_owned()),
+            (true, false) => break,
+            (false, _) => {}
         }
+        let mut backend =
+            Backend { name: None, url: named_url(&url)?.1, api_key: None, zone: None };
         said.backends.push(url);
         if !once(&flags.api_keys) {
             let fits = |text: &str| nothing_or(text, |it| reference(it, resolves));
             let question = "  its API key, as env:NAME or file:path (Enter: none): ";
             said.api_keys.push(answer(question, &fits, ask)?);
+        }
+        // One for all of them is the last one too.
+        backend.api_key = said.api_keys.last().cloned().filter(|it| !it.is_empty() && it != NONE);
+        if let Err(wrong) = probe(&backend) {
+            before = format!("  WRONG: {wrong}\n  Say it again, or another one.\n");
+            said.backends.pop();
+            if !once(&flags.api_keys) {
+                said.api_keys.pop();
+            }
+            continue;
         }
         if !once(&flags.zones) {
             let fits = |text: &str| nothing_or(text, is_name);
@@ -123,16 +145,18 @@ pub(super) fn by_answers(
             said.zones.push(answer(question, &fits, ask)?);
         }
     }
-    let mut named = |said: &mut Option<String>, question: &str| {
-        if said.is_none() {
-            let text = answer(question, &|text| nothing_or(text, is_name), ask)?;
-            *said = Some(text).filter(|text| !text.is_empty());
-        }
-        Ok::<_, String>(())
-    };
-    named(&mut said.team, "Team of the first key (Enter: default): ")?;
-    named(&mut said.key_name, "Name of the first key (Enter: first): ")?;
+    named(&mut said.team, "Team of the first key (Enter: default): ", ask)?;
+    named(&mut said.key_name, "Name of the first key (Enter: first): ", ask)?;
     by_flags(&said, resolves)
+}
+
+/// Asks for a name that no flag says; none is a choice.
+fn named(said: &mut Option<String>, question: &str, ask: Ask<'_>) -> Result<(), String> {
+    if said.is_none() {
+        let text = answer(question, &|text| nothing_or(text, is_name), ask)?;
+        *said = Some(text).filter(|text| !text.is_empty());
+    }
+    Ok(())
 }
 
 /// The first answer that fits; what is wrong with another stands before the question when it is asked again.
@@ -211,6 +235,26 @@ mod tests {
         if text == "env:SET" { Ok(()) } else { Err(format!("{text}, which is not set")) }
     }
 
+    fn probe(backend: &Backend) -> Result<(), String> {
+        if backend.url.contains("dead") { Err("nobody answers".to_owned()) } else { Ok(()) }
+    }
+
+    #[test]
+    fn a_backend_that_is_dead_is_asked_for_again_at_once() {
+        let answers = ["http://dead/v1", "env:SET", "http://a/v1", "", "", "", "", ""];
+        let (choice, asked) = interviewed(&Flags::default(), &answers);
+        assert_eq!(choice.unwrap().backends, [backend("http://a/v1", None, None)]);
+        assert!(asked[2].contains("WRONG: nobody answers"), "{asked:?}");
+        assert!(asked[2].ends_with("such as http://127.0.0.1:8000/v1: "), "{asked:?}");
+    }
+
+    #[test]
+    fn who_names_no_backend_is_told_what_is_needed_and_let_go() {
+        let (choice, asked) = interviewed(&Flags::default(), &["", ""]);
+        assert!(choice.unwrap_err().contains("signalbox demo"));
+        assert_eq!(asked.len(), 1);
+    }
+
     /// The choice of these answers, and what was asked.
     fn interviewed(flags: &Flags, answers: &[&str]) -> (Result<Choice, String>, Vec<String>) {
         let (mut answers, mut asked) = (answers.iter(), Vec::new());
@@ -218,7 +262,7 @@ mod tests {
             asked.push(question.to_owned());
             Ok(answers.next().map(|it| (*it).to_owned()))
         };
-        let choice = by_answers(flags, &resolves, &mut ask);
+        let choice = by_answers(flags, (&resolves, &probe), &mut ask);
         (choice, asked)
     }
 
@@ -244,7 +288,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_fit_is_asked_for_again_with_what_is_wrong() {
         let answers = [
-            "",
+            "nonsense",
             "localhost:8000",
             "http://a:1/v1/chat/completions",
             "http://a:1/v1",

@@ -26,7 +26,8 @@ enum Placed {
     Replaced(PathBuf, PathBuf),
 }
 
-/// Writes all files; one that is there is replaced only if `force` says so, and kept as `<name>.old` then.
+/// Writes all files; one that is there is replaced only if `force` says so, and kept as the first free of
+/// `<name>.old`, `<name>.old.2`, … then.
 /// After an error none of them has changed.
 ///
 /// # Errors
@@ -77,9 +78,7 @@ fn stage(file: &NewFile) -> Result<PathBuf, String> {
 
 fn place(half: &Path, path: &Path, force: bool, placed: &mut Vec<Placed>) -> Result<(), String> {
     if force && fs::symlink_metadata(path).is_ok() {
-        let mut old = path.as_os_str().to_owned();
-        old.push(".old");
-        let old = PathBuf::from(old);
+        let old = free_old(path);
         fs::rename(path, &old).map_err(|error| said(path, &error))?;
         placed.push(Placed::Replaced(path.to_owned(), old));
         return fs::rename(half, path).map_err(|error| said(path, &error));
@@ -88,6 +87,19 @@ fn place(half: &Path, path: &Path, force: bool, placed: &mut Vec<Placed>) -> Res
     fs::hard_link(half, path).map_err(|error| said(path, &error))?;
     placed.push(Placed::New(path.to_owned()));
     Ok(())
+}
+
+/// The first free name for what stands at a path: `.old`, `.old.2`, and so on. What was kept before is never
+/// replaced: it may be the only one that its user has written.
+pub(in crate::cli) fn free_old(path: &Path) -> PathBuf {
+    let named = |end: String| {
+        let mut old = path.as_os_str().to_owned();
+        old.push(end);
+        PathBuf::from(old)
+    };
+    let all = std::iter::once(String::from(".old")).chain((2_u32..).map(|at| format!(".old.{at}")));
+    let is_free = |it: &PathBuf| fs::symlink_metadata(it).is_err();
+    all.map(named).find(is_free).unwrap_or_else(|| named(String::from(".old")))
 }
 
 fn undo(placed: &Placed) {
@@ -151,6 +163,10 @@ mod tests {
         assert_eq!(names(&folder), ["a", "b", "b.old", "secret"]);
         assert_eq!(fs::read_to_string(folder.join("b")).unwrap(), "2");
         assert_eq!(fs::read_to_string(folder.join("b.old")).unwrap(), "theirs");
+        fs::write(folder.join("b"), "mine").unwrap();
+        write(&files, true).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("b.old")).unwrap(), "theirs");
+        assert_eq!(fs::read_to_string(folder.join("b.old.2")).unwrap(), "mine");
         let mode = fs::metadata(folder.join("secret")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(folder).unwrap();
@@ -159,13 +175,18 @@ mod tests {
     #[test]
     fn what_was_replaced_comes_back_after_an_error() {
         let folder = fresh("undone");
-        fs::create_dir_all(folder.join("b.old/full")).unwrap();
+        fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("a"), "theirs").unwrap();
         fs::write(folder.join("b"), "theirs").unwrap();
-        let files = [file(&folder, "a", "1"), file(&folder, "b", "2")];
-        // A folder stands where the one that is replaced would go.
-        write(&files, true).unwrap_err();
-        assert_eq!(names(&folder), ["a", "b", "b.old"]);
+        let half = folder.join("half");
+        fs::write(&half, "1").unwrap();
+        let mut placed = Vec::new();
+        place(&half, &folder.join("a"), true, &mut placed).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "1");
+        // What is to be the second is not there.
+        place(&half, &folder.join("b"), true, &mut placed).unwrap_err();
+        placed.iter().rev().for_each(undo);
+        assert_eq!(names(&folder), ["a", "b"]);
         for name in ["a", "b"] {
             assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "theirs");
         }

@@ -24,7 +24,10 @@ use self::{
     models::Models,
     render::Head,
 };
-use super::check;
+use super::{
+    check,
+    print::{err, out},
+};
 use crate::{
     app::{self, BackendFault, FaultKind, ListedBackend, ListedModel},
     config::{Endpoint, single},
@@ -60,7 +63,7 @@ pub(super) struct Args {
     /// Ask no backend: each is NAME=URL, by its model's name at its engine
     #[arg(long)]
     offline: bool,
-    /// Replace files that are there; they are kept as <name>.old
+    /// Replace files that are there; they are kept as <name>.old, <name>.old.2, …
     #[arg(long)]
     force: bool,
 }
@@ -79,8 +82,8 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>) -> ExitCode {
     match init(&args, config).await {
         Ok(code) => code,
         Err((code, wrong)) => {
-            eprintln!("signalbox: {wrong}");
-            eprintln!("Nothing was written.");
+            err!("signalbox: {wrong}");
+            err!("Nothing was written.");
             code
         }
     }
@@ -99,11 +102,11 @@ async fn init(args: &Args, config: Option<PathBuf>) -> Result<ExitCode, Stopped>
         found.take(backend, listed, &catalogue).map_err(failed)?;
     }
     for note in &found.notes {
-        eprintln!("note: {note}");
+        err!("note: {note}");
     }
     tell(&found);
     let key = place.write(&choice, &found, args.force)?;
-    eprintln!();
+    err!();
     let code = judge(&place, &key);
     Ok(code)
 }
@@ -126,7 +129,16 @@ impl Args {
             return Err((ExitCode::from(super::USAGE), missing.to_owned()));
         }
         let choice = if asks {
-            choice::by_answers(&flags, &resolves, &mut line)
+            // Who answers waits for each backend; the runtime has other threads.
+            let listed = |backend: &Backend| {
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(listed(backend, folder))
+                })
+            };
+            let probe = |backend: &Backend| {
+                if self.offline { Ok(()) } else { listed(backend).map(drop) }
+            };
+            choice::by_answers(&flags, (&resolves, &probe), &mut line)
         } else {
             choice::by_flags(&flags, &resolves)
         };
@@ -163,12 +175,7 @@ fn offline(choice: &Choice) -> Result<Vec<ListedBackend>, Stopped> {
 
 /// What each backend lists; a line for each is said.
 async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, Stopped> {
-    let ask = async |backend: &Backend| {
-        let authorization = authorization(backend, &place.folder)?;
-        let found = app::list_backend(&backend.url, authorization).await;
-        found.map_err(|fault| in_words(fault, backend))
-    };
-    let answers = join_all(choice.backends.iter().map(ask)).await;
+    let answers = join_all(choice.backends.iter().map(|it| listed(it, &place.folder))).await;
     let (mut listed, mut wrong) = (Vec::new(), 0);
     for (backend, answer) in choice.backends.iter().zip(answers) {
         match answer {
@@ -176,12 +183,12 @@ async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, St
                 let number = found.models.len();
                 let plural = if number == 1 { "" } else { "s" };
                 let with = if found.base == backend.url { "" } else { ", with /v1 at its end" };
-                eprintln!("{}: {number} model{plural} listed{with}", found.base);
+                err!("{}: {number} model{plural} listed{with}", found.base);
                 listed.push(found);
             }
             Err(fault) => {
                 wrong += 1;
-                eprintln!("{}: WRONG: {fault}", backend.url);
+                err!("{}: WRONG: {fault}", backend.url);
             }
         }
     }
@@ -193,6 +200,13 @@ async fn online(choice: &Choice, place: &Place) -> Result<Vec<ListedBackend>, St
         "{wrong} of {all} backends cannot be asked for models; start what is down, or leave it out; or \
          --offline with --backend NAME=URL, which asks nobody"
     )))
+}
+
+/// What one backend lists, or what is wrong with it.
+async fn listed(backend: &Backend, folder: &Path) -> Result<ListedBackend, String> {
+    let authorization = authorization(backend, folder)?;
+    let found = app::list_backend(&backend.url, authorization).await;
+    found.map_err(|fault| in_words(fault, backend))
 }
 
 /// What is wrong with a backend, and which flag mends it.
@@ -230,7 +244,7 @@ fn tell(found: &Models<'_>) {
             1 => String::new(),
             n => format!("{n} replicas, "),
         };
-        eprintln!("  {:width$}  {replicas}{known}", model.id);
+        err!("  {:width$}  {replicas}{known}", model.id);
     }
 }
 
@@ -242,6 +256,12 @@ impl Place {
                 return Err((ExitCode::from(super::USAGE), wrong));
             }
             (Some(config), None) => config,
+            (None, Some(file)) if file.exists() && !file.is_dir() => {
+                let file = file.display();
+                let wrong =
+                    format!("{file} is a file: DIR is a folder, --config {file} names a file");
+                return Err((ExitCode::from(super::USAGE), wrong));
+            }
             (None, Some(folder)) => folder.join(super::CONFIG),
             (None, None) => PathBuf::from(super::CONFIG),
         };
@@ -258,9 +278,10 @@ impl Place {
         match [self.config.clone(), self.policy()].into_iter().find(taken) {
             None => Ok(()),
             Some(path) => {
-                let path = path.display();
+                let (old, path) = (files::free_old(&path), path.display());
+                let old = old.display();
                 Err(failed(format!(
-                    "{path} is already there: --force replaces it, and keeps {path}.old"
+                    "{path} is already there: --force replaces it, and keeps {old}"
                 )))
             }
         }
@@ -293,7 +314,7 @@ impl Place {
         }
         files::write(&new, force).map_err(failed)?;
         let names = new.iter().map(|it| super::typed(&it.path)).collect::<Vec<_>>();
-        eprintln!("Written: {}", names.join(", "));
+        err!("Written: {}", names.join(", "));
         Ok(key)
     }
 
@@ -326,16 +347,15 @@ pepper = \"file:pepper\"          # keys and users are hashed with it: BACK IT U
 fn judge(place: &Place, key: &str) -> ExitCode {
     let judged = check::judged(&place.config);
     match &judged {
-        Ok((_, good)) => eprintln!("{good}"),
+        Ok((_, good)) => err!("{good}"),
         Err(faults) => super::print_faults(faults),
     }
-    eprintln!("\nThe first key, shown once:");
-    println!("{key}");
-    let _ = io::stdout().flush();
+    err!("\nThe first key, shown once:");
+    out!("{key}");
     match judged {
         Ok((config, _)) => {
             let serve = super::command_of(&place.config, "serve");
-            eprintln!(
+            err!(
                 "\n{}",
                 next(&serve, &config.server.listen.to_string(), "KEY=…   # the key above")
             );

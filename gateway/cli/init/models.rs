@@ -1,5 +1,7 @@
 //! What backends list, as models: replicas of one model together, each with what is known of it.
 
+use policies::counted;
+
 use super::{
     choice::Backend,
     known::{KnownModel, id_of, whole_id_of},
@@ -12,8 +14,22 @@ const LISTED_MAX: usize = 30;
 /// So many names are repeated where one has to be chosen.
 const NAMED_MAX: usize = 8;
 /// What stands in the names of models that write no text, which this version does not serve.
-const NO_CHAT: [&str; 10] =
-    ["embed", "rerank", "whisper", "tts-", "-tts", "bge-", "gte-", "e5-", "moderation", "dall-e"];
+const NO_CHAT: [&str; 14] = [
+    "embed",
+    "rerank",
+    "whisper",
+    "tts-",
+    "-tts",
+    "bge-",
+    "gte-",
+    "e5-",
+    "moderation",
+    "dall-e",
+    "minilm",
+    "colbert",
+    "stable-diffusion",
+    "kokoro",
+];
 
 /// A model as it is written into a configuration.
 #[derive(Debug)]
@@ -57,7 +73,18 @@ impl<'a> Models<'a> {
         catalogue: &'a [KnownModel],
     ) -> Result<(), String> {
         let chosen = match &backend.name {
-            Some(name) => vec![named(name, listed, catalogue)?],
+            Some(name) => {
+                let found = named(name, listed, catalogue)?;
+                if writes_no_text(found) {
+                    let (base, id) = (&listed.base, &found.0.id);
+                    let note = format!(
+                        "{base}: `{id}` seems to write no text, and this version serves what does; it is \
+                         taken, since it was asked for"
+                    );
+                    self.notes.push(note);
+                }
+                vec![found]
+            }
             None => self.all(listed, catalogue)?,
         };
         for (model, known) in chosen {
@@ -79,8 +106,7 @@ impl<'a> Models<'a> {
         let (mut unknown, mut silent) = (0, Vec::new());
         for model in &listed.models {
             let known = find(model, catalogue);
-            let small = model.id.to_ascii_lowercase();
-            if known.is_none() && NO_CHAT.iter().any(|word| small.contains(word)) {
+            if writes_no_text((model, known)) {
                 silent.push(model.id.as_str());
             } else if known.is_none() && listed.models.len() > LISTED_MAX {
                 unknown += 1;
@@ -100,11 +126,16 @@ impl<'a> Models<'a> {
             self.notes.push(note);
         }
         if chosen.is_empty() {
-            let some = few(listed.models.iter().map(|it| it.id.as_str()));
+            let number = counted(listed.models.len(), "model", "models");
+            let can = listed.models.iter().filter(|it| !writes_no_text((it, find(it, catalogue))));
+            let can: Vec<&str> = can.map(|it| it.id.as_str()).collect();
+            let some = few(can.into_iter());
+            if some.is_empty() {
+                return Err(format!("{base} lists {number}, and none that writes text"));
+            }
             return Err(format!(
-                "{base} lists {} models, and none that can be taken unasked: say which, with --backend \
-                 NAME={base}, such as {some}",
-                listed.models.len()
+                "{base} lists {number}, and none that can be taken unasked: say which, with --backend \
+                 NAME={base}, such as {some}"
             ));
         }
         Ok(chosen)
@@ -180,6 +211,12 @@ impl<'a> Models<'a> {
 
 /// A model of a list, and what the catalogue knows of it.
 type Found<'a, 'l> = (&'l ListedModel, Option<&'a KnownModel>);
+
+/// Whether a model is by its name one that writes no text.
+fn writes_no_text((model, known): Found<'_, '_>) -> bool {
+    let small = model.id.to_ascii_lowercase();
+    known.is_none() && NO_CHAT.iter().any(|word| small.contains(word))
+}
 
 /// Whether two entries of one list are the same model by several names.
 fn same(one: &Found<'_, '_>, other: Found<'_, '_>) -> bool {

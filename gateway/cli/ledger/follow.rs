@@ -5,7 +5,7 @@ use std::{error::Error, os::unix::fs::MetadataExt, path::Path, process::ExitCode
 use jiff::{ZonedDateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::spend::Point;
+use crate::cli::{print::err, spend::Point};
 use crate::store::{Following, Reader};
 
 /// Why the file cannot be read.
@@ -41,14 +41,14 @@ pub(super) async fn run(file: &Path, since: Option<Point>, json: bool) -> ExitCo
     let since_ms = match since {
         Ok(since) => since.map(jiff::Timestamp::as_millisecond),
         Err(error) => {
-            eprintln!("signalbox: --since: {error}");
+            err!("signalbox: --since: {error}");
             return ExitCode::from(crate::cli::USAGE);
         }
     };
     let mut followed = match Followed::open(file, since_ms) {
         Ok(followed) => followed,
         Err(error) => {
-            eprintln!("signalbox: {}: {error}", file.display());
+            err!("signalbox: {}: {error}", file.display());
             return ExitCode::FAILURE;
         }
     };
@@ -72,7 +72,7 @@ pub(super) async fn run(file: &Path, since: Option<Point>, json: bool) -> ExitCo
             Err(Look::Done(code)) => return code,
             // Said once: whatever it is, it may be mended.
             Err(Look::Failed(error)) if !troubled => {
-                eprintln!("signalbox: {}: {error}; tried again", file.display());
+                err!("signalbox: {}: {error}; tried again", file.display());
                 troubled = true;
             }
             Err(Look::Failed(_)) => {}
@@ -91,7 +91,7 @@ enum Look {
 fn look(file: &Path, followed: &mut Followed, json: bool) -> Result<bool, Look> {
     if inode(file).is_some_and(|inode| inode != followed.inode) {
         *followed = Followed::open(file, None).map_err(Look::Failed)?;
-        eprintln!("signalbox: {} is another file now: followed from here on", file.display());
+        err!("signalbox: {} is another file now: followed from here on", file.display());
     }
     let settled = followed.reader.settled(&mut followed.following);
     let settled = settled.map_err(|error| Look::Failed(error.into()))?;

@@ -15,6 +15,7 @@ use policies::{
     replay::{Part, Rehearsal},
 };
 
+use super::super::print::{self, err, out};
 use crate::{store::Reader, why::Callers};
 
 /// Exit code: a stated limit was passed.
@@ -78,7 +79,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     let rehearsed = match rehearse(&config.ledger.sqlite, &policy, args.since) {
         Ok(rehearsed) => rehearsed,
         Err(error) => {
-            eprintln!("signalbox: {}: {error}", config.ledger.sqlite.display());
+            err!("signalbox: {}: {error}", config.ledger.sqlite.display());
             return ExitCode::FAILURE;
         }
     };
@@ -88,10 +89,10 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
             "policy_version": policy.version(), "policy_hash": policy.hash(),
             "unknown_callers": rehearsed.unknown, "limits_passed": passed, "found": rehearsed.found,
         });
-        println!("{found:#}");
+        out!("{found:#}");
     } else {
-        print!("{}", report(&rehearsed, &policy, &config.ledger.currency));
-        passed.iter().for_each(|limit| println!("limit passed: {limit}"));
+        print::answer(format_args!("{}", report(&rehearsed, &policy, &config.ledger.currency)));
+        passed.iter().for_each(|limit| out!("limit passed: {limit}"));
     }
     if passed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PASSED) }
 }

@@ -20,7 +20,11 @@ fn levels_and_directives_are_taken_and_misspelled_ones_are_not() {
     }
     for (text, said) in [
         ("inf", "did you mean `info`"),
-        ("verbose", "`verbose`, which is no level"),
+        ("loud", "`loud`, which is no level"),
+        ("verbose", "did you mean `debug`"),
+        ("warning", "did you mean `warn`"),
+        ("info,signalbox::flet=debug", "did you mean `signalbox::fleet`"),
+        ("info,signalbox::nothing=debug", "`signalbox::nothing`, where nothing writes"),
         ("", "no level"),
         ("info,", "no level"),
         ("signalbox", "no level"),
@@ -46,4 +50,15 @@ fn debug_is_for_our_own_lines_unless_another_crate_is_named() {
     let named = said("debug,hyper=debug");
     assert!(named.contains("hyper=debug") && named.contains("signalbox=debug"), "{named}");
     assert!(!said("warn").contains("signalbox"));
+}
+
+#[test]
+fn the_places_are_those_of_the_program() {
+    let lib = include_str!("../../lib.rs");
+    let rooms: Vec<&str> = lib
+        .lines()
+        .filter_map(|it| it.strip_prefix("pub mod ").or(it.strip_prefix("mod "))?.strip_suffix(';'))
+        .collect();
+    let listed: Vec<&str> = ROOMS.split(' ').filter(|it| *it != "access").collect();
+    assert_eq!(listed, rooms);
 }

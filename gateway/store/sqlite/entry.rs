@@ -255,7 +255,7 @@ fn attempt(json: &mut String, attempt: &AttemptRecord, names: &EpochInfo) {
     let _ = write!(json, ",\"result\":\"{result}\"");
     let _ = match attempt.cause {
         Some(AttemptCause::Status(status)) => write!(json, ",\"status\":{status}"),
-        Some(AttemptCause::Connect(why)) => write!(json, ",\"cause\":\"{why}\""),
+        Some(AttemptCause::Connect(why)) => write!(json, ",\"cause\":\"{}\"", why.name()),
         None => Ok(()),
     };
     json.push_str(",\"ms\":");

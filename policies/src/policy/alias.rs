@@ -19,6 +19,17 @@ pub(crate) struct Alias {
 }
 
 impl Alias {
+    /// One of this name, before it is known where it leads.
+    fn nowhere(name: &str) -> Self {
+        let pattern = name.strip_suffix('*');
+        Self {
+            name: format!("alias:{name}").into(),
+            any_end: pattern.is_some(),
+            pattern: pattern.unwrap_or(name).into(),
+            route: None,
+        }
+    }
+
     /// Whether it leads, for whom these models are allowed, to one of them or wherever the rules say.
     pub(super) fn leads(&self, allowed: &[bool]) -> bool {
         let may = |at: &ModelIndex| allowed.get(at.get()).copied().unwrap_or(false);
@@ -47,6 +58,10 @@ pub(super) fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
             AliasTarget::Auto => None,
             AliasTarget::Route(selectors) => {
                 let before = faults.count();
+                to_aliases(&path, selectors, fleet, faults);
+                if faults.count() > before {
+                    return Alias::nowhere(name);
+                }
                 let names = selectors.iter().map(|it| &**it);
                 let route = route::ordered(names, &path, fleet, faults);
                 if route.models.is_empty() && faults.count() == before {
@@ -55,13 +70,20 @@ pub(super) fn aliases(fleet: &FleetFacts, faults: &mut Faults) -> Vec<Alias> {
                 Some(route)
             }
         };
-        let pattern = name.strip_suffix('*');
-        Alias {
-            name: format!("alias:{name}").into(),
-            any_end: pattern.is_some(),
-            pattern: pattern.unwrap_or(name).into(),
-            route,
-        }
+        Alias { route, ..Alias::nowhere(name) }
     };
     fleet.aliases.iter().map(alias).collect()
+}
+
+/// Aliases that lead to an alias.
+fn to_aliases(path: &str, selectors: &[Box<str>], fleet: &FleetFacts, faults: &mut Faults) {
+    let is_alias = |it: &str| it == "auto" || fleet.aliases.iter().any(|(name, _)| **name == *it);
+    let is_model = |it: &str| fleet.models.iter().any(|model| *model.id == *it);
+    for (at, selector) in selectors.iter().enumerate() {
+        if is_alias(selector) && !is_model(selector) {
+            let found = format!("`{selector}`, which is an alias");
+            let expected = "a model of the fleet: aliases name models, not each other";
+            faults.push(Fault::new(format!("{path}[{at}]"), found, expected));
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod kind;
 mod signals;
+mod slip;
 mod typed;
 
 use std::{
@@ -129,10 +130,8 @@ fn compile(text: &str, fleet: &FleetFacts) -> Result<Expression, Wrong> {
     let parser = ENV.parser().max_recursion_depth(2 * NESTING_MAX as u16).error_recovery_limit(0);
     let ast = parser.parse(text).map_err(|errors| {
         let first = errors.errors.first();
-        let (line, column) = first.map_or((1, 1), |it| it.pos);
-        let found = first.map_or("nothing", |it| it.msg.lines().next().unwrap_or(""));
-        let found: String = found.chars().take(120).collect();
-        Wrong::new(format!("`{text}`, line {line}, column {column}: {found}"), "a CEL expression")
+        let (place, said) = first.map_or(((1, 1), ""), |it| (it.pos, &*it.msg));
+        slip::slip(text).unwrap_or_else(|| slip::unread(text, place, said))
     })?;
     let typed = typed::check(&ast)?;
     if typed.steps > STEPS_MAX {
