@@ -25,8 +25,6 @@ const ENDPOINT: usize = 8 + HISTOGRAM + 8 + 2;
 const TEAM_AND_MODEL: usize = 1 + 5;
 /// Of a team's budget: amount, spent, reserved, hard, beginning and end of the window.
 const BUDGET: usize = 6;
-/// What decides beside rules and aliases: the default, and a model that is asked for by its id.
-const DECIDES: usize = 2;
 
 /// Lines that a configuration can make by itself, by what makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +34,18 @@ struct Alone {
     models: usize,
     endpoints: usize,
     budgets: usize,
-    /// Rules, aliases and the like that can decide for a model.
-    decides: usize,
+    /// Pairs of what can decide and a model of its route.
+    decisions: usize,
 }
 
 impl Alone {
     fn of(config: &Config) -> Self {
-        let fleet = config.policy.fleet();
         Self {
             used: used(config),
             models: config.models.len(),
             endpoints: config.models.iter().map(|it| it.endpoints.len()).sum(),
             budgets: config.teams.iter().map(|it| it.budgets.len()).sum(),
-            decides: config.policy.rule_names().count() + fleet.aliases.len() + DECIDES,
+            decisions: config.policy.decisions(),
         }
     }
 
@@ -58,7 +55,7 @@ impl Alone {
             + self.models * MODEL
             + self.endpoints * ENDPOINT
             + self.budgets * BUDGET
-            + self.decides * self.models
+            + self.decisions
     }
 }
 
@@ -72,16 +69,16 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
     let alone = Alone::of(config);
     let lines = alone.lines();
     (lines > config.series_max).then(|| {
-        let Alone { used, models, endpoints, budgets, decides } = alone;
+        let Alone { used, models, endpoints, budgets, decisions } = alone;
         let expected = format!(
             "at least {lines}, for what never folds into `other`: {} for teams and the models that \
              their keys may use ({used}), {} for models ({models}), {} for endpoints ({endpoints}), {} \
-             for budgets ({budgets}), {} for rules and aliases by model ({decides} by {models}), and {FIXED}",
+             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, and \
+             {FIXED}",
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,
             budgets * BUDGET,
-            decides * models,
         );
         Fault::new("metrics.series_max", config.series_max.to_string(), expected)
     })

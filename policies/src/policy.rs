@@ -206,6 +206,16 @@ impl Policy {
         self.rules.iter().map(|rule| &rule.name)
     }
 
+    /// How many pairs there are of what can decide (a rule, an alias, the default route, a model's own name)
+    /// and a model that it can decide for.
+    #[must_use]
+    pub fn decisions(&self) -> usize {
+        let rules = self.rules.iter().filter_map(|rule| rule.route.as_ref());
+        let aliases = self.aliases.iter().filter_map(|alias| alias.route.as_ref());
+        let routes = rules.chain(aliases).chain([&self.default]);
+        routes.map(|route| route.models.len()).sum::<usize>() + self.every.len()
+    }
+
     /// Whether key and teams may use each model, by `ModelIndex`.
     #[must_use]
     pub fn allowed(&self, team_path: &[TeamIndex], key: KeyIndex) -> Vec<bool> {

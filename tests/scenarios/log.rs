@@ -132,7 +132,8 @@ async fn a_level_that_is_none_is_a_fault() {
     let checked = binary::run(&with_level("signalbox::fleet=debugg").config(), &["check"]).await;
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert_eq!(checked.status.code(), Some(2));
-    for part in ["log.level", "`debugg`, which is no level; did you mean `debug`?", "log.access"] {
+    for part in ["log.level", "`debugg`, which is no level", "did you mean `debug`?", "log.access"]
+    {
         assert!(said.contains(part), "{said}");
     }
 }

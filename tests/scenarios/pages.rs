@@ -95,7 +95,7 @@ async fn a_name_that_there_is_none_of_is_told_with_the_nearest_that_there_is() {
         .key("models = [\"glm-5.2\", \"qwen3-32b\"]\n")
         .start()
         .await;
-    let long = "n".repeat(4_000);
+    let long = "x".repeat(256);
     for (name, near) in [
         ("glm-5.3", "did you mean `glm-5.2`? "),
         ("GLM-5.2", "did you mean `glm-5.2`? "),

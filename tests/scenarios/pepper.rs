@@ -26,7 +26,6 @@ async fn create(folder: &Folder, name: &str) -> String {
     let made = run(&folder.config(), &["key", "create", "--name", name]).await;
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
     let lines = String::from_utf8(made.stderr).expect("text");
-    let lines = lines.split_once("\n\n").expect("lines for the configuration").1;
     let key = String::from_utf8(made.stdout).expect("text");
     let before = fs::read_to_string(folder.config()).expect("a configuration");
     fs::write(folder.config(), format!("{before}\n{lines}\n")).expect("a configuration");
