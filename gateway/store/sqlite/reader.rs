@@ -29,8 +29,10 @@ impl Reader {
     /// # Errors
     /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        // SQLite would say no more than that it cannot open it.
-        match std::fs::File::open(path) {
+        // SQLite would say no more than that it cannot open it. The file is not opened for that: closing it
+        // again would drop every lock that this process holds on it, and the next program to look into the
+        // ledger would take the log beside it away.
+        match std::fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(StoreError::Absent);
             }
