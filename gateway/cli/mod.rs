@@ -15,7 +15,6 @@ mod spend;
 mod why;
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -136,18 +135,6 @@ fn ledger_of(named: Option<&Path>, config: &Path) -> Result<PathBuf, ExitCode> {
         Some(file) => Ok(file.to_owned()),
         None => load_ledger(config).map(|ledger| ledger.sqlite),
     }
-}
-
-/// Writes to standard output. One who has read enough, such as `head`, ends a command well.
-fn write_out(text: &str) -> Result<(), ExitCode> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return ExitCode::SUCCESS;
-        }
-        print::err!("signalbox: standard output: {error}");
-        ExitCode::FAILURE
-    })
 }
 
 /// A command for this configuration, as it is typed.

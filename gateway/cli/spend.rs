@@ -20,7 +20,7 @@ use self::{
     period::{Day, Window},
     report::{By, Report},
 };
-use super::print::err;
+use super::print::{self, err};
 use crate::store::{Apart, Charges, Reader, Span};
 
 /// Options of `spend`.
@@ -97,9 +97,9 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     };
     match answer(question, &file) {
         Ok((text, notes)) => {
-            let written = super::write_out(&text);
+            print::answer(format_args!("{text}"));
             notes.iter().for_each(|note| err!("{note}"));
-            written.err().unwrap_or(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Err(Fault::Usage(fault)) => {
             err!("signalbox: {fault}");

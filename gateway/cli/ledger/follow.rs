@@ -5,7 +5,10 @@ use std::{error::Error, os::unix::fs::MetadataExt, path::Path, process::ExitCode
 use jiff::{ZonedDateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use crate::cli::{print::err, spend::Point};
+use crate::cli::{
+    print::{err, out},
+    spend::Point,
+};
 use crate::store::{Following, Reader};
 
 /// Why the file cannot be read.
@@ -69,35 +72,26 @@ pub(super) async fn run(file: &Path, since: Option<Point>, json: bool) -> ExitCo
                     looks.reset_immediately();
                 }
             }
-            Err(Look::Done(code)) => return code,
             // Said once: whatever it is, it may be mended.
-            Err(Look::Failed(error)) if !troubled => {
+            Err(error) if !troubled => {
                 err!("signalbox: {}: {error}; tried again", file.display());
                 troubled = true;
             }
-            Err(Look::Failed(_)) => {}
+            Err(_) => {}
         }
     }
 }
 
-/// Why a look has found nothing.
-enum Look {
-    /// Nobody reads any more.
-    Done(ExitCode),
-    Failed(Fault),
-}
-
 /// Prints what has ended since the last look; whether there is more.
-fn look(file: &Path, followed: &mut Followed, json: bool) -> Result<bool, Look> {
+fn look(file: &Path, followed: &mut Followed, json: bool) -> Result<bool, Fault> {
     if inode(file).is_some_and(|inode| inode != followed.inode) {
-        *followed = Followed::open(file, None).map_err(Look::Failed)?;
+        *followed = Followed::open(file, None)?;
         err!("signalbox: {} is another file now: followed from here on", file.display());
     }
-    let settled = followed.reader.settled(&mut followed.following);
-    let settled = settled.map_err(|error| Look::Failed(error.into()))?;
+    let settled = followed.reader.settled(&mut followed.following)?;
     for entry in settled.entries {
         let line = if json { Value::Object(entry).to_string() } else { line(&entry) };
-        crate::cli::write_out(&format!("{line}\n")).map_err(Look::Done)?;
+        out!("{line}");
     }
     Ok(settled.more)
 }
