@@ -217,30 +217,6 @@ async fn a_refusal_is_explained_by_the_guard_or_the_budget_that_was_in_the_way()
     );
 }
 
-/// What is asked of the books by operators opens the file once more, in the process that writes it.
-#[tokio::test]
-async fn other_programs_look_into_the_ledger_and_leave_it_whole() {
-    let (far, near) = (SimBackend::start(), SimBackend::start());
-    let folder = written(&setup(&far, &near));
-    let server = Server::start(&folder.config()).await;
-    for _ in 0..3 {
-        let reply = Reply::of(server.post(&ask("auto"))).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        let id = reply.header("x-signalbox-id");
-        settled(&server, id).await;
-        account(&server, &folder, id).await;
-        server.hangup().await;
-        // As sqlite3 does: the last one to close a file that nobody holds takes its log away.
-        let other = rusqlite::Connection::open(folder.ledger()).expect("a ledger");
-        let count = other.query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, i64>(0));
-        assert!(count.expect("a count") > 0);
-        other.close().expect("it is closed");
-        let log = format!("{}-wal", folder.ledger().display());
-        assert!(std::path::Path::new(&log).exists(), "the log of the ledger is gone");
-    }
-    server.terminate().await;
-}
-
 #[tokio::test]
 async fn the_name_of_a_model_is_bounded_and_moves_no_terminal() {
     let (far, near) = (SimBackend::start(), SimBackend::start());
