@@ -34,7 +34,7 @@ def summary():
         [now(f"sum(signalbox_queue_waiting{{{MODEL}}})")],
         "short", steps=high((1, "yellow"), (20, "red")), decimals=0, none="None")
     yield number(
-        "Ledger rows not yet on disk", (9, 0, 3, 4),
+        "Ledger rows waiting for the disk", (9, 0, 3, 4),
         About("Rows that wait for the ledger's disk, of the worst replica.",
               "the disk is slow or full: see the commit time and the free space here.", "the-ledger"),
         [now("max(signalbox_ledger_pending)")], "short", steps=high((1000, "red")), decimals=0,
@@ -170,16 +170,16 @@ def process():
         [ask(f"process_open_fds{{{OURS}}} / process_max_fds{{{OURS}}}", "{{instance}}")], "percentunit",
         steps=high((0.8, "red")), none="No gateway")
     yield merged(
-        "What runs: version, configuration, policy", (0, 36, 24, 6),
-        About("One row a replica; its columns should be the same on all of them.",
+        "What runs: version and configuration", (0, 36, 24, 6),
+        About("One row a replica; version and hash should be the same on all of them. The hash is of the whole "
+              "configuration with its policy.",
               "a number of seconds that is small is a restart. Replicas that differ in a hash serve by "
               "different rules: reload the one behind.", "a-new-build-without-an-outage"),
         [rows(f"time() - process_start_time_seconds{{{OURS}}}"),
          rows("max by (instance, job, version) (signalbox_build_info)"),
-         rows('label_replace(max by (instance, job, hash) (signalbox_config_info), "config", "$1", "hash", "(.*)")'),
-         rows('label_replace(max by (instance, job, hash) (signalbox_policy_info), "policy", "$1", "hash", "(.*)")')],
+         rows("max by (instance, job, hash) (signalbox_config_info)")],
         {"instance": Column("Replica"), "A": Column("Runs for", "s"), "version": Column("Version"),
-         "config": Column("Configuration"), "policy": Column("Policy")}, order="Runs for", none="No gateway")
+         "hash": Column("Configuration and policy (hash)")}, order="Runs for", none="No gateway")
 
 
 def made():

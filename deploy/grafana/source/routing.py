@@ -46,7 +46,7 @@ def summary():
         [now(share('language="other"'), "language"), now(share('task="other"'), "task")],
         "percentunit", named=True, steps=high((0.5, "yellow"), (0.8, "red")), decimals=1)
     yield number(
-        "Attempts beyond the first, per request", (12, 0, 4, 4),
+        "Extra attempts per request", (12, 0, 4, 4),
         About("How many attempts a request needed more than one, in the time shown: retries on another "
               "replica, falls to the next model, and hedges.",
               "see attempts by result below and the fleet board: an endpoint fails or is full.", REPLICAS),
@@ -138,7 +138,7 @@ def who():
         {"model": Column("Model"), "A": Column("Planned first"), "B": Column("Answered"),
          "C": Column("Difference")}, order="Planned first", decimals=0)
     yield lines(
-        "Attempts beyond the first, per request", (10, 29, 7, 8),
+        "Extra attempts per request, over time", (10, 29, 7, 8),
         About("Retries, falls to the next model, and hedges for each request.",
               "see which result grows on the fleet board.", REPLICAS),
         [ask(extra("$__rate_interval"), "extra attempts")], "short",
