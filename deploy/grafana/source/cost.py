@@ -38,7 +38,8 @@ def top():
         [now(hour, "{{currency}}")], MONEY, named=True, decimals=2, none="Nothing spent")
     yield number(
         "Spent in the time shown", (4, 0, 4, 4),
-        About("Money charged between the two moments that are set at the top right.",
+        About("Money charged between the two moments that are set at the top right; with *This month so "
+              "far* it is the month to date.",
               "compare it with the same span before (move the time back) and with the teams below.",
               "what-was-spent"),
         [now(f"sum by (currency) ({grown('signalbox_cost_total', COST)})", "{{currency}}")],
@@ -54,8 +55,8 @@ def top():
     yield number(
         "Saved by routing, in the last hour", (12, 0, 7, 4),
         About("The share of money not spent because not everything went to the dearest model, and the same "
-              "against the largest model, which `rules.yml` names (SET THIS). An estimate by each model's "
-              "average price a token over 30 days; below 0 where that model would have been cheaper.",
+              "against the largest model, which `rules.yml` names (SET THIS). An estimate: another model "
+              "would have used another number of tokens. Below 0 where that model would have been cheaper.",
               "all is well; when it is low or below 0, look at the routing board at which model answers "
               "what, and ask whether the rules are right.", "what-was-spent"),
         [now(saving.format("dearest"), "against the dearest model"),
@@ -82,7 +83,7 @@ def budgets():
               "or let it end: under a hard budget its callers are refused until the month ends.",
               "what-is-charged"),
         [now(f"sort_desc(team_window:signalbox_budget_used:ratio{{{MONTH}}})", "{{team}}")],
-        "percentunit", steps=high((0.8, "yellow"), (0.95, "red")), most=1, decimals=1,
+        "percentunit", steps=high((0.8, "yellow"), (0.98, "red")), most=1, decimals=1,
         none="No team has a monthly budget")
     yield bars(
         "Forecast for the month's end, as part of the budget", (8, 4, 8, 8),
@@ -94,15 +95,15 @@ def budgets():
         "percentunit", steps=high((0.9, "yellow"), (1, "red")), decimals=1,
         none="No team has a monthly budget")
     yield bars(
-        "Time until a budget is spent", (16, 4, 8, 8),
-        About("How long the rest of each budget lasts: a day's at the last hour's pace, a longer one's at "
-              "the last day's. Teams that spend nothing have no bar. A month's budget that lasts past the "
-              "month's end is in order.",
-              "compare it with when the window ends (table below); if it is sooner, raise the amount or "
-              "route to a cheaper model before callers are refused.", "what-is-charged"),
-        [now(f"sort({EXHAUSTION}{{{BUDGET}}})", "{{team}}, {{window}}")],
+        "Budgets that will not last: time until they are spent", (16, 4, 8, 8),
+        About("How soon a budget is gone that ends before its window does: a day's at the last hour's pace, "
+              "a longer one's at the last day's; of a total, which has no end, any. 0 s is spent.",
+              "raise the amount or route to a cheaper model before callers are refused; the table below "
+              "says which budgets refuse.", "what-is-charged"),
+        [now(f"""sort({EXHAUSTION}{{{BUDGET}}} < {LEFT.format(END, BUDGET)}
+                 or {EXHAUSTION}{{window="total", {BUDGET}}})""", "{{team}}, {{window}}")],
         "s", steps=low("red", (7200, "yellow"), (172800, "green")), decimals=1,
-        none="Nobody is spending a budget")
+        none="Every budget lasts")
     yield merged(
         "Every budget: amount, spent, forecast", (0, 12, 24, 7),
         About("All budgets in units of their currency. Reserved is held by requests under way and is given "
@@ -114,13 +115,14 @@ def budgets():
          rows(f"team_window:signalbox_budget_used:ratio{{{BUDGET}}}"),
          rows(f"team_window:signalbox_budget_reserved:sum{{{BUDGET}}}"),
          rows(forecast(BUDGET)), rows(even(BUDGET)), rows(LEFT.format(END, BUDGET)),
+         rows(f"{EXHAUSTION}{{{BUDGET}}}"),
          rows(f"max by (team, window, currency) (signalbox_budget_hard{{{BUDGET}}})")],
         {"team": Column("Team"), "window": Column("Window"), "currency": Column("Currency"),
          "A": Column("Budget"), "B": Column("Spent"),
-         "C": Column("Used", "percentunit", high((0.8, "yellow"), (0.95, "red"))),
+         "C": Column("Used", "percentunit", high((0.8, "yellow"), (0.98, "red"))),
          "D": Column("Reserved"), "E": Column("Forecast, last day's pace"),
          "F": Column("Forecast, average pace"), "G": Column("Window ends in", "s"),
-         "H": Column("Refuses when spent (1 yes)", "none")},
+         "H": Column("Spent in", "s"), "I": Column("Refuses when spent (1 yes)", "none")},
         order="Used", unit=MONEY, decimals=2, none="No team has a budget")
     yield lines(
         "Spent this month, and the budget, by team", (0, 19, 12, 8),
@@ -133,12 +135,12 @@ def budgets():
         MONEY, decimals=2, none="No team has a monthly budget")
 
 
-def split(title, at, label, act):
-    """The hour's money over time, in parts by one label."""
+def split(title, at, label, act, more=""):
+    """The hour's money over time, in parts by one label; `more` is said of it too."""
     return lines(
         title, at,
-        About(f"Money of the hour that ends at each moment, by {label}; the parts add up to the whole.",
-              act, "what-was-spent"),
+        About(f"Money of the hour that ends at each moment, by {label}; the parts add up to the whole."
+              f"{more}", act, "what-was-spent"),
         [ask(f"sum by ({label}, currency) ({COST_HOUR})", f"{{{{{label}}}}} {{{{currency}}}}")],
         MONEY, stacked="normal", decimals=2, none="Nothing spent")
 
@@ -146,7 +148,8 @@ def split(title, at, label, act):
 def parts():
     """Who and what costs."""
     yield split("Spent per hour, by team", (12, 19, 12, 8), "team",
-                "ask the team what it began then; `signalbox spend --by key --team TEAM` names the key.")
+                "ask the team what it began then; `signalbox spend --by key --team TEAM` names the key.",
+                " It stands at the team whose key was used; the budgets above have the teams below in them.")
     yield split("Spent per hour, by model", (0, 27, 8, 8), "model",
                 "a dearer model took over: see the routing board for the rule that sends requests to it.")
     yield split("Spent per hour, by task", (8, 27, 8, 8), "task",

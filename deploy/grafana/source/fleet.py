@@ -1,6 +1,6 @@
 """Fleet: the backends, the queue, the ledger, and the gateway's own process."""
 
-from asked import MODEL, grown
+from asked import MODEL, grown, quantile
 from board import board
 from house import About, Column, ask, bars, high, lines, low, merged, now, number, rows
 
@@ -57,7 +57,7 @@ def summary():
         About("Free bytes where the ledger stands, of the worst replica. Below `ledger.disk_free_bytes_min` "
               "no request is accepted.", "make room, or move old entries away.", "backup-and-rotation"),
         [now("min(signalbox_ledger_disk_free_bytes)")], "bytes",
-        steps=low("red", (2 * 2**30, "yellow"), (10 * 2**30, "green")), none="The system does not say")
+        steps=low("red", (2**30, "yellow"), (5 * 2**30, "green")), none="The system does not say")
     yield number(
         "Keys that expire within 7 days", (21, 0, 3, 4),
         About("Valid keys that expire within a week; their callers are refused afterwards.",
@@ -69,7 +69,7 @@ def summary():
 def endpoints():
     """The backends."""
     span = "[$__rate_interval]"
-    slow = f"histogram_quantile(0.95, sum by (model, endpoint, le) (rate(signalbox_attempt_seconds_bucket{{{MODEL}}}{span}))) >= 0"
+    slow = quantile(0.95, "signalbox_attempt_seconds", MODEL, ["model", "endpoint"])
     tried = f"sum by (model, endpoint) (rate(signalbox_attempts_total{{{MODEL}}}{span}))"
     failed = (f'sum by (model, endpoint) (rate(signalbox_attempts_total{{{MODEL}, '
               f'result=~"cut|connect|timeout|status|invalid"}}{span}))')
@@ -144,8 +144,7 @@ def process():
               "the disk does not keep up: see the commit time beside it.", "the-ledger"),
         [ask("signalbox_ledger_pending", "{{instance}}")], "short", steps=high((1000, "red")), decimals=0,
         none="No gateway")
-    commit = ("histogram_quantile(0.5, sum by (job, le) "
-              "(rate(signalbox_ledger_commit_seconds_bucket[$__rate_interval]))) >= 0")
+    commit = quantile(0.5, "signalbox_ledger_commit_seconds", 'job="signalbox"')
     yield lines(
         "Time to make ledger rows durable", (6, 28, 6, 8),
         About("Time to write one group of rows and have it on disk: half and 99 of 100 are faster.",
@@ -171,13 +170,13 @@ def process():
         steps=high((0.8, "red")), none="No gateway")
     yield merged(
         "What runs: version and configuration", (0, 36, 24, 6),
-        About("One row a replica; version and hash should be the same on all of them. The hash is of the whole "
-              "configuration with its policy.",
+        About("One row a replica; version and hash should be the same on all of them. The hash is of the "
+              "whole configuration with its policy.",
               "a number of seconds that is small is a restart. Replicas that differ in a hash serve by "
               "different rules: reload the one behind.", "a-new-build-without-an-outage"),
-        [rows(f"time() - process_start_time_seconds{{{OURS}}}"),
-         rows("max by (instance, job, version) (signalbox_build_info)"),
-         rows("max by (instance, job, hash) (signalbox_config_info)")],
+        [rows(f"max by (instance) (time() - process_start_time_seconds{{{OURS}}})"),
+         rows("max by (instance, version) (signalbox_build_info)"),
+         rows("max by (instance, hash) (signalbox_config_info)")],
         {"instance": Column("Replica"), "A": Column("Runs for", "s"), "version": Column("Version"),
          "hash": Column("Configuration and policy (hash)")}, order="Runs for", none="No gateway")
 

@@ -237,8 +237,10 @@ def merged(title, at, about, queries, columns, *, order, unit="short", **rest):
     about = About(" ".join([about.means, *told_columns(columns)]), about.act, about.runbook)
     panel = framed(table.Panel(), title, at, about, queries, unit, **rest)
     names = {field: it.title for field, it in fields.items()}
+    hidden = [f"Value #{it.build().ref_id}" for it in queries] if len(queries) > 1 else []
+    hidden = ["Time", *(field for field in hidden if field not in fields)]
     places = {field: place for place, field in enumerate(fields)}
-    tidy = {"excludeByName": {"Time": True}, "indexByName": places, "renameByName": names}
+    tidy = {"excludeByName": dict.fromkeys(hidden, True), "indexByName": places, "renameByName": names}
     panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     panel = panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=tidy))
     for it in fields.values():

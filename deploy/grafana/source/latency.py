@@ -47,14 +47,16 @@ def summary():
               "stages but the wait for the caller's body.",
               "see the stages below; `record` is the ledger's disk, `classify` and `decide` are CPU.",
               "metrics-all-of-them"),
-        [now("max(job:signalbox_overhead_seconds:mean5m)")], "s", steps=high((0.005, "yellow"), (0.02, "red")))
+        [now("max(job:signalbox_overhead_seconds:mean5m)")], "s",
+        steps=high((0.005, "yellow"), (0.02, "red")))
 
 
 def pair(y, metric, what, act, none):
     """A histogram's quantiles over time, and its heat map."""
     yield lines(
         f"{what}: half, 19 of 20 and 99 of 100 are faster", (0, y, 12, 8),
-        About(f"{what} of the selected models and tasks: p50, p95 and p99, each right within one bucket.", act),
+        About(f"{what} of the selected models and tasks: p50, p95 and p99, each right within one bucket.",
+              act),
         [ask(quantile(share, metric, SERVER), f"p{share * 100:g}") for share in (0.5, 0.95, 0.99)],
         "s", none=none)
     yield heat(

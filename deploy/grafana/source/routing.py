@@ -63,7 +63,8 @@ def summary():
         About("Requests refused before they were accepted, for whatever reason.",
               "see the kinds below: `no_capacity` and `unavailable` are ours, most others are the "
               "caller's.", "errors-and-whose-fault-each-is"),
-        [now("sum(stage_kind:signalbox_refusals:increase15m) or vector(0)")], "short", decimals=0, none="None")
+        [now("sum(stage_kind:signalbox_refusals:increase15m) or vector(0)")], "short", decimals=0,
+        none="None")
 
 
 def what():
@@ -148,8 +149,8 @@ def who():
         About("Attempts a second at ejected endpoints, because no model of the route had another.",
               "the model has no healthy endpoint left and its route no other model: mend it or add one.",
               REPLICAS),
-        [ask(f"sum by (model) (rate(signalbox_last_resort_total{{{MODEL}}}[$__rate_interval]))", "{{model}}")],
-        "reqps", none="None")
+        [ask(f"sum by (model) (rate(signalbox_last_resort_total{{{MODEL}}}[$__rate_interval]))",
+             "{{model}}")], "reqps", none="None")
     yield lines(
         "Turned away, by kind, in 15 minutes", (0, 37, 8, 8),
         About("Requests refused before they were accepted, by stage and kind.",
