@@ -178,14 +178,14 @@ signalbox spend --by key --team TEAM
 
 The dearest comes first. `--format csv` is for a spreadsheet, `--format focus` for a FinOps tool.
 """, "what-was-spent")
-    yield number(
+    yield bars(
         "Answers whose tokens we had to count", (18, 35, 6, 8),
-        About("The share of the last hour's answers for which a backend reported no usage, by model: they "
-              "are charged by our own count.",
+        About("The share of the last hour's answers for which a backend reported no plausible usage, by "
+              "model: they are charged by our own count.",
               "have the backend report usage (stream_options.include_usage); until then its bill is an "
               "estimate.", "what-is-charged"),
-        [now(f"model:signalbox_usage_estimated:ratio1h{{{MODEL}}}", "{{model}}")],
-        "percentunit", named=True, steps=high((0.01, "red")), decimals=2)
+        [now(f"sort_desc(clamp_max(model:signalbox_usage_estimated:ratio1h{{{MODEL}}}, 1))", "{{model}}")],
+        "percentunit", steps=high((0.01, "red")), most=1, decimals=1)
 
 
 def prices():

@@ -149,15 +149,17 @@ def who():
         About("Attempts a second at ejected endpoints, because no model of the route had another.",
               "the model has no healthy endpoint left and its route no other model: mend it or add one.",
               REPLICAS),
-        [ask(f"sum by (model) (rate(signalbox_last_resort_total{{{MODEL}}}[$__rate_interval]))",
+        [ask(f"sum by (model) (rate(signalbox_last_resort_total{{{MODEL}}}[$__rate_interval]))"
+             f" or 0 * sum by (model) (rate(signalbox_requests_total{{{MODEL}}}[$__rate_interval]))",
              "{{model}}")], "reqps", none="None")
     yield lines(
         "Turned away, by kind, in 15 minutes", (0, 37, 8, 8),
         About("Requests refused before they were accepted, by stage and kind.",
               "the page of errors says whose fault each kind is and what helps.",
               "errors-and-whose-fault-each-is"),
-        [ask("stage_kind:signalbox_refusals:increase15m", "{{stage}}: {{kind}}")], "short",
-        stacked="normal", decimals=0, none="None")
+        [ask("""stage_kind:signalbox_refusals:increase15m
+                or on () label_replace(vector(0), "kind", "nobody", "", "")""",
+             "{{kind}} {{stage}}")], "short", stacked="normal", decimals=0, none="None")
     yield lines(
         "How accepted requests ended", (8, 37, 8, 8),
         About("Accepted requests a second by outcome. `cancelled` is the caller's choice, `cut` an answer "
