@@ -25,6 +25,15 @@ def grown(metric, matchers=""):
         or increase({line}[$__range]))"""
 
 
+def extra(attempts, decisions):
+    """Attempts beyond the first for each decision.
+
+    Decisions and not ended requests: those have a line for each language and task, and lose in each new
+    line its first value.
+    """
+    return f"clamp_min(sum({attempts}) / (sum({decisions}) > 0) - 1, 0)"
+
+
 def quantile(share, metric, matchers, by=(), span="$__rate_interval"):
     """A quantile of a histogram, right within one bucket."""
     labels = ", ".join((*by, "le"))

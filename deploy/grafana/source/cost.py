@@ -76,7 +76,7 @@ def top():
 def budgets():
     """The month against its budget, and where it goes."""
     yield bars(
-        "This month against budget, by team", (0, 4, 8, 8),
+        "This month against budget, by team", (0, 4, 8, 7),
         About("The part of each team's monthly budget that is spent, with the teams below it: the ledger's "
               "own number, which no restart touches.",
               "raise the budget's `amount` (in force within a second), route the team to a cheaper model, "
@@ -86,16 +86,16 @@ def budgets():
         "percentunit", steps=high((0.8, "yellow"), (0.98, "red")), most=1, decimals=1,
         none="No team has a monthly budget")
     yield bars(
-        "Forecast for the month's end, as part of the budget", (8, 4, 8, 8),
+        "Forecast for the month's end, as part of the budget", (8, 4, 8, 7),
         About("Where each team's monthly budget will stand at the month's end, if the last 24 hours go on "
               "like this. In a gateway's first day it is too low; after a weekend too.",
               "talk to the team before the money is gone: see which model and task it is, then raise the "
               "amount or use a cheaper model.", "what-is-charged"),
         [now(f"sort_desc(({forecast(MONTH)}) / ({LIMIT}{{{MONTH}}} > 0))", "{{team}}")],
-        "percentunit", steps=high((0.9, "yellow"), (1, "red")), decimals=1,
+        "percentunit", steps=high((0.9, "yellow"), (1, "red")), most=1, decimals=1,
         none="No team has a monthly budget")
     yield bars(
-        "Budgets that will not last: time until they are spent", (16, 4, 8, 8),
+        "Budgets that will not last: time until they are spent", (16, 4, 8, 7),
         About("How soon a budget is gone that ends before its window does: a day's at the last hour's pace, "
               "a longer one's at the last day's; of a total, which has no end, any. 0 s is spent.",
               "raise the amount or route to a cheaper model before callers are refused; the table below "
@@ -105,7 +105,7 @@ def budgets():
         "s", steps=low("red", (7200, "yellow"), (172800, "green")), decimals=1,
         none="Every budget lasts")
     yield merged(
-        "Every budget: amount, spent, forecast", (0, 12, 24, 7),
+        "Every budget: amount, spent, forecast", (0, 11, 24, 7),
         About("All budgets in units of their currency. Reserved is held by requests under way and is given "
               "back in part when they end. The two forecasts are for the window's end: at the last 24 "
               "hours' pace, and at the window's average pace so far.",
@@ -122,10 +122,10 @@ def budgets():
          "C": Column("Used", "percentunit", high((0.8, "yellow"), (0.98, "red"))),
          "D": Column("Reserved"), "E": Column("Forecast, last day's pace"),
          "F": Column("Forecast, average pace"), "G": Column("Window ends in", "s"),
-         "H": Column("Spent in", "s"), "I": Column("Refuses when spent (1 yes)", "none")},
+         "H": Column("Spent in", "s"), "I": Column("Refuses when spent", "none", yes=True)},
         order="Used", unit=MONEY, decimals=2, none="No team has a budget")
     yield lines(
-        "Spent this month, and the budget, by team", (0, 19, 12, 8),
+        "Spent this month, and the budget, by team", (0, 18, 12, 8),
         About("How each team's month went so far, with the amount it has. It begins anew at 0 with the "
               "month.",
               "a line that will cross its budget before the month ends needs a decision: a larger amount "
@@ -147,17 +147,17 @@ def split(title, at, label, act, more=""):
 
 def parts():
     """Who and what costs."""
-    yield split("Spent per hour, by team", (12, 19, 12, 8), "team",
+    yield split("Spent per hour, by team", (12, 18, 12, 8), "team",
                 "ask the team what it began then; `signalbox spend --by key --team TEAM` names the key.",
                 " It stands at the team whose key was used; the budgets above have the teams below in them.")
-    yield split("Spent per hour, by model", (0, 27, 8, 8), "model",
+    yield split("Spent per hour, by model", (0, 26, 8, 8), "model",
                 "a dearer model took over: see the routing board for the rule that sends requests to it.")
-    yield split("Spent per hour, by task", (8, 27, 8, 8), "task",
+    yield split("Spent per hour, by task", (8, 26, 8, 8), "task",
                 "see which model answers that task on the routing board; a cheaper one may do.")
-    yield split("Spent per hour, by language", (16, 27, 8, 8), "language",
+    yield split("Spent per hour, by language", (16, 26, 8, 8), "language",
                 "see which model answers that language on the routing board; a cheaper one may do.")
     yield bars(
-        "The ten dearest pairs of team and model", (0, 35, 12, 8),
+        "The ten dearest pairs of team and model", (0, 34, 12, 8),
         About("Where most of the money of the time shown went.",
               "begin here when costs have to go down: another model for this team's rule moves most.",
               "what-was-spent"),
@@ -165,7 +165,7 @@ def parts():
             grown("signalbox_cost_total", COST)), "{{team}}: {{model}} {{currency}}")],
         MONEY, decimals=2, none="Nothing spent")
     yield note(
-        "The ten dearest keys: ask the ledger", (12, 35, 6, 8),
+        "The ten dearest keys: ask the ledger", (12, 34, 6, 8),
         "Keys are no label of any metric: a firm has thousands, and a dashboard is read by more people "
         "than may know whose key it is. The ledger knows each.",
         "run the command on the machine with the ledger; `key disable` stops one key at once.", """
@@ -179,7 +179,7 @@ signalbox spend --by key --team TEAM
 The dearest comes first. `--format csv` is for a spreadsheet, `--format focus` for a FinOps tool.
 """, "what-was-spent")
     yield bars(
-        "Answers whose tokens we had to count", (18, 35, 6, 8),
+        "Answers whose tokens we had to count", (18, 34, 6, 8),
         About("The share of the last hour's answers for which a backend reported no plausible usage, by "
               "model: they are charged by our own count.",
               "have the backend report usage (stream_options.include_usage); until then its bill is an "
@@ -194,17 +194,17 @@ def prices():
     why = ("answers became longer or a dearer model answers: compare tokens and models on the routing "
            "board, and try another policy with `policy replay`.")
     yield lines(
-        "Price of 1,000 requests, by model", (0, 43, 8, 8),
+        "Price of 1,000 requests, by model", (0, 42, 8, 8),
         About("Money of an hour by the requests that the model answered in it, times 1,000; of all teams.",
               why, "what-was-spent"),
         [ask(price.format("model", MODEL), "{{model}} {{currency}}")], MONEY, decimals=2)
     yield lines(
-        "Price of 1,000 requests, by task", (8, 43, 8, 8),
+        "Price of 1,000 requests, by task", (8, 42, 8, 8),
         About("Money of an hour by the requests of the task in it, times 1,000; of all teams.",
               why, "what-was-spent"),
         [ask(price.format("task", 'task=~"$task"'), "{{task}} {{currency}}")], MONEY, decimals=2)
     yield lines(
-        "Saved per hour by routing", (16, 43, 8, 8),
+        "Saved per hour by routing", (16, 42, 8, 8),
         About("What the hour's tokens would have cost at the dearest and at the largest model, less what "
               "they did cost. An estimate: another model would have used another number of tokens.",
               "nothing is wrong when it is high. When it falls to 0, all goes to the dearest model: see "

@@ -62,7 +62,7 @@ def compared():
         {"experiment": Column("Experiment"), "arm": Column("Arm"), "A": Column("Units", "none"),
          "B": Column("Requests", "none"),
          "C": Column("Cut or failed", "percentunit", high((0.01, "yellow"), (0.02, "red"))),
-         "D": Column("Stopped by a guard (1 yes)", "none", high((1, "red")))},
+         "D": Column("Stopped by a guard", "none", high((1, "red")), yes=True)},
         order="Requests", decimals=2, none=NONE)
     yield note(
         "How to read this", (16, 4, 8, 8),

@@ -1,6 +1,6 @@
 """Fleet: the backends, the queue, the ledger, and the gateway's own process."""
 
-from asked import MODEL, grown, quantile
+from asked import MODEL, extra, grown, quantile
 from board import board
 from house import About, Column, ask, bars, high, lines, low, merged, now, number, rows
 
@@ -41,10 +41,10 @@ def summary():
         none="No gateway")
     yield number(
         "Ready", (12, 0, 3, 4),
-        About("Each check of `/readyz`, 1 if it passes on every replica; a replica that drains fails "
+        About("Each check of `/readyz`, yes if it passes on every replica; a replica that drains fails "
               "`not_draining` on purpose.",
               "`ledger`: make room on its disk. `backends`: no endpoint serves. The log names the cause."),
-        [now("min by (check) (signalbox_ready)", "{{check}}")], "none", named=True,
+        [now("min by (check) (signalbox_ready)", "{{check}}")], "none", named=True, yes=True,
         steps=low("red", (1, "green")), decimals=0, none="No gateway")
     yield number(
         "Configuration not in force", (15, 0, 3, 4),
@@ -84,7 +84,7 @@ def endpoints():
          rows(tried), rows(f"({failed} or 0 * {tried}) / ({tried} > 0)"), rows(slow),
          rows(f"sum by (model, endpoint) ({grown('signalbox_ejections_total', MODEL)})")],
         {"model": Column("Model"), "endpoint": Column("Endpoint"),
-         "A": Column("Serves (1 yes)", "none", low("red", (1, "green"))),
+         "A": Column("Serves", "none", low("red", (1, "green")), yes=True),
          "B": Column("In flight", "none"), "C": Column("Attempts", "reqps"),
          "D": Column("Failed", "percentunit", high((0.01, "yellow"), (0.05, "red"))),
          "E": Column("Attempt p95", "s"), "F": Column("Ejections", "none", high((1, "yellow")))},
@@ -122,8 +122,8 @@ def attempts():
               "the table above names the endpoint; then its own log.", REPLICAS),
         [ask(f"sum by (result) (rate(signalbox_attempts_total{{{MODEL}}}[$__rate_interval]))", "{{result}}")],
         "reqps", stacked="normal")
-    every = f"sum(rate(signalbox_requests_total{{{MODEL}}}[$__rate_interval]))"
-    wanted = f"sum(rate(signalbox_attempts_total{{{MODEL}}}[$__rate_interval]))"
+    tried = f"rate(signalbox_attempts_total{{{MODEL}}}[$__rate_interval])"
+    planned = f"rate(signalbox_decisions_total{{{MODEL}}}[$__rate_interval])"
     lost = f'sum(rate(signalbox_attempts_total{{{MODEL}, result="lost_hedge"}}[$__rate_interval]))'
     yield lines(
         "Extra attempts and hedges, per request", (12, 20, 12, 8),
@@ -131,8 +131,8 @@ def attempts():
               "hedge. Retries are bounded; this is how much of the bound is used.",
               "extra attempts that are no hedges are failures: see the results beside it. Many hedges cost "
               "capacity: raise the rule's `hedge` delay.", REPLICAS),
-        [ask(f"clamp_min({wanted} / ({every} > 0) - 1, 0)", "extra attempts"),
-         ask(f"({lost} or 0 * {every}) / ({every} > 0)", "lost hedges")], "short",
+        [ask(extra(tried, planned), "extra attempts"),
+         ask(f"({lost} or vector(0)) / (sum({planned}) > 0)", "lost hedges")], "short",
         steps=high((0.2, "red")), decimals=3)
 
 
@@ -169,7 +169,7 @@ def process():
         [ask(f"process_open_fds{{{OURS}}} / process_max_fds{{{OURS}}}", "{{instance}}")], "percentunit",
         steps=high((0.8, "red")), none="No gateway")
     yield merged(
-        "What runs: version and configuration", (0, 36, 24, 6),
+        "What runs: version and configuration", (0, 36, 24, 5),
         About("One row a replica; version and hash should be the same on all of them. The hash is of the "
               "whole configuration with its policy.",
               "a number of seconds that is small is a restart. Replicas that differ in a hash serve by "

@@ -139,6 +139,12 @@ def nothing(word):
     return model.SpecialValueMap(options=options)
 
 
+def yes_or_no():
+    """1 is shown as yes, 0 as no."""
+    words = {"1": "yes", "0": "no"}
+    return model.ValueMap({it: model.ValueMappingResult(text=word) for it, word in words.items()})
+
+
 def changed(identity, value):
     """One property of an override."""
     return model.DynamicConfigValue(id_val=identity, value=value)
@@ -166,10 +172,12 @@ def last():
     return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields("")
 
 
-def number(title, at, about, queries, unit, *, named=False, **rest):
-    """One number, or some, in large figures; `named` shows each series' name beside it."""
+def number(title, at, about, queries, unit, *, named=False, yes=False, **rest):
+    """One number, or some, in large figures; `named` shows each series' name, `yes` says yes for 1."""
     mode = choices.BigValueTextMode.VALUE_AND_NAME if named else choices.BigValueTextMode.VALUE
     panel = framed(stat.Panel(), title, at, about, queries, unit, **rest)
+    if yes:
+        panel = panel.mappings([nothing(rest.get("none", "No traffic")), yes_or_no()])
     colour = dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
     panel = panel.reduce_options(last()).text_mode(mode).graph_mode(choices.BigValueGraphMode.NONE)
     return panel.color_scheme(colour).color_mode(choices.BigValueColorMode.VALUE)
@@ -217,11 +225,12 @@ def heat(title, at, about, query, unit, **rest):
 
 @dataclass
 class Column:
-    """A column of a table: its title, the unit, and at which value its cells turn colour."""
+    """A column of a table: its title, the unit, at which value its cells turn colour, words for 1 and 0."""
 
     title: str
     unit: str = ""
     steps: Steps | None = None
+    yes: bool = False
 
 
 def told_columns(columns):
@@ -248,6 +257,8 @@ def merged(title, at, about, queries, columns, *, order, unit="short", **rest):
         if it.steps:
             made.append(changed("thresholds", thresholds(it.steps).build()))
             made.append(changed("custom.cellOptions", {"type": "color-text"}))
+        if it.yes:
+            made.append(changed("mappings", [yes_or_no()]))
         if made:
             panel = panel.override_by_name(it.title, made)
     return panel.sort_by([common.TableSortByFieldState().display_name(order).desc(True)])

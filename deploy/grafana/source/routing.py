@@ -1,6 +1,6 @@
 """Routing: what comes in, what decides, and who answers."""
 
-from asked import MODEL, MODEL_TASK, REQUESTS_HOUR, grown
+from asked import MODEL, MODEL_TASK, REQUESTS_HOUR, extra, grown
 from board import board
 from house import About, Column, ask, bars, high, lines, matrix, merged, note, now, number, rows
 
@@ -13,13 +13,6 @@ def share(only):
     """The share of the last hour's requests that match."""
     some = f"model_task_language:signalbox_requests:increase1h{{{MODEL_TASK}, {only}}}"
     return f"(sum({some}) or vector(0)) / (sum({REQUESTS_HOUR}) > 0)"
-
-
-def extra(span):
-    """Attempts for each accepted request beyond its first."""
-    tried = f"sum(rate(signalbox_attempts_total{{{MODEL}}}[{span}]))"
-    ended = f"sum(rate(signalbox_requests_total{{{MODEL}}}[{span}]))"
-    return f"clamp_min({tried} / ({ended} > 0) - 1, 0)"
 
 
 def summary():
@@ -38,7 +31,7 @@ def summary():
               "`x-signalbox-language`.", POLICY),
         [now(share('language="und"'))], "percentunit", steps=high((0.1, "yellow"), (0.25, "red")), decimals=1)
     yield number(
-        "Language or task `other`", (8, 0, 4, 4),
+        'Language or task is "other"', (8, 0, 4, 4),
         About("The share of the last hour's requests whose language or task is `other`: a task of no kind "
               "that is known, or a label folded because `metrics.series_max` is reached.",
               "if `signalbox_series_folded_total` grows (fleet board), raise `metrics.series_max`; else have "
@@ -48,9 +41,11 @@ def summary():
     yield number(
         "Extra attempts per request", (12, 0, 4, 4),
         About("How many attempts a request needed more than one, in the time shown: retries on another "
-              "replica, falls to the next model, and hedges.",
+              "replica, falls to the next model, and hedges. Of one model: attempts at it for each request "
+              "that was planned for it, what it took over among them.",
               "see attempts by result below and the fleet board: an endpoint fails or is full.", REPLICAS),
-        [now(extra("$__range"))], "short", steps=high((0.05, "yellow"), (0.2, "red")), decimals=3)
+        [now(extra(grown("signalbox_attempts_total", MODEL), grown("signalbox_decisions_total", MODEL)))],
+        "short", steps=high((0.05, "yellow"), (0.2, "red")), decimals=3)
     yield number(
         "Last resorts in the time shown", (16, 0, 4, 4),
         About("How often an ejected endpoint was asked all the same, because no model of the route had "
@@ -75,7 +70,7 @@ def what():
               "a full cell under `und` or `other` is traffic that rules by language or task do not see; a "
               "cell that surprises you is a misreading, to be seen with `signalbox why ID`.", POLICY),
         rows(f"round(sum by (language, task) ({grown('signalbox_requests_total', MODEL_TASK)}))"),
-        "short", row="language", column="task", decimals=0)
+        "none", row="language", column="task", decimals=0)
     yield matrix(
         "Decisions by rule and first model, in the time shown", (12, 4, 12, 9),
         About("What decided, and the first model of its plan: a row a rule, a column a model. `pin` is a "
@@ -83,7 +78,7 @@ def what():
               "much under `default` means that rules miss traffic; much under `pin` that callers go around "
               "them. `policy replay` tries other rules on the same traffic.", POLICY),
         rows(f"round(sum by (rule, model) ({grown('signalbox_decisions_total', MODEL)}))"),
-        "short", row="rule", column="model", decimals=0)
+        "none", row="rule", column="model", decimals=0)
     yield lines(
         "Share of each rule", (0, 13, 12, 8),
         About("Which rule decided the requests of the hour that ends at each moment; 1 is all.",
@@ -137,13 +132,14 @@ def who():
          rows(f"round(sum by (model) ({grown('signalbox_requests_total', MODEL)})"
               f" - sum by (model) ({grown('signalbox_decisions_total', MODEL)}))")],
         {"model": Column("Model"), "A": Column("Planned first"), "B": Column("Answered"),
-         "C": Column("Difference")}, order="Planned first", decimals=0)
+         "C": Column("Difference")}, order="Planned first", unit="none", decimals=0)
     yield lines(
         "Extra attempts per request, over time", (10, 29, 7, 8),
         About("Retries, falls to the next model, and hedges for each request.",
               "see which result grows on the fleet board.", REPLICAS),
-        [ask(extra("$__rate_interval"), "extra attempts")], "short",
-        steps=high((0.05, "yellow"), (0.2, "red")), decimals=3)
+        [ask(extra(f"rate(signalbox_attempts_total{{{MODEL}}}[$__rate_interval])",
+                   f"rate(signalbox_decisions_total{{{MODEL}}}[$__rate_interval])"), "extra attempts")],
+        "short", steps=high((0.05, "yellow"), (0.2, "red")), decimals=3)
     yield lines(
         "Last resorts, by model", (17, 29, 7, 8),
         About("Attempts a second at ejected endpoints, because no model of the route had another.",
@@ -180,7 +176,7 @@ def who():
               "counted by team.",
               "a team on a model that it should not use: `models` of its keys and team, or a rule."),
         [now(f'topk(10, team_model:signalbox_tokens:increase1h{{team=~"$team", {MODEL}}} > 0)',
-             "{{team}}: {{model}}")], "short", decimals=0)
+             "{{team}}: {{model}}")], "short", decimals=1)
 
 
 def made():
