@@ -99,7 +99,7 @@ def described(_, board, anchors):
         act = re.search(r"\*\*When it is (red|high|low):\*\* (\S.{15,}?[.`])(?:\n|$)", say)
         if not act:
             missing.append("sentence that says what to do")
-        elif any(it["color"] == "red" for it in defaults.get("thresholds", {}).get("steps", [])):
+        elif any(it["color"] == "red" for it in steps):
             missing += [] if act[1] == "red" else ["word what to do when it is red"]
         runbooks = re.findall(r"docs/\w+\.md(?:#[\w-]+)?", say)
         missing += [] if runbooks else ["runbook"]
@@ -119,8 +119,8 @@ def formed(_, board, __):
     faults = []
     for panel in board["panels"]:
         title, kind, targets = panel["title"], panel["type"], panel.get("targets", [])
-        if kind not in TYPES:
-            faults.append(f"{title}: of type {kind}")
+        if kind not in TYPES or not isinstance(panel.get("options"), dict):
+            faults.append(f"{title}: of type {kind}, with the options {panel.get('options')}")
         if (kind == "text") == bool(targets):
             faults.append(f"{title}: a text asks nothing, everything else asks something")
         names = [it["refId"] for it in targets]

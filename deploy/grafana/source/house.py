@@ -43,6 +43,10 @@ class Steps:
     rest: list
     low: bool = False
 
+    def red(self):
+        """Whether a value is red."""
+        return "red" in (self.first, *(colour for _, colour in self.rest))
+
     def told(self, unit):
         """The thresholds as a sentence."""
         if self.low:
@@ -59,11 +63,12 @@ class Steps:
 
 @dataclass
 class About:
-    """What a panel means, what to do about it, and where more is written."""
+    """What a panel means, what to do about it, where more is written, and when if no threshold says so."""
 
     means: str
     act: str
     runbook: str = "when-something-is-wrong"
+    when: str = "high"
 
 
 def high(*rest):
@@ -92,9 +97,7 @@ def spelled(value, unit):
 
 def described(about, expressions, unit, steps):
     """The text behind a panel's little i."""
-    colour = "red" if steps and "red" in (steps.first, *(it for _, it in steps.rest)) else "high"
-    if steps and steps.low and colour != "red":
-        colour = "low"
+    colour = "red" if steps and steps.red() else "low" if steps and steps.low else about.when
     names = sorted({name for it in expressions for name in NAMES.findall(it)} - LABELS)
     parts = [about.means, f"**When it is {colour}:** {about.act}"]
     if steps:
@@ -218,7 +221,7 @@ def heat(title, at, about, query, unit, **rest):
     """How many requests took how long: a column a moment, a row a bucket, darker is more."""
     panel = framed(heatmap.Panel(), title, at, about, [query], unit, **rest)
     colour = heatmap.HeatmapColorOptions().mode(colours.HeatmapColorMode.SCHEME)
-    colour = colour.scheme("Oranges").exponent(0.5).steps(64)
+    colour = colour.scheme("Oranges").fill("dark-orange").exponent(0.5).steps(64)
     panel = panel.calculate(False).color(colour).cell_gap(1)
     return panel.y_axis(heatmap.YAxisConfig().unit(unit)).show_legend().show_tooltip()
 
@@ -243,7 +246,8 @@ def merged(title, at, about, queries, columns, *, order, unit="short", **rest):
     fields = {f"Value #{name}" if len(name) == 1 else name: it for name, it in columns.items()}
     if len(queries) == 1 and "Value #A" in fields:
         fields["Value"] = fields.pop("Value #A")
-    about = About(" ".join([about.means, *told_columns(columns)]), about.act, about.runbook)
+    when = "red" if any(it.steps and it.steps.red() for it in columns.values()) else about.when
+    about = About(" ".join([about.means, *told_columns(columns)]), about.act, about.runbook, when)
     panel = framed(table.Panel(), title, at, about, queries, unit, **rest)
     names = {field: it.title for field, it in fields.items()}
     hidden = [f"Value #{it.build().ref_id}" for it in queries] if len(queries) > 1 else []
@@ -272,7 +276,7 @@ def matrix(title, at, about, query, unit, *, row, column, **rest):
         model.DataTransformerConfig(id_val="groupingToMatrix", options=turned)
     )
     cells = dashboard.FieldColor().mode(model.FieldColorModeId.CONTINUOUS_BL_YL_RD)
-    return panel.color_scheme(cells).override_by_field_type(
+    return panel.show_header(True).color_scheme(cells).override_by_field_type(
         "number", [changed("custom.cellOptions", {"type": "color-text"})]
     )
 
