@@ -34,7 +34,7 @@ def summary():
         'Language or task is "other"', (8, 0, 4, 4),
         About("The share of the last hour's requests whose language or task is `other`: a task of no kind "
               "that is known, or a label folded because `metrics.series_max` is reached.",
-              "if `signalbox_series_folded_total` grows (fleet board), raise `metrics.series_max`; else have "
+              "if `signalbox_series_folded_total` grows, raise `metrics.series_max`; else have "
               "callers hint `x-signalbox-task`.", "metrics-all-of-them"),
         [now(share('language="other"'), "language"), now(share('task="other"'), "task")],
         "percentunit", named=True, steps=high((0.5, "yellow"), (0.8, "red")), decimals=1)
@@ -82,8 +82,8 @@ def what():
     yield lines(
         "Share of each rule", (0, 13, 12, 8),
         About("Which rule decided the requests of the hour that ends at each moment; 1 is all.",
-              "a rule that jumps has a new caller or a changed policy: see `signalbox_policy_info` on the "
-              "fleet board and `policy diff`.", POLICY),
+              "a rule that jumps has a new caller or a changed policy: see the configuration's "
+              "hash on the fleet board, and `policy diff`.", POLICY),
         [ask("rule:signalbox_decisions:share1h", "{{rule}}")], "percentunit", stacked="normal")
     yield lines(
         "Share of each model", (12, 13, 12, 8),
