@@ -211,7 +211,8 @@ impl Folder {
     /// What the team `kiosk` may spend, as the configuration says, and what it has spent, as the ledger says.
     pub(super) fn kiosk_money(&self) -> Result<(Money, Money), BoxError> {
         let path = self.config();
-        let config: Table = fs::read_to_string(&path).map_err(|error| at(&path, &error))?.parse()?;
+        let config: Table =
+            fs::read_to_string(&path).map_err(|error| at(&path, &error))?.parse()?;
         let teams = config.get("team").and_then(Value::as_array).into_iter().flatten();
         let mut kiosk = teams.filter(|it| it.get("name").and_then(Value::as_str) == Some("kiosk"));
         let amount = kiosk.next().and_then(|it| it.get("budget")?.get("amount")?.as_str());

@@ -285,10 +285,13 @@ fn serving(folder: &Folder, control: &str) -> Result<String, BoxError> {
          \"content\":\"Bagaimana saya boleh menukar PIN kad saya?\"}}]}}'\n\
          \x20 curl {control}/sim/kill -d '{{\"model\":\"gemma-4-31b\"}}'    # and revive\n\
          \x20 edit {path}/policy.toml; tail {path}/gateway.log; or: kill -HUP {}\n\
-         \x20 curl -H \"Authorization: Bearer $(cat {path}/admin.token)\" {admin}/admin/v1/policy\n\
+         \x20 curl -H \"Authorization: Bearer $(cat {path}/admin.token)\" {admin}/admin/v1/policy\n\n\
+         Watch, each in a terminal of its own (Grafana's boards are in its folder Signalbox):\n\
+         \x20 {}\n\
          \x20 {}\n",
         std::process::id(),
-        monitoring::command(folder)
+        monitoring::prometheus_command(folder),
+        monitoring::grafana_command(folder)?
     ))
 }
 

@@ -41,16 +41,38 @@ scrape_configs:
         labels: { ledger: "demo" }
 "#;
 
-/// The files as `deploy` has them.
+/// The rules and alerts as `deploy` has them.
 const RULES: &str = include_str!("../../../deploy/prometheus/rules.yml");
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
+
+/// Rules that are reckoned once a minute would be once in two hours of a day at 120 times its pace.
+const RECKONED: (&str, &str) = ("    interval: 1m\n", "    interval: 5s\n");
+/// The datasource's scrape interval is this demo's.
+const SAMPLED: (&str, &str) = ("timeInterval: 15s", "timeInterval: 1s");
+/// Where Grafana reads the dashboards, once it is installed.
+const DASHBOARDS: &str = "path: /var/lib/grafana/dashboards/signalbox";
+
+/// Grafana's provisioning, as `deploy` has it.
+const SOURCE: &str = include_str!("../../../deploy/grafana/provisioning/datasources/signalbox.yml");
+const PROVIDER: &str =
+    include_str!("../../../deploy/grafana/provisioning/dashboards/signalbox.yml");
+
+/// The dashboards, as `deploy` has them.
+const BOARDS: [(&str, &str); 5] = [
+    ("cost", include_str!("../../../deploy/grafana/dashboards/cost.json")),
+    ("latency", include_str!("../../../deploy/grafana/dashboards/latency.json")),
+    ("routing", include_str!("../../../deploy/grafana/dashboards/routing.json")),
+    ("fleet", include_str!("../../../deploy/grafana/dashboards/fleet.json")),
+    ("experiments", include_str!("../../../deploy/grafana/dashboards/experiments.json")),
+];
 
 /// Writes all of it; the files that stay as they are, because somebody else wrote them.
 pub(super) fn write(folder: &Folder) -> Result<Vec<PathBuf>, BoxError> {
     let admin = folder.admin_url()?;
     let admin = admin.strip_prefix("http://").unwrap_or(&admin);
-    // Rules that are reckoned once a minute would be once in two hours of a day at 120 times its pace.
-    let rules = RULES.replace("    interval: 1m\n", "    interval: 5s\n");
+    let boards = grafana(folder)?.join("dashboards");
+    // Grafana reads `$` as the begin of a variable of the environment, and `$$` as a dollar.
+    let boards = serde_json::to_string(&boards.to_string_lossy())?.replace('$', "$$");
     let mut kept = Vec::new();
     let mut put = |name: &str, text: &str| -> Result<(), BoxError> {
         let path = folder.path().join(name);
@@ -60,18 +82,40 @@ pub(super) fn write(folder: &Folder) -> Result<Vec<PathBuf>, BoxError> {
         Ok(())
     };
     put("prometheus.yml", &SCRAPE.replace("{admin}", admin))?;
-    put("rules.yml", &rules)?;
+    put("rules.yml", &RULES.replace(RECKONED.0, RECKONED.1))?;
     put("alerts.yml", ALERTS)?;
+    let provisioned = |what: &str| format!("grafana/provisioning/{what}/signalbox.yml");
+    put(&provisioned("datasources"), &SOURCE.replace(SAMPLED.0, SAMPLED.1))?;
+    put(&provisioned("dashboards"), &PROVIDER.replace(DASHBOARDS, &format!("path: {boards}")))?;
+    for (name, board) in BOARDS {
+        put(&format!("grafana/dashboards/{name}.json"), board)?;
+    }
     Ok(kept)
 }
 
+/// Grafana's files, from the root: it starts relative paths at its own home.
+fn grafana(folder: &Folder) -> Result<PathBuf, BoxError> {
+    Ok(std::path::absolute(folder.path().join("grafana"))?)
+}
+
 /// How Prometheus is started on the folder.
-pub(super) fn command(folder: &Folder) -> String {
+pub(super) fn prometheus_command(folder: &Folder) -> String {
     let path = folder.path().display();
     format!(
-        "prometheus --config.file={path}/prometheus.yml --storage.tsdb.path={path}/prometheus \\\n\
-         \x20   --web.listen-address={PROMETHEUS}"
+        "prometheus --config.file={path}/prometheus.yml \\\n\
+         \x20   --storage.tsdb.path={path}/prometheus --web.listen-address={PROMETHEUS}"
     )
+}
+
+/// How Grafana is started on the folder, on a machine that has it from its makers' package.
+pub(super) fn grafana_command(folder: &Folder) -> Result<String, BoxError> {
+    let path = grafana(folder)?;
+    let path = path.display();
+    Ok(format!(
+        "GF_PATHS_PROVISIONING={path}/provisioning \\\n\
+         \x20   GF_PATHS_DATA={path}/data GF_PATHS_LOGS={path}/log \\\n\
+         \x20   grafana server --homepath /usr/share/grafana"
+    ))
 }
 
 /// Writes a file with the demo's mark, whole, unless one is there without it; whether it was written. In
@@ -132,8 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_are_reckoned_as_often_as_the_demo_is_scraped() {
-        assert!(RULES.contains("    interval: 1m\n"), "else the demo's rules are late");
+    fn what_the_demo_changes_is_there_to_be_changed() {
+        assert!(RULES.contains(RECKONED.0), "else the demo's rules are late");
+        assert!(SOURCE.contains(SAMPLED.0) && PROVIDER.contains(DASHBOARDS));
+        assert!(SOURCE.contains(PROMETHEUS), "else Grafana asks elsewhere");
         assert!(SCRAPE.contains("{admin}") && SCRAPE.contains("credentials_file: admin.token"));
+    }
+
+    #[test]
+    fn every_dashboard_is_there_and_may_be_marked() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/grafana/dashboards");
+        let there = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        let mut there: Vec<String> =
+            there.map(|it| it.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        let mut known: Vec<String> = BOARDS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        there.sort();
+        known.sort();
+        assert_eq!(there, known);
+        assert!(BOARDS.iter().all(|(_, text)| text.starts_with("{\n")));
     }
 }

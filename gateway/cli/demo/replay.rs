@@ -37,7 +37,7 @@ const AT_ONCE: usize = 64;
 /// A request that is sent later than this after its time is late.
 const LATE: Duration = Duration::from_millis(250);
 /// What a request of the kiosk costs on average.
-const KIOSK_REQUEST: Money = Money::from_nano(60_000);
+const KIOSK_REQUEST: Money = Money::from_nano(63_500);
 /// The most tokens of an answer that the kiosk asks for.
 const KIOSK_TOKENS: u32 = 160;
 /// How long nothing is asked when the day is over: a Prometheus that samples each second sees its end.
@@ -168,7 +168,7 @@ impl<'a> Replay<'a> {
         format!(
             "Prometheus watches it in another terminal, from now on, by\n  {}\n\n\
              {} of a bank's day, {} times as fast as the clock. Each line tells of the hour before it.",
-            monitoring::command(folder),
+            monitoring::prometheus_command(folder),
             if self.hours == 1 { "1 hour".to_owned() } else { format!("{} hours", self.hours) },
             self.pace
         )
@@ -176,7 +176,9 @@ impl<'a> Replay<'a> {
 
     /// Says in `day.json` which moment of the clock is which of the day.
     fn write_day(&self, begins_unix_ms: i64, ended_unix_ms: Option<i64>) -> Result<(), BoxError> {
-        let troubles: Vec<Value> = [OUTAGE, SLOW].iter().map(trouble).collect();
+        let minutes = u64::from(self.hours) * 60;
+        let troubles = [OUTAGE, SLOW].into_iter().filter(|it| it.until_min <= minutes);
+        let troubles: Vec<Value> = troubles.map(|it| trouble(&it)).collect();
         let mut day = json!({
             "hours": self.hours,
             "pace": self.pace,
@@ -188,7 +190,7 @@ impl<'a> Replay<'a> {
             fields.insert("ended_unix_ms".into(), json!(ended));
         }
         let path = self.stage.folder.path().join("day.json");
-        match monitoring::write_own(&path, &serde_json::to_string_pretty(&day)?)? {
+        match monitoring::write_own(&path, &format!("{day:#}\n"))? {
             true => Ok(()),
             false => Err(format!("{} was not written by the demo", path.display()).into()),
         }

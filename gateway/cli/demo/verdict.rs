@@ -218,10 +218,12 @@ impl Verdict<'_> {
         if !self.has_preset || self.minutes < KIOSK_SPENT_AT + BUDGET_MINUTES {
             return;
         }
-        let near = first.is_some_and(|it| (it / MINUTE_MS).abs_diff(KIOSK_SPENT_AT) <= BUDGET_MINUTES);
+        let near =
+            first.is_some_and(|it| (it / MINUTE_MS).abs_diff(KIOSK_SPENT_AT) <= BUDGET_MINUTES);
         let meant = clock(KIOSK_SPENT_AT * MINUTE_MS);
         scene.must(near, &format!("the kiosk's budget is spent at about {meant}"));
-        let over = |it: &&Record| first.is_some_and(|at| it.at_ms > at + BUDGET_MINUTES * MINUTE_MS);
+        let over =
+            |it: &&Record| first.is_some_and(|at| it.at_ms > at + BUDGET_MINUTES * MINUTE_MS);
         let after = kiosk().filter(over).filter(|it| it.is_ok()).count();
         scene.must(after == 0, &format!("{after} requests of the kiosk were served after its end"));
     }
