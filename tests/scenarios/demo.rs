@@ -123,7 +123,7 @@ async fn is_complete(folder: &Path) {
     assert_eq!(server.ended().await.code(), Some(0));
 }
 
-/// Two hours of the day, with the model that is away: what it says is in the ledger, and what watches it is there.
+/// Two hours of the day, with the model that is away: the ledger says the same, and what watches it is there.
 #[tokio::test]
 async fn a_day_is_replayed_and_can_be_watched() {
     let folder = std::env::temp_dir().join(format!("signalbox-day-{}", std::process::id()));

