@@ -44,7 +44,10 @@ pub(super) struct Asked {
 impl ChatClient {
     /// A client with this key; the base URL ends in `/v1`.
     pub(super) fn new(base: &str, key: &str) -> Result<Self, BoxError> {
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(300)).build()?;
+        let http = Client::builder().no_proxy().timeout(Duration::from_secs(300));
+        // Below the time after which the gateway closes an idle connection: a request on one that is being
+        // closed would be lost.
+        let http = http.pool_idle_timeout(Duration::from_secs(4)).build()?;
         Ok(Self { http, base: base.to_owned(), key: key.to_owned() })
     }
 
