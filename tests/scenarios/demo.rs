@@ -208,7 +208,7 @@ async fn a_day_that_is_none_is_refused() {
         let run =
             Command::new(program).arg("demo").args(arguments).output().await.expect("it runs");
         let error = String::from_utf8_lossy(&run.stderr);
-        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {error}");
+        assert_eq!(run.status.code(), Some(64), "{arguments:?}: {error}");
         assert!(error.contains(said), "{arguments:?}: {error}");
     }
 }
