@@ -40,7 +40,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         command = ["prometheus", f"--config.file={self.configuration}", f"--storage.tsdb.path={self.data}"]
         command += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=90d"]
-        self.process = self.rig.start(self.name, [*command, "--log.level=warn"])
+        self.process = self.rig.start(self.name, [*command, "--log.level=error"])
         wait(self.process, f"{self.url}/-/ready", seconds=60)
         return self
 
@@ -140,7 +140,8 @@ def alerts(rule, found):
 
 
 def backfill(prometheus, samples, groups, begin, end):
-    """Loads a day and evaluates all rules over it; the faults of the rules, by name."""
+    """Loads a day and evaluates all rules over it, minute by minute up to its end; their faults, by name."""
+    begin = end - (end - begin) // STEP_SECONDS * STEP_SECONDS
     rules = [rule for group in groups for rule in group["rules"]]
     prometheus.add(samples)
     faults = {}

@@ -14,6 +14,7 @@ from backfill import STEP_SECONDS, Fault
 # What Grafana draws that asks nothing.
 SILENT = {"text", "row", "dashlist", "news"}
 RATE_INTERVAL = "5m"
+LABEL_VALUES = re.compile(r"label_values\((.+),\s*(\w+)\)", re.DOTALL)
 VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)\]\]")
 
 
@@ -46,11 +47,11 @@ class Panel:
 
     @property
     def defaults(self):
-        return self.spec.get("fieldConfig", {}).get("defaults", {})
+        return (self.spec.get("fieldConfig") or {}).get("defaults", {})
 
     @property
     def options(self):
-        return self.spec.get("options", {})
+        return self.spec.get("options") or {}
 
     @property
     def unit(self):
@@ -68,6 +69,8 @@ class Board:
         self.spec = json.loads(path.read_text())
         self.name = path.stem
         self.title = self.spec["title"]
+        # The values of each variable that asks for a label's.
+        self.values = {}
         self.panels = [self._panel(spec) for spec in flat(self.spec["panels"])]
 
     def _panel(self, spec):
@@ -79,9 +82,10 @@ class Board:
         heatmap = it.get("format") == "heatmap" or panel["type"] == "heatmap"
         return Target(it.get("refId", "A"), it["expr"], it.get("legendFormat", ""), instant, heatmap)
 
-    def variables(self, begin, end):
-        """What each variable stands for: its choice, or all."""
-        seconds = round(end - begin)
+    def variables(self, prometheus, begin, end):
+        """What each variable stands for: its choice, all, or the first of its values."""
+        # Not a second more: what asks for the begin has to find the first sample there.
+        seconds = int(end - begin)
         known = {
             "__rate_interval": RATE_INTERVAL,
             "__interval": f"{STEP_SECONDS}s",
@@ -94,11 +98,17 @@ class Board:
         }
         for it in self.spec.get("templating", {}).get("list", []):
             known[it["name"]] = chosen(it)
+            found = LABEL_VALUES.fullmatch(asked_of(it))
+            if found:
+                values = [labels[found[2]] for labels, _ in prometheus.instant(f"count by ({found[2]}) ({found[1]})", end)]
+                self.values[it["name"]] = sorted(values)
+                if not it.get("includeAll"):
+                    known[it["name"]] = next(iter(self.values[it["name"]]), ".*")
         return known
 
     def ask(self, prometheus, begin, end):
         """Asks every query of the board."""
-        known = self.variables(begin, end)
+        known = self.variables(prometheus, begin, end)
 
         def one(target):
             try:
@@ -129,6 +139,12 @@ def chosen(variable):
     if variable.get("includeAll") or value in ("$__all", ["$__all"], None):
         return variable.get("allValue") or ".*"
     return "|".join(value) if isinstance(value, list) else str(value)
+
+
+def asked_of(variable):
+    """The query of a variable; newer files have it in an object."""
+    query = variable.get("query", "")
+    return query.get("query", "") if isinstance(query, dict) else query
 
 
 def expanded(expr, known):
@@ -189,28 +205,46 @@ def numbers(panel):
     return out
 
 
+def agree(one, other, shared):
+    """Whether two rows can be one: the same where both speak, and no word missing of what all have."""
+    fields = (one.keys() & other.keys()) | shared
+    return all(one.get(name) == other.get(name) for name in fields)
+
+
 class Table:
     """A panel's answers as rows, after the transformations that Grafana would apply."""
 
     def __init__(self, panel):
         self.rows = self._joined(panel)
         self.columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        for step in panel.spec.get("transformations", []):
+        for step in panel.spec.get("transformations") or []:
             apply = getattr(self, f"_{step['id']}", None)
             if apply and not step.get("disabled"):
                 apply(step.get("options", {}))
-        for column in panel.options.get("sortBy", []):
+        for column in panel.options.get("sortBy") or []:
             self._sort(column.get("displayName"), column.get("desc"))
 
     def _joined(self, panel):
-        """One row for each set of labels, one column for each query."""
-        rows, many = {}, len(panel.targets) > 1
+        """The answers' rows; `merge` lays those into one that say nothing different of what all answers have."""
+        many = len(panel.targets) > 1
+        frames = []
         for target in panel.targets:
-            for labels, points in target.series:
-                own = {k: v for k, v in labels.items() if k not in ("__name__", "job", "instance", "ledger")}
-                row = rows.setdefault(tuple(sorted(own.items())), dict(own))
-                row[f"Value #{target.ref}" if many else "Value"] = points[-1][1]
-        return list(rows.values())
+            value = f"Value #{target.ref}" if many else "Value"
+            frame = [{**labels, value: points[-1][1]} for labels, points in target.series]
+            frames.append([{k: v for k, v in row.items() if k != "__name__"} for row in frame])
+        frames = [frame for frame in frames if frame]
+        if not any(step["id"] == "merge" for step in panel.spec.get("transformations") or []):
+            return [row for frame in frames for row in frame]
+        shared = set.intersection(*({name for row in frame for name in row} for frame in frames))
+        rows = []
+        for row in (row for frame in frames for row in frame):
+            same = (it for it in rows if agree(it, row, shared))
+            into = next(same, None)
+            if into is None:
+                rows.append(dict(row))
+            else:
+                into.update(row)
+        return rows
 
     def _organize(self, options):
         hidden = {k for k, v in options.get("excludeByName", {}).items() if v}

@@ -134,7 +134,7 @@ class Day:
         """Every series of the day: name, labels as text, and its points on the day's clock."""
         target = f'job="signalbox",instance="{self.instance}",ledger="demo"'
         families = {"up": {target: []}}
-        last = self.clock.at(self.clock.begun - 2)
+        last = 0.0
         for asked, text in sorted(self.scrapes):
             at = round(self.clock.at(asked), 3)
             # Two scrapes in one millisecond of the day are one.
@@ -143,9 +143,11 @@ class Day:
             last = at
             families["up"][target].append((at, "1"))
             for name, labels, value in lines(text):
+                if name == "process_start_time_seconds":
+                    value = f"{self.clock.at(float(value)):.3f}"
                 labels = f"{target},{labels}" if labels else target
                 families.setdefault(name, {}).setdefault(labels, []).append((at, value))
-        self.last = last
+        self.first, self.last = families["up"][target][0][0], last
         return families
 
     def _record(self):
