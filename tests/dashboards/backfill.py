@@ -172,5 +172,6 @@ def checked(command):
     """Runs a command that has to succeed; what it printed."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
+        said = (done.stderr or done.stdout)[-2000:]
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {said}")
     return done.stdout

@@ -4,101 +4,22 @@ It is no screenshot of Grafana, which is not needed for it: the same panels, que
 words, in a plain light theme. The axis of time shows the day's own clock.
 """
 
-import io
 import math
 import re
-import textwrap
 
-import matplotlib
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-matplotlib.use("Agg")
+from page import CARD, COLUMNS, EDGE, GAP, GRID, HEAD, INK, QUIET, ROW, WIDTH, Page
+from panels import Table, legend, numbers, reduced
+from units import COLOURS, SCALES, coloured, properties, shown, spoken, steps
 
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.colors import LinearSegmentedColormap  # noqa: E402
-from matplotlib.patches import FancyBboxPatch, Rectangle  # noqa: E402
-from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from panels import Table, legend, numbers, reduced  # noqa: E402
-from units import COLOURS, SCALES, coloured, properties, shown, spoken, steps  # noqa: E402
-
-WIDTH, COLUMNS, ROW, GAP, HEAD = 1400, 24, 38, 6, 78
-# Pixels of a picture for each pixel of its layout, so that small words stay sharp.
-SHARP = 1.4
-PAGE, CARD, EDGE, INK, QUIET, GRID = "#f3f4f6", "#ffffff", "#e2e5ea", "#1f2937", "#6b7280", "#eceef1"
 PALETTE = [
     "#3871b8", "#e08a2e", "#4c9a5b", "#8a63b3", "#c8504f", "#2ca3a3", "#b07a3c", "#d573a5", "#7a8796",
     "#a3a83a", "#5a5fc7", "#1f7a5c",
 ]
 HEAT = LinearSegmentedColormap.from_list("heat", ["#fdf3e7", "#f5b26b", "#d9660a", "#7a2e04"])
 SCALE = LinearSegmentedColormap.from_list("scale", ["#dbe8f6", "#3871b8"])
-plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8, "text.color": INK, "axes.edgecolor": EDGE})
-
-
-class Page:
-    """A board's picture; places are pixels from the top left."""
-
-    def __init__(self, board, clock, end):
-        self.board, self.clock, self.end = board, clock, end
-        rows = max(it.spec["gridPos"]["y"] + it.spec["gridPos"]["h"] for it in board.panels)
-        self.height = HEAD + rows * ROW + GAP
-        self.figure = plt.figure(figsize=(WIDTH / 100, self.height / 100), dpi=100 * SHARP, facecolor=PAGE)
-        self.renderer = self.figure.canvas.get_renderer()
-
-    def axes(self, x, y, w, h):
-        """Axes at a place."""
-        place = [x / WIDTH, 1 - (y + h) / self.height, w / WIDTH, h / self.height]
-        return self.figure.add_axes(place)
-
-    def text(self, x, y, text, size=8, colour=INK, **more):
-        """Words whose top left is at a place."""
-        more = {"va": "top", "ha": "left", **more}
-        text = str(text).replace("$", r"\$")
-        return self.figure.text(x / WIDTH, 1 - y / self.height, text, size=size, color=colour, **more)
-
-    def box(self, x, y, w, h, face, edge="none", radius=0):
-        """A rectangle, its corners round if asked."""
-        place = (x / WIDTH, 1 - (y + h) / self.height)
-        size = (w / WIDTH, h / self.height)
-        patch = Rectangle(place, *size, facecolor=face, edgecolor=edge, lw=1)
-        if radius:
-            style = f"round,pad=0,rounding_size={radius / WIDTH}"
-            patch = FancyBboxPatch(place, *size, style, facecolor=face, edgecolor=edge, lw=1)
-            patch.set_mutation_aspect(WIDTH / self.height)
-        patch.set_transform(self.figure.transFigure)
-        patch.set_zorder(-1)
-        self.figure.patches.append(patch)
-
-    def wide(self, text, size, weight="normal"):
-        """How many pixels a text takes."""
-        fonts = matplotlib.font_manager.FontProperties(size=size, weight=weight)
-        text = str(text).replace("$", "S")
-        return self.renderer.get_text_width_height_descent(text, fonts, False)[0] / SHARP
-
-    def fit(self, text, size, width, weight="normal"):
-        """A text cut to a width."""
-        text = str(text)
-        if self.wide(text, size, weight) <= width:
-            return text
-        while text and self.wide(f"{text}…", size, weight) > width:
-            text = text[:-1]
-        return f"{text.rstrip()}…"
-
-    def wrap(self, text, size, width, most, weight="normal"):
-        """A text on lines of a width, at most so many."""
-        each = max(8, int(width / (self.wide("n" * 20, size, weight) / 20) * 1.02))
-        found = textwrap.wrap(text, each)
-        if len(found) > most:
-            found = [*found[: most - 1], " ".join(found[most - 1 :])]
-        return [self.fit(it, size, width, weight) for it in found]
-
-    def save(self, path):
-        """Writes it as a PNG of few colours."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", facecolor=PAGE)
-        plt.close(self.figure)
-        picture = Image.open(buffer).convert("RGB").quantize(192, Image.Quantize.MEDIANCUT, dither=0)
-        picture.save(path, optimize=True)
 
 
 def draw(board, clock, end, note, path):
@@ -132,13 +53,11 @@ def card(page, panel, x, y, w, h):
         top += 13
     top += 6
     inside = (x + 10, top, w - 20, y + h - 8 - top)
-    kinds = {"stat": stat, "bargauge": bars, "gauge": bars, "timeseries": lines, "heatmap": heat,
-             "table": table, "text": words, "piechart": bars}
     if panel.kind != "text" and not any(target.points() for target in panel.targets):
         empty = properties(panel, "")["noValue"]
         page.text(x + w / 2, top + inside[3] / 2, empty, 11, QUIET, ha="center", va="center")
         return
-    kinds.get(panel.kind, bars)(page, panel, *inside)
+    KINDS.get(panel.kind, bars)(page, panel, *inside)
 
 
 def sentence(text):
@@ -241,7 +160,8 @@ def lines(page, panel, x, y, w, h):
             ax.plot(hours, values, color=PALETTE[at % len(PALETTE)], lw=1.4, solid_capstyle="round")
     limits(panel, ax, found, mode)
     unit = "percentunit" if mode == "percent" else its["unit"]
-    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3, integer=its["decimals"] == 0))
+    whole = its["decimals"] == 0
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3, integer=whole))
     places = decimals(ax, unit)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda it, _: shown(it, unit, places).replace("$", r"\$")))
     ax.grid(axis="y", color=GRID, lw=0.8)
@@ -363,13 +283,18 @@ def table(page, panel, x, y, w, h):
     made = Table(panel)
     heads, rows = made.columns, made.rows
     size, tall = (8, 19) if len(heads) <= 12 else (7, 17)
-    room = max(1, int((h - tall) // tall))
+    bold = [max(page.wide(it, size - 0.5), 20) for it in heads]
+    # Many short columns under long words: the words lean.
+    leans = sum(bold) + 14 * len(heads) > w
+    crown, tall = (60, 16) if leans else (tall, tall)
+    w -= 50 if leans else 0
+    room = max(1, int((h - crown) // tall))
     left_out = len(rows) - room
     rows = rows[: room - 1] if left_out > 0 else rows
     cells = [[cell(panel, head, row.get(head)) for head in heads] for row in rows]
     needs = []
     for at, head in enumerate(heads):
-        texts = [head, *(row[at][0] for row in cells)]
+        texts = [*(["0"] if leans and at else [head]), *(row[at][0] for row in cells)]
         needs.append(max(page.wide(it, size, "bold") for it in texts) + 14)
     share = w / sum(needs)
     widths = [it * share for it in needs]
@@ -379,10 +304,16 @@ def table(page, panel, x, y, w, h):
     for at, head in enumerate(heads):
         numeric = any(row[at][2] for row in cells)
         edge, side = (left + widths[at] - 6, "right") if numeric else (left, "left")
-        page.text(edge, y + 2, page.fit(head, size - 0.5, widths[at] - 8), size - 0.5, QUIET, ha=side)
+        if leans and at:
+            lean = {"rotation": 32, "va": "bottom", "rotation_mode": "anchor"}
+            fitted = page.fit(head, size - 0.5, 100)
+            page.text(left + widths[at] * 0.4, y + crown - 4, fitted, size - 0.5, QUIET, **lean)
+        else:
+            fitted = page.fit(head, size - 0.5, widths[at] - 8)
+            page.text(edge, y + crown - tall + 2, fitted, size - 0.5, QUIET, ha=side)
         for line, row in enumerate(cells):
             text, shade, _ = row[at]
-            top = y + tall * (line + 1)
+            top = y + crown + tall * line
             value = rows[line].get(head)
             if graded and isinstance(value, float) and value == value and highest > 0:
                 part = max(0.0, value / highest) ** 0.6
@@ -390,9 +321,9 @@ def table(page, panel, x, y, w, h):
                 shade = CARD if part > 0.72 else INK
             page.text(edge, top + 3, page.fit(text, size, widths[at] - 7), size, shade, ha=side)
         left += widths[at]
-    page.box(x, y + tall - 2, w, 1, EDGE)
+    page.box(x, y + crown - 2, w, 1, EDGE)
     if left_out > 0:
-        page.text(x, y + tall * (len(rows) + 1) + 3, f"and {left_out + 1} more rows", 7.5, QUIET)
+        page.text(x, y + crown + tall * len(rows) + 3, f"and {left_out + 1} more rows", 7.5, QUIET)
 
 
 def cell(panel, head, value):
@@ -425,3 +356,7 @@ def words(page, panel, x, y, w, h):
                 return
             page.text(x, top, line, 8.5, weight="bold" if heading else "normal")
             top += 15
+
+
+# How each kind of panel is drawn; any other as bars.
+KINDS = {"stat": stat, "timeseries": lines, "heatmap": heat, "table": table, "text": words}

@@ -100,8 +100,8 @@ class Board:
             known[it["name"]] = chosen(it)
             found = LABEL_VALUES.fullmatch(asked_of(it))
             if found:
-                values = [labels[found[2]] for labels, _ in prometheus.instant(f"count by ({found[2]}) ({found[1]})", end)]
-                self.values[it["name"]] = sorted(values)
+                counted = prometheus.instant(f"count by ({found[2]}) ({found[1]})", end)
+                self.values[it["name"]] = sorted(labels[found[2]] for labels, _ in counted)
                 if not it.get("includeAll"):
                     known[it["name"]] = next(iter(self.values[it["name"]]), ".*")
         return known
@@ -225,7 +225,7 @@ class Table:
             self._sort(column.get("displayName"), column.get("desc"))
 
     def _joined(self, panel):
-        """The answers' rows; `merge` lays those into one that say nothing different of what all answers have."""
+        """The answers' rows; `merge` makes one of those that do not differ in what they share."""
         many = len(panel.targets) > 1
         frames = []
         for target in panel.targets:

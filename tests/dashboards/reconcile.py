@@ -1,7 +1,7 @@
 """The money of the dashboards beside the ledger's.
 
-Three say what a day cost: the ledger (asked by SQL and by `signalbox spend`), `/metrics`, and Prometheus. They
-have to be one to the billionth of a unit, by every label; what a panel shows, to the cent.
+Three say what a day cost: the ledger (asked by SQL and by `signalbox spend`), `/metrics`, and Prometheus.
+They have to be one to the billionth of a unit, by every label; what a panel shows, to the cent.
 """
 
 import json

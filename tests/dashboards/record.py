@@ -9,6 +9,7 @@ grow, so that a rate is lower than on the machine by the pace.
 import json
 import re
 import signal
+import subprocess
 import threading
 import time
 from decimal import Decimal
@@ -81,6 +82,8 @@ class Day:
         self._poll(lambda: self.plan().get("ended_unix_ms"), most, "the day does not end")
         plan = self.plan()
         begun, ended = plan["begins_unix_ms"] / 1000, plan["ended_unix_ms"] / 1000
+        # What it waits for when its last hour is over is no part of the day.
+        ended = min(ended, begun + plan["hours"] * 3600 / plan["pace"])
         self.clock = Clock(begun, ended, plan["pace"], plan["first_hour"])
 
     def settle(self):
@@ -114,7 +117,7 @@ class Day:
             self.process.send_signal(signal.SIGINT)
             try:
                 self.process.wait(timeout=20)
-            except Exception:  # noqa: BLE001 - it is ended all the same
+            except subprocess.TimeoutExpired:
                 stop(self.process)
 
     def scrape(self):
