@@ -123,6 +123,96 @@ async fn is_complete(folder: &Path) {
     assert_eq!(server.ended().await.code(), Some(0));
 }
 
+/// Two hours of the day, with the model that is away: what it says is in the ledger, and what watches it is there.
+#[tokio::test]
+async fn a_day_is_replayed_and_can_be_watched() {
+    let folder = std::env::temp_dir().join(format!("signalbox-day-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the folder");
+    std::fs::write(folder.join("alerts.yml"), "groups: []\n").expect("a file of somebody else");
+    let run = Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        .args(["demo", "--hours", "2", "--pace", "1000", "--once", "--folder"])
+        .arg(&folder)
+        .output();
+    let run = run.await.expect("it runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(!said.contains("WRONG") && said.lines().all(|line| line.width() <= 110), "{said}");
+    for told in
+        ["\n10:00 ", "\n10:20  outage", "\n10:40  outage is over", "\n11:00 ", "by\n  prometheus "]
+    {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
+    let day: serde_json::Value = serde_json::from_str(&text("day.json")).expect("JSON");
+    assert_eq!(
+        (&day["hours"], &day["pace"], &day["first_hour"]),
+        (&2.into(), &1000.into(), &9.into())
+    );
+    let moment = |name: &str| day[name].as_i64().expect("a moment");
+    let took = moment("ended_unix_ms") - moment("begins_unix_ms");
+    assert!((7_200..60_000).contains(&took), "{day}");
+    assert_eq!(day["troubles"][0]["from_minute"], 80, "{day}");
+
+    let books = Books::read(&folder.join("signalbox.db"));
+    assert_eq!((books.verification.open, books.verification.faults.len()), (0, 0));
+    let requests = format!("caller {0} requests: {0} ok, 0 failed, 0 refused", books.entries.len());
+    assert!(books.entries.len() > 60 && said.contains(&requests), "{requests}: {said}");
+    assert!(books.entries.iter().all(|entry| entry.state == "settled"));
+    let tried = |it: &&signalbox::store::Entry| {
+        it.attempts.as_deref().is_some_and(|all| all.contains("qwen3.5-397b"))
+            && it.model.as_deref() != Some("qwen3.5-397b")
+    };
+    assert!(books.entries.iter().any(|it| tried(&it)), "the model was never away");
+
+    can_be_watched(&folder);
+    std::fs::remove_dir_all(folder).expect("the folder");
+}
+
+/// What Prometheus and Grafana need is there, and what somebody else wrote is as it was.
+fn can_be_watched(folder: &Path) {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
+    assert_eq!(text("alerts.yml"), "groups: []\n");
+    let (scrape, config) = (text("prometheus.yml"), text("signalbox.toml"));
+    let target = scrape.split("targets: [\"").nth(1).and_then(|it| it.split('"').next());
+    assert!(config.contains(&format!("listen = \"{}\"", target.expect("a target"))), "{scrape}");
+    assert!(
+        scrape.contains("credentials_file: admin.token") && folder.join("admin.token").exists()
+    );
+    assert!(text("rules.yml").contains("record: team:signalbox_cost:increase1h"));
+    let provider = text("grafana/provisioning/dashboards/signalbox.yml");
+    let boards = folder.join("grafana/dashboards");
+    assert!(provider.contains(&format!("path: \"{}\"", boards.display())), "{provider}");
+    assert!(text("grafana/provisioning/datasources/signalbox.yml").contains("127.0.0.1:9091"));
+    for board in ["cost", "latency", "routing", "fleet", "experiments"] {
+        let board: serde_json::Value =
+            serde_json::from_str(&text(&format!("grafana/dashboards/{board}.json"))).expect("JSON");
+        assert!(board["panels"].as_array().is_some_and(|it| !it.is_empty()), "{board}");
+    }
+}
+
+/// What cannot be replayed is said before anything is written.
+#[tokio::test]
+async fn a_day_that_is_none_is_refused() {
+    for (arguments, said) in [
+        (&["--hours", "0"][..], "0 is not in 1..=24"),
+        (&["--hours", "25"][..], "25 is not in 1..=24"),
+        (&["--hours", "8", "--pace", "0"][..], "0 is not in 1..=1000"),
+        (&["--hours", "8", "--pace", "1001"][..], "1001 is not in 1..=1000"),
+        (&["--hours", "eight"][..], "invalid digit"),
+        (&["--pace", "60"][..], "--hours"),
+        (&["--hours", "8", "--real"][..], "--real"),
+    ] {
+        let program = env!("CARGO_BIN_EXE_signalbox");
+        let run =
+            Command::new(program).arg("demo").args(arguments).output().await.expect("it runs");
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
 async fn tell(demo: &tokio::process::Child, signal: &str) {
     let id = demo.id().expect("it runs").to_string();
     let told = Command::new("kill").args([signal, &id]).status().await.expect("kill");

@@ -33,6 +33,10 @@ pub(super) struct Asked {
     pub first_content: Option<Duration>,
     /// To the end.
     pub duration: Duration,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// The code of the error that it was answered with instead, such as `budget_exceeded`.
+    pub code: Option<String>,
     /// What went wrong, if anything did.
     pub error: Option<String>,
 }
@@ -99,7 +103,8 @@ impl ChatClient {
         Err(Stranger { base: self.base.clone(), what }.into())
     }
 
-    async fn ask(&self, prompt: &Prompt) -> Result<Asked, Stranger> {
+    /// Asks this and reads the answer to its end.
+    pub(super) async fn ask(&self, prompt: &Prompt) -> Result<Asked, Stranger> {
         let started = Instant::now();
         let mut asked = Asked::default();
         if let Err(error) = self.follow(prompt, started, &mut asked).await {
@@ -122,9 +127,14 @@ impl ChatClient {
         let headers: Vec<_> = class.into_iter().collect();
         let response = self.sent(self.request(&prompt.body, &headers)).await?;
         let status = response.status();
+        asked.status = Some(status.as_u16());
         asked.read(response.headers());
         if !status.is_success() {
-            return Err(format!("{status}: {}", response.text().await?).into());
+            let text = response.text().await?;
+            let body: Value = serde_json::from_str(&text).unwrap_or_default();
+            let code = body.pointer("/error/code").and_then(Value::as_str);
+            asked.code = code.map(ToOwned::to_owned);
+            return Err(format!("{status}: {text}").into());
         }
         if prompt.stream {
             return listen(response, at, asked).await;

