@@ -17,6 +17,7 @@ use super::{
     listener::{admin, apart, server},
     log::log,
     model,
+    otlp::tracing,
     outside::Outside,
     policy::{aliases, compiled},
     series::too_many,
@@ -38,6 +39,8 @@ pub(super) fn validate(
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, &mut faults);
+    let traced = (root.section("tracing", &mut faults), table.contains_key("tracing"));
+    let tracing = tracing(traced.0, traced.1, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let teams = teams(root.tables("team", &mut faults), &mut faults);
     let keys = keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
@@ -71,6 +74,7 @@ pub(super) fn validate(
         policy_file,
         dead_ends,
         log: limits.log,
+        tracing,
         ledger,
         identity,
         budget_wait: limits.budget_wait,

@@ -145,7 +145,9 @@ async fn every_request_leaves_a_line_under_the_ledgers_names() {
     let setup = Setup::new().model("a", &good.urls()).model("dead", &dead);
     let folder = setup.and(ACCESS).and("[alias]\nboth = [\"dead\", \"a\"]\n").write();
     let server = Server::start(&folder.config()).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let plain = server.post(&ask("a")).header("x-request-id", "caller-7");
+    let plain = plain.header("traceparent", trace);
     let plain = Reply::of(plain).await;
     let stream = Reply::of(server.post(&streamed("a"))).await;
     let other = Reply::of(server.post(&ask("both"))).await;
@@ -170,8 +172,8 @@ async fn every_request_leaves_a_line_under_the_ledgers_names() {
         assert_eq!(line["cost"], entry.cost.expect("closed").to_string());
         assert!(line["duration_ms"].as_f64() >= line["first_token_ms"].as_f64(), "{line}");
         assert!(line["gateway_us"].as_u64() > Some(0), "{line}");
-        // Every name is a column of the ledger's.
-        let own = ["timestamp", "level", "target", "message"];
+        // Every name is a column of the ledger's, but that of the caller's trace.
+        let own = ["timestamp", "level", "target", "message", "trace_id"];
         let names = line.as_object().unwrap().keys().map(String::as_str);
         let wrong: Vec<_> =
             names.filter(|it| !own.contains(it) && !LEDGER_COLUMNS.contains(it)).collect();
@@ -181,6 +183,8 @@ async fn every_request_leaves_a_line_under_the_ledgers_names() {
         (&lines[0]["caller_request_id"], &lines[0]["stream"]),
         (&"caller-7".into(), &false.into())
     );
+    assert_eq!(lines[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(lines[1]["trace_id"].is_null(), "no trace is made: {}", lines[1]);
     assert_eq!((&lines[1]["stream"], &lines[1]["attempts"]), (&true.into(), &1.into()));
     assert_eq!(
         (&lines[2]["rule"], &lines[2]["requested_model"]),

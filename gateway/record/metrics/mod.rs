@@ -23,6 +23,7 @@ use prometheus::{Histogram, IntCounter, Registry, TextEncoder};
 
 pub use self::gauges::{Gauge, GaugeReading};
 use self::{catalogue::Catalogue, gauges::Gauges, handles::Handles};
+use super::trace::SpanResult;
 use crate::{
     failure::{Kind, Stage},
     outcome::{EpochInfo, Opened, Outcome, Refused},
@@ -152,6 +153,17 @@ impl Metrics {
             counter.inc();
         }
         self.inner.stale.store(result == ReloadResult::Refused, Ordering::Relaxed);
+    }
+
+    /// Counts spans by what became of them.
+    pub(super) fn spans(&self, result: SpanResult, spans: u64) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.spans.of(&catalogue.series, [result.name()]).inc_by(spans);
+    }
+
+    /// Shows the counters of spans, all zero so far.
+    pub(super) fn begin_spans(&self) {
+        SpanResult::ALL.into_iter().for_each(|result| self.spans(result, 0));
     }
 
     /// All metrics in the Prometheus text format 0.0.4.
