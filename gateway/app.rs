@@ -74,7 +74,7 @@ use crate::{
     log::Log,
     outcome::Sampler,
     pipeline::{Gateway, Sources},
-    record::{self, Ledger, Metrics, Recorder, ReloadResult, WriterHandle},
+    record::{self, Ledger, ReloadResult, WriterHandle},
     store::Departure,
 };
 
@@ -237,7 +237,6 @@ async fn begin(
     let built = build(&config, predecessor, &log).await?;
     let Rooms { gateway, writer, traces, departure, predecessors, started } = built;
     probes::begin(&gateway, asks, started.predecessor.is_some());
-    let admin = admin(&config, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
     let (rest, resting) = watch::channel(false);
@@ -252,7 +251,7 @@ async fn begin(
         resting: resting.clone(),
     };
     let api = ApiService::new(Arc::clone(&gateway), &ApiSettings { server: &config.server });
-    let admin = Admin::new(admin);
+    let admin = Admin::new(admin(&config, Arc::clone(&gateway)));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
             api.clone().answer(it)
@@ -339,9 +338,7 @@ async fn build(
     let started = Started::after(predecessor.as_ref(), &store);
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
-    let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
-    let (tracer, traces) = Traces::begin(config, (&metrics, &replica))?;
-    let recorder = Recorder::traced(metrics, ledger, log.clone(), tracer);
+    let (recorder, traces) = traces::recorder(config, ledger, &replica, log)?;
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
     let now = jiff::Timestamp::now();

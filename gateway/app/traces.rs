@@ -7,8 +7,9 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use super::StartError;
 use crate::{
     config::Config,
+    log::Log,
     record::{
-        Metrics,
+        Ledger, Metrics, Recorder,
         trace::{Exporter, Tracer, tracer},
     },
 };
@@ -22,11 +23,24 @@ pub(super) struct Traces {
     task: JoinHandle<()>,
 }
 
+/// A recorder by this configuration, and what sends its spans, where there are any.
+pub(super) fn recorder(
+    config: &Config,
+    ledger: Ledger,
+    replica: &str,
+    log: &Log,
+) -> Result<(Recorder, Option<Traces>), StartError> {
+    let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
+    let (tracer, traces) = Traces::begin(config, &metrics, replica)?;
+    Ok((Recorder::traced(metrics, ledger, log.clone(), tracer), traces))
+}
+
 impl Traces {
     /// Begins to send spans, where the configuration says so, and gives what takes them.
-    pub(super) fn begin(
+    fn begin(
         config: &Config,
-        (metrics, replica): (&Metrics, &str),
+        metrics: &Metrics,
+        replica: &str,
     ) -> Result<(Option<Tracer>, Option<Self>), StartError> {
         let Some(tracing) = &config.tracing else { return Ok((None, None)) };
         let (tracer, queue) = tracer(metrics);

@@ -27,7 +27,7 @@ use self::trace::Tracer;
 pub use self::{
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
-    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult},
+    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult},
 };
 use crate::{
     failure::Failure,

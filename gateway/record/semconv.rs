@@ -1,8 +1,8 @@
 //! The names of spans' attributes, once.
 //!
 //! Those that begin with `gen_ai` are of OpenTelemetry's semantic conventions for generative AI (repository
-//! `semantic-conventions-genai`, all of status "Development", as of August 2026). They change: another
-//! version is another table here, with its [`VERSION`].
+//! `semantic-conventions-genai`, `docs/gen-ai`, at commit 024a4f9 of August 2026, all of status
+//! "Development"). They change: another version is another table here, with its [`VERSION`].
 
 /// The version of this table, as spans state it: what reads them can tell it from a later one.
 pub(super) const VERSION: &str = "genai-2026-08";

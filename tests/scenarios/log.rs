@@ -139,15 +139,32 @@ async fn a_level_that_is_none_is_a_fault() {
 }
 
 #[tokio::test]
+async fn the_line_of_a_request_has_the_trace_that_its_caller_states() {
+    let good = SimBackend::start();
+    let folder = Setup::new().model("a", &good.urls()).and(ACCESS).write();
+    let server = Server::start(&folder.config()).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for model in ["a", "nobody"] {
+        let stated = Reply::of(server.post(&ask(model)).header("traceparent", trace)).await;
+        let line = line_of(&server, &id_of(&stated)).await;
+        assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{line}");
+    }
+    // Where no spans are made, no trace is.
+    for wrong in ["nonsense", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+        let none = Reply::of(server.post(&ask("a")).header("traceparent", wrong)).await;
+        let line = line_of(&server, &id_of(&none)).await;
+        assert!(line["trace_id"].is_null(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn every_request_leaves_a_line_under_the_ledgers_names() {
     let good = SimBackend::start();
     let dead = ["http://127.0.0.1:9/v1".to_owned()];
     let setup = Setup::new().model("a", &good.urls()).model("dead", &dead);
     let folder = setup.and(ACCESS).and("[alias]\nboth = [\"dead\", \"a\"]\n").write();
     let server = Server::start(&folder.config()).await;
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let plain = server.post(&ask("a")).header("x-request-id", "caller-7");
-    let plain = plain.header("traceparent", trace);
     let plain = Reply::of(plain).await;
     let stream = Reply::of(server.post(&streamed("a"))).await;
     let other = Reply::of(server.post(&ask("both"))).await;
@@ -172,8 +189,8 @@ async fn every_request_leaves_a_line_under_the_ledgers_names() {
         assert_eq!(line["cost"], entry.cost.expect("closed").to_string());
         assert!(line["duration_ms"].as_f64() >= line["first_token_ms"].as_f64(), "{line}");
         assert!(line["gateway_us"].as_u64() > Some(0), "{line}");
-        // Every name is a column of the ledger's, but that of the caller's trace.
-        let own = ["timestamp", "level", "target", "message", "trace_id"];
+        // Every name is a column of the ledger's.
+        let own = ["timestamp", "level", "target", "message"];
         let names = line.as_object().unwrap().keys().map(String::as_str);
         let wrong: Vec<_> =
             names.filter(|it| !own.contains(it) && !LEDGER_COLUMNS.contains(it)).collect();
@@ -183,8 +200,6 @@ async fn every_request_leaves_a_line_under_the_ledgers_names() {
         (&lines[0]["caller_request_id"], &lines[0]["stream"]),
         (&"caller-7".into(), &false.into())
     );
-    assert_eq!(lines[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert!(lines[1]["trace_id"].is_null(), "no trace is made: {}", lines[1]);
     assert_eq!((&lines[1]["stream"], &lines[1]["attempts"]), (&true.into(), &1.into()));
     assert_eq!(
         (&lines[2]["rule"], &lines[2]["requested_model"]),

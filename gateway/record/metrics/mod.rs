@@ -23,7 +23,6 @@ use prometheus::{Histogram, IntCounter, Registry, TextEncoder};
 
 pub use self::gauges::{Gauge, GaugeReading};
 use self::{catalogue::Catalogue, gauges::Gauges, handles::Handles};
-use super::trace::SpanResult;
 use crate::{
     failure::{Kind, Stage},
     outcome::{EpochInfo, Opened, Outcome, Refused},
@@ -78,6 +77,33 @@ impl ReloadResult {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
             Self::Refused => "refused",
+        }
+    }
+}
+
+/// What became of spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SpanResult {
+    /// The collector has taken them.
+    Sent,
+    /// There was no room for them.
+    Dropped,
+    /// The collector did not take them, or refused them.
+    Failed,
+}
+
+impl SpanResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Dropped, Self::Failed];
+
+    /// The spelling in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
         }
     }
 }

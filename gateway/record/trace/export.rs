@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    super::{Metrics, semconv},
-    SpanQueue, SpanResult, WHO, Written,
+    super::{Metrics, SpanResult, semconv},
+    SpanQueue, WHO, Written,
     message::{Attributes, Export, Resource, ResourceSpans, Scope, ScopeSpans},
 };
 use crate::config::Tracing;

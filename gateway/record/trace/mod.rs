@@ -18,40 +18,13 @@ use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 
 pub use self::export::Exporter;
 use self::message::{ScopeSpans, Span};
-use super::{Group, Metrics};
+use super::{Group, Metrics, SpanResult};
 use crate::outcome::TraceContext;
 
 /// What spans say of who makes them.
 const WHO: &str = "signalbox";
 /// Requests whose spans wait to be sent: at some 2 KB each, less than 10 MB.
 const QUEUE: usize = 4_096;
-
-/// What became of spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum SpanResult {
-    /// The collector has taken them.
-    Sent,
-    /// There was no room for them.
-    Dropped,
-    /// The collector did not take them, or refused them.
-    Failed,
-}
-
-impl SpanResult {
-    /// Every result.
-    pub const ALL: [Self; 3] = [Self::Sent, Self::Dropped, Self::Failed];
-
-    /// The spelling in metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Dropped => "dropped",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// The spans of one request, written.
 struct Written {

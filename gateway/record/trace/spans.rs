@@ -9,11 +9,9 @@ use std::time::Duration;
 use policies::facts::Signals;
 
 use super::{
-    super::{
-        model_of, semconv,
-        trace::message::{Attributes, KeyValue, Span, Status},
-    },
+    super::{model_of, semconv},
     WHO,
+    message::{Attributes, KeyValue, Span, Status},
 };
 use crate::{
     failure::{Kind, Stage},
