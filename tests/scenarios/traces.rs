@@ -234,8 +234,9 @@ async fn a_collector_that_is_silent_or_busy_is_asked_three_times_and_holds_nobod
         let gateway = setup.start().await;
         assert_eq!(gateway.ask(&ask("a")).await.status, 200);
         let clock = Clock::stop();
-        // A batch each second, 5 s for an answer, and pauses of half a second and of one.
-        for _ in 0..2 * 14 {
+        // A batch each second, twice 5 s for an answer, pauses of half a second and of one; each is seen at
+        // the next half second.
+        for _ in 0..2 * 17 {
             clock.pass(Duration::from_millis(500)).await;
         }
         assert_eq!(collector.batches(), 3, "{status}");
