@@ -22,6 +22,7 @@ mod reload;
 mod requests;
 mod start_block;
 mod start_error;
+mod traces;
 
 use std::{
     io,
@@ -38,6 +39,7 @@ use self::{
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
     listen::open,
     start_block::Started,
+    traces::Traces,
 };
 pub use self::{
     changed::NamesChanged,
@@ -70,8 +72,9 @@ use crate::{
         admin::{Admin, AdminState},
     },
     log::Log,
+    outcome::Sampler,
     pipeline::{Gateway, Sources},
-    record::{self, Ledger, Metrics, Recorder, ReloadResult, WriterHandle},
+    record::{self, Ledger, ReloadResult, WriterHandle},
     store::Departure,
 };
 
@@ -93,6 +96,8 @@ pub struct Running {
     drain_grace: Duration,
     departure: Departure,
     writer: WriterHandle,
+    /// What sends spans, if there are any.
+    traces: Option<Traces>,
     gateway: Arc<Gateway>,
     /// Whether backends that are new are asked what they serve.
     asks: bool,
@@ -230,9 +235,8 @@ async fn begin(
     classify::warm();
     let Terms { predecessor, asks, log } = terms;
     let built = build(&config, predecessor, &log).await?;
-    let Rooms { gateway, writer, departure, predecessors, started } = built;
+    let Rooms { gateway, writer, traces, departure, predecessors, started } = built;
     probes::begin(&gateway, asks, started.predecessor.is_some());
-    let admin = admin(&config, Arc::clone(&gateway));
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
     let (rest, resting) = watch::channel(false);
@@ -247,7 +251,7 @@ async fn begin(
         resting: resting.clone(),
     };
     let api = ApiService::new(Arc::clone(&gateway), &ApiSettings { server: &config.server });
-    let admin = Admin::new(admin);
+    let admin = Admin::new(admin(&config, Arc::clone(&gateway)));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
             api.clone().answer(it)
@@ -271,6 +275,7 @@ async fn begin(
         drain_grace: config.server.drain_grace,
         departure,
         writer,
+        traces,
         gateway,
         asks,
         predecessors,
@@ -306,6 +311,7 @@ fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
 struct Rooms {
     gateway: Arc<Gateway>,
     writer: WriterHandle,
+    traces: Option<Traces>,
     departure: Departure,
     predecessors: Vec<i64>,
     started: Started,
@@ -332,8 +338,7 @@ async fn build(
     let started = Started::after(predecessor.as_ref(), &store);
     let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
     let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
-    let metrics = Metrics::new(config.series_max).map_err(StartError::Metrics)?;
-    let recorder = Recorder::new(metrics, ledger, log.clone());
+    let (recorder, traces) = traces::recorder(config, ledger, &replica, log)?;
     let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
     let mut epoch = epoch.map_err(StartError::Backends)?;
     let now = jiff::Timestamp::now();
@@ -359,6 +364,7 @@ async fn build(
         why_header: config.server.why_header,
         draining: false.into(),
         stopped: false.into(),
+        sampler: config.tracing.as_ref().map(|it| Sampler::new(it.sample)),
         epoch: ArcSwap::from_pointee(epoch),
         sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };
@@ -371,7 +377,7 @@ async fn build(
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
-    Ok(Rooms { gateway, writer, departure, predecessors: boots, started })
+    Ok(Rooms { gateway, writer, traces, departure, predecessors: boots, started })
 }
 
 fn real_now() -> Instant {

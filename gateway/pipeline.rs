@@ -51,7 +51,7 @@ use crate::{
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
-    outcome::{Ending, EpochInfo},
+    outcome::{Ending, EpochInfo, Sampler},
     record::Recorder,
     signals::SignalInputs,
     wire::{self, ReadLimits, Surface},
@@ -76,6 +76,8 @@ pub(crate) struct Gateway {
     pub draining: AtomicBool,
     /// The drain timeout has passed: what still runs is cut.
     pub stopped: AtomicBool,
+    /// Which new traces have spans; none where no spans are made.
+    pub sampler: Option<Sampler>,
     /// Clock and randomness.
     pub sources: Sources,
 }
@@ -280,7 +282,8 @@ async fn serve_decided(
     let bound = account.binds();
     let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
-    let sent = UpstreamRequest::new(request, &headers, tab.ids().header(), bound);
+    let ids = tab.ids();
+    let sent = UpstreamRequest::new(request, &headers, (ids.header(), ids.trace()), bound);
     // With the head goes the buffer that its connection has read it into.
     drop(headers);
     let hint = PickHint { draw: draw.0, affinity };

@@ -59,4 +59,8 @@ pub(super) async fn shutdown(running: Running) {
         let ledger = place.display();
         tracing::error!(%ledger, %error, "the ledger is not whole: what could not be written is lost");
     }
+    // Nothing more becomes durable, and so no more spans come.
+    if let Some(traces) = running.traces {
+        traces.finish().await;
+    }
 }

@@ -41,4 +41,7 @@ pub enum StartError {
     /// A backend's address or the system's root certificates cannot be used.
     #[error("cannot prepare connections to backends: {0}")]
     Backends(io::Error),
+    /// The system's root certificates cannot be used for the collector of spans.
+    #[error("cannot prepare connections to the collector of spans: {0}")]
+    Traces(io::Error),
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Admin, Config, Durability, Identity, Ledger, Secret, Server, Wait};
+use super::{Admin, Config, Durability, Identity, Ledger, Secret, Server, Tracing, Wait};
 
 /// A key that is read at the start only, and has another value in a configuration that came later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,7 @@ fn values(config: &Config) -> Values<'_> {
     let mut values = server(&config.server);
     values.extend(admin(&config.admin));
     values.extend(ledger(&config.ledger));
+    values.extend(tracing(config.tracing.as_ref()));
     values.extend([
         ("identity.pepper", Value::Hidden(pepper.as_ref())),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
@@ -140,5 +141,21 @@ fn ledger(it: &Ledger) -> Values<'_> {
         ("ledger.wait", Value::text(wait)),
         ("ledger.retention_days", Value::number(retention_days)),
         ("ledger.disk_free_bytes_min", Value::number(disk_free_bytes_min)),
+    ]
+}
+
+fn tracing(it: Option<&Tracing>) -> Values<'_> {
+    let nothing = || Value::Said("nothing".to_owned());
+    let Some(Tracing { otlp, sample, headers }) = it else {
+        return vec![
+            ("tracing.otlp", nothing()),
+            ("tracing.sample", nothing()),
+            ("tracing.headers", Value::Hidden(None)),
+        ];
+    };
+    vec![
+        ("tracing.otlp", Value::text(otlp)),
+        ("tracing.sample", Value::number(sample)),
+        ("tracing.headers", Value::Hidden(headers.as_ref())),
     ]
 }

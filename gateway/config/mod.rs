@@ -16,6 +16,7 @@ mod misplaced;
 mod model;
 mod names;
 mod new_key;
+mod otlp;
 mod outside;
 mod owner;
 mod policy;
@@ -54,6 +55,7 @@ pub use self::{
     log::{Log, LogFormat},
     model::price_version,
     new_key::NewKey,
+    otlp::Tracing,
     secret::Secret,
 };
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub dead_ends: Vec<policies::lint::Finding>,
     /// What is written to the log.
     pub log: Log,
+    /// Where spans go; none are made without it.
+    pub tracing: Option<Tracing>,
     /// A sentence for each variable of the environment that looks like one of ours and that nothing reads.
     pub unread_variables: Vec<String>,
     /// The ledger.

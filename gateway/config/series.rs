@@ -15,7 +15,7 @@ const HISTOGRAM: usize = 18;
 /// Kinds of requests that are served: the rows of the table of surfaces.
 const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
-const FIXED: usize = 320;
+const FIXED: usize = 323;
 /// Of a model: requests by their four outcomes, the three histograms of each operation; what is estimated,
 /// beyond its bound, asked as the last resort and waiting; its five prices and what it is.
 const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 1;

@@ -10,7 +10,7 @@ pub(crate) const PREFIX: &str = "SIGNALBOX__";
 /// What variables begin with that are meant to be ours.
 const OURS: [&str; 2] = ["SIGNALBOX", "SIGNAL_BOX"];
 /// Keys whose values are secrets, which stand nowhere but by reference.
-const SECRETS: [&str; 3] = ["token", "metrics_token", "pepper"];
+const SECRETS: [&str; 4] = ["token", "metrics_token", "pepper", "headers"];
 /// Keys that a message names.
 const NAMED_MAX: usize = 3;
 

@@ -27,18 +27,28 @@ const OPERATIONS: [&str; 10] = [
 
 /// Reads `url`, which must stand there.
 pub(super) fn url(it: &mut Section<'_>, faults: &mut Faults) -> Option<Uri> {
-    let path = it.at("url");
+    base(it, "url", EXPECTED, faults)
+}
+
+/// Reads the base URL under a key, which must stand there.
+pub(super) fn base(
+    it: &mut Section<'_>,
+    key: &'static str,
+    expected: &str,
+    faults: &mut Faults,
+) -> Option<Uri> {
+    let path = it.at(key);
     let mut fault = |found: String, expected: &str| {
         faults.push(Fault::new(&*path, found, expected));
         None
     };
-    let Some(value) = it.get("url") else { return fault("nothing".into(), EXPECTED) };
+    let Some(value) = it.get(key) else { return fault("nothing".into(), expected) };
     let text = value.as_str().unwrap_or_default();
     if text.contains(['@', '?', '#']) {
         // What stands there may be secret.
-        return fault("a URL with credentials, a query or a fragment".into(), EXPECTED);
+        return fault("a URL with credentials, a query or a fragment".into(), expected);
     }
-    let Some(uri) = parsed(text) else { return fault(kind(value), EXPECTED) };
+    let Some(uri) = parsed(text) else { return fault(kind(value), expected) };
     if port(&uri).is_none() {
         return fault(kind(value), "a port from 1 to 65535, or none");
     }

@@ -11,12 +11,13 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Ground, Identity, Ledger, Log, Queue, Shield, Wait,
+    Config, Durability, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::keys,
     listener::{admin, apart, server},
     log::log,
     model,
+    otlp::tracing,
     outside::Outside,
     policy::{aliases, compiled},
     series::too_many,
@@ -37,7 +38,7 @@ pub(super) fn validate(
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
-    let limits = Limits::read(&mut root, &mut faults);
+    let limits = Limits::read(&mut root, table.contains_key("tracing"), outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let teams = teams(root.tables("team", &mut faults), &mut faults);
     let keys = keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
@@ -71,6 +72,7 @@ pub(super) fn validate(
         policy_file,
         dead_ends,
         log: limits.log,
+        tracing: limits.tracing,
         ledger,
         identity,
         budget_wait: limits.budget_wait,
@@ -216,6 +218,7 @@ fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {
 /// The small sections.
 struct Limits {
     log: Log,
+    tracing: Option<Tracing>,
     budget_wait: Duration,
     queue: Queue,
     series_max: usize,
@@ -224,7 +227,12 @@ struct Limits {
 }
 
 impl Limits {
-    fn read(root: &mut Section<'_>, faults: &mut Faults) -> Self {
+    fn read(
+        root: &mut Section<'_>,
+        traced: bool,
+        outside: &Outside<'_>,
+        faults: &mut Faults,
+    ) -> Self {
         let mut budget = root.section("budget", faults);
         let mut queue = root.section("queue", faults);
         let mut metrics = root.section("metrics", faults);
@@ -235,6 +243,7 @@ impl Limits {
         let hosts = texts_of(&mut media, "hosts", host, faults);
         let limits = Self {
             log: log(root.section("log", faults), faults),
+            tracing: tracing(root.section("tracing", faults), traced, outside, faults),
             budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
                 wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),

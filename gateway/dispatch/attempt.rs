@@ -115,7 +115,8 @@ impl Attempt {
     fn send(&mut self, connection: Connection, request: &UpstreamRequest, now: Instant) {
         self.clocks.asked = Some(now);
         let edit = self.edits.edit(request);
-        self.phase = Phase::Waiting(connection.send(self.edits.target.request(request, &edit)));
+        let request = self.edits.target.request(request, &edit, self.record);
+        self.phase = Phase::Waiting(connection.send(request));
     }
 
     /// The credential that its replica is shown.

@@ -19,12 +19,16 @@ use super::{
 };
 use crate::{
     config::{self, BoundNames, ReasoningField},
+    outcome::TraceContext,
     wire::{self, Surface},
 };
 
 /// The header that carries our id to the backend.
 const ID: HeaderName = HeaderName::from_static("x-signalbox-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// Bytes of a trace's state that are passed on: as many as everybody must pass on.
+const TRACESTATE_BYTES_MAX: usize = 512;
 
 /// One replica's address, credential and idle connections.
 pub(crate) struct Target {
@@ -58,25 +62,37 @@ pub(crate) struct UpstreamRequest {
     pub body: Box<wire::Request>,
     /// Our id.
     pub id: HeaderValue,
-    /// The caller's trace.
-    pub traceparent: Option<HeaderValue>,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceContext>,
+    /// What others say in the caller's trace.
+    pub tracestate: Option<HeaderValue>,
     /// Whether each attempt's bound on the answer must be written into the request.
     pub bound: bool,
 }
 
 impl UpstreamRequest {
-    /// What goes along with this request; if `bound`, no answer may be longer than planned.
+    /// What goes along with this request, under its id and in its trace; if `bound`, no answer may be longer
+    /// than planned.
     pub(crate) fn new(
         body: Box<wire::Request>,
         headers: &HeaderMap,
-        id: HeaderValue,
+        (id, trace): (HeaderValue, Option<TraceContext>),
         bound: bool,
     ) -> Self {
-        let traceparent = headers.get(TRACEPARENT);
-        // A copy: the header itself keeps the buffer that its connection has read the head into.
-        let traceparent = traceparent.and_then(|it| HeaderValue::from_bytes(it.as_bytes()).ok());
-        Self { body, id, traceparent, bound }
+        // It belongs to the caller's trace, and to no other.
+        let stated = trace.and_then(|trace| trace.parent);
+        let tracestate = stated.and_then(|_| tracestate(headers));
+        Self { body, id, trace, tracestate, bound }
     }
+}
+
+/// What others say in a trace, as it is; its parts in several headers are one list.
+fn tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
+    let all: Vec<&[u8]> = headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes).collect();
+    let text = all.join(&b',');
+    let fits = (1..=TRACESTATE_BYTES_MAX).contains(&text.len())
+        && text.iter().all(|it| matches!(it, b' '..=b'~' | b'\t'));
+    fits.then(|| HeaderValue::from_bytes(&text).ok()).flatten()
 }
 
 impl Target {
@@ -134,11 +150,12 @@ impl Target {
         }
     }
 
-    /// The request as this replica gets it.
+    /// The request as this replica gets it in the attempt at this position of the log.
     pub(crate) fn request(
         &self,
         request: &UpstreamRequest,
         edit: &wire::Edit<'_>,
+        position: usize,
     ) -> Request<Slices> {
         let body = request.body.to_upstream(edit);
         let length = decimal(body.len);
@@ -151,8 +168,10 @@ impl Target {
         *headers = if request.body.stream() { stream.clone() } else { plain.clone() };
         headers.insert(CONTENT_LENGTH, length);
         headers.insert(ID, request.id.clone());
-        if let Some(traceparent) = &request.traceparent {
-            headers.insert(TRACEPARENT, traceparent.clone());
+        if let Some(trace) = &request.trace {
+            let told = wire::write_traceparent(trace.told(position));
+            headers.extend(HeaderValue::from_bytes(&told).ok().map(|it| (TRACEPARENT, it)));
+            headers.extend(request.tracestate.clone().map(|it| (TRACESTATE, it)));
         }
         sent
     }

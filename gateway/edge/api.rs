@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -186,7 +187,9 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
     let refused = Refused {
         id: ids.id(),
         caller_request_id: ids.callers().map(Box::from),
+        trace: ids.trace(),
         at_ms: (gateway.sources.timestamp)().as_millisecond(),
+        took: Duration::ZERO,
         kind: failure.kind,
         stage: failure.stage,
         verdict: failure.into(),
@@ -201,7 +204,7 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
 fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {
     let unix_ms = at.as_millisecond();
     let random = [(gateway.sources.random)(), (gateway.sources.random)()];
-    Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random)
+    Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random, gateway.sampler)
 }
 
 fn wrong_method(method: &Method) -> Failure {

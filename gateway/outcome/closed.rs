@@ -1,6 +1,9 @@
 //! A request at its end: what is recorded of it, and whether its engine kept to the bound on the output.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use policies::facts::{ModelIndex, Tokens};
 
@@ -17,6 +20,8 @@ pub struct Outcome {
     pub attempt_log: AttemptLog,
     /// The charge that the reservation was settled with.
     pub charge: Charge,
+    /// The moment at which its head was complete.
+    pub started: Instant,
     /// The time from the first byte of its head to its end.
     pub duration: Duration,
     /// From its head to the first content, if there was any.

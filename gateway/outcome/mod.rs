@@ -6,6 +6,7 @@ mod closed;
 mod ending;
 mod epoch_info;
 mod opened;
+mod trace;
 mod usage;
 
 pub use self::{
@@ -15,5 +16,6 @@ pub use self::{
     ending::Ending,
     epoch_info::{EpochInfo, PolicyRecord},
     opened::{Opened, Refused},
+    trace::{Sampler, TraceContext, TraceParent},
     usage::{Charge, Usage, UsageSource},
 };

@@ -1,6 +1,6 @@
 //! How a request began: accepted, with all that is fixed from there on, or turned away.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use policies::{
     Plan,
@@ -8,7 +8,7 @@ use policies::{
 };
 use uuid::Uuid;
 
-use super::{Caller, EpochInfo};
+use super::{Caller, EpochInfo, TraceContext};
 use crate::failure::{Kind, Stage, Verdict};
 
 /// An accepted request, as its ledger entry is opened: fixed from here on.
@@ -20,6 +20,8 @@ pub struct Opened {
     pub started_at_ms: i64,
     /// The caller's own id for it, checked.
     pub caller_request_id: Option<Box<str>>,
+    /// The trace that it belongs to, if its caller states one or the gateway makes spans.
+    pub trace: Option<TraceContext>,
     /// The caller.
     pub caller: Arc<Caller>,
     /// The signals that it was decided by.
@@ -41,8 +43,12 @@ pub struct Refused {
     pub id: Uuid,
     /// The caller's own id for it, checked.
     pub caller_request_id: Option<Box<str>>,
-    /// Milliseconds since 1970.
+    /// The trace that it belongs to, if its caller states one or the gateway makes spans.
+    pub trace: Option<TraceContext>,
+    /// Milliseconds since 1970 at which it came in.
     pub at_ms: i64,
+    /// The time from its head to its refusal.
+    pub took: Duration,
     /// The kind of failure that its caller got.
     pub kind: Kind,
     /// The stage that refused it.

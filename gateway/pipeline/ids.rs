@@ -5,6 +5,10 @@ use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
 use super::name;
+use crate::{
+    outcome::{Sampler, TraceContext},
+    wire,
+};
 
 /// The longest request id of a caller that is kept.
 const REQUEST_ID_MAX: usize = 64;
@@ -15,12 +19,18 @@ pub(crate) struct Ids {
     id: Uuid,
     ours: HeaderValue,
     callers: Option<HeaderValue>,
+    trace: Option<TraceContext>,
 }
 
 impl Ids {
     /// Ids for a request with this head that came in at `unix_ms`: ours is a UUIDv7 made of that and
-    /// of `random`.
-    pub(crate) fn new(headers: &HeaderMap, unix_ms: u64, random: [u64; 2]) -> Self {
+    /// of `random`. Its trace is the caller's, or a new one where the gateway makes spans.
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        unix_ms: u64,
+        random: [u64; 2],
+        sampler: Option<Sampler>,
+    ) -> Self {
         let [a, b] = random.map(u64::to_be_bytes);
         let mut bytes = [0; 10];
         for (byte, random) in bytes.iter_mut().zip(a.into_iter().chain(b)) {
@@ -32,7 +42,13 @@ impl Ids {
         // It goes to the backend and twice into the answer: its copies count, and none is allocated.
         let ours = HeaderValue::from_maybe_shared(Bytes::from_owner(text));
         let ours = ours.unwrap_or_else(|_| HeaderValue::from_static("-"));
-        Self { id, ours, callers: callers(headers) }
+        let trace = TraceContext::new(id, wire::traceparent(headers), sampler);
+        Self { id, ours, callers: callers(headers), trace }
+    }
+
+    /// The trace that the request belongs to.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// Our id.
@@ -76,7 +92,7 @@ mod tests {
     fn ids(callers: &str) -> Ids {
         let mut headers = HeaderMap::new();
         headers.insert(name::REQUEST_ID, HeaderValue::from_str(callers).unwrap());
-        Ids::new(&headers, 1_700_000_000_000, [1, 2])
+        Ids::new(&headers, 1_700_000_000_000, [1, 2], None)
     }
 
     #[test]
@@ -90,11 +106,11 @@ mod tests {
     fn the_id_of_a_gateway_in_front_stands_for_one_that_the_caller_does_not_give() {
         let mut headers = HeaderMap::new();
         headers.insert(name::ID, HeaderValue::from_static("front-1"));
-        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("front-1"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2], None).callers(), Some("front-1"));
         headers.insert(name::REQUEST_ID, HeaderValue::from_static("caller-1"));
-        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("caller-1"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2], None).callers(), Some("caller-1"));
         headers.insert(name::REQUEST_ID, HeaderValue::from_static("a/b"));
-        assert_eq!(Ids::new(&headers, 1, [1, 2]).callers(), Some("front-1"));
+        assert_eq!(Ids::new(&headers, 1, [1, 2], None).callers(), Some("front-1"));
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Tab {
             id: self.ids.id(),
             started_at_ms: self.started_at_ms,
             caller_request_id: self.ids.callers().map(Box::from),
+            trace: self.ids.trace(),
             caller: Arc::clone(caller),
             signals: Arc::clone(signals),
             plan: Arc::clone(plan),
@@ -257,6 +258,7 @@ impl Tab {
         let since = |at: Instant| at.saturating_duration_since(self.started);
         let mut outcome = Outcome {
             first_token: log.first_content.map(since),
+            started: self.started,
             duration: since(now),
             stages: self.stages,
             opened,
@@ -284,9 +286,11 @@ impl Tab {
         let refused = Refused {
             id: self.ids.id(),
             caller_request_id: self.ids.callers().map(Box::from),
+            trace: self.ids.trace(),
             verdict: failure.map_or(Verdict::of(kind), Verdict::from),
             draw: self.draw,
             at_ms: self.started_at_ms,
+            took: self.since.saturating_duration_since(self.started),
             kind,
             stage,
             signals: self.signals.clone(),

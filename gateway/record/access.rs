@@ -11,11 +11,14 @@ use super::{Group, REFUSALS_PER_SECOND, model_of, served};
 use crate::{
     failure::{Failure, Kind},
     log::{Line, Log},
-    outcome::{Caller, Outcome, Refused},
+    outcome::{Caller, Outcome, Refused, TraceContext},
 };
 
 /// As much of the name of a model that somebody asked for as a line repeats: more than any has.
 const NAME_CHARS_MAX: usize = 128;
+
+/// Our id of a request, and the trace that it belongs to.
+type Ids = (Uuid, Option<TraceContext>);
 
 /// Writes the lines of the requests whose entries are durable now.
 pub(super) fn written(log: &Log, group: &Group) {
@@ -36,8 +39,11 @@ pub(super) fn turned_away(log: &Log, it: &Refused, told: Option<&Failure>) {
     }
 }
 
-fn who(line: &mut Line, id: Uuid, callers: Option<&str>, caller: Option<&Caller>) {
+fn who(line: &mut Line, (id, trace): Ids, callers: Option<&str>, caller: Option<&Caller>) {
     line.shown("id", id.hyphenated());
+    if let Some(trace) = trace {
+        line.shown("trace_id", format_args!("{:032x}", trace.trace_id));
+    }
     line.known("caller_request_id", callers);
     line.known("team", caller.map(|it| &*it.team_name));
     line.known("key", caller.map(|it| &*it.key_name));
@@ -63,7 +69,12 @@ fn accepted(log: &Log, outcome: &Outcome) -> Line {
     let Outcome { opened, ending, attempt_log, charge, .. } = outcome;
     let mut line = Line::new(log.format());
     line.message("request");
-    who(&mut line, opened.id, opened.caller_request_id.as_deref(), Some(&opened.caller));
+    who(
+        &mut line,
+        (opened.id, opened.trace),
+        opened.caller_request_id.as_deref(),
+        Some(&opened.caller),
+    );
     asked(&mut line, &opened.signals);
     line.text("rule", &opened.plan.rule);
     let model = opened.names.models().get(model_of(outcome).get());
@@ -92,7 +103,7 @@ fn accepted(log: &Log, outcome: &Outcome) -> Line {
 fn refused(log: &Log, it: &Refused, told: Option<&Failure>) -> Line {
     let mut line = Line::new(log.format());
     line.message("refused");
-    who(&mut line, it.id, it.caller_request_id.as_deref(), it.caller.as_deref());
+    who(&mut line, (it.id, it.trace), it.caller_request_id.as_deref(), it.caller.as_deref());
     if let Some(signals) = &it.signals {
         asked(&mut line, signals);
     }

@@ -11,8 +11,10 @@ mod ledger;
 mod metrics;
 #[cfg(test)]
 pub(crate) mod sample;
+mod semconv;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use std::sync::{
     Arc,
@@ -21,10 +23,11 @@ use std::sync::{
 
 use policies::facts::ModelIndex;
 
+use self::trace::Tracer;
 pub use self::{
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
-    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult},
+    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult},
 };
 use crate::{
     failure::Failure,
@@ -52,10 +55,17 @@ impl Recorder {
     /// A recorder into these metrics, this ledger and this log; exposes the ledger's state among the first.
     #[must_use]
     pub fn new(metrics: Metrics, ledger: Ledger, log: Log) -> Self {
+        Self::traced(metrics, ledger, log, None)
+    }
+
+    /// The same, with spans of requests if there is a tracer.
+    #[must_use]
+    pub fn traced(metrics: Metrics, ledger: Ledger, log: Log, tracer: Option<Tracer>) -> Self {
         let (seen, lines) = (metrics.commit_seen(), log.clone());
         ledger.on_commit(Box::new(move |group, took| {
             seen(took);
             access::written(&lines, group);
+            tracer.iter().for_each(|it| it.written(group));
         }));
         let asked = ledger.clone();
         metrics.register_gauges(Box::new(move || gauges(&asked)));

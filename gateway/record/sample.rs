@@ -116,6 +116,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         id: id(number),
         started_at_ms: STARTED_MS,
         caller_request_id: Some("caller-7".into()),
+        trace: None,
         caller: caller(),
         signals: Arc::new(signals),
         plan: Arc::new(plan),
@@ -131,11 +132,12 @@ pub(crate) fn opened(number: u64, names: &Arc<EpochInfo>) -> Arc<Opened> {
 
 /// A stream answered whole by the first model, for 1,234 nano-units.
 pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
+    let started = Instant::now();
     let attempt = AttemptRecord {
         model: ModelIndex(0),
         endpoint: 0,
         endpoint_label: "10.0.0.11:8000".into(),
-        started: Instant::now(),
+        started,
         took: Some(Duration::from_millis(500)),
         result: Some(AttemptResult::Ok),
         cause: None,
@@ -157,6 +159,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
             cost: Money::from_nano(1_234),
             served: Some(Usage { counts, source: UsageSource::Reported }),
         },
+        started,
         duration: Duration::from_millis(500),
         first_token: Some(Duration::from_millis(100)),
         stages: [Duration::from_micros(10); 8],
@@ -167,7 +170,9 @@ pub(crate) fn refused(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
     Refused {
         id: id(u64::try_from(at_ms).unwrap_or(0)),
         caller_request_id: Some("caller-8".into()),
+        trace: None,
         at_ms,
+        took: Duration::from_millis(1),
         kind: Kind::RateLimited,
         stage: Stage::Admit,
         verdict: Verdict {

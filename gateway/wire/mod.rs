@@ -42,6 +42,7 @@ mod text;
 mod think_tags;
 mod too_long;
 mod tools;
+mod traceparent;
 mod usage;
 mod utf8;
 
@@ -56,6 +57,7 @@ pub use request::edit::{Body, Edit, Own};
 pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub use surface::{Surface, behind_version};
+pub(crate) use traceparent::{traceparent, write_traceparent};
 
 use crate::failure::Failure;
 

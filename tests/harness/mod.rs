@@ -3,6 +3,7 @@
 pub(crate) mod binary;
 pub(crate) mod byte_backend;
 pub(crate) mod clock;
+pub(crate) mod collector;
 pub(crate) mod engine;
 pub(crate) mod exposition;
 pub(crate) mod gateway;

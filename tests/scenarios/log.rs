@@ -139,6 +139,25 @@ async fn a_level_that_is_none_is_a_fault() {
 }
 
 #[tokio::test]
+async fn the_line_of_a_request_has_the_trace_that_its_caller_states() {
+    let good = SimBackend::start();
+    let folder = Setup::new().model("a", &good.urls()).and(ACCESS).write();
+    let server = Server::start(&folder.config()).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for model in ["a", "nobody"] {
+        let stated = Reply::of(server.post(&ask(model)).header("traceparent", trace)).await;
+        let line = line_of(&server, &id_of(&stated)).await;
+        assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{line}");
+    }
+    // Where no spans are made, no trace is.
+    for wrong in ["nonsense", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+        let none = Reply::of(server.post(&ask("a")).header("traceparent", wrong)).await;
+        let line = line_of(&server, &id_of(&none)).await;
+        assert!(line["trace_id"].is_null(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn every_request_leaves_a_line_under_the_ledgers_names() {
     let good = SimBackend::start();
     let dead = ["http://127.0.0.1:9/v1".to_owned()];

@@ -83,6 +83,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("governor", &["account", "directory"]),
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),
+    ("prost", &["record::trace"]),
     ("figment", &["config::load"]),
     ("simdutf8", &["wire::utf8"]),
     ("rusqlite", &["store"]),

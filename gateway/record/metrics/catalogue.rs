@@ -141,6 +141,11 @@ const ABOUT_RELOADS: About<1> = About {
     help: "Number of times the configuration was read anew, by what came of it.",
     labels: ["result"],
 };
+const ABOUT_SPANS: About<1> = About {
+    name: "signalbox_spans_total",
+    help: "Number of spans of requests, by what became of them on their way to the collector.",
+    labels: ["result"],
+};
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
     help: "Seconds to write one group of ledger rows and have it durable.",
@@ -166,6 +171,7 @@ pub(super) struct Catalogue {
     pub(super) estimated: Counters<1>,
     pub(super) bound_broken: Counters<1>,
     pub(super) reloads: Counters<1>,
+    pub(super) spans: Counters<1>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
 }
@@ -192,6 +198,7 @@ impl Catalogue {
             estimated: counters(r, ABOUT_ESTIMATED)?,
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             reloads: counters(r, ABOUT_RELOADS)?,
+            spans: counters(r, ABOUT_SPANS)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })

@@ -81,6 +81,33 @@ impl ReloadResult {
     }
 }
 
+/// What became of spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SpanResult {
+    /// The collector has taken them.
+    Sent,
+    /// There was no room for them.
+    Dropped,
+    /// The collector did not take them, or refused them.
+    Failed,
+}
+
+impl SpanResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Dropped, Self::Failed];
+
+    /// The spelling in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Metrics {
     /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models, endpoints)
     /// needs no more than was said to [`Self::keep_free`]; a quarter of them before that.
@@ -152,6 +179,17 @@ impl Metrics {
             counter.inc();
         }
         self.inner.stale.store(result == ReloadResult::Refused, Ordering::Relaxed);
+    }
+
+    /// Counts spans by what became of them.
+    pub(super) fn spans(&self, result: SpanResult, spans: u64) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.spans.of(&catalogue.series, [result.name()]).inc_by(spans);
+    }
+
+    /// Shows the counters of spans, all zero so far.
+    pub(super) fn begin_spans(&self) {
+        SpanResult::ALL.into_iter().for_each(|result| self.spans(result, 0));
     }
 
     /// All metrics in the Prometheus text format 0.0.4.
