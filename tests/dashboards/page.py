@@ -85,7 +85,7 @@ class Page:
         plt.close(self.figure)
         picture = Image.open(buffer).convert("RGB")
         for colours in (160, 96, 64, 40, 24):
-            few = picture.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            few = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(path, optimize=True)
             if path.stat().st_size <= BYTES_MAX:
                 return

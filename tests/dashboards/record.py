@@ -82,9 +82,21 @@ class Day:
         self._poll(lambda: self.plan().get("ended_unix_ms"), most, "the day does not end")
         plan = self.plan()
         begun, ended = plan["begins_unix_ms"] / 1000, plan["ended_unix_ms"] / 1000
-        # What it waits for when its last hour is over is no part of the day.
-        ended = min(ended, begun + plan["hours"] * 3600 / plan["pace"])
-        self.clock = Clock(begun, ended, plan["pace"], plan["first_hour"])
+        # Its last answer is its end, late as a busy machine may be with it; what it waits for then is no part
+        # of the day. A day that was late was replayed at a lower pace.
+        length = plan["hours"] * 3600
+        ended = min(ended, max(begun + length / plan["pace"], self._last_answer()))
+        self.clock = Clock(begun, ended, length / (ended - begun), plan["first_hour"])
+
+    def _last_answer(self):
+        """When the last request was counted."""
+        before, at = None, 0.0
+        for asked, text in list(self.scrapes):
+            now = total(text, "signalbox_requests_total")
+            if before is not None and now != before:
+                at = asked
+            before = now
+        return at
 
     def settle(self):
         """A copy of the ledger that was made while the counters stood still, and what they said.
