@@ -20,6 +20,16 @@ const PARAMETERS_MAX: usize = 5;
 /// Characters of a line of Rust.
 const LINE_CHARS_MAX: usize = 110;
 
+/// Where the wall clock may be asked. All else is handed a moment, and measures by the monotonic clock, which
+/// nobody sets: so that no duration is negative when the wall clock jumps.
+const WALL_CLOCK: [&str; 4] = [
+    "gateway/app",
+    "gateway/cli/",
+    "gateway/sim/",
+    // A backend says in the wall clock's time when to come again.
+    "gateway/dispatch/retry_after.rs",
+];
+
 /// What is let through: rule, place, measure, why. Shrink it.
 const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
     (
@@ -154,6 +164,22 @@ fn nothing_is_unsafe() {
         .map(|s| Finding::flat("unsafe", &s.path, "the word stands in its code"))
         .collect();
     hold("unsafe", &found);
+}
+
+#[test]
+fn the_wall_clock_is_asked_at_the_rim_alone() {
+    let asks = |s: &&source::Source| {
+        let code = s.code_without_tests();
+        ["Timestamp::now", "SystemTime::now"].iter().any(|it| code.contains(it))
+    };
+    let found: Vec<_> = source::all(root())
+        .iter()
+        .filter(|s| s.path.starts_with("gateway/") && !s.is_test_file())
+        .filter(|s| !WALL_CLOCK.iter().any(|rim| s.path.starts_with(rim)))
+        .filter(asks)
+        .map(|s| Finding::flat("clock", &s.path, "a duration by the wall clock may be negative"))
+        .collect();
+    hold("clock", &found);
 }
 
 #[test]

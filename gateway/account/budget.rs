@@ -1,8 +1,11 @@
 //! Budgets: the money of each window, in atomics.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -63,6 +66,9 @@ pub(super) struct BudgetWindow {
     pub(super) name: Arc<BudgetName>,
     /// The first moment that is not in it.
     pub(super) until: Timestamp,
+    /// The moments whose windows the clock has leapt over to this one, but for its last day: if the clock
+    /// comes back to them, it had gone wrong.
+    leapt: Range<Timestamp>,
     terms: Arc<Terms>,
     /// Spent and reserved together: the figure that must not pass the amount.
     committed: AtomicI64,
@@ -113,6 +119,7 @@ impl BudgetWindow {
         Self {
             name,
             until,
+            leapt: until..until,
             terms,
             committed: AtomicI64::new(0),
             spent: AtomicI64::new(0),
@@ -312,15 +319,20 @@ impl Budget {
         }
     }
 
-    /// The window of the window at hand; a new one begins when the old window has ended. A request keeps
-    /// the window in which it reserved.
+    /// The window at hand; a new one begins when the old one has ended. A request keeps the window in which
+    /// it reserved. A clock that is set back does not bring back a window that has ended, but one that had
+    /// leapt ahead by years does not hold a budget there either: the next window that nobody had begins.
     pub(super) fn window(&self, at: Timestamp) -> Arc<BudgetWindow> {
         let current = self.current.load();
-        if at < current.until {
+        let back = current.leapt.contains(&at);
+        if at < current.until && !back {
             return Arc::clone(&current);
         }
-        let (_, until) = bounds(self.name.window, &self.name.timezone, at);
+        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
+        let first = if back { current.leapt.start } else { current.until };
+        let leapt = first..from.checked_sub(24.hours()).unwrap_or(first);
         let next = BudgetWindow::new(Arc::clone(&self.name), until, Arc::clone(&self.terms));
+        let next = BudgetWindow { leapt, ..next };
         // If another request was first, its window stands.
         self.current.compare_and_swap(&*current, Arc::new(next));
         self.current.load_full()

@@ -399,6 +399,32 @@ async fn a_charge_belongs_to_the_window_in_which_it_was_reserved() {
     assert_eq!(accounts.budgets(after)[0].spent, nano(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_leaps_years_ahead_and_back_holds_no_budget_there() {
+    let day = vec![budget(100, Window::Day, true)];
+    let accounts = accounts(&[team("default", None, day)], &[key(0, Vec::new())]);
+    let spend = async |moment: &str, cost| {
+        let account = of(&accounts, 0);
+        let now = Instant::now();
+        let admitted = account.admit(request(at(moment)), &plan(cost), Tokens(0), now).await;
+        admitted.ok().map(|it| settle(it, cost)).is_some()
+    };
+    let spent = |moment: &str| accounts.budgets(at(moment))[0].spent.nano();
+    assert!(spend("2026-11-23T12:00:00Z", 60).await);
+    assert!(spend("2036-11-23T12:00:00Z", 90).await);
+    // The day that was left has ended, by the clock's own word: it is not begun a second time.
+    assert_eq!(spent("2026-11-23T12:00:01Z"), 90);
+    assert!(!spend("2026-11-23T12:00:02Z", 20).await);
+    // The next day is one that nobody has had, and so is the one after it.
+    assert!(spend("2026-11-23T16:00:00Z", 70).await);
+    assert_eq!(spent("2026-11-23T16:00:01Z"), 70);
+    assert!(!spend("2026-11-24T15:59:59Z", 40).await);
+    assert!(spend("2026-11-24T16:00:00Z", 40).await);
+    // A second back is no leap, also where a week without a request lies before it.
+    assert!(spend("2026-12-01T16:00:00Z", 50).await);
+    assert_eq!(spent("2026-12-01T15:59:59Z"), 50);
+}
+
 #[test]
 fn a_reading_says_whether_a_budget_is_hard_and_the_window_that_counts() {
     let windows = [(Window::Day, true), (Window::Week, false), (Window::Month, true)];

@@ -314,6 +314,40 @@ fn many_callers_leave_one_entry_each_and_sums_that_equal_the_counters() {
     }
 }
 
+#[test]
+fn a_wall_clock_that_jumps_changes_no_duration() {
+    const DAY: i64 = 86_400_000;
+    let books = Books::new("jumps");
+    let store = Sqlite::open(&books.file(), Durability::Process).unwrap();
+    let (recorder, writer) = recorder(store);
+    let names = sample::names();
+    // Each beside the one before: a second back, a day back, ten years ahead, to the epoch, and on.
+    let jumps = [0, -1_000, -DAY, 3_650 * DAY, -sample::STARTED_MS, DAY, 0];
+    for (number, jump) in (0_u64..).zip(jumps) {
+        let mut opened = Arc::unwrap_or_clone(sample::opened(number, &names));
+        opened.started_at_ms += jump;
+        let stamp = u128::from(opened.started_at_ms.unsigned_abs()) << 80;
+        opened.id = uuid::Uuid::from_u128(stamp | (7 << 76) | (2 << 62) | u128::from(number));
+        let opened = Arc::new(opened);
+        let _ = recorder.opened(Arc::clone(&opened));
+        recorder.closed(sample::outcome(opened));
+    }
+    writer.finish().unwrap();
+    let reader = Reader::open(&books.file()).unwrap();
+    assert_eq!(reader.verify().unwrap().faults, Vec::<String>::new());
+    let entries = reader.entries(Filter::default()).unwrap();
+    assert_eq!(entries.len(), jumps.len());
+    for it in entries {
+        assert_eq!((it.first_token_ms, it.duration_ms), (Some(100.0), Some(500.0)), "{}", it.id);
+        assert!(it.gateway_us.is_some_and(|it| it >= 0), "{}", it.id);
+    }
+    let text = recorder.metrics().expose().unwrap();
+    let took = total(&text, "gen_ai_server_request_duration_seconds_sum").nano();
+    assert_eq!(took, 500_000_000 * jumps.len() as i64);
+    let negative = |line: &&str| line.rsplit(' ').next().is_some_and(|it| it.starts_with('-'));
+    assert_eq!(text.lines().find(negative), None);
+}
+
 /// Ends a request in a way and at a price that depend on its id.
 fn close(recorder: &Recorder, opened: Arc<Opened>) {
     let number = opened.id.as_u128() % 1_000_003;

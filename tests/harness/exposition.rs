@@ -148,12 +148,19 @@ fn quoted(text: &str) -> Result<(String, &str), &'static str> {
 }
 
 /// What Prometheus' own `promtool check metrics` says of a scrape: nothing if all is well, `None` where it is
-/// not installed.
+/// not installed. In `tests/run` it is, and has to be found.
 pub(crate) fn promtool(text: &str) -> Option<String> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.spawn().ok()?;
+    let required = std::env::var_os("SIGNALBOX_TEST_PROMTOOL").is_some();
+    let mut child = match pipes.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            assert!(!required, "promtool: {error}");
+            return None;
+        }
+    };
     child.stdin.take().expect("its input").write_all(text.as_bytes()).expect("it reads");
     let done = child.wait_with_output().expect("it ends");
     let said = [done.stdout, done.stderr].concat();

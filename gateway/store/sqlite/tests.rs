@@ -667,8 +667,13 @@ fn keeper(days: u32) -> Keep {
     Keep::new(days, 0, std::env::temp_dir(), || NOW_MS.get())
 }
 
-/// Lets the store do its upkeep until it has nothing more to do; returns the number of steps.
+/// Lets a day go by, and the store do its upkeep until it has nothing more to do; returns the number of steps
+/// that it takes in the end.
 fn kept(store: &mut Sqlite, now_ms: i64) -> usize {
+    for hour in (1..=24).rev() {
+        NOW_MS.set(now_ms - hour * DAY_MS / 24);
+        store.upkeep();
+    }
     NOW_MS.set(now_ms);
     let steps = (1..1_000).find(|_| !store.upkeep().more);
     steps.expect("an end")
@@ -724,6 +729,26 @@ fn old_entries_go_in_steps_and_every_sum_stays() {
     drop(folder.open());
     assert_eq!(by_path(&folder, i64::MIN).iter().map(|it| it.2).sum::<i64>(), whole_sum + 1_234);
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_clock_that_leaps_ahead_and_is_set_right_removes_nothing() {
+    let folder = Folder::new("leap");
+    let mut store = folder.open();
+    store.keep(keeper(90));
+    store.write(&whole((0..10).map(|number| on_day(number, 0)))).unwrap();
+    let second = |store: &mut Sqlite, at: i64| {
+        NOW_MS.set(sample::STARTED_MS + at);
+        store.upkeep();
+        folder.reader().verify().unwrap().settled
+    };
+    let years = 3_650 * DAY_MS;
+    for at in [0, 1_000, years, years + 1_000, years + DAY_MS / 24, 2_000, 3_000] {
+        assert_eq!(second(&mut store, at), 10, "{at}");
+    }
+    // The right time goes on as it did: what becomes too old goes.
+    assert_eq!(kept(&mut store, sample::STARTED_MS + 91 * DAY_MS), 1);
+    assert_eq!(folder.reader().verify().unwrap().settled, 0);
 }
 
 #[test]

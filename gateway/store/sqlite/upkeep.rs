@@ -18,6 +18,8 @@ use crate::record::Upkeep;
 const STEP_ROWS: usize = 512;
 /// How often is looked for entries that have become too old.
 const LOOK_EVERY_MS: i64 = 60_000;
+/// A step comes each second: a clock that has gone on by so much meanwhile was set, or the machine slept.
+const LEAP_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 /// A month's window reaches 31 days back and, by its time zone, a day further; some are to spare.
 const WINDOW_DAYS: i64 = 35;
@@ -41,6 +43,10 @@ pub struct Keep {
     pub free_bytes: Box<dyn FnMut() -> Option<u64> + Send>,
     /// When it was last found that nothing is too old.
     looked_ms: Option<i64>,
+    /// The clock at the last step.
+    stepped_ms: Option<i64>,
+    /// Until then nothing goes: the clock has leapt ahead, and somebody may still set it right.
+    waits_until_ms: i64,
 }
 
 impl std::fmt::Debug for Keep {
@@ -54,7 +60,19 @@ impl Keep {
     #[must_use]
     pub fn new(days: u32, free_bytes_min: u64, folder: PathBuf, now_ms: fn() -> i64) -> Self {
         let free_bytes = Box::new(move || free_bytes(&folder));
-        Self { days, free_bytes_min, now_ms, free_bytes, looked_ms: None }
+        let (looked_ms, stepped_ms, waits_until_ms) = (None, None, i64::MIN);
+        Self { days, free_bytes_min, now_ms, free_bytes, looked_ms, stepped_ms, waits_until_ms }
+    }
+
+    /// Whether the clock has leapt ahead within the last day of its own time. One that came back has not.
+    fn waits(&mut self, now_ms: i64) -> bool {
+        let last = self.stepped_ms.replace(now_ms).unwrap_or(now_ms);
+        if now_ms.saturating_sub(last) > LEAP_MS {
+            self.waits_until_ms = now_ms.saturating_add(DAY_MS);
+        } else if now_ms < self.waits_until_ms.saturating_sub(DAY_MS + LEAP_MS) {
+            self.waits_until_ms = i64::MIN;
+        }
+        now_ms < self.waits_until_ms
     }
 
     pub(super) fn step(&mut self, connection: &mut Connection) -> Upkeep {
@@ -62,7 +80,7 @@ impl Keep {
         let low = free_bytes.is_some_and(|free| free < self.free_bytes_min);
         let now_ms = (self.now_ms)();
         let lately = |looked: i64| (looked..looked.saturating_add(LOOK_EVERY_MS)).contains(&now_ms);
-        if self.looked_ms.is_some_and(lately) {
+        if self.waits(now_ms) || self.looked_ms.is_some_and(lately) {
             return Upkeep { low, free_bytes, ..Upkeep::default() };
         }
         let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
