@@ -44,6 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "edge::admin",
         &["config", "pipeline", "wire", "account", "directory", "fleet", "record", "experiment"],
     ),
+    // What was spent, as the command and the operators' API say it.
+    ("spend", &["store", "record"]),
     // What the books say of a request, and the decision on it made again.
     ("why", &["store", "signals"]),
     ("sim", &["config", "wire", "store"]),
@@ -62,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pipeline",
             "log",
             "why",
+            "spend",
         ],
     ),
     ("app", &["*"]),
@@ -114,10 +117,12 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "fleet::latency"),
     ("gateway", "fleet::balance"),
     ("gateway", "account::price"),
-    ("gateway", "cli::spend::period"),
-    ("gateway", "cli::spend::report"),
-    ("gateway", "cli::spend::csv"),
-    ("gateway", "cli::spend::focus"),
+    ("gateway", "spend::period"),
+    ("gateway", "spend::report"),
+    ("gateway", "spend::csv"),
+    ("gateway", "spend::focus"),
+    ("gateway", "spend::json"),
+    ("gateway", "spend::query"),
 ];
 
 /// What they never mention.
