@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{ChargeLabels, ChargeSum, Charged, Removed};
+use crate::store::{ChargeLabels, ChargeSum, Charged};
 
 pub(crate) const NOW: &str = "2026-11-29T16:05:00+00:00[UTC]";
 

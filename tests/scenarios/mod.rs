@@ -45,6 +45,7 @@ mod sim;
 mod slow_stream;
 mod spend;
 mod timeouts;
+mod top;
 mod unservable;
 mod usage;
 mod usage_and_recovery;

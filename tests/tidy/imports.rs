@@ -93,6 +93,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),
     ("clap", &["cli"]),
+    ("ratatui", &["cli::top"]),
     // Commands make keys; on a request's way randomness is drawn in one place.
     ("rand", &["app", "cli"]),
     // A task of its own: connections, and what `app` keeps running. The simulated fleet and the
@@ -123,6 +124,14 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "spend::focus"),
     ("gateway", "spend::json"),
     ("gateway", "spend::query"),
+    ("gateway", "cli::top::canvas"),
+    ("gateway", "cli::top::exposition"),
+    ("gateway", "cli::top::reading"),
+    ("gateway", "cli::top::figures"),
+    ("gateway", "cli::top::state"),
+    ("gateway", "cli::top::show"),
+    ("gateway", "cli::top::table"),
+    ("gateway", "cli::top::screen"),
 ];
 
 /// What they never mention.
