@@ -19,6 +19,8 @@ use super::{
 const HEAD: u16 = 4;
 /// The least height of a table that is worth its place: a heading and a row.
 const TABLE_MIN: u16 = 2;
+/// The least that the table in front is left with: one row more.
+const FRONT_MIN: u16 = 3;
 
 /// What the keys do.
 const HELP: [&str; 11] = [
@@ -57,7 +59,7 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) {
         let place = Rect::new(area.x, y, area.width, height);
         table.draw(&mut Canvas::new(buffer, place, state.colours), height, front);
         // A blank line between the two.
-        y += height + 1;
+        y += height + u16::from(height > 0);
     }
 }
 
@@ -109,9 +111,10 @@ fn tables<'a>(state: &'a State, figures: &'a Figures) -> (Table<'a>, Table<'a>) 
 fn shared(all: u16, front: By, [models, teams]: [u16; 2]) -> [u16; 2] {
     let all = all.saturating_sub(1);
     let (wanted, other) = if front == By::Model { (models, teams) } else { (teams, models) };
-    let kept = other.min((all / 3).max(TABLE_MIN)).min(all);
+    let kept = other.min((all / 3).max(TABLE_MIN)).min(all.saturating_sub(FRONT_MIN));
+    let kept = if kept < TABLE_MIN { 0 } else { kept };
     let first = wanted.min(all - kept);
-    let second = other.min(all - first);
+    let second = if kept > 0 { other.min(all - first) } else { 0 };
     if front == By::Model { [first, second] } else { [second, first] }
 }
 

@@ -203,7 +203,9 @@ impl Table<'_> {
         let columns = self.room(canvas.width());
         let mut x = 0;
         let room = usize::from(height.saturating_sub(1));
-        let first = self.order.first.min(self.rows.len().saturating_sub(room));
+        // Where not all have room, the last line says so.
+        let shown = if self.rows.len() > room { room.saturating_sub(1) } else { self.rows.len() };
+        let first = self.order.first.min(self.rows.len() - shown);
         for (at, width) in columns {
             let heading = self.headings.get(at).map_or("", |it| it.0);
             let sorted = at == self.order.column;
@@ -214,7 +216,7 @@ impl Table<'_> {
                 style = style.fg(Color::Cyan);
             }
             canvas.put((x, 0), width + 1, &placed(&heading, width, at), style);
-            for (y, row) in (1..height).zip(self.rows.iter().skip(first)) {
+            for (y, row) in (1..height).zip(self.rows.iter().skip(first).take(shown)) {
                 let colour = row.colours.get(at).copied().flatten();
                 let style = colour.map_or(Style::new(), |it| Style::new().fg(it));
                 let text = row.cells.get(at).map_or("", |it| it);
@@ -222,13 +224,12 @@ impl Table<'_> {
             }
             x += width + 1;
         }
+        let dim = Style::new().add_modifier(Modifier::DIM);
         if self.rows.is_empty() {
-            canvas.put((0, 1), canvas.width(), "none", Style::new().add_modifier(Modifier::DIM));
-        } else if self.rows.len() > room {
-            let more = format!("{} of {}", room.min(self.rows.len()), self.rows.len());
-            let width = u16::try_from(more.len()).unwrap_or(0);
-            let x = canvas.width().saturating_sub(width);
-            canvas.put((x, height.saturating_sub(1)), width, &more, Style::new());
+            canvas.put((0, 1), canvas.width(), "none", dim);
+        } else if shown < self.rows.len() {
+            let more = format!("… {} more of {}", self.rows.len() - shown, self.rows.len());
+            canvas.put((0, height.saturating_sub(1)), canvas.width(), &more, dim);
         }
     }
 
