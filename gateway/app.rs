@@ -20,6 +20,7 @@ mod probes;
 mod process;
 mod reload;
 mod requests;
+mod spend;
 mod start_block;
 mod start_error;
 mod traces;
@@ -299,6 +300,7 @@ fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
     let admin = &config.admin;
     AdminState {
         find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
+        spend: spend::teller(&gateway, config.ledger.sqlite.clone()),
         expose: gauges::exposer(&gateway),
         gateway,
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),

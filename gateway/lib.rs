@@ -19,6 +19,7 @@ mod pipeline;
 pub mod record;
 mod signals;
 pub mod sim;
+mod spend;
 pub mod store;
 mod wakes;
 mod why;

@@ -7,14 +7,11 @@ use std::{
     process::ExitCode,
 };
 
-use super::{
-    print::{err, out},
-    spend,
-};
+use super::print::{err, out};
 use crate::{
     app,
     config::{Config, Credential, Key},
-    directory,
+    directory, spend,
     store::{self, Reader, Verification},
 };
 

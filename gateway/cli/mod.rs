@@ -12,6 +12,7 @@ mod print;
 mod serve;
 mod sim;
 mod spend;
+mod top;
 mod why;
 
 use std::{
@@ -73,6 +74,8 @@ enum Command {
     Key(key::Command),
     /// Say what was spent, from the ledger.
     Spend(spend::Args),
+    /// Show what a gateway does right now, by model and by team.
+    Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
     /// Run the simulated fleet alone.
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),
+        Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {

@@ -1,9 +1,5 @@
 //! `signalbox spend`: what was spent, from the ledger. Only reads it: beside a gateway that runs, or a copy.
 
-mod csv;
-mod focus;
-mod period;
-mod report;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,15 +9,11 @@ use std::{
     process::ExitCode,
 };
 
+use clap::builder::PossibleValue;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
-pub(super) use self::period::{Point, point};
-use self::{
-    period::{Day, Window},
-    report::{By, Report},
-};
 use super::print::{self, err};
-use crate::store::{Apart, Charges, Reader, Span};
+use crate::spend::{Answer, Asked, By, Fault, Form, Point, Question, Wrong, point, zone};
 
 /// Options of `spend`.
 #[derive(Debug, clap::Args)]
@@ -66,123 +58,80 @@ enum Format {
     Focus,
 }
 
-fn zone(name: &str) -> Result<TimeZone, String> {
-    let unknown = |_| format!("`{name}` is no time zone: expected a name such as Asia/Singapore");
-    TimeZone::get(name).map_err(unknown)
+impl clap::ValueEnum for By {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.meaning()))
+    }
 }
 
-/// What is printed, and what is said beside it on standard error.
-type Printed = (String, Vec<String>);
+impl Args {
+    /// How it is printed.
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 
-/// Why nothing is printed.
-enum Fault {
-    /// What was typed has no meaning.
-    Usage(String),
-    /// The ledger does not answer.
-    Ledger(String),
+    /// What is asked.
+    fn question(&self) -> Result<Question, Vec<Wrong>> {
+        self.question_at(&ZonedDateTime::now().with_time_zone(self.tz.clone()))
+    }
+
+    fn question_at(&self, now: &ZonedDateTime) -> Result<Question, Vec<Wrong>> {
+        let asked = Asked {
+            by: self.by.clone(),
+            since: self.since,
+            until: self.until,
+            team: self.team.clone(),
+            focus: self.format() == Format::Focus,
+        };
+        Question::new(asked, now)
+    }
 }
 
 /// Says what was spent.
 pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
-    let now = ZonedDateTime::now().with_time_zone(args.tz.clone());
-    let (question, file) = match Question::of(args, &now) {
-        Ok(question) => match super::ledger_of(args.ledger.as_deref(), config) {
-            Ok(file) => (question, file),
-            Err(code) => return code,
-        },
-        Err(fault) => {
-            err!("signalbox: {fault}");
-            return ExitCode::from(super::USAGE);
-        }
+    let question = match args.question() {
+        Ok(question) => question,
+        Err(wrong) => return misused(&wrong),
     };
-    match answer(question, &file) {
+    let file = match super::ledger_of(args.ledger.as_deref(), config) {
+        Ok(file) => file,
+        Err(code) => return code,
+    };
+    let printed = question
+        .answer(&file)
+        .and_then(|answer| print(&answer, args.format()).map_err(Fault::Wrong));
+    let fault = match printed {
         Ok((text, notes)) => {
             print::answer(format_args!("{text}"));
             notes.iter().for_each(|note| err!("{note}"));
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
-        Err(Fault::Usage(fault)) => {
-            err!("signalbox: {fault}");
-            ExitCode::from(super::USAGE)
-        }
-        Err(Fault::Ledger(fault)) => {
-            err!("signalbox: {}: {fault}", file.display());
-            ExitCode::FAILURE
-        }
-    }
+        Err(Fault::Wrong(wrong)) => return misused(&[wrong]),
+        Err(Fault::NoTeam(fault)) => fault,
+        Err(Fault::Ledger(error)) => error.to_string(),
+    };
+    err!("signalbox: {}: {fault}", file.display());
+    ExitCode::FAILURE
 }
 
-/// What is asked.
-struct Question {
-    window: Window,
-    by: Vec<By>,
-    team: Option<String>,
-    format: Format,
+fn misused(wrong: &[Wrong]) -> ExitCode {
+    for Wrong { parameter, fault } in wrong {
+        err!("signalbox: --{parameter}: {fault}");
+    }
+    ExitCode::from(super::USAGE)
 }
 
-impl Question {
-    fn of(args: &Args, now: &ZonedDateTime) -> Result<Self, String> {
-        let window = Window::between(args.since, args.until, now)?;
-        let format = if args.json { Format::Json } else { args.format };
-        if format == Format::Focus && !args.by.is_empty() {
-            return Err("--by: rows of FOCUS are always by day and all labels".to_owned());
-        }
-        let by = if args.by.is_empty() { vec![By::Team] } else { args.by.clone() };
-        let twice = by.iter().enumerate().find(|(at, it)| by.iter().take(*at).any(|by| by == *it));
-        if let Some((_, twice)) = twice {
-            return Err(format!("--by: `{}` stands twice", twice.name()));
-        }
-        Ok(Self { window, by, team: args.team.clone(), format })
-    }
-
-    /// The labels that the ledger has to tell apart.
-    fn apart(&self) -> Apart {
-        let any = |wanted: &[By]| {
-            self.format == Format::Focus || self.by.iter().any(|by| wanted.contains(by))
-        };
-        Apart {
-            caller: self.team.is_some() || any(&[By::Team, By::Key]),
-            shape: any(&[By::Language, By::Task, By::Rule]),
-            model: any(&[By::Model]),
-        }
-    }
-
-    /// The days that are told apart: all of the time is one where none are.
-    fn days(&self) -> Result<Vec<Day>, String> {
-        if self.format == Format::Focus || self.by.contains(&By::Day) {
-            return self.window.days();
-        }
-        let Window { from, to, zone } = &self.window;
-        Ok(vec![Day { date: from.to_zoned_datetime(zone.clone()).date(), from: *from, to: *to }])
-    }
-}
-
-fn answer(question: Question, file: &Path) -> Result<Printed, Fault> {
-    let days = question.days().map_err(Fault::Usage)?;
-    let span =
-        |day: &Day| Span { from_ms: day.from.as_millisecond(), to_ms: day.to.as_millisecond() };
-    let spans: Vec<Span> = days.iter().map(span).collect();
-    let charges = Reader::open(file).and_then(|reader| reader.charges(&spans, question.apart()));
-    let charges = charges.map_err(|error| Fault::Ledger(error.to_string()))?;
-    if let Some(team) = question.team.as_ref().filter(|team| !charges.teams.contains(*team)) {
-        let known: Vec<&str> = charges.teams.iter().map(|it| &**it).take(20).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Fault::Ledger(format!("no team `{team}` has ever asked; known are {known}")));
-    }
-    print(question, &charges, &days).map_err(Fault::Usage)
-}
-
-/// The answer as it was asked for. Pure.
-fn print(question: Question, charges: &Charges, days: &[Day]) -> Result<Printed, String> {
-    let Question { window, by, team, format } = question;
-    let report = Report::of((window, by), team, charges, days);
+/// The answer as it was asked for, and what is said beside it on standard error. Pure.
+fn print(answer: &Answer, format: Format) -> Result<(String, Vec<String>), Wrong> {
     Ok(match format {
-        Format::Table => (table::table(&report), Vec::new()),
-        Format::Json => (format!("{:#}\n", table::json(&report)), Vec::new()),
-        Format::Csv => (csv::csv(&report), report.notes()),
-        Format::Focus => {
-            let text = focus::focus(&report.window, report.team.as_deref(), charges, days)?;
-            (text, report.notes())
-        }
+        Format::Table => (table::table(&answer.report()), Vec::new()),
+        // It has in itself what is said beside the others.
+        Format::Json => (answer.document(Form::Json)?, Vec::new()),
+        Format::Csv => (answer.document(Form::Csv)?, answer.report().notes()),
+        Format::Focus => (answer.document(Form::Focus)?, answer.report().notes()),
     })
 }

@@ -17,6 +17,7 @@ use toml::Table;
 
 use super::{Config, Ground, misplaced, outside::Outside, unread::PREFIX, validate::validate};
 
+pub(crate) use self::sections::admin;
 pub use self::sections::{ledger, new_key};
 
 /// What is expected of the file's place.

@@ -43,7 +43,7 @@ use crate::outcome::Priority;
 pub(crate) use self::{
     alone::load_alone,
     fixed::fixed_changes,
-    load::read_text,
+    load::{admin, read_text},
     log::{filter as log_filter, variable as log_variable},
     series::series_alone,
     unread::PREFIX as VARIABLE_PREFIX,

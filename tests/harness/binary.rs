@@ -216,6 +216,17 @@ impl Server {
         page.send().await.expect("a page").text().await.expect("a text")
     }
 
+    /// The answer of the operators' door, to one with this token.
+    pub(crate) async fn reply(&self, path: &str, token: &str) -> super::Reply {
+        let page = self.client.get(format!("http://{}{path}", self.admin)).bearer_auth(token);
+        super::Reply::of(page).await
+    }
+
+    /// Where operators connect.
+    pub(crate) fn admin_addr(&self) -> &str {
+        &self.admin
+    }
+
     /// Waits until it says that it is ready.
     pub(crate) async fn ready(&self) {
         super::wait::answers("ready", 200, async || self.admin("/readyz").await).await;

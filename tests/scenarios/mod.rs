@@ -46,6 +46,7 @@ mod slow_stream;
 mod spend;
 mod timeouts;
 mod traces;
+mod top;
 mod unservable;
 mod usage;
 mod usage_and_recovery;

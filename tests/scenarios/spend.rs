@@ -172,3 +172,99 @@ async fn entries_are_followed_as_they_settle_also_over_a_restart() {
     let ended = tokio::time::timeout(Duration::from_secs(30), follower.child.wait()).await;
     assert_eq!(ended.expect("it ends in time").expect("a status").code(), Some(0));
 }
+
+/// The same with a token for operators.
+fn guarded(model: &SimBackend) -> Folder {
+    let folder = written(model);
+    let text = std::fs::read_to_string(folder.config()).expect("a configuration");
+    let text = text.replacen("[admin]\n", "[admin]\ntoken = \"file:caller.key\"\n", 1);
+    std::fs::write(folder.config(), text).expect("written");
+    folder
+}
+
+#[tokio::test]
+async fn operators_read_over_http_what_the_command_prints() {
+    let model = SimBackend::start();
+    let folder = guarded(&model);
+    let server = Server::start(&folder.config()).await;
+    for key in [KEY, OTHER, KEY] {
+        asked(&server, key).await;
+    }
+    closed(&folder, 3).await;
+    // An end that is past, so that both mean the same time.
+    let end = jiff::Timestamp::now().to_string();
+    let since = ["--since", "2h", "--until", &end];
+    let until = end.replace(':', "%3A");
+    for (query, arguments, media_type) in [
+        ("format=csv", &["--format", "csv"][..], "text/csv; charset=utf-8"),
+        (
+            "format=csv&by=team,model,task,language,day&tz=Asia%2FSingapore",
+            &["--format", "csv", "--by", "team,model,task,language,day", "--tz", "Asia/Singapore"],
+            "text/csv; charset=utf-8",
+        ),
+        (
+            "team=bank&by=key&format=csv",
+            &["--team", "bank", "--by", "key", "--format", "csv"],
+            "text/csv; charset=utf-8",
+        ),
+        ("format=focus", &["--format", "focus"], "text/csv; charset=utf-8"),
+        ("by=rule", &["--json", "--by", "rule"], "application/json"),
+    ] {
+        let reply =
+            server.reply(&format!("/admin/v1/spend?since=2h&until={until}&{query}"), KEY).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, media_type), "{query}");
+        let (printed, _, code) = spend(&folder, &[arguments, &since].concat()).await;
+        assert_eq!(code, Some(0), "{arguments:?}");
+        let (told, printed) = (reply.text(), printed);
+        if media_type.starts_with("text/csv") {
+            assert_eq!(told, printed, "{query}");
+            assert!(told.lines().count() > 1, "{told}");
+            continue;
+        }
+        // Only the beginning is reckoned from each one's own present.
+        let read = |text: &str| {
+            let mut report: Value = serde_json::from_str(text).expect("JSON");
+            report["from"].take();
+            report
+        };
+        assert_eq!(read(&told), read(&printed));
+        assert_eq!(read(&told)["sums"][0]["requests"], 3);
+    }
+    let whole: Value =
+        serde_json::from_str(&server.page("/admin/v1/spend", KEY).await).expect("JSON");
+    assert_eq!(whole["rows"].as_array().map(Vec::len), Some(2), "{whole}");
+    // The ledger's locks are whole: it is still written beside all that reading.
+    asked(&server, KEY).await;
+    closed(&folder, 4).await;
+    server.terminate().await;
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_question_over_http_that_has_no_meaning_is_told_with_each_parameter() {
+    let model = SimBackend::start();
+    let folder = guarded(&model);
+    let server = Server::start(&folder.config()).await;
+    assert_eq!(server.reply("/admin/v1/spend?by=colour", "").await.status, 401, "first who asks");
+    let reply = server.reply("/admin/v1/spend?by=colour&since=soon&limit=3", KEY).await;
+    assert_eq!((reply.status, reply.header("content-type")), (400, "application/json"));
+    let error = &reply.json()["error"];
+    assert_eq!((&error["param"], &error["type"]), (&"by".into(), &"invalid_request_error".into()));
+    let message = error["message"].as_str().expect("words");
+    for words in [
+        "`by`: `colour` is none of team, key, model, language, task, rule, day",
+        "`since`: `soon` is none of",
+        "`limit`: there is no such parameter: expected `by`, `since`, `until`, `tz`, `team` and `format`",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    let reply = server.reply("/admin/v1/spend?team=nobody", KEY).await;
+    assert_eq!(reply.status, 400);
+    let error = &reply.json()["error"];
+    assert_eq!(error["param"], "team");
+    assert!(
+        error["message"].as_str().is_some_and(|it| it.contains("no team `nobody` has ever asked"))
+    );
+    server.terminate().await;
+    server.ended().await;
+}

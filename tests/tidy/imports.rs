@@ -44,6 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "edge::admin",
         &["config", "pipeline", "wire", "account", "directory", "fleet", "record", "experiment"],
     ),
+    // What was spent, as the command and the operators' API say it.
+    ("spend", &["store", "record"]),
     // What the books say of a request, and the decision on it made again.
     ("why", &["store", "signals"]),
     ("sim", &["config", "wire", "store"]),
@@ -62,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pipeline",
             "log",
             "why",
+            "spend",
         ],
     ),
     ("app", &["*"]),
@@ -91,6 +94,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),
     ("clap", &["cli"]),
+    ("ratatui", &["cli::top"]),
     // Commands make keys; on a request's way randomness is drawn in one place.
     ("rand", &["app", "cli"]),
     // A task of its own: connections, and what `app` keeps running. The simulated fleet and the
@@ -115,10 +119,20 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "fleet::latency"),
     ("gateway", "fleet::balance"),
     ("gateway", "account::price"),
-    ("gateway", "cli::spend::period"),
-    ("gateway", "cli::spend::report"),
-    ("gateway", "cli::spend::csv"),
-    ("gateway", "cli::spend::focus"),
+    ("gateway", "spend::period"),
+    ("gateway", "spend::report"),
+    ("gateway", "spend::csv"),
+    ("gateway", "spend::focus"),
+    ("gateway", "spend::json"),
+    ("gateway", "spend::query"),
+    ("gateway", "cli::top::canvas"),
+    ("gateway", "cli::top::exposition"),
+    ("gateway", "cli::top::reading"),
+    ("gateway", "cli::top::figures"),
+    ("gateway", "cli::top::state"),
+    ("gateway", "cli::top::show"),
+    ("gateway", "cli::top::table"),
+    ("gateway", "cli::top::screen"),
 ];
 
 /// What they never mention.

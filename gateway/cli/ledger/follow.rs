@@ -5,11 +5,11 @@ use std::{error::Error, os::unix::fs::MetadataExt, path::Path, process::ExitCode
 use jiff::{ZonedDateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use crate::cli::{
-    print::{err, out},
+use crate::{
+    cli::print::{err, out},
     spend::Point,
+    store::{Following, Reader},
 };
-use crate::store::{Following, Reader};
 
 /// Why the file cannot be read.
 type Fault = Box<dyn Error>;

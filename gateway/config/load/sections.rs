@@ -3,11 +3,15 @@
 
 use std::{io, path::Path};
 
-use policies::{Fault, document::Section};
+use policies::{
+    Fault,
+    document::{Faults, Section},
+};
 
 use super::{Laid, Layer, READABLE, laid, placed, read, read_text, secret, variables};
 use crate::config::{
-    Ground, Ledger, NewKey, new_key as key_to_be, outside::Outside, validate::ledger as section,
+    Admin, Ground, Ledger, NewKey, listener::admin as read_admin, new_key as key_to_be,
+    outside::Outside, validate::ledger as read_ledger,
 };
 
 /// Hands the layers of this file, or of none where there is none, to `of`, and places the faults that it
@@ -69,11 +73,28 @@ pub fn new_key(path: &Path, named: (&str, &str)) -> Result<NewKey, Vec<Fault>> {
 /// # Errors
 /// Every fault of that section, with its path.
 pub fn ledger(path: &Path) -> Result<Ledger, Vec<Fault>> {
+    one(path, "ledger", read_ledger)
+}
+
+/// The section `[admin]` of the configuration in this file, for what only asks the operators' API.
+///
+/// # Errors
+/// Every fault of that section, with its path.
+pub(crate) fn admin(path: &Path) -> Result<Admin, Vec<Fault>> {
+    one(path, "admin", read_admin)
+}
+
+/// One section, as it is read in the whole.
+fn one<T>(
+    path: &Path,
+    name: &'static str,
+    read: impl FnOnce(Section<'_>, &Outside<'_>, &mut Faults) -> T,
+) -> Result<T, Vec<Fault>> {
     let text = read_text(path).map_err(|error| unreadable(path, &error))?;
     some(path, Some(&text), |all, outside| {
-        let mut faults = policies::document::Faults::new();
+        let mut faults = Faults::new();
         let mut root = Section::root_with(&all.table, &all.spelled);
-        let ledger = section(root.section("ledger", &mut faults), outside, &mut faults);
-        if faults.is_empty() { Ok(ledger) } else { Err(faults.into_vec()) }
+        let section = read(root.section(name, &mut faults), outside, &mut faults);
+        if faults.is_empty() { Ok(section) } else { Err(faults.into_vec()) }
     })
 }

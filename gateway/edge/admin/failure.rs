@@ -2,7 +2,7 @@
 //! API where programs ask; and its cause in the log.
 
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     failure::{Failure, Kind, Stage},
@@ -23,7 +23,12 @@ impl IntoResponse for Told {
     fn into_response(self) -> Response {
         let json = [(header::CONTENT_TYPE, "application/json")];
         let body = Surface::first().error_body(&self.0);
-        (status(&self.0), json, body).into_response()
+        let mut answer = (status(&self.0), json, body).into_response();
+        if let Some(wait) = self.0.retry_after {
+            let seconds = wait.as_secs().max(1);
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
     }
 }
 

@@ -6,6 +6,7 @@ mod health;
 mod metrics;
 mod policy;
 mod requests;
+mod spend;
 mod token;
 
 use std::{
@@ -40,6 +41,8 @@ pub(crate) struct AdminState {
     pub metrics_guarded: bool,
     /// Looks for a request in the books.
     pub find_request: FindRequest,
+    /// Sums the ledger.
+    pub spend: Spend,
     /// Writes out the metrics.
     pub expose: Expose,
 }
@@ -48,6 +51,11 @@ pub(crate) struct AdminState {
 /// neither blocks the runtime nor holds the ledger's writer up.
 pub(crate) type FindRequest =
     Box<dyn Fn(Uuid) -> BoxFuture<'static, Result<Option<Value>, Failure>> + Send + Sync>;
+
+/// What answers the query of a URL with what was spent: the media type, and the document. It neither blocks
+/// the runtime nor holds the ledger's writer up.
+pub(crate) type Spend =
+    Box<dyn Fn(&str) -> BoxFuture<'static, Result<(&'static str, String), Failure>> + Send + Sync>;
 
 /// What writes out all metrics as text. No request is held up by it.
 pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
@@ -96,6 +104,7 @@ impl Admin {
             ("/readyz", get(health::ready)),
             ("/admin/v1/policy", get(policy::policy)),
             ("/admin/v1/requests/{id}", get(requests::request)),
+            ("/admin/v1/spend", get(spend::spend)),
         ]
         .into_iter()
         .fold(Router::new(), |router, (path, page)| {

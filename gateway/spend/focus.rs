@@ -147,7 +147,7 @@ type Key<'a> = [&'a str; 9];
 ///
 /// # Errors
 /// A month that no calendar has.
-pub(super) fn focus(
+pub(crate) fn focus(
     window: &Window,
     team: Option<&str>,
     charges: &Charges,

@@ -4,7 +4,7 @@ use super::report::{Report, decimal};
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     /// A name, or any text that somebody else has written.
     Text(String),
     /// A figure or a moment of our own making.
@@ -18,7 +18,7 @@ impl From<Option<String>> for Cell {
 }
 
 /// A document of a heading and rows.
-pub(super) fn document(
+pub(crate) fn document(
     heading: impl Iterator<Item = &'static str>,
     rows: impl Iterator<Item = Vec<Cell>>,
 ) -> String {
@@ -68,7 +68,7 @@ const FIGURES: [&str; 9] = [
 ];
 
 /// The rows of a report, without its sum: a spreadsheet makes its own, and would count it twice.
-pub(super) fn csv(report: &Report) -> String {
+pub(crate) fn csv(report: &Report) -> String {
     let heading = report.by.iter().map(|by| by.name()).chain(FIGURES);
     let rows = report.rows.iter().map(|row| {
         let share = report.share(row);

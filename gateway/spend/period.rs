@@ -8,7 +8,7 @@ const DAYS_MAX: usize = 40_000;
 
 /// What is typed for a beginning or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Point {
+pub(crate) enum Point {
     /// So many minutes before now.
     Minutes(i64),
     /// So many days of the calendar before now, at the same time of day.
@@ -27,28 +27,28 @@ pub(in crate::cli) enum Point {
 
 /// Time from a moment up to another one, which is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// The beginning.
-    pub(super) from: Timestamp,
+    pub(crate) from: Timestamp,
     /// The end.
-    pub(super) to: Timestamp,
+    pub(crate) to: Timestamp,
     /// Whose days they are.
-    pub(super) zone: TimeZone,
+    pub(crate) zone: TimeZone,
 }
 
 /// A day of a window, or the part of it that the window has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Day {
+pub(crate) struct Day {
     /// The date.
-    pub(super) date: civil::Date,
+    pub(crate) date: civil::Date,
     /// The beginning.
-    pub(super) from: Timestamp,
+    pub(crate) from: Timestamp,
     /// The end.
-    pub(super) to: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// Reads a point.
-pub(in crate::cli) fn point(text: &str) -> Result<Point, String> {
+pub(crate) fn point(text: &str) -> Result<Point, String> {
     let named = match text {
         "today" => Some(Point::Day(0)),
         "yesterday" => Some(Point::Day(-1)),
@@ -85,7 +85,7 @@ fn back(text: &str) -> Option<Point> {
 
 impl Point {
     /// The moment at which it begins, as seen from now and there.
-    pub(in crate::cli) fn begin(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
+    pub(crate) fn begin(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
         let zone = now.time_zone();
         let day = |days: i64| now.date().checked_add(Span::new().try_days(days)?);
         let month =
@@ -105,7 +105,7 @@ impl Point {
     }
 
     /// The moment at which it ends: a day or a month is meant to its end, and what has not come yet ends now.
-    pub(super) fn end(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
+    pub(crate) fn end(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
         let zone = now.time_zone();
         let end = match self {
             Self::Day(days) => Self::Day(days + 1).begin(now)?,
@@ -127,7 +127,7 @@ impl Window {
     ///
     /// # Errors
     /// Says what is wrong with them.
-    pub(super) fn between(
+    pub(crate) fn between(
         since: Point,
         until: Option<Point>,
         now: &ZonedDateTime,
@@ -146,14 +146,14 @@ impl Window {
     }
 
     /// A moment as it is shown.
-    pub(super) fn local(&self, at: Timestamp) -> String {
+    pub(crate) fn local(&self, at: Timestamp) -> String {
         let shown = at.to_zoned_datetime(self.zone.clone());
         let form = if shown.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
         shown.strftime(form).to_string()
     }
 
     /// The name of the time zone.
-    pub(super) fn zone_name(&self) -> &str {
+    pub(crate) fn zone_name(&self) -> &str {
         self.zone.iana_name().unwrap_or("UTC")
     }
 
@@ -162,7 +162,7 @@ impl Window {
     ///
     /// # Errors
     /// There are too many.
-    pub(super) fn days(&self) -> Result<Vec<Day>, String> {
+    pub(crate) fn days(&self) -> Result<Vec<Day>, String> {
         let mut days = Vec::new();
         let mut date = self.from.to_zoned_datetime(self.zone.clone()).date();
         let mut from = self.from;

@@ -6,8 +6,8 @@ use super::period::{Day, Window};
 use crate::store::{ChargeLabels, ChargeSum, Charged, Charges, Removed};
 
 /// What rows are told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum By {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
     /// The team of the key, by its name of then.
     Team,
     /// The key's name.
@@ -25,8 +25,12 @@ pub(super) enum By {
 }
 
 impl By {
+    /// Everything by which rows can be told apart.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Team, Self::Key, Self::Model, Self::Language, Self::Task, Self::Rule, Self::Day];
+
     /// Its name, as a heading too.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Team => "team",
             Self::Key => "key",
@@ -35,6 +39,19 @@ impl By {
             Self::Task => "task",
             Self::Rule => "rule",
             Self::Day => "day",
+        }
+    }
+
+    /// What it is, in a sentence.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Team => "The team of the key, by its name of then",
+            Self::Key => "The key's name",
+            Self::Model => "The model that served",
+            Self::Language => "The language's code",
+            Self::Task => "The task's code",
+            Self::Rule => "What decided: a rule of the policy, a pin, an alias",
+            Self::Day => "The day on which the request began",
         }
     }
 
@@ -54,43 +71,43 @@ impl By {
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// What it is of, in the order that was asked for.
-    pub(super) labels: Vec<Option<String>>,
+    pub(crate) labels: Vec<Option<String>>,
     /// The currency of its money.
-    pub(super) currency: String,
+    pub(crate) currency: String,
     /// What it comes to.
-    pub(super) charged: Charged,
+    pub(crate) charged: Charged,
 }
 
 /// What retention has removed of the time and the team that were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Gone {
+pub(crate) struct Gone {
     /// Requests of this time.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// Nano-units of theirs.
-    pub(super) cost_nano: i128,
+    pub(crate) cost_nano: i128,
     /// Requests of which the time is no longer known: of this time, or of before.
-    pub(super) older_requests: u64,
+    pub(crate) older_requests: u64,
     /// Nano-units of theirs.
-    pub(super) older_cost_nano: i128,
+    pub(crate) older_cost_nano: i128,
 }
 
 /// The rows, and what they come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// The time.
-    pub(super) window: Window,
+    pub(crate) window: Window,
     /// What the rows are told apart by.
-    pub(super) by: Vec<By>,
+    pub(crate) by: Vec<By>,
     /// The team of which it is, with those beneath it; nothing for all.
-    pub(super) team: Option<String>,
+    pub(crate) team: Option<String>,
     /// The days in order where they are told apart, then the dearest first.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// What all rows come to, for each currency, with what is open beside it.
-    pub(super) sums: BTreeMap<String, Charged>,
+    pub(crate) sums: BTreeMap<String, Charged>,
     /// What is no longer kept.
-    pub(super) gone: Gone,
+    pub(crate) gone: Gone,
 }
 
 /// Whether a sum is of a team, or of one beneath it, as they hung then.
@@ -100,7 +117,7 @@ fn beneath(team: Option<&str>, teams: &[String]) -> bool {
 
 impl Report {
     /// Groups the sums of spans that are these days.
-    pub(super) fn of(
+    pub(crate) fn of(
         (window, by): (Window, Vec<By>),
         team: Option<String>,
         charges: &Charges,
@@ -129,7 +146,7 @@ impl Report {
     }
 
     /// What a row has of all that was spent in its currency, in tenths of a percent.
-    pub(super) fn share(&self, row: &Row) -> u64 {
+    pub(crate) fn share(&self, row: &Row) -> u64 {
         let all = self.sums.get(&row.currency).map_or(0, |it| it.cost_nano);
         if all <= 0 {
             return 0;
@@ -139,7 +156,7 @@ impl Report {
     }
 
     /// What must be said beside the rows, a sentence each.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let requests = |count| policies::counted(count, "request", "requests");
         for (currency, Charged { open, reserved_nano, .. }) in &self.sums {
@@ -180,7 +197,7 @@ impl Report {
 }
 
 /// The sums of a team and those beneath it, with their days.
-pub(super) fn of_team<'a>(
+pub(crate) fn of_team<'a>(
     charges: &'a Charges,
     team: Option<&'a str>,
     days: &'a [Day],
@@ -204,7 +221,7 @@ fn gone(removed: &[Removed], team: Option<&str>) -> Gone {
 }
 
 /// Nano-units as an exact decimal, without zeros at its end.
-pub(super) fn decimal(nano: i128) -> String {
+pub(crate) fn decimal(nano: i128) -> String {
     let (sign, nano) = (if nano < 0 { "-" } else { "" }, nano.unsigned_abs());
     let text = format!("{sign}{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

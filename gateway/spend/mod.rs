@@ -1,0 +1,218 @@
+//! **Spend**: what was spent, from the ledger: the question, its rows, and the documents in which they are
+//! handed out. The command and the operators' API both ask here, so that both say the same.
+//!
+//! It only reads: beside a gateway that runs, or a copy.
+
+mod csv;
+mod focus;
+mod json;
+mod period;
+mod query;
+mod report;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::path::Path;
+
+use jiff::{ZonedDateTime, tz::TimeZone};
+
+use self::period::{Day, Window};
+pub(crate) use self::{
+    json::TOKENS,
+    period::{Point, point},
+    query::Query,
+    report::{By, Report, decimal},
+};
+use crate::{
+    record::StoreError,
+    store::{Apart, Charges, Reader, Span},
+};
+
+/// The form of a document that programs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// JSON, money as text.
+    Json,
+    /// Comma-separated values, without the sum.
+    Csv,
+    /// Comma-separated values in the form of FOCUS 1.2, by day and all labels.
+    Focus,
+}
+
+impl Form {
+    /// Every form.
+    pub(crate) const ALL: [Self; 3] = [Self::Json, Self::Csv, Self::Focus];
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Focus => "focus",
+        }
+    }
+
+    /// The media type of its documents.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv | Self::Focus => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+/// What is asked, as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// What rows are told apart by; nothing for teams.
+    pub(crate) by: Vec<By>,
+    /// From when.
+    pub(crate) since: Point,
+    /// Until when; nothing for now.
+    pub(crate) until: Option<Point>,
+    /// The one team of which it is, with those beneath it.
+    pub(crate) team: Option<String>,
+    /// Whether the rows of FOCUS are wanted.
+    pub(crate) focus: bool,
+}
+
+/// A wrong parameter of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Its name.
+    pub(crate) parameter: String,
+    /// What is wrong with it, and what was expected.
+    pub(crate) fault: String,
+}
+
+impl Wrong {
+    fn new(parameter: &str, fault: impl Into<String>) -> Self {
+        Self { parameter: parameter.to_owned(), fault: fault.into() }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// What was asked has no meaning.
+    Wrong(Wrong),
+    /// No request of such a team is in the ledger.
+    NoTeam(String),
+    /// The ledger does not answer.
+    Ledger(StoreError),
+}
+
+/// The time zone of this name.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, String> {
+    let unknown = |_| format!("`{name}` is no time zone: expected a name such as Asia/Singapore");
+    TimeZone::get(name).map_err(unknown)
+}
+
+/// A question that has a meaning.
+#[derive(Debug)]
+pub(crate) struct Question {
+    window: Window,
+    by: Vec<By>,
+    team: Option<String>,
+    focus: bool,
+}
+
+impl Question {
+    /// The question at this moment, whose time zone is that of its days.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(crate) fn new(asked: Asked, now: &ZonedDateTime) -> Result<Self, Vec<Wrong>> {
+        let Asked { by, since, until, team, focus } = asked;
+        let mut wrong = Vec::new();
+        if focus && !by.is_empty() {
+            wrong.push(Wrong::new("by", "rows of FOCUS are always by day and all labels"));
+        }
+        let by = if by.is_empty() { vec![By::Team] } else { by };
+        let twice = by.iter().enumerate().find(|(at, it)| by.iter().take(*at).any(|by| by == *it));
+        if let Some((_, twice)) = twice {
+            wrong.push(Wrong::new("by", format!("`{}` stands twice", twice.name())));
+        }
+        match Window::between(since, until, now) {
+            Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus }),
+            Ok(_) => Err(wrong),
+            Err(fault) => {
+                wrong.push(Wrong::new("since", fault));
+                Err(wrong)
+            }
+        }
+    }
+
+    /// The labels that the ledger has to tell apart.
+    fn apart(&self) -> Apart {
+        let any = |wanted: &[By]| self.focus || self.by.iter().any(|by| wanted.contains(by));
+        Apart {
+            caller: self.team.is_some() || any(&[By::Team, By::Key]),
+            shape: any(&[By::Language, By::Task, By::Rule]),
+            model: any(&[By::Model]),
+        }
+    }
+
+    /// The days that are told apart: all of the time is one where none are.
+    fn days(&self) -> Result<Vec<Day>, String> {
+        if self.focus || self.by.contains(&By::Day) {
+            return self.window.days();
+        }
+        let Window { from, to, zone } = &self.window;
+        Ok(vec![Day { date: from.to_zoned_datetime(zone.clone()).date(), from: *from, to: *to }])
+    }
+
+    /// What this ledger answers. It reads a file, and may take seconds.
+    ///
+    /// # Errors
+    /// The question is too large or of nobody, or the ledger cannot be read.
+    pub(crate) fn answer(self, ledger: &Path) -> Result<Answer, Fault> {
+        let days = self.days().map_err(|fault| Fault::Wrong(Wrong::new("since", fault)))?;
+        let span =
+            |day: &Day| Span { from_ms: day.from.as_millisecond(), to_ms: day.to.as_millisecond() };
+        let spans: Vec<Span> = days.iter().map(span).collect();
+        let reader = Reader::open(ledger).map_err(Fault::Ledger)?;
+        let charges = reader.charges(&spans, self.apart()).map_err(Fault::Ledger)?;
+        if let Some(team) = self.team.as_ref().filter(|team| !charges.teams.contains(*team)) {
+            let known: Vec<&str> = charges.teams.iter().map(|it| &**it).take(20).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Fault::NoTeam(format!(
+                "no team `{team}` has ever asked; known are {known}"
+            )));
+        }
+        Ok(Answer { question: self, charges, days })
+    }
+}
+
+/// What the ledger has answered to a question.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    question: Question,
+    charges: Charges,
+    days: Vec<Day>,
+}
+
+impl Answer {
+    /// The rows and sums.
+    pub(crate) fn report(&self) -> Report {
+        let Question { window, by, team, .. } = &self.question;
+        Report::of((window.clone(), by.clone()), team.clone(), &self.charges, &self.days)
+    }
+
+    /// The document in this form.
+    ///
+    /// # Errors
+    /// A month that no calendar has.
+    pub(crate) fn document(&self, form: Form) -> Result<String, Wrong> {
+        let Question { window, team, .. } = &self.question;
+        match form {
+            Form::Json => Ok(format!("{:#}\n", json::json(&self.report()))),
+            Form::Csv => Ok(csv::csv(&self.report())),
+            Form::Focus => focus::focus(window, team.as_deref(), &self.charges, &self.days)
+                .map_err(|fault| Wrong::new("since", fault)),
+        }
+    }
+}
