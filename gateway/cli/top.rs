@@ -84,7 +84,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// Shows it, or says why it cannot.
 pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
-    if !args.once && !(std::io::stdout().is_terminal() && std::io::stdin().is_terminal()) {
+    let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    if !args.once && !is_terminal {
         err!("signalbox: this is no terminal: `signalbox top --once` prints one frame as text");
         return ExitCode::from(super::USAGE);
     }

@@ -16,12 +16,10 @@ use toml::{Table, Value};
 
 use super::{
     BoxError,
+    budgets::{self, Budgets},
     real::{RealModel, STANDS_FOR, cut_to_size},
 };
-use crate::{
-    sim::Fleet,
-    store::{Dimension, Reader},
-};
+use crate::sim::Fleet;
 
 /// The key of customers' applications, of the team `retail-banking`.
 pub(super) const CUSTOMERS: &str = "demo.key";
@@ -35,9 +33,6 @@ const CONFIG: &str = "signalbox.toml";
 const LOCK: &str = "demo.lock";
 /// The operators' token.
 const ADMIN: &str = "admin.token";
-
-/// What the team `kiosk` may spend in one run of the acts.
-pub(super) const KIOSK_BUDGET: Money = Money::from_nano(700_000);
 
 /// The first line of every configuration that the demo writes.
 const MARK: &str = "# Written by `signalbox demo`, and written anew each time it starts.";
@@ -186,7 +181,7 @@ impl Folder {
         &self,
         fleet: &Fleet,
         real: Option<&RealModel>,
-        kiosk: Money,
+        budgets: &Budgets,
     ) -> Result<(), BoxError> {
         match fs::read_to_string(self.policy()) {
             Ok(text) if !text.starts_with(EDITED) => {}
@@ -202,7 +197,9 @@ impl Folder {
         let head = HEAD
             .replace("{front}", &front.to_string())
             .replace("{admin}", &admin.to_string())
-            .replace("{kiosk}", &self.kiosk_budget(kiosk).to_string());
+            .replace("{bank}", &budgets.bank.to_string())
+            .replace("{retail}", &budgets.retail.to_string())
+            .replace("{kiosk}", &budgets.kiosk.to_string());
         let text = format!("{MARK}\n{head}\n{}", models(policies::CATALOGUE, fleet, real)?);
         let config = self.config();
         fs::write(&config, text).map_err(|error| at(&config, &error))
@@ -217,20 +214,7 @@ impl Folder {
         let mut kiosk = teams.filter(|it| it.get("name").and_then(Value::as_str) == Some("kiosk"));
         let amount = kiosk.next().and_then(|it| it.get("budget")?.get("amount")?.as_str());
         let limit = Money::parse(amount.ok_or("no budget of the team kiosk")?)?;
-        Ok((limit, self.kiosk_spent()))
-    }
-
-    /// What the kiosk has spent in runs before, and as much again as it may in this one.
-    fn kiosk_budget(&self, more: Money) -> Money {
-        Money::from_nano(more.nano().saturating_add(self.kiosk_spent().nano()))
-    }
-
-    fn kiosk_spent(&self) -> Money {
-        // No ledger yet: nothing was spent.
-        let sums = Reader::open(&self.ledger()).and_then(|it| it.sums(&[Dimension::Team], 0));
-        let kiosk = |sum: &crate::store::Sum| sum.group.first().is_some_and(|team| team == "kiosk");
-        let sum = sums.unwrap_or_default().into_iter().find(kiosk);
-        sum.map_or(Money::from_nano(0), |it| it.cost)
+        Ok((limit, budgets::spent(&self.ledger(), Some("kiosk"))))
     }
 }
 
@@ -312,12 +296,12 @@ sqlite = "signalbox.db"
 
 [[team]]
 name = "bank"
-budget = { amount = "1000.00", window = "month", hard = true, timezone = "Asia/Singapore" }
+budget = { amount = "{bank}", window = "month", hard = true, timezone = "Asia/Singapore" }
 
 [[team]]
 name = "retail-banking"
 parent = "bank"
-budget = { amount = "500.00", window = "month", hard = true, timezone = "Asia/Singapore" }
+budget = { amount = "{retail}", window = "month", hard = true, timezone = "Asia/Singapore" }
 limits = { requests_per_minute = 6000, tokens_per_minute = 20000000, concurrent = 64 }
 data_class_max = "confidential"
 

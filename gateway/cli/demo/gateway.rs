@@ -25,6 +25,24 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 
+/// What a gateway says that finds its port taken.
+const TAKEN: &str = "already in use";
+
+/// Why a gateway does not serve.
+#[derive(Debug)]
+pub(super) struct NotServing {
+    /// In words.
+    pub why: String,
+    /// Somebody else has its port.
+    pub taken: bool,
+}
+
+impl<E: Into<BoxError>> From<E> for NotServing {
+    fn from(error: E) -> Self {
+        Self { why: error.into().to_string(), taken: false }
+    }
+}
+
 /// A gateway that serves. Its process ends when this is dropped, and with the demo's own process.
 pub(super) struct Gateway {
     child: Child,
@@ -38,7 +56,25 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Starts it and waits until it is ready.
-    pub(super) async fn start(folder: &Folder) -> Result<Self, BoxError> {
+    pub(super) async fn start(folder: &Folder) -> Result<Self, NotServing> {
+        let mut gateway = Self::begun(folder)?;
+        let started = Instant::now();
+        while !gateway.is_ready().await {
+            let ended = gateway.child.try_wait()?.is_some();
+            if ended || started.elapsed() > WITHIN {
+                let why = gateway.last_words();
+                let taken = why.contains(TAKEN);
+                return Err(NotServing {
+                    why: format!("the gateway does not serve: {why}"),
+                    taken,
+                });
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(gateway)
+    }
+
+    fn begun(folder: &Folder) -> Result<Self, BoxError> {
         let log = folder.log();
         let written = fs::OpenOptions::new().create(true).append(true).open(&log);
         let written = written.map_err(|error| format!("{}: {error}", log.display()))?;
@@ -55,20 +91,14 @@ impl Gateway {
         let http = Client::builder().no_proxy().timeout(WITHIN).build()?;
         let (admin, token) = (folder.admin_url()?, folder.admin_token()?);
         let stdin = child.stdin.take();
-        let mut gateway = Self { child, _stdin: stdin, log, admin, token, http };
-        let started = Instant::now();
-        while !gateway.is_ready().await {
-            let ended = gateway.child.try_wait()?.is_some();
-            if ended || started.elapsed() > WITHIN {
-                let said = gateway.last_words();
-                return Err(format!("the gateway does not serve: {said}").into());
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        Ok(gateway)
+        Ok(Self { child, _stdin: stdin, log, admin, token, http })
     }
 
+    /// Whether it serves. Another gateway that has taken its ports does not know the token.
     async fn is_ready(&self) -> bool {
+        if self.page("/admin/v1/policy").await.is_err() {
+            return false;
+        }
         let answer = self.http.get(format!("{}/readyz", self.admin)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }

@@ -6,6 +6,7 @@
 //! leaves a complete folder behind, on which every other command works.
 
 mod acts;
+mod budgets;
 mod callers;
 mod day;
 mod drive;
@@ -33,9 +34,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
     acts::Stage,
+    budgets::Budgets,
     drive::{Asked, ChatClient},
-    folder::{CUSTOMERS, Folder, KIOSK_BUDGET, STAFF},
-    gateway::Gateway,
+    folder::{CUSTOMERS, Folder, STAFF},
+    gateway::{Gateway, NotServing},
     real::RealModel,
     replay::{Played, Replay},
     report::{Report, ReportModel},
@@ -77,6 +79,8 @@ pub(super) struct Args {
     speed: f64,
 }
 
+/// How often ports are looked for that nobody takes before the gateway has them.
+const PORTS_TRIED: u32 = 3;
 /// How long the ledger may take to settle the last request.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -97,6 +101,28 @@ pub(super) async fn run(args: Args) -> ExitCode {
     }
 }
 
+/// Writes the folder's files and starts the gateway on them; on other ports where somebody else was faster.
+async fn started(
+    folder: &Folder,
+    fleet: &Fleet,
+    real: Option<&RealModel>,
+    budgets: &Budgets,
+) -> Result<Gateway, BoxError> {
+    let mut tries = PORTS_TRIED;
+    loop {
+        folder.configure(fleet, real, budgets)?;
+        for kept in monitoring::write(folder)? {
+            say(&format!("{} was not written by the demo, and stays as it is.", kept.display()))?;
+        }
+        tries -= 1;
+        match Gateway::start(folder).await {
+            Err(NotServing { taken: true, .. }) if tries > 0 => {}
+            Err(error) => return Err(error.why.into()),
+            Ok(gateway) => return Ok(gateway),
+        }
+    }
+}
+
 async fn demo(args: &Args) -> Result<bool, BoxError> {
     // Whoever tells all gateways to reload means the demo's as well.
     let mut hangup = signal(SignalKind::hangup())?;
@@ -107,17 +133,13 @@ async fn demo(args: &Args) -> Result<bool, BoxError> {
         true => Some(RealModel::start().await?),
         false => None,
     };
-    let kiosk = match args.hours {
-        Some(_) => replay::kiosk_budget(&prompts, args.pace),
-        None => KIOSK_BUDGET,
+    let budgets = match args.hours {
+        Some(hours) => replay::budgets(&folder, &prompts, (hours, args.pace)),
+        None => Budgets::acts(&folder.ledger()),
     };
-    folder.configure(&fleet, real.as_ref(), kiosk)?;
-    for kept in monitoring::write(&folder)? {
-        say(&format!("{} was not written by the demo, and stays as it is.", kept.display()))?;
-    }
+    let mut gateway = started(&folder, &fleet, real.as_ref(), &budgets).await?;
     let models = models(&folder)?;
     let zones = models.iter().map(|it| (it.id.clone(), it.zone.clone())).collect();
-    let mut gateway = Gateway::start(&folder).await?;
 
     say(&heading(&prompts, real.as_ref(), args.speed))?;
     let stage = Stage { folder: &folder, control: fleet.control_url(), zones, prompts: &prompts };

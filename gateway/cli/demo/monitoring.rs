@@ -47,6 +47,8 @@ const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
 
 /// Rules that are reckoned once a minute would be once in two hours of a day at 120 times its pace.
 const RECKONED: (&str, &str) = ("    interval: 1m\n", "    interval: 5s\n");
+/// The largest of the demo's models is another than that of the configuration beside the rules.
+const LARGEST: (&str, &str) = ("\"model\", \"gpt-oss-120b\"", "\"model\", \"kimi-k2.6\"");
 /// The datasource's scrape interval is this demo's.
 const SAMPLED: (&str, &str) = ("timeInterval: 15s", "timeInterval: 1s");
 /// Where Grafana reads the dashboards, once it is installed.
@@ -82,7 +84,8 @@ pub(super) fn write(folder: &Folder) -> Result<Vec<PathBuf>, BoxError> {
         Ok(())
     };
     put("prometheus.yml", &SCRAPE.replace("{admin}", admin))?;
-    put("rules.yml", &RULES.replace(RECKONED.0, RECKONED.1))?;
+    let rules = RULES.replace(RECKONED.0, RECKONED.1).replace(LARGEST.0, LARGEST.1);
+    put("rules.yml", &rules)?;
     put("alerts.yml", ALERTS)?;
     let provisioned = |what: &str| format!("grafana/provisioning/{what}/signalbox.yml");
     put(&provisioned("datasources"), &SOURCE.replace(SAMPLED.0, SAMPLED.1))?;

@@ -14,9 +14,11 @@ use tokio::{
 use super::{
     BoxError,
     acts::Stage,
+    budgets::Budgets,
     callers::Callers,
     day::{Arrival, Caller, Day, FIRST_HOUR, HOUR_MS, MINUTE_MS, OUTAGE, SLOW, Trouble, clock},
     drive::Stranger,
+    folder::Folder,
     gateway::Gateway,
     monitoring, say,
     verdict::{self, Record, Verdict, quantile},
@@ -66,14 +68,17 @@ enum Moment {
 }
 
 /// The day's requests at this pace.
-pub(super) fn day(prompts: &[Prompt], pace: u32) -> Day<'_> {
+fn day(prompts: &[Prompt], pace: u32) -> Day<'_> {
     Day { prompts, peak: PEAK.min(PER_SECOND_MAX * 3_600 / pace.max(1)), seed: SEED }
 }
 
-/// What the kiosk may spend on the day.
-pub(super) fn kiosk_budget(prompts: &[Prompt], pace: u32) -> Money {
-    let requests = i64::try_from(day(prompts, pace).kiosk_requests()).unwrap_or(i64::MAX);
-    Money::from_nano(KIOSK_REQUEST.nano().saturating_mul(requests))
+/// What the teams may spend on so many hours of the day, at this pace.
+pub(super) fn budgets(folder: &Folder, prompts: &[Prompt], (hours, pace): (u32, u32)) -> Budgets {
+    let day = day(prompts, pace);
+    let requests = (0..hours).map(|hour| day.hour(hour).len()).sum();
+    let kiosk = i64::try_from(day.kiosk_requests()).unwrap_or(i64::MAX);
+    let kiosk = Money::from_nano(KIOSK_REQUEST.nano().saturating_mul(kiosk));
+    Budgets::day(&folder.ledger(), requests, kiosk)
 }
 
 /// All that happens in these hours, in the order of time.

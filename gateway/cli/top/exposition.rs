@@ -81,7 +81,10 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+    /// A sample's name, labels and value.
+    type Owned = (String, Vec<(String, String)>, f64);
+
+    fn read(text: &str) -> Vec<Owned> {
         let labels = |it: &Sample<'_>| {
             it.labels.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect()
         };

@@ -52,7 +52,7 @@ pub(super) async fn play(
     scene.must(broken == STREAMS, "no stream pretends to be whole");
     scene.books(&format!("{} settled, {} open", before.settled, before.open));
 
-    let gateway = Gateway::start(stage.folder).await?;
+    let gateway = Gateway::start(stage.folder).await.map_err(|it| it.why)?;
     scene.done("signalbox serve, on the same folder");
     let entries = stage.entries(&ids).await?;
     let recovered = entries.iter().filter(|it| it.state == "recovered").count();
