@@ -47,8 +47,8 @@ const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
 
 /// Rules that are reckoned once a minute would be once in two hours of a day at 120 times its pace.
 const RECKONED: (&str, &str) = ("    interval: 1m\n", "    interval: 5s\n");
-/// The largest of the demo's models is another than that of the configuration beside the rules.
-const LARGEST: (&str, &str) = ("\"model\", \"gpt-oss-120b\"", "\"model\", \"kimi-k2.6\"");
+/// The largest of the demo's models on the bank's own machines.
+const LARGEST: (&str, &str) = ("\"model\", \"gpt-oss-120b\"", "\"model\", \"qwen3.5-397b\"");
 /// The datasource's scrape interval is this demo's.
 const SAMPLED: (&str, &str) = ("timeInterval: 15s", "timeInterval: 1s");
 /// Where Grafana reads the dashboards, once it is installed.
