@@ -55,7 +55,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The places of this program that a directive may name, behind `signalbox::`.
 const ROOMS: &str = "access account app cli config directory dispatch edge failure fleet log outcome \
-                     pipeline record signals sim store wakes why wire";
+                     pipeline record signals sim spend store wakes why wire";
 
 const EXPECTED: &str = "error, warn, info or debug, or directives such as \
                         \"info,signalbox::fleet=debug\"";
