@@ -137,6 +137,7 @@ impl Sqlite {
             return Err(boot::in_use(path));
         }
         let living: Vec<i64> = living.iter().map(|it| it.number).collect();
+        files::create(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&mut connection, durability).map_err(failed)?;
         if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {

@@ -4,7 +4,7 @@ use std::{io, mem, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use prost::Message;
-use reqwest::{Client, redirect};
+use reqwest::{Client, Response, redirect};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     super::{Metrics, SpanResult, semconv},
     SpanQueue, WHO, Written,
-    message::{Attributes, Export, Resource, ResourceSpans, Scope, ScopeSpans},
+    message::{Attributes, Export, Resource, ResourceSpans, Scope, ScopeSpans, Taken},
 };
 use crate::config::Tracing;
 
@@ -27,6 +27,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 /// The pause before the second try; the next is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The longest answer of a collector that is read, in bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+/// As much of a collector's words as a line of the log repeats.
+const WHY_CHARS_MAX: usize = 200;
 /// The longest pause that a collector may ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,35 @@ enum Refusal {
     Later(String, Option<Duration>),
     /// It never will be.
     Never(String),
+}
+
+/// What a collector has rejected of a batch that it took.
+struct Rejected {
+    spans: u64,
+    message: String,
+}
+
+impl Rejected {
+    /// Why, in the collector's words, at a length for a line of a log.
+    fn why(&self) -> String {
+        let short: String = self.message.chars().take(WHY_CHARS_MAX).collect();
+        policies::printable(&short).into_owned()
+    }
+}
+
+/// Reads the answer of a collector that has taken a batch, up to a bound: what is no answer of a collector
+/// says nothing of rejected spans.
+async fn rejected(mut answer: Response) -> Option<Rejected> {
+    let mut body = Vec::new();
+    while let Ok(Some(bytes)) = answer.chunk().await {
+        if body.len() + bytes.len() > ANSWER_MAX {
+            return None;
+        }
+        body.extend_from_slice(&bytes);
+    }
+    let partial = Taken::decode(&*body).ok()?.partial_success?;
+    let spans = u64::try_from(partial.rejected_spans).ok().filter(|it| *it > 0)?;
+    Some(Rejected { spans, message: partial.error_message })
 }
 
 impl Exporter {
@@ -131,7 +164,13 @@ impl Exporter {
         let mut pause = PAUSE;
         for last in (0..TRIES).map(|it| it + 1 == TRIES) {
             let refusal = match self.post(body.clone()).await {
-                Ok(()) => return self.taken(spans),
+                Ok(None) => return self.taken(spans),
+                Ok(Some(rejected)) => {
+                    let lost = rejected.spans.min(spans);
+                    self.metrics.spans(SpanResult::Sent, spans - lost);
+                    let why = format!("{lost} of {spans} rejected: {}", rejected.why());
+                    return self.lost(lost, &why);
+                }
                 Err(refusal) => refusal,
             };
             match refusal {
@@ -154,7 +193,8 @@ impl Exporter {
             .encode_to_vec()
     }
 
-    async fn post(&self, body: bytes::Bytes) -> Result<(), Refusal> {
+    /// Sends a batch; what was rejected of it, where the collector has taken the rest alone.
+    async fn post(&self, body: bytes::Bytes) -> Result<Option<Rejected>, Refusal> {
         let request = self.client.post(&self.url).headers(self.headers.clone()).body(body);
         let answer = request.send().await.map_err(|error| {
             let why = if error.is_timeout() { "no answer in time" } else { "no connection" };
@@ -162,7 +202,7 @@ impl Exporter {
         })?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(());
+            return Ok(rejected(answer).await);
         }
         let why = format!("status {}", status.as_u16());
         let later = [
@@ -191,6 +231,33 @@ impl Exporter {
         if !mem::replace(&mut self.away, true) {
             let collector = &self.url;
             tracing::warn!(%collector, cause = why, spans, "the collector does not take spans");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::message::PartialSuccess, *};
+
+    async fn read(body: Vec<u8>) -> Option<(u64, String)> {
+        let rejected = rejected(Response::from(http::Response::new(body))).await?;
+        Some((rejected.spans, rejected.why()))
+    }
+
+    #[tokio::test]
+    async fn what_a_collector_rejects_of_a_batch_is_known() {
+        let taken = |rejected_spans, message: &str| {
+            let error_message = message.to_owned();
+            Taken { partial_success: Some(PartialSuccess { rejected_spans, error_message }) }
+        };
+        let five = taken(5, "too \u{1b}[31mold").encode_to_vec();
+        let (spans, why) = read(five).await.unwrap();
+        assert!(spans == 5 && why.contains("old") && !why.contains('\u{1b}'), "{why}");
+        // All taken, with a warning; and answers that say nothing of it.
+        assert_eq!(read(taken(0, "slow down").encode_to_vec()).await, None);
+        assert_eq!(read(taken(-3, "").encode_to_vec()).await, None);
+        for nothing in [Vec::new(), b"{}".to_vec(), vec![0xff; 40], vec![0; ANSWER_MAX + 1]] {
+            assert_eq!(read(nothing).await, None);
         }
     }
 }

@@ -11,6 +11,25 @@ pub struct Export {
     pub resource_spans: Vec<ResourceSpans>,
 }
 
+/// What a collector answers that has taken an export.
+#[derive(Clone, PartialEq, Message)]
+pub struct Taken {
+    /// What it has not taken of it, if anything.
+    #[prost(message, optional, tag = "1")]
+    pub partial_success: Option<PartialSuccess>,
+}
+
+/// What a collector has not taken.
+#[derive(Clone, PartialEq, Message)]
+pub struct PartialSuccess {
+    /// How many spans.
+    #[prost(int64, tag = "1")]
+    pub rejected_spans: i64,
+    /// Why, in its own words.
+    #[prost(string, tag = "2")]
+    pub error_message: String,
+}
+
 /// The spans of one process.
 #[derive(Clone, PartialEq, Message)]
 pub struct ResourceSpans {
