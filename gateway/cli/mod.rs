@@ -3,6 +3,7 @@
 mod check;
 mod classify;
 mod demo;
+mod experiment;
 mod explain;
 mod init;
 mod key;
@@ -75,6 +76,9 @@ enum Command {
     Spend(spend::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
+    /// Judge arms by data, and plan experiments.
+    #[command(subcommand)]
+    Experiment(experiment::Command),
     /// Run the simulated fleet alone.
     Sim(sim::Args),
     /// Print a completion script for a shell.
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => key::run(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),
         Command::Ledger(args) => ledger::run(&config, &args),
+        Command::Experiment(command) => experiment::run(&command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";
