@@ -244,6 +244,7 @@ fn decide<P>(
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
         media_tokens_max: epoch.media_tokens_max,
         budget_left: asked.principal.account.left(asked.at),
+        request: tab.ids().id().as_u128(),
         at: epoch.timezone.to_datetime(asked.at),
     };
     let present = |signals: &Arc<Signals>| {

@@ -91,6 +91,7 @@ fn one(amount: i64, hard: bool) -> Accounts {
 pub(super) fn plan(cost_max: i64) -> Plan {
     Plan {
         matched: Matched::Default,
+        arm: None,
         rule: "default".into(),
         attempts: smallvec![],
         retries_max: 0,

@@ -411,6 +411,7 @@ mod tests {
         };
         Plan {
             matched: Matched::Default,
+            arm: None,
             rule: "default".into(),
             attempts: (0..).zip(windows).map(planned).collect(),
             retries_max,

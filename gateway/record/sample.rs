@@ -101,6 +101,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
     };
     let plan = Plan {
         matched: Matched::Rule(RuleIndex(3)),
+        arm: None,
         rule: "malay".into(),
         attempts: smallvec![planned],
         retries_max: 1,

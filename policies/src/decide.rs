@@ -2,14 +2,18 @@
 
 mod choose;
 mod cost;
+mod enrol;
 mod order;
+mod world;
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use self::choose::{Chosen, Matching};
+pub use self::world::World;
 use crate::{
+    experiment::ExperimentView,
     facts::{
         Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Timeouts,
         Tokens,
@@ -29,10 +33,20 @@ const OUTPUT_ROOM_MIN: u32 = 256;
 /// # Errors
 /// When no model may, can or is there to serve it, with the reason.
 #[expect(clippy::result_large_err, reason = "a plan is larger still, so a box would save nothing")]
-pub fn decide(
+pub fn decide<'a>(
     policy: &Policy,
     signals: &Signals,
-    fleet: &FleetView,
+    world: impl Into<World<'a>>,
+    draw: Draw,
+) -> Result<Plan, Refusal> {
+    decided(policy, signals, world.into(), draw)
+}
+
+#[expect(clippy::result_large_err, reason = "a plan is larger still, so a box would save nothing")]
+fn decided(
+    policy: &Policy,
+    signals: &Signals,
+    World { fleet, experiments }: World<'_>,
     draw: Draw,
 ) -> Result<Plan, Refusal> {
     let candidates = policy.index.candidates(signals);
@@ -41,35 +55,39 @@ pub fn decide(
         return Err(Refusal {
             matched: None,
             rule: Arc::from(""),
+            arm: None,
             reason: Reason::UnknownModel,
             why: Why::default(),
         });
     };
-    let mut world = World { policy, signals, fleet, draw, last_resort: false };
+    let mut moment = Moment { policy, signals, fleet, experiments, draw, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
     let mut filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let mut usable = world.usable(&chosen, &filter, &mut skipped);
-    if usable.is_empty() && chosen.rule.is_some() {
-        let able = world.able(&filter.allowed);
+    let mut arm = moment.enrol(&mut chosen, &filter);
+    let mut usable = moment.usable(&chosen, &filter, &mut skipped);
+    if usable.is_empty() && chosen.rule.is_some() && arm.is_none() {
+        let able = moment.able(&filter.allowed);
         chosen = matching.instead(chosen, |model| able.contains(model.get()));
         filter.rule = chosen.rule;
-        usable = world.usable(&chosen, &filter, &mut skipped);
+        arm = moment.enrol(&mut chosen, &filter);
+        usable = moment.usable(&chosen, &filter, &mut skipped);
     }
     if usable.is_empty() {
-        world.last_resort = true;
-        usable = world.usable(&chosen, &filter, &mut skipped);
+        moment.last_resort = true;
+        usable = moment.usable(&chosen, &filter, &mut skipped);
     }
     if usable.is_empty() {
-        let reason = world.reason(&chosen, &skipped);
+        let reason = moment.reason(&chosen, &skipped);
         let Chosen { matched, name, passed, .. } = chosen;
         let why = Why { skipped, guards, passed };
-        return Err(Refusal { matched: Some(matched), rule: Arc::clone(name), reason, why });
+        return Err(Refusal { matched: Some(matched), rule: Arc::clone(name), arm, reason, why });
     }
-    let ordered = order::order(&world, chosen.by, usable);
+    let ordered = order::order(&moment, chosen.by, usable);
     let passed = std::mem::take(&mut chosen.passed);
-    Ok(world.plan(&chosen, ordered, Why { skipped, guards, passed }))
+    let plan = moment.plan(&chosen, ordered, Why { skipped, guards, passed });
+    Ok(Plan { arm, ..plan })
 }
 
 /// The models that a rule which was passed over names, each with what keeps it from serving this request,
@@ -93,10 +111,11 @@ pub(crate) fn passed_over(
 }
 
 /// What a decision looks at.
-struct World<'a> {
+struct Moment<'a> {
     policy: &'a Policy,
     signals: &'a Signals,
     fleet: &'a FleetView,
+    experiments: &'a ExperimentView,
     draw: Draw,
     /// Nothing takes requests: what is only ejected counts.
     last_resort: bool,
@@ -130,7 +149,7 @@ fn guards(policy: &Policy, signals: &Signals, candidates: &BitSet) -> SmallVec<[
     candidates.iter().filter_map(guard).collect()
 }
 
-impl World<'_> {
+impl Moment<'_> {
     fn rule(&self, at: Option<RuleIndex>) -> Option<&Rule> {
         self.policy.rules.get(at?.get())
     }
@@ -170,6 +189,15 @@ impl World<'_> {
 
     /// The longest answer of a model that can serve, else why it cannot.
     fn sift(&self, model: ModelIndex, filter: &Filter<'_>) -> Result<Tokens, Skip> {
+        let output = self.may(model, filter)?;
+        match self.fleet.models.get(model.get()) {
+            Some(view) if view.available || self.last_resort && view.last_resort => Ok(output),
+            _ => Err(Skip::Unavailable),
+        }
+    }
+
+    /// The same, however the fleet is.
+    fn may(&self, model: ModelIndex, filter: &Filter<'_>) -> Result<Tokens, Skip> {
         let at = model.get();
         if !filter.allowed.contains(at) {
             return Err(Skip::NotAllowed);
@@ -181,11 +209,7 @@ impl World<'_> {
             }
         }
         let facts = self.facts(model).ok_or(Skip::Unavailable)?;
-        let output = room(facts, self.signals)?;
-        match self.fleet.models.get(at) {
-            Some(view) if view.available || self.last_resort && view.last_resort => Ok(output),
-            _ => Err(Skip::Unavailable),
-        }
+        room(facts, self.signals)
     }
 
     /// Why nothing serves the request. Where that is not a guard and not the moment, what kept the models of
@@ -238,6 +262,7 @@ impl World<'_> {
         Plan {
             matched: chosen.matched,
             rule: Arc::clone(chosen.name),
+            arm: None,
             retries_max,
             hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort).map(|it| {
                 let reading = Timeouts::reading_ms(self.signals.input_tokens);

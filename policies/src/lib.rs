@@ -11,6 +11,7 @@ pub mod cases;
 mod catalogue;
 mod decide;
 pub mod document;
+pub mod experiment;
 mod explain;
 pub mod facts;
 mod fault;
@@ -35,7 +36,7 @@ mod view;
 mod words;
 
 pub use catalogue::{CATALOGUE, catalogue};
-pub use decide::decide;
+pub use decide::{World, decide};
 pub use explain::{Afterwards, Candidate, Explanation, Near, Passed, Skipped, explain, left_out};
 pub use fault::{Fault, counted, did_you_mean, distance, nearest};
 pub use forbidden::forbidden_in_words;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use crate::experiment::Enrolled;
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
@@ -14,6 +15,8 @@ pub struct Plan {
     pub matched: Matched,
     /// Its name: a rule's name, `default`, `pin` or `alias:<name>`.
     pub rule: Arc<str>,
+    /// The arm of an experiment that it is, if the request takes part in one.
+    pub arm: Option<Enrolled>,
     /// Models, never replicas, in the order in which they are tried; at least one.
     pub attempts: SmallVec<[Planned; 4]>,
     /// How often the whole request may be tried again on another replica of the same model.
@@ -150,6 +153,8 @@ pub struct Refusal {
     pub matched: Option<Matched>,
     /// Its name, else empty.
     pub rule: Arc<str>,
+    /// The arm of an experiment that it would have been: that too is evidence.
+    pub arm: Option<Enrolled>,
     /// What stands in the way.
     pub reason: Reason,
     /// Each model that was considered.

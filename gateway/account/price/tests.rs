@@ -52,6 +52,7 @@ fn plan() -> Plan {
     };
     Plan {
         matched: Matched::Default,
+        arm: None,
         rule: "default".into(),
         attempts: smallvec![planned(0, 1_000), planned(1, 200)],
         retries_max: 1,

@@ -1,0 +1,402 @@
+//! Experiments: who takes part, who gets which arm, and what a document may say of them.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
+use std::sync::LazyLock;
+
+use policies::{
+    Fault, Plan, Policy, Refusal, World, catalogue, compile, decide,
+    experiment::{ArmIndex, ExperimentIndex, ExperimentState, ExperimentView, UnitKind},
+    facts::{DataClass, Draw, FleetFacts, FleetView, ModelView, Needs, Signals, TeamFacts},
+};
+
+const ARMS: &str = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
+
+fn fleet() -> FleetFacts {
+    let all: std::sync::Arc<[Box<str>]> = ["*".into()].into();
+    let team = TeamFacts { name: "platform".into(), parent: None, models: all };
+    FleetFacts { teams: vec![team], ..catalogue() }
+}
+
+fn view() -> FleetView {
+    static VIEW: LazyLock<FleetView> = LazyLock::new(healthy);
+    VIEW.clone()
+}
+
+fn healthy() -> FleetView {
+    FleetView { version: 0, models: vec![ModelView::default(); fleet().models.len()] }
+}
+
+/// A policy of one rule and these experiments.
+fn document(experiments: &str) -> String {
+    format!(
+        r#"
+        [default]
+        route = ["kimi-k2.6"]
+        [[rule]]
+        name = "confidential-stays-home"
+        when = {{ data_class = ["confidential"] }}
+        require = {{ zone = ["on_prem"] }}
+        [[rule]]
+        name = "chat"
+        when = {{ operation = ["chat"] }}
+        route = ["gpt-oss-120b"]
+        experiment = "ab"
+        {experiments}
+        "#
+    )
+}
+
+fn experiment(rest: &str) -> String {
+    format!("[[experiment]]\nname = \"ab\"\nunit = \"user\"\nprimary = \"error\"\n{rest}\n")
+}
+
+fn policy(rest: &str) -> Policy {
+    let document = document(&experiment(rest));
+    compile(&document, &fleet()).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+fn faults(experiments: &str) -> Vec<Fault> {
+    compile(&document(experiments), &fleet()).err().unwrap_or_default()
+}
+
+fn user(unit: u128) -> Signals {
+    Signals { unit_user: Some(unit), ..Signals::chat("auto") }
+}
+
+fn at(policy: &Policy, signals: &Signals, state: ExperimentState) -> Result<Plan, Refusal> {
+    let (fleet, experiments) = (view(), ExperimentView { states: vec![state] });
+    let world = World { fleet: &fleet, experiments: &experiments };
+    decide(policy, signals, world, Draw(1))
+}
+
+/// The arm and the first model.
+fn given(policy: &Policy, signals: &Signals, state: ExperimentState) -> (Option<u8>, String) {
+    let plan = at(policy, signals, state).unwrap();
+    let first = policy.fleet().models[plan.attempts[0].model.get()].id.to_string();
+    (plan.arm.map(|it| it.arm.0), first)
+}
+
+fn enrolled(share: f64) -> ExperimentState {
+    ExperimentState { enrol: Some(share), ..ExperimentState::default() }
+}
+
+#[test]
+fn a_unit_keeps_its_arm_and_an_arm_is_its_route() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let mut counts = [0; 2];
+    for unit in 0..2_000 {
+        let (arm, model) = given(&policy, &user(unit), ExperimentState::default());
+        let arm = usize::from(arm.unwrap());
+        counts[arm] += 1;
+        assert_eq!(model, ["gpt-oss-20b", "qwen3.5-397b"][arm]);
+        let again = decide(&policy, &user(unit), &view(), Draw(unit as u64)).unwrap();
+        assert_eq!(again.arm.unwrap().arm, ArmIndex(arm as u8));
+        assert_eq!((again.arm.unwrap().unit, &*again.rule), (unit, "chat"));
+    }
+    assert!((900..1_100).contains(&counts[0]), "{counts:?}");
+}
+
+#[test]
+fn a_ramp_moves_units_in_and_none_between_arms() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let arms = |share| -> Vec<Option<u8>> {
+        (0..3_000).map(|unit| given(&policy, &user(unit), enrolled(share)).0).collect()
+    };
+    let steps = [0.0, 0.1, 0.5, 1.0].map(arms);
+    for (step, share) in steps.iter().zip([0.0, 0.1, 0.5, 1.0]) {
+        let part = step.iter().flatten().count() as f64 / 3_000.0;
+        assert!((part - share).abs() < 0.03, "{part} of {share}");
+    }
+    for pair in steps.windows(2) {
+        for (before, after) in pair[0].iter().zip(&pair[1]) {
+            assert!(before.is_none() || before == after);
+        }
+    }
+}
+
+#[test]
+fn experiments_are_independent_and_those_of_one_layer_share_no_unit() {
+    let two = |layer: &str| {
+        let one = |name: &str| {
+            format!(
+                "[[experiment]]\nname = \"{name}\"\nunit = \"user\"\nprimary = \"error\"\n\
+                 enrol = 0.5\narms = {ARMS}\n{layer}\n"
+            )
+        };
+        let document = format!("{}{}", one("ab"), one("cd"));
+        compile(&self::document(&document), &fleet()).unwrap()
+    };
+    let assigned = |policy: &Policy| -> Vec<[Option<u8>; 2]> {
+        let other = policy.document().replace("experiment = \"ab\"", "experiment = \"cd\"");
+        let other = compile(&other, &fleet()).unwrap();
+        let arm = |policy, unit| given(policy, &user(unit), ExperimentState::default()).0;
+        (0..400).map(|unit| [arm(policy, unit), arm(&other, unit)]).collect()
+    };
+    let apart = assigned(&two("layer = \"chat\""));
+    assert!(apart.iter().all(|arms| arms.iter().flatten().count() == 1), "{apart:?}");
+    let free = assigned(&two(""));
+    let both = free.iter().filter(|arms| arms.iter().flatten().count() == 2).count();
+    let none = free.iter().filter(|arms| arms.iter().flatten().count() == 0).count();
+    assert!((60..140).contains(&both) && (60..140).contains(&none), "{both} {none}");
+    let equal = free.iter().filter(|it| it[0].is_some() && it[0] == it[1]).count();
+    assert!((both / 4..both * 3 / 4 + 1).contains(&equal), "{equal} of {both}");
+}
+
+#[test]
+fn who_lacks_the_unit_or_what_an_arm_cannot_serve_takes_no_part() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let gets = |signals: &Signals| given(&policy, signals, ExperimentState::default());
+    assert_eq!(gets(&Signals::chat("auto")), (None, "gpt-oss-120b".into()));
+    // A pin and another rule's request are nobody's experiment.
+    let pinned = Signals { unit_user: Some(1), ..Signals::chat("kimi-k2.6") };
+    assert_eq!(gets(&pinned), (None, "kimi-k2.6".into()));
+    // qwen sees, gpt-oss does not: the arms would be compared by different requests.
+    for unit in 0..50 {
+        let seeing = Signals { needs: Needs::VISION, ..user(unit) };
+        assert_eq!(gets(&seeing).0, None);
+    }
+}
+
+#[test]
+fn guards_bind_every_arm() {
+    let arms = r#"[{ name = "home", share = 0.5, route = ["gpt-oss-20b"] }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
+    let document = document(&experiment(&format!("arms = {arms}")));
+    let policy = compile(&document, &fleet()).unwrap();
+    let away = policy.fleet().models.iter().position(|it| &*it.id == "kimi-k2.6").unwrap();
+    let zone = policy.fleet().models[away].zone.clone();
+    assert_ne!(zone.as_deref(), Some("on_prem"), "the catalogue has changed");
+    for unit in 0..100 {
+        let secret = Signals { data_class: DataClass::Confidential, ..user(unit) };
+        let plan = at(&policy, &secret, ExperimentState::default()).unwrap();
+        assert!(plan.arm.is_none() && plan.attempts.iter().all(|it| it.model.get() != away));
+    }
+}
+
+#[test]
+fn a_rolled_back_arm_gets_the_controls_route_and_no_name() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let back = || ExperimentState { rolled_back: vec![ArmIndex(1)], ..ExperimentState::default() };
+    let stopped = || ExperimentState { stopped: true, ..ExperimentState::default() };
+    for unit in 0..200 {
+        let (arm, _) = given(&policy, &user(unit), ExperimentState::default());
+        let (now, model) = given(&policy, &user(unit), back());
+        assert_eq!((now, &*model), (arm.filter(|it| *it == 0), "gpt-oss-20b"));
+        assert_eq!(given(&policy, &user(unit), stopped()), (None, "gpt-oss-120b".into()));
+    }
+}
+
+#[test]
+fn an_arm_that_is_down_is_refused_and_remains_that_arms_evidence() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let mut fleet = view();
+    let down = policy.fleet().models.iter().position(|it| &*it.id == "qwen3.5-397b").unwrap();
+    fleet.models[down].available = false;
+    let refused = (0..100).filter_map(|unit| {
+        let refusal = decide(&policy, &user(unit), &fleet, Draw(1)).err()?;
+        assert_eq!(refusal.arm.unwrap().arm, ArmIndex(1));
+        Some(refusal)
+    });
+    assert!((30..70).contains(&refused.count()));
+}
+
+#[test]
+fn shares_of_the_moment_replace_those_of_the_policy() {
+    let policy = policy(&format!("arms = {ARMS}"));
+    let state = || ExperimentState { shares: vec![0.9, 0.1], ..ExperimentState::default() };
+    let new = (0..2_000).filter(|unit| given(&policy, &user(*unit), state()).0 == Some(1)).count();
+    assert!((140..260).contains(&new), "{new}");
+}
+
+#[test]
+fn steps_of_a_ramp_begin_at_their_moments() {
+    let policy = policy(&format!(
+        "arms = {ARMS}\nramp = [{{ from = \"2026-12-01T09:00:00+08:00\", enrol = 0.01 }}, \
+         {{ from = 2026-12-03T09:00:00+08:00, enrol = 0.5 }}]"
+    ));
+    let it = policy.experiment(ExperimentIndex(0)).unwrap();
+    let first = 1_796_086_800;
+    assert_eq!(it.enrol_at(first - 1), 0.0);
+    assert_eq!(it.enrol_at(first), 0.01);
+    assert_eq!(it.enrol_at(first + 2 * 86_400), 0.5);
+    assert_eq!(it.next_change(0), Some(first));
+    assert_eq!(it.next_change(first), Some(first + 2 * 86_400));
+    assert_eq!(it.next_change(first + 2 * 86_400), None);
+}
+
+#[test]
+fn the_version_changes_with_arms_unit_and_control_alone() {
+    let version = |rest: &str| policy(rest).experiments()[0].version.clone();
+    let base = version(&format!("arms = {ARMS}"));
+    for same in ["enrol = 0.3", "alpha = 0.01", "units_min = 10", "layer = \"x\"", "days_min = 1"] {
+        assert_eq!(version(&format!("arms = {ARMS}\n{same}")), base, "{same}");
+    }
+    let other = ARMS.replace("qwen3.5-397b", "kimi-k2.6");
+    let shares = ARMS.replacen("0.5", "0.4", 1).replacen("share = 0.5", "share = 0.6", 1);
+    for rest in [
+        format!("arms = {ARMS}\ncontrol = \"new\""),
+        format!("arms = {other}"),
+        format!("arms = {shares}"),
+    ] {
+        assert_ne!(version(&rest), base, "{rest}");
+    }
+    assert_eq!(policy(&format!("arms = {ARMS}")).experiments()[0].unit, UnitKind::User);
+}
+
+#[test]
+fn an_arm_may_set_parameters_and_a_suffix() {
+    let arms = r#"[{ name = "a", share = 0.5 }, { name = "b", share = 0.5, params = { temperature = 0.3, reasoning_effort = "low", top_k = 4 }, system_suffix = "Be brief." }]"#;
+    let policy = policy(&format!("arms = {arms}"));
+    let arm = &policy.experiments()[0].arms[1];
+    let params: Vec<_> = arm.params.iter().map(|(name, json)| (&**name, &**json)).collect();
+    assert_eq!(params, [("reasoning_effort", "\"low\""), ("temperature", "0.3"), ("top_k", "4")]);
+    assert_eq!(arm.system_suffix.as_deref(), Some("Be brief."));
+    // Without a route of its own, an arm has the rule's.
+    assert_eq!(given(&policy, &user(1), ExperimentState::default()).1, "gpt-oss-120b");
+}
+
+#[test]
+fn what_a_document_may_not_say_is_a_fault_with_its_path() {
+    let with = |rest: &str| experiment(&format!("arms = {ARMS}\n{rest}"));
+    let arms = |arms: &str| experiment(&format!("arms = {arms}"));
+    for (document, path) in [
+        (String::new(), "rule[1].experiment"),
+        (experiment(""), "experiment[0].arms"),
+        (arms("[]"), "experiment[0].arms"),
+        (arms(r#"[{ name = "a", share = 0.5 }]"#), "experiment[0].arms"),
+        (
+            arms(r#"[{ name = "a", share = 0.5 }, { name = "b", share = 0.4 }]"#),
+            "experiment[0].arms",
+        ),
+        (
+            arms(r#"[{ name = "a", share = 0.5 }, { name = "a", share = 0.5 }]"#),
+            "experiment[0].arms[1].name",
+        ),
+        (
+            arms(r#"[{ name = "a", share = 1.0 }, { name = "b", share = 0.5 }]"#),
+            "experiment[0].arms[0].share",
+        ),
+        (
+            arms(r#"[{ name = "a", share = 0.5, route = ["nope"] }, { name = "b", share = 0.5 }]"#),
+            "experiment[0].arms[0].route[0]",
+        ),
+        (
+            arms(
+                r#"[{ name = "a", share = 0.5, params = { model = "x" } }, { name = "b", share = 0.5 }]"#,
+            ),
+            "experiment[0].arms[0].params.model",
+        ),
+        (
+            arms(
+                r#"[{ name = "a", share = 0.5, params = { temperature = "hot" } }, { name = "b", share = 0.5 }]"#,
+            ),
+            "experiment[0].arms[0].params.temperature",
+        ),
+        (
+            arms(r#"[{ name = "a", share = 0.5, wieght = 1 }, { name = "b", share = 0.5 }]"#),
+            "experiment[0].arms[0].wieght",
+        ),
+        (with("control = \"olt\""), "experiment[0].control"),
+        (with("enrol = 1.5"), "experiment[0].enrol"),
+        (
+            with("enrol = 0.5\nramp = [{ from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }]"),
+            "experiment[0].ramp",
+        ),
+        (with("ramp = []"), "experiment[0].ramp"),
+        (with("ramp = [{ from = \"tomorrow\", enrol = 0.5 }]"), "experiment[0].ramp[0].from"),
+        (
+            with(
+                "ramp = [{ from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }, { from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }]",
+            ),
+            "experiment[0].ramp[1].from",
+        ),
+        (
+            with(
+                "ramp = [{ from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }, { from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }]",
+            ),
+            "experiment[0].ramp[1].enrol",
+        ),
+        (with("alpha = 0"), "experiment[0].alpha"),
+        (with("units_min = 0"), "experiment[0].units_min"),
+        (with("days_min = -1"), "experiment[0].days_min"),
+        (with("better = \"more\""), "experiment[0].better"),
+        (with("metrics = [\"cost\", \"cost\"]"), "experiment[0].metrics[1]"),
+        (with("metrics = [\"Thumbs Up\"]"), "experiment[0].metrics[0]"),
+        (with("guard = {}"), "experiment[0].guard"),
+        (with("guard = { error_rate_max = 2 }"), "experiment[0].guard.error_rate_max"),
+        (with("guard = { cost_mean_max = 0.004 }"), "experiment[0].guard.cost_mean_max"),
+        (
+            with("guard = { feedback_min = { success = 4 } }"),
+            "experiment[0].guard.feedback_min.success",
+        ),
+        (with("allocation = \"bandit\""), "experiment[0].allocation"),
+        (with("allocation = { thompson = {} }"), "experiment[0].allocation.thompson.floor"),
+        (with("allocation = { thompson = { floor = 0.1 } }"), "experiment[0].allocation.thompson"),
+        (with("shadow = { share = 0.1 }"), "experiment[0].shadow.model"),
+        (
+            with(
+                "shadow = { model = \"nope\", share = 0.1, bill_to = \"platform\", cost_per_day_max = \"5\" }",
+            ),
+            "experiment[0].shadow.model",
+        ),
+        (
+            with(
+                "shadow = { model = \"kimi-k2.6\", share = 0.1, bill_to = \"nobody\", cost_per_day_max = \"5\" }",
+            ),
+            "experiment[0].shadow.bill_to",
+        ),
+        (with("colour = 1"), "experiment[0].colour"),
+        (format!("{}{}", with(""), with("")), "experiment[1].name"),
+        (with("").replace("unit = \"user\"", "unit = \"team\""), "experiment[0].unit"),
+        (with("").replace("primary = \"error\"", ""), "experiment[0].primary"),
+        (with("").replace("name = \"ab\"", "name = \"a b\""), "experiment[0].name"),
+    ] {
+        let found = faults(&document);
+        assert!(found.iter().any(|it| it.path == path), "{path}: {document}\n{found:#?}");
+    }
+}
+
+#[test]
+fn experiments_of_one_layer_fit_into_it() {
+    let one = |name: &str, enrol: f64| {
+        format!(
+            "[[experiment]]\nname = \"{name}\"\nunit = \"user\"\nprimary = \"error\"\n\
+             enrol = {enrol}\nlayer = \"chat\"\narms = {ARMS}\n"
+        )
+    };
+    let found = faults(&format!("{}{}", one("ab", 0.6), one("cd", 0.5)));
+    assert!(found.iter().any(|it| it.path == "experiment[1].layer"), "{found:#?}");
+    assert_eq!(faults(&format!("{}{}", one("ab", 0.6), one("cd", 0.4))), Vec::new());
+}
+
+#[test]
+fn an_arm_that_no_rule_could_allow_is_a_fault() {
+    let document = format!(
+        r#"
+        [default]
+        route = ["kimi-k2.6"]
+        [[rule]]
+        name = "chat"
+        route = ["gpt-oss-120b"]
+        require = {{ zone = ["on_prem"] }}
+        experiment = "ab"
+        {}
+        "#,
+        experiment(
+            r#"arms = [{ name = "home", share = 0.5 }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#
+        )
+    );
+    let found = compile(&document, &fleet()).unwrap_err();
+    assert!(found.iter().any(|it| it.path == "experiment[0].arms[1].route"), "{found:#?}");
+    let free = document.replace("require = { zone = [\"on_prem\"] }", "");
+    assert!(compile(&free, &fleet()).is_ok());
+    let guarded =
+        format!("{free}\n[[rule]]\nname = \"home\"\nrequire = {{ zone = [\"on_prem\"] }}\n");
+    assert!(compile(&guarded, &fleet()).is_err());
+}
