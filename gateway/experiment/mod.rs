@@ -4,4 +4,8 @@
 //! anybody likes: every interval holds at all looks together, not at one look chosen beforehand.
 
 pub(crate) mod evaluate;
+mod now;
 pub(crate) mod stats;
+pub(crate) mod view;
+
+pub(crate) use now::{Experiments, View};
