@@ -65,13 +65,13 @@ fn decided(
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
     let mut filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let mut arm = moment.enrol(&mut chosen, &filter);
+    let (mut arm, mut outside) = moment.enrol(&mut chosen, &filter);
     let mut usable = moment.usable(&chosen, &filter, &mut skipped);
     if usable.is_empty() && chosen.rule.is_some() && arm.is_none() {
         let able = moment.able(&filter.allowed);
         chosen = matching.instead(chosen, |model| able.contains(model.get()));
         filter.rule = chosen.rule;
-        arm = moment.enrol(&mut chosen, &filter);
+        (arm, outside) = moment.enrol(&mut chosen, &filter);
         usable = moment.usable(&chosen, &filter, &mut skipped);
     }
     if usable.is_empty() {
@@ -81,12 +81,12 @@ fn decided(
     if usable.is_empty() {
         let reason = moment.reason(&chosen, &skipped);
         let Chosen { matched, name, passed, .. } = chosen;
-        let why = Why { skipped, guards, passed };
+        let why = Why { skipped, guards, passed, outside };
         return Err(Refusal { matched: Some(matched), rule: Arc::clone(name), arm, reason, why });
     }
     let ordered = order::order(&moment, chosen.by, usable);
     let passed = std::mem::take(&mut chosen.passed);
-    let plan = moment.plan(&chosen, ordered, Why { skipped, guards, passed });
+    let plan = moment.plan(&chosen, ordered, Why { skipped, guards, passed, outside });
     Ok(Plan { arm, ..plan })
 }
 

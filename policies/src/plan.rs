@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::experiment::Enrolled;
+use crate::experiment::{Enrolled, ExperimentIndex, Outside};
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
@@ -120,6 +120,8 @@ pub struct Why {
     /// Rules that matched before the one that decided, in the policy's order: none of their models can serve
     /// the request.
     pub passed: SmallVec<[RuleIndex; 8]>,
+    /// Why it has none of the arms of its rule's experiment, where the rule names one.
+    pub outside: Option<(ExperimentIndex, Outside)>,
 }
 
 /// Why a model is not in a plan.

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use toml::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Rule, name, plain_name};
+use super::{name, plain_name};
 use crate::{
     document::{Faults, Section},
     experiment::{Arm, ArmIndex, EnrolStep, Experiment, ExperimentIndex, Layer, Shadow, UnitKind},
@@ -59,7 +59,7 @@ fn experiment(
     let layer = layer(section, &name, &enrolment, layers, faults);
     let thompson_floor = allocation(section, (unit, arms.len()), faults);
     Experiment {
-        version: version(unit, &arms, control).into(),
+        version: version(unit, &arms, control, fleet).into(),
         seed: xxh3_64(name.as_bytes()),
         judged: judged::judged(section, faults),
         guard: judged::guard(section, faults),
@@ -100,9 +100,23 @@ fn control(section: &mut Section<'_>, arms: &[Arm], faults: &mut Faults) -> ArmI
     ArmIndex(at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0))
 }
 
-/// Changes with whatever makes the arms of before and after incomparable.
-fn version(unit: UnitKind, arms: &[Arm], control: ArmIndex) -> String {
-    format!("{:016x}", xxh3_64(format!("{unit:?}{arms:?}{control:?}").as_bytes()))
+/// Changes with whatever makes the arms of before and after incomparable: with the models, and not with
+/// their places in the configuration.
+fn version(unit: UnitKind, arms: &[Arm], control: ArmIndex, fleet: &FleetFacts) -> String {
+    let mut all: Vec<String> = arms.iter().map(|arm| arm_in_words(arm, fleet)).collect();
+    // Their order says nothing but which is the control.
+    all.sort_unstable();
+    let control = arms.get(usize::from(control.0)).map_or("", |arm| &*arm.name);
+    let said = format!("{}|{control}|{}", unit.code(), all.join("|"));
+    format!("{:016x}", xxh3_64(said.as_bytes()))
+}
+
+fn arm_in_words(arm: &Arm, fleet: &FleetFacts) -> String {
+    let route = arm.route.as_ref().map(|route| {
+        let ids = route.models.iter().filter_map(|it| fleet.models.get(it.get()));
+        (ids.map(|it| &*it.id).collect::<Vec<_>>(), &route.by)
+    });
+    format!("{} {} {route:?} {:?} {:?}", arm.name, arm.share, arm.params, arm.system_suffix)
 }
 
 /// The steps of `ramp`, or `enrol` from the beginning; all units without either.
@@ -299,38 +313,4 @@ pub(super) fn of_rule(
         faults.push_unknown(section.at("experiment"), named, "an experiment", names);
     }
     at.and_then(|at| u16::try_from(at).ok()).map(ExperimentIndex)
-}
-
-/// Arms that no rule can allow are faults: a rule that enrols would forbid all their models.
-pub(super) fn unreachable(
-    experiments: &[Experiment],
-    rules: &[Rule],
-    fleet: &FleetFacts,
-    faults: &mut Faults,
-) {
-    for (at, experiment) in experiments.iter().enumerate() {
-        let index = u16::try_from(at).ok().map(ExperimentIndex);
-        let enrols = || rules.iter().filter(|rule| rule.experiment == index);
-        for (place, arm) in experiment.arms.iter().enumerate() {
-            let Some(route) = &arm.route else { continue };
-            let allows = |rule: &Rule| {
-                let guards = rules.iter().filter(|it| it.route.is_none() && it.when.is_always());
-                let mut binding = guards.chain([rule]);
-                route
-                    .models
-                    .iter()
-                    .any(|model| binding.clone().all(|it| it.permitted.contains(model.get())))
-                    || binding.next().is_none()
-            };
-            let Some(forbidding) = enrols().find(|rule| !allows(rule)) else { continue };
-            if enrols().any(|rule| allows(rule)) {
-                continue;
-            }
-            let models = route.models.iter().filter_map(|it| fleet.models.get(it.get()));
-            let models: Vec<&str> = models.map(|it| &*it.id).collect();
-            let path = format!("experiment[{at}].arms[{place}].route");
-            let found = format!("{}, which `{}` forbids", models.join(", "), forbidding.name);
-            faults.push(Fault::new(path, found, "a model that a rule with this experiment allows"));
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use toml::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::number;
 use crate::{
@@ -79,8 +80,10 @@ fn arm(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> (A
         let expected = "at least one model of the fleet";
         faults.push(Fault::new(section.at("route"), "no model", expected));
     }
+    let name = name(section, faults);
     let arm = Arm {
-        name: name(section, faults),
+        seed: xxh3_64(format!("arm {name}").as_bytes()),
+        name,
         share: share.unwrap_or(0.0),
         route,
         params: params(section, faults),
