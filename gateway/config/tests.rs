@@ -877,7 +877,7 @@ const COMPARED: &str = "[default]\nroute = [\"m1\"]\n\
 
 #[test]
 fn the_lines_of_arms_count_among_those_that_never_fold() {
-    let models = crowd(1, 2, "");
+    let models = crowd(20, 20, "");
     let compared = format!("{models}[policy]\nfile = \"compared.toml\"\n");
     let alone = series_alone(&good(&compared));
     let without = format!("{models}[policy]\nfile = \"plain.toml\"\n");
