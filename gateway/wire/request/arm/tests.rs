@@ -110,7 +110,7 @@ fn a_suffix_joins_the_system_message_or_stands_as_one() {
             let messages = messages.replace("PART", r#"{"type":"text","text":"\n\nSAID"}"#);
             let messages = messages.replace("USER", r#"{"role":"user","content":"system"}"#);
             let messages = messages.replace("SAID", SAID);
-            format!(r#"{{"model":"m", "messages": {},"z":0}}"#, messages)
+            format!(r#"{{"model":"m", "messages": {messages},"z":0}}"#)
         };
         assert_eq!(sent(&full(messages), &polite), full(expected));
     }
