@@ -11,6 +11,7 @@ pub mod config;
 pub mod directory;
 mod dispatch;
 mod edge;
+mod experiment;
 pub mod failure;
 mod fleet;
 pub mod log;

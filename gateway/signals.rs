@@ -12,6 +12,7 @@ use policies::{
     labels,
 };
 use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_128;
 
 use self::header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK};
 use crate::{
@@ -34,6 +35,8 @@ pub(crate) struct SignalInputs<'a> {
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
     pub budget_left: Option<Money>,
+    /// The request's id, as the unit of experiments.
+    pub request: u128,
     /// The time in the policy's zone.
     pub at: jiff::civil::DateTime,
 }
@@ -75,6 +78,8 @@ pub(crate) fn of(
         key: caller.key,
         unit_user: request.user().map(|user| keyed(&user)),
         session: session(headers)?.map(keyed),
+        unit_key: Some(xxh3_128(caller.key_name.as_bytes())),
+        request: signal_inputs.request,
         tags: tags(headers)?,
         at: civil(signal_inputs.at),
         budget_left: signal_inputs.budget_left,

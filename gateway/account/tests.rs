@@ -91,6 +91,7 @@ fn one(amount: i64, hard: bool) -> Accounts {
 pub(super) fn plan(cost_max: i64) -> Plan {
     Plan {
         matched: Matched::Default,
+        arm: None,
         rule: "default".into(),
         attempts: smallvec![],
         retries_max: 0,
@@ -100,6 +101,7 @@ pub(super) fn plan(cost_max: i64) -> Plan {
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),
         input_tokens: Tokens(0),
+        input_tokens_bound: Tokens(0),
         why: Why::default(),
     }
 }

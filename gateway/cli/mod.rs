@@ -3,6 +3,7 @@
 mod check;
 mod classify;
 mod demo;
+mod experiment;
 mod explain;
 mod init;
 mod key;
@@ -78,6 +79,9 @@ enum Command {
     Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
+    /// Judge arms by data, and plan experiments.
+    #[command(subcommand)]
+    Experiment(experiment::Command),
     /// Run the simulated fleet alone.
     Sim(sim::Args),
     /// Print a completion script for a shell.
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
+        Command::Experiment(command) => experiment::run(&command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";

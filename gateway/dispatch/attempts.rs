@@ -411,6 +411,7 @@ mod tests {
         };
         Plan {
             matched: Matched::Default,
+            arm: None,
             rule: "default".into(),
             attempts: (0..).zip(windows).map(planned).collect(),
             retries_max,
@@ -420,6 +421,7 @@ mod tests {
             cost_max: Money::ZERO,
             output_tokens_bound: Tokens(64),
             input_tokens: Tokens(1),
+            input_tokens_bound: Tokens(1),
             why: Why::default(),
         }
     }

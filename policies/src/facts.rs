@@ -135,6 +135,10 @@ pub struct Signals {
     pub unit_user: Option<u128>,
     /// Keyed hash of the session.
     pub session: Option<u128>,
+    /// Hash of the key, as the unit of experiments.
+    pub unit_key: Option<u128>,
+    /// The request's id, as the unit of experiments.
+    pub request: u128,
     /// Tags from the header, as given.
     pub tags: SmallVec<[(Box<str>, Box<str>); 2]>,
     /// The time in the policy's zone.
@@ -168,6 +172,8 @@ impl Signals {
             key: KeyIndex(0),
             unit_user: None,
             session: None,
+            unit_key: None,
+            request: 0,
             tags: SmallVec::new(),
             at: CivilTime::default(),
             budget_left: None,

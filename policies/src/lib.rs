@@ -11,6 +11,7 @@ pub mod cases;
 mod catalogue;
 mod decide;
 pub mod document;
+pub mod experiment;
 mod explain;
 pub mod facts;
 mod fault;
@@ -35,8 +36,10 @@ mod view;
 mod words;
 
 pub use catalogue::{CATALOGUE, catalogue};
-pub use decide::decide;
-pub use explain::{Afterwards, Candidate, Explanation, Near, Passed, Skipped, explain, left_out};
+pub use decide::{World, decide};
+pub use explain::{
+    Afterwards, Candidate, Explanation, Near, Param, Part, Passed, Skipped, explain, left_out,
+};
 pub use fault::{Fault, counted, did_you_mean, distance, nearest};
 pub use forbidden::forbidden_in_words;
 pub use money::{Counts, MoneyError, per_million};

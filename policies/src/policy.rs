@@ -5,6 +5,7 @@ mod alias;
 mod allow;
 mod cel;
 mod conditions;
+mod experiments;
 mod index;
 mod landmarks;
 mod limits;
@@ -34,6 +35,7 @@ pub(crate) use self::{
 };
 use crate::{
     document::{self, Faults, Section, locate},
+    experiment::{Experiment, ExperimentIndex},
     facts::{FleetFacts, KeyIndex, ModelIndex, Money, RuleIndex, TeamIndex},
     fault::Fault,
     not_toml::not_toml,
@@ -68,6 +70,7 @@ pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) index: Index,
     pub(crate) default: Route,
+    pub(crate) experiments: Vec<Experiment>,
     teams: AllowLists,
     keys: AllowLists,
 }
@@ -92,6 +95,8 @@ pub(crate) struct Rule {
     pub(crate) hedge: Option<Hedge>,
     pub(crate) slow_stream: Option<SlowStream>,
     pub(crate) cost_max: Option<Money>,
+    /// The experiment in which its requests take part.
+    pub(crate) experiment: Option<ExperimentIndex>,
 }
 
 /// Compiles a document against a fleet.
@@ -123,12 +128,8 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
     let version = root.text("version", &mut faults).unwrap_or("unversioned");
     let timezone = document::timezone(&mut root, &mut faults).unwrap_or("UTC");
     let default = default_route(&mut root, fleet, &mut faults);
-    let rules = rules(&mut root, fleet, &mut faults);
-    for later in ["experiment"] {
-        if root.refuses(later) {
-            faults.push(Fault::new(root.at(later), "a key", "nothing: not supported yet"));
-        }
-    }
+    let experiments = experiments::experiments(&mut root, fleet, &mut faults);
+    let rules = rules(&mut root, fleet, &experiments, &mut faults);
     root.close(&mut faults);
     let aliases = aliases(fleet, &mut faults);
     let lists = fleet.teams.iter().map(|it| &*it.models);
@@ -152,6 +153,7 @@ fn read(document: &str, table: &Table, fleet: &FleetFacts) -> Result<Policy, Vec
         aliases,
         rules,
         default,
+        experiments,
         teams,
         keys,
     })
@@ -206,13 +208,27 @@ impl Policy {
         self.rules.iter().map(|rule| &rule.name)
     }
 
+    /// Its experiments, in order.
+    #[must_use]
+    pub fn experiments(&self) -> &[Experiment] {
+        &self.experiments
+    }
+
+    /// One of its experiments.
+    #[must_use]
+    pub fn experiment(&self, at: ExperimentIndex) -> Option<&Experiment> {
+        self.experiments.get(usize::from(at.0))
+    }
+
     /// How many pairs there are of what can decide (a rule, an alias, the default route, a model's own name)
     /// and a model that it can decide for.
     #[must_use]
     pub fn decisions(&self) -> usize {
         let rules = self.rules.iter().filter_map(|rule| rule.route.as_ref());
+        let compared = self.rules.iter().filter_map(|rule| self.experiment(rule.experiment?));
+        let arms = compared.flat_map(|it| &it.arms).filter_map(|arm| arm.route.as_ref());
         let aliases = self.aliases.iter().filter_map(|alias| alias.route.as_ref());
-        let routes = rules.chain(aliases).chain([&self.default]);
+        let routes = rules.chain(arms).chain(aliases).chain([&self.default]);
         routes.map(|route| route.models.len()).sum::<usize>() + self.every.len()
     }
 
@@ -295,7 +311,12 @@ fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults
     route
 }
 
-fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec<Rule> {
+fn rules(
+    root: &mut Section<'_>,
+    fleet: &FleetFacts,
+    experiments: &[Experiment],
+    faults: &mut Faults,
+) -> Vec<Rule> {
     let sections = root.tables("rule", faults);
     if sections.len() > RULES_MAX {
         let found = format!("{} rules", sections.len());
@@ -305,7 +326,7 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
     let names = Names::new(fleet);
     let mut rules: Vec<Rule> = Vec::with_capacity(sections.len());
     for (at, mut section) in sections.into_iter().enumerate() {
-        let read = rule(&mut section, &names, faults);
+        let read = rule(&mut section, &names, experiments, faults);
         if rules.iter().any(|earlier| earlier.name == read.name) {
             let found = format!("`{}` for the second time", read.name);
             faults.push(Fault::new(format!("rule[{at}].name"), found, "a name of its own"));
@@ -317,7 +338,12 @@ fn rules(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec
     rules
 }
 
-fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Rule {
+fn rule(
+    section: &mut Section<'_>,
+    names: &Names<'_>,
+    experiments: &[Experiment],
+    faults: &mut Faults,
+) -> Rule {
     let fleet = names.fleet;
     let name = name(section, faults);
     let mut when = conditions::when(section, names, faults);
@@ -337,13 +363,9 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
     });
     let bound = permitted.is_some() || when.names_data_class();
     let refuses = route::refuses(section, (route.is_some(), bound), faults);
-    for later in ["experiment"] {
-        if section.refuses(later) {
-            let path = section.at(later);
-            faults.push(Fault::new(path, "a key", "nothing: not supported yet"));
-        }
-    }
+    let experiment = experiments::of_rule(section, route.is_some(), experiments, faults);
     Rule {
+        experiment,
         name,
         when,
         // An optional selector that finds nothing leaves a rule that cannot route.
@@ -365,16 +387,18 @@ fn rule(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Faults) -> Ru
 /// A name that can stand in a header and in a metric.
 fn name(section: &mut Section<'_>, faults: &mut Faults) -> Arc<str> {
     let expected = "a name of letters, digits, `.`, `_` and `-`, at most 64";
-    let plain = |text: &str| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-            && !matches!(text, "default" | "pin")
-    };
+    let plain = |text: &str| plain_name(text) && !matches!(text, "default" | "pin");
     if section.get("name").is_none() {
         faults.push(Fault::new(section.at("name"), "nothing", expected));
     }
     let read = |value: &Value| value.as_str().filter(|text| plain(text)).map(Arc::from);
     section.read("name", expected, faults, read).unwrap_or_else(|| "".into())
+}
+
+/// Whether a name can stand in a header and in a metric.
+fn plain_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// xxh3 of the document and of everything in the fleet that a decision reads.

@@ -5,14 +5,14 @@ use std::cmp::{Ordering, Reverse};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Usable, Usables, World};
+use super::{Moment, Usable, Usables};
 use crate::{facts::Tokens, money::Counts, policy::By};
 
 /// What an answer is taken to be long where the caller does not say, to compare costs by.
 const OUTPUT_EXPECTED: Tokens = Tokens(500);
 
 /// Orders usable models as the route says.
-pub(super) fn order(world: &World<'_>, by: &By, mut usable: Usables) -> Usables {
+pub(super) fn order(world: &Moment<'_>, by: &By, mut usable: Usables) -> Usables {
     match by {
         By::Order => usable,
         By::Cost => {
@@ -33,7 +33,7 @@ pub(super) fn order(world: &World<'_>, by: &By, mut usable: Usables) -> Usables 
 }
 
 /// Cost of the estimated input and of a typical answer, in nano-units.
-fn expected_cost(world: &World<'_>, it: &Usable) -> i64 {
+fn expected_cost(world: &Moment<'_>, it: &Usable) -> i64 {
     let output = world.signals.output_tokens_asked.unwrap_or(OUTPUT_EXPECTED);
     let choices = u32::from(world.signals.n.max(1));
     let output = output.min(it.output_tokens_max).saturating_mul(choices);
@@ -43,12 +43,12 @@ fn expected_cost(world: &World<'_>, it: &Usable) -> i64 {
     price.cost(counts).nano()
 }
 
-fn latency(world: &World<'_>, it: &Usable) -> Option<f32> {
+fn latency(world: &Moment<'_>, it: &Usable) -> Option<f32> {
     world.fleet.models.get(it.model.get())?.first_token_ms
 }
 
 /// The mean of what is known: a model nobody has tried yet is neither preferred nor shunned.
-fn typical_latency(world: &World<'_>, usable: &Usables) -> f32 {
+fn typical_latency(world: &Moment<'_>, usable: &Usables) -> f32 {
     let known = usable.iter().filter_map(|it| latency(world, it));
     #[allow(clippy::cast_precision_loss, reason = "a handful of models")]
     let count = known.clone().count().max(1) as f32;
@@ -56,7 +56,7 @@ fn typical_latency(world: &World<'_>, usable: &Usables) -> f32 {
 }
 
 /// Whether it is full, then its requests in flight.
-fn load(world: &World<'_>, it: &Usable) -> (bool, u32) {
+fn load(world: &Moment<'_>, it: &Usable) -> (bool, u32) {
     world.fleet.models.get(it.model.get()).map_or((true, u32::MAX), |view| {
         let full = view.concurrency_max > 0 && view.in_flight >= view.concurrency_max;
         (full, view.in_flight)
@@ -70,7 +70,7 @@ fn load(world: &World<'_>, it: &Usable) -> (bool, u32) {
 /// for where it stands, and another model that comes or goes moves nobody else's lot. A request of a
 /// session takes the highest lot alone, so that the session stays where its cache is.
 fn better_of_two(
-    world: &World<'_>,
+    world: &Moment<'_>,
     usable: &Usables,
     compare: impl Fn(&Usable, &Usable) -> Ordering,
 ) -> Usables {

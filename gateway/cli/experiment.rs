@@ -1,0 +1,35 @@
+//! `signalbox experiment`: what data say about arms, and how many units it takes to say it.
+
+mod evaluate;
+mod plan;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What is asked of experiments.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Judge data from elsewhere, by statistics that may be looked at any time; needs no gateway.
+    ///
+    /// The data are JSON lines in the order of time: `{"unit": "u1", "arm": "a", "value": 0.7}`, with true or
+    /// false as value for what is or is not, and with `experiment` where several stand in one file. Several
+    /// lines of a unit count as one unit with their mean. Exit code 2 where a line is wrong.
+    Evaluate(evaluate::Args),
+    /// Say how many units and days an experiment takes.
+    Plan(plan::Args),
+}
+
+pub(super) fn run(command: &Command) -> ExitCode {
+    match command {
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Plan(args) => plan::run(args),
+    }
+}
+
+/// A probability that is neither impossible nor certain.
+fn probability(text: &str) -> Result<f64, String> {
+    let within = |it: &f64| *it > 0.0 && *it < 1.0;
+    let read = text.parse().ok().filter(within);
+    read.ok_or_else(|| "a number between 0 and 1, such as 0.05, is expected".into())
+}

@@ -1,0 +1,16 @@
+//! Statistics that hold at every look: intervals for means and for differences between arms, a test of the
+//! shares, and how many units an experiment takes.
+
+mod compare;
+mod moments;
+mod sequence;
+mod shares;
+mod size;
+
+pub(crate) use self::{
+    compare::compare,
+    moments::Moments,
+    sequence::Sequence,
+    shares::{ShareTest, shares_are_ok},
+    size::sizes,
+};
