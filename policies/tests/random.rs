@@ -668,14 +668,12 @@ proptest! {
         prop_assert_eq!(&decide(&again, &Signals { key, ..signals.clone() }, &view, Draw(draw)), &decided);
         let Some(arm) = arm else {
             let same = decide(&plain, &signals, &view, Draw(draw));
-            let cleared = |mut it: Result<Plan, Refusal>| {
-                match &mut it {
-                    Ok(plan) => plan.why.outside = None,
-                    Err(refusal) => refusal.why.outside = None,
-                }
-                it
-            };
-            prop_assert_eq!(cleared(decided), same);
+            let mut decided = decided;
+            match &mut decided {
+                Ok(plan) => plan.why.outside = None,
+                Err(refusal) => refusal.why.outside = None,
+            }
+            prop_assert_eq!(decided, same);
             return Ok(());
         };
         let matched = decided.as_ref().map_or_else(|it| it.matched, |it| Some(it.matched));
