@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::experiment::{Enrolled, ExperimentIndex, Outside};
+use crate::enrolled::{Enrolled, ExperimentIndex, Outside};
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
