@@ -333,7 +333,8 @@ impl Trial {
         };
         let arms: Vec<String> = shares.iter().zip(&self.arms).enumerate().map(arm).collect();
         format!(
-            "[[experiment]]\nname = \"e{at}\"\nunit = \"{}\"\nprimary = \"error\"\nenrol = {}\n{}arms = [{}]\n",
+            "[[experiment]]\nname = \"e{at}\"\nunit = \"{}\"\nprimary = \"error\"\n\
+             enrol = {}\n{}arms = [{}]\n",
             self.unit,
             f64::from(self.enrol) / 20.0,
             if self.layer { "layer = \"all\"\n" } else { "" },
@@ -362,6 +363,38 @@ fn arm_of(decided: &Result<Plan, Refusal>) -> Option<Enrolled> {
 
 fn why_of(decided: &Result<Plan, Refusal>) -> &Why {
     decided.as_ref().map_or_else(|refusal| &refusal.why, |plan| &plan.why)
+}
+
+/// A request with an arm is of a rule that names the experiment, could be served by the rule and by every
+/// arm, and is tried by models of its own arm alone.
+fn takes_part(
+    decided: &Result<Plan, Refusal>,
+    arm: Enrolled,
+    (rules, trials, named): (&[Rule], &[Trial], &[Option<usize>]),
+    (signals, fleet, view): (&Signals, &FleetFacts, &FleetView),
+) {
+    let matched = decided.as_ref().map_or_else(|it| it.matched, |it| Some(it.matched));
+    let Some(Matched::Rule(at)) = matched else { panic!("no rule enrols") };
+    let (own, trial) = (&rules[at.get()], &trials[usize::from(arm.experiment.0)]);
+    assert_eq!(named[at.get()], Some(usize::from(arm.experiment.0)));
+    assert_eq!(Some(Matched::Rule(at)), Some(decider(rules, signals, fleet)));
+    let guards = || rules.iter().filter(|it| it.route.is_none() && it.when.holds(signals));
+    let permits = |it: &ModelFacts| own.permits(it) && guards().all(|guard| guard.permits(it));
+    let stands = |arm: &Option<&str>, it: &ModelFacts| {
+        arm.map_or_else(|| own.names(it), |selector| selects(selector, it))
+    };
+    for each in trial.arms.iter().chain([&None]) {
+        let serves = |it: &&ModelFacts| stands(each, it) && permits(it) && able(it, signals);
+        assert!(fleet.models.iter().any(|it| serves(&it)), "{each:?} cannot");
+    }
+    if let Ok(plan) = decided {
+        usable(plan, signals, fleet, view);
+        for attempt in &plan.attempts {
+            let model = &fleet.models[attempt.model.get()];
+            let route = &trial.arms[usize::from(arm.arm.0)];
+            assert!(stands(route, model) && permits(model), "{} is not its arm's", model.id);
+        }
+    }
 }
 
 /// Whether the key may use the model.
@@ -623,9 +656,9 @@ proptest! {
     }
 
     /// Of any policy with experiments: an arm follows from the unit alone, whatever the draw and the fleet's
-    /// health; a request has one only where every arm and the rule itself could serve it under every guard; its
-    /// models are its arm's; without an arm the decision is that of the same rules without experiments; and what
-    /// was kept decides the same.
+    /// health; a request has one only where every arm and the rule itself could serve it under every
+    /// guard; its models are its arm's; without an arm the decision is that of the same rules without
+    /// experiments; and what was kept decides the same.
     #[test]
     fn an_experiment_changes_the_route_of_whom_it_enrols_and_nothing_else(
         rules in prop::collection::vec(any_rule(), 1..6),
@@ -662,8 +695,9 @@ proptest! {
         let part = arm.map(|it| it.experiment).or(outside.map(|(at, _)| at));
         prop_assert_eq!(said.experiment.is_some(), part.is_some());
         let kept = FleetSnapshot::of(&policy);
-        let models: Vec<String> = fleet.keys[signals.key.get()].models.iter().map(ToString::to_string).collect();
-        let (again, key) = kept.fleet(&fleet.keys[signals.key.get()].name, &models);
+        let key = &fleet.keys[signals.key.get()];
+        let models: Vec<String> = key.models.iter().map(ToString::to_string).collect();
+        let (again, key) = kept.fleet(&key.name, &models);
         let again = compile(policy.document(), &again).unwrap();
         prop_assert_eq!(&decide(&again, &Signals { key, ..signals.clone() }, &view, Draw(draw)), &decided);
         let Some(arm) = arm else {
@@ -676,28 +710,7 @@ proptest! {
             prop_assert_eq!(decided, same);
             return Ok(());
         };
-        let matched = decided.as_ref().map_or_else(|it| it.matched, |it| Some(it.matched));
-        let Some(Matched::Rule(at)) = matched else { panic!("no rule enrols") };
-        let (own, trial) = (&rules[at.get()], &trials[usize::from(arm.experiment.0)]);
-        prop_assert_eq!(named[at.get()], Some(usize::from(arm.experiment.0)));
-        prop_assert_eq!(Some(Matched::Rule(at)), Some(decider(&rules, &signals, &fleet)));
-        let guards = || rules.iter().filter(|it| it.route.is_none() && it.when.holds(&signals));
-        let permits = |it: &ModelFacts| own.permits(it) && guards().all(|guard| guard.permits(it));
-        let stands = |arm: &Option<&str>, it: &ModelFacts| {
-            arm.map_or_else(|| own.names(it), |selector| selects(selector, it))
-        };
-        for each in trial.arms.iter().chain([&None]) {
-            let serves = |it: &&ModelFacts| stands(each, it) && permits(it) && able(it, &signals);
-            prop_assert!(fleet.models.iter().any(|it| serves(&it)), "{each:?}\n{document}");
-        }
-        if let Ok(plan) = &decided {
-            usable(plan, &signals, &fleet, &view);
-            for attempt in &plan.attempts {
-                let model = &fleet.models[attempt.model.get()];
-                let route = &trial.arms[usize::from(arm.arm.0)];
-                prop_assert!(stands(route, model) && permits(model), "{}\n{document}", model.id);
-            }
-        }
+        takes_part(&decided, arm, (&rules, &trials, &named), (&signals, &fleet, &view));
     }
 
     /// What is said of an experiment is so: where nobody can take part, nobody does.
