@@ -294,7 +294,9 @@ async fn serve_decided(
     let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ids = tab.ids();
-    let arm = plan.asked_as(epoch.policy.experiments()).and_then(|it| epoch.arms.edit(it));
+    let arm = plan
+        .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
+        .and_then(|it| epoch.arms.edit(it));
     let sent = UpstreamRequest::new(request, &headers, (ids.header(), ids.trace()), bound);
     let sent = UpstreamRequest { arm, ..sent };
     // With the head goes the buffer that its connection has read it into.

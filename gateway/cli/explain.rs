@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{
-    Fault,
+    Explanation, Fault,
     facts::{Draw, FleetView, ModelView},
 };
 
@@ -97,14 +97,30 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let decided = asked
         .decide(&config.policy, &inputs, |_| present, explained)
         .map_err(|failure| failure.to_string())?;
+    let note = guessed(&decided.plan);
     if args.json {
-        return Ok(format!("{:#}\n", decided.json()));
+        let mut json = decided.json();
+        if let (Some(all), Some(note)) = (json.as_object_mut(), note) {
+            all.insert("note".into(), note.into());
+        }
+        return Ok(format!("{json:#}\n"));
     }
     let Decided { signals, plan: explanation, .. } = decided;
     let currency = &config.ledger.currency;
     let cost_max = explanation.cost_max.as_ref().map(|most| format!("{most} {currency}"));
-    let explanation = policies::Explanation { cost_max, ..explanation };
-    Ok(format!("signals  {}\n{explanation}", signals_in_words(&signals)))
+    let explanation = Explanation { cost_max, ..explanation };
+    let note = note.map_or_else(String::new, |note| format!("note     {note}\n"));
+    Ok(format!("signals  {}\n{explanation}{note}", signals_in_words(&signals)))
+}
+
+/// What has to be known of an arm that is said here: all units but keys are hashes that only a server makes.
+fn guessed(explanation: &Explanation) -> Option<&'static str> {
+    let part = explanation.experiment.as_ref()?;
+    let hashed = part.arm.is_some() || part.outside == Some("held_out");
+    (part.unit != "key" && hashed).then_some(
+        "the arm is one that such a request can have: the server hashes users and sessions with a secret of \
+         its own; `POST /v1/route` says which arm it gives",
+    )
 }
 
 fn body(args: &Args) -> io::Result<Bytes> {
@@ -130,4 +146,30 @@ fn headers(args: &Args) -> Result<HeaderMap, String> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::{catalogue, compile, explain, facts::Signals};
+
+    use super::*;
+
+    #[test]
+    fn an_arm_of_a_hashed_unit_is_said_to_be_a_guess() {
+        let note = |unit: &str, user: Option<u128>| {
+            let policy = format!(
+                "[default]\nroute = [\"gpt-oss-20b\"]\n\
+                 [[rule]]\nname = \"r\"\nroute = [\"gpt-oss-120b\"]\nexperiment = \"ab\"\n\
+                 [[experiment]]\nname = \"ab\"\nunit = \"{unit}\"\nprimary = \"error\"\narms = [\
+                 {{ name = \"a\", share = 0.5 }}, {{ name = \"b\", share = 0.5 }}]\n"
+            );
+            let policy = compile(&policy, &catalogue()).expect("a policy");
+            let models = vec![ModelView::default(); policy.fleet().models.len()];
+            let signals = Signals { unit_user: user, unit_key: Some(1), ..Signals::chat("auto") };
+            let view = FleetView { version: 0, models };
+            guessed(&explain(&policy, &signals, &view, Draw(0))).is_some()
+        };
+        assert!(note("user", Some(1)) && note("request", None));
+        assert!(!note("user", None) && !note("key", None));
+    }
 }

@@ -5,6 +5,7 @@
 //! led to another one; where the books show that it has, a note says so. Nothing here reads a file or waits.
 
 mod bill;
+mod experiment;
 mod past;
 mod text;
 
@@ -62,6 +63,7 @@ impl Account {
                 decision.near.clear();
             }
             notes.extend(kept.lists_removed.then(|| LISTS_REMOVED.to_owned()));
+            notes.extend(experiment::difference(&kept.columns, decision));
             notes.extend(differences(&kept.columns, decision));
         }
         let money = Bill::of(&kept);
@@ -127,7 +129,10 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
         past(row).ok_or_else(|| unreadable("its team or its time zone is unknown".into()))?;
     let healthy = vec![ModelView::default(); policy.fleet().models.len()];
     let view = FleetView { version: 0, models: healthy };
-    Ok((policies::explain(&policy, &past.signals, &view, draw), note))
+    let mut signals = past.signals;
+    experiment::units(&kept.columns, &mut signals);
+    let decision = experiment::explained(&policy, &kept.columns, &signals, (&view, draw));
+    Ok((decision, note))
 }
 
 /// That there is no policy of this version and hash, and for what cause.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{Timestamp, tz::TimeZone};
 use policies::{
     Policy,
+    experiment::unit_of_key,
     facts::{DataClass, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex, Tokens},
     replay::{Past, Served},
 };
@@ -81,6 +82,9 @@ pub(super) fn signals(row: &PastRow) -> Signals {
     signals.output_tokens_asked = row.output_tokens_asked.map(Tokens);
     signals.n = row.n;
     signals.session = row.session.map(u128::from_be_bytes);
+    signals.unit_key = Some(unit_of_key(&row.key));
+    // The id is not in the row; the draw of a request is its own as well.
+    signals.request = row.draw.into();
     let tags = row.tags.as_deref().and_then(|tags| serde_json::from_str(tags).ok());
     let tags: Option<BTreeMap<String, String>> = tags;
     signals.tags = tags.into_iter().flatten().map(|(k, v)| (k.into(), v.into())).collect();

@@ -134,6 +134,9 @@ fn decided(it: &Account, f: &mut Formatter<'_>) -> Result {
     if let Some(rule) = it.column("rule") {
         writeln!(f, "rule     {rule}")?;
     }
+    if let (Some(experiment), Some(arm)) = (it.column("experiment"), it.column("arm")) {
+        writeln!(f, "in       {experiment}: arm {arm}")?;
+    }
     if let Some(guard) = it.column("guard") {
         writeln!(f, "guard    {guard}")?;
     }

@@ -206,6 +206,9 @@ fn the_end_user_has_three_names() {
         (r#","safety_identifier":"b","metadata":{"user_id":"c"}"#, Some("b")),
         (r#","metadata":{"k":[1],"user_id":"c\u0041"}"#, Some("cA")),
         (r#","user":7,"metadata":"x""#, None),
+        // An empty name would be one user for all who send it.
+        (r#","user":"","safety_identifier":"","metadata":{"user_id":"c"}"#, Some("c")),
+        (r#","user":"","metadata":{"user_id":null}"#, None),
         ("", None),
     ] {
         assert_eq!(chat(&with(members)).unwrap().user().as_deref(), user, "{members}");

@@ -66,13 +66,13 @@ fn decided(
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
     let mut filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let (mut arm, mut outside) = moment.enrol(&mut chosen, &filter);
+    let (mut arm, mut outside) = enrol::enrol(&mut moment, &mut chosen, &filter);
     let mut usable = moment.usable(&chosen, &filter, &mut skipped);
     if usable.is_empty() && chosen.rule.is_some() && arm.is_none() {
         let able = moment.able(&filter.allowed);
         chosen = matching.instead(chosen, |model| able.contains(model.get()));
         filter.rule = chosen.rule;
-        (arm, outside) = moment.enrol(&mut chosen, &filter);
+        (arm, outside) = enrol::enrol(&mut moment, &mut chosen, &filter);
         usable = moment.usable(&chosen, &filter, &mut skipped);
     }
     if usable.is_empty() {

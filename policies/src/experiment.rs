@@ -5,18 +5,11 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
+pub use crate::enrolled::{ArmIndex, Enrolled, ExperimentIndex, Outside};
 use crate::{
     facts::{ModelIndex, Money, Signals, Tokens},
-    policy::Route,
+    policy::route::Route,
 };
-
-/// Position of an experiment in its policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExperimentIndex(pub u16);
-
-/// Position of an arm in its experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ArmIndex(pub u8);
 
 /// Whose requests get one arm together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,32 +22,6 @@ pub enum UnitKind {
     Session,
     /// Each request for itself.
     Request,
-}
-
-/// The arm of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enrolled {
-    /// The experiment.
-    pub experiment: ExperimentIndex,
-    /// The arm.
-    pub arm: ArmIndex,
-    /// The unit, as it was hashed.
-    pub unit: u128,
-}
-
-/// Why a request of a rule with an experiment has none of its arms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outside {
-    /// It has no unit of the experiment's kind.
-    NoUnit,
-    /// Its unit is not among those that take part.
-    HeldOut,
-    /// The experiment is stopped.
-    Stopped,
-    /// Its arm, this one, is rolled back: it gets the control's route.
-    RolledBack(ArmIndex),
-    /// No model of this arm may and can serve it, so that the arms would be compared by different requests.
-    Unservable(ArmIndex),
 }
 
 /// The members of a request that an arm may set: how an answer is sampled and how long it is thought about.

@@ -11,6 +11,7 @@ pub mod cases;
 mod catalogue;
 mod decide;
 pub mod document;
+mod enrolled;
 pub mod experiment;
 mod explain;
 pub mod facts;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::experiment::{ArmIndex, Enrolled, Experiment, ExperimentIndex, Outside};
+use crate::enrolled::{ArmIndex, Enrolled, ExperimentIndex, Outside};
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
@@ -49,14 +49,16 @@ impl Plan {
     }
 
     /// The arm as which the models are asked: the request's own, or the control where its own is rolled back.
-    /// Its parameters and its system suffix are written into what is sent.
+    /// Its parameters and its system suffix are written into what is sent. `control` says the control of an
+    /// experiment of the policy that decided.
     #[must_use]
-    pub fn asked_as(&self, experiments: &[Experiment]) -> Option<(ExperimentIndex, ArmIndex)> {
+    pub fn asked_as(
+        &self,
+        control: impl Fn(ExperimentIndex) -> Option<ArmIndex>,
+    ) -> Option<(ExperimentIndex, ArmIndex)> {
         match (self.arm, self.why.outside) {
             (Some(Enrolled { experiment, arm, .. }), _) => Some((experiment, arm)),
-            (None, Some((at, Outside::RolledBack(_)))) => {
-                Some((at, experiments.get(usize::from(at.0))?.control))
-            }
+            (None, Some((at, Outside::RolledBack(_)))) => Some((at, control(at)?)),
             _ => None,
         }
     }

@@ -6,24 +6,21 @@ mod allow;
 mod cel;
 mod conditions;
 mod experiments;
+mod hash;
 mod index;
 mod landmarks;
 mod limits;
 mod names;
-mod route;
+pub(crate) mod route;
 
-use std::{
-    collections::HashMap,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use toml::{Table, Value};
-use xxhash_rust::xxh3::Xxh3;
 
 use self::{
     alias::{Alias, aliases},
     allow::AllowLists,
+    hash::hash,
     limits::Limits,
     names::Names,
 };
@@ -399,12 +396,4 @@ fn name(section: &mut Section<'_>, faults: &mut Faults) -> Arc<str> {
 fn plain_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-}
-
-/// xxh3 of the document and of everything in the fleet that a decision reads.
-fn hash(document: &str, fleet: &FleetFacts) -> String {
-    let mut hasher = Xxh3::new();
-    document.hash(&mut hasher);
-    format!("{:?}{:?}{:?}", fleet.models, fleet.teams, fleet.aliases).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }

@@ -21,7 +21,8 @@ use policies::{
     lint::{Finding, Kind, Severity, diff, judge, lint},
 };
 
-const ARMS: &str = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
+const ARMS: &str = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] },
+        { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
 
 fn fleet() -> FleetFacts {
     let all: std::sync::Arc<[Box<str>]> = ["*".into()].into();
@@ -171,7 +172,8 @@ fn who_lacks_the_unit_or_what_an_arm_cannot_serve_takes_no_part() {
 
 #[test]
 fn guards_bind_every_arm() {
-    let arms = r#"[{ name = "home", share = 0.5, route = ["gpt-oss-20b"] }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
+    let arms = r#"[{ name = "home", share = 0.5, route = ["gpt-oss-20b"] },
+        { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
     let document = document(&experiment(&format!("arms = {arms}")));
     let policy = compile(&document, &fleet()).unwrap();
     let away = policy.fleet().models.iter().position(|it| &*it.id == "kimi-k2.6").unwrap();
@@ -256,7 +258,9 @@ fn the_version_changes_with_arms_unit_and_control_alone() {
 
 #[test]
 fn an_arm_may_set_parameters_and_a_suffix() {
-    let arms = r#"[{ name = "a", share = 0.5 }, { name = "b", share = 0.5, params = { temperature = 0.3, reasoning_effort = "low", top_k = 4 }, system_suffix = "Be brief." }]"#;
+    let arms = r#"[{ name = "a", share = 0.5 },
+        { name = "b", share = 0.5, params = { temperature = 0.3, reasoning_effort = "low", top_k = 4 },
+        system_suffix = "Be brief." }]"#;
     let policy = policy(&format!("arms = {arms}"));
     let arm = &policy.experiments()[0].arms[1];
     let params: Vec<_> = arm.params.iter().map(|(name, json)| (&**name, &**json)).collect();
@@ -299,7 +303,8 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
         ),
         (
             arms(
-                r#"[{ name = "a", share = 0.5, params = { temperature = "hot" } }, { name = "b", share = 0.5 }]"#,
+                r#"[{ name = "a", share = 0.5, params = { temperature = "hot" } },
+        { name = "b", share = 0.5 }]"#,
             ),
             "experiment[0].arms[0].params.temperature",
         ),
@@ -317,13 +322,15 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
         (with("ramp = [{ from = \"tomorrow\", enrol = 0.5 }]"), "experiment[0].ramp[0].from"),
         (
             with(
-                "ramp = [{ from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }, { from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }]",
+                "ramp = [{ from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }, \
+                 { from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }]",
             ),
             "experiment[0].ramp[1].from",
         ),
         (
             with(
-                "ramp = [{ from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }, { from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }]",
+                "ramp = [{ from = \"2026-12-01T00:00:00Z\", enrol = 0.5 }, \
+                 { from = \"2026-12-03T00:00:00Z\", enrol = 0.1 }]",
             ),
             "experiment[0].ramp[1].enrol",
         ),
@@ -346,13 +353,15 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
         (with("shadow = { share = 0.1 }"), "experiment[0].shadow.model"),
         (
             with(
-                "shadow = { model = \"nope\", share = 0.1, bill_to = \"platform\", cost_per_day_max = \"5\" }",
+                "shadow = { model = \"nope\", share = 0.1, \
+                 bill_to = \"platform\", cost_per_day_max = \"5\" }",
             ),
             "experiment[0].shadow.model",
         ),
         (
             with(
-                "shadow = { model = \"kimi-k2.6\", share = 0.1, bill_to = \"nobody\", cost_per_day_max = \"5\" }",
+                "shadow = { model = \"kimi-k2.6\", share = 0.1, \
+                 bill_to = \"nobody\", cost_per_day_max = \"5\" }",
             ),
             "experiment[0].shadow.bill_to",
         ),
@@ -395,7 +404,8 @@ fn found(rules: &str, rest: &str) -> Vec<(Kind, String)> {
 }
 
 const CHAT: &str = "[[rule]]\nname = \"chat\"\nroute = [\"gpt-oss-120b\"]\nexperiment = \"ab\"\n";
-const AWAY: &str = r#"arms = [{ name = "home", share = 0.5 }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
+const AWAY: &str = r#"arms = [{ name = "home", share = 0.5 },
+        { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
 
 #[test]
 fn an_arm_that_guards_forbid_wherever_its_rules_route_is_a_fault_with_an_example() {
@@ -438,7 +448,8 @@ fn an_experiment_that_can_enrol_nobody_is_told() {
     let unable = vec![(Kind::ArmUnable, "experiment[0].arms[0].route".to_owned())];
     assert_eq!(found(&seeing, &arms), unable);
     // Each arm has its requests, and both have none in common.
-    let apart = r#"arms = [{ name = "a", share = 0.5, route = ["qwen3-coder-next"] }, { name = "b", share = 0.5, route = ["kimi-k2.6"] }]"#;
+    let apart = r#"arms = [{ name = "a", share = 0.5, route = ["qwen3-coder-next"] },
+        { name = "b", share = 0.5, route = ["kimi-k2.6"] }]"#;
     let guards = "[[rule]]\nname = \"home\"\nwhen = { stream = true }\navoid = { zone = [\"on_prem\"] }\n\
                   [[rule]]\nname = \"away\"\nwhen = { stream = false }\nrequire = { zone = [\"on_prem\"] }\n";
     assert_eq!(found(&format!("{guards}{CHAT}"), apart), never);
@@ -542,7 +553,9 @@ fn units_keep_their_arms_where_arms_remain() {
 
 #[test]
 fn arms_have_the_shares_that_are_said() {
-    let arms = r#"[{ name = "a", share = 0.7 }, { name = "b", share = 0.2, system_suffix = "b" }, { name = "c", share = 0.1, system_suffix = "c" }]"#;
+    let arms = r#"[{ name = "a", share = 0.7 },
+        { name = "b", share = 0.2, system_suffix = "b" },
+        { name = "c", share = 0.1, system_suffix = "c" }]"#;
     let policy = policy(&format!("arms = {arms}"));
     let mut counts = [0_f64; 3];
     for unit in 0..20_000 {
@@ -576,7 +589,10 @@ fn a_version_is_of_models_and_not_of_their_places() {
 
 #[test]
 fn explain_says_the_arm_and_what_it_sets_or_why_there_is_none() {
-    let arms = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"], params = { temperature = 0.3, top_k = 4, reasoning_effort = "low" }, system_suffix = "Be brief." }]"#;
+    let arms = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] },
+        { name = "new", share = 0.5, route = ["qwen3.5-397b"], 
+        params = { temperature = 0.3, top_k = 4, reasoning_effort = "low" },
+        system_suffix = "Be brief." }]"#;
     let policy = policy(&format!("arms = {arms}\nenrol = 0.5"));
     let fleet = view();
     let said = |signals: &Signals, state: ExperimentState| {
@@ -683,7 +699,9 @@ fn a_rolled_back_arm_is_asked_as_the_control_and_one_without_a_unit_is_counted()
     let experiments = policy(&format!("arms = {ARMS}")).experiments().to_vec();
     let signals = user(1);
     let back = || ExperimentState { rolled_back: vec![ArmIndex(1)], ..ExperimentState::default() };
-    let as_arm = |plan: &Plan| plan.asked_as(&experiments).map(|(_, arm)| arm.0);
+    let as_arm = |plan: &Plan| {
+        plan.asked_as(|at| Some(experiments[usize::from(at.0)].control)).map(|(_, arm)| arm.0)
+    };
     let new = asked(1, ExperimentState::default(), &signals);
     assert_eq!((as_arm(&new), new.unassigned()), (Some(1), None));
     let rolled = asked(1, back(), &signals);

@@ -10,7 +10,9 @@
 use std::fmt::Write as _;
 
 use policies::{
-    Counts, FleetSnapshot, Matched, Plan, cases, catalogue, compile, decide, explain,
+    Counts, FleetSnapshot, Matched, Plan, Refusal, Why, World, cases, catalogue, compile, decide,
+    experiment::{Enrolled, ExperimentState, ExperimentView},
+    explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
         ModelFacts, ModelView, Money, Needs, RuleIndex, Signals, Task, TeamFacts, TeamIndex,
@@ -279,18 +281,119 @@ impl Rule {
 
     /// Whether a model stands in its route.
     fn names(&self, model: &ModelFacts) -> bool {
-        let named = |it: &&str| match it.split_once(':') {
-            Some(("family", family)) => model.family.as_deref() == Some(family),
-            Some(("tag", tag)) => model.tags.iter().any(|it| &**it == tag),
-            _ => *it == "*" || *it == &*model.id,
-        };
-        self.route.as_ref().is_some_and(|(route, _)| route.iter().any(named))
+        self.route.as_ref().is_some_and(|(route, _)| route.iter().any(|it| selects(it, model)))
     }
 
     /// The slow reading of who decides: whether this rule does, if it is the next that holds.
     fn decides(&self, signals: &Signals, fleet: &FleetFacts) -> bool {
         let serves = |it: &&ModelFacts| self.names(it) && self.permits(it) && able(it, signals);
         self.route.is_some() && (self.refuses() || fleet.models.iter().any(|it| serves(&it)))
+    }
+}
+
+/// Whether a selector finds a model.
+fn selects(selector: &str, model: &ModelFacts) -> bool {
+    match selector.split_once(':') {
+        Some(("family", family)) => model.family.as_deref() == Some(family),
+        Some(("tag", tag)) => model.tags.iter().any(|it| &**it == tag),
+        _ => selector == "*" || selector == &*model.id,
+    }
+}
+
+/// An experiment: its unit, its arms by what they route to, and how many twentieths of the units take part.
+#[derive(Clone, Debug)]
+struct Trial {
+    unit: &'static str,
+    arms: Vec<Option<&'static str>>,
+    enrol: u8,
+    layer: bool,
+}
+
+fn any_trial() -> impl Strategy<Value = Trial> {
+    let arms = prop::collection::vec(prop::option::of(select(SELECTORS[..6].to_vec())), 2..5);
+    let unit = select(vec!["user", "key", "session", "request"]);
+    (unit, arms, 0..=10u8, any::<bool>()).prop_map(|(unit, arms, enrol, layer)| Trial {
+        unit,
+        arms,
+        enrol: if layer { enrol } else { enrol * 2 },
+        layer,
+    })
+}
+
+impl Trial {
+    fn document(&self, at: usize) -> String {
+        let shares: &[f64] = match self.arms.len() {
+            2 => &[0.5, 0.5],
+            3 => &[0.3, 0.3, 0.4],
+            _ => &[0.25, 0.25, 0.25, 0.25],
+        };
+        let arm = |(at, (share, route)): (usize, (&f64, &Option<&str>))| {
+            let route = route.map_or_else(String::new, |it| format!(", route = [\"{it}\"]"));
+            format!("{{ name = \"a{at}\", share = {share}{route} }}")
+        };
+        let arms: Vec<String> = shares.iter().zip(&self.arms).enumerate().map(arm).collect();
+        format!(
+            "[[experiment]]\nname = \"e{at}\"\nunit = \"{}\"\nprimary = \"error\"\n\
+             enrol = {}\n{}arms = [{}]\n",
+            self.unit,
+            f64::from(self.enrol) / 20.0,
+            if self.layer { "layer = \"all\"\n" } else { "" },
+            arms.join(", ")
+        )
+    }
+}
+
+/// The whole policy, in which some rules name one of these experiments.
+fn tried(rules: &[Rule], default: &str, trials: &[Trial], named: &[Option<usize>]) -> String {
+    let mut document = format!("version = \"any\"\n[default]\nroute = [\"{default}\"]\n");
+    for (at, rule) in rules.iter().enumerate() {
+        document += &rule.document(at);
+        let trial = named.get(at).copied().flatten().filter(|_| rule.route.is_some());
+        if let Some(trial) = trial.filter(|it| *it < trials.len()) {
+            writeln!(document, "experiment = \"e{trial}\"").unwrap();
+        }
+    }
+    trials.iter().enumerate().for_each(|(at, trial)| document += &trial.document(at));
+    document
+}
+
+fn arm_of(decided: &Result<Plan, Refusal>) -> Option<Enrolled> {
+    decided.as_ref().map_or_else(|refusal| refusal.arm, |plan| plan.arm)
+}
+
+fn why_of(decided: &Result<Plan, Refusal>) -> &Why {
+    decided.as_ref().map_or_else(|refusal| &refusal.why, |plan| &plan.why)
+}
+
+/// A request with an arm is of a rule that names the experiment, could be served by the rule and by every
+/// arm, and is tried by models of its own arm alone.
+fn takes_part(
+    decided: &Result<Plan, Refusal>,
+    arm: Enrolled,
+    (rules, trials, named): (&[Rule], &[Trial], &[Option<usize>]),
+    (signals, fleet, view): (&Signals, &FleetFacts, &FleetView),
+) {
+    let matched = decided.as_ref().map_or_else(|it| it.matched, |it| Some(it.matched));
+    let Some(Matched::Rule(at)) = matched else { panic!("no rule enrols") };
+    let (own, trial) = (&rules[at.get()], &trials[usize::from(arm.experiment.0)]);
+    assert_eq!(named[at.get()], Some(usize::from(arm.experiment.0)));
+    assert_eq!(Some(Matched::Rule(at)), Some(decider(rules, signals, fleet)));
+    let guards = || rules.iter().filter(|it| it.route.is_none() && it.when.holds(signals));
+    let permits = |it: &ModelFacts| own.permits(it) && guards().all(|guard| guard.permits(it));
+    let stands = |arm: &Option<&str>, it: &ModelFacts| {
+        arm.map_or_else(|| own.names(it), |selector| selects(selector, it))
+    };
+    for each in trial.arms.iter().chain([&None]) {
+        let serves = |it: &&ModelFacts| stands(each, it) && permits(it) && able(it, signals);
+        assert!(fleet.models.iter().any(|it| serves(&it)), "{each:?} cannot");
+    }
+    if let Ok(plan) = decided {
+        usable(plan, signals, fleet, view);
+        for attempt in &plan.attempts {
+            let model = &fleet.models[attempt.model.get()];
+            let route = &trial.arms[usize::from(arm.arm.0)];
+            assert!(stands(route, model) && permits(model), "{} is not its arm's", model.id);
+        }
     }
 }
 
@@ -549,6 +652,90 @@ proptest! {
                 let decider = known.then(|| decider(&rules, &signals, &fleet));
                 prop_assert_eq!(refusal.matched, decider);
             }
+        }
+    }
+
+    /// Of any policy with experiments: an arm follows from the unit alone, whatever the draw and the fleet's
+    /// health; a request has one only where every arm and the rule itself could serve it under every
+    /// guard; its models are its arm's; without an arm the decision is that of the same rules without
+    /// experiments; and what was kept decides the same.
+    #[test]
+    fn an_experiment_changes_the_route_of_whom_it_enrols_and_nothing_else(
+        rules in prop::collection::vec(any_rule(), 1..6),
+        (default, key) in (select(SELECTORS[..6].to_vec()), any::<u128>()),
+        (trials, named) in (
+            prop::collection::vec(any_trial(), 1..3),
+            prop::collection::vec(prop::option::weighted(0.8, 0..2usize), 6),
+        ),
+        (signals, user, request) in (any_signals(), prop::option::of(any::<u128>()), any::<u128>()),
+        (view, draw, other) in (any_view(), any::<u64>(), any::<u64>()),
+    ) {
+        let fleet = fleet();
+        let signals = Signals { unit_user: user, unit_key: Some(key), request, ..signals };
+        let document = tried(&rules, default, &trials, &named);
+        let policy = compile(&document, &fleet)
+            .unwrap_or_else(|faults| panic!("{}\n{document}", faults[0]));
+        let plain = compile(&whole(&rules, default), &fleet).unwrap();
+        let decided = decide(&policy, &signals, &view, Draw(draw));
+        let arm = arm_of(&decided);
+        let healthy = vec![ModelView::default(); fleet.models.len()];
+        let healthy = FleetView { version: 0, models: healthy };
+        prop_assert_eq!(arm_of(&decide(&policy, &signals, &healthy, Draw(other))), arm);
+        // A state that says nothing is no state.
+        let experiments = ExperimentView { states: vec![ExperimentState::default(); trials.len()] };
+        let world = World { fleet: &view, experiments: &experiments };
+        prop_assert_eq!(&decide(&policy, &signals, world, Draw(draw)), &decided);
+        // With fewer that take part, an arm is the same or gone.
+        let state = ExperimentState { enrol: Some(0.2), ..ExperimentState::default() };
+        let experiments = ExperimentView { states: vec![state; trials.len()] };
+        let fewer = decide(&policy, &signals, World { fleet: &view, experiments: &experiments }, Draw(draw));
+        prop_assert!(arm_of(&fewer).is_none() || arm_of(&fewer) == arm);
+        let said = explain(&policy, &signals, &view, Draw(draw));
+        let outside = why_of(&decided).outside;
+        let part = arm.map(|it| it.experiment).or(outside.map(|(at, _)| at));
+        prop_assert_eq!(said.experiment.is_some(), part.is_some());
+        let kept = FleetSnapshot::of(&policy);
+        let key = &fleet.keys[signals.key.get()];
+        let models: Vec<String> = key.models.iter().map(ToString::to_string).collect();
+        let (again, key) = kept.fleet(&key.name, &models);
+        let again = compile(policy.document(), &again).unwrap();
+        prop_assert_eq!(&decide(&again, &Signals { key, ..signals.clone() }, &view, Draw(draw)), &decided);
+        let Some(arm) = arm else {
+            let same = decide(&plain, &signals, &view, Draw(draw));
+            let mut decided = decided;
+            match &mut decided {
+                Ok(plan) => plan.why.outside = None,
+                Err(refusal) => refusal.why.outside = None,
+            }
+            prop_assert_eq!(decided, same);
+            return Ok(());
+        };
+        takes_part(&decided, arm, (&rules, &trials, &named), (&signals, &fleet, &view));
+    }
+
+    /// What is said of an experiment is so: where nobody can take part, nobody does.
+    #[test]
+    fn an_experiment_that_is_said_to_enrol_nobody_does(
+        rules in prop::collection::vec(any_rule(), 1..6),
+        default in select(SELECTORS[..6].to_vec()),
+        trials in prop::collection::vec(any_trial(), 1..3),
+        named in prop::collection::vec(prop::option::weighted(0.8, 0..2usize), 6),
+        requests in prop::collection::vec((any_signals(), any::<u128>()), 1..40),
+    ) {
+        let fleet = fleet();
+        let policy = compile(&tried(&rules, default, &trials, &named), &fleet).unwrap();
+        let never = [Kind::NeverEnrols, Kind::ArmForbidden, Kind::ArmUnable];
+        let found = lint(&policy).into_iter().filter(|it| never.contains(&it.kind));
+        let dead: Vec<String> = found.map(|it| it.rule).collect();
+        let healthy = vec![ModelView::default(); fleet.models.len()];
+        let healthy = FleetView { version: 0, models: healthy };
+        for (signals, unit) in requests.into_iter().filter(|(it, _)| !it.team_path.is_empty()) {
+            let units = (Some(unit), Some(unit), Some(unit));
+            let (unit_user, unit_key, session) = units;
+            let signals = Signals { unit_user, unit_key, session, request: unit, ..signals };
+            let arm = arm_of(&decide(&policy, &signals, &healthy, Draw(0)));
+            let name = arm.map(|it| policy.experiment(it.experiment).unwrap().name.to_string());
+            prop_assert!(name.is_none_or(|it| !dead.contains(&it)), "{}", policy.document());
         }
     }
 

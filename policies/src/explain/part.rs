@@ -81,20 +81,6 @@ fn params(arm: &Arm) -> BTreeMap<String, Param> {
     arm.params.iter().map(|(name, json)| (name.to_string(), Param::of(json))).collect()
 }
 
-impl Outside {
-    /// Its code, as reports spell it.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::NoUnit => "no_unit",
-            Self::HeldOut => "held_out",
-            Self::Stopped => "stopped",
-            Self::RolledBack(_) => "rolled_back",
-            Self::Unservable(_) => "unservable",
-        }
-    }
-}
-
 fn reason(experiment: &Experiment, outside: Outside) -> String {
     let name = |arm: ArmIndex| experiment.arm(arm).map_or("", |it| &*it.name);
     match outside {
