@@ -102,6 +102,7 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         ))),
         price_version: config::price_version(&fleet.models).into(),
         fleet: Arc::clone(fleet),
+        experiments: config.policy.experiments().into(),
     }
 }
 

@@ -85,6 +85,7 @@ fn names() -> Arc<EpochInfo> {
         policy: None,
         price_version: "ccddeeff0011".into(),
         fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
+        experiments: Arc::new([]),
     })
 }
 
@@ -183,6 +184,7 @@ impl Traffic {
             draw: Draw(luck << 7 | 1 << 63),
             reserved: Money::from_nano(5_000_000 + (luck % 1_000).cast_signed()),
             names: Arc::clone(&self.names),
+            arm_shares: None,
         })
     }
 
