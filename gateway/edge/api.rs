@@ -194,6 +194,7 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
         stage: failure.stage,
         verdict: failure.into(),
         draw: None,
+        arm: None,
         signals: None,
         caller: None,
         names: Arc::clone(&gateway.epoch.load().names),

@@ -7,4 +7,8 @@ pub(crate) mod bandit;
 mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
+mod now;
 pub(crate) mod stats;
+pub(crate) mod view;
+
+pub(crate) use now::{Experiments, View};

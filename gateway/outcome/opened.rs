@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use policies::{
     Plan,
+    experiment::Enrolled,
     facts::{Draw, Money, Signals},
 };
 use uuid::Uuid;
@@ -57,6 +58,8 @@ pub struct Refused {
     pub verdict: Verdict,
     /// The random number that it was decided with, if it came that far.
     pub draw: Option<Draw>,
+    /// The arm of an experiment that it is, if it takes part in one.
+    pub arm: Option<Enrolled>,
     /// The signals, if they were known by then.
     pub signals: Option<Arc<Signals>>,
     /// The caller, if it was known by then.

@@ -53,6 +53,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         policy: Some(Arc::new(PolicyRecord::new(&policy, STARTED_MS))),
         price_version: "ccdd".into(),
         fleet: Arc::new(fleet),
+        experiments: Arc::default(),
     })
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
         input_tokens: Tokens(0),
+        input_tokens_bound: Tokens(0),
         why: Why::default(),
     };
     Arc::new(Opened {
@@ -183,6 +185,7 @@ pub(crate) fn refused(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
             ..Verdict::of(Kind::RateLimited)
         },
         draw: Some(Draw(7)),
+        arm: None,
         signals: Some(Arc::new(signals(Language::En, Task::Coding))),
         caller: Some(caller()),
         names: Arc::clone(names),
