@@ -186,6 +186,7 @@ impl Traffic {
             draw: Draw(luck << 7 | 1 << 63),
             reserved: Money::from_nano(5_000_000 + (luck % 1_000).cast_signed()),
             names: Arc::clone(&self.names),
+            arm_shares: None,
         })
     }
 
