@@ -116,10 +116,7 @@ fn the_last_value_of_a_name_counts_and_none_is_kept_of_what_is_not_there() {
     let view = "SELECT group_concat(id || ' ' || name || ' ' || value || ' ' || at || ' ' || \"key\", \
                 char(10)) FROM (SELECT * FROM feedback ORDER BY id, name)";
     let (id, at) = (sample::id(1), "2026-01-02T03:04:10.678Z chatbot");
-    assert_eq!(
-        cell(&folder, view),
-        Some(format!("{id} stars 4.5 {at}\n{id} success 0.5 {at}")),
-    );
+    assert_eq!(cell(&folder, view), Some(format!("{id} stars 4.5 {at}\n{id} success 0.5 {at}")),);
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
 
@@ -134,7 +131,13 @@ fn an_experiment_is_read_in_the_order_of_time_with_its_refusals_and_values() {
             .enrolled("ab", (from_seq, since_ms), &["success", "stars"], |row| {
                 let cost = row.cost_nano.unwrap_or_default();
                 let told = row.feedback.to_vec();
-                found.push((row.at_ms - sample::STARTED_MS, row.arm.to_owned(), row.state, cost, told));
+                found.push((
+                    row.at_ms - sample::STARTED_MS,
+                    row.arm.to_owned(),
+                    row.state,
+                    cost,
+                    told,
+                ));
             })
             .unwrap();
         found
@@ -151,7 +154,10 @@ fn an_experiment_is_read_in_the_order_of_time_with_its_refusals_and_values() {
     reader.enrolled("other", (0, 0), &[], |_| panic!("of another one")).unwrap();
     reader
         .enrolled("ab", (3, sample::STARTED_MS + 3), &[], |row| {
-            assert_eq!((row.unit, row.team, row.language, row.task), (0xab, "retail", "ms", "banking"));
+            assert_eq!(
+                (row.unit, row.team, row.language, row.task),
+                (0xab, "retail", "ms", "banking")
+            );
             assert_eq!((row.outcome, row.output_tokens, row.seq), (Some("ok"), Some(41), 3));
             assert_eq!((row.first_token_us, row.duration_us), (Some(100_000), Some(500_000)));
         })
@@ -182,7 +188,8 @@ fn whose_a_request_was_is_found_also_of_a_refusal_that_was_an_arm() {
 fn changes_of_experiments_stand_once_and_in_their_order() {
     let folder = Folder::new("changes");
     let mut store = written(&folder);
-    let changes = vec![change(2, ExperimentAction::Resumed), change(1, ExperimentAction::RolledBack)];
+    let changes =
+        vec![change(2, ExperimentAction::Resumed), change(1, ExperimentAction::RolledBack)];
     for _ in 0..2 {
         store.write(&Group { changes: changes.clone(), ..Group::default() }).unwrap();
     }
@@ -207,7 +214,10 @@ fn a_row_of_an_experiment_that_is_removed_or_added_is_found() {
             "enrolled has 1 row too many: added by hand",
         ),
         ("UPDATE enrolled SET seq = 99 WHERE seq = 1", "1 row of enrolled belongs to no entry"),
-        ("UPDATE feedback_value SET id = 'x' WHERE name = 'stars'", "1 feedback belongs to no request"),
+        (
+            "UPDATE feedback_value SET id = 'x' WHERE name = 'stars'",
+            "1 feedback belongs to no request",
+        ),
         ("DELETE FROM meta WHERE name = 'rows_arm'", "the count of the rows of arm is missing"),
         ("DROP TABLE feedback_value", "the table feedback_value is missing"),
     ] {
