@@ -59,7 +59,6 @@ pub(super) fn validate(
         aliases,
     };
     let paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
-    let policy_file = policy_file(table, outside.folder);
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
@@ -70,7 +69,7 @@ pub(super) fn validate(
         server,
         admin,
         policy,
-        policy_file,
+        policy_file: policy_file(table, outside.folder),
         dead_ends,
         log: limits.log,
         tracing: limits.tracing,

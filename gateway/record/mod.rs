@@ -117,7 +117,7 @@ impl Recorder {
         let kept = self.ledger.fault().is_none() && self.refusals.take(refused.at_ms);
         self.metrics.refused(&refused, kept);
         if kept {
-            self.ledger.refuse(refused);
+            self.ledger.append(|rows| rows.refused.push(refused));
         }
     }
 
@@ -128,13 +128,13 @@ impl Recorder {
     /// `unavailable` while the ledger cannot be written or its disk is full.
     pub fn feedback(&self, feedback: Feedback) -> Result<CommitNumber, Failure> {
         self.ledger.accepts()?;
-        Ok(self.ledger.tell(feedback))
+        Ok(self.ledger.append(|rows| rows.feedback.push(feedback)))
     }
 
     /// Keeps what has become of an experiment. Its number says when it is durable.
     #[must_use]
     pub fn experiment_changed(&self, change: ExperimentChange) -> CommitNumber {
-        self.ledger.change(change)
+        self.ledger.append(|rows| rows.changes.push(change))
     }
 
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.

@@ -211,9 +211,9 @@ impl Reader {
         request::called(&self.connection, name, most).map_err(failed)
     }
 
-    /// Calls `each` with every request of an experiment, refusals included, in the order of time: with entries
-    /// from a number on, and with what came in from a moment on. With each come the latest values that were
-    /// told of it under these names. All is as of one moment; nobody who writes waits for it.
+    /// Calls `each` with every request of an experiment, refusals included, in the order of time: with
+    /// entries from a number on, and with what came in from a moment on. With each come the latest values that
+    /// were told of it under these names. All is as of one moment; nobody who writes waits for it.
     ///
     /// # Errors
     /// The file cannot be read.
