@@ -251,7 +251,7 @@ async fn begin(
         connections_max: config.server.connections_max,
         resting: resting.clone(),
     };
-    let api = ApiService::new(Arc::clone(&gateway), &ApiSettings { server: &config.server });
+    let api = api(&config, &gateway);
     let admin = Admin::new(admin(&config, Arc::clone(&gateway)));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
@@ -294,6 +294,12 @@ fn adopt(
     let listener = accept::adopt(socket).map_err(|source| StartError::Listen { addr, source })?;
     let at = listener.local_addr().unwrap_or(addr);
     Ok((listener, at))
+}
+
+fn api(config: &Config, gateway: &Arc<Gateway>) -> ApiService {
+    let find_enrolment = requests::enrolments(gateway, config.ledger.sqlite.clone());
+    let settings = ApiSettings { server: &config.server, find_enrolment };
+    ApiService::new(Arc::clone(gateway), settings)
 }
 
 fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {

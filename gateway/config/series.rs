@@ -44,6 +44,8 @@ struct Alone {
     experiments: usize,
     /// Of all experiments together.
     arms: usize,
+    /// Names of values for each arm of an experiment, and the others together.
+    feedback: usize,
 }
 
 impl Alone {
@@ -56,6 +58,7 @@ impl Alone {
             decisions: config.policy.decisions(),
             experiments: config.policy.experiments().len(),
             arms: config.policy.experiments().iter().map(|it| it.arms.len()).sum(),
+            feedback: feedback(config),
         }
     }
 
@@ -71,7 +74,7 @@ impl Alone {
 
     /// Those of experiments.
     fn compared(self) -> usize {
-        self.experiments * EXPERIMENT + self.arms * ARM
+        self.experiments * EXPERIMENT + self.arms * ARM + self.feedback
     }
 }
 
@@ -102,6 +105,14 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
         );
         Fault::new("metrics.series_max", config.series_max.to_string(), expected)
     })
+}
+
+/// How many values can be told apart by the names of experiments, arms and values.
+fn feedback(config: &Config) -> usize {
+    let names = |it: &policies::experiment::Experiment| {
+        2 + it.judged.metrics.len() + it.guard.feedback_min.len()
+    };
+    config.policy.experiments().iter().map(|it| it.arms.len() * names(it)).sum()
 }
 
 /// How many pairs there are of a team that has keys and a model that one of them may use. Keys that share

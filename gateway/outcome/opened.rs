@@ -35,6 +35,9 @@ pub struct Opened {
     pub reserved: Money,
     /// What the indices above are called.
     pub names: Arc<EpochInfo>,
+    /// The shares of the experiment's arms by which its arm was drawn, where they follow the outcomes; `None`
+    /// where the policy's own held.
+    pub arm_shares: Option<Arc<[f64]>>,
 }
 
 /// A request turned away before it was accepted.

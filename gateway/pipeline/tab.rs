@@ -155,6 +155,7 @@ impl Tab {
             draw,
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
+            arm_shares: None,
         });
         let commit = self.gateway.recorder.opened(Arc::clone(&opened));
         self.accepted = Some(Accepted { opened, reservation, commit });

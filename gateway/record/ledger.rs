@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    outcome::{Opened, Outcome, Refused},
+    outcome::{Opened, Outcome},
 };
 
 /// How long a request waits for its entry before it is turned away, unless it is known before that the entry
@@ -138,8 +138,9 @@ impl Ledger {
         self.shared.append(|rows| rows.closed.push(outcome));
     }
 
-    pub(super) fn refuse(&self, refused: Refused) {
-        self.shared.append(|rows| rows.refused.push(refused));
+    /// Appends a row of another kind.
+    pub(super) fn append(&self, push: impl FnOnce(&mut Rows)) -> CommitNumber {
+        CommitNumber(self.shared.append(push))
     }
 
     pub(super) async fn durable(&self, commit: CommitNumber) -> Result<(), Failure> {

@@ -53,7 +53,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         policy: Some(Arc::new(PolicyRecord::new(&policy, STARTED_MS))),
         price_version: "ccdd".into(),
         fleet: Arc::new(fleet),
-        experiments: Arc::default(),
+        experiments: policy.experiments().into(),
     })
 }
 
@@ -74,6 +74,7 @@ pub(crate) fn caller() -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: crate::outcome::Priority::Default,
     })
 }
@@ -126,6 +127,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         draw: Draw(u64::MAX),
         reserved: Money::from_nano(5_000),
         names,
+        arm_shares: None,
     })
 }
 

@@ -100,6 +100,7 @@ fn caller(number: u16) -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: Priority::Default,
     })
 }
@@ -186,6 +187,7 @@ impl Traffic {
             draw: Draw(luck << 7 | 1 << 63),
             reserved: Money::from_nano(5_000_000 + (luck % 1_000).cast_signed()),
             names: Arc::clone(&self.names),
+            arm_shares: None,
         })
     }
 
