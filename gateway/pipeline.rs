@@ -6,6 +6,7 @@
 mod answer;
 mod arms;
 mod decide;
+pub(crate) mod guards;
 mod ids;
 mod preview;
 mod readiness;
@@ -39,6 +40,7 @@ pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
     decide::{Asked, Decided, Present, explained},
+    guards::Guards,
     ids::Ids,
     preview::preview,
     readiness::readiness,
@@ -51,7 +53,7 @@ use crate::{
     config::Wait,
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
-    experiment::Experiments,
+    experiment::{Experiments, observe::Watch},
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
     outcome::{Ending, EpochInfo, Sampler},
@@ -81,6 +83,8 @@ pub(crate) struct Gateway {
     pub stopped: AtomicBool,
     /// Which new traces have spans; none where no spans are made.
     pub sampler: Option<Sampler>,
+    /// What guards and operators have done to the experiments.
+    pub guards: Guards,
     /// Clock and randomness.
     pub sources: Sources,
 }
@@ -119,6 +123,8 @@ pub(crate) struct Epoch {
     pub header_cache: HeaderCache,
     /// How the policy's experiments are now.
     pub experiments: Experiments,
+    /// What their arms have shown.
+    pub watch: Watch,
     /// What is written for each of their arms, into requests and answers.
     pub arms: ArmTable,
     /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and

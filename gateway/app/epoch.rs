@@ -12,7 +12,7 @@ use policies::{Policy, facts::ModelFacts};
 use crate::{
     config::{self, Config, ProbeBy},
     directory::Directory,
-    experiment::Experiments,
+    experiment::{Experiments, observe::Watch},
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
     outcome::{EpochInfo, PolicyRecord},
@@ -75,6 +75,7 @@ pub(super) fn epoch(
         media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
         experiments: experiments(config, before),
+        watch: Watch::new(config.policy.experiments(), before.map(|it| &it.watch)),
         arms: ArmTable::new(&config.policy),
         created: created(&config.policy, before),
         policy: config.policy.clone(),

@@ -16,6 +16,7 @@ mod drain;
 mod fallback;
 mod first_question;
 mod full;
+mod guards;
 mod handover;
 mod handover_money;
 mod hedge;
