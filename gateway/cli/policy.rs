@@ -67,7 +67,8 @@ fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
     if let Some((name, document)) = source {
         policies::lint::place(&mut findings, &document, &name);
     }
-    let errors = findings.iter().filter(|it| it.severity == Severity::Error).count();
+    let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
+    let (errors, notes) = (count(Severity::Error), count(Severity::Note));
     for finding in &findings {
         match serde_json::to_string(finding) {
             Ok(line) if json => out!("{line}"),
@@ -75,12 +76,18 @@ fn lint(config: &Path, file: Option<&Path>, json: bool) -> ExitCode {
         }
     }
     if !json {
-        let count = policy.rule_names().count();
+        let rules = policy.rule_names().count();
+        let warnings = count(Severity::Warning);
+        let notes = if notes > 0 {
+            format!(", {}", counted(notes, "note", "notes"))
+        } else {
+            String::new()
+        };
         out!(
-            "{}: {}, {}",
-            counted(count, "rule", "rules"),
+            "{}: {}, {}{notes}",
+            counted(rules, "rule", "rules"),
             counted(errors, "error", "errors"),
-            counted(findings.len() - errors, "warning", "warnings"),
+            counted(warnings, "warning", "warnings"),
         );
     }
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
@@ -101,8 +108,10 @@ fn diff(config: &Path, [before, after]: [&Path; 2], json: bool) -> ExitCode {
         Ok(text) if json => out!("{text}"),
         _ => {
             found.changes.iter().for_each(|change| out!("{change}\n"));
+            found.experiments.iter().for_each(|change| out!("{change}\n"));
+            let count = found.changes.len() + found.experiments.len();
             let more = if found.cut { ", and maybe more: too large to compare whole" } else { "" };
-            out!("{}{more}", counted(found.changes.len(), "change", "changes"));
+            out!("{}{more}", counted(count, "change", "changes"));
         }
     }
     ExitCode::SUCCESS

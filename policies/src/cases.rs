@@ -12,9 +12,10 @@
 //! ```
 //!
 //! `given` takes model, language, task, confidence, data_class, operation, stream, needs, input_tokens,
-//! input_tokens_bound, output_tokens_max, n, budget_left, tags, team, key, time, weekday, session and
-//! draw; of the fleet `down` (models), `first_token_ms` and `in_flight` (by model). `expect` takes rule,
-//! model (the first), then (the others, in order), skipped (models left out), cost_max and refusal.
+//! input_tokens_bound, output_tokens_max, n, budget_left, tags, team, key, time, weekday, user, session,
+//! request and draw; of the fleet `down` (models), `first_token_ms` and `in_flight` (by model); of the rule's
+//! experiment `arm`, which the request then has if it takes part. `expect` takes rule, model (the first),
+//! then (the others, in order), skipped (models left out), cost_max, refusal, experiment, and arm or `none`.
 //! A table may add `[alias]`, `[[team]]` (name, parent, models) and `[[key]]` (name, models) to its fleet.
 
 mod expect;
@@ -30,7 +31,7 @@ use self::{
     given::Given,
 };
 use crate::{
-    decide::decide,
+    decide::{World, decide},
     document::{Faults, Section, locate},
     facts::{FleetFacts, ModelIndex},
     fault::Fault,
@@ -177,7 +178,7 @@ fn case<'a>(
     let given = match section.get("given") {
         Some(value) => {
             let mut given = Section::of(section.at("given"), value, faults);
-            let read = given::given(&mut given, fleet, faults);
+            let read = given::given(&mut given, policy, faults);
             given.close(faults);
             read
         }
@@ -199,8 +200,9 @@ fn case<'a>(
 impl Case {
     /// What came out otherwise: field, expected, found.
     fn differs(&self, policy: &Policy) -> Vec<(String, String, String)> {
-        let Given { signals, fleet, draw } = &self.given;
-        let found = Found::of(decide(policy, signals, fleet, *draw), policy);
+        let Given { signals, fleet, experiments, draw } = &self.given;
+        let world = World { fleet, experiments };
+        let found = Found::of(decide(policy, signals, world, *draw), policy);
         let mut fields = Vec::new();
         let mut compare = |field: &str, expected: Option<String>, found: &str| {
             let said = |text: &str| if text.is_empty() { "nothing" } else { text }.to_owned();
@@ -219,6 +221,8 @@ impl Case {
         compare("then", joined(&expect.then), &then);
         compare("skipped", joined(&expect.skipped), &found.skipped.join(", "));
         compare("cost_max", expect.cost_max.clone(), &found.cost_max);
+        compare("experiment", expect.experiment.clone(), &found.experiment);
+        compare("arm", expect.arm.clone(), &found.arm);
         compare("refusal", Some(expect.refusal.unwrap_or(NO_REFUSAL).into()), found.refusal);
         fields
     }
@@ -232,6 +236,8 @@ struct Found {
     skipped: Vec<String>,
     cost_max: String,
     refusal: &'static str,
+    experiment: String,
+    arm: String,
 }
 
 impl Found {
@@ -239,6 +245,14 @@ impl Found {
         let id = |model: ModelIndex| {
             policy.fleet().models.get(model.get()).map_or_else(String::new, |it| it.id.to_string())
         };
+        let arm = match &decided {
+            Ok(plan) => plan.arm,
+            Err(refusal) => refusal.arm,
+        };
+        let experiment = arm.and_then(|it| policy.experiment(it.experiment));
+        let named = arm.and_then(|it| experiment?.arm(it.arm));
+        let arm = named.map_or(expect::NO_ARM, |it| &*it.name).to_owned();
+        let experiment = experiment.map_or(expect::NO_ARM, |it| &*it.name).to_owned();
         let (rule, why, models, cost_max, refusal) = match decided {
             Ok(plan) => {
                 let models = plan.attempts.iter().map(|it| id(it.model)).collect();
@@ -252,6 +266,6 @@ impl Found {
         // A plan that is long enough leaves out nobody for a reason of theirs.
         let left_out = why.skipped.iter().filter(|(_, skip)| *skip != Skip::Enough);
         let skipped = left_out.map(|(model, _)| id(*model)).collect();
-        Self { rule, models, skipped, cost_max, refusal }
+        Self { rule, models, skipped, cost_max, refusal, experiment, arm }
     }
 }

@@ -10,12 +10,13 @@ mod example;
 mod finding;
 mod reach;
 mod space;
+mod trial;
 mod values;
 
 use std::cell::Cell;
 
 pub use self::{
-    diff::{Change, Changes, diff},
+    diff::{Change, Changes, ExperimentChange, diff},
     finding::{Finding, Kind, Severity, place},
 };
 use self::{
@@ -65,17 +66,15 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
         opaque,
         steps: Cell::new(0),
         given_up: Cell::new(false),
+        gets: Vec::new(),
         findings: Vec::new(),
     };
     proof.guards();
     proof.rules();
+    let experiments = trial::all(&proof);
+    proof.findings.extend(experiments);
     if proof.given_up.get() {
-        proof.find(
-            Kind::Unproved,
-            None,
-            "the rules are too many or too entangled to prove everything",
-            None,
-        );
+        proof.find(Kind::Unproved, None, finding::UNPROVED, None);
     }
     proof.findings
 }
@@ -90,20 +89,18 @@ struct Proof<'a> {
     opaque: Vec<bool>,
     steps: Cell<u64>,
     given_up: Cell<bool>,
+    /// Rules with an experiment that route something, and what.
+    gets: Vec<(usize, Vec<Area>)>,
     findings: Vec<Finding>,
 }
 
 impl Proof<'_> {
     fn find(&mut self, kind: Kind, rule: Option<usize>, says: &str, area: Option<&Area>) {
-        let severity = match kind {
-            Kind::Dead | Kind::SameConditions | Kind::Leak => Severity::Error,
-            _ => Severity::Warning,
-        };
         let name = rule.and_then(|at| self.policy.rules.get(at)).map(|rule| rule.name.to_string());
         let beyond = area.and_then(|area| self.space.beyond(area));
         let says = beyond.map_or_else(|| says.into(), |it| format!("{says} (where {it} holds)"));
         self.findings.push(Finding {
-            severity,
+            severity: kind.severity(),
             kind,
             rule: name.unwrap_or_else(|| "default".into()),
             file: None,
@@ -304,6 +301,9 @@ impl Proof<'_> {
     /// Whether what a rule gets can be served by its models, whatever guards bind.
     fn served(&mut self, at: Option<usize>, models: &[ModelIndex], own: &BitSet, left: &[Area]) {
         self.too_small(at, models, left);
+        let enrols =
+            |at: &usize| self.policy.rules.get(*at).is_some_and(|it| it.experiment.is_some());
+        self.gets.extend(at.filter(enrols).map(|at| (at, left.to_vec())));
         let fleet = &self.policy.fleet().models;
         let single = Needs::NAMES.iter().map(|(need, _)| *need);
         for needs in std::iter::once(Needs::NONE).chain(single) {

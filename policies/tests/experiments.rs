@@ -11,9 +11,14 @@
 use std::sync::LazyLock;
 
 use policies::{
-    Fault, Plan, Policy, Refusal, World, catalogue, compile, decide,
+    Fault, Plan, Policy, Refusal, World, cases, catalogue, compile, decide,
     experiment::{ArmIndex, ExperimentIndex, ExperimentState, ExperimentView, UnitKind},
-    facts::{DataClass, Draw, FleetFacts, FleetView, ModelView, Needs, Signals, TeamFacts},
+    explain,
+    facts::{
+        DataClass, Draw, FleetFacts, FleetView, KeyFacts, ModelView, Needs, Signals, TeamFacts,
+        Tokens,
+    },
+    lint::{Finding, Kind, Severity, diff, judge, lint},
 };
 
 const ARMS: &str = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
@@ -375,28 +380,264 @@ fn experiments_of_one_layer_fit_into_it() {
     assert_eq!(faults(&format!("{}{}", one("ab", 0.6), one("cd", 0.4))), Vec::new());
 }
 
+/// What `lint` says of the experiment `ab`, whose rule and the rest are these.
+fn findings(rules: &str, rest: &str, fleet: &FleetFacts) -> Vec<Finding> {
+    let head = "[default]\nroute = [\"gpt-oss-120b\", \"kimi-k2.6\"]\n";
+    let document = format!("{head}{rules}\n{}", experiment(rest));
+    let policy = compile(&document, fleet).unwrap_or_else(|it| panic!("{it:#?}\n{document}"));
+    lint(&policy).into_iter().filter(|it| it.path.starts_with("experiment")).collect()
+}
+
+/// Its kinds and paths.
+fn found(rules: &str, rest: &str) -> Vec<(Kind, String)> {
+    let all = findings(rules, rest, &fleet()).into_iter();
+    all.map(|it| (it.kind, it.path)).collect()
+}
+
+const CHAT: &str = "[[rule]]\nname = \"chat\"\nroute = [\"gpt-oss-120b\"]\nexperiment = \"ab\"\n";
+const AWAY: &str = r#"arms = [{ name = "home", share = 0.5 }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#;
+
 #[test]
-fn an_arm_that_no_rule_could_allow_is_a_fault() {
-    let document = format!(
-        r#"
-        [default]
-        route = ["kimi-k2.6"]
-        [[rule]]
-        name = "chat"
-        route = ["gpt-oss-120b"]
-        require = {{ zone = ["on_prem"] }}
-        experiment = "ab"
-        {}
-        "#,
-        experiment(
-            r#"arms = [{ name = "home", share = 0.5 }, { name = "away", share = 0.5, route = ["kimi-k2.6"] }]"#
+fn an_arm_that_guards_forbid_wherever_its_rules_route_is_a_fault_with_an_example() {
+    let own = CHAT.replace("experiment", "require = { zone = [\"on_prem\"] }\nexperiment");
+    let guard = |when: &str| {
+        format!("[[rule]]\nname = \"home\"\n{when}\nrequire = {{ zone = [\"on_prem\"] }}\n{CHAT}")
+    };
+    let secret = guard("when = { data_class = [\"confidential\", \"secret\"] }");
+    let both = secret.replace("route =", "when = { data_class = [\"secret\"] }\nroute =");
+    let forbidden = vec![(Kind::ArmForbidden, "experiment[0].arms[1].route".to_owned())];
+    for rules in [&own, &guard(""), &both] {
+        assert_eq!(found(rules, AWAY), forbidden, "{rules}");
+    }
+    // A guard that leaves some of the rule's requests alone forbids no arm.
+    let some = own.replace("require", "when = { stream = true }\nrequire");
+    for rules in [CHAT, &secret, &format!("{some}{}", CHAT.replace("chat", "more"))] {
+        assert_eq!(found(rules, AWAY), Vec::new(), "{rules}");
+    }
+    let document = format!("[default]\nroute = [\"*\"]\n{both}\n{}", experiment(AWAY));
+    let faults = judge(&compile(&document, &fleet()).unwrap()).unwrap_err();
+    let said = faults.iter().find(|it| it.path.starts_with("experiment")).unwrap().to_string();
+    let wanted = "`home` forbids kimi-k2.6 wherever `chat` routes; for example given = { language = \
+                  \"en\", task = \"open_qa\", data_class = \"secret\" }";
+    assert!(said.contains(wanted), "{said}");
+}
+
+#[test]
+fn an_experiment_that_can_enrol_nobody_is_told() {
+    let never = vec![(Kind::NeverEnrols, "experiment[0]".to_owned())];
+    let arms = format!("arms = {ARMS}");
+    // Nobody names it, or only a rule behind one that takes all.
+    let unnamed = CHAT.replace("experiment = \"ab\"\n", "");
+    assert_eq!(found(&unnamed, &arms), never);
+    let dead = format!("{}{CHAT}", unnamed.replace("chat", "all"));
+    assert_eq!(found(&dead, &arms), never);
+    assert_eq!(found(CHAT, &arms), Vec::new());
+    // What the rule demands, an arm cannot do.
+    let seeing = "when = { needs = [\"vision\"] }\nroute = [\"qwen3.5-397b\"]";
+    let seeing = CHAT.replace("route = [\"gpt-oss-120b\"]", seeing);
+    let unable = vec![(Kind::ArmUnable, "experiment[0].arms[0].route".to_owned())];
+    assert_eq!(found(&seeing, &arms), unable);
+    // Each arm has its requests, and both have none in common.
+    let apart = r#"arms = [{ name = "a", share = 0.5, route = ["qwen3-coder-next"] }, { name = "b", share = 0.5, route = ["kimi-k2.6"] }]"#;
+    let guards = "[[rule]]\nname = \"home\"\nwhen = { stream = true }\navoid = { zone = [\"on_prem\"] }\n\
+                  [[rule]]\nname = \"away\"\nwhen = { stream = false }\nrequire = { zone = [\"on_prem\"] }\n";
+    assert_eq!(found(&format!("{guards}{CHAT}"), apart), never);
+}
+
+#[test]
+fn arms_that_are_the_same_are_a_note_and_few_units_a_warning() {
+    let same = vec![(Kind::SameArms, "experiment[0].arms[1]".to_owned())];
+    let arm = |name: &str, rest: &str| format!("{{ name = \"{name}\", share = 0.5{rest} }}");
+    let arms = |one: &str, other: &str| format!("arms = [{}, {}]", arm("a", one), arm("b", other));
+    let old = ", route = [\"gpt-oss-120b\"]";
+    for rest in [arms("", ""), arms(old, old), arms(old, "")] {
+        assert_eq!(found(CHAT, &rest), same, "{rest}");
+    }
+    let hot = ", params = { temperature = 1.2 }";
+    let new = ", route = [\"gpt-oss-20b\"]";
+    for rest in [arms("", hot), arms("", ", system_suffix = \"x\""), arms(old, new)] {
+        assert_eq!(found(CHAT, &rest), Vec::new(), "{rest}");
+    }
+    assert_eq!(Kind::SameArms.severity(), Severity::Note);
+    // Three keys can settle nothing between arms that wait for two hundred each.
+    let key = |name: &str| KeyFacts { name: name.into(), models: ["*".into()].into() };
+    let keys = FleetFacts { keys: ["a", "b", "c"].map(key).into(), ..fleet() };
+    let by_key = |rest: &str| {
+        let rules = CHAT.replace("ab", "by-key");
+        let of = format!(
+            "[[experiment]]\nname = \"by-key\"\nunit = \"key\"\nprimary = \"error\"\narms = {ARMS}\n{rest}"
+        );
+        let document = format!("[default]\nroute = [\"gpt-oss-120b\"]\n{rules}{of}");
+        let found = lint(&compile(&document, &keys).unwrap());
+        found.iter().any(|it| it.kind == Kind::FewUnits)
+    };
+    assert!(by_key(""));
+    assert!(by_key("units_min = 3"));
+}
+
+#[test]
+fn a_shadow_that_guards_forbid_is_told() {
+    let home = CHAT.replace("experiment", "require = { zone = [\"on_prem\"] }\nexperiment");
+    let shadow = |model: &str| {
+        format!(
+            "arms = {ARMS}\nshadow = {{ model = \"{model}\", share = 0.1, bill_to = \"platform\", \
+             cost_per_day_max = \"5\" }}"
+        )
+    };
+    let told = vec![(Kind::ShadowForbidden, "experiment[0].shadow.model".to_owned())];
+    assert_eq!(found(&home, &shadow("kimi-k2.6")), told);
+    assert_eq!(found(&home, &shadow("gemma-4-31b")), Vec::new());
+}
+
+#[test]
+fn a_diff_says_whether_an_experiment_goes_on_or_starts_anew() {
+    let base = policy(&format!("arms = {ARMS}"));
+    let said = |rest: &str| {
+        let changes = diff(&base, &policy(rest)).experiments;
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(said(&format!("arms = {ARMS}")), "");
+    assert_eq!(
+        said(&format!("arms = {ARMS}\nenrol = 0.5")),
+        "experiment `ab` keeps its version: the comparison goes on\n  enrolment: 1 → 0.5"
+    );
+    let other = ARMS.replace("qwen3.5-397b", "kimi-k2.6");
+    assert_eq!(
+        said(&format!("arms = {other}")),
+        "experiment `ab` has a new version: the comparison starts anew\n  arm `new`: share 0.5, \
+         qwen3.5-397b in order → share 0.5, kimi-k2.6 in order"
+    );
+    let none = document("").replace("experiment = \"ab\"", "");
+    let none = compile(&none, &fleet()).unwrap();
+    let gone = diff(&base, &none);
+    assert_eq!(gone.experiments[0].to_string(), "experiment `ab` is gone");
+    assert!(gone.changes[0].before.ends_with("experiment ab"), "{gone:#?}");
+    assert_eq!(diff(&none, &base).experiments[0].to_string(), "experiment `ab` is new");
+}
+
+#[test]
+fn units_keep_their_arms_where_arms_remain() {
+    let arm = |name: &str, share: f64| {
+        format!("{{ name = \"{name}\", share = {share}, system_suffix = \"{name}\" }}")
+    };
+    let arms = |all: &[(&str, f64)]| {
+        let all: Vec<String> = all.iter().map(|(name, share)| arm(name, *share)).collect();
+        let policy = policy(&format!("arms = [{}]\ncontrol = \"a\"", all.join(", ")));
+        let name = |unit| {
+            let plan = at(&policy, &user(unit), ExperimentState::default()).unwrap();
+            let arm = plan.arm.and_then(|it| policy.experiments()[0].arm(it.arm)).unwrap();
+            arm.name.to_string()
+        };
+        (0..2_000).map(name).collect::<Vec<String>>()
+    };
+    let two = arms(&[("a", 0.5), ("b", 0.5)]);
+    assert_eq!(two, arms(&[("b", 0.5), ("a", 0.5)]), "the order of arms is nothing");
+    let three = arms(&[("a", 0.4), ("b", 0.4), ("c", 0.2)]);
+    let moved = two.iter().zip(&three).filter(|(was, is)| was != is);
+    assert!(moved.clone().all(|(_, is)| is == "c") && (320..480).contains(&moved.count()));
+    let more = arms(&[("a", 0.6), ("b", 0.4)]);
+    let moved = two.iter().zip(&more).filter(|(was, is)| was != is);
+    assert!(moved.clone().all(|(_, is)| is == "a") && (140..260).contains(&moved.count()));
+}
+
+#[test]
+fn arms_have_the_shares_that_are_said() {
+    let arms = r#"[{ name = "a", share = 0.7 }, { name = "b", share = 0.2, system_suffix = "b" }, { name = "c", share = 0.1, system_suffix = "c" }]"#;
+    let policy = policy(&format!("arms = {arms}"));
+    let mut counts = [0_f64; 3];
+    for unit in 0..20_000 {
+        let plan = at(&policy, &user(unit), ExperimentState::default()).unwrap();
+        counts[usize::from(plan.arm.unwrap().arm.0)] += 1.0;
+    }
+    // Four standard deviations.
+    for (count, share) in counts.iter().zip([0.7, 0.2, 0.1]) {
+        let off = (count / 20_000.0 - share).abs();
+        assert!(off < 4.0 * (share * (1.0 - share) / 20_000.0_f64).sqrt(), "{counts:?}");
+    }
+}
+
+#[test]
+fn an_experiment_takes_no_more_of_its_layer_than_its_last_step() {
+    let policy = policy(&format!("arms = {ARMS}\nlayer = \"chat\"\nenrol = 0.2"));
+    let took = (0..1_000).filter(|unit| given(&policy, &user(*unit), enrolled(1.0)).0.is_some());
+    assert!((150..250).contains(&took.count()));
+}
+
+#[test]
+fn a_version_is_of_models_and_not_of_their_places() {
+    let version = |fleet: &FleetFacts| {
+        let document = document(&experiment(&format!("arms = {ARMS}")));
+        compile(&document, fleet).unwrap().experiments()[0].version.clone()
+    };
+    let mut turned = fleet();
+    turned.models.reverse();
+    assert_eq!(version(&fleet()), version(&turned));
+}
+
+#[test]
+fn explain_says_the_arm_and_what_it_sets_or_why_there_is_none() {
+    let arms = r#"[{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"], params = { temperature = 0.3, top_k = 4, reasoning_effort = "low" }, system_suffix = "Be brief." }]"#;
+    let policy = policy(&format!("arms = {arms}\nenrol = 0.5"));
+    let fleet = view();
+    let said = |signals: &Signals, state: ExperimentState| {
+        let experiments = ExperimentView { states: vec![state] };
+        let world = World { fleet: &fleet, experiments: &experiments };
+        explain(&policy, signals, world, Draw(1))
+    };
+    let line = |signals: &Signals, state: ExperimentState| {
+        let text = said(signals, state).to_string();
+        text.lines().find_map(|it| it.strip_prefix("in       ")).map(str::to_owned)
+    };
+    let of = |arm| ExperimentState::of_arm(&policy.experiments()[0], ArmIndex(arm));
+    let taking = (0..).find(|unit| given(&policy, &user(*unit), of(1)).0.is_some()).unwrap();
+    let held = (0..).find(|unit| given(&policy, &user(*unit), of(1)).0.is_none()).unwrap();
+    let says = |text: &str| Some(format!("ab, by user: {text}"));
+    assert_eq!(line(&user(taking), of(0)), says("arm old, the control"));
+    assert_eq!(
+        line(&user(taking), of(1)),
+        says(
+            "arm new, reasoning_effort low, temperature 0.3, top_k 4, 9 characters more of system message"
         )
     );
-    let found = compile(&document, &fleet()).unwrap_err();
-    assert!(found.iter().any(|it| it.path == "experiment[0].arms[1].route"), "{found:#?}");
-    let free = document.replace("require = { zone = [\"on_prem\"] }", "");
-    assert!(compile(&free, &fleet()).is_ok());
-    let guarded =
-        format!("{free}\n[[rule]]\nname = \"home\"\nrequire = {{ zone = [\"on_prem\"] }}\n");
-    assert!(compile(&guarded, &fleet()).is_err());
+    assert_eq!(line(&Signals::chat("auto"), of(1)), says("no arm, the request names no user"));
+    let code = |signals: &Signals, state| said(signals, state).experiment.unwrap().outside;
+    assert_eq!(code(&user(held), of(1)), Some("held_out"));
+    let stopped = ExperimentState { stopped: true, ..of(1) };
+    assert_eq!(code(&user(taking), stopped), Some("stopped"));
+    let back = ExperimentState { rolled_back: vec![ArmIndex(1)], ..of(1) };
+    assert_eq!(
+        line(&user(taking), back),
+        says("no arm, its arm `new` is rolled back: it is served as `old` is")
+    );
+    let seeing = Signals { needs: Needs::VISION, ..user(taking) };
+    // The rule's own model cannot see: the rule is passed over, and what decides has no experiment.
+    assert_eq!(said(&seeing, of(1)).experiment, None);
+    let long = Signals { input_tokens: Tokens(200_000), ..user(taking) };
+    assert_eq!(said(&long, of(1)).experiment, None);
+    let json = serde_json::to_value(said(&user(taking), of(1))).unwrap();
+    assert_eq!(json["experiment"]["params"]["temperature"], 0.3);
+    assert_eq!(json["experiment"]["params"]["top_k"], 4);
+    assert_eq!(json["experiment"]["params"]["reasoning_effort"], "low");
+    assert_eq!(
+        (&json["experiment"]["arm"], &json["experiment"]["unit"]),
+        (&"new".into(), &"user".into())
+    );
+}
+
+#[test]
+fn the_table_of_cases_with_experiments_holds() {
+    let (table, policy) =
+        (include_str!("../cases/experiments.toml"), include_str!("../cases/experiments/chat.toml"));
+    let report = cases::run(table, policy, &catalogue()).unwrap_or_else(|it| panic!("{it:#?}"));
+    let failed: Vec<String> = report.failed.iter().map(ToString::to_string).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let wrong = table.replace("arm = \"gpt-oss\", model", "arm = \"gpt-osss\", model");
+    let faults = cases::run(&wrong, policy, &catalogue()).unwrap_err();
+    assert!(faults[0].to_string().contains("`gpt-oss`"), "{}", faults[0]);
+    let wrong = table.replace("user = 1, arm = \"qwen\" }", "user = 1, arm = \"gwen\" }");
+    let faults = cases::run(&wrong, policy, &catalogue()).unwrap_err();
+    assert!(faults[0].path.ends_with("given.arm"), "{}", faults[0]);
+    let wrong = table.replacen("arm = \"gpt-oss\"", "arm = \"none\"", 1);
+    let report = cases::run(&wrong, policy, &catalogue()).unwrap();
+    assert_eq!(report.failed[0].fields, [("arm".into(), "none".into(), "gpt-oss".into())]);
 }

@@ -308,7 +308,7 @@ proptest! {
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
         let served = log.committed.map(|at| {
-            served(&log, &signals, context(&log.attempts[usize::from(at)], &plan))
+            served(&log, &signals, &plan, context(&log.attempts[usize::from(at)], &plan))
         });
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };

@@ -11,7 +11,9 @@ use crate::{
 
 /// What must stand in an expectation.
 pub(super) const SOMETHING: &str =
-    "what should come out: rule, model, then, skipped, cost_max or refusal";
+    "what should come out: rule, model, then, skipped, cost_max, experiment, arm or refusal";
+/// What stands for the experiment and the arm of a request that has none.
+pub(super) const NO_ARM: &str = "none";
 
 /// What should come out; absent is what is not looked at.
 #[derive(Default)]
@@ -22,6 +24,8 @@ pub(super) struct Expect {
     pub(super) skipped: Option<Vec<String>>,
     pub(super) cost_max: Option<String>,
     pub(super) refusal: Option<&'static str>,
+    pub(super) experiment: Option<String>,
+    pub(super) arm: Option<String>,
 }
 
 pub(super) fn expect(mut it: Section<'_>, policy: &Policy, faults: &mut Faults) -> Expect {
@@ -37,9 +41,32 @@ pub(super) fn expect(mut it: Section<'_>, policy: &Policy, faults: &mut Faults) 
         skipped: models(&mut it, "skipped", policy, faults),
         cost_max: cost_max.map(|it| it.to_string()),
         refusal: refusal(&mut it, faults),
+        experiment: experiment(&mut it, policy, faults),
+        arm: arm(&mut it, policy, faults),
     };
     it.close(faults);
     expect
+}
+
+/// An experiment of the policy, or none.
+fn experiment(it: &mut Section<'_>, policy: &Policy, faults: &mut Faults) -> Option<String> {
+    let name = it.text("experiment", faults)?;
+    let known = policy.experiments().iter().map(|it| &*it.name).chain([NO_ARM]);
+    if !known.clone().any(|it| it == name) {
+        faults.push_unknown(it.at("experiment"), name, "an experiment of the policy", known);
+    }
+    Some(name.to_owned())
+}
+
+/// An arm of any experiment of the policy, or none.
+fn arm(it: &mut Section<'_>, policy: &Policy, faults: &mut Faults) -> Option<String> {
+    let name = it.text("arm", faults)?;
+    let arms = policy.experiments().iter().flat_map(|it| &it.arms);
+    let known = arms.map(|it| &*it.name).chain([NO_ARM]);
+    if !known.clone().any(|it| it == name) {
+        faults.push_unknown(it.at("arm"), name, "an arm of the policy's experiments", known);
+    }
+    Some(name.to_owned())
 }
 
 /// The name of what can decide: a rule, the default route, a pin, an alias.

@@ -4,12 +4,13 @@ use toml::Value;
 
 use crate::{
     document::{Faults, Section, items, kind},
+    experiment::{ArmIndex, Experiment, ExperimentState, ExperimentView, unit_of_key},
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
         ModelView, Money, Needs, Operation, Signals, Task, TeamFacts, TeamIndex, Tokens,
     },
     fault::{Fault, one},
-    policy::{DAYS, minute},
+    policy::{DAYS, Policy, minute},
 };
 
 /// Tokens of input where a case does not say.
@@ -19,6 +20,7 @@ pub(crate) const INPUT_TOKENS: u32 = 100;
 pub(super) struct Given {
     pub(super) signals: Signals,
     pub(super) fleet: FleetView,
+    pub(super) experiments: ExperimentView,
     pub(super) draw: Draw,
 }
 
@@ -27,16 +29,20 @@ impl Given {
     pub(super) fn nothing(fleet: &FleetFacts) -> Self {
         let models = vec![ModelView::default(); fleet.models.len()];
         let fleet = FleetView { version: 0, models };
-        Self { signals: Signals::chat("auto"), fleet, draw: Draw(0) }
+        let experiments = ExperimentView::default();
+        Self { signals: Signals::chat("auto"), fleet, experiments, draw: Draw(0) }
     }
 }
 
-pub(super) fn given(it: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Given {
+pub(super) fn given(it: &mut Section<'_>, policy: &Policy, faults: &mut Faults) -> Given {
+    let fleet = policy.fleet();
     let mut given = Given::nothing(fleet);
     given.signals = labelled(it, faults);
     sized(it, &mut given.signals, faults);
     whose(it, fleet, &mut given.signals, faults);
     timed(it, &mut given.signals, faults);
+    units(it, &mut given.signals, faults);
+    arm(it, policy, &mut given.experiments, faults);
     down(it, fleet, &mut given.fleet, faults);
     busy(it, fleet, &mut given.fleet, faults);
     given.draw = Draw(number(it, "draw", faults).unwrap_or(0).into());
@@ -124,6 +130,7 @@ fn whose(it: &mut Section<'_>, fleet: &FleetFacts, signals: &mut Signals, faults
     let keys = fleet.keys.iter().map(|key| &*key.name);
     if let Some(at) = named(it, "key", keys, faults) {
         signals.key = KeyIndex(u32::try_from(at).unwrap_or(u32::MAX));
+        signals.unit_key = fleet.keys.get(at).map(|key| unit_of_key(&key.name));
     }
     let teams = fleet.teams.iter().map(|team| &*team.name);
     let mut at = named(it, "team", teams, faults).and_then(|at| u16::try_from(at).ok());
@@ -155,9 +162,36 @@ fn timed(it: &mut Section<'_>, signals: &mut Signals, faults: &mut Faults) {
     let days: [(u8, &'static str); 7] = [0, 1, 2, 3, 4, 5, 6].map(|at| (at, day(at)));
     let code = |(_, code): (u8, &'static str)| code;
     signals.at.weekday = label(it, "weekday", faults, (&days, code)).map_or(0, |(at, _)| at);
-    let session =
-        it.read("session", "a number", faults, |value| u128::try_from(value.as_integer()?).ok());
-    signals.session = session;
+}
+
+/// Whose request it is to an experiment. The server hashes names with a secret of its own, so that the arm of
+/// a user here is not the one that he has there: numbers stand for these hashes.
+fn units(it: &mut Section<'_>, signals: &mut Signals, faults: &mut Faults) {
+    let unit = |value: &Value| u128::try_from(value.as_integer()?).ok();
+    signals.unit_user = it.read("user", "a number", faults, unit);
+    signals.session = it.read("session", "a number", faults, unit);
+    signals.request = it.read("request", "a number", faults, unit).unwrap_or(0);
+}
+
+/// The arm that the request has if it takes part: in the experiments that have one of this name.
+fn arm(
+    it: &mut Section<'_>,
+    policy: &Policy,
+    experiments: &mut ExperimentView,
+    faults: &mut Faults,
+) {
+    let Some(name) = it.text("arm", faults) else { return };
+    let all = policy.experiments();
+    let state = |it: &Experiment| {
+        let at = it.arms.iter().position(|arm| &*arm.name == name);
+        let at = at.and_then(|at| u8::try_from(at).ok());
+        at.map_or_else(ExperimentState::default, |at| ExperimentState::of_arm(it, ArmIndex(at)))
+    };
+    experiments.states = all.iter().map(state).collect();
+    let known = all.iter().flat_map(|it| &it.arms).map(|it| &*it.name);
+    if !known.clone().any(|it| it == name) {
+        faults.push_unknown(it.at("arm"), name, "an arm of the policy's experiments", known);
+    }
 }
 
 fn day(at: u8) -> &'static str {

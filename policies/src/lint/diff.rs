@@ -1,9 +1,12 @@
 //! Two policies side by side: which requests, as conditions, are decided otherwise.
 
+mod trials;
+
 use std::fmt;
 
 use serde::Serialize;
 
+pub use self::trials::ExperimentChange;
 use super::{
     example,
     reach::kept,
@@ -37,6 +40,8 @@ pub struct Change {
 pub struct Changes {
     /// In the order of the rules of the policy that is in force.
     pub changes: Vec<Change>,
+    /// Experiments that are new, gone, or other ones.
+    pub experiments: Vec<ExperimentChange>,
     /// Whether there may be more: the policies were too large to compare whole.
     pub cut: bool,
 }
@@ -69,7 +74,7 @@ pub fn diff(before: &Policy, after: &Policy) -> Changes {
     }
     pairs.guards(before, after, false);
     pairs.guards(after, before, true);
-    pairs.found
+    Changes { experiments: trials::changes(before, after), ..pairs.found }
 }
 
 /// A rule by its position, or the default, and the requests that it routes.
@@ -173,6 +178,9 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
             said += ", nothing passed on";
         }
         said += &rule.timeouts.described();
+        if let Some(experiment) = rule.experiment.and_then(|at| policy.experiment(at)) {
+            said += &format!(", experiment {}", experiment.name);
+        }
     }
     said
 }
@@ -186,12 +194,15 @@ fn models(policy: &Policy, route: &Route, rule: Option<&Rule>) -> String {
         .filter_map(|it| policy.fleet().models.get(it.get()))
         .map(|model| &*model.id)
         .collect();
-    let how = match &route.by {
+    format!("{} {}", ids.join(", "), how(&route.by))
+}
+
+fn how(by: &By) -> String {
+    match by {
         By::Order => "in order".to_owned(),
         By::Cost => "by cost".into(),
         By::Latency => "by latency".into(),
         By::Load => "by load".into(),
         By::Weight(weights) => format!("by weight {weights:?}"),
-    };
-    format!("{} {how}", ids.join(", "))
+    }
 }

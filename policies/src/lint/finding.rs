@@ -14,6 +14,8 @@ pub enum Severity {
     Error,
     /// It loads, and somebody should look.
     Warning,
+    /// It loads, and may well be meant.
+    Note,
 }
 
 /// What is wrong.
@@ -35,8 +37,32 @@ pub enum Kind {
     Gap,
     /// A model of a route is too small for every request that the rule routes.
     Context,
+    /// An experiment in which no request can take part.
+    NeverEnrols,
+    /// Guards forbid every model of an arm, for whatever the experiment's rules route.
+    ArmForbidden,
+    /// No model of an arm can do what everything that the experiment's rules route needs.
+    ArmUnable,
+    /// Two arms of an experiment are the same.
+    SameArms,
+    /// An arm gets fewer of the units that there are than its verdict waits for.
+    FewUnits,
+    /// The shadow of an experiment may or can never be asked.
+    ShadowForbidden,
     /// The proofs were given up for their size.
     Unproved,
+}
+
+impl Kind {
+    /// How bad a finding of this kind is.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Dead | Self::SameConditions | Self::Leak | Self::ArmForbidden => Severity::Error,
+            Self::SameArms => Severity::Note,
+            _ => Severity::Warning,
+        }
+    }
 }
 
 /// One finding.
@@ -46,7 +72,7 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is.
     pub kind: Kind,
-    /// The rule it is about, or `default`.
+    /// The rule or the experiment it is about, or `default`.
     pub rule: String,
     /// The policy's document, as whoever reads the finding knows it; absent where only one is spoken of.
     pub file: Option<Arc<str>>,
@@ -62,7 +88,11 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
         match (&self.file, self.line) {
             (Some(file), Some(line)) => write!(f, "{file}:{line}: ")?,
             (Some(file), None) => write!(f, "{file}: ")?,
@@ -75,6 +105,9 @@ impl fmt::Display for Finding {
         Ok(())
     }
 }
+
+/// What is told where proofs were given up.
+pub(super) const UNPROVED: &str = "the rules are too many or too entangled to prove everything";
 
 /// Says of each finding in which document it stands, and on which line.
 pub fn place(findings: &mut [Finding], document: &str, file: &str) {
@@ -93,6 +126,7 @@ impl Finding {
         let wanted = match self.kind {
             Kind::Dead => "a rule that can route",
             Kind::SameConditions => "conditions of its own",
+            Kind::ArmForbidden => "a model that a rule with this experiment allows",
             _ => "guards that let nothing through",
         };
         let example = self

@@ -83,11 +83,6 @@ impl When {
             && self.cel.as_ref().is_none_or(|cel| cel.holds(signals))
     }
 
-    /// Whether it states no condition.
-    pub(crate) fn is_always(&self) -> bool {
-        self.checks(&Signals::chat("auto")).next().is_none()
-    }
-
     /// What stands under `cel`.
     pub(crate) fn cel(&self) -> Option<&Arc<str>> {
         self.cel.as_ref().map(Expression::source)

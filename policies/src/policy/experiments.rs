@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use toml::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Rule, name, plain_name};
+use super::{name, plain_name};
 use crate::{
     document::{Faults, Section},
     experiment::{Arm, ArmIndex, EnrolStep, Experiment, ExperimentIndex, Layer, Shadow, UnitKind},
@@ -313,38 +313,4 @@ pub(super) fn of_rule(
         faults.push_unknown(section.at("experiment"), named, "an experiment", names);
     }
     at.and_then(|at| u16::try_from(at).ok()).map(ExperimentIndex)
-}
-
-/// Arms that no rule can allow are faults: a rule that enrols would forbid all their models.
-pub(super) fn unreachable(
-    experiments: &[Experiment],
-    rules: &[Rule],
-    fleet: &FleetFacts,
-    faults: &mut Faults,
-) {
-    for (at, experiment) in experiments.iter().enumerate() {
-        let index = u16::try_from(at).ok().map(ExperimentIndex);
-        let enrols = || rules.iter().filter(|rule| rule.experiment == index);
-        for (place, arm) in experiment.arms.iter().enumerate() {
-            let Some(route) = &arm.route else { continue };
-            let allows = |rule: &Rule| {
-                let guards = rules.iter().filter(|it| it.route.is_none() && it.when.is_always());
-                let mut binding = guards.chain([rule]);
-                route
-                    .models
-                    .iter()
-                    .any(|model| binding.clone().all(|it| it.permitted.contains(model.get())))
-                    || binding.next().is_none()
-            };
-            let Some(forbidding) = enrols().find(|rule| !allows(rule)) else { continue };
-            if enrols().any(|rule| allows(rule)) {
-                continue;
-            }
-            let models = route.models.iter().filter_map(|it| fleet.models.get(it.get()));
-            let models: Vec<&str> = models.map(|it| &*it.id).collect();
-            let path = format!("experiment[{at}].arms[{place}].route");
-            let found = format!("{}, which `{}` forbids", models.join(", "), forbidding.name);
-            faults.push(Fault::new(path, found, "a model that a rule with this experiment allows"));
-        }
-    }
 }
