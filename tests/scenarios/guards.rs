@@ -194,12 +194,9 @@ async fn operators_stop_and_resume_at_once_and_over_restarts() {
     let server = scene.serve().await;
     assert!(users_of(&server, &scene.other, 30).await.is_empty());
     assert_eq!(one(&server).await["state"], "stopped");
-    let list = ["experiment", "list", "--url", &format!("http://{}", server.admin_addr())];
-    let resume = [
-        &["experiment", "resume", "chat-ab", "--reason", "seen"],
-        &["--url", &format!("http://{}", server.admin_addr())][..],
-    ]
-    .concat();
+    let url = format!("http://{}", server.admin_addr());
+    let list = ["experiment", "list", "--url", &url];
+    let resume = ["experiment", "resume", "chat-ab", "--reason", "seen", "--url", &url];
     let out = binary::run(&scene.folder.config(), &list).await;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(text.starts_with("chat-ab: stopped since 20"), "{text}");
@@ -207,14 +204,14 @@ async fn operators_stop_and_resume_at_once_and_over_restarts() {
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success() && text.starts_with("chat-ab: running, 100 %"), "{out:?}");
     assert_eq!(users_of(&server, &scene.other, 30).await, new);
-    let mut wrong = resume.clone();
+    let mut wrong = resume;
     wrong[2] = "chat-ba";
     let out = binary::run(&scene.folder.config(), &wrong).await;
     let text = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(out.status.code() == Some(1) && text.contains("did you mean `chat-ab`?"), "{text}");
     assert_eq!(scene.changes(), 2);
     let entries = Reader::open(&scene.folder.ledger()).expect("a ledger");
-    let entries = entries.entries(&Filter::default()).expect("its entries");
+    let entries = entries.entries(Filter::default()).expect("its entries");
     assert!(entries.iter().all(|it| it.outcome.as_deref() == Some("ok")));
 }
 
