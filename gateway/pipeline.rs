@@ -6,6 +6,7 @@
 mod answer;
 mod arms;
 mod decide;
+mod feedback;
 pub(crate) mod guards;
 mod ids;
 mod preview;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
     decide::{Asked, Decided, Present, explained},
+    feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, feedback},
     guards::Guards,
     ids::Ids,
     preview::preview,
@@ -50,7 +52,7 @@ pub(crate) use self::{
 };
 use crate::{
     account::{Accounts, Requester},
-    config::Wait,
+    config::{self, Wait},
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     experiment::{Experiments, observe::Watch},
@@ -117,6 +119,8 @@ pub(crate) struct Epoch {
     pub prober: Prober,
     /// The limits on what a request may ask for.
     pub limits: ReadLimits,
+    /// What callers may tell of answers.
+    pub feedback: config::Feedback,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// Header values that many answers share.

@@ -37,6 +37,21 @@ pub struct ArmName {
     pub arm: Arc<str>,
 }
 
+/// Whose a request was, as far as what is told of it afterwards depends on that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// The team that asked.
+    pub team: Box<str>,
+    /// The key that asked.
+    pub key: Box<str>,
+    /// Milliseconds since 1970 at which the request came in.
+    pub at_ms: i64,
+    /// The arm that it was, if it took part in an experiment.
+    pub arm: Option<ArmName>,
+    /// How many values have been told of it under other names than the one asked for.
+    pub others: u32,
+}
+
 /// What has become of an experiment, or of one of its arms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExperimentChange {

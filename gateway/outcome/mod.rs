@@ -16,7 +16,7 @@ pub use self::{
     closed::Outcome,
     ending::Ending,
     epoch_info::{EpochInfo, PolicyRecord},
-    experiment::{ArmName, ExperimentAction, ExperimentChange, Feedback},
+    experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback},
     opened::{Opened, Refused},
     trace::{Sampler, TraceContext, TraceParent},
     usage::{Charge, Usage, UsageSource},

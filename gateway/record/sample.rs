@@ -74,6 +74,7 @@ pub(crate) fn caller() -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: crate::outcome::Priority::Default,
     })
 }

@@ -43,7 +43,7 @@ pub use self::{
     boot::{Departure, Predecessors},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     columns::LEDGER_COLUMNS,
-    enrolled::{EnrolledRow, Enrolment},
+    enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     past::PastRow,

@@ -100,6 +100,7 @@ fn caller(number: u16) -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: Priority::Default,
     })
 }

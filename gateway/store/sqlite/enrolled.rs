@@ -9,7 +9,7 @@ use rusqlite::{
 use uuid::Uuid;
 
 use super::schema::{OPEN, SETTLED};
-use crate::outcome::{ArmName, ExperimentAction, ExperimentChange};
+use crate::outcome::{ArmName, Enrolment, ExperimentAction, ExperimentChange};
 
 /// A request that took part in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,23 +52,6 @@ pub struct EnrolledRow<'a> {
     pub feedback: &'a [Option<f64>],
 }
 
-/// Of whom something is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enrolment {
-    /// The team that asked.
-    pub team: String,
-    /// The key that asked.
-    pub key: String,
-    /// Milliseconds since 1970 at which the request came in.
-    pub at_ms: i64,
-    /// Whether it was refused.
-    pub refused: bool,
-    /// The arm that it was.
-    pub arm: Option<ArmName>,
-    /// How many values have been told of it, under other names than the one asked for.
-    pub others: u32,
-}
-
 const ARMS: &str = "SELECT id, version, arm, from_seq FROM arm WHERE experiment = ? ORDER BY id";
 
 /// Entries in the order in which they were opened; `ARMS` stands for their arms.
@@ -88,12 +71,12 @@ const REFUSALS: &str = "SELECT arm, unit, 0, coalesce(id, ''), at_ms, -1, team, 
 const TOLD: &str = "SELECT value FROM feedback_value WHERE id = ? AND name = ?";
 
 const OF_ENTRY: &str = "SELECT w.team, w.\"key\", \
-     unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), 0, a.experiment, a.version, a.arm, \
+     unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), a.experiment, a.version, a.arm, \
      (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2) \
      FROM entry AS e JOIN caller AS w ON w.id = e.caller LEFT JOIN enrolled AS x ON x.seq = e.seq \
      LEFT JOIN arm AS a ON a.id = x.arm WHERE e.id = ?1";
 /// A refusal of somebody who was known, with the arm that it was.
-const OF_REFUSAL: &str = "SELECT r.team, r.\"key\", r.at_ms, 1, a.experiment, a.version, a.arm, \
+const OF_REFUSAL: &str = "SELECT r.team, r.\"key\", r.at_ms, a.experiment, a.version, a.arm, \
      (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2) \
      FROM refusal AS r JOIN arm AS a ON a.id = r.arm \
      WHERE r.id = ?1 AND r.team IS NOT NULL AND r.\"key\" IS NOT NULL LIMIT 1";
@@ -252,7 +235,7 @@ pub(super) fn enrolment(
 
 fn of_whom(row: &Row<'_>) -> rusqlite::Result<Enrolment> {
     let text = |at| row.get::<_, Option<String>>(at);
-    let arm = match (text(4)?, text(5)?, text(6)?) {
+    let arm = match (text(3)?, text(4)?, text(5)?) {
         (Some(experiment), Some(version), Some(arm)) => Some(ArmName {
             experiment: experiment.into(),
             version: version.into(),
@@ -261,7 +244,7 @@ fn of_whom(row: &Row<'_>) -> rusqlite::Result<Enrolment> {
         _ => None,
     };
     let (team, key, at_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(Enrolment { team, key, at_ms, refused: row.get(3)?, arm, others: row.get(7)? })
+    Ok(Enrolment { team, key, at_ms, arm, others: row.get(6)? })
 }
 
 /// All that has become of experiments, in its order. What no version of this program writes is left out.

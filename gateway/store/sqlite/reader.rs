@@ -10,11 +10,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Enrolment, Entry, Filter,
+    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, boot, charges,
     enrolled, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
-use crate::{outcome::ExperimentChange, record::StoreError};
+use crate::{
+    outcome::{Enrolment, ExperimentChange},
+    record::StoreError,
+};
 
 /// A connection that only reads the ledger; the server may be writing meanwhile.
 #[derive(Debug)]
