@@ -99,8 +99,7 @@ fn can_be_true(
     let output = u64::from(counts.output) + u64::from(counts.reasoning);
     let fits = input + output.div_ceil(choices) <= u64::from(context.0);
     // We count four bytes a token, and no token has less than one.
-    let likely = input <= u64::from(sent.0)
-        && output <= u64::from(counted.0).saturating_mul(4);
+    let likely = input <= u64::from(sent.0) && output <= u64::from(counted.0).saturating_mul(4);
     fits || likely
 }
 

@@ -12,8 +12,8 @@ use policies::{Policy, facts::ModelFacts};
 use crate::{
     config::{self, Config, ProbeBy},
     directory::Directory,
-    experiment::{Experiments, observe::Watch},
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
+    experiment::{Experiments, observe::Watch},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
     outcome::{EpochInfo, PolicyRecord},
     pipeline::{ArmTable, Epoch, HeaderCache},

@@ -26,6 +26,11 @@ const TEAM_AND_MODEL: usize = 1 + 5;
 /// Of a team's budget: amount, spent, reserved, hard, beginning and end of the window.
 const BUDGET: usize = 6;
 
+/// Of an arm of an experiment: requests by their four outcomes.
+const ARM: usize = 4;
+/// Of an experiment: requests that have no unit.
+const EXPERIMENT: usize = 1;
+
 /// Lines that a configuration can make by itself, by what makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Alone {
@@ -38,6 +43,9 @@ struct Alone {
     decisions: usize,
     /// Names of values for each arm of an experiment, and the others together.
     feedback: usize,
+    experiments: usize,
+    /// Of all experiments together.
+    arms: usize,
 }
 
 impl Alone {
@@ -49,6 +57,8 @@ impl Alone {
             budgets: config.teams.iter().map(|it| it.budgets.len()).sum(),
             decisions: config.policy.decisions(),
             feedback: feedback(config),
+            experiments: config.policy.experiments().len(),
+            arms: config.policy.experiments().iter().map(|it| it.arms.len()).sum(),
         }
     }
 
@@ -59,7 +69,12 @@ impl Alone {
             + self.endpoints * ENDPOINT
             + self.budgets * BUDGET
             + self.decisions
-            + self.feedback
+            + self.compared()
+    }
+
+    /// Those of experiments.
+    fn compared(self) -> usize {
+        self.experiments * EXPERIMENT + self.arms * ARM + self.feedback
     }
 }
 
@@ -73,12 +88,16 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
     let alone = Alone::of(config);
     let lines = alone.lines();
     (lines > config.series_max).then(|| {
-        let Alone { used, models, endpoints, budgets, decisions, feedback } = alone;
+        let Alone { used, models, endpoints, budgets, decisions, arms, .. } = alone;
+        let compared = match alone.compared() {
+            0 => String::new(),
+            lines => format!("{lines} for the arms of experiments ({arms}), "),
+        };
         let expected = format!(
             "at least {lines}, for what never folds into `other`: {} for teams and the models that \
              their keys may use ({used}), {} for models ({models}), {} for endpoints ({endpoints}), {} \
-             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, \
-             {feedback} for what is told of the arms of experiments, and {FIXED}",
+             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, {compared}\
+             and {FIXED}",
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,

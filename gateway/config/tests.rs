@@ -44,6 +44,11 @@ fn secret(reference: &str) -> Result<String, String> {
 
 fn read(path: &Path) -> Result<String, String> {
     match path.to_str() {
+        Some("/etc/signalbox/compared.toml") => Ok(COMPARED.to_owned()),
+        Some("/etc/signalbox/plain.toml") => {
+            let rule = COMPARED.split("experiment = \"ab\"").next();
+            Ok(rule.unwrap_or_default().to_owned())
+        }
         Some("/etc/signalbox/policy.toml") => {
             Ok("version = \"mine\"\n[default]\nroute = [\"qwen\"]\n".into())
         }
@@ -862,4 +867,23 @@ fn a_configuration_that_alone_would_pass_the_cap_of_metrics_is_refused_with_the_
     loaded(&crowd(300, 10, ""), &[], &[("metrics.series_max", &less)]).expect_err("one too few");
     // What the keys of a team may not use makes no lines.
     assert_eq!(alone - lines(300, 10, "models = [\"m1\"]\n"), 300 * 9 * 6);
+}
+
+/// A rule for all, in two arms: the rule's own model and another.
+const COMPARED: &str = "[default]\nroute = [\"m1\"]\n\
+    [[rule]]\nname = \"r\"\nwhen = { operation = [\"chat\"] }\nroute = [\"m1\"]\nexperiment = \"ab\"\n\
+    [[experiment]]\nname = \"ab\"\nunit = \"user\"\nprimary = \"error\"\n\
+    arms = [{ name = \"a\", share = 0.5 }, { name = \"b\", share = 0.5, route = [\"m2\"] }]\n";
+
+#[test]
+fn the_lines_of_arms_count_among_those_that_never_fold() {
+    let models = crowd(1, 2, "");
+    let compared = format!("{models}[policy]\nfile = \"compared.toml\"\n");
+    let alone = series_alone(&good(&compared));
+    let without = format!("{models}[policy]\nfile = \"plain.toml\"\n");
+    // Two arms by four outcomes, those without a unit, and the rule deciding for the other arm's model.
+    assert_eq!(alone - series_alone(&good(&without)), 2 * 4 + 1 + 1);
+    let less = (alone - 1).to_string();
+    let wrong = loaded(&compared, &[], &[("metrics.series_max", &less)]).unwrap_err();
+    assert!(wrong[0].expected.contains("9 for the arms of experiments (2), "), "{wrong:?}");
 }

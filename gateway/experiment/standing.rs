@@ -112,7 +112,7 @@ mod tests {
 
     fn experiment(share: &str) -> Experiment {
         let document = format!(
-            "[[experiment]]\nname = \"ab\"\nunit = \"request\"\narms = [\n\
+            "[[experiment]]\nname = \"ab\"\nunit = \"request\"\nprimary = \"error\"\narms = [\n\
              {{ name = \"a\", share = {share}, params = {{ temperature = 0.1 }} }},\n\
              {{ name = \"b\", share = {share}, params = {{ temperature = 0.9 }} }},\n]\n\
              [default]\nroute = [\"*?\"]\n"

@@ -45,7 +45,10 @@ impl ArmTable {
     }
 
     /// What is written into the requests of an arm.
-    pub(super) fn edit(&self, (experiment, arm): (ExperimentIndex, ArmIndex)) -> Option<Arc<ArmEdit>> {
+    pub(super) fn edit(
+        &self,
+        (experiment, arm): (ExperimentIndex, ArmIndex),
+    ) -> Option<Arc<ArmEdit>> {
         self.row(experiment, arm)?.edit.clone()
     }
 }

@@ -225,8 +225,10 @@ impl Policy {
     #[must_use]
     pub fn decisions(&self) -> usize {
         let rules = self.rules.iter().filter_map(|rule| rule.route.as_ref());
+        let compared = self.rules.iter().filter_map(|rule| self.experiment(rule.experiment?));
+        let arms = compared.flat_map(|it| &it.arms).filter_map(|arm| arm.route.as_ref());
         let aliases = self.aliases.iter().filter_map(|alias| alias.route.as_ref());
-        let routes = rules.chain(aliases).chain([&self.default]);
+        let routes = rules.chain(arms).chain(aliases).chain([&self.default]);
         routes.map(|route| route.models.len()).sum::<usize>() + self.every.len()
     }
 

@@ -641,3 +641,56 @@ fn the_table_of_cases_with_experiments_holds() {
     let report = cases::run(&wrong, policy, &catalogue()).unwrap();
     assert_eq!(report.failed[0].fields, [("arm".into(), "none".into(), "gpt-oss".into())]);
 }
+
+/// The plan of a user in this arm, of two that are asked otherwise.
+fn asked(arm: u8, state: ExperimentState, signals: &Signals) -> Plan {
+    let arms = r#"arms = [{ name = "old", share = 0.5, system_suffix = "Short." }, { name = "new", share = 0.5, route = ["gpt-oss-120b"], system_suffix = "ตอบเป็นภาษาไทยอย่างสุภาพ" }]"#;
+    let policy = policy(arms);
+    let shares = ExperimentState::of_arm(&policy.experiments()[0], ArmIndex(arm)).shares;
+    at(&policy, signals, ExperimentState { shares, ..state }).unwrap()
+}
+
+#[test]
+fn what_an_arm_adds_to_the_prompt_is_reckoned_with() {
+    let signals = Signals { input_tokens: Tokens(100), input_tokens_bound: Tokens(400), ..user(1) };
+    let none = Signals { unit_user: None, ..signals.clone() };
+    let plain = asked(0, ExperimentState::default(), &none);
+    assert_eq!((plain.input_tokens, plain.input_tokens_bound), (Tokens(100), Tokens(400)));
+    let old = asked(0, ExperimentState::default(), &signals);
+    assert_eq!((old.input_tokens, old.input_tokens_bound), (Tokens(106), Tokens(472)));
+    let new = asked(1, ExperimentState::default(), &signals);
+    let bytes = "ตอบเป็นภาษาไทยอย่างสุภาพ".len() as u32;
+    assert_eq!(new.input_tokens_bound, Tokens(400 + bytes + 66));
+    assert!(new.input_tokens > Tokens(100 + bytes / 4), "{}", new.input_tokens);
+    assert!(plain.cost_max < old.cost_max && old.cost_max < new.cost_max);
+    // A prompt that fits without what one arm adds is in neither arm: both would not be asked the same.
+    let room = |input| Signals {
+        input_tokens: Tokens(input),
+        input_tokens_bound: Tokens(input),
+        ..user(1)
+    };
+    let full = (120_000..140_000)
+        .find(|input| asked(0, ExperimentState::default(), &room(*input)).arm.is_none());
+    let full = room(full.unwrap());
+    assert_eq!(asked(1, ExperimentState::default(), &full).arm, None);
+    assert_eq!(&*asked(1, ExperimentState::default(), &full).rule, "chat");
+}
+
+#[test]
+fn a_rolled_back_arm_is_asked_as_the_control_and_one_without_a_unit_is_counted() {
+    let experiments = policy(&format!("arms = {ARMS}")).experiments().to_vec();
+    let signals = user(1);
+    let back = || ExperimentState { rolled_back: vec![ArmIndex(1)], ..ExperimentState::default() };
+    let as_arm = |plan: &Plan| plan.asked_as(&experiments).map(|(_, arm)| arm.0);
+    let new = asked(1, ExperimentState::default(), &signals);
+    assert_eq!((as_arm(&new), new.unassigned()), (Some(1), None));
+    let rolled = asked(1, back(), &signals);
+    assert_eq!((rolled.arm, as_arm(&rolled), rolled.unassigned()), (None, Some(0), None));
+    let control = asked(0, back(), &signals);
+    assert_eq!(rolled.input_tokens_bound, control.input_tokens_bound);
+    let nobody = asked(0, ExperimentState::default(), &Signals::chat("auto"));
+    assert_eq!((as_arm(&nobody), nobody.unassigned()), (None, Some(ExperimentIndex(0))));
+    let stopped = ExperimentState { stopped: true, ..ExperimentState::default() };
+    let stopped = asked(0, stopped, &Signals::chat("auto"));
+    assert_eq!((as_arm(&stopped), stopped.unassigned()), (None, None));
+}

@@ -8,7 +8,6 @@ RANGED = {"timeseries", "heatmap"}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Promised by the names of the metrics, and made by a later version.
 UPCOMING = {
-    "signalbox_experiment_requests_total": {"experiment", "arm", "outcome"},
     "signalbox_experiment_units": {"experiment", "arm"},
     "signalbox_experiment_guard": {"experiment", "arm", "metric"},
     "signalbox_feedback_total": {"experiment", "arm", "name"},

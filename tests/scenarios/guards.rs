@@ -17,7 +17,7 @@ use crate::harness::{
 };
 
 const POLICY: &str = "version = \"1\"\n\
-     [[experiment]]\nname = \"chat-ab\"\nunit = \"user\"\n\
+     [[experiment]]\nname = \"chat-ab\"\nunit = \"user\"\nprimary = \"error\"\n\
      arms = [\n  { name = \"old\", share = 0.5, route = [\"good\"] },\n\
      \x20 { name = \"new\", share = 0.5, route = [\"other\"] },\n]\n\
      guard = { error_rate_max = 0.02, requests_min = 20 }\n\

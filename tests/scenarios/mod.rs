@@ -13,6 +13,7 @@ mod demo;
 mod departure;
 mod directory;
 mod drain;
+mod experiments;
 mod fallback;
 mod first_question;
 mod full;

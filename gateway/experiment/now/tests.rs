@@ -7,7 +7,9 @@ use crate::experiment::view::Change;
 fn experiments() -> Vec<Experiment> {
     let arms = r#"arms = [{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
     let rule = |name: &str, task: &str| {
-        format!("[[rule]]\nname = \"{name}\"\nwhen = {{ task = [\"{task}\"] }}\nroute = [\"kimi-k2.6\"]\nexperiment = \"{name}\"\n")
+        format!(
+            "[[rule]]\nname = \"{name}\"\nwhen = {{ task = [\"{task}\"] }}\nroute = [\"kimi-k2.6\"]\nexperiment = \"{name}\"\n"
+        )
     };
     let document = format!(
         "[default]\nroute = [\"kimi-k2.6\"]\n{}{}\
@@ -85,7 +87,9 @@ fn what_was_changed_is_in_force_at_once_and_after_a_reload() {
     expected(&next);
     live.change(Changes::default(), now);
     next.look(now);
-    assert!(next.view().experiments().states.iter().all(|it| !it.stopped && it.rolled_back.is_empty()));
+    assert!(
+        next.view().experiments().states.iter().all(|it| !it.stopped && it.rolled_back.is_empty())
+    );
     // Shares of arms of which the policy has another one are not for it.
     let some = Change { shares: [("old".into(), 0.2)].into(), ..Change::default() };
     next.change(Changes([("whole".into(), some)].into()), now);

@@ -5,8 +5,9 @@ use policies::{compile, facts::FleetFacts};
 use super::*;
 
 fn experiments(guard: &str, more: &str) -> Vec<Experiment> {
+    let primary = if more.contains("primary") { "" } else { "primary = \"error\"" };
     let document = format!(
-        "[[experiment]]\nname = \"ab\"\nunit = \"request\"\n{more}\narms = [\n\
+        "[[experiment]]\nname = \"ab\"\nunit = \"request\"\n{primary}\n{more}\narms = [\n\
          {{ name = \"a\", share = 0.5, params = {{ temperature = 0.1 }} }},\n\
          {{ name = \"b\", share = 0.5, params = {{ temperature = 0.9 }} }},\n]\nguard = {guard}\n\
          [default]\nroute = [\"*?\"]\n"

@@ -76,6 +76,16 @@ const ABOUT_DECISIONS: About<2> = About {
     help: "Number of decisions, by what decided and by the first model of the plan.",
     labels: ["rule", "model"],
 };
+const ABOUT_ARMS: About<3> = About {
+    name: "signalbox_experiment_requests_total",
+    help: "Number of accepted requests of an arm of an experiment at their end.",
+    labels: ["experiment", "arm", "outcome"],
+};
+const ABOUT_UNASSIGNED: About<1> = About {
+    name: "signalbox_experiment_unassigned_total",
+    help: "Number of accepted requests of an experiment's rule without a unit, which take no part.",
+    labels: ["experiment"],
+};
 const ABOUT_COST: About<5> = About {
     name: "signalbox_cost_total",
     help: "Money charged, in units of the ledger's currency.",
@@ -163,6 +173,8 @@ pub(super) struct Catalogue {
     pub(super) refusals: Counters<2>,
     pub(super) unrecorded: Counters<0>,
     pub(super) decisions: Counters<2>,
+    pub(super) arms: Counters<3>,
+    pub(super) unassigned: Counters<1>,
     pub(super) cost: Family<MoneyVec, 5>,
     pub(super) tokens: Counters<3>,
     pub(super) duration: Histograms<3>,
@@ -191,6 +203,8 @@ impl Catalogue {
             refusals: counters(r, ABOUT_REFUSALS)?,
             unrecorded: counters(r, ABOUT_UNRECORDED)?,
             decisions: counters(r, ABOUT_DECISIONS)?,
+            arms: counters(r, ABOUT_ARMS)?,
+            unassigned: counters(r, ABOUT_UNASSIGNED)?,
             cost: money(r, ABOUT_COST)?,
             tokens: counters(r, ABOUT_TOKENS)?,
             duration: histograms(r, ABOUT_DURATION, DURATION)?,

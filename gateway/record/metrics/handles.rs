@@ -96,6 +96,10 @@ pub(super) struct Handles {
     attempts: ByIndex<Growing<Attempts>>,
     /// By what decided, model.
     decisions: ByIndex<ByIndex<IntCounter>>,
+    /// By experiment, arm, outcome.
+    arms: ByIndex<ByIndex<ByIndex<IntCounter>>>,
+    /// By experiment.
+    unassigned: ByIndex<IntCounter>,
     /// By model.
     estimated: ByIndex<IntCounter>,
     /// By model.
@@ -124,6 +128,7 @@ impl Attempts {
 impl Handles {
     pub(super) fn new(names: Arc<EpochInfo>) -> Self {
         let models = names.models().len();
+        let experiments = names.experiments.len();
         Self {
             names,
             requests: ByIndex::new(models),
@@ -132,6 +137,8 @@ impl Handles {
             latency: ByIndex::new(models),
             attempts: ByIndex::new(models),
             decisions: ByIndex::new(2 * RULES + 2),
+            arms: ByIndex::new(experiments),
+            unassigned: ByIndex::new(experiments),
             estimated: ByIndex::new(models),
             bound_broken: ByIndex::new(models),
         }
@@ -153,11 +160,31 @@ impl Handles {
                 .inc(),
             None => make().inc(),
         }
+        if let Some(at) = plan.unassigned().map(|it| usize::from(it.0)) {
+            let name = self.names.experiments.get(at).map_or(UNKNOWN, |it| &it.name);
+            let make = || catalogue.unassigned.of(&catalogue.series, [name]);
+            self.unassigned.at(at, make).inc();
+        }
+    }
+
+    /// Counts a request of an arm, if it is one.
+    fn arm(&self, catalogue: &Catalogue, outcome: &Outcome) {
+        let Some(enrolled) = &outcome.opened.plan.arm else { return };
+        let named = self.names.arm(enrolled);
+        let (experiment, arm) = named.map_or((UNKNOWN, UNKNOWN), |(it, arm)| (&it.name, &arm.name));
+        let arms = || ByIndex::new(named.map_or(0, |(it, _)| it.arms.len()));
+        let labels = [experiment, arm, outcome.ending.name()];
+        self.arms
+            .at(usize::from(enrolled.experiment.0), arms)
+            .at(usize::from(enrolled.arm.0), || ByIndex::new(4))
+            .at(ending_slot(outcome.ending), || catalogue.arms.of(&catalogue.series, labels))
+            .inc();
     }
 
     pub(super) fn closed(&self, catalogue: &Catalogue, outcome: &Outcome) {
         let model = model_of(outcome);
         self.count(catalogue, outcome, model);
+        self.arm(catalogue, outcome);
         self.account(catalogue, outcome, model);
         self.time(catalogue, outcome, model);
         for attempt in &outcome.attempt_log.attempts {

@@ -28,9 +28,7 @@ impl<'a> Moment<'a> {
         let (arm, enrolment) = match assigned {
             Assigned::Outside(why @ Outside::RolledBack(_)) => (experiment.control, outside(why)),
             Assigned::Outside(why) => return outside(why),
-            Assigned::Arm(arm, unit) => {
-                (arm, (Some(Enrolled { experiment: at, arm, unit }), None))
-            }
+            Assigned::Arm(arm, unit) => (arm, (Some(Enrolled { experiment: at, arm, unit }), None)),
         };
         if !self.serves(chosen.models, Added::default(), filter) {
             // The rule itself cannot: it is passed over, or refuses.
