@@ -30,11 +30,8 @@ pub(super) fn take_up(gateway: &Arc<Gateway>, ledger: &Path, changes: &[Experime
         let resumed = changes.iter().filter(|it| it.change == ExperimentAction::Resumed);
         resumed.filter(|it| *it.experiment == *name).map(|it| it.at_ms).max().unwrap_or(i64::MIN)
     };
-    let all: Vec<(Arc<Watched>, i64)> = epoch
-        .watch
-        .all()
-        .map(|it| (Arc::clone(it), resumed_ms(&it.experiment.name)))
-        .collect();
+    let all: Vec<(Arc<Watched>, i64)> =
+        epoch.watch.all().map(|it| (Arc::clone(it), resumed_ms(&it.experiment.name))).collect();
     if all.is_empty() {
         return;
     }

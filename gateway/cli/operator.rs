@@ -70,7 +70,9 @@ impl Operator {
     fn token(&self) -> Result<Option<Secret>, ExitCode> {
         let Some(file) = &self.token_file else {
             let variable = std::env::var("SIGNALBOX_ADMIN_TOKEN").ok();
-            return Ok(variable.filter(|it| !it.trim().is_empty()).map(|it| Secret::new(it.trim())));
+            return Ok(variable
+                .filter(|it| !it.trim().is_empty())
+                .map(|it| Secret::new(it.trim())));
         };
         let wrong = |fault: &dyn std::fmt::Display| {
             err!("signalbox: --token-file {}: {fault}", file.display());

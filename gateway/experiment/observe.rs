@@ -98,9 +98,7 @@ impl Watch {
             });
             Arc::new(match before {
                 // Requests that still run by the old policy are evidence as well.
-                Some(before) => {
-                    Watched { experiment: new.clone(), arms: Arc::clone(&before.arms) }
-                }
+                Some(before) => Watched { experiment: new.clone(), arms: Arc::clone(&before.arms) },
                 None => Watched::new(new.clone()),
             })
         };
@@ -262,7 +260,8 @@ impl Watched {
     /// The values that callers tell by which its arms are judged, by name.
     pub(crate) fn told_names(&self) -> Vec<Arc<str>> {
         let Experiment { guard, judged, .. } = &self.experiment;
-        let mut names: Vec<_> = guard.feedback_min.iter().map(|(name, _)| Arc::clone(name)).collect();
+        let mut names: Vec<_> =
+            guard.feedback_min.iter().map(|(name, _)| Arc::clone(name)).collect();
         if !names.contains(&judged.primary) {
             names.push(Arc::clone(&judged.primary));
         }

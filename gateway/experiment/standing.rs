@@ -82,11 +82,7 @@ impl Standing {
     }
 
     /// The rollback of an arm, if it holds.
-    pub(crate) fn rollback(
-        &self,
-        experiment: &Experiment,
-        arm: &str,
-    ) -> Option<&ExperimentChange> {
+    pub(crate) fn rollback(&self, experiment: &Experiment, arm: &str) -> Option<&ExperimentChange> {
         let same = |it: &&ExperimentChange| {
             it.version == experiment.version && it.arm.as_deref() == Some(arm)
         };

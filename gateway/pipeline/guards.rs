@@ -71,7 +71,10 @@ impl State {
 pub(crate) fn broken(gateway: &Gateway, it: &Broken) {
     if it.is_control {
         let why = "there is no route to take it back to";
-        said_in_log(it, format_args!("experiment: the control breaks a bound of its guard, and {why}"));
+        said_in_log(
+            it,
+            format_args!("experiment: the control breaks a bound of its guard, and {why}"),
+        );
         return;
     }
     let now = (gateway.sources.timestamp)();
@@ -94,13 +97,18 @@ pub(crate) fn broken(gateway: &Gateway, it: &Broken) {
     drop(state);
     let _ = gateway.recorder.experiment_changed(change);
     let what = "its units get the control's route";
-    said_in_log(it, format_args!("experiment: an arm breaks a bound of its guard and is rolled back: {what}"));
+    said_in_log(
+        it,
+        format_args!("experiment: an arm breaks a bound of its guard and is rolled back: {what}"),
+    );
 }
 
 fn said_in_log(it: &Broken, what: std::fmt::Arguments<'_>) {
     let Reading { metric, bound, value, .. } = &it.reading;
     let (experiment, arm) = (printable(&it.experiment), printable(&it.arm));
-    let (metric, requests, evidence) = (&**metric, it.requests, it.reading.e());
+    let (metric, requests) = (&**metric, it.requests);
+    // To four digits, as people read it.
+    let (value, evidence) = (value.map(|it| format!("{it:.4}")), format!("{:.0}", it.reading.e()));
     tracing::warn!(
         %experiment, %arm, metric, bound, value, requests, evidence, by = BY_GUARD, "{what}"
     );
@@ -132,12 +140,7 @@ fn id(gateway: &Gateway, now: Timestamp) -> Uuid {
 }
 
 /// A caller tells of an answer of an arm: the value that counts now, and the one that counted before.
-pub(crate) fn told(
-    gateway: &Gateway,
-    arm: &ArmName,
-    name: &str,
-    values: (Option<f64>, f64),
-) {
+pub(crate) fn told(gateway: &Gateway, arm: &ArmName, name: &str, values: (Option<f64>, f64)) {
     let epoch = gateway.epoch.load();
     let Some(watched) = epoch.watch.find(&arm.experiment) else { return };
     // Another version's arm is another arm.

@@ -321,7 +321,9 @@ impl Tab {
             caller: self.caller.clone(),
             names: Arc::clone(&self.epoch.names),
         };
-        if let Some(it) = refused.arm.and_then(|it| self.epoch.watch.refused(it, kind, self.started)) {
+        if let Some(it) =
+            refused.arm.and_then(|it| self.epoch.watch.refused(it, kind, self.started))
+        {
             guards::broken(&self.gateway, &it);
         }
         self.gateway.recorder.refused(refused, failure);

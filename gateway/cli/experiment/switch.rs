@@ -153,7 +153,9 @@ fn in_words(it: &Value) -> String {
     };
     let number = |it: &Value, key: &str| it.get(key).and_then(Value::as_f64).unwrap_or_default();
     let why = |it: &Value| match it {
-        Value::Object(_) => format!(" since {} ({}): {}", text(it, "at"), text(it, "by"), text(it, "reason")),
+        Value::Object(_) => {
+            format!(" since {} ({}): {}", text(it, "at"), text(it, "by"), text(it, "reason"))
+        }
         _ => String::new(),
     };
     let part = |key: &str| it.get(key).unwrap_or(&Value::Null);

@@ -103,7 +103,12 @@ fn shares_follow_the_primary() {
     for unit in 0..100 {
         for (arm, nano) in [("a", 5_000), ("b", 1_000)] {
             let cost = Some(policies::facts::Money::from_nano(nano + i64::from(unit % 7)));
-            it.past(arm, u128::from(unit as u8), Some((Seen { cost, ..Seen::default() }, None)), &[]);
+            it.past(
+                arm,
+                u128::from(unit as u8),
+                Some((Seen { cost, ..Seen::default() }, None)),
+                &[],
+            );
         }
     }
     let shares = it.shares(2).unwrap();

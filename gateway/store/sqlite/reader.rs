@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
-    Following, KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, boot, charges,
-    enrolled, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
+    Following, KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification,
+    boot, charges, enrolled, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},

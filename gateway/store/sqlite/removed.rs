@@ -73,7 +73,11 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         (NAMELESS, "entry has lost what it names", "entries have lost what they name"),
         (NAMELESS_REFUSALS, "refusal has lost its policy", "refusals have lost their policy"),
         (TREELESS, "policy has lost its tree of teams", "policies have lost their tree of teams"),
-        (ARMLESS, "request has lost the arm that it was", "requests have lost the arms that they were"),
+        (
+            ARMLESS,
+            "request has lost the arm that it was",
+            "requests have lost the arms that they were",
+        ),
         (ARM_OF_NONE, "row of enrolled belongs to no entry", "rows of enrolled belong to no entry"),
         (TOLD_OF_NONE, "feedback belongs to no request", "feedbacks belong to no request"),
     ];

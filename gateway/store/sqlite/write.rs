@@ -8,7 +8,8 @@ use uuid::Uuid;
 use policies::experiment::Enrolled;
 
 use super::{
-    checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema, started_at, trees,
+    checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema, started_at,
+    trees,
 };
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},

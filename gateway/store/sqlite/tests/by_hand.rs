@@ -38,7 +38,9 @@ fn written(folder: &Folder) {
     for arm in 0..2 {
         let opened = enrolled::in_arm(30 + u64::from(arm), &trial, arm, 0xab);
         let started_at_ms = now_ms();
-        group.whole.push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&opened) })));
+        group
+            .whole
+            .push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&opened) })));
         group.feedback.push(enrolled::told(opened.id, "success", f64::from(arm)));
     }
     group.changes.push(enrolled::change(1, crate::outcome::ExperimentAction::RolledBack));
