@@ -203,7 +203,7 @@ impl Told {
                 "`{}` is {why}; expected `request_id`, `name`, `value` and, if you like, `comment`",
                 shown(&field)
             );
-            return Err(Failure::invalid("unknown_field", public).at(shown(&field)));
+            return Err(Failure::invalid("unsupported_parameter", public).at(shown(&field)));
         }
         let request = text("request_id", "the value of `x-signalbox-id`", fields.request_id)?;
         let named = "1 to 40 of a-z, 0-9, `_`, `.` and `-`";
@@ -225,12 +225,19 @@ impl Told {
 fn fields(body: &[u8]) -> Result<Fields<'_>, Failure> {
     let malformed = |error: serde_json::Error| {
         let public = format!("the body is no feedback: {error}");
-        Failure::invalid("invalid_json", public)
+        let code = if error.is_data() { "invalid_type" } else { "invalid_json" };
+        Failure::invalid(code, public)
     };
     let mut json = serde_json::Deserializer::from_slice(body);
     let fields = json.deserialize_map(FieldsVisitor).map_err(malformed)?;
     json.end().map_err(malformed)?;
     Ok(fields)
+}
+
+/// The failure of a field that has another kind of value than it should, or none.
+fn wrong_kind(field: &'static str, raw: Option<&RawValue>, expected: &str) -> Failure {
+    let code = if raw.is_some() { "invalid_type" } else { "missing_required_parameter" };
+    wrong(field, kind(raw), expected).coded(code)
 }
 
 fn wrong(field: &'static str, found: &str, expected: &str) -> Failure {
@@ -253,7 +260,7 @@ fn kind(raw: Option<&RawValue>) -> &'static str {
 
 fn text(field: &'static str, expected: &str, raw: Option<&RawValue>) -> Result<Box<str>, Failure> {
     let text = raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
-    text.map(Into::into).ok_or_else(|| wrong(field, kind(raw), expected))
+    text.map(Into::into).ok_or_else(|| wrong_kind(field, raw, expected))
 }
 
 /// The value as a number, and whether it was true or false.
@@ -266,7 +273,7 @@ fn value(raw: Option<&RawValue>) -> Result<(f64, bool), Failure> {
             Ok(value) if value.abs() <= VALUE_MAX => Ok((value, false)),
             _ => Err(wrong("value", "a number beyond that", expected)),
         },
-        _ => Err(wrong("value", kind(raw), expected)),
+        _ => Err(wrong_kind("value", raw, expected)),
     }
 }
 

@@ -238,6 +238,11 @@ impl Gateway {
         Samples::parse(&self.admin("/metrics").await.text())
     }
 
+    /// Its ledger.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.folder.ledger()
+    }
+
     /// The entries as they are now.
     pub(crate) fn books(&self) -> Books {
         Books::read(&self.folder.ledger())

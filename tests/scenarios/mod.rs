@@ -15,6 +15,7 @@ mod directory;
 mod drain;
 mod experiments;
 mod fallback;
+mod feedback;
 mod first_question;
 mod full;
 mod guards;

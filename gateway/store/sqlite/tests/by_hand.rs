@@ -174,7 +174,7 @@ fn what_is_removed_is_named() {
             "2 lists of what keys could use are missing: their rows were removed".into(),
         ),
         ("DELETE FROM tree", "1 policy has lost its tree of teams".into()),
-        ("DELETE FROM epoch", "1 refusal has lost its policy".into()),
+        ("DELETE FROM epoch", "2 refusals have lost their policy".into()),
     ] {
         let folder = Folder::new("removed");
         written(&folder);
