@@ -99,8 +99,8 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
         let expected = format!(
             "at least {lines}, for what never folds into `other`: {} for teams and the models that \
              their keys may use ({used}), {} for models ({models}), {} for endpoints ({endpoints}), {} \
-             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, {compared}\
-             and {FIXED}",
+             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, \
+             {compared}and {FIXED}",
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,

@@ -78,8 +78,8 @@ impl Experiments {
         }
     }
 
-    /// Puts these changes in force instead of those that there were, in this version of the policy at once and
-    /// in each that follows.
+    /// Puts these changes in force instead of those that there were, in this version of the policy and in
+    /// each that follows.
     pub(crate) fn change(&self, changes: Changes, now: Timestamp) {
         self.changes.store(Arc::new(changes));
         self.look(now);

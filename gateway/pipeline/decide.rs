@@ -55,8 +55,8 @@ pub(crate) struct Present<V> {
 }
 
 impl<V> Present<V> {
-    /// The moment at this time where there is no gateway: no operator and no guard has changed anything in the
-    /// policy's experiments.
+    /// The moment at this time where there is no gateway: neither an operator nor a guard has changed
+    /// anything in the policy's experiments.
     pub(crate) fn at(at: jiff::Timestamp, policy: &Policy, (draw, fleet): (Draw, V)) -> Self {
         let experiments = Experiments::new(policy.experiments(), None, at).view();
         Self { draw, fleet, experiments }

@@ -644,8 +644,10 @@ fn the_table_of_cases_with_experiments_holds() {
 
 /// The plan of a user in this arm, of two that are asked otherwise.
 fn asked(arm: u8, state: ExperimentState, signals: &Signals) -> Plan {
-    let arms = r#"arms = [{ name = "old", share = 0.5, system_suffix = "Short." }, { name = "new", share = 0.5, route = ["gpt-oss-120b"], system_suffix = "ตอบเป็นภาษาไทยอย่างสุภาพ" }]"#;
-    let policy = policy(arms);
+    let arms = "arms = [{ name = \"old\", share = 0.5, system_suffix = \"Short.\" }, \
+                { name = \"new\", share = 0.5, route = [\"gpt-oss-120b\"], system_suffix = \"THAI\" }]";
+    let arms = arms.replace("THAI", "ตอบเป็นภาษาไทยอย่างสุภาพ");
+    let policy = policy(&arms);
     let shares = ExperimentState::of_arm(&policy.experiments()[0], ArmIndex(arm)).shares;
     at(&policy, signals, ExperimentState { shares, ..state }).unwrap()
 }

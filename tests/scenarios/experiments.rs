@@ -16,27 +16,31 @@ const HEADER: &str = "x-signalbox-experiment";
 /// Half of the users are asked as before, half of them otherwise.
 const ARMS: &str = r#"arms = [
     { name = "old", share = 0.5, route = ["a"] },
-    { name = "new", share = 0.5, route = ["b"], params = { temperature = 0.25, reasoning_effort = "low" }, system_suffix = "Answer \"politely\"." },
+    { name = "new", share = 0.5, route = ["b"], params = PARAMS, system_suffix = "Answer \"politely\"." },
 ]
 "#;
+
+/// What the arm `new` sets.
+const PARAMS: &str = "{ temperature = 0.25, reasoning_effort = \"low\" }";
 
 /// A rule for all chat with an experiment of these lines, over models `a` and `b`, with a default route `c`.
 fn policy(lines: &str) -> String {
     format!(
         "version = \"v1\"\n[default]\nroute = [\"c\"]\n\
-         [[rule]]\nname = \"home\"\nwhen = {{ data_class = [\"confidential\"] }}\n\
+         [[rule]]\nname = \"home\"\nwhen = {{ data_class = [\"confidential\", \"secret\"] }}\n\
          require = {{ zone = [\"on_prem\"] }}\n\
-         [[rule]]\nname = \"chat\"\nwhen = {{ operation = [\"chat\"] }}\nroute = [\"c\"]\nretries = 0\n\
+         [[rule]]\nname = \"chat\"\nwhen = {{ operation = [\"chat\"] }}\nroute = [\"c\"]\nretry = 0\n\
          experiment = \"ab\"\n\
-         [[experiment]]\nname = \"ab\"\nunit = \"user\"\nprimary = \"error\"\n{lines}\n"
+         [[experiment]]\nname = \"ab\"\nunit = \"user\"\nprimary = \"error\"\n{}\n",
+        lines.replace("PARAMS", PARAMS)
     )
 }
 
 fn setup([a, b, c]: [&SimBackend; 3], lines: &str) -> Setup {
     Setup::new()
-        .model_with("a", &a.urls(), "zone = \"on_prem\"\n")
+        .model_with("a", &a.urls(), "zone = \"on_prem\"\ncapabilities = [\"reasoning\"]\n")
         .model_with("b", &b.urls(), "zone = \"cloud\"\ncapabilities = [\"reasoning\"]\n")
-        .model_with("c", &c.urls(), "zone = \"on_prem\"\n")
+        .model_with("c", &c.urls(), "zone = \"on_prem\"\ncapabilities = [\"reasoning\"]\n")
         .and("[policy]\nfile = \"policy.toml\"\n[identity]\npepper = \"file:secret\"\n")
         .file("policy.toml", &policy(lines))
         .file("secret", "a pepper that all replicas of this gateway have")
@@ -111,20 +115,35 @@ async fn an_arm_is_asked_with_its_parameters_and_its_suffix_and_nothing_else_is_
         Reply::of(request.body(body)).await
     };
     // `M` is the model as it is called there; what is between them is the caller's, byte for byte.
+    const SYSTEM: &str = r#"{"role":"system","content":"Be kind."}"#;
+    const KIND: &str = r#"{"role":"system","content":"Be kind.\n\nAnswer \"politely\"."}"#;
+    const ALONE: &str = r#"{"role":"system","content":"Answer \"politely\"."},"#;
+    const PART: &str = r#"{"type":"text","text":"Short."}"#;
+    const PARTS: &str =
+        r#"{"type":"text","text":"Short."},{"type":"text","text":"\n\nAnswer \"politely\"."}"#;
+    const HI: &str = r#" {"role" : "user","content":"Hi \u00e9"}"#;
+    let whole = |text: &str| {
+        let all = [("SYSTEM", SYSTEM), ("KIND", KIND), ("ALONE", ALONE), ("PARTS", PARTS)];
+        let text = all.iter().fold(text.to_owned(), |text, (name, it)| text.replace(name, it));
+        let text = text.replace("ADDED", r#"LOW"temperature":0.25,"#);
+        let text = text.replace("LOW", r#""reasoning_effort":"low","#);
+        text.replace("PART", PART).replace("HI", HI)
+    };
     for (written, sent) in [
         (
-            r#" {"messages" : [{"role":"system","content":"Be kind."}, {"role":"user","content":"Hi \u00e9"}] ,"model":"M", "temperature": 1.50e0,"x":[ 1,2 ],"user":"U"} "#,
-            r#" {"reasoning_effort":"low","messages" : [{"role":"system","content":"Be kind.\n\nAnswer \"politely\"."}, {"role":"user","content":"Hi \u00e9"}] ,"model":"M", "temperature": 0.25,"x":[ 1,2 ],"user":"U"} "#,
+            r#" {"messages" : [SYSTEM,HI] ,"model":"M", "temperature": 1.50e0,"x":[ 1,2 ],"user":"U"} "#,
+            r#" {LOW"messages" : [KIND,HI] ,"model":"M", "temperature": 0.25,"x":[ 1,2 ],"user":"U"} "#,
         ),
         (
-            r#"{"model":"M","user":"U","reasoning_effort":"high","messages":[ {"role":"user","content":"Hi"}]}"#,
-            r#"{"temperature":0.25,"model":"M","user":"U","reasoning_effort":"low","messages":[{"role":"system","content":"Answer \"politely\"."}, {"role":"user","content":"Hi"}]}"#,
+            r#"{"model":"M","user":"U","reasoning_effort":"high","messages":[HI]}"#,
+            r#"{"temperature":0.25,"model":"M","user":"U","reasoning_effort":"low","messages":[ALONEHI]}"#,
         ),
         (
-            r#"{"model":"M","user":"U","messages":[{"role":"developer","content":[{"type":"text","text":"Short."}]},{"role":"user","content":"Hi"}]}"#,
-            r#"{"temperature":0.25,"reasoning_effort":"low","model":"M","user":"U","messages":[{"role":"developer","content":[{"type":"text","text":"Short."},{"type":"text","text":"\n\nAnswer \"politely\"."}]},{"role":"user","content":"Hi"}]}"#,
+            r#"{"model":"M","user":"U","messages":[{"role":"developer","content":[PART]},HI]}"#,
+            r#"{ADDED"model":"M","user":"U","messages":[{"role":"developer","content":[PARTS]},HI]}"#,
         ),
     ] {
+        let (written, sent) = (whole(written), whole(sent));
         for stream in ["", r#""stream":true,"stream_options":{"include_usage":true},"#] {
             let body = |text: &str, model: &str, user: &str| {
                 let text = text.replace("\"M\"", &format!("{stream}\"M\"")).replace(
@@ -133,15 +152,15 @@ async fn an_arm_is_asked_with_its_parameters_and_its_suffix_and_nothing_else_is_
                 );
                 text.replace("\"U\"", &format!("\"{user}\""))
             };
-            let reply = send(body(written, "auto", &new)).await;
+            let reply = send(body(&written, "auto", &new)).await;
             assert_eq!((reply.status, reply.header(HEADER)), (200, "ab=new"), "{}", reply.text());
             let seen = up[1].seen().last.expect("a request").body;
-            assert_eq!(String::from_utf8_lossy(&seen), body(sent, "scripted", &new));
+            assert_eq!(String::from_utf8_lossy(&seen), body(&sent, "scripted", &new));
             // The other arm says nothing but its route: all of its requests is the caller's.
-            let reply = send(body(written, "auto", &old)).await;
+            let reply = send(body(&written, "auto", &old)).await;
             assert_eq!((reply.status, reply.header(HEADER)), (200, "ab=old"), "{}", reply.text());
             let seen = up[0].seen().last.expect("a request").body;
-            assert_eq!(String::from_utf8_lossy(&seen), body(written, "scripted", &old));
+            assert_eq!(String::from_utf8_lossy(&seen), body(&written, "scripted", &old));
         }
     }
     gateway.close().await;
@@ -246,17 +265,20 @@ async fn a_hard_budget_is_never_passed_because_of_a_suffix() {
             .key(&budget)
             .start()
             .await;
-        let mut answered = 0;
+        let (mut answered, mut spent) = (0, 0.0);
         for _ in 0..4 {
             let reply = gateway.ask(&with(of("user-1"), json!({ "max_tokens": 1 }))).await;
-            answered += usize::from(reply.status == 200);
             assert!(reply.status == 200 || reply.status == 429, "{}", reply.text());
             assert!(reply.header(HEADER).starts_with("ab="), "refusals of an arm name it too");
+            if reply.status == 200 {
+                answered += 1;
+                spent += reply.header("x-signalbox-cost").parse::<f64>().expect("a number");
+            }
         }
         assert_eq!(answered, served, "{amount}");
-        let spent = gateway.metrics().await.sum("signalbox_budget_spent", &[]);
         let amount: f64 = amount.parse().expect("a number");
-        assert!(spent <= amount && (served == 0) == (spent == 0.0), "{spent} of {amount}");
+        let each = if served == 0 { 8.5 } else { spent / f64::from(served) };
+        assert!(spent <= amount && each > 8.0, "{spent} of {amount}");
         gateway.close().await;
     }
 }

@@ -5,20 +5,28 @@ use crate::experiment::view::Change;
 
 /// Two experiments: one ramped up in two steps, one as it is from the beginning.
 fn experiments() -> Vec<Experiment> {
-    let arms = r#"arms = [{ name = "old", share = 0.5, route = ["gpt-oss-20b"] }, { name = "new", share = 0.5, route = ["qwen3.5-397b"] }]"#;
+    let arms = "arms = [{ name = \"old\", share = 0.5, route = [\"gpt-oss-20b\"] }, \
+                { name = \"new\", share = 0.5, route = [\"qwen3.5-397b\"] }]";
     let rule = |name: &str, task: &str| {
         format!(
-            "[[rule]]\nname = \"{name}\"\nwhen = {{ task = [\"{task}\"] }}\nroute = [\"kimi-k2.6\"]\nexperiment = \"{name}\"\n"
+            "[[rule]]\nname = \"{name}\"\nwhen = {{ task = [\"{task}\"] }}\nroute = [\"kimi-k2.6\"]\n\
+             experiment = \"{name}\"\n"
         )
     };
-    let document = format!(
-        "[default]\nroute = [\"kimi-k2.6\"]\n{}{}\
-         [[experiment]]\nname = \"ramped\"\nunit = \"user\"\nprimary = \"error\"\n{arms}\n\
-         ramp = [{{ from = \"2026-12-01T09:00:00Z\", enrol = 0.1 }}, {{ from = \"2026-12-03T09:00:00Z\", enrol = 0.5 }}]\n\
-         [[experiment]]\nname = \"whole\"\nunit = \"user\"\nprimary = \"error\"\n{arms}\n",
-        rule("ramped", "chat"),
-        rule("whole", "coding"),
-    );
+    let experiment = |name: &str, more: &str| {
+        let head = "unit = \"user\"\nprimary = \"error\"\n";
+        format!("[[experiment]]\nname = \"{name}\"\n{head}{arms}\n{more}\n")
+    };
+    let ramp = "ramp = [{ from = \"2026-12-01T09:00:00Z\", enrol = 0.1 }, \
+                { from = \"2026-12-03T09:00:00Z\", enrol = 0.5 }]";
+    let document = [
+        "[default]\nroute = [\"kimi-k2.6\"]\n",
+        &rule("ramped", "chat"),
+        &rule("whole", "coding"),
+        &experiment("ramped", ramp),
+        &experiment("whole", ""),
+    ]
+    .concat();
     let policy = compile(&document, &policies::catalogue());
     policy.unwrap_or_else(|faults| panic!("{faults:#?}")).experiments().to_vec()
 }

@@ -10,11 +10,11 @@ use crate::{
 type Enrolment = (Option<Enrolled>, Option<(ExperimentIndex, Outside)>);
 
 impl<'a> Moment<'a> {
-    /// Gives a request of a rule with an experiment the route of its arm, if it takes part, and makes room for
-    /// what the arm adds to its input.
+    /// Gives a request of a rule with an experiment the route of its arm, if it takes part, and makes
+    /// room for what the arm adds to its input.
     ///
-    /// It does only if each arm may and can serve it, however the fleet is: else the arms would be compared by
-    /// different requests. The same holds for units whose arm is rolled back.
+    /// It does only if each arm may and can serve it, however the fleet is: else the arms would be
+    /// compared by different requests. The same holds for units whose arm is rolled back.
     pub(super) fn enrol(&mut self, chosen: &mut Chosen<'a>, filter: &Filter<'_>) -> Enrolment {
         self.adds = Added::default();
         let Some(at) = self.rule(chosen.rule).and_then(|rule| rule.experiment) else {

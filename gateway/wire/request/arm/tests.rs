@@ -57,8 +57,8 @@ fn a_parameter_wins_over_the_callers_or_is_added() {
         ),
         // What only sounds like it is another member.
         (
-            r#"{REST,"Temperature":2,"extra":{"temperature":2}}"#,
-            r#"{"temperature":0.3,"reasoning_effort":"low",REST,"Temperature":2,"extra":{"temperature":2}}"#,
+            r#"{REST,"Temperature":2,"x":{"temperature":2}}"#,
+            r#"{"temperature":0.3,"reasoning_effort":"low",REST,"Temperature":2,"x":{"temperature":2}}"#,
         ),
     ] {
         let full = |text: &str| text.replace("REST", REST);
@@ -88,17 +88,17 @@ fn a_suffix_joins_the_system_message_or_stands_as_one() {
             r#"[{"content":"SAID","role":"developer"},{"role":"user","content":"a"}]"#,
         ),
         (
-            r#"[{"role":"system","content":[ {"type":"text","text":"x"} ]},{"role":"user","content":"a"}]"#,
-            r#"[{"role":"system","content":[ {"type":"text","text":"x"} ,{"type":"text","text":"\n\nSAID"}]},{"role":"user","content":"a"}]"#,
+            r#"[{"role":"system","content":[ {"type":"text","text":"x"} ]},USER]"#,
+            r#"[{"role":"system","content":[ {"type":"text","text":"x"} ,PART]},USER]"#,
         ),
         (
-            r#"[{"role":"system","content":[ ]},{"role":"user","content":"a"}]"#,
-            r#"[{"role":"system","content":[ {"type":"text","text":"SAID"}]},{"role":"user","content":"a"}]"#,
+            r#"[{"role":"system","content":[ ]},USER]"#,
+            r#"[{"role":"system","content":[ {"type":"text","text":"SAID"}]},USER]"#,
         ),
         // The first of several; a user's words never look like one.
         (
-            r#"[{"role":"user","content":"system"},{"role":"system","content":"1"},{"role":"system","content":"2"}]"#,
-            r#"[{"role":"user","content":"system"},{"role":"system","content":"1\n\nSAID"},{"role":"system","content":"2"}]"#,
+            r#"[USER,{"role":"system","content":"1"},{"role":"system","content":"2"}]"#,
+            r#"[USER,{"role":"system","content":"1\n\nSAID"},{"role":"system","content":"2"}]"#,
         ),
         // Of two contents the last one counts.
         (
@@ -107,7 +107,10 @@ fn a_suffix_joins_the_system_message_or_stands_as_one() {
         ),
     ] {
         let full = |messages: &str| {
-            format!(r#"{{"model":"m", "messages": {},"z":0}}"#, messages.replace("SAID", SAID))
+            let messages = messages.replace("PART", r#"{"type":"text","text":"\n\nSAID"}"#);
+            let messages = messages.replace("USER", r#"{"role":"user","content":"system"}"#);
+            let messages = messages.replace("SAID", SAID);
+            format!(r#"{{"model":"m", "messages": {},"z":0}}"#, messages)
         };
         assert_eq!(sent(&full(messages), &polite), full(expected));
     }
@@ -137,8 +140,7 @@ proptest! {
     #[test]
     fn all_but_the_arms_own_stays_byte_for_byte_and_is_json(
         system in system(),
-        before in any::<bool>(),
-        pretty in any::<bool>(),
+        (before, pretty) in any::<(bool, bool)>(),
         (temperature, large) in (prop::option::of(any::<f32>()), any::<bool>()),
         suffix in prop::option::of("[\\PC\n\"\\\\]{1,20}"),
         user in "\\PC{0,20}",
