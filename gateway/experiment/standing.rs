@@ -165,7 +165,8 @@ mod tests {
             view.states[0].shares.clone()
         };
         assert_eq!(shares(&it), [0.9, 0.1]);
-        let other = Experiment { version: "other".into(), ..it.clone() };
+        let mut other = it.clone();
+        other.version = "other".into();
         assert_eq!(shares(&other), Vec::<f64>::new());
         assert_eq!(it.arm(ArmIndex(1)).unwrap().share, 0.5);
     }
