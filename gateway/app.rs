@@ -7,6 +7,7 @@ mod changed;
 mod chores;
 mod drain;
 mod epoch;
+mod experiments;
 mod gauges;
 mod ground;
 mod handover;
@@ -74,7 +75,7 @@ use crate::{
     },
     log::Log,
     outcome::Sampler,
-    pipeline::{Gateway, Sources},
+    pipeline::{Gateway, Guards, Sources, guards},
     record::{self, Ledger, ReloadResult, WriterHandle},
     store::Departure,
 };
@@ -365,7 +366,9 @@ async fn build(
         let now = jiff::Timestamp::now();
         before.begin(&epoch.accounts, &said.aside, now).map_err(ledger_error)?;
     }
+    let changes = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
     let gateway = Gateway {
+        guards: Guards::new(&changes),
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,
@@ -377,6 +380,8 @@ async fn build(
         sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
     };
     let gateway = Arc::new(gateway);
+    guards::look(&gateway);
+    experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
     gauges::register(&gateway);
     if let Some(predecessor) = predecessor {
         predecessor.leave().await.map_err(stays)?;

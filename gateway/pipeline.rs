@@ -7,6 +7,7 @@ mod answer;
 mod arms;
 mod decide;
 mod feedback;
+pub(crate) mod guards;
 mod ids;
 mod preview;
 mod readiness;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     arms::ArmTable,
     decide::{Asked, Decided, Present, explained},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, feedback},
+    guards::Guards,
     ids::Ids,
     preview::preview,
     readiness::readiness,
@@ -53,7 +55,7 @@ use crate::{
     config::{self, Wait},
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
-    experiment::Experiments,
+    experiment::{Experiments, observe::Watch},
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
     outcome::{Ending, EpochInfo, Sampler},
@@ -83,6 +85,8 @@ pub(crate) struct Gateway {
     pub stopped: AtomicBool,
     /// Which new traces have spans; none where no spans are made.
     pub sampler: Option<Sampler>,
+    /// What guards and operators have done to the experiments.
+    pub guards: Guards,
     /// Clock and randomness.
     pub sources: Sources,
 }
@@ -123,6 +127,8 @@ pub(crate) struct Epoch {
     pub header_cache: HeaderCache,
     /// How the policy's experiments are now.
     pub experiments: Experiments,
+    /// What their arms have shown.
+    pub watch: Watch,
     /// What is written for each of their arms, into requests and answers.
     pub arms: ArmTable,
     /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and

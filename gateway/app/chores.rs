@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::pipeline::Gateway;
+use crate::pipeline::{Gateway, guards};
 
 /// How often decisions get a new view of the fleet, and of the experiments where a step of a ramp begins or
 /// something was changed in them.
 const VIEW_EVERY: Duration = Duration::from_millis(100);
-/// How often idle connections are looked at.
+/// How often idle connections are looked at, and whether arms get other shares.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks at the fleet, and sweeps up what has come to its end, until the process ends.
@@ -21,7 +21,10 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
                 epoch.upstreams.look(VIEW_EVERY, gateway.now());
                 epoch.experiments.look((gateway.sources.timestamp)());
             }
-            _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
+            _ = sweep.tick() => {
+                gateway.epoch.load().upstreams.sweep(gateway.now());
+                guards::look(&gateway);
+            }
         }
     }
 }

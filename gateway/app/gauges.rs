@@ -9,7 +9,7 @@ use crate::{
     account::BudgetReading,
     edge::admin::Expose,
     failure::{Failure, Kind, Stage},
-    pipeline::{Epoch, Gateway, readiness},
+    pipeline::{Epoch, Gateway, guards, readiness},
     record::{Gauge, GaugeReading},
 };
 
@@ -65,6 +65,7 @@ fn read(gateway: &Gateway) -> Vec<GaugeReading> {
     }));
     readings.extend(names.models().iter().flat_map(model));
     endpoints(&epoch, gateway.now(), &mut readings);
+    experiments(gateway, &epoch, &mut readings);
     let currency = &names.currency;
     readings.extend(epoch.accounts.budgets(now).iter().flat_map(|it| budget(it, currency)));
     readings
@@ -106,6 +107,22 @@ fn endpoints(epoch: &Epoch, now: std::time::Instant, readings: &mut Vec<GaugeRea
     }
     for (model, waiting) in fleet.waiting() {
         readings.push(GaugeReading::count(Gauge::QueueWaiting, [Arc::clone(model)], waiting));
+    }
+}
+
+/// How the arms of the experiments stand.
+fn experiments(gateway: &Gateway, epoch: &Epoch, readings: &mut Vec<GaugeReading>) {
+    for watched in epoch.watch.all() {
+        let experiment = &watched.experiment.name;
+        for arm in guards::arms(gateway, watched) {
+            let labels = || [Arc::clone(experiment), Arc::clone(&arm.name)];
+            readings.push(GaugeReading::count(Gauge::ExperimentUnits, labels(), arm.units));
+            readings.extend(arm.bounds.iter().map(|bound| {
+                let labels = [Arc::clone(experiment), Arc::clone(&arm.name), bound.metric.clone()];
+                let broken = arm.broken.as_ref() == Some(&bound.metric);
+                GaugeReading::count(Gauge::ExperimentGuard, labels, broken.into())
+            }));
+        }
     }
 }
 

@@ -1,9 +1,11 @@
-//! `signalbox experiment`: what data say about arms, and how many units it takes to say it.
+//! `signalbox experiment`: what data say about arms, how many units it takes to say it, and the switches of
+//! those that run.
 
 mod evaluate;
 mod plan;
+mod switch;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
@@ -18,12 +20,25 @@ pub(super) enum Command {
     Evaluate(evaluate::Args),
     /// Say how many units and days an experiment takes.
     Plan(plan::Args),
+    /// Say how the experiments of a gateway that runs stand.
+    List(switch::ListArgs),
+    /// Stop an experiment: all its units get the rule's own route, at once and until it is resumed.
+    Stop(switch::SwitchArgs),
+    /// Resume an experiment that is stopped, or whose arms are rolled back; guards begin anew.
+    Resume(switch::SwitchArgs),
 }
 
-pub(super) fn run(command: &Command) -> ExitCode {
+pub(super) fn run(named: Option<PathBuf>, command: Command) -> ExitCode {
     match command {
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Plan(args) => plan::run(args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::List(args) => super::asynchronous(switch::list(named, args)),
+        Command::Stop(args) => {
+            super::asynchronous(switch::switch(named, switch::Switch::Stop, args))
+        }
+        Command::Resume(args) => {
+            super::asynchronous(switch::switch(named, switch::Switch::Resume, args))
+        }
     }
 }
 

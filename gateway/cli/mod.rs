@@ -8,6 +8,7 @@ mod explain;
 mod init;
 mod key;
 mod ledger;
+mod operator;
 mod policy;
 mod print;
 mod serve;
@@ -79,7 +80,7 @@ enum Command {
     Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
-    /// Judge arms by data, and plan experiments.
+    /// Judge arms by data, plan experiments, and stop or resume those that run.
     #[command(subcommand)]
     Experiment(experiment::Command),
     /// Run the simulated fleet alone.
@@ -116,7 +117,7 @@ pub fn main() -> ExitCode {
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
-        Command::Experiment(command) => experiment::run(&command),
+        Command::Experiment(command) => experiment::run(named, command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";

@@ -26,8 +26,8 @@ const TEAM_AND_MODEL: usize = 1 + 5;
 /// Of a team's budget: amount, spent, reserved, hard, beginning and end of the window.
 const BUDGET: usize = 6;
 
-/// Of an arm of an experiment: requests by their four outcomes.
-const ARM: usize = 4;
+/// Of an arm of an experiment: requests by their four outcomes, and its units.
+const ARM: usize = 5;
 /// Of an experiment: requests that have no unit.
 const EXPERIMENT: usize = 1;
 
@@ -41,11 +41,13 @@ struct Alone {
     budgets: usize,
     /// Pairs of what can decide and a model of its route.
     decisions: usize,
+    /// Names of values for each arm of an experiment, and the others together.
+    feedback: usize,
+    /// Bounds of each arm of an experiment.
+    bounds: usize,
     experiments: usize,
     /// Of all experiments together.
     arms: usize,
-    /// Names of values for each arm of an experiment, and the others together.
-    feedback: usize,
 }
 
 impl Alone {
@@ -56,9 +58,10 @@ impl Alone {
             endpoints: config.models.iter().map(|it| it.endpoints.len()).sum(),
             budgets: config.teams.iter().map(|it| it.budgets.len()).sum(),
             decisions: config.policy.decisions(),
+            feedback: feedback(config),
+            bounds: bounds(config),
             experiments: config.policy.experiments().len(),
             arms: config.policy.experiments().iter().map(|it| it.arms.len()).sum(),
-            feedback: feedback(config),
         }
     }
 
@@ -74,7 +77,7 @@ impl Alone {
 
     /// Those of experiments.
     fn compared(self) -> usize {
-        self.experiments * EXPERIMENT + self.arms * ARM + self.feedback
+        self.experiments * EXPERIMENT + self.arms * ARM + self.feedback + self.bounds
     }
 }
 
@@ -113,6 +116,21 @@ fn feedback(config: &Config) -> usize {
         2 + it.judged.metrics.len() + it.guard.feedback_min.len()
     };
     config.policy.experiments().iter().map(|it| it.arms.len() * names(it)).sum()
+}
+
+/// How many bounds all arms of all experiments have.
+fn bounds(config: &Config) -> usize {
+    let bounds = |it: &policies::experiment::Experiment| {
+        let guard = &it.guard;
+        let [error, first_token, cost] = [
+            guard.error_rate_max.is_some(),
+            guard.first_token_p95_ms_max.is_some(),
+            guard.cost_mean_max.is_some(),
+        ]
+        .map(usize::from);
+        error + first_token + cost + guard.feedback_min.len()
+    };
+    config.policy.experiments().iter().map(|it| it.arms.len() * bounds(it)).sum()
 }
 
 /// How many pairs there are of a team that has keys and a model that one of them may use. Keys that share

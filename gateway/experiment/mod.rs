@@ -8,7 +8,10 @@ mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
 mod now;
+pub(crate) mod observe;
+pub(crate) mod standing;
 pub(crate) mod stats;
+mod units;
 pub(crate) mod view;
 
 pub(crate) use now::{Experiments, View};

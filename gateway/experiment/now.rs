@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
-use policies::experiment::{Experiment, ExperimentView};
+use policies::experiment::{Experiment, ExperimentIndex, ExperimentView};
 
 use super::view::{Changes, next_step, view};
 
@@ -57,6 +57,13 @@ impl Experiments {
         View((!self.experiments.is_empty()).then(|| self.published.load()))
     }
 
+    /// The shares of an experiment's arms now, where they follow the outcomes.
+    pub(crate) fn shares(&self, at: ExperimentIndex) -> Option<Arc<[f64]>> {
+        let published = self.published.load();
+        let shares = &published.view.states.get(usize::from(at.0))?.shares;
+        (!shares.is_empty()).then(|| shares.as_slice().into())
+    }
+
     /// Begins the step of a ramp whose time has come, and takes over what was changed meanwhile. A clock that
     /// is set back takes no step back: who takes part goes on taking part.
     pub(crate) fn look(&self, now: Timestamp) {
@@ -73,7 +80,6 @@ impl Experiments {
 
     /// Puts these changes in force instead of those that there were, in this version of the policy and in
     /// each that follows.
-    #[cfg_attr(not(test), expect(dead_code, reason = "guards and operators are yet to call it"))]
     pub(crate) fn change(&self, changes: Changes, now: Timestamp) {
         self.changes.store(Arc::new(changes));
         self.look(now);

@@ -38,7 +38,7 @@ pub struct ArmName {
 }
 
 /// Whose a request was, as far as what is told of it afterwards depends on that.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Enrolment {
     /// The team that asked.
     pub team: Box<str>,
@@ -50,6 +50,8 @@ pub struct Enrolment {
     pub arm: Option<ArmName>,
     /// How many values have been told of it under other names than the one asked for.
     pub others: u32,
+    /// The value that was told of it under that name before.
+    pub before: Option<f64>,
 }
 
 /// What has become of an experiment, or of one of its arms.

@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Epoch, Gateway, Inbound};
+use super::{Epoch, Gateway, Inbound, guards};
 use crate::{
     config,
     failure::{Failure, Kind, Stage, shown},
@@ -88,11 +88,14 @@ where
         comment: comment.filter(|_| epoch.feedback.comments),
         key: Arc::clone(&caller.key_name),
         at_ms,
-        arm: found.arm,
+        arm: found.arm.clone(),
     };
     let counted = feedback.arm.as_ref().and_then(|arm| labels(&epoch, arm, &name));
     let commit = gw.recorder.feedback(feedback)?;
     gw.recorder.durable(commit).await?;
+    if let Some(arm) = &found.arm {
+        guards::told(gw, arm, &name, (found.before, value));
+    }
     if let Some([experiment, arm, name]) = counted {
         gw.recorder.metrics().feedback(experiment, arm, name);
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Epoch, Failed, Gateway, Ids, Inbound, said};
+use super::{Epoch, Failed, Gateway, Ids, Inbound, guards, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
     failure::{Failure, Kind, Stage, Verdict},
@@ -155,7 +155,7 @@ impl Tab {
             draw,
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
-            arm_shares: None,
+            arm_shares: plan.arm.and_then(|it| self.epoch.experiments.shares(it.experiment)),
         });
         let commit = self.gateway.recorder.opened(Arc::clone(&opened));
         self.accepted = Some(Accepted { opened, reservation, commit });
@@ -296,6 +296,9 @@ impl Tab {
         if let Some(waited) = outcome.stages.get_mut(Stage::Dispatch as usize) {
             *waited = Duration::ZERO;
         }
+        if let Some(it) = self.epoch.watch.ended(&outcome) {
+            guards::broken(&self.gateway, &it);
+        }
         // On its way to the ledger first: a budget that begins meanwhile finds it open here or closed there.
         self.gateway.recorder.closed(outcome);
         reservation.settle(charge.cost, charge.usage.counts);
@@ -318,6 +321,11 @@ impl Tab {
             caller: self.caller.clone(),
             names: Arc::clone(&self.epoch.names),
         };
+        if let Some(it) =
+            refused.arm.and_then(|it| self.epoch.watch.refused(it, kind, self.started))
+        {
+            guards::broken(&self.gateway, &it);
+        }
         self.gateway.recorder.refused(refused, failure);
     }
 }

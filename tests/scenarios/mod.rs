@@ -18,6 +18,7 @@ mod fallback;
 mod feedback;
 mod first_question;
 mod full;
+mod guards;
 mod handover;
 mod handover_money;
 mod hedge;

@@ -2,7 +2,7 @@
 //! API where programs ask; and its cause in the log.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 
 use crate::{
     failure::{Failure, Kind, Stage},
@@ -53,9 +53,18 @@ pub(super) async fn no_page() -> Told {
     wrong(404, "not_found", "there is no such page: docs/OPERATIONS.md names those that there are")
 }
 
-/// The page is only read.
-pub(super) async fn no_method() -> Told {
-    wrong(405, "method_not_allowed", "this page is only read: expected the method GET")
+/// The page has another method: nearly all are only read.
+pub(super) async fn no_method(uri: Uri) -> Told {
+    let path = uri.path().trim_end_matches('/');
+    wrong(
+        405,
+        "method_not_allowed",
+        if path.ends_with("/stop") || path.ends_with("/resume") {
+            "this page changes something: expected the method POST"
+        } else {
+            "this page is only read: expected the method GET"
+        },
+    )
 }
 
 fn wrong(status: u16, code: &'static str, public: &'static str) -> Told {

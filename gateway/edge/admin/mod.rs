@@ -1,6 +1,7 @@
 //! The operators' API: one file for each thing that it shows. An error is a [`Failure`], rendered in
 //! `failure.rs`: as JSON below `/admin/`, and where there is no page.
 
+mod experiments;
 mod failure;
 mod health;
 mod metrics;
@@ -14,7 +15,11 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use axum::{Router, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    response::IntoResponse,
+    routing::{get, post},
+};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -105,6 +110,10 @@ impl Admin {
             ("/admin/v1/policy", get(policy::policy)),
             ("/admin/v1/requests/{id}", get(requests::request)),
             ("/admin/v1/spend", get(spend::spend)),
+            ("/admin/v1/experiments", get(experiments::list)),
+            ("/admin/v1/experiments/{name}", get(experiments::one)),
+            ("/admin/v1/experiments/{name}/stop", post(experiments::stop)),
+            ("/admin/v1/experiments/{name}/resume", post(experiments::resume)),
         ]
         .into_iter()
         .fold(Router::new(), |router, (path, page)| {

@@ -50,6 +50,10 @@ pub enum Gauge {
     EndpointInFlight,
     /// Requests that wait for a place at a full model. Labels: model.
     QueueWaiting,
+    /// 1 if an arm has broken a bound of its guard, else 0. Labels: experiment, arm, metric.
+    ExperimentGuard,
+    /// The different units of an arm since the process began. Labels: experiment, arm.
+    ExperimentUnits,
     /// Ledger rows that are not yet durable. No labels.
     LedgerPending,
     /// Free bytes on the ledger's disk, none where the system does not say. No labels.
@@ -110,6 +114,10 @@ const GAUGES: &[About] = &[
         "Number of requests of this replica in flight at an endpoint."),
     (Gauge::QueueWaiting, "signalbox_queue_waiting", &["model"],
         "Number of requests that wait for a place at a full model."),
+    (Gauge::ExperimentGuard, "signalbox_experiment_guard", &["experiment", "arm", "metric"],
+        "Whether an arm has broken a bound of its experiment's guard: 1 or 0."),
+    (Gauge::ExperimentUnits, "signalbox_experiment_units", &["experiment", "arm"],
+        "Number of different units of an arm since the process began; about, above 4,096."),
     (Gauge::LedgerPending, "signalbox_ledger_pending", &[],
         "Number of ledger rows that are not yet durable."),
     (Gauge::LedgerDiskFree, "signalbox_ledger_disk_free_bytes", &[],

@@ -72,12 +72,14 @@ const TOLD: &str = "SELECT value FROM feedback_value WHERE id = ? AND name = ?";
 
 const OF_ENTRY: &str = "SELECT w.team, w.\"key\", \
      unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), a.experiment, a.version, a.arm, \
-     (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2) \
+     (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2), \
+     (SELECT value FROM feedback_value AS f WHERE f.id = ?1 AND f.name = ?2) \
      FROM entry AS e JOIN caller AS w ON w.id = e.caller LEFT JOIN enrolled AS x ON x.seq = e.seq \
      LEFT JOIN arm AS a ON a.id = x.arm WHERE e.id = ?1";
 /// A refusal of somebody who was known, with the arm that it was.
 const OF_REFUSAL: &str = "SELECT r.team, r.\"key\", r.at_ms, a.experiment, a.version, a.arm, \
-     (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2) \
+     (SELECT count(*) FROM feedback_value AS f WHERE f.id = ?1 AND f.name <> ?2), \
+     (SELECT value FROM feedback_value AS f WHERE f.id = ?1 AND f.name = ?2) \
      FROM refusal AS r JOIN arm AS a ON a.id = r.arm \
      WHERE r.id = ?1 AND r.team IS NOT NULL AND r.\"key\" IS NOT NULL LIMIT 1";
 
@@ -244,7 +246,7 @@ fn of_whom(row: &Row<'_>) -> rusqlite::Result<Enrolment> {
         _ => None,
     };
     let (team, key, at_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(Enrolment { team, key, at_ms, arm, others: row.get(6)? })
+    Ok(Enrolment { team, key, at_ms, arm, others: row.get(6)?, before: row.get(7)? })
 }
 
 /// All that has become of experiments, in its order. What no version of this program writes is left out.

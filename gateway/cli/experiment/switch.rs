@@ -1,0 +1,226 @@
+//! `signalbox experiment list`, `stop` and `resume`: the experiments of a gateway that runs, by its operators'
+//! API.
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use policies::printable;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use super::super::{
+    operator::Operator,
+    print::{self, err},
+};
+
+/// How long one answer may take: a change is durable before it is answered.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Options of `list`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ListArgs {
+    #[command(flatten)]
+    at: Operator,
+    /// The document as the operators' API gives it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `stop` and `resume`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SwitchArgs {
+    /// The experiment.
+    name: String,
+    /// Why, on one line; it is kept in the books.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    at: Operator,
+}
+
+/// What an operator wants of an experiment.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) enum Switch {
+    Stop,
+    Resume,
+}
+
+impl Switch {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+/// Says how the experiments stand.
+pub(in crate::cli) async fn list(named: Option<PathBuf>, args: ListArgs) -> ExitCode {
+    let asked = ask(named, &args.at, |client, url| {
+        client.request(Method::GET, format!("{url}/admin/v1/experiments"))
+    });
+    let document = match asked.await {
+        Ok(document) => document,
+        Err(code) => return code,
+    };
+    if args.json {
+        print::answer(format_args!("{document}\n"));
+        return ExitCode::SUCCESS;
+    }
+    let all = document.get("experiments").and_then(Value::as_array).cloned().unwrap_or_default();
+    if all.is_empty() {
+        print::answer(format_args!("The policy in force has no experiment.\n"));
+    }
+    all.iter().for_each(|it| print::answer(format_args!("{}", in_words(it))));
+    ExitCode::SUCCESS
+}
+
+/// Stops or resumes an experiment.
+pub(in crate::cli) async fn switch(
+    named: Option<PathBuf>,
+    switch: Switch,
+    args: SwitchArgs,
+) -> ExitCode {
+    let name = segment(&args.name);
+    let asked = ask(named, &args.at, |client, url| {
+        let url = format!("{url}/admin/v1/experiments/{name}/{}", switch.path());
+        client.request(Method::POST, url).json(&json!({ "reason": args.reason }))
+    });
+    match asked.await {
+        Ok(document) => {
+            if document.get("changed") == Some(&Value::Bool(false)) {
+                print::answer(format_args!("Nothing has changed:\n"));
+            }
+            print::answer(format_args!("{}", in_words(&document)));
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+/// A name as one segment of a path, whatever was typed.
+fn segment(name: &str) -> String {
+    let plain = |it: &u8| it.is_ascii_alphanumeric() || b"._-".contains(it);
+    let byte = |it: u8| if plain(&it) { char::from(it).to_string() } else { format!("%{it:02X}") };
+    name.bytes().map(byte).collect()
+}
+
+async fn ask(
+    named: Option<PathBuf>,
+    at: &Operator,
+    request: impl FnOnce(&Client, &str) -> RequestBuilder,
+) -> Result<Value, ExitCode> {
+    let (url, tokens) = at.asked(named.as_deref())?;
+    let said = |what: &str| {
+        err!("signalbox: {url}: {}", printable(what));
+        ExitCode::FAILURE
+    };
+    // A second provider in the process would be an error of ours; the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN);
+    let client = client.redirect(reqwest::redirect::Policy::none()).build();
+    let client = client.map_err(|error| said(&error.to_string()))?;
+    let mut request = request(&client, &url);
+    if let Some(token) = &tokens.token {
+        request = request.bearer_auth(token.expose());
+    }
+    let answer = request.send().await.map_err(|error| said(&cause(&error)))?;
+    let status = answer.status();
+    let document: Value = answer.json().await.unwrap_or_default();
+    if status == StatusCode::OK && document.is_object() {
+        return Ok(document);
+    }
+    let told = document.pointer("/error/message").and_then(Value::as_str);
+    Err(said(&match told {
+        Some(told) => format!("{}: {told}", status.as_u16()),
+        None => format!("this is not the operators' listener of a Signalbox: it answers {status}"),
+    }))
+}
+
+/// The innermost cause says what it is.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("no answer: {innermost}")
+}
+
+/// An experiment, and a line for each arm.
+fn in_words(it: &Value) -> String {
+    let text = |it: &Value, key: &str| {
+        let text = it.get(key).and_then(Value::as_str).unwrap_or_default();
+        printable(text).into_owned()
+    };
+    let number = |it: &Value, key: &str| it.get(key).and_then(Value::as_f64).unwrap_or_default();
+    let why = |it: &Value| match it {
+        Value::Object(_) => {
+            format!(" since {} ({}): {}", text(it, "at"), text(it, "by"), text(it, "reason"))
+        }
+        _ => String::new(),
+    };
+    let part = |key: &str| it.get(key).unwrap_or(&Value::Null);
+    let enrolled = 100.0 * number(it, "enrol");
+    let mut out = format!(
+        "{}: {}{}, {enrolled} % of the units take part\n",
+        text(it, "name"),
+        text(it, "state"),
+        why(part("stopped")),
+    );
+    for arm in part("arms").as_array().into_iter().flatten() {
+        let back = match arm.get("rolled_back") {
+            Some(back @ Value::Object(_)) => format!(", rolled back{}", why(back)),
+            _ => String::new(),
+        };
+        out += &format!(
+            "  {}{}: {:.1} % of them, {} units, {} requests{back}\n",
+            text(arm, "name"),
+            if arm.get("control") == Some(&Value::Bool(true)) { " (control)" } else { "" },
+            100.0 * number(arm, "share"),
+            number(arm, "units"),
+            number(arm, "requests"),
+        );
+        for bound in arm.get("guard").and_then(Value::as_array).into_iter().flatten() {
+            let value = bound.get("value").and_then(Value::as_f64);
+            let value = value.map_or_else(|| "nothing yet".to_owned(), |it| format!("{it:.6}"));
+            let (metric, state) = (text(bound, "metric"), text(bound, "state"));
+            let what = if metric == "first_token_ms" { " (share above the bound)" } else { "" };
+            let limit = number(bound, "bound");
+            out += &format!("    {metric}{what}: {value}, bound {limit}: {state}\n");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(segment("chat-ab_1.x"), "chat-ab_1.x");
+        assert_eq!(segment("../a b/ü?"), "..%2Fa%20b%2F%C3%BC%3F");
+    }
+
+    #[test]
+    fn an_experiment_is_said_in_words() {
+        let it = json!({
+            "name": "chat", "state": "rolled_back", "stopped": null, "enrol": 0.5, "arms": [
+                { "name": "a", "control": true, "share": 0.5, "units": 7, "requests": 9, "guard": [] },
+                { "name": "b", "control": false, "share": 0.5, "units": 1, "requests": 50,
+                  "rolled_back": { "at": "2026-12-01T00:00:00Z", "by": "guard", "reason": "error" },
+                  "guard": [{ "metric": "error", "value": 0.3, "bound": 0.02, "state": "broken" },
+                            { "metric": "cost", "value": null, "bound": 0.004, "state": "ok" }] },
+            ],
+        });
+        assert_eq!(
+            in_words(&it),
+            "chat: rolled_back, 50 % of the units take part\n  \
+             a (control): 50.0 % of them, 7 units, 9 requests\n  \
+             b: 50.0 % of them, 1 units, 50 requests, rolled back since 2026-12-01T00:00:00Z (guard): error\n    \
+             error: 0.300000, bound 0.02: broken\n    \
+             cost: nothing yet, bound 0.004: ok\n"
+        );
+        // What is no experiment is no panic.
+        assert!(in_words(&Value::Null).starts_with(": , 0 %"));
+    }
+}
