@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod plan;
+mod report;
 
 use std::process::ExitCode;
 

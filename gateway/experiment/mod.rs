@@ -4,4 +4,6 @@
 //! anybody likes: every interval holds at all looks together, not at one look chosen beforehand.
 
 pub(crate) mod evaluate;
+pub(crate) mod guard;
+pub(crate) mod report;
 pub(crate) mod stats;

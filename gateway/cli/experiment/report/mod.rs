@@ -1,0 +1,6 @@
+//! `signalbox experiment report`.
+
+mod markdown;
+mod table;
+#[cfg(test)]
+mod tests;
