@@ -3,6 +3,8 @@
 //! The statistics are pure functions of counted values. They may be looked at any time and as often as
 //! anybody likes: every interval holds at all looks together, not at one look chosen beforehand.
 
+pub(crate) mod bandit;
+mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
 pub(crate) mod report;
