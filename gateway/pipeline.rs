@@ -5,6 +5,7 @@
 
 mod answer;
 mod decide;
+mod feedback;
 mod ids;
 mod preview;
 mod readiness;
@@ -37,6 +38,7 @@ use self::decide::{DecideFn, output_within, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     decide::{Asked, Decided, explained},
+    feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, feedback},
     ids::Ids,
     preview::preview,
     readiness::readiness,
@@ -46,7 +48,7 @@ pub(crate) use self::{
 };
 use crate::{
     account::{Accounts, Requester},
-    config::Wait,
+    config::{self, Wait},
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     failure::{Failure, Kind, Stage},
@@ -110,6 +112,8 @@ pub(crate) struct Epoch {
     pub prober: Prober,
     /// The limits on what a request may ask for.
     pub limits: ReadLimits,
+    /// What callers may tell of answers.
+    pub feedback: config::Feedback,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// Header values that many answers share.

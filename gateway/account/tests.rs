@@ -60,6 +60,7 @@ pub(super) fn key(team: u16, budgets: Vec<Budget>) -> Key {
         data_class_max: None,
         priority: None,
         hints: true,
+        feedback: false,
         expires: None,
     }
 }

@@ -71,6 +71,7 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
+        feedback: config.feedback,
         media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
         created: created(&config.policy, before),
@@ -102,6 +103,7 @@ fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
         ))),
         price_version: config::price_version(&fleet.models).into(),
         fleet: Arc::clone(fleet),
+        experiments: config.policy.experiments().into(),
     }
 }
 

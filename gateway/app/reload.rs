@@ -171,6 +171,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.keys == b.keys
         && a.models == b.models
         && a.queue == b.queue
+        && a.feedback == b.feedback
         && a.shield == b.shield
         && a.media_hosts == b.media_hosts
         && a.log == b.log
@@ -186,6 +187,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("teams", a.teams != b.teams || fleet.teams != other.teams),
         ("keys", a.keys != b.keys || fleet.keys != other.keys),
         ("queue", a.queue != b.queue),
+        ("feedback", a.feedback != b.feedback),
         ("media", a.media_hosts != b.media_hosts),
         ("shield", a.shield != b.shield),
         ("log", a.log != b.log),

@@ -1,6 +1,6 @@
 //! Requests of the past, for operators: read from the ledger's file beside its writer.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::{
     edge::admin::FindRequest,
     failure::{Failure, Kind, Stage},
-    pipeline::Gateway,
+    outcome::Enrolment,
+    pipeline::{FindEnrolment, Gateway},
     record::StoreError,
     store::Reader,
     why::Account,
@@ -16,6 +17,10 @@ use crate::{
 
 /// Requests that are looked for at once: each takes a thread and reads the file, beside what is served.
 const LOOKUPS_MAX: usize = 4;
+/// Values that callers tell at once: each holds its body, and looks up whose its request was.
+const WAITING_MAX: usize = 512;
+/// Milliseconds after which the entry of a request is on disk, or nowhere; clocks of hosts differ by less.
+const NEW_MS: i64 = 60_000;
 
 /// What looks for a request in this ledger. Rows on their way to the disk are waited for first; where they
 /// do not get there, what is there is read.
@@ -40,6 +45,67 @@ pub(super) fn finder(gateway: &Arc<Gateway>, ledger: PathBuf) -> FindRequest {
             }
         })
     })
+}
+
+/// What finds whose a request was, of which a caller tells something, in this ledger. One that has only just
+/// come in may be on its way to the disk: it is waited for.
+pub(super) fn enrolments(gateway: &Arc<Gateway>, ledger: PathBuf) -> FindEnrolment {
+    let (recorder, timestamp) = (gateway.recorder.clone(), gateway.sources.timestamp);
+    let desk = Arc::new(Desk {
+        ledger,
+        turns: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        waiting: Semaphore::new(WAITING_MAX),
+    });
+    Box::new(move |id: Uuid, name: Box<str>| {
+        let (recorder, desk) = (recorder.clone(), Arc::clone(&desk));
+        let now_ms = timestamp().as_millisecond();
+        Box::pin(async move {
+            let _waits = desk.waiting.try_acquire().map_err(|_| busy())?;
+            let found = desk.enrolment(id, name.clone()).await?;
+            if found.is_some() || !is_new(id, now_ms) {
+                return Ok(found);
+            }
+            recorder.flushed().await?;
+            desk.enrolment(id, name).await
+        })
+    })
+}
+
+/// Whether a request of this id came in so lately that its entry may not be on disk.
+fn is_new(id: Uuid, now_ms: i64) -> bool {
+    let made_ms = i64::try_from(id.as_u128() >> 80).unwrap_or(0);
+    now_ms.saturating_sub(made_ms).abs() < NEW_MS
+}
+
+/// Where whose a request was is looked up.
+struct Desk {
+    ledger: PathBuf,
+    turns: Arc<Semaphore>,
+    /// Those who are looked up, and those who wait for that.
+    waiting: Semaphore,
+}
+
+impl Desk {
+    async fn enrolment(&self, id: Uuid, name: Box<str>) -> Result<Option<Enrolment>, Failure> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|error| unreadable().because(error))?;
+        let ledger = self.ledger.clone();
+        let read = move || -> Result<_, StoreError> {
+            // Kept until it has been read, also where nobody waits for it any more.
+            let _turn = turn;
+            Reader::open(&ledger)?.enrolment(id, &name)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(unreadable().because(error)),
+            Err(error) => Err(unreadable().because(error)),
+        }
+    }
+}
+
+fn busy() -> Failure {
+    let public = "the gateway takes as many values as it may; try again";
+    Failure::new(Kind::Unavailable, Stage::Record, public).after(Duration::from_secs(1))
 }
 
 fn unreadable() -> Failure {

@@ -90,6 +90,7 @@ fn key<'a>(
         data_class_max: owner.data_class_max,
         priority: owner.priority,
         hints: it.read("hints", "true or false", faults, Value::as_bool).unwrap_or(true),
+        feedback: it.read("feedback", "true or false", faults, Value::as_bool).unwrap_or_default(),
         expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
     };
     later(&mut it, &["frontend"], faults);

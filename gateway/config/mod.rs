@@ -6,6 +6,7 @@
 
 mod alone;
 mod bound;
+mod feedback;
 mod fields;
 mod fixed;
 mod key;
@@ -50,6 +51,7 @@ pub(crate) use self::{
 };
 pub use self::{
     bound::BoundNames,
+    feedback::Feedback,
     fixed::FixedChange,
     load::{check, ledger, load, load_with, new_key},
     log::{Log, LogFormat},
@@ -90,6 +92,8 @@ pub struct Config {
     pub budget_wait: Duration,
     /// What waits for a full model.
     pub queue: Queue,
+    /// What callers may tell of answers.
+    pub feedback: Feedback,
     /// Exposed lines at the most.
     pub series_max: usize,
     /// Hosts from which remote media may come, exact.
@@ -352,6 +356,8 @@ pub struct Key {
     pub priority: Option<Priority>,
     /// Whether its hint headers are believed.
     pub hints: bool,
+    /// Whether it may tell values of its whole team's requests.
+    pub feedback: bool,
     /// Not valid from this moment on.
     pub expires: Option<jiff::Timestamp>,
 }

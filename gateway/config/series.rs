@@ -36,6 +36,8 @@ struct Alone {
     budgets: usize,
     /// Pairs of what can decide and a model of its route.
     decisions: usize,
+    /// Names of values for each arm of an experiment, and the others together.
+    feedback: usize,
 }
 
 impl Alone {
@@ -46,6 +48,7 @@ impl Alone {
             endpoints: config.models.iter().map(|it| it.endpoints.len()).sum(),
             budgets: config.teams.iter().map(|it| it.budgets.len()).sum(),
             decisions: config.policy.decisions(),
+            feedback: feedback(config),
         }
     }
 
@@ -56,6 +59,7 @@ impl Alone {
             + self.endpoints * ENDPOINT
             + self.budgets * BUDGET
             + self.decisions
+            + self.feedback
     }
 }
 
@@ -69,12 +73,12 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
     let alone = Alone::of(config);
     let lines = alone.lines();
     (lines > config.series_max).then(|| {
-        let Alone { used, models, endpoints, budgets, decisions } = alone;
+        let Alone { used, models, endpoints, budgets, decisions, feedback } = alone;
         let expected = format!(
             "at least {lines}, for what never folds into `other`: {} for teams and the models that \
              their keys may use ({used}), {} for models ({models}), {} for endpoints ({endpoints}), {} \
-             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, and \
-             {FIXED}",
+             for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, \
+             {feedback} for what is told of the arms of experiments, and {FIXED}",
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,
@@ -82,6 +86,14 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
         );
         Fault::new("metrics.series_max", config.series_max.to_string(), expected)
     })
+}
+
+/// How many values can be told apart by the names of experiments, arms and values.
+fn feedback(config: &Config) -> usize {
+    let names = |it: &policies::experiment::Experiment| {
+        2 + it.judged.metrics.len() + it.guard.feedback_min.len()
+    };
+    config.policy.experiments().iter().map(|it| it.arms.len() * names(it)).sum()
 }
 
 /// How many pairs there are of a team that has keys and a model that one of them may use. Keys that share

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
+    Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
+    feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::keys,
     listener::{admin, apart, server},
@@ -77,6 +78,7 @@ pub(super) fn validate(
         identity,
         budget_wait: limits.budget_wait,
         queue: limits.queue,
+        feedback: limits.feedback,
         series_max: limits.series_max,
         media_hosts: limits.media_hosts,
         shield: limits.shield,
@@ -221,6 +223,7 @@ struct Limits {
     tracing: Option<Tracing>,
     budget_wait: Duration,
     queue: Queue,
+    feedback: Feedback,
     series_max: usize,
     media_hosts: Vec<Box<str>>,
     shield: Shield,
@@ -249,6 +252,7 @@ impl Limits {
                 wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),
                 length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
             },
+            feedback: feedback(root.section("feedback", faults), faults),
             series_max: bytes(number(
                 &mut metrics,
                 "series_max",

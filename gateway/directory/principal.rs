@@ -68,6 +68,7 @@ pub(super) fn caller(ids: &Ids, index: KeyIndex, key: &Key, teams: &[Team]) -> C
         data_class: classes.max().unwrap_or(DataClass::Public),
         data_class_max: ceilings.min().unwrap_or(DataClass::Secret),
         hints: key.hints,
+        feedback: key.feedback,
         priority: key
             .priority
             .or_else(|| path().find_map(|team| team.priority))

@@ -37,6 +37,7 @@ fn key(name: &str, team: u16, secret: &str) -> Key {
         data_class_max: None,
         priority: None,
         hints: true,
+        feedback: false,
         expires: None,
     }
 }
@@ -145,6 +146,7 @@ fn a_caller_is_resolved_up_its_teams() {
         data_class: Some(C::Confidential),
         data_class_max: Some(C::Internal),
         hints: false,
+        feedback: false,
         ..key("strict", 2, "sk-sb-strict")
     };
     let keys = keys(&[key("plain", 2, "sk-sb-plain"), strict, key("free", 0, "sk-sb-free")]);

@@ -34,7 +34,7 @@ use crate::{
     config,
     failure::{Failure, Kind, Stage},
     outcome::Refused,
-    pipeline::{self, Failed, Gateway, Ids, Inbound},
+    pipeline::{self, FEEDBACK_BYTES_MAX, Failed, FindEnrolment, Gateway, Ids, Inbound},
     wire::{self, Surface},
 };
 
@@ -42,6 +42,14 @@ use crate::{
 pub(crate) struct ApiSettings<'a> {
     /// Its limits.
     pub server: &'a config::Server,
+    /// What finds whose a request was of which something is told.
+    pub find_enrolment: FindEnrolment,
+}
+
+/// What takes what callers tell of answers.
+struct FeedbackDesk {
+    bodies: Arc<Bodies>,
+    find: FindEnrolment,
 }
 
 /// The service of the callers' API.
@@ -49,22 +57,26 @@ pub(crate) struct ApiSettings<'a> {
 pub(crate) struct ApiService {
     gateway: Arc<Gateway>,
     bodies: Arc<Bodies>,
+    feedback: Arc<FeedbackDesk>,
     router: Router,
     cors: Option<Arc<Cors>>,
 }
 
 impl ApiService {
     /// A service for callers of this gateway.
-    pub(crate) fn new(gateway: Arc<Gateway>, settings: &ApiSettings<'_>) -> Self {
-        let bodies = Bodies {
-            bytes_max: settings.server.body_bytes_max,
+    pub(crate) fn new(gateway: Arc<Gateway>, settings: ApiSettings<'_>) -> Self {
+        let bodies = |bytes_max| Bodies {
+            bytes_max,
             timeout: settings.server.body_timeout,
             in_flight_max: settings.server.body_in_flight_bytes_max,
             in_flight: AtomicUsize::new(0),
         };
         let router = router(Arc::clone(&gateway));
+        let told = bodies(FEEDBACK_BYTES_MAX.min(settings.server.body_bytes_max));
+        let feedback = FeedbackDesk { bodies: Arc::new(told), find: settings.find_enrolment };
+        let bodies = Arc::new(bodies(settings.server.body_bytes_max));
         let cors = Cors::of(&settings.server.cors_origins).map(Arc::new);
-        Self { gateway, bodies: Arc::new(bodies), router, cors }
+        Self { gateway, bodies, feedback: Arc::new(feedback), router, cors }
     }
 
     /// Answers one request, whatever it is.
@@ -129,10 +141,11 @@ impl ApiService {
         if request.method() != Method::POST {
             return self.counted(Err(wrong_method(request.method())), ids);
         }
-        self.counted(receive::check(request.headers(), &self.bodies), ids)?;
+        let bodies = if matches!(asks, Asks::Feedback) { &self.feedback.bodies } else { &self.bodies };
+        self.counted(receive::check(request.headers(), bodies), ids)?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();
-        let body = receive::read(body, Arc::clone(&self.bodies));
+        let body = receive::read(body, Arc::clone(bodies));
         let (headers, surface) = (head.headers, asks.surface());
         let inbound = Inbound { ids: ids.clone(), started, at, headers, body, surface };
         if matches!(asks, Asks::Decision) {
@@ -140,6 +153,12 @@ impl ApiService {
             let said = self.counted(said, ids)?.to_string();
             let json = [(header::CONTENT_TYPE, "application/json")];
             return Ok((json, said).into_response().map(EdgeBody::Router));
+        }
+        if matches!(asks, Asks::Feedback) {
+            let find = &self.feedback.find;
+            let kept = Box::pin(pipeline::feedback(&self.gateway, find, inbound)).await;
+            let kept = self.counted(kept, ids)?.to_string();
+            return Ok(render::json(202, kept.into()));
         }
         // Futures are moved before they run: what is large is moved as a pointer.
         let answer = Box::pin(pipeline::serve(&self.gateway, inbound)).await?;
@@ -159,6 +178,8 @@ enum Asks {
     Answer(&'static Surface),
     /// The decision for a request, which is written as for the first surface.
     Decision,
+    /// To keep what is told of an answer, which is written as for the first surface.
+    Feedback,
     /// Something else.
     Other,
 }
@@ -167,8 +188,11 @@ impl Asks {
     fn of(path: &str) -> Self {
         match Surface::at(path) {
             Some(surface) => Self::Answer(surface),
-            None if wire::behind_version(path) == "/route" => Self::Decision,
-            None => Self::Other,
+            None => match wire::behind_version(path) {
+                "/route" => Self::Decision,
+                "/feedback" => Self::Feedback,
+                _ => Self::Other,
+            },
         }
     }
 
@@ -176,7 +200,7 @@ impl Asks {
     fn surface(self) -> &'static Surface {
         match self {
             Self::Answer(surface) => surface,
-            Self::Decision | Self::Other => Surface::first(),
+            Self::Decision | Self::Feedback | Self::Other => Surface::first(),
         }
     }
 }
@@ -194,6 +218,7 @@ fn refused(gateway: &Gateway, failure: &Failure, ids: &Ids) {
         stage: failure.stage,
         verdict: failure.into(),
         draw: None,
+        arm: None,
         signals: None,
         caller: None,
         names: Arc::clone(&gateway.epoch.load().names),
@@ -251,7 +276,6 @@ fn not_served(uri: &Uri) -> Failure {
         "embeddings",
         "rerank",
         "messages",
-        "feedback",
         "route",
         "key",
         "files",

@@ -34,6 +34,8 @@ pub struct Caller {
     pub data_class_max: DataClass,
     /// Whether its hint headers are believed.
     pub hints: bool,
+    /// Whether it may tell values of its whole team's requests, not only of its own.
+    pub feedback: bool,
     /// The priority of its requests where requests wait.
     pub priority: Priority,
 }

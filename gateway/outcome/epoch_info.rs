@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policies::{
     FleetSnapshot, Policy,
+    experiment::{Enrolled, Experiment},
     facts::{FleetFacts, ModelFacts},
 };
 
@@ -24,6 +25,8 @@ pub struct EpochInfo {
     pub price_version: Arc<str>,
     /// The one table of what models are and cost, and of how teams hang, by which the policy decides.
     pub fleet: Arc<FleetFacts>,
+    /// The policy's experiments, by `ExperimentIndex`.
+    pub experiments: Arc<[Experiment]>,
 }
 
 /// All that a decision of an epoch is made from, as it is written down once.
@@ -51,5 +54,12 @@ impl EpochInfo {
     #[must_use]
     pub fn models(&self) -> &[ModelFacts] {
         &self.fleet.models
+    }
+
+    /// The experiment of a request that takes part in one, and the name of its arm.
+    #[must_use]
+    pub fn arm(&self, enrolled: Enrolled) -> Option<(&Experiment, &Arc<str>)> {
+        let experiment = self.experiments.get(usize::from(enrolled.experiment.0))?;
+        Some((experiment, &experiment.arm(enrolled.arm)?.name))
     }
 }

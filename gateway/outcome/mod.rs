@@ -5,6 +5,7 @@ mod caller;
 mod closed;
 mod ending;
 mod epoch_info;
+mod experiment;
 mod opened;
 mod trace;
 mod usage;
@@ -15,6 +16,7 @@ pub use self::{
     closed::Outcome,
     ending::Ending,
     epoch_info::{EpochInfo, PolicyRecord},
+    experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback},
     opened::{Opened, Refused},
     trace::{Sampler, TraceContext, TraceParent},
     usage::{Charge, Usage, UsageSource},

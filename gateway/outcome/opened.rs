@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use policies::{
     Plan,
+    experiment::Enrolled,
     facts::{Draw, Money, Signals},
 };
 use uuid::Uuid;
@@ -34,6 +35,9 @@ pub struct Opened {
     pub reserved: Money,
     /// What the indices above are called.
     pub names: Arc<EpochInfo>,
+    /// The shares of the experiment's arms by which its arm was drawn, where they follow the outcomes; `None`
+    /// where the policy's own held.
+    pub arm_shares: Option<Arc<[f64]>>,
 }
 
 /// A request turned away before it was accepted.
@@ -57,6 +61,8 @@ pub struct Refused {
     pub verdict: Verdict,
     /// The random number that it was decided with, if it came that far.
     pub draw: Option<Draw>,
+    /// The arm of an experiment that it was or would have been: that it was refused is evidence.
+    pub arm: Option<Enrolled>,
     /// The signals, if they were known by then.
     pub signals: Option<Arc<Signals>>,
     /// The caller, if it was known by then.

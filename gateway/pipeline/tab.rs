@@ -146,6 +146,7 @@ impl Tab {
             draw,
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
+            arm_shares: None,
         });
         let commit = self.gateway.recorder.opened(Arc::clone(&opened));
         self.accepted = Some(Accepted { opened, reservation, commit });
@@ -289,6 +290,7 @@ impl Tab {
             trace: self.ids.trace(),
             verdict: failure.map_or(Verdict::of(kind), Verdict::from),
             draw: self.draw,
+            arm: None,
             at_ms: self.started_at_ms,
             took: self.since.saturating_duration_since(self.started),
             kind,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::outcome::{Opened, Outcome, Refused};
+use crate::outcome::{ExperimentChange, Feedback, Opened, Outcome, Refused};
 
 /// A store of ledger entries.
 pub trait LedgerStore {
@@ -106,6 +106,10 @@ pub struct Group {
     pub settled: Vec<Outcome>,
     /// Requests turned away.
     pub refused: Vec<Refused>,
+    /// What callers have told of answers, in the order in which it came.
+    pub feedback: Vec<Feedback>,
+    /// What has become of experiments.
+    pub changes: Vec<ExperimentChange>,
     /// Whether a write of this group has failed before.
     pub repeated: bool,
 }
@@ -123,6 +127,8 @@ impl Group {
             }
         }
         self.refused.append(&mut rows.refused);
+        self.feedback.append(&mut rows.feedback);
+        self.changes.append(&mut rows.changes);
     }
 
     pub(super) fn failed(&mut self) {
@@ -135,6 +141,8 @@ impl Group {
         self.whole.clear();
         self.settled.clear();
         self.refused.clear();
+        self.feedback.clear();
+        self.changes.clear();
         self.repeated = false;
     }
 }
@@ -145,6 +153,8 @@ pub(super) struct Rows {
     pub(super) opened: Vec<Arc<Opened>>,
     pub(super) closed: Vec<Outcome>,
     pub(super) refused: Vec<Refused>,
+    pub(super) feedback: Vec<Feedback>,
+    pub(super) changes: Vec<ExperimentChange>,
 }
 
 /// What is called after each commit, with what was written and how long that took.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    outcome::{Opened, Outcome, Refused},
+    outcome::{ExperimentChange, Feedback, Opened, Outcome, Refused},
 };
 
 /// How long a request waits for its entry before it is turned away, unless it is known before that the entry
@@ -140,6 +140,14 @@ impl Ledger {
 
     pub(super) fn refuse(&self, refused: Refused) {
         self.shared.append(|rows| rows.refused.push(refused));
+    }
+
+    pub(super) fn tell(&self, feedback: Feedback) -> CommitNumber {
+        CommitNumber(self.shared.append(|rows| rows.feedback.push(feedback)))
+    }
+
+    pub(super) fn change(&self, change: ExperimentChange) -> CommitNumber {
+        CommitNumber(self.shared.append(|rows| rows.changes.push(change)))
     }
 
     pub(super) async fn durable(&self, commit: CommitNumber) -> Result<(), Failure> {

@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     failure::Failure,
     log::Log,
-    outcome::{AttemptRecord, Opened, Outcome, Refused},
+    outcome::{AttemptRecord, ExperimentChange, Feedback, Opened, Outcome, Refused},
 };
 
 /// The number of a row in the ledger's order.
@@ -119,6 +119,22 @@ impl Recorder {
         if kept {
             self.ledger.refuse(refused);
         }
+    }
+
+    /// Keeps what a caller tells of an answer. Its number says when it is durable; it is not taken while the
+    /// ledger takes nothing.
+    ///
+    /// # Errors
+    /// `unavailable` while the ledger cannot be written or its disk is full.
+    pub fn feedback(&self, feedback: Feedback) -> Result<CommitNumber, Failure> {
+        self.ledger.accepts()?;
+        Ok(self.ledger.tell(feedback))
+    }
+
+    /// Keeps what has become of an experiment. Its number says when it is durable.
+    #[must_use]
+    pub fn experiment_changed(&self, change: ExperimentChange) -> CommitNumber {
+        self.ledger.change(change)
     }
 
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.

@@ -53,6 +53,7 @@ pub(crate) fn names() -> Arc<EpochInfo> {
         policy: Some(Arc::new(PolicyRecord::new(&policy, STARTED_MS))),
         price_version: "ccdd".into(),
         fleet: Arc::new(fleet),
+        experiments: policy.experiments().into(),
     })
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn caller() -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: crate::outcome::Priority::Default,
     })
 }
@@ -124,6 +126,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         draw: Draw(u64::MAX),
         reserved: Money::from_nano(5_000),
         names,
+        arm_shares: None,
     })
 }
 
@@ -183,6 +186,7 @@ pub(crate) fn refused(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
             ..Verdict::of(Kind::RateLimited)
         },
         draw: Some(Draw(7)),
+        arm: None,
         signals: Some(Arc::new(signals(Language::En, Task::Coding))),
         caller: Some(caller()),
         names: Arc::clone(names),

@@ -8,7 +8,9 @@ mod charges;
 mod checksum;
 mod columns;
 mod decisions;
+mod enrolled;
 mod entry;
+mod experiments;
 mod files;
 mod follow;
 mod handover;
@@ -29,6 +31,7 @@ mod tests;
 mod trees;
 mod upkeep;
 mod verify;
+mod view;
 mod write;
 
 use std::{path::Path, thread, time::Duration};
@@ -40,6 +43,7 @@ pub use self::{
     boot::{Departure, Predecessors},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     columns::LEDGER_COLUMNS,
+    enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     past::PastRow,

@@ -85,6 +85,7 @@ fn names() -> Arc<EpochInfo> {
         policy: None,
         price_version: "ccddeeff0011".into(),
         fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
+        experiments: Arc::new([]),
     })
 }
 
@@ -99,6 +100,7 @@ fn caller(number: u16) -> Arc<Caller> {
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
         hints: true,
+        feedback: false,
         priority: Priority::Default,
     })
 }
@@ -183,6 +185,7 @@ impl Traffic {
             draw: Draw(luck << 7 | 1 << 63),
             reserved: Money::from_nano(5_000_000 + (luck % 1_000).cast_signed()),
             names: Arc::clone(&self.names),
+            arm_shares: None,
         })
     }
 

@@ -39,6 +39,7 @@ fn names() -> EpochInfo {
         policy: None,
         price_version: "".into(),
         fleet: Arc::new(FleetFacts { models, ..FleetFacts::default() }),
+        experiments: Arc::new([]),
     }
 }
 

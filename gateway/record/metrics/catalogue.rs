@@ -146,6 +146,11 @@ const ABOUT_SPANS: About<1> = About {
     help: "Number of spans of requests, by what became of them on their way to the collector.",
     labels: ["result"],
 };
+const ABOUT_FEEDBACK: About<3> = About {
+    name: "signalbox_feedback_total",
+    help: "Number of values told of answers of an experiment's arm; names it does not mention are \"other\".",
+    labels: ["experiment", "arm", "name"],
+};
 const ABOUT_COMMIT: About<0> = About {
     name: "signalbox_ledger_commit_seconds",
     help: "Seconds to write one group of ledger rows and have it durable.",
@@ -172,6 +177,7 @@ pub(super) struct Catalogue {
     pub(super) bound_broken: Counters<1>,
     pub(super) reloads: Counters<1>,
     pub(super) spans: Counters<1>,
+    pub(super) feedback: Counters<3>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
 }
@@ -199,6 +205,7 @@ impl Catalogue {
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             reloads: counters(r, ABOUT_RELOADS)?,
             spans: counters(r, ABOUT_SPANS)?,
+            feedback: counters(r, ABOUT_FEEDBACK)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),
         })

@@ -181,6 +181,12 @@ impl Metrics {
         self.inner.stale.store(result == ReloadResult::Refused, Ordering::Relaxed);
     }
 
+    /// Counts a value that was told of an answer of an experiment's arm.
+    pub fn feedback(&self, experiment: &str, arm: &str, name: &str) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.feedback.of(&catalogue.series, [experiment, arm, name]).inc();
+    }
+
     /// Counts spans by what became of them.
     pub(super) fn spans(&self, result: SpanResult, spans: u64) {
         let catalogue = &self.inner.catalogue;

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Params, Transaction, params, types::ValueRef};
 
-use super::schema;
+use super::{experiments, schema};
 
 /// Findings that are named one by one; more of a table are counted.
 const NAMED_MAX: usize = 20;
@@ -133,8 +133,14 @@ pub(super) const PRICE: Table = Table {
 };
 const REFUSAL: Table = Table {
     name: "refusal",
-    columns: concat!(schema::refusal!(), ", ", schema::refusal_decided!()),
-    later: 7,
+    columns: concat!(
+        schema::refusal!(),
+        ", ",
+        schema::refusal_decided!(),
+        ", ",
+        schema::refusal_enrolled!()
+    ),
+    later: 9,
     key: "t.rowid",
     required: ALWAYS,
 };
@@ -152,9 +158,24 @@ pub(super) const KEY_MODELS: Table = Table {
     key: "t.\"key\"",
     required: "true",
 };
+/// No earlier version had the table: each of its rows has a checksum.
+const fn always(name: &'static str, columns: &'static str, key: &'static str) -> Table {
+    Table { name, columns, later: 0, key, required: "true" }
+}
+pub(super) const ARM: Table = always("arm", "id, experiment, version, arm, from_seq", "t.id");
+const ENROLLED: Table = always(
+    "enrolled",
+    experiments::enrolled!(),
+    "coalesce((SELECT id FROM entry WHERE entry.seq = t.seq), t.seq)",
+);
+const FEEDBACK: Table =
+    always("feedback_value", experiments::feedback!(), "t.name || ' of ' || t.id");
+const CHANGE: Table = always("experiment_change", experiments::change!(), "t.id");
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
-pub(super) const TABLES: [Table; 12] =
-    [ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS];
+pub(super) const TABLES: [Table; 16] = [
+    ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS, ARM,
+    ENROLLED, FEEDBACK, CHANGE,
+];
 
 /// Whether a table has the column; nothing where there is no such table.
 fn has_column(connection: &Connection, table: &str) -> rusqlite::Result<Option<bool>> {

@@ -12,7 +12,10 @@ use uuid::Uuid;
 use super::checksum::Checksum;
 use crate::{
     failure::Kind,
-    outcome::{AttemptCause, AttemptRecord, AttemptResult, EpochInfo, Opened, Outcome, Refused},
+    outcome::{
+        AttemptCause, AttemptRecord, AttemptResult, EpochInfo, ExperimentChange, Feedback, Opened,
+        Outcome, Refused,
+    },
     record::{model_of, served},
 };
 
@@ -136,7 +139,11 @@ impl<'a, 'c> Row<'a, 'c> {
     }
 
     /// The columns of a refusal: what was known of the request when it was turned away.
-    pub(super) fn refusal(&mut self, refused: &Refused, epoch: i64) -> rusqlite::Result<()> {
+    pub(super) fn refusal(
+        &mut self,
+        refused: &Refused,
+        (epoch, arm): (i64, Option<i64>),
+    ) -> rusqlite::Result<()> {
         let caller = refused.caller.as_deref();
         self.put(refused.at_ms)?;
         self.put(epoch)?;
@@ -160,7 +167,48 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put_later(refused.verdict.guard.as_deref())?;
         self.put_later(refused.verdict.code)?;
         self.put_later(refused.verdict.reason.as_deref())?;
-        self.put_later(refused.draw.map(|draw| draw.0.cast_signed()))
+        self.put_later(refused.draw.map(|draw| draw.0.cast_signed()))?;
+        self.put_later(arm)?;
+        let unit = arm.and(refused.arm).map(|it| it.unit.to_be_bytes());
+        self.put_later(unit.as_ref().map(<[u8; 16]>::as_slice))
+    }
+
+    /// The columns of `enrolled!`: the arm that an entry is, its unit, and the shares it was drawn by.
+    pub(super) fn enrolled(
+        &mut self,
+        (seq, arm): (i64, i64),
+        unit: u128,
+        shares: Option<&[f64]>,
+    ) -> rusqlite::Result<()> {
+        self.put(seq)?;
+        self.put(arm)?;
+        self.put(unit.to_be_bytes().as_slice())?;
+        self.put(shares.map(|it| serde_json::Value::from(it).to_string()))
+    }
+
+    /// The columns of `feedback!`.
+    pub(super) fn feedback(&mut self, feedback: &Feedback) -> rusqlite::Result<()> {
+        let mut id = Uuid::encode_buffer();
+        self.put(&*feedback.request.hyphenated().encode_lower(&mut id))?;
+        self.put(&*feedback.name)?;
+        self.put(feedback.value)?;
+        self.put(feedback.is_bool)?;
+        self.put(feedback.comment.as_deref())?;
+        self.put(&*feedback.key)?;
+        self.put(feedback.at_ms)
+    }
+
+    /// The columns of `change!`.
+    pub(super) fn change(&mut self, change: &ExperimentChange) -> rusqlite::Result<()> {
+        let mut id = Uuid::encode_buffer();
+        self.put(&*change.id.hyphenated().encode_lower(&mut id))?;
+        self.put(change.at_ms)?;
+        self.put(&*change.experiment)?;
+        self.put(&*change.version)?;
+        self.put(change.arm.as_deref())?;
+        self.put(change.change.name())?;
+        self.put(&*change.reason)?;
+        self.put(&*change.by)
     }
 }
 

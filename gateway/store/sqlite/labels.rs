@@ -4,16 +4,19 @@
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
-use policies::facts::{DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task};
+use policies::{
+    experiment::{ArmIndex, Enrolled, ExperimentIndex},
+    facts::{DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task},
+};
 use rusqlite::{OptionalExtension, ToSql, Transaction};
 
 use super::{
     checksum::{self, Table},
-    entry, schema,
+    entry, experiments, schema,
 };
 use crate::{
     failure::Kind,
-    outcome::{AttemptResult, Caller, Opened, Outcome},
+    outcome::{AttemptResult, Caller, EpochInfo, Opened, Outcome},
     record::{model_of, served},
 };
 
@@ -27,6 +30,8 @@ pub(super) struct Labels {
     callers: HashMap<usize, (Arc<Caller>, i64)>,
     shapes: HashMap<Shape, i64>,
     results: HashMap<Ended, i64>,
+    /// By the names by which they are called.
+    arms: HashMap<(u32, ExperimentIndex, ArmIndex), i64>,
 }
 
 /// What the labels of a shape are made of.
@@ -159,6 +164,38 @@ impl Labels {
         let number = number(transaction, sql, &labels)?;
         remember(&mut self.shapes, shape, number);
         Ok(number)
+    }
+
+    /// The arm of an experiment that a request is, by the names with this number, and whether its row is new;
+    /// `None` where these names have no such arm. `next` is the number of the next entry.
+    pub(super) fn arm(
+        &mut self,
+        transaction: &Transaction<'_>,
+        (names, number): (&EpochInfo, u32),
+        enrolled: Enrolled,
+        next: i64,
+    ) -> rusqlite::Result<Option<(i64, bool)>> {
+        let place = (number, enrolled.experiment, enrolled.arm);
+        if let Some(arm) = self.arms.get(&place) {
+            return Ok(Some((*arm, false)));
+        }
+        let Some((experiment, arm)) = names.arm(enrolled) else { return Ok(None) };
+        let labels: [&dyn ToSql; 3] = [&&*experiment.name, &&*experiment.version, &&**arm];
+        let mut find = transaction.prepare_cached(experiments::FIND_ARM)?;
+        let found = find.query_row(labels, |row| row.get(0)).optional()?;
+        let (number, new) = match found {
+            Some(number) => (number, false),
+            None => {
+                let [experiment, version, arm] = labels;
+                let row: [&dyn ToSql; 4] = [experiment, version, arm, &next];
+                transaction.prepare_cached(experiments::INSERT_ARM)?.execute(row)?;
+                let number = transaction.last_insert_rowid();
+                checksum::seal(transaction, &checksum::ARM, "id = ?", [number])?;
+                (number, true)
+            }
+        };
+        remember(&mut self.arms, place, number);
+        Ok(Some((number, new)))
     }
 
     /// How it ended, by the names with this number. Of a single attempt the form of its JSON is a label

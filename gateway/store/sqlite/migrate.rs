@@ -5,16 +5,41 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    checksum, failed,
+    checksum,
+    experiments::experiments,
+    failed,
     schema::{
-        CREATE, KEEP_BOOTS, KEEP_DECISIONS, MARK_DECISIONS, all_entries, attempts, cells, closing,
-        entry_indices, entry_tables, epoch_table, opening, shape, tree_and_meta,
+        MARK_DECISIONS, all_entries, attempts, boots, cells, closing, decisions, entry_indices,
+        entry_tables, epoch_table, opening, shape, tree_and_meta,
     },
+    view,
 };
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 5;
+pub(super) const NEWEST: i64 = 6;
+
+/// The tables of a new file.
+const CREATE: &str = concat!(
+    epoch_table!(),
+    "CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
+       input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
+       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;",
+    cells!("balance"),
+    cells!("gone"),
+    tree_and_meta!(),
+    "CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
+       kind TEXT NOT NULL, team TEXT, \"key\" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
+       requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
+       task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
+       output_tokens_asked INTEGER, n INTEGER, tags TEXT);
+     CREATE INDEX refusal_at ON refusal (at_ms);",
+    entry_tables!(),
+    entry_indices!(),
+    boots!(),
+    decisions!(),
+    experiments!(),
+);
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
 /// that are gone had cost.
@@ -103,6 +128,23 @@ const APPEND_ENTRIES: &str = concat!(
      DROP TABLE entry_open;",
 );
 
+/// From the third schema to the fourth, which says whose an open entry is.
+const KEEP_BOOTS: &str = boots!();
+/// From the fourth schema to the fifth, by which a past decision can be made again.
+const KEEP_DECISIONS: &str = decisions!();
+/// From the fifth schema to the sixth, which knows experiments.
+const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiments!());
+
+/// What makes a file of each schema, by its number, one of the next; the first makes a new one.
+const STEPS: [&[&str]; 6] = [
+    &[CREATE, view::PROMISED],
+    &[KEEP_TREES],
+    &[APPEND_ENTRIES],
+    &[KEEP_BOOTS],
+    &[KEEP_DECISIONS],
+    &[KEEP_EXPERIMENTS, view::PROMISED],
+];
+
 /// The number of the file's schema.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
@@ -113,21 +155,19 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let found = version(&transaction).map_err(failed)?;
-    let steps: &[&str] = match found {
-        NEWEST => &[],
-        i64::MIN..=0 => &[CREATE],
-        1 => &[KEEP_TREES, APPEND_ENTRIES, KEEP_BOOTS, KEEP_DECISIONS],
-        2 => &[APPEND_ENTRIES, KEEP_BOOTS, KEEP_DECISIONS],
-        3 => &[KEEP_BOOTS, KEEP_DECISIONS],
-        4 => &[KEEP_DECISIONS],
+    let first = match found {
+        i64::MIN..=0 => 0,
+        1..=NEWEST => usize::try_from(found).unwrap_or_default(),
         found => return Err(StoreError::Newer { found, known: NEWEST }),
     };
+    let end = if first == 0 { 1 } else { STEPS.len() };
+    let steps = STEPS.get(first..end).unwrap_or_default();
     let began = Instant::now();
     let older = (1..NEWEST).contains(&found);
     if older {
         tracing::info!(from = found, to = NEWEST, "the ledger is brought to this version's form");
     }
-    for step in steps {
+    for step in steps.iter().flat_map(|step| *step) {
         transaction.execute_batch(step).map_err(failed)?;
     }
     let added = checksum::add_columns(&transaction, found <= 0).map_err(failed)?;

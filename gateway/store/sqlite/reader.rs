@@ -10,11 +10,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, Entry, Filter, Following,
-    KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, boot, charges,
-    failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
+    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
+    Following, KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification, boot, charges,
+    enrolled, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
 };
-use crate::record::StoreError;
+use crate::{
+    outcome::{Enrolment, ExperimentChange},
+    record::StoreError,
+};
 
 /// A connection that only reads the ledger; the server may be writing meanwhile.
 #[derive(Debug)]
@@ -206,6 +209,43 @@ impl Reader {
     /// The file cannot be read.
     pub fn called(&self, name: &str, most: u32) -> Result<Vec<Named>, StoreError> {
         request::called(&self.connection, name, most).map_err(failed)
+    }
+
+    /// Calls `each` with every request of an experiment, refusals included, in the order of time: with entries
+    /// from a number on, and with what came in from a moment on. With each come the latest values that were
+    /// told of it under these names. All is as of one moment; nobody who writes waits for it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn enrolled(
+        &self,
+        experiment: &str,
+        (from_seq, since_ms): (i64, i64),
+        feedback: &[&str],
+        each: impl FnMut(&EnrolledRow<'_>),
+    ) -> Result<(), StoreError> {
+        let read = || {
+            let tx = self.connection.unchecked_transaction()?;
+            enrolled::enrolled(&tx, experiment, (from_seq, since_ms), feedback, each)
+        };
+        read().map_err(failed)
+    }
+
+    /// Whose the request with this id was, and the arm that it was: of an entry, or of a refusal that was an
+    /// arm. `name` is that of a value that is to be told of it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn enrolment(&self, id: Uuid, name: &str) -> Result<Option<Enrolment>, StoreError> {
+        enrolled::enrolment(&self.connection, id, name).map_err(failed)
+    }
+
+    /// All that has become of experiments, in the order in which it was written.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn experiment_changes(&self) -> Result<Vec<ExperimentChange>, StoreError> {
+        enrolled::changes(&self.connection).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

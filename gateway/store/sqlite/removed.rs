@@ -1,9 +1,9 @@
 //! What the books name and no longer have: rows that somebody has removed.
 
 use policies::counted;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{read::unsigned, schema};
+use super::{experiments, read::unsigned, schema};
 
 /// Entries whose labels stand nowhere.
 const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS c USING (seq) \
@@ -16,6 +16,15 @@ const NAMELESS: &str = "SELECT count(*) FROM entry AS e LEFT JOIN entry_close AS
 const NAMELESS_REFUSALS: &str =
     "SELECT count(*) FROM refusal WHERE epoch NOT IN (SELECT id FROM epoch)";
 
+/// Entries and refusals of an experiment whose arm stands nowhere, arms of entries that are not there, and
+/// values told of requests that are not.
+const ARMLESS: &str = "SELECT (SELECT count(*) FROM enrolled WHERE arm NOT IN (SELECT id FROM arm)) + \
+     (SELECT count(*) FROM refusal WHERE arm IS NOT NULL AND arm NOT IN (SELECT id FROM arm))";
+const ARM_OF_NONE: &str = "SELECT count(*) FROM enrolled WHERE seq NOT IN (SELECT seq FROM entry)";
+const TOLD_OF_NONE: &str = "SELECT count(*) FROM feedback_value AS f WHERE NOT EXISTS \
+     (SELECT 1 FROM entry WHERE entry.id = f.id) AND NOT EXISTS \
+     (SELECT 1 FROM refusal WHERE refusal.id = f.id)";
+
 /// Epochs whose tree of teams stands nowhere; 0 is none.
 const TREELESS: &str = concat!(
     "SELECT count(*) FROM epoch WHERE tree <> 0 AND tree NOT IN (SELECT id FROM tree) AND id >= ",
@@ -24,7 +33,8 @@ const TREELESS: &str = concat!(
 
 /// Tables that are there, of those that are looked into; one that is not is a fault of its own.
 const TABLES: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN \
-     ('refusal', 'tree', 'policy', 'price', 'key_models')";
+     ('refusal', 'tree', 'policy', 'price', 'key_models', 'arm', 'enrolled', \
+     'feedback_value', 'experiment_change')";
 
 /// Policies by which this version has decided and that are not there.
 const POLICIES: &str = concat!(
@@ -58,13 +68,17 @@ pub(super) fn lists(connection: &Connection) -> rusqlite::Result<u64> {
 /// All that is named and missing, each in words.
 pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 5;
+    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 9;
     let counts = [
         (NAMELESS, "entry has lost what it names", "entries have lost what they name"),
         (NAMELESS_REFUSALS, "refusal has lost its policy", "refusals have lost their policy"),
         (TREELESS, "policy has lost its tree of teams", "policies have lost their tree of teams"),
+        (ARMLESS, "request has lost the arm that it was", "requests have lost the arms that they were"),
+        (ARM_OF_NONE, "row of enrolled belongs to no entry", "rows of enrolled belong to no entry"),
+        (TOLD_OF_NONE, "feedback belongs to no request", "feedbacks belong to no request"),
     ];
-    let counts = counts.into_iter().take(if whole { 3 } else { 1 });
+    let all = counts.len();
+    let counts = counts.into_iter().take(if whole { all } else { 1 });
     for (sql, one, more) in counts {
         let count = connection.query_row(sql, [], |row| unsigned(row, 0))?;
         faults.extend((count > 0).then(|| counted(count, one, more)));
@@ -86,5 +100,28 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         );
         faults.push(said);
     }
+    for table in experiments::COUNTED {
+        faults.extend(uncounted(connection, table)?);
+    }
     Ok(faults)
+}
+
+/// Rows that have come into a table, or gone from it, without having been counted; in words.
+fn uncounted(connection: &Connection, table: &str) -> rusqlite::Result<Option<String>> {
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {table}), CAST(value AS INTEGER) FROM meta \
+         WHERE name = 'rows_{table}'"
+    );
+    let found = connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    // Where nothing counts, somebody has removed the count.
+    let (there, counted_rows): (i64, i64) = found.unwrap_or((0, -1));
+    if counted_rows < 0 {
+        return Ok(Some(format!("the count of the rows of {table} is missing")));
+    }
+    let rows = |more: i64| counted(more.unsigned_abs(), "row", "rows");
+    Ok(match counted_rows - there {
+        0 => None,
+        missing @ 1.. => Some(format!("{table} lacks {}: removed by hand", rows(missing))),
+        more => Some(format!("{table} has {} too many: added by hand", rows(more))),
+    })
 }

@@ -49,6 +49,14 @@ macro_rules! refusal_decided {
 }
 pub(super) use refusal_decided;
 
+/// The columns of `refusal` that the sixth schema has added: empty where no experiment had the request.
+macro_rules! refusal_enrolled {
+    () => {
+        "arm, unit"
+    };
+}
+pub(super) use refusal_enrolled;
+
 /// The columns of `entry`, up to the boot that has opened it.
 macro_rules! opening {
     () => {
@@ -122,7 +130,9 @@ pub(super) const INSERT_REFUSAL: &str = concat!(
     refusal!(),
     ", ",
     refusal_decided!(),
-    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    ", ",
+    refusal_enrolled!(),
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 );
 
 pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, tree, team, \"key\", \
@@ -249,37 +259,6 @@ macro_rules! entry_tables {
          c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
          r.outcome, r.failure_kind FROM ",
             all_entries!(),
-            ";
-     CREATE VIEW ledger AS
-       SELECT e.id AS id,
-         CASE r.state WHEN 1 THEN 'settled' WHEN 2 THEN 'recovered' ELSE 'open' END AS state,
-         e.started_at AS started_at, p.replica AS replica,
-         e.caller_request_id AS caller_request_id, w.team AS team, w.\"key\" AS \"key\",
-         lower(hex(e.\"user\")) AS \"user\", lower(hex(e.session)) AS session, e.tags AS tags,
-         s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
-         s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
-         s.task AS task, e.language_confidence AS language_confidence,
-         e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
-         e.input_tokens_estimate AS input_tokens_estimate,
-         e.output_tokens_asked AS output_tokens_asked,
-         e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
-         s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
-         NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
-         NULL AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
-         r.zone AS zone, ",
-            attempts!(),
-            ", c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
-         c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
-         c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
-         p.price_version AS price_version, e.reserved_nano AS reserved_nano,
-         c.cost_nano AS cost_nano,
-         CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
-           iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
-           abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
-         NULL AS saved_nano, p.currency AS currency,
-         c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
-         c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",
-            all_entries!(),
             ";"
         )
     };
@@ -321,10 +300,6 @@ macro_rules! tree_and_meta {
      CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     };
 }
-pub(super) use {
-    all_entries, attempts, cells, entry_indices, entry_tables, epoch_table, tree_and_meta,
-};
-
 /// Who has written: each process that opens the file for that is a boot, and its entries name it. Those of
 /// earlier versions name none.
 macro_rules! boots {
@@ -333,9 +308,6 @@ macro_rules! boots {
      ALTER TABLE entry ADD COLUMN boot INTEGER;"
     };
 }
-
-/// From the third schema to the fourth, which says whose an open entry is.
-pub(super) const KEEP_BOOTS: &str = boots!();
 
 /// What decides, kept once for each hash, and what each key could use from when on: a past decision can be
 /// made again. A key without a row could use every model; rows of no key (`''`) say when a configuration came
@@ -358,27 +330,7 @@ macro_rules! decisions {
      CREATE INDEX refusal_id ON refusal (id) WHERE id IS NOT NULL;"
     };
 }
-
-/// From the fourth schema to the fifth, by which a past decision can be made again.
-pub(super) const KEEP_DECISIONS: &str = decisions!();
-
-/// The tables of a new file.
-pub(super) const CREATE: &str = concat!(
-    epoch_table!(),
-    "CREATE TABLE price (version TEXT NOT NULL, model TEXT NOT NULL, currency TEXT NOT NULL,
-       input_nano INTEGER, cached_input_nano INTEGER, cache_write_nano INTEGER,
-       output_nano INTEGER, reasoning_nano INTEGER, PRIMARY KEY (version, model)) WITHOUT ROWID;",
-    cells!("balance"),
-    cells!("gone"),
-    tree_and_meta!(),
-    "CREATE TABLE refusal (at_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, stage TEXT NOT NULL,
-       kind TEXT NOT NULL, team TEXT, \"key\" TEXT, dialect TEXT, operation TEXT, stream INTEGER,
-       requested_model TEXT, hinted TEXT, language TEXT, task TEXT, language_confidence REAL,
-       task_confidence REAL, needs TEXT, data_class TEXT, input_tokens_estimate INTEGER,
-       output_tokens_asked INTEGER, n INTEGER, tags TEXT);
-     CREATE INDEX refusal_at ON refusal (at_ms);",
-    entry_tables!(),
-    entry_indices!(),
-    boots!(),
-    decisions!(),
-);
+pub(super) use {
+    all_entries, attempts, boots, cells, decisions, entry_indices, entry_tables, epoch_table,
+    tree_and_meta,
+};

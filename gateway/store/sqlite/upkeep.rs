@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
+    experiments::COUNT_ROWS,
     schema::{ADD_BALANCE, KEEP_NEXT_SEQ, QUARTER_MS},
     started_at,
 };
@@ -105,6 +106,14 @@ const KEEP_SUMS: &str = "INSERT INTO gone (quarter, tree, team, \"key\", cost_na
      cost_nano = cost_nano + excluded.cost_nano, requests = requests + excluded.requests";
 const REMOVE_ENTRIES: &str = "DELETE FROM entry WHERE seq IN (SELECT seq FROM temp.old)";
 const REMOVE_CLOSES: &str = "DELETE FROM entry_close WHERE seq IN (SELECT seq FROM temp.old)";
+/// What goes with old entries: the arms that they were, and what was told of them.
+const REMOVE_ENROLLED: &str = "DELETE FROM enrolled WHERE seq IN (SELECT seq FROM temp.old)";
+const REMOVE_TOLD: &str = "DELETE FROM feedback_value WHERE id IN \
+     (SELECT id FROM temp.old CROSS JOIN entry USING (seq))";
+/// What was told of refusals that go.
+const REMOVE_TOLD_OF_REFUSALS: &str = "DELETE FROM feedback_value WHERE id IN \
+     (SELECT id FROM refusal WHERE arm IS NOT NULL AND rowid IN \
+     (SELECT rowid FROM refusal WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2))";
 const REMOVE_REFUSALS: &str = "DELETE FROM refusal WHERE rowid IN \
      (SELECT rowid FROM refusal WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
 
@@ -124,6 +133,8 @@ fn remove(connection: &mut Connection, now_ms: i64, keep_ms: i64) -> rusqlite::R
     let rows = i64::try_from(STEP_ROWS).unwrap_or(i64::MAX);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let entries = remove_entries(&tx, before, rows)?;
+    let told = tx.prepare_cached(REMOVE_TOLD_OF_REFUSALS)?.execute(params![before, rows])?;
+    uncount(&tx, "feedback_value", told)?;
     let refusals = tx.prepare_cached(REMOVE_REFUSALS)?.execute(params![before, rows])?;
     let unreached = now_ms.saturating_sub(WINDOW_DAYS * DAY_MS).div_euclid(QUARTER_MS);
     let folded = fold(&tx, unreached, rows)?;
@@ -139,11 +150,28 @@ fn remove_entries(tx: &Connection, before_ms: i64, rows: i64) -> rusqlite::Resul
     let before = started_at(before_ms);
     let entries = tx.prepare_cached(CHOOSE)?.execute(params![before, rows])?;
     if entries > 0 {
-        for sql in [KEEP_NEXT_SEQ, KEEP_SUMS, REMOVE_CLOSES, REMOVE_ENTRIES] {
-            tx.prepare_cached(sql)?.execute([])?;
+        for (sql, counted) in [
+            (REMOVE_ENROLLED, Some("enrolled")),
+            (REMOVE_TOLD, Some("feedback_value")),
+            (KEEP_NEXT_SEQ, None),
+            (KEEP_SUMS, None),
+            (REMOVE_CLOSES, None),
+            (REMOVE_ENTRIES, None),
+        ] {
+            let changed = tx.prepare_cached(sql)?.execute([])?;
+            counted.map_or(Ok(()), |table| uncount(tx, table, changed))?;
         }
     }
     Ok(entries)
+}
+
+/// So many rows of a table that is counted are gone.
+fn uncount(tx: &Connection, table: &str, gone: usize) -> rusqlite::Result<()> {
+    if gone > 0 {
+        let less = -i64::try_from(gone).unwrap_or(i64::MAX);
+        tx.prepare_cached(COUNT_ROWS)?.execute(params![table, less])?;
+    }
+    Ok(())
 }
 
 type Cell = (i64, i64, String, String, i64, i64);

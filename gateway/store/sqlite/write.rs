@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{checksum, decisions, entry::Row, labels::Labels, recover, schema, started_at, trees};
+use policies::experiment::Enrolled;
+
+use super::{
+    checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema, started_at, trees,
+};
 use crate::{
     outcome::{EpochInfo, Opened, Outcome},
     record::Group,
@@ -101,11 +105,14 @@ fn transact(
     memory.load(&transaction, boot)?;
     let next = transaction.prepare_cached(schema::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
     let balance = BTreeMap::new();
-    let mut page = Page { transaction: &transaction, memory, boot, next, balance };
+    let rows = [0; 4];
+    let mut page = Page { transaction: &transaction, memory, boot, next, balance, rows };
     page.open(group)?;
     page.close(group)?;
     page.add_balance()?;
     page.refuse(group)?;
+    page.tell(group)?;
+    page.count_rows()?;
     page.mark()?;
     transaction.commit()
 }
@@ -119,6 +126,8 @@ struct Page<'a> {
     next: i64,
     /// By quarter of an hour, tree and the caller's number.
     balance: BTreeMap<(i64, i64, i64), Cell<'a>>,
+    /// How many rows more there are in each of the tables that are counted.
+    rows: [i64; experiments::COUNTED.len()],
 }
 
 /// What a group adds to one row of the balance.
@@ -157,7 +166,34 @@ impl<'a> Page<'a> {
         let seq = self.next;
         let appended = row.insert()? > 0;
         self.next += i64::from(appended);
+        if let Some(enrolled) = opened.plan.arm.filter(|_| appended) {
+            self.enrol(opened, enrolled, seq)?;
+        }
         Ok(appended.then_some(seq))
+    }
+
+    fn enrol(&mut self, opened: &Opened, enrolled: Enrolled, seq: i64) -> rusqlite::Result<()> {
+        let Some(arm) = self.arm(&opened.names, enrolled, seq)? else { return Ok(()) };
+        let mut insert = self.transaction.prepare_cached(experiments::INSERT_ENROLLED)?;
+        let mut row = Row::of(&mut insert);
+        row.enrolled((seq, arm), enrolled.unit, opened.arm_shares.as_deref())?;
+        let [_, rows, ..] = &mut self.rows;
+        *rows += i64::from(row.insert()? > 0);
+        Ok(())
+    }
+
+    /// The row of an arm; nothing where the names have no such arm.
+    fn arm(
+        &mut self,
+        names: &Arc<EpochInfo>,
+        enrolled: Enrolled,
+        next: i64,
+    ) -> rusqlite::Result<Option<i64>> {
+        let named = (&**names, self.epoch(names)?.names);
+        let found = self.memory.labels.arm(self.transaction, named, enrolled, next)?;
+        let [rows, ..] = &mut self.rows;
+        *rows += i64::from(found.is_some_and(|(_, new)| new));
+        Ok(found.map(|(arm, _)| arm))
     }
 
     fn close(&mut self, group: &'a Group) -> rusqlite::Result<()> {
@@ -220,9 +256,44 @@ impl<'a> Page<'a> {
         let mut insert = self.transaction.prepare_cached(schema::INSERT_REFUSAL)?;
         for refused in &group.refused {
             let epoch = self.epoch(&refused.names)?.epoch;
+            let arm = match refused.arm {
+                Some(arm) => self.arm(&refused.names, arm, self.next)?,
+                None => None,
+            };
             let mut row = Row::of(&mut insert);
-            row.refusal(refused, epoch)?;
+            row.refusal(refused, (epoch, arm))?;
             row.insert()?;
+        }
+        Ok(())
+    }
+
+    /// What callers have told, and what has become of experiments.
+    fn tell(&mut self, group: &Group) -> rusqlite::Result<()> {
+        let [_, _, values, changes] = &mut self.rows;
+        for told in &group.feedback {
+            let before = (told.request.to_string(), &*told.name);
+            let mut remove = self.transaction.prepare_cached(experiments::REMOVE_FEEDBACK)?;
+            let removed = i64::from(remove.execute(before)? > 0);
+            let mut insert = self.transaction.prepare_cached(experiments::INSERT_FEEDBACK)?;
+            let mut row = Row::of(&mut insert);
+            row.feedback(told)?;
+            *values += i64::from(row.insert()? > 0) - removed;
+        }
+        for change in &group.changes {
+            let mut insert = self.transaction.prepare_cached(experiments::INSERT_CHANGE)?;
+            let mut row = Row::of(&mut insert);
+            row.change(change)?;
+            *changes += i64::from(row.insert()? > 0);
+        }
+        Ok(())
+    }
+
+    fn count_rows(&self) -> rusqlite::Result<()> {
+        for (table, more) in experiments::COUNTED.iter().zip(self.rows) {
+            if more != 0 {
+                let mut count = self.transaction.prepare_cached(experiments::COUNT_ROWS)?;
+                count.execute(params![table, more])?;
+            }
         }
         Ok(())
     }
