@@ -1,10 +1,11 @@
 //! `signalbox experiment`: what data say about arms, and how many units it takes to say it.
 
 mod evaluate;
+mod list;
 mod plan;
 mod report;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::Subcommand;
 
@@ -19,10 +20,19 @@ pub(super) enum Command {
     Evaluate(evaluate::Args),
     /// Say how many units and days an experiment takes.
     Plan(plan::Args),
+    /// List the policy's experiments, with what was done about each.
+    List(list::Args),
+    /// Say what an experiment's requests and what callers told of them say about its arms, and what to do.
+    ///
+    /// The ledger is only read, beside a gateway that runs or as a copy. Exit code 2 where the configuration is
+    /// wrong or its policy has no such experiment.
+    Report(report::Args),
 }
 
-pub(super) fn run(command: &Command) -> ExitCode {
+pub(super) fn run(config: &Path, command: &Command) -> ExitCode {
     match command {
+        Command::List(args) => list::run(config, args),
+        Command::Report(args) => report::run(config, args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Plan(args) => plan::run(args),
     }

@@ -79,7 +79,7 @@ enum Command {
     Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
-    /// Judge arms by data, and plan experiments.
+    /// Judge arms by the ledger or by other data, and plan experiments.
     #[command(subcommand)]
     Experiment(experiment::Command),
     /// Run the simulated fleet alone.
@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
-        Command::Experiment(command) => experiment::run(&command),
+        Command::Experiment(command) => experiment::run(&config, &command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";

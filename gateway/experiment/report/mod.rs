@@ -20,10 +20,8 @@ use std::sync::Arc;
 use policies::experiment::{ArmIndex, Experiment};
 
 pub(crate) use self::{
-    document::{
-        ArmReport, Decision, Difference, GuardState, Mean, Path, Report, Segment, State, Verdict,
-    },
-    looks::{DAY_MS, looks},
+    document::{ArmReport, Decision, Difference, Mean, Moment, Report, State},
+    looks::DAY_MS,
     tally::Tally,
     verdict::figure,
 };

@@ -1,6 +1,9 @@
-use policies::{compile, facts::FleetFacts};
+use policies::compile;
 
-use super::{document::Role, *};
+use super::{
+    document::{GuardState, Role},
+    *,
+};
 
 /// The first request of the sample: 2 March 2026, 00:00 UTC.
 pub(crate) const SINCE_MS: i64 = 1_772_409_600_000;
@@ -36,17 +39,19 @@ pub(crate) fn experiment(rest: &str) -> Experiment {
         .iter()
         .zip([0.4, 0.4, 0.2])
         .map(|(arm, share)| {
-            format!("{{ name = \"{arm}\", share = {share}, params = {{ seed = {share} }} }}")
+            format!("{{ name = \"{arm}\", share = {share}, params = {{ temperature = {share} }} }}")
         })
         .collect();
     let document = format!(
         "[[experiment]]\nname = \"chat-ab\"\nunit = \"user\"\nprimary = \"success\"\nbetter = \"higher\"\n\
          metrics = [\"cost\", \"first_token_ms\", \"error\"]\narms = [{}]\n{rest}\n\
-         [default]\nroute = [\"*?\"]\n",
+         [default]\nroute = [\"kimi-k2.6\"]\n",
         arms.join(", ")
     );
-    let policy = compile(&document, &FleetFacts::default()).unwrap();
-    Experiment { version: "v1".into(), ..policy.experiments()[0].clone() }
+    let policy = compile(&document, &policies::catalogue()).unwrap();
+    let mut experiment = policy.experiments()[0].clone();
+    experiment.version = "v1".into();
+    experiment
 }
 
 pub(crate) const GUARD: &str =
