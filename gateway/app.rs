@@ -251,13 +251,10 @@ async fn begin(
         connections_max: config.server.connections_max,
         resting: resting.clone(),
     };
-    let api = ApiService::new(
-        Arc::clone(&gateway),
-        ApiSettings {
-            server: &config.server,
-            find_enrolment: requests::enrolments(&gateway, config.ledger.sqlite.clone()),
-        },
-    );
+    let api = ApiService::new(Arc::clone(&gateway), ApiSettings {
+        server: &config.server,
+        find_enrolment: requests::enrolments(&gateway, config.ledger.sqlite.clone()),
+    });
     let admin = Admin::new(admin(&config, Arc::clone(&gateway)));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {

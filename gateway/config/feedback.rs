@@ -19,7 +19,9 @@ pub(super) fn feedback(mut it: Section<'_>, faults: &mut Faults) -> Feedback {
     let days = number(&mut it, "days_max", 30, 1..=3_650, faults);
     let feedback = Feedback {
         days_max: u32::try_from(days).unwrap_or(30),
-        comments: it.read("comments", "true or false", faults, Value::as_bool).unwrap_or_default(),
+        comments: it
+            .read("comments", "true or false", faults, Value::as_bool)
+            .unwrap_or_default(),
     };
     it.close(faults);
     feedback

@@ -141,8 +141,7 @@ impl ApiService {
         if request.method() != Method::POST {
             return self.counted(Err(wrong_method(request.method())), ids);
         }
-        let bodies =
-            if matches!(asks, Asks::Feedback) { &self.feedback.bodies } else { &self.bodies };
+        let bodies = if matches!(asks, Asks::Feedback) { &self.feedback.bodies } else { &self.bodies };
         self.counted(receive::check(request.headers(), bodies), ids)?;
         let started = self.gateway.now();
         let (head, body) = request.into_parts();

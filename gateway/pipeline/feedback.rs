@@ -248,7 +248,11 @@ fn kind(raw: Option<&RawValue>) -> &'static str {
     }
 }
 
-fn text(field: &'static str, expected: &str, raw: Option<&RawValue>) -> Result<Box<str>, Failure> {
+fn text(
+    field: &'static str,
+    expected: &str,
+    raw: Option<&RawValue>,
+) -> Result<Box<str>, Failure> {
     let text = raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
     text.map(Into::into).ok_or_else(|| wrong(field, kind(raw), expected))
 }

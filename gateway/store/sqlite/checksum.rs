@@ -173,8 +173,8 @@ const FEEDBACK: Table =
 const CHANGE: Table = always("experiment_change", experiments::change!(), "t.id");
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
 pub(super) const TABLES: [Table; 16] = [
-    ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS,
-    ARM, ENROLLED, FEEDBACK, CHANGE,
+    ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS, ARM,
+    ENROLLED, FEEDBACK, CHANGE,
 ];
 
 /// Whether a table has the column; nothing where there is no such table.
