@@ -8,7 +8,7 @@ mod verdict;
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 pub use self::verdict::{Decision, Verdict};
-use policies::printable;
+use policies::{experiment::Enrolled, printable};
 
 /// The eight stages of a request: span names, metric labels, error fields, headings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -320,6 +320,14 @@ impl Failure {
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same, with the arm of an experiment that its request is, as answers say it.
+    #[must_use]
+    pub fn of_arm(mut self, arm: Enrolled, said: impl Into<Box<str>>) -> Self {
+        let why = self.why.get_or_insert_default();
+        (why.arm, why.experiment) = (Some(arm), Some(said.into()));
         self
     }
 

@@ -4,6 +4,7 @@
 //! exactly once, and whatever ends the request ends in one `Outcome`.
 
 mod answer;
+mod arms;
 mod decide;
 mod feedback;
 mod ids;
@@ -29,15 +30,16 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{
-    Plan, Policy,
+    Plan, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use self::decide::{DecideFn, output_within, planned};
+use self::decide::{DecideFn, enrolled, output_within, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
-    decide::{Asked, Decided, explained},
+    arms::ArmTable,
+    decide::{Asked, Decided, Present, explained},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, feedback},
     ids::Ids,
     preview::preview,
@@ -51,6 +53,7 @@ use crate::{
     config::{self, Wait},
     directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
+    experiment::Experiments,
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
     outcome::{Ending, EpochInfo, Sampler},
@@ -118,6 +121,10 @@ pub(crate) struct Epoch {
     pub media_tokens_max: Tokens,
     /// Header values that many answers share.
     pub header_cache: HeaderCache,
+    /// How the policy's experiments are now.
+    pub experiments: Experiments,
+    /// What is written for each of their arms, into requests and answers.
+    pub arms: ArmTable,
     /// When each name that callers may ask for came into force, in seconds since 1970: models, aliases and
     /// `auto`.
     pub created: HashMap<Box<str>, i64>,
@@ -155,6 +162,7 @@ where
             if let Some(why) = tab.why() {
                 failure = failure.decided(why);
             }
+            failure = tab.of_arm(failure);
             tab.failed(Ending::failed(&failure), &failure);
             Err(failure)
         }
@@ -255,7 +263,7 @@ fn decide<P>(
         let draw = gw.draw(signals);
         tab.signals(signals, draw);
         tab.at(Stage::Decide);
-        (draw, epoch.upstreams.fleet.view())
+        Present { draw, fleet: epoch.upstreams.fleet.view(), experiments: epoch.experiments.view() }
     };
     asked.decide(&epoch.policy, &inputs, present, way)
 }
@@ -271,12 +279,14 @@ async fn serve_decided(
     let Asked { principal, headers, request, at } = asked;
     let Principal { caller, account } = &*principal;
     let Decided { signals, plan, draw } = decided;
+    tab.enrolled(plan.arm);
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
-    let admitted = account.admit(requester, &plan, signals.input_tokens, now).await;
+    let admitted = account.admit(requester, &plan, plan.input_tokens, now).await;
     let reservation = admitted.map_err(|it| {
-        let fleet = epoch.upstreams.fleet.view();
-        it.failure(|left| output_within(&epoch.policy, (&signals, draw), &fleet, &plan, left))
+        let (fleet, experiments) = (epoch.upstreams.fleet.view(), epoch.experiments.view());
+        let world = World { fleet: &fleet, experiments: experiments.experiments() };
+        it.failure(|left| output_within(&epoch.policy, (&signals, draw), world, &plan, left))
             .by(&plan.rule, None)
     })?;
     tab.admitted(&plan, draw, reservation);
@@ -288,7 +298,9 @@ async fn serve_decided(
     let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ids = tab.ids();
+    let arm = plan.asked_as(epoch.policy.experiments()).and_then(|it| epoch.arms.edit(it));
     let sent = UpstreamRequest::new(request, &headers, (ids.header(), ids.trace()), bound);
+    let sent = UpstreamRequest { arm, ..sent };
     // With the head goes the buffer that its connection has read it into.
     drop(headers);
     let hint = PickHint { draw: draw.0, affinity };

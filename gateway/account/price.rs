@@ -29,9 +29,9 @@ pub(crate) fn charge(
         let model = names.models().get(attempt.model.get());
         let committed = log.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            *passed_on.insert(served(log, signals, context(attempt, plan)))
+            *passed_on.insert(served(log, signals, plan, context(attempt, plan)))
         } else if given_up(attempt) {
-            estimated(signals, held(attempt, plan))
+            estimated(plan, held(attempt, plan))
         } else {
             continue;
         };
@@ -69,9 +69,10 @@ fn held(attempt: &AttemptRecord, plan: &Plan) -> u32 {
 }
 
 /// What the committed attempt used.
-fn served(log: &AttemptLog, signals: &Signals, context: Tokens) -> Usage {
+fn served(log: &AttemptLog, signals: &Signals, plan: &Plan, context: Tokens) -> Usage {
     let counted = log.counted_output;
-    let possible = |counts: &Counts| can_be_true(*counts, signals, counted, context);
+    let sent = (plan.input_tokens_bound, u64::from(signals.n.max(1)));
+    let possible = |counts: &Counts| can_be_true(*counts, sent, counted, context);
     match log.reported.filter(possible) {
         Some(counts) if log.complete => Usage { counts, source: UsageSource::Reported },
         // A running figure of a stream that broke may be behind what was sent.
@@ -80,27 +81,32 @@ fn served(log: &AttemptLog, signals: &Signals, context: Tokens) -> Usage {
             let counts = Counts { output, ..counts };
             Usage { counts, source: UsageSource::Estimated }
         }
-        None => estimated(signals, counted.0),
+        None => estimated(plan, counted.0),
     }
 }
 
 /// Whether a report can be true: prompt and the average choice fit the model's context as it is configured;
-/// or, where that may be wrong, what was sent and received could have been as many tokens.
-fn can_be_true(counts: Counts, signals: &Signals, counted: Tokens, context: Tokens) -> bool {
+/// or, where that may be wrong, what was sent and received could have been as many tokens. What was sent is
+/// at most so many tokens, and asks for so many choices.
+fn can_be_true(
+    counts: Counts,
+    (sent, choices): (Tokens, u64),
+    counted: Tokens,
+    context: Tokens,
+) -> bool {
     let input = [counts.input, counts.cached_input, counts.cache_write];
     let input = input.into_iter().map(u64::from).sum::<u64>();
     let output = u64::from(counts.output) + u64::from(counts.reasoning);
-    let choices = u64::from(signals.n.max(1));
     let fits = input + output.div_ceil(choices) <= u64::from(context.0);
     // We count four bytes a token, and no token has less than one.
-    let likely = input <= u64::from(signals.input_tokens_bound.0)
+    let likely = input <= u64::from(sent.0)
         && output <= u64::from(counted.0).saturating_mul(4);
     fits || likely
 }
 
 /// The estimate of the input, and this much output.
-fn estimated(signals: &Signals, output: u32) -> Usage {
-    let counts = Counts { input: signals.input_tokens.0, output, ..Counts::default() };
+fn estimated(plan: &Plan, output: u32) -> Usage {
+    let counts = Counts { input: plan.input_tokens.0, output, ..Counts::default() };
     Usage { counts, source: UsageSource::Estimated }
 }
 

@@ -102,6 +102,7 @@ pub(super) fn plan(cost_max: i64) -> Plan {
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),
         input_tokens: Tokens(0),
+        input_tokens_bound: Tokens(0),
         why: Why::default(),
     }
 }

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::pipeline::Gateway;
 
-/// How often decisions get a new view of the fleet.
+/// How often decisions get a new view of the fleet, and of the experiments where a step of a ramp begins or
+/// something was changed in them.
 const VIEW_EVERY: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -15,7 +16,11 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
-            _ = view.tick() => gateway.epoch.load().upstreams.look(VIEW_EVERY, gateway.now()),
+            _ = view.tick() => {
+                let epoch = gateway.epoch.load();
+                epoch.upstreams.look(VIEW_EVERY, gateway.now());
+                epoch.experiments.look((gateway.sources.timestamp)());
+            }
             _ = sweep.tick() => gateway.epoch.load().upstreams.sweep(gateway.now()),
         }
     }

@@ -12,10 +12,11 @@ use policies::{Policy, facts::ModelFacts};
 use crate::{
     config::{self, Config, ProbeBy},
     directory::Directory,
+    experiment::Experiments,
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
     outcome::{EpochInfo, PolicyRecord},
-    pipeline::{Epoch, HeaderCache},
+    pipeline::{ArmTable, Epoch, HeaderCache},
     record::Metrics,
     wire::ReadLimits,
 };
@@ -74,10 +75,18 @@ pub(super) fn epoch(
         feedback: config.feedback,
         media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
+        experiments: experiments(config, before),
+        arms: ArmTable::new(&config.policy),
         created: created(&config.policy, before),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),
     })
+}
+
+/// The experiments as they are now, with what operators and guards have changed in them.
+fn experiments(config: &Config, before: Option<&Epoch>) -> Experiments {
+    let now = jiff::Timestamp::now();
+    Experiments::new(config.policy.experiments(), before.map(|it| &it.experiments), now)
 }
 
 /// When each name came into force: now, if the epoch before did not know it.

@@ -17,7 +17,7 @@ use policies::{
 use super::print::{self, err};
 use crate::{
     directory::Directory,
-    pipeline::{Asked, Decided, explained},
+    pipeline::{Asked, Decided, Present, explained},
     signals::SignalInputs,
     why::signals_in_words,
     wire,
@@ -93,8 +93,9 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     };
     let models = fleet.models.iter().map(|it| model(&it.id)).collect();
     let view = Arc::new(FleetView { version: 0, models });
+    let present = Present::at(at, &config.policy, (Draw(0), &view));
     let decided = asked
-        .decide(&config.policy, &inputs, |_| (Draw(0), &view), explained)
+        .decide(&config.policy, &inputs, |_| present, explained)
         .map_err(|failure| failure.to_string())?;
     if args.json {
         return Ok(format!("{:#}\n", decided.json()));

@@ -421,6 +421,7 @@ mod tests {
             cost_max: Money::ZERO,
             output_tokens_bound: Tokens(64),
             input_tokens: Tokens(1),
+            input_tokens_bound: Tokens(1),
             why: Why::default(),
         }
     }

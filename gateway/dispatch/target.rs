@@ -68,6 +68,8 @@ pub(crate) struct UpstreamRequest {
     pub tracestate: Option<HeaderValue>,
     /// Whether each attempt's bound on the answer must be written into the request.
     pub bound: bool,
+    /// What the arm of an experiment writes into it.
+    pub arm: Option<Arc<wire::ArmEdit>>,
 }
 
 impl UpstreamRequest {
@@ -82,7 +84,7 @@ impl UpstreamRequest {
         // It belongs to the caller's trace, and to no other.
         let stated = trace.and_then(|trace| trace.parent);
         let tracestate = stated.and_then(|_| tracestate(headers));
-        Self { body, id, trace, tracestate, bound }
+        Self { body, id, trace, tracestate, bound, arm: None }
     }
 }
 
@@ -135,18 +137,19 @@ impl Target {
 
     /// What is changed in a request for this replica, but for what it refuses; one hint of its answer
     /// has `most` output.
-    pub(crate) fn edit(
-        &self,
-        request: &UpstreamRequest,
+    pub(crate) fn edit<'a>(
+        &'a self,
+        request: &'a UpstreamRequest,
         most: Tokens,
         refused: RefusedEdits,
-    ) -> wire::Edit<'_> {
+    ) -> wire::Edit<'a> {
         let told_as = refused.told_as(self.output_bound);
         wire::Edit {
             model: &self.upstream_model,
             ask_usage: self.stream_usage && request.body.stream() && !refused.usage,
             output_tokens_max: if request.bound { most } else { self.output_tokens_max },
             told_as: if request.bound { told_as } else { BoundNames::default() },
+            arm: request.arm.as_deref(),
         }
     }
 

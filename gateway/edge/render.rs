@@ -31,6 +31,9 @@ pub(crate) fn failure(
         let said = HeaderValue::try_from(said);
         headers.insert(name::WHY, said.unwrap_or_else(|_| HeaderValue::from_static("-")));
     }
+    let arm = failure.why.as_ref().and_then(|why| why.experiment.as_deref());
+    let arm = arm.and_then(|arm| HeaderValue::try_from(arm).ok());
+    headers.extend(arm.map(|arm| (name::EXPERIMENT, arm)));
     if let Some(wait) = failure.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

@@ -8,4 +8,8 @@ mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
 pub(crate) mod report;
+mod now;
 pub(crate) mod stats;
+pub(crate) mod view;
+
+pub(crate) use now::{Experiments, View};

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use policies::experiment::Enrolled;
+
 use super::{Failure, Kind, Stage, shown};
 
 /// What decided on a request that has failed, as far as that is known.
@@ -13,6 +15,10 @@ pub struct Decision {
     pub rule: Option<Arc<str>>,
     /// The guard that forbids every model left.
     pub guard: Option<Arc<str>>,
+    /// The arm of an experiment that the request is.
+    pub arm: Option<Enrolled>,
+    /// The experiment and the arm, as answers say it.
+    pub experiment: Option<Box<str>>,
 }
 
 /// What the books keep of a failure.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policies::{
     FleetSnapshot, Policy,
-    experiment::{Enrolled, Experiment},
+    experiment::{Arm, Enrolled, Experiment},
     facts::{FleetFacts, ModelFacts},
 };
 
@@ -25,7 +25,7 @@ pub struct EpochInfo {
     pub price_version: Arc<str>,
     /// The one table of what models are and cost, and of how teams hang, by which the policy decides.
     pub fleet: Arc<FleetFacts>,
-    /// The policy's experiments, by `ExperimentIndex`.
+    /// The policy's experiments, by position.
     pub experiments: Arc<[Experiment]>,
 }
 
@@ -56,10 +56,10 @@ impl EpochInfo {
         &self.fleet.models
     }
 
-    /// The experiment of a request that takes part in one, and the name of its arm.
+    /// The experiment and the arm of a request that takes part in one.
     #[must_use]
-    pub fn arm(&self, enrolled: Enrolled) -> Option<(&Experiment, &Arc<str>)> {
+    pub fn arm(&self, enrolled: &Enrolled) -> Option<(&Experiment, &Arm)> {
         let experiment = self.experiments.get(usize::from(enrolled.experiment.0))?;
-        Some((experiment, &experiment.arm(enrolled.arm)?.name))
+        Some((experiment, experiment.arm(enrolled.arm)?))
     }
 }

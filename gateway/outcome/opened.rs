@@ -61,7 +61,7 @@ pub struct Refused {
     pub verdict: Verdict,
     /// The random number that it was decided with, if it came that far.
     pub draw: Option<Draw>,
-    /// The arm of an experiment that it was or would have been: that it was refused is evidence.
+    /// The arm of an experiment that it is, if it takes part in one.
     pub arm: Option<Enrolled>,
     /// The signals, if they were known by then.
     pub signals: Option<Arc<Signals>>,

@@ -47,7 +47,7 @@ impl HeaderCache {
 }
 
 /// A text as a header value; what cannot stand in one is left out.
-fn value(text: &str) -> HeaderValue {
+pub(super) fn value(text: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
@@ -121,6 +121,7 @@ fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
         headers.insert(name::TASK, HeaderValue::from_static(signals.task.code()));
     }
     if let Some(plan) = tab.plan() {
+        headers.extend(tab.arm_header().map(|arm| (name::EXPERIMENT, arm)));
         values.put(name::RULE, |text| text.extend_from_slice(plan.rule.as_bytes()));
     }
     if let Some(why) = tab.why() {

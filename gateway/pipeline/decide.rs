@@ -5,13 +5,15 @@ use std::{ops::Deref, sync::Arc};
 
 use http::HeaderMap;
 use policies::{
-    Explanation, Plan, Policy, Reason,
+    Explanation, Plan, Policy, Reason, World,
+    experiment::Enrolled,
     facts::{Draw, FleetView, Money, Signals, Tokens},
 };
 
-use super::refusal;
+use super::{arms, refusal};
 use crate::{
     directory::Principal,
+    experiment::{Experiments, View},
     failure::{Failure, Stage},
     signals::{self, SignalInputs},
     wire,
@@ -40,11 +42,30 @@ pub(crate) struct Decided<P> {
 }
 
 /// A function that decides: for a plan, or for an account of the decision.
-pub(crate) type DecideFn<P> = fn(&Policy, &Signals, &FleetView, Draw) -> Result<P, Failure>;
+pub(crate) type DecideFn<P> = fn(&Policy, &Signals, World<'_>, Draw) -> Result<P, Failure>;
+
+/// The moment of a decision: its random number, how the fleet is, and how the experiments are.
+pub(crate) struct Present<V> {
+    /// The random number.
+    pub draw: Draw,
+    /// How the fleet is.
+    pub fleet: V,
+    /// How the experiments are.
+    pub experiments: View,
+}
+
+impl<V> Present<V> {
+    /// The moment at this time where there is no gateway: no operator and no guard has changed anything in the
+    /// policy's experiments.
+    pub(crate) fn at(at: jiff::Timestamp, policy: &Policy, (draw, fleet): (Draw, V)) -> Self {
+        let experiments = Experiments::new(policy.experiments(), None, at).view();
+        Self { draw, fleet, experiments }
+    }
+}
 
 impl Asked {
     /// Decides this request. `present` is called once the signals are known, for the draw and for the fleet
-    /// as it is at that moment.
+    /// and the experiments as they are at that moment.
     ///
     /// # Errors
     /// When a header of ours says what cannot be, and whatever `way` refuses.
@@ -52,7 +73,7 @@ impl Asked {
         &self,
         policy: &Policy,
         inputs: &SignalInputs<'_>,
-        present: impl FnOnce(&Arc<Signals>) -> (Draw, V),
+        present: impl FnOnce(&Arc<Signals>) -> Present<V>,
         way: DecideFn<P>,
     ) -> Result<Decided<P>, Failure>
     where
@@ -60,8 +81,9 @@ impl Asked {
     {
         let signals = signals::of(&self.request, &self.headers, &self.principal.caller, inputs)?;
         let signals = Arc::new(signals);
-        let (draw, fleet) = present(&signals);
-        let plan = way(policy, &signals, &fleet, draw)?;
+        let Present { draw, fleet, experiments } = present(&signals);
+        let world = World { fleet: &fleet, experiments: experiments.experiments() };
+        let plan = way(policy, &signals, world, draw)?;
         Ok(Decided { signals, plan, draw })
     }
 }
@@ -70,18 +92,31 @@ impl Asked {
 pub(super) fn planned(
     policy: &Policy,
     signals: &Signals,
-    fleet: &FleetView,
+    world: World<'_>,
     draw: Draw,
 ) -> Result<Arc<Plan>, Failure> {
-    let decided = policies::decide(policy, signals, fleet, draw);
+    let decided = policies::decide(policy, signals, world, draw);
     decided.map(Arc::new).map_err(|it| {
         let why = policies::refusal_in_words(&it, policy);
         let guard = match it.reason {
             Reason::PolicyForbidden(rule) => Some(policy.rule_name(rule).into()),
             _ => None,
         };
-        refusal::failure(&it, policy, signals).decided(why).by(&it.rule, guard)
+        let failure = refusal::failure(&it, policy, signals).decided(why).by(&it.rule, guard);
+        enrolled(failure, policy, it.arm)
     })
+}
+
+/// The same failure, which says the arm that its request is.
+pub(super) fn enrolled(failure: Failure, policy: &Policy, arm: Option<Enrolled>) -> Failure {
+    let named = |it: &Enrolled| {
+        let experiment = policy.experiment(it.experiment)?;
+        Some(arms::named(experiment, experiment.arm(it.arm)?))
+    };
+    match arm.and_then(|it| Some((it, named(&it)?))) {
+        Some((arm, named)) => failure.of_arm(arm, named),
+        None => failure,
+    }
 }
 
 /// The largest output that one choice may be asked for, so that all that the request can cost is within
@@ -90,14 +125,14 @@ pub(super) fn planned(
 pub(super) fn output_within(
     policy: &Policy,
     (signals, draw): (&Signals, Draw),
-    fleet: &FleetView,
+    world: World<'_>,
     plan: &Plan,
     left: Money,
 ) -> Option<Tokens> {
     let mut smaller = signals.clone();
     let mut fits = |asked| {
         smaller.output_tokens_asked = Some(Tokens(asked));
-        let decided = policies::decide(policy, &smaller, fleet, draw);
+        let decided = policies::decide(policy, &smaller, world, draw);
         decided.is_ok_and(|plan| plan.cost_max <= left)
     };
     let too_many = plan.attempts.iter().map(|it| it.output_tokens_max.0).max()?;
@@ -116,10 +151,10 @@ pub(super) fn output_within(
 pub(crate) fn explained(
     policy: &Policy,
     signals: &Signals,
-    fleet: &FleetView,
+    world: World<'_>,
     draw: Draw,
 ) -> Result<Explanation, Failure> {
-    let mut explanation = policies::explain(policy, signals, fleet, draw);
+    let mut explanation = policies::explain(policy, signals, world, draw);
     if explanation.rule.is_none() && explanation.refusal.is_some() {
         // No name of a model: the nearest is said here as it is to who asks for an answer.
         let allowed = policy.allowed(&signals.team_path, signals.key);

@@ -12,8 +12,10 @@ use crate::{
     outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
     record::CommitNumber,
 };
+use http::HeaderValue;
 use policies::{
     Counts, Plan,
+    experiment::Enrolled,
     facts::{Draw, Signals, Tokens},
 };
 
@@ -28,6 +30,7 @@ pub(crate) struct Tab {
     permit: Option<ConcurrencyPermit>,
     signals: Option<Arc<Signals>>,
     draw: Option<Draw>,
+    arm: Option<Enrolled>,
     accepted: Option<Accepted>,
     log: AttemptLog,
     /// The cost that the caller of a stream has been sent, and the figures behind it.
@@ -73,6 +76,7 @@ impl Tab {
             permit: None,
             signals: None,
             draw: None,
+            arm: None,
             accepted: None,
             log: AttemptLog::default(),
             told: None,
@@ -132,6 +136,11 @@ impl Tab {
         self.draw = Some(draw);
     }
 
+    /// Notes the arm of an experiment that the request is.
+    pub(crate) fn enrolled(&mut self, arm: Option<Enrolled>) {
+        self.arm = arm;
+    }
+
     /// The request is accepted: its entry is handed to the ledger's writer.
     pub(crate) fn admitted(&mut self, plan: &Arc<Plan>, draw: Draw, reservation: Reservation) {
         let (Some(caller), Some(signals)) = (&self.caller, &self.signals) else { return };
@@ -184,6 +193,16 @@ impl Tab {
     pub(crate) fn why(&self) -> Option<String> {
         let plan = self.plan().filter(|_| self.gateway.why_header)?;
         Some(policies::plan_in_words(plan, &self.epoch.policy))
+    }
+
+    /// The arm in the header of the answer.
+    pub(crate) fn arm_header(&self) -> Option<HeaderValue> {
+        self.epoch.arms.header(&self.arm?).cloned()
+    }
+
+    /// A failure of this request, which says its arm.
+    pub(crate) fn of_arm(&self, failure: Failure) -> Failure {
+        super::enrolled(failure, &self.epoch.policy, self.arm)
     }
 
     /// The gateway's own time so far: all but the wait for backends.
@@ -290,7 +309,7 @@ impl Tab {
             trace: self.ids.trace(),
             verdict: failure.map_or(Verdict::of(kind), Verdict::from),
             draw: self.draw,
-            arm: None,
+            arm: self.arm.or_else(|| failure?.why.as_ref()?.arm),
             at_ms: self.started_at_ms,
             took: self.since.saturating_duration_since(self.started),
             kind,

@@ -113,6 +113,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
         input_tokens: Tokens(0),
+        input_tokens_bound: Tokens(0),
         why: Why::default(),
     };
     Arc::new(Opened {

@@ -11,7 +11,7 @@ use super::{
     ReadLimits,
     field::{echo, wrong_type},
     media,
-    request::{Request, Texts, keep},
+    request::{Request, Texts, arm::SystemPlace, keep},
     scan::{Key, Scanner, Shape, Span, Str},
     text, tools,
 };
@@ -37,6 +37,8 @@ struct Message {
     role: Option<Role>,
     texts: Texts,
     content: Option<Shape>,
+    /// Where its content ends.
+    end: Option<SystemPlace>,
 }
 
 /// Reads `messages`, which the scanner is at.
@@ -49,6 +51,8 @@ pub(super) fn read<'a>(
         Shape::Array => {}
         found => return Err(wrong_type("messages", found, "an array")),
     }
+    let inside = Span::new(scanner.at() + 1, scanner.at() + 1).start;
+    request.system_place = Some(SystemPlace::Message { at: inside });
     request.messages = 0;
     request.turns.clear();
     request.system.clear();
@@ -114,7 +118,14 @@ impl Reader<'_> {
         }
         let filled = |text: &Str| !text::is_blank(text.span.of(scanner.bytes()));
         match role {
-            Role::System => self.request.instruct(&message.texts),
+            Role::System => {
+                self.request.instruct(&message.texts);
+                let place = &mut self.request.system_place;
+                // The first one is what engines take for the system message.
+                if matches!(place, Some(SystemPlace::Message { .. })) {
+                    *place = message.end.or(*place);
+                }
+            }
             Role::User if message.texts.iter().any(filled) => self.request.turn(message.texts),
             _ => {}
         }
@@ -181,10 +192,22 @@ impl Reader<'_> {
             Shape::String => {
                 let text = scanner.string()?;
                 self.text(message, scanner, text);
+                let (at, empty) = (text.span.end, text.span.len() == 0);
+                message.end = Some(SystemPlace::Text { at, empty });
                 Ok(())
             }
             Shape::Null => Ok(scanner.skip()?),
-            Shape::Array => scanner.array(|scanner, part| self.part(message, scanner, part)),
+            Shape::Array => {
+                let mut empty = true;
+                scanner.array(|scanner, part| {
+                    empty = false;
+                    self.part(message, scanner, part)
+                })?;
+                let bracket = scanner.at().saturating_sub(1);
+                let at = Span::new(bracket, bracket).start;
+                message.end = Some(SystemPlace::Parts { at, empty });
+                Ok(())
+            }
             found => Err(self.wrong(".content", found, "a string or an array of parts")),
         }
     }

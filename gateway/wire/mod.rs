@@ -53,6 +53,7 @@ pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;
 pub use request::Request;
+pub use request::arm::ArmEdit;
 pub use request::edit::{Body, Edit, Own};
 pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};

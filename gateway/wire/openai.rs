@@ -14,7 +14,7 @@ use super::{
     },
     grammar::{self, Format},
     message,
-    request::{Allowed, Request, StreamOptions},
+    request::{Allowed, Request, StreamOptions, arm},
     scan::{Scanner, Shape, Span},
     shield::{self, Expected},
     tools, utf8,
@@ -167,6 +167,15 @@ impl<'a> Reader<'a, '_> {
 
     /// Fields that are only passed on, unless the shield refuses them.
     fn other(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+        let Some(param) = arm::param(name) else { return self.passed_on(name, scanner) };
+        scanner.shape()?;
+        let start = scanner.at();
+        self.passed_on(name, scanner)?;
+        self.request.params.push((param, Span::new(start, scanner.at())));
+        Ok(())
+    }
+
+    fn passed_on(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
         let Some(expected) = shield::expected(name) else { return Ok(scanner.skip()?) };
         if *name == *b"ignore_eos" && scanner.shape()? == Shape::True {
             self.endless = true;
@@ -194,10 +203,17 @@ impl<'a> Reader<'a, '_> {
             Field::Tools => self.tools(scanner, "tools")?,
             Field::Functions => self.tools(scanner, "functions")?,
             Field::ResponseFormat => self.response_format(scanner)?,
-            Field::ReasoningEffort => match scanner.shape()? {
-                Shape::String | Shape::Null => self.reasoning(scanner)?,
-                found => return Err(wrong_type("reasoning_effort", found, "a string")),
-            },
+            Field::ReasoningEffort => {
+                match scanner.shape()? {
+                    Shape::String | Shape::Null => {}
+                    found => return Err(wrong_type("reasoning_effort", found, "a string")),
+                }
+                let start = scanner.at();
+                self.reasoning(scanner)?;
+                let param = arm::param(b"reasoning_effort");
+                let span = Span::new(start, scanner.at());
+                self.request.params.extend(param.map(|param| (param, span)));
+            }
             Field::Reasoning
             | Field::Thinking
             | Field::EnableThinking

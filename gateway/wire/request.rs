@@ -1,5 +1,6 @@
 //! A caller's request: its own bytes, and where in them stands what the gateway must know.
 
+pub(super) mod arm;
 pub(super) mod edit;
 
 use std::{borrow::Cow, str::Utf8Chunk};
@@ -8,7 +9,10 @@ use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
-use self::edit::{Body, Edit, Own};
+use self::{
+    arm::SystemPlace,
+    edit::{Body, Edit, Own},
+};
 use super::{
     Surface,
     scan::{Span, Str},
@@ -81,6 +85,10 @@ pub struct Request {
     pub(super) messages: u32,
     /// Where the list of messages stands.
     pub(super) messages_span: Span,
+    /// Where the values of the parameters stand that an arm of an experiment may set.
+    pub(super) params: SmallVec<[(u8, Span); 2]>,
+    /// Where an arm of an experiment adds to the system message.
+    pub(super) system_place: Option<SystemPlace>,
     pub(super) media_parts: u32,
     /// Bytes of pictures, sounds and videos as written; none of them is text.
     pub(super) media_bytes: usize,
@@ -121,6 +129,8 @@ impl Request {
             tools_span: None,
             messages: 0,
             messages_span: Span::default(),
+            params: SmallVec::new(),
+            system_place: None,
             media_parts: 0,
             media_bytes: 0,
             system: Texts::new(),

@@ -590,6 +590,7 @@ fn edits_touch_only_what_they_must() {
             ask_usage,
             output_tokens_max: Tokens(Option::<u32>::unwrap_or(most, u32::MAX)),
             told_as: BoundNames { max_tokens: most.is_some(), ..BoundNames::default() },
+            arm: None,
         });
         assert_eq!(sent.concat(), full(expected), "{body}");
         assert_eq!(sent.len, full(expected).len());
@@ -645,7 +646,8 @@ proptest! {
         let request = chat(&body).unwrap();
         let told_as = [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS, BoundNames::BOTH];
         let told_as = told_as.get(told).copied().unwrap_or_default();
-        let edit = Edit { model: &model, ask_usage: true, output_tokens_max: Tokens(50), told_as };
+        let output_tokens_max = Tokens(50);
+        let edit = Edit { model: &model, ask_usage: true, output_tokens_max, told_as, arm: None };
         let sent = request.to_upstream(&edit);
         let bytes = sent.concat();
         prop_assert_eq!(sent.len, bytes.len());

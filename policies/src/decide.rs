@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use self::choose::{Chosen, Matching};
 pub use self::world::World;
 use crate::{
-    experiment::ExperimentView,
+    experiment::{Added, ExperimentView},
     facts::{
         Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Timeouts,
         Tokens,
@@ -60,18 +60,19 @@ fn decided(
             why: Why::default(),
         });
     };
-    let mut moment = Moment { policy, signals, fleet, experiments, draw, last_resort: false };
+    let adds = Added::default();
+    let mut moment = Moment { policy, signals, fleet, experiments, draw, adds, last_resort: false };
     let guards = guards(policy, signals, &candidates);
     let allowed = policy.allowed_set(&signals.team_path, signals.key);
     let mut filter = Filter { allowed, guards: &guards, rule: chosen.rule };
     let mut skipped = SmallVec::new();
-    let mut arm = moment.enrol(&mut chosen, &filter);
+    let (mut arm, mut outside) = moment.enrol(&mut chosen, &filter);
     let mut usable = moment.usable(&chosen, &filter, &mut skipped);
     if usable.is_empty() && chosen.rule.is_some() && arm.is_none() {
         let able = moment.able(&filter.allowed);
         chosen = matching.instead(chosen, |model| able.contains(model.get()));
         filter.rule = chosen.rule;
-        arm = moment.enrol(&mut chosen, &filter);
+        (arm, outside) = moment.enrol(&mut chosen, &filter);
         usable = moment.usable(&chosen, &filter, &mut skipped);
     }
     if usable.is_empty() {
@@ -81,12 +82,12 @@ fn decided(
     if usable.is_empty() {
         let reason = moment.reason(&chosen, &skipped);
         let Chosen { matched, name, passed, .. } = chosen;
-        let why = Why { skipped, guards, passed };
+        let why = Why { skipped, guards, passed, outside };
         return Err(Refusal { matched: Some(matched), rule: Arc::clone(name), arm, reason, why });
     }
     let ordered = order::order(&moment, chosen.by, usable);
     let passed = std::mem::take(&mut chosen.passed);
-    let plan = moment.plan(&chosen, ordered, Why { skipped, guards, passed });
+    let plan = moment.plan(&chosen, ordered, Why { skipped, guards, passed, outside });
     Ok(Plan { arm, ..plan })
 }
 
@@ -103,7 +104,7 @@ pub(crate) fn passed_over(
         let skip = match policy.fleet().models.get(model.get())? {
             _ if !allowed.contains(model.get()) => Skip::NotAllowed,
             _ if !found.permitted.contains(model.get()) => Skip::Guard(rule),
-            facts => room(facts, signals).err()?,
+            facts => room(facts, signals, Tokens(0)).err()?,
         };
         Some((*model, skip))
     };
@@ -117,6 +118,8 @@ struct Moment<'a> {
     fleet: &'a FleetView,
     experiments: &'a ExperimentView,
     draw: Draw,
+    /// What the arm of the request adds to its input.
+    adds: Added,
     /// Nothing takes requests: what is only ejected counts.
     last_resort: bool,
 }
@@ -181,7 +184,7 @@ impl Moment<'_> {
         let models = &self.policy.fleet().models;
         let mut able = BitSet::empty(models.len());
         let can = |(at, model): &(usize, &ModelFacts)| {
-            allowed.contains(*at) && room(model, self.signals).is_ok()
+            allowed.contains(*at) && room(model, self.signals, Tokens(0)).is_ok()
         };
         (0..).zip(models).filter(can).for_each(|(at, _)| able.insert(at));
         able
@@ -209,7 +212,7 @@ impl Moment<'_> {
             }
         }
         let facts = self.facts(model).ok_or(Skip::Unavailable)?;
-        room(facts, self.signals)
+        room(facts, self.signals, self.adds.tokens)
     }
 
     /// Why nothing serves the request. Where that is not a guard and not the moment, what kept the models of
@@ -234,7 +237,9 @@ impl Moment<'_> {
         let retries_max = if self.last_resort { 0 } else { retries };
         let ceiling = [rule.and_then(|rule| rule.cost_max), self.signals.budget_left];
         let ceiling = ceiling.into_iter().flatten().min();
-        let mut tally = cost::Tally::new(self.signals, retries_max);
+        let input = self.signals.input_tokens.saturating_add(self.adds.tokens);
+        let bound = self.signals.input_tokens_bound.saturating_add(self.adds.bound);
+        let mut tally = cost::Tally::new(self.signals, bound, retries_max);
         let mut attempts: SmallVec<[Planned; 4]> = SmallVec::new();
         for usable in ordered {
             let Some(facts) = self.facts(usable.model) else { continue };
@@ -252,7 +257,7 @@ impl Moment<'_> {
                     model: usable.model,
                     timeouts: rule
                         .map_or(facts.timeouts, |rule| rule.timeouts.over(facts.timeouts))
-                        .for_input(self.signals.input_tokens),
+                        .for_input(input),
                     context_tokens_max: facts.context_tokens_max,
                     output_tokens_max: usable.output_tokens_max,
                     held_tokens_max: facts.held_tokens_max,
@@ -265,14 +270,15 @@ impl Moment<'_> {
             arm: None,
             retries_max,
             hedge: rule.and_then(|rule| rule.hedge).filter(|_| !self.last_resort).map(|it| {
-                let reading = Timeouts::reading_ms(self.signals.input_tokens);
+                let reading = Timeouts::reading_ms(input);
                 Hedge { after_ms: it.after_ms.saturating_add(reading) }
             }),
             slow_stream: rule.and_then(|rule| rule.slow_stream).filter(|_| !self.last_resort),
             last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),
-            input_tokens: self.signals.input_tokens,
+            input_tokens: input,
+            input_tokens_bound: bound,
             attempts,
             why,
         }
@@ -318,18 +324,20 @@ fn rank(skip: Skip) -> u8 {
     }
 }
 
-/// The longest answer of a model, if it has all that the request needs and room for prompt and answer.
-fn room(facts: &ModelFacts, signals: &Signals) -> Result<Tokens, Skip> {
+/// The longest answer of a model, if it has all that the request needs and room for prompt and answer, where
+/// the prompt gets so much longer on its way.
+fn room(facts: &ModelFacts, signals: &Signals, longer: Tokens) -> Result<Tokens, Skip> {
     let lacks = signals.needs.without(Needs::LONG_CONTEXT).without(facts.capabilities);
-    if lacks.is_empty() { output_bound(facts, signals) } else { Err(Skip::Lacks(lacks)) }
+    let input = signals.input_tokens.saturating_add(longer);
+    if lacks.is_empty() { output_bound(facts, signals, input) } else { Err(Skip::Lacks(lacks)) }
 }
 
 /// The most that one choice of an answer can be: what was asked, else the model's default, clipped to
 /// what the model gives and, where nothing was asked, to the room that is left. Vectors and ranks are no
 /// tokens.
-fn output_bound(facts: &ModelFacts, signals: &Signals) -> Result<Tokens, Skip> {
+fn output_bound(facts: &ModelFacts, signals: &Signals, input: Tokens) -> Result<Tokens, Skip> {
     let has = facts.context_tokens_max;
-    let room = has.0.saturating_sub(signals.input_tokens.0);
+    let room = has.0.saturating_sub(input.0);
     let (bound, needs) = match signals.output_tokens_asked {
         _ if matches!(signals.operation, Operation::Embeddings | Operation::Rerank) => {
             (Tokens(0), Tokens(0))
@@ -347,5 +355,5 @@ fn output_bound(facts: &ModelFacts, signals: &Signals) -> Result<Tokens, Skip> {
     if needs.0 <= room {
         return Ok(bound);
     }
-    Err(Skip::Context { needed: signals.input_tokens.saturating_add(needs), has })
+    Err(Skip::Context { needed: input.saturating_add(needs), has })
 }

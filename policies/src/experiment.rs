@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::{
-    facts::{ModelIndex, Money, Signals},
+    facts::{ModelIndex, Money, Signals, Tokens},
     policy::Route,
 };
 
@@ -42,6 +42,35 @@ pub struct Enrolled {
     pub unit: u128,
 }
 
+/// Why a request of a rule with an experiment has none of its arms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// It has no unit of the experiment's kind.
+    NoUnit,
+    /// Its unit is not among those that take part.
+    HeldOut,
+    /// The experiment is stopped.
+    Stopped,
+    /// Its arm, this one, is rolled back: it gets the control's route.
+    RolledBack(ArmIndex),
+    /// No model of this arm may and can serve it, so that the arms would be compared by different requests.
+    Unservable(ArmIndex),
+}
+
+/// The members of a request that an arm may set: how an answer is sampled and how long it is thought about.
+/// What the request is, what it may cost and who gets it, is not an arm's to say.
+pub const PARAMS: [&str; 9] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "reasoning_effort",
+    "verbosity",
+];
+
 /// An experiment of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
@@ -65,9 +94,10 @@ pub struct Experiment {
     pub thompson_floor: Option<f64>,
     /// What is asked beside, of nobody's answer.
     pub shadow: Option<Shadow>,
-    /// Where it begins among the places of its layer, and the most that it may take of them.
+    /// Where it begins among the places of its layer. The last step of its enrolment is the most that it may
+    /// take of them.
     pub(crate) layer: Layer,
-    /// The hash of its name, for the places of units among its arms.
+    /// The hash of its name, for the places of units in its arms.
     pub(crate) seed: u64,
 }
 
@@ -84,8 +114,42 @@ pub struct Arm {
     pub params: Vec<(Box<str>, Box<str>)>,
     /// What it adds to the system message.
     pub system_suffix: Option<Arc<str>>,
+    /// The input that this adds to a request.
+    pub(crate) adds: Added,
+    /// The hash of its name.
+    pub(crate) seed: u64,
 }
 
+/// The input that an arm adds to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// Tokens, estimated.
+    pub(crate) tokens: Tokens,
+    /// A figure that they cannot exceed.
+    pub(crate) bound: Tokens,
+}
+
+/// Tokens of a chat template around a message at the most, and of what parts the suffix from the text before.
+const AROUND_SUFFIX: u32 = 66;
+
+impl Added {
+    /// The input that a suffix adds: estimated by the script as the text of a request is, and no more than
+    /// its bytes and what stands around a message.
+    pub(crate) fn by(suffix: &str) -> Self {
+        let twentieths = |character: char| match character.len_utf8() {
+            1 => 5,
+            2 => 10,
+            3 => 17,
+            _ => 40,
+        };
+        let weight: u32 = suffix.chars().map(twentieths).fold(0, u32::saturating_add);
+        let bytes = u32::try_from(suffix.len()).unwrap_or(u32::MAX);
+        Self {
+            tokens: Tokens(weight.div_ceil(20).saturating_add(4)),
+            bound: Tokens(bytes.saturating_add(AROUND_SUFFIX)),
+        }
+    }
+}
 /// From when on which share of the units takes part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EnrolStep {
@@ -171,19 +235,42 @@ pub struct ExperimentState {
     pub shares: Vec<f64>,
 }
 
+impl ExperimentView {
+    /// The experiments of a policy as it says of them at a time, in seconds since 1970.
+    #[must_use]
+    pub fn at(experiments: &[Experiment], seconds: i64) -> Self {
+        let state = |it: &Experiment| ExperimentState {
+            enrol: Some(it.enrol_at(seconds)),
+            ..ExperimentState::default()
+        };
+        Self { states: experiments.iter().map(state).collect() }
+    }
+}
+
+impl ExperimentState {
+    /// The state in which every unit that takes part has this arm: for a request of the past whose arm is
+    /// known.
+    #[must_use]
+    pub fn of_arm(experiment: &Experiment, arm: ArmIndex) -> Self {
+        let share = |at: usize| if at == usize::from(arm.0) { 1.0 } else { 0.0 };
+        Self { shares: (0..experiment.arms.len()).map(share).collect(), ..Self::default() }
+    }
+}
+
 /// What a unit gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Assigned {
     /// This arm.
     Arm(ArmIndex, u128),
-    /// The control's route, since its arm is rolled back; it is in the comparison no more.
-    RolledBack,
-    /// The rule's own route: it does not take part.
-    Out,
+    /// None, and why.
+    Outside(Outside),
 }
 
-/// What sets apart the two hashes of one name: whether a unit takes part, and which arm it gets.
-const ARM: u64 = 0x61_72_6d;
+/// The unit that a key is, by its name.
+#[must_use]
+pub fn unit_of_key(name: &str) -> u128 {
+    xxh3_128(name.as_bytes())
+}
 
 /// A number in [0, 1) that is the same for the same unit, and as good as drawn anew for each seed.
 fn place(seed: u64, unit: u128) -> f64 {
@@ -191,6 +278,19 @@ fn place(seed: u64, unit: u128) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     let place = (hash >> 11) as f64;
     place / 9_007_199_254_740_992.0
+}
+
+impl UnitKind {
+    /// Its word in a document.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+            Self::Session => "session",
+            Self::Request => "request",
+        }
+    }
 }
 
 impl Experiment {
@@ -218,34 +318,46 @@ impl Experiment {
         }
     }
 
+    /// The arm of a request's unit, or why it has none.
     pub(crate) fn assign(&self, signals: &Signals, state: Option<&ExperimentState>) -> Assigned {
-        let Some(unit) = self.unit_of(signals) else { return Assigned::Out };
-        let last = self.enrolment.last().map_or(0.0, |step| step.share);
-        let enrol = state.and_then(|it| it.enrol).unwrap_or(last);
-        let from = self.layer.begin;
-        let at = place(self.layer.seed, unit);
-        if state.is_some_and(|it| it.stopped) || !(from..from + enrol).contains(&at) {
-            return Assigned::Out;
+        if state.is_some_and(|it| it.stopped) {
+            return Assigned::Outside(Outside::Stopped);
         }
-        let arm = self.arm_at(place(self.seed ^ ARM, unit), state);
+        let Some(unit) = self.unit_of(signals) else { return Assigned::Outside(Outside::NoUnit) };
+        // Beyond its last step it would take units of the next experiment of its layer.
+        let most = self.enrolment.last().map_or(0.0, |step| step.share);
+        let enrol = state.and_then(|it| it.enrol).map_or(most, |now| now.min(most));
+        let from = self.layer.begin;
+        if !(from..from + enrol).contains(&place(self.layer.seed, unit)) {
+            return Assigned::Outside(Outside::HeldOut);
+        }
+        let arm = self.arm_of(unit, state);
         match state {
-            Some(state) if state.rolled_back.contains(&arm) => Assigned::RolledBack,
+            Some(state) if state.rolled_back.contains(&arm) => {
+                Assigned::Outside(Outside::RolledBack(arm))
+            }
             _ => Assigned::Arm(arm, unit),
         }
     }
 
-    /// The arm at a place: the arms' shares, one after the other.
-    fn arm_at(&self, place: f64, state: Option<&ExperimentState>) -> ArmIndex {
-        let mut end = 0.0;
+    /// The arm that a unit has. Each arm draws a waiting time for the unit, the shorter the larger its share,
+    /// and the shortest wins: each arm does so as often as its share says, and where shares change, or arms
+    /// come and go, only units of those arms move, whatever the order in which they are written.
+    fn arm_of(&self, unit: u128, state: Option<&ExperimentState>) -> ArmIndex {
+        let mut won = (f64::INFINITY, self.control);
         for (at, arm) in (0..).zip(&self.arms) {
             let now = state.and_then(|state| state.shares.get(usize::from(at)));
-            end += now.copied().unwrap_or(arm.share);
-            if place < end {
-                return ArmIndex(at);
+            let share = now.copied().unwrap_or(arm.share);
+            let left = place(self.seed ^ arm.seed, unit);
+            // A time is at least this, so that most logarithms need not be taken.
+            if share > 0.0 && left / share < won.0 {
+                let time = -(-left).ln_1p() / share;
+                if time < won.0 {
+                    won = (time, ArmIndex(at));
+                }
             }
         }
-        // What rounding leaves at the end is the last arm's.
-        ArmIndex(u8::try_from(self.arms.len().saturating_sub(1)).unwrap_or(u8::MAX))
+        won.1
     }
 
     /// An arm.

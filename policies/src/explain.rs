@@ -1,11 +1,14 @@
 //! The same decision, with the rules that nearly matched: for people who ask why.
 
+mod part;
+
 use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
+pub use self::part::{Param, Part};
 use crate::{
-    decide::{decide, passed_over},
+    decide::{World, decide, passed_over},
     facts::{Draw, FleetView, ModelIndex, RuleIndex, Signals, Timeouts},
     plan::{Planned, Reason, Skip, SlowStream, Why},
     policy::Policy,
@@ -24,6 +27,8 @@ pub struct Explanation {
     pub passed: Vec<Passed>,
     /// Guards that bound the decision.
     pub guards: Vec<String>,
+    /// The experiment of that rule, if it names one, and what it is for this request.
+    pub experiment: Option<Part>,
     /// The models to be tried, in order; empty if refused.
     pub plan: Vec<Candidate>,
     /// After how many milliseconds of silence a second attempt is begun beside the first.
@@ -92,11 +97,21 @@ pub struct Near {
 
 /// Decides a request and says why.
 #[must_use]
-pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw) -> Explanation {
-    let decided = decide(policy, signals, fleet, draw);
-    let why = match &decided {
-        Ok(plan) => &plan.why,
-        Err(refusal) => &refusal.why,
+pub fn explain<'a>(
+    policy: &Policy,
+    signals: &Signals,
+    world: impl Into<World<'a>>,
+    draw: Draw,
+) -> Explanation {
+    explained(policy, signals, world.into(), draw)
+}
+
+fn explained(policy: &Policy, signals: &Signals, world: World<'_>, draw: Draw) -> Explanation {
+    let fleet = world.fleet;
+    let decided = decide(policy, signals, world, draw);
+    let (why, arm) = match &decided {
+        Ok(plan) => (&plan.why, plan.arm),
+        Err(refusal) => (&refusal.why, refusal.arm),
     };
     let rule = match &decided {
         Ok(plan) => Some(plan.rule.to_string()),
@@ -106,6 +121,7 @@ pub fn explain(policy: &Policy, signals: &Signals, fleet: &FleetView, draw: Draw
         policy_version: policy.version().to_owned(),
         policy_hash: policy.hash().to_owned(),
         rule,
+        experiment: Part::of(policy, arm, why.outside),
         guards: why.guards.iter().map(|at| policy.rule_name(*at).to_owned()).collect(),
         passed: passed(policy, signals, why),
         skipped: why.skipped.iter().map(|it| skipped(policy, it)).collect(),
@@ -243,6 +259,9 @@ impl Explanation {
             writeln!(f, "passed   {it}")?;
         }
         writeln!(f, "rule     {}", self.rule.as_deref().unwrap_or("-"))?;
+        if let Some(part) = &self.experiment {
+            writeln!(f, "in       {part}")?;
+        }
         for guard in &self.guards {
             writeln!(f, "guard    {guard}")?;
         }

@@ -37,7 +37,9 @@ mod words;
 
 pub use catalogue::{CATALOGUE, catalogue};
 pub use decide::{World, decide};
-pub use explain::{Afterwards, Candidate, Explanation, Near, Passed, Skipped, explain, left_out};
+pub use explain::{
+    Afterwards, Candidate, Explanation, Near, Param, Part, Passed, Skipped, explain, left_out,
+};
 pub use fault::{Fault, counted, did_you_mean, distance, nearest};
 pub use forbidden::forbidden_in_words;
 pub use money::{Counts, MoneyError, per_million};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::experiment::Enrolled;
+use crate::experiment::{ArmIndex, Enrolled, Experiment, ExperimentIndex, Outside};
 use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
@@ -33,8 +33,10 @@ pub struct Plan {
     pub cost_max: Money,
     /// The most output that any attempt can produce, all choices together.
     pub output_tokens_bound: Tokens,
-    /// Tokens of input, estimated.
+    /// Tokens of input, estimated; with what an arm adds.
     pub input_tokens: Tokens,
+    /// A figure that the input cannot exceed; with what an arm adds.
+    pub input_tokens_bound: Tokens,
     /// Why these models and not others.
     pub why: Why,
 }
@@ -44,6 +46,28 @@ impl Plan {
     #[must_use]
     pub fn reads_long(&self) -> bool {
         self.input_tokens > SHORT_INPUT
+    }
+
+    /// The arm as which the models are asked: the request's own, or the control where its own is rolled back.
+    /// Its parameters and its system suffix are written into what is sent.
+    #[must_use]
+    pub fn asked_as(&self, experiments: &[Experiment]) -> Option<(ExperimentIndex, ArmIndex)> {
+        match (self.arm, self.why.outside) {
+            (Some(Enrolled { experiment, arm, .. }), _) => Some((experiment, arm)),
+            (None, Some((at, Outside::RolledBack(_)))) => {
+                Some((at, experiments.get(usize::from(at.0))?.control))
+            }
+            _ => None,
+        }
+    }
+
+    /// The experiment of its rule, if the request has no unit of that experiment's kind.
+    #[must_use]
+    pub fn unassigned(&self) -> Option<ExperimentIndex> {
+        match self.why.outside {
+            Some((experiment, Outside::NoUnit)) => Some(experiment),
+            _ => None,
+        }
     }
 }
 
@@ -120,6 +144,8 @@ pub struct Why {
     /// Rules that matched before the one that decided, in the policy's order: none of their models can serve
     /// the request.
     pub passed: SmallVec<[RuleIndex; 8]>,
+    /// Why it has none of the arms of its rule's experiment, where the rule names one.
+    pub outside: Option<(ExperimentIndex, Outside)>,
 }
 
 /// Why a model is not in a plan.

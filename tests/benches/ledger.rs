@@ -85,7 +85,7 @@ fn names() -> Arc<EpochInfo> {
         policy: None,
         price_version: "ccddeeff0011".into(),
         fleet: Arc::new(FleetFacts { models, teams, ..FleetFacts::default() }),
-        experiments: Arc::new([]),
+        experiments: Arc::default(),
     })
 }
 
@@ -159,6 +159,7 @@ impl Traffic {
         };
         let plan = Plan {
             matched: Matched::Rule(RuleIndex(3)),
+            arm: None,
             rule: if luck.is_multiple_of(3) { "malay-banking".into() } else { "default".into() },
             attempts: smallvec![planned],
             retries_max: 1,
@@ -168,6 +169,7 @@ impl Traffic {
             cost_max: Money::from_nano(5_000_000),
             output_tokens_bound: Tokens(512),
             input_tokens: Tokens(0),
+            input_tokens_bound: Tokens(0),
             why: Why::default(),
         };
         let place = usize::try_from(luck / 7 % 40).unwrap_or(0);

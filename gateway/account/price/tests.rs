@@ -39,7 +39,7 @@ fn names() -> EpochInfo {
         policy: None,
         price_version: "".into(),
         fleet: Arc::new(FleetFacts { models, ..FleetFacts::default() }),
-        experiments: Arc::new([]),
+        experiments: Arc::default(),
     }
 }
 
@@ -62,7 +62,8 @@ fn plan() -> Plan {
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
-        input_tokens: Tokens(0),
+        input_tokens: Tokens(50),
+        input_tokens_bound: Tokens(80),
         why: Why::default(),
     }
 }
@@ -284,6 +285,7 @@ proptest! {
         let plan = plan.unwrap();
         let names = EpochInfo {
             fleet: Arc::clone(policy.fleet()),
+            experiments: Arc::default(),
             ..names()
         };
         // The envelope: each model once, then retries of the first.
@@ -306,7 +308,7 @@ proptest! {
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
         let served = log.committed.map(|at| {
-            served(&log, &signals, context(&log.attempts[usize::from(at)], &plan))
+            served(&log, &signals, &plan, context(&log.attempts[usize::from(at)], &plan))
         });
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };

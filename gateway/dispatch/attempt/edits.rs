@@ -65,7 +65,7 @@ impl Edits {
     }
 
     /// The request as this replica gets it.
-    pub(super) fn edit(&self, request: &UpstreamRequest) -> wire::Edit<'_> {
+    pub(super) fn edit<'a>(&'a self, request: &'a UpstreamRequest) -> wire::Edit<'a> {
         self.target.edit(request, self.planned.output_tokens_max, self.refused)
     }
 

@@ -199,7 +199,8 @@ impl<'a, 'c> Row<'a, 'c> {
     }
 
     /// The columns of `change!`.
-    pub(super) fn change(&mut self, change: &ExperimentChange) -> rusqlite::Result<()> {
+    pub(super) fn change(&mut self, seq: i64, change: &ExperimentChange) -> rusqlite::Result<()> {
+        self.put(seq)?;
         let mut id = Uuid::encode_buffer();
         self.put(&*change.id.hyphenated().encode_lower(&mut id))?;
         self.put(change.at_ms)?;

@@ -20,7 +20,7 @@ pub(super) use feedback;
 /// The columns of `experiment_change`.
 macro_rules! change {
     () => {
-        "id, at_ms, experiment, version, arm, change, reason, \"by\""
+        "seq, id, at_ms, experiment, version, arm, change, reason, \"by\""
     };
 }
 pub(super) use change;
@@ -49,8 +49,10 @@ pub(super) const INSERT_FEEDBACK: &str = concat!(
 pub(super) const INSERT_CHANGE: &str = concat!(
     "INSERT INTO experiment_change (",
     change!(),
-    ", checksum) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
+/// The number of the next change: their order is what counts, whatever the clock says.
+pub(super) const NEXT_CHANGE: &str = "SELECT coalesce(max(seq), 0) + 1 FROM experiment_change";
 
 /// The tables whose rows are counted in `meta` as they come and go, so that one that is removed is missed.
 pub(super) const COUNTED: [&str; 4] = ["arm", "enrolled", "feedback_value", "experiment_change"];

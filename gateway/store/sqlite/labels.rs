@@ -179,8 +179,8 @@ impl Labels {
         if let Some(arm) = self.arms.get(&place) {
             return Ok(Some((*arm, false)));
         }
-        let Some((experiment, arm)) = names.arm(enrolled) else { return Ok(None) };
-        let labels: [&dyn ToSql; 3] = [&&*experiment.name, &&*experiment.version, &&**arm];
+        let Some((experiment, arm)) = names.arm(&enrolled) else { return Ok(None) };
+        let labels: [&dyn ToSql; 3] = [&&*experiment.name, &&*experiment.version, &&*arm.name];
         let mut find = transaction.prepare_cached(experiments::FIND_ARM)?;
         let found = find.query_row(labels, |row| row.get(0)).optional()?;
         let (number, new) = match found {

@@ -1,6 +1,7 @@
 mod boots;
 mod by_hand;
 mod charges;
+mod enrolled;
 mod older;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};

@@ -280,9 +280,11 @@ impl<'a> Page<'a> {
             *values += i64::from(row.insert()? > 0) - removed;
         }
         for change in &group.changes {
+            let mut next = self.transaction.prepare_cached(experiments::NEXT_CHANGE)?;
+            let next = next.query_row([], |row| row.get(0))?;
             let mut insert = self.transaction.prepare_cached(experiments::INSERT_CHANGE)?;
             let mut row = Row::of(&mut insert);
-            row.change(change)?;
+            row.change(next, change)?;
             *changes += i64::from(row.insert()? > 0);
         }
         Ok(())

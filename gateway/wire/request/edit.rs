@@ -4,7 +4,7 @@ use bytes::Bytes;
 use policies::facts::Tokens;
 use smallvec::SmallVec;
 
-use super::{Allowed, Request};
+use super::{Allowed, Request, arm::ArmEdit};
 use crate::{config::BoundNames, wire::escape::quoted};
 
 /// What the gateway changes in a request.
@@ -20,6 +20,8 @@ pub struct Edit<'a> {
     /// The names under which that must stand in the request, whatever the caller wrote: where one is
     /// absent or `null`, it is added.
     pub told_as: BoundNames,
+    /// What the arm of an experiment changes.
+    pub arm: Option<&'a ArmEdit>,
 }
 
 /// What of an edited request is the gateway's own and not its caller's.
@@ -81,6 +83,11 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
         edit_usage(request, &mut splices);
     }
     edit_output(request, edit, &mut splices);
+    if let Some(arm) = edit.arm {
+        arm.changes(request, |span, text| {
+            splices.push(Splice { start: span.start, end: span.end, text: text.clone() });
+        });
+    }
     splices.sort_by_key(|splice| splice.start);
     let more: usize = splices.iter().map(|splice| splice.text.len()).sum();
     if !splices.is_empty() && request.body.len() + more <= JOIN_BYTES_MAX {

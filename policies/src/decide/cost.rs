@@ -29,9 +29,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(signals: &Signals, retries: u8) -> Self {
+    /// The tally of no model yet; no model reads more input than `input`.
+    pub(super) fn new(signals: &Signals, input: Tokens, retries: u8) -> Self {
         Self {
-            input_tokens: i128::from(signals.input_tokens_bound.0),
+            input_tokens: i128::from(input.0),
             choices: u32::from(signals.n.max(1)),
             retries: i128::from(retries),
             attempts: 0,

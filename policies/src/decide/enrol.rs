@@ -2,38 +2,60 @@
 
 use super::{Chosen, Filter, Moment};
 use crate::{
-    experiment::{ArmIndex, Assigned, Enrolled, Experiment},
+    experiment::{Added, ArmIndex, Assigned, Enrolled, ExperimentIndex, Outside},
     facts::ModelIndex,
-    policy::Route,
 };
 
+/// The arm that a request has, or the experiment in which it has none, and why.
+type Enrolment = (Option<Enrolled>, Option<(ExperimentIndex, Outside)>);
+
 impl<'a> Moment<'a> {
-    /// Gives a request of a rule with an experiment the route of its arm, if it takes part.
+    /// Gives a request of a rule with an experiment the route of its arm, if it takes part, and makes room for
+    /// what the arm adds to its input.
     ///
     /// It does only if each arm may and can serve it, however the fleet is: else the arms would be compared by
-    /// different requests.
-    pub(super) fn enrol(&self, chosen: &mut Chosen<'a>, filter: &Filter<'_>) -> Option<Enrolled> {
-        let at = self.rule(chosen.rule)?.experiment?;
-        let experiment = self.policy.experiment(at)?;
-        let state = self.experiments.states.get(usize::from(at.0));
-        let (arm, enrolled) = match experiment.assign(self.signals, state) {
-            Assigned::Out => return None,
-            Assigned::RolledBack => (experiment.control, None),
-            Assigned::Arm(arm, unit) => (arm, Some(Enrolled { experiment: at, arm, unit })),
+    /// different requests. The same holds for units whose arm is rolled back.
+    pub(super) fn enrol(&mut self, chosen: &mut Chosen<'a>, filter: &Filter<'_>) -> Enrolment {
+        self.adds = Added::default();
+        let Some(at) = self.rule(chosen.rule).and_then(|rule| rule.experiment) else {
+            return (None, None);
         };
-        let serves = |models: &[ModelIndex]| models.iter().any(|it| self.may(*it, filter).is_ok());
-        let routes = experiment.arms.iter().filter_map(|arm| arm.route.as_ref());
-        if !serves(chosen.models) || !routes.into_iter().all(|route| serves(&route.models)) {
-            return None;
+        let policy = self.policy;
+        let Some(experiment) = policy.experiment(at) else { return (None, None) };
+        let state = self.experiments.states.get(usize::from(at.0));
+        let outside = |why| (None, Some((at, why)));
+        let assigned = experiment.assign(self.signals, state);
+        let (arm, enrolment) = match assigned {
+            Assigned::Outside(why @ Outside::RolledBack(_)) => (experiment.control, outside(why)),
+            Assigned::Outside(why) => return outside(why),
+            Assigned::Arm(arm, unit) => {
+                (arm, (Some(Enrolled { experiment: at, arm, unit }), None))
+            }
+        };
+        if !self.serves(chosen.models, Added::default(), filter) {
+            // The rule itself cannot: it is passed over, or refuses.
+            return (None, None);
         }
-        if let Some(route) = self.route_of(experiment, arm) {
+        let unable = experiment.arms.iter().position(|arm| {
+            let models = arm.route.as_ref().map_or(chosen.models, |route| &route.models);
+            !self.serves(models, arm.adds, filter)
+        });
+        self.adds = Added::default();
+        if let Some(unable) = unable.and_then(|at| u8::try_from(at).ok()) {
+            return outside(Outside::Unservable(ArmIndex(unable)));
+        }
+        let Some(arm) = experiment.arm(arm) else { return (None, None) };
+        self.adds = arm.adds;
+        if let Some(route) = &arm.route {
             chosen.models = &route.models;
             chosen.by = &route.by;
         }
-        enrolled
+        enrolment
     }
 
-    fn route_of(&self, experiment: &'a Experiment, arm: ArmIndex) -> Option<&'a Route> {
-        experiment.arm(arm)?.route.as_ref()
+    /// Whether any of these models may and can serve the request with so much added to its input.
+    fn serves(&mut self, models: &[ModelIndex], adds: Added, filter: &Filter<'_>) -> bool {
+        self.adds = adds;
+        models.iter().any(|it| self.may(*it, filter).is_ok())
     }
 }

@@ -59,7 +59,7 @@ fn experiment(
     let layer = layer(section, &name, &enrolment, layers, faults);
     let thompson_floor = allocation(section, (unit, arms.len()), faults);
     Experiment {
-        version: version(unit, &arms, control).into(),
+        version: version(unit, &arms, control, fleet).into(),
         seed: xxh3_64(name.as_bytes()),
         judged: judged::judged(section, faults),
         guard: judged::guard(section, faults),
@@ -100,9 +100,23 @@ fn control(section: &mut Section<'_>, arms: &[Arm], faults: &mut Faults) -> ArmI
     ArmIndex(at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0))
 }
 
-/// Changes with whatever makes the arms of before and after incomparable.
-fn version(unit: UnitKind, arms: &[Arm], control: ArmIndex) -> String {
-    format!("{:016x}", xxh3_64(format!("{unit:?}{arms:?}{control:?}").as_bytes()))
+/// Changes with whatever makes the arms of before and after incomparable: with the models, and not with
+/// their places in the configuration.
+fn version(unit: UnitKind, arms: &[Arm], control: ArmIndex, fleet: &FleetFacts) -> String {
+    let mut all: Vec<String> = arms.iter().map(|arm| arm_in_words(arm, fleet)).collect();
+    // Their order says nothing but which is the control.
+    all.sort_unstable();
+    let control = arms.get(usize::from(control.0)).map_or("", |arm| &*arm.name);
+    let said = format!("{}|{control}|{}", unit.code(), all.join("|"));
+    format!("{:016x}", xxh3_64(said.as_bytes()))
+}
+
+fn arm_in_words(arm: &Arm, fleet: &FleetFacts) -> String {
+    let route = arm.route.as_ref().map(|route| {
+        let ids = route.models.iter().filter_map(|it| fleet.models.get(it.get()));
+        (ids.map(|it| &*it.id).collect::<Vec<_>>(), &route.by)
+    });
+    format!("{} {} {route:?} {:?} {:?}", arm.name, arm.share, arm.params, arm.system_suffix)
 }
 
 /// The steps of `ramp`, or `enrol` from the beginning; all units without either.

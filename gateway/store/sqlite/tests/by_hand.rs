@@ -33,6 +33,15 @@ fn written(folder: &Folder) {
     let outcomes = (3..6).map(|number| on_day(number, 500));
     let mut group = whole(outcomes.chain([failed]));
     group.refused.push(sample::refused(now_ms(), &sample::names()));
+    let trial = enrolled::trial();
+    group.refused.push(enrolled::refused_in_arm(now_ms(), &trial));
+    for arm in 0..2 {
+        let opened = enrolled::in_arm(30 + u64::from(arm), &trial, arm, 0xab);
+        let started_at_ms = now_ms();
+        group.whole.push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&opened) })));
+        group.feedback.push(enrolled::told(opened.id, "success", f64::from(arm)));
+    }
+    group.changes.push(enrolled::change(1, crate::outcome::ExperimentAction::RolledBack));
     store.write(&group).unwrap();
     store.write(&whole((20..22).map(|number| on_day(number, 0)))).unwrap();
     store.keep(Keep::new(400, 0, folder.0.clone(), now_ms));
@@ -40,7 +49,7 @@ fn written(folder: &Folder) {
     drop(store);
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 0));
-    assert_eq!((verified.settled, verified.recovered), (4, 1));
+    assert_eq!((verified.settled, verified.recovered), (6, 1));
 }
 
 /// The tables with their columns.
@@ -137,7 +146,7 @@ fn rows_of_an_earlier_version_are_counted_and_believed() {
                    UPDATE shape SET checksum = NULL; UPDATE boot SET checksum = NULL";
     connection.execute_batch(without).unwrap();
     let verified = folder.reader().verify().unwrap();
-    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 5 + 5 + 2 + 2));
+    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 7 + 7 + 2 + 2));
     let drop_column = "UPDATE entry SET boot = NULL; ALTER TABLE entry DROP COLUMN checksum";
     connection.execute_batch(drop_column).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
@@ -163,7 +172,7 @@ fn what_is_removed_is_named() {
             "2 lists of what keys could use are missing: their rows were removed".into(),
         ),
         ("DELETE FROM tree", "1 policy has lost its tree of teams".into()),
-        ("DELETE FROM epoch", "1 refusal has lost its policy".into()),
+        ("DELETE FROM epoch", "2 refusals have lost their policy".into()),
     ] {
         let folder = Folder::new("removed");
         written(&folder);

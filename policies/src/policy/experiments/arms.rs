@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use toml::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::number;
 use crate::{
     document::{Faults, Section, kind},
-    experiment::Arm,
+    experiment::{Added, Arm, PARAMS},
     facts::FleetFacts,
     fault::Fault,
     policy::{name, route},
@@ -17,19 +18,6 @@ use crate::{
 const ARMS_MAX: usize = 16;
 /// Bytes of a suffix at the most.
 const SUFFIX_MAX: usize = 8 * 1024;
-/// The members of a request that an arm may set: how an answer is sampled and how long it is thought about.
-/// What the request is, what it may cost and who gets it, is not an arm's to say.
-const PARAMS: [&str; 9] = [
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "reasoning_effort",
-    "verbosity",
-];
 
 pub(super) fn arms(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> Vec<Arm> {
     let expected = "two arms or more, such as { name = \"a\", share = 0.5, route = [\"a-model\"] }";
@@ -79,12 +67,17 @@ fn arm(section: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> (A
         let expected = "at least one model of the fleet";
         faults.push(Fault::new(section.at("route"), "no model", expected));
     }
+    let name = name(section, faults);
+    let params = params(section, faults);
+    let system_suffix = suffix(section, faults);
     let arm = Arm {
-        name: name(section, faults),
+        adds: system_suffix.as_deref().map(Added::by).unwrap_or_default(),
+        seed: xxh3_64(format!("arm {name}").as_bytes()),
+        name,
         share: share.unwrap_or(0.0),
         route,
-        params: params(section, faults),
-        system_suffix: suffix(section, faults),
+        params,
+        system_suffix,
     };
     (arm, share.is_some())
 }
