@@ -7,8 +7,8 @@ pub(crate) mod bandit;
 mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
-pub(crate) mod report;
 mod now;
+pub(crate) mod report;
 pub(crate) mod stats;
 pub(crate) mod view;
 
