@@ -59,7 +59,7 @@ impl Frame {
     fn around(report: &Report) -> Option<Self> {
         let points = || report.looks.iter().flat_map(|path| &path.points);
         let shown = || points().filter_map(|it| Some((it.low?, it.high?)));
-        let moments = || points().map(|it| at(it));
+        let moments = || points().map(at);
         let last = report.looks.iter().filter_map(|path| path.points.last());
         let last: Vec<_> = last.filter_map(|it| Some((it.low?, it.high?))).collect();
         let span = |all: &[(f64, f64)]| {
@@ -126,7 +126,9 @@ impl Frame {
             );
         }
         let (since, until) = (report.since, report.until);
-        let day = |it: Option<super::document::Moment>| it.map_or_else(String::new, |it| it.day());
+        let day = |it: Option<super::document::Moment>| {
+            it.map_or_else(String::new, super::document::Moment::day)
+        };
         let units: u64 = report.arms.iter().map(|arm| arm.units).sum();
         let _ = writeln!(
             text,

@@ -36,7 +36,7 @@ pub(super) fn markdown(report: &Report, picture: Option<&str>) -> String {
     segments(report, &mut text);
     let _ = writeln!(text, "\n## What to know beside it\n");
     for note in notes(report) {
-        let _ = writeln!(text, "- {}", note);
+        let _ = writeln!(text, "- {note}");
     }
     let _ = writeln!(
         text,
