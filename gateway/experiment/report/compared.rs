@@ -70,8 +70,8 @@ impl Tally {
         others.filter(|arm| !self.is_among(*arm, &self.setup.rolled_back))
     }
 
-    /// A part of alpha for each arm beside the control, each of so many times. An arm that is rolled back keeps
-    /// its part: it was looked at before.
+    /// A part of alpha for each arm beside the control, each of so many times. An arm that is rolled back
+    /// keeps its part: it was looked at before.
     fn part(&self, times: usize) -> f64 {
         let parts = self.arms.len().saturating_sub(1).max(1) * times.max(1);
         self.setup.experiment.judged.alpha / f64::from(u32::try_from(parts).unwrap_or(u32::MAX))

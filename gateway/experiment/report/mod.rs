@@ -1,8 +1,8 @@
 //! The **report** of an experiment: what its entries and what callers told of them say about its arms.
 //!
-//! A pure function of the experiment, what was done about it, and its requests in the order of units and time.
-//! One unit is held at a time, and sums beside it: the memory that it takes goes by arms, metrics, looks and
-//! segments, whatever the number of units.
+//! A pure function of the experiment, what was done about it, and its requests in the order of units and
+//! time. One unit is held at a time, and sums beside it: the memory that it takes goes by arms, metrics,
+//! looks and segments, whatever the number of units.
 
 mod arm;
 mod compared;
@@ -80,7 +80,8 @@ pub(crate) struct Observation<'a> {
     pub duration_ms: Option<f64>,
     /// The tokens of its answer.
     pub output_tokens: Option<f64>,
-    /// Whether its answer was of the schema that it asked for; `None` where it asked for none or nobody looked.
+    /// Whether its answer was of the schema that it asked for; `None` where it asked for none or nobody
+    /// looked.
     pub schema_valid: Option<bool>,
     /// What its caller told of the answer: the position among [`Setup::feedback`], and the last value.
     pub feedback: &'a [(usize, f64)],

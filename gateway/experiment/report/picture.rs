@@ -15,7 +15,8 @@ const HEIGHT: f64 = 320.0;
 const MARGINS: [f64; 4] = [72.0, 16.0, 40.0, 44.0];
 /// Colours that are told apart on white and on black, and without red and green.
 const COLOURS: [&str; 6] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"];
-/// The least share of the plot's height that the last intervals fill: early ones are cut where they are wider.
+/// The least share of the plot's height that the last intervals fill: early ones are cut where they are
+/// wider.
 const LAST_FILLS: f64 = 0.25;
 
 /// The intervals over time as an SVG; each arm beside the control has its band.

@@ -4,7 +4,8 @@ use super::Moments;
 
 /// Units of each arm that must have a past before the past is used.
 const PAST_UNITS_MIN: u64 = 100;
-/// The most relative standard error of a ratio's denominator: beyond it, the ratio is too far from linear in it.
+/// The most relative standard error of a ratio's denominator: beyond it, the ratio is too far from linear
+/// in it.
 const DENOMINATOR_ERROR_MAX: f64 = 0.1;
 
 /// Running sums of two values a unit, up to the third order, from which the moments of any line through them
@@ -86,12 +87,12 @@ impl Pairs {
     }
 }
 
-/// The values of two arms' units less what the units' own past foretells: `y − θ·(x − mean(x))`, with θ and the
-/// mean of both arms together. `None` where too few units have a past, or all have the same.
+/// The values of two arms' units less what the units' own past foretells: `y − θ·(x − mean(x))`, with θ
+/// and the mean of both arms together. `None` where too few units have a past, or all have the same.
 ///
-/// After Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by utilizing
-/// pre-experiment data" (WSDM 2013). The past lies before any arm was given, so that nothing of an arm's effect
-/// is taken away with it.
+/// After Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by
+/// utilizing pre-experiment data" (WSDM 2013). The past lies before any arm was given, so that nothing of
+/// an arm's effect is taken away with it.
 pub(crate) fn with_past(arm: &Pairs, control: &Pairs) -> Option<(Moments, Moments)> {
     if arm.count.min(control.count) < PAST_UNITS_MIN {
         return None;

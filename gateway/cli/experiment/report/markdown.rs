@@ -41,7 +41,8 @@ pub(super) fn markdown(report: &Report, picture: Option<&str>) -> String {
     let _ = writeln!(
         text,
         "- Intervals hold at every look together. Those of the primary share alpha = {} among the arms, the \
-         metrics that the policy names share it among metrics and arms, and what is exploratory is no finding.",
+         metrics that the policy names share it among metrics and arms, and what is exploratory is no \
+         finding.",
         figure(report.alpha)
     );
     text

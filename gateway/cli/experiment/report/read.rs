@@ -109,8 +109,8 @@ impl Done {
     }
 }
 
-/// A request as the report counts it. What was recovered after a crash has failed, at a cost that nobody knows;
-/// what was refused cost nothing that anybody counts.
+/// A request as the report counts it. What was recovered after a crash has failed, at a cost that nobody
+/// knows; what was refused cost nothing that anybody counts.
 fn observation<'a>(row: &ObservedRow<'a>) -> Observation<'a> {
     #[expect(clippy::cast_precision_loss, reason = "figures of one request")]
     let number = |it: Option<i64>, over: f64| it.map(|it| it as f64 / over);
