@@ -2,10 +2,15 @@
 //! those that run.
 
 mod evaluate;
+mod list;
 mod plan;
+mod report;
 mod switch;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 
@@ -20,19 +25,29 @@ pub(super) enum Command {
     Evaluate(evaluate::Args),
     /// Say how many units and days an experiment takes.
     Plan(plan::Args),
-    /// Say how the experiments of a gateway that runs stand.
-    List(switch::ListArgs),
+    /// List the policy's experiments, with what was done about each.
+    List(list::Args),
+    /// Say what an experiment's requests and what callers told of them say about its arms, and what to do.
+    ///
+    /// The ledger is only read, beside a gateway that runs or as a copy. Exit code 2 where the configuration is
+    /// wrong or its policy has no such experiment.
+    Report(report::Args),
     /// Stop an experiment: all its units get the rule's own route, at once and until it is resumed.
     Stop(switch::SwitchArgs),
     /// Resume an experiment that is stopped, or whose arms are rolled back; guards begin anew.
     Resume(switch::SwitchArgs),
 }
 
-pub(super) fn run(named: Option<PathBuf>, command: Command) -> ExitCode {
+/// Runs a command on this configuration, which was named or is the one that commands take by themselves.
+pub(super) fn run((config, named): (&Path, Option<PathBuf>), command: Command) -> ExitCode {
     match command {
+        Command::List(args) if args.live => {
+            super::asynchronous(switch::live(named, &args.at, args.json))
+        }
+        Command::List(args) => list::run(config, &args),
+        Command::Report(args) => report::run(config, &args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Plan(args) => plan::run(&args),
-        Command::List(args) => super::asynchronous(switch::list(named, args)),
         Command::Stop(args) => {
             super::asynchronous(switch::switch(named, switch::Switch::Stop, args))
         }

@@ -80,7 +80,7 @@ enum Command {
     Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
-    /// Judge arms by data, plan experiments, and stop or resume those that run.
+    /// Judge arms by the ledger or by other data, plan experiments, and stop or resume those that run.
     #[command(subcommand)]
     Experiment(experiment::Command),
     /// Run the simulated fleet alone.
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
-        Command::Experiment(command) => experiment::run(named, command),
+        Command::Experiment(command) => experiment::run((&config, named), command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {
             let name = "signalbox";

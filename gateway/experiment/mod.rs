@@ -9,6 +9,7 @@ pub(crate) mod evaluate;
 pub(crate) mod guard;
 mod now;
 pub(crate) mod observe;
+pub(crate) mod report;
 pub(crate) mod standing;
 pub(crate) mod stats;
 mod units;

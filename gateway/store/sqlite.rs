@@ -16,6 +16,7 @@ mod follow;
 mod handover;
 mod labels;
 mod migrate;
+mod observed;
 mod past;
 mod pepper;
 mod probe;
@@ -46,6 +47,7 @@ pub use self::{
     enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
+    observed::{Asked, Observed, ObservedRow},
     past::PastRow,
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
     probe::{held, usable},

@@ -193,7 +193,7 @@ async fn operators_stop_and_resume_at_once_and_over_restarts() {
     assert!(users_of(&server, &scene.other, 30).await.is_empty());
     assert_eq!(one(&server).await["state"], "stopped");
     let url = format!("http://{}", server.admin_addr());
-    let list = ["experiment", "list", "--url", &url];
+    let list = ["experiment", "list", "--live", "--url", &url];
     let resume = ["experiment", "resume", "chat-ab", "--reason", "seen", "--url", &url];
     let out = binary::run(&scene.folder.config(), &list).await;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();

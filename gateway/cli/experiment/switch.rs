@@ -1,5 +1,5 @@
-//! `signalbox experiment list`, `stop` and `resume`: the experiments of a gateway that runs, by its operators'
-//! API.
+//! `signalbox experiment list --live`, `stop` and `resume`: the experiments of a gateway that runs, by its
+//! operators' API.
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,16 +14,6 @@ use super::super::{
 
 /// How long one answer may take: a change is durable before it is answered.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// Options of `list`.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct ListArgs {
-    #[command(flatten)]
-    at: Operator,
-    /// The document as the operators' API gives it.
-    #[arg(long)]
-    json: bool,
-}
 
 /// Options of `stop` and `resume`.
 #[derive(Debug, clap::Args)]
@@ -53,16 +43,16 @@ impl Switch {
     }
 }
 
-/// Says how the experiments stand.
-pub(in crate::cli) async fn list(named: Option<PathBuf>, args: ListArgs) -> ExitCode {
-    let asked = ask(named, &args.at, |client, url| {
+/// Says how the experiments of a gateway that runs stand.
+pub(in crate::cli) async fn live(named: Option<PathBuf>, at: &Operator, as_json: bool) -> ExitCode {
+    let asked = ask(named, at, |client, url| {
         client.request(Method::GET, format!("{url}/admin/v1/experiments"))
     });
     let document = match asked.await {
         Ok(document) => document,
         Err(code) => return code,
     };
-    if args.json {
+    if as_json {
         print::answer(format_args!("{document}\n"));
         return ExitCode::SUCCESS;
     }

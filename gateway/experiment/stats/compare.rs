@@ -40,6 +40,21 @@ pub(crate) fn compare(arm: &Moments, control: &Moments, sequence: Sequence) -> C
     Comparison { difference: Some(difference), interval }
 }
 
+/// Where the mean of an arm's units is, at every look; `None` while there is too little to say it.
+///
+/// It is [`compare`]'s interval without a second arm: the effective number of units is the arm's own.
+pub(crate) fn mean_interval(arm: &Moments, sequence: Sequence) -> Option<(f64, f64)> {
+    let squared_error = arm.variance() / arm.n();
+    if arm.count() < UNITS_MIN || squared_error <= 0.0 || !squared_error.is_finite() {
+        return None;
+    }
+    let skewness = arm.skewness().abs();
+    let is_normal = skewness / arm.n().sqrt() <= SKEWNESS_MAX
+        && arm.n() >= UNITS_PER_SKEWNESS * skewness * skewness;
+    let half = sequence.standard_errors(arm.n()) * squared_error.sqrt();
+    is_normal.then(|| (arm.mean() - half, arm.mean() + half))
+}
+
 fn half_width(arm: &Moments, control: &Moments, sequence: Sequence) -> Option<f64> {
     if arm.count().min(control.count()) < UNITS_MIN {
         return None;
@@ -88,6 +103,18 @@ mod tests {
         assert!((low + back_high).abs() < 1e-12 && (high + back_low).abs() < 1e-12);
         assert!(low > 0.0 && there.is_significant() && back.is_significant());
         assert!(!compare(&a, &a, sequence).is_significant());
+    }
+
+    #[test]
+    fn a_single_mean_lies_in_an_interval_around_it() {
+        let sequence = Sequence::new(0.05);
+        let (low, high) = mean_interval(&rate(2_000, 1_000), sequence).unwrap();
+        assert!(((low + high) / 2.0 - 0.5).abs() < 1e-12);
+        let error = (0.25_f64 / 2_000.0).sqrt();
+        assert!(high - 0.5 > 2.8 * error && high - 0.5 < 4.0 * error, "{low} {high}");
+        assert_eq!(mean_interval(&rate(24, 12), sequence), None);
+        assert_eq!(mean_interval(&rate(1_000, 0), sequence), None);
+        assert_eq!(mean_interval(&rate(1_000, 3), sequence), None);
     }
 
     #[test]

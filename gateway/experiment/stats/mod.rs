@@ -3,13 +3,15 @@
 
 mod compare;
 mod moments;
+mod pairs;
 mod sequence;
 mod shares;
 mod size;
 
 pub(crate) use self::{
-    compare::compare,
+    compare::{Comparison, compare, mean_interval},
     moments::Moments,
+    pairs::{Pairs, with_past},
     sequence::Sequence,
     shares::{ShareTest, shares_are_ok},
     size::sizes,

@@ -17,6 +17,11 @@ impl Moments {
         Self { origin, count: 0, first: 0.0, second: 0.0, third: 0.0 }
     }
 
+    /// The moments of values whose sums of first, second and third powers, relative to 0, are known.
+    pub(crate) fn of_sums(count: u64, [first, second, third]: [f64; 3]) -> Self {
+        Self { origin: 0.0, count, first, second, third }
+    }
+
     /// Takes a unit's value in.
     pub(crate) fn add(&mut self, value: f64) {
         self.count += 1;

@@ -62,6 +62,25 @@ mod tests {
     }
 
     #[test]
+    fn the_boundary_is_where_the_mixture_itself_reaches_one_over_alpha() {
+        // The mixture of exp(λs − λ²v/2) over λ ~ N(0, 1/ρ), summed up step by step: no closed form.
+        let mixture = |sum: f64, variance: f64, rho: f64| {
+            let step = 1e-4 / rho.sqrt();
+            let density = (rho / std::f64::consts::TAU).sqrt();
+            let at = |it: i32| {
+                let lambda = f64::from(it) * step;
+                (lambda * sum - lambda * lambda * (variance + rho) / 2.0).exp()
+            };
+            (-120_000..=120_000).map(at).sum::<f64>() * step * density
+        };
+        for (alpha, variance) in [(0.05, 10.0), (0.05, 1e3), (0.01, 1e4), (0.005, 250.0)] {
+            let it = Sequence::new(alpha);
+            let reached = mixture(it.radius(variance), variance, it.rho);
+            assert!((reached * alpha - 1.0).abs() < 1e-6, "{alpha} {variance} {reached}");
+        }
+    }
+
+    #[test]
     fn it_is_about_the_narrowest_where_it_is_meant_to_be() {
         let at = |rho| Sequence { alpha: 0.05, rho }.radius(NARROWEST_AT);
         let best = rho(NARROWEST_AT, 0.05);

@@ -10,9 +10,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::{
-    Apart, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
-    Following, KeptRequest, Named, PastRow, Settled, Span, Spending, Spent, Sum, Verification,
-    boot, charges, enrolled, failed, migrate::NEWEST, past, pepper, read, request, spent, verify,
+    Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
+    Following, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, Span, Spending, Spent,
+    Sum, Verification, boot, charges, enrolled, failed, migrate::NEWEST, observed, past, pepper,
+    read, request, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},
@@ -229,6 +230,28 @@ impl Reader {
             enrolled::enrolled(&tx, experiment, (from_seq, since_ms), feedback, each)
         };
         read().map_err(failed)
+    }
+
+    /// What there is of an experiment's version: from when to when, and what was told of it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn observed(&self, experiment: &str, version: &str) -> Result<Observed, StoreError> {
+        observed::observed(&self.connection, experiment, version).map_err(failed)
+    }
+
+    /// Calls `each` with every request that a report is made of, in the order of units and time: those with an
+    /// arm of this version, those before the experiment, and those that its rules have left without an arm.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn observations(
+        &self,
+        asked: Asked<'_>,
+        observed: &Observed,
+        each: impl FnMut(&ObservedRow<'_>),
+    ) -> Result<(), StoreError> {
+        observed::observations(&self.connection, asked, observed, each).map_err(failed)
     }
 
     /// Whose the request with this id was, and the arm that it was: of an entry, or of a refusal that was an

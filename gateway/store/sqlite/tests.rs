@@ -2,6 +2,7 @@ mod boots;
 mod by_hand;
 mod charges;
 mod enrolled;
+mod observed;
 mod older;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
