@@ -138,7 +138,7 @@ mod tests {
         let said = |standings: &Standings| {
             let change = standings.changes(std::slice::from_ref(&it)).0.remove("ab");
             let change = change.unwrap_or_default();
-            let arms: Vec<String> = change.rolled_back.iter().map(|it| it.to_string()).collect();
+            let arms: Vec<String> = change.rolled_back.iter().map(ToString::to_string).collect();
             (standings.of("ab").name(&it), change.stopped, arms.join(" "))
         };
         assert_eq!(said(&standings), ("running", false, String::new()));

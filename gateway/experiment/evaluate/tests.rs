@@ -139,6 +139,9 @@ fn several_lines_of_a_unit_are_one_unit_with_their_mean() {
     assert_eq!(looks[0].difference, Some(0.5));
 }
 
+/// Draws the value of a unit.
+type Draw = fn(&mut Numbers) -> f64;
+
 /// How often experiments of so many units are ever significant, looked at after every 100 units.
 struct Simulated {
     experiments: u64,
@@ -200,7 +203,7 @@ fn counts(plain: u64, full: u64) -> u64 {
 
 #[test]
 fn arms_that_do_not_differ_are_seldom_found_to_differ_at_any_look() {
-    let kinds: [(&str, fn(&mut Numbers) -> f64); 6] = [
+    let kinds: [(&str, Draw); 6] = [
         ("rate 0.05", |it| f64::from(u8::from(it.next() < 0.05))),
         ("rate 0.5", |it| f64::from(u8::from(it.next() < 0.5))),
         ("rate 0.9", |it| f64::from(u8::from(it.next() < 0.9))),

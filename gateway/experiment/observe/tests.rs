@@ -25,7 +25,7 @@ fn enrolled(arm: u8, unit: u128) -> Enrolled {
 fn fail(watch: &Watch, arm: u8, times: u128) -> Option<Broken> {
     let now = Instant::now();
     let refused = |unit| watch.refused(enrolled(arm, unit), Kind::NoCapacity, now);
-    (0..times).map(refused).last().flatten()
+    (0..times).fold(None, |_, at| refused(at))
 }
 
 #[test]
