@@ -881,9 +881,10 @@ fn the_lines_of_arms_count_among_those_that_never_fold() {
     let compared = format!("{models}[policy]\nfile = \"compared.toml\"\n");
     let alone = series_alone(&good(&compared));
     let without = format!("{models}[policy]\nfile = \"plain.toml\"\n");
-    // Two arms by four outcomes, those without a unit, and the rule deciding for the other arm's model.
-    assert_eq!(alone - series_alone(&good(&without)), 2 * 4 + 1 + 1);
+    // Two arms by four outcomes, units and two names of feedback; those without a unit; and the rule deciding
+    // for the other arm's model.
+    assert_eq!(alone - series_alone(&good(&without)), 2 * (4 + 1 + 2) + 1 + 1);
     let less = (alone - 1).to_string();
     let wrong = loaded(&compared, &[], &[("metrics.series_max", &less)]).unwrap_err();
-    assert!(wrong[0].expected.contains("9 for the arms of experiments (2), "), "{wrong:?}");
+    assert!(wrong[0].expected.contains("15 for the arms of experiments (2), "), "{wrong:?}");
 }

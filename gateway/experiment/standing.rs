@@ -101,7 +101,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use policies::{compile, experiment::ArmIndex, facts::FleetFacts};
+    use policies::{compile, experiment::ArmIndex};
     use uuid::Uuid;
 
     use super::*;
@@ -113,7 +113,7 @@ mod tests {
              {{ name = \"b\", share = {share}, params = {{ temperature = 0.9 }} }},\n]\n\
              [default]\nroute = [\"*?\"]\n"
         );
-        let policy = compile(&document, &FleetFacts::default());
+        let policy = compile(&document, &policies::catalogue());
         policy.unwrap().experiments()[0].clone()
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use policies::{compile, facts::FleetFacts};
+use policies::compile;
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn experiments(guard: &str, more: &str) -> Vec<Experiment> {
          {{ name = \"b\", share = 0.5, params = {{ temperature = 0.9 }} }},\n]\nguard = {guard}\n\
          [default]\nroute = [\"*?\"]\n"
     );
-    compile(&document, &FleetFacts::default()).expect("a policy").experiments().to_vec()
+    compile(&document, &policies::catalogue()).expect("a policy").experiments().to_vec()
 }
 
 const GUARD: &str = "{ error_rate_max = 0.02, requests_min = 10, feedback_min = { good = 0.5 } }";
