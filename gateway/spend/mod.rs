@@ -140,7 +140,7 @@ impl Question {
             Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus }),
             Ok(_) => Err(wrong),
             Err(fault) => {
-                wrong.push(Wrong::new("since", fault));
+                wrong.push(fault);
                 Err(wrong)
             }
         }

@@ -93,7 +93,11 @@ fn a_question_without_a_meaning_is_wrong_usage() {
         (&["--by", "day,day"], "parameter: \"by\", fault: \"`day` stands twice\""),
         (&["--since", "soon"], "`soon` is none of"),
         (&["--tz", "Mars/Olympus"], "`Mars/Olympus` is no time zone"),
-        (&["--since", "2027-01-01"], "nothing lies between"),
+        (
+            &["--since", "2027-01-01"],
+            "parameter: \"since\", fault: \"2027-01-01 00:00 has not come yet",
+        ),
+        (&["--since", "1h", "--until", "2h"], "parameter: \"until\", fault: \"the time ends at"),
         (&["--format", "focus", "--by", "day"], "rows of FOCUS are always by day"),
         (&["--format", "csv", "--json"], "cannot be used with"),
     ] {
