@@ -17,7 +17,9 @@ mod table;
 mod tests;
 
 use std::{
-    io::IsTerminal,
+    env::{self, VarError},
+    fs::File,
+    io::{IsTerminal, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -38,11 +40,13 @@ const URL: &str = "http://127.0.0.1:9090";
 const WIDTH: u16 = 100;
 /// The widest frame, in cells.
 const WIDTH_MAX: u16 = 400;
+/// The longest token, in bytes: no server reads a longer header.
+const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
 /// Options of `top`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The operators' listener of the gateway [default: that of the configuration, else
+    /// The operators' listener of the gateway, which speaks plain http [default: that of the configuration, else
     /// http://127.0.0.1:9090].
     #[arg(long, value_name = "URL", value_parser = url)]
     url: Option<String>,
@@ -56,7 +60,8 @@ pub(super) struct Args {
     /// Print one frame as text after two reads so far apart, and end.
     #[arg(long)]
     once: bool,
-    /// The table that comes first to the keys.
+    /// Which table stands first, that of models or that of teams. Keys for order and for rows are for that
+    /// one; Tab puts the other one first.
     #[arg(long, value_enum, default_value = "model")]
     by: By,
 }
@@ -64,6 +69,13 @@ pub(super) struct Args {
 fn url(text: &str) -> Result<String, String> {
     let url =
         config::single::base_url(text).map_err(|fault| format!("expected {}", fault.expected))?;
+    if url.scheme_str() != Some("http") {
+        return Err(
+            "the operators' listener speaks plain http and no TLS: expected http://HOST:PORT, \
+                    through a tunnel where it is on another machine"
+                .to_owned(),
+        );
+    }
     Ok(url.to_string().trim_end_matches('/').to_owned())
 }
 
@@ -89,6 +101,11 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
         err!("signalbox: this is no terminal: `signalbox top --once` prints one frame as text");
         return ExitCode::from(super::USAGE);
     }
+    if let Some(fault) = (!args.once).then(|| no_screen(env::var("TERM").ok().as_deref())).flatten()
+    {
+        err!("signalbox: {fault}");
+        return ExitCode::from(super::USAGE);
+    }
     let (url, token) = match asked(named.as_deref(), &args) {
         Ok(asked) => asked,
         Err(code) => return code,
@@ -100,7 +117,7 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let colours = env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     let state = State::new(url.clone(), args.by, colours);
     if args.once {
         return match once(&source, state, args.interval).await {
@@ -123,6 +140,18 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
     }
 }
 
+/// Why no screen can be drawn on a terminal that says this of itself; nothing where one can.
+fn no_screen(term: Option<&str>) -> Option<String> {
+    let found = match term {
+        None | Some("") => "TERM is not set",
+        Some("dumb") => "TERM is `dumb`",
+        Some(_) => return None,
+    };
+    Some(format!(
+        "{found}, so no screen can be drawn here: `signalbox top --once` prints one frame as text"
+    ))
+}
+
 /// One frame as text.
 async fn once(source: &Source, mut state: State, every: Duration) -> Result<String, Trouble> {
     let mut readings = Readings::default();
@@ -130,7 +159,7 @@ async fn once(source: &Source, mut state: State, every: Duration) -> Result<Stri
     tokio::time::sleep(every).await;
     live::take(&mut state, &mut readings, Ok(source.read().await?));
     (state.at, state.wall) = (source.at(), live::wall());
-    let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+    let columns = env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
     Ok(screen::text(&state, columns.unwrap_or(WIDTH).clamp(20, WIDTH_MAX)))
 }
 
@@ -157,21 +186,52 @@ fn asked(named: Option<&Path>, args: &Args) -> Result<(String, Option<Secret>), 
     Ok((url, token.or(admin.token).or(admin.metrics_token)))
 }
 
-/// The token that is typed: in a file, or in the environment.
+/// The token that is typed: in a file, or in the environment. Whether it can be one is known before it is sent.
 fn token(args: &Args) -> Result<Option<Secret>, ExitCode> {
-    let Some(file) = &args.token_file else {
-        let variable = std::env::var("SIGNALBOX_ADMIN_TOKEN").ok();
-        return Ok(variable.filter(|it| !it.trim().is_empty()).map(|it| Secret::new(it.trim())));
+    let (place, text) = match &args.token_file {
+        Some(file) => (
+            format!("--token-file {}", file.display()),
+            start_of(file).map_err(|error| error.to_string()),
+        ),
+        None => match env::var("SIGNALBOX_ADMIN_TOKEN") {
+            Err(VarError::NotPresent) => return Ok(None),
+            Ok(text) if text.trim().is_empty() => return Ok(None),
+            text => ("SIGNALBOX_ADMIN_TOKEN".to_owned(), text.map_err(|_| NO_TOKEN.to_owned())),
+        },
     };
-    let wrong = |fault: &dyn std::fmt::Display| {
-        err!("signalbox: --token-file {}: {fault}", file.display());
-        ExitCode::from(super::USAGE)
-    };
-    let text = config::read_text(file).map_err(|error| wrong(&error))?;
-    match text.trim() {
-        "" => Err(wrong(&"the file is empty: expected a token")),
-        token => Ok(Some(Secret::new(token))),
+    match text.and_then(|text| bearer(&text)) {
+        Ok(token) => Ok(Some(token)),
+        Err(fault) => {
+            err!("signalbox: {}: {fault}", policies::printable(&place));
+            Err(ExitCode::from(super::USAGE))
+        }
     }
+}
+
+/// What is said of a text that no header can carry, and never the text itself.
+const NO_TOKEN: &str =
+    "this is no token: expected one of visible ASCII characters without spaces, on one line";
+
+/// The beginning of a file, as much as a token could have and a little more.
+fn start_of(file: &Path) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    File::open(file)?.take(TOKEN_BYTES_MAX * 2).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The token in a text, without what an editor puts around it.
+fn bearer(text: &str) -> Result<Secret, String> {
+    let token = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    if token.is_empty() {
+        return Err("nothing stands there: expected a token".to_owned());
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(NO_TOKEN.to_owned());
+    }
+    if token.len() as u64 > TOKEN_BYTES_MAX {
+        return Err(format!("this is no token: expected at most {TOKEN_BYTES_MAX} bytes"));
+    }
+    Ok(Secret::new(token))
 }
 
 /// The URL by which a listener on this machine is reached; nothing where its port is not known.
