@@ -127,16 +127,16 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What is said of entries that nobody ends: a file that was copied as it stood, or a gateway that a crash has
-/// ended. Pure.
+/// What is said of entries that nobody ends: a file that was copied as it stood, or a gateway that a crash
+/// has ended. Pure.
 fn left(report: &Report, file: &Path) -> Option<String> {
     let open = report.left_open();
     (open > 0).then(|| {
         let open = policies::counted(open, "entry is", "entries are");
         let file = file.display();
         format!(
-            "signalbox: {file}: {open} open and in no sum, and no gateway runs on this file. In the ledger of \
-             a gateway, the next start closes them. A copy of one that runs is whole if it is made with \
+            "signalbox: {file}: {open} open and in no sum, and no gateway runs on this file. In the ledger \
+             of a gateway, the next start closes them. A copy of one that runs is whole if it is made with \
              `sqlite3 LEDGER \".backup COPY\"`: what is new stands beside the file, in LEDGER-wal"
         )
     })

@@ -46,8 +46,8 @@ const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 /// Options of `top`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The operators' listener of the gateway, which speaks plain http [default: that of the configuration, else
-    /// http://127.0.0.1:9090].
+    /// The operators' listener of the gateway, which speaks plain http [default: that of the configuration,
+    /// else http://127.0.0.1:9090].
     #[arg(long, value_name = "URL", value_parser = url)]
     url: Option<String>,
     /// A file with `admin.token` or `admin.metrics_token`, where the gateway wants one [default:
@@ -186,7 +186,8 @@ fn asked(named: Option<&Path>, args: &Args) -> Result<(String, Option<Secret>), 
     Ok((url, token.or(admin.token).or(admin.metrics_token)))
 }
 
-/// The token that is typed: in a file, or in the environment. Whether it can be one is known before it is sent.
+/// The token that is typed: in a file, or in the environment. Whether it can be one is known before it is
+/// sent.
 fn token(args: &Args) -> Result<Option<Secret>, ExitCode> {
     let (place, text) = match &args.token_file {
         Some(file) => (

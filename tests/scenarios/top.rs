@@ -125,8 +125,8 @@ async fn who_is_not_let_in_or_finds_nobody_is_told_so() {
     }
 }
 
-/// Runs a program on a terminal of its own and sends it a signal once it has drawn; says how it has ended, and
-/// whether the terminal is as it was.
+/// Runs a program on a terminal of its own and sends it a signal once it has drawn; says how it has ended,
+/// and whether the terminal is as it was.
 const TERMINAL: &str = r#"
 import fcntl, os, pty, select, struct, subprocess, sys, termios
 master, slave = pty.openpty()

@@ -87,10 +87,15 @@ pub(super) fn wall() -> f64 {
 /// # Errors
 /// The terminal does not do what a terminal does.
 pub(super) async fn live(source: Source, state: State, every: Duration) -> io::Result<()> {
+    // Before there is anything to restore.
+    let mut signalled = signals()?;
     // A panic restores the terminal as well, before it says anything.
     let mut terminal = ratatui::try_init()?;
     let left = Arc::new(AtomicBool::new(false));
-    let ended = run(&mut terminal, (source, every), state, &left).await;
+    let ended = tokio::select! {
+        ended = run(&mut terminal, (source, every), state, &left) => ended,
+        _ = signalled.recv() => Ok(()),
+    };
     left.store(true, Ordering::Relaxed);
     ratatui::try_restore()?;
     ended
@@ -105,7 +110,6 @@ async fn run(
     let mut events = events(left);
     let mut reads = reads(&source, every);
     let mut readings = Readings::default();
-    let mut signalled = signals()?;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -127,7 +131,6 @@ async fn run(
             },
             Some(read) = reads.recv() => take(&mut state, &mut readings, read),
             _ = clock.tick() => {}
-            _ = signalled.recv() => return Ok(()),
         }
     }
 }

@@ -105,8 +105,8 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// Who answers: program, policy and since when. The clocks of two machines may differ, and who answers no more
-/// may be up no more.
+/// Who answers: program, policy and since when. The clocks of two machines may differ, and who answers no
+/// more may be up no more.
 pub(super) fn identity(figures: &Figures, wall: f64, answers: bool) -> String {
     let now = &figures.now;
     let mut text = format!("signalbox {}", printable(&now.version));

@@ -77,8 +77,8 @@ const MODELS: [Column<ModelRow>; 11] = [
     column("err", 6, 10, |it| errors(it).map_or_else(|| "-".to_owned(), show::percent), errors),
 ];
 
-// What `/metrics` says does not tell which team is below which: what is a team's own is headed so, and what has
-// that of the teams below it in it as well.
+// What `/metrics` says does not tell which team is below which: what is a team's own is headed so, and so is
+// what has that of the teams below it in it as well.
 const TEAMS: [Column<TeamRow>; 7] = [
     column("own tok/s", 9, 2, |it| show::rate(it.tokens), |it| it.tokens),
     column("own cost/min", 12, 0, |it| show::money_or_none(it.cost), |it| it.cost),
