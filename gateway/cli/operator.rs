@@ -1,6 +1,9 @@
 //! How a command reaches the operators' listener of a gateway that runs.
 
 use std::{
+    env::{self, VarError},
+    fs::File,
+    io::Read,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,11 +15,14 @@ use crate::config::{self, Secret};
 /// Where the operators' listener is if nothing says so.
 const URL: &str = "http://127.0.0.1:9090";
 
+/// The longest token, in bytes: no server reads a longer header.
+const TOKEN_BYTES_MAX: u64 = 4 * 1024;
+
 /// Where the gateway is, and what opens it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Operator {
-    /// The operators' listener of the gateway [default: that of the configuration, else
-    /// http://127.0.0.1:9090].
+    /// The operators' listener of the gateway, which speaks plain http [default: that of the configuration,
+    /// else http://127.0.0.1:9090].
     #[arg(long, value_name = "URL", value_parser = url)]
     url: Option<String>,
     /// A file with `admin.token`, or for figures alone `admin.metrics_token`, where the gateway wants one
@@ -34,9 +40,17 @@ pub(super) struct Tokens {
     pub(super) metrics_token: Option<Secret>,
 }
 
-fn url(text: &str) -> Result<String, String> {
+/// The address that is typed.
+pub(super) fn url(text: &str) -> Result<String, String> {
     let url =
         config::single::base_url(text).map_err(|fault| format!("expected {}", fault.expected))?;
+    if url.scheme_str() != Some("http") {
+        return Err(
+            "the operators' listener speaks plain http and no TLS: expected http://HOST:PORT, \
+                    through a tunnel where it is on another machine"
+                .to_owned(),
+        );
+    }
     Ok(url.to_string().trim_end_matches('/').to_owned())
 }
 
@@ -66,24 +80,54 @@ impl Operator {
         Ok((url, Tokens { token, metrics_token: admin.metrics_token }))
     }
 
-    /// The token that is typed: in a file, or in the environment.
+    /// The token that is typed: in a file, or in the environment. Whether it can be one is known before it is
+    /// sent.
     fn token(&self) -> Result<Option<Secret>, ExitCode> {
-        let Some(file) = &self.token_file else {
-            let variable = std::env::var("SIGNALBOX_ADMIN_TOKEN").ok();
-            return Ok(variable
-                .filter(|it| !it.trim().is_empty())
-                .map(|it| Secret::new(it.trim())));
+        let (place, text) = match &self.token_file {
+            Some(file) => (
+                format!("--token-file {}", file.display()),
+                start_of(file).map_err(|error| error.to_string()),
+            ),
+            None => match env::var("SIGNALBOX_ADMIN_TOKEN") {
+                Err(VarError::NotPresent) => return Ok(None),
+                Ok(text) if text.trim().is_empty() => return Ok(None),
+                text => ("SIGNALBOX_ADMIN_TOKEN".to_owned(), text.map_err(|_| NO_TOKEN.to_owned())),
+            },
         };
-        let wrong = |fault: &dyn std::fmt::Display| {
-            err!("signalbox: --token-file {}: {fault}", file.display());
-            ExitCode::from(super::USAGE)
-        };
-        let text = config::read_text(file).map_err(|error| wrong(&error))?;
-        match text.trim() {
-            "" => Err(wrong(&"the file is empty: expected a token")),
-            token => Ok(Some(Secret::new(token))),
+        match text.and_then(|text| bearer(&text)) {
+            Ok(token) => Ok(Some(token)),
+            Err(fault) => {
+                err!("signalbox: {}: {fault}", policies::printable(&place));
+                Err(ExitCode::from(super::USAGE))
+            }
         }
     }
+}
+
+/// What is said of a text that no header can carry, and never the text itself.
+const NO_TOKEN: &str =
+    "this is no token: expected one of visible ASCII characters without spaces, on one line";
+
+/// The beginning of a file, as much as a token could have and a little more.
+fn start_of(file: &Path) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    File::open(file)?.take(TOKEN_BYTES_MAX * 2).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The token in a text, without what an editor puts around it.
+pub(super) fn bearer(text: &str) -> Result<Secret, String> {
+    let token = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    if token.is_empty() {
+        return Err("nothing stands there: expected a token".to_owned());
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(NO_TOKEN.to_owned());
+    }
+    if token.len() as u64 > TOKEN_BYTES_MAX {
+        return Err(format!("this is no token: expected at most {TOKEN_BYTES_MAX} bytes"));
+    }
+    Ok(Secret::new(token))
 }
 
 /// The URL by which a listener on this machine is reached; nothing where its port is not known.

@@ -13,7 +13,10 @@ use clap::builder::PossibleValue;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::print::{self, err};
-use crate::spend::{Answer, Asked, By, Fault, Form, Point, Question, Wrong, point, zone};
+use crate::{
+    spend::{Answer, Asked, By, Fault, Form, Point, Question, Report, Wrong, point, zone},
+    store,
+};
 
 /// Options of `spend`.
 #[derive(Debug, clap::Args)]
@@ -101,13 +104,19 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
         Ok(file) => file,
         Err(code) => return code,
     };
-    let printed = question
-        .answer(&file)
-        .and_then(|answer| print(&answer, args.format()).map_err(Fault::Wrong));
+    // Whoever runs at either moment may have ended in between what is open.
+    let held = store::held(&file);
+    let answer = question.answer(&file);
+    let attended = held || store::held(&file);
+    let answer = answer.map(|it| if attended { it } else { it.unattended() });
+    let printed = answer.and_then(|answer| {
+        let left = left(&answer.report(), &file);
+        Ok((print(&answer, args.format()).map_err(Fault::Wrong)?, left))
+    });
     let fault = match printed {
-        Ok((text, notes)) => {
+        Ok(((text, notes), left)) => {
             print::answer(format_args!("{text}"));
-            notes.iter().for_each(|note| err!("{note}"));
+            notes.iter().chain(&left).for_each(|note| err!("{note}"));
             return ExitCode::SUCCESS;
         }
         Err(Fault::Wrong(wrong)) => return misused(&[wrong]),
@@ -116,6 +125,21 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     };
     err!("signalbox: {}: {fault}", file.display());
     ExitCode::FAILURE
+}
+
+/// What is said of entries that nobody ends: a file that was copied as it stood, or a gateway that a crash
+/// has ended. Pure.
+fn left(report: &Report, file: &Path) -> Option<String> {
+    let open = report.left_open();
+    (open > 0).then(|| {
+        let open = policies::counted(open, "entry is", "entries are");
+        let file = file.display();
+        format!(
+            "signalbox: {file}: {open} open and in no sum, and no gateway runs on this file. In the ledger \
+             of a gateway, the next start closes them. A copy of one that runs is whole if it is made with \
+             `sqlite3 LEDGER \".backup COPY\"`: what is new stands beside the file, in LEDGER-wal"
+        )
+    })
 }
 
 fn misused(wrong: &[Wrong]) -> ExitCode {

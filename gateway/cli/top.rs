@@ -16,7 +16,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use self::{
     live::Readings,
@@ -44,7 +44,8 @@ pub(super) struct Args {
     /// Print one frame as text after two reads so far apart, and end.
     #[arg(long)]
     once: bool,
-    /// The table that comes first to the keys.
+    /// Which table stands first, that of models or that of teams. Keys for order and for rows are for that
+    /// one; Tab puts the other one first.
     #[arg(long, value_enum, default_value = "model")]
     by: By,
 }
@@ -71,6 +72,11 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
         err!("signalbox: this is no terminal: `signalbox top --once` prints one frame as text");
         return ExitCode::from(super::USAGE);
     }
+    if let Some(fault) = (!args.once).then(|| no_screen(env::var("TERM").ok().as_deref())).flatten()
+    {
+        err!("signalbox: {fault}");
+        return ExitCode::from(super::USAGE);
+    }
     let (url, token) = match args.at.asked(named.as_deref()) {
         Ok((url, admin)) => (url, admin.token.or(admin.metrics_token)),
         Err(code) => return code,
@@ -82,7 +88,7 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let colours = env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     let state = State::new(url.clone(), args.by, colours);
     if args.once {
         return match once(&source, state, args.interval).await {
@@ -105,6 +111,18 @@ pub(super) async fn run(named: Option<PathBuf>, args: Args) -> ExitCode {
     }
 }
 
+/// Why no screen can be drawn on a terminal that says this of itself; nothing where one can.
+fn no_screen(term: Option<&str>) -> Option<String> {
+    let found = match term {
+        None | Some("") => "TERM is not set",
+        Some("dumb") => "TERM is `dumb`",
+        Some(_) => return None,
+    };
+    Some(format!(
+        "{found}, so no screen can be drawn here: `signalbox top --once` prints one frame as text"
+    ))
+}
+
 /// One frame as text.
 async fn once(source: &Source, mut state: State, every: Duration) -> Result<String, Trouble> {
     let mut readings = Readings::default();
@@ -112,6 +130,6 @@ async fn once(source: &Source, mut state: State, every: Duration) -> Result<Stri
     tokio::time::sleep(every).await;
     live::take(&mut state, &mut readings, Ok(source.read().await?));
     (state.at, state.wall) = (source.at(), live::wall());
-    let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+    let columns = env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
     Ok(screen::text(&state, columns.unwrap_or(WIDTH).clamp(20, WIDTH_MAX)))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     csv::{Cell, document},
-    period::{Day, Window},
+    period::{BEYOND, Day, Window},
     report::{decimal, of_team},
 };
 use crate::store::{ChargeLabels, Charged, Charges};
@@ -154,7 +154,7 @@ pub(crate) fn focus(
     days: &[Day],
 ) -> Result<String, String> {
     let dates: Result<Vec<_>, _> = days.iter().map(|day| dates(day, window)).collect();
-    let dates = dates.map_err(|error| error.to_string())?;
+    let dates = dates.map_err(|_| BEYOND)?;
     let mut lines: BTreeMap<(Timestamp, Key<'_>), Line<'_>> = BTreeMap::new();
     for (sum, day) in of_team(charges, team, days).filter(|(sum, _)| sum.charged.requests > 0) {
         let it = &sum.labels;

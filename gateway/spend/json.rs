@@ -45,6 +45,7 @@ pub(crate) fn json(report: &Report) -> Value {
             "requests": gone.requests, "cost": decimal(gone.cost_nano),
             "older_requests": gone.older_requests, "older_cost": decimal(gone.older_cost_nano),
         },
+        "left_open_requests": report.left_open(),
     })
 }
 

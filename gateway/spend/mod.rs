@@ -140,7 +140,7 @@ impl Question {
             Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus }),
             Ok(_) => Err(wrong),
             Err(fault) => {
-                wrong.push(Wrong::new("since", fault));
+                wrong.push(fault);
                 Err(wrong)
             }
         }
@@ -183,7 +183,7 @@ impl Question {
                 "no team `{team}` has ever asked; known are {known}"
             )));
         }
-        Ok(Answer { question: self, charges, days })
+        Ok(Answer { question: self, charges, days, attended: true })
     }
 }
 
@@ -193,13 +193,22 @@ pub(crate) struct Answer {
     question: Question,
     charges: Charges,
     days: Vec<Day>,
+    attended: bool,
 }
 
 impl Answer {
+    /// The same of a ledger on which no gateway runs: what is open there is not ended. Whoever serves has
+    /// no need to ask.
+    pub(crate) fn unattended(self) -> Self {
+        Self { attended: false, ..self }
+    }
+
     /// The rows and sums.
     pub(crate) fn report(&self) -> Report {
         let Question { window, by, team, .. } = &self.question;
-        Report::of((window.clone(), by.clone()), team.clone(), &self.charges, &self.days)
+        let question = (window.clone(), by.clone());
+        let report = Report::of(question, team.clone(), &self.charges, &self.days);
+        Report { attended: self.attended, ..report }
     }
 
     /// The document in this form.

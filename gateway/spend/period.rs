@@ -3,8 +3,13 @@
 
 use jiff::{SignedDuration, Span, Timestamp, ZonedDateTime, civil, tz::TimeZone};
 
+use super::Wrong;
+
 /// Days that one question may reach over: a century and a little.
 const DAYS_MAX: usize = 40_000;
+/// What is said of a time that cannot be reckoned with.
+pub(super) const BEYOND: &str = "it lies outside of the years that a calendar has: expected a time from 1970 \
+     until now, such as 30d or 2026-11-01";
 
 /// What is typed for a beginning or an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +78,42 @@ fn back(text: &str) -> Option<Point> {
     let unit = text.chars().next_back().filter(char::is_ascii)?;
     let digits = text.get(..text.len() - 1)?;
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let count: i64 = digits.parse().ok().filter(|count| plain && *count > 0)?;
+    // One that is too large for a number is one all the same, and beyond every calendar.
+    let count = plain.then(|| digits.parse().unwrap_or(i64::MAX)).filter(|count| *count > 0)?;
     match unit {
         'm' => Some(Point::Minutes(count)),
-        'h' => Some(Point::Minutes(count.checked_mul(60)?)),
+        'h' => Some(Point::Minutes(count.saturating_mul(60))),
         'd' => Some(Point::Days(count)),
-        'w' => Some(Point::Days(count.checked_mul(7)?)),
+        'w' => Some(Point::Days(count.saturating_mul(7))),
         _ => None,
     }
 }
 
 impl Point {
-    /// The moment at which it begins, as seen from now and there.
-    pub(crate) fn begin(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
+    /// The moment at which it begins, as seen from now and there, which must have come.
+    ///
+    /// # Errors
+    /// It has not come yet, or no calendar has it.
+    pub(crate) fn past(self, now: &ZonedDateTime) -> Result<Timestamp, String> {
+        let begin = self.begin(now).map_err(|_| BEYOND.to_owned())?;
+        if begin <= now.timestamp() {
+            return Ok(begin);
+        }
+        let zone = now.time_zone();
+        let (begin, present) = (shown(begin, zone), shown(now.timestamp(), zone));
+        Err(format!("{begin} has not come yet: it is {present} ({})", name_of(zone)))
+    }
+
+    /// The day that is typed, if one is.
+    fn day(self, now: &ZonedDateTime) -> Option<civil::Date> {
+        match self {
+            Self::Date(date) => Some(date),
+            Self::Day(days) => now.date().checked_add(Span::new().try_days(days).ok()?).ok(),
+            _ => None,
+        }
+    }
+
+    fn begin(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
         let zone = now.time_zone();
         let day = |days: i64| now.date().checked_add(Span::new().try_days(days)?);
         let month =
@@ -105,7 +133,7 @@ impl Point {
     }
 
     /// The moment at which it ends: a day or a month is meant to its end, and what has not come yet ends now.
-    pub(crate) fn end(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
+    fn end(self, now: &ZonedDateTime) -> Result<Timestamp, jiff::Error> {
         let zone = now.time_zone();
         let end = match self {
             Self::Day(days) => Self::Day(days + 1).begin(now)?,
@@ -122,6 +150,27 @@ fn start_of(date: civil::Date, zone: &TimeZone) -> Result<Timestamp, jiff::Error
     Ok(date.to_zoned_datetime(zone.clone())?.start_of_day()?.timestamp())
 }
 
+/// A moment as it is shown there.
+fn shown(at: Timestamp, zone: &TimeZone) -> String {
+    let shown = at.to_zoned_datetime(zone.clone());
+    let form = if shown.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
+    shown.strftime(form).to_string()
+}
+
+fn name_of(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("UTC")
+}
+
+/// What is said of a time without a moment in it.
+fn empty(from: Timestamp, to: Timestamp, zone: &TimeZone) -> String {
+    let (begin, end, name) = (shown(from, zone), shown(to, zone), name_of(zone));
+    let said = match begin == end {
+        true => format!("the time begins and ends at {end} ({name}), and nothing lies in it"),
+        false => format!("the time ends at {end} ({name}), before it begins at {begin}"),
+    };
+    format!("{said}: expected an end after the beginning")
+}
+
 impl Window {
     /// The time between two points.
     ///
@@ -131,30 +180,38 @@ impl Window {
         since: Point,
         until: Option<Point>,
         now: &ZonedDateTime,
-    ) -> Result<Self, String> {
-        let beyond = |error: jiff::Error| format!("no time that can be reckoned with: {error}");
-        let from = since.begin(now).map_err(beyond)?.max(Timestamp::UNIX_EPOCH);
-        let to = until.map_or(Ok(now.timestamp()), |it| it.end(now)).map_err(beyond)?;
-        let window = Self { from, to, zone: now.time_zone().clone() };
+    ) -> Result<Self, Wrong> {
+        let from = since.past(now).map_err(|fault| Wrong::new("since", fault))?;
+        let to = until.map_or(Ok(now.timestamp()), |it| it.end(now));
+        let to = to.map_err(|_| Wrong::new("until", BEYOND))?;
+        let zone = now.time_zone();
         if from >= to {
-            let (from, to) = (window.local(from), window.local(to));
-            return Err(format!(
-                "nothing lies between {from} and {to}: what is wanted must be past"
-            ));
+            let missing = since
+                .day(now)
+                .filter(|day| from == to && from.to_zoned_datetime(zone.clone()).date() > *day);
+            return Err(match missing {
+                // A place that has moved over the date line has left a whole day out.
+                Some(day) => {
+                    Wrong::new("since", format!("there was no {day} in {}", name_of(zone)))
+                }
+                None => Wrong::new("until", empty(from, to, zone)),
+            });
         }
-        Ok(window)
+        if to <= Timestamp::UNIX_EPOCH {
+            let to = shown(to, zone);
+            return Err(Wrong::new("until", format!("{to}: expected an end after 1970")));
+        }
+        Ok(Self { from: from.max(Timestamp::UNIX_EPOCH), to, zone: zone.clone() })
     }
 
     /// A moment as it is shown.
     pub(crate) fn local(&self, at: Timestamp) -> String {
-        let shown = at.to_zoned_datetime(self.zone.clone());
-        let form = if shown.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
-        shown.strftime(form).to_string()
+        shown(at, &self.zone)
     }
 
     /// The name of the time zone.
     pub(crate) fn zone_name(&self) -> &str {
-        self.zone.iana_name().unwrap_or("UTC")
+        name_of(&self.zone)
     }
 
     /// The days of the window, in order: together they are the window. A day has 23 or 25 hours where clocks
@@ -170,8 +227,8 @@ impl Window {
             if days.len() == DAYS_MAX {
                 return Err(format!("more than {DAYS_MAX} days"));
             }
-            let next = date.tomorrow().map_err(|error| error.to_string())?;
-            let end = start_of(next, &self.zone).map_err(|error| error.to_string())?;
+            let next = date.tomorrow().map_err(|_| BEYOND)?;
+            let end = start_of(next, &self.zone).map_err(|_| BEYOND)?;
             let to = end.min(self.to);
             // A place that has moved over the date line has left a whole day out.
             if to > from {
@@ -199,7 +256,8 @@ mod tests {
         now: &ZonedDateTime,
     ) -> Result<[String; 2], String> {
         let until = until.map(|it| point(it).unwrap());
-        let window = Window::between(point(since).unwrap(), until, now)?;
+        let window = Window::between(point(since).unwrap(), until, now)
+            .map_err(|Wrong { parameter, fault }| format!("{parameter}: {fault}"))?;
         Ok([window.local(window.from), window.local(window.to)])
     }
 
@@ -229,12 +287,52 @@ mod tests {
     #[test]
     fn what_means_no_past_time_is_said() {
         let now = now("2026-11-29T16:05:07+00:00[UTC]");
-        let fault = between("2026-12-01", None, &now).unwrap_err();
-        assert_eq!(
-            fault,
-            "nothing lies between 2026-12-01 00:00 and 2026-11-29 16:05:07: what is wanted must be past"
-        );
-        assert!(between("today", Some("yesterday"), &now).unwrap_err().starts_with("nothing lies"));
+        for (since, until, fault) in [
+            (
+                "2026-12-01",
+                None,
+                "since: 2026-12-01 00:00 has not come yet: it is 2026-11-29 16:05:07 (UTC)",
+            ),
+            (
+                "2027-01-01",
+                Some("2027-01-02"),
+                "since: 2027-01-01 00:00 has not come yet: it is 2026-11-29 16:05:07 (UTC)",
+            ),
+            // Yesterday is meant to its end, which is where today begins.
+            (
+                "today",
+                Some("yesterday"),
+                "until: the time begins and ends at 2026-11-29 00:00 (UTC), and nothing lies in it: \
+                 expected an end after the beginning",
+            ),
+            (
+                "1h",
+                Some("2h"),
+                "until: the time ends at 2026-11-29 14:05:07 (UTC), before it begins at 2026-11-29 \
+                 15:05:07: expected an end after the beginning",
+            ),
+            (
+                "1960-01-01",
+                Some("1965-01-01"),
+                "until: 1965-01-02 00:00: expected an end after 1970",
+            ),
+        ] {
+            assert_eq!(between(since, until, &now).unwrap_err(), fault, "{since}");
+        }
+    }
+
+    #[test]
+    fn what_no_calendar_has_is_said() {
+        let now = now("2026-11-29T16:05:07+00:00[UTC]");
+        // Samoa has moved over the date line.
+        let apia = self::now("2012-01-05T00:00:00+14:00[Pacific/Apia]");
+        let fault = between("2011-12-30", Some("2011-12-30"), &apia).unwrap_err();
+        assert_eq!(fault, "since: there was no 2011-12-30 in Pacific/Apia");
+        let beyond = |parameter: &str| Err(format!("{parameter}: {BEYOND}"));
+        for since in ["99999999999999d", "999999999999m", "99999999999999999999d"] {
+            assert_eq!(between(since, None, &now), beyond("since"));
+            assert_eq!(between("30d", Some(since), &now), beyond("until"));
+        }
         for text in
             ["", "d", "0d", "-3d", "+3d", "3", "3y", "3 d", "30dd", "Today", "2026-13-01", "é"]
         {
@@ -242,8 +340,7 @@ mod tests {
         }
         // What no calendar has room for is a fault, not a panic.
         for text in ["99999999999999999w", "9223372036854775807d", "9223372036854775807m"] {
-            let point = point(text);
-            assert!(point.map_or(true, |it| it.begin(&now).is_err()), "{text}");
+            assert_eq!(point(text).unwrap().past(&now), Err(BEYOND.to_owned()), "{text}");
         }
     }
 
@@ -311,7 +408,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in "[-0-9dhmwTZ:+. a-z]{0,24}") {
             let now: ZonedDateTime = "2026-11-29T16:05:07+08:00[Asia/Singapore]".parse().unwrap();
             if let Ok(point) = point(&text) {
-                let _ = Window::between(point, Some(point), &now).and_then(|it| it.days());
+                let _ = Window::between(point, Some(point), &now).map(|it| it.days());
             }
         }
     }

@@ -191,7 +191,7 @@ mod tests {
             ("format=focus&by=day", "by", "rows of FOCUS are always by day"),
             ("format=table", "format", "`table` is none of json, csv, focus"),
             ("since=soon", "since", "`soon` is none of: a number and"),
-            ("since=2027-01-01", "since", "nothing lies between"),
+            ("since=2027-01-01", "since", "has not come yet"),
             ("since=2026-11-01T00:00:00+08:00", "since", "a `+` in a URL is a space, write %2B"),
             ("until=%zz", "until", "two hexadecimal digits"),
             ("team=%ff", "team", "expected UTF-8"),

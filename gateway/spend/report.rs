@@ -108,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) sums: BTreeMap<String, Charged>,
     /// What is no longer kept.
     pub(crate) gone: Gone,
+    /// Whether a gateway runs that ends what is open.
+    pub(crate) attended: bool,
 }
 
 /// Whether a sum is of a team, or of one beneath it, as they hung then.
@@ -142,7 +144,7 @@ impl Report {
             (row.currency.clone(), day(row), std::cmp::Reverse(row.charged.cost_nano))
         });
         let gone = gone(&charges.removed, team.as_deref());
-        Self { window, by, team, rows, sums, gone }
+        Self { window, by, team, rows, sums, gone, attended: true }
     }
 
     /// What a row has of all that was spent in its currency, in tenths of a percent.
@@ -155,16 +157,24 @@ impl Report {
         u64::try_from((row.charged.cost_nano * 2_000 + all) / (2 * all)).unwrap_or(0)
     }
 
+    /// Requests that are open, in no sum, and that no gateway ends.
+    pub(crate) fn left_open(&self) -> u64 {
+        if self.attended { 0 } else { self.sums.values().map(|it| it.open).sum() }
+    }
+
     /// What must be said beside the rows, a sentence each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let requests = |count| policies::counted(count, "request", "requests");
+        let end = match self.attended {
+            true => "they are charged at their end",
+            false => "no gateway runs here that would end them",
+        };
         for (currency, Charged { open, reserved_nano, .. }) in &self.sums {
             if *open > 0 {
                 let (open, reserved) = (requests(*open), decimal(*reserved_nano));
                 notes.push(format!(
-                    "open: {open} beside these, with {reserved} {currency} reserved; they are charged at \
-                     their end"
+                    "open: {open} beside these, with {reserved} {currency} reserved; {end}"
                 ));
             }
         }

@@ -61,7 +61,7 @@ pub(crate) fn answered(by: &[By], team: Option<&str>, charges: Charges) -> Answe
     let (by, team) = (by.to_vec(), team.map(ToOwned::to_owned));
     let question = Question { window: window("yesterday", None, NOW), by, team, focus: false };
     let days = question.window.days().unwrap();
-    Answer { question, charges, days }
+    Answer { question, charges, days, attended: true }
 }
 
 fn printed(by: &[By], team: Option<&str>, form: Form, charges: Charges) -> String {
@@ -111,6 +111,7 @@ fn json_says_what_the_table_says() {
                   "recovered_cost": "0.000005", "open_requests": 1, "open_reserved": "0.03" },
             ],
             "removed": { "requests": 0, "cost": "0", "older_requests": 0, "older_cost": "0" },
+            "left_open_requests": 0,
         })
     );
 }

@@ -13,7 +13,8 @@ use crate::harness::{
     KEY, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
     gateway::Folder,
-    wait,
+    sim_backend::quick,
+    streamed, wait,
 };
 
 const OTHER: &str = "sk-other-0123456789abcdef0123456789abcdef01";
@@ -121,6 +122,53 @@ async fn what_two_teams_have_spent_is_the_same_in_the_books_the_counters_and_the
     let (_, fault, code) = spend(&folder, &["--since", "someday"]).await;
     assert_eq!(code, Some(64));
     assert!(fault.contains("`someday` is none of"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_is_open_where_no_gateway_runs_is_said_beside_every_form() {
+    let model = SimBackend::with(quick().paced(0, 5));
+    let folder = written(&model);
+    let server = Server::start(&folder.config()).await;
+    let mut answer = server.post(&streamed("m")).send().await.expect("a head");
+    answer.chunk().await.expect("a chunk").expect("content");
+    let left = |text: &str| {
+        let report: Value = serde_json::from_str(text).expect("JSON");
+        (report["sums"][0]["open_requests"].clone(), report["left_open_requests"].clone())
+    };
+    // While a gateway runs on it, it will be ended.
+    let (text, beside, _) = spend(&folder, &["--json"]).await;
+    assert_eq!((left(&text), &*beside), ((1.into(), 0.into()), ""));
+    // Not so in a copy.
+    let copy = folder.0.join("copy.db").display().to_string();
+    let connection = Connection::open(folder.ledger()).expect("the ledger");
+    connection.execute("VACUUM INTO ?1", [&copy]).expect("a copy");
+    drop(connection);
+    let words = "1 entry is open and in no sum, and no gateway runs on this file";
+    let (text, beside, code) = spend(&folder, &["--json", "--ledger", &copy]).await;
+    assert_eq!((left(&text), code), ((1.into(), 1.into()), Some(0)));
+    assert!(beside.contains(words) && beside.contains(".backup"), "{beside}");
+    server.kill().await;
+    for form in ["table", "csv", "focus"] {
+        let (_, beside, code) = spend(&folder, &["--format", form]).await;
+        assert!(code == Some(0) && beside.contains(words), "{form}: {beside}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_come_yet_is_neither_summed_nor_followed() {
+    let model = SimBackend::start();
+    let folder = written(&model);
+    for command in [&["spend"][..], &["ledger", "-f"]] {
+        for (since, words) in [
+            ("2999-01-01", "--since: 2999-01-01 00:00 has not come yet: it is "),
+            ("99999999999999d", "--since: it lies outside of the years that a calendar has"),
+        ] {
+            let arguments = [command, &["--since", since]].concat();
+            let out = binary::run(&folder.config(), &arguments).await;
+            let said = String::from_utf8(out.stderr).expect("UTF-8");
+            assert!(out.status.code() == Some(64) && said.contains(words), "{arguments:?}: {said}");
+        }
+    }
 }
 
 /// `signalbox ledger -f` with these arguments.

@@ -1,6 +1,9 @@
 //! A live view of a gateway, as its operators have it.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
+use tokio::process::Command;
 
 use crate::harness::{
     KEY, Reply, Setup, SimBackend, ask,
@@ -111,9 +114,47 @@ async fn who_is_not_let_in_or_finds_nobody_is_told_so() {
         (["--interval", "soon"], "from 100ms to 60m"),
         (["--interval", "1ms"], "from 100ms to 60m"),
         (["--url", "gopher://x"], "expected "),
+        (["--url", "https://127.0.0.1:9090"], "speaks plain http and no TLS"),
+        // Several lines, and a file without an end.
+        (["--token-file", "/etc/passwd"], "--token-file /etc/passwd: this is no token: "),
+        (["--token-file", "/dev/zero"], "--token-file /dev/zero: this is no token: "),
         (["--token-file", "/nowhere/token"], "--token-file /nowhere/token: "),
     ] {
         let [_, said] = top(&folder, &option, &[]).await;
         assert!(said.starts_with("64 ") && said.contains(words), "{option:?}: {said}");
+    }
+}
+
+/// Runs a program on a terminal of its own and sends it a signal once it has drawn; says how it has ended,
+/// and whether the terminal is as it was.
+const TERMINAL: &str = r#"
+import fcntl, os, pty, select, struct, subprocess, sys, termios
+master, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+before = termios.tcgetattr(slave)
+child = subprocess.Popen(sys.argv[2:], stdin=slave, stdout=slave)
+seen = b""
+while b"quit" not in seen:
+    seen += os.read(master, 65536)
+raw = termios.tcgetattr(slave) != before
+child.send_signal(int(sys.argv[1]))
+while child.poll() is None or select.select([master], [], [], 0)[0]:
+    if select.select([master], [], [], 0.05)[0]:
+        seen += os.read(master, 65536)
+print(child.returncode, raw, termios.tcgetattr(slave) == before, b"\x1b[?1049l" in seen)
+"#;
+
+#[tokio::test]
+async fn whatever_signal_ends_it_the_terminal_is_as_it_was() {
+    // SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGALRM.
+    for number in ["15", "2", "1", "3", "10", "14"] {
+        let mut command = Command::new("python3");
+        command.args(["-c", TERMINAL, number, env!("CARGO_BIN_EXE_signalbox"), "top"]);
+        command.args(["--url", "http://127.0.0.1:1"]).env("TERM", "xterm").kill_on_drop(true);
+        let out = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
+        let out = out.expect("in time").expect("python3");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let fault = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(said, "0 True True True\n", "signal {number}: {fault}");
     }
 }

@@ -40,7 +40,7 @@ fn inode(file: &Path) -> Option<u64> {
 /// Prints entries until Ctrl-C.
 pub(super) async fn run(file: &Path, since: Option<Point>, json: bool) -> ExitCode {
     let now = ZonedDateTime::now().with_time_zone(TimeZone::UTC);
-    let since = since.map(|since| since.begin(&now)).transpose();
+    let since = since.map(|since| since.past(&now)).transpose();
     let since_ms = match since {
         Ok(since) => since.map(jiff::Timestamp::as_millisecond),
         Err(error) => {

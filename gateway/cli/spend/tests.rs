@@ -37,6 +37,28 @@ recovered: 1 request of these, charged after a crash with all that was reserved,
 }
 
 #[test]
+fn what_nobody_ends_is_said_beside_every_form() {
+    let answer = || answered(&[By::Team], Some("bank"), sample());
+    let file = Path::new("copy.db");
+    assert_eq!(left(&answer().report(), file), None);
+    let unattended = answer().unattended();
+    let said = left(&unattended.report(), file).unwrap();
+    assert!(
+        said.starts_with(
+            "signalbox: copy.db: 1 entry is open and in no sum, and no gateway runs on this file."
+        ) && said.contains(".backup"),
+        "{said}"
+    );
+    let (text, _) = print(&unattended, Format::Table).unwrap();
+    assert!(text.contains("reserved; no gateway runs here that would end them\n"), "{text}");
+    let (text, _) = print(&unattended, Format::Json).unwrap();
+    assert!(text.contains("\"left_open_requests\": 1"), "{text}");
+    // One on which nothing is open has nothing to say.
+    let whole = answered(&[By::Team], None, charges(Vec::new())).unattended();
+    assert_eq!(left(&whole.report(), file), None);
+}
+
+#[test]
 fn nothing_spent_is_said() {
     let (text, _) = printed(&[By::Team], None, Format::Table, charges(Vec::new()));
     assert_eq!(text, "spent from 2026-11-28 00:00 to 2026-11-29 16:05 (UTC)\n\nnothing\n");
@@ -93,7 +115,11 @@ fn a_question_without_a_meaning_is_wrong_usage() {
         (&["--by", "day,day"], "parameter: \"by\", fault: \"`day` stands twice\""),
         (&["--since", "soon"], "`soon` is none of"),
         (&["--tz", "Mars/Olympus"], "`Mars/Olympus` is no time zone"),
-        (&["--since", "2027-01-01"], "nothing lies between"),
+        (
+            &["--since", "2027-01-01"],
+            "parameter: \"since\", fault: \"2027-01-01 00:00 has not come yet",
+        ),
+        (&["--since", "1h", "--until", "2h"], "parameter: \"until\", fault: \"the time ends at"),
         (&["--format", "focus", "--by", "day"], "rows of FOCUS are always by day"),
         (&["--format", "csv", "--json"], "cannot be used with"),
     ] {

@@ -87,10 +87,15 @@ pub(super) fn wall() -> f64 {
 /// # Errors
 /// The terminal does not do what a terminal does.
 pub(super) async fn live(source: Source, state: State, every: Duration) -> io::Result<()> {
+    // Before there is anything to restore.
+    let mut signalled = signals()?;
     // A panic restores the terminal as well, before it says anything.
     let mut terminal = ratatui::try_init()?;
     let left = Arc::new(AtomicBool::new(false));
-    let ended = run(&mut terminal, (source, every), state, &left).await;
+    let ended = tokio::select! {
+        ended = run(&mut terminal, (source, every), state, &left) => ended,
+        _ = signalled.recv() => Ok(()),
+    };
     left.store(true, Ordering::Relaxed);
     ratatui::try_restore()?;
     ended
@@ -105,12 +110,6 @@ async fn run(
     let mut events = events(left);
     let mut reads = reads(&source, every);
     let mut readings = Readings::default();
-    let mut signals = [
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
-    ];
-    let [terminate, interrupt, hangup] = &mut signals;
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -132,11 +131,30 @@ async fn run(
             },
             Some(read) = reads.recv() => take(&mut state, &mut readings, read),
             _ = clock.tick() => {}
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => return Ok(()),
         }
     }
+}
+
+/// Tells of each signal that ends a process which has no word for it: the terminal must be restored first.
+fn signals() -> io::Result<mpsc::Receiver<()>> {
+    let (tell, told) = mpsc::channel(1);
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+        SignalKind::alarm(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+    ] {
+        let (mut signal, tell) = (signal(kind)?, tell.clone());
+        tokio::spawn(async move {
+            if signal.recv().await.is_some() {
+                let _ = tell.send(()).await;
+            }
+        });
+    }
+    Ok(told)
 }
 
 /// What the terminal says, read on a thread of its own until somebody has left.

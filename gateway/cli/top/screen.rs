@@ -15,17 +15,19 @@ use super::{
     table::{self, Table},
 };
 
-/// Lines above the tables.
+/// Lines above the tables: the last one is for what is worth a word.
 const HEAD: u16 = 4;
+/// Beneath this height that line is a table's where there is no such word.
+const LOW: u16 = 12;
 /// The least height of a table that is worth its place: a heading and a row.
 const TABLE_MIN: u16 = 2;
 /// The least that the table in front is left with: one row more.
 const FRONT_MIN: u16 = 3;
 
 /// What the keys do.
-const HELP: [&str; 11] = [
+const HELP: [&str; 13] = [
     "q, Ctrl-C      quit",
-    "Tab            the other table",
+    "Tab            the other table first",
     "s, right, left the column by which it is sorted",
     "r              the other way round",
     "down, up       further down, further up; Home: to the top",
@@ -35,6 +37,8 @@ const HELP: [&str; 11] = [
     "",
     "Rates are of the last seconds; ttft is the time to the first token of requests",
     "that ended in them. What callers cancelled is neither ok nor an error.",
+    "What is a team's own is of its own keys; what is spent of its budget has been",
+    "spent by the teams below it as well.",
 ];
 
 /// Draws the whole screen.
@@ -43,19 +47,23 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) {
     let mut canvas = Canvas::new(buffer, area, state.colours);
     head(state, &mut canvas);
     foot(state, &mut canvas);
-    let rest = area.height.saturating_sub(HEAD + 1);
+    let above = above(state, area.height);
+    let rest = area.height.saturating_sub(above + 1);
     if state.help {
-        for (y, text) in (HEAD..HEAD + rest).zip(HELP) {
+        for (y, text) in (above..above + rest).zip(HELP) {
             canvas.line(y, text, Style::new());
         }
         return;
     }
     let Some(figures) = &state.figures else { return };
-    let (models, teams) = tables(state, figures);
-    let heights = shared(rest, state.by, [models.height(), teams.height()]);
-    let mut y = area.y + HEAD;
-    let fronts = [state.by == By::Model, state.by == By::Team];
-    for ((table, height), front) in [models, teams].iter().zip(heights).zip(fronts) {
+    let mut tables: [Table<'_>; 2] = tables(state, figures).into();
+    if state.by == By::Team {
+        tables.reverse();
+    }
+    let [first, second] = &tables;
+    let heights = shared(rest, first.height(), second.height());
+    let mut y = area.y + above;
+    for ((table, height), front) in tables.iter().zip(heights).zip([true, false]) {
         let place = Rect::new(area.x, y, area.width, height);
         table.draw(&mut Canvas::new(buffer, place, state.colours), height, front);
         // A blank line between the two.
@@ -106,25 +114,32 @@ fn tables<'a>(state: &'a State, figures: &'a Figures) -> (Table<'a>, Table<'a>) 
     (table::models(state, figures), table::teams(state, figures))
 }
 
-/// Heights for both tables and the blank line between them: the one in front gets what it needs, but for a
-/// third that the other one may need.
-fn shared(all: u16, front: By, [models, teams]: [u16; 2]) -> [u16; 2] {
-    let all = all.saturating_sub(1);
-    let (wanted, other) = if front == By::Model { (models, teams) } else { (teams, models) };
-    let kept = other.min((all / 3).max(TABLE_MIN)).min(all.saturating_sub(FRONT_MIN));
-    let kept = if kept < TABLE_MIN { 0 } else { kept };
-    let first = wanted.min(all - kept);
-    let second = if kept > 0 { other.min(all - first) } else { 0 };
-    if front == By::Model { [first, second] } else { [second, first] }
+/// How many lines stand above the tables.
+fn above(state: &State, height: u16) -> u16 {
+    let worded = state.trouble.is_some() || state.note.is_some() || state.figures.is_none();
+    if worded || height >= LOW { HEAD } else { HEAD - 1 }
+}
+
+/// Heights for the table in front and the other one, with the blank line between them: the one in front gets
+/// what it needs, but for a third that the other one may need.
+fn shared(all: u16, wanted: u16, other: u16) -> [u16; 2] {
+    let both = all.saturating_sub(1);
+    let kept = other.min((both / 3).max(TABLE_MIN)).min(both.saturating_sub(FRONT_MIN));
+    if kept < TABLE_MIN {
+        return [wanted.min(all), 0];
+    }
+    let first = wanted.min(both - kept);
+    [first, other.min(both - first)]
 }
 
 fn head(state: &State, canvas: &mut Canvas<'_>) {
     let bold = Style::new().add_modifier(Modifier::BOLD);
+    let answers = state.trouble.is_none();
     if let Some(figures) = &state.figures {
-        canvas.line(0, &show::identity(figures, state.wall), bold);
-        let ready = figures.now.failing.is_empty();
+        canvas.line(0, &show::identity(figures, state.wall, answers), bold);
+        let ready = figures.now.failing.is_empty() || !answers;
         let style = if ready { Style::new() } else { Style::new().fg(Color::Red) };
-        canvas.line(1, &show::standing(figures), style);
+        canvas.line(1, &show::standing(figures, answers), style);
         canvas.line(2, &show::totals(figures, usize::from(canvas.width())), Style::new());
     } else {
         canvas.line(0, &format!("signalbox at {}", state.url), bold);

@@ -105,14 +105,15 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// Who answers: program, policy and since when. The clocks of two machines may differ.
-pub(super) fn identity(figures: &Figures, wall: f64) -> String {
+/// Who answers: program, policy and since when. The clocks of two machines may differ, and who answers no
+/// more may be up no more.
+pub(super) fn identity(figures: &Figures, wall: f64, answers: bool) -> String {
     let now = &figures.now;
     let mut text = format!("signalbox {}", printable(&now.version));
     if !now.policy.is_empty() {
         text += &format!("   policy {}", printable(&now.policy));
     }
-    if now.start > 0.0 {
+    if now.start > 0.0 && answers {
         text += &format!("   up {}", span(wall - now.start));
     }
     if figures.seconds > 0.0 {
@@ -121,22 +122,24 @@ pub(super) fn identity(figures: &Figures, wall: f64) -> String {
     text
 }
 
-/// Whether it is ready, and where its own time goes.
-pub(super) fn standing(figures: &Figures) -> String {
+/// Whether it is ready, which nobody knows of one that answers no more, and where its own time goes.
+pub(super) fn standing(figures: &Figures, answers: bool) -> String {
     let failing: Vec<_> = figures.now.failing.iter().map(|it| printable(it)).collect();
-    let mut text = match failing.is_empty() {
-        true => "ready".to_owned(),
-        false => format!("not ready: {}", failing.join(", ")),
-    };
+    let mut parts = Vec::new();
+    match failing.is_empty() {
+        _ if !answers => {}
+        true => parts.push("ready".to_owned()),
+        false => parts.push(format!("not ready: {}", failing.join(", "))),
+    }
     let mut slowest: Vec<_> = figures.stages.iter().collect();
     slowest.sort_by(|a, b| b.1.total_cmp(&a.1));
     if !slowest.is_empty() {
-        text += "   own p99:";
-        for (stage, seconds) in slowest.iter().take(3) {
-            text += &format!(" {} {}", printable(stage), latency(Some(*seconds)));
-        }
+        let stage = |(stage, seconds): &&(String, f64)| {
+            format!(" {} {}", printable(stage), latency(Some(*seconds)))
+        };
+        parts.push(format!("own p99:{}", slowest.iter().take(3).map(stage).collect::<String>()));
     }
-    text
+    parts.join("   ")
 }
 
 /// What all models and teams come to; the last of it goes where there is no room.

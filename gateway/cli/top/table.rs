@@ -16,6 +16,10 @@ use super::{
 const NAME_MIN: u16 = 12;
 /// The widest name that is given room, in cells.
 const NAME_MAX: u16 = 40;
+/// The cells of a bar.
+const BAR: u16 = 7;
+/// Rows at the least beside which a line says how many more there are.
+const BESIDE_MORE: usize = 2;
 /// The share of a budget from which on it is worth a colour.
 const NEARLY_SPENT: f64 = 0.8;
 
@@ -73,11 +77,13 @@ const MODELS: [Column<ModelRow>; 11] = [
     column("err", 6, 10, |it| errors(it).map_or_else(|| "-".to_owned(), show::percent), errors),
 ];
 
+// What `/metrics` says does not tell which team is below which: what is a team's own is headed so, and so is
+// what has that of the teams below it in it as well.
 const TEAMS: [Column<TeamRow>; 7] = [
-    column("tok/s", 7, 2, |it| show::rate(it.tokens), |it| it.tokens),
-    column("cost/min", 9, 0, |it| show::money_or_none(it.cost), |it| it.cost),
-    column("spent", 10, 3, |it| budget(it, |it| it.spent), |it| of_budget(it, |it| it.spent)),
-    column("limit", 10, 4, |it| budget(it, |it| it.limit), |it| of_budget(it, |it| it.limit)),
+    column("own tok/s", 9, 2, |it| show::rate(it.tokens), |it| it.tokens),
+    column("own cost/min", 12, 0, |it| show::money_or_none(it.cost), |it| it.cost),
+    column("spent+below", 12, 3, |it| budget(it, |it| it.spent), |it| of_budget(it, |it| it.spent)),
+    column("limit", 9, 4, |it| budget(it, |it| it.limit), |it| of_budget(it, |it| it.limit)),
     column(
         "window",
         6,
@@ -97,7 +103,7 @@ const TEAMS: [Column<TeamRow>; 7] = [
     },
     Column {
         colour: fullness,
-        ..column("", 12, 6, |it| it.spent().map_or_else(String::new, cells), TeamRow::spent)
+        ..column("", BAR, 6, |it| it.spent().map_or_else(String::new, cells), TeamRow::spent)
     },
 ];
 
@@ -136,9 +142,9 @@ fn fullness(row: &TeamRow) -> Option<Color> {
     }
 }
 
-/// A bar in a frame of twelve cells: what is empty must be seen as well.
+/// A bar in its frame: what is empty must be seen as well.
 fn cells(share: f64) -> String {
-    format!("{:·<12}", show::bar(share, 12))
+    format!("{:·<1$}", show::bar(share, BAR.into()), usize::from(BAR))
 }
 
 /// The models' table.
@@ -203,14 +209,18 @@ impl Table<'_> {
         let columns = self.room(canvas.width());
         let mut x = 0;
         let room = usize::from(height.saturating_sub(1));
-        // Where not all have room, the last line says so.
-        let shown = if self.rows.len() > room { room.saturating_sub(1) } else { self.rows.len() };
+        // Where not all have room, the last line says so, or the heading where that line would be a row's.
+        let (all, worded) = (self.rows.len(), room > BESIDE_MORE);
+        let shown = if all > room && worded { room - 1 } else { all.min(room) };
         let first = self.order.first.min(self.rows.len() - shown);
         for (at, width) in columns {
             let heading = self.headings.get(at).map_or("", |it| it.0);
             let sorted = at == self.order.column;
             let mark = if self.order.reverse { "▴" } else { "▾" };
-            let heading = if sorted { format!("{heading}{mark}") } else { heading.to_owned() };
+            let mut heading = if sorted { format!("{heading}{mark}") } else { heading.to_owned() };
+            if at == 0 && shown < all && !worded {
+                heading += &format!(" +{}", all - shown);
+            }
             let mut style = Style::new().add_modifier(Modifier::BOLD);
             if front {
                 style = style.fg(Color::Cyan);
@@ -227,8 +237,8 @@ impl Table<'_> {
         let dim = Style::new().add_modifier(Modifier::DIM);
         if self.rows.is_empty() {
             canvas.put((0, 1), canvas.width(), "none", dim);
-        } else if shown < self.rows.len() {
-            let more = format!("… {} more of {}", self.rows.len() - shown, self.rows.len());
+        } else if shown < all && worded {
+            let more = format!("… {} more of {all}", all - shown);
             canvas.put((0, height.saturating_sub(1)), canvas.width(), &more, dim);
         }
     }

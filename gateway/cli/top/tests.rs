@@ -10,7 +10,9 @@ use ratatui::{
 };
 
 use super::{
+    super::operator::{bearer, url},
     live::{Readings, take},
+    no_screen,
     reading::{Reading, rise},
     screen,
     source::Trouble,
@@ -135,8 +137,11 @@ fn frames() -> Vec<(&'static str, String)> {
         ("80 x 24", frame(&state(), (80, 24))),
         ("120 x 16", frame(&state(), (120, 16))),
         ("narrow and low", frame(&state(), (40, 11))),
+        ("low", frame(&state(), (80, 8))),
+        ("low, teams in front", frame(&with(&[KeyCode::Tab]), (80, 7))),
         ("hardly anything", frame(&state(), (12, 6))),
         ("as text", screen::text(&state(), 100)),
+        ("as text, teams first", screen::text(&State { by: By::Team, ..state() }, 100)),
         ("before the first answer", frame(&empty, (80, 8))),
         ("after the first answer", frame(&first, (80, 13))),
         ("filtered", frame(&with(&typed), (80, 13))),
@@ -144,10 +149,11 @@ fn frames() -> Vec<(&'static str, String)> {
         ("sorted by ttft p95", frame(&with(&sorted[..4]), (100, 13))),
         ("by the last column, the other way round", frame(&with(&reversed), (100, 13))),
         ("paused", frame(&with(&[KeyCode::Char('p')]), (80, 13))),
-        ("help", frame(&with(&[KeyCode::Char('?')]), (80, 18))),
+        ("help", frame(&with(&[KeyCode::Char('?')]), (80, 19))),
         ("teams in front", frame(&with(&[KeyCode::Tab]), (80, 9))),
         ("not ready", frame(&unready, (80, 13))),
         ("away for a while", frame(&away, (80, 13))),
+        ("away for a while, low", frame(&away, (80, 8))),
         ("never let in", frame(&never, (80, 8))),
     ]
 }
@@ -178,6 +184,65 @@ fn a_process_that_counts_anew_gives_no_negative_rates() {
     // The next read is of one process again, and says nothing of it.
     take(&mut state, &mut readings, Ok(reading(&anew, 130.0)));
     assert!(state.note.is_none());
+}
+
+#[test]
+fn who_answers_no_more_is_not_said_to_be_ready_or_up() {
+    let mut state = state();
+    let shown = frame(&state, (100, 24));
+    assert!(shown.contains("\nready ") && shown.contains("   up 1 h"), "{shown}");
+    take(&mut state, &mut Readings::default(), Err(Trouble::Away("connection refused".into())));
+    let shown = frame(&state, (100, 24));
+    assert!(!shown.contains("ready") && !shown.contains("   up 1 h"), "{shown}");
+    assert!(shown.contains("\nas of 0 s ago: no answer: connection refused\n"), "{shown}");
+}
+
+#[test]
+fn a_low_screen_shows_the_first_rows_of_the_table_in_front() {
+    let mut state = state();
+    let shown = |state: &State| frame(state, (80, 8));
+    assert!(shown(&state).contains("\ngpt-oss-20b ") && shown(&state).contains("\nqwen3.5-397b "));
+    press(&mut state, &[KeyCode::Tab]);
+    assert!(shown(&state).contains("\nbank "), "{}", shown(&state));
+    // Where one row has room, the heading says how many more there are.
+    let shown = frame(&state, (80, 6));
+    assert!(shown.contains("\nteam +1 ") && shown.contains("\nbank "), "{shown}");
+}
+
+#[test]
+fn a_table_stands_first_by_its_own_name() {
+    for (by, first, second) in
+        [(By::Team, "\nteam ", "\nmodel "), (By::Model, "\nmodel ", "\nteam ")]
+    {
+        let text = screen::text(&State { by, ..state() }, 100);
+        assert!(text.find(first).unwrap() < text.find(second).unwrap(), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_token_is_said_before_it_is_sent() {
+    let read = |text: &str| bearer(text).map(|it| it.expose().to_owned());
+    assert_eq!(read("\u{feff} sk-1\r\n").as_deref(), Ok("sk-1"));
+    for (text, fault) in [
+        ("root:x:0:0::/root:/bin/sh\nbin:x:1:1::/:/bin/sh\n", "visible ASCII"),
+        ("two words", "visible ASCII"),
+        ("schlüssel", "visible ASCII"),
+        ("a\0b", "visible ASCII"),
+        (" \n", "nothing stands there"),
+        (&"x".repeat(5_000), "at most 4096 bytes"),
+    ] {
+        assert!(read(text).unwrap_err().contains(fault), "{text}");
+    }
+    assert!(url("https://127.0.0.1:9090").unwrap_err().contains("plain http"));
+    assert_eq!(url("http://127.0.0.1:9090/").as_deref(), Ok("http://127.0.0.1:9090"));
+}
+
+#[test]
+fn a_terminal_that_cannot_be_drawn_on_is_told_of_once() {
+    for term in [None, Some(""), Some("dumb")] {
+        assert!(no_screen(term).unwrap().contains("`signalbox top --once`"), "{term:?}");
+    }
+    assert_eq!(no_screen(Some("xterm-256color")), None);
 }
 
 #[test]
