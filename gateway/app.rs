@@ -75,8 +75,8 @@ use crate::{
     },
     log::Log,
     outcome::Sampler,
-    pipeline::{Gateway, Guards, Sources, guards},
-    record::{self, Ledger, ReloadResult, WriterHandle},
+    pipeline::{Epoch, Gateway, Guards, Sources, guards},
+    record::{self, Ledger, Recorder, ReloadResult, WriterHandle},
     store::Departure,
 };
 
@@ -299,8 +299,7 @@ fn adopt(
 
 fn api(config: &Config, gateway: &Arc<Gateway>) -> ApiService {
     let find_enrolment = requests::enrolments(gateway, config.ledger.sqlite.clone());
-    let settings = ApiSettings { server: &config.server, find_enrolment };
-    ApiService::new(Arc::clone(gateway), settings)
+    ApiService::new(Arc::clone(gateway), ApiSettings { server: &config.server, find_enrolment })
 }
 
 fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
@@ -353,8 +352,8 @@ async fn build(
     let now = jiff::Timestamp::now();
     let past = past::spent_beside(config, now, &boots, Default::default).map_err(ledger_error)?;
     let mut before = past.marked.map(|mark| PredecessorMoney::new(mark, config.teams.clone()));
-    let who = (&*config.teams, &*config.keys);
-    let terms = (config.budget_wait, &config.ledger.currency);
+    let (who, terms) =
+        ((&*config.teams, &*config.keys), (config.budget_wait, &config.ledger.currency));
     epoch.accounts = Arc::new(Accounts::new(who, terms, (&past.spent, now), real_now()));
     let nobody = Directory::empty(pepper.expose().as_bytes());
     epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
@@ -363,23 +362,11 @@ async fn build(
         None => Quiesced::default(),
     };
     if let Some(before) = &mut before {
-        let now = jiff::Timestamp::now();
-        before.begin(&epoch.accounts, &said.aside, now).map_err(ledger_error)?;
+        let begun = before.begin(&epoch.accounts, &said.aside, jiff::Timestamp::now());
+        begun.map_err(ledger_error)?;
     }
     let changes = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
-    let gateway = Gateway {
-        guards: Guards::new(&changes),
-        recorder,
-        wait: config.ledger.wait,
-        early_head: config.server.early_head,
-        why_header: config.server.why_header,
-        draining: false.into(),
-        stopped: false.into(),
-        sampler: config.tracing.as_ref().map(|it| Sampler::new(it.sample)),
-        epoch: ArcSwap::from_pointee(epoch),
-        sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
-    };
-    let gateway = Arc::new(gateway);
+    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(&changes)));
     guards::look(&gateway);
     experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
     gauges::register(&gateway);
@@ -391,6 +378,21 @@ async fn build(
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));
     }
     Ok(Rooms { gateway, writer, traces, departure, predecessors: boots, started })
+}
+
+fn rooms(config: &Config, recorder: Recorder, epoch: Epoch, guards: Guards) -> Gateway {
+    Gateway {
+        guards,
+        recorder,
+        wait: config.ledger.wait,
+        early_head: config.server.early_head,
+        why_header: config.server.why_header,
+        draining: false.into(),
+        stopped: false.into(),
+        sampler: config.tracing.as_ref().map(|it| Sampler::new(it.sample)),
+        epoch: ArcSwap::from_pointee(epoch),
+        sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
+    }
 }
 
 fn real_now() -> Instant {

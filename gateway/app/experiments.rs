@@ -1,5 +1,5 @@
-//! What the books know of the experiments when the process begins: what operators and guards have changed, and
-//! the evidence that arms had left.
+//! What the books know of the experiments when the process begins: what operators and guards have changed,
+//! and the evidence that arms had left.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,8 +21,8 @@ pub(super) fn changes(ledger: &Path) -> Result<Vec<ExperimentChange>, StoreError
     Reader::open(ledger)?.experiment_changes()
 }
 
-/// Takes up the evidence of the arms where the process before has left it, beside everything else: what came in
-/// before now, and after the last resume of its experiment.
+/// Takes up the evidence of the arms where the process before has left it, beside everything else: what
+/// came in before now, and after the last resume of its experiment.
 pub(super) fn take_up(gateway: &Arc<Gateway>, ledger: &Path, changes: &[ExperimentChange]) {
     let now_ms = (gateway.sources.timestamp)().as_millisecond();
     let epoch = gateway.epoch.load_full();
@@ -42,7 +42,7 @@ pub(super) fn take_up(gateway: &Arc<Gateway>, ledger: &Path, changes: &[Experime
             all.iter().try_for_each(|(it, from_ms)| past(&gateway, &reader, it, (*from_ms, now_ms)))
         };
         if let Err(error) = read() {
-            tracing::warn!(%error, "experiment: the guards' evidence of before the start is not read: it begins anew");
+            tracing::warn!(%error, "experiment: evidence of before the start is not read: it begins anew");
         }
     });
 }

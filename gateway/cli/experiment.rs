@@ -29,8 +29,8 @@ pub(super) enum Command {
     List(list::Args),
     /// Say what an experiment's requests and what callers told of them say about its arms, and what to do.
     ///
-    /// The ledger is only read, beside a gateway that runs or as a copy. Exit code 2 where the configuration is
-    /// wrong or its policy has no such experiment.
+    /// The ledger is only read, beside a gateway that runs or as a copy. Exit code 2 where the
+    /// configuration is wrong or its policy has no such experiment.
     Report(report::Args),
     /// Stop an experiment: all its units get the rule's own route, at once and until it is resumed.
     Stop(switch::SwitchArgs),

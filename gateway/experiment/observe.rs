@@ -227,8 +227,8 @@ impl Watched {
         self.judge(enrolled_arm, &mut state)
     }
 
-    /// Takes in what a caller says of a request of an arm: the value that counts now, and the one that counted
-    /// before. Says so if the arm has just broken a bound.
+    /// Takes in what a caller says of a request of an arm: the value that counts now, and the one that
+    /// counted before. Says so if the arm has just broken a bound.
     pub(crate) fn feedback(
         &self,
         arm: &str,

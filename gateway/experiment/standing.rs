@@ -1,5 +1,5 @@
-//! What has become of experiments: stopped, resumed, arms rolled back, and the shares that follow the outcomes.
-//! A plain value, made from changes in their order, wherever they come from.
+//! What has become of experiments: stopped, resumed, arms rolled back, and the shares that follow the
+//! outcomes. A plain value, made from changes in their order, wherever they come from.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -10,9 +10,10 @@ const EXACT_MAX: usize = 4_096;
 const REGISTERS: usize = 1 << BITS;
 const BITS: u32 = 12;
 
-/// The different units of one arm: exactly while they are few, then as registers (Flajolet, Fusy, Gandouet and
-/// Meunier, "HyperLogLog", 2007). A million units over any number of arms take at most about 40 MB, in the
-/// worst case that none of the arms has more than are counted exactly; one arm of a million takes 4 KiB.
+/// The different units of one arm: exactly while they are few, then as registers (Flajolet, Fusy, Gandouet
+/// and Meunier, "HyperLogLog", 2007). A million units over any number of arms take at most about 40 MB, in
+/// the worst case that none of the arms has more than are counted exactly; one arm of a million takes 4
+/// KiB.
 #[derive(Clone, Debug)]
 pub(crate) enum Units {
     /// The hash of each.

@@ -152,9 +152,9 @@ pub(crate) fn told(gateway: &Gateway, arm: &ArmName, name: &str, values: (Option
     }
 }
 
-/// Stops or resumes an experiment of the policy in force, for an operator's reason. It is durable first, and in
-/// force when this returns. Says whether it has changed anything: what is stopped is not stopped again, and
-/// what runs is not resumed. `None` where there is no such experiment.
+/// Stops or resumes an experiment of the policy in force, for an operator's reason. It is durable first,
+/// and in force when this returns. Says whether it has changed anything: what is stopped is not stopped
+/// again, and what runs is not resumed. `None` where there is no such experiment.
 ///
 /// # Errors
 /// `unavailable` when the ledger does not take it in time.

@@ -270,11 +270,18 @@ fn an_arm_may_set_parameters_and_a_suffix() {
     assert_eq!(given(&policy, &user(1), ExperimentState::default()).1, "gpt-oss-120b");
 }
 
+/// Each of these experiments has a fault at its path.
+fn are_faults(all: &[(String, &str)]) {
+    for (document, path) in all {
+        let found = faults(document);
+        assert!(found.iter().any(|it| it.path == *path), "{path}: {document}\n{found:#?}");
+    }
+}
+
 #[test]
-fn what_a_document_may_not_say_is_a_fault_with_its_path() {
-    let with = |rest: &str| experiment(&format!("arms = {ARMS}\n{rest}"));
+fn what_arms_may_not_say_is_a_fault_with_its_path() {
     let arms = |arms: &str| experiment(&format!("arms = {arms}"));
-    for (document, path) in [
+    are_faults(&[
         (String::new(), "rule[1].experiment"),
         (experiment(""), "experiment[0].arms"),
         (arms("[]"), "experiment[0].arms"),
@@ -312,6 +319,13 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
             arms(r#"[{ name = "a", share = 0.5, wieght = 1 }, { name = "b", share = 0.5 }]"#),
             "experiment[0].arms[0].wieght",
         ),
+    ]);
+}
+
+#[test]
+fn what_an_enrolment_may_not_say_is_a_fault_with_its_path() {
+    let with = |rest: &str| experiment(&format!("arms = {ARMS}\n{rest}"));
+    are_faults(&[
         (with("control = \"olt\""), "experiment[0].control"),
         (with("enrol = 1.5"), "experiment[0].enrol"),
         (
@@ -334,6 +348,13 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
             ),
             "experiment[0].ramp[1].enrol",
         ),
+    ]);
+}
+
+#[test]
+fn what_an_experiment_may_not_say_is_a_fault_with_its_path() {
+    let with = |rest: &str| experiment(&format!("arms = {ARMS}\n{rest}"));
+    are_faults(&[
         (with("alpha = 0"), "experiment[0].alpha"),
         (with("units_min = 0"), "experiment[0].units_min"),
         (with("days_min = -1"), "experiment[0].days_min"),
@@ -370,10 +391,7 @@ fn what_a_document_may_not_say_is_a_fault_with_its_path() {
         (with("").replace("unit = \"user\"", "unit = \"team\""), "experiment[0].unit"),
         (with("").replace("primary = \"error\"", ""), "experiment[0].primary"),
         (with("").replace("name = \"ab\"", "name = \"a b\""), "experiment[0].name"),
-    ] {
-        let found = faults(&document);
-        assert!(found.iter().any(|it| it.path == path), "{path}: {document}\n{found:#?}");
-    }
+    ]);
 }
 
 #[test]

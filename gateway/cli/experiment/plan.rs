@@ -26,7 +26,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "UNITS/TIME", value_parser = traffic)]
     traffic: Option<Traffic>,
     /// Arms of equal shares, the control among them.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=256))]
+    #[arg(long, value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(2..=256))]
     arms: u16,
     /// The probability to see a difference where there is none.
     #[arg(long, value_name = "A", default_value = "0.05", value_parser = probability)]

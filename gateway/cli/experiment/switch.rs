@@ -206,7 +206,8 @@ mod tests {
             in_words(&it),
             "chat: rolled_back, 50 % of the units take part\n  \
              a (control): 50.0 % of them, 7 units, 9 requests\n  \
-             b: 50.0 % of them, 1 units, 50 requests, rolled back since 2026-12-01T00:00:00Z (guard): error\n    \
+             b: 50.0 % of them, 1 units, 50 requests, \
+             rolled back since 2026-12-01T00:00:00Z (guard): error\n    \
              error: 0.300000, bound 0.02: broken\n    \
              cost: nothing yet, bound 0.004: ok\n"
         );

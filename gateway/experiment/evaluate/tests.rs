@@ -65,7 +65,10 @@ fn experiments_mixed_in_one_file_are_told_apart() {
     let json = serde_json::to_string(&looks[0]).unwrap();
     assert_eq!(
         json,
-        r#"{"experiment":"x","look":1,"units":{"a":1,"b":1},"arm":"b","control":"a","difference":0.0,"low":null,"high":null,"significant":false,"srm_p":1.0,"final":true}"#
+        concat!(
+            r#"{"experiment":"x","look":1,"units":{"a":1,"b":1},"arm":"b","control":"a","#,
+            r#""difference":0.0,"low":null,"high":null,"significant":false,"srm_p":1.0,"final":true}"#
+        )
     );
 }
 

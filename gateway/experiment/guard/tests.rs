@@ -25,7 +25,8 @@ fn broken_at(guard: &Guard, requests: u64, mut draw: impl FnMut() -> Seen) -> Op
     })
 }
 
-/// The share of simulated arms that are ever rolled back; a tenth of the simulations unless all are asked for.
+/// The share of simulated arms that are ever rolled back; a tenth of the simulations unless all are asked
+/// for.
 fn rolled_back(guard: &Guard, draw: impl Fn(&mut Draws) -> Seen) -> f64 {
     let runs = if std::env::var_os("SIGNALBOX_TEST_FULL").is_some() { 1_000 } else { 100 };
     let ever = (0..runs)

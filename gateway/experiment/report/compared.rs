@@ -1,6 +1,6 @@
 //! From sums to the report.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use policies::experiment::{ArmIndex, UnitKind};
 
@@ -19,7 +19,9 @@ use crate::experiment::stats::{
 };
 
 /// The report on all that was read.
-pub(super) fn report(it: &Tally) -> Report {
+pub(crate) fn report(mut tally: Tally) -> Report {
+    tally.end_unit();
+    let it = Compared(&tally);
     let (experiment, judged) = (&it.setup.experiment, &it.setup.experiment.judged);
     let mut report = Report {
         experiment: Arc::clone(&experiment.name),
@@ -47,11 +49,22 @@ pub(super) fn report(it: &Tally) -> Report {
         looks: it.paths(),
         verdict: Verdict { decision: Decision::Continue, arm: None, text: String::new() },
     };
-    report.verdict = verdict::verdict(it, &report);
+    report.verdict = verdict::verdict(&tally, &report);
     report
 }
 
-impl Tally {
+/// What was read, as it is compared.
+struct Compared<'a>(&'a Tally);
+
+impl Deref for Compared<'_> {
+    type Target = Tally;
+
+    fn deref(&self) -> &Tally {
+        self.0
+    }
+}
+
+impl Compared<'_> {
     fn control(&self) -> usize {
         usize::from(self.setup.experiment.control.0)
     }

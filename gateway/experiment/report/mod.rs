@@ -20,6 +20,7 @@ use std::sync::Arc;
 use policies::experiment::{ArmIndex, Experiment};
 
 pub(crate) use self::{
+    compared::report,
     document::{ArmReport, Decision, Difference, Mean, Moment, Report, State},
     looks::DAY_MS,
     tally::Tally,

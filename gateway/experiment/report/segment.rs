@@ -2,13 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::unit::Label;
 use crate::experiment::stats::Moments;
 
 /// Values of labels that are told apart at the most; what comes after them is in no segment.
 const VALUES_MAX: usize = 512;
 /// The largest values of each label that a report has.
 const LARGEST: usize = 5;
+
+/// A label that segments are told apart by, and one of its values.
+type Label = (&'static str, Arc<str>);
 
 /// The segments that have come, with the primary's moments for each arm.
 #[derive(Debug, Default)]

@@ -3,9 +3,8 @@
 use std::mem;
 
 use super::{
-    Observation, Report, Setup,
+    Observation, Setup,
     arm::Arm,
-    compared,
     looks::looks,
     metric::{Metrics, RETRIED},
     segment::Segments,
@@ -59,12 +58,6 @@ impl Tally {
         let Some(mut unit) = self.unit.take() else { return };
         self.request(&mut unit, it);
         self.unit = Some(unit);
-    }
-
-    /// The report on all that was read.
-    pub(crate) fn report(mut self) -> Report {
-        self.end_unit();
-        compared::report(&self)
     }
 
     fn request(&mut self, unit: &mut Unit, it: &Observation<'_>) {
@@ -154,7 +147,8 @@ impl Tally {
         unit.look += 1;
     }
 
-    fn end_unit(&mut self) {
+    /// Ends the unit whose requests were read last.
+    pub(super) fn end_unit(&mut self) {
         let Some(mut unit) = self.unit.take() else { return };
         if let Some(waiting) = unit.waiting.take() {
             self.settle(&mut unit, waiting, false);

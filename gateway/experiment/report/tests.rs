@@ -138,7 +138,7 @@ pub(crate) fn sample(it: Sample) -> Vec<Observation<'static>> {
 pub(crate) fn report(setup: Setup, all: &[Observation<'_>]) -> Report {
     let mut tally = Tally::new(setup);
     all.iter().for_each(|it| tally.read(it));
-    tally.report()
+    compared::report(tally)
 }
 
 /// The sample's report.

@@ -1,7 +1,5 @@
 //! What is kept of the unit whose requests are being read.
 
-use std::sync::Arc;
-
 use super::{Observation, segment::Segments};
 
 /// A mean that grows.
@@ -95,6 +93,3 @@ pub(super) fn segments(it: &Observation<'_>, all: &mut Segments) -> Vec<usize> {
     let known = labels.into_iter().filter_map(|(by, value)| Some((by, value?)));
     known.filter_map(|(by, value)| all.place(by, value)).collect()
 }
-
-/// A label that segments are told apart by, and one of its values.
-pub(super) type Label = (&'static str, Arc<str>);

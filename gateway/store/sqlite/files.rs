@@ -9,9 +9,9 @@ use std::{
 
 use super::boot::beside;
 
-/// Makes the file of a ledger that is not there yet, for its owner alone: SQLite would let everybody read it,
-/// and gives the files beside it the mode that this one has. One that is there is not opened: closing it would
-/// drop the locks that SQLite holds on it.
+/// Makes the file of a ledger that is not there yet, for its owner alone: SQLite would let everybody read
+/// it, and gives the files beside it the mode that this one has. One that is there is not opened: closing
+/// it would drop the locks that SQLite holds on it.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {

@@ -213,8 +213,8 @@ impl Reader {
     }
 
     /// Calls `each` with every request of an experiment, refusals included, in the order of time: with
-    /// entries from a number on, and with what came in from a moment on. With each come the latest values that
-    /// were told of it under these names. All is as of one moment; nobody who writes waits for it.
+    /// entries from a number on, and with what came in from a moment on. With each come the latest values
+    /// that were told of it under these names. All is as of one moment; nobody who writes waits for it.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -240,8 +240,9 @@ impl Reader {
         observed::observed(&self.connection, experiment, version).map_err(failed)
     }
 
-    /// Calls `each` with every request that a report is made of, in the order of units and time: those with an
-    /// arm of this version, those before the experiment, and those that its rules have left without an arm.
+    /// Calls `each` with every request that a report is made of, in the order of units and time: those with
+    /// an arm of this version, those before the experiment, and those that its rules have left without an
+    /// arm.
     ///
     /// # Errors
     /// The file cannot be read.

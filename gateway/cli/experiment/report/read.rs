@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use policies::experiment::{ArmIndex, Experiment};
 
 use crate::{
-    experiment::report::{Observation, PAST_MS, Report, Setup, State, Tally},
+    experiment::report::{Observation, PAST_MS, Report, Setup, State, Tally, report as compared},
     outcome::{ExperimentAction, ExperimentChange},
     record::StoreError,
     store::{Asked, ObservedRow, Reader},
@@ -44,7 +44,7 @@ pub(super) fn report(
         currency: currency.into(),
     });
     reader.observations(asked, &observed, |row| tally.read(&observation(row)))?;
-    Ok(tally.report())
+    Ok(compared(tally))
 }
 
 /// What was done about an experiment, as the changes of its state say.
