@@ -49,6 +49,7 @@ fn read(path: &Path) -> Result<String, String> {
             let rule = COMPARED.split("experiment = \"ab\"").next();
             Ok(rule.unwrap_or_default().to_owned())
         }
+        Some("/etc/signalbox/shadow.toml") => Ok(format!("{COMPARED}{SHADOW}")),
         Some("/etc/signalbox/policy.toml") => {
             Ok("version = \"mine\"\n[default]\nroute = [\"qwen\"]\n".into())
         }
@@ -874,6 +875,17 @@ const COMPARED: &str = "[default]\nroute = [\"m1\"]\n\
     [[rule]]\nname = \"r\"\nwhen = { operation = [\"chat\"] }\nroute = [\"m1\"]\nexperiment = \"ab\"\n\
     [[experiment]]\nname = \"ab\"\nunit = \"user\"\nprimary = \"error\"\n\
     arms = [{ name = \"a\", share = 0.5 }, { name = \"b\", share = 0.5, route = [\"m2\"] }]\n";
+
+/// A model that is asked beside.
+const SHADOW: &str = "shadow = { model = \"m2\", share = 0.1, bill_to = \"t1\", cost_per_day_max = \"1\" }\n";
+
+#[test]
+fn a_shadow_is_refused_and_not_ignored() {
+    let models = crowd(2, 2, "");
+    let wrong = loaded(&format!("{models}[policy]\nfile = \"shadow.toml\"\n"), &[], &[]);
+    let wrong = lines(&wrong.unwrap_err());
+    assert!(wrong.contains("experiment[0].shadow") && wrong.contains("not ask shadows"), "{wrong}");
+}
 
 #[test]
 fn the_lines_of_arms_count_among_those_that_never_fold() {
