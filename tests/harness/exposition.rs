@@ -153,7 +153,7 @@ pub(crate) fn promtool(text: &str) -> Option<String> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let required = std::env::var_os("SIGNALBOX_TEST_PROMTOOL").is_some();
+    let required = std::env::var_os("TEST_WITH_PROMTOOL").is_some();
     let mut child = match pipes.spawn() {
         Ok(child) => child,
         Err(error) => {

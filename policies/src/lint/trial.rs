@@ -37,7 +37,9 @@ pub(super) fn all(proof: &Proof<'_>) -> Vec<Finding> {
 impl Trial<'_> {
     fn judge(&self) -> Vec<Finding> {
         let mut found = Vec::new();
-        if let Some(says) = self.never_named() {
+        if self.is_twice() {
+            // Nothing is said of what is not worked out.
+        } else if let Some(says) = self.never_named() {
             found.push(self.finding(Kind::NeverEnrols, "", says, None));
         } else if !self.live.is_empty() {
             let arms: Vec<Finding> =
@@ -81,6 +83,14 @@ impl Trial<'_> {
             )),
             _ => Some("the rules that name it never route: nobody takes part".into()),
         }
+    }
+
+    /// Whether a rule that names it has the conditions of an earlier one: what it routes beside that one was
+    /// not worked out.
+    fn is_twice(&self) -> bool {
+        let twice = self.proof.findings.iter().filter(|it| it.kind == Kind::SameConditions);
+        let mut twice = twice.map(|it| &*it.rule);
+        twice.any(|name| self.named.iter().any(|rule| *rule.name == *name))
     }
 
     /// What of an area a model may serve under a rule and under every guard and, if they are asked for, its
