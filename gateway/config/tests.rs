@@ -884,7 +884,7 @@ fn a_shadow_is_refused_and_not_ignored() {
     let models = crowd(2, 2, "");
     let wrong = loaded(&format!("{models}[policy]\nfile = \"shadow.toml\"\n"), &[], &[]);
     let wrong = lines(&wrong.unwrap_err());
-    assert!(wrong.contains("experiment[0].shadow") && wrong.contains("not ask shadows"), "{wrong}");
+    assert!(wrong.contains("\"ab\".shadow") && wrong.contains("not ask shadows"), "{wrong}");
 }
 
 #[test]
