@@ -162,15 +162,16 @@ def chosen(_, board, metrics):
     faults += [f"nobody declares ${it}" for it in sorted(
         {it for it in re.findall(r"\$(\w+)", every) if not it.startswith("__")} - set(variables))]
     for panel in board["panels"]:
-        faults += [f"{panel['title']}: {it}" for it in unchosen(panel, metrics)]
+        hidden = {name for name, it in variables.items() if it["hide"]}
+        faults += [f"{panel['title']}: {it}" for it in unchosen(panel, metrics, hidden)]
     return faults
 
 
-def unchosen(panel, metrics):
-    """Metrics of a panel that have a variable's label and are not asked by it."""
+def unchosen(panel, metrics, hidden):
+    """Metrics of a panel that have the label of a variable that is shown, and are not asked by it."""
     exprs = [target["expr"] for target in panel.get("targets", [])]
     names = {it for expr in exprs for it in re.findall(r"[A-Za-z_:][\w:]*", expr) if it in metrics}
-    able = {it: {CHOSEN[label] for label in metrics[it] if label in CHOSEN} for it in names}
+    able = {it: {CHOSEN[label] for label in metrics[it] if label in CHOSEN} - hidden for it in names}
     faults = set()
     for expr in exprs:
         for found in re.finditer(r"(?<![\w:$\"])([A-Za-z_:][\w:]*)(?:\{([^{}]*)\})?", expr):
@@ -178,13 +179,42 @@ def unchosen(panel, metrics):
             for label in metrics[name] if name in able else ():
                 variable = CHOSEN.get(label)
                 apart = any(others and variable not in others for others in able.values())
-                if variable and not apart and f'{label}=~"${variable}"' not in matchers:
+                free = not variable or variable in hidden or apart
+                if not free and f'{label}=~"${variable}"' not in matchers:
                     faults.add(f"{name} is not asked by ${variable}")
     return sorted(faults)
+
+
+# Metrics of a process: nobody thinks that a choice of team or model narrows them.
+OF_A_PROCESS = r"(job:)?(process_|signalbox_(ledger|ready|config|keys|build))[\w:]*"
+
+
+def narrowed(_, board, metrics):
+    """A panel that a shown variable does not narrow says so in its title, with the word "all", and beneath.
+
+    "All traffic" is all models, languages and tasks. What says so of a variable that narrows it is wrong too.
+    """
+    shown = [it["name"] for it in board["templating"]["list"] if it["name"] in EVERYWHERE and not it["hide"]]
+    faults = []
+    for panel in board["panels"]:
+        exprs = [target["expr"] for target in panel.get("targets", [])]
+        names = {it for expr in exprs for it in re.findall(r"[A-Za-z_:][\w:]*", expr) if it in metrics}
+        if all(re.fullmatch(OF_A_PROCESS, name) for name in names):
+            continue
+        said = re.search(r"\((all [^()]*)\)$", panel["title"])
+        said = said[1].replace("all traffic", "models, languages, tasks") if said else ""
+        beneath = re.search(r"What is chosen as (.*) does not narrow it\.", panel["description"])
+        for name in shown:
+            missed = any(f"${name}" not in expr for expr in exprs)
+            if missed != (f"{name}s" in said) or missed != bool(beneath and name in beneath[1]):
+                truth = "not narrowed" if missed else "narrowed"
+                faults.append(f"{panel['title']}: it is {truth} by ${name}, and says else")
+    return faults
 
 
 RULES = [
     ("the board", whole, "nothing"), ("its grid", placed, "nothing"), ("its data source", sources, "nothing"),
     ("what its panels say", described, "anchors"), ("the form of its panels", formed, "nothing"),
     ("its windows", spans, "nothing"), ("its variables", chosen, "metrics"),
+    ("what narrows its panels", narrowed, "metrics"),
 ]

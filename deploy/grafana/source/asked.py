@@ -1,7 +1,8 @@
 """Parts of expressions that several boards share."""
 
 MODEL_TASK = 'model=~"$model", task=~"$task", language=~"$language"'
-COST = f'team=~"$team", {MODEL_TASK}, currency=~"$currency"'
+TRAFFIC = f'{MODEL_TASK}, currency=~"$currency"'
+COST = f'team=~"$team", {TRAFFIC}'
 BUDGET = 'team=~"$team", currency=~"$currency"'
 SERVER = 'gen_ai_request_model=~"$model", signalbox_task=~"$task"'
 MODEL = 'model=~"$model"'
@@ -9,6 +10,17 @@ MODEL = 'model=~"$model"'
 # Each hour's money and requests by all labels, recorded; a new line is counted whole.
 COST_HOUR = f"team_model_task_language:signalbox_cost:increase1h{{{COST}}}"
 REQUESTS_HOUR = f"model_task_language:signalbox_requests:increase1h{{{MODEL_TASK}}}"
+
+
+def price(label=""):
+    """What a thousand requests of the last hour cost, by a label or in all.
+
+    Of all teams, because requests are not counted by team.
+    """
+    money = f"team_model_task_language:signalbox_cost:increase1h{{{TRAFFIC}}}"
+    by = f"{label}, currency" if label else "currency"
+    of = f"sum by ({label}) ({REQUESTS_HOUR})" if label else f"sum({REQUESTS_HOUR})"
+    return f"1000 * sum by ({by}) ({money}) / on ({label}) group_left () ({of} > 0)"
 
 
 def grown(metric, matchers=""):

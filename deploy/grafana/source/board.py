@@ -1,5 +1,7 @@
 """A board: its variables, its links to the others, and its panels with their numbers."""
 
+import re
+
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
@@ -15,6 +17,35 @@ CHOICES = {
 }
 EXPERIMENT = ("Experiment", "label_values(signalbox_experiment_requests_total, experiment)")
 CURRENCY = ("Currency", "label_values(signalbox_cost_total, currency)")
+# Metrics of a process, of which nobody thinks that a choice of traffic narrows them.
+PROCESS = re.compile(r"(?:job:)?(?:process_|signalbox_(?:ledger|ready|config|keys|build))[\w:]*$")
+
+
+def ignored(panel, shown):
+    """Which of the shown variables narrow this panel not, or a part of it only."""
+    exprs = [it.expr for it in panel.targets or []]
+    names = {name for expr in exprs for name in house.NAMES.findall(expr)}
+    if all(PROCESS.match(name) for name in names):
+        return []
+    return [name for name in shown if any(f"${name}" not in expr for expr in exprs)]
+
+
+def listed(words):
+    """Words as people list them."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def unnarrowed(panel, shown):
+    """Says in the title and the text of a panel of what it shows all, whatever is chosen above it."""
+    missed = ignored(panel, shown)
+    if not missed:
+        return
+    every = "all " + listed([f"{name}s" for name in missed])
+    traffic = [name for name in shown if name != "team"]
+    if traffic and set(traffic) <= set(missed):
+        every = "all teams, all traffic" if "team" in missed else "all traffic"
+    panel.title = f"{panel.title} ({every})"
+    panel.description += f"\n\nWhat is chosen as {listed(missed)} does not narrow it."
 
 
 def data_source():
@@ -50,4 +81,6 @@ def board(uid, title, description, panels, *, uses, more=(), hours=24):
         made = made.with_panel(panel.id(number))
     built = made.build()
     built.schema_version = house.SCHEMA
+    for panel in built.panels:
+        unnarrowed(panel, [name for name in CHOICES if name in uses])
     return built

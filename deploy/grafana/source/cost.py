@@ -1,6 +1,6 @@
 """Cost: for the people who pay. Plain words; what a number leaves out is said beside it."""
 
-from asked import BUDGET, COST, COST_HOUR, MODEL, grown
+from asked import BUDGET, COST, COST_HOUR, MODEL, grown, price
 from board import CURRENCY, board, choice
 from house import MONEY, About, Column, ask, bars, high, lines, low, merged, note, now, number, rows
 
@@ -50,7 +50,7 @@ def top():
               "are not counted by team.",
               "look at the price by model below: either dearer models answer, or answers became longer; "
               "`policy replay` shows what another policy would have cost.", "what-was-spent"),
-        [now("currency:signalbox_cost_per_1k_requests:ratio1h{currency=~\"$currency\"}", "{{currency}}")],
+        [now(price(), "{{currency}}")],
         MONEY, named=True, decimals=2)
     yield number(
         "Saved by routing, in the last hour", (12, 0, 7, 4),
@@ -190,19 +190,18 @@ The dearest comes first. `--format csv` is for a spreadsheet, `--format focus` f
 
 def prices():
     """What a unit of work costs, and what is saved."""
-    price = "{0}:signalbox_cost_per_1k_requests:ratio1h{{{1}, currency=~\"$currency\"}}"
     why = ("answers became longer or a dearer model answers: compare tokens and models on the routing "
            "board, and try another policy with `policy replay`.")
     yield lines(
         "Price of 1,000 requests, by model", (0, 42, 8, 8),
         About("Money of an hour by the requests that the model answered in it, times 1,000; of all teams.",
               why, "what-was-spent"),
-        [ask(price.format("model", MODEL), "{{model}} {{currency}}")], MONEY, decimals=2)
+        [ask(price("model"), "{{model}} {{currency}}")], MONEY, decimals=2)
     yield lines(
         "Price of 1,000 requests, by task", (8, 42, 8, 8),
         About("Money of an hour by the requests of the task in it, times 1,000; of all teams.",
               why, "what-was-spent"),
-        [ask(price.format("task", 'task=~"$task"'), "{{task}} {{currency}}")], MONEY, decimals=2)
+        [ask(price("task"), "{{task}} {{currency}}")], MONEY, decimals=2)
     yield lines(
         "Saved per hour by routing", (16, 42, 8, 8),
         About("What the hour's tokens would have cost at the dearest and at the largest model, less what "

@@ -168,14 +168,14 @@ def who():
         About("Tokens by type; no token is in two of them. Cached input is cheaper.",
               "more `output` and `reasoning` is what costs: set bounds (`max_tokens`) or a model that "
               "thinks less.", "what-is-charged"),
-        [ask(f'sum by (type) (rate(signalbox_tokens_total{{team=~"$team", {MODEL}}}[$__rate_interval]))',
+        [ask(f"sum by (type) (rate(signalbox_tokens_total{{{MODEL}}}[$__rate_interval]))",
              "{{type}}")], "short", stacked="normal")
     yield bars(
         "Tokens by team and model, the ten largest, in the last hour", (0, 45, 24, 8),
         About("Which team uses which model: the only view of routing by team, since requests are not "
               "counted by team.",
               "a team on a model that it should not use: `models` of its keys and team, or a rule."),
-        [now(f'topk(10, team_model:signalbox_tokens:increase1h{{team=~"$team", {MODEL}}} > 0)',
+        [now(f"topk(10, team_model:signalbox_tokens:increase1h{{{MODEL}}} > 0)",
              "{{team}}: {{model}}")], "short", decimals=1)
 
 
@@ -184,4 +184,4 @@ def made():
     return board(
         "routing", "Signalbox: Routing",
         "What comes in by language and task, which rule decides, which model answers, who stands in.",
-        [*summary(), *what(), *who()], uses={"team", "model", "language", "task"}, hours=6)
+        [*summary(), *what(), *who()], uses={"model", "language", "task"}, hours=6)
