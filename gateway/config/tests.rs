@@ -877,7 +877,8 @@ const COMPARED: &str = "[default]\nroute = [\"m1\"]\n\
     arms = [{ name = \"a\", share = 0.5 }, { name = \"b\", share = 0.5, route = [\"m2\"] }]\n";
 
 /// A model that is asked beside.
-const SHADOW: &str = "shadow = { model = \"m2\", share = 0.1, bill_to = \"t1\", cost_per_day_max = \"1\" }\n";
+const SHADOW: &str =
+    "shadow = { model = \"m2\", share = 0.1, bill_to = \"t1\", cost_per_day_max = \"1\" }\n";
 
 #[test]
 fn a_shadow_is_refused_and_not_ignored() {

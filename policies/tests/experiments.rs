@@ -457,8 +457,12 @@ fn an_experiment_that_can_enrol_nobody_is_told() {
     // Nobody names it, or only a rule behind one that takes all.
     let unnamed = CHAT.replace("experiment = \"ab\"\n", "");
     assert_eq!(found(&unnamed, &arms), never);
-    let dead = format!("{}{CHAT}", unnamed.replace("chat", "all"));
+    let narrower = CHAT.replace("experiment", "when = { stream = true }\nexperiment");
+    let dead = format!("{}{narrower}", unnamed.replace("chat", "all"));
     assert_eq!(found(&dead, &arms), never);
+    // Behind one with the same conditions, which is an error of its own, it is not worked out.
+    let twice = format!("{}{CHAT}", unnamed.replace("chat", "all"));
+    assert_eq!(found(&twice, &arms), Vec::new());
     assert_eq!(found(CHAT, &arms), Vec::new());
     // What the rule demands, an arm cannot do.
     let seeing = "when = { needs = [\"vision\"] }\nroute = [\"qwen3.5-397b\"]";
