@@ -72,7 +72,10 @@ impl Serialize for Counts {
 /// All experiments of one stream of lines, as far as it is read.
 pub(crate) struct Evaluation {
     options: Options,
-    places: HashMap<Option<Box<str>>, usize>,
+    /// By the experiment's name.
+    places: HashMap<Box<str>, usize>,
+    /// Of the lines that name no experiment.
+    unnamed: Option<usize>,
     running: Vec<Running>,
 }
 
@@ -107,7 +110,7 @@ struct Unit {
 impl Evaluation {
     /// Nothing read yet.
     pub(crate) fn new(options: Options) -> Self {
-        Self { options, places: HashMap::new(), running: Vec::new() }
+        Self { options, places: HashMap::new(), unnamed: None, running: Vec::new() }
     }
 
     /// Reads the next line, and gives the looks that are due by now.
@@ -117,15 +120,11 @@ impl Evaluation {
     pub(crate) fn read(&mut self, line: u64, text: &str) -> Result<Vec<Look>, RowFault> {
         let row = Row::read(line, text)?;
         let name = row.experiment.as_deref();
-        let at = match self.places.get(&name.map(Box::from)) {
-            Some(at) => *at,
-            None => {
-                let at = self.running.len();
-                self.places.insert(name.map(Box::from), at);
-                self.running.push(Running::new(name, &self.options));
-                at
-            }
+        let known = match name {
+            Some(name) => self.places.get(name).copied(),
+            None => self.unnamed,
         };
+        let at = known.unwrap_or_else(|| self.begin(name));
         let Some(running) = self.running.get_mut(at) else { return Ok(Vec::new()) };
         let due = mem::take(&mut running.held);
         running.take(&row, &self.options)?;
@@ -133,6 +132,17 @@ impl Evaluation {
             running.look(&self.options);
         }
         Ok(due)
+    }
+
+    /// Begins the experiment of this name; gives its place.
+    fn begin(&mut self, name: Option<&str>) -> usize {
+        let at = self.running.len();
+        match name {
+            Some(name) => drop(self.places.insert(name.into(), at)),
+            None => self.unnamed = Some(at),
+        }
+        self.running.push(Running::new(name, &self.options));
+        at
     }
 
     /// The last look of each experiment, in the order in which they began.

@@ -80,7 +80,7 @@ pub(super) fn refused(it: &Refused, trace: &TraceContext) -> Vec<Span> {
     about.text(semconv::REQUEST_ID, it.id.hyphenated().to_string());
     let name = match &it.signals {
         // A name that is nobody's model's is its caller's text, and names no span.
-        Some(signals) if it.verdict.code == "model_not_found" => {
+        Some(signals) if it.kind == Kind::UnknownModel => {
             asked(signals, &mut about);
             signals.operation.code().to_owned()
         }
