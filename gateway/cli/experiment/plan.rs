@@ -73,7 +73,7 @@ fn planned(args: &Args) -> Result<Vec<String>, String> {
     let variances = variances(args)?;
     let alpha = args.alpha / f64::from(args.arms - 1);
     let sizes = sizes(args.effect, variances, alpha, args.power)
-        .ok_or("--effect is 0, or there is no spread: no number of units finds it")?;
+        .ok_or("--effect is too small, or there is no spread: no number of units finds it")?;
     let arms = f64::from(args.arms);
     let line = |what: &str, each: f64| {
         let all = (each.ceil() * arms).ceil();
@@ -102,6 +102,9 @@ fn variances(args: &Args) -> Result<(f64, f64), String> {
     if let Some(deviation) = args.deviation {
         if !(deviation > 0.0 && deviation.is_finite()) {
             return Err("--deviation: a number above 0 is expected".into());
+        }
+        if !args.baseline.is_finite() {
+            return Err("--baseline: a number is expected".into());
         }
         return Ok((deviation * deviation, deviation * deviation));
     }
