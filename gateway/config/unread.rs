@@ -11,6 +11,8 @@ pub(crate) const PREFIX: &str = "SIGNALBOX__";
 const OURS: [&str; 2] = ["SIGNALBOX", "SIGNAL_BOX"];
 /// Keys whose values are secrets, which stand nowhere but by reference.
 const SECRETS: [&str; 4] = ["token", "metrics_token", "pepper", "headers"];
+/// What commands for operators read themselves, as `top` does.
+const OPERATORS: &str = "SIGNALBOX_ADMIN_TOKEN";
 /// Keys that a message names.
 const NAMED_MAX: usize = 3;
 
@@ -23,8 +25,12 @@ pub(super) fn unread(
 ) -> Vec<String> {
     let mut read = BTreeSet::new();
     values.values().for_each(|value| references(value, &mut read));
+    // Where the listener has its token from elsewhere, this one is for those commands.
+    let guarded = values.get("admin").is_some_and(|it| it.get("token").is_some());
     let idle = |(name, value): &&(String, String)| {
-        is_meant_for_us(name) && !read.contains(&**name) && !is_of_a_cluster(name, value)
+        let for_commands = guarded && name == OPERATORS;
+        let unread = !read.contains(&**name) && !for_commands;
+        is_meant_for_us(name) && unread && !is_of_a_cluster(name, value)
     };
     let mut names: Vec<&str> = variables.iter().filter(idle).map(|(name, _)| &**name).collect();
     names.sort_unstable();
@@ -171,5 +177,15 @@ mod tests {
             assert!(said(&[(name, value)]).is_empty(), "{name}");
         }
         assert_eq!(said(&[("SIGNALBOX_PORT", "8080")]).len(), 1);
+    }
+
+    #[test]
+    fn the_variable_of_operators_commands_is_theirs_where_the_listener_has_its_token() {
+        let said = |values: &str| {
+            let variables = [(OPERATORS.to_owned(), "x".to_owned())];
+            unread(&variables, &values.parse().unwrap(), &BTreeSet::from(["admin.token".into()]))
+        };
+        assert!(said("[admin]\ntoken = \"file:token\"").is_empty());
+        assert_eq!(said("[admin]\nlisten = \"127.0.0.1:9090\"").len(), 1);
     }
 }

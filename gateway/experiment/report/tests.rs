@@ -253,13 +253,27 @@ fn too_early_says_how_long_it_takes() {
     assert_eq!(it.verdict.decision, Decision::Continue);
     let words = &it.verdict.text;
     assert!(
-        words.contains("5000 are wanted") && words.contains("it has run for 9 days"),
+        words.contains("5000 are wanted")
+            && words.contains("it has run for 9 days, and 14 days are wanted"),
         "{words}"
     );
     assert!(words.contains("units a day that takes"), "{words}");
     early.judged.units_min = 10;
     let words = report(setup(early, 9), &all).verdict.text;
     assert!(words.contains("that takes 5 days more."), "{words}");
+}
+
+#[test]
+fn a_few_seconds_foretell_no_day() {
+    let mut all = sample(Sample { units: 2_000, ..SAMPLE });
+    all.retain(|it| it.arm.is_some());
+    let from = all.iter().map(|it| it.at_ms).min().unwrap();
+    all.retain(|it| it.at_ms < from + 59 * 60_000);
+    let mut setup = setup(experiment(""), 9);
+    setup.since_ms = Some(from);
+    setup.until_ms = from + 59 * 60_000;
+    let words = report(setup, &all).verdict.text;
+    assert!(words.contains("Too early") && !words.contains("a day that takes"), "{words}");
 }
 
 #[test]

@@ -131,7 +131,8 @@ fn too_early(it: &Tally, report: &Report) -> Option<String> {
         ));
     }
     if wait > 0.0 {
-        why.push(format!("it has run for {}, and {} are wanted", in_days(ran), judged.days_min));
+        let wanted = counted(usize::try_from(judged.days_min).unwrap_or(usize::MAX), "day", "days");
+        why.push(format!("it has run for {}, and {wanted} are wanted", in_days(ran)));
     }
     let pace = pace(it);
     let arms = f64::from(u32::try_from(report.arms.len()).unwrap_or(u32::MAX));
@@ -293,7 +294,8 @@ fn days(it: &Tally) -> f64 {
     in_f64(it.setup.until_ms - since) / in_f64(DAY_MS)
 }
 
-/// New units a day, over the last week or since the beginning.
+/// New units a day, over the last week or since the beginning; nothing in the first hour, from which no day can
+/// be told.
 fn pace(it: &Tally) -> Option<f64> {
     let units = |look: usize| {
         let all = it.arms.iter().filter_map(|arm| arm.looks.get(look));
@@ -307,7 +309,7 @@ fn pace(it: &Tally) -> Option<f64> {
         None => (it.setup.since_ms?, 0.0),
     };
     let span = in_f64(it.setup.until_ms - from) / in_f64(DAY_MS);
-    Some((units(last) - had) / span).filter(|it| it.is_finite() && *it > 0.0)
+    Some((units(last) - had) / span).filter(|it| it.is_finite() && *it > 0.0 && span * 24.0 >= 1.0)
 }
 
 fn in_f64(ms: i64) -> f64 {
