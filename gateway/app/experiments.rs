@@ -13,7 +13,7 @@ use crate::{
     outcome::{ExperimentAction, ExperimentChange},
     pipeline::{Gateway, guards},
     record::StoreError,
-    store::{EnrolledRow, Reader},
+    store::{Reader, RequestEnd},
 };
 
 /// All that has become of experiments, in its order.
@@ -56,11 +56,11 @@ fn past(
     let names = watched.told_names();
     let names: Vec<&str> = names.iter().map(|it| &**it).collect();
     let experiment = &watched.experiment;
-    reader.enrolled(&experiment.name, (0, 0), &names, |row| {
+    reader.enrolled(&experiment.name, &names, |row| {
         if row.version != &*experiment.version || row.at_ms >= until_ms {
             return;
         }
-        let known = (row.at_ms >= from_ms).then(|| known(row)).flatten();
+        let known = (row.at_ms >= from_ms).then(|| known(&row.end)).flatten();
         let told = names.iter().copied().zip(row.feedback);
         let told: Vec<(&str, f64)> = told.filter_map(|(name, it)| Some((name, (*it)?))).collect();
         if let Some(it) = watched.past(row.arm, row.unit, known, &told) {
@@ -70,17 +70,17 @@ fn past(
 }
 
 /// What an entry or a refusal says of its arm; nothing of one that its own process did not close.
-fn known(row: &EnrolledRow<'_>) -> Option<(Seen, Option<f64>)> {
-    if row.state == "refused" {
-        return refusal(row.failure_kind?);
+fn known(end: &RequestEnd<'_>) -> Option<(Seen, Option<f64>)> {
+    if end.state == "refused" {
+        return refusal(end.failure_kind?);
     }
     #[expect(clippy::cast_precision_loss, reason = "microseconds and tokens of one request")]
     let ms = |it: i64| it as f64 / 1e3;
     let seen = Seen {
-        failed: matches!(row.outcome?, "failed" | "cut"),
-        first_token_ms: row.first_token_us.map(ms),
-        took_ms: row.duration_us.map(ms),
-        cost: row.cost_nano.map(Money::from_nano),
+        failed: matches!(end.outcome?, "failed" | "cut"),
+        first_token_ms: end.first_token_us.map(ms),
+        took_ms: end.duration_us.map(ms),
+        cost: end.cost_nano.map(Money::from_nano),
     };
-    Some((seen, row.output_tokens.map(|it| ms(it) * 1e3)))
+    Some((seen, end.output_tokens.map(|it| ms(it) * 1e3)))
 }

@@ -25,6 +25,7 @@ mod reader;
 mod recover;
 mod removed;
 mod request;
+mod request_end;
 mod schema;
 mod spent;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use self::{
     reader::Reader,
     recover::Recovered,
     request::{KeptRequest, Named},
+    request_end::RequestEnd,
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
     verify::Verification,

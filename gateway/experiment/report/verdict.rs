@@ -294,8 +294,8 @@ fn days(it: &Tally) -> f64 {
     in_f64(it.setup.until_ms - since) / in_f64(DAY_MS)
 }
 
-/// New units a day, over the last week or since the beginning; nothing in the first hour, from which no day can
-/// be told.
+/// New units a day, over the last week or since the beginning; nothing in the first hour, from which no day
+/// can be told.
 fn pace(it: &Tally) -> Option<f64> {
     let units = |look: usize| {
         let all = it.arms.iter().filter_map(|arm| arm.looks.get(look));

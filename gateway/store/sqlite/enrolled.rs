@@ -8,16 +8,12 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::schema::{OPEN, SETTLED};
+use super::request_end::{self, RequestEnd};
 use crate::outcome::{ArmName, Enrolment, ExperimentAction, ExperimentChange};
 
 /// A request that took part in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EnrolledRow<'a> {
-    /// The number of its entry, which grows; of a refusal 0.
-    pub seq: i64,
-    /// Its id.
-    pub id: &'a str,
     /// Milliseconds since 1970 at which it came in.
     pub at_ms: i64,
     /// The experiment's version.
@@ -26,47 +22,26 @@ pub struct EnrolledRow<'a> {
     pub arm: &'a str,
     /// The unit, as it was hashed.
     pub unit: u128,
-    /// `open`, `settled`, `recovered` or `refused`.
-    pub state: &'static str,
-    /// The team's name.
-    pub team: &'a str,
-    /// The language's code.
-    pub language: &'a str,
-    /// The task's code.
-    pub task: &'a str,
-    /// Needs, between commas.
-    pub needs: &'a str,
-    /// `ok`, `cut`, `cancelled`, `failed`; nothing of what is open, recovered or refused.
-    pub outcome: Option<&'a str>,
-    /// The kind of its failure, if it has failed or was refused.
-    pub failure_kind: Option<&'a str>,
-    /// What it cost, in nano-units of the currency.
-    pub cost_nano: Option<i64>,
-    /// Microseconds to the first content.
-    pub first_token_us: Option<i64>,
-    /// Microseconds to the end.
-    pub duration_us: Option<i64>,
-    /// Output, reasoning included.
-    pub output_tokens: Option<i64>,
+    /// How it ended.
+    pub end: RequestEnd<'a>,
     /// The latest values that were told of it, of the names asked for, in their order.
     pub feedback: &'a [Option<f64>],
 }
 
+/// The column of the moment at which a request came in.
+const AT_MS: usize = 3;
+
 const ARMS: &str = "SELECT id, version, arm, from_seq FROM arm WHERE experiment = ? ORDER BY id";
 
-/// Entries in the order in which they were opened; `ARMS` stands for their arms.
-const ENTRIES: &str = "SELECT x.arm, x.unit, x.seq, e.id, \
-     unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), coalesce(r.state, 0), w.team, \
-     s.language, s.task, s.needs, r.outcome, r.failure_kind, c.cost_nano, c.first_token_us, \
-     c.duration_us, c.output_tokens + c.reasoning_tokens FROM enrolled AS x \
+/// Entries in the order in which they were opened; `ARMS` stands for their arms, `END` for how they ended.
+const ENTRIES: &str = "SELECT x.arm, x.unit, e.id, \
+     unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), END FROM enrolled AS x \
      CROSS JOIN entry AS e ON e.seq = x.seq LEFT JOIN entry_close AS c ON c.seq = x.seq \
-     LEFT JOIN result AS r ON r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller \
-     LEFT JOIN shape AS s ON s.id = e.shape WHERE x.seq >= ? AND x.arm IN (ARMS) ORDER BY x.seq";
+     LEFT JOIN result AS r ON r.id = c.result WHERE x.seq >= ? AND x.arm IN (ARMS) ORDER BY x.seq";
 
 /// Refusals in the order of time, with the same columns.
-const REFUSALS: &str = "SELECT arm, unit, 0, coalesce(id, ''), at_ms, -1, team, language, task, needs, \
-     NULL, kind, NULL, NULL, NULL, NULL FROM refusal INDEXED BY refusal_arm \
-     WHERE arm IS NOT NULL AND at_ms >= ? AND arm IN (ARMS) ORDER BY at_ms";
+const REFUSALS: &str = "SELECT arm, unit, coalesce(id, ''), at_ms, END FROM refusal INDEXED BY refusal_arm \
+     WHERE arm IS NOT NULL AND arm IN (ARMS) ORDER BY at_ms";
 
 const TOLD: &str = "SELECT value FROM feedback_value WHERE id = ? AND name = ?";
 
@@ -104,9 +79,9 @@ impl Arms {
         Ok(arms)
     }
 
-    fn statement(&self, sql: &str) -> String {
+    fn statement(&self, sql: &str, end: &str) -> String {
         let numbers: Vec<_> = self.names.keys().map(i64::to_string).collect();
-        sql.replace("(ARMS)", &format!("({})", numbers.join(",")))
+        sql.replace("END", end).replace("(ARMS)", &format!("({})", numbers.join(",")))
     }
 }
 
@@ -126,12 +101,11 @@ impl Told<'_, '_> {
     }
 }
 
-/// Calls `each` with every request of the experiment from an entry's number and from a moment on, in the
-/// order of time; with the values told of it under these names.
+/// Calls `each` with every request of the experiment in the order of time, with the values told of it under
+/// these names.
 pub(super) fn enrolled(
     connection: &Connection,
     experiment: &str,
-    (from_seq, since_ms): (i64, i64),
     feedback: &[&str],
     mut each: impl FnMut(&EnrolledRow<'_>),
 ) -> rusqlite::Result<()> {
@@ -144,17 +118,14 @@ pub(super) fn enrolled(
         names: feedback,
         values: vec![None; feedback.len()],
     };
-    let mut entries = connection.prepare(&arms.statement(ENTRIES))?;
-    let mut entries = entries.query([from_seq.max(arms.from_seq)])?;
-    let mut refusals = connection.prepare(&arms.statement(REFUSALS))?;
-    let mut refusals = refusals.query([since_ms])?;
+    let mut entries = connection.prepare(&arms.statement(ENTRIES, request_end::OF_ENTRY))?;
+    let mut entries = entries.query([arms.from_seq])?;
+    let mut refusals = connection.prepare(&arms.statement(REFUSALS, request_end::OF_REFUSAL))?;
+    let mut refusals = refusals.query([])?;
     // Both are in the order of time; a refusal is told before the first entry that came in after it.
     let mut refused_ms = next_ms(&mut refusals)?;
     while let Some(row) = entries.next()? {
-        let at_ms: i64 = row.get(4)?;
-        if at_ms < since_ms {
-            continue;
-        }
+        let at_ms: i64 = row.get(AT_MS)?;
         while refused_ms.is_some_and(|refused| refused <= at_ms) {
             current(&refusals, &arms, &mut told, &mut each)?;
             refused_ms = next_ms(&mut refusals)?;
@@ -169,7 +140,7 @@ pub(super) fn enrolled(
 }
 
 fn next_ms(rows: &mut Rows<'_>) -> rusqlite::Result<Option<i64>> {
-    rows.next()?.map(|row| row.get(4)).transpose()
+    rows.next()?.map(|row| row.get(AT_MS)).transpose()
 }
 
 fn current(
@@ -188,32 +159,13 @@ fn tell(
     each: &mut impl FnMut(&EnrolledRow<'_>),
 ) -> rusqlite::Result<()> {
     let Some((version, arm)) = arms.names.get(&row.get(0)?) else { return Ok(()) };
-    let text = |at| row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from);
-    let id = text(3)?.unwrap_or_default();
     each(&EnrolledRow {
-        seq: row.get(2)?,
-        id,
-        at_ms: row.get(4)?,
+        at_ms: row.get(AT_MS)?,
         version,
         arm,
         unit: row.get(1).map(u128::from_be_bytes)?,
-        state: match row.get(5)? {
-            OPEN => "open",
-            SETTLED => "settled",
-            -1 => "refused",
-            _ => "recovered",
-        },
-        team: text(6)?.unwrap_or_default(),
-        language: text(7)?.unwrap_or_default(),
-        task: text(8)?.unwrap_or_default(),
-        needs: text(9)?.unwrap_or_default(),
-        outcome: text(10)?,
-        failure_kind: text(11)?,
-        cost_nano: row.get(12)?,
-        first_token_us: row.get(13)?,
-        duration_us: row.get(14)?,
-        output_tokens: row.get(15)?,
-        feedback: told.of(id)?,
+        end: RequestEnd::read(row, AT_MS + 1)?,
+        feedback: told.of(row.get_ref(2)?.as_str()?)?,
     });
     Ok(())
 }

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     read::since,
-    schema::{OPEN, SETTLED},
+    request_end::{self, RequestEnd},
 };
 
 /// Names of feedback at the most.
@@ -56,20 +56,8 @@ pub struct ObservedRow<'a> {
     pub task: Option<&'a str>,
     /// The team's name.
     pub team: Option<&'a str>,
-    /// `open`, `settled`, `recovered` or `refused`.
-    pub state: &'static str,
-    /// `ok`, `cut`, `cancelled`, `failed`; nothing of what is open, recovered or refused.
-    pub outcome: Option<&'a str>,
-    /// The kind of its failure, if it has failed or was refused.
-    pub failure_kind: Option<&'a str>,
-    /// What it cost, in nano-units of the currency.
-    pub cost_nano: Option<i64>,
-    /// Microseconds to the first content.
-    pub first_token_us: Option<i64>,
-    /// Microseconds to the end.
-    pub duration_us: Option<i64>,
-    /// Output, reasoning included.
-    pub output_tokens: Option<i64>,
+    /// How it ended.
+    pub end: RequestEnd<'a>,
     /// The latest values told of it: the position of the name, and the value.
     pub feedback: &'a [(usize, f64)],
 }
@@ -93,8 +81,7 @@ const ROWS: &str = "WITH arms AS (SELECT id, version, arm FROM arm WHERE experim
      rules AS (SELECT DISTINCT s.rule FROM enrolled AS x JOIN entry AS e ON e.seq = x.seq \
        JOIN shape AS s ON s.id = e.shape WHERE x.arm IN (SELECT id FROM arms WHERE version = ?2)) \
      SELECT UNIT AS unit, AT_MS AS at_ms, e.seq AS seq, a.arm, s.language, s.task, w.team, \
-       coalesce(r.state, 0), r.outcome, r.failure_kind, c.cost_nano, c.first_token_us, c.duration_us, \
-       c.output_tokens + coalesce(c.reasoning_tokens, 0), e.id \
+       e.id, END_OF_ENTRY \
      FROM entry AS e LEFT JOIN enrolled AS x ON x.seq = e.seq AND x.arm IN (SELECT id FROM arms) \
        LEFT JOIN arms AS a ON a.id = x.arm LEFT JOIN entry_close AS c ON c.seq = e.seq \
        LEFT JOIN result AS r ON r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller \
@@ -102,8 +89,8 @@ const ROWS: &str = "WITH arms AS (SELECT id, version, arm FROM arm WHERE experim
      WHERE e.started_at >= ?3 AND e.started_at <= ?4 AND UNIT IS NOT NULL \
        AND (a.version = ?2 OR (a.id IS NULL AND (e.started_at < ?5 OR s.rule IN (SELECT rule FROM rules)))) \
      UNION ALL \
-     SELECT REFUSED, f.at_ms, 0, a.arm, f.language, f.task, f.team, -1, NULL, f.kind, \
-       NULL, NULL, NULL, NULL, coalesce(f.id, '') \
+     SELECT REFUSED, f.at_ms, 0, a.arm, f.language, f.task, f.team, \
+       coalesce(f.id, ''), END_OF_REFUSAL \
      FROM refusal AS f JOIN arms AS a ON a.id = f.arm \
      WHERE f.arm IS NOT NULL AND a.version = ?2 AND f.at_ms BETWEEN ?6 AND ?7 AND REFUSED IS NOT NULL \
      ORDER BY unit, at_ms, seq";
@@ -149,6 +136,8 @@ pub(super) fn observations(
         UnitKind::Request => ("coalesce(x.unit, e.seq)", "f.unit"),
     };
     let sql = ROWS.replace("AT_MS AS", &format!("{AT_MS} AS"));
+    let sql = sql.replace("END_OF_ENTRY", request_end::OF_ENTRY);
+    let sql = sql.replace("END_OF_REFUSAL", request_end::OF_REFUSAL);
     let sql = sql.replace("UNIT", unit).replace("REFUSED", refused);
     let past_ms = if asked.unit == UnitKind::Request { 0 } else { asked.past_ms };
     let [from, until, first] =
@@ -169,7 +158,7 @@ pub(super) fn observations(
     ])?;
     let mut feedback = Vec::new();
     while let Some(row) = rows.next()? {
-        let id = row.get_ref(14)?.as_str().map_err(rusqlite::Error::from)?;
+        let id = row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?;
         feedback.clear();
         for (at, name) in it.feedback.iter().enumerate() {
             let value = told.query_row([id, name], |row| row.get(0)).optional()?;
@@ -200,18 +189,7 @@ fn tell(
         language: text(4)?,
         task: text(5)?,
         team: text(6)?,
-        state: match row.get(7)? {
-            OPEN => "open",
-            SETTLED => "settled",
-            -1 => "refused",
-            _ => "recovered",
-        },
-        outcome: text(8)?,
-        failure_kind: text(9)?,
-        cost_nano: row.get(10)?,
-        first_token_us: row.get(11)?,
-        duration_us: row.get(12)?,
-        output_tokens: row.get(13)?,
+        end: RequestEnd::read(row, 8)?,
         feedback,
     });
     Ok(())

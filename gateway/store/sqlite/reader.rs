@@ -212,22 +212,21 @@ impl Reader {
         request::called(&self.connection, name, most).map_err(failed)
     }
 
-    /// Calls `each` with every request of an experiment, refusals included, in the order of time: with
-    /// entries from a number on, and with what came in from a moment on. With each come the latest values
-    /// that were told of it under these names. All is as of one moment; nobody who writes waits for it.
+    /// Calls `each` with every request of an experiment, refusals included, in the order of time, and with
+    /// the latest values that were told of it under these names. All is as of one moment; nobody who writes
+    /// waits for it.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn enrolled(
         &self,
         experiment: &str,
-        (from_seq, since_ms): (i64, i64),
         feedback: &[&str],
         each: impl FnMut(&EnrolledRow<'_>),
     ) -> Result<(), StoreError> {
         let read = || {
             let tx = self.connection.unchecked_transaction()?;
-            enrolled::enrolled(&tx, experiment, (from_seq, since_ms), feedback, each)
+            enrolled::enrolled(&tx, experiment, feedback, each)
         };
         read().map_err(failed)
     }

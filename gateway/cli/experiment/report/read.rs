@@ -114,9 +114,9 @@ impl Done {
 fn observation<'a>(row: &ObservedRow<'a>) -> Observation<'a> {
     #[expect(clippy::cast_precision_loss, reason = "figures of one request")]
     let number = |it: Option<i64>, over: f64| it.map(|it| it as f64 / over);
-    let is_settled = row.state == "settled";
-    let error = match row.state {
-        "settled" => Some(matches!(row.outcome, Some("failed" | "cut"))),
+    let is_settled = row.end.state == "settled";
+    let error = match row.end.state {
+        "settled" => Some(matches!(row.end.outcome, Some("failed" | "cut"))),
         "open" => None,
         _ => Some(true),
     };
@@ -128,10 +128,10 @@ fn observation<'a>(row: &ObservedRow<'a>) -> Observation<'a> {
         task: row.task,
         team: row.team,
         error,
-        cost: number(row.cost_nano, 1e9).filter(|_| is_settled),
-        first_token_ms: number(row.first_token_us, 1e3),
-        duration_ms: number(row.duration_us, 1e3),
-        output_tokens: number(row.output_tokens, 1.0).filter(|_| is_settled),
+        cost: number(row.end.cost_nano, 1e9).filter(|_| is_settled),
+        first_token_ms: number(row.end.first_token_us, 1e3),
+        duration_ms: number(row.end.duration_us, 1e3),
+        output_tokens: number(row.end.output_tokens, 1.0).filter(|_| is_settled),
         // The ledger does not say yet whether an answer was of its schema.
         schema_valid: None,
         feedback: row.feedback,

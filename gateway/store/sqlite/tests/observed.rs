@@ -28,7 +28,7 @@ fn read(reader: &Reader, version: &str, unit: UnitKind) -> (Observed, Vec<Read>)
     reader
         .observations(asked, &observed, |row| {
             let (after_ms, arm) = (row.at_ms - sample::STARTED_MS, row.arm.map(Into::into));
-            all.push((row.unit, after_ms, arm, row.state, row.feedback.to_vec()));
+            all.push((row.unit, after_ms, arm, row.end.state, row.feedback.to_vec()));
         })
         .unwrap();
     (observed, all)
