@@ -10,8 +10,8 @@ pub(crate) mod guard;
 mod now;
 pub(crate) mod observe;
 pub(crate) mod report;
-pub(crate) mod standing;
 pub(crate) mod stats;
+pub(crate) mod status;
 mod units;
 pub(crate) mod view;
 

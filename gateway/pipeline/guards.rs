@@ -13,7 +13,7 @@ use crate::{
     experiment::{
         guard::Reading,
         observe::{ArmReading, Broken, Watched},
-        standing::{Standing, Standings},
+        status::{Status, Statuses},
         view::Changes,
     },
     failure::Failure,
@@ -33,7 +33,7 @@ pub(crate) struct Guards(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    standings: Standings,
+    statuses: Statuses,
     /// What decisions go by since they were last told.
     published: Changes,
     /// The period whose shares hold.
@@ -45,7 +45,7 @@ impl Guards {
     pub(crate) fn new<'a>(changes: impl IntoIterator<Item = &'a ExperimentChange>) -> Self {
         let mut state = State::default();
         for it in changes {
-            let _ = state.standings.apply(it);
+            let _ = state.statuses.apply(it);
         }
         Self(Mutex::new(state))
     }
@@ -58,7 +58,7 @@ impl Guards {
 impl State {
     /// Tells those who decide by this epoch what has become of its experiments.
     fn publish(&mut self, epoch: &Epoch, now: Timestamp) {
-        let changes = self.standings.changes(epoch.policy.experiments());
+        let changes = self.statuses.changes(epoch.policy.experiments());
         if changes != self.published {
             self.published = changes.clone();
             epoch.experiments.change(changes, now);
@@ -90,7 +90,7 @@ pub(crate) fn broken(gateway: &Gateway, it: &Broken) {
     };
     let mut state = gateway.guards.state();
     // Evidence of before the start may say again what the books have.
-    if !state.standings.apply(&change) {
+    if !state.statuses.apply(&change) {
         return;
     }
     state.publish(&gateway.epoch.load(), now);
@@ -166,10 +166,10 @@ pub(crate) async fn change(
 ) -> Result<Option<bool>, Failure> {
     let epoch = gateway.epoch.load_full();
     let Some(watched) = epoch.watch.find(name) else { return Ok(None) };
-    let standing = gateway.guards.state().standings.of(name);
+    let status = gateway.guards.state().statuses.of(name);
     let stands = match action {
-        ExperimentAction::Stopped => standing.stopped.is_some(),
-        _ => standing.stopped.is_none() && standing.rolled_back.is_empty() && !watched.is_broken(),
+        ExperimentAction::Stopped => status.stopped.is_some(),
+        _ => status.stopped.is_none() && status.rolled_back.is_empty() && !watched.is_broken(),
     };
     if stands {
         return Ok(Some(false));
@@ -193,7 +193,7 @@ pub(crate) async fn change(
         watched.restart(gateway.now());
     }
     let mut state = gateway.guards.state();
-    let _ = state.standings.apply(&change);
+    let _ = state.statuses.apply(&change);
     state.publish(&gateway.epoch.load(), now);
     drop(state);
     let (experiment, reason) = (printable(name), printable(reason));
@@ -214,7 +214,7 @@ pub(crate) fn look(gateway: &Gateway) {
     if std::mem::replace(&mut state.period, period) != period {
         for it in epoch.watch.all() {
             if let Some(shares) = it.shares(period.unsigned_abs()) {
-                state.standings.share(&it.experiment, shares);
+                state.statuses.share(&it.experiment, shares);
             }
         }
     }
@@ -224,13 +224,13 @@ pub(crate) fn look(gateway: &Gateway) {
 /// What is known of each arm of an experiment. One that is rolled back has broken its bound, also where that
 /// was before this process began.
 pub(crate) fn arms(gateway: &Gateway, it: &Watched) -> Vec<ArmReading> {
-    readings(it, &gateway.guards.state().standings.of(&it.experiment.name))
+    readings(it, &gateway.guards.state().statuses.of(&it.experiment.name))
 }
 
-fn readings(it: &Watched, standing: &Standing) -> Vec<ArmReading> {
+fn readings(it: &Watched, status: &Status) -> Vec<ArmReading> {
     let mut arms = it.readings();
     for arm in &mut arms {
-        let rollback = standing.rollback(&it.experiment, &arm.name);
+        let rollback = status.rollback(&it.experiment, &arm.name);
         let before = rollback.and_then(metric);
         arm.broken = arm.broken.take().or_else(|| before.map(Into::into));
     }
@@ -241,27 +241,27 @@ fn readings(it: &Watched, standing: &Standing) -> Vec<ArmReading> {
 pub(crate) fn shown(gateway: &Gateway) -> Vec<Value> {
     let epoch = gateway.epoch.load();
     let seconds = (gateway.sources.timestamp)().as_second();
-    let standing = |name: &str| gateway.guards.state().standings.of(name);
-    epoch.watch.all().map(|it| one(it, &standing(&it.experiment.name), seconds)).collect()
+    let status = |name: &str| gateway.guards.state().statuses.of(name);
+    epoch.watch.all().map(|it| one(it, &status(&it.experiment.name), seconds)).collect()
 }
 
-fn one(it: &Watched, standing: &Standing, seconds: i64) -> Value {
+fn one(it: &Watched, status: &Status, seconds: i64) -> Value {
     let Experiment { name, version, judged, .. } = &it.experiment;
-    let arms = readings(it, standing);
-    let shares = standing.shares.as_ref().filter(|(of, _)| of == version).map(|(_, it)| it);
+    let arms = readings(it, status);
+    let shares = status.shares.as_ref().filter(|(of, _)| of == version).map(|(_, it)| it);
     let arm = |(at, arm): (usize, &ArmReading)| {
         let share = shares.and_then(|it| it.get(at)).copied();
         let share = share.or_else(|| Some(it.experiment.arms.get(at)?.share));
         json!({
             "name": arm.name, "control": at == usize::from(it.experiment.control.0), "share": share,
             "units": arm.units, "requests": arm.requests,
-            "rolled_back": standing.rollback(&it.experiment, &arm.name).map(said),
+            "rolled_back": status.rollback(&it.experiment, &arm.name).map(said),
             "guard": arm.bounds.iter().map(|bound| guard(bound, arm)).collect::<Vec<_>>(),
         })
     };
     json!({
-        "name": name, "version": version, "state": standing.name(&it.experiment),
-        "stopped": standing.stopped.as_ref().map(said), "primary": judged.primary,
+        "name": name, "version": version, "state": status.name(&it.experiment),
+        "stopped": status.stopped.as_ref().map(said), "primary": judged.primary,
         "enrol": it.experiment.enrol_at(seconds),
         "requests_min": it.experiment.guard.requests_min,
         "arms": arms.iter().enumerate().map(arm).collect::<Vec<_>>(),

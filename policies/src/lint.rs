@@ -7,10 +7,10 @@
 mod asking;
 mod diff;
 mod example;
+mod experiment;
 mod finding;
 mod reach;
 mod space;
-mod trial;
 mod values;
 
 use std::cell::Cell;
@@ -71,7 +71,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     };
     proof.guards();
     proof.rules();
-    let experiments = trial::all(&proof);
+    let experiments = experiment::all(&proof);
     proof.findings.extend(experiments);
     if proof.given_up.get() {
         proof.find(Kind::Unproved, None, finding::UNPROVED, None);

@@ -124,7 +124,7 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "experiment::bandit"),
     ("gateway", "experiment::draws"),
     ("gateway", "experiment::guard"),
-    ("gateway", "experiment::standing"),
+    ("gateway", "experiment::status"),
     ("gateway", "experiment::units"),
     ("gateway", "experiment::stats"),
     ("gateway", "experiment::report"),

@@ -1,12 +1,12 @@
 //! Two policies side by side: which requests, as conditions, are decided otherwise.
 
-mod trials;
+mod experiments;
 
 use std::fmt;
 
 use serde::Serialize;
 
-pub use self::trials::ExperimentChange;
+pub use self::experiments::ExperimentChange;
 use super::{
     example,
     reach::kept,
@@ -74,7 +74,7 @@ pub fn diff(before: &Policy, after: &Policy) -> Changes {
     }
     pairs.guards(before, after, false);
     pairs.guards(after, before, true);
-    Changes { experiments: trials::changes(before, after), ..pairs.found }
+    Changes { experiments: experiments::changes(before, after), ..pairs.found }
 }
 
 /// A rule by its position, or the default, and the requests that it routes.

@@ -10,11 +10,11 @@ use crate::outcome::{ExperimentAction, ExperimentChange};
 
 /// What has become of each experiment, by name. One without a change runs as the policy says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Standings(HashMap<Arc<str>, Standing>);
+pub(crate) struct Statuses(HashMap<Arc<str>, Status>);
 
 /// What has become of one experiment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Standing {
+pub(crate) struct Status {
     /// The stop that holds, of whatever version: an edit does not start what was stopped.
     pub stopped: Option<ExperimentChange>,
     /// The rollbacks that hold, each for its version: other arms are other evidence.
@@ -23,7 +23,7 @@ pub(crate) struct Standing {
     pub shares: Option<(Arc<str>, Vec<f64>)>,
 }
 
-impl Standings {
+impl Statuses {
     /// Takes a change in, after those before it. Says whether anything is other than it was.
     pub(crate) fn apply(&mut self, change: &ExperimentChange) -> bool {
         let it = self.0.entry(Arc::clone(&change.experiment)).or_default();
@@ -54,7 +54,7 @@ impl Standings {
     }
 
     /// What has become of the experiment of this name.
-    pub(crate) fn of(&self, name: &str) -> Standing {
+    pub(crate) fn of(&self, name: &str) -> Status {
         self.0.get(name).cloned().unwrap_or_default()
     }
 
@@ -65,7 +65,7 @@ impl Standings {
     }
 }
 
-impl Standing {
+impl Status {
     /// What decisions on this version of the experiment go by.
     fn of(&self, experiment: &Experiment) -> Change {
         let names = || experiment.arms.iter().map(|arm| &arm.name);
@@ -134,33 +134,33 @@ mod tests {
     fn the_last_change_holds() {
         use ExperimentAction::{Resumed, RolledBack, Stopped};
         let it = experiment("0.5");
-        let mut standings = Standings::default();
-        let said = |standings: &Standings| {
-            let change = standings.changes(std::slice::from_ref(&it)).0.remove("ab");
+        let mut statuses = Statuses::default();
+        let said = |statuses: &Statuses| {
+            let change = statuses.changes(std::slice::from_ref(&it)).0.remove("ab");
             let change = change.unwrap_or_default();
             let arms: Vec<String> = change.rolled_back.iter().map(ToString::to_string).collect();
-            (standings.of("ab").name(&it), change.stopped, arms.join(" "))
+            (statuses.of("ab").name(&it), change.stopped, arms.join(" "))
         };
-        assert_eq!(said(&standings), ("running", false, String::new()));
-        assert!(standings.apply(&change(RolledBack, &it.version, Some("b"))));
-        assert!(!standings.apply(&change(RolledBack, &it.version, Some("b"))));
-        assert_eq!(standings.of("ab").rolled_back.len(), 1);
+        assert_eq!(said(&statuses), ("running", false, String::new()));
+        assert!(statuses.apply(&change(RolledBack, &it.version, Some("b"))));
+        assert!(!statuses.apply(&change(RolledBack, &it.version, Some("b"))));
+        assert_eq!(statuses.of("ab").rolled_back.len(), 1);
         // An arm of another version is another arm.
-        standings.apply(&change(RolledBack, "other", Some("a")));
-        assert_eq!(said(&standings), ("rolled_back", false, "b".into()));
-        standings.apply(&change(Stopped, "other", None));
-        assert_eq!(said(&standings), ("stopped", true, "b".into()));
-        standings.apply(&change(Resumed, &it.version, None));
-        assert_eq!(said(&standings), ("running", false, String::new()));
+        statuses.apply(&change(RolledBack, "other", Some("a")));
+        assert_eq!(said(&statuses), ("rolled_back", false, "b".into()));
+        statuses.apply(&change(Stopped, "other", None));
+        assert_eq!(said(&statuses), ("stopped", true, "b".into()));
+        statuses.apply(&change(Resumed, &it.version, None));
+        assert_eq!(said(&statuses), ("running", false, String::new()));
     }
 
     #[test]
     fn shares_are_those_of_their_version() {
         let it = experiment("0.5");
-        let mut standings = Standings::default();
-        standings.share(&it, vec![0.9, 0.1]);
+        let mut statuses = Statuses::default();
+        statuses.share(&it, vec![0.9, 0.1]);
         let shares = |it: &Experiment| {
-            let changes = standings.changes(std::slice::from_ref(it));
+            let changes = statuses.changes(std::slice::from_ref(it));
             let view = super::super::view::view(std::slice::from_ref(it), &changes, 0);
             view.states[0].shares.clone()
         };

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One experiment of a policy, and the rules by which requests can come to it.
-struct Trial<'a> {
+struct ExperimentCheck<'a> {
     proof: &'a Proof<'a>,
     at: usize,
     experiment: &'a Experiment,
@@ -29,12 +29,12 @@ pub(super) fn all(proof: &Proof<'_>) -> Vec<Finding> {
             let rule = proof.policy.rules.get(*rule).filter(|it| it.experiment == index)?;
             Some((rule, &**gets))
         });
-        Trial { proof, at, experiment, named, live: live.collect() }.judge()
+        ExperimentCheck { proof, at, experiment, named, live: live.collect() }.judge()
     });
     judged.collect()
 }
 
-impl Trial<'_> {
+impl ExperimentCheck<'_> {
     fn judge(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         if self.is_twice() {
