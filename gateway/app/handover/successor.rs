@@ -83,7 +83,8 @@ pub(in crate::app) fn look(ledger: &Path, doors: ListenAddresses) -> Result<Opti
     let mut asked = || {
         stream.set_read_timeout(Some(LOOK_MAX))?;
         stream.set_write_timeout(Some(LOOK_MAX))?;
-        stream.write_all(&talk::line(&Ask::Look { version: VERSION, doors }))?;
+        // As in `ask`: whoever is refused at once may find the other end closed, and is told why.
+        let _ = stream.write_all(&talk::line(&Ask::Look { version: VERSION, doors }));
         let mut answer = String::new();
         BufReader::new(&stream).read_line(&mut answer)?;
         Ok(serde_json::from_str(&answer)?)
