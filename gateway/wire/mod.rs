@@ -10,6 +10,7 @@
 //! and to decide anything.
 
 pub mod answer;
+mod answer_format;
 mod bare;
 mod chunk;
 mod errors;
@@ -43,12 +44,14 @@ mod think_tags;
 mod too_long;
 mod tools;
 mod traceparent;
+mod transcript;
 mod usage;
 mod utf8;
 
 use bytes::Bytes;
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
+pub(crate) use answer_format::AnswerFormat;
 pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;
@@ -59,6 +62,7 @@ pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub use surface::{Surface, behind_version};
 pub(crate) use traceparent::{traceparent, write_traceparent};
+pub(crate) use transcript::{Transcript, transcript};
 
 use crate::failure::Failure;
 

@@ -14,7 +14,7 @@ use self::{
     edit::{Body, Edit, Own},
 };
 use super::{
-    Surface,
+    AnswerFormat, Surface,
     scan::{Span, Str},
     text,
 };
@@ -229,6 +229,13 @@ impl Request {
     #[must_use]
     pub fn json_schema(&self) -> bool {
         self.json_schema
+    }
+
+    /// The form that the text of the answer is asked to have, `None` where any text will do. It is
+    /// looked up in the body when it is asked for: reading a request does not keep it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the pipeline asks it of what is judged"))]
+    pub(crate) fn format(&self) -> Option<AnswerFormat> {
+        if self.json_schema { self.surface.format(&self.body) } else { None }
     }
 
     /// How many messages there are; at least 1.

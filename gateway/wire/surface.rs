@@ -13,7 +13,10 @@ use policies::{
 };
 use uuid::Uuid;
 
-use super::{Bill, ReadLimits, Request, errors, openai, own, sse};
+use super::{
+    AnswerFormat, Bill, ReadLimits, Request, Transcript, answer_format, errors, openai, own, sse,
+    transcript,
+};
 use crate::failure::Failure;
 
 /// One API by which callers ask models for something.
@@ -28,6 +31,7 @@ pub struct Surface {
     row: usize,
     reader: Reader,
     events: Events,
+    judged: Judged,
 }
 
 /// Reads a body of a surface.
@@ -45,6 +49,14 @@ struct Events {
     length: fn(&[u8], &[u32]) -> Bytes,
 }
 
+/// How answers of a surface are read by those who judge them when they are over.
+struct Judged {
+    /// The form that a body asks its answer to have.
+    format: fn(&Bytes) -> Option<AnswerFormat>,
+    /// What an answer said, streamed or not.
+    transcript: fn(bool, &[u8]) -> Option<Transcript>,
+}
+
 /// All that is served.
 static TABLE: [Surface; Surface::COUNT] = [Surface {
     dialect: Dialect::OpenAi,
@@ -58,6 +70,7 @@ static TABLE: [Surface; Surface::COUNT] = [Surface {
         usage: own::usage_event,
         length: sse::length_event,
     },
+    judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
 }];
 
 impl Surface {
@@ -98,6 +111,16 @@ impl Surface {
         limits: &ReadLimits,
     ) -> Result<Request, Failure> {
         (self.reader)(self, body, limits)
+    }
+
+    /// The form that a body asks its answer to have.
+    pub(super) fn format(&self, body: &Bytes) -> Option<AnswerFormat> {
+        (self.judged.format)(body)
+    }
+
+    /// What an answer said, streamed or not.
+    pub(super) fn transcript(&self, streamed: bool, answer: &[u8]) -> Option<Transcript> {
+        (self.judged.transcript)(streamed, answer)
     }
 
     /// The body of a failed reply.
