@@ -7,6 +7,7 @@ pub(crate) mod bandit;
 mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
+pub(crate) mod judge;
 mod now;
 pub(crate) mod observe;
 pub(crate) mod report;

@@ -62,7 +62,7 @@ pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub use surface::{Surface, behind_version};
 pub(crate) use traceparent::{traceparent, write_traceparent};
-pub(crate) use transcript::{Transcript, transcript};
+pub(crate) use transcript::{ToolCall, Transcript, transcript};
 
 use crate::failure::Failure;
 

@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("directory", &["config", "account"]),
     ("fleet", &["config"]),
     ("record", &["config", "log"]),
-    ("experiment", &["config"]),
+    ("experiment", &["config", "wire"]),
     ("cache", &["config"]),
     ("dispatch", &["config", "wire", "fleet", "wakes"]),
     // The port traits of the rooms whose state it keeps.
@@ -91,6 +91,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prost", &["record::trace"]),
     ("figment", &["config::load"]),
     ("simdutf8", &["wire::utf8"]),
+    // Patterns are the caller's: they run where their size and their steps are bounded.
+    ("regex", &["experiment::judge::pattern"]),
     ("rusqlite", &["store"]),
     ("tokio_postgres", &["store"]),
     ("deadpool_postgres", &["store"]),
@@ -124,6 +126,7 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "experiment::bandit"),
     ("gateway", "experiment::draws"),
     ("gateway", "experiment::guard"),
+    ("gateway", "experiment::judge"),
     ("gateway", "experiment::status"),
     ("gateway", "experiment::units"),
     ("gateway", "experiment::stats"),

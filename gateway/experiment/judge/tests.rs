@@ -1,0 +1,443 @@
+//! What is said of answers, and that nothing that a caller or a model writes makes it dear.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn said(text: impl Into<String>) -> Transcript {
+    Transcript { text: text.into(), finished: true, ..Transcript::default() }
+}
+
+fn called(calls: &[(&str, &str)]) -> Transcript {
+    let call = |(name, arguments): &(&str, &str)| ToolCall {
+        name: (*name).into(),
+        arguments: (*arguments).into(),
+    };
+    Transcript { calls: calls.iter().map(call).collect(), ..said("") }
+}
+
+fn schema(schema: &Value) -> AnswerFormat {
+    AnswerFormat::Schema(Bytes::from(schema.to_string()))
+}
+
+/// Whether a value is valid by a schema.
+fn valid(by: &Value, value: &Value) -> Option<bool> {
+    schema_valid(&schema(by), &said(value.to_string()))
+}
+
+#[test]
+fn an_object_was_asked_for() {
+    for (text, expected) in [
+        ("{}", true),
+        (" {\"a\": [1, null]}\n", true),
+        ("[]", false),
+        ("7", false),
+        ("", false),
+        ("{", false),
+        ("{} and so on", false),
+        ("```json\n{}\n```", false),
+        ("Here it is: {}", false),
+    ] {
+        assert_eq!(schema_valid(&AnswerFormat::Json, &said(text)), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_is_valid_by_its_schema_or_not() {
+    let person = json!({
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "age": {"type": ["integer", "null"], "minimum": 0},
+            "friends": {"type": "array", "items": {"$ref": "#"}},
+            "iban": {"$ref": "#/$defs/iban"},
+        },
+        "required": ["name"],
+        "additionalProperties": false,
+        "$defs": {"iban": {"type": "string", "pattern": r"^[A-Z]{2}\d{2}"}},
+    });
+    for (value, expected) in [
+        (json!({"name": "Ann", "age": 7}), true),
+        (json!({"name": "Ann", "age": null, "friends": [{"name": "Bo", "friends": []}]}), true),
+        (json!({"name": "Ann", "iban": "DE12"}), true),
+        (json!({"name": "Ann", "iban": "de12"}), false),
+        (json!({"name": ""}), false),
+        (json!({"age": 7}), false),
+        (json!({"name": "Ann", "age": 7.5}), false),
+        (json!({"name": "Ann", "age": -1}), false),
+        (json!({"name": "Ann", "more": 1}), false),
+        (json!({"name": "Ann", "friends": [{"name": 7}]}), false),
+        (json!([]), false),
+    ] {
+        assert_eq!(valid(&person, &value), Some(expected), "{value}");
+    }
+    let fenced = said("```json\n{\"name\":\"Ann\"}\n```");
+    assert_eq!(schema_valid(&schema(&person), &fenced), Some(false));
+}
+
+/// A keyword or two, what is valid by them, and what is not.
+#[test]
+fn every_keyword_is_judged_by() {
+    for (by, yes, no) in [
+        (json!(true), json!([1, {}]), json!([])),
+        (json!(false), json!([]), json!([1, {}])),
+        (json!({}), json!([1, {}, null]), json!([])),
+        (json!({"type": "integer"}), json!([1, 1.0, -3]), json!([1.5, "1", null, true])),
+        (json!({"type": ["string", "boolean"]}), json!(["a", false]), json!([1, null, {}, []])),
+        (
+            json!({"enum": [1, "a", {"b": [2]}]}),
+            json!([1.0, "a", {"b": [2]}]),
+            json!([2, {"b": 2}]),
+        ),
+        (json!({"const": null}), json!([null]), json!([0, ""])),
+        (json!({"minimum": 2, "exclusiveMaximum": 3}), json!([2, 2.9, "a"]), json!([1, 3])),
+        (json!({"minimum": 2, "exclusiveMinimum": true}), json!([2.1]), json!([2])),
+        (json!({"multipleOf": 0.1}), json!([0.3, 7, "a"]), json!([0.35])),
+        (json!({"multipleOf": 3}), json!([9, 0, -3, 9.0]), json!([10])),
+        (json!({"minLength": 2, "maxLength": 3}), json!(["สวั", "ab", 1]), json!(["a", "abcd"])),
+        (json!({"pattern": "b"}), json!(["abc", 1]), json!(["ac"])),
+        (json!({"items": {"type": "null"}}), json!([[], [null], {}]), json!([[null, 1]])),
+        (
+            json!({"prefixItems": [{"const": 1}], "items": false}),
+            json!([[1], []]),
+            json!([[2], [1, 2]]),
+        ),
+        (
+            json!({"items": [{"const": 1}], "additionalItems": {"const": 2}}),
+            json!([[1, 2, 2]]),
+            json!([[1, 3], [2]]),
+        ),
+        (json!({"minItems": 1, "maxItems": 2}), json!([[1], [1, 2], {}]), json!([[], [1, 2, 3]])),
+        (
+            json!({"uniqueItems": true}),
+            json!([[1, 2], []]),
+            json!([[1, 1.0], [{"a": 1}, 2, {"a": 1}]]),
+        ),
+        (json!({"contains": {"const": 1}}), json!([[2, 1], {}]), json!([[], [2]])),
+        (
+            json!({"contains": {"const": 1}, "minContains": 0, "maxContains": 1}),
+            json!([[], [1, 2]]),
+            json!([[1, 1]]),
+        ),
+        (json!({"required": ["a"]}), json!([{"a": null}, []]), json!([{}])),
+        (
+            json!({"minProperties": 1, "maxProperties": 1}),
+            json!([{"a": 1}, 7]),
+            json!([{}, {"a": 1, "b": 2}]),
+        ),
+        (
+            json!({"properties": {"a": {"const": 1}}, "patternProperties": {"^x": {"const": 2}},
+                "additionalProperties": {"const": 3}}),
+            json!([{"a": 1, "x1": 2, "c": 3}]),
+            json!([{"a": 2}, {"x1": 3}, {"c": 1}]),
+        ),
+        (json!({"propertyNames": {"maxLength": 1}}), json!([{"a": 1}]), json!([{"ab": 1}])),
+        (
+            json!({"dependentRequired": {"a": ["b"]}}),
+            json!([{"b": 1}, {"a": 1, "b": 1}]),
+            json!([{"a": 1}]),
+        ),
+        (
+            json!({"dependencies": {"a": ["b"], "c": {"minProperties": 2}}}),
+            json!([{}, {"c": 1, "d": 1}]),
+            json!([{"a": 1}, {"c": 1}]),
+        ),
+        (json!({"allOf": [{"minimum": 1}, {"maximum": 2}]}), json!([1, 2]), json!([0, 3])),
+        (json!({"anyOf": [{"const": 1}, {"type": "string"}]}), json!([1, "a"]), json!([2, null])),
+        (json!({"oneOf": [{"minimum": 1}, {"maximum": 2}]}), json!([0, 3]), json!([1, "a"])),
+        (json!({"not": {"type": "null"}}), json!([1]), json!([null])),
+        (
+            json!({"if": {"type": "string"}, "then": {"minLength": 2}, "else": {"const": 1}}),
+            json!(["ab", 1]),
+            json!(["a", 2]),
+        ),
+        (
+            json!({"$id": "https://a", "$ref": "https://a#/$defs/a~1%62", "$defs": {"a/b": {"const": 1}}}),
+            json!([1]),
+            json!([2]),
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/a",
+                "minimum": 5, "definitions": {"a": {"type": "integer"}}}),
+            json!([1]),
+            json!(["a"]),
+        ),
+        (json!({"$ref": "#/$defs/a", "minimum": 5, "$defs": {"a": {}}}), json!([5]), json!([1])),
+        (json!({"type": "string", "format": "date", "x-more": 7}), json!(["a"]), json!([1])),
+    ] {
+        for (values, expected) in [(yes, true), (no, false)] {
+            for value in values.as_array().unwrap() {
+                assert_eq!(valid(&by, value), Some(expected), "{value} by {by}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_what_cannot_be_judged_nothing_is_said() {
+    for by in [
+        json!({"type": "text"}),
+        json!({"type": 7}),
+        json!({"minimum": "1"}),
+        json!({"minLength": -1}),
+        json!({"multipleOf": 0}),
+        json!({"required": "a"}),
+        json!({"properties": []}),
+        json!({"items": 7}),
+        json!({"anyOf": {}}),
+        json!({"pattern": "("}),
+        json!({"pattern": "(?=a)"}),
+        json!({"patternProperties": {"(": {}}}),
+        json!({"$ref": 7}),
+        json!({"$ref": "#/$defs/none"}),
+        json!({"$ref": "https://example.com/schema.json"}),
+        json!({"$ref": "file:///etc/passwd"}),
+        json!({"$ref": "other.json#/a"}),
+        json!({"$ref": "#anchor", "$defs": {"a": {"$anchor": "anchor"}}}),
+        json!({"properties": {"a": {"$id": "https://b/c", "$ref": "#/$defs/d"}}}),
+        json!({"$dynamicRef": "#a"}),
+        json!({"unevaluatedProperties": false}),
+        json!({"$ref": "#"}),
+        json!({"$ref": "#/$defs/a", "$defs": {
+            "a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]},
+        }}),
+        json!(7),
+    ] {
+        assert_eq!(valid(&by, &json!("a")), None, "{by}");
+    }
+    let broken = AnswerFormat::Schema(Bytes::from_static(b"{"));
+    assert_eq!(schema_valid(&broken, &said("{}")), None);
+    for format in [AnswerFormat::Json, schema(&json!({}))] {
+        assert_eq!(schema_valid(&format, &called(&[("pay", "{}")])), None, "calls of tools");
+        let large = |bytes: usize| said(format!("{{\"a\":\"{}\"}}", "x".repeat(bytes - 8)));
+        assert_eq!(schema_valid(&format, &large(TEXT_BYTES_MAX)), Some(true));
+        assert_eq!(schema_valid(&format, &large(TEXT_BYTES_MAX + 1)), None);
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert_eq!(schema_valid(&format, &said(deep)), None, "as deep as the text is long");
+        assert_eq!(schema_valid(&format, &said("[[\"[[[[\\\"[[[")), Some(false));
+    }
+    let sized =
+        |bytes: usize| AnswerFormat::Schema(("{}".to_owned() + &" ".repeat(bytes - 2)).into());
+    assert_eq!(schema_valid(&sized(SCHEMA_BYTES_MAX), &said("{}")), Some(true));
+    assert_eq!(schema_valid(&sized(SCHEMA_BYTES_MAX + 1), &said("{}")), None);
+}
+
+/// A schema that refers to the next one twice, again and again.
+fn laughs(keyword: &str, last: &Value) -> Value {
+    let next = |at: u32| json!({"$ref": format!("#/$defs/a{at}")});
+    let mut all: serde_json::Map<_, _> = (0..100)
+        .map(|at| (format!("a{at}"), json!({keyword: [next(at + 1), next(at + 1)]})))
+        .collect();
+    all.insert("a100".into(), last.clone());
+    json!({"$ref": "#/$defs/a0", "$defs": all})
+}
+
+#[test]
+fn what_would_take_for_ever_ends() {
+    let started = Instant::now();
+    let nested = (0..120).fold(json!(1), |inner, _| json!({"x": inner}));
+    let again = json!({"properties": {"x": {"$ref": "#"}}});
+    let branches: Vec<_> = (0..2000).map(|at| json!({"const": at})).collect();
+    let items = json!(vec![1999; 20_000]);
+    let patterns: Vec<_> =
+        (0..60).map(|at| json!({"pattern": format!("[ab]*a[ab]{{{}}}c", 400 + at)})).collect();
+    for (by, value) in [
+        (laughs("allOf", &json!({"type": "integer"})), json!(1)),
+        (laughs("anyOf", &json!({"type": "string"})), json!(1)),
+        (laughs("oneOf", &json!({"type": "integer"})), json!(1)),
+        (json!({"allOf": [again.clone(), again]}), nested),
+        (json!({"items": {"anyOf": branches}}), items),
+        (json!({"uniqueItems": true}), json!((0..20_000).collect::<Vec<_>>())),
+        (json!({"allOf": patterns}), json!("ab".repeat(100_000))),
+    ] {
+        assert_eq!(valid(&by, &value), None, "{:.80}", by.to_string());
+    }
+    // A single one of them would take longer than the world is old.
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_schema_that_refers_to_itself_goes_as_deep_as_the_answer() {
+    let list = json!({
+        "type": "object",
+        "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+        "required": ["next"],
+    });
+    let nested = |last: Value| (0..100).fold(last, |inner, _| json!({"next": inner}));
+    assert_eq!(valid(&list, &nested(json!(null))), Some(true));
+    assert_eq!(valid(&list, &nested(json!(7))), Some(false));
+    let mut row: serde_json::Map<_, _> = (0..2000)
+        .map(|at| (format!("a{at}"), json!({"$ref": format!("#/$defs/a{}", at + 1)})))
+        .collect();
+    row.insert("a2000".into(), json!({}));
+    let row = json!({"$ref": "#/$defs/a0", "$defs": row});
+    let small = std::thread::Builder::new().stack_size(1024 * 1024);
+    let judged = small.spawn(move || valid(&row, &json!(1))).unwrap().join();
+    assert_eq!(judged.unwrap(), None, "a long row of references needs no long stack");
+}
+
+#[test]
+fn a_shadow_is_compared_with_what_was_served() {
+    let object = Some(AnswerFormat::Json);
+    let plain = Comparison {
+        json: None,
+        calls_agree: None,
+        refused: (false, false),
+        length_ratio: Some(1.0),
+    };
+    let twice = [("pay", r#"{"to":"a","n":1}"#), ("ask", "")];
+    let turned = [("ask", "{}"), ("pay", r#"{ "n": 1.0, "to": "a" }"#)];
+    for (format, served, shadow, expected) in [
+        (&None, said("สวัสดี"), said("สวั"), Comparison { length_ratio: Some(0.5), ..plain }),
+        (&None, said(""), said("a"), Comparison { length_ratio: None, ..plain }),
+        (
+            &object,
+            said("{\"a\":1}"),
+            said("no JSON"),
+            Comparison { json: Some((true, false)), ..plain },
+        ),
+        (
+            &object,
+            said("{}"),
+            called(&[("pay", "{}")]),
+            Comparison { calls_agree: Some(false), length_ratio: Some(0.0), ..plain },
+        ),
+        (
+            &None,
+            called(&twice),
+            called(&turned),
+            Comparison { calls_agree: Some(true), length_ratio: None, ..plain },
+        ),
+        (
+            &None,
+            Transcript { refusal: true, ..said("aaaa") },
+            said("I’m sorry, but I can't"),
+            Comparison { refused: (true, true), length_ratio: Some(5.5), ..plain },
+        ),
+    ] {
+        assert_eq!(compare(format.as_ref(), &served, &shadow), expected, "{served:?} {shadow:?}");
+    }
+}
+
+#[test]
+fn calls_agree_in_any_order_and_however_their_arguments_are_written() {
+    let agree = |one: &[_], other: &[_]| compare(None, &called(one), &called(other)).calls_agree;
+    let pay = ("pay", r#"{"to":{"b":1,"a":[1,2]}}"#);
+    for (other, expected) in [
+        (("pay", r#"{"to": {"a": [1.0, 2], "b": 1e0}}"#), true),
+        (("pay", r#"{"to":{"b":1,"a":[2,1]}}"#), false),
+        (("pay", r#"{"to":{"b":1,"a":[1,2]},"more":null}"#), false),
+        (("pays", pay.1), false),
+        (("pay", r#"{"to":"#), false),
+    ] {
+        assert_eq!(agree(&[pay], &[other]), Some(expected), "{other:?}");
+        assert_eq!(agree(&[pay, ("ask", "")], &[("ask", "{}"), other]), Some(expected));
+    }
+    assert_eq!(agree(&[pay, pay], &[pay]), Some(false), "once is not twice");
+    assert_eq!(agree(&[("pay", "oops")], &[("pay", " oops")]), Some(true));
+    assert_eq!(agree(&[], &[]), None);
+}
+
+#[test]
+fn short_texts_that_begin_as_refusals_do_refuse() {
+    for text in [
+        "I can’t help with that.",
+        "  \"I'm sorry, but I cannot share account numbers.\"",
+        "SORRY, I CAN'T do this",
+        "很抱歉，我无法回答这个问题。",
+        "抱歉， 我無法提供這些資料。",
+        "Maaf, saya tidak dapat memberikan maklumat itu.",
+        "Maaf, saya tidak bisa membantu.",
+        "ขออภัย ฉันไม่สามารถช่วยได้",
+        "Xin lỗi, tôi không thể giúp việc này.",
+        "Paumanhin, hindi ko ito magagawa.",
+        "申し訳ありませんが、お答えできません。",
+        "죄송하지만, 도와드릴 수 없습니다.",
+        "क्षमा करें, मैं यह नहीं बता सकता।",
+        "மன்னிக்கவும், என்னால் உதவ முடியாது.",
+    ] {
+        assert!(refusal::in_words(text), "{text}");
+    }
+    for text in [
+        "",
+        "Sure: here it is.",
+        "The clerk said: I can't help with that.",
+        "I can help with that.",
+        "抱歉让您久等，余额是 5 元。",
+        &format!("I can't help with that. {}", "But ".repeat(100)),
+    ] {
+        assert!(!refusal::in_words(text), "{text}");
+    }
+}
+
+/// Values as schemas and answers have them: words of schemas are frequent.
+fn value() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "type",
+        "items",
+        "$ref",
+        "#",
+        "#/$defs/a",
+        "$defs",
+        "a",
+        "string",
+        "object",
+        "anyOf",
+        "not",
+        "properties",
+        "pattern",
+        "^a+$",
+        "required",
+        "minimum",
+        "uniqueItems",
+        "const",
+        "contains",
+    ]);
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-3..9_i64).prop_map(Value::from),
+        words.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        let members = prop::collection::vec((words.clone(), inner.clone()), 0..5);
+        prop_oneof![
+            prop::collection::vec(inner, 0..5).prop_map(Value::from),
+            members
+                .prop_map(|all| all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_schema_and_answer_are_judged_without_a_panic(by in value(), answer in value()) {
+        let judged = valid(&by, &answer);
+        // What negates it says the contrary, where anything can be said: references are to the whole.
+        if !by.to_string().contains("$ref") {
+            prop_assert_eq!(valid(&json!({"not": by}), &answer), judged.map(|it| !it));
+        }
+    }
+
+    #[test]
+    fn any_texts_are_compared_without_a_panic(
+        format in "\\PC{0,20}",
+        texts in prop::collection::vec("\\PC{0,40}", 6),
+    ) {
+        let answer = |at: usize| Transcript {
+            calls: vec![ToolCall { name: texts[at].clone(), arguments: texts[at + 1].clone() }],
+            ..said(texts[at + 2].clone())
+        };
+        let format = AnswerFormat::Schema(Bytes::from(format));
+        let same = compare(Some(&format), &answer(0), &answer(0));
+        prop_assert_eq!(same.calls_agree, Some(true));
+        prop_assert_eq!(same.refused.0, same.refused.1);
+        let other = compare(Some(&format), &said(texts[3].clone()), &answer(0));
+        prop_assert_eq!(other.calls_agree, Some(false));
+    }
+}
