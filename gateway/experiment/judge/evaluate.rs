@@ -2,7 +2,8 @@
 //!
 //! A few lines of a schema can ask for more checks than anybody could make: two references to the next
 //! one, forty times. So every check is a step, and so is every byte that a pattern looks at, by the
-//! pattern's size; where too many were needed, nothing is said.
+//! pattern's size; where too many were needed, nothing is said. Crates that evaluate schemas have no such
+//! bound, which is why this is not one of them.
 
 use std::cmp::Ordering;
 

@@ -105,7 +105,7 @@ impl Schema {
         let version = root.get("$schema").and_then(Value::as_str).unwrap_or_default();
         let mut compiler = Compiler {
             root,
-            alone: ["draft-04", "draft-06", "draft-07"].iter().any(|it| version.contains(it)),
+            older: ["draft-04", "draft-06", "draft-07"].iter().any(|it| version.contains(it)),
             places: HashMap::new(),
             found: Vec::new(),
             patterns: HashMap::new(),
@@ -126,8 +126,9 @@ impl Schema {
 
 struct Compiler<'s> {
     root: &'s Value,
-    /// Whether a reference stands alone: older schemas ignore what is beside it.
-    alone: bool,
+    /// Whether it is written by draft 7 or one before it: what stands beside a reference is then ignored,
+    /// as are the keywords that came later.
+    older: bool,
     places: HashMap<*const Value, Id>,
     found: Vec<&'s Value>,
     patterns: HashMap<&'s str, Pattern>,
@@ -157,7 +158,7 @@ impl<'s> Compiler<'s> {
         if let Some(reference) = members.get("$ref") {
             let target = self.target(reference.as_str()?)?;
             rules.push(Rule::All(vec![self.place(target)]));
-            if self.alone {
+            if self.older {
                 return Some(rules);
             }
         }
@@ -177,6 +178,11 @@ impl<'s> Compiler<'s> {
         let place = decoded(place)?;
         // An empty one is the whole.
         self.root.pointer(&place)
+    }
+
+    /// A keyword that came after draft 7.
+    fn newer(&self, members: &'s Members, name: &str) -> Option<&'s Value> {
+        if self.older { None } else { members.get(name) }
     }
 
     fn list(&mut self, value: &'s Value) -> Option<Vec<Id>> {
@@ -214,7 +220,7 @@ impl<'s> Compiler<'s> {
             rules.push(Rule::Unique);
         }
         // Older schemas have the first items in `items`, and what follows in `additionalItems`.
-        let (first, rest) = match (members.get("prefixItems"), members.get("items")) {
+        let (first, rest) = match (self.newer(members, "prefixItems"), members.get("items")) {
             (None, Some(first @ Value::Array(_))) => (Some(first), members.get("additionalItems")),
             (first, rest) => (first, rest),
         };
@@ -224,9 +230,8 @@ impl<'s> Compiler<'s> {
             rules.push(Rule::Items(first, rest));
         }
         if let Some(item) = members.get("contains") {
-            let range = range(members, "minContains", "maxContains")?;
-            let least = members.get("minContains").map_or(Some(1), count)?;
-            let most = range.map_or(u64::MAX, |range| range.most);
+            let least = self.newer(members, "minContains").map_or(Some(1), count)?;
+            let most = self.newer(members, "maxContains").map_or(Some(u64::MAX), count)?;
             rules.push(Rule::Contains(self.place(item), Range { least, most }));
         }
         Some(())
@@ -255,6 +260,9 @@ impl<'s> Compiler<'s> {
             rules.push(Rule::Names(self.place(names)));
         }
         for keyword in ["dependencies", "dependentRequired", "dependentSchemas"] {
+            if self.older && keyword != "dependencies" {
+                continue;
+            }
             for (name, needed) in object(members, keyword)? {
                 rules.push(match needed {
                     Value::Array(_) => Rule::RequiredWith(name.clone(), texts(needed)?),

@@ -1,7 +1,5 @@
 //! What is said of answers, and that nothing that a caller or a model writes makes it dear.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
@@ -79,10 +77,20 @@ fn an_answer_is_valid_by_its_schema_or_not() {
     assert_eq!(schema_valid(&schema(&person), &fenced), Some(false));
 }
 
-/// A keyword or two, what is valid by them, and what is not.
+/// Checks what is valid by each schema, and what is not.
+fn judged(cases: &[(Value, Value, Value)]) {
+    for (by, yes, no) in cases {
+        for (values, expected) in [(yes, true), (no, false)] {
+            for value in values.as_array().unwrap() {
+                assert_eq!(valid(by, value), Some(expected), "{value} by {by}");
+            }
+        }
+    }
+}
+
 #[test]
-fn every_keyword_is_judged_by() {
-    for (by, yes, no) in [
+fn plain_values_are_judged() {
+    judged(&[
         (json!(true), json!([1, {}]), json!([])),
         (json!(false), json!([]), json!([1, {}])),
         (json!({}), json!([1, {}, null]), json!([])),
@@ -100,6 +108,12 @@ fn every_keyword_is_judged_by() {
         (json!({"multipleOf": 3}), json!([9, 0, -3, 9.0]), json!([10])),
         (json!({"minLength": 2, "maxLength": 3}), json!(["สวั", "ab", 1]), json!(["a", "abcd"])),
         (json!({"pattern": "b"}), json!(["abc", 1]), json!(["ac"])),
+    ]);
+}
+
+#[test]
+fn arrays_are_judged() {
+    judged(&[
         (json!({"items": {"type": "null"}}), json!([[], [null], {}]), json!([[null, 1]])),
         (
             json!({"prefixItems": [{"const": 1}], "items": false}),
@@ -123,6 +137,12 @@ fn every_keyword_is_judged_by() {
             json!([[], [1, 2]]),
             json!([[1, 1]]),
         ),
+    ]);
+}
+
+#[test]
+fn objects_are_judged() {
+    judged(&[
         (json!({"required": ["a"]}), json!([{"a": null}, []]), json!([{}])),
         (
             json!({"minProperties": 1, "maxProperties": 1}),
@@ -146,6 +166,12 @@ fn every_keyword_is_judged_by() {
             json!([{}, {"c": 1, "d": 1}]),
             json!([{"a": 1}, {"c": 1}]),
         ),
+    ]);
+}
+
+#[test]
+fn schemas_of_schemas_are_judged() {
+    judged(&[
         (json!({"allOf": [{"minimum": 1}, {"maximum": 2}]}), json!([1, 2]), json!([0, 3])),
         (json!({"anyOf": [{"const": 1}, {"type": "string"}]}), json!([1, "a"]), json!([2, null])),
         (json!({"oneOf": [{"minimum": 1}, {"maximum": 2}]}), json!([0, 3]), json!([1, "a"])),
@@ -166,15 +192,15 @@ fn every_keyword_is_judged_by() {
             json!([1]),
             json!(["a"]),
         ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [false],
+                "dependentRequired": {"a": ["b"]}}),
+            json!([[1], {"a": 1}]),
+            json!([]),
+        ),
         (json!({"$ref": "#/$defs/a", "minimum": 5, "$defs": {"a": {}}}), json!([5]), json!([1])),
         (json!({"type": "string", "format": "date", "x-more": 7}), json!(["a"]), json!([1])),
-    ] {
-        for (values, expected) in [(yes, true), (no, false)] {
-            for value in values.as_array().unwrap() {
-                assert_eq!(valid(&by, value), Some(expected), "{value} by {by}");
-            }
-        }
-    }
+    ]);
 }
 
 #[test]
@@ -236,9 +262,9 @@ fn laughs(keyword: &str, last: &Value) -> Value {
     json!({"$ref": "#/$defs/a0", "$defs": all})
 }
 
+/// Without the bound on steps the first of them would not end.
 #[test]
 fn what_would_take_for_ever_ends() {
-    let started = Instant::now();
     let nested = (0..120).fold(json!(1), |inner, _| json!({"x": inner}));
     let again = json!({"properties": {"x": {"$ref": "#"}}});
     let branches: Vec<_> = (0..2000).map(|at| json!({"const": at})).collect();
@@ -256,8 +282,6 @@ fn what_would_take_for_ever_ends() {
     ] {
         assert_eq!(valid(&by, &value), None, "{:.80}", by.to_string());
     }
-    // A single one of them would take longer than the world is old.
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn what_is_no_answer_has_no_transcript() {
         (true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: oops\n\n"),
         (true, "data: 7\n\n"),
     ] {
-        assert_eq!(of(streamed, answer), None, "{streamed} {:.60}", answer);
+        assert_eq!(of(streamed, answer), None, "{streamed} {answer:.60}");
     }
     assert!(transcript(Surface::first(), true, &[]).is_none());
 }
