@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 /// How large a pattern may be when it is compiled, in bytes, and what a byte of text then costs in steps:
 /// to match takes up to the product of the two.
-const SIZES: [(usize, usize); 2] = [(32 * 1024, 32), (256 * 1024, 256)];
+const SIZES: [(usize, usize); 2] = [(32 * 1024, 64), (256 * 1024, 256)];
 /// Bytes of a pattern.
 const BYTES_MAX: usize = 4 * 1024;
 
