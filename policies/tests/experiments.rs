@@ -161,14 +161,17 @@ fn from_10_to_50_per_cent_no_unit_moves_but_into_the_treatment() {
     println!("ramp: {units} units, {steps:?} (arm before, arm after); none moves but in");
     // The treatment's share grows, by an edited policy: it takes from the control, and nobody else moves.
     let shares = |old: &str, new: &str| {
-        let arms = ARMS.replacen("0.5", old, 1).replacen("share = 0.5", &format!("share = {new}"), 1);
+        let arms =
+            ARMS.replacen("0.5", old, 1).replacen("share = 0.5", &format!("share = {new}"), 1);
         policy(&format!("arms = {arms}"))
     };
     let (before, after) = (shares("0.9", "0.1"), shares("0.5", "0.5"));
     let steps = moved(&arms(&before, None), &arms(&after, None));
     assert_eq!(steps.keys().copied().collect::<Vec<_>>(), [(Some(0), Some(1))]);
     steps.values().for_each(|count| about(*count, 0.4));
-    println!("ramp: {units} units, {steps:?} (arm before, arm after); none moves but to the treatment");
+    println!(
+        "ramp: {units} units, {steps:?} (arm before, arm after); none moves but to the treatment"
+    );
 }
 
 #[test]
