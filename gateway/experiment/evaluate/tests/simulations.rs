@@ -167,9 +167,12 @@ impl Simulated {
     }
 }
 
+/// Draws the value of a unit of either arm.
+type DrawAlike = fn(&mut Numbers) -> f64;
+
 #[test]
 fn arms_that_do_not_differ_are_seldom_found_to_differ_at_any_look() {
-    let kinds: [(&str, fn(&mut Numbers) -> f64); 6] = [
+    let kinds: [(&str, DrawAlike); 6] = [
         ("rate 0.05", |it| it.rate(0.05)),
         ("rate 0.5", |it| it.rate(0.5)),
         ("rate 0.9", |it| it.rate(0.9)),
