@@ -1,5 +1,5 @@
-//! An arm of which three of ten requests fail, at fifty requests a second: how long it takes until it is rolled
-//! back, and how many requests it has met by then.
+//! An arm of which three of ten requests fail, at fifty requests a second: how long it takes until it is
+//! rolled back, and how many requests it has met by then.
 
 use std::{
     collections::HashSet,
@@ -113,8 +113,9 @@ async fn a_broken_arm_is_rolled_back_within_a_minute_and_stays_so_after_kill_9()
     let touched = seen.iter().filter(|(_, is_broken)| *is_broken).count();
     let failed = seen.iter().filter(|(status, _)| *status != 200).count();
     println!(
-        "bar broken: an arm of which 30 % fail, at {PER_SECOND} a second: rolled back after {:.1} s, {touched} \
-         of {} requests were its own, {failed} of them failed; at most {} s and fewer than {TOUCHED_MAX}",
+        "bar broken: an arm of which 30 % fail, at {PER_SECOND} a second: rolled back after {:.1} s, \
+         {touched} of {} requests were its own, {failed} of them failed; at most {} s and \
+         fewer than {TOUCHED_MAX}",
         took.as_secs_f64(),
         seen.len(),
         WITHIN.as_secs()

@@ -195,7 +195,8 @@ impl Scene {
         ran
     }
 
-    /// The memory of a gateway that has taken up so many units from its ledger, in MiB, and how long that took.
+    /// The memory of a gateway that has taken up so many units from its ledger, in MiB, and how long
+    /// that took.
     async fn served(&self, units: u64) -> (f64, Duration) {
         let began = Instant::now();
         let server = Server::anywhere(&self.folder.config()).await;

@@ -44,8 +44,8 @@ struct Args {
     unjudged: bool,
 }
 
-/// Arms of an experiment: each draws a number for the unit, and all must be able to serve the request. The bar
-/// is that of the first.
+/// Arms of an experiment: each draws a number for the unit, and all must be able to serve the request. The
+/// bar is that of the first.
 const ARMS: [usize; 3] = [3, 2, 5];
 /// The models of the arms, one each.
 const MODELS: [&str; 5] =
@@ -54,8 +54,8 @@ const MODELS: [&str; 5] =
 const UNITS: usize = 4_096;
 const ROUNDS: usize = 40;
 
-/// A policy whose only rule has an experiment of so many arms, each a route of one model as the rule's own is;
-/// none is no experiment.
+/// A policy whose only rule has an experiment of so many arms, each a route of one model as the rule's own
+/// is; none is no experiment.
 fn policy(arms: usize, fleet: &FleetFacts) -> Result<Policy, Box<dyn Error>> {
     let arm = |(at, model): (usize, &str)| {
         let share = 1.0 / arms as f64;

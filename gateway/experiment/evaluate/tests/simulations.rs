@@ -1,6 +1,6 @@
-//! The statistics on experiments of which the truth is known: how often they say what is not so, and how often
-//! what is. Each says its figure and the bar in one line; `tests/run` shows them. A tenth of the experiments
-//! are simulated unless all are asked for.
+//! The statistics on experiments of which the truth is known: how often they say what is not so, and how
+//! often what is. Each says its figure and the bar in one line; `tests/run` shows them. A tenth of the
+//! experiments are simulated unless all are asked for.
 
 #![allow(clippy::print_stdout, reason = "the figures are what is wanted")]
 
@@ -114,8 +114,8 @@ impl Simulated {
         Options { alpha: ALPHA, shares, ..Options::default() }
     }
 
-    /// The share of experiments that are ever significant, and of those with an interval somewhere that leaves
-    /// the true difference out.
+    /// The share of experiments that are ever significant, and of those with an interval somewhere that
+    /// leaves the true difference out.
     fn ever(self, draw: impl Fn(&mut Numbers, bool) -> f64 + Sync, truth: f64) -> [f64; 2] {
         let options = self.options();
         count(runs(), |seed| {
