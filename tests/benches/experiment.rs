@@ -87,12 +87,16 @@ fn decided(policies: &[Policy], fleet: &FleetFacts) -> Result<Vec<f64>, Box<dyn 
     let mut least = vec![f64::INFINITY; policies.len()];
     for _ in 0..ROUNDS {
         for (policy, least) in policies.iter().zip(&mut least) {
-            let decide = |it| black_box(decide(policy, black_box(it), &view, Draw(1))).is_ok();
+            let has_experiment = !policy.experiments().is_empty();
+            let decide = |it| {
+                let plan = black_box(decide(policy, black_box(it), &view, Draw(1)));
+                plan.is_ok_and(|plan| plan.arm.is_some() == has_experiment)
+            };
             let began = Instant::now();
             let right = signals.iter().filter(|it| decide(it)).count();
             *least = least.min(began.elapsed().as_secs_f64() * 1e9 / UNITS as f64);
             if right != UNITS {
-                return Err("a request was refused".into());
+                return Err("a request was refused, or got no arm".into());
             }
         }
     }
