@@ -1,14 +1,14 @@
 //! Statistics on data from elsewhere: lines of units, arms and values in the order of time.
 
 mod row;
+mod units;
 
 use std::{collections::HashMap, mem};
 
 use serde::Serialize;
-use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_128};
 
-use self::row::Row;
 pub(crate) use self::row::RowFault;
+use self::{row::Row, units::Units};
 use super::stats::{Moments, Sequence, ShareTest, compare};
 
 /// Arms of one experiment at the most.
@@ -83,8 +83,7 @@ pub(crate) struct Evaluation {
 struct Running {
     name: Option<Box<str>>,
     arms: Vec<Arm>,
-    /// By the hash of the unit's name.
-    units: HashMap<u128, Unit, Xxh3DefaultBuilder>,
+    units: Units,
     shares: ShareTest,
     /// Lines since the last look.
     lines: u64,
@@ -98,13 +97,6 @@ struct Running {
 struct Arm {
     name: Box<str>,
     moments: Moments,
-}
-
-/// What is kept of a unit: its value is the mean of its lines.
-struct Unit {
-    arm: u16,
-    lines: u32,
-    mean: f64,
 }
 
 impl Evaluation {
@@ -169,7 +161,7 @@ impl Running {
         Self {
             name: name.map(Box::from),
             arms,
-            units: HashMap::default(),
+            units: Units::default(),
             shares: ShareTest::default(),
             lines: 0,
             last_line: 0,
@@ -186,23 +178,11 @@ impl Running {
         self.lines += 1;
         self.last_line = row.line;
         let at = self.arm(row, options)?;
-        let hash = xxh3_128(row.unit.as_bytes());
         let Some(arm) = self.arms.get_mut(usize::from(at)) else { return Ok(()) };
-        let Some(unit) = self.units.get_mut(&hash) else {
-            self.units.insert(hash, Unit { arm: at, lines: 1, mean: row.value });
-            arm.moments.add(row.value);
-            return Ok(());
-        };
-        if unit.arm != at {
-            let other = usize::from(unit.arm);
-            let other = self.arms.get(other).map_or("another", |arm| &*arm.name);
-            return Err(row.moved(other));
-        }
-        unit.lines = unit.lines.saturating_add(1);
-        let before = unit.mean;
-        unit.mean += (row.value - before) / f64::from(unit.lines);
-        arm.moments.replace(before, unit.mean);
-        Ok(())
+        self.units.add(&row.unit, row.value, at, &mut arm.moments).map_err(|other| {
+            let other = self.arms.get(usize::from(other)).map_or("another", |arm| &*arm.name);
+            row.moved(other)
+        })
     }
 
     fn arm(&mut self, row: &Row<'_>, options: &Options) -> Result<u16, RowFault> {

@@ -91,4 +91,22 @@ mod tests {
         }
         assert!(matches!(units, Units::Estimated(registers) if registers.len() == 4_096));
     }
+
+    /// What the units of an arm take: nine bytes a place, seven of eight of which are used.
+    fn bytes(units: &Units) -> usize {
+        match units {
+            Units::Exact(units) => (units.capacity() * 8 / 7).next_power_of_two() * 9,
+            Units::Estimated(registers) => registers.len(),
+        }
+    }
+
+    #[test]
+    fn a_million_units_take_less_than_64_mib_over_any_number_of_arms() {
+        for arms in [1, 2, 10, 100, 245, 279, 1_000] {
+            let mut all = vec![Units::default(); arms];
+            (0..1_000_000).for_each(|unit| all[unit % arms].add((unit as u128) << 64));
+            let total: usize = all.iter().map(bytes).sum();
+            assert!(total <= 64 << 20, "{arms} arms: {total} bytes");
+        }
+    }
 }

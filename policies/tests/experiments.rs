@@ -3,12 +3,13 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::result_large_err,
     clippy::unwrap_used,
     reason = "helpers of tests are tests"
 )]
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use policies::{
     Fault, Plan, Policy, Refusal, World, cases, catalogue, compile, decide,
@@ -125,6 +126,52 @@ fn a_ramp_moves_units_in_and_none_between_arms() {
             assert!(before.is_none() || before == after);
         }
     }
+}
+
+/// How many units moved from where to where: the arm before, `None` outside, and the arm after.
+fn moved(before: &[Option<u8>], after: &[Option<u8>]) -> BTreeMap<(Option<u8>, Option<u8>), usize> {
+    let mut moved = BTreeMap::new();
+    for pair in before.iter().copied().zip(after.iter().copied()).filter(|(a, b)| a != b) {
+        *moved.entry(pair).or_default() += 1;
+    }
+    moved
+}
+
+#[test]
+fn from_10_to_50_per_cent_no_unit_moves_but_into_the_treatment() {
+    let is_full = std::env::var_os("SIGNALBOX_TEST_FULL").is_some();
+    let units: u128 = if is_full { 100_000 } else { 10_000 };
+    let fleet = view();
+    let arms = |policy: &Policy, share: Option<f64>| -> Vec<Option<u8>> {
+        let state = ExperimentState { enrol: share, ..ExperimentState::default() };
+        let experiments = ExperimentView { states: vec![state] };
+        let world = World { fleet: &fleet, experiments: &experiments };
+        let arm = |unit| decide(policy, &user(unit), world, Draw(1)).unwrap().arm;
+        (0..units).map(|unit| arm(unit).map(|it| it.arm.0)).collect()
+    };
+    let about = |count: usize, share: f64| {
+        let off = count as f64 / units as f64 - share;
+        assert!(off.abs() < 0.015, "{count} of {units} are not {share}");
+    };
+    // More units take part: those outside come in, to both arms alike, and nobody else moves.
+    let half = policy(&format!("arms = {ARMS}"));
+    let steps = moved(&arms(&half, Some(0.1)), &arms(&half, Some(0.5)));
+    assert_eq!(steps.keys().copied().collect::<Vec<_>>(), [(None, Some(0)), (None, Some(1))]);
+    steps.values().for_each(|count| about(*count, 0.2));
+    println!("ramp: {units} units, {steps:?} (arm before, arm after); none moves but in");
+    // The treatment's share grows, by an edited policy: it takes from the control, and nobody else moves.
+    let shares = |old: &str, new: &str| {
+        let arms =
+            ARMS.replacen("0.5", old, 1).replacen("share = 0.5", &format!("share = {new}"), 1);
+        policy(&format!("arms = {arms}"))
+    };
+    let (before, after) = (shares("0.9", "0.1"), shares("0.5", "0.5"));
+    let steps = moved(&arms(&before, None), &arms(&after, None));
+    assert_eq!(steps.keys().copied().collect::<Vec<_>>(), [(Some(0), Some(1))]);
+    steps.values().for_each(|count| about(*count, 0.4));
+    println!(
+        "ramp: {units} units, {steps:?} (arm before, arm after); none moves but to the treatment"
+    );
 }
 
 #[test]

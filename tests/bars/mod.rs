@@ -4,12 +4,14 @@
 #![allow(clippy::print_stdout, reason = "the figures are what is wanted")]
 
 mod books;
+mod broken_arm;
 mod outage;
 mod overload;
 mod restart;
 mod scrape;
 mod slow_heads;
 mod storm;
+mod units;
 
 use std::time::{Duration, Instant};
 

@@ -249,9 +249,18 @@ impl Server {
 
     /// Resident memory, in KiB.
     pub(crate) fn memory_kib(&self) -> i64 {
+        self.measure("VmRSS:")
+    }
+
+    /// The most resident memory that it has had, in KiB.
+    pub(crate) fn memory_peak_kib(&self) -> i64 {
+        self.measure("VmHWM:")
+    }
+
+    fn measure(&self, name: &str) -> i64 {
         let id = self.child.id().expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a measure");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a measure");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
