@@ -75,7 +75,7 @@ use crate::{
     },
     log::Log,
     outcome::Sampler,
-    pipeline::{Epoch, Gateway, Guards, Sources, guards},
+    pipeline::{Epoch, Gateway, Guards, Sources},
     record::{self, Ledger, Recorder, ReloadResult, WriterHandle},
     store::Departure,
 };
@@ -93,7 +93,7 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 2],
+    chores: [JoinHandle<()>; 3],
     drain_timeout: Duration,
     drain_grace: Duration,
     departure: Departure,
@@ -272,6 +272,7 @@ async fn begin(
         chores: [
             tokio::spawn(chores::run(Arc::clone(&gateway))),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
+            tokio::spawn(experiments::follow(Arc::clone(&gateway), config.ledger.sqlite.clone())),
         ],
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,
@@ -365,9 +366,8 @@ async fn build(
         let begun = before.begin(&epoch.accounts, &said.aside, jiff::Timestamp::now());
         begun.map_err(ledger_error)?;
     }
-    let changes = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
-    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(&changes)));
-    guards::look(&gateway);
+    let (last, changes) = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
+    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(last, &changes)));
     experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
     gauges::register(&gateway);
     if let Some(predecessor) = predecessor {

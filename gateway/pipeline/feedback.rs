@@ -100,7 +100,7 @@ where
     let commit = gw.recorder.feedback(feedback)?;
     gw.recorder.durable(commit).await?;
     if let Some(arm) = &found.arm {
-        guards::told(gw, arm, &name, (found.before, value));
+        guards::told(gw, (arm, found.at_ms), &name, (found.before, value));
     }
     if let Some([experiment, arm, name]) = counted {
         gw.recorder.metrics().feedback(experiment, arm, name);

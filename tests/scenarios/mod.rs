@@ -13,6 +13,7 @@ mod demo;
 mod departure;
 mod directory;
 mod drain;
+mod experiment_changes;
 mod experiments;
 mod fallback;
 mod feedback;
