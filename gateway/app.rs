@@ -93,7 +93,7 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 3],
+    chores: [JoinHandle<()>; 2],
     drain_timeout: Duration,
     drain_grace: Duration,
     departure: Departure,
@@ -270,9 +270,8 @@ async fn begin(
         listeners,
         incumbent: None,
         chores: [
-            tokio::spawn(chores::run(Arc::clone(&gateway))),
+            tokio::spawn(chores::run(Arc::clone(&gateway), config.ledger.sqlite.clone())),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
-            tokio::spawn(experiments::follow(Arc::clone(&gateway), config.ledger.sqlite.clone())),
         ],
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,

@@ -31,7 +31,7 @@ pub(super) fn changes(ledger: &Path) -> Result<(i64, Vec<ExperimentChange>), Sto
 }
 
 /// Takes in what becomes of experiments by other processes on the same ledger, until this one ends.
-pub(super) async fn follow(gateway: Arc<Gateway>, ledger: PathBuf) {
+pub(super) async fn follow(gateway: &Gateway, ledger: PathBuf) {
     let mut looks = tokio::time::interval(CHANGES_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unread = false;
@@ -44,13 +44,13 @@ pub(super) async fn follow(gateway: Arc<Gateway>, ledger: PathBuf) {
         let read = move || Reader::open(&ledger)?.experiment_changes_after(after);
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok((last, changes))) => {
-                guards::read(&gateway, last, changes);
+                guards::read(gateway, last, changes);
                 unread = false;
             }
             Ok(Err(error)) if !std::mem::replace(&mut unread, true) => tracing::warn!(
                 %error,
-                "experiment: the ledger is not read: what other processes change in experiments is not in force \
-                 here until it is"
+                "experiment: the ledger is not read: what other processes change in experiments is not \
+                 in force here until it is"
             ),
             _ => {}
         }

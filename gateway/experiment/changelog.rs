@@ -1,6 +1,6 @@
-//! What has become of experiments, by the ledger and by what is on its way there. Several processes write one
-//! ledger while one hands over to another, so that a change may come from any of them; the order in which they
-//! stand in the ledger is the one that counts. A plain value.
+//! What has become of experiments, by the ledger and by what is on its way there. Several processes write
+//! one ledger while one hands over to another, so that a change may come from any of them; the order in which
+//! they stand in the ledger is the one that counts. A plain value.
 
 use policies::experiment::Experiment;
 use uuid::Uuid;

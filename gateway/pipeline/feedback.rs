@@ -33,8 +33,8 @@ const VALUE_MAX: f64 = 1e12;
 const NAMES_MAX: u32 = 32;
 const DAY_MS: i64 = 86_400_000;
 
-/// While this lives, nobody else tells anything of the same request: what counted before a value is known when
-/// it is taken.
+/// While this lives, nobody else tells anything of the same request: what counted before a value is known
+/// when it is taken.
 pub(crate) type Turn = OwnedMutexGuard<()>;
 
 /// What finds whose a request was, in the ledger: by its id, for a value of this name.

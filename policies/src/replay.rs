@@ -1,7 +1,7 @@
 //! A policy rehearsed on requests that have been: what would move, what it would cost, who would be refused.
 //!
-//! Each past request is decided again by its own signals and its own draw, against a fleet that is healthy and
-//! experiments as they were at its time.
+//! Each past request is decided again by its own signals and its own draw, against a fleet that is healthy
+//! and experiments as they were at its time.
 //! What moves is priced by the tokens that were really used, at the price of the model it moves to.
 
 use std::collections::BTreeMap;

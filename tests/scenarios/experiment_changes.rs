@@ -34,9 +34,10 @@ fn setup(good: &SimBackend, other: &[String]) -> Setup {
 /// Writes a change into a ledger, as another process does.
 fn write(ledger: &Path, change: &str, arm: Option<&str>, version: &Value) {
     let connection = Connection::open(ledger).expect("the ledger");
-    let sql = "INSERT INTO experiment_change (seq, id, at_ms, experiment, version, arm, change, reason, \"by\") \
-         SELECT coalesce(max(seq), 0) + 1, 'other-' || count(*), 0, 'ab', ?, ?, ?, 'elsewhere', 'admin' \
-         FROM experiment_change";
+    let sql = "INSERT INTO experiment_change \
+         (seq, id, at_ms, experiment, version, arm, change, reason, \"by\") \
+         SELECT coalesce(max(seq), 0) + 1, 'other-' || count(*), 0, 'ab', ?, ?, ?, 'elsewhere', \
+         'admin' FROM experiment_change";
     let version = version.as_str().expect("a version");
     connection.execute(sql, params![version, arm, change]).expect("a change");
 }

@@ -14,6 +14,7 @@ mod departure;
 mod directory;
 mod drain;
 mod experiment_changes;
+mod experiment_live;
 mod experiments;
 mod fallback;
 mod feedback;

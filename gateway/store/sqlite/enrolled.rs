@@ -201,8 +201,8 @@ fn of_whom(row: &Row<'_>) -> rusqlite::Result<Enrolment> {
     Ok(Enrolment { team, key, at_ms, arm, others: row.get(6)?, before: row.get(7)? })
 }
 
-/// What has become of experiments after the change of a number, in its order, and the number of the last. What
-/// no version of this program writes is left out.
+/// What has become of experiments after the change of a number, in its order, and the number of the last.
+/// What no version of this program writes is left out.
 pub(super) fn changes_after(
     connection: &Connection,
     seq: i64,
