@@ -149,7 +149,7 @@ async fn the_others_go_on(gateway: &Gateway, bad: &SimBackend) {
     let expected = ["", "ab=near", "ab=old"].map(str::to_owned);
     assert_eq!(after, BTreeSet::from(expected));
     let arms: BTreeSet<_> =
-        newest(gateway, "arm", 30).into_iter().map(|it| it.unwrap_or_default()).collect();
+        newest(gateway, "arm", 30).into_iter().map(Option::unwrap_or_default).collect();
     assert_eq!(arms, ["", "near", "old"].map(str::to_owned).into(), "of the entries");
 }
 
