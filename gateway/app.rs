@@ -75,7 +75,7 @@ use crate::{
     },
     log::Log,
     outcome::Sampler,
-    pipeline::{Epoch, Gateway, Guards, Sources, guards},
+    pipeline::{Epoch, Gateway, Guards, Sources},
     record::{self, Ledger, Recorder, ReloadResult, WriterHandle},
     store::Departure,
 };
@@ -270,7 +270,7 @@ async fn begin(
         listeners,
         incumbent: None,
         chores: [
-            tokio::spawn(chores::run(Arc::clone(&gateway))),
+            tokio::spawn(chores::run(Arc::clone(&gateway), config.ledger.sqlite.clone())),
             tokio::spawn(probes::run(Arc::clone(&gateway))),
         ],
         drain_timeout: config.server.drain_timeout,
@@ -365,9 +365,8 @@ async fn build(
         let begun = before.begin(&epoch.accounts, &said.aside, jiff::Timestamp::now());
         begun.map_err(ledger_error)?;
     }
-    let changes = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
-    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(&changes)));
-    guards::look(&gateway);
+    let (last, changes) = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
+    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(last, &changes)));
     experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
     gauges::register(&gateway);
     if let Some(predecessor) = predecessor {

@@ -41,7 +41,7 @@ pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
     decide::{Asked, Decided, Present, explained},
-    feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, feedback},
+    feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, Turn, feedback},
     guards::Guards,
     ids::Ids,
     preview::preview,

@@ -1,7 +1,8 @@
 //! What has to happen again and again while the process serves.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::experiments;
 use crate::pipeline::{Gateway, guards};
 
 /// How often decisions get a new view of the fleet, and of the experiments where a step of a ramp begins or
@@ -10,8 +11,13 @@ const VIEW_EVERY: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at, and whether arms get other shares.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks at the fleet, and sweeps up what has come to its end, until the process ends.
-pub(super) async fn run(gateway: Arc<Gateway>) {
+/// Looks at the fleet and at what other processes change, and sweeps up what has come to its end, until the
+/// process ends.
+pub(super) async fn run(gateway: Arc<Gateway>, ledger: PathBuf) {
+    tokio::join!(look(&gateway), experiments::follow(&gateway, ledger));
+}
+
+async fn look(gateway: &Gateway) {
     let mut view = tokio::time::interval(VIEW_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
@@ -23,7 +29,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
             }
             _ = sweep.tick() => {
                 gateway.epoch.load().upstreams.sweep(gateway.now());
-                guards::look(&gateway);
+                guards::look(gateway);
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     account::{Accounts, NewBudgets},
     config::{Config, FixedChange, fixed_changes},
     fleet::Fleet,
-    pipeline::Epoch,
+    pipeline::{Epoch, guards},
     record::StoreError,
 };
 
@@ -89,6 +89,7 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
     let epoch = Arc::new(epoch);
     gateway.epoch.store(Arc::clone(&epoch));
+    guards::look(gateway);
     fleet.take_over(gateway.now());
     let live = |fleet: &Fleet| fleet.any_live(gateway.now());
     // Where all are new, whoever asks whether it is ready hears what he heard before, until they have

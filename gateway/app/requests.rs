@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use uuid::Uuid;
 
 use crate::{
     edge::admin::FindRequest,
     failure::{Failure, Kind, Stage},
     outcome::Enrolment,
-    pipeline::{FindEnrolment, Gateway},
+    pipeline::{FindEnrolment, Gateway, Turn},
     record::StoreError,
     store::Reader,
     why::Account,
@@ -55,18 +55,20 @@ pub(super) fn enrolments(gateway: &Arc<Gateway>, ledger: PathBuf) -> FindEnrolme
         ledger,
         turns: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         waiting: Semaphore::new(WAITING_MAX),
+        one_by_one: Default::default(),
     });
     Box::new(move |id: Uuid, name: Box<str>| {
         let (recorder, desk) = (recorder.clone(), Arc::clone(&desk));
         let now_ms = timestamp().as_millisecond();
         Box::pin(async move {
             let _waits = desk.waiting.try_acquire().map_err(|_| busy())?;
-            let found = desk.enrolment(id, name.clone()).await?;
-            if found.is_some() || !is_new(id, now_ms) {
-                return Ok(found);
+            let turn = desk.turn(id).await;
+            let mut found = desk.enrolment(id, name.clone()).await?;
+            if found.is_none() && is_new(id, now_ms) {
+                recorder.flushed().await?;
+                found = desk.enrolment(id, name).await?;
             }
-            recorder.flushed().await?;
-            desk.enrolment(id, name).await
+            Ok(found.map(|found| (found, turn)))
         })
     })
 }
@@ -83,9 +85,18 @@ struct Desk {
     turns: Arc<Semaphore>,
     /// Those who are looked up, and those who wait for that.
     waiting: Semaphore,
+    /// What is told of one request is taken one after the other; by a part of its id, so that others seldom
+    /// wait for it.
+    one_by_one: [Arc<Mutex<()>>; 32],
 }
 
 impl Desk {
+    async fn turn(&self, id: Uuid) -> Turn {
+        let at = id.as_bytes().last().map_or(0, |last| usize::from(*last) % self.one_by_one.len());
+        let lock = self.one_by_one.get(at).cloned().unwrap_or_default();
+        lock.lock_owned().await
+    }
+
     async fn enrolment(&self, id: Uuid, name: Box<str>) -> Result<Option<Enrolment>, Failure> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|error| unreadable().because(error))?;

@@ -4,6 +4,7 @@
 //! anybody likes: every interval holds at all looks together, not at one look chosen beforehand.
 
 pub(crate) mod bandit;
+pub(crate) mod changelog;
 mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;

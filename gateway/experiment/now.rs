@@ -20,15 +20,17 @@ pub(crate) struct Experiments {
 struct Published {
     view: ExperimentView,
     changes: Arc<Changes>,
+    /// The latest time at which it was made, in seconds since 1970: a clock that is set back makes no step of
+    /// a ramp undone.
+    seconds: i64,
     /// When it holds no more, in seconds since 1970.
     until: Option<i64>,
 }
 
 impl Published {
-    fn new(experiments: &[Experiment], changes: Arc<Changes>, now: Timestamp) -> Self {
-        let seconds = now.as_second();
+    fn new(experiments: &[Experiment], changes: Arc<Changes>, seconds: i64) -> Self {
         let until = next_step(experiments, seconds);
-        Self { view: view(experiments, &changes, seconds), changes, until }
+        Self { view: view(experiments, &changes, seconds), changes, seconds, until }
     }
 }
 
@@ -48,7 +50,9 @@ impl Experiments {
     pub(crate) fn new(experiments: &[Experiment], before: Option<&Self>, now: Timestamp) -> Self {
         let changes = before.map_or_else(Arc::default, |before| Arc::clone(&before.changes));
         let experiments: Arc<[Experiment]> = experiments.into();
-        let published = Published::new(&experiments, changes.load_full(), now);
+        let latest = before.map_or(i64::MIN, |before| before.published.load().seconds);
+        let seconds = now.as_second().max(latest);
+        let published = Published::new(&experiments, changes.load_full(), seconds);
         Self { experiments, changes, published: ArcSwap::from_pointee(published) }
     }
 
@@ -74,7 +78,8 @@ impl Experiments {
         let changes = self.changes.load_full();
         let holds = published.until.is_none_or(|until| now.as_second() < until);
         if !holds || !Arc::ptr_eq(&changes, &published.changes) {
-            self.published.store(Arc::new(Published::new(&self.experiments, changes, now)));
+            let seconds = now.as_second().max(published.seconds);
+            self.published.store(Arc::new(Published::new(&self.experiments, changes, seconds)));
         }
     }
 

@@ -43,8 +43,10 @@ struct Arm {
     primary: Primary,
     /// The bound that it breaks.
     broken: Option<Reading>,
-    /// Requests that came in before are no evidence.
+    /// Requests that came in before are no evidence, and neither is what is told of them: by the monotonic
+    /// clock where the evidence has begun anew in this process, and in milliseconds since 1970.
     since: Option<Instant>,
+    since_ms: i64,
 }
 
 /// The values of the metric that allocation follows.
@@ -156,7 +158,7 @@ pub(crate) fn refusal(kind: &str) -> Option<(Seen, Option<f64>)> {
 
 impl Watched {
     fn new(experiment: Experiment) -> Self {
-        let arm = |_: &_| Mutex::new(Arm::new(&experiment, None));
+        let arm = |_: &_| Mutex::new(Arm::new(&experiment, None, i64::MIN));
         Self { arms: experiment.arms.iter().map(arm).collect(), experiment }
     }
 
@@ -227,16 +229,19 @@ impl Watched {
         self.judge(enrolled_arm, &mut state)
     }
 
-    /// Takes in what a caller says of a request of an arm: the value that counts now, and the one that
-    /// counted before. Says so if the arm has just broken a bound.
+    /// Takes in what a caller says of a request of an arm, which came in so many milliseconds after 1970: the
+    /// value that counts now, and the one that counted before. Says so if the arm has just broken a bound.
     pub(crate) fn feedback(
         &self,
-        arm: &str,
+        (arm, at_ms): (&str, i64),
         name: &str,
         values: (Option<f64>, f64),
     ) -> Option<Broken> {
         let at = self.experiment.arms.iter().position(|it| *it.name == *arm)?;
         let mut state = self.arm(at)?;
+        if at_ms < state.since_ms {
+            return None;
+        }
         self.take_told(&mut state, name, values);
         self.judge(ArmIndex(u8::try_from(at).ok()?), &mut state)
     }
@@ -268,13 +273,19 @@ impl Watched {
         names
     }
 
-    /// Begins the evidence of all arms anew, from this moment on.
-    pub(crate) fn restart(&self, now: Instant) {
+    /// Begins the evidence of all arms anew, from this moment on, which is so many milliseconds after 1970.
+    pub(crate) fn restart(&self, now: Instant, now_ms: i64) {
         for at in 0..self.arms.len() {
             let Some(mut arm) = self.arm(at) else { continue };
             let units = std::mem::take(&mut arm.units);
-            *arm = Arm { units, ..Arm::new(&self.experiment, Some(now)) };
+            *arm = Arm { units, ..Arm::new(&self.experiment, Some(now), now_ms) };
         }
+    }
+
+    /// What is told of requests that came in before is no evidence: it had begun anew then.
+    pub(crate) fn began(&self, at_ms: i64) {
+        let arms = (0..self.arms.len()).filter_map(|at| self.arm(at));
+        arms.for_each(|mut arm| arm.since_ms = arm.since_ms.max(at_ms));
     }
 
     /// Whether an arm has broken a bound since its evidence began.
@@ -310,10 +321,10 @@ impl Watched {
 }
 
 impl Arm {
-    fn new(experiment: &Experiment, since: Option<Instant>) -> Self {
+    fn new(experiment: &Experiment, since: Option<Instant>, since_ms: i64) -> Self {
         let evidence = Evidence::new(&experiment.guard);
         let primary = Primary { values: Moments::new(0.0), is_rate: true };
-        Self { evidence, units: Units::default(), primary, broken: None, since }
+        Self { evidence, units: Units::default(), primary, broken: None, since, since_ms }
     }
 }
 

@@ -53,6 +53,13 @@ impl Statuses {
         it.shares = Some((Arc::clone(&experiment.version), shares));
     }
 
+    /// Goes on with the shares that there were.
+    pub(crate) fn keep_shares(&mut self, before: &Self) {
+        for (name, status) in before.0.iter().filter(|(_, it)| it.shares.is_some()) {
+            self.0.entry(Arc::clone(name)).or_default().shares.clone_from(&status.shares);
+        }
+    }
+
     /// What has become of the experiment of this name.
     pub(crate) fn of(&self, name: &str) -> Status {
         self.0.get(name).cloned().unwrap_or_default()

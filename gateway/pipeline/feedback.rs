@@ -11,6 +11,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::{Epoch, Gateway, Inbound, guards};
@@ -32,12 +33,17 @@ const VALUE_MAX: f64 = 1e12;
 const NAMES_MAX: u32 = 32;
 const DAY_MS: i64 = 86_400_000;
 
+/// While this lives, nobody else tells anything of the same request: what counted before a value is known
+/// when it is taken.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
 /// What finds whose a request was, in the ledger: by its id, for a value of this name.
 pub(crate) type FindEnrolment = Box<
     dyn Fn(
             Uuid,
             Box<str>,
-        ) -> Pin<Box<dyn Future<Output = Result<Option<Enrolment>, Failure>> + Send>>
+        )
+            -> Pin<Box<dyn Future<Output = Result<Option<(Enrolment, Turn)>, Failure>> + Send>>
         + Send
         + Sync,
 >;
@@ -72,7 +78,7 @@ where
     let told = Told::read(&inbound.body.await?)?;
     let unknown = || unknown(&told.request);
     let request = Uuid::try_parse(&told.request).map_err(|_| unknown())?;
-    let found = find(request, told.name.clone()).await?.ok_or_else(unknown)?;
+    let (found, _turn) = find(request, told.name.clone()).await?.ok_or_else(unknown)?;
     let caller = &principal.caller;
     if !may_tell(caller, &found) {
         return Err(unknown());
@@ -94,7 +100,7 @@ where
     let commit = gw.recorder.feedback(feedback)?;
     gw.recorder.durable(commit).await?;
     if let Some(arm) = &found.arm {
-        guards::told(gw, arm, &name, (found.before, value));
+        guards::told(gw, (arm, found.at_ms), &name, (found.before, value));
     }
     if let Some([experiment, arm, name]) = counted {
         gw.recorder.metrics().feedback(experiment, arm, name);

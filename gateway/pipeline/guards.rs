@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::{Epoch, Gateway};
 use crate::{
     experiment::{
+        changelog::Changelog,
         guard::Reading,
         observe::{ArmReading, Broken, Watched},
-        status::{Status, Statuses},
+        status::Status,
         view::Changes,
     },
     failure::Failure,
@@ -33,7 +34,7 @@ pub(crate) struct Guards(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    statuses: Statuses,
+    changelog: Changelog,
     /// What decisions go by since they were last told.
     published: Changes,
     /// The period whose shares hold.
@@ -41,13 +42,18 @@ struct State {
 }
 
 impl Guards {
-    /// What these changes, in their order, have made of the experiments.
-    pub(crate) fn new<'a>(changes: impl IntoIterator<Item = &'a ExperimentChange>) -> Self {
-        let mut state = State::default();
-        for it in changes {
-            let _ = state.statuses.apply(it);
-        }
-        Self(Mutex::new(state))
+    /// What these changes, in their order, have made of the experiments; the last has this number.
+    pub(crate) fn new<'a>(
+        last: i64,
+        changes: impl IntoIterator<Item = &'a ExperimentChange>,
+    ) -> Self {
+        let changelog = Changelog::new(last, changes);
+        Self(Mutex::new(State { changelog, ..State::default() }))
+    }
+
+    /// The number of the last change that was read from the ledger.
+    pub(crate) fn last_read(&self) -> i64 {
+        self.state().changelog.last_read()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,7 +64,7 @@ impl Guards {
 impl State {
     /// Tells those who decide by this epoch what has become of its experiments.
     fn publish(&mut self, epoch: &Epoch, now: Timestamp) {
-        let changes = self.statuses.changes(epoch.policy.experiments());
+        let changes = self.changelog.statuses().changes(epoch.policy.experiments());
         if changes != self.published {
             self.published = changes.clone();
             epoch.experiments.change(changes, now);
@@ -90,7 +96,7 @@ pub(crate) fn broken(gateway: &Gateway, it: &Broken) {
     };
     let mut state = gateway.guards.state();
     // Evidence of before the start may say again what the books have.
-    if !state.statuses.apply(&change) {
+    if !state.changelog.put(&change) {
         return;
     }
     state.publish(&gateway.epoch.load(), now);
@@ -139,15 +145,21 @@ fn id(gateway: &Gateway, now: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
 }
 
-/// A caller tells of an answer of an arm: the value that counts now, and the one that counted before.
-pub(crate) fn told(gateway: &Gateway, arm: &ArmName, name: &str, values: (Option<f64>, f64)) {
+/// A caller tells of an answer of an arm, of a request that came in at that time: the value that counts now,
+/// and the one that counted before.
+pub(crate) fn told(
+    gateway: &Gateway,
+    (arm, at_ms): (&ArmName, i64),
+    name: &str,
+    values: (Option<f64>, f64),
+) {
     let epoch = gateway.epoch.load();
     let Some(watched) = epoch.watch.find(&arm.experiment) else { return };
     // Another version's arm is another arm.
     if watched.experiment.version != arm.version {
         return;
     }
-    if let Some(it) = watched.feedback(&arm.arm, name, values) {
+    if let Some(it) = watched.feedback((&arm.arm, at_ms), name, values) {
         broken(gateway, &it);
     }
 }
@@ -166,7 +178,7 @@ pub(crate) async fn change(
 ) -> Result<Option<bool>, Failure> {
     let epoch = gateway.epoch.load_full();
     let Some(watched) = epoch.watch.find(name) else { return Ok(None) };
-    let status = gateway.guards.state().statuses.of(name);
+    let status = status(gateway, name);
     let stands = match action {
         ExperimentAction::Stopped => status.stopped.is_some(),
         _ => status.stopped.is_none() && status.rolled_back.is_empty() && !watched.is_broken(),
@@ -187,19 +199,51 @@ pub(crate) async fn change(
         reason: reason.into(),
         by: BY_OPERATOR.into(),
     };
-    let commit = gateway.recorder.experiment_changed(change.clone());
+    gateway.guards.state().changelog.expect(&change);
+    let (id, commit) = (change.id, gateway.recorder.experiment_changed(change));
     gateway.recorder.durable(commit).await?;
     if action == ExperimentAction::Resumed {
-        watched.restart(gateway.now());
+        watched.restart(gateway.now(), now.as_millisecond());
     }
     let mut state = gateway.guards.state();
-    let _ = state.statuses.apply(&change);
+    state.changelog.is_written(id);
     state.publish(&gateway.epoch.load(), now);
     drop(state);
     let (experiment, reason) = (printable(name), printable(reason));
     let done = if action == ExperimentAction::Stopped { "stopped" } else { "resumed" };
     tracing::warn!(%experiment, %reason, by = BY_OPERATOR, "experiment: it is {done}");
     Ok(Some(true))
+}
+
+fn status(gateway: &Gateway, name: &str) -> Status {
+    gateway.guards.state().changelog.statuses().of(name)
+}
+
+/// Puts in force what the ledger was told of experiments since the last look, by whichever process: one that
+/// hands over to this one, or that has taken over from it.
+pub(crate) fn read(gateway: &Gateway, last: i64, changes: Vec<ExperimentChange>) {
+    let (epoch, now) = (gateway.epoch.load(), (gateway.sources.timestamp)());
+    let mut state = gateway.guards.state();
+    let new = state.changelog.read(last, changes);
+    if new.is_empty() {
+        return;
+    }
+    for (it, _) in new.iter().filter(|(it, _)| it.change == ExperimentAction::Resumed) {
+        if let Some(watched) = epoch.watch.find(&it.experiment) {
+            watched.restart(gateway.now(), it.at_ms);
+        }
+    }
+    state.publish(&epoch, now);
+    drop(state);
+    for (it, _) in new.iter().filter(|(_, own)| !own) {
+        let (experiment, reason) = (printable(&it.experiment), printable(&it.reason));
+        let (arm, by) = (it.arm.as_deref().map(printable), printable(&it.by));
+        let done = it.change.name();
+        tracing::warn!(
+            %experiment, arm = arm.as_deref(), %reason, %by, change = done,
+            "experiment: another process has changed it, and that is in force here"
+        );
+    }
 }
 
 /// Publishes what a new version of the policy makes of the changes, and the shares of a new period.
@@ -214,7 +258,7 @@ pub(crate) fn look(gateway: &Gateway) {
     if std::mem::replace(&mut state.period, period) != period {
         for it in epoch.watch.all() {
             if let Some(shares) = it.shares(period.unsigned_abs()) {
-                state.statuses.share(&it.experiment, shares);
+                state.changelog.share(&it.experiment, shares);
             }
         }
     }
@@ -224,7 +268,7 @@ pub(crate) fn look(gateway: &Gateway) {
 /// What is known of each arm of an experiment. One that is rolled back has broken its bound, also where that
 /// was before this process began.
 pub(crate) fn arms(gateway: &Gateway, it: &Watched) -> Vec<ArmReading> {
-    readings(it, &gateway.guards.state().statuses.of(&it.experiment.name))
+    readings(it, &status(gateway, &it.experiment.name))
 }
 
 fn readings(it: &Watched, status: &Status) -> Vec<ArmReading> {
@@ -241,8 +285,7 @@ fn readings(it: &Watched, status: &Status) -> Vec<ArmReading> {
 pub(crate) fn shown(gateway: &Gateway) -> Vec<Value> {
     let epoch = gateway.epoch.load();
     let seconds = (gateway.sources.timestamp)().as_second();
-    let status = |name: &str| gateway.guards.state().statuses.of(name);
-    epoch.watch.all().map(|it| one(it, &status(&it.experiment.name), seconds)).collect()
+    epoch.watch.all().map(|it| one(it, &status(gateway, &it.experiment.name), seconds)).collect()
 }
 
 fn one(it: &Watched, status: &Status, seconds: i64) -> Value {

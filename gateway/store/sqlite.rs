@@ -49,7 +49,7 @@ pub use self::{
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     observed::{Asked, Observed, ObservedRow},
-    past::PastRow,
+    past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
     probe::{held, usable},
     read::{Dimension, Entry, Filter, Sum},

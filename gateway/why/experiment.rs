@@ -5,25 +5,17 @@
 
 use policies::{
     Explanation, Policy, World,
-    experiment::{ArmIndex, Experiment, ExperimentState, ExperimentView, UnitKind},
+    experiment::{ArmIndex, Experiment, ExperimentState, ExperimentView},
     facts::{Draw, FleetView, Signals},
 };
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::column;
+use super::{column, past::set_unit};
 
 /// The number that a column holds in hexadecimal.
 fn hex(columns: &Map<String, Value>, name: &str) -> Option<u128> {
     let text = column(columns, name).filter(|text| text.len() == 32)?;
     u128::from_str_radix(text, 16).ok()
-}
-
-/// Puts the units of an entry into its signals. Its key's is there.
-pub(super) fn units(columns: &Map<String, Value>, signals: &mut Signals) {
-    signals.unit_user = hex(columns, "user");
-    let id = column(columns, "id").and_then(|id| Uuid::try_parse(id).ok());
-    signals.request = id.map_or(signals.request, |id| id.as_u128());
 }
 
 /// The experiment and the arm that an entry names, as this policy has them.
@@ -56,12 +48,8 @@ pub(super) fn explained(
     if let Some((at, experiment, arm)) = had(policy, columns) {
         let mut signals = signals.clone();
         // The unit as it was hashed, where the entry has it.
-        let unit = hex(columns, "unit");
-        match experiment.unit {
-            UnitKind::User => signals.unit_user = unit.or(signals.unit_user),
-            UnitKind::Key => signals.unit_key = unit.or(signals.unit_key),
-            UnitKind::Session => signals.session = unit.or(signals.session),
-            UnitKind::Request => signals.request = unit.unwrap_or(signals.request),
+        if let Some(unit) = hex(columns, "unit") {
+            set_unit(&mut signals, experiment.unit, unit);
         }
         return decided(&signals, at, ExperimentState::of_arm(experiment, arm));
     }
@@ -111,6 +99,7 @@ pub(super) fn difference(columns: &Map<String, Value>, decision: &Explanation) -
 mod tests {
     use policies::{catalogue, compile, experiment::unit_of_key, facts::ModelView};
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -142,8 +131,7 @@ mod tests {
     }
 
     fn again(policy: &Policy, columns: &Map<String, Value>) -> Explanation {
-        let mut signals = super::super::past::signals(&super::super::past::row(columns));
-        units(columns, &mut signals);
+        let signals = super::super::past::signals(&super::super::past::row(columns));
         let models = vec![ModelView::default(); policy.fleet().models.len()];
         explained(policy, columns, &signals, (&FleetView { version: 0, models }, Draw(1)))
     }
@@ -151,8 +139,7 @@ mod tests {
     #[test]
     fn an_entry_has_the_units_that_its_request_had() {
         let columns = columns(json!({}));
-        let mut signals = super::super::past::signals(&super::super::past::row(&columns));
-        units(&columns, &mut signals);
+        let signals = super::super::past::signals(&super::super::past::row(&columns));
         assert_eq!((signals.unit_user, signals.session), (Some(7), Some(9)));
         assert_eq!(signals.unit_key, Some(unit_of_key("k")));
         assert_eq!(signals.request, Uuid::try_parse(ID).expect("an id").as_u128());

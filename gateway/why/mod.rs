@@ -11,6 +11,7 @@ mod text;
 
 use policies::{
     Explanation, FleetSnapshot, compile,
+    experiment::ExperimentView,
     facts::{Draw, FleetView, ModelView},
 };
 use serde::Serialize;
@@ -124,14 +125,13 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     });
     let row = past::row(&kept.columns);
     let draw = Draw(row.draw);
-    let past = |row: PastRow| Callers::of(&policy).ok()?.past(row);
+    let past =
+        |row: PastRow| Callers::of(&policy).ok()?.past(&policy, ExperimentView::default(), row);
     let past =
         past(row).ok_or_else(|| unreadable("its team or its time zone is unknown".into()))?;
     let healthy = vec![ModelView::default(); policy.fleet().models.len()];
     let view = FleetView { version: 0, models: healthy };
-    let mut signals = past.signals;
-    experiment::units(&kept.columns, &mut signals);
-    let decision = experiment::explained(&policy, &kept.columns, &signals, (&view, draw));
+    let decision = experiment::explained(&policy, &kept.columns, &past.signals, (&view, draw));
     Ok((decision, note))
 }
 

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{Timestamp, tz::TimeZone};
 use policies::{
     Policy,
-    experiment::unit_of_key,
+    experiment::{ExperimentState, ExperimentView, UnitKind, unit_of_key},
     facts::{DataClass, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex, Tokens},
     replay::{Past, Served},
 };
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
+use uuid::Uuid;
 
-use crate::store::PastRow;
+use crate::store::{PastArm, PastRow};
 
 /// Teams and keys of a policy by their names, and its clock.
 pub(crate) struct Callers {
@@ -45,17 +46,28 @@ impl Callers {
         })
     }
 
-    /// The request as it would be decided by this policy; `None` if nobody of that name may ask.
-    pub(crate) fn past(&self, row: PastRow) -> Option<Past> {
+    /// The request as it would be decided by this policy, whose experiments were like that; `None` if nobody
+    /// of that name may ask.
+    pub(crate) fn past(
+        &self,
+        policy: &Policy,
+        mut experiments: ExperimentView,
+        row: PastRow,
+    ) -> Option<Past> {
         let mut signals = signals(&row);
         signals.team_path = self.teams.get(&row.team)?.clone();
         signals.key = *self.keys.get(&row.key)?;
+        if let Some(arm) = &row.arm {
+            moment(policy, arm, &mut signals, &mut experiments);
+        }
         let at = Timestamp::from_millisecond(row.at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         signals.at = crate::signals::civil(self.zone.to_datetime(at));
         let served =
             |model: String| Served { model: model.into(), counts: row.counts, cost: row.cost };
         Some(Past {
             signals,
+            experiments,
+            arm: row.arm.map(|it| (it.experiment.into(), it.name.into())),
             draw: policies::facts::Draw(row.draw),
             team: row.team.into(),
             served: row.model.map(served),
@@ -82,13 +94,41 @@ pub(super) fn signals(row: &PastRow) -> Signals {
     signals.output_tokens_asked = row.output_tokens_asked.map(Tokens);
     signals.n = row.n;
     signals.session = row.session.map(u128::from_be_bytes);
+    signals.unit_user = row.user.map(u128::from_be_bytes);
     signals.unit_key = Some(unit_of_key(&row.key));
-    // The id is not in the row; the draw of a request is its own as well.
-    signals.request = row.draw.into();
+    // Older refusals have no id; the draw of a request is its own as well.
+    signals.request = row.id.map_or(row.draw.into(), |id| id.as_u128());
     let tags = row.tags.as_deref().and_then(|tags| serde_json::from_str(tags).ok());
     let tags: Option<BTreeMap<String, String>> = tags;
     signals.tags = tags.into_iter().flatten().map(|(k, v)| (k.into(), v.into())).collect();
     signals
+}
+
+/// Gives the signals a unit of this kind.
+pub(super) fn set_unit(signals: &mut Signals, kind: UnitKind, unit: u128) {
+    match kind {
+        UnitKind::User => signals.unit_user = Some(unit),
+        UnitKind::Key => signals.unit_key = Some(unit),
+        UnitKind::Session => signals.session = Some(unit),
+        UnitKind::Request => signals.request = unit,
+    }
+}
+
+/// What this policy's experiments were for a request of the past. The version that it took part in was not
+/// stopped then, nor was its arm rolled back, whatever else the moment says.
+fn moment(policy: &Policy, arm: &PastArm, signals: &mut Signals, view: &mut ExperimentView) {
+    let mut all = policy.experiments().iter().enumerate();
+    let Some((at, it)) = all.find(|(_, it)| *it.name == *arm.experiment) else { return };
+    set_unit(signals, it.unit, u128::from_be_bytes(arm.unit));
+    if *it.version != *arm.version {
+        return;
+    }
+    let shares: Option<Vec<f64>> =
+        arm.shares.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let shares = shares.filter(|shares| shares.len() == it.arms.len()).unwrap_or_default();
+    if let Some(state) = view.states.get_mut(at) {
+        *state = ExperimentState { shares, ..ExperimentState::default() };
+    }
 }
 
 /// The columns of an entry or a refusal as a row of the past. How it was served is not in it.
@@ -98,12 +138,17 @@ pub(super) fn row(columns: &Map<String, Value>) -> PastRow {
     let small = |name: &str| number(name).and_then(|it| u32::try_from(it).ok());
     let real = |name: &str| columns.get(name).and_then(Value::as_f64).unwrap_or_default();
     let at: Option<Timestamp> = text("started_at").parse().ok();
-    let session = u128::from_str_radix(&text("session"), 16).ok().map(u128::to_be_bytes);
+    let hash = |name| {
+        let text = super::column(columns, name).filter(|text| text.len() == 32)?;
+        u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+    };
     PastRow {
         at_ms: at.map_or(0, Timestamp::as_millisecond),
         team: text("team"),
         key: text("key"),
-        session,
+        id: Uuid::try_parse(&text("id")).ok(),
+        user: hash("user"),
+        session: hash("session"),
         tags: columns.get("tags").filter(|it| it.is_object()).map(ToString::to_string),
         operation: text("operation"),
         stream: number("stream") == Some(1),

@@ -1,6 +1,7 @@
 //! A policy rehearsed on requests that have been: what would move, what it would cost, who would be refused.
 //!
-//! Each past request is decided again by its own signals and its own draw, against a fleet that is healthy.
+//! Each past request is decided again by its own signals and its own draw, against a fleet that is healthy
+//! and experiments as they were at its time.
 //! What moves is priced by the tokens that were really used, at the price of the model it moves to.
 
 use std::collections::BTreeMap;
@@ -8,9 +9,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    decide::decide,
+    decide::{World, decide},
+    experiment::ExperimentView,
     facts::{Draw, FleetView, Money, Signals},
     money::Counts,
+    plan::Plan,
     policy::Policy,
 };
 
@@ -21,6 +24,10 @@ pub struct Past {
     pub signals: Signals,
     /// With which randomness it was decided.
     pub draw: Draw,
+    /// How the experiments were.
+    pub experiments: ExperimentView,
+    /// The experiment and the arm that it was, by their names.
+    pub arm: Option<(Box<str>, Box<str>)>,
     /// The team's name, for the report.
     pub team: Box<str>,
     /// How it ended; `None` is a refusal.
@@ -60,6 +67,8 @@ pub struct Rehearsal {
     pub all: Part,
     /// From model to model: requests, and what they cost before and after.
     pub moves: BTreeMap<String, Part>,
+    /// From arm to arm, each as `experiment=arm` or `-` for none: those whose arm would be another.
+    pub arms: BTreeMap<String, Part>,
     /// By the team's name.
     pub teams: BTreeMap<String, Part>,
     /// By the language's code.
@@ -75,10 +84,22 @@ pub struct Rehearsal {
     pub first_token_ms: (f64, f64, u64),
 }
 
+/// The experiment and the arm of a plan.
+fn arm<'a>(policy: &'a Policy, plan: &Plan) -> Option<(&'a str, &'a str)> {
+    let enrolled = plan.arm?;
+    let experiment = policy.experiment(enrolled.experiment)?;
+    Some((&experiment.name, &experiment.arm(enrolled.arm)?.name))
+}
+
+fn in_words(arm: Option<(&str, &str)>) -> String {
+    arm.map_or_else(|| "-".to_owned(), |(experiment, arm)| format!("{experiment}={arm}"))
+}
+
 impl Rehearsal {
     /// Decides a past request again and counts what comes of it.
     pub fn add(&mut self, policy: &Policy, view: &FleetView, past: &Past) {
-        let decided = decide(policy, &past.signals, view, past.draw);
+        let world = World { fleet: view, experiments: &past.experiments };
+        let decided = decide(policy, &past.signals, world, past.draw);
         let Some(served) = &past.served else {
             if decided.is_ok() {
                 self.refusals_lost += 1;
@@ -117,6 +138,13 @@ impl Rehearsal {
         if !stays {
             let moved = format!("{} → {}", served.model, new.unwrap_or("(refused)"));
             count(self.moves.entry(moved).or_default());
+        }
+        let arm = decided.as_ref().ok().and_then(|plan| arm(policy, plan));
+        let before = past.arm.as_ref().map(|(experiment, arm)| (&**experiment, &**arm));
+        if arm != before && new.is_some() {
+            count(
+                self.arms.entry(format!("{} → {}", in_words(before), in_words(arm))).or_default(),
+            );
         }
         let ms = |id: &str| {
             let at = policy.fleet().models.iter().position(|it| *it.id == *id)?;

@@ -23,6 +23,7 @@ pub(crate) const BACKEND_KEY: &str = "backend-secret-77";
 /// A configuration in the making.
 pub(crate) struct Setup {
     server: String,
+    admin: String,
     ledger: String,
     key: String,
     rest: String,
@@ -35,6 +36,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         Self {
             server: String::new(),
+            admin: String::new(),
             ledger: String::new(),
             key: String::new(),
             rest: String::new(),
@@ -84,6 +86,12 @@ impl Setup {
         self
     }
 
+    /// And operators, with the key as their token.
+    pub(crate) fn operated(mut self) -> Self {
+        self.admin += "token = \"file:caller.key\"\n";
+        self
+    }
+
     /// And these lines of `[ledger]`.
     pub(crate) fn ledger(mut self, lines: &str) -> Self {
         self.ledger += lines;
@@ -122,12 +130,12 @@ impl Setup {
         };
         file("caller.key", KEY);
         file("backend.key", BACKEND_KEY);
-        let Self { server, ledger, key, rest, models, files } = self;
+        let Self { server, admin, ledger, key, rest, models, files } = self;
         for (name, text) in files {
             file(name, text);
         }
         let text = format!(
-            "[server]\n{}{}{server}\n[admin]\n{}[ledger]\ndurability = \"process\"\n{ledger}\n\
+            "[server]\n{}{}{server}\n[admin]\n{}{admin}[ledger]\ndurability = \"process\"\n{ledger}\n\
              {rest}\n{models}\n\
              [[key]]\nname = \"scenario\"\nsecret = \"file:caller.key\"\n{key}\n",
             if server.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" },
@@ -224,6 +232,12 @@ impl Gateway {
     pub(crate) async fn admin(&self, path: &str) -> Reply {
         let url = format!("http://{}{path}", self.running.admin_addr);
         Reply::of(self.client.get(url)).await
+    }
+
+    /// The same to an operator.
+    pub(crate) async fn operator(&self, path: &str) -> Reply {
+        let url = format!("http://{}{path}", self.running.admin_addr);
+        Reply::of(self.client.get(url).bearer_auth(KEY)).await
     }
 
     /// Puts another configuration in force.

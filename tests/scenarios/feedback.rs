@@ -37,6 +37,7 @@ fn setup(backend: &SimBackend) -> Setup {
         key("other", "team = \"bank\"\nfeedback = true"),
     ];
     Setup::new()
+        .operated()
         .model("a", &backend.urls())
         .and(&keys.concat())
         .key("team = \"cards\"\n")
@@ -205,4 +206,81 @@ async fn what_is_told_late_is_refused_and_what_was_told_stays_over_a_crash() {
     assert_eq!(foreign.status, 404, "it is not said that it was there");
     assert_eq!(tell_at(&at, KEY, value(id, "success", json!(false))).await.status, 202);
     assert_eq!(told(&folder.ledger()), kept(0.0));
+}
+
+/// As it is written, byte for byte: what no JSON library would write.
+#[tokio::test]
+async fn absurd_values_are_refused_and_nothing_of_them_is_kept() {
+    let backend = SimBackend::start();
+    let gateway = setup(&backend).start().await;
+    let id = asked(&gateway).await;
+    let long = "n".repeat(41);
+    for (rest, code, param) in [
+        (r#""name":"a","value":NaN"#, "invalid_json", ""),
+        (r#""name":"a","value":Infinity"#, "invalid_json", ""),
+        (r#""name":"a","value":1e999"#, "invalid_value", "value"),
+        (r#""name":"a","value":-1e999"#, "invalid_value", "value"),
+        (r#""name":"a","value":"1""#, "invalid_type", "value"),
+        (r#""name":"a","value":{"is":1}"#, "invalid_type", "value"),
+        (r#""name":"a","value":[true]"#, "invalid_type", "value"),
+        (r#""name":"a","value":null"#, "invalid_type", "value"),
+        (r#""name":"a","value":1,"value":1"#, "unsupported_parameter", "value"),
+        (r#""name":"a","name":"b","value":1"#, "unsupported_parameter", "name"),
+        (r#""name":"","value":1"#, "invalid_value", "name"),
+        (r#""name":"a b","value":1"#, "invalid_value", "name"),
+        (r#""name":"a\u0000","value":1"#, "invalid_value", "name"),
+        (r#""name":"\ud800","value":1"#, "invalid_type", "name"),
+        (&*format!(r#""name":"{long}","value":1"#), "invalid_value", "name"),
+        (r#""name":"a","value":1,"comment":5"#, "invalid_type", "comment"),
+        (r#""name":"a","value":1"} x"#, "invalid_json", ""),
+    ] {
+        let reply = tell(&gateway, KEY, format!(r#"{{"request_id":"{id}",{rest}}}"#)).await;
+        assert_eq!(wrong(&reply), (400, code.into(), param.into()), "{rest}: {}", reply.text());
+    }
+    for body in ["", "null", "7", "\"x\"", "{}", "{\"request_id\""] {
+        assert_eq!(tell(&gateway, KEY, body.to_owned()).await.status, 400, "{body}");
+    }
+    assert_eq!(told(&gateway.ledger()), []);
+    gateway.close().await;
+}
+
+/// A request in no experiment may be told of, and counts for none.
+#[tokio::test]
+async fn a_value_of_a_request_without_an_arm_is_kept_and_counts_for_no_arm() {
+    let backend = SimBackend::start();
+    let by_user = POLICY.replace("unit = \"request\"", "unit = \"user\"");
+    let gateway = setup(&backend).file("policy.toml", &by_user).start().await;
+    let id = asked(&gateway).await;
+    assert_eq!(tell(&gateway, KEY, value(&id, "success", json!(0.5))).await.status, 202);
+    assert_eq!(told(&gateway.ledger()), [(id, "success".into(), 0.5, "scenario".into())]);
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("signalbox_feedback_total", &[]), 0.0);
+    gateway.close().await;
+}
+
+/// Each of many values told of one request at once takes the place of the one before: none is a request more.
+#[tokio::test]
+async fn many_values_of_one_request_at_once_are_one_for_the_guard_and_the_last_one_counts() {
+    let backend = SimBackend::start();
+    let guarded =
+        format!("{POLICY}guard = {{ feedback_min = {{ success = 0.9 }}, requests_min = 1 }}\n");
+    let gateway = setup(&backend).file("policy.toml", &guarded).start().await;
+    let answer = gateway.ask(&ask("auto")).await;
+    let id = answer.header("x-signalbox-id").to_owned();
+    let told_once = (0..60).map(|_| tell(&gateway, KEY, value(&id, "success", json!(false))));
+    let replies = futures_util::future::join_all(told_once).await;
+    assert!(replies.iter().all(|it| it.status == 202));
+    let it = gateway.operator("/admin/v1/experiments/ab").await.json();
+    assert_eq!(it["state"], "running", "{it}");
+    let arm = usize::from(answer.header("x-signalbox-experiment") == "ab=new");
+    let guard = async || {
+        let it = gateway.operator("/admin/v1/experiments/ab").await.json();
+        it["arms"][arm]["guard"][0].clone()
+    };
+    assert_eq!(guard().await["value"], 0.0);
+    assert!(guard().await["evidence"].as_f64().is_some_and(|it| it < 20.0), "{}", guard().await);
+    assert_eq!(tell(&gateway, KEY, value(&id, "success", json!(1))).await.status, 202);
+    assert_eq!(guard().await["value"], 1.0);
+    assert_eq!(told(&gateway.ledger()).len(), 1);
+    gateway.close().await;
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use signalbox::{sim::InjectedFault, store::Reader};
 
@@ -162,6 +163,12 @@ async fn what_an_arm_has_shown_is_not_forgotten_by_a_restart() {
     scene.recorded(0).await;
     server.terminate().await;
     server.ended().await;
+    // As if the clock had been a day ahead, and was set right before the next start.
+    let connection = Connection::open(scene.folder.ledger()).expect("the ledger");
+    let ahead =
+        "UPDATE entry SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')";
+    assert_eq!(connection.execute(ahead, []), Ok(30));
+    drop(connection);
     let server = scene.serve().await;
     let requests = |it: &Value| it["arms"][1]["requests"].as_u64();
     wait::answers("its requests", Some(new.len() as u64), async || requests(&one(&server).await))

@@ -13,6 +13,8 @@ mod demo;
 mod departure;
 mod directory;
 mod drain;
+mod experiment_changes;
+mod experiment_live;
 mod experiments;
 mod fallback;
 mod feedback;

@@ -1,6 +1,8 @@
 //! A policy before it is in force: judged, compared, rehearsed on what the ledger holds.
 
-use crate::harness::{KEY, Setup, SimBackend, ask, binary, wait};
+use serde_json::{Value, json};
+
+use crate::harness::{KEY, Reply, Setup, SimBackend, ask, binary, wait, with};
 
 const NOW: &str = "version = \"now\"\n[default]\nroute = [\"small\"]\n";
 const NEW: &str = "version = \"new\"\n[[rule]]\nname = \"all\"\nroute = [\"large\"]\n\
@@ -63,7 +65,7 @@ async fn a_rehearsal_prices_what_would_move_and_guards_a_merge() {
     assert_eq!(replay(&["--max-cost-increase", "5%"]).await.status.code(), Some(3));
     assert_eq!(replay(&["--max-cost-increase", "500%"]).await.status.code(), Some(0));
     let json = replay(&["--json"]).await;
-    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["found"]["moves"]["small → large"]["requests"], 3, "{json}");
     assert_eq!(replay(&["--max-cost-increase", "much"]).await.status.code(), Some(64));
 
@@ -119,13 +121,13 @@ async fn the_decision_for_a_request_is_shown_and_nothing_is_sent() {
     let gateway = Setup::new().model("small", &up.urls()).start().await;
     let url = gateway.url("/v1/route");
     let request = gateway.client.post(&url).bearer_auth(KEY).body(ask("auto").to_string());
-    let said = crate::harness::Reply::of(request).await;
+    let said = Reply::of(request).await;
     assert_eq!(said.status, 200, "{}", said.text());
     let said = said.json();
     assert_eq!(said["decision"]["plan"][0]["model"], "small", "{said}");
     assert_eq!(said["signals"]["requested"], "auto");
     let nobody = gateway.client.post(&url).body(ask("auto").to_string());
-    assert_eq!(crate::harness::Reply::of(nobody).await.status, 401);
+    assert_eq!(Reply::of(nobody).await.status, 401);
     let books = gateway.close().await;
     assert!(books.entries.is_empty(), "a question has an entry");
 }
@@ -138,7 +140,7 @@ async fn the_decision_is_shown_while_the_ledger_takes_no_entry() {
     let gateway = Setup::new().model("small", &up.urls()).ledger(&low).start().await;
     assert_eq!(gateway.ask(&ask("auto")).await.status, 503, "nothing is accepted");
     let request = gateway.client.post(gateway.url("/v1/route")).bearer_auth(KEY);
-    let said = crate::harness::Reply::of(request.body(ask("auto").to_string())).await;
+    let said = Reply::of(request.body(ask("auto").to_string())).await;
     assert_eq!(said.status, 200, "{}", said.text());
     assert_eq!(said.json()["decision"]["plan"][0]["model"], "small");
     assert_eq!(up.seen().requests, 0);
@@ -159,4 +161,79 @@ async fn a_policy_with_a_dead_rule_is_not_loaded() {
     assert!(text.contains("rule[1]") && text.contains("`chat` takes every request"), "{text}");
     let lint = binary::run(&folder.config(), &["policy", "lint", "policy.toml"]).await;
     assert_ne!(lint.status.code(), Some(0));
+}
+
+/// A rule and an experiment for each kind of unit, told apart by a tag.
+fn by_unit(arms: &str) -> String {
+    let one = |unit: &str| {
+        format!(
+            "[[rule]]\nname = \"{unit}\"\nwhen = {{ tag = [\"unit={unit}\"] }}\nroute = [\"small\"]\n\
+             experiment = \"by-{unit}\"\n\
+             [[experiment]]\nname = \"by-{unit}\"\nunit = \"{unit}\"\nprimary = \"error\"\n{arms}\n"
+        )
+    };
+    let all: String = ["user", "key", "session", "request"].map(one).concat();
+    format!("version = \"now\"\n{all}[default]\nroute = [\"small\"]\n")
+}
+
+fn two(names: [&str; 2]) -> String {
+    let [one, two] = names;
+    format!(
+        "arms = [{{ name = \"{one}\", share = 0.5, route = [\"small\"] }}, \
+         {{ name = \"{two}\", share = 0.5, route = [\"large\"] }}]"
+    )
+}
+
+#[tokio::test]
+async fn a_rehearsal_gives_each_past_request_the_arm_that_its_unit_had() {
+    let up = SimBackend::start();
+    let folder = Setup::new()
+        .model("small", &up.urls())
+        .model("large", &up.urls())
+        .and("[policy]\nfile = \"policy.toml\"\n")
+        .file("policy.toml", &by_unit(&two(["old", "new"])))
+        .file("renamed.toml", &by_unit(&two(["old", "newer"])))
+        .file("without.toml", NOW)
+        .write();
+    let server = binary::Server::start(&folder.config()).await;
+    let mut arms = std::collections::BTreeMap::<String, u64>::new();
+    for at in 0..12 {
+        for unit in ["user", "key", "session", "request"] {
+            let body = with(ask("auto"), json!({ "user": format!("u{at}") }));
+            let request = server.post(&body).header("x-signalbox-tags", format!("unit={unit}"));
+            let reply = Reply::of(request.header("x-signalbox-session", format!("s{at}"))).await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            *arms.entry(reply.header("x-signalbox-experiment").to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(arms.len(), 7, "both arms of all but the one key: {arms:?}");
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+    let replay = async |policy: &str| -> (Value, String) {
+        let policy = folder.0.join(policy).display().to_string();
+        let arguments = ["policy", "replay", "--since", "1h", "--policy", &policy];
+        let text = binary::run(&folder.config(), &arguments).await;
+        let json = binary::run(&folder.config(), &[&arguments[..], &["--json"]].concat()).await;
+        let found: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+        (found["found"].clone(), String::from_utf8_lossy(&text.stdout).into_owned())
+    };
+    let (found, text) = replay("policy.toml").await;
+    assert_eq!(
+        (&found["all"]["requests"], &found["all"]["moved"]),
+        (&json!(48), &json!(0)),
+        "{found}"
+    );
+    assert_eq!(found["arms"], json!({}), "{found}");
+    assert!(!text.contains("another arm"), "{text}");
+    let (found, text) = replay("renamed.toml").await;
+    for unit in ["user", "session", "request"] {
+        let moved = format!("by-{unit}=new → by-{unit}=newer");
+        assert!(found["arms"][&moved]["requests"].as_u64() >= Some(1), "{moved}: {found}");
+        assert!(text.contains(&moved) && text.contains("requests have another arm"), "{text}");
+    }
+    // Without experiments, each loses the arm that it had.
+    let (found, _) = replay("without.toml").await;
+    for (arm, requests) in &arms {
+        assert_eq!(found["arms"][format!("{arm} → -")]["requests"], *requests, "{found}");
+    }
 }

@@ -11,12 +11,21 @@ use std::{
 use jiff::Timestamp;
 use policies::{
     Policy, counted,
+    experiment::{Experiment, ExperimentView},
     facts::{FleetView, ModelView, Money},
     replay::{Part, Rehearsal},
 };
 
 use super::super::print::{self, err, out};
-use crate::{store::Reader, why::Callers};
+use crate::{
+    experiment::{
+        status::Statuses,
+        view::{Changes, view},
+    },
+    outcome::ExperimentChange,
+    store::Reader,
+    why::Callers,
+};
 
 /// Exit code: a stated limit was passed.
 const PASSED: u8 = 3;
@@ -116,6 +125,35 @@ struct Rehearsed {
     unknown: u64,
 }
 
+/// How a policy's experiments were at each time, by its ramps and by what operators and guards had changed.
+struct Moments<'a> {
+    experiments: &'a [Experiment],
+    /// The changes in force from so many milliseconds since 1970 on, in the order of time.
+    changes: Vec<(i64, Changes)>,
+}
+
+impl<'a> Moments<'a> {
+    fn of(policy: &'a Policy, changes: &[ExperimentChange]) -> Self {
+        let experiments = policy.experiments();
+        let (mut statuses, mut latest) = (Statuses::default(), i64::MIN);
+        let in_force = |change: &ExperimentChange| {
+            let _ = statuses.apply(change);
+            // Their order is what counts, also where somebody has set the clock.
+            latest = latest.max(change.at_ms);
+            (latest, statuses.changes(experiments))
+        };
+        Self { experiments, changes: changes.iter().map(in_force).collect() }
+    }
+
+    fn at(&self, ms: i64) -> ExperimentView {
+        let begun = self.changes.partition_point(|(from, _)| *from <= ms);
+        let changes = begun.checked_sub(1).and_then(|at| self.changes.get(at));
+        let none = Changes::default();
+        let changes = changes.map_or(&none, |(_, it)| it);
+        view(self.experiments, changes, ms.div_euclid(1_000))
+    }
+}
+
 fn rehearse(ledger: &Path, policy: &Policy, span_ms: i64) -> Result<Rehearsed, Box<dyn Error>> {
     let reader = Reader::open(ledger)?;
     let since_ms = Timestamp::now().as_millisecond().saturating_sub(span_ms);
@@ -130,7 +168,8 @@ fn rehearse(ledger: &Path, policy: &Policy, span_ms: i64) -> Result<Rehearsed, B
     let view = FleetView { version: 0, models };
     let callers = Callers::of(policy)?;
     let mut rehearsed = Rehearsed { found: Rehearsal::default(), unknown: 0 };
-    reader.past(since_ms, |row| match callers.past(row) {
+    let moments = Moments::of(policy, &reader.experiment_changes()?);
+    reader.past(since_ms, |row| match callers.past(policy, moments.at(row.at_ms), row) {
         Some(past) => rehearsed.found.add(policy, &view, &past),
         None => rehearsed.unknown += 1,
     })?;
@@ -182,6 +221,10 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
             requests(known)
         );
     }
+    let arms: u64 = found.arms.values().map(|part| part.requests).sum();
+    if arms > 0 {
+        let _ = writeln!(out, "{} another arm", counted(arms, "request has", "requests have"));
+    }
     let _ = writeln!(
         out,
         "refusals of the past: {} would be served now, {} again refused",
@@ -195,6 +238,7 @@ fn report(rehearsed: &Rehearsed, policy: &Policy, currency: &str) -> String {
         );
     }
     table(&mut out, "from → to", &found.moves);
+    table(&mut out, "arm → arm", &found.arms);
     table(&mut out, "team", &found.teams);
     table(&mut out, "language", &found.languages);
     table(&mut out, "task", &found.tasks);

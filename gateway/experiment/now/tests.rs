@@ -55,6 +55,12 @@ fn a_step_of_a_ramp_begins_when_its_time_has_come() {
         live.look(at(now));
         assert_eq!(enrol(&live), [Some(share), Some(1.0)], "{now}");
     }
+    // Nor does it where something is changed in an experiment meanwhile, or the policy is loaded anew.
+    let stopped = Change { stopped: true, ..Change::default() };
+    live.change(Changes([("whole".into(), stopped)].into()), at("2026-12-02T00:00:00Z"));
+    assert_eq!(enrol(&live), [Some(0.5), Some(1.0)]);
+    let anew = Experiments::new(&experiments(), Some(&live), at("2026-12-02T00:00:00Z"));
+    assert_eq!(enrol(&anew), [Some(0.5), Some(1.0)]);
     // A jump over both steps finds the last one.
     let live = Experiments::new(&experiments(), None, at("2026-11-30T00:00:00Z"));
     live.look(at("2026-12-24T00:00:00Z"));

@@ -42,7 +42,7 @@ fn an_arm_breaks_once_until_its_evidence_begins_anew() {
     let it = watch.find("ab").unwrap();
     assert!(it.is_broken());
     let now = Instant::now();
-    it.restart(now);
+    it.restart(now, 5_000);
     // What came in before the resume says nothing of what comes after it.
     let before = now.checked_sub(Duration::from_secs(1)).unwrap();
     (0..20).for_each(|unit| {
@@ -72,10 +72,20 @@ fn what_callers_tell_breaks_an_arm_as_well() {
         let known = Some((Seen::default(), None));
         assert_eq!(it.past("b", unit, known, &[("good", 1.0)]), None);
     });
-    let told = |_| it.feedback("b", "good", (Some(1.0), 0.0));
+    let told = |_| it.feedback(("b", 0), "good", (Some(1.0), 0.0));
     let broken = (0..40).find_map(told).unwrap();
     assert_eq!((&*broken.reading.metric, broken.reading.bound), ("good", 0.5));
-    assert_eq!(it.feedback("c", "good", (None, 0.0)), None);
+    assert_eq!(it.feedback(("c", 0), "good", (None, 0.0)), None);
+    // What is told after a resume of requests from before it is of the evidence that is gone.
+    it.restart(Instant::now(), 5_000);
+    let told = |at_ms| it.feedback(("b", at_ms), "good", (None, 0.0));
+    assert!((0..40).all(|_| told(4_999).is_none()));
+    let value = |it: &Watched| {
+        it.readings()[1].bounds.iter().find(|it| &*it.metric == "good").unwrap().value
+    };
+    assert_eq!(value(it), None);
+    assert_eq!(told(5_000), None);
+    assert_eq!(value(it), Some(0.0));
     assert_eq!(it.told_names().len(), 1);
 }
 

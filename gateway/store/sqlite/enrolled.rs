@@ -58,8 +58,8 @@ const OF_REFUSAL: &str = "SELECT r.team, r.\"key\", r.at_ms, a.experiment, a.ver
      FROM refusal AS r JOIN arm AS a ON a.id = r.arm \
      WHERE r.id = ?1 AND r.team IS NOT NULL AND r.\"key\" IS NOT NULL LIMIT 1";
 
-const CHANGES: &str = "SELECT id, at_ms, experiment, version, arm, change, reason, \"by\" \
-     FROM experiment_change ORDER BY seq";
+const CHANGES: &str = "SELECT id, at_ms, experiment, version, arm, change, reason, \"by\", seq \
+     FROM experiment_change WHERE seq > ? ORDER BY seq";
 
 /// The arms of one experiment by the numbers of their rows, and the first entry that any of them may have.
 struct Arms {
@@ -201,12 +201,17 @@ fn of_whom(row: &Row<'_>) -> rusqlite::Result<Enrolment> {
     Ok(Enrolment { team, key, at_ms, arm, others: row.get(6)?, before: row.get(7)? })
 }
 
-/// All that has become of experiments, in its order. What no version of this program writes is left out.
-pub(super) fn changes(connection: &Connection) -> rusqlite::Result<Vec<ExperimentChange>> {
+/// What has become of experiments after the change of a number, in its order, and the number of the last.
+/// What no version of this program writes is left out.
+pub(super) fn changes_after(
+    connection: &Connection,
+    seq: i64,
+) -> rusqlite::Result<(i64, Vec<ExperimentChange>)> {
     let mut select = connection.prepare_cached(CHANGES)?;
-    let mut rows = select.query([])?;
-    let mut changes = Vec::new();
+    let mut rows = select.query([seq])?;
+    let (mut last, mut changes) = (seq, Vec::new());
     while let Some(row) = rows.next()? {
+        last = row.get(8)?;
         let text = |at| row.get::<_, String>(at);
         let Some(change) = ExperimentAction::of(&text(5)?) else { continue };
         changes.push(ExperimentChange {
@@ -220,5 +225,5 @@ pub(super) fn changes(connection: &Connection) -> rusqlite::Result<Vec<Experimen
             by: text(7)?.into(),
         });
     }
-    Ok(changes)
+    Ok((last, changes))
 }

@@ -1,7 +1,10 @@
 //! Entries and refusals as a rehearsal needs them: signals, what was served, never a word of a text.
 
+use std::collections::HashMap;
+
 use policies::{Counts, facts::Money};
 use rusqlite::{Connection, Row, types::FromSql};
+use uuid::Uuid;
 
 use super::read::since;
 
@@ -14,8 +17,14 @@ pub struct PastRow {
     pub team: String,
     /// The key's name.
     pub key: String,
+    /// Its id; none for a refusal of before it was kept.
+    pub id: Option<Uuid>,
+    /// Keyed hash of the end user.
+    pub user: Option<[u8; 16]>,
     /// Keyed hash of the session.
     pub session: Option<[u8; 16]>,
+    /// The arm that it was.
+    pub arm: Option<PastArm>,
     /// Tags as a JSON object.
     pub tags: Option<String>,
     /// Codes and names as they stand in the columns.
@@ -50,6 +59,26 @@ pub struct PastRow {
     pub cost: Money,
 }
 
+/// The arm that a request was.
+#[derive(Clone, Debug)]
+pub struct PastArm {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The experiment's version.
+    pub version: String,
+    /// The arm's name.
+    pub name: String,
+    /// The unit, as it was hashed.
+    pub unit: [u8; 16],
+    /// The shares that it was drawn by, as a JSON list, where they followed the outcomes.
+    pub shares: Option<String>,
+}
+
+/// Experiment, version and arm by the number of their row.
+type Arms = HashMap<i64, [String; 3]>;
+
+const ARMS: &str = "SELECT id, experiment, version, arm FROM arm";
+
 const SIGNALS: &str = "team, \"key\", tags, operation, stream, requested_model, language, task, \
      language_confidence, task_confidence, needs, data_class, input_tokens_estimate, output_tokens_asked, n";
 
@@ -69,22 +98,29 @@ pub(super) fn past(
     let served = format!(
         "SELECT unixepoch(started_at) * 1000 + substr(started_at, 21, 3), {SIGNALS}, \
          draw, session, model, input_tokens, cached_input_tokens, \
-         cache_write_tokens, output_tokens, reasoning_tokens, cost_nano FROM line \
+         cache_write_tokens, output_tokens, reasoning_tokens, cost_nano, id, \
+         (SELECT e.\"user\" FROM entry AS e WHERE e.seq = line.seq), \
+         (SELECT x.arm FROM enrolled AS x WHERE x.seq = line.seq), \
+         (SELECT x.unit FROM enrolled AS x WHERE x.seq = line.seq), \
+         (SELECT x.shares FROM enrolled AS x WHERE x.seq = line.seq) FROM line \
          WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
     );
     let refused = format!(
-        "SELECT at_ms, {SIGNALS} FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
+        "SELECT at_ms, {SIGNALS}, id, arm, unit, NULL FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \
          AND language IS NOT NULL ORDER BY rowid"
     );
+    let mut select = connection.prepare(ARMS)?;
+    let names = |row: &Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]));
+    let arms: Arms = select.query_map([], names)?.collect::<Result<_, _>>()?;
     let mut select = connection.prepare(&served)?;
     let mut rows = select.query(since(since_ms))?;
     while let Some(row) = rows.next()? {
-        each(entry(row)?);
+        each(entry(row, &arms)?);
     }
     let mut select = connection.prepare(&refused)?;
     let mut rows = select.query([since_ms])?;
     while let Some(row) = rows.next()? {
-        each(signals(row)?);
+        each(PastRow { id: id(row, 16)?, arm: arm(row, &arms, 17)?, ..signals(row)? });
     }
     Ok(())
 }
@@ -128,7 +164,20 @@ fn signals(row: &Row<'_>) -> rusqlite::Result<PastRow> {
     })
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<PastRow> {
+fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Uuid>> {
+    Ok(Uuid::try_parse(&or_none::<String>(row, at)?).ok())
+}
+
+/// The arm of a row: its number, the unit and the shares.
+fn arm(row: &Row<'_>, arms: &Arms, at: usize) -> rusqlite::Result<Option<PastArm>> {
+    let number: Option<i64> = row.get(at)?;
+    let (names, unit) = (number.and_then(|it| arms.get(&it)), row.get(at + 1)?);
+    let (Some([experiment, version, name]), Some(unit)) = (names, unit) else { return Ok(None) };
+    let (experiment, version, name) = (experiment.clone(), version.clone(), name.clone());
+    Ok(Some(PastArm { experiment, version, name, unit, shares: row.get(at + 2)? }))
+}
+
+fn entry(row: &Row<'_>, arms: &Arms) -> rusqlite::Result<PastRow> {
     let small = |at| or_none::<u32>(row, at);
     Ok(PastRow {
         draw: or_none::<i64>(row, 16)?.cast_unsigned(),
@@ -142,6 +191,9 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<PastRow> {
             reasoning: small(23)?,
         },
         cost: Money::from_nano(row.get(24)?),
+        id: id(row, 25)?,
+        user: row.get(26)?,
+        arm: arm(row, arms, 27)?,
         ..signals(row)?
     })
 }

@@ -114,6 +114,14 @@ impl Reader {
         read().map_err(failed)
     }
 
+    /// Holds the moment: [`Self::enrolled`] reads everything as it is now, whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn hold(&self) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN; SELECT 1 FROM meta LIMIT 1;").map_err(failed)
+    }
+
     /// What each key has spent from this moment on, by the start of its requests, to the quarter of
     /// an hour in which the moment lies. Open entries are not in it.
     ///
@@ -225,8 +233,10 @@ impl Reader {
         each: impl FnMut(&EnrolledRow<'_>),
     ) -> Result<(), StoreError> {
         let read = || {
-            let tx = self.connection.unchecked_transaction()?;
-            enrolled::enrolled(&tx, experiment, feedback, each)
+            // Where the moment is held, it is the one.
+            let free = self.connection.is_autocommit();
+            let _tx = free.then(|| self.connection.unchecked_transaction()).transpose()?;
+            enrolled::enrolled(&self.connection, experiment, feedback, each)
         };
         read().map_err(failed)
     }
@@ -268,7 +278,19 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn experiment_changes(&self) -> Result<Vec<ExperimentChange>, StoreError> {
-        enrolled::changes(&self.connection).map_err(failed)
+        Ok(self.experiment_changes_after(0)?.1)
+    }
+
+    /// The changes of experiments after the one of this number, in the order in which they were written, and
+    /// the number of the last; 0 is before all of them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn experiment_changes_after(
+        &self,
+        seq: i64,
+    ) -> Result<(i64, Vec<ExperimentChange>), StoreError> {
+        enrolled::changes_after(&self.connection, seq).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

@@ -187,6 +187,11 @@ fn changes_of_experiments_stand_once_and_in_their_order() {
     drop(folder.open());
     let found = folder.reader().experiment_changes().unwrap();
     assert_eq!(found, [changes[1].clone(), changes[0].clone()]);
+    let reader = folder.reader();
+    let after = |seq| reader.experiment_changes_after(seq).unwrap();
+    assert_eq!(after(0), (2, found));
+    assert_eq!(after(1), (2, vec![changes[0].clone()]));
+    assert_eq!(after(2), (2, Vec::new()), "the number stays where nothing is new");
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
 
