@@ -76,7 +76,7 @@ pub(super) const SLOW: Trouble = Trouble {
     from_min: 270,
     until_min: 300,
 };
-/// 11:00 to 13:00: every third answer of a model that nobody has then but an arm of the experiment breaks off.
+/// 11:00 to 13:00: every third answer of a model breaks off, which an arm of the experiment alone has then.
 pub(super) const CUT: Trouble = Trouble {
     name: "cut",
     model: "minimax-m2.5",

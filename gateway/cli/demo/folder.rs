@@ -62,8 +62,8 @@ const MODEL_FIELDS: [&str; 16] = [
     "held_tokens_max",
 ];
 
-/// The pepper of a new folder: the same in all of them, so that the simulated users have the same arms in each
-/// run. Nobody real is behind their hashes.
+/// The pepper of a new folder: the same in all of them, so that the simulated users have the same arms in
+/// each run. Nobody real is behind their hashes.
 const PEPPER: &str = "the pepper of each demo, which is no secret and keeps none\n";
 
 /// What is played, and so which policy is the demo's own.

@@ -61,8 +61,8 @@ pub(super) struct Args {
     #[arg(long)]
     once: bool,
     /// Instead of the acts, replay this many hours of a bank's day from 09:00 on, with a model that is away
-    /// (10:20), another that is slow (13:30) and a budget that is spent (15:30), and an experiment on the chat
-    /// in Thai and Malay, of which an arm breaks (11:00); then light traffic goes on.
+    /// (10:20), another that is slow (13:30) and a budget that is spent (15:30), and an experiment on the
+    /// chat in Thai and Malay, of which an arm breaks (11:00); then light traffic goes on.
     #[arg(long, value_name = "N", conflicts_with = "real")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=24))]
     hours: Option<u32>,
