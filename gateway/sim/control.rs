@@ -10,17 +10,18 @@ use super::{
     Cluster, Unknown,
     body::Body,
     engine::{error, json_body},
-    fault::InjectedFault,
+    fault::{InjectedFault, Order},
     listener::ListenerState,
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct Told {
     model: String,
     replica: Option<usize>,
     fault: Option<String>,
     times: Option<u32>,
+    one_in: Option<u32>,
 }
 
 /// Answers one request at the control address.
@@ -36,7 +37,7 @@ pub(super) async fn answer(cluster: &Cluster, head: &Parts, body: &[u8]) -> Resp
     if head.method != Method::POST {
         return error(StatusCode::NOT_FOUND, "no such path");
     }
-    let order: Order = match serde_json::from_slice(body) {
+    let order: Told = match serde_json::from_slice(body) {
         Ok(order) => order,
         Err(wrong) => return error(StatusCode::BAD_REQUEST, &wrong.to_string()),
     };
@@ -47,21 +48,36 @@ pub(super) async fn answer(cluster: &Cluster, head: &Parts, body: &[u8]) -> Resp
     }
 }
 
-async fn obey(cluster: &Cluster, path: &str, order: &Order) -> Option<Result<(), String>> {
+async fn obey(cluster: &Cluster, path: &str, order: &Told) -> Option<Result<(), String>> {
     let (model, replica) = (order.model.as_str(), order.replica);
     let said = |result: Result<(), Unknown>| Some(result.map_err(|unknown| unknown.to_string()));
     match path {
         "/sim/kill" => said(cluster.turn(model, replica, ListenerState::Dead).await),
         "/sim/revive" => said(cluster.turn(model, replica, ListenerState::Open).await),
-        "/sim/fault" => match order.fault.as_deref().map(InjectedFault::from_name) {
-            Some(None) => {
-                let names: Vec<&str> =
-                    InjectedFault::ALL.iter().map(|fault| fault.name()).collect();
-                Some(Err(format!("no such fault; there are: {}", names.join(", "))))
-            }
-            fault => said(cluster.fault(model, replica, fault.flatten(), order.times).await),
+        "/sim/fault" => match order.fault() {
+            Err(wrong) => Some(Err(wrong)),
+            Ok(fault) => said(cluster.fault(model, replica, fault).await),
         },
         _ => None,
+    }
+}
+
+impl Told {
+    /// The fault that is to be put in force, or none.
+    fn fault(&self) -> Result<Option<Order>, String> {
+        let Some(name) = self.fault.as_deref() else { return Ok(None) };
+        let Some(fault) = InjectedFault::from_name(name) else {
+            let names: Vec<&str> = InjectedFault::ALL.iter().map(|fault| fault.name()).collect();
+            return Err(format!("no such fault; there are: {}", names.join(", ")));
+        };
+        let one_in = self.one_in.unwrap_or(1);
+        match (one_in, fault) {
+            (0, _) => Err("one_in is 0; at least 1 is expected".into()),
+            (2.., InjectedFault::Refuse) => {
+                Err("one_in is of requests, and `refuse` closes the port to all of them".into())
+            }
+            _ => Ok(Some(Order { fault, times: self.times, one_in })),
+        }
     }
 }
 

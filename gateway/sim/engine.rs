@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     ask::{self, Ask},
     body::Body,
-    fault::InjectedFault,
+    fault::{InjectedFault, Order},
     reply::{self, Reply, Used},
     script::{self, Act, Step, Tell, Tempo},
     spec::{ModelSpec, Pace},
@@ -52,28 +52,32 @@ struct Fixed {
     used: Used,
 }
 
-/// A fault in force at one replica.
+/// A fault in force at one replica, and how many requests have come since one met it.
 #[derive(Debug, Default)]
-pub(super) struct Fuse(Mutex<Option<(InjectedFault, Option<u32>)>>);
+pub(super) struct Fuse(Mutex<Option<(Order, u32)>>);
 
 impl Fuse {
-    /// Puts a fault in force, for so many requests or until further notice.
-    pub(super) fn set(&self, fault: Option<InjectedFault>, times: Option<u32>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(|fault| (fault, times));
+    /// Puts a fault in force, or none.
+    pub(super) fn set(&self, order: Option<Order>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = order.map(|order| (order, 0));
     }
 
     /// The fault that this request meets.
     fn next(&self) -> Option<InjectedFault> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (fault, times) = armed.as_mut()?;
-        let fault = *fault;
-        match times {
-            Some(0) => {
-                *armed = None;
-                return None;
-            }
-            Some(left) => *left -= 1,
-            None => {}
+        let (order, passed) = armed.as_mut()?;
+        let fault = order.fault;
+        if order.times == Some(0) {
+            *armed = None;
+            return None;
+        }
+        *passed += 1;
+        if *passed < order.one_in {
+            return None;
+        }
+        *passed = 0;
+        if let Some(left) = &mut order.times {
+            *left -= 1;
         }
         Some(fault)
     }

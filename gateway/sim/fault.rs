@@ -33,6 +33,17 @@ macro_rules! faults {
     };
 }
 
+/// A fault as it is put in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    /// Which.
+    pub fault: InjectedFault,
+    /// How many requests meet it; until further notice without.
+    pub times: Option<u32>,
+    /// Of so many requests the last one meets it; at least 1, which is all of them.
+    pub one_in: u32,
+}
+
 faults! {
     /// New connections are refused; requests in flight are finished.
     Refuse = "refuse",

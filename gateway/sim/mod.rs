@@ -6,7 +6,7 @@
 //!
 //! | control address | |
 //! |---|---|
-//! | `POST /sim/fault` | `{"model", "replica"?, "fault": name or null, "times"?}` |
+//! | `POST /sim/fault` | `{"model", "replica"?, "fault": name or null, "times"?, "one_in"?}` |
 //! | `POST /sim/kill`, `/sim/revive` | `{"model", "replica"?}`: the port and all its connections |
 //! | `GET /sim/seen` | per model: requests, cancelled, tokens, last request, replicas |
 //! | `GET /sim/faults` | each fault by name, and what it does |
@@ -38,6 +38,7 @@ use std::{
 };
 
 pub use fault::InjectedFault;
+use fault::Order;
 pub use reply::Used;
 pub use spec::{ModelSpec, Pace, Quirks, UsageReporting, ten};
 pub use tally::{Last, Seen};
@@ -154,7 +155,8 @@ impl Fleet {
         fault: Option<InjectedFault>,
         times: Option<u32>,
     ) -> Result<(), Unknown> {
-        self.cluster.fault(model, replica, fault, times).await
+        let order = fault.map(|fault| Order { fault, times, one_in: 1 });
+        self.cluster.fault(model, replica, order).await
     }
 
     /// Closes the port of one replica, or of all, and drops every connection at once.
@@ -209,11 +211,10 @@ impl Cluster {
         &self,
         model: &str,
         replica: Option<usize>,
-        fault: Option<InjectedFault>,
-        times: Option<u32>,
+        order: Option<Order>,
     ) -> Result<(), Unknown> {
         for replica in self.chosen(model, replica)? {
-            let state = replica.light(fault, times);
+            let state = replica.light(order);
             replica.turn(state).await;
         }
         Ok(())

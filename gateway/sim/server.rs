@@ -24,7 +24,7 @@ use super::{
     body::Body,
     control,
     engine::{Engine, Fuse, Line, error, json_body},
-    fault::InjectedFault,
+    fault::{InjectedFault, Order},
     listener::ListenerState,
 };
 
@@ -55,15 +55,16 @@ impl Replica {
     }
 
     /// Puts a fault in force, or none; says what that makes of the port.
-    pub(super) fn light(&self, fault: Option<InjectedFault>, times: Option<u32>) -> ListenerState {
-        let refuse = fault == Some(InjectedFault::Refuse);
-        self.fuse.set(fault.filter(|_| !refuse), times);
+    pub(super) fn light(&self, order: Option<Order>) -> ListenerState {
+        let refuse = order.is_some_and(|it| it.fault == InjectedFault::Refuse);
+        self.fuse.set(order.filter(|_| !refuse));
         if refuse { ListenerState::Refusing } else { ListenerState::Open }
     }
 
     /// The fault it starts with.
     pub(super) fn begin(&self, fault: Option<InjectedFault>) {
-        self.wanted.send_replace(self.light(fault, None));
+        let order = fault.map(|fault| Order { fault, times: None, one_in: 1 });
+        self.wanted.send_replace(self.light(order));
     }
 
     /// Opens or closes the port, and returns when that is done.

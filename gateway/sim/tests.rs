@@ -388,6 +388,25 @@ async fn faults_and_kills_are_switched_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_meets_one_request_of_so_many_as_it_was_told() {
+    let (fleet, url) = one(ModelSpec::plain("m"));
+    let control = fleet.control_url();
+    let order = async |order: Value| post(&control, "/sim/fault", &order).await;
+    let third = json!({ "model": "m", "fault": "status_500", "one_in": 3, "times": 2 });
+    assert_eq!(order(third).await.status(), "200");
+    let mut seen = Vec::new();
+    for _ in 0..9 {
+        seen.push(ask(&url, &question(ASKED, false)).await.status().to_owned());
+    }
+    assert_eq!(seen, ["200", "200", "500", "200", "200", "500", "200", "200", "200"]);
+    for (fault, one_in, said) in [("status_500", 0, "at least 1"), ("refuse", 2, "refuse")] {
+        let wrong = order(json!({ "model": "m", "fault": fault, "one_in": one_in })).await;
+        assert_eq!(wrong.status(), "400");
+        assert!(wrong.text().contains(said), "{}", wrong.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kill_ends_streams_and_a_refusal_lets_them_finish() {
     for (kill, whole) in [(true, false), (false, true)] {
         let (fleet, url) = one(ModelSpec::plain("m").paced(1_000, 1));

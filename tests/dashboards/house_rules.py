@@ -6,12 +6,6 @@ SCHEMA = 38
 TYPES = {"stat", "timeseries", "bargauge", "barchart", "table", "heatmap", "text"}
 RANGED = {"timeseries", "heatmap"}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# Promised by the names of the metrics, and made by a later version.
-UPCOMING = {
-    "signalbox_experiment_units": {"experiment", "arm"},
-    "signalbox_experiment_guard": {"experiment", "arm", "metric"},
-    "signalbox_feedback_total": {"experiment", "arm", "name"},
-}
 EVERYWHERE = {"team", "model", "language", "task"}
 # By which variable a label is chosen.
 CHOSEN = {it: it for it in (*EVERYWHERE, "currency", "experiment")} | {

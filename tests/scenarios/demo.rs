@@ -170,6 +170,57 @@ async fn a_day_is_replayed_and_can_be_watched() {
     std::fs::remove_dir_all(folder).expect("the folder");
 }
 
+/// Half a day with its experiment: all arms are compared, and the one that breaks is rolled back by itself.
+#[tokio::test]
+async fn the_experiment_of_the_day_is_reported_and_the_arm_that_breaks_is_rolled_back() {
+    let folder = std::env::temp_dir().join(format!("signalbox-trial-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let run = Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        .args(["demo", "--hours", "4", "--pace", "1000", "--once", "--folder"])
+        .arg(&folder)
+        .output();
+    let run = run.await.expect("it runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(said.lines().all(|line| line.width() <= 110), "{said}");
+    for told in ["  rolled back: minimax of chat-ab, error: 0.", "minimax", "(rolled back)"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+
+    let config = folder.join("signalbox.toml");
+    let read = async |arguments: &[&str]| -> serde_json::Value {
+        let run = binary::run(&config, arguments).await;
+        assert_eq!(run.status.code(), Some(0), "{run:?}");
+        serde_json::from_slice(&run.stdout).expect("JSON")
+    };
+    let listed = read(&["experiment", "list", "--json"]).await;
+    assert_eq!((&listed["state"], &listed["primary"]), (&"rolled_back".into(), &"success".into()));
+    let report = read(&["experiment", "report", "chat-ab", "--json"]).await;
+    let arms = report["arms"].as_array().expect("arms");
+    let names: Vec<_> = arms.iter().map(|it| it["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["gpt-oss", "qwen", "deepseek", "minimax"]);
+    for arm in arms {
+        let is_broken = arm["name"] == "minimax";
+        assert_eq!(arm["rolled_back"], is_broken, "{arm}");
+        let known = |metric: &str| arm["metrics"][metric]["n"].as_u64().expect("a number");
+        assert!(arm["units"].as_u64() >= Some(25), "{arm}");
+        for metric in ["success", "cost", "first_token_ms", "error"] {
+            assert!(known(metric) >= 25, "{metric}: {arm}");
+        }
+    }
+    assert_eq!(report["srm"]["ok"], true, "{report}");
+    let qwen = &report["comparisons"][0];
+    assert_eq!((&qwen["arm"], &qwen["metric"]), (&"qwen".into(), &"success".into()));
+    assert!(qwen["difference"].as_f64() > Some(0.1), "{qwen}");
+    assert!(said.contains("signalbox experiment report chat-ab: "), "{said}");
+    let reader = signalbox::store::Reader::open(&folder.join("signalbox.db")).expect("a ledger");
+    let changes = reader.experiment_changes().expect("changes");
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!((change.arm.as_deref(), &*change.by), (Some("minimax"), "guard"), "{change:?}");
+    assert!(change.reason.starts_with("error: 0."), "{change:?}");
+    std::fs::remove_dir_all(folder).expect("the folder");
+}
+
 /// What Prometheus and Grafana need is there, and what somebody else wrote is as it was.
 fn can_be_watched(folder: &Path) {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);

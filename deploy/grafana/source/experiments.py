@@ -27,12 +27,12 @@ def summary():
     yield number(
         "Experiments", (0, 0, 6, 4),
         About("Experiments that have had requests.", "nothing is wrong; know who runs each.", RUNBOOK),
-        [now(f"count(count by (experiment) ({REQUESTS}{{{ONE}}}))")], "short", decimals=0, none=NONE)
+        [now(f"count(count by (experiment) ({REQUESTS}{{{ONE}}}))")], "none", decimals=0, none=NONE)
     yield number(
         "Requests in experiments", (6, 0, 6, 4),
         About("Requests of all arms in the time shown.", "compare with the share that was to take part.",
               RUNBOOK),
-        [now(f"sum({grown(REQUESTS, ONE)})")], "short", decimals=0, none=NONE)
+        [now(f"sum({grown(REQUESTS, ONE)})")], "none", decimals=0, none=NONE)
     yield number(
         "Worst arm: cut or failed", (12, 0, 6, 4),
         About("The part of an arm's requests in the time shown that were cut or failed, of the worst arm.",
@@ -44,7 +44,7 @@ def summary():
         "Guards that stopped an arm", (18, 0, 6, 4),
         About("Arms with a guard that does not hold: they get the control's route on every replica.",
               "read `signalbox experiment report NAME`; mend the arm or end the experiment.", RUNBOOK),
-        [now(f"sum(signalbox_experiment_guard{{{ONE}}})")], "short", steps=high((1, "red")), decimals=0,
+        [now(f"sum(signalbox_experiment_guard{{{ONE}}})")], "none", steps=high((1, "red")), decimals=0,
         none=NONE)
 
 
@@ -63,7 +63,7 @@ def compared():
          "B": Column("Requests", "none"),
          "C": Column("Cut or failed", "percentunit", high((0.01, "yellow"), (0.02, "red"))),
          "D": Column("Stopped by a guard", "none", high((1, "red")), yes=True)},
-        order="Requests", decimals=2, none=NONE)
+        order="Requests", none=NONE)
     yield note(
         "How to read this", (16, 4, 8, 8),
         "A board shows what happens; whether a difference is real is a question of statistics.",
@@ -93,7 +93,7 @@ the arms' shares are not what they should be.
         "Units by arm", (0, 20, 8, 8),
         About("Users, keys or sessions that take part, by arm. They should stand as the arms' shares.",
               "the report names a mismatch of shares (`srm`): then no comparison holds.", RUNBOOK),
-        [now(f"max by (experiment, arm) (signalbox_experiment_units{{{ONE}}})", ARM)], "short", decimals=0,
+        [now(f"max by (experiment, arm) (signalbox_experiment_units{{{ONE}}})", ARM)], "none", decimals=0,
         none=NONE)
     yield lines(
         "Requests by outcome and arm", (8, 20, 8, 8),
@@ -115,7 +115,7 @@ the arms' shares are not what they should be.
         About("How many values callers sent, by arm and name of the feedback; what the values were is in "
               "the report.", "an arm without feedback cannot be judged by it: see whether its callers send "
               "any.", RUNBOOK),
-        [now(f"sort_desc(sum by (experiment, arm, name) ({feedback}))", ARM + " {{name}}")], "short",
+        [now(f"sort_desc(sum by (experiment, arm, name) ({feedback}))", ARM + " {{name}}")], "none",
         decimals=0, none=NONE)
     yield bars(
         "Feedback for each request, by arm and name", (12, 28, 12, 8),

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
@@ -9,7 +10,8 @@ use super::{
     BoxError,
     acts::Stage,
     day::{Arrival, Caller, Day},
-    drive::ChatClient,
+    drive::{Asked, ChatClient, Stranger},
+    experiment,
     folder::{CUSTOMERS, KIOSK, STAFF},
 };
 use crate::sim::prompts::Prompt;
@@ -45,11 +47,15 @@ impl Callers {
         prompts: &[Prompt],
     ) -> Option<(Arc<ChatClient>, Prompt)> {
         let mut prompt = prompts.get(arrival.prompt)?.clone();
+        let fields = prompt.body.as_object_mut()?;
         let client = match arrival.caller {
-            Caller::Customers => &self.customers,
+            Caller::Customers => {
+                let user = experiment::user(prompt.language, arrival.draw);
+                fields.insert("user".into(), json!(user));
+                &self.customers
+            }
             Caller::Staff => &self.staff,
             Caller::Kiosk => {
-                let fields = prompt.body.as_object_mut()?;
                 fields.insert("model".into(), json!(KIOSK_MODEL));
                 fields.insert("max_tokens".into(), json!(KIOSK_TOKENS));
                 &self.kiosk
@@ -59,6 +65,21 @@ impl Callers {
     }
 }
 
+/// Asks, and tells whether the answer has helped where it is one of an experiment.
+pub(super) async fn asked(
+    client: &ChatClient,
+    prompt: &Prompt,
+    draw: u64,
+) -> Result<Asked, Stranger> {
+    let mut asked = client.ask(prompt).await?;
+    if let (Some(id), Some(_)) = (&asked.id, &asked.experiment) {
+        let helped = asked.error.is_none() && experiment::is_content(asked.model.as_deref(), draw);
+        let told = client.tell(id, experiment::PRIMARY, helped).await;
+        asked.told = Some(told.is_ok_and(|status| status == StatusCode::ACCEPTED));
+    }
+    Ok(asked)
+}
+
 /// Asks one thing after another, as in the hours after this many, until the task is dropped.
 pub(super) fn live(stage: &Stage<'_>, hours: u32, seed: u64) -> Result<JoinSet<()>, BoxError> {
     let callers = Callers::new(stage)?;
@@ -66,12 +87,15 @@ pub(super) fn live(stage: &Stage<'_>, hours: u32, seed: u64) -> Result<JoinSet<(
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         for hour in hours.. {
-            let day = Day { prompts: &prompts, peak: LIVE_PEAK, seed };
-            for arrival in day.hour(hour) {
+            let day = Day { prompts: &prompts, peak: LIVE_PEAK, chat_peak: LIVE_PEAK, seed };
+            let mut arrivals = day.hour(hour);
+            arrivals.extend(day.chat(hour));
+            arrivals.sort_by_key(|it| it.at_ms);
+            for arrival in arrivals {
                 sleep(LIVE_EVERY).await;
                 let Some((client, prompt)) = callers.of(arrival, &prompts) else { continue };
                 // Somebody else listens there now: nothing more is sent.
-                if client.ask(&prompt).await.is_err() {
+                if asked(&client, &prompt, arrival.draw).await.is_err() {
                     return;
                 }
             }

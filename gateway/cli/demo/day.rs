@@ -37,6 +37,8 @@ pub(super) struct Arrival {
     pub caller: Caller,
     /// Which of the prompts.
     pub prompt: usize,
+    /// Which of its customers asks, and how hard he is to please: any number, the same for the same seed.
+    pub draw: u64,
 }
 
 /// A while in which one model is not as it should be.
@@ -48,6 +50,8 @@ pub(super) struct Trouble {
     pub model: &'static str,
     /// The fault at the control address of the simulated models.
     pub fault: &'static str,
+    /// Of so many requests one meets it; 1 is all of them.
+    pub one_in: u32,
     /// Its first minute since the beginning.
     pub from_min: u64,
     /// The first minute after it.
@@ -59,12 +63,30 @@ pub(super) const OUTAGE: Trouble = Trouble {
     name: "outage",
     model: "qwen3.5-397b",
     fault: "refuse",
+    one_in: 1,
     from_min: 80,
     until_min: 100,
 };
 /// 13:30 to 14:00: the model that serves what no rule names takes ten times as long.
-pub(super) const SLOW: Trouble =
-    Trouble { name: "slow", model: "gpt-oss-120b", fault: "slow", from_min: 270, until_min: 300 };
+pub(super) const SLOW: Trouble = Trouble {
+    name: "slow",
+    model: "gpt-oss-120b",
+    fault: "slow",
+    one_in: 1,
+    from_min: 270,
+    until_min: 300,
+};
+/// 11:00 to 13:00: every third answer of a model breaks off, which an arm of the experiment alone has then.
+pub(super) const CUT: Trouble = Trouble {
+    name: "cut",
+    model: "minimax-m2.5",
+    fault: "error_mid",
+    one_in: 3,
+    from_min: 120,
+    until_min: 240,
+};
+/// All of them, in the order of their beginnings.
+pub(super) const TROUBLES: [Trouble; 3] = [OUTAGE, CUT, SLOW];
 
 impl Trouble {
     /// Whether this moment lies in it.
@@ -101,6 +123,12 @@ const STAFF: [(Task, u64); 5] = [
     (Task::ToolUse, 6),
 ];
 
+/// In which languages, and for what, customers ask in the chat whose models are compared.
+const CHAT: ([Language; 2], [Task; 3]) =
+    ([Language::Th, Language::Ms], [Task::Banking, Task::Chat, Task::OpenQa]);
+/// What makes the chat's sequence another one than that of all else.
+const CHAT_SEED: u64 = 0x2545_f491_4f6c_dd1d;
+
 /// How often a language is heard in the morning, from noon on, and from 16:00 on. Others are not heard.
 const LANGUAGES: [(Language, [u64; 3]); 15] = [
     (Language::En, [30, 22, 26]),
@@ -127,6 +155,8 @@ pub(super) struct Day<'a> {
     pub prompts: &'a [Prompt],
     /// Requests of an hour that is as busy as the busiest moment.
     pub peak: u32,
+    /// Requests of such an hour in the chat in Thai and Malay, beside these.
+    pub chat_peak: u32,
     /// The same day for the same seed.
     pub seed: u64,
 }
@@ -134,9 +164,29 @@ pub(super) struct Day<'a> {
 impl Day<'_> {
     /// The requests of one hour, counted from 0 at the beginning, in the order of their times.
     pub(super) fn hour(&self, hour: u32) -> Vec<Arrival> {
-        let mut dice = Dice(self.seed ^ u64::from(hour).wrapping_mul(0xd134_2543_de82_ef95));
+        self.drawn(hour, (self.peak, self.seed), |at_ms, dice| self.asked(at_ms, dice))
+    }
+
+    /// The requests of the same hour in the chat in Thai and Malay.
+    pub(super) fn chat(&self, hour: u32) -> Vec<Arrival> {
+        let is_asked = |prompt: &Prompt| is_of_chat(prompt) && prompt.data_class.is_none();
+        self.drawn(hour, (self.chat_peak, self.seed ^ CHAT_SEED), |_, dice| {
+            let all = self.prompts.iter().enumerate();
+            let prompt = dice.pick(all.map(|(at, it)| (at, u64::from(is_asked(it)))))?;
+            Some((Caller::Customers, prompt))
+        })
+    }
+
+    /// An hour of requests at this peak.
+    fn drawn(
+        &self,
+        hour: u32,
+        (peak, seed): (u32, u64),
+        asked: impl Fn(u64, &mut Dice) -> Option<(Caller, usize)>,
+    ) -> Vec<Arrival> {
+        let mut dice = Dice(seed ^ u64::from(hour).wrapping_mul(0xd134_2543_de82_ef95));
         let begins = u64::from(hour) * HOUR_MS;
-        let mean_gap = HOUR_MS as f64 / f64::from(self.peak.max(1));
+        let mean_gap = HOUR_MS as f64 / f64::from(peak.max(1));
         let (mut arrivals, mut since) = (Vec::new(), 0.0);
         loop {
             // As at the busiest moment, then thinned to what this moment has.
@@ -146,9 +196,10 @@ impl Day<'_> {
             }
             let at_ms = begins + since as u64;
             if dice.below(1_000) < load(at_ms)
-                && let Some((caller, prompt)) = self.asked(at_ms, &mut dice)
+                && let Some((caller, prompt)) = asked(at_ms, &mut dice)
             {
-                arrivals.push(Arrival { at_ms, caller, prompt });
+                let draw = Dice(seed ^ at_ms.wrapping_mul(0x9fb2_1c65_1e98_df25)).next();
+                arrivals.push(Arrival { at_ms, caller, prompt, draw });
             }
         }
     }
@@ -181,6 +232,13 @@ impl Day<'_> {
         let prompt = dice.pick(of_language.map(|(at, it)| (at, weight(caller, it, hour))))?;
         Some((caller, prompt))
     }
+}
+
+/// Whether a prompt is one of the chat whose models are compared: streamed, in one language.
+pub(super) fn is_of_chat(prompt: &Prompt) -> bool {
+    let (languages, tasks) = CHAT;
+    let is_said = languages.contains(&prompt.language) && tasks.contains(&prompt.task);
+    is_said && prompt.stream && !prompt.mixed
 }
 
 /// The hour of the clock, 0 to 23.
@@ -287,16 +345,18 @@ mod tests {
     #[test]
     fn the_day_of_the_demo_is_this_one() {
         let prompts = prompts().unwrap();
-        let day = Day { prompts: &prompts, peak: 750, seed: super::super::replay::SEED };
+        let day =
+            Day { prompts: &prompts, peak: 750, chat_peak: 360, seed: super::super::replay::SEED };
         let hours: Vec<usize> = (0..8).map(|it| count(&day, it)).collect();
         let expected = [566, 707, 659, 457, 466, 657, 712, 581];
         assert_eq!((hours.as_slice(), day.kiosk_requests()), (&expected[..], 302));
+        assert_eq!((0..8).map(|it| day.chat(it).len()).sum::<usize>(), 2_408);
     }
 
     #[test]
     fn there_are_two_peaks_and_a_lunch_and_a_night() {
         let prompts = prompts().unwrap();
-        let day = Day { prompts: &prompts, peak: 3_000, seed: 7 };
+        let day = Day { prompts: &prompts, peak: 3_000, chat_peak: 1, seed: 7 };
         let (ten, lunch, three, night) =
             (count(&day, 1), count(&day, 4), count(&day, 6), count(&day, 18));
         assert!(ten > lunch * 5 / 4 && three > lunch * 5 / 4, "{ten} {lunch} {three}");
@@ -308,7 +368,7 @@ mod tests {
     #[test]
     fn languages_and_tasks_change_over_the_day() {
         let prompts = prompts().unwrap();
-        let day = Day { prompts: &prompts, peak: 3_000, seed: 7 };
+        let day = Day { prompts: &prompts, peak: 3_000, chat_peak: 1, seed: 7 };
         let share = |hour: u32, is: &dyn Fn(&Prompt) -> bool| {
             let all = day.hour(hour);
             all.iter().filter(|it| is(&prompts[it.prompt])).count() * 1_000 / all.len()
@@ -334,7 +394,7 @@ mod tests {
         #[test]
         fn an_hour_keeps_its_laws(hour in 0_u32..24, seed in any::<u64>(), peak in 20_u32..900) {
             let prompts = prompts().unwrap();
-            let day = Day { prompts: &prompts, peak, seed };
+            let day = Day { prompts: &prompts, peak, chat_peak: peak, seed };
             let arrivals = day.hour(hour);
             prop_assert_eq!(&arrivals, &day.hour(hour));
             prop_assert!(arrivals.is_sorted_by_key(|it| it.at_ms));
@@ -349,6 +409,10 @@ mod tests {
             let expected = minutes.sum::<u64>() as f64 / 60_000.0 * f64::from(peak);
             let off = (arrivals.len() as f64 - expected).abs();
             prop_assert!(off <= 6.0 * expected.sqrt() + 3.0, "{} of {expected}", arrivals.len());
+            // The chat is a sequence of its own, and all of it is of the experiment's languages and tasks.
+            let chat = day.chat(hour);
+            prop_assert!(chat != arrivals && chat == day.chat(hour));
+            prop_assert!(chat.iter().all(|it| is_of_chat(&prompts[it.prompt])));
         }
     }
 }

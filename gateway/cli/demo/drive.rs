@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::HeaderMap};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::BoxError;
 use crate::sim::prompts::Prompt;
@@ -29,6 +29,12 @@ pub(super) struct Asked {
     pub language: Option<String>,
     /// The task that was recognised.
     pub task: Option<String>,
+    /// Who answered.
+    pub model: Option<String>,
+    /// The experiment and the arm that it was asked in, as `name=arm`.
+    pub experiment: Option<String>,
+    /// Whether the gateway took what was told of the answer; nothing where nothing was told.
+    pub told: Option<bool>,
     /// To the first content, for streams.
     pub first_content: Option<Duration>,
     /// To the end.
@@ -47,7 +53,7 @@ impl ChatClient {
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(300));
         // Below the time after which the gateway closes an idle connection: a request on one that is being
         // closed would be lost.
-        let http = http.pool_idle_timeout(Duration::from_secs(4)).build()?;
+        let http = http.pool_idle_timeout(Duration::from_secs(2)).build()?;
         Ok(Self { http, base: base.to_owned(), key: key.to_owned() })
     }
 
@@ -69,6 +75,19 @@ impl ChatClient {
         let told: Value = asked.send().await?.error_for_status()?.json().await?;
         let first = told.pointer("/decision/plan/0/model").and_then(Value::as_str);
         Ok(first.unwrap_or_default().to_owned())
+    }
+
+    /// Tells something of an answer; the status with which that is taken.
+    pub(super) async fn tell(
+        &self,
+        id: &str,
+        name: &str,
+        value: bool,
+    ) -> Result<StatusCode, BoxError> {
+        let body = json!({ "request_id": id, "name": name, "value": value });
+        let url = format!("{}/feedback", self.base);
+        let told = self.http.post(url).bearer_auth(&self.key).json(&body).send().await?;
+        Ok(told.status())
     }
 
     /// Sends a request for a stream and reads it to its first content; the rest is the caller's.
@@ -193,6 +212,8 @@ impl Asked {
         self.id = text("x-signalbox-id");
         self.language = text("x-signalbox-language");
         self.task = text("x-signalbox-task");
+        self.model = text("x-signalbox-model");
+        self.experiment = text("x-signalbox-experiment");
     }
 }
 

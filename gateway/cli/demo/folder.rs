@@ -17,6 +17,7 @@ use toml::{Table, Value};
 use super::{
     BoxError,
     budgets::{self, Budgets},
+    experiment,
     real::{RealModel, STANDS_FOR, cut_to_size},
 };
 use crate::sim::Fleet;
@@ -61,17 +62,40 @@ const MODEL_FIELDS: [&str; 16] = [
     "held_tokens_max",
 ];
 
+/// The pepper of a new folder: the same in all of them, so that the simulated users have the same arms in
+/// each run. Nobody real is behind their hashes.
+const PEPPER: &str = "the pepper of each demo, which is no secret and keeps none\n";
+
+/// What is played, and so which policy is the demo's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Play {
+    /// The acts, on the preset `bank`.
+    Acts,
+    /// A bank's day, on the same with an experiment.
+    Day,
+}
+
+impl Play {
+    fn policy(self) -> Result<String, BoxError> {
+        match self {
+            Self::Acts => Ok(bank()?.to_owned()),
+            Self::Day => experiment::policy(bank()?),
+        }
+    }
+}
+
 /// An open folder.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    play: Play,
     /// Held as long as this demo uses the folder: two of them would write over each other's files.
     _lock: File,
 }
 
 impl Folder {
     /// Opens the folder; makes it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, BoxError> {
+    pub(super) fn open(path: &Path, play: Play) -> Result<Self, BoxError> {
         fs::create_dir_all(path).map_err(|error| at(path, &error))?;
         let config = path.join(CONFIG);
         match fs::read_to_string(&config) {
@@ -85,7 +109,7 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&config, &error)),
             _ => {}
         }
-        Ok(Self { path: path.to_owned(), _lock: lock(path)? })
+        Ok(Self { path: path.to_owned(), play, _lock: lock(path)? })
     }
 
     /// The folder itself.
@@ -168,12 +192,25 @@ impl Folder {
     /// Puts the preset back.
     pub(super) fn restore_policy(&self) -> Result<(), BoxError> {
         let path = self.policy();
-        fs::write(&path, preset()?).map_err(|error| at(&path, &error))
+        fs::write(&path, self.play.policy()?).map_err(|error| at(&path, &error))
     }
 
     /// Whether the policy is the preset as the demo wrote it.
     pub(super) fn has_preset(&self) -> bool {
-        fs::read_to_string(self.policy()).is_ok_and(|text| preset().is_ok_and(|it| it == text))
+        fs::read_to_string(self.policy()).is_ok_and(|text| is_of(self.play, &text))
+    }
+
+    /// Makes the pepper of a folder that has none yet, nor books that were written with another.
+    fn season(&self) -> Result<(), BoxError> {
+        if self.ledger().exists() {
+            return Ok(());
+        }
+        let path = self.path.join("pepper");
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => file.write_all(PEPPER.as_bytes()).map_err(|error| at(&path, &error)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(at(&path, &error)),
+        }
     }
 
     /// Writes configuration and, where there is none yet, policy. The team `kiosk` may spend this much.
@@ -184,14 +221,19 @@ impl Folder {
         budgets: &Budgets,
     ) -> Result<(), BoxError> {
         match fs::read_to_string(self.policy()) {
-            Ok(text) if !text.starts_with(EDITED) => {}
-            Ok(_) => self.restore_policy()?,
+            // The other play's is no one's own either.
+            Ok(text) if text.starts_with(EDITED) => self.restore_policy()?,
+            Ok(text) if [Play::Acts, Play::Day].iter().any(|it| is_of(*it, &text)) => {
+                self.restore_policy()?;
+            }
+            Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => self.restore_policy()?,
             Err(error) => return Err(at(&self.policy(), &error)),
         }
         for file in [CUSTOMERS, STAFF, KIOSK, ADMIN] {
             self.key(file)?;
         }
+        self.season()?;
         let front = free_port(8080)?;
         let admin = free_port(9090)?;
         let head = HEAD
@@ -218,7 +260,12 @@ impl Folder {
     }
 }
 
-fn preset() -> Result<&'static str, BoxError> {
+/// Whether a policy is this play's own.
+fn is_of(play: Play, text: &str) -> bool {
+    play.policy().is_ok_and(|it| it == text)
+}
+
+fn bank() -> Result<&'static str, BoxError> {
     Ok(policies::preset::document("bank").ok_or("no preset of the name bank")?)
 }
 
@@ -285,7 +332,7 @@ listen = "{admin}"
 token = "file:admin.token"
 
 [policy]
-file = "policy.toml"        # the preset `bank`; change it, and it is in force a second later
+file = "policy.toml"        # change it, and it is in force a second later
 
 [ledger]
 currency = "USD"
@@ -376,15 +423,37 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let path = fresh("key");
-        let folder = Folder::open(&path).unwrap();
+        let folder = Folder::open(&path, Play::Acts).unwrap();
         let key = folder.key(CUSTOMERS).unwrap();
         assert!(key.starts_with("sk-demo-") && key.len() == 8 + 64);
-        let second = Folder::open(&path).unwrap_err().to_string();
+        let second = Folder::open(&path, Play::Acts).unwrap_err().to_string();
         assert!(second.contains("another demo runs in"), "{second}");
         drop(folder);
-        assert_eq!(Folder::open(&path).unwrap().key(CUSTOMERS).unwrap(), key);
+        assert_eq!(Folder::open(&path, Play::Acts).unwrap().key(CUSTOMERS).unwrap(), key);
         let mode = fs::metadata(path.join(CUSTOMERS)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_play_has_its_own_policy_and_one_that_is_edited_is_kept() {
+        let path = fresh("plays");
+        let fleet = Fleet::start(&[ModelSpec::plain("m")], Setting::default()).unwrap();
+        let configured = |play| {
+            let folder = Folder::open(&path, play).unwrap();
+            folder.configure(&fleet, None, &Budgets::acts(&folder.ledger())).unwrap();
+            (folder.has_preset(), fs::read_to_string(folder.policy()).unwrap())
+        };
+        for play in [Play::Acts, Play::Day, Play::Acts] {
+            assert_eq!(configured(play), (true, play.policy().unwrap()), "{play:?}");
+        }
+        let pepper = path.join("pepper");
+        assert_eq!(fs::read_to_string(&pepper).unwrap(), PEPPER);
+        assert_eq!(fs::metadata(&pepper).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&pepper, "another").unwrap();
+        fs::write(path.join("policy.toml"), "version = \"mine\"\n").unwrap();
+        assert_eq!(configured(Play::Day), (false, "version = \"mine\"\n".into()));
+        assert_eq!(fs::read_to_string(&pepper).unwrap(), "another");
         fs::remove_dir_all(path).unwrap();
     }
 
@@ -393,7 +462,7 @@ mod tests {
         let path = fresh("theirs");
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("signalbox.toml"), "[server]\n").unwrap();
-        let refused = Folder::open(&path).unwrap_err().to_string();
+        let refused = Folder::open(&path, Play::Acts).unwrap_err().to_string();
         assert!(refused.contains("was not written by the demo"), "{refused}");
         fs::remove_dir_all(path).unwrap();
     }

@@ -10,6 +10,7 @@ mod budgets;
 mod callers;
 mod day;
 mod drive;
+mod experiment;
 mod folder;
 mod gateway;
 mod monitoring;
@@ -19,6 +20,7 @@ mod report;
 pub(super) mod table;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verdict;
 
 use std::{
@@ -36,7 +38,7 @@ use self::{
     acts::Stage,
     budgets::Budgets,
     drive::{Asked, ChatClient},
-    folder::{CUSTOMERS, Folder, STAFF},
+    folder::{CUSTOMERS, Folder, Play, STAFF},
     gateway::{Gateway, NotServing},
     real::RealModel,
     replay::{Played, Replay},
@@ -59,7 +61,8 @@ pub(super) struct Args {
     #[arg(long)]
     once: bool,
     /// Instead of the acts, replay this many hours of a bank's day from 09:00 on, with a model that is away
-    /// (10:20), another that is slow (13:30) and a budget that is spent (15:30); then light traffic goes on.
+    /// (10:20), another that is slow (13:30) and a budget that is spent (15:30), and an experiment on the
+    /// chat in Thai and Malay, of which an arm breaks (11:00); then light traffic goes on.
     #[arg(long, value_name = "N", conflicts_with = "real")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=24))]
     hours: Option<u32>,
@@ -126,7 +129,8 @@ async fn started(
 async fn demo(args: &Args) -> Result<bool, BoxError> {
     // Whoever tells all gateways to reload means the demo's as well.
     let mut hangup = signal(SignalKind::hangup())?;
-    let folder = Folder::open(&args.folder)?;
+    let play = if args.hours.is_some() { Play::Day } else { Play::Acts };
+    let folder = Folder::open(&args.folder, play)?;
     let prompts = prompts()?;
     let fleet = Fleet::start(&ten(), Setting { port_base: None, speed: args.speed })?;
     let real = match args.real {

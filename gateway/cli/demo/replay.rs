@@ -15,12 +15,13 @@ use super::{
     BoxError,
     acts::Stage,
     budgets::Budgets,
-    callers::Callers,
-    day::{Arrival, Caller, Day, FIRST_HOUR, HOUR_MS, MINUTE_MS, OUTAGE, SLOW, Trouble, clock},
+    callers::{self, Callers},
+    day::{Arrival, Caller, Day, FIRST_HOUR, HOUR_MS, MINUTE_MS, TROUBLES, Trouble, clock},
     drive::Stranger,
     folder::Folder,
     gateway::Gateway,
     monitoring, say,
+    trial::Trial,
     verdict::{self, Record, Verdict, quantile},
 };
 use crate::sim::prompts::Prompt;
@@ -31,6 +32,9 @@ pub(super) const SEED: u64 = 2_026;
 const PEAK: u32 = 750;
 /// Requests a second of real time at the busiest moment, so that two cores are enough for all of it.
 const PER_SECOND_MAX: u32 = 25;
+/// Requests in the chat in Thai and Malay in the busiest hour, and a second of real time, beside these.
+const CHAT_PEAK: u32 = 360;
+const CHAT_PER_SECOND_MAX: u32 = 30;
 /// Requests under way at once; more wait.
 const AT_ONCE: usize = 64;
 /// A request that is sent later than this after its time is late.
@@ -69,13 +73,15 @@ enum Moment {
 
 /// The day's requests at this pace.
 fn day(prompts: &[Prompt], pace: u32) -> Day<'_> {
-    Day { prompts, peak: PEAK.min(PER_SECOND_MAX * 3_600 / pace.max(1)), seed: SEED }
+    let at_most = |peak: u32, per_second: u32| peak.min(per_second * 3_600 / pace.max(1));
+    let chat_peak = at_most(CHAT_PEAK, CHAT_PER_SECOND_MAX);
+    Day { prompts, peak: at_most(PEAK, PER_SECOND_MAX), chat_peak, seed: SEED }
 }
 
 /// What the teams may spend on so many hours of the day, at this pace.
 pub(super) fn budgets(folder: &Folder, prompts: &[Prompt], (hours, pace): (u32, u32)) -> Budgets {
     let day = day(prompts, pace);
-    let requests = (0..hours).map(|hour| day.hour(hour).len()).sum();
+    let requests = (0..hours).map(|hour| day.hour(hour).len() + day.chat(hour).len()).sum();
     let kiosk = i64::try_from(day.kiosk_requests()).unwrap_or(i64::MAX);
     let kiosk = Money::from_nano(KIOSK_REQUEST.nano().saturating_mul(kiosk));
     Budgets::day(&folder.ledger(), requests, kiosk)
@@ -84,14 +90,15 @@ pub(super) fn budgets(folder: &Folder, prompts: &[Prompt], (hours, pace): (u32, 
 /// All that happens in these hours, in the order of time.
 fn moments(day: &Day<'_>, hours: u32) -> Vec<(u64, Moment)> {
     let mut all = Vec::new();
-    for trouble in [OUTAGE, SLOW] {
+    for trouble in TROUBLES {
         if trouble.until_min * MINUTE_MS <= u64::from(hours) * HOUR_MS {
             all.push((trouble.from_min * MINUTE_MS, Moment::Begins(trouble)));
             all.push((trouble.until_min * MINUTE_MS, Moment::Ends(trouble)));
         }
     }
     for hour in 0..hours {
-        all.extend(day.hour(hour).into_iter().map(|it| (it.at_ms, Moment::Asked(it))));
+        let asked = day.hour(hour).into_iter().chain(day.chat(hour));
+        all.extend(asked.map(|it| (it.at_ms, Moment::Asked(it))));
         all.push((u64::from(hour + 1) * HOUR_MS, Moment::HourIsOver));
     }
     all.sort_by_key(|(at_ms, _)| *at_ms);
@@ -110,9 +117,9 @@ impl<'a> Replay<'a> {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         };
-        let mut run = Run::new(self, gateway)?;
         say(&self.heading())?;
         let since_ms = jiff::Timestamp::now().as_millisecond();
+        let mut run = Run::new(self, gateway, since_ms)?;
         self.write_day(since_ms, None)?;
         let interrupted = run.all(&mut signals).await?;
         let entries = verdict::entries(self.stage.folder, since_ms, &run.records).await?;
@@ -124,13 +131,17 @@ impl<'a> Replay<'a> {
             minutes: run.now_ms / MINUTE_MS,
             has_preset: self.stage.folder.has_preset(),
         };
-        let scene = verdict.scene(&format!(
+        let mut scene = verdict.scene(&format!(
             "\nThe day from {} to {}, {} times as fast as the clock; {} of its requests were sent late",
             clock(0),
             clock(run.now_ms),
             self.pace,
             run.late
         ));
+        if self.stage.folder.has_preset() {
+            run.trial.judge(&run.records, run.now_ms / MINUTE_MS, &mut scene).await?;
+        }
+        scene.text.push_str(&format!("\n{}", verdict.teams()));
         say(&scene.text)?;
         if !interrupted {
             tokio::select! {
@@ -155,7 +166,7 @@ impl<'a> Replay<'a> {
     /// Says in `day.json` which moment of the clock is which of the day.
     fn write_day(&self, begins_unix_ms: i64, ended_unix_ms: Option<i64>) -> Result<(), BoxError> {
         let minutes = u64::from(self.hours) * 60;
-        let troubles = [OUTAGE, SLOW].into_iter().filter(|it| it.until_min <= minutes);
+        let troubles = TROUBLES.into_iter().filter(|it| it.until_min <= minutes);
         let troubles: Vec<Value> = troubles.map(|it| trouble(&it)).collect();
         let mut day = json!({
             "hours": self.hours,
@@ -217,11 +228,15 @@ struct Run<'a> {
     now_ms: u64,
     /// Whether the kiosk has been refused.
     kiosk_refused: bool,
+    /// The experiment in which some of it is asked.
+    trial: Trial<'a>,
 }
 
 impl<'a> Run<'a> {
-    fn new(replay: &'a Replay<'a>, gateway: &'a Gateway) -> Result<Self, BoxError> {
+    fn new(replay: &'a Replay<'a>, gateway: &'a Gateway, since_ms: i64) -> Result<Self, BoxError> {
+        let trial = Trial::new(replay.stage.folder, since_ms);
         Ok(Self {
+            trial,
             replay,
             gateway,
             callers: Callers::new(replay.stage)?,
@@ -249,6 +264,7 @@ impl<'a> Run<'a> {
                 break;
             }
             self.now_ms = at_ms;
+            self.trial.passes(at_ms);
             self.happens(moment, due).await?;
         }
         while !self.open.is_empty() {
@@ -292,6 +308,9 @@ impl<'a> Run<'a> {
                 say(&format!("{at}  {} is over: {}", it.name, it.model))?;
             }
             Moment::HourIsOver => {
+                for line in self.trial.news()? {
+                    say(&line)?;
+                }
                 let line = self.hour().await?;
                 say(&format!("{at}  {line}"))?;
             }
@@ -300,7 +319,7 @@ impl<'a> Run<'a> {
     }
 
     async fn fault(&self, it: &Trouble, fault: Value) -> Result<(), BoxError> {
-        let order = json!({ "model": it.model, "fault": fault });
+        let order = json!({ "model": it.model, "fault": fault, "one_in": it.one_in });
         self.replay.stage.order("/sim/fault", &order).await
     }
 
@@ -309,7 +328,7 @@ impl<'a> Run<'a> {
             return;
         };
         self.open.spawn(async move {
-            let asked = client.ask(&prompt).await?;
+            let asked = callers::asked(&client, &prompt, arrival.draw).await?;
             Ok(Record { at_ms: arrival.at_ms, caller: arrival.caller, asked })
         });
     }

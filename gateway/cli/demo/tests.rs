@@ -26,6 +26,24 @@ fn reading(prompt: &prompts::Prompt) -> Reading {
 }
 
 #[test]
+fn each_prompt_of_the_chat_is_read_as_the_rule_of_the_experiment_wants_it() {
+    let prompts = prompts().unwrap();
+    let chat: Vec<_> = prompts.iter().filter(|it| super::day::is_of_chat(it)).collect();
+    assert!(chat.len() >= 4, "{}", chat.len());
+    for prompt in chat {
+        let read = reading(prompt);
+        let as_if = prompts::Prompt { language: read.language, task: read.task, ..prompt.clone() };
+        assert!(
+            super::day::is_of_chat(&as_if),
+            "{}, {}: {}",
+            read.language,
+            read.task,
+            prompt.text
+        );
+    }
+}
+
+#[test]
 fn most_prompts_are_read_as_they_are_meant() {
     let prompts = prompts().unwrap();
     let (mut languages, mut tasks) = (0, 0);

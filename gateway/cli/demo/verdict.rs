@@ -1,7 +1,7 @@
 //! What came of a replayed day, from the ledger and from what its callers saw, and whether all was as it
 //! must be.
 
-use std::{collections::HashMap, fmt::Write, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use policies::facts::Money;
 use tokio::time::{Instant, sleep};
@@ -106,7 +106,7 @@ fn by_id(entries: &[Entry]) -> HashMap<&str, Vec<&Entry>> {
 }
 
 impl Verdict<'_> {
-    /// The summary.
+    /// The summary, without the table of teams.
     pub(super) fn scene(&self, title: &str) -> Scene {
         let mut scene = Scene::new(title);
         let count = |is: &dyn Fn(&Record) -> bool| self.records.iter().filter(|it| is(it)).count();
@@ -125,7 +125,6 @@ impl Verdict<'_> {
         self.outage(&mut scene);
         self.slow(&mut scene);
         self.budget(&mut scene);
-        let _ = write!(scene.text, "\n{}", self.teams());
         scene
     }
 
@@ -229,7 +228,7 @@ impl Verdict<'_> {
     }
 
     /// What each team's requests came to, by the ledger.
-    fn teams(&self) -> String {
+    pub(super) fn teams(&self) -> String {
         let mut teams: Vec<&str> = self.entries.iter().map(|it| it.team.as_str()).collect();
         teams.sort_unstable();
         teams.dedup();
