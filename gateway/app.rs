@@ -3,6 +3,7 @@
 
 mod beside;
 mod books;
+mod build;
 mod changed;
 mod chores;
 mod drain;
@@ -21,25 +22,19 @@ mod probes;
 mod process;
 mod reload;
 mod requests;
+mod served;
 mod spend;
 mod start_block;
 mod start_error;
 mod traces;
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use self::{
-    beside::PredecessorMoney,
-    books::books,
-    epoch::Before,
-    handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Quiesced, Sockets},
+    build::{Rooms, build, real_now},
+    handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Sockets},
     listen::open,
+    served::Looker,
     start_block::Started,
     traces::Traces,
 };
@@ -57,7 +52,6 @@ pub(crate) use self::{
     pepper::{accepted, pepper, place},
 };
 pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
-use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
@@ -65,23 +59,18 @@ use tokio::{
 };
 
 use crate::{
-    account::Accounts,
     config::Config,
-    directory::Directory,
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
         admin::{Admin, AdminState},
     },
     log::Log,
-    outcome::Sampler,
-    pipeline::{Epoch, Gateway, Guards, Sources},
-    record::{self, Ledger, Recorder, ReloadResult, WriterHandle},
+    pipeline::Gateway,
+    record::{ReloadResult, WriterHandle},
     store::Departure,
 };
 
-/// How long the ledger's writer gathers a group.
-const GATHER: Duration = Duration::from_millis(2);
 /// A gateway that is serving.
 pub struct Running {
     /// Where callers connect.
@@ -94,6 +83,8 @@ pub struct Running {
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
     chores: [JoinHandle<()>; 2],
+    /// Who looks at answers again.
+    looker: Looker,
     drain_timeout: Duration,
     drain_grace: Duration,
     departure: Departure,
@@ -237,7 +228,7 @@ async fn begin(
     classify::warm();
     let Terms { predecessor, asks, log } = terms;
     let built = build(&config, predecessor, &log).await?;
-    let Rooms { gateway, writer, traces, departure, predecessors, started } = built;
+    let Rooms { to_look_at, gateway, writer, traces, departure, predecessors, started } = built;
     probes::begin(&gateway, asks, started.predecessor.is_some());
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -269,10 +260,8 @@ async fn begin(
         admin_closing,
         listeners,
         incumbent: None,
-        chores: [
-            tokio::spawn(chores::run(Arc::clone(&gateway), config.ledger.sqlite.clone())),
-            tokio::spawn(probes::run(Arc::clone(&gateway))),
-        ],
+        looker: Looker::begin(&gateway, to_look_at),
+        chores: chores(&gateway, &config),
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,
         departure,
@@ -286,6 +275,13 @@ async fn begin(
         config: Mutex::new(config),
     };
     Ok((running, rest))
+}
+
+fn chores(gateway: &Arc<Gateway>, config: &Config) -> [JoinHandle<()>; 2] {
+    [
+        tokio::spawn(chores::run(Arc::clone(gateway), config.ledger.sqlite.clone())),
+        tokio::spawn(probes::run(Arc::clone(gateway))),
+    ]
 }
 
 fn adopt(
@@ -313,87 +309,4 @@ fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
         token: admin.token.clone(),
         metrics_token: admin.metrics_token.clone(),
     }
-}
-
-/// A gateway that is built, and what its ledger needs to its end.
-struct Rooms {
-    gateway: Arc<Gateway>,
-    writer: WriterHandle,
-    traces: Option<Traces>,
-    departure: Departure,
-    predecessors: Vec<i64>,
-    started: Started,
-}
-
-/// The rooms. What takes time is made ready while a predecessor serves; what depends on what it has
-/// admitted, when it admits no more. It leaves when all is ready.
-async fn build(
-    config: &Config,
-    mut predecessor: Option<Predecessor>,
-    log: &Log,
-) -> Result<Rooms, StartError> {
-    let ledger = config.ledger.sqlite.display();
-    let ledger_error = |error| StartError::Ledger(format!("{ledger}: {error}"));
-    let stays = |why| in_charge(config, why);
-    let pepper = pepper(&config.identity, &config.ledger)?;
-    let opened = books(config, predecessor.is_some()).await;
-    let (store, replica) = opened.map_err(|error| match error {
-        record::StoreError::InUse(_) => stays(handover::found(&config.ledger.sqlite)),
-        error => ledger_error(error),
-    })?;
-    pepper::keep(&store, config, &pepper)?;
-    let departure = store.departure();
-    let started = Started::after(predecessor.as_ref(), &store);
-    let boots = store.predecessors().map_or_else(Vec::new, |it| it.boots().to_vec());
-    let (ledger, writer) = Ledger::start(store, GATHER).map_err(ledger_error)?;
-    let (recorder, traces) = traces::recorder(config, ledger, &replica, log)?;
-    let epoch = epoch::epoch(config, recorder.metrics(), Before::Start(replica), real_now());
-    let mut epoch = epoch.map_err(StartError::Backends)?;
-    let now = jiff::Timestamp::now();
-    let past = past::spent_beside(config, now, &boots, Default::default).map_err(ledger_error)?;
-    let mut before = past.marked.map(|mark| PredecessorMoney::new(mark, config.teams.clone()));
-    let (who, terms) =
-        ((&*config.teams, &*config.keys), (config.budget_wait, &config.ledger.currency));
-    epoch.accounts = Arc::new(Accounts::new(who, terms, (&past.spent, now), real_now()));
-    let nobody = Directory::empty(pepper.expose().as_bytes());
-    epoch.directory = Arc::new(nobody.with(&config.keys, &config.teams, &epoch.accounts));
-    let said = match &mut predecessor {
-        Some(predecessor) => predecessor.quiesce().await.map_err(stays)?,
-        None => Quiesced::default(),
-    };
-    if let Some(before) = &mut before {
-        let begun = before.begin(&epoch.accounts, &said.aside, jiff::Timestamp::now());
-        begun.map_err(ledger_error)?;
-    }
-    let (last, changes) = experiments::changes(&config.ledger.sqlite).map_err(ledger_error)?;
-    let gateway = Arc::new(rooms(config, recorder, epoch, Guards::new(last, &changes)));
-    experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
-    gauges::register(&gateway);
-    if let Some(predecessor) = predecessor {
-        predecessor.leave().await.map_err(stays)?;
-    }
-    if let Some(before) = before {
-        let grace = Duration::from_millis(said.grace_ms);
-        tokio::spawn(before.follow(Arc::clone(&gateway), grace));
-    }
-    Ok(Rooms { gateway, writer, traces, departure, predecessors: boots, started })
-}
-
-fn rooms(config: &Config, recorder: Recorder, epoch: Epoch, guards: Guards) -> Gateway {
-    Gateway {
-        guards,
-        recorder,
-        wait: config.ledger.wait,
-        early_head: config.server.early_head,
-        why_header: config.server.why_header,
-        draining: false.into(),
-        stopped: false.into(),
-        sampler: config.tracing.as_ref().map(|it| Sampler::new(it.sample)),
-        epoch: ArcSwap::from_pointee(epoch),
-        sources: Sources { now: real_now, timestamp: jiff::Timestamp::now, random: rand::random },
-    }
-}
-
-fn real_now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

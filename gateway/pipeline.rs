@@ -13,6 +13,8 @@ mod preview;
 mod readiness;
 mod refusal;
 mod said;
+mod served;
+mod shadow;
 mod tab;
 
 use std::{
@@ -37,6 +39,7 @@ use policies::{
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::decide::{DecideFn, enrolled, output_within, planned};
+use self::served::Keep;
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
@@ -48,6 +51,8 @@ pub(crate) use self::{
     readiness::readiness,
     refusal::unknown_model,
     said::{Failed, failed},
+    served::{SERVED_MAX, Served, ServedSender},
+    shadow::{ShadowAnswer, shadow},
     tab::Tab,
 };
 use crate::{
@@ -85,6 +90,8 @@ pub(crate) struct Gateway {
     pub stopped: AtomicBool,
     /// Which new traces have spans; none where no spans are made.
     pub sampler: Option<Sampler>,
+    /// Answers that are looked at again after their callers have had them.
+    pub served: ServedSender,
     /// What guards and operators have done to the experiments.
     pub guards: Guards,
     /// Clock and randomness.
@@ -296,6 +303,7 @@ async fn serve_decided(
             .by(&plan.rule, None)
     })?;
     tab.admitted(&plan, draw, reservation);
+    tab.keep(&request);
     if gw.wait == Wait::Dispatch {
         tab.on_disk().await?;
     }

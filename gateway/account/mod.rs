@@ -37,6 +37,7 @@ pub(crate) use self::{
     new_budgets::NewBudgets,
     open::Requester,
     reserve::Reservation,
+    shortage::Refusal,
 };
 use self::{budget::Budget, named::Owner, owned::Owned};
 use crate::config::{self, Key, Team};

@@ -52,6 +52,7 @@ pub(super) async fn shutdown(running: Running) {
         let _ = running.admin_closing.send(Shutdown::Dropped);
     }
     running.chores.iter().for_each(JoinHandle::abort);
+    running.looker.finish().await;
     let writer = running.writer;
     let place = running.config.into_inner().ledger.sqlite;
     // The writer's last flush blocks; it must not block the runtime.

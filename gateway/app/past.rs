@@ -50,13 +50,15 @@ pub(super) struct Past {
 
 /// The first moment of the longest of the windows that run, if there is a budget.
 fn since(config: &Config, at: Timestamp) -> Option<Timestamp> {
+    let payers = config.payers();
     let budgets = config.teams.iter().map(|team| &team.budgets);
-    let budgets = budgets.chain(config.keys.iter().map(|key| &key.budgets)).flatten();
+    let budgets = budgets.chain(payers.iter().map(|key| &key.budgets)).flatten();
     earliest(budgets, at)
 }
 
 fn all_counted(found: &[Spending], config: &Config) -> Vec<Spent> {
-    let places = Places::new(&config.teams, &config.keys);
+    let payers = config.payers();
+    let places = Places::new(&config.teams, &payers);
     found.iter().filter_map(|it| counted(it, &places)).collect()
 }
 

@@ -119,14 +119,15 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
 /// Puts keys, teams, limits and budgets in force, last of all that may fail: from here on they bind,
 /// requests as well that began before.
 async fn admit(running: &Running, config: &Config, epoch: &mut Epoch) -> io::Result<()> {
-    let who = (&*config.teams, &*config.keys);
+    let payers = config.payers();
+    let who = (&*config.teams, &*payers);
     let new = Arc::new(epoch.accounts.new_budgets(who, jiff::Timestamp::now()));
     // The others have counted all along.
     if !new.is_empty() {
         begin(running, config, &epoch.accounts, &new).await.map_err(io::Error::other)?;
     }
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
-    let directory = epoch.directory.with(&config.keys, &config.teams, &epoch.accounts);
+    let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
     epoch.directory = Arc::new(directory);
     Ok(())
 }
@@ -146,7 +147,7 @@ async fn begin(
     accounts.count_in(new, past::counted_for(&config.teams), now());
     gateway.recorder.flushed().await.map_err(|it| BeginError::Unwritten(it.public.to_string()))?;
     let before = past::spent_beside(config, now(), &running.predecessors, || new.joined())?;
-    new.begin((&config.teams, &config.keys), (&before.spent, &before.costs), now());
+    new.begin((&config.teams, &config.payers()), (&before.spent, &before.costs), now());
     let Some(marked) = before.marked else { return Ok(()) };
     let mut beside = PredecessorMoney::new(marked, config.teams.clone()).only_in(new.accounts());
     beside.begin_only(now())?;

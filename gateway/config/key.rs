@@ -104,6 +104,7 @@ impl Credential {
         match self {
             Self::Hash(_) => "hash",
             Self::Secret(_) => "secret",
+            Self::Nobody => "",
         }
     }
 }

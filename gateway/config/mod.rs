@@ -23,6 +23,7 @@ mod owner;
 mod policy;
 mod secret;
 mod series;
+pub(crate) mod shadow;
 pub(crate) mod single;
 mod team;
 #[cfg(test)]
@@ -106,6 +107,8 @@ pub struct Config {
     pub teams: Vec<Team>,
     /// Keys; by `KeyIndex`.
     pub keys: Vec<Key>,
+    /// The keys that pay for the shadows of the policy's experiments.
+    pub shadow_keys: Vec<Key>,
 }
 
 /// What of a configuration the machine must have a place for, whether the rest of it is right or not.
@@ -369,6 +372,8 @@ pub enum Credential {
     Hash([u8; 32]),
     /// The key itself, by reference; hashed at load.
     Secret(Secret),
+    /// Nobody can ask with it: it pays for what the gateway asks by itself.
+    Nobody,
 }
 
 /// Money over a window.

@@ -101,27 +101,12 @@ pub(super) fn compiled(
 
 /// What is found in a policy that loads, with its place in the document of this name.
 fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding>, Vec<Fault>> {
-    let located = |mut wrong: Vec<Fault>| {
+    let mut findings = policies::lint::judge(policy).map_err(|mut wrong| {
         policies::document::locate(document, &mut wrong);
         wrong
-    };
-    let mut findings = policies::lint::judge(policy).map_err(located)?;
-    let shadows = shadows(policy);
-    if !shadows.is_empty() {
-        return Err(located(shadows));
-    }
+    })?;
     policies::lint::place(&mut findings, document, name);
     Ok(findings)
-}
-
-/// Shadows of experiments, which are read and judged but not asked yet: refused rather than ignored.
-fn shadows(policy: &Policy) -> Vec<Fault> {
-    let all = policy.experiments().iter().enumerate().filter(|(_, it)| it.shadow.is_some());
-    let fault = |(at, _)| {
-        let path = format!("experiment[{at}].shadow");
-        Fault::new(path, "a table", "nothing: the gateway does not ask shadows yet")
-    };
-    all.map(fault).collect()
 }
 
 /// The path in this configuration of a fault that was found when the policy was compiled against its names;

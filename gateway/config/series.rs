@@ -30,6 +30,9 @@ const BUDGET: usize = 6;
 const ARM: usize = 5;
 /// Of an experiment: requests that have no unit.
 const EXPERIMENT: usize = 1;
+/// Of a shadow: its requests by four outcomes and by seven reasons why it is not asked; its answers by three
+/// things that are compared, the same or not; money and tokens of the team that pays.
+const SHADOW: usize = 4 + 7 + 3 * 2 + TEAM_AND_MODEL;
 
 /// Lines that a configuration can make by itself, by what makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,7 @@ struct Alone {
     /// Bounds of each arm of an experiment.
     bounds: usize,
     experiments: usize,
+    shadows: usize,
     /// Of all experiments together.
     arms: usize,
 }
@@ -61,6 +65,7 @@ impl Alone {
             feedback: feedback(config),
             bounds: bounds(config),
             experiments: config.policy.experiments().len(),
+            shadows: config.shadow_keys.len(),
             arms: config.policy.experiments().iter().map(|it| it.arms.len()).sum(),
         }
     }
@@ -77,7 +82,8 @@ impl Alone {
 
     /// Those of experiments.
     fn compared(self) -> usize {
-        self.experiments * EXPERIMENT + self.arms * ARM + self.feedback + self.bounds
+        let arms = self.arms * ARM + self.feedback + self.bounds;
+        self.experiments * EXPERIMENT + self.shadows * SHADOW + arms
     }
 }
 

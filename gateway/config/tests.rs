@@ -881,11 +881,19 @@ const SHADOW: &str =
     "shadow = { model = \"m2\", share = 0.1, bill_to = \"t1\", cost_per_day_max = \"1\" }\n";
 
 #[test]
-fn a_shadow_is_refused_and_not_ignored() {
+fn what_a_shadow_may_cost_is_the_budget_of_a_key_that_nobody_has() {
     let models = crowd(2, 2, "");
-    let wrong = loaded(&format!("{models}[policy]\nfile = \"shadow.toml\"\n"), &[], &[]);
-    let wrong = lines(&wrong.unwrap_err());
-    assert!(wrong.contains("\"ab\".shadow") && wrong.contains("not ask shadows"), "{wrong}");
+    let config = good(&format!("{models}[policy]\nfile = \"shadow.toml\"\n"));
+    let [key] = config.shadow_keys.as_slice() else { panic!("{:?}", config.shadow_keys) };
+    assert_eq!((&*key.name, &key.credential), ("shadow(ab)", &Credential::Nobody));
+    assert_eq!(config.teams[key.team.get()].name, "t1".into());
+    assert_eq!(key.limits.concurrent, Some(4));
+    let [budget] = key.budgets.as_slice() else { panic!("{:?}", key.budgets) };
+    assert_eq!((budget.amount.to_string(), budget.hard), ("1".into(), true));
+    assert_eq!(config.payers().len(), config.keys.len() + 1);
+    let without = good(&format!("{models}[policy]\nfile = \"compared.toml\"\n"));
+    assert_eq!(without.payers().len(), without.keys.len());
+    assert_eq!(series_alone(&config) - series_alone(&without), 17 + 6);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::{
     outside::Outside,
     policy::{aliases, compiled},
     series::too_many,
+    shadow,
     team::teams,
     unread::unread,
 };
@@ -52,18 +53,17 @@ pub(super) fn validate(
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
-    let fleet = FleetFacts {
-        models: facts,
-        teams: teams.iter().map(|it| it.facts.clone()).collect(),
-        keys: keys.iter().map(|it| it.facts.clone()).collect(),
-        aliases,
-    };
+    let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
+    let of_keys = keys.iter().map(|it| it.facts.clone()).collect();
+    let fleet = FleetFacts { models: facts, teams: of_teams, keys: of_keys, aliases };
     let paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
     let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
+    let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
     let config = Config {
+        shadow_keys: shadow::keys(&policy, &teams),
         unread_variables: unread(outside.variables, table, faults.keys()),
         hash: hash(table, policy.hash()),
         server,
@@ -82,7 +82,7 @@ pub(super) fn validate(
         media_hosts: limits.media_hosts,
         shield: limits.shield,
         models,
-        teams: teams.into_iter().map(|it| it.team).collect(),
+        teams,
         keys: keys.into_iter().map(|it| it.key).collect(),
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))

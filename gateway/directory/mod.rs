@@ -43,6 +43,8 @@ pub struct Directory {
     pepper: Pepper,
     ids: Arc<Ids>,
     known: HashMap<[u8; 32], Known>,
+    /// Those whom nobody can ask as, by the names of their keys.
+    own: HashMap<Arc<str>, Arc<Principal>>,
     /// When keys expire, in order; those that never do are not in it.
     expiries: Box<[jiff::Timestamp]>,
 }
@@ -78,6 +80,7 @@ impl Directory {
             pepper: Pepper::new(pepper),
             ids: Arc::default(),
             known: HashMap::new(),
+            own: HashMap::new(),
             expiries: Box::default(),
         }
     }
@@ -89,27 +92,25 @@ impl Directory {
 
     /// The directory of these keys and teams, whose accounts are these: numbers and pepper stay.
     pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
-        let known = (0..).zip(keys).map(|(at, key)| {
-            let hash = match &key.credential {
-                Credential::Hash(hash) => *hash,
-                Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
-            };
+        let (mut known, mut own) = (HashMap::new(), HashMap::new());
+        for (at, key) in (0..).zip(keys) {
             let index = KeyIndex(at);
             let caller = Arc::new(caller(&self.ids, index, key, teams));
             let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
-            (
-                hash,
-                Known { principal: Arc::new(Principal { caller, account }), expires: key.expires },
-            )
-        });
+            let principal = Arc::new(Principal { caller, account });
+            let hash = match &key.credential {
+                Credential::Hash(hash) => *hash,
+                Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
+                Credential::Nobody => {
+                    own.insert(Arc::clone(&key.name), principal);
+                    continue;
+                }
+            };
+            known.insert(hash, Known { principal, expires: key.expires });
+        }
         let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
         expiries.sort_unstable();
-        Self {
-            pepper: self.pepper.clone(),
-            ids: Arc::clone(&self.ids),
-            known: known.collect(),
-            expiries,
-        }
+        Self { pepper: self.pepper.clone(), ids: Arc::clone(&self.ids), known, own, expiries }
     }
 
     /// How many keys are valid now and are not after this span.
@@ -137,6 +138,11 @@ impl Directory {
             Some(_) => Err(unauthenticated("the API key has expired")),
             None => Err(unauthenticated("the API key is not known")),
         }
+    }
+
+    /// The principal of a key that nobody can ask with.
+    pub(crate) fn own(&self, name: &str) -> Option<&Arc<Principal>> {
+        self.own.get(name)
     }
 
     /// The principal of the key with this name, or of the first key.

@@ -60,7 +60,6 @@ pub(crate) struct Comparison {
 }
 
 /// Compares the answer of a shadow with the one that was served.
-#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline asks it of what is judged"))]
 pub(crate) fn compare(
     format: Option<&AnswerFormat>,
     served: &Transcript,

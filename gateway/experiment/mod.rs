@@ -9,6 +9,7 @@ mod draws;
 pub(crate) mod evaluate;
 pub(crate) mod guard;
 pub(crate) mod judge;
+pub(crate) mod judged;
 mod now;
 pub(crate) mod observe;
 pub(crate) mod report;

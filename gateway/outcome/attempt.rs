@@ -151,3 +151,13 @@ pub struct AttemptLog {
     /// Whether a stream was ended by us because it passed that bound.
     pub bound_passed: bool,
 }
+
+impl AttemptLog {
+    /// Ends what was still running, with its request.
+    pub fn end(&mut self, now: Instant) {
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
+            attempt.result = Some(AttemptResult::Cancelled);
+            attempt.took = Some(now.saturating_duration_since(attempt.started));
+        }
+    }
+}

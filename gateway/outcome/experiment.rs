@@ -26,6 +26,33 @@ pub struct Feedback {
     pub arm: Option<ArmName>,
 }
 
+/// What the gateway itself has found about an answer: a figure, never a word of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The id of the request whose answer it was.
+    pub request: Uuid,
+    /// What was looked at.
+    pub name: &'static str,
+    /// The figure; 1 is true, 0 is false.
+    pub value: f64,
+}
+
+impl Judged {
+    /// The name of whether an answer is of the form that its request asked for.
+    pub const SCHEMA_VALID: &'static str = "schema_valid";
+    /// The names of what is found about a shadow's answer and the one that was served: whether each is of
+    /// the form asked for, whether both call the same tools with the same arguments, whether each refuses,
+    /// and how many characters the shadow's has for each one of the other.
+    pub const OF_SHADOWS: [&'static str; 6] = [
+        "form_served",
+        "form_shadow",
+        "calls_agree",
+        "refused_served",
+        "refused_shadow",
+        "length_ratio",
+    ];
+}
+
 /// An arm by the names that the ledger has for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ArmName {

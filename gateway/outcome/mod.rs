@@ -16,8 +16,8 @@ pub use self::{
     closed::Outcome,
     ending::Ending,
     epoch_info::{EpochInfo, PolicyRecord},
-    experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback},
-    opened::{Opened, Refused},
+    experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback, Judged},
+    opened::{Opened, Refused, ShadowOf, ShadowPassed},
     trace::{Sampler, TraceContext, TraceParent},
     usage::{Charge, Usage, UsageSource},
 };

@@ -38,6 +38,52 @@ pub struct Opened {
     /// The shares of the experiment's arms by which its arm was drawn, where they follow the outcomes; `None`
     /// where the policy's own held.
     pub arm_shares: Option<Arc<[f64]>>,
+    /// What it repeats, where the gateway asks by itself and no caller waits.
+    pub shadow_of: Option<ShadowOf>,
+}
+
+/// The request that a shadow repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShadowOf {
+    /// Our id of it.
+    pub request: Uuid,
+    /// The arm that it is.
+    pub arm: Enrolled,
+}
+
+/// Why a request that a shadow was to get is not asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShadowPassed {
+    /// As many of its requests run as may at once.
+    Busy,
+    /// The money of its day is spent, or that of the team that pays.
+    OverBudget,
+    /// A guard, the caller's key or team, or the rule keeps its model from the request.
+    Forbidden,
+    /// Its model has not what the request needs, or no room for it.
+    Incapable,
+    /// Its model takes no requests, or the gateway takes none.
+    Unavailable,
+    /// The experiment is stopped, or the arm rolled back.
+    Stopped,
+    /// Another configuration is in force by now.
+    Superseded,
+}
+
+impl ShadowPassed {
+    /// The spelling in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::OverBudget => "over_budget",
+            Self::Forbidden => "forbidden",
+            Self::Incapable => "incapable",
+            Self::Unavailable => "unavailable",
+            Self::Stopped => "stopped",
+            Self::Superseded => "superseded",
+        }
+    }
 }
 
 /// A request turned away before it was accepted.

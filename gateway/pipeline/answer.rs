@@ -92,6 +92,7 @@ impl Pending {
         values.put(name::OVERHEAD, |text| push_millis(text, overhead));
         let (kind, inner) = match self.committed {
             Committed::Whole(body) => {
+                tab.passed_on(&body);
                 let charge = tab.close(Ending::Ok);
                 let cost = charge.map(|charge| charge.cost).unwrap_or_default();
                 values.put(name::COST, |text| push_money(text, cost));
@@ -222,7 +223,10 @@ impl Streaming {
             self.call.stop(super::stopping(), self.tab.log());
         }
         match ready!(self.call.poll_piece(cx, self.tab.log())) {
-            Some(Ok(Piece::Content(bytes))) => Poll::Ready(Some(bytes)),
+            Some(Ok(Piece::Content(bytes))) => {
+                self.tab.passed_on(&bytes);
+                Poll::Ready(Some(bytes))
+            }
             Some(Ok(Piece::Usage(event))) => Poll::Ready(Some(self.priced(&event))),
             Some(Ok(Piece::Bill(last))) => Poll::Ready(Some(self.billed(last.as_ref()))),
             Some(Ok(Piece::Length(it))) => {

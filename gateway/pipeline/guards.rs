@@ -18,7 +18,7 @@ use crate::{
         view::Changes,
     },
     failure::Failure,
-    outcome::{ArmName, ExperimentAction, ExperimentChange},
+    outcome::{ArmName, ExperimentAction, ExperimentChange, Judged, Opened},
 };
 
 /// Who changes an experiment where nobody does.
@@ -161,6 +161,21 @@ pub(crate) fn told(
     }
     if let Some(it) = watched.feedback((&arm.arm, at_ms), name, values) {
         broken(gateway, &it);
+    }
+}
+
+/// An answer of an arm was found to be of the form that was asked for, or not.
+pub(crate) fn judged(gateway: &Gateway, opened: &Opened, valid: bool) {
+    let named =
+        opened.plan.arm.as_ref().and_then(|arm| opened.names.arm(arm)).map(|(experiment, arm)| {
+            ArmName {
+                experiment: experiment.name.clone(),
+                version: experiment.version.clone(),
+                arm: arm.name.clone(),
+            }
+        });
+    if let Some(named) = named {
+        told(gateway, (&named, opened.started_at_ms), Judged::SCHEMA_VALID, (None, valid.into()));
     }
 }
 

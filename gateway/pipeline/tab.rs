@@ -5,13 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Epoch, Failed, Gateway, Ids, Inbound, guards, said};
+use super::{Epoch, Failed, Gateway, Ids, Inbound, Keep, Served, guards, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
+    directory::Principal,
     failure::{Failure, Kind, Stage, Verdict},
-    outcome::{AttemptLog, AttemptResult, Caller, Charge, Ending, Opened, Outcome, Refused},
+    outcome::{AttemptLog, Caller, Charge, Ending, Opened, Outcome, Refused, ShadowOf},
     record::CommitNumber,
+    wire,
 };
+use bytes::Bytes;
 use http::HeaderValue;
 use policies::{
     Counts, Plan,
@@ -32,6 +35,10 @@ pub(crate) struct Tab {
     draw: Option<Draw>,
     arm: Option<Enrolled>,
     accepted: Option<Accepted>,
+    /// What this request repeats, where no caller has sent it.
+    shadow_of: Option<ShadowOf>,
+    /// What is kept of request and answer for those who look at them again; nearly always nothing.
+    keep: Option<Box<Keep>>,
     log: AttemptLog,
     /// The cost that the caller of a stream has been sent, and the figures behind it.
     told: Option<(Basis, Charge)>,
@@ -66,22 +73,33 @@ struct Accepted {
 impl Tab {
     /// Opens a tab: from here on exactly one outcome or refusal will be recorded.
     pub(crate) fn open<B>(inbound: &Inbound<B>, gateway: &Arc<Gateway>) -> Self {
+        let epoch = gateway.epoch.load_full();
+        Self::new((gateway, epoch), inbound.ids.clone(), (inbound.started, inbound.at))
+    }
+
+    fn new(
+        (gateway, epoch): (&Arc<Gateway>, Arc<Epoch>),
+        ids: Ids,
+        (started, at): (Instant, jiff::Timestamp),
+    ) -> Self {
         Self {
             gateway: Arc::clone(gateway),
-            epoch: gateway.epoch.load_full(),
-            ids: inbound.ids.clone(),
-            started: inbound.started,
-            started_at_ms: inbound.at.as_millisecond(),
+            epoch,
+            ids,
+            started,
+            started_at_ms: at.as_millisecond(),
             caller: None,
             permit: None,
             signals: None,
             draw: None,
             arm: None,
             accepted: None,
+            shadow_of: None,
+            keep: None,
             log: AttemptLog::default(),
             told: None,
             stage: Stage::Receive,
-            since: inbound.started,
+            since: started,
             stages: [Duration::ZERO; 8],
             closed: false,
         }
@@ -91,6 +109,23 @@ impl Tab {
     pub(crate) fn unrecorded<B>(inbound: &Inbound<B>, gateway: &Arc<Gateway>) -> Self {
         let mut tab = Self::open(inbound, gateway);
         tab.closed = true;
+        tab
+    }
+
+    /// Opens the tab of a shadow that is about to be admitted, for the one who pays.
+    pub(super) fn shadow(
+        gateway: &Arc<Gateway>,
+        served: &Served,
+        (ids, now, at): (Ids, Instant, jiff::Timestamp),
+        (payer, permit): (&Principal, ConcurrencyPermit),
+    ) -> Self {
+        let epoch = Arc::clone(&served.epoch);
+        let mut tab = Self::new((gateway, epoch), ids, (now, at));
+        tab.caller(&payer.caller);
+        tab.permit(permit);
+        tab.signals = Some(Arc::clone(&served.opened.signals));
+        tab.shadow_of = Some(served.of);
+        tab.stage = Stage::Dispatch;
         tab
     }
 
@@ -155,10 +190,24 @@ impl Tab {
             draw,
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
+            shadow_of: self.shadow_of,
             arm_shares: plan.arm.and_then(|it| self.epoch.experiments.shares(it.experiment)),
         });
         let commit = self.gateway.recorder.opened(Arc::clone(&opened));
         self.accepted = Some(Accepted { opened, reservation, commit });
+    }
+
+    /// Keeps request and answer if anybody is to look at them again.
+    pub(super) fn keep(&mut self, request: &wire::Request) {
+        let Some((plan, signals)) = self.plan().zip(self.signals.as_deref()) else { return };
+        self.keep = Keep::of(&self.epoch, (self.ids.id(), signals.request), plan, request);
+    }
+
+    /// A piece of the answer has been passed on.
+    pub(super) fn passed_on(&mut self, piece: &Bytes) {
+        if let Some(keep) = &mut self.keep {
+            keep.push(piece);
+        }
     }
 
     /// Waits until the entry is as durable as the configuration asks.
@@ -262,7 +311,7 @@ impl Tab {
         }
         let seen_at = self.stage;
         let now = self.at(Stage::Settle);
-        end_attempts(&mut self.log, now);
+        self.log.end(now);
         let charge = self.charge();
         match (self.accepted.take(), charge) {
             (Some(accepted), Some(charge)) => self.settle(accepted, charge, ending, now),
@@ -300,8 +349,13 @@ impl Tab {
             guards::broken(&self.gateway, &it);
         }
         // On its way to the ledger first: a budget that begins meanwhile finds it open here or closed there.
+        let again = self.keep.take().filter(|_| ending == Ending::Ok);
+        let again = again.map(|it| (it, Arc::clone(&outcome.opened)));
         self.gateway.recorder.closed(outcome);
         reservation.settle(charge.cost, charge.usage.counts);
+        if let Some((keep, opened)) = again {
+            keep.served(opened, Arc::clone(&self.epoch), &self.gateway.served);
+        }
     }
 
     fn refuse(&self, ending: Ending, stage: Stage, failure: Option<&Failure>) {
@@ -339,13 +393,5 @@ impl Drop for Tab {
             (true, Some(_)) => Ending::Cut,
             (true, None) => Ending::Failed(Kind::Unavailable),
         });
-    }
-}
-
-/// Attempts that were still running end with their request.
-fn end_attempts(log: &mut AttemptLog, now: Instant) {
-    for attempt in log.attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
-        attempt.result = Some(AttemptResult::Cancelled);
-        attempt.took = Some(now.saturating_duration_since(attempt.started));
     }
 }

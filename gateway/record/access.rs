@@ -77,6 +77,9 @@ fn accepted(log: &Log, outcome: &Outcome) -> Line {
     );
     asked(&mut line, &opened.signals);
     line.text("rule", &opened.plan.rule);
+    if let Some(it) = &opened.shadow_of {
+        line.shown("shadow_of", it.request.hyphenated());
+    }
     let model = opened.names.models().get(model_of(outcome).get());
     line.known("model", model.map(|model| &*model.id));
     line.known("endpoint", served(outcome).map(|attempt| &*attempt.endpoint_label));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::outcome::{ExperimentChange, Feedback, Opened, Outcome, Refused};
+use crate::outcome::{ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
 
 /// A store of ledger entries.
 pub trait LedgerStore {
@@ -108,6 +108,8 @@ pub struct Group {
     pub refused: Vec<Refused>,
     /// What callers have told of answers, in the order in which it came.
     pub feedback: Vec<Feedback>,
+    /// What was found about answers.
+    pub judged: Vec<Judged>,
     /// What has become of experiments.
     pub changes: Vec<ExperimentChange>,
     /// Whether a write of this group has failed before.
@@ -128,6 +130,7 @@ impl Group {
         }
         self.refused.append(&mut rows.refused);
         self.feedback.append(&mut rows.feedback);
+        self.judged.append(&mut rows.judged);
         self.changes.append(&mut rows.changes);
     }
 
@@ -142,6 +145,7 @@ impl Group {
         self.settled.clear();
         self.refused.clear();
         self.feedback.clear();
+        self.judged.clear();
         self.changes.clear();
         self.repeated = false;
     }
@@ -154,6 +158,7 @@ pub(super) struct Rows {
     pub(super) closed: Vec<Outcome>,
     pub(super) refused: Vec<Refused>,
     pub(super) feedback: Vec<Feedback>,
+    pub(super) judged: Vec<Judged>,
     pub(super) changes: Vec<ExperimentChange>,
 }
 

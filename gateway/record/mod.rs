@@ -21,7 +21,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use policies::facts::ModelIndex;
+use policies::{experiment::Enrolled, facts::ModelIndex};
 
 use self::trace::Tracer;
 pub use self::{
@@ -32,7 +32,9 @@ pub use self::{
 use crate::{
     failure::Failure,
     log::Log,
-    outcome::{AttemptRecord, ExperimentChange, Feedback, Opened, Outcome, Refused},
+    outcome::{
+        AttemptRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused, ShadowPassed,
+    },
 };
 
 /// The number of a row in the ledger's order.
@@ -129,6 +131,23 @@ impl Recorder {
     pub fn feedback(&self, feedback: Feedback) -> Result<CommitNumber, Failure> {
         self.ledger.accepts()?;
         Ok(self.ledger.append(|rows| rows.feedback.push(feedback)))
+    }
+
+    /// Keeps what was found about an answer; nothing while the ledger takes nothing.
+    pub fn judged(&self, judged: Vec<Judged>) {
+        if self.ledger.fault().is_none() && !judged.is_empty() {
+            self.ledger.append(|rows| rows.judged.extend(judged));
+        }
+    }
+
+    /// Counts a request that the shadow of its experiment did not get.
+    pub fn shadow_passed(&self, opened: &Opened, arm: &Enrolled, why: ShadowPassed) {
+        self.metrics.shadow_passed(&opened.names, arm, why);
+    }
+
+    /// Counts an answer of a shadow that was compared with the one that was served.
+    pub fn shadow_compared(&self, experiment: &str, measure: &'static str, same: bool) {
+        self.metrics.shadow_compared(experiment, measure, same);
     }
 
     /// Keeps what has become of an experiment. Its number says when it is durable.

@@ -128,6 +128,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         reserved: Money::from_nano(5_000),
         names,
         arm_shares: None,
+        shadow_of: None,
     })
 }
 

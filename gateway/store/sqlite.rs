@@ -27,6 +27,7 @@ mod removed;
 mod request;
 mod request_end;
 mod schema;
+mod shadow;
 mod spent;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub use self::{
     recover::Recovered,
     request::{KeptRequest, Named},
     request_end::RequestEnd,
+    shadow::ShadowRow,
     spent::{Balances, Spending, Spent},
     upkeep::{Keep, free_bytes},
     verify::Verification,

@@ -233,7 +233,6 @@ impl Request {
 
     /// The form that the text of the answer is asked to have, `None` where any text will do. It is
     /// looked up in the body when it is asked for: reading a request does not keep it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the pipeline asks it of what is judged"))]
     pub(crate) fn format(&self) -> Option<AnswerFormat> {
         if self.json_schema { self.surface.format(&self.body) } else { None }
     }

@@ -42,10 +42,6 @@ pub(crate) struct ToolCall {
 /// stream, cut anywhere, or those of one body. A stream that was cut gives what it said until then.
 ///
 /// `None` where the pieces are no answer: neither a stream of chunks nor a body, or without a first choice.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the pipeline hands it the answers that are judged")
-)]
 pub(crate) fn transcript(
     surface: &Surface,
     streamed: bool,

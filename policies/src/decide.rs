@@ -4,6 +4,7 @@ mod choose;
 mod cost;
 mod enrol;
 mod order;
+mod shadow;
 mod world;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use self::choose::{Chosen, Matching};
-pub use self::world::World;
+pub use self::{shadow::shadow, world::World};
 use crate::{
     experiment::{Added, ExperimentView},
     facts::{

@@ -233,6 +233,9 @@ pub(crate) enum Assigned {
     Outside(Outside),
 }
 
+/// Parts the places of requests under a shadow from those of units under an arm.
+const SHADOW_SEED: u64 = 0x7368_6164_6f77;
+
 /// The unit that a key is, by its name.
 #[must_use]
 pub fn unit_of_key(name: &str) -> u128 {
@@ -283,6 +286,12 @@ impl Experiment {
             UnitKind::Session => signals.session,
             UnitKind::Request => Some(signals.request),
         }
+    }
+
+    /// Whether the shadow gets this request too: as often as its share says, whichever arm the request is.
+    #[must_use]
+    pub fn shadows(&self, request: u128) -> bool {
+        self.shadow.as_ref().is_some_and(|it| place(self.seed ^ SHADOW_SEED, request) < it.share)
     }
 
     /// The arm of a request's unit, or why it has none.

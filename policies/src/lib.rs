@@ -37,7 +37,7 @@ mod view;
 mod words;
 
 pub use catalogue::{CATALOGUE, catalogue};
-pub use decide::{World, decide};
+pub use decide::{World, decide, shadow};
 pub use explain::{
     Afterwards, Candidate, Explanation, Near, Param, Part, Passed, Skipped, explain, left_out,
 };

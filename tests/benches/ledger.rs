@@ -188,6 +188,7 @@ impl Traffic {
             reserved: Money::from_nano(5_000_000 + (luck % 1_000).cast_signed()),
             names: Arc::clone(&self.names),
             arm_shares: None,
+            shadow_of: None,
         })
     }
 

@@ -46,6 +46,7 @@ mod reconciliation;
 mod refusals;
 mod rehearse;
 mod reload;
+mod shadow;
 mod sim;
 mod slow_stream;
 mod spend;

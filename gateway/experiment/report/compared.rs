@@ -47,6 +47,7 @@ pub(crate) fn report(mut tally: Tally) -> Report {
         guard: it.guard(),
         segments: it.segment_reports(),
         looks: it.paths(),
+        shadow: None,
         verdict: Verdict { decision: Decision::Continue, arm: None, text: String::new() },
     };
     report.verdict = verdict::verdict(&tally, &report);

@@ -43,6 +43,9 @@ pub(crate) struct Report {
     pub segments: Vec<Segment>,
     /// The primary's differences over time.
     pub looks: Vec<Path>,
+    /// The shadow beside what was served; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReport>,
     /// What follows.
     pub verdict: Verdict,
 }
@@ -246,6 +249,23 @@ pub(crate) struct Point {
     pub difference: Option<f64>,
     pub low: Option<f64>,
     pub high: Option<f64>,
+}
+
+/// The shadow of an experiment.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ShadowReport {
+    /// The requests that it got.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// What all of them cost, in units of the currency.
+    pub cost: f64,
+    /// The shadow's figure less that of the request it repeats, over units.
+    #[serde(serialize_with = "as_map")]
+    pub differences: Vec<(Arc<str>, Mean)>,
+    /// What was found about both answers, over units: shares, and the ratio of their lengths.
+    #[serde(serialize_with = "as_map")]
+    pub found: Vec<(Arc<str>, Mean)>,
 }
 
 /// What follows.

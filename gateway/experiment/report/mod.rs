@@ -11,6 +11,7 @@ mod looks;
 mod metric;
 pub(crate) mod picture;
 mod segment;
+mod shadow;
 mod tally;
 mod unit;
 mod verdict;
@@ -21,8 +22,9 @@ use policies::experiment::{ArmIndex, Experiment};
 
 pub(crate) use self::{
     compared::report,
-    document::{ArmReport, Decision, Difference, Mean, Moment, Report, State},
+    document::{ArmReport, Decision, Difference, Mean, Moment, Report, ShadowReport, State},
     looks::DAY_MS,
+    shadow::{ShadowPair, ShadowTally},
     tally::Tally,
     verdict::figure,
 };

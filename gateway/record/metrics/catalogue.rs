@@ -86,6 +86,16 @@ const ABOUT_UNASSIGNED: About<1> = About {
     help: "Number of accepted requests of an experiment's rule without a unit, which take no part.",
     labels: ["experiment"],
 };
+const ABOUT_SHADOWS: About<2> = About {
+    name: "signalbox_shadow_requests_total",
+    help: "Number of requests that an experiment's shadow was to get, by what became of them.",
+    labels: ["experiment", "result"],
+};
+const ABOUT_COMPARED: About<3> = About {
+    name: "signalbox_shadow_compared_total",
+    help: "Number of shadows' answers compared with the ones that were served, by what was compared.",
+    labels: ["experiment", "measure", "result"],
+};
 const ABOUT_COST: About<5> = About {
     name: "signalbox_cost_total",
     help: "Money charged, in units of the ledger's currency.",
@@ -175,6 +185,8 @@ pub(super) struct Catalogue {
     pub(super) decisions: Counters<2>,
     pub(super) arms: Counters<3>,
     pub(super) unassigned: Counters<1>,
+    pub(super) shadows: Counters<2>,
+    pub(super) compared: Counters<3>,
     pub(super) cost: Family<MoneyVec, 5>,
     pub(super) tokens: Counters<3>,
     pub(super) duration: Histograms<3>,
@@ -205,6 +217,8 @@ impl Catalogue {
             decisions: counters(r, ABOUT_DECISIONS)?,
             arms: counters(r, ABOUT_ARMS)?,
             unassigned: counters(r, ABOUT_UNASSIGNED)?,
+            shadows: counters(r, ABOUT_SHADOWS)?,
+            compared: counters(r, ABOUT_COMPARED)?,
             cost: money(r, ABOUT_COST)?,
             tokens: counters(r, ABOUT_TOKENS)?,
             duration: histograms(r, ABOUT_DURATION, DURATION)?,

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use policies::{
     Matched,
+    experiment::Enrolled,
     facts::{Language, ModelIndex, Operation, Task},
 };
 use prometheus::{Histogram, IntCounter};
@@ -186,10 +187,21 @@ impl Handles {
         self.count(catalogue, outcome, model);
         self.arm(catalogue, outcome);
         self.account(catalogue, outcome, model);
-        self.time(catalogue, outcome, model);
+        match &outcome.opened.shadow_of {
+            // Nobody has waited for it.
+            Some(it) => self.shadow(catalogue, &it.arm, outcome.ending.name()),
+            None => self.time(catalogue, outcome, model),
+        }
         for attempt in &outcome.attempt_log.attempts {
             self.attempt(catalogue, attempt);
         }
+    }
+
+    /// Counts what became of a request of a shadow.
+    pub(super) fn shadow(&self, catalogue: &Catalogue, arm: &Enrolled, result: &str) {
+        let experiment = self.names.experiments.get(usize::from(arm.experiment.0));
+        let experiment = experiment.map_or(UNKNOWN, |it| &it.name);
+        catalogue.shadows.of(&catalogue.series, [experiment, result]).inc();
     }
 
     fn count(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {

@@ -19,13 +19,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use policies::experiment::Enrolled;
 use prometheus::{Histogram, IntCounter, Registry, TextEncoder};
 
 pub use self::gauges::{Gauge, GaugeReading};
 use self::{catalogue::Catalogue, gauges::Gauges, handles::Handles};
 use crate::{
     failure::{Kind, Stage},
-    outcome::{EpochInfo, Opened, Outcome, Refused},
+    outcome::{EpochInfo, Opened, Outcome, Refused, ShadowPassed},
 };
 
 /// Epochs whose lines are found by position: requests of the last few may still be under way.
@@ -187,6 +188,19 @@ impl Metrics {
         catalogue.feedback.of(&catalogue.series, [experiment, arm, name]).inc();
     }
 
+    /// Counts a request that an experiment's shadow did not get.
+    pub(super) fn shadow_passed(&self, names: &Arc<EpochInfo>, arm: &Enrolled, why: ShadowPassed) {
+        let catalogue = &self.inner.catalogue;
+        self.with(names, |handles| handles.shadow(catalogue, arm, why.name()));
+    }
+
+    /// Counts an answer of a shadow that was compared, in one respect.
+    pub(super) fn shadow_compared(&self, experiment: &str, measure: &str, same: bool) {
+        let catalogue = &self.inner.catalogue;
+        let result = if same { "same" } else { "differs" };
+        catalogue.compared.of(&catalogue.series, [experiment, measure, result]).inc();
+    }
+
     /// Counts spans by what became of them.
     pub(super) fn spans(&self, result: SpanResult, spans: u64) {
         let catalogue = &self.inner.catalogue;
@@ -212,6 +226,9 @@ impl Metrics {
 
     pub(super) fn closed(&self, outcome: &Outcome) {
         self.with(&outcome.opened.names, |handles| handles.closed(&self.inner.catalogue, outcome));
+        if outcome.opened.shadow_of.is_some() {
+            return;
+        }
         for (stage, took) in self.inner.stages.iter().zip(outcome.stages) {
             // A stage that the request never reached took nothing.
             if let Some(stage) = stage.as_ref().filter(|_| !took.is_zero()) {

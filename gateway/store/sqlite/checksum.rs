@@ -171,10 +171,12 @@ const ENROLLED: Table = always(
 const FEEDBACK: Table =
     always("feedback_value", experiments::feedback!(), "t.name || ' of ' || t.id");
 const CHANGE: Table = always("experiment_change", experiments::change!(), "t.id");
+const SHADOW: Table = always("shadow", experiments::shadow!(), "t.request");
+const JUDGED: Table = always("judged", experiments::judged!(), "t.name || ' of ' || t.id");
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
-pub(super) const TABLES: [Table; 16] = [
+pub(super) const TABLES: [Table; 18] = [
     ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS,
-    ARM, ENROLLED, FEEDBACK, CHANGE,
+    ARM, ENROLLED, FEEDBACK, CHANGE, SHADOW, JUDGED,
 ];
 
 /// Whether a table has the column; nothing where there is no such table.

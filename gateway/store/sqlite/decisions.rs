@@ -1,5 +1,5 @@
-//! What decides, written once when its first request is: the policy with its fleet by the policy's hash, and
-//! what each key may use from when on.
+//! What decides, written once when its first request is: the policy with its fleet by the policy's hash, the
+//! price table, and what each key may use from when on.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,30 @@ pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite
         checksum::seal(transaction, &checksum::POLICY, "hash = ?", [&*names.policy_hash])?;
     }
     keep_lists(transaction, &names.fleet.keys, policy.since_ms)
+}
+
+/// Keeps the price table of these names.
+pub(super) fn prices(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(schema::INSERT_PRICE)?;
+    for model in names.models() {
+        let price = model.price.as_ref();
+        let made = insert.execute(params![
+            names.price_version,
+            model.id,
+            names.currency,
+            price.map(|price| price.input.nano()),
+            price.map(|price| price.cached_input.nano()),
+            price.map(|price| price.cache_write.nano()),
+            price.map(|price| price.output.nano()),
+            price.map(|price| price.reasoning.nano()),
+        ])?;
+        if made > 0 {
+            let key = [&*names.price_version, &*model.id];
+            let which = "version = ? AND model = ?";
+            checksum::seal(transaction, &checksum::PRICE, which, key)?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the lists of keys that are others than they were. Most keys may use everything, and have no row.

@@ -8,7 +8,10 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::request_end::{self, RequestEnd};
+use super::{
+    experiments::VALUE,
+    request_end::{self, RequestEnd},
+};
 use crate::outcome::{ArmName, Enrolment, ExperimentAction, ExperimentChange};
 
 /// A request that took part in an experiment.
@@ -42,8 +45,6 @@ const ENTRIES: &str = "SELECT x.arm, x.unit, e.id, \
 /// Refusals in the order of time, with the same columns.
 const REFUSALS: &str = "SELECT arm, unit, coalesce(id, ''), at_ms, END FROM refusal INDEXED BY refusal_arm \
      WHERE arm IS NOT NULL AND arm IN (ARMS) ORDER BY at_ms";
-
-const TOLD: &str = "SELECT value FROM feedback_value WHERE id = ? AND name = ?";
 
 const OF_ENTRY: &str = "SELECT w.team, w.\"key\", \
      unixepoch(e.started_at) * 1000 + substr(e.started_at, 21, 3), a.experiment, a.version, a.arm, \
@@ -114,7 +115,7 @@ pub(super) fn enrolled(
         return Ok(());
     }
     let mut told = Told {
-        select: connection.prepare_cached(TOLD)?,
+        select: connection.prepare_cached(VALUE)?,
         names: feedback,
         values: vec![None; feedback.len()],
     };

@@ -13,8 +13,8 @@ use super::checksum::Checksum;
 use crate::{
     failure::Kind,
     outcome::{
-        AttemptCause, AttemptRecord, AttemptResult, EpochInfo, ExperimentChange, Feedback, Opened,
-        Outcome, Refused,
+        AttemptCause, AttemptRecord, AttemptResult, EpochInfo, ExperimentChange, Feedback, Judged,
+        Opened, Outcome, Refused,
     },
     record::{model_of, served},
 };
@@ -196,6 +196,22 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put(feedback.comment.as_deref())?;
         self.put(&*feedback.key)?;
         self.put(feedback.at_ms)
+    }
+
+    /// The columns of `shadow!`: the entry, the arm and the id of what it repeats.
+    pub(super) fn shadow(&mut self, (seq, arm): (i64, i64), of: Uuid) -> rusqlite::Result<()> {
+        self.put(seq)?;
+        self.put(arm)?;
+        let mut id = Uuid::encode_buffer();
+        self.put(&*of.hyphenated().encode_lower(&mut id))
+    }
+
+    /// The columns of `judged!`.
+    pub(super) fn judged(&mut self, judged: &Judged) -> rusqlite::Result<()> {
+        let mut id = Uuid::encode_buffer();
+        self.put(&*judged.request.hyphenated().encode_lower(&mut id))?;
+        self.put(judged.name)?;
+        self.put(judged.value)
     }
 
     /// The columns of `change!`.

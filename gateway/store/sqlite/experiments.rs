@@ -17,6 +17,22 @@ macro_rules! feedback {
 }
 pub(super) use feedback;
 
+/// The columns of `shadow`.
+macro_rules! shadow {
+    () => {
+        "seq, arm, request"
+    };
+}
+pub(super) use shadow;
+
+/// The columns of `judged`.
+macro_rules! judged {
+    () => {
+        "id, name, value"
+    };
+}
+pub(super) use judged;
+
 /// The columns of `experiment_change`.
 macro_rules! change {
     () => {
@@ -35,6 +51,23 @@ pub(super) const INSERT_ENROLLED: &str = concat!(
     enrolled!(),
     ", checksum) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
+
+pub(super) const INSERT_SHADOW: &str = concat!(
+    "INSERT INTO shadow (",
+    shadow!(),
+    ", checksum) VALUES (?,?,?,?) ON CONFLICT DO NOTHING"
+);
+/// Of a request that is gone nothing is kept, and nothing twice.
+pub(super) const INSERT_JUDGED: &str = concat!(
+    "INSERT INTO judged (",
+    judged!(),
+    ", checksum) SELECT ?1,?2,?3,?4 WHERE EXISTS (SELECT 1 FROM entry WHERE id = ?1) \
+     ON CONFLICT DO NOTHING"
+);
+
+/// The value of a request under a name: told by a caller, or found by the gateway itself. No name is both.
+pub(super) const VALUE: &str = "SELECT value FROM feedback_value WHERE id = ?1 AND name = ?2 \
+     UNION ALL SELECT value FROM judged WHERE id = ?1 AND name = ?2 LIMIT 1";
 
 pub(super) const REMOVE_FEEDBACK: &str = "DELETE FROM feedback_value WHERE id = ? AND name = ?";
 /// Of a request that has become too old meanwhile nothing is kept.
@@ -55,13 +88,15 @@ pub(super) const INSERT_CHANGE: &str = concat!(
 pub(super) const NEXT_CHANGE: &str = "SELECT coalesce(max(seq), 0) + 1 FROM experiment_change";
 
 /// The tables whose rows are counted in `meta` as they come and go, so that one that is removed is missed.
-pub(super) const COUNTED: [&str; 4] = ["arm", "enrolled", "feedback_value", "experiment_change"];
+pub(super) const COUNTED: [&str; 6] =
+    ["arm", "enrolled", "feedback_value", "experiment_change", "shadow", "judged"];
 /// Adds to such a count.
 pub(super) const COUNT_ROWS: &str =
     "UPDATE meta SET value = CAST(value AS INTEGER) + ?2 WHERE name = 'rows_' || ?1";
 
 /// Who took part in experiments: an entry without a row here was in none. What callers told of answers, one
-/// row for each name, and what became of experiments.
+/// row for each name, and what became of experiments. Which entries are a shadow's, with the arm and the id
+/// of the request that each repeats, and what the gateway has found about answers.
 macro_rules! experiments {
     () => {
         "CREATE TABLE arm (id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, version TEXT NOT NULL,
@@ -74,11 +109,15 @@ macro_rules! experiments {
      CREATE TABLE feedback_value (id TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,
        is_bool INTEGER NOT NULL, comment TEXT, \"key\" TEXT NOT NULL, at_ms INTEGER NOT NULL,
        PRIMARY KEY (id, name)) WITHOUT ROWID;
+     CREATE TABLE shadow (seq INTEGER PRIMARY KEY, arm INTEGER NOT NULL, request TEXT NOT NULL);
+     CREATE TABLE judged (id TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,
+       PRIMARY KEY (id, name)) WITHOUT ROWID;
      CREATE TABLE experiment_change (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
        at_ms INTEGER NOT NULL, experiment TEXT NOT NULL, version TEXT NOT NULL, arm TEXT,
        change TEXT NOT NULL, reason TEXT NOT NULL, \"by\" TEXT NOT NULL);
      INSERT INTO meta (name, value) VALUES ('rows_arm', '0'), ('rows_enrolled', '0'),
-       ('rows_feedback_value', '0'), ('rows_experiment_change', '0')
+       ('rows_feedback_value', '0'), ('rows_experiment_change', '0'), ('rows_shadow', '0'),
+       ('rows_judged', '0')
        ON CONFLICT DO UPDATE SET value = excluded.value;"
     };
 }

@@ -58,6 +58,8 @@ pub struct ObservedRow<'a> {
     pub team: Option<&'a str>,
     /// How it ended.
     pub end: RequestEnd<'a>,
+    /// Whether its answer is of the form that it asked for, where that was looked at.
+    pub schema_valid: Option<bool>,
     /// The latest values told of it: the position of the name, and the value.
     pub feedback: &'a [(usize, f64)],
 }
@@ -81,16 +83,18 @@ const ROWS: &str = "WITH arms AS (SELECT id, version, arm FROM arm WHERE experim
      rules AS (SELECT DISTINCT s.rule FROM enrolled AS x JOIN entry AS e ON e.seq = x.seq \
        JOIN shape AS s ON s.id = e.shape WHERE x.arm IN (SELECT id FROM arms WHERE version = ?2)) \
      SELECT UNIT AS unit, AT_MS AS at_ms, e.seq AS seq, a.arm, s.language, s.task, w.team, \
-       e.id, END_OF_ENTRY \
+       e.id, END_OF_ENTRY, \
+       (SELECT value FROM judged AS j WHERE j.id = e.id AND j.name = 'schema_valid') \
      FROM entry AS e LEFT JOIN enrolled AS x ON x.seq = e.seq AND x.arm IN (SELECT id FROM arms) \
        LEFT JOIN arms AS a ON a.id = x.arm LEFT JOIN entry_close AS c ON c.seq = e.seq \
        LEFT JOIN result AS r ON r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller \
        LEFT JOIN shape AS s ON s.id = e.shape \
      WHERE e.started_at >= ?3 AND e.started_at <= ?4 AND UNIT IS NOT NULL \
-       AND (a.version = ?2 OR (a.id IS NULL AND (e.started_at < ?5 OR s.rule IN (SELECT rule FROM rules)))) \
+       AND (a.version = ?2 OR (a.id IS NULL AND e.seq NOT IN (SELECT seq FROM shadow) \
+         AND (e.started_at < ?5 OR s.rule IN (SELECT rule FROM rules)))) \
      UNION ALL \
      SELECT REFUSED, f.at_ms, 0, a.arm, f.language, f.task, f.team, \
-       coalesce(f.id, ''), END_OF_REFUSAL \
+       coalesce(f.id, ''), END_OF_REFUSAL, NULL \
      FROM refusal AS f JOIN arms AS a ON a.id = f.arm \
      WHERE f.arm IS NOT NULL AND a.version = ?2 AND f.at_ms BETWEEN ?6 AND ?7 AND REFUSED IS NOT NULL \
      ORDER BY unit, at_ms, seq";
@@ -190,6 +194,7 @@ fn tell(
         task: text(5)?,
         team: text(6)?,
         end: RequestEnd::read(row, 8)?,
+        schema_valid: row.get::<_, Option<f64>>(15)?.map(|it| it != 0.0),
         feedback,
     });
     Ok(())

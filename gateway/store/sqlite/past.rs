@@ -103,7 +103,8 @@ pub(super) fn past(
          (SELECT x.arm FROM enrolled AS x WHERE x.seq = line.seq), \
          (SELECT x.unit FROM enrolled AS x WHERE x.seq = line.seq), \
          (SELECT x.shares FROM enrolled AS x WHERE x.seq = line.seq) FROM line \
-         WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL ORDER BY id"
+         WHERE id >= ?1 AND started_at >= ?2 AND state = 1 AND model IS NOT NULL \
+         AND seq NOT IN (SELECT seq FROM shadow) ORDER BY id"
     );
     let refused = format!(
         "SELECT at_ms, {SIGNALS}, id, arm, unit, NULL FROM refusal WHERE at_ms >= ?1 AND stage = 'decide' \

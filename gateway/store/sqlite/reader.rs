@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
-    Following, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, Span, Spending, Spent,
-    Sum, Verification, boot, charges, enrolled, failed, migrate::NEWEST, observed, past, pepper,
-    read, request, spent, verify,
+    Following, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow, Span,
+    Spending, Spent, Sum, Verification, boot, charges, enrolled, failed, migrate::NEWEST, observed,
+    past, pepper, read, request, shadow, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},
@@ -262,6 +262,18 @@ impl Reader {
         each: impl FnMut(&ObservedRow<'_>),
     ) -> Result<(), StoreError> {
         observed::observations(&self.connection, asked, observed, each).map_err(failed)
+    }
+
+    /// Calls `each` with every shadow of an experiment's version, in the order of units.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn shadows(
+        &self,
+        of: (&str, &str),
+        each: impl FnMut(&ShadowRow<'_>),
+    ) -> Result<(), StoreError> {
+        shadow::shadows(&self.connection, of, each).map_err(failed)
     }
 
     /// Whose the request with this id was, and the arm that it was: of an entry, or of a refusal that was an

@@ -19,8 +19,12 @@ const NAMELESS_REFUSALS: &str =
 /// Entries and refusals of an experiment whose arm stands nowhere, arms of entries that are not there, and
 /// values told of requests that are not.
 const ARMLESS: &str = "SELECT (SELECT count(*) FROM enrolled WHERE arm NOT IN (SELECT id FROM arm)) + \
-     (SELECT count(*) FROM refusal WHERE arm IS NOT NULL AND arm NOT IN (SELECT id FROM arm))";
+     (SELECT count(*) FROM refusal WHERE arm IS NOT NULL AND arm NOT IN (SELECT id FROM arm)) + \
+     (SELECT count(*) FROM shadow WHERE arm NOT IN (SELECT id FROM arm))";
 const ARM_OF_NONE: &str = "SELECT count(*) FROM enrolled WHERE seq NOT IN (SELECT seq FROM entry)";
+const SHADOW_OF_NONE: &str = "SELECT count(*) FROM shadow WHERE seq NOT IN (SELECT seq FROM entry)";
+const JUDGED_OF_NONE: &str = "SELECT count(*) FROM judged AS f WHERE NOT EXISTS \
+     (SELECT 1 FROM entry WHERE entry.id = f.id)";
 const TOLD_OF_NONE: &str = "SELECT count(*) FROM feedback_value AS f WHERE NOT EXISTS \
      (SELECT 1 FROM entry WHERE entry.id = f.id) AND NOT EXISTS \
      (SELECT 1 FROM refusal WHERE refusal.id = f.id)";
@@ -34,7 +38,7 @@ const TREELESS: &str = concat!(
 /// Tables that are there, of those that are looked into; one that is not is a fault of its own.
 const TABLES: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN \
      ('refusal', 'tree', 'policy', 'price', 'key_models', 'arm', 'enrolled', \
-     'feedback_value', 'experiment_change')";
+     'feedback_value', 'experiment_change', 'shadow', 'judged')";
 
 /// Policies by which this version has decided and that are not there.
 const POLICIES: &str = concat!(
@@ -68,7 +72,7 @@ pub(super) fn lists(connection: &Connection) -> rusqlite::Result<u64> {
 /// All that is named and missing, each in words.
 pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 9;
+    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 11;
     let counts = [
         (NAMELESS, "entry has lost what it names", "entries have lost what they name"),
         (NAMELESS_REFUSALS, "refusal has lost its policy", "refusals have lost their policy"),
@@ -79,6 +83,8 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             "requests have lost the arms that they were",
         ),
         (ARM_OF_NONE, "row of enrolled belongs to no entry", "rows of enrolled belong to no entry"),
+        (SHADOW_OF_NONE, "row of shadow belongs to no entry", "rows of shadow belong to no entry"),
+        (JUDGED_OF_NONE, "judgement belongs to no request", "judgements belong to no request"),
         (TOLD_OF_NONE, "feedback belongs to no request", "feedbacks belong to no request"),
     ];
     let all = counts.len();

@@ -108,6 +108,9 @@ const REMOVE_ENTRIES: &str = "DELETE FROM entry WHERE seq IN (SELECT seq FROM te
 const REMOVE_CLOSES: &str = "DELETE FROM entry_close WHERE seq IN (SELECT seq FROM temp.old)";
 /// What goes with old entries: the arms that they were, and what was told of them.
 const REMOVE_ENROLLED: &str = "DELETE FROM enrolled WHERE seq IN (SELECT seq FROM temp.old)";
+const REMOVE_SHADOWS: &str = "DELETE FROM shadow WHERE seq IN (SELECT seq FROM temp.old)";
+const REMOVE_JUDGED: &str = "DELETE FROM judged WHERE id IN \
+     (SELECT id FROM temp.old CROSS JOIN entry USING (seq))";
 const REMOVE_TOLD: &str = "DELETE FROM feedback_value WHERE id IN \
      (SELECT id FROM temp.old CROSS JOIN entry USING (seq))";
 /// What was told of refusals that go.
@@ -152,6 +155,8 @@ fn remove_entries(tx: &Connection, before_ms: i64, rows: i64) -> rusqlite::Resul
     if entries > 0 {
         for (sql, counted) in [
             (REMOVE_ENROLLED, Some("enrolled")),
+            (REMOVE_SHADOWS, Some("shadow")),
+            (REMOVE_JUDGED, Some("judged")),
             (REMOVE_TOLD, Some("feedback_value")),
             (KEEP_NEXT_SEQ, None),
             (KEEP_SUMS, None),

@@ -19,8 +19,8 @@ pub(super) const PROMISED: &str = concat!(
          e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
          s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
          a.experiment AS experiment, a.version AS experiment_version,
-         iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, a.arm AS arm,
-         NULL AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+         iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, iif(x.seq IS NULL, NULL, a.arm) AS arm,
+         h.request AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
          r.zone AS zone, ",
     attempts!(),
     ", c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
@@ -35,7 +35,8 @@ pub(super) const PROMISED: &str = concat!(
          c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
          c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",
     all_entries!(),
-    " LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN arm AS a ON a.id = x.arm;
+    " LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN shadow AS h ON h.seq = e.seq
+     LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm);
      CREATE VIEW feedback AS
        SELECT id, name, value, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch') AS at,
          \"key\" FROM feedback_value;"

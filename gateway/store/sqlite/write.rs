@@ -12,7 +12,7 @@ use super::{
     trees,
 };
 use crate::{
-    outcome::{EpochInfo, Opened, Outcome},
+    outcome::{EpochInfo, Opened, Outcome, ShadowOf},
     record::Group,
 };
 
@@ -106,7 +106,7 @@ fn transact(
     memory.load(&transaction, boot)?;
     let next = transaction.prepare_cached(schema::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
     let balance = BTreeMap::new();
-    let rows = [0; 4];
+    let rows = [0; experiments::COUNTED.len()];
     let mut page = Page { transaction: &transaction, memory, boot, next, balance, rows };
     page.open(group)?;
     page.close(group)?;
@@ -170,6 +170,9 @@ impl<'a> Page<'a> {
         if let Some(enrolled) = opened.plan.arm.filter(|_| appended) {
             self.enrol(opened, enrolled, seq)?;
         }
+        if let Some(of) = opened.shadow_of.filter(|_| appended) {
+            self.shadow(opened, of, seq)?;
+        }
         Ok(appended.then_some(seq))
     }
 
@@ -179,6 +182,16 @@ impl<'a> Page<'a> {
         let mut row = Row::of(&mut insert);
         row.enrolled((seq, arm), enrolled.unit, opened.arm_shares.as_deref())?;
         let [_, rows, ..] = &mut self.rows;
+        *rows += i64::from(row.insert()? > 0);
+        Ok(())
+    }
+
+    fn shadow(&mut self, opened: &Opened, of: ShadowOf, seq: i64) -> rusqlite::Result<()> {
+        let Some(arm) = self.arm(&opened.names, of.arm, seq)? else { return Ok(()) };
+        let mut insert = self.transaction.prepare_cached(experiments::INSERT_SHADOW)?;
+        let mut row = Row::of(&mut insert);
+        row.shadow((seq, arm), of.request)?;
+        let [.., rows, _] = &mut self.rows;
         *rows += i64::from(row.insert()? > 0);
         Ok(())
     }
@@ -268,9 +281,9 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What callers have told, and what has become of experiments.
+    /// What callers have told, what was found about answers, and what has become of experiments.
     fn tell(&mut self, group: &Group) -> rusqlite::Result<()> {
-        let [_, _, values, changes] = &mut self.rows;
+        let [_, _, values, changes, _, found] = &mut self.rows;
         for told in &group.feedback {
             let before = (told.request.to_string(), &*told.name);
             let mut remove = self.transaction.prepare_cached(experiments::REMOVE_FEEDBACK)?;
@@ -279,6 +292,12 @@ impl<'a> Page<'a> {
             let mut row = Row::of(&mut insert);
             row.feedback(told)?;
             *values += i64::from(row.insert()? > 0) - removed;
+        }
+        for judged in &group.judged {
+            let mut insert = self.transaction.prepare_cached(experiments::INSERT_JUDGED)?;
+            let mut row = Row::of(&mut insert);
+            row.judged(judged)?;
+            *found += i64::from(row.insert()? > 0);
         }
         for change in &group.changes {
             let mut next = self.transaction.prepare_cached(experiments::NEXT_CHANGE)?;
@@ -348,7 +367,7 @@ impl<'a> Page<'a> {
                 epoch
             }
         };
-        self.prices(names)?;
+        decisions::prices(self.transaction, names)?;
         decisions::keep(self.transaction, names)?;
         if self.memory.epochs.len() == EPOCHS {
             self.memory.epochs.remove(0);
@@ -357,28 +376,5 @@ impl<'a> Page<'a> {
         let numbers = Numbers { epoch, tree, names: self.memory.names };
         self.memory.epochs.push((Arc::clone(names), numbers));
         Ok(numbers)
-    }
-
-    fn prices(&self, names: &EpochInfo) -> rusqlite::Result<()> {
-        let mut insert = self.transaction.prepare_cached(schema::INSERT_PRICE)?;
-        for model in names.models() {
-            let price = model.price.as_ref();
-            let made = insert.execute(params![
-                names.price_version,
-                model.id,
-                names.currency,
-                price.map(|price| price.input.nano()),
-                price.map(|price| price.cached_input.nano()),
-                price.map(|price| price.cache_write.nano()),
-                price.map(|price| price.output.nano()),
-                price.map(|price| price.reasoning.nano()),
-            ])?;
-            if made > 0 {
-                let key = [&*names.price_version, &*model.id];
-                let which = "version = ? AND model = ?";
-                checksum::seal(self.transaction, &checksum::PRICE, which, key)?;
-            }
-        }
-        Ok(())
     }
 }

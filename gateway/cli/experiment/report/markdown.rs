@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::table::{comparisons_heading, heading, mean, notes, role, sure};
+use super::table::{
+    comparisons_heading, heading, mean, notes, role, shadow_figures, shadow_heading, sure,
+};
 use crate::experiment::report::{Decision, Report, figure};
 
 /// The report as markdown; the picture stands under this name beside it, or nowhere.
@@ -33,6 +35,7 @@ pub(super) fn markdown(report: &Report, picture: Option<&str>) -> String {
     arms(report, &mut text);
     comparisons(report, &mut text);
     guard(report, &mut text);
+    shadow(report, &mut text);
     segments(report, &mut text);
     let _ = writeln!(text, "\n## What to know beside it\n");
     for note in notes(report) {
@@ -119,6 +122,17 @@ fn guard(report: &Report, text: &mut String) {
         let value = it.value.map_or_else(|| "–".into(), figure);
         let state = it.state.words().to_owned();
         row(text, &[code(&it.arm), code(&it.metric), value, figure(it.bound), state]);
+    }
+}
+
+fn shadow(report: &Report, text: &mut String) {
+    let figures = shadow_figures(report);
+    if figures.is_empty() {
+        return;
+    }
+    head(text, &shadow_heading(report), &["metric", "units", "mean"]);
+    for (name, it) in figures {
+        row(text, &[escaped(&name), it.n.to_string(), mean(it)]);
     }
 }
 

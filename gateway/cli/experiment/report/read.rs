@@ -5,10 +5,13 @@ use std::{path::Path, sync::Arc};
 use policies::experiment::{ArmIndex, Experiment};
 
 use crate::{
-    experiment::report::{Observation, PAST_MS, Report, Setup, State, Tally, report as compared},
+    experiment::report::{
+        Observation, PAST_MS, Report, Setup, ShadowPair, ShadowReport, ShadowTally, State, Tally,
+        report as compared,
+    },
     outcome::{ExperimentAction, ExperimentChange},
     record::StoreError,
-    store::{Asked, ObservedRow, Reader},
+    store::{Asked, ObservedRow, Reader, RequestEnd, ShadowRow},
 };
 
 /// The ledger, to be read.
@@ -44,7 +47,41 @@ pub(super) fn report(
         currency: currency.into(),
     });
     reader.observations(asked, &observed, |row| tally.read(&observation(row)))?;
-    Ok(compared(tally))
+    let mut report = compared(tally);
+    report.shadow = shadow(reader, experiment)?;
+    Ok(report)
+}
+
+/// The shadow of an experiment, where it has one or had one in this version.
+fn shadow(reader: &Reader, experiment: &Experiment) -> Result<Option<ShadowReport>, StoreError> {
+    let mut tally = ShadowTally::default();
+    let mut any = experiment.shadow.is_some();
+    reader.shadows((&experiment.name, &experiment.version), |row| {
+        any = true;
+        tally.read(&pair(row));
+    })?;
+    let alpha = experiment.judged.alpha;
+    Ok(any.then(|| tally.report(alpha)))
+}
+
+fn pair(row: &ShadowRow<'_>) -> ShadowPair {
+    let figures = |end: &RequestEnd<'_>| {
+        [
+            number(end.cost_nano, 1e9).filter(|_| end.state == "settled"),
+            number(end.first_token_us, 1e3),
+            number(end.duration_us, 1e3),
+            number(end.output_tokens, 1.0),
+        ]
+    };
+    let [mut both, served] =
+        [figures(&row.shadow), figures(&row.served)].map(|it| it.map(|it| (it, None)));
+    both.iter_mut().zip(served).for_each(|(pair, (served, _))| pair.1 = served);
+    let failed = match row.shadow.state {
+        "settled" => Some(row.shadow.outcome != Some("ok")),
+        "open" => None,
+        _ => Some(true),
+    };
+    ShadowPair { unit: row.unit, failed, figures: both, found: row.found }
 }
 
 /// What was done about an experiment, as the changes of its state say.
@@ -109,11 +146,14 @@ impl Done {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "figures of one request")]
+fn number(it: Option<i64>, over: f64) -> Option<f64> {
+    it.map(|it| it as f64 / over)
+}
+
 /// A request as the report counts it. What was recovered after a crash has failed, at a cost that nobody
 /// knows; what was refused cost nothing that anybody counts.
 fn observation<'a>(row: &ObservedRow<'a>) -> Observation<'a> {
-    #[expect(clippy::cast_precision_loss, reason = "figures of one request")]
-    let number = |it: Option<i64>, over: f64| it.map(|it| it as f64 / over);
     let is_settled = row.end.state == "settled";
     let error = match row.end.state {
         "settled" => Some(matches!(row.end.outcome, Some("failed" | "cut"))),
@@ -132,8 +172,7 @@ fn observation<'a>(row: &ObservedRow<'a>) -> Observation<'a> {
         first_token_ms: number(row.end.first_token_us, 1e3),
         duration_ms: number(row.end.duration_us, 1e3),
         output_tokens: number(row.end.output_tokens, 1.0).filter(|_| is_settled),
-        // The ledger does not say yet whether an answer was of its schema.
-        schema_valid: None,
+        schema_valid: row.schema_valid,
         feedback: row.feedback,
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn table(report: &Report) -> String {
         (String::new(), arms(report)),
         (comparisons_heading(report), comparisons(report)),
         ("Guard".into(), guard(report)),
+        (shadow_heading(report), shadow(report)),
         ("Exploratory: segments, none of them a finding".into(), segments(report)),
     ];
     for (heading, (columns, rows)) in parts {
@@ -142,6 +143,37 @@ fn guard(report: &Report) -> Table {
         ]
     });
     (columns, rows.collect())
+}
+
+/// What stands above the figures of the shadow.
+pub(super) fn shadow_heading(report: &Report) -> String {
+    report.shadow.as_ref().map_or_else(String::new, |it| {
+        format!(
+            "Shadow: {} requests, {} of them failed, {} {}",
+            it.requests,
+            it.failed,
+            figure(it.cost),
+            report.currency
+        )
+    })
+}
+
+/// The figures of the shadow with their names: differences from what was served first, then what was found
+/// about both answers.
+pub(super) fn shadow_figures(report: &Report) -> Vec<(String, &Mean)> {
+    let Some(it) = &report.shadow else { return Vec::new() };
+    let less =
+        it.differences.iter().map(|(name, mean)| (format!("{name}, less what was served"), mean));
+    let found = it.found.iter().map(|(name, mean)| (name.to_string(), mean));
+    less.chain(found).filter(|(_, mean)| mean.n > 0).collect()
+}
+
+fn shadow(report: &Report) -> Table {
+    let columns = vec![("metric", Side::Left), ("units", Side::Right), ("mean", Side::Left)];
+    let row = |(name, it): (String, &Mean)| {
+        vec![Cell::plain(name), Cell::plain(it.n.to_string()), Cell::plain(mean(it))]
+    };
+    (columns, shadow_figures(report).into_iter().map(row).collect())
 }
 
 fn segments(report: &Report) -> Table {

@@ -42,6 +42,12 @@ fn written(folder: &Folder) {
             .whole
             .push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&opened) })));
         group.feedback.push(enrolled::told(opened.id, "success", f64::from(arm)));
+        let shadow = enrolled::shadow(40 + u64::from(arm), &opened);
+        group.judged.push(enrolled::judged(shadow.id, "calls_agree"));
+        let started_at_ms = now_ms();
+        group
+            .whole
+            .push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&shadow) })));
     }
     group.changes.push(enrolled::change(1, crate::outcome::ExperimentAction::RolledBack));
     store.write(&group).unwrap();
@@ -51,7 +57,7 @@ fn written(folder: &Folder) {
     drop(store);
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 0));
-    assert_eq!((verified.settled, verified.recovered), (6, 1));
+    assert_eq!((verified.settled, verified.recovered), (8, 1));
 }
 
 /// The tables with their columns.
@@ -148,7 +154,7 @@ fn rows_of_an_earlier_version_are_counted_and_believed() {
                    UPDATE shape SET checksum = NULL; UPDATE boot SET checksum = NULL";
     connection.execute_batch(without).unwrap();
     let verified = folder.reader().verify().unwrap();
-    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 7 + 7 + 2 + 2));
+    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 9 + 9 + 2 + 2));
     let drop_column = "UPDATE entry SET boot = NULL; ALTER TABLE entry DROP COLUMN checksum";
     connection.execute_batch(drop_column).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());

@@ -6,7 +6,7 @@ use policies::{
 };
 
 use super::*;
-use crate::outcome::{ArmName, ExperimentAction, ExperimentChange, Feedback};
+use crate::outcome::{ArmName, ExperimentAction, ExperimentChange, Feedback, Judged, ShadowOf};
 
 const TRIAL: &str = "[default]\nroute = [\"*\"]\n\
      [[rule]]\nname = \"chat\"\nwhen = { operation = [\"chat\"] }\nroute = [\"*\"]\n\
@@ -32,6 +32,17 @@ pub(super) fn in_arm(number: u64, names: &Arc<EpochInfo>, arm: u8, unit: u128) -
     let arm_shares = (arm == 1).then(|| [0.1, 0.9].into());
     let started_at_ms = opened.started_at_ms + i64::try_from(number).unwrap();
     Arc::new(Opened { plan: Arc::new(plan), arm_shares, started_at_ms, ..opened })
+}
+
+/// A shadow of a request in an arm.
+pub(super) fn shadow(number: u64, of: &Opened) -> Arc<Opened> {
+    let arm = of.plan.arm.unwrap();
+    let opened = Opened::clone(&sample::opened(number, &of.names));
+    Arc::new(Opened { shadow_of: Some(ShadowOf { request: of.id, arm }), ..opened })
+}
+
+pub(super) fn judged(request: Uuid, name: &'static str) -> Judged {
+    Judged { request, name, value: 1.0 }
 }
 
 pub(super) fn refused_in_arm(at_ms: i64, names: &Arc<EpochInfo>) -> Refused {
@@ -74,7 +85,15 @@ fn written(folder: &Folder) -> Sqlite {
     let names = trial();
     let mut store = folder.open();
     let entries = (1..4).map(|number| in_arm(number, &names, u8::from(number == 3), 0xab));
-    let mut group = whole(entries.chain([sample::opened(9, &names)]).map(sample::outcome));
+    let entries: Vec<_> = entries.collect();
+    let repeated = shadow(10, &entries[2]);
+    let entries = entries.into_iter().chain([sample::opened(9, &names), repeated]);
+    let mut group = whole(entries.map(sample::outcome));
+    group.judged = vec![
+        judged(sample::id(1), "schema_valid"),
+        judged(sample::id(10), "calls_agree"),
+        judged(sample::id(77), "schema_valid"),
+    ];
     group.refused = vec![refused_in_arm(sample::STARTED_MS + 2, &names)];
     group.feedback = vec![told(sample::id(1), "success", 1.0), told(sample::id(1), "stars", 4.5)];
     group.changes = vec![change(1, ExperimentAction::RolledBack)];
@@ -101,6 +120,38 @@ fn an_entry_says_its_arm_and_another_one_costs_no_row() {
     let refusal = "SELECT a.experiment || ' ' || a.arm || ' ' || hex(unit) FROM refusal \
                    JOIN arm AS a ON a.id = refusal.arm";
     assert_eq!(cell(&folder, refusal), Some(format!("ab new {:032X}", 7)));
+}
+
+#[test]
+fn a_shadow_is_an_entry_that_says_what_it_repeats_and_has_no_arm() {
+    let folder = Folder::new("shadow");
+    drop(written(&folder));
+    let view = "SELECT experiment || ' ' || coalesce(arm, '-') || ' ' || coalesce(unit, '-') || ' ' || \
+                shadow_of FROM ledger WHERE shadow_of IS NOT NULL";
+    assert_eq!(cell(&folder, view), Some(format!("ab - - {}", sample::id(3))));
+    let version = cell(&folder, "SELECT version FROM arm LIMIT 1").unwrap();
+    let mut found = Vec::new();
+    let reader = folder.reader();
+    reader
+        .shadows(("ab", &version), |row| {
+            found.push((row.unit, row.shadow.state, row.served.state, row.found.to_vec()));
+        })
+        .unwrap();
+    let calls_agree = vec![None, None, Some(1.0), None, None, None];
+    assert_eq!(found, [(0xab, "settled", "settled", calls_agree)]);
+    reader.shadows(("ab", "another"), |_| panic!("of another version")).unwrap();
+    // Neither a rehearsal nor the arms know it.
+    let mut past = 0;
+    reader.past(0, |_| past += 1).unwrap();
+    assert_eq!(past, 4);
+    let mut arms = 0;
+    reader
+        .enrolled("ab", &["schema_valid"], |row| {
+            arms += 1;
+            assert_eq!(row.feedback, [(row.at_ms == sample::STARTED_MS + 1).then_some(1.0)]);
+        })
+        .unwrap();
+    assert_eq!(arms, 4);
 }
 
 #[test]
@@ -200,18 +251,26 @@ fn a_row_of_an_experiment_that_is_removed_or_added_is_found() {
     for (by_hand, named) in [
         ("DELETE FROM enrolled WHERE seq = 2", "enrolled lacks 1 row: removed by hand"),
         ("DELETE FROM arm WHERE arm = 'old'", "arm lacks 1 row: removed by hand"),
-        ("DELETE FROM arm WHERE arm = 'new'", "2 requests have lost the arms that they were"),
+        ("DELETE FROM arm WHERE arm = 'new'", "3 requests have lost the arms that they were"),
         ("DELETE FROM feedback_value", "feedback_value lacks 2 rows: removed by hand"),
         ("DELETE FROM experiment_change", "experiment_change lacks 1 row: removed by hand"),
         (
             "INSERT INTO enrolled SELECT seq, 1, x'00', NULL, 1 FROM entry WHERE id NOT IN \
-             (SELECT id FROM entry JOIN enrolled USING (seq))",
+             (SELECT id FROM entry JOIN enrolled USING (seq)) LIMIT 1",
             "enrolled has 1 row too many: added by hand",
         ),
         ("UPDATE enrolled SET seq = 99 WHERE seq = 1", "1 row of enrolled belongs to no entry"),
         (
             "UPDATE feedback_value SET id = 'x' WHERE name = 'stars'",
             "1 feedback belongs to no request",
+        ),
+        ("DELETE FROM shadow", "shadow lacks 1 row: removed by hand"),
+        ("UPDATE shadow SET seq = 99", "1 row of shadow belongs to no entry"),
+        ("UPDATE shadow SET arm = 99", "1 request has lost the arm that it was"),
+        ("DELETE FROM judged WHERE name = 'calls_agree'", "judged lacks 1 row: removed by hand"),
+        (
+            "UPDATE judged SET id = 'x' WHERE name = 'calls_agree'",
+            "1 judgement belongs to no request",
         ),
         ("DELETE FROM meta WHERE name = 'rows_arm'", "the count of the rows of arm is missing"),
         ("DROP TABLE feedback_value", "the table feedback_value is missing"),
@@ -244,7 +303,8 @@ fn what_is_told_and_the_arm_go_with_their_entry() {
 
 /// Makes a file of the fifth schema of one of the sixth in which no experiment was.
 const AS_FIFTH: &str = "DROP VIEW feedback; DROP VIEW ledger; DROP TABLE arm; DROP TABLE enrolled;
-     DROP TABLE feedback_value; DROP TABLE experiment_change; DROP INDEX refusal_arm;
+     DROP TABLE feedback_value; DROP TABLE experiment_change; DROP TABLE shadow;
+     DROP TABLE judged; DROP INDEX refusal_arm;
      ALTER TABLE refusal DROP COLUMN arm; ALTER TABLE refusal DROP COLUMN unit;
      DELETE FROM meta WHERE name LIKE 'rows_%'; CREATE VIEW ledger AS SELECT 1;
      PRAGMA user_version = 5;";
