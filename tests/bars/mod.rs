@@ -9,6 +9,7 @@ mod outage;
 mod overload;
 mod restart;
 mod scrape;
+mod shadow;
 mod slow_heads;
 mod storm;
 mod units;

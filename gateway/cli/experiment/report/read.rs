@@ -125,8 +125,9 @@ pub(in crate::cli::experiment) fn done(it: &Experiment, changes: &[ExperimentCha
             }
             (ExperimentAction::Resumed, None) => {
                 done.stopped = false;
-                let resumed: Vec<_> = done.rolled_back.drain(..).collect();
-                resumed.into_iter().for_each(|arm| done.begins_anew(arm, change.at_ms));
+                done.rolled_back.clear();
+                // Of every arm, as a gateway that serves has it.
+                done.guard_from_ms.fill(change.at_ms);
             }
             (ExperimentAction::Resumed, Some(_)) => {
                 let Some(arm) = named else { continue };
