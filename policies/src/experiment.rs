@@ -233,6 +233,31 @@ pub(crate) enum Assigned {
     Outside(Outside),
 }
 
+/// A waiting time that is drawn from a place in [0, 1) for a share.
+#[derive(Clone, Copy)]
+struct Wait {
+    left: f64,
+    share: f64,
+}
+
+impl Wait {
+    /// Whether it is over first. Of equal shares the places say so, and no logarithm has to be taken; a share
+    /// of nothing waits for ever.
+    fn is_before(self, other: Self) -> bool {
+        if self.share <= 0.0 {
+            return false;
+        }
+        if (self.share - other.share).abs() <= f64::EPSILON {
+            return self.left < other.left;
+        }
+        other.share <= 0.0 || self.time() < other.time()
+    }
+
+    fn time(self) -> f64 {
+        -(-self.left).ln_1p() / self.share
+    }
+}
+
 /// Parts the places of requests under a shadow from those of units under an arm.
 const SHADOW_SEED: u64 = 0x7368_6164_6f77;
 
@@ -320,17 +345,13 @@ impl Experiment {
     /// and the shortest wins: each arm does so as often as its share says, and where shares change, or arms
     /// come and go, only units of those arms move, whatever the order in which they are written.
     fn arm_of(&self, unit: u128, state: Option<&ExperimentState>) -> ArmIndex {
-        let mut won = (f64::INFINITY, self.control);
+        let mut won = (Wait { left: 1.0, share: 0.0 }, self.control);
         for (at, arm) in (0..).zip(&self.arms) {
             let now = state.and_then(|state| state.shares.get(usize::from(at)));
             let share = now.copied().unwrap_or(arm.share);
-            let left = place(self.seed ^ arm.seed, unit);
-            // A time is at least this, so that most logarithms need not be taken.
-            if share > 0.0 && left / share < won.0 {
-                let time = -(-left).ln_1p() / share;
-                if time < won.0 {
-                    won = (time, ArmIndex(at));
-                }
+            let wait = Wait { left: place(self.seed ^ arm.seed, unit), share };
+            if wait.is_before(won.0) {
+                won = (wait, ArmIndex(at));
             }
         }
         won.1

@@ -39,7 +39,9 @@ pub(super) fn enrol<'a>(
     }
     let unable = experiment.arms.iter().position(|arm| {
         let models = arm.route.as_ref().map_or(chosen.models, |route| &route.models);
-        !serves(moment, models, arm.adds, filter)
+        // That the rule's own models can is known.
+        let same = arm.adds == Added::default() && *models == *chosen.models;
+        !same && !serves(moment, models, arm.adds, filter)
     });
     moment.adds = Added::default();
     if let Some(unable) = unable.and_then(|at| u8::try_from(at).ok()) {
