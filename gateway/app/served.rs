@@ -1,89 +1,123 @@
 //! Looks at answers again after their callers have had them: beside everything else, and never in its way.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc::Receiver, oneshot},
-    task::{JoinHandle, JoinSet},
+    sync::{Semaphore, mpsc::Receiver, watch},
+    task::{JoinHandle, JoinSet, spawn_blocking},
+    time::timeout,
 };
 
 use crate::{
     experiment::{judge, judged},
     pipeline::{self, Gateway, Served, ShadowAnswer, guards},
+    wire::Transcript,
 };
 
 /// Answers that are read at once: reading takes the processor's time.
 const READ_AT_ONCE: usize = 1;
+/// For the answers that are still to be read when the process ends.
+const LAST_READ: Duration = Duration::from_secs(2);
 
 /// The one that looks.
 pub(super) struct Looker {
-    end: oneshot::Sender<()>,
+    ends: watch::Sender<bool>,
     looks: JoinHandle<()>,
 }
 
 impl Looker {
     /// Looks at what comes, until it is told to end.
     pub(super) fn begin(gateway: &Arc<Gateway>, served: Receiver<Served>) -> Self {
-        let (end, ended) = oneshot::channel();
-        Self { end, looks: tokio::spawn(run(Arc::clone(gateway), served, ended)) }
+        let (ends, ended) = watch::channel(false);
+        let reading = Semaphore::new(READ_AT_ONCE);
+        let look = Look { gateway: Arc::clone(gateway), reading, ended };
+        Self { ends, looks: tokio::spawn(run(Arc::new(look), served)) }
     }
 
-    /// Ends it: what shadows are still asked is over, and recorded.
+    /// Ends it: what shadows are still asked is over, and recorded; answers that were served are read.
     pub(super) async fn finish(self) {
-        drop(self.end);
+        let _ = self.ends.send(true);
         let _ = self.looks.await;
     }
 }
 
-async fn run(
+/// What every look needs.
+struct Look {
     gateway: Arc<Gateway>,
-    mut served: Receiver<Served>,
-    mut ended: oneshot::Receiver<()>,
-) {
-    let reading = Arc::new(Semaphore::new(READ_AT_ONCE));
+    reading: Semaphore,
+    ended: watch::Receiver<bool>,
+}
+
+async fn run(look: Arc<Look>, mut served: Receiver<Served>) {
     let mut all = JoinSet::new();
+    let mut ended = look.ended.clone();
     loop {
         tokio::select! {
             Some(it) = served.recv() => {
-                all.spawn(look(Arc::clone(&gateway), it, Arc::clone(&reading)));
+                all.spawn(Arc::clone(&look).at(it));
             }
             Some(_) = all.join_next() => {}
-            _ = &mut ended => break,
+            _ = ended.wait_for(|it| *it) => break,
         }
     }
+    while let Ok(it) = served.try_recv() {
+        all.spawn(Arc::clone(&look).at(it));
+    }
+    let _ = timeout(LAST_READ, async { while all.join_next().await.is_some() {} }).await;
     all.shutdown().await;
 }
 
-async fn look(gateway: Arc<Gateway>, it: Served, reading: Arc<Semaphore>) {
-    let shadow = if it.to_shadow {
-        match pipeline::shadow(&gateway, &it).await {
-            Ok(answer) => answer,
-            Err(why) => {
-                gateway.recorder.shadow_passed(&it.opened, &it.of.arm, why);
-                None
-            }
+impl Look {
+    async fn at(self: Arc<Self>, it: Served) {
+        let it = Arc::new(it);
+        // First at what was served: that waits for no shadow.
+        let (look, of) = (Arc::clone(&self), Arc::clone(&it));
+        let Some(answer) = self.in_turn(move || judge(&look.gateway, &of)).await else { return };
+        if !it.to_shadow {
+            return;
         }
-    } else {
-        None
-    };
-    let Ok(_turn) = reading.acquire_owned().await else { return };
-    let done = tokio::task::spawn_blocking(move || read(&gateway, &it, shadow.as_ref()));
-    // One that cannot be read leaves nothing.
-    let _ = done.await;
+        let mut ended = self.ended.clone();
+        let shadow = tokio::select! {
+            biased;
+            _ = ended.wait_for(|it| *it) => return,
+            shadow = pipeline::shadow(&self.gateway, &it) => shadow,
+        };
+        let shadow = match shadow {
+            Ok(shadow) => shadow,
+            Err(why) => return self.gateway.recorder.shadow_passed(&it.opened, &it.of.arm, why),
+        };
+        let Some((answer, shadow)) = answer.zip(shadow) else { return };
+        let look = Arc::clone(&self);
+        // One that cannot be read leaves nothing.
+        let _ = self.in_turn(move || compare(&look.gateway, (&it, &answer), &shadow)).await;
+    }
+
+    /// Reads something, when it is its turn; nothing where that fails.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.reading.acquire().await.ok()?;
+        spawn_blocking(read).await.ok()
+    }
 }
 
-/// Reads the answers, and keeps what is found about them.
-fn read(gateway: &Gateway, it: &Served, shadow: Option<&ShadowAnswer>) {
-    let Some(answer) = it.answer.transcript(&it.request) else { return };
+/// Reads the answer that was served, and keeps whether it is of the form that was asked for.
+fn judge(gateway: &Gateway, it: &Served) -> Option<Transcript> {
+    let answer = it.answer.transcript(&it.request)?;
     let form = it.request.format();
-    let Some(experiment) = it.epoch.policy.experiment(it.of.arm.experiment) else { return };
-    if let Some(valid) = form.as_ref().and_then(|form| judge::schema_valid(form, &answer)) {
+    if let Some(valid) = form.and_then(|form| judge::schema_valid(&form, &answer)) {
         gateway.recorder.judged(vec![judged::form(it.of.request, valid)]);
         guards::judged(gateway, &it.opened, valid);
     }
-    let Some(shadow) = shadow else { return };
+    Some(answer)
+}
+
+/// Reads the shadow's answer, and keeps how it compares with the one that was served.
+fn compare(gateway: &Gateway, (it, answer): (&Served, &Transcript), shadow: &ShadowAnswer) {
     let Some(beside) = shadow.answer.transcript(&it.request) else { return };
-    let compared = judge::compare(form.as_ref(), &answer, &beside);
+    let Some(experiment) = it.epoch.policy.experiment(it.of.arm.experiment) else { return };
+    let compared = judge::compare(it.request.format().as_ref(), answer, &beside);
     gateway.recorder.judged(judged::compared(shadow.id, &compared));
     for (measure, same) in judged::agreements(&compared) {
         gateway.recorder.shadow_compared(&experiment.name, measure, same);

@@ -189,7 +189,7 @@ impl Endpoint {
         !self.cools_down(now) && !self.state.outlier.breaker(|breaker| breaker.dead())
     }
 
-    pub(super) fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.free() == 0
     }
 

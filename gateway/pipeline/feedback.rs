@@ -5,7 +5,7 @@
 use std::{borrow::Cow, fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use policies::experiment::Experiment;
+use policies::experiment::{Experiment, OWN_METRICS};
 use serde::{
     Deserialize, Deserializer as _,
     de::{MapAccess, Visitor},
@@ -218,6 +218,10 @@ impl Told {
         if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(fits) {
             return Err(wrong("name", &format!("`{}`", shown(&name)), named));
         }
+        if OWN_METRICS.contains(&&*name) {
+            let expected = "another one: the gateway reckons this by itself";
+            return Err(wrong("name", &format!("`{name}`"), expected));
+        }
         let (value, is_bool) = value(fields.value)?;
         let expected = "a text of at most 2000 bytes";
         let comment = fields.comment.map(|it| text("comment", expected, Some(it))).transpose()?;
@@ -326,6 +330,8 @@ mod tests {
             (r#""name":"Success","value":1"#, "name"),
             (r#""name":"a b","value":1"#, "name"),
             (r#""name":7,"value":1"#, "name"),
+            (r#""name":"schema_valid","value":1"#, "name"),
+            (r#""name":"cost_per_success","value":1"#, "name"),
             (&format!(r#""name":"{}","value":1"#, "x".repeat(41)), "name"),
             (r#""name":"a","value":1,"comment":null"#, "comment"),
             (&format!(r#""name":"a","value":1,"comment":"{long}""#), "comment"),

@@ -1,10 +1,13 @@
 //! A shadow: the request that its caller has been served for already, asked of another model, at the expense
 //! of the team that the experiment names. Nobody waits for it, and nobody gets its answer.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use http::HeaderMap;
-use policies::{Skip, facts::Draw};
+use policies::{
+    Skip,
+    facts::{Draw, ModelIndex},
+};
 use uuid::Uuid;
 
 use super::{Gateway, Ids, Served, Tab, affinity, served::KeptAnswer};
@@ -13,9 +16,12 @@ use crate::{
     config::shadow::key_name,
     dispatch::{Call, CallOptions, Committed, Piece, UpstreamRequest, Upstreams},
     failure::Kind,
-    fleet::{PickHint, Waiter},
+    fleet::{Fleet, PickHint, Waiter},
     outcome::{Ending, ShadowPassed},
 };
+
+/// After how long at the most a shadow leaves its place to a caller who waits for it.
+const YIELD_WITHIN: Duration = Duration::from_millis(20);
 
 /// The answer of a shadow.
 pub(crate) struct ShadowAnswer {
@@ -46,6 +52,9 @@ pub(crate) async fn shadow(
     let plan = policies::shadow(&epoch.policy, &opened.signals, &fleet, &opened.plan, shadow.model);
     let plan = Arc::new(plan.map_err(passed)?);
     drop(fleet);
+    if is_full(&epoch.upstreams.fleet, shadow.model) {
+        return Err(ShadowPassed::Busy);
+    }
     let ids = ids(gw, at);
     let key = Arc::clone(&payer.caller.key_name);
     let requester = Requester { id: ids.id(), key, at };
@@ -77,8 +86,29 @@ pub(crate) async fn shadow(
         early_head: gw.early_head,
     };
     let call = Box::new(Upstreams::call(&epoch.upstreams, &plan, sent, options));
-    let answer = read_out(call, tab).await;
+    let answer = tokio::select! {
+        answer = read_out(call, tab) => answer,
+        () = waited_for(&epoch.upstreams.fleet, shadow.model) => None,
+    };
     Ok(answer.map(|answer| ShadowAnswer { id: ids.id(), answer }))
+}
+
+/// Whether callers need every place of the model.
+fn is_full(fleet: &Fleet, model: ModelIndex) -> bool {
+    let mut replicas = fleet.endpoints().filter(|it| it.model == model);
+    is_waited_for(fleet, model) || replicas.all(|it| it.full())
+}
+
+fn is_waited_for(fleet: &Fleet, model: ModelIndex) -> bool {
+    fleet.waiting().nth(model.get()).is_some_and(|(_, waiting)| waiting > 0)
+}
+
+/// Ends when a caller waits for a place at the model: it is his.
+async fn waited_for(fleet: &Fleet, model: ModelIndex) {
+    let mut look = tokio::time::interval(YIELD_WITHIN);
+    while !is_waited_for(fleet, model) {
+        look.tick().await;
+    }
 }
 
 /// Whether the request's experiment still runs as it did then.

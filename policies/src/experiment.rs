@@ -38,6 +38,19 @@ pub const PARAMS: [&str; 9] = [
     "verbosity",
 ];
 
+/// The metrics that the gateway reckons by itself: no caller tells them, and the last one, a ratio of two
+/// others, makes no verdict.
+pub const OWN_METRICS: [&str; 8] = [
+    "error",
+    "cost",
+    "first_token_ms",
+    "duration_ms",
+    "output_tokens",
+    "schema_valid",
+    "retried",
+    "cost_per_success",
+];
+
 /// An experiment of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {

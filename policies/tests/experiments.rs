@@ -418,6 +418,12 @@ fn what_an_experiment_may_not_say_is_a_fault_with_its_path() {
         (with("allocation = \"bandit\""), "experiment[0].allocation"),
         (with("allocation = { thompson = {} }"), "experiment[0].allocation.thompson.floor"),
         (with("allocation = { thompson = { floor = 0.1 } }"), "experiment[0].allocation.thompson"),
+        (with("").replace("\"error\"", "\"cost_per_success\""), "experiment[0].primary"),
+        (with("metrics = [\"cost_per_success\"]"), "experiment[0].metrics[0]"),
+        (
+            with("guard = { feedback_min = { error = 0.4 } }"),
+            "experiment[0].guard.feedback_min.error",
+        ),
         (with("shadow = { share = 0.1 }"), "experiment[0].shadow.model"),
         (
             with(

@@ -163,6 +163,37 @@ async fn while_it_hangs_callers_are_served_and_no_more_of_it_run_than_may() {
 }
 
 #[tokio::test]
+async fn a_caller_who_waits_for_its_place_gets_it() {
+    let third = ManualBackend::start().await;
+    let good = Engine::start(|_| engine::answer("{\"mood\": 1}", &engine::usage(10, 5))).await;
+    let scene = setup([&good.urls(), &good.urls(), &third.urls()], WITHIN, "");
+    let scene = scene.endpoint("concurrency_max = 1\n");
+    let gateway = scene.start().await;
+    let form = json!({ "response_format": { "type": "json_object" } });
+    assert_eq!(gateway.ask(&with(of_user(1), form)).await.status, 200);
+    let shadow = third.asked().await;
+    // What was served is judged while the shadow hangs.
+    let at = gateway.ledger();
+    wait::until("the answer that was served judged", || judged(&at) == 1).await;
+    // A second one finds no place free.
+    assert_eq!(gateway.ask(&of_user(2)).await.status, 200);
+    passed(&gateway, "busy", 1.0).await;
+    let request = gateway.post(&ask("third"));
+    let caller = tokio::spawn(Reply::of(request));
+    third.asked().await.say(said(false));
+    assert_eq!(caller.await.expect("a reply").status, 200);
+    wait::until("the shadow gone", || shadow.closed()).await;
+    passed(&gateway, "cancelled", 1.0).await;
+    gateway.close().await;
+}
+
+fn judged(ledger: &std::path::Path) -> i64 {
+    let books = rusqlite::Connection::open(ledger).expect("a ledger");
+    let sql = "SELECT count(*) FROM judged WHERE name = 'schema_valid' AND value = 1";
+    books.query_row(sql, [], |row| row.get(0)).expect("a count")
+}
+
+#[tokio::test]
 async fn its_money_is_its_own_and_is_known_after_a_restart() {
     let (good, other, third) = (SimBackend::start(), SimBackend::start(), SimBackend::start());
     let scene =

@@ -131,6 +131,8 @@ fn evaluate(
         if read as u64 == LINE_MAX && !text.ends_with('\n') {
             return Err(format!("line {number}: longer than {LINE_MAX} bytes"));
         }
+        // Some programs begin a file with a mark of its byte order.
+        let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text };
         if text.trim().is_empty() {
             continue;
         }

@@ -188,7 +188,20 @@ impl ExperimentCheck<'_> {
 
     /// A shadow that is never asked.
     fn shadow(&self) -> Option<Finding> {
-        let model = self.experiment.shadow.as_ref()?.model;
+        let shadow = self.experiment.shadow.as_ref()?;
+        let none = [
+            (shadow.share <= 0.0, ".shadow.share", "its share is 0"),
+            (
+                shadow.cost_per_day_max.nano() <= 0,
+                ".shadow.cost_per_day_max",
+                "it may cost nothing",
+            ),
+        ];
+        if let Some((_, at, why)) = none.into_iter().find(|(is, ..)| *is) {
+            let says = format!("the shadow is never asked: {why}");
+            return Some(self.finding(Kind::ShadowForbidden, at, says, self.example()));
+        }
+        let model = shadow.model;
         let (kind, says) = self.never(&[model], Kind::ShadowForbidden, Kind::ShadowForbidden)?;
         let says = format!("the shadow is never asked: {says}");
         Some(self.finding(kind, ".shadow.model", says, self.example()))

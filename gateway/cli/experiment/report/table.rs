@@ -198,6 +198,9 @@ fn segments(report: &Report) -> Table {
 /// What has to be known beside the figures.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let mut all = Vec::new();
+    if report.arms.iter().all(|arm| arm.units == 0) {
+        return all;
+    }
     all.push(match report.srm.p {
         Some(p) if report.srm.ok => {
             format!("The units fall to the arms as they should (p = {}).", figure(p))

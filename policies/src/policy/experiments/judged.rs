@@ -7,7 +7,7 @@ use toml::Value;
 use super::number;
 use crate::{
     document::{Faults, Section},
-    experiment::{Guard, Judged},
+    experiment::{Guard, Judged, OWN_METRICS},
     facts::Money,
     fault::Fault,
 };
@@ -21,11 +21,16 @@ pub(crate) fn is_feedback_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
 }
 
+/// The cost of a success.
+const COST_PER_SUCCESS: &str = "cost_per_success";
+
 const METRIC: &str = "error, cost, first_token_ms, duration_ms, output_tokens, schema_valid, retried, \
                       or a name of feedback of `a-z`, `0-9`, `_`, `.` and `-`, at most 40";
 
+/// A metric that may be asked for; every report has the cost of a success beside it.
 fn metric(value: &Value) -> Option<Arc<str>> {
-    value.as_str().filter(|it| is_feedback_name(it)).map(Arc::from)
+    let text = value.as_str().filter(|it| is_feedback_name(it) && *it != COST_PER_SUCCESS)?;
+    Some(text.into())
 }
 
 pub(super) fn judged(section: &mut Section<'_>, faults: &mut Faults) -> Judged {
@@ -40,7 +45,11 @@ pub(super) fn judged(section: &mut Section<'_>, faults: &mut Faults) -> Judged {
                 faults.push(Fault::new(path, format!("`{it}`"), "each metric once"));
             }
             Some(it) => metrics.push(it),
-            None => faults.push(Fault::new(path, crate::document::kind(value), METRIC)),
+            None => {
+                let found = value.as_str().map(|it| format!("`{it}`"));
+                let found = found.unwrap_or_else(|| crate::document::kind(value).into());
+                faults.push(Fault::new(path, found, METRIC));
+            }
         }
     }
     // Of what is counted without anybody's opinion, less is better.
@@ -91,8 +100,8 @@ pub(super) fn guard(section: &mut Section<'_>, faults: &mut Faults) -> Guard {
     for (name, value) in feedback.entries() {
         let path = feedback.at(name);
         match number(value) {
-            _ if !is_feedback_name(name) => {
-                let expected = "a name of `a-z`, `0-9`, `_`, `.` and `-`, at most 40";
+            _ if !is_feedback_name(name) || OWN_METRICS.contains(&&**name) => {
+                let expected = "a name of feedback of `a-z`, `0-9`, `_`, `.` and `-`, at most 40";
                 faults.push(Fault::new(path, format!("`{name}`"), expected));
             }
             Some(least) if least > 0.0 && least < 1.0 => {
