@@ -52,6 +52,14 @@ pub struct ByHour {
     pub replicas: u32,
 }
 
+impl ByHour {
+    /// An hour of all replicas, or the most that an amount can be.
+    #[must_use]
+    pub fn of_all(&self) -> Money {
+        Money::from_nano(self.per_hour.nano().saturating_mul(i64::from(self.replicas)))
+    }
+}
+
 impl PolicyRecord {
     /// The record of a policy that comes into force at this moment.
     #[must_use]
