@@ -102,15 +102,17 @@ fn created(policy: &Policy, before: Option<&Epoch>) -> HashMap<Box<str>, i64> {
 
 fn names(config: &Config, replica: Arc<str>) -> EpochInfo {
     let fleet = config.policy.fleet();
+    let by_hour = config.models.iter();
+    let by_hour = by_hour.filter_map(|it| Some((Arc::clone(&it.id), it.by_hour?)));
     EpochInfo {
         replica,
         currency: Arc::clone(&config.ledger.currency),
         policy_version: config.policy.version().into(),
         policy_hash: config.policy.hash().into(),
-        policy: Some(Arc::new(PolicyRecord::new(
-            &config.policy,
-            jiff::Timestamp::now().as_millisecond(),
-        ))),
+        policy: Some(Arc::new(
+            PolicyRecord::new(&config.policy, jiff::Timestamp::now().as_millisecond())
+                .with_machines(by_hour.collect()),
+        )),
         price_version: config::price_version(&fleet.models).into(),
         fleet: Arc::clone(fleet),
         experiments: config.policy.experiments().into(),

@@ -64,6 +64,10 @@ fn read(gateway: &Gateway) -> Vec<GaugeReading> {
         GaugeReading::count(Gauge::KeysExpiring, [within.into()], expiring)
     }));
     readings.extend(names.models().iter().flat_map(model));
+    readings.extend(names.policy.iter().flat_map(|it| &it.by_hour).map(|(model, by_hour)| {
+        let labels = [Arc::clone(model), Arc::clone(&names.currency)];
+        GaugeReading::money(Gauge::GpuCost, labels, by_hour.of_all())
+    }));
     endpoints(&epoch, gateway.now(), &mut readings);
     experiments(gateway, &epoch, &mut readings);
     let currency = &names.currency;

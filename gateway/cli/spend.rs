@@ -3,6 +3,7 @@
 mod table;
 #[cfg(test)]
 mod tests;
+mod true_cost;
 
 use std::{
     path::{Path, PathBuf},
@@ -37,6 +38,10 @@ pub(super) struct Args {
     /// Only this team and those beneath it, as they hung when it was spent.
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
+    /// Adds what own machines really cost by the hour, what of it was idle, and the catalogue's list price of
+    /// the same tokens.
+    #[arg(long)]
+    true_cost: bool,
     /// How it is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -89,6 +94,7 @@ impl Args {
             until: self.until,
             team: self.team.clone(),
             focus: self.format() == Format::Focus,
+            true_cost: self.true_cost,
         };
         Question::new(asked, now)
     }

@@ -40,7 +40,7 @@ use policies::{
     facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
 };
 
-use crate::outcome::Priority;
+use crate::outcome::{ByHour, Priority};
 
 pub(crate) use self::{
     alone::load_alone,
@@ -72,8 +72,7 @@ pub struct Config {
     pub server: Server,
     /// The listener for operators.
     pub admin: Admin,
-    /// The compiled policy; its `fleet()` holds the facts of models, teams, keys and aliases, by the
-    /// same indices as the lists below.
+    /// The compiled policy; its `fleet()` holds the facts of all of these, by the indices of the lists below.
     pub policy: Policy,
     /// The policy's file, where it comes from one.
     pub policy_file: Option<PathBuf>,
@@ -258,6 +257,8 @@ pub struct Model {
     pub output_bound: BoundNames,
     /// What its engine says of prompts that are too long, beyond what is known; lower case.
     pub context_errors: Box<[Box<str>]>,
+    /// What its own machines cost by the hour; `None` where nobody pays by the hour.
+    pub by_hour: Option<ByHour>,
 }
 
 /// What an ejected replica is asked.

@@ -19,11 +19,14 @@ use super::{
     outside::Outside,
     url::url,
 };
+use crate::outcome::ByHour;
 
 /// The dearest million tokens, in units: 32 million of them, the most that a body can hold, then still
 /// cost an amount that can be held.
 const PRICE_UNITS_MAX: i64 = 100_000_000;
 const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
+/// The most replicas of one model.
+const REPLICAS_MAX: u64 = 10_000;
 /// The dialects in which engines are asked; the first where none is stated.
 const SPOKEN: [Dialect; 1] = [Dialect::OpenAi];
 /// The longest context that can be stated.
@@ -51,7 +54,7 @@ fn model<'a>(
 ) -> (Model, ModelFacts) {
     let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
     let upstream_model = upstream_model(&mut it, faults).unwrap_or(&id).into();
-    let facts = facts(&mut it, Arc::clone(&id), faults);
+    let (facts, by_hour) = facts(&mut it, Arc::clone(&id), faults);
     let kinds = [("chat", true), ("embedding", false), ("rerank", false)];
     if !word(&mut it, "kind", &kinds, true, faults) {
         let expected = "\"chat\", the one kind that this version supports";
@@ -71,6 +74,7 @@ fn model<'a>(
         output_bound: output_bound(&mut it, faults),
         context_errors: context_errors(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
+        by_hour,
     };
     later(&mut it, &["vector_space"], faults);
     it.close(faults);
@@ -135,7 +139,7 @@ fn tokens(
     Tokens(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts {
+fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> (ModelFacts, Option<ByHour>) {
     let context = tokens(it, "context_tokens_max", 32_768, 1, faults);
     let output = tokens(it, "output_tokens_max", context.0.into(), 1, faults);
     let default = tokens(it, "output_tokens_default", output.0.min(8_192).into(), 1, faults);
@@ -148,7 +152,8 @@ fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts 
             faults.push(Fault::new(it.at(key), value.to_string(), expected));
         }
     }
-    ModelFacts {
+    let (price, by_hour) = price(it, faults);
+    let facts = ModelFacts {
         id,
         family: optional_name(it, "family", faults).map(Into::into),
         tags: names(it, "tags", faults).into_iter().map(Into::into).collect(),
@@ -161,9 +166,10 @@ fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> ModelFacts 
         output_tokens_default: default,
         media_tokens_max: tokens(it, "media_tokens_max", 4_096, 0, faults),
         held_tokens_max: tokens(it, "held_tokens_max", 256, 0, faults),
-        price: price(it, faults),
+        price,
         timeouts: timeouts(it, faults),
-    }
+    };
+    (facts, by_hour)
 }
 
 fn languages(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Language> {
@@ -210,28 +216,35 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
 }
 
 /// `"free"`, or a table. What is not stated costs what its plain kind costs.
-fn price(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
+fn price(it: &mut Section<'_>, faults: &mut Faults) -> (Option<Price>, Option<ByHour>) {
     let expected = "\"free\", or { input_per_mtok, output_per_mtok } as decimals in text";
     let path = it.at("price");
+    let endpoints = it.get("endpoint").and_then(Value::as_array).map_or(0, Vec::len);
     let Some(value) = it.get("price") else {
         faults.push(Fault::new(path, "nothing", expected));
-        return None;
+        return (None, None);
     };
     if value.as_str() == Some("free") {
-        return Some(Price::default());
+        return (Some(Price::default()), None);
     }
     if value.as_table().is_none() {
         faults.push(Fault::new(path, policies::document::kind(value), expected));
-        return None;
+        return (None, None);
     }
     let mut it = Section::of(path, value, faults);
-    let input = required(&mut it, "input_per_mtok", faults);
-    let output = required(&mut it, "output_per_mtok", faults);
-    let cached = per_mtok(&mut it, "cached_input_per_mtok", faults);
-    let write = per_mtok(&mut it, "cache_write_per_mtok", faults);
-    let reasoning = per_mtok(&mut it, "reasoning_per_mtok", faults);
-    later(&mut it, &["per_hour", "replicas"], faults);
+    let by_hour = by_hour(&mut it, endpoints, faults);
+    let price = rates(&mut it, faults);
     it.close(faults);
+    (price, by_hour)
+}
+
+/// The rates for tokens: beside `per_hour` they are the running rates, which entries and budgets carry.
+fn rates(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
+    let input = required(it, "input_per_mtok", faults);
+    let output = required(it, "output_per_mtok", faults);
+    let cached = per_mtok(it, "cached_input_per_mtok", faults);
+    let write = per_mtok(it, "cache_write_per_mtok", faults);
+    let reasoning = per_mtok(it, "reasoning_per_mtok", faults);
     let (input, output) = (input?, output?);
     Some(Price {
         input,
@@ -244,9 +257,45 @@ fn price(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
 
 fn required(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
     if it.get(key).is_none() {
-        faults.push(Fault::new(it.at(key), "nothing", DECIMAL));
+        let running = "the running rate that requests are charged by, beside per_hour: ";
+        let running = if it.get("per_hour").is_some() { running } else { "" };
+        faults.push(Fault::new(it.at(key), "nothing", format!("{running}{DECIMAL}")));
     }
     per_mtok(it, key, faults)
+}
+
+/// What an hour of a replica costs, and how many there are: as many as endpoints where it is not stated.
+fn by_hour(it: &mut Section<'_>, endpoints: usize, faults: &mut Faults) -> Option<ByHour> {
+    let replicas = replicas(it, endpoints, faults);
+    if it.get("per_hour").is_none() {
+        if it.get("replicas").is_some() {
+            let expected = "per_hour beside it, what an hour of one replica costs; or no such key";
+            faults.push(Fault::new(it.at("replicas"), "replicas without a price", expected));
+        }
+        return None;
+    }
+    let per_hour = per_mtok(it, "per_hour", faults)?;
+    if per_hour == Money::ZERO {
+        let expected =
+            "what an hour of one replica costs; or no such key, where nobody pays for it";
+        faults.push(Fault::new(it.at("per_hour"), "0", expected));
+    }
+    Some(ByHour { per_hour, replicas: replicas? })
+}
+
+fn replicas(it: &mut Section<'_>, endpoints: usize, faults: &mut Faults) -> Option<u32> {
+    let counted = || u32::try_from(endpoints).ok();
+    if it.get("replicas").is_none() {
+        return counted();
+    }
+    let expected = format!("a whole number from 1 to {REPLICAS_MAX}, or \"endpoints\"");
+    it.read("replicas", &expected, faults, |value| match value.as_str() {
+        Some(word) => counted().filter(|_| word == "endpoints"),
+        None => {
+            let number = u64::try_from(value.as_integer()?).ok();
+            number.filter(|it| (1..=REPLICAS_MAX).contains(it)).and_then(|it| it.try_into().ok())
+        }
+    })
 }
 
 fn per_mtok(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
@@ -305,7 +354,8 @@ fn endpoints(it: &mut Section<'_>, outside: &Outside<'_>, faults: &mut Faults) -
     endpoints
 }
 
-/// A hash of the price table: entries name it, so that any of them can be recomputed.
+/// A hash of the price table: entries name it, so that any of them can be recomputed. What machines cost by
+/// the hour is not in it: no entry is made of that.
 #[must_use]
 pub fn price_version(models: &[ModelFacts]) -> String {
     let mut hasher = Sha256::new();

@@ -615,6 +615,38 @@ fn price_tables_are_told_apart() {
 }
 
 #[test]
+fn machines_are_paid_by_the_hour_beside_the_running_rates() {
+    let rates = "input_per_mtok = \"0.2\", output_per_mtok = \"1\"";
+    let with = |more: &str| {
+        let second = "[[model.endpoint]]\nurl = \"http://127.0.0.1:8001/v1\"\n[[model.endpoint]]";
+        let text = BARE.replace("[[model.endpoint]]", second);
+        loaded(&text.replace("\"free\"", &format!("{{ {more} }}")), &[], &[])
+    };
+    let paid = |more: &str| {
+        let config = with(&format!("{more}, {rates}")).unwrap();
+        config.models[0].by_hour.map(|it| (it.per_hour.to_string(), it.replicas))
+    };
+    assert_eq!(paid("per_hour = \"31.20\", replicas = 1"), Some(("31.2".into(), 1)));
+    assert_eq!(paid("per_hour = \"31.20\""), Some(("31.2".into(), 2)), "as many as endpoints");
+    assert_eq!(paid("per_hour = \"1\", replicas = \"endpoints\""), Some(("1".into(), 2)));
+    assert_eq!(paid("cached_input_per_mtok = \"0.1\""), None);
+    for (more, path, words) in [
+        ("per_hour = \"1\"", "input_per_mtok", "the running rate that requests are charged by"),
+        ("per_hour = \"0\", RATES", "per_hour", "found 0, expected what an hour of one replica"),
+        ("per_hour = \"1,5\", RATES", "per_hour", "expected a decimal in text"),
+        ("per_hour = \"-1\", RATES", "per_hour", "an amount that is not negative"),
+        ("per_hour = \"100000001\", RATES", "per_hour", "at most 100000000"),
+        ("per_hour = \"1\", replicas = 0, RATES", "replicas", "a whole number from 1 to 10000"),
+        ("per_hour = \"1\", replicas = \"all\", RATES", "replicas", "or \"endpoints\""),
+        ("replicas = 2, RATES", "replicas", "expected per_hour beside it"),
+    ] {
+        let said = lines(&with(&more.replace("RATES", rates)).map(drop).unwrap_err());
+        let path = format!("model[0] \"qwen\".price.{path} (line 6)");
+        assert!(said.contains(&path) && said.contains(words), "{more}: {said}");
+    }
+}
+
+#[test]
 fn a_url_leads_where_it_says_or_is_a_fault() {
     let with = |url: &str| {
         let text = BARE.replace("http://127.0.0.1:8000/v1/", url);

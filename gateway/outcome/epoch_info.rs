@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policies::{
     FleetSnapshot, Policy,
     experiment::{Arm, Enrolled, Experiment},
-    facts::{FleetFacts, ModelFacts},
+    facts::{FleetFacts, ModelFacts, Money},
 };
 
 /// What the figures of an epoch are called: indices to names, and the versions in force.
@@ -38,6 +38,26 @@ pub struct PolicyRecord {
     pub fleet: FleetSnapshot,
     /// Milliseconds since 1970 at which it came into force.
     pub since_ms: i64,
+    /// The models whose own machines are paid by the hour from that moment on.
+    pub by_hour: Vec<(Arc<str>, ByHour)>,
+}
+
+/// What the own machines of a model cost by the hour, whether they serve anybody or not. No decision and no
+/// entry is made of it: they go by the running rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByHour {
+    /// An hour of one replica.
+    pub per_hour: Money,
+    /// How many replicas are paid for.
+    pub replicas: u32,
+}
+
+impl ByHour {
+    /// An hour of all replicas, or the most that an amount can be.
+    #[must_use]
+    pub fn of_all(&self) -> Money {
+        Money::from_nano(self.per_hour.nano().saturating_mul(i64::from(self.replicas)))
+    }
 }
 
 impl PolicyRecord {
@@ -45,7 +65,13 @@ impl PolicyRecord {
     #[must_use]
     pub fn new(policy: &Policy, since_ms: i64) -> Self {
         let document = Arc::clone(policy.document());
-        Self { document, fleet: FleetSnapshot::of(policy), since_ms }
+        Self { document, fleet: FleetSnapshot::of(policy), since_ms, by_hour: Vec::new() }
+    }
+
+    /// The same, with the models whose machines are paid by the hour.
+    #[must_use]
+    pub fn with_machines(self, by_hour: Vec<(Arc<str>, ByHour)>) -> Self {
+        Self { by_hour, ..self }
     }
 }
 

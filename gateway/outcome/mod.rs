@@ -15,7 +15,7 @@ pub use self::{
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,
-    epoch_info::{EpochInfo, PolicyRecord},
+    epoch_info::{ByHour, EpochInfo, PolicyRecord},
     experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback, Judged},
     opened::{Opened, Refused, ShadowOf, ShadowPassed},
     trace::{Sampler, TraceContext, TraceParent},

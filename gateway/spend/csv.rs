@@ -1,6 +1,9 @@
 //! Rows as comma-separated values (RFC 4180), safe to open in a spreadsheet.
 
-use super::report::{Report, decimal};
+use super::{
+    real::{Real, hours},
+    report::{Report, decimal},
+};
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +70,26 @@ const FIGURES: [&str; 9] = [
     "share_percent",
 ];
 
+/// The columns of what it really cost.
+const REAL: [&str; 5] = ["gpu_hours", "real_cost", "idle_cost", "idle_percent", "list_cost"];
+
+fn real(real: &Real) -> [Cell; 5] {
+    let idle = real.idle_share();
+    [
+        hours(real.machine_ms),
+        decimal(real.cost_nano),
+        decimal(real.idle_nano),
+        format!("{}.{}", idle / 10, idle % 10),
+        real.list_nano.map(decimal).unwrap_or_default(),
+    ]
+    .map(Cell::Plain)
+}
+
 /// The rows of a report, without its sum: a spreadsheet makes its own, and would count it twice.
 pub(crate) fn csv(report: &Report) -> String {
     let heading = report.by.iter().map(|by| by.name()).chain(FIGURES);
+    let more = if report.real.is_some() { &REAL[..] } else { &[] };
+    let heading = heading.chain(more.iter().copied());
     let rows = report.rows.iter().map(|row| {
         let share = report.share(row);
         let figure = |number: u64| Cell::Plain(number.to_string());
@@ -79,6 +99,7 @@ pub(crate) fn csv(report: &Report) -> String {
         cells.push(Cell::Plain(decimal(row.charged.cost_nano)));
         cells.push(Cell::Text(row.currency.clone()));
         cells.push(Cell::Plain(format!("{}.{}", share / 10, share % 10)));
+        cells.extend(report.real.is_some().then(|| real(&row.real)).into_iter().flatten());
         cells
     });
     document(heading, rows)

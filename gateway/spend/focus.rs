@@ -156,7 +156,8 @@ pub(crate) fn focus(
     let dates: Result<Vec<_>, _> = days.iter().map(|day| dates(day, window)).collect();
     let dates = dates.map_err(|_| BEYOND)?;
     let mut lines: BTreeMap<(Timestamp, Key<'_>), Line<'_>> = BTreeMap::new();
-    for (sum, day) in of_team(charges, team, days).filter(|(sum, _)| sum.charged.requests > 0) {
+    let sums = of_team(charges, team, days).map(|(_, sum)| sum);
+    for (sum, day) in sums.filter(|(sum, _)| sum.charged.requests > 0) {
         let it = &sum.labels;
         let (team, account) = (it.teams.first(), it.teams.last());
         let model = it.model.as_deref().unwrap_or_default();

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::report::{Report, decimal};
+use super::{
+    real::{Real, hours},
+    report::{Report, decimal},
+};
 use crate::store::Charged;
 
 /// The names of the disjoint kinds of tokens, as columns of the ledger and as headings.
@@ -22,6 +25,7 @@ pub(crate) fn json(report: &Report) -> Value {
             labels.map(|(by, label)| (by.name().to_owned(), json!(label))).collect();
         object.extend(sum(&row.charged, &row.currency));
         object.insert("share_percent".to_owned(), json!(report.share(row) as f64 / 10.0));
+        object.extend(report.real.is_some().then(|| real(&row.real)).into_iter().flatten());
         Value::Object(object)
     });
     let sums = report.sums.iter().map(|(currency, charged)| {
@@ -33,6 +37,8 @@ pub(crate) fn json(report: &Report) -> Value {
             ("open_reserved", json!(decimal(charged.reserved_nano))),
         ];
         object.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let known = report.real.as_ref().and_then(|it| it.get(currency));
+        object.extend(known.map(real).into_iter().flatten());
         Value::Object(object)
     });
     let (window, gone) = (&report.window, report.gone);
@@ -47,6 +53,18 @@ pub(crate) fn json(report: &Report) -> Value {
         },
         "left_open_requests": report.left_open(),
     })
+}
+
+/// What it really cost.
+fn real(real: &Real) -> Map<String, Value> {
+    let figures = [
+        ("gpu_hours", json!(hours(real.machine_ms))),
+        ("real_cost", json!(decimal(real.cost_nano))),
+        ("idle_cost", json!(decimal(real.idle_nano))),
+        ("idle_percent", json!(real.idle_share() as f64 / 10.0)),
+        ("list_cost", json!(real.list_nano.map(decimal))),
+    ];
+    figures.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 fn sum(charged: &Charged, currency: &str) -> Map<String, Value> {

@@ -8,9 +8,12 @@ mod focus;
 mod json;
 mod period;
 mod query;
+mod real;
 mod report;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+pub(crate) use self::real::tests::month;
 
 use std::path::Path;
 
@@ -21,6 +24,7 @@ pub(crate) use self::{
     json::TOKENS,
     period::{Point, point},
     query::Query,
+    real::{Real, hours},
     report::{By, Report, decimal},
 };
 use crate::{
@@ -74,6 +78,8 @@ pub(crate) struct Asked {
     pub(crate) team: Option<String>,
     /// Whether the rows of FOCUS are wanted.
     pub(crate) focus: bool,
+    /// Whether what own machines really cost is wanted beside what was charged.
+    pub(crate) true_cost: bool,
 }
 
 /// A wrong parameter of a question.
@@ -118,6 +124,7 @@ pub(crate) struct Question {
     by: Vec<By>,
     team: Option<String>,
     focus: bool,
+    true_cost: bool,
 }
 
 impl Question {
@@ -126,10 +133,14 @@ impl Question {
     /// # Errors
     /// All that is wrong with it.
     pub(crate) fn new(asked: Asked, now: &ZonedDateTime) -> Result<Self, Vec<Wrong>> {
-        let Asked { by, since, until, team, focus } = asked;
+        let Asked { by, since, until, team, focus, true_cost } = asked;
         let mut wrong = Vec::new();
         if focus && !by.is_empty() {
             wrong.push(Wrong::new("by", "rows of FOCUS are always by day and all labels"));
+        }
+        if focus && true_cost {
+            let fault = "rows of FOCUS have what was charged: expected table, csv or json";
+            wrong.push(Wrong::new("format", fault));
         }
         let by = if by.is_empty() { vec![By::Team] } else { by };
         let twice = by.iter().enumerate().find(|(at, it)| by.iter().take(*at).any(|by| by == *it));
@@ -137,7 +148,7 @@ impl Question {
             wrong.push(Wrong::new("by", format!("`{}` stands twice", twice.name())));
         }
         match Window::between(since, until, now) {
-            Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus }),
+            Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus, true_cost }),
             Ok(_) => Err(wrong),
             Err(fault) => {
                 wrong.push(fault);
@@ -152,7 +163,7 @@ impl Question {
         Apart {
             caller: self.team.is_some() || any(&[By::Team, By::Key]),
             shape: any(&[By::Language, By::Task, By::Rule]),
-            model: any(&[By::Model]),
+            model: self.true_cost || any(&[By::Model]),
         }
     }
 
@@ -170,12 +181,18 @@ impl Question {
     /// # Errors
     /// The question is too large or of nobody, or the ledger cannot be read.
     pub(crate) fn answer(self, ledger: &Path) -> Result<Answer, Fault> {
-        let days = self.days().map_err(|fault| Fault::Wrong(Wrong::new("since", fault)))?;
+        let wrong = |fault| Fault::Wrong(Wrong::new("since", fault));
+        let mut days = self.days().map_err(wrong)?;
+        let reader = Reader::open(ledger).map_err(Fault::Ledger)?;
+        let mut fleets = Vec::new();
+        if self.true_cost {
+            fleets = reader.machines().map_err(Fault::Ledger)?;
+            days = real::parts(&days, &fleets).map_err(wrong)?;
+        }
         let span =
             |day: &Day| Span { from_ms: day.from.as_millisecond(), to_ms: day.to.as_millisecond() };
         let spans: Vec<Span> = days.iter().map(span).collect();
-        let reader = Reader::open(ledger).map_err(Fault::Ledger)?;
-        let charges = reader.charges(&spans, self.apart()).map_err(Fault::Ledger)?;
+        let mut charges = reader.charges(&spans, self.apart()).map_err(Fault::Ledger)?;
         if let Some(team) = self.team.as_ref().filter(|team| !charges.teams.contains(*team)) {
             let known: Vec<&str> = charges.teams.iter().map(|it| &**it).take(20).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -183,7 +200,8 @@ impl Question {
                 "no team `{team}` has ever asked; known are {known}"
             )));
         }
-        Ok(Answer { question: self, charges, days, attended: true })
+        let real = self.true_cost.then(|| real::real(&mut charges, &days, &fleets));
+        Ok(Answer { question: self, charges, real, days, attended: true })
     }
 }
 
@@ -192,6 +210,8 @@ impl Question {
 pub(crate) struct Answer {
     question: Question,
     charges: Charges,
+    /// What each sum of the charges really cost, where that is asked.
+    real: Option<Vec<Real>>,
     days: Vec<Day>,
     attended: bool,
 }
@@ -207,7 +227,8 @@ impl Answer {
     pub(crate) fn report(&self) -> Report {
         let Question { window, by, team, .. } = &self.question;
         let question = (window.clone(), by.clone());
-        let report = Report::of(question, team.clone(), &self.charges, &self.days);
+        let charges = (&self.charges, self.real.as_deref());
+        let report = Report::of(question, team.clone(), charges, &self.days);
         Report { attended: self.attended, ..report }
     }
 

@@ -8,7 +8,7 @@ use super::{Asked, By, Form, Point, Question, Wrong, point, zone};
 use crate::failure::shown;
 
 /// The parameters that there are.
-const KNOWN: &str = "`by`, `since`, `until`, `tz`, `team` and `format`";
+const KNOWN: &str = "`by`, `since`, `until`, `tz`, `team`, `true_cost` and `format`";
 /// The longest value, in bytes: as long as any name.
 const VALUE_BYTES_MAX: usize = 256;
 
@@ -30,6 +30,7 @@ struct Parameters<'a> {
     until: Option<Point>,
     zone: Option<TimeZone>,
     team: Option<String>,
+    true_cost: bool,
     form: Option<Form>,
 }
 
@@ -46,7 +47,7 @@ impl Query {
                 wrong.push(fault);
             }
         }
-        let Parameters { by, since, until, zone, team, form, .. } = read;
+        let Parameters { by, since, until, zone, team, true_cost, form, .. } = read;
         let form = form.unwrap_or(Form::Json);
         let asked = Asked {
             by,
@@ -54,6 +55,7 @@ impl Query {
             until,
             team,
             focus: form == Form::Focus,
+            true_cost,
         };
         match Question::new(asked, &now.to_zoned_datetime(zone.unwrap_or(TimeZone::UTC))) {
             Ok(question) if wrong.is_empty() => Ok(Self { question, form }),
@@ -88,6 +90,7 @@ impl<'a> Parameters<'a> {
             "until" => moment(&value).map(|at| self.until = Some(at)),
             "tz" => zone(&value).map(|zone| self.zone = Some(zone)),
             "format" => form(&value).map(|form| self.form = Some(form)),
+            "true_cost" => flag(&value).map(|it| self.true_cost = it),
             "team" if value.is_empty() => Err("expected a team's name".to_owned()),
             "team" => {
                 self.team = Some(value.into_owned());
@@ -109,6 +112,10 @@ fn list(text: &str) -> Result<Vec<By>, String> {
         })
     };
     text.split(',').map(one).collect()
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("`{}`: expected true or false", shown(text)))
 }
 
 fn moment(text: &str) -> Result<Point, String> {
@@ -189,6 +196,8 @@ mod tests {
             ("by=team,team", "by", "`team` stands twice"),
             ("by=team&by=model", "by", "stands twice: expected once, with commas"),
             ("format=focus&by=day", "by", "rows of FOCUS are always by day"),
+            ("format=focus&true_cost=true", "format", "rows of FOCUS have what was charged"),
+            ("true_cost=yes", "true_cost", "`yes`: expected true or false"),
             ("format=table", "format", "`table` is none of json, csv, focus"),
             ("since=soon", "since", "`soon` is none of: a number and"),
             ("since=2027-01-01", "since", "has not come yet"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::period::{Day, Window};
+use super::{
+    period::{Day, Window},
+    real::Real,
+};
 use crate::store::{ChargeLabels, ChargeSum, Charged, Charges, Removed};
 
 /// What rows are told apart by.
@@ -69,6 +72,9 @@ impl By {
     }
 }
 
+/// What a row is of, and its currency.
+type Labels = (Vec<Option<String>>, String);
+
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -78,6 +84,8 @@ pub(crate) struct Row {
     pub(crate) currency: String,
     /// What it comes to.
     pub(crate) charged: Charged,
+    /// What it really cost; nothing of it where that was not asked.
+    pub(crate) real: Real,
 }
 
 /// What retention has removed of the time and the team that were asked for.
@@ -106,6 +114,8 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     /// What all rows come to, for each currency, with what is open beside it.
     pub(crate) sums: BTreeMap<String, Charged>,
+    /// What all rows really cost, for each currency; nothing where that was not asked.
+    pub(crate) real: Option<BTreeMap<String, Real>>,
     /// What is no longer kept.
     pub(crate) gone: Gone,
     /// Whether a gateway runs that ends what is open.
@@ -122,29 +132,38 @@ impl Report {
     pub(crate) fn of(
         (window, by): (Window, Vec<By>),
         team: Option<String>,
-        charges: &Charges,
+        (charges, real): (&Charges, Option<&[Real]>),
         days: &[Day],
     ) -> Self {
-        let mut rows: BTreeMap<(Vec<Option<String>>, String), Charged> = BTreeMap::new();
+        let mut rows: BTreeMap<Labels, (Charged, Real)> = BTreeMap::new();
+        let mut real_sums: BTreeMap<String, Real> = BTreeMap::new();
         let mut sums: BTreeMap<String, Charged> = BTreeMap::new();
-        for (sum, day) in of_team(charges, team.as_deref(), days) {
+        for (at, (sum, day)) in of_team(charges, team.as_deref(), days) {
             let ChargeSum { labels, charged, .. } = sum;
+            let real = real.and_then(|it| it.get(at)).copied().unwrap_or_default();
+            real_sums.entry(labels.currency.clone()).or_default().add(&real);
             sums.entry(labels.currency.clone()).or_default().add(charged);
-            if charged.requests > 0 {
-                let group = by.iter().map(|by| by.of(labels, day)).collect();
-                rows.entry((group, labels.currency.clone())).or_default().add(charged);
+            if charged.requests > 0 || real.cost_nano > 0 {
+                // An hour that served nobody has a model and a day, and else no name.
+                let named = |label: &String| charged.requests > 0 || !label.is_empty();
+                let group = by.iter().map(|by| by.of(labels, day).filter(named)).collect();
+                let row = rows.entry((group, labels.currency.clone())).or_default();
+                row.0.add(charged);
+                row.1.add(&real);
             }
         }
-        let row = |((labels, currency), charged)| Row { labels, currency, charged };
+        let row = |((labels, currency), (charged, real))| Row { labels, currency, charged, real };
         let mut rows: Vec<Row> = rows.into_iter().map(row).collect();
         let day = by.iter().position(|by| *by == By::Day);
         let day = |row: &Row| day.and_then(|at| row.labels.get(at).cloned());
         // Those that cost the same stay in the order of their names.
         rows.sort_by_cached_key(|row| {
-            (row.currency.clone(), day(row), std::cmp::Reverse(row.charged.cost_nano))
+            let cost = row.real.cost_nano.max(row.charged.cost_nano);
+            (row.currency.clone(), day(row), std::cmp::Reverse(cost))
         });
         let gone = gone(&charges.removed, team.as_deref());
-        Self { window, by, team, rows, sums, gone, attended: true }
+        let real = real.map(|_| real_sums);
+        Self { window, by, team, rows, sums, real, gone, attended: true }
     }
 
     /// What a row has of all that was spent in its currency, in tenths of a percent.
@@ -187,6 +206,9 @@ impl Report {
                 ));
             }
         }
+        if self.real.is_some() {
+            notes.extend(self.of_true_cost());
+        }
         let Gone { requests: gone, cost_nano, older_requests: older, older_cost_nano } = self.gone;
         if gone > 0 {
             let (gone, cost) = (requests(gone), decimal(cost_nano));
@@ -204,16 +226,52 @@ impl Report {
         }
         notes
     }
+
+    /// What must be said of what it really cost.
+    fn of_true_cost(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (currency, idle_nano) in self.nobodys() {
+            let idle = decimal(idle_nano);
+            notes.push(format!(
+                "idle: rows without a request are hours of own machines that served nobody, {idle} {currency}"
+            ));
+        }
+        let Gone { requests, older_requests, .. } = self.gone;
+        if requests + older_requests > 0 {
+            notes.push(
+                "idle: hours whose requests are removed count as idle: ask from the oldest entry on"
+                    .to_owned(),
+            );
+        }
+        let unknown = self.real.iter().flat_map(|it| it.values()).any(|it| it.list_nano.is_none());
+        if unknown {
+            notes.push(
+                "list: the catalogue has no price of some of these models, or none in this currency"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+
+    /// What hours cost that served nobody, by currency.
+    fn nobodys(&self) -> BTreeMap<&str, i128> {
+        let mut all = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.charged.requests == 0) {
+            *all.entry(&*row.currency).or_default() += row.real.cost_nano;
+        }
+        all
+    }
 }
 
-/// The sums of a team and those beneath it, with their days.
+/// The sums of a team and those beneath it, with their places and their days.
 pub(crate) fn of_team<'a>(
     charges: &'a Charges,
     team: Option<&'a str>,
     days: &'a [Day],
-) -> impl Iterator<Item = (&'a ChargeSum, &'a Day)> {
-    let sums = charges.sums.iter().filter(move |sum| beneath(team, &sum.labels.teams));
-    sums.filter_map(|sum| Some((sum, days.get(sum.span)?)))
+) -> impl Iterator<Item = (usize, (&'a ChargeSum, &'a Day))> {
+    let sums = charges.sums.iter().enumerate();
+    let sums = sums.filter(move |(_, sum)| beneath(team, &sum.labels.teams));
+    sums.filter_map(|(at, sum)| Some((at, (sum, days.get(sum.span)?))))
 }
 
 fn gone(removed: &[Removed], team: Option<&str>) -> Gone {

@@ -7,12 +7,12 @@ use crate::store::{ChargeLabels, ChargeSum, Charged};
 
 pub(crate) const NOW: &str = "2026-11-29T16:05:00+00:00[UTC]";
 
-fn window(since: &str, until: Option<&str>, now: &str) -> Window {
+pub(crate) fn window(since: &str, until: Option<&str>, now: &str) -> Window {
     let until = until.map(|it| point(it).unwrap());
     Window::between(point(since).unwrap(), until, &now.parse().unwrap()).unwrap()
 }
 
-fn sum(span: usize, teams: &[&str], model: Option<&str>, charged: Charged) -> ChargeSum {
+pub(crate) fn sum(span: usize, teams: &[&str], model: Option<&str>, charged: Charged) -> ChargeSum {
     let labels = ChargeLabels {
         currency: "USD".to_owned(),
         price_version: "ccdd".to_owned(),
@@ -59,9 +59,15 @@ pub(crate) fn sample() -> Charges {
 /// What a ledger with these charges answers.
 pub(crate) fn answered(by: &[By], team: Option<&str>, charges: Charges) -> Answer {
     let (by, team) = (by.to_vec(), team.map(ToOwned::to_owned));
-    let question = Question { window: window("yesterday", None, NOW), by, team, focus: false };
+    let question = Question {
+        window: window("yesterday", None, NOW),
+        by,
+        team,
+        focus: false,
+        true_cost: false,
+    };
     let days = question.window.days().unwrap();
-    Answer { question, charges, days, attended: true }
+    Answer { question, charges, real: None, days, attended: true }
 }
 
 fn printed(by: &[By], team: Option<&str>, form: Form, charges: Charges) -> String {
@@ -226,7 +232,7 @@ proptest! {
         let window = window("yesterday", None, NOW);
         let days = window.days().unwrap();
         let team = team.map(ToOwned::to_owned);
-        let of = |by| Report::of((window.clone(), by), team.clone(), &charges, &days);
+        let of = |by| Report::of((window.clone(), by), team.clone(), (&charges, None), &days);
         let (report, whole) = (of(by), of(vec![By::Team]));
         prop_assert_eq!(&report.sums, &whole.sums);
         let mut all = std::collections::BTreeMap::<String, Charged>::new();

@@ -15,6 +15,7 @@ mod files;
 mod follow;
 mod handover;
 mod labels;
+mod machines;
 mod migrate;
 mod observed;
 mod past;
@@ -49,6 +50,7 @@ pub use self::{
     enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
+    machines::{HourlyFleet, Machines},
     observed::{Asked, Observed, ObservedRow},
     past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},

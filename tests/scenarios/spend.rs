@@ -226,8 +226,22 @@ fn guarded(model: &SimBackend) -> Folder {
     let folder = written(model);
     let text = std::fs::read_to_string(folder.config()).expect("a configuration");
     let text = text.replacen("[admin]\n", "[admin]\ntoken = \"file:caller.key\"\n", 1);
+    let by_hour = "price = { per_hour = \"7.20\", replicas = 3, ";
+    let text = text.replacen("price = { ", by_hour, 1);
     std::fs::write(folder.config(), text).expect("written");
     folder
+}
+
+/// What the configuration pays for beyond the charges is idle, though it has been in force for a moment only.
+async fn machines_cost_by_the_hour(server: &Server, until: &str) {
+    let query = format!("/admin/v1/spend?since=2h&until={until}&true_cost=true");
+    let whole: Value = serde_json::from_str(&server.page(&query, KEY).await).expect("JSON");
+    let money = |name: &str| {
+        let text = whole["sums"][0][name].as_str().expect("money as text");
+        policies::facts::Money::parse(text).expect("money").nano()
+    };
+    let (real, idle, cost) = (money("real_cost"), money("idle_cost"), money("cost"));
+    assert!(real > 0 && idle >= real - cost, "{whole}");
 }
 
 #[tokio::test]
@@ -251,8 +265,8 @@ async fn operators_read_over_http_what_the_command_prints() {
             "text/csv; charset=utf-8",
         ),
         (
-            "team=bank&by=key&format=csv",
-            &["--team", "bank", "--by", "key", "--format", "csv"],
+            "team=bank&by=key&format=csv&true_cost=true",
+            &["--team", "bank", "--by", "key", "--format", "csv", "--true-cost"],
             "text/csv; charset=utf-8",
         ),
         ("format=focus", &["--format", "focus"], "text/csv; charset=utf-8"),
@@ -281,6 +295,7 @@ async fn operators_read_over_http_what_the_command_prints() {
     let whole: Value =
         serde_json::from_str(&server.page("/admin/v1/spend", KEY).await).expect("JSON");
     assert_eq!(whole["rows"].as_array().map(Vec::len), Some(2), "{whole}");
+    machines_cost_by_the_hour(&server, &until).await;
     // The ledger's locks are whole: it is still written beside all that reading.
     asked(&server, KEY).await;
     closed(&folder, 4).await;
@@ -302,7 +317,8 @@ async fn a_question_over_http_that_has_no_meaning_is_told_with_each_parameter() 
     for words in [
         "`by`: `colour` is none of team, key, model, language, task, rule, day",
         "`since`: `soon` is none of",
-        "`limit`: there is no such parameter: expected `by`, `since`, `until`, `tz`, `team` and `format`",
+        "`limit`: there is no such parameter: expected `by`, `since`, `until`, `tz`, `team`, `true_cost` and \
+         `format`",
     ] {
         assert!(message.contains(words), "{message}");
     }

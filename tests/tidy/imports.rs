@@ -132,6 +132,7 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "experiment::stats"),
     ("gateway", "experiment::report"),
     ("gateway", "spend::period"),
+    ("gateway", "spend::real"),
     ("gateway", "spend::report"),
     ("gateway", "spend::csv"),
     ("gateway", "spend::focus"),

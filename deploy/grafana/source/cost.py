@@ -9,6 +9,8 @@ SPENT = "team_window:signalbox_budget_spent:sum"
 LIMIT = "team_window:signalbox_budget_limit:sum"
 # What is left of a window, by the gateway's own calendar; a total has no end.
 LEFT = "clamp_min(max by (team, window, currency) ({}{{{}}}) - time(), 0)"
+# Of all teams: an hour is not paid for by some of them.
+OWN = f'{MODEL}, currency=~"$currency"'
 END = "signalbox_budget_window_end_timestamp_seconds"
 START = "signalbox_budget_window_start_timestamp_seconds"
 EXHAUSTION = "team_window:signalbox_budget_exhaustion:seconds"
@@ -215,9 +217,33 @@ def prices():
         MONEY, decimals=2, none="Not known yet")
 
 
+def machines():
+    """What own machines cost, and what of it nobody used."""
+    paid = f'max by (model, currency) (signalbox_gpu_cost_per_hour{{{OWN}}})'
+    charged = f"sum by (model, currency) (team_model_task_language:signalbox_cost:increase1h{{{OWN}}})"
+    why = ("fewer replicas, more traffic by the policy, or a running rate that fits; `signalbox spend "
+           "--true-cost --by model` says it to the billionth, with the list price elsewhere.")
+    yield lines(
+        "Own GPUs: paid and charged per hour, by model", (0, 50, 16, 8),
+        About("What an hour of the machines costs that are paid by the hour, and what the hour that ends at "
+              "each moment charged by the running rates, all teams together.",
+              f"where the charge stays far below: {why}", "own-gpus-what-a-token-really-cost"),
+        [ask(paid, "{{model}} paid {{currency}}"),
+         ask(f"{charged} and {paid}", "{{model}} charged {{currency}}")],
+        MONEY, decimals=2, none="No model is paid by the hour")
+    yield bars(
+        "Own GPUs: idle share of the last hour", (16, 50, 8, 8),
+        About("The share of the hour's cost that no charge has covered, by model; 0 where more was charged.",
+              why, "own-gpus-what-a-token-really-cost"),
+        [now(f"sort_desc(clamp_min(1 - ({charged} and {paid} or 0 * {paid}) / {paid}, 0))",
+             "{{model}}")],
+        "percentunit", steps=high((0.5, "yellow"), (0.9, "red")), most=1, decimals=1,
+        none="No model is paid by the hour")
+
+
 def made():
     """The board."""
-    panels = [*top(), *budgets(), *parts(), *prices()]
+    panels = [*top(), *budgets(), *parts(), *prices(), *machines()]
     return board(
         "cost", "Signalbox: Cost",
         "What the models cost: now, this month against the budgets, and who spends it on what.",

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::true_cost;
 use crate::{
     cli::demo::table::{Cell, Side, draw},
     spend::{Report, TOKENS, decimal},
@@ -17,6 +18,21 @@ pub(super) fn table(report: &Report) -> String {
         let _ = write!(text, ", by {team} and the teams beneath it");
     }
     text.push_str("\n\n");
+    text.push_str(&match &report.real {
+        Some(sums) => true_cost::rows(report, sums),
+        None => rows(report),
+    });
+    for note in report.notes() {
+        let _ = write!(text, "\n{note}");
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// The rows of what was charged.
+fn rows(report: &Report) -> String {
     let mut columns: Vec<_> = report.by.iter().map(|by| (by.name(), Side::Left)).collect();
     columns.push(("requests", Side::Right));
     columns.extend(TOKENS.map(|(_, heading)| (heading, Side::Right)));
@@ -40,18 +56,7 @@ pub(super) fn table(report: &Report) -> String {
         cells.push(Cell::plain(""));
         rows.push(cells);
     }
-    if rows.is_empty() {
-        text.push_str("nothing\n");
-    } else {
-        text.push_str(&draw(&columns, &rows, false));
-    }
-    for note in report.notes() {
-        let _ = write!(text, "\n{note}");
-    }
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
+    if rows.is_empty() { String::from("nothing\n") } else { draw(&columns, &rows, false) }
 }
 
 /// How many digits stand after the point.

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    spend::tests::{NOW, answered, charges, sample},
+    spend::{
+        month,
+        tests::{NOW, answered, charges, sample},
+    },
     store::{Charges, Removed},
 };
 
@@ -34,6 +37,22 @@ recovered: 1 request of these, charged after a crash with all that was reserved,
 "
     );
     assert!(beside.is_empty());
+}
+
+#[test]
+fn a_month_of_own_machines_says_what_a_token_really_cost() {
+    let golden = include_str!("month.txt");
+    let mut said = String::new();
+    for (by, team) in
+        [(&[By::Model][..], None), (&[By::Team, By::Model], None), (&[By::Model], Some("retail"))]
+    {
+        said += &print(&month(by, team), Format::Table).unwrap().0;
+        said.push('\n');
+    }
+    if std::env::var_os("SIGNALBOX_GOLDEN").is_some() {
+        std::fs::write("gateway/cli/spend/month.txt", &said).unwrap();
+    }
+    assert_eq!(said, golden, "\n{said}");
 }
 
 #[test]
@@ -121,6 +140,7 @@ fn a_question_without_a_meaning_is_wrong_usage() {
         ),
         (&["--since", "1h", "--until", "2h"], "parameter: \"until\", fault: \"the time ends at"),
         (&["--format", "focus", "--by", "day"], "rows of FOCUS are always by day"),
+        (&["--format", "focus", "--true-cost"], "rows of FOCUS have what was charged"),
         (&["--format", "csv", "--json"], "cannot be used with"),
     ] {
         let said = question(args).unwrap_err();

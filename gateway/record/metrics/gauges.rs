@@ -42,6 +42,9 @@ pub enum Gauge {
     BudgetWindowEnd,
     /// The price of a million tokens. Labels: model, type.
     Price,
+    /// What an hour of a model's own machines costs, all replicas together; none where nobody pays by the
+    /// hour. Labels: model, currency.
+    GpuCost,
     /// A model; always 1. Labels: model, family, zone, licence, empty where nothing is stated.
     ModelInfo,
     /// 1 if an endpoint takes requests, else 0. Labels: model, endpoint.
@@ -106,6 +109,8 @@ const GAUGES: &[About] = &[
         "End of a budget's current window, in seconds since 1970; none of a total."),
     (Gauge::Price, "signalbox_price", &["model", "type"],
         "Price of a million tokens of a type, in units of the ledger's currency; 0 is free."),
+    (Gauge::GpuCost, "signalbox_gpu_cost_per_hour", &["model", "currency"],
+        "Cost of an hour of all replicas of a model that is paid by the hour, in units of the currency."),
     (Gauge::ModelInfo, "signalbox_model_info", &["model", "family", "zone", "licence"],
         "What a model is; always 1."),
     (Gauge::EndpointUp, "signalbox_endpoint_up", ENDPOINT,

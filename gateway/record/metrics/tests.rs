@@ -43,6 +43,7 @@ fn readings() -> Vec<GaugeReading> {
         GaugeReading::number(Gauge::BudgetWindowStart, budget(), 1_767_225_600.0),
         GaugeReading::number(Gauge::BudgetWindowEnd, budget(), 1_769_904_000.0),
         GaugeReading::money(Gauge::Price, [label("qwen"), label("output")], half),
+        GaugeReading::money(Gauge::GpuCost, [label("qwen"), label("USD")], half),
         GaugeReading::count(
             Gauge::ModelInfo,
             [label("qwen"), label("qwen3"), label("on_prem"), label("")],
@@ -61,10 +62,13 @@ fn readings() -> Vec<GaugeReading> {
     ]
 }
 
+/// The labels of what is measured as the conventions for generative AI have it.
+const SERVER: &str = "gen_ai_operation_name=\"chat\",gen_ai_request_model=\"qwen\",\
+                      signalbox_task=\"banking\"";
+
 /// The lines up to those of the stages.
 fn expected_head() -> String {
-    let server = "gen_ai_operation_name=\"chat\",gen_ai_request_model=\"qwen\",\
-                  signalbox_task=\"banking\"";
+    let server = SERVER;
     format!(
         "gen_ai_server_request_duration_seconds_sum{{{server}}} 0.5
 gen_ai_server_request_duration_seconds_count{{{server}}} 1
@@ -105,6 +109,7 @@ signalbox_decisions_total{{model=\"qwen\",rule=\"malay\"}} 1
 signalbox_ejections_total{{cause=\"timeout\",endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
 signalbox_endpoint_in_flight{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 3
 signalbox_endpoint_up{{endpoint=\"10.0.0.11:8000\",model=\"qwen\"}} 1
+signalbox_gpu_cost_per_hour{{currency=\"USD\",model=\"qwen\"}} 0.5
 signalbox_keys_expiring{{within=\"7d\"}} 2
 signalbox_ledger_commit_seconds_sum 0.002
 signalbox_ledger_commit_seconds_count 1

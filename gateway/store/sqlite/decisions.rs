@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use policies::facts::KeyFacts;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{checksum, schema};
+use super::{checksum, machines, schema};
 use crate::outcome::EpochInfo;
 
 /// The list of a key that may use everything.
@@ -22,6 +22,10 @@ pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite
         let row = params![names.policy_hash, names.policy_version, policy.document, fleet];
         transaction.execute(schema::INSERT_POLICY, row)?;
         checksum::seal(transaction, &checksum::POLICY, "hash = ?", [&*names.policy_hash])?;
+    }
+    // The row of no key says when a configuration came into force, and what it pays for by the hour.
+    if !listed(transaction, ("", policy.since_ms))? {
+        insert(transaction, ("", policy.since_ms), &machines::written(names, &policy.by_hour))?;
     }
     keep_lists(transaction, &names.fleet.keys, policy.since_ms)
 }
@@ -55,9 +59,6 @@ pub(super) fn prices(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqli
 /// The first request of a configuration may be written after one of the next configuration: what was true
 /// from that one on stays so, by a row of its own.
 fn keep_lists(tx: &Transaction<'_>, keys: &[KeyFacts], since_ms: i64) -> rusqlite::Result<()> {
-    if !listed(tx, ("", since_ms))? {
-        insert(tx, ("", since_ms), "[]")?;
-    }
     let mut known = tx.prepare(schema::LISTS_AT)?;
     let known = known.query_map([since_ms], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let known: HashMap<String, String> = known.collect::<rusqlite::Result<_>>()?;

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
-    Following, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow, Span,
-    Spending, Spent, Sum, Verification, boot, charges, enrolled, failed, migrate::NEWEST, observed,
-    past, pepper, read, request, shadow, spent, verify,
+    Following, HourlyFleet, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow,
+    Span, Spending, Spent, Sum, Verification, boot, charges, enrolled, failed, machines,
+    migrate::NEWEST, observed, past, pepper, read, request, shadow, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},
@@ -94,6 +94,14 @@ impl Reader {
     pub fn charges(&self, spans: &[Span], apart: Apart) -> Result<Charges, StoreError> {
         let read = || charges::charges(&*self.connection.unchecked_transaction()?, spans, apart);
         read().map_err(failed)
+    }
+
+    /// Which machines were paid by the hour, and from when on, in the order of time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn machines(&self) -> Result<Vec<HourlyFleet>, StoreError> {
+        machines::fleets(&self.connection).map_err(failed)
     }
 
     /// Begins to follow entries as they settle: from now on, or with those that began at a moment.

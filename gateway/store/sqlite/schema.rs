@@ -311,7 +311,7 @@ macro_rules! boots {
 
 /// What decides, kept once for each hash, and what each key could use from when on: a past decision can be
 /// made again. A key without a row could use every model; rows of no key (`''`) say when a configuration came
-/// into force. What refused a request, and by which id its caller
+/// into force, and which machines it pays for by the hour. What refused a request, and by which id its caller
 /// knows it.
 macro_rules! decisions {
     () => {

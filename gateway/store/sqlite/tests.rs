@@ -843,6 +843,35 @@ fn with(hash: &str, since_ms: i64, models: &[&str]) -> Arc<EpochInfo> {
 }
 
 #[test]
+fn machines_paid_by_the_hour_are_known_from_their_configuration_on() {
+    let folder = Folder::new("machines");
+    let mut store = folder.open();
+    let paying = |since_ms, replicas| {
+        let mut names = EpochInfo::clone(&with("a", since_ms, &["*"]));
+        let policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
+        let per_hour = Money::from_nano(31_200_000_000);
+        let machine = crate::outcome::ByHour { per_hour, replicas };
+        names.policy = Some(Arc::new(policy.with_machines(vec![("qwen".into(), machine)])));
+        Arc::new(names)
+    };
+    // The first request of a configuration may be written after one of the next.
+    let all = [with("a", -50, &["*"]), paying(-10, 4), paying(-30, 2), with("a", 10, &["*"])];
+    for (number, names) in (0..).zip(all) {
+        store.write(&whole([sample::outcome(sample::opened(number, &names))])).unwrap();
+    }
+    let known = folder.reader().machines().unwrap();
+    let shown: Vec<_> = known
+        .iter()
+        .map(|it| (it.since_ms - sample::STARTED_MS, it.machines.first().map(|it| it.replicas)))
+        .collect();
+    assert_eq!(shown, [(-50, None), (-30, Some(2)), (-10, Some(4)), (10, None)]);
+    let machine = &known[1].machines[0];
+    assert_eq!((&*machine.model, &*machine.currency), ("qwen", "USD"));
+    assert_eq!(machine.per_hour_nano, 31_200_000_000);
+    assert!(folder.reader().verify().unwrap().faults.is_empty());
+}
+
+#[test]
 fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_change() {
     let folder = Folder::new("decisions");
     let mut store = folder.open();

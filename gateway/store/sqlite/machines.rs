@@ -1,0 +1,61 @@
+//! Which machines were paid by the hour, and from when on: what each configuration said when it came into
+//! force. Configurations under which nothing was ever asked are not known.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{ByHour, EpochInfo};
+
+/// The machines of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machines {
+    /// The model's id.
+    pub model: String,
+    /// The currency of what they cost.
+    pub currency: String,
+    /// Nano-units for an hour of one replica.
+    pub per_hour_nano: i64,
+    /// How many replicas are paid for.
+    pub replicas: u32,
+}
+
+/// All machines that were paid for from a moment on, until the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourlyFleet {
+    /// Milliseconds since 1970.
+    pub since_ms: i64,
+    /// What was paid for.
+    pub machines: Vec<Machines>,
+}
+
+/// The rows of no key. Earlier versions knew no such machines, and wrote `[]`.
+const FLEETS: &str =
+    "SELECT since_ms, models FROM key_models WHERE \"key\" = '' ORDER BY since_ms, rowid";
+
+/// The machines of a configuration as they are written down.
+pub(super) fn written(names: &EpochInfo, by_hour: &[(Arc<str>, ByHour)]) -> String {
+    let machines = by_hour.iter().map(|(model, it)| Machines {
+        model: model.to_string(),
+        currency: names.currency.to_string(),
+        per_hour_nano: it.per_hour.nano(),
+        replicas: it.replicas,
+    });
+    // Plain values without maps: there is nothing that could not be written.
+    serde_json::to_string(&machines.collect::<Vec<_>>()).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// What was paid for, in the order of time; none where nothing ever was.
+pub(super) fn fleets(connection: &Connection) -> rusqlite::Result<Vec<HourlyFleet>> {
+    let mut select = connection.prepare(FLEETS)?;
+    let rows = select.query_map([], |row| {
+        let text: String = row.get(1)?;
+        let machines = serde_json::from_str(&text).map_err(|error| {
+            let kind = rusqlite::types::Type::Text;
+            rusqlite::Error::FromSqlConversionFailure(1, kind, Box::new(error))
+        })?;
+        Ok(HourlyFleet { since_ms: row.get(0)?, machines })
+    })?;
+    rows.collect()
+}
