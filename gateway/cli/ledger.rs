@@ -138,7 +138,7 @@ fn verify(file: &Path, json: bool) -> ExitCode {
 fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "unchecked": it.unchecked, "cost": it.cost.to_string(), "faults": it.faults,
+        "unchecked": it.unchecked, "audit": it.audit, "cost": it.cost.to_string(), "faults": it.faults,
     })
 }
 
@@ -152,10 +152,11 @@ fn print(it: &Verification) {
     }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     out!(
-        "{said}: {} settled, {} recovered, {} open, cost {}",
+        "{said}: {} settled, {} recovered, {} open, cost {}, {}",
         it.settled,
         it.recovered,
         it.open,
-        it.cost
+        it.cost,
+        policies::counted(it.audit, "audit record", "audit records")
     );
 }

@@ -110,7 +110,7 @@ pub struct Group {
     pub feedback: Vec<Feedback>,
     /// What was found about answers.
     pub judged: Vec<Judged>,
-    /// What has become of experiments.
+    /// What has become of experiments. The store writes the record of the audit trail of each beside it.
     pub changes: Vec<ExperimentChange>,
     /// Whether a write of this group has failed before.
     pub repeated: bool,

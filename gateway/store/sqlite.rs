@@ -3,6 +3,7 @@
 //! Servers alone write entries, and each entry names the process that has opened it; locks on files
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
+mod audit;
 mod boot;
 mod charges;
 mod checksum;

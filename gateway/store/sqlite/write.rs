@@ -8,8 +8,8 @@ use uuid::Uuid;
 use policies::experiment::Enrolled;
 
 use super::{
-    checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema, started_at,
-    trees,
+    audit, checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema,
+    started_at, trees,
 };
 use crate::{
     outcome::{EpochInfo, Opened, Outcome, ShadowOf},
@@ -305,7 +305,10 @@ impl<'a> Page<'a> {
             let mut insert = self.transaction.prepare_cached(experiments::INSERT_CHANGE)?;
             let mut row = Row::of(&mut insert);
             row.change(next, change)?;
-            *changes += i64::from(row.insert()? > 0);
+            if row.insert()? > 0 {
+                *changes += 1;
+                audit::append(self.transaction, &audit::of_change(change))?;
+            }
         }
         Ok(())
     }
