@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
+mod audit_key;
 mod beside;
 mod books;
 mod build;

@@ -138,7 +138,9 @@ fn verify(file: &Path, json: bool) -> ExitCode {
 fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "unchecked": it.unchecked, "audit": it.audit, "cost": it.cost.to_string(), "faults": it.faults,
+        "unchecked": it.unchecked, "audit": it.audit,
+        "audit_signed": it.signed.as_ref().map(|(seq, _)| seq),
+        "audit_key": it.signed.as_ref().map(|(_, key)| key), "cost": it.cost.to_string(), "faults": it.faults,
     })
 }
 
@@ -149,6 +151,11 @@ fn print(it: &Verification) {
     if it.unchecked > 0 {
         let rows = policies::counted(it.unchecked, "row is", "rows are");
         out!("{rows} of an earlier version, without a checksum");
+    }
+    match &it.signed {
+        Some((seq, key)) => out!("the audit trail is signed up to record {seq}, by the key {key}"),
+        None if it.audit > 0 => out!("the audit trail is unsigned"),
+        None => {}
     }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     out!(

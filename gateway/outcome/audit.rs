@@ -26,6 +26,8 @@ pub struct AuditRecord {
 /// What the audit trail records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditAction {
+    /// Another key signs the trail from here on.
+    AuditKeyChanged,
     /// All units of an experiment get the rule's own route.
     ExperimentStopped,
     /// A stop or a rollback of an experiment is undone.
@@ -39,6 +41,7 @@ impl AuditAction {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AuditKeyChanged => "audit.key_changed",
             Self::ExperimentStopped => "experiment.stopped",
             Self::ExperimentResumed => "experiment.resumed",
             Self::ExperimentRolledBack => "experiment.rolled_back",

@@ -44,6 +44,8 @@ pub struct Upkeep {
     pub free_bytes: Option<u64>,
     /// There is more to do soon.
     pub more: bool,
+    /// The number of the newest record of the audit trail; 0 is before the first.
+    pub audit_head: i64,
     /// What is written does not stand where it is looked for: its files were removed or replaced.
     pub lost: bool,
 }

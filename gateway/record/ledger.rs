@@ -186,6 +186,11 @@ impl Ledger {
         self.shared.health.free_bytes()
     }
 
+    /// The number of the newest record of the audit trail when that was last looked at.
+    pub(super) fn audit_head(&self) -> i64 {
+        self.shared.health.audit_head()
+    }
+
     /// Why nothing is accepted, in words; `None` while all is well.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {

@@ -44,6 +44,9 @@ pub struct CommitNumber(u64);
 /// Refused requests that the ledger keeps in one second, and of one kind the log: a flood must not grow them.
 const REFUSALS_PER_SECOND: u32 = 100;
 
+/// The name of the ledger's chain of audit records.
+const AUDIT_CHAIN: &str = "ledger";
+
 /// Takes every outcome, once. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
@@ -170,12 +173,14 @@ impl Recorder {
 }
 
 /// What is behind in the ledger, and what room there is for more.
-#[allow(clippy::cast_precision_loss, reason = "a disk's bytes, told to the nearest few")]
+#[allow(clippy::cast_precision_loss, reason = "bytes and records, told to the nearest few of 2^53")]
 fn gauges(ledger: &Ledger) -> Vec<GaugeReading> {
     let pending = GaugeReading::count(Gauge::LedgerPending, [], ledger.pending());
     let free = ledger.free_bytes().map(|it| it as f64);
     let free = free.map(|free| GaugeReading::number(Gauge::LedgerDiskFree, [], free));
-    [Some(pending), free].into_iter().flatten().collect()
+    let head = ledger.audit_head() as f64;
+    let head = GaugeReading::number(Gauge::AuditHead, [AUDIT_CHAIN.into()], head);
+    [Some(pending), free, Some(head)].into_iter().flatten().collect()
 }
 
 /// The attempt that counts: the committed one, else the last.

@@ -9,6 +9,6 @@ pub use self::sqlite::{
     Apart, Asked, Balances, BootMark, BootMoney, ChargeLabels, ChargeSum, Charged, Charges,
     Departure, Dimension, EnrolledRow, Entry, Filter, Following, Keep, KeptRequest, LEDGER_COLUMNS,
     Named, Observed, ObservedRow, PastArm, PastRow, PepperKnown, Predecessors, Reader, Recovered,
-    Removed, RequestEnd, Settled, ShadowRow, Span, Spending, Spent, Sqlite, Sum, Verification,
-    accept_pepper, free_bytes, held, pepper_fingerprint, usable,
+    Removed, RequestEnd, Settled, ShadowRow, Signer, Span, Spending, Spent, Sqlite, Sum,
+    Verification, accept_pepper, free_bytes, held, pepper_fingerprint, usable,
 };

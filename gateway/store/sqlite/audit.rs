@@ -56,7 +56,7 @@ const UNRECORDED: &str = "SELECT 'the change ' || id || ' of the experiment ' ||
      seq >= coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'audit_changes_from'), 1) \
      LIMIT 20";
 
-type Hash = [u8; HASH_BYTES];
+pub(super) type Hash = [u8; HASH_BYTES];
 
 /// The end of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,11 @@ fn noted(connection: &Connection) -> rusqlite::Result<Option<Head>> {
     Ok(connection.query_row(FIND_HEAD, [HEAD], read).optional()?.flatten())
 }
 
+/// The number of the newest record and its hash, as they were written down; nothing before the first.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<(i64, Hash)>> {
+    Ok(noted(connection)?.filter(|it| it.seq > 0).map(|it| (it.seq, it.hash)))
+}
+
 /// Where the next record goes. It is what was written down, not the last row that is there: a chain that was
 /// cut is never grown together again.
 fn end(connection: &Connection) -> rusqlite::Result<Head> {
@@ -116,18 +121,21 @@ pub(super) fn append(tx: &Transaction<'_>, record: &AuditRecord) -> rusqlite::Re
     let seq = head.seq.saturating_add(1);
     let (before, after) = (record.before.as_deref(), record.after.as_deref());
     let what = record.what.name();
-    let hash = sum([
-        ValueRef::Integer(seq),
-        text(&id),
-        ValueRef::Integer(record.at_ms),
-        text(&record.who),
-        text(what),
-        text(&record.subject),
-        text(&record.reason),
-        before.map_or(ValueRef::Null, text),
-        after.map_or(ValueRef::Null, text),
-        ValueRef::Blob(&head.hash),
-    ]);
+    let hash = sum(
+        FORM,
+        [
+            ValueRef::Integer(seq),
+            text(&id),
+            ValueRef::Integer(record.at_ms),
+            text(&record.who),
+            text(what),
+            text(&record.subject),
+            text(&record.reason),
+            before.map_or(ValueRef::Null, text),
+            after.map_or(ValueRef::Null, text),
+            ValueRef::Blob(&head.hash),
+        ],
+    );
     let AuditRecord { at_ms, who, subject, reason, .. } = record;
     let mut insert = tx.prepare_cached(INSERT)?;
     insert.execute(params![
@@ -164,10 +172,10 @@ fn text(text: &str) -> ValueRef<'_> {
     ValueRef::Text(text.as_bytes())
 }
 
-/// The hash of values, each with its type and its length: no two rows of values are the same bytes.
-fn sum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
+/// The hash of a form and of values, each with its type and its length: no two rows of values are the same bytes.
+pub(super) fn sum<'a>(form: &[u8], values: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
     let mut sum = Sha256::new();
-    sum.update(FORM);
+    sum.update(form);
     let mut part = |kind: u8, bytes: &[u8]| {
         sum.update([kind]);
         sum.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -185,12 +193,12 @@ fn sum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
     sum.finalize().into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hash that a column holds; nothing where it is none.
-fn hash_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Hash>> {
+pub(super) fn hash_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Hash>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Blob(bytes) => bytes.try_into().ok(),
         _ => None,
@@ -204,12 +212,18 @@ pub(super) struct Found {
     pub(super) faults: Vec<String>,
     /// How many records there are.
     pub(super) records: u64,
+    /// Whether there is a trail.
+    pub(super) is_there: bool,
 }
 
 /// Goes along the whole trail.
 pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Found> {
     if connection.query_row(TABLE, [], |row| row.get::<_, i64>(0))? == 0 {
-        return Ok(Found { faults: vec!["the table audit is missing".into()], records: 0 });
+        return Ok(Found {
+            faults: vec!["the table audit is missing".into()],
+            records: 0,
+            is_there: false,
+        });
     }
     let mut walk = Walk::default();
     let mut select = connection.prepare(ALL)?;
@@ -227,7 +241,7 @@ pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Found> {
     let mut unrecorded = connection.prepare(UNRECORDED)?;
     let unrecorded = unrecorded.query_map([], |row| row.get::<_, String>(0))?;
     faults.extend(unrecorded.collect::<rusqlite::Result<Vec<_>>>()?);
-    Ok(Found { faults, records: walk.records })
+    Ok(Found { faults, records: walk.records, is_there: true })
 }
 
 /// Going along the trail, from record to record.
@@ -248,7 +262,7 @@ impl Walk {
         let width = row.as_ref().column_count().saturating_sub(1);
         let values: Vec<_> = (0..width).map(|at| row.get_ref(at)).collect::<Result<_, _>>()?;
         let seq: i64 = row.get(0)?;
-        let made = sum(values);
+        let made = sum(FORM, values);
         let held = hash_at(row, width)?;
         let prev = hash_at(row, width.saturating_sub(1))?;
         let sound = held == Some(made);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    audit, checksum,
+    audit, checkpoint, checksum,
     experiments::experiments,
     failed,
     schema::{
@@ -40,6 +40,7 @@ const CREATE: &str = concat!(
     decisions!(),
     experiments!(),
     audit::tables!(),
+    checkpoint::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -137,7 +138,7 @@ const KEEP_DECISIONS: &str = decisions!();
 const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiments!());
 
 /// From the sixth schema to the seventh, which has the audit trail.
-const KEEP_AUDIT: &str = audit::tables!();
+const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
 
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
 const STEPS: [&[&str]; 7] = [

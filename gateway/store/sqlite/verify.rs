@@ -5,7 +5,7 @@ use std::path::Path;
 use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
-use super::{audit, boot, checksum, failed, read::unsigned, removed};
+use super::{audit, boot, checkpoint, checksum, failed, read::unsigned, removed};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -22,6 +22,8 @@ pub struct Verification {
     pub unchecked: u64,
     /// Records of the audit trail.
     pub audit: u64,
+    /// The newest of them that is signed, and the public key that checks it; `None` where none is.
+    pub signed: Option<(i64, String)>,
     /// The sum of all closed entries that are kept.
     pub cost: Money,
     /// What is wrong, in words; empty when the books are right.
@@ -89,6 +91,7 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
         unchecked: 0,
         audit: 0,
+        signed: None,
         cost: Money::ZERO,
         faults: Vec::new(),
     };
@@ -123,6 +126,12 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     let trail = audit::verify(&tx)?;
     faults.extend(trail.faults);
     verification.audit = trail.records;
+    // Without a trail there is nothing that a signature could be of.
+    if trail.is_there {
+        let signed = checkpoint::verify(&tx)?;
+        faults.extend(signed.faults);
+        verification.signed = signed.newest;
+    }
     let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         faults.push(format!("the file is damaged: {check}"));

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use rusqlite::{Connection, types::Value};
 
 use super::*;
-use crate::outcome::{ExperimentAction, ExperimentChange};
+use crate::outcome::{AuditAction, AuditRecord, ExperimentAction, ExperimentChange};
+use crate::store::sqlite::audit as trail;
 
 /// Records in the trails of these tests.
 const RECORDS: i64 = 6;
@@ -108,8 +109,7 @@ fn processes_on_one_file_continue_one_chain() {
 fn a_file_of_the_sixth_version_begins_its_trail_after_its_changes() {
     let folder = Folder::new("audit-six");
     drop(written(&folder));
-    let older =
-        "DROP TABLE audit; DELETE FROM meta WHERE name LIKE 'audit%'; PRAGMA user_version = 6";
+    let older = "DROP TABLE audit; DROP TABLE audit_checkpoint; DELETE FROM meta WHERE name LIKE 'audit%'; PRAGMA user_version = 6";
     Connection::open(folder.file()).unwrap().execute_batch(older).unwrap();
     let mut store = folder.open();
     assert_eq!(folder.reader().verify().unwrap(), Verification::default());
@@ -179,6 +179,106 @@ fn what_is_cut_off_at_the_end_is_named_after_more_was_written() {
     store.write(&Group { changes, ..Group::default() }).unwrap();
     let faults = folder.reader().verify().unwrap().faults;
     assert_eq!(faults[0], "audit records 5 to 6 are missing: they were removed");
+}
+
+/// A signer, and the record that brings its key in.
+pub(super) fn signer(seed: u8) -> (Signer, AuditRecord) {
+    let signer = Signer::new(&[seed; 32], || sample::STARTED_MS).unwrap();
+    let record = AuditRecord {
+        id: sample::id(1_000 + u64::from(seed)),
+        at_ms: sample::STARTED_MS,
+        who: "gateway".into(),
+        what: AuditAction::AuditKeyChanged,
+        subject: "audit.key".into(),
+        reason: "first".into(),
+        before: None,
+        after: Some(format!("{{\"public_key\":\"{}\"}}", signer.public_key()).into()),
+    };
+    (signer, record)
+}
+
+/// The same trail after a record that brings a key in, signed with it at the end.
+fn signed(folder: &Folder) -> String {
+    let mut store = folder.open();
+    let (signer, record) = signer(1);
+    let key = signer.public_key();
+    store.sign(signer, record).unwrap();
+    store.write(&Group { changes: changes(), ..Group::default() }).unwrap();
+    store.finish().unwrap();
+    key
+}
+
+#[test]
+fn the_newest_record_is_signed_at_the_end_and_from_time_to_time() {
+    let folder = Folder::new("audit-signed");
+    let key = signed(&folder);
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.faults, verified.signed), (Vec::new(), Some((7, key.clone()))));
+    // The same key needs no record again; another one does, and says what it comes after.
+    let mut store = folder.open();
+    let (again, record) = signer(1);
+    store.sign(again, AuditRecord { id: sample::id(2_000), ..record }).unwrap();
+    assert_eq!(store.upkeep().audit_head, 7);
+    let (other, record) = signer(2);
+    let other_key = other.public_key();
+    store.sign(other, record).unwrap();
+    assert_eq!(store.upkeep().audit_head, 8);
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.faults, verified.signed), (Vec::new(), Some((8, other_key))));
+    let connection = Connection::open(folder.file()).unwrap();
+    let sql = "SELECT \"before\" FROM audit WHERE seq = 8";
+    let before: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert!(before.contains(&key), "{before}");
+}
+
+#[test]
+fn what_was_signed_and_is_gone_or_another_one_is_named() {
+    // Somebody removes the last records and says that the trail ends before them.
+    let cut = "DELETE FROM audit WHERE seq > 5; DELETE FROM experiment_change WHERE seq > 4;
+        UPDATE meta SET value = '4' WHERE name = 'rows_experiment_change';
+        UPDATE meta SET value = (SELECT '5 ' || lower(hex(hash)) FROM audit WHERE seq = 5)
+        WHERE name = 'audit_head'";
+    for (sql, expected) in [
+        (cut, "audit record 7, which was signed, is missing"),
+        (
+            "UPDATE audit_checkpoint SET signature = zeroblob(64)",
+            "the signature of audit record 7 is wrong",
+        ),
+        (
+            "UPDATE audit_checkpoint SET at_ms = at_ms + 1",
+            "the signature of audit record 7 is wrong",
+        ),
+        ("UPDATE audit_checkpoint SET seq = 6", "the signature of audit record 6 is wrong"),
+        ("DROP TABLE audit_checkpoint", "the table audit_checkpoint is missing"),
+    ] {
+        let folder = Folder::new("audit-signed-by-hand");
+        signed(&folder);
+        assert_eq!(by_hand(&folder, sql), [expected], "{sql}");
+    }
+}
+
+#[test]
+fn a_trail_that_is_made_anew_without_the_key_is_not_the_one_that_was_signed() {
+    let folder = Folder::new("audit-forged");
+    signed(&folder);
+    let mut connection = Connection::open(folder.file()).unwrap();
+    connection.execute("DELETE FROM audit", []).unwrap();
+    let head = format!("0 {}", "00".repeat(32));
+    connection.execute(schema::SET_META, ["audit_head", &head]).unwrap();
+    let tx = connection.transaction().unwrap();
+    trail::append(&tx, &signer(1).1).unwrap();
+    for change in changes() {
+        let record = trail::of_change(&change);
+        trail::append(&tx, &AuditRecord { who: "nobody".into(), ..record }).unwrap();
+    }
+    tx.commit().unwrap();
+    let faults = folder.reader().verify().unwrap().faults;
+    assert_eq!(faults, ["audit record 7 is not the one that was signed"]);
+    // With a key of his own, which nobody has brought in.
+    connection.execute("DELETE FROM audit_checkpoint", []).unwrap();
+    signer(3).0.step(&mut connection, true);
+    let faults = folder.reader().verify().unwrap().faults;
+    assert_eq!(faults, ["audit record 7 is signed by a key that the audit trail does not name"]);
 }
 
 /// A trail that is written once, and a copy of it to spoil.
