@@ -28,6 +28,7 @@ mod spend;
 mod start_block;
 mod start_error;
 mod traces;
+mod trail;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 

@@ -28,6 +28,14 @@ pub struct AuditRecord {
 pub enum AuditAction {
     /// Another key signs the trail from here on.
     AuditKeyChanged,
+    /// A process serves by a configuration from its start on.
+    ConfigLoaded,
+    /// A configuration that was read anew takes the place of the one in force.
+    ConfigReloaded,
+    /// The one that the record before names has not come into force.
+    ConfigNotTaken,
+    /// Another policy comes into force with a configuration.
+    PolicyChanged,
     /// All units of an experiment get the rule's own route.
     ExperimentStopped,
     /// A stop or a rollback of an experiment is undone.
@@ -42,6 +50,10 @@ impl AuditAction {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AuditKeyChanged => "audit.key_changed",
+            Self::ConfigLoaded => "config.loaded",
+            Self::ConfigReloaded => "config.reloaded",
+            Self::ConfigNotTaken => "config.not_taken",
+            Self::PolicyChanged => "policy.changed",
             Self::ExperimentStopped => "experiment.stopped",
             Self::ExperimentResumed => "experiment.resumed",
             Self::ExperimentRolledBack => "experiment.rolled_back",

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::outcome::{ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
+use crate::outcome::{AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
 
 /// A store of ledger entries.
 pub trait LedgerStore {
@@ -114,6 +114,8 @@ pub struct Group {
     pub judged: Vec<Judged>,
     /// What has become of experiments. The store writes the record of the audit trail of each beside it.
     pub changes: Vec<ExperimentChange>,
+    /// Further records of the audit trail.
+    pub audit: Vec<AuditRecord>,
     /// Whether a write of this group has failed before.
     pub repeated: bool,
 }
@@ -134,6 +136,7 @@ impl Group {
         self.feedback.append(&mut rows.feedback);
         self.judged.append(&mut rows.judged);
         self.changes.append(&mut rows.changes);
+        self.audit.append(&mut rows.audit);
     }
 
     pub(super) fn failed(&mut self) {
@@ -149,6 +152,7 @@ impl Group {
         self.feedback.clear();
         self.judged.clear();
         self.changes.clear();
+        self.audit.clear();
         self.repeated = false;
     }
 }
@@ -162,6 +166,7 @@ pub(super) struct Rows {
     pub(super) feedback: Vec<Feedback>,
     pub(super) judged: Vec<Judged>,
     pub(super) changes: Vec<ExperimentChange>,
+    pub(super) audit: Vec<AuditRecord>,
 }
 
 /// What is called after each commit, with what was written and how long that took.

@@ -33,7 +33,8 @@ use crate::{
     failure::Failure,
     log::Log,
     outcome::{
-        AttemptRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused, ShadowPassed,
+        AttemptRecord, AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused,
+        ShadowPassed,
     },
 };
 
@@ -157,6 +158,12 @@ impl Recorder {
     #[must_use]
     pub fn experiment_changed(&self, change: ExperimentChange) -> CommitNumber {
         self.ledger.append(|rows| rows.changes.push(change))
+    }
+
+    /// Keeps records of the audit trail, in their order. The number says when they are durable.
+    #[must_use]
+    pub fn audited(&self, records: Vec<AuditRecord>) -> CommitNumber {
+        self.ledger.append(|rows| rows.audit.extend(records))
     }
 
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.

@@ -48,6 +48,8 @@ const FIND: &str = "SELECT 1 FROM audit WHERE id = ?";
 const FIND_HEAD: &str = "SELECT value FROM meta WHERE name = ?";
 const LAST: &str = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
 const ALL: &str = concat!("SELECT ", columns!(), ", hash FROM audit ORDER BY seq");
+const CONFIG: &str =
+    "SELECT \"after\" FROM audit WHERE what LIKE 'config.%' ORDER BY seq DESC LIMIT 1";
 /// Whether the trail is there.
 const TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'audit'";
 /// Changes of experiments without a record.
@@ -97,6 +99,12 @@ fn noted(connection: &Connection) -> rusqlite::Result<Option<Head>> {
 /// The number of the newest record and its hash, as they were written down; nothing before the first.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<(i64, Hash)>> {
     Ok(noted(connection)?.filter(|it| it.seq > 0).map(|it| (it.seq, it.hash)))
+}
+
+/// What the newest record of a configuration says of it.
+pub(super) fn config(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let after = connection.query_row(CONFIG, [], |row| row.get::<_, Option<String>>(0));
+    Ok(after.optional()?.flatten())
 }
 
 /// Where the next record goes. It is what was written down, not the last row that is there: a chain that was

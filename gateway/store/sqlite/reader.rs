@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow, Span,
-    Spending, Spent, Sum, Verification, boot, charges, enrolled, failed, migrate::NEWEST, observed,
-    past, pepper, read, request, shadow, spent, verify,
+    Spending, Spent, Sum, Verification, audit, boot, charges, enrolled, failed, migrate::NEWEST,
+    observed, past, pepper, read, request, shadow, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},
@@ -303,6 +303,15 @@ impl Reader {
         seq: i64,
     ) -> Result<(i64, Vec<ExperimentChange>), StoreError> {
         enrolled::changes_after(&self.connection, seq).map_err(failed)
+    }
+
+    /// What the newest record of the audit trail says of the configuration in force, as JSON; nothing where
+    /// there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn audited_config(&self) -> Result<Option<String>, StoreError> {
+        audit::config(&self.connection).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

@@ -281,7 +281,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What callers have told, what was found about answers, and what has become of experiments.
+    /// What callers have told, what was found about answers, what has become of experiments, and the trail.
     fn tell(&mut self, group: &Group) -> rusqlite::Result<()> {
         let [_, _, values, changes, _, found] = &mut self.rows;
         for told in &group.feedback {
@@ -309,6 +309,9 @@ impl<'a> Page<'a> {
                 *changes += 1;
                 audit::append(self.transaction, &audit::of_change(change))?;
             }
+        }
+        for record in &group.audit {
+            audit::append(self.transaction, record)?;
         }
         Ok(())
     }
