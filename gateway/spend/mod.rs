@@ -20,7 +20,7 @@ use self::period::{Day, Window};
 pub(crate) use self::{
     json::TOKENS,
     period::{Point, point},
-    query::Query,
+    query::{Query, decoded},
     report::{By, Report, decimal},
 };
 use crate::{

@@ -5,9 +5,10 @@
 
 use policies::counted;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::schema;
+use super::{schema, started_at};
 use crate::outcome::{AuditAction, AuditRecord, ExperimentAction, ExperimentChange};
 
 /// What every hash begins with: no hash of anything else is one of a record of this form.
@@ -50,6 +51,12 @@ const LAST: &str = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
 const ALL: &str = concat!("SELECT ", columns!(), ", hash FROM audit ORDER BY seq");
 const CONFIG: &str =
     "SELECT \"after\" FROM audit WHERE what LIKE 'config.%' ORDER BY seq DESC LIMIT 1";
+/// Those after a number and from a moment on.
+const PAGE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", hash FROM audit WHERE seq > ? AND at_ms >= ? ORDER BY seq LIMIT ?"
+);
 /// Whether the trail is there.
 const TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'audit'";
 /// Changes of experiments without a record.
@@ -107,6 +114,39 @@ pub(super) fn config(connection: &Connection) -> rusqlite::Result<Option<String>
     Ok(after.optional()?.flatten())
 }
 
+/// The records after the one of this number and from this moment on, the newest last.
+pub(super) fn page(
+    connection: &Connection,
+    (after, since_ms): (i64, i64),
+    limit: u32,
+) -> rusqlite::Result<Vec<Map<String, Value>>> {
+    let mut select = connection.prepare(PAGE)?;
+    let rows = select.query_map(params![after, since_ms, limit], shown)?;
+    rows.collect()
+}
+
+/// A record as people and programs read it: the time as text, objects as objects, hashes in digits.
+fn shown(row: &Row<'_>) -> rusqlite::Result<Map<String, Value>> {
+    let statement = row.as_ref();
+    let mut shown = Map::new();
+    for (at, name) in statement.column_names().into_iter().enumerate() {
+        let (name, value) = match (name, row.get_ref(at)?) {
+            ("at_ms", ValueRef::Integer(at_ms)) => ("at", started_at(at_ms).into()),
+            ("before" | "after", ValueRef::Text(text)) => {
+                let read = serde_json::from_slice(text);
+                (name, read.unwrap_or_else(|_| String::from_utf8_lossy(text).into()))
+            }
+            (_, ValueRef::Null) => (name, Value::Null),
+            (_, ValueRef::Integer(number)) => (name, number.into()),
+            (_, ValueRef::Real(number)) => (name, number.into()),
+            (_, ValueRef::Text(text)) => (name, String::from_utf8_lossy(text).into()),
+            (_, ValueRef::Blob(bytes)) => (name, hex(bytes).into()),
+        };
+        shown.insert(name.into(), value);
+    }
+    Ok(shown)
+}
+
 /// Where the next record goes. It is what was written down, not the last row that is there: a chain that was
 /// cut is never grown together again.
 fn end(connection: &Connection) -> rusqlite::Result<Head> {
@@ -155,7 +195,7 @@ pub(super) fn append(tx: &Transaction<'_>, record: &AuditRecord) -> rusqlite::Re
 
 /// The record of a change of an experiment, under the change's own id.
 pub(super) fn of_change(change: &ExperimentChange) -> AuditRecord {
-    let mut after = serde_json::Map::new();
+    let mut after = Map::new();
     after.insert("version".into(), (&*change.version).into());
     if let Some(arm) = &change.arm {
         after.insert("arm".into(), (&**arm).into());
@@ -172,7 +212,7 @@ pub(super) fn of_change(change: &ExperimentChange) -> AuditRecord {
         subject: (&*change.experiment).into(),
         reason: change.reason.clone(),
         before: None,
-        after: Some(serde_json::Value::Object(after).to_string().into()),
+        after: Some(Value::Object(after).to_string().into()),
     }
 }
 

@@ -34,6 +34,7 @@ const ALL: &str = "SELECT c.seq, c.hash, c.at_ms, c.\"key\", c.signature, a.hash
      FROM audit_checkpoint AS c LEFT JOIN audit AS a ON a.seq = c.seq ORDER BY c.seq";
 /// The newest record that says which key signs.
 const KEY_NOW: &str = "SELECT \"after\" FROM audit WHERE what = ? ORDER BY seq DESC LIMIT 1";
+const NEWEST: &str = "SELECT \"key\" FROM audit_checkpoint ORDER BY seq DESC LIMIT 1";
 /// From which record on a public key may sign.
 const KEY_SINCE: &str = "SELECT min(seq) FROM audit WHERE what = ?1 AND json_valid(\"after\") AND \
      json_extract(\"after\", '$.public_key') = ?2";
@@ -122,6 +123,11 @@ pub(super) fn introduce(tx: &Transaction<'_>, mut record: AuditRecord) -> rusqli
     }
     record.before = before.map(Into::into);
     audit::append(tx, &record)
+}
+
+/// The public key of the newest signature, in hexadecimal digits.
+pub(super) fn key(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection.query_row(NEWEST, [], |row| Ok(hex(&blob(row, 0)?))).optional()
 }
 
 /// What the signatures say.
