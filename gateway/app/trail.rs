@@ -1,4 +1,5 @@
-//! What the audit trail says of configurations: by which a process began, and which took another one's place.
+//! What the audit trail says of configurations, by which a process began and which took another one's place,
+//! and of those who were turned away.
 //! Hashes and names stand there, and nothing that a secret could be made of.
 
 use std::{io, sync::Arc};
@@ -10,6 +11,7 @@ use super::changed::NamesChanged;
 use crate::{
     outcome::{AuditAction, AuditRecord},
     pipeline::{Epoch, Gateway},
+    record::Denied,
 };
 
 /// Who changes files; nobody knows more.
@@ -125,4 +127,28 @@ fn listed(names: &[Arc<str>]) -> Value {
         list.push(format!("and {more} more"));
     }
     list.into()
+}
+
+/// Records who was refused for authorisation, with how often, once a minute has passed or at the end.
+pub(super) fn denied(gateway: &Gateway, end: bool) {
+    let at_ms = (gateway.sources.timestamp)().as_millisecond();
+    let record = |it: Denied| {
+        let after = json!({
+            "kind": it.kind, "count": it.count, "from_ms": it.from_ms, "until_ms": it.until_ms,
+        });
+        AuditRecord {
+            id: Uuid::now_v7(),
+            at_ms,
+            who: (&*it.who).into(),
+            what: AuditAction::AccessRefused,
+            subject: it.kind.into(),
+            reason: "refused for authorisation".into(),
+            before: None,
+            after: Some(after.to_string().into()),
+        }
+    };
+    let records: Vec<_> = gateway.recorder.denied(at_ms, end).into_iter().map(record).collect();
+    if !records.is_empty() {
+        let _ = gateway.recorder.audited(records);
+    }
 }

@@ -26,6 +26,8 @@ pub struct AuditRecord {
 /// What the audit trail records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditAction {
+    /// Somebody was turned away who may not ask, or not for that.
+    AccessRefused,
     /// Another key signs the trail from here on.
     AuditKeyChanged,
     /// A process serves by a configuration from its start on.
@@ -49,6 +51,7 @@ impl AuditAction {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AccessRefused => "access.refused",
             Self::AuditKeyChanged => "audit.key_changed",
             Self::ConfigLoaded => "config.loaded",
             Self::ConfigReloaded => "config.reloaded",

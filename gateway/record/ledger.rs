@@ -181,14 +181,10 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// Bytes free on its disk when that was last looked at, if the system says.
-    pub(super) fn free_bytes(&self) -> Option<u64> {
-        self.shared.health.free_bytes()
-    }
-
-    /// The number of the newest record of the audit trail when that was last looked at.
-    pub(super) fn audit_head(&self) -> i64 {
-        self.shared.health.audit_head()
+    /// What was seen when it was last looked at: bytes free on its disk, if the system says, and the newest
+    /// audit record's number.
+    pub(super) fn seen(&self) -> (Option<u64>, i64) {
+        (self.shared.health.free_bytes(), self.shared.health.audit_head())
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.

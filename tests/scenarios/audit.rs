@@ -37,10 +37,38 @@ fn column(records: &[Value], name: &str) -> Vec<String> {
     records.iter().map(|it| it[name].as_str().unwrap_or("-").to_owned()).collect()
 }
 
-/// The page of the trail after a record, of two records at the most.
-async fn page(server: &Server, after: i64) -> Value {
-    let path = format!("/admin/v1/audit?after={after}&limit=2");
-    server.reply(&path, KEY).await.json()
+/// The whole trail, in pages of two records.
+async fn all(server: &Server) -> Vec<Value> {
+    let (mut records, mut after) = (Vec::new(), 0);
+    loop {
+        let path = format!("/admin/v1/audit?after={after}&limit=2");
+        let page = server.reply(&path, KEY).await.json();
+        records.extend(page["records"].as_array().expect("records").clone());
+        match page["next"].as_i64() {
+            Some(next) => after = next,
+            None => return records,
+        }
+    }
+}
+
+/// The end has signed the trail, and its export says the same as its pages, and no secret.
+async fn exported(folder: &Folder, records: &[Value]) {
+    let (code, said) = verify(folder).await;
+    assert_eq!(code, Some(0), "{said}");
+    let key = binary::run(&folder.config(), &["audit", "--key"]).await;
+    let key = String::from_utf8(key.stdout).expect("a text");
+    assert_eq!(records[0]["after"]["public_key"], key.trim());
+    assert!(said.contains(&format!("signed up to record 6, by the key {}", key.trim())), "{said}");
+    let export = binary::run(&folder.config(), &["audit", "--json"]).await;
+    let export = String::from_utf8(export.stdout).expect("a text");
+    let lines: Vec<Value> =
+        export.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (last, before) = lines.split_last().expect("records");
+    assert_eq!(before, records);
+    assert_eq!((&last["what"], &last["who"]), (&json!("access.refused"), &json!("(operators)")));
+    for secret in [KEY, &std::fs::read_to_string(folder.0.join("audit.key")).expect("a key")] {
+        assert!(!export.contains(secret), "{export}");
+    }
 }
 
 #[tokio::test]
@@ -59,16 +87,7 @@ async fn changes_are_in_the_trail_and_a_byte_of_it_that_is_flipped_is_named() {
     };
     wait::answers("the reload", Some("policy.changed".to_owned()), last).await;
 
-    // In pages, the newest last.
-    let (mut records, mut after) = (Vec::new(), 0);
-    loop {
-        let page = page(&server, after).await;
-        records.extend(page["records"].as_array().expect("records").clone());
-        match page["next"].as_i64() {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
+    let records = all(&server).await;
     let what = [
         "audit.key_changed",
         "config.loaded",
@@ -93,22 +112,7 @@ async fn changes_are_in_the_trail_and_a_byte_of_it_that_is_flipped_is_named() {
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
 
-    // The end has signed it, and the export says the same.
-    let (code, said) = verify(&folder).await;
-    assert_eq!(code, Some(0), "{said}");
-    let key = binary::run(&folder.config(), &["audit", "--key"]).await;
-    let key = String::from_utf8(key.stdout).expect("a text");
-    assert_eq!(records[0]["after"]["public_key"], key.trim());
-    assert!(said.contains(&format!("signed up to record 5, by the key {}", key.trim())), "{said}");
-    let export = binary::run(&folder.config(), &["audit", "--json"]).await;
-    let export = String::from_utf8(export.stdout).expect("a text");
-    let lines: Vec<Value> =
-        export.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(lines, records);
-    for secret in [KEY, &std::fs::read_to_string(folder.0.join("audit.key")).expect("a key")] {
-        assert!(!export.contains(secret), "{export}");
-    }
-
+    exported(&folder, &records).await;
     let mut bytes = std::fs::read(folder.ledger()).expect("a ledger");
     let at = bytes.windows(18).position(|it| it == b"experiment.stopped").expect("the record");
     bytes[at] ^= 1;
@@ -134,5 +138,28 @@ async fn a_start_says_what_was_in_force_before_it() {
     let what: Vec<_> = said.lines().filter_map(|line| line.split("  ").nth(3)).collect();
     let expected = ["audit.key_changed", "config.loaded", "config.loaded", "policy.changed"];
     assert_eq!(what, expected, "{said}");
+    assert_eq!(verify(&folder).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_keys_is_one_record_with_its_count() {
+    let up = SimBackend::start();
+    let gateway = setup(&up, POLICY).start().await;
+    for _ in 0..20 {
+        let request = client().post(gateway.url("/v1/chat/completions")).bearer_auth("sk-wrong");
+        assert_eq!(Reply::of(request.body("{}")).await.status, 401);
+    }
+    let url = format!("http://{}/admin/v1/policy", gateway.admin_addr());
+    assert_eq!(Reply::of(client().get(url).bearer_auth("wrong")).await.status, 401);
+    let folder = gateway.stop().await;
+    let said = binary::run(&folder.config(), &["audit", "--json"]).await;
+    let said = String::from_utf8(said.stdout).expect("a text");
+    let records = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let refused: Vec<_> = records
+        .filter(|it| it["what"] == "access.refused")
+        .map(|it| (it["who"].clone(), it["subject"].clone(), it["after"]["count"].clone()))
+        .collect();
+    let of = |who: &str, count: u64| (json!(who), json!("unauthenticated"), json!(count));
+    assert_eq!(refused, [of("(operators)", 1), of("(unknown)", 20)]);
     assert_eq!(verify(&folder).await.0, Some(0));
 }

@@ -65,8 +65,8 @@ pub(crate) type FindRequest =
 pub(crate) type Spend =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<(&'static str, String), Failure>> + Send + Sync>;
 
-/// What answers the query of a URL with a page of the audit trail. It neither blocks the runtime nor holds the
-/// ledger's writer up.
+/// What answers the query of a URL with a page of the audit trail. It neither blocks the runtime nor holds
+/// the ledger's writer up.
 pub(crate) type Audit =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync>;
 
@@ -74,12 +74,18 @@ pub(crate) type Audit =
 pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
 
 impl AdminState {
+    fn turned_away(&self) {
+        let now = (self.gateway.sources.timestamp)();
+        self.gateway.recorder.operator_refused(now.as_millisecond());
+    }
+
     /// Turns away who may not read the metrics.
     fn may_read_metrics(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let open = !self.metrics_guarded;
         if open || token::is_one_of(headers, &[&self.token, &self.metrics_token]) {
             return Ok(());
         }
+        self.turned_away();
         Err(no_token("a bearer token is required"))
     }
 
@@ -88,6 +94,7 @@ impl AdminState {
         if token::is_one_of(headers, &[&self.token]) {
             return Ok(());
         }
+        self.turned_away();
         Err(no_token(match self.token {
             Some(_) => "the bearer token `admin.token` is required",
             None => {

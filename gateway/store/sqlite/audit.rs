@@ -220,7 +220,8 @@ fn text(text: &str) -> ValueRef<'_> {
     ValueRef::Text(text.as_bytes())
 }
 
-/// The hash of a form and of values, each with its type and its length: no two rows of values are the same bytes.
+/// The hash of a form and of values, each with its type and its length: no two rows of values are the same
+/// bytes.
 pub(super) fn sum<'a>(form: &[u8], values: impl IntoIterator<Item = ValueRef<'a>>) -> Hash {
     let mut sum = Sha256::new();
     sum.update(form);

@@ -109,7 +109,8 @@ fn processes_on_one_file_continue_one_chain() {
 fn a_file_of_the_sixth_version_begins_its_trail_after_its_changes() {
     let folder = Folder::new("audit-six");
     drop(written(&folder));
-    let older = "DROP TABLE audit; DROP TABLE audit_checkpoint; DELETE FROM meta WHERE name LIKE 'audit%'; PRAGMA user_version = 6";
+    let older = "DROP TABLE audit; DROP TABLE audit_checkpoint; \
+         DELETE FROM meta WHERE name LIKE 'audit%'; PRAGMA user_version = 6";
     Connection::open(folder.file()).unwrap().execute_batch(older).unwrap();
     let mut store = folder.open();
     assert_eq!(folder.reader().verify().unwrap(), Verification::default());
