@@ -122,7 +122,7 @@ pub(super) async fn reloaded(
 
 /// Names as a record lists them.
 fn listed(names: &[Arc<str>]) -> Value {
-    let mut list: Vec<String> = names.iter().take(NAMES_MAX).map(|it| it.to_string()).collect();
+    let mut list: Vec<String> = names.iter().take(NAMES_MAX).map(ToString::to_string).collect();
     if let Some(more) = names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
         list.push(format!("and {more} more"));
     }

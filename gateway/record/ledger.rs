@@ -181,8 +181,7 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// What was seen when it was last looked at: bytes free on its disk, if the system says, and the newest
-    /// audit record's number.
+    /// At the last look: bytes free on its disk, if the system says, and the newest audit record.
     pub(super) fn seen(&self) -> (Option<u64>, i64) {
         (self.shared.health.free_bytes(), self.shared.health.audit_head())
     }

@@ -129,7 +129,7 @@ pub(super) fn page(
 fn shown(row: &Row<'_>) -> rusqlite::Result<Map<String, Value>> {
     let statement = row.as_ref();
     let mut shown = Map::new();
-    for (at, name) in statement.column_names().into_iter().enumerate() {
+    for (at, name) in statement.column_names().enumerate() {
         let (name, value) = match (name, row.get_ref(at)?) {
             ("at_ms", ValueRef::Integer(at_ms)) => ("at", started_at(at_ms).into()),
             ("before" | "after", ValueRef::Text(text)) => {
