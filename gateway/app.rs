@@ -1,6 +1,8 @@
 //! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
+mod audit;
+mod audit_key;
 mod beside;
 mod books;
 mod build;
@@ -27,6 +29,7 @@ mod spend;
 mod start_block;
 mod start_error;
 mod traces;
+mod trail;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -302,6 +305,7 @@ fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
     let admin = &config.admin;
     AdminState {
         find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
+        audit: audit::teller(&gateway, config.ledger.sqlite.clone()),
         spend: spend::teller(&gateway, config.ledger.sqlite.clone()),
         expose: gauges::exposer(&gateway),
         gateway,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{epoch, pepper};
+use super::{audit_key, epoch, pepper};
 use crate::{
     config::{self, Config},
     record,
@@ -34,8 +34,9 @@ pub(super) async fn books(
         }
     };
     let replica = store.replica(&epoch::replica(rand::random()))?;
-    let now_ms = || jiff::Timestamp::now().as_millisecond();
+    let now_ms: fn() -> i64 = || jiff::Timestamp::now().as_millisecond();
     let folder = pepper::folder(&config.ledger).to_owned();
+    audit_key::sign(&mut store, &folder, now_ms)?;
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
     Ok((store, replica.into()))
 }

@@ -19,6 +19,7 @@ use super::{
     start_block::Started,
     start_error::StartError,
     traces::{self, Traces},
+    trail,
 };
 use crate::{
     account::Accounts,
@@ -28,7 +29,7 @@ use crate::{
     outcome::Sampler,
     pipeline::{Epoch, Gateway, Guards, SERVED_MAX, Served, ServedSender, Sources},
     record::{self, Ledger, Recorder, WriterHandle},
-    store::Departure,
+    store::{Departure, Reader},
 };
 
 /// How long the ledger's writer gathers a group.
@@ -90,10 +91,13 @@ pub(super) async fn build(
     let guards = Guards::new(last, &changes);
     let gateway = Arc::new(rooms(config, recorder, epoch, (guards, served)));
     experiments::take_up(&gateway, &config.ledger.sqlite, &changes);
+    let last = Reader::open(&config.ledger.sqlite).and_then(|reader| reader.audited_config());
+    let last = last.map_err(ledger_error)?;
     gauges::register(&gateway);
     if let Some(predecessor) = predecessor {
         predecessor.leave().await.map_err(stays)?;
     }
+    trail::loaded(&gateway, last.as_deref());
     if let Some(before) = before {
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::experiments;
+use super::{experiments, trail};
 use crate::pipeline::{Gateway, guards};
 
 /// How often decisions get a new view of the fleet, and of the experiments where a step of a ramp begins or
@@ -30,6 +30,7 @@ async fn look(gateway: &Gateway) {
             _ = sweep.tick() => {
                 gateway.epoch.load().upstreams.sweep(gateway.now());
                 guards::look(gateway);
+                trail::denied(gateway, false);
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::Running;
+use super::{Running, trail};
 use crate::{account::close_shares, edge::accept::Shutdown};
 
 /// After the hard stop, for callers to take their last words; whoever does not read them is dropped.
@@ -53,6 +53,7 @@ pub(super) async fn shutdown(running: Running) {
     }
     running.chores.iter().for_each(JoinHandle::abort);
     running.looker.finish().await;
+    trail::denied(&gateway, true);
     let writer = running.writer;
     let place = running.config.into_inner().ledger.sqlite;
     // The writer's last flush blocks; it must not block the runtime.

@@ -21,7 +21,7 @@ use super::{
     beside::PredecessorMoney,
     changed::{NamesChanged, names_changed},
     epoch::{Before, epoch},
-    past, pepper, probes,
+    past, pepper, probes, trail,
 };
 use crate::{
     account::{Accounts, NewBudgets},
@@ -85,7 +85,8 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     let before = gateway.epoch.load_full();
     let metrics = gateway.recorder.metrics();
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
-    admit(running, &config, &mut epoch).await?;
+    let (changed, named) = (changed(&current, &config), names_changed(&current, &config));
+    admit(running, &config, &mut epoch, (&changed, &named)).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
     let epoch = Arc::new(epoch);
     gateway.epoch.store(Arc::clone(&epoch));
@@ -100,8 +101,7 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     if running.asks {
         probes::ask_first(epoch, Some(&before), gateway.sources.now);
     }
-    let (models, changed) = (changes(&current, &config), changed(&current, &config));
-    let (named, config_hash) = (names_changed(&current, &config), Arc::clone(&config.hash));
+    let (models, config_hash) = (changes(&current, &config), Arc::clone(&config.hash));
     running.log.apply(&config.log);
     *current = config;
     Ok(Reloaded::InForce {
@@ -118,7 +118,13 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
 
 /// Puts keys, teams, limits and budgets in force, last of all that may fail: from here on they bind,
 /// requests as well that began before.
-async fn admit(running: &Running, config: &Config, epoch: &mut Epoch) -> io::Result<()> {
+/// What differs stands in the audit trail before it binds anybody.
+async fn admit(
+    running: &Running,
+    config: &Config,
+    epoch: &mut Epoch,
+    differs: (&[&'static str], &[NamesChanged]),
+) -> io::Result<()> {
     let payers = config.payers();
     let who = (&*config.teams, &*payers);
     let new = Arc::new(epoch.accounts.new_budgets(who, jiff::Timestamp::now()));
@@ -126,6 +132,7 @@ async fn admit(running: &Running, config: &Config, epoch: &mut Epoch) -> io::Res
     if !new.is_empty() {
         begin(running, config, &epoch.accounts, &new).await.map_err(io::Error::other)?;
     }
+    trail::reloaded(&running.gateway, epoch, differs).await?;
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
     epoch.directory = Arc::new(directory);

@@ -62,7 +62,7 @@ async fn turn(turns: Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
 }
 
 /// A question without a meaning: all that is wrong with it, at the first parameter that is.
-fn misused(wrong: &[Wrong]) -> Failure {
+pub(super) fn misused(wrong: &[Wrong]) -> Failure {
     let fault = |Wrong { parameter, fault }: &Wrong| format!("`{parameter}`: {fault}");
     let public = wrong.iter().map(fault).collect::<Vec<_>>().join("\n");
     let failure = Failure::invalid("invalid_value", public);
@@ -72,7 +72,7 @@ fn misused(wrong: &[Wrong]) -> Failure {
     }
 }
 
-fn unreadable() -> Failure {
+pub(super) fn unreadable() -> Failure {
     Failure::new(Kind::Unavailable, Stage::Record, "the ledger cannot be read")
 }
 

@@ -138,7 +138,9 @@ fn verify(file: &Path, json: bool) -> ExitCode {
 fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "unchecked": it.unchecked, "cost": it.cost.to_string(), "faults": it.faults,
+        "unchecked": it.unchecked, "audit": it.audit,
+        "audit_signed": it.signed.as_ref().map(|(seq, _)| seq),
+        "audit_key": it.signed.as_ref().map(|(_, key)| key), "cost": it.cost.to_string(), "faults": it.faults,
     })
 }
 
@@ -150,12 +152,18 @@ fn print(it: &Verification) {
         let rows = policies::counted(it.unchecked, "row is", "rows are");
         out!("{rows} of an earlier version, without a checksum");
     }
+    match &it.signed {
+        Some((seq, key)) => out!("the audit trail is signed up to record {seq}, by the key {key}"),
+        None if it.audit > 0 => out!("the audit trail is unsigned"),
+        None => {}
+    }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     out!(
-        "{said}: {} settled, {} recovered, {} open, cost {}",
+        "{said}: {} settled, {} recovered, {} open, cost {}, {}",
         it.settled,
         it.recovered,
         it.open,
-        it.cost
+        it.cost,
+        policies::counted(it.audit, "audit record", "audit records")
     );
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each. Only here does anything go to standard output.
 
+mod audit;
 mod check;
 mod classify;
 mod demo;
@@ -80,6 +81,8 @@ enum Command {
     Top(top::Args),
     /// Prove the ledger, or follow its entries.
     Ledger(ledger::Args),
+    /// Say what was changed, by whom and why, from the audit trail in the ledger.
+    Audit(audit::Args),
     /// Judge arms by the ledger or by other data, plan experiments, and stop or resume those that run.
     #[command(subcommand)]
     Experiment(experiment::Command),
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
+        Command::Audit(args) => audit::run(&config, &args),
         Command::Experiment(command) => experiment::run((&config, named), command),
         Command::Sim(args) => asynchronous(sim::run(args, named)),
         Command::Completions { shell } => {

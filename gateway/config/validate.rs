@@ -175,10 +175,10 @@ pub(super) fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Fa
     ledger
 }
 
-/// Parts that wait for the audit trail. Without it no change is made that an audit could fail for, which
-/// is what `refuse_changes` says; anything else would be of no effect.
+/// A change that cannot be recorded in the audit trail is not made, which is what `refuse_changes` says;
+/// anything else would be of no effect.
 fn audit(mut it: Section<'_>, faults: &mut Faults) {
-    let expected = "nothing, or \"refuse_changes\": this version has no audit trail";
+    let expected = "nothing, or \"refuse_changes\": a change that cannot be recorded is not made";
     let known = |value: &Value| (value.as_str()? == "refuse_changes").then_some(());
     it.read("on_failure", expected, faults, known);
     later(&mut it, &["signing_key"], faults);

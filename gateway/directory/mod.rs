@@ -25,7 +25,7 @@ pub use self::principal::Principal;
 pub(crate) use self::{
     credential::bearer,
     key::{hash_line, new_key},
-    pepper::{fingerprint, load_or_create_pepper, load_pepper},
+    pepper::{fingerprint, load_or_create_pepper, load_or_create_secret, load_pepper},
 };
 use self::{
     credential::{credential, unauthenticated},

@@ -13,6 +13,8 @@ use sha2::Sha256;
 
 use crate::config::Secret;
 
+/// The name of its file.
+const FILE: &str = "pepper";
 /// A pepper is as long as the hashes that it keys.
 const PEPPER_BYTES_MIN: usize = 32;
 
@@ -65,11 +67,23 @@ pub(crate) fn fingerprint(pepper: &Secret) -> String {
 /// # Errors
 /// When it can be neither read nor made, or is too short to be one.
 pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Result<Secret> {
-    if let Some(pepper) = load_pepper(folder)? {
-        return Ok(pepper);
+    load_or_create_secret(folder, FILE, random)
+}
+
+/// A secret beside the ledger, in a file of this name: as the pepper.
+///
+/// # Errors
+/// When it can be neither read nor made, or is too short to be one.
+pub(crate) fn load_or_create_secret(
+    folder: &Path,
+    name: &str,
+    random: [u8; 32],
+) -> io::Result<Secret> {
+    if let Some(secret) = load_secret(folder, name)? {
+        return Ok(secret);
     }
-    create_pepper(folder, &folder.join("pepper"), &hex(&random))?;
-    load_pepper(folder)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    create_secret(folder, name, &hex(&random))?;
+    load_secret(folder, name)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// The pepper beside the ledger, if one was made.
@@ -77,26 +91,30 @@ pub(crate) fn load_or_create_pepper(folder: &Path, random: [u8; 32]) -> io::Resu
 /// # Errors
 /// When it cannot be read, or is too short to be one.
 pub(crate) fn load_pepper(folder: &Path) -> io::Result<Option<Secret>> {
-    let text = match fs::read_to_string(folder.join("pepper")) {
+    load_secret(folder, FILE)
+}
+
+fn load_secret(folder: &Path, name: &str) -> io::Result<Option<Secret>> {
+    let text = match fs::read_to_string(folder.join(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
     let text = text.trim();
     if text.len() < PEPPER_BYTES_MIN {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper is too short"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the {name} is too short")));
     }
     Ok(Some(Secret::new(text)))
 }
 
-fn create_pepper(folder: &Path, path: &Path, pepper: &str) -> io::Result<()> {
-    // A name that no other process has, in whatever container, and that says nothing of the pepper.
-    let name = Pepper::new(pepper.as_bytes()).digest(b"name of the file while it is written");
-    let half = folder.join(format!("pepper.{}", hex(&name)));
+fn create_secret(folder: &Path, name: &str, secret: &str) -> io::Result<()> {
+    // A name that no other process has, in whatever container, and that says nothing of the secret.
+    let own = Pepper::new(secret.as_bytes()).digest(b"name of the file while it is written");
+    let half = folder.join(format!("{name}.{}", hex(&own)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
     let made = file
-        .write_all(pepper.as_bytes())
+        .write_all(secret.as_bytes())
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::hard_link(&half, path));
+        .and_then(|()| fs::hard_link(&half, folder.join(name)));
     fs::remove_file(&half)?;
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

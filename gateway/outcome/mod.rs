@@ -1,6 +1,7 @@
 //! The values that every room may use: who asked, what was tried, what was used, how it ended.
 
 mod attempt;
+mod audit;
 mod caller;
 mod closed;
 mod ending;
@@ -12,6 +13,7 @@ mod usage;
 
 pub use self::{
     attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached},
+    audit::{AuditAction, AuditRecord},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,

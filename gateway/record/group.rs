@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::outcome::{ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
+use crate::outcome::{AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
 
 /// A store of ledger entries.
 pub trait LedgerStore {
@@ -44,6 +44,8 @@ pub struct Upkeep {
     pub free_bytes: Option<u64>,
     /// There is more to do soon.
     pub more: bool,
+    /// The number of the newest record of the audit trail; 0 is before the first.
+    pub audit_head: i64,
     /// What is written does not stand where it is looked for: its files were removed or replaced.
     pub lost: bool,
 }
@@ -110,8 +112,10 @@ pub struct Group {
     pub feedback: Vec<Feedback>,
     /// What was found about answers.
     pub judged: Vec<Judged>,
-    /// What has become of experiments.
+    /// What has become of experiments. The store writes the record of the audit trail of each beside it.
     pub changes: Vec<ExperimentChange>,
+    /// Further records of the audit trail.
+    pub audit: Vec<AuditRecord>,
     /// Whether a write of this group has failed before.
     pub repeated: bool,
 }
@@ -132,6 +136,7 @@ impl Group {
         self.feedback.append(&mut rows.feedback);
         self.judged.append(&mut rows.judged);
         self.changes.append(&mut rows.changes);
+        self.audit.append(&mut rows.audit);
     }
 
     pub(super) fn failed(&mut self) {
@@ -147,6 +152,7 @@ impl Group {
         self.feedback.clear();
         self.judged.clear();
         self.changes.clear();
+        self.audit.clear();
         self.repeated = false;
     }
 }
@@ -160,6 +166,7 @@ pub(super) struct Rows {
     pub(super) feedback: Vec<Feedback>,
     pub(super) judged: Vec<Judged>,
     pub(super) changes: Vec<ExperimentChange>,
+    pub(super) audit: Vec<AuditRecord>,
 }
 
 /// What is called after each commit, with what was written and how long that took.

@@ -2,7 +2,7 @@
 //! every request and written by the ledger's writer when something changes.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Health {
     faults: AtomicU8,
     /// Bytes free on the ledger's disk when it was last looked at; [`UNKNOWN`] if nobody has said.
     free_bytes: AtomicU64,
+    /// The number of the newest record of the audit trail when it was last looked at.
+    audit_head: AtomicI64,
     /// Where the ledger stands, for the log.
     place: String,
 }
@@ -42,7 +44,12 @@ pub(super) struct Health {
 impl Health {
     /// The health of a ledger that stands there, and of which no fault is known.
     pub(super) fn of(place: String) -> Self {
-        Self { faults: AtomicU8::new(0), free_bytes: UNKNOWN.into(), place }
+        Self {
+            faults: AtomicU8::new(0),
+            free_bytes: UNKNOWN.into(),
+            audit_head: AtomicI64::new(0),
+            place,
+        }
     }
 
     /// Where the ledger stands.
@@ -94,9 +101,16 @@ impl Health {
         (before & faults != 0) != are
     }
 
+    /// The number of the newest record of the audit trail, as of the last upkeep.
+    pub(super) fn audit_head(&self) -> i64 {
+        self.audit_head.load(Ordering::Relaxed)
+    }
+
     /// What the store's upkeep has found.
-    pub(super) fn upkeep(&self, Upkeep { low, lost, free_bytes, .. }: Upkeep) {
+    pub(super) fn upkeep(&self, Upkeep { low, lost, free_bytes, audit_head, .. }: Upkeep) {
         self.set(LOST, lost);
+        // A chain does not get shorter: what says so knows nothing of it.
+        self.audit_head.fetch_max(audit_head, Ordering::Relaxed);
         self.free_bytes.store(free_bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
         // Of a disk on which the ledger stands no more nothing is known.
         if !lost {

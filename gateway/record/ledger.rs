@@ -181,9 +181,9 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// Bytes free on its disk when that was last looked at, if the system says.
-    pub(super) fn free_bytes(&self) -> Option<u64> {
-        self.shared.health.free_bytes()
+    /// At the last look: bytes free on its disk, if the system says, and the newest audit record.
+    pub(super) fn seen(&self) -> (Option<u64>, i64) {
+        (self.shared.health.free_bytes(), self.shared.health.audit_head())
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.

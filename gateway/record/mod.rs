@@ -5,6 +5,7 @@
 //! no text of a prompt, an answer or a key ever comes in.
 
 mod access;
+mod denied;
 mod group;
 mod health;
 mod ledger;
@@ -25,6 +26,7 @@ use policies::{experiment::Enrolled, facts::ModelIndex};
 
 use self::trace::Tracer;
 pub use self::{
+    denied::Denied,
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
     metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult},
@@ -33,7 +35,8 @@ use crate::{
     failure::Failure,
     log::Log,
     outcome::{
-        AttemptRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused, ShadowPassed,
+        AttemptRecord, AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused,
+        ShadowPassed,
     },
 };
 
@@ -44,6 +47,9 @@ pub struct CommitNumber(u64);
 /// Refused requests that the ledger keeps in one second, and of one kind the log: a flood must not grow them.
 const REFUSALS_PER_SECOND: u32 = 100;
 
+/// The name of the ledger's chain of audit records.
+const AUDIT_CHAIN: &str = "ledger";
+
 /// Takes every outcome, once. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
@@ -51,6 +57,7 @@ pub struct Recorder {
     ledger: Ledger,
     log: Log,
     refusals: Arc<Allowance>,
+    denied: Arc<denied::Fold>,
 }
 
 impl Recorder {
@@ -71,7 +78,7 @@ impl Recorder {
         }));
         let asked = ledger.clone();
         metrics.register_gauges(Box::new(move || gauges(&asked)));
-        Self { metrics, ledger, log, refusals: Arc::default() }
+        Self { metrics, ledger, log, refusals: Arc::default(), denied: Arc::default() }
     }
 
     /// Opens the entry of an accepted request. Its number says when it is durable.
@@ -116,6 +123,8 @@ impl Recorder {
     /// Where requests leave lines in the log, it leaves one, with what its caller was told.
     pub fn refused(&self, refused: Refused, told: Option<&Failure>) {
         access::turned_away(&self.log, &refused, told);
+        let key = refused.caller.as_ref().map(|caller| &caller.key_name);
+        self.denied.add(refused.kind, key, refused.at_ms);
         let kept = self.ledger.fault().is_none() && self.refusals.take(refused.at_ms);
         self.metrics.refused(&refused, kept);
         if kept {
@@ -156,6 +165,24 @@ impl Recorder {
         self.ledger.append(|rows| rows.changes.push(change))
     }
 
+    /// Counts who was turned away at the operators' door, at that time in milliseconds since 1970.
+    pub fn operator_refused(&self, at_ms: i64) {
+        self.denied.add_operator(at_ms);
+    }
+
+    /// Takes the counts of what was refused for authorisation, once a minute has passed since the first of
+    /// them; or at the end.
+    #[must_use]
+    pub fn denied(&self, now_ms: i64, end: bool) -> Vec<Denied> {
+        self.denied.take(now_ms, end)
+    }
+
+    /// Keeps records of the audit trail, in their order. The number says when they are durable.
+    #[must_use]
+    pub fn audited(&self, records: Vec<AuditRecord>) -> CommitNumber {
+        self.ledger.append(|rows| rows.audit.extend(records))
+    }
+
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -170,12 +197,14 @@ impl Recorder {
 }
 
 /// What is behind in the ledger, and what room there is for more.
-#[allow(clippy::cast_precision_loss, reason = "a disk's bytes, told to the nearest few")]
+#[allow(clippy::cast_precision_loss, reason = "bytes and records, told to the nearest few of 2^53")]
 fn gauges(ledger: &Ledger) -> Vec<GaugeReading> {
     let pending = GaugeReading::count(Gauge::LedgerPending, [], ledger.pending());
-    let free = ledger.free_bytes().map(|it| it as f64);
+    let (free, head) = ledger.seen();
+    let free = free.map(|it| it as f64);
     let free = free.map(|free| GaugeReading::number(Gauge::LedgerDiskFree, [], free));
-    [Some(pending), free].into_iter().flatten().collect()
+    let head = GaugeReading::number(Gauge::AuditHead, [AUDIT_CHAIN.into()], head as f64);
+    [Some(pending), free, Some(head)].into_iter().flatten().collect()
 }
 
 /// The attempt that counts: the committed one, else the last.

@@ -23,7 +23,7 @@ use self::period::{Day, Window};
 pub(crate) use self::{
     json::TOKENS,
     period::{Point, point},
-    query::Query,
+    query::{Query, decoded},
     real::{Real, hours},
     report::{By, Report, decimal},
 };

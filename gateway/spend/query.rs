@@ -133,7 +133,7 @@ fn form(text: &str) -> Result<Form, String> {
 }
 
 /// A name or a value as it is meant: a plus is a space, and a percent sign begins a byte.
-fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
+pub(crate) fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
     if !text.contains(['+', '%']) {
         return Ok(Cow::Borrowed(text));
     }

@@ -3,8 +3,10 @@
 //! Servers alone write entries, and each entry names the process that has opened it; locks on files
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
+mod audit;
 mod boot;
 mod charges;
+mod checkpoint;
 mod checksum;
 mod columns;
 mod decisions;
@@ -46,6 +48,7 @@ use self::boot::Boot;
 pub use self::{
     boot::{Departure, Predecessors},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
+    checkpoint::Signer,
     columns::LEDGER_COLUMNS,
     enrolled::EnrolledRow,
     follow::{Following, Settled},
@@ -67,6 +70,7 @@ pub use self::{
 };
 use crate::{
     config::Durability,
+    outcome::AuditRecord,
     record::{Group, LedgerStore, StoreError, Upkeep},
 };
 
@@ -95,6 +99,7 @@ pub struct Sqlite {
     memory: write::Memory,
     recovered: Recovered,
     keep: Option<Keep>,
+    signer: Option<Signer>,
     predecessors: Option<Predecessors>,
     files: files::Files,
     /// Let go of after the connection.
@@ -164,9 +169,9 @@ impl Sqlite {
         boot.sweep();
         recovered.say(path);
         let predecessors = Some(living).filter(|it| !it.is_empty()).map(Predecessors::new);
-        let (memory, keep) = (write::Memory::default(), None);
+        let (memory, keep, signer) = (write::Memory::default(), None, None);
         let files = files::Files::of(path);
-        Ok(Self { connection, memory, recovered, keep, predecessors, files, boot })
+        Ok(Self { connection, memory, recovered, keep, signer, predecessors, files, boot })
     }
 
     /// Those that wrote the file when this one came; nothing where it was alone.
@@ -204,6 +209,19 @@ impl Sqlite {
         self.keep = Some(keep);
     }
 
+    /// Signs the audit trail from here on, and appends this record of the key unless it signs already.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn sign(&mut self, signer: Signer, introduced: AuditRecord) -> Result<(), StoreError> {
+        let begin = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begin.map_err(failed)?;
+        checkpoint::introduce(&transaction, introduced).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        self.signer = Some(signer);
+        Ok(())
+    }
+
     /// The entries that a crash had left open.
     #[must_use]
     pub fn recovered(&self) -> Recovered {
@@ -239,7 +257,7 @@ impl LedgerStore for Sqlite {
         if self.files.lost() {
             return Upkeep { lost: true, ..Upkeep::default() };
         }
-        let Self { connection, keep, boot, predecessors, .. } = self;
+        let Self { connection, keep, signer, boot, predecessors, .. } = self;
         boot.renew();
         match (boot.recover_others(connection), predecessors) {
             (Ok(others), Some(it)) if it.boots().iter().all(|boot| !others.contains(boot)) => {
@@ -252,7 +270,12 @@ impl LedgerStore for Sqlite {
                 tracing::warn!(ledger, %error, "entries left open could not be closed");
             }
         }
-        keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection))
+        if let Some(signer) = signer {
+            signer.step(connection, false);
+        }
+        let audit_head = audit::head(connection).ok().flatten().map_or(0, |(seq, _)| seq);
+        let upkeep = keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection));
+        Upkeep { audit_head, ..upkeep }
     }
 
     fn place(&self) -> String {
@@ -260,6 +283,9 @@ impl LedgerStore for Sqlite {
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {
+        if let Some(signer) = &mut self.signer {
+            signer.step(&mut self.connection, true);
+        }
         if !self.files.lost() {
             return Ok(());
         }

@@ -271,6 +271,13 @@ impl Gateway {
         super::wait::found("what is to be in the books", look).await
     }
 
+    /// Drains it, and leaves what it has written.
+    pub(crate) async fn stop(self) -> Folder {
+        drop(self.client);
+        self.running.shutdown().await;
+        self.folder
+    }
+
     /// Drains it and reads its books, which must be right.
     pub(crate) async fn close(self) -> Books {
         let Self { running, folder, client } = self;

@@ -17,6 +17,7 @@ const COMMANDS: &[&str] = &[
     "why 019a0000-0000-7000-8000-000000000000",
     "ledger verify",
     "ledger verify --json",
+    "audit",
     "key create --name teller",
     "completions bash",
     "--help",

@@ -187,8 +187,9 @@ async fn who_waits_for_money_is_served_when_a_budget_is_raised() {
     let setup =
         |amount: &str| serving(&up, &ann(&budget(amount))).and("[budget]\nwait_ms = 20000\n");
     let long = with(streamed("a"), json!({ "max_tokens": 2000 }));
-    let gateway = setup("0.0050").start().await;
+    let gateway = setup("0.0080").start().await;
     let holder = post(&gateway, ANN, &long).send().await.expect("a stream");
+    assert_eq!(holder.status(), 200, "it holds its reservation");
     let waiting = Reply::of(post(&gateway, ANN, &long));
     let raise = async {
         // Nothing tells that it waits: it would be refused at once if it could not.

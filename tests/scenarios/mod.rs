@@ -1,6 +1,7 @@
 //! What the gateway promises, one scene each: given a fleet, when a caller asks, then …
 
 mod answers;
+mod audit;
 mod blame;
 mod bounds;
 mod callers;

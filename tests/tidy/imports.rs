@@ -94,6 +94,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // Patterns are the caller's: they run where their size and their steps are bounded.
     ("regex", &["experiment::judge::pattern"]),
     ("rusqlite", &["store"]),
+    ("ring", &["store::sqlite::checkpoint"]),
     ("tokio_postgres", &["store"]),
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),

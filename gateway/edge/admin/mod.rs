@@ -1,6 +1,7 @@
 //! The operators' API: one file for each thing that it shows. An error is a [`Failure`], rendered in
 //! `failure.rs`: as JSON below `/admin/`, and where there is no page.
 
+mod audit;
 mod experiments;
 mod failure;
 mod health;
@@ -46,6 +47,8 @@ pub(crate) struct AdminState {
     pub metrics_guarded: bool,
     /// Looks for a request in the books.
     pub find_request: FindRequest,
+    /// Reads the audit trail.
+    pub audit: Audit,
     /// Sums the ledger.
     pub spend: Spend,
     /// Writes out the metrics.
@@ -62,16 +65,27 @@ pub(crate) type FindRequest =
 pub(crate) type Spend =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<(&'static str, String), Failure>> + Send + Sync>;
 
+/// What answers the query of a URL with a page of the audit trail. It neither blocks the runtime nor holds
+/// the ledger's writer up.
+pub(crate) type Audit =
+    Box<dyn Fn(&str) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync>;
+
 /// What writes out all metrics as text. No request is held up by it.
 pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
 
 impl AdminState {
+    fn turned_away(&self) {
+        let now = (self.gateway.sources.timestamp)();
+        self.gateway.recorder.operator_refused(now.as_millisecond());
+    }
+
     /// Turns away who may not read the metrics.
     fn may_read_metrics(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let open = !self.metrics_guarded;
         if open || token::is_one_of(headers, &[&self.token, &self.metrics_token]) {
             return Ok(());
         }
+        self.turned_away();
         Err(no_token("a bearer token is required"))
     }
 
@@ -80,6 +94,7 @@ impl AdminState {
         if token::is_one_of(headers, &[&self.token]) {
             return Ok(());
         }
+        self.turned_away();
         Err(no_token(match self.token {
             Some(_) => "the bearer token `admin.token` is required",
             None => {
@@ -110,6 +125,7 @@ impl Admin {
             ("/admin/v1/policy", get(policy::policy)),
             ("/admin/v1/requests/{id}", get(requests::request)),
             ("/admin/v1/spend", get(spend::spend)),
+            ("/admin/v1/audit", get(audit::audit)),
             ("/admin/v1/experiments", get(experiments::list)),
             ("/admin/v1/experiments/{name}", get(experiments::one)),
             ("/admin/v1/experiments/{name}/stop", post(experiments::stop)),

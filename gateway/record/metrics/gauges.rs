@@ -61,6 +61,8 @@ pub enum Gauge {
     LedgerPending,
     /// Free bytes on the ledger's disk, none where the system does not say. No labels.
     LedgerDiskFree,
+    /// The number of the newest record of an audit trail. Labels: chain.
+    AuditHead,
     /// Keys that are valid and expire within so many days. Labels: within.
     KeysExpiring,
     /// 1 if a check of `/readyz` passes, else 0. Labels: check.
@@ -127,6 +129,8 @@ const GAUGES: &[About] = &[
         "Number of ledger rows that are not yet durable."),
     (Gauge::LedgerDiskFree, "signalbox_ledger_disk_free_bytes", &[],
         "Bytes free on the ledger's disk, as of a second ago."),
+    (Gauge::AuditHead, "signalbox_audit_head", &["chain"],
+        "Number of the newest record of an audit trail, as of a second ago."),
     (Gauge::KeysExpiring, "signalbox_keys_expiring", &["within"],
         "Number of keys that are valid and expire within so many days."),
     (Gauge::Ready, "signalbox_ready", &["check"],

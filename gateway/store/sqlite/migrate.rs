@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    checksum,
+    audit, checkpoint, checksum,
     experiments::experiments,
     failed,
     schema::{
@@ -17,7 +17,7 @@ use super::{
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 6;
+pub(super) const NEWEST: i64 = 7;
 
 /// The tables of a new file.
 const CREATE: &str = concat!(
@@ -39,6 +39,8 @@ const CREATE: &str = concat!(
     boots!(),
     decisions!(),
     experiments!(),
+    audit::tables!(),
+    checkpoint::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -135,14 +137,18 @@ const KEEP_DECISIONS: &str = decisions!();
 /// From the fifth schema to the sixth, which knows experiments.
 const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiments!());
 
+/// From the sixth schema to the seventh, which has the audit trail.
+const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
+
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
-const STEPS: [&[&str]; 6] = [
+const STEPS: [&[&str]; 7] = [
     &[CREATE, view::PROMISED],
     &[KEEP_TREES],
     &[APPEND_ENTRIES],
     &[KEEP_BOOTS],
     &[KEEP_DECISIONS],
     &[KEEP_EXPERIMENTS, view::PROMISED],
+    &[KEEP_AUDIT],
 ];
 
 /// The number of the file's schema.

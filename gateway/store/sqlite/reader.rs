@@ -7,13 +7,14 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, HourlyFleet, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow,
-    Span, Spending, Spent, Sum, Verification, boot, charges, enrolled, failed, machines,
-    migrate::NEWEST, observed, past, pepper, read, request, shadow, spent, verify,
+    Span, Spending, Spent, Sum, Verification, audit, boot, charges, checkpoint, enrolled, failed,
+    machines, migrate::NEWEST, observed, past, pepper, read, request, shadow, spent, verify,
 };
 use crate::{
     outcome::{Enrolment, ExperimentChange},
@@ -311,6 +312,36 @@ impl Reader {
         seq: i64,
     ) -> Result<(i64, Vec<ExperimentChange>), StoreError> {
         enrolled::changes_after(&self.connection, seq).map_err(failed)
+    }
+
+    /// At most so many records of the audit trail after the one of this number and from this moment on, in
+    /// milliseconds since 1970; the newest last, with all columns by name.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn audit(
+        &self,
+        after: (i64, i64),
+        limit: u32,
+    ) -> Result<Vec<Map<String, Value>>, StoreError> {
+        audit::page(&self.connection, after, limit).map_err(failed)
+    }
+
+    /// The public key of the newest signature of the audit trail, in hexadecimal digits, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn audit_key(&self) -> Result<Option<String>, StoreError> {
+        checkpoint::key(&self.connection).map_err(failed)
+    }
+
+    /// What the newest record of the audit trail says of the configuration in force, as JSON; nothing where
+    /// there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn audited_config(&self) -> Result<Option<String>, StoreError> {
+        audit::config(&self.connection).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

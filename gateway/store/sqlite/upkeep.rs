@@ -92,7 +92,7 @@ impl Keep {
             false
         });
         self.looked_ms = (!more).then_some(now_ms);
-        Upkeep { low, free_bytes, more, lost: false }
+        Upkeep { low, free_bytes, more, ..Upkeep::default() }
     }
 }
 

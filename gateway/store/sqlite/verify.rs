@@ -5,7 +5,7 @@ use std::path::Path;
 use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
-use super::{boot, checksum, failed, read::unsigned, removed};
+use super::{audit, boot, checkpoint, checksum, failed, read::unsigned, removed};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -20,6 +20,10 @@ pub struct Verification {
     /// Rows of an earlier version, which carry no checksum: a change of them is only found where a sum or
     /// a name no longer agrees.
     pub unchecked: u64,
+    /// Records of the audit trail.
+    pub audit: u64,
+    /// The newest of them that is signed, and the public key that checks it; `None` where none is.
+    pub signed: Option<(i64, String)>,
     /// The sum of all closed entries that are kept.
     pub cost: Money,
     /// What is wrong, in words; empty when the books are right.
@@ -86,6 +90,8 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         settled: count("SELECT count(*) FROM line WHERE state = 1")?,
         recovered: count("SELECT count(*) FROM line WHERE state = 2")?,
         unchecked: 0,
+        audit: 0,
+        signed: None,
         cost: Money::ZERO,
         faults: Vec::new(),
     };
@@ -117,6 +123,15 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     let changed = checksum::compare(&tx)?;
     faults.extend(changed.faults);
     verification.unchecked = changed.without;
+    let trail = audit::verify(&tx)?;
+    faults.extend(trail.faults);
+    verification.audit = trail.records;
+    // Without a trail there is nothing that a signature could be of.
+    if trail.is_there {
+        let signed = checkpoint::verify(&tx)?;
+        faults.extend(signed.faults);
+        verification.signed = signed.newest;
+    }
     let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         faults.push(format!("the file is damaged: {check}"));

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use policies::experiment::Enrolled;
 
 use super::{
-    checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema, started_at,
-    trees,
+    audit, checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema,
+    started_at, trees,
 };
 use crate::{
     outcome::{EpochInfo, Opened, Outcome, ShadowOf},
@@ -281,7 +281,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What callers have told, what was found about answers, and what has become of experiments.
+    /// What callers have told, what was found about answers, what has become of experiments, and the trail.
     fn tell(&mut self, group: &Group) -> rusqlite::Result<()> {
         let [_, _, values, changes, _, found] = &mut self.rows;
         for told in &group.feedback {
@@ -305,7 +305,13 @@ impl<'a> Page<'a> {
             let mut insert = self.transaction.prepare_cached(experiments::INSERT_CHANGE)?;
             let mut row = Row::of(&mut insert);
             row.change(next, change)?;
-            *changes += i64::from(row.insert()? > 0);
+            if row.insert()? > 0 {
+                *changes += 1;
+                audit::append(self.transaction, &audit::of_change(change))?;
+            }
+        }
+        for record in &group.audit {
+            audit::append(self.transaction, record)?;
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ fn written(folder: &Folder) {
     group.changes.push(enrolled::change(1, crate::outcome::ExperimentAction::RolledBack));
     store.write(&group).unwrap();
     store.write(&whole((20..22).map(|number| on_day(number, 0)))).unwrap();
+    let (signer, introduced) = audit::signer(1);
+    store.sign(signer, introduced).unwrap();
     store.keep(Keep::new(400, 0, folder.0.clone(), now_ms));
     store.upkeep();
     drop(store);

@@ -1,0 +1,19 @@
+//! What was changed, by whom and why.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::IntoResponse};
+use http::{HeaderMap, Uri, header};
+
+use super::{AdminState, failure::Told};
+
+/// The page of the audit trail that the query asks for.
+pub(super) async fn audit(
+    State(state): State<Arc<AdminState>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Told> {
+    state.may_operate(&headers)?;
+    let page = (state.audit)(uri.query().unwrap_or_default()).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], page.to_string()))
+}

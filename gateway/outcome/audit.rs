@@ -1,0 +1,65 @@
+//! What is changed by people, files and guards, as the audit trail keeps it.
+
+use uuid::Uuid;
+
+/// One record of the audit trail. Names and hashes stand in it, never a secret or a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// UUIDv7 of what is recorded: one that is written again stands once.
+    pub id: Uuid,
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Who has done it: `admin`, `guard`, or the gateway itself.
+    pub who: Box<str>,
+    /// What was done.
+    pub what: AuditAction,
+    /// The name of what it was done to.
+    pub subject: Box<str>,
+    /// Why, in words.
+    pub reason: Box<str>,
+    /// What it was before, as a JSON object of names and hashes; `None` where it was nothing.
+    pub before: Option<Box<str>>,
+    /// What it is afterwards, likewise.
+    pub after: Option<Box<str>>,
+}
+
+/// What the audit trail records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuditAction {
+    /// Somebody was turned away who may not ask, or not for that.
+    AccessRefused,
+    /// Another key signs the trail from here on.
+    AuditKeyChanged,
+    /// A process serves by a configuration from its start on.
+    ConfigLoaded,
+    /// A configuration that was read anew takes the place of the one in force.
+    ConfigReloaded,
+    /// The one that the record before names has not come into force.
+    ConfigNotTaken,
+    /// Another policy comes into force with a configuration.
+    PolicyChanged,
+    /// All units of an experiment get the rule's own route.
+    ExperimentStopped,
+    /// A stop or a rollback of an experiment is undone.
+    ExperimentResumed,
+    /// An arm's units get the control's route.
+    ExperimentRolledBack,
+}
+
+impl AuditAction {
+    /// The spelling in the trail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessRefused => "access.refused",
+            Self::AuditKeyChanged => "audit.key_changed",
+            Self::ConfigLoaded => "config.loaded",
+            Self::ConfigReloaded => "config.reloaded",
+            Self::ConfigNotTaken => "config.not_taken",
+            Self::PolicyChanged => "policy.changed",
+            Self::ExperimentStopped => "experiment.stopped",
+            Self::ExperimentResumed => "experiment.resumed",
+            Self::ExperimentRolledBack => "experiment.rolled_back",
+        }
+    }
+}
