@@ -47,7 +47,7 @@ pub(super) fn judged(section: &mut Section<'_>, faults: &mut Faults) -> Judged {
             Some(it) => metrics.push(it),
             None => {
                 let found = value.as_str().map(|it| format!("`{it}`"));
-                let found = found.unwrap_or_else(|| crate::document::kind(value).into());
+                let found = found.unwrap_or_else(|| crate::document::kind(value));
                 faults.push(Fault::new(path, found, METRIC));
             }
         }
