@@ -152,18 +152,20 @@ fn print(it: &Verification) {
         let rows = policies::counted(it.unchecked, "row is", "rows are");
         out!("{rows} of an earlier version, without a checksum");
     }
-    match &it.signed {
-        Some((seq, key)) => out!("the audit trail is signed up to record {seq}, by the key {key}"),
-        None if it.audit > 0 => out!("the audit trail is unsigned"),
-        None => {}
-    }
     let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
     out!(
-        "{said}: {} settled, {} recovered, {} open, cost {}, {}",
+        "{said}: {} settled, {} recovered, {} open, cost {}",
         it.settled,
         it.recovered,
         it.open,
-        it.cost,
-        policies::counted(it.audit, "audit record", "audit records")
+        it.cost
     );
+    let records = policies::counted(it.audit, "record", "records");
+    match &it.signed {
+        Some((seq, key)) => {
+            out!("audit trail: {records}, signed up to record {seq} by the key {key}")
+        }
+        None if it.audit > 0 => out!("audit trail: {records}, unsigned"),
+        None => {}
+    }
 }

@@ -58,7 +58,7 @@ async fn exported(folder: &Folder, records: &[Value]) {
     let key = binary::run(&folder.config(), &["audit", "--key"]).await;
     let key = String::from_utf8(key.stdout).expect("a text");
     assert_eq!(records[0]["after"]["public_key"], key.trim());
-    assert!(said.contains(&format!("signed up to record 6, by the key {}", key.trim())), "{said}");
+    assert!(said.contains(&format!("signed up to record 6 by the key {}", key.trim())), "{said}");
     let export = binary::run(&folder.config(), &["audit", "--json"]).await;
     let export = String::from_utf8(export.stdout).expect("a text");
     let lines: Vec<Value> =

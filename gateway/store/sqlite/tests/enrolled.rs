@@ -304,7 +304,8 @@ fn what_is_told_and_the_arm_go_with_their_entry() {
 /// Makes a file of the fifth schema of one of the sixth in which no experiment was.
 const AS_FIFTH: &str = "DROP VIEW feedback; DROP VIEW ledger; DROP TABLE arm; DROP TABLE enrolled;
      DROP TABLE feedback_value; DROP TABLE experiment_change; DROP TABLE shadow;
-     DROP TABLE judged; DROP INDEX refusal_arm;
+     DROP TABLE judged; DROP TABLE audit; DROP TABLE audit_checkpoint; DROP INDEX refusal_arm;
+     DELETE FROM meta WHERE name LIKE 'audit%';
      ALTER TABLE refusal DROP COLUMN arm; ALTER TABLE refusal DROP COLUMN unit;
      DELETE FROM meta WHERE name LIKE 'rows_%'; CREATE VIEW ledger AS SELECT 1;
      PRAGMA user_version = 5;";
