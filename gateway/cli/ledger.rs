@@ -161,11 +161,10 @@ fn print(it: &Verification) {
         it.cost
     );
     let records = policies::counted(it.audit, "record", "records");
-    match &it.signed {
-        Some((seq, key)) => {
-            out!("audit trail: {records}, signed up to record {seq} by the key {key}")
-        }
-        None if it.audit > 0 => out!("audit trail: {records}, unsigned"),
-        None => {}
-    }
+    let signed = match &it.signed {
+        Some((seq, key)) => format!("signed up to record {seq} by the key {key}"),
+        None if it.audit > 0 => String::from("unsigned"),
+        None => return,
+    };
+    out!("audit trail: {records}, {signed}");
 }
