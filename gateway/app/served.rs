@@ -16,6 +16,8 @@ use crate::{
 
 /// Answers that are read at once: reading takes the processor's time.
 const READ_AT_ONCE: usize = 1;
+/// Answers of shadows that wait to be read; more are not compared: nothing that waits grows with the load.
+const COMPARED_MAX: usize = 64;
 /// For the answers that are still to be read when the process ends.
 const LAST_READ: Duration = Duration::from_secs(2);
 
@@ -29,8 +31,12 @@ impl Looker {
     /// Looks at what comes, until it is told to end.
     pub(super) fn begin(gateway: &Arc<Gateway>, served: Receiver<Served>) -> Self {
         let (ends, ended) = watch::channel(false);
-        let reading = Semaphore::new(READ_AT_ONCE);
-        let look = Look { gateway: Arc::clone(gateway), reading, ended };
+        let look = Look {
+            gateway: Arc::clone(gateway),
+            reading: Semaphore::new(READ_AT_ONCE),
+            comparing: Semaphore::new(COMPARED_MAX),
+            ended,
+        };
         Self { ends, looks: tokio::spawn(run(Arc::new(look), served)) }
     }
 
@@ -45,6 +51,7 @@ impl Looker {
 struct Look {
     gateway: Arc<Gateway>,
     reading: Semaphore,
+    comparing: Semaphore,
     ended: watch::Receiver<bool>,
 }
 
@@ -53,33 +60,45 @@ async fn run(look: Arc<Look>, mut served: Receiver<Served>) {
     let mut ended = look.ended.clone();
     loop {
         tokio::select! {
+            // Read before the next one is taken: what waits for that waits in the channel, which has an end.
             Some(it) = served.recv() => {
-                all.spawn(Arc::clone(&look).at(it));
+                let it = Arc::new(it);
+                let answer = look.served(&it).await;
+                if it.to_shadow {
+                    all.spawn(Arc::clone(&look).shadow(it, answer));
+                }
             }
             Some(_) = all.join_next() => {}
-            _ = ended.wait_for(|it| *it) => break,
+            () = told(&mut ended) => break,
         }
     }
-    while let Ok(it) = served.try_recv() {
-        all.spawn(Arc::clone(&look).at(it));
-    }
-    let _ = timeout(LAST_READ, async { while all.join_next().await.is_some() {} }).await;
+    let rest = async {
+        while let Ok(it) = served.try_recv() {
+            look.served(&Arc::new(it)).await;
+        }
+        while all.join_next().await.is_some() {}
+    };
+    let _ = timeout(LAST_READ, rest).await;
     all.shutdown().await;
 }
 
+/// Waits until it is to end.
+async fn told(ended: &mut watch::Receiver<bool>) {
+    let _ = ended.wait_for(|it| *it).await;
+}
+
 impl Look {
-    async fn at(self: Arc<Self>, it: Served) {
-        let it = Arc::new(it);
-        // First at what was served: that waits for no shadow.
-        let (look, of) = (Arc::clone(&self), Arc::clone(&it));
-        let Some(answer) = self.in_turn(move || judge(&look.gateway, &of)).await else { return };
-        if !it.to_shadow {
-            return;
-        }
+    /// Looks at what was served: that waits for no shadow.
+    async fn served(&self, it: &Arc<Served>) -> Option<Transcript> {
+        let (gateway, it) = (Arc::clone(&self.gateway), Arc::clone(it));
+        self.in_turn(move || judge(&gateway, &it)).await.flatten()
+    }
+
+    async fn shadow(self: Arc<Self>, it: Arc<Served>, answer: Option<Transcript>) {
         let mut ended = self.ended.clone();
         let shadow = tokio::select! {
             biased;
-            _ = ended.wait_for(|it| *it) => return,
+            () = told(&mut ended) => return,
             shadow = pipeline::shadow(&self.gateway, &it) => shadow,
         };
         let shadow = match shadow {
@@ -87,6 +106,7 @@ impl Look {
             Err(why) => return self.gateway.recorder.shadow_passed(&it.opened, &it.of.arm, why),
         };
         let Some((answer, shadow)) = answer.zip(shadow) else { return };
+        let Ok(_place) = self.comparing.try_acquire() else { return };
         let look = Arc::clone(&self);
         // One that cannot be read leaves nothing.
         let _ = self.in_turn(move || compare(&look.gateway, (&it, &answer), &shadow)).await;
