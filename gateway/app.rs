@@ -14,14 +14,18 @@ mod experiments;
 mod gauges;
 mod ground;
 mod handover;
+mod in_force;
 mod inherited;
 mod listen;
+mod manage;
+mod managed;
 mod notify;
 mod online;
 mod past;
 mod pepper;
 mod probes;
 mod process;
+mod query;
 mod reload;
 mod requests;
 mod served;
@@ -36,6 +40,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use self::{
     build::{Rooms, build, real_now},
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Sockets},
+    in_force::InForce,
     listen::open,
     served::Looker,
     start_block::Started,
@@ -44,6 +49,8 @@ use self::{
 pub use self::{
     changed::NamesChanged,
     ground::{check, notes, warnings},
+    manage::listed,
+    managed::{ChangeError, change, load},
     notify::{Notice, notify},
     online::{AskedEndpoint, ListedBackend, ask_backends, list_backend},
     reload::{Change, Reloaded, Watched},
@@ -55,6 +62,7 @@ pub(crate) use self::{
     pepper::{accepted, pepper, place},
 };
 pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
+use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
@@ -62,7 +70,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{self, Config},
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
@@ -85,7 +93,7 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 2],
+    chores: [JoinHandle<()>; 3],
     /// Who looks at answers again.
     looker: Looker,
     drain_timeout: Duration,
@@ -95,15 +103,11 @@ pub struct Running {
     /// What sends spans, if there are any.
     traces: Option<Traces>,
     gateway: Arc<Gateway>,
-    /// Whether backends that are new are asked what they serve.
-    asks: bool,
-    /// The boots of processes that may have requests open yet.
-    predecessors: Vec<i64>,
     /// How it came to serve.
     started: Started,
     log: Log,
     /// What is in force.
-    config: Mutex<Config>,
+    in_force: Arc<InForce>,
 }
 
 impl Running {
@@ -112,7 +116,7 @@ impl Running {
     /// # Errors
     /// When a new address or credential cannot be used: then nothing is taken.
     pub async fn reload(&self, config: Config) -> io::Result<Reloaded> {
-        let reloaded = reload::reload(self, config).await;
+        let reloaded = reload::reload(&self.in_force, config).await;
         self.gateway.recorder.metrics().reloaded(match &reloaded {
             Ok(Reloaded::InForce { .. }) => ReloadResult::Applied,
             Ok(Reloaded::Unchanged) => ReloadResult::Unchanged,
@@ -128,7 +132,7 @@ impl Running {
 
     /// Says in the log how it has come to serve, and by what, with these warnings.
     pub async fn say_started(&self, path: &Path, warnings: &[StartWarning]) {
-        start_block::say(self, (&*self.config.lock().await, path), warnings);
+        start_block::say(self, (&*self.in_force.config.lock().await, path), warnings);
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -239,15 +243,26 @@ async fn begin(
     let [api_socket, admin_socket] = sockets;
     let (api_listener, addr) = adopt(api_socket, config.server.listen)?;
     let (admin_listener, admin_addr) = adopt(admin_socket, config.admin.listen)?;
+    let server = config.server.clone();
     let listener_config = |listener| ListenerConfig {
         listener,
-        header_timeout: config.server.header_timeout,
-        write_timeout: config.server.write_timeout,
-        connections_max: config.server.connections_max,
+        header_timeout: server.header_timeout,
+        write_timeout: server.write_timeout,
+        connections_max: server.connections_max,
         resting: resting.clone(),
     };
     let api = api(&config, &gateway);
-    let admin = Admin::new(admin(&config, Arc::clone(&gateway)));
+    let (ledger, admin_config) = (config.ledger.sqlite.clone(), config.admin.clone());
+    let in_force = Arc::new(InForce {
+        gateway: Arc::clone(&gateway),
+        read: ArcSwap::from_pointee(config.read_from()),
+        config: Mutex::new(config),
+        ledger,
+        predecessors,
+        asks,
+        log: log.clone(),
+    });
+    let admin = Admin::new(admin(&admin_config, &in_force));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
             api.clone().answer(it)
@@ -264,26 +279,26 @@ async fn begin(
         listeners,
         incumbent: None,
         looker: Looker::begin(&gateway, to_look_at),
-        chores: chores(&gateway, &config),
-        drain_timeout: config.server.drain_timeout,
-        drain_grace: config.server.drain_grace,
+        chores: chores(&in_force),
+        drain_timeout: server.drain_timeout,
+        drain_grace: server.drain_grace,
         departure,
         writer,
         traces,
         gateway,
-        asks,
-        predecessors,
         started,
         log,
-        config: Mutex::new(config),
+        in_force,
     };
     Ok((running, rest))
 }
 
-fn chores(gateway: &Arc<Gateway>, config: &Config) -> [JoinHandle<()>; 2] {
+fn chores(in_force: &Arc<InForce>) -> [JoinHandle<()>; 3] {
+    let gateway = &in_force.gateway;
     [
-        tokio::spawn(chores::run(Arc::clone(gateway), config.ledger.sqlite.clone())),
+        tokio::spawn(chores::run(Arc::clone(gateway), in_force.ledger.clone())),
         tokio::spawn(probes::run(Arc::clone(gateway))),
+        tokio::spawn(managed::follow(Arc::clone(in_force))),
     ]
 }
 
@@ -301,14 +316,15 @@ fn api(config: &Config, gateway: &Arc<Gateway>) -> ApiService {
     ApiService::new(Arc::clone(gateway), ApiSettings { server: &config.server, find_enrolment })
 }
 
-fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
-    let admin = &config.admin;
+fn admin(admin: &config::Admin, in_force: &Arc<InForce>) -> AdminState {
+    let InForce { gateway, ledger, .. } = &**in_force;
     AdminState {
-        find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
-        audit: audit::teller(&gateway, config.ledger.sqlite.clone()),
-        spend: spend::teller(&gateway, config.ledger.sqlite.clone()),
-        expose: gauges::exposer(&gateway),
-        gateway,
+        find_request: requests::finder(gateway, ledger.clone()),
+        audit: audit::teller(gateway, ledger.clone()),
+        spend: spend::teller(gateway, ledger.clone()),
+        expose: gauges::exposer(gateway),
+        manage: manage::manager(in_force),
+        gateway: Arc::clone(gateway),
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),
         metrics_token: admin.metrics_token.clone(),

@@ -143,6 +143,8 @@ pub(crate) struct Epoch {
     pub created: HashMap<Box<str>, i64>,
     /// The hash of the configuration.
     pub config_hash: Arc<str>,
+    /// The number of the last change of what is managed beside it.
+    pub managed_last: i64,
 }
 
 /// A request as it came in. Its body is read when it is awaited: after the caller is known.
@@ -290,7 +292,7 @@ async fn serve_decided(
     tab: &mut Tab,
 ) -> Result<answer::Pending, Failure> {
     let Asked { principal, headers, request, at } = asked;
-    let Principal { caller, account } = &*principal;
+    let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
     let now = tab.at(Stage::Admit);
@@ -343,6 +345,11 @@ impl Gateway {
     /// The time.
     pub(crate) fn now(&self) -> Instant {
         (self.sources.now)()
+    }
+
+    /// The number of the last change of what is managed that is in force.
+    pub(crate) fn managed_last(&self) -> i64 {
+        self.epoch.load().managed_last
     }
 
     /// Whether what still runs is to end now.

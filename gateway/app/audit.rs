@@ -5,11 +5,14 @@ use std::{path::PathBuf, sync::Arc};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use super::spend::{misused, unreadable};
+use super::{
+    query,
+    spend::{misused, unreadable},
+};
 use crate::{
     edge::admin::Audit,
     pipeline::Gateway,
-    spend::{Wrong, decoded, point},
+    spend::{Wrong, point},
     store::Reader,
 };
 
@@ -34,22 +37,8 @@ struct Asked {
 impl Asked {
     fn read(query: &str, now: Timestamp) -> Result<Self, Vec<Wrong>> {
         let mut asked = Self { after: 0, since_ms: i64::MIN, limit: LIMIT };
-        let (mut seen, mut wrong) = (Vec::new(), Vec::new());
-        for part in query.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let name = decoded(name).unwrap_or_else(|_| name.into());
-            let taken = match decoded(value) {
-                Ok(_) if seen.contains(&name) => Err("stands twice: expected once".to_owned()),
-                Ok(value) => asked.take(&name, &value, now),
-                Err(fault) => Err(fault),
-            };
-            if let Err(fault) = taken {
-                let parameter = crate::failure::shown(&name).to_string();
-                wrong.push(Wrong { parameter, fault });
-            }
-            seen.push(name);
-        }
-        if wrong.is_empty() { Ok(asked) } else { Err(wrong) }
+        query::read(query, |name, value| asked.take(name, value, now))?;
+        Ok(asked)
     }
 
     fn take(&mut self, name: &str, value: &str, now: Timestamp) -> Result<(), String> {

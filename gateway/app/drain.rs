@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{Running, trail};
+use super::{Running, managed, trail};
 use crate::{account::close_shares, edge::accept::Shutdown};
 
 /// After the hard stop, for callers to take their last words; whoever does not read them is dropped.
@@ -54,8 +54,9 @@ pub(super) async fn shutdown(running: Running) {
     running.chores.iter().for_each(JoinHandle::abort);
     running.looker.finish().await;
     trail::denied(&gateway, true);
+    managed::note_uses(&running.in_force).await;
     let writer = running.writer;
-    let place = running.config.into_inner().ledger.sqlite;
+    let place = running.in_force.ledger.clone();
     // The writer's last flush blocks; it must not block the runtime.
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || writer.finish()).await {
         let ledger = place.display();

@@ -81,6 +81,7 @@ pub(super) fn epoch(
         created: created(&config.policy, before),
         policy: config.policy.clone(),
         config_hash: Arc::clone(&config.hash),
+        managed_last: config.managed.last,
     })
 }
 

@@ -8,6 +8,7 @@ use policies::Fault;
 use super::{
     epoch::{Before, epoch},
     handover::{self, ListenAddresses},
+    managed,
     pepper::{self, folder},
     real_now,
 };
@@ -23,7 +24,7 @@ use crate::{
 /// # Errors
 /// Every fault of the configuration and of the machine for it, with its path.
 pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
-    let config = config::check(path, &faults)?;
+    let config = config::check(path, &faults, &managed::stored)?;
     match unprovable(&config) {
         Some(fault) => Err(vec![fault]),
         None => Ok(config),

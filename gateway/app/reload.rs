@@ -17,10 +17,10 @@ use std::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    Running,
     beside::PredecessorMoney,
     changed::{NamesChanged, names_changed},
     epoch::{Before, epoch},
+    in_force::InForce,
     past, pepper, probes, trail,
 };
 use crate::{
@@ -70,23 +70,51 @@ pub enum Change {
     Changed(Arc<str>),
 }
 
+/// Why another configuration comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Its files were read anew.
+    Files,
+    /// What is managed beside them has changed, which stands in the audit trail already.
+    Managed,
+}
+
 /// Puts another configuration in force.
-pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Reloaded> {
+pub(super) async fn reload(running: &InForce, config: Config) -> io::Result<Reloaded> {
     let mut current = running.config.lock().await;
     let mut fixed = fixed_changes(&current, &config);
     fixed.extend(pepper::changed(&config, &running.gateway.epoch.load().directory.fingerprint()));
     if !fixed.is_empty() {
         return Ok(Reloaded::NeedsRestart(fixed));
     }
+    // What is managed may have changed since the files were read.
+    let config = if config.managed.last < current.managed.last {
+        config.read_from().with_managed(&current.managed).map_err(|faults| {
+            io::Error::other(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?
+    } else {
+        config
+    };
     if same(&current, &config) {
         return Ok(Reloaded::Unchanged);
     }
+    put(running, &mut current, config, Cause::Files).await
+}
+
+/// Puts a configuration in the place of the one that is in force. Nothing of it needs a restart.
+pub(super) async fn put(
+    running: &InForce,
+    current: &mut Config,
+    config: Config,
+    cause: Cause,
+) -> io::Result<Reloaded> {
     let gateway = &running.gateway;
     let before = gateway.epoch.load_full();
     let metrics = gateway.recorder.metrics();
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
-    let (changed, named) = (changed(&current, &config), names_changed(&current, &config));
-    admit(running, &config, &mut epoch, (&changed, &named)).await?;
+    let (changed, named) = (changed(current, &config), names_changed(current, &config));
+    let differs = (cause == Cause::Files).then_some((&*changed, &*named));
+    admit(running, &config, &mut epoch, differs).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
     let epoch = Arc::new(epoch);
     gateway.epoch.store(Arc::clone(&epoch));
@@ -101,8 +129,9 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
     if running.asks {
         probes::ask_first(epoch, Some(&before), gateway.sources.now);
     }
-    let (models, config_hash) = (changes(&current, &config), Arc::clone(&config.hash));
+    let (models, config_hash) = (changes(current, &config), Arc::clone(&config.hash));
     running.log.apply(&config.log);
+    running.read.store(Arc::new(config.read_from()));
     *current = config;
     Ok(Reloaded::InForce {
         version: Arc::clone(&names.policy_version),
@@ -120,10 +149,10 @@ pub(super) async fn reload(running: &Running, config: Config) -> io::Result<Relo
 /// requests as well that began before.
 /// What differs stands in the audit trail before it binds anybody.
 async fn admit(
-    running: &Running,
+    running: &InForce,
     config: &Config,
     epoch: &mut Epoch,
-    differs: (&[&'static str], &[NamesChanged]),
+    differs: Option<(&[&'static str], &[NamesChanged])>,
 ) -> io::Result<()> {
     let payers = config.payers();
     let who = (&*config.teams, &*payers);
@@ -132,7 +161,9 @@ async fn admit(
     if !new.is_empty() {
         begin(running, config, &epoch.accounts, &new).await.map_err(io::Error::other)?;
     }
-    trail::reloaded(&running.gateway, epoch, differs).await?;
+    if let Some(differs) = differs {
+        trail::reloaded(&running.gateway, epoch, differs).await?;
+    }
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
     epoch.directory = Arc::new(directory);
@@ -142,7 +173,7 @@ async fn admit(
 /// Counts in new budgets what was spent before them and what is open: here, and in processes before this one
 /// that still end their requests.
 async fn begin(
-    running: &Running,
+    running: &InForce,
     config: &Config,
     accounts: &Accounts,
     new: &Arc<NewBudgets>,
@@ -178,6 +209,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.policy.fleet() == b.policy.fleet()
         && a.teams == b.teams
         && a.keys == b.keys
+        && a.managed.last == b.managed.last
         && a.models == b.models
         && a.queue == b.queue
         && a.feedback == b.feedback

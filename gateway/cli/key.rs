@@ -1,16 +1,74 @@
 //! `signalbox key`
 
-use std::{path::Path, process::ExitCode};
+mod lines;
+mod port;
 
-use super::print::{err, out};
-use crate::{app, config, directory};
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    managed::{Expires, Fields, Why, change, list, span},
+    print::{err, out},
+};
+use crate::{
+    app,
+    config::{Edit, ManagedKind, managed_fields},
+    directory,
+};
 
 /// What can be done to keys.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a key: prints it once, alone on standard output, and on standard error the lines that make the
-    /// configuration know it. The configuration need not be whole yet.
+    /// Make a key: it is printed once, alone on standard output, and kept as a keyed hash in the ledger's file.
     Create(Create),
+    /// List the keys of the file and of the store.
+    List {
+        /// Those of this team alone.
+        #[arg(long)]
+        team: Option<String>,
+        /// Print one object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what binds a key, or what it may do.
+    Set {
+        /// Its name.
+        name: String,
+        /// Another team.
+        #[arg(long)]
+        team: Option<String>,
+        #[command(flatten)]
+        fields: Fields,
+        #[command(flatten)]
+        expires: Expires,
+        /// Take a field away, so that its default holds.
+        #[arg(long, value_name = "FIELD")]
+        unset: Vec<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let a key open nothing any more, at once.
+    Revoke {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Give a key another secret, which is printed once; the old one opens for a while yet.
+    Rotate {
+        /// Its name.
+        name: String,
+        /// For so long the old one opens too; 0s ends it at once.
+        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span)]
+        overlap: i64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Print all keys of the store with their hashes, one object of JSON a line.
+    Export,
+    /// Make the keys of such lines, all or none; those without a hash get a secret, which is printed.
+    Import(port::Import),
 }
 
 /// Options of `key create`.
@@ -22,67 +80,126 @@ pub(super) struct Create {
     /// Its name.
     #[arg(long)]
     name: String,
-    #[arg(long, hide = true)]
-    budget: Option<String>,
-    #[arg(long, hide = true)]
-    models: Option<String>,
-    #[arg(long, hide = true)]
-    expires: Option<String>,
+    #[command(flatten)]
+    fields: Fields,
+    #[command(flatten)]
+    expires: Expires,
+    /// Keep nothing: print the lines that make the configuration's file know it, on standard error. The
+    /// configuration need not be whole for that.
+    #[arg(long, conflicts_with_all = ["budget", "models", "expires", "set", "data_class"])]
+    lines: bool,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// Runs the command.
 pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
-    let Command::Create(create) = command;
-    if let Some((option, instead)) = create.later() {
-        err!(
-            "signalbox: --{option}: not supported by this version; make the key without it, and write \
-             `{instead}` into its [[key]]"
-        );
-        return ExitCode::from(super::USAGE);
-    }
-    let Create { team, name, .. } = create;
-    let new = match config::new_key(path, (team, name)) {
-        Ok(new) => new,
-        Err(faults) => {
-            let usage = faults.iter().all(|it| it.path.starts_with("--"));
-            faults.iter().for_each(|fault| err!("signalbox: {fault}"));
-            return ExitCode::from(if usage { super::USAGE } else { super::WRONG });
+    let done = match command {
+        Command::Create(it) if it.lines => return lines::run(path, (&it.team, &it.name)),
+        Command::Create(it) => create(path, it),
+        Command::List { team, json } => {
+            let of_team = |it: &Value| {
+                team.as_ref()
+                    .is_none_or(|team| it.get("team").and_then(Value::as_str) == Some(team))
+            };
+            return list(path, ManagedKind::Key, (*json, false), of_team, &COLUMNS);
         }
-    };
-    let pepper = match app::pepper(&new.identity, &new.ledger) {
-        Ok(pepper) => pepper,
-        Err(error) => {
-            err!("signalbox: {error}");
-            return ExitCode::FAILURE;
+        Command::Set { name, team, fields, expires, unset, why } => {
+            let fields = all(fields, expires, team.as_deref());
+            set(path, (ManagedKind::Key, name), (fields, unset), why)
         }
+        Command::Revoke { name, why } => {
+            let edit = Edit::Revoke { name: name.as_str().into(), version: None };
+            let done = change(path, &[edit], why);
+            done.map(|_| err!("the key `{name}` opens nothing any more"))
+        }
+        Command::Rotate { name, overlap, why } => rotate(path, name, *overlap, why),
+        Command::Export => return port::export(path),
+        Command::Import(import) => return port::import(path, import),
     };
-    let key = directory::new_key(rand::random());
-    let hash = directory::hash_line(pepper.expose().as_bytes(), &key);
-    // All of it may be appended to the file as it comes.
-    err!("\n# The key is shown once, on standard output: give it to who is to use it.");
-    err!("# These lines stand at the end of {}:", path.display());
-    if new.team_is_new {
-        err!("[[team]]\nname = {team:?}\n");
-    }
-    err!("[[key]]\nname = {name:?}\nteam = {team:?}\nhash = \"{hash}\"");
-    out!("{key}");
-    ExitCode::SUCCESS
+    done.map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
-impl Create {
-    /// The first option that this version does not have, and what stands in for it.
-    fn later(&self) -> Option<(&'static str, String)> {
-        let amount = |text: &str| {
-            let (amount, window) = text.split_once('/').unwrap_or((text, "month"));
-            format!("budget = {{ amount = {amount:?}, window = {window:?} }}")
-        };
-        let models = |text: &str| {
-            let models: Vec<&str> = text.split(',').map(str::trim).collect();
-            format!("models = {models:?}")
-        };
-        let budget = self.budget.as_deref().map(|it| ("budget", amount(it)));
-        let models = self.models.as_deref().map(|it| ("models", models(it)));
-        let expires = || String::from("expires = \"2027-01-31T00:00:00Z\"");
-        budget.or(models).or_else(|| self.expires.is_some().then(|| ("expires", expires())))
+/// What a list of keys shows.
+const COLUMNS: [(&str, &str); 8] = [
+    ("NAME", "name"),
+    ("TEAM", "team"),
+    ("SOURCE", "source"),
+    ("STATE", "state"),
+    ("EXPIRES", "expires"),
+    ("LAST USED", "last_used_at"),
+    ("CREATED", "created_at"),
+    ("BY", "created_by"),
+];
+
+fn all(fields: &Fields, expires: &Expires, team: Option<&str>) -> Map<String, Value> {
+    let mut all = fields.object();
+    if let Some(team) = team {
+        all.insert("team".into(), team.into());
     }
+    if let Some(at) = expires.expires {
+        all.insert("expires".into(), at.to_string().into());
+    }
+    all
+}
+
+/// Changes the fields that are said and takes the others away.
+pub(super) fn set(
+    path: &Path,
+    (kind, name): (ManagedKind, &str),
+    (mut patch, unset): (Map<String, Value>, &[String]),
+    why: &Why,
+) -> Result<(), ExitCode> {
+    patch.extend(unset.iter().map(|field| (field.clone(), Value::Null)));
+    if patch.is_empty() {
+        err!("signalbox: nothing to change: name a field, such as --budget 50/month");
+        return Err(ExitCode::from(super::USAGE));
+    }
+    let edit = Edit::Patch { kind, name: name.into(), patch, version: None };
+    change(path, &[edit], why).map(|_| err!("the {kind} `{name}` is changed"))
+}
+
+fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
+    let Create { team, name, fields, expires, why, .. } = it;
+    let (key, hash) = minted(path)?;
+    let fields = refused(managed_fields(&all(fields, expires, Some(team))))?;
+    let (kind, name): (_, Arc<str>) = (ManagedKind::Key, name.as_str().into());
+    let edit = Edit::Create { kind, name: Arc::clone(&name), fields, hash: Some(hash) };
+    change(path, &[edit], why)?;
+    err!("# The key `{name}` is shown once: give it to who is to use it.");
+    out!("{key}");
+    Ok(())
+}
+
+fn rotate(path: &Path, name: &str, overlap_ms: i64, why: &Why) -> Result<(), ExitCode> {
+    let (key, hash) = minted(path)?;
+    let edit = Edit::Rotate { name: name.into(), hash, overlap_ms };
+    let rows = change(path, &[edit], why)?;
+    let previous = rows.first().and_then(|row| row.credential.as_ref()?.previous);
+    let until = previous.and_then(|(_, ms)| jiff::Timestamp::from_millisecond(ms).ok());
+    match until {
+        Some(until) => err!("# The new key is shown once; the old one opens until {until}."),
+        None => err!("# The new key is shown once; the old one opens nothing any more."),
+    }
+    out!("{key}");
+    Ok(())
+}
+
+/// A new key and its keyed hash.
+fn minted(path: &Path) -> Result<(String, String), ExitCode> {
+    let config = super::load_identity(path)?;
+    let pepper = app::pepper(&config.0, &config.1).map_err(|error| {
+        err!("signalbox: {error}");
+        ExitCode::FAILURE
+    })?;
+    let key = directory::new_key(rand::random());
+    let hash = directory::hash_line(pepper.expose().as_bytes(), &key);
+    Ok((key, hash))
+}
+
+fn refused<T>(it: Result<T, crate::config::EditRefused>) -> Result<T, ExitCode> {
+    it.map_err(|error| {
+        err!("signalbox: {error}");
+        ExitCode::from(super::WRONG)
+    })
 }

@@ -9,12 +9,14 @@ mod explain;
 mod init;
 mod key;
 mod ledger;
+mod managed;
 mod operator;
 mod policy;
 mod print;
 mod serve;
 mod sim;
 mod spend;
+mod team;
 mod top;
 mod why;
 
@@ -27,7 +29,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use policies::{Fault, counted};
 
 use self::print::err;
-use crate::config::{self, Config};
+use crate::{
+    app,
+    config::{self, Config},
+};
 
 /// Exit code: the checked thing is wrong.
 const WRONG: u8 = 2;
@@ -72,9 +77,12 @@ enum Command {
     /// Test, judge, compare and rehearse policies.
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Make keys.
+    /// Make, list, change, rotate and revoke keys, also while a gateway serves: it follows within a second.
     #[command(subcommand)]
     Key(key::Command),
+    /// List, make, change and remove teams, likewise.
+    #[command(subcommand)]
+    Team(team::Command),
     /// Say what was spent, from the ledger.
     Spend(spend::Args),
     /// Show what a gateway does right now, by model and by team.
@@ -117,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(&config, &args),
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
+        Command::Team(command) => team::run(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),
@@ -168,7 +177,7 @@ fn typed(path: &Path) -> String {
 
 /// Loads the configuration, or prints every fault of it.
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    config::load(Some(path)).map_err(|faults| {
+    app::load(path).map_err(|faults| {
         print_faults(&faults);
         ExitCode::from(WRONG)
     })
@@ -177,6 +186,14 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
 /// The section `[ledger]` alone, for what only reads the ledger; or prints every fault of it.
 fn load_ledger(path: &Path) -> Result<config::Ledger, ExitCode> {
     config::ledger(path).map_err(|faults| {
+        print_faults(&faults);
+        ExitCode::from(WRONG)
+    })
+}
+
+/// The sections `[identity]` and `[ledger]` alone, for what only hashes; or prints every fault of them.
+fn load_identity(path: &Path) -> Result<(config::Identity, config::Ledger), ExitCode> {
+    config::identity(path).map_err(|faults| {
         print_faults(&faults);
         ExitCode::from(WRONG)
     })

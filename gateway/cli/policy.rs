@@ -11,7 +11,7 @@ use std::{
 use policies::{Fault, Policy, cases, catalogue, counted, facts::FleetFacts, lint::Severity};
 
 use super::print::{err, out};
-use crate::config;
+use crate::{app, config};
 
 /// What can be done to policies.
 #[derive(Debug, clap::Subcommand)]
@@ -124,7 +124,7 @@ type Source = (String, String);
 fn compiled(config: &Path, file: Option<&Path>) -> Result<(Policy, Option<Source>), Vec<Fault>> {
     match file {
         None => {
-            let config = config::load(Some(config))?;
+            let config = app::load(config)?;
             let read = |file: &PathBuf| {
                 let text = config::read_text(file).ok()?;
                 Some((file.display().to_string(), text))
@@ -153,7 +153,7 @@ fn source(file: &Path) -> Result<Source, Vec<Fault>> {
 /// The models of the configuration, or of the catalogue where there is none.
 fn fleet(config: &Path) -> Result<FleetFacts, Vec<Fault>> {
     if config.exists() {
-        return Ok(FleetFacts::clone(config::load(Some(config))?.policy.fleet()));
+        return Ok(FleetFacts::clone(app::load(config)?.policy.fleet()));
     }
     Ok(catalogue())
 }
@@ -233,7 +233,7 @@ fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let policy = read(&file)?;
     let fleet = match header.fleet.as_str() {
         "catalogue" => catalogue(),
-        path => FleetFacts::clone(config::load(Some(&folder.join(path)))?.policy.fleet()),
+        path => FleetFacts::clone(app::load(&folder.join(path))?.policy.fleet()),
     };
     cases::run(&document, &policy, &fleet).map_err(|faults| {
         // Where the table names its policy, the reader wants to know how to open it from here.

@@ -144,7 +144,7 @@ async fn reloading(
 /// Whatever is wrong with the files, the configuration in force stays. False if something is; `stale` if it
 /// was before.
 async fn reload(path: &Path, running: &Running, watched: &mut Watched, stale: bool) -> bool {
-    let config = match crate::config::load(Some(path)) {
+    let config = match app::load(path) {
         Ok(config) => config,
         Err(faults) => {
             running.refuse_reload();

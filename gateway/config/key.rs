@@ -7,7 +7,7 @@ use std::{
 
 use policies::{
     Fault,
-    document::{Faults, Section},
+    document::{Faults, Path, Section},
     facts::{KeyFacts, TeamIndex},
 };
 use toml::Value;
@@ -24,6 +24,8 @@ use super::{
 pub(super) struct ReadKey {
     pub(super) facts: KeyFacts,
     pub(super) key: Key,
+    /// Where it stands, such as `key[2]`.
+    pub(super) path: Path,
 }
 
 /// Reads all keys.
@@ -33,9 +35,6 @@ pub(super) fn keys(
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Vec<ReadKey> {
-    if sections.is_empty() {
-        faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
-    }
     let mut taken = HashSet::new();
     let mut credentials: HashMap<Credential, Arc<str>> = HashMap::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -70,6 +69,7 @@ fn key<'a>(
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> (Option<Credential>, ReadKey) {
+    let path = it.path().clone();
     let owner = Owner::read(&mut it, taken, faults);
     let team = it.text("team", faults).unwrap_or(DEFAULT);
     let found = places.get(team).copied();
@@ -95,14 +95,14 @@ fn key<'a>(
     };
     later(&mut it, &["frontend"], faults);
     it.close(faults);
-    (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key })
+    (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key, path })
 }
 
 impl Credential {
     /// The name under which it stands in the configuration.
     const fn config_key(&self) -> &'static str {
         match self {
-            Self::Hash(_) => "hash",
+            Self::Hash(_) | Self::Rotated { .. } => "hash",
             Self::Secret(_) => "secret",
             Self::Nobody => "",
         }
@@ -145,7 +145,7 @@ fn credential(
     }
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

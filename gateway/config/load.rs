@@ -15,17 +15,20 @@ use policies::{
 };
 use toml::Table;
 
-use super::{Config, Ground, misplaced, outside::Outside, unread::PREFIX, validate::validate};
+use super::{
+    Config, Ground, Ledger, Managed, ManagedFn, misplaced, outside::Outside, source::Recorder,
+    unread::PREFIX, validate::validate,
+};
 
 pub(crate) use self::sections::admin;
-pub use self::sections::{ledger, new_key};
+pub use self::sections::{identity, ledger, new_key};
 
 /// What is expected of the file's place.
 const READABLE: &str = "a configuration: `signalbox init` writes one, `--config` names another file, and \
                         `signalbox demo` needs none";
 
-/// Loads and validates the configuration in this file, `signalbox.toml` if none is named. Relative paths
-/// in it start at its folder.
+/// Loads and validates the configuration in this file, `signalbox.toml` if none is named, as the file alone
+/// says it. Relative paths in it start at its folder.
 ///
 /// # Errors
 /// Every fault, with its path.
@@ -42,26 +45,36 @@ pub fn load_with(
     overrides: &[(String, String)],
 ) -> Result<Config, Vec<Fault>> {
     let path = path.unwrap_or(Path::new("signalbox.toml"));
-    read_layers(path, overrides, variables(), &|_| Vec::new())
+    let nothing = |_: &Ledger| Ok(Managed::default());
+    read_layers(path, overrides, variables(), (&|_| Vec::new(), &nothing))
 }
 
-/// Loads it and asks of its listeners and ledger what `ground` finds wrong with them on this machine, so that
-/// all faults are said at once.
+/// The same, with what is managed beside it.
+///
+/// # Errors
+/// Every fault, with its path.
+pub fn load_managed(path: &Path, managed: &ManagedFn<'_>) -> Result<Config, Vec<Fault>> {
+    read_layers(path, &[], variables(), (&|_| Vec::new(), managed))
+}
+
+/// Loads it with what is managed beside it, and asks of its listeners and ledger what `ground` finds wrong
+/// with them on this machine, so that all faults are said at once.
 ///
 /// # Errors
 /// Every fault, with its path.
 pub fn check(
     path: &Path,
     ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
+    managed: &ManagedFn<'_>,
 ) -> Result<Config, Vec<Fault>> {
-    read_layers(path, &[], variables(), ground)
+    read_layers(path, &[], variables(), (ground, managed))
 }
 
 pub(super) fn read_layers(
     path: &Path,
     overrides: &[(String, String)],
     variables: Vec<(String, String)>,
-    ground: &dyn Fn(&Ground<'_>) -> Vec<Fault>,
+    (ground, managed): (&dyn Fn(&Ground<'_>) -> Vec<Fault>, &ManagedFn<'_>),
 ) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
     let text = read_text(path)
@@ -75,6 +88,7 @@ pub(super) fn read_layers(
         secret: &secret,
         read: &read,
         ground,
+        managed,
     };
     let environment = Layer::environment(variables.iter().cloned());
     layered(&text, environment, Layer::overrides(overrides), &outside)
@@ -97,11 +111,12 @@ pub(super) fn layered(
 ) -> Result<Config, Vec<Fault>> {
     let Laid { table, spelled, layers, mut faults } = laid(text, environment, overrides, outside)?;
     let [environment, overrides] = &layers;
-    let validated = validate(&table, &spelled, outside);
+    let recorder = Recorder::new(outside);
+    let validated = recorder.outside(|outside| validate(&table, &spelled, outside));
     let validated =
         validated.map_err(|faults| placed(faults, (text, outside), [overrides, environment]));
     match validated {
-        Ok(config) if faults.is_empty() => Ok(config),
+        Ok(config) if faults.is_empty() => Ok(config.kept(recorder.source(table, spelled))),
         validated => {
             faults.extend(validated.err().into_iter().flatten());
             Err(faults)

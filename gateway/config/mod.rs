@@ -13,6 +13,7 @@ mod key;
 mod listener;
 mod load;
 mod log;
+mod managed;
 mod misplaced;
 mod model;
 mod names;
@@ -25,6 +26,7 @@ mod secret;
 mod series;
 pub(crate) mod shadow;
 pub(crate) mod single;
+mod source;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,7 @@ pub(crate) use self::{
     fixed::fixed_changes,
     load::{admin, read_text},
     log::{filter as log_filter, variable as log_variable},
+    managed::fields as managed_fields,
     series::series_alone,
     unread::PREFIX as VARIABLE_PREFIX,
 };
@@ -54,12 +57,18 @@ pub use self::{
     bound::BoundNames,
     feedback::Feedback,
     fixed::FixedChange,
-    load::{check, ledger, load, load_with, new_key},
+    load::{check, identity, ledger, load, load_managed, load_with, new_key},
     log::{Log, LogFormat},
+    managed::{
+        Author, Done, Edit, EditRefused, Managed, ManagedCredential, ManagedKind, ManagedRow,
+        ManagedState,
+    },
     model::price_version,
     new_key::NewKey,
     otlp::Tracing,
+    outside::ManagedFn,
     secret::Secret,
+    source::ReadFrom,
 };
 
 /// Everything the gateway runs by.
@@ -108,6 +117,10 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// The keys that pay for the shadows of the policy's experiments.
     pub shadow_keys: Vec<Key>,
+    /// What of it is managed beside the file.
+    pub managed: Managed,
+    /// What it was read from, to read it again when that changes.
+    source: Arc<source::Source>,
 }
 
 /// What of a configuration the machine must have a place for, whether the rest of it is right or not.
@@ -371,6 +384,15 @@ pub struct Key {
 pub enum Credential {
     /// HMAC-SHA-256 of the key under the pepper.
     Hash([u8; 32]),
+    /// The same of a key that was rotated: the one before opens too, for a while.
+    Rotated {
+        /// That of the key.
+        hash: [u8; 32],
+        /// That of the key before.
+        previous: [u8; 32],
+        /// The one before opens until then.
+        until: jiff::Timestamp,
+    },
     /// The key itself, by reference; hashed at load.
     Secret(Secret),
     /// Nobody can ask with it: it pays for what the gateway asks by itself.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use policies::Fault;
 
-use super::Ground;
+use super::{Ground, Ledger, Managed};
 
 /// What validation needs from outside.
 pub(super) struct Outside<'a> {
@@ -20,4 +20,9 @@ pub(super) struct Outside<'a> {
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
     /// Says what of the listeners and the ledger this machine cannot hold.
     pub ground: &'a dyn Fn(&Ground<'_>) -> Vec<Fault>,
+    /// What is managed beside the file, in the store of this ledger.
+    pub managed: &'a ManagedFn<'a>,
 }
+
+/// What reads, of a ledger, what is managed beside the file; an error says in words why it cannot be read.
+pub type ManagedFn<'a> = dyn Fn(&Ledger) -> Result<Managed, String> + 'a;

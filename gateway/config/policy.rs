@@ -44,7 +44,7 @@ pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>
 /// The policy: a preset, a file, or the built-in one; and which requests end nowhere under it.
 pub(super) fn compiled(
     mut it: Section<'_>,
-    (fleet, teams): (&FleetFacts, &[&Path]),
+    (fleet, teams, keys): (&FleetFacts, &[&Path], &[&Path]),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<(Policy, Vec<Finding>)> {
@@ -89,7 +89,7 @@ pub(super) fn compiled(
     match proved {
         Ok(proved) => Some(proved),
         Err(found) => {
-            let placed = |it: Fault| match own(&it.path, teams) {
+            let placed = |it: Fault| match own(&it.path, (teams, keys)) {
                 Some(path) => Fault { path, ..it },
                 None => it.in_file(&name),
             };
@@ -111,12 +111,13 @@ fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding
 
 /// The path in this configuration of a fault that was found when the policy was compiled against its names;
 /// none if it is the policy's own.
-fn own(path: &str, teams: &[&Path]) -> Option<String> {
-    if path.starts_with("alias.") || path.starts_with("key[") {
+fn own(path: &str, (teams, keys): (&[&Path], &[&Path])) -> Option<String> {
+    if path.starts_with("alias.") {
         return Some(path.to_owned());
     }
-    // Teams are compiled in the order of the tree, and stand in the file in any.
-    let team = path.strip_prefix("team[").and_then(|rest| rest.split_once("]."));
-    let (at, key) = team?;
-    Some(teams.get(at.parse::<usize>().ok()?)?.at(key))
+    // Teams are compiled in the order of the tree, and stand in the file in any; those of the store, and its
+    // keys, in no list of the file.
+    let [team, key] = ["team[", "key["].map(|list| path.strip_prefix(list)?.split_once("]."));
+    let (paths, (at, key)) = team.map(|it| (teams, it)).or_else(|| key.map(|it| (keys, it)))?;
+    Some(paths.get(at.parse::<usize>().ok()?)?.at(key))
 }

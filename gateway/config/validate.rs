@@ -17,6 +17,7 @@ use super::{
     key::keys,
     listener::{admin, apart, server},
     log::log,
+    managed::{Managed, ManagedKind, Sections, credentials},
     model,
     otlp::tracing,
     outside::Outside,
@@ -42,8 +43,13 @@ pub(super) fn validate(
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, table.contains_key("tracing"), outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
-    let teams = teams(root.tables("team", &mut faults), &mut faults);
-    let keys = keys(root.tables("key", &mut faults), &teams, outside, &mut faults);
+    let managed = managed(&ledger, outside, &mut faults);
+    let [of_teams, of_keys] =
+        [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(&managed, it));
+    let teams = of_teams.join(root.tables("team", &mut faults), &mut faults);
+    let teams = self::teams(teams, &mut faults);
+    let keys = of_keys.join(root.tables("key", &mut faults), &mut faults);
+    let keys = self::keys(keys, &teams, outside, &mut faults);
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
@@ -56,13 +62,18 @@ pub(super) fn validate(
     let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
     let of_keys = keys.iter().map(|it| it.facts.clone()).collect();
     let fleet = FleetFacts { models: facts, teams: of_teams, keys: of_keys, aliases };
-    let paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
-    let policy = compiled(policy, (&fleet, &paths), outside, &mut faults);
+    let team_paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
+    let key_paths: Vec<&Path> = keys.iter().map(|it| &it.path).collect();
+    let policy = compiled(policy, (&fleet, &team_paths, &key_paths), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
     let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
+    let mut keys: Vec<_> = keys.into_iter().map(|it| it.key).collect();
+    credentials(&managed, &mut keys);
     let config = Config {
+        managed,
+        source: Arc::default(),
         shadow_keys: shadow::keys(&policy, &teams),
         unread_variables: unread(outside.variables, table, faults.keys()),
         hash: hash(table, policy.hash()),
@@ -83,9 +94,18 @@ pub(super) fn validate(
         shield: limits.shield,
         models,
         teams,
-        keys: keys.into_iter().map(|it| it.key).collect(),
+        keys,
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
+}
+
+/// What is managed beside the file.
+fn managed(ledger: &Ledger, outside: &Outside<'_>, faults: &mut Faults) -> Managed {
+    (outside.managed)(ledger).unwrap_or_else(|found| {
+        let expected = "a ledger whose keys and teams can be read";
+        faults.push(Fault::new("ledger.sqlite", found, expected));
+        Managed::default()
+    })
 }
 
 /// What the machine has against it.

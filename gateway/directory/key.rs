@@ -28,6 +28,10 @@ pub(crate) fn new_key(random: [u8; 32]) -> String {
 
 /// How the configuration states a key: its keyed hash.
 pub(crate) fn hash_line(pepper: &[u8], key: &str) -> String {
-    let hash = Pepper::new(pepper).digest(key.as_bytes());
-    format!("hmac-sha256:{}", hex(&hash))
+    hash_line_of(&Pepper::new(pepper), key)
+}
+
+/// The same with a pepper that is ready to hash.
+pub(super) fn hash_line_of(pepper: &Pepper, key: &str) -> String {
+    format!("hmac-sha256:{}", hex(&pepper.digest(key.as_bytes())))
 }

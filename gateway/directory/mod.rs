@@ -11,6 +11,7 @@ mod pepper;
 mod principal;
 #[cfg(test)]
 mod tests;
+mod used;
 
 use std::{
     collections::HashMap,
@@ -69,6 +70,11 @@ impl Directory {
         Self::empty(pepper).with(keys, teams, &accounts)
     }
 
+    /// The keyed hash of a key, as the configuration states it.
+    pub(crate) fn hash_line(&self, key: &str) -> String {
+        key::hash_line_of(&self.pepper, key)
+    }
+
     /// The fingerprint of its pepper.
     pub(crate) fn fingerprint(&self) -> String {
         self.pepper.fingerprint()
@@ -97,9 +103,16 @@ impl Directory {
             let index = KeyIndex(at);
             let caller = Arc::new(caller(&self.ids, index, key, teams));
             let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
-            let principal = Arc::new(Principal { caller, account });
+            let used = self.ids.used(&key.name);
+            let principal = Arc::new(Principal { caller, account, used });
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,
+                Credential::Rotated { hash, previous, until } => {
+                    let expires = key.expires.map_or(*until, |at| at.min(*until));
+                    let principal = Arc::clone(&principal);
+                    known.insert(*previous, Known { principal, expires: Some(expires) });
+                    *hash
+                }
                 Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
                 Credential::Nobody => {
                     own.insert(Arc::clone(&key.name), principal);
@@ -133,11 +146,22 @@ impl Directory {
         // The map is asked for a keyed hash: how long that takes tells nothing about any key.
         match self.known.get(&self.pepper.digest(key)) {
             Some(known) if known.expires.is_none_or(|at| now < at) => {
+                known.principal.used.note(now);
                 Ok(Arc::clone(&known.principal))
             }
             Some(_) => Err(unauthenticated("the API key has expired")),
             None => Err(unauthenticated("the API key is not known")),
         }
+    }
+
+    /// The keys that were used since this was last asked, each with when that was, in milliseconds since 1970.
+    pub(crate) fn newly_used(&self) -> Vec<(Arc<str>, i64)> {
+        self.ids.newly_used()
+    }
+
+    /// When the key of this name was last used in this process, in milliseconds since 1970.
+    pub(crate) fn last_used(&self, name: &str) -> Option<i64> {
+        self.ids.last_used(name)
     }
 
     /// The principal of a key that nobody can ask with.

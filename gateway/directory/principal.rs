@@ -8,6 +8,7 @@ use std::{
 use policies::facts::{DataClass, KeyIndex, TeamIndex};
 use smallvec::SmallVec;
 
+use super::used::LastUse;
 use crate::{
     account::Account,
     config::{Key, Team},
@@ -20,6 +21,8 @@ pub struct Principal {
     pub caller: Arc<Caller>,
     /// His limits and budgets, and those of his teams.
     pub(crate) account: Arc<Account>,
+    /// When his key was last used.
+    pub(super) used: Arc<LastUse>,
 }
 
 /// Numbers of keys and teams by their names. A number is never given to another name while the process
@@ -31,6 +34,7 @@ pub(super) struct Ids(Mutex<Numbers>);
 struct Numbers {
     keys: HashMap<Arc<str>, KeyId>,
     teams: HashMap<Arc<str>, TeamId>,
+    used: HashMap<Arc<str>, Arc<LastUse>>,
 }
 
 impl Ids {
@@ -38,6 +42,26 @@ impl Ids {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = KeyId(u32::try_from(numbers.keys.len()).unwrap_or(u32::MAX));
         *numbers.keys.entry(Arc::clone(name)).or_insert(next)
+    }
+
+    /// When the key of this name was last used, whatever snapshots come and go.
+    pub(super) fn used(&self, key: &Arc<str>) -> Arc<LastUse> {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(numbers.used.entry(Arc::clone(key)).or_default())
+    }
+
+    /// See [`super::Directory::newly_used`].
+    pub(super) fn newly_used(&self) -> Vec<(Arc<str>, i64)> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let newly =
+            |(key, used): (&Arc<str>, &Arc<LastUse>)| Some((Arc::clone(key), used.newly()?));
+        numbers.used.iter().filter_map(newly).collect()
+    }
+
+    /// See [`super::Directory::last_used`].
+    pub(super) fn last_used(&self, key: &str) -> Option<i64> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.used.get(key)?.at_ms()
     }
 
     fn team(&self, name: &Arc<str>) -> TeamId {

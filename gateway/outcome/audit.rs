@@ -38,6 +38,28 @@ pub enum AuditAction {
     ConfigNotTaken,
     /// Another policy comes into force with a configuration.
     PolicyChanged,
+    /// A key was made.
+    KeyCreated,
+    /// What binds a key, or what it may do, is another.
+    KeyChanged,
+    /// A key opens nothing any more.
+    KeyRevoked,
+    /// A key has another secret.
+    KeyRotated,
+    /// A team was made.
+    TeamCreated,
+    /// What binds a team is another.
+    TeamChanged,
+    /// A team is gone.
+    TeamRemoved,
+    /// A model is switched off.
+    ModelDisabled,
+    /// A model is switched on again.
+    ModelEnabled,
+    /// An endpoint gets no further requests.
+    EndpointDrained,
+    /// An endpoint gets requests again.
+    EndpointUndrained,
     /// All units of an experiment get the rule's own route.
     ExperimentStopped,
     /// A stop or a rollback of an experiment is undone.
@@ -57,6 +79,17 @@ impl AuditAction {
             Self::ConfigReloaded => "config.reloaded",
             Self::ConfigNotTaken => "config.not_taken",
             Self::PolicyChanged => "policy.changed",
+            Self::KeyCreated => "key.created",
+            Self::KeyChanged => "key.changed",
+            Self::KeyRevoked => "key.revoked",
+            Self::KeyRotated => "key.rotated",
+            Self::TeamCreated => "team.created",
+            Self::TeamChanged => "team.changed",
+            Self::TeamRemoved => "team.removed",
+            Self::ModelDisabled => "model.disabled",
+            Self::ModelEnabled => "model.enabled",
+            Self::EndpointDrained => "endpoint.drained",
+            Self::EndpointUndrained => "endpoint.undrained",
             Self::ExperimentStopped => "experiment.stopped",
             Self::ExperimentResumed => "experiment.resumed",
             Self::ExperimentRolledBack => "experiment.rolled_back",

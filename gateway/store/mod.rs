@@ -8,8 +8,8 @@ mod sqlite;
 pub use self::sqlite::{
     Apart, Asked, Balances, BootMark, BootMoney, ChargeLabels, ChargeSum, Charged, Charges,
     Departure, Dimension, EnrolledRow, Entry, Filter, Following, HourlyFleet, Keep, KeptRequest,
-    LEDGER_COLUMNS, Machines, Named, Observed, ObservedRow, PastArm, PastRow, PepperKnown,
-    Predecessors, Reader, Recovered, Removed, RequestEnd, Settled, ShadowRow, Signer, Span,
-    Spending, Spent, Sqlite, Sum, Verification, accept_pepper, free_bytes, held,
-    pepper_fingerprint, usable,
+    LEDGER_COLUMNS, Machines, ManagedError, Named, Observed, ObservedRow, PastArm, PastRow,
+    PepperKnown, Predecessors, Reader, Recovered, Removed, RequestEnd, Settled, ShadowRow, Signer,
+    Span, Spending, Spent, Sqlite, Sum, Verification, accept_pepper, free_bytes, held, managed_sum,
+    note_uses, pepper_fingerprint, usable, write_managed,
 };

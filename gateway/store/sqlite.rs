@@ -18,6 +18,7 @@ mod follow;
 mod handover;
 mod labels;
 mod machines;
+mod managed;
 mod migrate;
 mod observed;
 mod past;
@@ -54,6 +55,7 @@ pub use self::{
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     machines::{HourlyFleet, Machines},
+    managed::{ManagedError, managed_sum, note_uses, write_managed},
     observed::{Asked, Observed, ObservedRow},
     past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},

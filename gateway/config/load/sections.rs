@@ -10,8 +10,11 @@ use policies::{
 
 use super::{Laid, Layer, READABLE, laid, placed, read, read_text, secret, variables};
 use crate::config::{
-    Admin, Ground, Ledger, NewKey, listener::admin as read_admin, new_key as key_to_be,
-    outside::Outside, validate::ledger as read_ledger,
+    Admin, Ground, Identity, Ledger, Managed, NewKey,
+    listener::admin as read_admin,
+    new_key as key_to_be,
+    outside::Outside,
+    validate::{identity as read_identity, ledger as read_ledger},
 };
 
 /// Hands the layers of this file, or of none where there is none, to `of`, and places the faults that it
@@ -31,6 +34,7 @@ fn some<T>(
         secret: &secret,
         read: &read,
         ground: &ground,
+        managed: &|_: &Ledger| Ok(Managed::default()),
     };
     let document = text.unwrap_or_default();
     let environment = Layer::environment(variables().into_iter());
@@ -74,6 +78,14 @@ pub fn new_key(path: &Path, named: (&str, &str)) -> Result<NewKey, Vec<Fault>> {
 /// Every fault of that section, with its path.
 pub fn ledger(path: &Path) -> Result<Ledger, Vec<Fault>> {
     one(path, "ledger", read_ledger)
+}
+
+/// The sections `[identity]` and `[ledger]` of the configuration in this file, for what only hashes.
+///
+/// # Errors
+/// Every fault of these sections, with its path.
+pub fn identity(path: &Path) -> Result<(Identity, Ledger), Vec<Fault>> {
+    Ok((one(path, "identity", read_identity)?, ledger(path)?))
 }
 
 /// The section `[admin]` of the configuration in this file, for what only asks the operators' API.

@@ -5,6 +5,7 @@ mod audit;
 mod experiments;
 mod failure;
 mod health;
+mod managed;
 mod metrics;
 mod policy;
 mod requests;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use tower_service::Service;
 use uuid::Uuid;
 
+pub(crate) use self::managed::{Manage, Minted};
 use super::{EdgeBody, framing::FramingError};
 use crate::{
     config::Secret,
@@ -51,6 +53,8 @@ pub(crate) struct AdminState {
     pub audit: Audit,
     /// Sums the ledger.
     pub spend: Spend,
+    /// Shows and changes keys and teams.
+    pub manage: Manage,
     /// Writes out the metrics.
     pub expose: Expose,
 }
@@ -89,10 +93,10 @@ impl AdminState {
         Err(no_token("a bearer token is required"))
     }
 
-    /// Turns away who is no operator.
-    fn may_operate(&self, headers: &HeaderMap) -> Result<(), Failure> {
+    /// Who operates; turns away who is no operator.
+    fn may_operate(&self, headers: &HeaderMap) -> Result<&'static str, Failure> {
         if token::is_one_of(headers, &[&self.token]) {
-            return Ok(());
+            return Ok("admin");
         }
         self.turned_away();
         Err(no_token(match self.token {
@@ -132,6 +136,7 @@ impl Admin {
             ("/admin/v1/experiments/{name}/resume", post(experiments::resume)),
         ]
         .into_iter()
+        .chain(managed::routes())
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     audit, checkpoint, checksum,
     experiments::experiments,
-    failed,
+    failed, managed,
     schema::{
         MARK_DECISIONS, all_entries, attempts, boots, cells, closing, decisions, entry_indices,
         entry_tables, epoch_table, opening, shape, tree_and_meta,
@@ -17,7 +17,7 @@ use super::{
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 7;
+pub(super) const NEWEST: i64 = 8;
 
 /// The tables of a new file.
 const CREATE: &str = concat!(
@@ -41,6 +41,7 @@ const CREATE: &str = concat!(
     experiments!(),
     audit::tables!(),
     checkpoint::tables!(),
+    managed::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -140,8 +141,11 @@ const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiment
 /// From the sixth schema to the seventh, which has the audit trail.
 const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
 
+/// From the seventh schema to the eighth, which has keys, teams and switches.
+const KEEP_MANAGED: &str = managed::tables!();
+
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
-const STEPS: [&[&str]; 7] = [
+const STEPS: [&[&str]; 8] = [
     &[CREATE, view::PROMISED],
     &[KEEP_TREES],
     &[APPEND_ENTRIES],
@@ -149,6 +153,7 @@ const STEPS: [&[&str]; 7] = [
     &[KEEP_DECISIONS],
     &[KEEP_EXPERIMENTS, view::PROMISED],
     &[KEEP_AUDIT],
+    &[KEEP_MANAGED],
 ];
 
 /// The number of the file's schema.

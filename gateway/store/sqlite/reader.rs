@@ -2,7 +2,7 @@
 //! question has its file beside this one, with its SQL.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -14,9 +14,11 @@ use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, HourlyFleet, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow,
     Span, Spending, Spent, Sum, Verification, audit, boot, charges, checkpoint, enrolled, failed,
-    machines, migrate::NEWEST, observed, past, pepper, read, request, shadow, spent, verify,
+    machines, managed, migrate::NEWEST, observed, past, pepper, read, request, shadow, spent,
+    verify,
 };
 use crate::{
+    config::Managed,
     outcome::{Enrolment, ExperimentChange},
     record::StoreError,
 };
@@ -69,6 +71,30 @@ impl Reader {
     /// The file cannot be read.
     pub fn pepper_fingerprint(&self) -> Result<Option<String>, StoreError> {
         pepper::find(&self.connection).map_err(failed)
+    }
+
+    /// The number of the last change of what is managed; 0 is before the first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn managed_last(&self) -> Result<i64, StoreError> {
+        managed::last(&self.connection).map_err(failed)
+    }
+
+    /// What is managed, with what was changed after what is known of it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn managed(&self, known: &Managed) -> Result<Managed, StoreError> {
+        managed::read(&self.connection, known).map_err(failed)
+    }
+
+    /// When these keys were last used, by their names, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn key_uses(&self, keys: &[String]) -> Result<BTreeMap<String, i64>, StoreError> {
+        managed::uses(&self.connection, keys).map_err(failed)
     }
 
     /// Entries, the newest first.

@@ -5,7 +5,7 @@ use std::path::Path;
 use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
-use super::{audit, boot, checkpoint, checksum, failed, read::unsigned, removed};
+use super::{audit, boot, checkpoint, checksum, failed, managed, read::unsigned, removed};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -126,8 +126,9 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     let trail = audit::verify(&tx)?;
     faults.extend(trail.faults);
     verification.audit = trail.records;
-    // Without a trail there is nothing that a signature could be of.
+    // Without a trail there is nothing that a signature could be of, and nothing to hold rows against.
     if trail.is_there {
+        faults.extend(managed::verify(&tx)?);
         let signed = checkpoint::verify(&tx)?;
         faults.extend(signed.faults);
         verification.signed = signed.newest;

@@ -1,0 +1,257 @@
+//! Changes of what is managed while the gateway serves: keys, teams, switches. One way for all of them,
+//! whoever asks: the row that it makes, the whole read with it as a configuration, both it and its audit
+//! record written in one transaction, and then in force, here and in every other process on the ledger.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use policies::Fault;
+use serde_json::{Map, Value, json};
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+
+use super::{in_force::InForce, reload};
+use crate::{
+    config::{
+        self, Author, Config, Edit, EditRefused, Ledger, Managed, ManagedKind, ManagedRow,
+        ManagedState, ReadFrom,
+    },
+    outcome::{AuditAction, AuditRecord},
+    record::StoreError,
+    store::{self, ManagedError, Reader},
+};
+
+/// How often the ledger is asked whether somebody else has changed something: a change is in force within a
+/// second everywhere.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is written when keys were last used.
+const USES_EVERY: Duration = Duration::from_secs(20);
+/// How often a change is made anew because another one came in between.
+const TRIES: u32 = 20;
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The row cannot be changed so.
+    #[error(transparent)]
+    Refused(#[from] EditRefused),
+    /// With it, the whole would be no configuration.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Faults(Vec<Fault>),
+    /// Others change something all the time.
+    #[error("something else was changed at the same time, again and again")]
+    Busy,
+    /// The ledger cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is managed beside the file, for the configuration: nothing where there is no ledger yet, or an older
+/// version's. What is wrong with the ledger otherwise, whoever opens it says.
+pub(super) fn stored(ledger: &Ledger) -> Result<Managed, String> {
+    stored_in(&ledger.sqlite).map_err(|error| error.to_string())
+}
+
+fn stored_in(ledger: &Path) -> Result<Managed, StoreError> {
+    match Reader::open(ledger) {
+        Ok(reader) => reader.managed(&Managed::default()),
+        Err(StoreError::Failed(error)) => Err(StoreError::Failed(error)),
+        Err(_) => Ok(Managed::default()),
+    }
+}
+
+/// Loads the configuration in this file, with what is managed beside it in its ledger.
+///
+/// # Errors
+/// Every fault, with its path.
+pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
+    config::load_managed(path, &stored)
+}
+
+/// The rows that changes make, and what they are managed beside: the last of a name counts.
+fn rows(
+    (edits, author): (&[Edit], &Author),
+    managed: &Managed,
+    files: Option<&ReadFrom>,
+) -> Result<(Managed, Vec<(ManagedRow, AuditRecord)>), EditRefused> {
+    let in_file =
+        |kind: ManagedKind, name: &str| files.is_some_and(|it| it.in_file(kind, name).is_some());
+    let (mut after, mut made) = (managed.clone(), Vec::with_capacity(edits.len()));
+    for edit in edits {
+        let (kind, name) = edit.row();
+        let before = after.get(kind, name).cloned();
+        let (row, action) = edit.apply(&after, author, in_file)?;
+        let record = record(author, action, (before.as_deref(), &row));
+        after = after.with(managed.last, [row.clone()]);
+        made.push((row, record));
+    }
+    Ok((after, made))
+}
+
+/// What the audit trail keeps of a change: the fields before and after, and the sum of the row by which it is
+/// known to be as it was written.
+fn record(
+    author: &Author,
+    what: AuditAction,
+    (before, after): (Option<&ManagedRow>, &ManagedRow),
+) -> AuditRecord {
+    let standing = before.filter(|row| row.state == ManagedState::Active);
+    let before = standing.map(|row| Value::Object(fields(row)).to_string().into());
+    let mut told = if after.state == ManagedState::Active { fields(after) } else { Map::new() };
+    told.insert("version".into(), after.version.into());
+    told.insert("row".into(), store::managed_sum(after).into());
+    if let Some((_, until_ms)) = after.credential.as_ref().and_then(|it| it.previous) {
+        let until = jiff::Timestamp::from_millisecond(until_ms).ok();
+        told.insert("previous_until".into(), json!(until.map(|it| it.to_string())));
+    }
+    AuditRecord {
+        id: Uuid::now_v7(),
+        at_ms: author.at_ms,
+        who: (&*author.by).into(),
+        what,
+        subject: (&*after.name).into(),
+        reason: author.reason.clone(),
+        before,
+        after: Some(Value::Object(told).to_string().into()),
+    }
+}
+
+fn fields(row: &ManagedRow) -> Map<String, Value> {
+    match serde_json::to_value(&row.fields) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
+/// second. `base` is the configuration's file; the changes are held against the whole.
+///
+/// # Errors
+/// See [`ChangeError`]: then nothing was changed.
+pub fn change(
+    path: &Path,
+    edits: &[Edit],
+    author: &Author,
+) -> Result<Vec<ManagedRow>, ChangeError> {
+    let ledger = config::ledger(path).map_err(ChangeError::Faults)?.sqlite;
+    for _ in 0..TRIES {
+        let managed = stored_in(&ledger)?;
+        // What stands already may be what is to be mended: the whole counts as it is afterwards.
+        let alone = config::load(Some(path)).ok().map(|it| it.read_from());
+        let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
+        let whole = config::load_managed(path, &|_| Ok(after.clone()));
+        whole.map_err(ChangeError::Faults)?;
+        match store::write_managed(&ledger, managed.last, &made) {
+            Ok(_) => return Ok(made.into_iter().map(|(row, _)| row).collect()),
+            Err(ManagedError::Conflict) => {}
+            Err(ManagedError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Err(ChangeError::Busy)
+}
+
+/// The same in a process that serves: the changes are in force here when this returns.
+///
+/// # Errors
+/// See [`ChangeError`]: then nothing was changed.
+pub(super) async fn change_here(
+    in_force: &Arc<InForce>,
+    edits: Vec<Edit>,
+    author: Author,
+) -> Result<Vec<ManagedRow>, ChangeError> {
+    let mut current = in_force.config.lock().await;
+    let edits = Arc::new((edits, author));
+    for _ in 0..TRIES {
+        let (edits, ledger) = (Arc::clone(&edits), in_force.ledger.clone());
+        let base = current.read_from();
+        let made = tokio::task::spawn_blocking(move || {
+            let managed = Reader::open(&ledger)?.managed(&base.managed)?;
+            let (after, made) = rows((&edits.0, &edits.1), &managed, Some(&base))?;
+            let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+            match store::write_managed(&ledger, managed.last, &made) {
+                Ok(last) => Ok(Some((whole.as_of(last), made))),
+                Err(ManagedError::Conflict) => Ok(None),
+                Err(ManagedError::Store(error)) => Err(ChangeError::Store(error)),
+            }
+        });
+        let made = made.await.map_err(|error| StoreError::Failed(Box::new(error)))??;
+        if let Some((whole, made)) = made {
+            put(in_force, &mut current, whole).await?;
+            return Ok(made.into_iter().map(|(row, _)| row).collect());
+        }
+    }
+    Err(ChangeError::Busy)
+}
+
+async fn put(in_force: &InForce, current: &mut Config, whole: Config) -> Result<(), StoreError> {
+    let put = reload::put(in_force, current, whole, reload::Cause::Managed).await;
+    put.map(|_| ()).map_err(|error| StoreError::Failed(Box::new(error)))
+}
+
+/// Puts in force what other processes change, and keeps when keys were used, until this process ends.
+pub(super) async fn follow(in_force: Arc<InForce>) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut uses = tokio::time::interval(USES_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut reader, mut said) = (None, None);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {
+                let told = look(&in_force, &mut reader).await.err();
+                if told != said {
+                    say(told.as_deref());
+                    said = told;
+                }
+            }
+            _ = uses.tick() => note_uses(&in_force).await,
+        }
+    }
+}
+
+fn say(told: Option<&str>) {
+    match told {
+        Some(error) => tracing::error!(
+            "managed: what others have changed in keys, teams and switches is not in force here: {error}"
+        ),
+        None => tracing::info!("managed: what others have changed is in force here again"),
+    }
+}
+
+/// One look at the ledger; an error says in words why what it has is not in force.
+async fn look(in_force: &Arc<InForce>, kept: &mut Option<Reader>) -> Result<(), String> {
+    let (ledger, had) = (in_force.ledger.clone(), kept.take());
+    let read = move || {
+        let reader = had.map_or_else(|| Reader::open(&ledger), Ok)?;
+        let last = reader.managed_last()?;
+        Ok::<_, StoreError>((reader, last))
+    };
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+    let (reader, last) = read.map_err(|error| error.to_string())?;
+    let reader = kept.insert(reader);
+    if in_force.gateway.managed_last() == last {
+        return Ok(());
+    }
+    let mut current = in_force.config.lock().await;
+    if current.managed.last == last {
+        return Ok(());
+    }
+    let managed = reader.managed(&current.managed).map_err(|error| error.to_string())?;
+    let base = current.read_from();
+    let whole = tokio::task::spawn_blocking(move || base.with_managed(&managed));
+    let whole = whole.await.map_err(|error| error.to_string())?;
+    let whole = whole.map_err(|faults| ChangeError::Faults(faults).to_string())?;
+    put(in_force, &mut current, whole).await.map_err(|error| error.to_string())
+}
+
+/// Keeps when keys were last used, of those that were.
+pub(super) async fn note_uses(in_force: &InForce) {
+    let uses = in_force.gateway.epoch.load().directory.newly_used();
+    if uses.is_empty() {
+        return;
+    }
+    let ledger = in_force.ledger.clone();
+    let noted = tokio::task::spawn_blocking(move || store::note_uses(&ledger, &uses)).await;
+    if let Ok(Err(error)) = noted {
+        tracing::debug!(%error, "when keys were last used is not written down");
+    }
+}

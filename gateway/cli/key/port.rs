@@ -1,0 +1,132 @@
+//! `signalbox key export` and `import`: keys by their hashes, one object of JSON a line.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::{Map, Value};
+
+use super::{minted, refused};
+use crate::{
+    cli::{
+        managed::{Why, change, list},
+        print::{err, out},
+    },
+    config::{Edit, ManagedKind, managed_fields},
+};
+
+/// Options of `key import`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Import {
+    /// The file, `-` for standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// What an export says beyond what can be set.
+const SHOWN: [&str; 9] = [
+    "source",
+    "state",
+    "version",
+    "created_at",
+    "created_by",
+    "changed_at",
+    "changed_by",
+    "last_used_at",
+    "previous_until",
+];
+
+/// Prints the keys of the store that open something, with their hashes.
+pub(super) fn export(path: &Path) -> ExitCode {
+    let fits = |it: &Value| {
+        let is = |field, text| it.get(field).and_then(Value::as_str) == Some(text);
+        is("source", "store") && !is("state", "revoked")
+    };
+    list(path, ManagedKind::Key, (true, true), fits, &[])
+}
+
+/// Makes the keys of the lines, all or none.
+pub(super) fn import(path: &Path, import: &Import) -> ExitCode {
+    let done = text(&import.file).and_then(|text| {
+        let (edits, secrets) = edits(path, &text)?;
+        change(path, &edits, &import.why)?;
+        Ok((edits.len(), secrets))
+    });
+    let (count, secrets) = match done {
+        Ok(done) => done,
+        Err(code) => return code,
+    };
+    for (name, key) in secrets {
+        out!("{}", serde_json::json!({ "name": name, "key": key }));
+    }
+    err!("{} made", policies::counted(count, "key is", "keys are"));
+    ExitCode::SUCCESS
+}
+
+fn text(file: &Path) -> Result<String, ExitCode> {
+    let read = match file.to_str() {
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+        }
+        _ => std::fs::read_to_string(file),
+    };
+    read.map_err(|error| {
+        err!("signalbox: {}: {error}", file.display());
+        ExitCode::FAILURE
+    })
+}
+
+/// The names of keys that were given a secret, with it.
+type Secrets = Vec<(String, String)>;
+
+fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
+    let (mut edits, mut secrets, mut wrong) = (Vec::new(), Secrets::new(), 0_usize);
+    for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, it)| !it.trim().is_empty()) {
+        match fields(line) {
+            Ok((name, hash, fields)) => {
+                let hash = match hash {
+                    Some(hash) => hash,
+                    None => {
+                        let (key, hash) = minted(path)?;
+                        secrets.push((name.clone(), key));
+                        hash
+                    }
+                };
+                let fields = refused(managed_fields(&fields))?;
+                let (kind, name) = (ManagedKind::Key, name.into());
+                edits.push(Edit::Create { kind, name, fields, hash: Some(hash) });
+            }
+            Err(found) => {
+                err!("line {number}: {found}");
+                wrong += 1;
+            }
+        }
+    }
+    match (wrong, edits.is_empty()) {
+        (0, false) => Ok((edits, secrets)),
+        (0, true) => {
+            err!("signalbox: there is no key in it");
+            Err(ExitCode::from(crate::cli::WRONG))
+        }
+        _ => Err(ExitCode::from(crate::cli::WRONG)),
+    }
+}
+
+/// The name, the hash if there is one, and the fields of a line.
+fn fields(line: &str) -> Result<(String, Option<String>, Map<String, Value>), String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(line)
+        .map_err(|error| format!("expected an object of JSON: {error}"))?;
+    let mut taken = |field: &str| match fields.remove(field) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{field}`: expected a text")),
+    };
+    let (name, hash) = (taken("name")?, taken("hash")?);
+    let name = name.ok_or("`name` is missing")?;
+    SHOWN.iter().for_each(|shown| drop(fields.remove(*shown)));
+    Ok((name, hash, fields))
+}

@@ -1,0 +1,112 @@
+//! What `signalbox key` and `signalbox team` have in common: fields by options, a change of the store, a list.
+
+mod fields;
+mod span;
+
+use std::{os::unix::fs::MetadataExt, path::Path, process::ExitCode};
+
+use serde_json::Value;
+
+pub(super) use self::{
+    fields::{Expires, Fields},
+    span::{expiry, span},
+};
+use super::print::{err, out};
+use crate::{
+    app::{self, ChangeError},
+    config::{Author, Edit, ManagedKind, ManagedRow},
+    record::StoreError,
+};
+
+/// Why a change is made.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Why {
+    /// Why, for the audit trail.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Makes changes, all or none, or says why not.
+pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
+    let author = Author {
+        by: format!("cli:{}", user()).into(),
+        at_ms: jiff::Timestamp::now().as_millisecond(),
+        reason: why.reason.as_deref().unwrap_or_default().into(),
+    };
+    app::change(path, edits, &author).map_err(|error| {
+        match &error {
+            ChangeError::Faults(faults) => super::print_faults(faults),
+            ChangeError::Store(StoreError::Older { .. }) => {
+                err!(
+                    "signalbox: the ledger is of an earlier version: start the gateway on it once"
+                );
+            }
+            error => err!("signalbox: {error}"),
+        }
+        ExitCode::from(match error {
+            ChangeError::Faults(_) | ChangeError::Refused(_) => super::WRONG,
+            ChangeError::Busy | ChangeError::Store(_) => 1,
+        })
+    })
+}
+
+/// The user of the system who runs this process, by its number: what the environment says of it, anybody can
+/// set.
+fn user() -> String {
+    let Ok(uid) = std::fs::metadata("/proc/self").map(|it| it.uid()) else {
+        return String::from("?");
+    };
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = known.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let (name, of) = (parts.next()?, parts.nth(1)?);
+        (of.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_string())
+}
+
+/// Prints all of a kind as a table, or one object of JSON a line.
+pub(super) fn list(
+    path: &Path,
+    kind: ManagedKind,
+    (json, hashes): (bool, bool),
+    fits: impl Fn(&Value) -> bool,
+    columns: &[(&str, &str)],
+) -> ExitCode {
+    let config = match super::load(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let all = match app::listed(&config, kind, hashes) {
+        Ok(all) => all,
+        Err(error) => {
+            err!("signalbox: {}: {error}", config.ledger.sqlite.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let all: Vec<Value> = all.into_iter().filter(|it| fits(it)).collect();
+    if json {
+        all.iter().for_each(|it| out!("{it}"));
+        return ExitCode::SUCCESS;
+    }
+    let head: Vec<String> = columns.iter().map(|(head, _)| (*head).to_owned()).collect();
+    let cell = |it: &Value, field: &str| match it.get(field) {
+        None | Some(Value::Null) => String::from("-"),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let rows = all.iter().map(|it| columns.iter().map(|(_, field)| cell(it, field)).collect());
+    print_table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
+    ExitCode::SUCCESS
+}
+
+fn print_table(rows: &[Vec<String>]) {
+    let width = |at: usize| {
+        rows.iter().filter_map(|row| row.get(at)).map(|it| it.chars().count()).max().unwrap_or(0)
+    };
+    for row in rows {
+        let cells = row.iter().enumerate();
+        let line: String = cells.map(|(at, it)| format!("{it:<0$}  ", width(at))).collect();
+        out!("{}", line.trim_end());
+    }
+}

@@ -1,0 +1,161 @@
+//! What is managed while the gateway serves: keys and teams that stand in the store and not in the file, and
+//! switches. A row holds the very fields that the file has for its kind, so that one reader serves both.
+
+mod edit;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt, ops::Bound, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub(crate) use self::edit::fields;
+pub use self::edit::{Author, Edit, EditRefused};
+pub(super) use self::read::{Sections, credentials};
+
+/// What a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ManagedKind {
+    /// A team, with the fields of `[[team]]`.
+    Team,
+    /// A key, with the fields of `[[key]]` but for its credential.
+    Key,
+    /// A model that is switched off.
+    Model,
+    /// An endpoint of a model that is drained: its name is `MODEL/N`, counted from 0.
+    Endpoint,
+}
+
+impl ManagedKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Team, Self::Key, Self::Model, Self::Endpoint];
+
+    /// The spelling in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Endpoint => "endpoint",
+        }
+    }
+}
+
+impl fmt::Display for ManagedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What has become of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManagedState {
+    /// It is in force.
+    Active,
+    /// A key that opens nothing any more; its name is not given again.
+    Revoked,
+    /// It is as if it had never been; its name may be given again.
+    Removed,
+}
+
+impl ManagedState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Revoked, Self::Removed];
+
+    /// The spelling in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// By what a managed key is recognised: keyed hashes alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedCredential {
+    /// HMAC-SHA-256 of the key under the pepper.
+    pub hash: [u8; 32],
+    /// That of the key before the last rotation, and until when it opens too, in milliseconds since 1970.
+    pub previous: Option<([u8; 32], i64)>,
+}
+
+/// Who has done something, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// The name of an operator, or `cli:` and that of a user of the system.
+    pub by: Arc<str>,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManagedRow {
+    /// What it is of.
+    pub kind: ManagedKind,
+    /// Its name, of its own among those of its kind.
+    pub name: Arc<str>,
+    /// The fields that the configuration would have, without name and credential.
+    pub fields: Table,
+    /// By what a key is recognised.
+    pub credential: Option<ManagedCredential>,
+    /// Whether it is in force.
+    pub state: ManagedState,
+    /// How often it was written, from 1 on.
+    pub version: i64,
+    /// Who has made it.
+    pub created: Done,
+    /// Who has changed it last.
+    pub changed: Done,
+}
+
+/// All rows, as of one change. Cheap to clone and to change: what two have in common stands once.
+#[derive(Clone, Debug, Default)]
+pub struct Managed {
+    /// The number of the last change; 0 is before the first.
+    pub last: i64,
+    rows: Arc<BTreeMap<(ManagedKind, Arc<str>), Arc<ManagedRow>>>,
+}
+
+impl PartialEq for Managed {
+    fn eq(&self, other: &Self) -> bool {
+        self.last == other.last && (Arc::ptr_eq(&self.rows, &other.rows) || self.rows == other.rows)
+    }
+}
+
+impl Managed {
+    /// These rows take the place of those of their names, up to the change of this number.
+    #[must_use]
+    pub fn with(&self, last: i64, rows: impl IntoIterator<Item = ManagedRow>) -> Self {
+        let mut all = BTreeMap::clone(&self.rows);
+        for row in rows {
+            all.insert((row.kind, Arc::clone(&row.name)), Arc::new(row));
+        }
+        Self { last, rows: Arc::new(all) }
+    }
+
+    /// The row of this name, whatever has become of it.
+    #[must_use]
+    pub fn get(&self, kind: ManagedKind, name: &str) -> Option<&Arc<ManagedRow>> {
+        self.rows.get(&(kind, Arc::from(name)))
+    }
+
+    /// The rows of a kind after a name, in the order of their names, those too that are not in force.
+    pub fn after(&self, kind: ManagedKind, name: &str) -> impl Iterator<Item = &Arc<ManagedRow>> {
+        let from = Bound::Excluded((kind, Arc::from(name)));
+        let rows = self.rows.range((from, Bound::Unbounded));
+        rows.take_while(move |((of, _), _)| *of == kind).map(|(_, row)| row)
+    }
+
+    /// The rows of a kind that are in force.
+    pub fn active(&self, kind: ManagedKind) -> impl Iterator<Item = &Arc<ManagedRow>> {
+        self.after(kind, "").filter(|row| row.state == ManagedState::Active)
+    }
+}

@@ -1,0 +1,291 @@
+//! Changes of what is managed, as plain values: what is asked for, and the row that it makes of the one
+//! before. Whether the whole is still a configuration is found by reading it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use toml::Table;
+
+use super::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState};
+use crate::outcome::AuditAction;
+
+/// A change of one row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "edit", rename_all = "snake_case")]
+pub enum Edit {
+    /// A row of a new name.
+    Create {
+        /// What it is of.
+        kind: ManagedKind,
+        /// Its name.
+        name: Arc<str>,
+        /// Its fields.
+        fields: Table,
+        /// The keyed hash of a key, as 64 hexadecimal digits.
+        hash: Option<String>,
+    },
+    /// Other fields of a row: a JSON merge patch (RFC 7396), in which `null` takes a field away.
+    Patch {
+        /// What it is of.
+        kind: ManagedKind,
+        /// Its name.
+        name: Arc<str>,
+        /// The fields that change.
+        patch: Map<String, Value>,
+        /// The version that the change was made for; whatever it is, without one.
+        version: Option<i64>,
+    },
+    /// All fields of a row, which is made where there is none.
+    Put {
+        /// What it is of.
+        kind: ManagedKind,
+        /// Its name.
+        name: Arc<str>,
+        /// Its fields.
+        fields: Table,
+    },
+    /// A key that is to open nothing any more.
+    Revoke {
+        /// Its name.
+        name: Arc<str>,
+        /// The version that is meant; whatever it is, without one.
+        version: Option<i64>,
+    },
+    /// Another secret for a key.
+    Rotate {
+        /// Its name.
+        name: Arc<str>,
+        /// The keyed hash of the new one, as 64 hexadecimal digits.
+        hash: String,
+        /// For so many milliseconds the old one opens too.
+        overlap_ms: i64,
+    },
+    /// A row that is to be gone.
+    Remove {
+        /// What it is of.
+        kind: ManagedKind,
+        /// Its name.
+        name: Arc<str>,
+        /// The version that is meant; whatever it is, without one.
+        version: Option<i64>,
+    },
+}
+
+/// Who asks for a change, and when.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// The name of an operator, or `cli:` and that of a user of the system.
+    pub by: Arc<str>,
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Why, in words; may be empty.
+    pub reason: Box<str>,
+}
+
+/// Why a change cannot be made, whatever the rest of the configuration says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditRefused {
+    /// There is one of that name.
+    #[error("there is a {0} `{1}` already")]
+    Exists(ManagedKind, Arc<str>),
+    /// The name was a key's that was revoked.
+    #[error(
+        "the key `{0}` was revoked: its name stays its own, so that the books name one key by it"
+    )]
+    Revoked(Arc<str>),
+    /// There is none of that name.
+    #[error("there is no {0} `{1}`")]
+    Absent(ManagedKind, Arc<str>),
+    /// It stands in the configuration's file.
+    #[error("the {0} `{1}` stands in the configuration's file, and is changed there")]
+    InFile(ManagedKind, Arc<str>),
+    /// Somebody has changed it meanwhile.
+    #[error("the {0} `{1}` has version {2} by now: `{3}` has changed it")]
+    Version(ManagedKind, Arc<str>, i64, Arc<str>),
+    /// A value that no field can have.
+    #[error("{0}: found {1}, expected {2}")]
+    Field(Box<str>, Box<str>, &'static str),
+}
+
+impl Edit {
+    /// The kind and the name of the row.
+    #[must_use]
+    pub fn row(&self) -> (ManagedKind, &Arc<str>) {
+        match self {
+            Self::Create { kind, name, .. }
+            | Self::Patch { kind, name, .. }
+            | Self::Put { kind, name, .. }
+            | Self::Remove { kind, name, .. } => (*kind, name),
+            Self::Revoke { name, .. } | Self::Rotate { name, .. } => (ManagedKind::Key, name),
+        }
+    }
+
+    /// The row that this makes of the one before, and what the audit trail calls it. `in_file` says whether
+    /// the configuration's file has one of this kind and name.
+    ///
+    /// # Errors
+    /// See [`EditRefused`].
+    pub fn apply(
+        &self,
+        managed: &Managed,
+        author: &Author,
+        in_file: impl Fn(ManagedKind, &str) -> bool,
+    ) -> Result<(ManagedRow, AuditAction), EditRefused> {
+        let (kind, name) = self.row();
+        if in_file(kind, name) {
+            return Err(match self {
+                Self::Create { .. } => EditRefused::Exists(kind, Arc::clone(name)),
+                _ => EditRefused::InFile(kind, Arc::clone(name)),
+            });
+        }
+        let before = managed.get(kind, name);
+        match before.map(|row| row.state) {
+            Some(ManagedState::Revoked) => return Err(EditRefused::Revoked(Arc::clone(name))),
+            Some(ManagedState::Active) if matches!(self, Self::Create { .. }) => {
+                return Err(EditRefused::Exists(kind, Arc::clone(name)));
+            }
+            _ => {}
+        }
+        let standing = before.filter(|row| row.state == ManagedState::Active);
+        let done = Done { at_ms: author.at_ms, by: Arc::clone(&author.by) };
+        let base = match (standing, before) {
+            (Some(row), _) => ManagedRow::clone(row),
+            (None, before) if self.makes() => ManagedRow {
+                kind,
+                name: Arc::clone(name),
+                fields: Table::new(),
+                credential: None,
+                state: ManagedState::Active,
+                version: before.map_or(0, |row| row.version),
+                created: done.clone(),
+                changed: done.clone(),
+            },
+            _ => return Err(EditRefused::Absent(kind, Arc::clone(name))),
+        };
+        self.meant(&base)?;
+        let version = base.version.saturating_add(1);
+        let row = ManagedRow { version, changed: done, ..base };
+        Ok((self.made(row, author.at_ms)?, self.action(standing.is_some())))
+    }
+
+    const fn makes(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Put { .. })
+    }
+
+    /// Whether the row is still the one that the change was made for.
+    fn meant(&self, row: &ManagedRow) -> Result<(), EditRefused> {
+        let (Self::Patch { version, .. }
+        | Self::Revoke { version, .. }
+        | Self::Remove { version, .. }) = self
+        else {
+            return Ok(());
+        };
+        if version.is_some_and(|version| version != row.version) {
+            let by = Arc::clone(&row.changed.by);
+            return Err(EditRefused::Version(row.kind, Arc::clone(&row.name), row.version, by));
+        }
+        Ok(())
+    }
+
+    fn made(&self, row: ManagedRow, now_ms: i64) -> Result<ManagedRow, EditRefused> {
+        Ok(match self {
+            Self::Create { fields, hash, .. } => {
+                let hash = hash.as_deref().map(digits).transpose()?;
+                let credential = hash.map(|hash| ManagedCredential { hash, previous: None });
+                ManagedRow { fields: fields.clone(), credential, ..row }
+            }
+            Self::Put { fields, .. } => ManagedRow { fields: fields.clone(), ..row },
+            Self::Patch { patch, .. } => ManagedRow { fields: patched(&row.fields, patch)?, ..row },
+            Self::Revoke { .. } => ManagedRow { state: ManagedState::Revoked, ..row },
+            Self::Remove { .. } => {
+                ManagedRow { state: ManagedState::Removed, credential: None, ..row }
+            }
+            Self::Rotate { hash, overlap_ms, .. } => {
+                let hash = digits(hash)?;
+                let until = now_ms.saturating_add(*overlap_ms);
+                let before = row.credential.as_ref().filter(|_| *overlap_ms > 0);
+                let previous = before.map(|it| (it.hash, until));
+                ManagedRow { credential: Some(ManagedCredential { hash, previous }), ..row }
+            }
+        })
+    }
+
+    /// What the audit trail calls it; a row that stands is not made.
+    const fn action(&self, stands: bool) -> AuditAction {
+        let (kind, gone) = match self {
+            Self::Revoke { .. } => return AuditAction::KeyRevoked,
+            Self::Rotate { .. } => return AuditAction::KeyRotated,
+            Self::Remove { kind, .. } => (*kind, true),
+            Self::Create { kind, .. } | Self::Put { kind, .. } | Self::Patch { kind, .. } => {
+                (*kind, false)
+            }
+        };
+        match (kind, gone, stands) {
+            (ManagedKind::Team, true, _) => AuditAction::TeamRemoved,
+            (ManagedKind::Team, false, false) => AuditAction::TeamCreated,
+            (ManagedKind::Team, false, true) => AuditAction::TeamChanged,
+            (ManagedKind::Key, true, _) => AuditAction::KeyRevoked,
+            (ManagedKind::Key, false, false) => AuditAction::KeyCreated,
+            (ManagedKind::Key, false, true) => AuditAction::KeyChanged,
+            (ManagedKind::Model, true, _) => AuditAction::ModelEnabled,
+            (ManagedKind::Model, false, _) => AuditAction::ModelDisabled,
+            (ManagedKind::Endpoint, true, _) => AuditAction::EndpointUndrained,
+            (ManagedKind::Endpoint, false, _) => AuditAction::EndpointDrained,
+        }
+    }
+}
+
+/// A keyed hash from its digits.
+fn digits(text: &str) -> Result<[u8; 32], EditRefused> {
+    super::read::unhex(text).ok_or_else(|| {
+        let expected = "hmac-sha256: and 64 hexadecimal digits";
+        EditRefused::Field("hash".into(), "something else".into(), expected)
+    })
+}
+
+/// Fields after a merge patch.
+fn patched(fields: &Table, patch: &Map<String, Value>) -> Result<Table, EditRefused> {
+    let mut fields = fields.clone();
+    merge(&mut fields, patch)?;
+    Ok(fields)
+}
+
+fn merge(fields: &mut Table, patch: &Map<String, Value>) -> Result<(), EditRefused> {
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                fields.remove(key);
+            }
+            Value::Object(patch) => {
+                let below = fields.entry(key).or_insert_with(|| Table::new().into());
+                if !below.is_table() {
+                    *below = Table::new().into();
+                }
+                if let Some(below) = below.as_table_mut() {
+                    merge(below, patch)?;
+                }
+            }
+            value => {
+                fields.insert(key.clone(), plain(key, value)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A JSON value as the configuration has it, which knows no `null`.
+fn plain(key: &str, value: &Value) -> Result<toml::Value, EditRefused> {
+    toml::Value::try_from(value).map_err(|_| {
+        let expected = "texts, numbers, true, false, lists and objects of them";
+        EditRefused::Field(key.into(), "null, or a number that is too large".into(), expected)
+    })
+}
+
+/// The fields of a new row from a JSON object; `null` is as if it were not there.
+///
+/// # Errors
+/// A value that no field can have.
+pub(crate) fn fields(object: &Map<String, Value>) -> Result<Table, EditRefused> {
+    patched(&Table::new(), object)
+}

@@ -1,0 +1,381 @@
+//! Keys and teams: pages of them, and their changes. One set of handlers serves both; what their fields mean
+//! is the configuration's affair.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use serde_json::{Map, Value, json};
+
+use super::{AdminState, failure::Told};
+use crate::{
+    config::{Author, Edit, ManagedKind, ManagedRow, managed_fields},
+    failure::{Failure, Kind, Stage, shown},
+};
+
+/// The longest body that is read: some ten thousand keys.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Keys of one import at the most.
+const IMPORT_MAX: usize = 10_000;
+/// The overlap of a rotation where nobody says how long.
+const OVERLAP_SECONDS: i64 = 24 * 3_600;
+/// The longest overlap: a quarter of a year.
+const OVERLAP_SECONDS_MAX: i64 = 90 * 86_400;
+/// Characters of a reason at the most.
+const REASON_CHARS_MAX: usize = 500;
+
+/// How what is managed is seen and changed. Nothing of it blocks the runtime.
+pub(crate) struct Manage {
+    /// Makes all of these changes or none; when it returns they are durable and in force.
+    pub change: Box<dyn Fn(Vec<Edit>, Author) -> Changing + Send + Sync>,
+    /// One of a kind, by its name.
+    pub one: Box<dyn Fn(ManagedKind, &str) -> BoxFuture<'static, Option<Value>> + Send + Sync>,
+    /// The page of those of a kind that the query of a URL asks for.
+    pub page: Box<dyn Fn(ManagedKind, &str) -> Paging + Send + Sync>,
+    /// Makes a key that nobody has.
+    pub mint: Box<dyn Fn() -> Minted + Send + Sync>,
+}
+
+/// What comes of changes: the rows that they have made.
+pub(crate) type Changing = BoxFuture<'static, Result<Vec<ManagedRow>, Failure>>;
+
+/// What comes of a query.
+pub(crate) type Paging = BoxFuture<'static, Result<Value, Failure>>;
+
+/// A new key.
+pub(crate) struct Minted {
+    /// The key itself, for whoever is to have it, once.
+    pub key: String,
+    /// Its keyed hash, as the configuration states it.
+    pub hash: String,
+}
+
+type Name = Result<Path<String>, PathRejection>;
+type Asking = (Arc<AdminState>, HeaderMap);
+type Answered = Result<Response, Told>;
+
+/// The pages of keys and teams, each by its path.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<AdminState>>)> {
+    let [keys, key] = pages(ManagedKind::Key);
+    let [teams, team] = pages(ManagedKind::Team);
+    vec![
+        ("/admin/v1/keys", keys),
+        ("/admin/v1/keys/{name}", key),
+        ("/admin/v1/keys/{name}/rotate", post(rotate)),
+        ("/admin/v1/key-import", post(import)),
+        ("/admin/v1/teams", teams),
+        ("/admin/v1/teams/{name}", team),
+    ]
+}
+
+/// The page of all of a kind, and that of one.
+fn pages(kind: ManagedKind) -> [MethodRouter<Arc<AdminState>>; 2] {
+    let list = move |State(state): State<Arc<AdminState>>, headers: HeaderMap, uri: Uri| {
+        list((state, headers), kind, uri)
+    };
+    let create = move |State(state): State<Arc<AdminState>>, headers: HeaderMap, body: Body| {
+        create((state, headers), kind, body)
+    };
+    let one = move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap| {
+        one((state, headers), kind, name)
+    };
+    let patch =
+        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
+            change((state, headers), (kind, name), (How::Patch, body))
+        };
+    let put =
+        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
+            change((state, headers), (kind, name), (How::Put, body))
+        };
+    let remove =
+        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
+            change((state, headers), (kind, name), (How::Remove, body))
+        };
+    let own = get(one).patch(patch).delete(remove);
+    // A key is made with its secret, and so by POST alone.
+    let own = if kind == ManagedKind::Team { own.put(put) } else { own };
+    [get(list).post(create), own]
+}
+
+/// How one is changed.
+#[derive(Clone, Copy)]
+enum How {
+    Patch,
+    Put,
+    Remove,
+}
+
+async fn list((state, headers): Asking, kind: ManagedKind, uri: Uri) -> Answered {
+    state.may_operate(&headers)?;
+    let page = (state.manage.page)(kind, uri.query().unwrap_or_default()).await?;
+    Ok(json_of(StatusCode::OK, &page))
+}
+
+async fn one((state, headers): Asking, kind: ManagedKind, name: Name) -> Answered {
+    state.may_operate(&headers)?;
+    shown_one(&state, (kind, &text(name)), StatusCode::OK, None).await
+}
+
+/// Makes one of the name that its body says.
+async fn create((state, headers): Asking, kind: ManagedKind, body: Body) -> Answered {
+    let by = state.may_operate(&headers)?;
+    let Said { mut fields, reason } = said(body).await?;
+    let name = taken_text(&mut fields, "name")?;
+    let Some(name) = name else {
+        return Err(Failure::invalid("missing_field", "`name` is missing").at("name").into());
+    };
+    let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
+    let edit = made(kind, &name, fields, minted.as_ref().map(|it| it.hash.clone()))?;
+    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    let key = minted.map(|it| it.key);
+    shown_one(&state, (kind, &name), StatusCode::CREATED, key).await
+}
+
+fn made(
+    kind: ManagedKind,
+    name: &str,
+    fields: Map<String, Value>,
+    hash: Option<String>,
+) -> Result<Edit, Failure> {
+    Ok(Edit::Create { kind, name: name.into(), fields: plain(&fields)?, hash })
+}
+
+/// Changes one, takes all its fields anew, or ends it.
+async fn change(
+    (state, headers): Asking,
+    (kind, name): (ManagedKind, Name),
+    (how, body): (How, Body),
+) -> Answered {
+    let by = state.may_operate(&headers)?;
+    let name: Arc<str> = text(name).into();
+    let version = version(&headers)?;
+    let Said { fields, reason } = said(body).await?;
+    if fields.contains_key("name") {
+        let public = "a name stays: the books know it by that. Make another one, and end this one";
+        return Err(Failure::invalid("invalid_value", public).at("name").into());
+    }
+    let none = fields.is_empty();
+    let edit = match how {
+        How::Patch => Edit::Patch { kind, name: Arc::clone(&name), patch: fields, version },
+        How::Put => Edit::Put { kind, name: Arc::clone(&name), fields: plain(&fields)? },
+        How::Remove if !none => {
+            let public = "expected an object with `reason`, or no body at all";
+            return Err(Failure::invalid("invalid_body", public).into());
+        }
+        How::Remove if kind == ManagedKind::Key => {
+            Edit::Revoke { name: Arc::clone(&name), version }
+        }
+        How::Remove => Edit::Remove { kind, name: Arc::clone(&name), version },
+    };
+    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    if matches!(how, How::Remove) && kind != ManagedKind::Key {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    shown_one(&state, (kind, &name), StatusCode::OK, None).await
+}
+
+/// Gives a key another secret; the old one opens for a while yet.
+async fn rotate(
+    State(state): State<Arc<AdminState>>,
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Answered {
+    let by = state.may_operate(&headers)?;
+    let name: Arc<str> = text(name).into();
+    let Said { mut fields, reason } = said(body).await?;
+    let overlap = match fields.remove("overlap_seconds") {
+        None => OVERLAP_SECONDS,
+        Some(value) => {
+            let seconds = value.as_i64().filter(|it| (0..=OVERLAP_SECONDS_MAX).contains(it));
+            seconds.ok_or_else(|| {
+                let public = format!(
+                    "expected a whole number of seconds from 0 to {OVERLAP_SECONDS_MAX}, for which the old \
+                     key opens too"
+                );
+                Failure::invalid("invalid_value", public).at("overlap_seconds")
+            })?
+        }
+    };
+    unknown(&fields, "`overlap_seconds` and `reason`")?;
+    let minted = (state.manage.mint)();
+    let overlap_ms = overlap.saturating_mul(1_000);
+    let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms };
+    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(minted.key)).await
+}
+
+/// Makes many keys, all or none: those with a `hash` have it, the others get a secret that is shown once.
+async fn import(State(state): State<Arc<AdminState>>, headers: HeaderMap, body: Body) -> Answered {
+    let by = state.may_operate(&headers)?;
+    let Said { mut fields, reason } = said(body).await?;
+    let keys = match fields.remove("keys") {
+        Some(Value::Array(keys)) if (1..=IMPORT_MAX).contains(&keys.len()) => keys,
+        _ => {
+            let public = format!("expected `keys`: a list of 1 to {IMPORT_MAX} objects");
+            return Err(Failure::invalid("invalid_value", public).at("keys").into());
+        }
+    };
+    unknown(&fields, "`keys` and `reason`")?;
+    let (mut edits, mut told) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+    for (at, key) in keys.into_iter().enumerate() {
+        let (edit, it) = imported(&state, key).map_err(|it| below(it, at))?;
+        edits.push(edit);
+        told.push(it);
+    }
+    (state.manage.change)(edits, author(&state, by, &reason)).await?;
+    Ok(json_of(StatusCode::CREATED, &json!({ "keys": told })))
+}
+
+fn below(failure: Failure, at: usize) -> Failure {
+    let param = format!("keys[{at}].{}", failure.param.as_deref().unwrap_or_default());
+    failure.at(param)
+}
+
+/// One key of an import: the change, and what is told of it.
+fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
+    let Value::Object(mut fields) = key else {
+        return Err(Failure::invalid("invalid_value", "expected an object with `name`").at("name"));
+    };
+    let name = taken_text(&mut fields, "name")?;
+    let name =
+        name.ok_or_else(|| Failure::invalid("missing_field", "`name` is missing").at("name"))?;
+    let (hash, told) = match taken_text(&mut fields, "hash")? {
+        Some(hash) => (hash, json!({ "name": name })),
+        None => {
+            let minted = (state.manage.mint)();
+            (minted.hash, json!({ "name": name, "key": minted.key }))
+        }
+    };
+    // What an export says beyond what can be set.
+    for shown in SHOWN {
+        fields.remove(shown);
+    }
+    Ok((made(ManagedKind::Key, &name, fields, Some(hash))?, told))
+}
+
+/// What is shown of a key and cannot be set.
+const SHOWN: [&str; 9] = [
+    "source",
+    "state",
+    "version",
+    "created_at",
+    "created_by",
+    "changed_at",
+    "changed_by",
+    "last_used_at",
+    "previous_until",
+];
+
+/// What a body says: fields, and why.
+struct Said {
+    fields: Map<String, Value>,
+    reason: String,
+}
+
+async fn said(body: Body) -> Result<Said, Failure> {
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
+        Failure::new(Kind::TooLarge, Stage::Receive, public)
+    })?;
+    let mut fields = match serde_json::from_slice(&body) {
+        _ if body.iter().all(u8::is_ascii_whitespace) => Map::new(),
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err(Failure::invalid("invalid_body", "expected a JSON object")),
+        Err(error) => {
+            let public = format!("expected a JSON object: {}", shown(&error.to_string()));
+            return Err(Failure::invalid("invalid_json", public));
+        }
+    };
+    let reason = taken_text(&mut fields, "reason")?.unwrap_or_default();
+    if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+        let public = format!(
+            "expected why, in at most {REASON_CHARS_MAX} characters on one line; it is kept in the books"
+        );
+        return Err(Failure::invalid("invalid_value", public).at("reason"));
+    }
+    Ok(Said { fields, reason })
+}
+
+fn taken_text(
+    fields: &mut Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<String>, Failure> {
+    match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => {
+            let public = format!("`{name}`: expected a text");
+            Err(Failure::invalid("invalid_value", public).at(name))
+        }
+    }
+}
+
+fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
+    let Some(name) = fields.keys().next() else { return Ok(()) };
+    let public = format!("there is no field `{}` here: expected {known}", shown(name));
+    Err(Failure::invalid("unknown_field", public).at(shown(name).to_string()))
+}
+
+fn plain(fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
+    managed_fields(fields).map_err(|error| Failure::invalid("invalid_value", error.to_string()))
+}
+
+/// The version that `if-match` names; `*` is any.
+fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    let version = number.and_then(|it| it.parse().ok());
+    version.map(Some).ok_or_else(|| {
+        let public = "expected the `etag` of an answer, such as `\"3\"`, or `*`";
+        Failure::invalid("invalid_header", public).at("if-match")
+    })
+}
+
+fn author(state: &AdminState, by: &str, reason: &str) -> Author {
+    let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
+    Author { by: by.into(), at_ms, reason: reason.into() }
+}
+
+/// What is no text at all is no name.
+fn text(name: Name) -> String {
+    name.map_or_else(|_| String::new(), |Path(name)| name)
+}
+
+async fn shown_one(
+    state: &AdminState,
+    (kind, name): (ManagedKind, &str),
+    status: StatusCode,
+    key: Option<String>,
+) -> Answered {
+    let Some(mut it) = (state.manage.one)(kind, name).await else {
+        let public = format!("there is no {kind} `{}`", shown(name));
+        let failure = Failure::new(Kind::InvalidRequest, Stage::Receive, public);
+        return Err(failure.with_status(404).coded("not_found").at("name").into());
+    };
+    if let (Some(fields), Some(key)) = (it.as_object_mut(), key) {
+        fields.insert("key".into(), key.into());
+    }
+    Ok(json_of(status, &it))
+}
+
+fn json_of(status: StatusCode, document: &Value) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let mut answer = (status, json, document.to_string()).into_response();
+    if let Some(version) = document.get("version").and_then(Value::as_i64)
+        && let Ok(etag) = HeaderValue::try_from(format!("\"{version}\""))
+    {
+        answer.headers_mut().insert(header::ETAG, etag);
+    }
+    answer
+}
