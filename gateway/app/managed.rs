@@ -48,15 +48,7 @@ pub enum ChangeError {
 /// What is managed beside the file, for the configuration: nothing where there is no ledger yet, or an older
 /// version's. What is wrong with the ledger otherwise, whoever opens it says.
 pub(super) fn stored(ledger: &Ledger) -> Result<Managed, String> {
-    stored_in(&ledger.sqlite).map_err(|error| error.to_string())
-}
-
-fn stored_in(ledger: &Path) -> Result<Managed, StoreError> {
-    match Reader::open(ledger) {
-        Ok(reader) => reader.managed(&Managed::default()),
-        Err(StoreError::Failed(error)) => Err(StoreError::Failed(error)),
-        Err(_) => Ok(Managed::default()),
-    }
+    store::stored_managed(&ledger.sqlite).map_err(|error| error.to_string())
 }
 
 /// Loads the configuration in this file, with what is managed beside it in its ledger.
@@ -134,7 +126,7 @@ pub fn change(
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let ledger = config::ledger(path).map_err(ChangeError::Faults)?.sqlite;
     for _ in 0..TRIES {
-        let managed = stored_in(&ledger)?;
+        let managed = store::stored_managed(&ledger)?;
         // What stands already may be what is to be mended: the whole counts as it is afterwards.
         let alone = config::load(Some(path)).ok().map(|it| it.read_from());
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;

@@ -95,7 +95,10 @@ pub(super) struct Create {
 /// Runs the command.
 pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
     let done = match command {
-        Command::Create(it) if it.lines => return lines::run(path, (&it.team, &it.name)),
+        // Without a configuration there is no store either.
+        Command::Create(it) if it.lines || !path.exists() => {
+            return lines::run(path, (&it.team, &it.name));
+        }
         Command::Create(it) => create(path, it),
         Command::List { team, json } => {
             let of_team = |it: &Value| {

@@ -70,6 +70,7 @@ fn loaded(text: &str, environment: &[(&str, &str)], overrides: &[(&str, &str)]) 
         secret: &secret,
         read: &read,
         ground: &|_| Vec::new(),
+        managed: &|_| Ok(Managed::default()),
     };
     let environment = Layer::environment(environment.iter().map(owned));
     layered(text, environment, Layer::overrides(&overrides), &outside)
@@ -746,6 +747,7 @@ fn the_machine_is_asked_whatever_else_is_wrong() {
         secret: &secret,
         read: &read,
         ground: &found,
+        managed: &|_| Ok(Managed::default()),
     };
     let text =
         BARE.replace("[server]", "[ledger]\nsqlite = \"gone/a.db\"\n[server]\nlisten = \"x\"");

@@ -11,5 +11,5 @@ pub use self::sqlite::{
     LEDGER_COLUMNS, Machines, ManagedError, Named, Observed, ObservedRow, PastArm, PastRow,
     PepperKnown, Predecessors, Reader, Recovered, Removed, RequestEnd, Settled, ShadowRow, Signer,
     Span, Spending, Spent, Sqlite, Sum, Verification, accept_pepper, free_bytes, held, managed_sum,
-    note_uses, pepper_fingerprint, usable, write_managed,
+    note_uses, pepper_fingerprint, stored_managed, usable, write_managed,
 };

@@ -55,7 +55,7 @@ pub use self::{
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     machines::{HourlyFleet, Machines},
-    managed::{ManagedError, managed_sum, note_uses, write_managed},
+    managed::{ManagedError, managed_sum, note_uses, stored_managed, write_managed},
     observed::{Asked, Observed, ObservedRow},
     past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},

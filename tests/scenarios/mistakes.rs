@@ -287,17 +287,31 @@ fn of_commands() -> Vec<Mistake> {
         mistake("A key that there is not, explained").run("explain request.json --key chatbto"),
         mistake("A hint in another word, explained")
             .run("explain request.json --header x-signalbox-language:thai"),
-        mistake("A key is made").run("key create --name teller"),
+        mistake("A key is made").run("key create --name teller --lines"),
         mistake("A key is made before there is a configuration")
             .file("signalbox.toml", None)
             .run("key create --name teller --team retail"),
         mistake("A key is made while the configuration is not whole")
             .config("secret = \"file:caller.key\"", "")
+            .run("key create --name teller --lines"),
+        mistake("A key is to be kept while the configuration is not whole")
+            .config("secret = \"file:caller.key\"", "")
             .run("key create --name teller"),
         mistake("A key of a name that stands there").run("key create --name chatbot"),
         mistake("A key of a name that is none").run("key create --name über"),
         mistake("A key of a team that is not there").run("key create --name teller --team defualt"),
-        mistake("A key with a budget").run("key create --name teller --budget 50/month"),
+        mistake("A key with a budget that is none")
+            .run("key create --name teller --budget 50/fortnight"),
+        mistake("A key with a field that there is not")
+            .run("key create --name teller --set colour=1"),
+        mistake("A key with a model that there is not")
+            .run("key create --name teller --models qwem"),
+        mistake("A key with an expiry that is none").run("key create --name teller --expires soon"),
+        mistake("A key that stands in the file is revoked").run("key revoke chatbot"),
+        mistake("A key that there is not is rotated").run("key rotate nobody"),
+        mistake("A key is changed in nothing").run("key set chatbot"),
+        mistake("A team below one that there is not").run("team set cards --parent bnak"),
+        mistake("A team that there is not is removed").run("team remove cards"),
     ]
 }
 

@@ -33,6 +33,7 @@ mod init;
 mod keeping;
 mod limits;
 mod log;
+mod managed;
 mod metrics;
 mod mistakes;
 mod new_budgets;

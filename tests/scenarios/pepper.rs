@@ -23,7 +23,7 @@ async fn used() -> (SimBackend, Folder, String) {
 
 /// Makes a key, and lets the configuration know it.
 async fn create(folder: &Folder, name: &str) -> String {
-    let made = run(&folder.config(), &["key", "create", "--name", name]).await;
+    let made = run(&folder.config(), &["key", "create", "--lines", "--name", name]).await;
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
     let lines = String::from_utf8(made.stderr).expect("text");
     let key = String::from_utf8(made.stdout).expect("text");
@@ -227,7 +227,7 @@ async fn a_pepper_is_rotated_while_the_gateway_serves() {
     let said = |text: &str| server.log().iter().any(|it| it.to_string().contains(text));
     wait::until("it takes a restart", || said("as accepted in the ledger")).await;
     assert_eq!(Reply::of(server.post_with(&old, &ask("a"))).await.status, 200);
-    let made = run(&next, &["key", "create", "--name", "new"]).await;
+    let made = run(&next, &["key", "create", "--lines", "--name", "new"]).await;
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));

@@ -13,7 +13,7 @@ use rusqlite::{
 use super::{
     BUSY_TIMEOUT,
     audit::{self, Hash, hash_at, hex},
-    boot, failed, files, migrate, schema,
+    boot, failed, files, migrate, pepper, schema,
 };
 use crate::{
     config::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState},
@@ -164,7 +164,14 @@ pub fn write_managed(
     expected: i64,
     rows: &[(ManagedRow, AuditRecord)],
 ) -> Result<i64, ManagedError> {
-    let mut connection = beside_server(ledger)?;
+    write_on(&mut beside_server(ledger)?, expected, rows)
+}
+
+pub(super) fn write_on(
+    connection: &mut Connection,
+    expected: i64,
+    rows: &[(ManagedRow, AuditRecord)],
+) -> Result<i64, ManagedError> {
     let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
     let tx = begin.map_err(failed)?;
     if last(&tx).map_err(failed)? != expected {
@@ -222,6 +229,22 @@ pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreErr
     let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
     let tx = begin.map_err(failed)?;
     write(&tx).and_then(|()| tx.commit()).map_err(failed)
+}
+
+/// What is managed beside the configuration of this ledger, without making or changing anything: nothing where
+/// there is no ledger yet, another version's, or another file, of which the start says more.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
+    let connection = match pepper::unchanged(ledger) {
+        Err(StoreError::Absent | StoreError::NoLedger) => return Ok(Managed::default()),
+        connection => connection?,
+    };
+    match migrate::version(&connection) {
+        Ok(migrate::NEWEST) => read(&connection, &Managed::default()).map_err(failed),
+        _ => Ok(Managed::default()),
+    }
 }
 
 /// When these keys were last used, by their names, in milliseconds since 1970.

@@ -1,7 +1,7 @@
 //! The fingerprint of the pepper with which a ledger's keys, users and sessions were hashed: by it a start
 //! with another pepper is noticed. The pepper itself is never here.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
@@ -45,19 +45,29 @@ pub(super) fn keep(connection: &Connection, fingerprint: &str) -> rusqlite::Resu
 /// process has open, [`super::Reader`] says it: here, locks on it could be given up.
 #[must_use]
 pub fn pepper_fingerprint(ledger: &Path) -> Option<String> {
-    if !ledger.metadata().ok()?.is_file() {
-        return None;
+    let connection = unchanged(ledger).ok()?;
+    find(&connection).ok()?
+}
+
+/// A connection to a ledger by which nothing is made or changed.
+pub(super) fn unchanged(ledger: &Path) -> Result<Connection, StoreError> {
+    match ledger.metadata() {
+        Ok(found) if found.is_file() => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::Absent),
+        Err(error) => return Err(StoreError::Failed(Box::new(error))),
+        Ok(_) => return Err(StoreError::NoLedger),
     }
     // A ledger without its log was closed in order and is in nobody's hands. Opened in the usual way, it
     // would have files made beside it.
     let alone = !beside(ledger, "-wal").exists();
-    let uri = format!("file:{}?immutable={}", escaped(ledger.to_str()?), u8::from(alone));
+    let path = ledger.to_str().ok_or(StoreError::NoLedger)?;
+    let uri = format!("file:{}?immutable={}", escaped(path), u8::from(alone));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags).ok()?;
-    connection.busy_timeout(BUSY_TIMEOUT).ok()?;
-    find(&connection).ok()?
+    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    Ok(connection)
 }
 
 /// Puts another fingerprint in the place of the one that a ledger has, if it has one; returns that. The

@@ -3,6 +3,7 @@ mod boots;
 mod by_hand;
 mod charges;
 mod enrolled;
+mod managed;
 mod observed;
 mod older;
 

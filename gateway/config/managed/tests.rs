@@ -1,0 +1,115 @@
+use serde_json::{Value, json};
+
+use super::{edit::fields, *};
+use crate::outcome::AuditAction;
+
+fn author(at_ms: i64) -> Author {
+    Author { by: "mei".into(), at_ms, reason: "".into() }
+}
+
+fn object(value: Value) -> serde_json::Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn hash(digit: char) -> String {
+    String::from(digit).repeat(64)
+}
+
+fn create(name: &str, value: Value) -> Edit {
+    let fields = fields(&object(value)).unwrap();
+    Edit::Create { kind: ManagedKind::Key, name: name.into(), fields, hash: Some(hash('a')) }
+}
+
+fn patch(name: &str, value: Value, version: Option<i64>) -> Edit {
+    Edit::Patch { kind: ManagedKind::Key, name: name.into(), patch: object(value), version }
+}
+
+fn revoke(name: &str) -> Edit {
+    Edit::Revoke { name: name.into(), version: None }
+}
+
+/// Makes changes one after the other; the file has the key `old`.
+fn made(managed: &Managed, edits: &[Edit]) -> Result<(Managed, AuditAction), EditRefused> {
+    let mut last = (managed.clone(), AuditAction::KeyCreated);
+    for (at, edit) in (1..).zip(edits) {
+        let in_file = |kind, name: &str| kind == ManagedKind::Key && name == "old";
+        let (row, action) = edit.apply(&last.0, &author(at), in_file)?;
+        last = (last.0.with(at, [row]), action);
+    }
+    Ok(last)
+}
+
+fn refused(edits: &[Edit]) -> String {
+    made(&Managed::default(), edits).unwrap_err().to_string()
+}
+
+#[test]
+fn a_row_is_made_changed_field_by_field_and_ended() {
+    let budget = json!({ "amount": "5", "window": "day", "hard": true });
+    let first = json!({ "team": "cards", "budget": budget, "owner": null });
+    let then = json!({ "team": null, "budget": { "amount": "7", "hard": null }, "limits": { "concurrent": 2 } });
+    let edits = [create("a", first), patch("a", then, Some(1))];
+    let (managed, action) = made(&Managed::default(), &edits).unwrap();
+    assert_eq!(action, AuditAction::KeyChanged);
+    let row = managed.get(ManagedKind::Key, "a").unwrap();
+    let now =
+        json!({ "budget": { "amount": "7", "window": "day" }, "limits": { "concurrent": 2 } });
+    assert_eq!(serde_json::to_value(&row.fields).unwrap(), now);
+    assert_eq!((row.version, row.created.at_ms, row.changed.at_ms), (2, 1, 2));
+    let (managed, action) = made(&managed, &[revoke("a")]).unwrap();
+    assert_eq!(action, AuditAction::KeyRevoked);
+    assert_eq!(managed.active(ManagedKind::Key).count(), 0);
+    assert_eq!(managed.after(ManagedKind::Key, "").count(), 1);
+}
+
+#[test]
+fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
+    let rotate =
+        |digit, overlap_ms| Edit::Rotate { name: "a".into(), hash: hash(digit), overlap_ms };
+    let credential = |edits: &[Edit]| {
+        let (managed, _) = made(&Managed::default(), edits).unwrap();
+        managed.get(ManagedKind::Key, "a").unwrap().credential.clone().unwrap()
+    };
+    let first = create("a", json!({}));
+    let one = credential(&[first.clone(), rotate('b', 1_000)]);
+    assert_eq!((one.hash, one.previous), ([0xbb; 32], Some(([0xaa; 32], 1_002))));
+    let at_once = credential(&[first.clone(), rotate('b', 0)]);
+    assert_eq!((at_once.hash, at_once.previous), ([0xbb; 32], None));
+    let twice = credential(&[first, rotate('b', 1_000), rotate('c', 5)]);
+    assert_eq!(twice.previous, Some(([0xbb; 32], 8)), "the oldest is over");
+}
+
+#[test]
+fn what_cannot_be_changed_so_is_refused_with_its_name() {
+    let a = || create("a", json!({}));
+    assert_eq!(refused(&[a(), a()]), "there is a key `a` already");
+    assert_eq!(refused(&[create("old", json!({}))]), "there is a key `old` already");
+    let in_file = "the key `old` stands in the configuration's file, and is changed there";
+    assert_eq!(refused(&[revoke("old")]), in_file);
+    assert_eq!(refused(&[patch("b", json!({}), None)]), "there is no key `b`");
+    assert_eq!(refused(&[revoke("b")]), "there is no key `b`");
+    for edit in [a(), revoke("a"), patch("a", json!({}), None)] {
+        let said = refused(&[a(), revoke("a"), edit]);
+        assert!(said.starts_with("the key `a` was revoked"), "{said}");
+    }
+    let stale = [a(), patch("a", json!({ "hints": false }), None), patch("a", json!({}), Some(1))];
+    assert_eq!(refused(&stale), "the key `a` has version 2 by now: `mei` has changed it");
+    let wrong = Edit::Rotate { name: "a".into(), hash: "abc".into(), overlap_ms: 0 };
+    assert!(refused(&[a(), wrong]).contains("64 hexadecimal digits"));
+    assert!(fields(&object(json!({ "models": [null] }))).is_err());
+}
+
+#[test]
+fn a_name_of_a_team_that_is_gone_may_be_given_again() {
+    let kind = ManagedKind::Team;
+    let team = |fields: Value| Edit::Put { kind, name: "t".into(), fields: fields_of(fields) };
+    let gone = Edit::Remove { kind, name: "t".into(), version: None };
+    let edits = [team(json!({ "models": ["a"] })), gone, team(json!({}))];
+    let (managed, action) = made(&Managed::default(), &edits).unwrap();
+    let row = managed.get(kind, "t").unwrap();
+    assert_eq!((action, row.version, row.fields.len()), (AuditAction::TeamCreated, 3, 0));
+}
+
+fn fields_of(value: Value) -> Table {
+    fields(&object(value)).unwrap()
+}

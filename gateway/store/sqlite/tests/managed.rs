@@ -1,0 +1,128 @@
+//! What is managed: written with its audit record or not at all, and what is done to it by hand is named.
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    config::{Author, Edit, Managed, ManagedKind, ManagedRow},
+    outcome::AuditRecord,
+    store::{ManagedError, managed_sum, note_uses, write_managed},
+};
+
+fn key(name: &str, managed: &Managed) -> (ManagedRow, AuditRecord) {
+    let fields = toml::Table::from_iter([("team".to_owned(), "cards".into())]);
+    let hash = Some("ab".repeat(32));
+    let edit = match managed.get(ManagedKind::Key, name) {
+        None => Edit::Create { kind: ManagedKind::Key, name: name.into(), fields, hash },
+        Some(_) => Edit::Revoke { name: name.into(), version: None },
+    };
+    let author = Author { by: "mei".into(), at_ms: 7, reason: "".into() };
+    let (row, what) = edit.apply(managed, &author, |_, _| false).unwrap();
+    let after = json!({ "row": managed_sum(&row) }).to_string();
+    let record = AuditRecord {
+        id: Uuid::now_v7(),
+        at_ms: 7,
+        who: "mei".into(),
+        what,
+        subject: name.into(),
+        reason: "".into(),
+        before: None,
+        after: Some(after.into()),
+    };
+    (row, record)
+}
+
+fn managed(folder: &Folder) -> Managed {
+    folder.reader().managed(&Managed::default()).unwrap()
+}
+
+/// A ledger with the keys `a` and `b`, of which `b` is revoked.
+fn written(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    let nothing = Managed::default();
+    let both = [key("a", &nothing), key("b", &nothing)];
+    assert_eq!(write_managed(&folder.file(), 0, &both).unwrap(), 1);
+    assert_eq!(write_managed(&folder.file(), 1, &[key("b", &managed(&folder))]).unwrap(), 2);
+    folder
+}
+
+#[test]
+fn rows_are_read_as_they_were_written_and_only_what_is_new() {
+    let folder = written("managed-read");
+    let all = managed(&folder);
+    assert_eq!(all.last, 2);
+    let (row, _) = key("a", &Managed::default());
+    assert_eq!(**all.get(ManagedKind::Key, "a").unwrap(), row);
+    assert_eq!(all.active(ManagedKind::Key).count(), 1);
+    // Who knows the first change reads the second alone.
+    let first = all.with(1, []);
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute("UPDATE managed SET fields = '{}' WHERE name = 'a'", []).unwrap();
+    let then = folder.reader().managed(&first).unwrap();
+    assert_eq!(then.get(ManagedKind::Key, "a"), all.get(ManagedKind::Key, "a"));
+    assert_eq!(folder.reader().managed_last().unwrap(), 2);
+}
+
+#[test]
+fn a_change_made_from_what_is_not_so_any_more_is_not_written() {
+    let folder = written("managed-conflict");
+    let nothing = Managed::default();
+    let late = write_managed(&folder.file(), 1, &[key("c", &nothing)]);
+    assert!(matches!(late, Err(ManagedError::Conflict)));
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.faults, verified.audit), (Vec::new(), 3));
+    assert_eq!(managed(&folder).get(ManagedKind::Key, "c"), None);
+}
+
+#[test]
+fn what_is_done_to_a_row_by_hand_is_named() {
+    for (sql, told) in [
+        ("UPDATE managed SET hash = zeroblob(32) WHERE name = 'a'", "`a` is not as it was written"),
+        ("UPDATE managed SET fields = '{}' WHERE name = 'a'", "`a` is not as it was written"),
+        ("UPDATE managed SET state = 'active' WHERE name = 'b'", "`b` is not as it was written"),
+        ("UPDATE managed SET name = 'c' WHERE name = 'a'", "`a` is missing"),
+        ("DELETE FROM managed WHERE name = 'b'", "`b` is missing: it was removed without a record"),
+        (
+            "INSERT INTO managed SELECT kind, 'c', fields, hash, previous_hash, previous_until_ms, state, \
+          version, created_ms, created_by, changed_ms, changed_by, seq, audit_id FROM managed \
+          WHERE name = 'a'",
+            "`c` is not the one of its last audit record",
+        ),
+        (
+            "UPDATE managed SET audit_id = (SELECT id FROM audit WHERE seq = 2) WHERE name = 'b'",
+            "`b` is not the one of its last audit record",
+        ),
+    ] {
+        let folder = written("managed-by-hand");
+        Connection::open(folder.file()).unwrap().execute_batch(sql).unwrap();
+        let faults = folder.reader().verify().unwrap().faults;
+        assert!(faults.iter().any(|it| it.contains(told)), "{sql}: {faults:?}");
+    }
+}
+
+#[test]
+fn the_latest_use_of_a_key_is_kept() {
+    let folder = written("managed-uses");
+    for at_ms in [5, 9, 7] {
+        note_uses(&folder.file(), &[("a".into(), at_ms)]).unwrap();
+    }
+    let uses = folder.reader().key_uses(&["a".into(), "b".into()]).unwrap();
+    assert_eq!(uses.into_iter().collect::<Vec<_>>(), [("a".to_owned(), 9)]);
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let folder = written("managed-full");
+    // No page more than there are.
+    let mut connection = Connection::open(folder.file()).unwrap();
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    let nothing = Managed::default();
+    let many: Vec<_> = (0..2_000).map(|at| key(&format!("key-{at}"), &nothing)).collect();
+    let full = super::super::managed::write_on(&mut connection, 2, &many);
+    assert!(matches!(full, Err(ManagedError::Store(StoreError::Full))), "{full:?}");
+    let verified = folder.reader().verify().unwrap();
+    assert_eq!((verified.faults, verified.audit), (Vec::new(), 3));
+    assert_eq!(managed(&folder).last, 2);
+}

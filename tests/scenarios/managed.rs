@@ -1,0 +1,301 @@
+//! Keys and teams that change while the gateway serves: by the operators' API, by commands beside it, and in
+//! force within a second, on connections that are open too.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    KEY, Reply, Setup, SimBackend, ask,
+    binary::{self, Server},
+    gateway::{Folder, Gateway, client},
+    wait,
+};
+
+fn setup(up: &SimBackend) -> Setup {
+    Setup::new()
+        .operated()
+        .model("good", &up.urls())
+        .model("other", &up.urls())
+        .and("[[team]]\nname = \"bank\"\n")
+}
+
+/// What the operators' API answers.
+async fn call(gateway: &Gateway, method: Method, path: &str, body: Value) -> Reply {
+    call_if(gateway, (method, path), body, None).await
+}
+
+async fn call_if(
+    gateway: &Gateway,
+    (method, path): (Method, &str),
+    body: Value,
+    version: Option<&str>,
+) -> Reply {
+    let url = format!("http://{}/admin/v1/{path}", gateway.admin_addr());
+    let request = gateway.client.request(method, url).bearer_auth(KEY);
+    let request = match version {
+        Some(version) => request.header("if-match", version),
+        None => request,
+    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    Reply::of(request.body(body)).await
+}
+
+/// The key of an answer.
+fn key_of(reply: &Reply) -> String {
+    reply.json()["key"].as_str().unwrap_or_else(|| panic!("no key: {}", reply.text())).to_owned()
+}
+
+async fn status(gateway: &Gateway, key: &str, model: &str) -> u16 {
+    let request = gateway.client.post(gateway.url("/v1/chat/completions")).bearer_auth(key);
+    Reply::of(request.body(ask(model).to_string())).await.status
+}
+
+fn code(reply: &Reply) -> (u16, String) {
+    (reply.status, reply.json()["error"]["code"].as_str().unwrap_or("-").to_owned())
+}
+
+#[tokio::test]
+async fn a_key_lives_from_its_creation_to_its_end_on_one_connection() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let fields =
+        json!({ "name": "chat/bot-1", "team": "bank", "models": ["good"], "reason": "new" });
+    let made = call(&gateway, Method::POST, "keys", fields.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let (first, it) = (key_of(&made), made.json());
+    assert!(first.starts_with("sk-sb-") && first.len() >= 40, "160 bits at the least");
+    assert_eq!(
+        (&it["source"], &it["state"], &it["version"]),
+        (&json!("store"), &json!("active"), &json!(1))
+    );
+    assert_eq!(it["created_by"], "admin");
+    assert_eq!(status(&gateway, &first, "good").await, 200);
+    assert_eq!(status(&gateway, &first, "other").await, 403);
+    let again = call(&gateway, Method::POST, "keys", fields).await;
+    assert_eq!(code(&again), (409, "name_taken".into()));
+
+    let path = "keys/chat%2Fbot-1";
+    let changed = call(&gateway, Method::PATCH, path, json!({ "models": ["other"] })).await;
+    assert_eq!(
+        (changed.status, &changed.json()["version"]),
+        (200, &json!(2)),
+        "{}",
+        changed.text()
+    );
+    assert_eq!(status(&gateway, &first, "good").await, 403);
+    assert_eq!(status(&gateway, &first, "other").await, 200);
+    let late =
+        call_if(&gateway, (Method::PATCH, path), json!({ "hints": false }), Some("\"1\"")).await;
+    assert_eq!(code(&late), (412, "version_differs".into()));
+    assert!(late.text().contains("`admin`"), "the last writer is named: {}", late.text());
+
+    let rotated = call(&gateway, Method::POST, &format!("{path}/rotate"), Value::Null).await;
+    let second = key_of(&rotated);
+    assert!(rotated.json()["previous_until"].is_string(), "{}", rotated.text());
+    for key in [&first, &second] {
+        assert_eq!(status(&gateway, key, "other").await, 200, "both open for a while");
+    }
+    let at_once = json!({ "overlap_seconds": 0 });
+    let third = key_of(&call(&gateway, Method::POST, &format!("{path}/rotate"), at_once).await);
+    for (key, expected) in [(&first, 401), (&second, 401), (&third, 200)] {
+        assert_eq!(status(&gateway, key, "other").await, expected);
+    }
+    let shown = call(&gateway, Method::GET, path, Value::Null).await;
+    assert!(shown.json()["last_used_at"].is_string(), "{}", shown.text());
+
+    let revoked = call(&gateway, Method::DELETE, path, json!({ "reason": "leaked" })).await;
+    assert_eq!((revoked.status, &revoked.json()["state"]), (200, &json!("revoked")));
+    assert_eq!(status(&gateway, &third, "other").await, 401);
+    let shown = [revoked.text(), call(&gateway, Method::GET, "keys", Value::Null).await.text()];
+    for secret in [&first, &second, &third] {
+        assert!(shown.iter().all(|it| !it.contains(secret.as_str())), "{shown:?}");
+    }
+    let records = call(&gateway, Method::GET, "audit", Value::Null).await.json();
+    let what: Vec<&str> = records["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .filter(|it| it["subject"] == "chat/bot-1")
+        .map(|it| it["what"].as_str().expect("a text"))
+        .collect();
+    assert_eq!(what, ["key.created", "key.changed", "key.rotated", "key.rotated", "key.revoked"]);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let rows = [
+        (json!({}), "keys", 400, "missing_field", "name"),
+        (json!({ "name": 5 }), "keys", 400, "invalid_value", "name"),
+        (json!({ "name": "a b" }), "keys", 400, "invalid_value", "store.key.a b.name"),
+        (json!({ "name": "a", "colour": 1 }), "keys", 400, "invalid_value", "store.key.a.colour"),
+        (json!({ "name": "a", "team": "bnak" }), "keys", 400, "invalid_value", "store.key.a.team"),
+        (
+            json!({ "name": "a", "models": ["god"] }),
+            "keys",
+            400,
+            "invalid_value",
+            "store.key.a.models[0]",
+        ),
+        (
+            json!({ "name": "a", "secret": "env:HOME" }),
+            "keys",
+            400,
+            "invalid_value",
+            "store.key.a.hash",
+        ),
+        (
+            json!({ "name": "a", "budget": { "amount": "-1" } }),
+            "keys",
+            400,
+            "invalid_value",
+            "store.key.a.budget.amount",
+        ),
+        (json!({ "name": "scenario" }), "keys", 409, "name_taken", "name"),
+        (
+            json!({ "name": "t", "parent": "t" }),
+            "teams",
+            400,
+            "invalid_value",
+            "store.team.t.parent",
+        ),
+        (json!({ "name": "bank" }), "teams", 409, "name_taken", "name"),
+        (json!([]), "keys", 400, "invalid_body", "-"),
+        (json!({ "keys": [] }), "key-import", 400, "invalid_value", "keys"),
+        (
+            json!({ "keys": [{ "name": "b" }, { "hash": "x" }] }),
+            "key-import",
+            400,
+            "missing_field",
+            "keys[1].name",
+        ),
+        (
+            json!({ "keys": [{ "name": "b" }, { "name": "c", "hash": "x" }] }),
+            "key-import",
+            400,
+            "invalid_value",
+            "hash",
+        ),
+    ];
+    for (body, path, status, expected, param) in rows {
+        let reply = call(&gateway, Method::POST, path, body.clone()).await;
+        assert_eq!(code(&reply), (status, expected.into()), "{body}: {}", reply.text());
+        assert_eq!(
+            reply.json()["error"]["param"].as_str().unwrap_or("-"),
+            param,
+            "{}",
+            reply.text()
+        );
+    }
+    let in_file = call(&gateway, Method::DELETE, "keys/scenario", Value::Null).await;
+    assert_eq!(code(&in_file), (409, "stands_in_file".into()));
+    let absent = call(&gateway, Method::PATCH, "teams/gone", json!({})).await;
+    assert_eq!(code(&absent), (404, "not_found".into()));
+    assert_eq!(call(&gateway, Method::GET, "keys?limit=0", Value::Null).await.status, 400);
+    let all = call(&gateway, Method::GET, "keys", Value::Null).await.json();
+    assert_eq!(all["keys"].as_array().map(Vec::len), Some(1), "{all}");
+    assert_eq!(all["keys"][0]["source"], "file");
+    assert_eq!(
+        Reply::of(gateway.client.get(format!("http://{}/admin/v1/keys", gateway.admin_addr())))
+            .await
+            .status,
+        401
+    );
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_teams_budget_is_raised_while_it_runs_and_a_team_in_use_stays() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let tight = json!({ "name": "cards", "parent": "bank", "budget": { "amount": "0.000000001", "window": "day" } });
+    assert_eq!(call(&gateway, Method::POST, "teams", tight).await.status, 201);
+    let key = key_of(
+        &call(&gateway, Method::POST, "keys", json!({ "name": "a", "team": "cards" })).await,
+    );
+    assert_eq!(status(&gateway, &key, "good").await, 429);
+    let raised = json!({ "budget": { "amount": "100", "window": "day" } });
+    assert_eq!(call(&gateway, Method::PATCH, "teams/cards", raised).await.status, 200);
+    assert_eq!(status(&gateway, &key, "good").await, 200);
+    let used = call(&gateway, Method::DELETE, "teams/cards", Value::Null).await;
+    assert_eq!(code(&used), (400, "invalid_value".into()), "{}", used.text());
+    assert!(used.text().contains("store.key.a.team"), "{}", used.text());
+    call(&gateway, Method::PATCH, "keys/a", json!({ "team": "bank" })).await;
+    assert_eq!(call(&gateway, Method::DELETE, "teams/cards", Value::Null).await.status, 204);
+    assert_eq!(call(&gateway, Method::GET, "teams/cards", Value::Null).await.status, 404);
+    gateway.close().await;
+}
+
+async fn command(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let out = binary::run(&folder.config(), arguments).await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+#[tokio::test]
+async fn commands_beside_a_server_are_in_force_there_and_outlive_it() {
+    let up = SimBackend::start();
+    let folder = setup(&up).write();
+    let (done, key, said) = command(
+        &folder,
+        &["key", "create", "--name", "a", "--team", "bank", "--budget", "50/month"],
+    )
+    .await;
+    assert_eq!(done, Some(0), "{said}");
+    let server = Server::start(&folder.config()).await;
+    let asks = async |key: &str| Reply::of(server.post_with(key, &ask("good"))).await.status;
+    assert_eq!(asks(&key).await, 200, "made before there was a server");
+    let (_, second, _) = command(&folder, &["key", "rotate", "a", "--overlap", "0s"]).await;
+    wait::answers("the new key", 200, async || asks(&second).await).await;
+    assert_eq!(asks(&key).await, 401);
+    let (_, exported, _) = command(&folder, &["key", "export"]).await;
+    assert!(
+        exported.contains("\"hash\":\"hmac-sha256:") && !exported.contains(&second),
+        "{exported}"
+    );
+    assert_eq!(command(&folder, &["key", "revoke", "a", "--reason", "gone"]).await.0, Some(0));
+    wait::answers("the revocation", 401, async || asks(&second).await).await;
+    let listed = command(&folder, &["key", "list"]).await.1;
+    assert!(listed.contains("revoked") && listed.contains("scenario"), "{listed}");
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+
+    // On another ledger with the same pepper the export is the same keys.
+    let exported = exported.replace("\"name\":\"a\"", "\"name\":\"b\"");
+    std::fs::write(folder.0.join("keys.jsonl"), exported).expect("a file");
+    let file = folder.0.join("keys.jsonl").display().to_string();
+    let (done, _, said) = command(&folder, &["key", "import", &file]).await;
+    assert_eq!(done, Some(0), "{said}");
+    let server = Server::start(&folder.config()).await;
+    assert_eq!(Reply::of(server.post_with(&second, &ask("good"))).await.status, 200);
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+    let (done, said, _) = command(&folder, &["ledger", "verify"]).await;
+    assert_eq!(done, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn a_name_in_file_and_store_is_a_fault_and_what_is_in_force_stays() {
+    let up = SimBackend::start();
+    let folder = setup(&up).write();
+    command(&folder, &["key", "create", "--name", "twice"]).await;
+    let before = std::fs::read_to_string(folder.config()).expect("a file");
+    let more = "[[key]]\nname = \"twice\"\nsecret = \"file:caller.key\"\n";
+    std::fs::write(folder.config(), format!("{before}{more}")).expect("a file");
+    let (done, _, said) = command(&folder, &["check"]).await;
+    assert_eq!(done, Some(2));
+    assert!(
+        said.contains("store.key.twice: found the name of a key of the file as well"),
+        "{said}"
+    );
+    // What stands in the way can be taken out of it.
+    std::fs::write(folder.config(), before.replace("bank", "bnak")).expect("a file");
+    command(&folder, &["key", "create", "--name", "c", "--team", "bnak"]).await;
+    std::fs::write(folder.config(), &before).expect("a file");
+    assert_eq!(command(&folder, &["check"]).await.0, Some(2), "its team is gone");
+    assert_eq!(command(&folder, &["key", "revoke", "c"]).await.0, Some(0));
+    assert_eq!(command(&folder, &["check"]).await.0, Some(0));
+    let _ = client();
+}
