@@ -16,6 +16,7 @@ mod said;
 mod served;
 mod shadow;
 mod tab;
+mod whoami;
 
 use std::{
     collections::HashMap,
@@ -54,6 +55,7 @@ pub(crate) use self::{
     served::{SERVED_MAX, Served, ServedSender},
     shadow::{ShadowAnswer, shadow},
     tab::Tab,
+    whoami::whoami,
 };
 use crate::{
     account::{Accounts, Requester},
@@ -290,7 +292,7 @@ async fn serve_decided(
     tab: &mut Tab,
 ) -> Result<answer::Pending, Failure> {
     let Asked { principal, headers, request, at } = asked;
-    let Principal { caller, account } = &*principal;
+    let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
     let now = tab.at(Stage::Admit);

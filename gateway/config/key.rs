@@ -14,7 +14,7 @@ use toml::Value;
 
 use super::{
     Credential, Key,
-    fields::{later, own_token},
+    fields::own_token,
     outside::Outside,
     owner::Owner,
     team::{DEFAULT, ReadTeam},
@@ -91,9 +91,11 @@ fn key<'a>(
         priority: owner.priority,
         hints: it.read("hints", "true or false", faults, Value::as_bool).unwrap_or(true),
         feedback: it.read("feedback", "true or false", faults, Value::as_bool).unwrap_or_default(),
+        frontend: it.read("frontend", "true or false", faults, Value::as_bool).unwrap_or_default(),
+        owner: owner.owned_by,
+        tags: owner.tags,
         expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
     };
-    later(&mut it, &["frontend"], faults);
     it.close(faults);
     (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key })
 }

@@ -42,17 +42,11 @@ use crate::{
 pub struct Directory {
     pepper: Pepper,
     ids: Arc<Ids>,
-    known: HashMap<[u8; 32], Known>,
+    known: HashMap<[u8; 32], Arc<Principal>>,
     /// Those whom nobody can ask as, by the names of their keys.
     own: HashMap<Arc<str>, Arc<Principal>>,
     /// When keys expire, in order; those that never do are not in it.
     expiries: Box<[jiff::Timestamp]>,
-}
-
-struct Known {
-    principal: Arc<Principal>,
-    /// Not valid from this moment on.
-    expires: Option<jiff::Timestamp>,
 }
 
 impl Directory {
@@ -97,7 +91,7 @@ impl Directory {
             let index = KeyIndex(at);
             let caller = Arc::new(caller(&self.ids, index, key, teams));
             let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
-            let principal = Arc::new(Principal { caller, account });
+            let principal = Arc::new(Principal { caller, account, expires: key.expires });
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,
                 Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
@@ -106,7 +100,7 @@ impl Directory {
                     continue;
                 }
             };
-            known.insert(hash, Known { principal, expires: key.expires });
+            known.insert(hash, principal);
         }
         let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
         expiries.sort_unstable();
@@ -132,9 +126,7 @@ impl Directory {
         let key = credential(headers)?;
         // The map is asked for a keyed hash: how long that takes tells nothing about any key.
         match self.known.get(&self.pepper.digest(key)) {
-            Some(known) if known.expires.is_none_or(|at| now < at) => {
-                Ok(Arc::clone(&known.principal))
-            }
+            Some(known) if known.expires.is_none_or(|at| now < at) => Ok(Arc::clone(known)),
             Some(_) => Err(unauthenticated("the API key has expired")),
             None => Err(unauthenticated("the API key is not known")),
         }
@@ -147,7 +139,7 @@ impl Directory {
 
     /// The principal of the key with this name, or of the first key.
     pub(crate) fn named(&self, name: Option<&str>) -> Option<Arc<Principal>> {
-        let mut all = self.known.values().map(|known| &known.principal);
+        let mut all = self.known.values();
         let found = match name {
             Some(name) => all.find(|it| *it.caller.key_name == *name),
             None => all.min_by_key(|it| it.caller.key),

@@ -23,6 +23,8 @@ fn team(name: &str, parent: Option<u16>, classes: (DataClass, DataClass)) -> Tea
         data_class: classes.0,
         data_class_max: classes.1,
         priority: None,
+        owner: None,
+        tags: Default::default(),
     }
 }
 
@@ -38,6 +40,9 @@ fn key(name: &str, team: u16, secret: &str) -> Key {
         priority: None,
         hints: true,
         feedback: false,
+        frontend: false,
+        owner: None,
+        tags: Default::default(),
         expires: None,
     }
 }
