@@ -145,6 +145,29 @@ fn a_key_is_valid_until_it_expires() {
 }
 
 #[test]
+fn tags_of_the_key_hold_over_its_teams_and_the_nearest_team_s_over_the_others() {
+    use DataClass as C;
+    let tags = |all: &[(&str, &str)]| -> crate::outcome::Tags {
+        all.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let tagged = |team: Team, all: &[(&str, &str)]| Team { tags: tags(all), ..team };
+    let teams = [
+        team("default", None, (C::Public, C::Secret)),
+        tagged(team("bank", None, (C::Public, C::Secret)), &[("env", "prod"), ("floor", "1")]),
+        tagged(team("cards", Some(1), (C::Public, C::Secret)), &[("floor", "2"), ("desk", "a")]),
+    ];
+    let own = Key { tags: tags(&[("desk", "b")]), ..key("own", 2, "sk-sb-own") };
+    let all =
+        [own, key("cards", 2, "sk-sb-cards"), key("bank", 1, "sk-sb-bank"), key("free", 0, "x")];
+    let keys = Directory::empty(PEPPER).with(&all, &teams, &Accounts::default());
+    let of = |name| named(&keys, Some(name)).unwrap().tags.clone();
+    assert_eq!(of("own"), tags(&[("desk", "b"), ("floor", "2"), ("env", "prod")]));
+    assert_eq!(of("cards"), tags(&[("floor", "2"), ("desk", "a"), ("env", "prod")]));
+    assert!(Arc::ptr_eq(&of("bank"), &teams[1].tags), "one list is shared");
+    assert!(of("free").is_empty());
+}
+
+#[test]
 fn a_caller_is_resolved_up_its_teams() {
     use DataClass as C;
     let strict = Key {

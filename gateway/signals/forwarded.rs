@@ -1,5 +1,5 @@
-//! For whom a front end asks: the end user and the chat that it forwards in headers, believed of the keys that
-//! the configuration calls front ends. They are hashed at once, and no message repeats them.
+//! For whom a front end asks: the end user and the chat that it forwards in headers, believed of those keys
+//! that the configuration calls front ends. They are hashed at once, and no message repeats them.
 
 use http::{HeaderMap, HeaderName};
 
