@@ -26,7 +26,10 @@ async fn kept(
     let books = Connection::open(gateway.ledger()).expect("a ledger");
     let sql = "SELECT \"user\", session FROM ledger WHERE id = ?";
     let id = reply.header("x-signalbox-id");
-    books.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).expect("an entry")
+    let hashes = books.query_row(sql, [id], |row| Ok([row.get(0)?, row.get::<_, String>(1)?]));
+    let [user, session] =
+        hashes.expect("an entry").map(|hash| Some(hash).filter(|it| !it.is_empty()));
+    (user, session)
 }
 
 #[tokio::test]
