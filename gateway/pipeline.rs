@@ -16,6 +16,7 @@ mod said;
 mod served;
 mod shadow;
 mod tab;
+mod whoami;
 
 use std::{
     collections::HashMap,
@@ -54,6 +55,7 @@ pub(crate) use self::{
     served::{SERVED_MAX, Served, ServedSender},
     shadow::{ShadowAnswer, shadow},
     tab::Tab,
+    whoami::whoami,
 };
 use crate::{
     account::{Accounts, Requester},

@@ -1,6 +1,7 @@
 //! What a decision may know of a request, as [`Signals`]: read from the request, its caller, its hints and
 //! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
+mod forwarded;
 pub(crate) mod header;
 
 use std::sync::Arc;
@@ -14,16 +15,16 @@ use policies::{
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
 
-use self::header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK};
+use self::{
+    forwarded::Forwarded,
+    header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK},
+};
 use crate::{
     failure::{Failure, Kind, Stage, shown},
-    outcome::Caller,
+    outcome::{Caller, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
     wire::Request,
 };
 
-/// Tags of one request, and the length of their names and values.
-const TAGS_MAX: usize = 16;
-const TAG_BYTES_MAX: usize = 64;
 /// The longest session id.
 const SESSION_BYTES_MAX: usize = 256;
 
@@ -53,6 +54,7 @@ pub(crate) fn of(
     signal_inputs: &SignalInputs<'_>,
 ) -> Result<Signals, Failure> {
     let none = HeaderMap::new();
+    let forwarded = Forwarded::of(headers, caller)?;
     let headers = if header::any(headers)? { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
@@ -76,11 +78,11 @@ pub(crate) fn of(
         data_class: data_class(headers, caller)?,
         team_path: caller.team_path.clone(),
         key: caller.key,
-        unit_user: request.user().map(|user| keyed(&user)),
-        session: session(headers)?.map(keyed),
+        unit_user: forwarded.user.map(keyed).or_else(|| request.user().map(|user| keyed(&user))),
+        session: session(headers)?.or(forwarded.chat).map(keyed),
         unit_key: Some(xxh3_128(caller.key_name.as_bytes())),
         request: signal_inputs.request,
-        tags: tags(headers)?,
+        tags: tags(headers, caller)?,
         at: civil(signal_inputs.at),
         budget_left: signal_inputs.budget_left,
     })
@@ -90,12 +92,15 @@ pub(crate) fn of(
 pub(crate) fn known(signals: &Signals) -> serde_json::Value {
     let languages: Vec<_> =
         signals.languages.iter().map(|(it, share)| serde_json::json!([it.code(), share])).collect();
+    let tags = signals.tags.iter().map(|(name, value)| (String::from(&**name), (**value).into()));
+    let tags: serde_json::Map<_, _> = tags.collect();
     serde_json::json!({
         "language": signals.language.code(), "language_confidence": signals.language_confidence,
         "languages": languages,
         "task": signals.task.code(), "task_confidence": signals.task_confidence,
         "data_class": signals.data_class.code(), "input_tokens": signals.input_tokens.0,
         "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
+        "tags": tags,
     })
 }
 
@@ -199,11 +204,10 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     }
 }
 
-type Tags = SmallVec<[(Box<str>, Box<str>); 2]>;
-
-/// The tags. Several headers are one list, as HTTP has it of lists.
-fn tags(headers: &HeaderMap) -> Result<Tags, Failure> {
-    let mut tags = Tags::new();
+/// The tags of the caller's key and teams, and behind them those of the request: what an administrator has
+/// set, no caller overwrites. Several headers are one list, as HTTP has it of lists.
+fn tags(headers: &HeaderMap, caller: &Caller) -> Result<SmallVec<[Tag; 2]>, Failure> {
+    let mut tags = SmallVec::<[Tag; 2]>::new();
     for value in headers.get_all(TAGS) {
         let parts = plain(value, &TAGS)?.split(',').map(str::trim);
         for part in parts.filter(|part| !part.is_empty()) {
@@ -217,13 +221,11 @@ fn tags(headers: &HeaderMap) -> Result<Tags, Failure> {
         let found = format!("{} tags", tags.len());
         return Err(wrong(&TAGS, &found, &format!("at most {TAGS_MAX}")));
     }
+    if !caller.tags.is_empty() {
+        tags.retain(|(name, _)| caller.tags.iter().all(|(set, _)| set != name));
+        tags.insert_many(0, caller.tags.iter().cloned());
+    }
     Ok(tags)
-}
-
-fn tag(part: &str) -> Option<(Box<str>, Box<str>)> {
-    let (name, value) = part.split_once('=')?;
-    let fits = |text: &str| (1..=TAG_BYTES_MAX).contains(&text.len());
-    (fits(name) && fits(value)).then(|| (name.into(), value.into()))
 }
 
 fn quoted(found: &str) -> String {

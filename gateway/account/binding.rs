@@ -20,6 +20,7 @@ use super::{
     open::{OpenRequests, Requester},
     reserve::{Reservation, Windows, reserve},
     shortage::{Refusal, Shortage},
+    standing::Standing,
 };
 use crate::failure::{Failure, Kind, Stage};
 
@@ -130,6 +131,11 @@ impl Account {
 
     fn windows(&self, at: Timestamp) -> Windows {
         self.budgets.iter().map(|budget| budget.window(at)).collect()
+    }
+
+    /// What binds the key and how much is left of it, its own first.
+    pub(crate) fn standing(&self, now: Instant, at: Timestamp) -> Standing {
+        Standing::of((&self.limits, &self.budgets), now, at)
     }
 
     /// What stands in the `x-ratelimit-…` headers: the tightest of the limits that bind.

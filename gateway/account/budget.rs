@@ -44,11 +44,13 @@ struct Terms {
     amount: AtomicI64,
     /// Whether a request is refused when the amount is spent.
     hard: AtomicBool,
+    /// Whether the configuration states it, and it is not only counted on.
+    stated: AtomicBool,
 }
 
 impl Terms {
     fn new(amount: Money, hard: bool) -> Arc<Self> {
-        Arc::new(Self { amount: amount.nano().into(), hard: hard.into() })
+        Arc::new(Self { amount: amount.nano().into(), hard: hard.into(), stated: true.into() })
     }
 
     fn amount(&self) -> i64 {
@@ -109,6 +111,8 @@ pub(crate) struct BudgetReading {
     pub reserved: Money,
     /// Whether requests are refused when it is spent.
     pub hard: bool,
+    /// Whether the configuration states it.
+    pub stated: bool,
     /// The window at hand: its first moment, and the first after it; none of one that never ends.
     pub span: Option<(Timestamp, Timestamp)>,
 }
@@ -263,6 +267,7 @@ impl Budget {
         if let Some(config) = config {
             self.terms.amount.store(config.amount.nano(), Ordering::Release);
         }
+        self.terms.stated.store(config.is_some(), Ordering::Release);
         self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
         self.current.load().queue.free();
     }
@@ -348,6 +353,7 @@ impl Budget {
             spent: window.spent(),
             reserved: window.reserved(),
             hard: self.terms.hard(),
+            stated: self.terms.stated.load(Ordering::Acquire),
             span: self.span(window.until),
         }
     }

@@ -156,6 +156,18 @@ impl RateLimits {
         Ok(Some(TokenReservation { bucket: Arc::clone(bucket), taken }))
     }
 
+    /// Whose limits they are.
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Requests at once: how many there may be, and how many more can come now.
+    pub(super) fn concurrent(&self) -> Option<(u32, u32)> {
+        let concurrency = self.concurrency.as_ref()?;
+        let most = concurrency.most.load(Ordering::Acquire);
+        Some((most, most.saturating_sub(concurrency.taken.load(Ordering::Acquire))))
+    }
+
     pub(super) fn requests(&self, now: Instant) -> Option<LimitReading> {
         self.requests.as_ref().map(|requests| requests.meter.reading(now))
     }

@@ -17,6 +17,7 @@ pub(crate) mod price;
 mod queue;
 mod reserve;
 mod shortage;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub(crate) use self::{
     open::Requester,
     reserve::Reservation,
     shortage::Refusal,
+    standing::Standing,
 };
 use self::{budget::Budget, named::Owner, owned::Owned};
 use crate::config::{self, Key, Team};

@@ -24,6 +24,21 @@ pub(super) struct BudgetName {
     pub timezone: TimeZone,
 }
 
+impl Owner {
+    /// Its name, without what kind of owner it is.
+    pub(super) fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Team(name) | Self::Key(name) => name,
+        }
+    }
+
+    /// What it is and its name, as data has it: `team cards`.
+    pub(super) fn label(&self) -> String {
+        let kind = if matches!(self, Self::Team(_)) { "team" } else { "key" };
+        format!("{kind} {}", self.name())
+    }
+}
+
 impl BudgetName {
     /// The name of the time zone.
     pub(super) fn zone(&self) -> &str {

@@ -46,6 +46,8 @@ pub(super) fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Tea
         data_class: DataClass::Public,
         data_class_max: DataClass::Secret,
         priority: None,
+        owner: None,
+        tags: Default::default(),
     }
 }
 
@@ -61,6 +63,9 @@ pub(super) fn key(team: u16, budgets: Vec<Budget>) -> Key {
         priority: None,
         hints: true,
         feedback: false,
+        frontend: false,
+        owner: None,
+        tags: Default::default(),
         expires: None,
     }
 }

@@ -133,6 +133,8 @@ mod tests {
             data_class: DataClass::Public,
             data_class_max: DataClass::Secret,
             priority: None,
+            owner: None,
+            tags: Default::default(),
         };
         tree.iter().map(team).collect()
     }

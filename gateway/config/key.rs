@@ -13,12 +13,32 @@ use policies::{
 use toml::Value;
 
 use super::{
-    Credential, Key,
-    fields::{later, own_token},
+    Key, Secret,
+    fields::own_token,
     outside::Outside,
     owner::Owner,
     team::{DEFAULT, ReadTeam},
 };
+
+/// How a key is recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// HMAC-SHA-256 of the key under the pepper.
+    Hash([u8; 32]),
+    /// The same of a key that was rotated: the one before opens too, for a while.
+    Rotated {
+        /// That of the key.
+        hash: [u8; 32],
+        /// That of the key before.
+        previous: [u8; 32],
+        /// The one before opens until then.
+        until: jiff::Timestamp,
+    },
+    /// The key itself, by reference; hashed at load.
+    Secret(Secret),
+    /// Nobody can ask with it: it pays for what the gateway asks by itself.
+    Nobody,
+}
 
 /// A key as the policy and as the gateway see it.
 pub(super) struct ReadKey {
@@ -91,9 +111,11 @@ fn key<'a>(
         priority: owner.priority,
         hints: it.read("hints", "true or false", faults, Value::as_bool).unwrap_or(true),
         feedback: it.read("feedback", "true or false", faults, Value::as_bool).unwrap_or_default(),
+        frontend: it.read("frontend", "true or false", faults, Value::as_bool).unwrap_or_default(),
+        owner: owner.owned_by,
+        tags: owner.tags,
         expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
     };
-    later(&mut it, &["frontend"], faults);
     it.close(faults);
     (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key, path })
 }

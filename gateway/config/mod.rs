@@ -27,6 +27,7 @@ mod series;
 pub(crate) mod shadow;
 pub(crate) mod single;
 mod source;
+mod tags;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -39,10 +40,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use http::header::{HeaderValue, InvalidHeaderValue};
 use policies::{
     Policy,
-    facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
+    facts::{DataClass, Dialect, TeamIndex, Tokens, Window},
 };
 
-use crate::outcome::{ByHour, Priority};
+use crate::outcome::{ByHour, Priority, Tags};
 
 pub(crate) use self::{
     alone::load_alone,
@@ -57,6 +58,7 @@ pub use self::{
     bound::BoundNames,
     feedback::Feedback,
     fixed::FixedChange,
+    key::Credential,
     load::{check, identity, ledger, load, load_managed, load_with, new_key},
     log::{Log, LogFormat},
     managed::{
@@ -67,6 +69,7 @@ pub use self::{
     new_key::NewKey,
     otlp::Tracing,
     outside::ManagedFn,
+    owner::{Budget, Limits},
     secret::Secret,
     source::ReadFrom,
 };
@@ -350,6 +353,10 @@ pub struct Team {
     pub data_class_max: DataClass,
     /// Who comes first where requests wait, for keys that do not say.
     pub priority: Option<Priority>,
+    /// Who answers for it, in words for operators.
+    pub owner: Option<Arc<str>>,
+    /// Tags of its keys' requests, over the caller's of the same name.
+    pub tags: Tags,
 }
 
 /// `[[key]]`
@@ -375,50 +382,12 @@ pub struct Key {
     pub hints: bool,
     /// Whether it may tell values of its whole team's requests.
     pub feedback: bool,
+    /// Whether the end users that it forwards are believed.
+    pub frontend: bool,
+    /// Who answers for it, in words for operators.
+    pub owner: Option<Arc<str>>,
+    /// Tags of its requests, over its teams' and the caller's of the same name.
+    pub tags: Tags,
     /// Not valid from this moment on.
     pub expires: Option<jiff::Timestamp>,
-}
-
-/// How a key is recognised.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Credential {
-    /// HMAC-SHA-256 of the key under the pepper.
-    Hash([u8; 32]),
-    /// The same of a key that was rotated: the one before opens too, for a while.
-    Rotated {
-        /// That of the key.
-        hash: [u8; 32],
-        /// That of the key before.
-        previous: [u8; 32],
-        /// The one before opens until then.
-        until: jiff::Timestamp,
-    },
-    /// The key itself, by reference; hashed at load.
-    Secret(Secret),
-    /// Nobody can ask with it: it pays for what the gateway asks by itself.
-    Nobody,
-}
-
-/// Money over a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How much.
-    pub amount: Money,
-    /// Over which window.
-    pub window: Window,
-    /// Whether requests are refused when it is spent.
-    pub hard: bool,
-    /// The zone in which the window's days begin.
-    pub timezone: jiff::tz::TimeZone,
-}
-
-/// How fast a key or team may go; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests in a minute.
-    pub requests_per_minute: Option<u32>,
-    /// Tokens in a minute, input and output together.
-    pub tokens_per_minute: Option<Tokens>,
-    /// Requests at once.
-    pub concurrent: Option<u32>,
 }

@@ -14,12 +14,38 @@ use policies::{
 use toml::Value;
 
 use super::{
-    Budget, Limits,
     fields::{amount, data_class, optional_number, texts, word},
     names::unique,
+    tags::tags,
 };
-use crate::outcome::Priority;
+use crate::outcome::{Priority, Tags};
 
+/// Money over a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How much.
+    pub amount: Money,
+    /// Over which window.
+    pub window: Window,
+    /// Whether requests are refused when it is spent.
+    pub hard: bool,
+    /// The zone in which the window's days begin.
+    pub timezone: jiff::tz::TimeZone,
+}
+
+/// How fast a key or team may go; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in a minute, input and output together.
+    pub tokens_per_minute: Option<Tokens>,
+    /// Requests at once.
+    pub concurrent: Option<u32>,
+}
+
+/// Characters of the text that says who answers for a team or a key.
+const OWNER_CHARS_MAX: usize = 200;
 /// The largest budget, in units: far enough below what an amount can hold.
 const BUDGET_UNITS_MAX: i64 = 4_000_000_000;
 
@@ -37,6 +63,9 @@ pub(super) struct Owner {
     pub(super) data_class: Option<DataClass>,
     pub(super) data_class_max: Option<DataClass>,
     pub(super) priority: Option<Priority>,
+    /// Who answers for it.
+    pub(super) owned_by: Option<Arc<str>>,
+    pub(super) tags: Tags,
 }
 
 impl Owner {
@@ -51,6 +80,8 @@ impl Owner {
             data_class: None,
             data_class_max: None,
             priority: None,
+            owned_by: None,
+            tags: Tags::default(),
         }
     }
 
@@ -75,6 +106,8 @@ impl Owner {
             ),
             data_class: data_class(it, "data_class", faults),
             data_class_max: data_class(it, "data_class_max", faults),
+            owned_by: owned_by(it, faults),
+            tags: tags(it, faults),
         }
     }
 
@@ -97,6 +130,16 @@ impl Owner {
         }
         (class, most)
     }
+}
+
+/// Who answers for a team or a key, in words.
+fn owned_by(it: &mut Section<'_>, faults: &mut Faults) -> Option<Arc<str>> {
+    let expected = "a text of 1 to 200 characters without control characters";
+    it.read("owner", expected, faults, |value| {
+        let text = value.as_str()?;
+        let fits = (1..=OWNER_CHARS_MAX).contains(&text.chars().count());
+        (fits && !text.chars().any(char::is_control)).then(|| text.into())
+    })
 }
 
 fn limits(it: &mut Section<'_>, faults: &mut Faults) -> Limits {

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use policies::{Policy, experiment::Experiment, facts::TeamIndex};
 
-use super::{Budget, Config, Credential, Key, Limits, Priority, Team, Window};
+use super::{Budget, Config, Credential, Key, Limits, Priority, Tags, Team, Window};
 
 /// The keys of a policy's shadows.
 pub(super) fn keys(policy: &Policy, teams: &[Team]) -> Vec<Key> {
@@ -38,6 +38,9 @@ fn key(experiment: &Experiment, zone: &str, teams: &[Team]) -> Option<Key> {
         priority: Some(Priority::Batch),
         hints: false,
         feedback: false,
+        frontend: false,
+        owner: None,
+        tags: Tags::default(),
         expires: None,
     })
 }

@@ -154,6 +154,8 @@ fn place(stated: Stated<'_>, at: Option<usize>, placed: &mut Vec<ReadTeam>, faul
             data_class: owner.data_class.unwrap_or(DataClass::Public),
             data_class_max: owner.data_class_max.unwrap_or(DataClass::Secret),
             priority: owner.priority,
+            owner: owner.owned_by,
+            tags: owner.tags,
         },
         classes,
     });

@@ -237,6 +237,54 @@ fn teams_come_parents_first_and_default_before_all() {
 }
 
 #[test]
+fn who_answers_for_a_key_and_its_tags_are_read_of_both_lists() {
+    let config = good(&format!(
+        "{BARE}owner = \"Ann, ext. 7\"\ntags = [\"project=loans\", \"env = prod\"]\nfrontend = true\n
+        [[team]]\nname = \"bank\"\nowner = \"銀行\"\ntags = [\"floor=3\"]\n"
+    ));
+    let key = &config.keys[0];
+    assert_eq!((key.owner.as_deref(), key.frontend), (Some("Ann, ext. 7"), true));
+    let tags: Vec<_> = key.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(tags, [("project", "loans"), ("env ", " prod")], "as a header would have it");
+    let teams: Vec<_> =
+        config.teams.iter().map(|it| (it.owner.as_deref(), it.tags.len())).collect();
+    assert_eq!(teams, [(None, 0), (Some("銀行"), 1)]);
+    let plain = good(BARE);
+    let key = &plain.keys[0];
+    assert_eq!((key.owner.as_deref(), key.tags.len(), key.frontend), (None, 0, false));
+}
+
+#[test]
+fn a_tag_that_no_request_could_have_is_a_fault() {
+    let long = "v".repeat(65);
+    for (tag, found) in [
+        ("loans", "`loans`"),
+        ("=loans", "`=loans`"),
+        ("project=", "`project=`"),
+        (&format!("project={long}"), &format!("`project={long}`")),
+        ("a=b,c=d", "`a=b,c=d`"),
+        (" a=b", "` a=b`"),
+        ("a=\\u0007", "`a=\\u{7}`"),
+        ("städte=b", "`städte=b`"),
+    ] {
+        let said = faults(&format!("[[team]]\nname = \"t\"\ntags = [\"x=y\", \"{tag}\"]\n"));
+        assert!(said.contains("\"t\".tags[1]"), "{said}");
+        assert!(said.contains(&format!("found {found}, expected `name=value`")), "{said}");
+    }
+    let said = faults("[[team]]\nname = \"t\"\ntags = [\"a=b\", \"a=c\"]\n");
+    assert!(said.contains("found `a` for the second time, expected one value"), "{said}");
+    let many: Vec<_> = (0..17).map(|at| format!("\"n{at}=v\"")).collect();
+    let said = faults(&format!("[[team]]\nname = \"t\"\ntags = [{}]\n", many.join(", ")));
+    assert!(said.contains("found 17 tags, expected at most 16"), "{said}");
+    let said = faults("[[team]]\nname = \"t\"\ntags = { a = \"b\" }\n");
+    assert!(said.contains("expected a text"), "{said}");
+    for owner in ["\"\"", "7", "\"a\\nb\"", &format!("\"{}\"", "x".repeat(201))] {
+        let said = faults(&format!("[[team]]\nname = \"t\"\nowner = {owner}\n"));
+        assert!(said.contains("expected a text of 1 to 200 characters"), "{said}");
+    }
+}
+
+#[test]
 fn environment_is_over_the_file_and_the_command_line_over_both() {
     let text = BARE.replace("[server]", "[server]\nlisten = \"127.0.0.1:1\"\n");
     let environment = [

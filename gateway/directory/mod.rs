@@ -43,17 +43,11 @@ use crate::{
 pub struct Directory {
     pepper: Pepper,
     ids: Arc<Ids>,
-    known: HashMap<[u8; 32], Known>,
+    known: HashMap<[u8; 32], Arc<Principal>>,
     /// Those whom nobody can ask as, by the names of their keys.
     own: HashMap<Arc<str>, Arc<Principal>>,
     /// When keys expire, in order; those that never do are not in it.
     expiries: Box<[jiff::Timestamp]>,
-}
-
-struct Known {
-    principal: Arc<Principal>,
-    /// Not valid from this moment on.
-    expires: Option<jiff::Timestamp>,
 }
 
 impl Directory {
@@ -104,13 +98,16 @@ impl Directory {
             let caller = Arc::new(caller(&self.ids, index, key, teams));
             let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
             let used = self.ids.used(&key.name);
-            let principal = Arc::new(Principal { caller, account, used });
+            let with = |expires| {
+                let (caller, account) = (Arc::clone(&caller), Arc::clone(&account));
+                Arc::new(Principal { caller, account, used: Arc::clone(&used), expires })
+            };
+            let principal = with(key.expires);
             let hash = match &key.credential {
                 Credential::Hash(hash) => *hash,
                 Credential::Rotated { hash, previous, until } => {
                     let expires = key.expires.map_or(*until, |at| at.min(*until));
-                    let principal = Arc::clone(&principal);
-                    known.insert(*previous, Known { principal, expires: Some(expires) });
+                    known.insert(*previous, with(Some(expires)));
                     *hash
                 }
                 Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
@@ -119,7 +116,7 @@ impl Directory {
                     continue;
                 }
             };
-            known.insert(hash, Known { principal, expires: key.expires });
+            known.insert(hash, principal);
         }
         let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
         expiries.sort_unstable();
@@ -146,8 +143,8 @@ impl Directory {
         // The map is asked for a keyed hash: how long that takes tells nothing about any key.
         match self.known.get(&self.pepper.digest(key)) {
             Some(known) if known.expires.is_none_or(|at| now < at) => {
-                known.principal.used.note(now);
-                Ok(Arc::clone(&known.principal))
+                known.used.note(now);
+                Ok(Arc::clone(known))
             }
             Some(_) => Err(unauthenticated("the API key has expired")),
             None => Err(unauthenticated("the API key is not known")),
@@ -171,7 +168,7 @@ impl Directory {
 
     /// The principal of the key with this name, or of the first key.
     pub(crate) fn named(&self, name: Option<&str>) -> Option<Arc<Principal>> {
-        let mut all = self.known.values().map(|known| &known.principal);
+        let mut all = self.known.values();
         let found = match name {
             Some(name) => all.find(|it| *it.caller.key_name == *name),
             None => all.min_by_key(|it| it.caller.key),

@@ -12,7 +12,7 @@ use super::used::LastUse;
 use crate::{
     account::Account,
     config::{Key, Team},
-    outcome::{Caller, KeyId, TeamId},
+    outcome::{Caller, KeyId, Tags, TeamId},
 };
 
 /// Who asks, and what binds him.
@@ -23,6 +23,8 @@ pub struct Principal {
     pub(crate) account: Arc<Account>,
     /// When his key was last used.
     pub(super) used: Arc<LastUse>,
+    /// His key is not valid from this moment on.
+    pub(crate) expires: Option<jiff::Timestamp>,
 }
 
 /// Numbers of keys and teams by their names. A number is never given to another name while the process
@@ -93,10 +95,27 @@ pub(super) fn caller(ids: &Ids, index: KeyIndex, key: &Key, teams: &[Team]) -> C
         data_class_max: ceilings.min().unwrap_or(DataClass::Secret),
         hints: key.hints,
         feedback: key.feedback,
+        frontend: key.frontend,
+        tags: tags([&key.tags].into_iter().chain(path().map(|team| &team.tags))),
         priority: key
             .priority
             .or_else(|| path().find_map(|team| team.priority))
             .unwrap_or_default(),
         team_path,
     }
+}
+
+/// The tags of a key and its teams together: those that come first hold. Lists are shared where only one of
+/// them has any, for there may be many keys.
+fn tags<'a>(lists: impl Iterator<Item = &'a Tags>) -> Tags {
+    let mut all = Tags::default();
+    for list in lists.filter(|it| !it.is_empty()) {
+        if all.is_empty() {
+            all = Arc::clone(list);
+            continue;
+        }
+        let new = list.iter().filter(|(name, _)| all.iter().all(|(has, _)| has != name));
+        all = all.iter().chain(new).cloned().collect();
+    }
+    all
 }

@@ -23,6 +23,8 @@ fn team(name: &str, parent: Option<u16>, classes: (DataClass, DataClass)) -> Tea
         data_class: classes.0,
         data_class_max: classes.1,
         priority: None,
+        owner: None,
+        tags: Default::default(),
     }
 }
 
@@ -38,6 +40,9 @@ fn key(name: &str, team: u16, secret: &str) -> Key {
         priority: None,
         hints: true,
         feedback: false,
+        frontend: false,
+        owner: None,
+        tags: Default::default(),
         expires: None,
     }
 }
@@ -137,6 +142,29 @@ fn a_key_is_valid_until_it_expires() {
     let over = keys(&[until("2026-11-24T00:00:00Z")]);
     let failure = over.authenticate(&asked, now()).map(drop).unwrap_err();
     assert_eq!((failure.status(), failure.code), (401, "invalid_api_key"));
+}
+
+#[test]
+fn tags_of_the_key_hold_over_its_teams_and_the_nearest_team_s_over_the_others() {
+    use DataClass as C;
+    let tags = |all: &[(&str, &str)]| -> crate::outcome::Tags {
+        all.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let tagged = |team: Team, all: &[(&str, &str)]| Team { tags: tags(all), ..team };
+    let teams = [
+        team("default", None, (C::Public, C::Secret)),
+        tagged(team("bank", None, (C::Public, C::Secret)), &[("env", "prod"), ("floor", "1")]),
+        tagged(team("cards", Some(1), (C::Public, C::Secret)), &[("floor", "2"), ("desk", "a")]),
+    ];
+    let own = Key { tags: tags(&[("desk", "b")]), ..key("own", 2, "sk-sb-own") };
+    let all =
+        [own, key("cards", 2, "sk-sb-cards"), key("bank", 1, "sk-sb-bank"), key("free", 0, "x")];
+    let keys = Directory::empty(PEPPER).with(&all, &teams, &Accounts::default());
+    let of = |name| named(&keys, Some(name)).unwrap().tags.clone();
+    assert_eq!(of("own"), tags(&[("desk", "b"), ("floor", "2"), ("env", "prod")]));
+    assert_eq!(of("cards"), tags(&[("floor", "2"), ("desk", "a"), ("env", "prod")]));
+    assert!(Arc::ptr_eq(&of("bank"), &teams[1].tags), "one list is shared");
+    assert!(of("free").is_empty());
 }
 
 #[test]

@@ -247,6 +247,10 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/models/", get(models))
         .route("/models", get(models))
         .route("/models/", get(models))
+        .route("/v1/key", get(key))
+        .route("/v1/key/", get(key))
+        .route("/key", get(key))
+        .route("/key/", get(key))
         .route("/v1/models/{*id}", get(model))
         .route("/models/{*id}", get(model))
         .method_not_allowed_fallback(wrongly_asked)
@@ -278,7 +282,6 @@ fn not_served(uri: &Uri) -> Failure {
         "rerank",
         "messages",
         "route",
-        "key",
         "files",
         "batches",
         "audio",
@@ -318,6 +321,19 @@ async fn model(
 ) -> AxumResponse {
     match listed(&gateway, &headers, Some(&id)) {
         Ok(card) => render::json(200, card).map(axum::body::Body::new).into_response(),
+        Err(failure) => rendered(&gateway, &headers, &failure),
+    }
+}
+
+/// `GET /v1/key`: who asks, what he may and what is left for him. It is his alone, and kept nowhere.
+async fn key(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> AxumResponse {
+    match pipeline::whoami(&gateway, &headers) {
+        Ok(card) => {
+            let mut answer = render::json(200, card);
+            let kept = HeaderValue::from_static("no-store");
+            answer.headers_mut().insert(header::CACHE_CONTROL, kept);
+            answer.map(axum::body::Body::new).into_response()
+        }
         Err(failure) => rendered(&gateway, &headers, &failure),
     }
 }

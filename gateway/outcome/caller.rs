@@ -5,6 +5,8 @@ use std::sync::Arc;
 use policies::facts::{DataClass, KeyIndex, TeamIndex};
 use smallvec::SmallVec;
 
+use super::Tags;
+
 /// Number of a key: the same for its name as long as the process lives, and never another key's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub u32);
@@ -36,6 +38,10 @@ pub struct Caller {
     pub hints: bool,
     /// Whether it may tell values of its whole team's requests, not only of its own.
     pub feedback: bool,
+    /// Whether the end users that it forwards are believed.
+    pub frontend: bool,
+    /// Tags of its requests: its own and its teams', over what a request says by the same name.
+    pub tags: Tags,
     /// The priority of its requests where requests wait.
     pub priority: Priority,
 }

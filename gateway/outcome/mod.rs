@@ -8,6 +8,7 @@ mod ending;
 mod epoch_info;
 mod experiment;
 mod opened;
+mod tag;
 mod trace;
 mod usage;
 
@@ -20,6 +21,7 @@ pub use self::{
     epoch_info::{ByHour, EpochInfo, PolicyRecord},
     experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback, Judged},
     opened::{Opened, Refused, ShadowOf, ShadowPassed},
+    tag::{TAG_BYTES_MAX, TAGS_MAX, Tag, Tags, tag},
     trace::{Sampler, TraceContext, TraceParent},
     usage::{Charge, Usage, UsageSource},
 };

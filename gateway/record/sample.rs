@@ -75,6 +75,8 @@ pub(crate) fn caller() -> Arc<Caller> {
         data_class_max: DataClass::Confidential,
         hints: true,
         feedback: false,
+        frontend: false,
+        tags: Default::default(),
         priority: crate::outcome::Priority::Default,
     })
 }

@@ -23,6 +23,8 @@ pub(crate) const TASK: HeaderName = HeaderName::from_static("x-signalbox-task");
 pub(crate) const DATA_CLASS: HeaderName = HeaderName::from_static("x-signalbox-data-class");
 /// What requests of one session have in common.
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-signalbox-session");
+/// The end user for whom a front end asks.
+pub(crate) const USER: HeaderName = HeaderName::from_static("x-signalbox-user");
 /// Tags for rules, as `k=v,…`.
 pub(crate) const TAGS: HeaderName = HeaderName::from_static("x-signalbox-tags");
 
@@ -44,7 +46,8 @@ pub(crate) const WHY: HeaderName = HeaderName::from_static("x-signalbox-why");
 pub(crate) const OUTPUT_MAX: HeaderName = HeaderName::from_static("x-signalbox-output-tokens-max");
 
 /// What a request may carry.
-pub(crate) static OF_REQUESTS: [HeaderName; 6] = [TASK, LANGUAGE, DATA_CLASS, SESSION, TAGS, ID];
+pub(crate) static OF_REQUESTS: [HeaderName; 7] =
+    [TASK, LANGUAGE, DATA_CLASS, SESSION, TAGS, USER, ID];
 /// What answers carry, and requests do not.
 pub(crate) static OF_ANSWERS: [HeaderName; 8] =
     [MODEL, RULE, ATTEMPTS, EXPERIMENT, COST, OVERHEAD, WHY, OUTPUT_MAX];

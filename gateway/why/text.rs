@@ -14,8 +14,12 @@ use super::{
 /// What was recognised of a request, in words.
 pub(crate) fn signals_in_words(signals: &Signals) -> String {
     let needs: Vec<_> = signals.needs.names().collect();
+    let tag = |(name, value): &(Box<str>, Box<str>)| format!("{name}={value}");
+    let tags: Vec<_> = signals.tags.iter().map(tag).collect();
+    let tags = if tags.is_empty() { tags.concat() } else { format!(", tags {}", tags.join(", ")) };
+    let tags = printable(&tags);
     format!(
-        "{} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}",
+        "{} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}{tags}",
         signals.language,
         signals.language_confidence,
         signals.task,

@@ -22,6 +22,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod grammar;
+pub mod key_card;
 mod media;
 mod message;
 pub mod models;
@@ -52,6 +53,7 @@ use bytes::Bytes;
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub(crate) use answer_format::AnswerFormat;
+pub use key_card::{BudgetCard, KeyCard, Left, LimitCard};
 pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;

@@ -101,6 +101,8 @@ fn caller(number: u16) -> Arc<Caller> {
         data_class_max: DataClass::Confidential,
         hints: true,
         feedback: false,
+        frontend: false,
+        tags: Default::default(),
         priority: Priority::Default,
     })
 }

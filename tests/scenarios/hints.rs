@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Gateway, KEY, Reply, Setup, SimBackend, ask, binary, streamed};
 
 /// Names that are none, and what each of them means.
-const MISSPELT: [(&str, &str); 23] = [
+const MISSPELT: [(&str, &str); 25] = [
     ("x-signalbox-dataclass", "data-class"),
     ("X-Signalbox-DataClass", "data-class"),
     ("x-signalbox-data_class", "data-class"),
@@ -25,6 +25,8 @@ const MISSPELT: [(&str, &str); 23] = [
     ("x-signalbox-session-id", "session"),
     ("x-signalbox-sesion", "session"),
     ("x-signalbox-request-id", "id"),
+    ("x-signalbox-users", "user"),
+    ("x-signalbox-user-id", "user"),
     ("x-singalbox-data-class", "data-class"),
     ("x-signal-box-data-class", "data-class"),
     ("x-signlbox-task", "task"),
@@ -34,7 +36,7 @@ const MISSPELT: [(&str, &str); 23] = [
 const NONE: [&str; 5] =
     ["x-signalbox", "x-signalbox-", "x-signalbox-zone", "x-signalbox-priority", "signalbox"];
 /// What a request may have.
-const KNOWN: [&str; 6] = ["task", "language", "data-class", "session", "tags", "id"];
+const KNOWN: [&str; 7] = ["task", "language", "data-class", "session", "tags", "user", "id"];
 /// What answers alone have.
 const ANSWERS: [&str; 8] =
     ["model", "rule", "attempts", "experiment", "cost", "overhead-ms", "why", "output-tokens-max"];
