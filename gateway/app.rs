@@ -302,15 +302,12 @@ fn api(config: &Config, gateway: &Arc<Gateway>) -> ApiService {
 }
 
 fn admin(config: &Config, gateway: Arc<Gateway>) -> AdminState {
-    let admin = &config.admin;
     AdminState {
         find_request: requests::finder(&gateway, config.ledger.sqlite.clone()),
         audit: audit::teller(&gateway, config.ledger.sqlite.clone()),
         spend: spend::teller(&gateway, config.ledger.sqlite.clone()),
         expose: gauges::exposer(&gateway),
         gateway,
-        metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
-        token: admin.token.clone(),
-        metrics_token: admin.metrics_token.clone(),
+        on_loopback: config.admin.listen.ip().is_loopback(),
     }
 }
