@@ -384,7 +384,9 @@ fn operators_on_any_other_address_need_a_token() {
     assert!(faults(open).starts_with("admin.token (line 13): found nothing"), "{}", faults(open));
     assert_eq!(faults(&format!("{open}token = \"env:GOOD\"")), "");
     let operator = |role: &str| {
-        faults(&format!("{open}[[operator]]\nname = \"mei\"\nrole = \"{role}\"\ntoken = \"env:GOOD\"\n"))
+        faults(&format!(
+            "{open}[[operator]]\nname = \"mei\"\nrole = \"{role}\"\ntoken = \"env:GOOD\"\n"
+        ))
     };
     assert_eq!(operator("admin"), "");
     assert!(operator("operator").starts_with("admin.token (line 13): found nothing"));
