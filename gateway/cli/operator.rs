@@ -84,8 +84,8 @@ impl Operator {
         Ok((url, Tokens { token, metrics_token: admin.metrics_token }))
     }
 
-    /// The token that is typed: by reference, in a file, or in the environment. Whether it can be one is known
-    /// before it is sent.
+    /// The token that is typed: by reference, in a file, or in the environment. Whether it can be one is
+    /// known before it is sent.
     fn token(&self) -> Result<Option<Secret>, ExitCode> {
         let named = match (&self.token, &self.token_file) {
             (Some(reference), _) => Some(referred(reference)),

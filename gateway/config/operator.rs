@@ -10,6 +10,7 @@ use policies::{
     Fault,
     document::{Faults, Section},
 };
+use toml::Table;
 
 use super::{
     Credential, Secret,
@@ -81,11 +82,11 @@ const NO_PERSONS: [&str; 3] = ["file", "gateway", "guard"];
 /// What each credential so far is of, in words.
 type Owners = HashMap<Credential, String>;
 
-/// Reads all operators into `[admin]`, of which it is told whether a `token` stands there, and holds that
-/// somebody is let in where others than this machine can knock.
+/// Reads all operators of a table into its `[admin]`, and holds that somebody is let in where others than this
+/// machine can knock.
 pub(super) fn operators(
-    sections: Vec<Section<'_>>,
-    (admin, has_token): (&mut Admin, bool),
+    root: &mut Section<'_>,
+    (admin, table): (&mut Admin, &Table),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) {
@@ -96,7 +97,9 @@ pub(super) fn operators(
         let credential = token.clone().map(Credential::Secret);
         owners.extend(credential.map(|it| (it, format!("`{path}`"))));
     }
-    for mut section in sections {
+    // One that cannot be read is a fault by itself.
+    let has_token = table.get("admin").is_some_and(|it| it.get("token").is_some());
+    for mut section in root.tables("operator", faults) {
         let name = unique(&mut section, "name", &mut taken, faults);
         reserved(name, has_token, &section, faults);
         admin.operators.push(operator((name, section), &mut owners, outside, faults));
@@ -123,6 +126,11 @@ fn reserved(name: &str, has_token: bool, it: &Section<'_>, faults: &mut Faults) 
     faults.push(Fault::new(it.at("name"), format!("`{name}`"), expected));
 }
 
+/// An operator in a sentence, whether his name can be one or not.
+fn called(name: &str) -> String {
+    if name.is_empty() { "another operator".to_owned() } else { format!("operator `{name}`") }
+}
+
 fn operator(
     (name, mut it): (&str, Section<'_>),
     owners: &mut Owners,
@@ -143,7 +151,7 @@ fn operator(
                 let expected = format!("a {written} of his own");
                 faults.push(Fault::new(it.at(written), format!("that of {owner}"), expected));
             }
-            None => drop(owners.insert(credential.clone(), format!("operator `{name}`"))),
+            None => drop(owners.insert(credential.clone(), called(name))),
         }
     }
     let expires = expires(&mut it, faults);

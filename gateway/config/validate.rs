@@ -38,9 +38,7 @@ pub(super) fn validate(
     let mut root = Section::root_with(table, spelled);
     let server = server(root.section("server", &mut faults), &mut faults);
     let mut admin = admin(root.section("admin", &mut faults), outside, &mut faults);
-    let has_token = table.get("admin").is_some_and(|it| it.get("token").is_some());
-    let found = root.tables("operator", &mut faults);
-    operators(found, (&mut admin, has_token), outside, &mut faults);
+    operators(&mut root, (&mut admin, table), outside, &mut faults);
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);

@@ -30,8 +30,8 @@ pub struct Denied {
     pub kind: &'static str,
     /// Where: at the door for `callers` or at that for `operators`.
     pub door: &'static str,
-    /// The name of the key or operator that was known; `(unknown)` where none was, `(operators)` where none was
-    /// at the operators' door, `(other)` beyond the most that are told apart.
+    /// The name of the key or operator that was known; `(unknown)` where none was, `(operators)` where none
+    /// was at the operators' door, `(other)` beyond the most that are told apart.
     pub who: Arc<str>,
     /// How often.
     pub count: u64,

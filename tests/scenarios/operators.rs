@@ -89,7 +89,8 @@ async fn asked(gateway: &Gateway, (method, path): (&str, &str), token: Option<&s
 #[tokio::test]
 async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
     let up = SimBackend::start();
-    let gateway = setup(&up, OPERATORS).admin("metrics_token = \"file:metrics.token\"\n").start().await;
+    let gateway =
+        setup(&up, OPERATORS).admin("metrics_token = \"file:metrics.token\"\n").start().await;
     // What each may at the most; nobody at all where it is another error than 403.
     let who = [
         ("nobody", None, For::Anybody, 401),
@@ -111,11 +112,17 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
             if expected == 403 {
                 let error = &reply.json()["error"];
                 assert_eq!(error["code"], "role_forbidden", "{error}");
-                let told = "the operator `vera` has the role `viewer`, and this takes the role `operator`";
+                let told =
+                    "the operator `vera` has the role `viewer`, and this takes the role `operator`";
                 assert_eq!(error["message"], told);
             }
             if expected == 401 && needed != For::Metrics {
-                assert_eq!(reply.json()["error"]["type"], "unauthenticated", "{}", reply.text());
+                assert_eq!(
+                    reply.json()["error"]["type"],
+                    "authentication_error",
+                    "{}",
+                    reply.text()
+                );
             }
         }
     }
@@ -179,7 +186,8 @@ async fn whatever_is_changed_or_refused_names_who_it_was() {
         [json!(who), json!("POST"), json!(path), json!(200)]
     };
     assert_eq!(changes(), [line("mei.tan", "stop"), line("raj", "resume")]);
-    let by = |line: &Value| line["message"] == "experiment: it is stopped" && line["by"] == "mei.tan";
+    let by =
+        |line: &Value| line["message"] == "experiment: it is stopped" && line["by"] == "mei.tan";
     assert!(server.log().iter().any(by), "{:?}", server.log());
     for line in server.log() {
         let line = line.to_string();
@@ -211,9 +219,8 @@ async fn whatever_is_changed_or_refused_names_who_it_was() {
 async fn a_reload_lets_operators_in_and_turns_them_away_on_connections_that_are_open() {
     let up = SimBackend::start();
     let gateway = setup(&up, "").start().await;
-    let status = async |token: &str| {
-        asked(&gateway, ("GET", "/admin/v1/policy"), Some(token)).await.status
-    };
+    let status =
+        async |token: &str| asked(&gateway, ("GET", "/admin/v1/policy"), Some(token)).await.status;
     assert_eq!((status(OPERATOR).await, status(KEY).await), (401, 200));
     let _ = gateway.reload(&setup(&up, OPERATORS)).await;
     assert_eq!((status(OPERATOR).await, status(KEY).await), (200, 200));
@@ -222,9 +229,10 @@ async fn a_reload_lets_operators_in_and_turns_them_away_on_connections_that_are_
     let _ = gateway.reload(&setup(&up, OPERATORS).file("mei.token", other)).await;
     assert_eq!((status(OPERATOR).await, status(other).await), (401, 200));
     // The token of the configuration itself is taken over too, and one for metrics.
-    let without = Setup::new().model("good", &up.urls()).model("other", &up.urls()).and(&format!(
-        "[policy]\nfile = \"policy.toml\"\n{OPERATORS}"
-    ));
+    let without = Setup::new()
+        .model("good", &up.urls())
+        .model("other", &up.urls())
+        .and(&format!("[policy]\nfile = \"policy.toml\"\n{OPERATORS}"));
     let _ = gateway.reload(&without).await;
     assert_eq!((status(KEY).await, status(ADMIN).await), (401, 200));
     assert_eq!(gateway.admin("/metrics").await.status, 200);

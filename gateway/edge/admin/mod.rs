@@ -44,7 +44,8 @@ use crate::{
 pub(crate) struct AdminState {
     /// The gateway it speaks of.
     pub gateway: Arc<Gateway>,
-    /// Whether only this machine reaches the listener: `/metrics` then needs no token unless one is set for it.
+    /// Whether only this machine reaches the listener: `/metrics` then needs no token unless one is set for
+    /// it.
     pub on_loopback: bool,
     /// Looks for a request in the books.
     pub find_request: FindRequest,
@@ -77,8 +78,8 @@ pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failu
 /// A page: its path, whom it answers, and what answers. A path with several methods has a row for each.
 type Page = (&'static str, Access, MethodRouter<Arc<AdminState>>);
 
-/// All pages. Whoever reads may be a viewer; `operator` is for what stops and resumes, `admin` for what changes
-/// who may ask, for how much, and by which policy.
+/// All pages. Whoever reads may be a viewer; `operator` is for what stops and resumes, `admin` for what
+/// changes who may ask, for how much, and by which policy.
 fn pages() -> Vec<Page> {
     vec![
         ("/metrics", Metrics, get(metrics::metrics)),
@@ -140,7 +141,8 @@ impl Admin {
 mod tests {
     use super::*;
 
-    /// Whoever adds a page says here whom it answers, and adds it to the matrix of `tests/scenarios/operators.rs`.
+    /// Whoever adds a page says here whom it answers, and adds it to the matrix of
+    /// `tests/scenarios/operators.rs`.
     #[test]
     fn whom_each_page_answers() {
         let told = |(path, access, _): Page| match access {

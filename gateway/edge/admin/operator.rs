@@ -43,8 +43,8 @@ impl AdminState {
     /// The operator who asks, if he may do what is for this role.
     ///
     /// # Errors
-    /// `unauthenticated` for who is no operator, `forbidden` for one of a smaller role; each is counted for the
-    /// audit trail.
+    /// `unauthenticated` for who is no operator, `forbidden` for one of a smaller role; each is counted for
+    /// the audit trail.
     pub(super) fn may(&self, headers: &HeaderMap, needed: Role) -> Result<Arc<Operator>, Failure> {
         let now = (self.gateway.sources.timestamp)();
         let found = identify(&self.gateway.epoch.load().directory, headers, now);
