@@ -70,7 +70,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{self, Config},
+    config::Config,
     edge::{
         ApiService, ApiSettings,
         accept::{self, ListenerConfig, Shutdown},
@@ -252,7 +252,8 @@ async fn begin(
         resting: resting.clone(),
     };
     let api = api(&config, &gateway);
-    let (ledger, admin_config) = (config.ledger.sqlite.clone(), config.admin.clone());
+    let (ledger, on_loopback) =
+        (config.ledger.sqlite.clone(), config.admin.listen.ip().is_loopback());
     let in_force = Arc::new(InForce {
         gateway: Arc::clone(&gateway),
         read: ArcSwap::from_pointee(config.read_from()),
@@ -262,7 +263,7 @@ async fn begin(
         asks,
         log: log.clone(),
     });
-    let admin = Admin::new(admin(&admin_config, &in_force));
+    let admin = Admin::new(admin(on_loopback, &in_force));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
             api.clone().answer(it)
@@ -316,7 +317,7 @@ fn api(config: &Config, gateway: &Arc<Gateway>) -> ApiService {
     ApiService::new(Arc::clone(gateway), ApiSettings { server: &config.server, find_enrolment })
 }
 
-fn admin(admin: &config::Admin, in_force: &Arc<InForce>) -> AdminState {
+fn admin(on_loopback: bool, in_force: &Arc<InForce>) -> AdminState {
     let InForce { gateway, ledger, .. } = &**in_force;
     AdminState {
         find_request: requests::finder(gateway, ledger.clone()),
@@ -325,8 +326,6 @@ fn admin(admin: &config::Admin, in_force: &Arc<InForce>) -> AdminState {
         expose: gauges::exposer(gateway),
         manage: manage::manager(in_force),
         gateway: Arc::clone(gateway),
-        metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
-        token: admin.token.clone(),
-        metrics_token: admin.metrics_token.clone(),
+        on_loopback,
     }
 }

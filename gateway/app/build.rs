@@ -77,7 +77,8 @@ pub(super) async fn build(
     let (who, terms) = ((&*config.teams, &*payers), (config.budget_wait, &config.ledger.currency));
     epoch.accounts = Arc::new(Accounts::new(who, terms, (&past.spent, now), real_now()));
     let nobody = Directory::empty(pepper.expose().as_bytes());
-    epoch.directory = Arc::new(nobody.with(&payers, &config.teams, &epoch.accounts));
+    let directory = nobody.with(&payers, &config.teams, &epoch.accounts);
+    epoch.directory = Arc::new(directory.operated(&config.admin));
     let said = match &mut predecessor {
         Some(predecessor) => predecessor.quiesce().await.map_err(stays)?,
         None => Quiesced::default(),

@@ -1,13 +1,15 @@
-//! Whom a reload concerns: the teams, keys and aliases that it added, removed or changed, by name.
+//! Whom a reload concerns: the teams, keys, operators and aliases that it added, removed or changed, by name.
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::config::{Config, Key, Team};
+use jiff::Timestamp;
+
+use crate::config::{ADMIN, Config, Credential, Key, Role, Team};
 
 /// What became of the named parts of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamesChanged {
-    /// The section: `teams`, `keys` or `aliases`.
+    /// The section: `teams`, `keys`, `operators` or `aliases`.
     pub section: &'static str,
     /// Names of which there was none.
     pub added: Vec<Arc<str>>,
@@ -26,6 +28,7 @@ pub(super) fn names_changed(a: &Config, b: &Config) -> Vec<NamesChanged> {
     let all = [
         compared("teams", teams(a), teams(b)),
         compared("keys", keys(a), keys(b)),
+        compared("operators", operators(a), operators(b)),
         compared("aliases", aliases(a), aliases(b)),
     ];
     all.into_iter()
@@ -60,6 +63,18 @@ fn teams(config: &Config) -> Vec<(Arc<str>, impl PartialEq + use<'_>)> {
         (Arc::clone(&team.name), (parent, Team { parent: None, ..team.clone() }, facts(at)))
     };
     config.teams.iter().enumerate().map(of).collect()
+}
+
+/// The operators, with the one whose token is `admin.token`.
+fn operators(config: &Config) -> Vec<(Arc<str>, (Credential, Option<(Role, Option<Timestamp>)>))> {
+    let first = config.admin.token.clone();
+    let first = first.map(|it| (Arc::from(ADMIN), (Credential::Secret(it), None)));
+    let named = config
+        .admin
+        .operators
+        .iter()
+        .map(|it| (Arc::clone(&it.name), (it.credential.clone(), Some((it.role, it.expires)))));
+    first.into_iter().chain(named).collect()
 }
 
 /// The keys, with their teams by name.

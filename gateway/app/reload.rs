@@ -1,7 +1,7 @@
 //! Another configuration without a restart: one request sees one version, the one it began with.
 //!
-//! Teams, keys, their limits and budgets, policy, aliases, models and their replicas, prices, the queue
-//! and what a request may ask for are taken over; whatever is fixed by the start (addresses, the ledger)
+//! Operators, teams, keys, their limits and budgets, policy, aliases, models and their replicas, prices, the
+//! queue and what a request may ask for are taken over; whatever is fixed by the start (addresses, the ledger)
 //! is not. It is all or nothing: a configuration that would need a restart changes nothing.
 
 use std::{
@@ -166,7 +166,7 @@ async fn admit(
     }
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
-    epoch.directory = Arc::new(directory);
+    epoch.directory = Arc::new(directory.operated(&config.admin));
     Ok(())
 }
 
@@ -210,6 +210,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.teams == b.teams
         && a.keys == b.keys
         && a.managed.last == b.managed.last
+        && a.admin == b.admin
         && a.models == b.models
         && a.queue == b.queue
         && a.feedback == b.feedback
@@ -227,6 +228,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("aliases", fleet.aliases != other.aliases),
         ("teams", a.teams != b.teams || fleet.teams != other.teams),
         ("keys", a.keys != b.keys || fleet.keys != other.keys),
+        ("operators", a.admin != b.admin),
         ("queue", a.queue != b.queue),
         ("feedback", a.feedback != b.feedback),
         ("media", a.media_hosts != b.media_hosts),

@@ -134,7 +134,8 @@ pub(super) fn denied(gateway: &Gateway, end: bool) {
     let at_ms = (gateway.sources.timestamp)().as_millisecond();
     let record = |it: Denied| {
         let after = json!({
-            "kind": it.kind, "count": it.count, "from_ms": it.from_ms, "until_ms": it.until_ms,
+            "kind": it.kind, "door": it.door, "count": it.count, "from_ms": it.from_ms,
+            "until_ms": it.until_ms,
         });
         AuditRecord {
             id: Uuid::now_v7(),

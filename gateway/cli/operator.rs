@@ -25,8 +25,12 @@ pub(super) struct Operator {
     /// else http://127.0.0.1:9090].
     #[arg(long, value_name = "URL", value_parser = url)]
     url: Option<String>,
-    /// A file with `admin.token`, or for figures alone `admin.metrics_token`, where the gateway wants one
-    /// [default: SIGNALBOX_ADMIN_TOKEN, else that of the configuration].
+    /// The operator's own token, by reference: `env:NAME` or `file:PATH` [default: SIGNALBOX_OPERATOR_TOKEN,
+    /// else SIGNALBOX_ADMIN_TOKEN, else `admin.token` of the configuration]. For figures alone,
+    /// `admin.metrics_token` will do.
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// The same in a file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -80,26 +84,59 @@ impl Operator {
         Ok((url, Tokens { token, metrics_token: admin.metrics_token }))
     }
 
-    /// The token that is typed: in a file, or in the environment. Whether it can be one is known before it is
-    /// sent.
+    /// The token that is typed: by reference, in a file, or in the environment. Whether it can be one is
+    /// known before it is sent.
     fn token(&self) -> Result<Option<Secret>, ExitCode> {
-        let (place, text) = match &self.token_file {
-            Some(file) => (
+        let named = match (&self.token, &self.token_file) {
+            (Some(reference), _) => Some(referred(reference)),
+            (None, Some(file)) => Some((
                 format!("--token-file {}", file.display()),
                 start_of(file).map_err(|error| error.to_string()),
-            ),
-            None => match env::var("SIGNALBOX_ADMIN_TOKEN") {
-                Err(VarError::NotPresent) => return Ok(None),
-                Ok(text) if text.trim().is_empty() => return Ok(None),
-                text => ("SIGNALBOX_ADMIN_TOKEN".to_owned(), text.map_err(|_| NO_TOKEN.to_owned())),
-            },
+            )),
+            (None, None) => VARIABLES.into_iter().find_map(variable),
         };
+        let Some((place, text)) = named else { return Ok(None) };
         match text.and_then(|text| bearer(&text)) {
             Ok(token) => Ok(Some(token)),
             Err(fault) => {
                 err!("signalbox: {}: {fault}", policies::printable(&place));
                 Err(ExitCode::from(super::USAGE))
             }
+        }
+    }
+}
+
+/// The variables that have a token where none is typed; the first that says something counts.
+const VARIABLES: [&str; 2] = ["SIGNALBOX_OPERATOR_TOKEN", "SIGNALBOX_ADMIN_TOKEN"];
+
+/// A place where a token may be, and the text there, or why there is none.
+type Place = (String, Result<String, String>);
+
+/// What a variable of the environment says, if it says anything.
+fn variable(name: &str) -> Option<Place> {
+    let text = match env::var(name) {
+        Err(VarError::NotPresent) => return None,
+        Ok(text) if text.trim().is_empty() => return None,
+        text => text.map_err(|_| NO_TOKEN.to_owned()),
+    };
+    Some((name.to_owned(), text))
+}
+
+/// What a reference leads to. One that is none may be the token itself, and is not repeated.
+fn referred(reference: &str) -> Place {
+    if let Some(file) = reference.strip_prefix("file:") {
+        let text = start_of(Path::new(file)).map_err(|error| error.to_string());
+        return (format!("--token {reference}"), text);
+    }
+    match reference.strip_prefix("env:") {
+        Some(name) => {
+            let unset = || Err("this variable is not set: expected one with a token".to_owned());
+            let (_, text) = variable(name).unwrap_or_else(|| (String::new(), unset()));
+            (format!("--token {reference}"), text)
+        }
+        None => {
+            let expected = "expected where the token is to be found, as `env:NAME` or `file:PATH`";
+            ("--token".to_owned(), Err(expected.to_owned()))
         }
     }
 }

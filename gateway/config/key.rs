@@ -99,7 +99,7 @@ fn key<'a>(
     }
     let above = found.and_then(|at| teams.get(at)).map(|team| team.classes);
     owner.classes(above, faults);
-    let credential = credential(&mut it, outside, faults);
+    let credential = credential(&mut it, "secret", outside, faults);
     let key = Key {
         name: Arc::clone(&owner.name),
         team: found.and_then(|at| u16::try_from(at).ok()).map_or(TeamIndex(0), TeamIndex),
@@ -114,7 +114,7 @@ fn key<'a>(
         frontend: it.read("frontend", "true or false", faults, Value::as_bool).unwrap_or_default(),
         owner: owner.owned_by,
         tags: owner.tags,
-        expires: it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment),
+        expires: expires(&mut it, faults),
     };
     it.close(faults);
     (credential, ReadKey { facts: KeyFacts { name: owner.name, models: owner.models }, key, path })
@@ -131,6 +131,11 @@ impl Credential {
     }
 }
 
+/// The moment from which on a credential is not valid any more, if there is one.
+pub(super) fn expires(it: &mut Section<'_>, faults: &mut Faults) -> Option<jiff::Timestamp> {
+    it.read("expires", "a moment such as \"2027-01-31T00:00:00Z\"", faults, moment)
+}
+
 /// A moment with its offset, in text or as TOML's own.
 fn moment(value: &Value) -> Option<jiff::Timestamp> {
     match value {
@@ -140,14 +145,15 @@ fn moment(value: &Value) -> Option<jiff::Timestamp> {
     }
 }
 
-/// `hash`, or `secret` by reference: exactly one of them.
-fn credential(
+/// `hash`, or the credential itself by reference, under a key of this name: exactly one of them.
+pub(super) fn credential(
     it: &mut Section<'_>,
+    plain: &'static str,
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<Credential> {
-    match (it.get("hash"), it.get("secret")) {
-        (None, Some(_)) => own_token(it, "secret", outside, faults).map(Credential::Secret),
+    match (it.get("hash"), it.get(plain)) {
+        (None, Some(_)) => own_token(it, plain, outside, faults).map(Credential::Secret),
         (Some(value), None) => {
             let hash = value.as_str().and_then(|it| unhex(it.strip_prefix("hmac-sha256:")?));
             if hash.is_none() {
@@ -160,7 +166,8 @@ fn credential(
         }
         (hash, _) => {
             let found = if hash.is_some() { "both" } else { "neither" };
-            let expected = "either `hash` (from `signalbox key create`) or `secret`, by reference";
+            let expected =
+                format!("either `hash` (from `signalbox key create`) or `{plain}`, by reference");
             faults.push(Fault::new(it.at("hash"), found, expected));
             None
         }

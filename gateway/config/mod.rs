@@ -18,6 +18,7 @@ mod misplaced;
 mod model;
 mod names;
 mod new_key;
+mod operator;
 mod otlp;
 mod outside;
 mod owner;
@@ -67,6 +68,7 @@ pub use self::{
     },
     model::price_version,
     new_key::NewKey,
+    operator::{ADMIN, Admin, Operator, Role},
     otlp::Tracing,
     outside::ManagedFn,
     owner::{Budget, Limits},
@@ -82,7 +84,7 @@ pub struct Config {
     pub hash: Arc<str>,
     /// The listener for callers.
     pub server: Server,
-    /// The listener for operators.
+    /// The listener for operators, and who they are.
     pub admin: Admin,
     /// The compiled policy; its `fleet()` holds the facts of all of these, by the indices of the lists below.
     pub policy: Policy,
@@ -166,17 +168,6 @@ pub struct Server {
     pub connections_max: usize,
     /// Origins whose pages may ask from within a browser, in lower case.
     pub cors_origins: Vec<Box<str>>,
-}
-
-/// `[admin]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admin {
-    /// Where operators connect.
-    pub listen: SocketAddr,
-    /// The bearer token; required on any address but loopback.
-    pub token: Option<Secret>,
-    /// A token that opens `/metrics` alone.
-    pub metrics_token: Option<Secret>,
 }
 
 /// `[ledger]`

@@ -432,6 +432,13 @@ fn operators_on_any_other_address_need_a_token() {
     let open = "[admin]\nlisten = \"0.0.0.0:9090\"\n";
     assert!(faults(open).starts_with("admin.token (line 13): found nothing"), "{}", faults(open));
     assert_eq!(faults(&format!("{open}token = \"env:GOOD\"")), "");
+    let operator = |role: &str| {
+        faults(&format!(
+            "{open}[[operator]]\nname = \"mei\"\nrole = \"{role}\"\ntoken = \"env:GOOD\"\n"
+        ))
+    };
+    assert_eq!(operator("admin"), "");
+    assert!(operator("operator").starts_with("admin.token (line 13): found nothing"));
     let unset = faults(&format!("{open}token = \"env:UNSET\""));
     assert_eq!(unset.lines().count(), 1, "one cause, one fault: {unset}");
     assert_eq!(faults("[admin]\nlisten = \"[::1]:9090\""), "");
@@ -440,6 +447,55 @@ fn operators_on_any_other_address_need_a_token() {
         assert!(faults.contains("another address"), "{same}: {faults}");
     }
     assert_eq!(faults("[admin]\nlisten = \"[::1]:8080\""), "");
+}
+
+#[test]
+fn an_operator_has_a_name_a_role_and_a_credential_of_his_own() {
+    let hash = BARE.split("hash = ").nth(1).unwrap_or_default().trim();
+    let all = format!(
+        "[admin]\ntoken = \"env:TWENTY\"\n\
+         [[operator]]\nname = \"mei.tan\"\nrole = \"operator\"\ntoken = \"env:GOOD\"\n\
+         expires = \"2027-01-31T00:00:00Z\"\n\
+         [[operator]]\nname = \"raj\"\nrole = \"viewer\"\nhash = {hash}\n"
+    );
+    let operators = good(&format!("{BARE}{all}")).admin.operators;
+    let said: Vec<_> = operators.iter().map(|it| (&*it.name, it.role.name())).collect();
+    assert_eq!(said, [("mei.tan", "operator"), ("raj", "viewer")]);
+    assert!(matches!(operators[0].credential, Credential::Secret(_)));
+    assert!(matches!(operators[1].credential, Credential::Hash(_)));
+    assert_eq!(operators[0].expires.unwrap().to_string(), "2027-01-31T00:00:00Z");
+
+    let operator = |name: &str, credential: &str| {
+        format!("[[operator]]\nname = \"{name}\"\nrole = \"admin\"\n{credential}\n")
+    };
+    let (token, guarded) = ("token = \"env:GOOD\"", "[admin]\ntoken = \"env:TWENTY\"\n");
+    assert_eq!(faults(&operator("admin", token)), "", "nobody else is called so");
+    for (text, told) in [
+        (
+            format!("{guarded}{}", operator("admin", token)),
+            "operator[0] \"admin\".name (line 16): found `admin`, expected another name: `admin` is the \
+             operator of `admin.token`\n",
+        ),
+        (
+            format!("{guarded}{}", operator("a", "token = \"env:TWENTY\"")),
+            "operator[0] \"a\".token (line 18): found that of `admin.token`, expected a token of his own\n",
+        ),
+        (
+            operator("a", token) + &operator("b", token),
+            "operator[1] \"b\".token (line 20): found that of operator `a`, expected a token of his own\n",
+        ),
+        (
+            operator("a", &format!("hash = {hash}")) + &operator("b", &format!("hash = {hash}")),
+            "operator[1] \"b\".hash (line 20): found that of operator `a`, expected a hash of his own\n",
+        ),
+        (
+            operator("a", "token = \"env:ONE\""),
+            "operator[0] \"a\".token (line 16): found a secret of 1 character, expected at least 20 \
+             characters that nobody can guess, such as `signalbox key create` makes\n",
+        ),
+    ] {
+        assert_eq!(faults(&text), told);
+    }
 }
 
 #[test]
@@ -489,8 +545,6 @@ fn what_takes_a_restart_is_named_by_key_with_both_values_and_no_secret() {
         "server.listen: \"127.0.0.1:1\" -> \"127.0.0.1:2\"\n\
          server.drain_grace_ms: 5000 -> 7\n\
          server.cors_origins: [] -> [\"https://a.b\"]\n\
-         admin.token: a secret -> another secret\n\
-         admin.metrics_token: nothing -> a secret\n\
          ledger.sqlite: \"/etc/signalbox/signalbox.db\" -> \"/etc/signalbox/b.db\"\n\
          ledger.wait: \"first_byte\" -> \"dispatch\"\n\
          budget.wait_ms: 1000 -> 3\n"

@@ -12,7 +12,7 @@ const OURS: [&str; 2] = ["SIGNALBOX", "SIGNAL_BOX"];
 /// Keys whose values are secrets, which stand nowhere but by reference.
 const SECRETS: [&str; 4] = ["token", "metrics_token", "pepper", "headers"];
 /// What commands for operators read themselves, as `top` does.
-const OPERATORS: &str = "SIGNALBOX_ADMIN_TOKEN";
+const OPERATORS: [&str; 2] = ["SIGNALBOX_ADMIN_TOKEN", "SIGNALBOX_OPERATOR_TOKEN"];
 /// Keys that a message names.
 const NAMED_MAX: usize = 3;
 
@@ -25,10 +25,11 @@ pub(super) fn unread(
 ) -> Vec<String> {
     let mut read = BTreeSet::new();
     values.values().for_each(|value| references(value, &mut read));
-    // Where the listener has its token from elsewhere, this one is for those commands.
-    let guarded = values.get("admin").is_some_and(|it| it.get("token").is_some());
+    // Where the listener has its tokens from elsewhere, these are for those commands.
+    let token = values.get("admin").and_then(|it| it.get("token"));
+    let guarded = token.is_some() || values.contains_key("operator");
     let idle = |(name, value): &&(String, String)| {
-        let for_commands = guarded && name == OPERATORS;
+        let for_commands = guarded && OPERATORS.contains(&&**name);
         let unread = !read.contains(&**name) && !for_commands;
         is_meant_for_us(name) && unread && !is_of_a_cluster(name, value)
     };
@@ -180,12 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_operators_commands_is_theirs_where_the_listener_has_its_token() {
+    fn the_variables_of_operators_commands_are_theirs_where_the_listener_has_its_tokens() {
         let said = |values: &str| {
-            let variables = [(OPERATORS.to_owned(), "x".to_owned())];
+            let variables = OPERATORS.map(|name| (name.to_owned(), "x".to_owned()));
             unread(&variables, &values.parse().unwrap(), &BTreeSet::from(["admin.token".into()]))
         };
         assert!(said("[admin]\ntoken = \"file:token\"").is_empty());
-        assert_eq!(said("[admin]\nlisten = \"127.0.0.1:9090\"").len(), 1);
+        assert!(said("[[operator]]\nname = \"mei.tan\"").is_empty());
+        assert_eq!(said("[admin]\nlisten = \"127.0.0.1:9090\"").len(), OPERATORS.len());
     }
 }

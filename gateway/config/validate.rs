@@ -19,6 +19,7 @@ use super::{
     log::log,
     managed::{Managed, ManagedKind, Sections, credentials},
     model,
+    operator::operators,
     otlp::tracing,
     outside::Outside,
     policy::{aliases, compiled},
@@ -37,7 +38,8 @@ pub(super) fn validate(
     let mut faults = Faults::with_keys();
     let mut root = Section::root_with(table, spelled);
     let server = server(root.section("server", &mut faults), &mut faults);
-    let admin = admin(root.section("admin", &mut faults), outside, &mut faults);
+    let mut admin = admin(root.section("admin", &mut faults), outside, &mut faults);
+    operators(&mut root, (&mut admin, table), outside, &mut faults);
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);

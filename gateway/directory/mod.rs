@@ -7,6 +7,7 @@
 
 mod credential;
 mod key;
+mod operators;
 mod pepper;
 mod principal;
 #[cfg(test)]
@@ -26,16 +27,18 @@ pub use self::principal::Principal;
 pub(crate) use self::{
     credential::bearer,
     key::{hash_line, new_key},
+    operators::{Operator, Stranger},
     pepper::{fingerprint, load_or_create_pepper, load_or_create_secret, load_pepper},
 };
 use self::{
     credential::{credential, unauthenticated},
+    operators::Operators,
     pepper::Pepper,
     principal::{Ids, caller},
 };
 use crate::{
     account::Accounts,
-    config::{Credential, Key, Team},
+    config::{Admin, Credential, Key, Team},
     failure::Failure,
 };
 
@@ -46,6 +49,8 @@ pub struct Directory {
     known: HashMap<[u8; 32], Arc<Principal>>,
     /// Those whom nobody can ask as, by the names of their keys.
     own: HashMap<Arc<str>, Arc<Principal>>,
+    /// Who may ask at the operators' door.
+    operators: Arc<Operators>,
     /// When keys expire, in order; those that never do are not in it.
     expiries: Box<[jiff::Timestamp]>,
 }
@@ -81,6 +86,7 @@ impl Directory {
             ids: Arc::default(),
             known: HashMap::new(),
             own: HashMap::new(),
+            operators: Arc::default(),
             expiries: Box::default(),
         }
     }
@@ -90,7 +96,7 @@ impl Directory {
         Self::empty(pepper).with(keys, teams, &Accounts::default())
     }
 
-    /// The directory of these keys and teams, whose accounts are these: numbers and pepper stay.
+    /// The directory of these keys and teams, whose accounts are these: numbers, pepper and operators stay.
     pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
         let (mut known, mut own) = (HashMap::new(), HashMap::new());
         for (at, key) in (0..).zip(keys) {
@@ -120,7 +126,42 @@ impl Directory {
         }
         let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
         expiries.sort_unstable();
-        Self { pepper: self.pepper.clone(), ids: Arc::clone(&self.ids), known, own, expiries }
+        let operators = Arc::clone(&self.operators);
+        let (pepper, ids) = (self.pepper.clone(), Arc::clone(&self.ids));
+        Self { pepper, ids, known, own, operators, expiries }
+    }
+
+    /// The same with the operators of this section.
+    pub(crate) fn operated(self, admin: &Admin) -> Self {
+        let operators = Arc::new(Operators::new(&self.pepper, admin));
+        Self { operators, ..self }
+    }
+
+    /// Whether anybody may ask at the operators' door.
+    pub(crate) fn has_operators(&self) -> bool {
+        self.operators.any()
+    }
+
+    /// The operator whose bearer token this is.
+    ///
+    /// # Errors
+    /// When it is nobody's, or has expired.
+    pub(crate) fn operator(
+        &self,
+        bearer: &[u8],
+        now: jiff::Timestamp,
+    ) -> Result<Arc<Operator>, Stranger> {
+        self.operators.find(&self.pepper.digest(bearer), now)
+    }
+
+    /// Whether this bearer token opens the metrics and nothing else.
+    pub(crate) fn opens_metrics(&self, bearer: &[u8]) -> bool {
+        self.operators.opens_metrics(&self.pepper.digest(bearer))
+    }
+
+    /// Whether a token is set that opens the metrics and nothing else.
+    pub(crate) fn guards_metrics(&self) -> bool {
+        self.operators.guards_metrics()
     }
 
     /// How many keys are valid now and are not after this span.

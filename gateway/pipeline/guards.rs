@@ -23,8 +23,6 @@ use crate::{
 
 /// Who changes an experiment where nobody does.
 const BY_GUARD: &str = "guard";
-/// Who changes it by the operators' API.
-const BY_OPERATOR: &str = "admin";
 /// How long shares that follow the outcomes hold, in seconds.
 const PERIOD_SECONDS: i64 = 60;
 
@@ -179,9 +177,9 @@ pub(crate) fn judged(gateway: &Gateway, opened: &Opened, valid: bool) {
     }
 }
 
-/// Stops or resumes an experiment of the policy in force, for an operator's reason. It is durable first,
-/// and in force when this returns. Says whether it has changed anything: what is stopped is not stopped
-/// again, and what runs is not resumed. `None` where there is no such experiment.
+/// Stops or resumes an experiment of the policy in force, for the reason of an operator, by his name. It is
+/// durable first, and in force when this returns. Says whether it has changed anything: what is stopped is not
+/// stopped again, and what runs is not resumed. `None` where there is no such experiment.
 ///
 /// # Errors
 /// `unavailable` when the ledger does not take it in time.
@@ -189,7 +187,7 @@ pub(crate) async fn change(
     gateway: &Gateway,
     name: &str,
     action: ExperimentAction,
-    reason: &str,
+    (reason, by): (&str, &str),
 ) -> Result<Option<bool>, Failure> {
     let epoch = gateway.epoch.load_full();
     let Some(watched) = epoch.watch.find(name) else { return Ok(None) };
@@ -212,7 +210,7 @@ pub(crate) async fn change(
         arm: None,
         change: action,
         reason: reason.into(),
-        by: BY_OPERATOR.into(),
+        by: by.into(),
     };
     gateway.guards.state().changelog.expect(&change);
     let (id, commit) = (change.id, gateway.recorder.experiment_changed(change));
@@ -226,7 +224,7 @@ pub(crate) async fn change(
     drop(state);
     let (experiment, reason) = (printable(name), printable(reason));
     let done = if action == ExperimentAction::Stopped { "stopped" } else { "resumed" };
-    tracing::warn!(%experiment, %reason, by = BY_OPERATOR, "experiment: it is {done}");
+    tracing::warn!(%experiment, %reason, by, "experiment: it is {done}");
     Ok(Some(true))
 }
 

@@ -15,8 +15,11 @@ const FOLD_MS: i64 = 60_000;
 const DISTINCT_MAX: usize = 32;
 /// The name of a caller whom nobody knows. No key is called so: its name has other letters.
 const UNKNOWN: &str = "(unknown)";
-/// The name of whoever is turned away at the operators' door.
-const OPERATORS: &str = "(operators)";
+/// The name of whoever is turned away at the operators' door and is not known there.
+const UNKNOWN_OPERATOR: &str = "(operators)";
+/// The two doors.
+const CALLERS: &str = "callers";
+const OPERATORS: &str = "operators";
 /// The name of keys beyond the most that are told apart.
 const OTHER: &str = "(other)";
 
@@ -25,8 +28,10 @@ const OTHER: &str = "(other)";
 pub struct Denied {
     /// The kind of failure: `unauthenticated` or `forbidden`.
     pub kind: &'static str,
-    /// The name of the key that was known; `(unknown)` where none was, `(operators)` at the operators' door,
-    /// `(other)` beyond the most that are told apart.
+    /// Where: at the door for `callers` or at that for `operators`.
+    pub door: &'static str,
+    /// The name of the key or operator that was known; `(unknown)` where none was, `(operators)` where none
+    /// was at the operators' door, `(other)` beyond the most that are told apart.
     pub who: Arc<str>,
     /// How often.
     pub count: u64,
@@ -38,7 +43,10 @@ pub struct Denied {
 
 /// Counts refusals. Only who is refused for authorisation takes its lock.
 #[derive(Default)]
-pub(super) struct Fold(Mutex<BTreeMap<(&'static str, Arc<str>), Denied>>);
+pub(super) struct Fold(Mutex<BTreeMap<Told, Denied>>);
+
+/// What is counted by itself: kind, door, name.
+type Told = (&'static str, &'static str, Arc<str>);
 
 impl Fold {
     /// Counts one, if it is one for authorisation.
@@ -46,12 +54,24 @@ impl Fold {
         if !matches!(kind, Kind::Unauthenticated | Kind::Forbidden) {
             return;
         }
-        let (kind, who) = (kind.name(), who.map_or_else(|| UNKNOWN.into(), Arc::clone));
+        let who = who.map_or_else(|| UNKNOWN.into(), Arc::clone);
+        self.count(kind.name(), CALLERS, who, at_ms);
+    }
+
+    /// Counts one at the operators' door, of whatever kind.
+    pub(super) fn add_operator(&self, kind: Kind, who: Option<&Arc<str>>, at_ms: i64) {
+        let who = who.map_or_else(|| UNKNOWN_OPERATOR.into(), Arc::clone);
+        self.count(kind.name(), OPERATORS, who, at_ms);
+    }
+
+    fn count(&self, kind: &'static str, door: &'static str, who: Arc<str>, at_ms: i64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = counts.len() < DISTINCT_MAX || counts.contains_key(&(kind, Arc::clone(&who)));
+        let known =
+            counts.len() < DISTINCT_MAX || counts.contains_key(&(kind, door, Arc::clone(&who)));
         let who = if known { who } else { OTHER.into() };
-        let denied = counts.entry((kind, Arc::clone(&who))).or_insert_with(|| Denied {
+        let denied = counts.entry((kind, door, Arc::clone(&who))).or_insert_with(|| Denied {
             kind,
+            door,
             who,
             count: 0,
             from_ms: at_ms,
@@ -59,11 +79,6 @@ impl Fold {
         });
         denied.count += 1;
         denied.until_ms = at_ms;
-    }
-
-    /// Counts one at the operators' door.
-    pub(super) fn add_operator(&self, at_ms: i64) {
-        self.add(Kind::Unauthenticated, Some(&OPERATORS.into()), at_ms);
     }
 
     /// Takes all counts when the oldest is a minute old, or the clock has gone back; or at the end.
@@ -97,6 +112,7 @@ mod tests {
         let of = |who: &str| denied.iter().find(|it| &*it.who == who).unwrap();
         let expected = Denied {
             kind: "unauthenticated",
+            door: CALLERS,
             who: UNKNOWN.into(),
             count: 1_000,
             from_ms: 0,
@@ -105,6 +121,17 @@ mod tests {
         assert_eq!(of(UNKNOWN), &expected);
         assert_eq!((of("key-007").count, of(OTHER).count), (10, 690));
         assert_eq!(fold.take(120_000, true), []);
+        // A key and an operator of one name are two.
+        fold.add(Kind::Forbidden, Some(&key(1)), 130_000);
+        fold.add_operator(Kind::Forbidden, Some(&key(1)), 130_000);
+        fold.add_operator(Kind::Unauthenticated, None, 130_000);
+        let doors = |it: &Denied| (it.door, it.who.to_string(), it.count);
+        let expected = [
+            (CALLERS, key(1).to_string(), 1),
+            (OPERATORS, key(1).to_string(), 1),
+            (OPERATORS, UNKNOWN_OPERATOR.to_owned(), 1),
+        ];
+        assert_eq!(fold.take(130_000, true).iter().map(doors).collect::<Vec<_>>(), expected);
         // What is counted at the end is not lost, nor where the clock was set back.
         fold.add(Kind::Forbidden, None, 200_000);
         assert_eq!(fold.take(199_000, false).len(), 1);

@@ -32,7 +32,7 @@ pub use self::{
     metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult},
 };
 use crate::{
-    failure::Failure,
+    failure::{Failure, Kind},
     log::Log,
     outcome::{
         AttemptRecord, AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused,
@@ -165,9 +165,10 @@ impl Recorder {
         self.ledger.append(|rows| rows.changes.push(change))
     }
 
-    /// Counts who was turned away at the operators' door, at that time in milliseconds since 1970.
-    pub fn operator_refused(&self, at_ms: i64) {
-        self.denied.add_operator(at_ms);
+    /// Counts who was turned away at the operators' door, by his name where he is known, at that time in
+    /// milliseconds since 1970.
+    pub fn operator_refused(&self, kind: Kind, who: Option<&Arc<str>>, at_ms: i64) {
+        self.denied.add_operator(kind, who, at_ms);
     }
 
     /// Takes the counts of what was refused for authorisation, once a minute has passed since the first of

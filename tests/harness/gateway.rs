@@ -92,6 +92,12 @@ impl Setup {
         self
     }
 
+    /// And these lines of `[admin]`.
+    pub(crate) fn admin(mut self, lines: &str) -> Self {
+        self.admin += lines;
+        self
+    }
+
     /// And these lines of `[ledger]`.
     pub(crate) fn ledger(mut self, lines: &str) -> Self {
         self.ledger += lines;

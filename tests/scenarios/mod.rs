@@ -39,6 +39,7 @@ mod managed;
 mod metrics;
 mod mistakes;
 mod new_budgets;
+mod operators;
 mod own_edits;
 mod pages;
 mod pepper;

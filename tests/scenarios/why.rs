@@ -426,9 +426,9 @@ async fn what_is_not_there_or_no_id_is_said_plainly() {
     }
     let page = server.page("/admin/v1/policy", "sk-wrong-0123456789abcdef").await;
     let page: Value = serde_json::from_str(&page).expect("JSON");
-    assert_eq!(page["error"]["message"], "the bearer token `admin.token` is required", "{page}");
+    assert_eq!(page["error"]["message"], "the bearer token is that of no operator", "{page}");
     let folder = setup(&far, &near).write();
     let server = Server::start(&folder.config()).await;
     let page = server.page("/admin/v1/policy", KEY).await;
-    holds(&page, &["{\"error\":", "no `admin.token` is set in the configuration"]);
+    holds(&page, &["{\"error\":", "neither `admin.token` nor an `[[operator]]` is set"]);
 }

@@ -41,10 +41,11 @@ impl fmt::Display for Trouble {
         match self {
             Self::Away(why) => write!(f, "no answer: {why}"),
             Self::Token { sent: true } => f.write_str(
-                "401: another token is expected, `admin.token` or `admin.metrics_token` of its configuration",
+                "401: another token is expected, that of an operator or `admin.metrics_token` of its \
+                 configuration",
             ),
             Self::Token { sent: false } => f.write_str(
-                "401: a token is required: --token-file, SIGNALBOX_ADMIN_TOKEN, or --config with its \
+                "401: a token is required: --token, SIGNALBOX_OPERATOR_TOKEN, or --config with its \
                  configuration",
             ),
             Self::Other(what) => write!(f, "this is not the operators' listener of a Signalbox: {what}"),

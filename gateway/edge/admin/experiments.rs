@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     body::{Body, to_bytes},
     extract::{Path, State, rejection::PathRejection},
     response::IntoResponse,
 };
-use http::{HeaderMap, header};
+use http::header;
 use policies::nearest;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{AdminState, failure::Told};
 use crate::{
+    directory::Operator,
     failure::{Failure, Kind, Stage, shown},
     outcome::ExperimentAction,
     pipeline::guards,
@@ -35,11 +37,7 @@ struct Reason {
 }
 
 /// All experiments.
-pub(super) async fn list(
-    State(state): State<Arc<AdminState>>,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Told> {
-    state.may_operate(&headers)?;
+pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<impl IntoResponse, Told> {
     Ok(json(&serde_json::json!({ "experiments": guards::shown(&state.gateway) })))
 }
 
@@ -47,44 +45,41 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(state): State<Arc<AdminState>>,
     name: Name,
-    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Told> {
-    state.may_operate(&headers)?;
     Ok(json(&found(&state, &text(name))?))
 }
 
 /// Stops an experiment. One that is stopped stays so, with the reason that it has.
 pub(super) async fn stop(
     State(state): State<Arc<AdminState>>,
+    Extension(by): Extension<Arc<Operator>>,
     name: Name,
-    headers: HeaderMap,
     body: Body,
 ) -> Result<impl IntoResponse, Told> {
-    changed(&state, (name, ExperimentAction::Stopped), &headers, body).await
+    changed(&state, (name, ExperimentAction::Stopped), &by, body).await
 }
 
 /// Resumes an experiment that is stopped, or whose arms are rolled back. One that runs goes on.
 pub(super) async fn resume(
     State(state): State<Arc<AdminState>>,
+    Extension(by): Extension<Arc<Operator>>,
     name: Name,
-    headers: HeaderMap,
     body: Body,
 ) -> Result<impl IntoResponse, Told> {
-    changed(&state, (name, ExperimentAction::Resumed), &headers, body).await
+    changed(&state, (name, ExperimentAction::Resumed), &by, body).await
 }
 
 async fn changed(
     state: &AdminState,
     (name, action): (Name, ExperimentAction),
-    headers: &HeaderMap,
+    by: &Operator,
     body: Body,
 ) -> Result<impl IntoResponse + use<>, Told> {
-    state.may_operate(headers)?;
     let name = text(name);
     // Before what is said of it: a name that is wrong is the first thing to mend.
     found(state, &name)?;
     let reason = reason(body).await?;
-    let changed = guards::change(&state.gateway, &name, action, &reason).await?;
+    let changed = guards::change(&state.gateway, &name, action, (&reason, &by.name)).await?;
     let mut now = found(state, &name)?;
     if let Some(now) = now.as_object_mut() {
         now.insert("changed".into(), changed.unwrap_or(false).into());

@@ -4,18 +4,24 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     body::{Body, to_bytes},
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodFilter, MethodRouter, get, on, post},
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
-use super::{AdminState, failure::Told};
+use super::{AdminState, Page, failure::Told, operator::Access::Role};
 use crate::{
-    config::{Author, Edit, ManagedKind, ManagedRow, managed_fields},
+    config::{
+        Author, Edit, ManagedKind, ManagedRow,
+        Role::{Admin, Operator, Viewer},
+        managed_fields,
+    },
+    directory,
     failure::{Failure, Kind, Stage, shown},
 };
 
@@ -57,50 +63,43 @@ pub(crate) struct Minted {
 }
 
 type Name = Result<Path<String>, PathRejection>;
-type Asking = (Arc<AdminState>, HeaderMap);
+type Asked = State<Arc<AdminState>>;
+type By = Extension<Arc<directory::Operator>>;
 type Answered = Result<Response, Told>;
 
-/// The pages of keys and teams, each by its path.
-pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<AdminState>>)> {
-    let [keys, key] = pages(ManagedKind::Key);
-    let [teams, team] = pages(ManagedKind::Team);
-    vec![
-        ("/admin/v1/keys", keys),
-        ("/admin/v1/keys/{name}", key),
-        ("/admin/v1/keys/{name}/rotate", post(rotate)),
-        ("/admin/v1/key-import", post(import)),
-        ("/admin/v1/teams", teams),
-        ("/admin/v1/teams/{name}", team),
-    ]
+/// The pages of keys and teams. A key that has leaked is ended by whoever is there; whoever gives one out is
+/// an admin.
+pub(super) fn pages() -> Vec<Page> {
+    let of = |kind: ManagedKind, [all, one]: [&'static str; 2]| {
+        let listed = move |state: Asked, uri: Uri| list(state, kind, uri);
+        let made = move |state: Asked, by: By, body: Body| create(state, by, kind, body);
+        let shown = move |state: Asked, name: Name| self::one(state, kind, name);
+        [
+            (all, Role(Viewer), get(listed)),
+            (all, Role(Admin), post(made)),
+            (one, Role(Viewer), get(shown)),
+            (one, Role(Admin), changing(MethodFilter::PATCH, kind, How::Patch)),
+        ]
+    };
+    let (keys, teams) = (ManagedKind::Key, ManagedKind::Team);
+    let [key, team] = ["/admin/v1/keys/{name}", "/admin/v1/teams/{name}"];
+    let mut pages = Vec::from(of(keys, ["/admin/v1/keys", key]));
+    pages.extend(of(teams, ["/admin/v1/teams", team]));
+    pages.extend([
+        (key, Role(Operator), changing(MethodFilter::DELETE, keys, How::Remove)),
+        ("/admin/v1/keys/{name}/rotate", Role(Admin), post(rotate)),
+        ("/admin/v1/key-import", Role(Admin), post(import)),
+        // A key is made with its secret, and so by POST alone.
+        (team, Role(Admin), changing(MethodFilter::PUT, teams, How::Put)),
+        (team, Role(Admin), changing(MethodFilter::DELETE, teams, How::Remove)),
+    ]);
+    pages
 }
 
-/// The page of all of a kind, and that of one.
-fn pages(kind: ManagedKind) -> [MethodRouter<Arc<AdminState>>; 2] {
-    let list = move |State(state): State<Arc<AdminState>>, headers: HeaderMap, uri: Uri| {
-        list((state, headers), kind, uri)
-    };
-    let create = move |State(state): State<Arc<AdminState>>, headers: HeaderMap, body: Body| {
-        create((state, headers), kind, body)
-    };
-    let one = move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap| {
-        one((state, headers), kind, name)
-    };
-    let patch =
-        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
-            change((state, headers), (kind, name), (How::Patch, body))
-        };
-    let put =
-        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
-            change((state, headers), (kind, name), (How::Put, body))
-        };
-    let remove =
-        move |State(state): State<Arc<AdminState>>, name: Name, headers: HeaderMap, body: Body| {
-            change((state, headers), (kind, name), (How::Remove, body))
-        };
-    let own = get(one).patch(patch).delete(remove);
-    // A key is made with its secret, and so by POST alone.
-    let own = if kind == ManagedKind::Team { own.put(put) } else { own };
-    [get(list).post(create), own]
+fn changing(method: MethodFilter, kind: ManagedKind, how: How) -> MethodRouter<Arc<AdminState>> {
+    on(method, move |state: Asked, by: By, name: Name, headers: HeaderMap, body: Body| {
+        change((state, by), (kind, name), headers, (how, body))
+    })
 }
 
 /// How one is changed.
@@ -111,20 +110,17 @@ enum How {
     Remove,
 }
 
-async fn list((state, headers): Asking, kind: ManagedKind, uri: Uri) -> Answered {
-    state.may_operate(&headers)?;
+async fn list(State(state): Asked, kind: ManagedKind, uri: Uri) -> Answered {
     let page = (state.manage.page)(kind, uri.query().unwrap_or_default()).await?;
     Ok(json_of(StatusCode::OK, &page))
 }
 
-async fn one((state, headers): Asking, kind: ManagedKind, name: Name) -> Answered {
-    state.may_operate(&headers)?;
+async fn one(State(state): Asked, kind: ManagedKind, name: Name) -> Answered {
     shown_one(&state, (kind, &text(name)), StatusCode::OK, None).await
 }
 
 /// Makes one of the name that its body says.
-async fn create((state, headers): Asking, kind: ManagedKind, body: Body) -> Answered {
-    let by = state.may_operate(&headers)?;
+async fn create(State(state): Asked, by: By, kind: ManagedKind, body: Body) -> Answered {
     let Said { mut fields, reason } = said(body).await?;
     let name = taken_text(&mut fields, "name")?;
     let Some(name) = name else {
@@ -132,7 +128,7 @@ async fn create((state, headers): Asking, kind: ManagedKind, body: Body) -> Answ
     };
     let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
     let edit = made(kind, &name, fields, minted.as_ref().map(|it| it.hash.clone()))?;
-    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     let key = minted.map(|it| it.key);
     shown_one(&state, (kind, &name), StatusCode::CREATED, key).await
 }
@@ -148,11 +144,11 @@ fn made(
 
 /// Changes one, takes all its fields anew, or ends it.
 async fn change(
-    (state, headers): Asking,
+    (State(state), by): (Asked, By),
     (kind, name): (ManagedKind, Name),
+    headers: HeaderMap,
     (how, body): (How, Body),
 ) -> Answered {
-    let by = state.may_operate(&headers)?;
     let name: Arc<str> = text(name).into();
     let version = version(&headers)?;
     let Said { fields, reason } = said(body).await?;
@@ -173,7 +169,7 @@ async fn change(
         }
         How::Remove => Edit::Remove { kind, name: Arc::clone(&name), version },
     };
-    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     if matches!(how, How::Remove) && kind != ManagedKind::Key {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -181,13 +177,7 @@ async fn change(
 }
 
 /// Gives a key another secret; the old one opens for a while yet.
-async fn rotate(
-    State(state): State<Arc<AdminState>>,
-    name: Name,
-    headers: HeaderMap,
-    body: Body,
-) -> Answered {
-    let by = state.may_operate(&headers)?;
+async fn rotate(State(state): Asked, by: By, name: Name, body: Body) -> Answered {
     let name: Arc<str> = text(name).into();
     let Said { mut fields, reason } = said(body).await?;
     let overlap = match fields.remove("overlap_seconds") {
@@ -207,13 +197,12 @@ async fn rotate(
     let minted = (state.manage.mint)();
     let overlap_ms = overlap.saturating_mul(1_000);
     let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms };
-    (state.manage.change)(vec![edit], author(&state, by, &reason)).await?;
+    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(minted.key)).await
 }
 
 /// Makes many keys, all or none: those with a `hash` have it, the others get a secret that is shown once.
-async fn import(State(state): State<Arc<AdminState>>, headers: HeaderMap, body: Body) -> Answered {
-    let by = state.may_operate(&headers)?;
+async fn import(State(state): Asked, by: By, body: Body) -> Answered {
     let Said { mut fields, reason } = said(body).await?;
     let keys = match fields.remove("keys") {
         Some(Value::Array(keys)) if (1..=IMPORT_MAX).contains(&keys.len()) => keys,
@@ -229,7 +218,7 @@ async fn import(State(state): State<Arc<AdminState>>, headers: HeaderMap, body: 
         edits.push(edit);
         told.push(it);
     }
-    (state.manage.change)(edits, author(&state, by, &reason)).await?;
+    (state.manage.change)(edits, author(&state, &by, &reason)).await?;
     Ok(json_of(StatusCode::CREATED, &json!({ "keys": told })))
 }
 
@@ -342,9 +331,9 @@ fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     })
 }
 
-fn author(state: &AdminState, by: &str, reason: &str) -> Author {
+fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
     let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
-    Author { by: by.into(), at_ms, reason: reason.into() }
+    Author { by: Arc::clone(&by.name), at_ms, reason: reason.into() }
 }
 
 /// What is no text at all is no name.

@@ -6,11 +6,12 @@ mod experiments;
 mod failure;
 mod health;
 mod managed;
+mod me;
 mod metrics;
+mod operator;
 mod policy;
 mod requests;
 mod spend;
-mod token;
 
 use std::{
     convert::Infallible,
@@ -18,22 +19,26 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Router, middleware,
     response::IntoResponse,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use serde_json::Value;
 use tower_service::Service;
 use uuid::Uuid;
 
 pub(crate) use self::managed::{Manage, Minted};
+use self::operator::{
+    Access::{self, Anybody, Metrics, Role},
+    guard,
+};
 use super::{EdgeBody, framing::FramingError};
 use crate::{
-    config::Secret,
-    failure::{Failure, Kind, Stage},
+    config::Role::{Operator, Viewer},
+    failure::Failure,
     pipeline::Gateway,
 };
 
@@ -41,12 +46,9 @@ use crate::{
 pub(crate) struct AdminState {
     /// The gateway it speaks of.
     pub gateway: Arc<Gateway>,
-    /// Opens everything.
-    pub token: Option<Secret>,
-    /// Opens `/metrics` alone.
-    pub metrics_token: Option<Secret>,
-    /// Whether `/metrics` needs a token: its listener is not on loopback, or a token is set for it.
-    pub metrics_guarded: bool,
+    /// Whether only this machine reaches the listener: `/metrics` then needs no token unless one is set for
+    /// it.
+    pub on_loopback: bool,
     /// Looks for a request in the books.
     pub find_request: FindRequest,
     /// Reads the audit trail.
@@ -77,39 +79,26 @@ pub(crate) type Audit =
 /// What writes out all metrics as text. No request is held up by it.
 pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
 
-impl AdminState {
-    fn turned_away(&self) {
-        let now = (self.gateway.sources.timestamp)();
-        self.gateway.recorder.operator_refused(now.as_millisecond());
-    }
+/// A page: its path, whom it answers, and what answers. A path with several methods has a row for each.
+type Page = (&'static str, Access, MethodRouter<Arc<AdminState>>);
 
-    /// Turns away who may not read the metrics.
-    fn may_read_metrics(&self, headers: &HeaderMap) -> Result<(), Failure> {
-        let open = !self.metrics_guarded;
-        if open || token::is_one_of(headers, &[&self.token, &self.metrics_token]) {
-            return Ok(());
-        }
-        self.turned_away();
-        Err(no_token("a bearer token is required"))
-    }
-
-    /// Who operates; turns away who is no operator.
-    fn may_operate(&self, headers: &HeaderMap) -> Result<&'static str, Failure> {
-        if token::is_one_of(headers, &[&self.token]) {
-            return Ok("admin");
-        }
-        self.turned_away();
-        Err(no_token(match self.token {
-            Some(_) => "the bearer token `admin.token` is required",
-            None => {
-                "no `admin.token` is set in the configuration, and without one nobody may ask this"
-            }
-        }))
-    }
-}
-
-fn no_token(public: &'static str) -> Failure {
-    Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
+/// All pages. Whoever reads may be a viewer; `operator` is for what stops and resumes, `admin` for what
+/// changes who may ask, for how much, and by which policy.
+fn pages() -> Vec<Page> {
+    vec![
+        ("/metrics", Metrics, get(metrics::metrics)),
+        ("/livez", Anybody, get(health::live)),
+        ("/readyz", Anybody, get(health::ready)),
+        ("/admin/v1/me", Role(Viewer), get(me::me)),
+        ("/admin/v1/policy", Role(Viewer), get(policy::policy)),
+        ("/admin/v1/requests/{id}", Role(Viewer), get(requests::request)),
+        ("/admin/v1/spend", Role(Viewer), get(spend::spend)),
+        ("/admin/v1/audit", Role(Viewer), get(audit::audit)),
+        ("/admin/v1/experiments", Role(Viewer), get(experiments::list)),
+        ("/admin/v1/experiments/{name}", Role(Viewer), get(experiments::one)),
+        ("/admin/v1/experiments/{name}/stop", Role(Operator), post(experiments::stop)),
+        ("/admin/v1/experiments/{name}/resume", Role(Operator), post(experiments::resume)),
+    ]
 }
 
 /// The service of the operators' API.
@@ -122,28 +111,18 @@ pub(crate) struct Admin {
 impl Admin {
     /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
-        let router = [
-            ("/metrics", get(metrics::metrics)),
-            ("/livez", get(health::live)),
-            ("/readyz", get(health::ready)),
-            ("/admin/v1/policy", get(policy::policy)),
-            ("/admin/v1/requests/{id}", get(requests::request)),
-            ("/admin/v1/spend", get(spend::spend)),
-            ("/admin/v1/audit", get(audit::audit)),
-            ("/admin/v1/experiments", get(experiments::list)),
-            ("/admin/v1/experiments/{name}", get(experiments::one)),
-            ("/admin/v1/experiments/{name}/stop", post(experiments::stop)),
-            ("/admin/v1/experiments/{name}/resume", post(experiments::resume)),
-        ]
-        .into_iter()
-        .chain(managed::routes())
-        .fold(Router::new(), |router, (path, page)| {
-            router.route(path, page.clone()).route(&format!("{path}/"), page)
-        });
+        let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
+        let router = pages().into_iter().chain(managed::pages()).fold(
+            Router::new(),
+            |router, (path, access, page)| {
+                let guarded = (Arc::clone(&state), access, path);
+                let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));
+                router.route(path, page.clone()).route(&format!("{path}/"), page)
+            },
+        );
         let router = router.fallback(failure::no_page);
         let router = router.method_not_allowed_fallback(failure::no_method);
-        let gateway = Arc::clone(&state.gateway);
-        Self { gateway, router: router.with_state(Arc::new(state)) }
+        Self { gateway, router: router.with_state(state) }
     }
 
     /// Answers one request.
@@ -162,5 +141,37 @@ impl Admin {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer.map(EdgeBody::Router))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever adds a page says here whom it answers, and adds it to the matrix of
+    /// `tests/scenarios/operators.rs`.
+    #[test]
+    fn whom_each_page_answers() {
+        let told = |(path, access, _): Page| match access {
+            Anybody => format!("{path}: anybody"),
+            Metrics => format!("{path}: metrics"),
+            Role(role) => format!("{path}: {}", role.name()),
+        };
+        let told: Vec<String> = pages().into_iter().map(told).collect();
+        let expected = [
+            "/metrics: metrics",
+            "/livez: anybody",
+            "/readyz: anybody",
+            "/admin/v1/me: viewer",
+            "/admin/v1/policy: viewer",
+            "/admin/v1/requests/{id}: viewer",
+            "/admin/v1/spend: viewer",
+            "/admin/v1/audit: viewer",
+            "/admin/v1/experiments: viewer",
+            "/admin/v1/experiments/{name}: viewer",
+            "/admin/v1/experiments/{name}/stop: operator",
+            "/admin/v1/experiments/{name}/resume: operator",
+        ];
+        assert_eq!(told, expected);
     }
 }

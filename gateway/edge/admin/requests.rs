@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::IntoResponse,
 };
-use http::{HeaderMap, header};
+use http::header;
 use uuid::Uuid;
 
 use super::{AdminState, failure::Told};
@@ -16,10 +16,8 @@ use crate::failure::{Failure, Kind, Stage};
 pub(super) async fn request(
     State(state): State<Arc<AdminState>>,
     id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Told> {
-    // First who asks, then what: what is no text at all is no id.
-    state.may_operate(&headers)?;
+    // What is no text at all is no id.
     let account = found(&state, &id.map_or_else(|_| String::new(), |Path(id)| id)).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], account.to_string()))
 }
