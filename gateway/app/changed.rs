@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
-
-use crate::config::{ADMIN, Config, Credential, Key, Role, Team};
+use crate::config::{ADMIN, Config, Credential, Key, Team};
 
 /// What became of the named parts of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +64,7 @@ fn teams(config: &Config) -> Vec<(Arc<str>, impl PartialEq + use<'_>)> {
 }
 
 /// The operators, with the one whose token is `admin.token`.
-fn operators(config: &Config) -> Vec<(Arc<str>, (Credential, Option<(Role, Option<Timestamp>)>))> {
+fn operators(config: &Config) -> Vec<(Arc<str>, impl PartialEq + use<>)> {
     let first = config.admin.token.clone();
     let first = first.map(|it| (Arc::from(ADMIN), (Credential::Secret(it), None)));
     let named = config

@@ -1,8 +1,8 @@
 //! Another configuration without a restart: one request sees one version, the one it began with.
 //!
 //! Operators, teams, keys, their limits and budgets, policy, aliases, models and their replicas, prices, the
-//! queue and what a request may ask for are taken over; whatever is fixed by the start (addresses, the ledger)
-//! is not. It is all or nothing: a configuration that would need a restart changes nothing.
+//! queue and what a request may ask for are taken over; whatever is fixed by the start (addresses, the
+//! ledger) is not. It is all or nothing: a configuration that would need a restart changes nothing.
 
 use std::{
     fs,

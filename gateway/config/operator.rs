@@ -82,8 +82,8 @@ const NO_PERSONS: [&str; 3] = ["file", "gateway", "guard"];
 /// What each credential so far is of, in words.
 type Owners = HashMap<Credential, String>;
 
-/// Reads all operators of a table into its `[admin]`, and holds that somebody is let in where others than this
-/// machine can knock.
+/// Reads all operators of a table into its `[admin]`, and holds that somebody is let in where others than
+/// this machine can knock.
 pub(super) fn operators(
     root: &mut Section<'_>,
     (admin, table): (&mut Admin, &Table),

@@ -178,8 +178,8 @@ pub(crate) fn judged(gateway: &Gateway, opened: &Opened, valid: bool) {
 }
 
 /// Stops or resumes an experiment of the policy in force, for the reason of an operator, by his name. It is
-/// durable first, and in force when this returns. Says whether it has changed anything: what is stopped is not
-/// stopped again, and what runs is not resumed. `None` where there is no such experiment.
+/// durable first, and in force when this returns. Says whether it has changed anything: what is stopped is
+/// not stopped again, and what runs is not resumed. `None` where there is no such experiment.
 ///
 /// # Errors
 /// `unavailable` when the ledger does not take it in time.

@@ -45,8 +45,8 @@ pub struct Denied {
 #[derive(Default)]
 pub(super) struct Fold(Mutex<BTreeMap<Told, Denied>>);
 
-/// What is counted by itself: kind, door, name.
-type Told = (&'static str, &'static str, Arc<str>);
+/// What is counted by itself: kind, name, door.
+type Told = (&'static str, Arc<str>, &'static str);
 
 impl Fold {
     /// Counts one, if it is one for authorisation.
@@ -67,9 +67,9 @@ impl Fold {
     fn count(&self, kind: &'static str, door: &'static str, who: Arc<str>, at_ms: i64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
-            counts.len() < DISTINCT_MAX || counts.contains_key(&(kind, door, Arc::clone(&who)));
+            counts.len() < DISTINCT_MAX || counts.contains_key(&(kind, Arc::clone(&who), door));
         let who = if known { who } else { OTHER.into() };
-        let denied = counts.entry((kind, door, Arc::clone(&who))).or_insert_with(|| Denied {
+        let denied = counts.entry((kind, Arc::clone(&who), door)).or_insert_with(|| Denied {
             kind,
             door,
             who,

@@ -48,7 +48,7 @@ impl AdminState {
     pub(super) fn may(&self, headers: &HeaderMap, needed: Role) -> Result<Arc<Operator>, Failure> {
         let now = (self.gateway.sources.timestamp)();
         let found = identify(&self.gateway.epoch.load().directory, headers, now);
-        found.and_then(|it| allowed(it, needed)).map_err(|it| self.turned_away(it))
+        found.and_then(|it| allowed(it, needed)).map_err(|it| self.turned_away(*it))
     }
 
     /// Turns away who may not read the metrics.
@@ -65,7 +65,7 @@ impl AdminState {
         }
         let found = identify(directory, headers, (self.gateway.sources.timestamp)());
         found.map(drop).map_err(|it| {
-            let _ = self.turned_away(it);
+            let _ = self.turned_away(*it);
             no_operator("a bearer token is required")
         })
     }
@@ -88,8 +88,9 @@ fn identify(
     directory: &Directory,
     headers: &HeaderMap,
     now: jiff::Timestamp,
-) -> Result<Arc<Operator>, Refused> {
-    let unknown = |public: &'static str| Refused { failure: no_operator(public), who: None };
+) -> Result<Arc<Operator>, Box<Refused>> {
+    let unknown =
+        |public: &'static str| Box::new(Refused { failure: no_operator(public), who: None });
     if !directory.has_operators() {
         return Err(unknown(
             "neither `admin.token` nor an `[[operator]]` is set in the configuration, and without one \
@@ -103,10 +104,10 @@ fn identify(
             token.ok_or_else(|| unknown("expected the header `authorization: Bearer …`"))?;
         let operator = directory.operator(token, now).map_err(|stranger| match stranger {
             Stranger::Unknown => unknown("the bearer token is that of no operator"),
-            Stranger::Expired(it) => Refused {
+            Stranger::Expired(it) => Box::new(Refused {
                 failure: no_operator("the bearer token of this operator has expired"),
                 who: Some(Arc::clone(&it.name)),
-            },
+            }),
         })?;
         if found.is_some_and(|it| it.name != operator.name) {
             return Err(unknown("the request holds the tokens of two operators"));
@@ -117,7 +118,7 @@ fn identify(
 }
 
 /// The operator, if his role is great enough.
-fn allowed(operator: Arc<Operator>, needed: Role) -> Result<Arc<Operator>, Refused> {
+fn allowed(operator: Arc<Operator>, needed: Role) -> Result<Arc<Operator>, Box<Refused>> {
     if operator.role >= needed {
         return Ok(operator);
     }
@@ -129,7 +130,7 @@ fn allowed(operator: Arc<Operator>, needed: Role) -> Result<Arc<Operator>, Refus
     );
     let failure = Failure::new(Kind::Forbidden, Stage::Authenticate, public);
     let who = Some(Arc::clone(&operator.name));
-    Err(Refused { failure: failure.coded("role_forbidden"), who })
+    Err(Box::new(Refused { failure: failure.coded("role_forbidden"), who }))
 }
 
 fn no_operator(public: &'static str) -> Failure {
@@ -237,7 +238,8 @@ mod tests {
                 let it = Arc::new(Operator { name: "mei".into(), role: has, expires: None });
                 match allowed(it, needed) {
                     Ok(_) => assert!(has >= needed),
-                    Err(Refused { failure, who }) => {
+                    Err(it) => {
+                        let Refused { failure, who } = *it;
                         assert!(has < needed);
                         assert_eq!((failure.status(), failure.kind.name()), (403, "forbidden"));
                         assert_eq!(failure.code, "role_forbidden");
