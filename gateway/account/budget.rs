@@ -1,6 +1,7 @@
 //! Budgets: the money of each window, in atomics.
 
 use std::{
+    borrow::Cow,
     ops::Range,
     sync::{
         Arc,
@@ -9,10 +10,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
+use jiff::{Timestamp, ToSpan};
 use policies::facts::{KeyIndex, Money, TeamIndex, Window};
 
 use super::{
+    calendar::Calendar,
     named::{BudgetName, Owner},
     queue::BudgetQueue,
 };
@@ -229,10 +231,10 @@ impl BudgetWindow {
 impl Budget {
     /// A budget of which nothing is spent.
     pub(super) fn new(owner: Owner, config: &config::Budget, at: Timestamp) -> Self {
-        let (window, timezone) = (config.window, config.timezone.clone());
-        let (_, until) = bounds(window, &timezone, at);
+        let calendar = Calendar::of(config);
+        let (_, until) = calendar.bounds(at);
         let terms = Terms::new(config.amount, config.hard);
-        let name = Arc::new(BudgetName { owner, window, timezone });
+        let name = Arc::new(BudgetName { owner, calendar });
         let current = BudgetWindow::new(Arc::clone(&name), until, Arc::clone(&terms));
         let current = ArcSwap::from_pointee(current);
         Self { name, terms, current }
@@ -245,7 +247,7 @@ impl Budget {
         counted: i64,
         at: Timestamp,
     ) {
-        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
+        let (from, until) = self.name.calendar.bounds(at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
         let spent = spent.nano().saturating_sub(counted);
@@ -254,7 +256,7 @@ impl Budget {
 
     /// Whether this is the budget that the configuration states: the amount may be another.
     pub(super) fn is(&self, config: &config::Budget) -> bool {
-        self.name.window == config.window && self.name.timezone == config.timezone
+        self.name.calendar == Calendar::of(config)
     }
 
     /// Another amount binds from now on; without one, what is spent is counted on and refuses nobody. The
@@ -273,13 +275,13 @@ impl Budget {
     }
 
     /// How it is told from the other budgets of its owner: its window and the window's time zone.
-    pub(super) fn told_apart_by(&self) -> (&'static str, &str) {
-        (self.name.window.code(), self.name.zone())
+    pub(super) fn told_apart_by(&self) -> (Cow<'static, str>, &str) {
+        (self.name.calendar.told(), self.name.calendar.zone())
     }
 
     /// The window at hand, if a request of that moment counts in it.
     pub(super) fn window_of(&self, then: Timestamp, now: Timestamp) -> Option<Arc<BudgetWindow>> {
-        let (from, until) = bounds(self.name.window, &self.name.timezone, now);
+        let (from, until) = self.name.calendar.bounds(now);
         (from..until).contains(&then).then(|| Arc::clone(self.window(now).whole()))
     }
 
@@ -328,9 +330,9 @@ impl Budget {
         if at < current.until && !back {
             return Arc::clone(&current);
         }
-        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
+        let (from, until) = self.name.calendar.bounds(at);
         let first = if back { current.leapt.start } else { current.until };
-        let leapt = first..from.checked_sub(24.hours()).unwrap_or(first);
+        let leapt = first..from.checked_sub(self.name.calendar.slack()).unwrap_or(first);
         let next = BudgetWindow::new(Arc::clone(&self.name), until, Arc::clone(&self.terms));
         let next = BudgetWindow { leapt, ..next };
         // If another request was first, its window stands.
@@ -343,7 +345,7 @@ impl Budget {
         let window = window.whole();
         BudgetReading {
             team: Arc::clone(team),
-            window: self.name.window.code(),
+            window: self.name.calendar.window.code(),
             limit: Money::from_nano(self.terms.amount()),
             spent: window.spent(),
             reserved: window.reserved(),
@@ -356,38 +358,7 @@ impl Budget {
     /// behind the window that counts.
     fn span(&self, until: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let within = until.checked_sub(1.second()).ok()?;
-        let ends = self.name.window != Window::Total;
-        ends.then(|| (bounds(self.name.window, &self.name.timezone, within).0, until))
+        let ends = self.name.calendar.window != Window::Total;
+        ends.then(|| (self.name.calendar.bounds(within).0, until))
     }
-}
-
-/// The first moment of the longest of the windows that run, if there is any.
-pub(crate) fn earliest<'a>(
-    budgets: impl Iterator<Item = &'a config::Budget>,
-    at: Timestamp,
-) -> Option<Timestamp> {
-    budgets.map(|it| bounds(it.window, &it.timezone, at).0).min()
-}
-
-/// The window around a moment: from its first instant to past its last, by the calendar of its zone.
-fn bounds(window: Window, zone: &TimeZone, at: Timestamp) -> (Timestamp, Timestamp) {
-    let today = zone.to_datetime(at).date();
-    let (first, next) = match window {
-        Window::Day => (Some(today), today.tomorrow().ok()),
-        Window::Week => {
-            let back = i64::from(today.weekday().to_monday_zero_offset());
-            let first = today.checked_sub(back.days()).ok();
-            (first, first.and_then(|first| first.checked_add(7.days()).ok()))
-        }
-        Window::Month => {
-            let first = today.first_of_month();
-            (Some(first), first.checked_add(1.month()).ok())
-        }
-        Window::Total => (None, None),
-    };
-    let instant = |date: Option<jiff::civil::Date>| {
-        let midnight = DateTime::from_parts(date?, jiff::civil::Time::midnight());
-        zone.to_timestamp(midnight).ok()
-    };
-    (instant(first).unwrap_or(Timestamp::MIN), instant(next).unwrap_or(Timestamp::MAX))
 }

@@ -7,6 +7,7 @@
 mod beside;
 mod binding;
 mod budget;
+mod calendar;
 mod headers;
 mod limits;
 mod named;
@@ -32,7 +33,8 @@ use policies::facts::TeamIndex;
 pub(crate) use self::{
     beside::{Beside, Cost, SetAside, close_shares, give_way, take_back},
     binding::{Account, ConcurrencyPermit},
-    budget::{BudgetReading, Spent, earliest},
+    budget::{BudgetReading, Spent},
+    calendar::earliest,
     headers::RateHeaders,
     new_budgets::NewBudgets,
     open::Requester,

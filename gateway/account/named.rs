@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::{Timestamp, tz::TimeZone};
-use policies::facts::Window;
+use jiff::Timestamp;
+
+use super::calendar::Calendar;
 
 /// Whose budgets and limits: by name, which lives longer than a place in the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,31 +19,24 @@ pub(super) enum Owner {
 pub(super) struct BudgetName {
     /// Who has it.
     pub owner: Owner,
-    /// How long each of its windows is.
-    pub window: Window,
-    /// The zone whose calendar says when a window begins.
-    pub timezone: TimeZone,
+    /// How long its windows are, and when they begin.
+    pub calendar: Calendar,
 }
 
 impl BudgetName {
-    /// The name of the time zone.
-    pub(super) fn zone(&self) -> &str {
-        self.timezone.iana_name().unwrap_or("UTC")
-    }
-
     /// When the budget begins anew after a window that ends at `until`, as a clause about it.
     pub(super) fn anew(&self, until: Timestamp) -> String {
         if until == Timestamp::MAX {
             return String::from("never begins anew");
         }
-        let local = self.timezone.to_datetime(until);
-        format!("begins anew at {} ({})", local.strftime("%Y-%m-%d %H:%M"), self.zone())
+        let local = self.calendar.timezone.to_datetime(until);
+        format!("begins anew at {} ({})", local.strftime("%Y-%m-%d %H:%M"), self.calendar.zone())
     }
 }
 
 impl fmt::Display for BudgetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} budget of {}", self.window.code(), self.owner)
+        write!(f, "the {} budget of {}", self.calendar.window, self.owner)
     }
 }
 

@@ -34,7 +34,7 @@ fn nano(nano: i64) -> Money {
 
 pub(super) fn budget(amount: i64, window: Window, hard: bool) -> Budget {
     let timezone = jiff::tz::TimeZone::get("Asia/Singapore").unwrap();
-    Budget { amount: nano(amount), window, hard, timezone }
+    Budget::plain(nano(amount), window, hard, timezone)
 }
 
 pub(super) fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {

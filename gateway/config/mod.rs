@@ -6,6 +6,7 @@
 
 mod alone;
 mod bound;
+mod budget;
 mod feedback;
 mod fields;
 mod fixed;
@@ -37,7 +38,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use http::header::{HeaderValue, InvalidHeaderValue};
 use policies::{
     Policy,
-    facts::{DataClass, Dialect, Money, TeamIndex, Tokens, Window},
+    facts::{DataClass, Dialect, TeamIndex, Tokens},
 };
 
 use crate::outcome::{ByHour, Priority};
@@ -52,6 +53,7 @@ pub(crate) use self::{
 };
 pub use self::{
     bound::BoundNames,
+    budget::{Budget, MonthDay, Share},
     feedback::Feedback,
     fixed::FixedChange,
     load::{check, ledger, load, load_with, new_key},
@@ -375,19 +377,6 @@ pub enum Credential {
     Secret(Secret),
     /// Nobody can ask with it: it pays for what the gateway asks by itself.
     Nobody,
-}
-
-/// Money over a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How much.
-    pub amount: Money,
-    /// Over which window.
-    pub window: Window,
-    /// Whether requests are refused when it is spent.
-    pub hard: bool,
-    /// The zone in which the window's days begin.
-    pub timezone: jiff::tz::TimeZone,
 }
 
 /// How fast a key or team may go; `None` is no limit.

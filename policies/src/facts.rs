@@ -71,7 +71,10 @@ closed! {
 
 closed! {
     /// The window over which a budget counts.
-    Window { Day = "day", Week = "week", Month = "month", Total = "total" }
+    Window {
+        Hour = "hour", Day = "day", Week = "week", Month = "month", Quarter = "quarter", Year = "year",
+        Total = "total",
+    }
 }
 
 /// Which signals the caller stated instead of the classifier.
