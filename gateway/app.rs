@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
+mod alerts;
 mod audit;
 mod audit_key;
 mod beside;
@@ -30,10 +31,12 @@ mod start_block;
 mod start_error;
 mod traces;
 mod trail;
+mod webhook;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use self::{
+    alerts::Alerts,
     build::{Rooms, build, real_now},
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Sockets},
     listen::open,
@@ -85,7 +88,9 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 2],
+    chores: Vec<JoinHandle<()>>,
+    /// Who tells what of budgets is spent.
+    alerts: Alerts,
     /// Who looks at answers again.
     looker: Looker,
     drain_timeout: Duration,
@@ -232,6 +237,7 @@ async fn begin(
     let Terms { predecessor, asks, log } = terms;
     let built = build(&config, predecessor, &log).await?;
     let Rooms { to_look_at, gateway, writer, traces, departure, predecessors, started } = built;
+    let (alerts, webhook) = alerts::begin(&config, &gateway)?;
     probes::begin(&gateway, asks, started.predecessor.is_some());
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -264,7 +270,8 @@ async fn begin(
         listeners,
         incumbent: None,
         looker: Looker::begin(&gateway, to_look_at),
-        chores: chores(&gateway, &config),
+        chores: chores(&gateway, &config, &alerts).into_iter().chain(webhook).collect(),
+        alerts,
         drain_timeout: config.server.drain_timeout,
         drain_grace: config.server.drain_grace,
         departure,
@@ -280,9 +287,10 @@ async fn begin(
     Ok((running, rest))
 }
 
-fn chores(gateway: &Arc<Gateway>, config: &Config) -> [JoinHandle<()>; 2] {
+fn chores(gateway: &Arc<Gateway>, config: &Config, alerts: &Alerts) -> [JoinHandle<()>; 2] {
+    let (ledger, alerts) = (config.ledger.sqlite.clone(), alerts.clone());
     [
-        tokio::spawn(chores::run(Arc::clone(gateway), config.ledger.sqlite.clone())),
+        tokio::spawn(chores::run(Arc::clone(gateway), ledger, alerts)),
         tokio::spawn(probes::run(Arc::clone(gateway))),
     ]
 }

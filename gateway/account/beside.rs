@@ -116,10 +116,7 @@ pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> Vec<SetAside> {
     let give = |(owner, budget): (&Owner, &Arc<Budget>)| {
         let GivenAway { most, share } = budget.give_away(PARTS, now)?;
         let (window, timezone) = budget.told_apart_by();
-        let (team, key) = match owner {
-            Owner::Team(team) => (Some(Arc::clone(team)), None),
-            Owner::Key(key) => (None, Some(Arc::clone(key))),
-        };
+        let (team, key) = owner.named();
         let (window, timezone) = (window.into_owned(), timezone.to_owned());
         Some(SetAside { team, key, window, timezone, most, share })
     };

@@ -11,55 +11,24 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::{Timestamp, ToSpan};
-use policies::facts::{KeyIndex, Money, TeamIndex, Window};
+use policies::facts::{Money, Window};
 
 use super::{
+    alerts::{BudgetAlert, Reached, Watch},
     calendar::Calendar,
     named::{BudgetName, Owner},
     queue::BudgetQueue,
+    reading::{BudgetReading, Spent},
+    terms::Terms,
 };
 use crate::config;
-
-/// What was spent before this process began.
-#[derive(Clone, Debug)]
-pub(crate) struct Spent {
-    /// All teams for which it counts.
-    pub teams: Vec<TeamIndex>,
-    /// The key, where it is still there.
-    pub key: Option<KeyIndex>,
-    /// The moment at which it was spent.
-    pub at: Timestamp,
-    /// The money that was spent.
-    pub cost: Money,
-}
 
 /// One budget: its window at hand, and how long that is.
 pub(super) struct Budget {
     name: Arc<BudgetName>,
     terms: Arc<Terms>,
     current: ArcSwap<BudgetWindow>,
-}
-
-/// How much may be spent. A reload moves it, for windows that run as well.
-struct Terms {
-    /// The amount in nano-units.
-    amount: AtomicI64,
-    /// Whether a request is refused when the amount is spent.
-    hard: AtomicBool,
-}
-
-impl Terms {
-    fn new(amount: Money, hard: bool) -> Arc<Self> {
-        Arc::new(Self { amount: amount.nano().into(), hard: hard.into() })
-    }
-
-    fn amount(&self) -> i64 {
-        self.amount.load(Ordering::Acquire)
-    }
-
-    fn hard(&self) -> bool {
-        self.hard.load(Ordering::Acquire)
-    }
+    watch: Watch,
 }
 
 /// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
@@ -96,25 +65,6 @@ pub(super) struct GivenAway {
     pub share: i64,
 }
 
-/// The reading of a budget, for gauges.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BudgetReading {
-    /// The team.
-    pub team: Arc<str>,
-    /// The window's name.
-    pub window: &'static str,
-    /// The amount.
-    pub limit: Money,
-    /// Spent in the window at hand.
-    pub spent: Money,
-    /// Reserved by open requests.
-    pub reserved: Money,
-    /// Whether requests are refused when it is spent.
-    pub hard: bool,
-    /// The window at hand: its first moment, and the first after it; none of one that never ends.
-    pub span: Option<(Timestamp, Timestamp)>,
-}
-
 impl BudgetWindow {
     /// A window of which nothing is spent.
     fn new(name: Arc<BudgetName>, until: Timestamp, terms: Arc<Terms>) -> Self {
@@ -134,7 +84,7 @@ impl BudgetWindow {
 
     /// The part of a window that is kept when the rest is given away.
     fn share_of(whole: &Arc<Self>, nano: i64) -> Self {
-        let terms = Terms::new(Money::from_nano(nano), true);
+        let terms = Terms::hard_up_to(nano);
         let share = Self::new(Arc::clone(&whole.name), whole.until, terms);
         Self { whole: Some(Arc::clone(whole)), ..share }
     }
@@ -144,7 +94,7 @@ impl BudgetWindow {
         let fits = |committed: i64| {
             let sum = committed.checked_add(amount.nano())?;
             // Read for each try: whoever gives away changes both, this one last.
-            let fits = sum <= self.terms.amount() && !self.given.load(Ordering::Acquire);
+            let fits = sum <= self.terms.bound() && !self.given.load(Ordering::Acquire);
             (!self.terms.hard() || fits).then_some(sum)
         };
         let reserved = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
@@ -192,27 +142,43 @@ impl BudgetWindow {
         self.count(0, more);
     }
 
-    /// The money that is neither spent nor reserved.
+    /// The money of the amount that is neither spent nor reserved: none during the grace.
     pub(super) fn left(&self) -> Money {
+        let left = self.without_committed(self.terms.amount());
+        // A share has no grace of its own, and may be what is left of the whole's.
+        self.whole.as_ref().map_or(left, |whole| left.min(whole.left()))
+    }
+
+    /// The money that may still be reserved: what is left, and the grace.
+    pub(super) fn free(&self) -> Money {
+        self.without_committed(self.terms.bound())
+    }
+
+    fn without_committed(&self, nano: i64) -> Money {
         let committed = self.committed.load(Ordering::Acquire);
-        Money::from_nano(self.terms.amount().saturating_sub(committed).max(0))
+        Money::from_nano(nano.saturating_sub(committed).max(0))
     }
 
     /// Whether the amount would fit if nothing were reserved.
     pub(super) fn could_hold(&self, amount: Money) -> bool {
         let sum = self.spent().checked_add(amount);
         let given = self.given.load(Ordering::Acquire);
-        !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
+        !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.bound())
     }
 
-    /// The amount that may be spent in it.
-    pub(super) fn limit(&self) -> Money {
+    /// The amount of which policies and alerts speak.
+    pub(super) fn amount(&self) -> Money {
         Money::from_nano(self.terms.amount())
     }
 
-    /// What is not spent, reserved or not; `None` if the budget is not hard.
+    /// The sum up to which requests are taken: the amount, and the grace above it.
+    pub(super) fn bound(&self) -> Money {
+        Money::from_nano(self.terms.bound())
+    }
+
+    /// What is not spent of that, reserved or not; `None` if the budget is not hard.
     pub(super) fn unspent(&self) -> Option<Money> {
-        let left = self.terms.amount().saturating_sub(self.spent().nano()).max(0);
+        let left = self.terms.bound().saturating_sub(self.spent().nano()).max(0);
         self.terms.hard().then_some(Money::from_nano(left))
     }
 
@@ -233,11 +199,13 @@ impl Budget {
     pub(super) fn new(owner: Owner, config: &config::Budget, at: Timestamp) -> Self {
         let calendar = Calendar::of(config);
         let (_, until) = calendar.bounds(at);
-        let terms = Terms::new(config.amount, config.hard);
+        let terms = Terms::of(config);
         let name = Arc::new(BudgetName { owner, calendar });
         let current = BudgetWindow::new(Arc::clone(&name), until, Arc::clone(&terms));
         let current = ArcSwap::from_pointee(current);
-        Self { name, terms, current }
+        let watch = Watch::default();
+        watch.set(&config.alerts);
+        Self { name, terms, current, watch }
     }
 
     /// Counts what was spent before it began, but for so many nano-units that are counted already.
@@ -252,6 +220,7 @@ impl Budget {
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
         let spent = spent.nano().saturating_sub(counted);
         self.window(at).whole().count(spent, spent);
+        self.told_so_far(at);
     }
 
     /// Whether this is the budget that the configuration states: the amount may be another.
@@ -262,10 +231,8 @@ impl Budget {
     /// Another amount binds from now on; without one, what is spent is counted on and refuses nobody. The
     /// first of those who wait looks again, and the others after it.
     pub(super) fn set(&self, config: Option<&config::Budget>) {
-        if let Some(config) = config {
-            self.terms.amount.store(config.amount.nano(), Ordering::Release);
-        }
-        self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
+        self.terms.set(config);
+        self.watch.set(config.map_or(&[], |it| &it.alerts));
         self.current.load().queue.free();
     }
 
@@ -292,10 +259,11 @@ impl Budget {
         if !self.terms.hard() || window.is_given() {
             return None;
         }
+        self.watch.look(&window);
         window.given.store(true, Ordering::Release);
         // It changes, so that whoever has found it ungiven tries again.
         let committed = window.committed.fetch_add(1, Ordering::AcqRel);
-        let share = self.terms.amount().saturating_sub(committed).max(0) / parts;
+        let share = self.terms.bound().saturating_sub(committed).max(0) / parts;
         let kept = Arc::new(BudgetWindow::share_of(&window, share));
         self.current.store(kept);
         window.queue.free();
@@ -317,7 +285,7 @@ impl Budget {
     pub(super) fn close_share(&self) {
         let current = self.current.load();
         if current.whole.is_some() {
-            current.terms.amount.store(0, Ordering::Release);
+            current.terms.close();
         }
     }
 
@@ -338,6 +306,37 @@ impl Budget {
         // If another request was first, its window stands.
         self.current.compare_and_swap(&*current, Arc::new(next));
         self.current.load_full()
+    }
+
+    /// The shares that have been spent since the last look. Of what is a successor's, that one tells.
+    pub(super) fn alerts(&self, at: Timestamp) -> Vec<BudgetAlert> {
+        if !self.watch.is_set() {
+            return Vec::new();
+        }
+        let window = self.window(at);
+        if !window.is_given() {
+            self.watch.look(&window);
+        }
+        self.watch.take().into_iter().map(|it| self.alert(&it)).collect()
+    }
+
+    fn alert(&self, reached: &Reached) -> BudgetAlert {
+        let Reached { window, share, spent, limit } = reached;
+        let (team, key) = self.name.owner.named();
+        BudgetAlert {
+            team,
+            key,
+            window: self.name.calendar.window,
+            window_start: self.span(window.until).map(|(from, _)| from),
+            share: *share,
+            spent: *spent,
+            limit: *limit,
+        }
+    }
+
+    /// What is passed by now was told of by another process.
+    pub(super) fn told_so_far(&self, at: Timestamp) {
+        self.watch.told_so_far(self.window(at).whole());
     }
 
     pub(super) fn reading(&self, team: &Arc<str>, at: Timestamp) -> BudgetReading {

@@ -4,6 +4,7 @@
 //! Everything is local and lives in atomics: a key resolves at load to its [`Account`], so a request looks
 //! nothing up. This room refuses; it never changes a plan.
 
+mod alerts;
 mod beside;
 mod binding;
 mod budget;
@@ -16,8 +17,10 @@ mod open;
 mod owned;
 pub(crate) mod price;
 mod queue;
+mod reading;
 mod reserve;
 mod shortage;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +34,14 @@ use jiff::Timestamp;
 use policies::facts::TeamIndex;
 
 pub(crate) use self::{
+    alerts::{BudgetAlert, alerts, told_so_far},
     beside::{Beside, Cost, SetAside, close_shares, give_way, take_back},
     binding::{Account, ConcurrencyPermit},
-    budget::{BudgetReading, Spent},
     calendar::earliest,
     headers::RateHeaders,
     new_budgets::NewBudgets,
     open::Requester,
+    reading::{BudgetReading, Spent},
     reserve::Reservation,
     shortage::Refusal,
 };

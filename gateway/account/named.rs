@@ -23,6 +23,16 @@ pub(super) struct BudgetName {
     pub calendar: Calendar,
 }
 
+impl Owner {
+    /// The team's name, or else the key's.
+    pub(super) fn named(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        match self {
+            Self::Team(team) => (Some(Arc::clone(team)), None),
+            Self::Key(key) => (None, Some(Arc::clone(key))),
+        }
+    }
+}
+
 impl BudgetName {
     /// When the budget begins anew after a window that ends at `until`, as a clause about it.
     pub(super) fn anew(&self, until: Timestamp) -> String {

@@ -101,15 +101,18 @@ impl Share {
     }
 
     /// A share above 0 and up to 2, with four decimals at the most.
-    fn read(value: &Value) -> Option<Self> {
-        #[allow(clippy::cast_precision_loss, reason = "only 1 and 2 are taken")]
-        let share = value.as_float().or_else(|| value.as_integer().map(|it| it as f64))?;
-        let all = 1..=2 * Self::WHOLE;
+    #[must_use]
+    pub fn of(share: f64) -> Option<Self> {
         let parts = (share * f64::from(Self::WHOLE)).round();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the range")]
         let parts = (1.0..=20_000.0).contains(&parts).then_some(parts as u16)?;
         let same = (Self(parts).number() - share).abs() < 1e-9;
-        (same && all.contains(&parts)).then_some(Self(parts))
+        same.then_some(Self(parts))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        #[allow(clippy::cast_precision_loss, reason = "only 1 and 2 are taken")]
+        Self::of(value.as_float().or_else(|| value.as_integer().map(|it| it as f64))?)
     }
 }
 

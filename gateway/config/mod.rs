@@ -32,6 +32,7 @@ mod tests;
 mod unread;
 mod url;
 mod validate;
+mod webhook;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -62,6 +63,7 @@ pub use self::{
     new_key::NewKey,
     otlp::Tracing,
     secret::Secret,
+    webhook::Webhook,
 };
 
 /// Everything the gateway runs by.
@@ -84,6 +86,8 @@ pub struct Config {
     pub log: Log,
     /// Where spans go; none are made without it.
     pub tracing: Option<Tracing>,
+    /// Who is told of alerts; nobody without it.
+    pub webhook: Option<Webhook>,
     /// A sentence for each variable of the environment that looks like one of ours and that nothing reads.
     pub unread_variables: Vec<String>,
     /// The ledger.

@@ -5,7 +5,7 @@ use policies::document::Faults;
 /// What is read of one budget, and the faults.
 fn read(text: &str) -> (Vec<Budget>, String) {
     let table: toml::Table = format!("budget = {text}").parse().unwrap();
-    let mut faults = Faults::default();
+    let mut faults = Faults::new();
     let mut root = Section::root(&table);
     let budgets = budgets(&mut root, &mut faults);
     root.close(&mut faults);
