@@ -739,12 +739,12 @@ async fn in_the_grace_nothing_is_left_and_requests_are_taken() {
 async fn a_share_that_is_kept_ends_with_the_grace() {
     let accounts = graced(100, 180);
     settle(admit(&accounts, 100).await.unwrap(), 100);
-    let aside = super::give_way(&accounts, noon());
+    let aside = give_way(&accounts, noon());
     assert_eq!(aside.len(), 1);
     let money = of(&accounts, 0).left(noon()).unwrap();
-    assert_eq!((money.amount, money.free), (nano(0), nano(9)), "an eighth of what is left");
-    assert!(admit(&accounts, 10).await.is_err());
-    settle(admit(&accounts, 9).await.unwrap(), 9);
-    super::take_back(&accounts);
-    assert_eq!(of(&accounts, 0).left(noon()).unwrap().free, nano(71));
+    assert_eq!((money.amount, money.free), (nano(0), nano(10)), "an eighth of what is left");
+    assert!(admit(&accounts, 11).await.is_err());
+    settle(admit(&accounts, 10).await.unwrap(), 10);
+    take_back(&accounts);
+    assert_eq!(of(&accounts, 0).left(noon()).unwrap().free, nano(70));
 }
