@@ -41,10 +41,9 @@ async fn rule_of(gateway: &Gateway) -> (u16, String, String) {
 #[tokio::test]
 async fn in_the_grace_a_policy_saves_and_beyond_it_requests_are_refused() {
     let up = SimBackend::start();
-    let gateway = setup(&up, "{ amount = \"0\", soft_until = \"0.0030\" }").start().await;
+    let gateway = setup(&up, "{ amount = \"0\", soft_until = \"0.0008\" }").start().await;
     let (status, rule, text) = rule_of(&gateway).await;
     assert_eq!((status, rule.as_str()), (200, "saving"), "{text}");
-    // The rule's second model is in the plan: the grace has room for both.
     let books = gateway.until(|books| books.verification.settled == 1).await;
     assert_eq!(books.entries.len(), 1);
     let refused = loop {
@@ -60,7 +59,7 @@ async fn in_the_grace_a_policy_saves_and_beyond_it_requests_are_refused() {
     assert!(metrics.sum("signalbox_refusals_total", &["kind=\"budget_exceeded\""]) > 0.0);
     let books = gateway.close().await;
     let spent: i64 = books.entries.iter().filter_map(|it| it.cost).map(|it| it.nano()).sum();
-    assert!(spent <= 3_000_000, "{spent}");
+    assert!(spent <= 800_000, "{spent}");
 }
 
 #[tokio::test]
