@@ -1,6 +1,7 @@
 //! The only wiring: builds the rooms, opens the listeners, drains. The only place with the real clock and
 //! the real randomness.
 
+mod alerts;
 mod audit;
 mod audit_key;
 mod beside;
@@ -34,10 +35,12 @@ mod start_block;
 mod start_error;
 mod traces;
 mod trail;
+mod webhook;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use self::{
+    alerts::Alerts,
     build::{Rooms, build, real_now},
     handover::{HandoverContext, Incumbent, ListenAddresses, Predecessor, Sockets},
     in_force::InForce,
@@ -93,7 +96,9 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 3],
+    chores: Vec<JoinHandle<()>>,
+    /// Who tells what of budgets is spent.
+    alerts: Alerts,
     /// Who looks at answers again.
     looker: Looker,
     drain_timeout: Duration,
@@ -236,6 +241,7 @@ async fn begin(
     let Terms { predecessor, asks, log } = terms;
     let built = build(&config, predecessor, &log).await?;
     let Rooms { to_look_at, gateway, writer, traces, departure, predecessors, started } = built;
+    let (alerts, webhook) = alerts::begin(&config, &gateway)?;
     probes::begin(&gateway, asks, started.predecessor.is_some());
     let (closing, closed) = watch::channel(Shutdown::Open);
     let (admin_closing, admin_closed) = watch::channel(Shutdown::Open);
@@ -280,7 +286,8 @@ async fn begin(
         listeners,
         incumbent: None,
         looker: Looker::begin(&gateway, to_look_at),
-        chores: chores(&in_force),
+        chores: chores(&in_force, &alerts).into_iter().chain(webhook).collect(),
+        alerts,
         drain_timeout: server.drain_timeout,
         drain_grace: server.drain_grace,
         departure,
@@ -294,10 +301,10 @@ async fn begin(
     Ok((running, rest))
 }
 
-fn chores(in_force: &Arc<InForce>) -> [JoinHandle<()>; 3] {
-    let gateway = &in_force.gateway;
+fn chores(in_force: &Arc<InForce>, alerts: &Alerts) -> [JoinHandle<()>; 3] {
+    let (gateway, ledger) = (&in_force.gateway, in_force.ledger.clone());
     [
-        tokio::spawn(chores::run(Arc::clone(gateway), in_force.ledger.clone())),
+        tokio::spawn(chores::run(Arc::clone(gateway), ledger, alerts.clone())),
         tokio::spawn(probes::run(Arc::clone(gateway))),
         tokio::spawn(managed::follow(Arc::clone(in_force))),
     ]

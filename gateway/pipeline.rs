@@ -269,10 +269,12 @@ fn decide<P>(
     tab: &mut Tab,
     way: DecideFn<P>,
 ) -> Result<Decided<P>, Failure> {
+    let money = asked.principal.account.left(asked.at);
     let inputs = SignalInputs {
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
         media_tokens_max: epoch.media_tokens_max,
-        budget_left: asked.principal.account.left(asked.at),
+        budget_left: money.map(|it| it.amount),
+        budget_free: money.map(|it| it.free),
         request: tab.ids().id().as_u128(),
         at: epoch.timezone.to_datetime(asked.at),
     };

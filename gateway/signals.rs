@@ -36,6 +36,8 @@ pub(crate) struct SignalInputs<'a> {
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
     pub budget_left: Option<Money>,
+    /// What may be reserved, the grace of budgets included.
+    pub budget_free: Option<Money>,
     /// The request's id, as the unit of experiments.
     pub request: u128,
     /// The time in the policy's zone.
@@ -85,6 +87,7 @@ pub(crate) fn of(
         tags: tags(headers, caller)?,
         at: civil(signal_inputs.at),
         budget_left: signal_inputs.budget_left,
+        budget_free: signal_inputs.budget_free,
     })
 }
 

@@ -116,11 +116,8 @@ pub(crate) fn give_way(accounts: &Accounts, now: Timestamp) -> Vec<SetAside> {
     let give = |(owner, budget): (&Owner, &Arc<Budget>)| {
         let GivenAway { most, share } = budget.give_away(PARTS, now)?;
         let (window, timezone) = budget.told_apart_by();
-        let (team, key) = match owner {
-            Owner::Team(team) => (Some(Arc::clone(team)), None),
-            Owner::Key(key) => (None, Some(Arc::clone(key))),
-        };
-        let (window, timezone) = (window.to_owned(), timezone.to_owned());
+        let (team, key) = owner.named();
+        let (window, timezone) = (window.into_owned(), timezone.to_owned());
         Some(SetAside { team, key, window, timezone, most, share })
     };
     accounts.budgets_of_all().filter_map(give).collect()
@@ -151,7 +148,10 @@ fn budget_of<'a>(accounts: &'a Accounts, aside: &SetAside) -> Option<&'a Arc<Bud
         (None, Some(key)) => Owner::Key(Arc::clone(key)),
         (None, None) => return None,
     };
-    let same = |it: &&Arc<Budget>| it.told_apart_by() == (&*aside.window, &*aside.timezone);
+    let same = |it: &&Arc<Budget>| {
+        let (window, timezone) = it.told_apart_by();
+        (&*window, timezone) == (&*aside.window, &*aside.timezone)
+    };
     accounts.budgets_of(&owner).iter().find(same)
 }
 

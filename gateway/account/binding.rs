@@ -14,7 +14,7 @@ use policies::{
 use smallvec::SmallVec;
 
 use super::{
-    budget::Budget,
+    budget::{Budget, BudgetWindow},
     headers::RateHeaders,
     limits::{Limit, RateLimits},
     open::{OpenRequests, Requester},
@@ -56,6 +56,25 @@ impl Drop for ConcurrencyPermit {
     }
 }
 
+/// What is left of the hard budgets that bind a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MoneyLeft {
+    /// The least that is left of an amount: what policies see.
+    pub(crate) amount: Money,
+    /// The least that may still be reserved: up to the end of a grace.
+    pub(crate) free: Money,
+}
+
+impl MoneyLeft {
+    fn of(window: &BudgetWindow) -> Self {
+        Self { amount: window.left(), free: window.free() }
+    }
+
+    fn tighter(self, other: Self) -> Self {
+        Self { amount: self.amount.min(other.amount), free: self.free.min(other.free) }
+    }
+}
+
 impl Account {
     /// Lets a request in: requests at once, and requests a minute.
     ///
@@ -74,10 +93,10 @@ impl Account {
         Ok(permit)
     }
 
-    /// The smallest hard budget left, if one binds.
-    pub(crate) fn left(&self, at: Timestamp) -> Option<Money> {
+    /// What the hard budgets that bind leave; nothing is said where none does.
+    pub(crate) fn left(&self, at: Timestamp) -> Option<MoneyLeft> {
         let budgets = self.budgets.iter().filter(|budget| budget.hard());
-        budgets.map(|budget| budget.window(at).left()).min()
+        budgets.map(|budget| MoneyLeft::of(&budget.window(at))).reduce(MoneyLeft::tighter)
     }
 
     /// Whether a hard budget binds.

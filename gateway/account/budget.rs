@@ -1,6 +1,7 @@
 //! Budgets: the money of each window, in atomics.
 
 use std::{
+    borrow::Cow,
     ops::Range,
     sync::{
         Arc,
@@ -9,57 +10,25 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
-use policies::facts::{KeyIndex, Money, TeamIndex, Window};
+use jiff::{Timestamp, ToSpan};
+use policies::facts::{Money, Window};
 
 use super::{
+    alerts::{BudgetAlert, Reached, Watch},
+    calendar::Calendar,
     named::{BudgetName, Owner},
     queue::BudgetQueue,
+    reading::{BudgetReading, Spent},
+    terms::Terms,
 };
 use crate::config;
-
-/// What was spent before this process began.
-#[derive(Clone, Debug)]
-pub(crate) struct Spent {
-    /// All teams for which it counts.
-    pub teams: Vec<TeamIndex>,
-    /// The key, where it is still there.
-    pub key: Option<KeyIndex>,
-    /// The moment at which it was spent.
-    pub at: Timestamp,
-    /// The money that was spent.
-    pub cost: Money,
-}
 
 /// One budget: its window at hand, and how long that is.
 pub(super) struct Budget {
     name: Arc<BudgetName>,
     terms: Arc<Terms>,
     current: ArcSwap<BudgetWindow>,
-}
-
-/// How much may be spent. A reload moves it, for windows that run as well.
-struct Terms {
-    /// The amount in nano-units.
-    amount: AtomicI64,
-    /// Whether a request is refused when the amount is spent.
-    hard: AtomicBool,
-    /// Whether the configuration states it, and it is not only counted on.
-    stated: AtomicBool,
-}
-
-impl Terms {
-    fn new(amount: Money, hard: bool) -> Arc<Self> {
-        Arc::new(Self { amount: amount.nano().into(), hard: hard.into(), stated: true.into() })
-    }
-
-    fn amount(&self) -> i64 {
-        self.amount.load(Ordering::Acquire)
-    }
-
-    fn hard(&self) -> bool {
-        self.hard.load(Ordering::Acquire)
-    }
+    watch: Watch,
 }
 
 /// Money of one window. A reservation was checked, so settling needs no lock and cannot fail.
@@ -96,27 +65,6 @@ pub(super) struct GivenAway {
     pub share: i64,
 }
 
-/// The reading of a budget, for gauges.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BudgetReading {
-    /// The team.
-    pub team: Arc<str>,
-    /// The window's name.
-    pub window: &'static str,
-    /// The amount.
-    pub limit: Money,
-    /// Spent in the window at hand.
-    pub spent: Money,
-    /// Reserved by open requests.
-    pub reserved: Money,
-    /// Whether requests are refused when it is spent.
-    pub hard: bool,
-    /// Whether the configuration states it.
-    pub stated: bool,
-    /// The window at hand: its first moment, and the first after it; none of one that never ends.
-    pub span: Option<(Timestamp, Timestamp)>,
-}
-
 impl BudgetWindow {
     /// A window of which nothing is spent.
     fn new(name: Arc<BudgetName>, until: Timestamp, terms: Arc<Terms>) -> Self {
@@ -136,7 +84,7 @@ impl BudgetWindow {
 
     /// The part of a window that is kept when the rest is given away.
     fn share_of(whole: &Arc<Self>, nano: i64) -> Self {
-        let terms = Terms::new(Money::from_nano(nano), true);
+        let terms = Terms::hard_up_to(nano);
         let share = Self::new(Arc::clone(&whole.name), whole.until, terms);
         Self { whole: Some(Arc::clone(whole)), ..share }
     }
@@ -146,7 +94,7 @@ impl BudgetWindow {
         let fits = |committed: i64| {
             let sum = committed.checked_add(amount.nano())?;
             // Read for each try: whoever gives away changes both, this one last.
-            let fits = sum <= self.terms.amount() && !self.given.load(Ordering::Acquire);
+            let fits = sum <= self.terms.bound() && !self.given.load(Ordering::Acquire);
             (!self.terms.hard() || fits).then_some(sum)
         };
         let reserved = self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
@@ -194,27 +142,43 @@ impl BudgetWindow {
         self.count(0, more);
     }
 
-    /// The money that is neither spent nor reserved.
+    /// The money of the amount that is neither spent nor reserved: none during the grace.
     pub(super) fn left(&self) -> Money {
+        let left = self.without_committed(self.terms.amount());
+        // A share has no grace of its own, and may be what is left of the whole's.
+        self.whole.as_ref().map_or(left, |whole| left.min(whole.left()))
+    }
+
+    /// The money that may still be reserved: what is left, and the grace.
+    pub(super) fn free(&self) -> Money {
+        self.without_committed(self.terms.bound())
+    }
+
+    fn without_committed(&self, nano: i64) -> Money {
         let committed = self.committed.load(Ordering::Acquire);
-        Money::from_nano(self.terms.amount().saturating_sub(committed).max(0))
+        Money::from_nano(nano.saturating_sub(committed).max(0))
     }
 
     /// Whether the amount would fit if nothing were reserved.
     pub(super) fn could_hold(&self, amount: Money) -> bool {
         let sum = self.spent().checked_add(amount);
         let given = self.given.load(Ordering::Acquire);
-        !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.amount())
+        !self.terms.hard() || !given && sum.is_some_and(|sum| sum.nano() <= self.terms.bound())
     }
 
-    /// The amount that may be spent in it.
-    pub(super) fn limit(&self) -> Money {
+    /// The amount of which policies and alerts speak.
+    pub(super) fn amount(&self) -> Money {
         Money::from_nano(self.terms.amount())
     }
 
-    /// What is not spent, reserved or not; `None` if the budget is not hard.
+    /// The sum up to which requests are taken: the amount, and the grace above it.
+    pub(super) fn bound(&self) -> Money {
+        Money::from_nano(self.terms.bound())
+    }
+
+    /// What is not spent of that, reserved or not; `None` if the budget is not hard.
     pub(super) fn unspent(&self) -> Option<Money> {
-        let left = self.terms.amount().saturating_sub(self.spent().nano()).max(0);
+        let left = self.terms.bound().saturating_sub(self.spent().nano()).max(0);
         self.terms.hard().then_some(Money::from_nano(left))
     }
 
@@ -233,13 +197,15 @@ impl BudgetWindow {
 impl Budget {
     /// A budget of which nothing is spent.
     pub(super) fn new(owner: Owner, config: &config::Budget, at: Timestamp) -> Self {
-        let (window, timezone) = (config.window, config.timezone.clone());
-        let (_, until) = bounds(window, &timezone, at);
-        let terms = Terms::new(config.amount, config.hard);
-        let name = Arc::new(BudgetName { owner, window, timezone });
+        let calendar = Calendar::of(config);
+        let (_, until) = calendar.bounds(at);
+        let terms = Terms::of(config);
+        let name = Arc::new(BudgetName { owner, calendar });
         let current = BudgetWindow::new(Arc::clone(&name), until, Arc::clone(&terms));
         let current = ArcSwap::from_pointee(current);
-        Self { name, terms, current }
+        let watch = Watch::default();
+        watch.set(&config.alerts);
+        Self { name, terms, current, watch }
     }
 
     /// Counts what was spent before it began, but for so many nano-units that are counted already.
@@ -249,26 +215,24 @@ impl Budget {
         counted: i64,
         at: Timestamp,
     ) {
-        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
+        let (from, until) = self.name.calendar.bounds(at);
         let within = spent.filter(|it| (from..until).contains(&it.at));
         let spent = within.fold(Money::ZERO, |sum, it| sum.saturating_add(it.cost));
         let spent = spent.nano().saturating_sub(counted);
         self.window(at).whole().count(spent, spent);
+        self.told_so_far(at);
     }
 
     /// Whether this is the budget that the configuration states: the amount may be another.
     pub(super) fn is(&self, config: &config::Budget) -> bool {
-        self.name.window == config.window && self.name.timezone == config.timezone
+        self.name.calendar == Calendar::of(config)
     }
 
     /// Another amount binds from now on; without one, what is spent is counted on and refuses nobody. The
     /// first of those who wait looks again, and the others after it.
     pub(super) fn set(&self, config: Option<&config::Budget>) {
-        if let Some(config) = config {
-            self.terms.amount.store(config.amount.nano(), Ordering::Release);
-        }
-        self.terms.stated.store(config.is_some(), Ordering::Release);
-        self.terms.hard.store(config.is_some_and(|it| it.hard), Ordering::Release);
+        self.terms.set(config);
+        self.watch.set(config.map_or(&[], |it| &it.alerts));
         self.current.load().queue.free();
     }
 
@@ -278,13 +242,13 @@ impl Budget {
     }
 
     /// How it is told from the other budgets of its owner: its window and the window's time zone.
-    pub(super) fn told_apart_by(&self) -> (&'static str, &str) {
-        (self.name.window.code(), self.name.zone())
+    pub(super) fn told_apart_by(&self) -> (Cow<'static, str>, &str) {
+        (self.name.calendar.told(), self.name.calendar.zone())
     }
 
     /// The window at hand, if a request of that moment counts in it.
     pub(super) fn window_of(&self, then: Timestamp, now: Timestamp) -> Option<Arc<BudgetWindow>> {
-        let (from, until) = bounds(self.name.window, &self.name.timezone, now);
+        let (from, until) = self.name.calendar.bounds(now);
         (from..until).contains(&then).then(|| Arc::clone(self.window(now).whole()))
     }
 
@@ -295,10 +259,11 @@ impl Budget {
         if !self.terms.hard() || window.is_given() {
             return None;
         }
+        self.watch.look(&window);
         window.given.store(true, Ordering::Release);
         // It changes, so that whoever has found it ungiven tries again.
         let committed = window.committed.fetch_add(1, Ordering::AcqRel);
-        let share = self.terms.amount().saturating_sub(committed).max(0) / parts;
+        let share = self.terms.bound().saturating_sub(committed).max(0) / parts;
         let kept = Arc::new(BudgetWindow::share_of(&window, share));
         self.current.store(kept);
         window.queue.free();
@@ -320,7 +285,7 @@ impl Budget {
     pub(super) fn close_share(&self) {
         let current = self.current.load();
         if current.whole.is_some() {
-            current.terms.amount.store(0, Ordering::Release);
+            current.terms.close();
         }
     }
 
@@ -333,9 +298,9 @@ impl Budget {
         if at < current.until && !back {
             return Arc::clone(&current);
         }
-        let (from, until) = bounds(self.name.window, &self.name.timezone, at);
+        let (from, until) = self.name.calendar.bounds(at);
         let first = if back { current.leapt.start } else { current.until };
-        let leapt = first..from.checked_sub(24.hours()).unwrap_or(first);
+        let leapt = first..from.checked_sub(self.name.calendar.slack()).unwrap_or(first);
         let next = BudgetWindow::new(Arc::clone(&self.name), until, Arc::clone(&self.terms));
         let next = BudgetWindow { leapt, ..next };
         // If another request was first, its window stands.
@@ -343,17 +308,48 @@ impl Budget {
         self.current.load_full()
     }
 
+    /// The shares that have been spent since the last look. Of what is a successor's, that one tells.
+    pub(super) fn alerts(&self, at: Timestamp) -> Vec<BudgetAlert> {
+        if !self.watch.is_set() {
+            return Vec::new();
+        }
+        let window = self.window(at);
+        if !window.is_given() {
+            self.watch.look(&window);
+        }
+        self.watch.take().into_iter().map(|it| self.alert(&it)).collect()
+    }
+
+    fn alert(&self, reached: &Reached) -> BudgetAlert {
+        let Reached { window, share, spent, limit } = reached;
+        let (team, key) = self.name.owner.named();
+        BudgetAlert {
+            team,
+            key,
+            window: self.name.calendar.window,
+            window_start: self.span(window.until).map(|(from, _)| from),
+            share: *share,
+            spent: *spent,
+            limit: *limit,
+        }
+    }
+
+    /// What is passed by now was told of by another process.
+    pub(super) fn told_so_far(&self, at: Timestamp) {
+        self.watch.told_so_far(self.window(at).whole());
+    }
+
     pub(super) fn reading(&self, team: &Arc<str>, at: Timestamp) -> BudgetReading {
         let window = self.window(at);
         let window = window.whole();
         BudgetReading {
             team: Arc::clone(team),
-            window: self.name.window.code(),
+            window: self.name.calendar.window.code(),
             limit: Money::from_nano(self.terms.amount()),
             spent: window.spent(),
             reserved: window.reserved(),
             hard: self.terms.hard(),
-            stated: self.terms.stated.load(Ordering::Acquire),
+            stated: self.terms.stated(),
             span: self.span(window.until),
         }
     }
@@ -362,38 +358,7 @@ impl Budget {
     /// behind the window that counts.
     fn span(&self, until: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let within = until.checked_sub(1.second()).ok()?;
-        let ends = self.name.window != Window::Total;
-        ends.then(|| (bounds(self.name.window, &self.name.timezone, within).0, until))
+        let ends = self.name.calendar.window != Window::Total;
+        ends.then(|| (self.name.calendar.bounds(within).0, until))
     }
-}
-
-/// The first moment of the longest of the windows that run, if there is any.
-pub(crate) fn earliest<'a>(
-    budgets: impl Iterator<Item = &'a config::Budget>,
-    at: Timestamp,
-) -> Option<Timestamp> {
-    budgets.map(|it| bounds(it.window, &it.timezone, at).0).min()
-}
-
-/// The window around a moment: from its first instant to past its last, by the calendar of its zone.
-fn bounds(window: Window, zone: &TimeZone, at: Timestamp) -> (Timestamp, Timestamp) {
-    let today = zone.to_datetime(at).date();
-    let (first, next) = match window {
-        Window::Day => (Some(today), today.tomorrow().ok()),
-        Window::Week => {
-            let back = i64::from(today.weekday().to_monday_zero_offset());
-            let first = today.checked_sub(back.days()).ok();
-            (first, first.and_then(|first| first.checked_add(7.days()).ok()))
-        }
-        Window::Month => {
-            let first = today.first_of_month();
-            (Some(first), first.checked_add(1.month()).ok())
-        }
-        Window::Total => (None, None),
-    };
-    let instant = |date: Option<jiff::civil::Date>| {
-        let midnight = DateTime::from_parts(date?, jiff::civil::Time::midnight());
-        zone.to_timestamp(midnight).ok()
-    };
-    (instant(first).unwrap_or(Timestamp::MIN), instant(next).unwrap_or(Timestamp::MAX))
 }

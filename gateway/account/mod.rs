@@ -4,9 +4,11 @@
 //! Everything is local and lives in atomics: a key resolves at load to its [`Account`], so a request looks
 //! nothing up. This room refuses; it never changes a plan.
 
+mod alerts;
 mod beside;
 mod binding;
 mod budget;
+mod calendar;
 mod headers;
 mod limits;
 mod named;
@@ -15,9 +17,11 @@ mod open;
 mod owned;
 pub(crate) mod price;
 mod queue;
+mod reading;
 mod reserve;
 mod shortage;
 mod standing;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -31,12 +35,14 @@ use jiff::Timestamp;
 use policies::facts::TeamIndex;
 
 pub(crate) use self::{
+    alerts::{BudgetAlert, alerts, told_so_far},
     beside::{Beside, Cost, SetAside, close_shares, give_way, take_back},
     binding::{Account, ConcurrencyPermit},
-    budget::{BudgetReading, Spent, earliest},
+    calendar::earliest,
     headers::RateHeaders,
     new_budgets::NewBudgets,
     open::Requester,
+    reading::{BudgetReading, Spent},
     reserve::Reservation,
     shortage::Refusal,
     standing::Standing,

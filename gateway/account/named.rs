@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::{Timestamp, tz::TimeZone};
-use policies::facts::Window;
+use jiff::Timestamp;
+
+use super::calendar::Calendar;
 
 /// Whose budgets and limits: by name, which lives longer than a place in the configuration.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,10 +19,18 @@ pub(super) enum Owner {
 pub(super) struct BudgetName {
     /// Who has it.
     pub owner: Owner,
-    /// How long each of its windows is.
-    pub window: Window,
-    /// The zone whose calendar says when a window begins.
-    pub timezone: TimeZone,
+    /// How long its windows are, and when they begin.
+    pub calendar: Calendar,
+}
+
+impl Owner {
+    /// The team's name, or else the key's.
+    pub(super) fn named(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        match self {
+            Self::Team(team) => (Some(Arc::clone(team)), None),
+            Self::Key(key) => (None, Some(Arc::clone(key))),
+        }
+    }
 }
 
 impl Owner {
@@ -40,24 +49,19 @@ impl Owner {
 }
 
 impl BudgetName {
-    /// The name of the time zone.
-    pub(super) fn zone(&self) -> &str {
-        self.timezone.iana_name().unwrap_or("UTC")
-    }
-
     /// When the budget begins anew after a window that ends at `until`, as a clause about it.
     pub(super) fn anew(&self, until: Timestamp) -> String {
         if until == Timestamp::MAX {
             return String::from("never begins anew");
         }
-        let local = self.timezone.to_datetime(until);
-        format!("begins anew at {} ({})", local.strftime("%Y-%m-%d %H:%M"), self.zone())
+        let local = self.calendar.timezone.to_datetime(until);
+        format!("begins anew at {} ({})", local.strftime("%Y-%m-%d %H:%M"), self.calendar.zone())
     }
 }
 
 impl fmt::Display for BudgetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} budget of {}", self.window.code(), self.owner)
+        write!(f, "the {} budget of {}", self.calendar.window, self.owner)
     }
 }
 

@@ -17,10 +17,11 @@ use uuid::Uuid;
 
 use super::{
     Accounts,
-    budget::{Budget, BudgetWindow, Spent},
+    budget::{Budget, BudgetWindow},
     named::Owner,
     open::Requester,
     owned::Owned,
+    reading::Spent,
 };
 use crate::config::{self, Key, Team};
 

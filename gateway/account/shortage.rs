@@ -56,9 +56,9 @@ impl Shortage {
         currency: &Arc<str>,
     ) -> Option<Self> {
         let hard = || windows.iter().filter_map(|it| Some((it, it.unspent()?)));
-        let free = hard().map(|(it, _)| it.left()).min()?;
+        let free = hard().map(|(it, _)| it.free()).min()?;
         let tightest = hard().min_by_key(|(it, unspent)| {
-            let reserved = if *unspent < amount { Money::ZERO } else { it.left() };
+            let reserved = if *unspent < amount { Money::ZERO } else { it.free() };
             (*unspent >= amount, reserved, *unspent, Reverse(it.until))
         });
         let (window, unspent) = tightest?;
@@ -72,9 +72,9 @@ impl Shortage {
         let refuse = |public: String| Failure::new(Kind::BudgetExceeded, Stage::Admit, public);
         let most = format!("this request can cost up to {amount} {currency}");
         if unspent == Money::ZERO {
-            let limit = window.limit();
+            let bound = window.bound();
             return refuse(format!(
-                "{name}, {limit} {currency}, is spent, and {most}; the budget {anew}"
+                "{name}, {bound} {currency}, is spent, and {most}; the budget {anew}"
             ));
         }
         let advice = advice(fits(free), unspent > free);
@@ -84,7 +84,7 @@ impl Shortage {
             );
             return refuse(text).coded("budget_too_small");
         }
-        let free = window.left();
+        let free = window.free();
         refuse(format!(
             "{unspent} {currency} of {name} are left, but requests that are still open have reserved \
              all but {free} of them, and {most}: come back when they are done; {advice}; the budget \

@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Instant};
 use jiff::Timestamp;
 use policies::facts::Money;
 
-use super::{
-    budget::{Budget, BudgetReading},
-    limits::RateLimits,
-};
+use super::{budget::Budget, limits::RateLimits, reading::BudgetReading};
 
 /// The limits and budgets of a key and its teams, as they stand at one moment.
 pub(crate) struct Standing {

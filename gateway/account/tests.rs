@@ -20,21 +20,21 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     at("2026-11-23T12:00:00Z")
 }
 
-fn nano(nano: i64) -> Money {
+pub(super) fn nano(nano: i64) -> Money {
     Money::from_nano(nano)
 }
 
 pub(super) fn budget(amount: i64, window: Window, hard: bool) -> Budget {
     let timezone = jiff::tz::TimeZone::get("Asia/Singapore").unwrap();
-    Budget { amount: nano(amount), window, hard, timezone }
+    Budget::plain(nano(amount), window, hard, timezone)
 }
 
 pub(super) fn team(name: &str, parent: Option<u16>, budgets: Vec<Budget>) -> Team {
@@ -71,8 +71,13 @@ pub(super) fn key(team: u16, budgets: Vec<Budget>) -> Key {
 }
 
 /// The account of the key at this place.
-fn of(accounts: &Accounts, key: usize) -> Arc<Account> {
+pub(super) fn of(accounts: &Accounts, key: usize) -> Arc<Account> {
     Arc::clone(accounts.of_key(key).unwrap())
+}
+
+/// What is left of the amounts that bind this key.
+pub(super) fn left(accounts: &Accounts, key: usize) -> Option<Money> {
+    of(accounts, key).left(noon()).map(|it| it.amount)
 }
 
 fn with_spent(teams: &[Team], keys: &[Key], spent: &[Spent]) -> Accounts {
@@ -82,12 +87,12 @@ fn with_spent(teams: &[Team], keys: &[Key], spent: &[Spent]) -> Accounts {
     Accounts::new((teams, keys), terms, (spent, noon()), Instant::now())
 }
 
-fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
+pub(super) fn accounts(teams: &[Team], keys: &[Key]) -> Accounts {
     with_spent(teams, keys, &[])
 }
 
 /// One key in the team `default`, which has this budget a month.
-fn one(amount: i64, hard: bool) -> Accounts {
+pub(super) fn one(amount: i64, hard: bool) -> Accounts {
     accounts(
         &[team("default", None, vec![budget(amount, Window::Month, hard)])],
         &[key(0, Vec::new())],
@@ -117,7 +122,7 @@ fn request(at: Timestamp) -> Requester {
     Requester { id: uuid::Uuid::nil(), key: "k".into(), at }
 }
 
-async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
+pub(super) async fn admit(accounts: &Accounts, cost: i64) -> Result<Reservation, Failure> {
     let admitted =
         of(accounts, 0).admit(request(noon()), &plan(cost), Tokens(0), Instant::now()).await;
     admitted.map_err(|it| it.failure(per_token))
@@ -129,14 +134,14 @@ fn per_token(left: Money) -> Option<Tokens> {
 }
 
 /// A refusal's code and what its caller reads.
-fn told(refusal: Refusal) -> (&'static str, String) {
+pub(super) fn told(refusal: Refusal) -> (&'static str, String) {
     let failure = refusal.failure(per_token);
     assert_eq!((failure.kind, failure.status()), (Kind::BudgetExceeded, 429));
     assert_eq!(failure.retry_after, None, "coming back soon is of no use");
     (failure.code, failure.public.into_owned())
 }
 
-fn settle(reservation: Reservation, cost: i64) {
+pub(super) fn settle(reservation: Reservation, cost: i64) {
     reservation.settle(nano(cost), Counts::default());
 }
 
@@ -148,7 +153,7 @@ fn reading(accounts: &Accounts) -> (i64, i64) {
 #[tokio::test(start_paused = true)]
 async fn what_is_reserved_is_spent_or_free_again() {
     let accounts = one(100, true);
-    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(100)));
+    assert_eq!(left(&accounts, 0), Some(nano(100)));
     let first = admit(&accounts, 60).await.unwrap();
     assert_eq!((first.reserved(), reading(&accounts)), (nano(60), (0, 60)));
     let second = admit(&accounts, 40).await.unwrap();
@@ -156,7 +161,7 @@ async fn what_is_reserved_is_spent_or_free_again() {
     assert_eq!(reading(&accounts), (25, 40));
     drop(second);
     assert_eq!(reading(&accounts), (25, 0));
-    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(75)));
+    assert_eq!(left(&accounts, 0), Some(nano(75)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,8 +368,8 @@ async fn every_budget_up_the_tree_binds_or_none_is_touched() {
     let spent = || accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect::<Vec<_>>();
     settle(admit(&accounts, 60).await.unwrap(), 50);
     assert_eq!(spent(), [50, 50], "bank and cards");
-    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(20)), "the key's own is the smallest");
-    assert_eq!(of(&accounts, 1).left(noon()), Some(nano(50)));
+    assert_eq!(left(&accounts, 0), Some(nano(20)), "the key's own is the smallest");
+    assert_eq!(left(&accounts, 1), Some(nano(50)));
     let now = Instant::now();
     let other =
         of(&accounts, 1).admit(request(noon()), &plan(45), Tokens(0), now).await.ok().unwrap();
@@ -381,7 +386,7 @@ async fn a_soft_budget_only_counts() {
     settle(admit(&accounts, 60).await.unwrap(), 50);
     settle(admit(&accounts, 60).await.unwrap(), 50);
     assert_eq!(reading(&accounts), (100, 0));
-    assert_eq!((of(&accounts, 0).left(noon()), of(&accounts, 0).binds()), (None, false));
+    assert_eq!((left(&accounts, 0), of(&accounts, 0).binds()), (None, false));
     assert!(of(&one(10, true), 0).binds());
 }
 
@@ -502,8 +507,8 @@ fn what_was_spent_before_counts_up_the_tree() {
     let accounts = with_spent(&teams, &keys, &before);
     let sums: Vec<_> = accounts.budgets(noon()).iter().map(|it| it.spent.nano()).collect();
     assert_eq!(sums, [0, 73, 23]);
-    assert_eq!(of(&accounts, 0).left(noon()), Some(nano(7)));
-    assert_eq!(of(&accounts, 1).left(noon()), Some(nano(27)));
+    assert_eq!(left(&accounts, 0), Some(nano(7)));
+    assert_eq!(left(&accounts, 1), Some(nano(27)));
 }
 
 fn limited(requests: Option<u32>, tokens: Option<u32>, concurrent: Option<u32>) -> Limits {
@@ -647,7 +652,7 @@ proptest! {
                 prop_assert_eq!(reading.spent, nano(spent));
                 prop_assert_eq!(reading.reserved, nano(held));
             }
-            prop_assert_eq!(of(&accounts, 0).left(noon()), Some(nano(90 - spent - held)));
+            prop_assert_eq!(left(&accounts, 0), Some(nano(90 - spent - held)));
         }
     }
 }
@@ -710,4 +715,41 @@ async fn all_who_wait_are_served_in_the_end() {
         task.await.unwrap();
     }
     assert_eq!(reading(&accounts), (1, 0));
+}
+
+/// A hard budget with a grace above its amount.
+fn graced(amount: i64, until: i64) -> Accounts {
+    let own = Budget { soft_until: Some(nano(until)), ..budget(amount, Window::Month, true) };
+    accounts(&[team("default", None, vec![own])], &[key(0, Vec::new())])
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_grace_nothing_is_left_and_requests_are_taken() {
+    let accounts = graced(100, 130);
+    let money = || of(&accounts, 0).left(noon()).map(|it| (it.amount.nano(), it.free.nano()));
+    assert_eq!(money(), Some((100, 130)));
+    settle(admit(&accounts, 90).await.unwrap(), 90);
+    assert_eq!(money(), Some((10, 40)));
+    let over = admit(&accounts, 30).await.unwrap();
+    assert_eq!(money(), Some((0, 10)));
+    settle(over, 30);
+    assert_eq!(admit(&accounts, 11).await.map(drop).unwrap_err().code, "budget_too_small");
+    settle(admit(&accounts, 10).await.unwrap(), 10);
+    let text = admit(&accounts, 1).await.map(drop).unwrap_err().public.into_owned();
+    assert!(text.contains("0.00000013 EUR, is spent"), "the bound that is true: {text}");
+    assert_eq!(accounts.budgets(noon())[0].limit, nano(100), "the gauge has the amount");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_that_is_kept_ends_with_the_grace() {
+    let accounts = graced(100, 180);
+    settle(admit(&accounts, 100).await.unwrap(), 100);
+    let aside = give_way(&accounts, noon());
+    assert_eq!(aside.len(), 1);
+    let money = of(&accounts, 0).left(noon()).unwrap();
+    assert_eq!((money.amount, money.free), (nano(0), nano(10)), "an eighth of what is left");
+    assert!(admit(&accounts, 11).await.is_err());
+    settle(admit(&accounts, 10).await.unwrap(), 10);
+    take_back(&accounts);
+    assert_eq!(of(&accounts, 0).left(noon()).unwrap().free, nano(70));
 }

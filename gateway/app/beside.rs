@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::past;
 use crate::{
-    account::{Accounts, Beside, Cost, SetAside},
+    account::{Accounts, Beside, Cost, SetAside, told_so_far},
     config::Team,
     pipeline::Gateway,
     record::StoreError,
@@ -69,6 +69,8 @@ impl PredecessorMoney {
         self.read()?;
         self.count(accounts, now);
         self.beside.hold(accounts, aside, now);
+        // The one before has told of it: it looked when it gave way.
+        told_so_far(accounts, now);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{experiments, trail};
+use super::{alerts::Alerts, experiments, trail};
 use crate::pipeline::{Gateway, guards};
 
 /// How often decisions get a new view of the fleet, and of the experiments where a step of a ramp begins or
@@ -13,11 +13,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks at the fleet and at what other processes change, and sweeps up what has come to its end, until the
 /// process ends.
-pub(super) async fn run(gateway: Arc<Gateway>, ledger: PathBuf) {
-    tokio::join!(look(&gateway), experiments::follow(&gateway, ledger));
+pub(super) async fn run(gateway: Arc<Gateway>, ledger: PathBuf, alerts: Alerts) {
+    tokio::join!(look(&gateway, &alerts), experiments::follow(&gateway, ledger));
 }
 
-async fn look(gateway: &Gateway) {
+async fn look(gateway: &Gateway, alerts: &Alerts) {
     let mut view = tokio::time::interval(VIEW_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
@@ -30,6 +30,7 @@ async fn look(gateway: &Gateway) {
             _ = sweep.tick() => {
                 gateway.epoch.load().upstreams.sweep(gateway.now());
                 guards::look(gateway);
+                alerts.look(gateway);
                 trail::denied(gateway, false);
             }
         }

@@ -51,6 +51,8 @@ pub(super) async fn shutdown(running: Running) {
     if timeout(LAST_SCRAPE, &mut admin).await.is_err() {
         let _ = running.admin_closing.send(Shutdown::Dropped);
     }
+    // What was spent last; the start after this takes it as told.
+    running.alerts.look(&gateway);
     running.chores.iter().for_each(JoinHandle::abort);
     running.looker.finish().await;
     trail::denied(&gateway, true);

@@ -44,4 +44,7 @@ pub enum StartError {
     /// The system's root certificates cannot be used for the collector of spans.
     #[error("cannot prepare connections to the collector of spans: {0}")]
     Traces(io::Error),
+    /// The system's root certificates cannot be used for the webhook.
+    #[error("cannot prepare connections to the webhook: {0}")]
+    Webhook(io::Error),
 }

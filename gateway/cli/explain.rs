@@ -84,6 +84,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
         media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
+        budget_free: None,
         request: 0,
         at: zone.to_datetime(at),
     };

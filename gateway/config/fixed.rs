@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Admin, Config, Durability, Identity, Ledger, Secret, Server, Tracing, Wait};
+use super::{Admin, Config, Durability, Identity, Ledger, Secret, Server, Tracing, Wait, Webhook};
 
 /// A key that is read at the start only, and has another value in a configuration that came later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,7 @@ fn values(config: &Config) -> Values<'_> {
     values.extend(admin(&config.admin));
     values.extend(ledger(&config.ledger));
     values.extend(tracing(config.tracing.as_ref()));
+    values.extend(webhook(config.webhook.as_ref()));
     values.extend([
         ("identity.pepper", Value::Hidden(pepper.as_ref())),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
@@ -154,5 +155,20 @@ fn tracing(it: Option<&Tracing>) -> Values<'_> {
         ("tracing.otlp", Value::text(otlp)),
         ("tracing.sample", Value::number(sample)),
         ("tracing.headers", Value::Hidden(headers.as_ref())),
+    ]
+}
+
+fn webhook(it: Option<&Webhook>) -> Values<'_> {
+    let nothing = || Value::Said("nothing".to_owned());
+    let (url, secret, timeout) = match it {
+        None => (nothing(), None, nothing()),
+        Some(Webhook { url, secret, timeout }) => {
+            (Value::text(url), Some(secret), Value::ms(*timeout))
+        }
+    };
+    vec![
+        ("webhook.url", url),
+        ("webhook.secret", Value::Hidden(secret)),
+        ("webhook.timeout_ms", timeout),
     ]
 }

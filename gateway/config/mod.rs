@@ -6,6 +6,7 @@
 
 mod alone;
 mod bound;
+mod budget;
 mod feedback;
 mod fields;
 mod fixed;
@@ -35,13 +36,14 @@ mod tests;
 mod unread;
 mod url;
 mod validate;
+mod webhook;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::header::{HeaderValue, InvalidHeaderValue};
 use policies::{
     Policy,
-    facts::{DataClass, Dialect, TeamIndex, Tokens, Window},
+    facts::{DataClass, Dialect, TeamIndex, Tokens},
 };
 
 use crate::outcome::{ByHour, Priority, Tags};
@@ -57,6 +59,7 @@ pub(crate) use self::{
 };
 pub use self::{
     bound::BoundNames,
+    budget::{Budget, MonthDay, Share},
     feedback::Feedback,
     fixed::FixedChange,
     key::Credential,
@@ -71,9 +74,10 @@ pub use self::{
     operator::{ADMIN, Admin, Operator, Role},
     otlp::Tracing,
     outside::ManagedFn,
-    owner::{Budget, Limits},
+    owner::Limits,
     secret::Secret,
     source::ReadFrom,
+    webhook::Webhook,
 };
 
 /// Everything the gateway runs by.
@@ -96,6 +100,8 @@ pub struct Config {
     pub log: Log,
     /// Where spans go; none are made without it.
     pub tracing: Option<Tracing>,
+    /// Who is told of alerts; nobody without it.
+    pub webhook: Option<Webhook>,
     /// A sentence for each variable of the environment that looks like one of ours and that nothing reads.
     pub unread_variables: Vec<String>,
     /// The ledger.

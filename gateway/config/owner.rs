@@ -8,30 +8,17 @@ use std::{
 
 use policies::{
     Fault,
-    document::{Faults, Path, Section, items, kind, timezone},
-    facts::{DataClass, Money, Tokens, Window},
+    document::{Faults, Path, Section},
+    facts::{DataClass, Tokens},
 };
-use toml::Value;
 
 use super::{
-    fields::{amount, data_class, optional_number, texts, word},
+    budget::{Budget, budgets},
+    fields::{data_class, optional_number, texts, word},
     names::unique,
     tags::tags,
 };
 use crate::outcome::{Priority, Tags};
-
-/// Money over a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How much.
-    pub amount: Money,
-    /// Over which window.
-    pub window: Window,
-    /// Whether requests are refused when it is spent.
-    pub hard: bool,
-    /// The zone in which the window's days begin.
-    pub timezone: jiff::tz::TimeZone,
-}
 
 /// How fast a key or team may go; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +33,6 @@ pub struct Limits {
 
 /// Characters of the text that says who answers for a team or a key.
 const OWNER_CHARS_MAX: usize = 200;
-/// The largest budget, in units: far enough below what an amount can hold.
-const BUDGET_UNITS_MAX: i64 = 4_000_000_000;
-
 /// The list of who names no models: there may be many thousands of them.
 static EVERY: LazyLock<Arc<[Box<str>]>> = LazyLock::new(|| Arc::new(["*".into()]));
 
@@ -155,47 +139,4 @@ fn limits(it: &mut Section<'_>, faults: &mut Faults) -> Limits {
     };
     it.close(faults);
     limits
-}
-
-/// One budget, or a list of them.
-fn budgets(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Budget> {
-    let Some(value) = it.get("budget") else { return Vec::new() };
-    let mut budgets = Vec::new();
-    for (path, item) in items(it.at("budget"), value) {
-        if item.as_table().is_none() {
-            let expected = "{ amount, window }, or a list of them";
-            faults.push(Fault::new(path, kind(item), expected));
-            continue;
-        }
-        let mut it = Section::of(path, item, faults);
-        if let Some(budget) = budget(&mut it, faults) {
-            // Budgets are told apart by their windows, in metrics and in messages.
-            if budgets.iter().any(|other: &Budget| other.window == budget.window) {
-                let found = format!("`{}` for the second time", budget.window);
-                faults.push(Fault::new(it.at("window"), found, "one budget for each window"));
-            }
-            budgets.push(budget);
-        }
-        it.close(faults);
-    }
-    budgets
-}
-
-fn budget(it: &mut Section<'_>, faults: &mut Faults) -> Option<Budget> {
-    let decimal = "a decimal in text, such as \"500.00\"";
-    if it.get("amount").is_none() {
-        faults.push(Fault::new(it.at("amount"), "nothing", decimal));
-    }
-    let amount = amount(it, "amount", decimal, faults);
-    let most = Money::from_nano(BUDGET_UNITS_MAX.saturating_mul(1_000_000_000));
-    if amount.is_some_and(|amount| amount > most) {
-        let expected = format!("at most {BUDGET_UNITS_MAX}: choose a larger ledger currency");
-        faults.push(Fault::new(it.at("amount"), "too large an amount", expected));
-    }
-    let windows = [Window::Day, Window::Week, Window::Month, Window::Total];
-    let window = word(it, "window", &windows.map(|it| (it.code(), it)), Window::Month, faults);
-    let hard = it.read("hard", "true or false", faults, Value::as_bool);
-    let zone = timezone(it, faults).unwrap_or("UTC");
-    let timezone = jiff::tz::TimeZone::get(zone);
-    Some(Budget { amount: amount?, window, hard: hard.unwrap_or(true), timezone: timezone.ok()? })
 }

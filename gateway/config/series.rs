@@ -15,7 +15,7 @@ const HISTOGRAM: usize = 18;
 /// Kinds of requests that are served: the rows of the table of surfaces.
 const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
-const FIXED: usize = 323;
+const FIXED: usize = 326;
 /// Of a model: requests by their four outcomes, the three histograms of each operation; what is estimated,
 /// beyond its bound, asked as the last resort and waiting; its five prices and what it is.
 const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 1;
@@ -42,6 +42,8 @@ struct Alone {
     models: usize,
     endpoints: usize,
     budgets: usize,
+    /// Shares of all these budgets at which somebody is told.
+    alerts: usize,
     /// Pairs of what can decide and a model of its route.
     decisions: usize,
     /// Names of values for each arm of an experiment, and the others together.
@@ -56,11 +58,13 @@ struct Alone {
 
 impl Alone {
     fn of(config: &Config) -> Self {
+        let budgets = || config.teams.iter().flat_map(|it| &it.budgets);
         Self {
             used: used(config),
             models: config.models.len(),
             endpoints: config.models.iter().map(|it| it.endpoints.len()).sum(),
-            budgets: config.teams.iter().map(|it| it.budgets.len()).sum(),
+            budgets: budgets().count(),
+            alerts: budgets().map(|it| it.alerts.len()).sum(),
             decisions: config.policy.decisions(),
             feedback: feedback(config),
             bounds: bounds(config),
@@ -75,9 +79,13 @@ impl Alone {
             + self.used * TEAM_AND_MODEL
             + self.models * MODEL
             + self.endpoints * ENDPOINT
-            + self.budgets * BUDGET
+            + self.of_budgets()
             + self.decisions
             + self.compared()
+    }
+
+    fn of_budgets(self) -> usize {
+        self.budgets * BUDGET + self.alerts
     }
 
     /// Those of experiments.
@@ -110,7 +118,7 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,
-            budgets * BUDGET,
+            alone.of_budgets(),
         );
         Fault::new("metrics.series_max", config.series_max.to_string(), expected)
     })

@@ -4,9 +4,13 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use policies::{Policy, experiment::Experiment, facts::TeamIndex};
+use policies::{
+    Policy,
+    experiment::Experiment,
+    facts::{TeamIndex, Window},
+};
 
-use super::{Budget, Config, Credential, Key, Limits, Priority, Tags, Team, Window};
+use super::{Budget, Config, Credential, Key, Limits, Priority, Tags, Team};
 
 /// The keys of a policy's shadows.
 pub(super) fn keys(policy: &Policy, teams: &[Team]) -> Vec<Key> {
@@ -21,12 +25,8 @@ pub(crate) fn key_name(experiment: &str) -> Arc<str> {
 fn key(experiment: &Experiment, zone: &str, teams: &[Team]) -> Option<Key> {
     let shadow = experiment.shadow.as_ref()?;
     let team = teams.iter().position(|team| team.name == shadow.bill_to)?;
-    let budget = Budget {
-        amount: shadow.cost_per_day_max,
-        window: Window::Day,
-        hard: true,
-        timezone: jiff::tz::TimeZone::get(zone).ok()?,
-    };
+    let timezone = jiff::tz::TimeZone::get(zone).ok()?;
+    let budget = Budget::plain(shadow.cost_per_day_max, Window::Day, true, timezone);
     Some(Key {
         name: key_name(&experiment.name),
         team: u16::try_from(team).ok().map(TeamIndex)?,

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::{
     Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
+    Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::keys,
@@ -27,6 +28,7 @@ use super::{
     shadow,
     team::teams,
     unread::unread,
+    webhook::webhook,
 };
 
 /// See the module.
@@ -43,7 +45,7 @@ pub(super) fn validate(
     apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
-    let limits = Limits::read(&mut root, table.contains_key("tracing"), outside, &mut faults);
+    let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
     let [of_teams, of_keys] =
@@ -86,6 +88,7 @@ pub(super) fn validate(
         dead_ends,
         log: limits.log,
         tracing: limits.tracing,
+        webhook: limits.webhook,
         ledger,
         identity,
         budget_wait: limits.budget_wait,
@@ -242,6 +245,7 @@ fn shield_of(it: &mut Section<'_>, faults: &mut Faults) -> Shield {
 struct Limits {
     log: Log,
     tracing: Option<Tracing>,
+    webhook: Option<Webhook>,
     budget_wait: Duration,
     queue: Queue,
     feedback: Feedback,
@@ -253,10 +257,11 @@ struct Limits {
 impl Limits {
     fn read(
         root: &mut Section<'_>,
-        traced: bool,
+        table: &Table,
         outside: &Outside<'_>,
         faults: &mut Faults,
     ) -> Self {
+        let stands = |section: &str| table.contains_key(section);
         let mut budget = root.section("budget", faults);
         let mut queue = root.section("queue", faults);
         let mut metrics = root.section("metrics", faults);
@@ -267,7 +272,8 @@ impl Limits {
         let hosts = texts_of(&mut media, "hosts", host, faults);
         let limits = Self {
             log: log(root.section("log", faults), faults),
-            tracing: tracing(root.section("tracing", faults), traced, outside, faults),
+            tracing: tracing(root.section("tracing", faults), stands("tracing"), outside, faults),
+            webhook: webhook(root.section("webhook", faults), stands("webhook"), outside, faults),
             budget_wait: millis_or_none(&mut budget, "wait_ms", 1_000, faults),
             queue: Queue {
                 wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),

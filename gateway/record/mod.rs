@@ -29,7 +29,9 @@ pub use self::{
     denied::Denied,
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
-    metrics::{Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult},
+    metrics::{
+        Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult, WebhookResult,
+    },
 };
 use crate::{
     failure::{Failure, Kind},

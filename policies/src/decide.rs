@@ -236,7 +236,8 @@ impl Moment<'_> {
         let rule = self.rule(chosen.rule);
         let retries = rule.map_or(RETRIES, |rule| rule.retries);
         let retries_max = if self.last_resort { 0 } else { retries };
-        let ceiling = [rule.and_then(|rule| rule.cost_max), self.signals.budget_left];
+        let money = self.signals.budget_free.or(self.signals.budget_left);
+        let ceiling = [rule.and_then(|rule| rule.cost_max), money];
         let ceiling = ceiling.into_iter().flatten().min();
         let input = self.signals.input_tokens.saturating_add(self.adds.tokens);
         let bound = self.signals.input_tokens_bound.saturating_add(self.adds.bound);

@@ -71,7 +71,10 @@ closed! {
 
 closed! {
     /// The window over which a budget counts.
-    Window { Day = "day", Week = "week", Month = "month", Total = "total" }
+    Window {
+        Hour = "hour", Day = "day", Week = "week", Month = "month", Quarter = "quarter", Year = "year",
+        Total = "total",
+    }
 }
 
 /// Which signals the caller stated instead of the classifier.
@@ -143,8 +146,11 @@ pub struct Signals {
     pub tags: SmallVec<[(Box<str>, Box<str>); 2]>,
     /// The time in the policy's zone.
     pub at: CivilTime,
-    /// The smallest budget left up the team tree; advisory.
+    /// The smallest budget left up the team tree; advisory. What conditions see.
     pub budget_left: Option<Money>,
+    /// The most that may be reserved, where budgets have a grace above what is left: what a plan's further
+    /// models are cut to. Without it, that is what is left.
+    pub budget_free: Option<Money>,
 }
 
 impl Signals {
@@ -177,6 +183,7 @@ impl Signals {
             tags: SmallVec::new(),
             at: CivilTime::default(),
             budget_left: None,
+            budget_free: None,
         }
     }
 

@@ -594,3 +594,16 @@ fn a_time_zone_that_is_none_is_a_fault() {
     let near = with("Asia/Singapur").unwrap_err();
     assert!(near[0].expected.contains("did you mean `Asia/Singapore`"), "{near:?}");
 }
+
+/// Conditions see that nothing is left; what may still be reserved says how many models a plan has.
+#[test]
+fn a_grace_keeps_further_models_in_the_plan() {
+    let route = "route = [\"glm-5.2\", \"kimi-k2.6\"]";
+    let policy = compile(&format!("version = \"1\"\n[default]\n{route}"), &catalogue()).unwrap();
+    let planned = |free: Option<Money>| {
+        let left = Some(Money::ZERO);
+        let signals = Signals { budget_left: left, budget_free: free, ..Signals::chat("auto") };
+        ids(&policy, &decide(&policy, &signals, &view(), Draw(0)).unwrap()).len()
+    };
+    assert_eq!([planned(None), planned(Some(Money::ZERO)), planned(Some(Money::MAX))], [1, 1, 2]);
+}

@@ -180,7 +180,10 @@ impl Heard {
 }
 
 /// The next request of a connection: its head and its body.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
+pub(super) async fn request(
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+) -> Option<(String, Vec<u8>)> {
     loop {
         if let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
             let head = String::from_utf8(bytes[..end].to_vec()).expect("text");

@@ -9,6 +9,7 @@ pub(crate) mod exposition;
 pub(crate) mod gateway;
 pub(crate) mod manual_backend;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod sim_backend;
 pub(crate) mod trial;
 pub(crate) mod wait;

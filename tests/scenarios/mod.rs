@@ -4,6 +4,8 @@ mod answers;
 mod audit;
 mod blame;
 mod bounds;
+mod budget_alerts;
+mod budget_grace;
 mod callers;
 mod check;
 mod choice;

@@ -206,7 +206,7 @@ fn configuration_words(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_configuration_key_is_documented() {
     let page = page("CONFIG.md");
-    let read = ["validate", "model", "team", "owner", "key", "policy", "log"]
+    let read = ["validate", "model", "team", "owner", "budget", "webhook", "key", "policy", "log"]
         .map(|name| format!("gateway/config/{name}.rs"));
     let files = source::texts(root()).into_iter().filter(|(path, _)| read.contains(path));
     let files: Vec<_> = files.collect();

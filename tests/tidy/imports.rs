@@ -84,7 +84,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper::client", &["dispatch::connection"]),
     ("hyper_util::client", &["dispatch::connection"]),
     ("hyper_rustls", &["dispatch::connection"]),
-    ("reqwest", &["fleet::probe", "directory", "record", "cli", "sim"]),
+    // Nobody waits for the webhook: a task of `app` of its own speaks to it.
+    ("reqwest", &["fleet::probe", "directory", "record", "app::webhook", "cli", "sim"]),
     ("governor", &["account", "directory"]),
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),

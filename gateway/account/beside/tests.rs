@@ -22,7 +22,7 @@ fn accounts(budgets: Vec<config::Budget>) -> Accounts {
 
 fn budget(amount: i64, hard: bool) -> config::Budget {
     let (amount, timezone) = (Money::from_nano(amount), jiff::tz::TimeZone::UTC);
-    config::Budget { amount, window: Window::Month, hard, timezone }
+    config::Budget::plain(amount, Window::Month, hard, timezone)
 }
 
 /// A request: what it reserved, and its cost when it is closed.

@@ -166,6 +166,16 @@ const ABOUT_SPANS: About<1> = About {
     help: "Number of spans of requests, by what became of them on their way to the collector.",
     labels: ["result"],
 };
+const ABOUT_ALERTS: About<3> = About {
+    name: "signalbox_budget_alerts_total",
+    help: "Number of alerts of a team's budget, by the share of its amount that was spent.",
+    labels: ["team", "window", "share"],
+};
+const ABOUT_WEBHOOK: About<1> = About {
+    name: "signalbox_webhook_total",
+    help: "Number of messages to the webhook, by what became of them in the end.",
+    labels: ["result"],
+};
 const ABOUT_FEEDBACK: About<3> = About {
     name: "signalbox_feedback_total",
     help: "Number of values told of answers of an experiment's arm; names it does not mention are \"other\".",
@@ -201,6 +211,8 @@ pub(super) struct Catalogue {
     pub(super) bound_broken: Counters<1>,
     pub(super) reloads: Counters<1>,
     pub(super) spans: Counters<1>,
+    pub(super) alerts: Counters<3>,
+    pub(super) webhook: Counters<1>,
     pub(super) feedback: Counters<3>,
     pub(super) commit: Histograms<0>,
     pub(super) series: Series,
@@ -233,6 +245,8 @@ impl Catalogue {
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             reloads: counters(r, ABOUT_RELOADS)?,
             spans: counters(r, ABOUT_SPANS)?,
+            alerts: counters(r, ABOUT_ALERTS)?,
+            webhook: counters(r, ABOUT_WEBHOOK)?,
             feedback: counters(r, ABOUT_FEEDBACK)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
             series: Series::new(series_max, counters(r, ABOUT_FOLDED)?.vec),

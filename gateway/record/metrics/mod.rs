@@ -109,6 +109,32 @@ impl SpanResult {
     }
 }
 
+/// What became of a message to the webhook in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookResult {
+    /// The receiver has taken it.
+    Ok,
+    /// The receiver has not taken it, however often it was tried.
+    Failed,
+    /// There was no room for it.
+    Dropped,
+}
+
+impl WebhookResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Failed, Self::Dropped];
+
+    /// The spelling in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 impl Metrics {
     /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models, endpoints)
     /// needs no more than was said to [`Self::keep_free`]; a quarter of them before that.
@@ -180,6 +206,25 @@ impl Metrics {
             counter.inc();
         }
         self.inner.stale.store(result == ReloadResult::Refused, Ordering::Relaxed);
+    }
+
+    /// Counts an alert of a team's budget. `window` and `share` come from the configuration.
+    pub fn budget_alert(&self, team: &str, window: &str, share: &str) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.alerts.of(&catalogue.series, [team, window, share]).inc();
+    }
+
+    /// Counts a message to the webhook by what became of it.
+    pub fn webhook(&self, result: WebhookResult) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.webhook.of(&catalogue.series, [result.name()]).inc();
+    }
+
+    /// Shows the counters of the webhook, all zero so far.
+    pub fn begin_webhook(&self) {
+        let catalogue = &self.inner.catalogue;
+        let zero = |it: WebhookResult| catalogue.webhook.of(&catalogue.series, [it.name()]);
+        WebhookResult::ALL.into_iter().for_each(|it| zero(it).inc_by(0));
     }
 
     /// Counts a value that was told of an answer of an experiment's arm.

@@ -22,8 +22,8 @@ const LOOK_EVERY_MS: i64 = 60_000;
 /// A step comes each second: a clock that has gone on by so much meanwhile was set, or the machine slept.
 const LEAP_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
-/// A month's window reaches 31 days back and, by its time zone, a day further; some are to spare.
-const WINDOW_DAYS: i64 = 35;
+/// A year's window reaches 366 days back and, by its time zone, a day further; some are to spare.
+const WINDOW_DAYS: i64 = 370;
 
 /// Free bytes on the disk of this folder; `None` if the system does not say.
 #[must_use]
