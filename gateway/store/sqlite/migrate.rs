@@ -5,19 +5,19 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    audit, checkpoint, checksum,
+    adjustment, audit, checkpoint, checksum,
     experiments::experiments,
     failed,
     schema::{
         MARK_DECISIONS, all_entries, attempts, boots, cells, closing, decisions, entry_indices,
-        entry_tables, epoch_table, opening, shape, tree_and_meta,
+        entry_tables, epoch_table, line_view, opening, shape, tree_and_meta,
     },
     view,
 };
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 7;
+pub(super) const NEWEST: i64 = 8;
 
 /// The tables of a new file.
 const CREATE: &str = concat!(
@@ -41,6 +41,7 @@ const CREATE: &str = concat!(
     experiments!(),
     audit::tables!(),
     checkpoint::tables!(),
+    adjustment::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -135,20 +136,25 @@ const KEEP_BOOTS: &str = boots!();
 /// From the fourth schema to the fifth, by which a past decision can be made again.
 const KEEP_DECISIONS: &str = decisions!();
 /// From the fifth schema to the sixth, which knows experiments.
-const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiments!());
+const KEEP_EXPERIMENTS: &str = experiments!();
 
 /// From the sixth schema to the seventh, which has the audit trail.
 const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
 
+/// From the seventh schema to the eighth, which knows corrections: the views are made anew with them.
+const KEEP_ADJUSTMENTS: &str =
+    concat!("DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback;", adjustment::tables!());
+
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
-const STEPS: [&[&str]; 7] = [
+const STEPS: [&[&str]; 8] = [
     &[CREATE, view::PROMISED],
     &[KEEP_TREES],
     &[APPEND_ENTRIES],
     &[KEEP_BOOTS],
     &[KEEP_DECISIONS],
-    &[KEEP_EXPERIMENTS, view::PROMISED],
+    &[KEEP_EXPERIMENTS],
     &[KEEP_AUDIT],
+    &[KEEP_ADJUSTMENTS, view::PROMISED],
 ];
 
 /// The number of the file's schema.

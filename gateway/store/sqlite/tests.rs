@@ -539,7 +539,7 @@ fn an_older_file_is_not_read_before_it_is_brought_up_to_date() {
     let folder = Folder::new("unread");
     drop(older_file(&folder));
     let older = Reader::open(&folder.file());
-    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 7 })), "{older:?}");
+    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 8 })), "{older:?}");
     drop(folder.open());
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
@@ -819,7 +819,7 @@ fn each_price_table_is_kept_under_its_hash() {
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM price"), 4);
     assert_eq!(count("SELECT count(*) FROM epoch"), 2, "equal names are one epoch");
-    assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 200000000"), 2);
+    assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 1000000"), 2);
     assert_eq!(count("SELECT count(*) FROM ledger WHERE price_version = 'eeff'"), 1);
 }
 
@@ -903,7 +903,7 @@ fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_cha
     assert_eq!(document, "[default]\nroute = [\"*\"]\n");
     let fleet: policies::FleetSnapshot = serde_json::from_str(&fleet).unwrap();
     assert_eq!(fleet, sample::names().policy.as_ref().unwrap().fleet);
-    assert_eq!(kept.price.unwrap().output.nano(), 1_500_000_000);
+    assert_eq!(kept.price.unwrap().output.nano(), 28_600_000);
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
 

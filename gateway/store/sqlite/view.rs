@@ -1,6 +1,19 @@
 //! The views over the tables: what people and programs outside may read, as the pages promise it.
 
-use super::schema::{all_entries, attempts};
+use super::schema::{all_entries, attempts, corrected};
+
+/// Nano-units as a decimal of the currency.
+macro_rules! decimal {
+    ($nano:expr) => {
+        concat!(
+            "(SELECT CASE WHEN nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+           iif(nano < 0, '-', ''), abs(nano / 1000000000), abs(nano % 1000000000)), '0'), '.') END
+           FROM (SELECT ",
+            $nano,
+            " AS nano))"
+        )
+    };
+}
 
 /// The views that are promised: `ledger`, an entry a row, and `feedback`, the latest value of each name.
 pub(super) const PROMISED: &str = concat!(
@@ -27,10 +40,11 @@ pub(super) const PROMISED: &str = concat!(
          c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
          c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
          p.price_version AS price_version, e.reserved_nano AS reserved_nano,
-         c.cost_nano AS cost_nano,
-         CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
-           iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
-           abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+         ",
+    corrected!(),
+    " AS cost_nano, ",
+    decimal!(corrected!()),
+    " AS cost,
          NULL AS saved_nano, p.currency AS currency,
          c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
          c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",

@@ -156,7 +156,8 @@ pub(super) const ROWS: &str = r#"
       iif(k % 13 = 0, NULL, '[{"model":"m","endpoint":"e","result":"ok","ms":' || k || '}]')
         AS attempts, k % 97 AS input_tokens, k % 3 AS cached_input_tokens,
       0 AS cache_write_tokens, k % 31 AS output_tokens, 0 AS reasoning_tokens,
-      iif(k % 13 = 0, 'reserved', 'reported') AS usage_source, k * 1234567 AS cost_nano,
+      iif(k % 13 = 0, 'reserved', 'reported') AS usage_source,
+      iif(k % 13 = 0, k * 1000003, k * 1234567) AS cost_nano,
       iif(k % 5 = 0, NULL, k * 1001) AS first_token_us, k * 2003 AS duration_us, 80 AS gateway_us,
       iif(k % 13 = 0, NULL, iif(k % 17 = 0, 'failed', 'ok')) AS outcome,
       iif(k % 17 = 0, 'upstream_timeout', NULL) AS failure_kind FROM n;
@@ -283,7 +284,8 @@ pub(super) const THIRD_ROWS: &str = r#"
       SELECT k, printf('019b7c4a-0000-7000-8000-%012x', k),
       strftime('%Y-%m-%dT%H:%M:%fZ', 1767323045 + k * 60, 'unixepoch'), 1, 1 + k % 2, 1, k, k * 9
       FROM n;
-    INSERT INTO entry_close (seq, result, cost_nano) SELECT seq, 1 + (seq % 10 = 0), seq * 7
+    INSERT INTO entry_close (seq, result, cost_nano)
+      SELECT seq, 1 + (seq % 10 = 0), seq * iif(seq % 10 = 0, 9, 7)
       FROM entry WHERE seq % 7 > 0;
     INSERT INTO balance SELECT unixepoch(started_at) / 900, 1, team, "key", sum(cost_nano), count(*)
       FROM line WHERE state > 0 GROUP BY 1, 3, 4;
