@@ -42,7 +42,7 @@ pub(super) struct Args {
 
 /// What can be done to the ledger.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+enum Command {
     /// Prove that each request has one entry, that it costs what its tokens and its prices make, that the
     /// balances are the sums of the entries, and that nothing is open but what runs. Changes nothing; the
     /// gateway may be running.

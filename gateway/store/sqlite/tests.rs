@@ -1,10 +1,13 @@
+mod adjust;
 mod audit;
+mod backup;
 mod boots;
 mod by_hand;
 mod charges;
 mod enrolled;
 mod observed;
 mod older;
+mod priced;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 

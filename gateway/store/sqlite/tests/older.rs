@@ -316,3 +316,54 @@ pub(super) const FOURTH_ROWS: &str = r#"
       'chat', 1, 'auto', '', 'th', 'chat', 0.9, 0.75, '', 'confidential', 120, 64, 1, NULL,
       -7987467560718695427);
 "#;
+
+/// What makes a file of the eighth one of the seventh again: without corrections, and with the views as the
+/// seventh made them.
+pub(super) const SEVENTH: &str = r#"
+    DROP VIEW ledger;
+    DROP VIEW line;
+    DROP TABLE adjustment;
+    CREATE VIEW line AS
+    SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
+    e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+    e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
+    c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
+    r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch;
+    CREATE VIEW ledger AS
+    SELECT e.id AS id,
+    CASE r.state WHEN 1 THEN 'settled' WHEN 2 THEN 'recovered' ELSE 'open' END AS state,
+    e.started_at AS started_at, p.replica AS replica,
+    e.caller_request_id AS caller_request_id, w.team AS team, w."key" AS "key",
+    lower(hex(e."user")) AS "user", lower(hex(e.session)) AS session, e.tags AS tags,
+    s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
+    s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
+    s.task AS task, e.language_confidence AS language_confidence,
+    e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+    e.input_tokens_estimate AS input_tokens_estimate,
+    e.output_tokens_asked AS output_tokens_asked,
+    e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
+    s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
+    a.experiment AS experiment, a.version AS experiment_version,
+    iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, iif(x.seq IS NULL, NULL, a.arm) AS arm,
+    h.request AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+    r.zone AS zone, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
+    c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
+    c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
+    p.price_version AS price_version, e.reserved_nano AS reserved_nano,
+    c.cost_nano AS cost_nano,
+    CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+    iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
+    abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+    NULL AS saved_nano, p.currency AS currency,
+    c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
+    c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
+    r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN shadow AS h ON h.seq = e.seq
+    LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm);
+    PRAGMA user_version = 7;
+"#;
