@@ -9,6 +9,7 @@ mod bound;
 mod feedback;
 mod fields;
 mod fixed;
+mod identity;
 mod key;
 mod listener;
 mod load;
@@ -24,6 +25,7 @@ mod policy;
 mod secret;
 mod series;
 pub(crate) mod shadow;
+mod signing_key;
 pub(crate) mod single;
 mod team;
 #[cfg(test)]
@@ -54,6 +56,7 @@ pub use self::{
     bound::BoundNames,
     feedback::Feedback,
     fixed::FixedChange,
+    identity::Identity,
     load::{check, ledger, load, load_with, new_key},
     log::{Log, LogFormat},
     model::price_version,
@@ -88,6 +91,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// How keys are hashed.
     pub identity: Identity,
+    /// The key that signs the audit trail, in digits; `None` where the gateway makes its own.
+    pub audit_key: Option<Secret>,
     /// How long an admit waits for open reservations.
     pub budget_wait: Duration,
     /// What waits for a full model.
@@ -196,16 +201,6 @@ pub enum Wait {
     FirstByte,
     /// Before anything goes to a backend.
     Dispatch,
-}
-
-/// `[identity]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The key of all keyed hashes: from the configuration, or `None` and made once beside the SQLite
-    /// file (mode 0600) when the gateway starts.
-    pub pepper: Option<Secret>,
-    /// The reference by which the configuration names it, such as `env:PEPPER`.
-    pub source: Option<Box<str>>,
 }
 
 /// `[queue]`

@@ -191,7 +191,7 @@ fn a_request_has_one_entry_whether_its_rows_come_together_or_apart() {
     store.write(&whole([sample::outcome(together)])).unwrap();
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(2_468);
-    assert_eq!(verified, Verification { settled: 2, cost, ..Verification::default() });
+    assert_eq!(verified, Verification { settled: 2, priced: 2, cost, ..Verification::default() });
     let entries = folder.reader().entries(Filter::default()).unwrap();
     assert_eq!(entries.len(), 2);
     assert_eq!(entries[0].id, sample::id(2).to_string(), "the newest first");
@@ -212,7 +212,7 @@ fn a_group_that_comes_again_changes_nothing() {
     }
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(1_234);
-    assert_eq!(verified, Verification { settled: 1, cost, ..Verification::default() });
+    assert_eq!(verified, Verification { settled: 1, priced: 1, cost, ..Verification::default() });
 }
 
 #[test]
@@ -227,7 +227,8 @@ fn what_a_crash_left_open_is_closed_at_its_reservation() {
     assert_eq!(store.recovered(), Recovered { entries: 1, cost: Money::from_nano(5_000) });
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(5_000 + 1_234);
-    let expected = Verification { settled: 1, recovered: 1, cost, ..Verification::default() };
+    let expected =
+        Verification { settled: 1, recovered: 1, priced: 2, cost, ..Verification::default() };
     assert_eq!(verified, expected);
     let entries = folder.reader().entries(Filter::default()).unwrap();
     assert_eq!(entries[1].state, "recovered");
@@ -246,7 +247,7 @@ fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(&folder.file(), Durability::Power);
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 7 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 8 })), "{newer:?}");
 }
 
 #[test]

@@ -133,11 +133,11 @@ fn a_correction_that_was_bent_by_hand_is_named() {
         ("UPDATE adjustment SET reason = ''", "is not what the audit trail says of it"),
         ("UPDATE adjustment SET at_ms = 0", "is not what the audit trail says of it"),
         ("UPDATE adjustment SET id = 'x'", "has no audit record"),
-        ("UPDATE adjustment SET entry = 2", "is of another entry"),
+        ("UPDATE adjustment SET entry = 3", "is of another entry"),
         ("UPDATE adjustment SET request = 'x'", "is of another entry"),
         ("DELETE FROM adjustment; UPDATE balance SET cost_nano = 2468", "has recorded is missing: its row was removed"),
         ("UPDATE balance SET cost_nano = 2468", "the balance says"),
-        ("INSERT INTO adjustment VALUES (9, 'y', 2, (SELECT id FROM entry WHERE seq = 2), 1, 1234, 1, 'w', 'r', NULL);
+        ("INSERT INTO adjustment VALUES (9, 'y', 3, (SELECT id FROM entry WHERE seq = 3), 1, 1234, 1, 'w', 'r', NULL);
           UPDATE balance SET cost_nano = cost_nano - 1233", "has no audit record"),
         ("DELETE FROM audit WHERE what = 'ledger.adjusted'", "has no audit record"),
         ("UPDATE entry_close SET cost_nano = 1235; UPDATE balance SET cost_nano = cost_nano + 1", "does not go on from"),

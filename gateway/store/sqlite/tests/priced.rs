@@ -61,7 +61,9 @@ fn found(test: &str, requests: Vec<Outcome>) -> (u64, u64, Vec<String>) {
     let mut store = folder.open();
     store.write(&whole(requests)).unwrap();
     let verified = folder.reader().verify().unwrap();
-    (verified.priced, verified.unpriced, verified.faults)
+    // No policy of these models is kept.
+    let faults = verified.faults.into_iter().filter(|it| it.contains("costs")).collect();
+    (verified.priced, verified.unpriced, faults)
 }
 
 /// 100 and 10 tokens: 130.0001 nano-units of `a`, 1,200 of `b`.
