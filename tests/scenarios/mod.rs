@@ -31,6 +31,7 @@ mod hostile_streams;
 mod http_edge;
 mod init;
 mod keeping;
+mod ledger;
 mod limits;
 mod log;
 mod metrics;

@@ -58,7 +58,7 @@ fn written(folder: &Folder) {
     store.upkeep();
     let corrected =
         Correction { request: on_day(3, 500).opened.id, ..adjust::correction(3, 1_000) };
-    super::adjust(&folder.file(), &corrected).unwrap();
+    adjust(&folder.file(), &corrected).unwrap();
     store.upkeep();
     drop(store);
     let verified = folder.reader().verify().unwrap();
