@@ -126,21 +126,32 @@ fn a_corrected_entry_goes_with_what_it_cost_in_the_end() {
 #[test]
 fn a_correction_that_was_bent_by_hand_is_named() {
     let unsealed = "UPDATE adjustment SET checksum = NULL; ";
+    let other = "is not what the audit trail says of it";
     let by_hands = [
-        ("UPDATE adjustment SET cost_nano_after = 7; UPDATE balance SET cost_nano = 1241", "is not what the audit trail says of it"),
+        ("UPDATE adjustment SET cost_nano_after = 7; UPDATE balance SET cost_nano = 1241", other),
         ("UPDATE adjustment SET cost_nano_before = 7", "does not go on from what the entry cost"),
-        ("UPDATE adjustment SET who = 'cli:eve'", "is not what the audit trail says of it"),
-        ("UPDATE adjustment SET reason = ''", "is not what the audit trail says of it"),
-        ("UPDATE adjustment SET at_ms = 0", "is not what the audit trail says of it"),
+        ("UPDATE adjustment SET who = 'cli:eve'", other),
+        ("UPDATE adjustment SET reason = ''", other),
+        ("UPDATE adjustment SET at_ms = 0", other),
         ("UPDATE adjustment SET id = 'x'", "has no audit record"),
         ("UPDATE adjustment SET entry = 3", "is of another entry"),
         ("UPDATE adjustment SET request = 'x'", "is of another entry"),
-        ("DELETE FROM adjustment; UPDATE balance SET cost_nano = 2468", "has recorded is missing: its row was removed"),
+        (
+            "DELETE FROM adjustment; UPDATE balance SET cost_nano = 2468",
+            "has recorded is missing: its row was removed",
+        ),
         ("UPDATE balance SET cost_nano = 2468", "the balance says"),
-        ("INSERT INTO adjustment VALUES (9, 'y', 3, (SELECT id FROM entry WHERE seq = 3), 1, 1234, 1, 'w', 'r', NULL);
-          UPDATE balance SET cost_nano = cost_nano - 1233", "has no audit record"),
+        (
+            "INSERT INTO adjustment VALUES (9, 'y', 3, (SELECT id FROM entry WHERE seq = 3), 1,
+               1234, 1, 'w', 'r', NULL);
+             UPDATE balance SET cost_nano = cost_nano - 1233",
+            "has no audit record",
+        ),
         ("DELETE FROM audit WHERE what = 'ledger.adjusted'", "has no audit record"),
-        ("UPDATE entry_close SET cost_nano = 1235; UPDATE balance SET cost_nano = cost_nano + 1", "does not go on from"),
+        (
+            "UPDATE entry_close SET cost_nano = 1235; UPDATE balance SET cost_nano = cost_nano + 1",
+            "does not go on from",
+        ),
     ];
     for (by_hand, told) in by_hands {
         let folder = Folder::new("adjust-bent");

@@ -327,10 +327,13 @@ pub(super) const SEVENTH: &str = r#"
     SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
     e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
     e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
-    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts)
-    ELSE c.attempts END AS attempts, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
+    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN
+    'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens,
+    c.output_tokens,
     c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
-    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
+    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN
+    result AS r ON
     r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
     s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch;
     CREATE VIEW ledger AS
@@ -351,7 +354,8 @@ pub(super) const SEVENTH: &str = r#"
     iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, iif(x.seq IS NULL, NULL, a.arm) AS arm,
     h.request AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
     r.zone AS zone, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts)
-    ELSE c.attempts END AS attempts, c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
+    ELSE c.attempts END AS attempts, c.input_tokens AS input_tokens, c.cached_input_tokens AS
+    cached_input_tokens,
     c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
     c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
     p.price_version AS price_version, e.reserved_nano AS reserved_nano,
@@ -361,9 +365,11 @@ pub(super) const SEVENTH: &str = r#"
     abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
     NULL AS saved_nano, p.currency AS currency,
     c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
-    c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
+    c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM entry AS
+    e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
     r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
-    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN shadow AS h ON h.seq = e.seq
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch LEFT JOIN enrolled AS x ON x.seq = e.seq
+    LEFT JOIN shadow AS h ON h.seq = e.seq
     LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm);
     PRAGMA user_version = 7;
 "#;
