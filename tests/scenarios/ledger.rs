@@ -32,7 +32,7 @@ async fn asked(server: &Server) -> (String, String) {
 }
 
 async fn verified(folder: &Folder, of: &[&str]) -> Value {
-    let arguments = [&["ledger", "verify", "--json"], of].concat();
+    let arguments = [&["ledger", "verify", "--json"][..], of].concat();
     read(&run(&folder.config(), &arguments).await)
 }
 
@@ -49,7 +49,7 @@ async fn a_copy_that_is_made_under_load_is_whole_and_recorded() {
             asked(&server).await;
         }
     };
-    let (_, made) =
+    let ((), made) =
         tokio::join!(load, run(&folder.config(), &["ledger", "backup", copy, "--json"]));
     let made = read(&made);
     assert_eq!(made["file"], copy);
@@ -94,8 +94,8 @@ async fn a_cost_is_corrected_beside_a_gateway_that_goes_on() {
     assert_eq!(read(&adjust(&id, "1.250", "again").await)["changed"], false);
     for (id, cost, reason, code) in [
         (&*id, "-1", "x", 64),
-        (&id, "4000000001", "x", 64),
-        (&id, "1", " ", 64),
+        (&*id, "4000000001", "x", 64),
+        (&*id, "1", " ", 64),
         ("x", "1", "x", 64),
         ("00000000-0000-7000-8000-000000000000", "1", "x", 1),
     ] {
