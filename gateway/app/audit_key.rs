@@ -1,4 +1,5 @@
-//! The key that signs the audit trail. It stands beside the ledger as the pepper does, and never in it.
+//! The key that signs the audit trail: the configuration's, or one that stands beside the ledger as the
+//! pepper does. It is never in it.
 
 use std::{io, path::Path};
 
@@ -14,21 +15,29 @@ use crate::{
 
 /// The name of the file.
 const FILE: &str = "audit.key";
+/// The name of the configuration's.
+const CONFIGURED: &str = "audit.signing_key";
 /// Who does what no person does.
 const BY_GATEWAY: &str = "gateway";
 
-/// Has this store sign its audit trail with the key that stands in this folder, which is made where there is
-/// none.
+/// Has this store sign its audit trail with the key of the configuration; where that has none, with the one
+/// that stands in this folder, which is made where there is none.
 pub(super) fn sign(
     store: &mut Sqlite,
-    folder: &Path,
+    (configured, folder): (Option<&Secret>, &Path),
     now_ms: fn() -> i64,
 ) -> Result<(), StoreError> {
     let failed = |error: io::Error| {
         let told = format!("{}: {error}", folder.join(FILE).display());
         StoreError::Failed(Box::new(io::Error::new(error.kind(), told)))
     };
-    let text = directory::load_or_create_secret(folder, FILE, rand::random()).map_err(failed)?;
+    let (subject, text) = match configured {
+        Some(key) => (CONFIGURED, key.clone()),
+        None => {
+            let made = directory::load_or_create_secret(folder, FILE, rand::random());
+            (FILE, made.map_err(failed)?)
+        }
+    };
     let signer = seed(&text).and_then(|seed| Signer::new(&seed, now_ms)).ok_or_else(|| {
         let expected = "it is no key: expected 64 hexadecimal digits";
         failed(io::Error::new(io::ErrorKind::InvalidData, expected))
@@ -39,7 +48,7 @@ pub(super) fn sign(
         at_ms: now_ms(),
         who: BY_GATEWAY.into(),
         what: AuditAction::AuditKeyChanged,
-        subject: FILE.into(),
+        subject: subject.into(),
         reason: "the key that signs the audit trail from here on".into(),
         before: None,
         after: Some(serde_json::json!({ "public_key": public_key }).to_string().into()),

@@ -36,7 +36,7 @@ pub(super) async fn books(
     let replica = store.replica(&epoch::replica(rand::random()))?;
     let now_ms: fn() -> i64 = || jiff::Timestamp::now().as_millisecond();
     let folder = pepper::folder(&config.ledger).to_owned();
-    audit_key::sign(&mut store, &folder, now_ms)?;
+    audit_key::sign(&mut store, (config.audit_key.as_ref(), &folder), now_ms)?;
     store.keep(Keep::new(*retention_days, *disk_free_bytes_min, folder, now_ms));
     Ok((store, replica.into()))
 }

@@ -1,5 +1,7 @@
 //! `signalbox ledger`
 
+mod adjust;
+mod backup;
 mod follow;
 
 use std::{
@@ -39,9 +41,10 @@ pub(super) struct Args {
 
 /// What can be done to the ledger.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
-    /// Prove that each request has one entry, that the balances are the sums of the entries, and that
-    /// nothing is open but what runs. Changes nothing; the gateway may be running.
+enum Command {
+    /// Prove that each request has one entry, that it costs what its tokens and its prices make, that the
+    /// balances are the sums of the entries, and that nothing is open but what runs. Changes nothing; the
+    /// gateway may be running.
     Verify {
         /// A copy of the ledger to prove, in place of the configuration's.
         #[arg(long, value_name = "FILE")]
@@ -50,6 +53,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copy the ledger into a file, all of one moment; the gateway may be serving. The pepper and the key
+    /// of the audit trail are not in it.
+    Backup(backup::Args),
+    /// Correct what an entry cost, with a record in the audit trail. The entry stays as it was written; its
+    /// newest correction counts. The gateway may be running.
+    Adjust(adjust::Args),
     /// Take the present pepper as the ledger's, where another one was lost or is replaced on purpose; one
     /// is made where there is none. Keys that are given by `hash` must be created anew then.
     AcceptPepper,
@@ -69,6 +78,8 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
             Ok(ledger) => verify(&ledger.sqlite, *json),
             Err(code) => code,
         },
+        Command::Backup(args) => backup::run(path, args),
+        Command::Adjust(args) => adjust::run(path, args),
         Command::AcceptPepper => match super::load(path) {
             Ok(config) => accept_pepper(&config),
             Err(code) => code,
@@ -138,7 +149,8 @@ fn verify(file: &Path, json: bool) -> ExitCode {
 fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "unchecked": it.unchecked, "audit": it.audit,
+        "unchecked": it.unchecked, "priced": it.priced, "unpriced": it.unpriced,
+        "adjusted": it.adjusted, "audit": it.audit,
         "audit_signed": it.signed.as_ref().map(|(seq, _)| seq),
         "audit_key": it.signed.as_ref().map(|(_, key)| key), "cost": it.cost.to_string(), "faults": it.faults,
     })
@@ -160,6 +172,16 @@ fn print(it: &Verification) {
         it.open,
         it.cost
     );
+    let priced = policies::counted(it.priced, "cost", "costs");
+    let unpriced = match it.unpriced {
+        0 => String::new(),
+        more => format!(", {more} not, for attempts at several prices or prices that are not kept"),
+    };
+    let adjusted = match it.adjusted {
+        0 => String::new(),
+        more => format!("; {}", policies::counted(more, "correction", "corrections")),
+    };
+    out!("prices: {priced} reckoned again{unpriced}{adjusted}");
     let records = policies::counted(it.audit, "record", "records");
     let signed = match &it.signed {
         Some((seq, key)) => format!("signed up to record {seq} by the key {key}"),

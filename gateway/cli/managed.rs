@@ -3,7 +3,7 @@
 mod fields;
 mod span;
 
-use std::{os::unix::fs::MetadataExt, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use serde_json::Value;
 
@@ -11,7 +11,10 @@ pub(super) use self::{
     fields::{Expires, Fields},
     span::{expiry, span},
 };
-use super::print::{err, out};
+use super::{
+    print::{err, out},
+    user,
+};
 use crate::{
     app::{self, ChangeError},
     config::{Author, Edit, ManagedKind, ManagedRow},
@@ -29,7 +32,7 @@ pub(super) struct Why {
 /// Makes changes, all or none, or says why not.
 pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
     let author = Author {
-        by: format!("cli:{}", user()).into(),
+        by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
         reason: why.reason.as_deref().unwrap_or_default().into(),
     };
@@ -48,21 +51,6 @@ pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Manag
             ChangeError::Busy | ChangeError::Store(_) => 1,
         })
     })
-}
-
-/// The user of the system who runs this process, by its number: what the environment says of it, anybody can
-/// set.
-fn user() -> String {
-    let Ok(uid) = std::fs::metadata("/proc/self").map(|it| it.uid()) else {
-        return String::from("?");
-    };
-    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = known.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        let (name, of) = (parts.next()?, parts.nth(1)?);
-        (of.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| uid.to_string())
 }
 
 /// Prints all of a kind as a table, or one object of JSON a line.

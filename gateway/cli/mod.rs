@@ -18,6 +18,7 @@ mod sim;
 mod spend;
 mod team;
 mod top;
+mod user;
 mod why;
 
 use std::{
@@ -87,7 +88,7 @@ enum Command {
     Spend(spend::Args),
     /// Show what a gateway does right now, by model and by team.
     Top(top::Args),
-    /// Prove the ledger, or follow its entries.
+    /// Prove the ledger, copy it, correct an entry, or follow its entries.
     Ledger(ledger::Args),
     /// Say what was changed, by whom and why, from the audit trail in the ledger.
     Audit(audit::Args),

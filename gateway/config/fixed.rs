@@ -78,6 +78,7 @@ fn values(config: &Config) -> Values<'_> {
     values.extend(webhook(config.webhook.as_ref()));
     values.extend([
         ("identity.pepper", Value::Hidden(pepper.as_ref())),
+        ("audit.signing_key", Value::Hidden(config.audit_key.as_ref())),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
         ("metrics.series_max", Value::number(config.series_max)),
     ]);

@@ -10,6 +10,7 @@ mod budget;
 mod feedback;
 mod fields;
 mod fixed;
+mod identity;
 mod key;
 mod listener;
 mod load;
@@ -27,6 +28,7 @@ mod policy;
 mod secret;
 mod series;
 pub(crate) mod shadow;
+mod signing_key;
 pub(crate) mod single;
 mod source;
 mod tags;
@@ -62,6 +64,7 @@ pub use self::{
     budget::{Budget, MonthDay, Share},
     feedback::Feedback,
     fixed::FixedChange,
+    identity::Identity,
     key::Credential,
     load::{check, identity, ledger, load, load_managed, load_with, new_key},
     log::{Log, LogFormat},
@@ -108,6 +111,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// How keys are hashed.
     pub identity: Identity,
+    /// The key that signs the audit trail, in digits; `None` where the gateway makes its own.
+    pub audit_key: Option<Secret>,
     /// How long an admit waits for open reservations.
     pub budget_wait: Duration,
     /// What waits for a full model.
@@ -209,16 +214,6 @@ pub enum Wait {
     FirstByte,
     /// Before anything goes to a backend.
     Dispatch,
-}
-
-/// `[identity]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The key of all keyed hashes: from the configuration, or `None` and made once beside the SQLite
-    /// file (mode 0600) when the gateway starts.
-    pub pepper: Option<Secret>,
-    /// The reference by which the configuration names it, such as `env:PEPPER`.
-    pub source: Option<Box<str>>,
 }
 
 /// `[queue]`

@@ -26,6 +26,7 @@ use super::{
     policy::{aliases, compiled},
     series::too_many,
     shadow,
+    signing_key::audit,
     team::teams,
     unread::unread,
     webhook::webhook,
@@ -57,7 +58,7 @@ pub(super) fn validate(
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
-    audit(root.section("audit", &mut faults), &mut faults);
+    let audit_key = audit(root.section("audit", &mut faults), outside, &mut faults);
     root.close(&mut faults);
     // Where a value is a fault already, its default was looked at.
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
@@ -83,6 +84,7 @@ pub(super) fn validate(
         hash: hash(table, policy.hash()),
         server,
         admin,
+        audit_key,
         policy,
         policy_file: policy_file(table, outside.folder),
         dead_ends,
@@ -198,16 +200,6 @@ pub(super) fn ledger(mut it: Section<'_>, outside: &Outside<'_>, faults: &mut Fa
     later(&mut it, &["postgres", "outbox"], faults);
     it.close(faults);
     ledger
-}
-
-/// A change that cannot be recorded in the audit trail is not made, which is what `refuse_changes` says;
-/// anything else would be of no effect.
-fn audit(mut it: Section<'_>, faults: &mut Faults) {
-    let expected = "nothing, or \"refuse_changes\": a change that cannot be recorded is not made";
-    let known = |value: &Value| (value.as_str()? == "refuse_changes").then_some(());
-    it.read("on_failure", expected, faults, known);
-    later(&mut it, &["signing_key"], faults);
-    it.close(faults);
 }
 
 /// As long as the hashes that it keys.

@@ -9,7 +9,7 @@ pub struct AuditRecord {
     pub id: Uuid,
     /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// Who has done it: `admin`, `guard`, or the gateway itself.
+    /// Who has done it: `admin`, `guard`, the gateway itself, or `cli:` and the user of a command.
     pub who: Box<str>,
     /// What was done.
     pub what: AuditAction,
@@ -66,6 +66,10 @@ pub enum AuditAction {
     ExperimentResumed,
     /// An arm's units get the control's route.
     ExperimentRolledBack,
+    /// What an entry of the ledger cost is corrected.
+    LedgerAdjusted,
+    /// The ledger was copied into a file.
+    LedgerBackedUp,
 }
 
 impl AuditAction {
@@ -93,6 +97,8 @@ impl AuditAction {
             Self::ExperimentStopped => "experiment.stopped",
             Self::ExperimentResumed => "experiment.resumed",
             Self::ExperimentRolledBack => "experiment.rolled_back",
+            Self::LedgerAdjusted => "ledger.adjusted",
+            Self::LedgerBackedUp => "ledger.backed_up",
         }
     }
 }

@@ -83,6 +83,9 @@ pub enum StoreError {
          `sqlite3 LEDGER \".backup COPY\"`, also while the gateway runs"
     )]
     NoLedger,
+    /// There is a file where a copy of it should be made.
+    #[error("{0} is there already: expected the name of a file that is not there yet")]
+    Exists(String),
     /// Its files were removed or replaced while it was written.
     #[error("its files are gone; all that was in them has been copied to {0}")]
     Lost(String),

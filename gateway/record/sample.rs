@@ -29,8 +29,8 @@ pub(crate) const STARTED_MS: i64 = 1_767_323_045_678;
 /// Two models, two teams.
 pub(crate) fn names() -> Arc<EpochInfo> {
     let price = Price {
-        input: Money::from_nano(200_000_000),
-        output: Money::from_nano(1_500_000_000),
+        input: Money::from_nano(1_000_000),
+        output: Money::from_nano(28_600_000),
         ..Price::default()
     };
     let model = |id: &str, price| ModelFacts {

@@ -352,7 +352,10 @@ fn a_wall_clock_that_jumps_changes_no_duration() {
 fn close(recorder: &Recorder, opened: Arc<Opened>) {
     let number = opened.id.as_u128() % 1_000_003;
     let mut outcome = sample::outcome(opened);
-    outcome.charge.cost = Money::from_nano(i64::try_from(number).unwrap() * 7 + 1);
+    // A nano-unit a token.
+    let input = u32::try_from(number).unwrap() * 7 + 1;
+    outcome.charge.usage.counts = policies::Counts { input, ..policies::Counts::default() };
+    outcome.charge.cost = Money::from_nano(input.into());
     outcome.ending = match number % 4 {
         0 => Ending::Ok,
         1 => Ending::Cut,

@@ -3,12 +3,16 @@
 //! Servers alone write entries, and each entry names the process that has opened it; locks on files
 //! beside the ledger say which of them live and keep others away. Commands read while they run.
 
+mod adjust;
+mod adjustment;
 mod audit;
+mod backup;
 mod boot;
 mod charges;
 mod checkpoint;
 mod checksum;
 mod columns;
+mod command;
 mod decisions;
 mod enrolled;
 mod entry;
@@ -23,6 +27,7 @@ mod migrate;
 mod observed;
 mod past;
 mod pepper;
+mod priced;
 mod probe;
 mod read;
 mod reader;
@@ -47,10 +52,14 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::boot::Boot;
 pub use self::{
+    adjust::{Corrected, Correction, adjust},
+    adjustment::Adjustment,
+    backup::{BackedUp, backup},
     boot::{Departure, Predecessors},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
+    command::record,
     enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},

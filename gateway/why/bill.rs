@@ -7,7 +7,7 @@ use policies::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::store::KeptRequest;
+use crate::store::{Adjustment, KeptRequest};
 
 /// The money of one accepted request.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,10 @@ pub(super) struct Bill {
     pub(super) sum: Option<String>,
     /// Whether the prices of that model were removed from the books.
     pub(super) prices_missing: bool,
-    /// What was charged; none while it is open.
+    /// What it costs, as its newest correction says, else as it was charged; none while it is open.
     pub(super) cost: Option<String>,
+    /// What was corrected since it was charged, the newest last.
+    pub(super) adjustments: Vec<Adjustment>,
 }
 
 /// Tokens of one kind.
@@ -64,6 +66,7 @@ impl Bill {
             lines: lines(counts, kept.price),
             sum: kept.price.map(|price| price.cost(counts).to_string()),
             cost: nano("cost_nano").map(|it| it.to_string()),
+            adjustments: kept.adjustments.clone(),
         })
     }
 }

@@ -148,7 +148,7 @@ fn decided(it: &Account, f: &mut Formatter<'_>) -> Result {
 }
 
 fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
-    let Bill { currency, price_version, reserved, lines, sum, .. } = bill;
+    let Bill { currency, price_version, reserved, lines, .. } = bill;
     writeln!(f, "reserved {reserved} {currency}")?;
     let source = bill.usage_source.as_deref();
     if !lines.is_empty() {
@@ -163,7 +163,21 @@ fn money(f: &mut Formatter<'_>, bill: &Bill) -> Result {
             _ => writeln!(f)?,
         }
     }
-    let Some(cost) = &bill.cost else { return Ok(()) };
+    charged(f, bill)?;
+    for it in &bill.adjustments {
+        let (who, reason) = (printable(&it.who), printable(&it.reason));
+        let (at, before, after) = (&it.at, it.before, it.after);
+        writeln!(f, "adjusted from {before} to {after} {currency}, {at} by {who}: {reason}")?;
+    }
+    Ok(())
+}
+
+/// What was charged, before any correction, and how that comes about.
+fn charged(f: &mut Formatter<'_>, bill: &Bill) -> Result {
+    let Bill { currency, sum, lines, .. } = bill;
+    let source = bill.usage_source.as_deref();
+    let first = bill.adjustments.first().map(|it| it.before.to_string());
+    let Some(cost) = first.as_ref().or(bill.cost.as_ref()) else { return Ok(()) };
     write!(f, "cost     {cost} {currency}")?;
     match (source, sum) {
         (Some("reserved"), _) => {

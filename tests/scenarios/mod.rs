@@ -35,6 +35,7 @@ mod http_edge;
 mod init;
 mod keeping;
 mod key_card;
+mod ledger;
 mod limits;
 mod log;
 mod managed;

@@ -11,7 +11,7 @@ use std::{
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    schema::{QUARTER_MS, SETTLED},
+    schema::{self, QUARTER_MS, SETTLED},
     started_at,
     trees::{self, Trees},
 };
@@ -126,10 +126,13 @@ pub struct Charges {
     pub teams: BTreeSet<String>,
 }
 
-const ENTRIES: &str = "SELECT e.epoch, e.caller, e.shape, e.reserved_nano, c.result, c.cost_nano, \
-     c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens, \
+const ENTRIES: &str = concat!(
+    "SELECT e.epoch, e.caller, e.shape, e.reserved_nano, c.result, ",
+    schema::corrected!(),
+    ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens, \
      c.reasoning_tokens FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq \
-     WHERE e.started_at >= ?1 AND e.started_at < ?2";
+     WHERE e.started_at >= ?1 AND e.started_at < ?2"
+);
 
 const NOT_SETTLED: &str = "SELECT id FROM result WHERE state > ?";
 const EPOCH: &str = "SELECT currency, price_version, tree FROM epoch WHERE id = ?";

@@ -5,12 +5,12 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    audit, checkpoint, checksum,
+    adjustment, audit, checkpoint, checksum,
     experiments::experiments,
     failed, managed,
     schema::{
         MARK_DECISIONS, all_entries, attempts, boots, cells, closing, decisions, entry_indices,
-        entry_tables, epoch_table, opening, shape, tree_and_meta,
+        entry_tables, epoch_table, line_view, opening, shape, tree_and_meta,
     },
     view,
 };
@@ -42,6 +42,7 @@ const CREATE: &str = concat!(
     audit::tables!(),
     checkpoint::tables!(),
     managed::tables!(),
+    adjustment::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -136,13 +137,18 @@ const KEEP_BOOTS: &str = boots!();
 /// From the fourth schema to the fifth, by which a past decision can be made again.
 const KEEP_DECISIONS: &str = decisions!();
 /// From the fifth schema to the sixth, which knows experiments.
-const KEEP_EXPERIMENTS: &str = concat!("DROP VIEW IF EXISTS ledger;", experiments!());
+const KEEP_EXPERIMENTS: &str = experiments!();
 
 /// From the sixth schema to the seventh, which has the audit trail.
 const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
 
-/// From the seventh schema to the eighth, which has keys, teams and switches.
-const KEEP_MANAGED: &str = managed::tables!();
+/// From the seventh schema to the eighth, which has keys, teams and switches, and knows corrections: the views
+/// are made anew with them.
+const KEEP_MANAGED: &str = concat!(
+    "DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback;",
+    managed::tables!(),
+    adjustment::tables!()
+);
 
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
 const STEPS: [&[&str]; 8] = [
@@ -151,9 +157,9 @@ const STEPS: [&[&str]; 8] = [
     &[APPEND_ENTRIES],
     &[KEEP_BOOTS],
     &[KEEP_DECISIONS],
-    &[KEEP_EXPERIMENTS, view::PROMISED],
+    &[KEEP_EXPERIMENTS],
     &[KEEP_AUDIT],
-    &[KEEP_MANAGED],
+    &[KEEP_MANAGED, view::PROMISED],
 ];
 
 /// The number of the file's schema.

@@ -64,6 +64,11 @@ impl Reader {
         }
     }
 
+    /// The connection, for a copy.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The fingerprint of the pepper by which the hashes of this ledger are made, or are to be made from the
     /// next start on.
     ///

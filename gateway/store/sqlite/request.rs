@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{removed, schema};
+use super::{Adjustment, adjustment, removed, schema};
 
 /// One request as the books have it.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct KeptRequest {
     /// The prices that it was charged by: of the model that served, nought of one that is free. Nothing where
     /// none served, or where the row was removed.
     pub price: Option<Price>,
+    /// The corrections of what it cost, the newest last.
+    pub adjustments: Vec<Adjustment>,
 }
 
 /// A request by its caller's own name for it.
@@ -101,6 +103,7 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
     let priced = [text("price_version"), text("model")];
     let price = connection.query_row(PRICE, priced, price).optional()?;
     let left_open = None;
+    let adjustments = adjustment::of(connection, &id)?;
     let kept = KeptRequest {
         columns,
         policy,
@@ -109,6 +112,7 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option
         lists_removed,
         key_models,
         price,
+        adjustments,
     };
     Ok(Some(kept))
 }

@@ -2,12 +2,15 @@
 
 use rusqlite::Row;
 
-use super::schema::{OPEN, SETTLED};
+use super::schema::{OPEN, SETTLED, corrected};
 
 /// The columns of an entry that [`RequestEnd::read`] reads, in its order. The entry's close is `c`, its
 /// result `r`.
-pub(super) const OF_ENTRY: &str = "coalesce(r.state, 0), r.outcome, r.failure_kind, c.cost_nano, \
-     c.first_token_us, c.duration_us, c.output_tokens + coalesce(c.reasoning_tokens, 0)";
+pub(super) const OF_ENTRY: &str = concat!(
+    "coalesce(r.state, 0), r.outcome, r.failure_kind, ",
+    corrected!(),
+    ", c.first_token_us, c.duration_us, c.output_tokens + coalesce(c.reasoning_tokens, 0)"
+);
 /// The same of a refusal.
 pub(super) const OF_REFUSAL: &str = "-1, NULL, kind, NULL, NULL, NULL, NULL";
 

@@ -226,6 +226,35 @@ macro_rules! attempts {
     };
 }
 
+/// The view of all entries that this room itself reads, and what it says that they cost.
+macro_rules! line_view {
+    ($cost:expr) => {
+        concat!(
+            "CREATE VIEW line AS
+       SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w.\"key\",
+         e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+         e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+         e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, ",
+            attempts!(),
+            ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
+         c.reasoning_tokens, ",
+            $cost,
+            " AS cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+         r.outcome, r.failure_kind FROM ",
+            all_entries!(),
+            ";"
+        )
+    };
+}
+
+/// What a closed entry costs: as its newest correction says, else as it was charged. The close is `c`.
+macro_rules! corrected {
+    () => {
+        "coalesce((SELECT j.cost_nano_after FROM adjustment AS j WHERE j.entry = c.seq \
+         ORDER BY j.seq DESC LIMIT 1), c.cost_nano)"
+    };
+}
+
 /// The tables and views of which no earlier version had any.
 macro_rules! entry_tables {
     () => {
@@ -248,18 +277,8 @@ macro_rules! entry_tables {
      CREATE TABLE entry_close (seq INTEGER PRIMARY KEY, result INTEGER NOT NULL, attempts,
        input_tokens INTEGER, cached_input_tokens INTEGER, cache_write_tokens INTEGER,
        output_tokens INTEGER, reasoning_tokens INTEGER, cost_nano INTEGER NOT NULL,
-       first_token_us INTEGER, duration_us INTEGER, gateway_us INTEGER);
-     CREATE VIEW line AS
-       SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w.\"key\",
-         e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
-         e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
-         e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, ",
-            attempts!(),
-            ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
-         c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
-         r.outcome, r.failure_kind FROM ",
-            all_entries!(),
-            ";"
+       first_token_us INTEGER, duration_us INTEGER, gateway_us INTEGER);",
+            line_view!("c.cost_nano")
         )
     };
 }
@@ -331,6 +350,6 @@ macro_rules! decisions {
     };
 }
 pub(super) use {
-    all_entries, attempts, boots, cells, decisions, entry_indices, entry_tables, epoch_table,
-    tree_and_meta,
+    all_entries, attempts, boots, cells, corrected, decisions, entry_indices, entry_tables,
+    epoch_table, line_view, tree_and_meta,
 };

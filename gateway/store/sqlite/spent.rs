@@ -50,8 +50,11 @@ pub struct Balances {
     pub mark: BootMark,
 }
 
-const COST: &str =
-    "SELECT c.cost_nano FROM entry AS e JOIN entry_close AS c ON c.seq = e.seq WHERE e.id = ?";
+const COST: &str = concat!(
+    "SELECT ",
+    super::schema::corrected!(),
+    " FROM entry AS e JOIN entry_close AS c ON c.seq = e.seq WHERE e.id = ?"
+);
 
 const SPENT: &str = "SELECT team, \"key\", sum(cost_nano) FROM balance WHERE quarter >= ? \
      GROUP BY 1, 2 ORDER BY 1, 2";

@@ -1,4 +1,6 @@
+mod adjust;
 mod audit;
+mod backup;
 mod boots;
 mod by_hand;
 mod charges;
@@ -6,6 +8,7 @@ mod enrolled;
 mod managed;
 mod observed;
 mod older;
+mod priced;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
@@ -189,7 +192,7 @@ fn a_request_has_one_entry_whether_its_rows_come_together_or_apart() {
     store.write(&whole([sample::outcome(together)])).unwrap();
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(2_468);
-    assert_eq!(verified, Verification { settled: 2, cost, ..Verification::default() });
+    assert_eq!(verified, Verification { settled: 2, priced: 2, cost, ..Verification::default() });
     let entries = folder.reader().entries(Filter::default()).unwrap();
     assert_eq!(entries.len(), 2);
     assert_eq!(entries[0].id, sample::id(2).to_string(), "the newest first");
@@ -210,7 +213,7 @@ fn a_group_that_comes_again_changes_nothing() {
     }
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(1_234);
-    assert_eq!(verified, Verification { settled: 1, cost, ..Verification::default() });
+    assert_eq!(verified, Verification { settled: 1, priced: 1, cost, ..Verification::default() });
 }
 
 #[test]
@@ -225,7 +228,8 @@ fn what_a_crash_left_open_is_closed_at_its_reservation() {
     assert_eq!(store.recovered(), Recovered { entries: 1, cost: Money::from_nano(5_000) });
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(5_000 + 1_234);
-    let expected = Verification { settled: 1, recovered: 1, cost, ..Verification::default() };
+    let expected =
+        Verification { settled: 1, recovered: 1, priced: 2, cost, ..Verification::default() };
     assert_eq!(verified, expected);
     let entries = folder.reader().entries(Filter::default()).unwrap();
     assert_eq!(entries[1].state, "recovered");
@@ -244,7 +248,7 @@ fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(&folder.file(), Durability::Power);
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 7 })), "{newer:?}");
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 8 })), "{newer:?}");
 }
 
 #[test]
@@ -540,7 +544,7 @@ fn an_older_file_is_not_read_before_it_is_brought_up_to_date() {
     let folder = Folder::new("unread");
     drop(older_file(&folder));
     let older = Reader::open(&folder.file());
-    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 7 })), "{older:?}");
+    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 8 })), "{older:?}");
     drop(folder.open());
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
@@ -820,7 +824,7 @@ fn each_price_table_is_kept_under_its_hash() {
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM price"), 4);
     assert_eq!(count("SELECT count(*) FROM epoch"), 2, "equal names are one epoch");
-    assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 200000000"), 2);
+    assert_eq!(count("SELECT count(*) FROM price WHERE input_nano = 1000000"), 2);
     assert_eq!(count("SELECT count(*) FROM ledger WHERE price_version = 'eeff'"), 1);
 }
 
@@ -904,7 +908,7 @@ fn what_decides_is_kept_once_for_each_hash_and_what_a_key_could_use_for_each_cha
     assert_eq!(document, "[default]\nroute = [\"*\"]\n");
     let fleet: policies::FleetSnapshot = serde_json::from_str(&fleet).unwrap();
     assert_eq!(fleet, sample::names().policy.as_ref().unwrap().fleet);
-    assert_eq!(kept.price.unwrap().output.nano(), 1_500_000_000);
+    assert_eq!(kept.price.unwrap().output.nano(), 28_600_000);
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }
 

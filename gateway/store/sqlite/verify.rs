@@ -5,7 +5,9 @@ use std::path::Path;
 use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
-use super::{audit, boot, checkpoint, checksum, failed, managed, read::unsigned, removed};
+use super::{
+    adjustment, audit, boot, checkpoint, checksum, failed, managed, priced, read::unsigned, removed,
+};
 use crate::record::StoreError;
 
 /// What the books say about themselves.
@@ -24,6 +26,14 @@ pub struct Verification {
     pub audit: u64,
     /// The newest of them that is signed, and the public key that checks it; `None` where none is.
     pub signed: Option<(i64, String)>,
+    /// Entries whose cost was reckoned again from their tokens and the price table that they name, or from
+    /// their reservation; each other one than that is a fault.
+    pub priced: u64,
+    /// Entries of which no one cost follows, since several attempts at several prices may have cost
+    /// something, or since their prices are not kept.
+    pub unpriced: u64,
+    /// Corrections of entries' costs.
+    pub adjusted: u64,
     /// The sum of all closed entries that are kept.
     pub cost: Money,
     /// What is wrong, in words; empty when the books are right.
@@ -57,9 +67,18 @@ const UNSOUND: &str = "\
      quote(requests) || ' requests' FROM (SELECT * FROM balance UNION ALL SELECT * FROM gone) \
      WHERE typeof(cost_nano) <> 'integer' OR typeof(requests) <> 'integer' OR \
      typeof(quarter) <> 'integer' OR typeof(tree) <> 'integer' OR \
-     cost_nano NOT BETWEEN 0 AND ?1 LIMIT 20";
+     cost_nano NOT BETWEEN 0 AND ?1 \
+     UNION ALL SELECT 'the correction of entry ' || quote(request) || ' is from ' || \
+     quote(cost_nano_before) || ' to ' || quote(cost_nano_after) FROM adjustment \
+     WHERE typeof(cost_nano_before) <> 'integer' OR typeof(cost_nano_after) <> 'integer' OR \
+     typeof(entry) <> 'integer' OR cost_nano_before NOT BETWEEN 0 AND ?1 OR \
+     cost_nano_after NOT BETWEEN 0 AND ?1 LIMIT 20";
+/// What all closed entries that are kept cost, corrections included.
+const SUM: &str = "SELECT coalesce((SELECT sum(cost_nano) FROM entry_close), 0) + \
+     coalesce((SELECT sum(cost_nano_after - cost_nano_before) FROM adjustment \
+     WHERE entry IN (SELECT seq FROM entry_close)), 0)";
 /// Nano-units: no budget, and no sum of a request, is larger.
-const SOUND_MAX: i64 = 4_000_000_000_000_000_000;
+pub(super) const SOUND_MAX: i64 = 4_000_000_000_000_000_000;
 
 /// Open entries by the boot that has opened them; 0 is none, of an earlier version.
 const OPEN_BY_BOOT: &str = "SELECT coalesce(boot, 0), count(*) FROM entry WHERE NOT EXISTS \
@@ -92,6 +111,9 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         unchecked: 0,
         audit: 0,
         signed: None,
+        priced: 0,
+        unpriced: 0,
+        adjusted: count("SELECT count(*) FROM adjustment")?,
         cost: Money::ZERO,
         faults: Vec::new(),
     };
@@ -114,33 +136,43 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
     }
     faults.extend(removed::faults(&tx)?);
     if sound {
-        let sum = "SELECT coalesce(sum(cost_nano), 0) FROM entry_close";
-        verification.cost = Money::from_nano(tx.query_row(sum, [], |row| row.get(0))?);
+        verification.cost = Money::from_nano(tx.query_row(SUM, [], |row| row.get(0))?);
         let mut differences = tx.prepare(DIFFERENCES)?;
         let rows = differences.query_map([], difference)?;
         faults.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     }
-    let changed = checksum::compare(&tx)?;
-    faults.extend(changed.faults);
-    verification.unchecked = changed.without;
-    let trail = audit::verify(&tx)?;
-    faults.extend(trail.faults);
-    verification.audit = trail.records;
-    // Without a trail there is nothing that a signature could be of, and nothing to hold rows against.
-    if trail.is_there {
-        faults.extend(managed::verify(&tx)?);
-        let signed = checkpoint::verify(&tx)?;
-        faults.extend(signed.faults);
-        verification.signed = signed.newest;
-    }
+    prove_rows(&tx, &mut verification)?;
     let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
-        faults.push(format!("the file is damaged: {check}"));
+        verification.faults.push(format!("the file is damaged: {check}"));
     }
     let mut open = tx.prepare(OPEN_BY_BOOT)?;
     let open = open.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
     let open = open.collect::<rusqlite::Result<_>>()?;
     Ok((verification, open))
+}
+
+/// Proves each row by itself: its checksum, the cost by its price table, the records of the trail.
+fn prove_rows(tx: &Connection, verification: &mut Verification) -> rusqlite::Result<()> {
+    let changed = checksum::compare(tx)?;
+    verification.unchecked = changed.without;
+    let reckoned = priced::verify(tx)?;
+    (verification.priced, verification.unpriced) = (reckoned.priced, reckoned.unpriced);
+    let trail = audit::verify(tx)?;
+    verification.audit = trail.records;
+    let faults = &mut verification.faults;
+    for found in [changed.faults, reckoned.faults, trail.faults] {
+        faults.extend(found);
+    }
+    // Without a trail there is nothing that a signature, a key or a correction could be of.
+    if trail.is_there {
+        faults.extend(managed::verify(tx)?);
+        faults.extend(adjustment::verify(tx)?);
+        let signed = checkpoint::verify(tx)?;
+        faults.extend(signed.faults);
+        verification.signed = signed.newest;
+    }
+    Ok(())
 }
 
 /// What is open without a process that could end it.

@@ -27,16 +27,19 @@ pub(super) const PROMISED: &str = concat!(
          c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
          c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
          p.price_version AS price_version, e.reserved_nano AS reserved_nano,
-         c.cost_nano AS cost_nano,
+         coalesce(j.cost_nano_after, c.cost_nano) AS cost_nano,
          CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
-           iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
-           abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+           iif(coalesce(j.cost_nano_after, c.cost_nano) < 0, '-', ''),
+           abs(coalesce(j.cost_nano_after, c.cost_nano) / 1000000000),
+           abs(coalesce(j.cost_nano_after, c.cost_nano) % 1000000000)), '0'), '.') END AS cost,
          NULL AS saved_nano, p.currency AS currency,
          c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
          c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",
     all_entries!(),
     " LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN shadow AS h ON h.seq = e.seq
-     LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm);
+     LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm)
+     LEFT JOIN adjustment AS j ON j.seq =
+       (SELECT max(i.seq) FROM adjustment AS i WHERE i.entry = c.seq);
      CREATE VIEW feedback AS
        SELECT id, name, value, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch') AS at,
          \"key\" FROM feedback_value;"

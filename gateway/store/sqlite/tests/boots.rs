@@ -41,7 +41,10 @@ fn request(number: u64) -> Arc<Opened> {
 /// Its end, at a price of its own.
 fn end(number: u64) -> Outcome {
     let mut outcome = sample::outcome(request(number));
-    outcome.charge.cost = Money::from_nano(100 + i64::try_from(number).unwrap() * 7);
+    // A nano-unit a token.
+    let input = 100 + u32::try_from(number).unwrap() * 7;
+    outcome.charge.usage.counts = policies::Counts { input, ..policies::Counts::default() };
+    outcome.charge.cost = Money::from_nano(input.into());
     outcome
 }
 
@@ -205,7 +208,8 @@ fn what_a_dead_predecessor_left_open_is_closed_by_the_one_that_writes() {
     new.write(&settles([end(3)])).unwrap();
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(5_011 + 114 + 121 + 128);
-    let expected = Verification { settled: 3, recovered: 1, cost, ..Verification::default() };
+    let expected =
+        Verification { settled: 3, recovered: 1, priced: 4, cost, ..Verification::default() };
     assert_eq!(verified, expected);
 }
 
@@ -322,7 +326,7 @@ fn a_group_that_finds_the_file_busy_is_written_later_and_once() {
     store.write(&settles([end(1), end(2)])).unwrap();
     let verified = folder.reader().verify().unwrap();
     let cost = Money::from_nano(107 + 114);
-    assert_eq!(verified, Verification { settled: 2, cost, ..Verification::default() });
+    assert_eq!(verified, Verification { settled: 2, priced: 2, cost, ..Verification::default() });
 }
 
 /// Nano-units by quarter and key.

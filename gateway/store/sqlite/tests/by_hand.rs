@@ -56,6 +56,10 @@ fn written(folder: &Folder) {
     store.sign(signer, introduced).unwrap();
     store.keep(Keep::new(400, 0, folder.0.clone(), now_ms));
     store.upkeep();
+    let corrected =
+        Correction { request: on_day(3, 500).opened.id, ..adjust::correction(3, 1_000) };
+    adjust(&folder.file(), &corrected).unwrap();
+    store.upkeep();
     drop(store);
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 0));

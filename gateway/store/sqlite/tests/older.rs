@@ -156,7 +156,8 @@ pub(super) const ROWS: &str = r#"
       iif(k % 13 = 0, NULL, '[{"model":"m","endpoint":"e","result":"ok","ms":' || k || '}]')
         AS attempts, k % 97 AS input_tokens, k % 3 AS cached_input_tokens,
       0 AS cache_write_tokens, k % 31 AS output_tokens, 0 AS reasoning_tokens,
-      iif(k % 13 = 0, 'reserved', 'reported') AS usage_source, k * 1234567 AS cost_nano,
+      iif(k % 13 = 0, 'reserved', 'reported') AS usage_source,
+      iif(k % 13 = 0, k * 1000003, k * 1234567) AS cost_nano,
       iif(k % 5 = 0, NULL, k * 1001) AS first_token_us, k * 2003 AS duration_us, 80 AS gateway_us,
       iif(k % 13 = 0, NULL, iif(k % 17 = 0, 'failed', 'ok')) AS outcome,
       iif(k % 17 = 0, 'upstream_timeout', NULL) AS failure_kind FROM n;
@@ -283,7 +284,8 @@ pub(super) const THIRD_ROWS: &str = r#"
       SELECT k, printf('019b7c4a-0000-7000-8000-%012x', k),
       strftime('%Y-%m-%dT%H:%M:%fZ', 1767323045 + k * 60, 'unixepoch'), 1, 1 + k % 2, 1, k, k * 9
       FROM n;
-    INSERT INTO entry_close (seq, result, cost_nano) SELECT seq, 1 + (seq % 10 = 0), seq * 7
+    INSERT INTO entry_close (seq, result, cost_nano)
+      SELECT seq, 1 + (seq % 10 = 0), seq * iif(seq % 10 = 0, 9, 7)
       FROM entry WHERE seq % 7 > 0;
     INSERT INTO balance SELECT unixepoch(started_at) / 900, 1, team, "key", sum(cost_nano), count(*)
       FROM line WHERE state > 0 GROUP BY 1, 3, 4;
@@ -313,4 +315,64 @@ pub(super) const FOURTH_ROWS: &str = r#"
     INSERT INTO refusal VALUES (1767323045678, 1, 'decide', 'forbidden', 'cards', 'app', 'openai',
       'chat', 1, 'auto', '', 'th', 'chat', 0.9, 0.75, '', 'confidential', 120, 64, 1, NULL,
       -7987467560718695427);
+"#;
+
+/// What makes a file of the eighth one of the seventh again: without corrections, and with the views as the
+/// seventh made them.
+pub(super) const SEVENTH: &str = r#"
+    DROP VIEW ledger;
+    DROP VIEW line;
+    DROP TABLE adjustment;
+    DROP TABLE managed;
+    DROP TABLE key_use;
+    DELETE FROM meta WHERE name = 'managed_seq';
+    CREATE VIEW line AS
+    SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
+    e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+    e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN
+    'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens,
+    c.output_tokens,
+    c.reasoning_tokens, c.cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN
+    result AS r ON
+    r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch;
+    CREATE VIEW ledger AS
+    SELECT e.id AS id,
+    CASE r.state WHEN 1 THEN 'settled' WHEN 2 THEN 'recovered' ELSE 'open' END AS state,
+    e.started_at AS started_at, p.replica AS replica,
+    e.caller_request_id AS caller_request_id, w.team AS team, w."key" AS "key",
+    lower(hex(e."user")) AS "user", lower(hex(e.session)) AS session, e.tags AS tags,
+    s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
+    s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
+    s.task AS task, e.language_confidence AS language_confidence,
+    e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+    e.input_tokens_estimate AS input_tokens_estimate,
+    e.output_tokens_asked AS output_tokens_asked,
+    e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
+    s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
+    a.experiment AS experiment, a.version AS experiment_version,
+    iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, iif(x.seq IS NULL, NULL, a.arm) AS arm,
+    h.request AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+    r.zone AS zone, CASE typeof(c.attempts) WHEN 'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens AS input_tokens, c.cached_input_tokens AS
+    cached_input_tokens,
+    c.cache_write_tokens AS cache_write_tokens, c.output_tokens AS output_tokens,
+    c.reasoning_tokens AS reasoning_tokens, r.usage_source AS usage_source,
+    p.price_version AS price_version, e.reserved_nano AS reserved_nano,
+    c.cost_nano AS cost_nano,
+    CASE WHEN c.cost_nano IS NOT NULL THEN rtrim(rtrim(printf('%s%d.%09d',
+    iif(c.cost_nano < 0, '-', ''), abs(c.cost_nano / 1000000000),
+    abs(c.cost_nano % 1000000000)), '0'), '.') END AS cost,
+    NULL AS saved_nano, p.currency AS currency,
+    c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
+    c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM entry AS
+    e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN result AS r ON
+    r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch LEFT JOIN enrolled AS x ON x.seq = e.seq
+    LEFT JOIN shadow AS h ON h.seq = e.seq
+    LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm);
+    PRAGMA user_version = 7;
 "#;
