@@ -15,6 +15,7 @@ mod gauges;
 mod ground;
 mod handover;
 mod inherited;
+mod jwks;
 mod listen;
 mod notify;
 mod online;
@@ -85,7 +86,7 @@ pub struct Running {
     listeners: [JoinHandle<()>; 2],
     /// Where this process can be succeeded.
     incumbent: Option<Incumbent>,
-    chores: [JoinHandle<()>; 2],
+    chores: [JoinHandle<()>; 3],
     /// Who looks at answers again.
     looker: Looker,
     drain_timeout: Duration,
@@ -280,10 +281,11 @@ async fn begin(
     Ok((running, rest))
 }
 
-fn chores(gateway: &Arc<Gateway>, config: &Config) -> [JoinHandle<()>; 2] {
+fn chores(gateway: &Arc<Gateway>, config: &Config) -> [JoinHandle<()>; 3] {
     [
         tokio::spawn(chores::run(Arc::clone(gateway), config.ledger.sqlite.clone())),
         tokio::spawn(probes::run(Arc::clone(gateway))),
+        tokio::spawn(jwks::run(Arc::clone(gateway))),
     ]
 }
 

@@ -135,7 +135,7 @@ async fn admit(
     trail::reloaded(&running.gateway, epoch, differs).await?;
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
-    epoch.directory = Arc::new(directory);
+    epoch.directory = Arc::new(directory.trusting(&config.oidc, &epoch.directory));
     Ok(())
 }
 
@@ -178,6 +178,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.policy.fleet() == b.policy.fleet()
         && a.teams == b.teams
         && a.keys == b.keys
+        && a.oidc == b.oidc
         && a.models == b.models
         && a.queue == b.queue
         && a.feedback == b.feedback
@@ -195,6 +196,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("aliases", fleet.aliases != other.aliases),
         ("teams", a.teams != b.teams || fleet.teams != other.teams),
         ("keys", a.keys != b.keys || fleet.keys != other.keys),
+        ("oidc", a.oidc != b.oidc),
         ("queue", a.queue != b.queue),
         ("feedback", a.feedback != b.feedback),
         ("media", a.media_hosts != b.media_hosts),

@@ -8,17 +8,58 @@ use std::{
 use policies::{
     Fault,
     document::{Faults, Section},
-    facts::{KeyFacts, TeamIndex},
+    facts::{DataClass, KeyFacts, KeyIndex, TeamIndex},
 };
 use toml::Value;
 
 use super::{
-    Credential, Key,
+    Budget, Limits, Secret,
     fields::{later, own_token},
     outside::Outside,
     owner::Owner,
     team::{DEFAULT, ReadTeam},
 };
+use crate::outcome::Priority;
+
+/// `[[key]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name.
+    pub name: Arc<str>,
+    /// The team.
+    pub team: TeamIndex,
+    /// How it is recognised.
+    pub credential: Credential,
+    /// Money it may spend by itself.
+    pub budgets: Vec<Budget>,
+    /// How fast it may go by itself.
+    pub limits: Limits,
+    /// The default class of its requests, if it raises its team's.
+    pub data_class: Option<DataClass>,
+    /// The highest class it may send, if it lowers its team's.
+    pub data_class_max: Option<DataClass>,
+    /// Who comes first where requests wait; else the nearest team's counts.
+    pub priority: Option<Priority>,
+    /// Whether its hint headers are believed.
+    pub hints: bool,
+    /// Whether it may tell values of its whole team's requests.
+    pub feedback: bool,
+    /// Not valid from this moment on.
+    pub expires: Option<jiff::Timestamp>,
+}
+
+/// How a key is recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// HMAC-SHA-256 of the key under the pepper.
+    Hash([u8; 32]),
+    /// The key itself, by reference; hashed at load.
+    Secret(Secret),
+    /// By a token of an issuer, all of whose tokens are this key to the policy.
+    Token(KeyIndex),
+    /// Nobody can ask with it: it pays for what the gateway asks by itself.
+    Nobody,
+}
 
 /// A key as the policy and as the gateway see it.
 pub(super) struct ReadKey {
@@ -33,9 +74,6 @@ pub(super) fn keys(
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Vec<ReadKey> {
-    if sections.is_empty() {
-        faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
-    }
     let mut taken = HashSet::new();
     let mut credentials: HashMap<Credential, Arc<str>> = HashMap::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -104,7 +142,7 @@ impl Credential {
         match self {
             Self::Hash(_) => "hash",
             Self::Secret(_) => "secret",
-            Self::Nobody => "",
+            Self::Token(_) | Self::Nobody => "",
         }
     }
 }

@@ -4,12 +4,14 @@
 //! parts read that table leaf by leaf and collect every fault. Nothing else in the gateway looks at text
 //! from a file.
 
+mod algorithm;
 mod alone;
 mod bound;
 mod feedback;
 mod fields;
 mod fixed;
 mod key;
+mod key_source;
 mod listener;
 mod load;
 mod log;
@@ -17,6 +19,7 @@ mod misplaced;
 mod model;
 mod names;
 mod new_key;
+mod oidc;
 mod otlp;
 mod outside;
 mod owner;
@@ -31,6 +34,7 @@ mod tests;
 mod unread;
 mod url;
 mod validate;
+mod when;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -42,24 +46,30 @@ use policies::{
 
 use crate::outcome::{ByHour, Priority};
 
-pub(crate) use self::{
-    alone::load_alone,
-    fixed::fixed_changes,
-    load::{admin, read_text},
-    log::{filter as log_filter, variable as log_variable},
-    series::series_alone,
-    unread::PREFIX as VARIABLE_PREFIX,
-};
 pub use self::{
+    algorithm::TokenAlgorithm,
     bound::BoundNames,
     feedback::Feedback,
     fixed::FixedChange,
+    key::{Credential, Key},
+    key_source::KeySource,
     load::{check, ledger, load, load_with, new_key},
     log::{Log, LogFormat},
     model::price_version,
     new_key::NewKey,
+    oidc::{Oidc, TokenRule},
     otlp::Tracing,
     secret::Secret,
+    when::Condition,
+};
+pub(crate) use self::{
+    alone::load_alone,
+    fixed::fixed_changes,
+    key_source::is_key_url,
+    load::{admin, read_text},
+    log::{filter as log_filter, variable as log_variable},
+    series::series_alone,
+    unread::PREFIX as VARIABLE_PREFIX,
 };
 
 /// Everything the gateway runs by.
@@ -106,6 +116,8 @@ pub struct Config {
     pub teams: Vec<Team>,
     /// Keys; by `KeyIndex`.
     pub keys: Vec<Key>,
+    /// Whose tokens are taken in place of a key.
+    pub oidc: Vec<Oidc>,
     /// The keys that pay for the shadows of the policy's experiments.
     pub shadow_keys: Vec<Key>,
 }
@@ -337,44 +349,6 @@ pub struct Team {
     pub data_class_max: DataClass,
     /// Who comes first where requests wait, for keys that do not say.
     pub priority: Option<Priority>,
-}
-
-/// `[[key]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The name.
-    pub name: Arc<str>,
-    /// The team.
-    pub team: TeamIndex,
-    /// How it is recognised.
-    pub credential: Credential,
-    /// Money it may spend by itself.
-    pub budgets: Vec<Budget>,
-    /// How fast it may go by itself.
-    pub limits: Limits,
-    /// The default class of its requests, if it raises its team's.
-    pub data_class: Option<DataClass>,
-    /// The highest class it may send, if it lowers its team's.
-    pub data_class_max: Option<DataClass>,
-    /// Who comes first where requests wait; else the nearest team's counts.
-    pub priority: Option<Priority>,
-    /// Whether its hint headers are believed.
-    pub hints: bool,
-    /// Whether it may tell values of its whole team's requests.
-    pub feedback: bool,
-    /// Not valid from this moment on.
-    pub expires: Option<jiff::Timestamp>,
-}
-
-/// How a key is recognised.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Credential {
-    /// HMAC-SHA-256 of the key under the pepper.
-    Hash([u8; 32]),
-    /// The key itself, by reference; hashed at load.
-    Secret(Secret),
-    /// Nobody can ask with it: it pays for what the gateway asks by itself.
-    Nobody,
 }
 
 /// Money over a window.

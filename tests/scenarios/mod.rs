@@ -36,6 +36,7 @@ mod log;
 mod metrics;
 mod mistakes;
 mod new_budgets;
+mod oidc;
 mod own_edits;
 mod pages;
 mod pepper;

@@ -84,7 +84,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper::client", &["dispatch::connection"]),
     ("hyper_util::client", &["dispatch::connection"]),
     ("hyper_rustls", &["dispatch::connection"]),
-    ("reqwest", &["fleet::probe", "directory", "record", "cli", "sim"]),
+    ("reqwest", &["fleet::probe", "directory::key_client", "record", "cli", "sim"]),
     ("governor", &["account", "directory"]),
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),
@@ -94,7 +94,8 @@ const CRATES: &[(&str, &[&str])] = &[
     // Patterns are the caller's: they run where their size and their steps are bounded.
     ("regex", &["experiment::judge::pattern"]),
     ("rusqlite", &["store"]),
-    ("ring", &["store::sqlite::checkpoint"]),
+    ("ring", &["store::sqlite::checkpoint", "directory::key_set"]),
+    ("base64", &["directory"]),
     ("tokio_postgres", &["store"]),
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),

@@ -161,6 +161,11 @@ const ABOUT_RELOADS: About<1> = About {
     help: "Number of times the configuration was read anew, by what came of it.",
     labels: ["result"],
 };
+const ABOUT_JWKS: About<2> = About {
+    name: "signalbox_jwks_refreshes_total",
+    help: "Number of times an issuer of tokens was asked for its keys, by what came of it.",
+    labels: ["issuer", "result"],
+};
 const ABOUT_SPANS: About<1> = About {
     name: "signalbox_spans_total",
     help: "Number of spans of requests, by what became of them on their way to the collector.",
@@ -200,6 +205,7 @@ pub(super) struct Catalogue {
     pub(super) estimated: Counters<1>,
     pub(super) bound_broken: Counters<1>,
     pub(super) reloads: Counters<1>,
+    pub(super) jwks: Counters<2>,
     pub(super) spans: Counters<1>,
     pub(super) feedback: Counters<3>,
     pub(super) commit: Histograms<0>,
@@ -232,6 +238,7 @@ impl Catalogue {
             estimated: counters(r, ABOUT_ESTIMATED)?,
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             reloads: counters(r, ABOUT_RELOADS)?,
+            jwks: counters(r, ABOUT_JWKS)?,
             spans: counters(r, ABOUT_SPANS)?,
             feedback: counters(r, ABOUT_FEEDBACK)?,
             commit: histograms(r, ABOUT_COMMIT, COMMIT)?,
