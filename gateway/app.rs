@@ -17,6 +17,7 @@ mod ground;
 mod handover;
 mod in_force;
 mod inherited;
+mod jwks;
 mod listen;
 mod manage;
 mod managed;
@@ -301,12 +302,13 @@ async fn begin(
     Ok((running, rest))
 }
 
-fn chores(in_force: &Arc<InForce>, alerts: &Alerts) -> [JoinHandle<()>; 3] {
+fn chores(in_force: &Arc<InForce>, alerts: &Alerts) -> [JoinHandle<()>; 4] {
     let (gateway, ledger) = (&in_force.gateway, in_force.ledger.clone());
     [
         tokio::spawn(chores::run(Arc::clone(gateway), ledger, alerts.clone())),
         tokio::spawn(probes::run(Arc::clone(gateway))),
         tokio::spawn(managed::follow(Arc::clone(in_force))),
+        tokio::spawn(jwks::run(Arc::clone(gateway))),
     ]
 }
 

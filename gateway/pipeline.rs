@@ -60,7 +60,7 @@ pub(crate) use self::{
 use crate::{
     account::{Accounts, Requester},
     config::{self, Wait},
-    directory::{Directory, Principal},
+    directory::{Authenticated, Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     experiment::{Experiments, observe::Watch},
     failure::{Failure, Kind, Stage},
@@ -232,14 +232,14 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let Inbound { headers, body, surface, at, .. } = inbound;
-    let principal = admit_caller(epoch, &headers, at, tab)?;
+    let Authenticated { principal, subject } = admit_caller(epoch, &headers, at, tab)?;
     tab.at(Stage::Receive);
     let body = body.await?;
     let at = (gw.sources.timestamp)();
     tab.at(Stage::Classify);
     // It goes through many hands, as a pointer.
     let request = Box::new(wire::read(surface, body, &epoch.limits)?);
-    Ok(Asked { principal, headers, request, at })
+    Ok(Asked { principal, subject, headers, request, at })
 }
 
 /// Authenticates the caller by the head alone, and takes his concurrency permit.
@@ -248,17 +248,17 @@ fn admit_caller(
     headers: &HeaderMap,
     at: jiff::Timestamp,
     tab: &mut Tab,
-) -> Result<Arc<Principal>, Failure> {
+) -> Result<Authenticated, Failure> {
     tab.at(Stage::Authenticate);
-    let principal = epoch.directory.authenticate(headers, at)?;
-    tab.caller(&principal.caller);
+    let asking = epoch.directory.authenticate(headers, at)?;
+    tab.caller(&asking.principal.caller);
     if let Err(full) = tab.recordable() {
         tab.at(Stage::Record);
         return Err(full);
     }
     let now = tab.at(Stage::Admit);
-    tab.permit(principal.account.enter(now)?);
-    Ok(principal)
+    tab.permit(asking.principal.account.enter(now)?);
+    Ok(asking)
 }
 
 /// Decides a request; nothing is reserved or sent by that.
@@ -272,6 +272,7 @@ fn decide<P>(
     let money = asked.principal.account.left(asked.at);
     let inputs = SignalInputs {
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
+        subject: asked.subject,
         media_tokens_max: epoch.media_tokens_max,
         budget_left: money.map(|it| it.amount),
         budget_free: money.map(|it| it.free),
@@ -295,7 +296,7 @@ async fn serve_decided(
     decided: Decided<Arc<Plan>>,
     tab: &mut Tab,
 ) -> Result<answer::Pending, Failure> {
-    let Asked { principal, headers, request, at } = asked;
+    let Asked { principal, headers, request, at, .. } = asked;
     let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);

@@ -32,6 +32,8 @@ const SESSION_BYTES_MAX: usize = 256;
 pub(crate) struct SignalInputs<'a> {
     /// Hashes users and sessions.
     pub hash: &'a (dyn Fn(&str) -> u128 + Sync),
+    /// The user that the caller's token names, hashed: he counts, whatever the request says.
+    pub subject: Option<u128>,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
@@ -80,7 +82,10 @@ pub(crate) fn of(
         data_class: data_class(headers, caller)?,
         team_path: caller.team_path.clone(),
         key: caller.key,
-        unit_user: forwarded.user.map(keyed).or_else(|| request.user().map(|user| keyed(&user))),
+        unit_user: signal_inputs
+            .subject
+            .or_else(|| forwarded.user.map(keyed))
+            .or_else(|| request.user().map(|user| keyed(&user))),
         session: session(headers)?.or(forwarded.chat).map(keyed),
         unit_key: Some(xxh3_128(caller.key_name.as_bytes())),
         request: signal_inputs.request,

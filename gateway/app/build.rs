@@ -14,7 +14,7 @@ use super::{
     epoch::{self, Before},
     experiments, gauges,
     handover::{self, Predecessor, Quiesced},
-    in_charge, past,
+    in_charge, jwks, past,
     pepper::{self, pepper},
     start_block::Started,
     start_error::StartError,
@@ -78,7 +78,9 @@ pub(super) async fn build(
     epoch.accounts = Arc::new(Accounts::new(who, terms, (&past.spent, now), real_now()));
     let nobody = Directory::empty(pepper.expose().as_bytes());
     let directory = nobody.with(&payers, &config.teams, &epoch.accounts);
-    epoch.directory = Arc::new(directory.operated(&config.admin));
+    let directory = directory.operated(&config.admin).trusting(&config.oidc, &nobody);
+    epoch.directory = Arc::new(directory);
+    jwks::first(&epoch.directory, recorder.metrics()).await;
     let said = match &mut predecessor {
         Some(predecessor) => predecessor.quiesce().await.map_err(stays)?,
         None => Quiesced::default(),

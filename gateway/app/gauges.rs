@@ -63,6 +63,10 @@ fn read(gateway: &Gateway) -> Vec<GaugeReading> {
         let expiring = epoch.directory.expiring(span, now);
         GaugeReading::count(Gauge::KeysExpiring, [within.into()], expiring)
     }));
+    readings.extend(epoch.directory.issuer_keys().filter_map(|(keys, _)| {
+        let age = keys.age(now)?.as_secs_f64();
+        Some(GaugeReading::number(Gauge::JwksAge, [Arc::clone(&keys.name)], age))
+    }));
     readings.extend(names.models().iter().flat_map(model));
     readings.extend(names.policy.iter().flat_map(|it| &it.by_hour).map(|(model, by_hour)| {
         let labels = [Arc::clone(model), Arc::clone(&names.currency)];

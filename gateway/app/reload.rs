@@ -166,7 +166,8 @@ async fn admit(
     }
     epoch.accounts = Arc::new(epoch.accounts.after(who, &new, running.gateway.now()));
     let directory = epoch.directory.with(&payers, &config.teams, &epoch.accounts);
-    epoch.directory = Arc::new(directory.operated(&config.admin));
+    let directory = directory.operated(&config.admin).trusting(&config.oidc, &epoch.directory);
+    epoch.directory = Arc::new(directory);
     Ok(())
 }
 
@@ -211,6 +212,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.keys == b.keys
         && a.managed.last == b.managed.last
         && a.admin == b.admin
+        && a.oidc == b.oidc
         && a.models == b.models
         && a.queue == b.queue
         && a.feedback == b.feedback
@@ -229,6 +231,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("teams", a.teams != b.teams || fleet.teams != other.teams),
         ("keys", a.keys != b.keys || fleet.keys != other.keys),
         ("operators", a.admin != b.admin),
+        ("oidc", a.oidc != b.oidc),
         ("queue", a.queue != b.queue),
         ("feedback", a.feedback != b.feedback),
         ("media", a.media_hosts != b.media_hosts),

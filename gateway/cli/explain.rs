@@ -79,9 +79,10 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let (headers, at) = (headers(args)?, jiff::Timestamp::now());
     let request = Box::new(request);
-    let asked = Asked { principal, headers, request, at };
+    let asked = Asked { principal, subject: None, headers, request, at };
     let inputs = SignalInputs {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
+        subject: asked.subject,
         media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
         budget_free: None,

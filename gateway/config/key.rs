@@ -8,17 +8,51 @@ use std::{
 use policies::{
     Fault,
     document::{Faults, Path, Section},
-    facts::{KeyFacts, TeamIndex},
+    facts::{DataClass, KeyFacts, KeyIndex, TeamIndex},
 };
 use toml::Value;
 
 use super::{
-    Key, Secret,
+    Budget, Limits, Secret, Tags,
     fields::own_token,
     outside::Outside,
     owner::Owner,
     team::{DEFAULT, ReadTeam},
 };
+use crate::outcome::Priority;
+
+/// `[[key]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name.
+    pub name: Arc<str>,
+    /// The team.
+    pub team: TeamIndex,
+    /// How it is recognised.
+    pub credential: Credential,
+    /// Money it may spend by itself.
+    pub budgets: Vec<Budget>,
+    /// How fast it may go by itself.
+    pub limits: Limits,
+    /// The default class of its requests, if it raises its team's.
+    pub data_class: Option<DataClass>,
+    /// The highest class it may send, if it lowers its team's.
+    pub data_class_max: Option<DataClass>,
+    /// Who comes first where requests wait; else the nearest team's counts.
+    pub priority: Option<Priority>,
+    /// Whether its hint headers are believed.
+    pub hints: bool,
+    /// Whether it may tell values of its whole team's requests.
+    pub feedback: bool,
+    /// Whether the end users that it forwards are believed.
+    pub frontend: bool,
+    /// Who answers for it, in words for operators.
+    pub owner: Option<Arc<str>>,
+    /// Tags of its requests, over its teams' and the caller's of the same name.
+    pub tags: Tags,
+    /// Not valid from this moment on.
+    pub expires: Option<jiff::Timestamp>,
+}
 
 /// How a key is recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +70,8 @@ pub enum Credential {
     },
     /// The key itself, by reference; hashed at load.
     Secret(Secret),
+    /// By a token of an issuer, all of whose tokens are this key to the policy.
+    Token(KeyIndex),
     /// Nobody can ask with it: it pays for what the gateway asks by itself.
     Nobody,
 }
@@ -126,7 +162,7 @@ impl Credential {
         match self {
             Self::Hash(_) | Self::Rotated { .. } => "hash",
             Self::Secret(_) => "secret",
-            Self::Nobody => "",
+            Self::Token(_) | Self::Nobody => "",
         }
     }
 }

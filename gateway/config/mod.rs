@@ -4,6 +4,7 @@
 //! parts read that table leaf by leaf and collect every fault. Nothing else in the gateway looks at text
 //! from a file.
 
+mod algorithm;
 mod alone;
 mod bound;
 mod budget;
@@ -12,6 +13,7 @@ mod fields;
 mod fixed;
 mod identity;
 mod key;
+mod key_source;
 mod listener;
 mod load;
 mod log;
@@ -20,6 +22,7 @@ mod misplaced;
 mod model;
 mod names;
 mod new_key;
+mod oidc;
 mod operator;
 mod otlp;
 mod outside;
@@ -39,6 +42,7 @@ mod unread;
 mod url;
 mod validate;
 mod webhook;
+mod when;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -50,22 +54,15 @@ use policies::{
 
 use crate::outcome::{ByHour, Priority, Tags};
 
-pub(crate) use self::{
-    alone::load_alone,
-    fixed::fixed_changes,
-    load::{admin, read_text},
-    log::{filter as log_filter, variable as log_variable},
-    managed::fields as managed_fields,
-    series::series_alone,
-    unread::PREFIX as VARIABLE_PREFIX,
-};
 pub use self::{
+    algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
     feedback::Feedback,
     fixed::FixedChange,
     identity::Identity,
-    key::Credential,
+    key::{Credential, Key},
+    key_source::KeySource,
     load::{check, identity, ledger, load, load_managed, load_with, new_key},
     log::{Log, LogFormat},
     managed::{
@@ -74,6 +71,7 @@ pub use self::{
     },
     model::price_version,
     new_key::NewKey,
+    oidc::{Oidc, TokenRule},
     operator::{ADMIN, Admin, Operator, Role},
     otlp::Tracing,
     outside::ManagedFn,
@@ -81,6 +79,17 @@ pub use self::{
     secret::Secret,
     source::ReadFrom,
     webhook::Webhook,
+    when::Condition,
+};
+pub(crate) use self::{
+    alone::load_alone,
+    fixed::fixed_changes,
+    key_source::is_key_url,
+    load::{admin, read_text},
+    log::{filter as log_filter, variable as log_variable},
+    managed::fields as managed_fields,
+    series::series_alone,
+    unread::PREFIX as VARIABLE_PREFIX,
 };
 
 /// Everything the gateway runs by.
@@ -131,6 +140,8 @@ pub struct Config {
     pub teams: Vec<Team>,
     /// Keys; by `KeyIndex`.
     pub keys: Vec<Key>,
+    /// Whose tokens are taken in place of a key.
+    pub oidc: Vec<Oidc>,
     /// The keys that pay for the shadows of the policy's experiments.
     pub shadow_keys: Vec<Key>,
     /// What of it is managed beside the file.
@@ -349,37 +360,4 @@ pub struct Team {
     pub owner: Option<Arc<str>>,
     /// Tags of its keys' requests, over the caller's of the same name.
     pub tags: Tags,
-}
-
-/// `[[key]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The name.
-    pub name: Arc<str>,
-    /// The team.
-    pub team: TeamIndex,
-    /// How it is recognised.
-    pub credential: Credential,
-    /// Money it may spend by itself.
-    pub budgets: Vec<Budget>,
-    /// How fast it may go by itself.
-    pub limits: Limits,
-    /// The default class of its requests, if it raises its team's.
-    pub data_class: Option<DataClass>,
-    /// The highest class it may send, if it lowers its team's.
-    pub data_class_max: Option<DataClass>,
-    /// Who comes first where requests wait; else the nearest team's counts.
-    pub priority: Option<Priority>,
-    /// Whether its hint headers are believed.
-    pub hints: bool,
-    /// Whether it may tell values of its whole team's requests.
-    pub feedback: bool,
-    /// Whether the end users that it forwards are believed.
-    pub frontend: bool,
-    /// Who answers for it, in words for operators.
-    pub owner: Option<Arc<str>>,
-    /// Tags of its requests, over its teams' and the caller's of the same name.
-    pub tags: Tags,
-    /// Not valid from this moment on.
-    pub expires: Option<jiff::Timestamp>,
 }

@@ -44,7 +44,7 @@ pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>
 /// The policy: a preset, a file, or the built-in one; and which requests end nowhere under it.
 pub(super) fn compiled(
     mut it: Section<'_>,
-    (fleet, teams, keys): (&FleetFacts, &[&Path], &[&Path]),
+    (fleet, places): (&FleetFacts, Places<'_>),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Option<(Policy, Vec<Finding>)> {
@@ -89,7 +89,7 @@ pub(super) fn compiled(
     match proved {
         Ok(proved) => Some(proved),
         Err(found) => {
-            let placed = |it: Fault| match own(&it.path, (teams, keys)) {
+            let placed = |it: Fault| match places.own(&it.path) {
                 Some(path) => Fault { path, ..it },
                 None => it.in_file(&name),
             };
@@ -109,15 +109,31 @@ fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding
     Ok(findings)
 }
 
-/// The path in this configuration of a fault that was found when the policy was compiled against its names;
-/// none if it is the policy's own.
-fn own(path: &str, (teams, keys): (&[&Path], &[&Path])) -> Option<String> {
-    if path.starts_with("alias.") {
-        return Some(path.to_owned());
+/// Where the teams and the keys that a policy is compiled against stand in the configuration.
+pub(super) struct Places<'a> {
+    /// The path of each team: teams are compiled in the order of the tree, and stand in the file in any.
+    pub(super) teams: Vec<&'a Path>,
+    /// The path of each key, those of the store behind those of the file; behind them stand issuers.
+    pub(super) keys: Vec<&'a Path>,
+}
+
+impl Places<'_> {
+    /// The path in this configuration of a fault that was found when the policy was compiled against its
+    /// names; none if it is the policy's own.
+    fn own(&self, path: &str) -> Option<String> {
+        if path.starts_with("alias.") {
+            return Some(path.to_owned());
+        }
+        let (list, at) = path.split_once('[')?;
+        let (at, key) = at.split_once("].")?;
+        let at = at.parse::<usize>().ok()?;
+        match list {
+            "team" => Some(self.teams.get(at)?.at(key)),
+            "key" => Some(match at.checked_sub(self.keys.len()) {
+                Some(issuer) => format!("oidc[{issuer}].{key}"),
+                None => self.keys.get(at)?.at(key),
+            }),
+            _ => None,
+        }
     }
-    // Teams are compiled in the order of the tree, and stand in the file in any; those of the store, and its
-    // keys, in no list of the file.
-    let [team, key] = ["team[", "key["].map(|list| path.strip_prefix(list)?.split_once("]."));
-    let (paths, (at, key)) = team.map(|it| (teams, it)).or_else(|| key.map(|it| (keys, it)))?;
-    Some(paths.get(at.parse::<usize>().ok()?)?.at(key))
 }

@@ -8,7 +8,7 @@ use policies::{
     facts::{KeyIndex, TeamIndex},
 };
 
-use super::Config;
+use super::{Config, Credential};
 
 /// Lines of one histogram: at most 16 buckets, sum and count.
 const HISTOGRAM: usize = 18;
@@ -26,6 +26,8 @@ const TEAM_AND_MODEL: usize = 1 + 5;
 /// Of a team's budget: amount, spent, reserved, hard, beginning and end of the window.
 const BUDGET: usize = 6;
 
+/// Of an issuer of tokens: refreshes of its keys by two results, and their age.
+const ISSUER: usize = 2 + 1;
 /// Of an arm of an experiment: requests by their four outcomes, and its units.
 const ARM: usize = 5;
 /// Of an experiment: requests that have no unit.
@@ -44,6 +46,7 @@ struct Alone {
     budgets: usize,
     /// Shares of all these budgets at which somebody is told.
     alerts: usize,
+    issuers: usize,
     /// Pairs of what can decide and a model of its route.
     decisions: usize,
     /// Names of values for each arm of an experiment, and the others together.
@@ -65,6 +68,7 @@ impl Alone {
             endpoints: config.models.iter().map(|it| it.endpoints.len()).sum(),
             budgets: budgets().count(),
             alerts: budgets().map(|it| it.alerts.len()).sum(),
+            issuers: config.oidc.len(),
             decisions: config.policy.decisions(),
             feedback: feedback(config),
             bounds: bounds(config),
@@ -80,6 +84,7 @@ impl Alone {
             + self.models * MODEL
             + self.endpoints * ENDPOINT
             + self.of_budgets()
+            + self.issuers * ISSUER
             + self.decisions
             + self.compared()
     }
@@ -105,16 +110,20 @@ pub(super) fn too_many(config: &Config) -> Option<Fault> {
     let alone = Alone::of(config);
     let lines = alone.lines();
     (lines > config.series_max).then(|| {
-        let Alone { used, models, endpoints, budgets, decisions, arms, .. } = alone;
+        let Alone { used, models, endpoints, budgets, issuers, decisions, arms, .. } = alone;
         let compared = match alone.compared() {
             0 => String::new(),
             lines => format!("{lines} for the arms of experiments ({arms}), "),
+        };
+        let tokens = match issuers {
+            0 => String::new(),
+            issuers => format!("{} for issuers of tokens ({issuers}), ", issuers * ISSUER),
         };
         let expected = format!(
             "at least {lines}, for what never folds into `other`: {} for teams and the models that \
              their keys may use ({used}), {} for models ({models}), {} for endpoints ({endpoints}), {} \
              for budgets ({budgets}), {decisions} for rules and aliases by the models of their routes, \
-             {compared}and {FIXED}",
+             {compared}{tokens}and {FIXED}",
             used * TEAM_AND_MODEL,
             models * MODEL,
             endpoints * ENDPOINT,
@@ -153,13 +162,20 @@ fn used(config: &Config) -> usize {
     let facts = config.policy.fleet();
     let mut asked = HashSet::new();
     let mut teams: BTreeMap<TeamIndex, Vec<bool>> = BTreeMap::new();
-    for (at, (key, facts)) in (0..).zip(config.keys.iter().zip(&facts.keys)) {
+    let keys = (0..).map(KeyIndex).zip(&config.keys);
+    let tokens =
+        config.oidc.iter().flat_map(|it| &it.payers).filter_map(|it| match it.credential {
+            Credential::Token(index) => Some((index, it)),
+            _ => None,
+        });
+    for (index, key) in keys.chain(tokens) {
+        let Some(facts) = facts.keys.get(index.get()) else { continue };
         if !asked.insert((key.team, &facts.models)) {
             continue;
         }
         let parent = |at: &TeamIndex| config.teams.get(at.get())?.parent.filter(|it| it < at);
         let path: Vec<TeamIndex> = std::iter::successors(Some(key.team), parent).collect();
-        let allowed = config.policy.allowed(&path, KeyIndex(at));
+        let allowed = config.policy.allowed(&path, index);
         let all = teams.entry(key.team).or_insert_with(|| vec![false; allowed.len()]);
         all.iter_mut().zip(allowed).for_each(|(any, it)| *any |= it);
     }

@@ -46,12 +46,14 @@ fn key(experiment: &Experiment, zone: &str, teams: &[Team]) -> Option<Key> {
 }
 
 impl Config {
-    /// All keys by which money is spent: those of callers, and behind them those of shadows.
+    /// All keys by which money is spent: those of callers, behind them those of issuers' tokens, and at the
+    /// end those of shadows.
     #[must_use]
     pub fn payers(&self) -> Cow<'_, [Key]> {
-        match self.shadow_keys.as_slice() {
-            [] => Cow::Borrowed(&self.keys),
-            shadows => Cow::Owned(self.keys.iter().chain(shadows).cloned().collect()),
+        if self.oidc.is_empty() && self.shadow_keys.is_empty() {
+            return Cow::Borrowed(&self.keys);
         }
+        let tokens = self.oidc.iter().flat_map(|it| &it.payers);
+        Cow::Owned(self.keys.iter().chain(tokens).chain(&self.shadow_keys).cloned().collect())
     }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use policies::{
     Fault,
-    document::{Faults, Path, Section, Spelled},
-    facts::FleetFacts,
+    document::{Faults, Section, Spelled},
+    facts::{FleetFacts, KeyFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -15,15 +15,16 @@ use super::{
     Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
-    key::keys,
+    key::{ReadKey, keys},
     listener::{admin, apart, server},
     log::log,
     managed::{Managed, ManagedKind, Sections, credentials},
     model,
+    oidc::{ReadOidc, issuers},
     operator::operators,
     otlp::tracing,
     outside::Outside,
-    policy::{aliases, compiled},
+    policy::{Places, aliases, compiled},
     series::too_many,
     shadow,
     signing_key::audit,
@@ -38,8 +39,7 @@ pub(super) fn validate(
     spelled: &Spelled,
     outside: &Outside<'_>,
 ) -> Result<Config, Vec<Fault>> {
-    let mut faults = Faults::with_keys();
-    let mut root = Section::root_with(table, spelled);
+    let (mut faults, mut root) = (Faults::with_keys(), Section::root_with(table, spelled));
     let server = server(root.section("server", &mut faults), &mut faults);
     let mut admin = admin(root.section("admin", &mut faults), outside, &mut faults);
     operators(&mut root, (&mut admin, table), outside, &mut faults);
@@ -55,21 +55,24 @@ pub(super) fn validate(
     let teams = self::teams(teams, &mut faults);
     let keys = of_keys.join(root.tables("key", &mut faults), &mut faults);
     let keys = self::keys(keys, &teams, outside, &mut faults);
+    let tokens = root.tables("oidc", &mut faults);
+    let oidc = issuers(tokens, (&teams, keys.len()), outside, &mut faults);
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
     let audit_key = audit(root.section("audit", &mut faults), outside, &mut faults);
     root.close(&mut faults);
-    // Where a value is a fault already, its default was looked at.
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
-    let of_keys = keys.iter().map(|it| it.facts.clone()).collect();
-    let fleet = FleetFacts { models: facts, teams: of_teams, keys: of_keys, aliases };
-    let team_paths: Vec<&Path> = teams.iter().map(|it| &it.path).collect();
-    let key_paths: Vec<&Path> = keys.iter().map(|it| &it.path).collect();
-    let policy = compiled(policy, (&fleet, &team_paths, &key_paths), outside, &mut faults);
+    let fleet =
+        FleetFacts { models: facts, teams: of_teams, keys: all_keys(&keys, &oidc), aliases };
+    let places = Places {
+        teams: teams.iter().map(|it| &it.path).collect(),
+        keys: keys.iter().map(|it| &it.path).collect(),
+    };
+    let policy = compiled(policy, (&fleet, places), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
@@ -102,6 +105,7 @@ pub(super) fn validate(
         models,
         teams,
         keys,
+        oidc: oidc.into_iter().map(|it| it.oidc).collect(),
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
 }
@@ -115,7 +119,12 @@ fn managed(ledger: &Ledger, outside: &Outside<'_>, faults: &mut Faults) -> Manag
     })
 }
 
-/// What the machine has against it.
+/// What the policy has to know of all keys: those that are configured, and behind them those of issuers.
+fn all_keys(keys: &[ReadKey], oidc: &[ReadOidc]) -> Vec<KeyFacts> {
+    keys.iter().map(|it| &it.facts).chain(oidc.iter().map(|it| &it.facts)).cloned().collect()
+}
+
+/// What the machine has against it. Where a value is a fault already, its default was looked at.
 fn stands_on(ground: &Ground<'_>, outside: &Outside<'_>, faults: &mut Faults) {
     let mut found = (outside.ground)(ground);
     found.retain(|it| !faults.iter().any(|said| said.path == it.path));

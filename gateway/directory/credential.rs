@@ -10,23 +10,33 @@ pub(super) fn unauthenticated(public: &'static str) -> Failure {
     Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
 }
 
-/// The one key of a request: wherever keys stand, they must be the same.
-pub(super) fn credential(headers: &HeaderMap) -> Result<&[u8], Failure> {
-    let mut found: Option<&[u8]> = None;
+/// What a request shows of who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// The key, or the token.
+    pub(super) text: &'a [u8],
+    /// Whether it stands in the header `authorization`: only there it can be a token.
+    pub(super) bearer: bool,
+}
+
+/// The one credential of a request: wherever they stand, they must be the same.
+pub(super) fn credential(headers: &HeaderMap) -> Result<Shown<'_>, Failure> {
+    let mut found: Option<Shown<'_>> = None;
     let mut foreign = false;
     let bearers = headers.get_all(header::AUTHORIZATION).iter().map(|value| {
         let bearer = bearer(value.as_bytes());
         foreign |= bearer.is_none();
-        bearer.unwrap_or_default()
+        Shown { text: bearer.unwrap_or_default(), bearer: true }
     });
-    let plain = headers.get_all(API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
-    for key in bearers.chain(plain).filter(|key| !key.is_empty()) {
-        if found.is_some_and(|other| other != key) {
+    let plain = headers.get_all(API_KEY).iter();
+    let plain = plain.map(|value| Shown { text: value.as_bytes().trim_ascii(), bearer: false });
+    for shown in bearers.chain(plain).filter(|it| !it.text.is_empty()) {
+        if found.is_some_and(|other| other.text != shown.text) {
             let public = "the request holds two different API keys";
             return Err(Failure::new(Kind::InvalidRequest, Stage::Authenticate, public)
                 .coded("conflicting_credentials"));
         }
-        found = Some(key);
+        found.get_or_insert(shown);
     }
     found.ok_or_else(|| {
         unauthenticated(if foreign {

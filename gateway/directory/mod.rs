@@ -1,17 +1,23 @@
 //! The directory: who may ask, and what binds him. A credential becomes a [`Principal`], by the keyed hash
-//! of the key. Keys themselves are never kept, logged or sent on.
+//! of the key, or by a token that an issuer has signed. Neither is ever kept, logged or sent on.
 //!
 //! One directory is a snapshot, made from a configuration and never changed; an epoch holds the one that
 //! goes with its policy. What was spent and what is in use is not in it but in the accounts that it leads
 //! to, which live on from one snapshot to the next.
 
+mod claims;
 mod credential;
+mod issuer_keys;
+mod issuers;
 mod key;
+mod key_client;
+mod key_set;
 mod operators;
 mod pepper;
 mod principal;
 #[cfg(test)]
 mod tests;
+mod token;
 mod used;
 
 use std::{
@@ -26,19 +32,23 @@ use policies::facts::KeyIndex;
 pub use self::principal::Principal;
 pub(crate) use self::{
     credential::bearer,
+    issuer_keys::IssuerKeys,
     key::{hash_line, new_key},
+    key_client::KeyClient,
     operators::{Operator, Stranger},
     pepper::{fingerprint, load_or_create_pepper, load_or_create_secret, load_pepper},
 };
 use self::{
     credential::{credential, unauthenticated},
+    issuers::Issuers,
     operators::Operators,
     pepper::Pepper,
     principal::{Ids, caller},
+    token::{TOKEN_BYTES_MAX, TokenFault, is_token},
 };
 use crate::{
     account::Accounts,
-    config::{Admin, Credential, Key, Team},
+    config::{Admin, Credential, Key, Oidc, Team},
     failure::Failure,
 };
 
@@ -51,8 +61,20 @@ pub struct Directory {
     own: HashMap<Arc<str>, Arc<Principal>>,
     /// Who may ask at the operators' door.
     operators: Arc<Operators>,
+    /// Those who ask by the tokens of an issuer, by the name of its key, in the order of the configuration.
+    tokens: HashMap<Arc<str>, Vec<Arc<Principal>>>,
+    issuers: Issuers,
     /// When keys expire, in order; those that never do are not in it.
     expiries: Box<[jiff::Timestamp]>,
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub struct Authenticated {
+    /// By what he asks, and what binds it.
+    pub principal: Arc<Principal>,
+    /// The keyed hash of the user that his token names. It counts before anything that his request says.
+    pub subject: Option<u128>,
 }
 
 impl Directory {
@@ -87,6 +109,8 @@ impl Directory {
             known: HashMap::new(),
             own: HashMap::new(),
             operators: Arc::default(),
+            tokens: HashMap::new(),
+            issuers: Issuers::default(),
             expiries: Box::default(),
         }
     }
@@ -96,13 +120,18 @@ impl Directory {
         Self::empty(pepper).with(keys, teams, &Accounts::default())
     }
 
-    /// The directory of these keys and teams, whose accounts are these: numbers, pepper and operators stay.
+    /// The directory of these keys and teams, whose accounts are these: numbers, pepper and operators stay. It
+    /// takes no tokens of issuers.
     pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
-        let (mut known, mut own) = (HashMap::new(), HashMap::new());
+        let mut new = Self { ids: Arc::clone(&self.ids), ..Self::empty(&[]) };
+        new.pepper.clone_from(&self.pepper);
         for (at, key) in (0..).zip(keys) {
-            let index = KeyIndex(at);
+            let index = match key.credential {
+                Credential::Token(index) => index,
+                _ => KeyIndex(at),
+            };
             let caller = Arc::new(caller(&self.ids, index, key, teams));
-            let account = accounts.of_key(index.get()).cloned().unwrap_or_default();
+            let account = accounts.of_key(KeyIndex(at).get()).cloned().unwrap_or_default();
             let used = self.ids.used(&key.name);
             let with = |expires| {
                 let (caller, account) = (Arc::clone(&caller), Arc::clone(&account));
@@ -113,22 +142,26 @@ impl Directory {
                 Credential::Hash(hash) => *hash,
                 Credential::Rotated { hash, previous, until } => {
                     let expires = key.expires.map_or(*until, |at| at.min(*until));
-                    known.insert(*previous, with(Some(expires)));
+                    new.known.insert(*previous, with(Some(expires)));
                     *hash
                 }
                 Credential::Secret(secret) => self.pepper.digest(secret.expose().as_bytes()),
+                Credential::Token(_) => {
+                    new.tokens.entry(Arc::clone(&key.name)).or_default().push(principal);
+                    continue;
+                }
                 Credential::Nobody => {
-                    own.insert(Arc::clone(&key.name), principal);
+                    new.own.insert(Arc::clone(&key.name), principal);
                     continue;
                 }
             };
-            known.insert(hash, principal);
+            new.known.insert(hash, principal);
         }
         let mut expiries: Box<[_]> = keys.iter().filter_map(|key| key.expires).collect();
         expiries.sort_unstable();
-        let operators = Arc::clone(&self.operators);
-        let (pepper, ids) = (self.pepper.clone(), Arc::clone(&self.ids));
-        Self { pepper, ids, known, own, operators, expiries }
+        new.expiries = expiries;
+        new.operators = Arc::clone(&self.operators);
+        new
     }
 
     /// The same with the operators of this section.
@@ -164,6 +197,22 @@ impl Directory {
         self.operators.guards_metrics()
     }
 
+    /// The same, and it takes the tokens of these issuers, whose payers are among its keys. What `before`
+    /// knows of the keys of an issuer that stays is kept.
+    pub(crate) fn trusting(mut self, oidc: &[Oidc], before: &Self) -> Self {
+        let payers = |it: &Oidc| {
+            let name = it.payers.first().map(|it| &it.name);
+            name.and_then(|name| self.tokens.get(name)).cloned().unwrap_or_default()
+        };
+        self.issuers = Issuers::of(oidc, payers, &before.issuers);
+        self
+    }
+
+    /// The keys of all issuers, each with how often they are to be refreshed.
+    pub(crate) fn issuer_keys(&self) -> impl Iterator<Item = (&Arc<IssuerKeys>, Duration)> {
+        self.issuers.keys()
+    }
+
     /// How many keys are valid now and are not after this span.
     pub(crate) fn expiring(&self, within: jiff::SignedDuration, now: jiff::Timestamp) -> usize {
         let end = now.saturating_add(within).unwrap_or(jiff::Timestamp::MAX);
@@ -171,21 +220,29 @@ impl Directory {
         until(end).saturating_sub(until(now))
     }
 
-    /// Who asks with the key in these headers.
+    /// Who asks with the key or the token in these headers.
     ///
     /// # Errors
-    /// When no key is there, two differ, or the key is unknown or has expired.
+    /// When none is there, two differ, or it is unknown, wrong or has expired.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
         now: jiff::Timestamp,
-    ) -> Result<Arc<Principal>, Failure> {
-        let key = credential(headers)?;
+    ) -> Result<Authenticated, Failure> {
+        let shown = credential(headers)?;
+        if shown.bearer && !self.issuers.is_empty() && is_token(shown.text) {
+            if shown.text.len() > TOKEN_BYTES_MAX {
+                return Err(unauthenticated(TokenFault::TooLong.words()));
+            }
+            let hash = self.pepper.digest(shown.text);
+            let user_hash = |team: &str, user: &str| self.user_hash(team, user);
+            return self.issuers.authenticate(shown.text, hash, now, user_hash);
+        }
         // The map is asked for a keyed hash: how long that takes tells nothing about any key.
-        match self.known.get(&self.pepper.digest(key)) {
+        match self.known.get(&self.pepper.digest(shown.text)) {
             Some(known) if known.expires.is_none_or(|at| now < at) => {
                 known.used.note(now);
-                Ok(Arc::clone(known))
+                Ok(Authenticated { principal: Arc::clone(known), subject: None })
             }
             Some(_) => Err(unauthenticated("the API key has expired")),
             None => Err(unauthenticated("the API key is not known")),

@@ -51,7 +51,7 @@ impl Operators {
             let hash = match &it.credential {
                 Credential::Hash(hash) | Credential::Rotated { hash, .. } => *hash,
                 Credential::Secret(token) => of_token(token),
-                Credential::Nobody => return None,
+                Credential::Token(_) | Credential::Nobody => return None,
             };
             let (name, role, expires) = (Arc::clone(&it.name), it.role, it.expires);
             Some((hash, Arc::new(Operator { name, role, expires })))

@@ -77,7 +77,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 fn asked(pairs: &[(&'static str, &str)]) -> Result<String, (u16, &'static str)> {
     let keys = keys(&[key("one", 0, "sk-sb-one"), key("two", 2, "sk-sb-two")]);
     let caller = keys.authenticate(&headers(pairs), now());
-    caller.map(|it| it.caller.key_name.to_string()).map_err(|failure| {
+    caller.map(|it| it.principal.caller.key_name.to_string()).map_err(|failure| {
         assert!(!failure.public.contains("sk-sb"), "{failure}");
         assert_eq!(failure.stage, Stage::Authenticate);
         (failure.status(), failure.code)

@@ -357,8 +357,8 @@ fn listed(
     only: Option<&str>,
 ) -> Result<bytes::Bytes, Failure> {
     let epoch = gateway.epoch.load();
-    let principal = epoch.directory.authenticate(headers, (gateway.sources.timestamp)())?;
-    let caller = &principal.caller;
+    let asking = epoch.directory.authenticate(headers, (gateway.sources.timestamp)())?;
+    let caller = &asking.principal.caller;
     let policy = &epoch.policy;
     let allowed = policy.allowed(&caller.team_path, caller.key);
     let since = |id: &str| epoch.created.get(id).copied();

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Asked {
     /// The caller, with the account that binds him.
     pub principal: Arc<Principal>,
+    /// The keyed hash of the user that his token names, if he came by one that does.
+    pub subject: Option<u128>,
     /// The request's headers.
     pub headers: HeaderMap,
     /// The body, read.

@@ -73,7 +73,7 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let epoch = gw.epoch.load_full();
-    let principal = epoch.directory.authenticate(&inbound.headers, inbound.at)?;
+    let principal = epoch.directory.authenticate(&inbound.headers, inbound.at)?.principal;
     gw.recorder.accepts()?;
     let told = Told::read(&inbound.body.await?)?;
     let unknown = || unknown(&told.request);

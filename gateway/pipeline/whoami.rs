@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn whoami(gw: &Gateway, headers: &HeaderMap) -> Result<Bytes, Failure> {
     let at = (gw.sources.timestamp)();
     let epoch = gw.epoch.load();
-    let principal = epoch.directory.authenticate(headers, at)?;
+    let principal = epoch.directory.authenticate(headers, at)?.principal;
     let caller = &*principal.caller;
     let standing = principal.account.standing(gw.now(), at);
     let allowed = epoch.policy.allowed(&caller.team_path, caller.key);

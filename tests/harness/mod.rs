@@ -7,6 +7,7 @@ pub(crate) mod collector;
 pub(crate) mod engine;
 pub(crate) mod exposition;
 pub(crate) mod gateway;
+pub(crate) mod issuer;
 pub(crate) mod manual_backend;
 pub(crate) mod raw;
 pub(crate) mod receiver;

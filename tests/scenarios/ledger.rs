@@ -49,8 +49,8 @@ async fn a_copy_that_is_made_under_load_is_whole_and_recorded() {
             asked(&server).await;
         }
     };
-    let ((), made) =
-        tokio::join!(load, run(&folder.config(), &["ledger", "backup", copy, "--json"]));
+    let (config, arguments) = (folder.config(), ["ledger", "backup", copy, "--json"]);
+    let ((), made) = tokio::join!(load, run(&config, &arguments));
     let made = read(&made);
     assert_eq!(made["file"], copy);
     assert!(made["audit_head"].as_i64() >= Some(2), "{made}");

@@ -42,6 +42,7 @@ mod managed;
 mod metrics;
 mod mistakes;
 mod new_budgets;
+mod oidc;
 mod operators;
 mod own_edits;
 mod pages;

@@ -85,7 +85,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper_util::client", &["dispatch::connection"]),
     ("hyper_rustls", &["dispatch::connection"]),
     // Nobody waits for the webhook: a task of `app` of its own speaks to it.
-    ("reqwest", &["fleet::probe", "directory", "record", "app::webhook", "cli", "sim"]),
+    ("reqwest", &["fleet::probe", "directory::key_client", "record", "app::webhook", "cli", "sim"]),
     ("governor", &["account", "directory"]),
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),
@@ -95,7 +95,8 @@ const CRATES: &[(&str, &[&str])] = &[
     // Patterns are the caller's: they run where their size and their steps are bounded.
     ("regex", &["experiment::judge::pattern"]),
     ("rusqlite", &["store"]),
-    ("ring", &["store::sqlite::checkpoint"]),
+    ("ring", &["store::sqlite::checkpoint", "directory::key_set"]),
+    ("base64", &["directory"]),
     ("tokio_postgres", &["store"]),
     ("deadpool_postgres", &["store"]),
     ("redis", &["store"]),

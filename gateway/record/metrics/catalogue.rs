@@ -161,6 +161,11 @@ const ABOUT_RELOADS: About<1> = About {
     help: "Number of times the configuration was read anew, by what came of it.",
     labels: ["result"],
 };
+const ABOUT_JWKS: About<2> = About {
+    name: "signalbox_jwks_refreshes_total",
+    help: "Number of times an issuer of tokens was asked for its keys, by what came of it.",
+    labels: ["issuer", "result"],
+};
 const ABOUT_SPANS: About<1> = About {
     name: "signalbox_spans_total",
     help: "Number of spans of requests, by what became of them on their way to the collector.",
@@ -210,6 +215,7 @@ pub(super) struct Catalogue {
     pub(super) estimated: Counters<1>,
     pub(super) bound_broken: Counters<1>,
     pub(super) reloads: Counters<1>,
+    pub(super) jwks: Counters<2>,
     pub(super) spans: Counters<1>,
     pub(super) alerts: Counters<3>,
     pub(super) webhook: Counters<1>,
@@ -244,6 +250,7 @@ impl Catalogue {
             estimated: counters(r, ABOUT_ESTIMATED)?,
             bound_broken: counters(r, ABOUT_BOUND_BROKEN)?,
             reloads: counters(r, ABOUT_RELOADS)?,
+            jwks: counters(r, ABOUT_JWKS)?,
             spans: counters(r, ABOUT_SPANS)?,
             alerts: counters(r, ABOUT_ALERTS)?,
             webhook: counters(r, ABOUT_WEBHOOK)?,

@@ -65,6 +65,8 @@ pub enum Gauge {
     AuditHead,
     /// Keys that are valid and expire within so many days. Labels: within.
     KeysExpiring,
+    /// How long ago the keys of an issuer of tokens were last had, in seconds. Labels: issuer.
+    JwksAge,
     /// 1 if a check of `/readyz` passes, else 0. Labels: check.
     Ready,
     /// The program; always 1. Labels: version, hash.
@@ -133,6 +135,8 @@ const GAUGES: &[About] = &[
         "Number of the newest record of an audit trail, as of a second ago."),
     (Gauge::KeysExpiring, "signalbox_keys_expiring", &["within"],
         "Number of keys that are valid and expire within so many days."),
+    (Gauge::JwksAge, "signalbox_jwks_age_seconds", &["issuer"],
+        "Seconds since the keys of an issuer of tokens were last had from it; none before the first time."),
     (Gauge::Ready, "signalbox_ready", &["check"],
         "Whether a check of /readyz passes: 1 or 0; the replica is ready if all do."),
     (Gauge::BuildInfo, "signalbox_build_info", INFO,

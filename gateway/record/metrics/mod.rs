@@ -227,6 +227,13 @@ impl Metrics {
         WebhookResult::ALL.into_iter().for_each(|it| zero(it).inc_by(0));
     }
 
+    /// Counts that an issuer of tokens, by the name of its section, was asked for its keys.
+    pub fn jwks_refreshed(&self, issuer: &str, good: bool) {
+        let catalogue = &self.inner.catalogue;
+        let result = if good { "ok" } else { "failed" };
+        catalogue.jwks.of(&catalogue.series, [issuer, result]).inc();
+    }
+
     /// Counts a value that was told of an answer of an experiment's arm.
     pub fn feedback(&self, experiment: &str, arm: &str, name: &str) {
         let catalogue = &self.inner.catalogue;

@@ -1,0 +1,204 @@
+use std::path::Path;
+
+use policies::{
+    Fault,
+    facts::{DataClass as C, TeamIndex},
+};
+
+use crate::config::{
+    Config, Credential, KeySource, TokenAlgorithm,
+    load::{Layer, layered},
+    outside::Outside,
+};
+
+const BARE: &str = r#"
+[[model]]
+id = "qwen"
+price = "free"
+[[model.endpoint]]
+url = "http://127.0.0.1:8000/v1/"
+
+[[team]]
+name = "retail"
+data_class = "internal"
+[[team]]
+name = "cards"
+data_class_max = "confidential"
+"#;
+
+const CORP: &str = r#"
+[[oidc]]
+name = "corp"
+issuer = "https://login.example.com/realms/bank"
+audience = "signalbox"
+team = "default"
+"#;
+
+fn read(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some("/etc/signalbox/keys.json") => Ok("{ \"keys\": [] }".into()),
+        Some("/etc/signalbox/page.html") => Ok("<html>".into()),
+        _ => Err("No such file".into()),
+    }
+}
+
+fn load(text: &str) -> Result<Config, Vec<String>> {
+    let outside = Outside {
+        file: "signalbox.toml",
+        folder: Path::new("/etc/signalbox"),
+        variables: &[],
+        secret: &|_| Err("nothing".into()),
+        read: &read,
+        ground: &|_| Vec::new(),
+        managed: &|_| Ok(Default::default()),
+    };
+    let none = || Layer::environment(std::iter::empty());
+    let loaded = layered(text, none(), Layer::overrides(&[]), &outside);
+    loaded.map_err(|faults| {
+        let said =
+            |it: &Fault| format!("{}: found {}, expected {}", it.path, it.found, it.expected);
+        faults.iter().map(said).collect()
+    })
+}
+
+fn good(text: &str) -> Config {
+    load(&format!("{BARE}{text}")).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+/// The issuer with these lines, and with others in place of some of its own.
+fn faults(text: &str, replaced: &[(&str, &str)]) -> Vec<String> {
+    let corp = replaced.iter().fold(CORP.to_owned(), |text, (from, to)| text.replace(from, to));
+    match load(&format!("{BARE}{corp}{text}")) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults,
+    }
+}
+
+#[test]
+fn an_issuer_is_a_key_of_its_own_with_a_payer_for_each_team_and_class() {
+    let config = good(&format!(
+        "{CORP}{}",
+        r#"
+data_class = "internal"
+models = ["qwen"]
+limits = { requests_per_minute = 60 }
+budget = { amount = "5", window = "day" }
+hints = false
+[[oidc.rule]]
+when = { groups = ["retail", "retail-leads"], "realm_access.roles" = "user" }
+team = "retail"
+[[oidc.rule]]
+when = { groups = ["cards"] }
+team = "cards"
+data_class = "confidential"
+[[oidc.rule]]
+when = { groups = ["more"] }
+team = "retail"
+data_class = "public"
+"#
+    ));
+    let oidc = &config.oidc[0];
+    assert_eq!((oidc.leeway.as_secs(), oidc.refresh.as_secs(), &*oidc.user), (60, 300, "sub"));
+    assert_eq!(oidc.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es256]);
+    assert_eq!(oidc.source, KeySource::Discovery);
+    let payers: Vec<_> = oidc.payers.iter().map(|it| (it.team, it.data_class)).collect();
+    let internal = Some(C::Internal);
+    let expected = [(1, internal), (2, Some(C::Confidential)), (0, internal)];
+    assert_eq!(payers, expected.map(|(team, class)| (TeamIndex(team), class)));
+    let rules: Vec<_> = oidc.rules.iter().map(|it| (it.when.len(), it.payer)).collect();
+    assert_eq!(rules, [(2, 0), (1, 1), (1, 0), (0, 2)], "its own team comes last");
+    for payer in &oidc.payers {
+        assert_eq!((&*payer.name, payer.budgets.len(), payer.hints), ("oidc(corp)", 1, false));
+        assert_eq!(payer.limits.requests_per_minute, Some(60));
+        let Credential::Token(index) = payer.credential else { panic!("{payer:?}") };
+        assert_eq!(&*config.policy.fleet().keys[index.get()].name, "oidc(corp)");
+    }
+    assert_eq!((config.keys.len(), config.payers().len()), (0, 3), "no key is needed beside it");
+}
+
+#[test]
+fn keys_come_from_exactly_one_place_and_never_in_the_clear() {
+    let source = |lines: &str| good(&format!("{CORP}{lines}")).oidc[0].source.clone();
+    let url = |it: &str| source(&format!("jwks_url = \"{it}\""));
+    assert_eq!(url("https://a.example/c?p=1"), KeySource::Url("https://a.example/c?p=1".into()));
+    assert_eq!(url("http://127.0.0.1:1/c"), KeySource::Url("http://127.0.0.1:1/c".into()));
+    let file = KeySource::File("/etc/signalbox/keys.json".into());
+    assert_eq!(source("jwks = \"file:keys.json\""), file);
+    for (lines, said) in [
+        ("jwks_url = \"https://a.example\"\njwks = \"file:keys.json\"", "found both"),
+        ("jwks_url = \"http://a.example/c\"", "expected an https URL"),
+        ("jwks_url = \"ftp://a.example/c\"", "expected an https URL"),
+        ("jwks_url = \"https://u:secret-77@a.example/c\"", "found a URL with credentials"),
+        ("jwks_url = 7", "expected an https URL"),
+        ("jwks = \"keys.json\"", "expected a file by reference"),
+        ("jwks = \"file:absent.json\"", "No such file"),
+        ("jwks = \"file:page.html\"", "expected a JSON Web Key Set"),
+    ] {
+        let found = faults(lines, &[]);
+        assert_eq!(found.len(), 1, "{lines}: {found:#?}");
+        assert!(found[0].contains("oidc[0].jwks") && found[0].contains(said), "{found:#?}");
+        assert!(!found[0].contains("secret-77"), "{found:#?}");
+    }
+    let named = [("https://login.example.com/realms/bank", "accounts.example.com")];
+    assert!(faults("", &named)[0].contains("oidc[0].issuer"), "it cannot be asked");
+    assert!(faults("jwks = \"file:keys.json\"", &named).is_empty());
+}
+
+#[test]
+fn every_fault_is_said_with_its_path() {
+    for (lines, replaced, said) in [
+        ("", ("name = \"corp\"", ""), "oidc[0].name: found nothing"),
+        ("", ("name = \"corp\"", "name = \"a(b)\""), "oidc[0].name"),
+        (
+            "",
+            ("issuer = \"https://login.example.com/realms/bank\"", ""),
+            "oidc[0].issuer: found nothing",
+        ),
+        ("", ("audience = \"signalbox\"", ""), "oidc[0].audience: found nothing"),
+        ("", ("\"signalbox\"", "[]"), "oidc[0].audience: found nothing"),
+        ("", ("\"signalbox\"", "[\"\"]"), "oidc[0].audience[0]"),
+        ("", ("team = \"default\"", ""), "oidc[0].team: found nothing"),
+        ("", ("\"default\"", "\"retial\""), "did you mean `retail`?"),
+        ("algorithms = [\"HS256\"]", ("", ""), "oidc[0].algorithms[0]"),
+        ("algorithms = [\"none\"]", ("", ""), "oidc[0].algorithms[0]"),
+        ("algorithms = [\"rs256\"]", ("", ""), "did you mean `RS256`?"),
+        ("algorithms = []", ("", ""), "oidc[0].algorithms: found nothing"),
+        ("leeway_seconds = 301", ("", ""), "from 0 to 300"),
+        ("refresh_seconds = 9", ("", ""), "from 10 to 86400"),
+        ("user = \"\"", ("", ""), "oidc[0].user"),
+        ("secret = \"env:X\"", ("", ""), "oidc[0].secret"),
+        ("[[oidc.rule]]\nteam = \"retail\"", ("", ""), "oidc[0].rule[0].when: found nothing"),
+        ("[[oidc.rule]]\nteam = \"retail\"\nwhen = {}", ("", ""), "rule[0].when: found nothing"),
+        (
+            "[[oidc.rule]]\nteam = \"retail\"\nwhen = { a = [] }",
+            ("", ""),
+            "rule[0].when.a: found nothing",
+        ),
+        ("[[oidc.rule]]\nteam = \"retail\"\nwhen = { a = [7] }", ("", ""), "rule[0].when.a[0]"),
+        ("[[oidc.rule]]\nwhen = { a = \"b\" }", ("", ""), "rule[0].team: found nothing"),
+        ("[[oidc.rule]]\nwhen = { a = \"b\" }\nteam = \"x\"", ("", ""), "expected a team"),
+        ("[[oidc.rule]]\nwhen = { a = \"b\" }\nteam = \"cards\"\nif = 1", ("", ""), "rule[0].if"),
+        (
+            "[[oidc.rule]]\nwhen = { a = \"b\" }\nteam = \"cards\"\ndata_class = \"secret\"",
+            ("", ""),
+            "rule[0].data_class: found requests of class secret, and a ceiling of confidential",
+        ),
+        (
+            "data_class_max = \"public\"\n[[oidc.rule]]\nwhen = { a = \"b\" }\nteam = \"retail\"",
+            ("", ""),
+            "rule[0].team: found requests of class internal",
+        ),
+        ("models = [\"qwem\"]", ("", ""), "oidc[0].models"),
+        (CORP, ("", ""), "oidc[1].name: found `corp` for the second time"),
+        (
+            CORP,
+            ("", ""),
+            "oidc[1].issuer: found `https://login.example.com/realms/bank` for the second",
+        ),
+    ] {
+        let found = faults(lines, &[replaced]);
+        assert!(found.iter().any(|it| it.contains(said)), "{lines} {replaced:?}: {found:#?}");
+    }
+    let nobody = load(BARE).unwrap_err();
+    assert!(nobody[0].contains("at least one [[key]]"), "{nobody:#?}");
+}
