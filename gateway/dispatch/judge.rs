@@ -84,9 +84,8 @@ impl AttemptError {
     /// It takes no bound on its answer under any name, and the caller's budget needs one.
     pub(crate) fn unbounded(mut self) -> Self {
         let public = "the model's server takes no bound on its answer, which the budget needs";
-        let said = std::mem::take(&mut self.failure.public);
         let failure = Failure::new(Kind::UpstreamError, Stage::Dispatch, public);
-        self.failure = failure.retry(Retry::Elsewhere).because(said.into_owned());
+        self.failure = failure.retry(Retry::Elsewhere);
         self.blame = false;
         self
     }
@@ -176,18 +175,18 @@ impl AttemptError {
     }
 
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with
-    /// another status than it states.
+    /// another status than it states. Its cause goes to the log, and quotes nothing of the message: backends
+    /// repeat the prompt in it.
     pub(crate) fn told(said: &wire::Said, case: Case<'_>) -> Self {
         let too_long = || said.is_too_long(400, case.half_full, case.context_errors).then_some(400);
         let status = said.status.or_else(too_long).and_then(|it| StatusCode::from_u16(it).ok());
-        let quoted = said.message("").unwrap_or_else(|| String::from("without a message"));
         let Some(status) = status else {
-            return Self::invalid("the model's server failed", quoted);
+            return Self::invalid("the model's server failed", "an error without a status");
         };
         let mut it = Self::status(status, &HeaderMap::new(), said, case);
         if it.failure.kind == Kind::UpstreamError {
             it.result = AttemptResult::Invalid;
-            it.failure = it.failure.because(format!("status {} told: {quoted}", status.as_u16()));
+            it.failure = it.failure.because(format!("status {} told", status.as_u16()));
         }
         it
     }
@@ -282,7 +281,7 @@ pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, Attempt
         if error.failure.kind != Kind::UpstreamError || said.status.is_some() {
             return error;
         }
-        AttemptError::invalid("the model's server sent no answer", format!("{invalid:?}"))
+        AttemptError::invalid("the model's server sent no answer", invalid.to_string())
     })
 }
 
@@ -291,11 +290,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_cause_quotes_what_a_backend_says() {
+        for body in [
+            r#"{"error":"what is open-sesame?"}"#,
+            r#"{"error":{"message":"what is open-sesame?","code":500}}"#,
+            r#"{"error":{"message":"what is open-sesame?","type":"open-sesame"}}"#,
+            r#"{"choices":[{"error":{"message":"open-sesame"}}]}"#,
+            r#"[{"error":{"message":"open-sesame"}}]"#,
+            "<html>open-sesame</html>",
+            "open-sesame",
+        ] {
+            let error = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            let cause = error.failure.cause.expect("a cause").to_string();
+            assert!(!cause.is_empty() && !cause.contains("sesame"), "{body}: {cause}");
+        }
+    }
+
+    #[test]
     fn no_cause_quotes_the_key() {
-        let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
-        let error = plain(&body, Case::default()).unwrap_err().without("open-sesame");
+        let mut headers = HeaderMap::new();
+        headers.append(CONTENT_TYPE, http::HeaderValue::from_static("open-sesame/x"));
+        let error = check_head(&headers, false).unwrap_err().without("open-sesame");
         let cause = error.failure.cause.expect("a cause").to_string();
-        assert!(cause.contains("[removed] a key"), "{cause}");
+        assert!(cause.contains("[removed]/x"), "{cause}");
     }
 
     #[test]
