@@ -230,9 +230,9 @@ pub(crate) fn answers(status: StatusCode) -> bool {
 pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), AttemptError> {
     // A backend's head has a few lines: one walk over them costs less than looking each name up.
     for (name, value) in headers {
-        if let Some(found) = coded(name, value.as_bytes()) {
+        if coded(name, value.as_bytes()) {
             let public = "the model's server compressed an answer that was not to be";
-            return Err(AttemptError::invalid(public, format!("{name} {found}")));
+            return Err(AttemptError::invalid(public, name.as_str()));
         }
     }
     let usual = if stream { "text/event-stream" } else { "application/json" };
@@ -246,7 +246,8 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Attemp
     if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
-    Err(AttemptError::invalid("the model's server sent no answer", format!("content-type {kind}")))
+    let said = if kind == "text/html" { "a web page" } else { "another content-type" };
+    Err(AttemptError::invalid("the model's server sent no answer", said))
 }
 
 /// What the body says that it is, without parameters, in lower case; empty if it does not say.
@@ -255,15 +256,14 @@ fn content_type(headers: &HeaderMap) -> String {
     found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The coding that a line of a head says, if it is any but the usual.
-fn coded(name: &HeaderName, value: &[u8]) -> Option<String> {
+/// Whether a line of a head says a coding that is any but the usual.
+fn coded(name: &HeaderName, value: &[u8]) -> bool {
     let usual = match *name {
         CONTENT_ENCODING => "identity",
         TRANSFER_ENCODING => "chunked",
-        _ => return None,
+        _ => return false,
     };
-    let odd = !value.is_empty() && !value.eq_ignore_ascii_case(usual.as_bytes());
-    odd.then(|| String::from_utf8_lossy(value).into_owned())
+    !value.is_empty() && !value.eq_ignore_ascii_case(usual.as_bytes())
 }
 
 /// Reads a plain answer that has come whole.
@@ -308,11 +308,9 @@ mod tests {
 
     #[test]
     fn no_cause_quotes_the_key() {
-        let mut headers = HeaderMap::new();
-        headers.append(CONTENT_TYPE, http::HeaderValue::from_static("open-sesame/x"));
-        let error = check_head(&headers, false).unwrap_err().without("open-sesame");
+        let error = AttemptError::broken(io::Error::other("no open-sesame")).without("open-sesame");
         let cause = error.failure.cause.expect("a cause").to_string();
-        assert!(cause.contains("[removed]/x"), "{cause}");
+        assert_eq!(cause, "no [removed]");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(crate) mod raw;
 pub(crate) mod sim_backend;
 pub(crate) mod trial;
 pub(crate) mod wait;
+pub(crate) mod wiretap;
 
 pub(crate) use self::{
     gateway::{Books, Gateway, KEY, Reply, Setup},
