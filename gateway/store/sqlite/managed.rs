@@ -232,15 +232,12 @@ pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreErr
 }
 
 /// What is managed beside the configuration of this ledger, without making or changing anything: nothing where
-/// there is no ledger yet, another version's, or another file, of which the start says more.
+/// there is no ledger yet, another version's, or no file that can be opened, of which the start says more.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
-    let connection = match pepper::unchanged(ledger) {
-        Err(StoreError::Absent | StoreError::NoLedger) => return Ok(Managed::default()),
-        connection => connection?,
-    };
+    let Ok(connection) = pepper::unchanged(ledger) else { return Ok(Managed::default()) };
     match migrate::version(&connection) {
         Ok(migrate::NEWEST) => read(&connection, &Managed::default()).map_err(failed),
         _ => Ok(Managed::default()),
