@@ -14,6 +14,7 @@ mod experiments;
 mod gauges;
 mod ground;
 mod handover;
+mod idle_switches;
 mod in_force;
 mod inherited;
 mod listen;
@@ -32,6 +33,7 @@ mod served;
 mod spend;
 mod start_block;
 mod start_error;
+mod switches;
 mod traces;
 mod trail;
 
@@ -56,6 +58,7 @@ pub use self::{
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
+    switches::switches,
 };
 pub(crate) use self::{
     epoch::read_limits,
@@ -132,7 +135,9 @@ impl Running {
 
     /// Says in the log how it has come to serve, and by what, with these warnings.
     pub async fn say_started(&self, path: &Path, warnings: &[StartWarning]) {
-        start_block::say(self, (&*self.in_force.config.lock().await, path), warnings);
+        let config = self.in_force.config.lock().await;
+        start_block::say(self, (&*config, path), warnings);
+        idle_switches::say(None, &config);
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -324,6 +329,7 @@ fn admin(admin: &config::Admin, in_force: &Arc<InForce>) -> AdminState {
         spend: spend::teller(gateway, ledger.clone()),
         expose: gauges::exposer(gateway),
         manage: manage::manager(in_force),
+        switchboard: switches::switchboard(in_force),
         gateway: Arc::clone(gateway),
         metrics_guarded: !admin.listen.ip().is_loopback() || admin.metrics_token.is_some(),
         token: admin.token.clone(),

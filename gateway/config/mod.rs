@@ -27,6 +27,7 @@ mod series;
 pub(crate) mod shadow;
 pub(crate) mod single;
 mod source;
+mod switches;
 mod tags;
 mod team;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub(crate) use self::{
     log::{filter as log_filter, variable as log_variable},
     managed::fields as managed_fields,
     series::series_alone,
+    switches::{NotSwitchable, Switchable, Switches, Switching},
     unread::PREFIX as VARIABLE_PREFIX,
 };
 pub use self::{

@@ -274,12 +274,12 @@ const SHOWN: [&str; 9] = [
 ];
 
 /// What a body says: fields, and why.
-struct Said {
-    fields: Map<String, Value>,
-    reason: String,
+pub(super) struct Said {
+    pub(super) fields: Map<String, Value>,
+    pub(super) reason: String,
 }
 
-async fn said(body: Body) -> Result<Said, Failure> {
+pub(super) async fn said(body: Body) -> Result<Said, Failure> {
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
         let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
         Failure::new(Kind::TooLarge, Stage::Receive, public)
@@ -317,7 +317,7 @@ fn taken_text(
     }
 }
 
-fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
+pub(super) fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
     let Some(name) = fields.keys().next() else { return Ok(()) };
     let public = format!("there is no field `{}` here: expected {known}", shown(name));
     Err(Failure::invalid("unknown_field", public).at(shown(name).to_string()))
@@ -342,7 +342,7 @@ fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     })
 }
 
-fn author(state: &AdminState, by: &str, reason: &str) -> Author {
+pub(super) fn author(state: &AdminState, by: &str, reason: &str) -> Author {
     let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
     Author { by: by.into(), at_ms, reason: reason.into() }
 }
@@ -369,7 +369,7 @@ async fn shown_one(
     Ok(json_of(status, &it))
 }
 
-fn json_of(status: StatusCode, document: &Value) -> Response {
+pub(super) fn json_of(status: StatusCode, document: &Value) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     let mut answer = (status, json, document.to_string()).into_response();
     if let Some(version) = document.get("version").and_then(Value::as_i64)

@@ -10,6 +10,7 @@ mod metrics;
 mod policy;
 mod requests;
 mod spend;
+mod switches;
 mod token;
 
 use std::{
@@ -29,7 +30,10 @@ use serde_json::Value;
 use tower_service::Service;
 use uuid::Uuid;
 
-pub(crate) use self::managed::{Manage, Minted};
+pub(crate) use self::{
+    managed::{Manage, Minted},
+    switches::Switchboard,
+};
 use super::{EdgeBody, framing::FramingError};
 use crate::{
     config::Secret,
@@ -55,6 +59,8 @@ pub(crate) struct AdminState {
     pub spend: Spend,
     /// Shows and changes keys and teams.
     pub manage: Manage,
+    /// Shows models and endpoints, and switches them off and on.
+    pub switchboard: Switchboard,
     /// Writes out the metrics.
     pub expose: Expose,
 }
@@ -137,6 +143,7 @@ impl Admin {
         ]
         .into_iter()
         .chain(managed::routes())
+        .chain(switches::routes())
         .fold(Router::new(), |router, (path, page)| {
             router.route(path, page.clone()).route(&format!("{path}/"), page)
         });
