@@ -1,6 +1,6 @@
-//! What operators have switched off: models, and endpoints that they drain. Each is a managed row, which binds
-//! where the configuration has the model, and the endpoint of that model by its URL: a list in another order
-//! drains nobody else. A row of something that is not there does nothing.
+//! What operators have switched off: models, and endpoints that they drain. Each is a managed row. It binds
+//! where the configuration has the model, and an endpoint by its URL: a list in another order drains nobody
+//! else. A row of something that is not there does nothing.
 
 use std::sync::Arc;
 
