@@ -10,7 +10,7 @@ pub(super) fn say(before: Option<&Config>, config: &Config) {
     let said: HashSet<String> = before.map(idle).into_iter().flatten().collect();
     for what in idle(config).iter().filter(|it| !said.contains(*it)) {
         tracing::warn!(
-            "managed: the switch of {what} does nothing: the configuration has no such thing. It holds again              when it has"
+            "managed: the switch of {what} does nothing until the configuration has such a thing again"
         );
     }
 }
