@@ -114,8 +114,9 @@ fn fields(row: &ManagedRow) -> Map<String, Value> {
     }
 }
 
-/// Makes these changes, all or none, but for those that ask for what is so already, where no process serves or beside one that does: it follows within a
-/// second. `base` is the configuration's file; the changes are held against the whole.
+/// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
+/// second. What asks for what is so already is left out. `base` is the configuration's file; the changes are
+/// held against the whole.
 ///
 /// # Errors
 /// See [`ChangeError`]: then nothing was changed.

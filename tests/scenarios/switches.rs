@@ -1,5 +1,5 @@
-//! Models that are switched off and endpoints that are drained while the gateway serves: by the operators' API
-//! and by commands beside it.
+//! Models that are switched off and endpoints that are drained while the gateway serves: by the operators'
+//! API and by commands beside it.
 
 use std::sync::{
     Arc,
