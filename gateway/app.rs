@@ -15,6 +15,7 @@ mod experiments;
 mod gauges;
 mod ground;
 mod handover;
+mod idle_switches;
 mod in_force;
 mod inherited;
 mod jwks;
@@ -34,6 +35,7 @@ mod served;
 mod spend;
 mod start_block;
 mod start_error;
+mod switches;
 mod traces;
 mod trail;
 mod webhook;
@@ -60,18 +62,14 @@ pub use self::{
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
+    switches::switches,
 };
 pub(crate) use self::{
     epoch::read_limits,
     pepper::{accepted, pepper, place},
 };
 pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
-use arc_swap::ArcSwap;
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, watch},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     config::Config,
@@ -138,7 +136,9 @@ impl Running {
 
     /// Says in the log how it has come to serve, and by what, with these warnings.
     pub async fn say_started(&self, path: &Path, warnings: &[StartWarning]) {
-        start_block::say(self, (&*self.in_force.config.lock().await, path), warnings);
+        let config = self.in_force.config.lock().await;
+        start_block::say(self, (&*config, path), warnings);
+        idle_switches::say(None, &config);
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -325,6 +325,7 @@ fn admin(on_loopback: bool, in_force: &Arc<InForce>) -> AdminState {
         spend: spend::teller(gateway, ledger.clone()),
         expose: gauges::exposer(gateway),
         manage: manage::manager(in_force),
+        switchboard: switches::switchboard(in_force),
         gateway: Arc::clone(gateway),
         on_loopback,
     }

@@ -177,7 +177,7 @@ impl Shown {
     }
 }
 
-fn moment(ms: i64) -> Option<String> {
+pub(super) fn moment(ms: i64) -> Option<String> {
     Timestamp::from_millisecond(ms).ok().map(|it| it.to_string())
 }
 
@@ -267,7 +267,7 @@ fn of_store(row: &ManagedRow, hashes: bool, it: &mut Map<String, Value>) {
 }
 
 /// A change that was not made, as operators are told.
-fn failure(error: &ChangeError) -> Failure {
+pub(super) fn failure(error: &ChangeError) -> Failure {
     use crate::config::EditRefused as Refused;
     let invalid = |status: u16, code: &'static str| {
         let failure = Failure::new(Kind::InvalidRequest, Stage::Receive, error.to_string());

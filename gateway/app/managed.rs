@@ -68,7 +68,7 @@ fn rows(
     let in_file =
         |kind: ManagedKind, name: &str| files.is_some_and(|it| it.in_file(kind, name).is_some());
     let (mut after, mut made) = (managed.clone(), Vec::with_capacity(edits.len()));
-    for edit in edits {
+    for edit in edits.iter().filter(|it| !it.is_so(managed)) {
         let (kind, name) = edit.row();
         let before = after.get(kind, name).cloned();
         let (row, action) = edit.apply(&after, author, in_file)?;
@@ -115,7 +115,8 @@ fn fields(row: &ManagedRow) -> Map<String, Value> {
 }
 
 /// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
-/// second. `base` is the configuration's file; the changes are held against the whole.
+/// second. What asks for what is so already is left out. `base` is the configuration's file; the changes are
+/// held against the whole.
 ///
 /// # Errors
 /// See [`ChangeError`]: then nothing was changed.
@@ -130,6 +131,9 @@ pub fn change(
         // What stands already may be what is to be mended: the whole counts as it is afterwards.
         let alone = config::load(Some(path)).ok().map(|it| it.read_from());
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
+        if made.is_empty() {
+            return Ok(Vec::new());
+        }
         let whole = config::load_managed(path, &|_| Ok(after.clone()));
         whole.map_err(ChangeError::Faults)?;
         match store::write_managed(&ledger, managed.last, &made) {
@@ -158,16 +162,25 @@ pub(super) async fn change_here(
         let made = tokio::task::spawn_blocking(move || {
             let managed = Reader::open(&ledger)?.managed(&base.managed)?;
             let (after, made) = rows((&edits.0, &edits.1), &managed, Some(&base))?;
+            if made.is_empty() && managed.last == base.managed.last {
+                return Ok(Some((None, made)));
+            }
             let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+            if made.is_empty() {
+                // Somebody else was quicker: it is in force here too when this returns.
+                return Ok(Some((Some(whole), made)));
+            }
             match store::write_managed(&ledger, managed.last, &made) {
-                Ok(last) => Ok(Some((whole.as_of(last), made))),
+                Ok(last) => Ok(Some((Some(whole.as_of(last)), made))),
                 Err(ManagedError::Conflict) => Ok(None),
                 Err(ManagedError::Store(error)) => Err(ChangeError::Store(error)),
             }
         });
         let made = made.await.map_err(|error| StoreError::Failed(Box::new(error)))??;
         if let Some((whole, made)) = made {
-            put(in_force, &mut current, whole).await?;
+            if let Some(whole) = whole {
+                put(in_force, &mut current, whole).await?;
+            }
             return Ok(made.into_iter().map(|(row, _)| row).collect());
         }
     }

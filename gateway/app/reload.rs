@@ -20,6 +20,7 @@ use super::{
     beside::PredecessorMoney,
     changed::{NamesChanged, names_changed},
     epoch::{Before, epoch},
+    idle_switches,
     in_force::InForce,
     past, pepper, probes, trail,
 };
@@ -131,6 +132,7 @@ pub(super) async fn put(
     }
     let (models, config_hash) = (changes(current, &config), Arc::clone(&config.hash));
     running.log.apply(&config.log);
+    idle_switches::say(Some(&*current), &config);
     running.read.store(Arc::new(config.read_from()));
     *current = config;
     Ok(Reloaded::InForce {

@@ -29,12 +29,19 @@ pub(super) struct Why {
     reason: Option<String>,
 }
 
+impl Why {
+    /// The words; empty where there are none.
+    pub(super) fn text(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+}
+
 /// Makes changes, all or none, or says why not.
 pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
     let author = Author {
         by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
-        reason: why.reason.as_deref().unwrap_or_default().into(),
+        reason: why.text().into(),
     };
     app::change(path, edits, &author).map_err(|error| {
         match &error {
@@ -88,7 +95,7 @@ pub(super) fn list(
     ExitCode::SUCCESS
 }
 
-fn print_table(rows: &[Vec<String>]) {
+pub(super) fn print_table(rows: &[Vec<String>]) {
     let width = |at: usize| {
         rows.iter().filter_map(|row| row.get(at)).map(|it| it.chars().count()).max().unwrap_or(0)
     };

@@ -16,6 +16,7 @@ mod print;
 mod serve;
 mod sim;
 mod spend;
+mod switch;
 mod team;
 mod top;
 mod user;
@@ -84,6 +85,12 @@ enum Command {
     /// List, make, change and remove teams, likewise.
     #[command(subcommand)]
     Team(team::Command),
+    /// List models, and switch them off and on, also while a gateway serves: it follows within a second.
+    #[command(subcommand)]
+    Model(switch::ModelCommand),
+    /// Drain an endpoint of a model, and let it get requests again, likewise.
+    #[command(subcommand)]
+    Endpoint(switch::EndpointCommand),
     /// Say what was spent, from the ledger.
     Spend(spend::Args),
     /// Show what a gateway does right now, by model and by team.
@@ -127,6 +134,8 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Team(command) => team::run(&config, &command),
+        Command::Model(command) => switch::model(&config, &command),
+        Command::Endpoint(command) => switch::endpoint(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),

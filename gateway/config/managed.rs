@@ -25,7 +25,8 @@ pub enum ManagedKind {
     Key,
     /// A model that is switched off.
     Model,
-    /// An endpoint of a model that is drained: its name is `MODEL/N`, counted from 0.
+    /// An endpoint of a model that is drained: its name is the model's id, a blank and its URL, so that it is
+    /// meant wherever it stands in the list.
     Endpoint,
 }
 

@@ -60,6 +60,7 @@ mod shadow;
 mod sim;
 mod slow_stream;
 mod spend;
+mod switches;
 mod tags;
 mod timeouts;
 mod top;

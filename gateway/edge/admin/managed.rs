@@ -63,9 +63,9 @@ pub(crate) struct Minted {
 }
 
 type Name = Result<Path<String>, PathRejection>;
-type Asked = State<Arc<AdminState>>;
-type By = Extension<Arc<directory::Operator>>;
-type Answered = Result<Response, Told>;
+pub(super) type Asked = State<Arc<AdminState>>;
+pub(super) type By = Extension<Arc<directory::Operator>>;
+pub(super) type Answered = Result<Response, Told>;
 
 /// The pages of keys and teams. A key that has leaked is ended by whoever is there; whoever gives one out is
 /// an admin.
@@ -263,12 +263,12 @@ const SHOWN: [&str; 9] = [
 ];
 
 /// What a body says: fields, and why.
-struct Said {
-    fields: Map<String, Value>,
-    reason: String,
+pub(super) struct Said {
+    pub(super) fields: Map<String, Value>,
+    pub(super) reason: String,
 }
 
-async fn said(body: Body) -> Result<Said, Failure> {
+pub(super) async fn said(body: Body) -> Result<Said, Failure> {
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
         let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
         Failure::new(Kind::TooLarge, Stage::Receive, public)
@@ -306,7 +306,7 @@ fn taken_text(
     }
 }
 
-fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
+pub(super) fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
     let Some(name) = fields.keys().next() else { return Ok(()) };
     let public = format!("there is no field `{}` here: expected {known}", shown(name));
     Err(Failure::invalid("unknown_field", public).at(shown(name).to_string()))
@@ -331,7 +331,7 @@ fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     })
 }
 
-fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
+pub(super) fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
     let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
     Author { by: Arc::clone(&by.name), at_ms, reason: reason.into() }
 }
@@ -358,7 +358,7 @@ async fn shown_one(
     Ok(json_of(status, &it))
 }
 
-fn json_of(status: StatusCode, document: &Value) -> Response {
+pub(super) fn json_of(status: StatusCode, document: &Value) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     let mut answer = (status, json, document.to_string()).into_response();
     if let Some(version) = document.get("version").and_then(Value::as_i64)
