@@ -14,10 +14,10 @@ use super::{
     Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
-    key::keys,
+    key::{TeamsByName, keys},
     listener::{admin, apart, server},
     log::log,
-    managed::{Managed, ManagedKind, Sections, credentials},
+    managed::{Managed, ManagedKind, Sections, credentials, join_keys, stored_keys},
     model,
     otlp::tracing,
     outside::Outside,
@@ -44,12 +44,13 @@ pub(super) fn validate(
     let limits = Limits::read(&mut root, table.contains_key("tracing"), outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
-    let [of_teams, of_keys] =
-        [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(&managed, it));
-    let teams = of_teams.join(root.tables("team", &mut faults), &mut faults);
-    let teams = self::teams(teams, &mut faults);
-    let keys = of_keys.join(root.tables("key", &mut faults), &mut faults);
-    let keys = self::keys(keys, &teams, outside, &mut faults);
+    let of_teams = Sections::of(&managed, ManagedKind::Team);
+    let teams =
+        self::teams(of_teams.join(root.tables("team", &mut faults), &mut faults), &mut faults);
+    let by_name = TeamsByName::of(&teams);
+    let stored = stored_keys(&managed, &by_name);
+    let keys = join_keys(root.tables("key", &mut faults), &stored, &mut faults);
+    let keys = self::keys(keys, &by_name, outside, &mut faults);
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
