@@ -45,8 +45,7 @@ pub(super) fn validate(
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
     let of_teams = Sections::of(&managed, ManagedKind::Team);
-    let teams =
-        self::teams(of_teams.join(root.tables("team", &mut faults), &mut faults), &mut faults);
+    let teams = teams(of_teams.join(root.tables("team", &mut faults), &mut faults), &mut faults);
     let by_name = TeamsByName::of(&teams);
     let stored = stored_keys(&managed, &by_name);
     let keys = join_keys(root.tables("key", &mut faults), &stored, &mut faults);

@@ -191,8 +191,9 @@ async fn what_is_killed_at_any_moment_has_lost_nothing_and_has_nothing_twice() {
     let of =
         |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).expect("a count") };
     println!(
-        "bar killed: {rounds} times kill -9 and a restart: {accepted} requests accepted, each with one entry; \
-         {} entries, {} recovered; {} keys, {} changes, each with one record; verified after each restart",
+        "bar killed: {rounds} times kill -9 and a restart: {accepted} requests accepted, each with one \
+         entry; {} entries, {} recovered; {} keys, {} changes, each with one record; verified after \
+         each restart",
         of("SELECT count(*) FROM ledger"),
         of("SELECT count(*) FROM ledger WHERE state = 'recovered'"),
         keys.len(),

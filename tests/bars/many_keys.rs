@@ -123,9 +123,9 @@ async fn many_keys_are_made_listed_and_ended_and_no_request_feels_them() {
     let command = from.elapsed();
     let by_command = until_refused(&server, &first[0], Instant::now()).await;
     println!(
-        "bar many keys ({}): {keys} keys in lots of {LOT}: {rate:.0} keys/s, a lot at most {} ms; a page of 100 \
-         in {} ms; DELETE to 401 in at most {} ms; `key revoke` in {} ms and 401 {} ms later; a request's p50 \
-         {} ms with one key, {} ms with {keys}; {} MiB resident",
+        "bar many keys ({}): {keys} keys in lots of {LOT}: {rate:.0} keys/s, a lot at most {} ms; a page \
+         of 100 in {} ms; DELETE to 401 in at most {} ms; `key revoke` in {} ms and 401 {} ms later; a \
+         request's p50 {} ms with one key, {} ms with {keys}; {} MiB resident",
         if optimized() { "optimized" } else { "not optimized" },
         ms(lots.into_iter().max().unwrap_or_default()),
         ms(page),

@@ -128,9 +128,9 @@ async fn all_books_agree_to_the_billionth() {
         books.entries.iter().filter(|it| it.outcome.as_deref() == Some(outcome)).count()
     };
     println!(
-        "bar reconciliation: {requests} requests of {KEYS} keys in {took:.0} s: {} entries ({} ok, {} cancelled, \
-         {} failed), {refused} refused, {faults} attempts not ok; {} spent in the ledger, the counters and the \
-         budgets alike; the backends' own books of {} requests and {} answers agree",
+        "bar reconciliation: {requests} requests of {KEYS} keys in {took:.0} s: {} entries ({} ok, {} \
+         cancelled, {} failed), {refused} refused, {faults} attempts not ok; {} spent in the ledger, the \
+         counters and the budgets alike; the backends' own books of {} requests and {} answers agree",
         books.entries.len(),
         of("ok"),
         of("cancelled"),
