@@ -18,7 +18,7 @@ use crate::harness::{
     KEY, Setup, SimBackend, ask,
     binary::{self, Server},
     gateway::client,
-    streamed,
+    streamed, wait,
 };
 
 /// Callers at once.
@@ -142,8 +142,10 @@ async fn verified(config: &Path) {
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stdout));
 }
 
-/// One life of a server under load: it ends by `kill -9` after so long.
-async fn life(config: &Path, (round, until): (usize, Duration), keys: &mut Keys) -> Vec<String> {
+/// One life of a server under load: it ends by `kill -9` at any moment, but the same one in every run: after
+/// so many accepted requests, and so many milliseconds more.
+async fn life(config: &Path, round: usize, keys: &mut Keys) -> Vec<String> {
+    let (requests, more) = (1 + round * 7_919 % 61, round as u64 * 31 % 17);
     let server = Server::start(config).await;
     let (accepted, made): (Accepted, Arc<Mutex<Vec<String>>>) = Default::default();
     let url = format!("http://{}/v1/chat/completions", server.addr());
@@ -155,7 +157,8 @@ async fn life(config: &Path, (round, until): (usize, Duration), keys: &mut Keys)
     let by_api = by_api.map(|(name, known)| (name.clone(), *known)).collect();
     let changes = tokio::spawn(change(Operator::at(server.admin_addr()), by_api, made));
     let kill = async {
-        tokio::time::sleep(until).await;
+        wait::until("a load", || accepted.lock().unwrap().len() >= requests).await;
+        tokio::time::sleep(Duration::from_millis(more)).await;
         server.kill().await;
     };
     let ((name, known), ()) = tokio::join!(command(config, format!("cli-{round}")), kill);
@@ -173,9 +176,7 @@ async fn what_is_killed_at_any_moment_has_lost_nothing_and_has_nothing_twice() {
     let folder = Setup::new().operated().model("good", &up.urls()).write();
     let (mut keys, mut accepted) = (Keys::new(), 0);
     for round in 0..rounds {
-        // Any moment, but the same ones in every run.
-        let until = Duration::from_millis(20 + (round as u64 * 7_919) % 487);
-        let ids = life(&folder.config(), (round, until), &mut keys).await;
+        let ids = life(&folder.config(), round, &mut keys).await;
         accepted += ids.len();
         // What was left open is found by the next one that starts.
         let server = Server::start(&folder.config()).await;
