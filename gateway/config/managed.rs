@@ -127,8 +127,11 @@ pub struct ManagedRow {
 pub struct Managed {
     /// The number of the last change; 0 is before the first.
     pub last: i64,
-    rows: Arc<BTreeMap<(ManagedKind, Arc<str>), Arc<Stored>>>,
+    rows: Arc<Rows>,
 }
+
+/// Rows by kind and name.
+type Rows = BTreeMap<(ManagedKind, Arc<str>), Arc<Stored>>;
 
 /// A row, and what a key of it was read as, if that was without a fault: most rows stay as they are when
 /// another one changes, and need not be read again.
