@@ -2,7 +2,11 @@
 //! whoever asks: the row that it makes, the whole read with it as a configuration, both it and its audit
 //! record written in one transaction, and then in force, here and in every other process on the ledger.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use policies::Fault;
 use serde_json::{Map, Value, json};
@@ -25,8 +29,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often it is written when keys were last used.
 const USES_EVERY: Duration = Duration::from_secs(20);
-/// How often a change is made anew because another one came in between.
-const TRIES: u32 = 20;
+/// For how long a change is made anew because others come in between.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +77,7 @@ fn rows(
         let before = after.get(kind, name).cloned();
         let (row, action) = edit.apply(&after, author, in_file)?;
         let record = record(author, action, (before.as_deref(), &row));
-        after = after.with(managed.last, [row.clone()]);
+        after.put(row.clone());
         made.push((row, record));
     }
     Ok((after, made))
@@ -126,10 +130,11 @@ pub fn change(
     author: &Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let ledger = config::ledger(path).map_err(ChangeError::Faults)?.sqlite;
-    for _ in 0..TRIES {
+    // What stands already may be what is to be mended: the whole counts as it is afterwards.
+    let alone = config::load(Some(path)).ok().map(|it| it.read_from());
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         let managed = store::stored_managed(&ledger)?;
-        // What stands already may be what is to be mended: the whole counts as it is afterwards.
-        let alone = config::load(Some(path)).ok().map(|it| it.read_from());
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
         if made.is_empty() {
             return Ok(Vec::new());
@@ -155,8 +160,8 @@ pub(super) async fn change_here(
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let mut current = in_force.config.lock().await;
-    let edits = Arc::new((edits, author));
-    for _ in 0..TRIES {
+    let (edits, began) = (Arc::new((edits, author)), Instant::now());
+    while began.elapsed() < PATIENCE {
         let (edits, ledger) = (Arc::clone(&edits), in_force.ledger.clone());
         let base = current.read_from();
         let made = tokio::task::spawn_blocking(move || {

@@ -113,7 +113,11 @@ pub(super) async fn put(
     let before = gateway.epoch.load_full();
     let metrics = gateway.recorder.metrics();
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
-    let (changed, named) = (changed(current, &config), names_changed(current, &config));
+    // What managed rows have changed was said when they were written.
+    let (changed, named) = match cause {
+        Cause::Files => (changed(current, &config), names_changed(current, &config)),
+        Cause::Managed => (Vec::new(), Vec::new()),
+    };
     let differs = (cause == Cause::Files).then_some((&*changed, &*named));
     admit(running, &config, &mut epoch, differs).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));

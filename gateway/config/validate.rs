@@ -15,10 +15,10 @@ use super::{
     Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
-    key::{ReadKey, keys},
+    key::{ReadKey, TeamsByName, keys as keys_of},
     listener::{admin, apart, server},
     log::log,
-    managed::{Managed, ManagedKind, Sections, credentials},
+    managed::{Managed, ManagedKind, Sections, credentials, join_keys, stored_keys},
     model,
     oidc::{ReadOidc, issuers},
     operator::operators,
@@ -28,7 +28,7 @@ use super::{
     series::too_many,
     shadow,
     signing_key::audit,
-    team::teams,
+    team::{ReadTeam, teams},
     unread::unread,
     webhook::webhook,
 };
@@ -49,14 +49,7 @@ pub(super) fn validate(
     let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
-    let [of_teams, of_keys] =
-        [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(&managed, it));
-    let teams = of_teams.join(root.tables("team", &mut faults), &mut faults);
-    let teams = self::teams(teams, &mut faults);
-    let keys = of_keys.join(root.tables("key", &mut faults), &mut faults);
-    let keys = self::keys(keys, &teams, outside, &mut faults);
-    let tokens = root.tables("oidc", &mut faults);
-    let oidc = issuers(tokens, (&teams, keys.len()), outside, &mut faults);
+    let Askers { teams, keys, oidc } = Askers::read(&mut root, &managed, outside, &mut faults);
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
@@ -68,17 +61,12 @@ pub(super) fn validate(
     let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
     let fleet =
         FleetFacts { models: facts, teams: of_teams, keys: all_keys(&keys, &oidc), aliases };
-    let places = Places {
-        teams: teams.iter().map(|it| &it.path).collect(),
-        keys: keys.iter().map(|it| &it.path).collect(),
-    };
-    let policy = compiled(policy, (&fleet, places), outside, &mut faults);
+    let policy = compiled(policy, (&fleet, Places::of(&teams, &keys)), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
     let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
-    let mut keys: Vec<_> = keys.into_iter().map(|it| it.key).collect();
-    credentials(&managed, &mut keys);
+    let keys = credentials(&managed, keys.into_iter().map(|it| it.key).collect());
     let config = Config {
         managed,
         source: Arc::default(),
@@ -108,6 +96,32 @@ pub(super) fn validate(
         oidc: oidc.into_iter().map(|it| it.oidc).collect(),
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
+}
+
+/// Who may ask: of the file, and of what is managed beside it.
+struct Askers {
+    teams: Vec<ReadTeam>,
+    keys: Vec<ReadKey>,
+    oidc: Vec<ReadOidc>,
+}
+
+impl Askers {
+    fn read(
+        root: &mut Section<'_>,
+        managed: &Managed,
+        outside: &Outside<'_>,
+        faults: &mut Faults,
+    ) -> Self {
+        let of_teams = Sections::of(managed, ManagedKind::Team);
+        let teams = teams(of_teams.join(root.tables("team", faults), faults), faults);
+        let by_name = TeamsByName::of(&teams);
+        let stored = stored_keys(managed, &by_name);
+        let keys = join_keys(root.tables("key", faults), &stored, faults);
+        let keys = keys_of(keys, &by_name, outside, faults);
+        let tokens = root.tables("oidc", faults);
+        let oidc = issuers(tokens, (&teams, keys.len()), outside, faults);
+        Self { teams, keys, oidc }
+    }
 }
 
 /// What is managed beside the file.

@@ -51,7 +51,7 @@ mod pressure;
 mod program;
 mod queue;
 mod reasoning;
-mod reconciliation;
+pub(crate) mod reconciliation;
 mod refusals;
 mod rehearse;
 mod reload;
