@@ -259,9 +259,8 @@ async fn begin(
         resting: resting.clone(),
     };
     let api = api(&config, &gateway);
-    let on_loopback = config.admin.listen.ip().is_loopback();
     let in_force = InForce::new(config, &gateway, (predecessors, asks), &log);
-    let admin = Admin::new(admin(on_loopback, &in_force));
+    let admin = Admin::new(admin(admin_addr.ip().is_loopback(), &in_force));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {
             api.clone().answer(it)

@@ -99,7 +99,7 @@ fn say_used(resources: &mut [Value], last: impl Fn(&str) -> Option<i64>) {
     }
 }
 
-/// Says of keys when they were last used: here, or by any process on the ledger as far as that is written down.
+/// Says of keys when they were last used: here, or by any process on the ledger as far as that is written.
 async fn used(in_force: &InForce, kind: ManagedKind, resources: &mut [Value]) {
     if kind != ManagedKind::Key {
         return;

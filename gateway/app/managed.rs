@@ -176,7 +176,7 @@ pub(super) async fn change_here(
                 return Ok(Some((Some(whole), made)));
             }
             match store::write_managed(&ledger, managed.last, &made) {
-                Ok(last) => Ok(Some((Some(whole.as_of(last)), made))),
+                Ok(last) => Ok(Some((Some(whole.dated(last)), made))),
                 Err(ManagedError::Conflict) => Ok(None),
                 Err(ManagedError::Store(error)) => Err(ChangeError::Store(error)),
             }

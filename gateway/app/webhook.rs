@@ -200,7 +200,7 @@ fn message(alert: &BudgetAlert, at: Timestamp, currency: &str) -> (Uuid, String)
     let told = json!([
         &owner,
         window.code(),
-        window_start.map(|it| it.as_second()),
+        window_start.map(Timestamp::as_second),
         share.number(),
         limit.nano()
     ]);

@@ -20,7 +20,7 @@ use crate::{
 /// What can be done to keys.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a key: it is printed once, alone on standard output, and kept as a keyed hash in the ledger's file.
+    /// Make a key: it is printed once, alone on standard output, and kept as a keyed hash beside the ledger.
     Create(Create),
     /// List the keys of the file and of the store.
     List {

@@ -1,4 +1,4 @@
-//! What `signalbox key` and `signalbox team` have in common: fields by options, a change of the store, a list.
+//! What `signalbox key` and `signalbox team` have in common: fields by options, a change, a list.
 
 mod fields;
 mod span;

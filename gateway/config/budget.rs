@@ -207,8 +207,8 @@ fn fiscal_year_start(it: &mut Section<'_>, window: Window, faults: &mut Faults) 
 }
 
 fn alerts(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Share> {
-    let expected = "at most 8 shares of the amount that rise, each above 0 and up to 2, with four decimals at \
-                    the most, such as [0.5, 0.8, 1.0]";
+    let expected = "at most 8 shares of the amount that rise, each above 0 and up to 2, with four decimals \
+                    at the most, such as [0.5, 0.8, 1.0]";
     let read = |value: &Value| {
         let shares: Option<Vec<_>> = value.as_array()?.iter().map(Share::read).collect();
         shares.filter(|it| it.len() <= ALERTS_MAX && it.is_sorted_by(|one, next| one < next))

@@ -16,8 +16,11 @@ use policies::{
 use toml::Table;
 
 use super::{
-    Config, Ground, Ledger, Managed, ManagedFn, misplaced, outside::Outside, source::Recorder,
-    unread::PREFIX, validate::validate,
+    Config, Ground, Ledger, Managed, ManagedFn, misplaced,
+    outside::{GroundFn, Outside},
+    source::Recorder,
+    unread::PREFIX,
+    validate::validate,
 };
 
 pub(crate) use self::sections::admin;
@@ -74,7 +77,7 @@ pub(super) fn read_layers(
     path: &Path,
     overrides: &[(String, String)],
     variables: Vec<(String, String)>,
-    (ground, managed): (&dyn Fn(&Ground<'_>) -> Vec<Fault>, &ManagedFn<'_>),
+    (ground, managed): (&GroundFn<'_>, &ManagedFn<'_>),
 ) -> Result<Config, Vec<Fault>> {
     let name = path.display().to_string();
     let text = read_text(path)

@@ -19,10 +19,13 @@ pub(super) struct Outside<'a> {
     /// Reads a file.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
     /// Says what of the listeners and the ledger this machine cannot hold.
-    pub ground: &'a dyn Fn(&Ground<'_>) -> Vec<Fault>,
+    pub ground: &'a GroundFn<'a>,
     /// What is managed beside the file, in the store of this ledger.
     pub managed: &'a ManagedFn<'a>,
 }
 
 /// What reads, of a ledger, what is managed beside the file; an error says in words why it cannot be read.
 pub type ManagedFn<'a> = dyn Fn(&Ledger) -> Result<Managed, String> + 'a;
+
+/// What says what of the listeners and the ledger this machine cannot hold.
+pub(super) type GroundFn<'a> = dyn Fn(&Ground<'_>) -> Vec<Fault> + 'a;

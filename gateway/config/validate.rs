@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use policies::{
     Fault,
     document::{Faults, Section, Spelled},
-    facts::{FleetFacts, KeyFacts},
+    facts::{AliasTarget, FleetFacts, ModelFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -58,9 +58,7 @@ pub(super) fn validate(
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
-    let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
-    let fleet =
-        FleetFacts { models: facts, teams: of_teams, keys: all_keys(&keys, &oidc), aliases };
+    let fleet = fleet(facts, (&teams, &keys, &oidc), aliases);
     let policy = compiled(policy, (&fleet, Places::of(&teams, &keys)), outside, &mut faults);
     let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
@@ -133,9 +131,15 @@ fn managed(ledger: &Ledger, outside: &Outside<'_>, faults: &mut Faults) -> Manag
     })
 }
 
-/// What the policy has to know of all keys: those that are configured, and behind them those of issuers.
-fn all_keys(keys: &[ReadKey], oidc: &[ReadOidc]) -> Vec<KeyFacts> {
-    keys.iter().map(|it| &it.facts).chain(oidc.iter().map(|it| &it.facts)).cloned().collect()
+/// What the policy has to know; behind the keys that are configured stand those of issuers.
+fn fleet(
+    models: Vec<ModelFacts>,
+    (teams, keys, oidc): (&[ReadTeam], &[ReadKey], &[ReadOidc]),
+    aliases: Vec<(Box<str>, AliasTarget)>,
+) -> FleetFacts {
+    let keys = keys.iter().map(|it| &it.facts).chain(oidc.iter().map(|it| &it.facts));
+    let teams = teams.iter().map(|it| it.facts.clone()).collect();
+    FleetFacts { models, teams, keys: keys.cloned().collect(), aliases }
 }
 
 /// What the machine has against it. Where a value is a fault already, its default was looked at.

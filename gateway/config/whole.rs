@@ -20,7 +20,7 @@ impl Config {
     }
 
     /// The same as of a later change, of which all is in it.
-    pub(crate) fn as_of(mut self, last: i64) -> Self {
+    pub(crate) fn dated(mut self, last: i64) -> Self {
         self.managed = self.managed.with(last, []);
         self
     }

@@ -120,8 +120,8 @@ impl Directory {
         Self::empty(pepper).with(keys, teams, &Accounts::default())
     }
 
-    /// The directory of these keys and teams, whose accounts are these: numbers, pepper and operators stay. It
-    /// takes no tokens of issuers.
+    /// The directory of these keys and teams, whose accounts are these: numbers, pepper and operators stay.
+    /// It takes no tokens of issuers.
     pub(crate) fn with(&self, keys: &[Key], teams: &[Team], accounts: &Accounts) -> Self {
         let mut new = Self { ids: Arc::clone(&self.ids), ..Self::empty(&[]) };
         new.pepper.clone_from(&self.pepper);
@@ -249,7 +249,7 @@ impl Directory {
         }
     }
 
-    /// The keys that were used since this was last asked, each with when that was, in milliseconds since 1970.
+    /// The keys that were used since this was last asked, each with when: milliseconds since 1970.
     pub(crate) fn newly_used(&self) -> Vec<(Arc<str>, i64)> {
         self.ids.newly_used()
     }

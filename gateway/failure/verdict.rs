@@ -53,8 +53,8 @@ impl From<&Failure> for Verdict {
 }
 
 /// The reason of a failure as books and log keep it. Of a request that is read wrongly, the sentence may
-/// repeat a part of its text: then the field alone is kept, where its name is ours. What a backend calls wrong
-/// is said in its own words, which may repeat the prompt: they are the caller's alone.
+/// repeat a part of its text: then the field alone is kept, where its name is ours. What a backend calls
+/// wrong is said in its own words, which may repeat the prompt: they are the caller's alone.
 pub(crate) fn kept_reason(failure: &Failure) -> Option<Cow<'_, str>> {
     let ours = |param: &&Cow<'static, str>| {
         matches!(param, Cow::Borrowed(_)) || param.starts_with("x-signalbox-")

@@ -222,7 +222,8 @@ async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
 async fn a_teams_budget_is_raised_while_it_runs_and_a_team_in_use_stays() {
     let up = SimBackend::start();
     let gateway = setup(&up).start().await;
-    let tight = json!({ "name": "cards", "parent": "bank", "budget": { "amount": "0.000000001", "window": "day" } });
+    let least = json!({ "amount": "0.000000001", "window": "day" });
+    let tight = json!({ "name": "cards", "parent": "bank", "budget": least });
     assert_eq!(call(&gateway, Method::POST, "teams", tight).await.status, 201);
     let key = key_of(
         &call(&gateway, Method::POST, "keys", json!({ "name": "a", "team": "cards" })).await,

@@ -210,7 +210,7 @@ async fn whatever_is_changed_or_refused_names_who_it_was() {
         one("(operators)", "unauthenticated"),
         one("old", "unauthenticated"),
     ];
-    assert_eq!(refused, expected.iter().map(|it| it.each_ref()).collect::<Vec<_>>());
+    assert_eq!(refused, expected.iter().map(<[_; 4]>::each_ref).collect::<Vec<_>>());
     let verified = binary::run(&folder.config(), &["ledger", "verify"]).await;
     assert_eq!(verified.status.code(), Some(0));
 }

@@ -117,7 +117,10 @@ fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
 }
 
 /// The name, the hash if there is one, and the fields of a line.
-fn fields(line: &str) -> Result<(String, Option<String>, Map<String, Value>), String> {
+type Line = (String, Option<String>, Map<String, Value>);
+
+/// Reads a line.
+fn fields(line: &str) -> Result<Line, String> {
     let mut fields: Map<String, Value> = serde_json::from_str(line)
         .map_err(|error| format!("expected an object of JSON: {error}"))?;
     let mut taken = |field: &str| match fields.remove(field) {

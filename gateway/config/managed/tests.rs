@@ -54,7 +54,8 @@ fn refused(edits: &[Edit]) -> String {
 fn a_row_is_made_changed_field_by_field_and_ended() {
     let budget = json!({ "amount": "5", "window": "day", "hard": true });
     let first = json!({ "team": "cards", "budget": budget, "owner": null });
-    let then = json!({ "team": null, "budget": { "amount": "7", "hard": null }, "limits": { "concurrent": 2 } });
+    let limits = json!({ "concurrent": 2 });
+    let then = json!({ "team": null, "budget": { "amount": "7", "hard": null }, "limits": limits });
     let edits = [create("a", first), patch("a", then, Some(1))];
     let (managed, action) = made(&Managed::default(), &edits).unwrap();
     assert_eq!(action, AuditAction::KeyChanged);

@@ -51,13 +51,13 @@ fn keys_that_are_of_no_use_are_passed_over_and_said() {
         let set = read(&[key.clone(), p256.clone()]).unwrap();
         assert_eq!(set.len(), 1, "{key}");
         assert!(set.passed_over[0].contains(why), "{key}: {:?}", set.passed_over);
-        assert!(matches!(read(&[key.clone()]), Err(KeySetFault::NoKey(_))), "{key}");
+        assert!(matches!(read(std::slice::from_ref(&key)), Err(KeySetFault::NoKey(_))), "{key}");
     }
     // Leading zeros make no key longer, and none another.
     let n = URL_SAFE_NO_PAD.decode(rsa["n"].as_str().unwrap()).unwrap();
     let zeros = URL_SAFE_NO_PAD.encode([&[0, 0][..], &n].concat());
     let same = read(&[with(rsa, json!({ "n": zeros }))]).unwrap();
-    assert_eq!(same, read(&[rsa.clone()]).unwrap());
+    assert_eq!(same, read(std::slice::from_ref(rsa)).unwrap());
     let short = URL_SAFE_NO_PAD.encode([&[0; 128][..], &[0xff; 128]].concat());
     assert!(read(&[with(rsa, json!({ "n": short }))]).is_err());
     let fine = json!({ "key_ops": ["verify"], "alg": "PS384" });

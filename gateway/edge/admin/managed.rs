@@ -41,15 +41,18 @@ pub(crate) struct Manage {
     /// Makes all of these changes or none; when it returns they are durable and in force.
     pub change: Box<dyn Fn(Vec<Edit>, Author) -> Changing + Send + Sync>,
     /// One of a kind, by its name.
-    pub one: Box<dyn Fn(ManagedKind, &str) -> BoxFuture<'static, Option<Value>> + Send + Sync>,
+    pub one: Box<OneFn>,
     /// The page of those of a kind that the query of a URL asks for.
-    pub page: Box<dyn Fn(ManagedKind, &str) -> Paging + Send + Sync>,
+    pub page: Box<PageFn>,
     /// Makes a key that nobody has.
     pub mint: Box<dyn Fn() -> Minted + Send + Sync>,
 }
 
 /// What comes of changes: the rows that they have made.
 pub(crate) type Changing = BoxFuture<'static, Result<Vec<ManagedRow>, Failure>>;
+
+type OneFn = dyn Fn(ManagedKind, &str) -> BoxFuture<'static, Option<Value>> + Send + Sync;
+type PageFn = dyn Fn(ManagedKind, &str) -> Paging + Send + Sync;
 
 /// What comes of a query.
 pub(crate) type Paging = BoxFuture<'static, Result<Value, Failure>>;

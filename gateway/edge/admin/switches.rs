@@ -30,11 +30,13 @@ pub(crate) struct Switchboard {
     /// All models.
     pub models: Box<dyn Fn() -> Value + Send + Sync>,
     /// One, by its id.
-    pub model: Box<dyn Fn(&str) -> Result<Value, Failure> + Send + Sync>,
+    pub model: Box<ModelFn>,
     /// Switches; when it returns that is durable and in force. The model as it is then, and whether that is a
     /// change.
     pub switch: Box<dyn Fn(Switching, Author) -> Switched + Send + Sync>,
 }
+
+type ModelFn = dyn Fn(&str) -> Result<Value, Failure> + Send + Sync;
 
 /// What comes of a switch.
 pub(crate) type Switched = BoxFuture<'static, Result<Value, Failure>>;

@@ -47,8 +47,9 @@ pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreErr
     write(&tx).and_then(|()| tx.commit()).map_err(failed)
 }
 
-/// What is managed beside the configuration of this ledger, without making or changing anything: nothing where
-/// there is no ledger yet, another version's, or no file that can be opened, of which the start says more.
+/// What is managed beside the configuration of this ledger, without making or changing anything: nothing
+/// where there is no ledger yet, another version's, or no file that can be opened, of which the start says
+/// more.
 ///
 /// # Errors
 /// The file cannot be read.

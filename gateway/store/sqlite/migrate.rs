@@ -142,8 +142,8 @@ const KEEP_EXPERIMENTS: &str = experiments!();
 /// From the sixth schema to the seventh, which has the audit trail.
 const KEEP_AUDIT: &str = concat!(audit::tables!(), checkpoint::tables!());
 
-/// From the seventh schema to the eighth, which has keys, teams and switches, and knows corrections: the views
-/// are made anew with them.
+/// From the seventh schema to the eighth, which has keys, teams and switches, and knows corrections: the
+/// views are made anew with them.
 const KEEP_MANAGED: &str = concat!(
     "DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback;",
     managed::tables!(),

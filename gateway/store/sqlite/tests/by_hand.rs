@@ -5,7 +5,8 @@ use rusqlite::{Connection, types::Value};
 use super::*;
 
 /// What `ledger verify` cannot see, as the page on operations says: columns that change while a gateway
-/// runs, by which number processes follow a change, and the checksum of what an earlier version may have written without one.
+/// runs, by which number processes follow a change, and the checksum of what an earlier version may have
+/// written without one.
 const UNSEEN: [(&str, &str); 8] = [
     ("boot", "ended_at"),
     ("boot", "checksum"),
