@@ -1,5 +1,6 @@
 //! The commands, one file each. Only here does anything go to standard output.
 
+mod asking;
 mod audit;
 mod check;
 mod classify;
@@ -13,6 +14,7 @@ mod managed;
 mod operator;
 mod policy;
 mod print;
+mod proposal;
 mod serve;
 mod sim;
 mod spend;
@@ -84,6 +86,9 @@ enum Command {
     /// List, make, change and remove teams, likewise.
     #[command(subcommand)]
     Team(team::Command),
+    /// List, show, approve and reject what waits for a second person, in a gateway that runs.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
     /// Say what was spent, from the ledger.
     Spend(spend::Args),
     /// Show what a gateway does right now, by model and by team.
@@ -127,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Team(command) => team::run(&config, &command),
+        Command::Proposal(command) => asynchronous(proposal::run(named, command)),
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),

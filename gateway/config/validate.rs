@@ -24,7 +24,7 @@ use super::{
     operator::operators,
     otlp::tracing,
     outside::Outside,
-    policy::{Places, aliases, compiled},
+    policy::{Compiled, Places, aliases, compiled},
     series::too_many,
     shadow,
     signing_key::audit,
@@ -60,7 +60,8 @@ pub(super) fn validate(
     let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let policy = root.section("policy", &mut faults);
-    let audit_key = audit(root.section("audit", &mut faults), outside, &mut faults);
+    let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
+    let approved = two_persons.and(managed.policy());
     root.close(&mut faults);
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
@@ -72,8 +73,8 @@ pub(super) fn validate(
         teams: teams.iter().map(|it| &it.path).collect(),
         keys: keys.iter().map(|it| &it.path).collect(),
     };
-    let policy = compiled(policy, (&fleet, places), outside, &mut faults);
-    let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
+    let policy = compiled((policy, approved), (&fleet, places), outside, &mut faults);
+    let (Some(Compiled { policy, dead_ends, text }), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
     let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
@@ -88,6 +89,8 @@ pub(super) fn validate(
         server,
         admin,
         audit_key,
+        two_persons,
+        policy_text: text,
         policy,
         policy_file: policy_file(table, outside.folder),
         dead_ends,

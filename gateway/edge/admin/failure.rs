@@ -53,13 +53,16 @@ pub(super) async fn no_page() -> Told {
     wrong(404, "not_found", "there is no such page: docs/OPERATIONS.md names those that there are")
 }
 
+/// How the paths of pages end that only change something.
+const CHANGING: [&str; 5] = ["/stop", "/resume", "/approve", "/reject", "/policy/proposals"];
+
 /// The page has another method: nearly all are only read.
 pub(super) async fn no_method(uri: Uri) -> Told {
     let path = uri.path().trim_end_matches('/');
     wrong(
         405,
         "method_not_allowed",
-        if path.ends_with("/stop") || path.ends_with("/resume") {
+        if CHANGING.iter().any(|it| path.ends_with(it)) {
             "this page changes something: expected the method POST"
         } else {
             "this page is only read: expected the method GET"

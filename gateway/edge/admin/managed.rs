@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{AdminState, Page, failure::Told, operator::Access::Role};
 use crate::{
     config::{
-        Author, Edit, ManagedKind, ManagedRow,
+        Author, Edit, ManagedKind,
         Role::{Admin, Operator, Viewer},
         managed_fields,
     },
@@ -48,8 +48,9 @@ pub(crate) struct Manage {
     pub mint: Box<dyn Fn() -> Minted + Send + Sync>,
 }
 
-/// What comes of changes: the rows that they have made.
-pub(crate) type Changing = BoxFuture<'static, Result<Vec<ManagedRow>, Failure>>;
+/// What comes of changes: nothing where they are in force, and the proposal where they wait for a second
+/// person.
+pub(crate) type Changing = BoxFuture<'static, Result<Option<Value>, Failure>>;
 
 /// What comes of a query.
 pub(crate) type Paging = BoxFuture<'static, Result<Value, Failure>>;
@@ -128,8 +129,11 @@ async fn create(State(state): Asked, by: By, kind: ManagedKind, body: Body) -> A
     };
     let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
     let edit = made(kind, &name, fields, minted.as_ref().map(|it| it.hash.clone()))?;
-    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     let key = minted.map(|it| it.key);
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, key.map(|it| ("key", it.into()))));
+    }
     shown_one(&state, (kind, &name), StatusCode::CREATED, key).await
 }
 
@@ -169,7 +173,10 @@ async fn change(
         }
         How::Remove => Edit::Remove { kind, name: Arc::clone(&name), version },
     };
-    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, None));
+    }
     if matches!(how, How::Remove) && kind != ManagedKind::Key {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -218,7 +225,10 @@ async fn import(State(state): Asked, by: By, body: Body) -> Answered {
         edits.push(edit);
         told.push(it);
     }
-    (state.manage.change)(edits, author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(edits, author(&state, &by, &reason)).await?;
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, Some(("keys", told.into()))));
+    }
     Ok(json_of(StatusCode::CREATED, &json!({ "keys": told })))
 }
 
@@ -263,12 +273,12 @@ const SHOWN: [&str; 9] = [
 ];
 
 /// What a body says: fields, and why.
-struct Said {
-    fields: Map<String, Value>,
-    reason: String,
+pub(super) struct Said {
+    pub(super) fields: Map<String, Value>,
+    pub(super) reason: String,
 }
 
-async fn said(body: Body) -> Result<Said, Failure> {
+pub(super) async fn said(body: Body) -> Result<Said, Failure> {
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
         let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
         Failure::new(Kind::TooLarge, Stage::Receive, public)
@@ -292,7 +302,7 @@ async fn said(body: Body) -> Result<Said, Failure> {
     Ok(Said { fields, reason })
 }
 
-fn taken_text(
+pub(super) fn taken_text(
     fields: &mut Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<String>, Failure> {
@@ -306,7 +316,7 @@ fn taken_text(
     }
 }
 
-fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
+pub(super) fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
     let Some(name) = fields.keys().next() else { return Ok(()) };
     let public = format!("there is no field `{}` here: expected {known}", shown(name));
     Err(Failure::invalid("unknown_field", public).at(shown(name).to_string()))
@@ -314,6 +324,14 @@ fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
 
 fn plain(fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
     managed_fields(fields).map_err(|error| Failure::invalid("invalid_value", error.to_string()))
+}
+
+/// What is not in force before a second person approves it; a key is shown now, and opens nothing till then.
+fn waiting(mut proposal: Value, more: Option<(&str, Value)>) -> Response {
+    if let (Some(fields), Some((name, value))) = (proposal.as_object_mut(), more) {
+        fields.insert(name.to_owned(), value);
+    }
+    json_of(StatusCode::ACCEPTED, &proposal)
 }
 
 /// The version that `if-match` names; `*` is any.
@@ -331,13 +349,13 @@ fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     })
 }
 
-fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
+pub(super) fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
     let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
     Author { by: Arc::clone(&by.name), at_ms, reason: reason.into() }
 }
 
 /// What is no text at all is no name.
-fn text(name: Name) -> String {
+pub(super) fn text(name: Name) -> String {
     name.map_or_else(|_| String::new(), |Path(name)| name)
 }
 
@@ -358,7 +376,7 @@ async fn shown_one(
     Ok(json_of(status, &it))
 }
 
-fn json_of(status: StatusCode, document: &Value) -> Response {
+pub(super) fn json_of(status: StatusCode, document: &Value) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     let mut answer = (status, json, document.to_string()).into_response();
     if let Some(version) = document.get("version").and_then(Value::as_i64)

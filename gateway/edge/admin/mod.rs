@@ -10,6 +10,7 @@ mod me;
 mod metrics;
 mod operator;
 mod policy;
+mod proposals;
 mod requests;
 mod spend;
 
@@ -30,10 +31,13 @@ use serde_json::Value;
 use tower_service::Service;
 use uuid::Uuid;
 
-pub(crate) use self::managed::{Manage, Minted};
 use self::operator::{
     Access::{self, Anybody, Metrics, Role},
     guard,
+};
+pub(crate) use self::{
+    managed::{Manage, Minted},
+    proposals::Proposals,
 };
 use super::{EdgeBody, framing::FramingError};
 use crate::{
@@ -57,6 +61,8 @@ pub(crate) struct AdminState {
     pub spend: Spend,
     /// Shows and changes keys and teams.
     pub manage: Manage,
+    /// Shows, makes and closes what waits for a second person.
+    pub proposals: Proposals,
     /// Writes out the metrics.
     pub expose: Expose,
 }
@@ -112,14 +118,12 @@ impl Admin {
     /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
         let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
-        let router = pages().into_iter().chain(managed::pages()).fold(
-            Router::new(),
-            |router, (path, access, page)| {
-                let guarded = (Arc::clone(&state), access, path);
-                let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));
-                router.route(path, page.clone()).route(&format!("{path}/"), page)
-            },
-        );
+        let all = pages().into_iter().chain(managed::pages()).chain(proposals::pages());
+        let router = all.fold(Router::new(), |router, (path, access, page)| {
+            let guarded = (Arc::clone(&state), access, path);
+            let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));
+            router.route(path, page.clone()).route(&format!("{path}/"), page)
+        });
         let router = router.fallback(failure::no_page);
         let router = router.method_not_allowed_fallback(failure::no_method);
         Self { gateway, router: router.with_state(state) }
