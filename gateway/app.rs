@@ -70,12 +70,7 @@ pub(crate) use self::{
     pepper::{accepted, pepper, place},
 };
 pub use crate::fleet::{BackendFault, FaultKind, ListedModel};
-use arc_swap::ArcSwap;
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, watch},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     config::Config,
@@ -265,17 +260,8 @@ async fn begin(
         resting: resting.clone(),
     };
     let api = api(&config, &gateway);
-    let (ledger, on_loopback) =
-        (config.ledger.sqlite.clone(), config.admin.listen.ip().is_loopback());
-    let in_force = Arc::new(InForce {
-        gateway: Arc::clone(&gateway),
-        read: ArcSwap::from_pointee(config.read_from()),
-        config: Mutex::new(config),
-        ledger,
-        predecessors,
-        asks,
-        log: log.clone(),
-    });
+    let on_loopback = config.admin.listen.ip().is_loopback();
+    let in_force = InForce::new(config, &gateway, (predecessors, asks), &log);
     let admin = Admin::new(admin(on_loopback, &in_force));
     let listeners = [
         tokio::spawn(accept::run(listener_config(api_listener), closed, move |it| {

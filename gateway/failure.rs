@@ -7,6 +7,7 @@ mod verdict;
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::verdict::kept_reason;
 pub use self::verdict::{Decision, Verdict};
 use policies::{experiment::Enrolled, printable};
 

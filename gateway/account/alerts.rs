@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use policies::facts::{Money, Window};
 
-use super::{Accounts, budget::BudgetWindow};
+use super::{Accounts, window::BudgetWindow};
 use crate::config::Share;
 
 /// A share of a budget that has been spent.

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Accounts,
-    budget::{Budget, BudgetWindow, GivenAway},
+    budget::Budget,
     named::Owner,
+    window::{BudgetWindow, GivenAway},
 };
 
 /// The one that leaves keeps one part in so many of what is left of a budget.

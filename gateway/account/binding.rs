@@ -14,13 +14,14 @@ use policies::{
 use smallvec::SmallVec;
 
 use super::{
-    budget::{Budget, BudgetWindow},
+    budget::Budget,
     headers::RateHeaders,
     limits::{Limit, RateLimits},
     open::{OpenRequests, Requester},
     reserve::{Reservation, Windows, reserve},
     shortage::{Refusal, Shortage},
     standing::Standing,
+    window::BudgetWindow,
 };
 use crate::failure::{Failure, Kind, Stage};
 

@@ -24,6 +24,7 @@ mod standing;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::{
     collections::HashMap,

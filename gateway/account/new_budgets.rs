@@ -16,12 +16,8 @@ use policies::facts::{Money, TeamIndex};
 use uuid::Uuid;
 
 use super::{
-    Accounts,
-    budget::{Budget, BudgetWindow},
-    named::Owner,
-    open::Requester,
-    owned::Owned,
-    reading::Spent,
+    Accounts, budget::Budget, named::Owner, open::Requester, owned::Owned, reading::Spent,
+    window::BudgetWindow,
 };
 use crate::config::{self, Key, Team};
 

@@ -8,7 +8,7 @@ use policies::facts::Money;
 use slab::Slab;
 use uuid::Uuid;
 
-use super::budget::BudgetWindow;
+use super::window::BudgetWindow;
 
 /// The requests of an account that have reserved and have not ended. Each takes the lock twice, and holds it
 /// for no longer than a few words take to write: so a budget that begins meets every request once.

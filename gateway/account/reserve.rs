@@ -9,7 +9,7 @@ use policies::{
 };
 use smallvec::SmallVec;
 
-use super::{budget::BudgetWindow, limits::TokenReservation, open::OpenRequests};
+use super::{limits::TokenReservation, open::OpenRequests, window::BudgetWindow};
 
 /// A reservation of money and tokens. It ends by [`Reservation::settle`], or releases itself.
 #[must_use]

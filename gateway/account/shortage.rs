@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 
 use policies::facts::{Money, Tokens};
 
-use super::budget::BudgetWindow;
+use super::window::BudgetWindow;
 use crate::failure::{Failure, Kind, Stage};
 
 /// Why a request is not admitted.

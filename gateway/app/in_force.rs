@@ -27,3 +27,23 @@ pub(super) struct InForce {
     pub(super) asks: bool,
     pub(super) log: Log,
 }
+
+impl InForce {
+    /// This configuration is in force in this gateway.
+    pub(super) fn new(
+        config: Config,
+        gateway: &Arc<Gateway>,
+        (predecessors, asks): (Vec<i64>, bool),
+        log: &Log,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            gateway: Arc::clone(gateway),
+            ledger: config.ledger.sqlite.clone(),
+            read: ArcSwap::from_pointee(config.read_from()),
+            config: Mutex::new(config),
+            predecessors,
+            asks,
+            log: log.clone(),
+        })
+    }
+}

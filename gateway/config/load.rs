@@ -174,7 +174,12 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Fault {
 
 /// A fault of the file.
 fn named(fault: Fault, outside: &Outside<'_>) -> Fault {
-    if outside.file.is_empty() { fault } else { fault.in_file(outside.file) }
+    // What is managed in the store stands in no file.
+    if outside.file.is_empty() || fault.path.starts_with("store.") {
+        fault
+    } else {
+        fault.in_file(outside.file)
+    }
 }
 
 /// Lays values over those of a table; tables are laid over tables key by key.

@@ -44,6 +44,7 @@ mod url;
 mod validate;
 mod webhook;
 mod when;
+mod whole;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 //! a shadow may cost and how many of its requests run at once are such a key's budget and limit, under the
 //! team that is billed.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use policies::{
     Policy,
@@ -10,7 +10,7 @@ use policies::{
     facts::{TeamIndex, Window},
 };
 
-use super::{Budget, Config, Credential, Key, Limits, Priority, Tags, Team};
+use super::{Budget, Credential, Key, Limits, Priority, Tags, Team};
 
 /// The keys of a policy's shadows.
 pub(super) fn keys(policy: &Policy, teams: &[Team]) -> Vec<Key> {
@@ -43,17 +43,4 @@ fn key(experiment: &Experiment, zone: &str, teams: &[Team]) -> Option<Key> {
         tags: Tags::default(),
         expires: None,
     })
-}
-
-impl Config {
-    /// All keys by which money is spent: those of callers, behind them those of issuers' tokens, and at the
-    /// end those of shadows.
-    #[must_use]
-    pub fn payers(&self) -> Cow<'_, [Key]> {
-        if self.oidc.is_empty() && self.shadow_keys.is_empty() {
-            return Cow::Borrowed(&self.keys);
-        }
-        let tokens = self.oidc.iter().flat_map(|it| &it.payers);
-        Cow::Owned(self.keys.iter().chain(tokens).chain(&self.shadow_keys).cloned().collect())
-    }
 }

@@ -84,7 +84,7 @@ fn names(table: &Table) -> BTreeMap<(ManagedKind, Box<str>), usize> {
 /// What a configuration was read from, and what was managed beside it: enough to read it again.
 #[derive(Clone, Debug)]
 pub struct ReadFrom {
-    source: Arc<Source>,
+    pub(super) source: Arc<Source>,
     /// What is managed beside the file.
     pub managed: Managed,
 }
@@ -127,24 +127,5 @@ impl ReadFrom {
         let from = Bound::Excluded((kind, Box::from(after)));
         let names = self.source.names.range((from, Bound::Unbounded));
         names.take_while(move |((of, _), _)| *of == kind).map(|((_, name), _)| &**name)
-    }
-}
-
-impl Config {
-    /// The same, with what it was read from.
-    pub(super) fn kept(self, source: Source) -> Self {
-        Self { source: Arc::new(source), ..self }
-    }
-
-    /// What it was read from.
-    #[must_use]
-    pub fn read_from(&self) -> ReadFrom {
-        ReadFrom { source: Arc::clone(&self.source), managed: self.managed.clone() }
-    }
-
-    /// The same as of a later change, of which all is in it.
-    pub(crate) fn as_of(mut self, last: i64) -> Self {
-        self.managed = self.managed.with(last, []);
-        self
     }
 }

@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Duration};
 use policies::{
     Fault,
     document::{Faults, Section, Spelled},
-    facts::{FleetFacts, KeyFacts},
+    facts::{AliasTarget, FleetFacts, KeyFacts, ModelFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
-    Webhook,
+    Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Shield, Team,
+    Tracing, Wait, Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
-    key::{ReadKey, keys},
+    key::{ReadKey, keys as keys_of},
     listener::{admin, apart, server},
     log::log,
     managed::{Managed, ManagedKind, Sections, credentials},
@@ -28,7 +28,7 @@ use super::{
     series::too_many,
     shadow,
     signing_key::audit,
-    team::teams,
+    team::{ReadTeam, teams as teams_of},
     unread::unread,
     webhook::webhook,
 };
@@ -49,37 +49,19 @@ pub(super) fn validate(
     let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
-    let [of_teams, of_keys] =
-        [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(&managed, it));
-    let teams = of_teams.join(root.tables("team", &mut faults), &mut faults);
-    let teams = self::teams(teams, &mut faults);
-    let keys = of_keys.join(root.tables("key", &mut faults), &mut faults);
-    let keys = self::keys(keys, &teams, outside, &mut faults);
-    let tokens = root.tables("oidc", &mut faults);
-    let oidc = issuers(tokens, (&teams, keys.len()), outside, &mut faults);
-    let aliases = aliases(root.section("alias", &mut faults), &mut faults);
+    let named = Named::read(&mut root, &managed, outside, &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
-    let policy = root.section("policy", &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
-    let approved = two_persons.and(managed.policy());
+    let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
     root.close(&mut faults);
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
-    let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
-    let fleet =
-        FleetFacts { models: facts, teams: of_teams, keys: all_keys(&keys, &oidc), aliases };
-    let places = Places {
-        teams: teams.iter().map(|it| &it.path).collect(),
-        keys: keys.iter().map(|it| &it.path).collect(),
-    };
-    let policy = compiled((policy, approved), (&fleet, places), outside, &mut faults);
+    let policy = named.compiled(policy, facts, outside, &mut faults);
     let (Some(Compiled { policy, dead_ends, text }), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
-    let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
-    let mut keys: Vec<_> = keys.into_iter().map(|it| it.key).collect();
-    credentials(&managed, &mut keys);
+    let (teams, keys, oidc) = named.done(&managed);
     let config = Config {
         managed,
         source: Arc::default(),
@@ -108,9 +90,62 @@ pub(super) fn validate(
         models,
         teams,
         keys,
-        oidc: oidc.into_iter().map(|it| it.oidc).collect(),
+        oidc,
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
+}
+
+/// Who may ask, and who pays, as the file and the store have them.
+struct Named {
+    teams: Vec<ReadTeam>,
+    keys: Vec<ReadKey>,
+    oidc: Vec<ReadOidc>,
+    /// The names that callers may ask for beside those of models.
+    aliases: Vec<(Box<str>, AliasTarget)>,
+}
+
+impl Named {
+    fn read(
+        root: &mut Section<'_>,
+        managed: &Managed,
+        outside: &Outside<'_>,
+        faults: &mut Faults,
+    ) -> Self {
+        let [of_teams, of_keys] =
+            [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(managed, it));
+        let teams = of_teams.join(root.tables("team", faults), faults);
+        let teams = teams_of(teams, faults);
+        let keys = of_keys.join(root.tables("key", faults), faults);
+        let keys = keys_of(keys, &teams, outside, faults);
+        let oidc = issuers(root.tables("oidc", faults), (&teams, keys.len()), outside, faults);
+        let aliases = aliases(root.section("alias", faults), faults);
+        Self { teams, keys, oidc, aliases }
+    }
+
+    /// The policy, compiled against all of them.
+    fn compiled(
+        &self,
+        of: (Section<'_>, Option<&str>),
+        models: Vec<ModelFacts>,
+        outside: &Outside<'_>,
+        faults: &mut Faults,
+    ) -> Option<Compiled> {
+        let teams = self.teams.iter().map(|it| it.facts.clone()).collect();
+        let keys = all_keys(&self.keys, &self.oidc);
+        let fleet = FleetFacts { models, teams, keys, aliases: self.aliases.clone() };
+        let places = Places {
+            teams: self.teams.iter().map(|it| &it.path).collect(),
+            keys: self.keys.iter().map(|it| &it.path).collect(),
+        };
+        compiled(of, (&fleet, places), outside, faults)
+    }
+
+    fn done(self, managed: &Managed) -> (Vec<Team>, Vec<Key>, Vec<Oidc>) {
+        let mut keys: Vec<_> = self.keys.into_iter().map(|it| it.key).collect();
+        credentials(managed, &mut keys);
+        let teams = self.teams.into_iter().map(|it| it.team).collect();
+        (teams, keys, self.oidc.into_iter().map(|it| it.oidc).collect())
+    }
 }
 
 /// What is managed beside the file.

@@ -84,9 +84,8 @@ impl AttemptError {
     /// It takes no bound on its answer under any name, and the caller's budget needs one.
     pub(crate) fn unbounded(mut self) -> Self {
         let public = "the model's server takes no bound on its answer, which the budget needs";
-        let said = std::mem::take(&mut self.failure.public);
         let failure = Failure::new(Kind::UpstreamError, Stage::Dispatch, public);
-        self.failure = failure.retry(Retry::Elsewhere).because(said.into_owned());
+        self.failure = failure.retry(Retry::Elsewhere);
         self.blame = false;
         self
     }
@@ -176,18 +175,18 @@ impl AttemptError {
     }
 
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with
-    /// another status than it states.
+    /// another status than it states. Its cause goes to the log, and quotes nothing of the message: backends
+    /// repeat the prompt in it.
     pub(crate) fn told(said: &wire::Said, case: Case<'_>) -> Self {
         let too_long = || said.is_too_long(400, case.half_full, case.context_errors).then_some(400);
         let status = said.status.or_else(too_long).and_then(|it| StatusCode::from_u16(it).ok());
-        let quoted = said.message("").unwrap_or_else(|| String::from("without a message"));
         let Some(status) = status else {
-            return Self::invalid("the model's server failed", quoted);
+            return Self::invalid("the model's server failed", "an error without a status");
         };
         let mut it = Self::status(status, &HeaderMap::new(), said, case);
         if it.failure.kind == Kind::UpstreamError {
             it.result = AttemptResult::Invalid;
-            it.failure = it.failure.because(format!("status {} told: {quoted}", status.as_u16()));
+            it.failure = it.failure.because(format!("status {} told", status.as_u16()));
         }
         it
     }
@@ -231,9 +230,9 @@ pub(crate) fn answers(status: StatusCode) -> bool {
 pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), AttemptError> {
     // A backend's head has a few lines: one walk over them costs less than looking each name up.
     for (name, value) in headers {
-        if let Some(found) = coded(name, value.as_bytes()) {
+        if coded(name, value.as_bytes()) {
             let public = "the model's server compressed an answer that was not to be";
-            return Err(AttemptError::invalid(public, format!("{name} {found}")));
+            return Err(AttemptError::invalid(public, name.as_str()));
         }
     }
     let usual = if stream { "text/event-stream" } else { "application/json" };
@@ -247,7 +246,8 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Attemp
     if unsaid || kind.contains("json") || stream && kind == "text/event-stream" {
         return Ok(());
     }
-    Err(AttemptError::invalid("the model's server sent no answer", format!("content-type {kind}")))
+    let said = if kind == "text/html" { "a web page" } else { "another content-type" };
+    Err(AttemptError::invalid("the model's server sent no answer", said))
 }
 
 /// What the body says that it is, without parameters, in lower case; empty if it does not say.
@@ -256,15 +256,14 @@ fn content_type(headers: &HeaderMap) -> String {
     found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The coding that a line of a head says, if it is any but the usual.
-fn coded(name: &HeaderName, value: &[u8]) -> Option<String> {
+/// Whether a line of a head says a coding that is any but the usual.
+fn coded(name: &HeaderName, value: &[u8]) -> bool {
     let usual = match *name {
         CONTENT_ENCODING => "identity",
         TRANSFER_ENCODING => "chunked",
-        _ => return None,
+        _ => return false,
     };
-    let odd = !value.is_empty() && !value.eq_ignore_ascii_case(usual.as_bytes());
-    odd.then(|| String::from_utf8_lossy(value).into_owned())
+    !value.is_empty() && !value.eq_ignore_ascii_case(usual.as_bytes())
 }
 
 /// Reads a plain answer that has come whole.
@@ -282,7 +281,7 @@ pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, Attempt
         if error.failure.kind != Kind::UpstreamError || said.status.is_some() {
             return error;
         }
-        AttemptError::invalid("the model's server sent no answer", format!("{invalid:?}"))
+        AttemptError::invalid("the model's server sent no answer", invalid.to_string())
     })
 }
 
@@ -291,11 +290,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_cause_quotes_what_a_backend_says() {
+        for body in [
+            r#"{"error":"what is open-sesame?"}"#,
+            r#"{"error":{"message":"what is open-sesame?","code":500}}"#,
+            r#"{"error":{"message":"what is open-sesame?","type":"open-sesame"}}"#,
+            r#"{"choices":[{"error":{"message":"open-sesame"}}]}"#,
+            r#"[{"error":{"message":"open-sesame"}}]"#,
+            "<html>open-sesame</html>",
+            "open-sesame",
+        ] {
+            let error = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            let cause = error.failure.cause.expect("a cause").to_string();
+            assert!(!cause.is_empty() && !cause.contains("sesame"), "{body}: {cause}");
+        }
+    }
+
+    #[test]
     fn no_cause_quotes_the_key() {
-        let body = Bytes::from_static(br#"{"error":"is open-sesame a key?"}"#);
-        let error = plain(&body, Case::default()).unwrap_err().without("open-sesame");
+        let error = AttemptError::broken(io::Error::other("no open-sesame")).without("open-sesame");
         let cause = error.failure.cause.expect("a cause").to_string();
-        assert!(cause.contains("[removed] a key"), "{cause}");
+        assert_eq!(cause, "no [removed]");
     }
 
     #[test]

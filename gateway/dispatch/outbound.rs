@@ -97,9 +97,9 @@ impl Outbound {
                     self.push(if bills { Piece::Usage } else { Piece::Content }(event.bytes));
                 }
                 What::Usage | What::Comment => {}
-                What::Error(said) => {
+                What::Error(_) => {
                     let blame = attempt.told(request, &event.bytes).blame;
-                    let error = AttemptError::invalid(CUT, said.to_string());
+                    let error = AttemptError::invalid(CUT, "an error in the stream");
                     return Err(AttemptError { blame, ..error });
                 }
                 What::Done => {

@@ -43,22 +43,47 @@ impl Verdict {
 }
 
 impl From<&Failure> for Verdict {
-    /// What the books keep of a failure. Of a request that is read wrongly, the sentence may repeat a part of
-    /// its text: then the field alone is kept, where its name is ours.
     fn from(failure: &Failure) -> Self {
-        let ours = |param: &&Cow<'static, str>| {
-            matches!(param, Cow::Borrowed(_)) || param.starts_with("x-signalbox-")
-        };
-        let reason = match (failure.kind, failure.stage) {
-            (Kind::InvalidRequest, Stage::Receive | Stage::Classify) => {
-                let field = failure.param.as_ref().filter(ours);
-                field.map(|field| format!("found in `{}`", shown(field)).into())
-            }
-            _ => Some((*failure.public).into()),
-        };
+        let reason = kept_reason(failure).map(|it| Box::from(&*it));
         let why = failure.why.as_deref();
         let rule = why.and_then(|why| why.rule.clone());
         let guard = why.and_then(|why| why.guard.clone());
         Self { rule, guard, code: failure.code, reason }
+    }
+}
+
+/// The reason of a failure as books and log keep it. Of a request that is read wrongly, the sentence may
+/// repeat a part of its text: then the field alone is kept, where its name is ours. What a backend calls wrong
+/// is said in its own words, which may repeat the prompt: they are the caller's alone.
+pub(crate) fn kept_reason(failure: &Failure) -> Option<Cow<'_, str>> {
+    let ours = |param: &&Cow<'static, str>| {
+        matches!(param, Cow::Borrowed(_)) || param.starts_with("x-signalbox-")
+    };
+    match (failure.kind, failure.stage) {
+        (Kind::InvalidRequest, Stage::Receive | Stage::Classify) => {
+            let field = failure.param.as_ref().filter(ours)?;
+            Some(format!("found in `{}`", shown(field)).into())
+        }
+        (Kind::InvalidRequest, Stage::Dispatch) => {
+            Some("the model's server calls the request invalid".into())
+        }
+        _ => Some((&*failure.public).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_that_is_kept_repeats_a_prompt() {
+        let prompt = "tell me a secret";
+        for stage in [Stage::Receive, Stage::Classify, Stage::Dispatch] {
+            let failure = Failure::new(Kind::InvalidRequest, stage, String::from(prompt));
+            let kept = Verdict::from(&failure.at(String::from(prompt)));
+            assert!(kept.reason.is_none_or(|it| !it.contains(prompt)), "{stage:?}");
+        }
+        let failure = Failure::new(Kind::RateLimited, Stage::Admit, "60 requests a minute");
+        assert_eq!(Verdict::from(&failure).reason.as_deref(), Some("60 requests a minute"));
     }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    failure::{Failure, Kind, Stage},
+    failure::{Failure, Kind, Stage, kept_reason},
     outcome::Caller,
 };
 
@@ -29,8 +29,9 @@ pub(crate) fn failed(failure: &Failure, it: &Failed<'_>) {
     let (kind, stage) = (failure.kind.name(), failure.stage.name());
     let (team, key) = (it.caller.map(|it| &*it.team_name), it.caller.map(|it| &*it.key_name));
     let Failed { id, model, endpoint, .. } = *it;
-    // What a caller has said may stand in it: it is a field, and no part of the sentence.
-    let reason = &*failure.public;
+    // A name that a caller has said may stand in it: it is a field, and no part of the sentence.
+    let reason = kept_reason(failure);
+    let reason = reason.as_deref();
     macro_rules! say {
         ($level:ident, $sentence:literal) => {
             tracing::$level!(

@@ -8,6 +8,7 @@ mod adjustment;
 mod audit;
 mod backup;
 mod boot;
+mod changes;
 mod charges;
 mod checkpoint;
 mod checksum;
@@ -56,6 +57,7 @@ pub use self::{
     adjustment::Adjustment,
     backup::{BackedUp, backup},
     boot::{Departure, Predecessors},
+    changes::{note_uses, stored_managed, write_managed},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
@@ -64,7 +66,7 @@ pub use self::{
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
     machines::{HourlyFleet, Machines},
-    managed::{ManagedError, managed_sum, note_uses, stored_managed, write_managed},
+    managed::{ManagedError, managed_sum},
     observed::{Asked, Observed, ObservedRow},
     past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},

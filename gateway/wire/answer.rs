@@ -54,7 +54,8 @@ impl fmt::Display for Invalid {
             Why::Empty => f.write_str("the backend's answer is empty"),
             Why::Html => f.write_str("the backend's answer is a web page"),
             Why::NotJson => f.write_str("the backend's answer is not JSON"),
-            Why::Error(message) => write!(f, "the backend answered with an error: {message}"),
+            // Its text is for the caller: it may repeat the prompt, and this goes to the log.
+            Why::Error(_) => f.write_str("the backend answered with an error"),
             Why::NoChoices => f.write_str("the backend's answer has no choices"),
             Why::Silent => f.write_str("the backend's answer has nothing in it"),
         }

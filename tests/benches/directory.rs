@@ -263,8 +263,8 @@ fn asked(config: &Config, directory: &Directory, cost: &mut Cost) -> Result<(), 
     for it in &headers {
         let principal = directory.authenticate(it, at).map_err(|failure| failure.to_string())?;
         let mut signal = Signals::chat("auto");
-        signal.key = principal.caller.key;
-        signal.team_path.clone_from(&principal.caller.team_path);
+        signal.key = principal.principal.caller.key;
+        signal.team_path.clone_from(&principal.principal.caller.team_path);
         signals.push(signal);
     }
     let view = FleetView { version: 1, models: vec![ModelView::default(); config.models.len()] };

@@ -14,6 +14,7 @@ pub(crate) mod receiver;
 pub(crate) mod sim_backend;
 pub(crate) mod trial;
 pub(crate) mod wait;
+pub(crate) mod wiretap;
 
 pub(crate) use self::{
     gateway::{Books, Gateway, KEY, Reply, Setup},

@@ -84,13 +84,14 @@ async fn a_raised_amount_lets_in_who_waits() {
     let long = with(streamed("a"), json!({ "max_tokens": 1_000 }));
     let open = post(&gateway, ANN, &long).send().await.expect("a stream");
     let short = with(ask("a"), json!({ "max_tokens": 1_000 }));
-    let waits = async { Reply::of(post(&gateway, ANN, &short)).await.status };
+    let waits = async { Reply::of(post(&gateway, ANN, &short)).await };
     let raises = async {
         wait::turns().await;
         in_force(&gateway.reload(&stating("1")).await);
     };
     let began = std::time::Instant::now();
-    assert_eq!(tokio::join!(waits, raises).0, 200);
+    let (told, ()) = tokio::join!(waits, raises);
+    assert_eq!(told.status, 200, "{}", told.text());
     assert!(began.elapsed().as_secs() < 15, "it was let in by the raise");
     drop(open);
     gateway.close().await;

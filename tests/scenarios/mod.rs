@@ -55,6 +55,7 @@ mod reconciliation;
 mod refusals;
 mod rehearse;
 mod reload;
+mod secrets;
 mod shadow;
 mod sim;
 mod slow_stream;

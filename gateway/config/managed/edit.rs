@@ -166,7 +166,20 @@ impl Edit {
         self.meant(&base)?;
         let version = base.version.saturating_add(1);
         let row = ManagedRow { version, changed: done, ..base };
-        Ok((self.made(row, author.at_ms)?, self.action(standing.is_some())))
+        let row = self.made(row, author.at_ms)?;
+        self.without_hash(&row)?;
+        Ok((row, self.action(standing.is_some())))
+    }
+
+    /// A key's hash is no field of it: what stands there instead may be the key itself, and would be kept and
+    /// recorded as it is.
+    fn without_hash(&self, row: &ManagedRow) -> Result<(), EditRefused> {
+        let writes = matches!(self, Self::Create { .. } | Self::Put { .. } | Self::Patch { .. });
+        if writes && row.kind == ManagedKind::Key && row.fields.contains_key("hash") {
+            let expected = "nothing: a key's hash is made with it, or comes by `key import`";
+            return Err(EditRefused::Field("hash".into(), "a value".into(), expected));
+        }
+        Ok(())
     }
 
     const fn makes(&self) -> bool {

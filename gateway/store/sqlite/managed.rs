@@ -2,18 +2,16 @@
 //! is written with its record of the audit trail in one transaction, by whoever makes it: a server or a
 //! command beside it. Its number tells every process on the ledger that there is something new.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use policies::counted;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
-    types::ValueRef,
+    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, types::ValueRef,
 };
 
 use super::{
-    BUSY_TIMEOUT,
     audit::{self, Hash, hash_at, hex},
-    boot, failed, files, migrate, pepper, schema,
+    failed, schema,
 };
 use crate::{
     config::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState},
@@ -71,8 +69,6 @@ const SUMMED: &str = concat!(
 const RECORDED: &str = "SELECT substr(what, 1, instr(what, '.') - 1) AS kind, subject, max(seq), id \
      FROM audit WHERE what LIKE 'key.%' OR what LIKE 'team.%' OR what LIKE 'model.%' OR \
      what LIKE 'endpoint.%' OR what LIKE 'proposal.%' OR what = 'policy.approved' GROUP BY 1, 2";
-const USED: &str = "INSERT INTO key_use (\"key\", at_ms) VALUES (?,?) ON CONFLICT DO UPDATE SET \
-     at_ms = max(at_ms, excluded.at_ms)";
 
 /// Why a change was not written.
 #[derive(Debug, thiserror::Error)]
@@ -155,18 +151,10 @@ pub fn managed_sum(row: &ManagedRow) -> String {
 }
 
 /// Writes rows with their audit records, all of it or nothing, if the last change still has this number.
-/// Returns the number of the new last change. A server may be writing to the ledger.
+/// Returns the number of the new last change.
 ///
 /// # Errors
 /// Something else was changed meanwhile, or the file cannot be written.
-pub fn write_managed(
-    ledger: &Path,
-    expected: i64,
-    rows: &[(ManagedRow, AuditRecord)],
-) -> Result<i64, ManagedError> {
-    write_on(&mut beside_server(ledger)?, expected, rows)
-}
-
 pub(super) fn write_on(
     connection: &mut Connection,
     expected: i64,
@@ -216,37 +204,6 @@ fn write_row(
     Ok(())
 }
 
-/// Keeps when keys were last used, each by its name, in milliseconds since 1970.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreError> {
-    let mut connection = beside_server(ledger)?;
-    let write = |tx: &Transaction<'_>| {
-        let mut used = tx.prepare_cached(USED)?;
-        uses.iter().try_for_each(|(key, at_ms)| used.execute(params![key, at_ms]).map(|_| ()))
-    };
-    let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let tx = begin.map_err(failed)?;
-    write(&tx).and_then(|()| tx.commit()).map_err(failed)
-}
-
-/// What is managed beside the configuration of this ledger, without making or changing anything: nothing where
-/// there is no ledger yet, another version's, or another file, of which the start says more.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
-    let connection = match pepper::unchanged(ledger) {
-        Err(StoreError::Absent | StoreError::NoLedger) => return Ok(Managed::default()),
-        connection => connection?,
-    };
-    match migrate::version(&connection) {
-        Ok(migrate::NEWEST) => read(&connection, &Managed::default()).map_err(failed),
-        _ => Ok(Managed::default()),
-    }
-}
-
 /// When these keys were last used, by their names, in milliseconds since 1970.
 pub(super) fn uses(
     connection: &Connection,
@@ -260,36 +217,6 @@ pub(super) fn uses(
         }
     }
     Ok(uses)
-}
-
-/// A connection that writes a few rows beside a server, if there is one. A ledger that is not there yet is
-/// made.
-///
-/// # Errors
-/// The file is another version's, or cannot be written.
-fn beside_server(ledger: &Path) -> Result<Connection, StoreError> {
-    if !ledger.exists() {
-        let _admission = boot::admission_lock(ledger)?;
-        files::create(ledger).map_err(|error| StoreError::Failed(Box::new(error)))?;
-        let mut connection = Connection::open(ledger).map_err(failed)?;
-        connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-            .map_err(failed)?;
-        migrate::migrate(&mut connection)?;
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(ledger, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    // What was told to somebody survives a power cut, whatever entries do.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    match migrate::version(&connection).map_err(failed)? {
-        migrate::NEWEST => Ok(connection),
-        found if found > migrate::NEWEST => {
-            Err(StoreError::Newer { found, known: migrate::NEWEST })
-        }
-        i64::MIN..=0 => Err(StoreError::NoLedger),
-        found => Err(StoreError::Older { found, known: migrate::NEWEST }),
-    }
 }
 
 /// What is wrong with the rows, each in words: one that is not as its last audit record says, and a record

@@ -5,11 +5,14 @@ use rusqlite::{Connection, types::Value};
 use super::*;
 
 /// What `ledger verify` cannot see, as the page on operations says: columns that change while a gateway
-/// runs, and the checksum of what an earlier version may have written without one.
-const UNSEEN: [(&str, &str); 5] = [
+/// runs, by which number processes follow a change, and the checksum of what an earlier version may have written without one.
+const UNSEEN: [(&str, &str); 8] = [
     ("boot", "ended_at"),
     ("boot", "checksum"),
     ("entry_close", "checksum"),
+    ("key_use", "at_ms"),
+    ("key_use", "key"),
+    ("managed", "seq"),
     ("meta", "name"),
     ("meta", "value"),
 ];
@@ -56,6 +59,7 @@ fn written(folder: &Folder) {
     store.sign(signer, introduced).unwrap();
     store.keep(Keep::new(400, 0, folder.0.clone(), now_ms));
     store.upkeep();
+    managed::two_keys(folder);
     let corrected =
         Correction { request: on_day(3, 500).opened.id, ..adjust::correction(3, 1_000) };
     adjust(&folder.file(), &corrected).unwrap();

@@ -145,11 +145,11 @@ fn what_is_removed_is_known_by_its_balances() {
     assert_eq!(removed(FIRST_MS - DAY_MS, FIRST_MS + 1), [sum]);
     assert_eq!(removed(FIRST_MS + DAY_MS, later), [], "that time is whole");
     // Later only the sum is left: it may be of any time before the oldest entry.
-    store.write(&whole([on_day(10, 60)])).unwrap();
-    kept(&mut store, FIRST_MS + 60 * DAY_MS);
+    store.write(&whole([on_day(10, 400)])).unwrap();
+    kept(&mut store, FIRST_MS + 400 * DAY_MS);
     let sum = (false, "retail<bank".to_owned(), 4, 4 * 1_234);
-    assert_eq!(removed(FIRST_MS + 30 * DAY_MS, later * 2), [sum]);
-    assert_eq!(removed(FIRST_MS + 61 * DAY_MS, later * 2), []);
+    assert_eq!(removed(FIRST_MS + 300 * DAY_MS, later * 2), [sum]);
+    assert_eq!(removed(FIRST_MS + 401 * DAY_MS, later * 2), []);
 }
 
 #[test]

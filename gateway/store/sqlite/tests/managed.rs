@@ -40,11 +40,17 @@ fn managed(folder: &Folder) -> Managed {
 /// A ledger with the keys `a` and `b`, of which `b` is revoked.
 fn written(name: &str) -> Folder {
     let folder = Folder::new(name);
+    two_keys(&folder);
+    folder
+}
+
+/// Writes the keys `a` and `b`, revokes `b`, and notes a use of `a`.
+pub(super) fn two_keys(folder: &Folder) {
     let nothing = Managed::default();
     let both = [key("a", &nothing), key("b", &nothing)];
     assert_eq!(write_managed(&folder.file(), 0, &both).unwrap(), 1);
-    assert_eq!(write_managed(&folder.file(), 1, &[key("b", &managed(&folder))]).unwrap(), 2);
-    folder
+    assert_eq!(write_managed(&folder.file(), 1, &[key("b", &managed(folder))]).unwrap(), 2);
+    note_uses(&folder.file(), &[("a".into(), 1)]).unwrap();
 }
 
 #[test]
