@@ -92,6 +92,17 @@ async fn money_moves_when_another_admin_approves_and_not_before() {
     let again = call(&at, RAJ, (Method::POST, &approve), Value::Null).await;
     assert_eq!(code(&again), (409, "proposal_closed".into()));
 
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn what_moves_no_money_does_not_wait_and_what_cannot_be_is_told() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let at = addr(&gateway);
+    let made = id(&call(&at, MEI, (Method::POST, "teams"), cards()).await);
+    let path = format!("proposals/{made}/approve");
+    assert_eq!(call(&at, RAJ, (Method::POST, &path), Value::Null).await.status, 200);
     // Limits move no money; a key with a budget opens nothing before it is approved; ending one never waits.
     let limited = json!({ "models": ["good"] });
     assert_eq!(call(&at, MEI, (Method::PATCH, "teams/cards"), limited).await.status, 200);
