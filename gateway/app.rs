@@ -15,6 +15,7 @@ mod experiments;
 mod gauges;
 mod ground;
 mod handover;
+mod idle_switches;
 mod in_force;
 mod inherited;
 mod jwks;
@@ -37,6 +38,7 @@ mod served;
 mod spend;
 mod start_block;
 mod start_error;
+mod switches;
 mod traces;
 mod trail;
 mod webhook;
@@ -64,6 +66,7 @@ pub use self::{
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
+    switches::switches,
 };
 pub(crate) use self::{
     epoch::read_limits,
@@ -139,7 +142,9 @@ impl Running {
 
     /// Says in the log how it has come to serve, and by what, with these warnings.
     pub async fn say_started(&self, path: &Path, warnings: &[StartWarning]) {
-        start_block::say(self, (&*self.in_force.config.lock().await, path), warnings);
+        let config = self.in_force.config.lock().await;
+        start_block::say(self, (&*config, path), warnings);
+        idle_switches::say(None, &config);
     }
 
     /// Waits until a successor serves; its process. This one is to be shut down then.
@@ -328,6 +333,7 @@ fn admin(on_loopback: bool, in_force: &Arc<InForce>) -> AdminState {
         expose: gauges::exposer(gateway),
         manage: manage::manager(in_force),
         proposals: proposals::proposals(in_force),
+        switchboard: switches::switchboard(in_force),
         gateway: Arc::clone(gateway),
         on_loopback,
     }

@@ -10,7 +10,7 @@ use std::{
 use policies::{Policy, facts::ModelFacts};
 
 use crate::{
-    config::{self, Config, ProbeBy},
+    config::{self, Config, ProbeBy, Switches},
     directory::Directory,
     dispatch::{EndpointEvent, EndpointObserver, Upstreams, UpstreamsConfig},
     experiment::{Experiments, observe::Watch},
@@ -50,10 +50,7 @@ pub(super) fn epoch(
     };
     metrics.keep_free(config::series_alone(config));
     let names = Arc::new(names(config, replica));
-    let seeds = config.models.iter().map(|model| ReplicasSeed {
-        id: Arc::clone(&model.id),
-        endpoints: model.endpoints.iter().map(seed).collect(),
-    });
+    let seeds = config.models.iter().map(|model| replicas(model, Switches::of(&config.managed)));
     let known = before.map(|it| &*it.upstreams.fleet);
     let ways = UpstreamsConfig {
         models: &config.models,
@@ -161,11 +158,26 @@ fn observer(metrics: &Metrics, names: &Arc<EpochInfo>) -> EndpointObserver {
     })
 }
 
-fn seed(endpoint: &config::Endpoint) -> EndpointSeed {
+fn replicas(model: &config::Model, switches: Switches<'_>) -> ReplicasSeed {
+    let switched_off = switches.model(&model.id).is_some();
+    let seed = |endpoint: &config::Endpoint| seed(endpoint, (model, switched_off), switches);
+    let endpoints = model.endpoints.iter().map(seed).collect();
+    ReplicasSeed { id: Arc::clone(&model.id), switched_off, endpoints }
+}
+
+fn seed(
+    endpoint: &config::Endpoint,
+    (model, switched_off): (&config::Model, bool),
+    switches: Switches<'_>,
+) -> EndpointSeed {
     let authority = endpoint.url.authority().map_or("", http::uri::Authority::as_str);
+    let url = endpoint.url.to_string();
+    let drained = switches.endpoint(&model.id, &url).is_some();
     EndpointSeed {
         label: authority.into(),
-        url: endpoint.url.to_string().into(),
+        drained,
+        closed: drained || switched_off,
+        url: url.into(),
         weight: endpoint.weight,
         concurrency_max: endpoint.concurrency_max,
     }

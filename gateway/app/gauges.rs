@@ -110,10 +110,15 @@ fn endpoints(epoch: &Epoch, now: std::time::Instant, readings: &mut Vec<GaugeRea
             let reading = GaugeReading::count(Gauge::EndpointUp, labels(), live.into());
             readings.push(reading);
         }
+        let drained = endpoint.drained.into();
+        readings.push(GaugeReading::count(Gauge::EndpointDrained, labels(), drained));
         let in_flight = endpoint.in_flight() as usize;
         readings.push(GaugeReading::count(Gauge::EndpointInFlight, labels(), in_flight));
     }
-    for (model, waiting) in fleet.waiting() {
+    let view = fleet.view();
+    for ((model, waiting), view) in fleet.waiting().zip(&view.models) {
+        let enabled = (!view.switched_off).into();
+        readings.push(GaugeReading::count(Gauge::ModelEnabled, [Arc::clone(model)], enabled));
         readings.push(GaugeReading::count(Gauge::QueueWaiting, [Arc::clone(model)], waiting));
     }
 }

@@ -179,7 +179,7 @@ impl Shown {
     }
 }
 
-fn moment(ms: i64) -> Option<String> {
+pub(super) fn moment(ms: i64) -> Option<String> {
     Timestamp::from_millisecond(ms).ok().map(|it| it.to_string())
 }
 

@@ -2,7 +2,11 @@
 //! whoever asks: the row that it makes, the whole read with it as a configuration, both it and its audit
 //! record written in one transaction, and then in force, here and in every other process on the ledger.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use policies::Fault;
 use tokio::time::MissedTickBehavior;
@@ -24,8 +28,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often it is written when keys were last used.
 const USES_EVERY: Duration = Duration::from_secs(20);
-/// How often a change is made anew because another one came in between.
-const TRIES: u32 = 20;
+/// For how long a change is made anew because others come in between.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +66,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
 }
 
 /// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
-/// second. The changes are held against the whole; where they take a second person, the proposal that is made
+/// second. What asks for what is so already is left out. The changes are held against the whole; where they take a second person, the proposal that is made
 /// in their place is the only row.
 ///
 /// # Errors
@@ -73,11 +77,15 @@ pub fn change(
     author: &Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let ledger = config::ledger(path).map_err(ChangeError::Faults)?.sqlite;
-    for _ in 0..TRIES {
+    // What stands already may be what is to be mended: the whole counts as it is afterwards.
+    let alone = config::load(Some(path)).ok().map(|it| it.read_from());
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         let managed = store::stored_managed(&ledger)?;
-        // What stands already may be what is to be mended: the whole counts as it is afterwards.
-        let alone = config::load(Some(path)).ok().map(|it| it.read_from());
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
+        if made.is_empty() {
+            return Ok(Vec::new());
+        }
         let whole = config::load_managed(path, &|_| Ok(after.clone()));
         let whole = whole.map_err(ChangeError::Faults)?;
         let waits = instead(&whole, (edits, author), (&managed, &after), &made)?;
@@ -126,15 +134,17 @@ where
     F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
 {
     let mut current = in_force.config.lock().await;
-    let plan = Arc::new(plan);
-    for _ in 0..TRIES {
+    let (plan, began) = (Arc::new(plan), Instant::now());
+    while began.elapsed() < PATIENCE {
         let (plan, ledger) = (Arc::clone(&plan), in_force.ledger.clone());
         let base = current.read_from();
         let made = tokio::task::spawn_blocking(move || {
             let managed = Reader::open(&ledger)?.managed(&base.managed)?;
             let (whole, made) = plan(&base, &managed)?;
             if made.is_empty() {
-                return Ok(Some((None, made)));
+                // Where somebody else was quicker, it is in force here too when this returns.
+                let newer = managed.last != base.managed.last;
+                return Ok(Some((newer.then_some(whole), made)));
             }
             match store::write_managed(&ledger, managed.last, &made) {
                 Ok(last) => Ok(Some((Some(whole.as_of(last)), made))),

@@ -20,6 +20,7 @@ use super::{
     beside::PredecessorMoney,
     changed::{NamesChanged, names_changed},
     epoch::{Before, epoch},
+    idle_switches,
     in_force::InForce,
     past, pepper, probes, trail,
 };
@@ -121,7 +122,11 @@ pub(super) async fn put(
     let before = gateway.epoch.load_full();
     let metrics = gateway.recorder.metrics();
     let mut epoch = epoch(&config, metrics, Before::Epoch(&before), gateway.now())?;
-    let (changed, named) = (changed(current, &config), names_changed(current, &config));
+    // What managed rows have changed was said when they were written.
+    let (changed, named) = match cause {
+        Cause::Files => (changed(current, &config), names_changed(current, &config)),
+        Cause::Managed => (Vec::new(), Vec::new()),
+    };
     let differs = (cause == Cause::Files).then_some((&*changed, &*named));
     admit(running, &config, &mut epoch, differs).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
@@ -140,6 +145,7 @@ pub(super) async fn put(
     }
     let (models, config_hash) = (changes(current, &config), Arc::clone(&config.hash));
     running.log.apply(&config.log);
+    idle_switches::say(Some(&*current), &config);
     running.read.store(Arc::new(config.read_from()));
     *current = config;
     Ok(Reloaded::InForce {

@@ -22,12 +22,12 @@ pub(super) fn rows(
     let in_file =
         |kind: ManagedKind, name: &str| files.is_some_and(|it| it.in_file(kind, name).is_some());
     let (mut after, mut made) = (managed.clone(), Vec::with_capacity(edits.len()));
-    for edit in edits {
+    for edit in edits.iter().filter(|it| !it.is_so(managed)) {
         let (kind, name) = edit.row();
         let before = after.get(kind, name).cloned();
         let (row, action) = edit.apply(&after, author, in_file)?;
         let record = record(author, action, (before.as_deref(), &row));
-        after = after.with(managed.last, [row.clone()]);
+        after.put(row.clone());
         made.push((row, record));
     }
     Ok((after, made))

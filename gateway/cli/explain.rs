@@ -16,6 +16,7 @@ use policies::{
 
 use super::print::{self, err};
 use crate::{
+    config::{Switchable, Switches},
     directory::Directory,
     pipeline::{Asked, Decided, Present, explained},
     signals::SignalInputs,
@@ -42,7 +43,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Explains one request as the configuration stands, with every model healthy but those named.
+/// Explains one request as the configuration and the switches stand, with every model healthy but those
+/// named.
 pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
     let config = match super::load(path) {
         Ok(config) => config,
@@ -89,11 +91,15 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
         request: 0,
         at: zone.to_datetime(at),
     };
-    let model = |id: &Arc<str>| ModelView {
-        available: !args.down.iter().any(|down| **down == **id),
+    let switches = Switches::of(&config.managed);
+    let model = |(id, urls): (&Arc<str>, &[Arc<str>])| ModelView {
+        switched_off: switches.model(id).is_some(),
+        available: !args.down.iter().any(|down| **down == **id)
+            && !urls.iter().all(|url| switches.endpoint(id, url).is_some()),
         ..ModelView::default()
     };
-    let models = fleet.models.iter().map(|it| model(&it.id)).collect();
+    let known = Switchable::all(&config.models);
+    let models = known.iter().map(|it| model((&it.id, &it.urls))).collect();
     let view = Arc::new(FleetView { version: 0, models });
     let present = Present::at(at, &config.policy, (Draw(0), &view));
     let decided = asked

@@ -29,6 +29,13 @@ pub(super) struct Why {
     reason: Option<String>,
 }
 
+impl Why {
+    /// The words; empty where there are none.
+    pub(super) fn text(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+}
+
 /// Makes changes, all or none, or says why not. Where they wait for a second person, that is said, and the
 /// command is done.
 pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
@@ -54,7 +61,7 @@ pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Mana
     let author = Author {
         by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
-        reason: why.reason.as_deref().unwrap_or_default().into(),
+        reason: why.text().into(),
     };
     app::change(path, edits, &author).map_err(|error| {
         match &error {
@@ -110,7 +117,7 @@ pub(super) fn list(
     ExitCode::SUCCESS
 }
 
-fn print_table(rows: &[Vec<String>]) {
+pub(super) fn print_table(rows: &[Vec<String>]) {
     let width = |at: usize| {
         rows.iter().filter_map(|row| row.get(at)).map(|it| it.chars().count()).max().unwrap_or(0)
     };

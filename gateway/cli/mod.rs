@@ -18,6 +18,7 @@ mod proposal;
 mod serve;
 mod sim;
 mod spend;
+mod switch;
 mod team;
 mod top;
 mod user;
@@ -89,6 +90,12 @@ enum Command {
     /// List, show, approve and reject what waits for a second person, in a gateway that runs.
     #[command(subcommand)]
     Proposal(proposal::Command),
+    /// List models, and switch them off and on, also while a gateway serves: it follows within a second.
+    #[command(subcommand)]
+    Model(switch::ModelCommand),
+    /// Drain an endpoint of a model, and let it get requests again, likewise.
+    #[command(subcommand)]
+    Endpoint(switch::EndpointCommand),
     /// Say what was spent, from the ledger.
     Spend(spend::Args),
     /// Show what a gateway does right now, by model and by team.
@@ -133,6 +140,8 @@ pub fn main() -> ExitCode {
         Command::Key(command) => key::run(&config, &command),
         Command::Team(command) => team::run(&config, &command),
         Command::Proposal(command) => asynchronous(proposal::run(named, command)),
+        Command::Model(command) => switch::model(&config, &command),
+        Command::Endpoint(command) => switch::endpoint(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),
         Command::Top(args) => asynchronous(top::run(named, args)),
         Command::Ledger(args) => ledger::run(&config, &args),

@@ -1,8 +1,8 @@
 //! `[[key]]`: who may ask, and how a key is recognised.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::{Arc, OnceLock},
 };
 
 use policies::{
@@ -84,36 +84,120 @@ pub(super) struct ReadKey {
     pub(super) path: Path,
 }
 
+/// The teams of a configuration, found by their names.
+pub(super) struct TeamsByName<'a> {
+    teams: &'a [ReadTeam],
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> TeamsByName<'a> {
+    /// The first of a name counts.
+    pub(super) fn of(teams: &'a [ReadTeam]) -> Self {
+        let mut places = HashMap::with_capacity(teams.len());
+        for (at, read) in teams.iter().enumerate() {
+            places.entry(&*read.team.name).or_insert(at);
+        }
+        Self { teams, places }
+    }
+
+    fn find(&self, name: &str) -> Option<(TeamIndex, &'a ReadTeam)> {
+        let at = *self.places.get(name)?;
+        Some((u16::try_from(at).ok().map_or(TeamIndex(0), TeamIndex), self.teams.get(at)?))
+    }
+}
+
+/// A key that was read without a fault, and what its reading depended on beside its own fields.
+#[derive(Clone, Debug)]
+pub(super) struct KeptKey {
+    facts: KeyFacts,
+    key: Key,
+    /// Where it stands.
+    path: String,
+    /// The name of its team, and the effective classes of that.
+    team: (Arc<str>, (DataClass, DataClass)),
+}
+
+impl KeptKey {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.key.name
+    }
+
+    /// Whether it would be read the same beside these teams.
+    pub(super) fn holds(&self, teams: &TeamsByName<'_>) -> bool {
+        let (name, classes) = &self.team;
+        teams.find(name).is_some_and(|(_, team)| team.classes == *classes)
+    }
+
+    /// The key beside these teams.
+    fn read(&self, teams: &TeamsByName<'_>) -> ReadKey {
+        let team = teams.find(&self.team.0).map_or(TeamIndex(0), |(at, _)| at);
+        let key = Key { team, ..self.key.clone() };
+        ReadKey { facts: self.facts.clone(), key, path: Path::from(self.path.clone()) }
+    }
+
+    fn of(
+        ReadKey { facts, key, .. }: &ReadKey,
+        path: &str,
+        teams: &TeamsByName<'_>,
+    ) -> Option<Self> {
+        let team = teams.teams.get(key.team.get())?;
+        let team = (Arc::clone(&team.team.name), team.classes);
+        Some(Self { facts: facts.clone(), key: key.clone(), path: path.into(), team })
+    }
+}
+
+/// Where a key of the store stands, and where its reading is kept.
+pub(super) type Keep<'a> = (&'a str, &'a OnceLock<KeptKey>);
+
+/// Where a key comes from.
+pub(super) enum KeySource<'a> {
+    /// It is read from a section, and kept here if there is no fault in it.
+    Section(Box<Section<'a>>, Option<Keep<'a>>),
+    /// It was read before.
+    Kept(&'a KeptKey),
+}
+
 /// Reads all keys.
 pub(super) fn keys(
-    sections: Vec<Section<'_>>,
-    teams: &[ReadTeam],
+    sources: Vec<KeySource<'_>>,
+    teams: &TeamsByName<'_>,
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Vec<ReadKey> {
     let mut taken = HashSet::new();
-    let mut credentials: HashMap<Credential, Arc<str>> = HashMap::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for (at, read) in teams.iter().enumerate() {
-        places.entry(&read.team.name).or_insert(at);
-    }
-    let mut keys = Vec::with_capacity(sections.len());
-    for section in sections {
-        let path = section.path().clone();
-        let key = key(section, &mut taken, (teams, &places), outside, faults);
-        if let Some(credential) = key.0 {
-            let written = credential.config_key();
-            // Two names of one credential: the second would never be told from the first.
-            match credentials.get(&credential) {
-                Some(first) => {
-                    let found = format!("that of key `{first}`");
-                    let expected = format!("a {written} of its own");
-                    faults.push(Fault::new(path.at(written), found, expected));
+    let mut credentials: HashMap<Credential, Arc<str>> = HashMap::with_capacity(sources.len());
+    let mut keys = Vec::with_capacity(sources.len());
+    for source in sources {
+        let (credential, read) = match source {
+            KeySource::Kept(kept) => (Some(kept.key.credential.clone()), kept.read(teams)),
+            KeySource::Section(section, keep) => {
+                let before = faults.count();
+                let (credential, read) = key(*section, &mut taken, teams, outside, faults);
+                if let Some((path, keep)) = keep.filter(|_| faults.count() == before)
+                    && let Some(kept) = KeptKey::of(&read, path, teams)
+                {
+                    // Whoever came first has read the same.
+                    let _ = keep.set(kept);
                 }
-                None => drop(credentials.insert(credential, Arc::clone(&key.1.key.name))),
+                (credential, read)
+            }
+        };
+        if let Some(credential) = credential {
+            // Two names of one credential: the second would never be told from the first.
+            match credentials.entry(credential) {
+                Entry::Occupied(first) => {
+                    let written = first.key().config_key();
+                    let found = format!("that of key `{}`", first.get());
+                    let expected = format!("a {written} of its own");
+                    faults.push(Fault::new(read.path.at(written), found, expected));
+                }
+                Entry::Vacant(new) => {
+                    new.insert(Arc::clone(&read.key.name));
+                }
             }
         }
-        keys.push(key.1);
+        keys.push(read);
     }
     keys
 }
@@ -121,24 +205,24 @@ pub(super) fn keys(
 fn key<'a>(
     mut it: Section<'a>,
     taken: &mut HashSet<&'a str>,
-    (teams, places): (&[ReadTeam], &HashMap<&str, usize>),
+    teams: &TeamsByName<'_>,
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> (Option<Credential>, ReadKey) {
     let path = it.path().clone();
     let owner = Owner::read(&mut it, taken, faults);
     let team = it.text("team", faults).unwrap_or(DEFAULT);
-    let found = places.get(team).copied();
+    let found = teams.find(team);
     if found.is_none() {
-        let known = teams.iter().map(|read| &*read.team.name);
+        let known = teams.teams.iter().map(|read| &*read.team.name);
         faults.push_unknown(it.at("team"), team, "a team", known);
     }
-    let above = found.and_then(|at| teams.get(at)).map(|team| team.classes);
+    let above = found.map(|(_, team)| team.classes);
     owner.classes(above, faults);
     let credential = credential(&mut it, "secret", outside, faults);
     let key = Key {
         name: Arc::clone(&owner.name),
-        team: found.and_then(|at| u16::try_from(at).ok()).map_or(TeamIndex(0), TeamIndex),
+        team: found.map_or(TeamIndex(0), |(at, _)| at),
         credential: credential.clone().unwrap_or(Credential::Hash([0; 32])),
         budgets: owner.budgets,
         limits: owner.limits,

@@ -7,7 +7,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, ops::Bound, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Bound,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -15,7 +20,8 @@ use toml::Table;
 pub(crate) use self::edit::fields;
 pub use self::edit::{Author, Edit, EditRefused};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
-pub(super) use self::read::{Sections, credentials};
+pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
+use super::key::KeptKey;
 
 /// What a row is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,7 +33,8 @@ pub enum ManagedKind {
     Key,
     /// A model that is switched off.
     Model,
-    /// An endpoint of a model that is drained: its name is `MODEL/N`, counted from 0.
+    /// An endpoint of a model that is drained: its name is the model's id, a blank and its URL, so that it is
+    /// meant wherever it stands in the list.
     Endpoint,
     /// The policy that two persons have approved; there is one at the most.
     Policy,
@@ -130,7 +137,24 @@ pub struct ManagedRow {
 pub struct Managed {
     /// The number of the last change; 0 is before the first.
     pub last: i64,
-    rows: Arc<BTreeMap<(ManagedKind, Arc<str>), Arc<ManagedRow>>>,
+    rows: Arc<Rows>,
+}
+
+/// Rows by kind and name.
+type Rows = BTreeMap<(ManagedKind, Arc<str>), Arc<Stored>>;
+
+/// A row, and what a key of it was read as, if that was without a fault: most rows stay as they are when
+/// another one changes, and need not be read again.
+#[derive(Debug)]
+struct Stored {
+    row: Arc<ManagedRow>,
+    key: OnceLock<KeptKey>,
+}
+
+impl PartialEq for Stored {
+    fn eq(&self, other: &Self) -> bool {
+        self.row == other.row
+    }
 }
 
 impl PartialEq for Managed {
@@ -143,24 +167,34 @@ impl Managed {
     /// These rows take the place of those of their names, up to the change of this number.
     #[must_use]
     pub fn with(&self, last: i64, rows: impl IntoIterator<Item = ManagedRow>) -> Self {
-        let mut all = BTreeMap::clone(&self.rows);
-        for row in rows {
-            all.insert((row.kind, Arc::clone(&row.name)), Arc::new(row));
-        }
-        Self { last, rows: Arc::new(all) }
+        let mut all = Self { last, rows: Arc::clone(&self.rows) };
+        rows.into_iter().for_each(|row| all.put(row));
+        all
+    }
+
+    /// This row takes the place of that of its name. The first change of what is shared copies the list of
+    /// rows once, and each after it costs no more than itself.
+    pub fn put(&mut self, row: ManagedRow) {
+        let name = (row.kind, Arc::clone(&row.name));
+        let stored = Stored { row: Arc::new(row), key: OnceLock::new() };
+        Arc::make_mut(&mut self.rows).insert(name, Arc::new(stored));
     }
 
     /// The row of this name, whatever has become of it.
     #[must_use]
     pub fn get(&self, kind: ManagedKind, name: &str) -> Option<&Arc<ManagedRow>> {
-        self.rows.get(&(kind, Arc::from(name)))
+        self.rows.get(&(kind, Arc::from(name))).map(|it| &it.row)
     }
 
     /// The rows of a kind after a name, in the order of their names, those too that are not in force.
     pub fn after(&self, kind: ManagedKind, name: &str) -> impl Iterator<Item = &Arc<ManagedRow>> {
-        let from = Bound::Excluded((kind, Arc::from(name)));
+        self.stored(kind, name).map(|it| &it.row)
+    }
+
+    fn stored(&self, kind: ManagedKind, after: &str) -> impl Iterator<Item = &Stored> {
+        let from = Bound::Excluded((kind, Arc::from(after)));
         let rows = self.rows.range((from, Bound::Unbounded));
-        rows.take_while(move |((of, _), _)| *of == kind).map(|(_, row)| row)
+        rows.take_while(move |((of, _), _)| *of == kind).map(|(_, it)| &**it)
     }
 
     /// The rows of a kind that are in force.

@@ -34,6 +34,7 @@ pub(crate) mod shadow;
 mod signing_key;
 pub(crate) mod single;
 mod source;
+mod switches;
 mod tags;
 mod team;
 #[cfg(test)]
@@ -92,6 +93,7 @@ pub(crate) use self::{
     log::{filter as log_filter, variable as log_variable},
     managed::fields as managed_fields,
     series::series_alone,
+    switches::{NotSwitchable, Switchable, Switches, Switching},
     unread::PREFIX as VARIABLE_PREFIX,
 };
 

@@ -8,7 +8,7 @@ use policies::{
     preset,
 };
 
-use super::{PolicyText, fields::path_in, outside::Outside};
+use super::{PolicyText, fields::path_in, key::ReadKey, outside::Outside, team::ReadTeam};
 
 /// The names that callers may ask for beside those of models.
 pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
@@ -144,12 +144,20 @@ fn judged(policy: &Policy, (document, name): (&str, &str)) -> Result<Vec<Finding
 /// Where the teams and the keys that a policy is compiled against stand in the configuration.
 pub(super) struct Places<'a> {
     /// The path of each team: teams are compiled in the order of the tree, and stand in the file in any.
-    pub(super) teams: Vec<&'a Path>,
+    teams: Vec<&'a Path>,
     /// The path of each key, those of the store behind those of the file; behind them stand issuers.
-    pub(super) keys: Vec<&'a Path>,
+    keys: Vec<&'a Path>,
 }
 
-impl Places<'_> {
+impl<'a> Places<'a> {
+    /// Those of these teams and keys.
+    pub(super) fn of(teams: &'a [ReadTeam], keys: &'a [ReadKey]) -> Self {
+        Self {
+            teams: teams.iter().map(|it| &it.path).collect(),
+            keys: keys.iter().map(|it| &it.path).collect(),
+        }
+    }
+
     /// The path in this configuration of a fault that was found when the policy was compiled against its
     /// names; none if it is the policy's own.
     fn own(&self, path: &str) -> Option<String> {

@@ -17,10 +17,10 @@ const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
 const FIXED: usize = 326;
 /// Of a model: requests by their four outcomes, the three histograms of each operation; what is estimated,
-/// beyond its bound, asked as the last resort and waiting; its five prices and what it is.
-const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 1;
-/// Of an endpoint: attempts by eight results and their times, ejections by as many causes, its two gauges.
-const ENDPOINT: usize = 8 + HISTOGRAM + 8 + 2;
+/// beyond its bound, asked as the last resort and waiting; its five prices, what it is and whether it is on.
+const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 2;
+/// Of an endpoint: attempts by eight results and their times, ejections by as many causes, its three gauges.
+const ENDPOINT: usize = 8 + HISTOGRAM + 8 + 3;
 /// Of a team and a model that its keys may use: money, and five types of tokens.
 const TEAM_AND_MODEL: usize = 1 + 5;
 /// Of a team's budget: amount, spent, reserved, hard, beginning and end of the window.

@@ -5,20 +5,20 @@ use std::{sync::Arc, time::Duration};
 use policies::{
     Fault,
     document::{Faults, Section, Spelled},
-    facts::{AliasTarget, FleetFacts, KeyFacts, ModelFacts},
+    facts::{FleetFacts, KeyFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Shield, Team,
-    Tracing, Wait, Webhook,
+    Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
+    Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
-    key::{ReadKey, keys as keys_of},
+    key::{ReadKey, TeamsByName, keys as keys_of},
     listener::{admin, apart, server},
     log::log,
-    managed::{Managed, ManagedKind, Sections, credentials},
+    managed::{Managed, ManagedKind, Sections, credentials, join_keys, stored_keys},
     model,
     oidc::{ReadOidc, issuers},
     operator::operators,
@@ -28,7 +28,7 @@ use super::{
     series::too_many,
     shadow,
     signing_key::audit,
-    team::{ReadTeam, teams as teams_of},
+    team::{ReadTeam, teams},
     unread::unread,
     webhook::webhook,
 };
@@ -49,7 +49,8 @@ pub(super) fn validate(
     let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
-    let named = Named::read(&mut root, &managed, outside, &mut faults);
+    let Askers { teams, keys, oidc } = Askers::read(&mut root, &managed, outside, &mut faults);
+    let aliases = aliases(root.section("alias", &mut faults), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
     let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
@@ -57,11 +58,15 @@ pub(super) fn validate(
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
-    let policy = named.compiled(policy, facts, outside, &mut faults);
+    let of_teams = teams.iter().map(|it| it.facts.clone()).collect();
+    let fleet =
+        FleetFacts { models: facts, teams: of_teams, keys: all_keys(&keys, &oidc), aliases };
+    let policy = compiled(policy, (&fleet, Places::of(&teams, &keys)), outside, &mut faults);
     let (Some(Compiled { policy, dead_ends, text }), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
-    let (teams, keys, oidc) = named.done(&managed);
+    let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
+    let keys = credentials(&managed, keys.into_iter().map(|it| it.key).collect());
     let config = Config {
         managed,
         source: Arc::default(),
@@ -90,61 +95,34 @@ pub(super) fn validate(
         models,
         teams,
         keys,
-        oidc,
+        oidc: oidc.into_iter().map(|it| it.oidc).collect(),
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
 }
 
-/// Who may ask, and who pays, as the file and the store have them.
-struct Named {
+/// Who may ask: of the file, and of what is managed beside it.
+struct Askers {
     teams: Vec<ReadTeam>,
     keys: Vec<ReadKey>,
     oidc: Vec<ReadOidc>,
-    /// The names that callers may ask for beside those of models.
-    aliases: Vec<(Box<str>, AliasTarget)>,
 }
 
-impl Named {
+impl Askers {
     fn read(
         root: &mut Section<'_>,
         managed: &Managed,
         outside: &Outside<'_>,
         faults: &mut Faults,
     ) -> Self {
-        let [of_teams, of_keys] =
-            [ManagedKind::Team, ManagedKind::Key].map(|it| Sections::of(managed, it));
-        let teams = of_teams.join(root.tables("team", faults), faults);
-        let teams = teams_of(teams, faults);
-        let keys = of_keys.join(root.tables("key", faults), faults);
-        let keys = keys_of(keys, &teams, outside, faults);
-        let oidc = issuers(root.tables("oidc", faults), (&teams, keys.len()), outside, faults);
-        let aliases = aliases(root.section("alias", faults), faults);
-        Self { teams, keys, oidc, aliases }
-    }
-
-    /// The policy, compiled against all of them.
-    fn compiled(
-        &self,
-        of: (Section<'_>, Option<&str>),
-        models: Vec<ModelFacts>,
-        outside: &Outside<'_>,
-        faults: &mut Faults,
-    ) -> Option<Compiled> {
-        let teams = self.teams.iter().map(|it| it.facts.clone()).collect();
-        let keys = all_keys(&self.keys, &self.oidc);
-        let fleet = FleetFacts { models, teams, keys, aliases: self.aliases.clone() };
-        let places = Places {
-            teams: self.teams.iter().map(|it| &it.path).collect(),
-            keys: self.keys.iter().map(|it| &it.path).collect(),
-        };
-        compiled(of, (&fleet, places), outside, faults)
-    }
-
-    fn done(self, managed: &Managed) -> (Vec<Team>, Vec<Key>, Vec<Oidc>) {
-        let mut keys: Vec<_> = self.keys.into_iter().map(|it| it.key).collect();
-        credentials(managed, &mut keys);
-        let teams = self.teams.into_iter().map(|it| it.team).collect();
-        (teams, keys, self.oidc.into_iter().map(|it| it.oidc).collect())
+        let of_teams = Sections::of(managed, ManagedKind::Team);
+        let teams = teams(of_teams.join(root.tables("team", faults), faults), faults);
+        let by_name = TeamsByName::of(&teams);
+        let stored = stored_keys(managed, &by_name);
+        let keys = join_keys(root.tables("key", faults), &stored, faults);
+        let keys = keys_of(keys, &by_name, outside, faults);
+        let tokens = root.tables("oidc", faults);
+        let oidc = issuers(tokens, (&teams, keys.len()), outside, faults);
+        Self { teams, keys, oidc }
     }
 }
 

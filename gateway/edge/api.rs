@@ -367,9 +367,14 @@ fn listed(
         let created = since(id).unwrap_or(start);
         wire::ModelCard { id, created, family: Some("signalbox"), ..Default::default() }
     };
-    let models = policy.fleet().models.iter().zip(&allowed).filter(|(_, allowed)| **allowed);
-    let models = models
-        .map(|(model, _)| card(model, since(&model.id).unwrap_or(start), &epoch.names.currency));
+    let models = policy.fleet().models.iter().zip(&allowed).enumerate();
+    let view = epoch.upstreams.fleet.view();
+    // One that is switched off is in no list, but is what it is to who asks for it by name.
+    let off = |at: usize| only.is_none() && view.models.get(at).is_some_and(|it| it.switched_off);
+    let models =
+        models.filter(|(at, (_, allowed))| **allowed && !off(*at)).map(|(_, (model, _))| {
+            card(model, since(&model.id).unwrap_or(start), &epoch.names.currency)
+        });
     let aliases = policy.aliases(&allowed).map(named);
     let mut cards = std::iter::once(named("auto")).chain(models).chain(aliases);
     let Some(id) = only else { return Ok(wire::models_list(&cards.collect::<Vec<_>>())) };

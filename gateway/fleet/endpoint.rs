@@ -36,7 +36,11 @@ pub(crate) struct Endpoint {
     /// `host:port`, as metrics and ledger name it.
     pub label: Arc<str>,
     /// What it is known by from one epoch to the next.
-    pub(super) url: Arc<str>,
+    pub(crate) url: Arc<str>,
+    /// An operator has drained it: what runs there ends there, and nothing else begins.
+    pub(crate) drained: bool,
+    /// What its epoch says of it: it is drained, or its model switched off. What binds stands in the state.
+    closed: bool,
     weight: u16,
     /// What its epoch says; what binds stands in the state.
     concurrency_max: u32,
@@ -55,6 +59,10 @@ pub(crate) struct EndpointSeed {
     pub weight: u16,
     /// Requests in flight at the most; 0 is no limit.
     pub concurrency_max: u32,
+    /// Whether an operator has drained it.
+    pub drained: bool,
+    /// Whether it gets no further requests: it is drained, or its model switched off.
+    pub closed: bool,
 }
 
 /// What a failure does to its replica.
@@ -92,6 +100,8 @@ pub(super) struct State {
     places: Places,
     /// Requests in flight at the most, whatever epoch they are of; 0 is no limit.
     limit: AtomicU32,
+    /// Whether it gets no further requests, by what operators say, whatever epoch they are of.
+    closed: AtomicBool,
     /// Whether it took requests when somebody last looked: a few times a second, and when that changes.
     pub(super) live: AtomicBool,
     /// How long streams took to begin since the replica was last found to fall behind its peers.
@@ -117,6 +127,7 @@ impl State {
         Self {
             places: Places::new(),
             limit: AtomicU32::new(seed.concurrency_max),
+            closed: AtomicBool::new(seed.closed),
             live: AtomicBool::new(true),
             first_tokens: Reading::none(),
             peak: Reading::none(),
@@ -142,9 +153,9 @@ impl Endpoint {
         seed: EndpointSeed,
         state: Arc<State>,
     ) -> Self {
-        let EndpointSeed { label, url, weight, concurrency_max } = seed;
+        let EndpointSeed { label, url, weight, concurrency_max, drained, closed } = seed;
         let name = xxh3_64(label.as_bytes());
-        Self { model, index, name, label, url, weight, concurrency_max, state }
+        Self { model, index, name, label, url, drained, closed, weight, concurrency_max, state }
     }
 
     /// Requests in flight.
@@ -154,14 +165,25 @@ impl Endpoint {
 
     /// Whether it takes requests now.
     pub(crate) fn up(&self, now: Instant) -> bool {
+        !self.closed() && self.healthy(now)
+    }
+
+    /// Whether operators let nothing more begin there.
+    pub(super) fn closed(&self) -> bool {
+        self.state.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether it could take requests now, whatever operators say.
+    fn healthy(&self, now: Instant) -> bool {
         !self.cools_down(now)
             && (!self.state.outlier.any()
                 || self.state.outlier.breaker(|breaker| breaker.allows(now)))
     }
 
-    /// Whether it is known to serve and takes requests now; `None` until it has answered.
+    /// Whether it is known to serve and could take requests now, whatever operators say; `None` until it has
+    /// answered.
     pub(crate) fn live(&self, now: Instant) -> Option<bool> {
-        Some(self.state.evidence.serves()? && self.up(now))
+        Some(self.state.evidence.serves()? && self.healthy(now))
     }
 
     /// Whether it did not answer as it should when it was asked, and has not done so since.
@@ -186,7 +208,9 @@ impl Endpoint {
 
     /// Whether it may be asked where nobody else can be: it is ejected, but not known to be dead.
     pub(super) fn last_resort(&self, now: Instant) -> bool {
-        !self.cools_down(now) && !self.state.outlier.breaker(|breaker| breaker.dead())
+        !self.closed()
+            && !self.cools_down(now)
+            && !self.state.outlier.breaker(|breaker| breaker.dead())
     }
 
     pub(crate) fn full(&self) -> bool {
@@ -206,6 +230,7 @@ impl Endpoint {
     /// Puts the limits of this epoch in force.
     pub(super) fn take_over(&self) {
         self.state.limit.store(self.concurrency_max, Ordering::Relaxed);
+        self.state.closed.store(self.closed, Ordering::Relaxed);
     }
 
     /// Takes a place, if there is one.

@@ -14,6 +14,7 @@ mod probe;
 mod queue;
 mod readings;
 mod retries;
+mod wanted;
 
 /// What the model checker puts its own in the place of.
 mod sync {
@@ -43,6 +44,7 @@ pub(crate) use self::{
     in_flight::InFlight,
     probe::{Probe, Prober, Question, models as listed_models, versioned},
     queue::{QueueLimits, QueueTicket, Turn, Waiter},
+    wanted::{Found, Wanted},
 };
 
 /// All models' replicas.
@@ -56,6 +58,8 @@ pub(crate) struct Fleet {
 pub(crate) struct Replicas {
     /// The model's id.
     id: Arc<str>,
+    /// An operator has switched the model off.
+    switched_off: bool,
     endpoints: Vec<Arc<Endpoint>>,
     /// For attempts at replicas in outlier, beyond those that anyone would make.
     retries: Arc<RetryBudget>,
@@ -70,41 +74,10 @@ pub(crate) struct Replicas {
 pub(crate) struct ReplicasSeed {
     /// The model's id.
     pub id: Arc<str>,
+    /// Whether an operator has switched the model off.
+    pub switched_off: bool,
     /// Its replicas.
     pub endpoints: Vec<EndpointSeed>,
-}
-
-/// The conditions on the replica for one attempt.
-#[derive(Clone, Copy)]
-pub(crate) struct Wanted<'a> {
-    /// The model.
-    pub model: ModelIndex,
-    /// The replicas that were asked already.
-    pub tried: &'a [(ModelIndex, u16)],
-    /// The hint that decides among those left.
-    pub hint: PickHint,
-    /// Whether another attempt was made before for the same request.
-    pub again: bool,
-    /// Whether it was its turn to take a place that others wait for.
-    pub granted: bool,
-    /// Whether an ejected one will do: no model of the plan has another.
-    pub last_resort: bool,
-}
-
-impl Wanted<'_> {
-    fn tried(&self, endpoint: &Endpoint) -> bool {
-        self.tried.contains(&(endpoint.model, endpoint.index))
-    }
-}
-
-/// The result of looking for a replica.
-pub(crate) enum Found {
-    /// A replica that takes the request.
-    Place(InFlight),
-    /// Replicas that would, but have all that they may have in flight.
-    Full,
-    /// No replica.
-    Nothing,
 }
 
 impl Replicas {
@@ -119,6 +92,7 @@ impl Replicas {
         };
         Self {
             id: seed.id,
+            switched_off: seed.switched_off,
             endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
             retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
             queue: before.map(|it| Arc::clone(&it.queue)).unwrap_or_default(),
@@ -162,6 +136,7 @@ impl Replicas {
         let known = self.endpoints.iter().filter_map(|endpoint| endpoint.first_token_ms());
         let limits = self.endpoints.iter().map(|endpoint| endpoint.concurrency_max());
         ModelView {
+            switched_off: self.switched_off,
             available,
             last_resort,
             in_flight: self.endpoints.iter().map(|endpoint| endpoint.in_flight()).sum(),
@@ -203,6 +178,9 @@ impl Fleet {
     pub(crate) fn take_over(&self, now: Instant) {
         self.endpoints().for_each(|it| it.take_over());
         self.publish(now);
+        // Nobody waits for what does not come.
+        let closed = self.models.iter().filter(|it| it.endpoints.iter().all(|it| it.closed()));
+        closed.for_each(|it| it.queue.dismiss());
     }
 
     /// The state of the fleet as decisions see it.

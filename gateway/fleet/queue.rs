@@ -129,6 +129,15 @@ impl Queue {
         }
     }
 
+    /// Turns all away who wait: nobody is to be served here.
+    pub(super) fn dismiss(&self) {
+        let mut inner = self.inner();
+        while let Some(slot) = inner.order.next() {
+            self.present.fetch_sub(1, SeqCst);
+            slot.notify(DISPLACED);
+        }
+    }
+
     /// Measures how fast the queue moves; forgets it when nobody waits.
     pub(super) fn measure(&self, now: Instant) {
         let mut inner = self.inner();

@@ -66,10 +66,26 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
             );
             new(Kind::InvalidRequest, public).coded("context_length_exceeded").at("messages")
         }
-        Reason::NoneAvailable => {
-            let public = format!("no model of {} takes requests right now", own(refusal));
-            new(Kind::NoCapacity, public).after(Duration::from_secs(1))
+        Reason::NoneAvailable | Reason::SwitchedOff => {
+            let off = refusal.why.skipped.iter().any(|(_, skip)| *skip == Skip::SwitchedOff);
+            let which = off.then(left_out);
+            new(Kind::NoCapacity, none_available(refusal, signals, which))
+                .after(Duration::from_secs(1))
         }
+    }
+}
+
+/// That nothing takes the request right now; with each model that was left out, where operators have switched
+/// some off.
+fn none_available(refusal: &Refusal, signals: &Signals, which: Option<String>) -> String {
+    match (refusal.matched, &refusal.reason, which) {
+        (Some(Matched::Pin), Reason::SwitchedOff, _) => {
+            format!("the model `{}` is switched off", shown(&signals.requested))
+        }
+        (_, _, Some(which)) => {
+            format!("no model of {} takes requests right now: {which}", own(refusal))
+        }
+        _ => format!("no model of {} takes requests right now", own(refusal)),
     }
 }
 

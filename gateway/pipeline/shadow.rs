@@ -133,7 +133,9 @@ fn passed(skip: Skip) -> ShadowPassed {
     match skip {
         Skip::NotAllowed | Skip::Guard(_) => ShadowPassed::Forbidden,
         Skip::Lacks(_) | Skip::Context { .. } => ShadowPassed::Incapable,
-        Skip::Unavailable | Skip::Cost | Skip::Enough => ShadowPassed::Unavailable,
+        Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough => {
+            ShadowPassed::Unavailable
+        }
     }
 }
 

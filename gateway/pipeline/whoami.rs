@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use policies::Policy;
+use policies::{Policy, facts::FleetView};
 
 use super::{Failure, Gateway};
 use crate::{
@@ -21,6 +21,7 @@ pub(crate) fn whoami(gw: &Gateway, headers: &HeaderMap) -> Result<Bytes, Failure
     let caller = &*principal.caller;
     let standing = principal.account.standing(gw.now(), at);
     let allowed = epoch.policy.allowed(&caller.team_path, caller.key);
+    let view = epoch.upstreams.fleet.view();
     let teams = &epoch.policy.fleet().teams;
     let path = caller.team_path.iter().filter_map(|at| teams.get(at.get()));
     let card = KeyCard {
@@ -36,7 +37,7 @@ pub(crate) fn whoami(gw: &Gateway, headers: &HeaderMap) -> Result<Bytes, Failure
         feedback: caller.feedback,
         frontend: caller.frontend,
         tags: caller.tags.iter().map(|(name, value)| (&**name, &**value)).collect(),
-        models: models(&epoch.policy, &allowed),
+        models: models(&epoch.policy, &allowed, &view),
         limits: limits(&standing),
         budgets: budgets(&standing, &epoch.names.currency),
     };
@@ -44,9 +45,11 @@ pub(crate) fn whoami(gw: &Gateway, headers: &HeaderMap) -> Result<Bytes, Failure
 }
 
 /// The names that `GET /v1/models` lists for the same caller.
-fn models<'a>(policy: &'a Policy, allowed: &'a [bool]) -> Vec<&'a str> {
-    let models = policy.fleet().models.iter().zip(allowed).filter(|(_, allowed)| **allowed);
-    let models = models.map(|(model, _)| &*model.id);
+fn models<'a>(policy: &'a Policy, allowed: &'a [bool], view: &FleetView) -> Vec<&'a str> {
+    let off = |at: usize| view.models.get(at).is_some_and(|it| it.switched_off);
+    let models = policy.fleet().models.iter().zip(allowed).enumerate();
+    let models = models.filter(|(at, (_, allowed))| **allowed && !off(*at));
+    let models = models.map(|(_, (model, _))| &*model.id);
     std::iter::once("auto").chain(models).chain(policy.aliases(allowed)).collect()
 }
 

@@ -155,8 +155,8 @@ fn missing(kept: &KeptRequest, (version, hash): (&str, &str)) -> String {
 
 /// Where the books show that the decision was another one than that made again.
 fn differences(columns: &Map<String, Value>, decision: &Explanation) -> Vec<String> {
-    const NOT_KEPT: &str = "outages, load and latency of that moment, the budget left and the shares of \
-         several languages are not kept";
+    const NOT_KEPT: &str = "outages, switches, load and latency of that moment, the budget left and the \
+         shares of several languages are not kept";
     let mut notes = Vec::new();
     let (rule, again) = (column(columns, "rule"), decision.rule.as_deref());
     if let (Some(rule), Some(again)) = (rule, again)

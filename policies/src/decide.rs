@@ -195,6 +195,7 @@ impl Moment<'_> {
     fn sift(&self, model: ModelIndex, filter: &Filter<'_>) -> Result<Tokens, Skip> {
         let output = self.may(model, filter)?;
         match self.fleet.models.get(model.get()) {
+            Some(view) if view.switched_off => Err(Skip::SwitchedOff),
             Some(view) if view.available || self.last_resort && view.last_resort => Ok(output),
             _ => Err(Skip::Unavailable),
         }
@@ -223,7 +224,8 @@ impl Moment<'_> {
             return Reason::NoModel;
         }
         let last = reason(skipped);
-        if matches!(last, Reason::PolicyForbidden(_) | Reason::NoneAvailable) {
+        let moment = matches!(last, Reason::NoneAvailable | Reason::SwitchedOff);
+        if moment || matches!(last, Reason::PolicyForbidden(_)) {
             return last;
         }
         let passed = chosen.passed.iter();
@@ -311,7 +313,13 @@ fn reason(skipped: &[(ModelIndex, Skip)]) -> Reason {
             });
             Reason::ContextTooLong { needed: roomiest.0, largest: roomiest.1 }
         }
-        Some(Skip::Unavailable | Skip::Cost | Skip::Enough) | None => Reason::NoneAvailable,
+        // One that may come back by itself is what to wait for.
+        Some(Skip::SwitchedOff) if stopped.all(|skip| skip == Skip::SwitchedOff) => {
+            Reason::SwitchedOff
+        }
+        Some(Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough) | None => {
+            Reason::NoneAvailable
+        }
     }
 }
 
@@ -322,7 +330,7 @@ fn rank(skip: Skip) -> u8 {
         Skip::Guard(_) => 1,
         Skip::Lacks(_) => 2,
         Skip::Context { .. } => 3,
-        Skip::Unavailable | Skip::Cost | Skip::Enough => 4,
+        Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough => 4,
     }
 }
 

@@ -204,6 +204,7 @@ pub(crate) fn skip_text(skip: &Skip, policy: &Policy) -> String {
         Skip::Guard(rule) => format!("forbidden by rule `{}`", policy.rule_name(*rule)),
         Skip::NotAllowed => "key or team may not use it".into(),
         Skip::Unavailable => "no endpoint takes requests".into(),
+        Skip::SwitchedOff => "switched off".into(),
         Skip::Cost => "would lift the plan above what may be spent".into(),
         Skip::Enough => "the plan is long enough without it".into(),
     }
@@ -224,6 +225,7 @@ pub(crate) fn reason_text(reason: &Reason, policy: &Policy) -> String {
             format!("a context of {needed} tokens is needed, the largest has {largest}")
         }
         Reason::NoneAvailable => "no model of the route has a live endpoint".into(),
+        Reason::SwitchedOff => "every model left of the route is switched off".into(),
     }
 }
 

@@ -168,6 +168,8 @@ pub enum Skip {
     NotAllowed,
     /// No endpoint takes requests.
     Unavailable,
+    /// An operator has switched it off.
+    SwitchedOff,
     /// It would lift the plan above the budget left or the rule's `cost_max`.
     Cost,
     /// The plan is long enough without it.
@@ -211,4 +213,6 @@ pub enum Reason {
     },
     /// Models would serve it, but none has a live endpoint.
     NoneAvailable,
+    /// Models would serve it, but an operator has switched all of them off.
+    SwitchedOff,
 }

@@ -5,7 +5,9 @@ use crate::money::Tokens;
 /// What one model is like right now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ModelView {
-    /// At least one endpoint takes requests, and no operator has switched the model off.
+    /// An operator has switched the model off: it takes no requests, whatever the rest says.
+    pub switched_off: bool,
+    /// At least one endpoint takes requests.
     pub available: bool,
     /// No endpoint takes requests, but one is only ejected, and not known to be dead: where no other model
     /// of a route is there, it may be tried, sparingly.
@@ -24,6 +26,7 @@ pub struct ModelView {
 impl Default for ModelView {
     fn default() -> Self {
         Self {
+            switched_off: false,
             available: true,
             last_resort: false,
             in_flight: 0,

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use policies::{
-    Counts, Matched, Plan, Policy, Reason, Refusal, SlowStream, catalogue, compile, decide,
+    Counts, Matched, Plan, Policy, Reason, Refusal, Skip, SlowStream, catalogue, compile, decide,
     explain,
     facts::{
         AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, ModelView, Money,
@@ -50,6 +50,31 @@ fn what_is_ejected_is_the_last_resort_and_never_where_anything_else_is_there() {
     let plan = decided(&view).unwrap();
     assert!(!plan.last_resort);
     assert_eq!(plan.attempts.iter().map(|it| it.model.get()).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn what_is_switched_off_is_passed_over_whatever_else_is_known_of_it_and_said_to_be_so() {
+    let route = "version = \"1\"\n[default]\nroute = [\"gpt-oss-20b\", \"gpt-oss-120b\"]\n";
+    let policy = compile(route, &catalogue()).unwrap();
+    let signals = Signals::chat("auto");
+    let mut view = view();
+    let plan = decide(&policy, &signals, &view, Draw(7)).unwrap();
+    let [first, second] = [0, 1].map(|at: usize| plan.attempts[at].model);
+    view.models[first.get()].switched_off = true;
+    view.models[first.get()].last_resort = true;
+    let plan = decide(&policy, &signals, &view, Draw(7)).unwrap();
+    assert_eq!(plan.attempts.iter().map(|it| it.model).collect::<Vec<_>>(), [second]);
+    assert_eq!(plan.why.skipped[..], [(first, Skip::SwitchedOff)]);
+    let explained = explain(&policy, &signals, &view, Draw(7));
+    assert_eq!(explained.skipped[0].reason, "switched off");
+    // What is down beside it may come back by itself.
+    view.models[second.get()].available = false;
+    let reason = |view: &FleetView| decide(&policy, &signals, view, Draw(7)).unwrap_err().reason;
+    assert_eq!(reason(&view), Reason::NoneAvailable);
+    view.models[second.get()].switched_off = true;
+    assert_eq!(reason(&view), Reason::SwitchedOff);
+    let pin = decide(&policy, &Signals::chat("gpt-oss-20b"), &view, Draw(7)).unwrap_err();
+    assert_eq!((pin.matched, pin.reason), (Some(Matched::Pin), Reason::SwitchedOff));
 }
 
 /// A rule that guards against slow streams, beside what else it says.

@@ -54,6 +54,7 @@ fn any_view(models: usize) -> impl Strategy<Value = FleetView> {
     let latency = prop::option::of(1.0..5_000.0f32);
     let view = (prop::bool::weighted(0.8), 0..50u32, latency).prop_map(
         |(available, in_flight, first_token_ms)| ModelView {
+            switched_off: in_flight % 7 == 3,
             available,
             last_resort: !available && in_flight % 2 == 1,
             in_flight,
@@ -83,6 +84,7 @@ fn holds(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView, a
         let needs = signals.needs.without(Needs::LONG_CONTEXT);
         assert!(facts.capabilities.contains(needs), "an incapable model");
         let it = view.models[at];
+        assert!(!it.switched_off, "a model that is switched off");
         assert!(it.available || plan.last_resort && it.last_resort, "a model that is down");
         assert!(at < allowed.max(1), "a model that the key may not use");
         assert_eq!(attempt.context_tokens_max, facts.context_tokens_max);

@@ -471,6 +471,7 @@ fn any_view() -> impl Strategy<Value = FleetView> {
     let latency = prop::option::of(select(vec![1.0, 100.0, 100.0, 5_000.0, f32::NAN]));
     let model = (prop::bool::weighted(0.8), 0..4u32, 0..4u32, latency).prop_map(
         |(available, in_flight, concurrency_max, first_token_ms)| ModelView {
+            switched_off: in_flight == 3,
             available,
             last_resort: !available && in_flight % 2 == 1,
             in_flight,
@@ -525,7 +526,9 @@ fn usable(plan: &Plan, signals: &Signals, fleet: &FleetFacts, view: &FleetView) 
         let at = attempt.model.get();
         let facts = &fleet.models[at];
         assert!(facts.capabilities.contains(signals.needs.without(Needs::LONG_CONTEXT)));
-        let there = |it: &ModelView| it.available || plan.last_resort && it.last_resort;
+        let there = |it: &ModelView| {
+            !it.switched_off && (it.available || plan.last_resort && it.last_resort)
+        };
         assert!(view.models.get(at).is_some_and(there), "{} is down", facts.id);
         let room = facts.context_tokens_max.0 - signals.input_tokens.0;
         assert!(attempt.output_tokens_max.0 <= room.min(facts.output_tokens_max.0));

@@ -5,18 +5,25 @@
 
 mod books;
 mod broken_arm;
+mod budget;
+mod killed;
+mod many_keys;
 mod outage;
 mod overload;
+mod reconciled;
 mod restart;
+mod revocation;
 mod scrape;
 mod shadow;
 mod slow_heads;
 mod storm;
+mod two_admins;
 mod units;
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use http::Method;
 use serde_json::Value;
 
 use crate::harness::{Gateway, KEY, ask, streamed};
@@ -91,4 +98,56 @@ fn quantile<'a>(seen: impl IntoIterator<Item = &'a Seen>, part: f64) -> Duration
 /// Milliseconds for people.
 fn ms(it: Duration) -> String {
     format!("{:.1}", it.as_secs_f64() * 1_000.0)
+}
+
+/// Money as the configuration states it.
+fn decimal(nano: i64) -> String {
+    format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000)
+}
+
+/// The operators' API of a gateway.
+#[derive(Clone)]
+struct Operator {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Operator {
+    fn at(admin: impl std::fmt::Display) -> Self {
+        // Many keys at once may take an unoptimized build longer than a caller waits.
+        Self { client: restart::patient(), base: format!("http://{admin}/admin/v1/") }
+    }
+
+    /// What it answers: status, `etag` and document; nothing where the connection breaks.
+    async fn asked(
+        &self,
+        (method, path): (Method, &str),
+        (body, version): (&Value, Option<&str>),
+    ) -> Option<(u16, String, Value)> {
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(KEY);
+        let request = match version {
+            Some(version) => request.header("if-match", version),
+            None => request,
+        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = request.body(body).send().await.ok()?;
+        let (status, etag) = (answer.status().as_u16(), answer.headers().get("etag").cloned());
+        let etag = etag.and_then(|it| it.to_str().ok().map(str::to_owned)).unwrap_or_default();
+        let text = answer.bytes().await.ok()?;
+        Some((status, etag, serde_json::from_slice(&text).unwrap_or_default()))
+    }
+
+    /// The same where it must be done.
+    async fn done(&self, method: Method, path: &str, body: Value) -> Value {
+        let asked = self.asked((method, path), (&body, None)).await;
+        let (status, _, document) = asked.expect("an answer");
+        assert!((200..300).contains(&status), "{path}: {status} {document}");
+        document
+    }
+
+    /// Makes a key, and gives it.
+    async fn key(&self, fields: Value) -> String {
+        let made = self.done(Method::POST, "keys", fields).await;
+        made["key"].as_str().expect("a key").to_owned()
+    }
 }

@@ -39,7 +39,7 @@ fn pause_max() -> Duration {
 }
 
 /// A caller who waits as long as it takes.
-fn patient() -> reqwest::Client {
+pub(super) fn patient() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }

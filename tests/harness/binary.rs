@@ -39,8 +39,17 @@ pub(crate) async fn run_with(
     child.wait_with_output().await.expect("it runs")
 }
 
+/// Another build than the one that is tested, such as an optimized one, for the bars.
+pub(crate) fn other_build() -> Option<std::ffi::OsString> {
+    std::env::var_os("SIGNALBOX_BAR_PROGRAM")
+}
+
+fn program() -> std::ffi::OsString {
+    other_build().unwrap_or_else(|| env!("CARGO_BIN_EXE_signalbox").into())
+}
+
 fn command(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    let mut command = Command::new(program());
     command.args(arguments).arg("--config").arg(config);
     logging(&mut command);
     command.kill_on_drop(true);
@@ -75,7 +84,7 @@ fn logging(command: &mut Command) {
 
 /// `signalbox` with these arguments and no others, in this folder, run to its end.
 pub(crate) async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    let mut command = Command::new(program());
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     command.output().await.expect("it runs")
 }
@@ -92,7 +101,7 @@ pub(crate) struct Simulated {
 impl Simulated {
     /// Starts it in this folder and waits until it says where it serves.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+        let mut command = Command::new(program());
         command.args(["sim", "--json"]).args(arguments).current_dir(folder).kill_on_drop(true);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut said = BufReader::new(child.stdout.take().expect("its words")).lines();

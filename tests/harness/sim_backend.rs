@@ -55,6 +55,14 @@ impl SimBackend {
         self.fleet.fault(MODEL, None, Some(fault), Some(times)).await.expect("the model is there");
     }
 
+    /// From now on every so manieth request fails like this.
+    pub(crate) async fn fail_one_in(&self, fault: InjectedFault, one_in: u32) {
+        let order = serde_json::json!({ "model": MODEL, "fault": fault.name(), "one_in": one_in });
+        let url = format!("{}/sim/fault", self.fleet.control_url());
+        let told = super::gateway::client().post(url).body(order.to_string()).send().await;
+        assert_eq!(told.expect("an answer").status(), 200);
+    }
+
     /// From now on it works.
     pub(crate) async fn mend(&self) {
         self.fleet.fault(MODEL, None, None, None).await.expect("the model is there");

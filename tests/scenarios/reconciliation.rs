@@ -12,7 +12,7 @@ const ALIAS: &str = "[alias]\nboth = [\"a\", \"b\"]\n";
 const HASTY: &str = "timeouts = { first_token_ms = 150, idle_ms = 150, total_ms = 1000 }\n";
 
 /// Fails unless counters and entries agree; takes the gateway down.
-async fn agree(gateway: Gateway) -> Books {
+pub(crate) async fn agree(gateway: Gateway) -> Books {
     gateway.until(|books| books.verification.open == 0).await;
     let metrics = gateway.metrics().await;
     let books = gateway.close().await;

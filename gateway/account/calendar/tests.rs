@@ -22,126 +22,34 @@ fn calendar(window: Window, zone: &str, (month, day): (i8, i8)) -> Calendar {
     Calendar::of(&config::Budget { fiscal_year_start: MonthDay { month, day }, ..plain })
 }
 
+/// Windows by zone and first day of the year: a moment, the first one of its window, the first after it.
+type Row = (Window, &'static str, (i8, i8), [&'static str; 3]);
+
+#[rustfmt::skip]
+const ROWS: [Row; 14] = [
+    (Window::Hour, "UTC", (1, 1), ["2026-11-23T12:34:56Z", "2026-11-23T12:00Z", "2026-11-23T13:00Z"]),
+    // An hour of India begins at half past in London.
+    (Window::Hour, "Asia/Kolkata", (1, 1), ["2026-11-23T12:29:59Z", "2026-11-23T11:30Z", "2026-11-23T12:30Z"]),
+    // The hour that comes twice is two hours.
+    (Window::Hour, "America/New_York", (1, 1), ["2026-11-01T05:30Z", "2026-11-01T05:00Z", "2026-11-01T06:00Z"]),
+    (Window::Hour, "America/New_York", (1, 1), ["2026-11-01T06:30Z", "2026-11-01T06:00Z", "2026-11-01T07:00Z"]),
+    // At Lord Howe clocks change by half an hour: the hour of the change is an hour and a half.
+    (Window::Hour, "Australia/Lord_Howe", (1, 1), ["2026-10-03T15:40Z", "2026-10-03T14:30Z", "2026-10-03T16:00Z"]),
+    (Window::Hour, "Australia/Lord_Howe", (1, 1), ["2026-04-04T15:10Z", "2026-04-04T14:00Z", "2026-04-04T15:30Z"]),
+    (Window::Quarter, "Asia/Singapore", (1, 1), ["2026-11-23T12:00Z", "2026-09-30T16:00Z", "2026-12-31T16:00Z"]),
+    (Window::Quarter, "UTC", (4, 1), ["2026-03-31T23:59Z", "2026-01-01T00:00Z", "2026-04-01T00:00Z"]),
+    (Window::Quarter, "UTC", (4, 1), ["2026-04-01T00:00Z", "2026-04-01T00:00Z", "2026-07-01T00:00Z"]),
+    // A quarter that would begin on the 31st of a month that has none begins on its last day.
+    (Window::Quarter, "UTC", (8, 31), ["2026-12-01T00:00Z", "2026-11-30T00:00Z", "2027-02-28T00:00Z"]),
+    (Window::Quarter, "UTC", (8, 31), ["2027-08-30T00:00Z", "2027-05-31T00:00Z", "2027-08-31T00:00Z"]),
+    (Window::Year, "UTC", (1, 1), ["2026-11-23T12:00Z", "2026-01-01T00:00Z", "2027-01-01T00:00Z"]),
+    (Window::Year, "Asia/Kolkata", (4, 1), ["2026-03-31T18:29Z", "2025-03-31T18:30Z", "2026-03-31T18:30Z"]),
+    (Window::Year, "America/New_York", (4, 1), ["2026-11-23T12:00Z", "2026-04-01T04:00Z", "2027-04-01T04:00Z"]),
+];
+
 #[test]
 fn a_window_is_the_calendars() {
-    for (window, zone, start, moment, first, next) in [
-        (
-            Window::Hour,
-            "UTC",
-            (1, 1),
-            "2026-11-23T12:34:56Z",
-            "2026-11-23T12:00Z",
-            "2026-11-23T13:00Z",
-        ),
-        // An hour of India begins at half past in London.
-        (
-            Window::Hour,
-            "Asia/Kolkata",
-            (1, 1),
-            "2026-11-23T12:29:59Z",
-            "2026-11-23T11:30Z",
-            "2026-11-23T12:30Z",
-        ),
-        // The hour that comes twice is two hours.
-        (
-            Window::Hour,
-            "America/New_York",
-            (1, 1),
-            "2026-11-01T05:30Z",
-            "2026-11-01T05:00Z",
-            "2026-11-01T06:00Z",
-        ),
-        (
-            Window::Hour,
-            "America/New_York",
-            (1, 1),
-            "2026-11-01T06:30Z",
-            "2026-11-01T06:00Z",
-            "2026-11-01T07:00Z",
-        ),
-        // At Lord Howe clocks change by half an hour: the hour of the change is an hour and a half.
-        (
-            Window::Hour,
-            "Australia/Lord_Howe",
-            (1, 1),
-            "2026-10-03T15:40Z",
-            "2026-10-03T14:30Z",
-            "2026-10-03T16:00Z",
-        ),
-        (
-            Window::Hour,
-            "Australia/Lord_Howe",
-            (1, 1),
-            "2026-04-04T15:10Z",
-            "2026-04-04T14:00Z",
-            "2026-04-04T15:30Z",
-        ),
-        (
-            Window::Quarter,
-            "Asia/Singapore",
-            (1, 1),
-            "2026-11-23T12:00Z",
-            "2026-09-30T16:00Z",
-            "2026-12-31T16:00Z",
-        ),
-        (
-            Window::Quarter,
-            "UTC",
-            (4, 1),
-            "2026-03-31T23:59Z",
-            "2026-01-01T00:00Z",
-            "2026-04-01T00:00Z",
-        ),
-        (
-            Window::Quarter,
-            "UTC",
-            (4, 1),
-            "2026-04-01T00:00Z",
-            "2026-04-01T00:00Z",
-            "2026-07-01T00:00Z",
-        ),
-        // A quarter that would begin on the 31st of a month that has none begins on its last day.
-        (
-            Window::Quarter,
-            "UTC",
-            (8, 31),
-            "2026-12-01T00:00Z",
-            "2026-11-30T00:00Z",
-            "2027-02-28T00:00Z",
-        ),
-        (
-            Window::Quarter,
-            "UTC",
-            (8, 31),
-            "2027-08-30T00:00Z",
-            "2027-05-31T00:00Z",
-            "2027-08-31T00:00Z",
-        ),
-        (
-            Window::Year,
-            "UTC",
-            (1, 1),
-            "2026-11-23T12:00Z",
-            "2026-01-01T00:00Z",
-            "2027-01-01T00:00Z",
-        ),
-        (
-            Window::Year,
-            "Asia/Kolkata",
-            (4, 1),
-            "2026-03-31T18:29Z",
-            "2025-03-31T18:30Z",
-            "2026-03-31T18:30Z",
-        ),
-        (
-            Window::Year,
-            "America/New_York",
-            (4, 1),
-            "2026-11-23T12:00Z",
-            "2026-04-01T04:00Z",
-            "2027-04-01T04:00Z",
-        ),
-    ] {
+    for (window, zone, start, [moment, first, next]) in ROWS {
         let found = calendar(window, zone, start).bounds(at(moment));
         assert_eq!(found, (at(first), at(next)), "{window} of {moment} in {zone} from {start:?}");
     }

@@ -121,6 +121,19 @@ impl Edit {
         }
     }
 
+    /// Whether it asks for what is so already: a switch that stands as it is to stand.
+    #[must_use]
+    pub fn is_so(&self, managed: &Managed) -> bool {
+        let (kind, name) = self.row();
+        let stands = managed.get(kind, name).is_some_and(|it| it.state == ManagedState::Active);
+        matches!(kind, ManagedKind::Model | ManagedKind::Endpoint)
+            && match self {
+                Self::Put { .. } => stands,
+                Self::Remove { .. } => !stands,
+                _ => false,
+            }
+    }
+
     /// The row that this makes of the one before, and what the audit trail calls it. `in_file` says whether
     /// the configuration's file has one of this kind and name.
     ///

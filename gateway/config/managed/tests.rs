@@ -1,7 +1,14 @@
 use serde_json::{Value, json};
 
 use super::{edit::fields, *};
-use crate::outcome::AuditAction;
+use crate::{
+    config::{
+        Config,
+        load::{Layer, layered},
+        outside::Outside,
+    },
+    outcome::AuditAction,
+};
 
 fn author(at_ms: i64) -> Author {
     Author { by: "mei".into(), at_ms, reason: "".into() }
@@ -131,4 +138,91 @@ fn a_proposal_is_read_from_its_row_as_it_was_made() {
     // What a later version writes is none, and no panic.
     let other = ManagedRow { fields: Table::new(), ..row };
     assert_eq!(Proposal::of_row(&other), None);
+}
+
+const FILE: &str = "[server]\n[[model]]\nid = \"qwen\"\nprice = \"free\"\n\
+    [[model.endpoint]]\nurl = \"http://127.0.0.1:8000/v1/\"\n\
+    [[key]]\nname = \"old\"\nhash = \"hmac-sha256:\
+    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n";
+
+/// A configuration with this managed beside its file.
+fn read(managed: &Managed) -> Result<Config, Vec<policies::Fault>> {
+    let outside = Outside {
+        file: "",
+        variables: &[],
+        folder: std::path::Path::new("/etc/signalbox"),
+        secret: &|_| Err("nothing".into()),
+        read: &|_| Err("nothing".into()),
+        ground: &|_| Vec::new(),
+        managed: &|_| Ok(managed.clone()),
+    };
+    let environment = Layer::environment(std::iter::empty());
+    layered(FILE, environment, Layer::overrides(&[]), &outside)
+}
+
+/// The same rows, of which none was read yet.
+fn unread(managed: &Managed) -> Managed {
+    let rows = ManagedKind::ALL.into_iter().flat_map(|kind| managed.after(kind, ""));
+    Managed::default().with(managed.last, rows.map(|row| ManagedRow::clone(row)))
+}
+
+#[test]
+fn keys_that_were_read_before_are_what_they_would_be_read_as() {
+    let key = |name: &str, digit: char, value: Value| Edit::Create {
+        kind: ManagedKind::Key,
+        name: name.into(),
+        fields: fields(&object(value)).unwrap(),
+        hash: Some(hash(digit)),
+    };
+    let team = |name: &str, value: Value| Edit::Put {
+        kind: ManagedKind::Team,
+        name: name.into(),
+        fields: fields(&object(value)).unwrap(),
+    };
+    let budget = json!({ "amount": "5", "window": "day" });
+    let steps = [
+        team("cards", json!({})),
+        key("b", 'b', json!({ "team": "cards", "data_class_max": "internal" })),
+        key("a", 'a', json!({ "models": ["qwen"], "budget": budget })),
+        patch("a", json!({ "team": "cards" }), None),
+        // Another place for `cards`, which stands after it in the tree.
+        team("bank", json!({})),
+        team("cards", json!({ "parent": "bank" })),
+        // Above what `b` may send.
+        team("bank", json!({ "data_class": "confidential" })),
+        team("bank", json!({ "data_class_max": "internal" })),
+        Edit::Rotate { name: "b".into(), hash: hash('c'), overlap_ms: 1_000 },
+        // The credential of `a`, and a name of the file.
+        key("c", 'a', json!({})),
+        revoke("c"),
+        key("old", 'd', json!({})),
+        revoke("old"),
+        Edit::Remove { kind: ManagedKind::Team, name: "cards".into(), version: None },
+        patch("a", json!({ "team": null }), None),
+        revoke("b"),
+    ];
+    let mut base = read(&Managed::default()).unwrap();
+    let (mut managed, mut refused) = (Managed::default(), 0);
+    for (at, edit) in (1..).zip(&steps) {
+        let (row, _) = edit.apply(&managed, &author(at), |_, _| false).unwrap();
+        managed = managed.with(at, [row]);
+        let text = |faults: Vec<policies::Fault>| {
+            faults.iter().map(|it| format!("{it}\n")).collect::<String>()
+        };
+        let again = base.read_from().with_managed(&managed).map_err(text);
+        match (again, read(&unread(&managed)).map_err(text)) {
+            (Ok(again), Ok(anew)) => {
+                assert_eq!((&again.keys, &again.teams), (&anew.keys, &anew.teams), "{edit:?}");
+                assert_eq!(again.policy.fleet(), anew.policy.fleet(), "{edit:?}");
+                base = again;
+            }
+            (Err(again), Err(anew)) => {
+                assert_eq!(again, anew, "{edit:?}");
+                refused += 1;
+            }
+            (again, anew) => panic!("{edit:?}: {:?}, {:?}", again.err(), anew.err()),
+        }
+    }
+    assert!(refused >= 4, "{refused} of them are no configuration");
+    assert_eq!(base.keys.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["old", "a"]);
 }

@@ -53,8 +53,18 @@ pub(super) async fn no_page() -> Told {
     wrong(404, "not_found", "there is no such page: docs/OPERATIONS.md names those that there are")
 }
 
-/// How the paths of pages end that only change something.
-const CHANGING: [&str; 5] = ["/stop", "/resume", "/approve", "/reject", "/policy/proposals"];
+/// What the paths end with that only change something.
+const CHANGING: [&str; 9] = [
+    "/stop",
+    "/resume",
+    "/disable",
+    "/enable",
+    "/drain",
+    "/undrain",
+    "/approve",
+    "/reject",
+    "/policy/proposals",
+];
 
 /// The page has another method: nearly all are only read.
 pub(super) async fn no_method(uri: Uri) -> Told {

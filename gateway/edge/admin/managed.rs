@@ -64,9 +64,9 @@ pub(crate) struct Minted {
 }
 
 type Name = Result<Path<String>, PathRejection>;
-type Asked = State<Arc<AdminState>>;
-type By = Extension<Arc<directory::Operator>>;
-type Answered = Result<Response, Told>;
+pub(super) type Asked = State<Arc<AdminState>>;
+pub(super) type By = Extension<Arc<directory::Operator>>;
+pub(super) type Answered = Result<Response, Told>;
 
 /// The pages of keys and teams. A key that has leaked is ended by whoever is there; whoever gives one out is
 /// an admin.

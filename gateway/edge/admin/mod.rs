@@ -13,6 +13,7 @@ mod policy;
 mod proposals;
 mod requests;
 mod spend;
+mod switches;
 
 use std::{
     convert::Infallible,
@@ -38,6 +39,7 @@ use self::operator::{
 pub(crate) use self::{
     managed::{Manage, Minted},
     proposals::Proposals,
+    switches::Switchboard,
 };
 use super::{EdgeBody, framing::FramingError};
 use crate::{
@@ -63,6 +65,8 @@ pub(crate) struct AdminState {
     pub manage: Manage,
     /// Shows, makes and closes what waits for a second person.
     pub proposals: Proposals,
+    /// Shows models and endpoints, and switches them off and on.
+    pub switchboard: Switchboard,
     /// Writes out the metrics.
     pub expose: Expose,
 }
@@ -118,7 +122,8 @@ impl Admin {
     /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
         let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
-        let all = pages().into_iter().chain(managed::pages()).chain(proposals::pages());
+        let all = pages().into_iter().chain(managed::pages()).chain(switches::pages());
+        let all = all.chain(proposals::pages());
         let router = all.fold(Router::new(), |router, (path, access, page)| {
             let guarded = (Arc::clone(&state), access, path);
             let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));

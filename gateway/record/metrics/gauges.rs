@@ -47,8 +47,12 @@ pub enum Gauge {
     GpuCost,
     /// A model; always 1. Labels: model, family, zone, licence, empty where nothing is stated.
     ModelInfo,
-    /// 1 if an endpoint takes requests, else 0. Labels: model, endpoint.
+    /// 0 if an operator has switched a model off, else 1. Labels: model.
+    ModelEnabled,
+    /// 1 if an endpoint serves, else 0, whatever operators say of it. Labels: model, endpoint.
     EndpointUp,
+    /// 1 if an operator has drained an endpoint, else 0. Labels: model, endpoint.
+    EndpointDrained,
     /// Requests in flight at an endpoint. Labels: model, endpoint.
     EndpointInFlight,
     /// Requests that wait for a place at a full model. Labels: model.
@@ -117,6 +121,10 @@ const GAUGES: &[About] = &[
         "Cost of an hour of all replicas of a model that is paid by the hour, in units of the currency."),
     (Gauge::ModelInfo, "signalbox_model_info", &["model", "family", "zone", "licence"],
         "What a model is; always 1."),
+    (Gauge::ModelEnabled, "signalbox_model_enabled", &["model"],
+        "Whether a model is not switched off by an operator: 1 or 0."),
+    (Gauge::EndpointDrained, "signalbox_endpoint_drained", ENDPOINT,
+        "Whether an operator has drained an endpoint: 1 or 0."),
     (Gauge::EndpointUp, "signalbox_endpoint_up", ENDPOINT,
         "Whether an endpoint serves: 1 or 0; none before it has answered."),
     (Gauge::EndpointInFlight, "signalbox_endpoint_in_flight", ENDPOINT,

@@ -132,6 +132,6 @@ pub(super) fn reason_code(reason: &Reason) -> &'static str {
         Reason::PolicyForbidden(_) => "policy_forbidden",
         Reason::NoCapableModel(_) | Reason::NoModel => "no_capable_model",
         Reason::ContextTooLong { .. } => "context_length_exceeded",
-        Reason::NoneAvailable => "no_capacity",
+        Reason::NoneAvailable | Reason::SwitchedOff => "no_capacity",
     }
 }
