@@ -32,15 +32,24 @@ use crate::{
 /// How proposals are seen, made and closed. Nothing of it blocks the runtime.
 pub(crate) struct Proposals {
     /// The page of them that the query of a URL asks for.
-    pub page: Box<dyn Fn(&str) -> Result<Value, Failure> + Send + Sync>,
+    pub page: PageOf,
     /// One by its id, with what it would change now.
-    pub one: Box<dyn Fn(&str) -> Option<Value> + Send + Sync>,
+    pub one: OneOf,
     /// Proposes a policy: its document, and who does so; the proposal when that is durable.
-    pub policy: Box<dyn Fn(String, Author) -> Proposing + Send + Sync>,
+    pub policy: PolicyOf,
     /// Approves the proposal of this id or, where that is false, rejects it; the proposal as it is then, when
     /// that is durable and in force.
-    pub decide: Box<dyn Fn(String, bool, Author) -> Proposing + Send + Sync>,
+    pub decide: Decide,
 }
+
+/// What answers a query with a page.
+pub(crate) type PageOf = Box<dyn Fn(&str) -> Result<Value, Failure> + Send + Sync>;
+/// What looks for a proposal by its id.
+pub(crate) type OneOf = Box<dyn Fn(&str) -> Option<Value> + Send + Sync>;
+/// What proposes a policy.
+pub(crate) type PolicyOf = Box<dyn Fn(String, Author) -> Proposing + Send + Sync>;
+/// What closes a proposal.
+pub(crate) type Decide = Box<dyn Fn(String, bool, Author) -> Proposing + Send + Sync>;
 
 /// What becomes of a proposal.
 pub(crate) type Proposing = BoxFuture<'static, Result<Value, Failure>>;
