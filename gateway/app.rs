@@ -28,9 +28,12 @@ mod past;
 mod pepper;
 mod probes;
 mod process;
+mod proposals;
+mod propose;
 mod query;
 mod reload;
 mod requests;
+mod rows;
 mod served;
 mod spend;
 mod start_block;
@@ -59,6 +62,7 @@ pub use self::{
     managed::{ChangeError, change, load},
     notify::{Notice, notify},
     online::{AskedEndpoint, ListedBackend, ask_backends, list_backend},
+    propose::ProposalRefused,
     reload::{Change, Reloaded, Watched},
     start_block::StartWarning,
     start_error::StartError,
@@ -124,7 +128,9 @@ impl Running {
         self.gateway.recorder.metrics().reloaded(match &reloaded {
             Ok(Reloaded::InForce { .. }) => ReloadResult::Applied,
             Ok(Reloaded::Unchanged) => ReloadResult::Unchanged,
-            Ok(Reloaded::NeedsRestart(_)) | Err(_) => ReloadResult::Refused,
+            Ok(Reloaded::NeedsRestart(_) | Reloaded::NeedsSecond(_)) | Err(_) => {
+                ReloadResult::Refused
+            }
         });
         reloaded
     }
@@ -292,12 +298,13 @@ async fn begin(
     Ok((running, rest))
 }
 
-fn chores(in_force: &Arc<InForce>, alerts: &Alerts) -> [JoinHandle<()>; 4] {
+fn chores(in_force: &Arc<InForce>, alerts: &Alerts) -> [JoinHandle<()>; 5] {
     let (gateway, ledger) = (&in_force.gateway, in_force.ledger.clone());
     [
         tokio::spawn(chores::run(Arc::clone(gateway), ledger, alerts.clone())),
         tokio::spawn(probes::run(Arc::clone(gateway))),
         tokio::spawn(managed::follow(Arc::clone(in_force))),
+        tokio::spawn(proposals::run(Arc::clone(in_force))),
         tokio::spawn(jwks::run(Arc::clone(gateway))),
     ]
 }
@@ -324,6 +331,7 @@ fn admin(on_loopback: bool, in_force: &Arc<InForce>) -> AdminState {
         spend: spend::teller(gateway, ledger.clone()),
         expose: gauges::exposer(gateway),
         manage: manage::manager(in_force),
+        proposals: proposals::proposals(in_force),
         switchboard: switches::switchboard(in_force),
         gateway: Arc::clone(gateway),
         on_loopback,

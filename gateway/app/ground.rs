@@ -60,6 +60,22 @@ pub fn warnings(config: &Config) -> Vec<String> {
             ));
         }
     }
+    if config.policy_text.overrules_file {
+        notes.push(
+            "policy: two persons have approved another policy than the file has, and theirs is in force"
+                .to_owned(),
+        );
+    }
+    let admin = |it: &&config::Operator| it.role == config::Role::Admin;
+    let admins = config.admin.operators.iter().filter(admin).count()
+        + usize::from(config.admin.token.is_some());
+    if config.two_persons.is_some() && admins < 2 {
+        notes.push(
+            "audit.two_persons: there are not two operators of the role `admin`, and nobody can approve what \
+             the only one proposes"
+                .to_owned(),
+        );
+    }
     let now = jiff::Timestamp::now();
     for key in config.keys.iter().filter(|key| key.expires.is_some_and(|at| at <= now)) {
         notes.push(format!("key {}: it has expired, and opens nothing", key.name));

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use super::{
     in_force::InForce,
     managed::{ChangeError, change_here},
+    propose::{ProposalRefused, waiting},
     query,
     spend::misused,
 };
 use crate::{
-    config::{Config, ManagedKind, ManagedRow, ManagedState, ReadFrom},
+    config::{Config, ManagedKind, ManagedRow, ManagedState, ProposalState, ReadFrom},
     directory,
     edge::admin::{Manage, Minted},
     failure::{Failure, Kind, Stage},
@@ -31,7 +32,8 @@ pub(super) fn manager(in_force: &Arc<InForce>) -> Manage {
             Box::pin(async move {
                 in_force.gateway.recorder.accepts()?;
                 let changed = change_here(&in_force, edits, author).await;
-                changed.map_err(|error| failure(&error))
+                let rows = changed.map_err(|error| failure(&error))?;
+                Ok(waiting(&rows, (in_force.gateway.sources.timestamp)().as_millisecond()))
             })
         }),
         one: Box::new(move |kind, name| {
@@ -285,6 +287,20 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             let first = faults.first().map(|it| it.path.clone()).unwrap_or_default();
             invalid(400, "invalid_value").at(first)
         }
+        ChangeError::Proposal(refused) => match refused {
+            ProposalRefused::Absent(_) => invalid(404, "not_found").at("id"),
+            ProposalRefused::Expired | ProposalRefused::Closed(ProposalState::Expired) => {
+                invalid(409, "proposal_expired")
+            }
+            ProposalRefused::Closed(_) => invalid(409, "proposal_closed"),
+            ProposalRefused::Own(_) => {
+                let failure = Failure::new(Kind::Forbidden, Stage::Receive, error.to_string());
+                failure.coded("own_approval")
+            }
+            ProposalRefused::Conflict(_) => invalid(409, "proposal_conflicts"),
+            ProposalRefused::Off => invalid(409, "two_persons_off"),
+            ProposalRefused::Many => invalid(409, "too_many_proposals"),
+        },
         ChangeError::Busy => unavailable(error),
         ChangeError::Store(StoreError::Full) => unavailable(&"the ledger's disk is full"),
         ChangeError::Store(_) => unavailable(error),

@@ -9,17 +9,16 @@ use std::{
 };
 
 use policies::Fault;
-use serde_json::{Map, Value, json};
 use tokio::time::MissedTickBehavior;
-use uuid::Uuid;
 
-use super::{in_force::InForce, reload};
+use super::{
+    in_force::InForce,
+    propose::{ProposalRefused, instead},
+    reload,
+    rows::{Made, rows},
+};
 use crate::{
-    config::{
-        self, Author, Config, Edit, EditRefused, Ledger, Managed, ManagedKind, ManagedRow,
-        ManagedState, ReadFrom,
-    },
-    outcome::{AuditAction, AuditRecord},
+    config::{self, Author, Config, Edit, EditRefused, Ledger, Managed, ManagedRow, ReadFrom},
     record::StoreError,
     store::{self, ManagedError, Reader},
 };
@@ -41,6 +40,9 @@ pub enum ChangeError {
     /// With it, the whole would be no configuration.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Faults(Vec<Fault>),
+    /// It waits for a second person, or cannot.
+    #[error(transparent)]
+    Proposal(#[from] ProposalRefused),
     /// Others change something all the time.
     #[error("something else was changed at the same time, again and again")]
     Busy,
@@ -63,64 +65,9 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
     config::load_managed(path, &stored)
 }
 
-/// The rows that changes make, and what they are managed beside: the last of a name counts.
-fn rows(
-    (edits, author): (&[Edit], &Author),
-    managed: &Managed,
-    files: Option<&ReadFrom>,
-) -> Result<(Managed, Vec<(ManagedRow, AuditRecord)>), EditRefused> {
-    let in_file =
-        |kind: ManagedKind, name: &str| files.is_some_and(|it| it.in_file(kind, name).is_some());
-    let (mut after, mut made) = (managed.clone(), Vec::with_capacity(edits.len()));
-    for edit in edits.iter().filter(|it| !it.is_so(managed)) {
-        let (kind, name) = edit.row();
-        let before = after.get(kind, name).cloned();
-        let (row, action) = edit.apply(&after, author, in_file)?;
-        let record = record(author, action, (before.as_deref(), &row));
-        after.put(row.clone());
-        made.push((row, record));
-    }
-    Ok((after, made))
-}
-
-/// What the audit trail keeps of a change: the fields before and after, and the sum of the row by which it is
-/// known to be as it was written.
-fn record(
-    author: &Author,
-    what: AuditAction,
-    (before, after): (Option<&ManagedRow>, &ManagedRow),
-) -> AuditRecord {
-    let standing = before.filter(|row| row.state == ManagedState::Active);
-    let before = standing.map(|row| Value::Object(fields(row)).to_string().into());
-    let mut told = if after.state == ManagedState::Active { fields(after) } else { Map::new() };
-    told.insert("version".into(), after.version.into());
-    told.insert("row".into(), store::managed_sum(after).into());
-    if let Some((_, until_ms)) = after.credential.as_ref().and_then(|it| it.previous) {
-        let until = jiff::Timestamp::from_millisecond(until_ms).ok();
-        told.insert("previous_until".into(), json!(until.map(|it| it.to_string())));
-    }
-    AuditRecord {
-        id: Uuid::now_v7(),
-        at_ms: author.at_ms,
-        who: (&*author.by).into(),
-        what,
-        subject: (&*after.name).into(),
-        reason: author.reason.clone(),
-        before,
-        after: Some(Value::Object(told).to_string().into()),
-    }
-}
-
-fn fields(row: &ManagedRow) -> Map<String, Value> {
-    match serde_json::to_value(&row.fields) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    }
-}
-
 /// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
-/// second. What asks for what is so already is left out. `base` is the configuration's file; the changes are
-/// held against the whole.
+/// second. What asks for what is so already is left out. The changes are held against the whole; where they take a second person, the proposal that is made
+/// in their place is the only row.
 ///
 /// # Errors
 /// See [`ChangeError`]: then nothing was changed.
@@ -140,7 +87,9 @@ pub fn change(
             return Ok(Vec::new());
         }
         let whole = config::load_managed(path, &|_| Ok(after.clone()));
-        whole.map_err(ChangeError::Faults)?;
+        let whole = whole.map_err(ChangeError::Faults)?;
+        let waits = instead(&whole, (edits, author), (&managed, &after), &made)?;
+        let made = waits.map_or(made, |it| vec![it]);
         match store::write_managed(&ledger, managed.last, &made) {
             Ok(_) => return Ok(made.into_iter().map(|(row, _)| row).collect()),
             Err(ManagedError::Conflict) => {}
@@ -150,7 +99,8 @@ pub fn change(
     Err(ChangeError::Busy)
 }
 
-/// The same in a process that serves: the changes are in force here when this returns.
+/// The same in a process that serves: the changes are in force here when this returns, or the proposal that
+/// is made in their place is the only row.
 ///
 /// # Errors
 /// See [`ChangeError`]: then nothing was changed.
@@ -159,21 +109,42 @@ pub(super) async fn change_here(
     edits: Vec<Edit>,
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
+    commit(in_force, move |base, managed| {
+        let (after, made) = rows((&edits, &author), managed, Some(base))?;
+        let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+        let Some(it) = instead(&whole, (&edits, &author), (managed, &after), &made)? else {
+            return Ok((whole, made));
+        };
+        let waits = base.with_managed(&managed.with(managed.last, [it.0.clone()]));
+        Ok((waits.map_err(ChangeError::Faults)?, vec![it]))
+    })
+    .await
+}
+
+/// Writes the rows that are planned from what was read, and puts the whole with them in force; where somebody
+/// else was quicker, they are planned anew. Where none are planned, nothing is done.
+///
+/// # Errors
+/// See [`ChangeError`]: then nothing was changed.
+pub(super) async fn commit<F>(
+    in_force: &Arc<InForce>,
+    plan: F,
+) -> Result<Vec<ManagedRow>, ChangeError>
+where
+    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
+{
     let mut current = in_force.config.lock().await;
-    let (edits, began) = (Arc::new((edits, author)), Instant::now());
+    let (plan, began) = (Arc::new(plan), Instant::now());
     while began.elapsed() < PATIENCE {
-        let (edits, ledger) = (Arc::clone(&edits), in_force.ledger.clone());
+        let (plan, ledger) = (Arc::clone(&plan), in_force.ledger.clone());
         let base = current.read_from();
         let made = tokio::task::spawn_blocking(move || {
             let managed = Reader::open(&ledger)?.managed(&base.managed)?;
-            let (after, made) = rows((&edits.0, &edits.1), &managed, Some(&base))?;
-            if made.is_empty() && managed.last == base.managed.last {
-                return Ok(Some((None, made)));
-            }
-            let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+            let (whole, made) = plan(&base, &managed)?;
             if made.is_empty() {
-                // Somebody else was quicker: it is in force here too when this returns.
-                return Ok(Some((Some(whole), made)));
+                // Where somebody else was quicker, it is in force here too when this returns.
+                let newer = managed.last != base.managed.last;
+                return Ok(Some((newer.then_some(whole), made)));
             }
             match store::write_managed(&ledger, managed.last, &made) {
                 Ok(last) => Ok(Some((Some(whole.dated(last)), made))),

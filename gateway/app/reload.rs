@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     account::{Accounts, NewBudgets},
-    config::{Config, FixedChange, fixed_changes},
+    config::{Config, FixedChange, TwoPersons, fixed_changes},
     fleet::Fleet,
     pipeline::{Epoch, guards},
     record::StoreError,
@@ -58,6 +58,8 @@ pub enum Reloaded {
     Unchanged,
     /// These keys differ and are read at the start only: nothing of the configuration is taken.
     NeedsRestart(Vec<FixedChange>),
+    /// This takes a second person, each in words: nothing of the configuration is taken.
+    NeedsSecond(Vec<String>),
 }
 
 /// What became of one model.
@@ -89,13 +91,20 @@ pub(super) async fn reload(running: &InForce, config: Config) -> io::Result<Relo
         return Ok(Reloaded::NeedsRestart(fixed));
     }
     // What is managed may have changed since the files were read.
-    let config = if config.managed.last < current.managed.last {
+    let second = current.two_persons.is_some();
+    let config = if config.managed.last < current.managed.last
+        || second && config.managed.last != current.managed.last
+    {
         config.read_from().with_managed(&current.managed).map_err(|faults| {
             io::Error::other(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?
     } else {
         config
     };
+    let held = if second { TwoPersons::held(&current, &config) } else { Vec::new() };
+    if !held.is_empty() {
+        return Ok(Reloaded::NeedsSecond(held));
+    }
     if same(&current, &config) {
         return Ok(Reloaded::Unchanged);
     }

@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use serde_json::{Map, Value};
 
 use super::{
-    managed::{Expires, Fields, Why, change, list, span},
+    managed::{Expires, Fields, Why, change, changed, list, span, waits},
     print::{err, out},
 };
 use crate::{
@@ -168,7 +168,10 @@ fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
     let fields = refused(managed_fields(&all(fields, expires, Some(team))))?;
     let (kind, name): (_, Arc<str>) = (ManagedKind::Key, name.as_str().into());
     let edit = Edit::Create { kind, name: Arc::clone(&name), fields, hash: Some(hash) };
-    change(path, &[edit], why)?;
+    let rows = changed(path, &[edit], why)?;
+    if waits(&rows) {
+        err!("# The key opens nothing until then.");
+    }
     err!("# The key `{name}` is shown once: give it to who is to use it.");
     out!("{key}");
     Ok(())

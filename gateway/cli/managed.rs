@@ -36,8 +36,28 @@ impl Why {
     }
 }
 
-/// Makes changes, all or none, or says why not.
+/// Makes changes, all or none, or says why not. Where they wait for a second person, that is said, and the
+/// command is done.
 pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
+    let rows = changed(path, edits, why)?;
+    if waits(&rows) { Err(ExitCode::SUCCESS) } else { Ok(rows) }
+}
+
+/// Whether a proposal was made in place of a change, which is said.
+pub(super) fn waits(rows: &[ManagedRow]) -> bool {
+    let first = rows.first().filter(|row| row.kind == ManagedKind::Proposal);
+    if let Some(row) = first {
+        err!("this takes a second person, and is not in force yet: the proposal is {}", row.name);
+        err!(
+            "an operator of the role `admin` approves it: signalbox proposal approve {}",
+            row.name
+        );
+    }
+    first.is_some()
+}
+
+/// Makes changes or a proposal of them, or says why not.
+pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
     let author = Author {
         by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
@@ -54,7 +74,9 @@ pub(super) fn change(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Manag
             error => err!("signalbox: {error}"),
         }
         ExitCode::from(match error {
-            ChangeError::Faults(_) | ChangeError::Refused(_) => super::WRONG,
+            ChangeError::Faults(_) | ChangeError::Refused(_) | ChangeError::Proposal(_) => {
+                super::WRONG
+            }
             ChangeError::Busy | ChangeError::Store(_) => 1,
         })
     })

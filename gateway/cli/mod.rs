@@ -1,5 +1,6 @@
 //! The commands, one file each. Only here does anything go to standard output.
 
+mod asking;
 mod audit;
 mod check;
 mod classify;
@@ -13,6 +14,7 @@ mod managed;
 mod operator;
 mod policy;
 mod print;
+mod proposal;
 mod serve;
 mod sim;
 mod spend;
@@ -85,6 +87,9 @@ enum Command {
     /// List, make, change and remove teams, likewise.
     #[command(subcommand)]
     Team(team::Command),
+    /// List, show, approve and reject what waits for a second person, in a gateway that runs.
+    #[command(subcommand)]
+    Proposal(proposal::Command),
     /// List models, and switch them off and on, also while a gateway serves: it follows within a second.
     #[command(subcommand)]
     Model(switch::ModelCommand),
@@ -134,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&config, &command),
         Command::Key(command) => key::run(&config, &command),
         Command::Team(command) => team::run(&config, &command),
+        Command::Proposal(command) => asynchronous(proposal::run(named, command)),
         Command::Model(command) => switch::model(&config, &command),
         Command::Endpoint(command) => switch::endpoint(&config, &command),
         Command::Spend(args) => spend::run(&config, &args),

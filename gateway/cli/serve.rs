@@ -179,6 +179,11 @@ async fn reload(path: &Path, running: &Running, watched: &mut Watched, stale: bo
                 said.join("; ")
             );
         }
+        Ok(Reloaded::NeedsSecond(held)) => tracing::error!(
+            changes = held.len(),
+            "this takes a second person; all of the configuration in force stays: {}",
+            held.join("; ")
+        ),
         Err(error) => stays(1, [error.to_string()].into_iter()),
     }
     false

@@ -79,10 +79,18 @@ fn values(config: &Config) -> Values<'_> {
     values.extend([
         ("identity.pepper", Value::Hidden(pepper.as_ref())),
         ("audit.signing_key", Value::Hidden(config.audit_key.as_ref())),
+        ("audit.two_persons", Value::Said(config.two_persons.is_some().to_string())),
+        ("audit.proposals_expire_hours", expire_hours(config)),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
         ("metrics.series_max", Value::number(config.series_max)),
     ]);
     values
+}
+
+/// After how many hours a proposal expires; of no effect where one person is enough.
+fn expire_hours(config: &Config) -> Value<'_> {
+    let hours = config.two_persons.map(|it| it.expire_ms / 3_600_000);
+    Value::Said(hours.map_or_else(|| "nothing".to_owned(), |it| it.to_string()))
 }
 
 /// Taken apart by name, as the other sections are, so that no key can be forgotten here.

@@ -2,6 +2,7 @@
 //! switches. A row holds the very fields that the file has for its kind, so that one reader serves both.
 
 mod edit;
+mod proposal;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use toml::Table;
 
 pub(crate) use self::edit::fields;
 pub use self::edit::{Author, Edit, EditRefused};
+pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
 use super::key::KeptKey;
 
@@ -34,11 +36,16 @@ pub enum ManagedKind {
     /// An endpoint of a model that is drained: its name is the model's id, a blank and its URL, so that it is
     /// meant wherever it stands in the list.
     Endpoint,
+    /// The policy that two persons have approved; there is one at the most.
+    Policy,
+    /// A change that waits for a second person, or has waited: its name is its id.
+    Proposal,
 }
 
 impl ManagedKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Team, Self::Key, Self::Model, Self::Endpoint];
+    pub const ALL: [Self; 6] =
+        [Self::Team, Self::Key, Self::Model, Self::Endpoint, Self::Policy, Self::Proposal];
 
     /// The spelling in the store.
     #[must_use]
@@ -48,6 +55,8 @@ impl ManagedKind {
             Self::Key => "key",
             Self::Model => "model",
             Self::Endpoint => "endpoint",
+            Self::Policy => "policy",
+            Self::Proposal => "proposal",
         }
     }
 }
@@ -191,5 +200,20 @@ impl Managed {
     /// The rows of a kind that are in force.
     pub fn active(&self, kind: ManagedKind) -> impl Iterator<Item = &Arc<ManagedRow>> {
         self.after(kind, "").filter(|row| row.state == ManagedState::Active)
+    }
+
+    /// The policy that two persons have approved, if there is one.
+    #[must_use]
+    pub fn policy(&self) -> Option<&str> {
+        let row = self.get(ManagedKind::Policy, POLICY)?;
+        let row = (row.state == ManagedState::Active).then_some(row)?;
+        row.fields.get("document")?.as_str()
+    }
+
+    /// The proposals that wait for a second person, with their rows.
+    pub fn open_proposals(&self) -> impl Iterator<Item = (&Arc<ManagedRow>, Proposal)> {
+        let rows = self.active(ManagedKind::Proposal);
+        let all = rows.filter_map(|row| Some((row, Proposal::of_row(row)?)));
+        all.filter(|(_, it)| it.state == ProposalState::Open)
     }
 }

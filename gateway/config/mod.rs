@@ -39,6 +39,7 @@ mod tags;
 mod team;
 #[cfg(test)]
 mod tests;
+mod two_persons;
 mod unread;
 mod url;
 mod validate;
@@ -69,7 +70,7 @@ pub use self::{
     log::{Log, LogFormat},
     managed::{
         Author, Done, Edit, EditRefused, Managed, ManagedCredential, ManagedKind, ManagedRow,
-        ManagedState,
+        ManagedState, OPEN_MAX, POLICY, Proposal, ProposalState, shown_change,
     },
     model::price_version,
     new_key::NewKey,
@@ -80,6 +81,7 @@ pub use self::{
     owner::Limits,
     secret::Secret,
     source::ReadFrom,
+    two_persons::{PolicyText, TwoPersons, moves_money},
     webhook::Webhook,
     when::Condition,
 };
@@ -125,6 +127,10 @@ pub struct Config {
     pub identity: Identity,
     /// The key that signs the audit trail, in digits; `None` where the gateway makes its own.
     pub audit_key: Option<Secret>,
+    /// Whether a change of policy, money or operators takes a second person; nothing where it does not.
+    pub two_persons: Option<TwoPersons>,
+    /// What the policy was compiled from.
+    pub policy_text: PolicyText,
     /// How long an admit waits for open reservations.
     pub budget_wait: Duration,
     /// What waits for a full model.

@@ -8,7 +8,7 @@ use policies::{
     preset,
 };
 
-use super::{fields::path_in, key::ReadKey, outside::Outside, team::ReadTeam};
+use super::{PolicyText, fields::path_in, key::ReadKey, outside::Outside, team::ReadTeam};
 
 /// The names that callers may ask for beside those of models.
 pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>, AliasTarget)> {
@@ -41,13 +41,61 @@ pub(super) fn aliases(mut it: Section<'_>, faults: &mut Faults) -> Vec<(Box<str>
     aliases
 }
 
-/// The policy: a preset, a file, or the built-in one; and which requests end nowhere under it.
+/// A policy that loads.
+pub(super) struct Compiled {
+    pub(super) policy: Policy,
+    /// Which requests end nowhere under it.
+    pub(super) dead_ends: Vec<Finding>,
+    /// What it was compiled from.
+    pub(super) text: PolicyText,
+}
+
+/// The policy: the one that two persons have approved, else a preset, a file, or the built-in one.
 pub(super) fn compiled(
-    mut it: Section<'_>,
+    (it, approved): (Section<'_>, Option<&str>),
     (fleet, places): (&FleetFacts, Places<'_>),
     outside: &Outside<'_>,
     faults: &mut Faults,
-) -> Option<(Policy, Vec<Finding>)> {
+) -> Option<Compiled> {
+    let (of_file, name) = named(it, approved.is_some(), outside, faults);
+    let name = approved.map_or(name, |_| APPROVED.to_owned());
+    // Without models every selector of a policy would be a fault of its own.
+    if fleet.models.is_empty() {
+        return None;
+    }
+    let overrules_file = approved.is_some() && approved != of_file.as_deref();
+    let document = approved.map(str::to_owned).or(of_file)?;
+    let proved = policies::compile(&document, fleet).and_then(|policy| {
+        let findings = judged(&policy, (&document, &name))?;
+        Ok((policy, findings))
+    });
+    match proved {
+        Ok((policy, dead_ends)) => {
+            let text = PolicyText { document: document.into(), overrules_file };
+            Some(Compiled { policy, dead_ends, text })
+        }
+        Err(found) => {
+            let placed = |it: Fault| match places.own(&it.path) {
+                Some(path) => Fault { path, ..it },
+                None => it.in_file(&name),
+            };
+            faults.extend(found.into_iter().map(placed));
+            None
+        }
+    }
+}
+
+/// What a policy of the store is called where a fault of it is told.
+const APPROVED: &str = "the approved policy";
+
+/// The document that the configuration's file names, and its own name. Where it is not the one in force, a
+/// file that cannot be read is no fault.
+fn named(
+    mut it: Section<'_>,
+    overruled: bool,
+    outside: &Outside<'_>,
+    faults: &mut Faults,
+) -> (Option<String>, String) {
     let named = it.text("preset", faults);
     let file = it.text("file", faults);
     let name = match (named, file) {
@@ -70,6 +118,9 @@ pub(super) fn compiled(
         }
         (None, Some(file)) => (outside.read)(&path_in(outside.folder, file))
             .map_err(|error| {
+                if overruled {
+                    return;
+                }
                 let found = format!("{file}: {error}");
                 faults.push(Fault::new(it.at("file"), found, "a readable policy"));
             })
@@ -77,26 +128,7 @@ pub(super) fn compiled(
         (None, None) => preset::document("default").map(str::to_owned),
     };
     it.close(faults);
-    // Without models every selector of a policy would be a fault of its own.
-    if fleet.models.is_empty() {
-        return None;
-    }
-    let document = document?;
-    let proved = policies::compile(&document, fleet).and_then(|policy| {
-        let findings = judged(&policy, (&document, &name))?;
-        Ok((policy, findings))
-    });
-    match proved {
-        Ok(proved) => Some(proved),
-        Err(found) => {
-            let placed = |it: Fault| match places.own(&it.path) {
-                Some(path) => Fault { path, ..it },
-                None => it.in_file(&name),
-            };
-            faults.extend(found.into_iter().map(placed));
-            None
-        }
-    }
+    (document, name)
 }
 
 /// What is found in a policy that loads, with its place in the document of this name.

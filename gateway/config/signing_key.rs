@@ -1,4 +1,5 @@
-//! `[audit]`: by which key the audit trail is signed, as its owner brings it.
+//! `[audit]`: by which key the audit trail is signed, as its owner brings it. What it says of two persons is
+//! read in `two_persons.rs`.
 
 use policies::{
     Fault,
@@ -6,7 +7,12 @@ use policies::{
 };
 use toml::Value;
 
-use super::{Secret, fields::secret, outside::Outside};
+use super::{
+    Secret,
+    fields::secret,
+    outside::Outside,
+    two_persons::{TwoPersons, two_persons},
+};
 
 /// The bytes that make a key.
 const SEED_BYTES: usize = 32;
@@ -15,7 +21,8 @@ const PEM: [&str; 2] = ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY----
 /// What follows the version in PKCS#8: that it is of ed25519, and that 32 bytes come now.
 const ED25519: [u8; 11] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// The key that signs, as 64 hexadecimal digits; nothing where the gateway makes its own.
+/// The key that signs, as 64 hexadecimal digits, or nothing where the gateway makes its own; and whether
+/// changes take a second person.
 ///
 /// A change that cannot be recorded in the audit trail is not made, which is what `refuse_changes` says;
 /// anything else would be of no effect.
@@ -23,7 +30,7 @@ pub(super) fn audit(
     mut it: Section<'_>,
     outside: &Outside<'_>,
     faults: &mut Faults,
-) -> Option<Secret> {
+) -> (Option<Secret>, Option<TwoPersons>) {
     let expected = "nothing, or \"refuse_changes\": a change that cannot be recorded is not made";
     let known = |value: &Value| (value.as_str()? == "refuse_changes").then_some(());
     it.read("on_failure", expected, faults, known);
@@ -34,8 +41,9 @@ pub(super) fn audit(
                         writes it, or its 32 bytes in hexadecimal digits or base64";
         faults.push(Fault::new(it.at("signing_key"), "a secret that is none", expected));
     }
+    let second = two_persons(&mut it, faults);
     it.close(faults);
-    digits
+    (digits, second)
 }
 
 /// The digits of a key in one of its forms.

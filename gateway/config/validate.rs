@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use policies::{
     Fault,
     document::{Faults, Section, Spelled},
-    facts::{AliasTarget, FleetFacts, ModelFacts},
+    facts::{AliasTarget, FleetFacts, KeyFacts, ModelFacts},
 };
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Feedback, Ground, Identity, Ledger, Log, Queue, Shield, Tracing, Wait,
-    Webhook,
+    Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Shield, Team,
+    Tracing, Wait, Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -24,7 +24,7 @@ use super::{
     operator::operators,
     otlp::tracing,
     outside::Outside,
-    policy::{Places, aliases, compiled},
+    policy::{Compiled, Places, aliases, compiled},
     series::too_many,
     shadow,
     signing_key::audit,
@@ -49,22 +49,19 @@ pub(super) fn validate(
     let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
-    let Askers { teams, keys, oidc } = Askers::read(&mut root, &managed, outside, &mut faults);
-    let aliases = aliases(root.section("alias", &mut faults), &mut faults);
+    let askers = Askers::read(&mut root, &managed, outside, &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
-    let policy = root.section("policy", &mut faults);
-    let audit_key = audit(root.section("audit", &mut faults), outside, &mut faults);
+    let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
+    let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
     root.close(&mut faults);
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
     let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
-    let fleet = fleet(facts, (&teams, &keys, &oidc), aliases);
-    let policy = compiled(policy, (&fleet, Places::of(&teams, &keys)), outside, &mut faults);
-    let (Some((policy, dead_ends)), true) = (policy, faults.is_empty()) else {
+    let policy = compiled(policy, (&askers.fleet(facts), askers.places()), outside, &mut faults);
+    let (Some(Compiled { policy, dead_ends, text }), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
     };
-    let teams: Vec<_> = teams.into_iter().map(|it| it.team).collect();
-    let keys = credentials(&managed, keys.into_iter().map(|it| it.key).collect());
+    let (teams, keys, oidc) = askers.read_whole(&managed);
     let config = Config {
         managed,
         source: Arc::default(),
@@ -74,6 +71,8 @@ pub(super) fn validate(
         server,
         admin,
         audit_key,
+        two_persons,
+        policy_text: text,
         policy,
         policy_file: policy_file(table, outside.folder),
         dead_ends,
@@ -91,7 +90,7 @@ pub(super) fn validate(
         models,
         teams,
         keys,
-        oidc: oidc.into_iter().map(|it| it.oidc).collect(),
+        oidc,
     };
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
 }
@@ -101,6 +100,8 @@ struct Askers {
     teams: Vec<ReadTeam>,
     keys: Vec<ReadKey>,
     oidc: Vec<ReadOidc>,
+    /// The names that callers may ask for beside those of models.
+    aliases: Vec<(Box<str>, AliasTarget)>,
 }
 
 impl Askers {
@@ -118,7 +119,27 @@ impl Askers {
         let keys = keys_of(keys, &by_name, outside, faults);
         let tokens = root.tables("oidc", faults);
         let oidc = issuers(tokens, (&teams, keys.len()), outside, faults);
-        Self { teams, keys, oidc }
+        let aliases = aliases(root.section("alias", faults), faults);
+        Self { teams, keys, oidc, aliases }
+    }
+
+    /// What a policy is compiled against.
+    fn fleet(&self, models: Vec<ModelFacts>) -> FleetFacts {
+        let teams = self.teams.iter().map(|it| it.facts.clone()).collect();
+        let keys = all_keys(&self.keys, &self.oidc);
+        FleetFacts { models, teams, keys, aliases: self.aliases.clone() }
+    }
+
+    /// Where all of them stand in the configuration.
+    fn places(&self) -> Places<'_> {
+        Places::of(&self.teams, &self.keys)
+    }
+
+    /// Teams, keys and issuers as the rest of the gateway knows them.
+    fn read_whole(self, managed: &Managed) -> (Vec<Team>, Vec<Key>, Vec<Oidc>) {
+        let keys = credentials(managed, self.keys.into_iter().map(|it| it.key).collect());
+        let teams = self.teams.into_iter().map(|it| it.team).collect();
+        (teams, keys, self.oidc.into_iter().map(|it| it.oidc).collect())
     }
 }
 
@@ -131,15 +152,9 @@ fn managed(ledger: &Ledger, outside: &Outside<'_>, faults: &mut Faults) -> Manag
     })
 }
 
-/// What the policy has to know; behind the keys that are configured stand those of issuers.
-fn fleet(
-    models: Vec<ModelFacts>,
-    (teams, keys, oidc): (&[ReadTeam], &[ReadKey], &[ReadOidc]),
-    aliases: Vec<(Box<str>, AliasTarget)>,
-) -> FleetFacts {
-    let keys = keys.iter().map(|it| &it.facts).chain(oidc.iter().map(|it| &it.facts));
-    let teams = teams.iter().map(|it| it.facts.clone()).collect();
-    FleetFacts { models, teams, keys: keys.cloned().collect(), aliases }
+/// What the policy has to know of all keys: those that are configured, and behind them those of issuers.
+fn all_keys(keys: &[ReadKey], oidc: &[ReadOidc]) -> Vec<KeyFacts> {
+    keys.iter().map(|it| &it.facts).chain(oidc.iter().map(|it| &it.facts)).cloned().collect()
 }
 
 /// What the machine has against it. Where a value is a fault already, its default was looked at.

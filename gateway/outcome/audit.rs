@@ -38,6 +38,18 @@ pub enum AuditAction {
     ConfigNotTaken,
     /// Another policy comes into force with a configuration.
     PolicyChanged,
+    /// Another policy comes into force that two persons have approved.
+    PolicyApproved,
+    /// A change waits for a second person.
+    ProposalMade,
+    /// A second person has approved a change, and it came into force.
+    ProposalApproved,
+    /// Somebody has rejected a change.
+    ProposalRejected,
+    /// Nobody has approved a change in time.
+    ProposalExpired,
+    /// A policy that waited is of no effect any more: another one was approved.
+    ProposalSuperseded,
     /// A key was made.
     KeyCreated,
     /// What binds a key, or what it may do, is another.
@@ -83,6 +95,12 @@ impl AuditAction {
             Self::ConfigReloaded => "config.reloaded",
             Self::ConfigNotTaken => "config.not_taken",
             Self::PolicyChanged => "policy.changed",
+            Self::PolicyApproved => "policy.approved",
+            Self::ProposalMade => "proposal.made",
+            Self::ProposalApproved => "proposal.approved",
+            Self::ProposalRejected => "proposal.rejected",
+            Self::ProposalExpired => "proposal.expired",
+            Self::ProposalSuperseded => "proposal.superseded",
             Self::KeyCreated => "key.created",
             Self::KeyChanged => "key.changed",
             Self::KeyRevoked => "key.revoked",

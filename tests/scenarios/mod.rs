@@ -65,6 +65,7 @@ mod tags;
 mod timeouts;
 mod top;
 mod traces;
+mod two_persons;
 mod unservable;
 mod usage;
 mod usage_and_recovery;

@@ -1,19 +1,17 @@
 //! `signalbox experiment list --live`, `stop` and `resume`: the experiments of a gateway that runs, by its
 //! operators' API.
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use policies::printable;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::{
+    asking::{ask, segment},
     operator::Operator,
-    print::{self, err},
+    print,
 };
-
-/// How long one answer may take: a change is durable before it is answered.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Options of `stop` and `resume`.
 #[derive(Debug, clap::Args)]
@@ -87,54 +85,6 @@ pub(in crate::cli) async fn switch(
     }
 }
 
-/// A name as one segment of a path, whatever was typed.
-fn segment(name: &str) -> String {
-    let plain = |it: &u8| it.is_ascii_alphanumeric() || b"._-".contains(it);
-    let byte = |it: u8| if plain(&it) { char::from(it).to_string() } else { format!("%{it:02X}") };
-    name.bytes().map(byte).collect()
-}
-
-async fn ask(
-    named: Option<PathBuf>,
-    at: &Operator,
-    request: impl FnOnce(&Client, &str) -> RequestBuilder,
-) -> Result<Value, ExitCode> {
-    let (url, tokens) = at.asked(named.as_deref())?;
-    let said = |what: &str| {
-        err!("signalbox: {url}: {}", printable(what));
-        ExitCode::FAILURE
-    };
-    // A second provider in the process would be an error of ours; the first one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN);
-    let client = client.redirect(reqwest::redirect::Policy::none()).build();
-    let client = client.map_err(|error| said(&error.to_string()))?;
-    let mut request = request(&client, &url);
-    if let Some(token) = &tokens.token {
-        request = request.bearer_auth(token.expose());
-    }
-    let answer = request.send().await.map_err(|error| said(&cause(&error)))?;
-    let status = answer.status();
-    let document: Value = answer.json().await.unwrap_or_default();
-    if status == StatusCode::OK && document.is_object() {
-        return Ok(document);
-    }
-    let told = document.pointer("/error/message").and_then(Value::as_str);
-    Err(said(&match told {
-        Some(told) => format!("{}: {told}", status.as_u16()),
-        None => format!("this is not the operators' listener of a Signalbox: it answers {status}"),
-    }))
-}
-
-/// The innermost cause says what it is.
-fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    format!("no answer: {innermost}")
-}
-
 /// An experiment, and a line for each arm.
 fn in_words(it: &Value) -> String {
     let text = |it: &Value, key: &str| {
@@ -184,12 +134,6 @@ fn in_words(it: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_one_segment() {
-        assert_eq!(segment("chat-ab_1.x"), "chat-ab_1.x");
-        assert_eq!(segment("../a b/ü?"), "..%2Fa%20b%2F%C3%BC%3F");
-    }
 
     #[test]
     fn an_experiment_is_said_in_words() {

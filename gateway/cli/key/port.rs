@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{minted, refused};
 use crate::{
     cli::{
-        managed::{Why, change, list},
+        managed::{Why, changed, list, waits},
         print::{err, out},
     },
     config::{Edit, ManagedKind, managed_fields},
@@ -52,8 +52,8 @@ pub(super) fn export(path: &Path) -> ExitCode {
 pub(super) fn import(path: &Path, import: &Import) -> ExitCode {
     let done = text(&import.file).and_then(|text| {
         let (edits, secrets) = edits(path, &text)?;
-        change(path, &edits, &import.why)?;
-        Ok((edits.len(), secrets))
+        let waits = waits(&changed(path, &edits, &import.why)?);
+        Ok((if waits { 0 } else { edits.len() }, secrets))
     });
     let (count, secrets) = match done {
         Ok(done) => done,

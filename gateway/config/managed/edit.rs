@@ -258,6 +258,8 @@ impl Edit {
             (ManagedKind::Model, false, _) => AuditAction::ModelDisabled,
             (ManagedKind::Endpoint, true, _) => AuditAction::EndpointUndrained,
             (ManagedKind::Endpoint, false, _) => AuditAction::EndpointDrained,
+            (ManagedKind::Policy, ..) => AuditAction::PolicyApproved,
+            (ManagedKind::Proposal, ..) => AuditAction::ProposalMade,
         }
     }
 }

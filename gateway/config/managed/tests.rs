@@ -122,6 +122,25 @@ fn fields_of(value: Value) -> Table {
     fields(&object(value)).unwrap()
 }
 
+#[test]
+fn a_proposal_is_read_from_its_row_as_it_was_made() {
+    let author = Author { by: "mei".into(), at_ms: 5, reason: "fine".into() };
+    let patch = object(json!({ "budget": null, "limits": { "requests_per_minute": 5 } }));
+    let edits =
+        vec![Edit::Patch { kind: ManagedKind::Key, name: "a".into(), patch, version: Some(3) }];
+    let it = Proposal::of_edits(&edits, &json!([{ "before": null }]), ("why", 99));
+    let row = it.row("id", &author);
+    let read = Proposal::of_row(&row).unwrap();
+    assert_eq!((&read, read.edits()), (&it, Some(edits)));
+    assert_eq!((read.state, read.expires_ms, &*read.reason), (ProposalState::Open, 99, "why"));
+    let closed = read.closed(&row, ProposalState::Approved, &author);
+    let again = Proposal::of_row(&closed).unwrap();
+    assert_eq!((again.state, closed.version), (ProposalState::Approved, 2));
+    // What a later version writes is none, and no panic.
+    let other = ManagedRow { fields: Table::new(), ..row };
+    assert_eq!(Proposal::of_row(&other), None);
+}
+
 const FILE: &str = "[server]\n[[model]]\nid = \"qwen\"\nprice = \"free\"\n\
     [[model.endpoint]]\nurl = \"http://127.0.0.1:8000/v1/\"\n\
     [[key]]\nname = \"old\"\nhash = \"hmac-sha256:\

@@ -54,7 +54,17 @@ pub(super) async fn no_page() -> Told {
 }
 
 /// What the paths end with that only change something.
-const CHANGING: [&str; 6] = ["/stop", "/resume", "/disable", "/enable", "/drain", "/undrain"];
+const CHANGING: [&str; 9] = [
+    "/stop",
+    "/resume",
+    "/disable",
+    "/enable",
+    "/drain",
+    "/undrain",
+    "/approve",
+    "/reject",
+    "/policy/proposals",
+];
 
 /// The page has another method: nearly all are only read.
 pub(super) async fn no_method(uri: Uri) -> Told {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{AdminState, Page, failure::Told, operator::Access::Role};
 use crate::{
     config::{
-        Author, Edit, ManagedKind, ManagedRow,
+        Author, Edit, ManagedKind,
         Role::{Admin, Operator, Viewer},
         managed_fields,
     },
@@ -48,8 +48,9 @@ pub(crate) struct Manage {
     pub mint: Box<dyn Fn() -> Minted + Send + Sync>,
 }
 
-/// What comes of changes: the rows that they have made.
-pub(crate) type Changing = BoxFuture<'static, Result<Vec<ManagedRow>, Failure>>;
+/// What comes of changes: nothing where they are in force, and the proposal where they wait for a second
+/// person.
+pub(crate) type Changing = BoxFuture<'static, Result<Option<Value>, Failure>>;
 
 type OneFn = dyn Fn(ManagedKind, &str) -> BoxFuture<'static, Option<Value>> + Send + Sync;
 type PageFn = dyn Fn(ManagedKind, &str) -> Paging + Send + Sync;
@@ -131,8 +132,11 @@ async fn create(State(state): Asked, by: By, kind: ManagedKind, body: Body) -> A
     };
     let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
     let edit = made(kind, &name, fields, minted.as_ref().map(|it| it.hash.clone()))?;
-    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     let key = minted.map(|it| it.key);
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, key.map(|it| ("key", it.into()))));
+    }
     shown_one(&state, (kind, &name), StatusCode::CREATED, key).await
 }
 
@@ -172,7 +176,10 @@ async fn change(
         }
         How::Remove => Edit::Remove { kind, name: Arc::clone(&name), version },
     };
-    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, None));
+    }
     if matches!(how, How::Remove) && kind != ManagedKind::Key {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -221,7 +228,10 @@ async fn import(State(state): Asked, by: By, body: Body) -> Answered {
         edits.push(edit);
         told.push(it);
     }
-    (state.manage.change)(edits, author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(edits, author(&state, &by, &reason)).await?;
+    if let Some(proposal) = waits {
+        return Ok(waiting(proposal, Some(("keys", told.into()))));
+    }
     Ok(json_of(StatusCode::CREATED, &json!({ "keys": told })))
 }
 
@@ -295,7 +305,7 @@ pub(super) async fn said(body: Body) -> Result<Said, Failure> {
     Ok(Said { fields, reason })
 }
 
-fn taken_text(
+pub(super) fn taken_text(
     fields: &mut Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<String>, Failure> {
@@ -319,6 +329,14 @@ fn plain(fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
     managed_fields(fields).map_err(|error| Failure::invalid("invalid_value", error.to_string()))
 }
 
+/// What is not in force before a second person approves it; a key is shown now, and opens nothing till then.
+fn waiting(mut proposal: Value, more: Option<(&str, Value)>) -> Response {
+    if let (Some(fields), Some((name, value))) = (proposal.as_object_mut(), more) {
+        fields.insert(name.to_owned(), value);
+    }
+    json_of(StatusCode::ACCEPTED, &proposal)
+}
+
 /// The version that `if-match` names; `*` is any.
 fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
@@ -340,7 +358,7 @@ pub(super) fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Au
 }
 
 /// What is no text at all is no name.
-fn text(name: Name) -> String {
+pub(super) fn text(name: Name) -> String {
     name.map_or_else(|_| String::new(), |Path(name)| name)
 }
 

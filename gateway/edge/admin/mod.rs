@@ -10,6 +10,7 @@ mod me;
 mod metrics;
 mod operator;
 mod policy;
+mod proposals;
 mod requests;
 mod spend;
 mod switches;
@@ -37,6 +38,7 @@ use self::operator::{
 };
 pub(crate) use self::{
     managed::{Manage, Minted},
+    proposals::Proposals,
     switches::Switchboard,
 };
 use super::{EdgeBody, framing::FramingError};
@@ -61,6 +63,8 @@ pub(crate) struct AdminState {
     pub spend: Spend,
     /// Shows and changes keys and teams.
     pub manage: Manage,
+    /// Shows, makes and closes what waits for a second person.
+    pub proposals: Proposals,
     /// Shows models and endpoints, and switches them off and on.
     pub switchboard: Switchboard,
     /// Writes out the metrics.
@@ -119,6 +123,7 @@ impl Admin {
     pub(crate) fn new(state: AdminState) -> Self {
         let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
         let all = pages().into_iter().chain(managed::pages()).chain(switches::pages());
+        let all = all.chain(proposals::pages());
         let router = all.fold(Router::new(), |router, (path, access, page)| {
             let guarded = (Arc::clone(&state), access, path);
             let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));

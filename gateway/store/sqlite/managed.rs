@@ -68,7 +68,7 @@ const SUMMED: &str = concat!(
 /// The last record of each row that the trail speaks of.
 const RECORDED: &str = "SELECT substr(what, 1, instr(what, '.') - 1) AS kind, subject, max(seq), id \
      FROM audit WHERE what LIKE 'key.%' OR what LIKE 'team.%' OR what LIKE 'model.%' OR \
-     what LIKE 'endpoint.%' GROUP BY 1, 2";
+     what LIKE 'endpoint.%' OR what LIKE 'proposal.%' OR what = 'policy.approved' GROUP BY 1, 2";
 
 /// Why a change was not written.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    config::{Author, Edit, Managed, ManagedKind, ManagedRow},
-    outcome::AuditRecord,
+    config::{Author, Edit, Managed, ManagedKind, ManagedRow, Proposal, ProposalState},
+    outcome::{AuditAction, AuditRecord},
     store::{ManagedError, managed_sum, note_uses, write_managed},
 };
 
@@ -104,6 +104,50 @@ fn what_is_done_to_a_row_by_hand_is_named() {
         Connection::open(folder.file()).unwrap().execute_batch(sql).unwrap();
         let faults = folder.reader().verify().unwrap().faults;
         assert!(faults.iter().any(|it| it.contains(told)), "{sql}: {faults:?}");
+    }
+}
+
+/// A row with the record that its writer keeps of it.
+fn recorded(row: ManagedRow, what: AuditAction) -> (ManagedRow, AuditRecord) {
+    let after = json!({ "row": managed_sum(&row) }).to_string();
+    let record = AuditRecord {
+        id: Uuid::now_v7(),
+        at_ms: 7,
+        who: "mei".into(),
+        what,
+        subject: (&*row.name).into(),
+        reason: "".into(),
+        before: None,
+        after: Some(after.into()),
+    };
+    (row, record)
+}
+
+#[test]
+fn proposals_are_held_against_the_trail_as_keys_are() {
+    for (sql, told) in [
+        ("SELECT 1", None),
+        (
+            "UPDATE managed SET fields = replace(fields, 'rejected', 'open')",
+            Some("the proposal `7` is not as it was written"),
+        ),
+        ("DELETE FROM managed", Some("the proposal `7` is missing")),
+    ] {
+        let folder = Folder::new("managed-proposal");
+        let author = Author { by: "mei".into(), at_ms: 7, reason: "no".into() };
+        let it = Proposal::of_policy("version = \"1\"", &json!([]), ("why", 99));
+        let row = it.row("7", &author);
+        let first = recorded(row.clone(), AuditAction::ProposalMade);
+        assert_eq!(write_managed(&folder.file(), 0, &[first]).unwrap(), 1);
+        assert_eq!(managed(&folder).open_proposals().count(), 1);
+        let closed = it.closed(&row, ProposalState::Rejected, &author);
+        let second = recorded(closed, AuditAction::ProposalRejected);
+        assert_eq!(write_managed(&folder.file(), 1, &[second]).unwrap(), 2);
+        assert_eq!(managed(&folder).open_proposals().count(), 0);
+        Connection::open(folder.file()).unwrap().execute_batch(sql).unwrap();
+        let faults = folder.reader().verify().unwrap().faults;
+        let found = told.map(|told| faults.iter().any(|it| it.contains(told)));
+        assert!(found.unwrap_or(faults.is_empty()), "{sql}: {faults:?}");
     }
 }
 
