@@ -36,6 +36,17 @@ async fn ground() -> (SimBackend, Issuer, Signer) {
     (SimBackend::start(), issuer, signer)
 }
 
+/// The status of a request while the stopped clock is moved on: a backend takes its time to answer.
+async fn served(clock: &Clock, gateway: &Gateway, token: &str) -> u16 {
+    let mut asked = std::pin::pin!(status(gateway, token));
+    loop {
+        tokio::select! {
+            status = &mut asked => return status,
+            () = clock.pass(Duration::from_millis(5)) => {}
+        }
+    }
+}
+
 async fn status(gateway: &Gateway, token: &str) -> u16 {
     Reply::of(post(gateway, token, &ask("a"))).await.status
 }
@@ -177,15 +188,16 @@ async fn a_new_key_is_taken_after_a_refresh_and_a_flood_of_made_up_ones_asks_onc
     clock.pass(Duration::from_secs(5)).await;
     assert_eq!(issuer.asked(), asked, "not yet");
     clock.runs_until("the issuer is asked", || issuer.asked() > asked).await;
-    wait::answers("the new key is taken", 200, async || status(&gateway, &token).await).await;
+    wait::answers("the new key is taken", 200, async || served(&clock, &gateway, &token).await)
+        .await;
     assert_eq!(issuer.asked(), asked + 1);
     // The old key goes: what was taken by it is not taken any more, though it was known.
     let old = signer.token("k1", &issuer.claims(json!({})));
-    assert_eq!(status(&gateway, &old).await, 200);
+    assert_eq!(served(&clock, &gateway, &old).await, 200);
     issuer.has(vec![new.public("k2")]);
     clock.pass(Duration::from_secs(301)).await;
-    wait::answers("the old key is not", 401, async || status(&gateway, &old).await).await;
-    assert_eq!(status(&gateway, &token).await, 200);
+    wait::answers("the old key is not", 401, async || served(&clock, &gateway, &old).await).await;
+    assert_eq!(served(&clock, &gateway, &token).await, 200);
     clock.goes_on();
     gateway.close().await;
 }
@@ -208,7 +220,7 @@ async fn an_issuer_that_is_down_or_answers_nonsense_takes_nothing_away() {
         wait::answers("a refresh fails", true, async || failed().await > before).await;
         before = failed().await;
         let token = signer.token("k1", &issuer.claims(json!({ "jti": format!("{nth:?}") })));
-        assert_eq!(status(&gateway, &token).await, 200, "{nth:?}");
+        assert_eq!(served(&clock, &gateway, &token).await, 200, "{nth:?}");
     }
     issuer.does(Does::Serves);
     let asked = issuer.asked();
@@ -232,7 +244,7 @@ async fn an_issuer_that_is_down_at_the_start_keeps_nobody_else_from_serving() {
     issuer.does(Does::Serves);
     let asked = issuer.asked();
     clock.runs_until("it is asked again", || issuer.asked() > asked).await;
-    wait::answers("its token is taken", 200, async || status(&gateway, &token).await).await;
+    wait::answers("its token is taken", 200, async || served(&clock, &gateway, &token).await).await;
     clock.goes_on();
     // A reload that says something else of it keeps its keys, though it is down again.
     issuer.does(Does::Closes);
