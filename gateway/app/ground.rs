@@ -76,6 +76,12 @@ pub fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if config.keys.is_empty() && config.oidc.is_empty() {
+        notes.push(
+            "key: there is none yet, and so nobody can ask: `signalbox key create --name NAME` makes one"
+                .into(),
+        );
+    }
     let now = jiff::Timestamp::now();
     for key in config.keys.iter().filter(|key| key.expires.is_some_and(|at| at <= now)) {
         notes.push(format!("key {}: it has expired, and opens nothing", key.name));

@@ -66,8 +66,8 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
 }
 
 /// Makes these changes, all or none, where no process serves or beside one that does: it follows within a
-/// second. What asks for what is so already is left out. The changes are held against the whole; where they take a second person, the proposal that is made
-/// in their place is the only row.
+/// second. What asks for what is so already is left out. The changes are held against the whole; where they
+/// take a second person, the proposal that is made in their place is the only row.
 ///
 /// # Errors
 /// See [`ChangeError`]: then nothing was changed.

@@ -54,12 +54,14 @@ async fn switch(
 }
 
 fn absent(why: &NotSwitchable) -> Failure {
-    let param = match why {
-        NotSwitchable::Model(..) => "id",
-        NotSwitchable::Endpoint(..) => "n",
+    // What was asked for may be long, or no text that can be shown.
+    let (param, why) = match why {
+        NotSwitchable::Model(id, near) => ("id", NotSwitchable::Model(shown(id), near.clone())),
+        NotSwitchable::Endpoint(id, n, end) => {
+            ("n", NotSwitchable::Endpoint(shown(id), shown(n), *end))
+        }
     };
-    let public = shown(&why.to_string()).to_string();
-    let failure = Failure::new(Kind::InvalidRequest, Stage::Receive, public);
+    let failure = Failure::new(Kind::InvalidRequest, Stage::Receive, why.to_string());
     failure.with_status(404).coded("not_found").at(param)
 }
 

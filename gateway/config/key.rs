@@ -151,7 +151,7 @@ impl KeptKey {
 pub(super) type Keep<'a> = (&'a str, &'a OnceLock<KeptKey>);
 
 /// Where a key comes from.
-pub(super) enum KeySource<'a> {
+pub(super) enum KeyInput<'a> {
     /// It is read from a section, and kept here if there is no fault in it.
     Section(Box<Section<'a>>, Option<Keep<'a>>),
     /// It was read before.
@@ -160,7 +160,7 @@ pub(super) enum KeySource<'a> {
 
 /// Reads all keys.
 pub(super) fn keys(
-    sources: Vec<KeySource<'_>>,
+    sources: Vec<KeyInput<'_>>,
     teams: &TeamsByName<'_>,
     outside: &Outside<'_>,
     faults: &mut Faults,
@@ -170,8 +170,8 @@ pub(super) fn keys(
     let mut keys = Vec::with_capacity(sources.len());
     for source in sources {
         let (credential, read) = match source {
-            KeySource::Kept(kept) => (Some(kept.key.credential.clone()), kept.read(teams)),
-            KeySource::Section(section, keep) => {
+            KeyInput::Kept(kept) => (Some(kept.key.credential.clone()), kept.read(teams)),
+            KeyInput::Section(section, keep) => {
                 let before = faults.count();
                 let (credential, read) = key(*section, &mut taken, teams, outside, faults);
                 if let Some((path, keep)) = keep.filter(|_| faults.count() == before)

@@ -70,17 +70,13 @@ fn key_name(name: &str) -> Arc<str> {
     format!("oidc({name})").into()
 }
 
-/// Reads all issuers. Their keys stand behind the `keys` that are configured; where there are neither, nobody
-/// could ask.
+/// Reads all issuers. Their keys stand behind the `keys` that are configured.
 pub(super) fn issuers(
     sections: Vec<Section<'_>>,
     (teams, keys): (&[ReadTeam], usize),
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Vec<ReadOidc> {
-    if keys == 0 && sections.is_empty() {
-        faults.push(Fault::new("key", "nothing", "at least one [[key]]"));
-    }
     let (mut taken, mut issuers) = (HashSet::new(), HashSet::new());
     let mut all: Vec<ReadOidc> = Vec::with_capacity(sections.len());
     for mut it in sections {

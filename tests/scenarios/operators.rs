@@ -263,7 +263,7 @@ async fn a_changed_file_lets_an_operator_in_by_his_hash_and_out_again() {
     let up = SimBackend::start();
     let folder = setup(&up, "").write();
     let server = Server::start(&folder.config()).await;
-    let made = ["key", "create", "--team", "default", "--name", "mei.tan"];
+    let made = ["key", "create", "--lines", "--team", "default", "--name", "mei.tan"];
     let made = binary::run(&folder.config(), &made).await;
     let token = String::from_utf8(made.stdout).expect("a text").trim().to_owned();
     let lines = String::from_utf8(made.stderr).expect("a text");

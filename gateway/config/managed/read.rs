@@ -14,7 +14,7 @@ use toml::Value;
 use super::{Managed, ManagedKind, ManagedRow, ManagedState, Stored};
 use crate::config::{
     Credential, Key,
-    key::{KeptKey, KeySource, TeamsByName},
+    key::{KeptKey, KeyInput, TeamsByName},
 };
 
 /// The rows of a kind that are in force, each as the table that the file would have.
@@ -105,10 +105,10 @@ pub(in crate::config) fn join_keys<'a>(
     mut file: Vec<Section<'a>>,
     stored: &'a [StoredKey<'a>],
     faults: &mut Faults,
-) -> Vec<KeySource<'a>> {
+) -> Vec<KeyInput<'a>> {
     let named = names(&mut file);
     let mut all: Vec<_> =
-        file.into_iter().map(|it| KeySource::Section(Box::new(it), None)).collect();
+        file.into_iter().map(|it| KeyInput::Section(Box::new(it), None)).collect();
     all.reserve(stored.len());
     for it in stored {
         let name = match it {
@@ -122,10 +122,10 @@ pub(in crate::config) fn join_keys<'a>(
             continue;
         }
         all.push(match it {
-            StoredKey::Kept(kept) => KeySource::Kept(kept),
+            StoredKey::Kept(kept) => KeyInput::Kept(kept),
             StoredKey::Unread(path, table, keep) => {
                 let section = Section::of(path.clone(), table, faults);
-                KeySource::Section(Box::new(section), Some((path.as_str(), *keep)))
+                KeyInput::Section(Box::new(section), Some((path.as_str(), *keep)))
             }
         });
     }

@@ -199,6 +199,5 @@ fn every_fault_is_said_with_its_path() {
         let found = faults(lines, &[replaced]);
         assert!(found.iter().any(|it| it.contains(said)), "{lines} {replaced:?}: {found:#?}");
     }
-    let nobody = load(BARE).unwrap_err();
-    assert!(nobody[0].contains("at least one [[key]]"), "{nobody:#?}");
+    assert!(load(BARE).is_ok(), "whoever may ask can be let in while it serves");
 }
