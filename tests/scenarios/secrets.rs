@@ -25,7 +25,7 @@ use crate::harness::{
     Reply,
     binary::run_with,
     collector::Collector,
-    gateway::{Folder, client},
+    gateway::Folder,
     raw, wait,
     wiretap::{Answers, Mark, Sinks, Wiretap, json as answer},
 };
@@ -103,7 +103,7 @@ impl Scene {
             std::fs::write(folder.0.join(file), mark(name)).expect("a file");
         }
         std::fs::write(folder.config(), configuration(&up, &collector)).expect("a file");
-        let (sinks, client) = (Sinks::default(), client());
+        let (sinks, client) = (Sinks::default(), unpooled());
         Self { marks, sinks, folder, out, up, collector, client, processes: 0, odd: Vec::new() }
     }
 
@@ -607,4 +607,11 @@ async fn no_secret_and_no_prompt_is_where_it_does_not_belong() {
     let found = scene.sinks.search(&scene.marks);
     let all: Vec<&str> = found.iter().chain(&scene.odd).map(String::as_str).collect();
     assert!(all.is_empty(), "{} findings:\n{}", all.len(), all.join("\n"));
+}
+
+/// A client that keeps no connection: some of these answers end theirs, and nobody is to race with that.
+fn unpooled() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+    builder.timeout(std::time::Duration::from_secs(30)).build().expect("a client")
 }
