@@ -133,6 +133,15 @@ pub(super) async fn commit<F>(
 where
     F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
 {
+    // Whoever asks may vanish meanwhile: what is written is put in force all the same.
+    let ends = tokio::spawn(committed(Arc::clone(in_force), plan));
+    ends.await.map_err(|error| StoreError::Failed(Box::new(error)))?
+}
+
+async fn committed<F>(in_force: Arc<InForce>, plan: F) -> Result<Vec<ManagedRow>, ChangeError>
+where
+    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
+{
     let mut current = in_force.config.lock().await;
     let (plan, began) = (Arc::new(plan), Instant::now());
     while began.elapsed() < PATIENCE {
@@ -155,7 +164,7 @@ where
         let made = made.await.map_err(|error| StoreError::Failed(Box::new(error)))??;
         if let Some((whole, made)) = made {
             if let Some(whole) = whole {
-                put(in_force, &mut current, whole).await?;
+                put(&in_force, &mut current, whole).await?;
             }
             return Ok(made.into_iter().map(|(row, _)| row).collect());
         }
@@ -231,8 +240,9 @@ pub(super) async fn note_uses(in_force: &InForce) {
         return;
     }
     let ledger = in_force.ledger.clone();
-    let noted = tokio::task::spawn_blocking(move || store::note_uses(&ledger, &uses)).await;
-    if let Ok(Err(error)) = noted {
-        tracing::debug!(%error, "when keys were last used is not written down");
+    let note = move || store::note_uses(&ledger, &uses).map_err(|error| (error, uses));
+    if let Ok(Err((error, uses))) = tokio::task::spawn_blocking(note).await {
+        in_force.gateway.epoch.load().directory.not_noted(&uses);
+        tracing::debug!(%error, "when keys were last used is not written down; tried again");
     }
 }

@@ -17,8 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-pub(crate) use self::edit::fields;
 pub use self::edit::{Author, Edit, EditRefused};
+pub(crate) use self::edit::{fields, settable};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
 use super::key::KeptKey;

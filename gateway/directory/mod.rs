@@ -254,6 +254,11 @@ impl Directory {
         self.ids.newly_used()
     }
 
+    /// These uses could not be kept: they are new again.
+    pub(crate) fn not_noted(&self, uses: &[(Arc<str>, i64)]) {
+        self.ids.not_noted(uses);
+    }
+
     /// When the key of this name was last used in this process, in milliseconds since 1970.
     pub(crate) fn last_used(&self, name: &str) -> Option<i64> {
         self.ids.last_used(name)

@@ -60,6 +60,13 @@ impl Ids {
         numbers.used.iter().filter_map(newly).collect()
     }
 
+    /// See [`super::Directory::not_noted`].
+    pub(super) fn not_noted(&self, uses: &[(Arc<str>, i64)]) {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = uses.iter().filter_map(|(key, _)| numbers.used.get(key));
+        used.for_each(|it| it.not_told());
+    }
+
     /// See [`super::Directory::last_used`].
     pub(super) fn last_used(&self, key: &str) -> Option<i64> {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);

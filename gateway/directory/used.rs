@@ -29,9 +29,36 @@ impl LastUse {
         Some(self.at_ms.load(Ordering::Relaxed)).filter(|at_ms| *at_ms > 0)
     }
 
+    /// What was last told of it is forgotten.
+    pub(super) fn not_told(&self) {
+        self.told_ms.store(0, Ordering::Relaxed);
+    }
+
     /// The same, if it was used since this was last asked.
     pub(super) fn newly(&self) -> Option<i64> {
         let at_ms = self.at_ms()?;
         (self.told_ms.swap(at_ms, Ordering::Relaxed) != at_ms).then_some(at_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_is_told_once_and_again_where_it_was_not_kept() {
+        let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap();
+        let used = LastUse::default();
+        assert_eq!((used.at_ms(), used.newly()), (None, None));
+        used.note(at(5_000));
+        used.note(at(5_500));
+        assert_eq!((used.at_ms(), used.newly(), used.newly()), (Some(5_000), Some(5_000), None));
+        used.not_told();
+        assert_eq!((used.newly(), used.newly()), (Some(5_000), None));
+        used.note(at(6_000));
+        assert_eq!(used.newly(), Some(6_000));
+        // Somebody has set the clock back: the latest use stays.
+        used.note(at(1_000));
+        assert_eq!((used.at_ms(), used.newly()), (Some(6_000), None));
     }
 }

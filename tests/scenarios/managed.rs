@@ -310,5 +310,30 @@ async fn a_name_in_file_and_store_is_a_fault_and_what_is_in_force_stays() {
     assert_eq!(command(&folder, &["check"]).await.0, Some(2), "its team is gone");
     assert_eq!(command(&folder, &["key", "revoke", "c"]).await.0, Some(0));
     assert_eq!(command(&folder, &["check"]).await.0, Some(0));
-    let _ = client();
+}
+
+#[tokio::test]
+async fn an_operator_who_vanishes_leaves_whole_changes() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let url = format!("http://{}/admin/v1/keys", gateway.admin_addr());
+    for nth in 0..8 {
+        let body = json!({ "name": format!("k{nth}"), "budget": { "amount": "1" } }).to_string();
+        let request = client().post(&url).bearer_auth(KEY).body(body).send();
+        // He is gone before the answer, and his connection with him.
+        tokio::select! {
+            biased;
+            () = crate::harness::clock::settle() => {}
+            _ = request => {}
+        }
+    }
+    // Whatever was written is in force, with its one record.
+    let made = call(&gateway, Method::POST, "keys", json!({ "name": "last" })).await;
+    assert_eq!(status(&gateway, &key_of(&made), "good").await, 200);
+    let all = call(&gateway, Method::GET, "keys", Value::Null).await.json();
+    let stored = all["keys"].as_array().expect("keys").iter().filter(|it| it["source"] == "store");
+    let records = call(&gateway, Method::GET, "audit", Value::Null).await.json();
+    let made = records["records"].as_array().expect("records").iter();
+    assert_eq!(made.filter(|it| it["what"] == "key.created").count(), stored.count());
+    gateway.close().await;
 }

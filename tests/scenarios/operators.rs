@@ -58,10 +58,12 @@ enum For {
     Metrics,
     Viewer,
     Operator,
+    Admin,
 }
 
 /// Every page: method, a path of it, whom it answers, and with which status.
-const PAGES: [(&str, &str, For, u16); 12] = [
+#[rustfmt::skip]
+const PAGES: [(&str, &str, For, u16); 37] = [
     ("GET", "/livez", For::Anybody, 200),
     ("GET", "/readyz", For::Anybody, 200),
     ("GET", "/metrics", For::Metrics, 200),
@@ -74,14 +76,40 @@ const PAGES: [(&str, &str, For, u16); 12] = [
     ("GET", "/admin/v1/experiments/ab", For::Viewer, 200),
     ("POST", "/admin/v1/experiments/ab/stop", For::Operator, 200),
     ("POST", "/admin/v1/experiments/ab/resume", For::Operator, 200),
+    ("GET", "/admin/v1/keys", For::Viewer, 200),
+    ("POST", "/admin/v1/keys", For::Admin, 400),
+    ("GET", "/admin/v1/keys/gone", For::Viewer, 404),
+    ("PATCH", "/admin/v1/keys/gone", For::Admin, 404),
+    ("DELETE", "/admin/v1/keys/gone", For::Operator, 404),
+    ("POST", "/admin/v1/keys/gone/rotate", For::Admin, 404),
+    ("POST", "/admin/v1/key-import", For::Admin, 400),
+    ("GET", "/admin/v1/teams", For::Viewer, 200),
+    ("POST", "/admin/v1/teams", For::Admin, 400),
+    ("GET", "/admin/v1/teams/gone", For::Viewer, 404),
+    ("PATCH", "/admin/v1/teams/gone", For::Admin, 404),
+    ("PUT", "/admin/v1/teams/a%20b", For::Admin, 400),
+    ("DELETE", "/admin/v1/teams/gone", For::Admin, 404),
+    ("GET", "/admin/v1/models", For::Viewer, 200),
+    ("GET", "/admin/v1/models/good", For::Viewer, 200),
+    ("POST", "/admin/v1/models/gone/disable", For::Operator, 404),
+    ("POST", "/admin/v1/models/gone/enable", For::Operator, 404),
+    ("POST", "/admin/v1/models/gone/endpoints/0/drain", For::Operator, 404),
+    ("POST", "/admin/v1/models/gone/endpoints/0/undrain", For::Operator, 404),
+    ("GET", "/admin/v1/proposals", For::Viewer, 200),
+    ("GET", "/admin/v1/proposals/gone", For::Viewer, 404),
+    ("POST", "/admin/v1/proposals/gone/approve", For::Admin, 404),
+    ("POST", "/admin/v1/proposals/gone/reject", For::Admin, 404),
+    ("POST", "/admin/v1/policy/proposals", For::Admin, 400),
+    ("POST", "/admin/v1/policy/proposals/gone/approve", For::Admin, 404),
 ];
 
 /// The answer of a page to one with this token, or with none.
 async fn asked(gateway: &Gateway, (method, path): (&str, &str), token: Option<&str>) -> Reply {
     let url = format!("http://{}{path}", gateway.admin_addr());
+    let request = gateway.client.request(method.parse().expect("a method"), url);
     let request = match method {
-        "POST" => gateway.client.post(url).body(r#"{"reason": "because"}"#),
-        _ => gateway.client.get(url),
+        "GET" => request,
+        _ => request.body(r#"{"reason": "because"}"#),
     };
     Reply::of(token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth)).await
 }
@@ -99,8 +127,8 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
         ("a scraper", Some(METRICS), For::Metrics, 401),
         ("a viewer", Some(VIEWER), For::Viewer, 403),
         ("an operator", Some(OPERATOR), For::Operator, 403),
-        ("an admin", Some(ADMIN), For::Operator, 403),
-        ("admin.token", Some(KEY), For::Operator, 403),
+        ("an admin", Some(ADMIN), For::Admin, 403),
+        ("admin.token", Some(KEY), For::Admin, 403),
     ];
     for (method, path, needed, status) in PAGES {
         for (name, token, most, refused) in who {
@@ -112,9 +140,10 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
             if expected == 403 {
                 let error = &reply.json()["error"];
                 assert_eq!(error["code"], "role_forbidden", "{error}");
-                let told =
-                    "the operator `vera` has the role `viewer`, and this takes the role `operator`";
-                assert_eq!(error["message"], told);
+                let has = if token == Some(VIEWER) { "`viewer`" } else { "`operator`" };
+                let takes = if needed == For::Admin { "`admin`" } else { "`operator`" };
+                let told = format!("has the role {has}, and this takes the role {takes}");
+                assert!(error["message"].as_str().is_some_and(|it| it.ends_with(&told)), "{error}");
             }
             if expected == 401 && needed != For::Metrics {
                 assert_eq!(

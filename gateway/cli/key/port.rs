@@ -14,7 +14,7 @@ use crate::{
         managed::{Why, changed, list, waits},
         print::{err, out},
     },
-    config::{Edit, ManagedKind, managed_fields},
+    config::{Edit, ManagedKind, managed_fields, settable},
 };
 
 /// Options of `key import`.
@@ -25,19 +25,6 @@ pub(in crate::cli) struct Import {
     #[command(flatten)]
     why: Why,
 }
-
-/// What an export says beyond what can be set.
-const SHOWN: [&str; 9] = [
-    "source",
-    "state",
-    "version",
-    "created_at",
-    "created_by",
-    "changed_at",
-    "changed_by",
-    "last_used_at",
-    "previous_until",
-];
 
 /// Prints the keys of the store that open something, with their hashes.
 pub(super) fn export(path: &Path) -> ExitCode {
@@ -130,6 +117,6 @@ fn fields(line: &str) -> Result<Line, String> {
     };
     let (name, hash) = (taken("name")?, taken("hash")?);
     let name = name.ok_or("`name` is missing")?;
-    SHOWN.iter().for_each(|shown| drop(fields.remove(*shown)));
+    settable(&mut fields);
     Ok((name, hash, fields))
 }

@@ -310,6 +310,26 @@ fn plain(key: &str, value: &Value) -> Result<toml::Value, EditRefused> {
     })
 }
 
+/// What is shown of a key and cannot be set.
+const SHOWN: [&str; 9] = [
+    "source",
+    "state",
+    "version",
+    "created_at",
+    "created_by",
+    "changed_at",
+    "changed_by",
+    "last_used_at",
+    "previous_until",
+];
+
+/// Leaves of a key that was exported what can be set.
+pub(crate) fn settable(fields: &mut Map<String, Value>) {
+    for shown in SHOWN {
+        fields.remove(shown);
+    }
+}
+
 /// The fields of a new row from a JSON object; `null` is as if it were not there.
 ///
 /// # Errors

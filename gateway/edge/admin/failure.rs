@@ -54,9 +54,11 @@ pub(super) async fn no_page() -> Told {
 }
 
 /// What the paths end with that only change something.
-const CHANGING: [&str; 9] = [
+const CHANGING: [&str; 11] = [
     "/stop",
     "/resume",
+    "/rotate",
+    "/key-import",
     "/disable",
     "/enable",
     "/drain",
@@ -74,6 +76,8 @@ pub(super) async fn no_method(uri: Uri) -> Told {
         "method_not_allowed",
         if CHANGING.iter().any(|it| path.ends_with(it)) {
             "this page changes something: expected the method POST"
+        } else if ["/admin/v1/keys", "/admin/v1/teams"].iter().any(|it| path.starts_with(it)) {
+            "expected one of the methods that docs/OPERATIONS.md names for this page"
         } else {
             "this page is only read: expected the method GET"
         },

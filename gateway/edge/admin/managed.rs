@@ -19,7 +19,7 @@ use crate::{
     config::{
         Author, Edit, ManagedKind,
         Role::{Admin, Operator, Viewer},
-        managed_fields,
+        managed_fields, settable,
     },
     directory,
     failure::{Failure, Kind, Stage, shown},
@@ -255,25 +255,9 @@ fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
             (minted.hash, json!({ "name": name, "key": minted.key }))
         }
     };
-    // What an export says beyond what can be set.
-    for shown in SHOWN {
-        fields.remove(shown);
-    }
+    settable(&mut fields);
     Ok((made(ManagedKind::Key, &name, fields, Some(hash))?, told))
 }
-
-/// What is shown of a key and cannot be set.
-const SHOWN: [&str; 9] = [
-    "source",
-    "state",
-    "version",
-    "created_at",
-    "created_by",
-    "changed_at",
-    "changed_by",
-    "last_used_at",
-    "previous_until",
-];
 
 /// What a body says: fields, and why.
 pub(super) struct Said {

@@ -92,8 +92,8 @@ pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failu
 /// A page: its path, whom it answers, and what answers. A path with several methods has a row for each.
 type Page = (&'static str, Access, MethodRouter<Arc<AdminState>>);
 
-/// All pages. Whoever reads may be a viewer; `operator` is for what stops and resumes, `admin` for what
-/// changes who may ask, for how much, and by which policy.
+/// The pages that stand by themselves. Whoever reads may be a viewer; `operator` is for what stops and
+/// resumes, `admin` for what changes who may ask, for how much, and by which policy.
 fn pages() -> Vec<Page> {
     vec![
         ("/metrics", Metrics, get(metrics::metrics)),
@@ -111,6 +111,14 @@ fn pages() -> Vec<Page> {
     ]
 }
 
+/// All pages, those of each kind of thing with them.
+fn all_pages() -> Vec<Page> {
+    [pages(), managed::pages(), switches::pages(), proposals::pages()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 /// The service of the operators' API.
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -122,9 +130,7 @@ impl Admin {
     /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
         let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
-        let all = pages().into_iter().chain(managed::pages()).chain(switches::pages());
-        let all = all.chain(proposals::pages());
-        let router = all.fold(Router::new(), |router, (path, access, page)| {
+        let router = all_pages().into_iter().fold(Router::new(), |router, (path, access, page)| {
             let guarded = (Arc::clone(&state), access, path);
             let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));
             router.route(path, page.clone()).route(&format!("{path}/"), page)
@@ -166,7 +172,7 @@ mod tests {
             Metrics => format!("{path}: metrics"),
             Role(role) => format!("{path}: {}", role.name()),
         };
-        let told: Vec<String> = pages().into_iter().map(told).collect();
+        let told: Vec<String> = all_pages().into_iter().map(told).collect();
         let expected = [
             "/metrics: metrics",
             "/livez: anybody",
@@ -180,6 +186,31 @@ mod tests {
             "/admin/v1/experiments/{name}: viewer",
             "/admin/v1/experiments/{name}/stop: operator",
             "/admin/v1/experiments/{name}/resume: operator",
+            "/admin/v1/keys: viewer",
+            "/admin/v1/keys: admin",
+            "/admin/v1/keys/{name}: viewer",
+            "/admin/v1/keys/{name}: admin",
+            "/admin/v1/teams: viewer",
+            "/admin/v1/teams: admin",
+            "/admin/v1/teams/{name}: viewer",
+            "/admin/v1/teams/{name}: admin",
+            "/admin/v1/keys/{name}: operator",
+            "/admin/v1/keys/{name}/rotate: admin",
+            "/admin/v1/key-import: admin",
+            "/admin/v1/teams/{name}: admin",
+            "/admin/v1/teams/{name}: admin",
+            "/admin/v1/models: viewer",
+            "/admin/v1/models/{id}: viewer",
+            "/admin/v1/models/{id}/disable: operator",
+            "/admin/v1/models/{id}/enable: operator",
+            "/admin/v1/models/{id}/endpoints/{n}/drain: operator",
+            "/admin/v1/models/{id}/endpoints/{n}/undrain: operator",
+            "/admin/v1/proposals: viewer",
+            "/admin/v1/proposals/{id}: viewer",
+            "/admin/v1/proposals/{id}/approve: admin",
+            "/admin/v1/proposals/{id}/reject: admin",
+            "/admin/v1/policy/proposals: admin",
+            "/admin/v1/policy/proposals/{id}/approve: admin",
         ];
         assert_eq!(told, expected);
     }
