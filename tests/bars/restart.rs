@@ -21,7 +21,12 @@ use tokio::{
 
 use super::{full, ms};
 use crate::harness::{
-    Books, KEY, Setup, SimBackend, ask, binary::Server, raw, sim_backend::quick, streamed,
+    Books, KEY, Setup, SimBackend, ask,
+    binary::Server,
+    manual_backend::{CONTENT, DONE, Line, ManualBackend, STREAM},
+    raw,
+    sim_backend::quick,
+    streamed,
 };
 
 const STREAMS: usize = 100;
@@ -102,8 +107,35 @@ async fn load(addr: SocketAddr, stop: Arc<AtomicBool>) -> Vec<Asked> {
     asked.join_all().await
 }
 
+/// A backend's ends of the streams: a word on each again and again until they are to end, however long that
+/// takes.
+async fn talk(lines: Vec<Arc<Line>>, end: Arc<AtomicBool>) {
+    let mut beat = interval(Duration::from_millis(100));
+    while !end.load(Relaxed) {
+        beat.tick().await;
+        lines.iter().for_each(|it| it.say(CONTENT));
+    }
+    for it in lines {
+        it.say(DONE);
+        it.hang_up();
+    }
+}
+
+/// A stream that has begun, and the backend's end of it.
+async fn begun(addr: SocketAddr, slow: &ManualBackend) -> (Stream, Arc<Line>) {
+    let answer = async {
+        let line = slow.asked().await;
+        line.say(STREAM);
+        line.say(CONTENT);
+        line
+    };
+    tokio::join!(stream(addr), answer)
+}
+
+type Stream = tokio::task::JoinHandle<Result<String, String>>;
+
 /// A stream and its entry.
-async fn stream(addr: SocketAddr) -> tokio::task::JoinHandle<Result<String, String>> {
+async fn stream(addr: SocketAddr) -> Stream {
     let url = format!("http://{addr}/v1/chat/completions");
     let request = patient().post(url).bearer_auth(KEY).body(streamed("slow").to_string());
     let mut answer = request.send().await.expect("a head");
@@ -155,14 +187,15 @@ fn tell(nth: usize, HandOver { from, until }: &HandOver, pause: Duration, asked:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_restarts_under_load_lose_nothing() {
     let between = Duration::from_secs(if full() { 15 } else { 2 });
-    // They outlive all of it.
-    let chunks = if full() { 800 } else { 150 };
-    let slow = SimBackend::with(quick().fixed(5, chunks, 100_000));
+    let slow = ManualBackend::start().await;
     let fast = SimBackend::with(quick().fixed(5, 4, 1_000));
     let setup = Setup::new().model("slow", &slow.urls()).model("fast", &fast.urls());
     let folder = setup.server("drain_grace_ms = 3000\n").write();
     let mut server = Server::start(&folder.config()).await;
-    let streams = join_all((0..STREAMS).map(|_| stream(server.addr()))).await;
+    let begun = join_all((0..STREAMS).map(|_| begun(server.addr(), &slow))).await;
+    let (streams, lines): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
+    let end = Arc::new(AtomicBool::new(false));
+    let talk = tokio::spawn(talk(lines, Arc::clone(&end)));
     let stop = Arc::new(AtomicBool::new(false));
     let load = tokio::spawn(load(server.addr(), Arc::clone(&stop)));
     let (mut before, mut hand_overs) = (Vec::new(), Vec::new());
@@ -176,6 +209,8 @@ async fn three_restarts_under_load_lose_nothing() {
     sleep(between).await;
     let outlive = streams.iter().filter(|it| !it.is_finished()).count();
     stop.store(true, Relaxed);
+    end.store(true, Relaxed);
+    talk.await.expect("a task");
     let asked = load.await.expect("a task");
     let mut ids: Vec<Result<String, String>> = Vec::new();
     for it in streams {

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
 };
 
@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::wait::until;
+use super::wait::{found, until};
 
 /// The head of a stream without a length: it ends with its connection.
 pub(crate) const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
@@ -31,6 +31,8 @@ pub(crate) struct Line {
     say: UnboundedSender<Vec<u8>>,
     heard: Mutex<Vec<u8>>,
     closed: AtomicBool,
+    /// Whether a test has it already.
+    taken: AtomicBool,
 }
 
 impl Line {
@@ -38,7 +40,12 @@ impl Line {
     pub(crate) fn over(stream: TcpStream) -> Arc<Self> {
         let (mut from, mut to) = stream.into_split();
         let (say, mut said) = unbounded_channel::<Vec<u8>>();
-        let line = Arc::new(Self { say, heard: Mutex::default(), closed: AtomicBool::new(false) });
+        let line = Arc::new(Self {
+            say,
+            heard: Mutex::default(),
+            closed: AtomicBool::new(false),
+            taken: AtomicBool::new(false),
+        });
         tokio::spawn(async move {
             while let Some(bytes) = said.recv().await {
                 if bytes.is_empty() {
@@ -108,7 +115,6 @@ impl Line {
 pub(crate) struct ManualBackend {
     addr: SocketAddr,
     lines: Arc<Mutex<Vec<Arc<Line>>>>,
-    taken: AtomicUsize,
     task: JoinHandle<()>,
 }
 
@@ -124,7 +130,7 @@ impl ManualBackend {
                 kept.lock().unwrap().push(Line::over(stream));
             }
         });
-        Self { addr, lines, taken: AtomicUsize::new(0), task }
+        Self { addr, lines, task }
     }
 
     /// Its base URL.
@@ -142,12 +148,11 @@ impl ManualBackend {
         self.lines.lock().unwrap().len()
     }
 
-    /// The next connection, once a request has come on it.
+    /// The next connection on which a request has come: others may have come on which there is none.
     pub(crate) async fn asked(&self) -> Arc<Line> {
-        let nth = self.taken.fetch_add(1, SeqCst);
-        let line = || self.lines.lock().unwrap().get(nth).map(Arc::clone);
-        until("a request", || line().is_some_and(|it| it.has("\"messages\""))).await;
-        line().expect("it is there")
+        let next = |it: &&Arc<Line>| it.has("\"messages\"") && !it.taken.swap(true, SeqCst);
+        let look = async || self.lines.lock().unwrap().iter().find(next).map(Arc::clone).ok_or(());
+        found("a request", look).await
     }
 }
 

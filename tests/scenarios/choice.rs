@@ -111,7 +111,7 @@ async fn a_dead_replica_meets_few_callers_and_comes_back_by_itself() {
     }
     gateway.until(|books| books.verification.open == 0).await;
     let touched = failed(&gateway.books());
-    assert!((3..=5).contains(&touched), "{touched} of {asked} callers met the dead replica");
+    assert!((1..=5).contains(&touched), "{touched} of {asked} callers met the dead replica");
     a.revive(0).await;
     let serves = async || gateway.ask(&ask("both")).await.header("x-signalbox-model").to_owned();
     wait::answers("it is back", "a".to_owned(), serves).await;
@@ -135,8 +135,9 @@ async fn asked_for_a_token(fault: InjectedFault) {
     }
     gateway.until(|books| books.verification.open == 0).await;
     let touched = failed(&gateway.books());
-    // One more where a probe is late on a busy machine; without probes it would be five.
-    assert!((3..=4).contains(&touched), "{touched} callers met it: {fault:?}");
+    // One more where a probe is late on a busy machine, fewer where it is there before the third caller;
+    // without probes it would be five.
+    assert!((1..=4).contains(&touched), "{touched} callers met it: {fault:?}");
     a.mend().await;
     let serves =
         async || gateway.ask(&streamed("both")).await.header("x-signalbox-model").to_owned();

@@ -5,10 +5,10 @@ use std::{fs, process::Output};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    KEY, Reply, Setup, SimBackend, ask,
+    Books, KEY, Reply, Setup, SimBackend, ask,
     binary::{Server, run},
     gateway::Folder,
-    with,
+    wait, with,
 };
 
 fn text(output: &Output) -> String {
@@ -31,6 +31,12 @@ async fn asked(server: &Server) -> (String, String) {
     (reply.header("x-signalbox-id").to_owned(), reply.header("x-signalbox-cost").to_owned())
 }
 
+/// An entry is settled after its caller has been answered, on a slow disk long after.
+async fn settled(folder: &Folder) {
+    let none_open = || Books::read(&folder.ledger()).verification.open == 0;
+    wait::until("all are settled", none_open).await;
+}
+
 async fn verified(folder: &Folder, of: &[&str]) -> Value {
     let arguments = [&["ledger", "verify", "--json"][..], of].concat();
     read(&run(&folder.config(), &arguments).await)
@@ -42,6 +48,7 @@ async fn a_copy_that_is_made_under_load_is_whole_and_recorded() {
     let folder = priced(&up).write();
     let server = Server::start(&folder.config()).await;
     asked(&server).await;
+    settled(&folder).await;
     let copy = folder.0.join("copy.db");
     let copy = copy.to_str().expect("text");
     let load = async {
@@ -82,6 +89,7 @@ async fn a_cost_is_corrected_beside_a_gateway_that_goes_on() {
     let folder = priced(&up).write();
     let server = Server::start(&folder.config()).await;
     let (id, before) = asked(&server).await;
+    settled(&folder).await;
     assert_ne!(before, "0");
     let adjust = async |id: &str, cost: &str, reason: &str| {
         let arguments = ["ledger", "adjust", id, "--cost", cost, "--reason", reason, "--json"];
