@@ -220,6 +220,7 @@ impl Traffic {
             cache_write: 0,
         };
         let usage = Usage { counts, source: UsageSource::Reported };
+        let price = self.names.fleet.models.get(usize::from(model.0)).and_then(|it| it.price);
         Outcome {
             opened,
             ending: Ending::Ok,
@@ -231,7 +232,7 @@ impl Traffic {
             },
             charge: Charge {
                 usage,
-                cost: Money::from_nano((luck % 5_000_000).cast_signed()),
+                cost: price.unwrap_or_default().cost(counts),
                 served: Some(usage),
             },
             started: Instant::now(),
