@@ -80,7 +80,7 @@ fn real(real: &Real) -> [Cell; 5] {
         decimal(real.cost_nano),
         decimal(real.idle_nano),
         format!("{}.{}", idle / 10, idle % 10),
-        real.list_nano.map(decimal).unwrap_or_default(),
+        real.list_nano().map(decimal).unwrap_or_default(),
     ]
     .map(Cell::Plain)
 }

@@ -62,7 +62,7 @@ fn real(real: &Real) -> Map<String, Value> {
         ("real_cost", json!(decimal(real.cost_nano))),
         ("idle_cost", json!(decimal(real.idle_nano))),
         ("idle_percent", json!(real.idle_share() as f64 / 10.0)),
-        ("list_cost", json!(real.list_nano.map(decimal))),
+        ("list_cost", json!(real.list_nano().map(decimal))),
     ];
     figures.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }

@@ -29,14 +29,14 @@ pub(crate) struct Real {
     pub(crate) idle_nano: i128,
     /// Milliseconds of a replica that were paid for.
     pub(crate) machine_ms: i128,
-    /// Nano-units that the same tokens would have cost at the catalogue's prices; nothing where any of them
-    /// has none.
-    pub(crate) list_nano: Option<i128>,
+    /// Millionths of a nano-unit, which a token's price is a whole number of, that the same tokens would have
+    /// cost at the catalogue's prices; nothing where any of them has none.
+    list_parts: Option<i128>,
 }
 
 impl Default for Real {
     fn default() -> Self {
-        Self { cost_nano: 0, idle_nano: 0, machine_ms: 0, list_nano: Some(0) }
+        Self { cost_nano: 0, idle_nano: 0, machine_ms: 0, list_parts: Some(0) }
     }
 }
 
@@ -46,17 +46,27 @@ impl Real {
         self.cost_nano += other.cost_nano;
         self.idle_nano += other.idle_nano;
         self.machine_ms += other.machine_ms;
-        self.list_nano = self.list_nano.zip(other.list_nano).map(|(a, b)| a + b);
+        self.list_parts = self.list_parts.zip(other.list_parts).map(|(a, b)| a + b);
     }
 
-    /// What is idle of all that it cost, in tenths of a percent.
+    /// Nano-units that the same tokens would have cost at the catalogue's prices, rounded up once; nothing
+    /// where any of them has none.
+    pub(crate) fn list_nano(&self) -> Option<i128> {
+        let up = |parts: i128| {
+            parts.div_euclid(1_000_000) + i128::from(parts.rem_euclid(1_000_000) != 0)
+        };
+        self.list_parts.map(up)
+    }
+
+    /// What is idle of all that it cost, in tenths of a percent: half of one is rounded up, but all of it
+    /// only where no charge has covered any.
     pub(crate) fn idle_share(&self) -> u64 {
         if self.cost_nano <= 0 {
             return 0;
         }
-        // Half of one is rounded up.
         let share = (self.idle_nano * 2_000 + self.cost_nano) / (2 * self.cost_nano);
-        u64::try_from(share).unwrap_or(0)
+        let most = if self.idle_nano < self.cost_nano { 999 } else { 1_000 };
+        u64::try_from(share.min(most)).unwrap_or(0)
     }
 }
 
@@ -171,14 +181,14 @@ fn order(sum: &ChargeSum) -> (usize, &[String], [&str; 6], Option<&str>) {
 fn charged(sum: &ChargeSum, list: &[ModelFacts]) -> Real {
     let known = list.iter().find(|it| sum.labels.model.as_deref() == Some(&*it.id));
     let price = known.and_then(|it| it.price).filter(|_| sum.labels.currency == LIST_CURRENCY);
-    let list_nano = match sum.charged.tokens {
+    let list_parts = match sum.charged.tokens {
         [0, 0, 0, 0, 0] => Some(0),
         tokens => price.map(|price| at_list(tokens, price)),
     };
-    Real { cost_nano: sum.charged.cost_nano, list_nano, ..Real::default() }
+    Real { cost_nano: sum.charged.cost_nano, list_parts, ..Real::default() }
 }
 
-/// What tokens cost at these prices, rounded up once.
+/// What tokens cost at these prices, in millionths of a nano-unit.
 fn at_list(tokens: [u64; 5], price: Price) -> i128 {
     let Price { input, cached_input, cache_write, output, reasoning } = price;
     let prices = [input, cached_input, cache_write, output, reasoning];
@@ -186,8 +196,7 @@ fn at_list(tokens: [u64; 5], price: Price) -> i128 {
         .iter()
         .zip(prices)
         .map(|(tokens, price)| i128::from(*tokens).saturating_mul(i128::from(price.nano())));
-    let sum = costs.fold(0, i128::saturating_add);
-    sum.div_euclid(1_000_000) + i128::from(sum.rem_euclid(1_000_000) != 0)
+    costs.fold(0, i128::saturating_add)
 }
 
 /// Nano-units and milliseconds of a replica for a part of an hour. The parts of an hour come to its price.

@@ -243,7 +243,8 @@ impl Report {
                     .to_owned(),
             );
         }
-        let unknown = self.real.iter().flat_map(|it| it.values()).any(|it| it.list_nano.is_none());
+        let unknown =
+            self.real.iter().flat_map(|it| it.values()).any(|it| it.list_nano().is_none());
         if unknown {
             notes.push(
                 "list: the catalogue has no price of some of these models, or none in this currency"

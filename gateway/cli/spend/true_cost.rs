@@ -41,7 +41,7 @@ pub(super) fn rows(report: &Report, sums: &BTreeMap<String, Real>) -> String {
 fn figures(cells: &mut Vec<Cell>, (charged, real): (&Charged, &Real), currency: &str, digits: u32) {
     let tokens = charged.tokens.iter().copied().fold(0, u64::saturating_add);
     let idle = real.idle_share();
-    let list = real.list_nano.map_or_else(|| "-".to_owned(), |nano| rounded(nano, digits));
+    let list = real.list_nano().map_or_else(|| "-".to_owned(), |nano| rounded(nano, digits));
     cells.extend([
         Cell::plain(charged.requests.to_string()),
         Cell::plain(tokens.to_string()),

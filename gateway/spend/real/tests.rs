@@ -148,10 +148,27 @@ fn tokens_without_a_rate_share_by_their_number_and_hours_without_a_price_cost_th
     // No list has the model: only what has no tokens costs nothing there.
     let list = |tokens: u64| {
         let at = all.sums.iter().position(|it| it.charged.tokens[0] == tokens);
-        reals[at.unwrap()].list_nano
+        reals[at.unwrap()].list_nano()
     };
     assert_eq!((list(1), list(0)), (None, Some(0)));
     assert!(parts(&[Day { from: Timestamp::UNIX_EPOCH, ..days[0].clone() }], &[]).is_err());
+}
+
+#[test]
+fn the_list_is_rounded_once_and_idle_is_all_only_where_it_is() {
+    let price = Price { input: Money::from_nano(200_000), ..Price::default() };
+    // Three tokens cost 0.6 nano-units; each by itself would have been rounded up to one.
+    let one = Real { list_parts: Some(at_list([1, 0, 0, 0, 0], price)), ..Real::default() };
+    let mut all = Real::default();
+    for _ in 0..3 {
+        all.add(&one);
+    }
+    assert_eq!((one.list_nano(), all.list_nano()), (Some(1), Some(1)));
+    all.add(&Real { list_parts: None, ..Real::default() });
+    assert_eq!(all.list_nano(), None);
+    let idle = |idle_nano, cost_nano| Real { idle_nano, cost_nano, ..Real::default() }.idle_share();
+    assert_eq!([idle(9_999, 10_000), idle(10_000, 10_000), idle(0, 0)], [999, 1_000, 0]);
+    assert_eq!([idle(1_500, 2_000_000), idle(999, 2_000_000), idle(-5, 10)], [1, 0, 0]);
 }
 
 proptest! {
