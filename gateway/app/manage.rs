@@ -280,7 +280,8 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             Refused::Exists(..) | Refused::Revoked(_) => invalid(409, "name_taken").at("name"),
             Refused::Absent(..) => invalid(404, "not_found").at("name"),
             Refused::InFile(..) => invalid(409, "stands_in_file").at("name"),
-            Refused::Version(..) => invalid(412, "version_differs"),
+            Refused::Version(..) | Refused::Gone(..) => invalid(412, "version_differs"),
+            Refused::Used(..) => invalid(409, "hash_taken").at("hash"),
             Refused::Field(field, ..) => invalid(400, "invalid_value").at(field.to_string()),
         },
         ChangeError::Faults(faults) => {

@@ -1,6 +1,8 @@
 //! What changes make of what is managed: the rows, each with the record of the audit trail that stands or
 //! falls with it.
 
+use std::{collections::HashMap, sync::Arc};
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -22,8 +24,13 @@ pub(super) fn rows(
     let in_file =
         |kind: ManagedKind, name: &str| files.is_some_and(|it| it.in_file(kind, name).is_some());
     let (mut after, mut made) = (managed.clone(), Vec::with_capacity(edits.len()));
+    let used =
+        if edits.iter().any(|it| it.brought().is_some()) { used(managed) } else { HashMap::new() };
     for edit in edits.iter().filter(|it| !it.is_so(managed)) {
         let (kind, name) = edit.row();
+        if let Some((owner, how)) = edit.brought().and_then(|hash| used.get(&hash)) {
+            return Err(EditRefused::Used(Arc::clone(owner), how));
+        }
         let before = after.get(kind, name).cloned();
         let (row, action) = edit.apply(&after, author, in_file)?;
         let record = record(author, action, (before.as_deref(), &row));
@@ -31,6 +38,23 @@ pub(super) fn rows(
         made.push((row, record));
     }
     Ok((after, made))
+}
+
+/// The hashes that no key may have any more, or for a while, beside those of keys that are in force, which
+/// reading the whole finds: whose they are, and why.
+fn used(managed: &Managed) -> HashMap<[u8; 32], (Arc<str>, &'static str)> {
+    let mut used = HashMap::new();
+    for row in managed.after(ManagedKind::Key, "") {
+        let Some(credential) = &row.credential else { continue };
+        let mut add = |hash, how| used.insert(hash, (Arc::clone(&row.name), how));
+        if row.state != ManagedState::Active {
+            add(credential.hash, "was revoked");
+        }
+        if let Some((hash, _)) = credential.previous {
+            add(hash, "had it before it was rotated");
+        }
+    }
+    used
 }
 
 /// What the audit trail keeps of a change: the fields before and after, and the sum of the row by which it is

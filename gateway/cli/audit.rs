@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::{ZonedDateTime, tz::TimeZone};
+use policies::printable;
 use serde_json::{Map, Value};
 
 use super::print::{err, out};
@@ -86,7 +87,9 @@ fn line(record: &Map<String, Value>) -> String {
     let after = record.get("after").filter(|it| !it.is_null());
     let after = after.map_or_else(String::new, |it| format!("  {it}"));
     let (at, who, what) = (word("at"), word("who"), word("what"));
-    format!("{seq}  {at}  {who}  {what}  {}  \"{}\"{after}", word("subject"), word("reason"))
+    let line =
+        format!("{seq}  {at}  {who}  {what}  {}  \"{}\"{after}", word("subject"), word("reason"));
+    printable(&line).into_owned()
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
 
 fn rotate(path: &Path, name: &str, overlap_ms: i64, why: &Why) -> Result<(), ExitCode> {
     let (key, hash) = minted(path)?;
-    let edit = Edit::Rotate { name: name.into(), hash, overlap_ms };
+    let edit = Edit::Rotate { name: name.into(), hash, overlap_ms, version: None };
     let rows = change(path, &[edit], why)?;
     let previous = rows.first().and_then(|row| row.credential.as_ref()?.previous);
     let until = previous.and_then(|(_, ms)| jiff::Timestamp::from_millisecond(ms).ok());

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{self, ChangeError},
-    config::{Author, Edit, ManagedKind, ManagedRow},
+    config::{Author, Edit, ManagedKind, ManagedRow, REASON_CHARS_MAX},
     record::StoreError,
 };
 
@@ -25,8 +25,16 @@ use crate::{
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Why {
     /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: Option<String>,
+}
+
+/// What is kept in the books, and printed line by line.
+fn words(text: &str) -> Result<String, String> {
+    if text.chars().count() > REASON_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(format!("expected at most {REASON_CHARS_MAX} characters on one line"));
+    }
+    Ok(text.to_owned())
 }
 
 impl Why {

@@ -118,7 +118,7 @@ impl Switching {
         if !self.reason.is_empty() {
             fields.insert("reason".into(), self.reason.clone().into());
         }
-        Ok(Edit::Put { kind, name, fields })
+        Ok(Edit::Put { kind, name, fields, version: None })
     }
 
     fn row(

@@ -908,8 +908,8 @@ proptest! {
     #[test]
     fn any_change_is_read_or_told(at in 0..8_000_usize, cut in 0..30_usize, put in "[ -~]{0,12}") {
         let text = include_str!("../../deploy/signalbox.toml");
-        let at = at % text.len();
-        let changed = [&text[..at], &put, &text[(at + cut).min(text.len())..]].concat();
+        let at = text.floor_char_boundary(at % text.len());
+        let changed = [&text[..at], &put, &text[text.ceil_char_boundary(at + cut)..]].concat();
         if let Err(faults) = loaded(&changed, &[], &[]) {
             prop_assert!(!faults.is_empty());
         }

@@ -219,6 +219,72 @@ async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_secret_belongs_to_one_key_for_good() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let hash_of = async |name: &str, state: &str| {
+        let page = call(&gateway, Method::GET, &format!("keys?hashes=true{state}"), Value::Null)
+            .await
+            .json();
+        let keys = page["keys"].as_array().unwrap_or_else(|| panic!("{page}")).clone();
+        keys.into_iter().find(|it| it["name"] == name).expect("a key")
+    };
+    let import = async |key: Value| {
+        call(&gateway, Method::POST, "key-import", json!({ "keys": [key] })).await
+    };
+    let first = key_of(&call(&gateway, Method::POST, "keys", json!({ "name": "a" })).await);
+    let before = hash_of("a", "").await;
+    let again = |name: &str| json!({ "name": name, "hash": before["hash"] });
+    assert_eq!(import(again("b")).await.status, 400, "it is that of a key in force");
+    let rotated = call(&gateway, Method::POST, "keys/a/rotate", json!({})).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text());
+    let second = key_of(&rotated);
+    assert_eq!(code(&import(again("b")).await), (409, "hash_taken".into()));
+    assert_eq!(call(&gateway, Method::DELETE, "keys/a", Value::Null).await.status, 200);
+    assert_eq!(code(&import(again("b")).await), (409, "hash_taken".into()));
+    let mut revoked = hash_of("a", "&state=revoked").await;
+    revoked["name"] = "c".into();
+    assert_eq!(code(&import(revoked.clone()).await), (400, "invalid_value".into()));
+    revoked.as_object_mut().expect("an object").remove("state");
+    assert_eq!(code(&import(revoked).await), (409, "hash_taken".into()));
+    for key in [first, second] {
+        assert_eq!(status(&gateway, &key, "good").await, 401);
+    }
+}
+
+#[tokio::test]
+async fn every_change_heeds_the_version_that_is_meant_and_names_can_be_asked_for() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    assert_eq!(call(&gateway, Method::POST, "keys", json!({ "name": "a" })).await.status, 201);
+    assert_eq!(call(&gateway, Method::POST, "teams", json!({ "name": "t" })).await.status, 201);
+    for (method, path) in [
+        (Method::PUT, "teams/t"),
+        (Method::PATCH, "teams/t"),
+        (Method::DELETE, "teams/t"),
+        (Method::PATCH, "keys/a"),
+        (Method::POST, "keys/a/rotate"),
+        (Method::DELETE, "keys/a"),
+        (Method::PUT, "teams/new"),
+    ] {
+        let late = call_if(&gateway, (method.clone(), path), Value::Null, Some("\"7\"")).await;
+        assert_eq!(code(&late), (412, "version_differs".into()), "{method} {path}");
+        let none = call_if(&gateway, (method.clone(), path), Value::Null, Some("zz")).await;
+        assert_eq!(code(&none), (400, "invalid_header".into()), "{method} {path}");
+    }
+    for kind in ["keys", "teams"] {
+        for name in ["", ".", ".."] {
+            let made = call(&gateway, Method::POST, kind, json!({ "name": name })).await;
+            assert_eq!(code(&made), (400, "invalid_value".into()), "{kind} {name:?}");
+        }
+        let path = format!("{kind}/%ff");
+        assert_eq!(call(&gateway, Method::GET, &path, Value::Null).await.status, 404);
+    }
+    assert_eq!(call(&gateway, Method::PUT, "teams/%ff", json!({})).await.status, 400);
+    assert_eq!(call(&gateway, Method::PUT, "teams/t", json!({ "owner": "x" })).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_teams_budget_is_raised_while_it_runs_and_a_team_in_use_stays() {
     let up = SimBackend::start();
     let gateway = setup(&up).start().await;
@@ -280,7 +346,17 @@ async fn commands_beside_a_server_are_in_force_there_and_outlive_it() {
     std::fs::write(folder.0.join("keys.jsonl"), exported).expect("a file");
     let file = folder.0.join("keys.jsonl").display().to_string();
     let (done, _, said) = command(&folder, &["key", "import", &file]).await;
+    assert_eq!(done, Some(2), "here it was revoked");
+    assert!(said.contains("that of the key `a`, which was revoked"), "{said}");
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", folder.ledger().display()));
+    }
+    let (done, _, said) = command(&folder, &["key", "import", &file]).await;
     assert_eq!(done, Some(0), "{said}");
+    let two_lines = ["key", "create", "--name", "f", "--reason", "x\"\n99  by root"];
+    let (done, _, said) = command(&folder, &two_lines).await;
+    assert_eq!(done, Some(64), "{said}");
+    assert!(said.contains("characters on one line"), "{said}");
     let server = Server::start(&folder.config()).await;
     assert_eq!(Reply::of(server.post_with(&second, &ask("good"))).await.status, 200);
     server.terminate().await;

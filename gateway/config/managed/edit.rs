@@ -10,6 +10,9 @@ use toml::Table;
 use super::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState};
 use crate::outcome::AuditAction;
 
+/// Characters of a reason at the most.
+pub(crate) const REASON_CHARS_MAX: usize = 500;
+
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "snake_case")]
@@ -44,6 +47,9 @@ pub enum Edit {
         name: Arc<str>,
         /// Its fields.
         fields: Table,
+        /// The version that is meant, which only a row that is there has; whatever it is, without one.
+        #[serde(default)]
+        version: Option<i64>,
     },
     /// A key that is to open nothing any more.
     Revoke {
@@ -60,6 +66,9 @@ pub enum Edit {
         hash: String,
         /// For so many milliseconds the old one opens too.
         overlap_ms: i64,
+        /// The version that is meant; whatever it is, without one.
+        #[serde(default)]
+        version: Option<i64>,
     },
     /// A row that is to be gone.
     Remove {
@@ -100,6 +109,12 @@ pub enum EditRefused {
     /// It stands in the configuration's file.
     #[error("the {0} `{1}` stands in the configuration's file, and is changed there")]
     InFile(ManagedKind, Arc<str>),
+    /// The version that was meant is that of something that is not there.
+    #[error("there is no {0} `{1}`, and so none of version {2}")]
+    Gone(ManagedKind, Arc<str>, i64),
+    /// A secret belongs to one key for good: whoever had it once would open another one.
+    #[error("hash: it is that of the key `{0}`, which {1}: expected a hash of its own")]
+    Used(Arc<str>, &'static str),
     /// Somebody has changed it meanwhile.
     #[error("the {0} `{1}` has version {2} by now: `{3}` has changed it")]
     Version(ManagedKind, Arc<str>, i64, Arc<str>),
@@ -152,6 +167,7 @@ impl Edit {
                 _ => EditRefused::InFile(kind, Arc::clone(name)),
             });
         }
+        self.named()?;
         let before = managed.get(kind, name);
         match before.map(|row| row.state) {
             Some(ManagedState::Revoked) => return Err(EditRefused::Revoked(Arc::clone(name))),
@@ -176,7 +192,7 @@ impl Edit {
             },
             _ => return Err(EditRefused::Absent(kind, Arc::clone(name))),
         };
-        self.meant(&base)?;
+        self.meant(&base, standing.is_some())?;
         let version = base.version.saturating_add(1);
         let row = ManagedRow { version, changed: done, ..base };
         let row = self.made(row, author.at_ms)?;
@@ -195,18 +211,43 @@ impl Edit {
         Ok(())
     }
 
+    /// A name that can stand at the end of a path, where clients take `.` and `..` away.
+    fn named(&self) -> Result<(), EditRefused> {
+        let (kind, name) = self.row();
+        let named = matches!(kind, ManagedKind::Key | ManagedKind::Team) && self.makes();
+        if named && matches!(&**name, "" | "." | "..") {
+            let found = format!("`{name}`");
+            let expected = "a name that is neither empty nor `.` or `..`";
+            return Err(EditRefused::Field("name".into(), found.into(), expected));
+        }
+        Ok(())
+    }
+
+    /// The hash that a new key brings with it.
+    pub(crate) fn brought(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Create { hash, .. } => super::read::unhex(hash.as_deref()?),
+            _ => None,
+        }
+    }
+
     const fn makes(&self) -> bool {
         matches!(self, Self::Create { .. } | Self::Put { .. })
     }
 
     /// Whether the row is still the one that the change was made for.
-    fn meant(&self, row: &ManagedRow) -> Result<(), EditRefused> {
+    fn meant(&self, row: &ManagedRow, stands: bool) -> Result<(), EditRefused> {
         let (Self::Patch { version, .. }
+        | Self::Put { version, .. }
         | Self::Revoke { version, .. }
+        | Self::Rotate { version, .. }
         | Self::Remove { version, .. }) = self
         else {
             return Ok(());
         };
+        if let Some(version) = version.filter(|_| !stands) {
+            return Err(EditRefused::Gone(row.kind, Arc::clone(&row.name), version));
+        }
         if version.is_some_and(|version| version != row.version) {
             let by = Arc::clone(&row.changed.by);
             return Err(EditRefused::Version(row.kind, Arc::clone(&row.name), row.version, by));

@@ -107,7 +107,12 @@ impl Proposal {
         match &self.document {
             Some(document) => {
                 let fields = Table::from_iter([("document".to_owned(), document.clone().into())]);
-                Some(vec![Edit::Put { kind: ManagedKind::Policy, name: POLICY.into(), fields }])
+                Some(vec![Edit::Put {
+                    kind: ManagedKind::Policy,
+                    name: POLICY.into(),
+                    fields,
+                    version: None,
+                }])
             }
             None => serde_json::from_str(self.edits.as_deref()?).ok(),
         }

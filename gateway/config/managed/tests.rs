@@ -72,8 +72,12 @@ fn a_row_is_made_changed_field_by_field_and_ended() {
 
 #[test]
 fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
-    let rotate =
-        |digit, overlap_ms| Edit::Rotate { name: "a".into(), hash: hash(digit), overlap_ms };
+    let rotate = |digit, overlap_ms| Edit::Rotate {
+        name: "a".into(),
+        hash: hash(digit),
+        overlap_ms,
+        version: None,
+    };
     let credential = |edits: &[Edit]| {
         let (managed, _) = made(&Managed::default(), edits).unwrap();
         managed.get(ManagedKind::Key, "a").unwrap().credential.clone().unwrap()
@@ -102,7 +106,7 @@ fn what_cannot_be_changed_so_is_refused_with_its_name() {
     }
     let stale = [a(), patch("a", json!({ "hints": false }), None), patch("a", json!({}), Some(1))];
     assert_eq!(refused(&stale), "the key `a` has version 2 by now: `mei` has changed it");
-    let wrong = Edit::Rotate { name: "a".into(), hash: "abc".into(), overlap_ms: 0 };
+    let wrong = Edit::Rotate { name: "a".into(), hash: "abc".into(), overlap_ms: 0, version: None };
     assert!(refused(&[a(), wrong]).contains("64 hexadecimal digits"));
     assert!(fields(&object(json!({ "models": [null] }))).is_err());
 }
@@ -110,7 +114,12 @@ fn what_cannot_be_changed_so_is_refused_with_its_name() {
 #[test]
 fn a_name_of_a_team_that_is_gone_may_be_given_again() {
     let kind = ManagedKind::Team;
-    let team = |fields: Value| Edit::Put { kind, name: "t".into(), fields: fields_of(fields) };
+    let team = |fields: Value| Edit::Put {
+        kind,
+        name: "t".into(),
+        fields: fields_of(fields),
+        version: None,
+    };
     let gone = Edit::Remove { kind, name: "t".into(), version: None };
     let edits = [team(json!({ "models": ["a"] })), gone, team(json!({}))];
     let (managed, action) = made(&Managed::default(), &edits).unwrap();
@@ -179,6 +188,7 @@ fn keys_that_were_read_before_are_what_they_would_be_read_as() {
         kind: ManagedKind::Team,
         name: name.into(),
         fields: fields(&object(value)).unwrap(),
+        version: None,
     };
     let budget = json!({ "amount": "5", "window": "day" });
     let steps = [
@@ -192,7 +202,7 @@ fn keys_that_were_read_before_are_what_they_would_be_read_as() {
         // Above what `b` may send.
         team("bank", json!({ "data_class": "confidential" })),
         team("bank", json!({ "data_class_max": "internal" })),
-        Edit::Rotate { name: "b".into(), hash: hash('c'), overlap_ms: 1_000 },
+        Edit::Rotate { name: "b".into(), hash: hash('c'), overlap_ms: 1_000, version: None },
         // The credential of `a`, and a name of the file.
         key("c", 'a', json!({})),
         revoke("c"),

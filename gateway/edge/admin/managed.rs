@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{AdminState, Page, failure::Told, operator::Access::Role};
 use crate::{
     config::{
-        Author, Edit, ManagedKind,
+        Author, Edit, ManagedKind, REASON_CHARS_MAX,
         Role::{Admin, Operator, Viewer},
         managed_fields, settable,
     },
@@ -33,8 +33,6 @@ const IMPORT_MAX: usize = 10_000;
 const OVERLAP_SECONDS: i64 = 24 * 3_600;
 /// The longest overlap: a quarter of a year.
 const OVERLAP_SECONDS_MAX: i64 = 90 * 86_400;
-/// Characters of a reason at the most.
-const REASON_CHARS_MAX: usize = 500;
 
 /// How what is managed is seen and changed. Nothing of it blocks the runtime.
 pub(crate) struct Manage {
@@ -86,12 +84,15 @@ pub(super) fn pages() -> Vec<Page> {
         ]
     };
     let (keys, teams) = (ManagedKind::Key, ManagedKind::Team);
+    let rotating = |state: Asked, by: By, name: Name, headers: HeaderMap, body: Body| {
+        rotate((state, by), name, headers, body)
+    };
     let [key, team] = ["/admin/v1/keys/{name}", "/admin/v1/teams/{name}"];
     let mut pages = Vec::from(of(keys, ["/admin/v1/keys", key]));
     pages.extend(of(teams, ["/admin/v1/teams", team]));
     pages.extend([
         (key, Role(Operator), changing(MethodFilter::DELETE, keys, How::Remove)),
-        ("/admin/v1/keys/{name}/rotate", Role(Admin), post(rotate)),
+        ("/admin/v1/keys/{name}/rotate", Role(Admin), post(rotating)),
         ("/admin/v1/key-import", Role(Admin), post(import)),
         // A key is made with its secret, and so by POST alone.
         (team, Role(Admin), changing(MethodFilter::PUT, teams, How::Put)),
@@ -166,7 +167,7 @@ async fn change(
     let none = fields.is_empty();
     let edit = match how {
         How::Patch => Edit::Patch { kind, name: Arc::clone(&name), patch: fields, version },
-        How::Put => Edit::Put { kind, name: Arc::clone(&name), fields: plain(&fields)? },
+        How::Put => Edit::Put { kind, name: Arc::clone(&name), fields: plain(&fields)?, version },
         How::Remove if !none => {
             let public = "expected an object with `reason`, or no body at all";
             return Err(Failure::invalid("invalid_body", public).into());
@@ -187,8 +188,14 @@ async fn change(
 }
 
 /// Gives a key another secret; the old one opens for a while yet.
-async fn rotate(State(state): Asked, by: By, name: Name, body: Body) -> Answered {
+async fn rotate(
+    (State(state), by): (Asked, By),
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Answered {
     let name: Arc<str> = text(name).into();
+    let version = version(&headers)?;
     let Said { mut fields, reason } = said(body).await?;
     let overlap = match fields.remove("overlap_seconds") {
         None => OVERLAP_SECONDS,
@@ -206,7 +213,7 @@ async fn rotate(State(state): Asked, by: By, name: Name, body: Body) -> Answered
     unknown(&fields, "`overlap_seconds` and `reason`")?;
     let minted = (state.manage.mint)();
     let overlap_ms = overlap.saturating_mul(1_000);
-    let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms };
+    let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms, version };
     (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
     shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(minted.key)).await
 }
@@ -255,6 +262,10 @@ fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
             (minted.hash, json!({ "name": name, "key": minted.key }))
         }
     };
+    if fields.get("state").is_some_and(|it| it == "revoked") {
+        let public = "found a key that was revoked: its secret opens nothing any more";
+        return Err(Failure::invalid("invalid_value", public).at("state"));
+    }
     settable(&mut fields);
     Ok((made(ManagedKind::Key, &name, fields, Some(hash))?, told))
 }
@@ -341,9 +352,9 @@ pub(super) fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Au
     Author { by: Arc::clone(&by.name), at_ms, reason: reason.into() }
 }
 
-/// What is no text at all is no name.
+/// What is no text at all is no name: this stands for it, which nothing can be called.
 pub(super) fn text(name: Name) -> String {
-    name.map_or_else(|_| String::new(), |Path(name)| name)
+    name.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(name)| name)
 }
 
 async fn shown_one(
