@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     app::{self, ChangeError},
-    config::{Author, Edit, ManagedKind, ManagedRow, REASON_CHARS_MAX},
+    config::{Author, Edit, ManagedKind, ManagedRow},
+    outcome::{REASON_CHARS_MAX, wrong_reason},
     record::StoreError,
 };
 
@@ -31,10 +32,9 @@ pub(super) struct Why {
 
 /// What is kept in the books, and printed line by line.
 fn words(text: &str) -> Result<String, String> {
-    if text.chars().count() > REASON_CHARS_MAX || text.chars().any(char::is_control) {
-        return Err(format!("expected at most {REASON_CHARS_MAX} characters on one line"));
-    }
-    Ok(text.to_owned())
+    let told =
+        |wrong| format!("it {wrong}: expected at most {REASON_CHARS_MAX} characters on one line");
+    wrong_reason(text).map_or_else(|| Ok(text.to_owned()), |wrong| Err(told(wrong)))
 }
 
 impl Why {

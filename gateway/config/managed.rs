@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use self::edit::{Author, Edit, EditRefused};
-pub(crate) use self::edit::{REASON_CHARS_MAX, fields, settable};
+pub(crate) use self::edit::{fields, settable};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
 use super::key::KeptKey;

@@ -91,7 +91,7 @@ pub(crate) use self::{
     key_source::is_key_url,
     load::{admin, read_text},
     log::{filter as log_filter, variable as log_variable},
-    managed::{REASON_CHARS_MAX, fields as managed_fields, settable},
+    managed::{fields as managed_fields, settable},
     series::series_alone,
     switches::{NotSwitchable, Switchable, Switches, Switching},
     unread::PREFIX as VARIABLE_PREFIX,

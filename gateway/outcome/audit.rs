@@ -2,6 +2,19 @@
 
 use uuid::Uuid;
 
+/// Characters of a reason at the most.
+pub(crate) const REASON_CHARS_MAX: usize = 500;
+
+/// What is wrong with the words by which somebody says why, if anything: they are kept in the books and
+/// printed on one line.
+pub(crate) fn wrong_reason(reason: &str) -> Option<String> {
+    match reason.chars().count() {
+        count if count > REASON_CHARS_MAX => Some(format!("has {count} characters")),
+        _ if reason.chars().any(char::is_control) => Some("has control characters in it".into()),
+        _ => None,
+    }
+}
+
 /// One record of the audit trail. Names and hashes stand in it, never a secret or a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRecord {

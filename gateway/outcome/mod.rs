@@ -12,6 +12,7 @@ mod tag;
 mod trace;
 mod usage;
 
+pub(crate) use self::audit::{REASON_CHARS_MAX, wrong_reason};
 pub use self::{
     attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached},
     audit::{AuditAction, AuditRecord},

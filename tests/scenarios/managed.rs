@@ -353,6 +353,12 @@ async fn commands_beside_a_server_are_in_force_there_and_outlive_it() {
     }
     let (done, _, said) = command(&folder, &["key", "import", &file]).await;
     assert_eq!(done, Some(0), "{said}");
+    let revoked = "{\"name\":\"g\",\"state\":\"revoked\"}\n";
+    std::fs::write(folder.0.join("revoked.jsonl"), revoked).expect("a file");
+    let file = folder.0.join("revoked.jsonl").display().to_string();
+    let (done, _, said) = command(&folder, &["key", "import", &file]).await;
+    assert_eq!(done, Some(2), "{said}");
+    assert!(said.contains("line 1: `state`: found a key that was revoked"), "{said}");
     let two_lines = ["key", "create", "--name", "f", "--reason", "x\"\n99  by root"];
     let (done, _, said) = command(&folder, &two_lines).await;
     assert_eq!(done, Some(64), "{said}");

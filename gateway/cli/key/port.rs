@@ -117,6 +117,6 @@ fn fields(line: &str) -> Result<Line, String> {
     };
     let (name, hash) = (taken("name")?, taken("hash")?);
     let name = name.ok_or("`name` is missing")?;
-    settable(&mut fields);
+    settable(&mut fields).map_err(|wrong| format!("`state`: {wrong}"))?;
     Ok((name, hash, fields))
 }

@@ -12,11 +12,10 @@ use uuid::Uuid;
 use crate::cli::user;
 use crate::{
     cli::print::{err, out},
+    outcome::{REASON_CHARS_MAX, wrong_reason},
     store::{self, Corrected, Correction},
 };
 
-/// Characters of a reason at the most, as for the operators' API.
-const REASON_CHARS_MAX: usize = 500;
 /// Units of the currency that no budget, and so no entry, is above.
 const COST_UNITS_MAX: i64 = 4_000_000_000;
 
@@ -51,13 +50,12 @@ fn cost(text: &str) -> Result<Money, String> {
 
 fn reason(text: &str) -> Result<String, String> {
     let reason = text.trim();
-    match reason.chars().count() {
-        0 => Err("it is empty: expected why the cost is corrected".into()),
-        1..=REASON_CHARS_MAX if reason.chars().any(char::is_control) => {
-            Err("it has control characters in it".into())
+    match wrong_reason(reason) {
+        _ if reason.is_empty() => Err("it is empty: expected why the cost is corrected".into()),
+        Some(wrong) => {
+            Err(format!("it {wrong}: expected at most {REASON_CHARS_MAX} characters on one line"))
         }
-        1..=REASON_CHARS_MAX => Ok(reason.into()),
-        _ => Err(format!("expected at most {REASON_CHARS_MAX} characters")),
+        None => Ok(reason.into()),
     }
 }
 

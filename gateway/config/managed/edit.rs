@@ -10,9 +10,6 @@ use toml::Table;
 use super::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState};
 use crate::outcome::AuditAction;
 
-/// Characters of a reason at the most.
-pub(crate) const REASON_CHARS_MAX: usize = 500;
-
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "snake_case")]
@@ -365,10 +362,17 @@ const SHOWN: [&str; 9] = [
 ];
 
 /// Leaves of a key that was exported what can be set.
-pub(crate) fn settable(fields: &mut Map<String, Value>) {
+///
+/// # Errors
+/// It was revoked: its secret is to open nothing any more.
+pub(crate) fn settable(fields: &mut Map<String, Value>) -> Result<(), &'static str> {
+    if fields.get("state").is_some_and(|it| it == "revoked") {
+        return Err("found a key that was revoked: its secret opens nothing any more");
+    }
     for shown in SHOWN {
         fields.remove(shown);
     }
+    Ok(())
 }
 
 /// The fields of a new row from a JSON object; `null` is as if it were not there.

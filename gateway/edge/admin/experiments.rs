@@ -17,14 +17,12 @@ use super::{AdminState, failure::Told};
 use crate::{
     directory::Operator,
     failure::{Failure, Kind, Stage, shown},
-    outcome::ExperimentAction,
+    outcome::{ExperimentAction, REASON_CHARS_MAX, wrong_reason},
     pipeline::guards,
 };
 
 /// The longest body that is read; the longest reason takes a quarter of it.
 const BODY_BYTES_MAX: usize = 8 * 1024;
-/// Characters of a reason at the most.
-const REASON_CHARS_MAX: usize = 500;
 
 /// What a name in a path is read as.
 type Name = Result<Path<String>, PathRejection>;
@@ -132,13 +130,10 @@ async fn reason(body: Body) -> Result<String, Failure> {
         );
         Err(Failure::invalid("invalid_value", public).at("reason"))
     };
-    match reason.chars().count() {
-        0 => wrong("`reason` is empty"),
-        1..=REASON_CHARS_MAX if reason.chars().any(char::is_control) => {
-            wrong("`reason` has control characters in it")
-        }
-        1..=REASON_CHARS_MAX => Ok(reason.to_owned()),
-        count => wrong(&format!("`reason` has {count} characters")),
+    match wrong_reason(reason) {
+        _ if reason.is_empty() => wrong("`reason` is empty"),
+        Some(told) => wrong(&format!("`reason` {told}")),
+        None => Ok(reason.to_owned()),
     }
 }
 

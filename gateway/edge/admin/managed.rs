@@ -17,12 +17,13 @@ use serde_json::{Map, Value, json};
 use super::{AdminState, Page, failure::Told, operator::Access::Role};
 use crate::{
     config::{
-        Author, Edit, ManagedKind, REASON_CHARS_MAX,
+        Author, Edit, ManagedKind,
         Role::{Admin, Operator, Viewer},
         managed_fields, settable,
     },
     directory,
     failure::{Failure, Kind, Stage, shown},
+    outcome::{REASON_CHARS_MAX, wrong_reason},
 };
 
 /// The longest body that is read: some ten thousand keys.
@@ -262,11 +263,8 @@ fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
             (minted.hash, json!({ "name": name, "key": minted.key }))
         }
     };
-    if fields.get("state").is_some_and(|it| it == "revoked") {
-        let public = "found a key that was revoked: its secret opens nothing any more";
-        return Err(Failure::invalid("invalid_value", public).at("state"));
-    }
-    settable(&mut fields);
+    settable(&mut fields)
+        .map_err(|public| Failure::invalid("invalid_value", public).at("state"))?;
     Ok((made(ManagedKind::Key, &name, fields, Some(hash))?, told))
 }
 
@@ -291,7 +289,7 @@ pub(super) async fn said(body: Body) -> Result<Said, Failure> {
         }
     };
     let reason = taken_text(&mut fields, "reason")?.unwrap_or_default();
-    if reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+    if wrong_reason(&reason).is_some() {
         let public = format!(
             "expected why, in at most {REASON_CHARS_MAX} characters on one line; it is kept in the books"
         );
