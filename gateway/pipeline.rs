@@ -34,7 +34,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{
-    Plan, Policy, World,
+    Plan, Planned, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -300,6 +300,7 @@ async fn serve_decided(
     let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
+    sayable(epoch, &request, &plan)?;
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
     let admitted = account.admit(requester, &plan, plan.input_tokens, now).await;
@@ -322,7 +323,8 @@ async fn serve_decided(
     let arm = plan
         .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
         .and_then(|it| epoch.arms.edit(it));
-    let sent = UpstreamRequest::new(request, &headers, (ids.header(), ids.trace()), bound);
+    let sent =
+        UpstreamRequest::new(request, &headers, (ids.id(), ids.header(), ids.trace()), bound);
     let sent = UpstreamRequest { arm, ..sent };
     // With the head goes the buffer that its connection has read it into.
     drop(headers);
@@ -335,6 +337,18 @@ async fn serve_decided(
     tab.on_disk().await?;
     let rates = account.limits(now);
     Ok(answer::Pending { committed, call, surface, rates, bound })
+}
+
+/// Refuses what no engine of the plan can be asked, since it speaks another dialect than the caller.
+fn sayable(epoch: &Epoch, request: &wire::Request, plan: &Plan) -> Result<(), Failure> {
+    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(()) };
+    let surface = request.surface();
+    let deaf = |it: &&Planned| !epoch.upstreams.speaks(it.model, surface);
+    let Some(deaf) = plan.attempts.iter().find(deaf) else { return Ok(()) };
+    let models = &epoch.policy.fleet().models;
+    let model = models.get(deaf.model.get()).map_or("", |it| &*it.id);
+    let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
+    Err(Failure::invalid("unsupported_parameter", public).at(path.clone()).by(&plan.rule, None))
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and

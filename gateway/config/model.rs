@@ -27,8 +27,8 @@ const PRICE_UNITS_MAX: i64 = 100_000_000;
 const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
 /// The most replicas of one model.
 const REPLICAS_MAX: u64 = 10_000;
-/// The dialects in which engines are asked; the first where none is stated.
-const SPOKEN: [Dialect; 1] = [Dialect::OpenAi];
+/// The dialects in which engines are asked; the first where none is stated, and of every engine.
+const SPOKEN: [Dialect; 2] = [Dialect::OpenAi, Dialect::Anthropic];
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -203,16 +203,26 @@ fn capabilities(it: &mut Section<'_>, faults: &mut Faults) -> Needs {
 
 fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
     let mut dialects = Vec::new();
+    let at = it.at("dialects");
     for (path, code) in texts(it, "dialects", faults) {
         match SPOKEN.into_iter().find(|it| it.code() == code) {
             Some(dialect) => dialects.push(dialect),
             None => {
-                let expected = "\"openai\", the one dialect this version speaks to engines";
+                let expected =
+                    "\"openai\" or \"anthropic\", the dialects this version speaks to engines";
                 faults.push(Fault::new(path, format!("`{code}`"), expected));
             }
         }
     }
-    if dialects.is_empty() { SPOKEN.into() } else { dialects }
+    let [first, ..] = SPOKEN;
+    if dialects.is_empty() {
+        return vec![first];
+    }
+    if !dialects.contains(&first) {
+        let expected = "\"openai\" among them: what another dialect cannot be asked is asked by it";
+        faults.push(Fault::new(at, "a list without it", expected));
+    }
+    dialects
 }
 
 /// `"free"`, or a table. What is not stated costs what its plain kind costs.

@@ -147,6 +147,16 @@ impl Attempt {
         self.phase.stream()
     }
 
+    /// What a whole stream ends with.
+    pub(crate) fn closing(&mut self) -> Bytes {
+        self.phase.stream_mut().map(wire::Stream::closing).unwrap_or_default()
+    }
+
+    /// Ends the stream at its bound; whether that is said at its closing.
+    pub(crate) fn ends_at_length(&mut self) -> bool {
+        self.phase.stream_mut().is_some_and(wire::Stream::ends_at_length)
+    }
+
     /// Text of a broken stream that was held back.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         self.phase.rest()
@@ -263,7 +273,9 @@ impl Attempt {
             let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
             let stream = wire::Stream::new(limits, !request.body.wants_usage());
             let holds = self.edits.target.holds.load(Relaxed);
-            let stream = stream.of(request.body.n());
+            let spoken = self.edits.target.spoken(request);
+            let stream =
+                stream.of(request.body.n()).answering(&request.body, spoken, request.label);
             let mut stream = stream.reasoning_in(self.edits.target.reasoning_field, holds);
             if request.bound {
                 let choices = u32::from(request.body.n());
@@ -336,7 +348,8 @@ impl Attempt {
             Err(error) => return self.over(error),
         };
         self.give_back(now);
-        let plain = judge::plain(&whole, self.edits.case());
+        let spoken = self.edits.target.spoken(request);
+        let plain = judge::plain(spoken, &whole, self.edits.case());
         let plain = plain.inspect_err(|_| {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
@@ -344,6 +357,9 @@ impl Attempt {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,
         };
+        let whole = wire::as_asked(&request.body, spoken, &request.label, (whole, &plain));
+        let whole =
+            whole.map_err(|why| AttemptError::invalid("the model's server sent no answer", why))?;
         Poll::Ready(Ok(Shown::Whole(whole, plain)))
     }
 

@@ -267,8 +267,12 @@ fn coded(name: &HeaderName, value: &[u8]) -> bool {
 }
 
 /// Reads a plain answer that has come whole.
-pub(crate) fn plain(body: &Bytes, case: Case<'_>) -> Result<wire::Plain, AttemptError> {
-    wire::plain(body).map_err(|invalid| {
+pub(crate) fn plain(
+    surface: &wire::Surface,
+    body: &Bytes,
+    case: Case<'_>,
+) -> Result<wire::Plain, AttemptError> {
+    surface.plain(body).map_err(|invalid| {
         let told = match &invalid.why {
             wire::Why::Silent => return AttemptError::silent(),
             wire::Why::Error(_) | wire::Why::NoChoices => true,
@@ -300,7 +304,8 @@ mod tests {
             "<html>open-sesame</html>",
             "open-sesame",
         ] {
-            let error = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            let whole = Bytes::from_static(body.as_bytes());
+            let error = plain(wire::Surface::first(), &whole, Case::default()).unwrap_err();
             let cause = error.failure.cause.expect("a cause").to_string();
             assert!(!cause.is_empty() && !cause.contains("sesame"), "{body}: {cause}");
         }
@@ -481,7 +486,8 @@ mod tests {
     #[test]
     fn plain_answers_that_are_none_are_judged_alike() {
         let judged = |body: &'static str| {
-            let error = plain(&Bytes::from_static(body.as_bytes()), Case::default()).unwrap_err();
+            let whole = Bytes::from_static(body.as_bytes());
+            let error = plain(wire::Surface::first(), &whole, Case::default()).unwrap_err();
             (error.failure.kind, error.blame)
         };
         for (body, expected) in [

@@ -33,6 +33,7 @@ pub(crate) use self::{
 use crate::{
     config,
     fleet::{Endpoint, Fleet, PickHint, QueueLimits, Waiter},
+    wire::Surface,
 };
 
 /// The observer of ejections and recoveries of endpoints.
@@ -94,6 +95,11 @@ impl Upstreams {
             None => Connector::new()?,
         };
         Ok(Self { fleet, connector, targets, observer, queue })
+    }
+
+    /// Whether all replicas of a model are asked by this surface itself.
+    pub(crate) fn speaks(&self, model: ModelIndex, surface: &Surface) -> bool {
+        self.targets.get(model.get()).is_some_and(|all| all.iter().all(|it| it.speaks(surface)))
     }
 
     /// A call by this plan. Nothing is sent before it is polled; dropping it drops what was sent.

@@ -28,7 +28,7 @@ pub(crate) enum Piece {
     /// Nothing is said, so that the caller goes on waiting.
     KeepAlive,
     /// The end of an answer that is complete.
-    Done,
+    Done(Bytes),
 }
 
 /// An answer that the gateway ends at its bound, as its engine should have done.
@@ -44,9 +44,11 @@ pub(crate) struct AtLength {
 pub(super) struct Outbound(SmallVec<[Piece; 2]>);
 
 impl Outbound {
-    /// Adds a piece.
+    /// Adds a piece, unless nothing is in it.
     pub(super) fn push(&mut self, piece: Piece) {
-        self.0.push(piece);
+        if !matches!(&piece, Piece::Content(bytes) if bytes.is_empty()) {
+            self.0.push(piece);
+        }
     }
 
     /// Adds text of a broken stream that was held back.
@@ -113,11 +115,11 @@ impl Outbound {
 
     /// Adds what a whole stream ends with: the usage that the caller asked for, if its backend did not
     /// tell it, and the end.
-    pub(super) fn push_end(&mut self, attempt: &Attempt, asked: bool) {
+    pub(super) fn push_end(&mut self, attempt: &mut Attempt, asked: bool) {
         if asked && !attempt.billed {
             self.push(Piece::Bill(attempt.stream().and_then(wire::Stream::last).cloned()));
         }
-        self.push(Piece::Done);
+        self.push(Piece::Done(attempt.closing()));
     }
 }
 

@@ -10,7 +10,9 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
     uri::PathAndQuery,
 };
-use policies::facts::Tokens;
+use policies::facts::{Dialect, Tokens};
+use smallvec::SmallVec;
+use uuid::Uuid;
 
 use super::{
     connection::Slices,
@@ -46,6 +48,8 @@ pub(crate) struct Target {
     pub pool: Arc<Pool>,
     /// The edits that it has refused.
     pub learned: Learned,
+    /// The dialects that its engine speaks.
+    dialects: Box<[Dialect]>,
     stream_usage: bool,
     output_bound: BoundNames,
     output_tokens_max: Tokens,
@@ -70,6 +74,10 @@ pub(crate) struct UpstreamRequest {
     pub bound: bool,
     /// What the arm of an experiment writes into it.
     pub arm: Option<Arc<wire::ArmEdit>>,
+    /// What the answer is called by where it is written anew.
+    pub label: wire::AnswerLabel,
+    /// The caller's headers of his dialect, for engines that speak it.
+    pub dialect_headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
 }
 
 impl UpstreamRequest {
@@ -78,13 +86,26 @@ impl UpstreamRequest {
     pub(crate) fn new(
         body: Box<wire::Request>,
         headers: &HeaderMap,
-        (id, trace): (HeaderValue, Option<TraceContext>),
+        (label, id, trace): (Uuid, HeaderValue, Option<TraceContext>),
         bound: bool,
     ) -> Self {
         // It belongs to the caller's trace, and to no other.
         let stated = trace.and_then(|trace| trace.parent);
         let tracestate = stated.and_then(|_| tracestate(headers));
-        Self { body, id, trace, tracestate, bound, arm: None }
+        let own = body.surface().headers().iter();
+        let own =
+            own.flat_map(|name| headers.get_all(name).iter().map(|it| (name.clone(), it.clone())));
+        let dialect_headers = own.collect();
+        Self {
+            body,
+            id,
+            trace,
+            tracestate,
+            bound,
+            arm: None,
+            label: wire::AnswerLabel(label),
+            dialect_headers,
+        }
     }
 }
 
@@ -122,11 +143,29 @@ impl Target {
             holds: AtomicBool::new(true),
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             learned: Learned::default(),
+            dialects: model.dialects.clone().into(),
             stream_usage: model.stream_usage,
             output_bound: model.output_bound,
             output_tokens_max: model.output_tokens_max,
             uri,
         })
+    }
+
+    /// The surface by which it is asked for this request.
+    pub(crate) fn spoken(&self, request: &UpstreamRequest) -> &'static Surface {
+        // What an arm changes, it changes in a chat completion.
+        let dialects = if request.arm.is_some() { &[][..] } else { &*self.dialects };
+        request.body.spoken(dialects)
+    }
+
+    /// Whether it is asked by this surface itself.
+    pub(crate) fn speaks(&self, surface: &Surface) -> bool {
+        self.dialects.contains(&surface.dialect)
+    }
+
+    /// Whether it is asked for this request by the caller's own surface.
+    fn is_native(&self, request: &UpstreamRequest) -> bool {
+        std::ptr::eq(self.spoken(request), request.body.surface())
     }
 
     /// The credential itself; empty if there is none.
@@ -150,6 +189,7 @@ impl Target {
             output_tokens_max: if request.bound { most } else { self.output_tokens_max },
             told_as: if request.bound { told_as } else { BoundNames::default() },
             arm: request.arm.as_deref(),
+            native: self.is_native(request),
         }
     }
 
@@ -160,17 +200,21 @@ impl Target {
         edit: &wire::Edit<'_>,
         position: usize,
     ) -> Request<Slices> {
+        let spoken = self.spoken(request);
         let body = request.body.to_upstream(edit);
         let length = decimal(body.len);
         let mut sent = Request::new(Slices::new(body));
         *sent.method_mut() = Method::POST;
         *sent.version_mut() = Version::HTTP_11;
-        *sent.uri_mut() = Uri::from(request.body.surface().own(&self.paths).clone());
+        *sent.uri_mut() = Uri::from(spoken.own(&self.paths).clone());
         let [plain, stream] = &self.heads;
         let headers = sent.headers_mut();
         *headers = if request.body.stream() { stream.clone() } else { plain.clone() };
         headers.insert(CONTENT_LENGTH, length);
         headers.insert(ID, request.id.clone());
+        if edit.native {
+            headers.extend(request.dialect_headers.iter().cloned());
+        }
         if let Some(trace) = &request.trace {
             let told = wire::write_traceparent(trace.told(position));
             headers.extend(HeaderValue::from_bytes(&told).ok().map(|it| (TRACEPARENT, it)));

@@ -232,8 +232,8 @@ impl Streaming {
             Some(Ok(Piece::Length(it))) => {
                 Poll::Ready(Some(self.surface.length_event(&it.like, &it.choices)))
             }
-            Some(Ok(Piece::KeepAlive)) => Poll::Ready(Some(wire::comment())),
-            Some(Ok(Piece::Done)) => Poll::Ready(Some(self.surface.done_event())),
+            Some(Ok(Piece::KeepAlive)) => Poll::Ready(Some(self.surface.keep_alive())),
+            Some(Ok(Piece::Done(bytes))) => Poll::Ready(Some(bytes)),
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.log().committed.is_some();

@@ -71,7 +71,7 @@ pub(crate) async fn shadow(
     let sent = UpstreamRequest::new(
         Box::new(request.clone()),
         &HeaderMap::new(),
-        (ids.header(), None),
+        (ids.id(), ids.header(), None),
         bound,
     );
     let near = affinity(&opened.signals, &opened.caller.team_name, request.leading());

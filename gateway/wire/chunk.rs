@@ -29,7 +29,7 @@ pub(super) struct Look {
     /// The same for those that failed: by an error of their own, or by how they say that they ended.
     pub(super) failed: u64,
     /// Choices that failed.
-    failures: u32,
+    pub(super) failures: u32,
     /// A choice says that it ended for a reason that an answer may be empty for.
     pub(super) explained: bool,
     /// There is a usage object, plausible or not.
@@ -42,11 +42,11 @@ pub(super) struct Look {
     /// It is, or holds, an error.
     pub(super) error: bool,
     /// What else it says of itself.
-    bare: Bare,
+    pub(super) bare: Bare,
     /// The last string of a delta that was not empty.
-    text: Span,
+    pub(super) text: Span,
     /// How many of them there were.
-    texts: u32,
+    pub(super) texts: u32,
 }
 
 /// A chunk with content, but for the content: the next one nearly always differs in that alone, and

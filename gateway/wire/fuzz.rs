@@ -247,6 +247,7 @@ pub fn body(data: &[u8]) -> bool {
     assert!(within(depth - 1).is_err(), "deeper than {} and taken", depth - 1);
     let _ = (request.leading(), request.tools_text(), request.input_tokens(), request.needs());
     let edit = Edit {
+        native: false,
         arm: None,
         model: "m\"\\é",
         ask_usage: true,

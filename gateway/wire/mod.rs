@@ -12,7 +12,11 @@
 pub mod answer;
 mod answer_format;
 mod bare;
+mod chat_body;
 mod chunk;
+mod conversation;
+mod delta;
+mod encoder;
 mod errors;
 mod escape;
 mod event;
@@ -22,10 +26,14 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod grammar;
+mod json;
 pub mod key_card;
+mod label;
 mod media;
 mod message;
+mod messages;
 pub mod models;
+mod native;
 mod openai;
 mod own;
 mod pattern;
@@ -51,9 +59,11 @@ mod utf8;
 
 use bytes::Bytes;
 
-pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
+pub use answer::{Invalid, Plain, Why, as_asked, plain, reasoning_in};
 pub(crate) use answer_format::AnswerFormat;
+pub use conversation::Unsayable;
 pub use key_card::{BudgetCard, KeyCard, Left, LimitCard};
+pub use label::AnswerLabel;
 pub use models::{ModelCard, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;

@@ -89,15 +89,20 @@ pub(super) fn chat(
     body: Bytes,
     limits: &ReadLimits,
 ) -> Result<Request, Failure> {
+    checked(&body)?;
+    let request = fields(Request::unread(surface), &body, limits)?;
+    Ok(Request { body, ..request })
+}
+
+/// Refuses what is too long for any place in it, or no text.
+pub(super) fn checked(body: &[u8]) -> Result<(), Failure> {
     if u32::try_from(body.len()).is_err() {
         return Err(Failure::new(Kind::TooLarge, Stage::Classify, "the body is above 4 GiB"));
     }
-    if let Err(at) = utf8::valid(&body) {
+    utf8::valid(body).map_err(|at| {
         let text = format!("the body is not valid JSON: invalid UTF-8 at byte {at}");
-        return Err(Failure::invalid("invalid_json", text));
-    }
-    let request = fields(Request::unread(surface), &body, limits)?;
-    Ok(Request { body, ..request })
+        Failure::invalid("invalid_json", text)
+    })
 }
 
 fn fields(request: Request, body: &[u8], limits: &ReadLimits) -> Result<Request, Failure> {

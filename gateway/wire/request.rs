@@ -6,7 +6,7 @@ pub(super) mod edit;
 use std::{borrow::Cow, str::Utf8Chunk};
 
 use bytes::Bytes;
-use policies::facts::{Needs, Tokens};
+use policies::facts::{Dialect, Needs, Tokens};
 use smallvec::SmallVec;
 
 use self::{
@@ -14,7 +14,8 @@ use self::{
     edit::{Body, Edit, Own},
 };
 use super::{
-    AnswerFormat, Surface,
+    AnswerFormat, Surface, Unsayable,
+    native::Native,
     scan::{Span, Str},
     text,
 };
@@ -97,6 +98,8 @@ pub struct Request {
     pub(super) text_bytes: usize,
     /// Twentieths of a token: text, tools and tool calls.
     pub(super) weight: u64,
+    /// The caller's own bytes, where the body was written anew from them.
+    pub(super) native: Option<Box<Native>>,
 }
 
 /// Adds a text, keeping the first and the last ones when there are too many.
@@ -137,6 +140,7 @@ impl Request {
             turns: SmallVec::new(),
             text_bytes: 0,
             weight: 0,
+            native: None,
         }
     }
 
@@ -146,8 +150,24 @@ impl Request {
         self.surface
     }
 
-    /// The body for a backend that speaks the caller's dialect: the caller's own bytes with the
-    /// edits spliced in.
+    /// The surface by which an engine of these dialects is asked: the caller's own where it speaks his, and
+    /// chat completions else. A request that was not written anew is its caller's for all engines.
+    #[must_use]
+    pub fn spoken(&self, dialects: &[Dialect]) -> &'static Surface {
+        match self.native {
+            Some(_) if !dialects.contains(&self.surface.dialect) => Surface::first(),
+            _ => self.surface,
+        }
+    }
+
+    /// What only engines of the caller's own dialect can be asked.
+    #[must_use]
+    pub fn unsayable(&self) -> Option<&Unsayable> {
+        self.native.as_ref()?.unsayable.as_ref()
+    }
+
+    /// The body for a backend: the caller's own bytes, or the chat completion that was written from them,
+    /// with the edits spliced in.
     #[must_use]
     pub fn to_upstream(&self, edit: &Edit<'_>) -> Body {
         edit::to_upstream(self, edit)

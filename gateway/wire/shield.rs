@@ -52,6 +52,13 @@ pub(super) enum Expected {
     Compiled(Grammar),
 }
 
+impl Expected {
+    /// Whether it is so whichever dialect a body is in.
+    pub(super) const fn anywhere(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Logprobs | Self::Choices | Self::Compiled(_))
+    }
+}
+
 /// The table.
 #[rustfmt::skip] // one line for each kind of value
 pub(super) fn expected(name: &[u8]) -> Option<Expected> {

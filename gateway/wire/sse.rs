@@ -8,17 +8,25 @@
 mod bound;
 
 use bytes::Bytes;
-use policies::{Counts, facts::Tokens};
+use policies::{
+    Counts,
+    facts::{Dialect, Tokens},
+};
 use smallvec::SmallVec;
 
 pub(super) use self::bound::length_event;
 pub use self::bound::{StreamFault, StreamLimits};
 pub use super::event::{Event, What};
 use super::{
+    AnswerLabel, Request, Surface,
     chunk::{self, Look, Pattern},
+    encoder::Encoder,
     frame::{Fields, Framer, fields, only_data},
+    json::Json,
+    messages, own,
     reasoning::Form,
     said::Said,
+    scan::{JsonError, Shape},
     usage,
 };
 use crate::config::ReasoningField;
@@ -42,7 +50,7 @@ impl End {
     }
 }
 
-/// Decoder of a stream of the OpenAI dialect.
+/// Decoder of an engine's stream, and writer of what the caller gets of it.
 #[derive(Debug)]
 pub struct Stream {
     limits: StreamLimits,
@@ -77,6 +85,12 @@ pub struct Stream {
     passed: bool,
     /// Where reasoning goes, if not where it is.
     form: Option<Box<Form>>,
+    /// The dialect that the engine speaks.
+    dialect: Dialect,
+    /// The writer of the answer in the caller's dialect, if that is another.
+    encoder: Option<Encoder>,
+    /// The engine's own last event, in dialects that have one with a name.
+    closing: Option<Bytes>,
 }
 
 impl Stream {
@@ -107,7 +121,37 @@ impl Stream {
             most: Tokens(u32::MAX),
             passed: false,
             form: None,
+            dialect: Dialect::OpenAi,
+            encoder: None,
+            closing: None,
         }
+    }
+
+    /// The same, of the answer to this request, by an engine that was asked by this surface.
+    #[must_use]
+    pub fn answering(mut self, request: &Request, spoken: &Surface, label: AnswerLabel) -> Self {
+        self.dialect = spoken.dialect;
+        if spoken.dialect != request.surface().dialect {
+            self.encoder = Encoder::new(request, label);
+        }
+        self
+    }
+
+    /// What a whole stream ends with.
+    pub fn closing(&mut self) -> Bytes {
+        let counts = self
+            .reported()
+            .unwrap_or_else(|| Counts { output: self.counted_output().0, ..Counts::default() });
+        match (&mut self.encoder, self.dialect) {
+            (Some(encoder), _) => encoder.end(counts),
+            (None, Dialect::Anthropic) => self.closing.take().unwrap_or_else(messages::stop_event),
+            (None, Dialect::OpenAi | Dialect::Responses) => own::done_event(),
+        }
+    }
+
+    /// Ends the answer at its bound; whether that is said at its closing.
+    pub fn ends_at_length(&mut self) -> bool {
+        self.encoder.as_mut().map(Encoder::at_length).is_some()
     }
 
     /// The same, of so many choices.
@@ -154,7 +198,9 @@ impl Stream {
 
     /// The event for text that is held back where nothing more comes.
     pub fn rest(&mut self) -> Option<Bytes> {
-        self.form.as_mut().and_then(|form| form.rest())
+        let bytes = self.form.as_mut().and_then(|form| form.rest())?;
+        let Some(encoder) = &mut self.encoder else { return Some(bytes) };
+        Some(encoder.event(Event { bytes, what: What::Content, usage: false }).bytes)
     }
 
     /// Takes the next bytes and appends the events they complete. After `[DONE]` all is ignored.
@@ -280,11 +326,21 @@ impl Stream {
         if what == What::Finish && !self.withhold_usage {
             self.last = Some(bytes.clone());
         }
+        if what == What::Done && self.dialect != Dialect::OpenAi {
+            self.closing = Some(bytes.clone());
+        }
         let usage = std::mem::take(&mut self.ends_with_usage);
         let event = Event { bytes, what, usage };
+        let from = out.len();
         match &mut self.form {
             None => out.push(event),
             Some(form) => form.event(event, self.seen, out),
+        }
+        if let Some(encoder) = &mut self.encoder {
+            for event in out.iter_mut().skip(from) {
+                let none = Event { bytes: Bytes::new(), what: What::Comment, usage: false };
+                *event = encoder.event(std::mem::replace(event, none));
+            }
         }
     }
 
@@ -320,15 +376,33 @@ impl Stream {
             self.done = true;
             return What::Done;
         }
-        match chunk::look(data, &mut self.pattern) {
+        match self.look(data) {
             Ok(look) if look.error || error => What::Error(Said::text(data)),
             Ok(look) => {
                 let what = self.note(&look);
+                if self.done {
+                    return What::Done;
+                }
                 // Of several choices the others go on.
                 if self.all_failed(&look) { What::Error(Said::text(data)) } else { what }
             }
             Err(_) if error => What::Error(Said::text(data)),
             Err(_) => What::Error("the backend sent an event that is not JSON".into()),
+        }
+    }
+
+    /// Looks at the data of an event in the engine's dialect.
+    fn look(&mut self, data: &[u8]) -> Result<Look, JsonError> {
+        match self.dialect {
+            Dialect::OpenAi | Dialect::Responses => chunk::look(data, &mut self.pattern),
+            Dialect::Anthropic => {
+                let (look, done) = messages::data(data)?;
+                self.done |= done;
+                // Its events tell some of the figures each.
+                let usage = look.usage.zip(self.reported);
+                let usage = usage.map(|(told, known)| usage::largest(told, known)).or(look.usage);
+                Ok(Look { usage, ..look })
+            }
         }
     }
 
@@ -379,7 +453,8 @@ impl Stream {
         let mut joined = Vec::new();
         let fields = fields(self.without_mark(event), &mut joined);
         let done = joined.trim_ascii() == b"[DONE]";
-        fields.data && (done || chunk::look(&joined, &mut Pattern::default()).is_ok())
+        fields.data
+            && (done || Json::whole(joined.trim_ascii()).is_ok_and(|it| it.shape == Shape::Object))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use http::HeaderName;
 use policies::{
     Counts,
     facts::{Dialect, Operation},
@@ -14,8 +15,8 @@ use policies::{
 use uuid::Uuid;
 
 use super::{
-    AnswerFormat, Bill, ReadLimits, Request, Transcript, answer_format, errors, openai, own, sse,
-    transcript,
+    AnswerFormat, Bill, Invalid, Plain, ReadLimits, Request, Transcript, answer, answer_format,
+    errors, messages, native, openai, own, sse, transcript,
 };
 use crate::failure::Failure;
 
@@ -31,6 +32,7 @@ pub struct Surface {
     row: usize,
     reader: Reader,
     events: Events,
+    answers: Answers,
     judged: Judged,
 }
 
@@ -41,12 +43,20 @@ type Reader = fn(&'static Surface, Bytes, &ReadLimits) -> Result<Request, Failur
 struct Events {
     /// The end of a whole answer.
     done: fn() -> Bytes,
+    /// What keeps a silent connection alive.
+    keep_alive: fn() -> Bytes,
     /// A backend's event with usage, with the bill added.
     priced: fn(&Bytes, Bill<'_>) -> Bytes,
     /// Usage and bill where the backend told none, behind its last event.
     usage: fn(Option<&Bytes>, Uuid, Counts, Bill<'_>) -> Bytes,
     /// The end of these choices at their bound, behind the backend's last event.
     length: fn(&[u8], &[u32]) -> Bytes,
+}
+
+/// How an engine's answers by a surface are read.
+struct Answers {
+    /// A whole one.
+    plain: fn(&Bytes) -> Result<Plain, Invalid>,
 }
 
 /// How answers of a surface are read by those who judge them when they are over.
@@ -58,24 +68,53 @@ struct Judged {
 }
 
 /// All that is served.
-static TABLE: [Surface; Surface::COUNT] = [Surface {
-    dialect: Dialect::OpenAi,
-    operation: Operation::Chat,
-    path: "/chat/completions",
-    row: 0,
-    reader: openai::chat,
-    events: Events {
-        done: own::done_event,
-        priced: own::with_bill,
-        usage: own::usage_event,
-        length: sse::length_event,
+static TABLE: [Surface; Surface::COUNT] = [
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Chat,
+        path: "/chat/completions",
+        row: 0,
+        reader: openai::chat,
+        events: Events {
+            done: own::done_event,
+            keep_alive: own::comment,
+            priced: own::with_bill,
+            usage: own::usage_event,
+            length: sse::length_event,
+        },
+        answers: Answers { plain: answer::plain },
+        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
     },
-    judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
-}];
+    Surface {
+        dialect: Dialect::Anthropic,
+        operation: Operation::Chat,
+        path: "/messages",
+        row: 1,
+        reader: |surface, body, limits| native::read((surface, &MESSAGES), body, limits),
+        events: Events {
+            done: messages::stop_event,
+            keep_alive: messages::ping_event,
+            // Messages have no place for a bill, and no caller asks for one.
+            priced: |event, _| event.clone(),
+            usage: |_, _, _, _| Bytes::new(),
+            length: messages::length_event,
+        },
+        answers: Answers { plain: messages::plain },
+        judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
+    },
+];
+
+/// How requests by Messages are read.
+static MESSAGES: native::Dialect = native::Dialect {
+    read: messages::read,
+    output: "max_tokens",
+    messages: "messages",
+    instructions: "system",
+};
 
 impl Surface {
     /// How many there are.
-    pub const COUNT: usize = 1;
+    pub const COUNT: usize = 2;
 
     /// Every surface.
     #[must_use]
@@ -88,6 +127,19 @@ impl Surface {
     pub fn first() -> &'static Self {
         let [first, ..] = &TABLE;
         first
+    }
+
+    /// The headers of a caller that engines of this dialect read.
+    #[must_use]
+    pub fn headers(&self) -> &'static [HeaderName] {
+        static ANTHROPIC: [HeaderName; 2] = [
+            HeaderName::from_static("anthropic-version"),
+            HeaderName::from_static("anthropic-beta"),
+        ];
+        match self.dialect {
+            Dialect::Anthropic => &ANTHROPIC,
+            Dialect::OpenAi | Dialect::Responses => &[],
+        }
     }
 
     /// The surface at a path of a request.
@@ -133,6 +185,20 @@ impl Surface {
     #[must_use]
     pub fn error_event(&self, failure: &Failure) -> Bytes {
         errors::error_event(self.dialect, failure)
+    }
+
+    /// Reads a whole answer of an engine that was asked by it.
+    ///
+    /// # Errors
+    /// What it is if it is no answer.
+    pub fn plain(&self, answer: &Bytes) -> Result<Plain, Invalid> {
+        (self.answers.plain)(answer)
+    }
+
+    /// What keeps a silent connection alive.
+    #[must_use]
+    pub fn keep_alive(&self) -> Bytes {
+        (self.events.keep_alive)()
     }
 
     /// The end of a stream that is whole.

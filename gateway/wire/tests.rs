@@ -589,6 +589,7 @@ fn edits_touch_only_what_they_must() {
     ] {
         let request = chat(&full(body)).unwrap();
         let sent = request.to_upstream(&Edit {
+            native: false,
             model: "b",
             ask_usage,
             output_tokens_max: Tokens(Option::<u32>::unwrap_or(most, u32::MAX)),
@@ -650,7 +651,7 @@ proptest! {
         let told_as = [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS, BoundNames::BOTH];
         let told_as = told_as.get(told).copied().unwrap_or_default();
         let output_tokens_max = Tokens(50);
-        let edit = Edit { model: &model, ask_usage: true, output_tokens_max, told_as, arm: None };
+        let edit = Edit { model: &model, ask_usage: true, output_tokens_max, told_as, arm: None, native: false };
         let sent = request.to_upstream(&edit);
         let bytes = sent.concat();
         prop_assert_eq!(sent.len, bytes.len());

@@ -263,6 +263,17 @@ pub(super) fn joined(one: Counts, two: Counts) -> Counts {
     }
 }
 
+/// The larger of each two figures of one answer.
+pub(super) fn largest(one: Counts, two: Counts) -> Counts {
+    Counts {
+        input: one.input.max(two.input),
+        cached_input: one.cached_input.max(two.cached_input),
+        cache_write: one.cache_write.max(two.cache_write),
+        output: one.output.max(two.output),
+        reasoning: one.reasoning.max(two.reasoning),
+    }
+}
+
 fn inputs(counts: Counts) -> u64 {
     [counts.input, counts.cached_input, counts.cache_write].into_iter().map(u64::from).sum()
 }

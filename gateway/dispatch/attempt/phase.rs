@@ -59,13 +59,18 @@ impl Phase {
         }
     }
 
-    /// Text of a broken stream that was held back.
-    pub(super) fn rest(&mut self) -> Option<Bytes> {
+    /// The same, where it is to say more.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut wire::Stream> {
         match self {
-            Self::Streaming(_, stream) => stream.rest(),
-            Self::Over(stream) => stream.as_mut().and_then(|stream| stream.rest()),
+            Self::Streaming(_, stream) => Some(stream),
+            Self::Over(stream) => stream.as_deref_mut(),
             _ => None,
         }
+    }
+
+    /// Text of a broken stream that was held back.
+    pub(super) fn rest(&mut self) -> Option<Bytes> {
+        self.stream_mut()?.rest()
     }
 
     /// What is waited for, where content has been `shown` or not, of a stream or not.

@@ -160,9 +160,9 @@ impl Race {
             return self.fail(number, error, scope, at).map(|()| None);
         }
         self.shows(number, 0, true, scope, at)?;
-        let Some((attempt, held)) = self.take_winner() else { return Ok(None) };
+        let Some((mut attempt, held)) = self.take_winner() else { return Ok(None) };
         out.append(held);
-        out.push_end(&attempt, scope.request.body.wants_usage());
+        out.push_end(&mut attempt, scope.request.body.wants_usage());
         Relay::new(attempt).finish(at);
         Ok(Some(Won::Ended))
     }

@@ -75,7 +75,7 @@ impl Relay {
                 self.pass(chunk, events, scope, out, at)
             }
             Poll::Ready(Ok(Shown::End(end))) if end.real() => {
-                out.push_end(&self.attempt, scope.request.body.wants_usage());
+                out.push_end(&mut self.attempt, scope.request.body.wants_usage());
                 Ok(self.finish(at))
             }
             Poll::Ready(Ok(Shown::End(_))) => {
@@ -121,13 +121,14 @@ impl Relay {
         at: &mut Visit<'_, '_>,
     ) -> Moved {
         out.push_rest(&mut self.attempt);
-        if let Some(stream) = self.attempt.stream() {
+        let said = self.attempt.ends_at_length();
+        if let Some(stream) = self.attempt.stream().filter(|_| !said) {
             let choices = stream.unfinished().collect();
             out.push(Piece::Length(Box::new(AtLength { like, choices })));
         }
         at.count(&self.attempt);
         at.log.bound_passed = true;
-        out.push_end(&self.attempt, scope.request.body.wants_usage());
+        out.push_end(&mut self.attempt, scope.request.body.wants_usage());
         at.close(&self.attempt, AttemptResult::Ok);
         Moved::Over
     }

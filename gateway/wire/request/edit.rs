@@ -22,6 +22,8 @@ pub struct Edit<'a> {
     pub told_as: BoundNames,
     /// What the arm of an experiment changes.
     pub arm: Option<&'a ArmEdit>,
+    /// Whether the engine is asked by the caller's own surface.
+    pub native: bool,
 }
 
 /// What of an edited request is the gateway's own and not its caller's.
@@ -78,6 +80,12 @@ type Splices = SmallVec<[Splice; 6]>;
 /// formatting included, reaches the backend byte for byte.
 pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
     let mut splices = Splices::new();
+    if let Some(native) = request.native.as_ref().filter(|_| edit.native) {
+        native.splices(edit, |span, text| {
+            splices.push(Splice { start: span.start, end: span.end, text });
+        });
+        return spliced(&native.body, splices);
+    }
     edit_model(request, edit.model, &mut splices);
     if edit.ask_usage {
         edit_usage(request, &mut splices);
@@ -88,19 +96,23 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
             splices.push(Splice { start: span.start, end: span.end, text: text.clone() });
         });
     }
+    spliced(&request.body, splices)
+}
+
+fn spliced(bytes: &Bytes, mut splices: Splices) -> Body {
     splices.sort_by_key(|splice| splice.start);
     let more: usize = splices.iter().map(|splice| splice.text.len()).sum();
-    if !splices.is_empty() && request.body.len() + more <= JOIN_BYTES_MAX {
-        return joined(&request.body, &splices, more);
+    if !splices.is_empty() && bytes.len() + more <= JOIN_BYTES_MAX {
+        return joined(bytes, &splices, more);
     }
     let mut body = Body::default();
     let mut from = 0;
     for Splice { start, end, text } in splices {
-        body.push(request.body.slice(from..start as usize));
+        body.push(bytes.slice(from..start as usize));
         body.push(text);
         from = end as usize;
     }
-    body.push(request.body.slice(from..));
+    body.push(bytes.slice(from..));
     body
 }
 
@@ -122,6 +134,10 @@ fn joined(body: &[u8], splices: &[Splice], more: usize) -> Body {
 /// What of the edited body will be ours.
 pub(super) fn own(request: &Request, edit: &Edit<'_>) -> Own {
     let callers = bounds_stated(request);
+    if edit.native && request.native.is_some() {
+        // A bound is the one thing that may be ours, and Messages must have one anyway.
+        return Own { callers, ..Own::default() };
+    }
     Own {
         usage: edit.ask_usage && !request.wants_usage(),
         usage_alone: request.stream_options.is_none(),

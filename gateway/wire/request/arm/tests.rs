@@ -20,6 +20,7 @@ fn arm(params: &[(&str, &str)], suffix: Option<&str>) -> ArmEdit {
 /// The body as it is sent, where nothing but the arm changes.
 fn sent(body: &str, arm: &ArmEdit) -> String {
     let edit = Edit {
+        native: false,
         model: "m",
         ask_usage: false,
         output_tokens_max: policies::facts::Tokens(u32::MAX),

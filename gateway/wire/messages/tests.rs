@@ -1,0 +1,278 @@
+use bytes::Bytes;
+use policies::Counts;
+use serde_json::{Value, json};
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use crate::wire::{
+    self, AnswerLabel, Event, ReadLimits, Request, Stream, StreamLimits, Surface, frame::fields,
+};
+
+fn surface() -> &'static Surface {
+    Surface::at("/v1/messages").unwrap()
+}
+
+fn read(body: &Value) -> Result<Request, crate::failure::Failure> {
+    wire::read(surface(), body.to_string().into(), &ReadLimits::default())
+}
+
+/// The chat completion that a request is written as.
+fn chat(body: &Value) -> Value {
+    serde_json::from_slice(read(body).unwrap().body()).unwrap()
+}
+
+#[test]
+fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
+    let body = json!({
+        "model": "claude-x", "max_tokens": 100, "stream": true, "temperature": 0.5, "top_k": 5,
+        "stop_sequences": ["END"], "metadata": {"user_id": "mei"},
+        "system": [{"type": "text", "text": "Be \"kind\".", "cache_control": {"type": "ephemeral"}}],
+        "messages": [
+            {"role": "user", "content": "What is on it?"},
+            {"role": "user", "content": [
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                {"type": "text", "text": "look"}]},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "s"},
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "t1", "name": "zoom", "input": {"by": "2\n"}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": "a cat"},
+                {"type": "text", "text": "and?"}]},
+        ],
+        "tools": [{"name": "zoom", "description": "zooms", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
+        "thinking": {"type": "enabled", "budget_tokens": 5000},
+    });
+    let expected = json!({
+        "model": "claude-x", "max_tokens": 100, "stream": true, "temperature": 0.5, "top_k": 5,
+        "stop": ["END"], "user": "mei", "reasoning_effort": "medium",
+        "messages": [
+            {"role": "system", "content": "Be \"kind\"."},
+            {"role": "user", "content": "What is on it?"},
+            {"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "text", "text": "look"}]},
+            {"role": "assistant", "content": "I look.", "reasoning_content": "hm", "tool_calls": [
+                {"id": "t1", "type": "function",
+                    "function": {"name": "zoom", "arguments": "{\"by\":\"2\\n\"}"}}]},
+            {"role": "tool", "tool_call_id": "t1", "content": "a cat"},
+            {"role": "user", "content": "and?"},
+        ],
+        "tools": [{"type": "function", "function":
+            {"name": "zoom", "description": "zooms", "parameters": {"type": "object"}}}],
+        "tool_choice": "required", "parallel_tool_calls": false,
+    });
+    assert_eq!(chat(&body), expected);
+}
+
+#[test]
+fn what_chat_completions_cannot_say_is_named() {
+    let with = |name: &str, value: Value| {
+        let mut body =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]});
+        body[name] = value;
+        body
+    };
+    for (name, value, path) in [
+        ("tools", json!([{"type": "web_search_20250305", "name": "web_search"}]), "tools[0].type"),
+        ("mcp_servers", json!([{"url": "https://x"}]), "mcp_servers"),
+        ("container", json!("c"), "container"),
+        (
+            "messages",
+            json!([{"role": "user", "content": [{"type": "document", "source": {"type": "base64", "data": ""}}]}]),
+            "messages[0].content[0].source.type",
+        ),
+    ] {
+        let request = read(&with(name, value)).unwrap();
+        assert_eq!(request.unsayable().unwrap().path, path);
+    }
+    let hint = read(&with("service_tier", json!("auto"))).unwrap();
+    assert_eq!(hint.unsayable(), None);
+}
+
+#[test]
+fn faults_are_told_by_the_callers_own_names() {
+    for (body, path) in [
+        (json!({"max_tokens": 1, "messages": []}), "model"),
+        (json!({"model": "m", "messages": [{"role": "user", "content": "a"}]}), "max_tokens"),
+        (json!({"model": "m", "max_tokens": 1, "messages": []}), "messages"),
+        (
+            json!({"model": "m", "max_tokens": 1, "system": "s", "messages": [
+                {"role": "user", "content": [{"type": "image", "source":
+                    {"type": "url", "url": "http://elsewhere/x.png"}}]}]}),
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            json!({"model": "m", "max_tokens": 1, "messages": [{"role": "robot", "content": "a"}]}),
+            "messages[0].role",
+        ),
+    ] {
+        let failure = read(&body).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some(path), "{body}: {}", failure.public);
+    }
+}
+
+/// The events that come of a chat stream's chunks, which come in pieces of this size.
+fn streamed(chunks: &[Value], size: usize) -> (Vec<Value>, Vec<Event>) {
+    let request = read(&json!({"model": "m", "max_tokens": 9, "stream": true,
+        "messages": [{"role": "user", "content": "a"}]}));
+    let label = AnswerLabel(Uuid::nil());
+    let limits = StreamLimits { event_bytes_max: 1 << 20 };
+    let stream = Stream::new(limits, true);
+    let mut stream = stream.answering(&request.unwrap(), Surface::first(), label);
+    let mut bytes = Vec::new();
+    for chunk in chunks {
+        bytes.extend_from_slice(format!("data: {chunk}\n\n").as_bytes());
+    }
+    bytes.extend_from_slice(b"data: [DONE]\n\n");
+    let mut events = SmallVec::new();
+    for piece in bytes.chunks(size) {
+        stream.push(Bytes::copy_from_slice(piece), &mut events).unwrap();
+    }
+    stream.finish(&mut events).unwrap();
+    let said: Vec<u8> = events.iter().flat_map(|it| it.bytes.to_vec()).collect();
+    let said = [said, stream.closing().to_vec()].concat();
+    let said = String::from_utf8(said).unwrap();
+    let data = said.split("\n\n").filter(|it| !it.is_empty()).map(|event| {
+        let mut data = Vec::new();
+        fields(event.as_bytes(), &mut data);
+        let value: Value = serde_json::from_slice(&data).unwrap();
+        let name = event.lines().next().unwrap().strip_prefix("event: ").unwrap();
+        assert_eq!(value["type"], name);
+        value
+    });
+    (data.collect(), events.into_vec())
+}
+
+fn chunk(delta: &Value, finish: Option<&str>) -> Value {
+    json!({"id": "c", "model": "qwen", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+}
+
+#[test]
+fn a_stream_is_told_in_blocks_whatever_its_split() {
+    let call = |it: Value| json!({ "tool_calls": [it] });
+    let chunks = [
+        chunk(&json!({"role": "assistant", "content": ""}), None),
+        chunk(&json!({"reasoning_content": "so "}), None),
+        chunk(&json!({"reasoning_content": "what"}), None),
+        chunk(&json!({"content": "He\"y"}), None),
+        chunk(
+            &call(json!({"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}})),
+            None,
+        ),
+        chunk(&call(json!({"index": 0, "function": {"arguments": "{\"a\":"}})), None),
+        chunk(&call(json!({"index": 0, "function": {"arguments": "1}"}})), None),
+        chunk(
+            &call(json!({"index": 1, "id": "c2", "function": {"name": "g", "arguments": "{}"}})),
+            None,
+        ),
+        chunk(&json!({}), Some("tool_calls")),
+        json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 3}}}),
+    ];
+    let (events, _) = streamed(&chunks, 1 << 20);
+    let kinds: Vec<&str> = events.iter().filter_map(|it| it["type"].as_str()).collect();
+    let expected = "message_start content_block_start content_block_delta content_block_delta \
+         content_block_delta content_block_stop content_block_start content_block_delta \
+         content_block_stop content_block_start content_block_delta content_block_delta \
+         content_block_stop content_block_start content_block_delta content_block_stop \
+         message_delta message_stop";
+    assert_eq!(kinds.join(" "), expected);
+    assert_eq!(events[0]["message"]["model"], "qwen");
+    assert_eq!(events[1]["content_block"]["type"], "thinking");
+    assert_eq!(
+        events[9]["content_block"],
+        json!({"type": "tool_use", "id": "c1", "name": "f", "input": {}})
+    );
+    assert_eq!(events[10]["delta"]["partial_json"], "{\"a\":");
+    let last = &events[events.len() - 2];
+    assert_eq!(last["delta"]["stop_reason"], "tool_use");
+    assert_eq!(
+        last["usage"],
+        json!({"input_tokens": 4, "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 3, "output_tokens": 5})
+    );
+    for size in [1, 2, 3, 7, 50] {
+        assert_eq!(streamed(&chunks, size).0, events, "{size}");
+    }
+}
+
+#[test]
+fn calls_that_mix_are_an_error_and_no_lie() {
+    let call = |it: Value| chunk(&json!({ "tool_calls": [it] }), None);
+    let (_, events) = streamed(
+        &[
+            call(json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}})),
+            call(json!({"index": 1, "id": "b", "function": {"name": "g", "arguments": "{"}})),
+            call(json!({"index": 0, "function": {"arguments": "}"}})),
+        ],
+        1 << 20,
+    );
+    assert!(events.iter().any(|it| matches!(it.what, wire::What::Error(_))));
+}
+
+#[test]
+fn a_whole_answer_is_written_in_blocks() {
+    let request = read(&json!({"model": "m", "max_tokens": 9,
+        "messages": [{"role": "user", "content": "a"}]}));
+    let request = request.unwrap();
+    let said = |answer: Value| {
+        let body = Bytes::from(answer.to_string());
+        let plain = Surface::first().plain(&body).unwrap();
+        let label = AnswerLabel(Uuid::nil());
+        wire::as_asked(&request, Surface::first(), &label, (body, &plain))
+    };
+    let answer = json!({"model": "qwen", "choices": [{"index": 0, "finish_reason": "stop", "message": {
+        "content": "hi", "reasoning_content": "why", "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\": [1]}"}}]}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 5}});
+    let whole: Value = serde_json::from_slice(&said(answer.clone()).unwrap()).unwrap();
+    assert_eq!(
+        whole,
+        json!({
+        "id": "msg_00000000000000000000000000000000", "type": "message", "role": "assistant",
+        "model": "qwen",
+        "content": [
+            {"type": "thinking", "thinking": "why", "signature": "c2lnbmFsYm94"},
+            {"type": "text", "text": "hi"},
+            {"type": "tool_use", "id": "c", "name": "f", "input": {"a": [1]}}],
+        "stop_reason": "tool_use", "stop_sequence": null,
+        "usage": {"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+            "output_tokens": 5}})
+    );
+    let mut wrong = answer;
+    wrong["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = json!("{\"a\"");
+    assert!(said(wrong).unwrap_err().contains("no JSON object"));
+}
+
+#[test]
+fn an_engine_of_messages_gets_the_callers_bytes_and_gives_its_own() {
+    let body = r#"{ "model" : "auto", "max_tokens":  9, "new": {"x":1}, "stream":true,
+        "messages":[{"role":"user","content":"a"}]}"#;
+    let request = wire::read(surface(), body.into(), &ReadLimits::default()).unwrap();
+    let edit = wire::Edit {
+        model: "glm",
+        ask_usage: true,
+        output_tokens_max: policies::facts::Tokens(5),
+        told_as: Default::default(),
+        arm: None,
+        native: true,
+    };
+    let sent = request.to_upstream(&edit).concat();
+    assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));
+    let stream = Stream::new(StreamLimits { event_bytes_max: 1 << 20 }, true);
+    let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
+    let said = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"hi\"}}\n\n\
+        event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":3}}\n\n\
+        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let mut events = SmallVec::new();
+    stream.push(said.into(), &mut events).unwrap();
+    let (last, before) = events.split_last().unwrap();
+    assert_eq!(last.what, wire::What::Done);
+    let passed: Vec<u8> = before.iter().flat_map(|it| it.bytes.to_vec()).collect();
+    assert_eq!([passed, stream.closing().to_vec()].concat(), said.as_bytes());
+    assert_eq!(stream.reported(), Some(Counts { input: 7, output: 3, ..Counts::default() }));
+    assert!(stream.finish(&mut events).unwrap().real());
+}

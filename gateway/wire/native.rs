@@ -1,0 +1,146 @@
+//! A request that was written anew as a chat completion, beside its caller's own bytes: what is read and decided
+//! by is the chat completion, and engines that speak the caller's dialect get the caller's bytes.
+
+use bytes::Bytes;
+
+use super::{
+    ReadLimits, Surface,
+    chat_body::{self, ChatBody},
+    conversation::{Conversation, Unsayable},
+    field::wrong_type,
+    json::{Json, Members},
+    openai,
+    request::{Request, edit::Edit},
+    scan::{Scanner, Shape, Span},
+    shield,
+};
+use crate::failure::Failure;
+
+/// The caller's own bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Native {
+    pub(super) body: Bytes,
+    /// Where the value of `model` stands, quotes included.
+    pub(super) model: Span,
+    /// Just past the opening brace.
+    pub(super) inside: u32,
+    /// The field that bounds the output, and where its value stands.
+    pub(super) output: (&'static str, Option<Span>),
+    /// What chat completions cannot say of it.
+    pub(super) unsayable: Option<Unsayable>,
+}
+
+/// How a dialect's requests are read.
+pub(super) struct Dialect {
+    /// Its members as a conversation.
+    pub(super) read: for<'a> fn(Members<'a>) -> Result<Conversation<'a>, Failure>,
+    /// The field that bounds the output.
+    pub(super) output: &'static str,
+    /// What its list of messages is called.
+    pub(super) messages: &'static str,
+    /// What the instructions before it are called.
+    pub(super) instructions: &'static str,
+}
+
+/// Reads a body of such a dialect.
+///
+/// # Errors
+/// What is wrong with it, by the names of its own dialect.
+pub(super) fn read(
+    (surface, dialect): (&'static Surface, &Dialect),
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    openai::checked(&body)?;
+    let (native, chat) = written(dialect, &body, limits)?;
+    let ChatBody { bytes, origins } = chat;
+    let request = openai::chat(surface, bytes.into(), limits);
+    let request = request.map_err(|failure| renamed(failure, dialect, &origins))?;
+    Ok(Request { native: Some(Box::new(Native { body, ..native })), ..request })
+}
+
+fn written(
+    dialect: &Dialect,
+    body: &[u8],
+    limits: &ReadLimits,
+) -> Result<(Native, ChatBody), Failure> {
+    let mut scanner = Scanner::strict(body, limits.depth_max);
+    let (shape, whole) = scanner.value()?;
+    scanner.end()?;
+    if shape != Shape::Object {
+        return Err(wrong_type("the body", shape, "an object"));
+    }
+    let members = Members::read(whole.of(body))?;
+    for (name, value) in members.left() {
+        // What chat completions have as well is looked at there.
+        if let Some(expected) = shield::expected(name.as_bytes()).filter(shield::Expected::anywhere)
+        {
+            shield::check(expected, &name, &mut Scanner::lenient(value.bytes), limits)?;
+        }
+    }
+    let place = |name| members.get(name).map(|it: Json<'_>| place(it.bytes, body));
+    let native = Native {
+        body: Bytes::new(),
+        model: place("model").unwrap_or_default(),
+        inside: whole.start + 1,
+        output: (dialect.output, place(dialect.output)),
+        unsayable: None,
+    };
+    let conversation = (dialect.read)(members)?;
+    let chat = chat_body::write(&conversation, body.len());
+    Ok((Native { unsayable: conversation.unsayable, ..native }, chat))
+}
+
+/// Where a slice of the body stands in it.
+fn place(slice: &[u8], body: &[u8]) -> Span {
+    let start = (slice.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    Span::new(start, start + slice.len())
+}
+
+/// What is said of a field of the chat completion, by the caller's own name for it.
+fn renamed(failure: Failure, dialect: &Dialect, origins: &[Option<usize>]) -> Failure {
+    let Some(param) = failure.param.clone() else { return failure };
+    let meant = match param.strip_prefix("messages[").and_then(|it| it.split_once(']')) {
+        Some((position, rest)) => {
+            let origin = position.parse().ok().and_then(|it: usize| origins.get(it).copied());
+            match origin.flatten() {
+                Some(origin) => format!("{}[{origin}]{rest}", dialect.messages),
+                None => dialect.instructions.to_owned(),
+            }
+        }
+        None => match &*param {
+            "messages" => dialect.messages.to_owned(),
+            "max_tokens" => dialect.output.to_owned(),
+            _ => return failure,
+        },
+    };
+    let public = failure.public.replace(&*param, &meant);
+    Failure { public: public.into(), ..failure }.at(meant)
+}
+
+impl Native {
+    /// The caller's bytes for an engine of his own dialect: with its name of the model, and a bound on the
+    /// output where it is told one or the caller's is larger.
+    pub(super) fn splices(&self, edit: &Edit<'_>, mut splice: impl FnMut(Span, Bytes)) {
+        let model = super::escape::quoted(edit.model);
+        if self.model.of(&self.body) != model.as_bytes() {
+            splice(self.model, model.into());
+        }
+        let most = edit.output_tokens_max;
+        let (name, place) = self.output;
+        match place {
+            Some(place) => {
+                let stated = std::str::from_utf8(place.of(&self.body)).ok();
+                let stated = stated.and_then(|it| it.parse::<u64>().ok());
+                if stated.is_none_or(|it| it > u64::from(most.0)) {
+                    splice(place, most.to_string().into());
+                }
+            }
+            None if edit.told_as.any() => {
+                let inside = Span { start: self.inside, end: self.inside };
+                splice(inside, format!(r#""{name}":{most},"#).into());
+            }
+            None => {}
+        }
+    }
+}
