@@ -40,6 +40,8 @@ pub(super) struct Dialect {
     pub(super) messages: &'static str,
     /// What the instructions before it are called.
     pub(super) instructions: &'static str,
+    /// Parts of paths in a chat completion, and what they are called here.
+    pub(super) names: &'static [(&'static str, &'static str)],
 }
 
 /// Reads a body of such a dialect.
@@ -114,6 +116,8 @@ fn renamed(failure: Failure, dialect: &Dialect, origins: &[Option<usize>]) -> Fa
             _ => return failure,
         },
     };
+    let rename = |path: String, (from, to): &(&str, &str)| path.replace(from, to);
+    let meant = dialect.names.iter().fold(meant, rename);
     let public = failure.public.replace(&*param, &meant);
     Failure { public: public.into(), ..failure }.at(meant)
 }

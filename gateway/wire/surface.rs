@@ -110,6 +110,7 @@ static MESSAGES: native::Dialect = native::Dialect {
     output: "max_tokens",
     messages: "messages",
     instructions: "system",
+    names: &[(".image_url.url", ".source"), (".image_url", ".source")],
 };
 
 impl Surface {

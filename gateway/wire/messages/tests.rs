@@ -101,7 +101,7 @@ fn faults_are_told_by_the_callers_own_names() {
             json!({"model": "m", "max_tokens": 1, "system": "s", "messages": [
                 {"role": "user", "content": [{"type": "image", "source":
                     {"type": "url", "url": "http://elsewhere/x.png"}}]}]}),
-            "messages[0].content[0].image_url.url",
+            "messages[0].content[0].source",
         ),
         (
             json!({"model": "m", "max_tokens": 1, "messages": [{"role": "robot", "content": "a"}]}),
@@ -134,7 +134,7 @@ fn streamed(chunks: &[Value], size: usize) -> (Vec<Value>, Vec<Event>) {
     let said: Vec<u8> = events.iter().flat_map(|it| it.bytes.to_vec()).collect();
     let said = [said, stream.closing().to_vec()].concat();
     let said = String::from_utf8(said).unwrap();
-    let data = said.split("\n\n").filter(|it| !it.is_empty()).map(|event| {
+    let data = said.split("\n\n").filter(|it| it.starts_with("event")).map(|event| {
         let mut data = Vec::new();
         fields(event.as_bytes(), &mut data);
         let value: Value = serde_json::from_slice(&data).unwrap();
