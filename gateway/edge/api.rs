@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use policies::facts::ModelFacts;
+use policies::facts::{Dialect, ModelFacts};
 use tower_service::Service;
 
 use super::{
@@ -280,7 +280,6 @@ fn not_served(uri: &Uri) -> Failure {
         "responses",
         "embeddings",
         "rerank",
-        "messages",
         "route",
         "files",
         "batches",
@@ -298,10 +297,17 @@ fn not_served(uri: &Uri) -> Failure {
         .coded("not_supported")
 }
 
+/// Whether a request is one of Anthropic's clients, by the header that each of theirs has.
+fn speaks_messages(headers: &HeaderMap) -> bool {
+    headers.contains_key("anthropic-version")
+}
+
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
     refused(gateway, failure, &ids);
-    let answer = render::failure(Surface::first(), failure, &ids, gateway.why_header);
+    let dialect = if speaks_messages(headers) { Dialect::Anthropic } else { Dialect::OpenAi };
+    let surface = Surface::of(dialect);
+    let answer = render::failure(surface, failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }
 
@@ -377,12 +383,17 @@ fn listed(
         });
     let aliases = policy.aliases(&allowed).map(named);
     let mut cards = std::iter::once(named("auto")).chain(models).chain(aliases);
-    let Some(id) = only else { return Ok(wire::models_list(&cards.collect::<Vec<_>>())) };
+    let anthropic = speaks_messages(headers);
+    let Some(id) = only else {
+        let cards: Vec<_> = cards.collect();
+        let list = if anthropic { wire::anthropic_models_list } else { wire::models_list };
+        return Ok(list(&cards));
+    };
     let id = id.strip_suffix('/').unwrap_or(id);
     let card = cards.find(|card| card.id == id);
     // What an alias serves by how it begins is in no list, but is served.
     let served = || (!id.contains('*') && policy.is_alias(id, &allowed)).then(|| named(id));
     card.or_else(served)
-        .map(|card| wire::model(&card))
+        .map(|card| if anthropic { wire::anthropic_model(&card) } else { wire::model(&card) })
         .ok_or_else(|| pipeline::unknown_model(id, policy, &allowed, Stage::Receive))
 }

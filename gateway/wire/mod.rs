@@ -64,7 +64,7 @@ pub(crate) use answer_format::AnswerFormat;
 pub use conversation::Unsayable;
 pub use key_card::{BudgetCard, KeyCard, Left, LimitCard};
 pub use label::AnswerLabel;
-pub use models::{ModelCard, model, models_list};
+pub use models::{ModelCard, anthropic_model, anthropic_models_list, model, models_list};
 pub use own::{Bill, comment};
 pub use redact::without_key;
 pub use request::Request;

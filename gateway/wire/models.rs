@@ -86,6 +86,57 @@ pub fn model(card: &ModelCard<'_>) -> Bytes {
     serde_json::to_vec(&item(card)).map(Bytes::from).unwrap_or_default()
 }
 
+/// The same in the form of Anthropic's API.
+#[derive(Serialize)]
+struct AnthropicList<'a> {
+    data: Vec<AnthropicItem<'a>>,
+    has_more: bool,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AnthropicItem<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+}
+
+fn anthropic_item<'a>(card: &ModelCard<'a>) -> AnthropicItem<'a> {
+    let created = jiff::Timestamp::from_second(card.created).unwrap_or_default();
+    AnthropicItem {
+        r#type: "model",
+        id: card.id,
+        display_name: card.id,
+        created_at: created.to_string(),
+        max_input_tokens: card.context_tokens_max.map(|tokens| tokens.0),
+        max_tokens: card.output_tokens_max.map(|tokens| tokens.0),
+    }
+}
+
+/// The body of `GET /v1/models` for clients of Anthropic's API: all of it is one page.
+#[must_use]
+pub fn anthropic_models_list(cards: &[ModelCard<'_>]) -> Bytes {
+    let list = AnthropicList {
+        data: cards.iter().map(anthropic_item).collect(),
+        has_more: false,
+        first_id: cards.first().map(|card| card.id),
+        last_id: cards.last().map(|card| card.id),
+    };
+    serde_json::to_vec(&list).map(Bytes::from).unwrap_or_default()
+}
+
+/// The body of `GET /v1/models/{id}` for clients of Anthropic's API.
+#[must_use]
+pub fn anthropic_model(card: &ModelCard<'_>) -> Bytes {
+    serde_json::to_vec(&anthropic_item(card)).map(Bytes::from).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use policies::facts::Money;
@@ -118,5 +169,13 @@ mod tests {
         );
         assert_eq!(models_list(&cards), expected);
         assert!(expected.contains(std::str::from_utf8(&model(&cards[1])).unwrap()));
+        let expected = concat!(
+            r#"{"data":[{"type":"model","id":"auto","display_name":"auto","#,
+            r#""created_at":"2023-11-14T22:13:20Z"},{"type":"model","id":"qwen","#,
+            r#""display_name":"qwen","created_at":"2023-11-14T22:13:21Z","max_input_tokens":4096,"#,
+            r#""max_tokens":1024}],"has_more":false,"first_id":"auto","last_id":"qwen"}"#
+        );
+        assert_eq!(anthropic_models_list(&cards), expected);
+        assert!(expected.contains(std::str::from_utf8(&anthropic_model(&cards[1])).unwrap()));
     }
 }

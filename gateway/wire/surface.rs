@@ -143,6 +143,12 @@ impl Surface {
         }
     }
 
+    /// The first surface of a dialect: an error takes its form where the path names none.
+    #[must_use]
+    pub fn of(dialect: Dialect) -> &'static Self {
+        TABLE.iter().find(|it| it.dialect == dialect).unwrap_or_else(Self::first)
+    }
+
     /// The surface at a path of a request.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
