@@ -101,6 +101,7 @@ pub(super) async fn build(
         predecessor.leave().await.map_err(stays)?;
     }
     trail::loaded(&gateway, last.as_deref());
+    gateway.recorder.in_force(&gateway.epoch.load().names);
     if let Some(before) = before {
         let grace = Duration::from_millis(said.grace_ms);
         tokio::spawn(before.follow(Arc::clone(&gateway), grace));

@@ -131,6 +131,8 @@ pub(super) async fn put(
     admit(running, &config, &mut epoch, differs).await?;
     let (names, fleet) = (Arc::clone(&epoch.names), Arc::clone(&epoch.upstreams.fleet));
     let epoch = Arc::new(epoch);
+    // Its requests are written after it.
+    gateway.recorder.in_force(&names);
     gateway.epoch.store(Arc::clone(&epoch));
     guards::look(gateway);
     fleet.take_over(gateway.now());

@@ -39,7 +39,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
     /// Adds what own machines really cost by the hour, what of it was idle, and the catalogue's list price of
-    /// the same tokens.
+    /// the same tokens; the real and the list price of a million tokens too.
     #[arg(long)]
     true_cost: bool,
     /// How it is printed.

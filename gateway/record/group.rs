@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::outcome::{AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused};
+use crate::outcome::{
+    AuditRecord, EpochInfo, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused,
+};
 
 /// A store of ledger entries.
 pub trait LedgerStore {
@@ -119,6 +121,8 @@ pub struct Group {
     pub changes: Vec<ExperimentChange>,
     /// Further records of the audit trail.
     pub audit: Vec<AuditRecord>,
+    /// Configurations that have come into force, in their order, with the machines that each pays for.
+    pub in_force: Vec<Arc<EpochInfo>>,
     /// Whether a write of this group has failed before.
     pub repeated: bool,
 }
@@ -140,6 +144,7 @@ impl Group {
         self.judged.append(&mut rows.judged);
         self.changes.append(&mut rows.changes);
         self.audit.append(&mut rows.audit);
+        self.in_force.append(&mut rows.in_force);
     }
 
     pub(super) fn failed(&mut self) {
@@ -156,6 +161,7 @@ impl Group {
         self.judged.clear();
         self.changes.clear();
         self.audit.clear();
+        self.in_force.clear();
         self.repeated = false;
     }
 }
@@ -170,6 +176,7 @@ pub(super) struct Rows {
     pub(super) judged: Vec<Judged>,
     pub(super) changes: Vec<ExperimentChange>,
     pub(super) audit: Vec<AuditRecord>,
+    pub(super) in_force: Vec<Arc<EpochInfo>>,
 }
 
 /// What is called after each commit, with what was written and how long that took.

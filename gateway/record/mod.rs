@@ -37,8 +37,8 @@ use crate::{
     failure::{Failure, Kind},
     log::Log,
     outcome::{
-        AttemptRecord, AuditRecord, ExperimentChange, Feedback, Judged, Opened, Outcome, Refused,
-        ShadowPassed,
+        AttemptRecord, AuditRecord, EpochInfo, ExperimentChange, Feedback, Judged, Opened, Outcome,
+        Refused, ShadowPassed,
     },
 };
 
@@ -184,6 +184,12 @@ impl Recorder {
     #[must_use]
     pub fn audited(&self, records: Vec<AuditRecord>) -> CommitNumber {
         self.ledger.append(|rows| rows.audit.extend(records))
+    }
+
+    /// Keeps that a configuration has come into force, for the machines that it pays for. Never waits: what
+    /// is appended after it is not durable before it.
+    pub fn in_force(&self, names: &Arc<EpochInfo>) {
+        let _ = self.ledger.append(|rows| rows.in_force.push(Arc::clone(names)));
     }
 
     /// The ledger, for `readyz` and *enter*: nothing should be accepted while it is not healthy.

@@ -457,7 +457,7 @@ impl LedgerStore for Filling {
         }
         let rows =
             group.opened.len() + group.whole.len() + group.settled.len() + group.refused.len();
-        self.written.fetch_add(rows, Ordering::AcqRel);
+        self.written.fetch_add(rows + group.in_force.len(), Ordering::AcqRel);
         Ok(())
     }
 
@@ -489,6 +489,19 @@ fn until(recorder: &Recorder, accepts: bool) -> Result<(), Failure> {
         thread::yield_now();
     }
     recorder.accepts()
+}
+
+#[test]
+fn a_configuration_comes_into_force_on_a_full_disk_and_is_written_when_there_is_room() {
+    let (recorder, writer, [_, full], written) = filling(false);
+    full.store(true, Ordering::Release);
+    recorder.in_force(&sample::names());
+    let _ = until(&recorder, false);
+    assert_eq!((written.load(Ordering::Acquire), recorder.ledger().pending()), (0, 1));
+    full.store(false, Ordering::Release);
+    until(&recorder, true).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(written.load(Ordering::Acquire), 1);
 }
 
 #[test]

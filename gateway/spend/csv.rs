@@ -71,16 +71,26 @@ const FIGURES: [&str; 9] = [
 ];
 
 /// The columns of what it really cost.
-const REAL: [&str; 5] = ["gpu_hours", "real_cost", "idle_cost", "idle_percent", "list_cost"];
+const REAL: [&str; 7] = [
+    "gpu_hours",
+    "real_cost",
+    "real_per_mtok",
+    "idle_cost",
+    "idle_percent",
+    "list_cost",
+    "list_per_mtok",
+];
 
-fn real(real: &Real) -> [Cell; 5] {
+fn real(real: &Real, tokens: u64) -> [Cell; 7] {
     let idle = real.idle_share();
     [
         hours(real.machine_ms),
         decimal(real.cost_nano),
+        real.per_mtok(tokens, 1).map(decimal).unwrap_or_default(),
         decimal(real.idle_nano),
         format!("{}.{}", idle / 10, idle % 10),
         real.list_nano().map(decimal).unwrap_or_default(),
+        real.list_per_mtok(tokens, 1).map(decimal).unwrap_or_default(),
     ]
     .map(Cell::Plain)
 }
@@ -99,7 +109,8 @@ pub(crate) fn csv(report: &Report) -> String {
         cells.push(Cell::Plain(decimal(row.charged.cost_nano)));
         cells.push(Cell::Text(row.currency.clone()));
         cells.push(Cell::Plain(format!("{}.{}", share / 10, share % 10)));
-        cells.extend(report.real.is_some().then(|| real(&row.real)).into_iter().flatten());
+        let more = report.real.is_some().then(|| real(&row.real, row.charged.tokens_total()));
+        cells.extend(more.into_iter().flatten());
         cells
     });
     document(heading, rows)

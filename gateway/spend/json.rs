@@ -25,7 +25,8 @@ pub(crate) fn json(report: &Report) -> Value {
             labels.map(|(by, label)| (by.name().to_owned(), json!(label))).collect();
         object.extend(sum(&row.charged, &row.currency));
         object.insert("share_percent".to_owned(), json!(report.share(row) as f64 / 10.0));
-        object.extend(report.real.is_some().then(|| real(&row.real)).into_iter().flatten());
+        let known = report.real.is_some().then(|| real(&row.real, row.charged.tokens_total()));
+        object.extend(known.into_iter().flatten());
         Value::Object(object)
     });
     let sums = report.sums.iter().map(|(currency, charged)| {
@@ -38,7 +39,8 @@ pub(crate) fn json(report: &Report) -> Value {
         ];
         object.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let known = report.real.as_ref().and_then(|it| it.get(currency));
-        object.extend(known.map(real).into_iter().flatten());
+        let known = known.map(|it| real(it, charged.tokens_total()));
+        object.extend(known.into_iter().flatten());
         Value::Object(object)
     });
     let (window, gone) = (&report.window, report.gone);
@@ -55,14 +57,16 @@ pub(crate) fn json(report: &Report) -> Value {
     })
 }
 
-/// What it really cost.
-fn real(real: &Real) -> Map<String, Value> {
+/// What it really cost, and what a million of so many tokens.
+fn real(real: &Real, tokens: u64) -> Map<String, Value> {
     let figures = [
         ("gpu_hours", json!(hours(real.machine_ms))),
         ("real_cost", json!(decimal(real.cost_nano))),
+        ("real_per_mtok", json!(real.per_mtok(tokens, 1).map(decimal))),
         ("idle_cost", json!(decimal(real.idle_nano))),
         ("idle_percent", json!(real.idle_share() as f64 / 10.0)),
         ("list_cost", json!(real.list_nano().map(decimal))),
+        ("list_per_mtok", json!(real.list_per_mtok(tokens, 1).map(decimal))),
     ];
     figures.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }

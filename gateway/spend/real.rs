@@ -17,6 +17,8 @@ use crate::store::{ChargeLabels, ChargeSum, Charged, Charges, HourlyFleet, Machi
 const HOUR_MS: i64 = 3_600_000;
 /// Hours that one question may reach over: a little more than three years.
 const HOURS_MAX: i64 = 27_000;
+/// Tokens of the unit that prices are said for.
+const MTOK: i128 = 1_000_000;
 /// The currency of the catalogue's prices.
 const LIST_CURRENCY: &str = "USD";
 
@@ -52,10 +54,19 @@ impl Real {
     /// Nano-units that the same tokens would have cost at the catalogue's prices, rounded up once; nothing
     /// where any of them has none.
     pub(crate) fn list_nano(&self) -> Option<i128> {
-        let up = |parts: i128| {
-            parts.div_euclid(1_000_000) + i128::from(parts.rem_euclid(1_000_000) != 0)
-        };
+        let up = |parts: i128| parts.div_euclid(MTOK) + i128::from(parts.rem_euclid(MTOK) != 0);
         self.list_parts.map(up)
+    }
+
+    /// What a million of so many tokens really cost, in nano-units and to a step of so many, half of one
+    /// rounded up; nothing where there are no tokens.
+    pub(crate) fn per_mtok(&self, tokens: u64, step_nano: i128) -> Option<i128> {
+        each(self.cost_nano.saturating_mul(MTOK), tokens, step_nano)
+    }
+
+    /// The same at the catalogue's prices; nothing where any of them has none either.
+    pub(crate) fn list_per_mtok(&self, tokens: u64, step_nano: i128) -> Option<i128> {
+        self.list_parts.and_then(|parts| each(parts, tokens, step_nano))
     }
 
     /// What is idle of all that it cost, in tenths of a percent: half of one is rounded up, but all of it
@@ -68,6 +79,12 @@ impl Real {
         let most = if self.idle_nano < self.cost_nano { 999 } else { 1_000 };
         u64::try_from(share.min(most)).unwrap_or(0)
     }
+}
+
+/// What one of so many has of a total, to a step, half of one rounded up; nothing where there is none.
+fn each(total: i128, count: u64, step: i128) -> Option<i128> {
+    let steps = i128::from(count) * step;
+    (steps > 0).then(|| total.saturating_mul(2).saturating_add(steps).div_euclid(2 * steps) * step)
 }
 
 /// Milliseconds as hours with three digits, half of one rounded up.

@@ -57,15 +57,28 @@ impl Setup {
 
     /// The same at other prices of input and output.
     pub(crate) fn priced(
-        mut self,
+        self,
         id: &str,
         urls: &[String],
         (input, output): (&str, &str),
         lines: &str,
     ) -> Self {
+        let price = format!("input_per_mtok = \"{input}\", output_per_mtok = \"{output}\"");
+        self.listed(id, urls, &price, lines)
+    }
+
+    /// And one on so many machines of its own, each paid by the hour.
+    pub(crate) fn rented(self, id: &str, urls: &[String], per_hour: &str, replicas: u32) -> Self {
+        let price = format!(
+            "input_per_mtok = \"1.00\", output_per_mtok = \"2.00\", per_hour = \"{per_hour}\", \
+             replicas = {replicas}"
+        );
+        self.listed(id, urls, &price, "")
+    }
+
+    fn listed(mut self, id: &str, urls: &[String], price: &str, lines: &str) -> Self {
         self.models += &format!(
-            "[[model]]\nid = \"{id}\"\nupstream_model = \"scripted\"\n\
-             price = {{ input_per_mtok = \"{input}\", output_per_mtok = \"{output}\" }}\n{lines}\n"
+            "[[model]]\nid = \"{id}\"\nupstream_model = \"scripted\"\nprice = {{ {price} }}\n{lines}\n"
         );
         for url in urls {
             self.models +=

@@ -38,6 +38,7 @@ mod key_card;
 mod ledger;
 mod limits;
 mod log;
+mod machines;
 mod managed;
 mod metrics;
 mod mistakes;

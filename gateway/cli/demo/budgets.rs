@@ -1,4 +1,4 @@
-//! What the demo's teams may spend.
+//! What the demo's teams may spend, and what its machines cost.
 
 use std::path::Path;
 
@@ -15,6 +15,16 @@ const MEAN_NANO: i64 = 260_000;
 /// What the two may spend in a replayed day: a part of what all of it costs in the mean, in hundredths, and
 /// room for what is reserved for requests under way.
 const OF_THE_DAY: [(i64, i64); 2] = [(120, 3_000_000_000), (75, 2_000_000_000)];
+
+/// What an hour of a replica costs in a replayed day, by model. It is of the day's own size, as the budgets
+/// are: with so little traffic, machines at a real price would be idle nearly all of the time.
+const DAY_MACHINES: [(&str, &str); 3] =
+    [("qwen3.5-397b", "0.08"), ("gpt-oss-120b", "0.02"), ("deepseek-v3.2", "0.08")];
+
+/// What an hour of one of a model's machines costs in a replayed day; nothing where nobody pays by the hour.
+pub(super) fn day_per_hour(model: &str) -> Option<&'static str> {
+    DAY_MACHINES.into_iter().find(|(id, _)| *id == model).map(|(_, per_hour)| per_hour)
+}
 
 /// The budgets of the demo's teams.
 #[derive(Clone, Copy, Debug)]

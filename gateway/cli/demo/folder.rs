@@ -242,7 +242,8 @@ impl Folder {
             .replace("{bank}", &budgets.bank.to_string())
             .replace("{retail}", &budgets.retail.to_string())
             .replace("{kiosk}", &budgets.kiosk.to_string());
-        let text = format!("{MARK}\n{head}\n{}", models(policies::CATALOGUE, fleet, real)?);
+        let text =
+            format!("{MARK}\n{head}\n{}", models(self.play, policies::CATALOGUE, (fleet, real))?);
         let config = self.config();
         fs::write(&config, text).map_err(|error| at(&config, &error))
     }
@@ -296,8 +297,13 @@ fn free_port(wanted: u16) -> Result<SocketAddr, BoxError> {
     Ok(listener.local_addr()?)
 }
 
-/// The catalogue's models, as configuration, with these backends.
-fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<String, BoxError> {
+/// The catalogue's models, as configuration, with these backends. In a replayed day some of them are on
+/// machines that are paid by the hour.
+fn models(
+    play: Play,
+    catalogue: &str,
+    (fleet, real): (&Fleet, Option<&RealModel>),
+) -> Result<String, BoxError> {
     let catalogue: Table = catalogue.parse()?;
     let all = catalogue.get("model").and_then(Value::as_array).ok_or("an empty catalogue")?;
     let mut models = Vec::new();
@@ -306,9 +312,15 @@ fn models(catalogue: &str, fleet: &Fleet, real: Option<&RealModel>) -> Result<St
         let mut model: Table = MODEL_FIELDS.into_iter().filter_map(field).collect();
         let id = model.get("id").and_then(Value::as_str).unwrap_or_default();
         let mut urls = fleet.urls(id);
+        let per_hour = (play == Play::Day).then(|| budgets::day_per_hour(id)).flatten();
         if let Some(real) = real.filter(|_| id == STANDS_FOR) {
             urls = vec![real.url.clone()];
             cut_to_size(&mut model);
+        }
+        if let (Some(per_hour), Some(price)) =
+            (per_hour, model.get_mut("price").and_then(Value::as_table_mut))
+        {
+            price.insert("per_hour".into(), Value::String(per_hour.to_owned()));
         }
         let endpoint = |url| Value::Table(Table::from_iter([("url".into(), Value::String(url))]));
         if !urls.is_empty() {
@@ -406,7 +418,7 @@ mod tests {
         let mut small = ModelSpec::plain("small");
         small.replicas = 2;
         let fleet = Fleet::start(&[small], Setting::default()).unwrap();
-        let text = models(CATALOGUE, &fleet, None).unwrap();
+        let text = models(Play::Day, CATALOGUE, (&fleet, None)).unwrap();
         let table: Table = text.parse().unwrap();
         let models = table["model"].as_array().unwrap();
         assert_eq!(models.len(), 1, "{text}");
@@ -418,6 +430,18 @@ mod tests {
             .map(|endpoint| endpoint["url"].as_str().unwrap())
             .collect();
         assert_eq!(urls, fleet.urls("small"));
+    }
+
+    #[tokio::test]
+    async fn machines_are_paid_by_the_hour_in_a_replayed_day_alone() {
+        let fleet = Fleet::start(&crate::sim::ten(), Setting::default()).unwrap();
+        let paid = |play| {
+            let text = models(play, policies::CATALOGUE, (&fleet, None)).unwrap();
+            let table: Table = text.parse().unwrap();
+            let models = table["model"].as_array().unwrap();
+            models.iter().filter(|it| it["price"].get("per_hour").is_some()).count()
+        };
+        assert_eq!((paid(Play::Acts), paid(Play::Day)), (0, 3));
     }
 
     #[test]

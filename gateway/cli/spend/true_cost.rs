@@ -13,12 +13,28 @@ const UNIT: i128 = 1_000_000_000;
 /// From so many units on, money stands with cents alone.
 const LARGE: i128 = 1_000 * UNIT;
 
+/// The columns of figures.
+const COLUMNS: [&str; 10] = [
+    "requests",
+    "tokens",
+    "GPU hours",
+    "charged",
+    "real",
+    "real per 1M",
+    "idle",
+    "idle share",
+    "at list",
+    "list per 1M",
+];
+/// Digits of what a million tokens cost, as price lists have them, and nano-units of the last one.
+const PER_MTOK_DIGITS: u32 = 4;
+const PER_MTOK_STEP: i128 = UNIT / 10_i128.pow(PER_MTOK_DIGITS);
+
 /// The rows and their sums. Money is rounded here: the other forms have it to the last digit.
 pub(super) fn rows(report: &Report, sums: &BTreeMap<String, Real>) -> String {
     let mut columns: Vec<_> = report.by.iter().map(|by| (by.name(), Side::Left)).collect();
-    let right = ["requests", "tokens", "GPU hours", "charged", "real", "idle", "idle share"];
-    columns.extend(right.map(|name| (name, Side::Right)));
-    columns.extend([("at list", Side::Right), ("", Side::Left)]);
+    columns.extend(COLUMNS.map(|name| (name, Side::Right)));
+    columns.push(("", Side::Left));
     let large = sums.values().any(|it| it.cost_nano >= LARGE);
     let digits = if large { 2 } else { 6 };
     let mut rows: Vec<Vec<Cell>> = Vec::new();
@@ -39,18 +55,22 @@ pub(super) fn rows(report: &Report, sums: &BTreeMap<String, Real>) -> String {
 }
 
 fn figures(cells: &mut Vec<Cell>, (charged, real): (&Charged, &Real), currency: &str, digits: u32) {
-    let tokens = charged.tokens.iter().copied().fold(0, u64::saturating_add);
+    let tokens = charged.tokens_total();
     let idle = real.idle_share();
-    let list = real.list_nano().map_or_else(|| "-".to_owned(), |nano| rounded(nano, digits));
+    let known = |nano: Option<i128>, digits| {
+        Cell::plain(nano.map_or_else(|| "-".to_owned(), |nano| rounded(nano, digits)))
+    };
     cells.extend([
         Cell::plain(charged.requests.to_string()),
         Cell::plain(tokens.to_string()),
         Cell::plain(hours(real.machine_ms)),
         Cell::plain(rounded(charged.cost_nano, digits)),
         Cell::plain(rounded(real.cost_nano, digits)),
+        known(real.per_mtok(tokens, PER_MTOK_STEP), PER_MTOK_DIGITS),
         Cell::plain(rounded(real.idle_nano, digits)),
         Cell::plain(format!("{}.{} %", idle / 10, idle % 10)),
-        Cell::plain(list),
+        known(real.list_nano(), digits),
+        known(real.list_per_mtok(tokens, PER_MTOK_STEP), PER_MTOK_DIGITS),
         Cell::plain(currency),
     ]);
 }

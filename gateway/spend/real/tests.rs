@@ -98,7 +98,8 @@ fn every_form_says_what_a_month_really_cost() {
     let heading = lines.next().unwrap();
     assert!(
         heading.ends_with(
-            ",cost,currency,share_percent,gpu_hours,real_cost,idle_cost,idle_percent,list_cost"
+            ",cost,currency,share_percent,gpu_hours,real_cost,real_per_mtok,idle_cost,\
+             idle_percent,list_cost,list_per_mtok"
         ),
         "{heading}"
     );
@@ -109,8 +110,14 @@ fn every_form_says_what_a_month_really_cost() {
     assert_eq!(said["rows"][0]["gpu_hours"], "1127.500");
     assert_eq!(said["rows"][0]["real_cost"], "35178");
     let csv = |column: usize| first.split(',').nth(column).unwrap().to_owned();
-    assert_eq!(said["rows"][0]["idle_cost"], csv(12));
-    assert_eq!(said["rows"][0]["list_cost"], csv(14));
+    for (name, column) in
+        [("real_per_mtok", 12), ("idle_cost", 13), ("list_cost", 15), ("list_per_mtok", 16)]
+    {
+        assert_eq!(said["rows"][0][name], csv(column), "{name}");
+    }
+    // 35178 for 4114 million tokens.
+    assert_eq!(said["rows"][0]["real_per_mtok"], "8.550802139");
+    assert!(said["sums"][0]["real_per_mtok"].is_string());
     assert_eq!(said["sums"][0]["gpu_hours"], "2615.500");
 }
 
@@ -171,7 +178,40 @@ fn the_list_is_rounded_once_and_idle_is_all_only_where_it_is() {
     assert_eq!([idle(1_500, 2_000_000), idle(999, 2_000_000), idle(-5, 10)], [1, 0, 0]);
 }
 
+#[test]
+fn a_million_tokens_cost_what_all_of_them_do_in_proportion() {
+    let real = |cost_nano, list_parts| Real { cost_nano, list_parts, ..Real::default() };
+    let of = |cost_nano, tokens, step| real(cost_nano, None).per_mtok(tokens, step);
+    assert_eq!(of(5, 0, 1), None, "hours that served nobody have no price a token");
+    assert_eq!(of(0, 7, 1), Some(0));
+    // Two thirds of a unit, and half of a step.
+    assert_eq!(
+        [of(2, 3_000_000, 1), of(1, 3_000_000, 1), of(1, 2_000_000, 1)].map(Option::unwrap),
+        [1, 0, 1]
+    );
+    assert_eq!(of(8_550_802_139, 1_000_000, 100_000), Some(8_550_800_000));
+    assert_eq!(of(150_000, 1_000_000, 100_000), Some(200_000));
+    assert_eq!(of(149_999, 1_000_000, 100_000), Some(100_000), "rounded once");
+    let listed = real(0, Some(600_000 * 3));
+    assert_eq!((listed.list_per_mtok(3, 1), listed.list_per_mtok(0, 1)), (Some(600_000), None));
+    assert_eq!(real(1, None).list_per_mtok(3, 1), None);
+}
+
 proptest! {
+    /// A price a token is what all of them cost by their number, to half of a step.
+    #[test]
+    fn a_price_a_token_is_within_half_a_step(
+        cost_nano in 0..i128::from(u64::MAX),
+        tokens in 1..u64::MAX,
+        step in prop_oneof![Just(1_i128), Just(100_000), Just(1_000_000_000)],
+    ) {
+        let real = Real { cost_nano, ..Real::default() };
+        let said = real.per_mtok(tokens, step).unwrap();
+        let off = said * i128::from(tokens) - cost_nano * MTOK;
+        prop_assert_eq!(said % step, 0);
+        prop_assert!(2 * off.abs() <= step * i128::from(tokens));
+    }
+
     /// The parts of a total are the total, and each is what is due to it, to less than one.
     #[test]
     fn what_is_spread_adds_up(

@@ -68,6 +68,12 @@ impl Charged {
         self.open += other.open;
         self.reserved_nano += other.reserved_nano;
     }
+
+    /// Their tokens of all kinds.
+    #[must_use]
+    pub fn tokens_total(&self) -> u64 {
+        self.tokens.iter().copied().fold(0, u64::saturating_add)
+    }
 }
 
 /// The labels of a sum; empty where it is not told apart by them.

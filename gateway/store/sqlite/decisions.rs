@@ -1,5 +1,6 @@
 //! What decides, written once when its first request is: the policy with its fleet by the policy's hash, the
-//! price table, and what each key may use from when on.
+//! price table, and what each key may use from when on. Which machines are paid for is written before, when a
+//! configuration with others comes into force.
 
 use std::collections::HashMap;
 
@@ -24,10 +25,26 @@ pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite
         checksum::seal(transaction, &checksum::POLICY, "hash = ?", [&*names.policy_hash])?;
     }
     // The row of no key says when a configuration came into force, and what it pays for by the hour.
+    // `in_force` may have written it.
     if !listed(transaction, ("", policy.since_ms))? {
         insert(transaction, ("", policy.since_ms), &machines::written(names, &policy.by_hour))?;
     }
     keep_lists(transaction, &names.fleet.keys, policy.since_ms)
+}
+
+/// Keeps which machines a configuration pays for that comes into force, unless those before it were the same.
+/// A group that comes again finds its own row, and a successor of the same configuration its predecessor's.
+pub(super) fn in_force(tx: &Transaction<'_>, names: &EpochInfo) -> rusqlite::Result<()> {
+    let Some(policy) = &names.policy else { return Ok(()) };
+    let machines = machines::written(names, &policy.by_hour);
+    let before =
+        tx.query_row(schema::MACHINES_AT, [policy.since_ms], |row| row.get(0)).optional()?;
+    if before.unwrap_or_else(|| machines::NONE.to_owned()) == machines {
+        return Ok(());
+    }
+    insert(tx, ("", policy.since_ms), &machines)?;
+    // A row of no key says that the lists of its moment are written too.
+    keep_lists(tx, &names.fleet.keys, policy.since_ms)
 }
 
 /// Keeps the price table of these names.

@@ -1,5 +1,5 @@
 //! Which machines were paid by the hour, and from when on: what each configuration said when it came into
-//! force. Configurations under which nothing was ever asked are not known.
+//! force, whether anybody ever asked under it or not.
 
 use std::sync::Arc;
 
@@ -30,7 +30,10 @@ pub struct HourlyFleet {
     pub machines: Vec<Machines>,
 }
 
-/// The rows of no key. Earlier versions knew no such machines, and wrote `[]`.
+/// No machines at all, as they are written down. Earlier versions knew none.
+pub(super) const NONE: &str = "[]";
+
+/// The rows of no key.
 const FLEETS: &str =
     "SELECT since_ms, models FROM key_models WHERE \"key\" = '' ORDER BY since_ms, rowid";
 
@@ -43,7 +46,7 @@ pub(super) fn written(names: &EpochInfo, by_hour: &[(Arc<str>, ByHour)]) -> Stri
         replicas: it.replicas,
     });
     // Plain values without maps: there is nothing that could not be written.
-    serde_json::to_string(&machines.collect::<Vec<_>>()).unwrap_or_else(|_| "[]".to_owned())
+    serde_json::to_string(&machines.collect::<Vec<_>>()).unwrap_or_else(|_| NONE.to_owned())
 }
 
 /// What was paid for, in the order of time; none where nothing ever was.

@@ -187,6 +187,9 @@ pub(super) const FIND_LIST: &str =
 /// When the next configuration came into force of which anything was written.
 pub(super) const NEXT_LISTS: &str =
     "SELECT min(since_ms) FROM key_models WHERE \"key\" = '' AND since_ms > ?";
+/// Which machines were paid for at a moment.
+pub(super) const MACHINES_AT: &str = "SELECT models FROM key_models \
+     WHERE \"key\" = '' AND since_ms <= ? ORDER BY since_ms DESC, rowid DESC LIMIT 1";
 pub(super) const INSERT_LIST: &str =
     "INSERT INTO key_models (\"key\", since_ms, models) VALUES (?,?,?)";
 

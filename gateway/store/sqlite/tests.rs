@@ -848,18 +848,97 @@ fn with(hash: &str, since_ms: i64, models: &[&str]) -> Arc<EpochInfo> {
     Arc::new(names)
 }
 
+/// The same, of which so many replicas of a model are paid by the hour.
+fn paying(replicas: u32, since_ms: i64, models: &[&str]) -> Arc<EpochInfo> {
+    let mut names = EpochInfo::clone(&with("a", since_ms, models));
+    let policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
+    let per_hour = Money::from_nano(31_200_000_000);
+    let machine = crate::outcome::ByHour { per_hour, replicas };
+    let machines = (replicas > 0).then(|| ("qwen".into(), machine));
+    names.policy = Some(Arc::new(policy.with_machines(machines.into_iter().collect())));
+    Arc::new(names)
+}
+
+#[test]
+fn machines_are_paid_for_under_configurations_of_which_nothing_was_ever_asked() {
+    let folder = Folder::new("idle-machines");
+    let mut store = folder.open();
+    let configured = |all: &[(u32, i64)]| {
+        let in_force = all.iter().map(|(replicas, since)| paying(*replicas, *since, &["*"]));
+        Group { in_force: in_force.collect(), ..Group::default() }
+    };
+    let known = || -> Vec<(i64, u32)> {
+        let all = folder.reader().machines().unwrap();
+        let shown = |it: &HourlyFleet| {
+            let replicas = it.machines.first().map_or(0, |it| it.replicas);
+            (it.since_ms - sample::STARTED_MS, replicas)
+        };
+        all.iter().map(shown).collect()
+    };
+    // Nothing is written where nothing is paid for.
+    store.write(&configured(&[(0, -90)])).unwrap();
+    assert_eq!(known(), []);
+    // A group that comes again, a restart and a successor write no row twice.
+    for _ in 0..2 {
+        store.write(&configured(&[(1, -80), (2, -70), (2, -60), (1, -50)])).unwrap();
+    }
+    drop(store);
+    let mut store = folder.open();
+    store.write(&configured(&[(1, -40)])).unwrap();
+    let changes = [(-80, 1), (-70, 2), (-50, 1)];
+    assert_eq!(known(), changes);
+    // The first request of a configuration finds its row.
+    let names = paying(1, -50, &["*"]);
+    store.write(&whole([sample::outcome(sample::opened(1, &names))])).unwrap();
+    assert_eq!(known(), changes);
+    store.write(&configured(&[(0, -30)])).unwrap();
+    assert_eq!(known(), [&changes[..], &[(-30, 0)]].concat());
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    /// Whatever was asked under which configurations, and in whatever order it is written: the machines of
+    /// each moment are those of the configuration then in force, and each request is explained by the list
+    /// of its own time.
+    #[test]
+    fn machines_and_lists_are_those_of_their_configuration(
+        all in prop::collection::vec((0..3u32, 0..3usize, prop::collection::vec(0..6usize, 0..4)), 1..6),
+    ) {
+        let lists: [&[&str]; 3] = [&["*"], &["qwen"], &["gemma"]];
+        let since = |at: usize| i64::try_from(at).unwrap() * 100;
+        let names = |at: usize| paying(all[at].0, since(at), lists[all[at].1]);
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::migrate(&mut connection).unwrap();
+        let tx = connection.transaction().unwrap();
+        let mut asked = BTreeSet::new();
+        for (at, (.., requests)) in all.iter().enumerate() {
+            decisions::in_force(&tx, &names(at)).unwrap();
+            for request in requests.iter().map(|it| it % (at + 1)) {
+                decisions::keep(&tx, &names(request)).unwrap();
+                asked.insert(request);
+            }
+        }
+        let fleets = machines::fleets(&tx).unwrap();
+        for (at, (replicas, list, _)) in all.iter().enumerate() {
+            let when = sample::STARTED_MS + since(at) + 50;
+            let fleet = fleets.iter().rfind(|it| it.since_ms <= when);
+            let known = fleet.and_then(|it| it.machines.first()).map_or(0, |it| it.replicas);
+            prop_assert_eq!(known, *replicas);
+            if asked.contains(&at) {
+                let said = request::key_models(&tx, "chatbot", &started_at(when)).unwrap();
+                let own = serde_json::to_string(lists[*list]).unwrap();
+                prop_assert_eq!(said.unwrap_or_else(|| "[\"*\"]".into()), own);
+            }
+        }
+    }
+}
+
 #[test]
 fn machines_paid_by_the_hour_are_known_from_their_configuration_on() {
     let folder = Folder::new("machines");
     let mut store = folder.open();
-    let paying = |since_ms, replicas| {
-        let mut names = EpochInfo::clone(&with("a", since_ms, &["*"]));
-        let policy = crate::outcome::PolicyRecord::clone(names.policy.as_ref().unwrap());
-        let per_hour = Money::from_nano(31_200_000_000);
-        let machine = crate::outcome::ByHour { per_hour, replicas };
-        names.policy = Some(Arc::new(policy.with_machines(vec![("qwen".into(), machine)])));
-        Arc::new(names)
-    };
+    let paying = |since_ms, replicas| paying(replicas, since_ms, &["*"]);
     // The first request of a configuration may be written after one of the next.
     let all = [with("a", -50, &["*"]), paying(-10, 4), paying(-30, 2), with("a", 10, &["*"])];
     for (number, names) in (0..).zip(all) {

@@ -108,6 +108,9 @@ fn transact(
     let balance = BTreeMap::new();
     let rows = [0; experiments::COUNTED.len()];
     let mut page = Page { transaction: &transaction, memory, boot, next, balance, rows };
+    for names in &group.in_force {
+        decisions::in_force(&transaction, names)?;
+    }
     page.open(group)?;
     page.close(group)?;
     page.add_balance()?;
