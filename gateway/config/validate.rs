@@ -21,7 +21,7 @@ use super::{
     managed::{Managed, ManagedKind, Sections, credentials, join_keys, stored_keys},
     model,
     oidc::{ReadOidc, issuers},
-    operator::operators,
+    operator::{guarded, operators},
     otlp::tracing,
     outside::Outside,
     policy::{Compiled, Places, aliases, compiled},
@@ -50,6 +50,7 @@ pub(super) fn validate(
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
     let askers = Askers::read(&mut root, &managed, outside, &mut faults);
+    guarded(&admin, table, askers.have_admin(), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
     let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
@@ -128,6 +129,11 @@ impl Askers {
         let teams = self.teams.iter().map(|it| it.facts.clone()).collect();
         let keys = all_keys(&self.keys, &self.oidc);
         FleetFacts { models, teams, keys, aliases: self.aliases.clone() }
+    }
+
+    /// Whether an issuer's tokens make somebody an operator who may do everything.
+    fn have_admin(&self) -> bool {
+        self.oidc.iter().any(|it| it.oidc.operators.have_admin())
     }
 
     /// Where all of them stand in the configuration.
