@@ -171,32 +171,78 @@ async fn what_is_wrong_with_an_operators_token_is_said_and_nothing_of_it() {
     gateway.close().await;
 }
 
+/// A server with an experiment and the operators of this issuer, and its folder.
+async fn served(up: &SimBackend, issuer: &Issuer) -> (Server, Folder) {
+    let sections = format!("[policy]\nfile = \"policy.toml\"\n{}", corp(issuer, ROLES));
+    let setup = setup(up, &sections).model("b", &up.urls()).file("policy.toml", POLICY);
+    let folder = setup.write();
+    (Server::start(&folder.config()).await, folder)
+}
+
+/// Who has asked for changes by the log of a server, in which nothing of a token stands.
+async fn asked_by(server: &Server, count: usize) -> Vec<Value> {
+    let asked = || {
+        let lines = server.log();
+        let asked = lines.iter().filter(|it| it["message"] == "an operator has asked for a change");
+        asked.map(|it| it["operator"].clone()).collect::<Vec<_>>()
+    };
+    wait::until("lines of changes", || asked().len() >= count).await;
+    for line in server.log() {
+        let line = line.to_string();
+        assert!(!line.contains("eyJ") && !line.contains("5f7c8ec7"), "{line}");
+    }
+    asked()
+}
+
+/// Who has done this, by the trail.
+fn who<'a>(records: &'a [Value], what: &str) -> Vec<&'a str> {
+    let of = records.iter().filter(|it| it["what"] == what);
+    of.map(|it| it["who"].as_str().expect("a name")).collect()
+}
+
 #[tokio::test]
 async fn what_an_issuers_operator_changes_or_may_not_stands_under_his_name() {
     let (up, issuer, signer) = ground().await;
-    let sections = format!("[policy]\nfile = \"policy.toml\"\n{}", corp(&issuer, ROLES));
-    let setup = setup(&up, &sections).model("b", &up.urls()).file("policy.toml", POLICY);
-    let folder = setup.write();
-    let server = Server::start(&folder.config()).await;
+    let (server, folder) = served(&up, &issuer).await;
     let of = |person: &str, group: &str| signer.token("k1", &claims(&issuer, person, group));
     let (mei, vera) = (of("mei.tan", "gateway-admins"), of("vera", "staff"));
     let stranger = of("eve", "cards");
     let key = json!({ "name": "chat", "team": "default", "reason": "asked for" });
-    let post = async |token: &str, path: &str, body: &Value| {
-        call(server.admin_addr(), token, (Method::POST, path), body).await
-    };
+    let make =
+        async |token: &str| call(server.admin_addr(), token, (Method::POST, "keys"), &key).await;
     for _ in 0..3 {
-        let reply = post(&vera, "keys", &key).await;
+        let reply = make(&vera).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (403, &json!("role_forbidden")));
-        assert_eq!(post(&stranger, "keys", &key).await.status, 401);
+        assert_eq!(make(&stranger).await.status, 401);
     }
-    let made = post(&mei, "keys", &key).await;
+    let made = make(&mei).await;
     assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(asked_by(&server, 1).await, ["oidc(corp):mei.tan"]);
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
 
-    // Commands take such a token as they take any other, a long one too.
+    let records = trail(&folder).await;
+    assert_eq!(who(&records, "key.created"), ["oidc(corp):mei.tan"]);
+    let refused: Vec<_> = records
+        .iter()
+        .filter(|it| it["what"] == "access.refused")
+        .map(|it| (it["who"].clone(), it["subject"].clone(), it["after"]["count"].clone()))
+        .collect();
+    let one = |who: &str, kind: &str| (json!(who), json!(kind), json!(3));
+    let expected = [one("oidc(corp):vera", "forbidden"), one("(operators)", "unauthenticated")];
+    assert_eq!(refused, expected);
+    let verified = binary::run(&folder.config(), &["ledger", "verify"]).await;
+    assert_eq!(verified.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn commands_take_an_issuers_token_as_any_other() {
+    let (up, issuer, signer) = ground().await;
+    let (server, folder) = served(&up, &issuer).await;
     let mut long = claims(&issuer, "raj", "gateway-night-shift");
     long["entitlements"] = json!("e".repeat(6_000));
     let raj = signer.token("k1", &long);
+    let vera = signer.token("k1", &claims(&issuer, "vera", "staff"));
     let url = format!("http://{}", server.admin_addr());
     let run = async |more: &[&str], token: &str| {
         let arguments = [more, &["--url", &url]].concat();
@@ -210,46 +256,20 @@ async fn what_an_issuers_operator_changes_or_may_not_stands_under_his_name() {
     let (code, said) = run(&stop, &vera).await;
     let expected = "403: the operator `oidc(corp):vera` has the role `viewer`";
     assert!(code == Some(1) && said.contains(expected), "{said}");
+    let (code, said) = run(&["experiment", "list", "--live"], &vera).await;
+    assert!(code == Some(0) && said.contains("ab"), "{said}");
     fs::write(folder.0.join("raj.jwt"), format!("{raj}\n")).expect("a file");
     let file = format!("file:{}", folder.0.join("raj.jwt").display());
-    let by_file = [&stop[..], &["--token", &file]].concat();
-    let (code, said) = run(&by_file, "unused").await;
-    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&[&stop[..], &["--token", &file]].concat(), "unused").await;
+    assert!(code == Some(0) && said.contains("(oidc(corp):raj): night"), "{said}");
     let (code, said) = run(&["experiment", "resume", "ab", "--reason", "day"], &raj).await;
     assert_eq!(code, Some(0), "{said}");
-
-    let asked = || {
-        let lines = server.log();
-        let asked = lines.iter().filter(|it| it["message"] == "an operator has asked for a change");
-        asked.map(|it| it["operator"].clone()).collect::<Vec<_>>()
-    };
-    let expected = ["oidc(corp):mei.tan", "oidc(corp):raj", "oidc(corp):raj"].map(Value::from);
-    wait::until("three lines", || asked() == expected).await;
-    for line in server.log() {
-        let line = line.to_string();
-        assert!(!line.contains("eyJ") && !line.contains("5f7c8ec7"), "{line}");
-    }
+    assert_eq!(asked_by(&server, 2).await, ["oidc(corp):raj", "oidc(corp):raj"]);
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
-
     let records = trail(&folder).await;
-    let who = |what: &str| {
-        let of = records.iter().filter(|it| it["what"] == what);
-        of.map(|it| it["who"].clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(who("key.created"), ["oidc(corp):mei.tan"]);
-    assert_eq!(who("experiment.stopped"), ["oidc(corp):raj"]);
-    let refused: Vec<_> = records
-        .iter()
-        .filter(|it| it["what"] == "access.refused")
-        .map(|it| (it["who"].clone(), it["subject"].clone(), it["after"]["count"].clone()))
-        .collect();
-    let one = |who: &str, kind: &str, count: u64| (json!(who), json!(kind), json!(count));
-    let expected =
-        [one("oidc(corp):vera", "forbidden", 4), one("(operators)", "unauthenticated", 3)];
-    assert_eq!(refused, expected);
-    let verified = binary::run(&folder.config(), &["ledger", "verify"]).await;
-    assert_eq!(verified.status.code(), Some(0));
+    assert_eq!(who(&records, "experiment.stopped"), ["oidc(corp):raj"]);
+    assert_eq!(who(&records, "experiment.resumed"), ["oidc(corp):raj"]);
 }
 
 #[tokio::test]

@@ -247,50 +247,6 @@ fn every_fault_is_said_with_its_path() {
             "rule[0].team: found requests of class internal",
         ),
         ("models = [\"qwem\"]", ("", ""), "oidc[0].models"),
-        ("operator_audience = \"ops\"", ("", ""), "oidc[0].operator_audience: found a value"),
-        ("operator_name = \"email\"", ("", ""), "expected an [[oidc.operator]] beside it"),
-        ("[[oidc.operator]]\nrole = \"admin\"", ("", ""), "operator[0].when: found nothing"),
-        (
-            "[[oidc.operator]]\nrole = \"admin\"\nwhen = {}",
-            ("", ""),
-            "operator[0].when: found nothing",
-        ),
-        (
-            "[[oidc.operator]]\nrole = \"admin\"\nwhen = { a = [] }",
-            ("", ""),
-            "operator[0].when.a: found nothing",
-        ),
-        ("[[oidc.operator]]\nwhen = { a = \"b\" }", ("", ""), "operator[0].role: found nothing"),
-        (
-            "[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admn\"",
-            ("", ""),
-            "did you mean `admin`?",
-        ),
-        (
-            "[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admin\"\nteam = \"cards\"",
-            ("", ""),
-            "oidc[0].operator[0].team",
-        ),
-        (
-            "operator_audience = []\n[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admin\"",
-            ("", ""),
-            "oidc[0].operator_audience: found nothing",
-        ),
-        (
-            "operator_name = \"\"\n[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admin\"",
-            ("", ""),
-            "oidc[0].operator_name: found nothing",
-        ),
-        (
-            "[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admin\"",
-            ("audience = \"signalbox\"", ""),
-            "oidc[0].audience: found nothing",
-        ),
-        (
-            "operator_audience = \"x\"\n[[oidc.operator]]\nwhen = { a = \"b\" }\nrole = \"admin\"",
-            ("audience = \"signalbox\"", ""),
-            "oidc[0].audience: found nothing",
-        ),
         (CORP, ("", ""), "oidc[1].name: found `corp` for the second time"),
         (
             CORP,
@@ -302,4 +258,70 @@ fn every_fault_is_said_with_its_path() {
         assert!(found.iter().any(|it| it.contains(said)), "{lines} {replaced:?}: {found:#?}");
     }
     assert!(load(BARE).is_ok(), "whoever may ask can be let in while it serves");
+}
+
+#[test]
+fn every_fault_of_its_operators_is_said_with_its_path() {
+    let when = "when = { a = \"b\" }";
+    let admin = "role = \"admin\"";
+    let nobody = ("audience = \"signalbox\"", "");
+    for (lines, rule, replaced, said) in [
+        ("operator_audience = \"ops\"", None, ("", ""), "oidc[0].operator_audience: found a value"),
+        ("operator_name = \"email\"", None, ("", ""), "expected an [[oidc.operator]] beside it"),
+        ("", Some([admin, ""]), ("", ""), "operator[0].when: found nothing"),
+        ("", Some([admin, "when = {}"]), ("", ""), "operator[0].when: found nothing"),
+        ("", Some([admin, "when = { a = [] }"]), ("", ""), "operator[0].when.a: found nothing"),
+        ("", Some([admin, "when = { a = [7] }"]), ("", ""), "oidc[0].operator[0].when.a[0]"),
+        ("", Some([admin, "when = \"all\""]), ("", ""), "operator[0].when: found `all`"),
+        ("", Some([when, ""]), ("", ""), "oidc[0].operator[0].role: found nothing"),
+        ("", Some([when, "role = \"admn\""]), ("", ""), "did you mean `admin`?"),
+        (
+            "",
+            Some([when, "role = \"admin\"\nteam = \"cards\""]),
+            ("", ""),
+            "oidc[0].operator[0].team",
+        ),
+        ("operator = \"all\"", None, ("", ""), "oidc[0].operator: found"),
+        (
+            "operator_audience = []",
+            Some([when, admin]),
+            ("", ""),
+            "operator_audience: found nothing",
+        ),
+        ("operator_audience = \"\"", Some([when, admin]), ("", ""), "oidc[0].operator_audience"),
+        (
+            "operator_name = \"\"",
+            Some([when, admin]),
+            ("", ""),
+            "oidc[0].operator_name: found nothing",
+        ),
+        ("operator_name = 7", Some([when, admin]), ("", ""), "oidc[0].operator_name: found"),
+        ("", Some([when, admin]), nobody, "oidc[0].audience: found nothing"),
+        (
+            "operator_audience = \"x\"",
+            Some([when, admin]),
+            nobody,
+            "oidc[0].audience: found nothing",
+        ),
+    ] {
+        let rule = rule.map(|it| format!("\n[[oidc.operator]]\n{}", it.join("\n")));
+        let found = faults(&format!("{lines}{}", rule.unwrap_or_default()), &[replaced]);
+        assert!(found.iter().any(|it| it.contains(said)), "{lines} {said}: {found:#?}");
+    }
+}
+
+#[test]
+fn all_faults_of_its_operators_are_said_at_once() {
+    let all =
+        "operator_name = \"\"\n[[oidc.operator]]\nrole = \"x\"\n[[oidc.operator]]\nwhen = {}\n";
+    let found = faults(all, &[]);
+    for path in [
+        "operator_name",
+        "operator[0].when",
+        "operator[0].role",
+        "operator[1].when",
+        "operator[1].role",
+    ] {
+        assert!(found.iter().any(|it| it.starts_with(&format!("oidc[0].{path}: "))), "{found:#?}");
+    }
 }

@@ -77,8 +77,11 @@ fn rule(claim: &str, value: &str, payer: usize) -> TokenRule {
     TokenRule { when: vec![Condition { claim: claim.into(), values: vec![value.into()] }], payer }
 }
 
-/// Operators of the callers' audience, by these rules: claim, value, role.
-fn operators(rules: &[(&str, &str, Role)]) -> TokenOperators {
+/// A rule for operators: claim, value, role.
+type Ruled = (&'static str, &'static str, Role);
+
+/// Operators of the callers' audience, by these rules.
+fn operators(rules: &[Ruled]) -> TokenOperators {
     let rules = rules.iter().map(|(claim, value, role)| OperatorRule {
         when: vec![Condition { claim: (*claim).into(), values: vec![(*value).into()] }],
         role: *role,
@@ -208,7 +211,7 @@ fn the_first_rule_that_matches_says_the_role_and_a_token_that_none_matches_is_re
     use Role::{Admin, Operator, Viewer};
     let token = token("RS256");
     let none = "no rule of its issuer makes this token an operator's";
-    let cases: [(&[(&str, &str, Role)], Result<Role, &str>); 7] = [
+    let cases: [(&[Ruled], Result<Role, &str>); 7] = [
         (&[("groups", "retail", Viewer)], Ok(Viewer)),
         (&[("groups", "retail", Admin), ("groups", "staff", Viewer)], Ok(Admin)),
         (&[("groups", "staff", Viewer), ("groups", "retail", Admin)], Ok(Viewer)),
