@@ -381,3 +381,17 @@ async fn the_example_of_the_pages_passes_the_check() {
     let said = binary::run(&folder.config(), &["check"]).await;
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
+
+#[tokio::test]
+async fn the_check_counts_an_issuers_admins_as_those_who_can_approve() {
+    let (up, issuer, _) = ground().await;
+    let two = "[audit]\ntwo_persons = true\n";
+    for (roles, warned) in [(ROLES, false), (&*ROLES.replace("\"admin\"", "\"viewer\""), true)] {
+        let folder = setup(&up, &format!("{two}{}", corp(&issuer, roles))).write();
+        let said = binary::run(&folder.config(), &["check"]).await;
+        let text = [said.stdout, said.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        assert!(said.status.success(), "{text:?}");
+        let told = text.concat().contains("there are not two operators of the role `admin`");
+        assert_eq!(told, warned, "{text:?}");
+    }
+}
