@@ -83,9 +83,16 @@ async fn decide(
     .await
 }
 
-/// Whether a proposal is that of the operator, whose name may be that of his account on the machine too.
+/// Whether a proposal is that of the operator, by whatever door either has come: one name of two doors is
+/// taken for one person's, for who is wrongly taken for two would approve what he has proposed.
 fn own(proposer: &str, operator: &str) -> bool {
-    proposer.strip_prefix("cli:").unwrap_or(proposer) == operator
+    person(proposer) == person(operator)
+}
+
+/// A name without its door: that of an account on the machine (`cli:mei`), or an issuer (`oidc(corp):mei`).
+fn person(name: &str) -> &str {
+    let by_issuer = || Some(name.strip_prefix("oidc(")?.split_once("):")?.1);
+    name.strip_prefix("cli:").or_else(by_issuer).unwrap_or(name)
 }
 
 /// What a second person approves: the changes, by whoever has proposed them, and the proposal's end; the
@@ -197,5 +204,13 @@ mod tests {
     fn ones_own_approval_does_not_count_by_whatever_door_it_was_proposed() {
         assert!(own("mei", "mei") && own("cli:mei", "mei"));
         assert!(!own("raj", "mei") && !own("cli:root", "mei") && !own("file", "mei"));
+        let doors = ["mei", "cli:mei", "oidc(corp):mei", "oidc(a/b):mei"];
+        for (a, b) in doors.iter().flat_map(|a| doors.map(|b| (*a, b))) {
+            assert!(own(a, b), "{a} {b}");
+        }
+        for other in ["oidc(corp):raj", "oidc(corp):mei:2", "oidc(mei):raj", "oidc(corp)", "oidc("]
+        {
+            assert!(!own(other, "mei") && !own("oidc(corp):mei", other), "{other}");
+        }
     }
 }

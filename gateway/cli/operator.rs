@@ -15,8 +15,8 @@ use crate::config::{self, Secret};
 /// Where the operators' listener is if nothing says so.
 const URL: &str = "http://127.0.0.1:9090";
 
-/// The longest token, in bytes: no server reads a longer header.
-const TOKEN_BYTES_MAX: u64 = 4 * 1024;
+/// The longest token, in bytes: a gateway looks at none of an issuer that is longer.
+const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 
 /// Where the gateway is, and what opens it.
 #[derive(Debug, clap::Args)]

@@ -74,7 +74,7 @@ pub use self::{
     },
     model::price_version,
     new_key::NewKey,
-    oidc::{Oidc, TokenRule},
+    oidc::{Oidc, OperatorRule, TokenOperators, TokenRule},
     operator::{ADMIN, Admin, Operator, Role},
     otlp::Tracing,
     outside::ManagedFn,

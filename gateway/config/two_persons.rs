@@ -83,7 +83,8 @@ impl TwoPersons {
             held.push("who are operators: it takes a restart".to_owned());
         }
         if before.oidc != after.oidc {
-            held.push("whose tokens are taken, and on which budget: it takes a restart".to_owned());
+            let what = "whose tokens are taken, on which budget, and who are operators by them";
+            held.push(format!("{what}: it takes a restart"));
         }
         held
     }

@@ -44,6 +44,7 @@ mod metrics;
 mod mistakes;
 mod new_budgets;
 mod oidc;
+mod oidc_operators;
 mod operators;
 mod own_edits;
 mod pages;

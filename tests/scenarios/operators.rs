@@ -9,6 +9,7 @@ use crate::harness::{
     Gateway, KEY, Reply, Setup, SimBackend,
     binary::{self, Server},
     gateway::{Folder, client},
+    issuer::{Issuer, Signer},
     wait,
 };
 
@@ -117,8 +118,21 @@ async fn asked(gateway: &Gateway, (method, path): (&str, &str), token: Option<&s
 #[tokio::test]
 async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
     let up = SimBackend::start();
-    let gateway =
-        setup(&up, OPERATORS).admin("metrics_token = \"file:metrics.token\"\n").start().await;
+    let signer = Signer::es256();
+    let issuer = Issuer::start(vec![signer.public("k1")]).await;
+    let rule = |role: &str| {
+        format!("[[oidc.operator]]\nwhen = {{ groups = \"{role}s\" }}\nrole = \"{role}\"\n")
+    };
+    let rules = ["viewer", "operator", "admin"].map(rule).concat();
+    let corp = format!(
+        "{OPERATORS}[[oidc]]\nname = \"corp\"\nissuer = \"{}\"\naudience = \"signalbox\"\n\
+         team = \"default\"\n{rules}",
+        issuer.name()
+    );
+    let of = |groups: &str| signer.token("k1", &issuer.claims(json!({ "groups": [groups] })));
+    let signed = ["viewers", "operators", "admins", "staff"].map(of);
+    let [viewer, operator, admin, staff] = signed.each_ref().map(|it| Some(&**it));
+    let gateway = setup(&up, &corp).admin("metrics_token = \"file:metrics.token\"\n").start().await;
     // What each may at the most; nobody at all where it is another error than 403.
     let who = [
         ("nobody", None, For::Anybody, 401),
@@ -129,6 +143,10 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
         ("an operator", Some(OPERATOR), For::Operator, 403),
         ("an admin", Some(ADMIN), For::Admin, 403),
         ("admin.token", Some(KEY), For::Admin, 403),
+        ("a caller of an issuer", staff, For::Anybody, 401),
+        ("a viewer of an issuer", viewer, For::Viewer, 403),
+        ("an operator of an issuer", operator, For::Operator, 403),
+        ("an admin of an issuer", admin, For::Admin, 403),
     ];
     for (method, path, needed, status) in PAGES {
         for (name, token, most, refused) in who {
@@ -140,7 +158,7 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
             if expected == 403 {
                 let error = &reply.json()["error"];
                 assert_eq!(error["code"], "role_forbidden", "{error}");
-                let has = if token == Some(VIEWER) { "`viewer`" } else { "`operator`" };
+                let has = if most == For::Viewer { "`viewer`" } else { "`operator`" };
                 let takes = if needed == For::Admin { "`admin`" } else { "`operator`" };
                 let told = format!("has the role {has}, and this takes the role {takes}");
                 assert!(error["message"].as_str().is_some_and(|it| it.ends_with(&told)), "{error}");
