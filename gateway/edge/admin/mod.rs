@@ -12,6 +12,7 @@ mod operator;
 mod policy;
 mod proposals;
 mod requests;
+mod said;
 mod spend;
 mod switches;
 
@@ -37,7 +38,7 @@ use self::operator::{
     guard,
 };
 pub(crate) use self::{
-    managed::{Manage, Minted},
+    managed::{Manage, Minted, Place},
     proposals::Proposals,
     switches::Switchboard,
 };
