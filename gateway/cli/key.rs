@@ -60,7 +60,13 @@ pub(super) enum Command {
         /// Its name.
         name: String,
         /// For so long the old one opens too; 0s ends it at once.
-        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span, allow_hyphen_values = true)]
+        #[arg(
+            long,
+            value_name = "SPAN",
+            default_value = "24h",
+            value_parser = span,
+            allow_hyphen_values = true
+        )]
         overlap: i64,
         #[command(flatten)]
         why: Why,

@@ -131,95 +131,48 @@ async fn revoked_for_good(gateway: &Gateway, path: &str, secrets: [&String; 3]) 
 type Wrong = (Value, &'static str, u16, &'static str, &'static str);
 
 #[rustfmt::skip]
-fn wrong() -> Vec<Wrong> {
+fn wrong_fields() -> Vec<Wrong> {
+    let over = "2020-01-31T00:00:00Z";
+    let alerts = json!([0.5, 0.9, 0.8]);
+    let key = |name: &str, field: &str, value: Value| json!({ "name": name, field: value });
+    let taken = |name: &str| json!({ "name": name });
     vec![
         (json!({}), "keys", 400, "missing_field", "name"),
         (json!({ "name": 5 }), "keys", 400, "invalid_value", "name"),
         (json!({ "name": "a b" }), "keys", 400, "invalid_value", "name"),
-        (json!({ "name": "a", "colour": 1 }), "keys", 400, "invalid_value", "colour"),
-        (json!({ "name": "a", "team": "bnak" }), "keys", 400, "invalid_value", "team"),
+        (key("a", "colour", json!(1)), "keys", 400, "invalid_value", "colour"),
+        (key("a", "team", json!("bnak")), "keys", 400, "invalid_value", "team"),
+        (key("a.team", "team", json!("bnak")), "keys", 400, "invalid_value", "team"),
+        (key("a", "models", json!(["god"])), "keys", 400, "invalid_value", "models[0]"),
+        (key("a", "models", json!([null])), "keys", 400, "invalid_value", "models"),
+        (key("a", "secret", json!("env:HOME")), "keys", 400, "invalid_value", "secret"),
+        (key("a", "hash", json!("x")), "keys", 400, "invalid_value", "hash"),
+        (key("a", "expires", json!(over)), "keys", 400, "invalid_value", "expires"),
+        (key("a", "budget", json!({ "amount": "-1" })), "keys", 400, "invalid_value", "budget.amount"),
         (
-            json!({ "name": "a", "models": ["god"] }),
-            "keys",
-            400,
-            "invalid_value",
-            "models[0]",
+            key("a", "budget", json!([{ "amount": "1", "alerts": alerts }])),
+            "keys", 400, "invalid_value", "budget[0].alerts[2]",
         ),
-        (
-            json!({ "name": "a", "secret": "env:HOME" }),
-            "keys",
-            400,
-            "invalid_value",
-            "secret",
-        ),
-        (
-            json!({ "name": "a", "budget": { "amount": "-1" } }),
-            "keys",
-            400,
-            "invalid_value",
-            "budget.amount",
-        ),
-        (json!({ "name": "scenario" }), "keys", 409, "name_taken", "name"),
-        (
-            json!({ "name": "t", "parent": "t" }),
-            "teams",
-            400,
-            "invalid_value",
-            "parent",
-        ),
-        (json!({ "name": "bank" }), "teams", 409, "name_taken", "name"),
+        (key("t", "parent", json!("t")), "teams", 400, "invalid_value", "parent"),
+        (taken("scenario"), "keys", 409, "name_taken", "name"),
+        (taken("bank"), "teams", 409, "name_taken", "name"),
         (json!([]), "keys", 400, "invalid_body", "-"),
+    ]
+}
+
+#[rustfmt::skip]
+fn wrong_imports() -> Vec<Wrong> {
+    let second = |key: Value| json!({ "keys": [{ "name": "b" }, key] });
+    let budget = json!([{ "amount": "x" }]);
+    let of = |key: Value, code, param| (second(key), "key-import", 400, code, param);
+    vec![
         (json!({ "keys": [] }), "key-import", 400, "invalid_value", "keys"),
-        (
-            json!({ "keys": [{ "name": "b" }, { "hash": "x" }] }),
-            "key-import",
-            400,
-            "missing_field",
-            "keys[1].name",
-        ),
-        (
-            json!({ "keys": [{ "name": "b" }, { "name": "c", "hash": "x" }] }),
-            "key-import",
-            400,
-            "invalid_value",
-            "keys[1].hash",
-        ),
-        (
-            json!({ "keys": [{ "name": "b" }, { "name": "c.d", "budget": [{ "amount": "x" }] }] }),
-            "key-import",
-            400,
-            "invalid_value",
-            "keys[1].budget[0].amount",
-        ),
-        (json!({ "keys": [{ "name": "scenario" }] }), "key-import", 409, "name_taken", "keys[0].name"),
-        (
-            json!({ "keys": [{ "name": "b" }, { "name": "c", "models": [null] }] }),
-            "key-import",
-            400,
-            "invalid_value",
-            "keys[1].models",
-        ),
-        (
-            json!({ "keys": [{ "name": "c", "secret": "env:HOME" }] }),
-            "key-import",
-            400,
-            "invalid_value",
-            "keys[0].secret",
-        ),
-        (
-            json!({ "name": "a", "expires": "2020-01-31T00:00:00Z" }),
-            "keys",
-            400,
-            "invalid_value",
-            "expires",
-        ),
-        (
-            json!({ "name": "a", "budget": { "amount": "1", "alerts": [0.5, 0.9, 0.8] } }),
-            "keys",
-            400,
-            "invalid_value",
-            "budget.alerts[2]",
-        ),
+        of(json!({ "hash": "x" }), "missing_field", "keys[1].name"),
+        of(json!({ "name": "c", "hash": "x" }), "invalid_value", "keys[1].hash"),
+        of(json!({ "name": "c.d", "budget": budget }), "invalid_value", "keys[1].budget[0].amount"),
+        of(json!({ "name": "c", "models": [null] }), "invalid_value", "keys[1].models"),
+        of(json!({ "name": "c", "secret": "env:HOME" }), "invalid_value", "keys[1].secret"),
+        (second(json!({ "name": "scenario" })), "key-import", 409, "name_taken", "keys[1].name"),
     ]
 }
 
@@ -227,7 +180,7 @@ fn wrong() -> Vec<Wrong> {
 async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
     let up = SimBackend::start();
     let gateway = setup(&up).start().await;
-    for (body, path, status, expected, param) in wrong() {
+    for (body, path, status, expected, param) in wrong_fields().into_iter().chain(wrong_imports()) {
         let reply = call(&gateway, Method::POST, path, body.clone()).await;
         assert_eq!(code(&reply), (status, expected.into()), "{body}: {}", reply.text());
         assert_eq!(

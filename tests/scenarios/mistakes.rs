@@ -291,6 +291,11 @@ fn of_commands() -> Vec<Mistake> {
         mistake("A key that there is not, explained").run("explain request.json --key chatbto"),
         mistake("A hint in another word, explained")
             .run("explain request.json --header x-signalbox-language:thai"),
+    ]
+}
+
+fn of_keys() -> Vec<Mistake> {
+    vec![
         mistake("A key is made").run("key create --name teller --lines"),
         mistake("A key is made before there is a configuration")
             .file("signalbox.toml", None)
@@ -311,6 +316,11 @@ fn of_commands() -> Vec<Mistake> {
         mistake("A key with a model that there is not")
             .run("key create --name teller --models qwem"),
         mistake("A key with an expiry that is none").run("key create --name teller --expires soon"),
+    ]
+}
+
+fn of_fields() -> Vec<Mistake> {
+    vec![
         mistake("A key that is to expire at once").run("key create --name teller --expires 0d"),
         mistake("A key that is to expire before now").run("key create --name teller --expires -1d"),
         mistake("A key with a debt for a budget").run("key create --name teller --budget -5/day"),
@@ -414,7 +424,8 @@ async fn of_requests() -> Vec<String> {
 
 #[tokio::test]
 async fn each_mistake_is_told_as_the_golden_file_has_it() {
-    let files = [of_files(), of_secrets(), of_words(), of_commands()].into_iter().flatten();
+    let files = [of_files(), of_secrets(), of_words(), of_commands(), of_keys(), of_fields()];
+    let files = files.into_iter().flatten();
     let mut told: Vec<String> = files.map(|it| format!("{}\n{}", it.title, it.told())).collect();
     told.extend(of_requests().await);
     let mut text = String::from(

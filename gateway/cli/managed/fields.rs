@@ -9,7 +9,8 @@ use crate::wire::{Unread, strict};
 /// What may be said of a key or a team.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct Fields {
-    /// What it may spend, such as 50/month or 2.50/day; several times for several windows.
+    /// What it may spend, such as 50/month or 2.50/day; a month's without a window; several times for several
+    /// windows.
     #[arg(long, value_name = "AMOUNT/WINDOW", value_parser = budget, allow_hyphen_values = true)]
     budget: Vec<Value>,
     /// The models that it may use, ids and selectors, separated by commas.

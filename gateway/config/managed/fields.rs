@@ -83,8 +83,8 @@ pub(crate) fn fields(object: &Map<String, Value>) -> Result<Table, EditRefused> 
     patched(&Table::new(), object)
 }
 
-/// Whether fields of two rows say the same: budgets count by what they mean, an empty table is none, and a key
-/// without a team is one of `default`.
+/// Whether fields of two rows say the same: budgets count by what they mean, an empty table is none, and a
+/// key without a team is one of `default`.
 pub(crate) fn same(kind: ManagedKind, one: &Table, other: &Table) -> bool {
     let says = |fields: &Table| {
         let empty = |it: &toml::Value| it.as_table().is_some_and(Table::is_empty);

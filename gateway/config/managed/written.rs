@@ -1,5 +1,5 @@
-//! Faults of rows, told by the places at which somebody has just written them: whoever asks for a change knows
-//! nothing of the paths that the store has.
+//! Faults of rows, told by the places at which somebody has just written them: whoever asks for a change
+//! knows nothing of the paths that the store has.
 
 use std::sync::Arc;
 
