@@ -100,7 +100,7 @@ fn made(
     let edit = Edit::Create { kind: ManagedKind::Team, name: name.into(), fields, hash: None };
     change(path, &[edit], why).map(|_| match name {
         DEFAULT_TEAM => {
-            err!("the team `{name}`, that of keys which name none, is written down now")
+            err!("the team `{name}`, that of keys which name none, is written down now");
         }
         _ => err!("the team `{name}` is made"),
     })
