@@ -48,8 +48,8 @@ pub(in crate::cli) fn expiry(text: &str) -> Result<Timestamp, String> {
         ms => ms.map_err(|error| format!("{error}, or a moment: 2027-01-31T00:00:00Z"))?,
     };
     let end = now.as_millisecond().saturating_add(ms);
-    // To the second, as people read it; never less than what was said.
-    let end = Timestamp::from_second(end.div_euclid(1_000).saturating_add(1));
+    // To the second, as people read it.
+    let end = Timestamp::from_second(end.div_euclid(1_000));
     end.map_err(|error| error.to_string())
 }
 
