@@ -15,10 +15,10 @@ use super::{
     in_force::InForce,
     propose::{ProposalRefused, instead},
     reload,
-    rows::{Made, rows},
+    rows::{Made, RefusedAt, rows},
 };
 use crate::{
-    config::{self, Author, Config, Edit, EditRefused, Ledger, Managed, ManagedRow, ReadFrom},
+    config::{self, Author, Config, Edit, Ledger, Managed, ManagedRow, ReadFrom},
     record::StoreError,
     store::{self, ManagedError, Reader},
 };
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub enum ChangeError {
     /// The row cannot be changed so.
     #[error(transparent)]
-    Refused(#[from] EditRefused),
+    Refused(#[from] RefusedAt),
     /// With it, the whole would be no configuration.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Faults(Vec<Fault>),

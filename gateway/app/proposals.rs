@@ -10,7 +10,7 @@ use super::{
     in_force::InForce,
     manage::failure,
     managed::{ChangeError, commit},
-    propose::{ProposalRefused, changes, closed, one, opened, page, waiting},
+    propose::{ProposalRefused, changes, closed, one, opened, page, proposed, waiting},
     rows::{Made, rows},
     spend::misused,
 };
@@ -43,7 +43,8 @@ async fn propose_policy(
         let proved = Proposal::of_policy(&document, &Value::Null, ("", 0));
         let edits = proved.edits().unwrap_or_default();
         let (after, _) = rows((&edits, &author), managed, Some(base))?;
-        let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+        let whole = base.with_managed(&after);
+        let whole = whole.map_err(|faults| ChangeError::Faults(proposed(faults)))?;
         let second = whole.two_persons.ok_or(ProposalRefused::Off)?;
         let changes = json!([{
             "kind": "policy", "name": POLICY,

@@ -176,6 +176,42 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_key_that_stands_twice_in_a_body_is_refused_by_every_page_that_takes_one() {
+    let up = SimBackend::start();
+    let gateway = setup(&up, OPERATORS).start().await;
+    let changing: Vec<_> = PAGES.iter().filter(|(method, ..)| *method != "GET").collect();
+    assert!(changing.len() >= 19, "{changing:?}");
+    for (method, path, ..) in changing {
+        for (body, param) in [
+            (r#"{"reason":"a","reason":"b"}"#, "reason"),
+            (
+                r#"{"name":"x","budget":[{"amount":"1"},{"amount":"2","amount":"9"}]}"#,
+                "budget[1].amount",
+            ),
+            (
+                r#"{"keys":[{"name":"x","limits":{"concurrent":1,"concurrent":2}}]}"#,
+                "keys[0].limits.concurrent",
+            ),
+        ] {
+            let url = format!("http://{}{path}", gateway.admin_addr());
+            let request = gateway.client.request(method.parse().expect("a method"), url);
+            let reply = Reply::of(request.bearer_auth(ADMIN).body(body)).await;
+            let error = &reply.json()["error"];
+            assert_eq!(
+                (reply.status, &error["code"], &error["param"]),
+                (400, &json!("invalid_json"), &json!(param)),
+                "{method} {path}: {error}"
+            );
+            let told = format!("the key `{param}` stands in it twice");
+            assert!(error["message"].as_str().is_some_and(|it| it.contains(&told)), "{error}");
+        }
+    }
+    let audit = asked(&gateway, ("GET", "/admin/v1/audit"), Some(ADMIN)).await.text();
+    assert!(!audit.contains("created") && !audit.contains("disabled"), "{audit}");
+    gateway.close().await;
+}
+
+#[tokio::test]
 async fn an_operator_is_told_who_he_is() {
     let up = SimBackend::start();
     let gateway = setup(&up, OPERATORS).start().await;
