@@ -74,10 +74,13 @@ pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Mana
     app::change(path, edits, &author).map_err(|error| {
         match &error {
             ChangeError::Faults(faults) => super::print_faults(faults),
-            ChangeError::Store(StoreError::Older { .. }) => {
+            ChangeError::Store(_, StoreError::Older { .. }) => {
                 err!(
                     "signalbox: the ledger is of an earlier version: start the gateway on it once"
                 );
+            }
+            ChangeError::Busy | ChangeError::Store(..) => {
+                err!("signalbox: nothing was changed: {error}");
             }
             error => err!("signalbox: {error}"),
         }
@@ -85,7 +88,7 @@ pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Mana
             ChangeError::Faults(_) | ChangeError::Refused(_) | ChangeError::Proposal(_) => {
                 super::WRONG
             }
-            ChangeError::Busy | ChangeError::Store(_) => 1,
+            ChangeError::Busy | ChangeError::Store(..) | ChangeError::Written(_) => 1,
         })
     })
 }

@@ -92,6 +92,15 @@ pub enum StoreError {
     /// There is no space left on its disk.
     #[error("the disk is full")]
     Full,
+    /// Another process holds a lock on it, and has not let go of it in time.
+    #[error(
+        "another process holds a lock on the ledger's file and has not let go of it in time: find that \
+         process, such as by `fuser`, and end it"
+    )]
+    Locked,
+    /// What stands at its path cannot be opened as a file; in words, why.
+    #[error("{0}")]
+    Unusable(String),
     /// Anything else.
     #[error("the store failed: {0}")]
     Failed(#[source] Box<dyn Error + Send + Sync>),

@@ -11,6 +11,6 @@ pub use self::sqlite::{
     Following, HourlyFleet, Keep, KeptRequest, LEDGER_COLUMNS, Machines, ManagedError, Named,
     Observed, ObservedRow, PastArm, PastRow, PepperKnown, Predecessors, Reader, Recovered, Removed,
     RequestEnd, Settled, ShadowRow, Signer, Span, Spending, Spent, Sqlite, Sum, Verification,
-    accept_pepper, adjust, backup, free_bytes, held, managed_sum, note_uses, pepper_fingerprint,
-    record, stored_managed, usable, write_managed,
+    accept_pepper, adjust, backup, free_bytes, free_to_write, held, managed_sum, note_uses,
+    pepper_fingerprint, record, stored_managed, usable, write_managed,
 };

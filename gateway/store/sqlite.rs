@@ -57,7 +57,7 @@ pub use self::{
     adjustment::Adjustment,
     backup::{BackedUp, backup},
     boot::{Departure, Predecessors},
-    changes::{note_uses, stored_managed, write_managed},
+    changes::{free_to_write, note_uses, stored_managed, write_managed},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
@@ -120,8 +120,15 @@ pub struct Sqlite {
 }
 
 pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
+        // Whoever only reads makes or writes the files beside it too.
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            let what = "it, its folder or a file beside it, such as its `-wal`, is not this user's to write";
+            StoreError::Unusable(format!("{what}: {error}"))
+        }
         _ => StoreError::Failed(Box::new(error)),
     }
 }
@@ -168,6 +175,7 @@ impl Sqlite {
         }
         let living: Vec<i64> = living.iter().map(|it| it.number).collect();
         files::create(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        files::openable(path, true)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&mut connection, durability).map_err(failed)?;
         if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {
