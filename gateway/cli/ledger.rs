@@ -150,7 +150,7 @@ fn as_json(it: &Verification) -> serde_json::Value {
     serde_json::json!({
         "open": it.open, "settled": it.settled, "recovered": it.recovered,
         "unchecked": it.unchecked, "priced": it.priced, "unpriced": it.unpriced,
-        "adjusted": it.adjusted, "audit": it.audit,
+        "adjusted": it.adjusted, "left_open": it.left_open, "notes": it.notes, "audit": it.audit,
         "audit_signed": it.signed.as_ref().map(|(seq, _)| seq),
         "audit_key": it.signed.as_ref().map(|(_, key)| key), "cost": it.cost.to_string(), "faults": it.faults,
     })
@@ -159,6 +159,9 @@ fn as_json(it: &Verification) -> serde_json::Value {
 fn print(it: &Verification) {
     for fault in &it.faults {
         out!("{fault}");
+    }
+    for note in &it.notes {
+        out!("note: {note}");
     }
     if it.unchecked > 0 {
         let rows = policies::counted(it.unchecked, "row is", "rows are");
