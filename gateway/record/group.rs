@@ -21,6 +21,12 @@ pub trait LedgerStore {
         Upkeep::default()
     }
 
+    /// The name of the replica that writes it, and the number by which its entries name this process; nothing
+    /// where entries name none.
+    fn writer(&self) -> Option<(Arc<str>, i64)> {
+        None
+    }
+
     /// Where it stands, as the log shall name it.
     fn place(&self) -> String {
         String::from("the ledger")

@@ -14,6 +14,7 @@ mod checkpoint;
 mod checksum;
 mod columns;
 mod command;
+mod counted;
 mod decisions;
 mod enrolled;
 mod entry;
@@ -47,7 +48,7 @@ mod verify;
 mod view;
 mod write;
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -62,6 +63,7 @@ pub use self::{
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
     command::record,
+    counted::{Counted, CountedRow, counted},
     enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
@@ -297,6 +299,11 @@ impl LedgerStore for Sqlite {
         let audit_head = audit::head(connection).ok().flatten().map_or(0, |(seq, _)| seq);
         let upkeep = keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection));
         Upkeep { audit_head, ..upkeep }
+    }
+
+    fn writer(&self) -> Option<(Arc<str>, i64)> {
+        let replica = counted::replica(&self.connection).ok()??;
+        Some((replica.into(), self.boot.number))
     }
 
     fn place(&self) -> String {
