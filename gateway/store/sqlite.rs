@@ -289,7 +289,7 @@ impl LedgerStore for Sqlite {
             (Ok(_), _) => {}
             // Tried again at the next step; until then they are only open for longer.
             (Err(error), _) => {
-                let ledger = connection.path().unwrap_or_default();
+                let (ledger, error) = (connection.path().unwrap_or_default(), failed(error));
                 tracing::warn!(ledger, %error, "entries left open could not be closed");
             }
         }
