@@ -1,6 +1,6 @@
 //! What operators see of what is managed, and how they change it: for the operators' API.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use policies::Fault;
@@ -305,6 +305,9 @@ fn field(faults: &[Fault]) -> Option<String> {
     (!field.is_empty()).then(|| field.to_owned())
 }
 
+/// When to come again with a change that was not made: whoever is in its way may be gone by then.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+
 /// A change that was not made, as operators are told.
 pub(super) fn failure(error: &ChangeError) -> Failure {
     use crate::config::EditRefused as Refused;
@@ -340,13 +343,15 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             ProposalRefused::Off => invalid(409, "two_persons_off"),
             ProposalRefused::Many => invalid(409, "too_many_proposals"),
         },
-        ChangeError::Busy => unavailable(error),
-        ChangeError::Store(StoreError::Full) => unavailable(&"the ledger's disk is full"),
-        ChangeError::Store(_) => unavailable(error),
+        ChangeError::Store(_, StoreError::Full) => unavailable(&"the ledger's disk is full"),
+        ChangeError::Busy | ChangeError::Store(..) => unavailable(error),
+        ChangeError::Written(_) => {
+            Failure::new(Kind::Unavailable, Stage::Record, error.to_string()).after(COME_BACK_AFTER)
+        }
     }
 }
 
 fn unavailable(why: &dyn std::fmt::Display) -> Failure {
     let public = format!("nothing was changed: {why}");
-    Failure::new(Kind::Unavailable, Stage::Record, public)
+    Failure::new(Kind::Unavailable, Stage::Record, public).after(COME_BACK_AFTER)
 }

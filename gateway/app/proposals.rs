@@ -13,6 +13,7 @@ use super::{
     propose::{ProposalRefused, changes, closed, one, opened, page, proposed, waiting},
     rows::{Made, rows},
     spend::misused,
+    turns::Urgency,
 };
 use crate::{
     config::{
@@ -39,7 +40,7 @@ async fn propose_policy(
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let policy = Arc::clone(&in_force.gateway.epoch.load().names);
-    commit(in_force, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed| {
         let proved = Proposal::of_policy(&document, &Value::Null, ("", 0));
         let edits = proved.edits().unwrap_or_default();
         let (after, _) = rows((&edits, &author), managed, Some(base))?;
@@ -65,7 +66,7 @@ async fn decide(
     (id, approves): (String, bool),
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
-    commit(in_force, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed| {
         let row = managed.get(ManagedKind::Proposal, &id);
         let found = row.and_then(|row| Some((row, Proposal::of_row(row)?)));
         let (row, it) = found.ok_or_else(|| ProposalRefused::Absent(id.as_str().into()))?;
@@ -156,7 +157,7 @@ async fn expire(in_force: &Arc<InForce>) {
     }
     let reason = "nobody has approved it in time".into();
     let by = Author { by: BY_GATEWAY.into(), at_ms, reason };
-    let done = commit(in_force, move |base, managed| {
+    let done = commit(in_force, Urgency::Waits, move |base, managed| {
         let all = overdue(managed).into_iter();
         let made: Vec<_> =
             all.map(|(row, it)| closed(&row, it, ProposalState::Expired, &by)).collect();

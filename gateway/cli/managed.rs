@@ -88,10 +88,13 @@ pub(super) fn changed_at(
                 super::print_faults(&as_written(faults.clone(), &asked, &place));
             }
             ChangeError::Refused(refused) => err!("signalbox: {}{refused}", place(refused.nth)),
-            ChangeError::Store(StoreError::Older { .. }) => {
+            ChangeError::Store(_, StoreError::Older { .. }) => {
                 err!(
                     "signalbox: the ledger is of an earlier version: start the gateway on it once"
                 );
+            }
+            ChangeError::Busy | ChangeError::Store(..) => {
+                err!("signalbox: nothing was changed: {error}");
             }
             error => err!("signalbox: {error}"),
         }
@@ -99,7 +102,7 @@ pub(super) fn changed_at(
             ChangeError::Faults(_) | ChangeError::Refused(_) | ChangeError::Proposal(_) => {
                 super::WRONG
             }
-            ChangeError::Busy | ChangeError::Store(_) => 1,
+            ChangeError::Busy | ChangeError::Store(..) | ChangeError::Written(_) => 1,
         })
     })
 }

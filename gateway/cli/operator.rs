@@ -59,6 +59,15 @@ pub(super) fn url(text: &str) -> Result<String, String> {
 }
 
 impl Operator {
+    /// The listener at this URL; its token by reference or in a file.
+    pub(super) fn at(url: &str, token: Option<&str>, token_file: Option<&Path>) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            token: token.map(str::to_owned),
+            token_file: token_file.map(Path::to_owned),
+        }
+    }
+
     /// Where to ask, and with which token: what is typed, else what the configuration says, if there is one.
     pub(super) fn asked(&self, named: Option<&Path>) -> Result<(String, Tokens), ExitCode> {
         let token = self.token()?;

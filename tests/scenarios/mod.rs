@@ -37,6 +37,7 @@ mod keeping;
 mod key_card;
 mod ledger;
 mod limits;
+mod locked;
 mod log;
 mod machines;
 mod managed;

@@ -142,6 +142,20 @@ impl Edit {
         }
     }
 
+    /// Whether it closes something: a key that is to open nothing any more, a model or an endpoint that is to
+    /// serve nothing. It may be that harm is done until it is in force.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        match self {
+            Self::Revoke { .. } => true,
+            Self::Put { kind, .. } => matches!(kind, ManagedKind::Model | ManagedKind::Endpoint),
+            Self::Create { .. }
+            | Self::Patch { .. }
+            | Self::Rotate { .. }
+            | Self::Remove { .. } => false,
+        }
+    }
+
     /// Whether it asks for what is so already: a switch that stands as it is to stand, fields that say the
     /// same, a key that is revoked. A version that is meant must be that of the row.
     #[must_use]
