@@ -41,6 +41,7 @@ mod start_error;
 mod switches;
 mod traces;
 mod trail;
+mod turns;
 mod webhook;
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};

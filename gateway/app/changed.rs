@@ -1,8 +1,8 @@
 //! Whom a reload concerns: the teams, keys, operators and aliases that it added, removed or changed, by name.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::config::{ADMIN, Config, Credential, Key, Team};
+use crate::config::{ADMIN, Config, Credential, Key, Oidc, Role, Team};
 
 /// What became of the named parts of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ pub(super) fn names_changed(a: &Config, b: &Config) -> Vec<NamesChanged> {
         .collect()
 }
 
+/// Whether others are operators, or by other means.
+pub(super) fn operators_differ(a: &Config, b: &Config) -> bool {
+    operators(a) != operators(b)
+}
+
 fn compared<T: PartialEq>(
     section: &'static str,
     before: Vec<(Arc<str>, T)>,
@@ -63,16 +68,32 @@ fn teams(config: &Config) -> Vec<(Arc<str>, impl PartialEq + use<'_>)> {
     config.teams.iter().enumerate().map(of).collect()
 }
 
-/// The operators, with the one whose token is `admin.token`.
-fn operators(config: &Config) -> Vec<(Arc<str>, impl PartialEq + use<>)> {
+/// How an operator is recognised, and what he may do.
+#[derive(PartialEq)]
+enum Recognised {
+    /// By `admin.token`.
+    First(Credential),
+    /// By a token of his own.
+    Named(Credential, (Role, Option<jiff::Timestamp>)),
+    /// By whatever this issuer signs. What is for callers alone is left out.
+    Issuer(Box<Oidc>),
+}
+
+/// The operators, with the one whose token is `admin.token`, and all of an issuer by the name of its key.
+fn operators(config: &Config) -> Vec<(Arc<str>, Recognised)> {
     let first = config.admin.token.clone();
-    let first = first.map(|it| (Arc::from(ADMIN), (Credential::Secret(it), None)));
-    let named = config
-        .admin
-        .operators
-        .iter()
-        .map(|it| (Arc::clone(&it.name), (it.credential.clone(), Some((it.role, it.expires)))));
-    first.into_iter().chain(named).collect()
+    let first = first.map(|it| (Arc::from(ADMIN), Recognised::First(Credential::Secret(it))));
+    let named = config.admin.operators.iter().map(|it| {
+        let by = Recognised::Named(it.credential.clone(), (it.role, it.expires));
+        (Arc::clone(&it.name), by)
+    });
+    let issuers = config.oidc.iter().filter(|it| !it.operators.rules.is_empty()).map(|it| {
+        let (audience, rules, payers) = (Vec::new(), Vec::new(), Vec::new());
+        let user = Box::default();
+        let by = Oidc { audience, rules, payers, user, refresh: Duration::ZERO, ..it.clone() };
+        (format!("oidc({})", it.name).into(), Recognised::Issuer(Box::new(by)))
+    });
+    first.into_iter().chain(named).chain(issuers).collect()
 }
 
 /// The keys, with their teams by name.

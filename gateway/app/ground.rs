@@ -69,14 +69,16 @@ pub fn warnings(config: &Config) -> Vec<String> {
     let admin = |it: &&config::Operator| it.role == config::Role::Admin;
     let admins = config.admin.operators.iter().filter(admin).count()
         + usize::from(config.admin.token.is_some());
-    if config.two_persons.is_some() && admins < 2 {
+    // How many have the tokens that an issuer signs, nobody knows here.
+    let by_issuer = config.oidc.iter().any(|it| it.operators.have_admin());
+    if config.two_persons.is_some() && admins < 2 && !by_issuer {
         notes.push(
             "audit.two_persons: there are not two operators of the role `admin`, and nobody can approve what \
              the only one proposes"
                 .to_owned(),
         );
     }
-    if config.keys.is_empty() && config.oidc.is_empty() {
+    if config.keys.is_empty() && config.oidc.iter().all(|it| it.payers.is_empty()) {
         notes.push(
             "key: there is none yet, and so nobody can ask: `signalbox key create --name NAME` makes one"
                 .into(),

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
+use super::turns::Turns;
 use crate::{
     config::{Config, ReadFrom},
     log::Log,
@@ -17,6 +18,8 @@ pub(super) struct InForce {
     pub(super) gateway: Arc<Gateway>,
     /// Whoever holds it decides what comes next.
     pub(super) config: Mutex<Config>,
+    /// Whose turn it is to change what is managed.
+    pub(super) turns: Turns,
     /// What it was read from, for those who only look.
     pub(super) read: ArcSwap<ReadFrom>,
     /// The ledger's file, for as long as the process lives.
@@ -41,6 +44,7 @@ impl InForce {
             ledger: config.ledger.sqlite.clone(),
             read: ArcSwap::from_pointee(config.read_from()),
             config: Mutex::new(config),
+            turns: Turns::default(),
             predecessors,
             asks,
             log: log.clone(),

@@ -1,21 +1,25 @@
 //! What operators see of what is managed, and how they change it: for the operators' API.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use policies::Fault;
 use serde_json::{Map, Value, json};
 
 use super::{
     in_force::InForce,
     managed::{ChangeError, change_here},
-    propose::{ProposalRefused, waiting},
+    propose::{PROPOSED, ProposalRefused, waiting},
     query,
+    rows::RefusedAt,
     spend::misused,
 };
 use crate::{
-    config::{Config, ManagedKind, ManagedRow, ManagedState, ProposalState, ReadFrom},
+    config::{
+        Config, Edit, ManagedKind, ManagedRow, ManagedState, ProposalState, ReadFrom, as_written,
+    },
     directory,
-    edge::admin::{Manage, Minted},
+    edge::admin::{Manage, Minted, Place},
     failure::{Failure, Kind, Stage},
     pipeline::Gateway,
     record::StoreError,
@@ -27,12 +31,14 @@ use crate::{
 pub(super) fn manager(in_force: &Arc<InForce>) -> Manage {
     let [a, b, c, d] = [(); 4].map(|()| Arc::clone(in_force));
     Manage {
-        change: Box::new(move |edits, author| {
+        change: Box::new(move |edits, author, place| {
             let in_force = Arc::clone(&a);
             Box::pin(async move {
                 in_force.gateway.recorder.accepts()?;
+                let named = |it: &Edit| (it.row().0, Arc::clone(it.row().1));
+                let asked: Vec<_> = edits.iter().map(named).collect();
                 let changed = change_here(&in_force, edits, author).await;
-                let rows = changed.map_err(|error| failure(&error))?;
+                let rows = changed.map_err(|error| failure_in(error, &asked, place))?;
                 Ok(waiting(&rows, (in_force.gateway.sources.timestamp)().as_millisecond()))
             })
         }),
@@ -268,6 +274,40 @@ fn of_store(row: &ManagedRow, hashes: bool, it: &mut Map<String, Value>) {
     }
 }
 
+/// A change that was not made, as the operator is told who has written it at this place.
+fn failure_in(error: ChangeError, asked: &[(ManagedKind, Arc<str>)], place: Place) -> Failure {
+    let at = |nth: usize| match place {
+        Place::Body => String::new(),
+        Place::Keys => format!("keys[{nth}]."),
+    };
+    match error {
+        ChangeError::Faults(faults) => {
+            let asked: Vec<_> = asked.iter().map(|(kind, name)| (*kind, name)).collect();
+            failure(&ChangeError::Faults(as_written(faults, &asked, at)))
+        }
+        ChangeError::Refused(RefusedAt { nth, .. }) => {
+            let (mut it, at) = (failure(&error), at(nth));
+            it.param = it.param.map(|param| format!("{at}{param}").into());
+            if let Some(listed) = at.strip_suffix('.') {
+                it.public = format!("{listed}: {}", it.public).into();
+            }
+            it
+        }
+        error => failure(&error),
+    }
+}
+
+/// The field in which somebody has written the first of these faults, if he has written one of them.
+fn field(faults: &[Fault]) -> Option<String> {
+    let first = faults.iter().find(|it| !it.path.starts_with("store."))?;
+    let of_policy = first.file.as_deref() == Some(PROPOSED);
+    let field = if of_policy { "document" } else { &first.path };
+    (!field.is_empty()).then(|| field.to_owned())
+}
+
+/// When to come again with a change that was not made: whoever is in its way may be gone by then.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+
 /// A change that was not made, as operators are told.
 pub(super) fn failure(error: &ChangeError) -> Failure {
     use crate::config::EditRefused as Refused;
@@ -276,8 +316,10 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
         failure.with_status(status).coded(code)
     };
     match error {
-        ChangeError::Refused(refused) => match refused {
+        ChangeError::Refused(refused) => match &refused.why {
             Refused::Exists(..) | Refused::Revoked(_) => invalid(409, "name_taken").at("name"),
+            Refused::Ended(_) => invalid(409, "key_revoked").at("name"),
+            Refused::InUse(..) => invalid(409, "team_in_use").at("name"),
             Refused::Absent(..) => invalid(404, "not_found").at("name"),
             Refused::InFile(..) => invalid(409, "stands_in_file").at("name"),
             Refused::Version(..) | Refused::Gone(..) => invalid(412, "version_differs"),
@@ -285,8 +327,7 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             Refused::Field(field, ..) => invalid(400, "invalid_value").at(field.to_string()),
         },
         ChangeError::Faults(faults) => {
-            let first = faults.first().map(|it| it.path.clone()).unwrap_or_default();
-            invalid(400, "invalid_value").at(first)
+            Failure { param: field(faults).map(Into::into), ..invalid(400, "invalid_value") }
         }
         ChangeError::Proposal(refused) => match refused {
             ProposalRefused::Absent(_) => invalid(404, "not_found").at("id"),
@@ -302,13 +343,15 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             ProposalRefused::Off => invalid(409, "two_persons_off"),
             ProposalRefused::Many => invalid(409, "too_many_proposals"),
         },
-        ChangeError::Busy => unavailable(error),
-        ChangeError::Store(StoreError::Full) => unavailable(&"the ledger's disk is full"),
-        ChangeError::Store(_) => unavailable(error),
+        ChangeError::Store(_, StoreError::Full) => unavailable(&"the ledger's disk is full"),
+        ChangeError::Busy | ChangeError::Store(..) => unavailable(error),
+        ChangeError::Written(_) => {
+            Failure::new(Kind::Unavailable, Stage::Record, error.to_string()).after(COME_BACK_AFTER)
+        }
     }
 }
 
 fn unavailable(why: &dyn std::fmt::Display) -> Failure {
     let public = format!("nothing was changed: {why}");
-    Failure::new(Kind::Unavailable, Stage::Record, public)
+    Failure::new(Kind::Unavailable, Stage::Record, public).after(COME_BACK_AFTER)
 }

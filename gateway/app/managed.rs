@@ -3,22 +3,24 @@
 //! record written in one transaction, and then in force, here and in every other process on the ledger.
 
 use std::{
-    path::Path,
+    io,
+    path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use policies::Fault;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     in_force::InForce,
     propose::{ProposalRefused, instead},
     reload,
-    rows::{Made, rows},
+    rows::{Made, RefusedAt, rows},
+    turns::{CHANGE_WITHIN, Urgency},
 };
 use crate::{
-    config::{self, Author, Config, Edit, EditRefused, Ledger, Managed, ManagedRow, ReadFrom},
+    config::{self, Author, Config, Edit, Ledger, Managed, ManagedRow, ReadFrom},
     record::StoreError,
     store::{self, ManagedError, Reader},
 };
@@ -28,15 +30,18 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often it is written when keys were last used.
 const USES_EVERY: Duration = Duration::from_secs(20);
-/// For how long a change is made anew because others come in between.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long one try of a change waits for whoever writes to the ledger: its writer takes milliseconds.
+const WAIT_MAX: Duration = Duration::from_millis(250);
+/// For how long a change rests between two tries, at first and at the most.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(25);
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// The row cannot be changed so.
     #[error(transparent)]
-    Refused(#[from] EditRefused),
+    Refused(#[from] RefusedAt),
     /// With it, the whole would be no configuration.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Faults(Vec<Fault>),
@@ -44,11 +49,14 @@ pub enum ChangeError {
     #[error(transparent)]
     Proposal(#[from] ProposalRefused),
     /// Others change something all the time.
-    #[error("something else was changed at the same time, again and again")]
+    #[error("others change something all the time, and this has not had its turn")]
     Busy,
-    /// The ledger cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The ledger in this file cannot be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    Store(PathBuf, #[source] StoreError),
+    /// It is written all the same: what it makes is not in force in this process yet.
+    #[error("it is written, and not in force here yet, which is tried until it is: {0}")]
+    Written(String),
 }
 
 /// What is managed beside the file, for the configuration: nothing where there is no ledger yet, or an older
@@ -79,9 +87,10 @@ pub fn change(
     let ledger = config::ledger(path).map_err(ChangeError::Faults)?.sqlite;
     // What stands already may be what is to be mended: the whole counts as it is afterwards.
     let alone = config::load(Some(path)).ok().map(|it| it.read_from());
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        let managed = store::stored_managed(&ledger)?;
+    let began = std::time::Instant::now();
+    let left = || CHANGE_WITHIN.saturating_sub(began.elapsed());
+    loop {
+        let managed = store::stored_managed(&ledger).map_err(|error| of(&ledger, error))?;
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
         if made.is_empty() {
             return Ok(Vec::new());
@@ -90,26 +99,28 @@ pub fn change(
         let whole = whole.map_err(ChangeError::Faults)?;
         let waits = instead(&whole, (edits, author), (&managed, &after), &made)?;
         let made = waits.map_or(made, |it| vec![it]);
-        match store::write_managed(&ledger, managed.last, &made) {
+        match store::write_managed(&ledger, managed.last, &made, left()) {
             Ok(_) => return Ok(made.into_iter().map(|(row, _)| row).collect()),
+            Err(ManagedError::Conflict) if left().is_zero() => return Err(ChangeError::Busy),
             Err(ManagedError::Conflict) => {}
-            Err(ManagedError::Store(error)) => return Err(error.into()),
+            Err(ManagedError::Store(error)) => return Err(of(&ledger, error)),
         }
     }
-    Err(ChangeError::Busy)
 }
 
 /// The same in a process that serves: the changes are in force here when this returns, or the proposal that
-/// is made in their place is the only row.
+/// is made in their place is the only row. What closes something goes before all that waits.
 ///
 /// # Errors
-/// See [`ChangeError`]: then nothing was changed.
+/// See [`ChangeError`]: then nothing was changed, but for one.
 pub(super) async fn change_here(
     in_force: &Arc<InForce>,
     edits: Vec<Edit>,
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
-    commit(in_force, move |base, managed| {
+    let closes = !edits.is_empty() && edits.iter().all(Edit::closes);
+    let urgency = if closes { Urgency::Closes } else { Urgency::Waits };
+    commit(in_force, urgency, move |base, managed| {
         let (after, made) = rows((&edits, &author), managed, Some(base))?;
         let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
         let Some(it) = instead(&whole, (&edits, &author), (managed, &after), &made)? else {
@@ -122,59 +133,123 @@ pub(super) async fn change_here(
 }
 
 /// Writes the rows that are planned from what was read, and puts the whole with them in force; where somebody
-/// else was quicker, they are planned anew. Where none are planned, nothing is done.
+/// else was quicker, they are planned anew. Where none are planned, nothing is done. All of it has one
+/// deadline from here on, whatever it waits for.
 ///
 /// # Errors
-/// See [`ChangeError`]: then nothing was changed.
+/// See [`ChangeError`]: then nothing was changed, but for one.
 pub(super) async fn commit<F>(
     in_force: &Arc<InForce>,
+    urgency: Urgency,
     plan: F,
 ) -> Result<Vec<ManagedRow>, ChangeError>
 where
     F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
 {
-    // Whoever asks may vanish meanwhile: what is written is put in force all the same.
-    let ends = tokio::spawn(committed(Arc::clone(in_force), plan));
-    ends.await.map_err(|error| StoreError::Failed(Box::new(error)))?
+    let until = Instant::now() + CHANGE_WITHIN;
+    // Whoever asks may vanish meanwhile: what is written is put in force all the same. It answers when it has
+    // ended, and so nothing is written of which somebody was told that it was not.
+    let ends = tokio::spawn(committed(Arc::clone(in_force), (urgency, until), plan));
+    ends.await.map_err(|error| of(&in_force.ledger, StoreError::Failed(Box::new(error))))?
 }
 
-async fn committed<F>(in_force: Arc<InForce>, plan: F) -> Result<Vec<ManagedRow>, ChangeError>
+async fn committed<F>(
+    in_force: Arc<InForce>,
+    (urgency, until): (Urgency, Instant),
+    plan: F,
+) -> Result<Vec<ManagedRow>, ChangeError>
 where
     F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
 {
-    let mut current = in_force.config.lock().await;
-    let (plan, began) = (Arc::new(plan), Instant::now());
-    while began.elapsed() < PATIENCE {
+    let turns = &in_force.turns;
+    let late = || match turns.locked() {
+        true => of(&in_force.ledger, StoreError::Locked),
+        false => ChangeError::Busy,
+    };
+    let turn = turns.wait(urgency, until).await.ok_or_else(late)?;
+    let (plan, mut pause) = (Arc::new(plan), PAUSE_MIN);
+    loop {
+        let mut current = turn.take(&in_force.config).await.ok_or_else(late)?;
         let (plan, ledger) = (Arc::clone(&plan), in_force.ledger.clone());
-        let base = current.read_from();
-        let made = tokio::task::spawn_blocking(move || {
-            let managed = Reader::open(&ledger)?.managed(&base.managed)?;
-            let (whole, made) = plan(&base, &managed)?;
-            if made.is_empty() {
-                // Where somebody else was quicker, it is in force here too when this returns.
-                let newer = managed.last != base.managed.last;
-                return Ok(Some((newer.then_some(whole), made)));
-            }
-            match store::write_managed(&ledger, managed.last, &made) {
-                Ok(last) => Ok(Some((Some(whole.dated(last)), made))),
-                Err(ManagedError::Conflict) => Ok(None),
-                Err(ManagedError::Store(error)) => Err(ChangeError::Store(error)),
-            }
+        let (base, left) = (current.read_from(), until.saturating_duration_since(Instant::now()));
+        let tried = tokio::task::spawn_blocking(move || {
+            attempt(&ledger, &base, left.min(WAIT_MAX), &*plan)
         });
-        let made = made.await.map_err(|error| StoreError::Failed(Box::new(error)))??;
-        if let Some((whole, made)) = made {
-            if let Some(whole) = whole {
-                put(&in_force, &mut current, whole).await?;
+        let tried = tried.await.map_err(|error| StoreError::Failed(Box::new(error)));
+        let tried = tried.map_err(|error| of(&in_force.ledger, error))?;
+        turns.found_locked(matches!(tried, Ok(Tried::Locked)));
+        match tried? {
+            Tried::Done(whole, made) => {
+                if let Some(whole) = whole {
+                    let put = put(&in_force, &mut current, *whole).await;
+                    put.map_err(|error| ChangeError::Written(error.to_string()))?;
+                }
+                return Ok(made.into_iter().map(|(row, _)| row).collect());
             }
-            return Ok(made.into_iter().map(|(row, _)| row).collect());
+            Tried::Overtaken => pause = PAUSE_MIN,
+            Tried::Locked => pause = PAUSE_MAX.min(pause * 2),
+        }
+        drop(current);
+        if !turn.rest(pause).await {
+            return Err(late());
         }
     }
-    Err(ChangeError::Busy)
 }
 
-async fn put(in_force: &InForce, current: &mut Config, whole: Config) -> Result<(), StoreError> {
-    let put = reload::put(in_force, current, whole, reload::Cause::Managed).await;
-    put.map(|_| ()).map_err(|error| StoreError::Failed(Box::new(error)))
+/// What has become of a change that was tried.
+enum Tried {
+    /// It is written, or there was nothing to write. The whole with it is to be in force, if it is another.
+    Done(Option<Box<Config>>, Vec<Made>),
+    /// Somebody else was quicker: nothing is written.
+    Overtaken,
+    /// Another process holds a lock on the file: nothing is written.
+    Locked,
+}
+
+/// Tries a change. Whoever writes to the ledger is waited for so long once it is planned, and not before: a
+/// plan of many keys takes its time.
+fn attempt<F>(
+    ledger: &Path,
+    base: &ReadFrom,
+    wait: Duration,
+    plan: &F,
+) -> Result<Tried, ChangeError>
+where
+    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError>,
+{
+    let told = |error| match error {
+        StoreError::Locked => Ok(Tried::Locked),
+        error => Err(of(ledger, error)),
+    };
+    let read = || {
+        let reader = Reader::open_within(ledger, wait)?;
+        store::free_to_write(ledger)?;
+        reader.managed(&base.managed)
+    };
+    let managed = match read() {
+        Ok(managed) => managed,
+        Err(error) => return told(error),
+    };
+    let (whole, made) = plan(base, &managed)?;
+    if made.is_empty() {
+        // Where somebody else was quicker, it is in force here too when this returns.
+        let newer = managed.last != base.managed.last;
+        return Ok(Tried::Done(newer.then(|| Box::new(whole)), made));
+    }
+    match store::write_managed(ledger, managed.last, &made, wait) {
+        Ok(last) => Ok(Tried::Done(Some(Box::new(whole.dated(last))), made)),
+        Err(ManagedError::Conflict) => Ok(Tried::Overtaken),
+        Err(ManagedError::Store(error)) => told(error),
+    }
+}
+
+/// What the ledger in this file has failed in.
+fn of(ledger: &Path, error: StoreError) -> ChangeError {
+    ChangeError::Store(ledger.to_owned(), error)
+}
+
+async fn put(in_force: &InForce, current: &mut Config, whole: Config) -> io::Result<()> {
+    reload::put(in_force, current, whole, reload::Cause::Managed).await.map(|_| ())
 }
 
 /// Puts in force what other processes change, and keeps when keys were used, until this process ends.

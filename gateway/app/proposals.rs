@@ -10,9 +10,10 @@ use super::{
     in_force::InForce,
     manage::failure,
     managed::{ChangeError, commit},
-    propose::{ProposalRefused, changes, closed, one, opened, page, waiting},
+    propose::{ProposalRefused, changes, closed, one, opened, page, proposed, waiting},
     rows::{Made, rows},
     spend::misused,
+    turns::Urgency,
 };
 use crate::{
     config::{
@@ -39,11 +40,12 @@ async fn propose_policy(
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let policy = Arc::clone(&in_force.gateway.epoch.load().names);
-    commit(in_force, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed| {
         let proved = Proposal::of_policy(&document, &Value::Null, ("", 0));
         let edits = proved.edits().unwrap_or_default();
         let (after, _) = rows((&edits, &author), managed, Some(base))?;
-        let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
+        let whole = base.with_managed(&after);
+        let whole = whole.map_err(|faults| ChangeError::Faults(proposed(faults)))?;
         let second = whole.two_persons.ok_or(ProposalRefused::Off)?;
         let changes = json!([{
             "kind": "policy", "name": POLICY,
@@ -64,7 +66,7 @@ async fn decide(
     (id, approves): (String, bool),
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
-    commit(in_force, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed| {
         let row = managed.get(ManagedKind::Proposal, &id);
         let found = row.and_then(|row| Some((row, Proposal::of_row(row)?)));
         let (row, it) = found.ok_or_else(|| ProposalRefused::Absent(id.as_str().into()))?;
@@ -83,9 +85,16 @@ async fn decide(
     .await
 }
 
-/// Whether a proposal is that of the operator, whose name may be that of his account on the machine too.
+/// Whether a proposal is that of the operator, by whatever door either has come: one name of two doors is
+/// taken for one person's, for who is wrongly taken for two would approve what he has proposed.
 fn own(proposer: &str, operator: &str) -> bool {
-    proposer.strip_prefix("cli:").unwrap_or(proposer) == operator
+    person(proposer) == person(operator)
+}
+
+/// A name without its door: that of an account on the machine (`cli:mei`), or an issuer (`oidc(corp):mei`).
+fn person(name: &str) -> &str {
+    let by_issuer = || Some(name.strip_prefix("oidc(")?.split_once("):")?.1);
+    name.strip_prefix("cli:").or_else(by_issuer).unwrap_or(name)
 }
 
 /// What a second person approves: the changes, by whoever has proposed them, and the proposal's end; the
@@ -148,7 +157,7 @@ async fn expire(in_force: &Arc<InForce>) {
     }
     let reason = "nobody has approved it in time".into();
     let by = Author { by: BY_GATEWAY.into(), at_ms, reason };
-    let done = commit(in_force, move |base, managed| {
+    let done = commit(in_force, Urgency::Waits, move |base, managed| {
         let all = overdue(managed).into_iter();
         let made: Vec<_> =
             all.map(|(row, it)| closed(&row, it, ProposalState::Expired, &by)).collect();
@@ -197,5 +206,13 @@ mod tests {
     fn ones_own_approval_does_not_count_by_whatever_door_it_was_proposed() {
         assert!(own("mei", "mei") && own("cli:mei", "mei"));
         assert!(!own("raj", "mei") && !own("cli:root", "mei") && !own("file", "mei"));
+        let doors = ["mei", "cli:mei", "oidc(corp):mei", "oidc(a/b):mei"];
+        for (a, b) in doors.iter().flat_map(|a| doors.map(|b| (*a, b))) {
+            assert!(own(a, b), "{a} {b}");
+        }
+        for other in ["oidc(corp):raj", "oidc(corp):mei:2", "oidc(mei):raj", "oidc(corp)", "oidc("]
+        {
+            assert!(!own(other, "mei") && !own("oidc(corp):mei", other), "{other}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use policies::Fault;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,8 +13,8 @@ use super::{
 };
 use crate::{
     config::{
-        Author, Config, Edit, Managed, ManagedKind, ManagedRow, ManagedState, OPEN_MAX, Proposal,
-        ProposalState, ReadFrom, moves_money, shown_change,
+        APPROVED_POLICY, Author, Config, Edit, Managed, ManagedKind, ManagedRow, ManagedState,
+        OPEN_MAX, Proposal, ProposalState, ReadFrom, moves_money, shown_change,
     },
     outcome::AuditAction,
     spend::Wrong,
@@ -43,6 +44,18 @@ pub enum ProposalRefused {
     /// Too many wait.
     #[error("{OPEN_MAX} proposals are open: approve or reject some of them first")]
     Many,
+}
+
+/// What a policy is called of which a fault is told to who proposes it.
+pub(super) const PROPOSED: &str = "the proposed policy";
+
+/// The faults of a whole with a policy that nobody has approved yet.
+pub(super) fn proposed(faults: Vec<Fault>) -> Vec<Fault> {
+    let named = |it: Fault| match it.file.as_deref() {
+        Some(APPROVED_POLICY) => Fault { file: Some(PROPOSED.into()), ..it },
+        _ => it,
+    };
+    faults.into_iter().map(named).collect()
 }
 
 /// Whether one of these rows moves money.

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     beside::PredecessorMoney,
-    changed::{NamesChanged, names_changed},
+    changed::{NamesChanged, names_changed, operators_differ},
     epoch::{Before, epoch},
     idle_switches,
     in_force::InForce,
@@ -247,7 +247,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("aliases", fleet.aliases != other.aliases),
         ("teams", a.teams != b.teams || fleet.teams != other.teams),
         ("keys", a.keys != b.keys || fleet.keys != other.keys),
-        ("operators", a.admin != b.admin),
+        ("operators", a.admin != b.admin || operators_differ(a, b)),
         ("oidc", a.oidc != b.oidc),
         ("queue", a.queue != b.queue),
         ("feedback", a.feedback != b.feedback),

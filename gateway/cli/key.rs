@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app,
-    config::{Edit, ManagedKind, managed_fields},
+    config::{Edit, ManagedKind, ManagedRow, managed_fields, over},
     directory,
 };
 
@@ -60,7 +60,13 @@ pub(super) enum Command {
         /// Its name.
         name: String,
         /// For so long the old one opens too; 0s ends it at once.
-        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span)]
+        #[arg(
+            long,
+            value_name = "SPAN",
+            default_value = "24h",
+            value_parser = span,
+            allow_hyphen_values = true
+        )]
         overlap: i64,
         #[command(flatten)]
         why: Why,
@@ -114,7 +120,7 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
         Command::Revoke { name, why } => {
             let edit = Edit::Revoke { name: name.as_str().into(), version: None };
             let done = change(path, &[edit], why);
-            done.map(|_| err!("the key `{name}` opens nothing any more"))
+            done.map(|rows| err!("the key `{name}` opens nothing any more{}", as_before(&rows)))
         }
         Command::Rotate { name, overlap, why } => rotate(path, name, *overlap, why),
         Command::Export => return port::export(path),
@@ -159,13 +165,22 @@ pub(super) fn set(
         return Err(ExitCode::from(super::USAGE));
     }
     let edit = Edit::Patch { kind, name: name.into(), patch, version: None };
-    change(path, &[edit], why).map(|_| err!("the {kind} `{name}` is changed"))
+    change(path, &[edit], why).map(|rows| match rows.as_slice() {
+        [] => err!("the {kind} `{name}` is as it was: it says all of this already"),
+        _ => err!("the {kind} `{name}` is changed"),
+    })
+}
+
+/// What is said of a change that was so already.
+const fn as_before(rows: &[ManagedRow]) -> &'static str {
+    if rows.is_empty() { ": as before" } else { "" }
 }
 
 fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
     let Create { team, name, fields, expires, why, .. } = it;
     let (key, hash) = minted(path)?;
     let fields = refused(managed_fields(&all(fields, expires, Some(team))))?;
+    refused(over(&fields, jiff::Timestamp::now().as_millisecond()))?;
     let (kind, name): (_, Arc<str>) = (ManagedKind::Key, name.as_str().into());
     let edit = Edit::Create { kind, name: Arc::clone(&name), fields, hash: Some(hash) };
     let rows = changed(path, &[edit], why)?;

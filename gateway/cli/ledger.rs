@@ -2,7 +2,9 @@
 
 mod adjust;
 mod backup;
+mod counters;
 mod follow;
+mod verify;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,8 +15,7 @@ use super::print::{err, out};
 use crate::{
     app,
     config::{Config, Credential, Key},
-    directory, spend,
-    store::{self, Reader, Verification},
+    directory, spend, store,
 };
 
 /// Options of `ledger`, and what can be done.
@@ -45,14 +46,7 @@ enum Command {
     /// Prove that each request has one entry, that it costs what its tokens and its prices make, that the
     /// balances are the sums of the entries, and that nothing is open but what runs. Changes nothing; the
     /// gateway may be running.
-    Verify {
-        /// A copy of the ledger to prove, in place of the configuration's.
-        #[arg(long, value_name = "FILE")]
-        ledger: Option<PathBuf>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(verify::Args),
     /// Copy the ledger into a file, all of one moment; the gateway may be serving. The pepper and the key
     /// of the audit trail are not in it.
     Backup(backup::Args),
@@ -73,11 +67,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
         };
     };
     match command {
-        Command::Verify { ledger: Some(file), json } => verify(file, *json),
-        Command::Verify { ledger: None, json } => match super::load_ledger(path) {
-            Ok(ledger) => verify(&ledger.sqlite, *json),
-            Err(code) => code,
-        },
+        Command::Verify(args) => verify::run(path, args),
         Command::Backup(args) => backup::run(path, args),
         Command::Adjust(args) => adjust::run(path, args),
         Command::AcceptPepper => match super::load(path) {
@@ -127,66 +117,4 @@ fn accept_pepper(config: &Config) -> ExitCode {
     }
     out!("Users and sessions of before are other ones from now on.");
     ExitCode::SUCCESS
-}
-
-fn verify(file: &Path, json: bool) -> ExitCode {
-    let verified = Reader::open(file).and_then(|reader| reader.verify());
-    let verified = match verified {
-        Ok(verified) => verified,
-        Err(error) => {
-            err!("signalbox: {}: {error}", file.display());
-            return ExitCode::FAILURE;
-        }
-    };
-    if json {
-        out!("{}", as_json(&verified));
-    } else {
-        print(&verified);
-    }
-    if verified.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::WRONG) }
-}
-
-fn as_json(it: &Verification) -> serde_json::Value {
-    serde_json::json!({
-        "open": it.open, "settled": it.settled, "recovered": it.recovered,
-        "unchecked": it.unchecked, "priced": it.priced, "unpriced": it.unpriced,
-        "adjusted": it.adjusted, "audit": it.audit,
-        "audit_signed": it.signed.as_ref().map(|(seq, _)| seq),
-        "audit_key": it.signed.as_ref().map(|(_, key)| key), "cost": it.cost.to_string(), "faults": it.faults,
-    })
-}
-
-fn print(it: &Verification) {
-    for fault in &it.faults {
-        out!("{fault}");
-    }
-    if it.unchecked > 0 {
-        let rows = policies::counted(it.unchecked, "row is", "rows are");
-        out!("{rows} of an earlier version, without a checksum");
-    }
-    let said = if it.faults.is_empty() { "the ledger is right" } else { "the ledger is wrong" };
-    out!(
-        "{said}: {} settled, {} recovered, {} open, cost {}",
-        it.settled,
-        it.recovered,
-        it.open,
-        it.cost
-    );
-    let priced = policies::counted(it.priced, "cost", "costs");
-    let unpriced = match it.unpriced {
-        0 => String::new(),
-        more => format!(", {more} not, for attempts at several prices or prices that are not kept"),
-    };
-    let adjusted = match it.adjusted {
-        0 => String::new(),
-        more => format!("; {}", policies::counted(more, "correction", "corrections")),
-    };
-    out!("prices: {priced} reckoned again{unpriced}{adjusted}");
-    let records = policies::counted(it.audit, "record", "records");
-    let signed = match &it.signed {
-        Some((seq, key)) => format!("signed up to record {seq} by the key {key}"),
-        None if it.audit > 0 => String::from("unsigned"),
-        None => return,
-    };
-    out!("audit trail: {records}, {signed}");
 }

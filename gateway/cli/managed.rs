@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{self, ChangeError},
-    config::{Author, Edit, ManagedKind, ManagedRow},
+    config::{Author, Edit, ManagedKind, ManagedRow, as_written},
     outcome::{REASON_CHARS_MAX, wrong_reason},
     record::StoreError,
 };
@@ -66,6 +66,16 @@ pub(super) fn waits(rows: &[ManagedRow]) -> bool {
 
 /// Makes changes or a proposal of them, or says why not.
 pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<ManagedRow>, ExitCode> {
+    changed_at(path, edits, why, |_| String::new())
+}
+
+/// The same, where what is wrong with the change of a number is told with its place before it.
+pub(super) fn changed_at(
+    path: &Path,
+    edits: &[Edit],
+    why: &Why,
+    place: impl Fn(usize) -> String,
+) -> Result<Vec<ManagedRow>, ExitCode> {
     let author = Author {
         by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
@@ -73,11 +83,18 @@ pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Mana
     };
     app::change(path, edits, &author).map_err(|error| {
         match &error {
-            ChangeError::Faults(faults) => super::print_faults(faults),
-            ChangeError::Store(StoreError::Older { .. }) => {
+            ChangeError::Faults(faults) => {
+                let asked: Vec<_> = edits.iter().map(Edit::row).collect();
+                super::print_faults(&as_written(faults.clone(), &asked, &place));
+            }
+            ChangeError::Refused(refused) => err!("signalbox: {}{refused}", place(refused.nth)),
+            ChangeError::Store(_, StoreError::Older { .. }) => {
                 err!(
                     "signalbox: the ledger is of an earlier version: start the gateway on it once"
                 );
+            }
+            ChangeError::Busy | ChangeError::Store(..) => {
+                err!("signalbox: nothing was changed: {error}");
             }
             error => err!("signalbox: {error}"),
         }
@@ -85,7 +102,7 @@ pub(super) fn changed(path: &Path, edits: &[Edit], why: &Why) -> Result<Vec<Mana
             ChangeError::Faults(_) | ChangeError::Refused(_) | ChangeError::Proposal(_) => {
                 super::WRONG
             }
-            ChangeError::Busy | ChangeError::Store(_) => 1,
+            ChangeError::Busy | ChangeError::Store(..) | ChangeError::Written(_) => 1,
         })
     })
 }

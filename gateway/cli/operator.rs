@@ -15,8 +15,8 @@ use crate::config::{self, Secret};
 /// Where the operators' listener is if nothing says so.
 const URL: &str = "http://127.0.0.1:9090";
 
-/// The longest token, in bytes: no server reads a longer header.
-const TOKEN_BYTES_MAX: u64 = 4 * 1024;
+/// The longest token, in bytes: a gateway looks at none of an issuer that is longer.
+const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 
 /// Where the gateway is, and what opens it.
 #[derive(Debug, clap::Args)]
@@ -59,6 +59,15 @@ pub(super) fn url(text: &str) -> Result<String, String> {
 }
 
 impl Operator {
+    /// The listener at this URL; its token by reference or in a file.
+    pub(super) fn at(url: &str, token: Option<&str>, token_file: Option<&Path>) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            token: token.map(str::to_owned),
+            token_file: token_file.map(Path::to_owned),
+        }
+    }
+
     /// Where to ask, and with which token: what is typed, else what the configuration says, if there is one.
     pub(super) fn asked(&self, named: Option<&Path>) -> Result<(String, Tokens), ExitCode> {
         let token = self.token()?;

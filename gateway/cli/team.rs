@@ -7,7 +7,7 @@ use super::{
     managed::{Fields, Why, change, list},
     print::err,
 };
-use crate::config::{Edit, ManagedKind, managed_fields};
+use crate::config::{Config, DEFAULT_TEAM, Edit, ManagedKind, managed_fields};
 
 /// What can be done to teams.
 #[derive(Debug, clap::Subcommand)]
@@ -65,7 +65,8 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
             }
             match super::load(path) {
                 Err(code) => Err(code),
-                Ok(config) if config.teams.iter().any(|team| *team.name == **name) => {
+                // `default` is a team without being written down.
+                Ok(config) if is_written(&config, name) => {
                     set(path, (kind, name), (fields, unset), why)
                 }
                 Ok(_) => made(path, name, &fields, why),
@@ -79,6 +80,13 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
     done.map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
+/// Whether file or store has a team of this name.
+fn is_written(config: &Config, name: &str) -> bool {
+    let (kind, read) = (ManagedKind::Team, config.read_from());
+    let stored = || read.managed.active(kind).any(|row| *row.name == *name);
+    read.in_file(kind, name).is_some() || stored()
+}
+
 fn made(
     path: &Path,
     name: &str,
@@ -90,5 +98,10 @@ fn made(
         ExitCode::from(super::WRONG)
     })?;
     let edit = Edit::Create { kind: ManagedKind::Team, name: name.into(), fields, hash: None };
-    change(path, &[edit], why).map(|_| err!("the team `{name}` is made"))
+    change(path, &[edit], why).map(|_| match name {
+        DEFAULT_TEAM => {
+            err!("the team `{name}`, that of keys which name none, is written down now");
+        }
+        _ => err!("the team `{name}` is made"),
+    })
 }

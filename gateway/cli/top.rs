@@ -18,9 +18,10 @@ mod tests;
 
 use std::{env, io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
+pub(super) use self::{exposition::samples, source::Source};
 use self::{
     live::Readings,
-    source::{Source, Trouble},
+    source::Trouble,
     state::{By, State},
 };
 use super::{

@@ -162,7 +162,9 @@ fn budget(it: &mut Section<'_>, faults: &mut Faults) -> Option<Budget> {
     Some(Budget { amount: amount?, window, hard, soft_until, timezone, fiscal_year_start, alerts })
 }
 
-const DECIMAL: &str = "a decimal in text, such as \"500.00\"";
+/// An amount of money; the most is [`BUDGET_UNITS_MAX`].
+const DECIMAL: &str =
+    "a decimal in text, such as \"500.00\", from 0 to 4000000000, with nine decimals at the most";
 
 fn money(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
     let amount = amount(it, key, DECIMAL, faults);
@@ -207,13 +209,32 @@ fn fiscal_year_start(it: &mut Section<'_>, window: Window, faults: &mut Faults) 
 }
 
 fn alerts(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Share> {
-    let expected = "at most 8 shares of the amount that rise, each above 0 and up to 2, with four decimals \
-                    at the most, such as [0.5, 0.8, 1.0]";
-    let read = |value: &Value| {
-        let shares: Option<Vec<_>> = value.as_array()?.iter().map(Share::read).collect();
-        shares.filter(|it| it.len() <= ALERTS_MAX && it.is_sorted_by(|one, next| one < next))
+    let share =
+        "a share of the amount above 0 and up to 2, with four decimals at the most, such as 0.8";
+    let Some(value) = it.get("alerts") else { return Vec::new() };
+    let path = it.at("alerts");
+    let Some(list) = value.as_array() else {
+        let expected = format!("a list, such as [0.5, 0.8, 1.0], each {share}");
+        faults.push(Fault::new(path, kind(value), expected));
+        return Vec::new();
     };
-    it.read("alerts", expected, faults, read).unwrap_or_default()
+    if list.len() > ALERTS_MAX {
+        let expected = format!("at most {ALERTS_MAX} shares");
+        faults.push(Fault::new(path, format!("{} shares", list.len()), expected));
+        return Vec::new();
+    }
+    let mut shares: Vec<Share> = Vec::with_capacity(list.len());
+    for (path, value) in items(path, value) {
+        match (Share::read(value), shares.last()) {
+            (None, _) => faults.push(Fault::new(path, kind(value), share)),
+            (Some(it), Some(last)) if it <= *last => {
+                let expected = format!("more than {last}, the share before it: shares rise");
+                faults.push(Fault::new(path, it.to_string(), expected));
+            }
+            (Some(it), _) => shares.push(it),
+        }
+    }
+    shares
 }
 
 #[cfg(test)]

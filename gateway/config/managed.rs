@@ -2,10 +2,12 @@
 //! switches. A row holds the very fields that the file has for its kind, so that one reader serves both.
 
 mod edit;
+mod fields;
 mod proposal;
 mod read;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use self::edit::{Author, Edit, EditRefused};
-pub(crate) use self::edit::{fields, settable};
+pub(crate) use self::fields::{fields, has_budget, over, same_budget, settable};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
+pub(crate) use self::written::as_written;
 use super::key::KeptKey;
 
 /// What a row is of.
@@ -46,6 +49,11 @@ impl ManagedKind {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Team, Self::Key, Self::Model, Self::Endpoint, Self::Policy, Self::Proposal];
+
+    /// Whether its rows are switches of models and endpoints.
+    pub(super) const fn is_switch(self) -> bool {
+        matches!(self, Self::Model | Self::Endpoint)
+    }
 
     /// The spelling in the store.
     #[must_use]

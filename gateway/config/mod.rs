@@ -74,7 +74,7 @@ pub use self::{
     },
     model::price_version,
     new_key::NewKey,
-    oidc::{Oidc, TokenRule},
+    oidc::{Oidc, OperatorRule, TokenOperators, TokenRule},
     operator::{ADMIN, Admin, Operator, Role},
     otlp::Tracing,
     outside::ManagedFn,
@@ -91,9 +91,11 @@ pub(crate) use self::{
     key_source::is_key_url,
     load::{admin, read_text},
     log::{filter as log_filter, variable as log_variable},
-    managed::{fields as managed_fields, settable},
+    managed::{as_written, fields as managed_fields, over, settable},
+    policy::APPROVED as APPROVED_POLICY,
     series::series_alone,
     switches::{NotSwitchable, Switchable, Switches, Switching},
+    team::DEFAULT as DEFAULT_TEAM,
     unread::PREFIX as VARIABLE_PREFIX,
 };
 

@@ -1,9 +1,11 @@
-//! `[[oidc]]`: whose tokens are taken in place of a key, where that issuer's keys are, and for which team a
-//! token asks.
+//! `[[oidc]]`: whose tokens are taken in place of a key, where that issuer's keys are, for which team a token
+//! asks, and which one is an operator's.
 //!
 //! All tokens of one issuer are one key to limits, budgets, policy and books: `oidc(NAME)`, which no
 //! configured key can be called. Behind it stands one payer for each team and class of data that its rules
-//! lead to.
+//! lead to; none, where its tokens are for operators alone.
+
+mod operators;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -14,6 +16,7 @@ use policies::{
 };
 use toml::Value;
 
+pub use self::operators::{OperatorRule, TokenOperators};
 use super::{
     Credential, Key,
     algorithm::{TokenAlgorithm, algorithms},
@@ -32,7 +35,7 @@ pub struct Oidc {
     pub name: Arc<str>,
     /// The `iss` of its tokens, exact.
     pub issuer: Box<str>,
-    /// One of these must be among a token's `aud`.
+    /// One of these must be among the `aud` of a caller's token; nothing where no caller comes by one.
     pub audience: Vec<Box<str>>,
     /// Where its keys are.
     pub source: KeySource,
@@ -48,6 +51,8 @@ pub struct Oidc {
     pub rules: Vec<TokenRule>,
     /// Who asks: one for each team and class of data that a rule leads to, all of one name.
     pub payers: Vec<Key>,
+    /// Whose tokens open the operators' door.
+    pub operators: TokenOperators,
 }
 
 /// `[[oidc.rule]]`
@@ -103,21 +108,30 @@ fn issuer(
 ) -> ReadOidc {
     let name =
         stated(&mut it, "issuer", "the `iss` of its tokens, at most 1000 characters", faults);
-    let audience = ("a text that is not empty", not_empty as fn(&str) -> bool);
-    let audience = texts_of(&mut it, "audience", audience, faults);
-    if audience.is_empty() {
-        let expected = "at least one `aud` that stands for this gateway";
-        faults.push(Fault::new(it.at("audience"), "nothing", expected));
-    }
+    let (audience, operators) = audiences(&mut it, faults);
     let source = key_source(&mut it, name, outside, faults);
     let algorithms = algorithms(&mut it, faults);
     let leeway = number(&mut it, "leeway_seconds", 60, 0..=300, faults);
     let refresh = number(&mut it, "refresh_seconds", 300, 10..=86_400, faults);
-    let user = it.text("user", faults).unwrap_or("sub");
-    if user.is_empty() {
-        faults.push(Fault::new(it.at("user"), "nothing", "the name of a claim, such as \"sub\""));
-    }
-    let payer = Key {
+    let user = claim(&mut it, "user", faults);
+    let payer = payer(&mut it, &owner, index, faults);
+    let mut payers = Payers { payer, teams, all: Vec::new() };
+    let rules = rules(&mut it, &owner, &mut payers, faults);
+    let payers = payers.all;
+    it.close(faults);
+    let facts = KeyFacts { name: key_name(&owner.name), models: owner.models };
+    let (leeway, refresh) = (Duration::from_secs(leeway), Duration::from_secs(refresh));
+    let (name, issuer) = (owner.name, name.into());
+    #[rustfmt::skip]
+    let oidc = Oidc {
+        name, issuer, audience, source, algorithms, leeway, user, refresh, rules, payers, operators,
+    };
+    ReadOidc { facts, oidc }
+}
+
+/// One who asks by the issuer's tokens, but for his team.
+fn payer(it: &mut Section<'_>, owner: &Owner, index: KeyIndex, faults: &mut Faults) -> Key {
+    Key {
         name: key_name(&owner.name),
         team: TeamIndex(0),
         credential: Credential::Token(index),
@@ -133,22 +147,39 @@ fn issuer(
         owner: owner.owned_by.clone(),
         tags: owner.tags.clone(),
         expires: None,
-    };
-    let mut payers = Payers { payer, teams, all: Vec::new() };
-    let rules = rules(&mut it, &owner, &mut payers, faults);
-    let payers = payers.all;
-    it.close(faults);
-    let facts = KeyFacts { name: key_name(&owner.name), models: owner.models };
-    let audience = audience.into_iter().map(Into::into).collect();
-    let (leeway, refresh) = (Duration::from_secs(leeway), Duration::from_secs(refresh));
-    let (name, issuer, user) = (owner.name, name.into(), user.into());
-    let oidc =
-        Oidc { name, issuer, audience, source, algorithms, leeway, user, refresh, rules, payers };
-    ReadOidc { facts, oidc }
+    }
+}
+
+/// For whom a token must be at the callers' door, and whose tokens open the operators'. Where no caller comes
+/// by one, it is enough that the operators' audience is stated.
+fn audiences(it: &mut Section<'_>, faults: &mut Faults) -> (Vec<Box<str>>, TokenOperators) {
+    let audience = audience(it, "audience", faults);
+    let operators = operators::operators(it, &audience, faults);
+    let for_callers = ["audience", "team", "rule"].iter().any(|key| it.get(key).is_some());
+    if audience.is_empty() && (for_callers || operators.audience.is_empty()) {
+        let expected = "at least one `aud` that stands for this gateway";
+        faults.push(Fault::new(it.at("audience"), "nothing", expected));
+    }
+    (audience, operators)
+}
+
+/// The values of `aud` under this key.
+fn audience(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Vec<Box<str>> {
+    let expected = ("a text that is not empty", not_empty as fn(&str) -> bool);
+    texts_of(it, key, expected, faults).into_iter().map(Into::into).collect()
 }
 
 fn not_empty(text: &str) -> bool {
     !text.is_empty()
+}
+
+/// The name of a claim under this key; `sub` where none stands there.
+fn claim(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Box<str> {
+    let name = it.text(key, faults).unwrap_or("sub");
+    if name.is_empty() {
+        faults.push(Fault::new(it.at(key), "nothing", "the name of a claim, such as \"sub\""));
+    }
+    name.into()
 }
 
 /// The longest name of an issuer.
@@ -219,8 +250,9 @@ fn rules(
     // What is wrong with the issuer by itself is said once.
     let fine = class <= most;
     let sections = it.tables("rule", faults);
-    if sections.is_empty() && it.get("team").is_none() {
-        let expected = "the team of its tokens, or at least one [[oidc.rule]]";
+    let for_nobody = sections.is_empty() && it.get("operator").is_none();
+    if for_nobody && it.get("team").is_none() {
+        let expected = "the team of its tokens, or at least one [[oidc.rule]] or [[oidc.operator]]";
         faults.push(Fault::new(it.at("team"), "nothing", expected));
     }
     for section in sections {

@@ -30,7 +30,7 @@ pub struct Admin {
     /// A token that opens `/metrics` alone.
     pub metrics_token: Option<Secret>,
     /// The operators, in the order of the file. On any address but loopback, one of the role `admin` is
-    /// required, or [`Self::token`].
+    /// required, or [`Self::token`], or an issuer that has signed for one.
     pub operators: Vec<Operator>,
 }
 
@@ -82,8 +82,7 @@ const NO_PERSONS: [&str; 3] = ["file", "gateway", "guard"];
 /// What each credential so far is of, in words.
 type Owners = HashMap<Credential, String>;
 
-/// Reads all operators of a table into its `[admin]`, and holds that somebody is let in where others than
-/// this machine can knock.
+/// Reads all operators of a table into its `[admin]`.
 pub(super) fn operators(
     root: &mut Section<'_>,
     (admin, table): (&mut Admin, &Table),
@@ -97,21 +96,30 @@ pub(super) fn operators(
         let credential = token.clone().map(Credential::Secret);
         owners.extend(credential.map(|it| (it, format!("`{path}`"))));
     }
-    // One that cannot be read is a fault by itself.
-    let has_token = table.get("admin").is_some_and(|it| it.get("token").is_some());
     for mut section in root.tables("operator", faults) {
         let name = unique(&mut section, "name", &mut taken, faults);
-        reserved(name, has_token, &section, faults);
+        reserved(name, has_token(table), &section, faults);
         admin.operators.push(operator((name, section), &mut owners, outside, faults));
     }
+}
+
+/// Holds that somebody may do everything where others than this machine can knock: by a token of the
+/// configuration, or `by_issuer`.
+pub(super) fn guarded(admin: &Admin, table: &Table, by_issuer: bool, faults: &mut Faults) {
     let listen = admin.listen;
-    let guarded = has_token || admin.operators.iter().any(|it| it.role == Role::Admin);
-    if !listen.ip().is_loopback() && !guarded {
+    let named = admin.operators.iter().any(|it| it.role == Role::Admin);
+    if !listen.ip().is_loopback() && !has_token(table) && !named && !by_issuer {
         let expected = format!(
-            "a token, or an [[operator]] of the role `admin`, because {listen} is not a loopback address"
+            "a token, or an [[operator]] or [[oidc.operator]] of the role `admin`, because {listen} is not \
+             a loopback address"
         );
         faults.push(Fault::new("admin.token", "nothing", expected));
     }
+}
+
+/// Whether `admin.token` stands in a table. One that cannot be read is a fault by itself.
+fn has_token(table: &Table) -> bool {
+    table.get("admin").is_some_and(|it| it.get("token").is_some())
 }
 
 /// Refuses names that the audit trail has for others.
@@ -137,12 +145,7 @@ fn operator(
     outside: &Outside<'_>,
     faults: &mut Faults,
 ) -> Operator {
-    let roles = Role::ALL.map(|it| (it.name(), it));
-    if it.get("role").is_none() {
-        let expected = "what he may do: `viewer`, `operator` or `admin`";
-        faults.push(Fault::new(it.at("role"), "nothing", expected));
-    }
-    let role = word(&mut it, "role", &roles, Role::Viewer, faults);
+    let role = role(&mut it, faults);
     let credential = credential(&mut it, "token", outside, faults);
     if let Some(credential) = &credential {
         let written = if matches!(credential, Credential::Hash(_)) { "hash" } else { "token" };
@@ -158,4 +161,14 @@ fn operator(
     it.close(faults);
     let credential = credential.unwrap_or(Credential::Nobody);
     Operator { name: name.into(), role, credential, expires }
+}
+
+/// The role, which must stand there.
+pub(super) fn role(it: &mut Section<'_>, faults: &mut Faults) -> Role {
+    let roles = Role::ALL.map(|it| (it.name(), it));
+    if it.get("role").is_none() {
+        let expected = "what he may do: `viewer`, `operator` or `admin`";
+        faults.push(Fault::new(it.at("role"), "nothing", expected));
+    }
+    word(it, "role", &roles, Role::Viewer, faults)
 }

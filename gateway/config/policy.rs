@@ -86,7 +86,7 @@ pub(super) fn compiled(
 }
 
 /// What a policy of the store is called where a fault of it is told.
-const APPROVED: &str = "the approved policy";
+pub(crate) const APPROVED: &str = "the approved policy";
 
 /// The document that the configuration's file names, and its own name. Where it is not the one in force, a
 /// file that cannot be read is no fault.

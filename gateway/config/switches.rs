@@ -135,9 +135,9 @@ impl Switching {
             };
         };
         let found = found.ok_or_else(|| self.no_model(known))?;
-        // No sign and no blank: a number has one spelling.
-        let digits = !n.is_empty() && n.bytes().all(|it| it.is_ascii_digit());
-        let url = n.parse().ok().filter(|_| digits).and_then(|at: usize| found.urls.get(at));
+        // No sign, no blank and no zero before it: a number has one spelling.
+        let at = n.parse().ok().filter(|at: &usize| at.to_string() == *n);
+        let url = at.and_then(|at| found.urls.get(at));
         let url = url.ok_or_else(|| {
             let last = found.urls.len().saturating_sub(1);
             NotSwitchable::Endpoint(self.model.clone(), n.clone(), last)
@@ -219,7 +219,8 @@ mod tests {
             it.unwrap_err().to_string()
         };
         assert_eq!(refused("lab/c", None), "there is no model `lab/c`; did you mean `lab/b`?");
-        for n in ["2", "-1", "+1", "", " 1", "x", "99999999999999999999999"] {
+        for n in ["2", "-1", "+1", "", " 1", "1 ", "00", "01", "x", "１", "99999999999999999999999"]
+        {
             let expected =
                 format!("the model `a` has no endpoint `{n}`: expected a number from 0 to 1");
             assert_eq!(refused("a", Some(n)), expected);

@@ -14,7 +14,8 @@ use policies::{
 use super::{Team, names::few, owner::Owner};
 
 /// The team of keys that name none.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
+
 /// A team as the policy and as the gateway see it.
 pub(super) struct ReadTeam {
     /// Where it stands in the file, such as `team[2]`: the order there is another.
@@ -53,8 +54,10 @@ pub(super) fn teams(sections: Vec<Section<'_>>, faults: &mut Faults) -> Vec<Read
         let unknown = team.parent.filter(|it| !taken.contains(*it));
         // The team `default` stands even where nobody wrote it down.
         if let Some(parent) = unknown.filter(|it| *it != DEFAULT) {
-            let known =
-                stated.iter().map(|team| &*team.owner.name).filter(|it| taken.contains(*it));
+            let own = &*team.owner.name;
+            let known = stated.iter().map(|team| &*team.owner.name);
+            let known = known.filter(|it| taken.contains(*it) && *it != own);
+            let known = known.chain((!taken.contains(DEFAULT)).then_some(DEFAULT));
             faults.push_unknown(team.owner.path.at("parent"), parent, "a team", known);
         }
     }

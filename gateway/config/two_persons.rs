@@ -5,16 +5,18 @@ use std::sync::Arc;
 use policies::document::{Faults, Section};
 use toml::{Table, Value};
 
-use super::{Config, ManagedKind, fields::number};
+use super::{
+    Config, ManagedKind,
+    fields::number,
+    managed::{has_budget, same_budget},
+    team::DEFAULT,
+};
 
 /// Hours in which a proposal expires where nothing says how many.
 const EXPIRE_HOURS: u64 = 72;
 /// The longest time that one waits: a month.
 const EXPIRE_HOURS_MAX: u64 = 720;
 const HOUR_MS: i64 = 3_600_000;
-
-/// What moves money: other values of these take a second person.
-const MONEY: [&str; 3] = ["budget", "parent", "team"];
 
 /// A change of a policy, a budget or an operator takes a second person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +47,14 @@ pub(super) fn two_persons(it: &mut Section<'_>, faults: &mut Faults) -> Option<T
 /// team. What is made without a budget moves none, and neither does a key that is ended.
 #[must_use]
 pub fn moves_money(kind: ManagedKind, before: Option<&Table>, after: Option<&Table>) -> bool {
-    let has_budget = |it: &Table| it.contains_key("budget");
+    let text = |it: &Table, field: &str| it.get(field).and_then(Value::as_str).map(str::to_owned);
     match (kind, before, after) {
-        (ManagedKind::Team | ManagedKind::Key, Some(before), Some(after)) => {
-            MONEY.iter().any(|field| before.get(*field) != after.get(*field))
+        (ManagedKind::Key, Some(before), Some(after)) => {
+            let team = |it| text(it, "team").unwrap_or_else(|| DEFAULT.to_owned());
+            !same_budget(before, after) || team(before) != team(after)
+        }
+        (ManagedKind::Team, Some(before), Some(after)) => {
+            !same_budget(before, after) || text(before, "parent") != text(after, "parent")
         }
         (ManagedKind::Team | ManagedKind::Key, None, Some(after)) => has_budget(after),
         (ManagedKind::Team, Some(before), None) => has_budget(before),
@@ -83,7 +89,8 @@ impl TwoPersons {
             held.push("who are operators: it takes a restart".to_owned());
         }
         if before.oidc != after.oidc {
-            held.push("whose tokens are taken, and on which budget: it takes a restart".to_owned());
+            let what = "whose tokens are taken, on which budget, and who are operators by them";
+            held.push(format!("{what}: it takes a restart"));
         }
         held
     }
@@ -113,6 +120,18 @@ mod tests {
             (ManagedKind::Team, table(with), None, true),
             (ManagedKind::Team, table(""), None, false),
             (ManagedKind::Team, table(""), table("parent = \"b\""), true),
+            // The same, however it is written.
+            (ManagedKind::Key, table(""), table("budget = []\nteam = \"default\""), false),
+            (ManagedKind::Key, None, table("budget = []"), false),
+            (ManagedKind::Team, table("budget = []"), None, false),
+            (
+                ManagedKind::Key,
+                table(with),
+                table("budget = [{ amount = \"5.00\", window = \"month\" }]\nteam = \"a\""),
+                false,
+            ),
+            // What cannot be read may be anything.
+            (ManagedKind::Key, table(""), table("budget = 5"), true),
             (ManagedKind::Model, None, table(with), false),
         ] {
             let found = moves_money(kind, before.as_ref(), after.as_ref());

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Shield, Team,
-    Tracing, Wait, Webhook,
+    Admin, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Server,
+    Shield, Team, Tracing, Wait, Webhook,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -21,7 +21,7 @@ use super::{
     managed::{Managed, ManagedKind, Sections, credentials, join_keys, stored_keys},
     model,
     oidc::{ReadOidc, issuers},
-    operator::operators,
+    operator::{guarded, operators},
     otlp::tracing,
     outside::Outside,
     policy::{Compiled, Places, aliases, compiled},
@@ -43,13 +43,13 @@ pub(super) fn validate(
     let server = server(root.section("server", &mut faults), &mut faults);
     let mut admin = admin(root.section("admin", &mut faults), outside, &mut faults);
     operators(&mut root, (&mut admin, table), outside, &mut faults);
-    apart(&server, &admin, &mut faults);
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, table, outside, &mut faults);
     let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
     let askers = Askers::read(&mut root, &managed, outside, &mut faults);
+    doors((&server, &admin), (table, &askers), &mut faults);
     later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
     let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
@@ -95,6 +95,17 @@ pub(super) fn validate(
     too_many(&config).map_or(Ok(config), |fault| Err(vec![fault]))
 }
 
+/// Holds that callers and operators have a door each, and that somebody may do everything where the door of
+/// operators is open to others than this machine.
+fn doors(
+    (server, admin): (&Server, &Admin),
+    (table, askers): (&Table, &Askers),
+    faults: &mut Faults,
+) {
+    apart(server, admin, faults);
+    guarded(admin, table, askers.have_admin(), faults);
+}
+
 /// Who may ask: of the file, and of what is managed beside it.
 struct Askers {
     teams: Vec<ReadTeam>,
@@ -128,6 +139,11 @@ impl Askers {
         let teams = self.teams.iter().map(|it| it.facts.clone()).collect();
         let keys = all_keys(&self.keys, &self.oidc);
         FleetFacts { models, teams, keys, aliases: self.aliases.clone() }
+    }
+
+    /// Whether an issuer's tokens make somebody an operator who may do everything.
+    fn have_admin(&self) -> bool {
+        self.oidc.iter().any(|it| it.oidc.operators.have_admin())
     }
 
     /// Where all of them stand in the configuration.

@@ -1,4 +1,4 @@
-//! `when` of an `[[oidc.rule]]`: what a token has to say.
+//! `when` of an `[[oidc.rule]]` and an `[[oidc.operator]]`: what a token has to say.
 
 use policies::{
     Fault,

@@ -8,6 +8,13 @@ use serde_json::{Map, Value};
 /// The longest text by which a claim names a user.
 const USER_BYTES_MAX: usize = 1_024;
 
+/// The longest name of an operator: as long as those that are configured may be.
+const NAME_BYTES_MAX: usize = 100;
+
+/// What a claim must be to name an operator, in words.
+pub(super) const NAME_EXPECTED: &str =
+    "1 to 100 letters and digits of ASCII, `.`, `_`, `-`, `:`, `/`, `@`, `+` and `|`";
+
 /// The claims of a token.
 #[derive(Debug)]
 pub(crate) struct Claims(Map<String, Value>);
@@ -41,6 +48,15 @@ impl Claims {
         let Some(claim) = self.get(name).filter(|it| !it.is_null()) else { return Ok(None) };
         let fits = |it: &Cow<'_, str>| (1..=USER_BYTES_MAX).contains(&it.len());
         word(claim).filter(fits).map(Some).ok_or(OddUser)
+    }
+
+    /// What the claim of this name calls an operator: a text that can stand on one line of a log and beside
+    /// other names in a trail, and that does not look like another one. Nothing where it is no such text.
+    pub(super) fn name(&self, name: &str) -> Option<Cow<'_, str>> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:/@+|".contains(&b);
+        let name = self.get(name).and_then(word)?;
+        let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
+        fits.then_some(name)
     }
 }
 
@@ -114,6 +130,43 @@ mod tests {
         ] {
             assert!(!has(name, value), "{name} = {value}");
         }
+    }
+
+    #[test]
+    fn an_operator_is_named_by_what_can_be_read_as_one_name() {
+        let longest = "x".repeat(NAME_BYTES_MAX);
+        for name in [
+            "a",
+            "mei.tan",
+            "mei.tan+admin@bank.example",
+            "auth0|5f7c8ec7c33c6c004bbafe82",
+            "f:1b2c/mei_tan-2",
+            longest.as_str(),
+        ] {
+            assert_eq!(claims(json!({ "sub": name })).name("sub").as_deref(), Some(name));
+        }
+        let number = claims(json!({ "user": { "id": 42 } }));
+        assert_eq!(number.name("user.id").as_deref(), Some("42"));
+        let longer = "x".repeat(NAME_BYTES_MAX + 1);
+        for odd in [
+            json!(""),
+            json!(longer),
+            json!(" "),
+            json!("mei tan"),
+            json!("mei\nadmin"),
+            json!("mei\u{0}"),
+            json!("mei\u{202e}nat"),
+            json!("m\u{435}i"),
+            json!("mei)"),
+            json!("\"mei\""),
+            json!(["mei"]),
+            json!({ "mei": 1 }),
+            json!(true),
+            json!(null),
+        ] {
+            assert_eq!(claims(json!({ "sub": odd })).name("sub"), None, "{odd}");
+        }
+        assert_eq!(claims(json!({})).name("sub"), None);
     }
 
     #[test]

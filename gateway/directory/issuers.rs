@@ -1,17 +1,20 @@
-//! Callers who come by tokens: which issuer has signed, for which team its rules let a token ask, and who
-//! the user is. A token that was right is known for as long as it is valid and its keys are not taken away,
-//! so that it costs its next request no more than a key does.
+//! Callers and operators who come by tokens: which issuer has signed, for which team its rules let a token
+//! ask or which role they give it, and who the user is. A caller's token that was right is known for as long
+//! as it is valid and its keys are not taken away, so that it costs its next request no more than a key does.
+//! An operator's is verified each time: he asks seldom, and what is known of callers is then nothing to him.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use dashmap::DashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Authenticated, Principal,
+    claims::{Claims, NAME_EXPECTED},
     credential::unauthenticated,
     issuer_keys::IssuerKeys,
-    token::{Token, TokenFault, TokenTerms, verify},
+    operators::Operator,
+    token::{Token, TokenFault, TokenTerms, Verified, verify},
 };
 use crate::{
     config::{Condition, Oidc},
@@ -89,22 +92,10 @@ impl Issuers {
         if let Some(who) = self.known(&hash, now) {
             return Ok(who);
         }
-        let failed = |fault: TokenFault| unauthenticated(fault.words());
-        let token = Token::read(token).map_err(failed)?;
-        let (at, issuer) = self.issuer(&token).ok_or_else(|| failed(TokenFault::Issuer))?;
-        let Some(keys) = issuer.keys.current() else {
-            issuer.keys.want();
-            return Err(failed(TokenFault::UnknownKey));
-        };
-        let verified = verify(token, &issuer.terms(), &keys.set, now).map_err(|fault| {
-            if fault == TokenFault::UnknownKey {
-                issuer.keys.want();
-            }
-            failed(fault)
-        })?;
-        let matches =
-            |when: &[Condition]| when.iter().all(|it| verified.claims.has(&it.claim, &it.values));
-        let rule = issuer.rules.iter().find(|(when, _)| matches(when));
+        let signed = self.signed(token, now, |it| &it.audience);
+        let ((at, issuer), generation, verified) =
+            signed.map_err(|fault| unauthenticated(fault.words()))?;
+        let rule = issuer.rules.iter().find(|(when, _)| matches(&verified.claims, when));
         let (_, principal) =
             rule.ok_or_else(|| unauthenticated("no rule of its issuer takes this token"))?;
         let user = verified.claims.user(&issuer.oidc.user);
@@ -112,9 +103,60 @@ impl Issuers {
             user.map_err(|_| unauthenticated("the token's user is neither a text nor a number"))?;
         let subject = user.map(|user| user_hash(&principal.caller.team_name, &user));
         let who = Authenticated { principal: Arc::clone(principal), subject };
-        let (generation, until) = (keys.generation, verified.until);
+        let until = verified.until;
         self.keep(hash, KnownToken { issuer: at, generation, until, who: who.clone() }, now);
         Ok(who)
+    }
+
+    /// Whether an operator can come by a token at all.
+    pub(super) fn have_operators(&self) -> bool {
+        self.all.iter().any(|it| !it.oidc.operators.rules.is_empty())
+    }
+
+    /// The operator whose token this is.
+    ///
+    /// # Errors
+    /// When it is not right, no rule matches it, or the claim that names its operator has no name: in words
+    /// that have nothing of the token.
+    pub(super) fn operator(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+    ) -> Result<Operator, Cow<'static, str>> {
+        let signed = self.signed(token, now, |it| &it.operators.audience);
+        let ((_, issuer), _, Verified { claims, until }) = signed.map_err(TokenFault::words)?;
+        let oidc = &issuer.oidc;
+        let mut rules = oidc.operators.rules.iter();
+        let rule = rules.find(|it| matches(&claims, &it.when));
+        let role = rule.ok_or("no rule of its issuer makes this token an operator's")?.role;
+        let claim = &*oidc.operators.name;
+        let name = claims.name(claim).ok_or_else(|| {
+            format!("the token's `{claim}` names no operator: expected {NAME_EXPECTED}")
+        })?;
+        let name = format!("oidc({}):{name}", oidc.name).into();
+        Ok(Operator { name, role, expires: Some(until) })
+    }
+
+    /// What a token says that its issuer has signed for this audience and that is valid now: with the
+    /// issuer, its place, and the number of its keys. A key that is not known is asked for.
+    fn signed(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+        audience: impl Fn(&Oidc) -> &[Box<str>],
+    ) -> Result<((usize, &Issuer), u64, Verified), TokenFault> {
+        let token = Token::read(token)?;
+        let (at, issuer) = self.issuer(&token).ok_or(TokenFault::Issuer)?;
+        let known = issuer.keys.current().ok_or(TokenFault::UnknownKey);
+        let verified = known.and_then(|keys| {
+            let terms = issuer.terms(audience(&issuer.oidc));
+            Ok(((at, issuer), keys.generation, verify(token, &terms, &keys.set, now)?))
+        });
+        verified.inspect_err(|fault| {
+            if *fault == TokenFault::UnknownKey {
+                issuer.keys.want();
+            }
+        })
     }
 
     /// Who asks by a token that is known.
@@ -143,14 +185,19 @@ impl Issuers {
 }
 
 impl Issuer {
-    fn terms(&self) -> TokenTerms<'_> {
+    fn terms<'a>(&'a self, audience: &'a [Box<str>]) -> TokenTerms<'a> {
         TokenTerms {
             issuer: &self.oidc.issuer,
-            audience: &self.oidc.audience,
+            audience,
             algorithms: &self.oidc.algorithms,
             leeway: SignedDuration::try_from(self.oidc.leeway).unwrap_or(SignedDuration::ZERO),
         }
     }
+}
+
+/// Whether a token says all of this.
+fn matches(claims: &Claims, when: &[Condition]) -> bool {
+    when.iter().all(|it| claims.has(&it.claim, &it.values))
 }
 
 #[cfg(test)]

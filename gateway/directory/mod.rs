@@ -172,19 +172,24 @@ impl Directory {
 
     /// Whether anybody may ask at the operators' door.
     pub(crate) fn has_operators(&self) -> bool {
-        self.operators.any()
+        self.operators.any() || self.issuers.have_operators()
     }
 
-    /// The operator whose bearer token this is.
+    /// The operator whose bearer token this is: one of the configuration, or else of an issuer.
     ///
     /// # Errors
-    /// When it is nobody's, or has expired.
+    /// When it is nobody's, has expired, or is that of an issuer who makes no operator by it.
     pub(crate) fn operator(
         &self,
         bearer: &[u8],
         now: jiff::Timestamp,
     ) -> Result<Arc<Operator>, Stranger> {
-        self.operators.find(&self.pepper.digest(bearer), now)
+        match self.operators.find(&self.pepper.digest(bearer), now) {
+            Err(Stranger::Unknown) if self.issuers.have_operators() && is_token(bearer) => {
+                self.issuers.operator(bearer, now).map(Arc::new).map_err(Stranger::Refused)
+            }
+            found => found,
+        }
     }
 
     /// Whether this bearer token opens the metrics and nothing else.

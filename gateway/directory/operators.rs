@@ -1,7 +1,7 @@
-//! Who may ask at the operators' door, by the keyed hashes of their tokens. What recognises an operator by
-//! something else than a token of the configuration belongs here too: it gets the same bearer.
+//! Who may ask at the operators' door, by the keyed hashes of their tokens. Those who come by an issuer's
+//! tokens are asked for among the issuers, with the same bearer.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use subtle::ConstantTimeEq;
 
@@ -26,6 +26,9 @@ pub(crate) enum Stranger {
     Unknown,
     /// This one has had it.
     Expired(Arc<Operator>),
+    /// It is a token of an issuer, or looks like one, and makes nobody an operator: in words that have
+    /// nothing of it.
+    Refused(Cow<'static, str>),
 }
 
 /// The keyed hash of a token.

@@ -23,6 +23,12 @@ pub trait LedgerStore {
         Upkeep::default()
     }
 
+    /// The name of the replica that writes it, and the number by which its entries name this process; nothing
+    /// where entries name none.
+    fn writer(&self) -> Option<(Arc<str>, i64)> {
+        None
+    }
+
     /// Where it stands, as the log shall name it.
     fn place(&self) -> String {
         String::from("the ledger")
@@ -94,6 +100,15 @@ pub enum StoreError {
     /// There is no space left on its disk.
     #[error("the disk is full")]
     Full,
+    /// Another process holds a lock on it, and has not let go of it in time.
+    #[error(
+        "another process holds a lock on the ledger's file and has not let go of it in time: find that \
+         process, such as by `fuser`, and end it"
+    )]
+    Locked,
+    /// What stands at its path cannot be opened as a file; in words, why.
+    #[error("{0}")]
+    Unusable(String),
     /// Anything else.
     #[error("the store failed: {0}")]
     Failed(#[source] Box<dyn Error + Send + Sync>),

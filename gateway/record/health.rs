@@ -2,7 +2,10 @@
 //! every request and written by the ledger's writer when something changes.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,17 +42,25 @@ pub(super) struct Health {
     audit_head: AtomicI64,
     /// Where the ledger stands, for the log.
     place: String,
+    /// The replica that writes it, and the number of this process in it.
+    writer: Option<(Arc<str>, i64)>,
 }
 
 impl Health {
     /// The health of a ledger that stands there, and of which no fault is known.
-    pub(super) fn of(place: String) -> Self {
+    pub(super) fn of(place: String, writer: Option<(Arc<str>, i64)>) -> Self {
         Self {
             faults: AtomicU8::new(0),
             free_bytes: UNKNOWN.into(),
             audit_head: AtomicI64::new(0),
             place,
+            writer,
         }
+    }
+
+    /// The replica that writes the ledger, and the number by which its entries name this process.
+    pub(super) fn writer(&self) -> Option<(Arc<str>, i64)> {
+        self.writer.clone()
     }
 
     /// Where the ledger stands.

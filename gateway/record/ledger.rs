@@ -116,7 +116,7 @@ impl Ledger {
             appended: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             published: watch::Sender::new(0),
-            health: Health::of(store.place()),
+            health: Health::of(store.place(), store.writer()),
             on_commit: OnceLock::new(),
         });
         // Before anything is accepted it is known whether there is room.
@@ -181,9 +181,9 @@ impl Ledger {
         usize::try_from(appended.saturating_sub(durable)).unwrap_or(usize::MAX)
     }
 
-    /// At the last look: bytes free on its disk, if the system says, and the newest audit record.
-    pub(super) fn seen(&self) -> (Option<u64>, i64) {
-        (self.shared.health.free_bytes(), self.shared.health.audit_head())
+    /// How it was at the last look.
+    pub(super) fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     /// Why nothing is accepted, in words; `None` while all is well.

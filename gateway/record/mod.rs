@@ -209,11 +209,13 @@ impl Recorder {
 #[allow(clippy::cast_precision_loss, reason = "bytes and records, told to the nearest few of 2^53")]
 fn gauges(ledger: &Ledger) -> Vec<GaugeReading> {
     let pending = GaugeReading::count(Gauge::LedgerPending, [], ledger.pending());
-    let (free, head) = ledger.seen();
-    let free = free.map(|it| it as f64);
+    let health = ledger.health();
+    let (free, head) = (health.free_bytes().map(|it| it as f64), health.audit_head());
     let free = free.map(|free| GaugeReading::number(Gauge::LedgerDiskFree, [], free));
     let head = GaugeReading::number(Gauge::AuditHead, [AUDIT_CHAIN.into()], head as f64);
-    [Some(pending), free, Some(head)].into_iter().flatten().collect()
+    let boot = health.writer();
+    let boot = boot.map(|(of, it)| GaugeReading::number(Gauge::LedgerBoot, [of], it as f64));
+    [Some(pending), free, Some(head), boot].into_iter().flatten().collect()
 }
 
 /// The attempt that counts: the committed one, else the last.

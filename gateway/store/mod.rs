@@ -7,10 +7,11 @@ mod sqlite;
 
 pub use self::sqlite::{
     Adjustment, Apart, Asked, BackedUp, Balances, BootMark, BootMoney, ChargeLabels, ChargeSum,
-    Charged, Charges, Corrected, Correction, Departure, Dimension, EnrolledRow, Entry, Filter,
-    Following, HourlyFleet, Keep, KeptRequest, LEDGER_COLUMNS, Machines, ManagedError, Named,
-    Observed, ObservedRow, PastArm, PastRow, PepperKnown, Predecessors, Reader, Recovered, Removed,
-    RequestEnd, Settled, ShadowRow, Signer, Span, Spending, Spent, Sqlite, Sum, Verification,
-    accept_pepper, adjust, backup, free_bytes, held, managed_sum, note_uses, pepper_fingerprint,
-    record, stored_managed, usable, write_managed,
+    Charged, Charges, Corrected, Correction, Counted, CountedRow, Departure, Dimension,
+    EnrolledRow, Entry, Filter, Following, HourlyFleet, Keep, KeptRequest, LEDGER_COLUMNS,
+    Machines, ManagedError, Named, Observed, ObservedRow, PastArm, PastRow, PepperKnown,
+    Predecessors, Reader, Recovered, Removed, RequestEnd, Settled, ShadowRow, Signer, Span,
+    Spending, Spent, Sqlite, Sum, Verification, accept_pepper, adjust, backup, counted, free_bytes,
+    free_to_write, held, managed_sum, note_uses, pepper_fingerprint, record, stored_managed,
+    usable, write_managed,
 };

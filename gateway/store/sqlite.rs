@@ -14,6 +14,7 @@ mod checkpoint;
 mod checksum;
 mod columns;
 mod command;
+mod counted;
 mod decisions;
 mod enrolled;
 mod entry;
@@ -47,7 +48,7 @@ mod verify;
 mod view;
 mod write;
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -57,11 +58,12 @@ pub use self::{
     adjustment::Adjustment,
     backup::{BackedUp, backup},
     boot::{Departure, Predecessors},
-    changes::{note_uses, stored_managed, write_managed},
+    changes::{free_to_write, note_uses, stored_managed, write_managed},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
     command::record,
+    counted::{Counted, CountedRow, counted},
     enrolled::EnrolledRow,
     follow::{Following, Settled},
     handover::{BootMark, BootMoney},
@@ -120,8 +122,15 @@ pub struct Sqlite {
 }
 
 pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
+        // Whoever only reads makes or writes the files beside it too.
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            let what = "it, its folder or a file beside it, such as its `-wal`, is not this user's to write";
+            StoreError::Unusable(format!("{what}: {error}"))
+        }
         _ => StoreError::Failed(Box::new(error)),
     }
 }
@@ -168,6 +177,7 @@ impl Sqlite {
         }
         let living: Vec<i64> = living.iter().map(|it| it.number).collect();
         files::create(path).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        files::openable(path, true)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&mut connection, durability).map_err(failed)?;
         if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {
@@ -279,7 +289,7 @@ impl LedgerStore for Sqlite {
             (Ok(_), _) => {}
             // Tried again at the next step; until then they are only open for longer.
             (Err(error), _) => {
-                let ledger = connection.path().unwrap_or_default();
+                let (ledger, error) = (connection.path().unwrap_or_default(), failed(error));
                 tracing::warn!(ledger, %error, "entries left open could not be closed");
             }
         }
@@ -289,6 +299,11 @@ impl LedgerStore for Sqlite {
         let audit_head = audit::head(connection).ok().flatten().map_or(0, |(seq, _)| seq);
         let upkeep = keep.as_mut().map_or_else(Upkeep::default, |keep| keep.step(connection));
         Upkeep { audit_head, ..upkeep }
+    }
+
+    fn writer(&self) -> Option<(Arc<str>, i64)> {
+        let replica = counted::replica(&self.connection).ok()??;
+        Some((replica.into(), self.boot.number))
     }
 
     fn place(&self) -> String {

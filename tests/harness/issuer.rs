@@ -63,6 +63,13 @@ fn part(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// A token with this header and these claims, whatever it is that signs them.
+pub(crate) fn token(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+    let [header, claims] = [header, claims].map(|it| part(it.to_string().as_bytes()));
+    let text = format!("{header}.{claims}");
+    format!("{text}.{}", part(&sign(text.as_bytes())))
+}
+
 impl Signer {
     /// A new key.
     pub(crate) fn es256() -> Self {
@@ -99,16 +106,14 @@ impl Signer {
             Self::Es256(_) => "ES256",
             Self::EdDsa(_) => "EdDSA",
         };
-        let header = json!({ "alg": algorithm, "typ": "JWT", "kid": kid }).to_string();
-        let text = format!("{}.{}", part(header.as_bytes()), part(claims.to_string().as_bytes()));
-        let signature = match self {
+        let header = json!({ "alg": algorithm, "typ": "JWT", "kid": kid });
+        token(&header, claims, |text| match self {
             Self::Es256(pair) => {
-                let signed = pair.sign(&SystemRandom::new(), text.as_bytes());
-                part(signed.expect("a signature").as_ref())
+                let signed = pair.sign(&SystemRandom::new(), text);
+                signed.expect("a signature").as_ref().to_vec()
             }
-            Self::EdDsa(pair) => part(pair.sign(text.as_bytes()).as_ref()),
-        };
-        format!("{text}.{signature}")
+            Self::EdDsa(pair) => pair.sign(text).as_ref().to_vec(),
+        })
     }
 }
 

@@ -224,9 +224,9 @@ async fn what_is_asked_wrongly_changes_nothing() {
     let good = r#"{"reason": "why"}"#;
     for (what, body, status, told) in [
         ("chat-ab/stop", "", 400, "{\\\"reason\\\": \\\"…\\\"}"),
-        ("chat-ab/stop", "{}", 400, "missing field `reason`"),
+        ("chat-ab/stop", "{}", 400, "`reason` is missing"),
         ("chat-ab/stop", r#"{"reason": ""}"#, 400, "`reason` is empty"),
-        ("chat-ab/resume", r#"{"reason": "a", "by": "me"}"#, 400, "unknown field `by`"),
+        ("chat-ab/resume", r#"{"reason": "a", "by": "me"}"#, 400, "no field `by`"),
         ("chat-ba/stop", good, 404, "did you mean `chat-ab`?"),
         ("%FF/stop", good, 404, "there is no experiment"),
         ("chat-ab/halt", good, 404, "there is no such page"),

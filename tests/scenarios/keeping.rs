@@ -258,7 +258,7 @@ async fn the_ledger_is_proved_while_it_is_written_and_a_row_changed_by_hand_is_f
             "CREATE TABLE aside AS SELECT * FROM entry_close WHERE seq = 2;
              DELETE FROM entry_close WHERE seq = 2",
             "INSERT INTO entry_close SELECT * FROM aside; DROP TABLE aside",
-            "entry is open and no gateway runs",
+            "the balance says 2",
         ),
         (
             "CREATE TABLE aside AS SELECT * FROM entry WHERE seq = 1; DELETE FROM entry WHERE seq = 1",

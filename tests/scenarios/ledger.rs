@@ -66,9 +66,11 @@ async fn a_copy_that_is_made_under_load_is_whole_and_recorded() {
     let settled = of_copy["settled"].as_u64().expect("a number");
     assert!((1..=41).contains(&settled), "{of_copy}");
     assert_eq!(of_copy["priced"], of_copy["settled"]);
-    // Whatever was under way is open in it; nothing else may be said.
-    let faults = of_copy["faults"].as_array().expect("a list");
-    assert!(faults.iter().all(|it| it.as_str().is_some_and(|it| it.contains("open"))), "{of_copy}");
+    // Whatever was under way is open in it, which is no fault.
+    assert_eq!(of_copy["faults"], json!([]), "{of_copy}");
+    assert_eq!(of_copy["left_open"], of_copy["open"]);
+    let notes = of_copy["notes"].as_array().expect("a list");
+    assert_eq!(notes.len(), usize::from(of_copy["open"] != 0), "{of_copy}");
     let again = run(&folder.config(), &["ledger", "backup", copy]).await;
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again).contains("is there already: expected the name of a file"), "{again:?}");
@@ -157,4 +159,63 @@ async fn a_key_of_ones_own_signs_the_trail_and_a_wrong_one_is_a_fault() {
     let told = text(&check);
     assert!(told.contains("audit.signing_key") && told.contains("ed25519"), "{told}");
     assert!(!told.contains("no key"), "{told}");
+}
+
+/// The proof with the counters of the gateway at this address.
+async fn with_counters(folder: &Folder, server: &Server) -> Output {
+    let url = format!("http://{}", server.admin_addr());
+    run(&folder.config(), &["ledger", "verify", "--json", "--metrics", &url]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_are_held_against_the_entries_of_their_process_while_they_grow() {
+    let up = SimBackend::start();
+    let folder = priced(&up).write();
+    let before = Server::start(&folder.config()).await;
+    asked(&before).await;
+    before.terminate().await;
+    assert_eq!(before.ended().await.code(), Some(0));
+    let server = Server::start(&folder.config()).await;
+    let begun = read(&with_counters(&folder, &server).await);
+    assert_eq!(begun["metrics"], json!({ "boot": 2, "figures": 0, "compared": true }), "{begun}");
+    let load = async {
+        for _ in 0..40 {
+            asked(&server).await;
+        }
+    };
+    let proofs = async {
+        for _ in 0..4 {
+            let proof = read(&with_counters(&folder, &server).await);
+            assert_eq!(proof["faults"], json!([]), "{proof}");
+        }
+    };
+    tokio::join!(load, proofs);
+    // Requests, cost, and two types of tokens.
+    let proof = read(&with_counters(&folder, &server).await);
+    assert_eq!(proof["metrics"]["figures"], 4, "{proof}");
+    let file = rusqlite::Connection::open(folder.ledger()).expect("a ledger");
+    let last = "seq = (SELECT max(seq) FROM entry_close)";
+    for (by_hand, back, named) in [
+        ("cost_nano = cost_nano - 1", "cost_nano = cost_nano + 1", "signalbox_cost_total{"),
+        (
+            "input_tokens = input_tokens + 1",
+            "input_tokens = input_tokens - 1",
+            "signalbox_tokens_total{",
+        ),
+    ] {
+        let set = |what: &str| format!("UPDATE entry_close SET {what} WHERE {last}");
+        file.execute_batch(&set(by_hand)).expect("a change");
+        let wrong = with_counters(&folder, &server).await;
+        assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong));
+        let wrong: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");
+        let faults = wrong["faults"].as_array().expect("a list");
+        let named = |it: &Value| it.as_str().is_some_and(|it| it.starts_with(named));
+        assert_eq!(faults.iter().filter(|it| named(it)).count(), 1, "{wrong}");
+        file.execute_batch(&set(back)).expect("a change");
+    }
+    let other = priced(&up).write();
+    Server::start(&other.config()).await.terminate().await;
+    let copy = with_counters(&other, &server).await;
+    assert_eq!(copy.status.code(), Some(1));
+    assert!(text(&copy).contains("this gateway writes another ledger than"), "{}", text(&copy));
 }

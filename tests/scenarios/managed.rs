@@ -131,59 +131,48 @@ async fn revoked_for_good(gateway: &Gateway, path: &str, secrets: [&String; 3]) 
 type Wrong = (Value, &'static str, u16, &'static str, &'static str);
 
 #[rustfmt::skip]
-fn wrong() -> Vec<Wrong> {
+fn wrong_fields() -> Vec<Wrong> {
+    let over = "2020-01-31T00:00:00Z";
+    let alerts = json!([0.5, 0.9, 0.8]);
+    let key = |name: &str, field: &str, value: Value| json!({ "name": name, field: value });
+    let taken = |name: &str| json!({ "name": name });
     vec![
         (json!({}), "keys", 400, "missing_field", "name"),
         (json!({ "name": 5 }), "keys", 400, "invalid_value", "name"),
-        (json!({ "name": "a b" }), "keys", 400, "invalid_value", "store.key.a b.name"),
-        (json!({ "name": "a", "colour": 1 }), "keys", 400, "invalid_value", "store.key.a.colour"),
-        (json!({ "name": "a", "team": "bnak" }), "keys", 400, "invalid_value", "store.key.a.team"),
+        (json!({ "name": "a b" }), "keys", 400, "invalid_value", "name"),
+        (key("a", "colour", json!(1)), "keys", 400, "invalid_value", "colour"),
+        (key("a", "team", json!("bnak")), "keys", 400, "invalid_value", "team"),
+        (key("a.team", "team", json!("bnak")), "keys", 400, "invalid_value", "team"),
+        (key("a", "models", json!(["god"])), "keys", 400, "invalid_value", "models[0]"),
+        (key("a", "models", json!([null])), "keys", 400, "invalid_value", "models"),
+        (key("a", "secret", json!("env:HOME")), "keys", 400, "invalid_value", "secret"),
+        (key("a", "hash", json!("x")), "keys", 400, "invalid_value", "hash"),
+        (key("a", "expires", json!(over)), "keys", 400, "invalid_value", "expires"),
+        (key("a", "budget", json!({ "amount": "-1" })), "keys", 400, "invalid_value", "budget.amount"),
         (
-            json!({ "name": "a", "models": ["god"] }),
-            "keys",
-            400,
-            "invalid_value",
-            "store.key.a.models[0]",
+            key("a", "budget", json!([{ "amount": "1", "alerts": alerts }])),
+            "keys", 400, "invalid_value", "budget[0].alerts[2]",
         ),
-        (
-            json!({ "name": "a", "secret": "env:HOME" }),
-            "keys",
-            400,
-            "invalid_value",
-            "store.key.a.hash",
-        ),
-        (
-            json!({ "name": "a", "budget": { "amount": "-1" } }),
-            "keys",
-            400,
-            "invalid_value",
-            "store.key.a.budget.amount",
-        ),
-        (json!({ "name": "scenario" }), "keys", 409, "name_taken", "name"),
-        (
-            json!({ "name": "t", "parent": "t" }),
-            "teams",
-            400,
-            "invalid_value",
-            "store.team.t.parent",
-        ),
-        (json!({ "name": "bank" }), "teams", 409, "name_taken", "name"),
+        (key("t", "parent", json!("t")), "teams", 400, "invalid_value", "parent"),
+        (taken("scenario"), "keys", 409, "name_taken", "name"),
+        (taken("bank"), "teams", 409, "name_taken", "name"),
         (json!([]), "keys", 400, "invalid_body", "-"),
+    ]
+}
+
+#[rustfmt::skip]
+fn wrong_imports() -> Vec<Wrong> {
+    let second = |key: Value| json!({ "keys": [{ "name": "b" }, key] });
+    let budget = json!([{ "amount": "x" }]);
+    let of = |key: Value, code, param| (second(key), "key-import", 400, code, param);
+    vec![
         (json!({ "keys": [] }), "key-import", 400, "invalid_value", "keys"),
-        (
-            json!({ "keys": [{ "name": "b" }, { "hash": "x" }] }),
-            "key-import",
-            400,
-            "missing_field",
-            "keys[1].name",
-        ),
-        (
-            json!({ "keys": [{ "name": "b" }, { "name": "c", "hash": "x" }] }),
-            "key-import",
-            400,
-            "invalid_value",
-            "hash",
-        ),
+        of(json!({ "hash": "x" }), "missing_field", "keys[1].name"),
+        of(json!({ "name": "c", "hash": "x" }), "invalid_value", "keys[1].hash"),
+        of(json!({ "name": "c.d", "budget": budget }), "invalid_value", "keys[1].budget[0].amount"),
+        of(json!({ "name": "c", "models": [null] }), "invalid_value", "keys[1].models"),
+        of(json!({ "name": "c", "secret": "env:HOME" }), "invalid_value", "keys[1].secret"),
+        (second(json!({ "name": "scenario" })), "key-import", 409, "name_taken", "keys[1].name"),
     ]
 }
 
@@ -191,7 +180,7 @@ fn wrong() -> Vec<Wrong> {
 async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
     let up = SimBackend::start();
     let gateway = setup(&up).start().await;
-    for (body, path, status, expected, param) in wrong() {
+    for (body, path, status, expected, param) in wrong_fields().into_iter().chain(wrong_imports()) {
         let reply = call(&gateway, Method::POST, path, body.clone()).await;
         assert_eq!(code(&reply), (status, expected.into()), "{body}: {}", reply.text());
         assert_eq!(
@@ -200,6 +189,7 @@ async fn what_cannot_be_so_is_told_with_its_field_and_changes_nothing() {
             "{}",
             reply.text()
         );
+        assert!(!reply.text().contains("store."), "a path of the store: {}", reply.text());
     }
     let in_file = call(&gateway, Method::DELETE, "keys/scenario", Value::Null).await;
     assert_eq!(code(&in_file), (409, "stands_in_file".into()));
@@ -299,11 +289,113 @@ async fn a_teams_budget_is_raised_while_it_runs_and_a_team_in_use_stays() {
     assert_eq!(call(&gateway, Method::PATCH, "teams/cards", raised).await.status, 200);
     assert_eq!(status(&gateway, &key, "good").await, 200);
     let used = call(&gateway, Method::DELETE, "teams/cards", Value::Null).await;
-    assert_eq!(code(&used), (400, "invalid_value".into()), "{}", used.text());
-    assert!(used.text().contains("store.key.a.team"), "{}", used.text());
+    assert_eq!(code(&used), (409, "team_in_use".into()), "{}", used.text());
+    assert!(used.text().contains("in use by 1 key (`a`): give them"), "{}", used.text());
     call(&gateway, Method::PATCH, "keys/a", json!({ "team": "bank" })).await;
     assert_eq!(call(&gateway, Method::DELETE, "teams/cards", Value::Null).await.status, 204);
     assert_eq!(call(&gateway, Method::GET, "teams/cards", Value::Null).await.status, 404);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_leaves_version_and_trail_as_they_are() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let budget = json!({ "amount": "5", "window": "day" });
+    let fields = json!({ "name": "a", "team": "bank", "budget": budget, "models": ["good"] });
+    assert_eq!(call(&gateway, Method::POST, "keys", fields).await.status, 201);
+    let team = json!({ "name": "t", "limits": { "concurrent": 2 } });
+    assert_eq!(call(&gateway, Method::POST, "teams", team).await.status, 201);
+    let records = async || {
+        let all = call(&gateway, Method::GET, "audit", Value::Null).await.json();
+        all["records"].as_array().expect("records").len()
+    };
+    let before = records().await;
+    let put = json!({ "limits": { "concurrent": 2 }, "tags": null });
+    for (method, path, body) in [
+        (Method::PATCH, "keys/a", Value::Null),
+        (Method::PATCH, "keys/a", json!({})),
+        (Method::PATCH, "keys/a", json!({ "reason": "none" })),
+        (Method::PATCH, "keys/a", json!({ "team": "bank", "owner": null })),
+        (Method::PATCH, "keys/a", json!({ "budget": budget, "limits": {} })),
+        (Method::PATCH, "keys/a", json!({ "budget": [{ "amount": "5.00", "window": "day" }] })),
+        (Method::PATCH, "teams/t", json!({ "budget": [] })),
+        (Method::PATCH, "teams/t", json!({ "limits": { "concurrent": 2 } })),
+        (Method::PUT, "teams/t", put),
+    ] {
+        let same = call_if(&gateway, (method.clone(), path), body.clone(), Some("\"1\"")).await;
+        let it = same.json();
+        assert_eq!((same.status, &it["version"]), (200, &json!(1)), "{method} {path} {body}: {it}");
+    }
+    assert_eq!(call(&gateway, Method::DELETE, "keys/a", Value::Null).await.status, 200);
+    assert_eq!(records().await, before + 1);
+    let again = call(&gateway, Method::DELETE, "keys/a", Value::Null).await;
+    assert_eq!((again.status, &again.json()["version"]), (200, &json!(2)), "{}", again.text());
+    for (method, path) in [(Method::PATCH, "keys/a"), (Method::POST, "keys/a/rotate")] {
+        let ended = call(&gateway, method, path, json!({})).await;
+        assert_eq!(code(&ended), (409, "key_revoked".into()));
+        let told = "the key `a` is revoked; nothing of it can be changed";
+        assert_eq!(ended.json()["error"]["message"], told);
+    }
+    assert_eq!(records().await, before + 1);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn no_key_is_given_an_end_that_is_over_but_one_that_has_ended_is_imported() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let past = "2020-01-31T00:00:00Z";
+    assert_eq!(call(&gateway, Method::POST, "keys", json!({ "name": "a" })).await.status, 201);
+    let told = call(&gateway, Method::PATCH, "keys/a", json!({ "expires": past })).await;
+    assert_eq!(code(&told), (400, "invalid_value".into()), "{}", told.text());
+    let said = told.json()["error"]["message"].as_str().expect("a message").to_owned();
+    assert!(said.starts_with(&format!("expires: found `{past}`, and it is ")), "{said}");
+    let digits = "ab".repeat(32);
+    let key = json!({ "name": "old", "hash": format!("hmac-sha256:{digits}"), "expires": past });
+    let import = json!({ "keys": [key] });
+    assert_eq!(call(&gateway, Method::POST, "key-import", import).await.status, 201);
+    let old = call(&gateway, Method::GET, "keys/old", Value::Null).await.json();
+    assert_eq!((&old["state"], &old["expires"]), (&json!("expired"), &json!(past)));
+    // What is over stays so while something else is changed, and may begin anew.
+    for patch in [json!({ "hints": false }), json!({ "expires": "2999-01-31T00:00:00Z" })] {
+        assert_eq!(call(&gateway, Method::PATCH, "keys/old", patch).await.status, 200);
+    }
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_team_in_use_is_told_with_how_many_use_it_and_which() {
+    let up = SimBackend::start();
+    let file = "[[key]]\nname = \"old\"\nteam = \"bank\"\nsecret = \"file:old.key\"\n";
+    let gateway = setup(&up).and(file).file("old.key", "key-of-old-0123456789").start().await;
+    assert_eq!(call(&gateway, Method::POST, "teams", json!({ "name": "t" })).await.status, 201);
+    let bank = call(&gateway, Method::DELETE, "teams/bank", Value::Null).await;
+    assert_eq!(code(&bank), (409, "stands_in_file".into()));
+    for name in ["k1", "k2", "k3", "k4"] {
+        let key = json!({ "name": name, "team": "t" });
+        assert_eq!(call(&gateway, Method::POST, "keys", key).await.status, 201);
+    }
+    let below = json!({ "name": "t/low", "parent": "t" });
+    assert_eq!(call(&gateway, Method::POST, "teams", below).await.status, 201);
+    let used = call(&gateway, Method::DELETE, "teams/t", Value::Null).await;
+    assert_eq!(code(&used), (409, "team_in_use".into()));
+    assert_eq!(
+        used.json()["error"]["message"],
+        "the team `t` is in use by 4 keys (`k1`, `k2`, `k3` …) and 1 team below it (`t/low`): give them \
+         another one first"
+    );
+    // A key that is revoked uses none.
+    for name in ["k1", "k2", "k3", "k4"] {
+        let path = format!("keys/{name}");
+        assert_eq!(call(&gateway, Method::DELETE, &path, Value::Null).await.status, 200);
+    }
+    assert_eq!(call(&gateway, Method::DELETE, "teams/t%2Flow", Value::Null).await.status, 204);
+    assert_eq!(call(&gateway, Method::DELETE, "teams/t", Value::Null).await.status, 204);
+    // `default` is a team without being written down, and so never in use.
+    let default = json!({ "name": "default", "limits": { "concurrent": 9 } });
+    assert_eq!(call(&gateway, Method::POST, "teams", default).await.status, 201);
+    assert_eq!(call(&gateway, Method::DELETE, "teams/default", Value::Null).await.status, 204);
     gateway.close().await;
 }
 

@@ -166,6 +166,10 @@ fn masked(line: &str, folder: &Folder) -> String {
         let rest = end.map_or("", |end| &rest[end..]);
         format!("{before}…{rest}")
     };
+    let moment = line.find("it is 20").map(|at| at + "it is ".len());
+    if let Some((at, end)) = moment.and_then(|at| Some((at, at + line[at..].find(' ')?))) {
+        return format!("{}NOW{}", &line[..at], &line[end..]);
+    }
     for head in ["sk-sb-", "hmac-sha256:", "policy v1 (", "policy   v1 ("] {
         if let Some((before, rest)) = line.split_once(head).filter(|(_, rest)| rest.len() > 15) {
             return random((&format!("{before}{head}"), rest));
@@ -287,6 +291,11 @@ fn of_commands() -> Vec<Mistake> {
         mistake("A key that there is not, explained").run("explain request.json --key chatbto"),
         mistake("A hint in another word, explained")
             .run("explain request.json --header x-signalbox-language:thai"),
+    ]
+}
+
+fn of_keys() -> Vec<Mistake> {
+    vec![
         mistake("A key is made").run("key create --name teller --lines"),
         mistake("A key is made before there is a configuration")
             .file("signalbox.toml", None)
@@ -307,10 +316,41 @@ fn of_commands() -> Vec<Mistake> {
         mistake("A key with a model that there is not")
             .run("key create --name teller --models qwem"),
         mistake("A key with an expiry that is none").run("key create --name teller --expires soon"),
+    ]
+}
+
+fn of_fields() -> Vec<Mistake> {
+    vec![
+        mistake("A key that is to expire at once").run("key create --name teller --expires 0d"),
+        mistake("A key that is to expire before now").run("key create --name teller --expires -1d"),
+        mistake("A key with a debt for a budget").run("key create --name teller --budget -5/day"),
+        mistake("A key with an amount that is too fine")
+            .run("key create --name teller --budget 0.0000000001/day"),
+        mistake("A key with an amount that is too large")
+            .run("key create --name teller --budget 99999999999/day"),
+        mistake("A key with fewer requests than none")
+            .run("key create --name teller --requests-per-minute -5"),
+        mistake("A key with a budget of two amounts")
+            .run("key create --name teller --set budget={\"amount\":\"1\",\"amount\":\"9\"}"),
+        mistake("A key with shares that fall").run(
+            "key create --name teller --set budget={\"amount\":\"1\",\"alerts\":[0.5,0.9,0.8]}",
+        ),
+        mistake("A key whose secret is said").run("key create --name teller --set secret=\"x\""),
+        mistake("Keys of which a line says a field twice")
+            .file(
+                "keys.jsonl",
+                Some("{\"name\":\"a\",\"limits\":{\"concurrent\":1,\"concurrent\":9}}"),
+            )
+            .run("key import keys.jsonl"),
+        mistake("Keys of which a line has a fault")
+            .file("keys.jsonl", Some("{\"name\":\"a\"}\n\n{\"name\":\"b\",\"team\":\"defualt\"}"))
+            .run("key import keys.jsonl"),
         mistake("A key that stands in the file is revoked").run("key revoke chatbot"),
         mistake("A key that there is not is rotated").run("key rotate nobody"),
         mistake("A key is changed in nothing").run("key set chatbot"),
         mistake("A team below one that there is not").run("team set cards --parent bnak"),
+        mistake("A team below one of nearly this name").run("team set cards --parent defaut"),
+        mistake("The team of keys without one is set").run("team set default --budget 5/day"),
         mistake("A team that there is not is removed").run("team remove cards"),
     ]
 }
@@ -384,7 +424,8 @@ async fn of_requests() -> Vec<String> {
 
 #[tokio::test]
 async fn each_mistake_is_told_as_the_golden_file_has_it() {
-    let files = [of_files(), of_secrets(), of_words(), of_commands()].into_iter().flatten();
+    let files = [of_files(), of_secrets(), of_words(), of_commands(), of_keys(), of_fields()];
+    let files = files.into_iter().flatten();
     let mut told: Vec<String> = files.map(|it| format!("{}\n{}", it.title, it.told())).collect();
     told.extend(of_requests().await);
     let mut text = String::from(

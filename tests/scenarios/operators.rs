@@ -9,6 +9,7 @@ use crate::harness::{
     Gateway, KEY, Reply, Setup, SimBackend,
     binary::{self, Server},
     gateway::{Folder, client},
+    issuer::{Issuer, Signer},
     wait,
 };
 
@@ -117,8 +118,21 @@ async fn asked(gateway: &Gateway, (method, path): (&str, &str), token: Option<&s
 #[tokio::test]
 async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
     let up = SimBackend::start();
-    let gateway =
-        setup(&up, OPERATORS).admin("metrics_token = \"file:metrics.token\"\n").start().await;
+    let signer = Signer::es256();
+    let issuer = Issuer::start(vec![signer.public("k1")]).await;
+    let rule = |role: &str| {
+        format!("[[oidc.operator]]\nwhen = {{ groups = \"{role}s\" }}\nrole = \"{role}\"\n")
+    };
+    let rules = ["viewer", "operator", "admin"].map(rule).concat();
+    let corp = format!(
+        "{OPERATORS}[[oidc]]\nname = \"corp\"\nissuer = \"{}\"\naudience = \"signalbox\"\n\
+         team = \"default\"\n{rules}",
+        issuer.name()
+    );
+    let of = |groups: &str| signer.token("k1", &issuer.claims(json!({ "groups": [groups] })));
+    let signed = ["viewers", "operators", "admins", "staff"].map(of);
+    let [viewer, operator, admin, staff] = signed.each_ref().map(|it| Some(&**it));
+    let gateway = setup(&up, &corp).admin("metrics_token = \"file:metrics.token\"\n").start().await;
     // What each may at the most; nobody at all where it is another error than 403.
     let who = [
         ("nobody", None, For::Anybody, 401),
@@ -129,6 +143,10 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
         ("an operator", Some(OPERATOR), For::Operator, 403),
         ("an admin", Some(ADMIN), For::Admin, 403),
         ("admin.token", Some(KEY), For::Admin, 403),
+        ("a caller of an issuer", staff, For::Anybody, 401),
+        ("a viewer of an issuer", viewer, For::Viewer, 403),
+        ("an operator of an issuer", operator, For::Operator, 403),
+        ("an admin of an issuer", admin, For::Admin, 403),
     ];
     for (method, path, needed, status) in PAGES {
         for (name, token, most, refused) in who {
@@ -140,7 +158,7 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
             if expected == 403 {
                 let error = &reply.json()["error"];
                 assert_eq!(error["code"], "role_forbidden", "{error}");
-                let has = if token == Some(VIEWER) { "`viewer`" } else { "`operator`" };
+                let has = if most == For::Viewer { "`viewer`" } else { "`operator`" };
                 let takes = if needed == For::Admin { "`admin`" } else { "`operator`" };
                 let told = format!("has the role {has}, and this takes the role {takes}");
                 assert!(error["message"].as_str().is_some_and(|it| it.ends_with(&told)), "{error}");
@@ -155,6 +173,42 @@ async fn each_page_answers_those_whom_it_is_for_and_nobody_else() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_stands_twice_in_a_body_is_refused_by_every_page_that_takes_one() {
+    let up = SimBackend::start();
+    let gateway = setup(&up, OPERATORS).start().await;
+    let changing: Vec<_> = PAGES.iter().filter(|(method, ..)| *method != "GET").collect();
+    assert!(changing.len() >= 19, "{changing:?}");
+    for (method, path, ..) in changing {
+        for (body, param) in [
+            (r#"{"reason":"a","reason":"b"}"#, "reason"),
+            (
+                r#"{"name":"x","budget":[{"amount":"1"},{"amount":"2","amount":"9"}]}"#,
+                "budget[1].amount",
+            ),
+            (
+                r#"{"keys":[{"name":"x","limits":{"concurrent":1,"concurrent":2}}]}"#,
+                "keys[0].limits.concurrent",
+            ),
+        ] {
+            let url = format!("http://{}{path}", gateway.admin_addr());
+            let request = gateway.client.request(method.parse().expect("a method"), url);
+            let reply = Reply::of(request.bearer_auth(ADMIN).body(body)).await;
+            let error = &reply.json()["error"];
+            assert_eq!(
+                (reply.status, &error["code"], &error["param"]),
+                (400, &json!("invalid_json"), &json!(param)),
+                "{method} {path}: {error}"
+            );
+            let told = format!("the key `{param}` stands in it twice");
+            assert!(error["message"].as_str().is_some_and(|it| it.contains(&told)), "{error}");
+        }
+    }
+    let audit = asked(&gateway, ("GET", "/admin/v1/audit"), Some(ADMIN)).await.text();
+    assert!(!audit.contains("created") && !audit.contains("disabled"), "{audit}");
+    gateway.close().await;
 }
 
 #[tokio::test]

@@ -160,6 +160,8 @@ async fn what_is_not_there_is_not_found_and_its_near_name_is_said() {
         (Method::POST, "models/other/endpoints/1/drain", 404, "expected a number from 0 to 0"),
         (Method::POST, "models/other/endpoints/-1/undrain", 404, "expected a number"),
         (Method::POST, "models/other/endpoints/%2B0/drain", 404, "expected a number"),
+        (Method::POST, "models/other/endpoints/00/drain", 404, "expected a number"),
+        (Method::POST, "models/other/endpoints/%200/drain", 404, "expected a number"),
         (Method::POST, "models/%FF/disable", 404, "there is no model"),
         (Method::GET, "models/other/disable", 405, "expected the method POST"),
     ];

@@ -141,6 +141,31 @@ async fn what_moves_no_money_does_not_wait_and_what_cannot_be_is_told() {
 }
 
 #[tokio::test]
+async fn money_that_stays_as_it_is_takes_nobody() {
+    let up = SimBackend::start();
+    let gateway = setup(&up).start().await;
+    let at = addr(&gateway);
+    let made = id(&call(&at, MEI, (Method::POST, "teams"), cards()).await);
+    let path = format!("proposals/{made}/approve");
+    assert_eq!(call(&at, RAJ, (Method::POST, &path), Value::Null).await.status, 200);
+    let none = json!({ "name": "a", "budget": [], "team": "default" });
+    assert_eq!(call(&at, MEI, (Method::POST, "keys"), none).await.status, 201);
+    for (path, patch) in [
+        ("teams/cards", json!({ "budget": { "amount": "5", "window": "day" } })),
+        ("teams/cards", json!({ "budget": [{ "amount": "5.0", "window": "day", "hard": true }] })),
+        ("teams/cards", json!({ "parent": "bank" })),
+        ("keys/a", json!({ "budget": null })),
+        ("keys/a", json!({ "team": null })),
+    ] {
+        let same = call(&at, MEI, (Method::PATCH, path), patch.clone()).await;
+        assert_eq!((same.status, &same.json()["version"]), (200, &json!(1)), "{patch}");
+    }
+    let moved = json!({ "budget": { "amount": "5", "window": "day", "hard": false } });
+    let _ = id(&call(&at, MEI, (Method::PATCH, "teams/cards"), moved).await);
+    gateway.close().await;
+}
+
+#[tokio::test]
 async fn a_policy_comes_into_force_by_a_second_person_alone() {
     let up = SimBackend::start();
     let gateway = setup(&up).start().await;
@@ -149,6 +174,16 @@ async fn a_policy_comes_into_force_by_a_second_person_alone() {
     let body = |document: &str| json!({ "document": document, "reason": "cheaper" });
     let bad = call(&at, MEI, (Method::POST, "policy/proposals"), body("route = 5")).await;
     assert_eq!(code(&bad), (400, "invalid_value".into()), "{}", bad.text());
+    for (document, told) in [
+        ("route = 5", "the proposed policy"),
+        ("route =", "the proposed policy:1:"),
+        (&POLICY.replace("good", "goof"), "the proposed policy:3: default.route[0]: found `goof`"),
+    ] {
+        let bad = call(&at, MEI, (Method::POST, "policy/proposals"), body(document)).await;
+        let error = &bad.json()["error"];
+        assert_eq!(error["param"], "document", "{error}");
+        assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{error}");
+    }
     let older = id(&call(&at, RAJ, (Method::POST, "policy/proposals"), body(POLICY)).await);
     let made = id(&call(&at, MEI, (Method::POST, "policy/proposals"), body(&proposed)).await);
     let approve = format!("policy/proposals/{made}/approve");

@@ -287,6 +287,16 @@ async fn what_is_refused_early_is_found_and_no_word_of_its_text_is_kept() {
     assert!(!ledger.windows(word.len()).any(|it| it == word.as_bytes()), "it is in the ledger");
 }
 
+/// How many entries a crash has left open, as the proof of the ledger says beside that nothing is wrong.
+async fn left_open(folder: &Folder) -> u64 {
+    let out = binary::run(&folder.config(), &["ledger", "verify", "--json"]).await;
+    let proof: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((out.status.code(), &proof["faults"]), (Some(0), &json!([])), "{proof}");
+    let left = proof["left_open"].as_u64().expect("a number");
+    assert_eq!(proof["notes"].as_array().map(Vec::len), Some(usize::from(left > 0)), "{proof}");
+    left
+}
+
 #[tokio::test]
 async fn what_a_crash_left_open_is_explained_before_and_after_it_is_recovered() {
     let slow = SimBackend::with(quick().paced(0, 5));
@@ -305,7 +315,9 @@ async fn what_a_crash_left_open_is_explained_before_and_after_it_is_recovered() 
             "rule     talk\n",
         ],
     );
+    assert_eq!(left_open(&folder).await, 1);
     let server = Server::start(&folder.config()).await;
+    assert_eq!(left_open(&folder).await, 0);
     let account = account(&server, &folder, &id).await;
     holds(
         &said(&folder, &id).await,

@@ -57,6 +57,20 @@ fn every_metric_is_documented() {
 }
 
 #[test]
+fn every_action_of_the_audit_trail_is_documented() {
+    let page = page("OPERATIONS.md");
+    let trail = page.split("## The audit trail").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = trail.lines().filter(|line| line.starts_with("| `") && *line != "| `what` | when |");
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let said: BTreeSet<&str> = cells.flat_map(|it| it.split('`').skip(1).step_by(2)).collect();
+    let known = literals("gateway/outcome/audit.rs", "");
+    let known: BTreeSet<&str> =
+        known.iter().map(String::as_str).filter(|it| it.contains('.')).collect();
+    assert!(known.len() > 25, "{known:?}");
+    assert_eq!(known, said, "the table of `what` in OPERATIONS.md");
+}
+
+#[test]
 fn every_error_kind_and_stage_is_documented() {
     let page = page("OPERATIONS.md");
     for kind in Kind::ALL {

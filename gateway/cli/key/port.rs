@@ -6,15 +6,16 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{minted, refused};
+use super::minted;
 use crate::{
     cli::{
-        managed::{Why, changed, list, waits},
+        managed::{Why, changed_at, list, waits},
         print::{err, out},
     },
     config::{Edit, ManagedKind, managed_fields, settable},
+    wire::strict,
 };
 
 /// Options of `key import`.
@@ -38,8 +39,9 @@ pub(super) fn export(path: &Path) -> ExitCode {
 /// Makes the keys of the lines, all or none.
 pub(super) fn import(path: &Path, import: &Import) -> ExitCode {
     let done = text(&import.file).and_then(|text| {
-        let (edits, secrets) = edits(path, &text)?;
-        let waits = waits(&changed(path, &edits, &import.why)?);
+        let (edits, secrets, lines) = edits(path, &text)?;
+        let place = |nth| lines.get(nth).map_or_else(String::new, |line| format!("line {line}: "));
+        let waits = waits(&changed_at(path, &edits, &import.why, place)?);
         Ok((if waits { 0 } else { edits.len() }, secrets))
     });
     let (count, secrets) = match done {
@@ -70,8 +72,10 @@ fn text(file: &Path) -> Result<String, ExitCode> {
 /// The names of keys that were given a secret, with it.
 type Secrets = Vec<(String, String)>;
 
-fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
+/// The changes of the lines, the secrets of those that bring no hash, and the number of the line of each.
+fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets, Vec<usize>), ExitCode> {
     let (mut edits, mut secrets, mut wrong) = (Vec::new(), Secrets::new(), 0_usize);
+    let mut lines = Vec::new();
     for (number, line) in (1_usize..).zip(text.lines()).filter(|(_, it)| !it.trim().is_empty()) {
         match fields(line) {
             Ok((name, hash, fields)) => {
@@ -83,7 +87,7 @@ fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
                         hash
                     }
                 };
-                let fields = refused(managed_fields(&fields))?;
+                lines.push(number);
                 let (kind, name) = (ManagedKind::Key, name.into());
                 edits.push(Edit::Create { kind, name, fields, hash: Some(hash) });
             }
@@ -94,7 +98,7 @@ fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
         }
     }
     match (wrong, edits.is_empty()) {
-        (0, false) => Ok((edits, secrets)),
+        (0, false) => Ok((edits, secrets, lines)),
         (0, true) => {
             err!("signalbox: there is no key in it");
             Err(ExitCode::from(crate::cli::WRONG))
@@ -104,12 +108,15 @@ fn edits(path: &Path, text: &str) -> Result<(Vec<Edit>, Secrets), ExitCode> {
 }
 
 /// The name, the hash if there is one, and the fields of a line.
-type Line = (String, Option<String>, Map<String, Value>);
+type Line = (String, Option<String>, toml::Table);
 
 /// Reads a line.
 fn fields(line: &str) -> Result<Line, String> {
-    let mut fields: Map<String, Value> = serde_json::from_str(line)
-        .map_err(|error| format!("expected an object of JSON: {error}"))?;
+    let mut fields = match strict(line.as_bytes()) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err("expected an object of JSON".into()),
+        Err(error) => return Err(format!("expected an object of JSON: {error}")),
+    };
     let mut taken = |field: &str| match fields.remove(field) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -118,5 +125,6 @@ fn fields(line: &str) -> Result<Line, String> {
     let (name, hash) = (taken("name")?, taken("hash")?);
     let name = name.ok_or("`name` is missing")?;
     settable(&mut fields).map_err(|wrong| format!("`state`: {wrong}"))?;
+    let fields = managed_fields(&fields).map_err(|error| error.to_string())?;
     Ok((name, hash, fields))
 }

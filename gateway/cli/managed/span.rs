@@ -31,11 +31,23 @@ const TEN_YEARS: i64 = 3_653 * 86_400;
 /// # Errors
 /// What was expected.
 pub(in crate::cli) fn expiry(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
+    let now = Timestamp::now();
+    let over = || {
+        let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!(
+            "it is {now} now: expected an end that is yet to come; `key revoke` ends a key at once"
+        )
+    };
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return if moment > now { Ok(moment) } else { Err(over()) };
     }
-    let ms = span(text).map_err(|error| format!("{error}, or a moment: 2027-01-31T00:00:00Z"))?;
-    let end = Timestamp::now().as_millisecond().saturating_add(ms);
+    let back = text.strip_prefix('-').is_some_and(|it| span(it).is_ok());
+    let ms = match span(text) {
+        Ok(0) => return Err(over()),
+        _ if back => return Err(over()),
+        ms => ms.map_err(|error| format!("{error}, or a moment: 2027-01-31T00:00:00Z"))?,
+    };
+    let end = now.as_millisecond().saturating_add(ms);
     // To the second, as people read it.
     let end = Timestamp::from_second(end.div_euclid(1_000));
     end.map_err(|error| error.to_string())
@@ -59,8 +71,12 @@ mod tests {
 
     #[test]
     fn an_expiry_is_a_moment_or_a_span_from_now() {
-        let moment = "2027-01-31T00:00:00Z";
+        let moment = "2999-01-31T00:00:00Z";
         assert_eq!(expiry(moment).unwrap().to_string(), moment);
+        for over in ["0s", "0d", "-0d", "-1d", "2020-01-31T00:00:00Z", "2020-01-31T00:00:00+08:00"]
+        {
+            assert!(expiry(over).unwrap_err().contains("Z now: expected an end"), "{over}");
+        }
         assert!(expiry("1h").unwrap() > Timestamp::now());
         assert!(expiry("soon").unwrap_err().contains("or a moment"));
     }

@@ -4,23 +4,23 @@ use std::borrow::Cow;
 
 /// One line: a metric, its labels and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sample<'a> {
+pub(in crate::cli) struct Sample<'a> {
     /// The name of the metric.
-    pub(super) name: &'a str,
+    pub(in crate::cli) name: &'a str,
     labels: Vec<(&'a str, Cow<'a, str>)>,
     /// The value.
-    pub(super) value: f64,
+    pub(in crate::cli) value: f64,
 }
 
 impl Sample<'_> {
     /// The value of a label; empty where there is none of this name.
-    pub(super) fn label(&self, name: &str) -> &str {
+    pub(in crate::cli) fn label(&self, name: &str) -> &str {
         self.labels.iter().find(|(label, _)| *label == name).map_or("", |(_, value)| value)
     }
 }
 
 /// The lines that have a value.
-pub(super) fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
+pub(in crate::cli) fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
     text.lines().filter_map(sample)
 }
 

@@ -15,7 +15,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A gateway's operators' listener.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(in crate::cli) struct Source {
     client: Client,
     url: String,
     token: Option<Secret>,
@@ -24,7 +24,7 @@ pub(super) struct Source {
 
 /// Why there is no reading.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(in crate::cli) enum Trouble {
     /// Nobody answers, or the answer breaks off.
     Away(String),
     /// The token is missing or wrong.
@@ -58,7 +58,7 @@ impl Source {
     ///
     /// # Errors
     /// The client cannot be made, as where the system has no certificates.
-    pub(super) fn new(url: &str, token: Option<Secret>) -> Result<Self, reqwest::Error> {
+    pub(in crate::cli) fn new(url: &str, token: Option<Secret>) -> Result<Self, reqwest::Error> {
         // A second provider in the process would be an error of ours; the first one stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN);
@@ -71,8 +71,8 @@ impl Source {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// Reads once.
-    pub(super) async fn read(&self) -> Result<Reading, Trouble> {
+    /// The text of the metrics.
+    pub(in crate::cli) async fn text(&self) -> Result<String, Trouble> {
         let mut request = self.client.get(format!("{}/metrics", self.url));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
@@ -90,7 +90,12 @@ impl Source {
             }
             text.extend_from_slice(&part);
         }
-        let text = String::from_utf8_lossy(&text);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Reads once.
+    pub(super) async fn read(&self) -> Result<Reading, Trouble> {
+        let text = self.text().await?;
         let none =
             || Trouble::Other("there is no `signalbox_build_info` in its metrics".to_owned());
         Reading::of(&text, self.at()).ok_or_else(none)

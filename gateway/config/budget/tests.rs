@@ -79,23 +79,27 @@ fn alerts_are_a_few_shares_that_rise() {
     assert_eq!(shares("[1, 1.5, 2]"), "1 1.5 2");
     assert_eq!(shares("[0.0001, 0.3333]"), "0.0001 0.3333");
     assert_eq!(shares("[]"), "");
-    for wrong in [
-        "[0.8, 0.5]",
-        "[0.5, 0.5]",
-        "[0]",
-        "[0.0]",
-        "[-0.5]",
-        "[2.1]",
-        "[3]",
-        "[nan]",
-        "[inf]",
-        "[\"0.5\"]",
-        "0.5",
-        "[0.33333]",
-        "[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]",
+    for (wrong, told) in [
+        ("[0.8, 0.5]", "alerts[1]: found 0.5, expected more than 0.8"),
+        ("[0.5, 0.5]", "alerts[1]: found 0.5, expected more than 0.5"),
+        ("[0.2, 0.5, 0.4, 1]", "alerts[2]: found 0.4, expected more than 0.5"),
+        ("[0]", "alerts[0]: found 0, expected a share"),
+        ("[0.0]", "alerts[0]: found 0, expected a share"),
+        ("[0.5, -0.5]", "alerts[1]: found -0.5, expected a share"),
+        ("[2.1]", "alerts[0]: found 2.1, expected a share"),
+        ("[3]", "alerts[0]: found 3, expected a share"),
+        ("[nan]", "alerts[0]: found NaN, expected a share"),
+        ("[inf]", "alerts[0]: found inf, expected a share"),
+        ("[\"0.5\"]", "alerts[0]: found `0.5`, expected a share"),
+        ("0.5", "alerts: found 0.5, expected a list"),
+        ("[0.33333]", "alerts[0]: found 0.33333, expected a share"),
+        (
+            "[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]",
+            "alerts: found 9 shares, expected at most 8",
+        ),
     ] {
         let (_, faults) = read(&format!("{{ amount = \"1\", alerts = {wrong} }}"));
-        assert!(faults.contains("alerts: found"), "{wrong}: {faults}");
+        assert!(faults.contains(told), "{wrong}: {faults}");
     }
 }
 
@@ -107,4 +111,29 @@ fn a_share_is_reached_by_what_is_spent_and_never_by_nothing() {
     assert!(!reached(79, 100) && reached(80, 100) && reached(81, 100));
     assert!(!reached(0, 0) && reached(1, 0));
     assert!(reached(i64::MAX, i64::MAX) && !reached(i64::MAX / 2, i64::MAX));
+}
+
+#[test]
+fn an_amount_that_is_none_is_told_with_the_limits_of_amounts() {
+    for wrong in [
+        "\"-1\"",
+        "\"0.0000000001\"",
+        "\"99999999999999999999\"",
+        "\"9000000000\"",
+        "\"1e3\"",
+        "\"\"",
+        "5",
+        "-5",
+    ] {
+        for key in ["amount", "soft_until"] {
+            let budget = match key {
+                "amount" => format!("{{ amount = {wrong} }}"),
+                _ => format!("{{ amount = \"1\", soft_until = {wrong} }}"),
+            };
+            let (_, faults) = read(&budget);
+            assert!(faults.contains(&format!("{key}: found")), "{wrong}: {faults}");
+            assert!(faults.contains("4000000000"), "{wrong}: {faults}");
+        }
+    }
+    assert!(DECIMAL.contains(&BUDGET_UNITS_MAX.to_string()));
 }

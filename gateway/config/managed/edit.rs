@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml::Table;
 
-use super::{Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState};
+use super::{
+    Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState,
+    fields::{over, patched, same},
+};
 use crate::outcome::AuditAction;
 
 /// A change of one row.
@@ -100,6 +103,12 @@ pub enum EditRefused {
         "the key `{0}` was revoked: its name stays its own, so that the books name one key by it"
     )]
     Revoked(Arc<str>),
+    /// It is a key that was revoked.
+    #[error("the key `{0}` is revoked; nothing of it can be changed")]
+    Ended(Arc<str>),
+    /// Keys or teams still name the team: how many, and some of them.
+    #[error("the team `{0}` is in use by {1}: give them another one first")]
+    InUse(Arc<str>, Box<str>),
     /// There is none of that name.
     #[error("there is no {0} `{1}`")]
     Absent(ManagedKind, Arc<str>),
@@ -133,17 +142,45 @@ impl Edit {
         }
     }
 
-    /// Whether it asks for what is so already: a switch that stands as it is to stand.
+    /// Whether it closes something: a key that is to open nothing any more, a model or an endpoint that is to
+    /// serve nothing. It may be that harm is done until it is in force.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        match self {
+            Self::Revoke { .. } => true,
+            Self::Put { kind, .. } => matches!(kind, ManagedKind::Model | ManagedKind::Endpoint),
+            Self::Create { .. }
+            | Self::Patch { .. }
+            | Self::Rotate { .. }
+            | Self::Remove { .. } => false,
+        }
+    }
+
+    /// Whether it asks for what is so already: a switch that stands as it is to stand, fields that say the
+    /// same, a key that is revoked. A version that is meant must be that of the row.
     #[must_use]
     pub fn is_so(&self, managed: &Managed) -> bool {
         let (kind, name) = self.row();
-        let stands = managed.get(kind, name).is_some_and(|it| it.state == ManagedState::Active);
-        matches!(kind, ManagedKind::Model | ManagedKind::Endpoint)
-            && match self {
-                Self::Put { .. } => stands,
-                Self::Remove { .. } => !stands,
-                _ => false,
+        let row = managed.get(kind, name);
+        let stands = row.is_some_and(|it| it.state == ManagedState::Active);
+        match self {
+            Self::Put { .. } if kind.is_switch() => return stands,
+            Self::Remove { .. } if kind.is_switch() => return !stands,
+            _ => {}
+        }
+        // The same policy approved anew is an approval all the same.
+        let of_callers = matches!(kind, ManagedKind::Key | ManagedKind::Team);
+        let row = row.filter(|row| of_callers && self.meant(row, true).is_ok());
+        let Some(row) = row else { return false };
+        match self {
+            Self::Put { fields, .. } => stands && same(kind, &row.fields, fields),
+            Self::Patch { patch, .. } => {
+                let then = patched(&row.fields, patch);
+                stands && then.is_ok_and(|then| same(kind, &row.fields, &then))
             }
+            Self::Revoke { .. } => row.state == ManagedState::Revoked,
+            Self::Create { .. } | Self::Rotate { .. } | Self::Remove { .. } => false,
+        }
     }
 
     /// The row that this makes of the one before, and what the audit trail calls it. `in_file` says whether
@@ -167,7 +204,10 @@ impl Edit {
         self.named()?;
         let before = managed.get(kind, name);
         match before.map(|row| row.state) {
-            Some(ManagedState::Revoked) => return Err(EditRefused::Revoked(Arc::clone(name))),
+            Some(ManagedState::Revoked) if matches!(self, Self::Create { .. }) => {
+                return Err(EditRefused::Revoked(Arc::clone(name)));
+            }
+            Some(ManagedState::Revoked) => return Err(EditRefused::Ended(Arc::clone(name))),
             Some(ManagedState::Active) if matches!(self, Self::Create { .. }) => {
                 return Err(EditRefused::Exists(kind, Arc::clone(name)));
             }
@@ -194,16 +234,36 @@ impl Edit {
         let row = ManagedRow { version, changed: done, ..base };
         let row = self.made(row, author.at_ms)?;
         self.without_hash(&row)?;
+        if matches!(self, Self::Patch { .. })
+            && standing
+                .is_some_and(|before| before.fields.get("expires") != row.fields.get("expires"))
+        {
+            over(&row.fields, author.at_ms)?;
+        }
         Ok((row, self.action(standing.is_some())))
     }
 
-    /// A key's hash is no field of it: what stands there instead may be the key itself, and would be kept and
-    /// recorded as it is.
+    /// A key's hash and its secret are no fields of it: what stands there instead may be the key itself, and
+    /// would be kept and recorded as it is.
     fn without_hash(&self, row: &ManagedRow) -> Result<(), EditRefused> {
         let writes = matches!(self, Self::Create { .. } | Self::Put { .. } | Self::Patch { .. });
-        if writes && row.kind == ManagedKind::Key && row.fields.contains_key("hash") {
-            let expected = "nothing: a key's hash is made with it, or comes by `key import`";
-            return Err(EditRefused::Field("hash".into(), "a value".into(), expected));
+        if !writes || row.kind != ManagedKind::Key {
+            return Ok(());
+        }
+        for (field, expected) in [
+            (
+                "hash",
+                "nothing: a key's hash is made with it, or comes by an import (`key-import`, `key import`)",
+            ),
+            (
+                "secret",
+                "nothing: the gateway makes the secret of a key, and shows it once; one that there is \
+                 already comes by an import, with its `hash`",
+            ),
+        ] {
+            if row.fields.contains_key(field) {
+                return Err(EditRefused::Field(field.into(), "a value".into(), expected));
+            }
         }
         Ok(())
     }
@@ -308,77 +368,4 @@ fn digits(text: &str) -> Result<[u8; 32], EditRefused> {
         let expected = "hmac-sha256: and 64 hexadecimal digits";
         EditRefused::Field("hash".into(), "something else".into(), expected)
     })
-}
-
-/// Fields after a merge patch.
-fn patched(fields: &Table, patch: &Map<String, Value>) -> Result<Table, EditRefused> {
-    let mut fields = fields.clone();
-    merge(&mut fields, patch)?;
-    Ok(fields)
-}
-
-fn merge(fields: &mut Table, patch: &Map<String, Value>) -> Result<(), EditRefused> {
-    for (key, value) in patch {
-        match value {
-            Value::Null => {
-                fields.remove(key);
-            }
-            Value::Object(patch) => {
-                let below = fields.entry(key).or_insert_with(|| Table::new().into());
-                if !below.is_table() {
-                    *below = Table::new().into();
-                }
-                if let Some(below) = below.as_table_mut() {
-                    merge(below, patch)?;
-                }
-            }
-            value => {
-                fields.insert(key.clone(), plain(key, value)?);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A JSON value as the configuration has it, which knows no `null`.
-fn plain(key: &str, value: &Value) -> Result<toml::Value, EditRefused> {
-    toml::Value::try_from(value).map_err(|_| {
-        let expected = "texts, numbers, true, false, lists and objects of them";
-        EditRefused::Field(key.into(), "null, or a number that is too large".into(), expected)
-    })
-}
-
-/// What is shown of a key and cannot be set.
-const SHOWN: [&str; 9] = [
-    "source",
-    "state",
-    "version",
-    "created_at",
-    "created_by",
-    "changed_at",
-    "changed_by",
-    "last_used_at",
-    "previous_until",
-];
-
-/// Leaves of a key that was exported what can be set.
-///
-/// # Errors
-/// It was revoked: its secret is to open nothing any more.
-pub(crate) fn settable(fields: &mut Map<String, Value>) -> Result<(), &'static str> {
-    if fields.get("state").is_some_and(|it| it == "revoked") {
-        return Err("found a key that was revoked: its secret opens nothing any more");
-    }
-    for shown in SHOWN {
-        fields.remove(shown);
-    }
-    Ok(())
-}
-
-/// The fields of a new row from a JSON object; `null` is as if it were not there.
-///
-/// # Errors
-/// A value that no field can have.
-pub(crate) fn fields(object: &Map<String, Value>) -> Result<Table, EditRefused> {
-    patched(&Table::new(), object)
 }

@@ -6,7 +6,7 @@ use policies::{
 };
 
 use crate::config::{
-    Config, Credential, KeySource, TokenAlgorithm,
+    Config, Credential, KeySource, Role, TokenAlgorithm,
     load::{Layer, layered},
     outside::Outside,
 };
@@ -116,6 +116,64 @@ data_class = "public"
     assert_eq!((config.keys.len(), config.payers().len()), (0, 3), "no key is needed beside it");
 }
 
+/// Two roles by groups, the greater one first.
+const ROLES: &str = r#"
+[[oidc.operator]]
+when = { groups = ["gateway-admins"], "realm_access.roles" = "user" }
+role = "admin"
+[[oidc.operator]]
+when = { groups = "staff" }
+role = "viewer"
+"#;
+
+#[test]
+fn an_issuer_makes_operators_beside_callers_or_alone() {
+    let operators = |lines: &str| {
+        let mut config = good(lines);
+        let it = config.oidc.remove(0);
+        (it.operators, it.audience, it.payers.len())
+    };
+    let (beside, _, payers) = operators(&format!("{CORP}{ROLES}"));
+    assert_eq!((&*beside.audience, &*beside.name, payers), (&["signalbox".into()][..], "sub", 1));
+    let rules: Vec<_> = beside.rules.iter().map(|it| (it.when.len(), it.role)).collect();
+    assert_eq!(rules, [(2, Role::Admin), (1, Role::Viewer)]);
+    let own = "operator_audience = [\"ops\", \"root\"]\noperator_name = \"email\"";
+    let (own, audience, _) = operators(&format!("{CORP}{own}{ROLES}"));
+    assert_eq!((&*own.audience, &*own.name), (&["ops".into(), "root".into()][..], "email"));
+    assert_eq!(audience, ["signalbox".into()]);
+    // Without a team and a rule it lets no caller in, and needs no audience of theirs.
+    let alone = CORP.replace("team = \"default\"\n", "");
+    assert_eq!(operators(&format!("{alone}{ROLES}")).2, 0);
+    let alone = alone.replace("audience =", "operator_audience =");
+    let (operators, audience, payers) = operators(&format!("{alone}{ROLES}"));
+    assert_eq!((&*operators.audience, &*audience, payers), (&["signalbox".into()][..], &[][..], 0));
+    let none = good(CORP).oidc.remove(0).operators;
+    assert!(none.rules.is_empty() && !none.have_admin());
+}
+
+#[test]
+fn an_admin_of_an_issuer_will_do_where_others_can_knock() {
+    let open = "[admin]\nlisten = \"0.0.0.0:9090\"\n";
+    let told = |text: &str| load(&format!("{open}{BARE}{CORP}{text}")).err().unwrap_or_default();
+    assert!(told(ROLES).is_empty());
+    for text in ["", &ROLES.replace("\"admin\"", "\"operator\"")] {
+        let found = told(text);
+        let said = "expected a token, or an [[operator]] or [[oidc.operator]] of the role `admin`";
+        assert!(found.len() == 1 && found[0].contains(said), "{text}: {found:#?}");
+    }
+}
+
+#[test]
+fn no_operator_of_the_file_can_be_called_as_one_of_an_issuer_is() {
+    for name in ["oidc(corp):ann", "oidc(corp)", "ann@bank.example", "auth0|5f"] {
+        let hash = format!("hmac-sha256:{}", "0".repeat(64));
+        let text =
+            format!("[[operator]]\nname = \"{name}\"\nrole = \"viewer\"\nhash = \"{hash}\"\n");
+        let found = load(&format!("{BARE}{text}")).err().unwrap_or_default();
+        assert!(found.len() == 1 && found[0].starts_with("operator[0].name: "), "{found:#?}");
+    }
+}
+
 #[test]
 fn keys_come_from_exactly_one_place_and_never_in_the_clear() {
     let source = |lines: &str| good(&format!("{CORP}{lines}")).oidc[0].source.clone();
@@ -200,4 +258,70 @@ fn every_fault_is_said_with_its_path() {
         assert!(found.iter().any(|it| it.contains(said)), "{lines} {replaced:?}: {found:#?}");
     }
     assert!(load(BARE).is_ok(), "whoever may ask can be let in while it serves");
+}
+
+#[test]
+fn every_fault_of_its_operators_is_said_with_its_path() {
+    let when = "when = { a = \"b\" }";
+    let admin = "role = \"admin\"";
+    let nobody = ("audience = \"signalbox\"", "");
+    for (lines, rule, replaced, said) in [
+        ("operator_audience = \"ops\"", None, ("", ""), "oidc[0].operator_audience: found a value"),
+        ("operator_name = \"email\"", None, ("", ""), "expected an [[oidc.operator]] beside it"),
+        ("", Some([admin, ""]), ("", ""), "operator[0].when: found nothing"),
+        ("", Some([admin, "when = {}"]), ("", ""), "operator[0].when: found nothing"),
+        ("", Some([admin, "when = { a = [] }"]), ("", ""), "operator[0].when.a: found nothing"),
+        ("", Some([admin, "when = { a = [7] }"]), ("", ""), "oidc[0].operator[0].when.a[0]"),
+        ("", Some([admin, "when = \"all\""]), ("", ""), "operator[0].when: found `all`"),
+        ("", Some([when, ""]), ("", ""), "oidc[0].operator[0].role: found nothing"),
+        ("", Some([when, "role = \"admn\""]), ("", ""), "did you mean `admin`?"),
+        (
+            "",
+            Some([when, "role = \"admin\"\nteam = \"cards\""]),
+            ("", ""),
+            "oidc[0].operator[0].team",
+        ),
+        ("operator = \"all\"", None, ("", ""), "oidc[0].operator: found"),
+        (
+            "operator_audience = []",
+            Some([when, admin]),
+            ("", ""),
+            "operator_audience: found nothing",
+        ),
+        ("operator_audience = \"\"", Some([when, admin]), ("", ""), "oidc[0].operator_audience"),
+        (
+            "operator_name = \"\"",
+            Some([when, admin]),
+            ("", ""),
+            "oidc[0].operator_name: found nothing",
+        ),
+        ("operator_name = 7", Some([when, admin]), ("", ""), "oidc[0].operator_name: found"),
+        ("", Some([when, admin]), nobody, "oidc[0].audience: found nothing"),
+        (
+            "operator_audience = \"x\"",
+            Some([when, admin]),
+            nobody,
+            "oidc[0].audience: found nothing",
+        ),
+    ] {
+        let rule = rule.map(|it| format!("\n[[oidc.operator]]\n{}", it.join("\n")));
+        let found = faults(&format!("{lines}{}", rule.unwrap_or_default()), &[replaced]);
+        assert!(found.iter().any(|it| it.contains(said)), "{lines} {said}: {found:#?}");
+    }
+}
+
+#[test]
+fn all_faults_of_its_operators_are_said_at_once() {
+    let all =
+        "operator_name = \"\"\n[[oidc.operator]]\nrole = \"x\"\n[[oidc.operator]]\nwhen = {}\n";
+    let found = faults(all, &[]);
+    for path in [
+        "operator_name",
+        "operator[0].when",
+        "operator[0].role",
+        "operator[1].when",
+        "operator[1].role",
+    ] {
+        assert!(found.iter().any(|it| it.starts_with(&format!("oidc[0].{path}: "))), "{found:#?}");
+    }
 }

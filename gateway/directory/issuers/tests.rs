@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::{
     account::Accounts,
     config::{
-        Condition, Credential, Key, KeySource, Limits, Oidc, Team, TokenAlgorithm, TokenRule,
+        Condition, Credential, Key, KeySource, Limits, Oidc, OperatorRule, Role, Team,
+        TokenAlgorithm, TokenOperators, TokenRule,
     },
-    directory::{Authenticated, Directory, key_set::KeySet},
+    directory::{Authenticated, Directory, Stranger, key_set::KeySet},
 };
 
 const PEPPER: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -76,6 +77,19 @@ fn rule(claim: &str, value: &str, payer: usize) -> TokenRule {
     TokenRule { when: vec![Condition { claim: claim.into(), values: vec![value.into()] }], payer }
 }
 
+/// A rule for operators: claim, value, role.
+type Ruled = (&'static str, &'static str, Role);
+
+/// Operators of the callers' audience, by these rules.
+fn operators(rules: &[Ruled]) -> TokenOperators {
+    let rules = rules.iter().map(|(claim, value, role)| OperatorRule {
+        when: vec![Condition { claim: (*claim).into(), values: vec![(*value).into()] }],
+        role: *role,
+    });
+    let audience = vec!["signalbox".into()];
+    TokenOperators { audience, name: "sub".into(), rules: rules.collect() }
+}
+
 fn corp(rules: Vec<TokenRule>) -> Oidc {
     Oidc {
         name: "corp".into(),
@@ -88,6 +102,7 @@ fn corp(rules: Vec<TokenRule>) -> Oidc {
         refresh: Duration::from_secs(300),
         rules,
         payers: vec![payer(0, None), payer(1, None), payer(1, Some(DataClass::Confidential))],
+        operators: operators(&[]),
     }
 }
 
@@ -165,6 +180,123 @@ fn the_user_is_the_claim_hashed_within_the_team() {
         let subject = ask(&directory, &token("ES256"), NOW).map(|it| it.subject).map_err(drop);
         let expected = expected.map(|it| it.map(|it| directory.user_hash("default", it)));
         assert_eq!(subject, expected, "{claim}");
+    }
+}
+
+/// A directory with the keys of this issuer.
+fn with_operators(operators: TokenOperators) -> Directory {
+    let of = Oidc { operators, ..corp(vec![any(0)]) };
+    let directory = directory(&[of], &Directory::empty(PEPPER));
+    install(&directory, keys(None));
+    directory
+}
+
+/// Whose token it is at the operators' door, or what is told.
+fn operator(directory: &Directory, token: &str, now: i64) -> Result<(String, Role), String> {
+    directory.operator(token.as_bytes(), at(now)).map_or_else(
+        |stranger| match stranger {
+            Stranger::Refused(why) => Err(why.into_owned()),
+            Stranger::Unknown => Err("unknown".into()),
+            Stranger::Expired(_) => panic!("an issuer's token is not kept"),
+        },
+        |it| {
+            assert_eq!(it.expires, Some(at(4_000_000_060)), "its `exp` and the leeway");
+            Ok((it.name.to_string(), it.role))
+        },
+    )
+}
+
+#[test]
+fn the_first_rule_that_matches_says_the_role_and_a_token_that_none_matches_is_refused() {
+    use Role::{Admin, Operator, Viewer};
+    let token = token("RS256");
+    let none = "no rule of its issuer makes this token an operator's";
+    let cases: [(&[Ruled], Result<Role, &str>); 7] = [
+        (&[("groups", "retail", Viewer)], Ok(Viewer)),
+        (&[("groups", "retail", Admin), ("groups", "staff", Viewer)], Ok(Admin)),
+        (&[("groups", "staff", Viewer), ("groups", "retail", Admin)], Ok(Viewer)),
+        (&[("groups", "cards", Admin), ("realm_access.roles", "user", Operator)], Ok(Operator)),
+        (&[("groups", "cards", Admin), ("sub", "ben", Admin)], Err(none)),
+        (&[("groups", "Retail", Admin), ("absent", "", Admin)], Err(none)),
+        // Without any rule nothing is an issuer's at this door.
+        (&[], Err("unknown")),
+    ];
+    for (rules, expected) in cases {
+        let directory = with_operators(operators(rules));
+        assert_eq!(directory.has_operators(), !rules.is_empty());
+        for _ in 0..2 {
+            let found = operator(&directory, &token, NOW);
+            let expected = expected.map(|role| ("oidc(corp):ann".into(), role));
+            assert_eq!(found, expected.map_err(str::to_owned), "{rules:?}");
+        }
+    }
+}
+
+#[test]
+fn an_operators_token_is_verified_as_a_callers_is_and_each_time() {
+    let directory = with_operators(operators(&[("groups", "retail", Role::Admin)]));
+    let found = |token: &str, now| operator(&directory, token, now);
+    let made = made();
+    for it in made["tokens"].as_array().unwrap() {
+        let text = it["token"].as_str().unwrap();
+        let (caller, operator) = (ask(&directory, text, NOW).map(drop), found(text, NOW).map(drop));
+        assert_eq!(caller, operator, "{}", it["algorithm"]);
+    }
+    let forged = made["forged"].as_str().unwrap();
+    assert_eq!(found(forged, NOW), ask(&directory, forged, NOW).map(|_| panic!("forged")));
+    let end = 4_000_000_060;
+    assert!(found(&token("RS256"), end - 1).is_ok());
+    assert_eq!(found(&token("RS256"), end).unwrap_err(), "the token has expired");
+    // A caller of the same token is known meanwhile, which is nothing to the other door.
+    assert!(ask(&directory, &token("RS256"), NOW).is_ok());
+    install(&directory, keys(Some("rsa")));
+    assert_eq!(found(&token("RS256"), NOW).unwrap_err(), "the token's key is not known (yet)");
+    assert!(directory.issuer_keys().next().unwrap().0.wanted());
+    for strange in ["", "eyJ", "eyJ.a", "sk-sb-0123456789abcdef"] {
+        assert_eq!(found(strange, NOW).unwrap_err(), "unknown", "{strange}");
+    }
+    assert!(found("eyJ.eyJ.eyJ", NOW).unwrap_err().starts_with("the token is no JWT"));
+    let long = format!("eyJ{}.x.y", "A".repeat(20_000));
+    assert_eq!(found(&long, NOW).unwrap_err(), "the token is longer than 16384 bytes");
+}
+
+#[test]
+fn each_door_has_its_own_audience() {
+    let token = token("ES256");
+    let rules = [("groups", "retail", Role::Viewer)];
+    let others = TokenOperators { audience: vec!["others".into()], ..operators(&rules) };
+    let directory = with_operators(others);
+    let refused = "the token is not for this gateway: its `aud` is another";
+    assert!(ask(&directory, &token, NOW).is_ok());
+    assert_eq!(operator(&directory, &token, NOW).unwrap_err(), refused);
+    // For operators alone: the callers' door is closed, whoever comes.
+    let operators = operators(&rules);
+    let alone = Oidc { audience: Vec::new(), payers: Vec::new(), operators, ..corp(Vec::new()) };
+    let directory = self::directory(&[alone], &Directory::empty(PEPPER));
+    install(&directory, keys(None));
+    assert!(operator(&directory, &token, NOW).is_ok());
+    assert_eq!(ask(&directory, &token, NOW).err().as_deref(), Some(refused));
+}
+
+#[test]
+fn an_operator_is_called_by_the_claim_that_is_chosen_or_is_refused() {
+    for (claim, expected) in [
+        ("sub", Some("oidc(corp):ann")),
+        ("exp", Some("oidc(corp):4000000000")),
+        ("groups", None),
+        ("realm_access", None),
+        ("absent", None),
+    ] {
+        let rules = operators(&[("groups", "retail", Role::Viewer)]);
+        let directory = with_operators(TokenOperators { name: claim.into(), ..rules });
+        match (operator(&directory, &token("RS256"), NOW), expected) {
+            (found, Some(name)) => assert_eq!(found.unwrap().0, name),
+            (found, None) => {
+                let told = found.unwrap_err();
+                let begins = format!("the token's `{claim}` names no operator: expected 1 to 100");
+                assert!(told.starts_with(&begins), "{told}");
+            }
+        }
     }
 }
 

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Path, State, rejection::PathRejection},
     response::IntoResponse,
 };
 use http::header;
 use policies::nearest;
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AdminState, failure::Told};
+use super::{
+    AdminState,
+    failure::Told,
+    said::{object, taken_text, unknown},
+};
 use crate::{
     directory::Operator,
     failure::{Failure, Kind, Stage, shown},
@@ -26,13 +29,6 @@ const BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// What a name in a path is read as.
 type Name = Result<Path<String>, PathRejection>;
-
-/// Why an operator changes something.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reason {
-    reason: String,
-}
 
 /// All experiments.
 pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<impl IntoResponse, Told> {
@@ -114,16 +110,13 @@ fn found(state: &AdminState, name: &str) -> Result<Value, Failure> {
 
 /// The reason that a body gives.
 async fn reason(body: Body) -> Result<String, Failure> {
-    const EXPECTED: &str = "expected a JSON object {\"reason\": \"…\"} and nothing else";
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
-        Failure::new(Kind::TooLarge, Stage::Receive, public)
-    })?;
-    let read = serde_json::from_slice::<Reason>(&body).map_err(|error| {
-        let public = format!("{EXPECTED}: {}", shown(&error.to_string()));
-        Failure::invalid("invalid_body", public).at("reason")
-    })?;
-    let reason = read.reason.trim();
+    let mut fields = object(body, BODY_BYTES_MAX).await?;
+    let Some(reason) = taken_text(&mut fields, "reason")? else {
+        let public = "`reason` is missing: expected an object {\"reason\": \"…\"}";
+        return Err(Failure::invalid("missing_field", public).at("reason"));
+    };
+    unknown(&fields, "`reason`")?;
+    let reason = reason.trim();
     let wrong = |what: &str| {
         let public = format!(
             "{what}: expected why, in 1 to {REASON_CHARS_MAX} characters on one line; it is kept in the books"
@@ -142,10 +135,9 @@ mod tests {
     use super::*;
 
     async fn read(body: &str) -> Result<String, String> {
-        reason(Body::from(body.to_owned())).await.map_err(|it| {
-            assert_eq!(it.param.as_deref().unwrap_or("reason"), "reason");
-            format!("{}: {}", it.status(), it.public)
-        })
+        reason(Body::from(body.to_owned()))
+            .await
+            .map_err(|it| format!("{}: {}", it.status(), it.public))
     }
 
     #[tokio::test]
@@ -154,14 +146,14 @@ mod tests {
         let longest = "ü".repeat(500);
         assert_eq!(read(&format!(r#"{{"reason": "{longest}"}}"#)).await.unwrap(), longest);
         for (body, told) in [
-            ("", "EOF"),
-            ("{}", "missing field `reason`"),
-            ("[]", "{\"reason\""),
-            (r#""why""#, "{\"reason\""),
-            (r#"{"reason": 5}"#, "integer `5`"),
-            (r#"{"reason": null}"#, "null"),
-            (r#"{"reason": "a", "reason": "b"}"#, "duplicate field"),
-            (r#"{"reason": "a", "force": true}"#, "unknown field `force`"),
+            ("", "`reason` is missing"),
+            ("{}", "`reason` is missing"),
+            ("[]", "a JSON object"),
+            (r#""why""#, "a JSON object"),
+            (r#"{"reason": 5}"#, "expected a text"),
+            (r#"{"reason": null}"#, "expected a text"),
+            (r#"{"reason": "a", "reason": "b"}"#, "`reason` stands in it twice"),
+            (r#"{"reason": "a", "force": true}"#, "no field `force`"),
             (r#"{"reason": "a"} and"#, "trailing"),
             (r#"{"reason": "  "}"#, "is empty"),
             (r#"{"reason": "a\nb"}"#, "control characters"),

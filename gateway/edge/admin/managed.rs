@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, get, on, post},
@@ -14,20 +14,22 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
-use super::{AdminState, Page, failure::Told, operator::Access::Role};
+use super::{
+    AdminState, Page,
+    failure::Told,
+    operator::Access::Role,
+    said::{Said, said, taken_text, unknown},
+};
 use crate::{
     config::{
-        Author, Edit, ManagedKind,
+        Author, Edit, EditRefused, ManagedKind,
         Role::{Admin, Operator, Viewer},
-        managed_fields, settable,
+        managed_fields, over, settable,
     },
     directory,
     failure::{Failure, Kind, Stage, shown},
-    outcome::{REASON_CHARS_MAX, wrong_reason},
 };
 
-/// The longest body that is read: some ten thousand keys.
-const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Keys of one import at the most.
 const IMPORT_MAX: usize = 10_000;
 /// The overlap of a rotation where nobody says how long.
@@ -37,14 +39,24 @@ const OVERLAP_SECONDS_MAX: i64 = 90 * 86_400;
 
 /// How what is managed is seen and changed. Nothing of it blocks the runtime.
 pub(crate) struct Manage {
-    /// Makes all of these changes or none; when it returns they are durable and in force.
-    pub change: Box<dyn Fn(Vec<Edit>, Author) -> Changing + Send + Sync>,
+    /// Makes all of these changes or none; when it returns they are durable and in force. What is wrong is
+    /// named by its place in the body.
+    pub change: Box<dyn Fn(Vec<Edit>, Author, Place) -> Changing + Send + Sync>,
     /// One of a kind, by its name.
     pub one: Box<OneFn>,
     /// The page of those of a kind that the query of a URL asks for.
     pub page: Box<PageFn>,
     /// Makes a key that nobody has.
     pub mint: Box<dyn Fn() -> Minted + Send + Sync>,
+}
+
+/// Where in a body the fields of changes stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The body itself has those of the only one.
+    Body,
+    /// Its list `keys` has an object for each.
+    Keys,
 }
 
 /// What comes of changes: nothing where they are in force, and the proposal where they wait for a second
@@ -133,22 +145,19 @@ async fn create(State(state): Asked, by: By, kind: ManagedKind, body: Body) -> A
         return Err(Failure::invalid("missing_field", "`name` is missing").at("name").into());
     };
     let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
-    let edit = made(kind, &name, fields, minted.as_ref().map(|it| it.hash.clone()))?;
-    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let author = author(&state, &by, &reason);
+    let fields = plain(&fields)?;
+    if kind == ManagedKind::Key {
+        over(&fields, author.at_ms).map_err(|it| unfit(&it))?;
+    }
+    let hash = minted.as_ref().map(|it| it.hash.clone());
+    let edit = Edit::Create { kind, name: name.as_str().into(), fields, hash };
+    let waits = (state.manage.change)(vec![edit], author, Place::Body).await?;
     let key = minted.map(|it| it.key);
     if let Some(proposal) = waits {
         return Ok(waiting(proposal, key.map(|it| ("key", it.into()))));
     }
     shown_one(&state, (kind, &name), StatusCode::CREATED, key).await
-}
-
-fn made(
-    kind: ManagedKind,
-    name: &str,
-    fields: Map<String, Value>,
-    hash: Option<String>,
-) -> Result<Edit, Failure> {
-    Ok(Edit::Create { kind, name: name.into(), fields: plain(&fields)?, hash })
 }
 
 /// Changes one, takes all its fields anew, or ends it.
@@ -178,7 +187,8 @@ async fn change(
         }
         How::Remove => Edit::Remove { kind, name: Arc::clone(&name), version },
     };
-    let waits = (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    let waits =
+        (state.manage.change)(vec![edit], author(&state, &by, &reason), Place::Body).await?;
     if let Some(proposal) = waits {
         return Ok(waiting(proposal, None));
     }
@@ -215,7 +225,7 @@ async fn rotate(
     let minted = (state.manage.mint)();
     let overlap_ms = overlap.saturating_mul(1_000);
     let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms, version };
-    (state.manage.change)(vec![edit], author(&state, &by, &reason)).await?;
+    (state.manage.change)(vec![edit], author(&state, &by, &reason), Place::Body).await?;
     shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(minted.key)).await
 }
 
@@ -236,7 +246,7 @@ async fn import(State(state): Asked, by: By, body: Body) -> Answered {
         edits.push(edit);
         told.push(it);
     }
-    let waits = (state.manage.change)(edits, author(&state, &by, &reason)).await?;
+    let waits = (state.manage.change)(edits, author(&state, &by, &reason), Place::Keys).await?;
     if let Some(proposal) = waits {
         return Ok(waiting(proposal, Some(("keys", told.into()))));
     }
@@ -265,61 +275,22 @@ fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
     };
     settable(&mut fields)
         .map_err(|public| Failure::invalid("invalid_value", public).at("state"))?;
-    Ok((made(ManagedKind::Key, &name, fields, Some(hash))?, told))
-}
-
-/// What a body says: fields, and why.
-pub(super) struct Said {
-    pub(super) fields: Map<String, Value>,
-    pub(super) reason: String,
-}
-
-pub(super) async fn said(body: Body) -> Result<Said, Failure> {
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        let public = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
-        Failure::new(Kind::TooLarge, Stage::Receive, public)
-    })?;
-    let mut fields = match serde_json::from_slice(&body) {
-        _ if body.iter().all(u8::is_ascii_whitespace) => Map::new(),
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err(Failure::invalid("invalid_body", "expected a JSON object")),
-        Err(error) => {
-            let public = format!("expected a JSON object: {}", shown(&error.to_string()));
-            return Err(Failure::invalid("invalid_json", public));
-        }
-    };
-    let reason = taken_text(&mut fields, "reason")?.unwrap_or_default();
-    if wrong_reason(&reason).is_some() {
-        let public = format!(
-            "expected why, in at most {REASON_CHARS_MAX} characters on one line; it is kept in the books"
-        );
-        return Err(Failure::invalid("invalid_value", public).at("reason"));
-    }
-    Ok(Said { fields, reason })
-}
-
-pub(super) fn taken_text(
-    fields: &mut Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<String>, Failure> {
-    match fields.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => {
-            let public = format!("`{name}`: expected a text");
-            Err(Failure::invalid("invalid_value", public).at(name))
-        }
-    }
-}
-
-pub(super) fn unknown(fields: &Map<String, Value>, known: &str) -> Result<(), Failure> {
-    let Some(name) = fields.keys().next() else { return Ok(()) };
-    let public = format!("there is no field `{}` here: expected {known}", shown(name));
-    Err(Failure::invalid("unknown_field", public).at(shown(name).to_string()))
+    let (kind, name) = (ManagedKind::Key, name.into());
+    // One that has expired is a key of the export as well.
+    Ok((Edit::Create { kind, name, fields: plain(&fields)?, hash: Some(hash) }, told))
 }
 
 fn plain(fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
-    managed_fields(fields).map_err(|error| Failure::invalid("invalid_value", error.to_string()))
+    managed_fields(fields).map_err(|it| unfit(&it))
+}
+
+/// Fields that no row can have.
+fn unfit(refused: &EditRefused) -> Failure {
+    let failure = Failure::invalid("invalid_value", refused.to_string());
+    match refused {
+        EditRefused::Field(field, ..) => failure.at(field.to_string()),
+        _ => failure,
+    }
 }
 
 /// What is not in force before a second person approves it; a key is shown now, and opens nothing till then.

@@ -12,6 +12,7 @@ mod operator;
 mod policy;
 mod proposals;
 mod requests;
+mod said;
 mod spend;
 mod switches;
 
@@ -37,7 +38,7 @@ use self::operator::{
     guard,
 };
 pub(crate) use self::{
-    managed::{Manage, Minted},
+    managed::{Manage, Minted, Place},
     proposals::Proposals,
     switches::Switchboard,
 };
@@ -213,5 +214,28 @@ mod tests {
             "/admin/v1/policy/proposals/{id}/approve: admin",
         ];
         assert_eq!(told, expected);
+    }
+
+    /// The rows of the operators' page that say who may do what name each page of their role, and no other.
+    #[test]
+    fn the_docs_say_whom_each_page_answers() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        let table = docs.split("### Who may do what").nth(1).unwrap().split("###").next().unwrap();
+        for role in crate::config::Role::ALL {
+            let begin = format!("| `{}` |", role.name());
+            let row = table.lines().find(|line| line.starts_with(&begin)).unwrap();
+            let mut said: Vec<&str> = row.split('`').filter(|it| it.starts_with('/')).collect();
+            let pages = all_pages();
+            let of_role = pages.iter().filter(|(_, access, _)| *access == Role(role));
+            let mut known: Vec<&str> =
+                of_role.filter_map(|(path, ..)| path.strip_prefix("/admin/v1")).collect();
+            said.retain(|it| *it != "/admin/v1");
+            for all in [&mut said, &mut known] {
+                all.sort_unstable();
+                all.dedup();
+            }
+            assert_eq!(said, known, "{row}");
+        }
     }
 }

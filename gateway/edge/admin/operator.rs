@@ -1,7 +1,7 @@
 //! Who asks at the operators' door, and whether he may: asked before anything else, on every request anew, so
 //! that who is let go is turned away on a connection that he has open.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -89,12 +89,12 @@ fn identify(
     headers: &HeaderMap,
     now: jiff::Timestamp,
 ) -> Result<Arc<Operator>, Box<Refused>> {
-    let unknown =
-        |public: &'static str| Box::new(Refused { failure: no_operator(public), who: None });
+    let refused = |failure| Box::new(Refused { failure, who: None });
+    let unknown = |public: &'static str| refused(no_operator(public));
     if !directory.has_operators() {
         return Err(unknown(
-            "neither `admin.token` nor an `[[operator]]` is set in the configuration, and without one \
-             nobody may ask this",
+            "neither `admin.token` nor an `[[operator]]` is set in the configuration, nor an \
+             `[[oidc.operator]]`, and without one nobody may ask this",
         ));
     }
     let mut found: Option<Arc<Operator>> = None;
@@ -104,6 +104,7 @@ fn identify(
             token.ok_or_else(|| unknown("expected the header `authorization: Bearer …`"))?;
         let operator = directory.operator(token, now).map_err(|stranger| match stranger {
             Stranger::Unknown => unknown("the bearer token is that of no operator"),
+            Stranger::Refused(why) => refused(no_operator(why)),
             Stranger::Expired(it) => Box::new(Refused {
                 failure: no_operator("the bearer token of this operator has expired"),
                 who: Some(Arc::clone(&it.name)),
@@ -133,7 +134,7 @@ fn allowed(operator: Arc<Operator>, needed: Role) -> Result<Arc<Operator>, Box<R
     Err(Box::new(Refused { failure: failure.coded("role_forbidden"), who }))
 }
 
-fn no_operator(public: &'static str) -> Failure {
+fn no_operator(public: impl Into<Cow<'static, str>>) -> Failure {
     Failure::new(Kind::Unauthenticated, Stage::Authenticate, public)
 }
 

@@ -17,8 +17,9 @@ use serde_json::Value;
 use super::{
     AdminState, Page,
     failure::Told,
-    managed::{author, json_of, said, taken_text, text, unknown},
+    managed::{author, json_of, text},
     operator::Access::Role,
+    said::{said, taken_text, unknown},
 };
 use crate::{
     config::{

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use super::{
     AdminState, Page,
-    managed::{Answered, Asked, By, Said, author, json_of, said, unknown},
+    managed::{Answered, Asked, By, author, json_of},
     operator::Access::Role,
+    said::{Said, said, unknown},
 };
 use crate::{
     config::{

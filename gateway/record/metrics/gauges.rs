@@ -65,6 +65,8 @@ pub enum Gauge {
     LedgerPending,
     /// Free bytes on the ledger's disk, none where the system does not say. No labels.
     LedgerDiskFree,
+    /// The number of this process in its ledger. Labels: replica.
+    LedgerBoot,
     /// The number of the newest record of an audit trail. Labels: chain.
     AuditHead,
     /// Keys that are valid and expire within so many days. Labels: within.
@@ -139,6 +141,8 @@ const GAUGES: &[About] = &[
         "Number of ledger rows that are not yet durable."),
     (Gauge::LedgerDiskFree, "signalbox_ledger_disk_free_bytes", &[],
         "Bytes free on the ledger's disk, as of a second ago."),
+    (Gauge::LedgerBoot, "signalbox_ledger_boot", &["replica"],
+        "Number of this process in its ledger, by which the entries that it writes name it."),
     (Gauge::AuditHead, "signalbox_audit_head", &["chain"],
         "Number of the newest record of an audit trail, as of a second ago."),
     (Gauge::KeysExpiring, "signalbox_keys_expiring", &["within"],

@@ -73,7 +73,7 @@ fn copy(source: &Reader, to: &Path) -> Result<Option<(i64, String)>, StoreError>
     copy.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let step = Backup::new(source.connection(), &mut copy).and_then(|it| it.step(-1));
     if step.map_err(failed)? != StepResult::Done {
-        return Err(damaged("the ledger is held by another program"));
+        return Err(StoreError::Locked);
     }
     // One file by itself, that can be read where nothing can be written.
     copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;

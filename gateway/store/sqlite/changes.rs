@@ -1,7 +1,7 @@
 //! Changes of what is managed, by whoever makes them: a server or a command beside it, on a connection of its
 //! own; and what is managed, read without making or changing anything.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
@@ -20,16 +20,29 @@ const USED: &str = "INSERT INTO key_use (\"key\", at_ms) VALUES (?,?) ON CONFLIC
      at_ms = max(at_ms, excluded.at_ms)";
 
 /// Writes rows with their audit records, all of it or nothing, if the last change still has this number.
-/// Returns the number of the new last change. A server may be writing to the ledger.
+/// Returns the number of the new last change. A server may be writing to the ledger: it is waited for so
+/// long.
 ///
 /// # Errors
-/// Something else was changed meanwhile, or the file cannot be written.
+/// Something else was changed meanwhile, or the file cannot be written: then nothing is written, then or
+/// later.
 pub fn write_managed(
     ledger: &Path,
     expected: i64,
     rows: &[(ManagedRow, AuditRecord)],
+    wait: Duration,
 ) -> Result<i64, ManagedError> {
-    write_on(&mut beside_server(ledger)?, expected, rows)
+    write_on(&mut beside_server(ledger, wait)?, expected, rows)
+}
+
+/// Whether somebody could write to the ledger now, without waiting and without writing.
+///
+/// # Errors
+/// [`StoreError::Locked`] where somebody else is writing; the file cannot be opened for writing.
+pub fn free_to_write(ledger: &Path) -> Result<(), StoreError> {
+    let mut connection = opened(ledger, Duration::ZERO)?;
+    let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    begin.and_then(Transaction::rollback).map_err(failed)
 }
 
 /// Keeps when keys were last used, each by its name, in milliseconds since 1970.
@@ -37,7 +50,7 @@ pub fn write_managed(
 /// # Errors
 /// The file cannot be written.
 pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreError> {
-    let mut connection = beside_server(ledger)?;
+    let mut connection = beside_server(ledger, BUSY_TIMEOUT)?;
     let write = |tx: &Transaction<'_>| {
         let mut used = tx.prepare_cached(USED)?;
         uses.iter().try_for_each(|(key, at_ms)| used.execute(params![key, at_ms]).map(|_| ()))
@@ -55,8 +68,10 @@ pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreErr
 /// The file cannot be read.
 pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
     let Ok(connection) = pepper::unchanged(ledger) else { return Ok(Managed::default()) };
-    match migrate::version(&connection) {
+    match migrate::version(&connection).map_err(failed) {
         Ok(migrate::NEWEST) => read(&connection, &Managed::default()).map_err(failed),
+        // What is there is not known then: that is not nothing.
+        Err(StoreError::Locked) => Err(StoreError::Locked),
         _ => Ok(Managed::default()),
     }
 }
@@ -66,7 +81,7 @@ pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
 ///
 /// # Errors
 /// The file is another version's, or cannot be written.
-fn beside_server(ledger: &Path) -> Result<Connection, StoreError> {
+fn beside_server(ledger: &Path, wait: Duration) -> Result<Connection, StoreError> {
     if !ledger.exists() {
         let _admission = boot::admission_lock(ledger)?;
         files::create(ledger).map_err(|error| StoreError::Failed(Box::new(error)))?;
@@ -76,9 +91,15 @@ fn beside_server(ledger: &Path) -> Result<Connection, StoreError> {
             .map_err(failed)?;
         migrate::migrate(&mut connection)?;
     }
+    opened(ledger, wait)
+}
+
+/// The same of a ledger that is there.
+fn opened(ledger: &Path, wait: Duration) -> Result<Connection, StoreError> {
+    files::openable(ledger, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(ledger, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.busy_timeout(wait).map_err(failed)?;
     // What was told to somebody survives a power cut, whatever entries do.
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     match migrate::version(&connection).map_err(failed)? {

@@ -72,7 +72,7 @@ impl Signer {
 
     /// Signs the newest record if that is due, or at the end if it is not signed yet.
     pub(super) fn step(&mut self, connection: &mut Connection, last: bool) {
-        let signed = self.sign(connection, last);
+        let signed = self.sign(connection, last).map_err(super::failed);
         if let Err(error) = &signed
             && !self.failing
         {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::{BUSY_TIMEOUT, Reader, audit, failed};
+use super::{BUSY_TIMEOUT, Reader, audit, failed, files};
 use crate::{outcome::AuditRecord, record::StoreError};
 
 /// Appends a record to the audit trail of this ledger.
@@ -22,6 +22,7 @@ pub(super) fn write<T>(
 ) -> Result<T, StoreError> {
     // Says what is the matter with a file that is none of this version's.
     drop(Reader::open(ledger)?);
+    files::openable(ledger, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(ledger, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;

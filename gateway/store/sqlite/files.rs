@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::Access;
+
 use super::boot::beside;
+use crate::record::StoreError;
 
 /// Makes the file of a ledger that is not there yet, for its owner alone: SQLite would let everybody read
 /// it, and gives the files beside it the mode that this one has. One that is there is not opened: closing
@@ -19,6 +22,30 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Whether there is a file at this path that this process may read, and write where that is asked for. It is
+/// not opened for that: closing it again would drop every lock that this process holds on it, and the next
+/// program to look into the ledger would take the log beside it away.
+pub(super) fn openable(path: &Path, write: bool) -> Result<(), StoreError> {
+    let told = |what: &str, error: io::Error| Err(StoreError::Unusable(format!("{what}{error}")));
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Absent),
+        Err(error) => return told("it cannot be found: ", error),
+        Ok(it) if it.is_dir() => return Err(StoreError::Unusable(FOLDER.into())),
+        Ok(it) if !it.is_file() => return Err(StoreError::Unusable(NO_FILE.into())),
+        Ok(_) => {}
+    }
+    let may = |access: Access| rustix::fs::access(path, access).map_err(io::Error::from);
+    match (may(Access::READ_OK), write) {
+        (Err(error), _) => told("it cannot be read: ", error),
+        (Ok(()), true) => may(Access::WRITE_OK).or_else(|it| told("it cannot be written: ", it)),
+        (Ok(()), false) => Ok(()),
+    }
+}
+
+/// What is told of something that stands at a ledger's path and is none.
+const FOLDER: &str = "it is a folder: expected the ledger's file, as `ledger.sqlite` names it";
+const NO_FILE: &str = "it is no regular file: expected the ledger's, as `ledger.sqlite` names it";
 
 /// Which file a path leads to: its device, and its number there.
 type Id = (u64, u64);
@@ -69,9 +96,34 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::{fs::PermissionsExt, net::UnixListener};
 
     use super::*;
+
+    #[test]
+    fn what_stands_at_a_ledgers_path_and_is_no_file_is_told_as_what_it_is() {
+        let folder =
+            std::env::temp_dir().join(format!("signalbox-openable-{}", std::process::id()));
+        fs::create_dir_all(folder.join("folder")).unwrap();
+        fs::write(folder.join("file"), "").unwrap();
+        let socket = UnixListener::bind(folder.join("socket")).unwrap();
+        for (name, expected) in [
+            ("file", None),
+            ("none", Some("there is no such file")),
+            ("folder", Some("it is a folder: expected the ledger's file")),
+            ("socket", Some("it is no regular file")),
+            ("file/ledger.db", Some("it cannot be found: Not a directory")),
+        ] {
+            for write in [false, true] {
+                let told = openable(&folder.join(name), write).err().map(|it| it.to_string());
+                let fits =
+                    told.as_deref().zip(expected).is_none_or(|(it, all)| it.starts_with(all));
+                assert!(fits && told.is_some() == expected.is_some(), "{name}: {told:?}");
+            }
+        }
+        drop(socket);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_new_ledger_is_its_owners_alone_and_an_old_one_stays_as_it_is() {

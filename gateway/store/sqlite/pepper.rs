@@ -1,11 +1,11 @@
 //! The fingerprint of the pepper with which a ledger's keys, users and sessions were hashed: by it a start
 //! with another pepper is noticed. The pepper itself is never here.
 
-use std::{io::ErrorKind, path::Path};
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{BUSY_TIMEOUT, boot::beside, failed, schema::SET_META};
+use super::{BUSY_TIMEOUT, boot::beside, failed, files, schema::SET_META};
 use crate::record::StoreError;
 
 /// The name of the fingerprint in `meta`.
@@ -51,12 +51,7 @@ pub fn pepper_fingerprint(ledger: &Path) -> Option<String> {
 
 /// A connection to a ledger by which nothing is made or changed.
 pub(super) fn unchanged(ledger: &Path) -> Result<Connection, StoreError> {
-    match ledger.metadata() {
-        Ok(found) if found.is_file() => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::Absent),
-        Err(error) => return Err(StoreError::Failed(Box::new(error))),
-        Ok(_) => return Err(StoreError::NoLedger),
-    }
+    files::openable(ledger, false)?;
     // A ledger without its log was closed in order and is in nobody's hands. Opened in the usual way, it
     // would have files made beside it.
     let alone = !beside(ledger, "-wal").exists();
@@ -76,6 +71,7 @@ pub(super) fn unchanged(ledger: &Path) -> Result<Connection, StoreError> {
 /// # Errors
 /// It cannot be written, or is no ledger of a version that has a place for it.
 pub fn accept_pepper(ledger: &Path, fingerprint: &str) -> Result<Option<String>, StoreError> {
+    files::openable(ledger, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(ledger, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,8 +15,8 @@ use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, HourlyFleet, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow,
     Span, Spending, Spent, Sum, Verification, audit, boot, charges, checkpoint, enrolled, failed,
-    machines, managed, migrate::NEWEST, observed, past, pepper, read, request, shadow, spent,
-    verify,
+    files, machines, managed, migrate::NEWEST, observed, past, pepper, read, request, shadow,
+    spent, verify,
 };
 use crate::{
     config::Managed,
@@ -36,19 +37,19 @@ impl Reader {
     /// # Errors
     /// There is no such file, it is no ledger, or another version's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        // SQLite would say no more than that it cannot open it. The file is not opened for that: closing it
-        // again would drop every lock that this process holds on it, and the next program to look into the
-        // ledger would take the log beside it away.
-        match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(StoreError::Absent);
-            }
-            Err(error) => return Err(StoreError::Failed(Box::new(error))),
-            Ok(_) => {}
-        }
+        Self::open_within(path, BUSY_TIMEOUT)
+    }
+
+    /// The same with another time for which it waits for whoever holds a lock on the file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_within(path: &Path, wait: Duration) -> Result<Self, StoreError> {
+        // SQLite would say no more than that it cannot open it.
+        files::openable(path, false)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        connection.busy_timeout(wait).map_err(failed)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
         let version = match version {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {

@@ -87,7 +87,7 @@ impl Keep {
         let removed = remove(connection, now_ms, i64::from(self.days) * DAY_MS);
         let more = removed.unwrap_or_else(|error| {
             // Tried again at the next look; until then it is only more than was asked for.
-            let ledger = connection.path().unwrap_or_default();
+            let (ledger, error) = (connection.path().unwrap_or_default(), super::failed(error));
             tracing::warn!(ledger, %error, "old entries of the ledger could not be removed");
             false
         });

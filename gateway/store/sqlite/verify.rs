@@ -36,6 +36,11 @@ pub struct Verification {
     pub adjusted: u64,
     /// The sum of all closed entries that are kept.
     pub cost: Money,
+    /// Entries that are open without a process that could end them, as a crash leaves them: the next start
+    /// closes them.
+    pub left_open: u64,
+    /// What is not wrong and is to be known, in words.
+    pub notes: Vec<String>,
     /// What is wrong, in words; empty when the books are right.
     pub faults: Vec<String>,
 }
@@ -80,9 +85,12 @@ const SUM: &str = "SELECT coalesce((SELECT sum(cost_nano) FROM entry_close), 0) 
 /// Nano-units: no budget, and no sum of a request, is larger.
 pub(super) const SOUND_MAX: i64 = 4_000_000_000_000_000_000;
 
-/// Open entries by the boot that has opened them; 0 is none, of an earlier version.
-const OPEN_BY_BOOT: &str = "SELECT coalesce(boot, 0), count(*) FROM entry WHERE NOT EXISTS \
-     (SELECT 1 FROM entry_close WHERE entry_close.seq = entry.seq) GROUP BY 1 ORDER BY 1";
+/// Open entries from the mark on by the boot that has opened them, 0 where it is none, of an earlier version;
+/// and whether it is one that lives or whose end is to be written yet.
+const OPEN_BY_BOOT: &str = "SELECT coalesce(e.boot, 0), e.boot IS NULL OR \
+     b.id IS NOT NULL AND b.ended_at IS NULL, count(*) FROM entry AS e LEFT JOIN boot AS b ON b.id = e.boot \
+     WHERE e.seq >= coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'open_from'), 1) \
+     AND NOT EXISTS (SELECT 1 FROM entry_close WHERE entry_close.seq = e.seq) GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Entries below the mark under which everything has been closed, and that have no end all the same.
 const REOPENED: &str = "SELECT count(*) FROM entry WHERE seq < (SELECT CAST(value AS INTEGER) \
@@ -96,11 +104,14 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<Verificatio
     let mut living: Vec<i64> = numbers()?.collect();
     let (mut verification, open) = verified(connection).map_err(failed)?;
     living.extend(numbers()?);
-    verification.faults.extend(left_open(&open, &living));
+    let left = LeftOpen::of(&open, &living);
+    verification.left_open = left.to_close;
+    verification.notes.extend(left.note(&living));
+    verification.faults.extend(left.fault());
     Ok(verification)
 }
 
-fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64, u64)>)> {
+fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<Open>)> {
     // One transaction, so that all figures are of one moment.
     let tx = connection.unchecked_transaction()?;
     let count = |sql: &str| tx.query_row(sql, [], |row| unsigned(row, 0));
@@ -115,6 +126,8 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         unpriced: 0,
         adjusted: count("SELECT count(*) FROM adjustment")?,
         cost: Money::ZERO,
+        left_open: 0,
+        notes: Vec::new(),
         faults: Vec::new(),
     };
     let faults = &mut verification.faults;
@@ -147,7 +160,9 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<(i64
         verification.faults.push(format!("the file is damaged: {check}"));
     }
     let mut open = tx.prepare(OPEN_BY_BOOT)?;
-    let open = open.query_map([], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
+    let open = open.query_map([], |row| {
+        Ok(Open { boot: row.get(0)?, unended: row.get(1)?, entries: unsigned(row, 2)? })
+    })?;
     let open = open.collect::<rusqlite::Result<_>>()?;
     Ok((verification, open))
 }
@@ -175,13 +190,50 @@ fn prove_rows(tx: &Connection, verification: &mut Verification) -> rusqlite::Res
     Ok(())
 }
 
+/// Entries that a boot has open.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    boot: i64,
+    /// Whether no start has closed yet what it left.
+    unended: bool,
+    entries: u64,
+}
+
 /// What is open without a process that could end it.
-fn left_open(open: &[(i64, u64)], living: &[i64]) -> Option<String> {
-    let dead = open.iter().filter(|(boot, _)| !living.contains(boot));
-    let count: u64 = dead.map(|(_, count)| count).sum();
-    let entries = counted(count, "entry is open", "entries are open");
-    let told = until(living, count == 1);
-    (count > 0).then(|| format!("{entries} {told}"))
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftOpen {
+    /// What a crash leaves, and the next start closes, or whoever runs beside.
+    to_close: u64,
+    /// What nobody can have left so: all that their gateways had open was closed.
+    wrong: u64,
+}
+
+impl LeftOpen {
+    /// What these boots have open while those live.
+    fn of(open: &[Open], living: &[i64]) -> Self {
+        let mut left = Self::default();
+        for it in open.iter().filter(|it| !living.contains(&it.boot)) {
+            // One that runs has closed at its start what has no boot.
+            let closes = it.unended && (it.boot > 0 || living.is_empty());
+            let count = if closes { &mut left.to_close } else { &mut left.wrong };
+            *count = count.saturating_add(it.entries);
+        }
+        left
+    }
+
+    /// That something is left to be closed, in words.
+    fn note(self, living: &[i64]) -> Option<String> {
+        let entries = counted(self.to_close, "entry is open", "entries are open");
+        let told = until(living, self.to_close == 1);
+        (self.to_close > 0).then(|| format!("{entries} {told}"))
+    }
+
+    /// What is wrong with the others, in words.
+    fn fault(self) -> Option<String> {
+        let entries = counted(self.wrong, "entry is open", "entries are open");
+        let told = "although all that was open of its gateway has been closed";
+        (self.wrong > 0).then(|| format!("{entries} {told}"))
+    }
 }
 
 /// Who ends what is open without a process of its own, while these live.
@@ -209,4 +261,60 @@ fn difference(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
         "team {team}, key {key}, quarter of an hour from {from}: {cost} {entries}, the balance says \
          {balanced} and {balance}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn open() -> impl Strategy<Value = Vec<Open>> {
+        let one = (0_i64..5, any::<bool>(), 1_u64..4);
+        proptest::collection::vec(one, 0..6).prop_map(|all| {
+            all.into_iter()
+                .map(|(boot, unended, entries)| Open { boot, unended, entries })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_open_is_under_way_or_to_be_closed_or_wrong_and_never_two_of_these(
+            open in open(), living in proptest::collection::vec(1_i64..5, 0..3)
+        ) {
+            let left = LeftOpen::of(&open, &living);
+            let sum = |fits: &dyn Fn(&Open) -> bool| -> u64 {
+                open.iter().filter(|it| fits(it)).map(|it| it.entries).sum()
+            };
+            let runs = sum(&|it| living.contains(&it.boot));
+            prop_assert_eq!(left.to_close + left.wrong + runs, sum(&|_| true));
+            let ended = sum(&|it| !living.contains(&it.boot) && !it.unended);
+            prop_assert!(left.wrong >= ended, "whose end is written has nothing open");
+            prop_assert!(!living.is_empty() || left.wrong == ended, "a crash is no fault");
+            prop_assert_eq!(left.note(&living).is_some(), left.to_close > 0);
+            prop_assert_eq!(left.fault().is_some(), left.wrong > 0);
+        }
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_told_with_who_closes_it() {
+        let note = |to_close, living: &[i64]| LeftOpen { to_close, wrong: 0 }.note(living);
+        let told = |end: &str| Some(end.to_owned());
+        assert_eq!(note(0, &[]), None);
+        assert_eq!(
+            note(1, &[]),
+            told(
+                "1 entry is open and no gateway runs: the next start closes it at its reservation"
+            )
+        );
+        assert_eq!(
+            note(1_200, &[]),
+            told(
+                "1200 entries are open and no gateway runs: the next start closes them at their \
+                 reservations"
+            )
+        );
+        assert!(note(2, &[3]).unwrap().contains("the one that runs closes them"));
+    }
 }

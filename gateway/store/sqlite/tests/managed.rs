@@ -10,6 +10,9 @@ use crate::{
     store::{ManagedError, managed_sum, note_uses, write_managed},
 };
 
+/// How long whoever writes is waited for.
+const WAIT: Duration = Duration::from_secs(5);
+
 fn key(name: &str, managed: &Managed) -> (ManagedRow, AuditRecord) {
     let fields = toml::Table::from_iter([("team".to_owned(), "cards".into())]);
     let hash = Some("ab".repeat(32));
@@ -48,8 +51,8 @@ fn written(name: &str) -> Folder {
 pub(super) fn two_keys(folder: &Folder) {
     let nothing = Managed::default();
     let both = [key("a", &nothing), key("b", &nothing)];
-    assert_eq!(write_managed(&folder.file(), 0, &both).unwrap(), 1);
-    assert_eq!(write_managed(&folder.file(), 1, &[key("b", &managed(folder))]).unwrap(), 2);
+    assert_eq!(write_managed(&folder.file(), 0, &both, WAIT).unwrap(), 1);
+    assert_eq!(write_managed(&folder.file(), 1, &[key("b", &managed(folder))], WAIT).unwrap(), 2);
     note_uses(&folder.file(), &[("a".into(), 1)]).unwrap();
 }
 
@@ -74,7 +77,7 @@ fn rows_are_read_as_they_were_written_and_only_what_is_new() {
 fn a_change_made_from_what_is_not_so_any_more_is_not_written() {
     let folder = written("managed-conflict");
     let nothing = Managed::default();
-    let late = write_managed(&folder.file(), 1, &[key("c", &nothing)]);
+    let late = write_managed(&folder.file(), 1, &[key("c", &nothing)], WAIT);
     assert!(matches!(late, Err(ManagedError::Conflict)));
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.faults, verified.audit), (Vec::new(), 3));
@@ -138,11 +141,11 @@ fn proposals_are_held_against_the_trail_as_keys_are() {
         let it = Proposal::of_policy("version = \"1\"", &json!([]), ("why", 99));
         let row = it.row("7", &author);
         let first = recorded(row.clone(), AuditAction::ProposalMade);
-        assert_eq!(write_managed(&folder.file(), 0, &[first]).unwrap(), 1);
+        assert_eq!(write_managed(&folder.file(), 0, &[first], WAIT).unwrap(), 1);
         assert_eq!(managed(&folder).open_proposals().count(), 1);
         let closed = it.closed(&row, ProposalState::Rejected, &author);
         let second = recorded(closed, AuditAction::ProposalRejected);
-        assert_eq!(write_managed(&folder.file(), 1, &[second]).unwrap(), 2);
+        assert_eq!(write_managed(&folder.file(), 1, &[second], WAIT).unwrap(), 2);
         assert_eq!(managed(&folder).open_proposals().count(), 0);
         Connection::open(folder.file()).unwrap().execute_batch(sql).unwrap();
         let faults = folder.reader().verify().unwrap().faults;
