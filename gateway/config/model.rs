@@ -28,7 +28,7 @@ const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine de
 /// The most replicas of one model.
 const REPLICAS_MAX: u64 = 10_000;
 /// The dialects in which engines are asked; the first where none is stated, and of every engine.
-const SPOKEN: [Dialect; 2] = [Dialect::OpenAi, Dialect::Anthropic];
+const SPOKEN: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Responses];
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -208,8 +208,8 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
         match SPOKEN.into_iter().find(|it| it.code() == code) {
             Some(dialect) => dialects.push(dialect),
             None => {
-                let expected =
-                    "\"openai\" or \"anthropic\", the dialects this version speaks to engines";
+                let expected = "\"openai\", \"anthropic\" or \"responses\", the dialects this \
+                                version speaks to engines";
                 faults.push(Fault::new(path, format!("`{code}`"), expected));
             }
         }

@@ -94,7 +94,7 @@ pub(super) enum Part<'a> {
         detail: Option<Text<'a>>,
     },
     /// A part that chat completions have under the same name and in the same form, as written.
-    Same(&'a [u8]),
+    Same(Cow<'a, [u8]>),
     /// A model's call of a tool.
     Call(Call<'a>),
     /// What a tool has said.

@@ -12,6 +12,7 @@ use super::{
     label::AnswerLabel,
     messages,
     request::Request,
+    responses,
 };
 
 /// What an answer of an engine cannot be written as, where it is no chat completion after all.
@@ -22,13 +23,20 @@ const NO_JSON: &str = "the model's answer is not JSON";
 pub(super) enum Encoder {
     /// By Messages.
     Messages(Box<messages::Encoder>),
+    /// By Responses.
+    Responses(Box<responses::Encoder>),
 }
 
 impl Encoder {
     /// The writer of the answer to this request; nothing where its engines speak its dialect anyway.
     pub(super) fn new(request: &Request, label: AnswerLabel) -> Option<Self> {
         match request.surface().dialect {
-            Dialect::OpenAi | Dialect::Responses => None,
+            Dialect::OpenAi => None,
+            Dialect::Responses => {
+                let echo = request.native.as_ref().map(|it| it.echo()).unwrap_or_default();
+                let responses = responses::Encoder::new(label, echo, request.input_tokens());
+                Some(Self::Responses(Box::new(responses)))
+            }
             Dialect::Anthropic => {
                 let messages = messages::Encoder::new(label, request.input_tokens());
                 Some(Self::Messages(Box::new(messages)))
@@ -69,6 +77,7 @@ impl Encoder {
     pub(super) fn at_length(&mut self) {
         match self {
             Self::Messages(it) => it.at_length(),
+            Self::Responses(it) => it.at_length(),
         }
     }
 
@@ -77,6 +86,7 @@ impl Encoder {
         let mut out = Vec::new();
         match self {
             Self::Messages(it) => it.end(counts, &mut out),
+            Self::Responses(it) => it.end(counts, &mut out),
         }
         out.into()
     }
@@ -84,12 +94,17 @@ impl Encoder {
     fn begin(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Messages(it) => it.begin(out),
+            Self::Responses(it) => it.begin(out),
         }
     }
 
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
         match self {
             Self::Messages(it) => it.delta(delta, out),
+            Self::Responses(it) => {
+                it.delta(delta, out);
+                Ok(())
+            }
         }
     }
 }
@@ -111,7 +126,11 @@ pub(super) fn whole(
         ..Counts::default()
     });
     match request.surface().dialect {
-        Dialect::OpenAi | Dialect::Responses => Ok(body.clone()),
+        Dialect::OpenAi => Ok(body.clone()),
+        Dialect::Responses => {
+            let echo = request.native.as_ref().map(|it| it.echo()).unwrap_or_default();
+            Ok(responses::whole(&said, (*label, echo), counts).into())
+        }
         Dialect::Anthropic => messages::whole(&said, label, counts).map(Bytes::from),
     }
 }

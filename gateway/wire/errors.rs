@@ -91,11 +91,33 @@ pub(super) fn error_body(dialect: Dialect, failure: &Failure) -> Bytes {
 
 /// The last event of a stream that broke after its first content.
 pub(super) fn error_event(dialect: Dialect, failure: &Failure) -> Bytes {
-    let name: &[u8] = match dialect {
-        Dialect::OpenAi => b"",
-        Dialect::Anthropic | Dialect::Responses => b"event: error\n",
+    let body = error_body(dialect, failure);
+    let (name, head): (&[u8], _) = match dialect {
+        Dialect::OpenAi => (b"", None),
+        Dialect::Anthropic => (b"event: error\n", None),
+        Dialect::Responses => (b"event: error\n", Some(responses_head(failure))),
     };
-    Bytes::from([name, b"data: ", &error_body(dialect, failure), b"\n\n"].concat())
+    let body = match head.as_deref().and_then(|it| it.strip_suffix(b"}")) {
+        // Clients look for the members of an event, or for an object `error` as everywhere.
+        Some(head) => [head, b",", body.strip_prefix(b"{").unwrap_or(&body)].concat(),
+        None => body.to_vec(),
+    };
+    Bytes::from([name, b"data: ", &body, b"\n\n"].concat())
+}
+
+#[derive(Serialize)]
+struct ResponsesError<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    message: &'a str,
+    param: Option<&'a str>,
+}
+
+/// The members of an event that is an error, by Responses.
+fn responses_head(failure: &Failure) -> Vec<u8> {
+    let (code, message, param) = (failure.code, &*failure.public, failure.param.as_deref());
+    serde_json::to_vec(&ResponsesError { r#type: "error", code, message, param })
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

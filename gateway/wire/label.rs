@@ -10,6 +10,11 @@ use super::json::Text;
 pub struct AnswerLabel(pub Uuid);
 
 impl AnswerLabel {
+    /// The second in which it began, which its version 7 of a UUID holds.
+    pub(super) fn second(&self) -> u64 {
+        u64::try_from(self.0.as_u128() >> 80).unwrap_or_default() / 1000
+    }
+
     /// A name with what it is of before it, and behind it which one, where there are several.
     pub(super) fn named(&self, kind: &str, number: Option<u32>) -> String {
         let number = number.map(|it| format!("_{it}")).unwrap_or_default();

@@ -42,6 +42,7 @@ mod reasoning;
 mod redact;
 mod refused;
 mod request;
+mod responses;
 mod said;
 mod scan;
 mod shield;

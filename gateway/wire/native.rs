@@ -2,6 +2,7 @@
 //! by is the chat completion, and engines that speak the caller's dialect get the caller's bytes.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     ReadLimits, Surface,
@@ -28,6 +29,23 @@ pub(super) struct Native {
     pub(super) output: (&'static str, Option<Span>),
     /// What chat completions cannot say of it.
     pub(super) unsayable: Option<Unsayable>,
+    /// What its answer repeats, and where it stands.
+    repeated: SmallVec<[(&'static str, Span); 8]>,
+}
+
+/// What an answer repeats of its request, as the caller wrote it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Echo {
+    body: Bytes,
+    places: SmallVec<[(&'static str, Span); 8]>,
+}
+
+impl Echo {
+    /// The value of this name; nothing where it is `null` or was not said.
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+        let (_, place) = self.places.iter().find(|(known, _)| *known == name)?;
+        Some(place.of(&self.body)).filter(|it| *it != b"null")
+    }
 }
 
 /// How a dialect's requests are read.
@@ -42,6 +60,8 @@ pub(super) struct Dialect {
     pub(super) instructions: &'static str,
     /// Parts of paths in a chat completion, and what they are called here.
     pub(super) names: &'static [(&'static str, &'static str)],
+    /// The fields that an answer repeats, and what it says where a request does not have them.
+    pub(super) repeated: &'static [(&'static str, &'static str)],
 }
 
 /// Reads a body of such a dialect.
@@ -87,6 +107,11 @@ fn written(
         inside: whole.start + 1,
         output: (dialect.output, place(dialect.output)),
         unsayable: None,
+        repeated: dialect
+            .repeated
+            .iter()
+            .filter_map(|(name, _)| Some((*name, place(name)?)))
+            .collect(),
     };
     let conversation = (dialect.read)(members)?;
     let chat = chat_body::write(&conversation, body.len());
@@ -113,16 +138,25 @@ fn renamed(failure: Failure, dialect: &Dialect, origins: &[Option<usize>]) -> Fa
         None => match &*param {
             "messages" => dialect.messages.to_owned(),
             "max_tokens" => dialect.output.to_owned(),
-            _ => return failure,
+            _ => param.to_string(),
         },
     };
-    let rename = |path: String, (from, to): &(&str, &str)| path.replace(from, to);
+    let rename = |path: String, (from, to): &(&str, &str)| match path.strip_prefix(from) {
+        Some(rest) => format!("{to}{rest}"),
+        None if from.starts_with('.') => path.replacen(from, to, 1),
+        None => path,
+    };
     let meant = dialect.names.iter().fold(meant, rename);
     let public = failure.public.replace(&*param, &meant);
     Failure { public: public.into(), ..failure }.at(meant)
 }
 
 impl Native {
+    /// What the answer repeats of it.
+    pub(super) fn echo(&self) -> Echo {
+        Echo { body: self.body.clone(), places: self.repeated.clone() }
+    }
+
     /// The caller's bytes for an engine of his own dialect: with its name of the model, and a bound on the
     /// output where it is told one or the caller's is larger.
     pub(super) fn splices(&self, edit: &Edit<'_>, mut splice: impl FnMut(Span, Bytes)) {

@@ -25,6 +25,7 @@ use super::{
     json::Json,
     messages, own,
     reasoning::Form,
+    responses,
     said::Said,
     scan::{JsonError, Shape},
     usage,
@@ -89,7 +90,8 @@ pub struct Stream {
     dialect: Dialect,
     /// The writer of the answer in the caller's dialect, if that is another.
     encoder: Option<Encoder>,
-    /// The engine's own last event, in dialects that have one with a name.
+    /// The engine's own last event, in dialects that have one with a name; by Responses its first one until
+    /// then.
     closing: Option<Bytes>,
 }
 
@@ -145,7 +147,11 @@ impl Stream {
         match (&mut self.encoder, self.dialect) {
             (Some(encoder), _) => encoder.end(counts),
             (None, Dialect::Anthropic) => self.closing.take().unwrap_or_else(messages::stop_event),
-            (None, Dialect::OpenAi | Dialect::Responses) => own::done_event(),
+            (None, Dialect::Responses) => {
+                let kept = self.closing.take().unwrap_or_default();
+                if self.done { kept } else { responses::cut(&kept) }
+            }
+            (None, Dialect::OpenAi) => own::done_event(),
         }
     }
 
@@ -326,7 +332,9 @@ impl Stream {
         if what == What::Finish && !self.withhold_usage {
             self.last = Some(bytes.clone());
         }
-        if what == What::Done && self.dialect != Dialect::OpenAi {
+        // By Responses the first event tells what a last one of ours must say.
+        let first = self.dialect == Dialect::Responses && self.closing.is_none();
+        if first && what != What::Comment || what == What::Done && self.dialect != Dialect::OpenAi {
             self.closing = Some(bytes.clone());
         }
         let usage = std::mem::take(&mut self.ends_with_usage);
@@ -393,17 +401,16 @@ impl Stream {
 
     /// Looks at the data of an event in the engine's dialect.
     fn look(&mut self, data: &[u8]) -> Result<Look, JsonError> {
-        match self.dialect {
-            Dialect::OpenAi | Dialect::Responses => chunk::look(data, &mut self.pattern),
-            Dialect::Anthropic => {
-                let (look, done) = messages::data(data)?;
-                self.done |= done;
-                // Its events tell some of the figures each.
-                let usage = look.usage.zip(self.reported);
-                let usage = usage.map(|(told, known)| usage::largest(told, known)).or(look.usage);
-                Ok(Look { usage, ..look })
-            }
-        }
+        let (look, done) = match self.dialect {
+            Dialect::OpenAi => return chunk::look(data, &mut self.pattern),
+            Dialect::Anthropic => messages::data(data)?,
+            Dialect::Responses => responses::data(data)?,
+        };
+        self.done |= done;
+        // Its events tell some of the figures each.
+        let usage = look.usage.zip(self.reported);
+        let usage = usage.map(|(told, known)| usage::largest(told, known)).or(look.usage);
+        Ok(Look { usage, ..look })
     }
 
     fn note(&mut self, look: &Look) -> What {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     AnswerFormat, Bill, Invalid, Plain, ReadLimits, Request, Transcript, answer, answer_format,
-    errors, messages, native, openai, own, sse, transcript,
+    errors, messages, native, openai, own, responses, sse, transcript,
 };
 use crate::failure::Failure;
 
@@ -102,6 +102,27 @@ static TABLE: [Surface; Surface::COUNT] = [
         answers: Answers { plain: messages::plain },
         judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
     },
+    Surface {
+        dialect: Dialect::Responses,
+        operation: Operation::Chat,
+        path: "/responses",
+        row: 2,
+        reader: |surface, body, limits| native::read((surface, &RESPONSES), body, limits),
+        events: Events {
+            done: Bytes::new,
+            keep_alive: own::comment,
+            // As for Messages.
+            priced: |event, _| event.clone(),
+            usage: |_, _, _, _| Bytes::new(),
+            // Its last event says it.
+            length: |_, _| own::comment(),
+        },
+        answers: Answers { plain: responses::plain },
+        judged: Judged {
+            format: answer_format::response_format,
+            transcript: responses::transcript,
+        },
+    },
 ];
 
 /// How requests by Messages are read.
@@ -110,12 +131,36 @@ static MESSAGES: native::Dialect = native::Dialect {
     output: "max_tokens",
     messages: "messages",
     instructions: "system",
-    names: &[(".image_url.url", ".source"), (".image_url", ".source")],
+    names: &[
+        (".image_url.url", ".source"),
+        (".image_url", ".source"),
+        (".function.parameters", ".input_schema"),
+        (".function", ""),
+        ("response_format.json_schema", "output_config.format"),
+    ],
+    repeated: &[],
+};
+
+/// How requests by Responses are read.
+static RESPONSES: native::Dialect = native::Dialect {
+    read: responses::read,
+    output: "max_output_tokens",
+    messages: "input",
+    instructions: "instructions",
+    names: &[
+        (".image_url.url", ".image_url"),
+        (".file.file", ".file"),
+        (".function", ""),
+        ("response_format.json_schema", "text.format"),
+        ("reasoning_effort", "reasoning.effort"),
+        ("verbosity", "text.verbosity"),
+    ],
+    repeated: &responses::REPEATED,
 };
 
 impl Surface {
     /// How many there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 3;
 
     /// Every surface.
     #[must_use]

@@ -46,6 +46,14 @@ fn a_wrong_field_is_named() {
     );
     assert_eq!(error_body(Dialect::OpenAi, &failure), body);
     assert_eq!(error_event(Dialect::OpenAi, &failure), format!("data: {body}\n\n"));
+    let event = error_event(Dialect::Responses, &failure);
+    let data = event.strip_prefix(b"event: error\ndata: ").unwrap();
+    let data: serde_json::Value = serde_json::from_slice(data).unwrap();
+    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&data["type"], &data["error"]), (&"error".into(), &error["error"]));
+    for name in ["code", "message", "param"] {
+        assert_eq!(data[name], error["error"][name], "{name}");
+    }
     let event = error_event(Dialect::Anthropic, &failure);
     assert!(event.starts_with(b"event: error\ndata: {\"type\":\"error\""));
 }
