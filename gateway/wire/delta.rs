@@ -82,7 +82,11 @@ const REASONING: [&[u8]; 4] = [b"reasoning_content", b"reasoning", b"reasoning_t
 /// It is no JSON object.
 pub(super) fn deltas<'a>(data: &'a [u8], each: &mut dyn FnMut(Delta<'a>)) -> Result<(), JsonError> {
     let (mut choice, mut model) = (None, None);
-    Scanner::lenient(data).object(|scanner, key| {
+    let mut scanner = Scanner::lenient(data);
+    if scanner.shape()? != Shape::Object {
+        return Err(JsonError { what: "no object", at: scanner.at() });
+    }
+    scanner.object(|scanner, key| {
         match &*key.name() {
             b"model" => model = Json::next(scanner)?.text_if(),
             b"choices" if scanner.shape()? == Shape::Array => {

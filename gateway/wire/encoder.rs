@@ -54,8 +54,10 @@ impl Encoder {
             What::Error(_) => return event,
         }
         let mut joined = Vec::new();
-        let data = only_data(&event.bytes).unwrap_or_else(|| {
-            fields(&event.bytes, &mut joined);
+        let bytes = event.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&event.bytes);
+        let one_line = |data: &&[u8]| memchr::memchr2(b'\n', b'\r', data).is_none();
+        let data = only_data(bytes).filter(one_line).unwrap_or_else(|| {
+            fields(bytes, &mut joined);
             &joined
         });
         let (mut out, mut said) = (Vec::with_capacity(2 * data.len()), Ok(()));

@@ -238,7 +238,12 @@ impl Gateway {
 
     /// A chat request with the key, not yet sent.
     pub(crate) fn post(&self, body: &Value) -> reqwest::RequestBuilder {
-        let request = self.client.post(self.url("/v1/chat/completions")).bearer_auth(KEY);
+        self.post_to("/v1/chat/completions", body)
+    }
+
+    /// A request to this path.
+    pub(crate) fn post_to(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let request = self.client.post(self.url(path)).bearer_auth(KEY);
         request.header("content-type", "application/json").body(body.to_string())
     }
 

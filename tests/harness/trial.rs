@@ -35,12 +35,73 @@ pub(crate) enum End {
     Refused,
 }
 
+/// The API by which a request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Chat,
+    Messages,
+    Responses,
+}
+
+impl Api {
+    const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+            Self::Responses => "/v1/responses",
+        }
+    }
+
+    /// A request that is written for chat completions, as this API has it.
+    fn request(self, chat: &Value) -> Value {
+        let mut request = chat.clone();
+        let fields = request.as_object_mut().expect("an object");
+        match self {
+            Self::Chat => {}
+            Self::Messages => {
+                fields.insert("max_tokens".into(), json!(1_000));
+                if let Some(long) = fields.remove("metadata") {
+                    fields.insert("metadata".into(), json!({ "user_id": long["long"] }));
+                }
+            }
+            Self::Responses => {
+                let messages = fields.remove("messages").expect("messages");
+                fields.insert("input".into(), messages);
+            }
+        }
+        request
+    }
+
+    /// Whether a line of a stream says that the answer is whole.
+    fn is_end(self, line: &str) -> bool {
+        match self {
+            Self::Chat => line == "data: [DONE]",
+            Self::Messages => line == "event: message_stop",
+            Self::Responses => {
+                line == "event: response.completed" || line == "event: response.incomplete"
+            }
+        }
+    }
+
+    /// What an error's event begins with.
+    fn error(self) -> &'static str {
+        match self {
+            Self::Chat => "data: {\"error\":{",
+            Self::Messages | Self::Responses => "event: error\n",
+        }
+    }
+}
+
 /// One trial.
+#[derive(Clone)]
 pub(crate) struct Trial {
     name: String,
     stream: bool,
     hasty: bool,
     metered: bool,
+    by_chat: bool,
     play: Play,
     end: End,
 }
@@ -53,6 +114,7 @@ impl Trial {
             stream: false,
             hasty: false,
             metered: false,
+            by_chat: false,
             play: steps.into(),
             end,
         }
@@ -78,6 +140,11 @@ impl Trial {
         Self { metered: true, ..self }
     }
 
+    /// It is held by chat completions alone: what it looks for is in no other API's answer.
+    pub(crate) fn by_chat(self) -> Self {
+        Self { by_chat: true, ..self }
+    }
+
     /// It is answered after so many bytes of a large request.
     pub(crate) fn early(mut self, bytes: usize) -> Self {
         self.play.read_first = bytes;
@@ -97,7 +164,12 @@ impl Trial {
     }
 
     /// What is wrong with an answer, if anything is.
-    fn wrong(&self, script: &ByteBackend, reply: &Reply, nth: usize) -> Option<&'static str> {
+    fn wrong(
+        &self,
+        api: Api,
+        (script, nth): (&ByteBackend, usize),
+        reply: &Reply,
+    ) -> Option<&'static str> {
         let text = String::from_utf8_lossy(&reply.body);
         let own = format!("a{nth}");
         let (status, model, attempts) = match self.end {
@@ -105,8 +177,8 @@ impl Trial {
             End::Refused => (400, "", "1"),
             _ => (200, own.as_str(), "1"),
         };
-        let done = text.split(['\n', '\r']).filter(|line| *line == "data: [DONE]").count();
-        let errors = text.matches("data: {\"error\":{").count();
+        let done = text.split(['\n', '\r']).filter(|line| api.is_end(line)).count();
+        let errors = text.matches(api.error()).count();
         let tail = (done, errors, text.contains(WORD));
         let expected = match self.end {
             End::Other => (usize::from(self.stream), 0, false),
@@ -117,7 +189,8 @@ impl Trial {
         let shown = format!("{text} {:?}", reply.headers);
         let secrets = [BACKEND_KEY, &script.addr.to_string(), "zyzzyva.internal", "set-cookie"];
         let count = |name| reply.headers.get_all(name).iter().count();
-        let last = reply.body.ends_with(b"data: [DONE]\n\n");
+        let after = text.trim_end().rsplit(['\n', '\r']).take(2).any(|line| api.is_end(line));
+        let last = text.ends_with("\n\n") && after;
         let refused = self.end == End::Refused;
         match () {
             () if reply.status != status => Some("status"),
@@ -163,16 +236,28 @@ fn first_at(entry: &Entry, model: &str) -> bool {
     attempts[0]["model"] == model
 }
 
-async fn answer(gateway: &Gateway, request: &Value) -> Result<Reply, String> {
-    let sent = gateway.post(request).timeout(LONGEST).send().await;
+async fn answer(gateway: &Gateway, api: Api, request: &Value) -> Result<Reply, String> {
+    let request = gateway.post_to(api.path(), &api.request(request));
+    let sent = request.timeout(LONGEST).send().await;
     let answer = sent.map_err(|error| format!("{error:?}"))?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.bytes().await.map_err(|error| format!("a broken body: {error:?}"))?;
     Ok(Reply { status, headers, body: body.into() })
 }
 
-/// Holds all trials at once, through one gateway: none may harm another.
+/// Holds all trials by each API by which a model is asked.
 pub(crate) async fn hold(trials: Vec<Trial>) {
+    for api in Api::ALL {
+        let fits = |it: &&Trial| api == Api::Chat || !(it.metered || it.by_chat);
+        hold_by(api, trials.iter().filter(fits).cloned().collect()).await;
+    }
+}
+
+/// Holds all trials at once, through one gateway: none may harm another.
+async fn hold_by(api: Api, trials: Vec<Trial>) {
+    if trials.is_empty() {
+        return;
+    }
     let (good, mut scripts) = (SimBackend::start(), Vec::new());
     let (mut setup, mut aliases) = (Setup::new(), String::from("[alias]\n"));
     for (nth, trial) in trials.iter().enumerate() {
@@ -184,7 +269,7 @@ pub(crate) async fn hold(trials: Vec<Trial>) {
     }
     let gateway = setup.model_with("b", &good.urls(), PATIENT).and(&aliases).start().await;
     let requests: Vec<_> = trials.iter().enumerate().map(|(nth, it)| it.request(nth)).collect();
-    let asked = requests.iter().map(|request| answer(&gateway, request));
+    let asked = requests.iter().map(|request| answer(&gateway, api, request));
     let replies = futures_util::future::join_all(asked).await;
     let metrics = gateway.metrics().await;
     let books = gateway.close().await;
@@ -201,14 +286,16 @@ pub(crate) async fn hold(trials: Vec<Trial>) {
             _ => None,
         };
         let found = match reply {
-            Ok(reply) => trial.wrong(script, reply, nth),
+            Ok(reply) => trial.wrong(api, (script, nth), reply),
             Err(error) => Some(error.as_str()),
         };
         if let Some(found) = found.or(counted).or_else(|| trial.wrong_books(&entries)) {
             let kind = if trial.stream { "stream" } else { "plain" };
             let shown = reply.as_ref().map(|it| (it.status, &it.headers, clipped(&it.body)));
             let (name, end) = (&trial.name, trial.end);
-            wrong.push(format!("{name} ({kind}) {end:?}: {found}\n  {shown:?}\n  {entries:?}"));
+            wrong.push(format!(
+                "{name} ({api:?}, {kind}) {end:?}: {found}\n  {shown:?}\n  {entries:?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

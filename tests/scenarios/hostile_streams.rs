@@ -271,7 +271,7 @@ async fn an_odd_plain_answer_is_an_answer() {
         plain("error_null_plain", member("\"error\":null"), Whole),
         plain("error_false_plain", member("\"error\":false"), Whole),
         plain("keys_twice", twice, Whole),
-        plain("content_null", silent, Whole),
+        plain("content_null", silent, Whole).by_chat(),
         plain("wide", wide, Whole),
         plain("deep_within_bounds", deep, Whole),
         plain("spaces_around", format!("\r\n {PLAIN} \n\n"), Whole),
