@@ -5,14 +5,25 @@ use serde_json::{Value, json};
 use crate::harness::{
     Gateway, KEY, Reply, Setup,
     engine::{Engine, answer, stream, usage},
-    manual_backend::{CONTENT, DONE, ManualBackend, STREAM},
-    with,
+    manual_backend::{CONTENT, DONE, Line, ManualBackend, STREAM},
+    raw, with,
 };
 
 const NATIVE: &str = "dialects = [\"openai\", \"responses\"]\n";
 
 fn request() -> Value {
     json!({ "model": "a", "input": "What is a signal box for?" })
+}
+
+/// An engine's own event of this kind.
+fn own(kind: &str, members: Value) -> String {
+    let data = with(json!({ "type": kind }), members);
+    format!("event: {kind}\ndata: {data}\n\n")
+}
+
+/// More text of an engine of Responses.
+fn native(text: &str) -> String {
+    own("response.output_text.delta", json!({ "delta": text }))
 }
 
 async fn ask(gateway: &Gateway, request: &Value) -> Reply {
@@ -68,15 +79,19 @@ async fn an_engine_of_responses_is_asked_in_the_callers_words_and_gives_its_own(
     let up = ManualBackend::start().await;
     let gateway = Setup::new().model_with("a", &up.urls(), NATIVE).start().await;
     let request = with(request(), json!({ "stream": true, "tools": [{ "type": "web_search" }] }));
-    let said = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n\
-        event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n\
-        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\
-        \"status\":\"completed\",\"usage\":{\"input_tokens\":7,\"output_tokens\":3,\"total_tokens\":10}}}\n\n";
+    let usage = json!({ "input_tokens": 7, "output_tokens": 3, "total_tokens": 10 });
+    let ended = json!({ "id": "r", "status": "completed", "usage": usage });
+    let said = [
+        own("response.created", json!({ "response": { "id": "r" } })),
+        native("hi"),
+        own("response.completed", json!({ "response": ended })),
+    ];
+    let said = said.concat();
     let told = async {
         let backend = up.asked().await;
         assert!(backend.has("POST /v1/responses "), "{}", backend.heard());
         assert!(backend.has("\"tools\":[{\"type\":\"web_search\"}]"), "{}", backend.heard());
-        backend.say(STREAM.to_owned() + said);
+        backend.say(STREAM.to_owned() + &said);
         backend.hang_up();
     };
     let (reply, ()) = tokio::join!(ask(&gateway, &request), told);
@@ -105,44 +120,45 @@ async fn what_an_engine_cannot_be_asked_is_refused_by_its_name() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_ends_with_an_error_and_is_never_completed() {
-    let native = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n";
-    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\
-        \"error\":{\"code\":\"server_error\",\"message\":\"no memory\"}}}\n\n";
-    for (lines, said) in [
-        ("", CONTENT.to_owned()),
-        (NATIVE, native.to_owned()),
-        (NATIVE, format!("{native}{failed}")),
-    ] {
+    let native = native("hi");
+    let error = json!({ "code": "server_error", "message": "no memory" });
+    let failed = json!({ "response": { "status": "failed", "error": error } });
+    let failed = own("response.failed", failed);
+    let failed = failed.as_str();
+    for (lines, said, more) in [("", CONTENT, ""), (NATIVE, &native, ""), (NATIVE, &native, failed)]
+    {
         let up = ManualBackend::start().await;
         let gateway = Setup::new().model_with("a", &up.urls(), lines).start().await;
-        let told = async {
-            let backend = up.asked().await;
-            backend.say(format!("{STREAM}{said}"));
-            backend.hang_up();
-        };
-        let request = with(request(), json!({ "stream": true }));
-        let (reply, ()) = tokio::join!(ask(&gateway, &request), told);
-        let events = events(&reply);
-        let last = events.last().unwrap();
-        assert_eq!(last["type"], "error", "{}", reply.text());
-        assert_eq!(last["error"]["message"], last["message"]);
+        let body = with(request(), json!({ "stream": true })).to_string();
+        let asked = String::from_utf8(raw::chat("", body.as_bytes())).expect("text");
+        let asked = asked.replace("/v1/chat/completions", "/v1/responses");
+        let caller = Line::call(gateway.addr(), asked.as_bytes()).await;
+        let backend = up.asked().await;
+        backend.say(format!("{STREAM}{said}"));
+        caller.hears("output_text.delta").await;
+        backend.say(more);
+        backend.hang_up();
+        caller.hears("event: error").await;
+        caller.hears("\r\n0\r\n").await;
+        let heard = caller.heard();
+        let last = heard.lines().filter_map(|it| it.strip_prefix("data: ")).next_back().unwrap();
+        let last: Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!((&last["type"], &last["message"]), (&"error".into(), &last["error"]["message"]));
         assert!(last["message"].is_string() && last["code"].is_string(), "{last}");
-        assert!(!reply.text().contains("response.completed"), "{}", reply.text());
+        assert!(!heard.contains("response.completed"), "{heard}");
     }
 }
 
 #[tokio::test]
 async fn a_stream_that_passes_its_bound_is_incomplete() {
-    let native = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"word \"}\n\n";
-    let created = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n";
+    let created = own("response.created", json!({ "response": { "id": "r" } }));
     let hard = "budget = { amount = \"1.00\", window = \"total\", hard = true }\n";
-    for (lines, first, more) in [("", "", CONTENT), (NATIVE, created, native)] {
+    for (lines, first, more) in [("", "", CONTENT), (NATIVE, &*created, &*native("word "))] {
         let up = ManualBackend::start().await;
         let setup = Setup::new().priced("a", &up.urls(), ("1.00", "10.00"), lines).key(hard);
         let gateway = setup.start().await;
         let told = async {
             let backend = up.asked().await;
-            backend.hears("\"a\"").await;
             backend.say(format!("{STREAM}{first}{}{DONE}", more.repeat(40)));
         };
         let request = with(request(), json!({ "stream": true, "max_output_tokens": 5 }));

@@ -38,10 +38,9 @@ fn a_text_is_the_smallest_request() {
     assert_eq!(chat(&items), expected);
 }
 
-/// What an agent at a command line sends, and all else that can be said.
-#[test]
-fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
-    let input = json!([
+/// An input of all that can be said.
+fn input() -> Value {
+    json!([
             {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "rules"}]},
             {"role": "user", "content": [
                 {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
@@ -61,7 +60,36 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
             {"type": "reasoning", "summary": [], "encrypted_content": "sealed"},
             {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "short"}]},
-            {"role": "user", "content": "and?"}]);
+            {"role": "user", "content": "and?"}])
+}
+
+/// The same as the messages of a chat completion.
+fn messages() -> Value {
+    let called = |id: &str, arguments: &str| {
+        json!({"id": id, "type": "function",
+        "function": {"name": "zoom", "arguments": arguments}})
+    };
+    json!([
+            {"role": "system", "content": "Be \"kind\"."},
+            {"role": "system", "content": "rules"},
+            {"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                {"type": "file", "file": {"filename": "a.pdf",
+                    "file_data": "data:application/pdf;base64,AAAA"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                {"type": "text", "text": "look"}]},
+            {"role": "assistant", "content": "I look.\n", "reasoning_content": "hm",
+                "tool_calls": [called("c1", "{\"by\":\"2\\n\"}"), called("c2", "{}")]},
+            {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+            {"role": "tool", "tool_call_id": "c2", "content": [
+                {"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
+            {"role": "assistant", "content": null, "refusal": "no", "reasoning_content": "short"},
+            {"role": "user", "content": "and?"}])
+}
+
+/// What an agent at a command line sends, and all else that can be said.
+#[test]
+fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
     let body = json!({
         "model": "gpt-x", "max_output_tokens": 100, "stream": true, "temperature": 0.5, "top_p": 0.9,
         "instructions": "Be \"kind\".", "store": false, "include": ["reasoning.encrypted_content"],
@@ -72,14 +100,10 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
         "background": false, "top_logprobs": 0, "client_metadata": {"x": "y"},
         "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "strict": true,
             "schema": {"type": "object"}, "description": "d"}},
-        "input": input,
+        "input": input(),
         "tools": [{"type": "function", "name": "zoom", "description": "zooms", "strict": false,
             "parameters": {"type": "object"}}],
     });
-    let called = |id: &str, arguments: &str| {
-        json!({"id": id, "type": "function",
-        "function": {"name": "zoom", "arguments": arguments}})
-    };
     let expected = json!({
         "model": "gpt-x", "max_tokens": 100, "stream": true, "temperature": 0.5, "top_p": 0.9,
         "prompt_cache_key": "k", "reasoning_effort": "low", "parallel_tool_calls": false,
@@ -87,21 +111,7 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
         "service_tier": "auto", "verbosity": "low",
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true,
             "schema": {"type": "object"}, "description": "d"}},
-        "messages": [
-            {"role": "system", "content": "Be \"kind\"."},
-            {"role": "system", "content": "rules"},
-            {"role": "user", "content": [
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
-                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
-                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
-                {"type": "text", "text": "look"}]},
-            {"role": "assistant", "content": "I look.\n", "reasoning_content": "hm",
-                "tool_calls": [called("c1", "{\"by\":\"2\\n\"}"), called("c2", "{}")]},
-            {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
-            {"role": "tool", "tool_call_id": "c2", "content": [
-                {"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
-            {"role": "assistant", "content": null, "refusal": "no", "reasoning_content": "short"},
-            {"role": "user", "content": "and?"}],
+        "messages": messages(),
         "tools": [{"type": "function", "function": {"name": "zoom", "description": "zooms",
             "strict": false, "parameters": {"type": "object"}}}],
     });
@@ -213,13 +223,20 @@ fn what_would_have_to_be_kept_is_refused_whoever_is_asked() {
     }
 }
 
+/// That a body is refused, and by which path.
+fn refused(body: &Value, path: &str) {
+    let failure = read(body).unwrap_err();
+    let named = failure.param.as_deref().unwrap_or_default();
+    assert!(named.starts_with(path), "{body}: {named} {}", failure.public);
+    assert!(failure.public.contains(named), "{body}: {}", failure.public);
+}
+
 #[test]
-fn faults_are_told_by_the_callers_own_names() {
+fn faults_of_the_input_are_told_by_the_callers_own_names() {
     let part = |it: Value| {
         json!([{"role": "assistant", "content": "x"},
         {"role": "user", "content": "x"}, {"role": "user", "content": [it]}])
     };
-    let schema = json!({"type": "json_schema", "name": "n", "schema": {"pattern": 3}});
     for (body, path) in [
         (json!({"input": "a"}), "model"),
         (json!({"model": "m"}), "input"),
@@ -265,6 +282,15 @@ fn faults_are_told_by_the_callers_own_names() {
             with("input", json!([{"type": "function_call_output", "call_id": "c"}])),
             "input[0].output",
         ),
+    ] {
+        refused(&body, path);
+    }
+}
+
+#[test]
+fn faults_of_the_settings_are_told_by_the_callers_own_names() {
+    let schema = json!({"type": "json_schema", "name": "n", "schema": {"pattern": 3}});
+    for (body, path) in [
         (with("max_output_tokens", json!("9")), "max_output_tokens"),
         (with("max_output_tokens", json!(0)), "max_output_tokens"),
         (with("max_output_tokens", json!(-3)), "max_output_tokens"),
@@ -289,10 +315,7 @@ fn faults_are_told_by_the_callers_own_names() {
         (with("truncation", json!("both")), "truncation"),
         (with("include", json!("all")), "include"),
     ] {
-        let failure = read(&body).unwrap_err();
-        let named = failure.param.as_deref().unwrap_or_default();
-        assert!(named.starts_with(path), "{body}: {named} {}", failure.public);
-        assert!(failure.public.contains(named), "{body}: {}", failure.public);
+        refused(&body, path);
     }
 }
 
@@ -615,6 +638,13 @@ fn a_whole_answer_says_that_it_was_cut() {
     }
 }
 
+/// An engine's event of this kind.
+fn own(kind: &str, members: Value) -> String {
+    let mut data = json!({ "type": kind });
+    data.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    format!("event: {kind}\ndata: {data}\n\n")
+}
+
 /// A request to an engine of Responses, with its bound.
 fn native() -> (&'static str, Request) {
     let body = r#"{ "model" : "auto", "max_output_tokens":  9, "new": {"x":1}, "stream":true,
@@ -635,15 +665,20 @@ fn an_engine_of_responses_gets_the_callers_bytes_and_gives_its_own() {
     };
     let sent = request.to_upstream(&edit).concat();
     assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));
-    for (kind, details) in
-        [("completed", "null"), ("incomplete", r#"{"reason":"max_output_tokens"}"#)]
-    {
-        let usage = r#"{"input_tokens":7,"input_tokens_details":{"cached_tokens":2},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":10}"#;
-        let said = format!(
-            "event: response.created\ndata: {{\"type\":\"response.created\",\"response\":{{\"id\":\"r\",\"status\":\"in_progress\",\"error\":null,\"usage\":null}}}}\n\n\
-             event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}}\n\n\
-             event: response.{kind}\ndata: {{\"type\":\"response.{kind}\",\"response\":{{\"id\":\"r\",\"status\":\"{kind}\",\"error\":null,\"incomplete_details\":{details},\"usage\":{usage}}}}}\n\n"
-        );
+    let cut = json!({"reason": "max_output_tokens"});
+    for (status, details) in [("completed", Value::Null), ("incomplete", cut)] {
+        let usage = json!({"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2},
+            "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 1},
+            "total_tokens": 10});
+        let begun = json!({"id": "r", "status": "in_progress", "error": null, "usage": null});
+        let ended = json!({"id": "r", "status": status, "error": null,
+            "incomplete_details": details, "usage": usage});
+        let said = [
+            own("response.created", json!({ "response": begun })),
+            own("response.output_text.delta", json!({"delta": "hi"})),
+            own(&format!("response.{status}"), json!({ "response": ended })),
+        ];
+        let said = said.concat();
         let stream = Stream::new(LIMITS, true);
         let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
         let mut events = SmallVec::new();
@@ -664,7 +699,8 @@ fn an_engines_stream_that_is_cut_at_its_bound_ends_as_its_own_response() {
     let (_, request) = native();
     let stream = Stream::new(LIMITS, true);
     let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
-    let said = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"output\":[]}}\n\n";
+    let begun = json!({"id": "r", "status": "in_progress", "output": []});
+    let said = own("response.created", json!({ "response": begun }));
     stream.push(said.into(), &mut SmallVec::new()).unwrap();
     assert!(!stream.ends_at_length());
     let events = events_of(&stream.closing());
