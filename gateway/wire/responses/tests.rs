@@ -319,6 +319,133 @@ fn faults_of_the_settings_are_told_by_the_callers_own_names() {
     }
 }
 
+const NAMES: [&str; 20] = [
+    "type",
+    "role",
+    "content",
+    "text",
+    "refusal",
+    "image_url",
+    "detail",
+    "file_data",
+    "filename",
+    "call_id",
+    "name",
+    "arguments",
+    "output",
+    "summary",
+    "parameters",
+    "format",
+    "schema",
+    "effort",
+    "input_audio",
+    "data",
+];
+const WORDS: [&str; 18] = [
+    "message",
+    "user",
+    "assistant",
+    "system",
+    "input_text",
+    "output_text",
+    "refusal",
+    "input_image",
+    "input_file",
+    "input_audio",
+    "function",
+    "function_call",
+    "function_call_output",
+    "reasoning",
+    "json_schema",
+    "data:image/png;base64,AAAA",
+    "a\"\\\n好",
+    "",
+];
+const FIELDS: [&str; 9] = [
+    "input",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "instructions",
+    "include",
+    "user",
+    "metadata",
+];
+
+/// Any JSON of names and words that mean something somewhere.
+fn anything() -> impl Strategy<Value = Value> {
+    let word = || prop::sample::select(WORDS.as_slice()).prop_map(Value::from);
+    let leaf = prop_oneof![
+        6 => word(),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => any::<i8>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 4, move |inner| {
+        let name = prop::sample::select(NAMES.as_slice()).prop_map(str::to_owned);
+        let members = prop::collection::btree_map(name, inner.clone(), 0..4);
+        let object = (word(), members).prop_map(|(kind, members)| {
+            let mut object = json!({ "type": kind, "role": "user" });
+            object.as_object_mut().unwrap().extend(members);
+            object
+        });
+        prop_oneof![3 => object, 2 => prop::collection::vec(inner, 0..4).prop_map(Value::from)]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn whatever_is_wrong_is_told_by_a_name_of_the_callers(
+        fields in prop::collection::btree_map(prop::sample::select(FIELDS.as_slice()), anything(), 1..3),
+    ) {
+        let mut body = json!({"model": "m", "input": "a"});
+        for (name, value) in fields {
+            body[name] = value;
+        }
+        match read(&body) {
+            Ok(request) => {
+                let chat: Value = serde_json::from_slice(request.body()).unwrap();
+                prop_assert!(chat["messages"].is_array());
+            }
+            Err(failure) => {
+                prop_assert_ne!(failure.code, "invalid_json", "{}", body);
+                let path = failure.param.unwrap_or_default();
+                let first = path.split(['.', '[']).next().unwrap();
+                prop_assert!(FIELDS.contains(&first), "{}: {}", path, body);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_carried_as_it_is(text in "\\PC{0,8}[\"\\\\\n\u{1f}]{0,3}\\PC{0,8}") {
+        let body = json!({"model": "m", "instructions": text, "user": text, "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": text}]},
+            {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]},
+            {"type": "function_call", "call_id": text, "name": "f", "arguments": text},
+            {"type": "function_call_output", "call_id": text, "output": text}],
+            "tools": [{"type": "function", "name": "f", "description": text}]});
+        let chat = chat(&body);
+        let messages = &chat["messages"];
+        let call = &messages[2]["tool_calls"][0];
+        for carried in [
+            &messages[0]["content"],
+            &messages[3]["content"],
+            &messages[3]["tool_call_id"],
+            &call["id"],
+            &call["function"]["arguments"],
+            &chat["tools"][0]["function"]["description"],
+            &chat["user"],
+        ] {
+            prop_assert_eq!(carried, &Value::from(text.as_str()));
+        }
+        let reasoning = messages[2].get("reasoning_content").and_then(Value::as_str);
+        prop_assert_eq!(reasoning.unwrap_or_default(), &text);
+    }
+}
+
 const LIMITS: StreamLimits = StreamLimits { event_bytes_max: 1 << 20 };
 
 /// The events in a text.
