@@ -120,6 +120,17 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
 }
 
 #[test]
+fn a_turn_that_was_cut_while_the_model_reasoned_has_a_content() {
+    let reasoned = json!({"type": "reasoning", "summary": [],
+        "content": [{"type": "reasoning_text", "text": "hm"}]});
+    let body = with("input", json!([reasoned, {"role": "user", "content": "go on"}]));
+    let expected = json!([
+        {"role": "assistant", "content": "", "reasoning_content": "hm"},
+        {"role": "user", "content": "go on"}]);
+    assert_eq!(chat(&body)["messages"], expected);
+}
+
+#[test]
 fn choices_and_forms_are_written_as_chat_completions_have_them() {
     let tools = json!([{"type": "function", "name": "f", "parameters": null}]);
     for (name, value, at, expected) in [
