@@ -140,9 +140,11 @@ impl Writer {
         self.message("assistant", Some(turn.position));
         let texts = turn.parts.iter().filter(|it| matches!(it, Part::Text(_) | Part::Same(_)));
         let texts: Vec<&Part<'_>> = texts.collect();
-        if texts.is_empty() {
+        let beside = |it: &Part<'_>| matches!(it, Part::Call(_) | Part::Refusal(_));
+        if texts.is_empty() && turn.parts.iter().any(beside) {
             self.raw(b",\"content\":null");
         } else {
+            // Engines refuse a message that has nothing at all; reasoning does not count.
             self.content(texts);
         }
         self.joined(turn, "reasoning_content", |it| match it {

@@ -150,7 +150,8 @@ impl ManualBackend {
 
     /// The next connection on which a request has come: others may have come on which there is none.
     pub(crate) async fn asked(&self) -> Arc<Line> {
-        let next = |it: &&Arc<Line>| it.has("\"messages\"") && !it.taken.swap(true, SeqCst);
+        let asks = |it: &Line| it.has("\"messages\"") || it.has("\"input\":");
+        let next = |it: &&Arc<Line>| asks(it) && !it.taken.swap(true, SeqCst);
         let look = async || self.lines.lock().unwrap().iter().find(next).map(Arc::clone).ok_or(());
         found("a request", look).await
     }

@@ -58,6 +58,7 @@ pub(crate) mod reconciliation;
 mod refusals;
 mod rehearse;
 mod reload;
+mod responses;
 mod secrets;
 mod shadow;
 mod sim;

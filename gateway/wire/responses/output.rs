@@ -256,8 +256,8 @@ pub(super) fn raw(out: &mut Vec<u8>, json: impl AsRef<[u8]>) {
     out.extend_from_slice(json.as_ref());
 }
 
-/// The end of an engine's own stream at its bound, of the response that its first event names. Off a request's
-/// usual way.
+/// The end of an engine's own stream at its bound, of the response that its first event names. Off a
+/// request's usual way.
 pub(in super::super) fn cut(first: &Bytes) -> Bytes {
     let mut data = Vec::new();
     fields(first, &mut data);

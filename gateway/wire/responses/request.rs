@@ -4,7 +4,7 @@ mod items;
 
 use super::super::{
     conversation::{Conversation, Format, Part, Role, Tool, ToolChoice, Turn},
-    json::{Json, Members, Path},
+    json::{Json, Members, Path, Text},
     scan::Shape,
 };
 use crate::failure::Failure;
@@ -212,7 +212,7 @@ fn reasoning<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<()
     let path = Path::Top("reasoning");
     let Some(reasoning) = body.take("reasoning") else { return Ok(()) };
     let mut reasoning = reasoning.members(path)?;
-    it.effort = reasoning.text(path, "effort")?.map(|it| it.plain());
+    it.effort = reasoning.text(path, "effort")?.map(Text::plain);
     for name in ["summary", "generate_summary"] {
         reasoning.take(name);
     }

@@ -1,5 +1,5 @@
-//! What an engine's own answer by Responses is to the gateway: content, usage, end and errors of its events, and
-//! whether a whole answer is one.
+//! What an engine's own answer by Responses is to the gateway: content, usage, end and errors of its events,
+//! and whether a whole answer is one.
 
 use bytes::Bytes;
 use policies::Counts;

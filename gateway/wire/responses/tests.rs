@@ -38,10 +38,9 @@ fn a_text_is_the_smallest_request() {
     assert_eq!(chat(&items), expected);
 }
 
-/// What an agent at a command line sends, and all else that can be said.
-#[test]
-fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
-    let input = json!([
+/// An input of all that can be said.
+fn input() -> Value {
+    json!([
             {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "rules"}]},
             {"role": "user", "content": [
                 {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
@@ -61,7 +60,36 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
             {"type": "reasoning", "summary": [], "encrypted_content": "sealed"},
             {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "short"}]},
-            {"role": "user", "content": "and?"}]);
+            {"role": "user", "content": "and?"}])
+}
+
+/// The same as the messages of a chat completion.
+fn messages() -> Value {
+    let called = |id: &str, arguments: &str| {
+        json!({"id": id, "type": "function",
+        "function": {"name": "zoom", "arguments": arguments}})
+    };
+    json!([
+            {"role": "system", "content": "Be \"kind\"."},
+            {"role": "system", "content": "rules"},
+            {"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                {"type": "file", "file": {"filename": "a.pdf",
+                    "file_data": "data:application/pdf;base64,AAAA"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                {"type": "text", "text": "look"}]},
+            {"role": "assistant", "content": "I look.\n", "reasoning_content": "hm",
+                "tool_calls": [called("c1", "{\"by\":\"2\\n\"}"), called("c2", "{}")]},
+            {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+            {"role": "tool", "tool_call_id": "c2", "content": [
+                {"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
+            {"role": "assistant", "content": null, "refusal": "no", "reasoning_content": "short"},
+            {"role": "user", "content": "and?"}])
+}
+
+/// What an agent at a command line sends, and all else that can be said.
+#[test]
+fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
     let body = json!({
         "model": "gpt-x", "max_output_tokens": 100, "stream": true, "temperature": 0.5, "top_p": 0.9,
         "instructions": "Be \"kind\".", "store": false, "include": ["reasoning.encrypted_content"],
@@ -72,14 +100,10 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
         "background": false, "top_logprobs": 0, "client_metadata": {"x": "y"},
         "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "strict": true,
             "schema": {"type": "object"}, "description": "d"}},
-        "input": input,
+        "input": input(),
         "tools": [{"type": "function", "name": "zoom", "description": "zooms", "strict": false,
             "parameters": {"type": "object"}}],
     });
-    let called = |id: &str, arguments: &str| {
-        json!({"id": id, "type": "function",
-        "function": {"name": "zoom", "arguments": arguments}})
-    };
     let expected = json!({
         "model": "gpt-x", "max_tokens": 100, "stream": true, "temperature": 0.5, "top_p": 0.9,
         "prompt_cache_key": "k", "reasoning_effort": "low", "parallel_tool_calls": false,
@@ -87,26 +111,23 @@ fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
         "service_tier": "auto", "verbosity": "low",
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true,
             "schema": {"type": "object"}, "description": "d"}},
-        "messages": [
-            {"role": "system", "content": "Be \"kind\"."},
-            {"role": "system", "content": "rules"},
-            {"role": "user", "content": [
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
-                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
-                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
-                {"type": "text", "text": "look"}]},
-            {"role": "assistant", "content": "I look.\n", "reasoning_content": "hm",
-                "tool_calls": [called("c1", "{\"by\":\"2\\n\"}"), called("c2", "{}")]},
-            {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
-            {"role": "tool", "tool_call_id": "c2", "content": [
-                {"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
-            {"role": "assistant", "content": null, "refusal": "no", "reasoning_content": "short"},
-            {"role": "user", "content": "and?"}],
+        "messages": messages(),
         "tools": [{"type": "function", "function": {"name": "zoom", "description": "zooms",
             "strict": false, "parameters": {"type": "object"}}}],
     });
     assert_eq!(chat(&body), expected);
     assert_eq!(read(&body).unwrap().unsayable(), None);
+}
+
+#[test]
+fn a_turn_that_was_cut_while_the_model_reasoned_has_a_content() {
+    let reasoned = json!({"type": "reasoning", "summary": [],
+        "content": [{"type": "reasoning_text", "text": "hm"}]});
+    let body = with("input", json!([reasoned, {"role": "user", "content": "go on"}]));
+    let expected = json!([
+        {"role": "assistant", "content": "", "reasoning_content": "hm"},
+        {"role": "user", "content": "go on"}]);
+    assert_eq!(chat(&body)["messages"], expected);
 }
 
 #[test]
@@ -213,13 +234,20 @@ fn what_would_have_to_be_kept_is_refused_whoever_is_asked() {
     }
 }
 
+/// That a body is refused, and by which path.
+fn refused(body: &Value, path: &str) {
+    let failure = read(body).unwrap_err();
+    let named = failure.param.as_deref().unwrap_or_default();
+    assert!(named.starts_with(path), "{body}: {named} {}", failure.public);
+    assert!(failure.public.contains(named), "{body}: {}", failure.public);
+}
+
 #[test]
-fn faults_are_told_by_the_callers_own_names() {
+fn faults_of_the_input_are_told_by_the_callers_own_names() {
     let part = |it: Value| {
         json!([{"role": "assistant", "content": "x"},
         {"role": "user", "content": "x"}, {"role": "user", "content": [it]}])
     };
-    let schema = json!({"type": "json_schema", "name": "n", "schema": {"pattern": 3}});
     for (body, path) in [
         (json!({"input": "a"}), "model"),
         (json!({"model": "m"}), "input"),
@@ -265,6 +293,15 @@ fn faults_are_told_by_the_callers_own_names() {
             with("input", json!([{"type": "function_call_output", "call_id": "c"}])),
             "input[0].output",
         ),
+    ] {
+        refused(&body, path);
+    }
+}
+
+#[test]
+fn faults_of_the_settings_are_told_by_the_callers_own_names() {
+    let schema = json!({"type": "json_schema", "name": "n", "schema": {"pattern": 3}});
+    for (body, path) in [
         (with("max_output_tokens", json!("9")), "max_output_tokens"),
         (with("max_output_tokens", json!(0)), "max_output_tokens"),
         (with("max_output_tokens", json!(-3)), "max_output_tokens"),
@@ -289,10 +326,134 @@ fn faults_are_told_by_the_callers_own_names() {
         (with("truncation", json!("both")), "truncation"),
         (with("include", json!("all")), "include"),
     ] {
-        let failure = read(&body).unwrap_err();
-        let named = failure.param.as_deref().unwrap_or_default();
-        assert!(named.starts_with(path), "{body}: {named} {}", failure.public);
-        assert!(failure.public.contains(named), "{body}: {}", failure.public);
+        refused(&body, path);
+    }
+}
+
+const NAMES: [&str; 20] = [
+    "type",
+    "role",
+    "content",
+    "text",
+    "refusal",
+    "image_url",
+    "detail",
+    "file_data",
+    "filename",
+    "call_id",
+    "name",
+    "arguments",
+    "output",
+    "summary",
+    "parameters",
+    "format",
+    "schema",
+    "effort",
+    "input_audio",
+    "data",
+];
+const WORDS: [&str; 18] = [
+    "message",
+    "user",
+    "assistant",
+    "system",
+    "input_text",
+    "output_text",
+    "refusal",
+    "input_image",
+    "input_file",
+    "input_audio",
+    "function",
+    "function_call",
+    "function_call_output",
+    "reasoning",
+    "json_schema",
+    "data:image/png;base64,AAAA",
+    "a\"\\\n好",
+    "",
+];
+const FIELDS: [&str; 9] = [
+    "input",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "instructions",
+    "include",
+    "user",
+    "metadata",
+];
+
+/// Any JSON of names and words that mean something somewhere.
+fn anything() -> impl Strategy<Value = Value> {
+    let word = || prop::sample::select(WORDS.as_slice()).prop_map(Value::from);
+    let leaf = prop_oneof![
+        6 => word(),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => any::<i8>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 4, move |inner| {
+        let name = prop::sample::select(NAMES.as_slice()).prop_map(str::to_owned);
+        let members = prop::collection::btree_map(name, inner.clone(), 0..4);
+        let object = (word(), members).prop_map(|(kind, members)| {
+            let mut object = json!({ "type": kind, "role": "user" });
+            object.as_object_mut().unwrap().extend(members);
+            object
+        });
+        prop_oneof![3 => object, 2 => prop::collection::vec(inner, 0..4).prop_map(Value::from)]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn whatever_is_wrong_is_told_by_a_name_of_the_callers(
+        fields in prop::collection::btree_map(prop::sample::select(FIELDS.as_slice()), anything(), 1..3),
+    ) {
+        let mut body = json!({"model": "m", "input": "a"});
+        for (name, value) in fields {
+            body[name] = value;
+        }
+        match read(&body) {
+            Ok(request) => {
+                let chat: Value = serde_json::from_slice(request.body()).unwrap();
+                prop_assert!(chat["messages"].is_array());
+            }
+            Err(failure) => {
+                prop_assert_ne!(failure.code, "invalid_json", "{}", body);
+                let path = failure.param.unwrap_or_default();
+                let first = path.split(['.', '[']).next().unwrap();
+                prop_assert!(FIELDS.contains(&first), "{}: {}", path, body);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_carried_as_it_is(text in "\\PC{0,8}[\"\\\\\n\u{1f}]{0,3}\\PC{0,8}") {
+        let body = json!({"model": "m", "instructions": text, "user": text, "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": text}]},
+            {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]},
+            {"type": "function_call", "call_id": text, "name": "f", "arguments": text},
+            {"type": "function_call_output", "call_id": text, "output": text}],
+            "tools": [{"type": "function", "name": "f", "description": text}]});
+        let chat = chat(&body);
+        let messages = &chat["messages"];
+        let call = &messages[2]["tool_calls"][0];
+        for carried in [
+            &messages[0]["content"],
+            &messages[3]["content"],
+            &messages[3]["tool_call_id"],
+            &call["id"],
+            &call["function"]["arguments"],
+            &chat["tools"][0]["function"]["description"],
+            &chat["user"],
+        ] {
+            prop_assert_eq!(carried, &Value::from(text.as_str()));
+        }
+        let reasoning = messages[2].get("reasoning_content").and_then(Value::as_str);
+        prop_assert_eq!(reasoning.unwrap_or_default(), &text);
     }
 }
 
@@ -615,6 +776,13 @@ fn a_whole_answer_says_that_it_was_cut() {
     }
 }
 
+/// An engine's event of this kind.
+fn own(kind: &str, members: Value) -> String {
+    let mut data = json!({ "type": kind });
+    data.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    format!("event: {kind}\ndata: {data}\n\n")
+}
+
 /// A request to an engine of Responses, with its bound.
 fn native() -> (&'static str, Request) {
     let body = r#"{ "model" : "auto", "max_output_tokens":  9, "new": {"x":1}, "stream":true,
@@ -635,15 +803,20 @@ fn an_engine_of_responses_gets_the_callers_bytes_and_gives_its_own() {
     };
     let sent = request.to_upstream(&edit).concat();
     assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));
-    for (kind, details) in
-        [("completed", "null"), ("incomplete", r#"{"reason":"max_output_tokens"}"#)]
-    {
-        let usage = r#"{"input_tokens":7,"input_tokens_details":{"cached_tokens":2},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":10}"#;
-        let said = format!(
-            "event: response.created\ndata: {{\"type\":\"response.created\",\"response\":{{\"id\":\"r\",\"status\":\"in_progress\",\"error\":null,\"usage\":null}}}}\n\n\
-             event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}}\n\n\
-             event: response.{kind}\ndata: {{\"type\":\"response.{kind}\",\"response\":{{\"id\":\"r\",\"status\":\"{kind}\",\"error\":null,\"incomplete_details\":{details},\"usage\":{usage}}}}}\n\n"
-        );
+    let cut = json!({"reason": "max_output_tokens"});
+    for (status, details) in [("completed", Value::Null), ("incomplete", cut)] {
+        let usage = json!({"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2},
+            "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 1},
+            "total_tokens": 10});
+        let begun = json!({"id": "r", "status": "in_progress", "error": null, "usage": null});
+        let ended = json!({"id": "r", "status": status, "error": null,
+            "incomplete_details": details, "usage": usage});
+        let said = [
+            own("response.created", json!({ "response": begun })),
+            own("response.output_text.delta", json!({"delta": "hi"})),
+            own(&format!("response.{status}"), json!({ "response": ended })),
+        ];
+        let said = said.concat();
         let stream = Stream::new(LIMITS, true);
         let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
         let mut events = SmallVec::new();
@@ -664,7 +837,8 @@ fn an_engines_stream_that_is_cut_at_its_bound_ends_as_its_own_response() {
     let (_, request) = native();
     let stream = Stream::new(LIMITS, true);
     let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
-    let said = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"output\":[]}}\n\n";
+    let begun = json!({"id": "r", "status": "in_progress", "output": []});
+    let said = own("response.created", json!({ "response": begun }));
     stream.push(said.into(), &mut SmallVec::new()).unwrap();
     assert!(!stream.ends_at_length());
     let events = events_of(&stream.closing());

@@ -1,5 +1,5 @@
-//! What an answer by Responses said, for those who judge it when it is over. Off a request's way: a tree of JSON
-//! costs nobody time.
+//! What an answer by Responses said, for those who judge it when it is over. Off a request's way: a tree of
+//! JSON costs nobody time.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use super::super::{
     transcript::{ToolCall, Transcript},
 };
 
-/// Reads an answer, streamed or not; nothing where it is none. The last event of a whole stream repeats all of
-/// it.
+/// Reads an answer, streamed or not; nothing where it is none. The last event of a whole stream repeats all
+/// of it.
 pub(in super::super) fn transcript(streamed: bool, answer: &[u8]) -> Option<Transcript> {
     if !streamed {
         return whole(&serde_json::from_slice(answer).ok()?);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::super::{
     conversation::{Arguments, Call, Conversation, Part, Role, Turn},
-    json::{Json, Members, Path},
+    json::{Json, Members, Path, Text},
     scan::Shape,
 };
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ fn item<'a>(
     it: &mut Conversation<'a>,
 ) -> Result<Said<'a>, Failure> {
     let mut members = item.members(path)?;
-    let kind = members.text(path, "type")?.map(|it| it.plain());
+    let kind = members.text(path, "type")?.map(Text::plain);
     match kind.as_deref() {
         None | Some("message") => message(members, path, it).map(Some),
         Some("function_call") => {
