@@ -27,8 +27,10 @@ const PRICE_UNITS_MAX: i64 = 100_000_000;
 const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
 /// The most replicas of one model.
 const REPLICAS_MAX: u64 = 10_000;
-/// The dialects in which engines are asked; the first where none is stated, and of every engine.
-const SPOKEN: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Responses];
+/// The dialects in which engines are asked.
+const SPOKEN: &[Dialect] = Dialect::ALL;
+/// That of every engine.
+const FIRST: Dialect = Dialect::OpenAi;
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -205,7 +207,7 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
     let mut dialects = Vec::new();
     let at = it.at("dialects");
     for (path, code) in texts(it, "dialects", faults) {
-        match SPOKEN.into_iter().find(|it| it.code() == code) {
+        match SPOKEN.iter().copied().find(|it| it.code() == code) {
             Some(dialect) => dialects.push(dialect),
             None => {
                 let expected = "\"openai\", \"anthropic\" or \"responses\", the dialects this \
@@ -214,11 +216,10 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
             }
         }
     }
-    let [first, ..] = SPOKEN;
     if dialects.is_empty() {
-        return vec![first];
+        return vec![FIRST];
     }
-    if !dialects.contains(&first) {
+    if !dialects.contains(&FIRST) {
         let expected = "\"openai\" among them: what another dialect cannot be asked is asked by it";
         faults.push(Fault::new(at, "a list without it", expected));
     }

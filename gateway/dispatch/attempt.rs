@@ -34,11 +34,8 @@ use crate::{fleet::InFlight, wire};
 
 /// Bytes of an error body that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// The largest event of a stream.
-const EVENT_BYTES_MAX: usize = 1024 * 1024;
-
 /// What a stream may say before its first content, which is held back till then.
-const PRELUDE_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
+const PRELUDE_BYTES_MAX: usize = 2 * edits::EVENT_BYTES_MAX;
 
 /// What an attempt shows next, or how it failed.
 type Polled = Poll<Result<Shown, AttemptError>>;
@@ -270,20 +267,8 @@ impl Attempt {
         }
         judge::check_head(head.headers(), request.body.stream())?;
         self.phase = if request.body.stream() {
-            let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
-            let stream = wire::Stream::new(limits, !request.body.wants_usage());
-            let holds = self.edits.target.holds.load(Relaxed);
-            let spoken = self.edits.target.spoken(request);
-            let stream =
-                stream.of(request.body.n()).answering(&request.body, spoken, request.label);
-            let mut stream = stream.reasoning_in(self.edits.target.reasoning_field, holds);
-            if request.bound {
-                let choices = u32::from(request.body.n());
-                stream =
-                    stream.at_most(self.edits.planned.output_tokens_max.saturating_mul(choices));
-            }
             self.sniffs = true;
-            Phase::Streaming(exchange, Box::new(stream))
+            Phase::Streaming(exchange, Box::new(self.edits.stream(request)))
         } else {
             Phase::Collecting(exchange, PlainBody::default())
         };

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use policies::facts::{Dialect, ModelFacts};
+use policies::facts::ModelFacts;
 use tower_service::Service;
 
 use super::{
@@ -305,8 +305,8 @@ fn speaks_messages(headers: &HeaderMap) -> bool {
 fn rendered(gateway: &Gateway, headers: &HeaderMap, failure: &Failure) -> AxumResponse {
     let ids = ids(gateway, headers, (gateway.sources.timestamp)());
     refused(gateway, failure, &ids);
-    let dialect = if speaks_messages(headers) { Dialect::Anthropic } else { Dialect::OpenAi };
-    let surface = Surface::of(dialect);
+    let messages = Surface::at("/messages").filter(|_| speaks_messages(headers));
+    let surface = messages.unwrap_or_else(Surface::first);
     let answer = render::failure(surface, failure, &ids, gateway.why_header);
     answer.map(axum::body::Body::new).into_response()
 }

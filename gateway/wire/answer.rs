@@ -6,12 +6,10 @@ use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 
 use super::{
-    AnswerLabel, Request, Surface,
     chunk::{self, Pattern},
-    encoder,
     reasoning::Form,
     said::Said,
-    sse,
+    usage,
 };
 use crate::config::ReasoningField;
 
@@ -98,25 +96,9 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     }
     Ok(Plain {
         reported: look.usage.filter(|counts| look.contents == 0 || !silent(counts)),
-        counted_output: sse::counted(look.contents, look.content_bytes),
+        counted_output: usage::counted(look.contents, look.content_bytes),
         has_content: look.contents > 0,
     })
-}
-
-/// A complete answer of an engine that was asked by the surface `spoken`, as the request's caller reads it.
-///
-/// # Errors
-/// The engine says what his dialect cannot.
-pub fn as_asked(
-    request: &Request,
-    spoken: &Surface,
-    label: &AnswerLabel,
-    answer: (Bytes, &Plain),
-) -> Result<Bytes, &'static str> {
-    if spoken.dialect == request.surface().dialect {
-        return Ok(answer.0);
-    }
-    encoder::whole(request, label, (&answer.0, answer.1))
 }
 
 /// A complete answer with its reasoning in this field.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::json::Text;
+use super::{Unsayable, json::Text};
 
 /// A request for an answer to a conversation.
 #[derive(Clone, Debug, Default)]
@@ -37,15 +37,6 @@ pub(super) struct Conversation<'a> {
     /// What no other dialect can say: the first thing of that kind, by its path and in words. Engines that
     /// speak the caller's dialect are asked all the same.
     pub(super) unsayable: Option<Unsayable>,
-}
-
-/// Something that only the caller's own dialect can say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsayable {
-    /// Where it stands.
-    pub path: String,
-    /// What it is, such as `a tool that the provider runs`.
-    pub what: &'static str,
 }
 
 impl Conversation<'_> {

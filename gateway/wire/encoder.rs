@@ -2,9 +2,10 @@
 //! written anew as the events that say the same.
 
 use bytes::Bytes;
-use policies::{Counts, facts::Dialect};
+use policies::Counts;
 
 use super::{
+    Surface,
     answer::Plain,
     delta::{Delta, deltas},
     event::{Event, What},
@@ -28,22 +29,6 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    /// The writer of the answer to this request; nothing where its engines speak its dialect anyway.
-    pub(super) fn new(request: &Request, label: AnswerLabel) -> Option<Self> {
-        match request.surface().dialect {
-            Dialect::OpenAi => None,
-            Dialect::Responses => {
-                let echo = request.native.as_ref().map(|it| it.echo()).unwrap_or_default();
-                let responses = responses::Encoder::new(label, echo, request.input_tokens());
-                Some(Self::Responses(Box::new(responses)))
-            }
-            Dialect::Anthropic => {
-                let messages = messages::Encoder::new(label, request.input_tokens());
-                Some(Self::Messages(Box::new(messages)))
-            }
-        }
-    }
-
     /// The events that say what an event of a chat completion says; what they are to the gateway stays.
     pub(super) fn event(&mut self, event: Event) -> Event {
         match event.what {
@@ -111,15 +96,19 @@ impl Encoder {
     }
 }
 
-/// A whole answer in the dialect of the request's caller, of what a chat completion says.
+/// A complete answer of an engine that was asked by the surface `spoken`, as the request's caller reads it.
 ///
 /// # Errors
-/// What the engine says cannot be said there.
-pub(super) fn whole(
+/// The engine says what his dialect cannot.
+pub fn as_asked(
     request: &Request,
+    spoken: &Surface,
     label: &AnswerLabel,
-    (body, plain): (&Bytes, &Plain),
+    (body, plain): (Bytes, &Plain),
 ) -> Result<Bytes, &'static str> {
+    if std::ptr::eq(spoken, request.surface()) {
+        return Ok(body);
+    }
     let mut said = Vec::new();
     deltas(body.trim_ascii(), &mut |delta| said.push(delta)).map_err(|_| NO_JSON)?;
     let counts = plain.reported.unwrap_or_else(|| Counts {
@@ -127,12 +116,6 @@ pub(super) fn whole(
         output: plain.counted_output.0,
         ..Counts::default()
     });
-    match request.surface().dialect {
-        Dialect::OpenAi => Ok(body.clone()),
-        Dialect::Responses => {
-            let echo = request.native.as_ref().map(|it| it.echo()).unwrap_or_default();
-            Ok(responses::whole(&said, (*label, echo), counts).into())
-        }
-        Dialect::Anthropic => messages::whole(&said, label, counts).map(Bytes::from),
-    }
+    let whole = request.surface().whole(request, label, (&said, counts));
+    whole.map(|it| it.map_or(body.clone(), Bytes::from))
 }

@@ -1,5 +1,5 @@
-//! Values of a caller's JSON by their places: read where they are looked at, copied nowhere. For the readers of
-//! requests that are written anew in another dialect; the body was checked as a whole before.
+//! Values of a caller's JSON by their places: read where they are looked at, copied nowhere. For the readers
+//! of requests that are written anew in another dialect; the body was checked as a whole before.
 
 use std::{borrow::Cow, fmt};
 

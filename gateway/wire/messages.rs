@@ -4,6 +4,7 @@
 //! the caller's own bytes are kept beside it for engines that speak Messages themselves.
 
 mod encoder;
+mod output;
 mod request;
 mod said;
 #[cfg(test)]
@@ -13,7 +14,8 @@ mod transcript;
 use bytes::Bytes;
 
 pub(super) use self::{
-    encoder::{Encoder, whole},
+    encoder::Encoder,
+    output::whole,
     request::read,
     said::{data, plain},
     transcript::transcript,

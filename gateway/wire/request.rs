@@ -2,6 +2,7 @@
 
 pub(super) mod arm;
 pub(super) mod edit;
+pub(super) mod native;
 
 use std::{borrow::Cow, str::Utf8Chunk};
 
@@ -12,10 +13,10 @@ use smallvec::SmallVec;
 use self::{
     arm::SystemPlace,
     edit::{Body, Edit, Own},
+    native::{Echo, Native},
 };
 use super::{
     AnswerFormat, Surface, Unsayable,
-    native::Native,
     scan::{Span, Str},
     text,
 };
@@ -158,6 +159,11 @@ impl Request {
             Some(_) if !dialects.contains(&self.surface.dialect) => Surface::first(),
             _ => self.surface,
         }
+    }
+
+    /// What its answer repeats of it.
+    pub(super) fn echo(&self) -> Echo {
+        self.native.as_ref().map(|it| it.echo()).unwrap_or_default()
     }
 
     /// What only engines of the caller's own dialect can be asked.

@@ -6,29 +6,25 @@
 //! that chunk; only an event that was cut is put together in a buffer of bounded size.
 
 mod bound;
+mod seen;
 
 use bytes::Bytes;
-use policies::{
-    Counts,
-    facts::{Dialect, Tokens},
-};
+use policies::{Counts, facts::Tokens};
 use smallvec::SmallVec;
 
 pub(super) use self::bound::length_event;
 pub use self::bound::{StreamFault, StreamLimits};
+use self::seen::Seen;
 pub use super::event::{Event, What};
 use super::{
     AnswerLabel, Request, Surface,
-    chunk::{self, Look, Pattern},
+    chunk::{Look, Pattern},
     encoder::Encoder,
     frame::{Fields, Framer, fields, only_data},
     json::Json,
-    messages, own,
     reasoning::Form,
-    responses,
     said::Said,
     scan::{JsonError, Shape},
-    usage,
 };
 use crate::config::ReasoningField;
 
@@ -64,30 +60,18 @@ pub struct Stream {
     pattern: Pattern,
     started: bool,
     done: bool,
-    /// Choices that were asked for.
-    choices: u8,
-    seen: u64,
-    finished: u64,
-    failed: u64,
-    /// A choice said that it ended for a reason that an answer may be empty for.
-    explained: bool,
-    reported: Option<Counts>,
-    /// What was reported of single choices, by their bits.
-    parts: SmallVec<[(u64, Counts); 1]>,
-    /// Whether the event that is looked at ends a choice and holds usage.
-    ends_with_usage: bool,
+    /// What it has shown so far.
+    seen: Seen,
     /// The last event that ends a choice.
     last: Option<Bytes>,
-    contents: u32,
-    content_bytes: u64,
     /// The most output of all choices.
     most: Tokens,
     /// More than that came.
     passed: bool,
     /// Where reasoning goes, if not where it is.
     form: Option<Box<Form>>,
-    /// The dialect that the engine speaks.
-    dialect: Dialect,
+    /// The surface by which its engine was asked.
+    spoken: &'static Surface,
     /// The writer of the answer in the caller's dialect, if that is another.
     encoder: Option<Encoder>,
     /// The engine's own last event, in dialects that have one with a name; by Responses its first one until
@@ -109,21 +93,12 @@ impl Stream {
             pattern: Pattern::default(),
             started: false,
             done: false,
-            choices: 1,
-            seen: 0,
-            finished: 0,
-            failed: 0,
-            explained: false,
-            reported: None,
-            parts: SmallVec::new(),
-            ends_with_usage: false,
+            seen: Seen::nothing(),
             last: None,
-            contents: 0,
-            content_bytes: 0,
             most: Tokens(u32::MAX),
             passed: false,
             form: None,
-            dialect: Dialect::OpenAi,
+            spoken: Surface::first(),
             encoder: None,
             closing: None,
         }
@@ -131,27 +106,26 @@ impl Stream {
 
     /// The same, of the answer to this request, by an engine that was asked by this surface.
     #[must_use]
-    pub fn answering(mut self, request: &Request, spoken: &Surface, label: AnswerLabel) -> Self {
-        self.dialect = spoken.dialect;
-        if spoken.dialect != request.surface().dialect {
-            self.encoder = Encoder::new(request, label);
+    pub fn answering(
+        mut self,
+        request: &Request,
+        spoken: &'static Surface,
+        label: AnswerLabel,
+    ) -> Self {
+        self.spoken = spoken;
+        if !std::ptr::eq(spoken, request.surface()) {
+            self.encoder = request.surface().encoder(request, label);
         }
         self
     }
 
     /// What a whole stream ends with.
     pub fn closing(&mut self) -> Bytes {
-        let counts = self
-            .reported()
-            .unwrap_or_else(|| Counts { output: self.counted_output().0, ..Counts::default() });
-        match (&mut self.encoder, self.dialect) {
-            (Some(encoder), _) => encoder.end(counts),
-            (None, Dialect::Anthropic) => self.closing.take().unwrap_or_else(messages::stop_event),
-            (None, Dialect::Responses) => {
-                let kept = self.closing.take().unwrap_or_default();
-                if self.done { kept } else { responses::cut(&kept) }
-            }
-            (None, Dialect::OpenAi) => own::done_event(),
+        let counted = || Counts { output: self.counted_output().0, ..Counts::default() };
+        let counts = self.reported().unwrap_or_else(counted);
+        match &mut self.encoder {
+            Some(encoder) => encoder.end(counts),
+            None => self.spoken.closing(self.closing.take(), self.done),
         }
     }
 
@@ -163,7 +137,7 @@ impl Stream {
     /// The same, of so many choices.
     #[must_use]
     pub fn of(mut self, choices: u8) -> Self {
-        self.choices = choices;
+        self.seen.choices = choices;
         self
     }
 
@@ -183,8 +157,7 @@ impl Stream {
 
     /// The choices that were asked for or seen and have not come to their end, by their index.
     pub fn unfinished(&self) -> impl Iterator<Item = u32> {
-        let asked = u32::from(self.choices.clamp(1, 64));
-        let open = (self.seen | u64::MAX >> (64 - asked)) & !self.finished;
+        let open = self.seen.open();
         (0..64).filter(move |index| open >> index & 1 == 1)
     }
 
@@ -267,8 +240,7 @@ impl Stream {
     /// Whether every choice that was asked for or seen has come to its end.
     #[must_use]
     pub fn finished(&self) -> bool {
-        let asked = u32::from(self.choices.clamp(1, 64));
-        self.finished.count_ones() >= asked && self.seen & !self.finished == 0
+        self.seen.all_finished()
     }
 
     /// The last event that ended a choice without content, if usage is not withheld.
@@ -281,27 +253,25 @@ impl Stream {
     /// they grow. A report of no output where content came is not true.
     #[must_use]
     pub fn reported(&self) -> Option<Counts> {
-        let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;
-        self.reported.filter(|counts| self.contents == 0 || !silent(counts))
+        self.seen.believed()
     }
 
     /// Whether it came to nothing if it ends here: no content, no output that was used, and no reason why.
     #[must_use]
     pub fn silent(&self) -> bool {
-        let used = self.reported.is_some_and(|it| it.output > 0 || it.reasoning > 0);
-        self.contents == 0 && !self.explained && !(used && self.finished != 0)
+        self.seen.silent()
     }
 
     /// Whether a choice has ended.
     #[must_use]
     pub fn finishes(&self) -> bool {
-        self.finished != 0
+        self.seen.finished != 0
     }
 
     /// Output counted so far: one token for each content event or four bytes, whichever is more.
     #[must_use]
     pub fn counted_output(&self) -> Tokens {
-        counted(self.contents, self.content_bytes)
+        self.seen.counted()
     }
 
     /// Whether `[DONE]` came.
@@ -320,7 +290,7 @@ impl Stream {
     }
 
     fn event(&mut self, bytes: Bytes, out: &mut SmallVec<[Event; 8]>) {
-        let before = (self.contents, self.content_bytes, self.finished);
+        let before = (self.seen.contents, self.seen.content_bytes, self.seen.finished);
         let what = self.what(&bytes);
         self.started = true;
         if what == What::Content && !bound::within(self, before) {
@@ -332,17 +302,15 @@ impl Stream {
         if what == What::Finish && !self.withhold_usage {
             self.last = Some(bytes.clone());
         }
-        // By Responses the first event tells what a last one of ours must say.
-        let first = self.dialect == Dialect::Responses && self.closing.is_none();
-        if first && what != What::Comment || what == What::Done && self.dialect != Dialect::OpenAi {
+        if self.spoken.keeps(&what, self.closing.is_none()) {
             self.closing = Some(bytes.clone());
         }
-        let usage = std::mem::take(&mut self.ends_with_usage);
+        let usage = std::mem::take(&mut self.seen.ends_with_usage);
         let event = Event { bytes, what, usage };
         let from = out.len();
         match &mut self.form {
             None => out.push(event),
-            Some(form) => form.event(event, self.seen, out),
+            Some(form) => form.event(event, self.seen.seen, out),
         }
         if let Some(encoder) = &mut self.encoder {
             for event in out.iter_mut().skip(from) {
@@ -387,12 +355,12 @@ impl Stream {
         match self.look(data) {
             Ok(look) if look.error || error => What::Error(Said::text(data)),
             Ok(look) => {
-                let what = self.note(&look);
+                let what = self.seen.note(&look);
                 if self.done {
                     return What::Done;
                 }
                 // Of several choices the others go on.
-                if self.all_failed(&look) { What::Error(Said::text(data)) } else { what }
+                if self.seen.all_failed(&look) { What::Error(Said::text(data)) } else { what }
             }
             Err(_) if error => What::Error(Said::text(data)),
             Err(_) => What::Error("the backend sent an event that is not JSON".into()),
@@ -401,58 +369,9 @@ impl Stream {
 
     /// Looks at the data of an event in the engine's dialect.
     fn look(&mut self, data: &[u8]) -> Result<Look, JsonError> {
-        let (look, done) = match self.dialect {
-            Dialect::OpenAi => return chunk::look(data, &mut self.pattern),
-            Dialect::Anthropic => messages::data(data)?,
-            Dialect::Responses => responses::data(data)?,
-        };
+        let (look, done) = self.spoken.look(data, &mut self.pattern, self.seen.reported)?;
         self.done |= done;
-        // Its events tell some of the figures each.
-        let usage = look.usage.zip(self.reported);
-        let usage = usage.map(|(told, known)| usage::largest(told, known)).or(look.usage);
-        Ok(Look { usage, ..look })
-    }
-
-    fn note(&mut self, look: &Look) -> What {
-        self.contents = self.contents.saturating_add(look.contents);
-        self.content_bytes = self.content_bytes.saturating_add(look.content_bytes);
-        self.seen |= look.seen;
-        self.finished |= look.finished;
-        self.failed |= look.failed;
-        self.explained |= look.explained;
-        self.ends_with_usage = look.has_usage && look.finished != 0;
-        if let Some(counts) = look.usage {
-            self.report(counts, look.usage_of);
-        }
-        match look {
-            Look { contents: 1.., .. } => What::Content,
-            Look { choices: 0, has_usage: true, .. } => What::Usage,
-            Look { finished: 1.., .. } => What::Finish,
-            _ => What::Other,
-        }
-    }
-
-    /// Whether no choice is left that could be good.
-    fn all_failed(&self, look: &Look) -> bool {
-        let asked = u32::from(self.choices.clamp(1, 64));
-        if asked == 1 {
-            return look.all_failed();
-        }
-        look.failed != 0 && self.failed.count_ones() >= asked && self.seen & !self.failed == 0
-    }
-
-    /// Takes a report, of the answer or of these choices alone.
-    fn report(&mut self, counts: Counts, of: u64) {
-        let mut counts = counts;
-        if of != 0 {
-            self.parts.retain(|(known, _)| *known & of == 0);
-            self.parts.push((of, counts));
-            let parts = self.parts.iter().map(|(_, counts)| *counts);
-            counts = parts.reduce(usage::joined).unwrap_or(counts);
-        }
-        if self.reported.is_none_or(|known| usage::sum(counts) >= usage::sum(known)) {
-            self.reported = Some(counts);
-        }
+        Ok(look)
     }
 
     /// Whether an event that lacks its blank line has whole data nevertheless.
@@ -463,12 +382,6 @@ impl Stream {
         fields.data
             && (done || Json::whole(joined.trim_ascii()).is_ok_and(|it| it.shape == Shape::Object))
     }
-}
-
-/// Tokens of output that nobody reported.
-pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
-    let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
-    Tokens(contents.max(by_bytes))
 }
 
 #[cfg(test)]

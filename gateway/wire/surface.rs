@@ -15,8 +15,14 @@ use policies::{
 use uuid::Uuid;
 
 use super::{
-    AnswerFormat, Bill, Invalid, Plain, ReadLimits, Request, Transcript, answer, answer_format,
-    errors, messages, native, openai, own, responses, sse, transcript,
+    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, What, answer,
+    answer_format,
+    chunk::{self, Look, Pattern},
+    delta::Delta,
+    encoder::Encoder,
+    errors, messages, openai, own, responses, rewritten,
+    scan::JsonError,
+    sse, transcript, usage,
 };
 use crate::failure::Failure;
 
@@ -53,11 +59,28 @@ struct Events {
     length: fn(&[u8], &[u32]) -> Bytes,
 }
 
-/// How an engine's answers by a surface are read.
+/// How an engine's answers by a surface are read, and written where the engine speaks another dialect.
 struct Answers {
     /// A whole one.
     plain: fn(&Bytes) -> Result<Plain, Invalid>,
+    /// What the data of an event holds, and whether the stream ends with it.
+    look: Looks,
+    /// Whether this event is kept for the closing, of what it is and whether none is kept yet.
+    keeps: fn(&What, bool) -> bool,
+    /// What a whole stream ends with, of the event that was kept, and whether the engine has ended it.
+    closing: fn(Option<Bytes>, bool) -> Bytes,
+    /// What writes such a stream from chat completions.
+    encoder: Option<fn(&Request, AnswerLabel) -> Encoder>,
+    /// Writes a whole one from what a chat completion says; nothing where it is one.
+    whole: Whole,
 }
+
+/// Looks at the data of an event, where so much is known to be used by now.
+type Looks = fn(&[u8], &mut Pattern, Option<Counts>) -> Result<(Look, bool), JsonError>;
+
+/// Writes a whole answer from what a chat completion says.
+type Whole =
+    fn(&Request, &AnswerLabel, (&[Delta<'_>], Counts)) -> Result<Option<Vec<u8>>, &'static str>;
 
 /// How answers of a surface are read by those who judge them when they are over.
 struct Judged {
@@ -82,7 +105,14 @@ static TABLE: [Surface; Surface::COUNT] = [
             usage: own::usage_event,
             length: sse::length_event,
         },
-        answers: Answers { plain: answer::plain },
+        answers: Answers {
+            plain: answer::plain,
+            look: |data, pattern, _| Ok((chunk::look(data, pattern)?, false)),
+            keeps: |_, _| false,
+            closing: |_, _| own::done_event(),
+            encoder: None,
+            whole: |_, _, _| Ok(None),
+        },
         judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
     },
     Surface {
@@ -90,7 +120,7 @@ static TABLE: [Surface; Surface::COUNT] = [
         operation: Operation::Chat,
         path: "/messages",
         row: 1,
-        reader: |surface, body, limits| native::read((surface, &MESSAGES), body, limits),
+        reader: |surface, body, limits| rewritten::read((surface, &MESSAGES), body, limits),
         events: Events {
             done: messages::stop_event,
             keep_alive: messages::ping_event,
@@ -99,7 +129,16 @@ static TABLE: [Surface; Surface::COUNT] = [
             usage: |_, _, _, _| Bytes::new(),
             length: messages::length_event,
         },
-        answers: Answers { plain: messages::plain },
+        answers: Answers {
+            plain: messages::plain,
+            look: |data, _, known| Ok(added(messages::data(data)?, known)),
+            keeps: |what, _| *what == What::Done,
+            closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
+            encoder: Some(|request, label| {
+                Encoder::Messages(Box::new(messages::Encoder::new(label, request.input_tokens())))
+            }),
+            whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
+        },
         judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
     },
     Surface {
@@ -107,7 +146,7 @@ static TABLE: [Surface; Surface::COUNT] = [
         operation: Operation::Chat,
         path: "/responses",
         row: 2,
-        reader: |surface, body, limits| native::read((surface, &RESPONSES), body, limits),
+        reader: |surface, body, limits| rewritten::read((surface, &RESPONSES), body, limits),
         events: Events {
             done: Bytes::new,
             keep_alive: own::comment,
@@ -117,7 +156,24 @@ static TABLE: [Surface; Surface::COUNT] = [
             // Its last event says it.
             length: |_, _| own::comment(),
         },
-        answers: Answers { plain: responses::plain },
+        answers: Answers {
+            plain: responses::plain,
+            look: |data, _, known| Ok(added(responses::data(data)?, known)),
+            // Its first event tells what a last one of ours must say.
+            keeps: |what, first| first && *what != What::Comment || *what == What::Done,
+            closing: |kept, ended| {
+                let kept = kept.unwrap_or_default();
+                if ended { kept } else { responses::cut(&kept) }
+            },
+            encoder: Some(|request, label| {
+                let input = request.input_tokens();
+                let responses = responses::Encoder::new(label, request.echo(), input);
+                Encoder::Responses(Box::new(responses))
+            }),
+            whole: |request, label, (said, counts)| {
+                Ok(Some(responses::whole(said, (*label, request.echo()), counts)))
+            },
+        },
         judged: Judged {
             format: answer_format::response_format,
             transcript: responses::transcript,
@@ -125,8 +181,14 @@ static TABLE: [Surface; Surface::COUNT] = [
     },
 ];
 
+/// The events of these dialects tell some of the figures each: all that is known by now.
+fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {
+    let usage = look.usage.zip(known).map(|(told, known)| usage::largest(told, known));
+    (Look { usage: usage.or(look.usage), ..look }, done)
+}
+
 /// How requests by Messages are read.
-static MESSAGES: native::Dialect = native::Dialect {
+static MESSAGES: rewritten::Dialect = rewritten::Dialect {
     read: messages::read,
     output: "max_tokens",
     messages: "messages",
@@ -142,7 +204,7 @@ static MESSAGES: native::Dialect = native::Dialect {
 };
 
 /// How requests by Responses are read.
-static RESPONSES: native::Dialect = native::Dialect {
+static RESPONSES: rewritten::Dialect = rewritten::Dialect {
     read: responses::read,
     output: "max_output_tokens",
     messages: "input",
@@ -245,6 +307,42 @@ impl Surface {
     /// What it is if it is no answer.
     pub fn plain(&self, answer: &Bytes) -> Result<Plain, Invalid> {
         (self.answers.plain)(answer)
+    }
+
+    /// What the data of an event of such an engine holds, where so much is known to be used by now, and
+    /// whether the stream ends with it.
+    pub(super) fn look(
+        &self,
+        data: &[u8],
+        pattern: &mut Pattern,
+        known: Option<Counts>,
+    ) -> Result<(Look, bool), JsonError> {
+        (self.answers.look)(data, pattern, known)
+    }
+
+    /// Whether an event is kept for the closing.
+    pub(super) fn keeps(&self, what: &What, first: bool) -> bool {
+        (self.answers.keeps)(what, first)
+    }
+
+    /// What a whole stream of such an engine ends with.
+    pub(super) fn closing(&self, kept: Option<Bytes>, ended: bool) -> Bytes {
+        (self.answers.closing)(kept, ended)
+    }
+
+    /// The writer of the streamed answer to a request from chat completions.
+    pub(super) fn encoder(&self, request: &Request, label: AnswerLabel) -> Option<Encoder> {
+        self.answers.encoder.map(|make| make(request, label))
+    }
+
+    /// A whole answer to a request, written from what a chat completion says; nothing where it is one.
+    pub(super) fn whole(
+        &self,
+        request: &Request,
+        label: &AnswerLabel,
+        said: (&[Delta<'_>], Counts),
+    ) -> Result<Option<Vec<u8>>, &'static str> {
+        (self.answers.whole)(request, label, said)
     }
 
     /// What keeps a silent connection alive.

@@ -619,6 +619,11 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Edits for an engine that is asked for usage.
+fn edit(model: &str, output_tokens_max: Tokens, told_as: BoundNames) -> Edit<'_> {
+    Edit { model, ask_usage: true, output_tokens_max, told_as, arm: None, native: false }
+}
+
 proptest! {
     #[test]
     fn a_spliced_body_differs_only_where_it_must(
@@ -651,7 +656,7 @@ proptest! {
         let told_as = [BoundNames::MAX_TOKENS, BoundNames::MAX_COMPLETION_TOKENS, BoundNames::BOTH];
         let told_as = told_as.get(told).copied().unwrap_or_default();
         let output_tokens_max = Tokens(50);
-        let edit = Edit { model: &model, ask_usage: true, output_tokens_max, told_as, arm: None, native: false };
+        let edit = edit(&model, output_tokens_max, told_as);
         let sent = request.to_upstream(&edit);
         let bytes = sent.concat();
         prop_assert_eq!(sent.len, bytes.len());

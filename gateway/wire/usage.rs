@@ -1,7 +1,7 @@
 //! What a backend says it used, turned into counts that no token is in twice; or nothing, if it
 //! cannot be true. `docs/USAGE.md` says where each spelling was seen.
 
-use policies::Counts;
+use policies::{Counts, facts::Tokens};
 
 use super::scan::{JsonError, Scanner, Shape};
 
@@ -281,6 +281,12 @@ fn inputs(counts: Counts) -> u64 {
 /// All input and output together; running reports grow by it.
 pub(super) fn sum(counts: Counts) -> u64 {
     inputs(counts) + u64::from(counts.output) + u64::from(counts.reasoning)
+}
+
+/// Tokens of output that nobody reported: one for each content event or four bytes, whichever is more.
+pub(super) fn counted(contents: u32, bytes: u64) -> Tokens {
+    let by_bytes = u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
+    Tokens(contents.max(by_bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How a replica is asked: the gateway's own edits of the request, what the replica says against them, and
 //! by what its failures are judged.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{Response, StatusCode};
 use policies::{Planned, facts::Tokens};
@@ -16,6 +16,8 @@ use crate::{
     wire,
 };
 
+/// The largest event of a stream.
+pub(super) const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// What an error that states no status is read as, where it speaks of edits of ours.
 const STATUS: u16 = 400;
 
@@ -67,6 +69,20 @@ impl Edits {
     /// The request as this replica gets it.
     pub(super) fn edit<'a>(&'a self, request: &'a UpstreamRequest) -> wire::Edit<'a> {
         self.target.edit(request, self.planned.output_tokens_max, self.refused)
+    }
+
+    /// The decoder of its streamed answer.
+    pub(super) fn stream(&self, request: &UpstreamRequest) -> wire::Stream {
+        let UpstreamRequest { body, label, .. } = request;
+        let limits = wire::StreamLimits { event_bytes_max: EVENT_BYTES_MAX };
+        let stream = wire::Stream::new(limits, !body.wants_usage()).of(body.n());
+        let stream = stream.answering(body, self.target.spoken(request), *label);
+        let holds = self.target.holds.load(Relaxed);
+        let stream = stream.reasoning_in(self.target.reasoning_field, holds);
+        if !request.bound {
+            return stream;
+        }
+        stream.at_most(self.planned.output_tokens_max.saturating_mul(u32::from(body.n())))
     }
 
     /// The facts by which its failures are judged.

@@ -1,5 +1,5 @@
-//! What an engine's own answer by Messages is to the gateway: content, usage, end and errors of its events, and
-//! whether a whole answer is one.
+//! What an engine's own answer by Messages is to the gateway: content, usage, end and errors of its events,
+//! and whether a whole answer is one.
 
 use bytes::Bytes;
 use policies::Counts;
@@ -11,7 +11,7 @@ use super::super::{
     json::Json,
     said::Said,
     scan::{JsonError, Scanner, Shape},
-    sse,
+    usage,
 };
 
 /// What the data of an event holds, and whether the stream ends with it.
@@ -173,7 +173,7 @@ pub(in super::super) fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     }
     Ok(Plain {
         reported: look.usage.filter(|it| look.contents == 0 || it.output > 0),
-        counted_output: sse::counted(look.contents, look.content_bytes),
+        counted_output: usage::counted(look.contents, look.content_bytes),
         has_content: look.contents > 0,
     })
 }
@@ -186,14 +186,14 @@ mod tests {
     fn events_of_an_engine_are_told_apart() {
         let of = |text: &str| data(text.as_bytes()).unwrap();
         let (start, done) = of(
-            r#"{"type":"message_start","message":{"content":[],"usage":{"input_tokens":9,"output_tokens":1}}}"#,
+            r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#,
         );
         assert_eq!((start.contents, start.finished, done), (0, 0, false));
         assert_eq!(start.usage, Some(Counts { input: 9, output: 1, ..Counts::default() }));
         for text in [
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#,
             r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"a"}}"#,
-            r#"{"type":"content_block_start","content_block":{"type":"tool_use","id":"i","name":"f","input":{}}}"#,
+            r#"{"type":"content_block_start","content_block":{"type":"tool_use","name":"f"}}"#,
         ] {
             assert_eq!(of(text).0.contents, 1, "{text}");
         }

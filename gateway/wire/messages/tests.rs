@@ -80,7 +80,8 @@ fn what_chat_completions_cannot_say_is_named() {
         ("container", json!("c"), "container"),
         (
             "messages",
-            json!([{"role": "user", "content": [{"type": "document", "source": {"type": "base64", "data": ""}}]}]),
+            json!([{"role": "user", "content": [
+                {"type": "document", "source": {"type": "base64", "data": ""}}]}]),
             "messages[0].content[0].source.type",
         ),
     ] {
@@ -263,12 +264,20 @@ fn an_engine_of_messages_gets_the_callers_bytes_and_gives_its_own() {
     assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));
     let stream = Stream::new(StreamLimits { event_bytes_max: 1 << 20 }, true);
     let mut stream = stream.answering(&request, surface(), AnswerLabel(Uuid::nil()));
-    let said = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
-        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"hi\"}}\n\n\
-        event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":3}}\n\n\
-        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let said: String = [
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":7,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_delta","delta":{"text":"hi"}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":3}}"#,
+        r#"{"type":"message_stop"}"#,
+    ]
+    .into_iter()
+    .map(|data| {
+        let name = data.split('"').nth(3).unwrap();
+        format!("event: {name}\ndata: {data}\n\n")
+    })
+    .collect();
     let mut events = SmallVec::new();
-    stream.push(said.into(), &mut events).unwrap();
+    stream.push(said.clone().into(), &mut events).unwrap();
     let (last, before) = events.split_last().unwrap();
     assert_eq!(last.what, wire::What::Done);
     let passed: Vec<u8> = before.iter().flat_map(|it| it.bytes.to_vec()).collect();

@@ -1,5 +1,5 @@
-//! What an answer by Messages said, for those who judge it when it is over. Off a request's way: a tree of JSON
-//! costs nobody time.
+//! What an answer by Messages said, for those who judge it when it is over. Off a request's way: a tree of
+//! JSON costs nobody time.
 
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use super::{
         delta::{CallArguments, Delta, Reason},
         json::Text,
         label::{AnswerLabel, push_text},
-        native::Echo,
+        request::native::Echo,
     },
     output::{Called, Item, Part, Response, Said, Status, push_part, raw},
 };

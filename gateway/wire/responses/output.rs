@@ -9,7 +9,7 @@ use super::super::{
     frame::fields,
     json::Text,
     label::{AnswerLabel, output, push_text},
-    native::Echo,
+    request::native::Echo,
 };
 
 /// What an answer repeats of its request, and what it says where the request says nothing. The model is

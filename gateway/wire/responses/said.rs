@@ -11,7 +11,7 @@ use super::super::{
     json::Json,
     said::Said,
     scan::{JsonError, Scanner, Shape},
-    sse, usage,
+    usage,
 };
 
 /// What the data of an event holds, and whether the stream ends with it.
@@ -185,7 +185,7 @@ pub(in super::super) fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     }
     Ok(Plain {
         reported: look.usage.filter(|counts| look.contents == 0 || !silent(counts)),
-        counted_output: sse::counted(look.contents, look.content_bytes),
+        counted_output: usage::counted(look.contents, look.content_bytes),
         has_content: look.contents > 0,
     })
 }

@@ -46,17 +46,18 @@ const TOKEN_BYTES_MAX: u64 = 16;
 /// The event that ends the answer is the engine's own end, wherever that is.
 pub(super) fn within(stream: &mut Stream, before: (u32, u64, u64)) -> bool {
     let (contents, content_bytes, finished) = before;
-    let by_events = stream.contents > stream.most.0;
-    let by_bytes = stream.content_bytes / TOKEN_BYTES_MAX > u64::from(stream.most.0);
-    let running = stream.reported.is_some_and(|it| {
+    let by_events = stream.seen.contents > stream.most.0;
+    let by_bytes = stream.seen.content_bytes / TOKEN_BYTES_MAX > u64::from(stream.most.0);
+    let running = stream.seen.reported.is_some_and(|it| {
         u64::from(it.output) + u64::from(it.reasoning) > u64::from(stream.most.0)
     });
-    if !(by_events || by_bytes || running) || stream.finished() && finished != stream.finished {
+    if !(by_events || by_bytes || running) || stream.finished() && finished != stream.seen.finished
+    {
         return true;
     }
     stream.passed = true;
     if by_events {
-        (stream.contents, stream.content_bytes) = (contents, content_bytes);
+        (stream.seen.contents, stream.seen.content_bytes) = (contents, content_bytes);
     }
     !by_events
 }

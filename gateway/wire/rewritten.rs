@@ -1,52 +1,20 @@
-//! A request that was written anew as a chat completion, beside its caller's own bytes: what is read and decided
-//! by is the chat completion, and engines that speak the caller's dialect get the caller's bytes.
+//! A request that was written anew as a chat completion, beside its caller's own bytes: what is read and
+//! decided by is the chat completion, and engines that speak the caller's dialect get the caller's bytes.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::{
     ReadLimits, Surface,
     chat_body::{self, ChatBody},
-    conversation::{Conversation, Unsayable},
+    conversation::Conversation,
     field::wrong_type,
     json::{Json, Members},
     openai,
-    request::{Request, edit::Edit},
+    request::{Request, native::Native},
     scan::{Scanner, Shape, Span},
     shield,
 };
 use crate::failure::Failure;
-
-/// The caller's own bytes.
-#[derive(Clone, Debug)]
-pub(super) struct Native {
-    pub(super) body: Bytes,
-    /// Where the value of `model` stands, quotes included.
-    pub(super) model: Span,
-    /// Just past the opening brace.
-    pub(super) inside: u32,
-    /// The field that bounds the output, and where its value stands.
-    pub(super) output: (&'static str, Option<Span>),
-    /// What chat completions cannot say of it.
-    pub(super) unsayable: Option<Unsayable>,
-    /// What its answer repeats, and where it stands.
-    repeated: SmallVec<[(&'static str, Span); 8]>,
-}
-
-/// What an answer repeats of its request, as the caller wrote it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Echo {
-    body: Bytes,
-    places: SmallVec<[(&'static str, Span); 8]>,
-}
-
-impl Echo {
-    /// The value of this name; nothing where it is `null` or was not said.
-    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
-        let (_, place) = self.places.iter().find(|(known, _)| *known == name)?;
-        Some(place.of(&self.body)).filter(|it| *it != b"null")
-    }
-}
 
 /// How a dialect's requests are read.
 pub(super) struct Dialect {
@@ -149,36 +117,4 @@ fn renamed(failure: Failure, dialect: &Dialect, origins: &[Option<usize>]) -> Fa
     let meant = dialect.names.iter().fold(meant, rename);
     let public = failure.public.replace(&*param, &meant);
     Failure { public: public.into(), ..failure }.at(meant)
-}
-
-impl Native {
-    /// What the answer repeats of it.
-    pub(super) fn echo(&self) -> Echo {
-        Echo { body: self.body.clone(), places: self.repeated.clone() }
-    }
-
-    /// The caller's bytes for an engine of his own dialect: with its name of the model, and a bound on the
-    /// output where it is told one or the caller's is larger.
-    pub(super) fn splices(&self, edit: &Edit<'_>, mut splice: impl FnMut(Span, Bytes)) {
-        let model = super::escape::quoted(edit.model);
-        if self.model.of(&self.body) != model.as_bytes() {
-            splice(self.model, model.into());
-        }
-        let most = edit.output_tokens_max;
-        let (name, place) = self.output;
-        match place {
-            Some(place) => {
-                let stated = std::str::from_utf8(place.of(&self.body)).ok();
-                let stated = stated.and_then(|it| it.parse::<u64>().ok());
-                if stated.is_none_or(|it| it > u64::from(most.0)) {
-                    splice(place, most.to_string().into());
-                }
-            }
-            None if edit.told_as.any() => {
-                let inside = Span { start: self.inside, end: self.inside };
-                splice(inside, format!(r#""{name}":{most},"#).into());
-            }
-            None => {}
-        }
-    }
 }
