@@ -13,12 +13,30 @@ mod transcript;
 
 use bytes::Bytes;
 
+use self::request::read;
+use super::rewritten::Dialect;
+
 pub(super) use self::{
     encoder::Encoder,
     output::whole,
-    request::read,
     said::{data, plain},
     transcript::transcript,
+};
+
+/// How requests by Messages are read.
+pub(super) static DIALECT: Dialect = Dialect {
+    read,
+    output: "max_tokens",
+    messages: "messages",
+    instructions: "system",
+    names: &[
+        (".image_url.url", ".source"),
+        (".image_url", ".source"),
+        (".function.parameters", ".input_schema"),
+        (".function", ""),
+        ("response_format.json_schema", "output_config.format"),
+    ],
+    repeated: &[],
 };
 
 /// The event that ends a whole stream.

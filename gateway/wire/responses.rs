@@ -13,8 +13,26 @@ mod transcript;
 
 pub(super) use self::{
     encoder::{Encoder, whole},
-    output::{REPEATED, cut},
-    request::read,
+    output::cut,
     said::{data, plain},
     transcript::transcript,
+};
+use self::{output::REPEATED, request::read};
+use super::rewritten::Dialect;
+
+/// How requests by Responses are read.
+pub(super) static DIALECT: Dialect = Dialect {
+    read,
+    output: "max_output_tokens",
+    messages: "input",
+    instructions: "instructions",
+    names: &[
+        (".image_url.url", ".image_url"),
+        (".file.file", ".file"),
+        (".function", ""),
+        ("response_format.json_schema", "text.format"),
+        ("reasoning_effort", "reasoning.effort"),
+        ("verbosity", "text.verbosity"),
+    ],
+    repeated: &REPEATED,
 };

@@ -120,7 +120,9 @@ static TABLE: [Surface; Surface::COUNT] = [
         operation: Operation::Chat,
         path: "/messages",
         row: 1,
-        reader: |surface, body, limits| rewritten::read((surface, &MESSAGES), body, limits),
+        reader: |surface, body, limits| {
+            rewritten::read((surface, &messages::DIALECT), body, limits)
+        },
         events: Events {
             done: messages::stop_event,
             keep_alive: messages::ping_event,
@@ -146,7 +148,9 @@ static TABLE: [Surface; Surface::COUNT] = [
         operation: Operation::Chat,
         path: "/responses",
         row: 2,
-        reader: |surface, body, limits| rewritten::read((surface, &RESPONSES), body, limits),
+        reader: |surface, body, limits| {
+            rewritten::read((surface, &responses::DIALECT), body, limits)
+        },
         events: Events {
             done: Bytes::new,
             keep_alive: own::comment,
@@ -186,39 +190,6 @@ fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {
     let usage = look.usage.zip(known).map(|(told, known)| usage::largest(told, known));
     (Look { usage: usage.or(look.usage), ..look }, done)
 }
-
-/// How requests by Messages are read.
-static MESSAGES: rewritten::Dialect = rewritten::Dialect {
-    read: messages::read,
-    output: "max_tokens",
-    messages: "messages",
-    instructions: "system",
-    names: &[
-        (".image_url.url", ".source"),
-        (".image_url", ".source"),
-        (".function.parameters", ".input_schema"),
-        (".function", ""),
-        ("response_format.json_schema", "output_config.format"),
-    ],
-    repeated: &[],
-};
-
-/// How requests by Responses are read.
-static RESPONSES: rewritten::Dialect = rewritten::Dialect {
-    read: responses::read,
-    output: "max_output_tokens",
-    messages: "input",
-    instructions: "instructions",
-    names: &[
-        (".image_url.url", ".image_url"),
-        (".file.file", ".file"),
-        (".function", ""),
-        ("response_format.json_schema", "text.format"),
-        ("reasoning_effort", "reasoning.effort"),
-        ("verbosity", "text.verbosity"),
-    ],
-    repeated: &responses::REPEATED,
-};
 
 impl Surface {
     /// How many there are.
