@@ -145,7 +145,7 @@ def models(fleet, price='{ input_per_mtok = "0.20", output_per_mtok = "1.50" }')
     for model, urls in fleet.items():
         sections.append(
             f'[[model]]\nid = "{model}"\ncontext_tokens_max = 131072\nzone = "on_prem"\n'
-            f'capabilities = ["tools", "json_schema"]\nprice = {price}\n'
+            f'capabilities = ["tools", "json_schema", "reasoning"]\nprice = {price}\n'
         )
         sections.extend(f'[[model.endpoint]]\nurl = "{url}"\n' for url in urls)
     return "".join(sections)
