@@ -182,7 +182,7 @@ impl Target {
         most: Tokens,
         refused: RefusedEdits,
     ) -> wire::Edit<'a> {
-        let told_as = refused.told_as(self.output_bound);
+        let told_as = request.body.surface().bounds(refused.told_as(self.output_bound));
         wire::Edit {
             model: &self.upstream_model,
             ask_usage: self.stream_usage && request.body.stream() && !refused.usage,

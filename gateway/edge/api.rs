@@ -350,7 +350,7 @@ fn card<'a>(model: &'a ModelFacts, created: i64, currency: &'a str) -> wire::Mod
         created,
         family: model.family.as_deref(),
         context_tokens_max: Some(model.context_tokens_max),
-        output_tokens_max: Some(model.output_tokens_max),
+        output_tokens_max: Some(model.output_tokens_max).filter(|it| it.0 > 0),
         capabilities: model.capabilities,
         price: model.price,
         currency,

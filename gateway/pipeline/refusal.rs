@@ -8,7 +8,10 @@ use policies::{
     forbidden_in_words, left_out, nearest,
 };
 
-use crate::failure::{Failure, Kind, Stage, shown};
+use crate::{
+    failure::{Failure, Kind, Stage, shown},
+    wire::Surface,
+};
 
 /// Rules that were passed over, and models that were left out, that a message names.
 const NAMED_MAX: usize = 6;
@@ -43,10 +46,15 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
             let public = format!("{} has no model of this gateway", considered());
             new(Kind::InvalidRequest, public).coded("no_capable_model")
         }
-        Reason::NoCapableModel(_) | Reason::ContextTooLong { .. }
+        Reason::NoModelOfKind(_) | Reason::NoCapableModel(_) | Reason::ContextTooLong { .. }
             if refusal.matched == Some(Matched::Pin) =>
         {
-            unable(refusal, policy, new)
+            unable(refusal, (policy, signals), new)
+        }
+        Reason::NoModelOfKind(kind) => {
+            let public =
+                format!("no model of {} serves {}: {}", considered(), kind.serves(), left_out());
+            new(Kind::InvalidRequest, public).coded("no_capable_model").at("model")
         }
         Reason::NoCapableModel(_) => {
             let needs = list(signals.needs.without(Needs::LONG_CONTEXT));
@@ -64,7 +72,9 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
                 considered(),
                 left_out()
             );
-            new(Kind::InvalidRequest, public).coded("context_length_exceeded").at("messages")
+            new(Kind::InvalidRequest, public)
+                .coded("context_length_exceeded")
+                .at(Surface::content(signals.operation))
         }
         Reason::NoneAvailable | Reason::SwitchedOff => {
             let off = refusal.why.skipped.iter().any(|(_, skip)| *skip == Skip::SwitchedOff);
@@ -90,7 +100,11 @@ fn none_available(refusal: &Refusal, signals: &Signals, which: Option<String>) -
 }
 
 /// The failure of a request for one model, which cannot do what is asked of it.
-fn unable(refusal: &Refusal, policy: &Policy, new: impl Fn(Kind, String) -> Failure) -> Failure {
+fn unable(
+    refusal: &Refusal,
+    (policy, signals): (&Policy, &Signals),
+    new: impl Fn(Kind, String) -> Failure,
+) -> Failure {
     let skipped = refusal.why.skipped.first();
     let id = |model: &ModelIndex| policy.fleet().models.get(model.get()).map(|it| &*it.id);
     let id = skipped.and_then(|(model, _)| id(model)).unwrap_or("the model");
@@ -101,7 +115,12 @@ fn unable(refusal: &Refusal, policy: &Policy, new: impl Fn(Kind, String) -> Fail
                  included"
             );
             let failure = new(Kind::InvalidRequest, public);
-            failure.coded("context_length_exceeded").at("messages")
+            failure.coded("context_length_exceeded").at(Surface::content(signals.operation))
+        }
+        Some((_, Skip::Serves(kind))) => {
+            let asked = signals.operation.kind().serves();
+            let public = format!("{id} serves {}, and the request asks for {asked}", kind.serves());
+            new(Kind::InvalidRequest, public).coded("no_capable_model").at("model")
         }
         Some((_, Skip::Lacks(needs))) => {
             let public = format!("{id} cannot {}", needs.in_words(" or "));

@@ -18,7 +18,7 @@ use super::{
     AnswerFormat, Bill, Invalid, Plain, ReadLimits, Request, Transcript, answer, answer_format,
     errors, messages, native, openai, own, sse, transcript,
 };
-use crate::failure::Failure;
+use crate::{config::BoundNames, failure::Failure};
 
 /// One API by which callers ask models for something.
 pub struct Surface {
@@ -116,6 +116,28 @@ static MESSAGES: native::Dialect = native::Dialect {
 impl Surface {
     /// How many there are.
     pub const COUNT: usize = 2;
+
+    /// What a caller calls the texts of a request for this.
+    #[must_use]
+    pub const fn content(operation: Operation) -> &'static str {
+        match operation {
+            Operation::Chat => "messages",
+            Operation::TextCompletion => "prompt",
+            Operation::Embeddings => "input",
+            Operation::Rerank => "documents",
+        }
+    }
+
+    /// The names by which its engines are told a bound that is to stand under these: what writes no text has
+    /// none, and of text alone the older name is all that there is.
+    #[must_use]
+    pub fn bounds(&self, told_as: BoundNames) -> BoundNames {
+        match self.operation {
+            Operation::Chat => told_as,
+            Operation::TextCompletion if told_as.any() => BoundNames::MAX_TOKENS,
+            _ => BoundNames::default(),
+        }
+    }
 
     /// Every surface.
     #[must_use]
