@@ -276,11 +276,11 @@ impl Attempt {
             let spoken = self.edits.target.spoken(request);
             let stream =
                 stream.of(request.body.n()).answering(&request.body, spoken, request.label);
-            let mut stream = stream.reasoning_in(self.edits.target.reasoning_field, holds);
+            let mut stream = stream.reasoning_in(self.edits.target.reasoning_in(request), holds);
             if request.bound {
                 let choices = u32::from(request.body.n());
-                stream =
-                    stream.at_most(self.edits.planned.output_tokens_max.saturating_mul(choices));
+                let most = self.edits.planned.output_tokens_max.saturating_mul(choices);
+                stream = stream.at_most(most.saturating_add(request.body.echoed()));
             }
             self.sniffs = true;
             Phase::Streaming(exchange, Box::new(stream))
@@ -349,11 +349,11 @@ impl Attempt {
         };
         self.give_back(now);
         let spoken = self.edits.target.spoken(request);
-        let plain = judge::plain(spoken, &whole, self.edits.case());
+        let plain = judge::plain((spoken, request.body.vectors()), &whole, self.edits.case());
         let plain = plain.inspect_err(|_| {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
-        let whole = match self.edits.target.reasoning_field {
+        let whole = match self.edits.target.reasoning_in(request) {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,
         };

@@ -275,17 +275,7 @@ async fn unknown_path(
 }
 
 fn not_served(uri: &Uri) -> Failure {
-    let known = [
-        "completions",
-        "responses",
-        "embeddings",
-        "rerank",
-        "route",
-        "files",
-        "batches",
-        "audio",
-        "images",
-    ];
+    let known = ["responses", "route", "files", "batches", "audio", "images"];
     let path = uri.path().trim_start_matches("/v1").trim_start_matches('/');
     let first = path.split('/').next().unwrap_or("");
     let public = match known.contains(&first) {

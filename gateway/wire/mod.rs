@@ -56,6 +56,7 @@ mod traceparent;
 mod transcript;
 mod usage;
 mod utf8;
+mod vectors;
 
 use bytes::Bytes;
 

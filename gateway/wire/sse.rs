@@ -14,8 +14,8 @@ use policies::{
 };
 use smallvec::SmallVec;
 
-pub(super) use self::bound::length_event;
 pub use self::bound::{StreamFault, StreamLimits};
+pub(super) use self::bound::{completion_length_event, length_event};
 pub use super::event::{Event, What};
 use super::{
     AnswerLabel, Request, Surface,

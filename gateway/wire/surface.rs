@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     AnswerFormat, Bill, Invalid, Plain, ReadLimits, Request, Transcript, answer, answer_format,
-    errors, messages, native, openai, own, sse, transcript,
+    errors, messages, native, openai, own, sse, transcript, vectors,
 };
 use crate::{config::BoundNames, failure::Failure};
 
@@ -102,7 +102,52 @@ static TABLE: [Surface; Surface::COUNT] = [
         answers: Answers { plain: messages::plain },
         judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
     },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::TextCompletion,
+        path: "/completions",
+        row: 2,
+        reader: openai::completion,
+        events: Events {
+            done: own::done_event,
+            keep_alive: own::comment,
+            priced: own::with_bill,
+            usage: own::completion_usage_event,
+            length: sse::completion_length_event,
+        },
+        answers: Answers { plain: answer::plain },
+        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+    },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Embeddings,
+        path: "/embeddings",
+        row: 3,
+        reader: openai::embeddings,
+        events: NO_EVENTS,
+        answers: Answers { plain: |answer| vectors::embeddings(answer, 1) },
+        judged: Judged { format: |_| None, transcript: |_, _| None },
+    },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Rerank,
+        path: "/rerank",
+        row: 4,
+        reader: openai::rerank,
+        events: NO_EVENTS,
+        answers: Answers { plain: vectors::rerank },
+        judged: Judged { format: |_| None, transcript: |_, _| None },
+    },
 ];
+
+/// What is written into the streams of a surface that has none.
+const NO_EVENTS: Events = Events {
+    done: own::done_event,
+    keep_alive: own::comment,
+    priced: |event, _| event.clone(),
+    usage: |_, _, _, _| Bytes::new(),
+    length: |_, _| Bytes::new(),
+};
 
 /// How requests by Messages are read.
 static MESSAGES: native::Dialect = native::Dialect {
@@ -115,7 +160,7 @@ static MESSAGES: native::Dialect = native::Dialect {
 
 impl Surface {
     /// How many there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 5;
 
     /// What a caller calls the texts of a request for this.
     #[must_use]
@@ -222,6 +267,20 @@ impl Surface {
     /// What it is if it is no answer.
     pub fn plain(&self, answer: &Bytes) -> Result<Plain, Invalid> {
         (self.answers.plain)(answer)
+    }
+
+    /// The same, with so many vectors where vectors were asked for.
+    ///
+    /// # Errors
+    /// What it is if it is no answer, or one to another request.
+    pub fn plain_with(&self, answer: &Bytes, vectors: Option<u32>) -> Result<Plain, Invalid> {
+        vectors.map_or_else(|| self.plain(answer), |asked| vectors::embeddings(answer, asked))
+    }
+
+    /// Whether what is said by it is messages, in which a model's reasoning has a field.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        self.operation == Operation::Chat
     }
 
     /// What keeps a silent connection alive.
