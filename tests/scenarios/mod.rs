@@ -70,4 +70,5 @@ mod two_persons;
 mod unservable;
 mod usage;
 mod usage_and_recovery;
+mod vectors;
 mod why;
