@@ -69,6 +69,7 @@ closed! {
     ModelKind { Chat = "chat", Embedding = "embedding", Rerank = "rerank" }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro makes no default")]
 impl Default for ModelKind {
     fn default() -> Self {
         Self::Chat

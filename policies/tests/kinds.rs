@@ -1,5 +1,12 @@
 //! Kinds of models: each request by those of its kind alone, and vectors of one space.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::result_large_err,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests"
+)]
+
 use policies::{
     Policy, Reason, Refusal, Skip, compile, decide,
     facts::{
@@ -152,11 +159,12 @@ fn an_alias_of_two_spaces_is_served_by_the_first_and_does_not_load() {
 }
 
 /// What rules and default route are, and whether some name reaches two spaces by them.
-const POLICIES: [(&str, &str, bool); 11] = [
+const POLICIES: [(&str, &str, bool); 12] = [
     ("*", "", true),
     ("chat", "", false),
     ("one", "", false),
     ("one", "when = { team = \"left\" }\nroute = [\"other\"]", false),
+    ("one", "when = { team = \"left\", operation = \"embeddings\" }\nroute = [\"other\"]", false),
     ("one", "when = { model = \"auto\" }\nroute = [\"other\"]", false),
     ("one", "when = { model = \"auto\", team = \"left\" }\nroute = [\"other\"]", false),
     ("one", "when = { language = \"th\" }\nroute = [\"other\"]", true),
