@@ -383,7 +383,8 @@ impl Proof<'_> {
         let part = part.clone();
         let small = |it: &&ModelIndex| {
             let model = self.policy.fleet().models.get(it.get());
-            model.is_some_and(|model| model.context_tokens_max.0 < least.saturating_add(ANSWER_MIN))
+            let least = least.saturating_add(ANSWER_MIN);
+            model.is_some_and(|it| can(it, Needs::NONE) && it.context_tokens_max.0 < least)
         };
         let Some(small) =
             models.iter().find(small).and_then(|it| self.policy.fleet().models.get(it.get()))

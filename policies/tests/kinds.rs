@@ -2,18 +2,20 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::result_large_err,
     clippy::unwrap_used,
     reason = "helpers of tests are tests"
 )]
 
 use policies::{
-    Policy, Reason, Refusal, Skip, compile, decide,
+    FleetSnapshot, Policy, Reason, Refusal, Skip, catalogue, compile, decide,
     facts::{
         AliasTarget, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, ModelFacts, ModelIndex,
         ModelKind, ModelView, Operation, Signals, TeamFacts, TeamIndex, Tokens,
     },
     lint::{Kind, Severity, judge, lint},
+    preset,
 };
 
 const CHAT: ModelIndex = ModelIndex(0);
@@ -222,4 +224,72 @@ fn what_lint_lets_through_gives_each_team_and_name_one_space() {
             assert!(spaces.len() <= 1, "{default} {rule} {mixed}: {spaces:?}");
         }
     }
+}
+
+#[test]
+fn the_arms_of_an_experiment_are_of_one_space() {
+    for (arms, mixed) in [(["one", "same"], false), (["one", "other"], true)] {
+        let arm = |name: &str, model: &str| {
+            format!("{{ name = \"{name}\", share = 0.5, route = [\"{model}\"] }}")
+        };
+        let document = format!(
+            "[default]\nroute = [\"chat\"]\n[[rule]]\nname = \"ab\"\nwhen = {{ operation = \
+             \"embeddings\" }}\nroute = [\"one\"]\nexperiment = \"ab\"\n[[experiment]]\nname = \"ab\"\n\
+             unit = \"request\"\narms = [{}, {}]\nprimary = \"cost\"\n",
+            arm("old", arms[0]),
+            arm("new", arms[1]),
+        );
+        let policy = policy(&document);
+        let found = lint(&policy);
+        let spaces = found.iter().any(|it| it.kind == Kind::VectorSpaces);
+        assert_eq!(spaces, mixed, "{found:?}");
+        let arms = [Kind::ArmUnable, Kind::NeverEnrols, Kind::ArmForbidden];
+        assert!(!found.iter().any(|it| arms.contains(&it.kind)), "{found:?}");
+    }
+}
+
+#[test]
+fn every_preset_serves_vectors_and_ranks_where_there_are_models_for_them() {
+    for name in preset::NAMES {
+        let mut fleet = catalogue();
+        let document = preset::document(name).unwrap();
+        let before = judge(&compile(document, &fleet).unwrap()).unwrap();
+        let home = fleet.models.iter().find_map(|it| it.zone.clone());
+        for model in self::fleet().models.into_iter().filter(|it| it.kind != ModelKind::Chat) {
+            if model.id != "other".into() {
+                fleet.models.push(ModelFacts { zone: home.clone(), ..model });
+            }
+        }
+        let policy = compile(document, &fleet).unwrap();
+        assert_eq!(judge(&policy).unwrap(), before, "{name}: what is said of chats stays");
+        let views = vec![ModelView::default(); fleet.models.len()];
+        let view = FleetView { version: 0, models: views };
+        for operation in Operation::ALL {
+            let plan = decide(&policy, &asked(*operation, "auto"), &view, Draw(0));
+            let plan = plan.unwrap_or_else(|it| panic!("{name} {operation}: {it:?}"));
+            let kinds = plan.attempts.iter().map(|it| fleet.models[it.model.get()].kind);
+            assert!(kinds.into_iter().all(|it| it == operation.kind()), "{name} {operation}");
+        }
+    }
+}
+
+#[test]
+fn kinds_and_spaces_are_kept_with_a_policy_and_chats_as_before() {
+    let policy = policy(ALL);
+    let kept = serde_json::to_string(&FleetSnapshot::of(&policy)).unwrap();
+    let again: FleetSnapshot = serde_json::from_str(&kept).unwrap();
+    assert_eq!(again.fleet("k0", &["*".to_owned()]).0.models, fleet().models);
+    assert!(!kept.contains("\"chat\",\"kind\"") && kept.matches("\"kind\"").count() == 4, "{kept}");
+}
+
+#[test]
+fn a_model_of_vectors_is_not_too_small_for_many_texts_at_once() {
+    let rule = "[[rule]]\nname = \"long\"\nwhen = { input_tokens = { min = 100000 } }\n\
+                route = [\"one\"]\n";
+    let Ok(policy) = compile(&format!("[default]\nroute = [\"one\", \"chat\"]\n{rule}"), &fleet())
+    else {
+        panic!("no policy")
+    };
+    let found = lint(&policy);
+    assert!(!found.iter().any(|it| it.kind == Kind::Context), "{found:?}");
 }

@@ -176,8 +176,12 @@ pub(super) fn kept(policy: &Policy, space: &Space) -> Vec<Option<Area>> {
 
 /// Whether a chat model can do this; one of another kind serves no chat.
 pub(super) fn can(model: &ModelFacts, needs: Needs) -> bool {
-    let chat = model.kind == ModelKind::Chat;
+    model.kind == ModelKind::Chat && able(model, needs)
+}
+
+/// Whether a model can do this, whatever it is for.
+pub(super) fn able(model: &ModelFacts, needs: Needs) -> bool {
     let long =
         !needs.contains(Needs::LONG_CONTEXT) || model.context_tokens_max.0 > 32_769 + ANSWER_MIN;
-    chat && long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()
+    long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()
 }
