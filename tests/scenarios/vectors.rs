@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use signalbox::sim::InjectedFault;
+use signalbox::{app, config, sim::InjectedFault};
 
 use crate::harness::{
     Books, Gateway, KEY, Reply, Setup, SimBackend,
@@ -241,4 +241,32 @@ async fn what_an_engine_refuses_is_told_as_in_a_chat() {
         post(&gateway, "/v1/embeddings", &with(asked("e"), json!({ "stream": true }))).await;
     assert_eq!((streamed.status, &streamed.json()["error"]["param"]), (400, &json!("stream")));
     gateway.close().await;
+}
+
+#[tokio::test]
+async fn a_gateway_in_which_auto_reaches_two_spaces_does_not_start() {
+    let url = ["http://127.0.0.1:9/v1".to_owned()];
+    let setup = Setup::new().model("chat", &url).model_with("a", &url, &embedding("one"));
+    for (setup, starts) in [(setup, true), (two_spaces(&url), false)] {
+        let folder = setup.write();
+        let started = match config::load(Some(&folder.config())) {
+            Ok(config) => app::start(config).await.map_err(|it| it.to_string()),
+            Err(faults) => Err(format!("{faults:?}")),
+        };
+        match started {
+            Ok(running) => {
+                assert!(starts, "it starts with two spaces");
+                running.shutdown().await;
+            }
+            Err(said) => {
+                assert!(!starts, "{said}");
+                assert!(said.contains("`one` and `two`"), "{said}");
+            }
+        }
+    }
+}
+
+fn two_spaces(url: &[String]) -> Setup {
+    let setup = Setup::new().model_with("a", url, &embedding("one"));
+    setup.model_with("other", url, &embedding("two"))
 }
