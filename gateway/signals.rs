@@ -62,6 +62,11 @@ pub(crate) fn of(
     let headers = if header::any(headers)? { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
     let reading = read(request);
+    // Texts that are embedded or ranked ask for nothing.
+    let (task, task_confidence) = match request.surface().operation.writes() {
+        true => (reading.task, reading.task_confidence),
+        false => (Task::None, 1.0),
+    };
     let keyed = signal_inputs.hash;
     Ok(Signals {
         operation: request.surface().operation,
@@ -71,8 +76,8 @@ pub(crate) fn of(
         language: hints.language.unwrap_or(reading.language),
         languages: reading.languages,
         language_confidence: hints.language.map_or(reading.language_confidence, |_| 1.0),
-        task: hints.task.unwrap_or(reading.task),
-        task_confidence: hints.task.map_or(reading.task_confidence, |_| 1.0),
+        task: hints.task.unwrap_or(task),
+        task_confidence: hints.task.map_or(task_confidence, |_| 1.0),
         hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
         needs: request.needs(),
         input_tokens: request.input_tokens(),

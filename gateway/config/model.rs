@@ -1,32 +1,27 @@
 //! `[[model]]`: what a model is, and how its replicas are reached.
 
+mod price;
+
 use std::{collections::HashSet, sync::Arc};
 
 use policies::{
     Fault,
     document::{Faults, Section},
-    facts::{Dialect, Language, ModelFacts, Money, Needs, Price, Timeouts, Tokens},
+    facts::{Dialect, Language, ModelFacts, ModelKind, Needs, Timeouts, Tokens},
 };
 use sha2::{Digest, Sha256};
 use toml::Value;
 
+use self::price::price;
 use super::{
     BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
-    fields::{
-        amount, later, millis_or_none, number, optional_number, texts, texts_of, token, word,
-    },
+    fields::{later, millis_or_none, number, optional_number, texts, texts_of, token, word},
     names::{few, names, optional_name, unique},
     outside::Outside,
     url::url,
 };
 use crate::outcome::ByHour;
 
-/// The dearest million tokens, in units: 32 million of them, the most that a body can hold, then still
-/// cost an amount that can be held.
-const PRICE_UNITS_MAX: i64 = 100_000_000;
-const DECIMAL: &str = "a decimal in text, such as \"0.20\", with at most nine decimals";
-/// The most replicas of one model.
-const REPLICAS_MAX: u64 = 10_000;
 /// The dialects in which engines are asked.
 const SPOKEN: &[Dialect] = Dialect::ALL;
 /// That of every engine.
@@ -57,11 +52,6 @@ fn model<'a>(
     let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
     let upstream_model = upstream_model(&mut it, faults).unwrap_or(&id).into();
     let (facts, by_hour) = facts(&mut it, Arc::clone(&id), faults);
-    let kinds = [("chat", true), ("embedding", false), ("rerank", false)];
-    if !word(&mut it, "kind", &kinds, true, faults) {
-        let expected = "\"chat\", the one kind that this version supports";
-        faults.push(Fault::new(it.at("kind"), "another kind", expected));
-    }
     let engines = ["vllm", "sglang", "llama_cpp", "ollama", "tgi", "openai"].map(|it| (it, ()));
     word(&mut it, "engine", &engines, (), faults);
     let model = Model {
@@ -70,7 +60,7 @@ fn model<'a>(
         dialects: dialects(&mut it, faults),
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         reasoning_field: reasoning_field(&mut it, faults),
-        probe: probe(&mut it, faults),
+        probe: probe(&mut it, facts.kind, faults),
         output_tokens_max: facts.output_tokens_max,
         stream_usage: stream_usage(&mut it, faults),
         output_bound: output_bound(&mut it, faults),
@@ -78,7 +68,6 @@ fn model<'a>(
         endpoints: endpoints(&mut it, outside, faults),
         by_hour,
     };
-    later(&mut it, &["vector_space"], faults);
     it.close(faults);
     (model, facts)
 }
@@ -104,9 +93,14 @@ fn reasoning_field(it: &mut Section<'_>, faults: &mut Faults) -> Option<Reasonin
     word(it, "reasoning_field", &words, None, faults)
 }
 
-fn probe(it: &mut Section<'_>, faults: &mut Faults) -> ProbeBy {
+fn probe(it: &mut Section<'_>, kind: ModelKind, faults: &mut Faults) -> ProbeBy {
     let words = [("models", ProbeBy::Models), ("completion", ProbeBy::Completion)];
-    word(it, "probe", &words, ProbeBy::Models, faults)
+    let probe = word(it, "probe", &words, ProbeBy::Models, faults);
+    if kind != ModelKind::Chat && matches!(probe, ProbeBy::Completion) {
+        let expected = "\"models\": a completion is asked of models of kind \"chat\" alone";
+        faults.push(Fault::new(it.at("probe"), "`completion`", expected));
+    }
+    probe
 }
 
 fn stream_usage(it: &mut Section<'_>, faults: &mut Faults) -> bool {
@@ -141,8 +135,44 @@ fn tokens(
     Tokens(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> (ModelFacts, Option<ByHour>) {
-    let context = tokens(it, "context_tokens_max", 32_768, 1, faults);
+/// What a model is for.
+fn kind(it: &mut Section<'_>, faults: &mut Faults) -> ModelKind {
+    let [chat, embedding, rerank] = [ModelKind::Chat, ModelKind::Embedding, ModelKind::Rerank];
+    let kinds = [chat, embedding, rerank].map(|it| (it.code(), it));
+    word(it, "kind", &kinds, ModelKind::Chat, faults)
+}
+
+/// The space of a model's vectors: an embedding model has one, and nothing else has.
+fn vector_space(it: &mut Section<'_>, kind: ModelKind, faults: &mut Faults) -> Option<Arc<str>> {
+    let stated = it.get("vector_space").is_some();
+    let space = optional_name(it, "vector_space", faults).map(Into::into);
+    if kind == ModelKind::Embedding && !stated {
+        let expected = "the name of the space of its vectors: models share one only if their vectors can \
+                        be compared";
+        faults.push(Fault::new(it.at("vector_space"), "nothing", expected));
+    }
+    if kind != ModelKind::Embedding && stated {
+        let expected = "no such key: only models of kind \"embedding\" have vectors";
+        faults.push(Fault::new(it.at("vector_space"), "a name", expected));
+    }
+    space
+}
+
+/// The longest answer, and that for callers who state none.
+fn outputs(
+    it: &mut Section<'_>,
+    (kind, context): (ModelKind, Tokens),
+    faults: &mut Faults,
+) -> (Tokens, Tokens) {
+    if kind != ModelKind::Chat {
+        for key in ["output_tokens_max", "output_tokens_default"] {
+            if it.get(key).is_some() {
+                let expected = "no such key: only models of kind \"chat\" write answers";
+                faults.push(Fault::new(it.at(key), "a number", expected));
+            }
+        }
+        return (Tokens(0), Tokens(0));
+    }
     let output = tokens(it, "output_tokens_max", context.0.into(), 1, faults);
     let default = tokens(it, "output_tokens_default", output.0.min(8_192).into(), 1, faults);
     for (key, value, most, of) in [
@@ -154,9 +184,19 @@ fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> (ModelFacts
             faults.push(Fault::new(it.at(key), value.to_string(), expected));
         }
     }
-    let (price, by_hour) = price(it, faults);
+    (output, default)
+}
+
+fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> (ModelFacts, Option<ByHour>) {
+    let kind = kind(it, faults);
+    let context = tokens(it, "context_tokens_max", 32_768, 1, faults);
+    let (output, default) = outputs(it, (kind, context), faults);
+    let (price, by_hour) = price(it, kind, faults);
+    let held = if kind == ModelKind::Chat { 256 } else { 0 };
     let facts = ModelFacts {
         id,
+        kind,
+        vector_space: vector_space(it, kind, faults),
         family: optional_name(it, "family", faults).map(Into::into),
         tags: names(it, "tags", faults).into_iter().map(Into::into).collect(),
         zone: optional_name(it, "zone", faults).map(Into::into),
@@ -167,7 +207,7 @@ fn facts(it: &mut Section<'_>, id: Arc<str>, faults: &mut Faults) -> (ModelFacts
         output_tokens_max: output,
         output_tokens_default: default,
         media_tokens_max: tokens(it, "media_tokens_max", 4_096, 0, faults),
-        held_tokens_max: tokens(it, "held_tokens_max", 256, 0, faults),
+        held_tokens_max: tokens(it, "held_tokens_max", held, 0, faults),
         price,
         timeouts: timeouts(it, faults),
     };
@@ -224,99 +264,6 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
         faults.push(Fault::new(at, "a list without it", expected));
     }
     dialects
-}
-
-/// `"free"`, or a table. What is not stated costs what its plain kind costs.
-fn price(it: &mut Section<'_>, faults: &mut Faults) -> (Option<Price>, Option<ByHour>) {
-    let expected = "\"free\", or { input_per_mtok, output_per_mtok } as decimals in text";
-    let path = it.at("price");
-    let endpoints = it.get("endpoint").and_then(Value::as_array).map_or(0, Vec::len);
-    let Some(value) = it.get("price") else {
-        faults.push(Fault::new(path, "nothing", expected));
-        return (None, None);
-    };
-    if value.as_str() == Some("free") {
-        return (Some(Price::default()), None);
-    }
-    if value.as_table().is_none() {
-        faults.push(Fault::new(path, policies::document::kind(value), expected));
-        return (None, None);
-    }
-    let mut it = Section::of(path, value, faults);
-    let by_hour = by_hour(&mut it, endpoints, faults);
-    let price = rates(&mut it, faults);
-    it.close(faults);
-    (price, by_hour)
-}
-
-/// The rates for tokens: beside `per_hour` they are the running rates, which entries and budgets carry.
-fn rates(it: &mut Section<'_>, faults: &mut Faults) -> Option<Price> {
-    let input = required(it, "input_per_mtok", faults);
-    let output = required(it, "output_per_mtok", faults);
-    let cached = per_mtok(it, "cached_input_per_mtok", faults);
-    let write = per_mtok(it, "cache_write_per_mtok", faults);
-    let reasoning = per_mtok(it, "reasoning_per_mtok", faults);
-    let (input, output) = (input?, output?);
-    Some(Price {
-        input,
-        cached_input: cached.unwrap_or(input),
-        cache_write: write.unwrap_or(input),
-        output,
-        reasoning: reasoning.unwrap_or(output),
-    })
-}
-
-fn required(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
-    if it.get(key).is_none() {
-        let running = "the running rate that requests are charged by, beside per_hour: ";
-        let running = if it.get("per_hour").is_some() { running } else { "" };
-        faults.push(Fault::new(it.at(key), "nothing", format!("{running}{DECIMAL}")));
-    }
-    per_mtok(it, key, faults)
-}
-
-/// What an hour of a replica costs, and how many there are: as many as endpoints where it is not stated.
-fn by_hour(it: &mut Section<'_>, endpoints: usize, faults: &mut Faults) -> Option<ByHour> {
-    let replicas = replicas(it, endpoints, faults);
-    if it.get("per_hour").is_none() {
-        if it.get("replicas").is_some() {
-            let expected = "per_hour beside it, what an hour of one replica costs; or no such key";
-            faults.push(Fault::new(it.at("replicas"), "replicas without a price", expected));
-        }
-        return None;
-    }
-    let per_hour = per_mtok(it, "per_hour", faults)?;
-    if per_hour == Money::ZERO {
-        let expected =
-            "what an hour of one replica costs; or no such key, where nobody pays for it";
-        faults.push(Fault::new(it.at("per_hour"), "0", expected));
-    }
-    Some(ByHour { per_hour, replicas: replicas? })
-}
-
-fn replicas(it: &mut Section<'_>, endpoints: usize, faults: &mut Faults) -> Option<u32> {
-    let counted = || u32::try_from(endpoints).ok();
-    if it.get("replicas").is_none() {
-        return counted();
-    }
-    let expected = format!("a whole number from 1 to {REPLICAS_MAX}, or \"endpoints\"");
-    it.read("replicas", &expected, faults, |value| match value.as_str() {
-        Some(word) => counted().filter(|_| word == "endpoints"),
-        None => {
-            let number = u64::try_from(value.as_integer()?).ok();
-            number.filter(|it| (1..=REPLICAS_MAX).contains(it)).and_then(|it| it.try_into().ok())
-        }
-    })
-}
-
-fn per_mtok(it: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<Money> {
-    let price = amount(it, key, DECIMAL, faults)?;
-    let most = Money::from_nano(PRICE_UNITS_MAX.saturating_mul(1_000_000_000));
-    if price > most {
-        let expected = format!("at most {PRICE_UNITS_MAX}: choose a larger ledger currency");
-        faults.push(Fault::new(it.at(key), price.to_string(), expected));
-    }
-    Some(price)
 }
 
 fn timeouts(it: &mut Section<'_>, faults: &mut Faults) -> Timeouts {

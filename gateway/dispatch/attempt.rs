@@ -334,11 +334,11 @@ impl Attempt {
         };
         self.give_back(now);
         let spoken = self.edits.target.spoken(request);
-        let plain = judge::plain(spoken, &whole, self.edits.case());
+        let plain = judge::plain((spoken, request.body.vectors()), &whole, self.edits.case());
         let plain = plain.inspect_err(|_| {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
-        let whole = match self.edits.target.reasoning_field {
+        let whole = match self.edits.target.reasoning_in(request) {
             Some(field) => wire::reasoning_in(field, whole),
             None => whole,
         };

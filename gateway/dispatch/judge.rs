@@ -268,17 +268,17 @@ fn coded(name: &HeaderName, value: &[u8]) -> bool {
 
 /// Reads a plain answer that has come whole.
 pub(crate) fn plain(
-    surface: &wire::Surface,
+    (surface, vectors): (&wire::Surface, Option<u32>),
     body: &Bytes,
     case: Case<'_>,
 ) -> Result<wire::Plain, AttemptError> {
-    surface.plain(body).map_err(|invalid| {
+    surface.plain_with(body, vectors).map_err(|invalid| {
         let told = match &invalid.why {
             wire::Why::Silent => return AttemptError::silent(),
-            wire::Why::Error(_) | wire::Why::NoChoices => true,
+            wire::Why::Error(_) | wire::Why::NoChoices | wire::Why::NoItems => true,
             // Some put an error into a list.
             wire::Why::NotJson => body.trim_ascii_start().starts_with(b"["),
-            wire::Why::Empty | wire::Why::Html => false,
+            wire::Why::Empty | wire::Why::Html | wire::Why::Vectors { .. } => false,
         };
         let said = if told { wire::Said::read(body) } else { wire::Said::default() };
         let error = AttemptError::told(&said, case);
@@ -305,7 +305,7 @@ mod tests {
             "open-sesame",
         ] {
             let whole = Bytes::from_static(body.as_bytes());
-            let error = plain(wire::Surface::first(), &whole, Case::default()).unwrap_err();
+            let error = plain((wire::Surface::first(), None), &whole, Case::default()).unwrap_err();
             let cause = error.failure.cause.expect("a cause").to_string();
             assert!(!cause.is_empty() && !cause.contains("sesame"), "{body}: {cause}");
         }
@@ -487,7 +487,7 @@ mod tests {
     fn plain_answers_that_are_none_are_judged_alike() {
         let judged = |body: &'static str| {
             let whole = Bytes::from_static(body.as_bytes());
-            let error = plain(wire::Surface::first(), &whole, Case::default()).unwrap_err();
+            let error = plain((wire::Surface::first(), None), &whole, Case::default()).unwrap_err();
             (error.failure.kind, error.blame)
         };
         for (body, expected) in [

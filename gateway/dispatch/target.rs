@@ -39,7 +39,7 @@ pub(crate) struct Target {
     /// The model's name at its engine.
     pub upstream_model: Box<str>,
     /// Where callers get the model's reasoning.
-    pub reasoning_field: Option<ReasoningField>,
+    reasoning_field: Option<ReasoningField>,
     /// What its engine says of prompts that are too long, beyond what is known.
     pub context_errors: Box<[Box<str>]>,
     /// Whether a stream's text waits for a tag that only closes: until one has shown that none comes.
@@ -168,6 +168,11 @@ impl Target {
         std::ptr::eq(self.spoken(request), request.body.surface())
     }
 
+    /// The field in which the caller gets the reasoning of an answer to this request, if not where it is.
+    pub(crate) fn reasoning_in(&self, request: &UpstreamRequest) -> Option<ReasoningField> {
+        self.reasoning_field.filter(|_| request.body.surface().has_messages())
+    }
+
     /// The credential itself; empty if there is none.
     pub(crate) fn key(&self) -> &str {
         let text = self.authorization.as_ref().and_then(|it| it.to_str().ok());
@@ -182,7 +187,7 @@ impl Target {
         most: Tokens,
         refused: RefusedEdits,
     ) -> wire::Edit<'a> {
-        let told_as = refused.told_as(self.output_bound);
+        let told_as = request.body.surface().bounds(refused.told_as(self.output_bound));
         wire::Edit {
             model: &self.upstream_model,
             ask_usage: self.stream_usage && request.body.stream() && !refused.usage,

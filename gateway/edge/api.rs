@@ -275,17 +275,7 @@ async fn unknown_path(
 }
 
 fn not_served(uri: &Uri) -> Failure {
-    let known = [
-        "completions",
-        "responses",
-        "embeddings",
-        "rerank",
-        "route",
-        "files",
-        "batches",
-        "audio",
-        "images",
-    ];
+    let known = ["responses", "route", "files", "batches", "audio", "images"];
     let path = uri.path().trim_start_matches("/v1").trim_start_matches('/');
     let first = path.split('/').next().unwrap_or("");
     let public = match known.contains(&first) {
@@ -350,7 +340,7 @@ fn card<'a>(model: &'a ModelFacts, created: i64, currency: &'a str) -> wire::Mod
         created,
         family: model.family.as_deref(),
         context_tokens_max: Some(model.context_tokens_max),
-        output_tokens_max: Some(model.output_tokens_max),
+        output_tokens_max: Some(model.output_tokens_max).filter(|it| it.0 > 0),
         capabilities: model.capabilities,
         price: model.price,
         currency,

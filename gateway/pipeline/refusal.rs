@@ -8,7 +8,10 @@ use policies::{
     forbidden_in_words, left_out, nearest,
 };
 
-use crate::failure::{Failure, Kind, Stage, shown};
+use crate::{
+    failure::{Failure, Kind, Stage, shown},
+    wire::Surface,
+};
 
 /// Rules that were passed over, and models that were left out, that a message names.
 const NAMED_MAX: usize = 6;
@@ -16,6 +19,7 @@ const NAMED_MAX: usize = 6;
 /// The failure for the caller of a refused request.
 pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> Failure {
     let new = |kind, public: String| Failure::new(kind, Stage::Decide, public);
+    let incapable = |public| new(Kind::InvalidRequest, public).coded("no_capable_model");
     let considered = || considered(refusal, policy);
     let left_out = || models(refusal, policy, signals);
     match &refusal.reason {
@@ -24,12 +28,9 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
             unknown_model(&signals.requested, policy, &allowed, Stage::Decide)
         }
         Reason::ModelForbidden => {
-            let public = match refusal.matched {
-                Some(Matched::Pin) => {
-                    format!("this key may not use the model `{}`", shown(&signals.requested))
-                }
-                _ => format!("this key may use no model of {}: {}", considered(), left_out()),
-            };
+            let all = || format!("this key may use no model of {}: {}", considered(), left_out());
+            let pinned = refusal.matched == Some(Matched::Pin);
+            let public = if pinned { not_yours(signals) } else { all() };
             new(Kind::Forbidden, public).coded("model_forbidden").at("model")
         }
         Reason::PolicyForbidden(rule) => {
@@ -39,14 +40,16 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
             });
             new(Kind::Forbidden, words)
         }
-        Reason::NoModel => {
-            let public = format!("{} has no model of this gateway", considered());
-            new(Kind::InvalidRequest, public).coded("no_capable_model")
-        }
-        Reason::NoCapableModel(_) | Reason::ContextTooLong { .. }
+        Reason::NoModel => incapable(format!("{} has no model of this gateway", considered())),
+        Reason::NoModelOfKind(_) | Reason::NoCapableModel(_) | Reason::ContextTooLong { .. }
             if refusal.matched == Some(Matched::Pin) =>
         {
-            unable(refusal, policy, new)
+            unable(refusal, (policy, signals), new)
+        }
+        Reason::NoModelOfKind(kind) => {
+            let (models, serves) = (considered(), kind.serves());
+            let public = format!("no model of {models} serves {serves}: {}", left_out());
+            incapable(public).at("model")
         }
         Reason::NoCapableModel(_) => {
             let needs = list(signals.needs.without(Needs::LONG_CONTEXT));
@@ -55,7 +58,7 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
                 considered(),
                 left_out()
             );
-            new(Kind::InvalidRequest, public).coded("no_capable_model")
+            incapable(public)
         }
         Reason::ContextTooLong { needed, largest } => {
             let public = format!(
@@ -64,15 +67,23 @@ pub(super) fn failure(refusal: &Refusal, policy: &Policy, signals: &Signals) -> 
                 considered(),
                 left_out()
             );
-            new(Kind::InvalidRequest, public).coded("context_length_exceeded").at("messages")
+            too_long(new(Kind::InvalidRequest, public), signals)
         }
         Reason::NoneAvailable | Reason::SwitchedOff => {
             let off = refusal.why.skipped.iter().any(|(_, skip)| *skip == Skip::SwitchedOff);
             let which = off.then(left_out);
-            new(Kind::NoCapacity, none_available(refusal, signals, which))
-                .after(Duration::from_secs(1))
+            let public = none_available(refusal, signals, which);
+            new(Kind::NoCapacity, public).after(Duration::from_secs(1))
         }
     }
+}
+
+fn not_yours(signals: &Signals) -> String {
+    format!("this key may not use the model `{}`", shown(&signals.requested))
+}
+
+fn too_long(failure: Failure, signals: &Signals) -> Failure {
+    failure.coded("context_length_exceeded").at(Surface::content(signals.operation))
 }
 
 /// That nothing takes the request right now; with each model that was left out, where operators have switched
@@ -90,7 +101,11 @@ fn none_available(refusal: &Refusal, signals: &Signals, which: Option<String>) -
 }
 
 /// The failure of a request for one model, which cannot do what is asked of it.
-fn unable(refusal: &Refusal, policy: &Policy, new: impl Fn(Kind, String) -> Failure) -> Failure {
+fn unable(
+    refusal: &Refusal,
+    (policy, signals): (&Policy, &Signals),
+    new: impl Fn(Kind, String) -> Failure,
+) -> Failure {
     let skipped = refusal.why.skipped.first();
     let id = |model: &ModelIndex| policy.fleet().models.get(model.get()).map(|it| &*it.id);
     let id = skipped.and_then(|(model, _)| id(model)).unwrap_or("the model");
@@ -101,7 +116,12 @@ fn unable(refusal: &Refusal, policy: &Policy, new: impl Fn(Kind, String) -> Fail
                  included"
             );
             let failure = new(Kind::InvalidRequest, public);
-            failure.coded("context_length_exceeded").at("messages")
+            too_long(failure, signals)
+        }
+        Some((_, Skip::Serves(kind))) => {
+            let asked = signals.operation.kind().serves();
+            let public = format!("{id} serves {}, and the request asks for {asked}", kind.serves());
+            new(Kind::InvalidRequest, public).coded("no_capable_model").at("model")
         }
         Some((_, Skip::Lacks(needs))) => {
             let public = format!("{id} cannot {}", needs.in_words(" or "));

@@ -132,7 +132,9 @@ fn runs(gw: &Gateway, served: &Served) -> Result<(), ShadowPassed> {
 fn passed(skip: Skip) -> ShadowPassed {
     match skip {
         Skip::NotAllowed | Skip::Guard(_) => ShadowPassed::Forbidden,
-        Skip::Lacks(_) | Skip::Context { .. } => ShadowPassed::Incapable,
+        Skip::Serves(_) | Skip::Space(_) | Skip::Lacks(_) | Skip::Context { .. } => {
+            ShadowPassed::Incapable
+        }
         Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough => {
             ShadowPassed::Unavailable
         }

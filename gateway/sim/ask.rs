@@ -8,9 +8,37 @@ use serde::Deserialize;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
+/// By which API an answer is asked for, and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Api {
+    /// `/chat/completions`
+    Chat,
+    /// `/completions`
+    Completion,
+    /// `/embeddings`
+    Embeddings,
+    /// `/rerank`
+    Rerank,
+}
+
+impl Api {
+    /// The API at a path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/v1/chat/completions" => Self::Chat,
+            "/v1/completions" => Self::Completion,
+            "/v1/embeddings" => Self::Embeddings,
+            "/v1/rerank" => Self::Rerank,
+            _ => return None,
+        })
+    }
+}
+
 /// What the answer depends on.
 #[derive(Debug)]
 pub(super) struct Ask {
+    /// By which API it is written.
+    pub api: Api,
     /// Whether to stream.
     pub stream: bool,
     /// Whether the stream is to tell its usage.
@@ -129,6 +157,7 @@ pub(super) fn read(body: &[u8]) -> Result<Ask, String> {
     let prompt_tokens = counts.iter().sum::<u32>() + tool_tokens + 3;
     let last = counts.last().copied().unwrap_or_default();
     Ok(Ask {
+        api: Api::Chat,
         stream: body.stream.unwrap_or(false),
         include_usage: body.stream_options.is_some_and(|options| options.include_usage),
         n: body.n.unwrap_or(1).clamp(1, 128),
@@ -142,6 +171,61 @@ pub(super) fn read(body: &[u8]) -> Result<Ask, String> {
         schema: schema(&body.response_format),
         seed: hash.digest(),
     })
+}
+
+#[derive(Deserialize)]
+struct CompletionBody {
+    prompt: Value,
+    #[serde(default)]
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    n: Option<u32>,
+    max_tokens: Option<u32>,
+}
+
+/// Reads a request to complete prompts, or says in a word what is wrong with it. What is written is a
+/// continuation of the last of them, once for each.
+pub(super) fn completion(body: &[u8]) -> Result<Ask, String> {
+    let body: CompletionBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let prompts = texts(&body.prompt).ok_or("prompt: a text or tokens are expected")?;
+    let mut hash = Xxh3::new();
+    prompts.iter().for_each(|it| hash.update(it.0.as_bytes()));
+    let choices = body.n.unwrap_or(1).max(1).saturating_mul(prompts.len() as u32);
+    Ok(Ask {
+        api: Api::Completion,
+        stream: body.stream.unwrap_or(false),
+        include_usage: body.stream_options.is_some_and(|options| options.include_usage),
+        n: choices.clamp(1, 128),
+        max_tokens: body.max_tokens,
+        prompt_tokens: prompts.iter().map(|it| it.1).sum(),
+        prompt: prompts.into_iter().next_back().map(|it| it.0).unwrap_or_default(),
+        after_tool: false,
+        prefix_tokens: 0,
+        functions: Vec::new(),
+        choice: Choice::None,
+        schema: None,
+        seed: hash.digest(),
+    })
+}
+
+/// Texts in any form in which they may be, each with its tokens: the ids of tokens are their own text.
+pub(super) fn texts(value: &Value) -> Option<Vec<(String, u32)>> {
+    let ids = |ids: &[Value]| (Value::from(ids).to_string(), ids.len() as u32);
+    match value {
+        Value::String(text) => Some(vec![(text.clone(), tokens(text))]),
+        Value::Array(list) if list.iter().all(Value::is_number) && !list.is_empty() => {
+            Some(vec![ids(list)])
+        }
+        Value::Array(list) if !list.is_empty() => {
+            let one = |it: &Value| match it {
+                Value::String(text) => Some((text.clone(), tokens(text))),
+                Value::Array(list) => Some(ids(list)),
+                _ => None,
+            };
+            list.iter().map(one).collect()
+        }
+        _ => None,
+    }
 }
 
 fn function(tool: &Value) -> Option<Function> {

@@ -22,13 +22,14 @@ use tokio::{
 };
 
 use super::{
-    ask::{self, Ask},
+    ask::{self, Api, Ask},
     body::Body,
     fault::{InjectedFault, Order},
     reply::{self, Reply, Used},
     script::{self, Act, Step, Tell, Tempo},
     spec::{ModelSpec, Pace},
     tally::{InFlight, Tally},
+    vectors,
 };
 
 /// One model: what all its replicas share.
@@ -127,11 +128,11 @@ impl Engine {
         Self { spec: spec.clone(), tally: Arc::default(), speed, fixed }
     }
 
-    /// Answers one request for a completion.
+    /// Answers one request by this API.
     pub(super) async fn answer(
         &self,
-        fuse: &Fuse,
-        line: &Line,
+        api: Api,
+        (fuse, line): (&Fuse, &Line),
         in_flight: InFlight,
         body: Bytes,
     ) -> Response<Body> {
@@ -149,10 +150,12 @@ impl Engine {
                 pending().await
             }
             (Some(InjectedFault::StallHead), _) => pending().await,
-            (None, Some(fixed)) => fixed.answer(started, in_flight, &body).await,
+            (None, Some(fixed)) if api == Api::Chat => {
+                fixed.answer(started, in_flight, &body).await
+            }
             _ => match fault.and_then(refusal) {
                 Some(response) => response,
-                None => self.compose(Turn { started, fault, in_flight }, &body).await,
+                None => self.compose(api, Turn { started, fault, in_flight }, &body).await,
             },
         }
     }
@@ -174,8 +177,16 @@ impl Engine {
         Some(json_body(StatusCode::NOT_FOUND, Body::Whole(body.into())))
     }
 
-    async fn compose(&self, turn: Turn, body: &[u8]) -> Response<Body> {
-        let ask = match ask::read(body) {
+    async fn compose(&self, api: Api, turn: Turn, body: &[u8]) -> Response<Body> {
+        let read = match api {
+            Api::Chat => ask::read(body),
+            Api::Completion => ask::completion(body),
+            Api::Embeddings => {
+                return self.figures(vectors::embeddings(&self.spec, body), turn).await;
+            }
+            Api::Rerank => return self.figures(vectors::rerank(&self.spec, body), turn).await,
+        };
+        let ask = match read {
             Ok(ask) => ask,
             Err(wrong) => return error(StatusCode::BAD_REQUEST, &wrong),
         };
@@ -191,14 +202,26 @@ impl Engine {
             return self.stream(turn, &ask, &reply, tempo);
         }
         sleep_until(turn.started + tempo.whole(reply.used.completion)).await;
-        let whole = script::plain(&self.spec, &reply, ask.n, turn.fault);
+        let whole = script::plain(&self.spec, &reply, (ask.api, ask.n), turn.fault);
         spoiled(whole, turn, reply.used)
+    }
+
+    /// An answer that is no text, or what is wrong with its request.
+    async fn figures(&self, answer: Result<(Bytes, Used), String>, turn: Turn) -> Response<Body> {
+        let (whole, used) = match answer {
+            Ok(answer) => answer,
+            Err(wrong) => return error(StatusCode::BAD_REQUEST, &wrong),
+        };
+        let tempo = Tempo::of(self.spec.pace, 0, used.prompt, self.speed);
+        sleep_until(turn.started + tempo.whole(1)).await;
+        spoiled(whole, turn, used)
     }
 
     fn stream(&self, turn: Turn, ask: &Ask, reply: &Reply, tempo: Tempo) -> Response<Body> {
         let Turn { started, fault, in_flight } = turn;
         in_flight.streams();
-        let tell = Tell { choices: ask.n, include_usage: ask.include_usage, fault };
+        let (api, choices, include_usage) = (ask.api, ask.n, ask.include_usage);
+        let tell = Tell { api, choices, include_usage, fault };
         let mut steps = script::stream(&self.spec, reply, tell, tempo);
         let end = steps.last().cloned();
         if let Some(fault) = fault {
@@ -222,12 +245,12 @@ impl Fixed {
         };
         let tempo = Tempo::of(spec.pace, 0, 0, 1.0);
         let stream = |include_usage| {
-            let tell = Tell { choices: 1, include_usage, fault: None };
+            let tell = Tell { api: Api::Chat, choices: 1, include_usage, fault: None };
             script::stream(spec, &reply, tell, tempo).into()
         };
         Self {
             latency: Duration::from_millis(latency_ms.into()),
-            plain: script::plain(spec, &reply, 1, None),
+            plain: script::plain(spec, &reply, (Api::Chat, 1), None),
             stream: stream(false),
             stream_with_usage: stream(true),
             used,

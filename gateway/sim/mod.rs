@@ -1,8 +1,9 @@
 //! A simulated fleet of open models on loopback: for the demo, for tests and for benchmarks.
 //!
-//! It speaks what engines speak (`POST /v1/chat/completions`, `GET /v1/models`, `GET /health`), at
-//! the pace and with the habits of each model, and its answers depend on the prompt alone. It fails
-//! only where it is told to, at an address of its own that serves nothing else:
+//! It speaks what engines speak (`POST /v1/chat/completions`, `/v1/completions`, `/v1/embeddings` and
+//! `/v1/rerank`, `GET /v1/models`, `GET /health`), at the pace and with the habits of each model, and its
+//! answers depend on the prompt alone. It fails only where it is told to, at an address of its own that
+//! serves nothing else:
 //!
 //! | control address | |
 //! |---|---|
@@ -26,6 +27,7 @@ mod script;
 mod server;
 mod spec;
 mod tally;
+mod vectors;
 mod voice;
 
 #[cfg(test)]

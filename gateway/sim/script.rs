@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ask::pieces,
+    ask::{Api, pieces},
     fault::InjectedFault,
     reply::{Reply, Used},
     spec::{ModelSpec, Pace, Quirks, UsageReporting},
@@ -85,7 +85,7 @@ impl Tempo {
 pub(super) fn plain(
     spec: &ModelSpec,
     reply: &Reply,
-    choices: u32,
+    (api, choices): (Api, u32),
     fault: Option<InjectedFault>,
 ) -> Bytes {
     let mut message = Map::new();
@@ -106,19 +106,35 @@ pub(super) fn plain(
         put("reasoning_content", json!(reply.reasoning));
     }
     let finish = reply.finish;
-    let choice = |index| json!({ "index": index, "message": message, "finish_reason": finish });
+    let choice = |index| match api {
+        Api::Completion => {
+            let text = &reply.content;
+            json!({ "index": index, "text": text, "logprobs": null, "finish_reason": finish })
+        }
+        _ => json!({ "index": index, "message": message, "finish_reason": finish }),
+    };
     let tells = spec.quirks.usage != UsageReporting::Never && fault != Some(InjectedFault::NoUsage);
     let usage = tells.then(|| usage(reply.used, fault));
-    envelope(spec, reply.seed, (0..choices).map(choice).collect(), usage).into()
+    envelope(spec, (api, reply.seed), (0..choices).map(choice).collect(), usage).into()
 }
 
 /// What every answer and every event has in common. Streams and plain answers differ in `object`
 /// alone, which plain answers are told by having a `message`.
-fn envelope(spec: &ModelSpec, seed: u64, choices: Vec<Value>, usage: Option<Value>) -> String {
+fn envelope(
+    spec: &ModelSpec,
+    (api, seed): (Api, u64),
+    choices: Vec<Value>,
+    usage: Option<Value>,
+) -> String {
     let whole = choices.iter().any(|choice| choice.get("message").is_some());
+    let (id, object) = match api {
+        Api::Completion => ("cmpl", "text_completion"),
+        _ if whole => ("chatcmpl", "chat.completion"),
+        _ => ("chatcmpl", "chat.completion.chunk"),
+    };
     let mut body = json!({
-        "id": format!("chatcmpl-{seed:016x}"),
-        "object": if whole { "chat.completion" } else { "chat.completion.chunk" },
+        "id": format!("{id}-{seed:016x}"),
+        "object": object,
         "created": 1_767_225_600,
         "model": spec.id,
         "choices": choices,
@@ -143,7 +159,8 @@ fn usage(used: Used, fault: Option<InjectedFault>) -> Value {
 
 /// The steps of a streamed answer without fault.
 pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) -> Vec<Step> {
-    let mut pen = Pen { spec, seed: reply.seed, tempo, nth: 0, steps: Vec::new() };
+    let called = (tell.api, reply.seed);
+    let mut pen = Pen { spec, called, tempo, nth: 0, steps: Vec::new() };
     if spec.quirks.comments {
         pen.comment(Duration::ZERO);
         pen.comment(tempo.first / 2);
@@ -164,7 +181,7 @@ pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) 
             pen.nth += 4;
             pen.comment(tempo.token(pen.nth));
         }
-        pen.event(&envelope(spec, reply.seed, Vec::new(), Some(told)), false);
+        pen.event(&envelope(spec, called, Vec::new(), Some(told)), false);
     }
     pen.event("[DONE]", false);
     pen.steps
@@ -173,6 +190,8 @@ pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) 
 /// How a stream is to be told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tell {
+    /// By which API.
+    pub api: Api,
     /// How many choices, one after another.
     pub choices: u32,
     /// Whether usage was asked for.
@@ -184,7 +203,7 @@ pub(super) struct Tell {
 /// Writes events in a model's own hand.
 struct Pen<'a> {
     spec: &'a ModelSpec,
-    seed: u64,
+    called: (Api, u64),
     tempo: Tempo,
     nth: u32,
     steps: Vec<Step>,
@@ -192,6 +211,14 @@ struct Pen<'a> {
 
 impl Pen<'_> {
     fn choice(&mut self, reply: &Reply, index: u32) {
+        if matches!(self.called, (Api::Completion, _)) {
+            for piece in pieces(&reply.content) {
+                let choice = json!({ "index": index, "text": piece, "finish_reason": null });
+                self.event(&envelope(self.spec, self.called, vec![choice], None), true);
+                self.nth += 1;
+            }
+            return;
+        }
         self.delta(index, json!({ "role": "assistant", "content": "" }), false);
         for piece in pieces(&reply.reasoning) {
             self.delta(index, json!({ "reasoning_content": piece }), true);
@@ -220,12 +247,17 @@ impl Pen<'_> {
 
     fn delta(&mut self, index: u32, delta: Value, content: bool) {
         let choice = json!({ "index": index, "delta": delta, "finish_reason": null });
-        self.event(&envelope(self.spec, self.seed, vec![choice], None), content);
+        self.event(&envelope(self.spec, self.called, vec![choice], None), content);
     }
 
     fn finish(&mut self, reason: &str, index: u32, usage: Option<&Value>) {
-        let choice = json!({ "index": index, "delta": {}, "finish_reason": reason });
-        self.event(&envelope(self.spec, self.seed, vec![choice], usage.cloned()), false);
+        let choice = match self.called {
+            (Api::Completion, _) => {
+                json!({ "index": index, "text": "", "finish_reason": reason })
+            }
+            _ => json!({ "index": index, "delta": {}, "finish_reason": reason }),
+        };
+        self.event(&envelope(self.spec, self.called, vec![choice], usage.cloned()), false);
     }
 
     fn event(&mut self, payload: &str, content: bool) {

@@ -21,6 +21,7 @@ use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::sleep};
 
 use super::{
     Cluster,
+    ask::Api,
     body::Body,
     control,
     engine::{Engine, Fuse, Line, error, json_body},
@@ -149,8 +150,9 @@ async fn connection(replica: Arc<Replica>, stream: TcpStream) {
 
 async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Response<Body> {
     let engine = &replica.engine;
+    let api = Api::at(request.uri().path());
     match (request.method(), request.uri().path()) {
-        (&Method::POST, "/v1/chat/completions") => {
+        (&Method::POST, _) if let Some(api) = api => {
             let (head, body) = request.into_parts();
             let Ok(body) = body.collect().await else {
                 return error(StatusCode::BAD_REQUEST, "the body broke off");
@@ -158,7 +160,7 @@ async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Re
             let body = body.to_bytes();
             replica.requests.fetch_add(1, Relaxed);
             let in_flight = engine.tally.begin(head.headers, body.clone());
-            engine.answer(&replica.fuse, line, in_flight, body).await
+            engine.answer(api, (&replica.fuse, line), in_flight, body).await
         }
         (&Method::GET, "/v1/models") => {
             let spec = &engine.spec;

@@ -26,6 +26,8 @@ pub struct ModelSpec {
     pub context_tokens_max: u32,
     /// Reasoning before the content, at most; 0 is a model that does not reason.
     pub reasoning_tokens_max: u32,
+    /// The length of its vectors, where a request does not say.
+    pub dimensions: u32,
     /// Whether it reports all messages but the last as read from its cache.
     pub prefix_cache: bool,
     /// Its habits on the wire.
@@ -101,6 +103,7 @@ impl ModelSpec {
             pace: Pace::Natural { first_token_ms: 40, tokens_per_second: 400 },
             context_tokens_max: 131_072,
             reasoning_tokens_max: 0,
+            dimensions: 64,
             prefix_cache: false,
             quirks: Quirks::NONE,
             fault: None,

@@ -489,3 +489,86 @@ async fn a_model_of_another_name_is_refused_where_it_is_to_be() {
     let (_fleet, url) = one(glm());
     assert_eq!(ask(&url, &named(json!("glm-5.3"))).await.status(), "200");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_text_has_the_same_vector_from_the_same_model_alone() {
+    let (_one, url) = one(ModelSpec::plain("one"));
+    let (_other, other) = one(ModelSpec::plain("other"));
+    let asked = |input: Value, more: Value| {
+        let mut body = json!({ "model": "m", "input": input });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let vectors = async |url: &str, body: Value| {
+        let heard = post(url, "/v1/embeddings", &body).await;
+        assert_eq!(heard.status(), "200", "{}", heard.text());
+        heard.json()
+    };
+    let both = vectors(&url, asked(json!(["limit", "card"]), json!({}))).await;
+    let alone = vectors(&url, asked(json!("card"), json!({}))).await;
+    assert_eq!(both["data"][1]["embedding"], alone["data"][0]["embedding"]);
+    assert_eq!(both["data"].as_array().unwrap().len(), 2);
+    assert_eq!(alone["data"][0]["embedding"].as_array().unwrap().len(), 64);
+    assert_eq!(alone["usage"], json!({ "prompt_tokens": 1, "total_tokens": 1 }));
+    let elsewhere = vectors(&other, asked(json!("card"), json!({}))).await;
+    assert_ne!(elsewhere["data"][0]["embedding"], alone["data"][0]["embedding"]);
+    let short = asked(json!("card"), json!({ "dimensions": 3 }));
+    let floats = vectors(&url, short.clone()).await["data"][0]["embedding"].clone();
+    assert_eq!(floats.as_array().unwrap().len(), 3);
+    let packed = asked(json!("card"), json!({ "dimensions": 3, "encoding_format": "base64" }));
+    let packed = vectors(&url, packed).await["data"][0]["embedding"].clone();
+    let bytes = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        packed.as_str().unwrap(),
+    );
+    let bytes = bytes.unwrap();
+    let numbers: Vec<f32> =
+        bytes.chunks(4).map(|it| f32::from_le_bytes(it.try_into().unwrap())).collect();
+    assert_eq!(json!(numbers), floats);
+    let ids = vectors(&url, asked(json!([[1, 2], [3]]), json!({}))).await;
+    assert_eq!(
+        (ids["data"].as_array().unwrap().len(), &ids["usage"]["prompt_tokens"]),
+        (2, &json!(3))
+    );
+    let wrong = post(&url, "/v1/embeddings", &json!({ "model": "m", "input": 7 })).await;
+    assert_eq!(wrong.status(), "400");
+}
+
+#[tokio::test(start_paused = true)]
+async fn documents_are_ranked_by_the_words_of_the_query() {
+    let (_fleet, url) = one(ModelSpec::plain("ranks"));
+    let body = json!({
+        "model": "m", "query": "limit of my card", "top_n": 2, "return_documents": true,
+        "documents": ["about trains", { "text": "the limit of a card" }, "my cat"],
+    });
+    let heard = post(&url, "/v1/rerank", &body).await;
+    let answer = heard.json();
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!((results.len(), &results[0]["index"]), (2, &json!(1)));
+    assert_eq!(results[0]["document"]["text"], "the limit of a card");
+    assert!(answer["usage"]["total_tokens"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn prompts_are_completed_streamed_or_not() {
+    let (_fleet, url) = one(ModelSpec::plain("writes"));
+    let body = |stream: bool| {
+        json!({
+            "model": "m", "prompt": ["Once", "Twice"], "n": 2, "max_tokens": 7, "stream": stream,
+            "stream_options": { "include_usage": stream },
+        })
+    };
+    let plain = post(&url, "/v1/completions", &body(false)).await.json();
+    let choices = plain["choices"].as_array().unwrap();
+    assert_eq!((choices.len(), &plain["object"]), (4, &json!("text_completion")));
+    let streamed = post(&url, "/v1/completions", &body(true)).await;
+    let events: Vec<Value> =
+        streamed.events().iter().filter_map(|it| serde_json::from_str(it).ok()).collect();
+    let text: String = events
+        .iter()
+        .filter(|it| it["choices"][0]["index"] == 3)
+        .filter_map(|it| it["choices"][0]["text"].as_str())
+        .collect();
+    assert_eq!(choices[3]["text"], text);
+    assert_eq!(events.last().unwrap()["usage"], plain["usage"]);
+}

@@ -44,6 +44,15 @@ pub enum Why {
     Error(Box<str>),
     /// An object without choices.
     NoChoices,
+    /// An object without vectors or ranks.
+    NoItems,
+    /// So many vectors, where others were asked for.
+    Vectors {
+        /// Those that came.
+        found: u32,
+        /// Those that were asked for.
+        asked: u32,
+    },
     /// Choices that are done, with nothing in them and no output used.
     Silent,
 }
@@ -57,6 +66,10 @@ impl fmt::Display for Invalid {
             // Its text is for the caller: it may repeat the prompt, and this goes to the log.
             Why::Error(_) => f.write_str("the backend answered with an error"),
             Why::NoChoices => f.write_str("the backend's answer has no choices"),
+            Why::NoItems => f.write_str("the backend's answer has no vectors and no ranks"),
+            Why::Vectors { found, asked } => {
+                write!(f, "the backend's answer has {found} vectors where {asked} were asked for")
+            }
             Why::Silent => f.write_str("the backend's answer has nothing in it"),
         }
     }
@@ -64,19 +77,22 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// A body that could be an answer.
+pub(super) fn something(body: &Bytes) -> Result<&[u8], Invalid> {
+    match body.trim_ascii() {
+        [] => Err(Invalid { why: Why::Empty }),
+        [b'<', ..] => Err(Invalid { why: Why::Html }),
+        text => Ok(text),
+    }
+}
+
 /// Reads a complete answer of the OpenAI dialect. The bytes are the caller's to have as they are.
 ///
 /// # Errors
 /// What it is if it is no answer.
 pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     let invalid = |why| Err(Invalid { why });
-    let text = body.trim_ascii();
-    if text.is_empty() {
-        return invalid(Why::Empty);
-    }
-    if text.starts_with(b"<") {
-        return invalid(Why::Html);
-    }
+    let text = something(body)?;
     let Ok(look) = chunk::look(text, &mut Pattern::default()) else {
         return invalid(Why::NotJson);
     };

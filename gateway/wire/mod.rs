@@ -58,6 +58,7 @@ mod traceparent;
 mod transcript;
 mod usage;
 mod utf8;
+mod vectors;
 
 use bytes::Bytes;
 

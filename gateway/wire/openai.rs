@@ -1,5 +1,8 @@
-//! A chat completion request of the OpenAI dialect: which fields the gateway reads, which it
-//! refuses, and what shape they must have. Everything else is the backend's business.
+//! The requests of the OpenAI dialect: which fields the gateway reads, which it refuses, and what shape they
+//! must have. Everything else is the backend's business.
+
+mod fields;
+mod texts;
 
 use std::borrow::Cow;
 
@@ -7,6 +10,7 @@ use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
+use self::fields::{Field, Table};
 use super::{
     ReadLimits, Surface,
     field::{
@@ -27,70 +31,51 @@ const MODEL_BYTES_MAX: usize = 256;
 /// of the body to find one that stands twice.
 const OTHERS_MAX: usize = 1000;
 
-/// The fields the gateway reads; the discriminant is the bit that marks one as seen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum Field {
-    Model,
-    Messages,
-    Stream,
-    StreamOptions,
-    MaxTokens,
-    MaxCompletionTokens,
-    N,
-    Tools,
-    Functions,
-    ResponseFormat,
-    ReasoningEffort,
-    Reasoning,
-    Thinking,
-    EnableThinking,
-    ThinkingBudget,
-    Think,
-    TemplateKwargs,
-    Logprobs,
-    User,
-    SafetyIdentifier,
-    Metadata,
-}
-
-impl Field {
-    fn of(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"model" => Self::Model,
-            b"messages" => Self::Messages,
-            b"stream" => Self::Stream,
-            b"stream_options" => Self::StreamOptions,
-            b"max_tokens" => Self::MaxTokens,
-            b"max_completion_tokens" => Self::MaxCompletionTokens,
-            b"n" => Self::N,
-            b"tools" => Self::Tools,
-            b"functions" => Self::Functions,
-            b"response_format" => Self::ResponseFormat,
-            b"reasoning_effort" => Self::ReasoningEffort,
-            b"reasoning" => Self::Reasoning,
-            b"thinking" => Self::Thinking,
-            b"enable_thinking" => Self::EnableThinking,
-            b"thinking_budget" => Self::ThinkingBudget,
-            b"think" => Self::Think,
-            b"chat_template_kwargs" => Self::TemplateKwargs,
-            b"logprobs" => Self::Logprobs,
-            b"user" => Self::User,
-            b"safety_identifier" => Self::SafetyIdentifier,
-            b"metadata" => Self::Metadata,
-            _ => return None,
-        })
-    }
-}
-
 /// Reads a chat request.
 pub(super) fn chat(
     surface: &'static Surface,
     body: Bytes,
     limits: &ReadLimits,
 ) -> Result<Request, Failure> {
+    read(&fields::CHAT, surface, body, limits)
+}
+
+/// Reads a request for the completion of prompts.
+pub(super) fn completion(
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    let request = read(&fields::COMPLETION, surface, body, limits)?;
+    texts::choices(request)
+}
+
+/// Reads a request for vectors.
+pub(super) fn embeddings(
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    read(&fields::EMBEDDINGS, surface, body, limits)
+}
+
+/// Reads a request for the ranks of documents.
+pub(super) fn rerank(
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    Ok(texts::ranked(read(&fields::RERANK, surface, body, limits)?))
+}
+
+fn read(
+    table: &Table,
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
     checked(&body)?;
-    let request = fields(Request::unread(surface), &body, limits)?;
+    let request = fields(table, Request::unread(surface), &body, limits)?;
     Ok(Request { body, ..request })
 }
 
@@ -105,17 +90,24 @@ pub(super) fn checked(body: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn fields(request: Request, body: &[u8], limits: &ReadLimits) -> Result<Request, Failure> {
-    let mut reader = Reader { request, limits, seen: 0, endless: false, others: SmallVec::new() };
+fn fields(
+    table: &Table,
+    request: Request,
+    body: &[u8],
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    let mut reader =
+        Reader { table, request, limits, seen: 0, endless: false, others: SmallVec::new() };
     reader.body(body)?;
     Ok(reader.request)
 }
 
 struct Reader<'a, 'l> {
+    table: &'l Table,
     request: Request,
     limits: &'l ReadLimits,
     /// One bit for each [`Field`].
-    seen: u32,
+    seen: u64,
     /// The answer does not end by itself.
     endless: bool,
     /// All other top-level keys.
@@ -137,7 +129,7 @@ impl<'a> Reader<'a, '_> {
         self.request.inside = Span::new(scanner.at() + 1, scanner.at() + 1).start;
         scanner.object(|scanner, key| {
             let name = key.name();
-            let Some(field) = Field::of(&name) else {
+            let Some(field) = (self.table.field)(&name) else {
                 self.other(&name, scanner)?;
                 if self.others.len() >= OTHERS_MAX {
                     let text = format!("more than {OTHERS_MAX} unknown fields");
@@ -146,10 +138,10 @@ impl<'a> Reader<'a, '_> {
                 self.others.push(name);
                 return Ok(());
             };
-            if self.seen & (1 << field as u32) != 0 {
+            if self.seen & (1 << field as u64) != 0 {
                 return Err(twice(&name));
             }
-            self.seen |= 1 << field as u32;
+            self.seen |= 1 << field as u64;
             self.field(field, scanner)
         })?;
         scanner.end()?;
@@ -157,10 +149,10 @@ impl<'a> Reader<'a, '_> {
         if let Some([name, _]) = self.others.array_windows().find(|[one, two]| one == two) {
             return Err(twice(name));
         }
-        for (field, name) in [(Field::Model, "model"), (Field::Messages, "messages")] {
-            if self.seen & (1 << field as u32) == 0 {
+        for (field, name) in self.table.needed {
+            if self.seen & (1 << *field as u64) == 0 {
                 let text = format!("{name} is missing");
-                return Err(Failure::invalid("missing_required_parameter", text).at(name));
+                return Err(Failure::invalid("missing_required_parameter", text).at(*name));
             }
         }
         if self.endless && self.request.output_tokens_asked().is_none() {
@@ -229,6 +221,7 @@ impl<'a> Reader<'a, '_> {
             Field::User => self.request.user = string_if(scanner)?,
             Field::SafetyIdentifier => self.request.safety_identifier = string_if(scanner)?,
             Field::Metadata => self.metadata(scanner)?,
+            other => texts::field(other, scanner, &mut self.request, self.limits)?,
         }
         Ok(())
     }
@@ -386,3 +379,6 @@ impl<'a> Reader<'a, '_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,9 +52,30 @@ pub(super) fn with_bill(event: &Bytes, bill: Bill<'_>) -> Bytes {
 /// The chunk with the usage for a caller who asked for it, where the backend sent none: called as the last
 /// event of the stream is, or by our id of the request.
 pub(super) fn usage_event(last: Option<&Bytes>, id: Uuid, counts: Counts, bill: Bill<'_>) -> Bytes {
+    let head = || format!(r#""id":"chatcmpl-{id}","object":"chat.completion.chunk","#);
+    usage_called(last, head, counts, bill)
+}
+
+/// The same in a stream of completions.
+pub(super) fn completion_usage_event(
+    last: Option<&Bytes>,
+    id: Uuid,
+    counts: Counts,
+    bill: Bill<'_>,
+) -> Bytes {
+    let head = || format!(r#""id":"cmpl-{id}","object":"text_completion","#);
+    usage_called(last, head, counts, bill)
+}
+
+fn usage_called(
+    last: Option<&Bytes>,
+    unnamed: impl Fn() -> String,
+    counts: Counts,
+    bill: Bill<'_>,
+) -> Bytes {
     let mut head = last.map(|event| named(event).unwrap_or_default()).unwrap_or_default();
     if head.is_empty() {
-        head = format!(r#""id":"chatcmpl-{id}","object":"chat.completion.chunk","#);
+        head = unnamed();
     }
     let Counts { input, cached_input, cache_write, output, reasoning } = counts;
     let sum = |figures: &[u32]| figures.iter().copied().map(u64::from).sum::<u64>();

@@ -99,6 +99,18 @@ pub struct Request {
     pub(super) text_bytes: usize,
     /// Twentieths of a token: text, tools and tool calls.
     pub(super) weight: u64,
+    /// Texts beside which there are no messages: prompts, inputs or documents.
+    pub(super) inputs: u32,
+    /// Bytes and weight of the query by which documents are ranked.
+    pub(super) query: (u64, u64),
+    /// Parts into which a document may be cut; 0 where that is not said.
+    pub(super) chunks: u32,
+    /// Bytes that are read beyond those of the body: the query, once for each document.
+    pub(super) repeated_bytes: u64,
+    /// Answers that are written for each prompt to choose from; 0 where that is not said.
+    pub(super) best_of: u8,
+    /// Whether the answer begins with the prompt.
+    pub(super) echo: bool,
     /// The caller's own bytes, where the body was written anew from them.
     pub(super) native: Option<Box<Native>>,
 }
@@ -141,6 +153,12 @@ impl Request {
             turns: SmallVec::new(),
             text_bytes: 0,
             weight: 0,
+            inputs: 0,
+            query: (0, 0),
+            chunks: 0,
+            repeated_bytes: 0,
+            best_of: 0,
+            echo: false,
             native: None,
         }
     }
@@ -263,7 +281,20 @@ impl Request {
         if self.json_schema { self.surface.format(&self.body) } else { None }
     }
 
-    /// How many messages there are; at least 1.
+    /// How many vectors are asked for, where vectors are.
+    #[must_use]
+    pub fn vectors(&self) -> Option<u32> {
+        self.surface.operation.has_vectors().then_some(self.inputs)
+    }
+
+    /// What of the answer may be the caller's own prompt, in tokens of all choices.
+    #[must_use]
+    pub fn echoed(&self) -> Tokens {
+        let bytes = if self.echo { self.body.len() } else { 0 };
+        Tokens(u32::try_from(bytes).unwrap_or(u32::MAX)).saturating_mul(u32::from(self.n))
+    }
+
+    /// How many messages there are, or documents beside a query.
     #[must_use]
     pub fn messages(&self) -> usize {
         self.messages as usize
@@ -314,7 +345,8 @@ impl Request {
     #[must_use]
     pub fn input_tokens_bound(&self, media_tokens_max: Tokens) -> Tokens {
         let around = self.messages.saturating_add(u32::from(self.tools));
-        let text = self.body.len().saturating_sub(self.media_bytes);
+        let text = self.body.len().saturating_sub(self.media_bytes) as u64;
+        let text = text.saturating_add(self.repeated_bytes);
         Tokens(u32::try_from(text).unwrap_or(u32::MAX))
             .saturating_add(Tokens(around).saturating_mul(64))
             .saturating_add(Tokens(1024))

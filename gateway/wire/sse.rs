@@ -12,8 +12,8 @@ use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 use smallvec::SmallVec;
 
-pub(super) use self::bound::length_event;
 pub use self::bound::{StreamFault, StreamLimits};
+pub(super) use self::bound::{completion_length_event, length_event};
 use self::seen::Seen;
 pub use super::event::{Event, What};
 use super::{

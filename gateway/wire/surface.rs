@@ -4,6 +4,8 @@
 //! what the gateway itself writes into its answers. Another surface is another row, with its reader and its
 //! events: the edge, the signals, dispatch, the answer and the ledger go by the row.
 
+mod table;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -14,17 +16,17 @@ use policies::{
 };
 use uuid::Uuid;
 
+use self::table::TABLE;
 use super::{
-    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, What, answer,
-    answer_format,
-    chunk::{self, Look, Pattern},
+    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, What,
+    chunk::{Look, Pattern},
     delta::Delta,
     encoder::Encoder,
-    errors, messages, openai, own, responses, rewritten,
+    errors,
     scan::JsonError,
-    sse, transcript, usage,
+    vectors,
 };
-use crate::failure::Failure;
+use crate::{config::BoundNames, failure::Failure};
 
 /// One API by which callers ask models for something.
 pub struct Surface {
@@ -90,110 +92,31 @@ struct Judged {
     transcript: fn(bool, &[u8]) -> Option<Transcript>,
 }
 
-/// All that is served.
-static TABLE: [Surface; Surface::COUNT] = [
-    Surface {
-        dialect: Dialect::OpenAi,
-        operation: Operation::Chat,
-        path: "/chat/completions",
-        row: 0,
-        reader: openai::chat,
-        events: Events {
-            done: own::done_event,
-            keep_alive: own::comment,
-            priced: own::with_bill,
-            usage: own::usage_event,
-            length: sse::length_event,
-        },
-        answers: Answers {
-            plain: answer::plain,
-            look: |data, pattern, _| Ok((chunk::look(data, pattern)?, false)),
-            keeps: |_, _| false,
-            closing: |_, _| own::done_event(),
-            encoder: None,
-            whole: |_, _, _| Ok(None),
-        },
-        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
-    },
-    Surface {
-        dialect: Dialect::Anthropic,
-        operation: Operation::Chat,
-        path: "/messages",
-        row: 1,
-        reader: |surface, body, limits| {
-            rewritten::read((surface, &messages::DIALECT), body, limits)
-        },
-        events: Events {
-            done: messages::stop_event,
-            keep_alive: messages::ping_event,
-            // Messages have no place for a bill, and no caller asks for one.
-            priced: |event, _| event.clone(),
-            usage: |_, _, _, _| Bytes::new(),
-            length: messages::length_event,
-        },
-        answers: Answers {
-            plain: messages::plain,
-            look: |data, _, known| Ok(added(messages::data(data)?, known)),
-            keeps: |what, _| *what == What::Done,
-            closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
-            encoder: Some(|request, label| {
-                Encoder::Messages(Box::new(messages::Encoder::new(label, request.input_tokens())))
-            }),
-            whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
-        },
-        judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
-    },
-    Surface {
-        dialect: Dialect::Responses,
-        operation: Operation::Chat,
-        path: "/responses",
-        row: 2,
-        reader: |surface, body, limits| {
-            rewritten::read((surface, &responses::DIALECT), body, limits)
-        },
-        events: Events {
-            done: Bytes::new,
-            keep_alive: own::comment,
-            // As for Messages.
-            priced: |event, _| event.clone(),
-            usage: |_, _, _, _| Bytes::new(),
-            // Its last event says it.
-            length: |_, _| own::comment(),
-        },
-        answers: Answers {
-            plain: responses::plain,
-            look: |data, _, known| Ok(added(responses::data(data)?, known)),
-            // Its first event tells what a last one of ours must say.
-            keeps: |what, first| first && *what != What::Comment || *what == What::Done,
-            closing: |kept, ended| {
-                let kept = kept.unwrap_or_default();
-                if ended { kept } else { responses::cut(&kept) }
-            },
-            encoder: Some(|request, label| {
-                let input = request.input_tokens();
-                let responses = responses::Encoder::new(label, request.echo(), input);
-                Encoder::Responses(Box::new(responses))
-            }),
-            whole: |request, label, (said, counts)| {
-                Ok(Some(responses::whole(said, (*label, request.echo()), counts)))
-            },
-        },
-        judged: Judged {
-            format: answer_format::response_format,
-            transcript: responses::transcript,
-        },
-    },
-];
-
-/// The events of these dialects tell some of the figures each: all that is known by now.
-fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {
-    let usage = look.usage.zip(known).map(|(told, known)| usage::largest(told, known));
-    (Look { usage: usage.or(look.usage), ..look }, done)
-}
-
 impl Surface {
     /// How many there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 6;
+
+    /// What a caller calls the texts of a request for this.
+    #[must_use]
+    pub const fn content(operation: Operation) -> &'static str {
+        match operation {
+            Operation::Chat => "messages",
+            Operation::TextCompletion => "prompt",
+            Operation::Embeddings => "input",
+            Operation::Rerank => "documents",
+        }
+    }
+
+    /// The names by which its engines are told a bound that is to stand under these: what writes no text has
+    /// none, and of text alone the older name is all that there is.
+    #[must_use]
+    pub fn bounds(&self, told_as: BoundNames) -> BoundNames {
+        match self.operation {
+            Operation::Chat => told_as,
+            Operation::TextCompletion if told_as.any() => BoundNames::MAX_TOKENS,
+            _ => BoundNames::default(),
+        }
+    }
 
     /// Every surface.
     #[must_use]
@@ -314,6 +237,20 @@ impl Surface {
         said: (&[Delta<'_>], Counts),
     ) -> Result<Option<Vec<u8>>, &'static str> {
         (self.answers.whole)(request, label, said)
+    }
+
+    /// The same, with so many vectors where vectors were asked for.
+    ///
+    /// # Errors
+    /// What it is if it is no answer, or one to another request.
+    pub fn plain_with(&self, answer: &Bytes, vectors: Option<u32>) -> Result<Plain, Invalid> {
+        vectors.map_or_else(|| self.plain(answer), |asked| vectors::embeddings(answer, asked))
+    }
+
+    /// Whether what is said by it is messages, in which a model's reasoning has a field.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        self.operation == Operation::Chat
     }
 
     /// What keeps a silent connection alive.

@@ -161,6 +161,8 @@ impl Said {
             (b"delta" | b"message", Shape::Object) => {
                 scanner.object(|scanner, key| self.message(&key.name(), scanner))
             }
+            // Of a completion.
+            (b"text", Shape::String) => add(&mut self.text, scanner),
             (b"finish_reason", _) => {
                 let (shape, span) = scanner.value()?;
                 let value = span.of(scanner.bytes());

@@ -71,6 +71,23 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, JsonErro
     Ok(reported.disjoint())
 }
 
+/// Reads the usage of an answer that is no text: all of it is input, and a total is the input as well.
+pub(super) fn input(scanner: &mut Scanner<'_>) -> Result<Option<Counts>, JsonError> {
+    if scanner.shape()? != Shape::Object {
+        scanner.skip()?;
+        return Ok(None);
+    }
+    let mut reported = Reported::default();
+    scanner.object(|scanner, key| reported.member(&key.name(), scanner))?;
+    let figures = [reported.prompt, reported.input, reported.total];
+    if figures.contains(&Figure::Impossible) {
+        return Ok(None);
+    }
+    let told = figures.into_iter().filter_map(Figure::number).find(|it| *it > 0);
+    let input = told.and_then(|it| u32::try_from(it).ok());
+    Ok(input.map(|input| Counts { input, ..Counts::default() }))
+}
+
 /// Reads the `usage` within an object such as `x_groq`. The first of the pair says whether there is one.
 pub(super) fn within(scanner: &mut Scanner<'_>) -> Result<(bool, Option<Counts>), JsonError> {
     let (mut is_there, mut counts) = (false, None);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::facts::{
-    FleetFacts, KeyFacts, Language, ModelFacts, Money, Needs, Price, TeamFacts, Timeouts, Tokens,
+    FleetFacts, KeyFacts, Language, ModelFacts, ModelKind, Money, Needs, Price, TeamFacts,
+    Timeouts, Tokens,
 };
 
 /// The catalogue's document: `[[model]]` tables as a configuration has them, without endpoints.
@@ -40,6 +41,8 @@ fn model(value: &Value) -> Option<ModelFacts> {
     let output_tokens_max = tokens("output_tokens_max")?;
     Some(ModelFacts {
         id: shared("id")?,
+        kind: ModelKind::Chat,
+        vector_space: None,
         family: shared("family"),
         tags: texts("tags").map(Arc::from).collect(),
         zone: shared("zone"),

@@ -5,6 +5,7 @@ mod cost;
 mod enrol;
 mod order;
 mod shadow;
+mod vectors;
 mod world;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub use self::{shadow::shadow, world::World};
 use crate::{
     experiment::{Added, ExperimentView},
     facts::{
-        Draw, FleetView, ModelFacts, ModelIndex, Needs, Operation, RuleIndex, Signals, Timeouts,
+        Draw, FleetView, ModelFacts, ModelIndex, ModelKind, Needs, RuleIndex, Signals, Timeouts,
         Tokens,
     },
     plan::{Hedge, Plan, Planned, Reason, Refusal, Skip, Why},
@@ -103,6 +104,7 @@ pub(crate) fn passed_over(
     let Some(found) = policy.rules.get(rule.get()) else { return Vec::new() };
     let skip = |model: &ModelIndex| {
         let skip = match policy.fleet().models.get(model.get())? {
+            facts if facts.kind != signals.operation.kind() => Skip::Serves(facts.kind),
             _ if !allowed.contains(model.get()) => Skip::NotAllowed,
             _ if !found.permitted.contains(model.get()) => Skip::Guard(rule),
             facts => room(facts, signals, Tokens(0)).err()?,
@@ -171,8 +173,9 @@ impl Moment<'_> {
     ) -> Usables {
         skipped.clear();
         let mut usable = Usables::new();
+        let space = vectors::Bound::of(self, chosen.models, &filter.allowed);
         for (at, model) in chosen.models.iter().copied().enumerate() {
-            match self.sift(model, filter) {
+            match self.sift(model, filter).and_then(|it| space.holds(self, model).map(|()| it)) {
                 Ok(output_tokens_max) => usable.push(Usable { model, at, output_tokens_max }),
                 Err(skip) => skipped.push((model, skip)),
             }
@@ -180,12 +183,16 @@ impl Moment<'_> {
         usable
     }
 
-    /// The models that can serve the request: whoever guards, and whatever is down.
+    /// The models that can serve the request: whoever guards, and whatever is down. What the length of a
+    /// request for vectors says is left to its rule: it must not lead to other vectors.
     fn able(&self, allowed: &BitSet) -> BitSet {
         let models = &self.policy.fleet().models;
         let mut able = BitSet::empty(models.len());
         let can = |(at, model): &(usize, &ModelFacts)| {
-            allowed.contains(*at) && room(model, self.signals, Tokens(0)).is_ok()
+            let kind = model.kind == self.signals.operation.kind();
+            let vectors = self.signals.operation.has_vectors();
+            let fits = || vectors || room(model, self.signals, Tokens(0)).is_ok();
+            kind && allowed.contains(*at) && fits()
         };
         (0..).zip(models).filter(can).for_each(|(at, _)| able.insert(at));
         able
@@ -204,6 +211,10 @@ impl Moment<'_> {
     /// The same, however the fleet is.
     fn may(&self, model: ModelIndex, filter: &Filter<'_>) -> Result<Tokens, Skip> {
         let at = model.get();
+        let facts = self.facts(model).ok_or(Skip::Unavailable)?;
+        if facts.kind != self.signals.operation.kind() {
+            return Err(Skip::Serves(facts.kind));
+        }
         if !filter.allowed.contains(at) {
             return Err(Skip::NotAllowed);
         }
@@ -213,7 +224,6 @@ impl Moment<'_> {
                 return Err(Skip::Guard(guard));
             }
         }
-        let facts = self.facts(model).ok_or(Skip::Unavailable)?;
         room(facts, self.signals, self.adds.tokens)
     }
 
@@ -223,14 +233,15 @@ impl Moment<'_> {
         if chosen.models.is_empty() {
             return Reason::NoModel;
         }
-        let last = reason(skipped);
+        let kind = self.signals.operation.kind();
+        let last = reason(skipped, kind);
         let moment = matches!(last, Reason::NoneAvailable | Reason::SwitchedOff);
         if moment || matches!(last, Reason::PolicyForbidden(_)) {
             return last;
         }
         let passed = chosen.passed.iter();
         let others = passed.flat_map(|rule| passed_over(self.policy, self.signals, *rule));
-        reason(&skipped.iter().copied().chain(others).collect::<Vec<_>>())
+        reason(&skipped.iter().copied().chain(others).collect::<Vec<_>>(), kind)
     }
 
     /// Cuts the ordered models to what may be tried and what it may cost.
@@ -289,12 +300,14 @@ impl Moment<'_> {
     }
 }
 
-/// The reason of a refusal: what stopped the models that came furthest, at the mildest.
-fn reason(skipped: &[(ModelIndex, Skip)]) -> Reason {
+/// The reason of a refusal: what stopped the models that came furthest, at the mildest; where models of this
+/// kind are asked for.
+fn reason(skipped: &[(ModelIndex, Skip)], kind: ModelKind) -> Reason {
     let skips = || skipped.iter().map(|(_, skip)| *skip);
     let furthest = skips().map(rank).max();
     let mut stopped = skips().filter(|skip| Some(rank(*skip)) == furthest);
     match stopped.next() {
+        Some(Skip::Serves(_)) => Reason::NoModelOfKind(kind),
         Some(Skip::NotAllowed) => Reason::ModelForbidden,
         Some(Skip::Guard(rule)) => Reason::PolicyForbidden(rule),
         Some(Skip::Lacks(first)) => {
@@ -317,20 +330,24 @@ fn reason(skipped: &[(ModelIndex, Skip)]) -> Reason {
         Some(Skip::SwitchedOff) if stopped.all(|skip| skip == Skip::SwitchedOff) => {
             Reason::SwitchedOff
         }
-        Some(Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough) | None => {
-            Reason::NoneAvailable
-        }
+        Some(
+            Skip::Unavailable | Skip::SwitchedOff | Skip::Space(_) | Skip::Cost | Skip::Enough,
+        )
+        | None => Reason::NoneAvailable,
     }
 }
 
 /// How far a model came.
 fn rank(skip: Skip) -> u8 {
     match skip {
-        Skip::NotAllowed => 0,
-        Skip::Guard(_) => 1,
-        Skip::Lacks(_) => 2,
-        Skip::Context { .. } => 3,
-        Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough => 4,
+        Skip::Serves(_) => 0,
+        // One that would only serve with other vectors came nowhere.
+        Skip::Space(_) => 1,
+        Skip::NotAllowed => 2,
+        Skip::Guard(_) => 3,
+        Skip::Lacks(_) => 4,
+        Skip::Context { .. } => 5,
+        Skip::Unavailable | Skip::SwitchedOff | Skip::Cost | Skip::Enough => 6,
     }
 }
 
@@ -349,9 +366,7 @@ fn output_bound(facts: &ModelFacts, signals: &Signals, input: Tokens) -> Result<
     let has = facts.context_tokens_max;
     let room = has.0.saturating_sub(input.0);
     let (bound, needs) = match signals.output_tokens_asked {
-        _ if matches!(signals.operation, Operation::Embeddings | Operation::Rerank) => {
-            (Tokens(0), Tokens(0))
-        }
+        _ if !signals.operation.writes() => (Tokens(0), Tokens(0)),
         Some(asked) => {
             let bound = asked.min(facts.output_tokens_max);
             (bound, bound)

@@ -197,6 +197,10 @@ fn near(policy: &Policy, signals: &Signals) -> Vec<Near> {
 
 pub(crate) fn skip_text(skip: &Skip, policy: &Policy) -> String {
     match skip {
+        Skip::Serves(kind) => format!("serves {}", kind.serves()),
+        Skip::Space(bound) => {
+            format!("its vectors are of another space than those of `{}`", policy.model_id(*bound))
+        }
         Skip::Lacks(needs) => format!("cannot {}", needs.in_words(" or ")),
         Skip::Context { needed, has } => {
             format!("its context of {has} tokens is smaller than the {needed} needed")
@@ -217,6 +221,7 @@ pub(crate) fn reason_text(reason: &Reason, policy: &Policy) -> String {
         Reason::PolicyForbidden(rule) => {
             format!("rule `{}` forbids every model left", policy.rule_name(*rule))
         }
+        Reason::NoModelOfKind(kind) => format!("no model of the route serves {}", kind.serves()),
         Reason::NoCapableModel(needs) => {
             format!("no model of the route can {}", needs.in_words(" and "))
         }

@@ -65,6 +65,54 @@ closed! {
 }
 
 closed! {
+    /// What a model is for.
+    ModelKind { Chat = "chat", Embedding = "embedding", Rerank = "rerank" }
+}
+
+#[expect(clippy::derivable_impls, reason = "the macro makes no default")]
+impl Default for ModelKind {
+    fn default() -> Self {
+        Self::Chat
+    }
+}
+
+impl ModelKind {
+    /// What models of this kind serve, in words.
+    #[must_use]
+    pub const fn serves(self) -> &'static str {
+        match self {
+            Self::Chat => "chats and completions",
+            Self::Embedding => "embeddings",
+            Self::Rerank => "reranking",
+        }
+    }
+}
+
+impl Operation {
+    /// The kind of models that serves it.
+    #[must_use]
+    pub const fn kind(self) -> ModelKind {
+        match self {
+            Self::Chat | Self::TextCompletion => ModelKind::Chat,
+            Self::Embeddings => ModelKind::Embedding,
+            Self::Rerank => ModelKind::Rerank,
+        }
+    }
+
+    /// Whether its answers are text that a model writes, and not vectors or ranks.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self.kind(), ModelKind::Chat)
+    }
+
+    /// Whether its answers are vectors: those of two models are of two spaces and cannot be compared.
+    #[must_use]
+    pub const fn has_vectors(self) -> bool {
+        matches!(self.kind(), ModelKind::Embedding)
+    }
+}
+
+closed! {
     /// The API a caller speaks.
     Dialect { OpenAi = "openai", Anthropic = "anthropic", Responses = "responses" }
 }
@@ -199,6 +247,10 @@ impl Signals {
 pub struct ModelFacts {
     /// The id callers and policies use.
     pub id: Arc<str>,
+    /// What it is for: it serves the operations of its kind and no others.
+    pub kind: ModelKind,
+    /// The space of its vectors, of an embedding model: vectors of one space can be compared.
+    pub vector_space: Option<Arc<str>>,
     /// The family, for `family:…` selectors.
     pub family: Option<Arc<str>>,
     /// Tags, for `tag:…` selectors.

@@ -12,6 +12,7 @@ mod finding;
 mod reach;
 mod space;
 mod values;
+mod vectors;
 
 use std::cell::Cell;
 
@@ -34,8 +35,6 @@ use crate::{
 const STEPS_MAX: u64 = 400_000;
 /// Parts that a box may fall into before its proof is given up.
 const PARTS_MAX: usize = 2_000;
-/// Lists of models, of keys and of teams, that are told to lead nowhere.
-const LISTS_MAX: usize = 8;
 /// Room that an answer needs at the least, in tokens.
 const ANSWER_MIN: u32 = 256;
 
@@ -71,8 +70,8 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     };
     proof.guards();
     proof.rules();
-    let experiments = experiment::all(&proof);
-    proof.findings.extend(experiments);
+    let more = [vectors::all(&proof), experiment::all(&proof)];
+    proof.findings.extend(more.into_iter().flatten());
     if proof.given_up.get() {
         proof.find(Kind::Unproved, None, finding::UNPROVED, None);
     }
@@ -280,7 +279,7 @@ impl Proof<'_> {
     /// Keys and teams that may use no model of the default route, where some request of theirs comes to it.
     fn lists(&mut self, before: &[usize]) {
         let named = named_keys(self.policy.rules.iter());
-        for (asking, models) in asking::shut_out(self.policy).take(LISTS_MAX) {
+        for (asking, models) in asking::shut_out(self.policy) {
             let kept = before.iter().filter(|it| self.reach.keeps_of(**it, models));
             let kept = kept.filter_map(|it| self.areas.get(*it));
             let whole = asking.area(&self.space, &named);
@@ -384,7 +383,8 @@ impl Proof<'_> {
         let part = part.clone();
         let small = |it: &&ModelIndex| {
             let model = self.policy.fleet().models.get(it.get());
-            model.is_some_and(|model| model.context_tokens_max.0 < least.saturating_add(ANSWER_MIN))
+            let least = least.saturating_add(ANSWER_MIN);
+            model.is_some_and(|it| can(it, Needs::NONE) && it.context_tokens_max.0 < least)
         };
         let Some(small) =
             models.iter().find(small).and_then(|it| self.policy.fleet().models.get(it.get()))

@@ -6,7 +6,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::enrolled::{ArmIndex, Enrolled, ExperimentIndex, Outside};
-use crate::facts::{ModelIndex, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
+use crate::facts::{ModelIndex, ModelKind, Money, Needs, RuleIndex, SHORT_INPUT, Timeouts, Tokens};
 
 /// Which models are tried, in which order, how, and what it can cost at the most.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +153,10 @@ pub struct Why {
 /// Why a model is not in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
+    /// It is of another kind than the request asks for.
+    Serves(ModelKind),
+    /// Its vectors are of another space than those of this model, which the request is bound to.
+    Space(ModelIndex),
     /// It lacks these capabilities.
     Lacks(Needs),
     /// Prompt and answer need more room than it has.
@@ -202,6 +206,8 @@ pub enum Reason {
     PolicyForbidden(RuleIndex),
     /// The rule's optional names find no model of the fleet, and the rule passes nothing on.
     NoModel,
+    /// No model of the route, nor of those before it, is of the kind that the request asks for.
+    NoModelOfKind(ModelKind),
     /// No model of the route, nor of those before it, can do this.
     NoCapableModel(Needs),
     /// No model of the route, nor of those before it, has room for prompt and answer.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     facts::{
-        AliasTarget, FleetFacts, KeyFacts, KeyIndex, Language, ModelFacts, Money, Needs, Price,
-        TeamFacts, TeamIndex, Timeouts, Tokens,
+        AliasTarget, FleetFacts, KeyFacts, KeyIndex, Language, ModelFacts, ModelKind, Money, Needs,
+        Price, TeamFacts, TeamIndex, Timeouts, Tokens,
     },
     policy::Policy,
 };
@@ -29,6 +29,11 @@ pub struct FleetSnapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Model {
     id: String,
+    /// Absent where it is a chat model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vector_space: Option<String>,
     family: Option<String>,
     tags: Vec<String>,
     zone: Option<String>,
@@ -132,6 +137,8 @@ impl Model {
         let text = |it: &Option<Arc<str>>| it.as_deref().map(str::to_owned);
         Self {
             id: facts.id.to_string(),
+            kind: (facts.kind != ModelKind::Chat).then(|| facts.kind.code().to_owned()),
+            vector_space: text(&facts.vector_space),
             family: text(&facts.family),
             tags: texts(&facts.tags),
             zone: text(&facts.zone),
@@ -159,6 +166,8 @@ impl Model {
         let needs = self.capabilities.iter().filter_map(|it| Needs::from_code(it));
         ModelFacts {
             id: self.id.as_str().into(),
+            kind: self.kind.as_deref().and_then(ModelKind::from_code).unwrap_or_default(),
+            vector_space: text(&self.vector_space),
             family: text(&self.family),
             tags: self.tags.iter().map(|it| it.as_str().into()).collect(),
             zone: text(&self.zone),

@@ -474,11 +474,15 @@ fn weights_are_kept_and_zero_is_a_last_resort() {
 
 #[test]
 fn vectors_cost_no_output() {
-    let policy = compile(ALL, &catalogue()).unwrap();
+    let mut fleet = catalogue();
+    fleet.models[0].kind = policies::facts::ModelKind::Embedding;
+    fleet.models[0].vector_space = Some("one".into());
+    let policy = compile(ALL, &fleet).unwrap();
     let mut signals = Signals::chat("auto");
     signals.operation = policies::facts::Operation::Embeddings;
     signals.input_tokens = Tokens(262_144);
     let plan = now(&policy, &signals).unwrap();
+    assert_eq!(plan.attempts.len(), 1);
     assert_eq!(plan.output_tokens_bound, Tokens(0));
 }
 

@@ -73,4 +73,5 @@ mod two_persons;
 mod unservable;
 mod usage;
 mod usage_and_recovery;
+mod vectors;
 mod why;

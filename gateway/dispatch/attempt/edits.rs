@@ -78,11 +78,12 @@ impl Edits {
         let stream = wire::Stream::new(limits, !body.wants_usage()).of(body.n());
         let stream = stream.answering(body, self.target.spoken(request), *label);
         let holds = self.target.holds.load(Relaxed);
-        let stream = stream.reasoning_in(self.target.reasoning_field, holds);
+        let stream = stream.reasoning_in(self.target.reasoning_in(request), holds);
         if !request.bound {
             return stream;
         }
-        stream.at_most(self.planned.output_tokens_max.saturating_mul(u32::from(body.n())))
+        let most = self.planned.output_tokens_max.saturating_mul(u32::from(body.n()));
+        stream.at_most(most.saturating_add(body.echoed()))
     }
 
     /// The facts by which its failures are judged.

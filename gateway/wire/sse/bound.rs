@@ -64,6 +64,17 @@ pub(super) fn within(stream: &mut Stream, before: (u32, u64, u64)) -> bool {
 
 /// The end of these choices at their length, as an event like this one of the same answer.
 pub(in crate::wire) fn length_event(like: &[u8], choices: &[u32]) -> Bytes {
+    let ended = |index| json!({ "index": index, "delta": {}, "finish_reason": "length" });
+    ended_by(like, choices.iter().copied().map(ended).collect())
+}
+
+/// The same in a stream of completions.
+pub(in crate::wire) fn completion_length_event(like: &[u8], choices: &[u32]) -> Bytes {
+    let ended = |index| json!({ "index": index, "text": "", "finish_reason": "length" });
+    ended_by(like, choices.iter().copied().map(ended).collect())
+}
+
+fn ended_by(like: &[u8], choices: Vec<Value>) -> Bytes {
     #[derive(Default, Deserialize, Serialize)]
     struct Chunk {
         #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -80,8 +91,7 @@ pub(in crate::wire) fn length_event(like: &[u8], choices: &[u32]) -> Bytes {
     let mut joined = Vec::new();
     fields(like, &mut joined);
     let mut chunk: Chunk = serde_json::from_slice(&joined).unwrap_or_default();
-    let ended = |index| json!({ "index": index, "delta": {}, "finish_reason": "length" });
-    chunk.choices = choices.iter().map(ended).collect();
+    chunk.choices = choices;
     let data = serde_json::to_vec(&chunk).unwrap_or_default();
     Bytes::from([b"data: ", &*data, b"\n\n"].concat())
 }

@@ -130,7 +130,9 @@ pub(super) fn reason_code(reason: &Reason) -> &'static str {
         Reason::UnknownModel => "model_not_found",
         Reason::ModelForbidden => "model_forbidden",
         Reason::PolicyForbidden(_) => "policy_forbidden",
-        Reason::NoCapableModel(_) | Reason::NoModel => "no_capable_model",
+        Reason::NoCapableModel(_) | Reason::NoModelOfKind(_) | Reason::NoModel => {
+            "no_capable_model"
+        }
         Reason::ContextTooLong { .. } => "context_length_exceeded",
         Reason::NoneAvailable | Reason::SwitchedOff => "no_capacity",
     }

@@ -15,6 +15,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     input_tokens: i128,
+    /// Whether the answer is text.
+    writes: bool,
     choices: u32,
     retries: i128,
     attempts: i128,
@@ -33,6 +35,7 @@ impl Tally {
     pub(super) fn new(signals: &Signals, input: Tokens, retries: u8) -> Self {
         Self {
             input_tokens: i128::from(input.0),
+            writes: signals.operation.writes(),
             choices: u32::from(signals.n.max(1)),
             retries: i128::from(retries),
             attempts: 0,
@@ -55,8 +58,10 @@ impl Tally {
     ) -> Self {
         let price = facts.price.unwrap_or_default();
         let output_price = i128::from(price.dearest_output().nano());
-        // No model reads more than its context, whatever stands in the body.
-        let read = self.input_tokens.min(i128::from(facts.context_tokens_max.0));
+        // No model reads more than its context, whatever stands in the body; but vectors and ranks are asked
+        // for many texts at once, each of which may be as long.
+        let most = if self.writes { facts.context_tokens_max.0 } else { u32::MAX };
+        let read = self.input_tokens.min(i128::from(most));
         let input = read * i128::from(price.dearest_input().nano());
         let held = i128::from(facts.held_tokens_max.0) * output_price;
         let output = output_tokens_max.saturating_mul(self.choices);

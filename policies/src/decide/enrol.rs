@@ -2,8 +2,8 @@
 
 use super::{Chosen, Filter, Moment};
 use crate::{
-    experiment::{Added, ArmIndex, Assigned, Enrolled, ExperimentIndex, Outside},
-    facts::ModelIndex,
+    experiment::{Added, Arm, ArmIndex, Assigned, Enrolled, ExperimentIndex, Outside},
+    facts::{ModelIndex, Operation},
 };
 
 /// The arm that a request has, or the experiment in which it has none, and why.
@@ -25,6 +25,11 @@ pub(super) fn enrol<'a>(
     };
     let policy = moment.policy;
     let Some(experiment) = policy.experiment(at) else { return (None, None) };
+    // What an arm writes into a request, it writes into a chat.
+    let writes = |arm: &Arm| !arm.params.is_empty() || arm.system_suffix.is_some();
+    if moment.signals.operation != Operation::Chat && experiment.arms.iter().any(writes) {
+        return (None, None);
+    }
     let state = moment.experiments.states.get(usize::from(at.0));
     let outside = |why| (None, Some((at, why)));
     let assigned = experiment.assign(moment.signals, state);

@@ -7,6 +7,9 @@ use crate::{
     set::BitSet,
 };
 
+/// Lists of models, of keys and of teams, that are told to lead nowhere.
+const LISTS_MAX: usize = 8;
+
 /// A team or a key that has a list of models.
 #[derive(Clone, Copy)]
 pub(super) enum Asking {
@@ -47,5 +50,6 @@ pub(super) fn shut_out(policy: &Policy) -> impl Iterator<Item = (Asking, &BitSet
     policy.default.models.iter().for_each(|it| default.insert(it.get()));
     let teams = policy.team_lists().map(|(team, set)| (Asking::Team(team), set));
     let keys = policy.key_lists().map(|(key, set)| (Asking::Key(key), set));
-    teams.chain(keys).filter(move |(_, set)| !set.is_empty() && !set.meets(&default))
+    let shut = teams.chain(keys).filter(move |(_, set)| !set.is_empty() && !set.meets(&default));
+    shut.take(LISTS_MAX)
 }

@@ -1,6 +1,6 @@
 //! What an experiment can never do: enrol anybody, give one of its arms, ask its shadow.
 
-use super::{Kind, Proof, example, finding::Finding, reach::can, space::Area};
+use super::{Kind, Proof, example, finding::Finding, reach::able, space::Area};
 use crate::{
     experiment::{ArmIndex, Assigned, Experiment, ExperimentIndex, UnitKind, unit_of_key},
     facts::{ModelIndex, Signals},
@@ -117,7 +117,13 @@ impl ExperimentCheck<'_> {
         if !needs {
             return Some(left);
         }
-        Some(left.iter().filter_map(|it| space.serving(it, |needs| can(facts, needs))).collect())
+        let others = policy.fleet().models.iter().any(|it| it.kind != facts.kind);
+        let asked = others.then(|| space.asking(|it| it.kind() == facts.kind));
+        let left = left.into_iter().filter_map(|it| match &asked {
+            Some(asked) => it.meet(asked),
+            None => Some(it),
+        });
+        Some(left.filter_map(|it| space.serving(&it, |needs| able(facts, needs))).collect())
     }
 
     /// Whether some request of a rule can be served by each of these routes.

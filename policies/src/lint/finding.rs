@@ -37,6 +37,8 @@ pub enum Kind {
     Gap,
     /// A model of a route is too small for every request that the rule routes.
     Context,
+    /// One name that callers ask for can lead to vectors of two spaces.
+    VectorSpaces,
     /// An experiment in which no request can take part.
     NeverEnrols,
     /// Guards forbid every model of an arm, for whatever the experiment's rules route.
@@ -58,7 +60,11 @@ impl Kind {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::Dead | Self::SameConditions | Self::Leak | Self::ArmForbidden => Severity::Error,
+            Self::Dead
+            | Self::SameConditions
+            | Self::Leak
+            | Self::VectorSpaces
+            | Self::ArmForbidden => Severity::Error,
             Self::SameArms => Severity::Note,
             _ => Severity::Warning,
         }
@@ -126,6 +132,7 @@ impl Finding {
         let wanted = match self.kind {
             Kind::Dead => "a rule that can route",
             Kind::SameConditions => "conditions of its own",
+            Kind::VectorSpaces => "one vector space for each name that is asked for",
             Kind::ArmForbidden => "a model that a rule with this experiment allows",
             _ => "guards that let nothing through",
         };

@@ -7,7 +7,7 @@ use super::{
     space::{Area, Space},
 };
 use crate::{
-    facts::{ModelFacts, ModelIndex, Needs},
+    facts::{ModelFacts, ModelIndex, ModelKind, Needs},
     policy::{Policy, Rule},
     set::BitSet,
 };
@@ -44,7 +44,10 @@ impl<'a> Reach<'a> {
                 None => None,
                 Some(_) if rule.refuses => Some(area.clone()),
                 Some(_) if models.is_empty() => None,
-                Some(_) => space.serving(area, serves),
+                Some(_) => {
+                    let kinds = Kinds::of(&models, fleet);
+                    kinds.keeps(space, area, serves)
+                }
             });
             group.push(*ids.entry(models.clone()).or_insert_with(|| {
                 sets.push(models);
@@ -102,7 +105,9 @@ impl<'a> Reach<'a> {
             (room(more), room(less));
         let needed =
             longest.saturating_sub(longest_of_less).max(least.saturating_sub(least_of_less));
-        more.capabilities.contains(less.capabilities)
+        more.kind == less.kind
+            && more.vector_space == less.vector_space
+            && more.capabilities.contains(less.capabilities)
             && context >= context_of_less.saturating_add(needed)
             && self.policy.admits(other, one)
     }
@@ -121,6 +126,40 @@ impl<'a> Reach<'a> {
     }
 }
 
+/// The kinds of models that a rule has, among those that there are.
+struct Kinds {
+    has: [bool; ModelKind::ALL.len()],
+    lacks: [bool; ModelKind::ALL.len()],
+}
+
+impl Kinds {
+    fn of(models: &BitSet, fleet: &[ModelFacts]) -> Self {
+        let (mut has, mut lacks) = ([false; 3], [false; 3]);
+        for (at, model) in (0..).zip(fleet) {
+            let kind = model.kind as usize;
+            has.get_mut(kind).into_iter().for_each(|it| *it |= models.contains(at));
+            lacks.get_mut(kind).into_iter().for_each(|it| *it = true);
+        }
+        lacks.iter_mut().zip(has).for_each(|(lacks, has)| *lacks &= !has);
+        Self { has, lacks }
+    }
+
+    /// What of an area is kept: requests for a kind of which only others have a model go on to the next rule.
+    fn keeps(&self, space: &Space, area: &Area, serves: impl Fn(Needs) -> bool) -> Option<Area> {
+        let [chat, ..] = self.has;
+        let lacks = |kind: ModelKind| self.lacks.get(kind as usize).copied().unwrap_or(false);
+        let kept = if !chat && lacks(ModelKind::Chat) {
+            Some(area.clone())
+        } else {
+            space.serving(area, serves)
+        };
+        if !self.lacks.contains(&true) {
+            return kept;
+        }
+        kept?.meet(&space.asking(|operation| !lacks(operation.kind())))
+    }
+}
+
 /// The models of a rule's route that its own limits let through.
 fn own_models(rule: &Rule, models: usize) -> BitSet {
     let mut set = BitSet::empty(models);
@@ -135,8 +174,13 @@ pub(super) fn kept(policy: &Policy, space: &Space) -> Vec<Option<Area>> {
     Reach::new(policy, space, &areas).keeps
 }
 
-/// Whether a model can do this.
+/// Whether a chat model can do this; one of another kind serves no chat.
 pub(super) fn can(model: &ModelFacts, needs: Needs) -> bool {
+    model.kind == ModelKind::Chat && able(model, needs)
+}
+
+/// Whether a model can do this, whatever it is for.
+pub(super) fn able(model: &ModelFacts, needs: Needs) -> bool {
     let long =
         !needs.contains(Needs::LONG_CONTEXT) || model.context_tokens_max.0 > 32_769 + ANSWER_MIN;
     long && needs.without(Needs::LONG_CONTEXT).without(model.capabilities).is_empty()

@@ -17,6 +17,9 @@ use crate::{
 
 /// Dimensions of the space.
 const DIMENSIONS: usize = 16;
+/// The place of the team, and of the model that is asked for.
+const TEAM: usize = 5;
+const MODEL: usize = 7;
 /// Sizes of input that rules may name, each with every combination of needs.
 const SIZES_MAX: usize = 16;
 /// Values of one dimension.
@@ -188,6 +191,11 @@ impl Space {
         self.only(2, |value| matches!(value, Value::Class(it) if *it == class))
     }
 
+    /// The requests for these operations.
+    pub(super) fn asking(&self, is: impl Fn(Operation) -> bool) -> Area {
+        self.only(3, |value| matches!(value, Value::Operation(it) if is(*it)))
+    }
+
     /// The requests of one team's own keys.
     pub(super) fn team(&self, team: TeamIndex) -> Area {
         self.only(5, |value| matches!(value, Value::Team(path) if path.first() == Some(&team)))
@@ -294,6 +302,17 @@ impl Area {
             }
         }
         Some(both)
+    }
+
+    /// The same, whatever is asked but for who asks and by which name: only team and model are looked at.
+    pub(super) fn by_team_and_model(&self) -> Self {
+        let mut area = Self::default();
+        for at in [TEAM, MODEL] {
+            if let (Some(part), Some(mine)) = (area.0.get_mut(at), self.0.get(at)) {
+                part.clone_from(mine);
+            }
+        }
+        area
     }
 
     /// Whether they have anything in common.

@@ -1,0 +1,164 @@
+//! The rows of the table of surfaces.
+
+use bytes::Bytes;
+use policies::{
+    Counts,
+    facts::{Dialect, Operation},
+};
+
+use super::{Answers, Events, Judged, Surface};
+use crate::wire::{
+    What, answer, answer_format,
+    chunk::{self, Look},
+    encoder::Encoder,
+    messages, openai, own, responses, rewritten, sse, transcript, usage, vectors,
+};
+
+/// All that is served.
+pub(super) static TABLE: [Surface; Surface::COUNT] = [
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Chat,
+        path: "/chat/completions",
+        row: 0,
+        reader: openai::chat,
+        events: Events {
+            done: own::done_event,
+            keep_alive: own::comment,
+            priced: own::with_bill,
+            usage: own::usage_event,
+            length: sse::length_event,
+        },
+        answers: CHAT_ANSWERS,
+        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+    },
+    Surface {
+        dialect: Dialect::Anthropic,
+        operation: Operation::Chat,
+        path: "/messages",
+        row: 1,
+        reader: |surface, body, limits| {
+            rewritten::read((surface, &messages::DIALECT), body, limits)
+        },
+        events: Events {
+            done: messages::stop_event,
+            keep_alive: messages::ping_event,
+            // Messages have no place for a bill, and no caller asks for one.
+            priced: |event, _| event.clone(),
+            usage: |_, _, _, _| Bytes::new(),
+            length: messages::length_event,
+        },
+        answers: Answers {
+            plain: messages::plain,
+            look: |data, _, known| Ok(added(messages::data(data)?, known)),
+            keeps: |what, _| *what == What::Done,
+            closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
+            encoder: Some(|request, label| {
+                Encoder::Messages(Box::new(messages::Encoder::new(label, request.input_tokens())))
+            }),
+            whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
+        },
+        judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
+    },
+    Surface {
+        dialect: Dialect::Responses,
+        operation: Operation::Chat,
+        path: "/responses",
+        row: 2,
+        reader: |surface, body, limits| {
+            rewritten::read((surface, &responses::DIALECT), body, limits)
+        },
+        events: Events {
+            done: Bytes::new,
+            keep_alive: own::comment,
+            // As for Messages.
+            priced: |event, _| event.clone(),
+            usage: |_, _, _, _| Bytes::new(),
+            // Its last event says it.
+            length: |_, _| own::comment(),
+        },
+        answers: Answers {
+            plain: responses::plain,
+            look: |data, _, known| Ok(added(responses::data(data)?, known)),
+            // Its first event tells what a last one of ours must say.
+            keeps: |what, first| first && *what != What::Comment || *what == What::Done,
+            closing: |kept, ended| {
+                let kept = kept.unwrap_or_default();
+                if ended { kept } else { responses::cut(&kept) }
+            },
+            encoder: Some(|request, label| {
+                let input = request.input_tokens();
+                let responses = responses::Encoder::new(label, request.echo(), input);
+                Encoder::Responses(Box::new(responses))
+            }),
+            whole: |request, label, (said, counts)| {
+                Ok(Some(responses::whole(said, (*label, request.echo()), counts)))
+            },
+        },
+        judged: Judged {
+            format: answer_format::response_format,
+            transcript: responses::transcript,
+        },
+    },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::TextCompletion,
+        path: "/completions",
+        row: 3,
+        reader: openai::completion,
+        events: Events {
+            done: own::done_event,
+            keep_alive: own::comment,
+            priced: own::with_bill,
+            usage: own::completion_usage_event,
+            length: sse::completion_length_event,
+        },
+        answers: CHAT_ANSWERS,
+        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+    },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Embeddings,
+        path: "/embeddings",
+        row: 4,
+        reader: openai::embeddings,
+        events: NO_EVENTS,
+        answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
+        judged: Judged { format: |_| None, transcript: |_, _| None },
+    },
+    Surface {
+        dialect: Dialect::OpenAi,
+        operation: Operation::Rerank,
+        path: "/rerank",
+        row: 5,
+        reader: openai::rerank,
+        events: NO_EVENTS,
+        answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
+        judged: Judged { format: |_| None, transcript: |_, _| None },
+    },
+];
+
+/// What is written into the streams of a surface that has none.
+const NO_EVENTS: Events = Events {
+    done: own::done_event,
+    keep_alive: own::comment,
+    priced: |event, _| event.clone(),
+    usage: |_, _, _, _| Bytes::new(),
+    length: |_, _| Bytes::new(),
+};
+
+/// The events of these dialects tell some of the figures each: all that is known by now.
+fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {
+    let usage = look.usage.zip(known).map(|(told, known)| usage::largest(told, known));
+    (Look { usage: usage.or(look.usage), ..look }, done)
+}
+
+/// How chat completions are read, which nothing has to be written anew as.
+const CHAT_ANSWERS: Answers = Answers {
+    plain: answer::plain,
+    look: |data, pattern, _| Ok((chunk::look(data, pattern)?, false)),
+    keeps: |_, _| false,
+    closing: |_, _| own::done_event(),
+    encoder: None,
+    whole: |_, _, _| Ok(None),
+};
