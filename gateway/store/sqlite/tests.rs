@@ -4,6 +4,7 @@ mod backup;
 mod boots;
 mod by_hand;
 mod charges;
+mod damaged;
 mod enrolled;
 mod managed;
 mod observed;
