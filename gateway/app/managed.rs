@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use policies::Fault;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -89,8 +90,10 @@ pub fn change(
     let alone = config::load(Some(path)).ok().map(|it| it.read_from());
     let began = std::time::Instant::now();
     let left = || CHANGE_WITHIN.saturating_sub(began.elapsed());
+    let now_ms = || Timestamp::now().as_millisecond();
     loop {
         let managed = store::stored_managed(&ledger).map_err(|error| of(&ledger, error))?;
+        let author = &Moment { now_ms: now_ms(), newest_ms: store::audited_ms(&ledger) }.of(author);
         let (after, made) = rows((edits, author), &managed, alone.as_ref())?;
         if made.is_empty() {
             return Ok(Vec::new());
@@ -99,8 +102,9 @@ pub fn change(
         let whole = whole.map_err(ChangeError::Faults)?;
         let waits = instead(&whole, (edits, author), (&managed, &after), &made)?;
         let made = waits.map_or(made, |it| vec![it]);
-        match store::write_managed(&ledger, managed.last, &made, left()) {
+        match store::write_managed(&ledger, managed.last, &made, left().min(WAIT_MAX)) {
             Ok(_) => return Ok(made.into_iter().map(|(row, _)| row).collect()),
+            Err(ManagedError::Store(StoreError::Locked)) if !left().is_zero() => {}
             Err(ManagedError::Conflict) if left().is_zero() => return Err(ChangeError::Busy),
             Err(ManagedError::Conflict) => {}
             Err(ManagedError::Store(error)) => return Err(of(&ledger, error)),
@@ -120,7 +124,8 @@ pub(super) async fn change_here(
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let closes = !edits.is_empty() && edits.iter().all(Edit::closes);
     let urgency = if closes { Urgency::Closes } else { Urgency::Waits };
-    commit(in_force, urgency, move |base, managed| {
+    commit(in_force, urgency, move |base, managed, moment| {
+        let author = moment.of(&author);
         let (after, made) = rows((&edits, &author), managed, Some(base))?;
         let whole = base.with_managed(&after).map_err(ChangeError::Faults)?;
         let Some(it) = instead(&whole, (&edits, &author), (managed, &after), &made)? else {
@@ -144,7 +149,10 @@ pub(super) async fn commit<F>(
     plan: F,
 ) -> Result<Vec<ManagedRow>, ChangeError>
 where
-    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
+    F: Fn(&ReadFrom, &Managed, Moment) -> Result<(Config, Vec<Made>), ChangeError>
+        + Send
+        + Sync
+        + 'static,
 {
     let until = Instant::now() + CHANGE_WITHIN;
     // Whoever asks may vanish meanwhile: what is written is put in force all the same. It answers when it has
@@ -159,7 +167,10 @@ async fn committed<F>(
     plan: F,
 ) -> Result<Vec<ManagedRow>, ChangeError>
 where
-    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError> + Send + Sync + 'static,
+    F: Fn(&ReadFrom, &Managed, Moment) -> Result<(Config, Vec<Made>), ChangeError>
+        + Send
+        + Sync
+        + 'static,
 {
     let turns = &in_force.turns;
     let late = || match turns.locked() {
@@ -171,9 +182,10 @@ where
     loop {
         let mut current = turn.take(&in_force.config).await.ok_or_else(late)?;
         let (plan, ledger) = (Arc::clone(&plan), in_force.ledger.clone());
+        let clock = in_force.gateway.sources.timestamp;
         let (base, left) = (current.read_from(), until.saturating_duration_since(Instant::now()));
         let tried = tokio::task::spawn_blocking(move || {
-            attempt(&ledger, &base, left.min(WAIT_MAX), &*plan)
+            attempt((&ledger, clock), &base, left.min(WAIT_MAX), &*plan)
         });
         let tried = tried.await.map_err(|error| StoreError::Failed(Box::new(error)));
         let tried = tried.map_err(|error| of(&in_force.ledger, error))?;
@@ -196,6 +208,21 @@ where
     }
 }
 
+/// When a change is tried, which is when it is recorded as made: however long it had to wait, and never
+/// before the newest record of the audit trail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    now_ms: i64,
+    newest_ms: i64,
+}
+
+impl Moment {
+    /// The same author, at this moment.
+    pub(super) fn of(self, author: &Author) -> Author {
+        Author { at_ms: self.now_ms, not_before_ms: self.newest_ms, ..author.clone() }
+    }
+}
+
 /// What has become of a change that was tried.
 enum Tried {
     /// It is written, or there was nothing to write. The whole with it is to be in force, if it is another.
@@ -209,13 +236,13 @@ enum Tried {
 /// Tries a change. Whoever writes to the ledger is waited for so long once it is planned, and not before: a
 /// plan of many keys takes its time.
 fn attempt<F>(
-    ledger: &Path,
+    (ledger, clock): (&Path, fn() -> Timestamp),
     base: &ReadFrom,
     wait: Duration,
     plan: &F,
 ) -> Result<Tried, ChangeError>
 where
-    F: Fn(&ReadFrom, &Managed) -> Result<(Config, Vec<Made>), ChangeError>,
+    F: Fn(&ReadFrom, &Managed, Moment) -> Result<(Config, Vec<Made>), ChangeError>,
 {
     let told = |error| match error {
         StoreError::Locked => Ok(Tried::Locked),
@@ -224,13 +251,15 @@ where
     let read = || {
         let reader = Reader::open_within(ledger, wait)?;
         store::free_to_write(ledger)?;
-        reader.managed(&base.managed)
+        // What is recorded in between makes the change be planned anew.
+        let moment = Moment { now_ms: clock().as_millisecond(), newest_ms: reader.audited_ms()? };
+        Ok((reader.managed(&base.managed)?, moment))
     };
-    let managed = match read() {
-        Ok(managed) => managed,
+    let (managed, moment) = match read() {
+        Ok(read) => read,
         Err(error) => return told(error),
     };
-    let (whole, made) = plan(base, &managed)?;
+    let (whole, made) = plan(base, &managed, moment)?;
     if made.is_empty() {
         // Where somebody else was quicker, it is in force here too when this returns.
         let newer = managed.last != base.managed.last;

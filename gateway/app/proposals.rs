@@ -40,7 +40,8 @@ async fn propose_policy(
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
     let policy = Arc::clone(&in_force.gateway.epoch.load().names);
-    commit(in_force, Urgency::Waits, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed, moment| {
+        let author = moment.of(&author);
         let proved = Proposal::of_policy(&document, &Value::Null, ("", 0));
         let edits = proved.edits().unwrap_or_default();
         let (after, _) = rows((&edits, &author), managed, Some(base))?;
@@ -66,7 +67,8 @@ async fn decide(
     (id, approves): (String, bool),
     author: Author,
 ) -> Result<Vec<ManagedRow>, ChangeError> {
-    commit(in_force, Urgency::Waits, move |base, managed| {
+    commit(in_force, Urgency::Waits, move |base, managed, moment| {
+        let author = moment.of(&author);
         let row = managed.get(ManagedKind::Proposal, &id);
         let found = row.and_then(|row| Some((row, Proposal::of_row(row)?)));
         let (row, it) = found.ok_or_else(|| ProposalRefused::Absent(id.as_str().into()))?;
@@ -112,7 +114,7 @@ fn approved(
     let edits = edits.ok_or_else(|| conflict("another version has proposed it".to_owned()))?;
     let reason = format!("{} (proposal {}, approved by {})", it.reason, row.name, author.by);
     let by = Arc::clone(&row.created.by);
-    let proposer = Author { by, at_ms: author.at_ms, reason: reason.trim_start().into() };
+    let proposer = Author { by, reason: reason.trim_start().into(), ..author.clone() };
     let changed = rows((&edits, &proposer), managed, Some(base));
     let (after, changed) = changed.map_err(|refused| conflict(refused.to_string()))?;
     let of_policy = it.document.is_some();
@@ -156,8 +158,9 @@ async fn expire(in_force: &Arc<InForce>) {
         return;
     }
     let reason = "nobody has approved it in time".into();
-    let by = Author { by: BY_GATEWAY.into(), at_ms, reason };
-    let done = commit(in_force, Urgency::Waits, move |base, managed| {
+    let by = Author { by: BY_GATEWAY.into(), at_ms, not_before_ms: 0, reason };
+    let done = commit(in_force, Urgency::Waits, move |base, managed, moment| {
+        let by = moment.of(&by);
         let all = overdue(managed).into_iter();
         let made: Vec<_> =
             all.map(|(row, it)| closed(&row, it, ProposalState::Expired, &by)).collect();

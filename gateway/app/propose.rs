@@ -166,7 +166,12 @@ pub(super) fn one(read: &ReadFrom, id: &str, now_ms: i64) -> Option<Value> {
     if let Some(document) = &it.document {
         fields.insert("document".into(), document.as_str().into());
     } else if it.state == ProposalState::Open {
-        let by = Author { by: Arc::clone(&row.created.by), at_ms: now_ms, reason: "".into() };
+        let by = Author {
+            by: Arc::clone(&row.created.by),
+            at_ms: now_ms,
+            not_before_ms: 0,
+            reason: "".into(),
+        };
         match rows((&it.edits()?, &by), &read.managed, Some(read)) {
             Ok((after, made)) => {
                 fields.insert("changes".into(), changes((&read.managed, &after), &made));

@@ -131,7 +131,7 @@ pub(super) fn record(
     }
     AuditRecord {
         id: Uuid::now_v7(),
-        at_ms: author.at_ms,
+        at_ms: author.recorded_ms(),
         who: (&*author.by).into(),
         what,
         subject: (&*after.name).into(),

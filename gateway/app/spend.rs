@@ -30,9 +30,12 @@ pub(super) fn teller(gateway: &Arc<Gateway>, ledger: PathBuf) -> Spend {
     Box::new(move |query: &str| {
         let read =
             Query::read(query, (gateway.sources.timestamp)()).map_err(|wrong| misused(&wrong));
+        let names = Arc::clone(&gateway.epoch.load().names);
         let (recorder, ledger, turns) = (recorder.clone(), ledger.clone(), Arc::clone(&turns));
         Box::pin(async move {
             let Query { question, form } = read?;
+            let teams = &names.fleet.teams;
+            let question = question.among(|team| teams.iter().any(|it| &*it.name == team));
             let turn = turn(turns).await?;
             let _ = recorder.flushed().await;
             let tell = move || {

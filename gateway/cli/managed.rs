@@ -79,6 +79,7 @@ pub(super) fn changed_at(
     let author = Author {
         by: user::who().into(),
         at_ms: jiff::Timestamp::now().as_millisecond(),
+        not_before_ms: 0,
         reason: why.text().into(),
     };
     app::change(path, edits, &author).map_err(|error| {

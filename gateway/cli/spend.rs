@@ -15,6 +15,7 @@ use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::print::{self, err};
 use crate::{
+    app,
     spend::{Answer, Asked, By, Fault, Form, Point, Question, Report, Wrong, point, zone},
     store,
 };
@@ -110,6 +111,11 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
         Ok(file) => file,
         Err(code) => return code,
     };
+    let question = match &args.ledger {
+        // A copy may be another gateway's.
+        Some(_) => question,
+        None => question.among(|team| configured(config, team)),
+    };
     // Whoever runs at either moment may have ended in between what is open.
     let held = store::held(&file);
     let answer = question.answer(&file);
@@ -131,6 +137,12 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     };
     err!("signalbox: {}: {fault}", file.display());
     ExitCode::FAILURE
+}
+
+/// Whether the configuration, with what is managed beside it, has such a team; one that cannot be read has
+/// none, of which other commands say more.
+fn configured(config: &Path, team: &str) -> bool {
+    app::load(config).is_ok_and(|it| it.teams.iter().any(|it| &*it.name == team))
 }
 
 /// What is said of entries that nobody ends: a file that was copied as it stood, or a gateway that a crash

@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn after(managed: &Managed, it: &Switching) -> Managed {
-        let author = Author { by: "mei".into(), at_ms: 5, reason: "".into() };
+        let author = Author { by: "mei".into(), at_ms: 5, not_before_ms: 0, reason: "".into() };
         let edit = it.edit(&known(), managed).unwrap();
         assert!(!edit.is_so(managed));
         let (row, _) = edit.apply(managed, &author, |_, _| false).unwrap();

@@ -91,6 +91,9 @@ pub enum StoreError {
          `sqlite3 LEDGER \".backup COPY\"`, also while the gateway runs"
     )]
     NoLedger,
+    /// Its bytes are not as they were written; in words, what was found.
+    #[error("{0}")]
+    Damaged(String),
     /// There is a file where a copy of it should be made.
     #[error("{0} is there already: expected the name of a file that is not there yet")]
     Exists(String),

@@ -2,7 +2,7 @@
 //!
 //! A row is what one key spent in one day on one model, in one language and task by one rule, at one
 //! version of the prices. The gateway knows no invoices, discounts or commitments: all four costs are what
-//! was charged.
+//! was charged. A correction is no row of its own: a day's row has its cost as it is corrected by now.
 
 use std::collections::BTreeMap;
 

@@ -125,6 +125,8 @@ pub(crate) struct Question {
     team: Option<String>,
     focus: bool,
     true_cost: bool,
+    /// Whether the team is one that there is, even if it has never asked.
+    configured: bool,
 }
 
 impl Question {
@@ -148,13 +150,22 @@ impl Question {
             wrong.push(Wrong::new("by", format!("`{}` stands twice", twice.name())));
         }
         match Window::between(since, until, now) {
-            Ok(window) if wrong.is_empty() => Ok(Self { window, by, team, focus, true_cost }),
+            Ok(window) if wrong.is_empty() => {
+                Ok(Self { window, by, team, focus, true_cost, configured: false })
+            }
             Ok(_) => Err(wrong),
             Err(fault) => {
                 wrong.push(fault);
                 Err(wrong)
             }
         }
+    }
+
+    /// The same question where the team in it, if there is one, is held against those that are configured:
+    /// one of them that has never asked has spent nothing.
+    pub(crate) fn among(self, configured: impl Fn(&str) -> bool) -> Self {
+        let configured = self.team.as_deref().is_some_and(configured);
+        Self { configured, ..self }
     }
 
     /// The labels that the ledger has to tell apart.
@@ -193,7 +204,8 @@ impl Question {
             |day: &Day| Span { from_ms: day.from.as_millisecond(), to_ms: day.to.as_millisecond() };
         let spans: Vec<Span> = days.iter().map(span).collect();
         let mut charges = reader.charges(&spans, self.apart()).map_err(Fault::Ledger)?;
-        if let Some(team) = self.team.as_ref().filter(|team| !charges.teams.contains(*team)) {
+        let unknown = |team: &&String| !self.configured && !charges.teams.contains(*team);
+        if let Some(team) = self.team.as_ref().filter(unknown) {
             let known: Vec<&str> = charges.teams.iter().map(|it| &**it).take(20).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(Fault::NoTeam(format!(

@@ -65,6 +65,7 @@ pub(crate) fn answered(by: &[By], team: Option<&str>, charges: Charges) -> Answe
         team,
         focus: false,
         true_cost: false,
+        configured: false,
     };
     let days = question.window.days().unwrap();
     Answer { question, charges, real: None, days, attended: true }

@@ -11,7 +11,7 @@ pub use self::sqlite::{
     EnrolledRow, Entry, Filter, Following, HourlyFleet, Keep, KeptRequest, LEDGER_COLUMNS,
     Machines, ManagedError, Named, Observed, ObservedRow, PastArm, PastRow, PepperKnown,
     Predecessors, Reader, Recovered, Removed, RequestEnd, Settled, ShadowRow, Signer, Span,
-    Spending, Spent, Sqlite, Sum, Verification, accept_pepper, adjust, backup, counted, free_bytes,
-    free_to_write, held, managed_sum, note_uses, pepper_fingerprint, record, stored_managed,
-    usable, write_managed,
+    Spending, Spent, Sqlite, Sum, Verification, accept_pepper, adjust, audited_ms, backup, counted,
+    free_bytes, free_to_write, held, managed_sum, note_uses, pepper_fingerprint, record,
+    stored_managed, usable, write_managed,
 };

@@ -15,6 +15,7 @@ mod checksum;
 mod columns;
 mod command;
 mod counted;
+mod damage;
 mod decisions;
 mod enrolled;
 mod entry;
@@ -58,7 +59,7 @@ pub use self::{
     adjustment::Adjustment,
     backup::{BackedUp, backup},
     boot::{Departure, Predecessors},
-    changes::{free_to_write, note_uses, stored_managed, write_managed},
+    changes::{audited_ms, free_to_write, note_uses, stored_managed, write_managed},
     charges::{Apart, ChargeLabels, ChargeSum, Charged, Charges, Removed, Span},
     checkpoint::Signer,
     columns::LEDGER_COLUMNS,
@@ -125,6 +126,10 @@ pub(in crate::store) fn failed(error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::NotADatabase) => StoreError::NoLedger,
+        Some(ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged(format!("the file is damaged: {error}"))
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
         // Whoever only reads makes or writes the files beside it too.
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

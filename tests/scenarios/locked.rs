@@ -13,6 +13,7 @@ use crate::harness::{
     binary::run,
     clock::Clock,
     gateway::{Folder, Gateway},
+    wait,
 };
 
 /// The deadline of a change, and what a machine with much else to do adds to it.
@@ -68,6 +69,44 @@ async fn records(gateway: &Gateway) -> Vec<String> {
     let records = trail["records"].as_array().expect("a list");
     let what = records.iter().map(|it| it["what"].as_str().expect("text").to_owned());
     what.filter(|it| ["key.", "model.", "endpoint."].iter().any(|of| it.starts_with(of))).collect()
+}
+
+/// Milliseconds since 1970 of a moment that a page has as text.
+fn ms(at: &Value) -> i64 {
+    let at: jiff::Timestamp = at.as_str().expect("text").parse().expect("a moment");
+    at.as_millisecond()
+}
+
+/// Whether a server or a command had to wait for the lock: the record says when it was written, and so does
+/// what was changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_for_a_lock_is_recorded_at_the_moment_at_which_it_is_written() {
+    let (_up, gateway) = started().await;
+    for name in ["by-server", "by-command"] {
+        let other = held(&gateway);
+        let began = jiff::Timestamp::now().as_millisecond();
+        let made = if name == "by-server" {
+            let answer = asked(&gateway, (Method::POST, "keys"), &json!({ "name": name }));
+            tokio::spawn(async move { answer.await.status == 201 })
+        } else {
+            let config = gateway.ledger().with_file_name("signalbox.toml");
+            let create = async move { run(&config, &["key", "create", "--name", name]).await };
+            tokio::spawn(async move { create.await.status.success() })
+        };
+        let waited = || jiff::Timestamp::now().as_millisecond() - began > 1_200;
+        wait::until("the change has waited for a while", waited).await;
+        other.execute_batch("ROLLBACK").expect("let go of");
+        assert!(made.await.expect("an end"), "{name}");
+        let trail = asked(&gateway, (Method::GET, "audit"), &Value::Null).await.json();
+        let records = trail["records"].as_array().expect("a list");
+        assert!(records.is_sorted_by_key(|it| ms(&it["at"])), "{records:?}");
+        let record = records.iter().find(|it| it["subject"] == name).expect("a record");
+        assert!(ms(&record["at"]) - began > 700, "{record}");
+        let sql = "SELECT changed_ms, created_ms FROM managed WHERE name = ?";
+        let both = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let row = other.query_row(sql, [name], both).expect("the row");
+        assert_eq!(row, (ms(&record["at"]), ms(&record["at"])), "{record}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::harness::{
-    Setup, SimBackend,
+    KEY, Reply, Setup, SimBackend, ask,
     binary::{self, Server},
     gateway::Folder,
     wait,
@@ -92,4 +92,67 @@ async fn machines_given_back_are_paid_for_no_longer() {
     let told = true_cost(&folder, "model").await;
     let hours = told["rows"][0]["gpu_hours"].as_str().and_then(|it| it.parse::<f64>().ok());
     assert!(hours.is_some_and(|it| (0.9..1.1).contains(&it)), "{told}");
+}
+
+/// Teams with a key each, of which so many; the first is that of the key that asks.
+fn teams(model: &SimBackend, many: usize) -> Setup {
+    let mut setup = Setup::new().rented("m", &model.urls(), "6", 1).key("team = \"t0\"\n");
+    for at in 0..many {
+        let (team, file) = (format!("[[team]]\nname = \"t{at}\"\n"), format!("k{at}"));
+        setup = setup.and(&team);
+        if at > 0 {
+            let key =
+                format!("[[key]]\nname = \"k{at}\"\nteam = \"t{at}\"\nsecret = \"file:{file}\"\n");
+            setup = setup.and(&key).file(&file, &secret(at));
+        }
+    }
+    setup
+}
+
+fn secret(at: usize) -> String {
+    if at == 0 { KEY.to_owned() } else { format!("sk-team{at}-0123456789abcdef0123456789abcdef") }
+}
+
+/// Keys and teams come and go while the machines stay: the hour is one, and each team has of it what its
+/// requests are of all.
+#[tokio::test]
+async fn an_hour_is_not_split_where_the_machines_stay_the_same() {
+    let model = SimBackend::start();
+    let folder = teams(&model, 1).write();
+    let server = Server::start(&folder.config()).await;
+    are_known(&folder, 1).await;
+    for many in 1..=3 {
+        if many > 1 {
+            teams(&model, many).write_into(&folder);
+            server.hangup().await;
+        }
+        // In the end 3, 2 and 1 requests.
+        for at in 0..many {
+            let asks = async || Reply::of(server.post_with(&secret(at), &ask("m"))).await.status;
+            wait::answers("the team is served", 200, asks).await;
+        }
+    }
+    server.terminate().await;
+    server.ended().await;
+    assert_eq!(known(&folder).len(), 1, "{:?}", known(&folder));
+    // All of it within one hour that is past, with rows between as earlier versions wrote them.
+    let connection = Connection::open(folder.ledger()).expect("the ledger");
+    let hour_ms = jiff::Timestamp::now().as_millisecond() / HOUR_MS * HOUR_MS - 2 * HOUR_MS;
+    let many = connection.query_row("SELECT count(*) FROM entry", [], |row| row.get::<_, i64>(0));
+    assert_eq!(many.expect("a count"), 6);
+    for at in 1..=6 {
+        let began = jiff::Timestamp::from_millisecond(hour_ms + at * 500_000).expect("a moment");
+        let moved = "UPDATE entry SET started_at = ?2 WHERE seq = ?1";
+        connection.execute(moved, (at, format!("{began:.3}"))).expect("moved");
+        let same = "INSERT INTO key_models (\"key\", since_ms, models) \
+             SELECT '', ?1, models FROM key_models WHERE \"key\" = '' LIMIT 1";
+        connection.execute(same, [hour_ms + at * 500_000 - 9]).expect("a row");
+    }
+    let first = "UPDATE key_models SET since_ms = ?1 WHERE rowid = 1";
+    connection.execute(first, [hour_ms]).expect("moved");
+    let told = true_cost(&folder, "team").await;
+    let rows = told["rows"].as_array().expect("rows");
+    let of = |team: &str| rows.iter().find(|it| it["team"] == team).map(|it| &it["real_cost"]);
+    let shares = ["t0", "t1", "t2"].map(of);
+    assert_eq!(shares, [Some(&"3".into()), Some(&"2".into()), Some(&"1".into())], "{told}");
 }

@@ -21,6 +21,10 @@ const OTHER: &str = "sk-other-0123456789abcdef0123456789abcdef01";
 
 /// Two teams under one, each with a key.
 fn written(model: &SimBackend) -> Folder {
+    setup(model).write()
+}
+
+fn setup(model: &SimBackend) -> Setup {
     let teams = "[[team]]\nname = \"bank\"\n[[team]]\nname = \"retail\"\nparent = \"bank\"\n\
          [[team]]\nname = \"kiosk\"\n[[key]]\nname = \"other\"\nteam = \"kiosk\"\n\
          secret = \"file:other.key\"\n";
@@ -29,7 +33,6 @@ fn written(model: &SimBackend) -> Folder {
         .and(teams)
         .file("other.key", OTHER)
         .key("team = \"retail\"\n")
-        .write()
 }
 
 async fn asked(server: &Server, key: &str) {
@@ -119,6 +122,14 @@ async fn what_two_teams_have_spent_is_the_same_in_the_books_the_counters_and_the
     let (_, fault, code) = spend(&folder, &["--team", "nobody"]).await;
     assert_eq!(code, Some(1));
     assert!(fault.contains("no team `nobody` has ever asked; known are bank, "), "{fault}");
+    // A team that is configured and has never asked has spent nothing, until somebody of it asks.
+    setup(&model).and("[[team]]\nname = \"fresh\"\n").write_into(&folder);
+    for more in [&[][..], &["--true-cost"], &["--format", "csv"], &["--json"]] {
+        let (text, fault, code) = spend(&folder, &[&["--team", "fresh"], more].concat()).await;
+        assert_eq!((code, text.contains("retail")), (Some(0), false), "{more:?}: {text}{fault}");
+        let (_, fault, code) = spend(&folder, &[&["--team", "nobody"], more].concat()).await;
+        assert_eq!((code, fault.contains("known are bank, ")), (Some(1), true), "{fault}");
+    }
     let (_, fault, code) = spend(&folder, &["--since", "someday"]).await;
     assert_eq!(code, Some(64));
     assert!(fault.contains("`someday` is none of"), "{fault}");
@@ -321,6 +332,11 @@ async fn a_question_over_http_that_has_no_meaning_is_told_with_each_parameter() 
          `format`",
     ] {
         assert!(message.contains(words), "{message}");
+    }
+    // Nobody has asked yet: a team that there is has spent nothing.
+    for form in ["format=json", "true_cost=true"] {
+        let reply = server.reply(&format!("/admin/v1/spend?team=retail&{form}"), KEY).await;
+        assert_eq!((reply.status, &reply.json()["rows"]), (200, &Value::Array(Vec::new())));
     }
     let reply = server.reply("/admin/v1/spend?team=nobody", KEY).await;
     assert_eq!(reply.status, 400);

@@ -23,10 +23,10 @@ const COST_UNITS_MAX: i64 = 4_000_000_000;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The entry's id, as `x-signalbox-id` of the answer had it.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     id: Uuid,
     /// What it costs from now on: a decimal of the ledger's currency, such as 0.0042.
-    #[arg(long, value_name = "X", value_parser = cost)]
+    #[arg(long, value_name = "X", value_parser = cost, allow_hyphen_values = true)]
     cost: Money,
     /// Why, in words; they stand in the audit trail.
     #[arg(long, value_name = "T", value_parser = reason)]
@@ -37,6 +37,12 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn id(text: &str) -> Result<Uuid, String> {
+    let expected = "expected the `x-signalbox-id` of an answer, such as \
+                    0190b6b1-7d2c-7c3a-9e57-3f6c2f1a8b90";
+    Uuid::try_parse(text).map_err(|_| format!("it is no id: {expected}"))
 }
 
 fn cost(text: &str) -> Result<Money, String> {
@@ -70,7 +76,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
         id: Uuid::now_v7(),
         request: args.id,
         cost: args.cost,
-        at_ms: jiff::Timestamp::now().as_millisecond(),
+        now_ms: || jiff::Timestamp::now().as_millisecond(),
         who: &who,
         reason: &args.reason,
     };
@@ -134,6 +140,15 @@ mod tests {
         {
             let told = cost(wrong).unwrap_err();
             assert!(told.contains("expected a decimal from 0 to 4000000000"), "{wrong}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_told_from_what_is_none() {
+        assert!(id("0190b6b1-7d2c-7c3a-9e57-3f6c2f1a8b90").is_ok());
+        for wrong in ["", "nope", "7", "0190b6b1", "0190b6b1-7d2c-7c3a-9e57-3f6c2f1a8b9z", "-1"] {
+            let told = id(wrong).unwrap_err();
+            assert!(told.starts_with("it is no id: expected the `x-signalbox-id`"), "{told}");
         }
     }
 

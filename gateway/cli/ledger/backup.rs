@@ -45,7 +45,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     let place = std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone());
     print(&place, &made, args.json);
     // A copy that is there and not recorded is worth more than none, as where the ledger's disk is full.
-    match store::record(&ledger, &recorded(&place, &made)) {
+    match store::record(&ledger, recorded(&place, &made), now_ms) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             err!(
@@ -57,6 +57,10 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     }
 }
 
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 fn recorded(place: &Path, made: &BackedUp) -> AuditRecord {
     let head = made.audit_head.as_ref();
     let after = json!({
@@ -65,7 +69,7 @@ fn recorded(place: &Path, made: &BackedUp) -> AuditRecord {
     });
     AuditRecord {
         id: Uuid::now_v7(),
-        at_ms: jiff::Timestamp::now().as_millisecond(),
+        at_ms: now_ms(),
         who: user::who().into(),
         what: AuditAction::LedgerBackedUp,
         subject: place.file_name().unwrap_or_default().to_string_lossy().into(),

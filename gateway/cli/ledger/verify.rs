@@ -14,6 +14,7 @@ use crate::{
         print::{err, out},
         top::Source,
     },
+    record::StoreError,
     store::{Reader, Verification},
 };
 
@@ -48,6 +49,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     let verified = Reader::open(&file).and_then(|reader| reader.verify());
     let mut verified = match verified {
         Ok(verified) => verified,
+        Err(StoreError::Damaged(fault)) => Verification::damaged(fault),
         Err(error) => {
             err!("signalbox: {}: {error}", file.display());
             return ExitCode::FAILURE;

@@ -86,10 +86,26 @@ pub enum Edit {
 pub struct Author {
     /// The name of an operator, or `cli:` and that of a user of the system.
     pub by: Arc<str>,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: from when on spans of it are reckoned.
     pub at_ms: i64,
+    /// Milliseconds since 1970 of the newest record of the audit trail: where somebody has set the clock
+    /// back, what is recorded is not of before it all the same.
+    pub not_before_ms: i64,
     /// Why, in words; may be empty.
     pub reason: Box<str>,
+}
+
+impl Author {
+    /// When the change is recorded as made.
+    #[must_use]
+    pub fn recorded_ms(&self) -> i64 {
+        self.at_ms.max(self.not_before_ms)
+    }
+
+    /// By whom it is made, and when it is recorded as made.
+    pub(super) fn done(&self) -> Done {
+        Done { at_ms: self.recorded_ms(), by: Arc::clone(&self.by) }
+    }
 }
 
 /// Why a change cannot be made, whatever the rest of the configuration says.
@@ -214,7 +230,7 @@ impl Edit {
             _ => {}
         }
         let standing = before.filter(|row| row.state == ManagedState::Active);
-        let done = Done { at_ms: author.at_ms, by: Arc::clone(&author.by) };
+        let done = author.done();
         let base = match (standing, before) {
             (Some(row), _) => ManagedRow::clone(row),
             (None, before) if self.makes() => ManagedRow {

@@ -1,14 +1,12 @@
 //! A change that waits for a second person, as a row of the store holds it: what is proposed, why, until
 //! when, and what has become of it. Who has proposed it is who has made the row.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use toml::Table;
 
-use super::{Author, Done, Edit, ManagedKind, ManagedRow, ManagedState};
+use super::{Author, Edit, ManagedKind, ManagedRow, ManagedState};
 
 /// The name of the one row of a policy.
 pub const POLICY: &str = "policy";
@@ -133,7 +131,7 @@ impl Proposal {
     /// The row of a new proposal.
     #[must_use]
     pub fn row(&self, id: &str, author: &Author) -> ManagedRow {
-        let done = Done { at_ms: author.at_ms, by: Arc::clone(&author.by) };
+        let done = author.done();
         ManagedRow {
             kind: ManagedKind::Proposal,
             name: id.into(),
@@ -153,7 +151,7 @@ impl Proposal {
         ManagedRow {
             fields: it.fields(),
             version: row.version.saturating_add(1),
-            changed: Done { at_ms: by.at_ms, by: Arc::clone(&by.by) },
+            changed: by.done(),
             ..row.clone()
         }
     }

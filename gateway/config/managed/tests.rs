@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn author(at_ms: i64) -> Author {
-    Author { by: "mei".into(), at_ms, reason: "".into() }
+    Author { by: "mei".into(), at_ms, not_before_ms: 0, reason: "".into() }
 }
 
 fn object(value: Value) -> serde_json::Map<String, Value> {
@@ -134,7 +134,7 @@ fn fields_of(value: Value) -> Table {
 
 #[test]
 fn a_proposal_is_read_from_its_row_as_it_was_made() {
-    let author = Author { by: "mei".into(), at_ms: 5, reason: "fine".into() };
+    let author = Author { by: "mei".into(), at_ms: 5, not_before_ms: 0, reason: "fine".into() };
     let patch = object(json!({ "budget": null, "limits": { "requests_per_minute": 5 } }));
     let edits =
         vec![Edit::Patch { kind: ManagedKind::Key, name: "a".into(), patch, version: Some(3) }];

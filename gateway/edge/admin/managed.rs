@@ -318,7 +318,7 @@ fn version(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
 
 pub(super) fn author(state: &AdminState, Extension(by): &By, reason: &str) -> Author {
     let at_ms = (state.gateway.sources.timestamp)().as_millisecond();
-    Author { by: Arc::clone(&by.name), at_ms, reason: reason.into() }
+    Author { by: Arc::clone(&by.name), at_ms, not_before_ms: 0, reason: reason.into() }
 }
 
 /// What is no text at all is no name: this stands for it, which nothing can be called.

@@ -67,7 +67,7 @@ pub(crate) fn month(by: &[By], team: Option<&str>) -> Answer {
     let mut charges = charges(sums);
     let real = real(&mut charges, &days, &fleets);
     let (by, team) = (by.to_vec(), team.map(ToOwned::to_owned));
-    let question = Question { window, by, team, focus: false, true_cost: true };
+    let question = Question { window, by, team, focus: false, true_cost: true, configured: false };
     Answer { question, charges, real: Some(real), days, attended: true }
 }
 

@@ -22,8 +22,8 @@ pub struct Correction<'a> {
     pub request: Uuid,
     /// What the entry costs from now on.
     pub cost: Money,
-    /// Milliseconds since 1970.
-    pub at_ms: i64,
+    /// The clock, milliseconds since 1970: it is recorded when it is written.
+    pub now_ms: fn() -> i64,
     /// Who corrects it.
     pub who: &'a str,
     /// Why, in words.
@@ -104,24 +104,25 @@ fn corrected(tx: &Transaction<'_>, it: &Correction<'_>) -> rusqlite::Result<Corr
         return Ok(Corrected::Same);
     }
     let id = it.id.to_string();
-    let row = params![id, found.seq, request, it.at_ms, before, after, it.who, it.reason];
+    let at_ms = (it.now_ms)().max(audit::newest_ms(tx)?);
+    let row = params![id, found.seq, request, at_ms, before, after, it.who, it.reason];
     tx.execute(INSERT, row)?;
     checksum::seal(tx, &checksum::ADJUSTMENT, "id = ?", [&*id])?;
     let (quarter, tree, team, key) = &found.cell;
     let more = after.saturating_sub(before);
     tx.execute(schema::ADD_BALANCE, params![quarter, tree, team, key, more, 0])?;
-    audit::append(tx, &recorded(it, request, before))?;
+    audit::append(tx, &recorded((it, at_ms), request, before))?;
     Ok(Corrected::Done { before: Money::from_nano(before), currency: found.currency })
 }
 
-fn recorded(it: &Correction<'_>, request: String, before: i64) -> AuditRecord {
+fn recorded((it, at_ms): (&Correction<'_>, i64), request: String, before: i64) -> AuditRecord {
     let cost = |cost: Money| {
         let json = serde_json::json!({ "cost": cost.to_string(), "cost_nano": cost.nano() });
         Some(json.to_string().into())
     };
     AuditRecord {
         id: it.id,
-        at_ms: it.at_ms,
+        at_ms,
         who: it.who.into(),
         what: AuditAction::LedgerAdjusted,
         subject: request.into(),

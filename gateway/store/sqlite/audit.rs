@@ -48,6 +48,7 @@ const INSERT: &str =
 const FIND: &str = "SELECT 1 FROM audit WHERE id = ?";
 const FIND_HEAD: &str = "SELECT value FROM meta WHERE name = ?";
 const LAST: &str = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+const NEWEST: &str = "SELECT at_ms FROM audit ORDER BY seq DESC LIMIT 1";
 const ALL: &str = concat!("SELECT ", columns!(), ", hash FROM audit ORDER BY seq");
 const CONFIG: &str =
     "SELECT \"after\" FROM audit WHERE what LIKE 'config.%' ORDER BY seq DESC LIMIT 1";
@@ -114,6 +115,12 @@ pub(super) fn config(connection: &Connection) -> rusqlite::Result<Option<String>
     Ok(after.optional()?.flatten())
 }
 
+/// When the newest record was made, in milliseconds since 1970; 0 where there is none.
+pub(super) fn newest_ms(connection: &Connection) -> rusqlite::Result<i64> {
+    let newest = connection.prepare_cached(NEWEST)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(newest.unwrap_or(0))
+}
+
 /// The records after the one of this number and from this moment on, the newest last.
 pub(super) fn page(
     connection: &Connection,
@@ -159,13 +166,15 @@ fn end(connection: &Connection) -> rusqlite::Result<Head> {
     Ok(last.optional()?.unwrap_or(Head::EMPTY))
 }
 
-/// Appends a record; nothing where it stands already.
+/// Appends a record; nothing where it stands already. One that has waited while others were written is not of
+/// before them: the trail goes forward in time.
 pub(super) fn append(tx: &Transaction<'_>, record: &AuditRecord) -> rusqlite::Result<()> {
     let id = record.id.to_string();
     if tx.prepare_cached(FIND)?.exists([&id])? {
         return Ok(());
     }
     let head = end(tx)?;
+    let at_ms = record.at_ms.max(newest_ms(tx)?);
     let seq = head.seq.saturating_add(1);
     let (before, after) = (record.before.as_deref(), record.after.as_deref());
     let what = record.what.name();
@@ -174,7 +183,7 @@ pub(super) fn append(tx: &Transaction<'_>, record: &AuditRecord) -> rusqlite::Re
         [
             ValueRef::Integer(seq),
             text(&id),
-            ValueRef::Integer(record.at_ms),
+            ValueRef::Integer(at_ms),
             text(&record.who),
             text(what),
             text(&record.subject),
@@ -184,7 +193,7 @@ pub(super) fn append(tx: &Transaction<'_>, record: &AuditRecord) -> rusqlite::Re
             ValueRef::Blob(&head.hash),
         ],
     );
-    let AuditRecord { at_ms, who, subject, reason, .. } = record;
+    let AuditRecord { who, subject, reason, .. } = record;
     let mut insert = tx.prepare_cached(INSERT)?;
     insert.execute(params![
         seq, id, at_ms, who, what, subject, reason, before, after, head.hash, hash

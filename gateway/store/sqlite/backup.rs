@@ -11,7 +11,7 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{BUSY_TIMEOUT, Reader, audit, boot::beside, failed, files};
+use super::{BUSY_TIMEOUT, Reader, audit, boot::beside, damage, failed, files};
 use crate::record::StoreError;
 
 /// A copy that was made.
@@ -43,17 +43,18 @@ impl Drop for Unfinished {
 pub fn backup(ledger: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     absent(to)?;
     let source = Reader::open(ledger)?;
+    let unwritable = |error: io::Error| unwritten(to, &error);
     let unfinished = Unfinished(beside(to, &format!(".{}.unfinished", std::process::id())));
     let _ = fs::remove_file(&unfinished.0);
-    files::create(&unfinished.0).map_err(io_failed)?;
-    let audit_head = copy(&source, &unfinished.0)?;
-    let file = File::open(&unfinished.0).map_err(io_failed)?;
-    file.sync_all().map_err(io_failed)?;
-    let bytes = file.metadata().map_err(io_failed)?.len();
+    files::create(&unfinished.0).map_err(unwritable)?;
+    let audit_head = copy(&source, &unfinished.0, to)?;
+    let file = File::open(&unfinished.0).map_err(unwritable)?;
+    file.sync_all().map_err(unwritable)?;
+    let bytes = file.metadata().map_err(unwritable)?.len();
     absent(to)?;
-    fs::rename(&unfinished.0, to).map_err(io_failed)?;
+    fs::rename(&unfinished.0, to).map_err(unwritable)?;
     let folder = to.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|it| it.sync_all()).map_err(io_failed)?;
+    File::open(folder).and_then(|it| it.sync_all()).map_err(unwritable)?;
     Ok(BackedUp { bytes, audit_head })
 }
 
@@ -61,15 +62,24 @@ pub fn backup(ledger: &Path, to: &Path) -> Result<BackedUp, StoreError> {
 fn absent(to: &Path) -> Result<(), StoreError> {
     match fs::symlink_metadata(to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io_failed(error)),
+        Err(error) => Err(unwritten(to, &error)),
         Ok(_) => Err(StoreError::Exists(to.display().to_string())),
     }
 }
 
 /// Copies all pages in one step, which is of one moment however much is written meanwhile: in several, each
 /// write would begin the copy anew.
-fn copy(source: &Reader, to: &Path) -> Result<Option<(i64, String)>, StoreError> {
-    let mut copy = Connection::open(to).map_err(failed)?;
+fn copy(
+    source: &Reader,
+    unfinished: &Path,
+    to: &Path,
+) -> Result<Option<(i64, String)>, StoreError> {
+    // Room and rights are the copy's: the ledger is only read.
+    let failed = |error: rusqlite::Error| match failed(error) {
+        error @ (StoreError::Full | StoreError::Unusable(_)) => unwritten(to, &error),
+        error => error,
+    };
+    let mut copy = Connection::open(unfinished).map_err(failed)?;
     copy.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let step = Backup::new(source.connection(), &mut copy).and_then(|it| it.step(-1));
     if step.map_err(failed)? != StepResult::Done {
@@ -77,23 +87,20 @@ fn copy(source: &Reader, to: &Path) -> Result<Option<(i64, String)>, StoreError>
     }
     // One file by itself, that can be read where nothing can be written.
     copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;
-    let check = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
-    let found = copy.query_row("PRAGMA quick_check(1)", [], check).map_err(failed)?;
-    if found != "ok" {
-        return Err(damaged(&format!("the copy is damaged, as the ledger may be: {found}")));
+    let found = damage::found(&copy).or_else(|error| match damage::told(&error) {
+        Some(fault) => Ok(vec![fault]),
+        None => Err(failed(error)),
+    });
+    if let Some(fault) = found?.first() {
+        let told = "there is no copy, since it would be as the ledger is";
+        return Err(StoreError::Damaged(format!("{fault}; {told}")));
     }
     let head = audit::head(&copy).map_err(failed)?;
     copy.close().map_err(|(_, error)| failed(error))?;
     Ok(head.map(|(seq, hash)| (seq, audit::hex(&hash))))
 }
 
-fn damaged(told: &str) -> StoreError {
-    StoreError::Failed(told.into())
-}
-
-fn io_failed(error: io::Error) -> StoreError {
-    match error.kind() {
-        io::ErrorKind::StorageFull => StoreError::Full,
-        _ => StoreError::Failed(Box::new(error)),
-    }
+/// Why the copy cannot be written, which is no fault of the ledger's.
+fn unwritten(to: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unusable(format!("the copy {} cannot be written: {error}", to.display()))
 }

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::{
-    BUSY_TIMEOUT, boot, failed, files,
+    BUSY_TIMEOUT, audit, boot, failed, files,
     managed::{ManagedError, read, write_on},
     migrate, pepper,
 };
@@ -76,13 +76,21 @@ pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
     }
 }
 
+/// When the newest record of the audit trail was made, in milliseconds since 1970, without making or changing
+/// anything; 0 where there is none, or where it cannot be read.
+#[must_use]
+pub fn audited_ms(ledger: &Path) -> i64 {
+    let newest = |it: Connection| audit::newest_ms(&it).ok();
+    pepper::unchanged(ledger).ok().and_then(newest).unwrap_or(0)
+}
+
 /// A connection that writes a few rows beside a server, if there is one. A ledger that is not there yet is
 /// made.
 ///
 /// # Errors
 /// The file is another version's, or cannot be written.
 fn beside_server(ledger: &Path, wait: Duration) -> Result<Connection, StoreError> {
-    if !ledger.exists() {
+    if matches!(files::openable(ledger, true), Err(StoreError::Absent)) {
         let _admission = boot::admission_lock(ledger)?;
         files::create(ledger).map_err(|error| StoreError::Failed(Box::new(error)))?;
         let mut connection = Connection::open(ledger).map_err(failed)?;

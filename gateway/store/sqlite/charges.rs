@@ -45,9 +45,10 @@ pub struct Charged {
     pub tokens: [u64; 5],
     /// Nano-units that they cost. A sum of many amounts can be more than one amount may be.
     pub cost_nano: i128,
-    /// How many of them were recovered after a crash, and are charged with what was reserved.
+    /// How many of them were recovered after a crash, and are charged with what was reserved: those whose
+    /// cost was corrected since are not among them.
     pub recovered: u64,
-    /// Nano-units of the recovered ones.
+    /// Nano-units of these.
     pub recovered_nano: i128,
     /// Requests that are open: in none of the above.
     pub open: u64,
@@ -210,7 +211,8 @@ fn count(sum: &mut Charged, row: &Row<'_>, recovered: bool) -> rusqlite::Result<
     for (at, tokens) in (6..).zip(&mut sum.tokens) {
         *tokens = tokens.saturating_add(u64::try_from(number(row, at)?).unwrap_or(0));
     }
-    if recovered {
+    // One that was corrected costs what somebody has found.
+    if recovered && cost == row.get::<_, i64>(3)? {
         sum.recovered += 1;
         sum.recovered_nano += i128::from(cost);
     }

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::{BUSY_TIMEOUT, Reader, audit, failed, files};
 use crate::{outcome::AuditRecord, record::StoreError};
 
-/// Appends a record to the audit trail of this ledger.
+/// Appends a record to the audit trail of this ledger, of the moment at which it is written by this clock.
 ///
 /// # Errors
 /// There is no such file, it is no ledger of this version, or it cannot be written.
-pub fn record(ledger: &Path, record: &AuditRecord) -> Result<(), StoreError> {
-    write(ledger, |tx| audit::append(tx, record))
+pub fn record(ledger: &Path, record: AuditRecord, now_ms: fn() -> i64) -> Result<(), StoreError> {
+    write(ledger, |tx| audit::append(tx, &AuditRecord { at_ms: now_ms(), ..record }))
 }
 
 /// Writes to a ledger, all of it or nothing: where the writing fails, nothing is.

@@ -8,7 +8,7 @@ use policies::facts::KeyFacts;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{checksum, machines, schema};
-use crate::outcome::EpochInfo;
+use crate::outcome::{EpochInfo, PolicyRecord};
 
 /// The list of a key that may use everything.
 const EVERY_MODEL: &str = "[\"*\"]";
@@ -24,27 +24,49 @@ pub(super) fn keep(transaction: &Transaction<'_>, names: &EpochInfo) -> rusqlite
         transaction.execute(schema::INSERT_POLICY, row)?;
         checksum::seal(transaction, &checksum::POLICY, "hash = ?", [&*names.policy_hash])?;
     }
-    // The row of no key says when a configuration came into force, and what it pays for by the hour.
-    // `in_force` may have written it.
-    if !listed(transaction, ("", policy.since_ms))? {
-        insert(transaction, ("", policy.since_ms), &machines::written(names, &policy.by_hour))?;
+    // `in_force` may have written its row. Of two configurations of one moment the later one's stays.
+    let since_ms = policy.since_ms;
+    if !listed(transaction, ("", since_ms))?
+        && !keep_machines(transaction, (names, policy))?
+        && !listed(transaction, (schema::MOMENT, since_ms))?
+    {
+        insert(transaction, (schema::MOMENT, since_ms), machines::NONE)?;
     }
-    keep_lists(transaction, &names.fleet.keys, policy.since_ms)
+    keep_lists(transaction, &names.fleet.keys, since_ms)
 }
 
 /// Keeps which machines a configuration pays for that comes into force, unless those before it were the same.
 /// A group that comes again finds its own row, and a successor of the same configuration its predecessor's.
 pub(super) fn in_force(tx: &Transaction<'_>, names: &EpochInfo) -> rusqlite::Result<()> {
     let Some(policy) = &names.policy else { return Ok(()) };
-    let machines = machines::written(names, &policy.by_hour);
-    let before =
-        tx.query_row(schema::MACHINES_AT, [policy.since_ms], |row| row.get(0)).optional()?;
-    if before.unwrap_or_else(|| machines::NONE.to_owned()) == machines {
+    if !keep_machines(tx, (names, policy))? {
         return Ok(());
     }
-    insert(tx, ("", policy.since_ms), &machines)?;
     // A row of no key says that the lists of its moment are written too.
     keep_lists(tx, &names.fleet.keys, policy.since_ms)
+}
+
+/// Keeps which machines are paid for from this moment on, where those before were others; says whether they
+/// were. What was true from the next moment on stays so, by a row of its own.
+fn keep_machines(
+    tx: &Transaction<'_>,
+    (names, policy): (&EpochInfo, &PolicyRecord),
+) -> rusqlite::Result<bool> {
+    let since_ms = policy.since_ms;
+    let machines = machines::written(names, &policy.by_hour);
+    let before = tx.query_row(schema::MACHINES_AT, [since_ms], |row| row.get(0)).optional()?;
+    let before = before.unwrap_or_else(|| machines::NONE.to_owned());
+    if before == machines {
+        return Ok(false);
+    }
+    let next: Option<i64> = tx.query_row(schema::NEXT_LISTS, [since_ms], |row| row.get(0))?;
+    if let Some(next) = next
+        && !listed(tx, ("", next))?
+    {
+        insert(tx, ("", next), &before)?;
+    }
+    insert(tx, ("", since_ms), &machines)?;
+    Ok(true)
 }
 
 /// Keeps the price table of these names.

@@ -29,6 +29,8 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
 pub(super) fn openable(path: &Path, write: bool) -> Result<(), StoreError> {
     let told = |what: &str, error: io::Error| Err(StoreError::Unusable(format!("{what}{error}")));
     match fs::metadata(path) {
+        // SQLite would follow the link, into a folder that nothing has been said of.
+        Err(_) if path.is_symlink() => return Err(StoreError::Unusable(LINK.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Absent),
         Err(error) => return told("it cannot be found: ", error),
         Ok(it) if it.is_dir() => return Err(StoreError::Unusable(FOLDER.into())),
@@ -46,6 +48,8 @@ pub(super) fn openable(path: &Path, write: bool) -> Result<(), StoreError> {
 /// What is told of something that stands at a ledger's path and is none.
 const FOLDER: &str = "it is a folder: expected the ledger's file, as `ledger.sqlite` names it";
 const NO_FILE: &str = "it is no regular file: expected the ledger's, as `ledger.sqlite` names it";
+
+const LINK: &str = "it is a link to nothing that can be read";
 
 /// Which file a path leads to: its device, and its number there.
 type Id = (u64, u64);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{ByHour, EpochInfo};
 
 /// The machines of one model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Machines {
     /// The model's id.
     pub model: String,
@@ -37,7 +37,8 @@ pub(super) const NONE: &str = "[]";
 const FLEETS: &str =
     "SELECT since_ms, models FROM key_models WHERE \"key\" = '' ORDER BY since_ms, rowid";
 
-/// The machines of a configuration as they are written down.
+/// The machines of a configuration as they are written down, in the order of their models: in whichever order
+/// the configuration names them, they are the same.
 pub(super) fn written(names: &EpochInfo, by_hour: &[(Arc<str>, ByHour)]) -> String {
     let machines = by_hour.iter().map(|(model, it)| Machines {
         model: model.to_string(),
@@ -45,20 +46,32 @@ pub(super) fn written(names: &EpochInfo, by_hour: &[(Arc<str>, ByHour)]) -> Stri
         per_hour_nano: it.per_hour.nano(),
         replicas: it.replicas,
     });
+    let mut machines: Vec<Machines> = machines.collect();
+    machines.sort_unstable();
     // Plain values without maps: there is nothing that could not be written.
-    serde_json::to_string(&machines.collect::<Vec<_>>()).unwrap_or_else(|_| NONE.to_owned())
+    serde_json::to_string(&machines).unwrap_or_else(|_| NONE.to_owned())
 }
 
-/// What was paid for, in the order of time; none where nothing ever was.
+/// What was paid for, in the order of time; none where nothing ever was. Each differs from the one before it:
+/// earlier versions have written rows that do not.
 pub(super) fn fleets(connection: &Connection) -> rusqlite::Result<Vec<HourlyFleet>> {
     let mut select = connection.prepare(FLEETS)?;
     let rows = select.query_map([], |row| {
         let text: String = row.get(1)?;
-        let machines = serde_json::from_str(&text).map_err(|error| {
+        let mut machines: Vec<Machines> = serde_json::from_str(&text).map_err(|error| {
             let kind = rusqlite::types::Type::Text;
             rusqlite::Error::FromSqlConversionFailure(1, kind, Box::new(error))
         })?;
+        machines.sort_unstable();
         Ok(HourlyFleet { since_ms: row.get(0)?, machines })
     })?;
-    rows.collect()
+    let mut fleets: Vec<HourlyFleet> = Vec::new();
+    for fleet in rows {
+        let fleet = fleet?;
+        let before = fleets.last().map_or(&[][..], |it| &it.machines);
+        if before != fleet.machines {
+            fleets.push(fleet);
+        }
+    }
+    Ok(fleets)
 }

@@ -73,7 +73,7 @@ const RECORDED: &str = "SELECT substr(what, 1, instr(what, '.') - 1) AS kind, su
 /// Why a change was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagedError {
-    /// Something was changed since what the change was made from was read.
+    /// Something was changed, or recorded, since what the change was made from was read.
     #[error("something else was changed at the same time")]
     Conflict,
     /// The store has failed.
@@ -163,6 +163,11 @@ pub(super) fn write_on(
     let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
     let tx = begin.map_err(failed)?;
     if last(&tx).map_err(failed)? != expected {
+        return Err(ManagedError::Conflict);
+    }
+    // A row says when it was changed as its record does: neither is of before what is recorded already.
+    let newest_ms = audit::newest_ms(&tx).map_err(failed)?;
+    if rows.iter().any(|(_, record)| record.at_ms < newest_ms) {
         return Err(ManagedError::Conflict);
     }
     let seq = expected.saturating_add(1);

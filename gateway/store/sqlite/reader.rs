@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -51,13 +51,7 @@ impl Reader {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(wait).map_err(failed)?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        let version = match version {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-                return Err(StoreError::NoLedger);
-            }
-            version => version.map_err(failed)?,
-        };
-        match version {
+        match version.map_err(failed)? {
             NEWEST => Ok(Self { connection, path: path.to_owned() }),
             found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
             i64::MIN..=0 => Err(StoreError::NoLedger),
@@ -374,6 +368,14 @@ impl Reader {
     /// The file cannot be read.
     pub fn audited_config(&self) -> Result<Option<String>, StoreError> {
         audit::config(&self.connection).map_err(failed)
+    }
+
+    /// When the newest record of the audit trail was made, in milliseconds since 1970; 0 where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn audited_ms(&self) -> Result<i64, StoreError> {
+        audit::newest_ms(&self.connection).map_err(failed)
     }
 
     /// Recomputes what the ledger must agree on: each request has one entry, the balances are the sums

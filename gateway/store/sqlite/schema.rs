@@ -180,13 +180,16 @@ pub(super) const INSERT_POLICY: &str = "INSERT INTO policy (hash, version, docum
 
 /// What each key could use at a moment, of those that had a list by then: the last row of a key counts.
 pub(super) const LISTS_AT: &str = "SELECT \"key\", models FROM key_models \
-     WHERE since_ms <= ? AND \"key\" <> '' ORDER BY since_ms, rowid";
-/// Whether a key, or nobody (`''`: a configuration came into force), has a row of this moment.
+     WHERE since_ms <= ? AND \"key\" NOT IN ('', '*') ORDER BY since_ms, rowid";
+/// The key of rows that say no more than that a configuration came into force, with the machines of the one
+/// before it. No key has this name.
+pub(super) const MOMENT: &str = "*";
+/// Whether a key, nobody (`''`: other machines are paid for) or [`MOMENT`] has a row of this moment.
 pub(super) const FIND_LIST: &str =
     "SELECT 1 FROM key_models WHERE \"key\" = ? AND since_ms = ? LIMIT 1";
 /// When the next configuration came into force of which anything was written.
 pub(super) const NEXT_LISTS: &str =
-    "SELECT min(since_ms) FROM key_models WHERE \"key\" = '' AND since_ms > ?";
+    "SELECT min(since_ms) FROM key_models WHERE \"key\" IN ('', '*') AND since_ms > ?";
 /// Which machines were paid for at a moment.
 pub(super) const MACHINES_AT: &str = "SELECT models FROM key_models \
      WHERE \"key\" = '' AND since_ms <= ? ORDER BY since_ms DESC, rowid DESC LIMIT 1";

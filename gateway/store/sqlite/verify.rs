@@ -6,7 +6,8 @@ use policies::{counted, facts::Money};
 use rusqlite::Connection;
 
 use super::{
-    adjustment, audit, boot, checkpoint, checksum, failed, managed, priced, read::unsigned, removed,
+    adjustment, audit, boot, checkpoint, checksum, damage, failed, managed, priced, read::unsigned,
+    removed,
 };
 use crate::record::StoreError;
 
@@ -43,6 +44,14 @@ pub struct Verification {
     pub notes: Vec<String>,
     /// What is wrong, in words; empty when the books are right.
     pub faults: Vec<String>,
+}
+
+impl Verification {
+    /// Of a file of which no more can be said than this.
+    #[must_use]
+    pub fn damaged(fault: String) -> Self {
+        Self { faults: vec![fault], ..Self::default() }
+    }
 }
 
 /// Cells in which the entries' sum, those that are gone included, and the balance differ.
@@ -102,7 +111,14 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<Verificatio
     // Whoever runs at either moment may have entries open in between.
     let numbers = || Ok(boot::living(file)?.into_iter().map(|it| it.number));
     let mut living: Vec<i64> = numbers()?.collect();
-    let (mut verification, open) = verified(connection).map_err(failed)?;
+    let (mut verification, open) = match verified(connection) {
+        Ok(verified) => verified,
+        // Where a question has no answer, the others would say nothing either.
+        Err(error) => match damage::told(&error) {
+            Some(fault) => return Ok(Verification::damaged(fault)),
+            None => return Err(failed(error)),
+        },
+    };
     living.extend(numbers()?);
     let left = LeftOpen::of(&open, &living);
     verification.left_open = left.to_close;
@@ -155,10 +171,8 @@ fn verified(connection: &Connection) -> rusqlite::Result<(Verification, Vec<Open
         faults.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     }
     prove_rows(&tx, &mut verification)?;
-    let check: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if check != "ok" {
-        verification.faults.push(format!("the file is damaged: {check}"));
-    }
+    verification.faults.extend(damage::names(&tx)?);
+    verification.faults.extend(damage::found(&tx)?);
     let mut open = tx.prepare(OPEN_BY_BOOT)?;
     let open = open.query_map([], |row| {
         Ok(Open { boot: row.get(0)?, unended: row.get(1)?, entries: unsigned(row, 2)? })

@@ -10,7 +10,7 @@ pub(super) fn correction(number: u64, nano: i64) -> Correction<'static> {
         id: Uuid::now_v7(),
         request: sample::id(number),
         cost: Money::from_nano(nano),
-        at_ms: sample::STARTED_MS + 5_000,
+        now_ms: || sample::STARTED_MS + 5_000,
         who: "cli:ann",
         reason: "the backend counted twice",
     }
@@ -99,8 +99,16 @@ fn what_has_no_cost_yet_or_never_had_one_is_not_corrected() {
     drop(store);
     drop(folder.open());
     assert_eq!(right(&folder).adjusted, 0);
+    let recovered = || {
+        let span = [Span { from_ms: 0, to_ms: sample::STARTED_MS * 2 }];
+        let sums = folder.reader().charges(&span, Apart::default()).unwrap().sums;
+        (sums[0].charged.recovered, sums[0].charged.recovered_nano, sums[0].charged.requests)
+    };
+    let reserved = i128::from(sample::opened(3, &sample::names()).reserved.nano());
+    assert_eq!(recovered(), (1, reserved, 3));
     let done = adjust(&folder.file(), &of(sample::id(3))).unwrap();
     assert!(matches!(done, Corrected::Done { .. }), "recovered by now: {done:?}");
+    assert_eq!(recovered(), (0, 0, 3), "it is no longer charged with what was reserved");
     right(&folder);
     let absent = adjust(&folder.0.join("none.db"), &of(sample::id(1)));
     assert!(matches!(absent, Err(StoreError::Absent)), "{absent:?}");

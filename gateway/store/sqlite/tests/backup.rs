@@ -80,7 +80,13 @@ fn nothing_is_written_over_and_what_fails_leaves_nothing() {
     std::os::unix::fs::symlink(folder.0.join("nowhere"), &to).unwrap();
     backup(&folder.file(), &to).unwrap_err();
     fs::remove_file(&to).unwrap();
-    backup(&folder.file(), &folder.0.join("none").join("copy.db")).unwrap_err();
+    fs::write(folder.0.join("plain"), "").unwrap();
+    for (to, named) in [("none/copy.db", "the copy "), ("plain/copy.db", "the copy ")] {
+        let to = folder.0.join(to);
+        let told = backup(&folder.file(), &to).unwrap_err().to_string();
+        let named = format!("{named}{} cannot be written: ", to.display());
+        assert!(told.starts_with(&named), "{told}");
+    }
     let absent = backup(&folder.0.join("none.db"), &to);
     assert!(matches!(absent, Err(StoreError::Absent)), "{absent:?}");
     fs::write(folder.0.join("other.db"), "no ledger, but long enough to be one of another kind")

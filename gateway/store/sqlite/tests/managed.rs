@@ -12,6 +12,8 @@ use crate::{
 
 /// How long whoever writes is waited for.
 const WAIT: Duration = Duration::from_secs(5);
+/// When keys are changed: after whatever else is recorded.
+const AT_MS: i64 = sample::STARTED_MS + 1_000 * DAY_MS;
 
 fn key(name: &str, managed: &Managed) -> (ManagedRow, AuditRecord) {
     let fields = toml::Table::from_iter([("team".to_owned(), "cards".into())]);
@@ -20,12 +22,12 @@ fn key(name: &str, managed: &Managed) -> (ManagedRow, AuditRecord) {
         None => Edit::Create { kind: ManagedKind::Key, name: name.into(), fields, hash },
         Some(_) => Edit::Revoke { name: name.into(), version: None },
     };
-    let author = Author { by: "mei".into(), at_ms: 7, reason: "".into() };
+    let author = Author { by: "mei".into(), at_ms: AT_MS, not_before_ms: 0, reason: "".into() };
     let (row, what) = edit.apply(managed, &author, |_, _| false).unwrap();
     let after = json!({ "row": managed_sum(&row) }).to_string();
     let record = AuditRecord {
         id: Uuid::now_v7(),
-        at_ms: 7,
+        at_ms: AT_MS,
         who: "mei".into(),
         what,
         subject: name.into(),
@@ -115,7 +117,7 @@ fn recorded(row: ManagedRow, what: AuditAction) -> (ManagedRow, AuditRecord) {
     let after = json!({ "row": managed_sum(&row) }).to_string();
     let record = AuditRecord {
         id: Uuid::now_v7(),
-        at_ms: 7,
+        at_ms: AT_MS,
         who: "mei".into(),
         what,
         subject: (&*row.name).into(),
@@ -137,7 +139,8 @@ fn proposals_are_held_against_the_trail_as_keys_are() {
         ("DELETE FROM managed", Some("the proposal `7` is missing")),
     ] {
         let folder = Folder::new("managed-proposal");
-        let author = Author { by: "mei".into(), at_ms: 7, reason: "no".into() };
+        let author =
+            Author { by: "mei".into(), at_ms: AT_MS, not_before_ms: 0, reason: "no".into() };
         let it = Proposal::of_policy("version = \"1\"", &json!([]), ("why", 99));
         let row = it.row("7", &author);
         let first = recorded(row.clone(), AuditAction::ProposalMade);
@@ -152,6 +155,58 @@ fn proposals_are_held_against_the_trail_as_keys_are() {
         let found = told.map(|told| faults.iter().any(|it| it.contains(told)));
         assert!(found.unwrap_or(faults.is_empty()), "{sql}: {faults:?}");
     }
+}
+
+/// What was planned before something else was recorded is planned anew, so that the trail and the rows go
+/// forward in time; what is recorded by a server after waiting is of no moment before.
+#[test]
+fn what_is_recorded_is_never_of_before_what_was_recorded_already() {
+    let folder = written("managed-late");
+    let (mut late, mut record) = key("c", &managed(&folder));
+    (late.changed.at_ms, record.at_ms) = (AT_MS - 1, AT_MS - 1);
+    let told = write_managed(&folder.file(), 2, &[(late, record.clone())], WAIT);
+    assert!(matches!(told, Err(ManagedError::Conflict)), "{told:?}");
+    assert_eq!(write_managed(&folder.file(), 2, &[key("c", &managed(&folder))], WAIT).unwrap(), 3);
+    record.what = AuditAction::LedgerBackedUp;
+    record.id = Uuid::now_v7();
+    record.after = None;
+    super::super::record(&folder.file(), record.clone(), || 5).unwrap();
+    let mut store = folder.open();
+    record.id = Uuid::now_v7();
+    let one = sample::outcome(sample::opened(1, &sample::names()));
+    store.write(&Group { audit: vec![record], ..whole([one]) }).unwrap();
+    let corrected = adjust(&folder.file(), &adjust::correction(1, 1_000)).unwrap();
+    assert!(matches!(corrected, Corrected::Done { .. }), "{corrected:?}");
+    let trail = folder.reader().audit((0, i64::MIN), 20).unwrap();
+    let moments: Vec<_> = trail.iter().map(|it| it["at"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(moments.len(), 7);
+    assert!(moments.is_sorted() && moments[0] == moments[6], "{moments:?}");
+    assert_eq!(folder.reader().audited_ms().unwrap(), AT_MS);
+    assert_eq!(audited_ms(&folder.file()), AT_MS);
+    assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
+}
+
+/// What stands at a ledger's path and is none is told in the same words by whoever writes.
+#[test]
+fn no_ledger_is_made_through_a_link_to_nothing_or_found_in_another_file() {
+    let folder = Folder::new("managed-none");
+    std::os::unix::fs::symlink(folder.0.join("target.db"), folder.file()).unwrap();
+    let first = || [key("a", &Managed::default())];
+    let told = write_managed(&folder.file(), 0, &first(), WAIT).unwrap_err().to_string();
+    assert!(told.contains("a link to nothing that can be read"), "{told}");
+    assert!(!folder.0.join("target.db").exists());
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing was made");
+    let text = folder.0.join("text.db");
+    fs::write(&text, "these are words, and no ledger; more of them than a header has\n".repeat(9))
+        .unwrap();
+    let told = [
+        write_managed(&text, 0, &first(), WAIT).unwrap_err().to_string(),
+        note_uses(&text, &[]).unwrap_err().to_string(),
+        accept_pepper(&text, "x").unwrap_err().to_string(),
+        free_to_write(&text).unwrap_err().to_string(),
+        Reader::open(&text).unwrap_err().to_string(),
+    ];
+    assert!(told.iter().all(|it| it.starts_with("there is no ledger in it")), "{told:?}");
 }
 
 #[test]
