@@ -3,6 +3,7 @@
 
 mod edit;
 mod fields;
+mod meaning;
 mod proposal;
 mod read;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-pub use self::edit::{Author, Edit, EditRefused};
+pub use self::edit::{Author, Edit, EditRefused, OVERLAP_MS_MAX};
 pub(crate) use self::fields::{fields, has_budget, over, same_budget, settable};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};

@@ -9,7 +9,8 @@ use toml::Table;
 
 use super::{
     Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState,
-    fields::{over, patched, same},
+    fields::{over, patched},
+    meaning::{known_nulls, same},
 };
 use crate::outcome::AuditAction;
 
@@ -66,6 +67,9 @@ pub enum Edit {
         hash: String,
         /// For so many milliseconds the old one opens too.
         overlap_ms: i64,
+        /// Whether an overlap that runs may end by this: a key has one secret beside its own at the most.
+        #[serde(default)]
+        end_overlap: bool,
         /// The version that is meant; whatever it is, without one.
         #[serde(default)]
         version: Option<i64>,
@@ -80,6 +84,9 @@ pub enum Edit {
         version: Option<i64>,
     },
 }
+
+/// The longest time for which the secret before a rotation opens too: a quarter of a year.
+pub const OVERLAP_MS_MAX: i64 = 90 * 86_400_000;
 
 /// Who asks for a change, and when.
 #[derive(Clone, Debug)]
@@ -124,6 +131,15 @@ pub enum EditRefused {
     /// Somebody has changed it meanwhile.
     #[error("the {0} `{1}` has version {2} by now: `{3}` has changed it")]
     Version(ManagedKind, Arc<str>, i64, Arc<str>),
+    /// The secret before the last rotation opens too, until this moment, and would end at once.
+    #[error(
+        "the key `{0}` was rotated before, and its secret from then opens until {1}: one more rotation ends \
+         that at once, and is made where `end_overlap` (`--end-overlap`) says so"
+    )]
+    Overlap(Arc<str>, jiff::Timestamp),
+    /// A key is taken away that there is not: its path, itself, and what is expected.
+    #[error("{0}: found `{1}`, expected {2}")]
+    Unknown(Box<str>, Box<str>, Box<str>),
     /// A value that no field can have.
     #[error("{0}: found {1}, expected {2}")]
     Field(Box<str>, Box<str>, &'static str),
@@ -153,6 +169,26 @@ impl Edit {
             | Self::Patch { .. }
             | Self::Rotate { .. }
             | Self::Remove { .. } => false,
+        }
+    }
+
+    /// Refuses what nobody can mean, whatever there is: another name, and to take away what there is not.
+    ///
+    /// # Errors
+    /// See [`EditRefused`].
+    pub fn meaningful(&self) -> Result<(), EditRefused> {
+        let (kind, _) = self.row();
+        let named = match self {
+            Self::Create { fields, .. } | Self::Put { fields, .. } => fields.contains_key("name"),
+            Self::Patch { patch, .. } => patch.contains_key("name"),
+            Self::Revoke { .. } | Self::Rotate { .. } | Self::Remove { .. } => false,
+        };
+        if named && matches!(kind, ManagedKind::Key | ManagedKind::Team) {
+            return Err(EditRefused::Field("name".into(), "another one".into(), NAME_STAYS));
+        }
+        match self {
+            Self::Patch { patch, .. } => known_nulls(kind, patch),
+            _ => Ok(()),
         }
     }
 
@@ -325,8 +361,14 @@ impl Edit {
             Self::Remove { .. } => {
                 ManagedRow { state: ManagedState::Removed, credential: None, ..row }
             }
-            Self::Rotate { hash, overlap_ms, .. } => {
+            Self::Rotate { hash, overlap_ms, end_overlap, .. } => {
                 let hash = digits(hash)?;
+                let runs = row.credential.as_ref().and_then(|it| it.previous);
+                let runs = runs.filter(|(_, until_ms)| *until_ms > now_ms && !end_overlap);
+                let until = runs.and_then(|(_, ms)| jiff::Timestamp::from_millisecond(ms).ok());
+                if let Some(until) = until {
+                    return Err(EditRefused::Overlap(row.name, until));
+                }
                 let until = now_ms.saturating_add(*overlap_ms);
                 let before = row.credential.as_ref().filter(|_| *overlap_ms > 0);
                 let previous = before.map(|it| (it.hash, until));
@@ -361,6 +403,10 @@ impl Edit {
         }
     }
 }
+
+/// What is expected in the place of another name.
+const NAME_STAYS: &str =
+    "nothing: a name stays, and the books know it by that. Make another one, and end this one";
 
 /// A keyed hash from its digits.
 fn digits(text: &str) -> Result<[u8; 32], EditRefused> {
