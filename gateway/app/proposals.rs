@@ -92,8 +92,8 @@ fn own(proposer: &str, operator: &str) -> bool {
     person(proposer) == person(operator)
 }
 
-/// A name without its doors, in small letters: those of an account on the machine (`cli:mei`) and of an issuer
-/// (`oidc(corp):mei`), one behind the other too, since an issuer may name somebody `cli:mei`.
+/// A name without its doors, in small letters: those of an account on the machine (`cli:mei`) and of an
+/// issuer (`oidc(corp):mei`), one behind the other too, since an issuer may name somebody `cli:mei`.
 fn person(name: &str) -> String {
     let name = name.to_lowercase();
     let mut rest = name.as_str();

@@ -6,6 +6,7 @@ use std::{io, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::changed::NamesChanged;
 use crate::{
@@ -30,7 +31,8 @@ const DOCUMENT: &str = "policy_document";
 
 fn standing(epoch: &Epoch) -> Map<String, Value> {
     let names = &epoch.names;
-    let document = Arc::from(epoch.policy.document_hash());
+    let document = xxh3_64(epoch.policy.document().as_bytes());
+    let document = Arc::from(format!("{document:016x}"));
     let values = [
         &epoch.config_hash,
         &names.policy_hash,

@@ -20,7 +20,7 @@ use toml::{Table, Value};
 use self::{
     alias::{Alias, aliases},
     allow::AllowLists,
-    hash::{document_hash, hash},
+    hash::hash,
     limits::Limits,
     names::Names,
 };
@@ -168,12 +168,6 @@ impl Policy {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
-    }
-
-    /// Hash of the document alone, in hexadecimal: that of what somebody wrote, whatever it decides about.
-    #[must_use]
-    pub fn document_hash(&self) -> String {
-        document_hash(&self.document)
     }
 
     /// The document that it was compiled from, word for word.

@@ -31,6 +31,11 @@ fn patch(name: &str, value: Value, version: Option<i64>) -> Edit {
     Edit::Patch { kind: ManagedKind::Key, name: name.into(), patch: object(value), version }
 }
 
+fn rotation(name: &str, digit: char, (overlap_ms, end_overlap): (i64, bool)) -> Edit {
+    let (name, hash) = (name.into(), hash(digit));
+    Edit::Rotate { name, hash, overlap_ms, end_overlap, version: None }
+}
+
 fn revoke(name: &str) -> Edit {
     Edit::Revoke { name: name.into(), version: None }
 }
@@ -72,14 +77,7 @@ fn a_row_is_made_changed_field_by_field_and_ended() {
 
 #[test]
 fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
-    let rotation = |digit, overlap_ms, end_overlap| Edit::Rotate {
-        name: "a".into(),
-        hash: hash(digit),
-        overlap_ms,
-        end_overlap,
-        version: None,
-    };
-    let rotate = |digit, overlap_ms| rotation(digit, overlap_ms, false);
+    let rotate = |digit, overlap_ms| rotation("a", digit, (overlap_ms, false));
     let credential = |edits: &[Edit]| {
         let (managed, _) = made(&Managed::default(), edits).unwrap();
         managed.get(ManagedKind::Key, "a").unwrap().credential.clone().unwrap()
@@ -95,7 +93,7 @@ fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
         let until = "opens until 1970-01-01T00:00:01.002Z";
         assert!(said.contains(until) && said.contains("`end_overlap`"), "{said}");
     }
-    let ended = [first.clone(), rotate('b', 1_000), rotation('c', 5, true)];
+    let ended = [first.clone(), rotate('b', 1_000), rotation("a", 'c', (5, true))];
     assert_eq!(credential(&ended).previous, Some(([0xbb; 32], 8)), "the oldest is over");
     let over = credential(&[first, rotate('b', 1), rotate('c', 5)]);
     assert_eq!(over.previous, Some(([0xbb; 32], 8)));
@@ -219,13 +217,7 @@ fn keys_that_were_read_before_are_what_they_would_be_read_as() {
         // Above what `b` may send.
         team("bank", json!({ "data_class": "confidential" })),
         team("bank", json!({ "data_class_max": "internal" })),
-        Edit::Rotate {
-            name: "b".into(),
-            hash: hash('c'),
-            overlap_ms: 1_000,
-            end_overlap: false,
-            version: None,
-        },
+        rotation("b", 'c', (1_000, false)),
         // The credential of `a`, and a name of the file.
         key("c", 'a', json!({})),
         revoke("c"),

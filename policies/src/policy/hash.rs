@@ -13,8 +13,3 @@ pub(super) fn hash(document: &str, fleet: &FleetFacts) -> String {
     format!("{:?}{:?}{:?}", fleet.models, fleet.teams, fleet.aliases).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
-
-/// xxh3 of the document alone.
-pub(super) fn document_hash(document: &str) -> String {
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(document.as_bytes()))
-}
