@@ -324,6 +324,8 @@ pub(super) fn failure(error: &ChangeError) -> Failure {
             Refused::InFile(..) => invalid(409, "stands_in_file").at("name"),
             Refused::Version(..) | Refused::Gone(..) => invalid(412, "version_differs"),
             Refused::Used(..) => invalid(409, "hash_taken").at("hash"),
+            Refused::Overlap(..) => invalid(409, "overlap_runs").at("end_overlap"),
+            Refused::Unknown(field, ..) => invalid(400, "invalid_value").at(field.to_string()),
             Refused::Field(field, ..) => invalid(400, "invalid_value").at(field.to_string()),
         },
         ChangeError::Faults(faults) => {

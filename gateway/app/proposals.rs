@@ -20,6 +20,7 @@ use crate::{
         Author, Config, Managed, ManagedKind, ManagedRow, POLICY, Proposal, ProposalState, ReadFrom,
     },
     edge::admin::Proposals,
+    failure::{Failure, Kind, Stage},
 };
 
 /// How often it is looked for proposals whose time is over.
@@ -93,10 +94,18 @@ fn own(proposer: &str, operator: &str) -> bool {
     person(proposer) == person(operator)
 }
 
-/// A name without its door: that of an account on the machine (`cli:mei`), or an issuer (`oidc(corp):mei`).
-fn person(name: &str) -> &str {
-    let by_issuer = || Some(name.strip_prefix("oidc(")?.split_once("):")?.1);
-    name.strip_prefix("cli:").or_else(by_issuer).unwrap_or(name)
+/// A name without its doors, in small letters: those of an account on the machine (`cli:mei`) and of an
+/// issuer (`oidc(corp):mei`), one behind the other too, since an issuer may name somebody `cli:mei`.
+fn person(name: &str) -> String {
+    let name = name.to_lowercase();
+    let mut rest = name.as_str();
+    loop {
+        let by_issuer = || Some(rest.strip_prefix("oidc(")?.split_once("):")?.1);
+        match rest.strip_prefix("cli:").or_else(by_issuer) {
+            Some(behind) => rest = behind,
+            None => return rest.to_owned(),
+        }
+    }
 }
 
 /// What a second person approves: the changes, by whoever has proposed them, and the proposal's end; the
@@ -177,7 +186,16 @@ pub(super) fn proposals(in_force: &Arc<InForce>) -> Proposals {
     let now = |it: &InForce| (it.gateway.sources.timestamp)().as_millisecond();
     Proposals {
         page: Box::new(move |query| {
-            page(&a.read.load(), query, now(&a)).map_err(|wrong| misused(&wrong))
+            let (read, now, query) = (a.read.load_full(), now(&a), query.to_owned());
+            // All that are open are held against all rows.
+            let read = move || page(&read, &query, now).map_err(|wrong| misused(&wrong));
+            Box::pin(async move {
+                let page = tokio::task::spawn_blocking(read).await;
+                page.map_err(|error| {
+                    let broken = Failure::new(Kind::Bug, Stage::Receive, "the page broke off");
+                    broken.because(error.to_string())
+                })?
+            })
         }),
         one: Box::new(move |id| one(&b.read.load(), id, now(&b))),
         policy: Box::new(move |document, author| {
@@ -209,12 +227,34 @@ mod tests {
     fn ones_own_approval_does_not_count_by_whatever_door_it_was_proposed() {
         assert!(own("mei", "mei") && own("cli:mei", "mei"));
         assert!(!own("raj", "mei") && !own("cli:root", "mei") && !own("file", "mei"));
-        let doors = ["mei", "cli:mei", "oidc(corp):mei", "oidc(a/b):mei"];
+        let doors = [
+            "mei",
+            "Mei",
+            "MEI",
+            "cli:mei",
+            "cli:Mei",
+            "CLI:mei",
+            "oidc(corp):mei",
+            "oidc(a/b):mei",
+            "oidc(corp):MEI",
+            "oidc(corp):cli:mei",
+            "oidc(corp):cli:cli:mei",
+            "OIDC(corp):Cli:mEi",
+            "oidc(a):oidc(b):mei",
+        ];
         for (a, b) in doors.iter().flat_map(|a| doors.map(|b| (*a, b))) {
             assert!(own(a, b), "{a} {b}");
         }
-        for other in ["oidc(corp):raj", "oidc(corp):mei:2", "oidc(mei):raj", "oidc(corp)", "oidc("]
-        {
+        for other in [
+            "oidc(corp):cli:raj",
+            "cli:mei2",
+            "climei",
+            "oidc(corp):raj",
+            "oidc(corp):mei:2",
+            "oidc(mei):raj",
+            "oidc(corp)",
+            "oidc(",
+        ] {
             assert!(!own(other, "mei") && !own("oidc(corp):mei", other), "{other}");
         }
     }

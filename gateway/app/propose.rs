@@ -165,21 +165,31 @@ pub(super) fn one(read: &ReadFrom, id: &str, now_ms: i64) -> Option<Value> {
     let fields = told.as_object_mut()?;
     if let Some(document) = &it.document {
         fields.insert("document".into(), document.as_str().into());
-    } else if it.state == ProposalState::Open {
-        let by = Author {
-            by: Arc::clone(&row.created.by),
-            at_ms: now_ms,
-            not_before_ms: 0,
-            reason: "".into(),
-        };
-        match rows((&it.edits()?, &by), &read.managed, Some(read)) {
-            Ok((after, made)) => {
-                fields.insert("changes".into(), changes((&read.managed, &after), &made));
-            }
-            Err(refused) => drop(fields.insert("conflict".into(), refused.to_string().into())),
-        }
+    } else {
+        now(read, (row, &it), (now_ms, fields));
     }
     Some(told)
+}
+
+/// Says of an open proposal of changes what it would change now, or why it cannot be approved now.
+fn now(
+    read: &ReadFrom,
+    (row, it): (&ManagedRow, &Proposal),
+    (now_ms, told): (i64, &mut Map<String, Value>),
+) {
+    let Some(edits) = it.edits().filter(|_| {
+        it.document.is_none() && it.state == ProposalState::Open && it.expires_ms > now_ms
+    }) else {
+        return;
+    };
+    let (by, reason) = (Arc::clone(&row.created.by), "".into());
+    let by = Author { by, at_ms: now_ms, not_before_ms: 0, reason };
+    match rows((&edits, &by), &read.managed, Some(read)) {
+        Ok((after, made)) => {
+            told.insert("changes".into(), changes((&read.managed, &after), &made));
+        }
+        Err(refused) => drop(told.insert("conflict".into(), refused.to_string().into())),
+    }
 }
 
 /// Proposals of a page at the most, and where nobody says how many.
@@ -213,7 +223,12 @@ pub(super) fn page(read: &ReadFrom, query: &str, now_ms: i64) -> Result<Value, V
         Ok(())
     })?;
     let rows = read.managed.after(ManagedKind::Proposal, &after);
-    let all = rows.filter_map(|row| Some(shown(row, &Proposal::of_row(row)?, now_ms)));
+    let all = rows.filter_map(|row| {
+        let it = Proposal::of_row(row)?;
+        let mut told = shown(row, &it, now_ms);
+        now(read, (row, &it), (now_ms, told.as_object_mut()?));
+        Some(told)
+    });
     let fits = |it: &Value| wanted.is_none_or(|state| it["state"] == state.name());
     let mut all: Vec<Value> = all.filter(fits).take(limit.saturating_add(1)).collect();
     let more = all.len() > limit;

@@ -242,7 +242,7 @@ fn same(a: &Config, b: &Config) -> bool {
 fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
     let (fleet, other) = (a.policy.fleet(), b.policy.fleet());
     let differ = [
-        ("policy", a.policy.hash() != b.policy.hash()),
+        ("policy", a.policy.document() != b.policy.document()),
         ("models", a.models != b.models || fleet.models != other.models),
         ("aliases", fleet.aliases != other.aliases),
         ("teams", a.teams != b.teams || fleet.teams != other.teams),

@@ -42,6 +42,7 @@ pub(super) fn rows(
     for (nth, edit) in edits.iter().enumerate() {
         let refused = |why| RefusedAt { nth, why };
         let (kind, name) = edit.row();
+        edit.meaningful().map_err(refused)?;
         if edit.is_so(&after) && !in_file(kind, name) {
             continue;
         }

@@ -6,6 +6,7 @@ use std::{io, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::changed::NamesChanged;
 use crate::{
@@ -24,12 +25,21 @@ const SUBJECT: &str = "configuration";
 const NAMES_MAX: usize = 50;
 
 /// What is in force, by its hashes.
-const STANDING: [&str; 4] = ["config", "policy", "policy_version", "prices"];
+const STANDING: [&str; 5] = ["config", "policy", DOCUMENT, "policy_version", "prices"];
+/// The hash of the policy's document: that of the policy is another one with another team, model or alias.
+const DOCUMENT: &str = "policy_document";
 
 fn standing(epoch: &Epoch) -> Map<String, Value> {
     let names = &epoch.names;
-    let values =
-        [&epoch.config_hash, &names.policy_hash, &names.policy_version, &names.price_version];
+    let document = xxh3_64(epoch.policy.document().as_bytes());
+    let document = Arc::from(format!("{document:016x}"));
+    let values = [
+        &epoch.config_hash,
+        &names.policy_hash,
+        &document,
+        &names.policy_version,
+        &names.price_version,
+    ];
     let pair = |(name, value): (&str, &Arc<str>)| (name.to_owned(), Value::from(&**value));
     STANDING.into_iter().zip(values).map(pair).collect()
 }
@@ -60,9 +70,11 @@ fn record(
     }
 }
 
-/// Whether the policies of two states differ.
+/// Whether the policies of two states are of different documents. A record of an earlier version has the hash
+/// of the whole alone.
 fn other_policy(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
-    before.get("policy") != after.get("policy")
+    let by = if before.contains_key(DOCUMENT) { DOCUMENT } else { "policy" };
+    before.get(by) != after.get(by)
 }
 
 /// Records by which configuration this process serves, after the one that the trail says was the last. No

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app,
-    config::{Edit, ManagedKind, ManagedRow, managed_fields, over},
+    config::{Edit, ManagedKind, ManagedRow, OVERLAP_MS_MAX, managed_fields, over},
     directory,
 };
 
@@ -59,15 +59,18 @@ pub(super) enum Command {
     Rotate {
         /// Its name.
         name: String,
-        /// For so long the old one opens too; 0s ends it at once.
+        /// For so long the old one opens too, 90d at the most; 0s ends it at once.
         #[arg(
             long,
             value_name = "SPAN",
             default_value = "24h",
-            value_parser = span,
+            value_parser = overlap,
             allow_hyphen_values = true
         )]
         overlap: i64,
+        /// End the overlap of the rotation before, if it runs yet: that secret opens nothing any more.
+        #[arg(long)]
+        end_overlap: bool,
         #[command(flatten)]
         why: Why,
     },
@@ -114,15 +117,17 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
             return list(path, ManagedKind::Key, (*json, false), of_team, &COLUMNS);
         }
         Command::Set { name, team, fields, expires, unset, why } => {
-            let fields = all(fields, expires, team.as_deref());
-            set(path, (ManagedKind::Key, name), (fields, unset), why)
+            let fields = all(fields, expires, team.as_deref(), unset);
+            fields.and_then(|it| set(path, (ManagedKind::Key, name), it, why))
         }
         Command::Revoke { name, why } => {
             let edit = Edit::Revoke { name: name.as_str().into(), version: None };
             let done = change(path, &[edit], why);
             done.map(|rows| err!("the key `{name}` opens nothing any more{}", as_before(&rows)))
         }
-        Command::Rotate { name, overlap, why } => rotate(path, name, *overlap, why),
+        Command::Rotate { name, overlap, end_overlap, why } => {
+            rotate(path, name, (*overlap, *end_overlap), why)
+        }
         Command::Export => return port::export(path),
         Command::Import(import) => return port::import(path, import),
     };
@@ -141,25 +146,31 @@ const COLUMNS: [(&str, &str); 8] = [
     ("BY", "created_by"),
 ];
 
-fn all(fields: &Fields, expires: &Expires, team: Option<&str>) -> Map<String, Value> {
-    let mut all = fields.object();
-    if let Some(team) = team {
-        all.insert("team".into(), team.into());
-    }
-    if let Some(at) = expires.expires {
-        all.insert("expires".into(), at.to_string().into());
-    }
-    all
+/// The time for which an old secret opens too, in milliseconds.
+fn overlap(text: &str) -> Result<i64, String> {
+    let most = OVERLAP_MS_MAX / 86_400_000;
+    let fits = span(text)?;
+    if fits > OVERLAP_MS_MAX { Err(format!("expected {most}d at the most")) } else { Ok(fits) }
 }
 
-/// Changes the fields that are said and takes the others away.
+/// What all options of a command say.
+fn all(
+    fields: &Fields,
+    expires: &Expires,
+    team: Option<&str>,
+    unset: &[String],
+) -> Result<Map<String, Value>, ExitCode> {
+    let expires = expires.expires.map(|at| at.to_string().into());
+    fields.object(&[("team", team.map(Into::into)), ("expires", expires)], unset)
+}
+
+/// Changes the fields that are said; those that are `null` are taken away.
 pub(super) fn set(
     path: &Path,
     (kind, name): (ManagedKind, &str),
-    (mut patch, unset): (Map<String, Value>, &[String]),
+    patch: Map<String, Value>,
     why: &Why,
 ) -> Result<(), ExitCode> {
-    patch.extend(unset.iter().map(|field| (field.clone(), Value::Null)));
     if patch.is_empty() {
         err!("signalbox: nothing to change: name a field, such as --budget 50/month");
         return Err(ExitCode::from(super::USAGE));
@@ -178,8 +189,9 @@ const fn as_before(rows: &[ManagedRow]) -> &'static str {
 
 fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
     let Create { team, name, fields, expires, why, .. } = it;
+    let fields = all(fields, expires, Some(team), &[])?;
     let (key, hash) = minted(path)?;
-    let fields = refused(managed_fields(&all(fields, expires, Some(team))))?;
+    let fields = refused(managed_fields(ManagedKind::Key, &fields))?;
     refused(over(&fields, jiff::Timestamp::now().as_millisecond()))?;
     let (kind, name): (_, Arc<str>) = (ManagedKind::Key, name.as_str().into());
     let edit = Edit::Create { kind, name: Arc::clone(&name), fields, hash: Some(hash) };
@@ -192,9 +204,14 @@ fn create(path: &Path, it: &Create) -> Result<(), ExitCode> {
     Ok(())
 }
 
-fn rotate(path: &Path, name: &str, overlap_ms: i64, why: &Why) -> Result<(), ExitCode> {
+fn rotate(
+    path: &Path,
+    name: &str,
+    (overlap_ms, end_overlap): (i64, bool),
+    why: &Why,
+) -> Result<(), ExitCode> {
     let (key, hash) = minted(path)?;
-    let edit = Edit::Rotate { name: name.into(), hash, overlap_ms, version: None };
+    let edit = Edit::Rotate { name: name.into(), hash, overlap_ms, end_overlap, version: None };
     let rows = change(path, &[edit], why)?;
     let previous = rows.first().and_then(|row| row.credential.as_ref()?.previous);
     let until = previous.and_then(|(_, ms)| jiff::Timestamp::from_millisecond(ms).ok());

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     asking::{ask, segment},
+    managed::print_table,
     operator::Operator,
     print::answer,
 };
@@ -90,35 +91,48 @@ async fn decide(named: Option<PathBuf>, it: &Decision, what: &str) -> Result<(),
 
 fn list(document: &Value, json: bool) {
     let all = document.get("proposals").and_then(Value::as_array).into_iter().flatten();
-    for it in all {
-        match json {
-            true => answer(format_args!("{it}\n")),
-            false => answer(format_args!("{}\n", line(it))),
-        }
+    if json {
+        all.for_each(|it| answer(format_args!("{it}\n")));
+        return;
     }
+    let head = COLUMNS.map(str::to_owned).into();
+    print_table(&std::iter::once(head).chain(all.map(cells)).collect::<Vec<_>>());
 }
 
-/// A proposal in one line.
-fn line(it: &Value) -> String {
+/// What a list of proposals shows.
+const COLUMNS: [&str; 7] = ["ID", "STATE", "BY", "UNTIL", "CHANGES", "CONFLICT", "REASON"];
+
+/// A proposal as a line of the list.
+fn cells(it: &Value) -> Vec<String> {
     let text = |field: &str| {
-        let text = it.get(field).and_then(Value::as_str).unwrap_or("-");
-        printable(text).into_owned()
+        let text = it.get(field).and_then(Value::as_str).filter(|it| !it.is_empty());
+        printable(text.unwrap_or("-")).into_owned()
     };
+    let [id, state, by, until] = ["id", "state", "by", "expires"].map(text);
+    vec![id, state, by, until, changes(it), text("conflict"), text("reason")]
+}
+
+/// Whatever a proposal changes, by kind and name.
+fn changes(it: &Value) -> String {
     let of = |it: &Value| {
         let part = |field: &str| it.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
         format!("{} {}", part("kind"), part("name"))
     };
     let changes = it.get("changes").and_then(Value::as_array);
     let changes: Vec<String> = changes.into_iter().flatten().map(of).collect();
-    format!(
-        "{}  {}  by {} until {}  {}: {}",
-        text("id"),
-        text("state"),
-        text("by"),
-        text("expires"),
-        printable(&changes.join(", ")),
-        text("reason"),
-    )
+    printable(&changes.join(", ")).into_owned()
+}
+
+/// A proposal in one line, as it is closed.
+fn line(it: &Value) -> String {
+    let text = |field: &str| it.get(field).and_then(Value::as_str).unwrap_or("-");
+    let [id, state, by, until] =
+        ["id", "state", "by", "expires"].map(|it| printable(text(it)).into_owned());
+    let reason = match printable(text("reason")) {
+        empty if matches!(&*empty, "" | "-") => String::new(),
+        reason => format!(": {reason}"),
+    };
+    format!("{id}  {state}  by {by} until {until}  {}{reason}", changes(it))
 }
 
 #[cfg(test)]
@@ -137,5 +151,9 @@ mod tests {
         );
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(line(&Value::Null).starts_with("-  -"));
+        let plain = json!({ "reason": "", "changes": [{ "kind": "team", "name": "p1" }] });
+        assert!(line(&plain).ends_with("team p1"), "{}", line(&plain));
+        assert_eq!(cells(&plain)[4..], ["team p1", "-", "-"]);
+        assert_eq!((cells(&it).len(), &*cells(&it)[6]), (COLUMNS.len(), &*printable("a\nb")));
     }
 }

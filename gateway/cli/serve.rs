@@ -209,6 +209,7 @@ fn in_force(reloaded: &Reloaded) {
     else {
         return;
     };
+    let other_document = changed.contains(&"policy");
     let changed = changed.join(",");
     let of = |wanted: fn(&Change) -> Option<&str>| listed(models.iter().filter_map(wanted));
     let named = |section: &str, which: Which| {
@@ -222,7 +223,8 @@ fn in_force(reloaded: &Reloaded) {
     let models_changed = of(|it| if let Change::Changed(id) = it { Some(id) } else { None });
     let policy = match before == hash {
         true => format!("policy {hash} as before"),
-        false => format!("policy {before} -> {hash}"),
+        false if other_document => format!("policy {before} -> {hash}"),
+        false => format!("policy {before} -> {hash}, of the same document"),
     };
     tracing::info!(
         changed,

@@ -59,18 +59,14 @@ pub(super) fn run(path: &Path, command: &Command) -> ExitCode {
     let done = match command {
         Command::List { json } => return list(path, kind, (*json, false), |_| true, &COLUMNS),
         Command::Set { name, parent, fields, unset, why } => {
-            let mut fields = fields.object();
-            if let Some(parent) = parent {
-                fields.insert("parent".into(), parent.as_str().into());
-            }
-            match super::load(path) {
+            let parent = parent.as_deref().map(Into::into);
+            let fields = fields.object(&[("parent", parent)], unset);
+            fields.and_then(|fields| match super::load(path) {
                 Err(code) => Err(code),
                 // `default` is a team without being written down.
-                Ok(config) if is_written(&config, name) => {
-                    set(path, (kind, name), (fields, unset), why)
-                }
+                Ok(config) if is_written(&config, name) => set(path, (kind, name), fields, why),
                 Ok(_) => made(path, name, &fields, why),
-            }
+            })
         }
         Command::Remove { name, why } => {
             let edit = Edit::Remove { kind, name: name.as_str().into(), version: None };
@@ -93,7 +89,7 @@ fn made(
     fields: &serde_json::Map<String, serde_json::Value>,
     why: &Why,
 ) -> Result<(), ExitCode> {
-    let fields = managed_fields(fields).map_err(|error| {
+    let fields = managed_fields(ManagedKind::Team, fields).map_err(|error| {
         err!("signalbox: {error}");
         ExitCode::from(super::WRONG)
     })?;

@@ -59,6 +59,9 @@ type Values<'a> = Vec<(&'static str, Value<'a>)>;
 pub(crate) fn fixed_changes(before: &Config, after: &Config) -> Vec<FixedChange> {
     let differ = values(before).into_iter().zip(values(after));
     let differ = differ.filter(|((_, before), (_, after))| before != after);
+    // Where one person is enough, before or after, it has no effect, and nobody has changed it.
+    let both = before.two_persons.is_some() && after.two_persons.is_some();
+    let differ = differ.filter(|((path, _), _)| both || *path != EXPIRE_HOURS);
     let change = |((path, before), (_, after)): ((&str, Value<'_>), (_, Value<'_>))| {
         let first = before == Value::Hidden(None);
         let after = after.shown(if first { "a secret" } else { "another secret" });
@@ -80,12 +83,14 @@ fn values(config: &Config) -> Values<'_> {
         ("identity.pepper", Value::Hidden(pepper.as_ref())),
         ("audit.signing_key", Value::Hidden(config.audit_key.as_ref())),
         ("audit.two_persons", Value::Said(config.two_persons.is_some().to_string())),
-        ("audit.proposals_expire_hours", expire_hours(config)),
+        (EXPIRE_HOURS, expire_hours(config)),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
         ("metrics.series_max", Value::number(config.series_max)),
     ]);
     values
 }
+
+const EXPIRE_HOURS: &str = "audit.proposals_expire_hours";
 
 /// After how many hours a proposal expires; of no effect where one person is enough.
 fn expire_hours(config: &Config) -> Value<'_> {

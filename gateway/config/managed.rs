@@ -3,8 +3,10 @@
 
 mod edit;
 mod fields;
+mod meaning;
 mod proposal;
 mod read;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod written;
@@ -19,10 +21,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-pub use self::edit::{Author, Edit, EditRefused};
+pub use self::edit::{Author, Edit, OVERLAP_MS_MAX};
 pub(crate) use self::fields::{fields, has_budget, over, same_budget, settable};
 pub use self::proposal::{OPEN_MAX, POLICY, Proposal, ProposalState, shown_change};
 pub(super) use self::read::{Sections, credentials, join_keys, stored_keys};
+pub use self::refused::EditRefused;
 pub(crate) use self::written::as_written;
 use super::key::KeptKey;
 

@@ -70,7 +70,7 @@ pub use self::{
     log::{Log, LogFormat},
     managed::{
         Author, Done, Edit, EditRefused, Managed, ManagedCredential, ManagedKind, ManagedRow,
-        ManagedState, OPEN_MAX, POLICY, Proposal, ProposalState, shown_change,
+        ManagedState, OPEN_MAX, OVERLAP_MS_MAX, POLICY, Proposal, ProposalState, shown_change,
     },
     model::price_version,
     new_key::NewKey,

@@ -79,6 +79,9 @@ pub const ADMIN: &str = "admin";
 /// Who changes things and is no operator, by the names that the audit trail has for them.
 const NO_PERSONS: [&str; 3] = ["file", "gateway", "guard"];
 
+/// What stands in the audit trail before the name of an account whose commands change something.
+const BY_COMMAND: &str = "cli:";
+
 /// What each credential so far is of, in words.
 type Owners = HashMap<Credential, String>;
 
@@ -124,7 +127,11 @@ fn has_token(table: &Table) -> bool {
 
 /// Refuses names that the audit trail has for others.
 fn reserved(name: &str, has_token: bool, it: &Section<'_>, faults: &mut Faults) {
+    let lower = name.to_ascii_lowercase();
     let expected = match name {
+        _ if lower.starts_with(BY_COMMAND) => {
+            "another name: the audit trail has `cli:` before the names of accounts on the machine"
+        }
         ADMIN if has_token => "another name: `admin` is the operator of `admin.token`",
         _ if NO_PERSONS.contains(&name) => {
             "another name: the audit trail says so of changes that no operator made"

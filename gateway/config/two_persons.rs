@@ -6,7 +6,7 @@ use policies::document::{Faults, Section};
 use toml::{Table, Value};
 
 use super::{
-    Config, ManagedKind,
+    Config, ManagedKind, Oidc, Operator,
     fields::number,
     managed::{has_budget, same_budget},
     team::DEFAULT,
@@ -85,20 +85,69 @@ impl TwoPersons {
                 )
             }));
         }
-        if before.admin != after.admin {
-            held.push("who are operators: it takes a restart".to_owned());
-        }
-        if before.oidc != after.oidc {
-            let what = "whose tokens are taken, on which budget, and who are operators by them";
-            held.push(format!("{what}: it takes a restart"));
-        }
+        let restarts = |sections: Vec<String>, what: &'static str| {
+            sections.into_iter().map(move |it| format!("{it}, {what}: it takes a restart"))
+        };
+        held.extend(restarts(operators(before, after), "by which somebody is an operator"));
+        let what = "whose tokens are taken, on which budget, and who are operators by them";
+        held.extend(restarts(issuers(before, after), what));
         held
     }
+}
+
+/// The sections that say who are operators and differ, such as `[[operator]] mei`.
+fn operators(before: &Config, after: &Config) -> Vec<String> {
+    let (a, b) = (&before.admin, &after.admin);
+    let tokens = [
+        ("`admin.token`", a.token != b.token),
+        ("`admin.metrics_token`", a.metrics_token != b.metrics_token),
+    ];
+    let tokens = tokens.into_iter().filter(|(_, differs)| *differs);
+    let mut all: Vec<String> = tokens.map(|(path, _)| path.to_owned()).collect();
+    all.extend(differing(("operator", |it: &Operator| &*it.name), &a.operators, &b.operators));
+    match all.is_empty() && a != b {
+        true => vec!["the order of `[[operator]]`".to_owned()],
+        false => all,
+    }
+}
+
+/// The issuers that differ, such as `[[oidc]] corp`.
+fn issuers(before: &Config, after: &Config) -> Vec<String> {
+    let all = differing(("oidc", |it: &Oidc| &*it.name), &before.oidc, &after.oidc);
+    match all.is_empty() && before.oidc != after.oidc {
+        true => vec!["the order of `[[oidc]]`".to_owned()],
+        false => all,
+    }
+}
+
+/// The sections of a list that only one has, or that say something else, each by its name.
+fn differing<T: PartialEq>(
+    (section, name): (&str, fn(&T) -> &str),
+    before: &[T],
+    after: &[T],
+) -> Vec<String> {
+    let find = |all: &'_ [T], it: &T| all.iter().position(|other| name(other) == name(it));
+    let gone = before.iter().filter(|it| find(after, it).is_none());
+    let other =
+        after.iter().filter(|it| find(before, it).and_then(|at| before.get(at)) != Some(it));
+    gone.chain(other).map(|it| format!("`[[{section}]] {}`", name(it))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sections_that_differ_are_named() {
+        let all = |text: &'static str| text.split(' ').collect::<Vec<_>>();
+        let named = |before, after| {
+            let name = |it: &&'static str| it.split('=').next().unwrap_or_default();
+            differing(("oidc", name), &all(before), &all(after))
+        };
+        let found = named("a=1 b=1 c=1", "c=1 b=2 d=1");
+        assert_eq!(found, ["`[[oidc]] a`", "`[[oidc]] b`", "`[[oidc]] d`"]);
+        assert!(named("a=1 b=1", "b=1 a=1").is_empty());
+    }
 
     #[test]
     fn what_moves_money() {

@@ -13,7 +13,10 @@ use super::{
     claims::Claims,
     key_set::{Found, KeySet},
 };
-use crate::config::TokenAlgorithm;
+use crate::{
+    config::TokenAlgorithm,
+    wire::{Unread, strict},
+};
 
 /// The longest token that is looked at.
 pub(crate) const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -38,6 +41,8 @@ pub(crate) enum TokenFault {
     TooLong,
     /// It is not three parts of base64url, the first two of which are objects of JSON.
     Malformed,
+    /// It says something twice, and nobody knows which of the two its issuer meant.
+    Twice,
     /// Its header has `crit`: it means nothing without an extension.
     Critical,
     /// Its algorithm is not allowed.
@@ -72,6 +77,7 @@ impl TokenFault {
             Self::Malformed => {
                 "the token is no JWT: expected three parts of base64url, two of them objects of JSON"
             }
+            Self::Twice => "the token says a claim, or a field of its header, twice",
             Self::Critical => "the token's header has `crit`; no extension is supported",
             Self::Algorithm => "the token's algorithm is not allowed for its issuer",
             Self::Issuer => "the token's issuer is not known",
@@ -128,9 +134,12 @@ impl<'a> Token<'a> {
         let last = memchr::memrchr(b'.', text)?;
         let (signed, signature) = (text.get(..last)?, text.get(last + 1..)?);
         let middle = memchr::memchr(b'.', signed)?;
-        let mut header = object(signed.get(..middle)?)?;
-        let claims = object(signed.get(middle + 1..)?)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let header = object(signed.get(..middle)?)?;
+        let claims = object(signed.get(middle + 1..)?)?;
+        let (Ok(mut header), Ok(claims)) = (header, claims) else {
+            return Some(Err(TokenFault::Twice));
+        };
         if header.contains_key("crit") {
             return Some(Err(TokenFault::Critical));
         }
@@ -149,8 +158,13 @@ impl<'a> Token<'a> {
     }
 }
 
-fn object(part: &[u8]) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+/// What an object of a token says, in which no key stands twice at any depth.
+fn object(part: &[u8]) -> Option<Result<Map<String, Value>, TokenFault>> {
+    match strict(&URL_SAFE_NO_PAD.decode(part).ok()?) {
+        Ok(Value::Object(fields)) => Some(Ok(fields)),
+        Err(Unread::Twice(_)) => Some(Err(TokenFault::Twice)),
+        Ok(_) | Err(Unread::NotJson(_)) => None,
+    }
 }
 
 /// The claims of a token that was signed by one of these keys and is what these terms say, at this moment.

@@ -126,7 +126,9 @@ async fn changes_are_in_the_trail_and_a_byte_of_it_that_is_flipped_is_named() {
 async fn a_start_says_what_was_in_force_before_it() {
     let up = SimBackend::start();
     let folder = setup(&up, POLICY).write();
-    for _ in 0..2 {
+    for team in ["", "", "[[team]]\nname = \"cards\"\n"] {
+        let text = std::fs::read_to_string(folder.config()).expect("a file");
+        std::fs::write(folder.config(), text + "\n" + team).expect("a file");
         let server = Server::start(&folder.config()).await;
         server.terminate().await;
         assert_eq!(server.ended().await.code(), Some(0));
@@ -136,7 +138,9 @@ async fn a_start_says_what_was_in_force_before_it() {
     let said = binary::run(&folder.config(), &["audit"]).await;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let what: Vec<_> = said.lines().filter_map(|line| line.split("  ").nth(3)).collect();
-    let expected = ["audit.key_changed", "config.loaded", "config.loaded", "policy.changed"];
+    // Another team is no other policy, though it is compiled beside others.
+    let loaded = "config.loaded";
+    let expected = ["audit.key_changed", loaded, loaded, "policy.changed", loaded];
     assert_eq!(what, expected, "{said}");
     assert_eq!(verify(&folder).await.0, Some(0));
 }

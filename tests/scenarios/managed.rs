@@ -95,7 +95,15 @@ async fn a_key_lives_from_its_creation_to_its_end_on_one_connection() {
     for key in [&first, &second] {
         assert_eq!(status(&gateway, key, "other").await, 200, "both open for a while");
     }
-    let at_once = json!({ "overlap_seconds": 0 });
+    // Whoever rotates once more is told what ends by it, whatever overlap he means.
+    for overlap in [json!({}), json!({ "overlap_seconds": 0 }), json!({ "end_overlap": false })] {
+        let told = call(&gateway, Method::POST, &format!("{path}/rotate"), overlap).await;
+        assert_eq!(code(&told), (409, "overlap_runs".into()), "{}", told.text());
+        let until = rotated.json()["previous_until"].as_str().expect("a moment").to_owned();
+        assert!(told.text().contains(&until), "{}", told.text());
+    }
+    assert_eq!(status(&gateway, &first, "other").await, 200, "nothing has ended");
+    let at_once = json!({ "overlap_seconds": 0, "end_overlap": true });
     let third = key_of(&call(&gateway, Method::POST, &format!("{path}/rotate"), at_once).await);
     for (key, expected) in [(&first, 401), (&second, 401), (&third, 200)] {
         assert_eq!(status(&gateway, key, "other").await, expected);
@@ -319,6 +327,9 @@ async fn a_change_that_changes_nothing_leaves_version_and_trail_as_they_are() {
         (Method::PATCH, "keys/a", json!({ "team": "bank", "owner": null })),
         (Method::PATCH, "keys/a", json!({ "budget": budget, "limits": {} })),
         (Method::PATCH, "keys/a", json!({ "budget": [{ "amount": "5.00", "window": "day" }] })),
+        (Method::PATCH, "keys/a", json!({ "tags": [], "hints": true, "feedback": false })),
+        (Method::PATCH, "teams/t", json!({ "tags": [] })),
+        (Method::PATCH, "teams/t", json!({ "models": ["*"] })),
         (Method::PATCH, "teams/t", json!({ "budget": [] })),
         (Method::PATCH, "teams/t", json!({ "limits": { "concurrent": 2 } })),
         (Method::PUT, "teams/t", put),
@@ -326,6 +337,19 @@ async fn a_change_that_changes_nothing_leaves_version_and_trail_as_they_are() {
         let same = call_if(&gateway, (method.clone(), path), body.clone(), Some("\"1\"")).await;
         let it = same.json();
         assert_eq!((same.status, &it["version"]), (200, &json!(1)), "{method} {path} {body}: {it}");
+    }
+    for (method, path, body, field) in [
+        (Method::PATCH, "keys/a", json!({ "bugdet": null }), "bugdet"),
+        (Method::PATCH, "teams/t", json!({ "limits": { "concurent": null } }), "limits.concurent"),
+        (Method::PATCH, "keys/a", json!({ "budget": { "windw": null } }), "budget.windw"),
+        (Method::PATCH, "keys/a", json!({ "limit": {} }), "limit"),
+        (Method::PUT, "teams/t", json!({ "modles": null }), "modles"),
+        (Method::POST, "keys", json!({ "name": "b", "exprires": null }), "exprires"),
+    ] {
+        let told = call(&gateway, method, path, body).await;
+        assert_eq!(code(&told), (400, "invalid_value".into()), "{field}: {}", told.text());
+        assert_eq!(told.json()["error"]["param"], *field, "{}", told.text());
+        assert!(told.text().contains("did you mean `"), "{}", told.text());
     }
     assert_eq!(call(&gateway, Method::DELETE, "keys/a", Value::Null).await.status, 200);
     assert_eq!(records().await, before + 1);
@@ -403,6 +427,58 @@ async fn command(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String, S
     let out = binary::run(&folder.config(), arguments).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
     (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+#[tokio::test]
+async fn a_command_says_a_field_once_and_keeps_a_name() {
+    let up = SimBackend::start();
+    let folder = setup(&up).write();
+    for made in [["key", "create", "--name", "a"], ["team", "set", "cards", "--concurrent=5"]] {
+        assert_eq!(command(&folder, &made).await.0, Some(0), "{made:?}");
+    }
+    let mut wrong: Vec<(i32, &str, String)> = Vec::new();
+    for of in ["key set a", "team set cards", "team set new"] {
+        for (field, options) in [
+            ("budget", "--budget 7 --unset budget"),
+            ("budget", "--budget 5 --set budget=[]"),
+            ("hints", "--set hints=true --unset hints"),
+            ("hints", "--set hints=true --set hints=false"),
+            ("limits", "--concurrent 5 --unset limits"),
+        ] {
+            wrong.push((64, field, format!("{of} {options}")));
+        }
+        wrong.push((2, "name", format!("{of} --set name=\"b\"")));
+    }
+    for (code, field, line) in [
+        (64, "team", "key set a --team bank --unset team"),
+        (64, "expires", "key set a --expires 9d --unset expires"),
+        (64, "parent", "team set cards --parent bank --set parent=\"bank\""),
+        (64, "team", "key create --name b --team bank --set team=\"bank\""),
+        (2, "name", "key create --name b --set name=\"c\""),
+        (2, "bugdet", "key set a --unset bugdet"),
+        (2, "bugdet", "team set cards --unset bugdet"),
+        (2, "bugdet", "team set new --unset bugdet"),
+        (64, "90d at the most", "key rotate a --overlap 1000d"),
+    ] {
+        wrong.push((code, field, line.to_owned()));
+    }
+    for (code, field, line) in wrong {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (done, out, said) = command(&folder, &words).await;
+        assert_eq!((done, &*out), (Some(code), ""), "{line}: {said}");
+        assert!(said.contains(field), "{line}: {said}");
+    }
+    // Nothing of it has left anything behind.
+    let audit = command(&folder, &["audit"]).await.1;
+    assert_eq!(audit.lines().filter(|it| it.contains("  cli:")).count(), 2, "{audit}");
+
+    let first = command(&folder, &["key", "rotate", "a", "--overlap", "90d"]).await;
+    assert_eq!(first.0, Some(0), "{}", first.2);
+    let again = command(&folder, &["key", "rotate", "a"]).await;
+    assert_eq!((again.0, &*again.1), (Some(2), ""), "{}", again.2);
+    assert!(again.2.contains("--end-overlap"), "{}", again.2);
+    let ended = command(&folder, &["key", "rotate", "a", "--end-overlap"]).await;
+    assert!(ended.0 == Some(0) && ended.1.starts_with("sk-sb-"), "{}", ended.2);
 }
 
 #[tokio::test]

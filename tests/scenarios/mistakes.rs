@@ -348,6 +348,16 @@ fn of_fields() -> Vec<Mistake> {
         mistake("A key that stands in the file is revoked").run("key revoke chatbot"),
         mistake("A key that there is not is rotated").run("key rotate nobody"),
         mistake("A key is changed in nothing").run("key set chatbot"),
+        mistake("A field is set and taken away").run("key set chatbot --budget 7 --unset budget"),
+        mistake("A field is set by two options")
+            .run("team set cards --concurrent 5 --set limits={\"concurrent\":6}"),
+        mistake("A field that there is not is taken away").run("team set cards --unset bugdet"),
+        mistake("A team is given another name").run("team set cards --set name=\"loans\""),
+        mistake("An old secret is to open for years").run("key rotate chatbot --overlap 1000d"),
+        mistake("An operator is called as commands are").config(
+            "[policy]",
+            "[[operator]]\nname = \"cli:mei\"\nrole = \"viewer\"\ntoken = \"file:caller.key\"\n[policy]",
+        ),
         mistake("A team below one that there is not").run("team set cards --parent bnak"),
         mistake("A team below one of nearly this name").run("team set cards --parent defaut"),
         mistake("The team of keys without one is set").run("team set default --budget 5/day"),

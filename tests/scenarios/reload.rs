@@ -85,6 +85,38 @@ async fn streams_of_a_model_that_is_gone_run_to_their_end_at_its_price() {
 }
 
 #[tokio::test]
+async fn the_policy_has_changed_where_its_own_document_has() {
+    let up = SimBackend::start();
+    let policy = |version: &str| format!("version = \"{version}\"\n[default]\nroute = [\"a\"]\n");
+    let with = |version: &str, more: &str| {
+        let more = format!("[policy]\nfile = \"policy.toml\"\n{more}");
+        Setup::new()
+            .model("a", &up.urls())
+            .operated()
+            .and(&more)
+            .file("policy.toml", policy(version).as_str())
+    };
+    let gateway = with("1", "").start().await;
+    let team = "[[team]]\nname = \"cards\"\n";
+    for (version, more, expected) in [
+        ("1", team, vec!["teams"]),
+        ("1", "[alias]\nfast = [\"a\"]\n", vec!["aliases", "teams"]),
+        ("2", "[alias]\nfast = [\"a\"]\n", vec!["policy"]),
+        ("3", team, vec!["policy", "aliases", "teams"]),
+    ] {
+        let Reloaded::InForce { changed, .. } = gateway.reload(&with(version, more)).await else {
+            panic!("{version} {more} is not taken");
+        };
+        assert_eq!(changed, expected, "{version} {more}");
+    }
+    let url = format!("http://{}/admin/v1/audit", gateway.admin_addr());
+    let trail = Reply::of(gateway.client.get(url).bearer_auth(KEY)).await.text();
+    assert_eq!(trail.matches("\"policy.changed\"").count(), 2, "{trail}");
+    assert_eq!(trail.matches("\"config.reloaded\"").count(), 4, "{trail}");
+    gateway.close().await;
+}
+
+#[tokio::test]
 async fn what_is_known_of_a_replica_stays_known() {
     let (bad, good) = (SimBackend::failing(InjectedFault::Status500), SimBackend::start());
     let urls = [bad.urls(), good.urls()].concat();

@@ -21,6 +21,10 @@ const OPERATORS: &str = "\
      [[operator]]\nname = \"raj\"\nrole = \"admin\"\ntoken = \"file:raj.token\"\n\
      [[operator]]\nname = \"vera\"\nrole = \"viewer\"\ntoken = \"file:vera.token\"\n";
 
+const CORP: &str = "[[oidc]]\nname = \"corp\"\nissuer = \"http://127.0.0.1:9/realms/corp\"\n\
+     audience = [\"signalbox\"]\n\
+     [[oidc.rule]]\nwhen = { groups = [\"cards\"] }\nteam = \"bank\"\n";
+
 const POLICY: &str = "version = \"1\"\n[default]\nroute = [\"good\"]\n";
 
 fn base(up: &SimBackend) -> Setup {
@@ -128,6 +132,10 @@ async fn what_moves_no_money_does_not_wait_and_what_cannot_be_is_told() {
     assert_eq!(code(&conflict), (409, "proposal_conflicts".into()), "{}", conflict.text());
     let open = call(&at, VERA, (Method::GET, "proposals?state=open"), Value::Null).await.json();
     assert_eq!(open["proposals"].as_array().map(Vec::len), Some(1), "{open}");
+    let page = call(&at, VERA, (Method::GET, &format!("proposals/{late}")), Value::Null).await;
+    let why = &open["proposals"][0]["conflict"];
+    assert!(why.as_str().is_some_and(|it| it.contains("`a` is revoked")), "{open}");
+    assert_eq!(*why, page.json()["conflict"], "as its own page says");
     let records = call(&at, VERA, (Method::GET, "audit"), Value::Null).await.json();
     let what = |what: &str| {
         let all = records["records"].as_array().expect("records").iter();
@@ -218,8 +226,9 @@ async fn a_reload_that_moves_money_is_not_taken() {
                 "{bank}[[operator]]\nname = \"eve\"\nrole = \"admin\"\ntoken = \"file:eve.token\"\n"
             ),
             POLICY,
-            "operators",
+            "`[[operator]] eve`",
         ),
+        (format!("{bank}{CORP}"), POLICY, "`[[oidc]] corp`"),
     ] {
         let changed =
             with(&more).file("policy.toml", policy).file("eve.token", "token-of-eve-0123456789");
@@ -231,10 +240,11 @@ async fn a_reload_that_moves_money_is_not_taken() {
     let harmless = with(&format!("{bank}models = [\"good\"]\n"));
     assert!(matches!(gateway.reload(&harmless).await, Reloaded::InForce { .. }));
     let off = base(&up).and(bank);
-    assert!(
-        matches!(gateway.reload(&off).await, Reloaded::NeedsRestart(_)),
-        "a switch of the start"
-    );
+    let Reloaded::NeedsRestart(changes) = gateway.reload(&off).await else {
+        panic!("a switch of the start");
+    };
+    let paths: Vec<&str> = changes.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["audit.two_persons"], "nobody has changed another one");
     gateway.close().await;
 }
 
@@ -274,8 +284,9 @@ async fn a_command_proposes_and_what_is_open_outlives_the_process() {
     let token = folder.0.join("raj.token").display().to_string();
     let open = ["proposal", "list", "--state", "open", "--url", &url, "--token-file", &token];
     let (done, listed, said) = command(&folder, &open).await;
-    assert_eq!((done, listed.lines().count()), (Some(0), 2), "{listed}{said}");
-    assert!(listed.contains("by cli:") && listed.contains("team cards"), "{listed}");
+    assert_eq!((done, listed.lines().count()), (Some(0), 3), "{listed}{said}");
+    assert!(listed.contains("  cli:") && listed.contains("team cards"), "{listed}");
+    assert!(listed.starts_with("ID  ") && listed.contains("CONFLICT"), "{listed}");
     let approve = ["proposal", "approve", &wanted, "--url", &url, "--token-file", &token];
     let (done, approved, said) = command(&folder, &approve).await;
     assert_eq!(done, Some(0), "{approved}{said}");

@@ -16,7 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("signals", &["wire"]),
     ("wire", &["config"]),
     ("account", &["config"]),
-    ("directory", &["config", "account"]),
+    // Tokens are JSON in which no claim stands twice.
+    ("directory", &["config", "account", "wire"]),
     ("fleet", &["config"]),
     ("record", &["config", "log"]),
     ("experiment", &["config", "wire"]),

@@ -125,6 +125,6 @@ fn fields(line: &str) -> Result<Line, String> {
     let (name, hash) = (taken("name")?, taken("hash")?);
     let name = name.ok_or("`name` is missing")?;
     settable(&mut fields).map_err(|wrong| format!("`state`: {wrong}"))?;
-    let fields = managed_fields(&fields).map_err(|error| error.to_string())?;
+    let fields = managed_fields(ManagedKind::Key, &fields).map_err(|error| error.to_string())?;
     Ok((name, hash, fields))
 }

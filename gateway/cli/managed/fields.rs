@@ -1,10 +1,18 @@
 //! Fields of keys and teams as options.
 
+use std::process::ExitCode;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::expiry;
-use crate::wire::{Unread, strict};
+use crate::{
+    cli::print::err,
+    wire::{Unread, strict},
+};
+
+/// What options say of fields: the option, the field, and what it is to be; `null` takes it away.
+type Options = Vec<(String, String, Value)>;
 
 /// What may be said of a key or a team.
 #[derive(Debug, Default, clap::Args)]
@@ -45,16 +53,50 @@ pub(in crate::cli) struct Expires {
 }
 
 impl Fields {
-    /// As the configuration has them.
-    pub(in crate::cli) fn object(&self) -> Map<String, Value> {
-        let mut fields = Map::new();
+    /// The fields as the configuration has them, with what options of one command say beside, and with those
+    /// that are taken away, as `null`.
+    ///
+    /// # Errors
+    /// Two options say one field, which is told: nobody knows which of them was meant.
+    pub(in crate::cli) fn object(
+        &self,
+        beside: &[(&str, Option<Value>)],
+        unset: &[String],
+    ) -> Result<Map<String, Value>, ExitCode> {
+        let beside = beside.iter().filter_map(|(field, value)| {
+            Some((format!("--{field}"), (*field).to_owned(), value.clone()?))
+        });
+        let set = self
+            .set
+            .iter()
+            .map(|(field, value)| (format!("--set {field}=…"), field.clone(), value.clone()));
+        let unset = unset.iter();
+        let unset = unset.map(|field| (format!("--unset {field}"), field.clone(), Value::Null));
+        once(self.own().into_iter().chain(beside).chain(set).chain(unset)).map_err(|wrong| {
+            err!("signalbox: {wrong}");
+            ExitCode::from(crate::cli::USAGE)
+        })
+    }
+
+    /// What its own options say.
+    fn own(&self) -> Options {
+        let mut own = Options::new();
+        let mut say = |field: &str, value: Value| {
+            own.push((format!("--{}", field.replace('_', "-")), field.to_owned(), value));
+        };
         match self.budget.as_slice() {
             [] => {}
-            [one] => drop(fields.insert("budget".into(), one.clone())),
-            several => drop(fields.insert("budget".into(), several.into())),
+            [one] => say("budget", one.clone()),
+            several => say("budget", several.into()),
         }
         if !self.models.is_empty() {
-            fields.insert("models".into(), json!(self.models));
+            say("models", json!(self.models));
+        }
+        let texts = [("data_class", &self.data_class), ("data_class_max", &self.data_class_max)];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                say(name, text.as_str().into());
+            }
         }
         let limits = [
             ("requests_per_minute", self.requests_per_minute),
@@ -63,18 +105,30 @@ impl Fields {
         ];
         let limits = limits.into_iter().filter_map(|(name, it)| Some((name.into(), it?.into())));
         let limits: Map<String, Value> = limits.collect();
-        if !limits.is_empty() {
-            fields.insert("limits".into(), limits.into());
+        if let Some(first) = limits.keys().next() {
+            let option = format!("--{}", first.replace('_', "-"));
+            own.push((option, "limits".into(), limits.into()));
         }
-        let texts = [("data_class", &self.data_class), ("data_class_max", &self.data_class_max)];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                fields.insert(name.into(), text.as_str().into());
-            }
-        }
-        fields.extend(self.set.iter().cloned());
-        fields
+        own
     }
+}
+
+/// The fields of options, each of which is said once.
+fn once(said: impl Iterator<Item = (String, String, Value)>) -> Result<Map<String, Value>, String> {
+    let (mut fields, mut options) = (Map::new(), Map::new());
+    for (option, field, value) in said {
+        if let Some(before) = options.insert(field.clone(), option.clone().into()) {
+            let before = before.as_str().unwrap_or_default();
+            let field = policies::printable(&field);
+            let option = policies::printable(&option);
+            return Err(format!(
+                "{field}: found both `{}` and `{option}`, expected one of them",
+                policies::printable(before)
+            ));
+        }
+        fields.insert(field, value);
+    }
+    Ok(fields)
 }
 
 fn budget(text: &str) -> Result<Value, String> {
@@ -101,7 +155,58 @@ fn field(text: &str) -> Result<(String, Value), String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    /// A command with all that says fields.
+    #[derive(Debug, Parser)]
+    struct Said {
+        #[arg(long)]
+        team: Option<String>,
+        #[command(flatten)]
+        fields: Fields,
+        #[arg(long)]
+        unset: Vec<String>,
+    }
+
+    fn object(options: &[&str]) -> Result<Map<String, Value>, String> {
+        let it = Said::try_parse_from(std::iter::once(&"set").chain(options)).unwrap();
+        let unset = it.unset.iter();
+        let unset = unset.map(|it| (format!("--unset {it}"), it.clone(), Value::Null));
+        let set = it.fields.set.iter().map(|(a, b)| (format!("--set {a}=…"), a.clone(), b.clone()));
+        let team = it.team.map(|it| (String::from("--team"), String::from("team"), it.into()));
+        once(it.fields.own().into_iter().chain(team).chain(set).chain(unset))
+    }
+
+    #[test]
+    fn two_options_that_say_one_field_are_none_and_the_field_is_named() {
+        // Each field by whatever says it: any two of a row are one too many.
+        let ways: [&[&[&str]]; 5] = [
+            &[&["--budget", "7"], &["--set", "budget=[]"], &["--unset", "budget"]],
+            &[&["--team", "bank"], &["--set", "team=\"a\""], &["--unset", "team"]],
+            &[&["--models", "a,b"], &["--set", "models=[]"], &["--unset", "models"]],
+            &[
+                &["--concurrent", "2", "--tokens-per-minute", "9"],
+                &["--set", "limits={}"],
+                &["--unset", "limits"],
+            ],
+            &[&["--data-class", "public"], &["--set", "data_class=1"], &["--unset", "data_class"]],
+        ];
+        let fields = ["budget", "team", "models", "limits", "data_class"];
+        for (field, ways) in fields.iter().zip(ways) {
+            for (at, one) in ways.iter().enumerate() {
+                assert_eq!(object(one).unwrap().len(), 1, "{one:?}");
+                for other in ways.iter().skip(at + 1) {
+                    let said = object(&[*one, *other].concat()).unwrap_err();
+                    assert!(said.starts_with(&format!("{field}: found both `--")), "{said}");
+                }
+            }
+        }
+        let twice = object(&["--set", "a=1", "--set", "a=2"]).unwrap_err();
+        assert_eq!(twice, "a: found both `--set a=…` and `--set a=…`, expected one of them");
+        assert!(object(&["--set", "a=1", "--set", "b=1", "--unset", "c"]).is_ok());
+    }
 
     #[test]
     fn a_budget_is_an_amount_and_a_window_and_what_it_is_not_is_told() {

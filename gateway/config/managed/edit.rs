@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use toml::Table;
 
 use super::{
-    Done, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState,
-    fields::{over, patched, same},
+    Done, EditRefused, Managed, ManagedCredential, ManagedKind, ManagedRow, ManagedState,
+    fields::{over, patched},
+    meaning::{known_nulls, same},
 };
 use crate::outcome::AuditAction;
 
@@ -66,6 +67,9 @@ pub enum Edit {
         hash: String,
         /// For so many milliseconds the old one opens too.
         overlap_ms: i64,
+        /// Whether an overlap that runs may end by this: a key has one secret beside its own at the most.
+        #[serde(default)]
+        end_overlap: bool,
         /// The version that is meant; whatever it is, without one.
         #[serde(default)]
         version: Option<i64>,
@@ -80,6 +84,9 @@ pub enum Edit {
         version: Option<i64>,
     },
 }
+
+/// The longest time for which the secret before a rotation opens too: a quarter of a year.
+pub const OVERLAP_MS_MAX: i64 = 90 * 86_400_000;
 
 /// Who asks for a change, and when.
 #[derive(Clone, Debug)]
@@ -108,43 +115,6 @@ impl Author {
     }
 }
 
-/// Why a change cannot be made, whatever the rest of the configuration says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EditRefused {
-    /// There is one of that name.
-    #[error("there is a {0} `{1}` already")]
-    Exists(ManagedKind, Arc<str>),
-    /// The name was a key's that was revoked.
-    #[error(
-        "the key `{0}` was revoked: its name stays its own, so that the books name one key by it"
-    )]
-    Revoked(Arc<str>),
-    /// It is a key that was revoked.
-    #[error("the key `{0}` is revoked; nothing of it can be changed")]
-    Ended(Arc<str>),
-    /// Keys or teams still name the team: how many, and some of them.
-    #[error("the team `{0}` is in use by {1}: give them another one first")]
-    InUse(Arc<str>, Box<str>),
-    /// There is none of that name.
-    #[error("there is no {0} `{1}`")]
-    Absent(ManagedKind, Arc<str>),
-    /// It stands in the configuration's file.
-    #[error("the {0} `{1}` stands in the configuration's file, and is changed there")]
-    InFile(ManagedKind, Arc<str>),
-    /// The version that was meant is that of something that is not there.
-    #[error("there is no {0} `{1}`, and so none of version {2}")]
-    Gone(ManagedKind, Arc<str>, i64),
-    /// A secret belongs to one key for good: whoever had it once would open another one.
-    #[error("hash: it is that of the key `{0}`, which {1}: expected a hash of its own")]
-    Used(Arc<str>, &'static str),
-    /// Somebody has changed it meanwhile.
-    #[error("the {0} `{1}` has version {2} by now: `{3}` has changed it")]
-    Version(ManagedKind, Arc<str>, i64, Arc<str>),
-    /// A value that no field can have.
-    #[error("{0}: found {1}, expected {2}")]
-    Field(Box<str>, Box<str>, &'static str),
-}
-
 impl Edit {
     /// The kind and the name of the row.
     #[must_use]
@@ -169,6 +139,26 @@ impl Edit {
             | Self::Patch { .. }
             | Self::Rotate { .. }
             | Self::Remove { .. } => false,
+        }
+    }
+
+    /// Refuses what nobody can mean, whatever there is: another name, and to take away what there is not.
+    ///
+    /// # Errors
+    /// See [`EditRefused`].
+    pub fn meaningful(&self) -> Result<(), EditRefused> {
+        let (kind, _) = self.row();
+        let named = match self {
+            Self::Create { fields, .. } | Self::Put { fields, .. } => fields.contains_key("name"),
+            Self::Patch { patch, .. } => patch.contains_key("name"),
+            Self::Revoke { .. } | Self::Rotate { .. } | Self::Remove { .. } => false,
+        };
+        if named && matches!(kind, ManagedKind::Key | ManagedKind::Team) {
+            return Err(EditRefused::Field("name".into(), "another one".into(), NAME_STAYS));
+        }
+        match self {
+            Self::Patch { patch, .. } => known_nulls(kind, patch),
+            _ => Ok(()),
         }
     }
 
@@ -341,8 +331,14 @@ impl Edit {
             Self::Remove { .. } => {
                 ManagedRow { state: ManagedState::Removed, credential: None, ..row }
             }
-            Self::Rotate { hash, overlap_ms, .. } => {
+            Self::Rotate { hash, overlap_ms, end_overlap, .. } => {
                 let hash = digits(hash)?;
+                let runs = row.credential.as_ref().and_then(|it| it.previous);
+                let runs = runs.filter(|(_, until_ms)| *until_ms > now_ms && !end_overlap);
+                let until = runs.and_then(|(_, ms)| jiff::Timestamp::from_millisecond(ms).ok());
+                if let Some(until) = until {
+                    return Err(EditRefused::Overlap(row.name, until));
+                }
                 let until = now_ms.saturating_add(*overlap_ms);
                 let before = row.credential.as_ref().filter(|_| *overlap_ms > 0);
                 let previous = before.map(|it| (it.hash, until));
@@ -377,6 +373,10 @@ impl Edit {
         }
     }
 }
+
+/// What is expected in the place of another name.
+const NAME_STAYS: &str =
+    "nothing: a name stays, and the books know it by that. Make another one, and end this one";
 
 /// A keyed hash from its digits.
 fn digits(text: &str) -> Result<[u8; 32], EditRefused> {

@@ -1,14 +1,11 @@
-//! The fields of rows: from JSON, by a merge patch, and whether two of them say the same.
+//! The fields of rows: from JSON, by a merge patch, and their budgets.
 
 use policies::document::{Faults, Section};
 use serde_json::{Map, Value};
 use toml::Table;
 
-use super::{EditRefused, ManagedKind};
-use crate::config::{
-    budget::{Budget, budgets},
-    team::DEFAULT,
-};
+use super::{EditRefused, ManagedKind, meaning::known_nulls};
+use crate::config::budget::{Budget, budgets};
 
 /// Fields after a merge patch.
 pub(super) fn patched(fields: &Table, patch: &Map<String, Value>) -> Result<Table, EditRefused> {
@@ -78,25 +75,10 @@ pub(crate) fn settable(fields: &mut Map<String, Value>) -> Result<(), &'static s
 /// The fields of a new row from a JSON object; `null` is as if it were not there.
 ///
 /// # Errors
-/// A value that no field can have.
-pub(crate) fn fields(object: &Map<String, Value>) -> Result<Table, EditRefused> {
+/// A value that no field can have, or `null` for a field that there is not.
+pub(crate) fn fields(kind: ManagedKind, object: &Map<String, Value>) -> Result<Table, EditRefused> {
+    known_nulls(kind, object)?;
     patched(&Table::new(), object)
-}
-
-/// Whether fields of two rows say the same: budgets count by what they mean, an empty table is none, and a
-/// key without a team is one of `default`.
-pub(crate) fn same(kind: ManagedKind, one: &Table, other: &Table) -> bool {
-    let says = |fields: &Table| {
-        let empty = |it: &toml::Value| it.as_table().is_some_and(Table::is_empty);
-        let of_default = |field: &str, it: &toml::Value| {
-            kind == ManagedKind::Key && field == "team" && it.as_str() == Some(DEFAULT)
-        };
-        let says = |(field, it): &(&String, &toml::Value)| {
-            *field != "budget" && !empty(it) && !of_default(field, it)
-        };
-        fields.clone().iter().filter(says).map(|(a, b)| (a.clone(), b.clone())).collect::<Table>()
-    };
-    same_budget(one, other) && says(one) == says(other)
 }
 
 /// Whether these fields have the same budgets, however they are written; what cannot be read is its own.

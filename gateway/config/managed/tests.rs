@@ -23,12 +23,17 @@ fn hash(digit: char) -> String {
 }
 
 fn create(name: &str, value: Value) -> Edit {
-    let fields = fields(&object(value)).unwrap();
+    let fields = fields(ManagedKind::Key, &object(value)).unwrap();
     Edit::Create { kind: ManagedKind::Key, name: name.into(), fields, hash: Some(hash('a')) }
 }
 
 fn patch(name: &str, value: Value, version: Option<i64>) -> Edit {
     Edit::Patch { kind: ManagedKind::Key, name: name.into(), patch: object(value), version }
+}
+
+fn rotation(name: &str, digit: char, (overlap_ms, end_overlap): (i64, bool)) -> Edit {
+    let (name, hash) = (name.into(), hash(digit));
+    Edit::Rotate { name, hash, overlap_ms, end_overlap, version: None }
 }
 
 fn revoke(name: &str) -> Edit {
@@ -72,12 +77,7 @@ fn a_row_is_made_changed_field_by_field_and_ended() {
 
 #[test]
 fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
-    let rotate = |digit, overlap_ms| Edit::Rotate {
-        name: "a".into(),
-        hash: hash(digit),
-        overlap_ms,
-        version: None,
-    };
+    let rotate = |digit, overlap_ms| rotation("a", digit, (overlap_ms, false));
     let credential = |edits: &[Edit]| {
         let (managed, _) = made(&Managed::default(), edits).unwrap();
         managed.get(ManagedKind::Key, "a").unwrap().credential.clone().unwrap()
@@ -87,8 +87,16 @@ fn a_key_that_is_rotated_has_two_hashes_for_a_while_or_one() {
     assert_eq!((one.hash, one.previous), ([0xbb; 32], Some(([0xaa; 32], 1_002))));
     let at_once = credential(&[first.clone(), rotate('b', 0)]);
     assert_eq!((at_once.hash, at_once.previous), ([0xbb; 32], None));
-    let twice = credential(&[first, rotate('b', 1_000), rotate('c', 5)]);
-    assert_eq!(twice.previous, Some(([0xbb; 32], 8)), "the oldest is over");
+    // An overlap that runs is ended by who says so alone; one that is over is in nobody's way.
+    for overlap_ms in [0, 5, 90_000] {
+        let said = refused(&[first.clone(), rotate('b', 1_000), rotate('c', overlap_ms)]);
+        let until = "opens until 1970-01-01T00:00:01.002Z";
+        assert!(said.contains(until) && said.contains("`end_overlap`"), "{said}");
+    }
+    let ended = [first.clone(), rotate('b', 1_000), rotation("a", 'c', (5, true))];
+    assert_eq!(credential(&ended).previous, Some(([0xbb; 32], 8)), "the oldest is over");
+    let over = credential(&[first, rotate('b', 1), rotate('c', 5)]);
+    assert_eq!(over.previous, Some(([0xbb; 32], 8)));
 }
 
 #[test]
@@ -107,9 +115,15 @@ fn what_cannot_be_changed_so_is_refused_with_its_name() {
     }
     let stale = [a(), patch("a", json!({ "hints": false }), None), patch("a", json!({}), Some(1))];
     assert_eq!(refused(&stale), "the key `a` has version 2 by now: `mei` has changed it");
-    let wrong = Edit::Rotate { name: "a".into(), hash: "abc".into(), overlap_ms: 0, version: None };
+    let wrong = Edit::Rotate {
+        name: "a".into(),
+        hash: "abc".into(),
+        overlap_ms: 0,
+        end_overlap: false,
+        version: None,
+    };
     assert!(refused(&[a(), wrong]).contains("64 hexadecimal digits"));
-    assert!(fields(&object(json!({ "models": [null] }))).is_err());
+    assert!(fields(ManagedKind::Key, &object(json!({ "models": [null] }))).is_err());
 }
 
 #[test]
@@ -129,7 +143,7 @@ fn a_name_of_a_team_that_is_gone_may_be_given_again() {
 }
 
 fn fields_of(value: Value) -> Table {
-    fields(&object(value)).unwrap()
+    fields(ManagedKind::Team, &object(value)).unwrap()
 }
 
 #[test]
@@ -182,13 +196,13 @@ fn keys_that_were_read_before_are_what_they_would_be_read_as() {
     let key = |name: &str, digit: char, value: Value| Edit::Create {
         kind: ManagedKind::Key,
         name: name.into(),
-        fields: fields(&object(value)).unwrap(),
+        fields: fields(ManagedKind::Key, &object(value)).unwrap(),
         hash: Some(hash(digit)),
     };
     let team = |name: &str, value: Value| Edit::Put {
         kind: ManagedKind::Team,
         name: name.into(),
-        fields: fields(&object(value)).unwrap(),
+        fields: fields_of(value),
         version: None,
     };
     let budget = json!({ "amount": "5", "window": "day" });
@@ -203,7 +217,7 @@ fn keys_that_were_read_before_are_what_they_would_be_read_as() {
         // Above what `b` may send.
         team("bank", json!({ "data_class": "confidential" })),
         team("bank", json!({ "data_class_max": "internal" })),
-        Edit::Rotate { name: "b".into(), hash: hash('c'), overlap_ms: 1_000, version: None },
+        rotation("b", 'c', (1_000, false)),
         // The credential of `a`, and a name of the file.
         key("c", 'a', json!({})),
         revoke("c"),

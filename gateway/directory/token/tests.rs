@@ -133,6 +133,33 @@ fn a_token_that_names_its_own_algorithm_gets_nowhere_by_it() {
 }
 
 #[test]
+fn what_a_token_says_twice_is_not_taken_wherever_it_stands() {
+    let own = claims(json!({ "realm_access": { "roles": ["user"] } })).to_string();
+    let more = |text: &str| format!("{},{text}}}", own.strip_suffix('}').unwrap());
+    assert_eq!(fault(&signed(&es256(), &own)), None);
+    for twice in [
+        r#""iss":"https://login.example.com/realms/bank""#,
+        r#""aud":"signalbox""#,
+        r#""exp":1800000100"#,
+        r#""sub":"raj""#,
+        r#""s\u0075b":"raj""#,
+        r#""realm_access":null"#,
+        r#""groups":[{"a":1,"a":1}]"#,
+        r#""deep":{"x":[{"y":{"z":1,"z":2}}]}"#,
+    ] {
+        assert_eq!(fault(&signed(&es256(), &more(twice))), Some(TokenFault::Twice), "{twice}");
+    }
+    for header in
+        [r#"{"alg":"none","alg":"ES256","kid":"k"}"#, r#"{"alg":"ES256","kid":"k","kid":"k"}"#]
+    {
+        let text = format!("{}.{}", part(header), part(&own));
+        let signature = OWN.0.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+        let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()));
+        assert_eq!(fault(&token), Some(TokenFault::Twice), "{header}");
+    }
+}
+
+#[test]
 fn the_clock_is_held_to_the_second_with_the_leeway() {
     let ask =
         |claims: Value, now: i64| ask_at(&token(claims), &OWN.1, &TokenAlgorithm::ALL, now).err();

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{
-        Author, Edit, EditRefused, ManagedKind,
+        Author, Edit, EditRefused, ManagedKind, OVERLAP_MS_MAX,
         Role::{Admin, Operator, Viewer},
         managed_fields, over, settable,
     },
@@ -34,8 +34,8 @@ use crate::{
 const IMPORT_MAX: usize = 10_000;
 /// The overlap of a rotation where nobody says how long.
 const OVERLAP_SECONDS: i64 = 24 * 3_600;
-/// The longest overlap: a quarter of a year.
-const OVERLAP_SECONDS_MAX: i64 = 90 * 86_400;
+/// The longest one.
+const OVERLAP_SECONDS_MAX: i64 = OVERLAP_MS_MAX / 1_000;
 
 /// How what is managed is seen and changed. Nothing of it blocks the runtime.
 pub(crate) struct Manage {
@@ -146,7 +146,7 @@ async fn create(State(state): Asked, by: By, kind: ManagedKind, body: Body) -> A
     };
     let minted = (kind == ManagedKind::Key).then(|| (state.manage.mint)());
     let author = author(&state, &by, &reason);
-    let fields = plain(&fields)?;
+    let fields = plain(kind, &fields)?;
     if kind == ManagedKind::Key {
         over(&fields, author.at_ms).map_err(|it| unfit(&it))?;
     }
@@ -177,7 +177,9 @@ async fn change(
     let none = fields.is_empty();
     let edit = match how {
         How::Patch => Edit::Patch { kind, name: Arc::clone(&name), patch: fields, version },
-        How::Put => Edit::Put { kind, name: Arc::clone(&name), fields: plain(&fields)?, version },
+        How::Put => {
+            Edit::Put { kind, name: Arc::clone(&name), fields: plain(kind, &fields)?, version }
+        }
         How::Remove if !none => {
             let public = "expected an object with `reason`, or no body at all";
             return Err(Failure::invalid("invalid_body", public).into());
@@ -221,12 +223,21 @@ async fn rotate(
             })?
         }
     };
-    unknown(&fields, "`overlap_seconds` and `reason`")?;
+    let end_overlap = match fields.remove("end_overlap") {
+        None => false,
+        Some(Value::Bool(ends)) => ends,
+        Some(_) => {
+            let public = "expected true or false: whether an overlap that runs may end by this";
+            return Err(Failure::invalid("invalid_value", public).at("end_overlap").into());
+        }
+    };
+    unknown(&fields, "`overlap_seconds`, `end_overlap` and `reason`")?;
     let minted = (state.manage.mint)();
     let overlap_ms = overlap.saturating_mul(1_000);
-    let edit = Edit::Rotate { name: Arc::clone(&name), hash: minted.hash, overlap_ms, version };
+    let (key, hash) = (minted.key, minted.hash);
+    let edit = Edit::Rotate { name: Arc::clone(&name), hash, overlap_ms, end_overlap, version };
     (state.manage.change)(vec![edit], author(&state, &by, &reason), Place::Body).await?;
-    shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(minted.key)).await
+    shown_one(&state, (ManagedKind::Key, &name), StatusCode::OK, Some(key)).await
 }
 
 /// Makes many keys, all or none: those with a `hash` have it, the others get a secret that is shown once.
@@ -277,18 +288,20 @@ fn imported(state: &AdminState, key: Value) -> Result<(Edit, Value), Failure> {
         .map_err(|public| Failure::invalid("invalid_value", public).at("state"))?;
     let (kind, name) = (ManagedKind::Key, name.into());
     // One that has expired is a key of the export as well.
-    Ok((Edit::Create { kind, name, fields: plain(&fields)?, hash: Some(hash) }, told))
+    Ok((Edit::Create { kind, name, fields: plain(kind, &fields)?, hash: Some(hash) }, told))
 }
 
-fn plain(fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
-    managed_fields(fields).map_err(|it| unfit(&it))
+fn plain(kind: ManagedKind, fields: &Map<String, Value>) -> Result<toml::Table, Failure> {
+    managed_fields(kind, fields).map_err(|it| unfit(&it))
 }
 
 /// Fields that no row can have.
 fn unfit(refused: &EditRefused) -> Failure {
     let failure = Failure::invalid("invalid_value", refused.to_string());
     match refused {
-        EditRefused::Field(field, ..) => failure.at(field.to_string()),
+        EditRefused::Field(field, ..) | EditRefused::Unknown(field, ..) => {
+            failure.at(field.to_string())
+        }
         _ => failure,
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Proposals {
 }
 
 /// What answers a query with a page.
-pub(crate) type PageOf = Box<dyn Fn(&str) -> Result<Value, Failure> + Send + Sync>;
+pub(crate) type PageOf = Box<dyn Fn(&str) -> Proposing + Send + Sync>;
 /// What looks for a proposal by its id.
 pub(crate) type OneOf = Box<dyn Fn(&str) -> Option<Value> + Send + Sync>;
 /// What proposes a policy.
@@ -78,7 +78,7 @@ pub(super) fn pages() -> Vec<Page> {
 }
 
 async fn list(State(state): Asked, uri: Uri) -> Answered {
-    let page = (state.proposals.page)(uri.query().unwrap_or_default())?;
+    let page = (state.proposals.page)(uri.query().unwrap_or_default()).await?;
     Ok(json_of(StatusCode::OK, &page))
 }
 
