@@ -150,10 +150,9 @@ fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
         let _ = writeln!(text, "output_tokens_max = {output}");
     }
     let most = output.unwrap_or(context);
-    if let Some(default) = model.facts.output_default.map(|it| it.min(most)) {
-        if default != most.min(OUTPUT_TOKENS_DEFAULT) {
-            let _ = writeln!(text, "output_tokens_default = {default}");
-        }
+    let default = model.facts.output_default.map(|it| it.min(most));
+    if let Some(default) = default.filter(|it| *it != most.min(OUTPUT_TOKENS_DEFAULT)) {
+        let _ = writeln!(text, "output_tokens_default = {default}");
     }
 }
 

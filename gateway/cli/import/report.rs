@@ -10,8 +10,11 @@ use super::{
     translate::Translation,
 };
 
+/// Whether a key belongs to a part of the list.
+type Belongs = fn(&Outcome) -> bool;
+
 /// The parts of the list, as people read it.
-const PARTS: [(&str, fn(&Outcome) -> bool); 4] = [
+const PARTS: [(&str, Belongs); 4] = [
     ("Carried over", |it| matches!(it, Outcome::Carried(_))),
     ("Carried over, but not quite the same", |it| matches!(it, Outcome::Near(_))),
     ("Not carried over", |it| matches!(it, Outcome::Left(_))),
@@ -87,7 +90,7 @@ struct Line<'a> {
     words: &'a str,
 }
 
-fn lines(book: &Book, is: fn(&Outcome) -> bool) -> Vec<Line<'_>> {
+fn lines(book: &Book, is: Belongs) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = std::collections::BTreeMap::new();
     let mut said = std::collections::BTreeSet::new();

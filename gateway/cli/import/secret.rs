@@ -82,7 +82,7 @@ impl Secrets {
     }
 
     /// A variable that is new, and what is to stand in it.
-    pub(super) fn new(&mut self, wanted: &str, what: &str) -> String {
+    pub(super) fn add(&mut self, wanted: &str, what: &str) -> String {
         let name = self.free(wanted);
         self.set.insert(name.clone(), what.to_owned());
         format!("env:{name}")

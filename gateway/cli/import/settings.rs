@@ -148,7 +148,10 @@ fn tries(settings: &mut Settings, from: [Option<&View<'_>>; 2], book: &mut Book)
         settings.total_ms = view.text().and_then(number::millis);
         match settings.total_ms {
             Some(_) => {
-                book.near(&view.path, "timeouts.total_ms of models that state none: of one attempt")
+                book.near(
+                    &view.path,
+                    "timeouts.total_ms of models that state none: of one attempt",
+                );
             }
             None => book.left(&view.path, "it is no number of seconds above 0"),
         }
@@ -187,7 +190,7 @@ fn other_names(settings: &mut Settings, from: [Option<&View<'_>>; 2], book: &mut
         let stands = inner.unwrap_or(to);
         match stands.text() {
             Some(of) => {
-                settings.aliases.push((stands.path.clone(), name.to_owned(), of.to_owned()))
+                settings.aliases.push((stands.path.clone(), name.to_owned(), of.to_owned()));
             }
             None => book.left(&stands.path, "an alias stands for the name of a model"),
         }

@@ -53,7 +53,7 @@ pub(super) fn translate(
     let names = groups.iter().map(|it| 1 + it.others.len()).sum();
     let texts = (models > 0).then(|| {
         let what = "a new secret of at least 20 characters: the first key of callers";
-        let key = secrets.new("SIGNALBOX_FIRST_KEY", what);
+        let key = secrets.add("SIGNALBOX_FIRST_KEY", what);
         [render::config(&groups, &settings, &key), render::policy(&groups, &settings)]
     });
     Ok(Translation { texts, book, secrets, counts: [models, names] })
