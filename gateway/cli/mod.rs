@@ -7,6 +7,7 @@ mod classify;
 mod demo;
 mod experiment;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod ledger;
@@ -65,6 +66,9 @@ enum Command {
     Demo(demo::Args),
     /// Write a configuration, a policy and a first key from what backends say of themselves.
     Init(init::Args),
+    /// Write a configuration and a policy from the configuration of another gateway.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Run the gateway.
     Serve(serve::Args),
     /// Validate the whole configuration and print every fault.
@@ -130,6 +134,7 @@ pub fn main() -> ExitCode {
     let config = named.clone().unwrap_or_else(|| PathBuf::from(CONFIG));
     match args.command {
         Command::Init(args) => asynchronous(init::run(args, named)),
+        Command::Import(command) => import::run(&command),
         Command::Demo(args) => asynchronous(demo::run(args)),
         Command::Serve(args) => asynchronous(serve::run(config, args)),
         Command::Check(args) => check::run(&config, &args),

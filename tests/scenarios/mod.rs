@@ -32,6 +32,7 @@ mod hints;
 mod hostile;
 mod hostile_streams;
 mod http_edge;
+mod import;
 mod init;
 mod keeping;
 mod key_card;

@@ -103,6 +103,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["store"]),
     ("clap", &["cli"]),
     ("ratatui", &["cli::top"]),
+    // A file of another program is read once, by a command.
+    ("saphyr_parser", &["cli::import::yaml"]),
     // Commands make keys; on a request's way randomness is drawn in one place.
     ("rand", &["app", "cli"]),
     // A task of its own: connections, and what `app` keeps running. The simulated fleet and the
@@ -150,6 +152,18 @@ const PURE: &[(&str, &str)] = &[
     ("gateway", "cli::top::show"),
     ("gateway", "cli::top::table"),
     ("gateway", "cli::top::screen"),
+    ("gateway", "cli::import::book"),
+    ("gateway", "cli::import::deployment"),
+    ("gateway", "cli::import::group"),
+    ("gateway", "cli::import::reasons"),
+    ("gateway", "cli::import::number"),
+    ("gateway", "cli::import::provider"),
+    ("gateway", "cli::import::render"),
+    ("gateway", "cli::import::report"),
+    ("gateway", "cli::import::secret"),
+    ("gateway", "cli::import::settings"),
+    ("gateway", "cli::import::translate"),
+    ("gateway", "cli::import::yaml"),
 ];
 
 /// What they never mention.

@@ -72,13 +72,13 @@ impl KnownModel {
     }
 
     /// A list of texts, such as its tags.
-    pub(super) fn list(&self, key: &str) -> impl Iterator<Item = &str> {
+    pub(in crate::cli) fn list(&self, key: &str) -> impl Iterator<Item = &str> {
         let list = self.fields.get(key).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// A number of tokens.
-    pub(super) fn tokens(&self, key: &str) -> Option<u32> {
+    pub(in crate::cli) fn tokens(&self, key: &str) -> Option<u32> {
         u32::try_from(self.fields.get(key)?.as_integer()?).ok()
     }
 }
@@ -112,7 +112,7 @@ fn short(name: &str) -> &str {
 
 /// The name by which a model that nobody knows is called here: its engine's, in small letters, of what
 /// names are made of.
-pub(super) fn id_of(upstream: &str) -> String {
+pub(in crate::cli) fn id_of(upstream: &str) -> String {
     let shown = match plain(upstream) {
         // Such names keep their colon: `qwen3:32b`.
         parts if upstream.contains(':') && parts.len() == 2 => parts.join(":"),

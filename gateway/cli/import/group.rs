@@ -1,0 +1,286 @@
+//! Deployments under one name, as models with endpoints, and how each name is served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    book::Book,
+    deployment::{Deployment, Facts, WEIGHTS, is_askable},
+    number,
+    settings::{By, Fallback, Settings},
+};
+use crate::{cli::init::known, config::single};
+
+/// A model of the configuration.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// Its name for policies, and for callers where no alias has theirs.
+    pub id: String,
+    /// What its endpoints have in common.
+    pub facts: Facts,
+    /// Base URL, key and weight of each.
+    pub endpoints: Vec<(String, Option<String>, u32)>,
+    /// Its share beside others of its name.
+    share: u64,
+}
+
+/// How a name that callers ask for is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// By the model whose id it is.
+    Own,
+    /// By these models, in this order.
+    Ordered(Vec<String>),
+    /// By one of these as a rule says, by its way and shares.
+    Among(Vec<String>, By, Vec<(String, u32)>),
+}
+
+/// A name that callers ask for.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The name.
+    pub name: String,
+    /// Other names that stand for it.
+    pub others: Vec<String>,
+    /// Its models, the first to be tried first.
+    pub models: Vec<Model>,
+    /// How it is served.
+    pub route: Route,
+}
+
+/// All names, in the order of the file, each with its route.
+pub(super) fn groups(found: Vec<Deployment>, settings: &Settings, book: &mut Book) -> Vec<Group> {
+    let mut by_name: Vec<(String, Vec<Deployment>)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for it in found {
+        let at = *places.entry(it.name.clone()).or_insert(by_name.len());
+        match by_name.get_mut(at) {
+            Some((_, all)) => all.push(it),
+            None => by_name.push((it.name.clone(), vec![it])),
+        }
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    for (name, all) in by_name {
+        let models = models(&all, settings.by, book);
+        groups.push(Group { name, others: Vec::new(), models, route: Route::Own });
+    }
+    others(&mut groups, settings, book);
+    let after = after(&groups, settings, book);
+    name_all(&mut groups, &after);
+    let ids: Vec<Vec<String>> =
+        groups.iter().map(|it| it.models.iter().map(|model| model.id.clone()).collect()).collect();
+    for at in 0..groups.len() {
+        let mut more: Vec<String> = Vec::new();
+        for next in follow(at, &after) {
+            more.extend(ids.get(next).into_iter().flatten().cloned());
+        }
+        if let Some(group) = groups.get_mut(at) {
+            group.route = route(group, more, settings.by);
+        }
+    }
+    groups
+}
+
+/// The models of one name: replicas of the same are endpoints of one.
+fn models(all: &[Deployment], by: By, book: &mut Book) -> Vec<Model> {
+    let basis = basis(all, by, book);
+    let raw = |it: &Deployment| match basis {
+        Some(nth) => it.weights.get(nth).copied().flatten().unwrap_or(0),
+        None => 1,
+    };
+    let mut models: Vec<(Model, Vec<u64>)> = Vec::new();
+    for it in all {
+        let fits = |(model, _): &&mut (Model, Vec<u64>)| {
+            model.facts == it.facts && model.endpoints.iter().all(|has| has.0 != it.url)
+        };
+        let endpoint = (it.url.clone(), it.api_key.clone(), 1);
+        if let Some((model, weights)) = models.iter_mut().find(fits) {
+            model.endpoints.push(endpoint);
+            model.share = model.share.saturating_add(raw(it));
+            weights.push(raw(it));
+        } else {
+            let facts = it.facts.clone();
+            let model =
+                Model { id: String::new(), facts, endpoints: vec![endpoint], share: raw(it) };
+            models.push((model, vec![raw(it)]));
+        }
+    }
+    let mut found: Vec<Model> = Vec::new();
+    for (mut model, weights) in models {
+        for (endpoint, share) in model.endpoints.iter_mut().zip(number::shares(&weights)) {
+            endpoint.2 = share.max(1);
+        }
+        found.push(model);
+    }
+    found.sort_by_key(|it| it.facts.order.unwrap_or(u64::MAX));
+    found
+}
+
+/// By which of `weight`, `rpm` and `tpm` the load is shared, if by one; what is said of each.
+fn basis(all: &[Deployment], by: By, book: &mut Book) -> Option<usize> {
+    let has = |nth: usize| all.iter().any(|it| it.weights.get(nth).is_some_and(Option::is_some));
+    let shared = by == By::Weight && all.len() > 1;
+    let basis = (0..WEIGHTS.len()).find(|nth| shared && has(*nth));
+    for it in all {
+        for (nth, key) in WEIGHTS.iter().enumerate() {
+            let path = format!("{}.litellm_params.{key}", it.path);
+            let stated = it.weights.get(nth).is_some_and(Option::is_some);
+            match (basis, *key) {
+                _ if !stated => {}
+                (Some(basis), "weight") if basis == nth => book.carried(&path, "its share of the load"),
+                (Some(basis), _) if basis == nth => book.near(
+                    &path,
+                    "its share of the load; the limit is not carried: see concurrency_max of endpoints",
+                ),
+                (_, "weight") => book.left(&path, "nothing is shared here by weight"),
+                _ => book.left(
+                    &path,
+                    "limits bind teams and keys; an endpoint has concurrency_max",
+                ),
+            }
+        }
+    }
+    basis
+}
+
+/// Gives the groups their other names.
+fn others(groups: &mut [Group], settings: &Settings, book: &mut Book) {
+    let taken: BTreeSet<String> = groups.iter().map(|it| it.name.clone()).collect();
+    for (path, name, of) in &settings.aliases {
+        let group = groups.iter_mut().find(|it| it.name == *of);
+        match (group, is_askable(name)) {
+            (_, Err(why)) => book.left(path, why),
+            (None, _) => book.left(path, "the name that it stands for is not carried over"),
+            (Some(_), _) if taken.contains(name) => {
+                book.left(path, "a model of model_list has this name");
+            }
+            (Some(group), Ok(())) => {
+                group.others.push(name.clone());
+                book.carried(path, "an alias");
+            }
+        }
+    }
+}
+
+/// Which groups come after each, and what is said of that.
+fn after(groups: &[Group], settings: &Settings, book: &mut Book) -> Vec<Vec<usize>> {
+    let at = |name: &str| {
+        groups.iter().position(|it| it.name == *name || it.others.iter().any(|other| other == name))
+    };
+    let mut after = vec![Vec::new(); groups.len()];
+    let found = |it: &Fallback| it.to.iter().filter_map(|name| at(name)).collect::<Vec<_>>();
+    let own = settings.fallbacks.iter().filter_map(|it| Some((it, it.of.as_deref()?)));
+    for (fallback, of) in own {
+        let to = found(fallback);
+        match at(of).and_then(|at| after.get_mut(at)) {
+            None => book.left(&fallback.path, "the name that it is of is not carried over"),
+            Some(slot) => {
+                slot.extend(to.iter().copied());
+                said(fallback, to.len(), book);
+            }
+        }
+    }
+    for fallback in settings.fallbacks.iter().filter(|it| it.of.is_none()) {
+        let to = found(fallback);
+        for slot in after.iter_mut().filter(|it| it.is_empty()) {
+            slot.extend(to.iter().copied());
+        }
+        said(fallback, to.len(), book);
+    }
+    after
+}
+
+fn said(fallback: &Fallback, carried: usize, book: &mut Book) {
+    let path = &fallback.path;
+    if carried == 0 {
+        book.left(path, "none of the names that come after is carried over");
+    } else if fallback.context {
+        let why = "where an attempt fails as well: what has too small a context is left out of a plan anyway";
+        book.near(path, format!("the order of the route; {why}"));
+    } else if carried < fallback.to.len() {
+        book.near(path, "the order of the route, without the names that are not carried over");
+    } else {
+        book.carried(path, "the order of the route");
+    }
+}
+
+/// The groups that come after one, and after those, each once.
+fn follow(at: usize, after: &[Vec<usize>]) -> Vec<usize> {
+    let mut seen = BTreeSet::from([at]);
+    let mut all = Vec::new();
+    let next = |at: usize| after.get(at).into_iter().flatten().rev().copied();
+    let mut stack: Vec<usize> = next(at).collect();
+    while let Some(one) = stack.pop() {
+        if seen.insert(one) {
+            all.push(one);
+            stack.extend(next(one));
+        }
+    }
+    all
+}
+
+/// Names the models: as callers ask for them where that is enough, else as their engines do.
+fn name_all(groups: &mut [Group], after: &[Vec<usize>]) {
+    let mut taken: BTreeSet<String> = groups.iter().map(|it| it.name.clone()).collect();
+    taken.extend(groups.iter().flat_map(|it| it.others.iter().cloned()));
+    taken.insert(String::from("auto"));
+    for (group, after) in groups.iter_mut().zip(after) {
+        let selector = ["family:", "tag:"].iter().any(|it| group.name.starts_with(it));
+        let plain = single::name(&group.name).is_ok() && !selector && after.is_empty();
+        match group.models.as_mut_slice() {
+            [only] if plain => only.id.clone_from(&group.name),
+            models => {
+                for model in models {
+                    let base = known::id_of(&model.facts.upstream);
+                    let name = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
+                    model.id = (1..).map(name).find(|it| !taken.contains(it)).unwrap_or_default();
+                    taken.insert(model.id.clone());
+                }
+            }
+        }
+    }
+}
+
+/// How a name is served: by its own models, then by those that come after.
+fn route(group: &Group, more: Vec<String>, by: By) -> Route {
+    let ids = || group.models.iter().map(|it| it.id.clone());
+    if let [only] = group.models.as_slice() {
+        if only.id == group.name {
+            return Route::Own;
+        }
+        return Route::Ordered(ids().chain(more).collect());
+    }
+    let first = group.models.first().and_then(|it| it.facts.order);
+    let level = group.models.iter().take_while(|it| it.facts.order == first).count();
+    let later = level < group.models.len() || !more.is_empty();
+    if level == 1 {
+        return Route::Ordered(ids().chain(more).collect());
+    }
+    match by {
+        By::Cost if later => {
+            let price = |it: &&Model| {
+                let known = !it.facts.price.is_empty();
+                (it.facts.order.unwrap_or(u64::MAX), !known, it.facts.price.values().sum::<i128>())
+            };
+            let mut models: Vec<&Model> = group.models.iter().collect();
+            models.sort_by_key(price);
+            Route::Ordered(models.into_iter().map(|it| it.id.clone()).chain(more).collect())
+        }
+        By::Weight => shared(group, level, more, true),
+        _ if later => shared(group, level, more, false),
+        by => Route::Among(ids().collect(), by, Vec::new()),
+    }
+}
+
+/// One of the first by shares; what weighs nothing comes after them, in order.
+fn shared(group: &Group, level: usize, more: Vec<String>, weighed: bool) -> Route {
+    let share = |it: &Model| if weighed { it.share } else { 1 };
+    let raw: Vec<u64> = group.models.iter().take(level).map(share).collect();
+    let mut shares = number::shares(&raw);
+    if shares.iter().all(|it| *it == 0) {
+        shares.iter_mut().for_each(|it| *it = 1);
+    }
+    let ids: Vec<String> = group.models.iter().map(|it| it.id.clone()).chain(more).collect();
+    let shares = shares.into_iter().chain(std::iter::repeat(0));
+    let weights = ids.iter().cloned().zip(shares).collect();
+    Route::Among(ids, By::Weight, weights)
+}

@@ -1,0 +1,293 @@
+//! What is promised of an import as a whole: no key is lost, no secret is written, and what is written loads.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proptest::prelude::*;
+
+use super::{
+    book::Outcome,
+    reasons, report,
+    translate::{Translation, translate},
+};
+use crate::config;
+
+const EXAMPLES: [&str; 3] = ["balanced", "budgets", "mixed"];
+
+fn translated(text: &str) -> Translation {
+    translate(text, &|_| None).unwrap()
+}
+
+fn folder() -> PathBuf {
+    let name = format!("signalbox-import-{}-{:?}", std::process::id(), std::thread::current().id());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Loads what was written, each variable as a file of its own, and looks for errors of its policy.
+fn load([config, policy]: &[String; 2]) -> Result<String, String> {
+    let folder = folder();
+    let mut text = config.clone();
+    for name in config.split("\"env:").skip(1).filter_map(|it| it.split('"').next()) {
+        fs::write(folder.join(name), format!("a-secret-for-{name}-0123456789")).unwrap();
+        text = text.replace(&format!("\"env:{name}\""), &format!("\"file:{name}\""));
+    }
+    fs::write(folder.join("signalbox.toml"), text).unwrap();
+    fs::write(folder.join("policy.toml"), policy).unwrap();
+    let loaded = config::load(Some(&folder.join("signalbox.toml")));
+    fs::remove_dir_all(&folder).unwrap();
+    let loaded = loaded.map_err(|it| format!("{it:?}\n{config}\n{policy}"))?;
+    let findings = policies::lint::lint(&loaded.policy);
+    Ok(findings.iter().map(|it| format!("{it}\n")).collect())
+}
+
+fn shown(name: &str, text: &str) -> String {
+    let found = translated(text);
+    let [config, policy] = found.texts.as_ref().unwrap();
+    let list = report::list(&found);
+    let findings = load(found.texts.as_ref().unwrap()).unwrap();
+    format!(
+        "# What `signalbox import litellm {name}.yaml` writes and says.\n\n--- signalbox.toml\n{config}\n\
+         --- policy.toml\n{policy}\n--- the list\n{list}\n--- policy lint\n{findings}"
+    )
+}
+
+#[test]
+fn examples_become_what_stands_beside_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
+    for name in EXAMPLES {
+        let text = fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+        let (shown, golden) = (shown(name, &text), folder.join(format!("{name}.txt")));
+        if std::env::var_os("SIGNALBOX_GOLDEN").is_some() {
+            fs::write(&golden, &shown).unwrap();
+        }
+        let kept = fs::read_to_string(golden).unwrap_or_default();
+        assert_eq!(shown, kept, "{name}: SIGNALBOX_GOLDEN=1 writes it anew");
+        for secret in ["gsk-this", "sk-1234"] {
+            assert!(!shown.contains(secret), "{name} repeats a secret");
+        }
+    }
+}
+
+/// Keys that are carried over, each with a value, beside those of which the reason is known.
+const CARRIED: [(&str, &str, &str); 55] = [
+    ("params", "api_key", "sk-literal-secret"),
+    ("params", "api_key", "os.environ/SOME_KEY"),
+    ("params", "api_key", "none"),
+    ("params", "api_base", "http://10.0.0.9:8000/v1"),
+    ("params", "api_base", "https://me:pw-secret@host/v1"),
+    ("params", "api_base", "os.environ/NOWHERE"),
+    ("params", "custom_llm_provider", "openai"),
+    ("params", "custom_llm_provider", "bedrock"),
+    ("params", "rpm", "100"),
+    ("params", "tpm", "x"),
+    ("params", "weight", "0.7"),
+    ("params", "weight", "0"),
+    ("params", "order", "2"),
+    ("params", "timeout", "1.5"),
+    ("params", "stream_timeout", "60"),
+    ("params", "max_tokens", "4000000"),
+    ("params", "tags", "[a, b]"),
+    ("params", "input_cost_per_token", "2.5e-06"),
+    ("params", "output_cost_per_token", "0.00001"),
+    ("params", "cache_read_input_token_cost", "1e-30"),
+    ("info", "mode", "chat"),
+    ("info", "mode", "embedding"),
+    ("info", "max_input_tokens", "100"),
+    ("info", "max_output_tokens", "200"),
+    ("info", "max_tokens", "50000"),
+    ("info", "max_tokens", "0"),
+    ("info", "supports_vision", "true"),
+    ("info", "supports_reasoning", "maybe"),
+    ("info", "access_groups", "[x, 'not a name']"),
+    ("info", "access_groups", "[x]"),
+    ("info", "output_cost_per_token", "5e-06"),
+    ("info", "input_cost_per_token", "[1]"),
+    ("router", "routing_strategy", "latency-based-routing"),
+    ("router", "routing_strategy", "cost-based-routing"),
+    ("router", "routing_strategy", "usage-based-routing-v2"),
+    ("router", "routing_strategy", "mine"),
+    ("router", "num_retries", "9"),
+    ("router", "timeout", "20"),
+    ("router", "model_group_alias", "{other: m0, m1: m0, third: {model: m1, hidden: true}}"),
+    ("router", "fallbacks", "[{m0: [m1, gone]}, {\"*\": [m2]}]"),
+    ("router", "context_window_fallbacks", "[{m1: [m0]}]"),
+    ("router", "default_fallbacks", "[m2]"),
+    ("litellm", "fallbacks", "[{m2: [m0]}]"),
+    ("litellm", "num_retries", "1"),
+    ("litellm", "request_timeout", "600"),
+    ("litellm", "max_budget", "12.5"),
+    ("litellm", "budget_duration", "7d"),
+    ("litellm", "json_logs", "true"),
+    ("litellm", "set_verbose", "false"),
+    ("general", "master_key", "sk-master-secret"),
+    ("general", "master_key", "os.environ/MASTER"),
+    ("general", "max_request_size_mb", "4"),
+    ("general", "max_parallel_requests", "5"),
+    ("general", "global_max_parallel_requests", "0"),
+    ("top", "include", "[more.yaml]"),
+];
+
+/// A key of which nobody knows anything, or one of which it is known why it is not carried over.
+fn other() -> impl Strategy<Value = (String, String, String)> {
+    let known: Vec<_> = reasons::all()
+        .filter_map(|(section, key, _)| {
+            let section = match section {
+                "model_list[].litellm_params" => "params",
+                "model_list[].model_info" => "info",
+                "router_settings" => "router",
+                "litellm_settings" => "litellm",
+                "general_settings" => "general",
+                _ => return None,
+            };
+            Some((section.to_owned(), key.to_owned()))
+        })
+        .collect();
+    let unknown = ["params", "info", "router", "litellm", "general", "top"]
+        .map(|it| (it.to_owned(), String::from("nobody.knows this")));
+    let values =
+        ["1", "true", "text", "[a, b]", "{a: 1, b: {c: [d]}}", "[{x: 1}, [2, [3]]]", "{}", "null"];
+    (
+        prop::sample::select([known, unknown.to_vec()].concat()),
+        prop::sample::select(values.to_vec()),
+    )
+        .prop_map(|((section, key), value)| (section, key, value.to_owned()))
+}
+
+fn key() -> impl Strategy<Value = (String, String, String)> {
+    let carried = prop::sample::select(CARRIED.to_vec())
+        .prop_map(|(section, key, value)| (section.to_owned(), key.to_owned(), value.to_owned()));
+    prop_oneof![2 => carried, 1 => other()]
+}
+
+/// A mapping in one line, each key once.
+fn mapping(keys: &[(String, String, String)], section: &str, own: &str) -> String {
+    let mut seen = BTreeSet::new();
+    let mut all: Vec<String> = Vec::new();
+    all.extend((!own.is_empty()).then(|| own.to_owned()));
+    for (of, key, value) in keys {
+        if *of == section && !own.contains(&format!("{key}:")) && seen.insert(key) {
+            all.push(format!("{key:?}: {value}"));
+        }
+    }
+    format!("{{{}}}", all.join(", "))
+}
+
+fn file() -> impl Strategy<Value = String> {
+    let model = prop::sample::select(vec![
+        "openai/gpt-4o",
+        "hosted_vllm/Qwen/Qwen3-32B",
+        "groq/openai/gpt-oss-20b",
+        "ollama/qwen3:8b",
+        "azure/x",
+        "nobody",
+        "openai/*",
+    ]);
+    let name = prop::sample::select(vec![
+        "m0",
+        "m1",
+        "m2",
+        "m0",
+        "a name, \"quoted\"",
+        "m/*",
+        "auto",
+        "tag:x",
+    ]);
+    let entry = (name, model, prop::collection::vec(key(), 0..8));
+    let rest = prop::collection::vec(key(), 0..16);
+    (prop::collection::vec(entry, 0..7), rest).prop_map(|(entries, rest)| {
+        let mut text = String::from("model_list:\n");
+        for (name, model, keys) in entries {
+            let params = mapping(&keys, "params", &format!("model: {model:?}"));
+            let info = mapping(&keys, "info", "");
+            text += &format!(
+                "- {{model_name: {name:?}, litellm_params: {params}, model_info: {info}}}\n"
+            );
+        }
+        for (name, section) in [
+            ("router_settings", "router"),
+            ("litellm_settings", "litellm"),
+            ("general_settings", "general"),
+        ] {
+            text += &format!("{name}: {}\n", mapping(&rest, section, ""));
+        }
+        let top = mapping(&rest, "top", "");
+        text + &format!("other: {top}\nenvironment_variables: {{A: secret-a}}\n")
+    })
+}
+
+/// The paths of all leaves of a file, found in another way than the book finds them.
+fn leaves(path: &str, value: &super::yaml::Node, all: &mut Vec<String>) {
+    use super::yaml::Node;
+    let flat = |items: &[Node]| items.iter().all(|it| matches!(it, Node::Scalar(..)));
+    match value {
+        Node::Map(entries) if !entries.is_empty() => {
+            for (key, node) in entries {
+                let word = key.chars().all(|c| c.is_ascii_alphanumeric() || "_-/*".contains(c));
+                let key = if word && !key.is_empty() {
+                    key.clone()
+                } else {
+                    format!("\"{}\"", key.escape_debug())
+                };
+                let dot = if path.is_empty() { "" } else { "." };
+                leaves(&format!("{path}{dot}{key}"), node, all);
+            }
+        }
+        Node::List(items) if !flat(items) => {
+            for (nth, node) in items.iter().enumerate() {
+                leaves(&format!("{path}[{nth}]"), node, all);
+            }
+        }
+        _ => all.push(path.to_owned()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever keys a file has, each leaf has one outcome, none of its secrets is repeated, and what is
+    /// written is a configuration whose policy has no error.
+    #[test]
+    fn each_key_has_one_outcome_and_what_is_written_loads(text in file()) {
+        let tree = super::yaml::read(&text).unwrap();
+        let mut expected = Vec::new();
+        leaves("", &tree, &mut expected);
+        let found = translated(&text);
+        let listed: Vec<&str> = found.book.in_order().iter().map(|it| it.0).collect();
+        prop_assert_eq!(&listed, &expected, "{}", &text);
+        for (path, outcome, _) in found.book.in_order() {
+            let unknown = path.contains("nobody.knows") || path.starts_with("other");
+            let entry_left = matches!(outcome, Outcome::Left(why) if why.contains("is not carried over"));
+            prop_assert_eq!(unknown && !entry_left, *outcome == Outcome::Unknown, "{}\n{}", path, &text);
+        }
+        let said = report::list(&found) + &report::json_lines(&found);
+        let texts = found.texts.clone().unwrap_or_default();
+        for secret in ["sk-literal", "pw-secret", "sk-master", "secret-a"] {
+            prop_assert!(!said.contains(secret) && !texts.concat().contains(secret), "{}", &text);
+        }
+        if found.texts.is_some() {
+            let findings = load(&texts);
+            let good = findings.as_ref().is_ok_and(|it| !it.contains("error"));
+            prop_assert!(good, "{:?}\n{}", findings, &text);
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_a_sentence_and_no_key_has_two() {
+    let mut seen = BTreeSet::new();
+    for (section, key, why) in reasons::all() {
+        assert!(seen.insert((section, key)), "{section}.{key} stands twice");
+        assert!(why.len() > 10 && !section.is_empty(), "{section}.{key}: {why}");
+        let deeper = if section == "model_list[]" { "" } else { ".deeper[3]" };
+        let path = format!("{}.{key}{deeper}", section.replace("[]", "[12]"));
+        assert_eq!(reasons::of(&path), Some(why), "{path}");
+    }
+    assert!(seen.len() > 250, "{}", seen.len());
+    assert_eq!(reasons::of("router_settings.redis_hosts"), None);
+    assert_eq!(reasons::of("model_list[0].x"), None);
+}
