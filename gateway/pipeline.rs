@@ -300,7 +300,10 @@ async fn serve_decided(
     let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
-    sayable(epoch, &request, &plan)?;
+    let arm = plan
+        .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
+        .and_then(|it| epoch.arms.edit(it));
+    let plan = sayable(epoch, &request, plan, arm.is_some())?;
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
     let admitted = account.admit(requester, &plan, plan.input_tokens, now).await;
@@ -320,9 +323,6 @@ async fn serve_decided(
     let surface = request.surface();
     let affinity = Some(affinity(&signals, &caller.team_name, request.leading()));
     let ids = tab.ids();
-    let arm = plan
-        .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
-        .and_then(|it| epoch.arms.edit(it));
     let sent =
         UpstreamRequest::new(request, &headers, (ids.id(), ids.header(), ids.trace()), bound);
     let sent = UpstreamRequest { arm, ..sent };
@@ -339,14 +339,29 @@ async fn serve_decided(
     Ok(answer::Pending { committed, call, surface, rates, bound })
 }
 
-/// Refuses what no engine of the plan can be asked, since it speaks another dialect than the caller.
-fn sayable(epoch: &Epoch, request: &wire::Request, plan: &Plan) -> Result<(), Failure> {
-    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(()) };
-    let surface = request.surface();
-    let deaf = |it: &&Planned| !epoch.upstreams.speaks(it.model, surface);
-    let Some(deaf) = plan.attempts.iter().find(deaf) else { return Ok(()) };
-    let models = &epoch.policy.fleet().models;
-    let model = models.get(deaf.model.get()).map_or("", |it| &*it.id);
+/// The plan without models that cannot be asked what only the caller's own dialect can say: their engines
+/// speak another one, or an arm is written into what they are asked, which is done in chat completions.
+///
+/// # Errors
+/// No model is left: what cannot be said is refused by name, before anything is sent.
+fn sayable(
+    epoch: &Epoch,
+    request: &wire::Request,
+    plan: Arc<Plan>,
+    changed: bool,
+) -> Result<Arc<Plan>, Failure> {
+    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(plan) };
+    let speaks = |it: &Planned| !changed && epoch.upstreams.speaks(it.model, request.surface());
+    if plan.attempts.iter().all(speaks) {
+        return Ok(plan);
+    }
+    let mut left = Plan::clone(&plan);
+    left.attempts.retain(|it| speaks(it));
+    if !left.attempts.is_empty() {
+        return Ok(Arc::new(left));
+    }
+    let deaf = plan.attempts.first().and_then(|it| epoch.policy.fleet().models.get(it.model.get()));
+    let model = deaf.map_or("", |it| &*it.id);
     let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
     Err(Failure::invalid("unsupported_parameter", public).at(path.clone()).by(&plan.rule, None))
 }

@@ -42,6 +42,7 @@ mod locked;
 mod log;
 mod machines;
 mod managed;
+mod messages;
 mod metrics;
 mod mistakes;
 mod new_budgets;
