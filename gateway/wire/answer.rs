@@ -6,7 +6,7 @@ use bytes::Bytes;
 use policies::{Counts, facts::Tokens};
 
 use super::{
-    chunk::{self, Pattern},
+    chunk::{self, Look, Pattern},
     reasoning::Form,
     said::Said,
     usage,
@@ -99,11 +99,17 @@ pub fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     if super::utf8::utf8(text).is_none() {
         return invalid(Why::NotJson);
     }
+    judged(text, &look, look.choices > 0)
+}
+
+/// What an answer is of which so much is known, and whether it is of the kind that was asked for.
+pub(super) fn judged(text: &[u8], look: &Look, is_one: bool) -> Result<Plain, Invalid> {
+    let invalid = |why| Err(Invalid { why });
     // Of several choices one that is good makes an answer: each says for itself how it ended.
     if look.error || look.all_failed() {
         return invalid(Why::Error(Said::text(text)));
     }
-    if look.choices == 0 {
+    if !is_one {
         return invalid(Why::NoChoices);
     }
     let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;

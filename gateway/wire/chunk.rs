@@ -29,7 +29,7 @@ pub(super) struct Look {
     /// The same for those that failed: by an error of their own, or by how they say that they ended.
     pub(super) failed: u64,
     /// Choices that failed.
-    pub(super) failures: u32,
+    failures: u32,
     /// A choice says that it ended for a reason that an answer may be empty for.
     pub(super) explained: bool,
     /// There is a usage object, plausible or not.
@@ -42,11 +42,11 @@ pub(super) struct Look {
     /// It is, or holds, an error.
     pub(super) error: bool,
     /// What else it says of itself.
-    pub(super) bare: Bare,
+    bare: Bare,
     /// The last string of a delta that was not empty.
-    pub(super) text: Span,
+    text: Span,
     /// How many of them there were.
-    pub(super) texts: u32,
+    texts: u32,
 }
 
 /// A chunk with content, but for the content: the next one nearly always differs in that alone, and
@@ -113,6 +113,34 @@ impl Pattern {
 }
 
 impl Look {
+    /// What is in an answer, or an event of one, that has no choices: so many bytes of content, how it
+    /// ended, whether there is usage and which, and whether it is an error.
+    pub(super) fn of_one(
+        bytes: u64,
+        finish: Option<Finish>,
+        (has_usage, usage): (bool, Option<Counts>),
+        error: bool,
+    ) -> Self {
+        Self {
+            contents: u32::from(bytes > 0),
+            content_bytes: bytes,
+            choices: 1,
+            seen: 1,
+            finished: u64::from(finish.is_some()),
+            explained: finish == Some(Finish::Explained),
+            has_usage,
+            usage,
+            error,
+            ..Self::default()
+        }
+    }
+
+    /// The same, with all figures of usage that are known by now.
+    pub(super) fn beside(self, known: Option<Counts>) -> Self {
+        let usage = self.usage.zip(known).map(|(told, known)| usage::largest(told, known));
+        Self { usage: usage.or(self.usage), ..self }
+    }
+
     /// Whether every choice in it failed.
     pub(super) fn all_failed(&self) -> bool {
         self.failures > 0 && self.failures == self.choices

@@ -43,6 +43,15 @@ pub(super) enum CallArguments<'a> {
     Object(&'a [u8]),
 }
 
+impl<'a> CallArguments<'a> {
+    /// As they are written.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(Text(bytes)) | Self::Object(bytes) => bytes,
+        }
+    }
+}
+
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {

@@ -19,9 +19,24 @@ use super::{
 /// What an answer of an engine cannot be written as, where it is no chat completion after all.
 const NO_JSON: &str = "the model's answer is not JSON";
 
+/// Bytes of text and arguments of one answer, which some dialects repeat at its end: as many as a plain
+/// answer may have.
+const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Calls of tools in one answer: eight times as many as there may be tools.
+const CALLS_MAX: u32 = 1_024;
+/// What an answer is that has more.
+const TOO_LONG: &str = "the model's answer is too long to be written for its caller";
+
 /// Writes one streamed answer.
 #[derive(Debug)]
-pub(super) enum Encoder {
+pub(super) struct Encoder {
+    writer: Writer,
+    kept: usize,
+}
+
+/// The dialect in which it is written.
+#[derive(Debug)]
+pub(super) enum Writer {
     /// By Messages.
     Messages(Box<messages::Encoder>),
     /// By Responses.
@@ -29,6 +44,11 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
+    /// The writer of an answer that has not begun.
+    pub(super) fn new(writer: Writer) -> Self {
+        Self { writer, kept: 0 }
+    }
+
     /// The events that say what an event of a chat completion says; what they are to the gateway stays.
     pub(super) fn event(&mut self, event: Event) -> Event {
         match event.what {
@@ -62,38 +82,58 @@ impl Encoder {
 
     /// The answer ends at its bound.
     pub(super) fn at_length(&mut self) {
-        match self {
-            Self::Messages(it) => it.at_length(),
-            Self::Responses(it) => it.at_length(),
+        match &mut self.writer {
+            Writer::Messages(it) => it.at_length(),
+            Writer::Responses(it) => it.at_length(),
         }
     }
 
     /// What a whole stream ends with.
     pub(super) fn end(&mut self, counts: Counts) -> Bytes {
         let mut out = Vec::new();
-        match self {
-            Self::Messages(it) => it.end(counts, &mut out),
-            Self::Responses(it) => it.end(counts, &mut out),
+        match &mut self.writer {
+            Writer::Messages(it) => it.end(counts, &mut out),
+            Writer::Responses(it) => it.end(counts, &mut out),
         }
         out.into()
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Messages(it) => it.begin(out),
-            Self::Responses(it) => it.begin(out),
+        match &mut self.writer {
+            Writer::Messages(it) => it.begin(out),
+            Writer::Responses(it) => it.begin(out),
         }
     }
 
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        match self {
-            Self::Messages(it) => it.delta(delta, out),
-            Self::Responses(it) => {
+        bounded(&delta, &mut self.kept)?;
+        match &mut self.writer {
+            Writer::Messages(it) => it.delta(delta, out),
+            Writer::Responses(it) => {
                 it.delta(delta, out);
                 Ok(())
             }
         }
     }
+}
+
+/// Holds an answer to its bounds, with so many bytes kept of it so far.
+fn bounded(delta: &Delta<'_>, kept: &mut usize) -> Result<(), &'static str> {
+    let (bytes, index) = match delta {
+        Delta::Model(text)
+        | Delta::Reasoning(text)
+        | Delta::Text(text)
+        | Delta::Refusal(text)
+        | Delta::StopSequence(text) => (text.0.len(), 0),
+        Delta::Call { index, id, name, arguments } => {
+            let names = [id, name].into_iter().flatten().map(|it| it.0.len());
+            let arguments = arguments.map_or(0, |it| it.bytes().len());
+            (names.sum::<usize>() + arguments, *index)
+        }
+        Delta::Finish(_) => (0, 0),
+    };
+    *kept = kept.saturating_add(bytes);
+    if *kept > KEPT_BYTES_MAX || index >= CALLS_MAX { Err(TOO_LONG) } else { Ok(()) }
 }
 
 /// A complete answer of an engine that was asked by the surface `spoken`, as the request's caller reads it.
@@ -111,6 +151,8 @@ pub fn as_asked(
     }
     let mut said = Vec::new();
     deltas(body.trim_ascii(), &mut |delta| said.push(delta)).map_err(|_| NO_JSON)?;
+    let mut kept = 0;
+    said.iter().try_for_each(|delta| bounded(delta, &mut kept))?;
     let counts = plain.reported.unwrap_or_else(|| Counts {
         input: request.input_tokens().0,
         output: plain.counted_output.0,

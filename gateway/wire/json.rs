@@ -209,6 +209,22 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Calls for each member of an engine's object, with its name and value; nothing may follow it.
+pub(super) fn object<'a>(
+    data: &'a [u8],
+    mut each: impl FnMut(&[u8], Json<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let mut scanner = Scanner::lenient(data);
+    if scanner.shape()? != Shape::Object {
+        return Err(JsonError { what: "no object", at: scanner.at() });
+    }
+    scanner.object(|scanner, key| {
+        let name = key.name();
+        each(&name, Json::next(scanner)?)
+    })?;
+    scanner.end()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,9 @@
 mod medium;
 mod source;
 
+pub(super) use self::medium::is_url;
 use self::{
-    medium::{carried, carrier, is_url},
+    medium::{carried, carrier},
     source::{Source, messages_source, sourced},
 };
 use super::{

@@ -40,6 +40,7 @@ mod plain_run;
 mod reasoning;
 mod redact;
 mod refused;
+mod remote;
 mod request;
 mod responses;
 mod rewritten;

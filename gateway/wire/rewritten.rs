@@ -9,7 +9,7 @@ use super::{
     conversation::Conversation,
     field::wrong_type,
     json::{Json, Members},
-    openai,
+    openai, remote,
     request::{Request, native::Native},
     scan::{Scanner, Shape, Span},
     shield,
@@ -82,6 +82,9 @@ fn written(
             .collect(),
     };
     let conversation = (dialect.read)(members)?;
+    if conversation.unsayable.is_some() {
+        remote::check_body(whole.of(body), &limits.media_hosts)?;
+    }
     let chat = chat_body::write(&conversation, body.len());
     Ok((Native { unsayable: conversation.unsayable, ..native }, chat))
 }

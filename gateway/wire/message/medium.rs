@@ -19,7 +19,7 @@ pub(super) fn carrier(key: &[u8]) -> Option<&'static str> {
 }
 
 /// Whether a member is an address by its name.
-pub(super) fn is_url(name: &[u8]) -> bool {
+pub(in crate::wire) fn is_url(name: &[u8]) -> bool {
     name.windows(3).any(|word| word.eq_ignore_ascii_case(b"url"))
 }
 

@@ -160,13 +160,12 @@ fn block<'a>(
 }
 
 fn image<'a>(
-    mut members: Members<'a>,
+    members: Members<'a>,
     path: Path<'_>,
     it: &mut Conversation<'a>,
 ) -> Result<Option<Part<'a>>, Failure> {
     let path = path.at("source");
-    let source = members.take("source").ok_or_else(|| path.missing())?;
-    let mut source = source.members(path)?;
+    let mut source = source(members, path)?;
     let url = match &*source.needed(path, "type")?.plain() {
         "base64" => {
             let kind = source.needed(path, "media_type")?;
@@ -181,19 +180,23 @@ fn image<'a>(
     Ok(Some(Part::Image { url, detail: None }))
 }
 
+/// Where a medium comes from.
+fn source<'a>(mut members: Members<'a>, path: Path<'_>) -> Result<Members<'a>, Failure> {
+    members.take("source").ok_or_else(|| path.missing())?.members(path)
+}
+
 fn data_url(kind: Text<'_>, data: Text<'_>) -> Vec<u8> {
     [b"data:", kind.0, b";base64,", data.0].concat()
 }
 
 /// A document whose text is there is text; another one only its provider can open.
 fn document<'a>(
-    mut members: Members<'a>,
+    members: Members<'a>,
     path: Path<'_>,
     it: &mut Conversation<'a>,
 ) -> Result<Option<Part<'a>>, Failure> {
     let path = path.at("source");
-    let source = members.take("source").ok_or_else(|| path.missing())?;
-    let mut source = source.members(path)?;
+    let mut source = source(members, path)?;
     if &*source.needed(path, "type")?.plain() == "text" {
         return Ok(Some(Part::Text(source.needed(path, "data")?)));
     }

@@ -5,13 +5,11 @@ use bytes::Bytes;
 use policies::Counts;
 
 use super::super::{
-    answer::{Invalid, Plain, Why},
+    answer::{Invalid, Plain, Why, judged, something},
     chunk::Look,
     finish::Finish,
-    json::Json,
-    said::Said,
+    json::{Json, object},
     scan::{JsonError, Scanner, Shape},
-    usage,
 };
 
 /// What the data of an event holds, and whether the stream ends with it.
@@ -23,22 +21,6 @@ pub(in super::super) fn data(data: &[u8]) -> Result<(Look, bool), JsonError> {
     object(data, |name, value| seen.member(name, value))?;
     let done = seen.kind == b"message_stop";
     Ok((seen.look(), done))
-}
-
-/// Calls for each member of an object, with its name and value.
-fn object<'a>(
-    data: &'a [u8],
-    mut each: impl FnMut(&[u8], Json<'a>) -> Result<(), JsonError>,
-) -> Result<(), JsonError> {
-    let mut scanner = Scanner::lenient(data);
-    if scanner.shape()? != Shape::Object {
-        return Err(JsonError { what: "no object", at: scanner.at() });
-    }
-    scanner.object(|scanner, key| {
-        let name = key.name();
-        each(&name, Json::next(scanner)?)
-    })?;
-    scanner.end()
 }
 
 /// What is known of an event, or of a whole answer.
@@ -127,19 +109,7 @@ impl<'a> Seen<'a> {
     }
 
     fn look(&self) -> Look {
-        let ended = u64::from(self.finish.is_some());
-        Look {
-            contents: u32::from(self.bytes > 0),
-            content_bytes: self.bytes,
-            choices: 1,
-            seen: 1,
-            finished: ended,
-            explained: self.finish == Some(Finish::Explained),
-            has_usage: self.has_usage,
-            usage: self.usage,
-            error: self.error,
-            ..Look::default()
-        }
+        Look::of_one(self.bytes, self.finish, (self.has_usage, self.usage), self.error)
     }
 }
 
@@ -148,34 +118,13 @@ impl<'a> Seen<'a> {
 /// # Errors
 /// What it is if it is no answer.
 pub(in super::super) fn plain(body: &Bytes) -> Result<Plain, Invalid> {
-    let invalid = |why| Err(Invalid { why });
-    let text = body.trim_ascii();
-    match text.first() {
-        None => return invalid(Why::Empty),
-        Some(b'<') => return invalid(Why::Html),
-        Some(_) => {}
-    }
+    let text = something(body)?;
     let mut seen = Seen::default();
     let read = object(text, |name, value| seen.member(name, value));
     if read.is_err() || std::str::from_utf8(text).is_err() {
-        return invalid(Why::NotJson);
+        return Err(Invalid { why: Why::NotJson });
     }
-    let look = seen.look();
-    if look.error {
-        return invalid(Why::Error(Said::text(text)));
-    }
-    if seen.kind != b"message" {
-        return invalid(Why::NoChoices);
-    }
-    let used = look.usage.is_some_and(|it| it.output > 0);
-    if look.contents == 0 && !look.explained && !used {
-        return invalid(Why::Silent);
-    }
-    Ok(Plain {
-        reported: look.usage.filter(|it| look.contents == 0 || it.output > 0),
-        counted_output: usage::counted(look.contents, look.content_bytes),
-        has_content: look.contents > 0,
-    })
+    judged(text, &seen.look(), seen.kind == b"message")
 }
 
 #[cfg(test)]

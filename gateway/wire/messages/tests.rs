@@ -85,7 +85,9 @@ fn what_chat_completions_cannot_say_is_named() {
             "messages[0].content[0].source.type",
         ),
     ] {
-        let request = read(&with(name, value)).unwrap();
+        let limits = ReadLimits { media_hosts: vec!["x".into()], ..ReadLimits::default() };
+        let body = with(name, value).to_string();
+        let request = wire::read(surface(), body.into(), &limits).unwrap();
         assert_eq!(request.unsayable().unwrap().path, path);
     }
     let hint = read(&with("service_tier", json!("auto"))).unwrap();
@@ -284,4 +286,71 @@ fn an_engine_of_messages_gets_the_callers_bytes_and_gives_its_own() {
     assert_eq!([passed, stream.closing().to_vec()].concat(), said.as_bytes());
     assert_eq!(stream.reported(), Some(Counts { input: 7, output: 3, ..Counts::default() }));
     assert!(stream.finish(&mut events).unwrap().real());
+}
+
+/// What passes by the shield before chat completions sends no engine elsewhere either.
+#[test]
+fn an_address_in_what_only_messages_can_say_is_refused_unless_its_host_is_listed() {
+    let block = |source: Value| {
+        let document = json!({"type": "document", "source": source});
+        json!([{"role": "user", "content": [document]}])
+    };
+    let url = |it: &str| json!({"type": "url", "url": it});
+    let body = |name: &str, value: Value| {
+        let mut body =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]});
+        body[name] = value;
+        body
+    };
+    let result = json!([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t",
+        "content": [{"type": "document", "source": url("http://10.0.0.1/x")}]}]}]);
+    for (name, value, path) in [
+        (
+            "messages",
+            block(url("https://elsewhere.example/a.pdf")),
+            "messages[0].content[0].source.url",
+        ),
+        ("messages", result, "messages[0].content[0].content[0].source.url"),
+        (
+            "mcp_servers",
+            json!([{"type": "url", "url": "http://127.0.0.1:1/"}]),
+            "mcp_servers[0].url",
+        ),
+        (
+            "tools",
+            json!([{"type": "x_2026", "name": "x", "server_url": "https://media.example.com.evil/"}]),
+            "tools[0].server_url",
+        ),
+    ] {
+        let failure = read(&body(name, value)).unwrap_err();
+        assert_eq!((failure.code, failure.param.as_deref()), ("unsupported_parameter", Some(path)));
+    }
+    let called = json!([
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [
+            {"type": "server_tool_use", "id": "s", "name": "fetch", "input": {"url": "https://a.example"}},
+            {"type": "web_fetch_tool_result", "tool_use_id": "s", "content": {"url": "https://a.example"}}]},
+    ]);
+    assert!(read(&body("messages", called)).unwrap().unsayable().is_some());
+    let limits =
+        ReadLimits { media_hosts: vec!["media.example.com".into()], ..ReadLimits::default() };
+    let listed = body("messages", block(url("https://media.example.com/a.pdf")));
+    let read = wire::read(surface(), listed.to_string().into(), &limits);
+    assert!(read.unwrap().unsayable().is_some());
+}
+
+#[test]
+fn an_answer_without_an_end_is_not_kept_without_one() {
+    let call = |index: u32| {
+        let call = json!({"index": index, "id": "a", "function": {"name": "f", "arguments": "{}"}});
+        chunk(&json!({ "tool_calls": [call] }), None)
+    };
+    let failed = |events: &[Event]| events.iter().any(|it| matches!(it.what, wire::What::Error(_)));
+    let most: Vec<Value> = (0..1_024).map(call).collect();
+    assert!(!failed(&streamed(&most, 1 << 20).1));
+    assert!(failed(&streamed(&[call(1_024)], 1 << 20).1));
+    let long = chunk(&json!({ "content": "a".repeat(1_000_000) }), None);
+    let chunks = vec![long; 68];
+    assert!(failed(&streamed(&chunks, 1 << 26).1));
+    assert!(!failed(&streamed(&chunks[..60], 1 << 26).1));
 }

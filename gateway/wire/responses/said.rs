@@ -5,11 +5,10 @@ use bytes::Bytes;
 use policies::Counts;
 
 use super::super::{
-    answer::{Invalid, Plain, Why},
+    answer::{Invalid, Plain, Why, judged, something},
     chunk::Look,
     finish::Finish,
-    json::Json,
-    said::Said,
+    json::{Json, object},
     scan::{JsonError, Scanner, Shape},
     usage,
 };
@@ -52,22 +51,6 @@ struct Event<'a> {
     item: &'a [u8],
     response: &'a [u8],
     error: bool,
-}
-
-/// Calls for each member of an object, with its name and value.
-fn object<'a>(
-    data: &'a [u8],
-    mut each: impl FnMut(&[u8], Json<'a>) -> Result<(), JsonError>,
-) -> Result<(), JsonError> {
-    let mut scanner = Scanner::lenient(data);
-    if scanner.shape()? != Shape::Object {
-        return Err(JsonError { what: "no object", at: scanner.at() });
-    }
-    scanner.object(|scanner, key| {
-        let name = key.name();
-        each(&name, Json::next(scanner)?)
-    })?;
-    scanner.end()
 }
 
 /// Calls for each object of an array.
@@ -141,18 +124,7 @@ impl Seen {
     }
 
     fn look(&self) -> Look {
-        Look {
-            contents: u32::from(self.bytes > 0),
-            content_bytes: self.bytes,
-            choices: 1,
-            seen: 1,
-            finished: u64::from(self.finish.is_some()),
-            explained: self.finish == Some(Finish::Explained),
-            has_usage: self.has_usage,
-            usage: self.usage,
-            error: self.error,
-            ..Look::default()
-        }
+        Look::of_one(self.bytes, self.finish, (self.has_usage, self.usage), self.error)
     }
 }
 
@@ -161,31 +133,11 @@ impl Seen {
 /// # Errors
 /// What it is if it is no answer.
 pub(in super::super) fn plain(body: &Bytes) -> Result<Plain, Invalid> {
-    let invalid = |why| Err(Invalid { why });
-    let text = body.trim_ascii();
-    match text.first() {
-        None => return invalid(Why::Empty),
-        Some(b'<') => return invalid(Why::Html),
-        Some(_) => {}
-    }
+    let text = something(body)?;
     let mut seen = Seen::default();
-    if seen.response(text, true).is_err() || std::str::from_utf8(text).is_err() {
-        return invalid(Why::NotJson);
+    let read = seen.response(text, true);
+    if read.is_err() || std::str::from_utf8(text).is_err() {
+        return Err(Invalid { why: Why::NotJson });
     }
-    let look = seen.look();
-    if look.error {
-        return invalid(Why::Error(Said::text(text)));
-    }
-    if !seen.is_response {
-        return invalid(Why::NoChoices);
-    }
-    let silent = |counts: &Counts| counts.output == 0 && counts.reasoning == 0;
-    if look.contents == 0 && !look.explained && look.usage.as_ref().is_none_or(silent) {
-        return invalid(Why::Silent);
-    }
-    Ok(Plain {
-        reported: look.usage.filter(|counts| look.contents == 0 || !silent(counts)),
-        counted_output: usage::counted(look.contents, look.content_bytes),
-        has_content: look.contents > 0,
-    })
+    judged(text, &seen.look(), seen.is_response)
 }

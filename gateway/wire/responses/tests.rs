@@ -214,8 +214,30 @@ fn what_chat_completions_cannot_say_is_named() {
         if let Some(items) = body["input"].as_array_mut() {
             items.push(json!({"role": "user", "content": "a"}));
         }
-        let request = read(&body).unwrap();
+        let request = wire::read(surface(), body.to_string().into(), &listing("x")).unwrap();
         assert_eq!(request.unsayable().map(|it| &*it.path), Some(path), "{body}");
+    }
+}
+
+fn listing(host: &str) -> ReadLimits {
+    ReadLimits { media_hosts: vec![host.into()], ..ReadLimits::default() }
+}
+
+/// What passes by the shield before chat completions sends no engine elsewhere either.
+#[test]
+fn an_address_in_what_only_responses_can_say_is_refused_unless_its_host_is_listed() {
+    let file = json!({"type": "input_file", "file_url": "https://x/a"});
+    let file = json!([{"role": "user", "content": [file]}]);
+    let server = json!([{"type": "mcp", "server_label": "l", "server_url": "https://x/mcp"}]);
+    for (name, value, path) in
+        [("input", file, "input[0].content[0].file_url"), ("tools", server, "tools[0].server_url")]
+    {
+        let body = with(name, value);
+        let failure = read(&body).unwrap_err();
+        assert_eq!((failure.code, failure.param.as_deref()), ("unsupported_parameter", Some(path)));
+        let of = |host| wire::read(surface(), body.to_string().into(), &listing(host));
+        assert!(of("x").unwrap().unsayable().is_some());
+        assert!(of("y").is_err());
     }
 }
 

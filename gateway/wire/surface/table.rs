@@ -10,8 +10,8 @@ use super::{Answers, Events, Judged, Surface};
 use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
-    encoder::Encoder,
-    messages, openai, own, responses, rewritten, sse, transcript, usage, vectors,
+    encoder::{Encoder, Writer},
+    messages, openai, own, responses, rewritten, sse, transcript, vectors,
 };
 
 /// All that is served.
@@ -54,7 +54,8 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             keeps: |what, _| *what == What::Done,
             closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
             encoder: Some(|request, label| {
-                Encoder::Messages(Box::new(messages::Encoder::new(label, request.input_tokens())))
+                let messages = messages::Encoder::new(label, request.input_tokens());
+                Encoder::new(Writer::Messages(Box::new(messages)))
             }),
             whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
         },
@@ -89,7 +90,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             encoder: Some(|request, label| {
                 let input = request.input_tokens();
                 let responses = responses::Encoder::new(label, request.echo(), input);
-                Encoder::Responses(Box::new(responses))
+                Encoder::new(Writer::Responses(Box::new(responses)))
             }),
             whole: |request, label, (said, counts)| {
                 Ok(Some(responses::whole(said, (*label, request.echo()), counts)))
@@ -149,8 +150,7 @@ const NO_EVENTS: Events = Events {
 
 /// The events of these dialects tell some of the figures each: all that is known by now.
 fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {
-    let usage = look.usage.zip(known).map(|(told, known)| usage::largest(told, known));
-    (Look { usage: usage.or(look.usage), ..look }, done)
+    (look.beside(known), done)
 }
 
 /// How chat completions are read, which nothing has to be written anew as.
