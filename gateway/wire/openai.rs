@@ -79,6 +79,11 @@ fn read(
     Ok(Request { body, ..request })
 }
 
+/// Whether a chat completion has a field of this name that is looked at.
+pub(super) fn has(name: &str) -> bool {
+    (fields::CHAT.field)(name.as_bytes()).is_some()
+}
+
 /// Refuses what is too long for any place in it, or no text.
 pub(super) fn checked(body: &[u8]) -> Result<(), Failure> {
     if u32::try_from(body.len()).is_err() {

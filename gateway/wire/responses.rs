@@ -24,6 +24,16 @@ use super::rewritten::Dialect;
 pub(super) static DIALECT: Dialect = Dialect {
     read,
     output: "max_output_tokens",
+    shared: &[
+        "model",
+        "stream",
+        "stream_options",
+        "tools",
+        "reasoning",
+        "user",
+        "safety_identifier",
+        "metadata",
+    ],
     messages: "input",
     instructions: "instructions",
     names: &[

@@ -22,6 +22,8 @@ pub(super) struct Dialect {
     pub(super) read: for<'a> fn(Members<'a>) -> Result<Conversation<'a>, Failure>,
     /// The field that bounds the output.
     pub(super) output: &'static str,
+    /// The fields that chat completions have under the same name.
+    pub(super) shared: &'static [&'static str],
     /// What its list of messages is called.
     pub(super) messages: &'static str,
     /// What the instructions before it are called.
@@ -62,6 +64,11 @@ fn written(
     }
     let members = Members::read(whole.of(body))?;
     for (name, value) in members.left() {
+        // An engine may read it all the same, and nobody has looked at it.
+        if openai::has(&name) && !dialect.shared.contains(&&*name) {
+            let public = format!("{name} is a field of chat completions, and of none of this API");
+            return Err(Failure::invalid("unsupported_parameter", public).at(name));
+        }
         // What chat completions have as well is looked at there.
         if let Some(expected) = shield::expected(name.as_bytes()).filter(shield::Expected::anywhere)
         {

@@ -55,7 +55,7 @@ pub(super) enum Expected {
 impl Expected {
     /// Whether it is so whichever dialect a body is in.
     pub(super) const fn anywhere(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Logprobs | Self::Choices | Self::Compiled(_))
+        !matches!(self, Self::ToolChoice)
     }
 }
 

@@ -354,3 +354,29 @@ fn an_answer_without_an_end_is_not_kept_without_one() {
     assert!(failed(&streamed(&chunks, 1 << 26).1));
     assert!(!failed(&streamed(&chunks[..60], 1 << 26).1));
 }
+
+/// What an engine reads beside its dialect is looked at as it is in chat completions, or is refused.
+#[test]
+fn no_field_of_chat_completions_passes_unseen_to_an_engine_of_messages() {
+    let deep = json!({"a": "x".repeat(70_000)});
+    for (name, value) in [
+        ("chat_template_kwargs", json!({"anything": true})),
+        ("response_format", json!({"type": "json_schema", "json_schema": {"schema": deep}})),
+        ("n", json!(200)),
+        ("max_completion_tokens", json!(9)),
+        ("functions", json!([])),
+        ("logprobs", json!(1)),
+        ("chat_template", json!("{{ x }}")),
+        ("guided_json", deep.clone()),
+        ("logit_bias", json!({"a": 1})),
+        ("seed", json!("x")),
+        ("echo", json!(3)),
+    ] {
+        let mut body =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]});
+        body[name] = value;
+        let failure = read(&body).unwrap_err();
+        let param = failure.param.unwrap();
+        assert!(param.starts_with(name), "{name}: {param}");
+    }
+}
