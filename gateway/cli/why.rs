@@ -4,8 +4,10 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::print::{self, err, out};
@@ -14,6 +16,9 @@ use crate::{
     why::Account,
 };
 
+/// For how long what was just asked is looked for: a slow disk takes some of it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Requests of one name of a caller's that are listed.
 const LISTED_MAX: u32 = 100;
 /// The longest id of a caller's that the gateway keeps.
@@ -61,7 +66,7 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
             Err(code) => return code,
         },
     };
-    match find(&ledger, &args.id) {
+    match find_written(&ledger, &args.id) {
         Ok(Found::Request(account)) if args.json => out!("{:#}", account.json()),
         Ok(Found::Request(account)) => print::answer(format_args!("{account}")),
         Ok(Found::Several(all)) => list(&all, args),
@@ -75,6 +80,26 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// What is found once it has had the time to be written: a refusal is, shortly after its caller was told.
+fn find_written(ledger: &Path, id: &str) -> Result<Found, Box<dyn Error>> {
+    let began = Instant::now();
+    loop {
+        let found = find(ledger, id)?;
+        let absent = matches!(found, Found::Nothing);
+        if !absent || !is_of_just_now(id, Timestamp::now()) || began.elapsed() > WRITTEN_WITHIN {
+            return Ok(found);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Whether a request of this id of ours came so short a time ago that it may still be written.
+fn is_of_just_now(id: &str, now: Timestamp) -> bool {
+    let came = Uuid::try_parse(id).ok().and_then(|it| it.get_timestamp());
+    let came = came.and_then(|it| i64::try_from(it.to_unix().0).ok());
+    came.is_some_and(|it| now.as_second().abs_diff(it) <= WRITTEN_WITHIN.as_secs())
 }
 
 /// By our id, else by the callers' own.
@@ -127,4 +152,20 @@ fn nothing(ledger: &Path, id: &str, days: Option<u32>) -> String {
          kept (at most 100 a second are, and none while the ledger cannot be written)",
         ledger.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_just_now_may_still_be_written() {
+        // Its time is midnight of 2026-01-01.
+        let id = "019b76da-a800-7000-8000-00000000002a";
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert!(is_of_just_now(id, at("2026-01-01T00:00:02Z")));
+        assert!(!is_of_just_now(id, at("2026-01-01T00:00:09Z")));
+        assert!(!is_of_just_now(id, at("2025-12-31T23:59:00Z")));
+        assert!(!is_of_just_now("desk-4", at("2026-01-01T00:00:02Z")));
+    }
 }
