@@ -13,6 +13,7 @@ mod preview;
 mod readiness;
 mod refusal;
 mod said;
+mod sayable;
 mod served;
 mod shadow;
 mod tab;
@@ -34,13 +35,12 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{
-    Plan, Planned, Policy, World,
+    Plan, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::decide::{DecideFn, enrolled, output_within, planned};
-use self::served::Keep;
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
@@ -57,6 +57,7 @@ pub(crate) use self::{
     tab::Tab,
     whoami::whoami,
 };
+use self::{sayable::sayable, served::Keep};
 use crate::{
     account::{Accounts, Requester},
     config::{self, Wait},
@@ -337,33 +338,6 @@ async fn serve_decided(
     tab.on_disk().await?;
     let rates = account.limits(now);
     Ok(answer::Pending { committed, call, surface, rates, bound })
-}
-
-/// The plan without models that cannot be asked what only the caller's own dialect can say: their engines
-/// speak another one, or an arm is written into what they are asked, which is done in chat completions.
-///
-/// # Errors
-/// No model is left: what cannot be said is refused by name, before anything is sent.
-fn sayable(
-    epoch: &Epoch,
-    request: &wire::Request,
-    plan: Arc<Plan>,
-    changed: bool,
-) -> Result<Arc<Plan>, Failure> {
-    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(plan) };
-    let speaks = |it: &Planned| !changed && epoch.upstreams.speaks(it.model, request.surface());
-    if plan.attempts.iter().all(speaks) {
-        return Ok(plan);
-    }
-    let mut left = Plan::clone(&plan);
-    left.attempts.retain(|it| speaks(it));
-    if !left.attempts.is_empty() {
-        return Ok(Arc::new(left));
-    }
-    let deaf = plan.attempts.first().and_then(|it| epoch.policy.fleet().models.get(it.model.get()));
-    let model = deaf.map_or("", |it| &*it.id);
-    let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
-    Err(Failure::invalid("unsupported_parameter", public).at(path.clone()).by(&plan.rule, None))
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and

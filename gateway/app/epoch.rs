@@ -18,7 +18,7 @@ use crate::{
     outcome::{EpochInfo, PolicyRecord},
     pipeline::{ArmTable, Epoch, HeaderCache},
     record::Metrics,
-    wire::ReadLimits,
+    wire::{ReadLimits, Surface},
 };
 
 /// How deep a body may nest.
@@ -186,17 +186,18 @@ fn seed(
 /// How the replicas of a configuration are asked whether they are back.
 pub(super) fn prober(config: &Config, before: Option<&Prober>) -> io::Result<Prober> {
     let of = |(model, facts): (&config::Model, &ModelFacts)| {
+        let spoken = Surface::first().spoken(&model.dialects, false);
         let by = || match model.probe {
             ProbeBy::Models => Question::Models,
             ProbeBy::Completion => {
                 let timeout = Duration::from_millis(facts.timeouts.first_token_ms.into());
-                Question::Token { timeout }
+                Question::Token { timeout, path: spoken.path }
             }
         };
         let probe = |endpoint: &config::Endpoint| {
-            let authorization = endpoint.authorization().map_err(io::Error::other)?;
+            let credential = model.credential(endpoint).map_err(io::Error::other)?;
             let (base, model) = (endpoint.url.to_string(), model.upstream_model.clone());
-            Ok(Probe { base, authorization, model, question: by() })
+            Ok(Probe { base, credential, version: spoken.version(), model, question: by() })
         };
         model.endpoints.iter().map(probe).collect()
     };

@@ -49,7 +49,7 @@ mod whole;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use http::header::{HeaderValue, InvalidHeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 use policies::{
     Policy,
     facts::{DataClass, Dialect, TeamIndex, Tokens},
@@ -289,6 +289,26 @@ pub struct Model {
     pub context_errors: Box<[Box<str>]>,
     /// What its own machines cost by the hour; `None` where nobody pays by the hour.
     pub by_hour: Option<ByHour>,
+}
+
+impl Model {
+    /// The header with an endpoint's credential, if it has one; never shown in logs. What speaks no chat
+    /// completions takes it as Anthropic does.
+    ///
+    /// # Errors
+    /// When the credential cannot stand in a header.
+    pub fn credential(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, InvalidHeaderValue> {
+        if self.dialects.contains(&model::FIRST) {
+            return Ok(endpoint.authorization()?.map(|it| (AUTHORIZATION, it)));
+        }
+        let Some(key) = &endpoint.api_key else { return Ok(None) };
+        let mut value = HeaderValue::try_from(key.expose())?;
+        value.set_sensitive(true);
+        Ok(Some((HeaderName::from_static("x-api-key"), value)))
+    }
 }
 
 /// What an ejected replica is asked.

@@ -25,7 +25,9 @@ use crate::outcome::ByHour;
 /// The dialects in which engines are asked.
 const SPOKEN: &[Dialect] = Dialect::ALL;
 /// That of every engine.
-const FIRST: Dialect = Dialect::OpenAi;
+pub(super) const FIRST: Dialect = Dialect::OpenAi;
+/// Those in which an engine can be asked what came in by another one.
+const ASKED: [Dialect; 2] = [FIRST, Dialect::Anthropic];
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -259,9 +261,10 @@ fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
     if dialects.is_empty() {
         return vec![FIRST];
     }
-    if !dialects.contains(&FIRST) {
-        let expected = "\"openai\" among them: what another dialect cannot be asked is asked by it";
-        faults.push(Fault::new(at, "a list without it", expected));
+    if !dialects.iter().any(|it| ASKED.contains(it)) {
+        let expected =
+            "\"openai\" or \"anthropic\" among them: callers of all dialects ask by these";
+        faults.push(Fault::new(at, "a list without them", expected));
     }
     dialects
 }

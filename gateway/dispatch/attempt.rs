@@ -338,11 +338,9 @@ impl Attempt {
         let plain = plain.inspect_err(|_| {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
-        let whole = match self.edits.target.reasoning_in(request) {
-            Some(field) => wire::reasoning_in(field, whole),
-            None => whole,
-        };
-        let whole = wire::as_asked(&request.body, spoken, &request.label, (whole, &plain));
+        let reasoning = self.edits.target.reasoning_in(request);
+        let whole =
+            wire::as_asked(&request.body, spoken, (&request.label, reasoning), (whole, &plain));
         let whole =
             whole.map_err(|why| AttemptError::invalid("the model's server sent no answer", why))?;
         Poll::Ready(Ok(Shown::Whole(whole, plain)))

@@ -58,6 +58,7 @@ pub(crate) struct Upstreams {
     targets: Vec<Vec<Arc<Target>>>,
     observer: EndpointObserver,
     queue: QueueLimits,
+    all_chat: bool,
 }
 
 /// The configuration that the connections of an epoch are made from.
@@ -94,12 +95,19 @@ impl Upstreams {
             Some(before) => before.connector.clone(),
             None => Connector::new()?,
         };
-        Ok(Self { fleet, connector, targets, observer, queue })
+        let all_chat = models.iter().all(|it| Surface::all_chat(&it.dialects));
+        Ok(Self { fleet, connector, targets, observer, queue, all_chat })
     }
 
-    /// Whether all replicas of a model are asked by this surface itself.
-    pub(crate) fn speaks(&self, model: ModelIndex, surface: &Surface) -> bool {
-        self.targets.get(model.get()).is_some_and(|all| all.iter().all(|it| it.speaks(surface)))
+    /// Whether every model can be asked by chat completions.
+    pub(crate) fn all_chat(&self) -> bool {
+        self.all_chat
+    }
+
+    /// The dialects that a model's engine speaks.
+    pub(crate) fn dialects(&self, model: ModelIndex) -> &[policies::facts::Dialect] {
+        let target = self.targets.get(model.get()).and_then(|all| all.first());
+        target.map_or(&[], |it| it.dialects())
     }
 
     /// A call by this plan. Nothing is sent before it is polled; dropping it drops what was sent.

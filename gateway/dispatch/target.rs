@@ -7,7 +7,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
     uri::PathAndQuery,
 };
 use policies::facts::{Dialect, Tokens};
@@ -55,7 +55,8 @@ pub(crate) struct Target {
     output_tokens_max: Tokens,
     /// The path of each surface at this replica.
     paths: [PathAndQuery; Surface::COUNT],
-    authorization: Option<HeaderValue>,
+    /// The credential as its header has it.
+    credential: Option<HeaderValue>,
     /// The head of every request but for what each has of its own: of plain ones, and of streams.
     heads: [HeaderMap; 2],
 }
@@ -131,12 +132,12 @@ impl Target {
         let uri = endpoint.url.clone();
         let authority = uri.authority().map_or("", http::uri::Authority::as_str);
         let host = HeaderValue::try_from(authority).map_err(io::Error::other)?;
-        let authorization = endpoint.authorization().map_err(io::Error::other)?;
+        let credential = model.credential(endpoint).map_err(io::Error::other)?;
         Ok(Self {
             paths: paths(&uri)?,
             heads: ["application/json", "text/event-stream"]
-                .map(|accept| head(&host, accept, authorization.as_ref())),
-            authorization,
+                .map(|accept| head(&host, accept, credential.clone())),
+            credential: credential.map(|(_, value)| value),
             upstream_model: model.upstream_model.clone(),
             reasoning_field: model.reasoning_field,
             context_errors: model.context_errors.clone(),
@@ -153,19 +154,17 @@ impl Target {
 
     /// The surface by which it is asked for this request.
     pub(crate) fn spoken(&self, request: &UpstreamRequest) -> &'static Surface {
-        // What an arm changes, it changes in a chat completion.
-        let dialects = if request.arm.is_some() { &[][..] } else { &*self.dialects };
-        request.body.spoken(dialects)
+        request.body.spoken(&self.dialects, request.arm.is_some())
     }
 
-    /// Whether it is asked by this surface itself.
-    pub(crate) fn speaks(&self, surface: &Surface) -> bool {
-        self.dialects.contains(&surface.dialect)
+    /// The dialects that its engine speaks.
+    pub(crate) fn dialects(&self) -> &[Dialect] {
+        &self.dialects
     }
 
-    /// Whether it is asked for this request by the caller's own surface.
+    /// Whether it gets the caller's own bytes for this request.
     fn is_native(&self, request: &UpstreamRequest) -> bool {
-        std::ptr::eq(self.spoken(request), request.body.surface())
+        self.spoken(request) == request.body.surface() && request.arm.is_none()
     }
 
     /// The field in which the caller gets the reasoning of an answer to this request, if not where it is.
@@ -175,8 +174,8 @@ impl Target {
 
     /// The credential itself; empty if there is none.
     pub(crate) fn key(&self) -> &str {
-        let text = self.authorization.as_ref().and_then(|it| it.to_str().ok());
-        text.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default()
+        let text = self.credential.as_ref().and_then(|it| it.to_str().ok()).unwrap_or_default();
+        text.strip_prefix("Bearer ").unwrap_or(text)
     }
 
     /// What is changed in a request for this replica, but for what it refuses; one hint of its answer
@@ -195,6 +194,7 @@ impl Target {
             told_as: if request.bound { told_as } else { BoundNames::default() },
             arm: request.arm.as_deref(),
             native: self.is_native(request),
+            spoken: self.spoken(request),
         }
     }
 
@@ -219,6 +219,10 @@ impl Target {
         headers.insert(ID, request.id.clone());
         if edit.native {
             headers.extend(request.dialect_headers.iter().cloned());
+        }
+        if let Some((name, version)) = spoken.version().filter(|(it, _)| !headers.contains_key(it))
+        {
+            headers.insert(name, version);
         }
         if let Some(trace) = &request.trace {
             let told = wire::write_traceparent(trace.told(position));
@@ -248,7 +252,7 @@ fn decimal(number: usize) -> HeaderValue {
 fn head(
     host: &HeaderValue,
     accept: &'static str,
-    authorization: Option<&HeaderValue>,
+    credential: Option<(HeaderName, HeaderValue)>,
 ) -> HeaderMap {
     let agent = concat!("signalbox/", env!("CARGO_PKG_VERSION"));
     let mut head = HeaderMap::with_capacity(8);
@@ -258,7 +262,7 @@ fn head(
     head.insert(USER_AGENT, HeaderValue::from_static(agent));
     head.insert(ID, HeaderValue::from_static(""));
     head.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    head.extend(authorization.map(|it| (AUTHORIZATION, it.clone())));
+    head.extend(credential);
     head
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 use reqwest::{RequestBuilder, Response};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
@@ -42,7 +42,9 @@ pub(crate) struct Probe {
     /// Its base URL.
     pub base: String,
     /// The credential that it wants.
-    pub authorization: Option<HeaderValue>,
+    pub credential: Option<(HeaderName, HeaderValue)>,
+    /// The version of its dialect, where it must be told one.
+    pub version: Option<(HeaderName, HeaderValue)>,
     /// The model's name at its engine.
     pub model: Box<str>,
     /// The request that it is sent.
@@ -58,6 +60,8 @@ pub(crate) enum Question {
     Token {
         /// How long it may take.
         timeout: Duration,
+        /// The path of what it is asked by.
+        path: &'static str,
     },
 }
 
@@ -72,7 +76,9 @@ pub(crate) async fn models(
 ) -> Result<Option<Vec<ListedModel>>, BackendFault> {
     let client =
         client().map_err(|error| finding::fault(FaultKind::Closed, error.to_string(), ""))?;
-    let probe = Probe { base, authorization, model: "".into(), question: Question::Models };
+    let credential = authorization.map(|it| (AUTHORIZATION, it));
+    let probe =
+        Probe { base, credential, version: None, model: "".into(), question: Question::Models };
     let entries = list::entries(&client, &probe, timeout).await?;
     Ok(entries.map(|entries| entries.iter().filter_map(ListedModel::read).collect()))
 }
@@ -201,13 +207,13 @@ impl Prober {
                 let answer = authorized(request, probe).send().await;
                 answer.is_ok_and(|answer| !answer.status().is_server_error())
             }
-            Question::Token { timeout } => {
+            Question::Token { timeout, path } => {
                 let body = json!({
                     "model": probe.model,
                     "messages": [{ "role": "user", "content": "Say yes." }],
                     "max_tokens": 1,
                 });
-                let request = self.client.post(format!("{base}/chat/completions")).json(&body);
+                let request = self.client.post(format!("{base}{path}")).json(&body);
                 let request = request.timeout((*timeout).min(TOKEN_TIMEOUT_MAX));
                 let answer = authorized(request, probe).send().await;
                 match answer {
@@ -220,10 +226,8 @@ impl Prober {
 }
 
 fn authorized(request: RequestBuilder, probe: &Probe) -> RequestBuilder {
-    match &probe.authorization {
-        Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
-        None => request,
-    }
+    let headers = probe.credential.iter().chain(&probe.version);
+    headers.fold(request, |request, (name, value)| request.header(name, value.clone()))
 }
 
 /// Whether it has written something, or would have: one that is full serves others, and one that does not
@@ -245,6 +249,7 @@ async fn serves(mut answer: Response) -> bool {
     }
     #[derive(Deserialize)]
     struct Completion {
+        #[serde(alias = "content")]
         choices: Vec<IgnoredAny>,
     }
     serde_json::from_slice(&body).is_ok_and(|it: Completion| !it.choices.is_empty())

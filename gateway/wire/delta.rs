@@ -1,5 +1,5 @@
-//! What a chat completion says, whole or a chunk of one, piece by piece: for the writers of answers in other
-//! dialects. Texts are the engine's own bytes, escapes and all.
+//! What an answer says, piece by piece, and how a chat completion says it, whole or a chunk of one: for the
+//! writers of answers in other dialects. Texts are the engine's own bytes, escapes and all.
 
 use super::{
     json::{Json, Text},
@@ -34,6 +34,9 @@ pub(super) enum Delta<'a> {
     Finish(Reason),
 }
 
+/// Says piece by piece what an answer, or the data of an event of one, holds.
+pub(super) type Deltas = for<'a> fn(&'a [u8], &mut dyn FnMut(Delta<'a>)) -> Result<(), JsonError>;
+
 /// What a call is called with, as engines write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallArguments<'a> {
@@ -66,7 +69,8 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    fn of(word: &[u8]) -> Option<Self> {
+    /// What an engine's word for it means.
+    pub(super) fn of(word: &[u8]) -> Option<Self> {
         let says = |part: &str| memchr::memmem::find(word, part.as_bytes()).is_some();
         Some(match word {
             b"" => return None,

@@ -50,6 +50,13 @@ pub(super) fn fields(event: &[u8], joined: &mut Vec<u8>) -> Fields {
     fields
 }
 
+/// The last event of several that are whole.
+pub(super) fn last_event(events: &[u8]) -> &[u8] {
+    let events = events.trim_ascii_end();
+    let from = memchr::memmem::rfind(events, b"\n\n").map_or(0, |at| at + 2);
+    events.get(from..).unwrap_or_default()
+}
+
 /// Finds the ends of events: blank lines after LF, CRLF or CR. Every byte is looked at once.
 #[derive(Debug)]
 pub(super) struct Framer {

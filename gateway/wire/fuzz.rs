@@ -248,6 +248,7 @@ pub fn body(data: &[u8]) -> bool {
     let _ = (request.leading(), request.tools_text(), request.input_tokens(), request.needs());
     let edit = Edit {
         native: false,
+        spoken: Surface::first(),
         arm: None,
         model: "m\"\\é",
         ask_usage: true,

@@ -3,6 +3,8 @@
 //! A request is read into a conversation and written anew as a chat completion, which all else is read from;
 //! the caller's own bytes are kept beside it for engines that speak Messages themselves.
 
+mod body;
+mod deltas;
 mod encoder;
 mod output;
 mod request;
@@ -17,6 +19,8 @@ use self::request::read;
 use super::rewritten::Dialect;
 
 pub(super) use self::{
+    body::asked,
+    deltas::deltas,
     encoder::Encoder,
     output::whole,
     said::{data, plain},

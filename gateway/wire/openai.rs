@@ -1,6 +1,8 @@
 //! The requests of the OpenAI dialect: which fields the gateway reads, which it refuses, and what shape they
 //! must have. Everything else is the backend's business.
 
+mod conversation;
+mod encoder;
 mod fields;
 mod texts;
 
@@ -11,6 +13,10 @@ use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
 use self::fields::{Field, Table};
+pub(super) use self::{
+    conversation::conversation,
+    encoder::{Encoder, written},
+};
 use super::{
     ReadLimits, Surface,
     field::{

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     escape::quoted,
-    frame::{fields, only_data},
+    frame::{fields, last_event, only_data},
     scan::{JsonError, Scanner, Shape},
 };
 
@@ -77,6 +77,12 @@ fn usage_called(
     if head.is_empty() {
         head = unnamed();
     }
+    let (usage, bill) = (usage_of(counts), bill.member());
+    format!("data: {{{head}\"choices\":[],\"usage\":{usage},{bill}}}\n\n").into()
+}
+
+/// What was used, as chat completions say it.
+pub(super) fn usage_of(counts: Counts) -> String {
     let Counts { input, cached_input, cache_write, output, reasoning } = counts;
     let sum = |figures: &[u32]| figures.iter().copied().map(u64::from).sum::<u64>();
     let prompt = sum(&[input, cached_input, cache_write]);
@@ -87,15 +93,13 @@ fn usage_called(
     );
     let cached = format!(r#""prompt_tokens_details":{{"cached_tokens":{cached_input}}}"#);
     let thought = format!(r#""completion_tokens_details":{{"reasoning_tokens":{reasoning}}}"#);
-    let bill = bill.member();
-    format!("data: {{{head}\"choices\":[],\"usage\":{{{usage},{cached},{thought}}},{bill}}}\n\n")
-        .into()
+    format!("{{{usage},{cached},{thought}}}")
 }
 
 /// The members by which all chunks of a stream are called, each with a comma behind it.
 fn named(event: &[u8]) -> Result<String, JsonError> {
     const NAMES: [&[u8]; 5] = [b"id", b"object", b"created", b"model", b"system_fingerprint"];
-    let mut joined = Vec::new();
+    let (event, mut joined) = (last_event(event), Vec::new());
     let data = only_data(event).unwrap_or_else(|| {
         fields(event, &mut joined);
         &joined

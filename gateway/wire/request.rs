@@ -169,14 +169,19 @@ impl Request {
         self.surface
     }
 
-    /// The surface by which an engine of these dialects is asked: the caller's own where it speaks his, and
-    /// chat completions else. A request that was not written anew is its caller's for all engines.
+    /// The surface by which an engine of these dialects is asked, if `changed` with what an arm changes in
+    /// it: that is done in a chat completion.
     #[must_use]
-    pub fn spoken(&self, dialects: &[Dialect]) -> &'static Surface {
-        match self.native {
-            Some(_) if !dialects.contains(&self.surface.dialect) => Surface::first(),
-            _ => self.surface,
-        }
+    pub fn spoken(&self, dialects: &[Dialect], changed: bool) -> &'static Surface {
+        self.surface.spoken(dialects, changed && self.native.is_some())
+    }
+
+    /// Why an engine of these dialects cannot be asked it, if `changed` with what an arm changes in it.
+    ///
+    /// # Errors
+    /// What it cannot be asked.
+    pub fn sayable(&self, dialects: &[Dialect], changed: bool) -> Result<(), Unsayable> {
+        native::sayable(self, dialects, changed)
     }
 
     /// What its answer repeats of it.

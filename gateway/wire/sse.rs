@@ -114,7 +114,7 @@ impl Stream {
     ) -> Self {
         self.spoken = spoken;
         if !std::ptr::eq(spoken, request.surface()) {
-            self.encoder = request.surface().encoder(request, label);
+            self.encoder = request.surface().encoder(request, spoken, label);
         }
         self
     }
@@ -131,7 +131,7 @@ impl Stream {
 
     /// Ends the answer at its bound; whether that is said at its closing.
     pub fn ends_at_length(&mut self) -> bool {
-        self.encoder.as_mut().map(Encoder::at_length).is_some()
+        self.encoder.as_mut().is_some_and(Encoder::at_length)
     }
 
     /// The same, of so many choices.
@@ -178,7 +178,8 @@ impl Stream {
     /// The event for text that is held back where nothing more comes.
     pub fn rest(&mut self) -> Option<Bytes> {
         let bytes = self.form.as_mut().and_then(|form| form.rest())?;
-        let Some(encoder) = &mut self.encoder else { return Some(bytes) };
+        let encoder = self.encoder.as_mut().filter(|it| !it.is_chat());
+        let Some(encoder) = encoder else { return Some(bytes) };
         Some(encoder.event(Event { bytes, what: What::Content, usage: false }).bytes)
     }
 
@@ -299,20 +300,24 @@ impl Stream {
         if self.withhold_usage && what == What::Usage {
             return;
         }
-        if what == What::Finish && !self.withhold_usage {
-            self.last = Some(bytes.clone());
-        }
         if self.spoken.keeps(&what, self.closing.is_none()) {
             self.closing = Some(bytes.clone());
         }
         let usage = std::mem::take(&mut self.seen.ends_with_usage);
-        let event = Event { bytes, what, usage };
+        let mut event = Event { bytes, what, usage };
+        let mut encoder = self.encoder.as_mut();
+        if let Some(encoder) = encoder.take_if(|it| it.is_chat()) {
+            event = encoder.event(event);
+        }
+        if event.what == What::Finish && !self.withhold_usage {
+            self.last = Some(event.bytes.clone());
+        }
         let from = out.len();
         match &mut self.form {
             None => out.push(event),
             Some(form) => form.event(event, self.seen.seen, out),
         }
-        if let Some(encoder) = &mut self.encoder {
+        if let Some(encoder) = encoder {
             for event in out.iter_mut().skip(from) {
                 let none = Event { bytes: Bytes::new(), what: What::Comment, usage: false };
                 *event = encoder.event(std::mem::replace(event, none));

@@ -9,19 +9,20 @@ mod table;
 use std::fmt;
 
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use policies::{
     Counts,
-    facts::{Dialect, Operation},
+    facts::{Dialect, Operation, Tokens},
 };
 use uuid::Uuid;
 
 use self::table::TABLE;
 use super::{
-    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, What,
+    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, Unsayable,
+    What,
     chunk::{Look, Pattern},
-    delta::Delta,
-    encoder::Encoder,
+    delta::{Delta, Deltas},
+    encoder::{Encoder, Writer},
     errors,
     scan::JsonError,
     vectors,
@@ -39,6 +40,8 @@ pub struct Surface {
     /// Its place in the table.
     row: usize,
     reader: Reader,
+    /// How an engine that speaks nothing else is asked by it for callers of other dialects.
+    asks: Option<Asks>,
     events: Events,
     answers: Answers,
     judged: Judged,
@@ -46,6 +49,10 @@ pub struct Surface {
 
 /// Reads a body of a surface.
 type Reader = fn(&'static Surface, Bytes, &ReadLimits) -> Result<Request, Failure>;
+
+/// Writes what a chat completion asks, of an answer that may be so long, in another dialect; or says what of
+/// it cannot be said.
+pub(super) type Asks = fn(&[u8], Tokens) -> Result<Vec<u8>, Unsayable>;
 
 /// What the gateway itself writes into the streams of a surface.
 struct Events {
@@ -71,9 +78,11 @@ struct Answers {
     keeps: fn(&What, bool) -> bool,
     /// What a whole stream ends with, of the event that was kept, and whether the engine has ended it.
     closing: fn(Option<Bytes>, bool) -> Bytes,
-    /// What writes such a stream from chat completions.
-    encoder: Option<fn(&Request, AnswerLabel) -> Encoder>,
-    /// Writes a whole one from what a chat completion says; nothing where it is one.
+    /// What it says.
+    deltas: Deltas,
+    /// What writes such a stream from another dialect's.
+    writer: Option<fn(&Request, AnswerLabel) -> Writer>,
+    /// Writes a whole one from what another dialect's says; nothing where there is no other.
     whole: Whole,
 }
 
@@ -144,10 +153,45 @@ impl Surface {
         }
     }
 
+    /// The header without which engines of this dialect do not answer, as it is where a caller has sent none.
+    #[must_use]
+    pub fn version(&self) -> Option<(HeaderName, HeaderValue)> {
+        let name = self.headers().first()?.clone();
+        Some((name, HeaderValue::from_static("2023-06-01")))
+    }
+
     /// The first surface of a dialect: an error takes its form where the path names none.
     #[must_use]
     pub fn of(dialect: Dialect) -> &'static Self {
         TABLE.iter().find(|it| it.dialect == dialect).unwrap_or_else(Self::first)
+    }
+
+    /// The surface by which an engine of these dialects is asked what came in by this one: by this one
+    /// itself where it speaks it and nothing is changed in what is asked, else by chat completions, and else
+    /// by a dialect in which these can be said.
+    #[must_use]
+    pub fn spoken(&'static self, dialects: &[Dialect], changed: bool) -> &'static Self {
+        let speaks = |dialect: &Dialect| dialects.contains(dialect);
+        if self.operation != Operation::Chat || speaks(&self.dialect) && !changed {
+            return self;
+        }
+        let asked = TABLE.iter().find(|it| it.asks.is_some() && speaks(&it.dialect));
+        match asked.filter(|_| !speaks(&Dialect::OpenAi)) {
+            Some(asked) => asked,
+            None => Self::first(),
+        }
+    }
+
+    /// Whether engines of these dialects can be asked by each surface for chat completions.
+    #[must_use]
+    pub fn all_chat(dialects: &[Dialect]) -> bool {
+        dialects.contains(&Self::first().dialect)
+    }
+
+    /// What writes a chat completion anew where an engine is asked by this surface for a caller of another;
+    /// nothing where it is asked as it is.
+    pub(super) fn asks(&self) -> Option<Asks> {
+        self.asks
     }
 
     /// The surface at a path of a request.
@@ -224,12 +268,24 @@ impl Surface {
         (self.answers.closing)(kept, ended)
     }
 
-    /// The writer of the streamed answer to a request from chat completions.
-    pub(super) fn encoder(&self, request: &Request, label: AnswerLabel) -> Option<Encoder> {
-        self.answers.encoder.map(|make| make(request, label))
+    /// What an answer of such an engine says, or an event of one.
+    pub(super) fn deltas(&self) -> Deltas {
+        self.answers.deltas
     }
 
-    /// A whole answer to a request, written from what a chat completion says; nothing where it is one.
+    /// The writer of the streamed answer to a request from that of an engine that was asked by another
+    /// surface.
+    pub(super) fn encoder(
+        &self,
+        request: &Request,
+        spoken: &Self,
+        label: AnswerLabel,
+    ) -> Option<Encoder> {
+        let writer = self.answers.writer?;
+        Some(Encoder::new(writer(request, label), spoken.deltas()))
+    }
+
+    /// A whole answer to a request, written from what another dialect's says; nothing where there is none.
     pub(super) fn whole(
         &self,
         request: &Request,
@@ -290,6 +346,14 @@ impl Surface {
         (self.events.length)(like, choices)
     }
 }
+
+impl PartialEq for Surface {
+    fn eq(&self, other: &Self) -> bool {
+        self.row == other.row
+    }
+}
+
+impl Eq for Surface {}
 
 impl fmt::Debug for Surface {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
 //! What reading and sending on a request promise.
 
+mod exchanges;
+
 use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use proptest::prelude::*;
@@ -590,6 +592,7 @@ fn edits_touch_only_what_they_must() {
         let request = chat(&full(body)).unwrap();
         let sent = request.to_upstream(&Edit {
             native: false,
+            spoken: Surface::first(),
             model: "b",
             ask_usage,
             output_tokens_max: Tokens(Option::<u32>::unwrap_or(most, u32::MAX)),
@@ -621,7 +624,15 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Edits for an engine that is asked for usage.
 fn edit(model: &str, output_tokens_max: Tokens, told_as: BoundNames) -> Edit<'_> {
-    Edit { model, ask_usage: true, output_tokens_max, told_as, arm: None, native: false }
+    Edit {
+        model,
+        ask_usage: true,
+        output_tokens_max,
+        told_as,
+        arm: None,
+        native: false,
+        spoken: Surface::first(),
+    }
 }
 
 proptest! {

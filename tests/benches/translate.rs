@@ -81,6 +81,7 @@ fn request(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64
         output_tokens_max: policies::facts::Tokens(8_192),
         told_as: BoundNames::default(),
         arm: None,
+        spoken: Surface::first(),
         native: false,
     };
     least(args, || {

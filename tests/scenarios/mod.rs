@@ -43,6 +43,7 @@ mod log;
 mod machines;
 mod managed;
 mod messages;
+mod messages_alone;
 mod metrics;
 mod mistakes;
 mod new_budgets;

@@ -32,7 +32,7 @@ pub(super) async fn entries(
     timeout: Duration,
 ) -> Result<Option<Vec<serde_json::Value>>, BackendFault> {
     let base = probe.base.trim_end_matches('/');
-    let with_key = probe.authorization.is_some();
+    let with_key = probe.credential.is_some();
     let asked = Asked { base, with_key };
     let request = client.get(format!("{base}/models")).timeout(timeout);
     let unanswered = |error| unanswered(&error, base, timeout);
@@ -65,8 +65,9 @@ pub(super) async fn entries(
 
 /// The credential that a backend is shown.
 fn secret(probe: &Probe) -> Option<&str> {
-    let shown = probe.authorization.as_ref()?.to_str().ok()?;
-    shown.strip_prefix("Bearer ").filter(|it| !it.is_empty())
+    let shown = probe.credential.as_ref()?.1.to_str().ok()?;
+    let shown = shown.strip_prefix("Bearer ").unwrap_or(shown);
+    Some(shown).filter(|it| !it.is_empty())
 }
 
 /// The fault of an answer that is no list by its status.

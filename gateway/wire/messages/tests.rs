@@ -224,7 +224,7 @@ fn a_whole_answer_is_written_in_blocks() {
         let body = Bytes::from(answer.to_string());
         let plain = Surface::first().plain(&body).unwrap();
         let label = AnswerLabel(Uuid::nil());
-        wire::as_asked(&request, Surface::first(), &label, (body, &plain))
+        wire::as_asked(&request, Surface::first(), (&label, None), (body, &plain))
     };
     let answer = json!({"model": "qwen", "choices": [{"index": 0, "finish_reason": "stop", "message": {
         "content": "hi", "reasoning_content": "why", "tool_calls": [
@@ -261,6 +261,7 @@ fn an_engine_of_messages_gets_the_callers_bytes_and_gives_its_own() {
         told_as: Default::default(),
         arm: None,
         native: true,
+        spoken: surface(),
     };
     let sent = request.to_upstream(&edit).concat();
     assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));

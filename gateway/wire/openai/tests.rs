@@ -183,6 +183,7 @@ fn edit(operation: Operation, told_as: BoundNames) -> Edit<'static> {
         told_as: surface(operation).bounds(told_as),
         arm: None,
         native: true,
+        spoken: surface(operation),
     }
 }
 

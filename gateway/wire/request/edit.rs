@@ -5,7 +5,10 @@ use policies::facts::Tokens;
 use smallvec::SmallVec;
 
 use super::{Allowed, Request, arm::ArmEdit};
-use crate::{config::BoundNames, wire::escape::quoted};
+use crate::{
+    config::BoundNames,
+    wire::{Surface, escape::quoted},
+};
 
 /// What the gateway changes in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +25,10 @@ pub struct Edit<'a> {
     pub told_as: BoundNames,
     /// What the arm of an experiment changes.
     pub arm: Option<&'a ArmEdit>,
-    /// Whether the engine is asked by the caller's own surface.
+    /// Whether the engine gets the caller's own bytes.
     pub native: bool,
+    /// The surface by which it is asked.
+    pub spoken: &'static Surface,
 }
 
 /// What of an edited request is the gateway's own and not its caller's.
@@ -96,7 +101,13 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
             splices.push(Splice { start: span.start, end: span.end, text: text.clone() });
         });
     }
-    spliced(&request.body, splices)
+    let chat = spliced(&request.body, splices);
+    let Some(asks) = edit.spoken.asks() else { return chat };
+    // What cannot be said was found before anything is sent.
+    let Ok(written) = asks(&chat.concat(), edit.output_tokens_max) else { return chat };
+    let mut body = Body::default();
+    body.push(written.into());
+    body
 }
 
 fn spliced(bytes: &Bytes, mut splices: Splices) -> Body {

@@ -2,10 +2,11 @@
 //! dialect.
 
 use bytes::Bytes;
+use policies::facts::{Dialect, Tokens};
 use smallvec::SmallVec;
 
-use super::edit::Edit;
-use crate::wire::{escape::quoted, scan::Span};
+use super::{Request, edit::Edit};
+use crate::wire::{Surface, escape::quoted, scan::Span};
 
 /// Something that only the caller's own dialect can say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,29 @@ impl Echo {
         let (_, place) = self.places.iter().find(|(known, _)| *known == name)?;
         Some(place.of(&self.body)).filter(|it| *it != b"null")
     }
+}
+
+/// Why an engine of these dialects cannot be asked a request, if `changed` with what an arm changes in it.
+pub(super) fn sayable(
+    request: &Request,
+    dialects: &[Dialect],
+    changed: bool,
+) -> Result<(), Unsayable> {
+    let (spoken, surface) = (request.spoken(dialects, changed), request.surface);
+    if let Some(native) = &request.native {
+        if spoken == surface && !changed {
+            return Ok(());
+        }
+        if let Some(unsayable) = &native.unsayable {
+            return Err(unsayable.clone());
+        }
+    }
+    if !surface.has_messages() && !Surface::all_chat(dialects) {
+        let path = Surface::content(surface.operation).to_owned();
+        return Err(Unsayable { path, what: "nothing that its engine's dialect has" });
+    }
+    // What is changed in it on its way can be said in any.
+    spoken.asks().map_or(Ok(()), |asks| asks(&request.body, Tokens(1)).map(drop))
 }
 
 impl Native {

@@ -734,7 +734,8 @@ fn answered(body: &Value, answer: &Value) -> Value {
     let answer = Bytes::from(answer.to_string());
     let plain = Surface::first().plain(&answer).unwrap();
     let label = AnswerLabel(Uuid::nil());
-    let whole = wire::as_asked(&request, Surface::first(), &label, (answer, &plain)).unwrap();
+    let whole =
+        wire::as_asked(&request, Surface::first(), (&label, None), (answer, &plain)).unwrap();
     serde_json::from_slice(&whole).unwrap()
 }
 
@@ -822,6 +823,7 @@ fn an_engine_of_responses_gets_the_callers_bytes_and_gives_its_own() {
         told_as: Default::default(),
         arm: None,
         native: true,
+        spoken: surface(),
     };
     let sent = request.to_upstream(&edit).concat();
     assert_eq!(sent, body.replace("auto", "glm").replace("  9", "  5"));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Stream, fields};
+use super::{super::frame::last_event, Stream, fields};
 
 /// How much a stream may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn ended_by(like: &[u8], choices: Vec<Value>) -> Bytes {
         choices: Vec<Value>,
     }
     let mut joined = Vec::new();
-    fields(like, &mut joined);
+    fields(last_event(like), &mut joined);
     let mut chunk: Chunk = serde_json::from_slice(&joined).unwrap_or_default();
     chunk.choices = choices;
     let data = serde_json::to_vec(&chunk).unwrap_or_default();

@@ -10,7 +10,8 @@ use super::{Answers, Events, Judged, Surface};
 use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
-    encoder::{Encoder, Writer},
+    delta,
+    encoder::Writer,
     messages, openai, own, responses, rewritten, sse, transcript, vectors,
 };
 
@@ -22,6 +23,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/chat/completions",
         row: 0,
         reader: openai::chat,
+        asks: None,
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -29,7 +31,11 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             usage: own::usage_event,
             length: sse::length_event,
         },
-        answers: CHAT_ANSWERS,
+        answers: Answers {
+            writer: Some(|_, label| Writer::Chat(Box::new(openai::Encoder::new(label)))),
+            whole: |_, label, (said, counts)| Ok(Some(openai::written(said, label, counts))),
+            ..CHAT_ANSWERS
+        },
         judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
     },
     Surface {
@@ -40,6 +46,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: |surface, body, limits| {
             rewritten::read((surface, &messages::DIALECT), body, limits)
         },
+        asks: Some(messages::asked),
         events: Events {
             done: messages::stop_event,
             keep_alive: messages::ping_event,
@@ -53,9 +60,10 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             look: |data, _, known| Ok(added(messages::data(data)?, known)),
             keeps: |what, _| *what == What::Done,
             closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
-            encoder: Some(|request, label| {
+            deltas: messages::deltas,
+            writer: Some(|request, label| {
                 let messages = messages::Encoder::new(label, request.input_tokens());
-                Encoder::new(Writer::Messages(Box::new(messages)))
+                Writer::Messages(Box::new(messages))
             }),
             whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
         },
@@ -69,6 +77,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: |surface, body, limits| {
             rewritten::read((surface, &responses::DIALECT), body, limits)
         },
+        asks: None,
         events: Events {
             done: Bytes::new,
             keep_alive: own::comment,
@@ -87,10 +96,12 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
                 let kept = kept.unwrap_or_default();
                 if ended { kept } else { responses::cut(&kept) }
             },
-            encoder: Some(|request, label| {
+            // No engine is asked by it for a caller of another dialect.
+            deltas: delta::deltas,
+            writer: Some(|request, label| {
                 let input = request.input_tokens();
                 let responses = responses::Encoder::new(label, request.echo(), input);
-                Encoder::new(Writer::Responses(Box::new(responses)))
+                Writer::Responses(Box::new(responses))
             }),
             whole: |request, label, (said, counts)| {
                 Ok(Some(responses::whole(said, (*label, request.echo()), counts)))
@@ -107,6 +118,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/completions",
         row: 3,
         reader: openai::completion,
+        asks: None,
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -123,6 +135,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/embeddings",
         row: 4,
         reader: openai::embeddings,
+        asks: None,
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },
@@ -133,6 +146,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/rerank",
         row: 5,
         reader: openai::rerank,
+        asks: None,
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },
@@ -159,6 +173,7 @@ const CHAT_ANSWERS: Answers = Answers {
     look: |data, pattern, _| Ok((chunk::look(data, pattern)?, false)),
     keeps: |_, _| false,
     closing: |_, _| own::done_event(),
-    encoder: None,
+    deltas: delta::deltas,
+    writer: None,
     whole: |_, _, _| Ok(None),
 };

@@ -21,6 +21,7 @@ fn arm(params: &[(&str, &str)], suffix: Option<&str>) -> ArmEdit {
 fn sent(body: &str, arm: &ArmEdit) -> String {
     let edit = Edit {
         native: false,
+        spoken: Surface::first(),
         model: "m",
         ask_usage: false,
         output_tokens_max: policies::facts::Tokens(u32::MAX),

@@ -1,0 +1,38 @@
+//! Which models of a plan can be asked what a request says.
+
+use std::sync::Arc;
+
+use policies::{Plan, Planned};
+
+use super::Epoch;
+use crate::{failure::Failure, wire};
+
+/// The plan without models that cannot be asked: their engines speak another dialect than the caller, in
+/// which something cannot be said that he says; or an arm is written into what they are asked, which is done
+/// in chat completions.
+///
+/// # Errors
+/// No model is left: what cannot be said is refused by name, before anything is sent.
+pub(super) fn sayable(
+    epoch: &Epoch,
+    request: &wire::Request,
+    plan: Arc<Plan>,
+    changed: bool,
+) -> Result<Arc<Plan>, Failure> {
+    if request.unsayable().is_none() && epoch.upstreams.all_chat() {
+        return Ok(plan);
+    }
+    let asked = |it: &Planned| request.sayable(epoch.upstreams.dialects(it.model), changed);
+    let Some(first) = plan.attempts.iter().find_map(|it| Some((it, asked(it).err()?))) else {
+        return Ok(plan);
+    };
+    let mut left = Plan::clone(&plan);
+    left.attempts.retain(|it| asked(it).is_ok());
+    if !left.attempts.is_empty() {
+        return Ok(Arc::new(left));
+    }
+    let (deaf, wire::Unsayable { path, what }) = first;
+    let model = epoch.policy.fleet().models.get(deaf.model.get()).map_or("", |it| &*it.id);
+    let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
+    Err(Failure::invalid("unsupported_parameter", public).at(path).by(&plan.rule, None))
+}
