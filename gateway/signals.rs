@@ -1,6 +1,7 @@
 //! What a decision may know of a request, as [`Signals`]: read from the request, its caller, its hints and
 //! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
+mod background;
 mod forwarded;
 pub(crate) mod header;
 
@@ -61,7 +62,7 @@ pub(crate) fn of(
     let forwarded = Forwarded::of(headers, caller)?;
     let headers = if header::any(headers)? { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
-    let reading = read(request);
+    let (reading, recognised) = read(request);
     // Texts that are embedded or ranked ask for nothing.
     let (task, task_confidence) = match request.surface().operation.writes() {
         true => (reading.task, reading.task_confidence),
@@ -94,7 +95,7 @@ pub(crate) fn of(
         session: session(headers)?.or(forwarded.chat).map(keyed),
         unit_key: Some(xxh3_128(caller.key_name.as_bytes())),
         request: signal_inputs.request,
-        tags: tags(headers, caller)?,
+        tags: tags(headers, caller, recognised)?,
         at: civil(signal_inputs.at),
         budget_left: signal_inputs.budget_left,
         budget_free: signal_inputs.budget_free,
@@ -117,17 +118,22 @@ pub(crate) fn known(signals: &Signals) -> serde_json::Value {
     })
 }
 
-fn read(request: &Request) -> classify::Reading {
+/// What the texts of a request are, and the tag by which one is known that its caller's program makes beside
+/// his talk.
+fn read(request: &Request) -> (classify::Reading, Option<Tag>) {
     let turns = request.turns();
     let turns: SmallVec<[&str; 4]> = turns.iter().map(AsRef::as_ref).collect();
-    classify::classify(&Prompt {
+    let asks = request.surface().has_messages() && request.tools() == 0;
+    let recognised = turns.last().filter(|_| asks).and_then(|it| background::tag(it));
+    let reading = classify::classify(&Prompt {
         system: &request.system(),
         turns: &turns,
         tools: request.tools(),
         tools_text: request.tools_text(),
         json_schema: request.json_schema(),
         has_media: request.media_parts() > 0,
-    })
+    });
+    (reading, recognised)
 }
 
 /// A moment as a policy's calendar and clock show it.
@@ -218,8 +224,13 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 /// The tags of the caller's key and teams, and behind them those of the request: what an administrator has
-/// set, no caller overwrites. Several headers are one list, as HTTP has it of lists.
-fn tags(headers: &HeaderMap, caller: &Caller) -> Result<SmallVec<[Tag; 2]>, Failure> {
+/// set, no caller overwrites, and what was recognised counts where nobody has said anything of it. Several
+/// headers are one list, as HTTP has it of lists.
+fn tags(
+    headers: &HeaderMap,
+    caller: &Caller,
+    recognised: Option<Tag>,
+) -> Result<SmallVec<[Tag; 2]>, Failure> {
     let mut tags = SmallVec::<[Tag; 2]>::new();
     for value in headers.get_all(TAGS) {
         let parts = plain(value, &TAGS)?.split(',').map(str::trim);
@@ -238,6 +249,7 @@ fn tags(headers: &HeaderMap, caller: &Caller) -> Result<SmallVec<[Tag; 2]>, Fail
         tags.retain(|(name, _)| caller.tags.iter().all(|(set, _)| set != name));
         tags.insert_many(0, caller.tags.iter().cloned());
     }
+    tags.extend(recognised.filter(|(name, _)| tags.iter().all(|(known, _)| known != name)));
     Ok(tags)
 }
 

@@ -113,3 +113,43 @@ async fn no_backend_learns_of_it() {
     assert!(!heard.contains("7788") && !heard.contains("openwebui"), "{heard}");
     asking.await.expect("an answer");
 }
+
+/// A title, tags and the like go to the small model of the preset; what people ask themselves does not.
+#[tokio::test]
+async fn what_a_front_end_asks_beside_a_talk_goes_to_a_small_model() {
+    let up = [SimBackend::start(), SimBackend::start()];
+    let gateway = Setup::new()
+        .model_with("large", &up[0].urls(), "tags = [\"flagship\"]\ncapabilities = [\"tools\"]\n")
+        .model_with("tiny", &up[1].urls(), "tags = [\"small\"]\ncapabilities = [\"tools\"]\n")
+        .and("[policy]\npreset = \"bank\"\n")
+        .start()
+        .await;
+    let letter = "Write a short letter to a customer about a new branch in Clementi.";
+    let title =
+        "### Task:\nName the talk.\n### Output:\none line\n<chat_history>\nhi\n</chat_history>";
+    let tool = json!({ "type": "function", "function": { "name": "f", "parameters": {} } });
+    let auto = |text: &str| {
+        with(ask("auto"), json!({ "messages": [{ "role": "user", "content": text }] }))
+    };
+    let cases: [(Value, Headers<'_>, &str, &str); 6] = [
+        (auto(title), &[], "tiny", "background"),
+        (auto("Generate a title for this conversation: hi"), &[], "tiny", "background"),
+        (auto(letter), &[], "large", "english-writing"),
+        (auto(letter), &[("x-signalbox-tags", "background=true")], "tiny", "background"),
+        (auto(title), &[("x-signalbox-tags", "background=no")], "", ""),
+        (with(auto(title), json!({ "tools": [tool] })), &[], "", ""),
+    ];
+    for (body, headers, model, rule) in cases {
+        let reply = sent(&gateway, &body, headers).await;
+        assert_eq!(reply.status, 200, "{body}: {}", reply.text());
+        let decided = (reply.header("x-signalbox-model"), reply.header("x-signalbox-rule"));
+        match model {
+            "" => assert_ne!(decided.1, "background", "{body}"),
+            _ => assert_eq!(decided, (model, rule), "{body}"),
+        }
+    }
+    let books = Connection::open(gateway.ledger()).expect("a ledger");
+    let sql = "SELECT count(*) FROM ledger WHERE tags LIKE '%background%true%'";
+    let tagged: i64 = books.query_row(sql, [], |row| row.get(0)).expect("a count");
+    assert_eq!(tagged, 3);
+}
