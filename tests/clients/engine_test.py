@@ -304,7 +304,7 @@ class Refusals(Case):
         self.assertEqual(caught.exception.code, "context_length_exceeded")
         self.assertEqual(self.ejections("small"), 0)
 
-    def test_an_image_where_none_can_be_read_is_refused_and_ejects_nobody(self):
+    def test_an_image_where_none_can_be_read_is_refused(self):
         parts = [
             {"type": "text", "text": "What is this?"},
             {"type": "image_url", "image_url": {"url": PICTURE}},
