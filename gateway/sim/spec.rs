@@ -82,8 +82,8 @@ pub struct Quirks {
     pub comments: bool,
     /// `data:{…}` without the space.
     pub tight: bool,
-    /// As llama.cpp has it: `content` is null beside the role, timings stand beside the usage, streams of
-    /// completions tell their usage unasked, and a prompt that is too long has words of its own.
+    /// It writes as llama.cpp does: `content` is null beside the role, timings stand beside the usage,
+    /// streams of completions tell their usage unasked, and a prompt that is too long has words of its own.
     pub llama_cpp: bool,
 }
 

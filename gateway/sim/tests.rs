@@ -164,7 +164,7 @@ async fn each_habit_on_the_wire_is_kept() {
     }
 }
 
-/// As a llama.cpp server was seen to write them, word for word but for figures and ids.
+/// The model writes what a llama.cpp server was seen to write, but for figures and ids.
 #[tokio::test(start_paused = true)]
 async fn one_model_has_the_ways_of_llama_cpp() {
     let spec = ten().into_iter().find(|it| it.quirks.llama_cpp).unwrap();
