@@ -83,12 +83,12 @@ class Rig:
         process = self.start("sim", command, stdout=subprocess.PIPE)
         return process, first_line(process)
 
-    def real_model(self, python):
+    def real_model(self, python, *flags, name="model"):
         """A small open model served by llama.cpp: its base address."""
         command = [python, str(ROOT / "gateway/sim/real_server.py")]
-        command += ["--model-file", str(ROOT / "target/tools/gemma-3-270m.gguf")]
+        command += ["--model-file", str(ROOT / "target/tools/gemma-3-270m.gguf"), *flags]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return first_line(self.start("model", command, **pipes))["url"]
+        return first_line(self.start(name, command, **pipes))["url"]
 
     def gateway(self, configuration, env=None, name="gateway"):
         """A gateway with this configuration, ready to serve."""

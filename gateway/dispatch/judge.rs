@@ -146,7 +146,7 @@ impl AttemptError {
         it.cause = Some(AttemptCause::Status(status.as_u16()));
         it.failure = it.failure.because(format!("status {}", status.as_u16()));
         // Some engines fail at what a caller has asked for: another may take it, and they are well.
-        let refused = matches!(said.status, Some(400 | 413 | 422));
+        let refused = matches!(said.status, Some(400 | 413 | 422)) || said.is_untaken_medium();
         if status == StatusCode::INTERNAL_SERVER_ERROR
             && (refused || said.is_too_long(400, case.half_full, case.context_errors))
         {
@@ -432,13 +432,28 @@ mod tests {
     }
 
     #[test]
-    fn a_500_that_means_the_prompt_is_no_replicas_fault() {
+    fn a_500_that_means_what_was_asked_is_no_replicas_fault() {
         for (body, blame) in [
             (
                 r#"{"error":{"message":"Prompt length exceeds maximum input length","code":500}}"#,
                 false,
             ),
             (r#"{"error":{"message":"x","code":400}}"#, false),
+            // llama.cpp, of what was served without the part of a model that sees or hears.
+            (
+                r#"{"error":{"code":500,"message":"image input is not supported - hint: if this",
+                "type":"server_error"}}"#,
+                false,
+            ),
+            (r#"{"error":"audio input is not supported"}"#, false),
+            (r#"{"error":"this model is missing data required for image input"}"#, false),
+            (r#"{"error":{"message":"CUDA error: operation not supported","code":500}}"#, true),
+            (r#"{"error":{"message":"the image encoder ran out of memory","code":500}}"#, true),
+            (
+                r#"{"error":{"code":500,"message":"input (2002 tokens) is too large to process.",
+                "type":"server_error"}}"#,
+                false,
+            ),
             (r#"{"error":{"message":"CUDA error: out of memory","code":500}}"#, true),
             (r#"{"error":{"message":"x","type":"InternalServerError"}}"#, true),
             ("", true),

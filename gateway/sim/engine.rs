@@ -192,7 +192,7 @@ impl Engine {
         };
         let reply = match reply::compose(&self.spec, &ask) {
             Ok(reply) => reply,
-            Err(needed) => return too_long(self.spec.context_tokens_max, needed),
+            Err(needed) => return too_long(&self.spec, needed),
         };
         let mut tempo = Tempo::of(self.spec.pace, reply.seed, ask.prompt_tokens, self.speed);
         if turn.fault == Some(InjectedFault::Slow) {
@@ -338,7 +338,7 @@ fn refusal(fault: InjectedFault) -> Option<Response<Body>> {
             "top_k must be at least 1 (http://engine-7.bank.internal:8000/v1, \
              key sk-upstream-0123456789abcdef)",
         ),
-        InjectedFault::ContextLength => too_long(4_096, 5_000),
+        InjectedFault::ContextLength => too_long(&ModelSpec::plain("").context(4_096), 5_000),
         InjectedFault::Redirect => error(StatusCode::TEMPORARY_REDIRECT, "moved"),
         InjectedFault::Html => {
             Response::new(whole(b"<!doctype html><title>Sign in</title><p>Sign in"))
@@ -363,7 +363,12 @@ fn refusal(fault: InjectedFault) -> Option<Response<Body>> {
     Some(response)
 }
 
-fn too_long(most: u32, needed: u32) -> Response<Body> {
+fn too_long(spec: &ModelSpec, needed: u32) -> Response<Body> {
+    let most = spec.context_tokens_max;
+    if spec.quirks.llama_cpp {
+        let said = script::llama_cpp_too_long(most, needed);
+        return json_body(StatusCode::BAD_REQUEST, Body::Whole(said));
+    }
     error(
         StatusCode::BAD_REQUEST,
         &format!("This model's maximum context length is {most} tokens, {needed} were requested."),

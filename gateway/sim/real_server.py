@@ -24,7 +24,8 @@ import threading
 MODEL = "gemma-3-270m"
 
 # A transcript is what a pretrained model knows how to go on with; llama.cpp's default marks of
-# turns are nothing to it. Tools and schemas still work: llama.cpp binds the answer by a grammar.
+# turns are nothing to it. Schemas still work: llama.cpp binds the answer by a grammar. Tools do not: it asks
+# the template what they look like, leaves them out where that says nothing, and answers in text.
 TEMPLATE = (
     "{{ 'A conversation with the helpful assistant of a bank.\n\n' }}"
     "{%- for message in messages -%}"
@@ -45,6 +46,7 @@ def arguments():
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--slots", type=int, default=2, help="requests at once")
     parser.add_argument("--context", type=int, default=16384, help="tokens of each")
+    parser.add_argument("--embeddings", action="store_true", help="serve vectors, and no text")
     parser.add_argument("--stay", action="store_true", help="do not end with standard input")
     return parser.parse_args()
 
@@ -57,6 +59,10 @@ def settings(xllamacpp, path, asked):
     params.port = asked.port
     params.n_parallel = asked.slots
     params.n_ctx = asked.slots * asked.context
+    if asked.embeddings:
+        params.embedding = True
+        # One vector for each text; as a chat model has it there would be one for each token.
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.n_predict = 256  # a pretrained model does not know when to stop
     params.sampling.temp = 0.0
     params.sampling.penalty_repeat = 1.1

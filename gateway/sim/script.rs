@@ -140,6 +140,9 @@ fn envelope(
         "choices": choices,
     });
     if let (Some(usage), Some(fields)) = (usage, body.as_object_mut()) {
+        if spec.quirks.llama_cpp {
+            fields.insert("timings".to_owned(), timings(&usage));
+        }
         fields.insert("usage".to_owned(), usage);
     }
     body.to_string()
@@ -157,6 +160,32 @@ fn usage(used: Used, fault: Option<InjectedFault>) -> Value {
     })
 }
 
+/// The figures that llama.cpp puts beside the usage: the same once more, under names of its own.
+fn timings(usage: &Value) -> Value {
+    json!({
+        "cache_n": usage.pointer("/prompt_tokens_details/cached_tokens"),
+        "prompt_n": usage.get("prompt_tokens"),
+        "prompt_ms": 36.815,
+        "predicted_n": usage.get("completion_tokens"),
+        "predicted_ms": 104.14,
+    })
+}
+
+/// What llama.cpp says of a prompt that is too long.
+pub(super) fn llama_cpp_too_long(most: u32, needed: u32) -> Bytes {
+    let message = format!(
+        "request ({needed} tokens) exceeds the available context size ({most} tokens), try increasing it"
+    );
+    let error = json!({
+        "code": 400,
+        "message": message,
+        "type": "exceed_context_size_error",
+        "n_prompt_tokens": needed,
+        "n_ctx": most,
+    });
+    json!({ "error": error }).to_string().into()
+}
+
 /// The steps of a streamed answer without fault.
 pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) -> Vec<Step> {
     let called = (tell.api, reply.seed);
@@ -169,13 +198,14 @@ pub(super) fn stream(spec: &ModelSpec, reply: &Reply, tell: Tell, tempo: Tempo) 
         pen.choice(reply, index);
     }
     let told = usage(reply.used, tell.fault);
-    let with_finish = spec.quirks.usage == UsageReporting::WithFinish
+    let unasked = spec.quirks.llama_cpp && tell.api == Api::Completion;
+    let with_finish = (unasked || spec.quirks.usage == UsageReporting::WithFinish)
         && tell.fault != Some(InjectedFault::NoUsage);
     for index in 0..tell.choices {
         let last = index + 1 == tell.choices;
         pen.finish(reply.finish, index, (with_finish && last).then_some(&told));
     }
-    let asked = tell.include_usage && tell.fault != Some(InjectedFault::NoUsage);
+    let asked = tell.include_usage && !unasked && tell.fault != Some(InjectedFault::NoUsage);
     if asked && matches!(spec.quirks.usage, UsageReporting::Asked | UsageReporting::Late) {
         if spec.quirks.usage == UsageReporting::Late {
             pen.nth += 4;
@@ -219,7 +249,8 @@ impl Pen<'_> {
             }
             return;
         }
-        self.delta(index, json!({ "role": "assistant", "content": "" }), false);
+        let nothing = if self.spec.quirks.llama_cpp { Value::Null } else { json!("") };
+        self.delta(index, json!({ "role": "assistant", "content": nothing }), false);
         for piece in pieces(&reply.reasoning) {
             self.delta(index, json!({ "reasoning_content": piece }), true);
             self.nth += 1;

@@ -82,12 +82,20 @@ pub struct Quirks {
     pub comments: bool,
     /// `data:{…}` without the space.
     pub tight: bool,
+    /// It writes as llama.cpp does: `content` is null beside the role, timings stand beside the usage,
+    /// streams of completions tell their usage unasked, and a prompt that is too long has words of its own.
+    pub llama_cpp: bool,
 }
 
 impl Quirks {
     /// No oddity at all.
-    pub const NONE: Self =
-        Self { usage: UsageReporting::Asked, crlf: false, comments: false, tight: false };
+    pub const NONE: Self = Self {
+        usage: UsageReporting::Asked,
+        crlf: false,
+        comments: false,
+        tight: false,
+        llama_cpp: false,
+    };
 }
 
 impl ModelSpec {
@@ -224,6 +232,7 @@ pub fn ten() -> Vec<ModelSpec> {
         plain("gemma-4-31b").paced(280, 90).context(262_144).quirks(Quirks {
             crlf: true,
             comments: true,
+            llama_cpp: true,
             ..q
         }),
         plain("sea-lion-v4")

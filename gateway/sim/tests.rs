@@ -164,6 +164,32 @@ async fn each_habit_on_the_wire_is_kept() {
     }
 }
 
+/// The model writes what a llama.cpp server was seen to write, but for figures and ids.
+#[tokio::test(start_paused = true)]
+async fn one_model_has_the_ways_of_llama_cpp() {
+    let spec = ten().into_iter().find(|it| it.quirks.llama_cpp).unwrap();
+    let (_fleet, url) = one(spec.context(64));
+    let parsed = |heard: &Heard| -> Vec<Value> {
+        heard.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect()
+    };
+    let stream = parsed(&ask(&url, &question(ASKED, true)).await);
+    let delta = json!({ "role": "assistant", "content": null });
+    assert_eq!(stream[0]["choices"][0]["delta"], delta);
+    let last = stream.last().unwrap();
+    assert_eq!(last["timings"]["predicted_n"], last["usage"]["completion_tokens"]);
+    let prompt = json!({ "prompt": "A bank is", "max_tokens": 6, "stream": true });
+    let completed = parsed(&post(&url, "/v1/completions", &prompt).await);
+    let last = completed.last().unwrap();
+    assert_eq!(last["choices"][0]["finish_reason"], "length");
+    assert!(last["usage"]["completion_tokens"].is_u64() && last["timings"].is_object());
+    let refused = ask(&url, &question(&"too long ".repeat(100), true)).await;
+    let error = &refused.json()["error"];
+    assert_eq!((error["code"].as_u64(), error["n_ctx"].as_u64()), (Some(400), Some(64)));
+    assert_eq!(error["type"], "exceed_context_size_error");
+    let words = "exceeds the available context size (64 tokens), try increasing it";
+    assert!(error["message"].as_str().unwrap().ends_with(words), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn usage_can_be_recounted() {
     let (fleet, url) = one(ModelSpec::plain("m").reasoning(40));

@@ -90,6 +90,18 @@ const BILL_SIGNS: [&str; 8] = [
     "欠费",
 ];
 
+/// What a prompt may hold beside text, in lower case.
+const MEDIA: [&str; 6] = ["image", "audio", "video", "picture", "vision", "multimodal"];
+/// How it is said that a model takes no such thing.
+const UNTAKEN_SIGNS: [&str; 6] = [
+    "not support",
+    "n't support",
+    "unsupported",
+    "not a multimodal",
+    "not multimodal",
+    "missing data required for",
+];
+
 /// Fields that a failure speaks of, among those that the gateway writes by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
@@ -202,6 +214,13 @@ impl Said {
                 max_completion_tokens: says("maxcompletiontokens"),
             },
         }
+    }
+
+    /// Whether it says that the model takes no images, or nothing of another kind that the prompt holds.
+    #[must_use]
+    pub fn is_untaken_medium(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|it| self.words.contains(it));
+        says(&MEDIA) && says(&UNTAKEN_SIGNS)
     }
 
     /// Whether a request was refused because its prompt does not fit: by the words that engines have for
