@@ -7,9 +7,11 @@ import json
 import os
 import re
 import secrets
+import socketserver
 import sqlite3
 import subprocess
 import sys
+import threading
 import unittest
 from pathlib import Path
 
@@ -53,9 +55,34 @@ def block(heading, language):
     return re.search(rf"^```{language}\n(.*?)^```", section, re.M | re.S)[1]
 
 
+class Outside(socketserver.ThreadingTCPServer):
+    """A proxy to everywhere else, which remembers what it was asked and lets nobody through."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Refusal)
+        self.asked = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def settings(self):
+        proxy = f"http://127.0.0.1:{self.server_address[1]}"
+        names = {name: proxy for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+        names["NO_PROXY"] = "127.0.0.1"
+        return names | {name.lower(): value for name, value in names.items()}
+
+
+class Refusal(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.server.asked.append(self.rfile.readline(1000).decode(errors="replace").strip())
+        self.wfile.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+
 class Agents(unittest.TestCase):
     def setUp(self):
         self.rig = self.enterContext(Rig(BINARY))
+        self.outside = self.enterContext(Outside())
+        self.addCleanup(self.outside.shutdown)
         self.home = self.rig.folder / "home"
         self.work = self.rig.folder / "work"
         for folder in (self.home, self.work):
@@ -77,7 +104,12 @@ class Agents(unittest.TestCase):
         run = subprocess.run(
             [str(it) for it in command],
             cwd=self.work,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), **env},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.home),
+                **self.outside.settings(),
+                **env,
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -100,6 +132,7 @@ class Agents(unittest.TestCase):
         called = [it for it in second["messages"] if it.get("tool_calls")]
         self.assertEqual([it["tool_calls"][0]["function"]["name"] for it in called], [tool])
         self.assertEqual(self.entries(), [("main", dialect, "settled", "ok", "scripted", 100, 10)] * 2)
+        self.assertEqual(self.outside.asked, [], "asked of others, through the proxy")
 
     def entries(self):
         fields = "key, dialect, state, outcome, model, input_tokens, output_tokens"
@@ -136,14 +169,14 @@ class Agents(unittest.TestCase):
         self.assertEqual((answer["is_error"], answer["api_error_status"]), (True, 401))
         self.assertEqual(self.entries(), [])
 
-    def codex(self, key):
+    def codex(self, key, *flags):
         program = PACKAGES / "@openai/codex/bin/codex.js"
         settings = block("Codex", "toml").replace("https://ai.bank.example", self.url)
         folder = self.home / ".codex"
         folder.mkdir()
         (folder / "config.toml").write_text(settings)
         # No sandbox within a sandbox: the command is a `cat` in a folder that is thrown away.
-        flags = ["--skip-git-repo-check", "--json", "--sandbox", "danger-full-access"]
+        flags = ["--skip-git-repo-check", "--json", "--sandbox", "danger-full-access", *flags]
         return self.ask(["node", program, "exec", *flags, ASKED], SIGNALBOX_KEY=key)
 
     def test_codex_runs_a_command(self):
@@ -159,7 +192,7 @@ class Agents(unittest.TestCase):
 
     def test_codex_says_that_its_key_is_none(self):
         self.serve({})
-        run = self.codex("sk-nobody")
+        run = self.codex("sk-nobody", "-c", "model_providers.signalbox.stream_max_retries=0")
         self.assertEqual(run.returncode, 1, self.log)
         self.assertIn("401", run.stdout)
         self.assertEqual(self.entries(), [])
@@ -170,10 +203,14 @@ class Agents(unittest.TestCase):
         page = block("Continue", "yaml").replace("https://ai.bank.example", self.url)
         settings.write_text(page.replace("$KEY", KEY))
         program = PACKAGES / "@continuedev/cli/dist/cn.js"
-        flags = ["-p", "--config", settings, "--allow", "Read"]
-        run = self.ask(["node", program, *flags, ASKED], CONTINUE_TELEMETRY_ENABLED="0")
+        names = self.rig.folder / "names.log"
+        command = ["node", "--require", HERE / "agents/names.cjs", program, "-p", "--config", settings]
+        off = {"CONTINUE_CLI_ENABLE_TELEMETRY": "0", "NAMES_LOG": str(names)}
+        run = self.ask([*command, "--allow", "Read", ASKED], **off)
         self.told(run, "Read", "openai")
         self.assertEqual(run.stdout.strip(), TEXT)
+        # It tells its maker an id of the machine, and nothing turns that off.
+        self.assertEqual(set(names.read_text().split()), {"api.continue.dev"})
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ test("what is said to be kept elsewhere is refused by its place", async () => {
 
 test("vectors, one and many", async () => {
   const values = ["a ferry", "a harbour", "a bank"];
-  for (const model of [openai().embedding("e5"), compatible().embeddingModel("e5")]) {
+  for (const model of [openai().embedding("bge-m3"), compatible().embeddingModel("bge-m3")]) {
     const { embeddings, usage } = await embedMany({ model, values, ...once });
     assert.deepEqual(embeddings.map((it) => it.length), [64, 64, 64]);
     assert.ok(usage.tokens > 0);
@@ -219,7 +219,7 @@ const withMeta = async (...asked) => {
 };
 
 test("documents in the order of their relevance", async () => {
-  const model = createCohere({ baseURL, apiKey, fetch: withMeta }).reranking("sorter");
+  const model = createCohere({ baseURL, apiKey, fetch: withMeta }).reranking("bge-reranker");
   const documents = ["the weather in June", "how a standing order works", "a ferry"];
   const { ranking, rerankedDocuments } = await rerank({
     model,
