@@ -201,12 +201,12 @@ class Agents(unittest.TestCase):
         self.serve({"Read": {"filepath": str(self.note)}})
         settings = self.work / "config.yaml"
         page = block("Continue", "yaml").replace("https://ai.bank.example", self.url)
-        settings.write_text(page.replace("$KEY", KEY))
+        settings.write_text(page)
         program = PACKAGES / "@continuedev/cli/dist/cn.js"
         names = self.rig.folder / "names.log"
         command = ["node", "--require", HERE / "agents/names.cjs", program, "-p", "--config", settings]
-        off = {"CONTINUE_CLI_ENABLE_TELEMETRY": "0", "NAMES_LOG": str(names)}
-        run = self.ask([*command, "--allow", "Read", ASKED], **off)
+        env = {"SIGNALBOX_KEY": KEY, "CONTINUE_CLI_ENABLE_TELEMETRY": "0", "NAMES_LOG": str(names)}
+        run = self.ask([*command, "--allow", "Read", ASKED], **env)
         self.told(run, "Read", "openai")
         self.assertEqual(run.stdout.strip(), TEXT)
         # It tells its maker an id of the machine, and nothing turns that off.

@@ -21,7 +21,7 @@ import {
   wrapLanguageModel,
 } from "ai";
 import { z } from "zod";
-import { all, seen, sim, url } from "./setting.mjs";
+import { all, seen, sim, until, url } from "./setting.mjs";
 
 const baseURL = `${url}/v1`;
 const apiKey = process.env.SIGNALBOX_KEY;
@@ -48,6 +48,18 @@ const dialects = {
   "chat completions, compatible": (id, key) => compatible(key)(id),
   Responses: responses,
   Messages: (id, key) => anthropic(key)(id),
+};
+
+// How each is asked to think, and whether its provider reads what was thought: OpenAI's own reads none
+// of chat completions, and of Responses the summary alone.
+const thinking = {
+  "chat completions": [{ openai: { forceReasoning: true, reasoningEffort: "low" } }, false],
+  "chat completions, compatible": [{ signalbox: { reasoningEffort: "low" } }, true],
+  Responses: [
+    { openai: { forceReasoning: true, reasoningEffort: "low", reasoningSummary: "auto" } },
+    false,
+  ],
+  Messages: [{ anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } }, true],
 };
 
 const thinker = "gpt-oss-20b";
@@ -147,6 +159,34 @@ for (const [dialect, ask] of Object.entries(dialects)) {
     });
   }
 
+  test(`${dialect}: asked to think, it goes on after a tool`, async () => {
+    const [providerOptions, read] = thinking[dialect];
+    const asked = [];
+    const answer = await generateText({
+      model: ask(thinker),
+      providerOptions,
+      prompt: "What is the exchange rate of the euro in ringgit?",
+      tools: { exchange_rate: rate(asked) },
+      stopWhen: stepCountIs(4),
+      ...once,
+    });
+    assert.equal(answer.steps.length, 2);
+    assert.ok(answer.text);
+    assert.equal(asked.length, 1);
+    assert.equal(Boolean(answer.reasoningText), read);
+  });
+
+  test(`${dialect}: who leaves stops the model`, async () => {
+    const model = "minimax-m2.5";
+    await sim("fault", { model, fault: "stall_mid", times: 1 });
+    const before = (await seen(model)).cancelled;
+    const leave = new AbortController();
+    const abortSignal = leave.signal;
+    const stream = streamText({ model: ask(model), prompt: "Tell me a story", abortSignal, ...once });
+    for await (const part of stream.fullStream) if (part.type.endsWith("-delta")) leave.abort();
+    await until(async () => (await seen(model)).cancelled === before + 1, "the cancel at the backend");
+  });
+
   for (const [what, fault] of Object.entries({
     "a model that is none": { id: "gpt-9", status: 404 },
     "a key that is none": { id: "auto", key: "sk-nobody", status: 401 },
@@ -181,14 +221,6 @@ for (const [dialect, ask] of Object.entries(dialects)) {
     assert.notEqual(parts.findLast((it) => it.type === "finish")?.finishReason, "stop");
   });
 }
-
-// Of chat completions its own provider reads no reasoning, and of Responses the summary alone.
-test("reasoning comes as a part of its own where the provider reads it", async () => {
-  for (const dialect of ["chat completions, compatible", "Messages"]) {
-    const { reasoningText } = await generateText({ model: dialects[dialect](thinker), prompt, ...once });
-    assert.ok(reasoningText, dialect);
-  }
-});
 
 test("what is said to be kept elsewhere is refused by its place", async () => {
   const asked = {

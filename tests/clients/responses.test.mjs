@@ -32,7 +32,8 @@ test("a stream is what its pieces say", async () => {
   const last = events.at(-1);
   assert.equal(last.type, "response.completed");
   const pieces = events.filter((it) => it.type === "response.output_text.delta");
-  const texts = last.response.output.flatMap((it) => it.content ?? []).filter((it) => it.type === "output_text");
+  const parts = last.response.output.flatMap((it) => it.content ?? []);
+  const texts = parts.filter((it) => it.type === "output_text");
   assert.equal(pieces.map((it) => it.delta).join(""), texts.map((it) => it.text).join(""));
   const whole = await client().responses.stream({ model, input }).finalResponse();
   assert.ok(whole.output_text);
