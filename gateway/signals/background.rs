@@ -12,10 +12,12 @@ const VALUE: &str = "true";
 const HEAD_BYTES: usize = 320;
 /// How Open WebUI and what has grown out of it begin all of theirs.
 const HEADING: &str = "### task:";
-/// What stands in these beside the heading.
-const PARTS: [&str; 4] = ["<chat_history>", "### output:", "### guidelines:", "### instructions:"];
+/// The talk that they are made of stands in such a tag. What is answered from documents begins with the same
+/// heading, and is its person's own question.
+const TALK: &str = "<chat_history>";
 /// How the others begin theirs, after a polite word.
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 10] = [
+    "analyze this ",
     "generate ",
     "create ",
     "write ",
@@ -41,14 +43,14 @@ fn is_background(turn: &str) -> bool {
     let text = turn.trim_start();
     let Some(first) = text.as_bytes().first() else { return false };
     // Nearly every instruction is none by its first letter.
-    if !matches!(first.to_ascii_lowercase(), b'#' | b'g' | b'c' | b'w' | b'p' | b's') {
+    if !matches!(first.to_ascii_lowercase(), b'#' | b'a' | b'g' | b'c' | b'w' | b'p' | b's') {
         return false;
     }
     let head = text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or_default();
     let head = head.to_ascii_lowercase();
     if head.starts_with(HEADING) {
         let all = text.to_ascii_lowercase();
-        return PARTS.iter().filter(|it| all.contains(**it)).count() >= 2;
+        return all.contains(TALK);
     }
     let asks = head.strip_prefix("please ").unwrap_or(&head);
     VERBS.iter().any(|it| asks.starts_with(it))
@@ -72,6 +74,7 @@ mod tests {
             "Generate 3 tags for this chat, as a JSON list.",
             "Suggest three follow-up questions to the conversation above.",
             "Come up with a topic for the chat: two words",
+            "Analyze this conversation: its language, and a title of five words",
         ] {
             assert!(is_background(turn), "{turn}");
         }
@@ -86,6 +89,9 @@ mod tests {
             "  ",
             "### Task:\nTranslate this notice into Thai.",
             "### Task: write a function\n### Output: Rust",
+            "### Task:\nAnswer from the context.\n### Guidelines:\n- Cite.\n### Output:\ntext\n<context>\n\
+             <source>a</source>\n</context>\n<user_query>\nWhat is the rate?\n</user_query>",
+            "Analyze this quarter's figures by branch.",
             "Write a title for my essay about rain.",
             "Give me the topic of chapter 3.",
             "Generate test data: names and account tags.",

@@ -5,7 +5,7 @@
 //! counts so; what matters is that anybody can recount it.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Deserializer, Map, Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
 /// By which API an answer is asked for, and written.
@@ -51,6 +51,8 @@ pub(super) struct Ask {
     pub prompt: String,
     /// Whether the last message is a tool's result.
     pub after_tool: bool,
+    /// Functions that were called since somebody last asked.
+    pub called: Vec<String>,
     /// All of the prompt, by the count above.
     pub prompt_tokens: u32,
     /// The same without the last message.
@@ -119,6 +121,8 @@ struct Message {
     role: String,
     #[serde(default)]
     content: Value,
+    #[serde(default)]
+    tool_calls: Value,
 }
 
 impl Message {
@@ -133,6 +137,11 @@ impl Message {
             _ => String::new(),
         }
     }
+
+    fn called(&self) -> impl Iterator<Item = String> + '_ {
+        let calls = self.tool_calls.as_array().into_iter().flatten();
+        calls.filter_map(|call| Some(call.pointer("/function/name")?.as_str()?.to_owned()))
+    }
 }
 
 /// Reads a request, or says in a word what is wrong with it.
@@ -144,18 +153,22 @@ pub(super) fn read(body: &[u8]) -> Result<Ask, String> {
     let mut hash = Xxh3::new();
     let mut counts = Vec::with_capacity(body.messages.len());
     let mut prompt = String::new();
+    let mut called = Vec::new();
     for message in &body.messages {
         let text = message.text();
+        called.extend(message.called());
         hash.update(message.role.as_bytes());
         hash.update(text.as_bytes());
         counts.push(tokens(&text).saturating_add(4));
         if message.role == "user" && !text.is_empty() {
             prompt = text;
+            called.clear();
         }
     }
     let tool_tokens = body.tools.iter().map(|tool| tool.to_string().len() as u32 / 4).sum::<u32>();
     let prompt_tokens = counts.iter().sum::<u32>() + tool_tokens + 3;
     let last = counts.last().copied().unwrap_or_default();
+    let schema = schema(&body);
     Ok(Ask {
         api: Api::Chat,
         stream: body.stream.unwrap_or(false),
@@ -164,11 +177,12 @@ pub(super) fn read(body: &[u8]) -> Result<Ask, String> {
         max_tokens: body.max_completion_tokens.or(body.max_tokens),
         prompt,
         after_tool: body.messages.last().is_some_and(|message| message.role == "tool"),
+        called,
         prompt_tokens,
         prefix_tokens: prompt_tokens.saturating_sub(last),
         functions: body.tools.iter().filter_map(function).collect(),
         choice: choice(&body.tool_choice),
-        schema: schema(&body.response_format),
+        schema,
         seed: hash.digest(),
     })
 }
@@ -200,6 +214,7 @@ pub(super) fn completion(body: &[u8]) -> Result<Ask, String> {
         prompt_tokens: prompts.iter().map(|it| it.1).sum(),
         prompt: prompts.into_iter().next_back().map(|it| it.0).unwrap_or_default(),
         after_tool: false,
+        called: Vec::new(),
         prefix_tokens: 0,
         functions: Vec::new(),
         choice: Choice::None,
@@ -244,14 +259,36 @@ fn choice(value: &Value) -> Choice {
     }
 }
 
-fn schema(format: &Value) -> Option<Value> {
+fn schema(body: &Body) -> Option<Value> {
+    let format = &body.response_format;
     match format.get("type")?.as_str()? {
-        "json_object" => Some(Value::Null),
+        "json_object" => {
+            let described = |message: &Message| described_schema(&message.text());
+            Some(body.messages.iter().find_map(described).unwrap_or_default())
+        }
         "json_schema" => {
             Some(format.pointer("/json_schema/schema").cloned().unwrap_or(Value::Null))
         }
         _ => None,
     }
+}
+
+/// The object that a text describes: by a JSON schema that stands in it, or by keys in quotes before the
+/// word that says so.
+fn described_schema(text: &str) -> Option<Value> {
+    let read = |(at, _)| {
+        let mut values = Deserializer::from_str(text.get(at..)?).into_iter::<Value>();
+        values.next()?.ok().filter(|value| value.get("properties").is_some_and(Value::is_object))
+    };
+    if let Some(schema) = text.match_indices('{').take(64).find_map(read) {
+        return Some(schema);
+    }
+    let (before, _) = text.split_once("keys").filter(|_| text.contains("JSON"))?;
+    let word =
+        |name: &&str| !name.is_empty() && name.chars().all(|c| c == '_' || c.is_alphanumeric());
+    let names = before.split(['\'', '"', '`']).skip(1).step_by(2).filter(word);
+    let fields: Map<_, _> = names.map(|it| (it.to_owned(), json!({ "type": "string" }))).collect();
+    (!fields.is_empty()).then(|| json!({ "type": "object", "properties": fields }))
 }
 
 /// How many tokens a text is.

@@ -55,7 +55,10 @@ pub(super) fn compose(spec: &ModelSpec, ask: &Ask) -> Result<Reply, u32> {
     };
     let called = called(ask);
     let mut content = match (called, &ask.schema) {
-        (Some(function), _) => fill(&function.parameters, &ask.prompt, "arguments", 8).to_string(),
+        (Some(function), _) => {
+            let root = &function.parameters;
+            fill((root, root), &ask.prompt, "arguments", 8).to_string()
+        }
         (None, Some(schema)) => filled(schema, &ask.prompt).to_string(),
         (None, None) => text(ask, seed),
     };
@@ -90,16 +93,18 @@ fn text(ask: &Ask, seed: u64) -> String {
     said
 }
 
-/// The function that the prompt seems to ask for: the one it must call; else the first that shares
-/// a word with the prompt; else, where the prompt is a sentence in another script, the first.
+/// The function that the prompt seems to ask for: the one it must call, of several the first that was not
+/// called yet; else, unless a result has come, the first that shares a word with the prompt; else, where
+/// the prompt is a sentence in another script, the first.
 fn called(ask: &Ask) -> Option<&Function> {
-    if ask.after_tool {
-        return None;
-    }
     match &ask.choice {
         Choice::None => None,
         Choice::Named(name) => ask.functions.iter().find(|function| function.name == *name),
-        Choice::Required => ask.functions.first(),
+        Choice::Required => {
+            let fresh = |function: &&Function| !ask.called.contains(&function.name);
+            ask.functions.iter().find(fresh).or(ask.functions.last())
+        }
+        Choice::Auto if ask.after_tool => None,
         Choice::Auto => {
             let prompt = ask.prompt.to_lowercase();
             let shares = |function: &&Function| {
@@ -119,13 +124,18 @@ fn filled(schema: &Value, prompt: &str) -> Value {
     if schema.is_null() {
         return json!({ "answer": voice::of(prompt).speak(0, 1) });
     }
-    fill(schema, prompt, "answer", 8)
+    fill((schema, schema), prompt, "answer", 8)
 }
 
-/// A value that follows a JSON schema, as far as schemas are used in practice.
-fn fill(schema: &Value, prompt: &str, name: &str, depth: u8) -> Value {
+/// A value that follows a JSON schema, as far as schemas are used in practice; it may refer to others in
+/// the root.
+fn fill((schema, root): (&Value, &Value), prompt: &str, name: &str, depth: u8) -> Value {
     if depth == 0 {
         return Value::Null;
+    }
+    let meant = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix('#'));
+    if let Some(meant) = meant.and_then(|it| root.pointer(it)) {
+        return fill((meant, root), prompt, name, depth - 1);
     }
     if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
         return first.clone();
@@ -134,7 +144,7 @@ fn fill(schema: &Value, prompt: &str, name: &str, depth: u8) -> Value {
         return value.clone();
     }
     if let Some(first) = schema.get("anyOf").or(schema.get("oneOf")).and_then(|any| any.get(0)) {
-        return fill(first, prompt, name, depth - 1);
+        return fill((first, root), prompt, name, depth - 1);
     }
     let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
     match kind {
@@ -144,15 +154,14 @@ fn fill(schema: &Value, prompt: &str, name: &str, depth: u8) -> Value {
         Some("boolean") => Value::Bool(true),
         Some("null") => Value::Null,
         Some("array") => match schema.get("items") {
-            Some(items) => Value::Array(vec![fill(items, prompt, name, depth - 1)]),
+            Some(items) => Value::Array(vec![fill((items, root), prompt, name, depth - 1)]),
             None => Value::Array(Vec::new()),
         },
         _ => {
             let properties = schema.get("properties").and_then(Value::as_object);
-            let fields = properties
-                .into_iter()
-                .flatten()
-                .map(|(name, schema)| (name.clone(), fill(schema, prompt, name, depth - 1)));
+            let fields = properties.into_iter().flatten().map(|(name, schema)| {
+                (name.clone(), fill((schema, root), prompt, name, depth - 1))
+            });
             Value::Object(fields.collect::<Map<_, _>>())
         }
     }

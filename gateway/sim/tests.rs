@@ -263,6 +263,22 @@ async fn tools_are_called_and_schemas_followed() {
     request["tool_choice"] = json!("none");
     assert_eq!(ask(&url, &request).await.json()["choices"][0]["finish_reason"], "stop");
 
+    // One that must call calls what it has not called, also after a result.
+    let answer = json!({ "name": "answer", "parameters": { "$ref": "#/$defs/a",
+        "$defs": { "a": { "type": "object", "properties": { "n": { "type": "integer" } } } } } });
+    request["tools"] = json!([request["tools"][0], { "type": "function", "function": answer }]);
+    request["tool_choice"] = json!("required");
+    let first = ask(&url, &request).await.json()["choices"][0]["message"].clone();
+    assert_eq!(first["tool_calls"][0]["function"]["name"], "get_balance");
+    let result = json!({ "role": "tool", "tool_call_id": "c", "content": "12" });
+    request["messages"] = json!([request["messages"][0], first, result]);
+    let second = ask(&url, &request).await.json()["choices"][0]["message"].clone();
+    let call = &second["tool_calls"][0]["function"];
+    assert_eq!(
+        (call["name"].as_str(), call["arguments"].as_str()),
+        (Some("answer"), Some(r#"{"n":884213}"#))
+    );
+
     let schema = json!({ "type": "object", "properties": {
         "kind": { "enum": ["fee", "fraud"] },
         "amounts": { "type": "array", "items": { "type": "number" } },
@@ -274,6 +290,25 @@ async fn tools_are_called_and_schemas_followed() {
     let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
     let value: Value = serde_json::from_str(text).unwrap();
     assert_eq!(value, json!({ "kind": "fee", "amounts": [120.0] }));
+}
+
+#[tokio::test]
+async fn any_json_has_the_keys_that_are_asked_for() {
+    let (_fleet, url) = one(ModelSpec::plain("m"));
+    for (prompt, expected) in [
+        ("JSON with 'setup' and 'punchline' keys, please", json!(["punchline", "setup"])),
+        (r#"Follow {"properties": {"fee": {"type": "number"}}}"#, json!(["fee"])),
+        ("A JSON, please", json!(["answer"])),
+    ] {
+        let mut request = question(prompt, false);
+        request["response_format"] = json!({ "type": "json_object" });
+        let answer = ask(&url, &request).await.json();
+        let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
+        let value: Value = serde_json::from_str(text).unwrap();
+        let mut keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(json!(keys), expected, "{prompt}");
+    }
 }
 
 /// One fault as a stream and as a plain answer: status, end of the connection, and what is in it.

@@ -30,6 +30,8 @@ pub(super) struct Conversation<'a> {
     pub(super) format: Option<Format<'a>>,
     /// How much it is to reason: `low`, `medium`, `high` and the like.
     pub(super) effort: Option<Cow<'a, str>>,
+    /// Whether the caller is not to be shown how the model reasons.
+    pub(super) hides_reasoning: bool,
     /// Whom it is for.
     pub(super) user: Option<Text<'a>>,
     /// Settings that mean the same under this name in chat completions, values as written.

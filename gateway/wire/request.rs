@@ -189,14 +189,18 @@ impl Request {
         self.native.as_ref().map(|it| it.echo()).unwrap_or_default()
     }
 
+    /// Whether its answer, where it is written anew, does not show how the model reasons.
+    pub(super) fn hides_reasoning(&self) -> bool {
+        self.native.as_ref().is_some_and(|it| it.hides_reasoning)
+    }
+
     /// What only engines of the caller's own dialect can be asked.
     #[must_use]
     pub fn unsayable(&self) -> Option<&Unsayable> {
         self.native.as_ref()?.unsayable.as_ref()
     }
 
-    /// The body for a backend: the caller's own bytes, or the chat completion that was written from them,
-    /// with the edits spliced in.
+    /// The body for a backend, as it is asked, with the edits in it.
     #[must_use]
     pub fn to_upstream(&self, edit: &Edit<'_>) -> Body {
         edit::to_upstream(self, edit)

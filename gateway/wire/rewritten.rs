@@ -82,6 +82,7 @@ fn written(
         inside: whole.start + 1,
         output: (dialect.output, place(dialect.output)),
         unsayable: None,
+        hides_reasoning: false,
         repeated: dialect
             .repeated
             .iter()
@@ -93,7 +94,8 @@ fn written(
         remote::check_body(whole.of(body), &limits.media_hosts)?;
     }
     let chat = chat_body::write(&conversation, body.len());
-    Ok((Native { unsayable: conversation.unsayable, ..native }, chat))
+    let Conversation { unsayable, hides_reasoning, .. } = conversation;
+    Ok((Native { unsayable, hides_reasoning, ..native }, chat))
 }
 
 /// Where a slice of the body stands in it.

@@ -10,11 +10,15 @@ from setting import URL, ask, client
 
 MODEL = "gpt-oss-20b"
 QUESTION = ask("Make up an account with 120 in it")
-MODES = [instructor.Mode.TOOLS, instructor.Mode.JSON_SCHEMA]
+MODES = [instructor.Mode.TOOLS, instructor.Mode.JSON_SCHEMA, instructor.Mode.JSON]
+
+
+class Owner(BaseModel):
+    name: str
 
 
 class Account(BaseModel):
-    owner: str
+    owner: Owner
     balance: int
     kinds: list[str]
 
@@ -61,8 +65,8 @@ class Structured(unittest.TestCase):
         self.assertTrue(earlier)
         self.assertEqual(last.balance, 120)
 
-    def test_what_does_not_hold_is_asked_again(self):
-        asked = instructor.from_openai(client(), mode=instructor.Mode.JSON_SCHEMA)
+    @each_way
+    def test_what_does_not_hold_is_asked_again(self, asked, options):
         seen = []
 
         class Strict(Account):
@@ -75,7 +79,7 @@ class Structured(unittest.TestCase):
                 return value
 
         account = asked.chat.completions.create(
-            messages=QUESTION, response_model=Strict, max_retries=2, model=MODEL
+            messages=QUESTION, response_model=Strict, max_retries=2, **options
         )
         self.assertIsInstance(account, Account)
         self.assertEqual(len(seen), 2)

@@ -12,7 +12,6 @@ import pytest
 import tiktoken
 from langchain_anthropic import ChatAnthropic
 from langchain_core.embeddings import Embeddings
-from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_tests.integration_tests import (
@@ -26,8 +25,6 @@ KEY = os.environ["SIGNALBOX_KEY"]
 MODEL = "qwen-vl"
 OTHER = "gpt-oss-120b"
 NO_TEXT = "a document that is no text is refused by name where no engine speaks Messages"
-KEYS = "a simulated model writes some JSON, and reads no names of keys in a prompt"
-SHOWN = "by Messages, reasoning is shown to those who have not asked for thinking"
 ASKED = {"api_key": KEY, "max_retries": 0, "timeout": 60}
 
 # The smallest picture, sound and document: the suite fetches its own from the web.
@@ -70,18 +67,12 @@ class Chat(ChatModelIntegrationTests):
     model_override_value = OTHER
 
 
-class AnyJson(Chat):
-    @pytest.mark.xfail(reason=KEYS, raises=OutputParserException, strict=True)
-    def test_json_mode(self, model):
-        super().test_json_mode(model)
-
-
-class TestChatCompletions(AnyJson):
+class TestChatCompletions(Chat):
     chat_model_class = ChatOpenAI
     chat_model_params = {"model": MODEL, "base_url": f"{URL}/v1", "stream_usage": True, **ASKED}
 
 
-class TestResponses(AnyJson):
+class TestResponses(Chat):
     chat_model_class = ChatOpenAI
     chat_model_params = {
         "model": MODEL, "base_url": f"{URL}/v1", "use_responses_api": True, **ASKED
@@ -91,16 +82,6 @@ class TestResponses(AnyJson):
 class TestMessages(Chat):
     chat_model_class = ChatAnthropic
     chat_model_params = {"model": MODEL, "base_url": URL, "max_tokens": 2000, **ASKED}
-
-    @pytest.mark.xfail(reason=SHOWN, raises=AssertionError, strict=True)
-    @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
-    def test_stream(self, model):
-        super().test_stream(model)
-
-    @pytest.mark.xfail(reason=SHOWN, raises=AssertionError, strict=True)
-    @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
-    async def test_astream(self, model):
-        await super().test_astream(model)
 
     @pytest.mark.xfail(reason="no block of Messages holds sound", raises=ValueError, strict=True)
     def test_audio_inputs(self, model):

@@ -126,6 +126,14 @@ class Fleet(unittest.TestCase):
             client().messages.create(model="gpt-oss-20b", max_tokens=200, messages=talk).id
         )
 
+    def test_thinking_is_not_shown_to_those_who_do_not_ask(self):
+        asked = {"model": "gpt-oss-20b", "max_tokens": 2000, "messages": ask(QUESTION)}
+        whole = client().messages.create(**asked)
+        with client().messages.stream(**asked) as stream:
+            streamed = stream.get_final_message()
+        for answer in (whole, streamed):
+            self.assertEqual([it.type for it in answer.content], ["text"])
+
     def test_half_a_stream_ends_with_an_error(self):
         from fleet_test import sim
 

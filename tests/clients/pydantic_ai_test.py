@@ -4,7 +4,7 @@ import os
 import unittest
 
 from pydantic import BaseModel
-from pydantic_ai import Agent, NativeOutput
+from pydantic_ai import Agent, NativeOutput, PromptedOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -85,7 +85,10 @@ class Agents(unittest.IsolatedAsyncioTestCase):
 
     @each_way
     async def test_a_result_has_its_form(self, way):
-        for form in (Account, NativeOutput(Account)):
+        forms = [Account, NativeOutput(Account)]
+        # Messages has no mode for JSON without a schema, and simulated models obey no prompt.
+        forms += [] if isinstance(way, AnthropicModel) else [PromptedOutput(Account)]
+        for form in forms:
             with self.subTest(form=type(form).__name__):
                 run = await Agent(way, output_type=form).run("Make up an account with 120 in it")
                 self.assertIsInstance(run.output, Account)
@@ -95,6 +98,20 @@ class Agents(unittest.IsolatedAsyncioTestCase):
     async def test_a_streamed_result_has_its_form(self, way):
         async with Agent(way, output_type=Account).run_stream("An account with 120") as run:
             self.assertIsInstance(await run.get_output(), Account)
+
+    @each_way
+    async def test_a_tool_comes_before_the_result(self, way):
+        agent, asked = Agent(way, output_type=Account), []
+
+        @agent.tool_plain
+        def balance(name: str) -> int:
+            """The balance of an account."""
+            asked.append(name)
+            return 120
+
+        run = await agent.run("The balance of account 7")
+        self.assertEqual(len(asked), 1)
+        self.assertIsInstance(run.output, Account)
 
     async def test_a_fault_is_raised_as_it_is(self):
         for way in ways("nobody"):

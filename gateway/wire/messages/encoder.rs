@@ -19,6 +19,8 @@ pub(in super::super) struct Encoder {
     label: AnswerLabel,
     /// An estimate of the input, for the first event; the last one says what it was.
     input: Tokens,
+    /// Whether the caller is not shown how the model reasons.
+    hides_reasoning: bool,
     model: Vec<u8>,
     started: bool,
     /// Blocks that have begun.
@@ -51,10 +53,11 @@ struct CallState {
 
 impl Encoder {
     /// For an answer that has not begun.
-    pub(in super::super) fn new(label: AnswerLabel, input: Tokens) -> Self {
+    pub(in super::super) fn new(label: AnswerLabel, input: Tokens, hides_reasoning: bool) -> Self {
         Self {
             label,
             input,
+            hides_reasoning,
             model: Vec::new(),
             started: false,
             blocks: 0,
@@ -82,6 +85,8 @@ impl Encoder {
         }
         match delta {
             Delta::Model(_) => {}
+            // That it has begun shows that the model is at work.
+            Delta::Reasoning(_) if self.hides_reasoning => self.begin(out),
             Delta::Reasoning(text) => {
                 self.turn_to(Block::Thinking, out);
                 self.more("thinking_delta", "thinking", text, out);

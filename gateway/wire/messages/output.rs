@@ -90,19 +90,20 @@ enum Said<'a> {
     Call(Option<Text<'a>>, Text<'a>, Option<CallArguments<'a>>),
 }
 
-/// Writes a whole answer.
+/// Writes a whole answer, with the model's reasoning or without.
 ///
 /// # Errors
 /// What the engine says cannot be said by Messages.
 pub(in super::super) fn whole(
     deltas: &[Delta<'_>],
-    label: &AnswerLabel,
+    (label, hides_reasoning): (&AnswerLabel, bool),
     counts: Counts,
 ) -> Result<Vec<u8>, &'static str> {
     let mut said: Vec<Said<'_>> = Vec::new();
     let (mut model, mut reason, mut at) = (Text(b""), None, None);
     for delta in deltas {
         match (*delta, said.last_mut()) {
+            (Delta::Reasoning(_), _) if hides_reasoning => {}
             (Delta::Reasoning(text), Some(Said::Thinking(known)))
             | (Delta::Text(text) | Delta::Refusal(text), Some(Said::Text(known))) => {
                 known.extend_from_slice(text.0);

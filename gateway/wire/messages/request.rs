@@ -241,13 +241,16 @@ fn tools<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<(), Fa
     Ok(())
 }
 
-/// Thinking with a budget is an effort; `adaptive` leaves it to the model, as nothing at all does.
+/// Thinking with a budget is an effort; `adaptive` leaves it to the model, as nothing at all does. It is
+/// shown to those alone who ask for it: clients of others do not expect such a block.
 fn thinking<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<(), Failure> {
     let path = Path::Top("thinking");
+    it.hides_reasoning = true;
     let Some(thinking) = body.take("thinking") else { return Ok(()) };
     let mut thinking = thinking.members(path)?;
     match &*thinking.needed(path, "type")?.plain() {
         "enabled" => {
+            it.hides_reasoning = false;
             let budget = thinking.take("budget_tokens");
             let budget = budget.ok_or_else(|| path.at("budget_tokens").missing())?;
             let tokens = std::str::from_utf8(budget.bytes).ok().and_then(|it| it.parse().ok());
@@ -259,7 +262,10 @@ fn thinking<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<(),
             it.effort = Some(effort.map_or("low", |(_, effort)| effort).into());
             Ok(())
         }
-        "adaptive" | "disabled" => Ok(()),
+        kind @ ("adaptive" | "disabled") => {
+            it.hides_reasoning = kind == "disabled";
+            Ok(())
+        }
         _ => {
             let expected = "is unknown: expected enabled, adaptive or disabled";
             Err(path.at("type").invalid(expected))

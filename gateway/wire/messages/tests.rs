@@ -118,12 +118,25 @@ fn faults_are_told_by_the_callers_own_names() {
 
 /// The events that come of a chat stream's chunks, which come in pieces of this size.
 fn streamed(chunks: &[Value], size: usize) -> (Vec<Value>, Vec<Event>) {
-    let request = read(&json!({"model": "m", "max_tokens": 9, "stream": true,
-        "messages": [{"role": "user", "content": "a"}]}));
+    streamed_to(&asked(&json!({ "type": "adaptive" })), chunks, size)
+}
+
+/// A request that says this of thinking.
+fn asked(thinking: &Value) -> Request {
+    let mut body = json!({"model": "m", "max_tokens": 9, "stream": true,
+        "messages": [{"role": "user", "content": "a"}]});
+    if !thinking.is_null() {
+        body["thinking"] = thinking.clone();
+    }
+    read(&body).unwrap()
+}
+
+/// The same for this request.
+fn streamed_to(request: &Request, chunks: &[Value], size: usize) -> (Vec<Value>, Vec<Event>) {
     let label = AnswerLabel(Uuid::nil());
     let limits = StreamLimits { event_bytes_max: 1 << 20 };
     let stream = Stream::new(limits, true);
-    let mut stream = stream.answering(&request.unwrap(), Surface::first(), label);
+    let mut stream = stream.answering(request, Surface::first(), label);
     let mut bytes = Vec::new();
     for chunk in chunks {
         bytes.extend_from_slice(format!("data: {chunk}\n\n").as_bytes());
@@ -202,6 +215,35 @@ fn a_stream_is_told_in_blocks_whatever_its_split() {
 }
 
 #[test]
+fn thinking_is_shown_to_those_alone_who_ask_for_it() {
+    for (thinking, shown) in [
+        (json!(null), false),
+        (json!({"type": "disabled"}), false),
+        (json!({"type": "adaptive"}), true),
+        (json!({"type": "enabled", "budget_tokens": 1024}), true),
+    ] {
+        let request = asked(&thinking);
+        let message = json!({"content": "hi", "reasoning_content": "why"});
+        let (events, _) =
+            streamed_to(&request, &[chunk(&message, None), chunk(&json!({}), Some("stop"))], 9);
+        let blocks = events.iter().map(|it| &it["content_block"]["type"]);
+        let blocks: Vec<&str> = blocks.filter_map(Value::as_str).collect();
+        let expected: &[&str] = if shown { &["thinking", "text"] } else { &["text"] };
+        assert_eq!(blocks, expected, "{thinking}");
+        let answer = json!({"model": "qwen",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}]});
+        let body = Bytes::from(answer.to_string());
+        let plain = Surface::first().plain(&body).unwrap();
+        let label = AnswerLabel(Uuid::nil());
+        let whole =
+            wire::as_asked(&request, Surface::first(), (&label, None), (body, &plain)).unwrap();
+        let whole: Value = serde_json::from_slice(&whole).unwrap();
+        let blocks = whole["content"].as_array().unwrap().iter().map(|it| &it["type"]);
+        assert_eq!(blocks.filter_map(Value::as_str).collect::<Vec<_>>(), expected, "{thinking}");
+    }
+}
+
+#[test]
 fn calls_that_mix_are_an_error_and_no_lie() {
     let call = |it: Value| chunk(&json!({ "tool_calls": [it] }), None);
     let (_, events) = streamed(
@@ -217,9 +259,7 @@ fn calls_that_mix_are_an_error_and_no_lie() {
 
 #[test]
 fn a_whole_answer_is_written_in_blocks() {
-    let request = read(&json!({"model": "m", "max_tokens": 9,
-        "messages": [{"role": "user", "content": "a"}]}));
-    let request = request.unwrap();
+    let request = asked(&json!({ "type": "adaptive" }));
     let said = |answer: Value| {
         let body = Bytes::from(answer.to_string());
         let plain = Surface::first().plain(&body).unwrap();

@@ -29,6 +29,8 @@ pub(in crate::wire) struct Native {
     pub(in crate::wire) output: (&'static str, Option<Span>),
     /// What chat completions cannot say of it.
     pub(in crate::wire) unsayable: Option<Unsayable>,
+    /// Whether its answer does not show how the model reasons.
+    pub(in crate::wire) hides_reasoning: bool,
     /// What its answer repeats, and where it stands.
     pub(in crate::wire) repeated: SmallVec<[(&'static str, Span); 8]>,
 }

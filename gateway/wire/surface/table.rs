@@ -62,10 +62,17 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             closing: |kept, _| kept.unwrap_or_else(messages::stop_event),
             deltas: messages::deltas,
             writer: Some(|request, label| {
-                let messages = messages::Encoder::new(label, request.input_tokens());
+                let messages = messages::Encoder::new(
+                    label,
+                    request.input_tokens(),
+                    request.hides_reasoning(),
+                );
                 Writer::Messages(Box::new(messages))
             }),
-            whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
+            whole: |request, label, (said, counts)| {
+                let hidden = request.hides_reasoning();
+                messages::whole(said, (label, hidden), counts).map(Some)
+            },
         },
         judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
     },

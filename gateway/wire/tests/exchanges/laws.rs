@@ -216,6 +216,7 @@ proptest! {
         prop_assert_eq!(chat_said(&chat), expected.clone());
         prop_assert!(chat.ends_with("data: [DONE]\n\n"));
         // Written as Messages, and read once more.
+        let ask = ask.replacen('{', "{\"thinking\":{\"type\":\"adaptive\"},", 1);
         let by_messages = request("/messages", &ask).unwrap();
         let messages = streamed(&by_messages, Surface::first(), &chat, size);
         let again = streamed(&by_chat, spoken, &messages, size);
