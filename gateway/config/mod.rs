@@ -8,6 +8,7 @@ mod algorithm;
 mod alone;
 mod bound;
 mod budget;
+mod engine;
 mod feedback;
 mod fields;
 mod fixed;
@@ -61,6 +62,7 @@ pub use self::{
     algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
+    engine::{ENGINES, Engine, Native, Tokenizer},
     feedback::Feedback,
     fixed::FixedChange,
     identity::Identity,
@@ -269,6 +271,8 @@ pub struct Model {
     pub id: Arc<str>,
     /// The name its engine knows it by.
     pub upstream_model: Box<str>,
+    /// Its engine, where that is stated.
+    pub engine: Option<&'static Engine>,
     /// The APIs its engine speaks.
     pub dialects: Vec<Dialect>,
     /// Where its replicas are.
@@ -289,6 +293,15 @@ pub struct Model {
     pub context_errors: Box<[Box<str>]>,
     /// What its own machines cost by the hour; `None` where nobody pays by the hour.
     pub by_hour: Option<ByHour>,
+}
+
+impl Model {
+    /// Whether its engine counts the tokens of requests of a dialect, where most that speak it do or do not.
+    #[must_use]
+    pub fn counts(&self, dialect: Dialect, usual: bool) -> bool {
+        let known = self.engine.map(|it| it.native(dialect.code()).is_some_and(|it| it.counts));
+        self.dialects.contains(&dialect) && known.unwrap_or(usual)
+    }
 }
 
 /// What an ejected replica is asked.
