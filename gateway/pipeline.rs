@@ -5,6 +5,7 @@
 
 mod answer;
 mod arms;
+mod count;
 mod decide;
 mod feedback;
 pub(crate) mod guards;
@@ -13,6 +14,7 @@ mod preview;
 mod readiness;
 mod refusal;
 mod said;
+mod sayable;
 mod served;
 mod shadow;
 mod tab;
@@ -34,16 +36,18 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{
-    Plan, Planned, Policy, World,
+    Plan, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::decide::{DecideFn, enrolled, output_within, planned};
+use self::sayable::{edited, sayable};
 use self::served::Keep;
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
+    count::{Counted, count},
     decide::{Asked, Decided, Present, explained},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, Turn, feedback},
     guards::Guards,
@@ -216,7 +220,7 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let epoch = tab.epoch();
-    let asked = ask(gw, &epoch, inbound, tab).await?;
+    let asked = ask(gw, &epoch, inbound, tab, wire::read).await?;
     let decided = decide(gw, &epoch, &asked, tab, planned)?;
     serve_decided(gw, &epoch, asked, decided, tab).await
 }
@@ -227,6 +231,7 @@ async fn ask<B>(
     epoch: &Epoch,
     inbound: Inbound<B>,
     tab: &mut Tab,
+    read: fn(&'static Surface, Bytes, &ReadLimits) -> Result<wire::Request, Failure>,
 ) -> Result<Asked, Failure>
 where
     B: Future<Output = Result<Bytes, Failure>>,
@@ -238,7 +243,7 @@ where
     let at = (gw.sources.timestamp)();
     tab.at(Stage::Classify);
     // It goes through many hands, as a pointer.
-    let request = Box::new(wire::read(surface, body, &epoch.limits)?);
+    let request = Box::new(read(surface, body, &epoch.limits)?);
     Ok(Asked { principal, subject, headers, request, at })
 }
 
@@ -300,9 +305,7 @@ async fn serve_decided(
     let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
-    let arm = plan
-        .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
-        .and_then(|it| epoch.arms.edit(it));
+    let arm = edited(epoch, &plan);
     let plan = sayable(epoch, &request, plan, arm.is_some())?;
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
@@ -337,33 +340,6 @@ async fn serve_decided(
     tab.on_disk().await?;
     let rates = account.limits(now);
     Ok(answer::Pending { committed, call, surface, rates, bound })
-}
-
-/// The plan without models that cannot be asked what only the caller's own dialect can say: their engines
-/// speak another one, or an arm is written into what they are asked, which is done in chat completions.
-///
-/// # Errors
-/// No model is left: what cannot be said is refused by name, before anything is sent.
-fn sayable(
-    epoch: &Epoch,
-    request: &wire::Request,
-    plan: Arc<Plan>,
-    changed: bool,
-) -> Result<Arc<Plan>, Failure> {
-    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(plan) };
-    let speaks = |it: &Planned| !changed && epoch.upstreams.speaks(it.model, request.surface());
-    if plan.attempts.iter().all(speaks) {
-        return Ok(plan);
-    }
-    let mut left = Plan::clone(&plan);
-    left.attempts.retain(|it| speaks(it));
-    if !left.attempts.is_empty() {
-        return Ok(Arc::new(left));
-    }
-    let deaf = plan.attempts.first().and_then(|it| epoch.policy.fleet().models.get(it.model.get()));
-    let model = deaf.map_or("", |it| &*it.id);
-    let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
-    Err(Failure::invalid("unsupported_parameter", public).at(path.clone()).by(&plan.rule, None))
 }
 
 /// What requests have in common that should meet the same engine's cache: the session, else the team and

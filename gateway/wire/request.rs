@@ -3,6 +3,7 @@
 pub(super) mod arm;
 pub(super) mod edit;
 pub(super) mod native;
+mod tokenizer;
 
 use std::{borrow::Cow, str::Utf8Chunk};
 
@@ -351,6 +352,12 @@ impl Request {
             .saturating_add(Tokens(around).saturating_mul(64))
             .saturating_add(Tokens(1024))
             .saturating_add(media_tokens_max.saturating_mul(self.media_parts))
+    }
+
+    /// The question of a chat to an engine that counts the tokens of chat completions.
+    #[must_use]
+    pub fn to_tokenizer(&self, model: &str) -> Bytes {
+        tokenizer::question(self, model)
     }
 
     /// How the messages begin: their first kilobyte, as it came.
