@@ -5,6 +5,7 @@
 
 mod answer;
 mod arms;
+mod count;
 mod decide;
 mod feedback;
 pub(crate) mod guards;
@@ -44,6 +45,7 @@ use self::decide::{DecideFn, enrolled, output_within, planned};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
+    count::{Counted, count},
     decide::{Asked, Decided, Present, explained},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, Turn, feedback},
     guards::Guards,
@@ -57,7 +59,10 @@ pub(crate) use self::{
     tab::Tab,
     whoami::whoami,
 };
-use self::{sayable::sayable, served::Keep};
+use self::{
+    sayable::{edited, sayable},
+    served::Keep,
+};
 use crate::{
     account::{Accounts, Requester},
     config::{self, Wait},
@@ -217,7 +222,7 @@ where
     B: Future<Output = Result<Bytes, Failure>>,
 {
     let epoch = tab.epoch();
-    let asked = ask(gw, &epoch, inbound, tab).await?;
+    let asked = ask(gw, &epoch, inbound, tab, wire::read).await?;
     let decided = decide(gw, &epoch, &asked, tab, planned)?;
     serve_decided(gw, &epoch, asked, decided, tab).await
 }
@@ -228,6 +233,7 @@ async fn ask<B>(
     epoch: &Epoch,
     inbound: Inbound<B>,
     tab: &mut Tab,
+    read: fn(&'static Surface, Bytes, &ReadLimits) -> Result<wire::Request, Failure>,
 ) -> Result<Asked, Failure>
 where
     B: Future<Output = Result<Bytes, Failure>>,
@@ -239,7 +245,7 @@ where
     let at = (gw.sources.timestamp)();
     tab.at(Stage::Classify);
     // It goes through many hands, as a pointer.
-    let request = Box::new(wire::read(surface, body, &epoch.limits)?);
+    let request = Box::new(read(surface, body, &epoch.limits)?);
     Ok(Asked { principal, subject, headers, request, at })
 }
 
@@ -301,9 +307,7 @@ async fn serve_decided(
     let Principal { caller, account, .. } = &*principal;
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
-    let arm = plan
-        .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
-        .and_then(|it| epoch.arms.edit(it));
+    let arm = edited(epoch, &plan);
     let plan = sayable(epoch, &request, plan, arm.is_some())?;
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };

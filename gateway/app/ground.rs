@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
-use policies::Fault;
+use policies::{Fault, facts::ModelFacts};
 
 use super::{
     epoch::{Before, epoch},
@@ -41,6 +41,30 @@ pub fn notes(config: &Config) -> Vec<String> {
     notes
 }
 
+/// What a model's engine serves from some release on, or not at all that is known.
+fn of_engine((model, facts): (&config::Model, &ModelFacts)) -> Vec<String> {
+    let Some(engine) = model.engine else { return Vec::new() };
+    let native = model.dialects.iter().filter_map(|it| engine.native(it.code()));
+    let mut notes: Vec<_> = native
+        .filter(|it| it.since != "hosted")
+        .map(|it| {
+            format!(
+                "model {}: an old `{}` does not serve `{}` ({}): does this one?",
+                model.id, engine.name, it.dialect, it.since
+            )
+        })
+        .collect();
+    if !engine.kinds.contains(&facts.kind) {
+        notes.push(format!(
+            "model {}: no `{}` is known that serves models of kind \"{}\"",
+            model.id,
+            engine.name,
+            facts.kind.code()
+        ));
+    }
+    notes
+}
+
 /// The same of what a gateway that serves has for itself: the notes but for who has its addresses and ledger.
 #[must_use]
 pub fn warnings(config: &Config) -> Vec<String> {
@@ -60,6 +84,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
             ));
         }
     }
+    notes.extend(config.models.iter().zip(&config.policy.fleet().models).flat_map(of_engine));
     if config.policy_text.overrules_file {
         notes.push(
             "policy: two persons have approved another policy than the file has, and theirs is in force"

@@ -8,6 +8,7 @@ mod algorithm;
 mod alone;
 mod bound;
 mod budget;
+mod engine;
 mod feedback;
 mod fields;
 mod fixed;
@@ -61,6 +62,7 @@ pub use self::{
     algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
+    engine::{ENGINES, Engine, Native, Tokenizer},
     feedback::Feedback,
     fixed::FixedChange,
     identity::Identity,
@@ -72,7 +74,7 @@ pub use self::{
         Author, Done, Edit, EditRefused, Managed, ManagedCredential, ManagedKind, ManagedRow,
         ManagedState, OPEN_MAX, OVERLAP_MS_MAX, POLICY, Proposal, ProposalState, shown_change,
     },
-    model::price_version,
+    model::{ProbeBy, price_version},
     new_key::NewKey,
     oidc::{Oidc, OperatorRule, TokenOperators, TokenRule},
     operator::{ADMIN, Admin, Operator, Role},
@@ -269,6 +271,8 @@ pub struct Model {
     pub id: Arc<str>,
     /// The name its engine knows it by.
     pub upstream_model: Box<str>,
+    /// Its engine, where that is stated.
+    pub engine: Option<&'static Engine>,
     /// The APIs its engine speaks.
     pub dialects: Vec<Dialect>,
     /// Where its replicas are.
@@ -292,11 +296,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// The header with an endpoint's credential, if it has one; never shown in logs. What speaks no chat
-    /// completions takes it as Anthropic does.
-    ///
-    /// # Errors
-    /// When the credential cannot stand in a header.
+    /// The header with an endpoint's credential, if it has one, or an error where that cannot stand in one.
+    /// What speaks no chat completions takes it as Anthropic does.
     pub fn credential(
         &self,
         endpoint: &Endpoint,
@@ -309,15 +310,13 @@ impl Model {
         value.set_sensitive(true);
         Ok(Some((HeaderName::from_static("x-api-key"), value)))
     }
-}
 
-/// What an ejected replica is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeBy {
-    /// For its models: it is there.
-    Models,
-    /// For one token: it serves.
-    Completion,
+    /// Whether its engine counts the tokens of requests of a dialect, where most that speak it do or do not.
+    #[must_use]
+    pub fn counts(&self, dialect: Dialect, usual: bool) -> bool {
+        let known = self.engine.map(|it| it.native(dialect.code()).is_some_and(|it| it.counts));
+        self.dialects.contains(&dialect) && known.unwrap_or(usual)
+    }
 }
 
 /// A field for reasoning.

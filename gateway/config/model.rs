@@ -14,7 +14,7 @@ use toml::Value;
 
 use self::price::price;
 use super::{
-    BoundNames, Endpoint, Model, ProbeBy, ReasoningField,
+    BoundNames, ENGINES, Endpoint, Engine, Model, ReasoningField,
     fields::{later, millis_or_none, number, optional_number, texts, texts_of, token, word},
     names::{few, names, optional_name, unique},
     outside::Outside,
@@ -30,6 +30,15 @@ pub(super) const FIRST: Dialect = Dialect::OpenAi;
 const ASKED: [Dialect; 2] = [FIRST, Dialect::Anthropic];
 /// The longest context that can be stated.
 const TOKENS_MAX: u64 = 100_000_000;
+
+/// What an ejected replica is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeBy {
+    /// For its models: it is there.
+    Models,
+    /// For one token: it serves.
+    Completion,
+}
 
 /// Reads all models, in the order of the file.
 pub(super) fn models(
@@ -54,18 +63,19 @@ fn model<'a>(
     let id: Arc<str> = unique(&mut it, "id", taken, faults).into();
     let upstream_model = upstream_model(&mut it, faults).unwrap_or(&id).into();
     let (facts, by_hour) = facts(&mut it, Arc::clone(&id), faults);
-    let engines = ["vllm", "sglang", "llama_cpp", "ollama", "tgi", "openai"].map(|it| (it, ()));
-    word(&mut it, "engine", &engines, (), faults);
+    let engines = ENGINES.each_ref().map(|it| (it.name, Some(it)));
+    let engine = word(&mut it, "engine", &engines, None, faults);
     let model = Model {
         id,
         upstream_model,
-        dialects: dialects(&mut it, faults),
+        engine,
+        dialects: dialects(&mut it, engine, faults),
         pool_idle: millis_or_none(&mut it, "pool_idle_ms", 4_000, faults),
         reasoning_field: reasoning_field(&mut it, faults),
         probe: probe(&mut it, facts.kind, faults),
         output_tokens_max: facts.output_tokens_max,
-        stream_usage: stream_usage(&mut it, faults),
-        output_bound: output_bound(&mut it, faults),
+        stream_usage: stream_usage(&mut it, engine, faults),
+        output_bound: output_bound(&mut it, engine, faults),
         context_errors: context_errors(&mut it, faults),
         endpoints: endpoints(&mut it, outside, faults),
         by_hour,
@@ -105,17 +115,19 @@ fn probe(it: &mut Section<'_>, kind: ModelKind, faults: &mut Faults) -> ProbeBy 
     probe
 }
 
-fn stream_usage(it: &mut Section<'_>, faults: &mut Faults) -> bool {
-    it.read("stream_usage", "true or false", faults, Value::as_bool).unwrap_or(true)
+fn stream_usage(it: &mut Section<'_>, engine: Option<&Engine>, faults: &mut Faults) -> bool {
+    let usual = engine.is_none_or(|it| it.stream_usage);
+    it.read("stream_usage", "true or false", faults, Value::as_bool).unwrap_or(usual)
 }
 
-fn output_bound(it: &mut Section<'_>, faults: &mut Faults) -> BoundNames {
+fn output_bound(it: &mut Section<'_>, engine: Option<&Engine>, faults: &mut Faults) -> BoundNames {
     let words = [
         ("max_tokens", BoundNames::MAX_TOKENS),
         ("max_completion_tokens", BoundNames::MAX_COMPLETION_TOKENS),
         ("both", BoundNames::BOTH),
     ];
-    word(it, "output_bound", &words, BoundNames::MAX_TOKENS, faults)
+    let usual = engine.map_or(BoundNames::MAX_TOKENS, |it| it.output_bound);
+    word(it, "output_bound", &words, usual, faults)
 }
 
 /// Shorter ones could stand in any sentence.
@@ -245,12 +257,20 @@ fn capabilities(it: &mut Section<'_>, faults: &mut Faults) -> Needs {
     capabilities
 }
 
-fn dialects(it: &mut Section<'_>, faults: &mut Faults) -> Vec<Dialect> {
+fn dialects(it: &mut Section<'_>, engine: Option<&Engine>, faults: &mut Faults) -> Vec<Dialect> {
     let mut dialects = Vec::new();
     let at = it.at("dialects");
     for (path, code) in texts(it, "dialects", faults) {
         match SPOKEN.iter().copied().find(|it| it.code() == code) {
-            Some(dialect) => dialects.push(dialect),
+            Some(dialect) => {
+                let lacks = |it: &&Engine| dialect != FIRST && it.native(dialect.code()).is_none();
+                if let Some(engine) = engine.filter(lacks) {
+                    let expected =
+                        format!("an API that `{}` serves: it has none such", engine.name);
+                    faults.push(Fault::new(path, format!("`{code}`"), expected));
+                }
+                dialects.push(dialect);
+            }
             None => {
                 let expected = "\"openai\", \"anthropic\" or \"responses\", the dialects this \
                                 version speaks to engines";

@@ -879,6 +879,49 @@ fn the_engines_name_of_a_model_is_a_name() {
 }
 
 #[test]
+fn an_engine_that_is_stated_says_what_is_usual_and_what_cannot_be() {
+    let model = |lines: &str| BARE.replace("price", &format!("{lines}price"));
+    for (engine, dialect, fine) in [
+        ("vllm", "anthropic", true),
+        ("vllm", "responses", true),
+        ("sglang", "anthropic", true),
+        ("llama_cpp", "anthropic", true),
+        ("ollama", "anthropic", true),
+        ("ollama", "responses", true),
+        ("tgi", "anthropic", false),
+        ("tgi", "responses", false),
+        ("openai", "anthropic", false),
+        ("openai", "responses", true),
+    ] {
+        let lines = format!("engine = \"{engine}\"\ndialects = [\"openai\", \"{dialect}\"]\n");
+        match loaded(&model(&lines), &[], &[]) {
+            Ok(config) => {
+                assert!(fine, "{engine}, {dialect}");
+                assert_eq!(config.models[0].engine.unwrap().name, engine);
+            }
+            Err(faults) => {
+                let faults = self::lines(&faults);
+                let expected = format!("an API that `{engine}` serves: it has none such");
+                assert!(!fine && faults.contains("dialects[1]"), "{engine}, {dialect}: {faults}");
+                assert!(faults.contains(&expected), "{faults}");
+            }
+        }
+    }
+    let bound = |lines: &str| good(&model(lines)).models[0].output_bound;
+    for engine in &ENGINES {
+        let stated = format!("engine = \"{}\"\n", engine.name);
+        assert_eq!(bound(&stated), engine.output_bound, "{}", engine.name);
+        assert_eq!(good(&model(&stated)).models[0].stream_usage, engine.stream_usage);
+        let configured = format!("{stated}output_bound = \"max_completion_tokens\"\n");
+        assert_eq!(bound(&configured), BoundNames::MAX_COMPLETION_TOKENS, "{}", engine.name);
+    }
+    assert_eq!(bound(""), BoundNames::MAX_TOKENS);
+    assert!(good(BARE).models[0].engine.is_none());
+    let faults = lines(&loaded(&model("engine = \"vlm\"\n"), &[], &[]).unwrap_err());
+    assert!(faults.contains("vllm"), "{faults}");
+}
+
+#[test]
 fn a_time_zone_that_is_none_is_a_fault_wherever_it_stands() {
     let budget =
         |zone: &str| faults(&format!("budget = {{ amount = \"1\", timezone = \"{zone}\" }}\n"));

@@ -28,7 +28,7 @@ use self::connection::Connector;
 pub(crate) use self::{
     call::{Call, Committed},
     outbound::Piece,
-    target::{Target, UpstreamRequest},
+    target::{Counting, Target, UpstreamRequest},
 };
 use crate::{
     config,
@@ -137,7 +137,8 @@ impl Upstreams {
         }
     }
 
-    fn target(&self, model: ModelIndex, endpoint: u16) -> Option<Arc<Target>> {
+    /// One replica of a model.
+    pub(crate) fn target(&self, model: ModelIndex, endpoint: u16) -> Option<Arc<Target>> {
         self.targets.get(model.get())?.get(usize::from(endpoint)).cloned()
     }
 }

@@ -20,7 +20,7 @@ use super::{
     pool::Pool,
 };
 use crate::{
-    config::{self, BoundNames, ReasoningField},
+    config::{self, BoundNames, ReasoningField, Tokenizer},
     outcome::TraceContext,
     wire::{self, Surface},
 };
@@ -50,6 +50,10 @@ pub(crate) struct Target {
     pub learned: Learned,
     /// The dialects that its engine speaks.
     dialects: Box<[Dialect]>,
+    /// Whether its engine counts the tokens of each surface's requests.
+    counts: [bool; Surface::COUNT],
+    /// How its engine counts those of chat completions.
+    tokenizer: Option<Tokenizer>,
     stream_usage: bool,
     output_bound: BoundNames,
     output_tokens_max: Tokens,
@@ -59,6 +63,15 @@ pub(crate) struct Target {
     credential: Option<HeaderValue>,
     /// The head of every request but for what each has of its own: of plain ones, and of streams.
     heads: [HeaderMap; 2],
+}
+
+/// A way in which an engine counts the tokens of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// By the caller's own dialect, at this path.
+    Own(&'static str),
+    /// By the chat completion that says the same.
+    Tokenizer(Tokenizer),
 }
 
 /// What goes along with a body to every backend that is asked.
@@ -145,6 +158,10 @@ impl Target {
             pool: before.cloned().unwrap_or_else(|| Arc::new(Pool::new(model.pool_idle))),
             learned: Learned::default(),
             dialects: model.dialects.clone().into(),
+            counts: Surface::all().each_ref().map(|it| {
+                it.count.as_ref().is_some_and(|count| model.counts(it.dialect, count.usual))
+            }),
+            tokenizer: model.engine.and_then(|it| it.tokenizer),
             stream_usage: model.stream_usage,
             output_bound: model.output_bound,
             output_tokens_max: model.output_tokens_max,
@@ -160,6 +177,12 @@ impl Target {
     /// The dialects that its engine speaks.
     pub(crate) fn dialects(&self) -> &[Dialect] {
         &self.dialects
+    }
+
+    /// How its engine is asked how many tokens a request of this surface has; nothing where it cannot say.
+    pub(crate) fn counting(&self, surface: &Surface) -> Option<Counting> {
+        let own = surface.count.as_ref().filter(|_| *surface.own(&self.counts));
+        own.map(|it| Counting::Own(it.path)).or(self.tokenizer.map(Counting::Tokenizer))
     }
 
     /// Whether it gets the caller's own bytes for this request.

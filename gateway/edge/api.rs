@@ -34,7 +34,7 @@ use crate::{
     config,
     failure::{Failure, Kind, Stage},
     outcome::Refused,
-    pipeline::{self, FEEDBACK_BYTES_MAX, Failed, FindEnrolment, Gateway, Ids, Inbound},
+    pipeline::{self, Counted, FEEDBACK_BYTES_MAX, Failed, FindEnrolment, Gateway, Ids, Inbound},
     wire::{self, Surface},
 };
 
@@ -155,6 +155,13 @@ impl ApiService {
             let json = [(header::CONTENT_TYPE, "application/json")];
             return Ok((json, said).into_response().map(EdgeBody::Router));
         }
+        if matches!(asks, Asks::Count(_)) {
+            let counted = Box::pin(pipeline::count(&self.gateway, inbound)).await;
+            let Counted { body, headers } = self.counted(counted, ids)?;
+            let mut answer = render::json(200, body);
+            answer.headers_mut().extend(headers);
+            return Ok(answer);
+        }
         if matches!(asks, Asks::Feedback) {
             let find = &self.feedback.find;
             let kept = Box::pin(pipeline::feedback(&self.gateway, find, inbound)).await;
@@ -177,6 +184,8 @@ impl ApiService {
 enum Asks {
     /// An answer of a model, by this surface.
     Answer(&'static Surface),
+    /// The tokens of a request, by this surface.
+    Count(&'static Surface),
     /// The decision for a request, which is written as for the first surface.
     Decision,
     /// To keep what is told of an answer, which is written as for the first surface.
@@ -187,9 +196,10 @@ enum Asks {
 
 impl Asks {
     fn of(path: &str) -> Self {
-        match Surface::at(path) {
-            Some(surface) => Self::Answer(surface),
-            None => match wire::behind_version(path) {
+        match (Surface::at(path), Surface::counted_at(path)) {
+            (Some(surface), _) => Self::Answer(surface),
+            (None, Some(surface)) => Self::Count(surface),
+            (None, None) => match wire::behind_version(path) {
                 "/route" => Self::Decision,
                 "/feedback" => Self::Feedback,
                 _ => Self::Other,
@@ -200,7 +210,7 @@ impl Asks {
     /// By which requests are read and errors written.
     fn surface(self) -> &'static Surface {
         match self {
-            Self::Answer(surface) => surface,
+            Self::Answer(surface) | Self::Count(surface) => surface,
             Self::Decision | Self::Feedback | Self::Other => Surface::first(),
         }
     }

@@ -5,6 +5,7 @@
 
 mod balance;
 mod breaker;
+mod calibration;
 mod endpoint;
 mod evidence;
 mod in_flight;
@@ -37,12 +38,15 @@ use policies::facts::{FleetView, ModelIndex, ModelView, Tokens};
 use smallvec::SmallVec;
 
 pub use self::probe::{BackendFault, FaultKind, ListedModel};
-use self::{balance::Candidate, endpoint::State, queue::Queue, retries::RetryBudget};
+use self::{
+    balance::Candidate, calibration::Calibration, endpoint::State, queue::Queue,
+    retries::RetryBudget,
+};
 pub(crate) use self::{
     balance::PickHint,
     endpoint::{Endpoint, EndpointSeed},
     in_flight::InFlight,
-    probe::{Probe, Prober, Question, models as listed_models, versioned},
+    probe::{Probe, Prober, Question, TokenQuestion, models as listed_models, versioned},
     queue::{QueueLimits, QueueTicket, Turn, Waiter},
     wanted::{Found, Wanted},
 };
@@ -61,6 +65,8 @@ pub(crate) struct Replicas {
     /// An operator has switched the model off.
     switched_off: bool,
     endpoints: Vec<Arc<Endpoint>>,
+    /// What its tokens are to our estimates of them.
+    calibration: Arc<Calibration>,
     /// For attempts at replicas in outlier, beyond those that anyone would make.
     retries: Arc<RetryBudget>,
     /// The requests that wait for a place.
@@ -94,6 +100,7 @@ impl Replicas {
             id: seed.id,
             switched_off: seed.switched_off,
             endpoints: (0u16..).zip(seed.endpoints).map(endpoint).collect(),
+            calibration: before.map(|it| Arc::clone(&it.calibration)).unwrap_or_default(),
             retries: before.map(|it| Arc::clone(&it.retries)).unwrap_or_default(),
             queue: before.map(|it| Arc::clone(&it.queue)).unwrap_or_default(),
             overrun: AtomicU32::new(0),
@@ -363,6 +370,19 @@ impl Fleet {
         if replicas.overrun.fetch_max(tokens.0, Ordering::Relaxed) < tokens.0 {
             self.publish(now);
         }
+    }
+
+    /// An answer of this model has reported so many tokens of input where so many were estimated.
+    pub(crate) fn counted(&self, model: ModelIndex, estimated: Tokens, reported: Tokens) {
+        if let Some(replicas) = self.models.get(model.get()) {
+            replicas.calibration.learn(estimated, reported);
+        }
+    }
+
+    /// An estimate, by what such answers of this model have shown.
+    pub(crate) fn calibrated(&self, model: ModelIndex, estimated: Tokens) -> Tokens {
+        let replicas = self.models.get(model.get());
+        replicas.map_or(estimated, |it| it.calibration.apply(estimated))
     }
 
     /// A request failed by the endpoint's fault. True if this took it out of service.

@@ -1,6 +1,7 @@
 //! Asks replicas whether they serve: once when they are new, and those that are ejected whether they are
 //! there again, so that no caller has to find out.
 
+mod count;
 mod finding;
 mod list;
 mod listed;
@@ -16,7 +17,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-pub(crate) use self::finding::versioned;
+pub(crate) use self::{count::TokenQuestion, finding::versioned};
 pub use self::{
     finding::{BackendFault, FaultKind},
     listed::ListedModel,
@@ -165,6 +166,11 @@ impl Prober {
         timeout: Duration,
     ) -> impl Iterator<Item = impl Future<Output = Result<Option<usize>, BackendFault>>> {
         self.probes.iter().flatten().map(move |probe| self.examine(probe, timeout))
+    }
+
+    /// How many tokens a replica says that a request has; nothing where it does not say so in time.
+    pub(crate) async fn count(&self, endpoint: &Endpoint, asked: TokenQuestion) -> Option<u32> {
+        count::count(&self.client, self.probe(endpoint)?, asked).await
     }
 
     fn probe(&self, endpoint: &Endpoint) -> Option<&Probe> {

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use policies::facts::{ModelIndex, Tokens};
+use policies::{
+    Counts,
+    facts::{ModelIndex, Needs, Tokens},
+};
 
 use super::{AttemptLog, Charge, Ending, Opened, UsageSource};
 
@@ -55,6 +58,19 @@ impl Outcome {
         let (model, most) = self.bound().filter(|_| self.attempt_log.bound_told)?;
         let beyond = self.charge.served?.output().0.saturating_sub(most.0);
         (beyond > 0).then_some((model, Tokens(beyond)))
+    }
+
+    /// The model that served, what was estimated of the input and what it has reported; nothing where it was
+    /// asked for more than text, of which nothing is estimated.
+    #[must_use]
+    pub fn counted_input(&self) -> Option<(ModelIndex, Tokens, Tokens)> {
+        let Opened { signals, .. } = &*self.opened;
+        let served = self.attempt_log.attempts.get(usize::from(self.attempt_log.committed?))?;
+        let usage = self.charge.served.filter(|it| it.source == UsageSource::Reported)?;
+        let text = [Needs::VISION, Needs::AUDIO].iter().all(|it| !signals.needs.contains(*it));
+        let Counts { input, cached_input, cache_write, .. } = usage.counts;
+        let reported = input.saturating_add(cached_input).saturating_add(cache_write);
+        text.then_some((served.model, signals.input_tokens, Tokens(reported)))
     }
 
     /// The model that served, and the plan's bound on its output, all choices together.

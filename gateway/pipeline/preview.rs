@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bytes, Failure, Gateway, Inbound, Tab, ask, decide, explained};
+use super::{Bytes, Failure, Gateway, Inbound, Tab, ask, decide, explained, wire};
 
 /// Reads and decides as for a request that is served, by the fleet as it is at this moment. Nothing is
 /// reserved, sent or entered in the ledger; the caller's concurrency limits and rates hold.
@@ -15,6 +15,6 @@ where
 {
     let mut tab = Tab::unrecorded(&inbound, gw);
     let epoch = tab.epoch();
-    let asked = ask(gw, &epoch, inbound, &mut tab).await?;
+    let asked = ask(gw, &epoch, inbound, &mut tab, wire::read).await?;
     Ok(decide(gw, &epoch, &asked, &mut tab, explained)?.json())
 }

@@ -7,6 +7,12 @@ use policies::{Plan, Planned};
 use super::Epoch;
 use crate::{failure::Failure, wire};
 
+/// What the arm of a request's experiment writes into it.
+pub(super) fn edited(epoch: &Epoch, plan: &Plan) -> Option<Arc<wire::ArmEdit>> {
+    plan.asked_as(|at| Some(epoch.policy.experiment(at)?.control))
+        .and_then(|it| epoch.arms.edit(it))
+}
+
 /// The plan without models that cannot be asked: their engines speak another dialect than the caller, in
 /// which something cannot be said that he says; or an arm is written into what they are asked, which is done
 /// in chat completions.

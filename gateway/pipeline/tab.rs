@@ -335,6 +335,9 @@ impl Tab {
             attempt_log: log,
             charge,
         };
+        if let Some((model, estimated, reported)) = outcome.counted_input() {
+            self.epoch.upstreams.fleet.counted(model, estimated, reported);
+        }
         // Before the money is free again: who takes it next reserves what this engine may write.
         if let Some((model, beyond)) = outcome.overrun() {
             self.epoch.upstreams.fleet.overran(model, beyond, now);

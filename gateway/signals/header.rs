@@ -42,6 +42,8 @@ pub(crate) const COST: HeaderName = HeaderName::from_static("x-signalbox-cost");
 pub(crate) const OVERHEAD: HeaderName = HeaderName::from_static("x-signalbox-overhead-ms");
 /// Why it was decided so.
 pub(crate) const WHY: HeaderName = HeaderName::from_static("x-signalbox-why");
+/// By whom the tokens of a request were counted: its engine, or an estimate.
+pub(crate) const TOKEN_COUNT: HeaderName = HeaderName::from_static("x-signalbox-token-count");
 /// The bound on the answer, where the gateway set one.
 pub(crate) const OUTPUT_MAX: HeaderName = HeaderName::from_static("x-signalbox-output-tokens-max");
 
@@ -49,8 +51,8 @@ pub(crate) const OUTPUT_MAX: HeaderName = HeaderName::from_static("x-signalbox-o
 pub(crate) static OF_REQUESTS: [HeaderName; 7] =
     [TASK, LANGUAGE, DATA_CLASS, SESSION, TAGS, USER, ID];
 /// What answers carry, and requests do not.
-pub(crate) static OF_ANSWERS: [HeaderName; 8] =
-    [MODEL, RULE, ATTEMPTS, EXPERIMENT, COST, OVERHEAD, WHY, OUTPUT_MAX];
+pub(crate) static OF_ANSWERS: [HeaderName; 9] =
+    [MODEL, RULE, ATTEMPTS, EXPERIMENT, COST, OVERHEAD, WHY, TOKEN_COUNT, OUTPUT_MAX];
 
 /// Whether any header of a request is one of ours. Most requests have none, and then none is looked up.
 ///

@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::sleep};
 
 use super::{
     Cluster,
-    ask::Api,
+    ask::{self, Api},
     body::Body,
     control,
     engine::{Engine, Fuse, Line, error, json_body},
@@ -177,9 +177,28 @@ async fn route(replica: &Replica, line: &Line, request: Request<Incoming>) -> Re
             let list = json!({ "object": "list", "data": models });
             json_body(StatusCode::OK, Body::Whole(list.to_string().into()))
         }
+        (&Method::POST, "/tokenize") if engine.spec.tokenizes => {
+            match request.into_body().collect().await {
+                Ok(body) => tokenized(engine, &body.to_bytes()),
+                Err(_) => error(StatusCode::BAD_REQUEST, "the body broke off"),
+            }
+        }
         (&Method::GET, "/health") => Response::new(Body::Whole(Bytes::new())),
         _ => error(StatusCode::NOT_FOUND, "no such path"),
     }
+}
+
+/// The tokens of a chat, as vLLM counts them out.
+fn tokenized(engine: &Engine, body: &[u8]) -> Response<Body> {
+    let count = match ask::read(body) {
+        Ok(ask) => ask.prompt_tokens,
+        Err(wrong) => return error(StatusCode::BAD_REQUEST, &wrong),
+    };
+    let said = json!({
+        "count": count, "max_model_len": engine.spec.context_tokens_max,
+        "tokens": (0..count).collect::<Vec<_>>(), "token_strs": null,
+    });
+    json_body(StatusCode::OK, Body::Whole(said.to_string().into()))
 }
 
 /// Serves the control address until it is dropped.

@@ -28,6 +28,8 @@ pub struct ModelSpec {
     pub reasoning_tokens_max: u32,
     /// The length of its vectors, where a request does not say.
     pub dimensions: u32,
+    /// Whether it counts tokens at `/tokenize`, as vLLM does.
+    pub tokenizes: bool,
     /// Whether it reports all messages but the last as read from its cache.
     pub prefix_cache: bool,
     /// Its habits on the wire.
@@ -112,6 +114,7 @@ impl ModelSpec {
             context_tokens_max: 131_072,
             reasoning_tokens_max: 0,
             dimensions: 64,
+            tokenizes: false,
             prefix_cache: false,
             quirks: Quirks::NONE,
             fault: None,
@@ -136,6 +139,13 @@ impl ModelSpec {
     #[must_use]
     pub fn reasoning(mut self, tokens: u32) -> Self {
         self.reasoning_tokens_max = tokens;
+        self
+    }
+
+    /// The same that counts tokens.
+    #[must_use]
+    pub fn tokenizing(mut self) -> Self {
+        self.tokenizes = true;
         self
     }
 

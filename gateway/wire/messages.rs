@@ -31,6 +31,7 @@ pub(super) use self::{
 pub(super) static DIALECT: Dialect = Dialect {
     read,
     output: "max_tokens",
+    bounded: true,
     shared: &["model", "messages", "max_tokens", "stream", "tools", "thinking", "metadata"],
     messages: "messages",
     instructions: "system",

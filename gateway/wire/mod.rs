@@ -78,11 +78,20 @@ pub use request::native::Unsayable;
 pub use said::{Named, Said};
 pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub(crate) use strict::{Unread, strict};
-pub use surface::{Surface, behind_version};
+pub use surface::{Count, Surface, behind_version};
 pub(crate) use traceparent::{traceparent, write_traceparent};
 pub(crate) use transcript::{ToolCall, Transcript, transcript};
 
 use crate::failure::Failure;
+
+/// What a request is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be answered.
+    Answer,
+    /// To have its tokens counted.
+    Count,
+}
 
 /// How much a request may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +136,19 @@ pub fn read(
     body: Bytes,
     limits: &ReadLimits,
 ) -> Result<Request, Failure> {
-    surface.read(body, limits)
+    surface.read(body, limits, Purpose::Answer)
+}
+
+/// Reads a body whose tokens are to be counted: it needs no bound on an answer.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_to_count(
+    surface: &'static Surface,
+    body: Bytes,
+    limits: &ReadLimits,
+) -> Result<Request, Failure> {
+    surface.read(body, limits, Purpose::Count)
 }
 
 #[cfg(test)]

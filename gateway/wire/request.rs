@@ -3,6 +3,7 @@
 pub(super) mod arm;
 pub(super) mod edit;
 pub(super) mod native;
+mod tokenizer;
 
 use std::{borrow::Cow, str::Utf8Chunk};
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use policies::facts::{Dialect, Needs, Tokens};
 use smallvec::SmallVec;
 
+pub(super) use self::edit::{Allowed, StreamOptions};
 use self::{
     arm::SystemPlace,
     edit::{Body, Edit, Own},
@@ -42,26 +44,6 @@ const LONG_CONTEXT_ABOVE: u32 = 32_768;
 
 /// The texts of one message.
 pub(super) type Texts = SmallVec<[Str; 2]>;
-
-/// A number of tokens that the caller allows, and where its value stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Allowed {
-    pub(super) value: Span,
-    /// `None` is `null`.
-    pub(super) tokens: Option<Tokens>,
-}
-
-/// `stream_options` as the caller wrote it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct StreamOptions {
-    pub(super) value: Span,
-    /// An object, not `null`.
-    pub(super) object: bool,
-    pub(super) empty: bool,
-    /// Where the value of `include_usage` stands.
-    pub(super) include_usage: Option<Span>,
-    pub(super) asked: bool,
-}
 
 /// A request that has been read: valid JSON of the right shape. It owns the caller's bytes and
 /// knows where in them its fields stand; nothing is copied until asked for.
@@ -360,6 +342,12 @@ impl Request {
             .saturating_add(Tokens(around).saturating_mul(64))
             .saturating_add(Tokens(1024))
             .saturating_add(media_tokens_max.saturating_mul(self.media_parts))
+    }
+
+    /// The question of a chat to an engine that counts the tokens of chat completions.
+    #[must_use]
+    pub fn to_tokenizer(&self, model: &str) -> Bytes {
+        tokenizer::question(self, model)
     }
 
     /// How the messages begin: their first kilobyte, as it came.

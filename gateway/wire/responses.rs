@@ -24,6 +24,7 @@ use super::rewritten::Dialect;
 pub(super) static DIALECT: Dialect = Dialect {
     read,
     output: "max_output_tokens",
+    bounded: false,
     shared: &[
         "model",
         "stream",

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 
 use super::{
-    ReadLimits, Surface,
+    Purpose, ReadLimits, Surface,
     chat_body::{self, ChatBody},
     conversation::Conversation,
     field::wrong_type,
-    json::{Json, Members},
+    json::{Json, Members, Path},
     openai, remote,
     request::{Request, native::Native},
     scan::{Scanner, Shape, Span},
@@ -22,6 +22,8 @@ pub(super) struct Dialect {
     pub(super) read: for<'a> fn(Members<'a>) -> Result<Conversation<'a>, Failure>,
     /// The field that bounds the output.
     pub(super) output: &'static str,
+    /// Whether no answer is asked for without it.
+    pub(super) bounded: bool,
     /// The fields that chat completions have under the same name.
     pub(super) shared: &'static [&'static str],
     /// What its list of messages is called.
@@ -42,9 +44,14 @@ pub(super) fn read(
     (surface, dialect): (&'static Surface, &Dialect),
     body: Bytes,
     limits: &ReadLimits,
+    purpose: Purpose,
 ) -> Result<Request, Failure> {
     openai::checked(&body)?;
     let (native, chat) = written(dialect, &body, limits)?;
+    let (output, stated) = native.output;
+    if dialect.bounded && stated.is_none() && purpose == Purpose::Answer {
+        return Err(Path::Top(output).missing());
+    }
     let ChatBody { bytes, origins } = chat;
     let request = openai::chat(surface, bytes.into(), limits);
     let request = request.map_err(|failure| renamed(failure, dialect, &origins))?;

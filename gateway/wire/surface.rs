@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use self::table::TABLE;
 use super::{
-    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, ReadLimits, Request, Transcript, Unsayable,
-    What,
+    AnswerFormat, AnswerLabel, Bill, Invalid, Plain, Purpose, ReadLimits, Request, Transcript,
+    Unsayable, What,
     chunk::{Look, Pattern},
     delta::{Delta, Deltas},
     encoder::{Encoder, Writer},
@@ -37,6 +37,8 @@ pub struct Surface {
     pub operation: Operation,
     /// Its path behind the version, as callers name it; and behind an endpoint's URL.
     pub path: &'static str,
+    /// How the tokens of its requests are counted, where they are.
+    pub count: Option<Count>,
     /// Its place in the table.
     row: usize,
     reader: Reader,
@@ -47,8 +49,18 @@ pub struct Surface {
     judged: Judged,
 }
 
+/// How the tokens of a surface's requests are counted, and nothing else done with them.
+pub struct Count {
+    /// Its path behind the version, as callers name it; and behind the URL of an engine that counts so.
+    pub path: &'static str,
+    /// Whether engines of the dialect count so, unless it is known that they do not.
+    pub usual: bool,
+    /// The answer that says how many they are.
+    pub answer: fn(u32) -> Bytes,
+}
+
 /// Reads a body of a surface.
-type Reader = fn(&'static Surface, Bytes, &ReadLimits) -> Result<Request, Failure>;
+type Reader = fn(&'static Surface, Bytes, &ReadLimits, Purpose) -> Result<Request, Failure>;
 
 /// Writes what a chat completion asks, of an answer that may be so long, in another dialect; or says what of
 /// it cannot be said.
@@ -201,6 +213,13 @@ impl Surface {
         TABLE.iter().find(|it| it.path == path)
     }
 
+    /// The surface whose requests are counted at a path.
+    #[must_use]
+    pub fn counted_at(path: &str) -> Option<&'static Self> {
+        let path = behind_version(path);
+        TABLE.iter().find(|it| it.count.as_ref().is_some_and(|it| it.path == path))
+    }
+
     /// This surface's own of what there is one of for each.
     #[must_use]
     pub fn own<'a, T>(&self, each: &'a [T; Self::COUNT]) -> &'a T {
@@ -213,8 +232,9 @@ impl Surface {
         &'static self,
         body: Bytes,
         limits: &ReadLimits,
+        purpose: Purpose,
     ) -> Result<Request, Failure> {
-        (self.reader)(self, body, limits)
+        (self.reader)(self, body, limits, purpose)
     }
 
     /// The form that a body asks its answer to have.

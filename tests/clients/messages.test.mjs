@@ -32,6 +32,13 @@ test("a fault raises what it is", async () => {
   await assert.rejects(client.messages.create(asked), Anthropic.NotFoundError);
 });
 
+test("tokens are counted without an answer", async () => {
+  const few = await client.messages.countTokens({ model, messages: ask("Hi") });
+  const many = await client.messages.countTokens({ model, messages: ask(question) });
+  assert.ok(few.input_tokens > 0);
+  assert.ok(many.input_tokens > few.input_tokens);
+});
+
 test("models are listed", async () => {
   const names = [];
   for await (const it of client.models.list()) names.push(it.id);

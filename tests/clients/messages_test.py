@@ -41,6 +41,16 @@ class Messages(unittest.TestCase):
         self.assertGreater(answer.usage.input_tokens, 0)
         self.assertGreater(answer.usage.output_tokens, 0)
 
+    def test_tokens_are_counted_without_an_answer(self):
+        few = client().messages.count_tokens(model=MODEL, messages=ask("Hi"))
+        many = client().messages.count_tokens(
+            model=MODEL, system="Be brief.", messages=ask(QUESTION), tools=[TOOL]
+        )
+        self.assertGreater(few.input_tokens, 0)
+        self.assertGreater(many.input_tokens, few.input_tokens)
+        with self.assertRaises(anthropic.NotFoundError):
+            client().messages.count_tokens(model="nobody", messages=ask("Hi"))
+
     def test_the_head_says_what_was_decided(self):
         raw = client().messages.with_raw_response.create(
             model=MODEL, max_tokens=8, messages=ask("请用简单的话解释一下什么是定期存款？")

@@ -11,6 +11,7 @@ mod check;
 mod choice;
 mod closed_pipe;
 mod connections;
+mod count_tokens;
 mod cut;
 mod demo;
 mod departure;

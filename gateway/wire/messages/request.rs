@@ -37,11 +37,12 @@ pub(in super::super) fn read<'a>(mut body: Members<'a>) -> Result<Conversation<'
     let need = |it: Option<Json<'a>>, name| it.ok_or_else(|| top(name).missing());
     let model = need(body.take("model"), "model")?.text(top("model"))?;
     let mut it = Conversation { model, ..Conversation::default() };
-    let most = need(body.take("max_tokens"), "max_tokens")?;
-    if most.shape != Shape::Number {
-        return Err(top("max_tokens").wrong(most.shape, "a whole number"));
+    if let Some(most) = body.take("max_tokens") {
+        if most.shape != Shape::Number {
+            return Err(top("max_tokens").wrong(most.shape, "a whole number"));
+        }
+        it.output_tokens_max = Some(most.bytes);
     }
-    it.output_tokens_max = Some(most.bytes);
     if let Some(stream) = body.take("stream") {
         it.stream = stream.boolean(top("stream"))?.unwrap_or_default();
     }

@@ -4,11 +4,31 @@ use bytes::Bytes;
 use policies::facts::Tokens;
 use smallvec::SmallVec;
 
-use super::{Allowed, Request, arm::ArmEdit};
+use super::{Request, arm::ArmEdit};
 use crate::{
     config::BoundNames,
-    wire::{Surface, escape::quoted},
+    wire::{Surface, escape::quoted, scan::Span},
 };
+
+/// A number of tokens that the caller allows, and where its value stands.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::wire) struct Allowed {
+    pub(in crate::wire) value: Span,
+    /// `None` is `null`.
+    pub(in crate::wire) tokens: Option<Tokens>,
+}
+
+/// `stream_options` as the caller wrote it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::wire) struct StreamOptions {
+    pub(in crate::wire) value: Span,
+    /// An object, not `null`.
+    pub(in crate::wire) object: bool,
+    pub(in crate::wire) empty: bool,
+    /// Where the value of `include_usage` stands.
+    pub(in crate::wire) include_usage: Option<Span>,
+    pub(in crate::wire) asked: bool,
+}
 
 /// What the gateway changes in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

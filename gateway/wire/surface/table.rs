@@ -6,7 +6,7 @@ use policies::{
     facts::{Dialect, Operation},
 };
 
-use super::{Answers, Events, Judged, Surface};
+use super::{Answers, Count, Events, Judged, Surface};
 use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
@@ -21,8 +21,9 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::OpenAi,
         operation: Operation::Chat,
         path: "/chat/completions",
+        count: None,
         row: 0,
-        reader: openai::chat,
+        reader: |surface, body, limits, _| openai::chat(surface, body, limits),
         asks: None,
         events: Events {
             done: own::done_event,
@@ -42,9 +43,14 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::Anthropic,
         operation: Operation::Chat,
         path: "/messages",
+        count: Some(Count {
+            path: "/messages/count_tokens",
+            usual: true,
+            answer: |tokens| format!(r#"{{"input_tokens":{tokens}}}"#).into(),
+        }),
         row: 1,
-        reader: |surface, body, limits| {
-            rewritten::read((surface, &messages::DIALECT), body, limits)
+        reader: |surface, body, limits, purpose| {
+            rewritten::read((surface, &messages::DIALECT), body, limits, purpose)
         },
         asks: Some(messages::asked),
         events: Events {
@@ -80,9 +86,16 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::Responses,
         operation: Operation::Chat,
         path: "/responses",
+        count: Some(Count {
+            path: "/responses/input_tokens",
+            usual: false,
+            answer: |tokens| {
+                format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into()
+            },
+        }),
         row: 2,
-        reader: |surface, body, limits| {
-            rewritten::read((surface, &responses::DIALECT), body, limits)
+        reader: |surface, body, limits, purpose| {
+            rewritten::read((surface, &responses::DIALECT), body, limits, purpose)
         },
         asks: None,
         events: Events {
@@ -123,8 +136,9 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::OpenAi,
         operation: Operation::TextCompletion,
         path: "/completions",
+        count: None,
         row: 3,
-        reader: openai::completion,
+        reader: |surface, body, limits, _| openai::completion(surface, body, limits),
         asks: None,
         events: Events {
             done: own::done_event,
@@ -140,8 +154,9 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::OpenAi,
         operation: Operation::Embeddings,
         path: "/embeddings",
+        count: None,
         row: 4,
-        reader: openai::embeddings,
+        reader: |surface, body, limits, _| openai::embeddings(surface, body, limits),
         asks: None,
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
@@ -151,8 +166,9 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         dialect: Dialect::OpenAi,
         operation: Operation::Rerank,
         path: "/rerank",
+        count: None,
         row: 5,
-        reader: openai::rerank,
+        reader: |surface, body, limits, _| openai::rerank(surface, body, limits),
         asks: None,
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
