@@ -3,6 +3,7 @@
 //! A request is read into a conversation and written anew as a chat completion, which all else is read from;
 //! the caller's own bytes are kept beside it for engines that speak Messages themselves.
 
+mod described;
 mod encoder;
 mod output;
 mod request;
@@ -17,6 +18,7 @@ use self::request::read;
 use super::rewritten::Dialect;
 
 pub(super) use self::{
+    described::{answer, body},
     encoder::Encoder,
     output::whole,
     said::{data, plain},

@@ -1,6 +1,7 @@
 //! The requests of the OpenAI dialect: which fields the gateway reads, which it refuses, and what shape they
 //! must have. Everything else is the backend's business.
 
+mod described;
 mod fields;
 mod texts;
 
@@ -10,6 +11,10 @@ use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
+pub(super) use self::described::{
+    chat_body, completion_answer, completion_body, embeddings_answer, embeddings_body,
+    rerank_answer, rerank_body,
+};
 use self::fields::{Field, Table};
 use super::{
     ReadLimits, Surface,

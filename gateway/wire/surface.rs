@@ -14,6 +14,7 @@ use policies::{
     Counts,
     facts::{Dialect, Operation},
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use self::table::TABLE;
@@ -39,6 +40,7 @@ pub struct Surface {
     /// Its place in the table.
     row: usize,
     reader: Reader,
+    described: Described,
     events: Events,
     answers: Answers,
     judged: Judged,
@@ -46,6 +48,12 @@ pub struct Surface {
 
 /// Reads a body of a surface.
 type Reader = fn(&'static Surface, Bytes, &ReadLimits) -> Result<Request, Failure>;
+
+/// What a surface's bodies may be, and its whole answers, as JSON Schemas.
+struct Described {
+    body: fn() -> Value,
+    answer: fn() -> Value,
+}
 
 /// What the gateway itself writes into the streams of a surface.
 struct Events {
@@ -162,6 +170,24 @@ impl Surface {
     pub fn own<'a, T>(&self, each: &'a [T; Self::COUNT]) -> &'a T {
         let [first, ..] = each;
         each.get(self.row).unwrap_or(first)
+    }
+
+    /// Whether an answer by it may be a stream.
+    #[must_use]
+    pub const fn streams(&self) -> bool {
+        matches!(self.operation, Operation::Chat | Operation::TextCompletion)
+    }
+
+    /// What its bodies may be, as a JSON Schema.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        (self.described.body)()
+    }
+
+    /// What its whole answers are, as a JSON Schema.
+    #[must_use]
+    pub fn answer(&self) -> Value {
+        (self.described.answer)()
     }
 
     /// Reads a body.

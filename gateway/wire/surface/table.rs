@@ -6,7 +6,7 @@ use policies::{
     facts::{Dialect, Operation},
 };
 
-use super::{Answers, Events, Judged, Surface};
+use super::{Answers, Described, Events, Judged, Surface};
 use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
@@ -22,6 +22,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/chat/completions",
         row: 0,
         reader: openai::chat,
+        described: Described { body: openai::chat_body, answer: openai::completion_answer },
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -40,6 +41,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: |surface, body, limits| {
             rewritten::read((surface, &messages::DIALECT), body, limits)
         },
+        described: Described { body: messages::body, answer: messages::answer },
         events: Events {
             done: messages::stop_event,
             keep_alive: messages::ping_event,
@@ -69,6 +71,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: |surface, body, limits| {
             rewritten::read((surface, &responses::DIALECT), body, limits)
         },
+        described: Described { body: responses::body, answer: responses::answer },
         events: Events {
             done: Bytes::new,
             keep_alive: own::comment,
@@ -107,6 +110,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/completions",
         row: 3,
         reader: openai::completion,
+        described: Described { body: openai::completion_body, answer: openai::completion_answer },
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -123,6 +127,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/embeddings",
         row: 4,
         reader: openai::embeddings,
+        described: Described { body: openai::embeddings_body, answer: openai::embeddings_answer },
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },
@@ -133,6 +138,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         path: "/rerank",
         row: 5,
         reader: openai::rerank,
+        described: Described { body: openai::rerank_body, answer: openai::rerank_answer },
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },

@@ -1,0 +1,359 @@
+//! The document of the callers' API.
+
+use policies::facts::{DataClass, Language, Task};
+use serde_json::{Map, Value, json};
+
+use super::{
+    form::{
+        codes, content, document as whole, header, json_of, list, maybe, names, object, of,
+        parameter, schema,
+    },
+    refusals,
+};
+use crate::{
+    edge::paths::{Asks, POSTED, Page, READ},
+    pipeline::name,
+    wire::Surface,
+};
+
+const ABOUT: &str = "A gateway that asks the model that fits. Every path is served without `/v1` and with a \
+    slash at its end as well. Fields of a body that are not listed are passed on to the engine.";
+
+/// The statuses that are told where no model is asked, with a body and without one.
+const READING: [u16; 6] = [400, 401, 404, 405, 431, 500];
+const POSTING: [u16; 14] = [400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 502, 503, 504];
+
+pub(super) fn document() -> Value {
+    let mut paths = Map::new();
+    for surface in Surface::all() {
+        paths.insert(at(surface.path), json!({ "post": answer_of(surface) }));
+    }
+    for (path, asks) in POSTED {
+        paths.insert(at(path), json!({ "post": posted(path, asks) }));
+    }
+    for (path, page) in READ {
+        paths.insert(at(path), json!({ "get": read(path, page) }));
+    }
+    let mut schemas = refusals::schemas();
+    for surface in Surface::all() {
+        schemas.insert(named(surface, "request"), surface.body());
+        schemas.insert(named(surface, "answer"), surface.answer());
+    }
+    schemas.extend(own().map(|(name, it)| (name.to_owned(), it)));
+    let key = |more: Value| {
+        let mut it = json!({ "description": "the caller's key" });
+        if let (Some(it), Value::Object(more)) = (it.as_object_mut(), more) {
+            it.extend(more);
+        }
+        it
+    };
+    let components = json!({
+        "schemas": schemas,
+        "responses": refusals::responses(),
+        "securitySchemes": {
+            "bearer": key(json!({ "type": "http", "scheme": "bearer" })),
+            "key": key(json!({ "type": "apiKey", "in": "header", "name": "x-api-key" })),
+        },
+    });
+    whole(("Signalbox", ABOUT), Value::Object(paths), components)
+}
+
+/// A path as callers name it, and as a document has it.
+fn at(path: &str) -> String {
+    format!("/v1{}", path.replace("{*", "{"))
+}
+
+fn named(surface: &Surface, what: &str) -> String {
+    format!("{}_{what}", surface.path.trim_start_matches('/').replace('/', "_"))
+}
+
+fn answer_of(surface: &Surface) -> Value {
+    let mut content = json_of(schema(&named(surface, "answer")));
+    if let Some(content) = content.as_object_mut().filter(|_| surface.streams()) {
+        let events = json!({ "schema": { "type": "string", "description": "server-sent events" } });
+        content.insert("text/event-stream".to_owned(), events);
+    }
+    let mut headers = refusals::ids();
+    headers.extend(
+        OF_ANSWERS.map(|(name, about)| (name.to_owned(), header(false, about, of("string")))),
+    );
+    let said =
+        json!({ "description": "the answer of a model", "headers": headers, "content": content });
+    let about = format!("an answer by {}", surface.path);
+    let mut it = operation((&named(surface, "ask"), &about), surface, (200, said), &POSTING);
+    body(&mut it, schema(&named(surface, "request")));
+    it
+}
+
+fn posted(path: &str, asks: Asks) -> Value {
+    let surface = asks.surface();
+    let (id, about, status, answer, wanted) = match asks {
+        Asks::Feedback => (
+            "feedback",
+            "what a caller tells of an answer",
+            202,
+            schema("feedback_kept"),
+            schema("feedback"),
+        ),
+        _ => (
+            "route",
+            "the decision for a request: nothing is sent, reserved or entered",
+            200,
+            schema("decision"),
+            schema(&named(surface, "request")),
+        ),
+    };
+    let said = plain(&format!("what came of {path}"), json_of(answer));
+    let mut it = operation((id, about), surface, (status, said), &POSTING);
+    body(&mut it, wanted);
+    if matches!(asks, Asks::Feedback) {
+        // Those of a request for an answer say nothing here.
+        it["parameters"] = json!([]);
+    }
+    it
+}
+
+fn read(path: &str, page: Page) -> Value {
+    let surface = Surface::first();
+    let (id, about, answer) = match page {
+        Page::Models => (
+            "models",
+            "the models that the key may ask for",
+            json!({ "anyOf": [
+            schema("models"), schema("models_anthropic")] }),
+        ),
+        Page::Model => (
+            "model",
+            "one model",
+            json!({ "anyOf": [
+            schema("model"), schema("model_anthropic")] }),
+        ),
+        Page::Key => ("key", "what the key may do, and how it stands", schema("key")),
+        Page::Document => ("document", "this document", of("object")),
+    };
+    let said = plain(about, json_of(answer));
+    let mut it = operation((id, about), surface, (200, said), &READING);
+    it["parameters"] = names(path)
+        .map(|it| parameter(("path", it.trim_start_matches('*')), "its id", of("string")))
+        .collect();
+    match page {
+        Page::Document => it["security"] = json!([]),
+        Page::Models | Page::Model => {
+            let about = "with any value: the answer has the form of Anthropic's API";
+            if let Some(all) = it["parameters"].as_array_mut() {
+                all.push(parameter(("header", "anthropic-version"), about, of("string")));
+            }
+            // Errors have that form too.
+            either(&mut it);
+        }
+        Page::Key => {}
+    }
+    it
+}
+
+/// Lets the errors of an operation have the form of any dialect.
+fn either(it: &mut Value) {
+    let forms: Vec<Value> = refusals::schemas().keys().map(|name| schema(name)).collect();
+    let Some(responses) = it["responses"].as_object_mut() else { return };
+    for (status, about) in refusals::statuses() {
+        let Some(response) = responses.get_mut(&status.to_string()) else { continue };
+        let mut headers = refusals::ids();
+        if status == 405 {
+            headers.insert("allow".into(), header(true, "the methods served", of("string")));
+        }
+        *response = json!({
+            "description": about, "headers": headers, "content": json_of(json!({ "anyOf": forms })),
+        });
+    }
+}
+
+fn plain(about: &str, content: Value) -> Value {
+    json!({ "description": about, "headers": refusals::ids(), "content": content })
+}
+
+fn operation(
+    (id, about): (&str, &str),
+    surface: &Surface,
+    (status, said): (u16, Value),
+    refused: &[u16],
+) -> Value {
+    let mut responses = refusals::of_surface(surface, refused.iter().copied());
+    responses.insert(status.to_string(), said);
+    json!({
+        "operationId": id, "summary": about, "parameters": of_requests(),
+        "security": [{ "bearer": [] }, { "key": [] }], "responses": responses,
+    })
+}
+
+fn body(it: &mut Value, schema: Value) {
+    it["requestBody"] = json!({ "required": true, "content": content(super::form::JSON, schema) });
+}
+
+/// The headers that a request may carry.
+fn of_requests() -> Value {
+    let told = |name: &str| match name {
+        "x-signalbox-task" => ("the task", json!({ "enum": codes(Task::ALL, Task::code) })),
+        "x-signalbox-language" => {
+            ("the language", json!({ "enum": codes(Language::ALL, Language::code) }))
+        }
+        "x-signalbox-data-class" => {
+            ("the data class", json!({ "enum": codes(DataClass::ALL, DataClass::code) }))
+        }
+        "x-signalbox-session" => ("what requests of one session have in common", word()),
+        "x-signalbox-tags" => (
+            "tags for rules",
+            json!({
+                "type": "string", "pattern": "^[a-z]{1,8}=[a-z]{1,8}(,[a-z]{1,8}=[a-z]{1,8})?$",
+            }),
+        ),
+        "x-signalbox-user" => ("the end user for whom a front end asks", word()),
+        _ => ("the id by a gateway in front", word()),
+    };
+    let one = |name: &http::HeaderName| {
+        let (about, schema) = told(name.as_str());
+        parameter(("header", name.as_str()), about, schema)
+    };
+    name::OF_REQUESTS.iter().map(one).collect()
+}
+
+fn word() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" })
+}
+
+/// What an answer of a model may carry beside the ids.
+const OF_ANSWERS: [(&str, &str); 16] = [
+    ("x-signalbox-model", "the model that serves"),
+    ("x-signalbox-rule", "what decided"),
+    ("x-signalbox-language", "the language"),
+    ("x-signalbox-task", "the task"),
+    ("x-signalbox-attempts", "how often engines were asked"),
+    ("x-signalbox-experiment", "the experiment and its arm"),
+    ("x-signalbox-cost", "what a plain answer cost"),
+    ("x-signalbox-overhead-ms", "the gateway's own time until the head"),
+    ("x-signalbox-why", "why it was decided so"),
+    ("x-signalbox-output-tokens-max", "the bound on the answer, where the gateway set one"),
+    ("x-ratelimit-limit-requests", "the tightest limit of requests a minute"),
+    ("x-ratelimit-remaining-requests", "what is left of it"),
+    ("x-ratelimit-reset-requests", "when all of it is there again"),
+    ("x-ratelimit-limit-tokens", "the tightest limit of tokens a minute"),
+    ("x-ratelimit-remaining-tokens", "what is left of it"),
+    ("x-ratelimit-reset-tokens", "when all of it is there again"),
+];
+
+/// The schemas of what the gateway itself reads and writes.
+fn own() -> [(&'static str, Value); 8] {
+    let text = || of("string");
+    let model = [
+        ("id", text()),
+        ("object", json!({ "const": "model" })),
+        ("created", of("integer")),
+        ("owned_by", text()),
+        ("context_length?", of("integer")),
+        ("max_output_tokens?", of("integer")),
+        ("capabilities", list(text())),
+        (
+            "price?",
+            object(&[
+                ("currency", text()),
+                ("input_per_mtok", text()),
+                ("cached_input_per_mtok", text()),
+                ("output_per_mtok", text()),
+            ]),
+        ),
+    ];
+    let messages = [
+        ("type", json!({ "const": "model" })),
+        ("id", text()),
+        ("display_name", text()),
+        ("created_at", text()),
+        ("max_input_tokens?", of("integer")),
+        ("max_tokens?", of("integer")),
+    ];
+    [
+        ("model", object(&model)),
+        (
+            "models",
+            object(&[("object", json!({ "const": "list" })), ("data", list(schema("model")))]),
+        ),
+        ("model_anthropic", object(&messages)),
+        (
+            "models_anthropic",
+            object(&[
+                ("data", list(schema("model_anthropic"))),
+                ("has_more", of("boolean")),
+                ("first_id", maybe("string")),
+                ("last_id", maybe("string")),
+            ]),
+        ),
+        ("key", key()),
+        ("decision", object(&[("signals", of("object")), ("decision", of("object"))])),
+        (
+            "feedback",
+            super::form::closed(&[
+                ("request_id", text()),
+                ("name", json!({ "type": "string", "pattern": "^[a-z0-9_.-]{1,40}$" })),
+                (
+                    "value",
+                    json!({ "type": ["boolean", "number"], "minimum": -1e12, "maximum": 1e12 }),
+                ),
+                ("comment?", json!({ "type": ["string", "null"] })),
+            ]),
+        ),
+        ("feedback_kept", object(&[("request_id", text()), ("name", text())])),
+    ]
+}
+
+fn key() -> Value {
+    let (text, flag) = (|| of("string"), || of("boolean"));
+    let left = || object(&[("limit", of("integer")), ("remaining", of("integer"))]);
+    object(&[
+        ("object", json!({ "const": "key" })),
+        ("name", text()),
+        ("team", text()),
+        ("teams", list(text())),
+        ("expires", maybe("string")),
+        ("data_class", json!({ "enum": codes(DataClass::ALL, DataClass::code) })),
+        ("data_class_max", json!({ "enum": codes(DataClass::ALL, DataClass::code) })),
+        ("priority", text()),
+        ("hints", flag()),
+        ("feedback", flag()),
+        ("frontend", flag()),
+        ("tags", of("object")),
+        ("models", list(text())),
+        (
+            "limits",
+            list(object(&[
+                ("of", text()),
+                ("requests_per_minute?", left()),
+                ("tokens_per_minute?", left()),
+                ("concurrent?", left()),
+            ])),
+        ),
+        (
+            "budgets",
+            list(object(&[
+                ("of", text()),
+                ("window", text()),
+                ("amount", text()),
+                ("spent", text()),
+                ("reserved", text()),
+                ("left", text()),
+                ("currency", text()),
+                ("resets_at", maybe("string")),
+                ("hard", flag()),
+            ])),
+        ),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_of_answers_is_told() {
+        for name in &name::OF_ANSWERS {
+            assert!(OF_ANSWERS.iter().any(|(it, _)| it == name), "{name}");
+        }
+    }
+}
