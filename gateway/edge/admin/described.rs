@@ -32,7 +32,7 @@ struct Said {
     query: &'static [&'static str],
 }
 
-/// Which errors a page has, beside those of its row.
+/// The errors of what changes something, beside those of its row.
 const CHANGED: [u16; 2] = [409, 503];
 
 const fn read(about: &'static str, answers: &'static [(u16, &'static str)]) -> Said {

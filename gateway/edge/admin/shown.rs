@@ -10,14 +10,17 @@ use crate::{
     outcome::REASON_CHARS_MAX,
 };
 
+/// What has no control character in it.
+const ON_ONE_LINE: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+
 /// All of them, by name.
 pub(super) fn schemas() -> Map<String, Value> {
-    let all = [taken().to_vec(), shown().to_vec(), lists().to_vec()].concat();
+    let all = [taken().to_vec(), shown().to_vec(), reports().to_vec(), lists().to_vec()].concat();
     all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()
 }
 
 fn reason() -> Value {
-    json!({ "type": "string", "maxLength": REASON_CHARS_MAX, "pattern": "^[ -~]*$" })
+    json!({ "type": "string", "maxLength": REASON_CHARS_MAX, "pattern": ON_ONE_LINE })
 }
 
 /// The fields of keys and teams, as the configuration has them: what else it knows is taken as well.
@@ -65,7 +68,7 @@ fn given(of_key: bool, more: &[(&'static str, Value)]) -> Value {
 /// What bodies say.
 fn taken() -> [(&'static str, Value); 9] {
     let why = json!({
-        "type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX, "pattern": "[!-~]",
+        "allOf": [reason(), { "type": "string", "pattern": r"\S" }],
     });
     let (name, hash) = (of("string"), of("string"));
     let rotation = closed(&[
@@ -117,7 +120,7 @@ fn managed(of_key: bool) -> Value {
 }
 
 /// What answers show.
-fn shown() -> [(&'static str, Value); 11] {
+fn shown() -> [(&'static str, Value); 8] {
     let text = || of("string");
     let error = object(&[
         ("message", text()),
@@ -125,8 +128,6 @@ fn shown() -> [(&'static str, Value); 11] {
         ("param", maybe("string")),
         ("code", text()),
     ]);
-    let roles = json!({ "enum": Role::ALL.map(Role::name) });
-    let sum = list(object(&[("requests", of("integer")), ("cost", text()), ("currency", text())]));
     let endpoint = object(&[
         ("n", of("integer")),
         ("endpoint", text()),
@@ -138,28 +139,6 @@ fn shown() -> [(&'static str, Value); 11] {
     [
         ("any", of("object")),
         ("error", object(&[("error", error)])),
-        ("operator", object(&[("name", text()), ("role", roles), ("expires", maybe("string"))])),
-        (
-            "policy",
-            object(&[
-                ("version", maybe("string")),
-                ("hash", text()),
-                ("timezone", text()),
-                ("rules", list(text())),
-            ]),
-        ),
-        (
-            "spend",
-            object(&[
-                ("from", text()),
-                ("to", text()),
-                ("timezone", text()),
-                ("team", maybe("string")),
-                ("by", list(text())),
-                ("rows", sum.clone()),
-                ("sums", sum),
-            ]),
-        ),
         ("key", managed(true)),
         ("team", managed(false)),
         ("imported", object(&[("keys", list(object(&[("name", text()), ("key?", text())])))])),
@@ -179,6 +158,30 @@ fn shown() -> [(&'static str, Value); 11] {
         ("experiment", experiment()),
         ("proposal", proposal()),
     ]
+}
+
+/// Who asks, the policy, and what was spent.
+fn reports() -> [(&'static str, Value); 3] {
+    let text = || of("string");
+    let roles = json!({ "enum": Role::ALL.map(Role::name) });
+    let operator = [("name", text()), ("role", roles), ("expires", maybe("string"))];
+    let policy = [
+        ("version", maybe("string")),
+        ("hash", text()),
+        ("timezone", text()),
+        ("rules", list(text())),
+    ];
+    let sum = list(object(&[("requests", of("integer")), ("cost", text()), ("currency", text())]));
+    let spend = [
+        ("from", text()),
+        ("to", text()),
+        ("timezone", text()),
+        ("team", maybe("string")),
+        ("by", list(text())),
+        ("rows", sum.clone()),
+        ("sums", sum),
+    ];
+    [("operator", object(&operator)), ("policy", object(&policy)), ("spend", object(&spend))]
 }
 
 fn experiment() -> Value {

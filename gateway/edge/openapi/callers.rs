@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::{
-        codes, content, document as whole, header, json_of, list, maybe, names, object, of,
-        parameter, schema,
+        JSON, closed, codes, content, document as whole, header, json_of, list, maybe, names,
+        object, of, parameter, schema,
     },
     refusals,
 };
@@ -39,7 +39,7 @@ pub(super) fn document() -> Value {
         schemas.insert(named(surface, "request"), surface.body());
         schemas.insert(named(surface, "answer"), surface.answer());
     }
-    schemas.extend(own().map(|(name, it)| (name.to_owned(), it)));
+    schemas.extend(own().into_iter().map(|(name, it)| (name.to_owned(), it)));
     let key = |more: Value| {
         let mut it = json!({ "description": "the caller's key" });
         if let (Some(it), Value::Object(more)) = (it.as_object_mut(), more) {
@@ -186,7 +186,7 @@ fn operation(
 }
 
 fn body(it: &mut Value, schema: Value) {
-    it["requestBody"] = json!({ "required": true, "content": content(super::form::JSON, schema) });
+    it["requestBody"] = json!({ "required": true, "content": content(JSON, schema) });
 }
 
 /// The headers that a request may carry.
@@ -241,65 +241,63 @@ const OF_ANSWERS: [(&str, &str); 16] = [
 ];
 
 /// The schemas of what the gateway itself reads and writes.
-fn own() -> [(&'static str, Value); 8] {
+fn own() -> Vec<(&'static str, Value)> {
     let text = || of("string");
-    let model = [
+    let told = closed(&[
+        ("request_id", text()),
+        ("name", json!({ "type": "string", "pattern": "^[a-z0-9_.-]{1,40}$" })),
+        ("value", json!({ "type": ["boolean", "number"], "minimum": -1e12, "maximum": 1e12 })),
+        ("comment?", json!({ "type": ["string", "null"] })),
+    ]);
+    let mut all = vec![
+        ("key", key()),
+        ("decision", object(&[("signals", of("object")), ("decision", of("object"))])),
+        ("feedback", told),
+        ("feedback_kept", object(&[("request_id", text()), ("name", text())])),
+    ];
+    all.extend(cards());
+    all
+}
+
+/// Models and lists of them, in both forms.
+fn cards() -> [(&'static str, Value); 4] {
+    let (text, count) = (|| of("string"), || of("integer"));
+    let price = object(&[
+        ("currency", text()),
+        ("input_per_mtok", text()),
+        ("cached_input_per_mtok", text()),
+        ("output_per_mtok", text()),
+    ]);
+    let model = object(&[
         ("id", text()),
         ("object", json!({ "const": "model" })),
-        ("created", of("integer")),
+        ("created", count()),
         ("owned_by", text()),
-        ("context_length?", of("integer")),
-        ("max_output_tokens?", of("integer")),
+        ("context_length?", count()),
+        ("max_output_tokens?", count()),
         ("capabilities", list(text())),
-        (
-            "price?",
-            object(&[
-                ("currency", text()),
-                ("input_per_mtok", text()),
-                ("cached_input_per_mtok", text()),
-                ("output_per_mtok", text()),
-            ]),
-        ),
-    ];
-    let messages = [
+        ("price?", price),
+    ]);
+    let anthropic = object(&[
         ("type", json!({ "const": "model" })),
         ("id", text()),
         ("display_name", text()),
         ("created_at", text()),
-        ("max_input_tokens?", of("integer")),
-        ("max_tokens?", of("integer")),
-    ];
+        ("max_input_tokens?", count()),
+        ("max_tokens?", count()),
+    ]);
+    let page = object(&[
+        ("data", list(schema("model_anthropic"))),
+        ("has_more", of("boolean")),
+        ("first_id", maybe("string")),
+        ("last_id", maybe("string")),
+    ]);
+    let models = object(&[("object", json!({ "const": "list" })), ("data", list(schema("model")))]);
     [
-        ("model", object(&model)),
-        (
-            "models",
-            object(&[("object", json!({ "const": "list" })), ("data", list(schema("model")))]),
-        ),
-        ("model_anthropic", object(&messages)),
-        (
-            "models_anthropic",
-            object(&[
-                ("data", list(schema("model_anthropic"))),
-                ("has_more", of("boolean")),
-                ("first_id", maybe("string")),
-                ("last_id", maybe("string")),
-            ]),
-        ),
-        ("key", key()),
-        ("decision", object(&[("signals", of("object")), ("decision", of("object"))])),
-        (
-            "feedback",
-            super::form::closed(&[
-                ("request_id", text()),
-                ("name", json!({ "type": "string", "pattern": "^[a-z0-9_.-]{1,40}$" })),
-                (
-                    "value",
-                    json!({ "type": ["boolean", "number"], "minimum": -1e12, "maximum": 1e12 }),
-                ),
-                ("comment?", json!({ "type": ["string", "null"] })),
-            ]),
-        ),
-        ("feedback_kept", object(&[("request_id", text()), ("name", text())])),
+        ("model", model),
+        ("models", models),
+        ("model_anthropic", anthropic),
+        ("models_anthropic", page),
     ]
 }
 

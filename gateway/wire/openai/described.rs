@@ -42,7 +42,7 @@ fn values(field: Field) -> Value {
     match field {
         Field::Model => json!({
             "type": "string", "minLength": 1, "maxLength": MODEL_BYTES_MAX,
-            "description": "a model, an alias or `auto`",
+            "description": "a model, an alias or `auto`", "examples": ["auto"],
         }),
         Field::Messages => messages(),
         Field::Stream | Field::Echo => json!({ "type": ["boolean", "null"] }),
