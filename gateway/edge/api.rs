@@ -27,6 +27,8 @@ use super::{
     EdgeBody,
     cors::Cors,
     framing::FramingError,
+    openapi,
+    paths::{Asks, Page, READ},
     receive::{self, Bodies},
     render,
 };
@@ -135,11 +137,20 @@ impl ApiService {
     ) -> Result<Response<EdgeBody>, Failure> {
         if matches!(asks, Asks::Other) {
             let answered = Box::pin(self.router.clone().call(request)).await;
-            let answer = answered.unwrap_or_else(|never| match never {});
+            let mut answer = answered.unwrap_or_else(|never| match never {});
+            // A refusal has been counted under its own.
+            if !answer.headers().contains_key(pipeline::name::ID) {
+                ids.write(answer.headers_mut());
+            }
             return Ok(answer.map(EdgeBody::Router));
         }
         if request.method() != Method::POST {
-            return self.counted(Err(wrong_method(request.method())), ids);
+            let failure = wrong_method(request.method());
+            refused(&self.gateway, &failure, ids);
+            let why = self.gateway.why_header;
+            let mut answer = render::failure(asks.surface(), &failure, ids, why);
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            return Ok(answer);
         }
         let bodies =
             if matches!(asks, Asks::Feedback) { &self.feedback.bodies } else { &self.bodies };
@@ -149,11 +160,10 @@ impl ApiService {
         let body = receive::read(body, Arc::clone(bodies));
         let (headers, surface) = (head.headers, asks.surface());
         let inbound = Inbound { ids: ids.clone(), started, at, headers, body, surface };
-        if matches!(asks, Asks::Decision) {
+        if matches!(asks, Asks::Decision(_)) {
             let said = Box::pin(pipeline::preview(&self.gateway, inbound)).await;
             let said = self.counted(said, ids)?.to_string();
-            let json = [(header::CONTENT_TYPE, "application/json")];
-            return Ok((json, said).into_response().map(EdgeBody::Router));
+            return Ok(marked(render::json(200, said.into()), ids));
         }
         if matches!(asks, Asks::Count(_)) {
             let counted = Box::pin(pipeline::count(&self.gateway, inbound)).await;
@@ -166,7 +176,7 @@ impl ApiService {
             let find = &self.feedback.find;
             let kept = Box::pin(pipeline::feedback(&self.gateway, find, inbound)).await;
             let kept = self.counted(kept, ids)?.to_string();
-            return Ok(render::json(202, kept.into()));
+            return Ok(marked(render::json(202, kept.into()), ids));
         }
         // Futures are moved before they run: what is large is moved as a pointer.
         let answer = Box::pin(pipeline::serve(&self.gateway, inbound)).await?;
@@ -176,43 +186,6 @@ impl ApiService {
     /// Counts what is refused before the pipeline, which counts its own refusals, has seen it.
     fn counted<T>(&self, result: Result<T, Failure>, ids: &Ids) -> Result<T, Failure> {
         result.inspect_err(|failure| refused(&self.gateway, failure, ids))
-    }
-}
-
-/// What a path asks for.
-#[derive(Clone, Copy)]
-enum Asks {
-    /// An answer of a model, by this surface.
-    Answer(&'static Surface),
-    /// The tokens of a request, by this surface.
-    Count(&'static Surface),
-    /// The decision for a request, which is written as for the first surface.
-    Decision,
-    /// To keep what is told of an answer, which is written as for the first surface.
-    Feedback,
-    /// Something else.
-    Other,
-}
-
-impl Asks {
-    fn of(path: &str) -> Self {
-        match (Surface::at(path), Surface::counted_at(path)) {
-            (Some(surface), _) => Self::Answer(surface),
-            (None, Some(surface)) => Self::Count(surface),
-            (None, None) => match wire::behind_version(path) {
-                "/route" => Self::Decision,
-                "/feedback" => Self::Feedback,
-                _ => Self::Other,
-            },
-        }
-    }
-
-    /// By which requests are read and errors written.
-    fn surface(self) -> &'static Surface {
-        match self {
-            Self::Answer(surface) | Self::Count(surface) => surface,
-            Self::Decision | Self::Feedback | Self::Other => Surface::first(),
-        }
     }
 }
 
@@ -243,6 +216,12 @@ fn ids(gateway: &Gateway, headers: &HeaderMap, at: Timestamp) -> Ids {
     Ids::new(headers, u64::try_from(unix_ms).unwrap_or(0), random, gateway.sampler)
 }
 
+/// An answer with the ids of its request.
+fn marked(mut answer: Response<EdgeBody>, ids: &Ids) -> Response<EdgeBody> {
+    ids.write(answer.headers_mut());
+    answer
+}
+
 fn wrong_method(method: &Method) -> Failure {
     let public = format!("method {method} is not served on this path");
     Failure::new(Kind::InvalidRequest, Stage::Receive, public)
@@ -250,22 +229,30 @@ fn wrong_method(method: &Method) -> Failure {
         .coded("method_not_allowed")
 }
 
-/// What is not on a request's way to a model.
+/// What is not on a request's way to a model, with the version or without, and a slash at its end or none.
 fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/v1/models", get(models))
-        .route("/v1/models/", get(models))
-        .route("/models", get(models))
-        .route("/models/", get(models))
-        .route("/v1/key", get(key))
-        .route("/v1/key/", get(key))
-        .route("/key", get(key))
-        .route("/key/", get(key))
-        .route("/v1/models/{*id}", get(model))
-        .route("/models/{*id}", get(model))
-        .method_not_allowed_fallback(wrongly_asked)
-        .fallback(unknown_path)
-        .with_state(gateway)
+    let mut router = Router::new();
+    for (path, page) in READ {
+        let page = match page {
+            Page::Models => get(models),
+            Page::Model => get(model),
+            Page::Key => get(key),
+            Page::Document => get(document),
+        };
+        // What a name takes goes on to the end of the path.
+        let ends: &[&str] = if path.ends_with('}') { &[""] } else { &["", "/"] };
+        for end in ends {
+            router = router.route(&format!("/v1{path}{end}"), page.clone());
+            router = router.route(&format!("{path}{end}"), page.clone());
+        }
+    }
+    router.method_not_allowed_fallback(wrongly_asked).fallback(unknown_path).with_state(gateway)
+}
+
+/// `GET /openapi.json`: it says nothing of this configuration, and so is for everybody.
+async fn document() -> AxumResponse {
+    let document = openapi::callers();
+    render::json(200, document).map(axum::body::Body::new).into_response()
 }
 
 async fn wrongly_asked(

@@ -6,6 +6,8 @@ mod api;
 mod body;
 mod cors;
 mod framing;
+mod openapi;
+mod paths;
 mod receive;
 mod render;
 mod write_timeout;

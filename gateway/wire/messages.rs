@@ -5,6 +5,7 @@
 
 mod body;
 mod deltas;
+mod described;
 mod encoder;
 mod output;
 mod request;
@@ -21,6 +22,7 @@ use super::rewritten::Dialect;
 pub(super) use self::{
     body::asked,
     deltas::deltas,
+    described::{answer, body},
     encoder::Encoder,
     output::whole,
     said::{data, plain},

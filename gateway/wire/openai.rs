@@ -2,6 +2,7 @@
 //! must have. Everything else is the backend's business.
 
 mod conversation;
+mod described;
 mod encoder;
 mod fields;
 mod texts;
@@ -12,6 +13,10 @@ use bytes::Bytes;
 use policies::facts::{Needs, Tokens};
 use smallvec::SmallVec;
 
+pub(super) use self::described::{
+    chat_body, completion_answer, completion_body, embeddings_answer, embeddings_body,
+    rerank_answer, rerank_body,
+};
 use self::fields::{Field, Table};
 pub(super) use self::{
     conversation::conversation,

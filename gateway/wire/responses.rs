@@ -3,6 +3,7 @@
 //! A request is read into a conversation and written anew as a chat completion, as for Messages. Nothing of
 //! an answer is kept here: what goes on with one that was kept is refused, whoever would be asked.
 
+mod described;
 mod encoder;
 mod output;
 mod request;
@@ -12,6 +13,7 @@ mod tests;
 mod transcript;
 
 pub(super) use self::{
+    described::{answer, body},
     encoder::{Encoder, whole},
     output::cut,
     said::{data, plain},

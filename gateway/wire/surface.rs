@@ -4,6 +4,7 @@
 //! what the gateway itself writes into its answers. Another surface is another row, with its reader and its
 //! events: the edge, the signals, dispatch, the answer and the ledger go by the row.
 
+mod parts;
 mod table;
 
 use std::fmt;
@@ -12,17 +13,23 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use policies::{
     Counts,
-    facts::{Dialect, Operation, Tokens},
+    facts::{Dialect, Operation},
 };
+use serde_json::Value;
 use uuid::Uuid;
 
-use self::table::TABLE;
+pub(super) use self::parts::Asks;
+pub use self::parts::Count;
+use self::{
+    parts::{Answers, Described, Events, Judged, Reader, SECOND},
+    table::TABLE,
+};
 use super::{
     AnswerFormat, AnswerLabel, Bill, Invalid, Plain, Purpose, ReadLimits, Request, Transcript,
-    Unsayable, What,
+    What,
     chunk::{Look, Pattern},
     delta::{Delta, Deltas},
-    encoder::{Encoder, Writer},
+    encoder::Encoder,
     errors,
     scan::JsonError,
     vectors,
@@ -44,73 +51,10 @@ pub struct Surface {
     reader: Reader,
     /// How an engine that speaks nothing else is asked by it for callers of other dialects.
     asks: Option<Asks>,
+    described: Described,
     events: Events,
     answers: Answers,
     judged: Judged,
-}
-
-/// How the tokens of a surface's requests are counted, and nothing else done with them.
-pub struct Count {
-    /// Its path behind the version, as callers name it; and behind the URL of an engine that counts so.
-    pub path: &'static str,
-    /// Whether engines of the dialect count so, unless it is known that they do not.
-    pub usual: bool,
-    /// The answer that says how many they are.
-    pub answer: fn(u32) -> Bytes,
-}
-
-/// Reads a body of a surface.
-type Reader = fn(&'static Surface, Bytes, &ReadLimits, Purpose) -> Result<Request, Failure>;
-
-/// Writes what a chat completion asks, of an answer that may be so long, in another dialect; or says what of
-/// it cannot be said.
-pub(super) type Asks = fn(&[u8], Tokens) -> Result<Vec<u8>, Unsayable>;
-
-/// What the gateway itself writes into the streams of a surface.
-struct Events {
-    /// The end of a whole answer.
-    done: fn() -> Bytes,
-    /// What keeps a silent connection alive.
-    keep_alive: fn() -> Bytes,
-    /// A backend's event with usage, with the bill added.
-    priced: fn(&Bytes, Bill<'_>) -> Bytes,
-    /// Usage and bill where the backend told none, behind its last event.
-    usage: fn(Option<&Bytes>, Uuid, Counts, Bill<'_>) -> Bytes,
-    /// The end of these choices at their bound, behind the backend's last event.
-    length: fn(&[u8], &[u32]) -> Bytes,
-}
-
-/// How an engine's answers by a surface are read, and written where the engine speaks another dialect.
-struct Answers {
-    /// A whole one.
-    plain: fn(&Bytes) -> Result<Plain, Invalid>,
-    /// What the data of an event holds, and whether the stream ends with it.
-    look: Looks,
-    /// Whether this event is kept for the closing, of what it is and whether none is kept yet.
-    keeps: fn(&What, bool) -> bool,
-    /// What a whole stream ends with, of the event that was kept, and whether the engine has ended it.
-    closing: fn(Option<Bytes>, bool) -> Bytes,
-    /// What it says.
-    deltas: Deltas,
-    /// What writes such a stream from another dialect's.
-    writer: Option<fn(&Request, AnswerLabel) -> Writer>,
-    /// Writes a whole one from what another dialect's says; nothing where there is no other.
-    whole: Whole,
-}
-
-/// Looks at the data of an event, where so much is known to be used by now.
-type Looks = fn(&[u8], &mut Pattern, Option<Counts>) -> Result<(Look, bool), JsonError>;
-
-/// Writes a whole answer from what a chat completion says.
-type Whole =
-    fn(&Request, &AnswerLabel, (&[Delta<'_>], Counts)) -> Result<Option<Vec<u8>>, &'static str>;
-
-/// How answers of a surface are read by those who judge them when they are over.
-struct Judged {
-    /// The form that a body asks its answer to have.
-    format: fn(&Bytes) -> Option<AnswerFormat>,
-    /// What an answer said, streamed or not.
-    transcript: fn(bool, &[u8]) -> Option<Transcript>,
 }
 
 impl Surface {
@@ -209,7 +153,13 @@ impl Surface {
     /// The surface at a path of a request.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
-        let path = behind_version(path);
+        let second = || path.strip_prefix("/v2").filter(|it| SECOND.contains(it));
+        Self::behind(behind_version(path)).or_else(|| Self::behind(second()?))
+    }
+
+    /// The surface at a path behind the version.
+    #[must_use]
+    pub fn behind(path: &str) -> Option<&'static Self> {
         TABLE.iter().find(|it| it.path == path)
     }
 
@@ -225,6 +175,24 @@ impl Surface {
     pub fn own<'a, T>(&self, each: &'a [T; Self::COUNT]) -> &'a T {
         let [first, ..] = each;
         each.get(self.row).unwrap_or(first)
+    }
+
+    /// Whether an answer by it may be a stream.
+    #[must_use]
+    pub const fn streams(&self) -> bool {
+        matches!(self.operation, Operation::Chat | Operation::TextCompletion)
+    }
+
+    /// What its bodies may be, as a JSON Schema.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        (self.described.body)()
+    }
+
+    /// What its whole answers are, as a JSON Schema.
+    #[must_use]
+    pub fn answer(&self) -> Value {
+        (self.described.answer)()
     }
 
     /// Reads a body.
@@ -411,6 +379,8 @@ mod tests {
                 assert!(Surface::at(&path).is_none(), "{path}");
             }
         }
+        assert_eq!(Surface::at("/v2/rerank"), Surface::at("/v1/rerank"));
+        assert!(Surface::at("/v2/chat/completions").is_none());
         assert!(["", "/", "/v1", "/v1/"].into_iter().all(|path| Surface::at(path).is_none()));
     }
 

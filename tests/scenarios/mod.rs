@@ -50,6 +50,7 @@ mod mistakes;
 mod new_budgets;
 mod oidc;
 mod oidc_operators;
+mod openapi;
 mod operators;
 mod own_edits;
 mod pages;

@@ -54,7 +54,7 @@ fn setup(up: &SimBackend, operators: &str) -> Setup {
 
 /// Whom a page answers, as the matrix has it.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-enum For {
+pub(super) enum For {
     Anybody,
     Metrics,
     Viewer,
@@ -64,10 +64,11 @@ enum For {
 
 /// Every page: method, a path of it, whom it answers, and with which status.
 #[rustfmt::skip]
-const PAGES: [(&str, &str, For, u16); 37] = [
+pub(super) const PAGES: [(&str, &str, For, u16); 38] = [
     ("GET", "/livez", For::Anybody, 200),
     ("GET", "/readyz", For::Anybody, 200),
     ("GET", "/metrics", For::Metrics, 200),
+    ("GET", "/openapi.json", For::Anybody, 200),
     ("GET", "/admin/v1/me", For::Viewer, 200),
     ("GET", "/admin/v1/policy", For::Viewer, 200),
     ("GET", "/admin/v1/requests/019b7c4a-9e2f-7000-8000-00000000002a", For::Viewer, 404),

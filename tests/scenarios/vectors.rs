@@ -270,3 +270,35 @@ fn two_spaces(url: &[String]) -> Setup {
     let setup = Setup::new().model_with("a", url, &embedding("one"));
     setup.model_with("other", url, &embedding("two"))
 }
+
+/// The decision for a request of any API is asked for at that API's path behind `/v1/route`.
+#[tokio::test]
+async fn the_decision_is_told_for_every_api() {
+    let up = SimBackend::start();
+    let gateway = Setup::new()
+        .model("talks", &up.urls())
+        .model_with("vectors", &up.urls(), "kind = \"embedding\"\nvector_space = \"v\"\n")
+        .model_with("ranks", &up.urls(), "kind = \"rerank\"\n")
+        .start()
+        .await;
+    let turns = json!([{ "role": "user", "content": "hello" }]);
+    for (path, body, model) in [
+        ("", json!({ "messages": turns }), "talks"),
+        ("/chat/completions", json!({ "messages": turns }), "talks"),
+        ("/messages", json!({ "messages": turns, "max_tokens": 5 }), "talks"),
+        ("/responses", json!({ "input": "hello" }), "talks"),
+        ("/completions", json!({ "prompt": "hello" }), "talks"),
+        ("/embeddings", json!({ "input": "hello" }), "vectors"),
+        ("/rerank", json!({ "query": "hello", "documents": ["a", "b"] }), "ranks"),
+    ] {
+        let body = with(body, json!({ "model": "auto" }));
+        let request = gateway.client.post(gateway.url(&format!("/v1/route{path}")));
+        let reply = Reply::of(request.bearer_auth(KEY).body(body.to_string())).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert_eq!(reply.json()["decision"]["plan"][0]["model"], model, "{path}: {}", reply.text());
+    }
+    let cohere = json!({ "model": "auto", "query": "hello", "documents": ["a", "b"] });
+    let request = gateway.client.post(gateway.url("/v2/rerank"));
+    let reply = Reply::of(request.bearer_auth(KEY).body(cohere.to_string())).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}

@@ -8,21 +8,21 @@ use axum::{
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, MethodRouter, get, on, post},
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
 use super::{
-    AdminState, Page,
+    AdminState,
     failure::Told,
     operator::Access::Role,
+    page::{Page, Verb},
     said::{Said, said, taken_text, unknown},
 };
 use crate::{
     config::{
-        Author, Edit, EditRefused, ManagedKind, OVERLAP_MS_MAX,
+        self, Author, Edit, EditRefused, ManagedKind, OVERLAP_MS_MAX,
         Role::{Admin, Operator, Viewer},
         managed_fields, over, settable,
     },
@@ -31,11 +31,11 @@ use crate::{
 };
 
 /// Keys of one import at the most.
-const IMPORT_MAX: usize = 10_000;
+pub(super) const IMPORT_MAX: usize = 10_000;
 /// The overlap of a rotation where nobody says how long.
 const OVERLAP_SECONDS: i64 = 24 * 3_600;
 /// The longest one.
-const OVERLAP_SECONDS_MAX: i64 = OVERLAP_MS_MAX / 1_000;
+pub(super) const OVERLAP_SECONDS_MAX: i64 = OVERLAP_MS_MAX / 1_000;
 
 /// How what is managed is seen and changed. Nothing of it blocks the runtime.
 pub(crate) struct Manage {
@@ -90,10 +90,10 @@ pub(super) fn pages() -> Vec<Page> {
         let made = move |state: Asked, by: By, body: Body| create(state, by, kind, body);
         let shown = move |state: Asked, name: Name| self::one(state, kind, name);
         [
-            (all, Role(Viewer), get(listed)),
-            (all, Role(Admin), post(made)),
-            (one, Role(Viewer), get(shown)),
-            (one, Role(Admin), changing(MethodFilter::PATCH, kind, How::Patch)),
+            Page::get(all, Role(Viewer), listed),
+            Page::post(all, Role(Admin), made),
+            Page::get(one, Role(Viewer), shown),
+            changing(one, (Verb::Patch, Admin), kind, How::Patch),
         ]
     };
     let (keys, teams) = (ManagedKind::Key, ManagedKind::Team);
@@ -104,20 +104,26 @@ pub(super) fn pages() -> Vec<Page> {
     let mut pages = Vec::from(of(keys, ["/admin/v1/keys", key]));
     pages.extend(of(teams, ["/admin/v1/teams", team]));
     pages.extend([
-        (key, Role(Operator), changing(MethodFilter::DELETE, keys, How::Remove)),
-        ("/admin/v1/keys/{name}/rotate", Role(Admin), post(rotating)),
-        ("/admin/v1/key-import", Role(Admin), post(import)),
+        changing(key, (Verb::Delete, Operator), keys, How::Remove),
+        Page::post("/admin/v1/keys/{name}/rotate", Role(Admin), rotating),
+        Page::post("/admin/v1/key-import", Role(Admin), import),
         // A key is made with its secret, and so by POST alone.
-        (team, Role(Admin), changing(MethodFilter::PUT, teams, How::Put)),
-        (team, Role(Admin), changing(MethodFilter::DELETE, teams, How::Remove)),
+        changing(team, (Verb::Put, Admin), teams, How::Put),
+        changing(team, (Verb::Delete, Admin), teams, How::Remove),
     ]);
     pages
 }
 
-fn changing(method: MethodFilter, kind: ManagedKind, how: How) -> MethodRouter<Arc<AdminState>> {
-    on(method, move |state: Asked, by: By, name: Name, headers: HeaderMap, body: Body| {
+fn changing(
+    path: &'static str,
+    (verb, role): (Verb, config::Role),
+    kind: ManagedKind,
+    how: How,
+) -> Page {
+    let change = move |state: Asked, by: By, name: Name, headers: HeaderMap, body: Body| {
         change((state, by), (kind, name), headers, (how, body))
-    })
+    };
+    Page::new((verb, path), Role(role), change)
 }
 
 /// How one is changed.

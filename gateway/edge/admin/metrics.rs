@@ -9,7 +9,7 @@ use super::AdminState;
 use crate::failure::Failure;
 
 /// The format of `/metrics`.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics.
 pub(super) async fn metrics(

@@ -2,6 +2,7 @@
 //! `failure.rs`: as JSON below `/admin/`, and where there is no page.
 
 mod audit;
+mod described;
 mod experiments;
 mod failure;
 mod health;
@@ -9,23 +10,22 @@ mod managed;
 mod me;
 mod metrics;
 mod operator;
+mod page;
 mod policy;
 mod proposals;
 mod requests;
 mod said;
+mod shown;
 mod spend;
 mod switches;
 
 use std::{
     convert::Infallible,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
 };
 
-use axum::{
-    Router, middleware,
-    response::IntoResponse,
-    routing::{MethodRouter, get, post},
-};
+use axum::{Router, middleware, response::IntoResponse};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -34,15 +34,16 @@ use tower_service::Service;
 use uuid::Uuid;
 
 use self::operator::{
-    Access::{self, Anybody, Metrics, Role},
+    Access::{Anybody, Local, Metrics, Role},
     guard,
 };
+use self::page::Page;
 pub(crate) use self::{
     managed::{Manage, Minted, Place},
     proposals::Proposals,
     switches::Switchboard,
 };
-use super::{EdgeBody, framing::FramingError};
+use super::{EdgeBody, framing::FramingError, render};
 use crate::{
     config::Role::{Operator, Viewer},
     failure::Failure,
@@ -90,25 +91,23 @@ pub(crate) type Audit =
 /// What writes out all metrics as text. No request is held up by it.
 pub(crate) type Expose = Box<dyn Fn() -> BoxFuture<'static, Result<String, Failure>> + Send + Sync>;
 
-/// A page: its path, whom it answers, and what answers. A path with several methods has a row for each.
-type Page = (&'static str, Access, MethodRouter<Arc<AdminState>>);
-
 /// The pages that stand by themselves. Whoever reads may be a viewer; `operator` is for what stops and
 /// resumes, `admin` for what changes who may ask, for how much, and by which policy.
 fn pages() -> Vec<Page> {
     vec![
-        ("/metrics", Metrics, get(metrics::metrics)),
-        ("/livez", Anybody, get(health::live)),
-        ("/readyz", Anybody, get(health::ready)),
-        ("/admin/v1/me", Role(Viewer), get(me::me)),
-        ("/admin/v1/policy", Role(Viewer), get(policy::policy)),
-        ("/admin/v1/requests/{id}", Role(Viewer), get(requests::request)),
-        ("/admin/v1/spend", Role(Viewer), get(spend::spend)),
-        ("/admin/v1/audit", Role(Viewer), get(audit::audit)),
-        ("/admin/v1/experiments", Role(Viewer), get(experiments::list)),
-        ("/admin/v1/experiments/{name}", Role(Viewer), get(experiments::one)),
-        ("/admin/v1/experiments/{name}/stop", Role(Operator), post(experiments::stop)),
-        ("/admin/v1/experiments/{name}/resume", Role(Operator), post(experiments::resume)),
+        Page::get("/metrics", Metrics, metrics::metrics),
+        Page::get("/livez", Anybody, health::live),
+        Page::get("/readyz", Anybody, health::ready),
+        Page::get("/openapi.json", Local, document),
+        Page::get("/admin/v1/me", Role(Viewer), me::me),
+        Page::get("/admin/v1/policy", Role(Viewer), policy::policy),
+        Page::get("/admin/v1/requests/{id}", Role(Viewer), requests::request),
+        Page::get("/admin/v1/spend", Role(Viewer), spend::spend),
+        Page::get("/admin/v1/audit", Role(Viewer), audit::audit),
+        Page::get("/admin/v1/experiments", Role(Viewer), experiments::list),
+        Page::get("/admin/v1/experiments/{name}", Role(Viewer), experiments::one),
+        Page::post("/admin/v1/experiments/{name}/stop", Role(Operator), experiments::stop),
+        Page::post("/admin/v1/experiments/{name}/resume", Role(Operator), experiments::resume),
     ]
 }
 
@@ -118,6 +117,15 @@ fn all_pages() -> Vec<Page> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// The document of all pages: made once, and shared.
+static DOCUMENT: LazyLock<Bytes> =
+    LazyLock::new(|| described::document(&all_pages()).to_string().into());
+
+/// `GET /openapi.json`
+async fn document() -> impl IntoResponse {
+    render::json(200, Bytes::clone(&DOCUMENT)).map(axum::body::Body::new)
 }
 
 /// The service of the operators' API.
@@ -131,7 +139,8 @@ impl Admin {
     /// A service that answers from this state.
     pub(crate) fn new(state: AdminState) -> Self {
         let (gateway, state) = (Arc::clone(&state.gateway), Arc::new(state));
-        let router = all_pages().into_iter().fold(Router::new(), |router, (path, access, page)| {
+        let router = all_pages().into_iter().fold(Router::new(), |router, it| {
+            let Page { path, access, answers: page, .. } = it;
             let guarded = (Arc::clone(&state), access, path);
             let page = page.route_layer(middleware::from_fn_with_state(guarded, guard));
             router.route(path, page.clone()).route(&format!("{path}/"), page)
@@ -168,8 +177,9 @@ mod tests {
     /// `tests/scenarios/operators.rs`.
     #[test]
     fn whom_each_page_answers() {
-        let told = |(path, access, _): Page| match access {
+        let told = |Page { path, access, .. }: Page| match access {
             Anybody => format!("{path}: anybody"),
+            Local => format!("{path}: local"),
             Metrics => format!("{path}: metrics"),
             Role(role) => format!("{path}: {}", role.name()),
         };
@@ -178,6 +188,7 @@ mod tests {
             "/metrics: metrics",
             "/livez: anybody",
             "/readyz: anybody",
+            "/openapi.json: local",
             "/admin/v1/me: viewer",
             "/admin/v1/policy: viewer",
             "/admin/v1/requests/{id}: viewer",
@@ -227,9 +238,9 @@ mod tests {
             let row = table.lines().find(|line| line.starts_with(&begin)).unwrap();
             let mut said: Vec<&str> = row.split('`').filter(|it| it.starts_with('/')).collect();
             let pages = all_pages();
-            let of_role = pages.iter().filter(|(_, access, _)| *access == Role(role));
+            let of_role = pages.iter().filter(|it| it.access == Role(role));
             let mut known: Vec<&str> =
-                of_role.filter_map(|(path, ..)| path.strip_prefix("/admin/v1")).collect();
+                of_role.filter_map(|it| it.path.strip_prefix("/admin/v1")).collect();
             said.retain(|it| *it != "/admin/v1");
             for all in [&mut said, &mut known] {
                 all.sort_unstable();

@@ -22,6 +22,8 @@ use crate::{
 pub(super) enum Access {
     /// Anybody: it says nothing that is not for all.
     Anybody,
+    /// Anybody where only this machine reaches the listener, and every operator.
+    Local,
     /// Who may read the metrics.
     Metrics,
     /// Operators of this role, or of a greater one.
@@ -153,6 +155,8 @@ pub(super) async fn guard(
                 Err(failure) => failure.into_response(),
             };
         }
+        Access::Local if state.on_loopback => return next.run(request).await,
+        Access::Local => Role::Viewer,
         Access::Role(needed) => needed,
     };
     let operator = match state.may(request.headers(), needed) {

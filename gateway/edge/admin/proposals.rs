@@ -8,17 +8,17 @@ use axum::{
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     response::Response,
-    routing::{get, post},
 };
 use futures_util::future::BoxFuture;
 use http::{StatusCode, Uri};
 use serde_json::Value;
 
 use super::{
-    AdminState, Page,
+    AdminState,
     failure::Told,
     managed::{author, json_of, text},
     operator::Access::Role,
+    page::Page,
     said::{said, taken_text, unknown},
 };
 use crate::{
@@ -62,18 +62,18 @@ type Answered = Result<Response, Told>;
 
 /// The pages of proposals.
 pub(super) fn pages() -> Vec<Page> {
-    let decides = |approves: bool| {
-        post(move |state: Asked, by: By, id: Id, body: Body| {
+    let decides = |path: &'static str, approves: bool| {
+        Page::post(path, Role(Admin), move |state: Asked, by: By, id: Id, body: Body| {
             decide((state, by), id, approves, body)
         })
     };
     vec![
-        ("/admin/v1/proposals", Role(Viewer), get(list)),
-        ("/admin/v1/proposals/{id}", Role(Viewer), get(one)),
-        ("/admin/v1/proposals/{id}/approve", Role(Admin), decides(true)),
-        ("/admin/v1/proposals/{id}/reject", Role(Admin), decides(false)),
-        ("/admin/v1/policy/proposals", Role(Admin), post(policy)),
-        ("/admin/v1/policy/proposals/{id}/approve", Role(Admin), decides(true)),
+        Page::get("/admin/v1/proposals", Role(Viewer), list),
+        Page::get("/admin/v1/proposals/{id}", Role(Viewer), one),
+        decides("/admin/v1/proposals/{id}/approve", true),
+        decides("/admin/v1/proposals/{id}/reject", false),
+        Page::post("/admin/v1/policy/proposals", Role(Admin), policy),
+        decides("/admin/v1/policy/proposals/{id}/approve", true),
     ]
 }
 

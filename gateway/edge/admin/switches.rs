@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State, rejection::PathRejection},
-    routing::{MethodRouter, get, post},
 };
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use serde_json::Value;
 
 use super::{
-    AdminState, Page,
+    AdminState,
     managed::{Answered, Asked, By, author, json_of},
     operator::Access::Role,
+    page::Page,
     said::{Said, said, unknown},
 };
 use crate::{
@@ -47,29 +47,30 @@ type Named<T> = Result<Path<T>, PathRejection>;
 /// The pages of models, each by its path.
 pub(super) fn pages() -> Vec<Page> {
     vec![
-        ("/admin/v1/models", Role(Viewer), get(list)),
-        ("/admin/v1/models/{id}", Role(Viewer), get(one)),
-        ("/admin/v1/models/{id}/disable", Role(Operator), model(true)),
-        ("/admin/v1/models/{id}/enable", Role(Operator), model(false)),
-        ("/admin/v1/models/{id}/endpoints/{n}/drain", Role(Operator), endpoint(true)),
-        ("/admin/v1/models/{id}/endpoints/{n}/undrain", Role(Operator), endpoint(false)),
+        Page::get("/admin/v1/models", Role(Viewer), list),
+        Page::get("/admin/v1/models/{id}", Role(Viewer), one),
+        model("/admin/v1/models/{id}/disable", true),
+        model("/admin/v1/models/{id}/enable", false),
+        endpoint("/admin/v1/models/{id}/endpoints/{n}/drain", true),
+        endpoint("/admin/v1/models/{id}/endpoints/{n}/undrain", false),
     ]
 }
 
 /// The page that switches a model.
-fn model(off: bool) -> MethodRouter<Arc<AdminState>> {
-    post(move |State(state): Asked, by: By, id: Named<String>, body| {
+fn model(path: &'static str, off: bool) -> Page {
+    Page::post(path, Role(Operator), move |State(state): Asked, by: By, id: Named<String>, body| {
         let what = id.map_or_else(|_| (String::new(), None), |Path(id)| (id, None));
         switch((state, by), (what, off), body)
     })
 }
 
 /// The page that switches an endpoint.
-fn endpoint(off: bool) -> MethodRouter<Arc<AdminState>> {
-    post(move |State(state): Asked, by: By, of: Named<(String, String)>, body| {
+fn endpoint(path: &'static str, off: bool) -> Page {
+    let switched = move |State(state): Asked, by: By, of: Named<(String, String)>, body| {
         let what = of.map_or_else(|_| (String::new(), None), |Path((id, n))| (id, Some(n)));
         switch((state, by), (what, off), body)
-    })
+    };
+    Page::post(path, Role(Operator), switched)
 }
 
 async fn list(State(state): Asked) -> Answered {

@@ -10,7 +10,7 @@ use super::super::{
 use crate::failure::Failure;
 
 /// Settings that chat completions have under the same name, or under the second.
-const SETTINGS: [(&str, &str); 9] = [
+pub(super) const SETTINGS: [(&str, &str); 9] = [
     ("temperature", "temperature"),
     ("top_p", "top_p"),
     ("top_k", "top_k"),
@@ -22,7 +22,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("stop_sequences", "stop"),
 ];
 /// Hints to the one provider that knows them: an answer is the same without.
-const HINTS: [&str; 6] =
+pub(super) const HINTS: [&str; 6] =
     ["cache_control", "service_tier", "context_management", "inference_geo", "speed", "betas"];
 /// From so many tokens of thinking on, it is a middling and a great effort: the budgets that go with the
 /// efforts in Anthropic's guide to its own compatible API.

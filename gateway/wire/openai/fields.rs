@@ -45,99 +45,97 @@ pub(super) enum Field {
 pub(super) struct Table {
     /// The field of a name.
     pub(super) field: fn(&[u8]) -> Option<Field>,
+    /// All of them, as the document of the API lists them.
+    pub(super) all: &'static [(&'static [u8], Field)],
     /// Those without which there is no request.
     pub(super) needed: &'static [(Field, &'static str)],
 }
 
+/// A table of these fields: each is written once, and both found by its name and listed.
+macro_rules! table {
+    ($($name:literal => $field:ident,)*; needs $($needed:ident = $called:literal),*) => {
+        Table {
+            field: |name| {
+                Some(match name {
+                    $($name => Field::$field,)*
+                    _ => return None,
+                })
+            },
+            all: &[$(($name, Field::$field),)*],
+            needed: &[$((Field::$needed, $called)),*],
+        }
+    };
+}
+
 /// Of a chat completion.
-pub(super) static CHAT: Table = Table {
-    field: |name| {
-        Some(match name {
-            b"model" => Field::Model,
-            b"messages" => Field::Messages,
-            b"stream" => Field::Stream,
-            b"stream_options" => Field::StreamOptions,
-            b"max_tokens" => Field::MaxTokens,
-            b"max_completion_tokens" => Field::MaxCompletionTokens,
-            b"n" => Field::N,
-            b"tools" => Field::Tools,
-            b"functions" => Field::Functions,
-            b"response_format" => Field::ResponseFormat,
-            b"reasoning_effort" => Field::ReasoningEffort,
-            b"reasoning" => Field::Reasoning,
-            b"thinking" => Field::Thinking,
-            b"enable_thinking" => Field::EnableThinking,
-            b"thinking_budget" => Field::ThinkingBudget,
-            b"think" => Field::Think,
-            b"chat_template_kwargs" => Field::TemplateKwargs,
-            b"logprobs" => Field::Logprobs,
-            b"user" => Field::User,
-            b"safety_identifier" => Field::SafetyIdentifier,
-            b"metadata" => Field::Metadata,
-            _ => return None,
-        })
-    },
-    needed: &[(Field::Model, "model"), (Field::Messages, "messages")],
+pub(super) static CHAT: Table = table! {
+    b"model" => Model,
+    b"messages" => Messages,
+    b"stream" => Stream,
+    b"stream_options" => StreamOptions,
+    b"max_tokens" => MaxTokens,
+    b"max_completion_tokens" => MaxCompletionTokens,
+    b"n" => N,
+    b"tools" => Tools,
+    b"functions" => Functions,
+    b"response_format" => ResponseFormat,
+    b"reasoning_effort" => ReasoningEffort,
+    b"reasoning" => Reasoning,
+    b"thinking" => Thinking,
+    b"enable_thinking" => EnableThinking,
+    b"thinking_budget" => ThinkingBudget,
+    b"think" => Think,
+    b"chat_template_kwargs" => TemplateKwargs,
+    b"logprobs" => Logprobs,
+    b"user" => User,
+    b"safety_identifier" => SafetyIdentifier,
+    b"metadata" => Metadata,
+    ; needs Model = "model", Messages = "messages"
 };
 
 /// Of the completion of prompts.
-pub(super) static COMPLETION: Table = Table {
-    field: |name| {
-        Some(match name {
-            b"model" => Field::Model,
-            b"prompt" => Field::Prompt,
-            b"suffix" => Field::Suffix,
-            b"stream" => Field::Stream,
-            b"stream_options" => Field::StreamOptions,
-            b"max_tokens" => Field::MaxTokens,
-            b"n" => Field::N,
-            b"best_of" => Field::BestOf,
-            b"echo" => Field::Echo,
-            b"logprobs" => Field::Logprobs,
-            b"response_format" => Field::ResponseFormat,
-            b"user" => Field::User,
-            b"safety_identifier" => Field::SafetyIdentifier,
-            b"metadata" => Field::Metadata,
-            _ => return None,
-        })
-    },
-    needed: &[(Field::Model, "model"), (Field::Prompt, "prompt")],
+pub(super) static COMPLETION: Table = table! {
+    b"model" => Model,
+    b"prompt" => Prompt,
+    b"suffix" => Suffix,
+    b"stream" => Stream,
+    b"stream_options" => StreamOptions,
+    b"max_tokens" => MaxTokens,
+    b"n" => N,
+    b"best_of" => BestOf,
+    b"echo" => Echo,
+    b"logprobs" => Logprobs,
+    b"response_format" => ResponseFormat,
+    b"user" => User,
+    b"safety_identifier" => SafetyIdentifier,
+    b"metadata" => Metadata,
+    ; needs Model = "model", Prompt = "prompt"
 };
 
 /// Of vectors.
-pub(super) static EMBEDDINGS: Table = Table {
-    field: |name| {
-        Some(match name {
-            b"model" => Field::Model,
-            b"input" => Field::Input,
-            b"encoding_format" => Field::EncodingFormat,
-            b"dimensions" => Field::Dimensions,
-            b"stream" => Field::NoStream,
-            b"user" => Field::User,
-            b"safety_identifier" => Field::SafetyIdentifier,
-            b"metadata" => Field::Metadata,
-            _ => return None,
-        })
-    },
-    needed: &[(Field::Model, "model"), (Field::Input, "input")],
+pub(super) static EMBEDDINGS: Table = table! {
+    b"model" => Model,
+    b"input" => Input,
+    b"encoding_format" => EncodingFormat,
+    b"dimensions" => Dimensions,
+    b"stream" => NoStream,
+    b"user" => User,
+    b"safety_identifier" => SafetyIdentifier,
+    b"metadata" => Metadata,
+    ; needs Model = "model", Input = "input"
 };
 
 /// Of ranks.
-pub(super) static RERANK: Table = Table {
-    field: |name| {
-        Some(match name {
-            b"model" => Field::Model,
-            b"query" => Field::Query,
-            b"documents" => Field::Documents,
-            b"top_n" => Field::TopN,
-            b"max_tokens_per_doc" => Field::TokensPerDocument,
-            b"max_chunks_per_doc" => Field::Chunks,
-            b"stream" => Field::NoStream,
-            b"user" => Field::User,
-            b"safety_identifier" => Field::SafetyIdentifier,
-            b"metadata" => Field::Metadata,
-            _ => return None,
-        })
-    },
-    needed: &[(Field::Model, "model"), (Field::Query, "query"), (Field::Documents, "documents")],
+pub(super) static RERANK: Table = table! {
+    b"model" => Model,
+    b"query" => Query,
+    b"documents" => Documents,
+    b"top_n" => TopN,
+    b"max_tokens_per_doc" => TokensPerDocument,
+    b"max_chunks_per_doc" => Chunks,
+    b"stream" => NoStream,
+    b"user" => User,
+    b"safety_identifier" => SafetyIdentifier,
+    b"metadata" => Metadata,
+    ; needs Model = "model", Query = "query", Documents = "documents"
 };

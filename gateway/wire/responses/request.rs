@@ -10,7 +10,7 @@ use super::super::{
 use crate::failure::Failure;
 
 /// Settings that chat completions have under the same name.
-const SETTINGS: [&str; 12] = [
+pub(super) const SETTINGS: [&str; 12] = [
     "temperature",
     "top_p",
     "top_k",
@@ -26,7 +26,7 @@ const SETTINGS: [&str; 12] = [
 ];
 /// Hints to the one provider that knows them: an answer is the same without. Nothing is stored here, whatever
 /// `store` says, and the answer says so.
-const HINTS: [&str; 4] =
+pub(super) const HINTS: [&str; 4] =
     ["store", "prompt_cache_retention", "prompt_cache_options", "client_metadata"];
 /// What only Responses have.
 const ONLY_HERE: &str = "a field that only Responses have";

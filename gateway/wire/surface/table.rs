@@ -6,7 +6,10 @@ use policies::{
     facts::{Dialect, Operation},
 };
 
-use super::{Answers, Count, Events, Judged, Surface};
+use super::{
+    Surface,
+    parts::{Answers, Count, Described, Events, Judged},
+};
 use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
@@ -25,6 +28,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         row: 0,
         reader: |surface, body, limits, _| openai::chat(surface, body, limits),
         asks: None,
+        described: Described { body: openai::chat_body, answer: openai::completion_answer },
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -53,6 +57,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             rewritten::read((surface, &messages::DIALECT), body, limits, purpose)
         },
         asks: Some(messages::asked),
+        described: Described { body: messages::body, answer: messages::answer },
         events: Events {
             done: messages::stop_event,
             keep_alive: messages::ping_event,
@@ -98,6 +103,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             rewritten::read((surface, &responses::DIALECT), body, limits, purpose)
         },
         asks: None,
+        described: Described { body: responses::body, answer: responses::answer },
         events: Events {
             done: Bytes::new,
             keep_alive: own::comment,
@@ -140,6 +146,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         row: 3,
         reader: |surface, body, limits, _| openai::completion(surface, body, limits),
         asks: None,
+        described: Described { body: openai::completion_body, answer: openai::completion_answer },
         events: Events {
             done: own::done_event,
             keep_alive: own::comment,
@@ -158,6 +165,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         row: 4,
         reader: |surface, body, limits, _| openai::embeddings(surface, body, limits),
         asks: None,
+        described: Described { body: openai::embeddings_body, answer: openai::embeddings_answer },
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },
@@ -170,6 +178,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         row: 5,
         reader: |surface, body, limits, _| openai::rerank(surface, body, limits),
         asks: None,
+        described: Described { body: openai::rerank_body, answer: openai::rerank_answer },
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
         judged: Judged { format: |_| None, transcript: |_, _| None },
