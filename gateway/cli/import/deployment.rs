@@ -100,8 +100,8 @@ fn placed(
         .find(|it| kind == Kind::Embedding && params.is_some_and(|all| all.get(it).is_some()));
     if let Some(key) = shape {
         return Err(format!(
-            "{key} is set here for callers who do not send it, and without it they get other vectors: have them \
-             send it, strike it here, and import again"
+            "{key} is set here for callers who do not send it, and without it they get other vectors: have \
+             them send it, strike it here, and import again"
         ));
     }
     let said = match text("api_base").or_else(|| text("base_url")) {
@@ -135,8 +135,8 @@ fn as_its_name(
     }
     if *kind == Kind::Embedding && *upstream != found.upstream {
         return Err(format!(
-            "callers of its name have vectors of `{upstream}`, the first entry of it, and those of two models \
-             cannot be compared: give it another name"
+            "callers of its name have vectors of `{upstream}`, the first entry of it, and those of two \
+             models cannot be compared: give it another name"
         ));
     }
     Ok(found)

@@ -221,8 +221,8 @@ fn serve_alike(one: Option<&Group>, other: Option<&Group>) -> bool {
     one.kind == other.kind && (one.kind != Kind::Embedding || one.upstream == other.upstream)
 }
 
-/// What is said of a fallback: so many of its names are carried over, and so many of these can answer for each
-/// of those that it is of.
+/// What is said of a fallback: so many of its names are carried over, and so many of these can answer for
+/// each of those that it is of.
 fn said(fallback: &Fallback, carried: usize, fits: &[usize], book: &mut Book) {
     let path = &fallback.path;
     if carried == 0 {
@@ -241,8 +241,9 @@ fn said(fallback: &Fallback, carried: usize, fits: &[usize], book: &mut Book) {
     }
 }
 
-const APART: &str = "vectors of one model cannot stand for those of another, nor models of one kind for those \
-    of another";
+/// Why a name does not come after another.
+const APART: &str = "vectors of one model cannot stand for those of another, nor models of one kind for \
+    those of another";
 
 /// The groups that come after one, and after those, each once.
 fn follow(at: usize, after: &[Vec<usize>]) -> Vec<usize> {

@@ -1,5 +1,5 @@
-//! Which providers are asked as the gateway asks an engine: at a base URL, with the key in a header, for chats
-//! (chat completions as OpenAI has them, or Messages as Anthropic has them), vectors and ranks.
+//! Which providers are asked as the gateway asks an engine: at a base URL, with the key in a header, for
+//! chats (chat completions as OpenAI has them, or Messages as Anthropic has them), vectors and ranks.
 
 use super::kind::Kind;
 
@@ -72,8 +72,8 @@ const SPOKEN: &[Provider] = &[
     Provider { kinds: ALL, ranks_end: "/v2", ..own("litellm_proxy", "openai") },
     // lmstudio.ai/docs, "OpenAI Compatibility Endpoints"
     own("lm_studio", "openai"),
-    // github.com/mozilla-ai/llamafile, "llamafile server"; llms/llamafile/chat/transformation.py has port 8080
-    // of this machine where the file says nothing, which is the gateway's own here
+    // github.com/mozilla-ai/llamafile, "llamafile server"; llms/llamafile/chat/transformation.py has port
+    // 8080 of this machine where the file says nothing, which is the gateway's own here
     own("llamafile", "llama_cpp"),
     // github.com/ollama/ollama, docs/openai.md
     ollama("ollama"),
@@ -207,8 +207,8 @@ pub(super) fn of(
     };
     if !provider.kinds.contains(&kind) {
         return Err(format!(
-            "{name}: models of kind \"{}\" are asked there in a dialect of its own, or not at all; `mode` says \
-             what a model is for",
+            "{name}: models of kind \"{}\" are asked there in a dialect of its own, or not at all; `mode` \
+             says what a model is for",
             kind.word()
         ));
     }

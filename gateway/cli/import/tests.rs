@@ -288,8 +288,11 @@ proptest! {
     }
 }
 
+/// The kinds and spaces of models.
+type Kinds = BTreeSet<(String, Option<String>)>;
+
 /// What of a file can be asked for by each name: kind and space of all models that it leads to.
-fn reached(texts: &[String; 2]) -> Vec<(String, BTreeSet<(String, Option<String>)>)> {
+fn reached(texts: &[String; 2]) -> Vec<(String, Kinds)> {
     let config: toml::Table = texts[0].parse().unwrap();
     let policy: toml::Table = texts[1].parse().unwrap();
     let tables = |of: &toml::Table, key: &str| -> Vec<toml::Table> {
