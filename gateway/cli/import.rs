@@ -6,7 +6,9 @@
 
 mod book;
 mod deployment;
+mod facts;
 mod group;
+mod kind;
 mod number;
 mod provider;
 mod reasons;

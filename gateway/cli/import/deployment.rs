@@ -1,9 +1,11 @@
 //! One entry of `model_list`: a backend under a name that callers ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     book::{Book, View},
+    facts::Facts,
+    kind::Kind,
     number,
     provider::{self, Provider},
     secret::{Reference, Secrets, variable},
@@ -16,6 +18,9 @@ pub(super) struct Reading<'a> {
     pub book: Book,
     /// The variables that are to be set.
     pub secrets: Secrets,
+    /// What the first entry of each name is: all others of it are of that kind, and of that model where
+    /// vectors are asked for.
+    pub firsts: BTreeMap<String, (Kind, String)>,
     /// The value of a variable that is no secret.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -37,61 +42,19 @@ pub(super) struct Deployment {
     pub weights: [Option<u64>; 3],
 }
 
-/// What all endpoints of a model have in common.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// The name at its engine.
-    pub upstream: String,
-    /// The engine, in the words of the configuration.
-    pub engine: &'static str,
-    /// Prompt and answer together.
-    pub context: Option<u32>,
-    /// The longest answer.
-    pub output: Option<u32>,
-    /// The bound for callers who state none.
-    pub output_default: Option<u32>,
-    /// What the file says that it can or cannot do.
-    pub said: BTreeMap<&'static str, bool>,
-    /// Prices in billionth units of a million tokens, by their key.
-    pub price: BTreeMap<&'static str, i128>,
-    /// What policies and keys can choose it by.
-    pub tags: BTreeSet<String>,
-    /// Models of a name with a lower one come first.
-    pub order: Option<u64>,
-    /// `timeouts` of the model.
-    pub timeouts: BTreeMap<&'static str, u32>,
-}
-
 /// Keys that say how the load is shared, the first that a name has.
 pub(super) const WEIGHTS: [&str; 3] = ["weight", "rpm", "tpm"];
-const PRICES: [(&str, &str); 5] = [
-    ("input_cost_per_token", "input_per_mtok"),
-    ("output_cost_per_token", "output_per_mtok"),
-    ("cache_read_input_token_cost", "cached_input_per_mtok"),
-    ("cache_creation_input_token_cost", "cache_write_per_mtok"),
-    ("output_cost_per_reasoning_token", "reasoning_per_mtok"),
-];
-const ABILITIES: [(&str, &str); 5] = [
-    ("supports_function_calling", "tools"),
-    ("supports_response_schema", "json_schema"),
-    ("supports_vision", "vision"),
-    ("supports_audio_input", "audio"),
-    ("supports_reasoning", "reasoning"),
-];
-/// The longest context that a configuration can state.
-const TOKENS_MAX: u64 = 100_000_000;
 /// The longest name.
 const NAME_BYTES_MAX: usize = 100;
 
-/// Whether models of this mode are carried over: the one place that knows which kinds there are.
-pub(super) fn kind_is_carried(mode: &str) -> bool {
-    matches!(mode, "chat" | "completion")
-}
+/// What makes other vectors of the same model, where it is set for callers who do not send it.
+const SHAPES: [&str; 3] = ["dimensions", "output_dimension", "input_type"];
 
 /// Reads an entry; of one that is not carried over that is said, by name.
 pub(super) fn read(view: &View<'_>, reading: &mut Reading<'_>) -> Option<Deployment> {
     let (params, info) = (view.get("litellm_params"), view.get("model_info"));
-    match placed(view, params.as_ref(), info.as_ref(), reading) {
+    let found = placed(view, params.as_ref(), info.as_ref(), reading);
+    match found.and_then(|it| as_its_name(it, &mut reading.firsts)) {
         Ok(found) => {
             let none =
                 View { path: format!("{}.", view.path), node: &super::yaml::Node::Map(Vec::new()) };
@@ -110,6 +73,7 @@ pub(super) fn read(view: &View<'_>, reading: &mut Reading<'_>) -> Option<Deploym
 /// Who is asked, where and by which names.
 struct Placed {
     name: String,
+    kind: Kind,
     provider: &'static Provider,
     upstream: String,
     url: String,
@@ -127,21 +91,19 @@ fn placed(
     if name.is_empty() || model.is_empty() {
         return Err(String::from("model_name or litellm_params.model is missing"));
     }
-    let mode = info.and_then(|it| it.get("mode")).and_then(|it| it.text()).unwrap_or("chat");
-    if !kind_is_carried(mode) {
-        return Err(match mode {
-            "embedding" => String::from(
-                "only you know which models share a vector space: add it with kind = \"embedding\" and \
-                 vector_space",
-            ),
-            "rerank" => {
-                String::from("add it with kind = \"rerank\": it is not carried over by itself")
-            }
-            _ => format!("models of the mode {} are not served", mode.escape_debug()),
-        });
-    }
+    let mode = info.and_then(|it| it.get("mode")).and_then(|it| it.text());
+    let kind = Kind::of(mode, model)?;
     is_askable(name)?;
-    let (provider, upstream) = provider::of(model, text("custom_llm_provider"))?;
+    let (provider, upstream) = provider::of(model, text("custom_llm_provider"), kind)?;
+    let shape = SHAPES
+        .iter()
+        .find(|it| kind == Kind::Embedding && params.is_some_and(|all| all.get(it).is_some()));
+    if let Some(key) = shape {
+        return Err(format!(
+            "{key} is set here for callers who do not send it, and without it they get other vectors: have \
+             them send it, strike it here, and import again"
+        ));
+    }
     let said = match text("api_base").or_else(|| text("base_url")) {
         Some(said) => match variable(said) {
             Some(from) => Some((reading.variable)(from).ok_or_else(|| {
@@ -151,11 +113,33 @@ fn placed(
         },
         None => None,
     };
-    let url = provider.url(said.as_deref())?;
+    let url = provider.url(said.as_deref(), kind)?;
     single::base_url(&url).map_err(|it| {
         format!("its api_base is no base URL that can be asked: expected {}", it.expected)
     })?;
-    Ok(Placed { name: name.to_owned(), provider, upstream, url })
+    Ok(Placed { name: name.to_owned(), kind, provider, upstream, url })
+}
+
+/// The deployment, if it can stand beside the first of its name.
+fn as_its_name(
+    found: Placed,
+    firsts: &mut BTreeMap<String, (Kind, String)>,
+) -> Result<Placed, String> {
+    let own = || (found.kind, found.upstream.clone());
+    let (kind, upstream) = firsts.entry(found.name.clone()).or_insert_with(own);
+    if *kind != found.kind {
+        return Err(format!(
+            "its name stands for models of kind \"{}\", as the first entry of it does: give it another",
+            kind.word()
+        ));
+    }
+    if *kind == Kind::Embedding && *upstream != found.upstream {
+        return Err(format!(
+            "callers of its name have vectors of `{upstream}`, the first entry of it, and those of two \
+             models cannot be compared: give it another name"
+        ));
+    }
+    Ok(found)
 }
 
 /// Whether callers can ask for this name here as well.
@@ -180,9 +164,14 @@ fn described(
     found: Placed,
     reading: &mut Reading<'_>,
 ) -> Deployment {
-    let Placed { name, provider, upstream, url } = found;
+    let Placed { name, kind, provider, upstream, url } = found;
     let book = &mut reading.book;
     book.carried(&format!("{}.model_name", view.path), "the name that callers ask for");
+    if kind != Kind::Chat && info.get("mode").is_none() {
+        let said = "upstream_model and engine of the model, kind";
+        let path = format!("{}.litellm_params.model", view.path);
+        book.near(&path, format!("{said} = \"{}\" by its name: `mode` is not stated", kind.word()));
+    }
     for (key, to) in [
         ("model", "upstream_model and engine of the model"),
         ("custom_llm_provider", "engine of the model"),
@@ -192,12 +181,9 @@ fn described(
         params.get(key).iter().for_each(|it| book.carried(&it.path, to));
     }
     info.get("mode").iter().for_each(|it| book.carried(&it.path, "kind of the model"));
-    let mut facts = Facts { upstream, engine: provider.engine, ..Facts::default() };
-    room(&mut facts, (params, info), book);
-    prices(&mut facts, [params, info], book);
-    abilities(&mut facts, info, book);
-    tags(&mut facts, (params, info), book);
-    rest(&mut facts, params, book);
+    let (engine, dialect) = (provider.engine, provider.dialect);
+    let mut facts = Facts { upstream, engine, kind, dialect, ..Facts::default() };
+    facts.fill((params, info), book);
     let weights = WEIGHTS.map(|key| params.get(key).and_then(|it| number::weight(it.text()?)));
     let api_key = api_key(params, provider, reading);
     Deployment { path: view.path.clone(), name, url, api_key, facts, weights }
@@ -228,124 +214,6 @@ fn api_key(params: &View<'_>, provider: &Provider, reading: &mut Reading<'_>) ->
         Reference::Placeholder => {
             reading.book.near(&view.path, "no api_key: it is a text for clients that want one");
             None
-        }
-    }
-}
-
-/// A number of tokens, or what is wrong with it.
-fn tokens(view: Option<View<'_>>, book: &mut Book) -> Option<(u32, String)> {
-    let view = view?;
-    let found = view.text().and_then(number::whole).filter(|it| (1..=TOKENS_MAX).contains(it));
-    let found = found.and_then(|it| u32::try_from(it).ok());
-    if found.is_none() {
-        book.left(&view.path, "a number of tokens is 1 to 100,000,000");
-    }
-    found.map(|it| (it, view.path))
-}
-
-fn room(facts: &mut Facts, (params, info): (&View<'_>, &View<'_>), book: &mut Book) {
-    if let Some((found, path)) = tokens(info.get("max_input_tokens"), book) {
-        facts.context = Some(found);
-        book.near(&path, "context_tokens_max, which holds prompt and answer together");
-    }
-    let most = |it: u32| it.min(facts.context.unwrap_or(u32::MAX));
-    let (output, all) = (info.get("max_output_tokens"), info.get("max_tokens"));
-    if let (Some(_), Some(all)) = (&output, &all) {
-        book.left(&all.path, "max_output_tokens says it");
-    }
-    if let Some((found, path)) = tokens(output.or(all), book) {
-        facts.output = Some(most(found));
-        book.carried(&path, "output_tokens_max");
-    }
-    if let Some((found, path)) = tokens(params.get("max_tokens"), book) {
-        facts.output_default = Some(most(found).min(facts.output.unwrap_or(u32::MAX)));
-        book.near(
-            &path,
-            "output_tokens_default: the bound for callers who state none, where one is needed",
-        );
-    }
-}
-
-fn prices(facts: &mut Facts, from: [&View<'_>; 2], book: &mut Book) {
-    let stated = |key: &str| from.iter().filter_map(|it| it.get(key)).collect::<Vec<_>>();
-    let base = PRICES.iter().take(2).any(|(key, _)| {
-        stated(key).first().and_then(|it| number::per_mtok(it.text()?).ok()).is_some()
-    });
-    for (key, ours) in PRICES {
-        for (nth, view) in stated(key).iter().enumerate() {
-            match number::per_mtok(view.text().unwrap_or_default()) {
-                _ if nth > 0 => book.left(&view.path, "litellm_params says it"),
-                Ok(_) if !base => {
-                    book.left(&view.path, "there is no price without that of input and output");
-                }
-                Ok(price) => {
-                    facts.price.insert(ours, price);
-                    book.carried(&view.path, format!("price.{ours}, for a million tokens"));
-                }
-                Err(why) => book.left(&view.path, why),
-            }
-        }
-    }
-    if base {
-        for (_, ours) in PRICES.iter().take(2) {
-            facts.price.entry(ours).or_insert(0);
-        }
-    }
-}
-
-fn abilities(facts: &mut Facts, info: &View<'_>, book: &mut Book) {
-    for (key, ours) in ABILITIES {
-        let Some(view) = info.get(key) else { continue };
-        match view.yes() {
-            Some(yes) => {
-                facts.said.insert(ours, yes);
-                let with = if yes { "with" } else { "without" };
-                book.carried(&view.path, format!("capabilities, {with} \"{ours}\""));
-            }
-            None => book.left(&view.path, "it is true or false"),
-        }
-    }
-}
-
-fn tags(facts: &mut Facts, (params, info): (&View<'_>, &View<'_>), book: &mut Book) {
-    let places = [
-        (params.get("tags"), "tags of the model: a rule or a key chooses it by \"tag:NAME\""),
-        (
-            info.get("access_groups"),
-            "tags of the model: `models = [\"tag:NAME\"]` of a team or key",
-        ),
-    ];
-    for (view, to) in places {
-        let Some(view) = view else { continue };
-        let tags = view.texts();
-        if tags.iter().all(|it| single::name(it).is_ok()) {
-            facts.tags.extend(tags.into_iter().map(str::to_owned));
-            book.near(&view.path, to);
-        } else {
-            book.left(&view.path, "a tag is of letters, digits, `.`, `_`, `-`, `:` and `/`");
-        }
-    }
-}
-
-fn rest(facts: &mut Facts, params: &View<'_>, book: &mut Book) {
-    if let Some(view) = params.get("order") {
-        facts.order = view.text().and_then(number::whole);
-        match facts.order {
-            Some(_) => book.carried(&view.path, "the order of the models of this name"),
-            None => book.left(&view.path, "it is no whole number"),
-        }
-    }
-    for (key, ours, exact) in
-        [("timeout", "total_ms", true), ("stream_timeout", "first_token_ms", false)]
-    {
-        let Some(view) = params.get(key) else { continue };
-        match view.text().and_then(number::millis) {
-            Some(ms) => {
-                facts.timeouts.insert(ours, ms);
-                let to = format!("timeouts.{ours}");
-                if exact { book.carried(&view.path, to) } else { book.near(&view.path, to) }
-            }
-            None => book.left(&view.path, "it is no number of seconds above 0"),
         }
     }
 }

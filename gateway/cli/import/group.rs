@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     book::Book,
-    deployment::{Deployment, Facts, WEIGHTS, is_askable},
+    deployment::{Deployment, WEIGHTS, is_askable},
+    facts::Facts,
+    kind::Kind,
     number,
     settings::{By, Fallback, Settings},
 };
@@ -17,6 +19,8 @@ pub(super) struct Model {
     pub id: String,
     /// What its endpoints have in common.
     pub facts: Facts,
+    /// The space of its vectors, if it has any.
+    pub space: Option<String>,
     /// Base URL, key and weight of each.
     pub endpoints: Vec<(String, Option<String>, u32)>,
     /// Its share beside others of its name.
@@ -47,6 +51,13 @@ pub(super) struct Group {
     pub route: Route,
 }
 
+impl Group {
+    /// What its first model is; all others are of its kind, and of its space.
+    fn facts(&self) -> Option<&Facts> {
+        self.models.first().map(|it| &it.facts)
+    }
+}
+
 /// All names, in the order of the file, each with its route.
 pub(super) fn groups(found: Vec<Deployment>, settings: &Settings, book: &mut Book) -> Vec<Group> {
     let mut by_name: Vec<(String, Vec<Deployment>)> = Vec::new();
@@ -66,6 +77,7 @@ pub(super) fn groups(found: Vec<Deployment>, settings: &Settings, book: &mut Boo
     others(&mut groups, settings, book);
     let after = after(&groups, settings, book);
     name_all(&mut groups, &after);
+    space_all(&mut groups);
     let ids: Vec<Vec<String>> =
         groups.iter().map(|it| it.models.iter().map(|model| model.id.clone()).collect()).collect();
     for at in 0..groups.len() {
@@ -99,8 +111,8 @@ fn models(all: &[Deployment], by: By, book: &mut Book) -> Vec<Model> {
             weights.push(raw(it));
         } else {
             let facts = it.facts.clone();
-            let model =
-                Model { id: String::new(), facts, endpoints: vec![endpoint], share: raw(it) };
+            let (id, space, endpoints) = (String::new(), None, vec![endpoint]);
+            let model = Model { id, facts, space, endpoints, share: raw(it) };
             models.push((model, vec![raw(it)]));
         }
     }
@@ -168,31 +180,57 @@ fn after(groups: &[Group], settings: &Settings, book: &mut Book) -> Vec<Vec<usiz
     };
     let mut after = vec![Vec::new(); groups.len()];
     let found = |it: &Fallback| it.to.iter().filter_map(|name| at(name)).collect::<Vec<_>>();
+    // A name that comes after itself is there already.
+    let fit = |of: usize, to: &[usize]| -> (Vec<usize>, usize) {
+        let fit = to.iter().copied().filter(|it| serve_alike(groups.get(of), groups.get(*it)));
+        let fit: Vec<usize> = fit.collect();
+        let count = fit.len();
+        (fit.into_iter().filter(|it| *it != of).collect(), count)
+    };
     let own = settings.fallbacks.iter().filter_map(|it| Some((it, it.of.as_deref()?)));
     for (fallback, of) in own {
         let to = found(fallback);
-        match at(of).and_then(|at| after.get_mut(at)) {
-            None => book.left(&fallback.path, "the name that it is of is not carried over"),
-            Some(slot) => {
-                slot.extend(to.iter().copied());
-                said(fallback, to.len(), book);
-            }
-        }
+        let Some(of) = at(of) else {
+            book.left(&fallback.path, "the name that it is of is not carried over");
+            continue;
+        };
+        let (fit, count) = fit(of, &to);
+        said(fallback, to.len(), &[count], book);
+        after.get_mut(of).into_iter().for_each(|slot| slot.extend(&fit));
     }
     for fallback in settings.fallbacks.iter().filter(|it| it.of.is_none()) {
         let to = found(fallback);
-        for slot in after.iter_mut().filter(|it| it.is_empty()) {
-            slot.extend(to.iter().copied());
+        let mut fits = Vec::new();
+        for (of, slot) in after.iter_mut().enumerate().filter(|it| it.1.is_empty()) {
+            let (fit, count) = fit(of, &to);
+            fits.push(count);
+            slot.extend(&fit);
         }
-        said(fallback, to.len(), book);
+        said(fallback, to.len(), &fits, book);
     }
     after
 }
 
-fn said(fallback: &Fallback, carried: usize, book: &mut Book) {
+/// Whether models of the one name can answer for those of the other: vectors stay in their space, and what is
+/// of another kind serves other operations.
+fn serve_alike(one: Option<&Group>, other: Option<&Group>) -> bool {
+    let (Some(one), Some(other)) = (one.and_then(Group::facts), other.and_then(Group::facts))
+    else {
+        return false;
+    };
+    one.kind == other.kind && (one.kind != Kind::Embedding || one.upstream == other.upstream)
+}
+
+/// What is said of a fallback: so many of its names are carried over, and so many of these can answer for
+/// each of those that it is of.
+fn said(fallback: &Fallback, carried: usize, fits: &[usize], book: &mut Book) {
     let path = &fallback.path;
     if carried == 0 {
         book.left(path, "none of the names that come after is carried over");
+    } else if fits.iter().max() == Some(&0) {
+        book.left(path, APART);
+    } else if fits.iter().any(|it| *it < carried) {
+        book.near(path, format!("the order of the route, in part: {APART}"));
     } else if fallback.context {
         let why = "where an attempt fails as well: what has too small a context is left out of a plan anyway";
         book.near(path, format!("the order of the route; {why}"));
@@ -202,6 +240,10 @@ fn said(fallback: &Fallback, carried: usize, book: &mut Book) {
         book.carried(path, "the order of the route");
     }
 }
+
+/// Why a name does not come after another.
+const APART: &str = "vectors of one model cannot stand for those of another, nor models of one kind for \
+    those of another";
 
 /// The groups that come after one, and after those, each once.
 fn follow(at: usize, after: &[Vec<usize>]) -> Vec<usize> {
@@ -236,6 +278,35 @@ fn name_all(groups: &mut [Group], after: &[Vec<usize>]) {
                     taken.insert(model.id.clone());
                 }
             }
+        }
+    }
+}
+
+/// Names the spaces of vectors: each model at an engine has one, which all that have its name there share.
+fn space_all(groups: &mut [Group]) {
+    let models = || groups.iter().flat_map(|it| &it.models);
+    let mut spaces: BTreeMap<String, String> = BTreeMap::new();
+    let with: Vec<String> = models()
+        .filter(|it| it.facts.kind == Kind::Embedding)
+        .map(|it| it.facts.upstream.clone())
+        .collect();
+    // Its own name is the space's where it can be written; no other space gets that name.
+    let (plain, others): (Vec<_>, Vec<_>) =
+        with.into_iter().partition(|it| single::name(it).is_ok());
+    spaces.extend(plain.into_iter().map(|it| (it.clone(), it)));
+    for upstream in others {
+        let base = known::id_of(&upstream);
+        let name = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
+        let free = |it: &String| spaces.values().all(|has| has != it);
+        if !spaces.contains_key(&upstream)
+            && let Some(space) = (1..).map(name).find(free)
+        {
+            spaces.insert(upstream, space);
+        }
+    }
+    for model in groups.iter_mut().flat_map(|it| &mut it.models) {
+        if model.facts.kind == Kind::Embedding {
+            model.space = spaces.get(&model.facts.upstream).cloned();
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Which providers are asked as the gateway asks an engine: chat completions as OpenAI has them, at a base
-//! URL, with the key as a bearer token.
+//! Which providers are asked as the gateway asks an engine: at a base URL, with the key in a header, for
+//! chats (chat completions as OpenAI has them, or Messages as Anthropic has them), vectors and ranks.
+
+use super::kind::Kind;
 
 /// A provider that is.
 #[derive(Debug, PartialEq, Eq)]
@@ -8,61 +10,89 @@ pub(super) struct Provider {
     pub name: &'static str,
     /// The engine, in the words of the configuration.
     pub engine: &'static str,
+    /// The API that it speaks, where that is not OpenAI's.
+    pub dialect: Option<&'static str>,
+    /// What it is asked for in a form that the gateway has.
+    pub kinds: &'static [Kind],
     /// Where it is, if that is one place.
     pub base: Option<&'static str>,
     /// The variable that has its key where the file names none.
     pub key: Option<&'static str>,
     /// What its base URL ends in, where the file may leave that out.
     pub end: &'static str,
-    /// What the names of its models begin with at its API, where the file may leave that out.
+    /// The same where it is asked for ranks.
+    pub ranks_end: &'static str,
+    /// What the names of its models for chats begin with at its API, where the file may leave that out.
     pub models: &'static str,
 }
 
+const CHATS: &[Kind] = &[Kind::Chat];
+const RANKS: &[Kind] = &[Kind::Rerank];
+const TEXTS: &[Kind] = &[Kind::Chat, Kind::Embedding];
+const SEARCH: &[Kind] = &[Kind::Embedding, Kind::Rerank];
+const ALL: &[Kind] = &[Kind::Chat, Kind::Embedding, Kind::Rerank];
+
 /// One that is where the file says.
 const fn own(name: &'static str, engine: &'static str) -> Provider {
-    Provider { name, engine, base: None, key: None, end: "", models: "" }
+    let (dialect, base, key, none) = (None, None, None, "");
+    let kinds = TEXTS;
+    Provider { name, engine, dialect, kinds, base, key, end: none, ranks_end: none, models: none }
 }
 
 /// One that is at this place.
 const fn hosted(name: &'static str, base: &'static str, key: &'static str) -> Provider {
-    Provider { name, engine: "openai", base: Some(base), key: Some(key), end: "", models: "" }
+    Provider { base: Some(base), key: Some(key), ..own(name, "openai") }
 }
 
 /// One at this machine, unless the file says where.
 const fn ollama(name: &'static str) -> Provider {
-    // Of github.com/ollama/ollama, docs/openai.md.
-    let base = Some("http://localhost:11434/v1");
-    Provider { name, engine: "ollama", base, key: None, end: "/v1", models: "" }
+    Provider { base: Some("http://localhost:11434/v1"), end: "/v1", ..own(name, "ollama") }
 }
 
-/// Each with where its maker says so.
+/// Each with the document of its maker that names the place. Places, variables and what `api_base` may leave
+/// out were held against LiteLLM's source (github.com/BerriAI/litellm, 2026-11): `litellm_core_utils/
+/// get_llm_provider_logic.py`, `main.py`, and the file under `llms/` that is named.
 const SPOKEN: &[Provider] = &[
     // platform.openai.com/docs/api-reference
     hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     hosted("text-completion-openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    // docs.vllm.ai, "OpenAI-Compatible Server"
-    own("hosted_vllm", "vllm"),
+    // docs.anthropic.com/en/api/messages; main.py: `/v1/messages` is added to what does not end so
+    Provider {
+        dialect: Some("anthropic"),
+        kinds: CHATS,
+        end: "/v1",
+        ..hosted("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY")
+    },
+    // docs.vllm.ai, "OpenAI-Compatible Server"; llms/hosted_vllm/rerank/transformation.py
+    Provider { kinds: ALL, ..own("hosted_vllm", "vllm") },
     own("vllm", "vllm"),
     own("openai_like", "openai"),
     own("custom_openai", "openai"),
-    own("litellm_proxy", "openai"),
+    // rerank_api/main.py asks it as it asks Cohere
+    Provider { kinds: ALL, ranks_end: "/v2", ..own("litellm_proxy", "openai") },
     // lmstudio.ai/docs, "OpenAI Compatibility Endpoints"
     own("lm_studio", "openai"),
-    // github.com/mozilla-ai/llamafile, "llamafile server"
+    // github.com/mozilla-ai/llamafile, "llamafile server"; llms/llamafile/chat/transformation.py has port
+    // 8080 of this machine where the file says nothing, which is the gateway's own here
     own("llamafile", "llama_cpp"),
+    // github.com/ollama/ollama, docs/openai.md
     ollama("ollama"),
     ollama("ollama_chat"),
-    // learn.microsoft.com/azure/ai-foundry, "Serverless API deployments": those whose URL ends in /v1
-    own("azure_ai", "openai"),
-    // docs.together.ai/docs/openai-api-compatibility
-    hosted("together_ai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
-    // console.groq.com/docs/openai
+    // learn.microsoft.com/azure/ai-foundry, "Serverless API deployments": those whose URL ends in /v1;
+    // llms/azure_ai/rerank/transformation.py
+    Provider { kinds: ALL, ranks_end: "/v1", ..own("azure_ai", "openai") },
+    // docs.together.ai/docs/openai-api-compatibility; llms/together_ai/rerank/handler.py
+    Provider {
+        kinds: ALL,
+        ..hosted("together_ai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY")
+    },
+    // console.groq.com/docs/openai; llms/groq/chat/transformation.py
     hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    // api-docs.deepseek.com, "Your First API Call"
+    // api-docs.deepseek.com, "Your First API Call"; LiteLLM asks at /beta of the same host
     hosted("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    // docs.mistral.ai/api
-    hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    // docs.fireworks.ai/tools-sdks/openai-compatibility
+    // docs.mistral.ai/api; llms/mistral/chat/transformation.py adds a /v1 that is missing
+    Provider { end: "/v1", ..hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY") },
+    // docs.fireworks.ai/tools-sdks/openai-compatibility; llms/fireworks_ai/chat/transformation.py
     Provider {
         models: "accounts/fireworks/models/",
         ..hosted("fireworks_ai", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY")
@@ -71,16 +101,30 @@ const SPOKEN: &[Provider] = &[
     hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     // docs.api.nvidia.com/nim/reference/llm-apis
     hosted("nvidia_nim", "https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
-    // docs.x.ai/docs/api-reference
+    // docs.x.ai/docs/api-reference; constants.py
     hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
     // inference-docs.cerebras.ai/resources/openai
     hosted("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
     // docs.sambanova.ai, "OpenAI compatibility"
     hosted("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
-    // deepinfra.com/docs/openai_api
+    // deepinfra.com/docs/openai_api; llms/deepinfra/chat/transformation.py
     hosted("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
-    // platform.moonshot.ai/docs
+    // platform.moonshot.ai/docs; llms/moonshot/chat/transformation.py
     hosted("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
+    // docs.cohere.com/reference/rerank; rerank_api/main.py, llms/cohere/rerank_v2/transformation.py
+    Provider {
+        kinds: RANKS,
+        ranks_end: "/v2",
+        ..hosted("cohere", "https://api.cohere.com/v2", "COHERE_API_KEY")
+    },
+    // jina.ai/embeddings, jina.ai/reranker; llms/jina_ai/{embedding,rerank}/transformation.py
+    Provider {
+        kinds: SEARCH,
+        ranks_end: "/v1",
+        ..hosted("jina_ai", "https://api.jina.ai/v1", "JINA_AI_API_KEY")
+    },
+    // github.com/michaelfeil/infinity; llms/infinity/{embedding,rerank}/transformation.py
+    Provider { kinds: SEARCH, ranks_end: "/v1", ..own("infinity", "openai") },
 ];
 
 const AZURE: &str = "URLs by deployment and api-version cannot be asked here, but /openai/v1 can: write \
@@ -105,9 +149,7 @@ const UNSPOKEN: &[(&str, &str)] = &[
     ("vertex_ai", GOOGLE),
     ("vertex_ai_beta", GOOGLE),
     ("palm", OWN),
-    ("anthropic", OWN),
     ("anthropic_text", OWN),
-    ("cohere", OWN),
     ("cohere_chat", OWN),
     ("huggingface", OWN),
     ("replicate", OWN),
@@ -125,8 +167,6 @@ const UNSPOKEN: &[(&str, &str)] = &[
     ("triton", OWN),
     ("github_copilot", OWN),
     ("voyage", OWN),
-    ("jina_ai", OWN),
-    ("infinity", OWN),
     ("aleph_alpha", OWN),
 ];
 
@@ -147,7 +187,11 @@ const BY_NAME: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// Why it is not carried over.
-pub(super) fn of(model: &str, stated: Option<&str>) -> Result<(&'static Provider, String), String> {
+pub(super) fn of(
+    model: &str,
+    stated: Option<&str>,
+    kind: Kind,
+) -> Result<(&'static Provider, String), String> {
     let (name, rest) = match (stated, model.split_once('/')) {
         (Some(stated), Some((first, rest))) if first == stated => (stated, rest),
         (Some(stated), _) => (stated, model),
@@ -161,7 +205,14 @@ pub(super) fn of(model: &str, stated: Option<&str>) -> Result<(&'static Provider
         let why = UNSPOKEN.iter().find(|it| it.0 == name).ok_or(WITHOUT)?.1;
         return Err(format!("{name}: {why}"));
     };
-    let begin = if rest.contains('/') { "" } else { provider.models };
+    if !provider.kinds.contains(&kind) {
+        return Err(format!(
+            "{name}: models of kind \"{}\" are asked there in a dialect of its own, or not at all; `mode` \
+             says what a model is for",
+            kind.word()
+        ));
+    }
+    let begin = if rest.contains('/') || kind != Kind::Chat { "" } else { provider.models };
     let upstream = format!("{begin}{rest}");
     if upstream.is_empty() || upstream.trim() != upstream || upstream.contains(char::is_control) {
         return Err(String::from("its model has no name"));
@@ -175,21 +226,31 @@ pub(super) fn of(model: &str, stated: Option<&str>) -> Result<(&'static Provider
 }
 
 impl Provider {
-    /// The base URL of a deployment, by what the file says.
+    /// The base URL of a deployment, by what the file says; that may have the operation at its end.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn url(&self, said: Option<&str>) -> Result<String, String> {
+    pub(super) fn url(&self, said: Option<&str>, kind: Kind) -> Result<String, String> {
         let Some(said) = said else {
             let none = "api_base is missing, and nobody else knows where it is";
             return self.base.map(str::to_owned).ok_or_else(|| none.to_owned());
         };
         let said = said.trim().trim_end_matches('/');
-        if self.name == "azure_ai" && !said.ends_with("/v1") {
+        let operation = match (kind, self.dialect) {
+            (Kind::Chat, None) => None,
+            (Kind::Chat, Some(_)) => Some("/messages"),
+            (Kind::Embedding, _) => Some("/embeddings"),
+            (Kind::Rerank, _) => Some("/rerank"),
+        };
+        let whole = operation.and_then(|it| said.strip_suffix(it));
+        let base = whole.unwrap_or(said);
+        if self.name == "azure_ai" && kind != Kind::Rerank && !base.ends_with("/v1") {
             return Err(format!("azure_ai: {AZURE}"));
         }
-        let end = if said.ends_with(self.end) { "" } else { self.end };
-        Ok(format!("{said}{end}"))
+        let end = if kind == Kind::Rerank { self.ranks_end } else { self.end };
+        let versioned = ["/v1", "/v2"].iter().any(|it| base.ends_with(it));
+        let end = if versioned || whole.is_some() { "" } else { end };
+        Ok(format!("{base}{end}"))
     }
 }
 
@@ -234,12 +295,51 @@ mod tests {
                 "accounts/fireworks/models/glm-5",
             ),
         ] {
-            let (provider, name) = of(model, stated).unwrap();
+            let (provider, name) = of(model, stated, Kind::Chat).unwrap();
             assert_eq!(
-                (provider.url(said).unwrap().as_str(), name.as_str()),
+                (provider.url(said, Kind::Chat).unwrap().as_str(), name.as_str()),
                 (url, upstream),
                 "{model}"
             );
+        }
+    }
+
+    #[test]
+    fn each_kind_and_each_dialect_is_asked_at_the_base_of_its_operation() {
+        let (chat, vectors, ranks) = (Kind::Chat, Kind::Embedding, Kind::Rerank);
+        for (model, kind, said, url) in [
+            ("claude-sonnet-4", chat, None, "https://api.anthropic.com/v1"),
+            ("anthropic/claude-sonnet-4", chat, Some("https://a"), "https://a/v1"),
+            ("anthropic/claude-sonnet-4", chat, Some("https://a/v1/"), "https://a/v1"),
+            ("anthropic/claude-sonnet-4", chat, Some("https://a/v1/messages"), "https://a/v1"),
+            ("anthropic/claude-sonnet-4", chat, Some("https://a/own/messages"), "https://a/own"),
+            ("anthropic/glm", chat, Some("https://a/api/anthropic"), "https://a/api/anthropic/v1"),
+            ("mistral/codestral", chat, Some("https://a"), "https://a/v1"),
+            ("mistral/mistral-embed", vectors, Some("https://a/v1"), "https://a/v1"),
+            ("text-embedding-3-small", vectors, None, "https://api.openai.com/v1"),
+            ("jina_ai/jina-embeddings-v3", vectors, None, "https://api.jina.ai/v1"),
+            ("infinity/x", vectors, Some("http://a:7997"), "http://a:7997"),
+            ("infinity/x", vectors, Some("http://a:7997/embeddings"), "http://a:7997"),
+            ("infinity/x", ranks, Some("http://a:7997"), "http://a:7997/v1"),
+            ("cohere/rerank-v3.5", ranks, None, "https://api.cohere.com/v2"),
+            ("cohere/rerank-v3.5", ranks, Some("https://a"), "https://a/v2"),
+            ("cohere/rerank-v3.5", ranks, Some("https://a/v1/rerank"), "https://a/v1"),
+            ("hosted_vllm/x", ranks, Some("http://a:8000"), "http://a:8000"),
+            ("hosted_vllm/x", ranks, Some("http://a:8000/v1/rerank"), "http://a:8000/v1"),
+            ("azure_ai/cohere-rerank", ranks, Some("https://a"), "https://a/v1"),
+            ("litellm_proxy/rank", ranks, Some("http://a:4000"), "http://a:4000/v2"),
+            ("together_ai/x/y", ranks, None, "https://api.together.xyz/v1"),
+        ] {
+            let (provider, _) = of(model, None, kind).unwrap();
+            assert_eq!(provider.url(said, kind).as_deref(), Ok(url), "{model} {said:?}");
+        }
+        for (model, kind) in [
+            ("cohere/embed-v4", vectors),
+            ("anthropic/claude-sonnet-4", vectors),
+            ("fireworks_ai/reranker", ranks),
+            ("jina_ai/jina-embeddings-v3", chat),
+        ] {
+            assert!(of(model, None, kind).is_err(), "{model} {kind:?}");
         }
     }
 
@@ -248,16 +348,20 @@ mod tests {
         for (model, word) in [
             ("azure/gpt-4o", "azure: "),
             ("bedrock/anthropic.claude", "bedrock: "),
-            ("claude-sonnet-4", "anthropic: "),
+            ("anthropic_text/claude-2", "anthropic_text: "),
+            ("cohere/command-r", "cohere: "),
+            ("jina_ai/clip", "`mode`"),
+            ("voyage/voyage-3", "voyage: "),
             ("vertex_ai/gemini-3", "vertex_ai: "),
             ("mystery", "no provider"),
             ("acme/x", "no provider"),
             ("openai/*", "an entry for each"),
             ("openai/", "no name"),
         ] {
-            assert!(of(model, None).unwrap_err().contains(word), "{model}");
+            assert!(of(model, None, Kind::Chat).unwrap_err().contains(word), "{model}");
         }
-        assert!(of("vllm/x", None).unwrap().0.url(None).unwrap_err().contains("api_base"));
+        let nowhere = of("vllm/x", None, Kind::Chat).unwrap().0.url(None, Kind::Chat);
+        assert!(nowhere.unwrap_err().contains("api_base"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The text of the configuration and of the policy, in the style of `signalbox init`.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use toml::Value;
 
 use super::{
     group::{Group, Model, Route},
+    kind::Kind,
     number,
     settings::{By, Settings},
 };
@@ -18,6 +19,8 @@ const COMMENT: &str = "\
 /// All that a model can be said to be able to do.
 const CAPABILITIES: [&str; 6] =
     ["tools", "json_schema", "vision", "audio", "reasoning", "logprobs"];
+/// What callers cannot ask of engines that speak Messages alone.
+const NOT_IN_MESSAGES: [&str; 2] = ["audio", "logprobs"];
 /// What holds where a configuration does not say how large a context is.
 const CONTEXT_TOKENS_DEFAULT: u32 = 32_768;
 /// The bound for callers who state none, where a configuration says nothing.
@@ -51,7 +54,9 @@ pub(super) fn config(groups: &[Group], settings: &Settings, key: &str) -> String
     aliases(&mut text, groups);
     let catalogue = crate::cli::init::known::catalogue();
     for model in groups.iter().flat_map(|it| &it.models) {
-        one(&mut text, model, KnownModel::find(&catalogue, &model.facts.upstream), settings);
+        let chats = model.facts.kind == Kind::Chat;
+        let known = KnownModel::find(&catalogue, &model.facts.upstream).filter(|_| chats);
+        one(&mut text, model, known, settings);
     }
     owners(&mut text, settings, key);
     text
@@ -94,8 +99,23 @@ fn one(text: &mut String, model: &Model, known: Option<&KnownModel>, settings: &
         let _ = writeln!(text, "upstream_model = {}", quoted(&facts.upstream));
     }
     let _ = writeln!(text, "engine = {}", quoted(facts.engine));
+    if let Some(dialect) = facts.dialect {
+        let _ = writeln!(text, "dialects = [{}]", quoted(dialect));
+    }
+    if facts.kind != Kind::Chat {
+        let _ = writeln!(text, "kind = {}", quoted(facts.kind.word()));
+    }
+    if let Some(space) = &model.space {
+        let _ = writeln!(
+            text,
+            "vector_space = {}   # models share it whose vectors can be compared, and no others",
+            quoted(space)
+        );
+    }
     room(text, model, known);
-    capabilities(text, model, known);
+    if facts.kind == Kind::Chat {
+        capabilities(text, model, known);
+    }
     if !facts.tags.is_empty() {
         let tags: Vec<String> = facts.tags.iter().cloned().collect();
         let _ = writeln!(text, "tags = {}", list(&tags));
@@ -125,9 +145,11 @@ fn one(text: &mut String, model: &Model, known: Option<&KnownModel>, settings: &
 /// How much a model can read and write.
 fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
     let known = known.and_then(|it| it.tokens("context_tokens_max"));
+    let chats = model.facts.kind == Kind::Chat;
+    let holds = if chats { "   # prompt and answer together" } else { "" };
     let context = match (model.facts.context, known) {
         (Some(tokens), _) => {
-            let _ = writeln!(text, "context_tokens_max = {tokens}   # prompt and answer together");
+            let _ = writeln!(text, "context_tokens_max = {tokens}{holds}");
             tokens
         }
         (None, Some(tokens)) => {
@@ -145,6 +167,9 @@ fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
             CONTEXT_TOKENS_DEFAULT
         }
     };
+    if !chats {
+        return;
+    }
     let output = model.facts.output.map(|it| it.min(context));
     if let Some(output) = output {
         let _ = writeln!(text, "output_tokens_max = {output}");
@@ -159,9 +184,12 @@ fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
 fn capabilities(text: &mut String, model: &Model, known: Option<&KnownModel>) {
     let said = |it: &str| model.facts.said.get(it).copied();
     let can = |it: &&str| {
-        said(it).unwrap_or_else(|| {
-            known.is_none_or(|known| known.list("capabilities").any(|has| has == *it))
-        })
+        // Messages have no word for them: whoever needs one is refused there.
+        let sayable = model.facts.dialect.is_none() || !NOT_IN_MESSAGES.contains(it);
+        sayable
+            && said(it).unwrap_or_else(|| {
+                known.is_none_or(|known| known.list("capabilities").any(|has| has == *it))
+            })
     };
     let all: Vec<String> =
         CAPABILITIES.iter().filter(|it| can(it)).map(|it| (*it).to_owned()).collect();
@@ -182,6 +210,13 @@ fn price(text: &mut String, model: &Model, known: Option<&KnownModel>) {
             .map(|(key, nano)| format!("{key} = \"{}\"", number::shown(*nano)))
             .collect();
         let _ = writeln!(text, "price = {{ {} }}", parts.join(", "));
+        return;
+    }
+    if model.facts.kind != Kind::Chat {
+        text.push_str(
+            "# FILL IN: the file says no price. While it is free, budgets and reports count nothing.\n\
+             # price = { input_per_mtok = \"0.02\" }\nprice = \"free\"\n",
+        );
         return;
     }
     let Some(Value::Table(price)) = known.and_then(|it| it.fields.get("price")) else {
@@ -236,15 +271,10 @@ pub(super) fn policy(groups: &[Group], settings: &Settings) -> String {
 version = \"imported-1\"
 
 # Requests for \"auto\", which no caller makes yet.
-[default]
 ",
     );
-    let models: Vec<&Model> = groups.iter().flat_map(|it| &it.models).collect();
     let retry = settings.retry.map_or_else(String::new, |it| format!("retry = {it}\n"));
-    match models.as_slice() {
-        [only] => drop(writeln!(text, "route = [{}]", quoted(&only.id))),
-        _ => drop(writeln!(text, "route = {{ among = [\"*\"], by = \"{}\" }}", settings.by.word())),
-    }
+    default(&mut text, groups, settings);
     let mut names: Vec<String> = Vec::new();
     for group in groups {
         let Route::Among(ids, by, weights) = &group.route else { continue };
@@ -267,6 +297,39 @@ version = \"imported-1\"
     }
     text.push_str(GO_ON);
     text
+}
+
+/// The default route: all models, but where vectors have several spaces none with vectors, as `auto` says
+/// nothing of which of them a caller has.
+fn default(text: &mut String, groups: &[Group], settings: &Settings) {
+    let models: Vec<&Model> = groups.iter().flat_map(|it| &it.models).collect();
+    let spaces: BTreeSet<&String> = models.iter().filter_map(|it| it.space.as_ref()).collect();
+    let by = settings.by.word();
+    if let [only] = models.as_slice() {
+        let _ = writeln!(text, "[default]\nroute = [{}]", quoted(&only.id));
+        return;
+    }
+    if spaces.len() < 2 {
+        let _ = writeln!(text, "[default]\nroute = {{ among = [\"*\"], by = \"{by}\" }}");
+        return;
+    }
+    let of = |space: Option<&String>| -> Vec<String> {
+        let these = models.iter().filter(|it| it.space.as_ref() == space);
+        these.map(|it| it.id.clone()).collect()
+    };
+    let without = of(None);
+    let (says, ids) = if without.is_empty() {
+        ("those of its first model alone", of(models.first().and_then(|it| it.space.as_ref())))
+    } else {
+        ("none of them", without)
+    };
+    let _ = writeln!(
+        text,
+        "# There are vectors of {} spaces, which cannot be compared: \"auto\" reaches {says}.\n\
+         [default]\nroute = {{ among = {}, by = \"{by}\" }}",
+        spaces.len(),
+        list(&ids)
+    );
 }
 
 fn shares(by: By, weights: &[(String, u32)]) -> String {

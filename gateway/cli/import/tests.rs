@@ -15,7 +15,7 @@ use super::{
 };
 use crate::config;
 
-const EXAMPLES: [&str; 3] = ["balanced", "budgets", "mixed"];
+const EXAMPLES: [&str; 4] = ["balanced", "budgets", "mixed", "kinds"];
 
 fn translated(text: &str) -> Translation {
     translate(text, &|_| None).unwrap()
@@ -74,7 +74,7 @@ fn examples_become_what_stands_beside_them() {
 }
 
 /// Keys that are carried over, each with a value, beside those of which the reason is known.
-const CARRIED: [(&str, &str, &str); 55] = [
+const CARRIED: [(&str, &str, &str); 58] = [
     ("params", "api_key", "sk-literal-secret"),
     ("params", "api_key", "os.environ/SOME_KEY"),
     ("params", "api_key", "none"),
@@ -88,6 +88,7 @@ const CARRIED: [(&str, &str, &str); 55] = [
     ("params", "weight", "0.7"),
     ("params", "weight", "0"),
     ("params", "order", "2"),
+    ("params", "dimensions", "256"),
     ("params", "timeout", "1.5"),
     ("params", "stream_timeout", "60"),
     ("params", "max_tokens", "4000000"),
@@ -97,6 +98,8 @@ const CARRIED: [(&str, &str, &str); 55] = [
     ("params", "cache_read_input_token_cost", "1e-30"),
     ("info", "mode", "chat"),
     ("info", "mode", "embedding"),
+    ("info", "mode", "rerank"),
+    ("info", "mode", "image_generation"),
     ("info", "max_input_tokens", "100"),
     ("info", "max_output_tokens", "200"),
     ("info", "max_tokens", "50000"),
@@ -183,6 +186,14 @@ fn file() -> impl Strategy<Value = String> {
         "hosted_vllm/Qwen/Qwen3-32B",
         "groq/openai/gpt-oss-20b",
         "ollama/qwen3:8b",
+        "anthropic/claude-sonnet-4",
+        "text-embedding-3-small",
+        "hosted_vllm/BAAI/bge-embed",
+        "ollama/BAAI/bge-embed",
+        "openai/an embedding (of ours)",
+        "openai/an-embedding--of-ours-",
+        "cohere/rerank-v3.5",
+        "together_ai/x/reranker",
         "azure/x",
         "nobody",
         "openai/*",
@@ -273,6 +284,67 @@ proptest! {
             let findings = load(&texts);
             let good = findings.as_ref().is_ok_and(|it| !it.contains("error"));
             prop_assert!(good, "{:?}\n{}", findings, &text);
+        }
+    }
+}
+
+/// The kinds and spaces of models.
+type Kinds = BTreeSet<(String, Option<String>)>;
+
+/// What of a file can be asked for by each name: kind and space of all models that it leads to.
+fn reached(texts: &[String; 2]) -> Vec<(String, Kinds)> {
+    let config: toml::Table = texts[0].parse().unwrap();
+    let policy: toml::Table = texts[1].parse().unwrap();
+    let tables = |of: &toml::Table, key: &str| -> Vec<toml::Table> {
+        let all = of.get(key).and_then(toml::Value::as_array).into_iter().flatten();
+        all.map(|it| it.as_table().unwrap().clone()).collect()
+    };
+    let text = |of: &toml::Table, key: &str| of.get(key)?.as_str().map(str::to_owned);
+    let names = |it: &toml::Value| -> Vec<String> {
+        let all = it.as_array().into_iter().flatten();
+        all.map(|it| it.as_str().unwrap().to_owned()).collect()
+    };
+    let models = tables(&config, "model");
+    let of = |id: &String| {
+        let model = models.iter().find(|it| text(it, "id").as_ref() == Some(id)).unwrap();
+        let kind = text(model, "kind").unwrap_or_else(|| String::from("chat"));
+        (kind, text(model, "vector_space"))
+    };
+    let mut found: Vec<_> = models
+        .iter()
+        .filter_map(|it| text(it, "id"))
+        .map(|id| (id.clone(), BTreeSet::from([of(&id)])))
+        .collect();
+    for (name, stands) in config.get("alias").and_then(toml::Value::as_table).into_iter().flatten()
+    {
+        found.push((name.clone(), names(stands).iter().map(of).collect()));
+    }
+    for rule in tables(&policy, "rule") {
+        let ids = names(&rule["route"]["among"]);
+        found.push((text(&rule, "name").unwrap(), ids.iter().map(of).collect()));
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever stands under one name or comes after it, the name leads to models of one kind, and of one
+    /// space where they have vectors; a space is of one model at its engines.
+    #[test]
+    fn no_name_leads_to_two_kinds_or_two_spaces(text in file()) {
+        let found = translated(&text);
+        let Some(texts) = &found.texts else { return Ok(()) };
+        for (name, kinds) in reached(texts) {
+            prop_assert!(kinds.len() <= 1, "{}: {:?}\n{}", name, kinds, &text);
+        }
+        let config: toml::Table = texts[0].parse().unwrap();
+        let mut spaces = std::collections::BTreeMap::new();
+        for model in config["model"].as_array().unwrap() {
+            let Some(space) = model.get("vector_space") else { continue };
+            let upstream = model.get("upstream_model").unwrap_or(&model["id"]).as_str().unwrap();
+            let first = spaces.entry(space.as_str().unwrap().to_owned()).or_insert(upstream.to_owned());
+            prop_assert_eq!(&*first, upstream, "{}", &text);
         }
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn translate(
         stated.or_else(|| variable(name))
     };
     let (book, secrets) = (Book::of(&tree), Secrets::of(&tree));
-    let mut reading = Reading { book, secrets, variable: &variable };
+    let firsts = std::collections::BTreeMap::new();
+    let mut reading = Reading { book, secrets, firsts, variable: &variable };
     let list = root.get("model_list");
     let found: Vec<_> = list
         .iter()
