@@ -74,7 +74,9 @@ fn named(surface: &Surface, what: &str) -> String {
 fn answer_of(surface: &Surface) -> Value {
     let mut content = json_of(schema(&named(surface, "answer")));
     if let Some(content) = content.as_object_mut().filter(|_| surface.streams()) {
-        let events = json!({ "schema": { "type": "string", "description": "server-sent events" } });
+        // Of one event: checkers look at each.
+        let event = object(&[("data?", of("string")), ("event?", of("string"))]);
+        let events = json!({ "schema": event });
         content.insert("text/event-stream".to_owned(), events);
     }
     let mut headers = refusals::ids();
@@ -212,15 +214,15 @@ fn of_requests() -> Value {
         "x-signalbox-data-class" => {
             ("the data class", json!({ "enum": codes(DataClass::ALL, DataClass::code) }))
         }
-        "x-signalbox-session" => ("what requests of one session have in common", word()),
+        "x-signalbox-session" => ("what requests of one session have in common", line()),
         "x-signalbox-tags" => (
-            "tags for rules",
-            json!({
-                "type": "string", "pattern": "^[a-z]{1,8}=[a-z]{1,8}(,[a-z]{1,8}=[a-z]{1,8})?$",
-            }),
+            "tags for rules: name=value, up to 16 with a comma between, each part of 64 characters",
+            of("string"),
         ),
-        "x-signalbox-user" => ("the end user for whom a front end asks", word()),
-        _ => ("the id by a gateway in front", word()),
+        "x-signalbox-user" => ("the end user for whom a front end asks", line()),
+        _ => {
+            ("the id by a gateway in front: one that cannot be taken is passed over", of("string"))
+        }
     };
     let one = |name: &http::HeaderName| {
         let (about, schema) = told(name.as_str());
@@ -229,8 +231,9 @@ fn of_requests() -> Value {
     name::OF_REQUESTS.iter().map(one).collect()
 }
 
-fn word() -> Value {
-    json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" })
+/// A line of up to 256 characters of ASCII; white space around it is none of it.
+fn line() -> Value {
+    json!({ "type": "string", "pattern": "^[!-~]([ -~]{0,254}[!-~])?$" })
 }
 
 /// What an answer of a model may carry beside the ids.
