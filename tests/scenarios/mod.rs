@@ -66,6 +66,7 @@ mod shadow;
 mod sim;
 mod slow_stream;
 mod spend;
+mod structured;
 mod switches;
 mod tags;
 mod timeouts;
