@@ -329,7 +329,9 @@ proptest! {
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
         let served = log.committed.map(|at| {
-            served(&log, &signals, &plan, context(&log.attempts[usize::from(at)], &plan))
+            let used = Used { reported: log.reported, counted_output: log.counted_output };
+            let context = context(&log.attempts[usize::from(at)], &plan);
+            whole((used, log.complete), &signals, &plan, context)
         });
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };
