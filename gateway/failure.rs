@@ -7,8 +7,8 @@ mod verdict;
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::verdict::kept_reason;
 pub use self::verdict::{Decision, Verdict};
+pub(crate) use self::verdict::{NONE_HELD, kept_reason};
 use policies::{experiment::Enrolled, printable};
 
 /// The eight stages of a request: span names, metric labels, error fields, headings.

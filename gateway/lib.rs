@@ -18,6 +18,7 @@ pub mod log;
 pub mod outcome;
 mod pipeline;
 pub mod record;
+mod schema;
 mod signals;
 pub mod sim;
 mod spend;

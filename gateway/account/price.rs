@@ -6,13 +6,14 @@ use policies::{
 };
 
 use crate::outcome::{
-    AttemptLog, AttemptRecord, AttemptResult, Charge, EpochInfo, Usage, UsageSource,
+    AttemptLog, AttemptRecord, AttemptResult, Charge, EpochInfo, Usage, UsageSource, Used,
 };
 
 /// The charge of a request as things stand.
 ///
 /// An attempt that was not sent whole, was refused or failed before commitment is free. One that was sent
-/// and then given up costs its input, and what it wrote by then as far as that was reserved. The committed
+/// and then given up costs its input, and what it wrote by then as far as that was reserved; one whose answer
+/// came whole and was not of the form that was asked for costs what it used. The committed
 /// one costs what its backend reported, if that can be true, else what we counted: facts, whether or not
 /// they are within what was reserved.
 pub(crate) fn charge(
@@ -29,7 +30,10 @@ pub(crate) fn charge(
         let model = names.models().get(attempt.model.get());
         let committed = log.committed.map(usize::from) == Some(at);
         let usage = if committed {
-            *passed_on.insert(served(log, signals, plan, context(attempt, plan)))
+            let used = Used { reported: log.reported, counted_output: log.counted_output };
+            *passed_on.insert(whole((used, log.complete), signals, plan, context(attempt, plan)))
+        } else if let Some(used) = attempt.used {
+            whole((used, true), signals, plan, context(attempt, plan))
         } else if given_up(attempt) {
             estimated(plan, held(attempt, plan))
         } else {
@@ -68,13 +72,13 @@ fn held(attempt: &AttemptRecord, plan: &Plan) -> u32 {
     planned(attempt, plan).map_or(0, |it| it.held_tokens_max.min(attempt.held).0)
 }
 
-/// What the committed attempt used.
-fn served(log: &AttemptLog, signals: &Signals, plan: &Plan, context: Tokens) -> Usage {
-    let counted = log.counted_output;
+/// What an attempt used that was not given up, and whether its answer came to its end.
+fn whole((used, complete): (Used, bool), signals: &Signals, plan: &Plan, context: Tokens) -> Usage {
+    let counted = used.counted_output;
     let sent = (plan.input_tokens_bound, u64::from(signals.n.max(1)));
     let possible = |counts: &Counts| can_be_true(*counts, sent, counted, context);
-    match log.reported.filter(possible) {
-        Some(counts) if log.complete => Usage { counts, source: UsageSource::Reported },
+    match used.reported.filter(possible) {
+        Some(counts) if complete => Usage { counts, source: UsageSource::Reported },
         // A running figure of a stream that broke may be behind what was sent.
         Some(counts) => {
             let output = counted.0.saturating_sub(counts.reasoning).max(counts.output);

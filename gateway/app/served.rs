@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     experiment::{judge, judged},
     pipeline::{self, Gateway, Served, ShadowAnswer, guards},
+    schema,
     wire::Transcript,
 };
 
@@ -103,7 +104,13 @@ impl Look {
         };
         let shadow = match shadow {
             Ok(shadow) => shadow,
-            Err(why) => return self.gateway.recorder.shadow_passed(&it.opened, &it.of.arm, why),
+            Err(why) => {
+                let arm = it.of.map(|of| of.arm);
+                arm.iter().for_each(|arm| {
+                    self.gateway.recorder.shadow_passed(&it.opened, arm, why);
+                });
+                return;
+            }
         };
         let Some((answer, shadow)) = answer.zip(shadow) else { return };
         let Ok(_place) = self.comparing.try_acquire() else { return };
@@ -126,8 +133,8 @@ impl Look {
 fn judge(gateway: &Gateway, it: &Served) -> Option<Transcript> {
     let answer = it.answer.transcript(&it.request)?;
     let form = it.request.format();
-    if let Some(valid) = form.and_then(|form| judge::schema_valid(&form, &answer)) {
-        gateway.recorder.judged(vec![judged::form(it.of.request, valid)]);
+    if let Some(valid) = form.and_then(|form| schema::schema_valid(&form, &answer)) {
+        gateway.recorder.judged(vec![judged::form(it.id, valid)]);
         guards::judged(gateway, &it.opened, valid);
     }
     Some(answer)
@@ -136,7 +143,8 @@ fn judge(gateway: &Gateway, it: &Served) -> Option<Transcript> {
 /// Reads the shadow's answer, and keeps how it compares with the one that was served.
 fn compare(gateway: &Gateway, (it, answer): (&Served, &Transcript), shadow: &ShadowAnswer) {
     let Some(beside) = shadow.answer.transcript(&it.request) else { return };
-    let Some(experiment) = it.epoch.policy.experiment(it.of.arm.experiment) else { return };
+    let experiment = it.of.and_then(|of| it.epoch.policy.experiment(of.arm.experiment));
+    let Some(experiment) = experiment else { return };
     let compared = judge::compare(it.request.format().as_ref(), answer, &beside);
     gateway.recorder.judged(judged::compared(shadow.id, &compared));
     for (measure, same) in judged::agreements(&compared) {

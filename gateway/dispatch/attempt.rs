@@ -3,6 +3,7 @@
 
 mod clocks;
 mod edits;
+mod held;
 mod phase;
 mod plain;
 
@@ -338,6 +339,10 @@ impl Attempt {
         let plain = plain.inspect_err(|_| {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
+        let asked = (spoken, &self.edits.planned);
+        if let Some(error) = held::breach(request, asked, (&whole, &plain)) {
+            return Poll::Ready(Err(error));
+        }
         let reasoning = self.edits.target.reasoning_in(request);
         let whole =
             wire::as_asked(&request.body, spoken, (&request.label, reasoning), (whole, &plain));

@@ -93,6 +93,7 @@ impl Call {
         // Room for one attempt that hangs to its own bound, and for another that does not.
         let deadline = now + Duration::from_millis(total.unwrap_or(0) * 2);
         let stream = request.body.stream();
+        let request = UpstreamRequest { validates: plan.validates, ..request };
         // The first sign of a plain answer is its end: its silence says nothing.
         let hedge = plan.hedge.filter(|_| stream);
         let hedge_after = hedge.map(|it| Duration::from_millis(it.after_ms.into()));

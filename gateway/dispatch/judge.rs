@@ -10,8 +10,8 @@ use http::{
 
 use super::retry_after;
 use crate::{
-    failure::{Failure, Kind, Retry, Stage},
-    outcome::{AttemptCause, AttemptResult, Unreached},
+    failure::{Failure, Kind, NONE_HELD, Retry, Stage},
+    outcome::{AttemptCause, AttemptResult, Unreached, Used},
     wire,
 };
 
@@ -42,12 +42,14 @@ pub(crate) struct AttemptError {
     pub cooldown: bool,
     /// What it failed of, for the books.
     pub cause: Option<AttemptCause>,
+    /// What it used all the same, where the answer came whole.
+    pub used: Option<Used>,
 }
 
 impl AttemptError {
     fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
         let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
-        Self { result, failure, blame: true, cooldown: false, cause: None }
+        Self { result, failure, blame: true, cooldown: false, cause: None, used: None }
     }
 
     /// The error of an attempt without a connection.
@@ -113,6 +115,16 @@ impl AttemptError {
         }
     }
 
+    /// The error of an attempt whose answer came whole and does not hold to the form that was asked for: what
+    /// a model writes says nothing of how its replica is.
+    pub(crate) fn not_held(breach: &str, used: Used) -> Self {
+        let mut it = Self::new(AttemptResult::Invalid, Kind::UpstreamError, NONE_HELD);
+        it.failure.public = format!("{NONE_HELD}: the last broke it {breach}").into();
+        it.failure = it.failure.because("an answer that is not of the form asked for");
+        (it.blame, it.cause, it.used) = (false, Some(AttemptCause::Form), Some(used));
+        it
+    }
+
     /// A status that is no answer, with what its body says.
     pub(crate) fn status(
         status: StatusCode,
@@ -171,7 +183,9 @@ impl AttemptError {
             failure = failure.coded("context_length_exceeded").retry(Retry::LargerContext);
         }
         let cause = Some(AttemptCause::Status(status.as_u16()));
-        Self { result: AttemptResult::Status, failure, blame: false, cooldown: false, cause }
+        let mut it = Self::new(AttemptResult::Status, Kind::UpstreamError, "");
+        (it.failure, it.blame, it.cause) = (failure, false, cause);
+        it
     }
 
     /// A failure that stands where an answer should: what counts is whose it is, not that it came with

@@ -88,6 +88,8 @@ pub(crate) struct UpstreamRequest {
     pub bound: bool,
     /// What the arm of an experiment writes into it.
     pub arm: Option<Arc<wire::ArmEdit>>,
+    /// Whether a plain answer must hold to the form that it asks for.
+    pub validates: bool,
     /// What the answer is called by where it is written anew.
     pub label: wire::AnswerLabel,
     /// The caller's headers of his dialect, for engines that speak it.
@@ -117,6 +119,7 @@ impl UpstreamRequest {
             tracestate,
             bound,
             arm: None,
+            validates: false,
             label: wire::AnswerLabel(label),
             dialect_headers,
         }

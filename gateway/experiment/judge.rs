@@ -1,48 +1,14 @@
-//! What can be said of an answer without asking anybody: whether it is of the form that was asked for, and
-//! whether another model's answer does the same. Pure, and bounded whatever a caller's schema or a model's
-//! text is like.
+//! What can be said of two answers without asking anybody: whether the other model's does the same. Pure, and
+//! bounded whatever a caller's schema or a model's text is like.
 
-mod evaluate;
-mod pattern;
 mod refusal;
-mod schema;
 
 use serde_json::{Number, Value};
 
-use self::schema::Schema;
-use crate::wire::{AnswerFormat, ToolCall, Transcript};
-
-/// Bytes of a schema; requests with a larger one are refused unless the limit is raised.
-const SCHEMA_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a text that is judged.
-const TEXT_BYTES_MAX: usize = 256 * 1024;
-/// Objects and arrays within each other that are judged.
-const DEPTH_MAX: usize = 127;
-
-/// Whether the text of an answer is of the form that its request asked for: an object of JSON, or JSON that
-/// is valid by the schema. Callers parse it as it is: text before it, or a fence around it, makes it wrong.
-/// `format` in a schema is a remark, as the standard has it, and asserts nothing.
-///
-/// `None` where the answer is calls of tools; where schema or text is too large or too deep; where the schema
-/// is wrong, refers to what is not in it, has a pattern that cannot be matched in linear time or a keyword
-/// that is not known here; and where it takes too many steps.
-pub(crate) fn schema_valid(format: &AnswerFormat, answer: &Transcript) -> Option<bool> {
-    if !answer.calls.is_empty() || answer.text.len() > TEXT_BYTES_MAX {
-        return None;
-    }
-    let schema = match format {
-        AnswerFormat::Json => None,
-        AnswerFormat::Schema(bytes) if bytes.len() > SCHEMA_BYTES_MAX => return None,
-        AnswerFormat::Schema(bytes) => Some(Schema::compile(&serde_json::from_slice(bytes).ok()?)?),
-    };
-    let Ok(value) = serde_json::from_str::<Value>(&answer.text) else {
-        return (depth(&answer.text) <= DEPTH_MAX).then_some(false);
-    };
-    match schema {
-        None => Some(value.is_object()),
-        Some(schema) => evaluate::valid(&schema, &value),
-    }
-}
+use crate::{
+    schema::schema_valid,
+    wire::{AnswerFormat, ToolCall, Transcript},
+};
 
 /// How the answer of a shadow compares with the one that was served. Pairs are of the served one and the
 /// shadow's.
@@ -115,23 +81,6 @@ fn normalise(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// Brackets that are open at once at most, those in strings left out.
-fn depth(text: &str) -> usize {
-    let (mut open, mut most, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => open += 1,
-            b'}' | b']' if !in_string => open = open.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(open);
-    }
-    most
 }
 
 #[cfg(test)]

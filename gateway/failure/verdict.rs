@@ -6,6 +6,9 @@ use policies::experiment::Enrolled;
 
 use super::{Failure, Kind, Stage, shown};
 
+/// How it begins to be said that every answer was of another form than was asked for.
+pub(crate) const NONE_HELD: &str = "no model's answer held to the form that was asked for";
+
 /// What decided on a request that has failed, as far as that is known.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
@@ -67,6 +70,8 @@ pub(crate) fn kept_reason(failure: &Failure) -> Option<Cow<'_, str>> {
         (Kind::InvalidRequest, Stage::Dispatch) => {
             Some("the model's server calls the request invalid".into())
         }
+        // Where it broke is said in the words of the caller's schema.
+        _ if failure.public.starts_with(NONE_HELD) => Some(NONE_HELD.into()),
         _ => Some((&*failure.public).into()),
     }
 }
@@ -83,6 +88,9 @@ mod tests {
             let kept = Verdict::from(&failure.at(String::from(prompt)));
             assert!(kept.reason.is_none_or(|it| !it.contains(prompt)), "{stage:?}");
         }
+        let public = format!("{NONE_HELD}: the last broke it at `/{prompt}`");
+        let failure = Failure::new(Kind::UpstreamError, Stage::Dispatch, public);
+        assert_eq!(Verdict::from(&failure).reason.as_deref(), Some(NONE_HELD));
         let failure = Failure::new(Kind::RateLimited, Stage::Admit, "60 requests a minute");
         assert_eq!(Verdict::from(&failure).reason.as_deref(), Some("60 requests a minute"));
     }

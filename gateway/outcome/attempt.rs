@@ -25,7 +25,7 @@ pub enum AttemptResult {
     Timeout,
     /// The backend answered with a status that is no answer.
     Status,
-    /// An answer that is none: HTML, empty, an error inside a 200.
+    /// An answer that is none: HTML, empty, an error inside a 200; or one not of the form asked for.
     Invalid,
     /// The caller left, or another attempt was preferred.
     Cancelled,
@@ -69,6 +69,13 @@ pub enum AttemptCause {
     Status(u16),
     /// Why there was no connection.
     Connect(Unreached),
+    /// An answer that came whole, and costs what it used, was not of the form that was asked for.
+    Form,
+}
+
+impl AttemptCause {
+    /// The spelling of a wrong form in the ledger.
+    pub const FORM: &'static str = "form";
 }
 
 /// Why there is no connection to an endpoint.
@@ -128,6 +135,17 @@ pub struct AttemptRecord {
     pub sent: bool,
     /// Output counted by us before commitment, charged where it never came to that.
     pub held: Tokens,
+    /// What it used, where its answer came whole and was not passed on.
+    pub used: Option<Used>,
+}
+
+/// What an answer used that came whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What its backend reported.
+    pub reported: Option<Counts>,
+    /// Output counted by us.
+    pub counted_output: Tokens,
 }
 
 /// What happened to a request upstream, written **as things happen**: its future may be dropped at

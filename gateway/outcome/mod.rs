@@ -14,7 +14,7 @@ mod usage;
 
 pub(crate) use self::audit::{REASON_CHARS_MAX, wrong_reason};
 pub use self::{
-    attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached},
+    attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached, Used},
     audit::{AuditAction, AuditRecord},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,

@@ -1,5 +1,6 @@
 //! An answer that is looked at again after its caller has been served: whether it is of the form that was
-//! asked for, and what a shadow would have answered. Requests of no experiment leave none of it behind.
+//! asked for, and what a shadow would have answered. Requests of no experiment, and of no rule that
+//! validates, leave none of it behind.
 
 use std::sync::Arc;
 
@@ -24,8 +25,9 @@ pub(crate) type ServedSender = Sender<Served>;
 
 /// A request, and as much of its answer as has been passed on.
 pub(crate) struct Keep {
+    id: Uuid,
     request: wire::Request,
-    of: ShadowOf,
+    of: Option<ShadowOf>,
     to_shadow: bool,
     answer: KeptAnswer,
 }
@@ -39,10 +41,12 @@ pub(crate) struct KeptAnswer {
 
 /// A request whose caller has had the whole answer.
 pub(crate) struct Served {
+    /// Its id.
+    pub id: Uuid,
     /// The request.
     pub request: wire::Request,
-    /// Its id and its arm.
-    pub of: ShadowOf,
+    /// Its id and its arm, if it is one of an experiment.
+    pub of: Option<ShadowOf>,
     /// Whether its experiment's shadow gets it too.
     pub to_shadow: bool,
     /// The answer.
@@ -61,19 +65,18 @@ impl Keep {
         plan: &Plan,
         request: &wire::Request,
     ) -> Option<Box<Self>> {
-        let arm = plan.arm?;
-        let experiment = epoch.policy.experiment(arm.experiment)?;
-        let to_shadow = experiment.shadows(seed);
-        let judged = || {
-            let judged = &experiment.judged;
-            let asks = |name: &str| name == Judged::SCHEMA_VALID;
-            (asks(&judged.primary) || judged.metrics.iter().any(|it| asks(it)))
-                && request.json_schema()
-        };
-        (to_shadow || judged()).then(|| {
+        let experiment = plan.arm.and_then(|arm| epoch.policy.experiment(arm.experiment));
+        let to_shadow = experiment.is_some_and(|it| it.shadows(seed));
+        let asks = |name: &str| name == Judged::SCHEMA_VALID;
+        let measured = experiment.is_some_and(|it| {
+            asks(&it.judged.primary) || it.judged.metrics.iter().any(|it| asks(it))
+        });
+        let judged = (measured || plan.validates) && request.json_schema();
+        (to_shadow || judged).then(|| {
             Box::new(Self {
+                id,
                 request: request.clone(),
-                of: ShadowOf { request: id, arm },
+                of: plan.arm.map(|arm| ShadowOf { request: id, arm }),
                 to_shadow,
                 answer: KeptAnswer::default(),
             })
@@ -87,9 +90,9 @@ impl Keep {
 
     /// Hands it on, now that the caller has had the answer.
     pub(super) fn served(self, opened: Arc<Opened>, epoch: Arc<Epoch>, to: &ServedSender) {
-        let Self { request, of, to_shadow, answer } = self;
+        let Self { id, request, of, to_shadow, answer } = self;
         // Where there is no room, the next one is looked at.
-        let _ = to.try_send(Served { request, of, to_shadow, answer, opened, epoch });
+        let _ = to.try_send(Served { id, request, of, to_shadow, answer, opened, epoch });
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn shadow(
     served: &Served,
 ) -> Result<Option<ShadowAnswer>, ShadowPassed> {
     let Served { request, of, opened, epoch, .. } = served;
-    let experiment = epoch.policy.experiment(of.arm.experiment);
+    let experiment = of.and_then(|of| epoch.policy.experiment(of.arm.experiment));
     let experiment = experiment.ok_or(ShadowPassed::Superseded)?;
     let shadow = experiment.shadow.as_ref().ok_or(ShadowPassed::Superseded)?;
     runs(gw, served)?;
@@ -113,7 +113,7 @@ async fn waited_for(fleet: &Fleet, model: ModelIndex) {
 
 /// Whether the request's experiment still runs as it did then.
 fn runs(gw: &Gateway, served: &Served) -> Result<(), ShadowPassed> {
-    let arm = served.of.arm;
+    let arm = served.of.ok_or(ShadowPassed::Superseded)?.arm;
     // What was tightened meanwhile binds it, and cannot be asked with what the request went by.
     if !Arc::ptr_eq(&served.epoch, &gw.epoch.load()) {
         return Err(ShadowPassed::Superseded);

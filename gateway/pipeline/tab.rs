@@ -124,7 +124,7 @@ impl Tab {
         tab.caller(&payer.caller);
         tab.permit(permit);
         tab.signals = Some(Arc::clone(&served.opened.signals));
-        tab.shadow_of = Some(served.of);
+        tab.shadow_of = served.of;
         tab.stage = Stage::Dispatch;
         tab
     }

@@ -111,6 +111,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         retries_max: 1,
         hedge: None,
         slow_stream: None,
+        validates: false,
         last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
@@ -151,6 +152,7 @@ pub(crate) fn outcome(opened: Arc<Opened>) -> Outcome {
         cause: None,
         sent: true,
         held: Tokens(0),
+        used: None,
     };
     let counts = Counts { input: 90, cached_input: 10, output: 40, reasoning: 1, cache_write: 0 };
     Outcome {

@@ -80,7 +80,7 @@ pub use sse::{End, Event, Stream, StreamFault, StreamLimits, What};
 pub(crate) use strict::{Unread, strict};
 pub use surface::{Count, Surface, behind_version};
 pub(crate) use traceparent::{traceparent, write_traceparent};
-pub(crate) use transcript::{ToolCall, Transcript, transcript};
+pub(crate) use transcript::{ToolCall, Transcript, transcript, transcripts};
 
 use crate::failure::Failure;
 

@@ -260,6 +260,11 @@ impl Request {
         valid.map_or("", |chunk: Utf8Chunk<'_>| chunk.valid())
     }
 
+    /// The tools as they were sent, all of their JSON.
+    pub(crate) fn tools_json(&self) -> Option<&[u8]> {
+        Some(self.tools_span?.of(&self.body))
+    }
+
     /// Whether the answer must be JSON, of a schema or any.
     #[must_use]
     pub fn json_schema(&self) -> bool {

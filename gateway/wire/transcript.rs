@@ -27,6 +27,8 @@ pub(crate) struct Transcript {
     pub(crate) refusal: bool,
     /// It said why it ended: it was not cut.
     pub(crate) finished: bool,
+    /// It ended because it was as long as it may be.
+    pub(crate) at_length: bool,
 }
 
 /// A call of a tool.
@@ -54,10 +56,22 @@ pub(crate) fn transcript(
     surface.transcript(streamed, &answer)
 }
 
+/// What each choice of a plain answer said, of so many, as an engine of this surface wrote it. Surfaces that
+/// can be asked for several are read as chats.
+pub(crate) fn transcripts(surface: &Surface, choices: u8, answer: &[u8]) -> Vec<Transcript> {
+    let others = (1..u64::from(choices.max(1))).filter_map(|at| choice(at, false, answer));
+    surface.transcript(false, answer).into_iter().chain(others).collect()
+}
+
 /// Reads an answer of a chat.
 pub(super) fn chat(streamed: bool, answer: &[u8]) -> Option<Transcript> {
+    choice(0, streamed, answer)
+}
+
+/// Reads one choice of an answer of a chat.
+fn choice(wanted: u64, streamed: bool, answer: &[u8]) -> Option<Transcript> {
     let answer = answer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(answer);
-    let mut said = Said::default();
+    let mut said = Said { wanted, ..Said::default() };
     if streamed {
         said.stream(answer).ok()?;
     } else {
@@ -68,17 +82,22 @@ pub(super) fn chat(streamed: bool, answer: &[u8]) -> Option<Transcript> {
 
 /// How the names of what ended an answer by a filter are written.
 const FILTERS: [&[u8]; 4] = [b"content_filter", b"refusal", b"safety", b"sensitive"];
+/// How engines say that an answer is as long as it may be.
+const LENGTHS: [&[u8]; 4] = [b"length", b"max_tokens", b"max_length", b"MAX_TOKENS"];
 /// The place of the one call of the older `function_call`, behind all others.
 const OLDER_CALL: u64 = u64::MAX;
 
 /// What has been said so far; strings as they are written, without their quotes.
 #[derive(Default)]
 struct Said {
+    /// The index of the choice that is read.
+    wanted: u64,
     seen: bool,
     text: Vec<u8>,
     calls: BTreeMap<u64, Call>,
     refusal: bool,
     finished: bool,
+    at_length: bool,
 }
 
 #[derive(Default)]
@@ -100,6 +119,7 @@ impl Said {
             text: text(self.text),
             refusal: self.refusal,
             finished: self.finished,
+            at_length: self.at_length,
         }
     }
 
@@ -146,7 +166,7 @@ impl Said {
             (b"choices", Shape::Array) => scanner.array(|scanner, position| {
                 let (shape, span) = scanner.value()?;
                 let choice = span.of(scanner.bytes());
-                if shape == Shape::Object && index(choice, position)? == 0 {
+                if shape == Shape::Object && index(choice, position)? == self.wanted {
                     self.seen = true;
                     members(choice, |name, scanner| self.choice(name, scanner))?;
                 }
@@ -168,6 +188,7 @@ impl Said {
                 let value = span.of(scanner.bytes());
                 self.finished |= Finish::read(shape, value) != Finish::None;
                 let word = value.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\""));
+                self.at_length |= word.is_some_and(|it| LENGTHS.contains(&it));
                 self.refusal |=
                     word.is_some_and(|word| FILTERS.iter().any(|it| word.eq_ignore_ascii_case(it)));
                 Ok(())

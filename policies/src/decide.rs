@@ -20,7 +20,7 @@ use crate::{
         Draw, FleetView, ModelFacts, ModelIndex, ModelKind, Needs, RuleIndex, Signals, Timeouts,
         Tokens,
     },
-    plan::{Hedge, Plan, Planned, Reason, Refusal, Skip, Why},
+    plan::{Hedge, Matched, Plan, Planned, Reason, Refusal, Skip, Why},
     policy::{Policy, RETRIES, Rule},
     set::BitSet,
 };
@@ -254,7 +254,11 @@ impl Moment<'_> {
         let ceiling = ceiling.into_iter().flatten().min();
         let input = self.signals.input_tokens.saturating_add(self.adds.tokens);
         let bound = self.signals.input_tokens_bound.saturating_add(self.adds.bound);
-        let mut tally = cost::Tally::new(self.signals, bound, retries_max);
+        let validates = match rule {
+            Some(rule) => rule.route.as_ref().is_some_and(|it| it.validates),
+            None => chosen.matched == Matched::Default && self.policy.default.validates,
+        };
+        let mut tally = cost::Tally::new(self.signals, bound, retries_max, validates);
         let mut attempts: SmallVec<[Planned; 4]> = SmallVec::new();
         for usable in ordered {
             let Some(facts) = self.facts(usable.model) else { continue };
@@ -289,6 +293,7 @@ impl Moment<'_> {
                 Hedge { after_ms: it.after_ms.saturating_add(reading) }
             }),
             slow_stream: rule.and_then(|rule| rule.slow_stream).filter(|_| !self.last_resort),
+            validates,
             last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),

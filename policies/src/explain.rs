@@ -35,6 +35,8 @@ pub struct Explanation {
     pub hedge_after_ms: Option<u32>,
     /// How slow a stream is given up for the next attempt.
     pub slow_stream: Option<SlowStream>,
+    /// Whether a plain answer must hold to the form that is asked for.
+    pub validate: bool,
     /// Whether none of these takes requests: they are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// Models the route names but the plan leaves out.
@@ -128,6 +130,7 @@ fn explained(policy: &Policy, signals: &Signals, world: World<'_>, draw: Draw) -
         last_resort: decided.as_ref().is_ok_and(|plan| plan.last_resort),
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         slow_stream: decided.as_ref().ok().and_then(|plan| plan.slow_stream),
+        validate: decided.as_ref().is_ok_and(|plan| plan.validates),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
         near: near(policy, signals),
@@ -290,6 +293,9 @@ impl Explanation {
                 f,
                 "slow     the next attempt below {least} tokens/s over {hold_ms} ms, if streamed"
             )?;
+        }
+        if self.validate {
+            writeln!(f, "checks   the next attempt where a plain answer is not of the form asked")?;
         }
         for it in &self.skipped {
             writeln!(f, "skipped  {:<18} {}", it.model, it.reason)?;

@@ -27,6 +27,8 @@ pub struct Plan {
     /// Whether a stream that crawls is given up before the caller has read of it, once. What follows is
     /// the next of these attempts, or a retry, and none more.
     pub slow_stream: Option<SlowStream>,
+    /// Whether a plain answer that does not hold to the form asked for is a failed attempt.
+    pub validates: bool,
     /// No model of the route takes requests: these are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// The most that all attempts together can cost; what is reserved.

@@ -141,6 +141,44 @@ fn a_changed_guard_against_slow_streams_is_a_changed_outcome() {
     assert!(change.after.contains(", slow below 6 tokens/s over 1500 ms"), "{change:?}");
 }
 
+#[test]
+fn answers_are_validated_where_a_rule_with_a_route_or_the_default_says_so() {
+    let document =
+        |default: &str, rule: &str| format!("{ALL}{default}\n[[rule]]\nname = \"r\"\n{rule}\n");
+    let routes = "when = { model = [\"auto\"] }\nroute = [\"*\"]\n";
+    let never = "when = { task = [\"coding\"] }\nroute = [\"*\"]\n";
+    for (default, rule, expected) in [
+        ("", format!("{routes}validate = true"), true),
+        ("", format!("{routes}validate = false"), false),
+        ("validate = true", routes.to_owned(), false),
+        ("validate = true", never.to_owned(), true),
+        ("", never.to_owned(), false),
+    ] {
+        let policy = compile(&document(default, &rule), &catalogue()).unwrap();
+        let signals = Signals::chat("auto");
+        let plan = now(&policy, &signals).unwrap();
+        assert_eq!(plan.validates, expected, "{default} {rule}");
+        let said = explain(&policy, &signals, &view(), Draw(7)).to_string();
+        assert_eq!(said.contains("\nchecks   "), expected, "{said}");
+    }
+    for (rule, path) in [
+        (format!("{routes}validate = 1"), "rule[0].validate"),
+        ("avoid = { zone = [\"cloud\"] }\nvalidate = true".to_owned(), "rule[0].validate"),
+    ] {
+        assert!(paths(&document("", &rule), &catalogue()).contains(&path.to_owned()), "{rule}");
+    }
+    let [plain, validated] = ["", "validate = true"]
+        .map(|more| compile(&document("", &format!("{routes}{more}")), &catalogue()).unwrap());
+    assert!(diff(&plain, &plain).changes.is_empty());
+    assert!(diff(&plain, &validated).changes[0].after.contains(", validated"));
+    let cost = |policy: &Policy, stream| {
+        let signals = Signals { stream, ..Signals::chat("auto") };
+        now(policy, &signals).unwrap().cost_max
+    };
+    assert!(cost(&validated, false) > cost(&plain, false), "each attempt may write all it can");
+    assert_eq!(cost(&validated, true), cost(&plain, true));
+}
+
 fn ids(policy: &Policy, plan: &Plan) -> Vec<String> {
     plan.attempts.iter().map(|it| policy.fleet().models[it.model.get()].id.to_string()).collect()
 }

@@ -167,6 +167,7 @@ impl Traffic {
             retries_max: 1,
             hedge: None,
             slow_stream: None,
+            validates: false,
             last_resort: false,
             cost_max: Money::from_nano(5_000_000),
             output_tokens_bound: Tokens(512),
@@ -211,6 +212,7 @@ impl Traffic {
             cause: None,
             sent: true,
             held: Tokens(0),
+            used: None,
         };
         let counts = Counts {
             input: small(4_000),

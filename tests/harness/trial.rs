@@ -37,16 +37,21 @@ pub(crate) enum End {
 
 /// The API by which a request comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Api {
+pub(crate) enum Api {
+    /// Chat completions.
     Chat,
+    /// Messages.
     Messages,
+    /// Responses.
     Responses,
 }
 
 impl Api {
-    const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
+    /// Each of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Responses];
 
-    fn path(self) -> &'static str {
+    /// Where it is served.
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Chat => "/v1/chat/completions",
             Self::Messages => "/v1/messages",
@@ -55,13 +60,24 @@ impl Api {
     }
 
     /// A request that is written for chat completions, as this API has it.
-    fn request(self, chat: &Value) -> Value {
+    pub(crate) fn request(self, chat: &Value) -> Value {
         let mut request = chat.clone();
         let fields = request.as_object_mut().expect("an object");
         match self {
             Self::Chat => {}
             Self::Messages => {
-                fields.insert("max_tokens".into(), json!(1_000));
+                fields.entry("max_tokens").or_insert(json!(1_000));
+                if let Some(format) = fields.remove("response_format") {
+                    let schema = &format["json_schema"]["schema"];
+                    let format = json!({ "type": "json_schema", "schema": schema });
+                    fields.insert("output_config".into(), json!({ "format": format }));
+                }
+                for tool in
+                    fields.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten()
+                {
+                    let it = &tool["function"];
+                    *tool = json!({ "name": it["name"], "input_schema": it["parameters"] });
+                }
                 if let Some(long) = fields.remove("metadata") {
                     fields.insert("metadata".into(), json!({ "user_id": long["long"] }));
                 }
@@ -69,6 +85,27 @@ impl Api {
             Self::Responses => {
                 let messages = fields.remove("messages").expect("messages");
                 fields.insert("input".into(), messages);
+                if let Some(most) = fields.remove("max_tokens") {
+                    fields.insert("max_output_tokens".into(), most);
+                }
+                if let Some(format) = fields.remove("response_format") {
+                    let (kind, name) = (&format["type"], &format["json_schema"]["name"]);
+                    let schema = &format["json_schema"]["schema"];
+                    let format = if schema.is_null() {
+                        json!({ "type": kind })
+                    } else {
+                        json!({ "type": kind, "name": name, "schema": schema })
+                    };
+                    fields.insert("text".into(), json!({ "format": format }));
+                }
+                for tool in
+                    fields.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten()
+                {
+                    let it = &tool["function"];
+                    *tool = json!({
+                        "type": "function", "name": it["name"], "parameters": it["parameters"]
+                    });
+                }
             }
         }
         request

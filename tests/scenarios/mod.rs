@@ -69,6 +69,7 @@ mod shadow;
 mod sim;
 mod slow_stream;
 mod spend;
+mod structured;
 mod switches;
 mod tags;
 mod timeouts;

@@ -20,9 +20,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("directory", &["config", "account", "wire"]),
     ("fleet", &["config"]),
     ("record", &["config", "log"]),
-    ("experiment", &["config", "wire"]),
+    // Forms that answers are asked to have: what is served and what is compared is held to the same ones.
+    ("schema", &["wire"]),
+    ("experiment", &["config", "wire", "schema"]),
     ("cache", &["config"]),
-    ("dispatch", &["config", "wire", "fleet", "wakes"]),
+    ("dispatch", &["config", "wire", "fleet", "wakes", "schema"]),
     // The port traits of the rooms whose state it keeps.
     ("store", &["config", "account", "directory", "record", "experiment"]),
     (
@@ -94,7 +96,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("figment", &["config::load"]),
     ("simdutf8", &["wire::utf8"]),
     // Patterns are the caller's: they run where their size and their steps are bounded.
-    ("regex", &["experiment::judge::pattern"]),
+    ("regex", &["schema::pattern"]),
     ("rusqlite", &["store"]),
     ("ring", &["store::sqlite::checkpoint", "directory::key_set"]),
     ("base64", &["directory"]),
@@ -123,6 +125,7 @@ const PURE: &[(&str, &str)] = &[
     ("gateway/classify/src", ""),
     ("gateway", "wire"),
     ("gateway", "signals"),
+    ("gateway", "schema"),
     ("gateway", "dispatch::attempts"),
     ("gateway", "dispatch::connect_queue"),
     ("gateway", "fleet::breaker"),

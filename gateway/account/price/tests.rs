@@ -59,6 +59,7 @@ fn plan() -> Plan {
         retries_max: 1,
         hedge: None,
         slow_stream: None,
+        validates: false,
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),
@@ -86,7 +87,26 @@ fn attempt(model: u16, sent: bool, result: AttemptResult) -> AttemptRecord {
         cause: None,
         sent,
         held: Tokens(0),
+        used: None,
     }
+}
+
+#[test]
+fn an_answer_that_came_whole_and_was_not_passed_on_costs_what_it_used() {
+    let used = Used { reported: reported(10, 0, 5), counted_output: Tokens(5) };
+    let failed = AttemptRecord { used: Some(used), ..attempt(0, true, AttemptResult::Invalid) };
+    let cost = |attempt: AttemptRecord| {
+        let log = AttemptLog { attempts: smallvec![attempt], ..AttemptLog::default() };
+        charge(&log, &signals(), &plan(), &names())
+    };
+    let charged = cost(failed.clone());
+    assert_eq!(charged.usage.counts, used.reported.unwrap());
+    assert_eq!(charged.usage.source, UsageSource::Reported);
+    assert!(charged.cost > Money::ZERO && charged.served.is_none());
+    let counted = Used { reported: None, ..used };
+    let counted = cost(AttemptRecord { used: Some(counted), ..failed.clone() });
+    assert_eq!((counted.usage.counts.output, counted.usage.source), (5, UsageSource::Estimated));
+    assert_eq!(cost(AttemptRecord { used: None, ..failed }).cost, Money::ZERO);
 }
 
 fn reported(input: u32, cached_input: u32, output: u32) -> Option<Counts> {
@@ -294,6 +314,7 @@ proptest! {
         let attempts: Vec<_> = models.zip(&ends)
             .map(|(model, (sent, end, held))| AttemptRecord {
                 held: Tokens(*held),
+                used: None,
                 ..attempt(model, *sent, AttemptResult::ALL[*end])
             })
             .collect();
@@ -308,7 +329,9 @@ proptest! {
         };
         let cost = charge(&log, &signals, &plan, &names).cost;
         let served = log.committed.map(|at| {
-            served(&log, &signals, &plan, context(&log.attempts[usize::from(at)], &plan))
+            let used = Used { reported: log.reported, counted_output: log.counted_output };
+            let context = context(&log.attempts[usize::from(at)], &plan);
+            whole((used, log.complete), &signals, &plan, context)
         });
         let output = plan.output_tokens_bound.0 + overrun;
         let most = Counts { input: bound, output, ..Counts::default() };

@@ -181,7 +181,10 @@ fn described(
         params.get(key).iter().for_each(|it| book.carried(&it.path, to));
     }
     info.get("mode").iter().for_each(|it| book.carried(&it.path, "kind of the model"));
-    let (engine, dialect) = (provider.engine, provider.dialect);
+    // Whoever speaks OpenAI's API is reached as `openai/…` too.
+    let itself = provider.base == Some(url.as_str());
+    let engine = provider.engine.filter(|it| *it != "openai" || itself);
+    let dialect = provider.dialect;
     let mut facts = Facts { upstream, engine, kind, dialect, ..Facts::default() };
     facts.fill((params, info), book);
     let weights = WEIGHTS.map(|key| params.get(key).and_then(|it| number::weight(it.text()?)));

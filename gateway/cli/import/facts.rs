@@ -14,8 +14,8 @@ use crate::config::single;
 pub(super) struct Facts {
     /// The name at its engine.
     pub upstream: String,
-    /// The engine, in the words of the configuration.
-    pub engine: &'static str,
+    /// The engine, in the words of the configuration, if it is known.
+    pub engine: Option<&'static str>,
     /// What it is for.
     pub kind: Kind,
     /// The API of its engine, where that is not OpenAI's.

@@ -8,8 +8,8 @@ use super::kind::Kind;
 pub(super) struct Provider {
     /// What the name of a model begins with.
     pub name: &'static str,
-    /// The engine, in the words of the configuration.
-    pub engine: &'static str,
+    /// The engine, in the words of the configuration, if it has one for it.
+    pub engine: Option<&'static str>,
     /// The API that it speaks, where that is not OpenAI's.
     pub dialect: Option<&'static str>,
     /// What it is asked for in a form that the gateway has.
@@ -33,7 +33,7 @@ const SEARCH: &[Kind] = &[Kind::Embedding, Kind::Rerank];
 const ALL: &[Kind] = &[Kind::Chat, Kind::Embedding, Kind::Rerank];
 
 /// One that is where the file says.
-const fn own(name: &'static str, engine: &'static str) -> Provider {
+const fn own(name: &'static str, engine: Option<&'static str>) -> Provider {
     let (dialect, base, key, none) = (None, None, None, "");
     let kinds = TEXTS;
     Provider { name, engine, dialect, kinds, base, key, end: none, ranks_end: none, models: none }
@@ -41,12 +41,18 @@ const fn own(name: &'static str, engine: &'static str) -> Provider {
 
 /// One that is at this place.
 const fn hosted(name: &'static str, base: &'static str, key: &'static str) -> Provider {
-    Provider { base: Some(base), key: Some(key), ..own(name, "openai") }
+    Provider { base: Some(base), key: Some(key), ..own(name, None) }
+}
+
+/// OpenAI itself, unless the file says where.
+const fn openai(name: &'static str) -> Provider {
+    let engine = Some("openai");
+    Provider { engine, ..hosted(name, "https://api.openai.com/v1", "OPENAI_API_KEY") }
 }
 
 /// One at this machine, unless the file says where.
 const fn ollama(name: &'static str) -> Provider {
-    Provider { base: Some("http://localhost:11434/v1"), end: "/v1", ..own(name, "ollama") }
+    Provider { base: Some("http://localhost:11434/v1"), end: "/v1", ..own(name, Some("ollama")) }
 }
 
 /// Each with the document of its maker that names the place. Places, variables and what `api_base` may leave
@@ -54,8 +60,8 @@ const fn ollama(name: &'static str) -> Provider {
 /// get_llm_provider_logic.py`, `main.py`, and the file under `llms/` that is named.
 const SPOKEN: &[Provider] = &[
     // platform.openai.com/docs/api-reference
-    hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    hosted("text-completion-openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    openai("openai"),
+    openai("text-completion-openai"),
     // docs.anthropic.com/en/api/messages; main.py: `/v1/messages` is added to what does not end so
     Provider {
         dialect: Some("anthropic"),
@@ -64,23 +70,23 @@ const SPOKEN: &[Provider] = &[
         ..hosted("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY")
     },
     // docs.vllm.ai, "OpenAI-Compatible Server"; llms/hosted_vllm/rerank/transformation.py
-    Provider { kinds: ALL, ..own("hosted_vllm", "vllm") },
-    own("vllm", "vllm"),
-    own("openai_like", "openai"),
-    own("custom_openai", "openai"),
+    Provider { kinds: ALL, ..own("hosted_vllm", Some("vllm")) },
+    own("vllm", Some("vllm")),
+    own("openai_like", None),
+    own("custom_openai", None),
     // rerank_api/main.py asks it as it asks Cohere
-    Provider { kinds: ALL, ranks_end: "/v2", ..own("litellm_proxy", "openai") },
+    Provider { kinds: ALL, ranks_end: "/v2", ..own("litellm_proxy", None) },
     // lmstudio.ai/docs, "OpenAI Compatibility Endpoints"
-    own("lm_studio", "openai"),
+    own("lm_studio", None),
     // github.com/mozilla-ai/llamafile, "llamafile server"; llms/llamafile/chat/transformation.py has port
     // 8080 of this machine where the file says nothing, which is the gateway's own here
-    own("llamafile", "llama_cpp"),
+    own("llamafile", Some("llama_cpp")),
     // github.com/ollama/ollama, docs/openai.md
     ollama("ollama"),
     ollama("ollama_chat"),
     // learn.microsoft.com/azure/ai-foundry, "Serverless API deployments": those whose URL ends in /v1;
     // llms/azure_ai/rerank/transformation.py
-    Provider { kinds: ALL, ranks_end: "/v1", ..own("azure_ai", "openai") },
+    Provider { kinds: ALL, ranks_end: "/v1", ..own("azure_ai", None) },
     // docs.together.ai/docs/openai-api-compatibility; llms/together_ai/rerank/handler.py
     Provider {
         kinds: ALL,
@@ -124,7 +130,7 @@ const SPOKEN: &[Provider] = &[
         ..hosted("jina_ai", "https://api.jina.ai/v1", "JINA_AI_API_KEY")
     },
     // github.com/michaelfeil/infinity; llms/infinity/{embedding,rerank}/transformation.py
-    Provider { kinds: SEARCH, ranks_end: "/v1", ..own("infinity", "openai") },
+    Provider { kinds: SEARCH, ranks_end: "/v1", ..own("infinity", None) },
 ];
 
 const AZURE: &str = "URLs by deployment and api-version cannot be asked here, but /openai/v1 can: write \

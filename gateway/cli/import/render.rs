@@ -98,7 +98,9 @@ fn one(text: &mut String, model: &Model, known: Option<&KnownModel>, settings: &
     if facts.upstream != model.id {
         let _ = writeln!(text, "upstream_model = {}", quoted(&facts.upstream));
     }
-    let _ = writeln!(text, "engine = {}", quoted(facts.engine));
+    if let Some(engine) = facts.engine {
+        let _ = writeln!(text, "engine = {}", quoted(engine));
+    }
     if let Some(dialect) = facts.dialect {
         let _ = writeln!(text, "dialects = [{}]", quoted(dialect));
     }

@@ -10,7 +10,6 @@ use policies::facts::Tokens;
 use super::scope::{Scope, Visit};
 use crate::{
     dispatch::{
-        EndpointEvent,
         attempt::{Attempt, Events, Shown},
         attempts::Event,
         judge::AttemptError,
@@ -85,13 +84,7 @@ impl Contender {
         }
         let first = Tokens(attempt.counted().0.div_ceil(contents.max(1)));
         attempt.shows_content(first, &scope.request, now);
-        let since = now.saturating_duration_since(attempt.clocks.asked.unwrap_or(now));
-        // Long prompts are not compared with short ones, nor whole answers with first tokens.
-        let tells = scope.stream() && !scope.plan.reads_long();
-        let back = scope.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
-        if let Some(out) = back {
-            (scope.upstreams.observer)(&attempt.endpoint, EndpointEvent::Back(out));
-        }
+        scope.answered(attempt, now);
     }
 
     /// The event for the machine, by what the attempt has shown by now.

@@ -47,7 +47,18 @@ impl Scope {
     }
 
     /// Tells the fleet of a failure, as far as the replica is to blame for it.
-    pub(super) fn blame(&self, attempt: &mut Attempt, error: &AttemptError, at: &Visit<'_, '_>) {
+    pub(super) fn blame(
+        &self,
+        attempt: &mut Attempt,
+        error: &AttemptError,
+        at: &mut Visit<'_, '_>,
+    ) {
+        if let Some(used) = error.used {
+            // Whatever it wrote, its replica has answered.
+            self.answered(attempt, at.now);
+            let record = at.log.attempts.get_mut(attempt.record);
+            record.into_iter().for_each(|it| it.used = Some(used));
+        }
         if let Some(cooldown) = error.failure.retry_after.filter(|_| error.cooldown) {
             self.upstreams.fleet.cools_down(&attempt.endpoint, cooldown, at.now);
         }
@@ -64,6 +75,17 @@ impl Scope {
             cause = error.failure.cause.as_deref().map(tracing::field::display),
             "attempt failed"
         );
+    }
+
+    /// Tells the fleet that the replica of an attempt answers.
+    pub(super) fn answered(&self, attempt: &mut Attempt, now: Instant) {
+        let since = now.saturating_duration_since(attempt.clocks.asked.unwrap_or(now));
+        // Long prompts are not compared with short ones, nor whole answers with first tokens.
+        let tells = self.stream() && !self.plan.reads_long();
+        let back = self.upstreams.fleet.answered(&mut attempt.endpoint, since, tells, now);
+        if let Some(out) = back {
+            (self.upstreams.observer)(&attempt.endpoint, EndpointEvent::Back(out));
+        }
     }
 
     /// Says that a replica is asked again without what it refused of our edits.
@@ -99,6 +121,7 @@ impl Visit<'_, '_> {
             cause: None,
             sent: false,
             held: Tokens(0),
+            used: None,
         });
         self.log.attempts.len().saturating_sub(1)
     }

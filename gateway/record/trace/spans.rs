@@ -209,7 +209,7 @@ fn attempts(outcome: &Outcome, (trace, all): (&TraceContext, Lasted), spans: &mu
         match attempt.cause {
             Some(AttemptCause::Status(status)) => about.int(semconv::HTTP_STATUS, status),
             Some(AttemptCause::Connect(why)) => about.text(semconv::CONNECT_ERROR, why.name()),
-            None => {}
+            Some(AttemptCause::Form) | None => {}
         }
         if let Some(first) = log.first_content.filter(|_| committed) {
             let first = first.saturating_duration_since(attempt.started);

@@ -321,6 +321,7 @@ fn attempt(json: &mut String, attempt: &AttemptRecord, names: &EpochInfo) {
     let _ = match attempt.cause {
         Some(AttemptCause::Status(status)) => write!(json, ",\"status\":{status}"),
         Some(AttemptCause::Connect(why)) => write!(json, ",\"cause\":\"{}\"", why.name()),
+        Some(AttemptCause::Form) => write!(json, ",\"cause\":\"{}\"", AttemptCause::FORM),
         None => Ok(()),
     };
     json.push_str(",\"ms\":");

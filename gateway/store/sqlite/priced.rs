@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
 use serde::Deserialize;
 
 use super::schema::SETTLED;
-use crate::outcome::AttemptResult;
+use crate::outcome::{AttemptCause, AttemptResult};
 
 /// Entries that are named one by one; more are counted.
 const NAMED_MAX: usize = 20;
@@ -55,6 +55,7 @@ struct Rates {
 struct Attempt {
     model: String,
     result: String,
+    cause: Option<String>,
 }
 
 /// How an entry ended: its state, and the form of its attempts if it had one.
@@ -198,7 +199,7 @@ impl Tables {
         let prices = self.prices.get(version)?;
         let attempts: Vec<Attempt> = serde_json::from_str(attempts).ok()?;
         let mut rates: Option<Rates> = None;
-        for attempt in attempts.iter().filter(|it| may_cost(&it.result)) {
+        for attempt in attempts.iter().filter(|it| may_cost(it)) {
             let price = *prices.get(&attempt.model)?;
             rates = Some(match rates {
                 None => Rates { low: price, high: price, rounding: 0 },
@@ -214,11 +215,12 @@ impl Tables {
     }
 }
 
-/// Whether an attempt that ended so can have cost anything: its answer was passed on, or it had left whole
-/// and was not waited for.
-fn may_cost(result: &str) -> bool {
+/// Whether an attempt that ended so can have cost anything: its answer was passed on, it had left whole and
+/// was not waited for, or its answer came whole in another form than was asked for.
+fn may_cost(attempt: &Attempt) -> bool {
     let free = [AttemptResult::Connect, AttemptResult::Status, AttemptResult::Invalid];
-    free.iter().all(|it| it.name() != result)
+    let form = attempt.cause.as_deref() == Some(AttemptCause::FORM);
+    form || free.iter().all(|it| it.name() != attempt.result)
 }
 
 fn each(a: Price, b: Price, which: fn(Money, Money) -> Money) -> Price {

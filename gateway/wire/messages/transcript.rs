@@ -71,4 +71,5 @@ fn end(said: &mut Transcript, it: &Value) {
     let reason = text(it, "stop_reason");
     said.finished |= !reason.is_empty();
     said.refusal |= reason == "refusal";
+    said.at_length |= reason == "max_tokens";
 }

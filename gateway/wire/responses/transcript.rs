@@ -87,5 +87,6 @@ fn whole(response: &Value) -> Option<Transcript> {
     said.finished = matches!(text(response, "status"), "completed" | "incomplete");
     let why = response.get("incomplete_details").map(|it| text(it, "reason"));
     said.refusal |= why == Some("content_filter");
+    said.at_length = why == Some("max_output_tokens");
     Some(said)
 }

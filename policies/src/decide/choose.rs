@@ -24,7 +24,7 @@ pub(super) struct Chosen<'a> {
 
 impl<'a> Chosen<'a> {
     fn route(matched: Matched, name: &'a Arc<str>, route: &'a Route) -> Self {
-        let Route { models, by } = route;
+        let Route { models, by, .. } = route;
         Self { matched, name, models, by, rule: None, passed: SmallVec::new() }
     }
 }

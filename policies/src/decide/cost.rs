@@ -7,7 +7,8 @@ use crate::{
 
 /// What the attempts so far can cost at the most: every attempt's input at its dearest, the plan's one
 /// bound of output at the dearest price of all, and what attempts given up before commitment may have
-/// begun to write. A retry counts as another attempt on the dearest model. In 128 bits.
+/// begun to write; where answers are validated, all that each can write. A retry counts as another attempt
+/// on the dearest model. In 128 bits.
 ///
 /// The output is not taken model by model, but by the plan's one bound, whoever commits. It is a reservation
 /// and not a bound on truth: an engine that writes more than it was told is charged with it all the same, and
@@ -25,6 +26,10 @@ pub(super) struct Tally {
     output_price_most: i128,
     held: i128,
     held_most: i128,
+    /// Whether answers may come whole and not be passed on: each attempt then costs its own.
+    validates: bool,
+    whole: i128,
+    whole_most: i128,
     /// The most output that any attempt is expected to have, all choices together.
     output_most: i128,
     output_tokens_bound: Tokens,
@@ -32,7 +37,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// The tally of no model yet; no model reads more input than `input`.
-    pub(super) fn new(signals: &Signals, input: Tokens, retries: u8) -> Self {
+    pub(super) fn new(signals: &Signals, input: Tokens, retries: u8, validates: bool) -> Self {
         Self {
             input_tokens: i128::from(input.0),
             writes: signals.operation.writes(),
@@ -44,6 +49,10 @@ impl Tally {
             output_price_most: 0,
             held: 0,
             held_most: 0,
+            // A stream is passed on before anybody knows whether it holds.
+            validates: validates && !signals.stream,
+            whole: 0,
+            whole_most: 0,
             output_most: 0,
             output_tokens_bound: Tokens(0),
         }
@@ -77,6 +86,9 @@ impl Tally {
         self.output_price_most = self.output_price_most.max(output_price);
         self.held += held;
         self.held_most = self.held_most.max(held);
+        let whole = held.max(i128::from(expected.0) * output_price);
+        self.whole += whole;
+        self.whole_most = self.whole_most.max(whole);
         self.output_most = self.output_most.max(expected.0.into());
         self.output_tokens_bound = self.output_tokens_bound.max(output);
         self
@@ -91,6 +103,8 @@ impl Tally {
             ..=1 => output.max(self.held),
             _ => output + self.held + self.retries * self.held_most,
         };
+        let whole = self.whole + self.retries * self.whole_most;
+        let written = if self.validates { written.max(whole) } else { written };
         let all = self.inputs + self.retries * self.input_most + written;
         // Each attempt is charged rounded up by itself, so each but one may add a nano-unit.
         let rounding = if all == 0 { 0 } else { (attempts - 1) * 1_000_000 };

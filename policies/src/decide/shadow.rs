@@ -52,5 +52,5 @@ pub fn shadow(
     };
     let usable = SmallVec::from_iter([Usable { model, at: 0, output_tokens_max }]);
     let plan = moment.plan(&chosen, usable, Why::default());
-    Ok(Plan { retries_max: 0, hedge: None, slow_stream: None, ..plan })
+    Ok(Plan { retries_max: 0, hedge: None, slow_stream: None, validates: false, ..plan })
 }

@@ -161,8 +161,12 @@ impl Pairs<'_> {
 fn outcome(policy: &Policy, rule: Option<usize>) -> String {
     let rule = rule.and_then(|at| policy.rules.get(at));
     let route = rule.and_then(|rule| rule.route.as_ref()).unwrap_or(&policy.default);
+    let validates = route.validates;
     let mut said = models(policy, route, rule);
     said += &format!(", retry {}", rule.map_or(RETRIES, |rule| rule.retries));
+    if validates {
+        said += ", validated";
+    }
     if let Some(rule) = rule {
         if let Some(hedge) = rule.hedge {
             said += &format!(", hedge after {} ms", hedge.after_ms);

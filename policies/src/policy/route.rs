@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Route {
     pub(crate) models: Vec<ModelIndex>,
     pub(crate) by: By,
+    /// Whether what its models answer is held to the form that was asked for.
+    pub(crate) validates: bool,
 }
 
 /// How a route orders its models.
@@ -91,6 +93,23 @@ pub(super) fn route(
     }
 }
 
+/// Reads `route` of a rule, or of what always routes, and whether its answers are validated; `None` of a
+/// guard. An optional selector that finds nothing leaves a rule that cannot route.
+pub(super) fn of_rule(
+    section: &mut Section<'_>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Option<Route> {
+    let routes = section.get("route").is_some();
+    let found = routes.then(|| route(section, fleet, faults).unwrap_or_default());
+    let said = section.read("validate", "true or false", faults, Value::as_bool);
+    if said.is_some() && !routes {
+        let expected = "nothing: a rule without a `route` is a guard, which answers nothing";
+        faults.push(Fault::new(section.at("validate"), "a key of rules that route", expected));
+    }
+    found.map(|it| Route { validates: said.unwrap_or(false), ..it })
+}
+
 /// The texts of a list; an empty one says nothing and is a fault.
 pub(super) fn texts<'a>(
     path: String,
@@ -123,7 +142,7 @@ pub(super) fn ordered<'a>(
         let new: Vec<_> = found.into_iter().filter(|it| !models.contains(it)).collect();
         models.extend(new);
     }
-    Route { models, by: By::Order }
+    Route { models, ..Route::default() }
 }
 
 fn among(path: &str, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Route {

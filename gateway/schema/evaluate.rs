@@ -9,33 +9,37 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-use super::schema::{Id, Node, Properties, Range, Rule, Schema, Side, Type};
+use super::compiled::{Id, Node, Properties, Range, Rule, Schema, Side, Type};
 
-/// The most steps of one answer: some ten milliseconds where they are checks, and below a second where
-/// they are the worst of patterns.
-const STEPS_MAX: usize = 2 * 1024 * 1024;
 /// The most schemas within schemas at once. A reference that leads back to itself ends here.
 const DEPTH_MAX: usize = 512;
 
-/// Whether a value is valid by a schema; `None` where that takes too many steps.
-pub(super) fn valid(schema: &Schema, value: &Value) -> Option<bool> {
-    Check { schema, steps: STEPS_MAX, depth: 0 }.valid(0, value)
+/// Whether a value is valid by a schema; `None` where that takes more steps than these.
+pub(super) fn valid(schema: &Schema, value: &Value, steps: usize) -> Option<bool> {
+    Check::new(schema, steps).valid(0, value)
 }
 
-struct Check<'s> {
+/// Checks by a schema, and what they may still cost.
+pub(super) struct Check<'s> {
     schema: &'s Schema,
     /// What may still be spent.
     steps: usize,
     depth: usize,
 }
 
-impl Check<'_> {
+impl<'s> Check<'s> {
+    /// Checks that take so many steps at the most, together.
+    pub(super) fn new(schema: &'s Schema, steps: usize) -> Self {
+        Self { schema, steps, depth: 0 }
+    }
+
     fn spend(&mut self, steps: usize) -> Option<()> {
         self.steps = self.steps.checked_sub(steps)?;
         Some(())
     }
 
-    fn valid(&mut self, id: Id, value: &Value) -> Option<bool> {
+    /// Whether a value is valid by the schema at this place.
+    pub(super) fn valid(&mut self, id: Id, value: &Value) -> Option<bool> {
         self.spend(1)?;
         let rules = match self.schema.nodes.get(id)? {
             Node::Always(always) => return Some(*always),
@@ -56,7 +60,8 @@ impl Check<'_> {
         Some(true)
     }
 
-    fn holds(&mut self, rule: &Rule, value: &Value) -> Option<bool> {
+    /// Whether a rule holds of a value.
+    pub(super) fn holds(&mut self, rule: &Rule, value: &Value) -> Option<bool> {
         match (rule, value) {
             (Rule::Types(types), _) => Some(types.iter().any(|it| is(*it, value))),
             (Rule::Among(values), _) => self.among(values, value),
@@ -156,7 +161,13 @@ impl Check<'_> {
         })
     }
 
-    fn property(&mut self, properties: &Properties, name: &str, value: &Value) -> Option<bool> {
+    /// Whether a member is as its object's schema has it.
+    pub(super) fn property(
+        &mut self,
+        properties: &Properties,
+        name: &str,
+        value: &Value,
+    ) -> Option<bool> {
         let Properties { named, like, others } = properties;
         self.spend(1)?;
         let mut known = false;
