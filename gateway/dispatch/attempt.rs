@@ -26,12 +26,12 @@ pub(crate) use self::{
 };
 use super::{
     connection::{Connection, Connector},
-    judge::{self, AttemptError},
+    judge::{self, AttemptError, NO_ANSWER},
     own::{Objection, RefusedEdits},
     pool::Approach,
     target::UpstreamRequest,
 };
-use crate::{fleet::InFlight, wire};
+use crate::{fleet::InFlight, outcome::Used, wire};
 
 /// Bytes of an error body that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -51,6 +51,8 @@ pub(crate) struct Attempt {
     pub endpoint: InFlight,
     /// What the replica says against an edit of ours.
     pub objection: Option<Objection>,
+    /// What it used, where its answer came whole and is not passed on.
+    pub used: Option<Used>,
     /// Whether its kept connection was being closed as it was taken, which no replica can help.
     pub crossed: bool,
     edits: Edits,
@@ -85,6 +87,7 @@ impl Attempt {
             record,
             endpoint,
             objection: None,
+            used: None,
             crossed: false,
             edits: Edits::new(target, planned, half_full, refused),
             clocks: Clocks::new(planned.timeouts, now),
@@ -298,9 +301,8 @@ impl Attempt {
                 }
                 self.unread = self.unread.saturating_add(chunk.len());
                 if self.first.is_none() && self.unread > PRELUDE_BYTES_MAX {
-                    let public = "the model's server sent no answer";
                     let why = "a stream that does not come to its content";
-                    return self.over(AttemptError::invalid(public, why));
+                    return self.over(AttemptError::invalid(NO_ANSWER, why));
                 }
                 stream.push(chunk.clone(), &mut events).map_err(fault)?;
                 // Comments are not life.
@@ -340,14 +342,14 @@ impl Attempt {
             self.objection = self.edits.objection(request, &wire::Said::read(&whole));
         })?;
         let asked = (spoken, &self.edits.planned);
-        if let Some(error) = held::breach(request, asked, (&whole, &plain)) {
+        if let Some((error, used)) = held::breach(request, asked, (&whole, &plain)) {
+            self.used = Some(used);
             return Poll::Ready(Err(error));
         }
         let reasoning = self.edits.target.reasoning_in(request);
-        let whole =
-            wire::as_asked(&request.body, spoken, (&request.label, reasoning), (whole, &plain));
-        let whole =
-            whole.map_err(|why| AttemptError::invalid("the model's server sent no answer", why))?;
+        let label = (&request.label, reasoning);
+        let whole = wire::as_asked(&request.body, spoken, label, (whole, &plain));
+        let whole = whole.map_err(|why| AttemptError::invalid(NO_ANSWER, why))?;
         Poll::Ready(Ok(Shown::Whole(whole, plain)))
     }
 

@@ -11,7 +11,7 @@ use http::{
 use super::retry_after;
 use crate::{
     failure::{Failure, Kind, NONE_HELD, Retry, Stage},
-    outcome::{AttemptCause, AttemptResult, Unreached, Used},
+    outcome::{AttemptCause, AttemptResult, Unreached},
     wire,
 };
 
@@ -29,6 +29,9 @@ pub(crate) struct Case<'a> {
     pub context_errors: &'a [Box<str>],
 }
 
+/// What the caller is told where an attempt has come to nothing.
+pub(crate) const NO_ANSWER: &str = "the model's server sent no answer";
+
 /// The error of an attempt that failed.
 #[derive(Debug)]
 pub(crate) struct AttemptError {
@@ -42,14 +45,12 @@ pub(crate) struct AttemptError {
     pub cooldown: bool,
     /// What it failed of, for the books.
     pub cause: Option<AttemptCause>,
-    /// What it used all the same, where the answer came whole.
-    pub used: Option<Used>,
 }
 
 impl AttemptError {
     fn new(result: AttemptResult, kind: Kind, public: &'static str) -> Self {
         let failure = Failure::new(kind, Stage::Dispatch, public).retry(Retry::Elsewhere);
-        Self { result, failure, blame: true, cooldown: false, cause: None, used: None }
+        Self { result, failure, blame: true, cooldown: false, cause: None }
     }
 
     /// The error of an attempt without a connection.
@@ -117,11 +118,11 @@ impl AttemptError {
 
     /// The error of an attempt whose answer came whole and does not hold to the form that was asked for: what
     /// a model writes says nothing of how its replica is.
-    pub(crate) fn not_held(breach: &str, used: Used) -> Self {
+    pub(crate) fn not_held(breach: &str) -> Self {
         let mut it = Self::new(AttemptResult::Invalid, Kind::UpstreamError, NONE_HELD);
         it.failure.public = format!("{NONE_HELD}: the last broke it {breach}").into();
         it.failure = it.failure.because("an answer that is not of the form asked for");
-        (it.blame, it.cause, it.used) = (false, Some(AttemptCause::Form), Some(used));
+        (it.blame, it.cause) = (false, Some(AttemptCause::Form));
         it
     }
 
@@ -261,7 +262,7 @@ pub(crate) fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), Attemp
         return Ok(());
     }
     let said = if kind == "text/html" { "a web page" } else { "another content-type" };
-    Err(AttemptError::invalid("the model's server sent no answer", said))
+    Err(AttemptError::invalid(NO_ANSWER, said))
 }
 
 /// What the body says that it is, without parameters, in lower case; empty if it does not say.
@@ -299,7 +300,7 @@ pub(crate) fn plain(
         if error.failure.kind != Kind::UpstreamError || said.status.is_some() {
             return error;
         }
-        AttemptError::invalid("the model's server sent no answer", invalid.to_string())
+        AttemptError::invalid(NO_ANSWER, invalid.to_string())
     })
 }
 

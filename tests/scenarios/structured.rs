@@ -169,11 +169,12 @@ async fn calls_of_tools_are_held_to_their_parameters() {
     for api in Api::ALL {
         let good = (call("greet", GOOD), "tool_calls");
         for bad in [call("greet", "{\"name\":7}"), call("greet", "{"), call(WORD, GOOD)] {
-            let said = (choices(&[(bad.clone(), "tool_calls")]), choices(&[good.clone()]));
+            let said =
+                (choices(&[(bad.clone(), "tool_calls")]), choices(std::slice::from_ref(&good)));
             let (status, model, tried) = ended(api, said, "validate = true", &tooled()).await;
             assert_eq!((status, &*model, &*tried), (200, "b", "invalid ok"), "{api:?} {bad}");
         }
-        let said = (choices(&[good.clone()]), choices(&[good]));
+        let said = (choices(std::slice::from_ref(&good)), choices(&[good]));
         let found = ended(api, said, "validate = true", &tooled()).await;
         assert_eq!(found, (200, "a".into(), "ok".into()), "{api:?}");
     }
@@ -188,9 +189,13 @@ async fn refusals_pass_and_so_does_what_the_callers_own_bound_cuts() {
         for (said, request, expected) in [
             (choices(&[(refused.clone(), "stop")]), formed(json!({})), ("a", "ok")),
             (choices(&[(message("no"), "content_filter")]), formed(json!({})), ("a", "ok")),
-            (choices(&[cut.clone()]), formed(json!({ "max_tokens": 5 })), ("a", "ok")),
+            (choices(std::slice::from_ref(&cut)), formed(json!({ "max_tokens": 5 })), ("a", "ok")),
             // It was cut by what its model gives: another one may give more.
-            (choices(&[cut.clone()]), formed(json!({ "max_tokens": 30_000 })), ("b", "invalid ok")),
+            (
+                choices(std::slice::from_ref(&cut)),
+                formed(json!({ "max_tokens": 30_000 })),
+                ("b", "invalid ok"),
+            ),
         ] {
             let said = (said, good.clone());
             let (status, model, tried) = ended(api, said, "validate = true", &request).await;

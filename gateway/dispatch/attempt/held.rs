@@ -10,13 +10,13 @@ use crate::{
     wire,
 };
 
-/// The error of an answer that does not hold to what was asked for; all of its choices must. One that is cut
-/// at the caller's own bound passes as it is: every other would be cut there as well.
+/// The error of an answer that does not hold to what was asked for, and what it used; all of its choices must
+/// hold. One that is cut at the caller's own bound passes as it is: every other would be cut there as well.
 pub(super) fn breach(
     request: &UpstreamRequest,
     (spoken, planned): (&wire::Surface, &Planned),
     (whole, plain): (&Bytes, &wire::Plain),
-) -> Option<AttemptError> {
+) -> Option<(AttemptError, Used)> {
     let body = &request.body;
     let asked = Asked {
         format: body.format(),
@@ -31,5 +31,5 @@ pub(super) fn breach(
     let answers = wire::transcripts(spoken, body.n(), whole);
     let breach = asked.breach(answers.iter().filter(|it| !(own_bound && it.at_length)))?;
     let used = Used { reported: plain.reported, counted_output: plain.counted_output };
-    Some(AttemptError::not_held(&breach.in_words(), used))
+    Some((AttemptError::not_held(&breach.in_words()), used))
 }

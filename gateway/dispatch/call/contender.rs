@@ -12,7 +12,7 @@ use crate::{
     dispatch::{
         attempt::{Attempt, Events, Shown},
         attempts::Event,
-        judge::AttemptError,
+        judge::{AttemptError, NO_ANSWER},
         outbound::Outbound,
         target::UpstreamRequest,
     },
@@ -103,15 +103,14 @@ impl Contender {
             return self.empty("the stream ended before any content");
         }
         let why = if shown { "without an end" } else { "before any content" };
-        let public = "the model's server sent no answer";
-        AttemptError::invalid(public, format!("the stream ended {why}"))
+        AttemptError::invalid(NO_ANSWER, format!("the stream ended {why}"))
     }
 
     /// A stream without content. If it says that it ended well, that may be due to what was asked.
     fn empty(&self, why: &str) -> AttemptError {
         match self.attempt.stream().is_some_and(wire::Stream::finishes) {
             true => AttemptError::silent(),
-            false => AttemptError::invalid("the model's server sent no answer", why),
+            false => AttemptError::invalid(NO_ANSWER, why),
         }
     }
 }

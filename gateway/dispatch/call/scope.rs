@@ -53,7 +53,7 @@ impl Scope {
         error: &AttemptError,
         at: &mut Visit<'_, '_>,
     ) {
-        if let Some(used) = error.used {
+        if let Some(used) = attempt.used {
             // Whatever it wrote, its replica has answered.
             self.answered(attempt, at.now);
             let record = at.log.attempts.get_mut(attempt.record);
