@@ -5,6 +5,8 @@
 
 mod answer;
 mod arms;
+mod basis;
+mod cached;
 mod decide;
 mod feedback;
 pub(crate) mod guards;
@@ -13,6 +15,7 @@ mod preview;
 mod readiness;
 mod refusal;
 mod said;
+mod sayable;
 mod served;
 mod shadow;
 mod tab;
@@ -34,13 +37,18 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{
-    Plan, Planned, Policy, World,
+    Plan, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::decide::{DecideFn, enrolled, output_within, planned};
-use self::served::Keep;
+use self::{
+    answer::Landed,
+    basis::Basis,
+    cached::{Question, Standing},
+    sayable::{affinity, sayable},
+    served::Keep,
+};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
@@ -59,6 +67,7 @@ pub(crate) use self::{
 };
 use crate::{
     account::{Accounts, Requester},
+    cache::{Cache, Kept},
     config::{self, Wait},
     directory::{Authenticated, Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
@@ -92,6 +101,8 @@ pub(crate) struct Gateway {
     pub stopped: AtomicBool,
     /// Which new traces have spans; none where no spans are made.
     pub sampler: Option<Sampler>,
+    /// Answers that are given again.
+    pub cache: Arc<Cache>,
     /// Answers that are looked at again after their callers have had them.
     pub served: ServedSender,
     /// What guards and operators have done to the experiments.
@@ -304,6 +315,14 @@ async fn serve_decided(
         .asked_as(|at| Some(epoch.policy.experiment(at)?.control))
         .and_then(|it| epoch.arms.edit(it));
     let plan = sayable(epoch, &request, plan, arm.is_some())?;
+    if plan.cache_ttl_s.is_some() && plan.arm.is_none() && arm.is_none() {
+        let (team, signals, request) = (&*caller.team_name, &*signals, &*request);
+        let question = Question { team, signals, plan: &plan, request, headers: &headers };
+        let kept = Box::pin(cached::find(gw, epoch, &question, tab)).await;
+        if let Some(kept) = kept {
+            return given_again(&principal, (&plan, draw, at), (kept, request), tab).await;
+        }
+    }
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
     let admitted = account.admit(requester, &plan, plan.input_tokens, now).await;
@@ -336,43 +355,25 @@ async fn serve_decided(
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
     let rates = account.limits(now);
-    Ok(answer::Pending { committed, call, surface, rates, bound })
+    let landed = Landed::Called(committed, call);
+    Ok(answer::Pending { landed, surface, rates, bound })
 }
 
-/// The plan without models that cannot be asked what only the caller's own dialect can say: their engines
-/// speak another one, or an arm is written into what they are asked, which is done in chat completions.
-///
-/// # Errors
-/// No model is left: what cannot be said is refused by name, before anything is sent.
-fn sayable(
-    epoch: &Epoch,
-    request: &wire::Request,
-    plan: Arc<Plan>,
-    changed: bool,
-) -> Result<Arc<Plan>, Failure> {
-    let Some(wire::Unsayable { path, what }) = request.unsayable() else { return Ok(plan) };
-    let speaks = |it: &Planned| !changed && epoch.upstreams.speaks(it.model, request.surface());
-    if plan.attempts.iter().all(speaks) {
-        return Ok(plan);
-    }
-    let mut left = Plan::clone(&plan);
-    left.attempts.retain(|it| speaks(it));
-    if !left.attempts.is_empty() {
-        return Ok(Arc::new(left));
-    }
-    let deaf = plan.attempts.first().and_then(|it| epoch.policy.fleet().models.get(it.model.get()));
-    let model = deaf.map_or("", |it| &*it.id);
-    let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
-    Err(Failure::invalid("unsupported_parameter", public).at(path.clone()).by(&plan.rule, None))
-}
-
-/// What requests have in common that should meet the same engine's cache: the session, else the team and
-/// how the prompt begins. The team is always in it: no one learns what another team's requests left.
-fn affinity(signals: &Signals, team: &str, leading: &[u8]) -> u64 {
-    signals.session.map_or_else(
-        || xxh3_64_with_seed(leading, xxh3_64(team.as_bytes())),
-        |session| session as u64,
-    )
+/// Gives an answer again that was kept: it costs nothing, and no backend is asked.
+async fn given_again(
+    Principal { caller, account, .. }: &Principal,
+    (plan, draw, at): (&Arc<Plan>, Draw, jiff::Timestamp),
+    (kept, request): (Kept, &wire::Request),
+    tab: &mut Tab,
+) -> Result<answer::Pending, Failure> {
+    let now = tab.at(Stage::Admit);
+    let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
+    tab.admitted(plan, draw, account.admit_free(requester));
+    tab.at(Stage::Record);
+    tab.on_disk().await?;
+    let landed = Landed::Kept(kept.body, request.stream());
+    let (surface, rates) = (request.surface(), account.limits(now));
+    Ok(answer::Pending { landed, surface, rates, bound: false })
 }
 
 impl Gateway {

@@ -108,6 +108,7 @@ pub(super) fn plan(cost_max: i64) -> Plan {
         retries_max: 0,
         hedge: None,
         slow_stream: None,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),

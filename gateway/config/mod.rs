@@ -8,6 +8,7 @@ mod algorithm;
 mod alone;
 mod bound;
 mod budget;
+mod cache;
 mod feedback;
 mod fields;
 mod fixed;
@@ -61,6 +62,7 @@ pub use self::{
     algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
+    cache::Cache,
     feedback::Feedback,
     fixed::FixedChange,
     identity::Identity,
@@ -137,6 +139,8 @@ pub struct Config {
     pub budget_wait: Duration,
     /// What waits for a full model.
     pub queue: Queue,
+    /// What is kept of answers.
+    pub cache: Cache,
     /// What callers may tell of answers.
     pub feedback: Feedback,
     /// Exposed lines at the most.

@@ -417,6 +417,7 @@ mod tests {
             retries_max,
             hedge: None,
             slow_stream: None,
+            cache_ttl_s: None,
             last_resort: false,
             cost_max: Money::ZERO,
             output_tokens_bound: Tokens(64),

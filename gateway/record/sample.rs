@@ -111,6 +111,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         retries_max: 1,
         hedge: None,
         slow_stream: None,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
@@ -131,6 +132,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         names,
         arm_shares: None,
         shadow_of: None,
+        cached: None,
     })
 }
 

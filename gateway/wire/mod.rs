@@ -12,6 +12,7 @@
 pub mod answer;
 mod answer_format;
 mod bare;
+mod canonical;
 mod chat_body;
 mod chunk;
 mod conversation;
@@ -35,6 +36,7 @@ mod messages;
 pub mod models;
 mod openai;
 mod own;
+mod own_end;
 mod pattern;
 mod plain_run;
 mod reasoning;

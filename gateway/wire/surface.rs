@@ -90,6 +90,8 @@ struct Judged {
     format: fn(&Bytes) -> Option<AnswerFormat>,
     /// What an answer said, streamed or not.
     transcript: fn(bool, &[u8]) -> Option<Transcript>,
+    /// Whether a whole answer, streamed or not, ended by itself.
+    own_end: fn(bool, &[u8]) -> bool,
 }
 
 impl Surface {
@@ -181,6 +183,12 @@ impl Surface {
     /// What an answer said, streamed or not.
     pub(super) fn transcript(&self, streamed: bool, answer: &[u8]) -> Option<Transcript> {
         (self.judged.transcript)(streamed, answer)
+    }
+
+    /// Whether a whole answer, streamed or not, ended because the model had no more to say.
+    #[must_use]
+    pub fn own_end(&self, streamed: bool, answer: &[u8]) -> bool {
+        (self.judged.own_end)(streamed, answer)
     }
 
     /// The body of a failed reply.

@@ -35,6 +35,9 @@ pub struct Explanation {
     pub hedge_after_ms: Option<u32>,
     /// How slow a stream is given up for the next attempt.
     pub slow_stream: Option<SlowStream>,
+    /// For how many seconds the answer is kept and given again; not said where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_ttl_s: Option<u32>,
     /// Whether none of these takes requests: they are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// Models the route names but the plan leaves out.
@@ -128,6 +131,7 @@ fn explained(policy: &Policy, signals: &Signals, world: World<'_>, draw: Draw) -
         last_resort: decided.as_ref().is_ok_and(|plan| plan.last_resort),
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         slow_stream: decided.as_ref().ok().and_then(|plan| plan.slow_stream),
+        cache_ttl_s: decided.as_ref().ok().and_then(|plan| plan.cache_ttl_s),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
         near: near(policy, signals),
@@ -289,6 +293,12 @@ impl Explanation {
             writeln!(
                 f,
                 "slow     the next attempt below {least} tokens/s over {hold_ms} ms, if streamed"
+            )?;
+        }
+        if let Some(seconds) = self.cache_ttl_s {
+            writeln!(
+                f,
+                "cache    the answer is kept for {seconds} s, and given again to the same question"
             )?;
         }
         for it in &self.skipped {

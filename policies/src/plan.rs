@@ -27,6 +27,9 @@ pub struct Plan {
     /// Whether a stream that crawls is given up before the caller has read of it, once. What follows is
     /// the next of these attempts, or a retry, and none more.
     pub slow_stream: Option<SlowStream>,
+    /// For how many seconds the answer is kept, and given again to those who ask the same; none where what
+    /// decided does not say so.
+    pub cache_ttl_s: Option<u32>,
     /// No model of the route takes requests: these are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// The most that all attempts together can cost; what is reserved.

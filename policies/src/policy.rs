@@ -299,7 +299,7 @@ fn default_route(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults
         return None;
     };
     let mut section = Section::of("default".into(), value, faults);
-    let route = route::route(&mut section, fleet, faults);
+    let route = route::cached(&mut section, fleet, faults);
     if route.as_ref().is_none_or(|route| route.models.is_empty()) {
         let expected = "a route with at least one model of the fleet";
         faults.push(Fault::new("default.route", "no model", expected));
@@ -344,7 +344,7 @@ fn rule(
     let fleet = names.fleet;
     let name = name(section, faults);
     let mut when = conditions::when(section, names, faults);
-    let route = section.get("route").is_some().then(|| route::route(section, fleet, faults));
+    let route = section.get("route").is_some().then(|| route::cached(section, fleet, faults));
     if route.is_none() {
         when.binds_when_in_doubt();
     }

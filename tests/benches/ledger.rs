@@ -167,6 +167,7 @@ impl Traffic {
             retries_max: 1,
             hedge: None,
             slow_stream: None,
+            cache_ttl_s: None,
             last_resort: false,
             cost_max: Money::from_nano(5_000_000),
             output_tokens_bound: Tokens(512),
@@ -191,6 +192,7 @@ impl Traffic {
             names: Arc::clone(&self.names),
             arm_shares: None,
             shadow_of: None,
+            cached: None,
         })
     }
 

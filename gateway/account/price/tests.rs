@@ -59,6 +59,7 @@ fn plan() -> Plan {
         retries_max: 1,
         hedge: None,
         slow_stream: None,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),

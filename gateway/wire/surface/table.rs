@@ -11,7 +11,7 @@ use crate::wire::{
     What, answer, answer_format,
     chunk::{self, Look},
     encoder::{Encoder, Writer},
-    messages, openai, own, responses, rewritten, sse, transcript, vectors,
+    messages, openai, own, own_end, responses, rewritten, sse, transcript, vectors,
 };
 
 /// All that is served.
@@ -30,7 +30,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             length: sse::length_event,
         },
         answers: CHAT_ANSWERS,
-        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+        judged: CHAT_JUDGED,
     },
     Surface {
         dialect: Dialect::Anthropic,
@@ -59,7 +59,11 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             }),
             whole: |_, label, (said, counts)| messages::whole(said, label, counts).map(Some),
         },
-        judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
+        judged: Judged {
+            format: answer_format::response_format,
+            transcript: messages::transcript,
+            own_end: own_end::message,
+        },
     },
     Surface {
         dialect: Dialect::Responses,
@@ -99,6 +103,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         judged: Judged {
             format: answer_format::response_format,
             transcript: responses::transcript,
+            own_end: own_end::response,
         },
     },
     Surface {
@@ -115,7 +120,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             length: sse::completion_length_event,
         },
         answers: CHAT_ANSWERS,
-        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+        judged: CHAT_JUDGED,
     },
     Surface {
         dialect: Dialect::OpenAi,
@@ -125,7 +130,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: openai::embeddings,
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
-        judged: Judged { format: |_| None, transcript: |_, _| None },
+        judged: NO_TEXT,
     },
     Surface {
         dialect: Dialect::OpenAi,
@@ -135,7 +140,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: openai::rerank,
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
-        judged: Judged { format: |_| None, transcript: |_, _| None },
+        judged: NO_TEXT,
     },
 ];
 
@@ -147,6 +152,16 @@ const NO_EVENTS: Events = Events {
     usage: |_, _, _, _| Bytes::new(),
     length: |_, _| Bytes::new(),
 };
+
+/// How chats are read when they are over.
+const CHAT_JUDGED: Judged = Judged {
+    format: answer_format::response_format,
+    transcript: transcript::chat,
+    own_end: own_end::choices,
+};
+
+/// The same of answers that are no text: they are there or not.
+const NO_TEXT: Judged = Judged { format: |_| None, transcript: |_, _| None, own_end: |_, _| true };
 
 /// The events of these dialects tell some of the figures each: all that is known by now.
 fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {

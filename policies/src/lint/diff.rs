@@ -163,6 +163,9 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
     let route = rule.and_then(|rule| rule.route.as_ref()).unwrap_or(&policy.default);
     let mut said = models(policy, route, rule);
     said += &format!(", retry {}", rule.map_or(RETRIES, |rule| rule.retries));
+    if let Some(seconds) = route.cache_ttl_s {
+        said += &format!(", kept for {seconds} s");
+    }
     if let Some(rule) = rule {
         if let Some(hedge) = rule.hedge {
             said += &format!(", hedge after {} ms", hedge.after_ms);

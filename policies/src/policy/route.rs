@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Route {
     pub(crate) models: Vec<ModelIndex>,
     pub(crate) by: By,
+    /// For how many seconds its answers are kept and given again; they are not where it does not say.
+    pub(crate) cache_ttl_s: Option<u32>,
 }
 
 /// How a route orders its models.
@@ -91,6 +93,27 @@ pub(super) fn route(
     }
 }
 
+/// The same, with `cache` beside it.
+pub(super) fn cached(
+    section: &mut Section<'_>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> Option<Route> {
+    let route = route(section, fleet, faults);
+    let cache_ttl_s = cache(section, faults);
+    route.map(|it| Route { cache_ttl_s, ..it })
+}
+
+/// Reads `cache` of a section.
+fn cache(section: &mut Section<'_>, faults: &mut Faults) -> Option<u32> {
+    let value = section.get("cache")?;
+    let mut section = Section::of(section.at("cache"), value, faults);
+    let range = (1..=604_800, "a number of seconds from 1 to 604800");
+    let ttl_s = required(&mut section, "ttl_s", range, faults);
+    section.close(faults);
+    ttl_s
+}
+
 /// The texts of a list; an empty one says nothing and is a fault.
 pub(super) fn texts<'a>(
     path: String,
@@ -123,7 +146,7 @@ pub(super) fn ordered<'a>(
         let new: Vec<_> = found.into_iter().filter(|it| !models.contains(it)).collect();
         models.extend(new);
     }
-    Route { models, by: By::Order }
+    Route { models, ..Route::default() }
 }
 
 fn among(path: &str, value: &Value, fleet: &FleetFacts, faults: &mut Faults) -> Route {
@@ -203,9 +226,10 @@ pub(super) fn refuses(
         "refuse" => Some(true),
         _ => None,
     });
-    if said.is_some() && !routes {
+    let stands = [("on_unservable", said.is_some()), ("cache", section.get("cache").is_some())];
+    for (key, _) in stands.into_iter().filter(|(_, stands)| *stands && !routes) {
         let expected = "nothing: a rule without a `route` is a guard, which binds whatever routes";
-        faults.push(Fault::new(section.at("on_unservable"), "a key of rules that route", expected));
+        faults.push(Fault::new(section.at(key), "a key of rules that route", expected));
     }
     said.unwrap_or(bound)
 }
