@@ -3,6 +3,7 @@ mod audit;
 mod backup;
 mod boots;
 mod by_hand;
+mod cached;
 mod charges;
 mod damaged;
 mod enrolled;
