@@ -1,8 +1,8 @@
 //! **Given again**: answers that were whole, kept in memory for those who ask the very same.
 //!
-//! A key is a hash of all that an answer depends on, made by whoever asks: this room only holds what lies under
-//! it, up to so many bytes, and lets one of several equal requests go first. What is kept ends with the
-//! process. It refuses to decide what may be kept, and for whom.
+//! A key is a hash of all that an answer depends on, made by whoever asks: this room only holds what lies
+//! under it, up to so many bytes, and lets one of several equal requests go first. What is kept ends with
+//! the process. It refuses to decide what may be kept, and for whom.
 
 mod flight;
 mod shelf;
@@ -88,8 +88,8 @@ impl Cache {
         self.entry_bytes_max
     }
 
-    /// The answer under a key, if it is one that the asker may have. Where an equal request is under way, that
-    /// is waited for first. May be dropped at any moment: nothing is held by it then.
+    /// The answer under a key, if it is one that the asker may have. Where an equal request is under way,
+    /// that is waited for first. May be dropped at any moment: nothing is held by it then.
     pub(crate) async fn find(
         &self,
         key: &Key,

@@ -1,5 +1,5 @@
-//! The cache on a request's way: what an answer depends on, whether the caller wants one that was given before,
-//! and whether his is one to be kept.
+//! The cache on a request's way: what an answer depends on, whether the caller wants one that was given
+//! before, and whether his is one to be kept.
 
 use std::{
     sync::Arc,
@@ -68,8 +68,8 @@ pub(super) async fn find(
     kept
 }
 
-/// Looks for an answer that was given before, once an equal request that is under way has ended; nothing where
-/// none is kept for this request.
+/// Looks for an answer that was given before, once an equal request that is under way has ended; nothing
+/// where none is kept for this request.
 async fn standing(gw: &Gateway, epoch: &Epoch, question: &Question<'_>) -> Option<Standing> {
     let Question { plan, request, headers, .. } = question;
     let ttl = Duration::from_secs(plan.cache_ttl_s?.into());
@@ -119,8 +119,8 @@ fn wants(headers: &HeaderMap, directive: &str) -> bool {
 }
 
 impl Question<'_> {
-    /// The hash of all that the answer depends on, each part after its length: who asks, by what it is decided,
-    /// and what is asked.
+    /// The hash of all that the answer depends on, each part after its length: who asks, by what it is
+    /// decided, and what is asked.
     fn key(&self, policy_hash: &str) -> Key {
         let Self { team, signals, plan, request, headers } = self;
         let mut hash = Sha256::new();

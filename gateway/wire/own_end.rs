@@ -1,5 +1,5 @@
-//! Whether a whole answer ended because the model had no more to say: neither at a bound on its length, nor by
-//! a filter, nor in words that leave it open. For answers that are kept to be given again.
+//! Whether a whole answer ended because the model had no more to say: neither at a bound on its length, nor
+//! by a filter, nor in words that leave it open. For answers that are kept to be given again.
 
 use super::{
     finish::Finish,
