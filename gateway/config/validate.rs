@@ -51,7 +51,6 @@ pub(super) fn validate(
     let managed = managed(&ledger, outside, &mut faults);
     let askers = Askers::read(&mut root, &managed, outside, &mut faults);
     doors((&server, &admin), (table, &askers), &mut faults);
-    later(&mut root, &["shared", "experiment"], &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
     let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
     root.close(&mut faults);
@@ -133,6 +132,7 @@ impl Askers {
         let tokens = root.tables("oidc", faults);
         let oidc = issuers(tokens, (&teams, keys.len()), outside, faults);
         let aliases = aliases(root.section("alias", faults), faults);
+        later(root, &["shared", "experiment"], faults);
         Self { teams, keys, oidc, aliases }
     }
 
