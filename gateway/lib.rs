@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod app;
+mod cache;
 pub mod cli;
 pub mod config;
 pub mod directory;

@@ -5,6 +5,8 @@
 
 mod answer;
 mod arms;
+mod basis;
+mod cached;
 mod count;
 mod decide;
 mod feedback;
@@ -39,9 +41,15 @@ use policies::{
     Plan, Policy, World,
     facts::{Draw, Signals, Tokens},
 };
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::decide::{DecideFn, enrolled, output_within, planned};
+use self::{
+    answer::Landed,
+    basis::Basis,
+    cached::{Question, Standing},
+    sayable::{affinity, edited, sayable},
+    served::Keep,
+};
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
@@ -59,12 +67,9 @@ pub(crate) use self::{
     tab::Tab,
     whoami::whoami,
 };
-use self::{
-    sayable::{edited, sayable},
-    served::Keep,
-};
 use crate::{
     account::{Accounts, Requester},
+    cache::{Cache, Kept},
     config::{self, Wait},
     directory::{Authenticated, Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
@@ -98,6 +103,8 @@ pub(crate) struct Gateway {
     pub stopped: AtomicBool,
     /// Which new traces have spans; none where no spans are made.
     pub sampler: Option<Sampler>,
+    /// Answers that are given again.
+    pub cache: Arc<Cache>,
     /// Answers that are looked at again after their callers have had them.
     pub served: ServedSender,
     /// What guards and operators have done to the experiments.
@@ -309,6 +316,14 @@ async fn serve_decided(
     tab.enrolled(plan.arm);
     let arm = edited(epoch, &plan);
     let plan = sayable(epoch, &request, plan, arm.is_some())?;
+    if plan.cache_ttl_s.is_some() && plan.arm.is_none() && arm.is_none() {
+        let (team, signals, request) = (&*caller.team_name, &*signals, &*request);
+        let question = Question { team, signals, plan: &plan, request, headers: &headers };
+        let kept = Box::pin(cached::find(gw, epoch, &question, tab)).await;
+        if let Some(kept) = kept {
+            return given_again(&principal, (&plan, draw, at), (kept, request), tab).await;
+        }
+    }
     let now = tab.at(Stage::Admit);
     let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
     let admitted = account.admit(requester, &plan, plan.input_tokens, now).await;
@@ -341,16 +356,25 @@ async fn serve_decided(
     let now = tab.at(Stage::Record);
     tab.on_disk().await?;
     let rates = account.limits(now);
-    Ok(answer::Pending { committed, call, surface, rates, bound })
+    let landed = Landed::Called(committed, call);
+    Ok(answer::Pending { landed, surface, rates, bound })
 }
 
-/// What requests have in common that should meet the same engine's cache: the session, else the team and
-/// how the prompt begins. The team is always in it: no one learns what another team's requests left.
-fn affinity(signals: &Signals, team: &str, leading: &[u8]) -> u64 {
-    signals.session.map_or_else(
-        || xxh3_64_with_seed(leading, xxh3_64(team.as_bytes())),
-        |session| session as u64,
-    )
+/// Gives an answer again that was kept: it costs nothing, and no backend is asked.
+async fn given_again(
+    Principal { caller, account, .. }: &Principal,
+    (plan, draw, at): (&Arc<Plan>, Draw, jiff::Timestamp),
+    (kept, request): (Kept, &wire::Request),
+    tab: &mut Tab,
+) -> Result<answer::Pending, Failure> {
+    let now = tab.at(Stage::Admit);
+    let requester = Requester { id: tab.ids().id(), key: Arc::clone(&caller.key_name), at };
+    tab.admitted(plan, draw, account.admit_free(requester));
+    tab.at(Stage::Record);
+    tab.on_disk().await?;
+    let landed = Landed::Kept(kept.body, request.stream());
+    let (surface, rates) = (request.surface(), account.limits(now));
+    Ok(answer::Pending { landed, surface, rates, bound: false })
 }
 
 impl Gateway {

@@ -109,6 +109,7 @@ pub(super) fn plan(cost_max: i64) -> Plan {
         hedge: None,
         slow_stream: None,
         validates: false,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: nano(cost_max),
         output_tokens_bound: Tokens(0),

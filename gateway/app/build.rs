@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     account::Accounts,
+    cache::Cache,
     config::Config,
     directory::Directory,
     log::Log,
@@ -118,6 +119,7 @@ fn rooms(
     Gateway {
         served,
         guards,
+        cache: Cache::new(config.cache.bytes_max, config.cache.wait),
         recorder,
         wait: config.ledger.wait,
         early_head: config.server.early_head,

@@ -85,6 +85,8 @@ fn values(config: &Config) -> Values<'_> {
         ("audit.two_persons", Value::Said(config.two_persons.is_some().to_string())),
         (EXPIRE_HOURS, expire_hours(config)),
         ("budget.wait_ms", Value::ms(config.budget_wait)),
+        ("cache.bytes_max", Value::number(config.cache.bytes_max)),
+        ("cache.wait_ms", Value::ms(config.cache.wait)),
         ("metrics.series_max", Value::number(config.series_max)),
     ]);
     values

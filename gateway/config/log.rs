@@ -54,8 +54,8 @@ impl Default for Log {
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The places of this program that a directive may name, behind `signalbox::`.
-const ROOMS: &str = "access account app cli config directory dispatch edge experiment failure fleet log \
-                     outcome pipeline record signals sim spend store wakes why wire";
+const ROOMS: &str = "access account app cache cli config directory dispatch edge experiment failure fleet \
+                     log outcome pipeline record schema signals sim spend store wakes why wire";
 
 const EXPECTED: &str = "error, warn, info or debug, or directives such as \
                         \"info,signalbox::fleet=debug\"";

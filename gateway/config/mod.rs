@@ -8,6 +8,7 @@ mod algorithm;
 mod alone;
 mod bound;
 mod budget;
+mod cache;
 mod engine;
 mod feedback;
 mod fields;
@@ -62,6 +63,7 @@ pub use self::{
     algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
+    cache::Cache,
     engine::{ENGINES, Engine, Native, Tokenizer},
     feedback::Feedback,
     fixed::FixedChange,
@@ -139,6 +141,8 @@ pub struct Config {
     pub budget_wait: Duration,
     /// What waits for a full model.
     pub queue: Queue,
+    /// What is kept of answers.
+    pub cache: Cache,
     /// What callers may tell of answers.
     pub feedback: Feedback,
     /// Exposed lines at the most.

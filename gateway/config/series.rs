@@ -16,9 +16,10 @@ const HISTOGRAM: usize = 18;
 const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
 const FIXED: usize = 326;
-/// Of a model: requests by their four outcomes, the three histograms of each operation; what is estimated,
-/// beyond its bound, asked as the last resort and waiting; its five prices, what it is and whether it is on.
-const MODEL: usize = 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 2;
+/// Of a model: requests by their four outcomes and by what the cache had, the three histograms of each
+/// operation; what is estimated, beyond its bound, asked as the last resort and waiting; its five prices,
+/// what it is and whether it is on.
+const MODEL: usize = 4 + 4 + 3 * HISTOGRAM * OPERATIONS + 4 + 5 + 2;
 /// Of an endpoint: attempts by eight results and their times, ejections by as many causes, its three gauges.
 const ENDPOINT: usize = 8 + HISTOGRAM + 8 + 3;
 /// Of a team and a model that its keys may use: money, and five types of tokens.

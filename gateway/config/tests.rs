@@ -570,6 +570,8 @@ fn no_key_that_takes_a_restart_is_overlooked() {
         ("ledger.retention_days", "7"),
         ("ledger.disk_free_bytes_min", "7"),
         ("identity.pepper", "env:PEPPER"),
+        ("cache.bytes_max", "7"),
+        ("cache.wait_ms", "7"),
         ("metrics.series_max", "1007"),
     ] {
         let after = loaded(BARE, &[], &[(path, value)]).unwrap_or_else(|it| panic!("{it:?}"));

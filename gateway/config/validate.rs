@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue, Server,
-    Shield, Team, Tracing, Wait, Webhook,
+    Admin, Cache, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue,
+    Server, Shield, Team, Tracing, Wait, Webhook,
+    cache::cache,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -50,7 +51,6 @@ pub(super) fn validate(
     let managed = managed(&ledger, outside, &mut faults);
     let askers = Askers::read(&mut root, &managed, outside, &mut faults);
     doors((&server, &admin), (table, &askers), &mut faults);
-    later(&mut root, &["shared", "cache", "experiment"], &mut faults);
     let (audit_key, two_persons) = audit(root.section("audit", &mut faults), outside, &mut faults);
     let policy = (root.section("policy", &mut faults), two_persons.and(managed.policy()));
     root.close(&mut faults);
@@ -83,6 +83,7 @@ pub(super) fn validate(
         identity,
         budget_wait: limits.budget_wait,
         queue: limits.queue,
+        cache: limits.cache,
         feedback: limits.feedback,
         series_max: limits.series_max,
         media_hosts: limits.media_hosts,
@@ -131,6 +132,7 @@ impl Askers {
         let tokens = root.tables("oidc", faults);
         let oidc = issuers(tokens, (&teams, keys.len()), outside, faults);
         let aliases = aliases(root.section("alias", faults), faults);
+        later(root, &["shared", "experiment"], faults);
         Self { teams, keys, oidc, aliases }
     }
 
@@ -298,6 +300,7 @@ struct Limits {
     webhook: Option<Webhook>,
     budget_wait: Duration,
     queue: Queue,
+    cache: Cache,
     feedback: Feedback,
     series_max: usize,
     media_hosts: Vec<Box<str>>,
@@ -329,6 +332,7 @@ impl Limits {
                 wait: millis_or_none(&mut queue, "wait_ms", 2_000, faults),
                 length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
             },
+            cache: cache(root.section("cache", faults), faults),
             feedback: feedback(root.section("feedback", faults), faults),
             series_max: bytes(number(
                 &mut metrics,

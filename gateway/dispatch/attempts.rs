@@ -418,6 +418,7 @@ mod tests {
             hedge: None,
             slow_stream: None,
             validates: false,
+            cache_ttl_s: None,
             last_resort: false,
             cost_max: Money::ZERO,
             output_tokens_bound: Tokens(64),

@@ -13,7 +13,8 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-signalbox-id, x-request-id, x-signalbox-model, x-signalbox-rule, x-signalbox-language, \
      x-signalbox-task, x-signalbox-attempts, x-signalbox-experiment, x-signalbox-cost, \
-     x-signalbox-overhead-ms, x-signalbox-why, x-signalbox-token-count, x-signalbox-output-tokens-max, \
+     x-signalbox-overhead-ms, x-signalbox-why, x-signalbox-cache, x-signalbox-token-count, \
+     x-signalbox-output-tokens-max, \
      x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
      x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
      retry-after, x-should-retry",

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod audit;
+mod cached;
 mod caller;
 mod closed;
 mod ending;
@@ -16,6 +17,7 @@ pub(crate) use self::audit::{REASON_CHARS_MAX, wrong_reason};
 pub use self::{
     attempt::{AttemptCause, AttemptLog, AttemptRecord, AttemptResult, Unreached, Used},
     audit::{AuditAction, AuditRecord},
+    cached::{CacheResult, Cached, GivenAgain},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
     ending::Ending,

@@ -9,7 +9,7 @@ use policies::{
 };
 use uuid::Uuid;
 
-use super::{Caller, EpochInfo, TraceContext};
+use super::{Cached, Caller, EpochInfo, TraceContext};
 use crate::failure::{Kind, Stage, Verdict};
 
 /// An accepted request, as its ledger entry is opened: fixed from here on.
@@ -40,6 +40,8 @@ pub struct Opened {
     pub arm_shares: Option<Arc<[f64]>>,
     /// What it repeats, where the gateway asks by itself and no caller waits.
     pub shadow_of: Option<ShadowOf>,
+    /// What the cache had to do with it, where what decided has answers kept.
+    pub cached: Option<Cached>,
 }
 
 /// The request that a shadow repeats.

@@ -58,13 +58,20 @@ const VALUES_BYTES: usize = 96;
 
 /// A committed answer, before the tab is handed over.
 pub(super) struct Pending {
-    pub(super) committed: Committed,
-    pub(super) call: Box<Call>,
+    pub(super) landed: Landed,
     /// The surface in whose form it is written.
     pub(super) surface: &'static Surface,
     pub(super) rates: RateHeaders,
     /// Whether the bound on the answer was written into the request.
     pub(super) bound: bool,
+}
+
+/// Where an answer comes from.
+pub(super) enum Landed {
+    /// A backend.
+    Called(Committed, Box<Call>),
+    /// The cache: all of it, and whether it is a stream's.
+    Kept(Bytes, bool),
 }
 
 /// An answer for the caller.
@@ -85,33 +92,41 @@ impl Pending {
         if let Some(longest) = longest.filter(|_| self.bound) {
             values.put(name::OUTPUT_MAX, |text| push_number(text, longest.0.into(), 1));
         }
-        if !matches!(self.committed, Committed::Early) {
+        if !matches!(self.landed, Landed::Called(Committed::Early, _)) {
             served(&mut tab, &mut headers, &mut values);
         }
         let overhead = tab.overhead();
         values.put(name::OVERHEAD, |text| push_millis(text, overhead));
-        let (kind, inner) = match self.committed {
-            Committed::Whole(body) => {
-                tab.passed_on(&body);
-                let charge = tab.close(Ending::Ok);
-                let cost = charge.map(|charge| charge.cost).unwrap_or_default();
-                values.put(name::COST, |text| push_money(text, cost));
-                ("application/json", Inner::Whole(Some(body)))
-            }
-            Committed::Streaming | Committed::Early => {
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let (streamed, inner) = match self.landed {
+            Landed::Called(Committed::Streaming | Committed::Early, call) => {
                 // From here on it is backend and caller who take their time.
                 tab.at(Stage::Dispatch);
-                let stream = Streaming { call: self.call, surface: self.surface, tab, over: false };
-                ("text/event-stream", Inner::Stream(Box::new(stream)))
+                let stream = Streaming { call, surface: self.surface, tab, over: false };
+                (true, Inner::Stream(Box::new(stream)))
             }
+            Landed::Called(Committed::Whole(body), _) => {
+                tab.passed_on(&body);
+                (false, whole(body, &mut tab, &mut values))
+            }
+            Landed::Kept(body, streamed) => (streamed, whole(body, &mut tab, &mut values)),
         };
+        let kind = if streamed { "text/event-stream" } else { "application/json" };
+        if streamed {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
         values.write(&mut headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         let mut answer = Response::new(AnswerBody(inner));
         *answer.headers_mut() = headers;
         answer
     }
+}
+
+/// An answer that is all there: it is settled, and its cost is in the head.
+fn whole(body: Bytes, tab: &mut Tab, values: &mut Values) -> Inner {
+    let cost = tab.close(Ending::Ok).map(|charge| charge.cost).unwrap_or_default();
+    values.put(name::COST, |text| push_money(text, cost));
+    Inner::Whole(Some(body))
 }
 
 /// Writes the headers that were known before anything was sent.
@@ -125,6 +140,9 @@ fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
         headers.extend(tab.arm_header().map(|arm| (name::EXPERIMENT, arm)));
         values.put(name::RULE, |text| text.extend_from_slice(plan.rule.as_bytes()));
     }
+    if let Some(cached) = tab.cached() {
+        headers.insert(name::CACHE, HeaderValue::from_static(cached.result.short()));
+    }
     if let Some(why) = tab.why() {
         values.put(name::WHY, |text| text.extend_from_slice(why.as_bytes()));
     }
@@ -133,11 +151,13 @@ fn decided(tab: &Tab, headers: &mut HeaderMap, values: &mut Values) {
 /// Writes the headers of the model that serves and of its attempt.
 fn served(tab: &mut Tab, headers: &mut HeaderMap, values: &mut Values) {
     let epoch = tab.epoch();
+    let given_again = tab.cached().and_then(|it| Some(it.answer?.model));
     let log = tab.log();
     let attempts = log.attempts.len() as u64;
     values.put(name::ATTEMPTS, |text| push_number(text, attempts, 1));
-    let model = log.committed.and_then(|at| log.attempts.get(usize::from(at)));
-    let stamp = model.and_then(|attempt| epoch.header_cache.models.get(attempt.model.get()));
+    let served = log.committed.and_then(|at| log.attempts.get(usize::from(at)));
+    let model = given_again.or_else(|| Some(served?.model));
+    let stamp = model.and_then(|model| epoch.header_cache.models.get(model.get()));
     if let Some(stamp) = stamp {
         headers.insert(name::MODEL, stamp.clone());
     }
@@ -233,7 +253,10 @@ impl Streaming {
                 Poll::Ready(Some(self.surface.length_event(&it.like, &it.choices)))
             }
             Some(Ok(Piece::KeepAlive)) => Poll::Ready(Some(self.surface.keep_alive())),
-            Some(Ok(Piece::Done(bytes))) => Poll::Ready(Some(bytes)),
+            Some(Ok(Piece::Done(bytes))) => {
+                self.keep(|_, _| bytes.clone());
+                Poll::Ready(Some(bytes))
+            }
             Some(Err(failure)) => {
                 self.over = true;
                 let cut = self.tab.log().committed.is_some();
@@ -249,10 +272,19 @@ impl Streaming {
         }
     }
 
+    /// Keeps a piece to be given again, as it is where it costs nothing, if the answer is kept.
+    fn keep(&mut self, piece: impl FnOnce(&Surface, uuid::Uuid) -> Bytes) {
+        let id = self.tab.ids().id();
+        if let Some(cache) = self.tab.cache.as_mut().filter(|it| it.keeps()) {
+            cache.push(&piece(self.surface, id));
+        }
+    }
+
     /// The usage event with what the request costs.
     fn priced(&mut self, event: &Bytes) -> Bytes {
         let Some(charge) = self.tab.charge_when_whole() else { return event.clone() };
         let estimated = charge.usage.source == UsageSource::Estimated;
+        self.keep(|surface, _| surface.priced(event, wire::Bill { cost: "0", estimated }));
         self.surface.priced(event, wire::Bill { cost: &charge.cost.to_string(), estimated })
     }
 
@@ -261,6 +293,10 @@ impl Streaming {
         let Some(charge) = self.tab.charge_when_whole() else { return wire::comment() };
         let Charge { usage, cost, .. } = charge;
         let estimated = usage.source == UsageSource::Estimated;
+        self.keep(|surface, id| {
+            let bill = wire::Bill { cost: "0", estimated };
+            surface.usage_event(last, id, usage.counts, bill)
+        });
         let bill = wire::Bill { cost: &cost.to_string(), estimated };
         self.surface.usage_event(last, self.tab.ids().id(), usage.counts, bill)
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use policies::{Plan, Planned};
+use policies::{Plan, Planned, facts::Signals};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Epoch;
 use crate::{failure::Failure, wire};
@@ -41,4 +42,13 @@ pub(super) fn sayable(
     let model = epoch.policy.fleet().models.get(deaf.model.get()).map_or("", |it| &*it.id);
     let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
     Err(Failure::invalid("unsupported_parameter", public).at(path).by(&plan.rule, None))
+}
+
+/// What requests have in common that should meet the same engine's cache: the session, else the team and
+/// how the prompt begins. The team is always in it: no one learns what another team's requests left.
+pub(super) fn affinity(signals: &Signals, team: &str, leading: &[u8]) -> u64 {
+    signals.session.map_or_else(
+        || xxh3_64_with_seed(leading, xxh3_64(team.as_bytes())),
+        |session| session as u64,
+    )
 }

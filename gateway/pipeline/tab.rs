@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Epoch, Failed, Gateway, Ids, Inbound, Keep, Served, guards, said};
+use super::{Basis, Epoch, Failed, Gateway, Ids, Inbound, Keep, Served, Standing, guards, said};
 use crate::{
     account::{ConcurrencyPermit, Reservation, price},
     directory::Principal,
     failure::{Failure, Kind, Stage, Verdict},
-    outcome::{AttemptLog, Caller, Charge, Ending, Opened, Outcome, Refused, ShadowOf},
+    outcome::{AttemptLog, Cached, Caller, Charge, Ending, Opened, Outcome, Refused, ShadowOf},
     record::CommitNumber,
     wire,
 };
 use bytes::Bytes;
 use http::HeaderValue;
 use policies::{
-    Counts, Plan,
+    Plan,
     experiment::Enrolled,
-    facts::{Draw, Signals, Tokens},
+    facts::{Draw, Signals},
 };
 
 /// The record of one request. Each field is set once, by its stage; only `close` reads them all.
@@ -39,6 +39,8 @@ pub(crate) struct Tab {
     shadow_of: Option<ShadowOf>,
     /// What is kept of request and answer for those who look at them again; nearly always nothing.
     keep: Option<Box<Keep>>,
+    /// What the cache has for it, if it was asked.
+    pub(super) cache: Option<Box<Standing>>,
     log: AttemptLog,
     /// The cost that the caller of a stream has been sent, and the figures behind it.
     told: Option<(Basis, Charge)>,
@@ -46,21 +48,6 @@ pub(crate) struct Tab {
     since: Instant,
     stages: [Duration; 8],
     closed: bool,
-}
-
-/// The figures of a committed stream by which it is charged: while they stand, the charge stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Basis {
-    complete: bool,
-    reported: Option<Counts>,
-    counted_output: Tokens,
-}
-
-impl Basis {
-    fn of(log: &AttemptLog) -> Self {
-        let AttemptLog { complete, reported, counted_output, .. } = *log;
-        Self { complete, reported, counted_output }
-    }
 }
 
 /// The facts of an accepted request.
@@ -96,6 +83,7 @@ impl Tab {
             accepted: None,
             shadow_of: None,
             keep: None,
+            cache: None,
             log: AttemptLog::default(),
             told: None,
             stage: Stage::Receive,
@@ -191,6 +179,7 @@ impl Tab {
             reserved: reservation.reserved(),
             names: Arc::clone(&self.epoch.names),
             shadow_of: self.shadow_of,
+            cached: self.cached(),
             arm_shares: plan.arm.and_then(|it| self.epoch.experiments.shares(it.experiment)),
         });
         let commit = self.gateway.recorder.opened(Arc::clone(&opened));
@@ -208,6 +197,14 @@ impl Tab {
         if let Some(keep) = &mut self.keep {
             keep.push(piece);
         }
+        if let Some(cache) = &mut self.cache {
+            cache.push(piece);
+        }
+    }
+
+    /// What the cache had to do with it.
+    pub(super) fn cached(&self) -> Option<Cached> {
+        self.cache.as_ref().map(|it| it.cached)
     }
 
     /// Waits until the entry is as durable as the configuration asks.
@@ -354,6 +351,9 @@ impl Tab {
         // On its way to the ledger first: a budget that begins meanwhile finds it open here or closed there.
         let again = self.keep.take().filter(|_| ending == Ending::Ok);
         let again = again.map(|it| (it, Arc::clone(&outcome.opened)));
+        if let Some(cache) = self.cache.take().filter(|_| ending == Ending::Ok) {
+            cache.served(&outcome, now);
+        }
         self.gateway.recorder.closed(outcome);
         reservation.settle(charge.cost, charge.usage.counts);
         if let Some((keep, opened)) = again {

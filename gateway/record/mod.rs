@@ -229,11 +229,13 @@ pub fn served(outcome: &Outcome) -> Option<&AttemptRecord> {
         .or_else(|| attempts.last())
 }
 
-/// The model that metrics and ledger name: the one that served, else the last tried, else planned.
+/// The model that metrics and ledger name: the one that served, or whose answer was given again; else the
+/// last tried, else the first planned.
 #[must_use]
 pub fn model_of(outcome: &Outcome) -> ModelIndex {
     served(outcome)
         .map(|attempt| attempt.model)
+        .or_else(|| Some(outcome.opened.cached?.answer?.model))
         .or_else(|| outcome.opened.plan.attempts.first().map(|planned| planned.model))
         .unwrap_or(ModelIndex(u16::MAX))
 }

@@ -112,6 +112,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         hedge: None,
         slow_stream: None,
         validates: false,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: Money::from_nano(5_000),
         output_tokens_bound: Tokens(64),
@@ -132,6 +133,7 @@ pub(crate) fn opened_with(number: u64, names: Arc<EpochInfo>, signals: Signals) 
         names,
         arm_shares: None,
         shadow_of: None,
+        cached: None,
     })
 }
 

@@ -38,6 +38,8 @@ pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-att
 pub(crate) const EXPERIMENT: HeaderName = HeaderName::from_static("x-signalbox-experiment");
 /// What a plain answer cost.
 pub(crate) const COST: HeaderName = HeaderName::from_static("x-signalbox-cost");
+/// Whether the answer was given before.
+pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-signalbox-cache");
 /// The time that the gateway itself took.
 pub(crate) const OVERHEAD: HeaderName = HeaderName::from_static("x-signalbox-overhead-ms");
 /// Why it was decided so.
@@ -51,8 +53,8 @@ pub(crate) const OUTPUT_MAX: HeaderName = HeaderName::from_static("x-signalbox-o
 pub(crate) static OF_REQUESTS: [HeaderName; 7] =
     [TASK, LANGUAGE, DATA_CLASS, SESSION, TAGS, USER, ID];
 /// What answers carry, and requests do not.
-pub(crate) static OF_ANSWERS: [HeaderName; 9] =
-    [MODEL, RULE, ATTEMPTS, EXPERIMENT, COST, OVERHEAD, WHY, TOKEN_COUNT, OUTPUT_MAX];
+pub(crate) static OF_ANSWERS: [HeaderName; 10] =
+    [MODEL, RULE, ATTEMPTS, EXPERIMENT, COST, CACHE, OVERHEAD, WHY, TOKEN_COUNT, OUTPUT_MAX];
 
 /// Whether any header of a request is one of ours. Most requests have none, and then none is looked up.
 ///

@@ -8,6 +8,7 @@ mod adjustment;
 mod audit;
 mod backup;
 mod boot;
+mod cached;
 mod changes;
 mod charges;
 mod checkpoint;

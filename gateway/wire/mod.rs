@@ -12,6 +12,7 @@
 pub mod answer;
 mod answer_format;
 mod bare;
+mod canonical;
 mod chat_body;
 mod chunk;
 mod conversation;
@@ -35,6 +36,7 @@ mod messages;
 pub mod models;
 mod openai;
 mod own;
+mod own_end;
 mod pattern;
 mod plain_run;
 mod reasoning;
@@ -65,6 +67,7 @@ use bytes::Bytes;
 
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub(crate) use answer_format::AnswerFormat;
+pub(crate) use canonical::canonical;
 pub use encoder::as_asked;
 pub use key_card::{BudgetCard, KeyCard, Left, LimitCard};
 pub use label::AnswerLabel;

@@ -215,6 +215,12 @@ impl Surface {
         (self.judged.transcript)(streamed, answer)
     }
 
+    /// Whether a whole answer, streamed or not, ended because the model had no more to say.
+    #[must_use]
+    pub fn own_end(&self, streamed: bool, answer: &[u8]) -> bool {
+        (self.judged.own_end)(streamed, answer)
+    }
+
     /// The body of a failed reply.
     #[must_use]
     pub fn error_body(&self, failure: &Failure) -> Bytes {

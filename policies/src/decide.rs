@@ -294,6 +294,7 @@ impl Moment<'_> {
             }),
             slow_stream: rule.and_then(|rule| rule.slow_stream).filter(|_| !self.last_resort),
             validates,
+            cache_ttl_s: chosen.cache_ttl_s,
             last_resort: self.last_resort,
             cost_max: tally.cost_max(),
             output_tokens_bound: tally.output_tokens_bound(),

@@ -37,6 +37,9 @@ pub struct Explanation {
     pub slow_stream: Option<SlowStream>,
     /// Whether a plain answer must hold to the form that is asked for.
     pub validate: bool,
+    /// For how many seconds the answer is kept and given again; not said where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_ttl_s: Option<u32>,
     /// Whether none of these takes requests: they are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// Models the route names but the plan leaves out.
@@ -131,6 +134,7 @@ fn explained(policy: &Policy, signals: &Signals, world: World<'_>, draw: Draw) -
         hedge_after_ms: decided.as_ref().ok().and_then(|plan| Some(plan.hedge?.after_ms)),
         slow_stream: decided.as_ref().ok().and_then(|plan| plan.slow_stream),
         validate: decided.as_ref().is_ok_and(|plan| plan.validates),
+        cache_ttl_s: decided.as_ref().ok().and_then(|plan| plan.cache_ttl_s),
         cost_max: decided.as_ref().ok().map(|plan| plan.cost_max.to_string()),
         refusal: decided.as_ref().err().map(|refusal| reason_text(&refusal.reason, policy)),
         near: near(policy, signals),
@@ -296,6 +300,12 @@ impl Explanation {
         }
         if self.validate {
             writeln!(f, "checks   the next attempt where a plain answer is not of the form asked")?;
+        }
+        if let Some(seconds) = self.cache_ttl_s {
+            writeln!(
+                f,
+                "cache    the answer is kept for {seconds} s, and given again to the same question"
+            )?;
         }
         for it in &self.skipped {
             writeln!(f, "skipped  {:<18} {}", it.model, it.reason)?;

@@ -29,6 +29,9 @@ pub struct Plan {
     pub slow_stream: Option<SlowStream>,
     /// Whether a plain answer that does not hold to the form asked for is a failed attempt.
     pub validates: bool,
+    /// For how many seconds the answer is kept, and given again to those who ask the same; none where what
+    /// decided does not say so.
+    pub cache_ttl_s: Option<u32>,
     /// No model of the route takes requests: these are ejected, and tried because nothing else is left.
     pub last_resort: bool,
     /// The most that all attempts together can cost; what is reserved.

@@ -832,7 +832,7 @@ proptest! {
             "when.input_tokens", "when.output_tokens_max", "when.needs", "when.budget_left",
             "when.hours", "when.weekday", "when.cel", "route", "require", "require.zone", "avoid",
             "require.context_min", "retry", "timeouts", "timeouts.idle_ms", "cost_max", "hedge",
-            "slow_stream", "slow_stream.hold_ms", "validate",
+            "slow_stream", "slow_stream.hold_ms", "validate", "cache", "cache.ttl_s",
             "experiment", "name",
         ]),
         value in select(vec![

@@ -168,6 +168,7 @@ impl Traffic {
             hedge: None,
             slow_stream: None,
             validates: false,
+            cache_ttl_s: None,
             last_resort: false,
             cost_max: Money::from_nano(5_000_000),
             output_tokens_bound: Tokens(512),
@@ -192,6 +193,7 @@ impl Traffic {
             names: Arc::clone(&self.names),
             arm_shares: None,
             shadow_of: None,
+            cached: None,
         })
     }
 

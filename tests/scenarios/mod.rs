@@ -6,6 +6,7 @@ mod blame;
 mod bounds;
 mod budget_alerts;
 mod budget_grace;
+mod cache;
 mod callers;
 mod check;
 mod choice;

@@ -60,6 +60,7 @@ fn plan() -> Plan {
         hedge: None,
         slow_stream: None,
         validates: false,
+        cache_ttl_s: None,
         last_resort: false,
         cost_max: Money::MAX,
         output_tokens_bound: Tokens(1_000),

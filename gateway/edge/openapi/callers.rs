@@ -237,8 +237,9 @@ fn line() -> Value {
 }
 
 /// What an answer of a model may carry beside the ids.
-const OF_ANSWERS: [(&str, &str); 16] = [
+const OF_ANSWERS: [(&str, &str); 17] = [
     ("x-signalbox-model", "the model that serves"),
+    ("x-signalbox-cache", "hit or miss, of a rule that keeps answers"),
     ("x-signalbox-rule", "what decided"),
     ("x-signalbox-language", "the language"),
     ("x-signalbox-task", "the task"),

@@ -15,7 +15,9 @@ use prometheus::{Histogram, IntCounter};
 
 use super::{catalogue::Catalogue, money::MoneyCounter};
 use crate::{
-    outcome::{AttemptRecord, AttemptResult, Ending, EpochInfo, Opened, Outcome},
+    outcome::{
+        AttemptRecord, AttemptResult, CacheResult, Cached, Ending, EpochInfo, Opened, Outcome,
+    },
     record::model_of,
 };
 
@@ -97,6 +99,8 @@ pub(super) struct Handles {
     attempts: ByIndex<Growing<Attempts>>,
     /// By what decided, model.
     decisions: ByIndex<ByIndex<IntCounter>>,
+    /// By model, result.
+    cache: ByIndex<ByIndex<IntCounter>>,
     /// By experiment, arm, outcome.
     arms: ByIndex<ByIndex<ByIndex<IntCounter>>>,
     /// By experiment.
@@ -138,6 +142,7 @@ impl Handles {
             latency: ByIndex::new(models),
             attempts: ByIndex::new(models),
             decisions: ByIndex::new(2 * RULES + 2),
+            cache: ByIndex::new(models),
             arms: ByIndex::new(experiments),
             unassigned: ByIndex::new(experiments),
             estimated: ByIndex::new(models),
@@ -182,9 +187,18 @@ impl Handles {
             .inc();
     }
 
+    /// Counts what the cache had for a request, if it was asked.
+    fn cached(&self, catalogue: &Catalogue, outcome: &Outcome, model: ModelIndex) {
+        let Some(Cached { result, .. }) = outcome.opened.cached else { return };
+        let make = || catalogue.cache.of(&catalogue.series, [self.model(model), result.name()]);
+        let results = || ByIndex::new(CacheResult::ALL.len());
+        self.cache.at(model.get(), results).at(result as usize, make).inc();
+    }
+
     pub(super) fn closed(&self, catalogue: &Catalogue, outcome: &Outcome) {
         let model = model_of(outcome);
         self.count(catalogue, outcome, model);
+        self.cached(catalogue, outcome, model);
         self.arm(catalogue, outcome);
         self.account(catalogue, outcome, model);
         match &outcome.opened.shadow_of {

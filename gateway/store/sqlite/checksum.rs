@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Params, Transaction, params, types::ValueRef};
 
-use super::{adjustment, experiments, schema};
+use super::{adjustment, cached, experiments, schema};
 
 /// Findings that are named one by one; more of a table are counted.
 const NAMED_MAX: usize = 20;
@@ -174,10 +174,15 @@ const CHANGE: Table = always("experiment_change", experiments::change!(), "t.id"
 const SHADOW: Table = always("shadow", experiments::shadow!(), "t.request");
 const JUDGED: Table = always("judged", experiments::judged!(), "t.name || ' of ' || t.id");
 pub(super) const ADJUSTMENT: Table = always("adjustment", adjustment::columns!(), "t.request");
+const CACHED: Table = always(
+    "cached",
+    cached::columns!(),
+    "coalesce((SELECT id FROM entry WHERE entry.seq = t.seq), t.seq)",
+);
 /// All of them; `balance` and `gone` change, and are proved by each other and the entries.
-pub(super) const TABLES: [Table; 19] = [
+pub(super) const TABLES: [Table; 20] = [
     ENTRY, CLOSE, CALLER, SHAPE, RESULT, EPOCH, TREE, BOOT, PRICE, REFUSAL, POLICY, KEY_MODELS,
-    ARM, ENROLLED, FEEDBACK, CHANGE, SHADOW, JUDGED, ADJUSTMENT,
+    ARM, ENROLLED, FEEDBACK, CHANGE, SHADOW, JUDGED, ADJUSTMENT, CACHED,
 ];
 
 /// Whether a table has the column; nothing where there is no such table.

@@ -10,7 +10,7 @@ const CHECK: &str = "PRAGMA integrity_check(5)";
 /// Names in `meta`.
 const NAMES: &str = "SELECT CAST(name AS TEXT) FROM meta ORDER BY 1";
 /// All names that any version writes; what is not yet known of a file has none.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "audit_changes_from",
     "audit_head",
     "checksums",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 16] = [
     "policies_from",
     "replica",
     "rows_arm",
+    "rows_cached",
     "rows_enrolled",
     "rows_experiment_change",
     "rows_feedback_value",

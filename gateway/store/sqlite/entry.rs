@@ -13,8 +13,8 @@ use super::checksum::Checksum;
 use crate::{
     failure::Kind,
     outcome::{
-        AttemptCause, AttemptRecord, AttemptResult, EpochInfo, ExperimentChange, Feedback, Judged,
-        Opened, Outcome, Refused,
+        AttemptCause, AttemptRecord, AttemptResult, Cached, EpochInfo, ExperimentChange, Feedback,
+        Judged, Opened, Outcome, Refused,
     },
     record::{model_of, served},
 };
@@ -204,6 +204,13 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put(arm)?;
         let mut id = Uuid::encode_buffer();
         self.put(&*of.hyphenated().encode_lower(&mut id))
+    }
+
+    /// The columns of `cached`: the entry, whether the answer was given again, and what that saved.
+    pub(super) fn cached(&mut self, seq: i64, it: Cached) -> rusqlite::Result<()> {
+        self.put(seq)?;
+        self.put(it.result.short())?;
+        self.put(it.answer.map(|it| it.cost.nano()))
     }
 
     /// The columns of `judged!`.

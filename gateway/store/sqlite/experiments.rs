@@ -88,8 +88,8 @@ pub(super) const INSERT_CHANGE: &str = concat!(
 pub(super) const NEXT_CHANGE: &str = "SELECT coalesce(max(seq), 0) + 1 FROM experiment_change";
 
 /// The tables whose rows are counted in `meta` as they come and go, so that one that is removed is missed.
-pub(super) const COUNTED: [&str; 6] =
-    ["arm", "enrolled", "feedback_value", "experiment_change", "shadow", "judged"];
+pub(super) const COUNTED: [&str; 7] =
+    ["arm", "enrolled", "feedback_value", "experiment_change", "shadow", "judged", "cached"];
 /// Adds to such a count.
 pub(super) const COUNT_ROWS: &str =
     "UPDATE meta SET value = CAST(value AS INTEGER) + ?2 WHERE name = 'rows_' || ?1";

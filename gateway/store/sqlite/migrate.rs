@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    adjustment, audit, checkpoint, checksum,
+    adjustment, audit, cached, checkpoint, checksum,
     experiments::experiments,
     failed, managed,
     schema::{
@@ -17,7 +17,7 @@ use super::{
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 8;
+pub(super) const NEWEST: i64 = 9;
 
 /// The tables of a new file.
 const CREATE: &str = concat!(
@@ -43,6 +43,7 @@ const CREATE: &str = concat!(
     checkpoint::tables!(),
     managed::tables!(),
     adjustment::tables!(),
+    cached::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -150,8 +151,12 @@ const KEEP_MANAGED: &str = concat!(
     adjustment::tables!()
 );
 
+/// From the eighth schema to the ninth, which knows answers that were given again.
+const KEEP_CACHED: &str =
+    concat!("DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback;", cached::tables!());
+
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
-const STEPS: [&[&str]; 8] = [
+const STEPS: [&[&str]; 9] = [
     &[CREATE, view::PROMISED],
     &[KEEP_TREES],
     &[APPEND_ENTRIES],
@@ -159,7 +164,8 @@ const STEPS: [&[&str]; 8] = [
     &[KEEP_DECISIONS],
     &[KEEP_EXPERIMENTS],
     &[KEEP_AUDIT],
-    &[KEEP_MANAGED, view::PROMISED],
+    &[KEEP_MANAGED],
+    &[KEEP_CACHED, view::PROMISED],
 ];
 
 /// The number of the file's schema.

@@ -23,6 +23,7 @@ const ARMLESS: &str = "SELECT (SELECT count(*) FROM enrolled WHERE arm NOT IN (S
      (SELECT count(*) FROM shadow WHERE arm NOT IN (SELECT id FROM arm))";
 const ARM_OF_NONE: &str = "SELECT count(*) FROM enrolled WHERE seq NOT IN (SELECT seq FROM entry)";
 const SHADOW_OF_NONE: &str = "SELECT count(*) FROM shadow WHERE seq NOT IN (SELECT seq FROM entry)";
+const CACHED_OF_NONE: &str = "SELECT count(*) FROM cached WHERE seq NOT IN (SELECT seq FROM entry)";
 const JUDGED_OF_NONE: &str = "SELECT count(*) FROM judged AS f WHERE NOT EXISTS \
      (SELECT 1 FROM entry WHERE entry.id = f.id)";
 const TOLD_OF_NONE: &str = "SELECT count(*) FROM feedback_value AS f WHERE NOT EXISTS \
@@ -38,7 +39,7 @@ const TREELESS: &str = concat!(
 /// Tables that are there, of those that are looked into; one that is not is a fault of its own.
 const TABLES: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN \
      ('refusal', 'tree', 'policy', 'price', 'key_models', 'arm', 'enrolled', \
-     'feedback_value', 'experiment_change', 'shadow', 'judged')";
+     'feedback_value', 'experiment_change', 'shadow', 'judged', 'cached')";
 
 /// Policies by which this version has decided and that are not there.
 const POLICIES: &str = concat!(
@@ -72,7 +73,7 @@ pub(super) fn lists(connection: &Connection) -> rusqlite::Result<u64> {
 /// All that is named and missing, each in words.
 pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
-    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 11;
+    let whole = connection.query_row(TABLES, [], |row| unsigned(row, 0))? == 12;
     let counts = [
         (NAMELESS, "entry has lost what it names", "entries have lost what they name"),
         (NAMELESS_REFUSALS, "refusal has lost its policy", "refusals have lost their policy"),
@@ -84,6 +85,7 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         ),
         (ARM_OF_NONE, "row of enrolled belongs to no entry", "rows of enrolled belong to no entry"),
         (SHADOW_OF_NONE, "row of shadow belongs to no entry", "rows of shadow belong to no entry"),
+        (CACHED_OF_NONE, "row of cached belongs to no entry", "rows of cached belong to no entry"),
         (JUDGED_OF_NONE, "judgement belongs to no request", "judgements belong to no request"),
         (TOLD_OF_NONE, "feedback belongs to no request", "feedbacks belong to no request"),
     ];

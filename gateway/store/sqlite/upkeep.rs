@@ -109,6 +109,7 @@ const REMOVE_CLOSES: &str = "DELETE FROM entry_close WHERE seq IN (SELECT seq FR
 /// What goes with old entries: the arms that they were, and what was told of them.
 const REMOVE_ENROLLED: &str = "DELETE FROM enrolled WHERE seq IN (SELECT seq FROM temp.old)";
 const REMOVE_SHADOWS: &str = "DELETE FROM shadow WHERE seq IN (SELECT seq FROM temp.old)";
+const REMOVE_CACHED: &str = "DELETE FROM cached WHERE seq IN (SELECT seq FROM temp.old)";
 const REMOVE_JUDGED: &str = "DELETE FROM judged WHERE id IN \
      (SELECT id FROM temp.old CROSS JOIN entry USING (seq))";
 const REMOVE_TOLD: &str = "DELETE FROM feedback_value WHERE id IN \
@@ -156,6 +157,7 @@ fn remove_entries(tx: &Connection, before_ms: i64, rows: i64) -> rusqlite::Resul
         for (sql, counted) in [
             (REMOVE_ENROLLED, Some("enrolled")),
             (REMOVE_SHADOWS, Some("shadow")),
+            (REMOVE_CACHED, Some("cached")),
             (REMOVE_JUDGED, Some("judged")),
             (REMOVE_TOLD, Some("feedback_value")),
             (KEEP_NEXT_SEQ, None),

@@ -20,7 +20,7 @@ pub(super) const PROMISED: &str = concat!(
          s.rule AS rule, p.policy_version AS policy_version, p.policy_hash AS policy_hash,
          a.experiment AS experiment, a.version AS experiment_version,
          iif(x.unit IS NULL, NULL, lower(hex(x.unit))) AS unit, iif(x.seq IS NULL, NULL, a.arm) AS arm,
-         h.request AS shadow_of, NULL AS cache, r.model AS model, r.endpoint AS endpoint,
+         h.request AS shadow_of, k.result AS cache, r.model AS model, r.endpoint AS endpoint,
          r.zone AS zone, ",
     attempts!(),
     ", c.input_tokens AS input_tokens, c.cached_input_tokens AS cached_input_tokens,
@@ -32,11 +32,12 @@ pub(super) const PROMISED: &str = concat!(
            iif(coalesce(j.cost_nano_after, c.cost_nano) < 0, '-', ''),
            abs(coalesce(j.cost_nano_after, c.cost_nano) / 1000000000),
            abs(coalesce(j.cost_nano_after, c.cost_nano) % 1000000000)), '0'), '.') END AS cost,
-         NULL AS saved_nano, p.currency AS currency,
+         k.saved_nano AS saved_nano, p.currency AS currency,
          c.first_token_us / 1000.0 AS first_token_ms, c.duration_us / 1000.0 AS duration_ms,
          c.gateway_us AS gateway_us, r.outcome AS outcome, r.failure_kind AS failure_kind FROM ",
     all_entries!(),
     " LEFT JOIN enrolled AS x ON x.seq = e.seq LEFT JOIN shadow AS h ON h.seq = e.seq
+     LEFT JOIN cached AS k ON k.seq = e.seq
      LEFT JOIN arm AS a ON a.id = coalesce(x.arm, h.arm)
      LEFT JOIN adjustment AS j ON j.seq =
        (SELECT max(i.seq) FROM adjustment AS i WHERE i.entry = c.seq);

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use policies::experiment::Enrolled;
 
 use super::{
-    audit, checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema,
+    audit, cached, checksum, decisions, entry::Row, experiments, labels::Labels, recover, schema,
     started_at, trees,
 };
 use crate::{
-    outcome::{EpochInfo, Opened, Outcome, ShadowOf},
+    outcome::{Cached, EpochInfo, Opened, Outcome, ShadowOf},
     record::Group,
 };
 
@@ -176,6 +176,7 @@ impl<'a> Page<'a> {
         if let Some(of) = opened.shadow_of.filter(|_| appended) {
             self.shadow(opened, of, seq)?;
         }
+        opened.cached.filter(|_| appended).map_or(Ok(()), |it| self.cached(it, seq))?;
         Ok(appended.then_some(seq))
     }
 
@@ -194,7 +195,16 @@ impl<'a> Page<'a> {
         let mut insert = self.transaction.prepare_cached(experiments::INSERT_SHADOW)?;
         let mut row = Row::of(&mut insert);
         row.shadow((seq, arm), of.request)?;
-        let [.., rows, _] = &mut self.rows;
+        let [.., rows, _, _] = &mut self.rows;
+        *rows += i64::from(row.insert()? > 0);
+        Ok(())
+    }
+
+    fn cached(&mut self, it: Cached, seq: i64) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(cached::INSERT)?;
+        let mut row = Row::of(&mut insert);
+        row.cached(seq, it)?;
+        let [.., rows] = &mut self.rows;
         *rows += i64::from(row.insert()? > 0);
         Ok(())
     }
@@ -286,7 +296,7 @@ impl<'a> Page<'a> {
 
     /// What callers have told, what was found about answers, what has become of experiments, and the trail.
     fn tell(&mut self, group: &Group) -> rusqlite::Result<()> {
-        let [_, _, values, changes, _, found] = &mut self.rows;
+        let [_, _, values, changes, _, found, _] = &mut self.rows;
         for told in &group.feedback {
             let before = (told.request.to_string(), &*told.name);
             let mut remove = self.transaction.prepare_cached(experiments::REMOVE_FEEDBACK)?;

@@ -90,4 +90,6 @@ pub(super) struct Judged {
     pub(super) format: fn(&Bytes) -> Option<AnswerFormat>,
     /// What an answer said, streamed or not.
     pub(super) transcript: fn(bool, &[u8]) -> Option<Transcript>,
+    /// Whether a whole answer, streamed or not, ended by itself.
+    pub(super) own_end: fn(bool, &[u8]) -> bool,
 }

@@ -15,7 +15,7 @@ use crate::wire::{
     chunk::{self, Look},
     delta,
     encoder::Writer,
-    messages, openai, own, responses, rewritten, sse, transcript, vectors,
+    messages, openai, own, own_end, responses, rewritten, sse, transcript, vectors,
 };
 
 /// All that is served.
@@ -41,7 +41,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             whole: |_, label, (said, counts)| Ok(Some(openai::written(said, label, counts))),
             ..CHAT_ANSWERS
         },
-        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+        judged: CHAT_JUDGED,
     },
     Surface {
         dialect: Dialect::Anthropic,
@@ -85,7 +85,11 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
                 messages::whole(said, (label, hidden), counts).map(Some)
             },
         },
-        judged: Judged { format: answer_format::response_format, transcript: messages::transcript },
+        judged: Judged {
+            format: answer_format::response_format,
+            transcript: messages::transcript,
+            own_end: own_end::message,
+        },
     },
     Surface {
         dialect: Dialect::Responses,
@@ -136,6 +140,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         judged: Judged {
             format: answer_format::response_format,
             transcript: responses::transcript,
+            own_end: own_end::response,
         },
     },
     Surface {
@@ -155,7 +160,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
             length: sse::completion_length_event,
         },
         answers: CHAT_ANSWERS,
-        judged: Judged { format: answer_format::response_format, transcript: transcript::chat },
+        judged: CHAT_JUDGED,
     },
     Surface {
         dialect: Dialect::OpenAi,
@@ -168,7 +173,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         described: Described { body: openai::embeddings_body, answer: openai::embeddings_answer },
         events: NO_EVENTS,
         answers: Answers { plain: |answer| vectors::embeddings(answer, 1), ..CHAT_ANSWERS },
-        judged: Judged { format: |_| None, transcript: |_, _| None },
+        judged: NO_TEXT,
     },
     Surface {
         dialect: Dialect::OpenAi,
@@ -181,7 +186,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         described: Described { body: openai::rerank_body, answer: openai::rerank_answer },
         events: NO_EVENTS,
         answers: Answers { plain: vectors::rerank, ..CHAT_ANSWERS },
-        judged: Judged { format: |_| None, transcript: |_, _| None },
+        judged: NO_TEXT,
     },
 ];
 
@@ -193,6 +198,16 @@ const NO_EVENTS: Events = Events {
     usage: |_, _, _, _| Bytes::new(),
     length: |_, _| Bytes::new(),
 };
+
+/// How chats are read when they are over.
+const CHAT_JUDGED: Judged = Judged {
+    format: answer_format::response_format,
+    transcript: transcript::chat,
+    own_end: own_end::choices,
+};
+
+/// The same of answers that are no text: they are there or not.
+const NO_TEXT: Judged = Judged { format: |_| None, transcript: |_, _| None, own_end: |_, _| true };
 
 /// The events of these dialects tell some of the figures each: all that is known by now.
 fn added((look, done): (Look, bool), known: Option<Counts>) -> (Look, bool) {

@@ -53,7 +53,7 @@ fn a_stream_is_put_together() {
                 r#"{"delta":{"content":"\ud83d"}}"#,
                 r#"{"delta":{"content":"\ude00"},"finish_reason":"length"}"#,
             ],
-            said("😀"),
+            Transcript { at_length: true, ..said("😀") },
         ),
         (
             &[

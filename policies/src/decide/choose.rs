@@ -17,6 +17,8 @@ pub(super) struct Chosen<'a> {
     pub(super) name: &'a Arc<str>,
     pub(super) models: &'a [ModelIndex],
     pub(super) by: &'a By,
+    /// For how many seconds the answer is kept.
+    pub(super) cache_ttl_s: Option<u32>,
     pub(super) rule: Option<RuleIndex>,
     /// Rules before it that matched, none of whose models can serve the request.
     pub(super) passed: SmallVec<[RuleIndex; 8]>,
@@ -24,8 +26,9 @@ pub(super) struct Chosen<'a> {
 
 impl<'a> Chosen<'a> {
     fn route(matched: Matched, name: &'a Arc<str>, route: &'a Route) -> Self {
-        let Route { models, by, .. } = route;
-        Self { matched, name, models, by, rule: None, passed: SmallVec::new() }
+        let Route { models, by, cache_ttl_s, .. } = route;
+        let cache_ttl_s = *cache_ttl_s;
+        Self { matched, name, models, by, cache_ttl_s, rule: None, passed: SmallVec::new() }
     }
 }
 
@@ -46,7 +49,8 @@ impl<'a> Matching<'a, '_> {
         if let Some(models) = policy.pinned(requested) {
             let (matched, name) = (Matched::Pin, &policy.pin_name);
             let (by, passed) = (&By::Order, SmallVec::new());
-            return Some(Chosen { matched, name, models, by, rule: None, passed });
+            let cache_ttl_s = None;
+            return Some(Chosen { matched, name, models, by, cache_ttl_s, rule: None, passed });
         }
         let (at, alias) = policy.alias(requested)?;
         let Some(route) = &alias.route else { return Some(self.first()) };

@@ -48,9 +48,11 @@ pub fn shadow(
         name: &served.rule,
         models,
         by: &By::Order,
+        cache_ttl_s: None,
         passed: SmallVec::new(),
     };
     let usable = SmallVec::from_iter([Usable { model, at: 0, output_tokens_max }]);
     let plan = moment.plan(&chosen, usable, Why::default());
-    Ok(Plan { retries_max: 0, hedge: None, slow_stream: None, validates: false, ..plan })
+    let (validates, cache_ttl_s) = (false, None);
+    Ok(Plan { retries_max: 0, hedge: None, slow_stream: None, validates, cache_ttl_s, ..plan })
 }

@@ -2,6 +2,7 @@
 
 /// Tables, and how one is written.
 const TABLES: &[(&str, &str)] = &[
+    ("cache", "{ ttl_s = 3600 }"),
     ("hedge", "{ after_ms = 800 }"),
     ("slow_stream", "{ hold_ms = 300, output_tokens_per_second_min = 5 }"),
     ("input_tokens", "{ min = 1000, max = 30000 }, either of them or both"),

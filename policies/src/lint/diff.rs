@@ -167,6 +167,9 @@ fn outcome(policy: &Policy, rule: Option<usize>) -> String {
     if validates {
         said += ", validated";
     }
+    if let Some(seconds) = route.cache_ttl_s {
+        said += &format!(", kept for {seconds} s");
+    }
     if let Some(rule) = rule {
         if let Some(hedge) = rule.hedge {
             said += &format!(", hedge after {} ms", hedge.after_ms);

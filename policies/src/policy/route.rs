@@ -19,6 +19,8 @@ pub(crate) struct Route {
     pub(crate) by: By,
     /// Whether what its models answer is held to the form that was asked for.
     pub(crate) validates: bool,
+    /// For how many seconds its answers are kept and given again; they are not where it does not say.
+    pub(crate) cache_ttl_s: Option<u32>,
 }
 
 /// How a route orders its models.
@@ -93,8 +95,9 @@ pub(super) fn route(
     }
 }
 
-/// Reads `route` of a rule, or of what always routes, and whether its answers are validated; `None` of a
-/// guard. An optional selector that finds nothing leaves a rule that cannot route.
+/// Reads `route` of a rule, or of what always routes, with what is done with its answers: whether they are
+/// validated, and how long they are kept; `None` of a guard. An optional selector that finds nothing leaves a
+/// rule that cannot route.
 pub(super) fn of_rule(
     section: &mut Section<'_>,
     fleet: &FleetFacts,
@@ -103,11 +106,25 @@ pub(super) fn of_rule(
     let routes = section.get("route").is_some();
     let found = routes.then(|| route(section, fleet, faults).unwrap_or_default());
     let said = section.read("validate", "true or false", faults, Value::as_bool);
-    if said.is_some() && !routes {
-        let expected = "nothing: a rule without a `route` is a guard, which answers nothing";
-        faults.push(Fault::new(section.at("validate"), "a key of rules that route", expected));
+    let kept = section.get("cache").is_some();
+    let cache_ttl_s = cache(section, faults);
+    for (key, said) in [("validate", said.is_some()), ("cache", kept)] {
+        if said && !routes {
+            let expected = "nothing: a rule without a `route` is a guard, which answers nothing";
+            faults.push(Fault::new(section.at(key), "a key of rules that route", expected));
+        }
     }
-    found.map(|it| Route { validates: said.unwrap_or(false), ..it })
+    found.map(|it| Route { validates: said.unwrap_or(false), cache_ttl_s, ..it })
+}
+
+/// Reads `cache` of a section.
+fn cache(section: &mut Section<'_>, faults: &mut Faults) -> Option<u32> {
+    let value = section.get("cache")?;
+    let mut section = Section::of(section.at("cache"), value, faults);
+    let range = (1..=604_800, "a number of seconds from 1 to 604800");
+    let ttl_s = required(&mut section, "ttl_s", range, faults);
+    section.close(faults);
+    ttl_s
 }
 
 /// The texts of a list; an empty one says nothing and is a fault.
@@ -222,9 +239,10 @@ pub(super) fn refuses(
         "refuse" => Some(true),
         _ => None,
     });
-    if said.is_some() && !routes {
+    let stands = [("on_unservable", said.is_some()), ("cache", section.get("cache").is_some())];
+    for (key, _) in stands.into_iter().filter(|(_, stands)| *stands && !routes) {
         let expected = "nothing: a rule without a `route` is a guard, which binds whatever routes";
-        faults.push(Fault::new(section.at("on_unservable"), "a key of rules that route", expected));
+        faults.push(Fault::new(section.at(key), "a key of rules that route", expected));
     }
     said.unwrap_or(bound)
 }

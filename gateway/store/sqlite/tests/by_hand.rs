@@ -52,6 +52,10 @@ pub(super) fn written(folder: &Folder) {
             .whole
             .push(sample::outcome(Arc::new(Opened { started_at_ms, ..Opened::clone(&shadow) })));
     }
+    group.whole.extend(cached::both().map(|it| {
+        let (opened, started_at_ms) = (Opened::clone(&it.opened), now_ms());
+        Outcome { opened: Arc::new(Opened { started_at_ms, ..opened }), ..it }
+    }));
     group.changes.push(enrolled::change(1, crate::outcome::ExperimentAction::RolledBack));
     store.write(&group).unwrap();
     store.write(&whole((20..22).map(|number| on_day(number, 0)))).unwrap();
@@ -67,7 +71,7 @@ pub(super) fn written(folder: &Folder) {
     drop(store);
     let verified = folder.reader().verify().unwrap();
     assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 0));
-    assert_eq!((verified.settled, verified.recovered), (8, 1));
+    assert_eq!((verified.settled, verified.recovered), (10, 1));
 }
 
 /// The tables with their columns.
@@ -164,7 +168,7 @@ fn rows_of_an_earlier_version_are_counted_and_believed() {
                    UPDATE shape SET checksum = NULL; UPDATE boot SET checksum = NULL";
     connection.execute_batch(without).unwrap();
     let verified = folder.reader().verify().unwrap();
-    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 9 + 9 + 2 + 2));
+    assert_eq!((verified.faults, verified.unchecked), (Vec::new(), 11 + 11 + 2 + 2));
     let drop_column = "UPDATE entry SET boot = NULL; ALTER TABLE entry DROP COLUMN checksum";
     connection.execute_batch(drop_column).unwrap();
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());

@@ -317,11 +317,22 @@ pub(super) const FOURTH_ROWS: &str = r#"
       -7987467560718695427);
 "#;
 
-/// What makes a file of the eighth one of the seventh again: without corrections, and with the views as the
+/// What makes a file of the ninth one of the eighth again: without answers that were given again.
+pub(super) const EIGHTH: &str = r#"
+    DROP VIEW ledger;
+    DROP TABLE cached;
+    DELETE FROM meta WHERE name = 'rows_cached';
+    CREATE VIEW ledger AS SELECT NULL AS cache, NULL AS saved_nano;
+    PRAGMA user_version = 8;
+"#;
+
+/// What makes a file of this version one of the seventh: without corrections, and with the views as the
 /// seventh made them.
 pub(super) const SEVENTH: &str = r#"
     DROP VIEW ledger;
     DROP VIEW line;
+    DROP TABLE cached;
+    DELETE FROM meta WHERE name = 'rows_cached';
     DROP TABLE adjustment;
     DROP TABLE managed;
     DROP TABLE key_use;
