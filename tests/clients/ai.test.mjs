@@ -57,7 +57,7 @@ const thinking = {
   "chat completions, compatible": [{ signalbox: { reasoningEffort: "low" } }, true],
   Responses: [
     { openai: { forceReasoning: true, reasoningEffort: "low", reasoningSummary: "auto" } },
-    false,
+    true,
   ],
   Messages: [{ anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } }, true],
 };

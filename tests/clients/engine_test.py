@@ -317,6 +317,7 @@ class Refusals(Case):
         for _ in range(4):
             with self.assertRaises(openai.InternalServerError):
                 client().chat.completions.create(model="blind", messages=talk, max_tokens=2)
+        self.assertEqual(self.ejections("blind"), 0)
 
     def test_what_the_engine_refuses_is_said_in_its_words(self):
         talk = {"model": MODEL, "messages": ask(QUESTION), "max_tokens": 2}

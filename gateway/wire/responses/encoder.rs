@@ -5,7 +5,7 @@ use policies::{Counts, facts::Tokens};
 use super::{
     super::{
         delta::{CallArguments, Delta, Reason},
-        json::Text,
+        json::{Text, object},
         label::{AnswerLabel, push_text},
         request::native::Echo,
     },
@@ -17,6 +17,8 @@ use super::{
 pub(in super::super) struct Encoder {
     label: AnswerLabel,
     echo: Echo,
+    /// As what reasoning is told.
+    reasoning: Part,
     /// An estimate of the input, where the engine tells no usage.
     input: Tokens,
     model: Vec<u8>,
@@ -48,6 +50,7 @@ impl Encoder {
     pub(in super::super) fn new(label: AnswerLabel, echo: Echo, input: Tokens) -> Self {
         Self {
             label,
+            reasoning: if asks_summary(&echo) { Part::Summary } else { Part::Reasoning },
             echo,
             input,
             model: Vec::new(),
@@ -69,7 +72,7 @@ impl Encoder {
                     self.model.extend_from_slice(model.0);
                 }
             }
-            Delta::Reasoning(text) => self.say(Part::Reasoning, text, out),
+            Delta::Reasoning(text) => self.say(self.reasoning, text, out),
             Delta::Text(text) => self.say(Part::Text, text, out),
             Delta::Refusal(text) => self.say(Part::Refusal, text, out),
             Delta::Call { index, id, name, arguments } => {
@@ -155,9 +158,10 @@ impl Encoder {
         event(out, (name, number), |out| {
             raw(out, format!(",\"item_id\":\"{}\"", item.id(&self.label, place)));
             raw(out, format!(",\"output_index\":{place}"));
-            if part.is_some() {
+            if let Some(part) = part {
                 let texts = if let Item::Message(said) = item { said.len() } else { 1 };
-                raw(out, format!(",\"content_index\":{}", texts.saturating_sub(1)));
+                let [.., index] = part.events();
+                raw(out, format!(",\"{index}\":{}", texts.saturating_sub(1)));
             }
             more(item, out);
         });
@@ -197,14 +201,15 @@ impl Encoder {
     /// More of a text: of the item that is open, if it has such ones, or of another one.
     fn say(&mut self, part: Part, text: Text<'_>, out: &mut Vec<u8>) {
         let goes_on = match self.items.last().filter(|_| self.open) {
-            Some(Item::Reasoning(_)) => part == Part::Reasoning,
-            Some(Item::Message(_)) => part != Part::Reasoning,
+            Some(Item::Reasoning(..)) => part.is_reasoning(),
+            Some(Item::Message(_)) => !part.is_reasoning(),
             Some(Item::Call(_)) | None => false,
         };
         if !goes_on {
-            let reasoning = part == Part::Reasoning;
-            let item =
-                if reasoning { Item::Reasoning(Vec::new()) } else { Item::Message(Vec::new()) };
+            let item = match part.is_reasoning() {
+                true => Item::Reasoning(part, Vec::new()),
+                false => Item::Message(Vec::new()),
+            };
             self.add(item, out);
         }
         let place = self.items.len().saturating_sub(1);
@@ -219,19 +224,22 @@ impl Encoder {
             if let Some(Item::Message(said)) = self.items.last_mut() {
                 said.push(Said { refusal: part == Part::Refusal, text: Vec::new() });
             }
-            self.of_item("response.content_part.added", (place, Some(part)), out, |_, out| {
+            let [_, name, _] = part.events();
+            let name = format!("response.{name}.added");
+            self.of_item(&name, (place, Some(part)), out, |_, out| {
                 raw(out, ",\"part\":");
                 push_part(out, part, b"");
             });
         }
-        let name = format!("response.{}.delta", part.word());
+        let [name, ..] = part.events();
+        let name = format!("response.{name}.delta");
         self.of_item(&name, (place, Some(part)), out, |_, out| {
             raw(out, ",\"delta\":");
             push_text(out, text);
             raw(out, part.beside());
         });
         match self.items.last_mut() {
-            Some(Item::Reasoning(known)) => known.extend_from_slice(text.0),
+            Some(Item::Reasoning(_, known)) => known.extend_from_slice(text.0),
             Some(Item::Message(said)) => {
                 said.last_mut().into_iter().for_each(|it| it.text.extend_from_slice(text.0));
             }
@@ -242,17 +250,19 @@ impl Encoder {
     /// Ends the last text of the item at this place.
     fn end_part(&mut self, place: usize, out: &mut Vec<u8>) {
         let part = match self.items.get(place) {
-            Some(Item::Reasoning(_)) => Part::Reasoning,
+            Some(Item::Reasoning(part, _)) => *part,
             Some(Item::Message(said)) => said.last().map_or(Part::Text, Part::of),
             Some(Item::Call(_)) | None => return,
         };
-        let name = format!("response.{}.done", part.word());
+        let [text, whole, _] = part.events();
+        let name = format!("response.{text}.done");
         self.of_item(&name, (place, Some(part)), out, |item, out| {
             raw(out, format!(",\"{}\":", part.member()));
             push_text(out, Text(last_text(item)));
             raw(out, part.beside());
         });
-        self.of_item("response.content_part.done", (place, Some(part)), out, |item, out| {
+        let name = format!("response.{whole}.done");
+        self.of_item(&name, (place, Some(part)), out, |item, out| {
             raw(out, ",\"part\":");
             push_part(out, part, last_text(item));
         });
@@ -328,10 +338,21 @@ impl Encoder {
     }
 }
 
+/// Whether a request asks for a summary of the model's reasoning: clients that do show that alone.
+fn asks_summary(echo: &Echo) -> bool {
+    let mut asks = false;
+    // What is no object was refused when it was read.
+    let _ = object(echo.get("reasoning").unwrap_or(b"{}"), |name, value| {
+        asks |= matches!(name, b"summary" | b"generate_summary") && !value.is_null();
+        Ok(())
+    });
+    asks
+}
+
 /// The last text of an item.
 fn last_text(item: &Item) -> &[u8] {
     match item {
-        Item::Reasoning(text) => text,
+        Item::Reasoning(_, text) => text,
         Item::Message(said) => said.last().map(|it| &*it.text).unwrap_or_default(),
         Item::Call(_) => b"",
     }

@@ -35,8 +35,8 @@ pub(in super::super) const REPEATED: [(&str, &str); 15] = [
 /// A part of an answer, with all that was said of it.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// What the model has reasoned.
-    Reasoning(Vec<u8>),
+    /// What the model has reasoned: all of it, or as a summary where that is what the caller asks for.
+    Reasoning(Part, Vec<u8>),
     /// What it says.
     Message(Vec<Said>),
     /// What it calls.
@@ -90,7 +90,7 @@ impl Item {
     /// The name of the item at this place.
     pub(super) fn id(&self, label: &AnswerLabel, place: usize) -> String {
         let kind = match self {
-            Self::Reasoning(_) => "rs",
+            Self::Reasoning(..) => "rs",
             Self::Message(_) => "msg",
             Self::Call(_) => "fc",
         };
@@ -107,10 +107,15 @@ impl Item {
         let begun = status == Status::InProgress;
         raw(out, format!("{{\"id\":\"{}\",", self.id(label, place)));
         match self {
-            Self::Reasoning(text) => {
-                raw(out, "\"type\":\"reasoning\",\"summary\":[],\"content\":[");
-                if !begun {
-                    push_part(out, Part::Reasoning, text);
+            Self::Reasoning(part, text) => {
+                let summary = *part == Part::Summary;
+                raw(out, "\"type\":\"reasoning\",\"summary\":[");
+                if summary && !begun {
+                    push_part(out, *part, text);
+                }
+                raw(out, "],\"content\":[");
+                if !summary && !begun {
+                    push_part(out, *part, text);
                 }
                 raw(out, "]}");
             }
@@ -141,6 +146,7 @@ impl Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Reasoning,
+    Summary,
     Text,
     Refusal,
 }
@@ -155,15 +161,29 @@ impl Part {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Reasoning => "reasoning_text",
+            Self::Summary => "summary_text",
             Self::Text => "output_text",
             Self::Refusal => "refusal",
         }
     }
 
+    /// How the events of its text begin, those of itself, and what its number is called there.
+    pub(super) const fn events(self) -> [&'static str; 3] {
+        match self {
+            Self::Summary => ["reasoning_summary_text", "reasoning_summary_part", "summary_index"],
+            _ => [self.word(), "content_part", "content_index"],
+        }
+    }
+
+    /// Whether it is no part of a message.
+    pub(super) const fn is_reasoning(self) -> bool {
+        matches!(self, Self::Reasoning | Self::Summary)
+    }
+
     /// The member that has its text.
     pub(super) const fn member(self) -> &'static str {
         match self {
-            Self::Reasoning | Self::Text => "text",
+            Self::Reasoning | Self::Summary | Self::Text => "text",
             Self::Refusal => "refusal",
         }
     }

@@ -207,7 +207,7 @@ fn format<'a>(format: Json<'a>, path: Path<'_>) -> Result<Option<Format<'a>>, Fa
     }))
 }
 
-/// `reasoning`: an effort; that its summary is asked for is a hint, since other models tell all of it.
+/// `reasoning`: an effort; where its summary is asked for, the answer tells all of it as one.
 fn reasoning<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<(), Failure> {
     let path = Path::Top("reasoning");
     let Some(reasoning) = body.take("reasoning") else { return Ok(()) };
