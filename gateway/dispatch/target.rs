@@ -217,6 +217,7 @@ impl Target {
             model: &self.upstream_model,
             ask_usage: self.stream_usage && request.body.stream() && !refused.usage,
             output_tokens_max: if request.bound { most } else { self.output_tokens_max },
+            planned: most,
             told_as: if request.bound { told_as } else { BoundNames::default() },
             arm: request.arm.as_deref(),
             native: self.is_native(request),
@@ -244,7 +245,9 @@ impl Target {
         headers.insert(CONTENT_LENGTH, length);
         headers.insert(ID, request.id.clone());
         if edit.native {
-            headers.extend(request.dialect_headers.iter().cloned());
+            for (name, value) in &request.dialect_headers {
+                headers.append(name, value.clone());
+            }
         }
         if let Some((name, version)) = spoken.version().filter(|(it, _)| !headers.contains_key(it))
         {

@@ -272,7 +272,7 @@ async fn unknown_path(
 }
 
 fn not_served(uri: &Uri) -> Failure {
-    let known = ["responses", "route", "files", "batches", "audio", "images"];
+    let known = ["files", "batches", "audio", "images"];
     let path = uri.path().trim_start_matches("/v1").trim_start_matches('/');
     let first = path.split('/').next().unwrap_or("");
     let public = match known.contains(&first) {

@@ -217,6 +217,12 @@ impl Endpoint {
         self.free() == 0
     }
 
+    /// Whether half of its places are taken at the most, or it has no limit.
+    pub(crate) fn half_free(&self) -> bool {
+        let max = self.concurrency_max();
+        max == 0 || self.in_flight() <= max.div_ceil(2)
+    }
+
     /// How many requests more it may have in flight.
     pub(super) fn free(&self) -> u32 {
         self.state.places.free(self.concurrency_max())

@@ -73,7 +73,9 @@ pub(super) async fn find(
 async fn standing(gw: &Gateway, epoch: &Epoch, question: &Question<'_>) -> Option<Standing> {
     let Question { plan, request, headers, .. } = question;
     let ttl = Duration::from_secs(plan.cache_ttl_s?.into());
-    if !gw.cache.keeps() || wants(headers, "no-store") {
+    // A stream is held to its form when it is over: none is given again that may have broken it.
+    let unjudged = plan.validates && request.stream() && request.json_schema();
+    if !gw.cache.keeps() || unjudged || wants(headers, "no-store") {
         return None;
     }
     let key = question.key(epoch.policy.hash());
@@ -165,7 +167,10 @@ impl Standing {
         let Keeping { cache, key, ttl, surface, stream, lead, mut body, too_long } = keeping;
         let served = outcome.charge.served;
         let reported = served.is_some_and(|it| it.source == UsageSource::Reported);
-        let whole = !too_long && reported && surface.own_end(stream, &body);
+        // Some engines say of an answer that was cut at its bound that it ended.
+        let asked = outcome.opened.signals.output_tokens_asked;
+        let full = asked.zip(served).is_some_and(|(asked, it)| it.counts.output >= asked.0);
+        let whole = !too_long && reported && !full && surface.own_end(stream, &body);
         let models = outcome.opened.names.models();
         match models.get(model_of(outcome).get()).filter(|_| whole) {
             Some(model) => {

@@ -5,8 +5,9 @@ use std::{pin::pin, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 use policies::{
     Plan,
-    facts::{Draw, ModelIndex, Signals, Tokens},
+    facts::{Draw, ModelIndex, Money, Signals, Tokens},
 };
+use tokio::sync::Semaphore;
 
 use super::{
     Asked, Bytes, Decided, Epoch, Failure, Gateway, Inbound, Tab, answer::value, ask, decide,
@@ -21,6 +22,12 @@ use crate::{
 /// What `x-signalbox-token-count` says of a figure.
 const BY_ENGINE: HeaderValue = HeaderValue::from_static("engine");
 const ESTIMATED: HeaderValue = HeaderValue::from_static("estimate");
+
+/// Questions for tokens that are under way at once, of this process: they cost nobody anything, and must not
+/// take the place of what does.
+static UNDER_WAY: Semaphore = Semaphore::const_new(8);
+/// Larger bodies are estimated: an estimate of so much text is a good one.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many tokens a request has.
 pub(crate) struct Counted {
@@ -110,6 +117,12 @@ async fn said(
 
 /// What the engine of a replica says; the request has a place there until it has said it.
 async fn by_engine(epoch: &Epoch, asked: &Asked, place: InFlight) -> Option<u32> {
+    // Whoever has nothing left to spend has no engine work for him.
+    let spent = asked.principal.account.left(asked.at).is_some_and(|it| it.free <= Money::ZERO);
+    if spent || asked.request.body().len() > BODY_BYTES_MAX || !place.half_free() {
+        return None;
+    }
+    let _one = UNDER_WAY.try_acquire().ok()?;
     let target = epoch.upstreams.target(place.model, place.index)?;
     let question = question(asked, &target)?;
     epoch.prober.count(&place, question).await
@@ -124,6 +137,7 @@ fn question(asked: &Asked, target: &Target) -> Option<TokenQuestion> {
                 model,
                 ask_usage: false,
                 output_tokens_max: Tokens(u32::MAX),
+                planned: Tokens(u32::MAX),
                 told_as: BoundNames::default(),
                 arm: None,
                 native: true,

@@ -141,12 +141,16 @@ impl Ready {
 
     /// Whether a text holds to it, and where it does not; nothing where that cannot be told in so many steps.
     fn judge(&self, text: &str, steps: usize) -> Option<Result<(), Breach>> {
-        if text.len() > TEXT_BYTES_MAX {
+        let (depth, closed) = brackets(text);
+        // What never ends is told however long it is: small models fall into such loops.
+        let broken = || Some(Err(Breach::root("JSON and nothing else")));
+        if !closed {
+            return broken();
+        }
+        if text.len() > TEXT_BYTES_MAX || depth > DEPTH_MAX {
             return None;
         }
-        let Ok(value) = serde_json::from_str::<Value>(text) else {
-            return (depth(text) <= DEPTH_MAX).then(|| Err(Breach::root("JSON and nothing else")));
-        };
+        let Ok(value) = serde_json::from_str::<Value>(text) else { return broken() };
         match &self.0 {
             None if value.is_object() => Some(Ok(())),
             None => Some(Err(Breach::root("an object"))),
@@ -156,8 +160,8 @@ impl Ready {
     }
 }
 
-/// Brackets that are open at once at most, those in strings left out.
-fn depth(text: &str) -> usize {
+/// Brackets that are open at once at most, those in strings left out; and whether all are closed at the end.
+fn brackets(text: &str) -> (usize, bool) {
     let (mut open, mut most, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {
@@ -170,7 +174,7 @@ fn depth(text: &str) -> usize {
         }
         most = most.max(open);
     }
-    most
+    (most, open == 0 && !in_string)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests that chat front ends make beside a talk, of which its people see nothing: a title for it, tags,
 //! questions that could follow, a search. They are recognised by how they begin, and get a tag by which
-//! policies can send them to a small model.
+//! policies can send them to a small model. What people ask themselves must not be taken for one: a title
+//! is meant only where it is what the sentence asks for, in a word or two, of a talk.
 
 use crate::outcome::Tag;
 
@@ -15,24 +16,25 @@ const HEADING: &str = "### task:";
 /// The talk that they are made of stands in such a tag. What is answered from documents begins with the same
 /// heading, and is its person's own question.
 const TALK: &str = "<chat_history>";
-/// How the others begin theirs, after a polite word.
-const VERBS: [&str; 10] = [
-    "analyze this ",
-    "generate ",
-    "create ",
-    "write ",
-    "provide ",
-    "suggest ",
-    "summarize ",
-    "summarise ",
-    "give ",
-    "come up with ",
-];
-/// What they are to make of a talk.
-const WANTED: [&str; 5] = [" title", " tags", "follow-up", "followup", " topic"];
-/// What they are to make it of.
-const OF: [&str; 6] =
-    ["conversation", "chat history", "this chat", "our chat", "the chat", "user's first message"];
+/// Words before what is asked for.
+const BEFORE: &str = " please could can would you now based on given our this the above following ";
+/// How it is asked for.
+const VERBS: &str = " generate create write provide suggest give make ";
+/// What may stand between that and the thing itself; and numbers, and `5-word` and the like.
+const BETWEEN: &str = " a an the me us one two three four five short brief concise catchy descriptive \
+    simple clear good single word words broad relevant few some suitable fitting possible new up to ";
+/// The things.
+const THINGS: &str = " title titles tags ";
+/// Things that are two words.
+const QUESTIONS: &str = " question questions prompt prompts ";
+/// How it goes on behind the thing: `a title deed` is another one.
+const ON: &str = " for of that from to in based summarizing summarising summing describing which with \
+    without max ";
+/// What they are made of, behind one of the first.
+const WHICH: &str = " this our the following above ";
+const TALKS: &str = " conversation chat dialogue dialog discussion ";
+/// So many words after the thing at the most.
+const AFTER_MAX: usize = 14;
 
 /// The tag of a request whose last turn is this one, if it is made in the background.
 pub(super) fn tag(turn: &str) -> Option<Tag> {
@@ -43,19 +45,52 @@ fn is_background(turn: &str) -> bool {
     let text = turn.trim_start();
     let Some(first) = text.as_bytes().first() else { return false };
     // Nearly every instruction is none by its first letter.
-    if !matches!(first.to_ascii_lowercase(), b'#' | b'a' | b'g' | b'c' | b'w' | b'p' | b's') {
+    if !matches!(first.to_ascii_lowercase(), b'#' | b'b' | b'c' | b'g' | b'p' | b's' | b'w') {
         return false;
     }
     let head = text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or_default();
     let head = head.to_ascii_lowercase();
     if head.starts_with(HEADING) {
-        let all = text.to_ascii_lowercase();
-        return all.contains(TALK);
+        return memchr::memmem::find(text.as_bytes(), TALK.as_bytes()).is_some();
     }
-    let asks = head.strip_prefix("please ").unwrap_or(&head);
-    VERBS.iter().any(|it| asks.starts_with(it))
-        && WANTED.iter().any(|it| asks.contains(it))
-        && OF.iter().any(|it| asks.contains(it))
+    asks(&head)
+}
+
+/// Whether a word is in a list of them.
+fn among(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split(' ').any(|it| it == word)
+}
+
+/// Whether an instruction asks for such a thing, and for nothing else before it.
+fn asks(head: &str) -> bool {
+    let word = |it: &str| it.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
+    let words: Vec<String> = head.split_whitespace().map(word).take(48).collect();
+    let talk = |words: &[String]| {
+        // `The chat` is more often one of something else.
+        let pair = |it: &[String]| match it {
+            [which, talk] => {
+                among(WHICH, which) && among(TALKS, talk) && !(which == "the" && talk == "chat")
+            }
+            _ => false,
+        };
+        words.windows(2).any(pair)
+    };
+    let lead = |it: &String| among(BEFORE, it) || among(TALKS, it);
+    let from = words.iter().take_while(|it| lead(it)).count();
+    let (before, rest) = words.split_at_checked(from).unwrap_or_default();
+    let Some((verb, rest)) = rest.split_first() else { return false };
+    let between = |it: &String| {
+        among(BETWEEN, it) || it.starts_with(|c: char| c.is_ascii_digit()) || it.contains("-word")
+    };
+    let skipped = rest.iter().take_while(|it| between(it)).count();
+    let after = match rest.get(skipped..).unwrap_or_default() {
+        [thing, after @ ..] if among(THINGS, thing) => after,
+        [kind, thing, after @ ..] if kind == "follow-up" && among(QUESTIONS, thing) => after,
+        _ => return false,
+    };
+    let after = after.get(..after.len().min(AFTER_MAX)).unwrap_or_default();
+    let itself = after.first().is_none_or(|it| among(ON, it));
+    among(VERBS, verb) && itself && (talk(before) || talk(after))
 }
 
 #[cfg(test)]
@@ -71,10 +106,12 @@ mod tests {
             &format!("\n {heading}"),
             "Please generate a short title that sums up our conversation, without quotes.",
             "Provide a title of five words or less for the conversation below.\n\nUser: 你好",
+            "Provide a concise, 5-word-or-less title for the following conversation: hi",
             "Generate 3 tags for this chat, as a JSON list.",
             "Suggest three follow-up questions to the conversation above.",
-            "Come up with a topic for the chat: two words",
-            "Analyze this conversation: its language, and a title of five words",
+            "Based on our conversation above, generate a short title.",
+            "Could you generate a title for this conversation?",
+            "Write a title (max 6 words) for the following chat",
         ] {
             assert!(is_background(turn), "{turn}");
         }
@@ -91,12 +128,21 @@ mod tests {
             "### Task: write a function\n### Output: Rust",
             "### Task:\nAnswer from the context.\n### Guidelines:\n- Cite.\n### Output:\ntext\n<context>\n\
              <source>a</source>\n</context>\n<user_query>\nWhat is the rate?\n</user_query>",
-            "Analyze this quarter's figures by branch.",
             "Write a title for my essay about rain.",
+            "Write a title deed for the flat that we had the conversation about.",
             "Give me the topic of chapter 3.",
+            "Give me a good title for a talk about the chat service.",
             "Generate test data: names and account tags.",
+            "Generate a Kubernetes manifest for our chat service with labels and tags.",
             "Summarize this conversation between Ann and Ben.",
+            "Suggest a follow-up email to the client after the conversation.",
+            "Write a follow-up letter based on the conversation we had about her mortgage.",
+            "Provide a legal opinion on the title to the property discussed in this conversation.",
+            "Write a SQL query that returns the title of each conversation in our database.",
+            "Analyze this conversation for signs of fraud, by topic.",
+            "Write a thesis on the topic of conversation analysis.",
             "What title would suit our conversation?",
+            "Please write to the customer: this conversation was recorded.",
             "请为这段对话写一个标题",
             long.as_str(),
         ] {

@@ -2,6 +2,7 @@
 //! writers of answers in other dialects. Texts are the engine's own bytes, escapes and all.
 
 use super::{
+    finish::Finish,
     json::{Json, Text},
     scan::{JsonError, Scanner, Shape},
 };
@@ -71,17 +72,18 @@ pub(super) enum Reason {
 impl Reason {
     /// What an engine's word for it means.
     pub(super) fn of(word: &[u8]) -> Option<Self> {
-        let says = |part: &str| memchr::memmem::find(word, part.as_bytes()).is_some();
+        let says = |part: &str| {
+            word.windows(part.len()).any(|it| it.eq_ignore_ascii_case(part.as_bytes()))
+        };
         Some(match word {
             b"" => return None,
             b"stop" | b"eos" | b"stop_sequence" | b"end_turn" => Self::Stop,
-            b"length" | b"max_tokens" | b"model_length" => Self::Length,
-            b"tool_calls" | b"function_call" | b"tool_use" => Self::ToolCalls,
-            _ if says("filter") || says("safety") || says("refus") || says("sensitive") => {
-                Self::Filter
-            }
-            _ if says("length") || says("max") => Self::Length,
-            _ => Self::Stop,
+            _ if says("tool_call") || says("function_call") || says("tool_use") => Self::ToolCalls,
+            // It was left open: its caller cannot go on with it.
+            b"pause_turn" => Self::Length,
+            _ if Finish::word(word) != Finish::Explained => Self::Stop,
+            _ if says("length") || says("max") || says("limit") || says("context") => Self::Length,
+            _ => Self::Filter,
         })
     }
 }

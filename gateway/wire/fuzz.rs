@@ -253,6 +253,7 @@ pub fn body(data: &[u8]) -> bool {
         model: "m\"\\é",
         ask_usage: true,
         output_tokens_max: Tokens(7),
+        planned: Tokens(7),
         told_as: BoundNames::MAX_TOKENS,
     };
     let sent = request.to_upstream(&edit);

@@ -43,6 +43,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         (".function.parameters", ".input_schema"),
         (".function", ""),
         ("response_format.json_schema", "output_config.format"),
+        ("stop[", "stop_sequences["),
     ],
     repeated: &[],
 };

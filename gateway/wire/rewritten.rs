@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    Purpose, ReadLimits, Surface,
+    Purpose, ReadLimits, Surface, Unsayable,
     chat_body::{self, ChatBody},
     conversation::Conversation,
     field::wrong_type,
@@ -54,7 +54,13 @@ pub(super) fn read(
     }
     let ChatBody { bytes, origins } = chat;
     let request = openai::chat(surface, bytes.into(), limits);
-    let request = request.map_err(|failure| renamed(failure, dialect, &origins))?;
+    let request = request.map_err(|failure| match &native.unsayable {
+        // What was left out for that is no fault of its own.
+        Some(Unsayable { path, what }) => {
+            Failure::invalid("unsupported_parameter", format!("{path} is {what}")).at(path.clone())
+        }
+        None => renamed(failure, dialect, &origins),
+    })?;
     Ok(Request { native: Some(Box::new(Native { body, ..native })), ..request })
 }
 

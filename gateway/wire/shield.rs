@@ -22,6 +22,9 @@ const BIASES_MAX: usize = 4_096;
 /// The largest token there is anywhere.
 const TOKEN_MAX: i128 = i32::MAX as i128;
 
+/// Tiers of a provider's service for which its list prices hold; others cost more than is reserved.
+const TIERS: [&[u8]; 5] = [b"auto", b"default", b"standard", b"standard_only", b"normal"];
+
 /// What the value of a parameter must be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
@@ -29,6 +32,8 @@ pub(super) enum Expected {
     Refused(&'static str),
     Flag,
     Text,
+    /// One of the tiers of a provider's service that cost the same.
+    Tier,
     Object,
     Array,
     /// A number in this range.
@@ -96,7 +101,8 @@ pub(super) fn expected(name: &[u8]) -> Option<Expected> {
         b"stop_regex" => Patterns,
         b"stop_token_ids" | b"allowed_token_ids" => Ids,
         b"logit_bias" => Bias,
-        b"verbosity" | b"service_tier" | b"prompt_cache_key" | b"cache_salt"
+        b"service_tier" | b"speed" => Tier,
+        b"verbosity" | b"prompt_cache_key" | b"cache_salt"
         | b"request_id" | b"guided_decoding_backend" => Text,
         b"mm_processor_kwargs" | b"media_io_kwargs" | b"vllm_xargs" | b"audio" | b"prediction"
         | b"web_search_options" => Object,
@@ -143,6 +149,7 @@ pub(super) fn check(
         (Expected::Choices, Shape::Number) => {
             return bounded(path, scanner, (1, limits.n_max.into()));
         }
+        (Expected::Tier, Shape::String) => return tier(path, scanner),
         (Expected::Texts, Shape::Array) => return texts(path, scanner),
         (Expected::Patterns, Shape::String | Shape::Array) => {
             return patterns(path, scanner, limits);
@@ -154,7 +161,7 @@ pub(super) fn check(
         | (Expected::Object, Shape::Object)
         | (Expected::Array, Shape::Array) => return Ok(scanner.skip()?),
         (Expected::Flag, _) => "a boolean",
-        (Expected::Text, _) => "a string",
+        (Expected::Text | Expected::Tier, _) => "a string",
         (Expected::Texts | Expected::Patterns, _) => "a string or an array of strings",
         (Expected::Number(..), _) => "a number",
         (Expected::Whole(..) | Expected::Logprobs | Expected::Choices, _) => "a whole number",
@@ -203,6 +210,14 @@ pub(super) fn bounded(
         }
         _ => Err(out_of_range(path, &format!("a whole number from {least} to {most}"))),
     }
+}
+
+fn tier(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {
+    let word = scanner.string()?;
+    if TIERS.contains(&word.span.of(scanner.bytes())) {
+        return Ok(());
+    }
+    Err(unsupported(path, "the prices here are those of the usual tier: leave it out"))
 }
 
 fn texts(path: &str, scanner: &mut Scanner<'_>) -> Result<(), Failure> {

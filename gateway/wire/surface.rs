@@ -153,7 +153,8 @@ impl Surface {
     /// The surface at a path of a request.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
-        let second = || path.strip_prefix("/v2").filter(|it| SECOND.contains(it));
+        let second = || path.strip_suffix('/').unwrap_or(path).strip_prefix("/v2");
+        let second = || second().filter(|it| SECOND.contains(it));
         Self::behind(behind_version(path)).or_else(|| Self::behind(second()?))
     }
 
@@ -386,6 +387,7 @@ mod tests {
             }
         }
         assert_eq!(Surface::at("/v2/rerank"), Surface::at("/v1/rerank"));
+        assert_eq!(Surface::at("/v2/rerank/"), Surface::at("/v1/rerank"));
         assert!(Surface::at("/v2/chat/completions").is_none());
         assert!(["", "/", "/v1", "/v1/"].into_iter().all(|path| Surface::at(path).is_none()));
     }

@@ -590,15 +590,9 @@ fn edits_touch_only_what_they_must() {
         (r#"{M,ASK,"model":"b"}"#, true, None, r#"{M,ASK,"model":"b"}"#),
     ] {
         let request = chat(&full(body)).unwrap();
-        let sent = request.to_upstream(&Edit {
-            native: false,
-            spoken: Surface::first(),
-            model: "b",
-            ask_usage,
-            output_tokens_max: Tokens(Option::<u32>::unwrap_or(most, u32::MAX)),
-            told_as: BoundNames { max_tokens: most.is_some(), ..BoundNames::default() },
-            arm: None,
-        });
+        let told_as = BoundNames { max_tokens: most.is_some(), ..BoundNames::default() };
+        let most = Tokens(Option::<u32>::unwrap_or(most, u32::MAX));
+        let sent = request.to_upstream(&Edit { ask_usage, ..edit("b", most, told_as) });
         assert_eq!(sent.concat(), full(expected), "{body}");
         assert_eq!(sent.len, full(expected).len());
     }
@@ -628,6 +622,7 @@ fn edit(model: &str, output_tokens_max: Tokens, told_as: BoundNames) -> Edit<'_>
         model,
         ask_usage: true,
         output_tokens_max,
+        planned: output_tokens_max,
         told_as,
         arm: None,
         native: false,

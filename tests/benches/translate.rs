@@ -79,6 +79,7 @@ fn request(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64
         model: "qwen",
         ask_usage: true,
         output_tokens_max: policies::facts::Tokens(8_192),
+        planned: policies::facts::Tokens(8_192),
         told_as: BoundNames::default(),
         arm: None,
         spoken: Surface::first(),

@@ -304,7 +304,7 @@ async fn a_key_never_has_the_answer_of_a_model_that_it_may_not_use() {
 
 #[tokio::test]
 async fn a_budget_that_is_spent_refuses_nothing_that_costs_nothing() {
-    let engine = Engine::start(|_| engine::answer("yes", &engine::usage(9_000, 500))).await;
+    let engine = Engine::start(|_| engine::answer("yes", &engine::usage(9_000, 499))).await;
     let scene = setup(&engine.urls(), POLICY)
         .key("budget = { amount = \"0.0105\", window = \"total\", hard = true }\n");
     let gateway = scene.start().await;

@@ -49,8 +49,14 @@ fn judge(it: &mut Conversation<'_>) {
     let mut found = None;
     for turn in &it.turns {
         let path = top.item(turn.position);
+        let mut calls = 0;
         for part in &turn.parts {
-            found = found.or_else(|| unsayable(part).map(|what| (path.to_string(), what)));
+            let place = match part {
+                Part::Call(_) => format!("{path}.tool_calls[{calls}].function.arguments"),
+                _ => path.to_string(),
+            };
+            calls += usize::from(matches!(part, Part::Call(_)));
+            found = found.or_else(|| Some((place, unsayable(part)?)));
         }
     }
     if it.instructions.iter().any(|part| !matches!(part, Part::Text(_))) {

@@ -32,6 +32,8 @@ struct Seen<'a> {
     has_usage: bool,
     finish: Option<Finish>,
     error: bool,
+    /// There is content that is no list of blocks.
+    broken: bool,
 }
 
 impl<'a> Seen<'a> {
@@ -52,8 +54,13 @@ impl<'a> Seen<'a> {
             }),
             (b"usage", _) => self.usage(value),
             (b"delta" | b"content_block", Shape::Object) => self.block(value.bytes),
-            (b"content", Shape::Array) => Scanner::lenient(value.bytes).array(|scanner, _| {
+            (b"content", shape) if shape != Shape::Array => {
+                self.broken = true;
+                Ok(())
+            }
+            (b"content", _) => Scanner::lenient(value.bytes).array(|scanner, _| {
                 let block = Json::next(scanner)?;
+                self.broken |= block.shape != Shape::Object;
                 if block.shape == Shape::Object { self.block(block.bytes) } else { Ok(()) }
             }),
             (b"stop_reason", _) => self.finish(value),
@@ -124,7 +131,8 @@ pub(in super::super) fn plain(body: &Bytes) -> Result<Plain, Invalid> {
     if read.is_err() || std::str::from_utf8(text).is_err() {
         return Err(Invalid { why: Why::NotJson });
     }
-    judged(text, &seen.look(), seen.kind == b"message")
+    let message = seen.kind == b"message" && !seen.broken;
+    judged(text, &seen.look(), message)
 }
 
 #[cfg(test)]

@@ -16,17 +16,16 @@ pub(in super::super) struct Encoder {
     label: AnswerLabel,
     model: Vec<u8>,
     started: bool,
-    /// The calls that have begun, by the engine's index.
-    calls: Vec<u32>,
+    /// The calls that have begun, by the engine's index, and whether anything was said of their arguments.
+    calls: Vec<(u32, bool)>,
     stopped_at: Option<Vec<u8>>,
-    finished: bool,
 }
 
 impl Encoder {
     /// For an answer that has not begun.
     pub(in super::super) fn new(label: AnswerLabel) -> Self {
         let (model, calls) = (Vec::new(), Vec::new());
-        Self { label, model, started: false, calls, stopped_at: None, finished: false }
+        Self { label, model, started: false, calls, stopped_at: None }
     }
 
     /// Writes a piece of the answer.
@@ -43,7 +42,7 @@ impl Encoder {
                 self.call(index, (id, name), arguments, out);
             }
             Delta::StopSequence(text) => self.stopped_at = Some(text.0.to_vec()),
-            Delta::Finish(reason) => self.finish(Some(reason), out),
+            Delta::Finish(reason) => self.finish(reason, out),
         }
     }
 
@@ -58,16 +57,25 @@ impl Encoder {
 
     /// Writes what a whole stream ends with.
     pub(in super::super) fn end(&mut self, out: &mut Vec<u8>) {
-        if !self.finished {
-            self.finish(None, out);
-        }
+        // Of an end without a reason none is made up.
+        self.begin(out);
+        self.settle_calls(out);
         out.extend_from_slice(&done_event());
     }
 
-    fn finish(&mut self, reason: Option<Reason>, out: &mut Vec<u8>) {
+    /// A call with nothing is one with an empty object: clients read it as JSON.
+    fn settle_calls(&mut self, out: &mut Vec<u8>) {
+        for at in 0..self.calls.len() {
+            if let Some((index, false)) = self.calls.get(at).copied() {
+                self.call(index, (None, None), Some(CallArguments::Object(b"{}")), out);
+            }
+        }
+    }
+
+    fn finish(&mut self, reason: Reason, out: &mut Vec<u8>) {
         self.begin(out);
-        self.finished = true;
-        let word = finish_reason(reason, !self.calls.is_empty());
+        self.settle_calls(out);
+        let word = Some(finish_reason(reason, !self.calls.is_empty()));
         let at = self.stopped_at.take();
         self.choice(
             out,
@@ -95,11 +103,13 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         self.begin(out);
-        let known = self.calls.iter().position(|it| *it == index);
+        let known = self.calls.iter().position(|(it, _)| *it == index);
         let at = known.unwrap_or_else(|| {
-            self.calls.push(index);
+            self.calls.push((index, false));
             self.calls.len() - 1
         });
+        let said = arguments.is_some_and(|it| !it.bytes().is_empty());
+        self.calls.iter_mut().skip(at).take(1).for_each(|(_, known)| *known |= said);
         let own = (known.is_none() && id.is_none()).then(|| self.label.named("call", number(at)));
         let id = id.map(|it| it.0).or(own.as_ref().map(String::as_bytes));
         self.chunk(out, |out| {
@@ -169,18 +179,19 @@ fn push_function(out: &mut Vec<u8>, name: Option<Text<'_>>, arguments: Option<Ca
 }
 
 /// Why it ended, in the words of chat completions.
-fn finish_reason(reason: Option<Reason>, calls: bool) -> &'static str {
+fn finish_reason(reason: Reason, calls: bool) -> &'static str {
     match reason {
-        Some(Reason::Length) => "length",
-        Some(Reason::Filter) => "content_filter",
+        Reason::Length => "length",
+        Reason::Filter => "content_filter",
         _ if calls => "tool_calls",
         _ => "stop",
     }
 }
 
 /// Why it ended; at which of its caller's texts, under the name that vLLM gave it.
-fn push_finish(out: &mut Vec<u8>, word: &str, at: Option<&[u8]>) {
-    out.extend_from_slice(format!("\"finish_reason\":\"{word}\"").as_bytes());
+fn push_finish(out: &mut Vec<u8>, word: Option<&str>, at: Option<&[u8]>) {
+    let word = word.map_or_else(|| "null".to_owned(), |it| format!("\"{it}\""));
+    out.extend_from_slice(format!("\"finish_reason\":{word}").as_bytes());
     if let Some(at) = at {
         out.extend_from_slice(b",\"stop_reason\":");
         push_text(out, Text(at));
@@ -232,11 +243,13 @@ pub(in super::super) fn written(
             Text(id.map_or(own.as_deref().unwrap_or_default().as_bytes(), |it| it.0)),
         );
         out.extend_from_slice(b",\"type\":\"function\",");
-        push_function(&mut out, *name, *arguments);
+        let said = arguments.filter(|it| !it.bytes().is_empty());
+        push_function(&mut out, *name, said.or(Some(CallArguments::Object(b"{}"))));
         out.push(b'}');
     }
     out.extend_from_slice(if calls.is_empty() { b"}," } else { b"]}," });
-    push_finish(&mut out, finish_reason(reason, !calls.is_empty()), at);
+    let word = reason.map(|it| finish_reason(it, !calls.is_empty()));
+    push_finish(&mut out, word, at);
     out.extend_from_slice(format!("}}],\"usage\":{}}}", usage_of(counts)).as_bytes());
     out
 }

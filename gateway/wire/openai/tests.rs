@@ -180,6 +180,7 @@ fn edit(operation: Operation, told_as: BoundNames) -> Edit<'static> {
         model: "engine's",
         ask_usage: false,
         output_tokens_max: Tokens(50),
+        planned: Tokens(50),
         told_as: surface(operation).bounds(told_as),
         arm: None,
         native: true,

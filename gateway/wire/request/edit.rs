@@ -40,6 +40,8 @@ pub struct Edit<'a> {
     /// What one choice of the answer may be at the most: lowers `max_tokens` and
     /// `max_completion_tokens` where they are larger.
     pub output_tokens_max: Tokens,
+    /// What one choice was planned to be at the most, which is told where a dialect has to be told something.
+    pub planned: Tokens,
     /// The names under which that must stand in the request, whatever the caller wrote: where one is
     /// absent or `null`, it is added.
     pub told_as: BoundNames,
@@ -124,7 +126,7 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
     let chat = spliced(&request.body, splices);
     let Some(asks) = edit.spoken.asks() else { return chat };
     // What cannot be said was found before anything is sent.
-    let Ok(written) = asks(&chat.concat(), edit.output_tokens_max) else { return chat };
+    let Ok(written) = asks(&chat.concat(), edit.planned) else { return chat };
     let mut body = Body::default();
     body.push(written.into());
     body

@@ -820,6 +820,7 @@ fn an_engine_of_responses_gets_the_callers_bytes_and_gives_its_own() {
         model: "glm",
         ask_usage: true,
         output_tokens_max: policies::facts::Tokens(5),
+        planned: policies::facts::Tokens(5),
         told_as: Default::default(),
         arm: None,
         native: true,

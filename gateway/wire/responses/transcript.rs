@@ -42,12 +42,11 @@ pub(in super::super) fn transcript(streamed: bool, answer: &[u8]) -> Option<Tran
                 }
             }
             "response.completed" | "response.incomplete" => {
-                if let Some(last) = event.get("response").and_then(whole)
-                    && (!last.text.is_empty() || !last.calls.is_empty() || last.refusal)
-                {
+                let last = event.get("response").and_then(whole).unwrap_or_default();
+                if !last.text.is_empty() || !last.calls.is_empty() || last.refusal {
                     return Some(last);
                 }
-                said.finished = true;
+                (said.finished, said.at_length) = (true, last.at_length);
             }
             _ => {}
         }

@@ -57,6 +57,7 @@ fn sent(request: &Request, dialects: &[Dialect]) -> Result<Vec<u8>, String> {
         model: "engine-model",
         ask_usage: request.stream(),
         output_tokens_max: Tokens(4096),
+        planned: Tokens(4096),
         told_as: BoundNames::default(),
         arm: None,
         native: spoken == request.surface(),

@@ -25,6 +25,7 @@ fn sent(body: &str, arm: &ArmEdit) -> String {
         model: "m",
         ask_usage: false,
         output_tokens_max: policies::facts::Tokens(u32::MAX),
+        planned: policies::facts::Tokens(u32::MAX),
         told_as: BoundNames::default(),
         arm: Some(arm),
     };
