@@ -82,7 +82,9 @@ impl Reason {
             // It was left open: its caller cannot go on with it.
             b"pause_turn" => Self::Length,
             _ if Finish::word(word) != Finish::Explained => Self::Stop,
-            _ if says("length") || says("max") || says("limit") || says("context") => Self::Length,
+            _ if ["length", "max", "limit", "context", "repe"].into_iter().any(says) => {
+                Self::Length
+            }
             _ => Self::Filter,
         })
     }

@@ -246,3 +246,32 @@ async fn estimates_learn_from_what_answers_report() {
         assert_eq!(counted(&gateway, &message(model)).await.1, expected, "{model}");
     }
 }
+
+/// It costs nobody anything, so it must not be a load either: of large bodies, and where the replica is half
+/// full, there is an estimate, and no engine is asked.
+#[tokio::test]
+async fn what_costs_nothing_is_no_load_on_engines() {
+    let up = SimBackend::with(quick().tokenizing());
+    let gateway = Setup::new().model_with("a", &up.urls(), VLLM).start().await;
+    let before = up.seen().requests;
+    let large = "word ".repeat(300_000);
+    let large = with(message("a"), json!({ "messages": [{ "role": "user", "content": large }] }));
+    let reply = count(&gateway, &large).await;
+    let by = reply.header("x-signalbox-token-count");
+    assert!(reply.status == 400 || by == "estimate", "{}", reply.text());
+    assert_eq!(up.seen().requests, before);
+    gateway.close().await;
+
+    let up = ManualBackend::start().await;
+    let setup = Setup::new().model_with("a", &up.urls(), VLLM).endpoint("concurrency_max = 2\n");
+    let gateway = setup.start().await;
+    let asking = tokio::spawn(Reply::of(gateway.post(&ask("a"))));
+    let line = up.asked().await;
+    let (by, _) = counted(&gateway, &message("a")).await;
+    assert_eq!((by.as_str(), up.connections()), ("estimate", 1));
+    let body = answer("yes", &usage(5, 2)).1;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    line.say(format!("{head}content-length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(asking.await.expect("an answer").status, 200);
+    gateway.close().await;
+}

@@ -33,6 +33,7 @@ async fn ask(gateway: &Gateway, request: &Value) -> Reply {
     let question = gateway.client.post(gateway.url("/v1/messages")).header("x-api-key", KEY);
     let question = question.header("anthropic-version", "2023-06-01");
     let question = question.header("anthropic-beta", "one-2025,two-2026");
+    let question = question.header("anthropic-beta", "three-2026");
     Reply::of(question.body(request.to_string())).await
 }
 
@@ -48,6 +49,7 @@ async fn an_engine_of_messages_gets_the_callers_words_and_headers_and_gives_its_
             "POST /v1/messages ",
             "anthropic-version: 2023-06-01\r\n",
             "anthropic-beta: one-2025,two-2026\r\n",
+            "anthropic-beta: three-2026\r\n",
             "\"new\":{\"x\":1}",
         ] {
             assert!(backend.has(part), "{part}: {}", backend.heard());

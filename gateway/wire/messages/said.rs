@@ -176,6 +176,9 @@ mod tests {
             ("[]", Why::NotJson),
             (r#"{"choices":[]}"#, Why::NoChoices),
             (r#"{"type":"message","content":[],"stop_reason":"end_turn"}"#, Why::Silent),
+            (r#"{"type":"message","content":"a","usage":{"output_tokens":1}}"#, Why::NoChoices),
+            (r#"{"type":"message","content":null,"usage":{"output_tokens":1}}"#, Why::NoChoices),
+            (r#"{"type":"message","content":[5],"usage":{"output_tokens":1}}"#, Why::NoChoices),
         ] {
             assert_eq!(of(text).unwrap_err().why, why, "{text}");
         }

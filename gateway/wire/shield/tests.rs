@@ -98,6 +98,8 @@ fn parameters_out_of_range_are_named() {
         ("logit_bias", json!({"7": 101}), VALUE, "logit_bias"),
         ("ignore_eos", json!(true), VALUE, "ignore_eos"),
         ("bootstrap_host", json!("10.0.0.1"), LIMIT, "bootstrap_host"),
+        ("service_tier", json!("priority"), LIMIT, "service_tier"),
+        ("speed", json!("fast"), LIMIT, "speed"),
         ("custom_logit_processor", json!("x"), LIMIT, "custom_logit_processor"),
         ("tool_choice", json!("rm"), VALUE, "tool_choice"),
         ("tool_choice", json!({"type": 7}), TYPE, "tool_choice.type"),
