@@ -1,5 +1,6 @@
-//! What another dialect costs: a request by Messages or Responses written as a chat completion, and an
-//! answer's chunk written as their events. Fails if a bar does not hold.
+//! What another dialect costs: a request by Messages or Responses written as a chat completion, one for an
+//! engine of Messages alone written as such, and an answer's chunk written as the caller's events. Fails if a
+//! bar does not hold.
 //!
 //! `cargo run --release --example translate`
 
@@ -43,6 +44,12 @@ const CHUNK: &str = concat!(
     r#""choices":[{"index":0,"delta":{"content":" order"},"logprobs":null,"finish_reason":null}]}"#
 );
 
+/// The same, as an engine of Messages writes it.
+const DELTA: &str = concat!(
+    r#"{"type":"content_block_delta","index":0,"#,
+    r#""delta":{"type":"text_delta","text":" order"}}"#
+);
+
 /// A request that says the same by each API.
 fn bodies() -> [(&'static str, String); 3] {
     let rest = r#""model":"auto","temperature":0.5,"stream":true"#;
@@ -73,7 +80,7 @@ fn least(args: &Args, mut round: impl FnMut() -> Measured<()>) -> Measured<f64> 
 /// What may go wrong: a body of ours that is none.
 type Measured<T> = Result<T, Box<dyn Error>>;
 
-fn request(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64> {
+fn request(args: &Args, [surface, spoken]: [&'static Surface; 2], body: &Bytes) -> Measured<f64> {
     let limits = ReadLimits::default();
     let edit = Edit {
         model: "qwen",
@@ -82,7 +89,7 @@ fn request(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64
         planned: policies::facts::Tokens(8_192),
         told_as: BoundNames::default(),
         arm: None,
-        spoken: Surface::first(),
+        spoken,
         native: false,
     };
     least(args, || {
@@ -93,13 +100,14 @@ fn request(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64
     })
 }
 
-fn chunk(args: &Args, surface: &'static Surface, body: &Bytes) -> Measured<f64> {
+fn chunk(args: &Args, [surface, spoken]: [&'static Surface; 2], body: &Bytes) -> Measured<f64> {
     let request = wire::read(surface, body.clone(), &ReadLimits::default());
     let request = request.map_err(|failure| failure.public.into_owned())?;
-    let event = Bytes::from(format!("data: {CHUNK}\n\n"));
+    let chat = spoken == Surface::first();
+    let event = Bytes::from(format!("data: {}\n\n", if chat { CHUNK } else { DELTA }));
     let stream = Stream::new(StreamLimits::default(), true);
     let label = AnswerLabel(uuid::Uuid::nil());
-    let mut stream = stream.answering(&request, Surface::first(), label);
+    let mut stream = stream.answering(&request, spoken, label);
     least(args, || {
         let mut events = SmallVec::new();
         stream.push(black_box(event.clone()), &mut events)?;
@@ -112,15 +120,18 @@ fn main() -> Measured<()> {
     let args = Args::parse();
     let mut out = std::io::stdout().lock();
     let (mut base, mut wrong) = (None, false);
-    for (path, body) in bodies() {
-        let surface = Surface::at(path).ok_or("no such surface")?;
-        let body = Bytes::from(body);
-        let took = (request(&args, surface, &body)?, chunk(&args, surface, &body)?);
+    let chat = "/chat/completions";
+    let by_chat = bodies().into_iter().map(|(path, body)| (path, chat, body));
+    let alone = bodies().into_iter().map(|(path, body)| (path, "/messages", body));
+    for (path, spoken, body) in by_chat.chain(alone.filter(|(path, ..)| *path != "/messages")) {
+        let at = |path| Surface::at(path).ok_or("no such surface");
+        let (surfaces, body) = ([at(path)?, at(spoken)?], Bytes::from(body));
+        let took = (request(&args, surfaces, &body)?, chunk(&args, surfaces, &body)?);
         let (request, chunk) = *base.get_or_insert(took);
         let more = (took.0 - request, took.1 - chunk);
         writeln!(
             out,
-            "{path:18} request {:.2} µs (+{:.2}), chunk {:.3} µs (+{:.3})",
+            "{path:18} → {spoken:18} request {:.2} µs (+{:.2}), chunk {:.3} µs (+{:.3})",
             took.0, more.0, took.1, more.1
         )?;
         wrong |= more.0 > args.request_us_max || more.1 > args.chunk_us_max;
