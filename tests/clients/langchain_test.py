@@ -6,7 +6,6 @@ import base64
 import os
 import types
 
-import anthropic
 import httpx
 import pytest
 import tiktoken
@@ -24,7 +23,6 @@ from setting import URL
 KEY = os.environ["SIGNALBOX_KEY"]
 MODEL = "qwen-vl"
 OTHER = "gpt-oss-120b"
-NO_TEXT = "a document that is no text is refused by name where no engine speaks Messages"
 ASKED = {"api_key": KEY, "max_retries": 0, "timeout": 60}
 
 # The smallest picture, sound and document: the suite fetches its own from the web.
@@ -86,14 +84,6 @@ class TestMessages(Chat):
     @pytest.mark.xfail(reason="no block of Messages holds sound", raises=ValueError, strict=True)
     def test_audio_inputs(self, model):
         super().test_audio_inputs(model)
-
-    @pytest.mark.xfail(reason=NO_TEXT, raises=anthropic.BadRequestError, strict=True)
-    def test_pdf_inputs(self, model):
-        super().test_pdf_inputs(model)
-
-    @pytest.mark.xfail(reason=NO_TEXT, raises=anthropic.BadRequestError, strict=True)
-    def test_pdf_tool_message(self, model):
-        super().test_pdf_tool_message(model)
 
 
 class TestEmbeddings(EmbeddingsIntegrationTests):

@@ -190,19 +190,33 @@ fn data_url(kind: Text<'_>, data: Text<'_>) -> Vec<u8> {
     [b"data:", kind.0, b";base64,", data.0].concat()
 }
 
-/// A document whose text is there is text; another one only its provider can open.
+/// A document whose text is there is text, and one whose bytes are there a file; another one only its
+/// provider can open.
 fn document<'a>(
-    members: Members<'a>,
+    mut members: Members<'a>,
     path: Path<'_>,
     it: &mut Conversation<'a>,
 ) -> Result<Option<Part<'a>>, Failure> {
+    let title = members.text(path, "title")?;
     let path = path.at("source");
     let mut source = source(members, path)?;
-    if &*source.needed(path, "type")?.plain() == "text" {
-        return Ok(Some(Part::Text(source.needed(path, "data")?)));
+    match &*source.needed(path, "type")?.plain() {
+        "text" => Ok(Some(Part::Text(source.needed(path, "data")?))),
+        "base64" => {
+            let url = data_url(source.needed(path, "media_type")?, source.needed(path, "data")?);
+            let mut file =
+                [b"{\"type\":\"file\",\"file\":{\"file_data\":\"", &url[..], b"\""].concat();
+            if let Some(title) = title {
+                file.extend([b",\"filename\":\"", title.0, b"\""].concat());
+            }
+            file.extend_from_slice(b"}}");
+            Ok(Some(Part::Same(file.into())))
+        }
+        _ => {
+            it.cannot_say(path.at("type").to_string(), "a document that its provider opens");
+            Ok(None)
+        }
     }
-    it.cannot_say(path.at("type").to_string(), "a document that is no text");
-    Ok(None)
 }
 
 fn tools<'a>(body: &mut Members<'a>, it: &mut Conversation<'a>) -> Result<(), Failure> {

@@ -81,7 +81,7 @@ fn what_chat_completions_cannot_say_is_named() {
         (
             "messages",
             json!([{"role": "user", "content": [
-                {"type": "document", "source": {"type": "base64", "data": ""}}]}]),
+                {"type": "document", "source": {"type": "file", "file_id": "f"}}]}]),
             "messages[0].content[0].source.type",
         ),
     ] {
