@@ -167,7 +167,18 @@ async fn what_messages_cannot_say_is_not_asked_of_it() {
         let error = refused.json()["error"].clone();
         assert_eq!((refused.status, &error["code"]), (400, &json!("unsupported_parameter")));
         assert!(error["param"].as_str().unwrap().starts_with(name.as_str()), "{error}");
+        // The decision that is asked for says the same.
+        let told =
+            async |body: &Value| ask(&gateway, "/v1/route", body).await.json()["decision"].clone();
+        let decision = told(&with(question.clone(), more.clone())).await;
+        assert!(decision["refusal"].as_str().unwrap().starts_with(name.as_str()), "{decision}");
         let both = with(with(question.clone(), more), json!({ "model": "both" }));
+        let decision = told(&both).await;
+        let skipped = &decision["skipped"][0];
+        assert_eq!(
+            (&decision["plan"][0]["model"], &skipped["model"]),
+            (&json!("chat"), &json!("a"))
+        );
         let reply = ask(&gateway, path, &both).await;
         assert_eq!((reply.status, reply.header("x-signalbox-model")), (200, "chat"));
     }
