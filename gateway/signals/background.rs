@@ -3,6 +3,8 @@
 //! policies can send them to a small model. What people ask themselves must not be taken for one: a title
 //! is meant only where it is what the sentence asks for, in a word or two, of a talk.
 
+use smallvec::SmallVec;
+
 use crate::outcome::Tag;
 
 /// The name of the tag.
@@ -11,28 +13,88 @@ const NAME: &str = "background";
 const VALUE: &str = "true";
 /// As much of an instruction says what it is for.
 const HEAD_BYTES: usize = 320;
-/// How Open WebUI and what has grown out of it begin all of theirs.
-const HEADING: &str = "### task:";
+/// How Open WebUI and what has grown out of it begin all of theirs, behind three `#`.
+const HEADING: &str = "task:";
 /// The talk that they are made of stands in such a tag. What is answered from documents begins with the same
 /// heading, and is its person's own question.
 const TALK: &str = "<chat_history>";
 /// Words before what is asked for.
-const BEFORE: &str = " please could can would you now based on given our this the above following ";
+const BEFORE: [&str; 14] = [
+    "please",
+    "could",
+    "can",
+    "would",
+    "you",
+    "now",
+    "based",
+    "on",
+    "given",
+    "our",
+    "this",
+    "the",
+    "above",
+    "following",
+];
 /// How it is asked for.
-const VERBS: &str = " generate create write provide suggest give make ";
+const VERBS: [&str; 7] = ["generate", "create", "write", "provide", "suggest", "give", "make"];
 /// What may stand between that and the thing itself; and numbers, and `5-word` and the like.
-const BETWEEN: &str = " a an the me us one two three four five short brief concise catchy descriptive \
-    simple clear good single word words broad relevant few some suitable fitting possible new up to ";
+const BETWEEN: [&str; 30] = [
+    "a",
+    "an",
+    "the",
+    "me",
+    "us",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "short",
+    "brief",
+    "concise",
+    "catchy",
+    "descriptive",
+    "simple",
+    "clear",
+    "good",
+    "single",
+    "word",
+    "words",
+    "broad",
+    "relevant",
+    "few",
+    "some",
+    "suitable",
+    "fitting",
+    "possible",
+    "up",
+    "to",
+];
 /// The things.
-const THINGS: &str = " title titles tags ";
-/// Things that are two words.
-const QUESTIONS: &str = " question questions prompt prompts ";
+const THINGS: [&str; 3] = ["title", "titles", "tags"];
+/// Things that are two words, of which `follow-up` is the first.
+const QUESTIONS: [&str; 4] = ["question", "questions", "prompt", "prompts"];
 /// How it goes on behind the thing: `a title deed` is another one.
-const ON: &str = " for of that from to in based summarizing summarising summing describing which with \
-    without max ";
+const ON: [&str; 15] = [
+    "for",
+    "of",
+    "that",
+    "from",
+    "to",
+    "in",
+    "based",
+    "summarizing",
+    "summarising",
+    "summing",
+    "describing",
+    "which",
+    "with",
+    "without",
+    "max",
+];
 /// What they are made of, behind one of the first.
-const WHICH: &str = " this our the following above ";
-const TALKS: &str = " conversation chat dialogue dialog discussion ";
+const WHICH: [&str; 5] = ["this", "our", "the", "following", "above"];
+const TALKS: [&str; 5] = ["conversation", "chat", "dialogue", "dialog", "discussion"];
 /// So many words after the thing at the most.
 const AFTER_MAX: usize = 14;
 
@@ -43,54 +105,54 @@ pub(super) fn tag(turn: &str) -> Option<Tag> {
 
 fn is_background(turn: &str) -> bool {
     let text = turn.trim_start();
-    let Some(first) = text.as_bytes().first() else { return false };
-    // Nearly every instruction is none by its first letter.
-    if !matches!(first.to_ascii_lowercase(), b'#' | b'b' | b'c' | b'g' | b'p' | b's' | b'w') {
+    // Nearly every instruction is none by its first word.
+    if let Some(rest) = text.strip_prefix("###") {
+        let heading = rest.trim_start().get(..HEADING.len());
+        return heading.is_some_and(|it| it.eq_ignore_ascii_case(HEADING)) && text.contains(TALK);
+    }
+    let first = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    if !among(&VERBS, first) && !among(&BEFORE, first) {
         return false;
     }
-    let head = text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or_default();
-    let head = head.to_ascii_lowercase();
-    if head.starts_with(HEADING) {
-        return memchr::memmem::find(text.as_bytes(), TALK.as_bytes()).is_some();
-    }
-    asks(&head)
+    asks(text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or_default())
 }
 
-/// Whether a word is in a list of them.
-fn among(list: &str, word: &str) -> bool {
-    !word.is_empty() && list.split(' ').any(|it| it == word)
+/// Whether a word is one of these, in any case.
+fn among(words: &[&str], word: &str) -> bool {
+    words.iter().any(|it| it.eq_ignore_ascii_case(word))
 }
 
 /// Whether an instruction asks for such a thing, and for nothing else before it.
 fn asks(head: &str) -> bool {
-    let word = |it: &str| it.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
-    let words: Vec<String> = head.split_whitespace().map(word).take(48).collect();
-    let talk = |words: &[String]| {
-        // `The chat` is more often one of something else.
-        let pair = |it: &[String]| match it {
-            [which, talk] => {
-                among(WHICH, which) && among(TALKS, talk) && !(which == "the" && talk == "chat")
-            }
-            _ => false,
-        };
-        words.windows(2).any(pair)
-    };
-    let lead = |it: &String| among(BEFORE, it) || among(TALKS, it);
-    let from = words.iter().take_while(|it| lead(it)).count();
+    let word = |it| str::trim_matches(it, |c: char| !c.is_ascii_alphanumeric());
+    let words: SmallVec<[&str; 48]> = head.split_whitespace().map(word).take(48).collect();
+    let lead = |it: &&&str| among(&BEFORE, it) || among(&TALKS, it);
+    let from = words.iter().take_while(lead).count();
     let (before, rest) = words.split_at_checked(from).unwrap_or_default();
     let Some((verb, rest)) = rest.split_first() else { return false };
-    let between = |it: &String| {
-        among(BETWEEN, it) || it.starts_with(|c: char| c.is_ascii_digit()) || it.contains("-word")
+    let between = |it: &&&str| {
+        among(&BETWEEN, it) || it.starts_with(|c: char| c.is_ascii_digit()) || it.contains("-word")
     };
-    let skipped = rest.iter().take_while(|it| between(it)).count();
+    let skipped = rest.iter().take_while(between).count();
     let after = match rest.get(skipped..).unwrap_or_default() {
-        [thing, after @ ..] if among(THINGS, thing) => after,
-        [kind, thing, after @ ..] if kind == "follow-up" && among(QUESTIONS, thing) => after,
+        [thing, after @ ..] if among(&THINGS, thing) => after,
+        [kind, thing, after @ ..] if among(&["follow-up"], kind) && among(&QUESTIONS, thing) => {
+            after
+        }
         _ => return false,
     };
     let after = after.get(..after.len().min(AFTER_MAX)).unwrap_or_default();
-    let itself = after.first().is_none_or(|it| among(ON, it));
-    among(VERBS, verb) && itself && (talk(before) || talk(after))
+    let itself = after.first().is_none_or(|it| among(&ON, it));
+    among(&VERBS, verb) && itself && (of_a_talk(before) || of_a_talk(after))
+}
+
+/// Whether these words name a talk that is there. `The chat` is more often one of something else.
+fn of_a_talk(words: &[&str]) -> bool {
+    words.windows(2).any(|pair| match pair {
+        ["the", "chat"] => false,
+        [which, talk] => among(&WHICH, which) && among(&TALKS, talk),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
