@@ -7,9 +7,11 @@
 mod book;
 mod deployment;
 mod facts;
+mod fallback;
 mod group;
 mod kind;
 mod number;
+mod place;
 mod provider;
 mod reasons;
 mod render;
