@@ -7,7 +7,6 @@
 mod book;
 mod deployment;
 mod facts;
-mod fallback;
 mod group;
 mod kind;
 mod number;

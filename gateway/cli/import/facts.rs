@@ -197,8 +197,8 @@ fn tags(facts: &mut Facts, (params, info): (&View<'_>, &View<'_>), book: &mut Bo
 }
 
 /// What is true of a model that lacks a tag.
-const OPEN: &str = "a tag is of letters, digits, `.`, `_`, `-`, `:` and `/`. No key is kept from the model by \
-    it: write it in `tags` by that name, and say `models` of the keys that may not use it";
+const OPEN: &str = "a tag is of letters, digits, `.`, `_`, `-`, `:` and `/`. No key is kept from the model \
+    by it: write it in `tags` by that name, and say `models` of the keys that may not use it";
 
 /// A text that is no tag, and the tag that it could be.
 fn nearest(text: &str) -> String {

@@ -1,12 +1,13 @@
 //! Deployments under one name, as models with endpoints, and how each name is served.
 
+mod fallback;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     book::Book,
     deployment::{Deployment, WEIGHTS, is_askable},
     facts::Facts,
-    fallback,
     kind::Kind,
     number,
     settings::{By, Settings},

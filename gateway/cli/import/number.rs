@@ -72,8 +72,8 @@ impl Decimal {
     }
 }
 
-/// The billionth units of a price for a million tokens, from that of one token, and whether that is exact: else
-/// it is rounded up, so that no price above zero is none.
+/// The billionth units of a price for a million tokens, from that of one token, and whether that is exact:
+/// else it is rounded up, so that no price above zero is none.
 ///
 /// # Errors
 /// Why it cannot be carried over.
@@ -258,7 +258,10 @@ mod tests {
 
         /// No price above zero is none, and none is less than what stood there or a billionth more.
         #[test]
-        fn a_price_is_rounded_up_by_less_than_a_billionth(digits in 1_i128..1_000_000_000_000, more in 0_u32..12) {
+        fn a_price_is_rounded_up_by_less_than_a_billionth(
+            digits in 1_i128..1_000_000_000_000,
+            more in 0_u32..12,
+        ) {
             let (price, exact) = per_mtok(&format!("{digits}e-{}", 15 + more)).unwrap();
             let (ten, is) = (10_i128.pow(more), digits);
             prop_assert!(price > 0 && price * ten >= is && (price - 1) * ten < is);

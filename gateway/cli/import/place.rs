@@ -1,5 +1,5 @@
-//! Where the model of an entry is asked: by its own keys, by the credential that it names, by the variables of
-//! its provider, and only if none of them says anything at the provider's public place.
+//! Where the model of an entry is asked: by its own keys, by the credential that it names, by the variables
+//! of its provider, and only if none of them says anything at the provider's public place.
 //!
 //! What cannot be told for sure is an error: a model at a house's own engines is never asked elsewhere.
 

@@ -197,8 +197,8 @@ fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
         // Messages always say how long an answer may be.
         let _ = writeln!(
             text,
-            "# FILL IN: the file does not say how long its answers may be, which Messages always bound, and its\n\
-             # engine may refuse what is larger than it can; {context} holds otherwise.\n\
+            "# FILL IN: the file does not say how long its answers may be, which Messages always bound, and\n\
+             # its engine may refuse what is larger than it can; {context} holds otherwise.\n\
              # output_tokens_max = {OUTPUT_TOKENS_DEFAULT}"
         );
     }

@@ -43,8 +43,8 @@ fn state(outcome: &Outcome) -> &'static str {
 /// What is true of a model without a price.
 const UNCOUNTED: &str = "budgets count nothing of it";
 
-/// A line of JSON for each key, then one for each model without a price, then one for each variable that is to
-/// be set.
+/// A line of JSON for each key, then one for each model without a price, then one for each variable that is
+/// to be set.
 pub(super) fn json_lines(translation: &Translation) -> String {
     let mut text = String::new();
     for (path, outcome, _) in translation.book.in_order() {

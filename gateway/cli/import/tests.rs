@@ -232,7 +232,8 @@ fn file() -> impl Strategy<Value = String> {
             text += &format!("{name}: {}\n", mapping(&rest, section, ""));
         }
         let top = mapping(&rest, "top", "");
-        let credentials = "[{credential_name: c0, credential_values: {api_key: sk-literal-credential, api_base: \
+        let credentials = "[{credential_name: c0, credential_values: {api_key: sk-literal-credential, \
+                           api_base: \
                            'http://10.0.0.10:8000/v1', api_version: x}, credential_info: {a: b}}]";
         text + &format!(
             "other: {top}\nenvironment_variables: {{A: secret-a}}\ncredential_list: {credentials}\n"

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    book::Book,
-    group::Group,
-    kind::Kind,
-    settings::{By, Fallback, Settings},
+    super::{
+        book::Book,
+        kind::Kind,
+        settings::{By, Fallback, Settings},
+    },
+    Group,
 };
 
 /// Which groups come after each, and what is said of that.
