@@ -10,6 +10,7 @@ mod facts;
 mod group;
 mod kind;
 mod number;
+mod place;
 mod provider;
 mod reasons;
 mod render;

@@ -66,7 +66,8 @@ async fn what_import_writes_passes_check_and_lint() {
         for line in String::from_utf8_lossy(&forced.stdout).lines() {
             let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
             assert!(
-                line["path"].is_string() && line["state"].is_string() || line["set"].is_string()
+                line["path"].is_string() && line["state"].is_string()
+                    || ["set", "unpriced"].iter().any(|key| line[key].is_string())
             );
         }
     }

@@ -7,8 +7,9 @@ use super::{
     facts::Facts,
     kind::Kind,
     number,
+    place::{BASES, Own, Places, Said},
     provider::{self, Provider},
-    secret::{Reference, Secrets, variable},
+    secret::{Reference, Secrets},
 };
 use crate::config::single;
 
@@ -21,8 +22,8 @@ pub(super) struct Reading<'a> {
     /// What the first entry of each name is: all others of it are of that kind, and of that model where
     /// vectors are asked for.
     pub firsts: BTreeMap<String, (Kind, String)>,
-    /// The value of a variable that is no secret.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// What says where models are asked.
+    pub places: Places<'a>,
 }
 
 /// A backend, as a configuration can say it.
@@ -51,7 +52,7 @@ const NAME_BYTES_MAX: usize = 100;
 const SHAPES: [&str; 3] = ["dimensions", "output_dimension", "input_type"];
 
 /// Reads an entry; of one that is not carried over that is said, by name.
-pub(super) fn read(view: &View<'_>, reading: &mut Reading<'_>) -> Option<Deployment> {
+pub(super) fn read<'a>(view: &View<'a>, reading: &mut Reading<'a>) -> Option<Deployment> {
     let (params, info) = (view.get("litellm_params"), view.get("model_info"));
     let found = placed(view, params.as_ref(), info.as_ref(), reading);
     match found.and_then(|it| as_its_name(it, &mut reading.firsts)) {
@@ -71,7 +72,9 @@ pub(super) fn read(view: &View<'_>, reading: &mut Reading<'_>) -> Option<Deploym
 }
 
 /// Who is asked, where and by which names.
-struct Placed {
+struct Placed<'a> {
+    own: Own<'a>,
+    by: Option<(String, Option<String>)>,
     name: String,
     kind: Kind,
     provider: &'static Provider,
@@ -79,12 +82,12 @@ struct Placed {
     url: String,
 }
 
-fn placed(
-    view: &View<'_>,
-    params: Option<&View<'_>>,
-    info: Option<&View<'_>>,
-    reading: &Reading<'_>,
-) -> Result<Placed, String> {
+fn placed<'a>(
+    view: &View<'a>,
+    params: Option<&View<'a>>,
+    info: Option<&View<'a>>,
+    reading: &Reading<'a>,
+) -> Result<Placed<'a>, String> {
     let text = |key: &str| params?.get(key)?.text();
     let name = view.get("model_name").and_then(|it| it.text()).unwrap_or_default();
     let model = text("model").unwrap_or_default();
@@ -94,7 +97,9 @@ fn placed(
     let mode = info.and_then(|it| it.get("mode")).and_then(|it| it.text());
     let kind = Kind::of(mode, model)?;
     is_askable(name)?;
-    let (provider, upstream) = provider::of(model, text("custom_llm_provider"), kind)?;
+    is_for_all([Some(view), params, info])?;
+    let own = reading.places.own(params)?;
+    let (provider, upstream) = provider::of(model, own.text("custom_llm_provider")?, kind)?;
     let shape = SHAPES
         .iter()
         .find(|it| kind == Kind::Embedding && params.is_some_and(|all| all.get(it).is_some()));
@@ -104,27 +109,19 @@ fn placed(
              them send it, strike it here, and import again"
         ));
     }
-    let said = match text("api_base").or_else(|| text("base_url")) {
-        Some(said) => match variable(said) {
-            Some(from) => Some((reading.variable)(from).ok_or_else(|| {
-                format!("its URL stands in {from}, which is not set here: set it, and import again")
-            })?),
-            None => Some(said.to_owned()),
-        },
-        None => None,
-    };
-    let url = provider.url(said.as_deref(), kind)?;
+    let Said { url, by } = reading.places.said(&own, provider)?;
+    let url = provider.url(url.as_deref(), kind)?;
     single::base_url(&url).map_err(|it| {
         format!("its api_base is no base URL that can be asked: expected {}", it.expected)
     })?;
-    Ok(Placed { name: name.to_owned(), kind, provider, upstream, url })
+    Ok(Placed { own, by, name: name.to_owned(), kind, provider, upstream, url })
 }
 
 /// The deployment, if it can stand beside the first of its name.
-fn as_its_name(
-    found: Placed,
+fn as_its_name<'a>(
+    found: Placed<'a>,
     firsts: &mut BTreeMap<String, (Kind, String)>,
-) -> Result<Placed, String> {
+) -> Result<Placed<'a>, String> {
     let own = || (found.kind, found.upstream.clone());
     let (kind, upstream) = firsts.entry(found.name.clone()).or_insert_with(own);
     if *kind != found.kind {
@@ -140,6 +137,26 @@ fn as_its_name(
         ));
     }
     Ok(found)
+}
+
+/// Whether an entry serves whoever may ask for its name: one that is blocked serves nobody, and one of a team
+/// that team alone.
+fn is_for_all(parts: [Option<&View<'_>>; 3]) -> Result<(), String> {
+    for part in parts.into_iter().flatten() {
+        if part.get("blocked").is_some_and(|it| it.yes() != Some(false)) {
+            return Err(String::from("it is blocked: strike `blocked` where it is to be served"));
+        }
+        let of = ["team_id", "team_public_model_name"].into_iter().find(|key| {
+            part.get(key).is_some_and(|it| it.text().is_none_or(|text| !text.is_empty()))
+        });
+        if let Some(key) = of {
+            return Err(format!(
+                "it is of one team alone ({key}), and would be open to all: write it by hand with a tag, \
+                 and `models = [\"tag:NAME\"]` at that team, and say `models` of the others"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether callers can ask for this name here as well.
@@ -161,47 +178,74 @@ pub(super) fn is_askable(name: &str) -> Result<(), String> {
 /// The deployment with all that is said of it.
 fn described(
     (view, params, info): (&View<'_>, &View<'_>, &View<'_>),
-    found: Placed,
+    found: Placed<'_>,
     reading: &mut Reading<'_>,
 ) -> Deployment {
-    let Placed { name, kind, provider, upstream, url } = found;
-    let book = &mut reading.book;
-    book.carried(&format!("{}.model_name", view.path), "the name that callers ask for");
-    if kind != Kind::Chat && info.get("mode").is_none() {
-        let said = "upstream_model and engine of the model, kind";
-        let path = format!("{}.litellm_params.model", view.path);
-        book.near(&path, format!("{said} = \"{}\" by its name: `mode` is not stated", kind.word()));
-    }
-    for (key, to) in [
-        ("model", "upstream_model and engine of the model"),
-        ("custom_llm_provider", "engine of the model"),
-        ("api_base", "url of the endpoint"),
-        ("base_url", "url of the endpoint"),
-    ] {
-        params.get(key).iter().for_each(|it| book.carried(&it.path, to));
-    }
-    info.get("mode").iter().for_each(|it| book.carried(&it.path, "kind of the model"));
+    told(view, info, &found, &mut reading.book);
+    let api_key = api_key(&found, reading);
+    let Placed { name, kind, provider, upstream, url, .. } = found;
     // Whoever speaks OpenAI's API is reached as `openai/…` too.
     let itself = provider.base == Some(url.as_str());
     let engine = provider.engine.filter(|it| *it != "openai" || itself);
     let dialect = provider.dialect;
     let mut facts = Facts { upstream, engine, kind, dialect, ..Facts::default() };
-    facts.fill((params, info), book);
+    facts.fill((params, info), &mut reading.book);
     let weights = WEIGHTS.map(|key| params.get(key).and_then(|it| number::weight(it.text()?)));
-    let api_key = api_key(params, provider, reading);
     Deployment { path: view.path.clone(), name, url, api_key, facts, weights }
 }
 
-fn api_key(params: &View<'_>, provider: &Provider, reading: &mut Reading<'_>) -> Option<String> {
-    let Some(view) = params.get("api_key") else {
-        // A place of somebody else's own gets no key of the provider's.
-        let own = params.get("api_base").or_else(|| params.get("base_url")).is_some();
-        return provider.key.filter(|_| !own).map(|name| reading.secrets.kept(name));
-    };
+/// Says what the keys became that say who is asked, and where.
+fn told(view: &View<'_>, info: &View<'_>, found: &Placed<'_>, book: &mut Book) {
+    let Placed { own, kind, by, .. } = found;
+    book.carried(&format!("{}.model_name", view.path), "the name that callers ask for");
+    let path = format!("{}.litellm_params.model", view.path);
+    let mut model = String::from("upstream_model and engine of the model");
+    let by_name = *kind != Kind::Chat && info.get("mode").is_none();
+    if by_name {
+        let kind = kind.word();
+        model += &format!(", kind = \"{kind}\" by its name: `mode` is not stated");
+    }
+    if let Some((variable, stands)) = by {
+        model += &format!("; url of the endpoint by {variable}");
+        stands.iter().for_each(|it| book.carried(it, "url of endpoints whose entries say none"));
+    }
+    if by_name || by.is_some() {
+        book.near(&path, model);
+    } else {
+        book.carried(&path, model);
+    }
+    for (key, to) in [
+        ("custom_llm_provider", "engine of the model"),
+        (BASES[0], "url of the endpoint"),
+        (BASES[1], "url of the endpoint"),
+    ] {
+        own.get(key).iter().for_each(|it| book.carried(&it.path, to));
+    }
+    if let Some(name) = own.credential() {
+        let named = own.get("litellm_credential_name");
+        named.iter().for_each(|it| book.carried(&it.path, "what its credential says"));
+        book.carried(&name, "what the entries say that name it");
+    }
+    for it in [view.get("blocked"), own.get("blocked"), info.get("blocked")].iter().flatten() {
+        book.carried(&it.path, "as it is without the key");
+    }
+    info.get("mode").iter().for_each(|it| book.carried(&it.path, "kind of the model"));
+}
+
+fn api_key(found: &Placed<'_>, reading: &mut Reading<'_>) -> Option<String> {
+    let (own, provider) = (&found.own, found.provider);
     let wanted = provider.key.map_or_else(
         || format!("{}_API_KEY", provider.name.to_ascii_uppercase().replace('-', "_")),
         str::to_owned,
     );
+    let Some(view) = own.get("api_key") else {
+        // A place of somebody else's own gets no key of the provider's; one that a variable names has its key
+        // in the variable beside it.
+        let placed = BASES.iter().any(|key| own.get(key).is_some());
+        let beside = found.by.is_some() && reading.places.is_set(&wanted);
+        let name = provider.key.map(str::to_owned).or_else(|| beside.then_some(wanted));
+        return name.filter(|_| !placed).map(|name| reading.secrets.kept(&name));
+    };
     let value = view.text()?;
     match reading.secrets.reference(value, &view.path, &wanted) {
         Reference::Kept(it) => {

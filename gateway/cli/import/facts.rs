@@ -118,19 +118,31 @@ fn room(facts: &mut Facts, (params, info): (&View<'_>, &View<'_>), book: &mut Bo
 
 fn prices(facts: &mut Facts, from: [&View<'_>; 2], book: &mut Book) {
     let stated = |key: &str| from.iter().filter_map(|it| it.get(key)).collect::<Vec<_>>();
-    let base = PRICES.iter().take(2).any(|(key, _)| {
-        stated(key).first().and_then(|it| number::per_mtok(it.text()?).ok()).is_some()
-    });
+    // What is stated and cannot be read is not none: without it there is no price.
+    let of = |key: &str| {
+        let stated = stated(key);
+        stated.first().map(|it| it.text().is_some_and(|it| number::per_mtok(it).is_ok()))
+    };
+    let both: Vec<bool> = PRICES.iter().take(2).filter_map(|(key, _)| of(key)).collect();
+    let base = !both.is_empty() && both.iter().all(|it| *it);
     for (key, ours) in PRICES {
         for (nth, view) in stated(key).iter().enumerate() {
             match number::per_mtok(view.text().unwrap_or_default()) {
                 _ if nth > 0 => book.left(&view.path, "litellm_params says it"),
                 Ok(_) if !base => {
-                    book.left(&view.path, "there is no price without that of input and output");
+                    book.left(
+                        &view.path,
+                        "there is no price without those of input and output that can be read",
+                    );
                 }
-                Ok(price) => {
+                Ok((price, exact)) => {
                     facts.price.insert(ours, price);
-                    book.carried(&view.path, format!("price.{ours}, for a million tokens"));
+                    let to = format!("price.{ours}, for a million tokens");
+                    if exact {
+                        book.carried(&view.path, to);
+                    } else {
+                        book.near(&view.path, to + ", rounded up to nine decimals");
+                    }
                 }
                 Err(why) => book.left(&view.path, why),
             }
@@ -172,13 +184,33 @@ fn tags(facts: &mut Facts, (params, info): (&View<'_>, &View<'_>), book: &mut Bo
     ];
     for (view, to) in places {
         let Some(view) = view else { continue };
-        let tags = view.texts();
-        if tags.iter().all(|it| single::name(it).is_ok()) {
-            facts.tags.extend(tags.into_iter().map(str::to_owned));
+        let (tags, others): (Vec<_>, Vec<_>) =
+            view.texts().into_iter().partition(|it| single::name(it).is_ok());
+        facts.tags.extend(tags.into_iter().map(str::to_owned));
+        let others: Vec<String> = others.into_iter().map(nearest).collect();
+        if others.is_empty() {
             book.near(&view.path, to);
         } else {
-            book.left(&view.path, "a tag is of letters, digits, `.`, `_`, `-`, `:` and `/`");
+            book.near(&view.path, format!("{to}, without {}: {OPEN}", others.join(", ")));
         }
+    }
+}
+
+/// What is true of a model that lacks a tag.
+const OPEN: &str = "a tag is of letters, digits, `.`, `_`, `-`, `:` and `/`. No key is kept from the model \
+    by it: write it in `tags` by that name, and say `models` of the keys that may not use it";
+
+/// A text that is no tag, and the tag that it could be.
+fn nearest(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-:/".contains(c);
+    let name: String =
+        text.trim().chars().map(|c| if fits(c) { c } else { '-' }).take(60).collect();
+    let shown: String = text.chars().take(60).collect();
+    let shown = shown.escape_debug();
+    if single::name(&name).is_ok() {
+        format!("`{shown}`, which could be `{name}`")
+    } else {
+        format!("`{shown}`")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Deployments under one name, as models with endpoints, and how each name is served.
 
+mod fallback;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     facts::Facts,
     kind::Kind,
     number,
-    settings::{By, Fallback, Settings},
+    settings::{By, Settings},
 };
 use crate::{cli::init::known, config::single};
 
@@ -53,8 +55,13 @@ pub(super) struct Group {
 
 impl Group {
     /// What its first model is; all others are of its kind, and of its space.
-    fn facts(&self) -> Option<&Facts> {
+    pub(super) fn facts(&self) -> Option<&Facts> {
         self.models.first().map(|it| &it.facts)
+    }
+
+    /// Whether there are several of its models of which one is chosen, and not the first.
+    pub(super) fn is_chosen_from(&self) -> bool {
+        self.models.windows(2).any(|it| matches!(it, [a, b] if a.facts.order == b.facts.order))
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) fn groups(found: Vec<Deployment>, settings: &Settings, book: &mut Boo
         groups.push(Group { name, others: Vec::new(), models, route: Route::Own });
     }
     others(&mut groups, settings, book);
-    let after = after(&groups, settings, book);
+    let after = fallback::after(&groups, settings, book);
     name_all(&mut groups, &after);
     space_all(&mut groups);
     let ids: Vec<Vec<String>> =
@@ -132,12 +139,19 @@ fn basis(all: &[Deployment], by: By, book: &mut Book) -> Option<usize> {
     let has = |nth: usize| all.iter().any(|it| it.weights.get(nth).is_some_and(Option::is_some));
     let shared = by == By::Weight && all.len() > 1;
     let basis = (0..WEIGHTS.len()).find(|nth| shared && has(*nth));
+    let order = |it: &Deployment| it.facts.order.unwrap_or(u64::MAX);
+    let first = all.iter().map(order).min();
     for it in all {
+        let later = Some(order(it)) > first;
         for (nth, key) in WEIGHTS.iter().enumerate() {
             let path = format!("{}.litellm_params.{key}", it.path);
             let stated = it.weights.get(nth).is_some_and(Option::is_some);
             match (basis, *key) {
                 _ if !stated => {}
+                (Some(basis), _) if basis == nth && later => book.near(
+                    &path,
+                    "its share among replicas of its model; models of a later `order` are tried in turn",
+                ),
                 (Some(basis), "weight") if basis == nth => book.carried(&path, "its share of the load"),
                 (Some(basis), _) if basis == nth => book.near(
                     &path,
@@ -172,78 +186,6 @@ fn others(groups: &mut [Group], settings: &Settings, book: &mut Book) {
         }
     }
 }
-
-/// Which groups come after each, and what is said of that.
-fn after(groups: &[Group], settings: &Settings, book: &mut Book) -> Vec<Vec<usize>> {
-    let at = |name: &str| {
-        groups.iter().position(|it| it.name == *name || it.others.iter().any(|other| other == name))
-    };
-    let mut after = vec![Vec::new(); groups.len()];
-    let found = |it: &Fallback| it.to.iter().filter_map(|name| at(name)).collect::<Vec<_>>();
-    // A name that comes after itself is there already.
-    let fit = |of: usize, to: &[usize]| -> (Vec<usize>, usize) {
-        let fit = to.iter().copied().filter(|it| serve_alike(groups.get(of), groups.get(*it)));
-        let fit: Vec<usize> = fit.collect();
-        let count = fit.len();
-        (fit.into_iter().filter(|it| *it != of).collect(), count)
-    };
-    let own = settings.fallbacks.iter().filter_map(|it| Some((it, it.of.as_deref()?)));
-    for (fallback, of) in own {
-        let to = found(fallback);
-        let Some(of) = at(of) else {
-            book.left(&fallback.path, "the name that it is of is not carried over");
-            continue;
-        };
-        let (fit, count) = fit(of, &to);
-        said(fallback, to.len(), &[count], book);
-        after.get_mut(of).into_iter().for_each(|slot| slot.extend(&fit));
-    }
-    for fallback in settings.fallbacks.iter().filter(|it| it.of.is_none()) {
-        let to = found(fallback);
-        let mut fits = Vec::new();
-        for (of, slot) in after.iter_mut().enumerate().filter(|it| it.1.is_empty()) {
-            let (fit, count) = fit(of, &to);
-            fits.push(count);
-            slot.extend(&fit);
-        }
-        said(fallback, to.len(), &fits, book);
-    }
-    after
-}
-
-/// Whether models of the one name can answer for those of the other: vectors stay in their space, and what is
-/// of another kind serves other operations.
-fn serve_alike(one: Option<&Group>, other: Option<&Group>) -> bool {
-    let (Some(one), Some(other)) = (one.and_then(Group::facts), other.and_then(Group::facts))
-    else {
-        return false;
-    };
-    one.kind == other.kind && (one.kind != Kind::Embedding || one.upstream == other.upstream)
-}
-
-/// What is said of a fallback: so many of its names are carried over, and so many of these can answer for
-/// each of those that it is of.
-fn said(fallback: &Fallback, carried: usize, fits: &[usize], book: &mut Book) {
-    let path = &fallback.path;
-    if carried == 0 {
-        book.left(path, "none of the names that come after is carried over");
-    } else if fits.iter().max() == Some(&0) {
-        book.left(path, APART);
-    } else if fits.iter().any(|it| *it < carried) {
-        book.near(path, format!("the order of the route, in part: {APART}"));
-    } else if fallback.context {
-        let why = "where an attempt fails as well: what has too small a context is left out of a plan anyway";
-        book.near(path, format!("the order of the route; {why}"));
-    } else if carried < fallback.to.len() {
-        book.near(path, "the order of the route, without the names that are not carried over");
-    } else {
-        book.carried(path, "the order of the route");
-    }
-}
-
-/// Why a name does not come after another.
-const APART: &str = "vectors of one model cannot stand for those of another, nor models of one kind for \
-    those of another";
 
 /// The groups that come after one, and after those, each once.
 fn follow(at: usize, after: &[Vec<usize>]) -> Vec<usize> {

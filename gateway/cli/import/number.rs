@@ -21,12 +21,13 @@ fn decimal(text: &str) -> Option<Decimal> {
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let digits = format!("{whole}{}", part.trim_end_matches('0'));
     let fits = !digits.is_empty() || !part.is_empty();
+    let digits = digits.trim_start_matches('0');
     if !fits || !digits.bytes().all(|it| it.is_ascii_digit()) || digits.len() > 30 {
         return None;
     }
     let digits = if digits.is_empty() { 0 } else { digits.parse().ok()? };
     let decimals = i32::try_from(part.trim_end_matches('0').len()).ok()?;
-    Some(Decimal { digits, exponent: exponent.checked_sub(decimals)? })
+    Some(Decimal { digits, exponent: exponent.saturating_sub(decimals) })
 }
 
 impl Decimal {
@@ -43,6 +44,21 @@ impl Decimal {
         (self.digits % ten == 0).then(|| self.digits / ten)
     }
 
+    /// The same, rounded up, and whether that is exact; none is too many.
+    fn rounded_up(&self, decimals: u32) -> Option<(i128, bool)> {
+        if let Some(exact) = self.parts(decimals) {
+            return Some((exact, true));
+        }
+        let power = self.exponent.saturating_add(i32::try_from(decimals).unwrap_or(0));
+        let ten = 10_i128.checked_pow(power.unsigned_abs());
+        match (power < 0, ten) {
+            // So little that all of it is less than one part.
+            (true, None) => Some((1, false)),
+            (true, Some(ten)) => Some((self.digits / ten + 1, false)),
+            _ => None,
+        }
+    }
+
     /// The same, cut.
     fn cut(&self, decimals: u32) -> i128 {
         let power = self.exponent.saturating_add(i32::try_from(decimals).unwrap_or(0));
@@ -56,15 +72,16 @@ impl Decimal {
     }
 }
 
-/// The billionth units of a price for a million tokens, from that of one token.
+/// The billionth units of a price for a million tokens, from that of one token, and whether that is exact:
+/// else it is rounded up, so that no price above zero is none.
 ///
 /// # Errors
 /// Why it cannot be carried over.
-pub(super) fn per_mtok(text: &str) -> Result<i128, &'static str> {
+pub(super) fn per_mtok(text: &str) -> Result<(i128, bool), &'static str> {
     let read = decimal(text).ok_or("a price is a number that is not below 0")?;
-    let parts = read.parts(DECIMALS + 6).ok_or("a million tokens take at most nine decimals")?;
     let most = PRICE_UNITS_MAX * 10_i128.pow(DECIMALS);
-    if parts > most { Err("a million tokens cost at most 100,000,000") } else { Ok(parts) }
+    let price = read.rounded_up(DECIMALS + 6).filter(|it| it.0 <= most);
+    price.ok_or("a million tokens cost at most 100,000,000")
 }
 
 /// A number of billionth units as a decimal, with two digits after the point at least.
@@ -172,22 +189,23 @@ mod tests {
             (".000001", "1.00"),
             ("1.23456789e-7", "0.123456789"),
             ("0.00000007500", "0.075"),
+            ("0.000000000000000000000000000000", "0.00"),
         ] {
-            assert_eq!(per_mtok(text).map(shown).as_deref(), Ok(price), "{text}");
+            let read = per_mtok(text).map(|(it, exact)| (shown(it), exact));
+            assert_eq!(read, Ok((price.to_owned(), true)), "{text}");
         }
-        for text in [
-            "",
-            "-1",
-            "x",
-            ".",
-            "1e",
-            "1e-99",
-            "1.234567891234e-6",
-            "1e3",
-            "1e40",
-            "nan",
-            "1e2147483647",
+        for (text, price) in [
+            ("1e-99", "0.000000001"),
+            ("1e-2147483648", "0.000000001"),
+            ("1e-16", "0.000000001"),
+            ("1.234567891234e-6", "1.234567892"),
+            ("0.000000000000000000000000000000001", "0.000000001"),
+            ("9.99999999999e-7", "1.00"),
         ] {
+            let read = per_mtok(text).map(|(it, exact)| (shown(it), exact));
+            assert_eq!(read, Ok((price.to_owned(), false)), "{text}");
+        }
+        for text in ["", "-1", "x", ".", "1e", "-1e-99", "1e3", "1e40", "nan", "1e2147483647"] {
             assert!(per_mtok(text).is_err(), "{text}");
         }
     }
@@ -233,9 +251,21 @@ mod tests {
         fn a_price_is_the_same_number(nano in 0_i128..100_000_000_000_000_000, zeros in 0_usize..4) {
             let one = 10_i128.pow(15);
             let plain = format!("{}.{:015}{}", nano / one, nano % one, "0".repeat(zeros));
-            prop_assert_eq!(per_mtok(&plain), Ok(nano));
-            prop_assert_eq!(per_mtok(&format!("{nano}e-15")), Ok(nano));
+            prop_assert_eq!(per_mtok(&plain), Ok((nano, true)));
+            prop_assert_eq!(per_mtok(&format!("{nano}e-15")), Ok((nano, true)));
             prop_assert_eq!(decimal(&shown(nano)).unwrap().parts(9), Some(nano));
+        }
+
+        /// No price above zero is none, and none is less than what stood there or a billionth more.
+        #[test]
+        fn a_price_is_rounded_up_by_less_than_a_billionth(
+            digits in 1_i128..1_000_000_000_000,
+            more in 0_u32..12,
+        ) {
+            let (price, exact) = per_mtok(&format!("{digits}e-{}", 15 + more)).unwrap();
+            let (ten, is) = (10_i128.pow(more), digits);
+            prop_assert!(price > 0 && price * ten >= is && (price - 1) * ten < is);
+            prop_assert_eq!(exact, is % ten == 0);
         }
     }
 }

@@ -58,7 +58,7 @@ const fn ollama(name: &'static str) -> Provider {
 /// Each with the document of its maker that names the place. Places, variables and what `api_base` may leave
 /// out were held against LiteLLM's source (github.com/BerriAI/litellm, 2026-11): `litellm_core_utils/
 /// get_llm_provider_logic.py`, `main.py`, and the file under `llms/` that is named.
-const SPOKEN: &[Provider] = &[
+pub(super) const SPOKEN: &[Provider] = &[
     // platform.openai.com/docs/api-reference
     openai("openai"),
     openai("text-completion-openai"),
@@ -231,7 +231,27 @@ pub(super) fn of(
     Ok((provider, upstream))
 }
 
+/// The beginnings of other variables of a provider.
+const STEMS: [(&str, &str); 2] = [("ollama_chat", "OLLAMA"), ("mistral", "MISTRAL_AZURE")];
+/// Those whose place stands in `…_BASE_URL` as well.
+const BASE_URLS: [&str; 2] = ["OPENAI", "ANTHROPIC"];
+
 impl Provider {
+    /// The variables that may say where it is, and of each whether it is known to be read.
+    pub(super) fn variables(&self) -> Vec<(String, bool)> {
+        let name = self.name.to_ascii_uppercase().replace('-', "_");
+        let mut stems = vec![name];
+        let key = self.key.and_then(|it| it.strip_suffix("_API_KEY"));
+        let other = STEMS.iter().filter(|it| it.0 == self.name).map(|it| it.1);
+        stems.extend(key.into_iter().chain(other).map(str::to_owned));
+        stems.dedup();
+        let both = |it: &String| {
+            let read = BASE_URLS.contains(&it.as_str());
+            [(format!("{it}_API_BASE"), true), (format!("{it}_BASE_URL"), read)]
+        };
+        stems.iter().flat_map(both).collect()
+    }
+
     /// The base URL of a deployment, by what the file says; that may have the operation at its end.
     ///
     /// # Errors

@@ -4,10 +4,14 @@
 const KEYS: &str = include_str!("reasons.txt");
 
 /// What is known with all that stands in it.
-const WHOLE: [(&str, &str); 2] = [
+const WHOLE: [(&str, &str); 3] = [
     (
         "environment_variables",
         "set it in the gateway's environment: values of variables are not copied",
+    ),
+    (
+        "credential_list",
+        "of a credential that entries name, the URL and the key are carried over, where they say none",
     ),
     ("include", "one file is read: import what it includes as well, or write it into one file"),
 ];

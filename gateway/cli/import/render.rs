@@ -54,12 +54,29 @@ pub(super) fn config(groups: &[Group], settings: &Settings, key: &str) -> String
     aliases(&mut text, groups);
     let catalogue = crate::cli::init::known::catalogue();
     for model in groups.iter().flat_map(|it| &it.models) {
-        let chats = model.facts.kind == Kind::Chat;
-        let known = KnownModel::find(&catalogue, &model.facts.upstream).filter(|_| chats);
-        one(&mut text, model, known, settings);
+        one(&mut text, model, known(&catalogue, model), settings);
     }
     owners(&mut text, settings, key);
     text
+}
+
+/// What is known of a model beside what the file says.
+fn known<'a>(catalogue: &'a [KnownModel], model: &Model) -> Option<&'a KnownModel> {
+    KnownModel::find(catalogue, &model.facts.upstream).filter(|_| model.facts.kind == Kind::Chat)
+}
+
+/// The models of which no price is written.
+pub(super) fn unpriced(groups: &[Group]) -> Vec<String> {
+    let catalogue = crate::cli::init::known::catalogue();
+    let models = groups.iter().flat_map(|it| &it.models);
+    let priced =
+        |it: &Model| !it.facts.price.is_empty() || example(known(&catalogue, it)).is_some();
+    models.filter(|it| !priced(it)).map(|it| it.id.clone()).collect()
+}
+
+/// What one host asks for a model.
+fn example(known: Option<&KnownModel>) -> Option<&toml::Table> {
+    known.and_then(|it| it.fields.get("price")).and_then(Value::as_table)
 }
 
 /// The names that are no ids of models.
@@ -176,6 +193,15 @@ fn room(text: &mut String, model: &Model, known: Option<&KnownModel>) {
     if let Some(output) = output {
         let _ = writeln!(text, "output_tokens_max = {output}");
     }
+    if output.is_none() && model.facts.dialect.is_some() {
+        // Messages always say how long an answer may be.
+        let _ = writeln!(
+            text,
+            "# FILL IN: the file does not say how long its answers may be, which Messages always bound, and\n\
+             # its engine may refuse what is larger than it can; {context} holds otherwise.\n\
+             # output_tokens_max = {OUTPUT_TOKENS_DEFAULT}"
+        );
+    }
     let most = output.unwrap_or(context);
     let default = model.facts.output_default.map(|it| it.min(most));
     if let Some(default) = default.filter(|it| *it != most.min(OUTPUT_TOKENS_DEFAULT)) {
@@ -221,7 +247,7 @@ fn price(text: &mut String, model: &Model, known: Option<&KnownModel>) {
         );
         return;
     }
-    let Some(Value::Table(price)) = known.and_then(|it| it.fields.get("price")) else {
+    let Some(price) = example(known) else {
         text.push_str(
             "# FILL IN: the file says no price. While it is free, budgets and reports count nothing.\n\
              # price = { input_per_mtok = \"0.20\", output_per_mtok = \"0.60\" }\nprice = \"free\"\n",

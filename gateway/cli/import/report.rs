@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use policies::counted;
 use serde_json::json;
 
 use super::{
@@ -39,7 +40,11 @@ fn state(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// A line of JSON for each key, then one for each variable that is to be set.
+/// What is true of a model without a price.
+const UNCOUNTED: &str = "budgets count nothing of it";
+
+/// A line of JSON for each key, then one for each model without a price, then one for each variable that is
+/// to be set.
 pub(super) fn json_lines(translation: &Translation) -> String {
     let mut text = String::new();
     for (path, outcome, _) in translation.book.in_order() {
@@ -49,6 +54,9 @@ pub(super) fn json_lines(translation: &Translation) -> String {
         };
         let line = json!({"path": path, "state": state(outcome), "note": words});
         let _ = writeln!(text, "{line}");
+    }
+    for id in &translation.unpriced {
+        let _ = writeln!(text, "{}", json!({"unpriced": id, "note": UNCOUNTED}));
     }
     for (name, what) in translation.secrets.to_set() {
         let _ = writeln!(text, "{}", json!({"set": name, "note": what}));
@@ -79,6 +87,12 @@ pub(super) fn list(translation: &Translation) -> String {
         for (name, what) in to_set {
             let _ = writeln!(text, "  {name:width$}  {what}");
         }
+    }
+    if let unpriced @ [_, ..] = translation.unpriced.as_slice() {
+        let (it, names) = (if unpriced.len() == 1 { "has" } else { "have" }, unpriced.join(", "));
+        let them = if unpriced.len() == 1 { "it" } else { "them" };
+        let count = counted(unpriced.len(), "model", "models");
+        let _ = writeln!(text, "\n{count} {it} no price: budgets count nothing of {them}: {names}");
     }
     text
 }

@@ -74,7 +74,12 @@ fn examples_become_what_stands_beside_them() {
 }
 
 /// Keys that are carried over, each with a value, beside those of which the reason is known.
-const CARRIED: [(&str, &str, &str); 58] = [
+const CARRIED: [(&str, &str, &str); 63] = [
+    ("params", "litellm_credential_name", "c0"),
+    ("params", "blocked", "true"),
+    ("params", "use_litellm_proxy", "false"),
+    ("info", "blocked", "false"),
+    ("litellm", "api_base", "http://10.0.0.8:8000/v1"),
     ("params", "api_key", "sk-literal-secret"),
     ("params", "api_key", "os.environ/SOME_KEY"),
     ("params", "api_key", "none"),
@@ -227,7 +232,12 @@ fn file() -> impl Strategy<Value = String> {
             text += &format!("{name}: {}\n", mapping(&rest, section, ""));
         }
         let top = mapping(&rest, "top", "");
-        text + &format!("other: {top}\nenvironment_variables: {{A: secret-a}}\n")
+        let credentials = "[{credential_name: c0, credential_values: {api_key: sk-literal-credential, \
+                           api_base: \
+                           'http://10.0.0.10:8000/v1', api_version: x}, credential_info: {a: b}}]";
+        text + &format!(
+            "other: {top}\nenvironment_variables: {{A: secret-a}}\ncredential_list: {credentials}\n"
+        )
     })
 }
 
@@ -362,4 +372,144 @@ fn every_reason_is_a_sentence_and_no_key_has_two() {
     assert!(seen.len() > 250, "{}", seen.len());
     assert_eq!(reasons::of("router_settings.redis_hosts"), None);
     assert_eq!(reasons::of("model_list[0].x"), None);
+}
+
+/// The list of a file with these entries, and its configuration.
+fn listed(entries: &[&str], rest: &str) -> (String, Option<String>) {
+    let entries: String = entries.iter().map(|it| format!("- {it}\n")).collect();
+    let found = translated(&format!("model_list:\n{entries}{rest}"));
+    let list = report::list(&found);
+    (list, found.texts.map(|[config, _]| config))
+}
+
+#[test]
+fn what_is_not_served_to_all_is_not_carried_over() {
+    for (at, keys, served) in [
+        ("params", "blocked: true", false),
+        ("info", "blocked: true", false),
+        ("entry", "blocked: yes", false),
+        ("info", "blocked: 1", false),
+        ("info", "blocked: [x]", false),
+        ("info", "team_id: t1", false),
+        ("info", "team_id: [t1]", false),
+        ("info", "team_public_model_name: gpt", false),
+        ("params", "blocked: false", true),
+        ("info", "blocked: null", true),
+        ("info", "team_id: null, team_public_model_name: ''", true),
+    ] {
+        let of = |part: &str| if part == at { keys } else { "" };
+        let model = "model: openai/x, api_base: 'http://a/v1'";
+        let entry = format!(
+            "{{model_name: m, litellm_params: {{{model}, {}}}, model_info: {{{}}}, {}}}",
+            of("params"),
+            of("info"),
+            of("entry")
+        );
+        let (list, config) = listed(&[&entry], "");
+        assert_eq!(config.is_some(), served, "{at} {keys}\n{list}");
+        assert_eq!(
+            list.contains("`m` is not carried over: it is "),
+            !served,
+            "{at} {keys}\n{list}"
+        );
+    }
+}
+
+#[test]
+fn a_group_that_is_no_tag_is_told_with_the_tag_that_it_could_be() {
+    for (key, groups, said, tags) in [
+        ("info", "[ok, beta testers]", "`beta testers`, which could be `beta-testers`", "[\"ok\"]"),
+        ("info", "beta testers", "`beta testers`, which could be `beta-testers`", ""),
+        (
+            "params",
+            "[a b, 'c,d', ok]",
+            "`a b`, which could be `a-b`, `c,d`, which could be `c-d`",
+            "[\"ok\"]",
+        ),
+    ] {
+        let key_of = if key == "info" { "access_groups" } else { "tags" };
+        let part = |it: &str| if it == key { format!("{key_of}: {groups}") } else { String::new() };
+        let entry = format!(
+            "{{model_name: m, litellm_params: {{model: ollama/x, {}}}, model_info: {{{}}}}}",
+            part("params"),
+            part("info")
+        );
+        let (list, config) = listed(&[&entry], "");
+        let near = list.split("but not quite the same:").nth(1).unwrap();
+        let near = near.split("\n\n").next().unwrap();
+        assert!(near.contains(said) && near.contains("No key is kept from the model"), "{list}");
+        assert_eq!(config.unwrap().contains(&format!("tags = {tags}")), !tags.is_empty());
+    }
+}
+
+#[test]
+fn prices_are_never_lost_without_a_word() {
+    let of = |prices: &str| {
+        let entry = format!("{{model_name: m, litellm_params: {{model: ollama/own, {prices}}}}}");
+        listed(&[&entry], "")
+    };
+    let counts = "1 model has no price: budgets count nothing of it: m\n";
+    for (prices, written) in [
+        ("input_cost_per_token: 1e-17", "input_per_mtok = \"0.000000001\""),
+        ("output_cost_per_token: 1.2345678912e-7", "output_per_mtok = \"0.12345679\""),
+        ("input_cost_per_token: 0, output_cost_per_token: 0", "input_per_mtok = \"0.00\""),
+    ] {
+        let (list, config) = of(prices);
+        assert!(config.unwrap().contains(written) && !list.contains(counts), "{prices}\n{list}");
+        let rounded = list.contains("rounded up to nine decimals");
+        assert_eq!(rounded, prices.contains("e-"), "{list}");
+    }
+    for prices in [
+        "",
+        "input_cost_per_token: 1e-6, output_cost_per_token: 1000000",
+        "input_cost_per_token: x",
+    ] {
+        let (list, config) = of(prices);
+        assert!(config.unwrap().contains("price = \"free\""), "{prices}");
+        assert!(list.ends_with(counts), "{prices}\n{list}");
+    }
+}
+
+#[test]
+fn a_fallback_that_loses_shares_is_not_told_as_exact() {
+    let entry = |name: &str, model: &str, more: &str| {
+        format!("{{model_name: {name}, litellm_params: {{model: ollama/{model}, {more}}}}}")
+    };
+    let rest = |by: &str, to: &str| {
+        format!("router_settings: {{routing_strategy: {by}, fallbacks: [{{a: [{to}]}}]}}")
+    };
+    let (shuffle, latency) = ("simple-shuffle", "latency-based-routing");
+    for (second, by, to, said) in [
+        (entry("b", "z", "weight: 9"), shuffle, "b", "the models of `b` are tried in an order"),
+        (entry("b", "z", "order: 2"), shuffle, "b", ""),
+        (entry("c", "z", ""), shuffle, "b", ""),
+        (entry("a", "z", ""), shuffle, "b", ""),
+        (entry("a", "z", ""), latency, "b", "the models of `a` are chosen by equal shares"),
+        (entry("a", "x", ""), latency, "b", "the models of `a` are chosen by equal shares"),
+    ] {
+        let entries = [entry("a", "x", ""), entry("b", "y", "weight: 1"), second];
+        let entries = entries.each_ref().map(String::as_str);
+        let (list, _) = listed(&entries, &rest(by, to));
+        let line = list.lines().find(|it| it.contains("fallbacks[0].a")).unwrap();
+        // Two of the same model at one place are one model twice.
+        assert!(line.contains(said), "{line}");
+        assert_eq!(line.ends_with(": the order of the route"), said.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn models_that_speak_messages_alone_have_the_bound_of_the_file_or_are_told_to_have_one() {
+    for (info, written) in [
+        ("max_output_tokens: 64000, max_input_tokens: 200000", "\noutput_tokens_max = 64000"),
+        ("max_tokens: 4096", "\noutput_tokens_max = 4096"),
+        ("max_input_tokens: 200000", "# output_tokens_max = 8192"),
+    ] {
+        let entry = format!(
+            "{{model_name: m, litellm_params: {{model: anthropic/claude-x}}, model_info: {{{info}}}}}"
+        );
+        let config = listed(&[&entry], "").1.unwrap();
+        assert!(config.contains(written), "{config}");
+        let told = config.contains("FILL IN: the file does not say how long its answers may be");
+        assert_eq!(told, written.starts_with('#'), "{config}");
+    }
 }

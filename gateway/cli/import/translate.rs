@@ -5,7 +5,9 @@ use policies::Fault;
 use super::{
     book::{Book, View},
     deployment::{self, Reading},
-    group, reasons, render,
+    group,
+    place::Places,
+    reasons, render,
     secret::Secrets,
     settings, yaml,
 };
@@ -18,6 +20,8 @@ pub(super) struct Translation {
     pub book: Book,
     /// The variables that are to be set.
     pub secrets: Secrets,
+    /// The models of which budgets count nothing.
+    pub unpriced: Vec<String>,
     /// How many models there are, and how many names that callers ask for.
     pub counts: [usize; 2],
 }
@@ -32,14 +36,9 @@ pub(super) fn translate(
 ) -> Result<Translation, Box<Fault>> {
     let tree = yaml::read(text)?;
     let root = View::root(&tree);
-    let own = root.get("environment_variables");
-    let variable = |name: &str| {
-        let stated = own.as_ref().and_then(|it| it.get(name)?.text().map(str::to_owned));
-        stated.or_else(|| variable(name))
-    };
     let (book, secrets) = (Book::of(&tree), Secrets::of(&tree));
     let firsts = std::collections::BTreeMap::new();
-    let mut reading = Reading { book, secrets, firsts, variable: &variable };
+    let mut reading = Reading { book, secrets, firsts, places: Places::of(&root, variable) };
     let list = root.get("model_list");
     let found: Vec<_> = list
         .iter()
@@ -57,5 +56,6 @@ pub(super) fn translate(
         let key = secrets.add("SIGNALBOX_FIRST_KEY", what);
         [render::config(&groups, &settings, &key), render::policy(&groups, &settings)]
     });
-    Ok(Translation { texts, book, secrets, counts: [models, names] })
+    let unpriced = render::unpriced(&groups);
+    Ok(Translation { texts, book, secrets, unpriced, counts: [models, names] })
 }
