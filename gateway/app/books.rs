@@ -14,8 +14,8 @@ const LEAVING_MAX: Duration = Duration::from_millis(500);
 /// How often it is looked whether it has.
 const LEAVING_LOOK: Duration = Duration::from_millis(20);
 
-/// Whether this process can be the next one on the ledger's file, whoever has it: one of an older schema stays
-/// as it is until it is in nobody's hands.
+/// Whether this process can be the next one on the ledger's file, whoever has it: one of an older schema
+/// stays as it is until it is in nobody's hands.
 ///
 /// # Errors
 /// It has an older schema, and somebody has it.

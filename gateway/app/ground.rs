@@ -121,8 +121,8 @@ pub fn warnings(config: &Config) -> Vec<String> {
 fn older(path: &Path) -> Option<String> {
     let found = store::older(path).filter(|_| !store::held(path))?;
     Some(format!(
-        "ledger.sqlite: {} has schema {found}, and `serve` brings it to schema {}, after which an older build \
-         cannot read it: make a copy first, by `signalbox ledger backup FILE`",
+        "ledger.sqlite: {} has schema {found}, and `serve` brings it to schema {}, after which an older \
+         build cannot read it: make a copy first, by `signalbox ledger backup FILE`",
         path.display(),
         store::LEDGER_SCHEMA
     ))

@@ -79,7 +79,7 @@ fn record(
 /// Whether the policies of two states are one preset, as two builds have it: no file has changed then.
 fn own_preset((before, after): &(Option<&Map<String, Value>>, &Map<String, Value>)) -> bool {
     let of = |it: &Map<String, Value>| preset::of_version(it.get(VERSION)?.as_str()?);
-    let text = |name| preset::document(name).map(|it| hashed(it));
+    let text = |name| preset::document(name).map(hashed);
     let now = of(after)
         .filter(|name| text(name).as_deref() == after.get(DOCUMENT).and_then(Value::as_str));
     now.is_some() && before.and_then(of) == now

@@ -38,8 +38,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Copies the ledger, of this version or an older one, into a file that is not there yet, for its owner alone,
-/// in the form that it has. Whoever writes to the ledger
+/// Copies the ledger, of this version or an older one, into a file that is not there yet, for its owner
+/// alone, in the form that it has. Whoever writes to the ledger
 /// goes on; what is written after the beginning is not in the copy.
 ///
 /// # Errors
