@@ -186,6 +186,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 pub async fn succeed_or_start(config: Config, log: Log) -> Result<Running, StartError> {
     let doors = ListenAddresses { server: config.server.listen, admin: config.admin.listen };
     let ledger = config.ledger.sqlite.clone();
+    // Nobody is asked for his sockets who could not be succeeded.
+    let free = books::of_this_schema_or_free(&ledger).await;
+    free.map_err(|error| StartError::Ledger(format!("{}: {error}", ledger.display())))?;
     let found = handover::find(&ledger, doors).await.map_err(|why| in_charge(&config, why))?;
     let (predecessor, sockets) = match found {
         Some((predecessor, sockets)) => (Some(predecessor), sockets),

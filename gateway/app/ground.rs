@@ -37,6 +37,7 @@ pub fn check(path: &Path) -> Result<Config, Vec<Fault>> {
 #[must_use]
 pub fn notes(config: &Config) -> Vec<String> {
     let mut notes = in_charge(config);
+    notes.extend(older(&config.ledger.sqlite));
     notes.extend(warnings(config));
     notes
 }
@@ -116,16 +117,34 @@ pub fn warnings(config: &Config) -> Vec<String> {
     notes
 }
 
+/// That a start changes the form of a ledger that nobody has, for good.
+fn older(path: &Path) -> Option<String> {
+    let found = store::older(path).filter(|_| !store::held(path))?;
+    Some(format!(
+        "ledger.sqlite: {} has schema {found}, and `serve` brings it to schema {}, after which an older \
+         build cannot read it: make a copy first, by `signalbox ledger backup FILE`",
+        path.display(),
+        store::LEDGER_SCHEMA
+    ))
+}
+
 /// Who has the addresses and the ledger, and whether a start would take them over.
 fn in_charge(config: &Config) -> Vec<String> {
     let ledger = config.ledger.sqlite.display();
     let doors = ListenAddresses { server: config.server.listen, admin: config.admin.listen };
+    let older = store::older_in_use(&config.ledger.sqlite);
     let held = match handover::look(&config.ledger.sqlite, doors) {
         Ok(Some(pid)) => {
-            return vec![format!(
-                "ledger.sqlite: {ledger} is in use, by a gateway that runs (process {pid}): `serve` \
-                 would take over from it"
-            )];
+            let used = format!(
+                "ledger.sqlite: {ledger} is in use, by a gateway that runs (process {pid})"
+            );
+            return vec![match older {
+                Some(why) => format!("{used}, which `serve` could not take over from: {why}"),
+                None => format!("{used}: `serve` would take over from it"),
+            }];
+        }
+        _ if let Some(why) = older => {
+            Some(format!(", which `serve` could not take over from: {why}"))
         }
         Ok(None) => store::held(&config.ledger.sqlite).then(|| {
             let found = handover::found(&config.ledger.sqlite);

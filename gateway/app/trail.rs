@@ -4,6 +4,7 @@
 
 use std::{io, sync::Arc};
 
+use policies::preset;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -25,14 +26,19 @@ const SUBJECT: &str = "configuration";
 const NAMES_MAX: usize = 50;
 
 /// What is in force, by its hashes.
-const STANDING: [&str; 5] = ["config", "policy", DOCUMENT, "policy_version", "prices"];
+const STANDING: [&str; 5] = ["config", "policy", DOCUMENT, VERSION, "prices"];
+/// What the policy calls itself.
+const VERSION: &str = "policy_version";
 /// The hash of the policy's document: that of the policy is another one with another team, model or alias.
 const DOCUMENT: &str = "policy_document";
 
+fn hashed(document: &str) -> String {
+    format!("{:016x}", xxh3_64(document.as_bytes()))
+}
+
 fn standing(epoch: &Epoch) -> Map<String, Value> {
     let names = &epoch.names;
-    let document = xxh3_64(epoch.policy.document().as_bytes());
-    let document = Arc::from(format!("{document:016x}"));
+    let document = Arc::from(hashed(epoch.policy.document()));
     let values = [
         &epoch.config_hash,
         &names.policy_hash,
@@ -70,6 +76,15 @@ fn record(
     }
 }
 
+/// Whether the policies of two states are one preset, as two builds have it: no file has changed then.
+fn own_preset((before, after): &(Option<&Map<String, Value>>, &Map<String, Value>)) -> bool {
+    let of = |it: &Map<String, Value>| preset::of_version(it.get(VERSION)?.as_str()?);
+    let text = |name| preset::document(name).map(hashed);
+    let now = of(after)
+        .filter(|name| text(name).as_deref() == after.get(DOCUMENT).and_then(Value::as_str));
+    now.is_some() && before.and_then(of) == now
+}
+
 /// Whether the policies of two states are of different documents. A record of an earlier version has the hash
 /// of the whole alone.
 fn other_policy(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
@@ -89,7 +104,12 @@ pub(super) fn loaded(gateway: &Gateway, last: Option<&str>) {
     let states = (before.as_ref(), &after);
     let mut records = vec![record(gateway, AuditAction::ConfigLoaded, states)];
     if before.as_ref().is_some_and(|before| other_policy(before, &after)) {
-        records.push(record(gateway, AuditAction::PolicyChanged, states));
+        let changed = record(gateway, AuditAction::PolicyChanged, states);
+        let (who, reason) = match own_preset(&states) {
+            true => (BY_GATEWAY, "the program's own preset is another one"),
+            false => (BY_FILE, "the files name another policy than at the last start or reload"),
+        };
+        records.push(AuditRecord { who: who.into(), reason: reason.into(), ..changed });
     }
     let _ = gateway.recorder.audited(records);
 }
@@ -163,5 +183,36 @@ pub(super) fn denied(gateway: &Gateway, end: bool) {
     let records: Vec<_> = gateway.recorder.denied(at_ms, end).into_iter().map(record).collect();
     if !records.is_empty() {
         let _ = gateway.recorder.audited(records);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_preset_of_the_program_is_told_from_another_policy_of_the_files() {
+        let state = |version: &str, document: &str| {
+            let hash = hashed(document);
+            let pairs = [(VERSION, version), (DOCUMENT, &hash)];
+            pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect()
+        };
+        let bank = preset::document("bank").unwrap_or_default();
+        let version = "bank-2026-11.2";
+        for (before, after, own) in [
+            (("bank-2026-11", "as it was"), (version, bank), true),
+            // An earlier build has changed its text and not its version.
+            ((version, "as it was"), (version, bank), true),
+            (("best-1", "as it was"), (version, bank), false),
+            (("mine", "as it was"), (version, bank), false),
+            // A copy in a file, which somebody has edited.
+            (("bank-2026-11", bank), (version, "edited"), false),
+            ((version, bank), ("mine", "edited"), false),
+        ] {
+            let (before, after): (Map<_, _>, Map<_, _>) =
+                (state(before.0, before.1), state(after.0, after.1));
+            assert_eq!(own_preset(&(Some(&before), &after)), own, "{before:?} {after:?}");
+            assert!(!own_preset(&(None, &after)), "nothing was before");
+        }
     }
 }

@@ -28,6 +28,7 @@ mod why;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::LazyLock,
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -37,6 +38,7 @@ use self::print::err;
 use crate::{
     app,
     config::{self, Config},
+    store,
 };
 
 /// Exit code: the checked thing is wrong.
@@ -49,9 +51,14 @@ const USAGE: u8 = 64;
 /// The configuration that commands take where none is named.
 const CONFIG: &str = "signalbox.toml";
 
+/// The version, and whose ledgers are read: builds between two versions differ in these.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!("{}, ledger schema {}", env!("CARGO_PKG_VERSION"), store::LEDGER_SCHEMA)
+});
+
 /// One door to many open models: routed by policy, kept within limits, accounted for exactly.
 #[derive(Debug, Parser)]
-#[command(name = "signalbox", version, arg_required_else_help = true)]
+#[command(name = "signalbox", version = VERSION.as_str(), arg_required_else_help = true)]
 struct Args {
     /// The configuration file [default: signalbox.toml]
     #[arg(long, global = true, value_name = "FILE")]

@@ -82,6 +82,21 @@ pub enum StoreError {
         /// The one that is read.
         known: i64,
     },
+    /// It was made by an older version, and cannot become this version's while another process has it open.
+    #[error(
+        "it has schema {found}, and this build needs {known}: no ledger is brought there while another \
+         signalbox has it open. Stop that one, wait until it has ended, then start this build, which takes \
+         {takes} for it. An older build cannot read it afterwards: make a copy first, by `signalbox ledger \
+         backup`"
+    )]
+    OlderInUse {
+        /// The schema found.
+        found: i64,
+        /// The one that is needed.
+        known: i64,
+        /// How long it takes to bring it there, in words.
+        takes: &'static str,
+    },
     /// There is no file of its name.
     #[error("there is no such file: the ledger is made at the first start of the server")]
     Absent,

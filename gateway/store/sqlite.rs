@@ -74,7 +74,7 @@ pub use self::{
     observed::{Asked, Observed, ObservedRow},
     past::{PastArm, PastRow},
     pepper::{PepperKnown, accept_pepper, pepper_fingerprint},
-    probe::{held, usable},
+    probe::{LEDGER_SCHEMA, held, older, older_in_use, usable},
     read::{Dimension, Entry, Filter, Sum},
     reader::Reader,
     recover::Recovered,
@@ -186,8 +186,9 @@ impl Sqlite {
         files::openable(path, true)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&mut connection, durability).map_err(failed)?;
-        if !living.is_empty() && migrate::version(&connection).map_err(failed)? < migrate::NEWEST {
-            return Err(boot::in_use(path));
+        let found = migrate::version(&connection).map_err(failed)?;
+        if !living.is_empty() && found < migrate::NEWEST {
+            return Err(migrate::older_in_use(found).unwrap_or_else(|| boot::in_use(path)));
         }
         migrate::migrate(&mut connection)?;
         let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);

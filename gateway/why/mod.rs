@@ -10,9 +10,10 @@ mod past;
 mod text;
 
 use policies::{
-    Explanation, FleetSnapshot, compile,
+    Explanation, FleetSnapshot, Policy, compile,
     experiment::ExperimentView,
     facts::{Draw, FleetView, ModelView},
+    preset,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -116,13 +117,7 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     let policy = compile(document, &fleet).map_err(|faults| {
         unreadable(faults.first().map_or_else(String::new, ToString::to_string))
     })?;
-    let note = (policy.hash() != hash).then(|| {
-        format!(
-            "the policy is kept as {hash} and reads as {} now: it was changed by hand, or this version \
-             of signalbox reads it in another way",
-            policy.hash()
-        )
-    });
+    let note = (policy.hash() != hash).then(|| other_hash(&policy, hash));
     let row = past::row(&kept.columns);
     let draw = Draw(row.draw);
     let past =
@@ -133,6 +128,21 @@ fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     let view = FleetView { version: 0, models: healthy };
     let decision = experiment::explained(&policy, &kept.columns, &past.signals, (&view, draw));
     Ok((decision, note))
+}
+
+/// That this build reckons another hash of a policy than the one by which it is kept.
+fn other_hash(policy: &Policy, hash: &str) -> String {
+    let version = policy.version();
+    let preset = preset::of_version(version);
+    let changed = preset.filter(|name| preset::document(name) != Some(policy.document()));
+    let since = match changed {
+        Some(name) => format!("; the program's own preset `{name}` has changed since"),
+        None => String::new(),
+    };
+    format!(
+        "the policy {version} is kept as {hash}, and this build of signalbox reckons another hash of it: \
+         another build wrote it{since}. Whether its row was changed by hand, `signalbox ledger verify` knows"
+    )
 }
 
 /// That there is no policy of this version and hash, and for what cause.
@@ -205,4 +215,27 @@ fn other_models(
             planned.model
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_of_another_build_is_named_by_the_hash_it_is_kept_by() {
+        let bank = preset::document("bank").unwrap_or_default();
+        let changed = "the program's own preset `bank` has changed since";
+        for (document, says) in [
+            (bank.replacen("bank-2026-11.2", "bank-2026-11", 1), true),
+            (format!("{bank}\n# Another text of the same version.\n"), true),
+            (bank.to_owned(), false),
+            (bank.replacen("bank-2026-11.2", "mine", 1), false),
+        ] {
+            let policy = compile(&document, &policies::catalogue()).unwrap();
+            let told = other_hash(&policy, "0123456789abcdef");
+            assert!(told.contains("is kept as 0123456789abcdef, and this build"), "{told}");
+            assert!(!told.contains(policy.hash()), "no third hash: {told}");
+            assert_eq!(told.contains(changed), says, "{told}");
+        }
+    }
 }

@@ -78,6 +78,7 @@ mod top;
 mod traces;
 mod two_persons;
 mod unservable;
+mod upgrade;
 mod usage;
 mod usage_and_recovery;
 mod vectors;

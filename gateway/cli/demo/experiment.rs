@@ -19,7 +19,8 @@ const BETWEEN: &str = "[[experiment]]";
 /// The rule of `bank` before which the rule stands.
 const BEFORE: &str = "[[rule]]\nname = \"long-documents\"";
 /// The version of `bank`, and what joins it.
-const VERSION: (&str, &str) = ("version = \"bank-2026-11\"", "version = \"bank-2026-11-chat-ab\"");
+const VERSION: (&str, &str) =
+    ("version = \"bank-2026-11.2\"", "version = \"bank-2026-11.2-chat-ab\"");
 
 /// Customers of the chat, a language.
 const USERS: u64 = 300;
@@ -59,7 +60,7 @@ mod tests {
     fn the_policy_is_the_preset_with_one_rule_and_one_experiment_more() {
         let bank = policies::preset::document("bank").unwrap();
         let text = policy(bank).unwrap();
-        assert!(text.contains(VERSION.1) && !text.contains("version = \"bank-2026-11\""));
+        assert!(text.contains(VERSION.1) && !text.contains("version = \"bank-2026-11.2\""));
         for (what, more) in [("[[rule]]", 1), ("[[experiment]]", 1), ("[default]", 0)] {
             assert_eq!(text.matches(what).count(), bank.matches(what).count() + more, "{what}");
         }

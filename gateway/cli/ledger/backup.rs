@@ -44,6 +44,15 @@ pub(super) fn run(config: &Path, args: &Args) -> ExitCode {
     };
     let place = std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone());
     print(&place, &made, args.json);
+    if made.schema < store::LEDGER_SCHEMA {
+        err!(
+            "note: ledger and copy have schema {}, as an older build has it, and the copy is not recorded in \
+             the audit trail: this build writes to ledgers of schema {} alone",
+            made.schema,
+            store::LEDGER_SCHEMA
+        );
+        return ExitCode::SUCCESS;
+    }
     // A copy that is there and not recorded is worth more than none, as where the ledger's disk is full.
     match store::record(&ledger, recorded(&place, &made), now_ms) {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,7 +94,7 @@ fn print(place: &Path, made: &BackedUp, json: bool) {
         out!(
             "{}",
             json!({
-                "file": place.display().to_string(), "bytes": made.bytes,
+                "file": place.display().to_string(), "bytes": made.bytes, "schema": made.schema,
                 "audit_head": head.map(|it| it.0), "audit_head_hash": head.map(|it| &it.1),
             })
         );

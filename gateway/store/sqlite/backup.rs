@@ -11,7 +11,9 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{BUSY_TIMEOUT, Reader, audit, boot::beside, damage, failed, files};
+use super::{
+    BUSY_TIMEOUT, audit, boot::beside, damage, failed, files, migrate::AUDITED, reader::connected,
+};
 use crate::record::StoreError;
 
 /// A copy that was made.
@@ -21,6 +23,8 @@ pub struct BackedUp {
     pub bytes: u64,
     /// The number and the hash, in hexadecimal digits, of the newest record of its audit trail, if any.
     pub audit_head: Option<(i64, String)>,
+    /// The number of its schema, which is the ledger's: a copy of an older one is as old.
+    pub schema: i64,
 }
 
 /// A file that is taken away again unless it comes to have its name.
@@ -34,7 +38,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Copies the ledger into a file that is not there yet, for its owner alone. Whoever writes to the ledger
+/// Copies the ledger, of this version or an older one, into a file that is not there yet, for its owner
+/// alone, in the form that it has. Whoever writes to the ledger
 /// goes on; what is written after the beginning is not in the copy.
 ///
 /// # Errors
@@ -42,12 +47,12 @@ impl Drop for Unfinished {
 /// there is no copy.
 pub fn backup(ledger: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     absent(to)?;
-    let source = Reader::open(ledger)?;
+    let (source, schema) = connected(ledger, BUSY_TIMEOUT)?;
     let unwritable = |error: io::Error| unwritten(to, &error);
     let unfinished = Unfinished(beside(to, &format!(".{}.unfinished", std::process::id())));
     let _ = fs::remove_file(&unfinished.0);
     files::create(&unfinished.0).map_err(unwritable)?;
-    let audit_head = copy(&source, &unfinished.0, to)?;
+    let audit_head = copy((&source, schema), &unfinished.0, to)?;
     let file = File::open(&unfinished.0).map_err(unwritable)?;
     file.sync_all().map_err(unwritable)?;
     let bytes = file.metadata().map_err(unwritable)?.len();
@@ -55,7 +60,7 @@ pub fn backup(ledger: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     fs::rename(&unfinished.0, to).map_err(unwritable)?;
     let folder = to.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|it| it.sync_all()).map_err(unwritable)?;
-    Ok(BackedUp { bytes, audit_head })
+    Ok(BackedUp { bytes, audit_head, schema })
 }
 
 /// Nothing is ever written over.
@@ -70,7 +75,7 @@ fn absent(to: &Path) -> Result<(), StoreError> {
 /// Copies all pages in one step, which is of one moment however much is written meanwhile: in several, each
 /// write would begin the copy anew.
 fn copy(
-    source: &Reader,
+    (source, schema): (&Connection, i64),
     unfinished: &Path,
     to: &Path,
 ) -> Result<Option<(i64, String)>, StoreError> {
@@ -81,7 +86,7 @@ fn copy(
     };
     let mut copy = Connection::open(unfinished).map_err(failed)?;
     copy.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    let step = Backup::new(source.connection(), &mut copy).and_then(|it| it.step(-1));
+    let step = Backup::new(source, &mut copy).and_then(|it| it.step(-1));
     if step.map_err(failed)? != StepResult::Done {
         return Err(StoreError::Locked);
     }
@@ -95,7 +100,10 @@ fn copy(
         let told = "there is no copy, since it would be as the ledger is";
         return Err(StoreError::Damaged(format!("{fault}; {told}")));
     }
-    let head = audit::head(&copy).map_err(failed)?;
+    let head = match schema {
+        AUDITED.. => audit::head(&copy).map_err(failed)?,
+        _ => None,
+    };
     copy.close().map_err(|(_, error)| failed(error))?;
     Ok(head.map(|(seq, hash)| (seq, audit::hex(&hash))))
 }

@@ -18,6 +18,10 @@ use crate::record::StoreError;
 
 /// The number of this version's schema.
 pub(super) const NEWEST: i64 = 9;
+/// The first schema that has an audit trail.
+pub(super) const AUDITED: i64 = 7;
+/// The first schema whose entries stand as they do now: from it on none is written anew.
+const KEPT: i64 = 3;
 
 /// The tables of a new file.
 const CREATE: &str = concat!(
@@ -171,6 +175,15 @@ const STEPS: [&[&str]; 9] = [
 /// The number of the file's schema.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// That a file of an older schema is in another process's hands; nothing of this version's.
+pub(super) fn older_in_use(found: i64) -> Option<StoreError> {
+    let takes = match found {
+        KEPT.. => "milliseconds",
+        _ => "about 10 seconds for each million entries",
+    };
+    (1..NEWEST).contains(&found).then_some(StoreError::OlderInUse { found, known: NEWEST, takes })
 }
 
 /// Brings the file to this version's schema, or refuses one from the future. All or nothing.

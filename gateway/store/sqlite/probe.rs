@@ -10,8 +10,13 @@ use rustix::fs::{Access, access};
 
 use super::{
     boot::{beside, living, locked},
-    migrate::NEWEST,
+    migrate::{self, NEWEST},
+    pepper,
 };
+use crate::record::StoreError;
+
+/// The number of the schema that this build's ledgers have.
+pub const LEDGER_SCHEMA: i64 = NEWEST;
 
 /// What an SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -51,7 +56,35 @@ pub fn usable(path: &Path) -> Result<(), String> {
         let name = beside(path, end);
         writable(&name).map_err(|error| format!("{}: {error}", name.display()))?;
     }
-    ours(path).map_err(|found| format!("{}, {found}", path.display()))
+    ours(path).map_err(|found| format!("{}, {found}", path.display()))?;
+    // What is in the log alone, the head does not say.
+    match schema(path) {
+        Some(found) if found > NEWEST => Err(format!("{}, {}", path.display(), newer(found))),
+        _ => Ok(()),
+    }
+}
+
+/// The number of the schema that the file has by now, where there is a ledger that can be read.
+fn schema(path: &Path) -> Option<i64> {
+    let connection = pepper::unchanged(path).ok()?;
+    migrate::version(&connection).ok()
+}
+
+fn newer(found: i64) -> String {
+    format!("which has schema {found}: this version knows {NEWEST}")
+}
+
+/// The number of the schema of a ledger that a start would bring to this version's; nothing of any other.
+#[must_use]
+pub fn older(path: &Path) -> Option<i64> {
+    schema(path).filter(|found| (1..NEWEST).contains(found))
+}
+
+/// Why a start cannot succeed or join whoever has this ledger: it would have to be brought to this version's
+/// form under his hands. Nothing where it need not be, or where nobody has it.
+#[must_use]
+pub fn older_in_use(path: &Path) -> Option<StoreError> {
+    older(path).filter(|_| held(path)).and_then(migrate::older_in_use)
 }
 
 /// Whether a server has this ledger at the moment, or is about to.
@@ -84,15 +117,15 @@ fn ours(path: &Path) -> Result<(), String> {
     let number = |at: std::ops::Range<usize>| {
         head.get(at).and_then(|it| it.try_into().ok()).map_or(0, u32::from_be_bytes)
     };
-    let (found, known) = (number(VERSION), NEWEST);
+    let found = number(VERSION);
     // A ledger gets its tables and the number of their schema at once.
     if found == 0 && number(CHANGES) != 0 {
         return Err(String::from("which holds the tables of another program"));
     }
-    if i64::from(found) > known {
-        return Err(format!("which has schema {found}: this version knows {known}"));
+    match i64::from(found) {
+        found if found > NEWEST => Err(newer(found)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

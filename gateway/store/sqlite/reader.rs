@@ -15,8 +15,9 @@ use super::{
     Apart, Asked, BUSY_TIMEOUT, Balances, BootMark, Charges, Dimension, EnrolledRow, Entry, Filter,
     Following, HourlyFleet, KeptRequest, Named, Observed, ObservedRow, PastRow, Settled, ShadowRow,
     Span, Spending, Spent, Sum, Verification, audit, boot, charges, checkpoint, enrolled, failed,
-    files, machines, managed, migrate::NEWEST, observed, past, pepper, read, request, shadow,
-    spent, verify,
+    files, machines, managed,
+    migrate::{self, NEWEST},
+    observed, past, pepper, read, request, shadow, spent, verify,
 };
 use crate::{
     config::Managed,
@@ -29,6 +30,20 @@ use crate::{
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+}
+
+/// A connection that only reads a ledger of this version or an older one, and the number of its schema.
+pub(super) fn connected(path: &Path, wait: Duration) -> Result<(Connection, i64), StoreError> {
+    // SQLite would say no more than that it cannot open it.
+    files::openable(path, false)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(wait).map_err(failed)?;
+    match migrate::version(&connection).map_err(failed)? {
+        found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
+        i64::MIN..=0 => Err(StoreError::NoLedger),
+        found => Ok((connection, found)),
+    }
 }
 
 impl Reader {
@@ -45,21 +60,13 @@ impl Reader {
     /// # Errors
     /// As there.
     pub fn open_within(path: &Path, wait: Duration) -> Result<Self, StoreError> {
-        // SQLite would say no more than that it cannot open it.
-        files::openable(path, false)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(wait).map_err(failed)?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        match version.map_err(failed)? {
-            NEWEST => Ok(Self { connection, path: path.to_owned() }),
-            found if found > NEWEST => Err(StoreError::Newer { found, known: NEWEST }),
-            i64::MIN..=0 => Err(StoreError::NoLedger),
-            found => Err(StoreError::Older { found, known: NEWEST }),
+        match connected(path, wait)? {
+            (connection, NEWEST) => Ok(Self { connection, path: path.to_owned() }),
+            (_, found) => Err(StoreError::Older { found, known: NEWEST }),
         }
     }
 
-    /// The connection, for a copy.
+    /// The connection, for what is asked beside these questions.
     pub(super) const fn connection(&self) -> &Connection {
         &self.connection
     }

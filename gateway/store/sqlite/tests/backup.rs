@@ -94,3 +94,33 @@ fn nothing_is_written_over_and_what_fails_leaves_nothing() {
     assert!(matches!(backup(&folder.0.join("other.db"), &to), Err(StoreError::NoLedger)));
     assert_eq!(beside_copy(&folder), Vec::<String>::new());
 }
+
+#[test]
+fn a_ledger_of_every_older_schema_is_copied_as_it_is_and_goes_on_from_the_copy() {
+    let folder = Folder::new("backup-older");
+    for (found, tables) in [
+        (1, [older::FIRST, "", "PRAGMA user_version = 1"]),
+        (2, [older::FIRST, older::SECOND, "PRAGMA user_version = 2"]),
+        (3, [older::THIRD, older::THIRD_ROWS, "PRAGMA user_version = 3"]),
+        (4, [older::THIRD, older::FOURTH, "PRAGMA user_version = 4"]),
+        (7, ["", "", older::SEVENTH]),
+        (8, ["", "", older::EIGHTH]),
+    ] {
+        let ledger = folder.0.join(format!("of-{found}.db"));
+        if found >= 7 {
+            drop(Sqlite::open(&ledger, Durability::Process).unwrap());
+        }
+        let connection = Connection::open(&ledger).unwrap();
+        connection.execute_batch(&tables.concat()).unwrap();
+        drop(connection);
+        let to = folder.0.join(format!("copy-{found}.db"));
+        let made = backup(&ledger, &to).unwrap();
+        assert_eq!((made.schema, made.audit_head), (found, None));
+        for (file, schema) in [(&to, found), (&ledger, found)] {
+            let told = Reader::open(file).unwrap_err();
+            assert!(matches!(told, StoreError::Older { found, .. } if found == schema), "{told}");
+        }
+        drop(Sqlite::open(&to, Durability::Process).unwrap());
+        assert_eq!(Reader::open(&to).unwrap().verify().unwrap().faults, Vec::<String>::new());
+    }
+}

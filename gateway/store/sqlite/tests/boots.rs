@@ -134,11 +134,24 @@ fn an_earlier_version_that_runs_keeps_both_away_and_its_form_is_not_changed_unde
     drop(door);
     let _first = folder.open();
     let connection = Connection::open(folder.file()).unwrap();
-    connection.pragma_update(None, "user_version", migrate::NEWEST - 1).unwrap();
-    in_use(Sqlite::join(&folder.file(), Durability::Process), &folder);
+    for found in 1..migrate::NEWEST {
+        connection.pragma_update(None, "user_version", found).unwrap();
+        let joined = Sqlite::join(&folder.file(), Durability::Process);
+        for told in [joined.err(), older_in_use(&folder.file())] {
+            let told = told.map(|it| it.to_string()).unwrap_or_default();
+            let takes = if found < 3 { "about 10 seconds" } else { "milliseconds" };
+            let from = format!("it has schema {found}, and this build needs {}", migrate::NEWEST);
+            assert!(told.starts_with(&from) && told.contains(takes), "{told}");
+        }
+        assert_eq!((usable(&folder.file()), older(&folder.file())), (Ok(()), Some(found)));
+    }
     connection.pragma_update(None, "user_version", migrate::NEWEST + 1).unwrap();
     let newer = Sqlite::join(&folder.file(), Durability::Process);
     assert!(matches!(newer, Err(StoreError::Newer { .. })), "{newer:?}");
+    // It stands in the log alone: the head of the file does not have it yet.
+    assert!(usable(&folder.file()).unwrap_err().contains("this version knows"));
+    connection.pragma_update(None, "user_version", migrate::NEWEST).unwrap();
+    assert!(older(&folder.file()).is_none() && older_in_use(&folder.file()).is_none());
     assert_eq!(folder.boots(), ["signalbox.db.boot-1"]);
 }
 
