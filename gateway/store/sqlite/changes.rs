@@ -69,7 +69,10 @@ pub fn note_uses(ledger: &Path, uses: &[(Arc<str>, i64)]) -> Result<(), StoreErr
 pub fn stored_managed(ledger: &Path) -> Result<Managed, StoreError> {
     let Ok(connection) = pepper::unchanged(ledger) else { return Ok(Managed::default()) };
     match migrate::version(&connection).map_err(failed) {
-        Ok(migrate::NEWEST) => read(&connection, &Managed::default()).map_err(failed),
+        // A start reads them before it brings an older file to its own form.
+        Ok(migrate::MANAGED..=migrate::NEWEST) => {
+            read(&connection, &Managed::default()).map_err(failed)
+        }
         // What is there is not known then: that is not nothing.
         Err(StoreError::Locked) => Err(StoreError::Locked),
         _ => Ok(Managed::default()),

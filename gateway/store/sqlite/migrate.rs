@@ -18,6 +18,8 @@ use crate::record::StoreError;
 
 /// The number of this version's schema.
 pub(super) const NEWEST: i64 = 9;
+/// The first that has keys, teams and switches, in the form that they still have.
+pub(super) const MANAGED: i64 = 8;
 /// The first schema that has an audit trail.
 pub(super) const AUDITED: i64 = 7;
 /// The first schema whose entries stand as they do now: from it on none is written anew.

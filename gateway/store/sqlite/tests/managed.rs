@@ -234,3 +234,19 @@ fn a_full_disk_changes_nothing() {
     assert_eq!((verified.faults, verified.audit), (Vec::new(), 3));
     assert_eq!(managed(&folder).last, 2);
 }
+
+/// A start reads keys and teams before it brings an older file to its own form: none of them is away then.
+#[test]
+fn what_an_earlier_version_has_is_read_before_its_file_is_brought_up_to_date() {
+    let folder = written("managed-earlier");
+    let known = managed(&folder);
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch(older::EIGHTH).unwrap();
+    drop(connection);
+    let earlier = stored_managed(&folder.file()).unwrap();
+    assert_eq!(
+        (earlier.last, earlier.get(ManagedKind::Key, "a")),
+        (known.last, known.get(ManagedKind::Key, "a"))
+    );
+    assert!(earlier.get(ManagedKind::Key, "b").is_some());
+}
