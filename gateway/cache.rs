@@ -5,20 +5,21 @@
 //! the process. It refuses to decide what may be kept, and for whom.
 
 mod flight;
+mod gathering;
 mod shelf;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use policies::facts::Money;
 
-pub(crate) use self::flight::Lead;
 use self::{flight::Flights, shelf::Shelf};
+pub(crate) use self::{flight::Lead, gathering::Gathering};
 
 /// The hash of all that an answer depends on: SHA-256, so that no two questions ever meet.
 pub(crate) type Key = [u8; 32];
@@ -41,6 +42,9 @@ pub(crate) struct Kept {
 pub(crate) struct Cache {
     shelf: Mutex<Shelf>,
     flights: Flights,
+    /// Bytes held by answers that are still coming.
+    gathered: AtomicUsize,
+    bytes_max: usize,
     entry_bytes_max: usize,
     /// How long a request waits for an equal one.
     wait: Duration,
@@ -68,11 +72,13 @@ pub(crate) enum Look {
 }
 
 impl Cache {
-    /// An empty one, for so many bytes.
+    /// An empty one, for so many bytes; answers that are still coming may take as many again.
     pub(crate) fn new(bytes_max: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             shelf: Mutex::new(Shelf::new(bytes_max)),
             flights: Flights::default(),
+            gathered: AtomicUsize::new(0),
+            bytes_max,
             entry_bytes_max: bytes_max / ENTRY_PART,
             wait,
         })
@@ -81,11 +87,6 @@ impl Cache {
     /// Whether anything is ever kept.
     pub(crate) fn keeps(&self) -> bool {
         self.entry_bytes_max > 0
-    }
-
-    /// The longest answer that is kept.
-    pub(crate) fn entry_bytes_max(&self) -> usize {
-        self.entry_bytes_max
     }
 
     /// The answer under a key, if it is one that the asker may have. Where an equal request is under way,

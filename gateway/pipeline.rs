@@ -315,7 +315,7 @@ async fn serve_decided(
     let Decided { signals, plan, draw } = decided;
     tab.enrolled(plan.arm);
     let arm = edited(epoch, &plan);
-    let plan = sayable(epoch, &request, plan, arm.is_some())?;
+    let plan = sayable(epoch, &request, plan, arm.as_deref())?;
     if plan.cache_ttl_s.is_some() && plan.arm.is_none() && arm.is_none() {
         let (team, signals, request) = (&*caller.team_name, &*signals, &*request);
         let question = Question { team, signals, plan: &plan, request, headers: &headers };

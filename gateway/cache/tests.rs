@@ -53,6 +53,59 @@ proptest! {
     }
 }
 
+/// What all answers that are still coming hold.
+fn gathered(cache: &Cache) -> usize {
+    cache.gathered.load(Ordering::SeqCst)
+}
+
+proptest! {
+    #[test]
+    fn answers_that_are_still_coming_take_no_more_than_those_that_are_kept(
+        bytes_max in 0..40_000_usize,
+        pieces in prop::collection::vec((0..16_usize, 0..1_500_usize), 1..200),
+    ) {
+        let cache = Cache::new(bytes_max, HOUR);
+        let mut all: Vec<_> = (0..16).map(|_| Some(Gathering::new(Arc::clone(&cache)))).collect();
+        let mut come = [0; 16];
+        for (of, length) in pieces {
+            // No bytes stand for a caller that went.
+            if length == 0 {
+                (all[of], come[of]) = (None, 0);
+            }
+            let it = all[of].get_or_insert_with(|| Gathering::new(Arc::clone(&cache)));
+            it.push(&vec![b'x'; length]);
+            come[of] += length;
+            prop_assert!(it.body().is_none_or(|body| body.len() == come[of]), "whole or nothing");
+            prop_assert!(gathered(&cache) <= bytes_max);
+            let held: usize = all.iter().flatten().filter_map(Gathering::body).map(<[u8]>::len).sum();
+            prop_assert!(held <= gathered(&cache));
+        }
+        all.clear();
+        prop_assert_eq!(gathered(&cache), 0, "nothing is held by who is gone");
+    }
+}
+
+#[test]
+fn an_answer_without_room_is_given_up_and_the_next_has_its_room() {
+    let cache = Cache::new(80_000, HOUR);
+    let gather = |length: usize| {
+        let mut it = Gathering::new(Arc::clone(&cache));
+        it.push(&vec![b'x'; length]);
+        it
+    };
+    assert!(gather(10_000).body().is_some(), "an eighth");
+    assert!(gather(10_001).body().is_none(), "more than an eighth");
+    let mut eight: Vec<_> = (0..8).map(|_| gather(10_000)).collect();
+    assert!(eight.iter().all(|it| it.body().is_some()));
+    let mut ninth = gather(1);
+    assert!(ninth.body().is_none());
+    let taken = eight.pop().map(|mut it| it.take());
+    assert_eq!(taken.map(|it| (it.len(), it.capacity())), Some((10_000, 10_000)));
+    ninth.push(b"x");
+    assert!(ninth.body().is_none(), "a part of it is missing");
+    assert!(gather(10_000).body().is_some());
+}
+
 #[test]
 fn what_was_asked_for_the_longest_ago_makes_room() {
     let cache = Cache::new(80_000, HOUR);

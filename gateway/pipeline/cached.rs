@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Epoch, Gateway, Tab};
 use crate::{
-    cache::{Cache, Found, Kept, Key, Lead},
+    cache::{Found, Gathering, Kept, Key, Lead},
     failure::Stage,
     outcome::{CacheResult, Cached, GivenAgain, Outcome, UsageSource},
     record::model_of,
@@ -42,15 +42,13 @@ pub(super) struct Standing {
 
 /// An answer that may be given again, as far as it has been passed on.
 struct Keeping {
-    cache: Arc<Cache>,
+    answer: Gathering,
     key: Key,
     ttl: Duration,
     surface: &'static Surface,
     stream: bool,
     /// Where equal requests wait for it.
     lead: Option<Lead>,
-    body: Vec<u8>,
-    too_long: bool,
 }
 
 /// The answer that a request is given again, if one is kept; else the tab knows where its own is.
@@ -99,14 +97,12 @@ async fn standing(gw: &Gateway, epoch: &Epoch, question: &Question<'_>) -> Optio
         Found::Nothing(expired, lead) => {
             let result = if expired { CacheResult::Expired } else { CacheResult::Miss };
             let keeping = Keeping {
-                cache: Arc::clone(&gw.cache),
+                answer: Gathering::new(Arc::clone(&gw.cache)),
                 key,
                 ttl,
                 surface: request.surface(),
                 stream: request.stream(),
                 lead,
-                body: Vec::new(),
-                too_long: false,
             };
             let cached = Cached { result, answer: None };
             Standing { cached, answer: None, keeping: Some(keeping) }
@@ -152,11 +148,8 @@ impl Standing {
 
     /// A piece of the answer has been passed on.
     pub(super) fn push(&mut self, piece: &[u8]) {
-        let Some(Keeping { cache, body, too_long, .. }) = &mut self.keeping else { return };
-        if *too_long || body.len() + piece.len() > cache.entry_bytes_max() {
-            (*too_long, *body) = (true, Vec::new());
-        } else {
-            body.extend_from_slice(piece);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.answer.push(piece);
         }
     }
 
@@ -164,19 +157,20 @@ impl Standing {
     /// used; if it is not, nobody is to wait for the next one.
     pub(super) fn served(self, outcome: &Outcome, now: Instant) {
         let Some(keeping) = self.keeping else { return };
-        let Keeping { cache, key, ttl, surface, stream, lead, mut body, too_long } = keeping;
+        let Keeping { mut answer, key, ttl, surface, stream, lead } = keeping;
         let served = outcome.charge.served;
         let reported = served.is_some_and(|it| it.source == UsageSource::Reported);
         // Some engines say of an answer that was cut at its bound that it ended.
         let asked = outcome.opened.signals.output_tokens_asked;
         let full = asked.zip(served).is_some_and(|(asked, it)| it.counts.output >= asked.0);
-        let whole = !too_long && reported && !full && surface.own_end(stream, &body);
+        let ended = |body| surface.own_end(stream, body);
+        let whole = reported && !full && answer.body().is_some_and(ended);
         let models = outcome.opened.names.models();
         match models.get(model_of(outcome).get()).filter(|_| whole) {
             Some(model) => {
-                body.shrink_to_fit();
                 let (model, cost) = ((&*model.id).into(), outcome.charge.cost);
-                cache.put(key, Kept { body: Bytes::from(body), model, cost }, now + ttl);
+                let kept = Kept { body: Bytes::from(answer.take()), model, cost };
+                answer.cache().put(key, kept, now + ttl);
             }
             None => lead.into_iter().for_each(Lead::release),
         }

@@ -62,8 +62,8 @@ where
     let asked = ask(gw, &epoch, inbound, tab, wire::read_to_count).await?;
     let Decided { signals, plan, draw } = decide(gw, &epoch, &asked, tab, planned)?;
     tab.enrolled(plan.arm);
-    let changed = edited(&epoch, &plan).is_some();
-    let plan = sayable(&epoch, &asked.request, plan, changed)?;
+    let arm = edited(&epoch, &plan);
+    let plan = sayable(&epoch, &asked.request, plan, arm.as_deref())?;
     let (model, said) = said(gw, &epoch, &asked, (&plan, draw)).await;
     let estimate = || epoch.upstreams.fleet.calibrated(model, signals.input_tokens).0;
     let tokens = said.unwrap_or_else(estimate);

@@ -31,7 +31,7 @@ fn unsaid(epoch: &Epoch, request: &wire::Request, decision: &mut Value) {
         let id = it.get("model").and_then(Value::as_str)?;
         let at = models.iter().position(|it| &*it.id == id)?;
         let dialects = epoch.upstreams.dialects(ModelIndex(u16::try_from(at).ok()?));
-        let wire::Unsayable { path, what } = request.sayable(dialects, false).err()?;
+        let wire::Unsayable { path, what } = request.sayable(dialects, None).err()?;
         Some(json!({ "model": id, "reason": format!("{path} is {what}") }))
     };
     let Some(plan) = decision.get_mut("plan").and_then(Value::as_array_mut) else { return };

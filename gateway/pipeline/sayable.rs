@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policies::{Plan, Planned, facts::Signals};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Epoch;
@@ -15,7 +16,7 @@ pub(super) fn edited(epoch: &Epoch, plan: &Plan) -> Option<Arc<wire::ArmEdit>> {
 }
 
 /// The plan without models that cannot be asked: their engines speak another dialect than the caller, in
-/// which something cannot be said that he says; or an arm is written into what they are asked, which is done
+/// which something cannot be said that he says, or that an arm writes into what they are asked, which is done
 /// in chat completions.
 ///
 /// # Errors
@@ -24,21 +25,24 @@ pub(super) fn sayable(
     epoch: &Epoch,
     request: &wire::Request,
     plan: Arc<Plan>,
-    changed: bool,
+    arm: Option<&wire::ArmEdit>,
 ) -> Result<Arc<Plan>, Failure> {
     if request.unsayable().is_none() && epoch.upstreams.all_chat() {
         return Ok(plan);
     }
-    let asked = |it: &Planned| request.sayable(epoch.upstreams.dialects(it.model), changed);
-    let Some(first) = plan.attempts.iter().find_map(|it| Some((it, asked(it).err()?))) else {
+    let deaf = |it: &Planned| request.sayable(epoch.upstreams.dialects(it.model), arm).err();
+    let reasons: SmallVec<[_; 8]> = plan.attempts.iter().map(deaf).collect();
+    if reasons.iter().all(Option::is_none) {
         return Ok(plan);
-    };
+    }
     let mut left = Plan::clone(&plan);
-    left.attempts.retain(|it| asked(it).is_ok());
+    let mut asked = reasons.iter().map(Option::is_none);
+    left.attempts.retain(|_| asked.next().unwrap_or_default());
     if !left.attempts.is_empty() {
         return Ok(Arc::new(left));
     }
-    let (deaf, wire::Unsayable { path, what }) = first;
+    let first = plan.attempts.iter().zip(reasons).find_map(|(it, reason)| Some((it, reason?)));
+    let Some((deaf, wire::Unsayable { path, what })) = first else { return Ok(plan) };
     let model = epoch.policy.fleet().models.get(deaf.model.get()).map_or("", |it| &*it.id);
     let public = format!("{path} is {what}: the model `{model}` cannot be asked it");
     Err(Failure::invalid("unsupported_parameter", public).at(path).by(&plan.rule, None))

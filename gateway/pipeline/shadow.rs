@@ -52,6 +52,9 @@ pub(crate) async fn shadow(
     let plan = policies::shadow(&epoch.policy, &opened.signals, &fleet, &opened.plan, shadow.model);
     let plan = Arc::new(plan.map_err(passed)?);
     drop(fleet);
+    if request.sayable(epoch.upstreams.dialects(shadow.model), None).is_err() {
+        return Err(ShadowPassed::Incapable);
+    }
     if is_full(&epoch.upstreams.fleet, shadow.model) {
         return Err(ShadowPassed::Busy);
     }

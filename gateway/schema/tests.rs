@@ -245,6 +245,11 @@ fn of_what_cannot_be_judged_nothing_is_said() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert_eq!(schema_valid(&format, &said(deep)), None, "as deep as the text is long");
         assert_eq!(schema_valid(&format, &said("[[\"[[[[\\\"[[[")), Some(false));
+        for without_an_end in
+            ["[".repeat(100_000), "[\"".to_owned() + &"x".repeat(2 * TEXT_BYTES_MAX)]
+        {
+            assert_eq!(schema_valid(&format, &said(without_an_end)), Some(false));
+        }
     }
     let sized =
         |bytes: usize| AnswerFormat::Schema(("{}".to_owned() + &" ".repeat(bytes - 2)).into());

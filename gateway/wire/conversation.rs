@@ -5,7 +5,12 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Unsayable, json::Text};
+use super::{
+    Unsayable,
+    json::{Json, Path, Text},
+    scan::Shape,
+};
+use crate::failure::Failure;
 
 /// A request for an answer to a conversation.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +50,29 @@ impl Conversation<'_> {
     /// Notes what no other dialect can say; the first counts.
     pub(super) fn cannot_say(&mut self, path: String, what: &'static str) {
         self.unsayable.get_or_insert(Unsayable { path, what });
+    }
+}
+
+/// The parts of a content: a text, or a list of `what` that are read one by one.
+///
+/// # Errors
+/// It is neither, or one of them cannot be read.
+pub(super) fn content<'a>(
+    said: Json<'a>,
+    path: Path<'_>,
+    what: &str,
+    mut part: impl FnMut(Json<'a>, Path<'_>) -> Result<Option<Part<'a>>, Failure>,
+) -> Result<Vec<Part<'a>>, Failure> {
+    match said.shape {
+        Shape::String => Ok(vec![Part::Text(said.text(path)?)]),
+        Shape::Array => {
+            let mut parts = Vec::new();
+            for (position, item) in said.items(path)?.into_iter().enumerate() {
+                parts.extend(part(item, path.item(position))?);
+            }
+            Ok(parts)
+        }
+        found => Err(path.wrong(found, &format!("a string or an array of {what}"))),
     }
 }
 

@@ -20,7 +20,7 @@ use self::request::read;
 use super::rewritten::Dialect;
 
 pub(super) use self::{
-    body::asked,
+    body::{askable, asked},
     deltas::deltas,
     described::{answer, body},
     encoder::Encoder,

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 pub(super) use self::edit::{Allowed, StreamOptions};
 use self::{
-    arm::SystemPlace,
+    arm::{ArmEdit, SystemPlace},
     edit::{Body, Edit, Own},
     native::{Echo, Native},
 };
@@ -158,12 +158,12 @@ impl Request {
         self.surface.spoken(dialects, changed && self.native.is_some())
     }
 
-    /// Why an engine of these dialects cannot be asked it, if `changed` with what an arm changes in it.
+    /// Why an engine of these dialects cannot be asked it, with what an arm writes into it.
     ///
     /// # Errors
     /// What it cannot be asked.
-    pub fn sayable(&self, dialects: &[Dialect], changed: bool) -> Result<(), Unsayable> {
-        native::sayable(self, dialects, changed)
+    pub fn sayable(&self, dialects: &[Dialect], arm: Option<&ArmEdit>) -> Result<(), Unsayable> {
+        native::sayable(self, dialects, arm)
     }
 
     /// What its answer repeats of it.

@@ -146,8 +146,8 @@ impl Surface {
 
     /// What writes a chat completion anew where an engine is asked by this surface for a caller of another;
     /// nothing where it is asked as it is.
-    pub(super) fn asks(&self) -> Option<Asks> {
-        self.asks
+    pub(super) fn asks(&self) -> Option<&Asks> {
+        self.asks.as_ref()
     }
 
     /// The surface at a path of a request.

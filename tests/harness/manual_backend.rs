@@ -25,6 +25,23 @@ pub(crate) const CONTENT: &str =
 /// The end of a stream.
 pub(crate) const DONE: &str = "data: [DONE]\n\n";
 
+/// An answer by Messages, as a stream.
+pub(crate) mod messages {
+    /// All but its end.
+    pub(crate) const BEGIN: &str = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":",
+        "{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":",
+        "{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n",
+    );
+    /// Its end.
+    pub(crate) const END: &str = concat!(
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},",
+        "\"usage\":{\"output_tokens\":3}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+}
+
 /// One end of a connection that only does what it is told.
 #[derive(Debug)]
 pub(crate) struct Line {

@@ -5,24 +5,14 @@ use serde_json::{Value, json};
 use crate::harness::{
     Gateway, KEY, Reply, Setup,
     engine::{Engine, answer, usage},
-    manual_backend::{ManualBackend, STREAM},
+    manual_backend::{
+        ManualBackend, STREAM,
+        messages::{BEGIN, END},
+    },
     with,
 };
 
 const NATIVE: &str = "dialects = [\"openai\", \"anthropic\"]\n";
-
-/// An engine's own answer, whole but for its end.
-const BEGIN: &str = concat!(
-    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":",
-    "{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
-    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":",
-    "{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n",
-);
-const END: &str = concat!(
-    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},",
-    "\"usage\":{\"output_tokens\":3}}\n\n",
-    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-);
 
 fn request(model: &str) -> Value {
     let messages = json!([{ "role": "user", "content": "What is a signal box for?" }]);

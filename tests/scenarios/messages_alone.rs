@@ -6,24 +6,15 @@ use crate::harness::{
     Gateway, KEY, Reply, Setup,
     engine::{Engine, answer, usage},
     gateway::{BACKEND_KEY, results},
-    manual_backend::{Line, ManualBackend, STREAM},
+    manual_backend::{
+        Line, ManualBackend, STREAM,
+        messages::{BEGIN, END},
+    },
     with,
 };
 
 const ALONE: &str = "dialects = [\"anthropic\"]\ncapabilities = [\"tools\", \"json_schema\"]\n";
 const PRICES: (&str, &str) = ("1.00", "10.00");
-
-const BEGIN: &str = concat!(
-    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":",
-    "{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
-    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":",
-    "{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n",
-);
-const END: &str = concat!(
-    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},",
-    "\"usage\":{\"output_tokens\":3}}\n\n",
-    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-);
 
 /// A whole answer by Messages.
 fn message(text: &str) -> String {

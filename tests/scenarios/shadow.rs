@@ -35,17 +35,21 @@ fn policy(shadow: &str, guards: &str) -> String {
 const ABLE: &str = "capabilities = [\"json_schema\"]\n";
 
 fn setup(backends: [&[String]; 3], shadow: &str, guards: &str) -> Setup {
-    let [good, other, third] = backends;
+    setup_with(backends, "zone = \"cloud\"\n", &policy(&format!("{SHADOW}, {shadow}"), guards))
+}
+
+/// The same by a policy, with these lines of the model that is the shadow.
+fn setup_with([good, other, third]: [&[String]; 3], lines: &str, policy: &str) -> Setup {
     Setup::new()
         .model_with("good", good, ABLE)
         .model_with("other", other, ABLE)
-        .model_with("third", third, &format!("{ABLE}zone = \"cloud\"\n"))
+        .model_with("third", third, &format!("{ABLE}{lines}"))
         .and(
             "[[team]]\nname = \"staff\"\n[[team]]\nname = \"platform\"\n\
              [policy]\nfile = \"policy.toml\"\n",
         )
         .key("team = \"staff\"\n")
-        .file("policy.toml", &policy(&format!("{SHADOW}, {shadow}"), guards))
+        .file("policy.toml", policy)
 }
 
 const WITHIN: &str = "cost_per_day_max = \"1\"";
@@ -134,6 +138,27 @@ async fn it_is_asked_once_the_caller_has_the_answer_and_billed_to_the_team_that_
     }
     let books = gateway.close().await;
     assert_eq!(books.entries.len(), 4);
+}
+
+#[tokio::test]
+async fn it_is_not_asked_what_its_engine_has_no_words_for() {
+    let third = ManualBackend::start().await;
+    let good = SimBackend::start();
+    let urls = [good.urls(), good.urls(), third.urls()];
+    let policy = policy(&format!("{SHADOW}, {WITHIN}"), "");
+    let scene =
+        setup_with(urls.each_ref().map(|it| &**it), "dialects = [\"anthropic\"]\n", &policy);
+    let gateway = scene.start().await;
+    let penalty = with(of_user(1), json!({ "presence_penalty": 0.5 }));
+    assert_eq!(gateway.ask(&penalty).await.status, 200);
+    passed(&gateway, "incapable", 1.0).await;
+    assert_eq!(third.connections(), 0);
+    assert_eq!(gateway.ask(&of_user(2)).await.status, 200);
+    let shadow = third.asked().await;
+    shadow.hears("POST /v1/messages ").await;
+    shadow.hang_up();
+    let books = gateway.close().await;
+    assert_eq!(books.entries.len(), 3, "none of the one that was not asked");
 }
 
 #[tokio::test]

@@ -28,6 +28,20 @@ const EFFORTS: [(&str, &str); 6] = [
 /// # Errors
 /// What Messages cannot say of it.
 pub(in super::super) fn asked(chat: &[u8], most: Tokens) -> Result<Vec<u8>, Unsayable> {
+    let mut out = Writer(Vec::with_capacity(chat.len() + 256));
+    out.body(&askable_conversation(chat)?, most);
+    Ok(out.0)
+}
+
+/// Whether Messages can say what a chat completion asks.
+///
+/// # Errors
+/// What they cannot say of it.
+pub(in super::super) fn askable(chat: &[u8]) -> Result<(), Unsayable> {
+    askable_conversation(chat).map(drop)
+}
+
+fn askable_conversation(chat: &[u8]) -> Result<Conversation<'_>, Unsayable> {
     let wrong = |failure: Failure| Unsayable {
         path: failure.param.map_or_else(|| "the body".to_owned(), |it| it.to_string()),
         what: "not as Messages have it",
@@ -35,12 +49,7 @@ pub(in super::super) fn asked(chat: &[u8], most: Tokens) -> Result<Vec<u8>, Unsa
     let members = Members::read(chat.trim_ascii()).map_err(wrong)?;
     let mut it = openai::conversation(members).map_err(wrong)?;
     judge(&mut it);
-    if let Some(unsayable) = it.unsayable {
-        return Err(unsayable);
-    }
-    let mut out = Writer(Vec::with_capacity(chat.len() + 256));
-    out.body(&it, most);
-    Ok(out.0)
+    it.unsayable.take().map_or(Ok(it), Err)
 }
 
 /// Notes what of a conversation Messages cannot say.

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::super::{
-    conversation::{Arguments, Call, Conversation, Format, Part, Role, Tool, ToolChoice, Turn},
+    conversation::{
+        self, Arguments, Call, Conversation, Format, Part, Role, Tool, ToolChoice, Turn,
+    },
     json::{Json, Members, Path, Text},
     scan::Shape,
 };
@@ -105,17 +107,7 @@ fn content<'a>(
     path: Path<'_>,
     it: &mut Conversation<'a>,
 ) -> Result<Vec<Part<'a>>, Failure> {
-    match said.shape {
-        Shape::String => Ok(vec![Part::Text(said.text(path)?)]),
-        Shape::Array => {
-            let mut parts = Vec::new();
-            for (position, block) in said.items(path)?.into_iter().enumerate() {
-                parts.extend(self::block(block, path.item(position), it)?);
-            }
-            Ok(parts)
-        }
-        found => Err(path.wrong(found, "a string or an array of blocks")),
-    }
+    conversation::content(said, path, "blocks", |block, path| self::block(block, path, it))
 }
 
 fn block<'a>(

@@ -22,6 +22,32 @@ fn chat(body: &Value) -> Value {
 }
 
 #[test]
+fn what_an_arm_writes_into_a_request_is_judged_with_it() {
+    use policies::facts::Dialect::{Anthropic, OpenAi};
+    let arm = |name: &str, value: &str| wire::ArmEdit::new(&[(name.into(), value.into())], None);
+    let warm = arm("temperature", "0.5");
+    let (penalty, neutral) = (arm("presence_penalty", "0.5"), arm("presence_penalty", "0"));
+    let asked = json!([{"role": "user", "content": "Selamat pagi"}]);
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"model": "m", "messages": asked})),
+        ("/v1/messages", json!({"model": "m", "max_tokens": 9, "messages": asked})),
+        ("/v1/responses", json!({"model": "m", "input": asked})),
+    ] {
+        let surface = Surface::at(path).unwrap();
+        let request = wire::read(surface, body.to_string().into(), &ReadLimits::default()).unwrap();
+        let path_of = |it: wire::Unsayable| it.path;
+        let judged = |dialects, arm| request.sayable(dialects, arm).map_err(path_of);
+        assert_eq!(judged(&[Anthropic], None), Ok(()), "{path}");
+        assert_eq!(judged(&[Anthropic], warm.as_ref()), Ok(()), "{path}");
+        assert_eq!(judged(&[Anthropic], neutral.as_ref()), Ok(()), "{path}");
+        let refused = Err("presence_penalty".to_owned());
+        assert_eq!(judged(&[Anthropic], penalty.as_ref()), refused, "{path}");
+        assert_eq!(judged(&[OpenAi], penalty.as_ref()), Ok(()), "{path}");
+        assert_eq!(judged(&[OpenAi, Anthropic], penalty.as_ref()), Ok(()), "{path}");
+    }
+}
+
+#[test]
 fn a_request_is_written_as_the_chat_completion_that_says_the_same() {
     let body = json!({
         "model": "claude-x", "max_tokens": 100, "stream": true, "temperature": 0.5, "top_k": 5,

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use super::super::{
-    conversation::{Arguments, Call, Conversation, Format, Part, Role, Tool, ToolChoice, Turn},
+    conversation::{
+        self, Arguments, Call, Conversation, Format, Part, Role, Tool, ToolChoice, Turn,
+    },
     json::{Json, Members, Path},
     scan::Shape,
 };
@@ -192,14 +194,7 @@ fn content<'a>(
     path: Path<'_>,
     it: &mut Conversation<'a>,
 ) -> Result<Vec<Part<'a>>, Failure> {
-    if said.shape == Shape::String {
-        return Ok(vec![Part::Text(said.text(path)?)]);
-    }
-    let mut parts = Vec::new();
-    for (position, part) in said.items(path)?.into_iter().enumerate() {
-        parts.extend(self::part(part, path.item(position), it)?);
-    }
-    Ok(parts)
+    conversation::content(said, path, "parts", |part, path| self::part(part, path, it))
 }
 
 fn part<'a>(

@@ -86,10 +86,13 @@ impl Body {
         }
     }
 
-    /// All in one piece, by copying: for tests and tools.
+    /// All in one piece: by copying, unless it is one.
     #[must_use]
     pub fn concat(&self) -> Bytes {
-        self.slices.iter().flatten().copied().collect()
+        match &*self.slices {
+            [whole] => whole.clone(),
+            slices => slices.iter().flatten().copied().collect(),
+        }
     }
 }
 
@@ -118,18 +121,28 @@ pub(super) fn to_upstream(request: &Request, edit: &Edit<'_>) -> Body {
         edit_usage(request, &mut splices);
     }
     edit_output(request, edit, &mut splices);
-    if let Some(arm) = edit.arm {
-        arm.changes(request, |span, text| {
-            splices.push(Splice { start: span.start, end: span.end, text: text.clone() });
-        });
-    }
+    edit_arm(request, edit.arm, &mut splices);
     let chat = spliced(&request.body, splices);
     let Some(asks) = edit.spoken.asks() else { return chat };
     // What cannot be said was found before anything is sent.
-    let Ok(written) = asks(&chat.concat(), edit.planned) else { return chat };
+    let Ok(written) = (asks.write)(&chat.concat(), edit.planned) else { return chat };
     let mut body = Body::default();
     body.push(written.into());
     body
+}
+
+/// The chat completion with what an arm writes into it, and nothing else changed.
+pub(super) fn armed(request: &Request, arm: Option<&ArmEdit>) -> Body {
+    let mut splices = Splices::new();
+    edit_arm(request, arm, &mut splices);
+    spliced(&request.body, splices)
+}
+
+fn edit_arm(request: &Request, arm: Option<&ArmEdit>, splices: &mut Splices) {
+    let Some(arm) = arm else { return };
+    arm.changes(request, |span, text| {
+        splices.push(Splice { start: span.start, end: span.end, text: text.clone() });
+    });
 }
 
 fn spliced(bytes: &Bytes, mut splices: Splices) -> Body {

@@ -2,10 +2,14 @@
 //! dialect.
 
 use bytes::Bytes;
-use policies::facts::{Dialect, Tokens};
+use policies::facts::Dialect;
 use smallvec::SmallVec;
 
-use super::{Request, edit::Edit};
+use super::{
+    Request,
+    arm::ArmEdit,
+    edit::{self, Edit},
+};
 use crate::wire::{Surface, escape::quoted, scan::Span};
 
 /// Something that only the caller's own dialect can say.
@@ -50,15 +54,15 @@ impl Echo {
     }
 }
 
-/// Why an engine of these dialects cannot be asked a request, if `changed` with what an arm changes in it.
+/// Why an engine of these dialects cannot be asked a request, with what an arm writes into it.
 pub(super) fn sayable(
     request: &Request,
     dialects: &[Dialect],
-    changed: bool,
+    arm: Option<&ArmEdit>,
 ) -> Result<(), Unsayable> {
-    let (spoken, surface) = (request.spoken(dialects, changed), request.surface);
+    let (spoken, surface) = (request.spoken(dialects, arm.is_some()), request.surface);
     if let Some(native) = &request.native {
-        if spoken == surface && !changed {
+        if spoken == surface && arm.is_none() {
             return Ok(());
         }
         if let Some(unsayable) = &native.unsayable {
@@ -69,8 +73,8 @@ pub(super) fn sayable(
         let path = Surface::content(surface.operation).to_owned();
         return Err(Unsayable { path, what: "nothing that its engine's dialect has" });
     }
-    // What is changed in it on its way can be said in any.
-    spoken.asks().map_or(Ok(()), |asks| asks(&request.body, Tokens(1)).map(drop))
+    // What else is changed in it on its way can be said in any.
+    spoken.asks().map_or(Ok(()), |asks| (asks.judge)(&edit::armed(request, arm).concat()))
 }
 
 impl Native {

@@ -35,9 +35,13 @@ pub(super) const SECOND: [&str; 1] = ["/rerank"];
 pub(super) type Reader =
     fn(&'static Surface, Bytes, &ReadLimits, Purpose) -> Result<Request, Failure>;
 
-/// Writes what a chat completion asks, of an answer that may be so long, in another dialect; or says what of
-/// it cannot be said.
-pub(in crate::wire) type Asks = fn(&[u8], Tokens) -> Result<Vec<u8>, Unsayable>;
+/// How it is asked in another dialect what a chat completion asks.
+pub(in crate::wire) struct Asks {
+    /// Says what of it cannot be said.
+    pub(in crate::wire) judge: fn(&[u8]) -> Result<(), Unsayable>,
+    /// Writes it, of an answer that may be so long.
+    pub(in crate::wire) write: fn(&[u8], Tokens) -> Result<Vec<u8>, Unsayable>,
+}
 
 /// What a surface's bodies may be, and its whole answers, as JSON Schemas.
 pub(super) struct Described {

@@ -8,7 +8,7 @@ use policies::{
 
 use super::{
     Surface,
-    parts::{Answers, Count, Described, Events, Judged},
+    parts::{Answers, Asks, Count, Described, Events, Judged},
 };
 use crate::wire::{
     What, answer, answer_format,
@@ -56,7 +56,7 @@ pub(super) static TABLE: [Surface; Surface::COUNT] = [
         reader: |surface, body, limits, purpose| {
             rewritten::read((surface, &messages::DIALECT), body, limits, purpose)
         },
-        asks: Some(messages::asked),
+        asks: Some(Asks { judge: messages::askable, write: messages::asked }),
         described: Described { body: messages::body, answer: messages::answer },
         events: Events {
             done: messages::stop_event,

@@ -51,7 +51,7 @@ fn request(path: &str, body: &str) -> Result<Request, Failure> {
 /// What an engine is sent, or why it cannot be.
 fn sent(request: &Request, dialects: &[Dialect]) -> Result<Vec<u8>, String> {
     let refused = |it: Unsayable| format!("refused: {} is {}", it.path, it.what);
-    request.sayable(dialects, false).map_err(refused)?;
+    request.sayable(dialects, None).map_err(refused)?;
     let spoken = request.spoken(dialects, false);
     let edit = Edit {
         model: "engine-model",

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::super::{
-    conversation::{Arguments, Call, Conversation, Part, Role, Turn},
+    conversation::{self, Arguments, Call, Conversation, Part, Role, Turn},
     json::{Json, Members, Path, Text},
-    scan::Shape,
 };
 use crate::failure::Failure;
 
@@ -114,23 +113,14 @@ fn content<'a>(
     role: Role,
     it: &mut Conversation<'a>,
 ) -> Result<Vec<Part<'a>>, Failure> {
-    match said.shape {
-        Shape::String => Ok(vec![Part::Text(said.text(path)?)]),
-        Shape::Array => {
-            let mut parts = Vec::new();
-            for (position, part) in said.items(path)?.into_iter().enumerate() {
-                let path = path.item(position);
-                let part = self::part(part, path, it)?;
-                let medium = matches!(part, Some(Part::Image { .. } | Part::Same(_)));
-                if medium && role == Role::Assistant {
-                    it.cannot_say(path.at("type").to_string(), "a medium that a model has made");
-                }
-                parts.extend(part);
-            }
-            Ok(parts)
+    conversation::content(said, path, "parts", |part, path| {
+        let part = self::part(part, path, it)?;
+        let medium = matches!(part, Some(Part::Image { .. } | Part::Same(_)));
+        if medium && role == Role::Assistant {
+            it.cannot_say(path.at("type").to_string(), "a medium that a model has made");
         }
-        found => Err(path.wrong(found, "a string or an array of parts")),
-    }
+        Ok(part)
+    })
 }
 
 fn part<'a>(
