@@ -10,7 +10,9 @@ use std::sync::Arc;
 use classify::Prompt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{
-    facts::{CivilTime, DataClass, Hinted, Language, Money, Signals, Task, Tokens},
+    facts::{
+        CivilTime, Complexity, Contents, DataClass, Hinted, Language, Money, Signals, Task, Tokens,
+    },
     labels,
 };
 use smallvec::SmallVec;
@@ -64,9 +66,9 @@ pub(crate) fn of(
     let hints = Hints::of(headers, caller)?;
     let (reading, recognised) = read(request);
     // Texts that are embedded or ranked ask for nothing.
-    let (task, task_confidence) = match request.surface().operation.writes() {
-        true => (reading.task, reading.task_confidence),
-        false => (Task::None, 1.0),
+    let (task, task_confidence, complexity) = match request.surface().operation.writes() {
+        true => (reading.task, reading.task_confidence, reading.complexity),
+        false => (Task::None, 1.0, Complexity::Easy),
     };
     let keyed = signal_inputs.hash;
     Ok(Signals {
@@ -80,6 +82,8 @@ pub(crate) fn of(
         task: hints.task.unwrap_or(task),
         task_confidence: hints.task.map_or(task_confidence, |_| 1.0),
         hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
+        complexity,
+        contains: request.contents(),
         needs: request.needs(),
         input_tokens: request.input_tokens(),
         input_tokens_bound: request.input_tokens_bound(signal_inputs.media_tokens_max),
@@ -112,10 +116,17 @@ pub(crate) fn known(signals: &Signals) -> serde_json::Value {
         "language": signals.language.code(), "language_confidence": signals.language_confidence,
         "languages": languages,
         "task": signals.task.code(), "task_confidence": signals.task_confidence,
+        "complexity": signals.complexity.code(), "contains": contains(&signals.contains),
         "data_class": signals.data_class.code(), "input_tokens": signals.input_tokens.0,
         "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
         "tags": tags,
     })
+}
+
+/// How often each kind of content is there, of those that are.
+pub(crate) fn contains(contents: &Contents) -> serde_json::Value {
+    let counts = contents.found().map(|(kind, count)| (kind.code().to_owned(), count.into()));
+    serde_json::Value::Object(counts.collect())
 }
 
 /// What the texts of a request are, and the tag by which one is known that its caller's program makes beside

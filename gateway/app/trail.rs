@@ -198,7 +198,7 @@ mod tests {
             pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect()
         };
         let bank = preset::document("bank").unwrap_or_default();
-        let version = "bank-2026-11.2";
+        let version = "bank-2026-11.3";
         for (before, after, own) in [
             (("bank-2026-11", "as it was"), (version, bank), true),
             // An earlier build has changed its text and not its version.

@@ -6,9 +6,9 @@ use std::{
     time::Instant,
 };
 
-use classify::{Prompt, Reading};
+use classify::{Contents, Prompt, Reading};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::print::{self, err};
 
@@ -51,6 +51,8 @@ struct Printed {
     task: &'static str,
     task_confidence: f32,
     coarse_task: &'static str,
+    complexity: &'static str,
+    contains: Map<String, Value>,
     micros: f64,
 }
 
@@ -105,8 +107,7 @@ fn read(line: &[u8]) -> Result<Line, String> {
     if parsed.text.is_some() || parsed.messages.is_some() {
         return Ok(parsed);
     }
-    let keys: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(line).unwrap_or_default();
+    let keys: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
     let found = match keys.keys().next() {
         Some(key) => format!("key `{}`", policies::printable(key)),
         None => String::from("nothing"),
@@ -116,7 +117,7 @@ fn read(line: &[u8]) -> Result<Line, String> {
 
 fn row(line: Line) -> Printed {
     let mut system = String::new();
-    let mut turns = Vec::new();
+    let (mut turns, mut others) = (Vec::new(), Vec::new());
     for message in line.messages.unwrap_or_default() {
         let text = match message.content {
             Some(Content::Text(text)) => text,
@@ -128,7 +129,8 @@ fn row(line: Line) -> Printed {
         match message.role.as_str() {
             "system" | "developer" => system.push_str(&text),
             "user" if !text.is_empty() => turns.push(text),
-            _ => {}
+            // What the model said, and what its tools answered: read for what it contains.
+            _ => others.push(text),
         }
     }
     turns.extend(line.text);
@@ -145,10 +147,13 @@ fn row(line: Line) -> Printed {
     };
     let begun = Instant::now();
     let reading = ::classify::classify(&prompt);
-    said(&reading, begun.elapsed().as_secs_f64() * 1e6)
+    let mut contains = ::classify::contents(&system);
+    let texts = turns.iter().copied().chain(others.iter().map(String::as_str));
+    texts.for_each(|text| contains.join(&::classify::contents(text)));
+    said(&reading, &contains, begun.elapsed().as_secs_f64() * 1e6)
 }
 
-fn said(reading: &Reading, micros: f64) -> Printed {
+fn said(reading: &Reading, contains: &Contents, micros: f64) -> Printed {
     Printed {
         language: reading.language.code(),
         language_confidence: reading.language_confidence,
@@ -157,6 +162,8 @@ fn said(reading: &Reading, micros: f64) -> Printed {
         task: reading.task.code(),
         task_confidence: reading.task_confidence,
         coarse_task: reading.task.coarse().code(),
+        complexity: reading.complexity.code(),
+        contains: contains.found().map(|(of, count)| (of.code().into(), count.into())).collect(),
         micros: (micros * 10.0).round() / 10.0,
     }
 }

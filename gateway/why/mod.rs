@@ -226,10 +226,10 @@ mod tests {
         let bank = preset::document("bank").unwrap_or_default();
         let changed = "the program's own preset `bank` has changed since";
         for (document, says) in [
-            (bank.replacen("bank-2026-11.2", "bank-2026-11", 1), true),
+            (bank.replacen("bank-2026-11.3", "bank-2026-11", 1), true),
             (format!("{bank}\n# Another text of the same version.\n"), true),
             (bank.to_owned(), false),
-            (bank.replacen("bank-2026-11.2", "mine", 1), false),
+            (bank.replacen("bank-2026-11.3", "mine", 1), false),
         ] {
             let policy = compile(&document, &policies::catalogue()).unwrap();
             let told = other_hash(&policy, "0123456789abcdef");

@@ -30,15 +30,21 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u16> {
 pub(super) fn unescape(raw: &[u8], out: &mut String) {
     // Checked once, as written: escapes are ASCII, so that between them stands text if all of it is text.
     let text = text_of(raw);
-    let mut rest = &*text;
-    out.reserve(rest.len());
+    out.reserve(text.len());
+    parts(&text, |part| out.push_str(part));
+}
+
+/// Hands out the text behind JSON escapes, part by part.
+#[inline]
+pub(super) fn parts(raw: &str, mut each: impl FnMut(&str)) {
+    let mut rest = raw;
     loop {
         let (plain, after) =
             rest.split_at_checked(before_escape(rest.as_bytes())).unwrap_or_default();
-        out.push_str(plain);
+        each(plain);
         let Some(after) = after.strip_prefix('\\') else { return };
         let (character, used) = escape(after.as_bytes());
-        out.push(character);
+        each(character.encode_utf8(&mut [0; 4]));
         rest = after.get(used..).unwrap_or_default();
     }
 }

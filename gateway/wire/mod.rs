@@ -15,6 +15,7 @@ mod bare;
 mod canonical;
 mod chat_body;
 mod chunk;
+mod contents;
 mod conversation;
 mod delta;
 mod encoder;

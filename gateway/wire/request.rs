@@ -69,6 +69,8 @@ pub struct Request {
     pub(super) messages: u32,
     /// Where the list of messages stands.
     pub(super) messages_span: Span,
+    /// Where the documents beside a query stand.
+    pub(super) documents_span: Option<Span>,
     /// Where the values of the parameters stand that an arm of an experiment may set.
     pub(super) params: SmallVec<[(u8, Span); 2]>,
     /// Where an arm of an experiment adds to the system message.
@@ -127,6 +129,7 @@ impl Request {
             tools_span: None,
             messages: 0,
             messages_span: Span::default(),
+            documents_span: None,
             params: SmallVec::new(),
             system_place: None,
             media_parts: 0,

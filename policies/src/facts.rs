@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-pub use classify::{CoarseTask, Language, Task};
+pub use classify::{CoarseTask, Complexity, Content, Contents, Language, Task};
 use smallvec::SmallVec;
 
 pub use crate::timeouts::{SHORT_INPUT, Timeouts};
@@ -166,6 +166,10 @@ pub struct Signals {
     pub task_confidence: f32,
     /// Which of the above the caller stated.
     pub hinted: Hinted,
+    /// How much it asks of a model.
+    pub complexity: Complexity,
+    /// What its texts contain, by kind: numbers of persons and accounts, addresses, secrets.
+    pub contains: Contents,
     /// What the model must be able to do.
     pub needs: Needs,
     /// Estimate of the input, for routing, context fit and limits.
@@ -176,7 +180,7 @@ pub struct Signals {
     pub output_tokens_asked: Option<Tokens>,
     /// How many choices the caller asked for; at least 1.
     pub n: u8,
-    /// Effective data class: the highest of team, key and header.
+    /// Effective data class: the highest of team, key, header and what the request contains.
     pub data_class: DataClass,
     /// The team and its ancestors, the nearest first.
     pub team_path: SmallVec<[TeamIndex; 4]>,
@@ -216,6 +220,8 @@ impl Signals {
             task: Task::Chat,
             task_confidence: 0.0,
             hinted: Hinted::default(),
+            complexity: Complexity::Easy,
+            contains: Contents::NONE,
             needs: Needs::NONE,
             input_tokens: Tokens(0),
             input_tokens_bound: Tokens(0),

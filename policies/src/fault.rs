@@ -173,6 +173,11 @@ fn holding<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str
 
 /// What is expected under a key of labels, in words: `a data class`, `an operation`.
 pub(crate) fn one(key: &str) -> String {
+    let key = match key {
+        "contains" => "kind_of_content",
+        "needs" => "need",
+        key => key,
+    };
     let article = if key.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {}", key.replace('_', " "))
 }

@@ -74,6 +74,14 @@ fn requests(rule: &Rule, signals: &Signals, policy: &Policy) -> String {
             "needs" => {
                 format!("that need {}", signals.needs.names().collect::<Vec<_>>().join(", "))
             }
+            "contains" if signals.contains.is_empty() => {
+                String::from("that contain nothing of this")
+            }
+            "contains" => {
+                let kinds = signals.contains.found().map(|(kind, _)| kind.code());
+                format!("that contain {}", kinds.collect::<Vec<_>>().join(", "))
+            }
+            "complexity" => format!("that are {}", signals.complexity),
             "confidence" => String::from("recognised this surely"),
             "input_tokens" => format!("of about {} input tokens", signals.input_tokens),
             "output_tokens_max" => String::from("for an answer of this length"),

@@ -45,7 +45,7 @@ mod tests {
     fn each_version_of_a_preset_is_one_text() {
         let known = [
             ("default", "default-1", 0x405f_0f21_59fc_9b42),
-            ("bank", "bank-2026-11.2", 0xc10c_a3ce_0705_436a),
+            ("bank", "bank-2026-11.3", 0x50b6_c034_7624_b753),
             ("cheapest", "cheapest-1", 0xfd7b_f581_003e_5931),
             ("fastest", "fastest-1", 0x4db9_1b89_e1d9_0693),
             ("best", "best-2", 0x36ca_8cf8_e40f_1b37),

@@ -573,7 +573,11 @@ fn an_explanation_says_what_a_person_would_ask() {
     }
     let json = serde_json::to_value(&said).unwrap();
     assert_eq!(json["plan"][0]["model"], "qwen3.5-397b");
-    for (at, rule, failed) in [(0, "background", "tag"), (1, "long-documents", "needs")] {
+    for (at, rule, failed) in [
+        (0, "personal-data-stays-home", "contains"),
+        (1, "background", "tag"),
+        (2, "long-documents", "needs"),
+    ] {
         let near = &json["near"][at];
         assert_eq!((&near["rule"], &near["failed"]), (&rule.into(), &failed.into()));
     }

@@ -49,7 +49,7 @@ async fn it_plays_its_acts_survives_a_hangup_and_leaves_a_folder_behind() {
     // What is edited is in force, and whoever hangs up on the demo means its gateway.
     let policy = folder.join("policy.toml");
     let text = std::fs::read_to_string(&policy).expect("the policy");
-    std::fs::write(&policy, text.replace("bank-2026-11.2", "mine")).expect("the policy");
+    std::fs::write(&policy, text.replace("bank-2026-11.3", "mine")).expect("the policy");
     tell(&demo, "-HUP").await;
     let log = folder.join("gateway.log");
     wait::found("another policy in force", async || {

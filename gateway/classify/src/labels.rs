@@ -1,4 +1,4 @@
-//! The closed sets of labels: languages, tasks and their coarse view.
+//! The closed sets of labels: languages, tasks and their coarse view, complexity, what a text contains.
 
 /// Declares a fieldless label enum with its codes, in order, once.
 macro_rules! labels {
@@ -63,6 +63,20 @@ labels! {
         Chat = "chat", ToolUse = "tool_use", Banking = "banking",
         /// No task of these: embeddings and reranking.
         None = "none",
+    }
+}
+
+labels! {
+    /// How much a request asks of a model, as far as its structure and its words tell.
+    Complexity { Easy = "easy", Medium = "medium", Hard = "hard" }
+}
+
+labels! {
+    /// What a text may contain that says who somebody is, what he owns, or what he must keep to himself.
+    Content {
+        PaymentCard = "payment_card", Iban = "iban", NationalId = "national_id", TaxId = "tax_id",
+        Passport = "passport", AccountNumber = "account_number", Phone = "phone", Mail = "mail",
+        Secret = "secret",
     }
 }
 

@@ -16,6 +16,9 @@
 //! How well it reads, and on what it was trained, stands in `REPORT.md` and `DATA.md`.
 
 #[cfg(feature = "model")]
+mod content;
+mod contents;
+#[cfg(feature = "model")]
 #[doc(hidden)]
 pub mod fuzz;
 mod labels;
@@ -25,7 +28,10 @@ pub mod model;
 #[cfg(feature = "model")]
 mod reading;
 
-pub use labels::{CoarseTask, Language, Task};
+#[cfg(feature = "model")]
+pub use content::{ContentStream, contents};
+pub use contents::Contents;
+pub use labels::{CoarseTask, Complexity, Content, Language, Task};
 #[cfg(feature = "model")]
 #[doc(hidden)]
 pub use reading::best_of;

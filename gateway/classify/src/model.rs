@@ -7,6 +7,7 @@ mod blocks;
 mod chars;
 pub mod classes;
 pub mod close;
+pub mod complexity;
 mod counts;
 mod data;
 pub mod follow;

@@ -3,10 +3,10 @@
 use smallvec::SmallVec;
 
 use crate::{
-    Language, Task,
+    Complexity, Language, Task, content,
     model::{
         asked::{self, Asked},
-        follow, lang,
+        complexity, follow, lang,
         short::{self, Doubt},
         target, task, tools,
     },
@@ -52,6 +52,8 @@ pub struct Reading {
     pub task: Task,
     /// Calibrated probability that it is right, 0 to 1.
     pub task_confidence: f32,
+    /// How much it asks of a model.
+    pub complexity: Complexity,
 }
 
 /// Reads a request. Pure; bounded work whatever the length; never panics.
@@ -105,6 +107,7 @@ impl Reading {
             target_language: if task == Task::Translation { named() } else { None },
             task,
             task_confidence,
+            complexity: complexity::read(prompt, task),
         }
     }
 }
@@ -135,4 +138,5 @@ pub fn warm() {
     let _ = classify(&Prompt::of(&["warm"]));
     let _ = target::read("");
     tools::warm();
+    content::warm();
 }

@@ -103,7 +103,7 @@ struct Message {
 }
 
 /// Calls `take` with every row of a file of JSON lines.
-fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) {
+pub fn each<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) {
     let file = File::open(path).unwrap_or_else(|error| stop(path, &error.to_string()));
     for (at, line) in (1..).zip(BufReader::new(GzDecoder::new(file)).lines()) {
         let row = line.map_err(|error| error.to_string());

@@ -10,6 +10,7 @@
 
 mod bench;
 mod close;
+mod complexity;
 mod data;
 mod fill;
 mod han;
@@ -40,6 +41,8 @@ const USAGE: &str = "usage: train --data DIR | --bench
                with --data: writes the texts that the language is judged by, for tests/compare
   --turns      with --data: judges the model that is built in: prints how it does on the sources that no
                weights saw, and writes the part on short turns and pastes of REPORT.md
+  --complexity with --data: how often small models fail, by what a request looks like, and the weights to be
+               built in (outcomes_train.jsonl.gz)
   --bench      how long a reading takes, by the model that is built in";
 
 fn main() {
@@ -58,6 +61,9 @@ fn main() {
     let judged = args.iter().position(|arg| arg == "--judged").and_then(|at| args.get(at + 1));
     if let Some(path) = judged {
         return language::write_judged(&data::langs(&from, &[]), Path::new(path));
+    }
+    if has("--complexity") {
+        return print!("{}", complexity::text(&from));
     }
     if has("--turns") {
         return shipped::run(&folder, &from);

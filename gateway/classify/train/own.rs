@@ -37,7 +37,9 @@ pub fn material(folder: &Path) -> Vec<Own> {
     for path in paths {
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        for (at, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()) {
+        // A line that begins so says whose hand the lines below it are.
+        let said = |line: &str| !line.is_empty() && !line.starts_with("# ");
+        for (at, line) in (1..).zip(text.lines()).filter(|(_, line)| said(line)) {
             own.push(read(line).unwrap_or_else(|expected| {
                 stop(&path, &format!("line {at}: expected {expected}, found `{line}`"))
             }));
@@ -60,7 +62,7 @@ fn read(line: &str) -> Result<Own, &'static str> {
     let mut mark = "user";
     let mut rest = text.as_str();
     loop {
-        let next = ["system", "tools", "user"]
+        let next = ["system", "tools", "assistant", "user"]
             .iter()
             .filter_map(|mark| Some((rest.find(&format!("[{mark}]"))?, *mark)))
             .min();
@@ -69,6 +71,8 @@ fn read(line: &str) -> Result<Own, &'static str> {
             _ if part.is_empty() => {}
             "system" => own.system = part.to_owned(),
             "tools" => own.tools = part.to_owned(),
+            // What the model said is not looked at.
+            "assistant" => {}
             _ => own.turns.push(part.to_owned()),
         }
         let Some((at, found)) = next else { break };

@@ -20,7 +20,7 @@ const BETWEEN: &str = "[[experiment]]";
 const BEFORE: &str = "[[rule]]\nname = \"long-documents\"";
 /// The version of `bank`, and what joins it.
 const VERSION: (&str, &str) =
-    ("version = \"bank-2026-11.2\"", "version = \"bank-2026-11.2-chat-ab\"");
+    ("version = \"bank-2026-11.3\"", "version = \"bank-2026-11.3-chat-ab\"");
 
 /// Customers of the chat, a language.
 const USERS: u64 = 300;
@@ -60,7 +60,7 @@ mod tests {
     fn the_policy_is_the_preset_with_one_rule_and_one_experiment_more() {
         let bank = policies::preset::document("bank").unwrap();
         let text = policy(bank).unwrap();
-        assert!(text.contains(VERSION.1) && !text.contains("version = \"bank-2026-11.2\""));
+        assert!(text.contains(VERSION.1) && !text.contains("version = \"bank-2026-11.3\""));
         for (what, more) in [("[[rule]]", 1), ("[[experiment]]", 1), ("[default]", 0)] {
             assert_eq!(text.matches(what).count(), bank.matches(what).count() + more, "{what}");
         }

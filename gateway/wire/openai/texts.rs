@@ -222,6 +222,7 @@ fn documents(scanner: &mut Scanner<'_>, request: &mut Request) -> Result<(), Fai
         Shape::Array => {}
         found => return Err(wrong_type("documents", found, "an array")),
     }
+    let start = scanner.at();
     scanner.array(|scanner, position| {
         match scanner.shape()? {
             Shape::String => {
@@ -236,6 +237,7 @@ fn documents(scanner: &mut Scanner<'_>, request: &mut Request) -> Result<(), Fai
         }
         another(request, "documents")
     })?;
+    request.documents_span = Some(Span::new(start, scanner.at()));
     if request.inputs == 0 {
         let text = "documents is empty: at least one is needed";
         return Err(Failure::invalid("invalid_value", text).at("documents"));

@@ -6,8 +6,9 @@ use crate::{
     document::{Faults, Section, items, kind},
     experiment::{ArmIndex, Experiment, ExperimentState, ExperimentView, unit_of_key},
     facts::{
-        AliasTarget, DataClass, Draw, FleetFacts, FleetView, KeyFacts, KeyIndex, Language,
-        ModelView, Money, Needs, Operation, Signals, Task, TeamFacts, TeamIndex, Tokens,
+        AliasTarget, Complexity, Content, DataClass, Draw, FleetFacts, FleetView, KeyFacts,
+        KeyIndex, Language, ModelView, Money, Needs, Operation, Signals, Task, TeamFacts,
+        TeamIndex, Tokens,
     },
     fault::{Fault, one},
     policy::{DAYS, Policy, minute},
@@ -99,6 +100,18 @@ fn labelled(it: &mut Section<'_>, faults: &mut Faults) -> Signals {
                 faults.push_unknown(path, text, "a need", known);
             }
             (None, None) => faults.push(Fault::new(path, kind(need), "a need")),
+        }
+    }
+    let complexity = label(it, "complexity", faults, (Complexity::ALL, Complexity::code));
+    signals.complexity = complexity.unwrap_or(Complexity::Easy);
+    for (path, of) in it.list("contains").unwrap_or_default() {
+        match (of.as_str(), of.as_str().and_then(Content::from_code)) {
+            (_, Some(of)) => signals.contains.add(of),
+            (Some(text), None) => {
+                let known = Content::ALL.iter().map(|it| it.code());
+                faults.push_unknown(path, text, &one("contains"), known);
+            }
+            (None, None) => faults.push(Fault::new(path, kind(of), &one("contains"))),
         }
     }
     for (path, tag) in it.list("tags").unwrap_or_default() {

@@ -2,7 +2,7 @@
 
 use crate::{
     cases::INPUT_TOKENS,
-    facts::{DataClass, FleetFacts, Operation, Signals},
+    facts::{Complexity, DataClass, FleetFacts, Operation, Signals},
     policy::DAYS,
 };
 
@@ -16,6 +16,14 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     said.push(format!("task = \"{}\"", signals.task));
     if signals.data_class != DataClass::Public {
         said.push(format!("data_class = \"{}\"", signals.data_class));
+    }
+    if signals.complexity != Complexity::Easy {
+        said.push(format!("complexity = \"{}\"", signals.complexity));
+    }
+    let contains: Vec<String> =
+        signals.contains.found().map(|(kind, _)| format!("\"{kind}\"")).collect();
+    if !contains.is_empty() {
+        said.push(format!("contains = [{}]", contains.join(", ")));
     }
     if signals.operation != Operation::Chat {
         said.push(format!("operation = \"{}\"", signals.operation));

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 
 use super::values::{
-    CEL_MAX, FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, inputs,
-    keys, listed, minutes, models, outputs, tags, teams,
+    CEL_MAX, FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, contents,
+    inputs, keys, listed, minutes, models, outputs, tags, teams,
 };
 use crate::{
     facts::{
-        DataClass, FleetFacts, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex,
+        Complexity, DataClass, FleetFacts, KeyIndex, Language, Needs, Operation, Signals, Task,
+        TeamIndex,
     },
     policy::{DAYS, Landmarks, Rule, When, named_keys},
     set::BitSet,
 };
 
 /// Dimensions of the space.
-const DIMENSIONS: usize = 16;
+const DIMENSIONS: usize = 18;
 /// The place of the team, and of the model that is asked for.
 const TEAM: usize = 5;
 const MODEL: usize = 7;
@@ -114,6 +115,8 @@ impl Space {
         let named = named_keys(rules.iter().copied());
         marks.tags.sort_unstable();
         marks.tags.dedup();
+        marks.contents.sort_unstable();
+        marks.contents.dedup();
         marks.cel.sort_unstable();
         marks.cel.dedup();
         let mut opaque = Vec::new();
@@ -141,6 +144,8 @@ impl Space {
             all(&["model"], models(&marks), 0),
             all(&["tag"], tags(&marks), 0),
             all(&["needs", "input_tokens"], inputs(&marks), 0),
+            all(&["contains"], contents(&marks), 0),
+            all(&["complexity"], listed(Complexity::ALL, Value::Complexity), 0),
             all(&["confidence"], confidences(&marks), 0),
             all(&["output_tokens_max"], outputs(&marks), 0),
             all(&["budget_left"], budgets(&marks), 0),

@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 use crate::{
     cases::INPUT_TOKENS,
     facts::{
-        CivilTime, DataClass, FleetFacts, KeyIndex, Language, Money, Needs, Operation, Signals,
-        Task, TeamIndex, Tokens,
+        CivilTime, Complexity, Content, Contents, DataClass, FleetFacts, KeyIndex, Language, Money,
+        Needs, Operation, Signals, Task, TeamIndex, Tokens,
     },
     policy::{DAYS, Landmarks},
 };
@@ -36,6 +36,8 @@ pub(super) enum Value {
     Model(Box<str>),
     Tags(Vec<(Box<str>, Box<str>)>),
     Input(Needs, u32),
+    Contains(Vec<Content>),
+    Complexity(Complexity),
     Confidence(f32),
     Output(Option<u32>),
     Budget(Option<Money>),
@@ -66,6 +68,11 @@ impl Value {
             Self::Input(needs, tokens) => {
                 format!("{} at {tokens}", needs.names().collect::<Vec<_>>().join("+"))
             }
+            Self::Contains(kinds) => {
+                let kinds: Vec<&str> = kinds.iter().map(|it| it.code()).collect();
+                if kinds.is_empty() { "nothing".into() } else { kinds.join("+") }
+            }
+            Self::Complexity(complexity) => complexity.to_string(),
             Self::Confidence(sure) => sure.to_string(),
             Self::Output(asked) => asked.map_or_else(|| "unstated".into(), |it| it.to_string()),
             Self::Budget(left) => left.map_or_else(|| "no budget".into(), |it| it.to_string()),
@@ -101,6 +108,11 @@ impl Value {
                 signals.input_tokens = Tokens(*tokens);
                 signals.input_tokens_bound = Tokens(*tokens);
             }
+            Self::Contains(kinds) => {
+                signals.contains = Contents::NONE;
+                kinds.iter().for_each(|kind| signals.contains.add(*kind));
+            }
+            Self::Complexity(complexity) => signals.complexity = *complexity,
             Self::Confidence(sure) => {
                 signals.language_confidence = *sure;
                 signals.task_confidence = *sure;
@@ -157,6 +169,16 @@ pub(super) fn tags(marks: &Landmarks) -> Vec<Value> {
         Value::Tags(chosen.map(|(_, tag)| tag.clone()).collect())
     };
     (0..1_usize << tags.len()).map(combination).collect()
+}
+
+/// Every combination of the kinds of content that rules name.
+pub(super) fn contents(marks: &Landmarks) -> Vec<Value> {
+    let kinds = &marks.contents;
+    let combination = |bits: usize| {
+        let chosen = kinds.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+        Value::Contains(chosen.map(|(_, kind)| *kind).collect())
+    };
+    (0..1_usize << kinds.len()).map(combination).collect()
 }
 
 /// Every combination of what expressions can be.

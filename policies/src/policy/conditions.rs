@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     document::{Faults, Section, items, kind},
-    facts::{CoarseTask, DataClass, Language, Money, Needs, Operation, Signals, Task},
+    facts::{
+        CoarseTask, Complexity, Content, DataClass, Language, Money, Needs, Operation, Signals,
+        Task,
+    },
     fault::{Fault, one},
     set::BitSet,
 };
@@ -33,6 +36,8 @@ pub(crate) struct When {
     pub(super) model: Option<Listed<Box<str>>>,
     pub(super) tag: Option<Listed<(Box<str>, Box<str>)>>,
     pub(super) needs: Option<Listed<Needs>>,
+    pub(super) contains: Option<Listed<Content>>,
+    pub(super) complexity: Option<BitSet>,
     pub(super) confidence: Option<RangeInclusive<f32>>,
     pub(super) input_tokens: Option<RangeInclusive<f64>>,
     pub(super) output_tokens_max: Option<RangeInclusive<f64>>,
@@ -108,7 +113,7 @@ impl When {
         self.cel.iter_mut().for_each(Expression::binds_when_in_doubt);
     }
 
-    fn rest(&self, signals: &Signals) -> [(&'static str, Option<bool>); 9] {
+    fn rest(&self, signals: &Signals) -> [(&'static str, Option<bool>); 11] {
         let within = |range: &Option<RangeInclusive<f64>>, value: f64| {
             range.as_ref().map(|range| range.contains(&value))
         };
@@ -117,6 +122,14 @@ impl When {
             ("model", self.model.as_ref().map(|it| it.takes(|id| **id == *signals.requested))),
             ("tag", self.tag.as_ref().map(|it| it.takes(|tag| signals.tags.contains(tag)))),
             ("needs", self.needs.as_ref().map(|it| it.takes(|need| signals.needs.contains(*need)))),
+            (
+                "contains",
+                self.contains.as_ref().map(|it| it.takes(|of| signals.contains.count(*of) > 0)),
+            ),
+            (
+                "complexity",
+                self.complexity.as_ref().map(|it| it.contains(signals.complexity.index())),
+            ),
             ("confidence", self.confidence.as_ref().map(|it| it.contains(&signals.confidence()))),
             ("input_tokens", within(&self.input_tokens, f64::from(signals.input_tokens.0))),
             ("output_tokens_max", within(&self.output_tokens_max, asked)),
@@ -163,7 +176,9 @@ pub(super) fn when(section: &mut Section<'_>, names: &Names<'_>, faults: &mut Fa
         tag: listed(&mut it, "tag", faults, "k=v", |text| {
             text.split_once('=').map(|(key, value)| (key.into(), value.into()))
         }),
-        needs: needs(&mut it, faults),
+        needs: coded(&mut it, "needs", &Needs::NAMES.map(|(need, name)| (name, need)), faults),
+        contains: coded(&mut it, "contains", &contents(), faults),
+        complexity: labels(&mut it, "complexity", Complexity::ALL, Complexity::code, faults),
         confidence: confidence(&mut it, faults),
         input_tokens: range(&mut it, "input_tokens", f64::MAX, faults),
         output_tokens_max: range(&mut it, "output_tokens_max", f64::MAX, faults),
@@ -275,15 +290,26 @@ fn listed<T>(
     Some(Listed { values, not })
 }
 
-fn needs(section: &mut Section<'_>, faults: &mut Faults) -> Option<Listed<Needs>> {
-    let (texts, not) = dimension(section, "needs", faults)?;
+/// Every kind of content with its name.
+fn contents() -> Vec<(&'static str, Content)> {
+    Content::ALL.iter().map(|kind| (kind.code(), *kind)).collect()
+}
+
+/// A dimension of which a request has any number of values, all of them known.
+fn coded<T: Copy>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    all: &[(&'static str, T)],
+    faults: &mut Faults,
+) -> Option<Listed<T>> {
+    let (texts, not) = dimension(section, key, faults)?;
     let mut values = Vec::with_capacity(texts.len());
     for (path, text) in texts {
-        match Needs::from_code(text) {
-            Some(need) => values.push(need),
+        match all.iter().find(|(name, _)| *name == text) {
+            Some((_, value)) => values.push(*value),
             None => {
-                let known = Needs::NAMES.iter().map(|(_, name)| *name);
-                faults.push_unknown(path, text, "a need", known);
+                let known = all.iter().map(|(name, _)| *name);
+                faults.push_unknown(path, text, &one(key), known);
             }
         }
     }

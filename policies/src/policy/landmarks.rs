@@ -3,13 +3,14 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use super::{When, cel::Expression};
-use crate::facts::Money;
+use crate::facts::{Content, Money};
 
 /// The values that conditions name where not all values can be listed: between two of them nothing changes.
 #[derive(Debug, Default)]
 pub(crate) struct Landmarks {
     pub(crate) models: Vec<Box<str>>,
     pub(crate) tags: Vec<(Box<str>, Box<str>)>,
+    pub(crate) contents: Vec<Content>,
     pub(crate) confidence: Vec<f32>,
     pub(crate) input_tokens: Vec<f64>,
     pub(crate) output_tokens: Vec<f64>,
@@ -23,6 +24,7 @@ impl Landmarks {
     pub(crate) fn add(&mut self, when: &When) {
         self.models.extend(when.model.iter().flat_map(|it| it.values.iter().cloned()));
         self.tags.extend(when.tag.iter().flat_map(|it| it.values.iter().cloned()));
+        self.contents.extend(when.contains.iter().flat_map(|it| it.values.iter().copied()));
         let ends = |range: &RangeInclusive<f64>| [*range.start(), *range.end()];
         self.confidence.extend(when.confidence.iter().flat_map(|it| [*it.start(), *it.end()]));
         self.input_tokens.extend(when.input_tokens.iter().flat_map(ends));

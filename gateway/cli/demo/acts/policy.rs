@@ -61,7 +61,7 @@ async fn acts(
     scene.must(kept.header("x-signalbox-model") == "gemma-4-31b", "the old policy serves on");
 
     folder.restore_policy()?;
-    let other = edited(preset, ROUTE, OTHER)?.replace("bank-2026-11.2", "bank-next");
+    let other = edited(preset, ROUTE, OTHER)?.replace("bank-2026-11.3", "bank-next");
     folder.write_policy(&folder.next_policy(), &other)?;
     scene.done(
         "policy.toml is mended; policy-next.toml, with summaries for gpt-oss-20b first, is rehearsed: \

@@ -10,8 +10,8 @@ use cel::{
 use super::kind::{Scalar, Type};
 use crate::{
     facts::{
-        CoarseTask, DataClass, Dialect, FleetFacts, Language, Needs, Operation, Signals, Task,
-        TeamIndex,
+        CoarseTask, Complexity, Content, DataClass, Dialect, FleetFacts, Language, Needs,
+        Operation, Signals, Task, TeamIndex,
     },
     policy::DAYS,
 };
@@ -26,6 +26,8 @@ pub(super) enum Variable {
     CoarseTask,
     TaskConfidence,
     Confidence,
+    Complexity,
+    Contains,
     DataClass,
     Operation,
     Dialect,
@@ -45,7 +47,7 @@ pub(super) enum Variable {
 
 impl Variable {
     /// Every variable with its name and its type.
-    pub(super) const ALL: [(Self, &'static str, Type); 22] = [
+    pub(super) const ALL: [(Self, &'static str, Type); 24] = [
         (Self::Language, "language", Type::One(Scalar::Text)),
         (Self::Languages, "languages", Type::Many(Scalar::Text)),
         (Self::LanguageConfidence, "language_confidence", Type::One(Scalar::Double)),
@@ -53,6 +55,8 @@ impl Variable {
         (Self::CoarseTask, "coarse_task", Type::One(Scalar::Text)),
         (Self::TaskConfidence, "task_confidence", Type::One(Scalar::Double)),
         (Self::Confidence, "confidence", Type::One(Scalar::Double)),
+        (Self::Complexity, "complexity", Type::One(Scalar::Text)),
+        (Self::Contains, "contains", Type::Many(Scalar::Text)),
         (Self::DataClass, "data_class", Type::One(Scalar::Text)),
         (Self::Operation, "operation", Type::One(Scalar::Text)),
         (Self::Dialect, "dialect", Type::One(Scalar::Text)),
@@ -103,6 +107,7 @@ impl Variable {
             Self::Language => text(signals.language.code()),
             Self::Task => text(signals.task.code()),
             Self::CoarseTask => text(signals.task.coarse().code()),
+            Self::Complexity => text(signals.complexity.code()),
             Self::DataClass => text(signals.data_class.code()),
             Self::Operation => text(signals.operation.code()),
             Self::Dialect => text(signals.dialect.code()),
@@ -129,6 +134,9 @@ impl Variable {
             Self::Languages => texts(signals.languages.iter().map(|(it, _)| it.code()).collect()),
             Self::Teams => texts(signals.team_path.iter().map(|it| names.team(*it)).collect()),
             Self::Needs => texts(signals.needs.names().collect()),
+            Self::Contains => {
+                texts(signals.contains.found().map(|(kind, _)| kind.code()).collect())
+            }
             Self::Tags => {
                 let tags: std::collections::HashMap<String, String> =
                     signals.tags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
@@ -201,6 +209,8 @@ pub(super) fn labels(variable: &str) -> Option<Vec<&'static str>> {
         "language" | "languages" => codes(&mut Language::ALL.iter().map(|it| it.code())),
         "task" => codes(&mut Task::ALL.iter().map(|it| it.code())),
         "coarse_task" => codes(&mut CoarseTask::ALL.iter().map(|it| it.code())),
+        "complexity" => codes(&mut Complexity::ALL.iter().map(|it| it.code())),
+        "contains" => codes(&mut Content::ALL.iter().map(|it| it.code())),
         "data_class" => codes(&mut DataClass::ALL.iter().map(|it| it.code())),
         "operation" => codes(&mut Operation::ALL.iter().map(|it| it.code())),
         "dialect" => codes(&mut Dialect::ALL.iter().map(|it| it.code())),

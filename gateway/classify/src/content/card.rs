@@ -1,0 +1,82 @@
+//! Numbers of payment cards: Luhn's check digit, the issuers' ranges, their lengths.
+
+use super::{
+    context::Topic,
+    look::Look,
+    number::{Number, luhn},
+};
+
+/// How sure a range says that a number is a card's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Range {
+    /// One of the networks whose cards are met everywhere.
+    Main,
+    /// A range that is wide or rare: a word beside it must say that it is a card.
+    Rare,
+}
+
+/// Groups in which cards print their numbers.
+const PRINTED: [&[u8]; 7] =
+    [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[6, 13], &[4, 4, 4, 1], &[6, 4, 6]];
+
+/// The ranges of issuers as their networks publish them, by the first six digits and the length.
+fn range(prefix: u32, length: usize) -> Option<Range> {
+    let two = prefix / 10_000;
+    let three = prefix / 1_000;
+    let four = prefix / 100;
+    let main = match () {
+        // Visa.
+        () if prefix / 100_000 == 4 => matches!(length, 16),
+        // Mastercard.
+        () if (51..=55).contains(&two) || (2221..=2720).contains(&four) => length == 16,
+        // American Express.
+        () if two == 34 || two == 37 => length == 15,
+        // JCB.
+        () if (3528..=3589).contains(&four) => length == 16,
+        // UnionPay.
+        () if two == 62 => matches!(length, 16 | 19),
+        // Discover.
+        () if four == 6011 || (644..=649).contains(&three) || two == 65 => length == 16,
+        // Diners Club.
+        () if two == 36 || (300..=305).contains(&three) => length == 14,
+        () => false,
+    };
+    // Visa and Discover of 19 digits, Diners Club, Maestro, RuPay, Mir, Troy.
+    let rare = match () {
+        () if prefix / 100_000 == 4 || four == 6011 || two == 65 => length == 19,
+        () if matches!(two, 38 | 39) || four == 3095 => length == 14 || length == 16,
+        () if matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763) => {
+            (12..=19).contains(&length)
+        }
+        () if two == 60 || matches!(two, 81 | 82) || three == 508 => length == 16,
+        () if (2200..=2204).contains(&four) || four == 9792 => length == 16,
+        () => false,
+    };
+    match (main, rare) {
+        (true, _) => Some(Range::Main),
+        (false, true) => Some(Range::Rare),
+        _ => None,
+    }
+}
+
+/// How many characters from here on are the number of a card.
+pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
+    (12..=19).rev().find(|count| is_card(look, from, *count).is_some())
+}
+
+fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
+    let number = Number::read(look.piece, from, count)?;
+    let range = range(number.value(0, 6), count)?;
+    if !luhn(&number.digits) {
+        return None;
+    }
+    let main = range == Range::Main;
+    let printed = number.grouped(&PRINTED);
+    if main && printed {
+        return Some(());
+    }
+    let context = look.context(from, count);
+    let said = context.says(Topic::Card) || (main && context.speaks_of(Topic::Card));
+    let alone = main && number.bare() && context.silent() && !look.glued(from);
+    (said || alone).then_some(())
+}

@@ -1,0 +1,111 @@
+//! Phone numbers, account numbers, mail addresses.
+
+use super::{context::Topic, look::Look, symbol::Gap};
+use crate::model::sample::floor;
+
+/// Digits of a phone number, by ITU-T E.164 at most fifteen.
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+/// Digits of an account number.
+const ACCOUNT_DIGITS: std::ops::RangeInclusive<usize> = 6..=18;
+/// The longest name before the `@` of a mail address (RFC 5321, 4.5.3.1.1), and its domain.
+const LOCAL_BYTES_MAX: usize = 64;
+const DOMAIN_BYTES_MAX: usize = 255;
+
+/// The digits from a place on, as far as groups of digits go on within a line, that are together no more than
+/// `most`: how many, and whether they are all there are.
+fn run(look: &Look<'_>, from: usize, most: usize, stops: &[Gap]) -> Option<usize> {
+    let rest = look.piece.chars.get(from..)?;
+    let (mut count, mut whole) = (0, 0);
+    for c in rest {
+        let parted = count > 0 && c.gap != Gap::Joined;
+        if parted {
+            whole = count;
+        }
+        if !c.mark.is_ascii_digit() || (parted && stops.contains(&c.gap)) {
+            // A letter that is attached to digits: these are none of the number.
+            let attached = c.gap == Gap::Joined && count > 0;
+            return Some(if attached { whole } else { count });
+        }
+        count += 1;
+        if count > most {
+            return Some(whole);
+        }
+    }
+    Some(count)
+}
+
+/// How many characters from here on are a phone number.
+pub(super) fn phone(look: &mut Look<'_>, from: usize) -> Option<usize> {
+    let stops = [Gap::Line, Gap::Slash];
+    let count = run(look, from, *PHONE_DIGITS.end(), &stops)?;
+    if !PHONE_DIGITS.contains(&count) || !look.piece.ends(from + count) {
+        return None;
+    }
+    if from == 0 && look.piece.plus && count >= 8 && look.piece.mark(0) != b'0' {
+        return Some(count);
+    }
+    if (from == 0 && look.piece.joined) || !dialled(look, from, count) {
+        return None;
+    }
+    let context = look.context(from, count);
+    let said = context.says(Topic::Phone);
+    (said || (local(look, from, count) && context.unnamed())).then_some(count)
+}
+
+/// Whether digits could be dialled: neither a date of numbers alone, nor an amount.
+fn dialled(look: &Look<'_>, from: usize, count: usize) -> bool {
+    let begins = |at: &usize| look.piece.begins(from + at);
+    let mut starts = (1..count).filter(begins);
+    let (first, second, third) = (starts.next(), starts.next(), starts.next());
+    let year =
+        matches!((look.piece.mark(from), look.piece.mark(from + 1)), (b'1', b'9') | (b'2', b'0'));
+    let date = year
+        && count >= 8
+        && (first, second) == (Some(4), Some(6))
+        && third.is_none_or(|it| it == 8);
+    let amount = second.is_none()
+        && first.is_some_and(|at| count - at <= 2 && look.piece.gap(from + at) == Gap::Dot);
+    !date && !amount
+}
+
+/// Whether digits are written as phone numbers are within a country: a zero, an area or a network, and the
+/// rest by hyphens or blanks.
+fn local(look: &Look<'_>, from: usize, count: usize) -> bool {
+    if look.piece.mark(from) != b'0' || !(9..=12).contains(&count) || look.glued(from) {
+        return false;
+    }
+    let gaps = (from + 1..from + count).map(|at| look.piece.gap(at));
+    let parted = gaps.clone().filter(|gap| *gap != Gap::Joined).count();
+    let plain =
+        gaps.clone().all(|gap| matches!(gap, Gap::Joined | Gap::Hyphen | Gap::Space | Gap::Paren));
+    let area = (from + 1..from + 6).any(|at| look.piece.begins(at));
+    plain && area && (1..=3).contains(&parted)
+}
+
+/// How many characters from here on are the number of an account, where a word says so.
+pub(super) fn account(look: &mut Look<'_>, from: usize) -> Option<usize> {
+    let count = run(look, from, *ACCOUNT_DIGITS.end(), &[Gap::Line, Gap::Slash, Gap::Dot])?;
+    let whole = ACCOUNT_DIGITS.contains(&count) && look.piece.ends(from + count);
+    let apart = (from > 0 || !look.piece.joined) && dialled(look, from, count);
+    (whole && apart && look.context(from, count).says(Topic::Account)).then_some(count)
+}
+
+/// Whether a mail address stands around the `@` at a place.
+pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(LOCAL_BYTES_MAX + 8))..at).unwrap_or("");
+    let behind = text.get(at + width..floor(text, at + width + DOMAIN_BYTES_MAX)).unwrap_or("");
+    let of_name = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+    let name: usize = before.chars().rev().take_while(|c| of_name(*c)).map(char::len_utf8).sum();
+    let name = before.get(before.len() - name..).unwrap_or("");
+    let of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '．');
+    let domain: usize = behind.chars().take_while(|c| of_domain(*c)).map(char::len_utf8).sum();
+    let domain = behind.get(..domain).unwrap_or("").trim_end_matches(['.', '-']);
+    let name = name.trim_start_matches(['.', '\'', '`', '*', '/', '=', '{', '|', '?', '&']);
+    let host = |c: char| matches!(c, '.' | '．');
+    let Some((rest, top)) = domain.rsplit_once(host) else { return false };
+    let lettered = top.chars().count() >= 2 && top.chars().all(char::is_alphabetic);
+    let named = !name.is_empty() && name.len() <= LOCAL_BYTES_MAX && name != "git";
+    let known = lettered || top.starts_with("xn--");
+    let labels = rest.split(host).all(|label| !label.is_empty() && !label.starts_with('-'));
+    named && known && labels
+}

@@ -1,0 +1,213 @@
+//! What the words around a number say of it.
+
+use std::sync::OnceLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::words::WORDS;
+use crate::model::sample::floor;
+
+/// Bytes before a number in which words are looked for, and bytes behind it.
+const BEFORE: usize = 160;
+const BEHIND: usize = 72;
+/// Words that stand nearer than this, in bytes, say what a number without any other sign is.
+const NEAR: usize = 110;
+
+/// Bytes between two words of one name.
+const JOINED: usize = 3;
+
+/// What a word says of the number beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Topic {
+    Card,
+    Sg,
+    My,
+    Id,
+    Th,
+    Ph,
+    Vn,
+    Aadhaar,
+    Pan,
+    Cn,
+    Hk,
+    Tw,
+    Jp,
+    Kr,
+    Identity,
+    Tax,
+    TaxId,
+    TaxIt,
+    TaxKr,
+    TaxMy,
+    TaxPh,
+    TaxTw,
+    TaxVn,
+    Passport,
+    Account,
+    Phone,
+    /// Something that is numbered and is none of these.
+    Other,
+}
+
+impl Topic {
+    const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+/// What is said around a number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Context {
+    /// Topics of the nearest word before it, or else of the nearest behind it.
+    nearest: u32,
+    /// Topics of all words around it.
+    around: u32,
+    /// Whether letters of a language that one scheme has to itself stand around it.
+    thai: bool,
+    kana: bool,
+}
+
+fn words() -> Option<&'static AhoCorasick> {
+    static WORDS_READ: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let build = || {
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(WORDS.iter().map(|(_, word)| *word))
+            .ok()
+    };
+    WORDS_READ.get_or_init(build).as_ref()
+}
+
+/// Builds what is built once.
+pub(super) fn warm() {
+    let _ = words();
+}
+
+/// A word that was found: what it says, where it begins and ends.
+type Found = (Topic, usize, usize);
+
+impl Context {
+    /// What is said before a place of a text.
+    pub(super) fn before(text: &str, from: usize) -> Self {
+        let start = floor(text, from.saturating_sub(BEFORE));
+        let before = text.get(start..from).unwrap_or("");
+        let mut context = Self::default();
+        // Words that follow each other are one name: `Hong Kong ID card`.
+        let mut last = None;
+        each(before, &mut |(topic, begin, end)| {
+            context.around |= topic.bit();
+            let (from, to) = last.unwrap_or((begin, end));
+            // A word within another says nothing of its own.
+            if begin > from && end <= to {
+                return;
+            }
+            let joined = begin <= to + JOINED && begin > from;
+            let same = begin == from && end == to;
+            let earlier = if same || joined { context.nearest } else { 0 };
+            context.nearest = earlier | topic.bit();
+            last = Some((begin, end));
+        });
+        if last.is_none_or(|(_, end)| before.len() - end > NEAR) {
+            context.nearest = 0;
+        }
+        context.see(before);
+        context
+    }
+
+    /// The same with what stands behind the number: where nothing before it says what it is, the first word
+    /// behind it does.
+    pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
+        let behind = text.get(to..floor(text, to + BEHIND)).unwrap_or("");
+        let mut first: Option<(usize, usize)> = None;
+        let silent = self.nearest == 0;
+        each(behind, &mut |(topic, begin, end)| {
+            self.around |= topic.bit();
+            let nearer = first.is_none_or(|(b, e)| begin < b || (begin == b && end >= e));
+            if silent && nearer {
+                let same = first == Some((begin, end));
+                self.nearest = if same { self.nearest | topic.bit() } else { topic.bit() };
+                first = Some((begin, end));
+            }
+        });
+        self.see(behind);
+        self
+    }
+
+    /// Sees whose letters stand around the number.
+    fn see(&mut self, text: &str) {
+        if text.is_ascii() {
+            return;
+        }
+        for c in text.chars() {
+            self.thai |= ('\u{E01}'..='\u{E4E}').contains(&c);
+            self.kana |= ('\u{3041}'..='\u{30FA}').contains(&c);
+        }
+    }
+
+    /// Whether the nearest word says this.
+    pub(super) fn says(&self, topic: Topic) -> bool {
+        self.nearest & topic.bit() != 0
+    }
+
+    /// Whether the nearest word says one of these.
+    pub(super) fn says_one_of(&self, topics: &[Topic]) -> bool {
+        topics.iter().any(|topic| self.says(*topic))
+    }
+
+    /// Whether some word around says this, and the nearest not that it is something else.
+    pub(super) fn speaks_of(&self, topic: Topic) -> bool {
+        self.around & topic.bit() != 0 && !self.says(Topic::Other)
+    }
+
+    /// Whether the nearest word says that it is none of what is looked for.
+    pub(super) fn denies(&self) -> bool {
+        self.nearest == Topic::Other.bit()
+    }
+
+    /// Whether the nearest word does not name something else than an identity: nothing, or identities.
+    pub(super) fn unnamed(&self) -> bool {
+        self.nearest & !(Topic::Identity.bit()) == 0
+    }
+
+    /// Whether no word near it says that it is something else than one of an account.
+    pub(super) fn silent(&self) -> bool {
+        self.nearest == 0 || self.says(Topic::Account)
+    }
+
+    /// Whether Thai letters stand around it.
+    pub(super) fn thai(&self) -> bool {
+        self.thai
+    }
+
+    /// Whether Japanese syllables stand around it.
+    pub(super) fn kana(&self) -> bool {
+        self.kana
+    }
+}
+
+/// Calls `take` with every word of a text, in the order in which they end.
+fn each(text: &str, take: &mut dyn FnMut(Found)) {
+    let Some(words) = words() else { return };
+    for found in words.find_overlapping_iter(text) {
+        let Some((topic, word)) = WORDS.get(found.pattern().as_usize()) else { continue };
+        if whole(text, word, found.start(), found.end()) {
+            take((*topic, found.start(), found.end()));
+        }
+    }
+}
+
+/// Whether a word of ASCII stands for itself: `ic` does not in `topic`, nor `tel` in `hotel`.
+fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
+    let letter = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphabetic);
+    let bytes = text.as_bytes();
+    let begins = word.as_bytes().first().is_some_and(u8::is_ascii);
+    let ends = word.as_bytes().last().is_some_and(u8::is_ascii);
+    if begins && letter(from.checked_sub(1).and_then(|at| bytes.get(at))) {
+        return false;
+    }
+    let plural = matches!(bytes.get(to), Some(b's' | b'S'));
+    !ends || !letter(bytes.get(to)) || (plural && !letter(bytes.get(to + 1)))
+}

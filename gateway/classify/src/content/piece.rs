@@ -1,0 +1,153 @@
+//! A stretch of text that could be a number: its digits and letters, and what parts its groups.
+
+use smallvec::SmallVec;
+
+use super::symbol::{Gap, Symbol};
+
+/// Characters of a stretch: the longest number has 34, an IBAN.
+pub(super) const CHARS_MAX: usize = 64;
+/// A stretch that was cut is looked at from the groups that begin before this character; what begins later
+/// is the next stretch.
+const AHEAD: usize = CHARS_MAX - 36;
+/// Characters between two groups: a hyphen between blanks, a line's end and its indent.
+const GAP_CHARS_MAX: usize = 4;
+/// A word of more letters parts two numbers. Four stand in an IBAN.
+const WORD_LETTERS_MAX: usize = 4;
+
+/// A character of a stretch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Char {
+    /// A digit or a capital letter.
+    pub mark: u8,
+    /// What stands before it.
+    pub gap: Gap,
+    /// Whether it is written as a small letter.
+    pub small: bool,
+    /// Where it stands in the text, in bytes.
+    pub at: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// How many digits follow each other from here on, whatever parts them.
+    pub digits: u8,
+}
+
+/// A stretch of digits and letters.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    pub chars: SmallVec<[Char; CHARS_MAX]>,
+    /// Groups that begin at or after this character belong to the next stretch.
+    pub until: usize,
+    /// Whether a digit before it belongs to the same number.
+    pub joined: bool,
+    /// Whether letters before it are attached.
+    pub glued: bool,
+    /// Whether a plus sign stands before it.
+    pub plus: bool,
+}
+
+impl Piece {
+    /// The stretch that begins at a place of a text.
+    pub(super) fn read(text: &str, from: usize) -> Self {
+        let mut piece = Self::default();
+        piece.look_back(text.get(..from).unwrap_or(""));
+        let (mut gap, mut between, mut letters, mut word) = (Gap::Joined, 0, 0, 0);
+        let rest = text.get(from..).unwrap_or("");
+        for (at, c) in rest.char_indices() {
+            match Symbol::of(c) {
+                Symbol::Nothing => continue,
+                Symbol::Other => break,
+                Symbol::Gap(found) => {
+                    between += 1;
+                    gap = gap.max(found);
+                    if between > GAP_CHARS_MAX {
+                        break;
+                    }
+                }
+                Symbol::Mark(mark) => {
+                    let first = piece.chars.is_empty();
+                    if between > 0 || first {
+                        (letters, word) = (0, piece.chars.len());
+                    }
+                    letters += usize::from(mark.is_ascii_uppercase());
+                    let plain = piece.chars.len() - word + 1 == letters;
+                    if plain && letters > WORD_LETTERS_MAX && word > 0 {
+                        piece.chars.truncate(word);
+                        break;
+                    }
+                    if piece.chars.len() == CHARS_MAX {
+                        piece.until = piece.cut();
+                        piece.count();
+                        return piece;
+                    }
+                    let gap = if first { Gap::Joined } else { gap };
+                    let end = from + at + c.len_utf8();
+                    let small = c.is_ascii_lowercase();
+                    piece.chars.push(Char { mark, gap, small, at: from + at, end, digits: 0 });
+                }
+            }
+            if !matches!(Symbol::of(c), Symbol::Gap(_)) {
+                (gap, between) = (Gap::Joined, 0);
+            }
+        }
+        piece.until = piece.chars.len();
+        piece.count();
+        piece
+    }
+
+    /// Counts the digits that follow each other.
+    fn count(&mut self) {
+        let mut digits = 0;
+        for c in self.chars.iter_mut().rev() {
+            digits = if c.mark.is_ascii_digit() { digits + 1 } else { 0 };
+            c.digits = digits;
+        }
+    }
+
+    /// Sees what stands right before it.
+    fn look_back(&mut self, before: &str) {
+        let mut chars = before.chars().rev();
+        let last = chars.next().unwrap_or(' ');
+        self.plus = matches!(last, '+' | '＋');
+        let attached = matches!(Symbol::of(last), Symbol::Gap(Gap::Dot | Gap::Slash | Gap::Hyphen));
+        if attached || matches!(last, ',' | '#' | ':') {
+            let mark = chars.next().and_then(|it| Symbol::of(it).mark());
+            self.joined = mark.is_some_and(|it| it.is_ascii_digit()) && last != '#' && last != ':';
+            self.glued = attached && mark.is_some_and(|it| it.is_ascii_uppercase());
+        }
+        self.glued |= last == '#';
+    }
+
+    /// Where a stretch that is too long is parted: at the last group that begins early enough.
+    fn cut(&self) -> usize {
+        let begins = |at: &usize| self.begins(*at) && *at > 0;
+        (0..AHEAD).rev().find(begins).unwrap_or(CHARS_MAX)
+    }
+
+    /// Whether a group begins at a character.
+    pub(super) fn begins(&self, at: usize) -> bool {
+        at == 0 || self.chars.get(at).is_some_and(|it| it.gap != Gap::Joined)
+    }
+
+    /// Whether a group ends before a character.
+    pub(super) fn ends(&self, at: usize) -> bool {
+        at >= self.chars.len() || self.begins(at)
+    }
+
+    /// Where what comes after the stretch begins in the text.
+    pub(super) fn next(&self) -> Option<usize> {
+        match self.chars.get(self.until) {
+            Some(next) => Some(next.at),
+            None => self.chars.last().map(|last| last.end),
+        }
+    }
+
+    /// The digit or letter at a place; 0 behind the end.
+    pub(super) fn mark(&self, at: usize) -> u8 {
+        self.chars.get(at).map_or(0, |it| it.mark)
+    }
+
+    /// What stands before a place; a line's end behind the end.
+    pub(super) fn gap(&self, at: usize) -> Gap {
+        self.chars.get(at).map_or(Gap::Line, |it| it.gap)
+    }
+}

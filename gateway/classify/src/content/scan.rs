@@ -1,0 +1,266 @@
+//! One pass over a text: where something could begin that is looked for.
+
+use super::{
+    block::{BLOCK, Bits},
+    contact,
+    look::Look,
+    piece::Piece,
+    recognise, secret,
+    symbol::Symbol,
+};
+use crate::{Content, Contents, model::sample::floor};
+
+/// A word of so many bytes may be a token.
+const TOKEN_MIN: usize = 20;
+/// Letters before a number's first digit that may be of it.
+const LETTERS_MAX: usize = 8;
+/// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has four, and
+/// so has the shortest number with letters before them.
+const NEAR: u64 = (1 << 24) - 1;
+const DIGITS_MIN: u32 = 6;
+const DIGITS_LETTERED_MIN: u32 = 4;
+
+/// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
+/// written without a gap: the time for a body of any length stays that of reading it.
+const GROUPS_MAX: u32 = 100_000;
+/// Digits of a number without a gap.
+const BARE_MIN: usize = 7;
+
+/// How far a text has been looked at: nothing that begins before these places is looked at again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Numbers.
+    pub numbers: usize,
+    /// Secrets by their name or their form.
+    pub secrets: usize,
+    /// Words that may be tokens.
+    pub words: usize,
+    /// Groups that may still be looked at in full.
+    pub groups: u32,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { numbers: 0, secrets: 0, words: 0, groups: GROUPS_MAX }
+    }
+}
+
+impl Seen {
+    /// The same places, where the text's first bytes are gone.
+    pub(super) fn shifted(self, gone: usize) -> Self {
+        let of = |place: usize| place.saturating_sub(gone);
+        let (numbers, secrets) = (of(self.numbers), of(self.secrets));
+        Self { numbers, secrets, words: of(self.words), ..self }
+    }
+}
+
+/// A pass over a text.
+pub(super) struct Scan<'a> {
+    pub text: &'a str,
+    pub seen: Seen,
+    pub found: &'a mut Contents,
+}
+
+/// The places of the bits that are set, the lowest first.
+fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        bits &= bits - 1;
+        Some(place)
+    })
+}
+
+/// The bits from `from` on.
+fn above(bits: u64, from: usize) -> u64 {
+    if from >= BLOCK { 0 } else { bits >> from << from }
+}
+
+impl Scan<'_> {
+    /// Counts what begins in `from..to`.
+    pub(super) fn run(&mut self, from: usize, to: usize) {
+        let bytes = self.text.as_bytes();
+        let mut now = Bits::of(bytes, from);
+        let mut at = from;
+        while at < to {
+            let next = Bits::of(bytes, at + BLOCK);
+            let within = if to - at < BLOCK { (1 << (to - at)) - 1 } else { u64::MAX };
+            if now.token != 0 {
+                self.words(at, now.token & within);
+            }
+            if now.digit | now.wide != 0 {
+                self.numbers(at, within, (now, next));
+            }
+            for place in places(now.mark & within) {
+                self.mark(at + place);
+            }
+            now = next;
+            at += BLOCK;
+        }
+    }
+
+    /// The digits of a block: at which could a number begin? The bits of the block behind it tell what goes on.
+    fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
+        let mut left = (now.digit | now.wide) & within;
+        left = above(left, self.seen.numbers.saturating_sub(at));
+        while left != 0 {
+            let place = left.trailing_zeros() as usize;
+            let far = if place == 0 { 0 } else { BLOCK - place };
+            let near = |now: u64, next: u64| {
+                if far == 0 { now } else { now >> place | next << far }
+            };
+            let digits = (near(now.digit, next.digit) & NEAR).count_ones()
+                + (near(now.wide, next.wide) & NEAR).count_ones();
+            // The digits of this group are looked at together.
+            let group = near(now.digit, next.digit).trailing_ones().max(1) as usize;
+            let lettered = self.lettered(at + place);
+            let few = self.seen.groups == 0 && group < BARE_MIN;
+            let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
+            if enough && (lettered || !few) {
+                self.number(at + place);
+            }
+            let seen = self.seen.numbers.saturating_sub(at).max(place + group);
+            left = above(left, seen);
+        }
+    }
+
+    /// Whether a letter stands right before a place.
+    fn lettered(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|at| self.text.as_bytes().get(at));
+        before.is_some_and(|b| b.is_ascii_alphabetic() || !b.is_ascii())
+    }
+
+    fn mark(&mut self, at: usize) {
+        match self.text.as_bytes().get(at) {
+            Some(b'@') => self.at_sign(at, 1),
+            Some(b'-') if at > self.seen.secrets => self.hyphens(at - 1),
+            Some(b'=' | b':') if at >= self.seen.secrets && self.names(at) => self.field(at),
+            _ => {}
+        }
+    }
+
+    /// Whether what stands before a `=` or `:` could end a name of a secret: every such name ends in one of
+    /// these letters, and may be quoted.
+    #[inline]
+    fn names(&self, at: usize) -> bool {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        let quoted = |b: &&u8| matches!(**b, b' ' | b'"' | b'\'' | b'\\');
+        let last = before.iter().rev().take(4).find(|b| !quoted(b)).copied().unwrap_or(0);
+        matches!(last | 0x20, b'y' | b't' | b'n' | b'd')
+    }
+
+    /// A digit, or a byte that may end one: what number could it be of?
+    fn number(&mut self, at: usize) {
+        let begin = floor(self.text, at);
+        let Some(c) = self.text.get(begin..).and_then(|it| it.chars().next()) else { return };
+        if c == '＠' {
+            return self.at_sign(begin, c.len_utf8());
+        }
+        let digit = Symbol::of(c).mark().is_some_and(|it| it.is_ascii_digit());
+        if !digit || begin < self.seen.numbers {
+            return;
+        }
+        let piece = Piece::read(self.text, self.start(begin));
+        self.seen.numbers = piece.next().unwrap_or(0).max(begin + c.len_utf8());
+        let mut look = Look::new(self.text, &piece);
+        let mut from = 0;
+        while from < piece.until && (from == 0 || self.seen.groups > 0) {
+            self.seen.groups -= u32::from(piece.begins(from) && self.seen.groups > 0);
+            let found = if piece.begins(from) { recognise(&mut look, from) } else { None };
+            from += match found {
+                Some((kind, count)) => {
+                    self.found.add(kind);
+                    count
+                }
+                None => 1,
+            };
+        }
+        if from == 0 || self.seen.groups == 0 {
+            let end = (1..piece.chars.len()).find(|at| piece.begins(*at));
+            let next = end.and_then(|at| piece.chars.get(at)).map_or(self.seen.numbers, |it| it.at);
+            self.seen.numbers = next.max(begin + c.len_utf8());
+        }
+        // A number that was found may end in what would be the next stretch.
+        if let Some(last) = from.checked_sub(1).and_then(|at| piece.chars.get(at)) {
+            self.seen.numbers = self.seen.numbers.max(last.end);
+        }
+    }
+
+    /// Where the word begins that a digit stands in, or the one or two letters that are parted from it by a
+    /// blank or a hyphen.
+    fn start(&self, at: usize) -> usize {
+        let from =
+            floor(self.text, at.saturating_sub(3 * LETTERS_MAX)).max(self.seen.numbers.min(at));
+        let before = self.text.get(from..at).unwrap_or("");
+        let (mut start, mut letters, mut gaps) = (at, 0, 0);
+        for c in before.chars().rev() {
+            match Symbol::of(c) {
+                Symbol::Nothing => {}
+                Symbol::Mark(_) if letters == LETTERS_MAX => return at,
+                Symbol::Mark(_) => letters += 1,
+                Symbol::Gap(_) if letters == 0 && gaps == 0 => gaps += 1,
+                _ => break,
+            }
+            start -= c.len_utf8();
+        }
+        let apart = gaps > 0 && !(1..=2).contains(&letters);
+        if letters == 0 || apart { at } else { start }
+    }
+
+    fn at_sign(&mut self, at: usize, width: usize) {
+        if secret::connection(self.text, at) {
+            self.found.add(Content::Secret);
+        } else if contact::mail(self.text, at, width) {
+            self.found.add(Content::Mail);
+        }
+    }
+
+    fn hyphens(&mut self, at: usize) {
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        let count = rest.iter().take(BLOCK).take_while(|b| **b == b'-').count();
+        if count >= 5 && secret::private_key(self.text, at) {
+            self.found.add(Content::Secret);
+        }
+        self.seen.secrets = self.seen.secrets.max(at + count);
+    }
+
+    fn field(&mut self, at: usize) {
+        if let Some(end) = secret::named(self.text, at) {
+            self.found.add(Content::Secret);
+            self.seen.secrets = end;
+            self.seen.words = self.seen.words.max(end);
+        }
+    }
+
+    /// The words of a block that are long enough for a token: the runs of its bits, and those at its ends
+    /// however long they are in it.
+    fn words(&mut self, at: usize, token: u64) {
+        let mut left = above(token, self.seen.words.saturating_sub(at));
+        while left != 0 {
+            let place = left.trailing_zeros() as usize;
+            let length = (left >> place).trailing_ones() as usize;
+            let whole = place > 0 && place + length < BLOCK;
+            if length >= TOKEN_MIN || (!whole && length >= 8) {
+                self.word(at + place);
+            }
+            let seen = self.seen.words.saturating_sub(at).max(place + length);
+            left = above(left, seen);
+        }
+    }
+
+    /// The word around a place: is it a token?
+    fn word(&mut self, at: usize) {
+        let of_token = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'_' | b'-' | b'.');
+        let bytes = self.text.as_bytes();
+        let before = bytes.get(self.seen.words.min(at)..at).unwrap_or_default();
+        let start = at - before.iter().rev().take_while(of_token).count();
+        let behind = bytes.get(at..).unwrap_or_default();
+        let end = at + behind.iter().take_while(of_token).count();
+        self.seen.words = end;
+        let word = self.text.get(start..end).unwrap_or("");
+        if word.len() >= TOKEN_MIN && secret::token(word) {
+            self.found.add(Content::Secret);
+            self.seen.numbers = self.seen.numbers.max(end);
+            self.seen.secrets = self.seen.secrets.max(end);
+        }
+    }
+}

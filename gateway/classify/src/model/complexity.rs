@@ -1,0 +1,106 @@
+//! How much a request asks of a model: how likely small models fail at it, as far as its structure, its words
+//! and its task tell.
+//!
+//! The weights are a logistic regression on 5,608 questions with the scores that four models of 7 to 9 billion
+//! parameters had in them (LLMRouter, see `DATA.md`): `train/complexity.rs` prints them and says in
+//! `REPORT.md` how much they separate.
+
+use super::sample;
+use crate::{Complexity, Prompt, Task};
+
+/// Features of a request, each about 0 to 3.
+pub const FEATURES: usize = 8;
+/// Bytes of the instruction that are looked at.
+const LOOKED_AT: usize = 2048;
+/// Words of ASCII from which on their length and their capitals say something.
+const WORDS_MIN: usize = 6;
+/// What stands for them in other scripts: the means of the data.
+const LETTERS_MEAN: f32 = 4.6;
+const NAMES_MEAN: f32 = 0.05;
+
+/// What the features weigh, and what is added.
+const WEIGHTS: [f32; FEATURES] = [0.352, 0.784, 0.253, 0.177, 0.386, -0.074, 0.099, -0.236];
+const BIAS: f32 = -1.021;
+/// Up to here a request is easy, from there on it is hard: the thirds of the data, as chances that a small
+/// model fails.
+const EASY_TO: f32 = 0.425;
+const HARD_FROM: f32 = 0.514;
+
+/// The features of a request whose task is known.
+#[must_use]
+pub fn features(prompt: &Prompt<'_>, task: Task) -> [f32; FEATURES] {
+    let last = prompt.turns.last().copied().unwrap_or("");
+    let seen = Seen::of(last.get(..sample::floor(last, LOOKED_AT)).unwrap_or(""));
+    let latin = seen.words >= WORDS_MIN;
+    let words = seen.words.max(1) as f32;
+    let or = |value: f32, mean: f32| if latin { value } else { mean };
+    let is = |tasks: &[Task]| f32::from(u8::from(tasks.contains(&task)));
+    [
+        seen.numbers.min(20) as f32 / 10.0,
+        seen.marks.min(40) as f32 / 20.0,
+        ((1 + seen.lines) as f32).log2(),
+        or((seen.letters as f32 / words).clamp(3.0, 8.0), LETTERS_MEAN),
+        or(10.0 * seen.names as f32 / words, 10.0 * NAMES_MEAN),
+        ((1 + last.len()) as f32).log2() / 4.0,
+        is(&[Task::Math, Task::Coding, Task::ToolUse]),
+        is(&[Task::Brainstorming, Task::Chat, Task::Writing, Task::Rewriting]),
+    ]
+}
+
+/// How likely a small model fails, 0 to 1.
+#[must_use]
+pub fn failing(features: &[f32; FEATURES], weights: &[f32; FEATURES], bias: f32) -> f32 {
+    let sum: f32 = features.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+    1.0 / (1.0 + (-sum - bias).exp())
+}
+
+/// How much a request of a known task asks of a model.
+#[must_use]
+pub fn read(prompt: &Prompt<'_>, task: Task) -> Complexity {
+    match failing(&features(prompt, task), &WEIGHTS, BIAS) {
+        chance if chance < EASY_TO => Complexity::Easy,
+        chance if chance < HARD_FROM => Complexity::Medium,
+        _ => Complexity::Hard,
+    }
+}
+
+/// What one look at the bytes counts.
+#[derive(Default)]
+struct Seen {
+    numbers: usize,
+    marks: usize,
+    lines: usize,
+    words: usize,
+    letters: usize,
+    /// Words with a capital behind a small letter or a comma: not those that begin a sentence.
+    names: usize,
+}
+
+impl Seen {
+    fn of(text: &str) -> Self {
+        let mut seen = Self::default();
+        // The byte before, and the one before the blank before.
+        let (mut before, mut apart) = (b' ', b'.');
+        for b in text.bytes() {
+            let begins = !before.is_ascii_alphanumeric() && before < 0x80;
+            seen.numbers += usize::from(b.is_ascii_digit() && begins);
+            seen.marks += usize::from(matches!(
+                b,
+                b'\\' | b'^' | b'=' | b'$' | b'{' | b'}' | b'_' | b'<' | b'>' | b'|'
+            ));
+            seen.lines += usize::from(b == b'\n');
+            if b.is_ascii_alphabetic() {
+                seen.letters += 1;
+                seen.words += usize::from(begins);
+                let inside = apart.is_ascii_lowercase() || apart == b',';
+                seen.names +=
+                    usize::from(begins && before == b' ' && b.is_ascii_uppercase() && inside);
+            }
+            if b != b' ' {
+                apart = b;
+            }
+            before = b;
+        }
+        seen
+    }
+}

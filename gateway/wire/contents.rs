@@ -1,0 +1,104 @@
+//! What a request's texts contain: every text of the talk is read once, from the first to the last, as it
+//! stands in the body; what is escaped is resolved on the way, a window at a time.
+
+use classify::{ContentStream, Contents};
+use memchr::{memchr, memchr2};
+
+use super::{Request, escape, utf8::text_of};
+
+/// Keys whose values are none of what is said: names of the format's own, and what is no text.
+const NOT_SAID: [&str; 10] = [
+    "role",
+    "type",
+    "id",
+    "tool_call_id",
+    "detail",
+    "format",
+    "data",
+    "file_id",
+    "file_data",
+    "media_type",
+];
+/// A picture or a file within an address.
+const DATA_URL: &str = "data:";
+
+impl Request {
+    /// What the texts of the whole talk contain, by kind: messages of every role with their tool calls, prompts,
+    /// texts to embed, the query and the documents of a ranking.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        let mut reader = Reader::default();
+        let said = text_of(self.messages_span.of(&self.body));
+        if said.starts_with(['[', '"', '{']) {
+            reader.strings(&said);
+        } else {
+            reader.text(&said);
+        }
+        if let Some(documents) = self.documents_span {
+            reader.strings(&text_of(documents.of(&self.body)));
+        }
+        reader.found()
+    }
+}
+
+/// Texts, as they come.
+#[derive(Default)]
+struct Reader {
+    found: Contents,
+    /// Made for the first text with escapes.
+    escaped: Option<ContentStream>,
+}
+
+impl Reader {
+    /// Reads every string of some JSON that is known to be right, but for keys and what is not said.
+    fn strings(&mut self, json: &str) {
+        let (mut rest, mut key) = (json, "");
+        while let Some(string) = next(rest) {
+            let (text, behind) = string;
+            rest = behind;
+            if behind.trim_ascii_start().starts_with(':') {
+                key = text;
+                continue;
+            }
+            if !NOT_SAID.contains(&key) && !text.starts_with(DATA_URL) {
+                self.text(text);
+            }
+            key = "";
+        }
+    }
+
+    /// Reads one text as it is written.
+    fn text(&mut self, raw: &str) {
+        if memchr(b'\\', raw.as_bytes()).is_none() {
+            self.found.join(&classify::contents(raw));
+            return;
+        }
+        let stream = self.escaped.get_or_insert_default();
+        escape::parts(raw, |part| stream.push(part));
+        stream.end();
+    }
+
+    fn found(self) -> Contents {
+        let mut found = self.found;
+        if let Some(stream) = self.escaped {
+            found.join(&stream.found());
+        }
+        found
+    }
+}
+
+/// The next string of some JSON as it is written, and what comes behind it.
+fn next(json: &str) -> Option<(&str, &str)> {
+    let from = memchr(b'"', json.as_bytes())? + 1;
+    let mut at = from;
+    loop {
+        let found = at + memchr2(b'"', b'\\', json.as_bytes().get(at..)?)?;
+        if json.as_bytes().get(found) == Some(&b'"') {
+            return Some((json.get(from..found)?, json.get(found + 1..)?));
+        }
+        at = found + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests;
