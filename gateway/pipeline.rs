@@ -76,7 +76,7 @@ use crate::{
     experiment::{Experiments, observe::Watch},
     failure::{Failure, Kind, Stage},
     fleet::{PickHint, Prober, Waiter},
-    outcome::{Ending, EpochInfo, Sampler},
+    outcome::{ContentClasses, Ending, EpochInfo, Sampler},
     record::Recorder,
     signals::SignalInputs,
     wire::{self, ReadLimits, Surface},
@@ -141,6 +141,8 @@ pub(crate) struct Epoch {
     pub prober: Prober,
     /// The limits on what a request may ask for.
     pub limits: ReadLimits,
+    /// Which class a request is raised to by what it contains.
+    pub content_classes: ContentClasses,
     /// What callers may tell of answers.
     pub feedback: config::Feedback,
     /// The most that one media part can cost with any model.
@@ -287,6 +289,7 @@ fn decide<P>(
     let inputs = SignalInputs {
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
         subject: asked.subject,
+        content_classes: &epoch.content_classes,
         media_tokens_max: epoch.media_tokens_max,
         budget_left: money.map(|it| it.amount),
         budget_free: money.map(|it| it.free),

@@ -11,7 +11,8 @@ use classify::Prompt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{
     facts::{
-        CivilTime, Complexity, Contents, DataClass, Hinted, Language, Money, Signals, Task, Tokens,
+        CivilTime, Complexity, Content, Contents, DataClass, Hinted, Language, Money, Signals,
+        Task, Tokens,
     },
     labels,
 };
@@ -24,7 +25,7 @@ use self::{
 };
 use crate::{
     failure::{Failure, Kind, Stage, shown},
-    outcome::{Caller, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
+    outcome::{Caller, ContentClasses, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
     wire::Request,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct SignalInputs<'a> {
     pub hash: &'a (dyn Fn(&str) -> u128 + Sync),
     /// The user that the caller's token names, hashed: he counts, whatever the request says.
     pub subject: Option<u128>,
+    /// Which class a request is raised to by what it contains.
+    pub content_classes: &'a ContentClasses,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
@@ -70,6 +73,8 @@ pub(crate) fn of(
         true => (reading.task, reading.task_confidence, reading.complexity),
         false => (Task::None, 1.0, Complexity::Easy),
     };
+    let contains = request.contents();
+    let raised = signal_inputs.content_classes.raised(&contains);
     let keyed = signal_inputs.hash;
     Ok(Signals {
         operation: request.surface().operation,
@@ -83,13 +88,13 @@ pub(crate) fn of(
         task_confidence: hints.task.map_or(task_confidence, |_| 1.0),
         hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
         complexity,
-        contains: request.contents(),
+        contains,
         needs: request.needs(),
         input_tokens: request.input_tokens(),
         input_tokens_bound: request.input_tokens_bound(signal_inputs.media_tokens_max),
         output_tokens_asked: request.output_tokens_asked(),
         n: request.n(),
-        data_class: data_class(headers, caller)?,
+        data_class: raised_to(data_class(headers, caller)?, raised, caller)?,
         team_path: caller.team_path.clone(),
         key: caller.key,
         unit_user: signal_inputs
@@ -184,6 +189,26 @@ fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure
     let public = format!("data class `{class}` is above this key's `{}`", caller.data_class_max);
     let failure = Failure::new(Kind::Forbidden, Stage::Classify, public);
     Err(failure.coded("data_class_forbidden").at(DATA_CLASS.as_str().to_owned()))
+}
+
+/// The class of a request that contains what raises one: the higher of both.
+fn raised_to(
+    class: DataClass,
+    raised: Option<(DataClass, Content)>,
+    caller: &Caller,
+) -> Result<DataClass, Failure> {
+    let Some((raised, kind)) = raised.filter(|(raised, _)| *raised > class) else {
+        return Ok(class);
+    };
+    if raised <= caller.data_class_max {
+        return Ok(raised);
+    }
+    let most = caller.data_class_max;
+    let public = format!(
+        "the request contains a {kind}, which makes it data class `{raised}`: that is above this key's \
+         `{most}`"
+    );
+    Err(Failure::new(Kind::Forbidden, Stage::Classify, public).coded("data_class_forbidden"))
 }
 
 /// What a header says. Sent twice, it must say the same: which of two classes holds is not ours to guess.

@@ -85,6 +85,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let inputs = SignalInputs {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
         subject: asked.subject,
+        content_classes: &config.content_classes,
         media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
         budget_free: None,

@@ -9,6 +9,7 @@ mod alone;
 mod bound;
 mod budget;
 mod cache;
+mod content;
 mod engine;
 mod feedback;
 mod fields;
@@ -57,7 +58,7 @@ use policies::{
     facts::{DataClass, Dialect, TeamIndex, Tokens},
 };
 
-use crate::outcome::{ByHour, Priority, Tags};
+use crate::outcome::{ByHour, ContentClasses, Priority, Tags};
 
 pub use self::{
     algorithm::TokenAlgorithm,
@@ -143,6 +144,8 @@ pub struct Config {
     pub queue: Queue,
     /// What is kept of answers.
     pub cache: Cache,
+    /// Which class a request is raised to by what it contains.
+    pub content_classes: ContentClasses,
     /// What callers may tell of answers.
     pub feedback: Feedback,
     /// Exposed lines at the most.

@@ -10,10 +10,13 @@ use policies::{
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
+use crate::outcome::ContentClasses;
+
 use super::{
     Admin, Cache, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue,
     Server, Shield, Team, Tracing, Wait, Webhook,
     cache::cache,
+    content::content_classes,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -84,6 +87,7 @@ pub(super) fn validate(
         budget_wait: limits.budget_wait,
         queue: limits.queue,
         cache: limits.cache,
+        content_classes: limits.content_classes,
         feedback: limits.feedback,
         series_max: limits.series_max,
         media_hosts: limits.media_hosts,
@@ -301,6 +305,7 @@ struct Limits {
     budget_wait: Duration,
     queue: Queue,
     cache: Cache,
+    content_classes: ContentClasses,
     feedback: Feedback,
     series_max: usize,
     media_hosts: Vec<Box<str>>,
@@ -333,6 +338,7 @@ impl Limits {
                 length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
             },
             cache: cache(root.section("cache", faults), faults),
+            content_classes: content_classes(root.section("data_class", faults), faults),
             feedback: feedback(root.section("feedback", faults), faults),
             series_max: bytes(number(
                 &mut metrics,

@@ -5,6 +5,7 @@ mod audit;
 mod cached;
 mod caller;
 mod closed;
+mod content_classes;
 mod ending;
 mod epoch_info;
 mod experiment;
@@ -20,6 +21,7 @@ pub use self::{
     cached::{CacheResult, Cached, GivenAgain},
     caller::{Caller, KeyId, Priority, TeamId},
     closed::Outcome,
+    content_classes::ContentClasses,
     ending::Ending,
     epoch_info::{ByHour, EpochInfo, PolicyRecord},
     experiment::{ArmName, Enrolment, ExperimentAction, ExperimentChange, Feedback, Judged},

@@ -1,0 +1,44 @@
+//! Which data class a request is raised to by what it contains.
+
+use policies::facts::{Content, Contents, DataClass};
+
+/// A class for each kind of content that raises one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContentClasses([Option<DataClass>; Content::COUNT]);
+
+impl ContentClasses {
+    /// Says to which class a kind raises.
+    pub fn set(&mut self, kind: Content, class: DataClass) {
+        if let Some(place) = self.0.get_mut(kind.index()) {
+            *place = Some(class);
+        }
+    }
+
+    /// The highest class that the contents raise to, and the first kind that does.
+    #[must_use]
+    pub fn raised(&self, contents: &Contents) -> Option<(DataClass, Content)> {
+        let class = |kind: Content| self.0.get(kind.index()).copied().flatten();
+        let raising = contents.found().filter_map(|(kind, _)| Some((class(kind)?, kind)));
+        raising.reduce(|highest, it| if it.0 > highest.0 { it } else { highest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_class_of_what_is_there_counts() {
+        let mut classes = ContentClasses::default();
+        classes.set(Content::Mail, DataClass::Internal);
+        classes.set(Content::Secret, DataClass::Secret);
+        let mut contents = Contents::NONE;
+        assert_eq!(classes.raised(&contents), None);
+        contents.add(Content::Phone);
+        assert_eq!(classes.raised(&contents), None);
+        contents.add(Content::Mail);
+        assert_eq!(classes.raised(&contents), Some((DataClass::Internal, Content::Mail)));
+        contents.add(Content::Secret);
+        assert_eq!(classes.raised(&contents), Some((DataClass::Secret, Content::Secret)));
+    }
+}
