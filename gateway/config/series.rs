@@ -14,8 +14,9 @@ use super::{Config, Credential};
 const HISTOGRAM: usize = 18;
 /// Kinds of requests that are served: the rows of the table of surfaces.
 const OPERATIONS: usize = 1;
-/// Of the process, the ledger, the stages, refusals and reloads: what there is in any configuration.
-const FIXED: usize = 326;
+/// Of the process, the ledger, the stages, refusals and reloads, and of the kinds that requests contain by
+/// their data class: what there is in any configuration.
+const FIXED: usize = 326 + 9 * 4;
 /// Of a model: requests by their four outcomes and by what the cache had, the three histograms of each
 /// operation; what is estimated, beyond its bound, asked as the last resort and waiting; its five prices,
 /// what it is and whether it is on.

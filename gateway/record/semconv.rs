@@ -54,6 +54,10 @@ pub(super) const TEAM: &str = "signalbox.team";
 pub(super) const TASK: &str = "signalbox.task";
 /// The language that it is written in.
 pub(super) const LANGUAGE: &str = "signalbox.language";
+/// How much a request asks of a model.
+pub(super) const COMPLEXITY: &str = "signalbox.complexity";
+/// The kinds of what a request contains, between commas.
+pub(super) const CONTAINS: &str = "signalbox.contains";
 /// What decided.
 pub(super) const RULE: &str = "signalbox.rule";
 /// The guard that forbade every model left.

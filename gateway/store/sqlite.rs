@@ -35,6 +35,7 @@ mod priced;
 mod probe;
 mod read;
 mod reader;
+mod recognised;
 mod recover;
 mod removed;
 mod request;

@@ -6,7 +6,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use policies::{
     Policy,
     experiment::{ExperimentState, ExperimentView, UnitKind, unit_of_key},
-    facts::{DataClass, KeyIndex, Language, Needs, Operation, Signals, Task, TeamIndex, Tokens},
+    facts::{
+        Complexity, Content, Contents, DataClass, KeyIndex, Language, Needs, Operation, Signals,
+        Task, TeamIndex, Tokens,
+    },
     replay::{Past, Served},
 };
 use serde_json::{Map, Value};
@@ -88,6 +91,8 @@ pub(super) fn signals(row: &PastRow) -> Signals {
     signals.task_confidence = single(row.confidence.1);
     signals.needs =
         row.needs.split(',').filter_map(Needs::from_code).fold(Needs::NONE, Needs::with);
+    signals.complexity = Complexity::from_code(&row.complexity).unwrap_or(Complexity::Easy);
+    signals.contains = row.contains;
     signals.data_class = DataClass::from_code(&row.data_class).unwrap_or(DataClass::Public);
     signals.input_tokens = Tokens(row.input_tokens);
     signals.input_tokens_bound = Tokens(row.input_tokens);
@@ -131,6 +136,16 @@ fn moment(policy: &Policy, arm: &PastArm, signals: &mut Signals, view: &mut Expe
     }
 }
 
+/// What a request contained, of the counts that its row shows.
+fn contents(counts: Option<&Value>) -> Contents {
+    let counts = counts.and_then(Value::as_object).into_iter().flatten();
+    counts.fold(Contents::NONE, |mut contents, (kind, count)| {
+        let count = count.as_u64().map_or(0, |it| u16::try_from(it).unwrap_or(u16::MAX));
+        Content::from_code(kind).into_iter().for_each(|kind| contents.add_many(kind, count));
+        contents
+    })
+}
+
 /// The columns of an entry or a refusal as a row of the past. How it was served is not in it.
 pub(super) fn row(columns: &Map<String, Value>) -> PastRow {
     let text = |name: &str| super::column(columns, name).unwrap_or_default().to_owned();
@@ -157,6 +172,8 @@ pub(super) fn row(columns: &Map<String, Value>) -> PastRow {
         task: text("task"),
         confidence: (real("language_confidence"), real("task_confidence")),
         needs: text("needs"),
+        complexity: text("complexity"),
+        contains: contents(columns.get("contains")),
         data_class: text("data_class"),
         input_tokens: small("input_tokens_estimate").unwrap_or_default(),
         output_tokens_asked: small("output_tokens_asked"),

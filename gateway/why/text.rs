@@ -2,7 +2,11 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use policies::{Afterwards, facts::Signals, printable};
+use policies::{
+    Afterwards,
+    facts::{Content, Signals},
+    printable,
+};
 use serde_json::Value;
 
 use super::{
@@ -13,13 +17,29 @@ use super::{
 
 /// What was recognised of a request, in words.
 pub(crate) fn signals_in_words(signals: &Signals) -> String {
+    in_words(signals, &asks_in_words(signals))
+}
+
+/// How much a request asks of a model, and what it contains: a kind that is there more than once with its
+/// count.
+fn asks_in_words(signals: &Signals) -> String {
+    let kind = |(kind, count): (Content, u16)| match count {
+        1 => kind.to_string(),
+        count => format!("{kind} ({count})"),
+    };
+    let kinds: Vec<_> = signals.contains.found().map(kind).collect();
+    let contains = if kinds.is_empty() { "" } else { ", contains " };
+    format!(", {}{contains}{}", signals.complexity, kinds.join(", "))
+}
+
+fn in_words(signals: &Signals, asks: &str) -> String {
     let needs: Vec<_> = signals.needs.names().collect();
     let tag = |(name, value): &(Box<str>, Box<str>)| format!("{name}={value}");
     let tags: Vec<_> = signals.tags.iter().map(tag).collect();
     let tags = if tags.is_empty() { tags.concat() } else { format!(", tags {}", tags.join(", ")) };
     let tags = printable(&tags);
     format!(
-        "{} ({:.2}), {} ({:.2}), {}, about {} input tokens, needs {}{tags}",
+        "{} ({:.2}), {} ({:.2}), {}{asks}, about {} input tokens, needs {}{tags}",
         signals.language,
         signals.language_confidence,
         signals.task,
@@ -124,7 +144,9 @@ fn asked(it: &Account, f: &mut Formatter<'_>) -> Result {
     }
     writeln!(f)?;
     let signals = past::signals(&past::row(&it.request));
-    write!(f, "signals  {}", signals_in_words(&signals))?;
+    // An earlier version has not written how much was asked.
+    let asks = it.column("complexity").map_or_else(String::new, |_| asks_in_words(&signals));
+    write!(f, "signals  {}", in_words(&signals, &asks))?;
     match it.column("hinted").filter(|it| !it.is_empty()) {
         Some(hinted) => writeln!(f, "; stated by the caller: {}", printable(hinted)),
         None => writeln!(f),

@@ -76,6 +76,11 @@ const ABOUT_DECISIONS: About<2> = About {
     help: "Number of decisions, by what decided and by the first model of the plan.",
     labels: ["rule", "model"],
 };
+const ABOUT_CONTAINS: About<2> = About {
+    name: "signalbox_contains_total",
+    help: "Number of accepted requests that contain something of a kind, by their data class.",
+    labels: ["kind", "data_class"],
+};
 const ABOUT_CACHE: About<2> = About {
     name: "signalbox_cache_total",
     help: "Number of accepted requests of rules that keep answers, at their end, by what the cache had.",
@@ -203,6 +208,7 @@ pub(super) struct Catalogue {
     pub(super) refusals: Counters<2>,
     pub(super) unrecorded: Counters<0>,
     pub(super) decisions: Counters<2>,
+    pub(super) contains: Counters<2>,
     pub(super) cache: Counters<2>,
     pub(super) arms: Counters<3>,
     pub(super) unassigned: Counters<1>,
@@ -239,6 +245,7 @@ impl Catalogue {
             refusals: counters(r, ABOUT_REFUSALS)?,
             unrecorded: counters(r, ABOUT_UNRECORDED)?,
             decisions: counters(r, ABOUT_DECISIONS)?,
+            contains: counters(r, ABOUT_CONTAINS)?,
             cache: counters(r, ABOUT_CACHE)?,
             arms: counters(r, ABOUT_ARMS)?,
             unassigned: counters(r, ABOUT_UNASSIGNED)?,

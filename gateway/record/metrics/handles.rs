@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use policies::{
     Matched,
     experiment::Enrolled,
-    facts::{Language, ModelIndex, Operation, Task},
+    facts::{Content, DataClass, Language, ModelIndex, Operation, Task},
 };
 use prometheus::{Histogram, IntCounter};
 
@@ -99,6 +99,8 @@ pub(super) struct Handles {
     attempts: ByIndex<Growing<Attempts>>,
     /// By what decided, model.
     decisions: ByIndex<ByIndex<IntCounter>>,
+    /// By kind, data class.
+    contains: ByIndex<ByIndex<IntCounter>>,
     /// By model, result.
     cache: ByIndex<ByIndex<IntCounter>>,
     /// By experiment, arm, outcome.
@@ -142,6 +144,7 @@ impl Handles {
             latency: ByIndex::new(models),
             attempts: ByIndex::new(models),
             decisions: ByIndex::new(2 * RULES + 2),
+            contains: ByIndex::new(Content::COUNT),
             cache: ByIndex::new(models),
             arms: ByIndex::new(experiments),
             unassigned: ByIndex::new(experiments),
@@ -155,6 +158,7 @@ impl Handles {
     }
 
     pub(super) fn opened(&self, catalogue: &Catalogue, opened: &Opened) {
+        self.contains(catalogue, opened);
         let plan = &opened.plan;
         let model = plan.attempts.first().map_or(ModelIndex(u16::MAX), |planned| planned.model);
         let make = || catalogue.decisions.of(&catalogue.series, [&plan.rule, self.model(model)]);
@@ -170,6 +174,19 @@ impl Handles {
             let name = self.names.experiments.get(at).map_or(UNKNOWN, |it| &it.name);
             let make = || catalogue.unassigned.of(&catalogue.series, [name]);
             self.unassigned.at(at, make).inc();
+        }
+    }
+
+    /// Counts a request once for each kind that it contains. What a shadow repeats was counted already.
+    fn contains(&self, catalogue: &Catalogue, opened: &Opened) {
+        if opened.shadow_of.is_some() {
+            return;
+        }
+        let class = opened.signals.data_class;
+        for (kind, _) in opened.signals.contains.found() {
+            let make = || catalogue.contains.of(&catalogue.series, [kind.code(), class.code()]);
+            let classes = || ByIndex::new(DataClass::ALL.len());
+            self.contains.at(kind.index(), classes).at(class as usize, make).inc();
         }
     }
 

@@ -151,6 +151,11 @@ fn asked(signals: &Signals, about: &mut Attributes) -> String {
     }
     about.text(semconv::TASK, signals.task.code());
     about.text(semconv::LANGUAGE, signals.language.code());
+    about.text(semconv::COMPLEXITY, signals.complexity.code());
+    if !signals.contains.is_empty() {
+        let kinds: Vec<_> = signals.contains.found().map(|(kind, _)| kind.code()).collect();
+        about.text(semconv::CONTAINS, kinds.join(","));
+    }
     name
 }
 

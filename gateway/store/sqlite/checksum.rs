@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Params, Transaction, params, types::ValueRef};
 
-use super::{adjustment, cached, experiments, schema};
+use super::{adjustment, cached, experiments, recognised, schema};
 
 /// Findings that are named one by one; more of a table are counted.
 const NAMED_MAX: usize = 20;
@@ -117,7 +117,10 @@ pub(super) const CLOSE: Table = Table {
                t.result NOT IN (SELECT id FROM result WHERE state = 2)",
 };
 pub(super) const CALLER: Table = labels("caller", "id, team, \"key\"");
-pub(super) const SHAPE: Table = labels("shape", concat!("id, ", schema::shape!()));
+pub(super) const SHAPE: Table = Table {
+    later: 2,
+    ..labels("shape", concat!("id, ", schema::shape!(), ", ", recognised::columns!()))
+};
 pub(super) const RESULT: Table = labels("result", concat!("id, ", schema::result!()));
 pub(super) const EPOCH: Table =
     labels("epoch", "id, replica, currency, policy_version, policy_hash, price_version, tree");
@@ -131,16 +134,18 @@ pub(super) const PRICE: Table = Table {
     key: "t.version || ' of ' || t.model",
     required: ALWAYS,
 };
-const REFUSAL: Table = Table {
+pub(super) const REFUSAL: Table = Table {
     name: "refusal",
     columns: concat!(
         schema::refusal!(),
         ", ",
         schema::refusal_decided!(),
         ", ",
-        schema::refusal_enrolled!()
+        schema::refusal_enrolled!(),
+        ", ",
+        recognised::columns!()
     ),
-    later: 9,
+    later: 11,
     key: "t.rowid",
     required: ALWAYS,
 };

@@ -1,7 +1,7 @@
 //! What the view `ledger` promises.
 
 /// The columns of the view `ledger`, in order.
-pub const LEDGER_COLUMNS: [&str; 56] = [
+pub const LEDGER_COLUMNS: [&str; 58] = [
     "id",
     "state",
     "started_at",
@@ -22,6 +22,8 @@ pub const LEDGER_COLUMNS: [&str; 56] = [
     "language_confidence",
     "task_confidence",
     "needs",
+    "complexity",
+    "contains",
     "data_class",
     "input_tokens_estimate",
     "output_tokens_asked",

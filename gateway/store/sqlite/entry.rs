@@ -9,7 +9,7 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::checksum::Checksum;
+use super::{checksum::Checksum, recognised};
 use crate::{
     failure::Kind,
     outcome::{
@@ -170,7 +170,10 @@ impl<'a, 'c> Row<'a, 'c> {
         self.put_later(refused.draw.map(|draw| draw.0.cast_signed()))?;
         self.put_later(arm)?;
         let unit = arm.and(refused.arm).map(|it| it.unit.to_be_bytes());
-        self.put_later(unit.as_ref().map(<[u8; 16]>::as_slice))
+        self.put_later(unit.as_ref().map(<[u8; 16]>::as_slice))?;
+        let signals = refused.signals.as_deref();
+        self.put_later(signals.map(|it| it.complexity.code()))?;
+        self.put_later(signals.map(|it| recognised::text(&it.contains)))
     }
 
     /// The columns of `enrolled!`: the arm that an entry is, its unit, and the shares it was drawn by.

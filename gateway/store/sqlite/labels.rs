@@ -6,13 +6,15 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use policies::{
     experiment::{ArmIndex, Enrolled, ExperimentIndex},
-    facts::{DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task},
+    facts::{
+        Complexity, Contents, DataClass, Dialect, Language, ModelIndex, Needs, Operation, Task,
+    },
 };
 use rusqlite::{OptionalExtension, ToSql, Transaction};
 
 use super::{
     checksum::{self, Table},
-    entry, experiments, schema,
+    entry, experiments, recognised, schema,
 };
 use crate::{
     failure::Kind,
@@ -48,6 +50,8 @@ struct Shape {
     data_class: DataClass,
     n: u8,
     rule: Arc<str>,
+    complexity: Complexity,
+    contains: Contents,
 }
 
 /// What the labels of a result are made of.
@@ -143,11 +147,13 @@ impl Labels {
             data_class: signals.data_class,
             n: signals.n,
             rule: Arc::clone(&opened.plan.rule),
+            complexity: signals.complexity,
+            contains: signals.contains,
         };
         if let Some(number) = self.shapes.get(&shape) {
             return Ok(*number);
         }
-        let labels: [&dyn ToSql; 11] = [
+        let labels: [&dyn ToSql; 13] = [
             &shape.dialect.code(),
             &shape.operation.code(),
             &shape.stream,
@@ -159,6 +165,8 @@ impl Labels {
             &shape.data_class.code(),
             &shape.n,
             &&*shape.rule,
+            &shape.complexity.code(),
+            &recognised::text(&shape.contains),
         ];
         let sql = (&checksum::SHAPE, schema::FIND_SHAPE, schema::INSERT_SHAPE);
         let number = number(transaction, sql, &labels)?;

@@ -7,17 +7,17 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     adjustment, audit, cached, checkpoint, checksum,
     experiments::experiments,
-    failed, managed,
+    failed, managed, recognised,
     schema::{
-        MARK_DECISIONS, all_entries, attempts, boots, cells, closing, decisions, entry_indices,
-        entry_tables, epoch_table, line_view, opening, shape, tree_and_meta,
+        MARK_DECISIONS, all_entries, attempts, boots, cells, closing, corrected, decisions,
+        entry_indices, entry_tables, epoch_table, line_view, opening, shape, tree_and_meta,
     },
     view,
 };
 use crate::record::StoreError;
 
 /// The number of this version's schema.
-pub(super) const NEWEST: i64 = 9;
+pub(super) const NEWEST: i64 = 10;
 /// The first that has keys, teams and switches, in the form that they still have.
 pub(super) const MANAGED: i64 = 8;
 /// The first schema that has an audit trail.
@@ -50,6 +50,7 @@ const CREATE: &str = concat!(
     managed::tables!(),
     adjustment::tables!(),
     cached::tables!(),
+    recognised::tables!(),
 );
 
 /// From the first schema to the second, which keeps where teams hung when money was spent, and what entries
@@ -161,8 +162,15 @@ const KEEP_MANAGED: &str = concat!(
 const KEEP_CACHED: &str =
     concat!("DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback;", cached::tables!());
 
+/// From the ninth schema to the tenth, which knows how much a request asks and what it contains.
+const KEEP_RECOGNISED: &str = concat!(
+    "DROP VIEW IF EXISTS ledger; DROP VIEW IF EXISTS feedback; DROP VIEW line;",
+    recognised::tables!(),
+    line_view!(corrected!())
+);
+
 /// What makes a file of each schema, by its number, one of the next; the first makes a new one.
-const STEPS: [&[&str]; 9] = [
+const STEPS: [&[&str]; 10] = [
     &[CREATE, view::PROMISED],
     &[KEEP_TREES],
     &[APPEND_ENTRIES],
@@ -171,7 +179,8 @@ const STEPS: [&[&str]; 9] = [
     &[KEEP_EXPERIMENTS],
     &[KEEP_AUDIT],
     &[KEEP_MANAGED],
-    &[KEEP_CACHED, view::PROMISED],
+    &[KEEP_CACHED],
+    &[KEEP_RECOGNISED, view::PROMISED],
 ];
 
 /// The number of the file's schema.

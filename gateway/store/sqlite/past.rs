@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use policies::{Counts, facts::Money};
+use policies::{
+    Counts,
+    facts::{Contents, Money},
+};
 use rusqlite::{Connection, Row, types::FromSql};
 use uuid::Uuid;
 
-use super::read::since;
+use super::{read::since, recognised};
 
 /// One entry or refusal.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,10 @@ pub struct PastRow {
     pub confidence: (f64, f64),
     /// Needs, between commas.
     pub needs: String,
+    /// How much it asked of a model; empty in rows of an earlier version.
+    pub complexity: String,
+    /// What it contained; nothing in rows of an earlier version.
+    pub contains: Contents,
     /// The data class.
     pub data_class: String,
     /// Estimate of the input.
@@ -80,7 +87,8 @@ type Arms = HashMap<i64, [String; 3]>;
 const ARMS: &str = "SELECT id, experiment, version, arm FROM arm";
 
 const SIGNALS: &str = "team, \"key\", tags, operation, stream, requested_model, language, task, \
-     language_confidence, task_confidence, needs, data_class, input_tokens_estimate, output_tokens_asked, n";
+     language_confidence, task_confidence, needs, data_class, input_tokens_estimate, output_tokens_asked, n, \
+     complexity, contains";
 
 /// The medians of the time to first token by model.
 const MEDIANS: &str = "SELECT model, avg(first_token_us) FROM (SELECT model, first_token_us, \
@@ -121,7 +129,7 @@ pub(super) fn past(
     let mut select = connection.prepare(&refused)?;
     let mut rows = select.query([since_ms])?;
     while let Some(row) = rows.next()? {
-        each(PastRow { id: id(row, 16)?, arm: arm(row, &arms, 17)?, ..signals(row)? });
+        each(PastRow { id: id(row, 18)?, arm: arm(row, &arms, 19)?, ..signals(row)? });
     }
     Ok(())
 }
@@ -161,6 +169,8 @@ fn signals(row: &Row<'_>) -> rusqlite::Result<PastRow> {
         input_tokens: small(13)?,
         output_tokens_asked: row.get(14)?,
         n: u8::try_from(small(15)?).unwrap_or(1).max(1),
+        complexity: text(16)?,
+        contains: recognised::contents(&text(17)?),
         ..PastRow::default()
     })
 }
@@ -181,20 +191,20 @@ fn arm(row: &Row<'_>, arms: &Arms, at: usize) -> rusqlite::Result<Option<PastArm
 fn entry(row: &Row<'_>, arms: &Arms) -> rusqlite::Result<PastRow> {
     let small = |at| or_none::<u32>(row, at);
     Ok(PastRow {
-        draw: or_none::<i64>(row, 16)?.cast_unsigned(),
-        session: row.get(17)?,
-        model: row.get(18)?,
+        draw: or_none::<i64>(row, 18)?.cast_unsigned(),
+        session: row.get(19)?,
+        model: row.get(20)?,
         counts: Counts {
-            input: small(19)?,
-            cached_input: small(20)?,
-            cache_write: small(21)?,
-            output: small(22)?,
-            reasoning: small(23)?,
+            input: small(21)?,
+            cached_input: small(22)?,
+            cache_write: small(23)?,
+            output: small(24)?,
+            reasoning: small(25)?,
         },
-        cost: Money::from_nano(row.get(24)?),
-        id: id(row, 25)?,
-        user: row.get(26)?,
-        arm: arm(row, arms, 27)?,
+        cost: Money::from_nano(row.get(26)?),
+        id: id(row, 27)?,
+        user: row.get(28)?,
+        arm: arm(row, arms, 29)?,
         ..signals(row)?
     })
 }

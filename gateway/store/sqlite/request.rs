@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Adjustment, adjustment, removed, schema};
+use super::{Adjustment, adjustment, recognised, removed, schema};
 
 /// One request as the books have it.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,8 @@ const REFUSAL: &str = "SELECT r.id AS id, 'refused' AS state, \
      r.\"key\" AS \"key\", r.tags AS tags, r.dialect AS dialect, r.operation AS operation, \
      r.stream AS stream, r.requested_model AS requested_model, r.hinted AS hinted, \
      r.language AS language, r.task AS task, r.language_confidence AS language_confidence, \
-     r.task_confidence AS task_confidence, r.needs AS needs, r.data_class AS data_class, \
+     r.task_confidence AS task_confidence, r.needs AS needs, \
+     r.complexity AS complexity, r.contains AS contains, r.data_class AS data_class, \
      r.input_tokens_estimate AS input_tokens_estimate, \
      r.output_tokens_asked AS output_tokens_asked, r.n AS n, printf('%u', r.draw) AS draw, \
      r.rule AS rule, r.guard AS guard, r.stage AS stage, r.kind AS failure_kind, r.code AS code, \
@@ -188,8 +189,11 @@ fn object(row: &Row<'_>, names: &[String]) -> rusqlite::Result<Map<String, Value
             ValueRef::Real(number) => number.into(),
             ValueRef::Text(text) => {
                 let text = String::from_utf8_lossy(text);
-                let nested = || serde_json::from_str(&text).ok();
-                let nested = ["attempts", "tags"].contains(&&**name).then(nested).flatten();
+                let nested = match &**name {
+                    "attempts" | "tags" => serde_json::from_str(&text).ok(),
+                    "contains" => recognised::object(&text),
+                    _ => None,
+                };
                 nested.unwrap_or_else(|| text.into_owned().into())
             }
             ValueRef::Null | ValueRef::Blob(_) => Value::Null,

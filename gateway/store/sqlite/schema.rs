@@ -5,6 +5,8 @@
 //! once in tables of their own: who asked in `caller`, what was asked in `shape`, how it ended in
 //! `result`; versions, hashes, replica and currency in `epoch`.
 
+use super::recognised;
+
 /// Milliseconds of a balance's slot. The day begins at a multiple of a quarter of an hour in every
 /// time zone, so any window's sum can be made of such slots.
 pub(super) const QUARTER_MS: i64 = 15 * 60 * 1_000;
@@ -14,7 +16,7 @@ pub(super) const OPEN: i64 = 0;
 /// The state of an entry closed by its outcome; one recovered after a crash is 2.
 pub(super) const SETTLED: i64 = 1;
 
-/// The columns of `shape`.
+/// The columns that `shape` has had from its beginning.
 macro_rules! shape {
     () => {
         "dialect, operation, stream, requested_model, hinted, language, task, needs, data_class, \
@@ -115,9 +117,14 @@ pub(super) const INSERT_CALLER: &str = "INSERT INTO caller (team, \"key\") VALUE
 
 pub(super) const FIND_SHAPE: &str = "SELECT id FROM shape WHERE dialect IS ? AND operation IS ? \
      AND stream IS ? AND requested_model IS ? AND hinted IS ? AND language IS ? AND task IS ? \
-     AND needs IS ? AND data_class IS ? AND n IS ? AND rule IS ?";
-pub(super) const INSERT_SHAPE: &str =
-    concat!("INSERT INTO shape (", shape!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?)");
+     AND needs IS ? AND data_class IS ? AND n IS ? AND rule IS ? AND complexity IS ? AND contains IS ?";
+pub(super) const INSERT_SHAPE: &str = concat!(
+    "INSERT INTO shape (",
+    shape!(),
+    ", ",
+    recognised::columns!(),
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+);
 
 pub(super) const FIND_RESULT: &str = "SELECT id FROM result WHERE state IS ? AND model IS ? AND \
      endpoint IS ? AND zone IS ? AND attempts_form IS ? AND usage_source IS ? AND outcome IS ? AND \
@@ -132,7 +139,9 @@ pub(super) const INSERT_REFUSAL: &str = concat!(
     refusal_decided!(),
     ", ",
     refusal_enrolled!(),
-    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    ", ",
+    recognised::columns!(),
+    ", checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 );
 
 pub(super) const ADD_BALANCE: &str = "INSERT INTO balance (quarter, tree, team, \"key\", \
@@ -239,7 +248,8 @@ macro_rules! line_view {
             "CREATE VIEW line AS
        SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w.\"key\",
          e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
-         e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+         e.language_confidence, e.task_confidence, s.needs, s.complexity, s.contains,
+         s.data_class, e.input_tokens_estimate,
          e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, ",
             attempts!(),
             ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
