@@ -60,6 +60,7 @@ mod pressure;
 mod program;
 mod queue;
 mod reasoning;
+mod recognised;
 pub(crate) mod reconciliation;
 mod refusals;
 mod rehearse;

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use policies::{
     Matched,
-    facts::{Language, ModelFacts, ModelIndex, Money, Task},
+    experiment::{ArmIndex, Enrolled, ExperimentIndex},
+    facts::{Content, DataClass, Language, ModelFacts, ModelIndex, Money, Task},
 };
 
 use super::*;
 use crate::{
-    outcome::{AttemptRecord, AttemptResult, Caller, TeamId, UsageSource},
+    outcome::{AttemptRecord, AttemptResult, Caller, ShadowOf, TeamId, UsageSource},
     record::sample,
 };
 
@@ -383,6 +384,36 @@ fn positions_beyond_any_table_are_counted_under_their_names() {
     metrics.closed(&outcome);
     let text = metrics.expose().unwrap();
     assert_eq!(lines(&text, "signalbox_requests_total{language=\"ms\",model=\"unknown\"").len(), 1);
+}
+
+#[test]
+fn a_request_is_counted_once_for_each_kind_that_it_contains_whatever_their_number() {
+    let metrics = Metrics::new(20_000).unwrap();
+    let mut signals = sample::signals(Language::En, Task::Chat);
+    metrics.opened(&sample::opened_with(1, sample::names(), signals.clone()));
+    signals.contains.add_many(Content::Phone, 7);
+    for class in [DataClass::Internal, DataClass::Internal, DataClass::Secret] {
+        signals.data_class = class;
+        signals.contains.add(Content::PaymentCard);
+        let opened = sample::opened_with(2, sample::names(), signals.clone());
+        metrics.opened(&opened);
+        // What a shadow repeats is no other request.
+        let enrolled = Enrolled { experiment: ExperimentIndex(0), arm: ArmIndex(0), unit: 1 };
+        let shadow_of = Some(ShadowOf { request: opened.id, arm: enrolled });
+        metrics.opened(&Arc::new(Opened { shadow_of, ..Opened::clone(&opened) }));
+    }
+    let line = |kind: &str, class: &str, count: u32| {
+        format!("signalbox_contains_total{{data_class=\"{class}\",kind=\"{kind}\"}} {count}")
+    };
+    assert_eq!(
+        lines(&metrics.expose().unwrap(), "signalbox_contains_total"),
+        [
+            line("payment_card", "internal", 2),
+            line("phone", "internal", 2),
+            line("payment_card", "secret", 1),
+            line("phone", "secret", 1),
+        ]
+    );
 }
 
 proptest::proptest! {

@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use policies::facts::{Complexity, Content};
 use proptest::prelude::*;
 
 use super::*;
@@ -88,4 +89,26 @@ fn a_long_name_of_a_callers_is_cut() {
     outcome.opened = Arc::new(Opened { signals, ..Opened::clone(&outcome.opened) });
     let spans = spans::accepted(&outcome, &outcome.opened.trace.unwrap());
     assert!(spans[0].name.chars().count() < 140, "{}", spans[0].name);
+}
+
+#[test]
+fn a_span_says_how_much_was_asked_and_the_kinds_of_what_was_contained() {
+    let mut outcome = kept(1, 1.0);
+    let mut signals = (*outcome.opened.signals).clone();
+    let said = |outcome: &Outcome| {
+        let spans = spans::accepted(outcome, &outcome.opened.trace.unwrap());
+        let all = spans[0].attributes.iter().map(|it| format!("{it:?}"));
+        ["signalbox.complexity", "signalbox.contains"]
+            .map(|name| all.clone().find(|it| it.contains(name)).unwrap_or_default())
+    };
+    let [complexity, contains] = said(&outcome);
+    assert!(complexity.contains("easy") && contains.is_empty(), "{complexity}");
+    signals.complexity = Complexity::Hard;
+    signals.contains.add_many(Content::Phone, 2);
+    signals.contains.add(Content::NationalId);
+    let signals = Arc::new(signals);
+    outcome.opened = Arc::new(Opened { signals, ..Opened::clone(&outcome.opened) });
+    let [complexity, contains] = said(&outcome);
+    assert!(complexity.contains("hard"), "{complexity}");
+    assert!(contains.contains("national_id,phone"), "{contains}");
 }

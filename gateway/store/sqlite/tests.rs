@@ -11,6 +11,7 @@ mod managed;
 mod observed;
 mod older;
 mod priced;
+mod recognised;
 
 use std::{cell::Cell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
@@ -94,7 +95,7 @@ fn the_view_has_exactly_the_columns_promised() {
     assert_eq!(select.column_names().collect::<Vec<_>>(), LEDGER_COLUMNS);
     let promised = "id state started_at replica caller_request_id team key user session tags \
         dialect operation stream requested_model hinted language task language_confidence \
-        task_confidence needs data_class input_tokens_estimate output_tokens_asked \
+        task_confidence needs complexity contains data_class input_tokens_estimate output_tokens_asked \
         output_tokens_bound n draw rule policy_version policy_hash experiment experiment_version \
         unit arm shadow_of cache model endpoint zone attempts input_tokens cached_input_tokens \
         cache_write_tokens output_tokens reasoning_tokens usage_source price_version reserved_nano \
@@ -104,7 +105,7 @@ fn the_view_has_exactly_the_columns_promised() {
 }
 
 /// What the sample's entry says, column by column; the others are null.
-fn whole_entry(outcome: &Outcome) -> [(&'static str, String); 48] {
+fn whole_entry(outcome: &Outcome) -> [(&'static str, String); 50] {
     [
         ("id", outcome.opened.id.to_string()),
         ("state", "settled".into()),
@@ -126,6 +127,8 @@ fn whole_entry(outcome: &Outcome) -> [(&'static str, String); 48] {
         ("language_confidence", "0.9".into()),
         ("task_confidence", "0.75".into()),
         ("needs", "tools,vision".into()),
+        ("complexity", "hard".into()),
+        ("contains", "national_id=1,phone=2".into()),
         ("data_class", "internal".into()),
         ("input_tokens_estimate", "100".into()),
         ("output_tokens_asked", "64".into()),
@@ -169,6 +172,7 @@ fn an_entry_says_all_of_its_outcome() {
     signals.tags.push(("team \"x\"".into(), "y".into()));
     signals.hinted.task = true;
     signals.needs = policies::facts::Needs::TOOLS.with(policies::facts::Needs::VISION);
+    recognised::in_full(&mut signals);
     let outcome = sample::outcome(sample::opened_with(1, sample::names(), signals));
     folder.open().write(&whole([outcome.clone()])).unwrap();
     let found = row(&folder);
@@ -250,7 +254,10 @@ fn a_second_server_is_kept_away_and_a_newer_file_is_left_alone() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(&folder.file(), Durability::Power);
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, known: 9 })), "{newer:?}");
+    assert!(
+        matches!(newer, Err(StoreError::Newer { found: 99, known: migrate::NEWEST })),
+        "{newer:?}"
+    );
 }
 
 #[test]
@@ -438,6 +445,16 @@ fn rows(connection: &Connection) -> Vec<Vec<String>> {
     select.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
+/// The same rows as an earlier version than the tenth would have written them.
+fn of_the_ninth(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let later = ["complexity", "contains"];
+    let places = LEDGER_COLUMNS.iter().enumerate().filter(|(_, name)| later.contains(name));
+    for (at, _) in places {
+        rows.iter_mut().for_each(|row| row[at] = "NULL".into());
+    }
+    rows
+}
+
 /// A file as the second version has left it when its process died.
 fn older_file(folder: &Folder) -> Connection {
     let connection = Connection::open(folder.file()).unwrap();
@@ -548,7 +565,10 @@ fn an_older_file_is_not_read_before_it_is_brought_up_to_date() {
     let folder = Folder::new("unread");
     drop(older_file(&folder));
     let older = Reader::open(&folder.file());
-    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 9 })), "{older:?}");
+    assert!(
+        matches!(older, Err(StoreError::Older { found: 2, known: migrate::NEWEST })),
+        "{older:?}"
+    );
     drop(folder.open());
     assert_eq!(folder.reader().verify().unwrap().faults, Vec::<String>::new());
 }

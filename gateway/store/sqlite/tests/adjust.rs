@@ -178,7 +178,7 @@ fn a_file_of_the_seventh_version_takes_corrections_afterwards() {
     let folder = Folder::new("seventh");
     drop(written(&folder));
     let connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch(older::SEVENTH).unwrap();
+    older::back_to(7, &connection);
     let before = rows(&connection);
     let older = adjust(&folder.file(), &correction(1, 1));
     assert!(

@@ -112,7 +112,7 @@ fn a_file_of_the_sixth_version_begins_its_trail_after_its_changes() {
     let older = "DROP TABLE audit; DROP TABLE audit_checkpoint; \
          DELETE FROM meta WHERE name LIKE 'audit%'; PRAGMA user_version = 6";
     let connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch(older::SEVENTH).unwrap();
+    older::back_to(7, &connection);
     connection.execute_batch(older).unwrap();
     let mut store = folder.open();
     assert_eq!(folder.reader().verify().unwrap(), Verification::default());

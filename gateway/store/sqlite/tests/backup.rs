@@ -103,8 +103,9 @@ fn a_ledger_of_every_older_schema_is_copied_as_it_is_and_goes_on_from_the_copy()
         (2, [older::FIRST, older::SECOND, "PRAGMA user_version = 2"]),
         (3, [older::THIRD, older::THIRD_ROWS, "PRAGMA user_version = 3"]),
         (4, [older::THIRD, older::FOURTH, "PRAGMA user_version = 4"]),
-        (7, ["", "", older::SEVENTH]),
-        (8, ["", "", older::EIGHTH]),
+        (7, [""; 3]),
+        (8, [""; 3]),
+        (9, [""; 3]),
     ] {
         let ledger = folder.0.join(format!("of-{found}.db"));
         if found >= 7 {
@@ -112,6 +113,9 @@ fn a_ledger_of_every_older_schema_is_copied_as_it_is_and_goes_on_from_the_copy()
         }
         let connection = Connection::open(&ledger).unwrap();
         connection.execute_batch(&tables.concat()).unwrap();
+        if found >= 7 {
+            older::back_to(found, &connection);
+        }
         drop(connection);
         let to = folder.0.join(format!("copy-{found}.db"));
         let made = backup(&ledger, &to).unwrap();

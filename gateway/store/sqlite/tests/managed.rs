@@ -241,7 +241,7 @@ fn what_an_earlier_version_has_is_read_before_its_file_is_brought_up_to_date() {
     let folder = written("managed-earlier");
     let known = managed(&folder);
     let connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch(older::EIGHTH).unwrap();
+    older::back_to(8, &connection);
     drop(connection);
     let earlier = stored_managed(&folder.file()).unwrap();
     assert_eq!(

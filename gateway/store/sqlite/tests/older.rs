@@ -1,5 +1,9 @@
 //! The tables of earlier versions, word for word as those made them, and rows as those wrote them.
 
+use rusqlite::Connection;
+
+use super::super::checksum;
+
 /// The first schema.
 pub(super) const FIRST: &str = r#"
     CREATE TABLE epoch (id INTEGER PRIMARY KEY, replica TEXT NOT NULL, currency TEXT NOT NULL,
@@ -43,7 +47,8 @@ pub(super) const FIRST: &str = r#"
     strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch') AS started_at,
     replica, caller_request_id, team, "key", lower(hex("user")) AS "user",
     lower(hex(session)) AS session, tags, dialect, operation, stream, requested_model, hinted,
-    language, task, language_confidence, task_confidence, needs, data_class,
+    language, task, language_confidence, task_confidence, needs,
+    NULL AS complexity, NULL AS contains, data_class,
     input_tokens_estimate, output_tokens_asked, output_tokens_bound, n,
     printf('%u', draw) AS draw, rule, policy_version, policy_hash,
     NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
@@ -100,7 +105,8 @@ pub(super) const SECOND: &str = r#"
     strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch') AS started_at,
     replica, caller_request_id, team, "key", lower(hex("user")) AS "user",
     lower(hex(session)) AS session, tags, dialect, operation, stream, requested_model, hinted,
-    language, task, language_confidence, task_confidence, needs, data_class,
+    language, task, language_confidence, task_confidence, needs,
+    NULL AS complexity, NULL AS contains, data_class,
     input_tokens_estimate, output_tokens_asked, output_tokens_bound, n,
     printf('%u', draw) AS draw, rule, policy_version, policy_hash,
     NULL AS experiment, NULL AS experiment_version, NULL AS unit, NULL AS arm,
@@ -242,7 +248,8 @@ pub(super) const THIRD: &str = r#"
     s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
     s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
     s.task AS task, e.language_confidence AS language_confidence,
-    e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+    e.task_confidence AS task_confidence, s.needs AS needs,
+    NULL AS complexity, NULL AS contains, s.data_class AS data_class,
     e.input_tokens_estimate AS input_tokens_estimate,
     e.output_tokens_asked AS output_tokens_asked,
     e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
@@ -317,8 +324,54 @@ pub(super) const FOURTH_ROWS: &str = r#"
       -7987467560718695427);
 "#;
 
+/// Makes a file of this version one of an earlier, from the seventh on, whose rows have the checksums that it
+/// wrote.
+pub(super) fn back_to(schema: i64, connection: &Connection) {
+    let lacking = "UPDATE {} SET complexity = NULL, contains = NULL, checksum = NULL";
+    for (table, name) in [(&checksum::SHAPE, "shape"), (&checksum::REFUSAL, "refusal")] {
+        connection.execute_batch(&lacking.replace("{}", name)).unwrap();
+        let mut rows = connection.prepare(&format!("SELECT rowid FROM {name}")).unwrap();
+        let rows = rows.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+        for row in rows.collect::<Result<Vec<_>, _>>().unwrap() {
+            checksum::seal(connection, table, "rowid = ?", [row]).unwrap();
+        }
+    }
+    for (of, sql) in [(9, NINTH), (8, EIGHTH), (7, SEVENTH)] {
+        if of >= schema {
+            connection.execute_batch(sql).unwrap();
+        }
+    }
+}
+
+/// What makes a file of the tenth one of the ninth again: without how much a request asks and what it
+/// contains.
+const NINTH: &str = r#"
+    DROP VIEW ledger;
+    DROP VIEW line;
+    ALTER TABLE shape DROP COLUMN complexity;
+    ALTER TABLE shape DROP COLUMN contains;
+    ALTER TABLE refusal DROP COLUMN complexity;
+    ALTER TABLE refusal DROP COLUMN contains;
+    CREATE VIEW line AS
+    SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
+    e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
+    e.language_confidence, e.task_confidence, s.needs, s.data_class, e.input_tokens_estimate,
+    e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, CASE typeof(c.attempts) WHEN
+    'integer' THEN printf(r.attempts_form, c.attempts)
+    ELSE c.attempts END AS attempts, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens,
+    c.output_tokens,
+    c.reasoning_tokens, coalesce((SELECT j.cost_nano_after FROM adjustment AS j WHERE j.entry = c.seq
+    ORDER BY j.seq DESC LIMIT 1), c.cost_nano) AS cost_nano, c.first_token_us, c.duration_us, c.gateway_us,
+    r.outcome, r.failure_kind FROM entry AS e LEFT JOIN entry_close AS c ON c.seq = e.seq LEFT JOIN
+    result AS r ON
+    r.id = c.result LEFT JOIN caller AS w ON w.id = e.caller LEFT JOIN shape AS s ON
+    s.id = e.shape LEFT JOIN epoch AS p ON p.id = e.epoch;
+    CREATE VIEW ledger AS SELECT NULL AS complexity, NULL AS contains;
+    PRAGMA user_version = 9;
+"#;
+
 /// What makes a file of the ninth one of the eighth again: without answers that were given again.
-pub(super) const EIGHTH: &str = r#"
+const EIGHTH: &str = r#"
     DROP VIEW ledger;
     DROP TABLE cached;
     DELETE FROM meta WHERE name = 'rows_cached';
@@ -326,13 +379,11 @@ pub(super) const EIGHTH: &str = r#"
     PRAGMA user_version = 8;
 "#;
 
-/// What makes a file of this version one of the seventh: without corrections, and with the views as the
+/// What makes a file of the eighth one of the seventh: without corrections, and with the views as the
 /// seventh made them.
-pub(super) const SEVENTH: &str = r#"
+const SEVENTH: &str = r#"
     DROP VIEW ledger;
     DROP VIEW line;
-    DROP TABLE cached;
-    DELETE FROM meta WHERE name = 'rows_cached';
     DROP TABLE adjustment;
     DROP TABLE managed;
     DROP TABLE key_use;
@@ -359,7 +410,8 @@ pub(super) const SEVENTH: &str = r#"
     s.dialect AS dialect, s.operation AS operation, s.stream AS stream,
     s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
     s.task AS task, e.language_confidence AS language_confidence,
-    e.task_confidence AS task_confidence, s.needs AS needs, s.data_class AS data_class,
+    e.task_confidence AS task_confidence, s.needs AS needs,
+    NULL AS complexity, NULL AS contains, s.data_class AS data_class,
     e.input_tokens_estimate AS input_tokens_estimate,
     e.output_tokens_asked AS output_tokens_asked,
     e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,
