@@ -13,7 +13,7 @@ use crate::harness::{
 const POLICY: &str = "version = \"v\"\n\
      [[rule]]\nname = \"persons\"\nwhen = { contains = [\"national_id\"] }\nroute = [\"near\"]\n\
      [[rule]]\nname = \"puzzles\"\nwhen = { complexity = [\"hard\"] }\nroute = [\"large\"]\n\
-     [[rule]]\nname = \"sealed\"\nwhen = { contains = [\"secret\"] }\nrequire = { zone = [\"nowhere\"] }\n\
+     [[rule]]\nname = \"sealed\"\nwhen = { contains = [\"secret\"] }\nrequire = { zone = [\"on_prem\"] }\n\
      [default]\nroute = [\"small\"]\n";
 
 /// A sum of many lines, numbers and marks.
@@ -57,8 +57,10 @@ async fn told(server: &Server, id: &str) -> Value {
 #[tokio::test]
 async fn what_was_decided_by_contents_and_complexity_is_decided_again_the_same_from_the_books() {
     let up = SimBackend::start();
-    let models = ["small", "large", "near"];
-    let setup = models.iter().fold(Setup::new(), |setup, model| setup.model(model, &up.urls()));
+    let models = [("small", "cloud"), ("large", "cloud"), ("near", "on_prem")];
+    let setup = models.iter().fold(Setup::new(), |setup, (model, zone)| {
+        setup.model_with(model, &up.urls(), &format!("zone = \"{zone}\"\n"))
+    });
     let setup = setup.and("[policy]\nfile = \"policy.toml\"\n").file("policy.toml", POLICY);
     let folder = setup.write();
     let text = std::fs::read_to_string(folder.config()).expect("the configuration");
@@ -89,14 +91,13 @@ async fn what_was_decided_by_contents_and_complexity_is_decided_again_the_same_f
         assert!(explained.contains(words), "{explained}");
     }
     let secret = "Why is AKIAIOSFODNN7EXAMQ3L refused? It is our access key of AWS.";
-    let refused = Reply::of(server.post(&asking(secret))).await;
+    let refused = Reply::of(server.post(&with(asking(secret), json!({ "model": "small" })))).await;
     assert_eq!(refused.status, 403, "{}", refused.text());
     let told = told(&server, refused.header("x-signalbox-id")).await;
     assert_eq!(told["request"]["contains"], json!({ "secret": 1 }), "{told}");
-    assert_eq!(
-        (&told["request"]["guard"], &told["decision"]["guard"]),
-        (&json!("sealed"), &json!("sealed"))
-    );
+    assert_eq!(told["request"]["guard"], "sealed");
+    let again = told["decision"]["refusal"].as_str().unwrap_or_default();
+    assert!(again.contains("rule `sealed` forbids every model left"), "{told}");
     let metrics = Exposition::of(&server.page("/metrics", KEY).await);
     let counted = |kind| {
         let labels = [("kind", kind), ("data_class", "public")];

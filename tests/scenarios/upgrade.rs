@@ -108,7 +108,8 @@ async fn before_a_ledger_changes_its_form_check_says_so_and_a_copy_can_be_made()
     let fast = SimBackend::start();
     let folder = Setup::new().model("fast", &fast.urls()).write();
     let server = Server::start(&folder.config()).await;
-    assert_eq!(asked(&server, "fast").await, 200);
+    let reply = Reply::of(server.post(&ask("fast"))).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
     assert!(!check(&folder).await.contains("schema"), "it has this build's form");
@@ -131,6 +132,9 @@ async fn before_a_ledger_changes_its_form_check_says_so_and_a_copy_can_be_made()
     let server = Server::start(&folder.config()).await;
     assert_eq!((schema(&copy), schema(&folder.ledger())), (9, 10));
     drop(server);
+    // Of what the older build did not write nothing is said.
+    let why = binary::run(&folder.config(), &["why", reply.header("x-signalbox-id")]).await;
+    assert!(said(&why).contains(", public, about "), "{}", said(&why));
 }
 
 #[tokio::test]
