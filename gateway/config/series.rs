@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use policies::{
     Fault,
-    facts::{KeyIndex, TeamIndex},
+    facts::{Content, DataClass, KeyIndex, TeamIndex},
 };
 
 use super::{Config, Credential};
@@ -16,7 +16,7 @@ const HISTOGRAM: usize = 18;
 const OPERATIONS: usize = 1;
 /// Of the process, the ledger, the stages, refusals and reloads, and of the kinds that requests contain by
 /// their data class: what there is in any configuration.
-const FIXED: usize = 326 + 9 * 4;
+const FIXED: usize = 326 + Content::COUNT * DataClass::ALL.len();
 /// Of a model: requests by their four outcomes and by what the cache had, the three histograms of each
 /// operation; what is estimated, beyond its bound, asked as the last resort and waiting; its five prices,
 /// what it is and whether it is on.

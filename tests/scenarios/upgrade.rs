@@ -14,10 +14,11 @@ use crate::harness::{
 
 /// What makes a file of schema 10 one of schema 9 again. The rows that lose columns lose their checksums with
 /// them, as if a version without any had made the file.
-const NINTH: &str = "DROP VIEW ledger; DROP VIEW line; \
+const NINTH: &str = "DROP VIEW ledger; DROP VIEW line; DROP INDEX shape_labels; \
      UPDATE shape SET checksum = NULL; UPDATE refusal SET checksum = NULL; \
      ALTER TABLE shape DROP COLUMN complexity; ALTER TABLE shape DROP COLUMN contains; \
      ALTER TABLE refusal DROP COLUMN complexity; ALTER TABLE refusal DROP COLUMN contains; \
+     CREATE INDEX shape_labels ON shape (requested_model, language, task, rule, needs, stream); \
      DELETE FROM meta WHERE name = 'checksums'; CREATE VIEW line AS SELECT NULL AS seq; \
      CREATE VIEW ledger AS SELECT NULL AS cache; PRAGMA user_version = 9;";
 

@@ -12,13 +12,16 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Adds them.
+/// Adds them. Sets of labels are found by what is contained as well: its counts may differ in each request.
 macro_rules! tables {
     () => {
         "ALTER TABLE shape ADD COLUMN complexity TEXT;
      ALTER TABLE shape ADD COLUMN contains TEXT;
      ALTER TABLE refusal ADD COLUMN complexity TEXT;
-     ALTER TABLE refusal ADD COLUMN contains TEXT;"
+     ALTER TABLE refusal ADD COLUMN contains TEXT;
+     DROP INDEX shape_labels;
+     CREATE INDEX shape_labels
+       ON shape (requested_model, language, task, rule, needs, stream, contains);"
     };
 }
 pub(super) use tables;

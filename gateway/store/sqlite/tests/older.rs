@@ -348,10 +348,12 @@ pub(super) fn back_to(schema: i64, connection: &Connection) {
 const NINTH: &str = r#"
     DROP VIEW ledger;
     DROP VIEW line;
+    DROP INDEX shape_labels;
     ALTER TABLE shape DROP COLUMN complexity;
     ALTER TABLE shape DROP COLUMN contains;
     ALTER TABLE refusal DROP COLUMN complexity;
     ALTER TABLE refusal DROP COLUMN contains;
+    CREATE INDEX shape_labels ON shape (requested_model, language, task, rule, needs, stream);
     CREATE VIEW line AS
     SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w."key",
     e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,

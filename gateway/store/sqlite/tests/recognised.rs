@@ -1,4 +1,4 @@
-//! How much a request asks and what it contains, in entries and in refusals, and in a file of the ninth version.
+//! How much a request asks and what it contains: entries, refusals, and a file of the ninth version.
 
 use policies::facts::{Complexity, Content, Signals};
 
@@ -71,6 +71,24 @@ fn entries_and_refusals_say_how_much_was_asked_and_what_was_contained() {
     // The sets stand again where a process of later has to find them.
     folder.open().write(&whole([one(6, true)])).unwrap();
     assert_eq!(connection.query_row(shapes, [], |row| row.get(0)), Ok(2));
+}
+
+#[test]
+fn a_set_of_labels_is_found_by_what_is_contained_however_many_sets_there_are() {
+    let folder = Folder::new("recognised-many");
+    let many = (1..=200_u16).map(|number| {
+        let mut signals = sample::signals(Language::En, Task::Chat);
+        signals.contains.add_many(Content::Phone, number);
+        sample::outcome(sample::opened_with(number.into(), sample::names(), signals))
+    });
+    folder.open().write(&whole(many)).unwrap();
+    let connection = Connection::open(folder.file()).unwrap();
+    let explained = format!("EXPLAIN QUERY PLAN {}", schema::FIND_SHAPE);
+    let nothing = rusqlite::params_from_iter([const { None::<i64> }; 13]);
+    let plan: String =
+        connection.query_row(&explained, nothing, |row| row.get::<_, String>(3)).unwrap();
+    assert!(plan.contains("INDEX shape_labels") && plan.contains("contains=?"), "{plan}");
+    assert_eq!(folder.reader().verify().unwrap().settled, 200);
 }
 
 #[test]
