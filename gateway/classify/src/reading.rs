@@ -6,7 +6,7 @@ use crate::{
     Complexity, Language, Task, content,
     model::{
         asked::{self, Asked},
-        complexity, follow, lang,
+        complexity, follow, heat, lang, sample,
         short::{self, Doubt},
         target, task, tools,
     },
@@ -96,7 +96,7 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
 impl Reading {
     /// The reading of a request whose last turn is known.
     fn of(prompt: &Prompt<'_>, asked: &Asked<'_>) -> Self {
-        let (task, task_confidence) = task_of(prompt, asked.instruction);
+        let (task, task_confidence) = task_of(prompt, asked);
         let last = prompt.turns.last().copied().unwrap_or("");
         let texts = [asked.instruction.unwrap_or(""), last, follow::instruction(prompt)];
         let named = || texts.iter().find_map(|text| target::read(text));
@@ -112,9 +112,14 @@ impl Reading {
     }
 }
 
-fn task_of(prompt: &Prompt<'_>, instruction: Option<&str>) -> (Task, f32) {
-    let read = task::model().map(|model| task::read_asked(prompt, instruction, model));
-    read.unwrap_or((Task::Chat, 0.0))
+/// The task, and how sure that is. A request without a letter or a digit asks for none that could be told.
+fn task_of(prompt: &Prompt<'_>, asked: &Asked<'_>) -> (Task, f32) {
+    let (head, tail) = sample::ends(follow::instruction(prompt));
+    let said = |text: &str| text.chars().any(char::is_alphanumeric);
+    let Some(model) = task::model().filter(|_| said(head) || said(tail)) else {
+        return (Task::None, 0.0);
+    };
+    task::read_asked(prompt, asked.instruction, &model.heated(heat::of(asked.language.0)))
 }
 
 /// Reads the language alone: the best, how sure that is, and all with a fair share. It is a guess

@@ -22,7 +22,7 @@ const WORD_WEIGHT: f32 = 0.5;
 const OWN_WEIGHT: f32 = 2.0;
 /// How much a row of a task data set counts, against all showings of a line of ours: the sets are many rows
 /// of few wordings.
-const TASK_WEIGHT: f32 = 0.12;
+const TASK_WEIGHT: f32 = 0.05;
 
 /// Sources that are only ever judged on, for their licence: non-commercial, or none stated.
 const UNLICENSED: [&str; 6] =
@@ -155,6 +155,8 @@ fn own_lang_row(own: &Own) -> Option<LangRow> {
     // A paste of another language would teach the wrong one: only what has no gap, and is short.
     let text = own.text();
     let plain = own.task.is_none() || (!text.contains("{}") && !text.contains("{s}"));
+    // Hands paste, mix languages and ask for translations: they teach tasks alone.
+    let plain = plain && own.hand.is_none();
     (plain && text.len() < 400).then(|| LangRow {
         text: text.to_owned(),
         language: own.language,
@@ -201,6 +203,7 @@ fn task_row(row: TaskJson) -> Option<TaskRow> {
         language: Language::from_code(&row.lang).unwrap_or(Language::Und),
         role: role(&row.source, row.license.as_deref()),
         source: row.source,
+        hand: None,
         weight: TASK_WEIGHT,
     })
 }

@@ -13,8 +13,11 @@ use crate::{
 /// How often a line with a gap is shown, each time with another text, and one without.
 const FILLS: usize = 4;
 const PLAIN: usize = 2;
-/// How much all showings of a line count together.
-const WEIGHT: f32 = 3.0;
+/// How much all showings of a line count together, and of a hand's, which is shown once, as it is.
+const WEIGHT: f32 = 5.0;
+const HAND_WEIGHT: f32 = 1.8;
+/// One of so many lines that ask for something else has tools beside it that are not wanted.
+const UNWANTED_TOOLS: usize = 30;
 
 /// Sentences to paste, and the draws that choose them.
 struct Pastes<'a> {
@@ -58,7 +61,7 @@ impl<'a> Pastes<'a> {
             }
             return text;
         }
-        if !bare(own, task) {
+        if !bare(own, task) || own.hand.is_some() {
             return text;
         }
         let paste = self.text(language);
@@ -103,9 +106,13 @@ pub fn rows(own: &[Own], langs: &[LangRow]) -> Vec<TaskRow> {
     let mut rows = Vec::new();
     for own in own {
         let Some(task) = own.task else { continue };
-        let showings = if gaps(own.text()) || bare(own, task) { FILLS } else { PLAIN };
+        let (showings, weight) = match own.hand {
+            Some(_) => (1, HAND_WEIGHT),
+            None if gaps(own.text()) || bare(own, task) => (FILLS, WEIGHT),
+            None => (PLAIN, WEIGHT),
+        };
         for _ in 0..showings {
-            rows.push(row(own, task, &mut pastes, WEIGHT / showings as f32));
+            rows.push(row(own, task, &mut pastes, weight / showings as f32));
         }
     }
     rows
@@ -117,7 +124,7 @@ fn row(own: &Own, task: Task, pastes: &mut Pastes<'_>, weight: f32) -> TaskRow {
         *last = pastes.filled(own, task);
     }
     let mut tools = own.tools.clone();
-    if tools.is_empty() && (task == Task::ToolUse || pastes.draw(12) == 0) {
+    if tools.is_empty() && (task == Task::ToolUse || pastes.draw(UNWANTED_TOOLS) == 0) {
         let all = pastes.tools.clone();
         tools = pastes.of(&all).to_owned();
     }
@@ -129,6 +136,7 @@ fn row(own: &Own, task: Task, pastes: &mut Pastes<'_>, weight: f32) -> TaskRow {
         task,
         language: own.language,
         source: OWN.into(),
+        hand: own.hand,
         role: Role::Train,
         weight,
     }

@@ -29,6 +29,7 @@ fn examples<'a>(rows: impl Iterator<Item = &'a LangRow>) -> Vec<Example> {
             continue;
         };
         grams::showings(&row.text, |features| {
+            let features = learn::even(&features);
             examples.push(Example { class, features, weight: row.weight });
         });
     }
@@ -94,7 +95,7 @@ pub fn trained(rows: &[LangRow]) -> Trained {
         judged(rows, &model, |row| row.role == Role::Develop && !is_word(row))
     });
     let rows = rows.iter().filter(|row| row.role == Role::Train).count();
-    Trained { bytes, tallies, temperature, curve, rows }
+    Trained { bytes, tallies, temperature, heats: Vec::new(), curve, hands_curve: Vec::new(), rows }
 }
 
 fn temperature(rows: &[&LangRow], linear: &Linear<'_>) -> f32 {

@@ -1,13 +1,13 @@
 //! Multinomial logistic regression by AdaGrad (Duchi, Hazan, Singer 2011), then eight bits a weight.
 
-use classify::model::linear::{self, Feature, Linear, Sums, softmax};
+use classify::model::linear::{self, Feature, Linear, softmax};
 
 use crate::measure::Tally;
 
-/// One row: its class, the buckets of its features, and how much it counts.
+/// One row: its class, its features with how much each counts, and how much the row counts.
 pub struct Example {
     pub class: usize,
-    pub features: Vec<Feature>,
+    pub features: Vec<(u32, f32)>,
     pub weight: f32,
 }
 
@@ -35,14 +35,11 @@ pub fn train(examples: &[Example], shape: Shape, temperature: f32) -> Vec<u8> {
         shuffle(&mut order, &mut seed);
         for at in &order {
             let example = &examples[*at as usize];
-            let squares_of: f32 =
-                example.features.iter().map(|it| f32::from(it.value()).powi(2)).sum();
-            let share = 1.0 / squares_of.sqrt();
             let mut scores = vec![f32::NEG_INFINITY; width];
             scores[..classes].copy_from_slice(&bias[..classes]);
             for feature in &example.features {
-                let row = &weights[feature.bucket() * width..][..classes];
-                let share = share * f32::from(feature.value());
+                let (bucket, share) = *feature;
+                let row = &weights[bucket as usize * width..][..classes];
                 scores.iter_mut().zip(row).for_each(|(score, weight)| *score += weight * share);
             }
             softmax(&mut scores);
@@ -53,8 +50,8 @@ pub fn train(examples: &[Example], shape: Shape, temperature: f32) -> Vec<u8> {
                 bias[class] -= shape.rate * 0.1 * gradient / bias_squares[class].sqrt();
             }
             for feature in &example.features {
-                let from = feature.bucket() * width;
-                let share = share * f32::from(feature.value());
+                let (bucket, share) = *feature;
+                let from = bucket as usize * width;
                 let row = weights[from..][..classes].iter_mut();
                 let square = squares[from..][..classes].iter_mut();
                 for ((weight, square), gradient) in row.zip(square).zip(&scores) {
@@ -97,19 +94,26 @@ fn shuffle(order: &mut [u32], seed: &mut u64) {
     }
 }
 
-/// The logits of an example under a model of this shape, at temperature 1.
-pub fn logits(example: &Example, linear: &Linear<'_>, shape: Shape) -> Vec<f32> {
-    let probabilities = match shape.width {
-        32 => spread::<32>(example, linear, shape.classes).to_vec(),
-        _ => spread::<16>(example, linear, shape.classes).to_vec(),
-    };
-    probabilities[..shape.classes].iter().map(|it| it.max(1e-30).ln()).collect()
+/// Features that count together as one: each is divided by the root of all squares.
+pub fn even(features: &[Feature]) -> Vec<(u32, f32)> {
+    let squares: f32 = features.iter().map(|it| f32::from(it.value()).powi(2)).sum();
+    let share = 1.0 / squares.sqrt();
+    let even = |it: &Feature| (it.bucket() as u32, f32::from(it.value()) * share);
+    features.iter().map(even).collect()
 }
 
-fn spread<const W: usize>(example: &Example, linear: &Linear<'_>, classes: usize) -> [f32; W] {
-    let mut sums = Sums::<W>::default();
-    example.features.iter().for_each(|it| linear.add(*it, &mut sums));
-    linear.probabilities(&sums, classes)
+/// The logits of an example under a model of this shape, at temperature 1.
+pub fn logits(example: &Example, linear: &Linear<'_>, shape: Shape) -> Vec<f32> {
+    let mut sums = match shape.width {
+        32 => linear.biases::<32>(shape.classes).to_vec(),
+        _ => linear.biases::<16>(shape.classes).to_vec(),
+    };
+    sums.truncate(shape.classes);
+    for (bucket, share) in &example.features {
+        let row = linear.row(*bucket as usize).iter().map(|it| f32::from(it.cast_signed()));
+        sums.iter_mut().zip(row).for_each(|(sum, it)| *sum += it * linear.scale * share);
+    }
+    sums
 }
 
 /// The parts of the training rows that a learning curve is drawn from, in sixteenths.

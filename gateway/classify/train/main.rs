@@ -14,6 +14,7 @@ mod complexity;
 mod data;
 mod fill;
 mod han;
+mod hands;
 mod language;
 mod learn;
 mod measure;
@@ -95,7 +96,9 @@ fn train(folder: &Path, from: &Path) {
     });
     fs::write(folder.join("model/lang.bin"), &language.bytes).expect("model/lang.bin");
     fs::write(folder.join("model/task.bin"), &task.bytes).expect("model/task.bin");
-    let report = report::text(&language, &task);
+    let heats: Vec<u8> = task.heats.iter().flat_map(|it| it.to_le_bytes()).collect();
+    fs::write(folder.join("model/task_heat.bin"), heats).expect("model/task_heat.bin");
+    let report = report::text(&language, &task, &own, &complexity::text(from));
     fs::write(folder.join("REPORT.md"), report).expect("REPORT.md");
     println!("{:.0} s", begun.elapsed().as_secs_f32());
 }

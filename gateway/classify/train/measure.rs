@@ -11,8 +11,13 @@ pub struct Trained {
     pub bytes: Vec<u8>,
     pub tallies: Vec<(&'static str, Tally)>,
     pub temperature: f32,
+    /// The temperatures of groups of languages, where there are any.
+    pub heats: Vec<f32>,
     /// Trained on a part of the rows: the part, accuracy, macro-F1.
     pub curve: Vec<(f64, f64, f64)>,
+    /// With a part of our own hands: the part; accuracy and macro-F1 on the sources of development, and on the
+    /// final ones.
+    pub hands_curve: Vec<(f64, [f64; 4])>,
     /// Rows that the weights were trained on.
     pub rows: usize,
 }
@@ -24,15 +29,42 @@ pub struct Tally {
     pub groups: BTreeMap<String, (u32, u32)>,
     pub sources: BTreeMap<String, (u32, u32)>,
     others: BTreeMap<&'static str, (u32, u32)>,
-    /// Ten bins of confidence: rows, hits, sum of confidences.
-    bins: [(u32, u32, f64); 10],
+    /// Ten bins of confidence: rows, hits, sum of confidences; of all rows, and of each group.
+    bins: Bins,
+    pub calibrations: BTreeMap<&'static str, Bins>,
+}
+
+/// Ten bins of confidence: rows, hits, sum of confidences.
+#[derive(Default)]
+pub struct Bins([(u32, u32, f64); 10]);
+
+impl Bins {
+    fn add(&mut self, hit: bool, sure: f32) {
+        let bin = &mut self.0[((sure * 10.0) as usize).min(9)];
+        *bin = (bin.0 + 1, bin.1 + u32::from(hit), bin.2 + f64::from(sure));
+    }
+
+    pub fn rows(&self) -> u32 {
+        self.0.iter().map(|bin| bin.0).sum()
+    }
+
+    /// Expected calibration error over ten bins.
+    pub fn ece(&self) -> f64 {
+        let all = f64::from(self.rows().max(1));
+        let bins = self.0.iter().filter(|bin| bin.0 > 0);
+        bins.map(|(_, hits, sure)| (f64::from(*hits) - sure).abs() / all).sum()
+    }
 }
 
 impl Tally {
     pub fn add(&mut self, expected: &'static str, found: &'static str, sure: f32) {
         *self.pairs.entry((expected, found)).or_default() += 1;
-        let bin = &mut self.bins[((sure * 10.0) as usize).min(9)];
-        *bin = (bin.0 + 1, bin.1 + u32::from(expected == found), bin.2 + f64::from(sure));
+        self.bins.add(expected == found, sure);
+    }
+
+    /// The same row, for the calibration of its group.
+    pub fn calibrated(&mut self, group: &'static str, hit: bool, sure: f32) {
+        self.calibrations.entry(group).or_default().add(hit, sure);
     }
 
     pub fn group(&mut self, group: &str, hit: bool) {
@@ -90,9 +122,7 @@ impl Tally {
 
     /// Expected calibration error over ten bins.
     pub fn ece(&self) -> f64 {
-        let all = f64::from(self.rows());
-        let bins = self.bins.iter().filter(|bin| bin.0 > 0);
-        bins.map(|(_, hits, sure)| (f64::from(*hits) - sure).abs() / all).sum()
+        self.bins.ece()
     }
 
     /// The most frequent mistakes.

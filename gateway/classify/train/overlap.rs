@@ -35,7 +35,7 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// Every run of a text; the gaps of our own lines part it.
-fn runs(text: &str) -> Vec<Vec<String>> {
+pub fn runs(text: &str) -> Vec<Vec<String>> {
     let length = if text.chars().any(letter_alone) { RUN_OF_LETTERS } else { RUN };
     let of = |part| tokens(part).windows(length).map(<[String]>::to_vec).collect::<Vec<_>>();
     text.split(['{', '}']).flat_map(of).collect()

@@ -16,6 +16,8 @@ pub struct Own {
     pub tools: String,
     /// The user's turns, the oldest first.
     pub turns: Vec<String>,
+    /// Whose hand it is, where the file says so: a number of all hands.
+    pub hand: Option<u32>,
 }
 
 impl Own {
@@ -33,16 +35,22 @@ pub fn material(folder: &Path) -> Vec<Own> {
         .filter(|path| path.extension().is_some_and(|it| it == "tsv"))
         .collect();
     paths.sort();
-    let mut own = Vec::new();
+    let (mut own, mut hands) = (Vec::new(), 0);
     for path in paths {
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        // A line that begins so says whose hand the lines below it are.
-        let said = |line: &str| !line.is_empty() && !line.starts_with("# ");
-        for (at, line) in (1..).zip(text.lines()).filter(|(_, line)| said(line)) {
-            own.push(read(line).unwrap_or_else(|expected| {
+        let mut hand = None;
+        for (at, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()) {
+            // Such a line says whose hand the lines below it are.
+            if line.starts_with("# ") {
+                hands += 1;
+                hand = Some(hands);
+                continue;
+            }
+            let row = read(line).unwrap_or_else(|expected| {
                 stop(&path, &format!("line {at}: expected {expected}, found `{line}`"))
-            }));
+            });
+            own.push(Own { hand, ..row });
         }
     }
     own
@@ -56,8 +64,14 @@ fn read(line: &str) -> Result<Own, &'static str> {
         code => Some(Task::from_code(code).ok_or("a task's code")?),
     };
     let text = parts.next().ok_or("language TAB task TAB text")?.replace("\\n", "\n");
-    let mut own =
-        Own { language, task, system: String::new(), tools: String::new(), turns: Vec::new() };
+    let mut own = Own {
+        language,
+        task,
+        system: String::new(),
+        tools: String::new(),
+        turns: Vec::new(),
+        hand: None,
+    };
     // What stands before the first mark is the user's.
     let mut mark = "user";
     let mut rest = text.as_str();

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::measure::{Tally, Trained, share};
+use crate::{
+    hands,
+    measure::{Tally, Trained, share},
+    own::Own,
+};
 
 /// The bank's sixteen, Chinese by the way it is written.
 const BANK: [&str; 16] = [
@@ -10,7 +14,7 @@ const BANK: [&str; 16] = [
     "km", "it",
 ];
 
-pub fn text(language: &Trained, task: &Trained) -> String {
+pub fn text(language: &Trained, task: &Trained, own: &[Own], complexity: &str) -> String {
     let mut out = String::from(
         "# Report of the shipped weights\n\nWritten by the trainer; do not edit. Every figure is on sources \
          that the measured weights were never trained on: whole data sets, never rows of one.\n\n\
@@ -23,6 +27,8 @@ pub fn text(language: &Trained, task: &Trained) -> String {
     bars(&mut out, language, task);
     part(&mut out, "Language", language, language_head);
     part(&mut out, "Task", task, task_head);
+    let _ = write!(out, "\n{}", hands::text(own));
+    let _ = write!(out, "\n## Complexity\n\n{complexity}");
     sizes(&mut out, language, task);
     out
 }
@@ -105,12 +111,42 @@ fn part(out: &mut String, what: &str, trained: &Trained, head: fn(&mut String, &
     for (part, accuracy, f1) in trained.curve.iter().chain([&whole]) {
         let _ = writeln!(out, "| {:.0} % | {accuracy:.3} | {f1:.3} |", part * 100.0);
     }
+    hands_curve(out, trained);
     for (name, tally) in &trained.tallies {
         let _ = writeln!(out, "\n### {what}: {name}\n");
         head(out, tally);
+        calibrations(out, tally);
         labels(out, tally);
         groups(out, "source", &tally.sources);
         confusions(out, tally);
+    }
+}
+
+/// How much our own hands are worth.
+fn hands_curve(out: &mut String, trained: &Trained) {
+    if trained.hands_curve.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n| part of our own hands | accuracy, development | macro-F1 | accuracy, final | macro-F1 |\n\
+         |--:|--:|--:|--:|--:|"
+    );
+    for (part, [accuracy, f1, last, last_f1]) in &trained.hands_curve {
+        let part = part * 100.0;
+        let _ =
+            writeln!(out, "| {part:.0} % | {accuracy:.3} | {f1:.3} | {last:.3} | {last_f1:.3} |");
+    }
+}
+
+/// How true the confidence is, group by group of languages.
+fn calibrations(out: &mut String, tally: &Tally) {
+    if tally.calibrations.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n| languages | rows | calibration error |\n|---|--:|--:|");
+    for (group, bins) in &tally.calibrations {
+        let _ = writeln!(out, "| {group} | {} | {:.3} |", bins.rows(), bins.ece());
     }
 }
 

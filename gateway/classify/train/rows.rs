@@ -41,6 +41,8 @@ pub struct TaskRow {
     pub task: Task,
     pub language: Language,
     pub source: String,
+    /// Whose hand it is, of our own: a number of all hands.
+    pub hand: Option<u32>,
     pub role: Role,
     pub weight: f32,
 }

@@ -24,13 +24,14 @@ pub fn run(folder: &Path, from: &Path) {
     let model = lang::model().expect("the language model");
     let linear = task::model().expect("the task model");
     for role in [Role::Develop, Role::Final] {
+        let heats: Vec<f32> = classify::model::heat::built_in().collect();
         for words in [false, true] {
             let tally = language::judged(&langs, model, |row| {
                 row.role == role && language::is_word(row) == words
             });
             print!("{}", report::short(&format!("language, {role:?}, words {words}"), &tally));
         }
-        let tally = tasks::judged(&rows, linear, role);
+        let tally = tasks::judged(&rows, (linear, &heats), role);
         print!("{}", report::short(&format!("task, {role:?}"), &tally));
     }
     let mixed = language::judged(&langs, model, |row| row.mixed);

@@ -62,6 +62,7 @@ fn a_line_of_a_data_set_is_found_and_one_of_ours_is_not() {
         system: String::new(),
         tools: String::new(),
         turns: vec![text.to_owned()],
+        hand: None,
     };
     let set = vec!["Please tell me how long the ferry to the island takes on Sundays.".to_owned()];
     let ours = [

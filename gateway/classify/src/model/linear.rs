@@ -101,16 +101,36 @@ impl<'a> Linear<'a> {
         sums
     }
 
+    /// The same model with another temperature.
+    #[must_use]
+    pub const fn heated(self, temperature: f32) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// The weights of a row.
+    #[must_use]
+    pub fn row(&self, bucket: usize) -> &'a [u8] {
+        self.rows.get(bucket * self.width..(bucket + 1) * self.width).unwrap_or_default()
+    }
+
+    /// What is added to the sums of the first `classes` classes; to the others what makes them impossible.
+    #[must_use]
+    pub fn biases<const W: usize>(&self, classes: usize) -> [f32; W] {
+        let mut biases = [f32::NEG_INFINITY; W];
+        let known = self.bias.chunks_exact(4).filter_map(|it| it.try_into().ok());
+        let known = known.map(f32::from_le_bytes).take(classes);
+        biases.iter_mut().zip(known).for_each(|(to, from)| *to = from);
+        biases
+    }
+
     /// Probabilities of the first `classes` classes.
     #[must_use]
     pub fn probabilities<const W: usize>(&self, sums: &Sums<W>, classes: usize) -> [f32; W] {
         let norm = self.scale / (sums.features.max(1) as f32).sqrt();
         let sums = sums.totals();
-        let mut scores = [f32::NEG_INFINITY; W];
-        let biases = self.bias.chunks_exact(4).filter_map(|it| it.try_into().ok());
-        let sums = sums.iter().zip(biases.map(f32::from_le_bytes));
-        for (score, (sum, bias)) in scores.iter_mut().zip(sums).take(classes) {
-            *score = (*sum as f32 * norm + bias) / self.temperature;
+        let mut scores = self.biases::<W>(classes);
+        for (score, sum) in scores.iter_mut().zip(sums) {
+            *score = (sum as f32 * norm + *score) / self.temperature;
         }
         softmax(&mut scores);
         scores

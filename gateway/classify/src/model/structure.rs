@@ -13,6 +13,8 @@ pub fn of(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
     each(1, u32::from(prompt.json_schema));
     each(2, u32::from(!prompt.system.is_empty()));
     each(3, step(prompt.turns.len(), &[2, 3]));
+    let later = prompt.turns.len() > 1;
+    each(18, if later { 1 + step(text.len(), &[16, 40, 120]) } else { 0 });
     each(5, step(seen.lines, &[1, 3, 8, 30]));
     each(6, u32::from(seen.ticks >= 3));
     each(7, step(share(seen.marks), &[2, 5, 10]));

@@ -1,11 +1,14 @@
-//! Task: what the request is made of, and the words at its beginning and its end.
+//! Task: what the request is made of, what its cues ask for, and the words at its beginning and its end.
+//!
+//! Each part of a request is summed up for itself and divided by the root of its own features, so that a long
+//! paste does not outweigh the sentence that says what is wanted.
 
 use std::sync::OnceLock;
 
 use super::{
-    follow,
+    cues, follow,
     hash::Hash,
-    linear::{Feature, Linear, Sums},
+    linear::{Linear, Sums, softmax},
     sample, structure,
     words::{self, Place},
 };
@@ -14,19 +17,32 @@ use crate::{Prompt, Task};
 /// Weights of a row.
 pub const WIDTH: usize = 16;
 /// Two to this power is the number of rows.
-pub const BITS: u32 = 17;
+pub const BITS: u32 = 18;
 /// The tasks that the model tells apart.
 pub const CLASSES: usize = 14;
+/// Parts of a request: the first sentence of the instruction, the rest of it, the system's text, the turn
+/// before, and what is told without words or by cues.
+pub const PARTS: usize = 5;
+/// How much each part counts.
+pub const COUNTS: [f32; PARTS] = [1.0, 0.7, 0.8, 0.5, 1.5];
 /// Characters that are looked at from the head of the instruction, from its tail, and from the system's
 /// text.
 const HEAD_CHARS: usize = 160;
 const TAIL_CHARS: usize = 100;
 const SYSTEM_CHARS: usize = 160;
-/// How much a feature of the structure counts: as much as two words.
-const STRUCTURE: u32 = 2;
 /// What sets one kind of feature apart from the others.
 const FIRST: u32 = 101;
 const SYSTEM: u32 = 107;
+const BEFORE: u32 = 127;
+/// Characters of the turn before that are looked at.
+const BEFORE_CHARS: usize = 100;
+const TOLD: u64 = 109;
+/// Kinds of what cues tell, beyond those of the structure: each cue, and the asking for a figure beside
+/// figures.
+const CUE: u32 = 40;
+const FIGURES: u32 = 60;
+/// Bytes in which figures are counted.
+const FIGURE_BYTES: usize = 300;
 
 static MODEL: &[u8] = include_bytes!("../../model/task.bin");
 
@@ -36,49 +52,61 @@ pub fn model() -> Option<&'static Linear<'static>> {
     READ.get_or_init(|| Linear::read(MODEL)).as_ref()
 }
 
-/// Calls `each` with every feature of a request.
-pub fn features(prompt: &Prompt<'_>, each: impl FnMut(Feature)) {
-    features_asked(prompt, None, &mut Each(each));
+/// Calls `each` with the part and the bucket of every feature of a request.
+pub fn features(prompt: &Prompt<'_>, each: impl FnMut(usize, usize)) {
+    gather(prompt, None, &mut Each(each));
 }
 
 /// Where features go.
 trait Sink {
-    /// Features of words that count once each.
+    /// Features of words.
     fn words(&mut self, hashes: &[Hash], place: Place);
-    /// One that counts more than once.
-    fn counting(&mut self, feature: Feature);
+    /// One that is told without words.
+    fn told(&mut self, hash: Hash);
+}
+
+/// The part of words that stand at a place.
+const fn part(place: Place) -> usize {
+    match place {
+        Place::First => 0,
+        Place::Rest => 1,
+        Place::System => 2,
+        Place::Before => 3,
+    }
 }
 
 /// Every feature by itself.
 struct Each<F>(F);
 
-impl<F: FnMut(Feature)> Sink for Each<F> {
+impl<F: FnMut(usize, usize)> Sink for Each<F> {
     fn words(&mut self, hashes: &[Hash], place: Place) {
-        let mut each = |hash: Hash| (self.0)(Feature::of(hash.bucket(BITS)));
+        let mut each = |hash: Hash| (self.0)(part(place), hash.bucket(BITS));
         for hash in hashes {
             match place {
                 Place::First => [*hash, hash.with(FIRST)].into_iter().for_each(&mut each),
                 Place::Rest => each(*hash),
                 Place::System => each(hash.with(SYSTEM)),
+                Place::Before => each(hash.with(BEFORE)),
             }
         }
     }
 
-    fn counting(&mut self, feature: Feature) {
-        (self.0)(feature);
+    fn told(&mut self, hash: Hash) {
+        (self.0)(PARTS - 1, hash.bucket(BITS));
     }
 }
 
-/// The sums of their weights.
+/// The sums of their weights, part by part.
 struct Summed<'a> {
     linear: &'a Linear<'a>,
-    sums: Sums<WIDTH>,
+    sums: [Sums<WIDTH>; PARTS],
 }
 
 impl Sink for Summed<'_> {
     fn words(&mut self, hashes: &[Hash], place: Place) {
         const HALF: usize = WIDTH / 2;
-        let (linear, sums) = (self.linear, &mut self.sums);
+        let linear = self.linear;
+        let Some(sums) = self.sums.get_mut(part(place)) else { return };
         let apart = |hash: &Hash, by| hash.with(by).bucket(BITS);
         let hashes = hashes.iter();
         match place {
@@ -89,33 +117,66 @@ impl Sink for Summed<'_> {
             Place::Rest => {
                 linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [it.bucket(BITS)]), sums);
             }
-            Place::System => {
-                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [apart(it, SYSTEM)]), sums);
+            Place::System | Place::Before => {
+                let by = if place == Place::System { SYSTEM } else { BEFORE };
+                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [apart(it, by)]), sums);
             }
         }
     }
 
-    fn counting(&mut self, feature: Feature) {
-        self.linear.add(feature, &mut self.sums);
+    fn told(&mut self, hash: Hash) {
+        const HALF: usize = WIDTH / 2;
+        let [.., sums] = &mut self.sums;
+        self.linear.add_few::<WIDTH, HALF, 1>(std::iter::once([hash.bucket(BITS)]), sums);
     }
 }
 
-/// The same, where the instruction is known and does not stand at the beginning of the turn: it is
+/// Gathers the features. Where the instruction is known and does not stand at the beginning of the turn, it is
 /// looked at as if it did, and what the turn begins with comes after it.
-fn features_asked(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
+fn gather(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
     let text = follow::instruction(prompt).trim_start();
     let (head, tail) = match asked {
         Some(asked) => (chars_to(asked, HEAD_CHARS), chars_to(text, TAIL_CHARS)),
         None => parts(text),
     };
     let system = chars_to(prompt.system, SYSTEM_CHARS);
-    for (text, place) in [(head, Place::First), (tail, Place::Rest), (system, Place::System)] {
+    let before = chars_to(turn_before(prompt, text), BEFORE_CHARS);
+    for (text, place) in [
+        (head, Place::First),
+        (tail, Place::Rest),
+        (system, Place::System),
+        (before, Place::Before),
+    ] {
         words::of(text, place, |hashes, place| sink.words(hashes, place));
     }
-    structure::of(prompt, text, |kind, value| {
-        let hash = Hash::new(109).with(kind).with(value);
-        sink.counting(Feature::counting(hash.bucket(BITS), STRUCTURE));
-    });
+    let mut told = |kind: u32, value: u32| sink.told(Hash::new(TOLD).with(kind).with(value));
+    structure::of(prompt, text, &mut told);
+    asks(text, (head, tail), &mut told);
+}
+
+/// What the cues tell: which stand in the first sentence, in the rest of the head, in the tail.
+fn asks(text: &str, (head, tail): (&str, &str), told: &mut impl FnMut(u32, u32)) {
+    let ends = |c: char| matches!(c, '\n' | '?' | '!' | '。' | '？' | '！' | '।' | '：');
+    let (first, rest) =
+        head.split_at_checked(head.find(ends).unwrap_or(head.len())).unwrap_or_default();
+    let found = [first, rest, tail].map(cues::of);
+    for cue in 0..cues::COUNT {
+        let stands = found.iter().rev().fold(0, |bits, it| bits << 1 | it >> cue & 1);
+        if stands > 0 {
+            told(CUE + cue, stands);
+        }
+    }
+    let figures = text.bytes().take(FIGURE_BYTES).filter(u8::is_ascii_digit).count();
+    let many = u32::from(figures > 1) << 1 | u32::from(figures > 4) << 2;
+    told(FIGURES, found.iter().fold(0, |all, it| all | it) & 1 | many);
+}
+
+/// What the user has said before the turn with the instruction.
+fn turn_before<'a>(prompt: &Prompt<'a>, instruction: &str) -> &'a str {
+    let mut turns = prompt.turns.iter().rev();
+    let same = |turn: &&&str| std::ptr::eq(turn.trim_start(), instruction);
+    turns.by_ref().find(same);
+    turns.next().copied().unwrap_or("")
 }
 
 fn chars_to(text: &str, count: usize) -> &str {
@@ -151,9 +212,16 @@ pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
 /// The same, where the instruction is known and does not stand at the beginning of the turn.
 #[must_use]
 pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
-    let mut summed = Summed { linear, sums: Sums::default() };
-    features_asked(prompt, asked, &mut summed);
-    let scores = linear.probabilities(&summed.sums, CLASSES);
+    let mut summed = Summed { linear, sums: [Sums::default(); PARTS] };
+    gather(prompt, asked, &mut summed);
+    let mut scores = linear.biases::<WIDTH>(CLASSES);
+    for (sums, counts) in summed.sums.iter().zip(COUNTS) {
+        let norm = linear.scale * counts / (sums.features.max(1) as f32).sqrt();
+        let totals = sums.totals();
+        scores.iter_mut().zip(totals).for_each(|(score, total)| *score += total as f32 * norm);
+    }
+    scores.iter_mut().for_each(|score| *score /= linear.temperature);
+    softmax(&mut scores);
     let best = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, sure) = best.unwrap_or((0, 0.0));
     (Task::ALL.get(at).copied().unwrap_or(Task::Chat), sure)

@@ -20,6 +20,8 @@ pub(super) enum Place {
     Rest,
     /// In what the system says.
     System,
+    /// In the turn before.
+    Before,
 }
 
 /// Features that are handed on at one go, and what a word, or a character and the end of a word before
