@@ -1,9 +1,9 @@
 //! Numbers of payment cards: Luhn's check digit, the issuers' ranges, their lengths.
 
 use super::{
-    context::Topic,
     look::Look,
     number::{Number, luhn},
+    topic::Topic,
 };
 
 /// How sure a range says that a number is a card's.

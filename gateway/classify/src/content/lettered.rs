@@ -1,7 +1,7 @@
 //! Numbers with letters in them: identity cards of Singapore, Hong Kong, Taiwan and China, tax codes of Italy
 //! and India, bank accounts by IBAN.
 
-use super::{context::Topic, look::Look, number::date, piece::Char, symbol::Gap};
+use super::{look::Look, number::date, piece::Char, symbol::Gap, topic::Topic};
 use crate::Content::{self, Iban, NationalId, TaxId};
 
 /// What begins here, and how many characters of the stretch it has.

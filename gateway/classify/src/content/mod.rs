@@ -18,6 +18,7 @@ mod secret;
 mod stream;
 mod symbol;
 mod tax;
+mod topic;
 mod words;
 
 pub use self::stream::ContentStream;

@@ -5,9 +5,10 @@
 //! only where it is grouped as people group it, or a word beside it says what it is.
 
 use super::{
-    context::{Context, Topic},
+    context::Context,
     look::Look,
     number::{Number, date, verhoeff},
+    topic::Topic,
 };
 
 /// How many characters from here on are an identity number.

@@ -99,7 +99,7 @@ pub(super) fn token(word: &str) -> bool {
 /// Whether a text is drawn at random as tokens are: placeholders repeat one character, or are words alone.
 fn mixed(body: &str) -> bool {
     let mut seen = 0_u128;
-    for b in body.bytes().filter(|b| b.is_ascii_alphanumeric()) {
+    for b in body.bytes().filter(u8::is_ascii_alphanumeric) {
         seen |= 1 << (b & 127);
     }
     let digits = body.bytes().any(|b| b.is_ascii_digit());

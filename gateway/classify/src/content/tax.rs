@@ -4,9 +4,9 @@
 use smallvec::SmallVec;
 
 use super::{
-    context::Topic,
     look::Look,
     number::{Number, luhn},
+    topic::Topic,
 };
 
 /// How many characters from here on are a tax number.
