@@ -71,6 +71,11 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
         return None;
     }
     let main = range == Range::Main;
+    // What has many lengths must not be the beginning of a longer row of groups.
+    let short = !main || (number.value(0, 2) == 62 && count == 16);
+    if short && !number.bare() && (1..12).contains(&look.piece.behind(from, count)) {
+        return None;
+    }
     let printed = number.grouped(&PRINTED);
     if main && printed {
         return Some(());

@@ -235,8 +235,18 @@ pub(super) fn organisation(look: &mut Look<'_>, from: usize) -> Option<usize> {
     (right && look.context(from, 18).says(Topic::Tax)).then_some(18)
 }
 
+/// Korea's passports since 2021: a letter, three digits, a letter, four digits.
+fn korean_passport(look: &Look<'_>, from: usize) -> Option<usize> {
+    let (marks, groups) = marks(look, from, 9)?;
+    let fits = |(at, c): (usize, &Char)| c.mark.is_ascii_uppercase() == matches!(at, 0 | 4);
+    (groups <= 2 && marks.iter().enumerate().all(fits)).then_some(9)
+}
+
 /// Passports: up to two letters, six to nine digits and at times a last letter, where a word says so.
 pub(super) fn passport(look: &mut Look<'_>, from: usize) -> Option<usize> {
+    if let Some(count) = korean_passport(look, from) {
+        return look.context(from, count).says(Topic::Passport).then_some(count);
+    }
     let letters = (0..3).take_while(|at| look.piece.mark(from + at).is_ascii_uppercase()).count();
     let digits = (0..10).take_while(|at| look.piece.mark(from + letters + at).is_ascii_digit());
     let digits = digits.count();

@@ -105,7 +105,7 @@ impl Piece {
 
     /// Sees what stands right before it.
     fn look_back(&mut self, before: &str) {
-        let mut chars = before.chars().rev();
+        let mut chars = before.chars().rev().filter(|c| Symbol::of(*c) != Symbol::Nothing);
         let last = chars.next().unwrap_or(' ');
         self.plus = matches!(last, '+' | '＋');
         let attached = matches!(Symbol::of(last), Symbol::Gap(Gap::Dot | Gap::Slash | Gap::Hyphen));
@@ -161,6 +161,11 @@ impl Piece {
         let Some(before) = from.checked_sub(1) else { return self.joined };
         matches!(self.gap(from), Gap::Dot | Gap::Slash | Gap::Hyphen)
             && self.mark(before).is_ascii_digit()
+    }
+
+    /// How many digits stand behind some on the same line, with blanks or signs between them alone.
+    pub(super) fn behind(&self, from: usize, count: usize) -> usize {
+        if self.gap(from + count) == Gap::Line { 0 } else { self.digits(from + count) }
     }
 
     /// Whether no other digits stand beside some on the same line: what is told by its groups alone must not be

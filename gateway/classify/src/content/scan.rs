@@ -203,7 +203,30 @@ impl Scan<'_> {
             start -= c.len_utf8();
         }
         let apart = gaps > 0 && !(1..=2).contains(&letters);
-        if letters == 0 || apart { at } else { start }
+        if letters > 0 && !apart {
+            return start;
+        }
+        self.names_of_a_code(at).unwrap_or(at)
+    }
+
+    /// Where the six letters of names before a birth date of an Italian tax code begin: `RSS MRA 85T10 A562S`.
+    fn names_of_a_code(&self, at: usize) -> Option<usize> {
+        let mut behind = self.text.get(at..)?.chars().filter_map(|c| Symbol::of(c).mark());
+        let (year, ten, month) = (behind.next()?, behind.next()?, behind.next()?);
+        if !(year.is_ascii_digit() && ten.is_ascii_digit() && month.is_ascii_uppercase()) {
+            return None;
+        }
+        let (mut start, mut letters, mut gaps) = (at, 0, 0);
+        for c in self.text.get(self.seen.numbers.min(at)..at)?.chars().rev() {
+            match Symbol::of(c) {
+                Symbol::Nothing => {}
+                Symbol::Mark(mark) if mark.is_ascii_uppercase() && letters < 6 => letters += 1,
+                Symbol::Gap(_) if gaps < 4 && letters < 6 => gaps += 1,
+                _ => break,
+            }
+            start -= c.len_utf8();
+        }
+        (letters == 6).then_some(start)
     }
 
     fn at_sign(&mut self, at: usize, width: usize) {

@@ -96,15 +96,19 @@ pub(super) fn token(word: &str) -> bool {
     })
 }
 
-/// Whether a text is drawn at random as tokens are: placeholders repeat one character, or are words alone.
+/// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are
+/// words alone, and what is drawn stands behind a number of the version or of the account.
 fn mixed(body: &str) -> bool {
+    let parts = body.split(|c: char| !c.is_ascii_alphanumeric());
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or("");
     let mut seen = 0_u128;
-    for b in body.bytes().filter(u8::is_ascii_alphanumeric) {
+    for b in longest.bytes() {
         seen |= 1 << (b & 127);
     }
-    let digits = body.bytes().any(|b| b.is_ascii_digit());
-    let capitals = body.bytes().any(|b| b.is_ascii_uppercase());
-    seen.count_ones() >= 8 && (digits || capitals)
+    let digits = longest.bytes().any(|b| b.is_ascii_digit());
+    let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
+    let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
+    seen.count_ones() >= 8 && letters && (digits || capitals)
 }
 
 /// A JSON Web Token (RFC 7519): two parts of JSON in base64url, and a signature.
