@@ -45,8 +45,9 @@ fn letter(mark: u8) -> Option<u32> {
     mark.is_ascii_uppercase().then(|| u32::from(mark - b'A'))
 }
 
-/// NRIC and FIN of Singapore: S, T, F, G or M, seven digits, a check letter. The scheme is known by reverse
-/// engineering and the same everywhere it is told: weights 2 7 6 5 4 3 2, an offset of 4 for T and G, 3 for M.
+/// NRIC and FIN of Singapore: S, T, F, G or M, seven digits, a check letter. The scheme is known by
+/// reverse engineering and the same everywhere it is told: weights 2 7 6 5 4 3 2, an offset of 4 for T
+/// and G, 3 for M.
 fn singaporean(look: &mut Look<'_>, from: usize) -> Option<usize> {
     let (marks, groups) = marks(look, from, 9)?;
     let [first, digits @ .., last] = marks else { return None };

@@ -168,8 +168,8 @@ impl Piece {
         if self.gap(from + count) == Gap::Line { 0 } else { self.digits(from + count) }
     }
 
-    /// Whether no other digits stand beside some on the same line: what is told by its groups alone must not be
-    /// a part of a longer row of groups.
+    /// Whether no other digits stand beside some on the same line: what is told by its groups alone must
+    /// not be a part of a longer row of groups.
     pub(super) fn apart(&self, from: usize, count: usize) -> bool {
         let digit = |at: usize| self.mark(at).is_ascii_digit();
         let before = from.checked_sub(1).is_some_and(digit) && self.gap(from) != Gap::Line;

@@ -145,8 +145,8 @@ fn placeholder(value: &str) -> bool {
     stars || value.starts_with(['<', '$', '{', '[', '%'])
 }
 
-/// Where the value behind a `=` or `:` ends, if it is a secret by its name: a password of a connection string,
-/// a long key.
+/// Where the value behind a `=` or `:` ends, if it is a secret by its name: a password of a connection
+/// string, a long key.
 pub(super) fn named(text: &str, at: usize) -> Option<usize> {
     let before = text.get(floor(text, at.saturating_sub(24))..at).unwrap_or("");
     let before = before.trim_end_matches([' ', '"', '\'', '\\']);
@@ -159,9 +159,8 @@ pub(super) fn named(text: &str, at: usize) -> Option<usize> {
     if says(PASSWORDS) && !placeholder(value) && value.len() >= 4 {
         let head = text.get(floor(text, at.saturating_sub(STRING_BYTES))..at).unwrap_or("");
         let tail = text.get(at..floor(text, at + STRING_BYTES)).unwrap_or("");
-        let (head, tail) = (head.to_ascii_lowercase(), tail.to_ascii_lowercase());
-        let other = |part: &str| SERVERS.iter().any(|field| part.contains(field));
-        let fields = head.contains(';') && other(&head) || tail.contains(';') && other(&tail);
+        let other = |part: &str| SERVERS.iter().any(|field| holds(part, field));
+        let fields = head.contains(';') && other(head) || tail.contains(';') && other(tail);
         return fields.then_some(begin + value.len());
     }
     let drawn = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(&b));
@@ -173,4 +172,10 @@ pub(super) fn named(text: &str, at: usize) -> Option<usize> {
 fn ends_with(text: &str, name: &str) -> bool {
     let from = text.len().checked_sub(name.len());
     from.and_then(|from| text.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Whether a text holds a name, in capitals or not.
+fn holds(text: &str, name: &str) -> bool {
+    let mut places = text.as_bytes().windows(name.len());
+    places.any(|it| it.eq_ignore_ascii_case(name.as_bytes()))
 }

@@ -35,8 +35,8 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
     })
 }
 
-/// The words of which one must say that a number is a tax number: those of its country, and where it has a check
-/// digit that is right, those of taxes as such.
+/// The words of which one must say that a number is a tax number: those of its country, and where it has
+/// a check digit that is right, those of taxes as such.
 fn schemes(number: &Number, count: usize) -> SmallVec<[Topic; 4]> {
     let mut topics = SmallVec::new();
     let written = number.bare() || number.grouped(&WRITTEN);
@@ -87,8 +87,8 @@ fn korean(number: &Number) -> bool {
     number.digit(9) == (10 - sum % 10) % 10
 }
 
-/// Taiwan: weights 1 2 1 2 1 2 4 1, the digits of each product added up, a multiple of 5; a seventh digit of 7
-/// counts as 0 or 1.
+/// Taiwan: weights 1 2 1 2 1 2 4 1, the digits of each product added up, a multiple of 5; a seventh digit
+/// of 7 counts as 0 or 1.
 fn taiwanese(number: &Number) -> bool {
     let products = number.digits.iter().zip([1, 2, 1, 2, 1, 2, 4, 1]);
     let sum: u32 = products.map(|(digit, weight)| u32::from(*digit) * weight).map(cross).sum();

@@ -25,6 +25,11 @@ const FOUND: &[(&str, &str)] = &[
     ("passport E1234567K", "passport=1"),
     ("여권번호 M123A4567", "passport=1"),
     ("AKIAIOSFODNN7EXAMPLE", "secret=1"),
+    ("+65 6123 4567 AKIAIOSFODNN7EXAMPLE", "phone=1 secret=1"),
+    ("Password=s3cretpw;Server=db; AKIAIOSFODNN7EXAMPLE", "secret=2"),
+    ("api_key=AKIAIOSFODNN7EXAMPLE +65 6123 4567", "phone=1 secret=1"),
+    ("RSS MRA 85T10 A562S", "tax_id=1"),
+    ("+\u{200B}65 6123 4567", "phone=1"),
     ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=", "secret=1"),
     ("postgres://app:s3cretpw@db/x", "secret=1"),
 ];

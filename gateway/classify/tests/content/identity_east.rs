@@ -90,7 +90,8 @@ fn taiwan(text: &str) -> bool {
         return false;
     }
     let head = place + 10;
-    (head / 10 + head % 10 * 9 + weighed(&text[1..], &[8, 7, 6, 5, 4, 3, 2, 1, 1])) % 10 == 0
+    let sum = weighed(&text[1..], &[8, 7, 6, 5, 4, 3, 2, 1, 1]);
+    (head / 10 + head % 10 * 9 + sum).is_multiple_of(10)
 }
 
 fn japan(text: &str) -> bool {
@@ -135,13 +136,13 @@ pub(crate) const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "China, 18 characters",
-        draw: |rng| loop {
+        draw: |rng| {
             let (month, day) = rng.date();
             let year = rng.within(1935, 2020);
             let place = rng.pick(&["110101", "310115", "440305", "510104", "330106", "650102"]);
             let body = format!("{place}{year}{month:02}{day:02}{}", rng.digits(3));
             let mut lasts = "0123456789X".chars().map(|last| format!("{body}{last}"));
-            break lasts.find(|it| china(it)).expect("one of eleven");
+            lasts.find(|it| china(it)).expect("one of eleven")
         },
         accepts: china,
         groups: &[&[6, 8, 4], &[6, 4, 4, 4]],

@@ -66,7 +66,7 @@ fn texts(most: usize) -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn any_text_is_read(text in any::<String>(), made in texts(40)) {

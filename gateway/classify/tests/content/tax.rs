@@ -60,12 +60,12 @@ fn ubn(text: &str) -> bool {
     let both = |product: usize| product / 10 + product % 10;
     let products = values(text).into_iter().zip([1, 2, 1, 2, 1, 2, 4, 1]);
     let sum: usize = products.map(|(a, b)| both(a * b)).sum();
-    digits(text, 8) && (sum % 5 == 0 || (&text[6..7] == "7" && sum % 5 == 4))
+    digits(text, 8) && (sum.is_multiple_of(5) || (&text[6..7] == "7" && sum % 5 == 4))
 }
 
 fn brn(text: &str) -> bool {
     let sum = weighed(text, &[1, 3, 7, 1, 3, 7, 1, 3, 5]) + value(text, 8, 9).min(9) * 5 / 10;
-    digits(text, 10) && (sum + value(text, 9, 10)) % 10 == 0
+    digits(text, 10) && (sum + value(text, 9, 10)).is_multiple_of(10)
 }
 
 fn lettered(rng: &mut Rng) -> String {
