@@ -2,6 +2,7 @@
 
 use super::{
     look::Look,
+    national,
     number::{Number, luhn},
     topic::Topic,
 };
@@ -77,10 +78,15 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
         return None;
     }
     let printed = number.grouped(&PRINTED);
+    let context = look.context(from, count);
+    // One of ten identity numbers of sixteen digits is right by Luhn's formula as well.
+    let other = context.says_one_of(&[Topic::Id, Topic::Ph, Topic::TaxId, Topic::Identity]);
+    if other && !context.says(Topic::Card) && national::read(look, from) == Some(count) {
+        return None;
+    }
     if main && printed {
         return Some(());
     }
-    let context = look.context(from, count);
     let said = context.says(Topic::Card) || (main && context.speaks_of(Topic::Card));
     let alone = main && number.bare() && context.silent() && !look.glued(from);
     (said || alone).then_some(())

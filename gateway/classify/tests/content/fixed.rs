@@ -25,6 +25,7 @@ const FOUND: &[(&str, &str)] = &[
     ("passport E1234567K", "passport=1"),
     ("여권번호 M123A4567", "passport=1"),
     ("AKIAIOSFODNN7EXAMPLE", "secret=1"),
+    ("NIK 6204 1820 1214 5345, kartu 4111 1111 1111 1111", "payment_card=1 national_id=1"),
     ("+65 6123 4567 AKIAIOSFODNN7EXAMPLE", "phone=1 secret=1"),
     ("Password=s3cretpw;Server=db; AKIAIOSFODNN7EXAMPLE", "secret=2"),
     ("api_key=AKIAIOSFODNN7EXAMPLE +65 6123 4567", "phone=1 secret=1"),
