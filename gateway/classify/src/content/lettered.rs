@@ -221,11 +221,32 @@ fn length(country: [u8; 2]) -> Option<u8> {
     LENGTHS.iter().find(|(_, codes)| listed(codes)).map(|(length, _)| *length)
 }
 
-/// India's GSTIN: a state, a PAN, an entity, Z and a check character; China's credit code of organisations by
-/// GB 32100-2015. Both are told by a word beside them.
+/// India's GSTIN: a state, a PAN, an entity, Z, and a check character over 36, every second value doubled.
+fn indian_trader(look: &Look<'_>, from: usize) -> Option<usize> {
+    let (marks, groups) = marks(look, from, 15)?;
+    let mut sum = 0;
+    for (at, c) in marks.iter().enumerate() {
+        let number = digit(c.mark);
+        let fits = match at {
+            0 | 1 | 7..=10 => number.is_some(),
+            2..=6 | 11 => number.is_none(),
+            13 => c.mark == b'Z',
+            _ => true,
+        };
+        let value = number.or_else(|| letter(c.mark).map(|value| value + 10)).filter(|_| fits)?;
+        let product = value * if at % 2 == 1 { 2 } else { 1 };
+        sum += if at == 14 { value } else { product / 36 + product % 36 };
+    }
+    (sum.is_multiple_of(36) && groups == 1).then_some(15)
+}
+
+/// India's GSTIN, and China's credit code of organisations by GB 32100-2015, which a word beside it tells.
 pub(super) fn organisation(look: &mut Look<'_>, from: usize) -> Option<usize> {
     const MARKS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
     const WEIGHTS: [usize; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
+    if let Some(count) = indian_trader(look, from) {
+        return Some(count);
+    }
     let (marks, _) = marks(look, from, 18)?;
     let place = |c: &Char| MARKS.iter().position(|it| *it == c.mark);
     let mut sum = 0;

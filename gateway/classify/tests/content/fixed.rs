@@ -29,6 +29,8 @@ const FOUND: &[(&str, &str)] = &[
     ("+65 6123 4567 AKIAIOSFODNN7EXAMPLE", "phone=1 secret=1"),
     ("Password=s3cretpw;Server=db; AKIAIOSFODNN7EXAMPLE", "secret=2"),
     ("api_key=AKIAIOSFODNN7EXAMPLE +65 6123 4567", "phone=1 secret=1"),
+    ("GSTIN 27AAPFU0939F1ZV", "tax_id=1"),
+    ("27AAPFU0939F1ZV", "tax_id=1"),
     ("RSS MRA 85T10 A562S", "tax_id=1"),
     ("+\u{200B}65 6123 4567", "phone=1"),
     ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=", "secret=1"),
@@ -67,6 +69,7 @@ const NOTHING: &[&str] = &[
     "0x1F4A9C3D 0b1010101010101010 1e10",
     "lat 1.352083, long 103.819836",
     "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]",
+    "27AAPFU0939F1ZW 27AAPFU0939F1YV",
     "Q1 2023 Q2 2023 Q3 2023 Q4 2023",
 ];
 

@@ -19,6 +19,22 @@ fn pan(text: &str) -> bool {
         && &text[5..9] != "0000"
 }
 
+/// Its values times 1, 2, 1, 2 …, in the base of 36, and the digits of the products added up.
+fn gstin(text: &str) -> bool {
+    let value = |c: char| c.to_digit(36).unwrap_or(0);
+    let crossed = |(at, c): (usize, char)| {
+        let product = value(c) * (1 + u32::from(at % 2 == 1));
+        product / 36 + product % 36
+    };
+    let sum: u32 = text.chars().take(14).enumerate().map(crossed).sum();
+    text.len() == 15
+        && digits(&text[..2], 2)
+        && pan(&format!("{}F{}", &text[2..5], &text[6..12]))
+        && text.as_bytes()[5].is_ascii_uppercase()
+        && &text[13..14] == "Z"
+        && (36 - sum % 36) % 36 == value(text.chars().next_back().unwrap_or('0'))
+}
+
 /// The values of the odd places of a codice fiscale, as the decree lists them by letter.
 fn odd(c: char) -> usize {
     let order = "BAKPLCQDREVOSFTGUHMINJWZYX";
@@ -95,6 +111,28 @@ pub(crate) const SCHEMES: &[Scheme] = &[
             ("hi", "मेरा पैन नंबर {} है"),
             ("hi", "PAN {} आधार से लिंक करें"),
             ("ta", "என் பான் எண் {}"),
+        ],
+        alone: FORMS,
+        ..TAX
+    },
+    Scheme {
+        name: "GSTIN, India",
+        draw: |rng| {
+            let body = format!("27{}F{}", rng.capitals(4), rng.digits(4));
+            let body = format!("{body}{}{}Z", rng.capitals(1), rng.within(1, 9));
+            let mut lasts = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".chars();
+            let last = lasts.find(|last| gstin(&format!("{body}{last}")));
+            format!("{body}{}", last.expect("one of all"))
+        },
+        accepts: gstin,
+        groups: &[&[15]],
+        said: &[
+            ("en", "Our GSTIN is {}."),
+            ("en", "GST number {}"),
+            ("en", "Invoice from the firm with GSTIN {}"),
+            ("hi", "हमारा जीएसटी नंबर {} है"),
+            ("hi", "GSTIN {} चेक करें"),
+            ("ta", "எங்கள் ஜிஎஸ்டி எண் {}"),
         ],
         alone: FORMS,
         ..TAX
