@@ -218,7 +218,8 @@ impl Scan<'_> {
     fn names_of_a_code(&self, at: usize) -> Option<usize> {
         let mut behind = self.text.get(at..)?.chars().filter_map(|c| Symbol::of(c).mark());
         let (year, ten, month) = (behind.next()?, behind.next()?, behind.next()?);
-        if !(year.is_ascii_digit() && ten.is_ascii_digit() && month.is_ascii_uppercase()) {
+        let months = b"ABCDEHLMPRST";
+        if !(year.is_ascii_digit() && ten.is_ascii_digit() && months.contains(&month)) {
             return None;
         }
         let (mut start, mut letters, mut gaps) = (at, 0, 0);
@@ -226,7 +227,8 @@ impl Scan<'_> {
             match Symbol::of(c) {
                 Symbol::Nothing => {}
                 Symbol::Mark(mark) if mark.is_ascii_uppercase() && letters < 6 => letters += 1,
-                Symbol::Gap(_) if gaps < 4 && letters < 6 => gaps += 1,
+                Symbol::Gap(_) if gaps < 4 && matches!(letters, 0 | 3) => gaps += 1,
+                Symbol::Mark(_) => return None,
                 _ => break,
             }
             start -= c.len_utf8();

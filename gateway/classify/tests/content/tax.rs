@@ -118,7 +118,7 @@ pub(crate) const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "GSTIN, India",
         draw: |rng| {
-            let body = format!("27{}F{}", rng.capitals(4), rng.digits(4));
+            let body = format!("27{}F{:04}", rng.capitals(4), rng.within(1, 9999));
             let body = format!("{body}{}{}Z", rng.capitals(1), rng.within(1, 9));
             let mut lasts = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".chars();
             let last = lasts.find(|last| gstin(&format!("{body}{last}")));
