@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use classify::{Prompt, classify, fuzz, warm};
+use classify::{ContentStream, Prompt, classify, contents, fuzz, warm};
 use proptest::prelude::*;
 
 /// Texts of every kind that is treated apart.
@@ -41,6 +41,31 @@ fn a_reading_allocates_nothing_once_warm() {
         };
         let made = allocation_counter::measure(|| {
             std::hint::black_box(classify(std::hint::black_box(&prompt)));
+        });
+        assert_eq!(made.count_total, 0, "{made:?} for {text:.60}");
+    }
+}
+
+#[test]
+fn what_a_text_contains_is_counted_without_an_allocation_once_warm() {
+    warm();
+    let short = [
+        "My card 4111 1111 1111 1111, NRIC S1234567D, IBAN GB82 WEST 1234 5698 7654 32",
+        "RSSMRA85T10A562S e RSS MRA 85T10 A562S",
+        "身份证 11010519491231002X 手机 +86 138 1234 5678 マイナンバー 1234 5678 9018 ＩＤ ９００１０１－１４－５６７８",
+        "NPWP 01.234.567.8-901.234, passport M123A4567, account 123-45678-9",
+        "mei@bank.example, call 0812-3456-7890",
+        "Server=db;Password=s3cretpw; AKIAIOSFODNN7EXAMPLE",
+        "postgres://a:b1c2d3e4@db/x api_key=aB3dE5gH7jK9mN1pQ3sT",
+        "-----BEGIN PRIVATE KEY-----\n1 2 3 4 5 6 7 8 9 10 11 12 1-2-3-4-5-6-7-8-9 A1 B2 C3 1.2.3.4.5.6.7",
+    ];
+    let long = short.iter().map(|text| text.repeat(200));
+    let mut stream = Box::new(ContentStream::default());
+    for text in short.iter().map(|text| (*text).to_owned()).chain(long).chain(texts()) {
+        let made = allocation_counter::measure(|| {
+            std::hint::black_box(contents(std::hint::black_box(&text)));
+            stream.push(&text);
+            stream.end();
         });
         assert_eq!(made.count_total, 0, "{made:?} for {text:.60}");
     }

@@ -1,5 +1,5 @@
-//! How often small models fail, by what a request looks like: the weights of the complexity, and how much they
-//! separate.
+//! How often small models fail, by what a request looks like: the weights of the complexity, and how much
+//! they separate.
 
 use std::{fmt::Write, path::Path};
 

@@ -98,7 +98,7 @@ fn plain(b: u8, before: u8) -> u8 {
 fn wide(b: u8, before: u8) -> u8 {
     let thai = ((before == 0xB9) | (before == 0xBB) | (before == 0xBC)) & within(b, 0x90, 10);
     let at = (before == 0xBC) & (b == 0xA0);
-    let indian = within(before, 0xA5, 11) & (before & 1 == 1) & within(b, 0xA6, 10);
+    let indian = within(before, 0xA5, 17) & (before & 1 == 1) & within(b, 0xA6, 10);
     let burmese = (before == 0x81) & within(b, 0x80, 10);
     let khmer = ((before == 0x9F) | (before == 0xD9)) & within(b, 0xA0, 10);
     let persian = (before == 0xDB) & within(b, 0xB0, 10);

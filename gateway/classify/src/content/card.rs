@@ -1,9 +1,10 @@
 //! Numbers of payment cards: Luhn's check digit, the issuers' ranges, their lengths.
 
 use super::{
-    context::Topic,
     look::Look,
+    national,
     number::{Number, luhn},
+    topic::Topic,
 };
 
 /// How sure a range says that a number is a card's.
@@ -71,11 +72,21 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
         return None;
     }
     let main = range == Range::Main;
+    // What has many lengths must not be the beginning of a longer row of groups.
+    let short = !main || (number.value(0, 2) == 62 && count == 16);
+    if short && !number.bare() && (1..12).contains(&look.piece.behind(from, count)) {
+        return None;
+    }
     let printed = number.grouped(&PRINTED);
+    let context = look.context(from, count);
+    // One of ten identity numbers of sixteen digits is right by Luhn's formula as well.
+    let other = context.says_one_of(&[Topic::Id, Topic::Ph, Topic::TaxId, Topic::Identity]);
+    if other && !context.says(Topic::Card) && national::read(look, from) == Some(count) {
+        return None;
+    }
     if main && printed {
         return Some(());
     }
-    let context = look.context(from, count);
     let said = context.says(Topic::Card) || (main && context.speaks_of(Topic::Card));
     let alone = main && number.bare() && context.silent() && !look.glued(from);
     (said || alone).then_some(())

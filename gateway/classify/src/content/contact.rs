@@ -1,6 +1,6 @@
 //! Phone numbers, account numbers, mail addresses.
 
-use super::{context::Topic, look::Look, symbol::Gap};
+use super::{look::Look, symbol::Gap, topic::Topic};
 use crate::model::sample::floor;
 
 /// Digits of a phone number, by ITU-T E.164 at most fifteen.

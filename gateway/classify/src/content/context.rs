@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::words::WORDS;
+use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
 /// Bytes before a number in which words are looked for, and bytes behind it.
@@ -15,46 +15,6 @@ const NEAR: usize = 110;
 
 /// Bytes between two words of one name.
 const JOINED: usize = 3;
-
-/// What a word says of the number beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Topic {
-    Card,
-    Sg,
-    My,
-    Id,
-    Th,
-    Ph,
-    Vn,
-    Aadhaar,
-    Pan,
-    Cn,
-    Hk,
-    Tw,
-    Jp,
-    Kr,
-    Identity,
-    Tax,
-    TaxId,
-    TaxIt,
-    TaxKr,
-    TaxMy,
-    TaxPh,
-    TaxTw,
-    TaxVn,
-    Passport,
-    Account,
-    Phone,
-    /// Something that is numbered and is none of these.
-    Other,
-}
-
-impl Topic {
-    const fn bit(self) -> u32 {
-        1 << self as u8
-    }
-}
 
 /// What is said around a number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,22 +28,30 @@ pub(super) struct Context {
     kana: bool,
 }
 
-fn words() -> Option<&'static AhoCorasick> {
-    static WORDS_READ: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+/// The words, and what finds them all in one pass.
+struct Words {
+    finder: AhoCorasick,
+    list: Vec<(Topic, &'static str)>,
+}
+
+fn known() -> Option<&'static Words> {
+    static KNOWN: OnceLock<Option<Words>> = OnceLock::new();
     let build = || {
-        AhoCorasick::builder()
+        let list: Vec<_> = words::all().collect();
+        let finder = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(WORDS.iter().map(|(_, word)| *word))
-            .ok()
+            .build(list.iter().map(|(_, word)| *word))
+            .ok()?;
+        Some(Words { finder, list })
     };
-    WORDS_READ.get_or_init(build).as_ref()
+    KNOWN.get_or_init(build).as_ref()
 }
 
 /// Builds what is built once.
 pub(super) fn warm() {
-    let _ = words();
+    let _ = known();
 }
 
 /// A word that was found: what it says, where it begins and ends.
@@ -190,9 +158,9 @@ impl Context {
 
 /// Calls `take` with every word of a text, in the order in which they end.
 fn each(text: &str, take: &mut dyn FnMut(Found)) {
-    let Some(words) = words() else { return };
-    for found in words.find_overlapping_iter(text) {
-        let Some((topic, word)) = WORDS.get(found.pattern().as_usize()) else { continue };
+    let Some(known) = known() else { return };
+    for found in known.finder.find_overlapping_iter(text) {
+        let Some((topic, word)) = known.list.get(found.pattern().as_usize()) else { continue };
         if whole(text, word, found.start(), found.end()) {
             take((*topic, found.start(), found.end()));
         }

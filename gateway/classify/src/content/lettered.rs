@@ -1,7 +1,7 @@
 //! Numbers with letters in them: identity cards of Singapore, Hong Kong, Taiwan and China, tax codes of Italy
 //! and India, bank accounts by IBAN.
 
-use super::{context::Topic, look::Look, number::date, piece::Char, symbol::Gap};
+use super::{look::Look, number::date, piece::Char, symbol::Gap, topic::Topic};
 use crate::Content::{self, Iban, NationalId, TaxId};
 
 /// What begins here, and how many characters of the stretch it has.
@@ -45,8 +45,9 @@ fn letter(mark: u8) -> Option<u32> {
     mark.is_ascii_uppercase().then(|| u32::from(mark - b'A'))
 }
 
-/// NRIC and FIN of Singapore: S, T, F, G or M, seven digits, a check letter. The scheme is known by reverse
-/// engineering and the same everywhere it is told: weights 2 7 6 5 4 3 2, an offset of 4 for T and G, 3 for M.
+/// NRIC and FIN of Singapore: S, T, F, G or M, seven digits, a check letter. The scheme is known by
+/// reverse engineering and the same everywhere it is told: weights 2 7 6 5 4 3 2, an offset of 4 for T
+/// and G, 3 for M.
 fn singaporean(look: &mut Look<'_>, from: usize) -> Option<usize> {
     let (marks, groups) = marks(look, from, 9)?;
     let [first, digits @ .., last] = marks else { return None };
@@ -220,11 +221,32 @@ fn length(country: [u8; 2]) -> Option<u8> {
     LENGTHS.iter().find(|(_, codes)| listed(codes)).map(|(length, _)| *length)
 }
 
-/// India's GSTIN: a state, a PAN, an entity, Z and a check character; China's credit code of organisations by
-/// GB 32100-2015. Both are told by a word beside them.
+/// India's GSTIN: a state, a PAN, an entity, Z, and a check character over 36, every second value doubled.
+fn indian_trader(look: &Look<'_>, from: usize) -> Option<usize> {
+    let (marks, groups) = marks(look, from, 15)?;
+    let mut sum = 0;
+    for (at, c) in marks.iter().enumerate() {
+        let number = digit(c.mark);
+        let fits = match at {
+            0 | 1 | 7..=10 => number.is_some(),
+            2..=6 | 11 => number.is_none(),
+            13 => c.mark == b'Z',
+            _ => true,
+        };
+        let value = number.or_else(|| letter(c.mark).map(|value| value + 10)).filter(|_| fits)?;
+        let product = value * if at % 2 == 1 { 2 } else { 1 };
+        sum += if at == 14 { value } else { product / 36 + product % 36 };
+    }
+    (sum.is_multiple_of(36) && groups == 1).then_some(15)
+}
+
+/// India's GSTIN, and China's credit code of organisations by GB 32100-2015, which a word beside it tells.
 pub(super) fn organisation(look: &mut Look<'_>, from: usize) -> Option<usize> {
     const MARKS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
     const WEIGHTS: [usize; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
+    if let Some(count) = indian_trader(look, from) {
+        return Some(count);
+    }
     let (marks, _) = marks(look, from, 18)?;
     let place = |c: &Char| MARKS.iter().position(|it| *it == c.mark);
     let mut sum = 0;
@@ -235,8 +257,18 @@ pub(super) fn organisation(look: &mut Look<'_>, from: usize) -> Option<usize> {
     (right && look.context(from, 18).says(Topic::Tax)).then_some(18)
 }
 
+/// Korea's passports since 2021: a letter, three digits, a letter, four digits.
+fn korean_passport(look: &Look<'_>, from: usize) -> Option<usize> {
+    let (marks, groups) = marks(look, from, 9)?;
+    let fits = |(at, c): (usize, &Char)| c.mark.is_ascii_uppercase() == matches!(at, 0 | 4);
+    (groups <= 2 && marks.iter().enumerate().all(fits)).then_some(9)
+}
+
 /// Passports: up to two letters, six to nine digits and at times a last letter, where a word says so.
 pub(super) fn passport(look: &mut Look<'_>, from: usize) -> Option<usize> {
+    if let Some(count) = korean_passport(look, from) {
+        return look.context(from, count).says(Topic::Passport).then_some(count);
+    }
     let letters = (0..3).take_while(|at| look.piece.mark(from + at).is_ascii_uppercase()).count();
     let digits = (0..10).take_while(|at| look.piece.mark(from + letters + at).is_ascii_digit());
     let digits = digits.count();

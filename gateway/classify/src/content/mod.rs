@@ -1,8 +1,9 @@
 //! What a text contains that says who somebody is, what he owns, or what he must keep to himself: numbers of
 //! cards, accounts, identities, taxes, passports and phones, mail addresses, secrets.
 //!
-//! Pure, in one pass and in linear time. A number is exact by its check digit where its scheme has one; where
-//! that is not enough, a word beside it must say what it is. Nothing of the text is kept: only counts by kind.
+//! Pure, in one pass and in linear time. A number is exact by its check digit where its scheme has one;
+//! where that is not enough, a word beside it must say what it is. Nothing of the text is kept: only
+//! counts by kind.
 
 mod block;
 mod card;
@@ -18,6 +19,7 @@ mod secret;
 mod stream;
 mod symbol;
 mod tax;
+mod topic;
 mod words;
 
 pub use self::stream::ContentStream;

@@ -5,9 +5,10 @@
 //! only where it is grouped as people group it, or a word beside it says what it is.
 
 use super::{
-    context::{Context, Topic},
+    context::Context,
     look::Look,
     number::{Number, date, verhoeff},
+    topic::Topic,
 };
 
 /// How many characters from here on are an identity number.
@@ -22,8 +23,12 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
             9 => &[vietnamese_old],
             _ => &[chinese_old],
         };
-        // What stands beside other digits is not told by its groups.
-        let glued = look.glued(from) || !look.piece.apart(from, *count);
+        // What stands beside other digits is not told by its groups, but may be their part.
+        let apart = look.piece.apart(from, *count);
+        if !apart && !number.bare() {
+            return false;
+        }
+        let glued = look.glued(from) || !apart;
         let shaped = schemes.iter().any(|scheme| scheme(&number, None, glued));
         shaped && {
             let context = look.context(from, *count);
@@ -80,8 +85,9 @@ fn vietnamese(number: &Number, context: Option<&Context>, _: bool) -> bool {
 }
 
 /// Vietnam's earlier cards: nine digits, where a word says so.
-fn vietnamese_old(_: &Number, context: Option<&Context>, _: bool) -> bool {
-    context.is_none_or(|it| it.says(Topic::Vn))
+fn vietnamese_old(number: &Number, context: Option<&Context>, _: bool) -> bool {
+    let written = number.bare() || number.grouped(&[&[3, 3, 3]]);
+    written && context.is_none_or(|it| it.says(Topic::Vn))
 }
 
 /// The Philippines: PhilSys (twelve digits, or sixteen on the card), UMID (4-7-1), PhilHealth (2-9-1), SSS
@@ -97,7 +103,8 @@ fn thai(number: &Number, context: Option<&Context>, glued: bool) -> bool {
     let written = number.grouped(&[&[1, 4, 5, 2, 1]]);
     fits && context.is_none_or(|it| {
         let home = it.thai() && it.unnamed() && !glued;
-        named(it, Topic::Th) || (written && !glued && !it.denies()) || home
+        let said = (written || number.bare()) && named(it, Topic::Th);
+        it.says(Topic::Th) || said || (written && !glued && !it.denies()) || home
     })
 }
 
@@ -117,8 +124,9 @@ fn korean(number: &Number, context: Option<&Context>, glued: bool) -> bool {
     dated
         && (right || new)
         && context.is_none_or(|it| {
-            let alone = right && !glued && it.unnamed();
-            named(it, Topic::Kr) || alone
+            let written = number.bare() || number.grouped(&[&[6, 7]]);
+            let alone = right && written && !glued && it.unnamed();
+            it.says(Topic::Kr) || (written && named(it, Topic::Kr)) || alone
         })
 }
 

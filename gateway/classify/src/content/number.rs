@@ -76,50 +76,6 @@ impl Number {
     }
 }
 
-impl Piece {
-    /// How many digits follow each other from a place on, whatever parts them.
-    pub(super) fn digits(&self, from: usize) -> usize {
-        self.chars.get(from).map_or(0, |it| usize::from(it.digits))
-    }
-
-    /// Whether a digit before a place belongs to the same number: a decimal, a longer code.
-    fn attached(&self, from: usize) -> bool {
-        let Some(before) = from.checked_sub(1) else { return self.joined };
-        matches!(self.gap(from), Gap::Dot | Gap::Slash | Gap::Hyphen)
-            && self.mark(before).is_ascii_digit()
-    }
-
-    /// Whether no other digits stand beside some on the same line: what is told by its groups alone must not be
-    /// a part of a longer row of groups.
-    pub(super) fn apart(&self, from: usize, count: usize) -> bool {
-        let digit = |at: usize| self.mark(at).is_ascii_digit();
-        let before = from.checked_sub(1).is_some_and(digit) && self.gap(from) != Gap::Line;
-        let behind = digit(from + count) && self.gap(from + count) != Gap::Line;
-        !before && !behind
-    }
-
-    /// Whether the digits behind a place belong to the same number: attached ones, and one or two that stand
-    /// as a last group of their own.
-    fn goes_on(&self, to: usize) -> bool {
-        let rest = self.chars.get(to..).unwrap_or_default();
-        let Some(next) = rest.first() else { return false };
-        if !next.mark.is_ascii_digit() {
-            return false;
-        }
-        match next.gap {
-            Gap::Dot | Gap::Slash | Gap::Hyphen => true,
-            Gap::Space => {
-                let end = rest.iter().skip(1).position(|it| it.gap != Gap::Joined);
-                let length = end.map_or(rest.len(), |at| at + 1);
-                // A month and a year of a card's expiry have a slash between them.
-                let dated = rest.get(length).is_some_and(|it| it.gap == Gap::Slash);
-                length <= 2 && !dated
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Whether the digits' sum by Luhn's formula (ISO/IEC 7812-1, annex B) is a multiple of ten.
 pub(super) fn luhn(digits: &[u8]) -> bool {
     let doubled = |digit: u8| if digit > 4 { 2 * digit - 9 } else { 2 * digit };

@@ -105,7 +105,7 @@ impl Piece {
 
     /// Sees what stands right before it.
     fn look_back(&mut self, before: &str) {
-        let mut chars = before.chars().rev();
+        let mut chars = before.chars().rev().filter(|c| Symbol::of(*c) != Symbol::Nothing);
         let last = chars.next().unwrap_or(' ');
         self.plus = matches!(last, '+' | '＋');
         let attached = matches!(Symbol::of(last), Symbol::Gap(Gap::Dot | Gap::Slash | Gap::Hyphen));
@@ -149,5 +149,52 @@ impl Piece {
     /// What stands before a place; a line's end behind the end.
     pub(super) fn gap(&self, at: usize) -> Gap {
         self.chars.get(at).map_or(Gap::Line, |it| it.gap)
+    }
+
+    /// How many digits follow each other from a place on, whatever parts them.
+    pub(super) fn digits(&self, from: usize) -> usize {
+        self.chars.get(from).map_or(0, |it| usize::from(it.digits))
+    }
+
+    /// Whether a digit before a place belongs to the same number: a decimal, a longer code.
+    pub(super) fn attached(&self, from: usize) -> bool {
+        let Some(before) = from.checked_sub(1) else { return self.joined };
+        matches!(self.gap(from), Gap::Dot | Gap::Slash | Gap::Hyphen)
+            && self.mark(before).is_ascii_digit()
+    }
+
+    /// How many digits stand behind some on the same line, with blanks or signs between them alone.
+    pub(super) fn behind(&self, from: usize, count: usize) -> usize {
+        if self.gap(from + count) == Gap::Line { 0 } else { self.digits(from + count) }
+    }
+
+    /// Whether no other digits stand beside some on the same line: what is told by its groups alone must
+    /// not be a part of a longer row of groups.
+    pub(super) fn apart(&self, from: usize, count: usize) -> bool {
+        let digit = |at: usize| self.mark(at).is_ascii_digit();
+        let before = from.checked_sub(1).is_some_and(digit) && self.gap(from) != Gap::Line;
+        let behind = digit(from + count) && self.gap(from + count) != Gap::Line;
+        !before && !behind
+    }
+
+    /// Whether the digits behind a place belong to the same number: attached ones, and one or two that stand
+    /// as a last group of their own.
+    pub(super) fn goes_on(&self, to: usize) -> bool {
+        let rest = self.chars.get(to..).unwrap_or_default();
+        let Some(next) = rest.first() else { return false };
+        if !next.mark.is_ascii_digit() {
+            return false;
+        }
+        match next.gap {
+            Gap::Dot | Gap::Slash | Gap::Hyphen => true,
+            Gap::Space => {
+                let end = rest.iter().skip(1).position(|it| it.gap != Gap::Joined);
+                let length = end.map_or(rest.len(), |at| at + 1);
+                // A month and a year of a card's expiry have a slash between them.
+                let dated = rest.get(length).is_some_and(|it| it.gap == Gap::Slash);
+                length <= 2 && !dated
+            }
+            _ => false,
+        }
     }
 }

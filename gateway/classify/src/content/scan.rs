@@ -14,8 +14,8 @@ use crate::{Content, Contents, model::sample::floor};
 const TOKEN_MIN: usize = 20;
 /// Letters before a number's first digit that may be of it.
 const LETTERS_MAX: usize = 8;
-/// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has four, and
-/// so has the shortest number with letters before them.
+/// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has
+/// four, and so has the shortest number with letters before them.
 const NEAR: u64 = (1 << 24) - 1;
 const DIGITS_MIN: u32 = 6;
 const DIGITS_LETTERED_MIN: u32 = 4;
@@ -84,21 +84,25 @@ impl Scan<'_> {
         while at < to {
             let next = Bits::of(bytes, at + BLOCK);
             let within = if to - at < BLOCK { (1 << (to - at)) - 1 } else { u64::MAX };
-            if now.token != 0 {
-                self.words(at, now.token & within);
-            }
-            if now.digit | now.wide != 0 {
-                self.numbers(at, within, (now, next));
-            }
-            for place in places(now.mark & within) {
-                self.mark(at + place);
-            }
+            let done = if now.token == 0 { 0 } else { self.words(at, within, (now, next)) };
+            self.rest(at, above(within, done), (now, next));
             now = next;
             at += BLOCK;
         }
     }
 
-    /// The digits of a block: at which could a number begin? The bits of the block behind it tell what goes on.
+    /// What begins at the bits `within` a block, but words.
+    fn rest(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
+        if (now.digit | now.wide) & within != 0 {
+            self.numbers(at, within, (now, next));
+        }
+        for place in places(now.mark & within) {
+            self.mark(at + place);
+        }
+    }
+
+    /// The digits of a block: at which could a number begin? The bits of the block behind it tell what
+    /// goes on.
     fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
         let mut left = (now.digit | now.wide) & within;
         left = above(left, self.seen.numbers.saturating_sub(at));
@@ -203,7 +207,33 @@ impl Scan<'_> {
             start -= c.len_utf8();
         }
         let apart = gaps > 0 && !(1..=2).contains(&letters);
-        if letters == 0 || apart { at } else { start }
+        if letters > 0 && !apart {
+            return start;
+        }
+        self.names_of_a_code(at).unwrap_or(at)
+    }
+
+    /// Where the six letters of names before a birth date of an Italian tax code begin: `RSS MRA 85T10
+    /// A562S`.
+    fn names_of_a_code(&self, at: usize) -> Option<usize> {
+        let mut behind = self.text.get(at..)?.chars().filter_map(|c| Symbol::of(c).mark());
+        let (year, ten, month) = (behind.next()?, behind.next()?, behind.next()?);
+        let months = b"ABCDEHLMPRST";
+        if !(year.is_ascii_digit() && ten.is_ascii_digit() && months.contains(&month)) {
+            return None;
+        }
+        let (mut start, mut letters, mut gaps) = (at, 0, 0);
+        for c in self.text.get(self.seen.numbers.min(at)..at)?.chars().rev() {
+            match Symbol::of(c) {
+                Symbol::Nothing => {}
+                Symbol::Mark(mark) if mark.is_ascii_uppercase() && letters < 6 => letters += 1,
+                Symbol::Gap(_) if gaps < 4 && matches!(letters, 0 | 3) => gaps += 1,
+                Symbol::Mark(_) => return None,
+                _ => break,
+            }
+            start -= c.len_utf8();
+        }
+        (letters == 6).then_some(start)
     }
 
     fn at_sign(&mut self, at: usize, width: usize) {
@@ -232,19 +262,26 @@ impl Scan<'_> {
     }
 
     /// The words of a block that are long enough for a token: the runs of its bits, and those at its ends
-    /// however long they are in it.
-    fn words(&mut self, at: usize, token: u64) {
-        let mut left = above(token, self.seen.words.saturating_sub(at));
+    /// however long they are in it. What begins before such a word is counted before it, so that a token
+    /// hides only what is within it; up to which bit that was done is told.
+    fn words(&mut self, at: usize, within: u64, bits: (Bits, Bits)) -> usize {
+        let mut left = above(bits.0.token & within, self.seen.words.saturating_sub(at));
+        let mut done = 0;
         while left != 0 {
             let place = left.trailing_zeros() as usize;
             let length = (left >> place).trailing_ones() as usize;
             let whole = place > 0 && place + length < BLOCK;
             if length >= TOKEN_MIN || (!whole && length >= 8) {
-                self.word(at + place);
+                self.rest(at, above(within, done) & ((1 << place) - 1), bits);
+                done = place;
+                if self.seen.words <= at + place {
+                    self.word(at + place);
+                }
             }
             let seen = self.seen.words.saturating_sub(at).max(place + length);
             left = above(left, seen);
         }
+        done
     }
 
     /// The word around a place: is it a token?

@@ -96,15 +96,19 @@ pub(super) fn token(word: &str) -> bool {
     })
 }
 
-/// Whether a text is drawn at random as tokens are: placeholders repeat one character, or are words alone.
+/// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are
+/// words alone, and what is drawn stands behind a number of the version or of the account.
 fn mixed(body: &str) -> bool {
+    let parts = body.split(|c: char| !c.is_ascii_alphanumeric());
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or("");
     let mut seen = 0_u128;
-    for b in body.bytes().filter(|b| b.is_ascii_alphanumeric()) {
+    for b in longest.bytes() {
         seen |= 1 << (b & 127);
     }
-    let digits = body.bytes().any(|b| b.is_ascii_digit());
-    let capitals = body.bytes().any(|b| b.is_ascii_uppercase());
-    seen.count_ones() >= 8 && (digits || capitals)
+    let digits = longest.bytes().any(|b| b.is_ascii_digit());
+    let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
+    let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
+    seen.count_ones() >= 8 && letters && (digits || capitals)
 }
 
 /// A JSON Web Token (RFC 7519): two parts of JSON in base64url, and a signature.
@@ -141,8 +145,8 @@ fn placeholder(value: &str) -> bool {
     stars || value.starts_with(['<', '$', '{', '[', '%'])
 }
 
-/// Where the value behind a `=` or `:` ends, if it is a secret by its name: a password of a connection string,
-/// a long key.
+/// Where the value behind a `=` or `:` ends, if it is a secret by its name: a password of a connection
+/// string, a long key.
 pub(super) fn named(text: &str, at: usize) -> Option<usize> {
     let before = text.get(floor(text, at.saturating_sub(24))..at).unwrap_or("");
     let before = before.trim_end_matches([' ', '"', '\'', '\\']);
@@ -155,9 +159,8 @@ pub(super) fn named(text: &str, at: usize) -> Option<usize> {
     if says(PASSWORDS) && !placeholder(value) && value.len() >= 4 {
         let head = text.get(floor(text, at.saturating_sub(STRING_BYTES))..at).unwrap_or("");
         let tail = text.get(at..floor(text, at + STRING_BYTES)).unwrap_or("");
-        let (head, tail) = (head.to_ascii_lowercase(), tail.to_ascii_lowercase());
-        let other = |part: &str| SERVERS.iter().any(|field| part.contains(field));
-        let fields = head.contains(';') && other(&head) || tail.contains(';') && other(&tail);
+        let other = |part: &str| SERVERS.iter().any(|field| holds(part, field));
+        let fields = head.contains(';') && other(head) || tail.contains(';') && other(tail);
         return fields.then_some(begin + value.len());
     }
     let drawn = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(&b));
@@ -169,4 +172,10 @@ pub(super) fn named(text: &str, at: usize) -> Option<usize> {
 fn ends_with(text: &str, name: &str) -> bool {
     let from = text.len().checked_sub(name.len());
     from.and_then(|from| text.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Whether a text holds a name, in capitals or not.
+fn holds(text: &str, name: &str) -> bool {
+    let mut places = text.as_bytes().windows(name.len());
+    places.any(|it| it.eq_ignore_ascii_case(name.as_bytes()))
 }

@@ -1,4 +1,5 @@
-//! A text that comes in parts, such as one whose escapes are resolved on the way: only a window of it is held.
+//! A text that comes in parts, such as one whose escapes are resolved on the way: only a window of it is
+//! held.
 
 use super::scan::{Scan, Seen};
 use crate::{Contents, model::sample::floor};

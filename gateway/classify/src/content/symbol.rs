@@ -35,9 +35,9 @@ pub(super) enum Gap {
 }
 
 /// The zeros of the sets of ten digits that the languages of the labels write numbers with.
-const ZEROS: [u32; 16] = [
+const ZEROS: [u32; 15] = [
     0xFF10, 0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0E50,
-    0x0ED0, 0x1040, 0x17E0, 0x1090,
+    0x0ED0, 0x1040, 0x17E0,
 ];
 
 impl Symbol {

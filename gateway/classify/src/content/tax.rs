@@ -4,10 +4,17 @@
 use smallvec::SmallVec;
 
 use super::{
-    context::Topic,
     look::Look,
     number::{Number, luhn},
+    topic::Topic,
 };
+
+/// Groups in which an NPWP is printed.
+const NPWP: &[u8] = &[2, 3, 3, 1, 3, 3];
+
+/// Groups in which tax numbers with a check digit are written, where a word of taxes as such is beside them.
+const WRITTEN: [&[u8]; 8] =
+    [NPWP, &[4, 4, 4, 4], &[3, 2, 5], &[4, 3, 3], &[10, 3], &[4, 4], &[3, 3, 4], &[2, 3, 3, 1, 6]];
 
 /// How many characters from here on are a tax number.
 pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
@@ -16,24 +23,28 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
     }
     [15, 16, 14, 13, 12, 11, 10, 9, 8].into_iter().find(|count| {
         let Some(number) = Number::read(look.piece, from, *count) else { return false };
+        if !number.bare() && !look.piece.apart(from, *count) {
+            return false;
+        }
         // Indonesia's NPWP is printed as no other number is.
-        if *count == 15 && number.grouped(&[&[2, 3, 3, 1, 3, 3]]) && npwp(&number, 0) {
-            return true;
+        if *count == 15 && number.grouped(&[NPWP]) && npwp(&number, 0) {
+            return !look.context(from, *count).denies();
         }
         let schemes = schemes(&number, *count);
         !schemes.is_empty() && look.context(from, *count).says_one_of(&schemes)
     })
 }
 
-/// The words of which one must say that a number is a tax number: those of its country, and where it has a check
-/// digit that is right, those of taxes as such.
+/// The words of which one must say that a number is a tax number: those of its country, and where it has
+/// a check digit that is right, those of taxes as such.
 fn schemes(number: &Number, count: usize) -> SmallVec<[Topic; 4]> {
     let mut topics = SmallVec::new();
+    let written = number.bare() || number.grouped(&WRITTEN);
     let mut add = |fits: bool, topic: Topic, checked: bool| {
         if fits {
             topics.push(topic);
         }
-        if fits && checked {
+        if fits && checked && written {
             topics.push(Topic::Tax);
         }
     };
@@ -76,8 +87,8 @@ fn korean(number: &Number) -> bool {
     number.digit(9) == (10 - sum % 10) % 10
 }
 
-/// Taiwan: weights 1 2 1 2 1 2 4 1, the digits of each product added up, a multiple of 5; a seventh digit of 7
-/// counts as 0 or 1.
+/// Taiwan: weights 1 2 1 2 1 2 4 1, the digits of each product added up, a multiple of 5; a seventh digit
+/// of 7 counts as 0 or 1.
 fn taiwanese(number: &Number) -> bool {
     let products = number.digits.iter().zip([1, 2, 1, 2, 1, 2, 4, 1]);
     let sum: u32 = products.map(|(digit, weight)| u32::from(*digit) * weight).map(cross).sum();

@@ -1,9 +1,9 @@
 //! How much a request asks of a model: how likely small models fail at it, as far as its structure, its words
 //! and its task tell.
 //!
-//! The weights are a logistic regression on 5,608 questions with the scores that four models of 7 to 9 billion
-//! parameters had in them (LLMRouter, see `DATA.md`): `train/complexity.rs` prints them and says in
-//! `REPORT.md` how much they separate.
+//! The weights are a logistic regression on 5,608 questions with the scores that four models of 7 to 9
+//! billion parameters had in them (LLMRouter, see `DATA.md`): `train/complexity.rs` prints them and says
+//! in `REPORT.md` how much they separate.
 
 use super::sample;
 use crate::{Complexity, Prompt, Task};
