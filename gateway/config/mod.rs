@@ -10,6 +10,7 @@ mod bound;
 mod budget;
 mod cache;
 mod content;
+mod content_check;
 mod engine;
 mod feedback;
 mod fields;
@@ -65,6 +66,7 @@ pub use self::{
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
     cache::Cache,
+    content_check::{ContentCheck, OnFailure},
     engine::{ENGINES, Engine, Native, Tokenizer},
     feedback::Feedback,
     fixed::FixedChange,
@@ -146,6 +148,8 @@ pub struct Config {
     pub cache: Cache,
     /// Which class a request is raised to by what it contains.
     pub content_classes: ContentClasses,
+    /// Who is asked what texts contain; nobody without it.
+    pub content_check: Option<ContentCheck>,
     /// What callers may tell of answers.
     pub feedback: Feedback,
     /// Exposed lines at the most.

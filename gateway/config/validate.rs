@@ -13,10 +13,11 @@ use toml::{Table, Value};
 use crate::outcome::ContentClasses;
 
 use super::{
-    Admin, Cache, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue,
-    Server, Shield, Team, Tracing, Wait, Webhook,
+    Admin, Cache, Config, ContentCheck, Durability, Feedback, Ground, Identity, Key, Ledger, Log,
+    Oidc, Queue, Server, Shield, Team, Tracing, Wait, Webhook,
     cache::cache,
     content::content_classes,
+    content_check::content_check,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -88,6 +89,7 @@ pub(super) fn validate(
         queue: limits.queue,
         cache: limits.cache,
         content_classes: limits.content_classes,
+        content_check: limits.content_check,
         feedback: limits.feedback,
         series_max: limits.series_max,
         media_hosts: limits.media_hosts,
@@ -306,6 +308,7 @@ struct Limits {
     queue: Queue,
     cache: Cache,
     content_classes: ContentClasses,
+    content_check: Option<ContentCheck>,
     feedback: Feedback,
     series_max: usize,
     media_hosts: Vec<Box<str>>,
@@ -339,6 +342,7 @@ impl Limits {
             },
             cache: cache(root.section("cache", faults), faults),
             content_classes: content_classes(root.section("data_class", faults), faults),
+            content_check: content_check(root.section("content", faults), outside, faults),
             feedback: feedback(root.section("feedback", faults), faults),
             series_max: bytes(number(
                 &mut metrics,

@@ -1,9 +1,12 @@
-//! What a request's texts contain: every text of the talk is read once, from the first to the last, as it
+//! A request's texts, and what they contain: every text of the talk is read once, from the first to the last, as it
 //! stands in the body; what is escaped is resolved on the way, a window at a time.
+
+mod gathered;
 
 use classify::{ContentStream, Contents};
 use memchr::{memchr, memchr2};
 
+use self::gathered::Gathered;
 use super::{Request, escape, utf8::text_of};
 
 /// Keys whose values are none of what is said: names of the format's own, and what is no text.
@@ -28,16 +31,36 @@ impl Request {
     #[must_use]
     pub fn contents(&self) -> Contents {
         let mut reader = Reader::default();
-        let said = text_of(self.messages_span.of(&self.body));
-        if said.starts_with(['[', '"', '{']) {
-            reader.strings(&said);
-        } else {
-            reader.text(&said);
-        }
-        if let Some(documents) = self.documents_span {
-            reader.strings(&text_of(documents.of(&self.body)));
-        }
+        self.each_text(|raw| reader.text(raw));
         reader.found()
+    }
+
+    /// The texts of the whole talk, the oldest first, in so many bytes at the most: of a longer talk the first
+    /// and the last half of them.
+    #[must_use]
+    pub fn texts(&self, bytes_max: usize) -> Vec<String> {
+        let (mut gathered, mut unescaped) = (Gathered::new(bytes_max), String::new());
+        self.each_text(|raw| {
+            if memchr(b'\\', raw.as_bytes()).is_none() {
+                gathered.push(raw);
+                return;
+            }
+            unescaped.clear();
+            escape::parts(raw, |part| unescaped.push_str(part));
+            gathered.push(&unescaped);
+        });
+        gathered.into_texts()
+    }
+
+    /// Hands out every text of the talk as it is written.
+    fn each_text(&self, mut each: impl FnMut(&str)) {
+        let said = text_of(self.messages_span.of(&self.body));
+        let Some(documents) = self.documents_span else {
+            return strings(&said, &mut each);
+        };
+        // What documents are ranked by is a text without its quotes, whatever it begins with.
+        each(&said);
+        strings(&text_of(documents.of(&self.body)), &mut each);
     }
 }
 
@@ -50,23 +73,6 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads every string of some JSON that is known to be right, but for keys and what is not said.
-    fn strings(&mut self, json: &str) {
-        let (mut rest, mut key) = (json, "");
-        while let Some(string) = next(rest) {
-            let (text, behind) = string;
-            rest = behind;
-            if behind.trim_ascii_start().starts_with(':') {
-                key = text;
-                continue;
-            }
-            if !NOT_SAID.contains(&key) && !text.starts_with(DATA_URL) {
-                self.text(text);
-            }
-            key = "";
-        }
-    }
-
     /// Reads one text as it is written.
     fn text(&mut self, raw: &str) {
         if memchr(b'\\', raw.as_bytes()).is_none() {
@@ -84,6 +90,23 @@ impl Reader {
             found.join(&stream.found());
         }
         found
+    }
+}
+
+/// Hands out every string of some JSON that is known to be right, but for keys and what is not said.
+fn strings(json: &str, each: &mut impl FnMut(&str)) {
+    let (mut rest, mut key) = (json, "");
+    while let Some(string) = next(rest) {
+        let (text, behind) = string;
+        rest = behind;
+        if behind.trim_ascii_start().starts_with(':') {
+            key = text;
+            continue;
+        }
+        if !NOT_SAID.contains(&key) && !text.starts_with(DATA_URL) {
+            each(text);
+        }
+        key = "";
     }
 }
 

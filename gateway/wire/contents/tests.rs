@@ -81,4 +81,40 @@ fn texts_without_messages_are_read_too() {
     assert_eq!(of(Operation::TextCompletion, json!({"model": "m", "prompt": NRIC})), 1);
     let ranked = json!({"model": "m", "query": NRIC, "documents": ["a", NRIC, {"text": NRIC}]});
     assert_eq!(of(Operation::Rerank, ranked), 3);
+    for query in [format!("[{NRIC}]"), format!("{{{NRIC}}}"), format!("\"{NRIC}\"")] {
+        let ranked = json!({"model": "m", "query": query, "documents": ["a"]});
+        assert_eq!(of(Operation::Rerank, ranked), 1, "{query}");
+    }
+}
+
+#[test]
+fn the_texts_of_a_talk_are_those_that_are_read_for_what_they_contain() {
+    let texts = |operation, body: Value| read(operation, &body.to_string()).texts(1_024);
+    let talk = json!({"model": "auto", "user": "u", "messages": [
+        {"role": "system", "content": "be \"kind\""},
+        {"role": "user", "content": [{"type": "text", "text": "line\nJosé 李"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function":
+            {"name": "find", "arguments": "{\"who\": \"Jane\"}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": ""},
+        {"role": "user", "content": "b"}]});
+    assert_eq!(
+        texts(Operation::Chat, talk),
+        ["be \"kind\"", "line\nJosé 李", "find", "{\"who\": \"Jane\"}", "b"]
+    );
+    let embedded = json!({"model": "m", "input": ["a", "b"]});
+    assert_eq!(texts(Operation::Embeddings, embedded), ["a", "b"]);
+    let embedded = json!({"model": "m", "input": [[1, 2], [3]]});
+    assert!(texts(Operation::Embeddings, embedded).is_empty());
+    let ranked = json!({"model": "m", "query": "[q]", "documents": ["a", {"text": "b"}]});
+    assert_eq!(texts(Operation::Rerank, ranked), ["[q]", "a", "b"]);
+}
+
+#[test]
+fn of_a_long_talk_the_first_and_the_last_half_are_given_out() {
+    let long = format!("first {} last", "x".repeat(10_000));
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": long}]});
+    let texts = parsed(&body).texts(1_000);
+    assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [500, 500]);
+    assert!(texts[0].starts_with("first xx") && texts[1].ends_with("xx last"));
 }
