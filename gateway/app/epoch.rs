@@ -70,7 +70,7 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
-        content_classes: config.content_classes,
+        content_classes: config.content.classes,
         content_hook: content_hook(config, metrics, before)?,
         feedback: config.feedback,
         media_tokens_max: config.policy.fleet().media_tokens_max(),
@@ -92,7 +92,7 @@ fn content_hook(
     before: Option<&Epoch>,
 ) -> io::Result<Option<ContentHook>> {
     let before = before.and_then(|it| it.content_hook.as_ref());
-    let hook = content_model::hook(config.content_check.as_ref(), before)?;
+    let hook = content_model::hook(config.content.check.as_ref(), before)?;
     if hook.is_some() {
         metrics.begin_content_checks();
     }

@@ -85,7 +85,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let inputs = SignalInputs {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
         subject: asked.subject,
-        content_classes: &config.content_classes,
+        content_classes: &config.content.classes,
         checked: asked.checked,
         media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
@@ -107,8 +107,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let decided = asked
         .decide(&config.policy, &inputs, |_| present, explained)
         .map_err(|failure| failure.to_string())?;
-    let unasked = config.content_check.as_ref().map(|_| UNASKED);
-    let notes: Vec<_> = guessed(&decided.plan).into_iter().chain(unasked).collect();
+    let notes = notes(config, &decided.plan);
     if args.json {
         let mut json = decided.json();
         if let (Some(all), false) = (json.as_object_mut(), notes.is_empty()) {
@@ -122,6 +121,12 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let explanation = Explanation { cost_max, ..explanation };
     let notes: String = notes.iter().map(|note| format!("note     {note}\n")).collect();
     Ok(format!("signals  {}\n{explanation}{notes}", signals_in_words(&signals)))
+}
+
+/// What has to be known of what is said here.
+fn notes(config: &crate::config::Config, explanation: &Explanation) -> Vec<&'static str> {
+    let unasked = config.content.check.as_ref().map(|_| UNASKED);
+    guessed(explanation).into_iter().chain(unasked).collect()
 }
 
 /// What has to be known of contents where a model is asked for them.

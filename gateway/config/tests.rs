@@ -1093,7 +1093,7 @@ fn the_lines_of_arms_count_among_those_that_never_fold() {
 
 #[test]
 fn who_is_asked_for_contents_is_read_whole_or_not_at_all() {
-    let of = |lines: &str| loaded(&format!("{BARE}{lines}"), &[], &[]).unwrap().content_check;
+    let of = |lines: &str| loaded(&format!("{BARE}{lines}"), &[], &[]).unwrap().content.check;
     assert_eq!(of(""), None);
     assert_eq!(of("[content]\n"), None);
     assert_eq!(of("[content]\ntimeout_ms = 100\n"), None);

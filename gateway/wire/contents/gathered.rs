@@ -43,6 +43,10 @@ impl Gathered {
         self.room = 0;
         let most = self.bytes_max - self.first_bytes;
         let kept = rest.split_at(rest.ceil_char_boundary(rest.len().saturating_sub(most))).1;
+        if kept.len() < rest.len() {
+            self.last.clear();
+            self.last_bytes = 0;
+        }
         if self.last.is_empty() {
             self.goes_on = !head.is_empty() && kept.len() == rest.len();
         }

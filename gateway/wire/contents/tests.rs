@@ -100,7 +100,7 @@ fn the_texts_of_a_talk_are_those_that_are_read_for_what_they_contain() {
         {"role": "user", "content": "b"}]});
     assert_eq!(
         texts(Operation::Chat, talk),
-        ["be \"kind\"", "line\nJosé 李", "find", "{\"who\": \"Jane\"}", "b"]
+        ["be \"kind\"", "line\nJosé 李", "{\"who\": \"Jane\"}", "find", "b"]
     );
     let embedded = json!({"model": "m", "input": ["a", "b"]});
     assert_eq!(texts(Operation::Embeddings, embedded), ["a", "b"]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policies::document::{Faults, Section};
 
-use super::{
+use crate::config::{
     Secret,
     fields::{MIB, bytes, number, token, word},
     outside::Outside,
@@ -43,7 +43,7 @@ const EXPECTED_URL: &str = "an http or https URL of a model that says what texts
                             credentials, such as \"http://127.0.0.1:8085/contains\"";
 
 /// Reads the section. Nobody is asked where it says no `http`.
-pub(super) fn content_check(
+pub(super) fn check(
     mut it: Section<'_>,
     outside: &Outside<'_>,
     faults: &mut Faults,
