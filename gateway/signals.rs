@@ -26,7 +26,7 @@ use self::{
 use crate::{
     failure::{Failure, Kind, Stage, shown},
     outcome::{Caller, ContentClasses, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
-    wire::Request,
+    wire::{Request, contents},
 };
 
 /// The longest session id.
@@ -75,7 +75,7 @@ pub(crate) fn of(
         true => (reading.task, reading.task_confidence, reading.complexity),
         false => (Task::None, 1.0, Complexity::Easy),
     };
-    let contains = highest(request.contents(), &signal_inputs.checked);
+    let contains = highest(contents(request), &signal_inputs.checked);
     let raised = signal_inputs.content_classes.raised(&contains);
     let keyed = signal_inputs.hash;
     Ok(Signals {

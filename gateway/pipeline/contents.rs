@@ -89,7 +89,7 @@ pub(super) async fn checked(
     request: &wire::Request,
 ) -> Result<Contents, Failure> {
     let (checks, config) = (&gw.content_checks, &hook.config);
-    let texts = request.texts(config.bytes_max);
+    let texts = wire::texts(request, config.bytes_max);
     if texts.is_empty() {
         return Ok(Contents::NONE);
     }

@@ -1,5 +1,5 @@
-//! A request's texts, and what they contain: every text of the talk is read once, from the first to the last, as it
-//! stands in the body; what is escaped is resolved on the way, a window at a time.
+//! A request's texts, and what they contain: every text of the talk is read once, from the first to the
+//! last, as it stands in the body; what is escaped is resolved on the way, a window at a time.
 
 mod gathered;
 
@@ -22,46 +22,46 @@ const NOT_SAID: [&str; 10] = [
     "file_data",
     "media_type",
 ];
+/// Keys of what is said, however it begins; in a list there are none.
+const SAID: [&str; 4] = ["", "content", "text", "arguments"];
 /// A picture or a file within an address.
 const DATA_URL: &str = "data:";
 
-impl Request {
-    /// What the texts of the whole talk contain, by kind: messages of every role with their tool calls, prompts,
-    /// texts to embed, the query and the documents of a ranking.
-    #[must_use]
-    pub fn contents(&self) -> Contents {
-        let mut reader = Reader::default();
-        self.each_text(|raw| reader.text(raw));
-        reader.found()
-    }
+/// What the texts of the whole talk contain, by kind: messages of every role with their tool calls,
+/// prompts, texts to embed, the query and the documents of a ranking.
+#[must_use]
+pub(crate) fn contents(request: &Request) -> Contents {
+    let mut reader = Reader::default();
+    each_text(request, |raw| reader.text(raw));
+    reader.found()
+}
 
-    /// The texts of the whole talk, the oldest first, in so many bytes at the most: of a longer talk the first
-    /// and the last half of them.
-    #[must_use]
-    pub fn texts(&self, bytes_max: usize) -> Vec<String> {
-        let (mut gathered, mut unescaped) = (Gathered::new(bytes_max), String::new());
-        self.each_text(|raw| {
-            if memchr(b'\\', raw.as_bytes()).is_none() {
-                gathered.push(raw);
-                return;
-            }
-            unescaped.clear();
-            escape::parts(raw, |part| unescaped.push_str(part));
-            gathered.push(&unescaped);
-        });
-        gathered.into_texts()
-    }
+/// The texts of the whole talk, the oldest first, in so many bytes at the most: of a longer talk the first
+/// and the last half of them.
+#[must_use]
+pub(crate) fn texts(request: &Request, bytes_max: usize) -> Vec<String> {
+    let (mut gathered, mut unescaped) = (Gathered::new(bytes_max), String::new());
+    each_text(request, |raw| {
+        if memchr(b'\\', raw.as_bytes()).is_none() {
+            gathered.push(raw);
+            return;
+        }
+        unescaped.clear();
+        escape::parts(raw, |part| unescaped.push_str(part));
+        gathered.push(&unescaped);
+    });
+    gathered.into_texts()
+}
 
-    /// Hands out every text of the talk as it is written.
-    fn each_text(&self, mut each: impl FnMut(&str)) {
-        let said = text_of(self.messages_span.of(&self.body));
-        let Some(documents) = self.documents_span else {
-            return strings(&said, &mut each);
-        };
-        // What documents are ranked by is a text without its quotes, whatever it begins with.
-        each(&said);
-        strings(&text_of(documents.of(&self.body)), &mut each);
-    }
+/// Hands out every text of the talk as it is written.
+fn each_text(request: &Request, mut each: impl FnMut(&str)) {
+    let said = text_of(request.messages_span.of(&request.body));
+    let Some(documents) = request.documents_span else {
+        return strings(&said, &mut each);
+    };
+    // What documents are ranked by is a text without its quotes, whatever it begins with.
+    each(&said);
+    strings(&text_of(documents.of(&request.body)), &mut each);
 }
 
 /// Texts, as they come.
@@ -103,7 +103,8 @@ fn strings(json: &str, each: &mut impl FnMut(&str)) {
             key = text;
             continue;
         }
-        if !NOT_SAID.contains(&key) && !text.starts_with(DATA_URL) {
+        let media = text.starts_with(DATA_URL) && !SAID.contains(&key);
+        if !media && !NOT_SAID.contains(&key) {
             each(text);
         }
         key = "";

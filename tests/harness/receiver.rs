@@ -1,4 +1,5 @@
-//! A receiver of what the gateway posts, such as the webhook's messages: it answers as a test says, and keeps what came.
+//! A receiver of what the gateway posts, such as the webhook's messages: it answers as a test says, and keeps
+//! what came.
 
 use std::{
     net::SocketAddr,
