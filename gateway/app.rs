@@ -9,6 +9,7 @@ mod books;
 mod build;
 mod changed;
 mod chores;
+mod content_model;
 mod drain;
 mod epoch;
 mod experiments;

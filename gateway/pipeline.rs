@@ -5,8 +5,10 @@
 
 mod answer;
 mod arms;
+mod ask;
 mod basis;
 mod cached;
+mod contents;
 mod count;
 mod decide;
 mod feedback;
@@ -45,6 +47,7 @@ use policies::{
 use self::decide::{DecideFn, enrolled, output_within, planned};
 use self::{
     answer::Landed,
+    ask::ask,
     basis::Basis,
     cached::{Question, Standing},
     sayable::{affinity, edited, sayable},
@@ -53,6 +56,7 @@ use self::{
 pub(crate) use self::{
     answer::{Answer, AnswerBody, HeaderCache, name},
     arms::ArmTable,
+    contents::{ContentChecks, ContentHook, ContentModel, FoundFuture},
     count::{Counted, count},
     decide::{Asked, Decided, Present, explained},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, Turn, feedback},
@@ -71,7 +75,7 @@ use crate::{
     account::{Accounts, Requester},
     cache::{Cache, Kept},
     config::{self, Wait},
-    directory::{Authenticated, Directory, Principal},
+    directory::{Directory, Principal},
     dispatch::{CallOptions, UpstreamRequest, Upstreams},
     experiment::{Experiments, observe::Watch},
     failure::{Failure, Kind, Stage},
@@ -105,6 +109,8 @@ pub(crate) struct Gateway {
     pub sampler: Option<Sampler>,
     /// Answers that are given again.
     pub cache: Arc<Cache>,
+    /// What a model has found in texts, and how many ask it.
+    pub content_checks: ContentChecks,
     /// Answers that are looked at again after their callers have had them.
     pub served: ServedSender,
     /// What guards and operators have done to the experiments.
@@ -143,6 +149,8 @@ pub(crate) struct Epoch {
     pub limits: ReadLimits,
     /// Which class a request is raised to by what it contains.
     pub content_classes: ContentClasses,
+    /// Who is asked what texts contain; nobody without it.
+    pub content_hook: Option<ContentHook>,
     /// What callers may tell of answers.
     pub feedback: config::Feedback,
     /// The most that one media part can cost with any model.
@@ -236,47 +244,6 @@ where
     serve_decided(gw, &epoch, asked, decided, tab).await
 }
 
-/// Reads the body of a request whose caller may ask.
-async fn ask<B>(
-    gw: &Gateway,
-    epoch: &Epoch,
-    inbound: Inbound<B>,
-    tab: &mut Tab,
-    read: fn(&'static Surface, Bytes, &ReadLimits) -> Result<wire::Request, Failure>,
-) -> Result<Asked, Failure>
-where
-    B: Future<Output = Result<Bytes, Failure>>,
-{
-    let Inbound { headers, body, surface, at, .. } = inbound;
-    let Authenticated { principal, subject } = admit_caller(epoch, &headers, at, tab)?;
-    tab.at(Stage::Receive);
-    let body = body.await?;
-    let at = (gw.sources.timestamp)();
-    tab.at(Stage::Classify);
-    // It goes through many hands, as a pointer.
-    let request = Box::new(read(surface, body, &epoch.limits)?);
-    Ok(Asked { principal, subject, headers, request, at })
-}
-
-/// Authenticates the caller by the head alone, and takes his concurrency permit.
-fn admit_caller(
-    epoch: &Epoch,
-    headers: &HeaderMap,
-    at: jiff::Timestamp,
-    tab: &mut Tab,
-) -> Result<Authenticated, Failure> {
-    tab.at(Stage::Authenticate);
-    let asking = epoch.directory.authenticate(headers, at)?;
-    tab.caller(&asking.principal.caller);
-    if let Err(full) = tab.recordable() {
-        tab.at(Stage::Record);
-        return Err(full);
-    }
-    let now = tab.at(Stage::Admit);
-    tab.permit(asking.principal.account.enter(now)?);
-    Ok(asking)
-}
-
 /// Decides a request; nothing is reserved or sent by that.
 fn decide<P>(
     gw: &Gateway,
@@ -290,6 +257,7 @@ fn decide<P>(
         hash: &|text| epoch.directory.user_hash(&asked.principal.caller.team_name, text),
         subject: asked.subject,
         content_classes: &epoch.content_classes,
+        checked: asked.checked,
         media_tokens_max: epoch.media_tokens_max,
         budget_left: money.map(|it| it.amount),
         budget_free: money.map(|it| it.free),

@@ -26,7 +26,7 @@ use self::{
 use crate::{
     failure::{Failure, Kind, Stage, shown},
     outcome::{Caller, ContentClasses, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
-    wire::Request,
+    wire::{Request, contents},
 };
 
 /// The longest session id.
@@ -40,6 +40,8 @@ pub(crate) struct SignalInputs<'a> {
     pub subject: Option<u128>,
     /// Which class a request is raised to by what it contains.
     pub content_classes: &'a ContentClasses,
+    /// What a model has found in its texts, where one was asked.
+    pub checked: Contents,
     /// The most that one media part can cost with any model.
     pub media_tokens_max: Tokens,
     /// The smallest budget left.
@@ -73,7 +75,7 @@ pub(crate) fn of(
         true => (reading.task, reading.task_confidence, reading.complexity),
         false => (Task::None, 1.0, Complexity::Easy),
     };
-    let contains = request.contents();
+    let contains = highest(contents(request), &signal_inputs.checked);
     let raised = signal_inputs.content_classes.raised(&contains);
     let keyed = signal_inputs.hash;
     Ok(Signals {
@@ -126,6 +128,14 @@ pub(crate) fn known(signals: &Signals) -> serde_json::Value {
         "needs": signals.needs.names().collect::<Vec<_>>(), "requested": &*signals.requested,
         "tags": tags,
     })
+}
+
+/// The higher count of both, kind by kind: who is asked as well takes nothing away.
+fn highest(mut recognised: Contents, checked: &Contents) -> Contents {
+    for (kind, count) in checked.found() {
+        recognised.add_many(kind, count.saturating_sub(recognised.count(kind)));
+    }
+    recognised
 }
 
 /// How often each kind of content is there, of those that are.

@@ -28,7 +28,7 @@ use crate::{
     directory::Directory,
     log::Log,
     outcome::Sampler,
-    pipeline::{Epoch, Gateway, Guards, SERVED_MAX, Served, ServedSender, Sources},
+    pipeline::{ContentChecks, Epoch, Gateway, Guards, SERVED_MAX, Served, ServedSender, Sources},
     record::{self, Ledger, Recorder, WriterHandle},
     store::{Departure, Reader},
 };
@@ -119,6 +119,7 @@ fn rooms(
     Gateway {
         served,
         guards,
+        content_checks: ContentChecks::default(),
         cache: Cache::new(config.cache.bytes_max, config.cache.wait),
         recorder,
         wait: config.ledger.wait,

@@ -9,6 +9,7 @@ use std::{
 
 use policies::{Policy, facts::ModelFacts};
 
+use super::content_model;
 use crate::{
     config::{self, Config, ProbeBy, Switches},
     directory::Directory,
@@ -16,7 +17,7 @@ use crate::{
     experiment::{Experiments, observe::Watch},
     fleet::{Endpoint, EndpointSeed, Fleet, Probe, Prober, Question, QueueLimits, ReplicasSeed},
     outcome::{EpochInfo, PolicyRecord},
-    pipeline::{ArmTable, Epoch, HeaderCache},
+    pipeline::{ArmTable, ContentHook, Epoch, HeaderCache},
     record::Metrics,
     wire::{ReadLimits, Surface},
 };
@@ -69,7 +70,8 @@ pub(super) fn epoch(
         upstreams: Arc::new(upstreams),
         prober: prober(config, before.map(|it| &it.prober))?,
         limits: read_limits(config),
-        content_classes: config.content_classes,
+        content_classes: config.content.classes,
+        content_hook: content_hook(config, metrics, before)?,
         feedback: config.feedback,
         media_tokens_max: config.policy.fleet().media_tokens_max(),
         header_cache: HeaderCache::new(&config.policy),
@@ -81,6 +83,20 @@ pub(super) fn epoch(
         config_hash: Arc::clone(&config.hash),
         managed_last: config.managed.last,
     })
+}
+
+/// Who is asked what texts contain, with the counters of that.
+fn content_hook(
+    config: &Config,
+    metrics: &Metrics,
+    before: Option<&Epoch>,
+) -> io::Result<Option<ContentHook>> {
+    let before = before.and_then(|it| it.content_hook.as_ref());
+    let hook = content_model::hook(config.content.check.as_ref(), before)?;
+    if hook.is_some() {
+        metrics.begin_content_checks();
+    }
+    Ok(hook)
 }
 
 /// The experiments as they are now, with what operators and guards have changed in them.

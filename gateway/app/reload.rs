@@ -234,6 +234,7 @@ fn same(a: &Config, b: &Config) -> bool {
         && a.queue == b.queue
         && a.feedback == b.feedback
         && a.shield == b.shield
+        && a.content == b.content
         && a.media_hosts == b.media_hosts
         && a.log == b.log
 }
@@ -253,6 +254,7 @@ fn changed(a: &Config, b: &Config) -> Vec<&'static str> {
         ("feedback", a.feedback != b.feedback),
         ("media", a.media_hosts != b.media_hosts),
         ("shield", a.shield != b.shield),
+        ("content", a.content != b.content),
         ("log", a.log != b.log),
     ];
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{
     Explanation, Fault,
-    facts::{Draw, FleetView, ModelView},
+    facts::{Contents, Draw, FleetView, ModelView},
 };
 
 use super::print::{self, err};
@@ -81,11 +81,12 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
     let (headers, at) = (headers(args)?, jiff::Timestamp::now());
     let request = Box::new(request);
-    let asked = Asked { principal, subject: None, headers, request, at };
+    let asked = Asked { principal, subject: None, headers, request, checked: Contents::NONE, at };
     let inputs = SignalInputs {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
         subject: asked.subject,
-        content_classes: &config.content_classes,
+        content_classes: &config.content.classes,
+        checked: asked.checked,
         media_tokens_max: fleet.media_tokens_max(),
         budget_left: None,
         budget_free: None,
@@ -106,11 +107,11 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let decided = asked
         .decide(&config.policy, &inputs, |_| present, explained)
         .map_err(|failure| failure.to_string())?;
-    let note = guessed(&decided.plan);
+    let notes = notes(config, &decided.plan);
     if args.json {
         let mut json = decided.json();
-        if let (Some(all), Some(note)) = (json.as_object_mut(), note) {
-            all.insert("note".into(), note.into());
+        if let (Some(all), false) = (json.as_object_mut(), notes.is_empty()) {
+            all.insert("note".into(), notes.join("; ").into());
         }
         return Ok(format!("{json:#}\n"));
     }
@@ -118,9 +119,19 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let currency = &config.ledger.currency;
     let cost_max = explanation.cost_max.as_ref().map(|most| format!("{most} {currency}"));
     let explanation = Explanation { cost_max, ..explanation };
-    let note = note.map_or_else(String::new, |note| format!("note     {note}\n"));
-    Ok(format!("signals  {}\n{explanation}{note}", signals_in_words(&signals)))
+    let notes: String = notes.iter().map(|note| format!("note     {note}\n")).collect();
+    Ok(format!("signals  {}\n{explanation}{notes}", signals_in_words(&signals)))
 }
+
+/// What has to be known of what is said here.
+fn notes(config: &crate::config::Config, explanation: &Explanation) -> Vec<&'static str> {
+    let unasked = config.content.check.as_ref().map(|_| UNASKED);
+    guessed(explanation).into_iter().chain(unasked).collect()
+}
+
+/// What has to be known of contents where a model is asked for them.
+const UNASKED: &str =
+    "the model of [content] is not asked here, and may find more; `POST /v1/route` asks it";
 
 /// What has to be known of an arm that is said here: all units but keys are hashes that only a server makes.
 fn guessed(explanation: &Explanation) -> Option<&'static str> {

@@ -58,13 +58,14 @@ use policies::{
     facts::{DataClass, Dialect, TeamIndex, Tokens},
 };
 
-use crate::outcome::{ByHour, ContentClasses, Priority, Tags};
+use crate::outcome::{ByHour, Priority, Tags};
 
 pub use self::{
     algorithm::TokenAlgorithm,
     bound::BoundNames,
     budget::{Budget, MonthDay, Share},
     cache::Cache,
+    content::{ContentCheck, ContentRules, OnFailure},
     engine::{ENGINES, Engine, Native, Tokenizer},
     feedback::Feedback,
     fixed::FixedChange,
@@ -144,8 +145,8 @@ pub struct Config {
     pub queue: Queue,
     /// What is kept of answers.
     pub cache: Cache,
-    /// Which class a request is raised to by what it contains.
-    pub content_classes: ContentClasses,
+    /// What is done about what requests contain.
+    pub content: ContentRules,
     /// What callers may tell of answers.
     pub feedback: Feedback,
     /// Exposed lines at the most.

@@ -45,7 +45,7 @@ pub(super) fn models(
     sections: Vec<Section<'_>>,
     outside: &Outside<'_>,
     faults: &mut Faults,
-) -> Vec<(Model, ModelFacts)> {
+) -> (Vec<Model>, Vec<ModelFacts>) {
     if sections.is_empty() {
         faults.push(Fault::new("model", "nothing", "at least one [[model]]"));
     }

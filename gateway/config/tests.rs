@@ -1090,3 +1090,64 @@ fn the_lines_of_arms_count_among_those_that_never_fold() {
     let wrong = loaded(&compared, &[], &[("metrics.series_max", &less)]).unwrap_err();
     assert!(wrong[0].expected.contains("15 for the arms of experiments (2), "), "{wrong:?}");
 }
+
+#[test]
+fn who_is_asked_for_contents_is_read_whole_or_not_at_all() {
+    let of = |lines: &str| loaded(&format!("{BARE}{lines}"), &[], &[]).unwrap().content.check;
+    assert_eq!(of(""), None);
+    assert_eq!(of("[content]\n"), None);
+    assert_eq!(of("[content]\ntimeout_ms = 100\n"), None);
+    let http = "[content]\nhttp = \"http://127.0.0.1:8085/contains\"\n";
+    let plain = ContentCheck {
+        url: "http://127.0.0.1:8085/contains".into(),
+        timeout: Duration::from_millis(200),
+        on_failure: OnFailure::Closed,
+        bytes_max: 65_536,
+        cache_entries: 10_000,
+        concurrent_max: 64,
+        credential: None,
+    };
+    assert_eq!(of(http).as_ref(), Some(&plain));
+    let all = "timeout_ms = 50\non_failure = \"open\"\nbytes_max = 2048\ncache_entries = 0\n\
+               concurrent_max = 2\ncredential = \"env:GOOD\"\n";
+    let other = ContentCheck {
+        timeout: Duration::from_millis(50),
+        on_failure: OnFailure::Open,
+        bytes_max: 2_048,
+        cache_entries: 0,
+        concurrent_max: 2,
+        credential: Some(Secret::new("sk-sb-good-0123456789")),
+        ..plain
+    };
+    assert_eq!(of(&format!("{http}{all}")), Some(other));
+}
+
+#[test]
+fn every_fault_of_who_is_asked_for_contents_is_said_with_its_path() {
+    for (line, path) in [
+        ("http = \"127.0.0.1:8085\"", "content.http"),
+        ("http = \"ftp://127.0.0.1/contains\"", "content.http"),
+        ("http = \"http://me:word@127.0.0.1/contains\"", "content.http"),
+        ("http = \"http://127.0.0.1/contains?key=1\"", "content.http"),
+        ("http = \"\"", "content.http"),
+        ("http = 8085", "content.http"),
+        ("timeout_ms = 0", "content.timeout_ms"),
+        ("timeout_ms = 60001", "content.timeout_ms"),
+        ("on_failure = \"ajar\"", "content.on_failure"),
+        ("on_failure = true", "content.on_failure"),
+        ("bytes_max = 1023", "content.bytes_max"),
+        ("bytes_max = \"64KiB\"", "content.bytes_max"),
+        ("cache_entries = -1", "content.cache_entries"),
+        ("concurrent_max = 0", "content.concurrent_max"),
+        ("credential = \"sk-plain\"", "content.credential"),
+        ("credential = \"env:UNSET\"", "content.credential"),
+        ("credential = \"env:SPACED\"", "content.credential"),
+        ("url = \"http://127.0.0.1:8085\"", "content.url"),
+    ] {
+        let said = faults(&format!("[content]\n{line}\n"));
+        assert!(said.contains(path), "{line}: {said}");
+        assert!(!said.contains("me:word") && !said.contains("sk-plain"), "{line}: {said}");
+    }
+    let all = faults("[content]\nhttp = 1\ntimeout_ms = 0\non_failure = \"ajar\"\n");
+    assert_eq!(all.lines().filter(|line| line.contains("content.")).count(), 3, "{all}");
+}

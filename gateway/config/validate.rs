@@ -10,13 +10,11 @@ use policies::{
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::outcome::ContentClasses;
-
 use super::{
-    Admin, Cache, Config, Durability, Feedback, Ground, Identity, Key, Ledger, Log, Oidc, Queue,
-    Server, Shield, Team, Tracing, Wait, Webhook,
+    Admin, Cache, Config, ContentRules, Durability, Feedback, Ground, Identity, Key, Ledger, Log,
+    Oidc, Queue, Server, Shield, Team, Tracing, Wait, Webhook,
     cache::cache,
-    content::content_classes,
+    content::content_rules,
     feedback::feedback,
     fields::{MIB, bytes, is_host, later, millis_or_none, number, path_in, secret, texts_of, word},
     key::{ReadKey, TeamsByName, keys as keys_of},
@@ -50,7 +48,7 @@ pub(super) fn validate(
     let ledger = ledger(root.section("ledger", &mut faults), outside, &mut faults);
     let identity = identity(root.section("identity", &mut faults), outside, &mut faults);
     let limits = Limits::read(&mut root, table, outside, &mut faults);
-    let models = model::models(root.tables("model", &mut faults), outside, &mut faults);
+    let (models, facts) = model::models(root.tables("model", &mut faults), outside, &mut faults);
     let managed = managed(&ledger, outside, &mut faults);
     let askers = Askers::read(&mut root, &managed, outside, &mut faults);
     doors((&server, &admin), (table, &askers), &mut faults);
@@ -59,7 +57,6 @@ pub(super) fn validate(
     root.close(&mut faults);
     let ground = Ground { server: &server, admin: &admin, ledger: &ledger, identity: &identity };
     stands_on(&ground, outside, &mut faults);
-    let (models, facts): (Vec<_>, Vec<_>) = models.into_iter().unzip();
     let policy = compiled(policy, (&askers.fleet(facts), askers.places()), outside, &mut faults);
     let (Some(Compiled { policy, dead_ends, text }), true) = (policy, faults.is_empty()) else {
         return Err(faults.into_vec());
@@ -87,7 +84,7 @@ pub(super) fn validate(
         budget_wait: limits.budget_wait,
         queue: limits.queue,
         cache: limits.cache,
-        content_classes: limits.content_classes,
+        content: limits.content,
         feedback: limits.feedback,
         series_max: limits.series_max,
         media_hosts: limits.media_hosts,
@@ -305,7 +302,7 @@ struct Limits {
     budget_wait: Duration,
     queue: Queue,
     cache: Cache,
-    content_classes: ContentClasses,
+    content: ContentRules,
     feedback: Feedback,
     series_max: usize,
     media_hosts: Vec<Box<str>>,
@@ -338,7 +335,7 @@ impl Limits {
                 length_max: bytes(number(&mut queue, "length_max", 256, 0..=1_000_000, faults)),
             },
             cache: cache(root.section("cache", faults), faults),
-            content_classes: content_classes(root.section("data_class", faults), faults),
+            content: content_rules(root, outside, faults),
             feedback: feedback(root.section("feedback", faults), faults),
             series_max: bytes(number(
                 &mut metrics,

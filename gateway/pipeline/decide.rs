@@ -7,7 +7,7 @@ use http::HeaderMap;
 use policies::{
     Explanation, Plan, Policy, Reason, World,
     experiment::Enrolled,
-    facts::{Draw, FleetView, Money, Signals, Tokens},
+    facts::{Contents, Draw, FleetView, Money, Signals, Tokens},
 };
 
 use super::{arms, refusal};
@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub headers: HeaderMap,
     /// The body, read.
     pub request: Box<wire::Request>,
+    /// What a model has found in its texts, where one was asked.
+    pub checked: Contents,
     /// The moment at which all of it was read, by the wall clock.
     pub at: jiff::Timestamp,
 }

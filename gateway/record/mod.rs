@@ -30,7 +30,8 @@ pub use self::{
     group::{Group, LedgerStore, StoreError, Upkeep},
     ledger::{Ledger, WriterHandle},
     metrics::{
-        Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult, WebhookResult,
+        ContentCheckResult, Gauge, GaugeReading, Metrics, MetricsError, ReloadResult, SpanResult,
+        WebhookResult,
     },
 };
 use crate::{

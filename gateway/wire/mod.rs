@@ -69,6 +69,7 @@ use bytes::Bytes;
 pub use answer::{Invalid, Plain, Why, plain, reasoning_in};
 pub(crate) use answer_format::AnswerFormat;
 pub(crate) use canonical::canonical;
+pub(crate) use contents::{contents, texts};
 pub use encoder::as_asked;
 pub use key_card::{BudgetCard, KeyCard, Left, LimitCard};
 pub use label::AnswerLabel;

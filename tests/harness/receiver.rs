@@ -1,4 +1,5 @@
-//! A receiver of the webhook's messages: it answers as a test says, and keeps what came.
+//! A receiver of what the gateway posts, such as the webhook's messages: it answers as a test says, and keeps
+//! what came.
 
 use std::{
     net::SocketAddr,
@@ -22,6 +23,8 @@ use super::{collector::request, wait};
 pub(crate) enum Does {
     /// It answers with this status.
     Answers(u16),
+    /// It says this, as JSON.
+    Says(&'static str),
     /// It sends the sender to another path of its own.
     Redirects,
     /// It answers with a body that has no end.
@@ -85,6 +88,11 @@ impl Receiver {
         format!("[webhook]\nurl = \"http://{}/hook\"\nsecret = \"file:{secret}\"\n", self.addr)
     }
 
+    /// The address of a path of its own.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
     /// What came until now.
     pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
@@ -110,6 +118,10 @@ async fn serve(mut stream: TcpStream, came: &Mutex<Vec<Came>>, next: impl Fn() -
         came.lock().unwrap().push(Came { head, body });
         let answer = match next() {
             Does::Answers(status) => format!("HTTP/1.1 {status} It\r\ncontent-length: 2\r\n\r\nok"),
+            Does::Says(json) => {
+                let length = json.len();
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{json}")
+            }
             Does::Redirects => {
                 "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_owned()
             }

@@ -12,6 +12,7 @@ mod check;
 mod choice;
 mod closed_pipe;
 mod connections;
+mod content_check;
 mod count_tokens;
 mod cut;
 mod demo;

@@ -87,8 +87,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper::client", &["dispatch::connection"]),
     ("hyper_util::client", &["dispatch::connection"]),
     ("hyper_rustls", &["dispatch::connection"]),
-    // Nobody waits for the webhook: a task of `app` of its own speaks to it.
-    ("reqwest", &["fleet::probe", "directory::key_client", "record", "app::webhook", "cli", "sim"]),
+    // Nobody waits for the webhook: a task of `app` of its own speaks to it. Who waits for the model that
+    // says what texts contain waits for as long as its operator lets him.
+    (
+        "reqwest",
+        &[
+            "fleet::probe",
+            "directory::key_client",
+            "record",
+            "app::webhook",
+            "app::content_model",
+            "cli",
+            "sim",
+        ],
+    ),
     ("governor", &["account", "directory"]),
     ("dashmap", &["account", "directory"]),
     ("prometheus", &["record::metrics"]),

@@ -81,6 +81,11 @@ const ABOUT_CONTAINS: About<2> = About {
     help: "Number of accepted requests that contain something of a kind, by their data class.",
     labels: ["kind", "data_class"],
 };
+const ABOUT_CONTENT_CHECKS: About<1> = About {
+    name: "signalbox_content_checks_total",
+    help: "Number of times it was asked what a request's texts contain, by what came of it.",
+    labels: ["result"],
+};
 const ABOUT_CACHE: About<2> = About {
     name: "signalbox_cache_total",
     help: "Number of accepted requests of rules that keep answers, at their end, by what the cache had.",
@@ -209,6 +214,7 @@ pub(super) struct Catalogue {
     pub(super) unrecorded: Counters<0>,
     pub(super) decisions: Counters<2>,
     pub(super) contains: Counters<2>,
+    pub(super) content_checks: Counters<1>,
     pub(super) cache: Counters<2>,
     pub(super) arms: Counters<3>,
     pub(super) unassigned: Counters<1>,
@@ -246,6 +252,7 @@ impl Catalogue {
             unrecorded: counters(r, ABOUT_UNRECORDED)?,
             decisions: counters(r, ABOUT_DECISIONS)?,
             contains: counters(r, ABOUT_CONTAINS)?,
+            content_checks: counters(r, ABOUT_CONTENT_CHECKS)?,
             cache: counters(r, ABOUT_CACHE)?,
             arms: counters(r, ABOUT_ARMS)?,
             unassigned: counters(r, ABOUT_UNASSIGNED)?,

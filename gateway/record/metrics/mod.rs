@@ -135,6 +135,35 @@ impl WebhookResult {
     }
 }
 
+/// What came of asking what a request's texts contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentCheckResult {
+    /// The model has said it.
+    Ok,
+    /// It was known from before.
+    Cached,
+    /// The model has not said it.
+    Failed,
+    /// As many as may be were asking.
+    Busy,
+}
+
+impl ContentCheckResult {
+    /// Every result.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Cached, Self::Failed, Self::Busy];
+
+    /// The spelling in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Cached => "cached",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+        }
+    }
+}
+
 impl Metrics {
     /// Metrics that expose at most `series_max` lines, as long as what never folds (teams, models, endpoints)
     /// needs no more than was said to [`Self::keep_free`]; a quarter of them before that.
@@ -225,6 +254,20 @@ impl Metrics {
         let catalogue = &self.inner.catalogue;
         let zero = |it: WebhookResult| catalogue.webhook.of(&catalogue.series, [it.name()]);
         WebhookResult::ALL.into_iter().for_each(|it| zero(it).inc_by(0));
+    }
+
+    /// Counts a check of what texts contain by what came of it.
+    pub fn content_check(&self, result: ContentCheckResult) {
+        let catalogue = &self.inner.catalogue;
+        catalogue.content_checks.of(&catalogue.series, [result.name()]).inc();
+    }
+
+    /// Shows the counters of checks as they are: all zero at the start.
+    pub fn begin_content_checks(&self) {
+        let catalogue = &self.inner.catalogue;
+        let of =
+            |it: ContentCheckResult| catalogue.content_checks.of(&catalogue.series, [it.name()]);
+        ContentCheckResult::ALL.into_iter().for_each(|it| of(it).inc_by(0));
     }
 
     /// Counts that an issuer of tokens, by the name of its section, was asked for its keys.

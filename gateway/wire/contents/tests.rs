@@ -18,7 +18,7 @@ fn parsed(body: &Value) -> Request {
 }
 
 fn counted(body: &Value, kind: Content) -> u16 {
-    parsed(body).contents().count(kind)
+    contents(&parsed(body)).count(kind)
 }
 
 /// An identity number of Singapore that is right by its check letter.
@@ -56,7 +56,7 @@ fn escapes_hide_nothing_wherever_they_stand() {
             let text = format!("{}{written}", r"x\n".repeat(pad / 2));
             let body =
                 format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"{text}"}}]}}"#);
-            let found = read(Operation::Chat, &body).contents();
+            let found = contents(&read(Operation::Chat, &body));
             assert_eq!(found.count(Content::NationalId), 1, "{written} behind {pad}");
         }
     }
@@ -69,16 +69,67 @@ fn what_is_no_text_of_the_talk_is_not_read() {
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": picture}},
             {"type": "text", "text": "what is it"}]}],
         "tools": [{"type": "function", "function": {"name": "f", "description": NRIC}}]});
-    assert!(parsed(&body).contents().is_empty());
+    assert!(contents(&parsed(&body)).is_empty());
+}
+
+#[test]
+fn a_text_that_begins_as_an_address_of_data_is_read_all_the_same() {
+    let text = format!("data:text/plain, {NRIC}");
+    for message in [
+        json!({"role": "user", "content": text}),
+        json!({"role": "user", "content": [{"type": "text", "text": text}]}),
+    ] {
+        let body = json!({"model": "auto", "messages": [message]});
+        assert_eq!(counted(&body, Content::NationalId), 1, "{body}");
+    }
+    let embedded = json!({"model": "m", "input": ["a", text]}).to_string();
+    let found = contents(&read(Operation::Embeddings, &embedded));
+    assert_eq!(found.count(Content::NationalId), 1);
 }
 
 #[test]
 fn texts_without_messages_are_read_too() {
     let of = |operation, body: Value| {
-        read(operation, &body.to_string()).contents().count(Content::NationalId)
+        contents(&read(operation, &body.to_string())).count(Content::NationalId)
     };
     assert_eq!(of(Operation::Embeddings, json!({"model": "m", "input": [NRIC, "b", NRIC]})), 2);
     assert_eq!(of(Operation::TextCompletion, json!({"model": "m", "prompt": NRIC})), 1);
     let ranked = json!({"model": "m", "query": NRIC, "documents": ["a", NRIC, {"text": NRIC}]});
     assert_eq!(of(Operation::Rerank, ranked), 3);
+    for query in [format!("[{NRIC}]"), format!("{{{NRIC}}}"), format!("\"{NRIC}\"")] {
+        let ranked = json!({"model": "m", "query": query, "documents": ["a"]});
+        assert_eq!(of(Operation::Rerank, ranked), 1, "{query}");
+    }
+}
+
+#[test]
+fn the_texts_of_a_talk_are_those_that_are_read_for_what_they_contain() {
+    let texts = |operation, body: Value| texts(&read(operation, &body.to_string()), 1_024);
+    let talk = json!({"model": "auto", "user": "u", "messages": [
+        {"role": "system", "content": "be \"kind\""},
+        {"role": "user", "content": [{"type": "text", "text": "line\nJosé 李"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function":
+            {"name": "find", "arguments": "{\"who\": \"Jane\"}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": ""},
+        {"role": "user", "content": "b"}]});
+    assert_eq!(
+        texts(Operation::Chat, talk),
+        ["be \"kind\"", "line\nJosé 李", "{\"who\": \"Jane\"}", "find", "b"]
+    );
+    let embedded = json!({"model": "m", "input": ["a", "b"]});
+    assert_eq!(texts(Operation::Embeddings, embedded), ["a", "b"]);
+    let embedded = json!({"model": "m", "input": [[1, 2], [3]]});
+    assert!(texts(Operation::Embeddings, embedded).is_empty());
+    let ranked = json!({"model": "m", "query": "[q]", "documents": ["a", {"text": "b"}]});
+    assert_eq!(texts(Operation::Rerank, ranked), ["[q]", "a", "b"]);
+}
+
+#[test]
+fn of_a_long_talk_the_first_and_the_last_half_are_given_out() {
+    let long = format!("first {} last", "x".repeat(10_000));
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": long}]});
+    let texts = texts(&parsed(&body), 1_000);
+    assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [500, 500]);
+    assert!(texts[0].starts_with("first xx") && texts[1].ends_with("xx last"));
 }
