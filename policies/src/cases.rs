@@ -11,11 +11,12 @@
 //! expect = { rule = "regional-languages", model = "qwen3.5-397b" }
 //! ```
 //!
-//! `given` takes model, language, task, confidence, complexity, contains, data_class, operation, stream, needs, input_tokens,
-//! input_tokens_bound, output_tokens_max, n, budget_left, tags, team, key, time, weekday, user, session,
-//! request and draw; of the fleet `down` (models), `first_token_ms` and `in_flight` (by model); of the rule's
-//! experiment `arm`, which the request then has if it takes part. `expect` takes rule, model (the first),
-//! then (the others, in order), skipped (models left out), cost_max, refusal, experiment, and arm or `none`.
+//! `given` takes model, language, task, confidence, complexity, contains, data_class, operation, stream,
+//! needs, input_tokens, input_tokens_bound, output_tokens_max, n, budget_left, tags, team, key, time,
+//! weekday, user, session, request and draw; of the fleet `down` (models), `first_token_ms` and `in_flight`
+//! (by model); of the rule's experiment `arm`, which the request then has if it takes part. `expect` takes
+//! rule, model (the first), then (the others, in order), skipped (models left out), cost_max, refusal,
+//! experiment, and arm or `none`.
 //! A table may add `[alias]`, `[[team]]` (name, parent, models) and `[[key]]` (name, models) to its fleet.
 
 mod expect;

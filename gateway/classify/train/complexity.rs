@@ -55,10 +55,10 @@ pub fn text(folder: &Path) -> String {
     let bounds = [third(1), third(2)];
     let mut out = String::new();
     out.push_str(
-        "How often models of 7 to 9 billion parameters and of about 50 solve questions (LLMRouter's outcomes), by \
-         thirds of the chance that a small one fails, each question judged by weights that were fitted without \
-         its fifth of the data. The AUC is how likely a question at which most small models fail has a higher \
-         chance than one that most solve.\n\n",
+        "How often models of 7 to 9 billion parameters and of about 50 solve questions (LLMRouter's \
+         outcomes), by thirds of the chance that a small one fails, each question judged by weights that \
+         were fitted without its fifth of the data. The AUC is how likely a question at which most small models \
+         fail has a higher chance than one that most solve.\n\n",
     );
     table(&mut out, &rows, &chances, bounds);
     let _ =

@@ -15,8 +15,8 @@ pub struct Trained {
     pub heats: Vec<f32>,
     /// Trained on a part of the rows: the part, accuracy, macro-F1.
     pub curve: Vec<(f64, f64, f64)>,
-    /// With a part of our own hands: the part; accuracy and macro-F1 on the sources of development, and on the
-    /// final ones.
+    /// With a part of our own hands: the part; accuracy and macro-F1 on the sources of development, and on
+    /// the final ones.
     pub hands_curve: Vec<(f64, [f64; 4])>,
     /// Rows that the weights were trained on.
     pub rows: usize,

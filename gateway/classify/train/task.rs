@@ -111,8 +111,8 @@ pub fn trained(rows: &[TaskRow]) -> Trained {
 /// Rows that a group of languages needs for a temperature of its own.
 const HEAT_ROWS: usize = 150;
 
-/// The temperature of each group of languages, fitted on the sources of development: that of all of them where
-/// a group has too few rows.
+/// The temperature of each group of languages, fitted on the sources of development: that of all of them
+/// where a group has too few rows.
 fn heats(rows: &[TaskRow], linear: &Linear<'_>) -> Vec<f32> {
     let develop = rows.iter().filter(|row| row.role == Role::Develop);
     let pair = |row: &TaskRow| (learn::logits(&example(row), linear, SHAPE), row.task.index());

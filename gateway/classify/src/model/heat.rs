@@ -6,8 +6,8 @@ use crate::Language::{
     ZhHans, ZhHant,
 };
 
-/// Groups of languages that are calibrated together: English; Chinese; Japanese and Korean; what the scripts of
-/// South and Southeast Asia write; Southeast Asia in Latin letters; all others.
+/// Groups of languages that are calibrated together: English; Chinese; Japanese and Korean; the scripts of
+/// South and Southeast Asia; Southeast Asia in Latin letters; all others.
 pub const GROUPS: usize = 6;
 
 /// What the groups are called in the report.

@@ -131,8 +131,8 @@ impl Sink for Summed<'_> {
     }
 }
 
-/// Gathers the features. Where the instruction is known and does not stand at the beginning of the turn, it is
-/// looked at as if it did, and what the turn begins with comes after it.
+/// Gathers the features. Where the instruction is known and does not stand at the beginning of the turn, it
+/// is looked at as if it did, and what the turn begins with comes after it.
 fn gather(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
     let text = follow::instruction(prompt).trim_start();
     let (head, tail) = match asked {
