@@ -4,7 +4,7 @@
 use std::{fmt::Write, path::Path};
 
 use classify::{
-    Prompt, Task,
+    Complexity, Prompt, Task,
     model::complexity::{self, FEATURES},
 };
 use serde::Deserialize;
@@ -56,9 +56,10 @@ pub fn text(folder: &Path) -> String {
     let mut out = String::new();
     out.push_str(
         "How often models of 7 to 9 billion parameters and of about 50 solve questions (LLMRouter's \
-         outcomes), by thirds of the chance that a small one fails, each question judged by weights that \
-         were fitted without its fifth of the data. The AUC is how likely a question at which most small models \
-         fail has a higher chance than one that most solve.\n\n",
+         outcomes), by the chance that a small one fails, easy and hard being the outer thirds of it. Each \
+         question is judged by weights that were fitted without its fifth of the data. The AUC is how \
+         likely a question at which most small models fail has a higher chance than one that most \
+         solve.\n\n",
     );
     table(&mut out, &rows, &chances, bounds);
     let _ =
@@ -85,9 +86,10 @@ fn table(out: &mut String, rows: &[Row], chances: &[f32], bounds: [f32; 2]) {
             large - small
         );
     };
-    line("easy", &|at| chances[at] < bounds[0]);
-    line("medium", &|at| (bounds[0]..bounds[1]).contains(&chances[at]));
-    line("hard", &|at| chances[at] >= bounds[1]);
+    for level in Complexity::ALL {
+        let is = |at: usize| complexity::level(&rows[at].features, chances[at], bounds) == *level;
+        line(level.code(), &is);
+    }
     line("all", &|_| true);
     let _ = writeln!(out, "\n| task, as read | questions | AUC |\n|---|--:|--:|");
     let _ = writeln!(out, "| all | {} | {:.3} |", rows.len(), auc(rows, chances, &|_| true));

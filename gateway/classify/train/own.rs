@@ -1,6 +1,6 @@
 //! Our own material: lines of language, task and text, written for this crate.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use classify::{Language, Task};
 
@@ -39,12 +39,14 @@ pub fn material(folder: &Path) -> Vec<Own> {
     for path in paths {
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| stop(&path, &error.to_string()));
-        let mut hand = None;
+        let (mut hand, mut known) = (None, HashMap::new());
         for (at, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()) {
             // Such a line says whose hand the lines below it are.
             if line.starts_with("# ") {
-                hands += 1;
-                hand = Some(hands);
+                hand = Some(*known.entry(line).or_insert_with(|| {
+                    hands += 1;
+                    hands
+                }));
                 continue;
             }
             let row = read(line).unwrap_or_else(|expected| {
