@@ -111,7 +111,7 @@ fn labelled(it: &mut Section<'_>, faults: &mut Faults) -> Signals {
                 let known = Content::ALL.iter().map(|it| it.code());
                 faults.push_unknown(path, text, &one("contains"), known);
             }
-            (None, None) => faults.push(Fault::new(path, kind(of), &one("contains"))),
+            (None, None) => faults.push(Fault::new(path, kind(of), one("contains"))),
         }
     }
     for (path, tag) in it.list("tags").unwrap_or_default() {
