@@ -23,6 +23,8 @@ const DIGITS_LETTERED_MIN: u32 = 4;
 /// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
 /// written without a gap: the time for a body of any length stays that of reading it.
 const GROUPS_MAX: u32 = 100_000;
+/// Bytes of the shortest of all that is looked for: `a@b.de`.
+const SHORTEST: usize = 6;
 /// Digits of a number without a gap.
 const BARE_MIN: usize = 7;
 
@@ -79,10 +81,15 @@ impl Scan<'_> {
     /// Counts what begins in `from..to`.
     pub(super) fn run(&mut self, from: usize, to: usize) {
         let bytes = self.text.as_bytes();
+        // Nothing that is looked for is shorter.
+        if bytes.len() < SHORTEST {
+            return;
+        }
         let mut now = Bits::of(bytes, from);
         let mut at = from;
         while at < to {
-            let next = Bits::of(bytes, at + BLOCK);
+            let more = at + BLOCK < bytes.len();
+            let next = if more { Bits::of(bytes, at + BLOCK) } else { Bits::default() };
             let within = if to - at < BLOCK { (1 << (to - at)) - 1 } else { u64::MAX };
             let done = if now.token == 0 { 0 } else { self.words(at, within, (now, next)) };
             self.rest(at, above(within, done), (now, next));
@@ -269,7 +276,8 @@ impl Scan<'_> {
         let mut done = 0;
         while left != 0 {
             let place = left.trailing_zeros() as usize;
-            let length = (left >> place).trailing_ones() as usize;
+            // A word that goes on beyond what is looked at is as long as it is.
+            let length = (bits.0.token >> place).trailing_ones() as usize;
             let whole = place > 0 && place + length < BLOCK;
             if length >= TOKEN_MIN || (!whole && length >= 8) {
                 self.rest(at, above(within, done) & ((1 << place) - 1), bits);

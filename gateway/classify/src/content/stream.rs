@@ -12,31 +12,26 @@ const BEHIND: usize = 512;
 const AHEAD: usize = 1024;
 
 /// Reads texts and counts what they contain.
+#[derive(Default)]
 pub struct ContentStream {
-    held: [u8; WINDOW],
-    length: usize,
+    held: String,
     /// What was looked at of what is held.
     done: usize,
     seen: Seen,
     found: Contents,
 }
 
-impl Default for ContentStream {
-    fn default() -> Self {
-        Self { held: [0; WINDOW], length: 0, done: 0, seen: Seen::default(), found: Contents::NONE }
-    }
-}
-
 impl ContentStream {
     /// Takes the next part of a text.
     pub fn push(&mut self, part: &str) {
+        if self.held.capacity() < WINDOW {
+            self.held.reserve_exact(WINDOW);
+        }
         let mut rest = part;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(floor(rest, WINDOW - self.length));
-            if let Some(to) = self.held.get_mut(self.length..self.length + now.len()) {
-                to.copy_from_slice(now.as_bytes());
-                self.length += now.len();
-            }
+            let room = WINDOW.saturating_sub(self.held.len());
+            let (now, later) = rest.split_at_checked(floor(rest, room)).unwrap_or((rest, ""));
+            self.held.push_str(now);
             rest = later;
             if !rest.is_empty() {
                 self.look(false);
@@ -47,7 +42,8 @@ impl ContentStream {
     /// The text ends here; the next part is another text's.
     pub fn end(&mut self) {
         self.look(true);
-        (self.length, self.done, self.seen) = (0, 0, Seen::default());
+        self.held.clear();
+        (self.done, self.seen) = (0, Seen::default());
     }
 
     /// What has been found in all texts that have ended.
@@ -57,16 +53,13 @@ impl ContentStream {
     }
 
     fn look(&mut self, last: bool) {
-        let held = self.held.get(..self.length).unwrap_or_default();
-        // Parts are whole characters.
-        let text = str::from_utf8(held).unwrap_or("");
+        let text = self.held.as_str();
         let to = if last { text.len() } else { floor(text, text.len().saturating_sub(AHEAD)) };
         let mut scan = Scan { text, seen: self.seen, found: &mut self.found };
         scan.run(self.done, to);
         let gone = floor(text, to.saturating_sub(BEHIND));
         self.seen = scan.seen.shifted(gone);
         self.done = to - gone;
-        self.held.copy_within(gone..self.length, 0);
-        self.length -= gone;
+        self.held.drain(..gone);
     }
 }

@@ -9,42 +9,53 @@ static CUES: &str = include_str!("cues.txt");
 /// How many cues there are.
 pub const COUNT: u32 = 13;
 
+/// The words of one kind of text.
 struct Words {
     find: AhoCorasick,
     /// The cue of each word.
-    of: Vec<u8>,
+    cues: Vec<u8>,
 }
 
-fn words() -> Option<&'static Words> {
-    static READ: OnceLock<Option<Words>> = OnceLock::new();
-    let read = || {
-        let lines = CUES.lines().filter_map(|line| Some(line.split_once(": ")?.1));
-        let each =
-            (0..).zip(lines).flat_map(|(cue, words)| words.split('|').map(move |it| (it, cue)));
-        let (all, of): (Vec<&str>, Vec<u8>) = each.unzip();
-        let find = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(all)
-            .ok()?;
-        Some(Words { find, of })
-    };
-    READ.get_or_init(read).as_ref()
+/// The words of ASCII, and all others: two small automata are read faster than one large one, and most texts
+/// are of one kind.
+fn words() -> Option<&'static [Words; 2]> {
+    static READ: OnceLock<Option<[Words; 2]>> = OnceLock::new();
+    READ.get_or_init(|| Some([built(true)?, built(false)?])).as_ref()
+}
+
+fn built(ascii: bool) -> Option<Words> {
+    let lines = CUES.lines().filter_map(|line| Some(line.split_once(": ")?.1));
+    let each = (0..).zip(lines).flat_map(|(cue, words)| words.split('|').map(move |it| (it, cue)));
+    let (all, cues): (Vec<&str>, Vec<u8>) =
+        each.filter(|(word, _)| word.is_ascii() == ascii).unzip();
+    let find = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(all)
+        .ok()?;
+    Some(Words { find, cues })
 }
 
 /// The cues that stand in a text, one bit each. A word of ASCII letters begins where a word does.
 #[must_use]
 pub fn of(text: &str) -> u32 {
-    let Some(words) = words() else { return 0 };
-    let bytes = text.as_bytes();
-    let mut found = 0;
-    for it in words.find.find_iter(text) {
-        let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
-        let begun = !letter(it.start()) || !it.start().checked_sub(1).is_some_and(letter);
-        if begun && let Some(cue) = words.of.get(it.pattern().as_usize()) {
-            found |= 1 << cue;
+    let Some([ascii, others]) = words() else { return 0 };
+    let found = ascii.of(text);
+    if text.is_ascii() { found } else { found | others.of(text) }
+}
+
+impl Words {
+    fn of(&self, text: &str) -> u32 {
+        let bytes = text.as_bytes();
+        let mut found = 0;
+        for it in self.find.find_iter(text) {
+            let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+            let begun = !letter(it.start()) || !it.start().checked_sub(1).is_some_and(letter);
+            if begun && let Some(cue) = self.cues.get(it.pattern().as_usize()) {
+                found |= 1 << cue;
+            }
         }
+        found
     }
-    found
 }
