@@ -186,6 +186,10 @@ fn iban(look: &mut Look<'_>, from: usize) -> Option<usize> {
     }
     let count = usize::from(length(country)?);
     let (marks, _) = marks(look, from, count)?;
+    // It is written in groups of four or without a gap: words of prose are neither.
+    if (1..count).any(|at| at % 4 != 0 && look.piece.begins(from + at)) {
+        return None;
+    }
     // The first four characters count last.
     let (head, body) = marks.split_at_checked(4)?;
     let rest = body.iter().chain(head).try_fold(0, |rest, c| match digit(c.mark) {

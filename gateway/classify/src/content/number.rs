@@ -23,8 +23,8 @@ impl Number {
         let to = from + count;
         if piece.digits(from) < count
             || !piece.ends(to)
-            || piece.attached(from)
-            || piece.goes_on(to)
+            || piece.attached(from, count)
+            || piece.goes_on(from, count)
         {
             return None;
         }

@@ -11,6 +11,8 @@ pub(super) const CHARS_MAX: usize = 64;
 const AHEAD: usize = CHARS_MAX - 36;
 /// Characters between two groups: a hyphen between blanks, a line's end and its indent.
 const GAP_CHARS_MAX: usize = 4;
+/// Digits of a number that has no slash in it.
+const LONG: usize = 12;
 /// A word of more letters parts two numbers. Four stand in an IBAN.
 const WORD_LETTERS_MAX: usize = 4;
 
@@ -39,6 +41,8 @@ pub(super) struct Piece {
     pub until: usize,
     /// Whether a digit before it belongs to the same number.
     pub joined: bool,
+    /// Whether a comma stands right before it.
+    comma: bool,
     /// Whether letters before it are attached.
     pub glued: bool,
     /// Whether a plus sign stands before it.
@@ -56,6 +60,8 @@ impl Piece {
             match Symbol::of(c) {
                 Symbol::Nothing => continue,
                 Symbol::Other => break,
+                // A dot before a blank ends a sentence, or the number of a list's item.
+                Symbol::Gap(found) if gap == Gap::Dot && found != Gap::Dot => break,
                 Symbol::Gap(found) => {
                     between += 1;
                     gap = gap.max(found);
@@ -77,6 +83,7 @@ impl Piece {
                     if piece.chars.len() == CHARS_MAX {
                         piece.until = piece.cut();
                         piece.count();
+                        piece.joined &= !piece.comma;
                         return piece;
                     }
                     let gap = if first { Gap::Joined } else { gap };
@@ -91,6 +98,9 @@ impl Piece {
         }
         piece.until = piece.chars.len();
         piece.count();
+        // After a comma only thousands belong to what stands before it.
+        let first = (1..=piece.chars.len()).find(|at| piece.ends(*at));
+        piece.joined &= !piece.comma || first == Some(3);
         piece
     }
 
@@ -109,6 +119,7 @@ impl Piece {
         let last = chars.next().unwrap_or(' ');
         self.plus = matches!(last, '+' | '＋');
         let attached = matches!(Symbol::of(last), Symbol::Gap(Gap::Dot | Gap::Slash | Gap::Hyphen));
+        self.comma = last == ',';
         if attached || matches!(last, ',' | '#' | ':') {
             let mark = chars.next().and_then(|it| Symbol::of(it).mark());
             self.joined = mark.is_some_and(|it| it.is_ascii_digit()) && last != '#' && last != ':';
@@ -157,10 +168,19 @@ impl Piece {
     }
 
     /// Whether a digit before a place belongs to the same number: a decimal, a longer code.
-    pub(super) fn attached(&self, from: usize) -> bool {
+    pub(super) fn attached(&self, from: usize, count: usize) -> bool {
         let Some(before) = from.checked_sub(1) else { return self.joined };
-        matches!(self.gap(from), Gap::Dot | Gap::Slash | Gap::Hyphen)
-            && self.mark(before).is_ascii_digit()
+        let sign = match self.gap(from) {
+            Gap::Dot | Gap::Hyphen => true,
+            Gap::Slash => !self.long(from, count),
+            _ => false,
+        };
+        sign && self.mark(before).is_ascii_digit()
+    }
+
+    /// Whether some digits are so many without a gap that a slash beside them parts them from others.
+    fn long(&self, from: usize, count: usize) -> bool {
+        count >= LONG && !(from + 1..from + count).any(|at| self.begins(at))
     }
 
     /// How many digits stand behind some on the same line, with blanks or signs between them alone.
@@ -179,15 +199,18 @@ impl Piece {
 
     /// Whether the digits behind a place belong to the same number: attached ones, and one or two that stand
     /// as a last group of their own.
-    pub(super) fn goes_on(&self, to: usize) -> bool {
+    pub(super) fn goes_on(&self, from: usize, count: usize) -> bool {
+        let to = from + count;
+        let blank = (from + 1..to).any(|at| self.gap(at) == Gap::Space);
         let rest = self.chars.get(to..).unwrap_or_default();
         let Some(next) = rest.first() else { return false };
         if !next.mark.is_ascii_digit() {
             return false;
         }
         match next.gap {
-            Gap::Dot | Gap::Slash | Gap::Hyphen => true,
-            Gap::Space => {
+            Gap::Dot | Gap::Hyphen => true,
+            Gap::Slash => !self.long(from, count),
+            Gap::Space if blank => {
                 let end = rest.iter().skip(1).position(|it| it.gap != Gap::Joined);
                 let length = end.map_or(rest.len(), |at| at + 1);
                 // A month and a year of a card's expiry have a slash between them.

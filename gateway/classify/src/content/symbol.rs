@@ -53,7 +53,8 @@ impl Symbol {
             '/' | '_' => Self::Gap(Gap::Slash),
             '(' | ')' => Self::Gap(Gap::Paren),
             '\n' | '\r' => Self::Gap(Gap::Line),
-            '\t' => Self::Gap(Gap::Space),
+            // A tab parts fields, not the groups of a number.
+            '\t' => Self::Gap(Gap::Line),
             _ if c.is_ascii() => Self::Other,
             _ => Self::wide(c),
         }
