@@ -16,6 +16,18 @@ const FOUND: &[(&str, &str)] = &[
     ("GB82 WEST 1234 5698 7654 32", "iban=1"),
     ("de89370400440532013000", "iban=1"),
     ("S1234567D", "national_id=1"),
+    // What stands before or behind a number in lists, tables and statements hides nothing.
+    ("id,card\n1,4111111111111111\n2,5555555555554444", "payment_card=2"),
+    ("2026-11-30,4111111111111111,paid", "payment_card=1"),
+    ("667,4111111111111111", "payment_card=1"),
+    ("VALUES (1,4111111111111111,5)", "payment_card=1"),
+    ("34. 4111 1111 1111 1111", "payment_card=1"),
+    ("IC: 1. 900101-14-5678", "national_id=1"),
+    ("card\tqty\n4111111111111111\t2", "payment_card=1"),
+    ("4111111111111111 50 SGD", "payment_card=1"),
+    ("4111111111111111/12/27", "payment_card=1"),
+    ("4111111111111111/5555555555554444", "payment_card=2"),
+    ("My card is 4111111111111111. 2024 was fine", "payment_card=1"),
     ("我的身份证号是11010519491231002X", "national_id=1"),
     ("HKID A123456(3)", "national_id=1"),
     ("身分證字號 A123456789", "national_id=1"),
@@ -41,6 +53,8 @@ const FOUND: &[(&str, &str)] = &[
 ];
 
 const NOTHING: &[&str] = &[
+    "it cost 1,234,567 and 0.4111111111111111 of it",
+    "4111 1111 1111 1111 1",
     "",
     "let version = \"1.24.3\"; // 2024-11-30T16:01:25.123456Z",
     "at 1732982485 and at 1732982485123, epoch 1732982485123456",
