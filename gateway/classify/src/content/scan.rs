@@ -16,7 +16,8 @@ const TOKEN_MIN: usize = 20;
 const LETTERS_MAX: usize = 8;
 /// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has
 /// four, and so has the shortest number with letters before them.
-const NEAR: u64 = (1 << 24) - 1;
+const NEAR: u64 = (1 << NEAR_BYTES) - 1;
+const NEAR_BYTES: usize = 24;
 const DIGITS_MIN: u32 = 6;
 const DIGITS_LETTERED_MIN: u32 = 4;
 
@@ -126,12 +127,32 @@ impl Scan<'_> {
             let lettered = self.lettered(at + place);
             let few = self.seen.groups == 0 && group < BARE_MIN;
             let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
-            if enough && (lettered || !few) {
+            if enough && (lettered || !few) && self.goes_on(at + place, lettered) {
                 self.number(at + place);
             }
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
         }
+    }
+
+    /// Whether the digits from a place on are enough for a number before something ends it.
+    fn goes_on(&self, at: usize, lettered: bool) -> bool {
+        let near = self.text.as_bytes().get(at..).unwrap_or_default().iter().take(NEAR_BYTES);
+        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
+        let mut digits = 0;
+        for b in near {
+            match b {
+                // One beyond ASCII may be a digit, or nothing.
+                b'0'..=b'9' | 0x80.. => digits += 1,
+                b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'-'..=b'/' | b'(' | b')' | b'_' => {}
+                b'\n' | b'\r' | b'\t' => {}
+                _ => return false,
+            }
+            if digits >= least {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a letter stands right before a place.

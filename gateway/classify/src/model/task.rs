@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::{
     cues, follow,
     hash::Hash,
-    linear::{Linear, Sums, softmax},
+    linear::{Feature, Linear, Sums, softmax},
     sample, structure,
     words::{self, Place},
 };
@@ -125,9 +125,8 @@ impl Sink for Summed<'_> {
     }
 
     fn told(&mut self, hash: Hash) {
-        const HALF: usize = WIDTH / 2;
         let [.., sums] = &mut self.sums;
-        self.linear.add_few::<WIDTH, HALF, 1>(std::iter::once([hash.bucket(BITS)]), sums);
+        self.linear.add(Feature::of(hash.bucket(BITS)), sums);
     }
 }
 
@@ -166,7 +165,8 @@ fn asks(text: &str, (head, tail): (&str, &str), told: &mut impl FnMut(u32, u32))
             told(CUE + cue, stands);
         }
     }
-    let figures = text.bytes().take(FIGURE_BYTES).filter(u8::is_ascii_digit).count();
+    let figures = text.as_bytes().get(..FIGURE_BYTES).unwrap_or(text.as_bytes());
+    let figures = figures.iter().filter(|b| b.is_ascii_digit()).count();
     let many = u32::from(figures > 1) << 1 | u32::from(figures > 4) << 2;
     told(FIGURES, found.iter().fold(0, |all, it| all | it) & 1 | many);
 }
