@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::symbol::escapes;
 use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
@@ -173,7 +174,9 @@ fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
     let bytes = text.as_bytes();
     let begins = word.as_bytes().first().is_some_and(u8::is_ascii);
     let ends = word.as_bytes().last().is_some_and(u8::is_ascii);
-    if begins && letter(from.checked_sub(1).and_then(|at| bytes.get(at))) {
+    let before = from.checked_sub(1);
+    let escape = before.is_some_and(|at| escapes(bytes, at));
+    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) {
         return false;
     }
     let plural = matches!(bytes.get(to), Some(b's' | b'S'));

@@ -6,7 +6,7 @@ use super::{
     look::Look,
     piece::Piece,
     recognise, secret,
-    symbol::Symbol,
+    symbol::{Symbol, escapes},
 };
 use crate::{Content, Contents, model::sample::floor};
 
@@ -236,7 +236,7 @@ impl Scan<'_> {
         }
         let apart = gaps > 0 && !(1..=2).contains(&letters);
         if letters > 0 && !apart {
-            return start;
+            return start + usize::from(escapes(self.text.as_bytes(), start));
         }
         self.names_of_a_code(at).unwrap_or(at)
     }
@@ -319,6 +319,7 @@ impl Scan<'_> {
         let bytes = self.text.as_bytes();
         let before = bytes.get(self.seen.words.min(at)..at).unwrap_or_default();
         let start = at - before.iter().rev().take_while(of_token).count();
+        let start = start + usize::from(escapes(bytes, start));
         let behind = bytes.get(at..).unwrap_or_default();
         let end = at + behind.iter().take_while(of_token).count();
         self.seen.words = end;

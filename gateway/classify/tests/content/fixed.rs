@@ -16,6 +16,11 @@ const FOUND: &[(&str, &str)] = &[
     ("GB82 WEST 1234 5698 7654 32", "iban=1"),
     ("de89370400440532013000", "iban=1"),
     ("S1234567D", "national_id=1"),
+    // JSON within a text: what its own escapes stand for parts words and numbers.
+    ("{\"t\": \"hello\\nS1234567D\"}", "national_id=1"),
+    ("card\\t4111111111111111\\npassport E1234567", "payment_card=1 passport=1"),
+    ("IBAN\\nDE89370400440532013000", "iban=1"),
+    ("key\\nghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789", "secret=1"),
     // What stands before or behind a number in lists, tables and statements hides nothing.
     ("id,card\n1,4111111111111111\n2,5555555555554444", "payment_card=2"),
     ("2026-11-30,4111111111111111,paid", "payment_card=1"),
