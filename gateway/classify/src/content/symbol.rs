@@ -40,8 +40,8 @@ const ZEROS: [u32; 15] = [
     0x0ED0, 0x1040, 0x17E0,
 ];
 
-/// Whether a letter is that of an escape: in JSON that stands within a text, the `n` of `\\n` is not of the word
-/// behind it.
+/// Whether a letter is that of an escape: in JSON that stands within a text, the `n` of `\n` is not of the
+/// word behind it.
 pub(super) fn escapes(bytes: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| bytes.get(at));
     before == Some(&b'\\') && matches!(bytes.get(at), Some(b'n' | b'r' | b't' | b'b' | b'f'))
